@@ -1,0 +1,1 @@
+"""How AWS is read: bounded, counted calls, and the languages CloudWatch speaks."""

@@ -1,0 +1,264 @@
+"""Bounded, counted reading of AWS: every call has a time limit, every answer says how it was got.
+
+`AwsReader` hands out plain answers and never raises for what AWS does: an access denied, a throttle, a timeout or a missing
+table becomes the `Read` of the answer, beside whatever pages came before it. Retries are botocore's standard mode. The reader
+also bounds what botocore does not: a server that accepts and then drips, by waiting for each call no longer than the run's
+deadline allows.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
+
+from phase5_ops.clock import iso
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.settings import Reading
+
+log = logging.getLogger(__name__)
+
+USER_AGENT = "phase5-ops"
+
+_STATUS_OF_CODE = {
+    "AccessDenied": ReadStatus.DENIED,
+    "AccessDeniedException": ReadStatus.DENIED,
+    "AuthorizationError": ReadStatus.DENIED,
+    "AuthorizationErrorException": ReadStatus.DENIED,
+    "UnauthorizedOperation": ReadStatus.DENIED,
+    "UnrecognizedClientException": ReadStatus.DENIED,
+    "InvalidClientTokenId": ReadStatus.DENIED,
+    "ExpiredToken": ReadStatus.DENIED,
+    "ExpiredTokenException": ReadStatus.DENIED,
+    "KMSAccessDeniedException": ReadStatus.DENIED,
+    "Throttling": ReadStatus.THROTTLED,
+    "ThrottlingException": ReadStatus.THROTTLED,
+    "ThrottledException": ReadStatus.THROTTLED,
+    "TooManyRequestsException": ReadStatus.THROTTLED,
+    "RequestLimitExceeded": ReadStatus.THROTTLED,
+    "LimitExceededException": ReadStatus.THROTTLED,
+    "ProvisionedThroughputExceededException": ReadStatus.THROTTLED,
+    "SlowDown": ReadStatus.THROTTLED,
+    "ResourceNotFoundException": ReadStatus.NOT_FOUND,
+    "ResourceNotFound": ReadStatus.NOT_FOUND,
+    "NotFound": ReadStatus.NOT_FOUND,
+    "NotFoundException": ReadStatus.NOT_FOUND,
+    "NoSuchKey": ReadStatus.NOT_FOUND,
+    "NoSuchBucket": ReadStatus.NOT_FOUND,
+    "404": ReadStatus.NOT_FOUND,
+    "403": ReadStatus.DENIED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The pages that came, and how the read ended. Pages may be there although the read failed later."""
+
+    pages: list[Mapping[str, Any]]
+    read: Read
+
+    def items(self, key: str) -> list[Any]:
+        """The entries of list `key` over all pages."""
+        return [item for page in self.pages for item in page.get(key) or []]
+
+
+@dataclass(slots=True)
+class CallMeter:
+    """Calls made, by service and operation: attempts on the wire (retries included), failures, units billed, seconds."""
+
+    calls: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    units: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, operation: str, *, calls: int = 0, failures: int = 0, units: float = 0, seconds: float = 0) -> None:
+        """Adds to one operation (`dynamodb:Scan`)."""
+        with self._lock:
+            for table, amount in ((self.calls, calls), (self.failures, failures), (self.units, units), (self.seconds, seconds)):
+                if amount:
+                    table[operation] = table.get(operation, 0) + amount  # type: ignore[assignment]
+
+
+def configured_region() -> str | None:
+    """The region to read: AWS_REGION, as the SDKs of AWS name it, else what boto3 finds (AWS_DEFAULT_REGION, profile)."""
+    return os.environ.get("AWS_REGION") or boto3.Session().region_name
+
+
+class DeadlineExceeded(Exception):
+    """The run's reading time is used up."""
+
+
+class UnreadableAnswer(Exception):
+    """A successful answer that is not JSON, e.g. a proxy's page; botocore would take it for one that is empty."""
+
+
+def _refuse_unreadable(response_dict: Mapping[str, Any] | None, **_: object) -> None:
+    if response_dict is None or response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
+        return
+    try:
+        content = json.loads(response_dict["body"])
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise UnreadableAnswer(f"HTTP {response_dict['status_code']} with a body that is no JSON object")
+
+
+class AwsReader:
+    """Reads AWS within a deadline. One instance a run, shared by its assets; safe to use from several threads."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        *,
+        meter: CallMeter | None = None,
+        session: boto3.Session | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.meter = meter or CallMeter()
+        self._reading = reading
+        self._session = session or boto3.Session(region_name=configured_region())
+        self._monotonic = monotonic
+        self._ends = monotonic() + reading.deadline_seconds
+        self._clients: dict[tuple[str, str | None], BaseClient] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def region(self) -> str:
+        """The region that is read; us-east-1 where none is configured."""
+        return self._session.region_name or "us-east-1"
+
+    def client(self, service: str, region: str | None = None) -> BaseClient:
+        """The client of a service, made once, with this reader's timeouts and retries."""
+        with self._lock:
+            key = (service, region)
+            if key not in self._clients:
+                config = Config(
+                    connect_timeout=self._reading.connect_timeout_seconds,
+                    read_timeout=self._reading.read_timeout_seconds,
+                    retries={"mode": "standard", "total_max_attempts": self._reading.max_attempts},
+                    user_agent_extra=USER_AGENT,
+                )
+                client = self._session.client(service, region_name=region or self.region, config=config)
+                client.meta.events.register("before-send", partial(self._count_attempt, service))
+                if client.meta.service_model.resolved_protocol == "json":
+                    client.meta.events.register("response-received", _refuse_unreadable)
+                self._clients[key] = client
+            return self._clients[key]
+
+    def _count_attempt(self, service: str, *, event_name: str, **_: object) -> None:
+        """Counts one request under the service's name in this code, which botocore's event does not always use (ce, logs)."""
+        self.meter.add(f"{service}:{event_name.rsplit('.', 1)[-1]}", calls=1)
+
+    def call(
+        self,
+        service: str,
+        operation: str,
+        resource: str,
+        *,
+        region: str | None = None,
+        **params: Any,  # noqa: ANN401
+    ) -> Answer:
+        """One call, e.g. `call("sts", "get_caller_identity", "caller")`."""
+        return self._read(service, operation, resource, region, params, paginate=False)
+
+    def paginate(
+        self,
+        service: str,
+        operation: str,
+        resource: str,
+        *,
+        region: str | None = None,
+        **params: Any,  # noqa: ANN401
+    ) -> Answer:
+        """All pages of a call, with boto3's own paginator."""
+        return self._read(service, operation, resource, region, params, paginate=True)
+
+    def _read(
+        self, service: str, operation: str, resource: str, region: str | None, params: Mapping[str, Any], *, paginate: bool
+    ) -> Answer:
+        started = datetime.now(UTC)
+        clock_started = self._monotonic()
+        pages: list[Mapping[str, Any]] = []
+        name = f"{service}:{operation}"
+        status, message = ReadStatus.OK, None
+        try:
+            client = self.client(service, region)
+            name = f"{service}:{client.meta.method_to_api_mapping[operation]}"
+            if paginate:
+                iterator = iter(client.get_paginator(operation).paginate(**params))
+                while (page := self.bounded(lambda: next(iterator, None))) is not None:
+                    pages.append(page)
+            else:
+                pages.append(self.bounded(lambda: getattr(client, operation)(**params)))
+        except Exception as error:  # noqa: BLE001 - the border: whatever AWS or the network does becomes the read's status
+            status, message = describe_failure(error)
+            log.warning("%s %s: %s: %s", name, resource, status, message)
+            self.meter.add(name, failures=1)
+        self.meter.add(name, seconds=self._monotonic() - clock_started)
+        read = Read(name, resource, status, message, len(pages), iso(started), iso(datetime.now(UTC)))
+        return Answer(pages, read)
+
+    def bounded(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the call returns
+        """Runs `call` no longer than the deadline allows; a call still running then is left behind in its daemon thread."""
+        remaining = self._ends - self._monotonic()
+        if remaining <= 0:
+            raise DeadlineExceeded(f"reading took longer than {self._reading.deadline_seconds:g} s (reading.deadline_seconds)")
+        outcome: list[Any] = []
+        failure: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                outcome.append(call())
+            except BaseException as error:  # noqa: BLE001 - handed to the caller below
+                failure.append(error)
+
+        worker = threading.Thread(target=run, daemon=True, name="aws-read")
+        worker.start()
+        worker.join(remaining)
+        if failure:
+            raise failure[0]
+        if not outcome:
+            raise DeadlineExceeded(f"no answer before the end of reading.deadline_seconds ({self._reading.deadline_seconds:g} s)")
+        return outcome[0]
+
+
+def describe_failure(error: Exception) -> tuple[ReadStatus, str]:
+    """Status and message of what a call raised; the message never holds credentials or payloads."""
+    if isinstance(error, ClientError):
+        details = error.response.get("Error", {})
+        code = str(details.get("Code", "Unknown"))
+        status = _STATUS_OF_CODE.get(code, ReadStatus.FAILED)
+        return status, f"{code}: {str(details.get('Message', ''))[:300]}"
+    if isinstance(error, (ReadTimeoutError, ConnectTimeoutError, DeadlineExceeded, TimeoutError)):
+        return ReadStatus.TIMEOUT, str(error)[:300]
+    if isinstance(error, (EndpointConnectionError, ConnectionClosedError, HTTPClientError)):
+        return ReadStatus.UNREACHABLE, str(error)[:300]
+    if isinstance(error, (UnreadableAnswer, ResponseParserError)):
+        return ReadStatus.INVALID, str(error)[:300]
+    if isinstance(error, NoCredentialsError):
+        return ReadStatus.DENIED, "no AWS credentials found"
+    if isinstance(error, BotoCoreError):
+        return ReadStatus.FAILED, str(error)[:300]
+    return ReadStatus.FAILED, f"{type(error).__name__}: {str(error)[:300]}"

@@ -1,0 +1,246 @@
+"""The checklist as data: the table of contents of the whole project.
+
+One `Row` a line of the Phase 5 exit checklist: what must hold, which asset is its evidence, which check judges it, who owns it,
+how old its evidence may be and whether it may be waived. `EXTRA_CHECKS` go beyond the checklist and block as rows do, unless
+the setting `gate.extra_checks_warn_only` names them. The README's table is generated from here. Pure data.
+"""
+
+from dataclasses import dataclass
+
+#: Raised whenever a row's meaning changes; part of the policy digest, so that results of another version do not count.
+CHECKLIST_VERSION = "1"
+
+SECTIONS = {
+    "1": "Dashboards & Alarms",
+    "2": "Circuit Breaker State View",
+    "3": "Replay Permission & Audit",
+    "4": "Tenant Isolation Harness",
+    "5": "Budget & Cost per Tenant",
+    "S": "Sign-off",
+}
+
+#: Age at which evidence is stale where signatures are waited for; shorter ages belong to rows whose subject moves by the minute.
+DEFAULT_MAX_AGE_HOURS = 72.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the checklist, or an extra check (whose id is its check name)."""
+
+    id: str
+    title: str
+    requirement: str
+    check: str
+    asset: str
+    owner: str
+    runbook_anchor: str | None = None
+    max_age_hours: float = DEFAULT_MAX_AGE_HOURS
+    waivable: bool = True
+
+    @property
+    def section(self) -> str:
+        """The section's title."""
+        return SECTIONS[self.section_number]
+
+    @property
+    def section_number(self) -> str:
+        """`1` to `5` or `S`; an extra check belongs to the section of its asset."""
+        return self.id[0] if self.id[0] in SECTIONS and "." in self.id else _SECTION_OF_ASSET[self.asset]
+
+    @property
+    def is_sign_off(self) -> bool:
+        """True for S.1 to S.3, which are judged from the state table when the gate decides, never by the readiness run."""
+        return self.section_number == "S"
+
+
+ROLES = ("eng-reliability", "ops-sre", "security-compliance")
+
+_ALARM_ANCHOR = "slo-alarms-tool_latency_ms-tool_error"
+_BREAKER_ANCHOR = "circuit-breaker-open"
+_REPLAY_ANCHOR = "replay-safely"
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        "1.1",
+        "Tool SLO metrics visible",
+        "Every registered tool shows tool_latency_ms, tool_success and (where errors happened) tool_error with the required"
+        " dimensions and fresh data; a dashboard shows them.",
+        "tool_slo_metrics_visible",
+        "tool_slo_summary",
+        "eng-reliability",
+        _ALARM_ANCHOR,
+    ),
+    Row(
+        "1.2",
+        "Alarms defined",
+        "Every tool has a latency alarm (p99 or p95 over the threshold) and an error-rate alarm, evaluated over 5-15 min, that"
+        " can really fire on the metrics as emitted, with an action.",
+        "slo_alarms_defined",
+        "slo_alarms",
+        "eng-reliability",
+        _ALARM_ANCHOR,
+    ),
+    Row(
+        "1.3",
+        "Alarm runbook",
+        "The runbook exists, its alarm section resolves, and every SLO alarm points to it.",
+        "alarm_runbook_linked",
+        "runbook",
+        "ops-sre",
+        _ALARM_ANCHOR,
+    ),
+    Row(
+        "2.1",
+        "Breaker state observable",
+        "Every known connector has a readable, valid, current breaker state.",
+        "breaker_state_observable",
+        "breaker_snapshot",
+        "eng-reliability",
+        _BREAKER_ANCHOR,
+    ),
+    Row(
+        "2.2",
+        "OPEN -> operator action",
+        "The runbook section exists; no breaker is open or stuck without its operator action; none was closed by hand.",
+        "open_breaker_has_operator_action",
+        "breaker_snapshot",
+        "ops-sre",
+        _BREAKER_ANCHOR,
+    ),
+    Row(
+        "3.1",
+        "Replay API authZ",
+        "The tenant comes from the JWT claim custom:tenant_id only; forged, expired or missing tokens and tenant ids in query,"
+        " header or body never get in.",
+        "replay_api_authorization",
+        "replay_probe",
+        "security-compliance",
+        _REPLAY_ANCHOR,
+        waivable=False,
+    ),
+    Row(
+        "3.2",
+        "Replay audit trail",
+        "Every replay has REQUESTED -> STARTED -> COMPLETED or FAILED in order, in time, with reason and requester.",
+        "replay_audit_trail_complete",
+        "replay_audit",
+        "eng-reliability",
+        _REPLAY_ANCHOR,
+    ),
+    Row(
+        "3.3",
+        "Permission tests",
+        "Own tenant and account: accepted; any other: refused; missing intent: 404.",
+        "replay_permission_tests",
+        "replay_probe",
+        "security-compliance",
+        _REPLAY_ANCHOR,
+        waivable=False,
+    ),
+    Row(
+        "4.1",
+        "Harness exists",
+        "One real execution for tenant A touched only tenant A's keys.",
+        "isolation_harness_passes",
+        "isolation_harness",
+        "security-compliance",
+        waivable=False,
+    ),
+    Row(
+        "4.2",
+        "Log scan",
+        "No log line of one tenant's trace names another tenant.",
+        "no_foreign_tenant_in_logs",
+        "tenant_log_scan",
+        "security-compliance",
+        waivable=False,
+    ),
+    Row(
+        "4.3",
+        "Gate",
+        "Every way a row can fail was tried on the gate, and the gate stayed closed.",
+        "gate_blocks_on_failure",
+        "gate_drill",
+        "security-compliance",
+        waivable=False,
+    ),
+    Row(
+        "5.1",
+        "Autonomy budget visibility",
+        "Per tenant and account: configuration, consumption, and the two agree.",
+        "autonomy_budget_visible",
+        "autonomy_budget",
+        "ops-sre",
+    ),
+    Row(
+        "5.2",
+        "Cost reports",
+        "Every active tenant has a cost line; the unallocated rest is shown and small.",
+        "cost_reported_per_tenant",
+        "tenant_cost_report",
+        "ops-sre",
+    ),
+    Row(
+        "S.1",
+        "Eng (reliability)",
+        "A valid signature of that role over this evidence.",
+        "eng_reliability_signed_off",
+        "sign_offs",
+        "eng-reliability",
+        waivable=False,
+    ),
+    Row(
+        "S.2",
+        "Ops / SRE",
+        "A valid signature of that role over this evidence.",
+        "ops_sre_signed_off",
+        "sign_offs",
+        "ops-sre",
+        waivable=False,
+    ),
+    Row(
+        "S.3",
+        "Security / Compliance",
+        "A valid signature of that role over this evidence.",
+        "security_compliance_signed_off",
+        "sign_offs",
+        "security-compliance",
+        waivable=False,
+    ),
+)
+
+_SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS}
+
+EXTRA_CHECKS: tuple[Row, ...] = (
+    Row(
+        "tool_slo_met",
+        "Tool SLO met",
+        "Every tool meets its latency and error SLO over the lookback, now, and in nearly every 5-minute window.",
+        "tool_slo_met",
+        "tool_slo_summary",
+        "eng-reliability",
+        _ALARM_ANCHOR,
+    ),
+    Row(
+        "error_budget_not_burning",
+        "Error budget not burning",
+        "No multiwindow burn rate of the SRE workbook is exceeded.",
+        "error_budget_not_burning",
+        "tool_slo_summary",
+        "eng-reliability",
+        _ALARM_ANCHOR,
+    ),
+    Row(
+        "no_slo_alarm_firing",
+        "No SLO alarm firing",
+        "No alarm on the tool SLO metrics is in ALARM.",
+        "no_slo_alarm_firing",
+        "slo_alarms",
+        "ops-sre",
+        _ALARM_ANCHOR,
+    ),
+)
+
+ALL_CHECKS = (*ROWS, *EXTRA_CHECKS)
+ROW_OF_CHECK = {row.check: row for row in ALL_CHECKS}
+ROW_OF_ID = {row.id: row for row in ALL_CHECKS}

@@ -1,0 +1,36 @@
+"""The one source of "now": evaluation time, fixed by PHASE5_NOW or read from the wall clock.
+
+Evaluation time is what evidence ages and windows are counted from. Timeouts use the monotonic clock instead, and Dagster's
+own timestamps are wall clock and are never compared with it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Evaluation time; `fixed` is None for the wall clock."""
+
+    fixed: datetime | None = None
+
+    def now(self) -> datetime:
+        """The evaluation time, timezone-aware UTC."""
+        return self.fixed if self.fixed is not None else datetime.now(UTC)
+
+
+def iso(moment: datetime) -> str:
+    """ISO-8601 UTC with milliseconds and Z, the way the platform writes timestamps."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_iso(text: str) -> datetime:
+    """A timezone-aware UTC datetime from ISO-8601.
+
+    Raises:
+        ValueError: the text is not ISO-8601 or names no time zone.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"timestamp without time zone: {text!r}")
+    return moment.astimezone(UTC)

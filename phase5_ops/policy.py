@@ -1,0 +1,137 @@
+"""Thresholds and rules of judgement, as frozen models with the platform's contract figures as defaults.
+
+Every field here can change a verdict, so all of it goes into the policy digest. Durations name their unit.
+Sources: CCNative's Phase 5 plan (5 failures in 60 s, cooldown 30 s, state TTL 7-30 d; p99 or p95 of tool_latency_ms above
+5000 ms, errors above 1 %, over 5-15 min); the SRE workbook's multiwindow burn-rate pairs. Pure.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Policy(BaseModel):
+    """Base of the policy models: immutable, and no unknown field is accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ToolSetting(Policy):
+    """A tool that must be there although the action type registry may not name it, or whose traffic is known to be rare."""
+
+    name: Name
+    connector: Name | None = Field(None, description="canonical connector; default: derived from the tool's prefix")
+    traffic: Literal["steady", "rare"] = Field("steady", description="rare: few samples or old data are WARN")
+
+
+class BurnWindow(Policy):
+    """One pair of burn-rate windows: both must exceed `factor`."""
+
+    factor: float = Field(gt=0, allow_inf_nan=False)
+    long_hours: float = Field(gt=0, le=72, description="fine-grained metrics are read for three days")
+    short_minutes: int = Field(gt=0, multiple_of=5, le=24 * 60)
+
+    @model_validator(mode="after")
+    def _short_is_shorter(self) -> Self:
+        if self.short_minutes >= self.long_hours * 60:
+            raise ValueError("short_minutes must be shorter than long_hours")
+        return self
+
+
+WORKBOOK_WINDOWS = (
+    BurnWindow(factor=14.4, long_hours=1, short_minutes=5),
+    BurnWindow(factor=6, long_hours=6, short_minutes=30),
+    BurnWindow(factor=3, long_hours=24, short_minutes=120),
+    BurnWindow(factor=1, long_hours=72, short_minutes=360),
+)
+
+
+class SloPolicy(Policy):
+    """Row 1.1 and the checks tool_slo_met and error_budget_not_burning."""
+
+    latency_threshold_ms: float = Field(5000, gt=0, allow_inf_nan=False, description="a call is within the SLO at or under this")
+    latency_target: float = Field(0.99, gt=0, lt=1, description="share of calls that must be within the threshold")
+    error_rate_max: float = Field(0.01, gt=0, lt=1, description="largest share of failed calls that meets the SLO")
+    lookback_hours: int = Field(24, ge=1, le=72, description="the window every figure is judged on")
+    current_window_minutes: int = Field(15, ge=5, le=60, multiple_of=5, description="the window judged as 'now'")
+    min_samples: int = Field(30, ge=1, description="fewer calls than this decide nothing")
+    min_window_samples: int = Field(
+        10, ge=1, description="fewer calls than this in a 5-minute or current window are not judged alone"
+    )
+    max_bad_window_share: Share = Field(0.05, description="share of judged 5-minute windows that may be bad")
+    max_datapoint_age_minutes: int = Field(60, ge=1, description="data older than this is stale")
+    budget_days: int = Field(30, ge=7, le=30, description="days the error budget covers")
+    burn_windows: tuple[BurnWindow, ...] = Field(
+        WORKBOOK_WINDOWS, min_length=1, description="pairs of burn-rate windows; both of a pair must exceed the factor"
+    )
+    burn_min_requests: int = Field(10, ge=1, description="requests in the short window for a burn to be certain")
+    burn_min_errors: int = Field(3, ge=1, description="bad calls in the short window for a burn to be certain")
+
+    @model_validator(mode="after")
+    def _factors_reachable(self) -> Self:
+        for window in self.burn_windows:
+            for budget, name in ((1 - self.latency_target, "latency_target"), (self.error_rate_max, "error_rate_max")):
+                if window.factor * budget > 1:
+                    raise ValueError(
+                        f"burn factor {window.factor} cannot be reached with {name} (budget {budget:.4g}): "
+                        f"it would need more than 100 % bad calls; use a factor of at most {1 / budget:.4g}"
+                    )
+        return self
+
+
+class AlarmPolicy(Policy):
+    """Row 1.2 and the check no_slo_alarm_firing."""
+
+    min_percentile: float = Field(95, ge=50, lt=100, description="lowest latency percentile an alarm may watch (p95)")
+    window_min_seconds: int = Field(300, gt=0, description="shortest period x evaluation periods")
+    window_max_seconds: int = Field(900, gt=0, description="longest period x evaluation periods")
+
+    @model_validator(mode="after")
+    def _window_ordered(self) -> Self:
+        if self.window_min_seconds > self.window_max_seconds:
+            raise ValueError("window_min_seconds must not exceed window_max_seconds")
+        return self
+
+
+class RunbookPolicy(Policy):
+    """Rows 1.3 and 2.2: the anchors that must resolve."""
+
+    alarm_anchor: Name = "slo-alarms-tool_latency_ms-tool_error"
+    breaker_anchor: Name = "circuit-breaker-open"
+
+
+class BreakerPolicy(Policy):
+    """Rows 2.1 and 2.2."""
+
+    cooldown_seconds: int = Field(30, gt=0)
+    call_timeout_seconds: int = Field(300, gt=0, description="longest a wrapped call may take (execution policy)")
+    state_ttl_days: int = Field(14, gt=0, description="ttl_epoch_sec is last write plus this")
+    ttl_min_days: int = Field(7, gt=0)
+    ttl_max_days: int = Field(30, gt=0)
+    max_in_flight: int = Field(20, gt=0, description="slots a connector has")
+    open_max_minutes: int = Field(10, gt=0, description="a breaker open longer than this under traffic needs its operator action")
+    max_reopenings: int = Field(3, ge=1, description="re-openings in a row that need the operator action")
+    slot_idle_minutes: int = Field(15, gt=0, description="a slot in use without any data point for this long is leaked")
+    clock_skew_seconds: int = Field(300, ge=0, description="how far ahead of evaluation time a platform timestamp may be")
+    inactive_tenant_statuses: tuple[str, ...] = Field(
+        ("inactive", "suspended", "deleted", "disabled"), description="tenants that a kill switch need not cover"
+    )
+
+    @model_validator(mode="after")
+    def _ttl_ordered(self) -> Self:
+        if self.ttl_min_days > self.ttl_max_days:
+            raise ValueError("ttl_min_days must not exceed ttl_max_days")
+        return self
+
+
+class GatePolicy(Policy):
+    """Which WARN rows open, how old evidence may be, and which extra checks block."""
+
+    warn_blocks: tuple[str, ...] = Field((), description='row ids whose WARN does not open, e.g. ["2.2"]')
+    extra_checks_warn_only: tuple[str, ...] = Field(
+        (), description='extra checks that are shown but do not block, e.g. ["tool_slo_met"]'
+    )
+    max_evidence_age_hours: float = Field(72, gt=0, description="default age at which a row's evidence is stale")

@@ -1,0 +1,134 @@
+"""How evidence was read: every table carries its reads, and a judge turns what could not be read into findings.
+
+"Could not read", "read, and empty" and "read, and fine" are three different things; this module keeps them apart.
+Pure: the reading itself is in `aws/`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+import pandas as pd
+
+from phase5_ops.clock import iso, parse_iso
+from phase5_ops.verdict import Finding, FindingCode, Verdict
+
+
+class ReadStatus(StrEnum):
+    """How a read ended. Only OK means that the answer is whole."""
+
+    OK = "ok"
+    PARTIAL = "partial"  # the service itself said that the answer is not whole
+    DENIED = "denied"
+    THROTTLED = "throttled"
+    TIMEOUT = "timeout"
+    NOT_FOUND = "not_found"
+    UNREACHABLE = "unreachable"
+    INVALID = "invalid"  # an answer that could not be understood
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One read: `operation` in IAM form (`dynamodb:Scan`), the resource, how it ended, how much came, from when to when."""
+
+    operation: str
+    resource: str
+    status: ReadStatus
+    error: str | None
+    pages: int
+    start: str
+    end: str
+
+    def as_entry(self) -> dict[str, object]:
+        """The read as it is kept with the table: operation, resource, status, error, pages, from, to."""
+        entry = asdict(self)
+        entry["from"], entry["to"] = entry.pop("start"), entry.pop("end")
+        return entry
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> Self:
+        """The inverse of `as_entry`.
+
+        Raises:
+            KeyError, ValueError: the entry is not one of `as_entry`.
+        """
+        return cls(
+            entry["operation"],
+            entry["resource"],
+            ReadStatus(entry["status"]),
+            entry["error"],
+            entry["pages"],
+            entry["from"],
+            entry["to"],
+        )
+
+
+READ_FAILED = FindingCode(
+    "read_failed",
+    Verdict.ERROR,
+    "A call to the platform did not succeed (access denied, throttled, timeout, missing table, unreachable endpoint,"
+    " unreadable answer).",
+    "The finding names the call and the resource: grant the IAM action, fix the name in the settings, or run again.",
+)
+PARTIAL_DATA = FindingCode(
+    "partial_data",
+    Verdict.INCONCLUSIVE,
+    "The service answered, and said itself that the answer is not whole.",
+    "Run again; if it stays, look at the service's message in the finding.",
+)
+READS_MISSING = FindingCode(
+    "reads_missing",
+    Verdict.ERROR,
+    "The evidence does not say how it was read, so it cannot be trusted.",
+    "Materialize the asset again with this version of phase5_ops.",
+)
+COMMON_CODES = (READ_FAILED, PARTIAL_DATA, READS_MISSING)
+
+
+def attach(table: pd.DataFrame, reads: Sequence[Read], observed_at: datetime) -> pd.DataFrame:
+    """The same table carrying how and when it was read, in `DataFrame.attrs` (kept in the Parquet metadata)."""
+    table.attrs["reads"] = [read.as_entry() for read in reads]
+    table.attrs["observed_at"] = iso(observed_at)
+    return table
+
+
+def reads_of(table: pd.DataFrame) -> list[Read]:
+    """The reads behind a table; empty if it carries none."""
+    return [Read.from_entry(entry) for entry in table.attrs.get("reads") or []]
+
+
+def observed_at(*tables: pd.DataFrame) -> datetime | None:
+    """When the oldest of these tables was read; None if one of them does not say."""
+    stamps = [table.attrs.get("observed_at") for table in tables]
+    return None if not stamps or None in stamps else min(parse_iso(str(stamp)) for stamp in stamps)
+
+
+def read_findings(table: pd.DataFrame, *, ignoring: Iterable[str] = ()) -> list[Finding]:
+    """Findings for every read behind `table` that was not whole, and for a table without reads.
+
+    Args:
+        table: evidence with `attrs["reads"]`.
+        ignoring: operations (`cloudwatch:GetDashboard`), or operations on one resource (`dynamodb:Scan cc-native-tenants`),
+            that do not bear on the check at hand, or that it judges itself.
+    """
+    reads = reads_of(table)
+    if not reads:
+        return [READS_MISSING.at("evidence", expected="how the table was read", seen="no reads recorded")]
+    skipped = set(ignoring)
+    findings = []
+    for read in reads:
+        subject = f"{read.operation} {read.resource}"
+        if read.status is ReadStatus.OK or not skipped.isdisjoint((read.operation, subject)):
+            continue
+        code = PARTIAL_DATA if read.status is ReadStatus.PARTIAL else READ_FAILED
+        findings.append(
+            code.at(
+                subject,
+                expected="a complete answer",
+                seen=f"{read.status}: {read.error or 'no details'}",
+            )
+        )
+    return findings

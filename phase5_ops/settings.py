@@ -1,0 +1,263 @@
+"""One validated Settings object: environment, AWS names, policy. Read once, before anything else is.
+
+Precedence: command line, environment (`PHASE5_*`, nested with `__`), the YAML file named by PHASE5_CONFIG, defaults. An unknown
+name or a bad value is a `ConfigurationError` that names it and the remedy; the command line turns it into exit code 3.
+Standard AWS variables (AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, ...) are boto3's own and are not repeated here.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from phase5_ops.clock import Clock
+from phase5_ops.policy import AlarmPolicy, BreakerPolicy, GatePolicy, RunbookPolicy, SloPolicy, ToolSetting
+
+ENV_PREFIX = "PHASE5_"
+CONFIG_VARIABLE = "PHASE5_CONFIG"
+
+
+class ConfigurationError(Exception):
+    """A setting is unknown or invalid; the message names it and the remedy."""
+
+
+class Section(BaseModel):
+    """Base of nested settings: immutable, and no unknown field is accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{3,1024}$")]
+
+
+class Tables(Section):
+    """DynamoDB table names; the defaults are the platform's literals."""
+
+    ledger: TableName = "cc-native-ledger"
+    resilience: TableName = "cc-native-resilience"
+    action_intent: TableName = "cc-native-action-intent"
+    execution_attempts: TableName = "cc-native-execution-attempts"
+    execution_outcomes: TableName = "cc-native-execution-outcomes"
+    action_type_registry: TableName = "cc-native-action-type-registry"
+    external_write_dedupe: TableName = "cc-native-external-write-dedupe"
+    autonomy_config: TableName = "cc-native-autonomy-config"
+    autonomy_budget_state: TableName = "cc-native-autonomy-budget-state"
+    decision_budget: TableName = "cc-native-decision-budget"
+    tenants: TableName = "cc-native-tenants"
+    audit_export: TableName = "cc-native-audit-export"
+    signals: TableName = "cc-native-signals"
+
+
+class ProbeUser(Section):
+    """A user of a dedicated test tenant; its executions never count as the platform's own traffic."""
+
+    tenant_id: str | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    secret_id: str | None = Field(None, description="Secrets Manager id of {username, password}")
+
+
+class ProbeUsers(Section):
+    """The two dedicated test tenants."""
+
+    a: ProbeUser = ProbeUser()
+    b: ProbeUser = ProbeUser()
+
+
+class Reading(Section):
+    """Bounds of reading AWS; what does not end in time is an ERROR of its rows, never a hang."""
+
+    connect_timeout_seconds: float = Field(5, gt=0, le=60)
+    read_timeout_seconds: float = Field(20, gt=0, le=300)
+    max_attempts: int = Field(4, ge=1, le=10, description="tries a call, with botocore's standard backoff")
+    deadline_seconds: float = Field(120, gt=0, le=3600, description="all reading of one run together")
+
+
+class Schedule(Section):
+    """When the daily readiness run starts."""
+
+    hour: int = Field(6, ge=0, le=23)
+    minute: int = Field(0, ge=0, le=59)
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"unknown time zone {value!r}; use a name such as Europe/Berlin")
+        return ZoneInfo(value).key
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. See `docs/settings.md` for the table of names, defaults and meanings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+    )
+
+    environment: str = Field("production", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of what is judged")
+    state_dir: Path = Field(Path(".phase5"), description="where evidence, history and Dagster's storage live")
+    now: datetime | None = Field(None, description="fixes evaluation time (ISO-8601 with zone)")
+    evidence_s3_uri: str | None = Field(
+        None, pattern=r"^s3://[a-z0-9.-]{3,63}(/.*)?$", description="also copy each run's evidence to this s3:// location"
+    )
+    control_center_url: AnyHttpUrl | None = None
+    user_pool_id: str | None = None
+    user_pool_client_id: str | None = None
+    probe_mode: Literal["full", "refusals", "off"] = "full"
+    probe_users: ProbeUsers = ProbeUsers()
+    tables: Tables = Tables()
+    metrics_namespace: str = Field("CCNative/Execution", min_length=1, max_length=255)
+    event_bus: str = Field("cc-native-events", min_length=1)
+    runbook: str = Field(
+        "docs/runbooks/phase_5_7_reliability.md", min_length=1, description="path, http(s) URL or s3:// location"
+    )
+    runbook_url: str | None = Field(None, description="address people open; default: the runbook setting itself if it is a URL")
+    tools: tuple[ToolSetting, ...] = Field(
+        (), description="tools that must be there beside the registry's, or whose traffic is rare"
+    )
+    connectors: tuple[str, ...] = Field((), description="connectors that must be there beside those of the tools")
+    slo: SloPolicy = SloPolicy()
+    alarms: AlarmPolicy = AlarmPolicy()
+    runbook_policy: RunbookPolicy = RunbookPolicy()
+    breakers: BreakerPolicy = BreakerPolicy()
+    gate: GatePolicy = GatePolicy()
+    reading: Reading = Reading()
+    schedule: Schedule = Schedule()
+
+    @field_validator("now", mode="before")
+    @classmethod
+    def _not_a_number(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip():
+            return None
+        if isinstance(value, (int, float)) or (isinstance(value, str) and value.strip().lstrip("+-").replace(".", "").isdigit()):
+            raise ValueError("needs an ISO-8601 timestamp with a time zone, e.g. 2026-11-23T09:16:41Z")
+        return value
+
+    @field_validator("now")
+    @classmethod
+    def _zone_given(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("needs a time zone, e.g. 2026-11-23T09:16:41Z")
+        return value.astimezone(UTC) if value is not None else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line and environment; the file comes in as the lowest source, see `load_settings`."""
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+    @property
+    def clock(self) -> Clock:
+        """The evaluation clock of these settings."""
+        return Clock(self.now)
+
+    @property
+    def runbook_address(self) -> str | None:
+        """Where people open the runbook, if that is an http(s) address."""
+        address = self.runbook_url or self.runbook
+        return address.split("#", 1)[0] if address.startswith(("https://", "http://")) else None
+
+    @property
+    def canary_tenants(self) -> frozenset[str]:
+        """The dedicated test tenants."""
+        users = (self.probe_users.a, self.probe_users.b)
+        return frozenset(user.tenant_id for user in users if user.tenant_id)
+
+    def verdict_settings(self) -> dict[str, Any]:
+        """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
+        chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri"})
+        for user in chosen["probe_users"].values():
+            user.pop("password", None)
+        return chosen
+
+    def policy_digest(self, *, checklist_version: str, account: str) -> str:
+        """`sha256:...` over checklist version, every setting that can change a verdict, environment and account."""
+        content = {"checklist_version": checklist_version, "account": account, "settings": self.verdict_settings()}
+        return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """The YAML file named by PHASE5_CONFIG."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401 - signature of the base class
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        """The file's content, or nothing where no file is named."""
+        name = os.environ.get(CONFIG_VARIABLE)
+        if not name:
+            return {}
+        try:
+            content = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: the file cannot be read: {error}") from error
+        if content is None:
+            return {}
+        if not isinstance(content, dict):
+            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: expected a mapping of settings, found {type(content).__name__}")
+        if odd := [key for key in content if not isinstance(key, str)]:
+            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: setting names are text, found {odd[0]!r}")
+        return content
+
+
+def _known_names(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        full = f"{prefix}{name}".upper()
+        yield full
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _known_names(field.annotation, f"{full}__")
+
+
+def known_variables() -> frozenset[str]:
+    """Every environment variable that the settings understand."""
+    return frozenset((*_known_names(Settings, ENV_PREFIX), CONFIG_VARIABLE))
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    known = known_variables()
+    for name in sorted(environment):
+        if name.upper().startswith(ENV_PREFIX) and name not in known:
+            close = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else "; see docs/settings.md for the names"
+            raise ConfigurationError(f"unknown setting {name}{hint}")
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any field
+    """The settings of this process.
+
+    Args:
+        overrides: values from the command line; None means not given.
+
+    Raises:
+        ConfigurationError: an unknown `PHASE5_` name, a bad value, or an unreadable file.
+    """
+    _check_names(os.environ)
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        details = []
+        for problem in error.errors(include_url=False, include_input=False):
+            name = ENV_PREFIX + "__".join(str(part) for part in problem["loc"]).upper()
+            details.append(f"{name}: {problem['msg']}")
+        raise ConfigurationError("invalid settings: " + "; ".join(details)) from error
+    except SettingsError as error:  # unparsable JSON of a list or mapping
+        field = re.search(r'field "(\w+)"', str(error))
+        name = f"{ENV_PREFIX}{field.group(1).upper()}" if field else "a setting"
+        raise ConfigurationError(f"invalid settings: {name}: not valid JSON ({error.__cause__})") from error

@@ -1,0 +1,129 @@
+"""The vocabulary of judging: Verdict, Finding, EvidenceLink, Judgement, and the order of verdicts.
+
+Pure: imports neither dagster nor boto3. A judge builds its answer with `conclude`, which starts at FAIL:
+PASS is given only when at least one subject was judged and nothing was found.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What the evidence says, in rising severity: the worst finding of a row is the row's verdict."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    WARN = "WARN"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    FAIL = "FAIL"
+    ERROR = "ERROR"
+
+    @property
+    def severity(self) -> int:
+        """Position in PASS < WARN < INCONCLUSIVE < FAIL < ERROR."""
+        return list(Verdict).index(self)
+
+    @property
+    def blocks(self) -> bool:
+        """True for everything that keeps a row closed whatever the policy says of WARN."""
+        return self.severity >= Verdict.INCONCLUSIVE.severity
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The most severe verdict; no verdict at all is FAIL, never PASS."""
+    return max(verdicts, key=lambda verdict: verdict.severity, default=Verdict.FAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found: stable code, the subject it is about, what was expected and what was seen."""
+
+    code: str
+    verdict: Verdict
+    subject: str
+    expected: str
+    seen: str
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingCode:
+    """A stable finding code with its meaning; the documentation's table of findings is made from these.
+
+    `verdict` is the default; `also` lists the other verdicts that the code may carry.
+    """
+
+    code: str
+    verdict: Verdict
+    meaning: str
+    remedy: str
+    also: tuple[Verdict, ...] = ()
+
+    def at(self, subject: str, *, expected: str, seen: str, verdict: Verdict | None = None, link: str | None = None) -> Finding:
+        """A finding of this code about `subject`.
+
+        Raises:
+            ValueError: `verdict` is not one that this code may carry.
+        """
+        chosen = verdict or self.verdict
+        if chosen not in (self.verdict, *self.also):
+            raise ValueError(f"{self.code} may not be {chosen}")
+        return Finding(self.code, chosen, subject, expected, seen, link)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceLink:
+    """A labelled URL of evidence behind a row (console page, dashboard, runbook section)."""
+
+    label: str
+    url: str
+
+
+Fact = float | int | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A judge's whole answer about one check."""
+
+    verdict: Verdict
+    summary: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    evidence: Sequence[EvidenceLink] = ()
+
+
+NOTHING_JUDGED = FindingCode(
+    "nothing_judged",
+    Verdict.INCONCLUSIVE,
+    "There was no subject to judge, so nothing could be shown to hold.",
+    "Check that the platform's tables and metrics hold the data the row is about.",
+)
+
+JUDGE_CRASHED = FindingCode(
+    "judge_crashed",
+    Verdict.ERROR,
+    "The judge itself failed on this evidence, which says nothing good about the evidence.",
+    "Report the traceback in the check's metadata together with the stored table.",
+)
+
+
+def conclude(
+    *,
+    judged: int,
+    summary: str,
+    findings: Sequence[Finding],
+    facts: Mapping[str, Fact] | None = None,
+    evidence: Sequence[EvidenceLink] = (),
+) -> Judgement:
+    """The judgement of `judged` subjects: the worst finding, or PASS if there is none and something was judged.
+
+    With nothing judged and nothing (or only warnings) found, `nothing_judged` is added, so that an empty platform never passes.
+    Findings are ordered by severity, then code and subject, so that equal evidence gives equal output.
+    """
+    all_findings = list(findings)
+    if judged <= 0 and not any(f.verdict.blocks for f in all_findings):
+        all_findings.append(NOTHING_JUDGED.at("evidence", expected="at least one subject to judge", seen="no subject at all"))
+    all_findings.sort(key=lambda f: (-f.verdict.severity, f.code, f.subject, f.seen))
+    verdict = worst(f.verdict for f in all_findings) if all_findings else Verdict.PASS
+    return Judgement(verdict, summary, dict(facts or {}), tuple(all_findings), tuple(evidence))
