@@ -1,0 +1,71 @@
+"""Reads alarms as they are: metric and composite alarms, mute rules, and the SNS topics that alarms publish to.
+
+Answers are handed on in the API's own words (`slo/alarm_evidence.py` makes a table of them). A topic that does not exist is an
+answer, not a failed read.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from phase5_ops.aws.alarm_answers import Alarms, Topic
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.reads import Read, ReadStatus
+
+IAM_ACTIONS = (
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:ListAlarmMuteRules",
+    "cloudwatch:GetAlarmMuteRule",
+    "sns:GetTopicAttributes",
+    "sns:ListSubscriptionsByTopic",
+)
+
+_MUTE_RULE_RESOURCE = ":alarm-mute-rule:"
+
+
+def read_alarms(reader: AwsReader) -> Alarms:
+    """Every metric and composite alarm (without AlarmTypes only metric alarms would come) and every mute rule not expired."""
+    answer = reader.paginate("cloudwatch", "describe_alarms", "all alarms", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    rules, rule_reads = _read_mute_rules(reader)
+    return Alarms(answer.items("MetricAlarms"), answer.items("CompositeAlarms"), rules, [answer.read, *rule_reads])
+
+
+def _read_mute_rules(reader: AwsReader) -> tuple[list[Mapping[str, Any]], list[Read]]:
+    listed = reader.paginate("cloudwatch", "list_alarm_mute_rules", "all mute rules")
+    rules: list[Mapping[str, Any]] = []
+    reads = [listed.read]
+    for summary in listed.items("AlarmMuteRuleSummaries"):
+        if summary.get("Status") == "EXPIRED":
+            continue
+        name = str(summary.get("AlarmMuteRuleArn", "")).rpartition(_MUTE_RULE_RESOURCE)[2]
+        answer = reader.call("cloudwatch", "get_alarm_mute_rule", name, AlarmMuteRuleName=name)
+        if answer.read.status is not ReadStatus.NOT_FOUND:  # deleted between the two calls
+            reads.append(answer.read)
+            rules.extend(answer.pages)
+    return rules, reads
+
+
+def read_topics(reader: AwsReader, arns: Iterable[str]) -> tuple[dict[str, Topic], list[Read]]:
+    """The topics behind SNS action ARNs, by ARN, each read in the region that its ARN names."""
+    topics: dict[str, Topic] = {}
+    reads: list[Read] = []
+    for arn in sorted(set(arns)):
+        topics[arn], topic_reads = _read_topic(reader, arn)
+        reads.extend(topic_reads)
+    return topics, reads
+
+
+def _read_topic(reader: AwsReader, arn: str) -> tuple[Topic, list[Read]]:
+    region = arn.split(":")[3] or None
+    attributes = reader.call("sns", "get_topic_attributes", arn, region=region, TopicArn=arn)
+    if attributes.read.status is ReadStatus.NOT_FOUND:
+        return Topic(arn, False, 0, 0, attributes.read.error), [replace(attributes.read, status=ReadStatus.OK, error=None)]
+    if attributes.read.status is not ReadStatus.OK:
+        return Topic(arn, None, None, None, attributes.read.error), [attributes.read]
+    listed = reader.paginate("sns", "list_subscriptions_by_topic", arn, region=region, TopicArn=arn)
+    reads = [attributes.read, listed.read]
+    if listed.read.status is not ReadStatus.OK:
+        return Topic(arn, True, None, None, listed.read.error), reads
+    states = [str(subscription.get("SubscriptionArn", "")) for subscription in listed.items("Subscriptions")]
+    confirmed = sum(state.startswith("arn:") for state in states)
+    return Topic(arn, True, confirmed, sum(state == "PendingConfirmation" for state in states)), reads

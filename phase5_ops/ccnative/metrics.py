@@ -1,0 +1,14 @@
+"""The metrics that CCNative emits for every tool call: names and dimensions. Pure.
+
+One PutMetricData a call with two data points of the same dimensions: the latency, and either a success or an error. Dimensions
+are tool_name and connector_id, and tenant_id on every error and on 1 % of successes. CloudWatch does not add dimension sets up.
+"""
+
+LATENCY = "tool_latency_ms"
+SUCCESS = "tool_success"
+ERROR = "tool_error"
+TOOL_METRICS = (LATENCY, SUCCESS, ERROR)
+
+TOOL_DIMENSION = "tool_name"
+CONNECTOR_DIMENSION = "connector_id"
+TENANT_DIMENSION = "tenant_id"

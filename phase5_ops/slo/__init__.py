@@ -1,0 +1,1 @@
+"""Checklist section 1: tool SLO metrics, alarms and their runbook."""

@@ -1,0 +1,722 @@
+"""Row 1.2 and the check no_slo_alarm_firing: has every registered tool a latency and an error alarm that can fire? Pure.
+
+An alarm is tried with hypothetical traffic (`alarm_model`), so that what counts is what it would do, not how it is written. A
+tool's signal passes with one faultless alarm; otherwise the findings of its best candidate are given.
+
+Rules: p99 or p95 of tool_latency_ms above 5000 ms and errors above 1 %, over 5-15 min (the platform's Phase 5 plan); what alarms
+can do (Amazon CloudWatch User Guide, "Using Amazon CloudWatch alarms").
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from phase5_ops.aws.statistics import Kind
+from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSION
+from phase5_ops.clock import parse_iso
+from phase5_ops.links import ConsoleLinks
+from phase5_ops.policy import AlarmPolicy, SloPolicy
+from phase5_ops.reads import ReadStatus, read_findings, reads_of
+from phase5_ops.slo.alarm_evidence import SIGNALS, is_topic, spec_of, traffic_of
+from phase5_ops.slo.alarm_model import (
+    DEFAULT_REQUESTS,
+    AlarmError,
+    AlarmSpec,
+    Dimensions,
+    Leaf,
+    ToolTraffic,
+    Trial,
+    least_that_breaches,
+)
+from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
+
+LATENCY_ALARM_MISSING = FindingCode(
+    "latency_alarm_missing",
+    Verdict.FAIL,
+    "No alarm watches the latency of a registered tool.",
+    "Create an alarm on p99 of tool_latency_ms; ccnative/recommended_alarms.py gives the parameters.",
+)
+ERROR_ALARM_MISSING = FindingCode(
+    "error_alarm_missing",
+    Verdict.FAIL,
+    "No alarm watches the error share of a registered tool.",
+    "Create an alarm on the share of tool_error (Metrics Insights); ccnative/recommended_alarms.py gives the parameters.",
+)
+ALARM_STATISTIC_WRONG = FindingCode(
+    "alarm_statistic_wrong",
+    Verdict.FAIL,
+    "A latency alarm watches a statistic that says nothing of the slowest calls (average, sum, a low percentile).",
+    "Use p99, p95 or the percentile rank PR(:threshold).",
+)
+ALARM_COMPARISON_WRONG = FindingCode(
+    "alarm_comparison_wrong",
+    Verdict.FAIL,
+    "The comparison points the wrong way: the alarm fires while all is well, and not when it should.",
+    "Turn the comparison operator around.",
+)
+ALARM_FIRES_WHEN_HEALTHY = FindingCode(
+    "alarm_fires_when_healthy",
+    Verdict.FAIL,
+    "The alarm would be in ALARM without any slow or failed call, so it says nothing.",
+    "Correct threshold, comparison or the treatment of missing data.",
+)
+ALARM_THRESHOLD_TOO_LAX = FindingCode(
+    "alarm_threshold_too_lax",
+    Verdict.FAIL,
+    "The SLO can be missed without the alarm firing: its threshold is beyond the SLO's.",
+    "Lower the threshold (for a percentile rank: raise it); mind percent and fraction.",
+)
+ALARM_WINDOW_OUT_OF_RANGE = FindingCode(
+    "alarm_window_out_of_range",
+    Verdict.FAIL,
+    "Period x evaluation periods is outside the allowed range (default 5-15 min).",
+    "Change the period or the number of evaluation periods.",
+)
+ALARM_CANNOT_FIRE = FindingCode(
+    "alarm_cannot_fire",
+    Verdict.FAIL,
+    "The alarm is there and can never go into ALARM: its metrics receive no data points, or its settings cannot be met.",
+    "Define it over dimension sets in which the platform emits (errors always carry tenant_id); see what the finding names.",
+)
+LATENCY_ALARM_MISSES_CALLS = FindingCode(
+    "latency_alarm_misses_calls",
+    Verdict.FAIL,
+    "The latency alarm watches sets with tenant_id only, which hold 1 % of the successful calls.",
+    "Watch the set {tool_name, connector_id}.",
+)
+ERROR_ALARM_MISSES_TENANTS = FindingCode(
+    "error_alarm_misses_tenants",
+    Verdict.FAIL,
+    "The error alarm sees the errors of some tenants only.",
+    "Add up over all tenants with a Metrics Insights query: SELECT SUM(tool_error) ... WHERE tool_name = '...'.",
+)
+ERROR_ALARM_COUNTS_ERRORS = FindingCode(
+    "error_alarm_counts_errors",
+    Verdict.WARN,
+    "The error alarm compares a number of errors, not their share: what share it fires at changes with the traffic.",
+    "Divide by the number of calls with metric math.",
+)
+ALARM_ACTIONS_DISABLED = FindingCode(
+    "alarm_actions_disabled", Verdict.FAIL, "The alarm's actions are switched off.", "Run EnableAlarmActions for the alarm."
+)
+ALARM_ACTIONS_MISSING = FindingCode(
+    "alarm_actions_missing",
+    Verdict.FAIL,
+    "The alarm has no action for ALARM (OK actions do not count), and no composite above it has one that it sets off alone.",
+    "Add an SNS topic to AlarmActions.",
+)
+ALARM_ACTION_GOES_NOWHERE = FindingCode(
+    "alarm_action_goes_nowhere",
+    Verdict.FAIL,
+    "The alarm publishes to an SNS topic that does not exist or that nobody has a confirmed subscription to.",
+    "Create the topic, or confirm a subscription.",
+)
+ALARM_ACTION_NOT_FOLLOWED = FindingCode(
+    "alarm_action_not_followed",
+    Verdict.WARN,
+    "The alarm's only actions are not SNS topics, and whether they reach anyone is not checked.",
+    "See for yourself that the action reaches the people on call.",
+)
+ALARM_ACTIONS_SUPPRESSED = FindingCode(
+    "alarm_actions_suppressed",
+    Verdict.FAIL,
+    "The alarm notifies only through a composite alarm whose actions are suppressed now.",
+    "End what the suppressor alarm stands for, or give the alarm an action of its own.",
+)
+ALARM_MUTED = FindingCode(
+    "alarm_muted",
+    Verdict.FAIL,
+    "A mute rule silences the alarm now (FAIL) or will do so later (WARN).",
+    "Delete the mute rule, or wait for its end.",
+    also=(Verdict.WARN,),
+)
+MISSING_DATA_LOOKS_FINE = FindingCode(
+    "missing_data_looks_fine",
+    Verdict.WARN,
+    "The latency alarm of a tool with steady traffic stays OK when its data points stop.",
+    "Use TreatMissingData missing or breaching; or mark the tool as traffic: rare.",
+)
+MISSING_DATA_BREACHES = FindingCode(
+    "missing_data_breaches",
+    Verdict.WARN,
+    "The error alarm changes its state when there is merely nothing to count (to ALARM, or to INSUFFICIENT_DATA).",
+    "Use TreatMissingData notBreaching, or FILL(..., 0).",
+)
+LATENCY_ALARM_BLIND_TO_ERRORS = FindingCode(
+    "latency_alarm_blind_to_errors",
+    Verdict.WARN,
+    "The latency alarm cannot see failed calls (they are emitted with tenant_id only), and no working error alarm covers them.",
+    "Give the tool a working error alarm.",
+)
+ALARM_INSUFFICIENT_DATA = FindingCode(
+    "alarm_insufficient_data",
+    Verdict.FAIL,
+    "The alarm has INSUFFICIENT_DATA although its inputs had data that day (INCONCLUSIVE: just created; WARN: rare traffic).",
+    "See what its queries really select, and how it treats missing data.",
+    also=(Verdict.INCONCLUSIVE, Verdict.WARN),
+)
+ALARM_EVALUATION_FAILED = FindingCode(
+    "alarm_evaluation_failed",
+    Verdict.ERROR,
+    "CloudWatch says that it could not evaluate the alarm (ERROR), or only on part of the data (WARN).",
+    "See the alarm's state reason; for partial data narrow its Metrics Insights query.",
+    also=(Verdict.WARN,),
+)
+ALARM_STATE_UNREADABLE = FindingCode(
+    "alarm_state_unreadable",
+    Verdict.ERROR,
+    "The alarm's state is none that CloudWatch documents.",
+    "Run again; look at the alarm.",
+)
+ALARM_MALFORMED = FindingCode(
+    "alarm_malformed",
+    Verdict.ERROR,
+    "The description of an alarm could not be understood.",
+    "Look at the alarm; report its definition.",
+)
+SLO_ALARM_FIRING = FindingCode(
+    "slo_alarm_firing", Verdict.FAIL, "An SLO alarm is in ALARM now.", "Follow the runbook's section on SLO alarms."
+)
+NO_SLO_ALARM = FindingCode(
+    "no_slo_alarm", Verdict.INCONCLUSIVE, "There is no SLO alarm that could fire, so silence says nothing.", "See row 1.2."
+)
+CODES = (
+    LATENCY_ALARM_MISSING,
+    ERROR_ALARM_MISSING,
+    ALARM_STATISTIC_WRONG,
+    ALARM_COMPARISON_WRONG,
+    ALARM_FIRES_WHEN_HEALTHY,
+    ALARM_THRESHOLD_TOO_LAX,
+    ALARM_WINDOW_OUT_OF_RANGE,
+    ALARM_CANNOT_FIRE,
+    LATENCY_ALARM_MISSES_CALLS,
+    ERROR_ALARM_MISSES_TENANTS,
+    ERROR_ALARM_COUNTS_ERRORS,
+    ALARM_ACTIONS_DISABLED,
+    ALARM_ACTIONS_MISSING,
+    ALARM_ACTION_GOES_NOWHERE,
+    ALARM_ACTION_NOT_FOLLOWED,
+    ALARM_ACTIONS_SUPPRESSED,
+    ALARM_MUTED,
+    MISSING_DATA_LOOKS_FINE,
+    MISSING_DATA_BREACHES,
+    LATENCY_ALARM_BLIND_TO_ERRORS,
+    ALARM_INSUFFICIENT_DATA,
+    ALARM_EVALUATION_FAILED,
+    ALARM_STATE_UNREADABLE,
+    ALARM_MALFORMED,
+    SLO_ALARM_FIRING,
+    NO_SLO_ALARM,
+)
+_MISSING = {"latency": LATENCY_ALARM_MISSING, "error": ERROR_ALARM_MISSING}
+
+#: Reads of the metrics evidence that say nothing of where data points are.
+_DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
+
+#: Reads behind `slo_alarms` that have no bearing on which alarms there are, what they say and in which state they are.
+OTHER_READS = (
+    *_DASHBOARD_READS,
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListAlarmMuteRules",
+    "cloudwatch:GetAlarmMuteRule",
+    "sns:GetTopicAttributes",
+    "sns:ListSubscriptionsByTopic",
+)
+
+_STATES = frozenset({"OK", "ALARM", "INSUFFICIENT_DATA"})
+_NEW_ALARM = timedelta(minutes=15)
+_DAY = timedelta(hours=24)
+_MAX_METRICS = 10  # of an alarm on metric math
+_JUST_ABOVE = 1.02  # of a limit: rounding of thresholds is no finding
+_TRAFFIC_DROP = 0.1  # by which a count is told from a share
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What all alarms are judged against."""
+
+    slo: SloPolicy
+    policy: AlarmPolicy
+    namespace: str
+    now: datetime
+    traffic: Mapping[str, ToolTraffic]
+
+
+def judge_slo_alarms(
+    table: pd.DataFrame, *, slo: SloPolicy, alarms: AlarmPolicy, now: datetime, links: ConsoleLinks
+) -> Judgement:
+    """Row 1.2: PASS when every registered tool has a faultless latency alarm and a faultless error alarm.
+
+    Args:
+        table: the evidence table `slo_alarms`.
+        slo: the limits that alarms must not be laxer than.
+        alarms: lowest percentile and the window's range.
+        now: evaluation time.
+        links: console URLs of the region.
+    """
+    rows = _rows(table)
+    required = {row["tool"]: row for row in rows if row["signal"] in SIGNALS}
+    namespace = str(table.attrs.get("metrics_namespace", ""))
+    context = _Context(slo, alarms, namespace, now, {tool: traffic_of(row) for tool, row in required.items()})
+    findings = read_findings(table, ignoring=_DASHBOARD_READS)
+    working: dict[tuple[str, str], Row] = {}
+    for tool in required:
+        for signal in SIGNALS:
+            row, found = _best([row for row in rows if row["tool"] == tool and row["signal"] == signal], context)
+            if row["alarm"] is None and not _all_alarms_read(table):
+                continue  # whether there is one is not known, and the read is an ERROR already
+            findings += found
+            if not any(finding.verdict.blocks for finding in found):
+                working[tool, signal] = row
+        if (tool, "latency") in working and (tool, "error") not in working:
+            findings.append(_blind_to_errors(working[tool, "latency"]))
+    alarmed = {signal: sum(key[1] == signal for key in working) for signal in SIGNALS}
+    total = len(required)
+    return conclude(
+        judged=total,
+        summary=f"{alarmed['latency']} of {total} registered tools have a working latency alarm, "
+        f"{alarmed['error']} of {total} a working error alarm.",
+        findings=findings,
+        facts={
+            "tools_required": total,
+            "tools_with_latency_alarm": alarmed["latency"],
+            "tools_with_error_alarm": alarmed["error"],
+            "tools_whose_latency_alarm_cannot_see_failed_calls": alarmed["latency"],
+            "slo_alarms": len({row["alarm"] for row in rows if row["signal"] and row["alarm"]}),
+            "other_alarms_on_platform_metrics": sum(row["signal"] is None for row in rows),
+        },
+        evidence=[EvidenceLink("CloudWatch alarms", links.alarms())],
+    )
+
+
+def judge_no_slo_alarm_firing(table: pd.DataFrame, *, links: ConsoleLinks) -> Judgement:
+    """The extra check no_slo_alarm_firing: FAIL while an SLO alarm is in ALARM, INCONCLUSIVE where there is none to fire.
+
+    Args:
+        table: the evidence table `slo_alarms`.
+        links: console URLs of the region.
+    """
+    alarms = {row["alarm"]: row for row in _rows(table) if row["signal"] and row["alarm"]}
+    findings = read_findings(table, ignoring=OTHER_READS)
+    for name, row in sorted(alarms.items()):
+        if row["state"] == "ALARM":
+            seen = f"ALARM since {row['state_updated_at']}: {row['state_reason'] or 'no reason given'}"
+            findings.append(SLO_ALARM_FIRING.at(f"{row['tool']}: {name}", expected="OK", seen=seen, link=row["url"]))
+        elif row["state"] not in _STATES:
+            findings.append(_state_unreadable(row))
+    firing = sum(row["state"] == "ALARM" for row in alarms.values())
+    if not alarms and _all_alarms_read(table):
+        findings.append(NO_SLO_ALARM.at("SLO alarms", expected="at least one alarm", seen="none", link=links.alarms()))
+    return conclude(
+        judged=len(alarms),
+        summary=f"{firing} of {len(alarms)} SLO alarms are in ALARM.",
+        findings=findings,
+        facts={"slo_alarms": len(alarms), "firing": firing},
+        evidence=[EvidenceLink("CloudWatch alarms", links.alarms())],
+    )
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows with None for null."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _all_alarms_read(table: pd.DataFrame) -> bool:
+    return all(read.status is ReadStatus.OK for read in reads_of(table) if read.operation == "cloudwatch:DescribeAlarms")
+
+
+def _best(candidates: Sequence[Row], context: _Context) -> tuple[Row, list[Finding]]:
+    """The candidate with the mildest findings; the missing-alarm finding where there is no candidate."""
+    judged = [(row, _judge_alarm(row, context)) for row in candidates if row["alarm"] is not None]
+    if judged:
+        return min(judged, key=lambda pair: (_severity(pair[1]), len(pair[1])))
+    row = candidates[0]
+    if row["signal"] == "latency":
+        expected = f"an alarm on p99 of {LATENCY} above {context.slo.latency_threshold_ms:g} ms"
+    else:
+        expected = f"an alarm on the share of {ERROR} above {100 * context.slo.error_rate_max:g} %"
+    return row, [_MISSING[row["signal"]].at(row["tool"], expected=expected, seen=f"no {row['signal']} alarm names this tool")]
+
+
+def _severity(findings: Iterable[Finding]) -> int:
+    return max((finding.verdict.severity for finding in findings), default=0)
+
+
+def _blind_to_errors(row: Row) -> Finding:
+    expected = "failed calls covered by an error alarm, since the latency alarm cannot see them"
+    return _at(LATENCY_ALARM_BLIND_TO_ERRORS, row, expected, "no working error alarm")
+
+
+def _judge_alarm(row: Row, context: _Context) -> list[Finding]:
+    """Everything wrong with one alarm as the alarm of one tool and signal."""
+    if row["unreadable"]:
+        return [_at(ALARM_MALFORMED, row, "a readable definition", row["unreadable"])]
+    definition = _without_inputs(row, context) or _definition(row, context)
+    return [*definition, *_window(row, context), *_reachable(row, context), *_actions(row), *_state(row, context)]
+
+
+def _without_inputs(row: Row, context: _Context) -> list[Finding]:
+    """An alarm on what the tool has never emitted; that there were no errors yet is no fault of an error alarm."""
+    emitted = {metric for metric, _ in context.traffic[row["tool"]].sets}
+    if LATENCY in emitted or (emitted and row["signal"] == "error"):
+        return []
+    missing = f"{LATENCY} of the tool" if emitted else "any metric of the tool"
+    return [_at(ALARM_CANNOT_FIRE, row, "data points of the tool to evaluate", f"{missing} has never been emitted")]
+
+
+def _at(code: FindingCode, row: Row, expected: str, seen: str, verdict: Verdict | None = None) -> Finding:
+    return code.at(f"{row['tool']}: {row['alarm']}", expected=expected, seen=seen, verdict=verdict, link=row["url"])
+
+
+# --- what the alarm would do ---
+
+
+def _definition(row: Row, context: _Context) -> list[Finding]:
+    """Tries the alarm with hypothetical traffic."""
+    try:
+        spec = spec_of(row)
+        if len(spec.leaves) > _MAX_METRICS:
+            raise AlarmError(f"{len(spec.leaves)} metrics, metric math takes {_MAX_METRICS}")  # noqa: TRY301 - as its parser does
+        if spec.threshold is None:
+            return [
+                _at(
+                    ALARM_THRESHOLD_TOO_LAX, row, "a fixed threshold within the SLO", "an anomaly band, which moves with the data"
+                )
+            ]
+        trial = _trial(row, spec, context)
+        return _latency(row, trial, context) if row["signal"] == "latency" else _errors(row, trial, context)
+    except AlarmError as error:
+        return [_at(ALARM_CANNOT_FIRE, row, "queries that CloudWatch can evaluate", str(error))]
+
+
+def _trial(row: Row, spec: AlarmSpec, context: _Context) -> Trial:
+    tool = context.traffic[row["tool"]]
+    others = [
+        other
+        for name, other in context.traffic.items()
+        if name != tool.tool and any(other.receives(leaf.metric, leaf) for leaf in spec.leaves.values())
+    ]
+    return Trial(spec, tool, others, context.namespace, tool.requests(spec.period) or DEFAULT_REQUESTS)
+
+
+def _latency(row: Row, trial: Trial, context: _Context) -> list[Finding]:
+    wrong = [leaf for leaf in trial.spec.leaves.values() if leaf.metric == LATENCY and not _shows_slow_calls(leaf, context)]
+    if wrong:
+        expected = f"a percentile of at least p{context.policy.min_percentile:g}, or a percentile rank, of {LATENCY}"
+        return [_at(ALARM_STATISTIC_WRONG, row, expected, "; ".join(leaf.label for leaf in wrong))]
+    limit = context.slo.latency_threshold_ms
+    slow = 1 - context.policy.min_percentile / 100 + 1e-4  # enough slow calls to move the lowest percentile allowed
+    healthy = trial.breaches_on_latency(1.0, 0)
+    at_limit = trial.breaches_on_latency(limit * _JUST_ABOVE, slow)
+    if healthy:
+        return [_upside_down(row, trial, lambda turned: turned.breaches_on_latency(limit * _JUST_ABOVE, slow), at_limit=at_limit)]
+    if at_limit:
+        return _silence_of_latency(row)
+    expected = f"fires when more than {100 * slow:.3g} % of the calls take longer than {limit:g} ms"
+    factors = (_JUST_ABOVE, 1.1, 1.5, 2, 3, 5, 10, 30, 100, 1000)
+    later = least_that_breaches(lambda ms: trial.breaches_on_latency(ms, slow), [limit * factor for factor in factors])
+    if later:
+        return [_at(ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {later:,.0f} ms on")]
+    share = least_that_breaches(
+        lambda part: trial.breaches_on_latency(limit * _JUST_ABOVE, part), (slow, 0.1, 0.2, 0.5, 0.9, 1.0)
+    )
+    if share:
+        return [_at(ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires when {100 * share:.3g} % of the calls are too slow")]
+    if trial.breaches_on_latency(limit * _JUST_ABOVE, slow, everywhere=True):
+        names = f"{{{', '.join(sorted(trial.tool.base_sets[0]))}}}"
+        return [_at(LATENCY_ALARM_MISSES_CALLS, row, f"the set {names}, which holds 99 % of the calls", _labels(trial.spec))]
+    return [_at(ALARM_CANNOT_FIRE, row, expected, _obstacles(trial))]
+
+
+def _shows_slow_calls(leaf: Leaf, context: _Context) -> bool:
+    statistic = leaf.statistic
+    if statistic.percentile is not None:
+        return statistic.percentile >= context.policy.min_percentile
+    return statistic.is_percentile_rank or statistic.kind in (Kind.TRIMMED_COUNT, Kind.SAMPLE_COUNT)
+
+
+def _upside_down(row: Row, trial: Trial, bad: Callable[[Trial], bool], *, at_limit: bool) -> Finding:
+    """An alarm that breaches when all is well: turned the wrong way, or always on."""
+    turned = Trial(trial.spec.flipped(), trial.tool, trial.others, trial.namespace, trial.requests)
+    compares = f"{row['comparison']} {row['threshold']:g}"
+    if not at_limit and bad(turned):
+        return _at(ALARM_COMPARISON_WRONG, row, "fires when the SLO is missed, not when it is met", compares)
+    missing = "" if row["treat_missing"] != "breaching" else ", missing data treated as breaching"
+    return _at(ALARM_FIRES_WHEN_HEALTHY, row, "stays OK without slow or failed calls", f"{compares}{missing} breaches then too")
+
+
+def _errors(row: Row, trial: Trial, context: _Context) -> list[Finding]:
+    limit = context.slo.error_rate_max
+    if trial.breaches_on_errors(0):
+        at_limit = trial.breaches_on_errors(limit * _JUST_ABOVE)
+        return [_upside_down(row, trial, lambda turned: turned.breaches_on_errors(limit * _JUST_ABOVE), at_limit=at_limit)]
+    ladder = _ladder(limit * _JUST_ABOVE)
+    expected = f"fires when more than {100 * limit:g} % of the calls fail"
+    fires_at, missed = _coverage(trial, ladder)
+    if fires_at is None and len(missed) == len(trial.tool.error_sets):
+        return [_at(ALARM_CANNOT_FIRE, row, expected, _obstacles(trial))]
+    if missed:
+        seen = f"errors of {_some([_tenant(dims) for dims in missed])} are not seen"
+        return [_at(ERROR_ALARM_MISSES_TENANTS, row, "the errors of every tenant that has data", seen)]
+    if fires_at is None:
+        return [_at(ALARM_CANNOT_FIRE, row, expected, "does not fire at any share of errors spread over all tenants")]
+    if fires_at > limit * _JUST_ABOVE:
+        return [_at(ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {100 * fires_at:.2g} % on")]
+    return [*_count_not_share(row, trial, limit), *_silence_of_errors(row, trial)]
+
+
+def _ladder(first: float) -> list[float]:
+    """Shares of errors to try, rising from `first` to 1."""
+    steps = [first * factor for factor in (1, 1.5, 2, 3, 5, 10, 20, 50)]
+    return sorted({min(share, 1.0) for share in (*steps, 0.5, 0.9, 1.0) if share >= first})
+
+
+def _coverage(trial: Trial, ladder: Sequence[float]) -> tuple[float | None, list[Dimensions]]:
+    """The least share of errors, spread over all error sets, that fires the alarm; and the sets whose errors never fire it."""
+    kinds: dict[frozenset[str], list[Dimensions]] = {}
+    for dims in trial.tool.error_sets:
+        kinds.setdefault(trial.sees(dims), []).append(dims)
+    missed = [
+        dims
+        for members in kinds.values()
+        if not any(trial.breaches_on_errors(share, members[:1]) for share in ladder)
+        for dims in members
+    ]
+    return least_that_breaches(trial.breaches_on_errors, ladder), missed
+
+
+def _count_not_share(row: Row, trial: Trial, limit: float) -> list[Finding]:
+    """A warning where a tenth of the traffic moves the share at which the alarm fires by a multiple."""
+    shares = [limit * part for part in (0.01, 0.03, 0.1, 0.3, _JUST_ABOVE)]
+    usual = least_that_breaches(trial.breaches_on_errors, shares)
+    low = least_that_breaches(
+        lambda share: trial.breaches_on_errors(share, scale=_TRAFFIC_DROP), sorted({*shares, *_ladder(limit * _JUST_ABOVE)})
+    )
+    if usual is None or low is None or low < 2 * usual:
+        return []
+    seen = (
+        f"fires from {100 * usual:.2g} % on at {trial.requests:.3g} calls a period, "
+        f"from {100 * low:.2g} % on at {trial.requests * _TRAFFIC_DROP:.3g}"
+    )
+    return [_at(ERROR_ALARM_COUNTS_ERRORS, row, "a share of the calls", seen)]
+
+
+def _obstacles(trial: Trial) -> str:
+    """Why the alarm does not fire: the first query that receives nothing, else its condition."""
+    for leaf in trial.spec.leaves.values():
+        reason = leaf.obstacle(trial.namespace, trial.spec.account)
+        if reason:
+            return reason
+        if not trial.tool.receives(leaf.metric, leaf):
+            if leaf.metric == ERROR and any(leaf.names(dims) for dims in trial.tool.base_sets):
+                return f"{leaf.label} receives nothing: errors are emitted with {TENANT_DIMENSION} only"
+            known = trial.tool.error_sets if leaf.metric == ERROR else trial.tool.base_sets
+            return f"{leaf.label} receives nothing: the tool emits to {_some([_braces(dims) for dims in known], 3)}"
+    return f"{_labels(trial.spec)} never meets {trial.spec.comparison} {trial.spec.threshold:g}"
+
+
+def _labels(spec: AlarmSpec) -> str:
+    shown = spec.expressions.get(spec.returned)
+    return shown.text if shown else "; ".join(leaf.label for leaf in spec.leaves.values())
+
+
+def _braces(dims: Dimensions) -> str:
+    return "{" + ", ".join(f"{key}={value}" for key, value in sorted(dims.items())) + "}"
+
+
+def _tenant(dims: Dimensions) -> str:
+    return f"tenant {dims[TENANT_DIMENSION]}" if TENANT_DIMENSION in dims else _braces(dims)
+
+
+def _some(names: Sequence[str], limit: int = 5) -> str:
+    listed = list(dict.fromkeys(names))
+    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
+
+
+def _silence_of_latency(row: Row) -> list[Finding]:
+    if row["traffic"] != "steady" or row["treat_missing"] not in ("notBreaching", "ignore"):
+        return []
+    return [
+        _at(
+            MISSING_DATA_LOOKS_FINE,
+            row,
+            "missing data treated as missing or breaching",
+            f"TreatMissingData {row['treat_missing']}",
+        )
+    ]
+
+
+def _silence_of_errors(row: Row, trial: Trial) -> list[Finding]:
+    """Without errors the error queries have no data points: that must leave the alarm OK."""
+    if row["treat_missing"] in ("notBreaching", "ignore"):
+        return []
+    counted = {key for key, leaf in trial.spec.leaves.items() if leaf.metric in (ERROR, SUCCESS)}
+    if row["treat_missing"] == "missing" and counted <= trial.spec.filled:
+        return []
+    return [
+        _at(
+            MISSING_DATA_BREACHES,
+            row,
+            "missing data treated as notBreaching, or FILL(..., 0)",
+            f"TreatMissingData {row['treat_missing']}",
+        )
+    ]
+
+
+# --- window, samples ---
+
+
+def _window(row: Row, context: _Context) -> list[Finding]:
+    low, high = context.policy.window_min_seconds, context.policy.window_max_seconds
+    if row["period"] is None:
+        return []
+    span = row["period"] * row["evaluation_periods"]
+    if low <= span <= high:
+        return []
+    seen = f"{row['period']} s x {row['evaluation_periods']} = {span / 60:g} min"
+    return [_at(ALARM_WINDOW_OUT_OF_RANGE, row, f"{low / 60:g}-{high / 60:g} min", seen)]
+
+
+def _reachable(row: Row, context: _Context) -> list[Finding]:
+    """Whether enough periods with enough samples can come together."""
+    period, needed, among = row["period"], row["datapoints_to_alarm"], row["evaluation_periods"]
+    if period is None:
+        return []
+    if needed > among:
+        return [_at(ALARM_CANNOT_FIRE, row, f"at most {among} data points to alarm", f"{needed} out of {among}")]
+    traffic = context.traffic[row["tool"]]
+    findings = []
+    most = traffic.most_periods_with_data(period, among)
+    if most is not None and most < needed and row["treat_missing"] != "breaching":
+        seen = f"at most {most} of {among} periods of {period} s had calls in the lookback"
+        findings.append(_at(ALARM_CANNOT_FIRE, row, f"{needed} of {among} periods with data", seen))
+    least = _least_samples(row)
+    samples = traffic.requests(period) or 0
+    if least is not None and samples < least:
+        seen = f"{samples:.3g} samples a period, and EvaluateLowSampleCountPercentile is ignore"
+        findings.append(_at(ALARM_CANNOT_FIRE, row, f"at least {least:g} samples a period", seen))
+    return findings
+
+
+def _least_samples(row: Row) -> float | None:
+    """Samples a period under which CloudWatch does not evaluate the alarm; None where it always does."""
+    if row["low_sample"] != "ignore" or row["signal"] != "latency":
+        return None
+    try:
+        counts = [leaf.statistic.low_sample_count for leaf in spec_of(row).leaves.values()]
+    except AlarmError:
+        return None
+    return max((count for count in counts if count is not None and math.isfinite(count)), default=None)
+
+
+# --- who is told ---
+
+
+def _actions(row: Row) -> list[Finding]:
+    """Nothing (or warnings) if the alarm, or a composite that it sets off alone, reaches someone; otherwise what is wrong."""
+    parents = json.loads(row["parents"])
+    own = {"alarm": row["alarm"], "actions": json.loads(row["alarm_actions"]), "actions_enabled": row["actions_enabled"]}
+    paths = [own, *(parent for parent in parents if parent["alone"] and parent["actions"])]
+    outcomes = [_path(row, path) for path in paths]
+    clean = [found for found in outcomes if not any(finding.verdict.blocks for finding in found)]
+    if clean:
+        return min(clean, key=len)
+    if own["actions"] or len(outcomes) == 1:
+        return outcomes[0]
+    return min(outcomes[1:], key=len)
+
+
+def _path(row: Row, path: Mapping[str, Any]) -> list[Finding]:
+    """What is wrong with one way of telling people: the alarm's own actions, or a composite's."""
+    via = "" if path["alarm"] == row["alarm"] else f"composite {path['alarm']}: "
+    if not path["actions"]:
+        unread = [parent["alarm"] for parent in json.loads(row["parents"]) if parent["rule_error"]]
+        aside = f"; the rule of composite {_some(unread)} cannot be read" if unread else ""
+        return [_at(ALARM_ACTIONS_MISSING, row, "at least one action for ALARM", f"none{aside}")]
+    findings = []
+    if not path["actions_enabled"]:
+        findings.append(_at(ALARM_ACTIONS_DISABLED, row, "actions enabled", f"{via}ActionsEnabled is false"))
+    if path.get("suppressor_state") == "ALARM" or path.get("suppressed_by"):
+        by = path.get("suppressed_by") or "Alarm"
+        seen = f"{via}suppressed by {path.get('suppressor')} ({by})"
+        findings.append(_at(ALARM_ACTIONS_SUPPRESSED, row, "actions that are carried out", seen))
+    return [*findings, *_destinations(row, path["actions"], via), *_mutes(row, path["alarm"], via)]
+
+
+def _destinations(row: Row, actions: Sequence[str], via: str) -> list[Finding]:
+    topics = json.loads(row["topics"])
+    followed = [arn for arn in actions if is_topic(arn)]
+    if not followed:
+        return [_at(ALARM_ACTION_NOT_FOLLOWED, row, "an SNS topic", f"{via}{_some(actions)}")]
+    faults = [fault for arn in followed if (fault := _topic_fault(arn, topics[arn]))]
+    if len(faults) < len(actions):
+        return []
+    return [_at(ALARM_ACTION_GOES_NOWHERE, row, "an SNS topic with a confirmed subscription", f"{via}{'; '.join(faults)}")]
+
+
+def _topic_fault(arn: str, topic: Mapping[str, Any]) -> str | None:
+    """Why nobody hears of it; None for a topic that works, or that could not be read (its read is an ERROR already)."""
+    if topic["exists"] is False:
+        return f"{arn} does not exist"
+    if topic["confirmed"] == 0:
+        pending = f", {topic['pending']} waiting for confirmation" if topic["pending"] else ""
+        return f"{arn} has no confirmed subscription{pending}"
+    return None
+
+
+def _mutes(row: Row, alarm: str, via: str) -> list[Finding]:
+    findings = []
+    for rule in json.loads(row["mute_rules"]):
+        if rule["alarm"] != alarm or rule["status"] == "EXPIRED":
+            continue
+        schedule = " ".join(str(rule[key]) for key in ("expression", "duration", "timezone") if rule[key])
+        until = f", expires {rule['expires']}" if rule["expires"] else ""
+        verdict = Verdict.WARN if rule["status"] == "SCHEDULED" else Verdict.FAIL
+        seen = f"{via}mute rule {rule['name']} is {rule['status']} ({schedule or 'no schedule'}{until})"
+        findings.append(_at(ALARM_MUTED, row, "no mute rule on the alarm", seen, verdict))
+    return findings
+
+
+# --- state ---
+
+
+def _state_unreadable(row: Row) -> Finding:
+    return _at(ALARM_STATE_UNREADABLE, row, "OK, ALARM or INSUFFICIENT_DATA", str(row["state"]))
+
+
+def _state(row: Row, context: _Context) -> list[Finding]:
+    findings = []
+    if row["state"] not in _STATES:
+        findings.append(_state_unreadable(row))
+    if row["evaluation_state"]:
+        partial = row["evaluation_state"] == "PARTIAL_DATA"
+        seen = f"{row['evaluation_state']}: {row['state_reason'] or 'no reason given'}"
+        findings.append(_at(ALARM_EVALUATION_FAILED, row, "evaluated on all data", seen, Verdict.WARN if partial else None))
+    if row["state"] == "INSUFFICIENT_DATA":
+        findings += _insufficient(row, context.now)
+    return findings
+
+
+def _insufficient(row: Row, now: datetime) -> list[Finding]:
+    """A finding only where the inputs had data that day."""
+    last = row["inputs_last_datapoint_at"]
+    if last is None or now - parse_iso(last) > _DAY:
+        return []
+    created = row["configured_at"] or row["state_updated_at"]
+    own_window = timedelta(seconds=(row["period"] or 0) * row["evaluation_periods"])
+    verdict = Verdict.FAIL
+    if created is None or now - parse_iso(created) < max(_NEW_ALARM, own_window):
+        verdict = Verdict.INCONCLUSIVE
+    elif row["traffic"] == "rare" and row["state_updated_at"] and parse_iso(row["state_updated_at"]) > parse_iso(last):
+        verdict = Verdict.WARN
+    reason = row["state_reason"] or "no reason given"
+    seen = f"INSUFFICIENT_DATA since {row['state_updated_at']} ({reason}), inputs had data at {last}"
+    return [_at(ALARM_INSUFFICIENT_DATA, row, "OK, as there is data", seen, verdict)]

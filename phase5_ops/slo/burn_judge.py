@@ -1,0 +1,111 @@
+"""Judge of the extra check `error_budget_not_burning`: multiwindow, multi-burn-rate, as the SRE workbook has it. Pure.
+
+A budget burns where both windows of a pair exceed the pair's factor: the long one makes it significant, the short one current.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from phase5_ops.links import ConsoleLinks
+from phase5_ops.policy import SloPolicy
+from phase5_ops.reads import COMMON_CODES, read_findings
+from phase5_ops.slo.summary_judge import (
+    DASHBOARD_READS,
+    NO_TOOL_REGISTERED,
+    REGISTRY_RECORD_MALFORMED,
+    TOO_FEW_SAMPLES,
+    decided,
+    duration,
+    label,
+    lenient,
+    records,
+    registry_findings,
+    rows_of,
+)
+from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
+
+ERROR_BUDGET_BURNING = FindingCode(
+    "error_budget_burning",
+    Verdict.FAIL,
+    "A tool uses up its error budget faster than a pair of burn-rate windows allows (WARN: few calls in the short one).",
+    "Treat it as an incident; the runbook's alarm section says how.",
+    also=(Verdict.WARN,),
+)
+CODES = (*COMMON_CODES, NO_TOOL_REGISTERED, REGISTRY_RECORD_MALFORMED, TOO_FEW_SAMPLES, ERROR_BUDGET_BURNING)
+
+
+def judge_budget_not_burning(
+    summary: pd.DataFrame,
+    registered_tools: pd.DataFrame,
+    *,
+    policy: SloPolicy,
+    now: datetime,
+    links: ConsoleLinks,
+    namespace: str,
+) -> Judgement:
+    """The check error_budget_not_burning, per registered tool, SLI and pair of windows."""
+    findings = [
+        *read_findings(registered_tools),
+        *read_findings(summary, ignoring=DASHBOARD_READS),
+        *registry_findings(registered_tools),
+    ]
+    judged = 0
+    for tool in records(registered_tools):
+        rows = rows_of(summary, tool.tool)
+        if not decided(summary, rows):
+            continue
+        judged += 1
+        findings += _tool_findings(tool, rows, policy, links.metric(namespace, tool.tool))
+    burning = {f.subject for f in findings if f.code == ERROR_BUDGET_BURNING.code}
+    budgets = summary[summary["registered"]][["budget_left_errors", "budget_left_latency"]].min().dropna()
+    days = summary["budget_days_covered"].min()
+    return conclude(
+        judged=judged,
+        summary=f"{judged} tools judged, error budget burning for {len(burning)}",
+        findings=findings,
+        facts={
+            "judged_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "tools_judged": judged,
+            "budget_days": policy.budget_days,
+            "budget_days_covered": 0 if pd.isna(days) else int(days),
+            **{f"least_{name}": round(float(value), 4) for name, value in budgets.items()},
+        },
+        evidence=[EvidenceLink("Metrics", links.metric(namespace))],
+    )
+
+
+def _tool_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
+    """All pairs of windows of one tool, and whether there was anything to judge."""
+    rates = [(row, rate) for row in records(rows) for rate in json.loads(row.burn)]
+    for row, rate in rates:
+        if _exceeds(rate):
+            certain = rate["short_requests"] >= policy.burn_min_requests and rate["short_bad"] >= policy.burn_min_errors
+            yield ERROR_BUDGET_BURNING.at(
+                f"{label(row)} {rate['sli']}",
+                expected=f"at most {rate['factor']:g} times the budgeted rate over {duration(rate['long_hours'] * 3600)}"
+                f" or over {duration(rate['short_minutes'] * 60)}",
+                seen=f"{rate['long_burn']:.3g} times ({rate['long_bad']} of {rate['long_requests']} calls bad) and"
+                f" {rate['short_burn']:.3g} times ({rate['short_bad']} of {rate['short_requests']})",
+                verdict=None if certain else Verdict.WARN,
+                link=link,
+            )
+    longest = max(pair.long_hours for pair in policy.burn_windows)
+    fresh = rows["last_datapoint_age_seconds"].min() <= longest * 3600  # canaries left out; False if there is nothing at all
+    for sli in ("errors", "latency"):
+        if not fresh or not any(rate["long_requests"] for _, rate in rates if rate["sli"] == sli):
+            yield TOO_FEW_SAMPLES.at(
+                f"{tool.tool} {sli}",
+                expected="a call in at least one burn-rate window",
+                seen=f"none in the last {duration(longest * 3600)} (canaries not counted)",
+                verdict=lenient(tool.traffic),
+                link=link,
+            )
+
+
+def _exceeds(rate: Mapping[str, Any]) -> bool:
+    """True if both windows of the pair have calls and burn faster than the factor."""
+    return all(rate[f"{window}_burn"] is not None and rate[f"{window}_burn"] > rate["factor"] for window in ("long", "short"))

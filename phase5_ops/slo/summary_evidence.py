@@ -1,0 +1,421 @@
+"""Evidence of row 1.1 and the SLO checks: the table `tool_slo_summary`, one row per tool and connector as emitted. Pure.
+
+The platform puts tenant_id on every error and on 1 % of successes, and CloudWatch does not add dimension sets up, so every
+figure is the sum over all dimension sets of a tool and connector. Percentiles cannot be added: the latency SLI is the share
+of calls at or under the threshold (trimmed count over SampleCount, which add exactly), and percentiles are shown as the range
+over sets and hours.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pandera.pandas as pa
+
+from phase5_ops.aws.metric_query import MetricSet, Series
+from phase5_ops.ccnative.metrics import (
+    CONNECTOR_DIMENSION,
+    ERROR,
+    LATENCY,
+    SUCCESS,
+    TENANT_DIMENSION,
+    TOOL_DIMENSION,
+    TOOL_METRICS,
+)
+from phase5_ops.ccnative.names import canonical_tool, connector_of_tool
+from phase5_ops.clock import iso
+from phase5_ops.policy import SloPolicy
+from phase5_ops.reads import Read, attach
+from phase5_ops.slo.dashboard_coverage import DashboardCoverage
+from phase5_ops.slo.metric_plan import FIVE_MINUTES, HISTORY_DAYS, PERCENTILES, SAMPLES, SUM, floor_to, within_stat
+from phase5_ops.slo.set_history import KnownSets
+
+_TEXT, _COUNT, _MOMENT = pa.Column(str), pa.Column("Int64"), pa.Column("datetime64[us, UTC]", nullable=True)
+_SHARE = pa.Column("float64", nullable=True)
+
+#: Counts without a suffix cover the lookback, `current_*` the current window, `*_30d` thirty days; `settled_*` leave out the
+#: last five minutes, in which the data points of one call may not have arrived together. Shares are 0-1; p50..p99 in
+#: milliseconds; ages in seconds. `canary_requests` are part of `requests`; `first_datapoint_at`, `last_datapoint_at` and the
+#: age leave canaries out. `budget_left_*` is the part of the error budget that is left (1 untouched, negative overspent),
+#: `budget_days_covered` the days that it is known for. `unread_sets`: dimension sets of which an answer was not whole. JSON
+#: texts: `dimension_sets` [{metric, dimensions, last_datapoint_at, samples}]; `bad_dimension_sets` [{metric, dimensions,
+#: missing}]; `missing_metrics` [name]; `burn` [{sli, factor, long_hours, short_minutes, long_burn, short_burn, long_requests,
+#: short_requests, long_bad, short_bad}]; `windows` (five minutes each, those with data) [{start, requests, errors,
+#: latency_samples, within}]; `dashboards` [{dashboard, metrics}].
+TOOL_SLO_SUMMARY = pa.DataFrameSchema(
+    {
+        **dict.fromkeys(("tool", "connector"), _TEXT),
+        "registered": pa.Column(bool),
+        **dict.fromkeys(("canonical_tool", "expected_connector", "traffic"), _TEXT),
+        **dict.fromkeys(("requests", "errors"), _COUNT),
+        "error_share": _SHARE,
+        **dict.fromkeys(("latency_samples", "within_threshold"), _COUNT),
+        "within_share": _SHARE,
+        **dict.fromkeys(("canary_requests", "settled_requests", "settled_latency_samples"), _COUNT),
+        **{f"{stat}_{end}": _SHARE for stat in PERCENTILES for end in ("min", "max")},
+        "worst_error_share": _SHARE,
+        "worst_error_window": _MOMENT,
+        "worst_within_share": _SHARE,
+        "worst_within_window": _MOMENT,
+        "peak_requests": _COUNT,
+        "peak_requests_window": _MOMENT,
+        **dict.fromkeys(("current_requests", "current_errors", "current_latency_samples", "current_within_threshold"), _COUNT),
+        "first_datapoint_at": _MOMENT,
+        "last_datapoint_at": _MOMENT,
+        "last_datapoint_age_seconds": _SHARE,
+        **dict.fromkeys(("dimension_sets", "bad_dimension_sets", "missing_metrics"), _TEXT),
+        "unread_sets": _COUNT,
+        **dict.fromkeys(("latency_threshold_ms", "latency_target", "error_rate_max"), pa.Column("float64")),
+        **dict.fromkeys(
+            ("requests_30d", "errors_30d", "latency_samples_30d", "within_threshold_30d", "canary_requests_30d"), _COUNT
+        ),
+        **dict.fromkeys(("budget_left_latency", "budget_left_errors"), _SHARE),
+        "budget_days_covered": _COUNT,
+        **dict.fromkeys(("burn", "windows", "dashboards"), _TEXT),
+    },
+    strict=True,
+    coerce=True,
+)
+
+_SETTLING = timedelta(minutes=5)
+_SUCCESSES, _ERRORS, _SAMPLES, _WITHIN, _CANARY = range(5)  # columns of the counts of a bin
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Calls of a span of time."""
+
+    successes: int
+    errors: int
+    samples: int
+    within: int
+    canary: int
+
+    @property
+    def requests(self) -> int:
+        return self.successes + self.errors
+
+
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """Bins of one row: start and end in epoch seconds, and counts [bin, kind]; segments do not overlap, so they add up."""
+
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.float64]
+
+    def since(self, moment: datetime, until: datetime | None = None) -> _Counts:
+        """The sum from the bin that contains `moment` to the last one that starts before `until`."""
+        chosen = self.end > moment.timestamp()
+        if until is not None:
+            chosen &= self.start < until.timestamp()
+        return _counts(self.counts[chosen].sum(axis=0))
+
+    def windows(self, moment: datetime) -> Iterator[tuple[int, _Counts]]:
+        """The five-minute windows with data from the one that contains `moment` on."""
+        chosen = (self.end > moment.timestamp()) & (self.end - self.start <= FIVE_MINUTES)
+        starts, index = np.unique(self.start[chosen] // FIVE_MINUTES * FIVE_MINUTES, return_inverse=True)
+        sums = np.zeros((len(starts), self.counts.shape[1]))
+        np.add.at(sums, index, self.counts[chosen])
+        for start, row in zip(starts, sums, strict=True):
+            if row.any():
+                yield int(start), _counts(row)
+
+
+_NO_BINS = _Bins(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 5)))
+
+
+def _counts(row: npt.NDArray[np.float64]) -> _Counts:
+    return _Counts(*(round(value) for value in row))
+
+
+def tool_slo_summary(
+    series: Sequence[Series],
+    known: KnownSets,
+    registered_tools: pd.DataFrame,
+    dashboards: DashboardCoverage,
+    *,
+    policy: SloPolicy,
+    canary_tenants: Collection[str],
+    now: datetime,
+    reads: Sequence[Read],
+) -> pd.DataFrame:
+    """The summary of all tools that emit metrics or are registered.
+
+    Args:
+        series: answers to the queries of `metric_plan.plan` for the known sets.
+        known: the dimension sets, and how many days they are complete for.
+        registered_tools: the table of that name.
+        dashboards: which dashboard shows which metric of which tool.
+        policy: thresholds and windows.
+        canary_tenants: tenants whose calls count, and never make the data fresh or enough.
+        now: evaluation time.
+        reads: how everything was read (ListMetrics, GetMetricData, ListDashboards, GetDashboard).
+
+    Returns:
+        `TOOL_SLO_SUMMARY`, by tool and connector: as emitted, plus a row of zeros for each registered tool without any data. In
+        attrs: `lookback_start`, `dashboards` (names), `dashboards_malformed` (names whose body is not understood).
+    """
+    groups: dict[tuple[str, str], list[Series]] = defaultdict(list)
+    for one in series:
+        groups[_emitted_as(one.query.metric_set)].append(one)
+    with_data = {key: members for key, members in groups.items() if any(any(one.values) or not one.whole for one in members)}
+    registry = registered_tools.set_index("tool")
+    silent = set(registry.index) - {canonical_tool(tool) for tool, _ in with_data}
+    with_data |= {(tool, str(registry.at[tool, "connector"])): [] for tool in silent}
+    rows = [
+        {
+            **_identity(tool, connector, registry),
+            **_figures(members, policy, frozenset(canary_tenants), now),
+            "budget_days_covered": min(policy.budget_days, known.days_covered),
+            "dashboards": json.dumps(dashboards.of_tool(canonical_tool(tool))),
+        }
+        for (tool, connector), members in sorted(with_data.items())
+    ]
+    table = TOOL_SLO_SUMMARY.validate(pd.DataFrame(rows, columns=list(TOOL_SLO_SUMMARY.columns)))
+    table.attrs["lookback_start"] = iso(_lookback_start(policy, now))
+    table.attrs["dashboards"] = list(dashboards.names)
+    table.attrs["dashboards_malformed"] = list(dashboards.malformed)
+    return attach(table, reads, now)
+
+
+def error_sets(series: Sequence[Series]) -> list[MetricSet]:
+    """The dimension sets of tool_error that have data: those that a dashboard has to show."""
+    return sorted({one.query.metric_set for one in series if one.query.metric_set.metric == ERROR and any(one.values)})
+
+
+def _emitted_as(metric_set: MetricSet) -> tuple[str, str]:
+    """Tool and connector of a set; empty where the dimension is missing."""
+    dimensions = dict(metric_set.dimensions)
+    return dimensions.get(TOOL_DIMENSION, ""), dimensions.get(CONNECTOR_DIMENSION, "")
+
+
+def _identity(tool: str, connector: str, registry: pd.DataFrame) -> dict[str, object]:
+    """Who a row is about, and whether it should be there."""
+    canonical = canonical_tool(tool)
+    registered = canonical in registry.index
+    return {
+        "tool": tool,
+        "connector": connector,
+        "registered": registered,
+        "canonical_tool": canonical,
+        "expected_connector": registry.at[canonical, "connector"] if registered else connector_of_tool(canonical),
+        "traffic": registry.at[canonical, "traffic"] if registered else "steady",
+    }
+
+
+def _lookback_start(policy: SloPolicy, now: datetime) -> datetime:
+    return floor_to(now - timedelta(hours=policy.lookback_hours), FIVE_MINUTES)
+
+
+def _figures(members: Sequence[Series], policy: SloPolicy, canaries: Collection[str], now: datetime) -> dict[str, object]:
+    """All figures of one row, from the series of its dimension sets."""
+    bins = _bins(members, policy, canaries)
+    start = _lookback_start(policy, now)
+    lookback, month = bins.since(start), bins.since(now - timedelta(days=HISTORY_DAYS))
+    settled = bins.since(start, now - _SETTLING)
+    if settled.requests + settled.samples == 0:
+        settled = lookback
+    current = bins.since(now - timedelta(minutes=policy.current_window_minutes))
+    presence = lookback if lookback.requests + lookback.samples else month
+    consistent = settled if lookback.requests + lookback.samples else month
+    return {
+        **_lookback_columns(lookback, settled),
+        **_percentiles(members),
+        **_worst_windows(bins, start, policy),
+        "current_requests": current.requests,
+        "current_errors": current.errors,
+        "current_latency_samples": current.samples,
+        "current_within_threshold": current.within,
+        **_sets(members, canaries, start, now),
+        "missing_metrics": json.dumps(_missing(presence, consistent)),
+        "unread_sets": len({one.query.metric_set for one in members if not one.whole}),
+        "latency_threshold_ms": policy.latency_threshold_ms,
+        "latency_target": policy.latency_target,
+        "error_rate_max": policy.error_rate_max,
+        "requests_30d": month.requests,
+        "errors_30d": month.errors,
+        "latency_samples_30d": month.samples,
+        "within_threshold_30d": month.within,
+        "canary_requests_30d": month.canary,
+        **_budget_left(bins.since(now - timedelta(days=policy.budget_days)), policy),
+        "burn": json.dumps(_burn(bins, policy, now)),
+    }
+
+
+def _lookback_columns(lookback: _Counts, settled: _Counts) -> dict[str, object]:
+    return {
+        "requests": lookback.requests,
+        "errors": lookback.errors,
+        "error_share": _share(lookback.errors, lookback.requests),
+        "latency_samples": lookback.samples,
+        "within_threshold": lookback.within,
+        "within_share": _share(lookback.within, lookback.samples),
+        "canary_requests": lookback.canary,
+        "settled_requests": settled.requests,
+        "settled_latency_samples": settled.samples,
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _bins(members: Sequence[Series], policy: SloPolicy, canaries: Collection[str]) -> _Bins:
+    """The counts of a row's series, added up by bin."""
+    kind_of = {
+        (SUCCESS, SUM): _SUCCESSES,
+        (ERROR, SUM): _ERRORS,
+        (LATENCY, SAMPLES): _SAMPLES,
+        (LATENCY, within_stat(policy)): _WITHIN,
+    }
+    starts, ends, kinds, values = [], [], [], []
+    for one in members:
+        kind = kind_of.get((one.query.metric_set.metric, one.query.stat))
+        if kind is None or not one.starts:
+            continue
+        start, value = np.asarray(one.starts, np.int64), np.asarray(one.values, np.float64)
+        canary = kind in (_SUCCESSES, _ERRORS) and _is_canary(one.query.metric_set, canaries)
+        for column in (kind, _CANARY) if canary else (kind,):
+            starts.append(start)
+            ends.append(start + one.query.period)
+            kinds.append(np.full(len(start), column))
+            values.append(value)
+    if not starts:
+        return _NO_BINS
+    start, first, index = np.unique(np.concatenate(starts), return_index=True, return_inverse=True)  # bins do not overlap
+    counts = np.zeros((len(start), 5))
+    np.add.at(counts, (index, np.concatenate(kinds)), np.concatenate(values))
+    return _Bins(start, np.concatenate(ends)[first], counts)
+
+
+def _is_canary(metric_set: MetricSet, canaries: Collection[str]) -> bool:
+    return dict(metric_set.dimensions).get(TENANT_DIMENSION) in canaries
+
+
+def _percentiles(members: Sequence[Series]) -> dict[str, float | None]:
+    """The range of each percentile over dimension sets and hours, in milliseconds."""
+    seen: dict[str, list[float]] = {stat: [] for stat in PERCENTILES}
+    for one in members:
+        if one.query.stat in seen:
+            seen[one.query.stat] += one.values
+    ranges = {f"{stat}_min": min(values, default=None) for stat, values in seen.items()}
+    return ranges | {f"{stat}_max": max(values, default=None) for stat, values in seen.items()}
+
+
+def _worst_windows(bins: _Bins, start: datetime, policy: SloPolicy) -> dict[str, object]:
+    """All five-minute windows with data; the worst share among those with enough calls; the one with most requests."""
+    windows = list(bins.windows(start))
+    least = policy.min_window_samples
+    by_errors = max(((c.errors / c.requests, -at) for at, c in windows if c.requests >= least), default=None)
+    by_latency = min(((c.within / c.samples, at) for at, c in windows if c.samples >= least), default=None)
+    busiest = max(((c.requests, -at) for at, c in windows), default=None)
+    return {
+        "worst_error_share": by_errors and by_errors[0],
+        "worst_error_window": _at(-by_errors[1]) if by_errors else None,
+        "worst_within_share": by_latency and by_latency[0],
+        "worst_within_window": _at(by_latency[1]) if by_latency else None,
+        "peak_requests": busiest[0] if busiest else 0,
+        "peak_requests_window": _at(-busiest[1]) if busiest else None,
+        "windows": json.dumps([_window(at, counts) for at, counts in windows]),
+    }
+
+
+def _window(at: int, counts: _Counts) -> dict[str, object]:
+    return {
+        "start": iso(_at(at)),
+        "requests": counts.requests,
+        "errors": counts.errors,
+        "latency_samples": counts.samples,
+        "within": counts.within,
+    }
+
+
+def _at(epoch_seconds: int) -> datetime:
+    return datetime.fromtimestamp(epoch_seconds, UTC)
+
+
+def _sets(members: Sequence[Series], canaries: Collection[str], start: datetime, now: datetime) -> dict[str, object]:
+    """The dimension sets of a row with the age of their data, and those that lack a dimension."""
+    counted: dict[MetricSet, list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]] = defaultdict(list)
+    for one in members:
+        if one.query.stat in (SAMPLES, SUM):
+            starts, values = np.asarray(one.starts, np.int64), np.asarray(one.values, np.float64)
+            counted[one.query.metric_set].append((starts[values > 0], values[values > 0]))
+    stamps: dict[MetricSet, tuple[int, int]] = {}
+    entries, bad = [], []
+    for metric_set, parts in sorted(counted.items(), key=lambda entry: entry[0]):
+        points, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        about = {"metric": metric_set.metric, "dimensions": dict(metric_set.dimensions)}
+        if len(points):
+            stamps[metric_set] = int(points.min()), int(points.max())
+            if missing := _missing_dimensions(metric_set):
+                bad.append(about | {"missing": missing})
+        newest = iso(_at(stamps[metric_set][1])) if len(points) else None
+        entries.append(about | {"last_datapoint_at": newest, "samples": round(values[points >= start.timestamp()].sum())})
+    real = [ends for metric_set, ends in stamps.items() if not _is_canary(metric_set, canaries)]
+    last = max((_at(newest) for _, newest in real), default=None)
+    return {
+        "first_datapoint_at": min((_at(oldest) for oldest, _ in real), default=None),
+        "last_datapoint_at": last,
+        "last_datapoint_age_seconds": (now - last).total_seconds() if last else None,
+        "dimension_sets": json.dumps(entries),
+        "bad_dimension_sets": json.dumps(bad),
+    }
+
+
+def _missing_dimensions(metric_set: MetricSet) -> list[str]:
+    """Required dimensions that a set lacks: tool and connector always, the tenant on errors."""
+    required = (TOOL_DIMENSION, CONNECTOR_DIMENSION, *((TENANT_DIMENSION,) if metric_set.metric == ERROR else ()))
+    return [name for name in required if not dict(metric_set.dimensions).get(name)]
+
+
+def _missing(presence: _Counts, settled: _Counts) -> list[str]:
+    """Metrics that must be there and are not: every call has a latency and either a success or an error."""
+    if presence.requests + presence.samples == 0:
+        return list(TOOL_METRICS)
+    absent = {
+        LATENCY: presence.samples == 0,
+        SUCCESS: presence.successes == 0 and settled.samples > settled.errors,
+        ERROR: presence.errors == 0 and settled.samples > settled.successes,
+    }
+    return [name for name in TOOL_METRICS if absent[name]]
+
+
+def _budget_left(counts: _Counts, policy: SloPolicy) -> dict[str, float | None]:
+    late, failed = _share(counts.samples - counts.within, counts.samples), _share(counts.errors, counts.requests)
+    return {
+        "budget_left_latency": None if late is None else 1 - late / (1 - policy.latency_target),
+        "budget_left_errors": None if failed is None else 1 - failed / policy.error_rate_max,
+    }
+
+
+def _burn(bins: _Bins, policy: SloPolicy, now: datetime) -> list[dict[str, object]]:
+    """Burn rates (share of bad calls over the share that the SLO allows) of each pair of windows and SLI."""
+    rates: list[dict[str, object]] = []
+    for pair in policy.burn_windows:
+        long = bins.since(now - timedelta(hours=pair.long_hours))
+        short = bins.since(now - timedelta(minutes=pair.short_minutes))
+        for sli, allowed in (("errors", policy.error_rate_max), ("latency", 1 - policy.latency_target)):
+            rates.append(
+                {
+                    "sli": sli,
+                    "factor": pair.factor,
+                    "long_hours": pair.long_hours,
+                    "short_minutes": pair.short_minutes,
+                    **_burn_of(long, "long", sli, allowed),
+                    **_burn_of(short, "short", sli, allowed),
+                }
+            )
+    return rates
+
+
+def _burn_of(counts: _Counts, window: str, sli: str, allowed: float) -> dict[str, object]:
+    """Burn rate (None without calls), calls and bad calls of one window."""
+    bad, calls = (counts.errors, counts.requests) if sli == "errors" else (counts.samples - counts.within, counts.samples)
+    return {f"{window}_burn": bad / calls / allowed if calls else None, f"{window}_requests": calls, f"{window}_bad": bad}

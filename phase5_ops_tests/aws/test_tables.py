@@ -1,0 +1,65 @@
+"""Reading DynamoDB tables whole."""
+
+from datetime import UTC, datetime
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.tables import scan_items, table_identity
+from phase5_ops.reads import ReadStatus
+from phase5_ops.settings import Reading
+
+SCAN = {"TableName": "t-1", "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
+
+
+@pytest.fixture
+def stubbed():
+    """A reader and the stubber of its DynamoDB client."""
+    reader = AwsReader(Reading(), session=boto3.Session("test", "test", region_name="us-east-1"))
+    with Stubber(reader.client("dynamodb")) as stubber:
+        yield reader, stubber
+
+
+def test_all_pages_are_read_consistently_and_capacity_is_counted(stubbed):
+    reader, stubber = stubbed
+    key = {"pk": {"S": "a"}}
+    stubber.add_response("scan", {"Items": [key], "LastEvaluatedKey": key, "ConsumedCapacity": {"CapacityUnits": 2.5}}, SCAN)
+    stubber.add_response(
+        "scan", {"Items": [{"pk": {"S": "b"}}], "ConsumedCapacity": {"CapacityUnits": 1}}, SCAN | {"ExclusiveStartKey": key}
+    )
+    items, read = scan_items(reader, "t-1")
+    assert [item["pk"]["S"] for item in items] == ["a", "b"]
+    assert (read.operation, read.status, read.pages) == ("dynamodb:Scan", ReadStatus.OK, 2)
+    assert reader.meter.units == {"dynamodb:Scan": 3.5}
+
+
+def test_failed_page_leaves_the_items_before_it_and_says_so(stubbed):
+    reader, stubber = stubbed
+    key = {"pk": {"S": "a"}}
+    stubber.add_response("scan", {"Items": [key], "LastEvaluatedKey": key}, SCAN)
+    stubber.add_client_error("scan", "AccessDeniedException", "no")
+    items, read = scan_items(reader, "t-1")
+    assert (len(items), read.status) == (1, ReadStatus.DENIED)
+
+
+@pytest.mark.parametrize(
+    ("table", "identity"),
+    [
+        ({"TableId": "id-1", "TableArn": "arn:t"}, "id-1"),
+        ({"TableArn": "arn:t", "CreationDateTime": datetime(2026, 1, 1, tzinfo=UTC)}, "arn:t@2026-01-01T00:00:00+00:00"),
+        ({"TableName": "t-1"}, None),
+    ],
+)
+def test_identity_is_the_table_id_or_arn_with_creation_time(stubbed, table, identity):
+    reader, stubber = stubbed
+    stubber.add_response("describe_table", {"Table": table}, {"TableName": "t-1"})
+    assert table_identity(reader, "t-1")[0] == identity
+
+
+def test_identity_of_a_missing_table_is_none(stubbed):
+    reader, stubber = stubbed
+    stubber.add_client_error("describe_table", "ResourceNotFoundException", "gone")
+    identity, read = table_identity(reader, "t-1")
+    assert (identity, read.status) == (None, ReadStatus.NOT_FOUND)

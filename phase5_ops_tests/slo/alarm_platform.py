@@ -1,0 +1,149 @@
+"""Builders of alarm evidence for tests: tables of tools and traffic, and alarms in DescribeAlarms' words."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+
+from phase5_ops.aws.alarm_answers import Alarms, Topic
+from phase5_ops.ccnative.recommended_alarms import error_alarm, latency_alarm
+from phase5_ops.clock import iso
+from phase5_ops.links import ConsoleLinks
+from phase5_ops.policy import AlarmPolicy, SloPolicy
+from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.slo.alarm_evidence import slo_alarms_table, topics_to_read
+from phase5_ops.slo.alarm_judge import judge_slo_alarms
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+NAMESPACE = "CCNative/Execution"
+TOPIC = "arn:aws:sns:us-west-2:123456789012:on-call"
+TOOL, CONNECTOR = "crm.create_task", "crm_salesforce"
+BASE = {"tool_name": TOOL, "connector_id": CONNECTOR}
+RUNBOOK = "https://git.example/phase_5_7_reliability.md#slo-alarms-tool_latency_ms-tool_error"
+LINKS = ConsoleLinks("us-west-2")
+SLO, POLICY = SloPolicy(), AlarmPolicy()
+MATH = {"namespace": NAMESPACE, "topic_arn": TOPIC, "runbook_url": RUNBOOK, "slo": SLO}
+
+
+def read(operation, status=ReadStatus.OK, error=None, resource="x"):
+    return Read(operation, resource, status, error, 1, iso(NOW), iso(NOW))
+
+
+def described(parameters, **changes):
+    """An alarm as DescribeAlarms gives it for PutMetricAlarm's parameters."""
+    raw = copy.deepcopy(parameters)
+    raw |= {
+        "AlarmArn": f"arn:aws:cloudwatch:us-west-2:123456789012:alarm:{raw['AlarmName']}",
+        "StateValue": "OK",
+        "StateReason": "Threshold Crossed: no datapoints were breaching",
+        "StateUpdatedTimestamp": NOW - timedelta(hours=5),
+        "AlarmConfigurationUpdatedTimestamp": NOW - timedelta(days=30),
+        "OKActions": [],
+    }
+    for key, value in changes.items():
+        if value is None:
+            raw.pop(key, None)
+        else:
+            raw[key] = value
+    return raw
+
+
+def latency(tool=TOOL, connector=CONNECTOR, **changes):
+    return described(latency_alarm(tool, connector, **MATH), **changes)
+
+
+def errors(tool=TOOL, connector=CONNECTOR, **changes):
+    return described(error_alarm(tool, connector, **MATH), **changes)
+
+
+def metric_stat(id_, metric, stat="Sum", dims=None, *, returned=False, period=300, **extra):
+    metric = {
+        "Namespace": extra.pop("namespace", NAMESPACE),
+        "MetricName": metric,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in (dims or BASE).items()],
+    }
+    return {"Id": id_, "MetricStat": {"Metric": metric, "Period": period, "Stat": stat} | extra, "ReturnData": returned}
+
+
+def math(id_, expression, *, returned=True):
+    return {"Id": id_, "Expression": expression, "ReturnData": returned}
+
+
+def insights(id_, text, *, returned=False):
+    return {"Id": id_, "Expression": text, "Period": 300, "ReturnData": returned}
+
+
+def dimension_set(metric, dims, *, ago=timedelta(minutes=2), samples=1000):
+    last = iso(NOW - ago) if samples else None
+    return {"metric": metric, "dimensions": dims, "last_datapoint_at": last, "samples": samples}
+
+
+def usual_sets(base=None, tenants=("t1", "t2")):
+    """What the platform emits: both metrics on the base set and, sampled, on tenant sets; errors on tenant sets only."""
+    base = base or BASE
+    sets = [dimension_set("tool_latency_ms", base), dimension_set("tool_success", base)]
+    for tenant in tenants:
+        dims = {**base, "tenant_id": tenant}
+        sets += [dimension_set(m, dims, samples=10) for m in ("tool_latency_ms", "tool_success", "tool_error")]
+    return sets
+
+
+def usual_windows(requests=1000, count=288):
+    return [
+        {
+            "start": iso(NOW - timedelta(minutes=5 * (count - index))),
+            "requests": requests,
+            "errors": 0,
+            "latency_samples": requests,
+        }
+        for index in range(count)
+    ]
+
+
+def registered(*tools, traffic="steady", reads=None):
+    rows = [
+        {"tool": tool, "connector": connector, "action_types": "[]", "source": "registry", "traffic": traffic}
+        for tool, connector in tools or [(TOOL, CONNECTOR)]
+    ]
+    table = pd.DataFrame(rows, columns=["tool", "connector", "action_types", "source", "traffic"])
+    return attach(table, reads or [read("dynamodb:Scan")], NOW)
+
+
+def summary(entries=None, reads=None):
+    """`tool_slo_summary` of (tool, connector, sets, windows)."""
+    rows = [
+        {
+            "tool": tool,
+            "connector": connector,
+            "registered": True,
+            "dimension_sets": json.dumps(sets),
+            "windows": json.dumps(windows),
+        }
+        for tool, connector, sets, windows in ([(TOOL, CONNECTOR, usual_sets(), usual_windows())] if entries is None else entries)
+    ]
+    table = pd.DataFrame(rows, columns=["tool", "connector", "registered", "dimension_sets", "windows"])
+    return attach(table, reads or [read("cloudwatch:ListMetrics"), read("cloudwatch:GetMetricData")], NOW)
+
+
+def answers(metric_alarms=(), composites=(), mutes=(), reads=None):
+    return Alarms(list(metric_alarms), list(composites), list(mutes), reads or [read("cloudwatch:DescribeAlarms")])
+
+
+def evidence(*metric_alarms, composites=(), mutes=(), topics=None, tools=None, measured=None, alarm_reads=None, topic_reads=()):
+    given = answers(metric_alarms, composites, mutes, alarm_reads)
+    found = {arn: Topic(arn, True, 1, 0) for arn in topics_to_read(given, NAMESPACE)} | (topics or {})
+    return slo_alarms_table(
+        registered() if tools is None else tools,
+        summary() if measured is None else measured,
+        given,
+        found,
+        topic_reads=topic_reads,
+        namespace=NAMESPACE,
+        links=LINKS,
+        observed_at=NOW,
+    )
+
+
+def judge(table):
+    return judge_slo_alarms(table, slo=SLO, alarms=POLICY, now=NOW, links=LINKS)
