@@ -1,0 +1,1 @@
+"""Checklist section 2: circuit breaker state and operator action."""

@@ -1,0 +1,307 @@
+"""Evidence of checklist section 2: the table `breaker_snapshot`, one row per connector. Pure.
+
+The table holds everything that the two judges need: what the resilience table says of the connector, when it was last called,
+whether its operator action (the kill switches of all active tenants) is in place, and what earlier runs saw of it.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+
+from phase5_ops.ccnative.breaker_records import CLOSED, CONCURRENCY_KEY, STATE_KEY, BreakerState, ResilienceRecords, parse_records
+from phase5_ops.ccnative.names import CONNECTOR_OF_PREFIX, canonical_connector
+from phase5_ops.ccnative.tenants import KillSwitches, parse_kill_switches
+from phase5_ops.clock import iso
+from phase5_ops.history import Snapshot
+from phase5_ops.policy import BreakerPolicy
+from phase5_ops.reads import ReadStatus, reads_of
+
+DAY = 86_400
+
+#: Stream of `History` that keeps the breakers' snapshots; its scope is the identity of the resilience table.
+HISTORY_STREAM = "breakers"
+
+#: Snapshots of one connector that a row shows at most, after runs of equal ones are reduced to their first and last.
+HISTORY_LIMIT = 200
+
+FROM_ITEM = "item"
+NEVER_FAILED = "never failed"
+NOT_OBSERVED = "not observed"
+EXPIRED = "expired"
+
+#: What a snapshot says of the breaker itself; equal in two snapshots means that nothing happened to it in between that shows.
+_BREAKER_FIELDS = ("state", "open_until", "window_start", "ttl", "in_flight", "failure_count")
+
+BREAKER_SNAPSHOT = pa.DataFrameSchema(
+    {
+        "connector": pa.Column(str, unique=True),  # as written; "" stands for items that name no connector
+        "canonical_connector": pa.Column(str),
+        "required": pa.Column(bool),  # of a registered tool or of the settings
+        "known": pa.Column(bool),  # required, or documented by the platform
+        "state": pa.Column(str, nullable=True),  # as written; null where it was not observed or could not be read
+        "state_source": pa.Column(str, pa.Check.isin([FROM_ITEM, NEVER_FAILED, NOT_OBSERVED, EXPIRED])),
+        "failure_count": pa.Column("Int64", nullable=True),
+        "window_start_epoch_sec": pa.Column("Int64", nullable=True),
+        "open_until_epoch_sec": pa.Column("Int64", nullable=True),  # only while OPEN
+        "ttl_epoch_sec": pa.Column("Int64", nullable=True),
+        "half_open_probe_in_flight": pa.Column("boolean", nullable=True),  # only while HALF_OPEN
+        "in_flight_count": pa.Column("Int64", nullable=True),
+        "last_write_epoch_sec": pa.Column("Int64", nullable=True),  # ttl less state_ttl_days, not before window start
+        "last_datapoint_at": pa.Column(str, nullable=True),  # ISO-8601: newest data point of the connector's tools
+        "action_types": pa.Column(str),  # JSON list: action types whose tools run through the connector
+        "operator_action": pa.Column(bool),  # no active tenant executes through the connector
+        "operator_action_seen": pa.Column(str),
+        "malformed": pa.Column(str),  # JSON list of {table, key, attribute, problem}: items of this connector
+        "malformed_tenants": pa.Column(str),  # the same of the tenants table; equal in every row
+        "history": pa.Column(str),  # JSON list of earlier snapshots in the order of writing, see `snapshot_payloads`
+    },
+    strict=True,
+    coerce=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """One row of `breaker_snapshot`; columns there."""
+
+    connector: str
+    canonical_connector: str
+    required: bool
+    known: bool
+    state: str | None
+    state_source: str
+    failure_count: int | None
+    window_start_epoch_sec: int | None
+    open_until_epoch_sec: int | None
+    ttl_epoch_sec: int | None
+    half_open_probe_in_flight: bool | None
+    in_flight_count: int | None
+    last_write_epoch_sec: int | None
+    last_datapoint_at: str | None
+    action_types: list[str]
+    operator_action: bool
+    operator_action_seen: str
+    malformed: list[dict[str, str]]
+    malformed_tenants: list[dict[str, str]]
+    history: list[dict[str, Any]]
+
+
+_COLUMNS = [field.name for field in fields(Breaker)]
+_JSON_COLUMNS = ("action_types", "malformed", "malformed_tenants", "history")
+
+
+def breaker_snapshot(
+    *,
+    items: Iterable[object],
+    tenants: Iterable[object],
+    registered_tools: pd.DataFrame,
+    tool_slo_summary: pd.DataFrame,
+    connectors: Sequence[str],
+    history: Sequence[Snapshot],
+    now: datetime,
+    policy: BreakerPolicy,
+    table_name: str,
+    tenants_table: str = "cc-native-tenants",
+) -> pd.DataFrame:
+    """The table `breaker_snapshot`; the caller attaches how its inputs were read (`reads.attach`).
+
+    Connectors are those of the registered tools, of the settings, of the resilience table, and those of the history whose
+    record should still be there.
+
+    Args:
+        items: a consistent scan of the resilience table, DynamoDB JSON.
+        tenants: a scan of the tenants table, DynamoDB JSON.
+        registered_tools: columns connector, action_types (JSON list).
+        tool_slo_summary: columns connector (as emitted), last_datapoint_at.
+        connectors: the setting of that name.
+        history: earlier snapshots of `HISTORY_STREAM`, in the order of writing, read before the scan so that none
+            is newer.
+        now: evaluation time.
+        policy: ttl and tenant statuses.
+        table_name: name of the resilience table.
+        tenants_table: name of the tenants table.
+
+    Returns:
+        A frame of `BREAKER_SNAPSHOT`, ordered by connector; `attrs["table"]` is `table_name`.
+    """
+    records = parse_records(items, table_name)
+    switches = parse_kill_switches(tenants, tenants_table)
+    action_types = _action_types(registered_tools)
+    last_datapoint = _last_datapoints(tool_slo_summary)
+    required = {*registered_tools["connector"], *connectors}
+    known = {*required, *CONNECTOR_OF_PREFIX.values()}
+    earlier = _by_subject(history)
+    now_epoch = now.timestamp()
+    rows = []
+    for connector in sorted({*required, *records.connectors, *_still_expected(earlier, now_epoch)}):
+        canonical = canonical_connector(connector)
+        types = action_types.get(canonical) or action_types.get(connector) or set()
+        in_place, seen = _operator_action(types, switches, policy)
+        rows.append(
+            Breaker(
+                connector=connector,
+                canonical_connector=canonical,
+                required=connector in required,
+                known=connector in known or canonical in known,
+                **_state_columns(records, connector, now_epoch, policy),
+                last_datapoint_at=last_datapoint(connector),
+                action_types=sorted(types),
+                operator_action=in_place,
+                operator_action_seen=seen,
+                malformed=[asdict(record) for record in records.malformed.get(connector, [])],
+                malformed_tenants=[asdict(record) for record in switches.malformed],
+                history=earlier.get(connector, []),
+            )
+        )
+    table = to_table(rows)
+    table.attrs["table"] = table_name
+    return table
+
+
+def to_table(rows: Iterable[Breaker]) -> pd.DataFrame:
+    """The frame of these rows, validated."""
+    records = [asdict(row) for row in rows]
+    for record in records:
+        record.update({name: json.dumps(record[name], sort_keys=True) for name in _JSON_COLUMNS})
+    return BREAKER_SNAPSHOT.validate(pd.DataFrame(records, columns=_COLUMNS))
+
+
+def breakers_of(table: pd.DataFrame) -> list[Breaker]:
+    """The rows of a `breaker_snapshot` table; nulls of any kind are None."""
+    rows = []
+    for record in table[_COLUMNS].astype(object).to_dict("records"):
+        values: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in record.items()}
+        values.update({name: json.loads(values[name]) for name in _JSON_COLUMNS})
+        rows.append(Breaker(**values))
+    return rows
+
+
+def snapshot_payloads(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """What to append to the history: by connector, see `payload`.
+
+    Nothing where the resilience table was not read whole, since an item that was not read would look like one that is gone; and
+    nothing of a connector whose own items could not be read.
+    """
+    if not read_whole(table):
+        return {}
+    return {row.connector: payload(row) for row in breakers_of(table) if row.connector and not row.malformed}
+
+
+def payload(row: Breaker) -> dict[str, Any]:
+    """One connector's snapshot as the history keeps it; times are epoch seconds, except last_datapoint_at (ISO-8601)."""
+    return {
+        "state": row.state,
+        "open_until": row.open_until_epoch_sec,
+        "window_start": row.window_start_epoch_sec,
+        "ttl": row.ttl_epoch_sec,
+        "in_flight": row.in_flight_count,
+        "failure_count": row.failure_count,
+        "last_write": row.last_write_epoch_sec,
+        "last_datapoint_at": row.last_datapoint_at,
+    }
+
+
+def read_whole(table: pd.DataFrame) -> bool:
+    """True if every read of the resilience table behind a `breaker_snapshot` gave its whole answer, and there was one."""
+    reads = [read for read in reads_of(table) if read.resource == table.attrs.get("table")]
+    return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
+
+
+def _state_columns(records: ResilienceRecords, connector: str, now_epoch: float, policy: BreakerPolicy) -> dict[str, Any]:
+    """The columns that come from the resilience table."""
+    item = records.states.get(connector)
+    slots = records.concurrency.get(connector)
+    unreadable = records.unreadable(connector, STATE_KEY)
+    called = slots is not None or records.unreadable(connector, CONCURRENCY_KEY)
+    expired = item is not None and item.ttl is not None and item.ttl <= now_epoch
+    if item is not None and not expired:
+        state, source = item.state, FROM_ITEM
+    elif unreadable:
+        state, source = None, FROM_ITEM
+    else:
+        state = CLOSED if called else None
+        source = EXPIRED if expired else NEVER_FAILED if called else NOT_OBSERVED
+    return {
+        "state": state,
+        "state_source": source,
+        "failure_count": item and item.failure_count,
+        "window_start_epoch_sec": item and item.window_start,
+        "open_until_epoch_sec": item and item.open_until,
+        "ttl_epoch_sec": item and item.ttl,
+        "half_open_probe_in_flight": item and item.probe_in_flight,
+        "in_flight_count": slots and slots.in_flight,
+        "last_write_epoch_sec": item and _last_write(item, policy),
+    }
+
+
+def _last_write(item: BreakerState, policy: BreakerPolicy) -> int | None:
+    """Every write sets the ttl to the time of writing plus `state_ttl_days`."""
+    return None if item.ttl is None else max(item.ttl - policy.state_ttl_days * DAY, item.window_start)
+
+
+def _action_types(registered_tools: pd.DataFrame) -> dict[str, set[str]]:
+    types: dict[str, set[str]] = defaultdict(set)
+    for connector, listed in zip(registered_tools["connector"], registered_tools["action_types"], strict=True):
+        types[str(connector)].update(json.loads(listed))
+    return types
+
+
+def _last_datapoints(tool_slo_summary: pd.DataFrame) -> Callable[[str], str | None]:
+    """Newest data point of a connector: under the id it was emitted with, else under any id of the same canonical connector."""
+    exact: dict[str, pd.Timestamp] = {}
+    canonical: dict[str, pd.Timestamp] = {}
+    for connector, stamp in zip(tool_slo_summary["connector"], tool_slo_summary["last_datapoint_at"], strict=True):
+        moment = pd.to_datetime(stamp, utc=True, errors="coerce")
+        if pd.isna(moment) or not isinstance(connector, str):
+            continue
+        for known, name in ((exact, connector), (canonical, canonical_connector(connector))):
+            known[name] = max(moment, known.get(name, moment))
+
+    def last_datapoint(connector: str) -> str | None:
+        moment = exact.get(connector, canonical.get(canonical_connector(connector)))
+        return None if moment is None else iso(moment.to_pydatetime())
+
+    return last_datapoint
+
+
+def _operator_action(action_types: set[str], switches: KillSwitches, policy: BreakerPolicy) -> tuple[bool, str]:
+    """Whether no active tenant executes `action_types`, and what the kill switches say."""
+    if switches.malformed:
+        return False, f"cannot be told: {len(switches.malformed)} tenant record(s) could not be read"
+    active = switches.active(policy.inactive_tenant_statuses)
+    if not active:
+        return False, "no active tenant found"
+    running = [tenant.tenant for tenant in active if not tenant.stops(action_types)]
+    if not running:
+        return True, f"kill switches stop it for all {len(active)} active tenant(s)"
+    listed = ", ".join(running[:5]) + (", ..." if len(running) > 5 else "")  # noqa: PLR2004 - as many as fit a line
+    return False, f"still enabled for {len(running)} of {len(active)} active tenant(s): {listed}"
+
+
+def _by_subject(history: Sequence[Snapshot]) -> dict[str, list[dict[str, Any]]]:
+    """Each connector's snapshots as JSON-able dicts, runs of equal ones cut to first and last, the newest ones."""
+    grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for snapshot in history:
+        grouped[snapshot.subject].append({**snapshot.payload, "observed_at": iso(snapshot.observed_at)})
+    return {subject: _without_repeats(entries)[-HISTORY_LIMIT:] for subject, entries in grouped.items()}
+
+
+def _without_repeats(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    keys: list[tuple[Any, ...]] = [tuple(entry.get(name) for name in _BREAKER_FIELDS) for entry in entries]
+    last = len(entries) - 1
+    return [
+        entry
+        for index, entry in enumerate(entries)
+        if index in (0, last) or not keys[index - 1] == keys[index] == keys[index + 1]
+    ]
+
+
+def _still_expected(earlier: Mapping[str, list[dict[str, Any]]], now_epoch: float) -> set[str]:
+    """Connectors of which an earlier snapshot recorded a ttl that has not passed yet."""
+    return {connector for connector, entries in earlier.items() if any((entry.get("ttl") or 0) > now_epoch for entry in entries)}
