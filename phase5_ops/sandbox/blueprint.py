@@ -1,0 +1,225 @@
+"""A platform's state as plain data, and the healthy one. Scenarios are small changes to it; `seed.py` puts it into the sandbox.
+
+Nothing here talks to AWS. The healthy platform is what CCNative would look like if its operations followed its own plan: three
+registered tools with steady traffic, errors well under 1 %, alarms that can fire, a dashboard, closed breakers, a runbook.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from phase5_ops.ccnative.names import connector_of_tool
+from phase5_ops.ccnative.recommended_alarms import recommended_alarms
+from phase5_ops.policy import SloPolicy
+
+ACCOUNT = "123456789012"
+NAMESPACE = "CCNative/Execution"
+RUNBOOK_ADDRESS = "https://github.com/rpaturu/cc-native/blob/main/docs/runbooks/phase_5_7_reliability.md"
+ALERT_TOPIC = "cc-native-slo-alerts"
+TENANTS = ("acme", "globex", "initech")
+DAY = 86_400
+
+#: The action types that the platform's own script registers.
+ACTION_TYPES = {
+    "CREATE_CRM_TASK": "crm.create_task",
+    "CREATE_INTERNAL_NOTE": "internal.create_note",
+    "CREATE_INTERNAL_TASK": "internal.create_task",
+}
+
+RUNBOOK = """# Phase 5.7 runbook: reliability
+
+## Circuit breaker OPEN
+
+Do not close a breaker by hand: it closes itself when its probe succeeds. If the connector stays down, disable it (see below).
+
+## Disable a connector
+
+Set the kill switch of every tenant: `PUT /kill-switches` with the connector's action types.
+
+## Replay safely
+
+Replay only with a reason and a requester; watch the ledger until REPLAY_COMPLETED or REPLAY_FAILED.
+
+## SLO alarms (`tool_latency_ms`, `tool_error`)
+
+Look at the dashboard, find the tool and connector, compare with the breaker's state, then page the connector's owner.
+"""
+
+
+@dataclass
+class Traffic:
+    """Steady traffic of one tool as the platform's wrapper emits it.
+
+    Attributes:
+        tool, connector: the dimension values as emitted.
+        calls_per_minute: successful and failed calls together.
+        error_every_minutes: one failed call that often, on a tenant dimension set; 0 for none.
+        burst: failed calls a minute during the last `burst_minutes`.
+        latency_ms: typical latency; a hundredth of the calls takes three times as long.
+        slow_share: share of calls that take 9,000 ms during the last `slow_minutes`.
+        from_minutes, until_minutes: traffic from that long ago until that long ago.
+        omit: metrics that are not emitted.
+        tenant_on_errors: False leaves tenant_id off the errors, against the contract.
+    """
+
+    tool: str
+    connector: str
+    calls_per_minute: int = 40
+    error_every_minutes: int = 30
+    burst: int = 0
+    burst_minutes: int = 0
+    latency_ms: float = 180.0
+    slow_share: float = 0.0
+    slow_minutes: int = 0
+    from_minutes: int = 30 * 24 * 60
+    until_minutes: int = 0
+    omit: frozenset[str] = frozenset()
+    tenant_on_errors: bool = True
+
+
+@dataclass
+class Point:
+    """One extra data point, `minutes_ago` before the platform's present."""
+
+    metric: str
+    dimensions: dict[str, str]
+    value: float
+    minutes_ago: float = 1.0
+
+
+@dataclass
+class Blueprint:
+    """Everything the sandbox puts into AWS before it serves."""
+
+    now: datetime
+    action_types: dict[str, str] = field(default_factory=lambda: dict(ACTION_TYPES))
+    tenants: list[dict[str, Any]] = field(default_factory=list)
+    breakers: list[dict[str, Any]] = field(default_factory=list)
+    raw_items: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    missing_tables: set[str] = field(default_factory=set)
+    traffic: list[Traffic] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    alarm_states: dict[str, str] = field(default_factory=dict)
+    composites: list[dict[str, Any]] = field(default_factory=list)
+    mute_rules: list[dict[str, Any]] = field(default_factory=list)
+    topics: dict[str, list[str]] = field(default_factory=dict)
+    dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runbook: str | None = RUNBOOK
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """The platform's present in epoch seconds."""
+        return int(self.now.timestamp())
+
+    def tools(self) -> list[str]:
+        """The registered tools."""
+        return sorted(set(self.action_types.values()))
+
+    def traffic_of(self, tool: str) -> Traffic:
+        """The traffic of one tool."""
+        return next(traffic for traffic in self.traffic if traffic.tool == tool)
+
+    def alarm(self, tool: str, signal: str) -> dict[str, Any]:
+        """The alarm of one tool: signal `latency` or `error`."""
+        return next(alarm for alarm in self.alarms if tool in alarm["AlarmName"] and signal in alarm["AlarmName"])
+
+    def breaker(self, connector: str, sk: str = "STATE") -> dict[str, Any]:
+        """One item of the resilience table."""
+        return next(item for item in self.breakers if item["pk"] == f"CONNECTOR#{connector}" and item["sk"] == sk)
+
+
+def empty(now: datetime) -> Blueprint:
+    """The platform's tables and runbook with nothing in them."""
+    return Blueprint(now=now, action_types={})
+
+
+def healthy(now: datetime, region: str) -> Blueprint:
+    """A platform on which every row of sections 1 and 2 passes."""
+    blueprint = Blueprint(now=now)
+    blueprint.tenants = [
+        {"tenantId": name, "name": name.title(), "status": "active", "config": {}, "metadata": {}} for name in TENANTS
+    ]
+    topic_arn = f"arn:aws:sns:{region}:{ACCOUNT}:{ALERT_TOPIC}"
+    blueprint.topics = {ALERT_TOPIC: ["sre@example.com"]}
+    for tool in blueprint.tools():
+        connector = connector_of_tool(tool)
+        blueprint.traffic.append(Traffic(tool, connector, latency_ms=420.0 if connector == "crm_salesforce" else 120.0))
+        blueprint.alarms += recommended_alarms(
+            tool, connector, namespace=NAMESPACE, topic_arn=topic_arn, runbook_url=RUNBOOK_ADDRESS, slo=SloPolicy()
+        )
+    blueprint.dashboards = {"cc-native-tool-slo": dashboard(blueprint.tools(), region)}
+    blueprint.breakers = [
+        {"pk": f"CONNECTOR#{connector}", "sk": "CONCURRENCY", "in_flight_count": 0}
+        for connector in ("calendar", "crm_salesforce", "internal")
+    ]
+    blueprint.breakers.append(closed(blueprint, "crm_salesforce", seconds_ago=40))
+    return blueprint
+
+
+def closed(blueprint: Blueprint, connector: str, *, seconds_ago: int, failures: int = 0) -> dict[str, Any]:
+    """A CLOSED breaker last written `seconds_ago`."""
+    start = blueprint.epoch - seconds_ago
+    return _state(connector, "CLOSED", start, ttl=start + 14 * DAY, failure_count=failures)
+
+
+def opened(blueprint: Blueprint, connector: str, *, seconds_ago: int, cooldown: int = 30) -> dict[str, Any]:
+    """A breaker that opened `seconds_ago`; its deadline is ahead if that is less than the cooldown."""
+    start = blueprint.epoch - seconds_ago
+    return _state(connector, "OPEN", start, ttl=start + 14 * DAY, failure_count=5, open_until_epoch_sec=start + cooldown)
+
+
+def half_open(blueprint: Blueprint, connector: str, *, seconds_ago: int, probe: bool = True) -> dict[str, Any]:
+    """A breaker that went HALF_OPEN `seconds_ago`, 40 s after it opened."""
+    written = blueprint.epoch - seconds_ago
+    return _state(connector, "HALF_OPEN", written - 40, ttl=written + 14 * DAY, failure_count=5, half_open_probe_in_flight=probe)
+
+
+def _state(connector: str, state: str, start: int, *, ttl: int, failure_count: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "pk": f"CONNECTOR#{connector}",
+        "sk": "STATE",
+        "state": state,
+        "failure_count": failure_count,
+        "window_start_epoch_sec": start,
+        "ttl_epoch_sec": ttl,
+        **more,
+    }
+
+
+def dashboard(tools: list[str], region: str) -> dict[str, Any]:
+    """A dashboard that shows every tool's three metrics: two by name, errors by SEARCH (they always carry tenant_id)."""
+    widgets = []
+    for row, tool in enumerate(tools):
+        base = ["tool_name", tool, "connector_id", connector_of_tool(tool)]
+        schema = f"{{{NAMESPACE},tool_name,connector_id,tenant_id}}"
+        errors = f"SEARCH('{schema} MetricName=\"tool_error\" tool_name=\"{tool}\"', 'Sum', 300)"
+        widgets.append(
+            {
+                "type": "metric",
+                "x": 0,
+                "y": 6 * row,
+                "width": 24,
+                "height": 6,
+                "properties": {
+                    "title": tool,
+                    "region": region,
+                    "view": "timeSeries",
+                    "period": 300,
+                    "metrics": [
+                        [NAMESPACE, "tool_latency_ms", *base, {"stat": "p99"}],
+                        [".", "tool_success", ".", ".", ".", ".", {"stat": "Sum"}],
+                        [{"expression": errors, "id": f"e{row}"}],
+                    ],
+                },
+            }
+        )
+    return {"widgets": widgets}
+
+
+def dashboard_body(content: dict[str, Any]) -> str:
+    """The JSON text that PutDashboard takes."""
+    return json.dumps(content)

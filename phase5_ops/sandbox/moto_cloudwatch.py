@@ -1,0 +1,627 @@
+"""CloudWatch of the sandbox: moto's API with its metrics, queries and alarms replaced by ones that behave as AWS documents.
+
+`install` grafts the functions of `_Operations` and `_Backend` onto moto's classes, so that they serve every way into moto. What
+is stored hangs on moto's own backend object, and goes when moto is reset. Data older than PutMetricData takes is seeded through
+`store`.
+"""
+
+import copy
+import json
+import math
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from types import FunctionType
+from typing import Any
+
+from moto.cloudwatch.exceptions import (
+    CloudWatchException,
+    InvalidParameterCombination,
+    InvalidParameterValue,
+    ResourceNotFound,
+    ResourceNotFoundException,
+    ValidationError,
+)
+from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.responses import ActionResult, EmptyResult
+
+from phase5_ops.aws.alarm_rule import AlarmRuleError, parse_rule
+from phase5_ops.aws.metric_math import MathError, parse
+from phase5_ops.aws.metrics_insights import InsightsError, is_insights_query, parse_query
+from phase5_ops.aws.statistics import StatisticError, parse_statistic
+from phase5_ops.sandbox.cloudwatch_alarms import (
+    ALARM,
+    COMPARISONS,
+    INSUFFICIENT_DATA,
+    OK,
+    StoredAlarm,
+    evaluate_composite,
+    evaluate_metric_alarm,
+)
+from phase5_ops.sandbox.cloudwatch_queries import MAX_DATAPOINTS, SEARCHABLE, QueryError, Request, Result, pages
+from phase5_ops.sandbox.faults import CLOUDWATCH_KINDS, Faults
+from phase5_ops.sandbox.metric_store import MetricStore, Row, Series
+from phase5_ops.sandbox.mute_rules import MuteRule, MuteRuleError
+from phase5_ops.sandbox.platform_clock import PlatformClock
+
+ACCOUNT = "123456789012"
+"""The account moto answers for unless told otherwise."""
+
+_MAX_METRICS_A_CALL = 1000
+_MAX_DIMENSIONS = 30
+_MAX_VALUES = 150
+_OLDEST, _NEWEST = timedelta(days=14), timedelta(hours=2)
+_LIST_METRICS_PAGE = 500
+_RECENT = timedelta(hours=3)
+_MAX_STATISTICS_POINTS = 1440
+_MAX_ALARM_METRICS = 10
+_KEPT_PAGES = 200
+
+
+class InvalidNextToken(CloudWatchException):  # type: ignore[misc]
+    """A page that does not exist."""
+
+    code = "InvalidNextToken"
+
+
+@dataclass(frozen=True, slots=True)
+class _Installation:
+    clock: PlatformClock
+    faults: Faults
+    replaced: Mapping[tuple[type, str], Any]
+
+
+_installed: _Installation | None = None
+
+
+def install(clock: PlatformClock, faults: Faults) -> None:
+    """Replaces moto's CloudWatch in this process; again with other arguments: those count from then on."""
+    global _installed  # noqa: PLW0603 - moto's classes exist once a process, and so does what replaces them
+    uninstall()
+    replaced = {}
+    for target, source in ((CloudWatchResponse, _Operations), (CloudWatchBackend, _Backend)):
+        for name, function in vars(source).items():
+            if isinstance(function, FunctionType):
+                replaced[target, name] = getattr(target, name, None)
+                setattr(target, name, function)
+    _installed = _Installation(clock, faults, replaced)
+
+
+def uninstall() -> None:
+    """Gives moto its own CloudWatch back."""
+    global _installed  # noqa: PLW0603 - see install
+    if _installed is None:
+        return
+    for (target, name), function in _installed.replaced.items():
+        if function is None:
+            delattr(target, name)
+        else:
+            setattr(target, name, function)
+    _installed = None
+
+
+def store(region: str, account_id: str = ACCOUNT) -> MetricStore:
+    """The data points of a region, for seeding without PutMetricData's limits on age and size."""
+    return _state(cloudwatch_backends[account_id][region]).store
+
+
+def backdate_alarms(region: str, configured: datetime, account_id: str = ACCOUNT) -> None:
+    """Makes all alarms of a region look as if they had been put at `configured`, for a scenario of an old platform."""
+    for alarm in _state(cloudwatch_backends[account_id][region]).alarms.values():
+        alarm.configured = configured
+
+
+def _now() -> datetime:
+    return _setup().clock.now()
+
+
+def _setup() -> _Installation:
+    if _installed is None:
+        raise RuntimeError("install() comes first")
+    return _installed
+
+
+@dataclass
+class _State:
+    """What one region's CloudWatch holds beside moto's own."""
+
+    store: MetricStore = field(default_factory=MetricStore)
+    alarms: dict[str, StoredAlarm] = field(default_factory=dict)
+    mute_rules: dict[str, MuteRule] = field(default_factory=dict)
+    pages: dict[str, list[list[Result]]] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def evaluate(self) -> None:
+        """Brings the state of every alarm up to date, composites after what they refer to."""
+        now = _now()
+        for alarm in self.alarms.values():
+            if not alarm.composite:
+                _evaluate(alarm, self.store, now)
+        done: set[str] = set()
+        for alarm in self.alarms.values():
+            self._evaluate_composite(alarm, done, now)
+
+    def _evaluate_composite(self, alarm: StoredAlarm, done: set[str], now: datetime) -> None:
+        if not alarm.composite or alarm.name in done:
+            return
+        done.add(alarm.name)
+        for name in children(alarm):
+            if name in self.alarms:
+                self._evaluate_composite(self.alarms[name], done, now)
+        if not alarm.by_hand:
+            evaluate_composite(alarm, {name: other.state for name, other in self.alarms.items()}, now)
+
+    def shown(self, alarm: StoredAlarm) -> dict[str, Any]:
+        """The alarm as DescribeAlarms shows it, with its suppression."""
+        shown = alarm.as_response()
+        suppressor = self.alarms.get(_plain_name(alarm.config.get("ActionsSuppressor") or ""))
+        if alarm.state == ALARM and suppressor is not None and suppressor.state == ALARM:
+            shown["ActionsSuppressedBy"] = "Alarm"
+            shown["ActionsSuppressedReason"] = f"Suppressed by alarm {suppressor.name}"
+        return shown
+
+
+def _evaluate(alarm: StoredAlarm, metrics: MetricStore, now: datetime) -> None:
+    fault = _setup().faults.strike(CLOUDWATCH_KINDS, "EvaluateAlarm", service="monitoring", text=alarm.name)
+    if not alarm.by_hand and (fault is None or fault.kind == "partial"):
+        evaluate_metric_alarm(alarm, metrics, now)
+    if fault is not None:
+        states = {"partial": "PARTIAL_DATA", "internal_error": "EVALUATION_FAILURE", "forbidden": "EVALUATION_ERROR"}
+        alarm.evaluation_state = states.get(fault.kind)
+
+
+def _plain_name(name_or_arn: str) -> str:
+    return name_or_arn.split(":alarm:", 1)[1] if name_or_arn.startswith("arn:") else name_or_arn
+
+
+def children(alarm: StoredAlarm) -> frozenset[str]:
+    """The alarms a composite alarm's rule refers to."""
+    try:
+        return parse_rule(alarm.config["AlarmRule"]).alarm_names if alarm.composite else frozenset()
+    except AlarmRuleError:
+        return frozenset()
+
+
+def _state(backend: Any) -> _State:  # noqa: ANN401 - moto is not typed
+    """The state that hangs on a backend; moto's reset empties the backend's __dict__, and the state with it."""
+    found: _State = backend.__dict__.setdefault("phase5_state", _State())
+    backend.alarms = found.alarms  # what moto's tagging looks through
+    return found
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _slice(items: Sequence[Any], token: str | None, size: int) -> tuple[Sequence[Any], str | None]:
+    """One page of a listing; the token is where it begins."""
+    if token is not None and not (token.startswith("page-") and token[5:].isdigit()):
+        raise InvalidNextToken("The next token specified is invalid.")
+    begin = int(token[5:]) if token else 0
+    end = begin + size
+    return items[begin:end], f"page-{end}" if end < len(items) else None
+
+
+class _Backend:
+    """Grafted onto moto's CloudWatchBackend; other services of moto put their metrics here too."""
+
+    def put_metric_data(self: Any, namespace: str, metric_data: list[dict[str, Any]]) -> None:
+        """Checks every datum, then stores all of them."""
+        now = _now()
+        for number, datum in enumerate(metric_data, start=1):
+            self._validate_parameters_put_metric_data(datum, number)
+            _check_datum(datum, number, now)
+        state, clock = _state(self), _setup().clock
+        for datum in metric_data:
+            at = _aware(datum.get("Timestamp") or now)
+            dimensions = {dimension["Name"]: dimension["Value"] for dimension in datum.get("Dimensions") or []}
+            state.store.put(namespace, datum["MetricName"], dimensions, _rows(datum, int(at.timestamp())))
+            clock.observe(at)
+
+    def reset(self: Any) -> None:
+        """Moto's own reset; a replay clock then follows the data that comes next."""
+        region_name, account_id = self.region_name, self.account_id
+        self.__dict__ = {}
+        self.__init__(region_name, account_id)
+        _setup().clock.forget()
+
+
+def _check_datum(datum: Mapping[str, Any], number: int, now: datetime) -> None:
+    where = f"MetricData.member.{number}"
+    dimensions = datum.get("Dimensions") or []
+    if len(dimensions) > _MAX_DIMENSIONS:
+        raise InvalidParameterValue(f"The parameter {where}.Dimensions must not have more than {_MAX_DIMENSIONS} members.")
+    if any(not dimension.get("Value") for dimension in dimensions):
+        raise InvalidParameterValue(f"The parameter {where}.Dimensions.member.1.Value is required.")
+    if len(datum.get("Values") or []) > _MAX_VALUES:
+        raise InvalidParameterValue(f"The parameter {where}.Values must not have more than {_MAX_VALUES} members.")
+    numbers = [datum.get("Value", 0.0), *(datum.get("Values") or []), *(datum.get("StatisticValues") or {}).values()]
+    if not all(math.isfinite(value) for value in numbers):
+        raise InvalidParameterValue(f"The parameter {where} has a value that is not a finite number.")
+    if datum.get("Timestamp") is None or _setup().clock.replay:
+        return
+    age = now - _aware(datum["Timestamp"])
+    if age > _OLDEST:
+        raise InvalidParameterValue(f"The parameter {where}.Timestamp must specify a time no more than two weeks in the past.")
+    if -age > _NEWEST:
+        raise InvalidParameterValue(f"The parameter {where}.Timestamp must specify a time no more than two hours in the future.")
+
+
+def _rows(datum: Mapping[str, Any], at: int) -> list[Row]:
+    unit = datum.get("Unit") or "None"
+    if sets := datum.get("StatisticValues"):
+        return [Row(at, sets["SampleCount"], sets["Sum"], sets["Minimum"], sets["Maximum"], unit)]
+    if values := datum.get("Values"):
+        counts = datum.get("Counts") or [1.0] * len(values)
+        return [Row(at, count, value * count, value, value, unit) for value, count in zip(values, counts, strict=True)]
+    value = float(datum.get("Value", 0.0))
+    return [Row(at, 1.0, value, value, value, unit)]
+
+
+def _answer(**entries: Any) -> ActionResult:  # noqa: ANN401 - what the API has
+    return ActionResult({key: value for key, value in entries.items() if value is not None})
+
+
+class _Operations:
+    """Grafted onto moto's CloudWatchResponse: one function an operation; `self.params` are the parsed parameters."""
+
+    def put_metric_data(self: Any) -> ActionResult:
+        data = list(self.params.get("MetricData") or [])
+        for entity in self.params.get("EntityMetricData") or []:
+            data += entity.get("MetricData") or []
+        if len(data) > _MAX_METRICS_A_CALL:
+            raise InvalidParameterValue(f"The collection MetricData must not have a size greater than {_MAX_METRICS_A_CALL}.")
+        self.cloudwatch_backend.put_metric_data(self.params["Namespace"], data)
+        return EmptyResult()
+
+    def get_metric_data(self: Any) -> ActionResult | tuple[int, dict[str, str], str]:
+        state, params = _state(self.cloudwatch_backend), self.params
+        if token := params.get("NextToken"):
+            todo = state.pages.get(token)
+            if todo is None:
+                raise InvalidNextToken("The next token specified is invalid.")
+        else:
+            todo = list(pages(_metric_data(state, params), params.get("MaxDatapoints") or MAX_DATAPOINTS))
+        page, rest = todo[0], todo[1:]
+        following = str(uuid.uuid4()) if rest else None
+        with state.lock:
+            if following:
+                state.pages[following] = rest
+            for old in list(state.pages)[:-_KEPT_PAGES]:
+                del state.pages[old]
+        answer = {
+            "MetricDataResults": [result.as_response() for result in page],
+            "Messages": _messages(params),
+            **({"NextToken": following} if following else {}),
+        }
+        if "json" not in self.headers.get("Content-Type", ""):
+            return ActionResult(answer)
+        # moto serializes value by value, which takes longer than computing them
+        return 200, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(answer, default=datetime.timestamp)
+
+    def get_metric_statistics(self: Any) -> ActionResult:
+        params, state = self.params, _state(self.cloudwatch_backend)
+        basic, extended = params.get("Statistics") or [], params.get("ExtendedStatistics") or []
+        if not basic and not extended:
+            raise InvalidParameterCombination("Must specify either Statistics or ExtendedStatistics")
+        start, end, period = _aware(params["StartTime"]), _aware(params["EndTime"]), params["Period"]
+        if start >= end:
+            raise InvalidParameterValue("The parameter StartTime must be less than the parameter EndTime.")
+        if (end - start).total_seconds() / period > _MAX_STATISTICS_POINTS:
+            raise InvalidParameterCombination(
+                f"You have requested more than the limit of {_MAX_STATISTICS_POINTS} datapoints. You may reduce the datapoints "
+                "requested by increasing Period, or decreasing the time range."
+            )
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in params.get("Dimensions") or []}
+        series = state.store.get(params["Namespace"], params["MetricName"], dimensions)
+        points: dict[int, dict[str, Any]] = {}
+        unit = params.get("Unit") or state.store.unit(series)
+        for name in [*basic, *extended]:
+            try:
+                statistic = parse_statistic(name)
+            except StatisticError as error:
+                raise InvalidParameterValue(str(error)) from error
+            stamps, values = state.store.statistics(
+                series, statistic, start=start, end=end, period=period, now=_now(), unit=params.get("Unit")
+            )
+            for at, value in zip(stamps.tolist(), values.tolist(), strict=True):
+                point = points.setdefault(at, {"Timestamp": datetime.fromtimestamp(at, UTC), "Unit": unit})
+                if name in extended:
+                    point.setdefault("ExtendedStatistics", {})[name] = value
+                else:
+                    point[name] = value
+        return _answer(Label=params["MetricName"], Datapoints=[points[at] for at in sorted(points)])
+
+    def list_metrics(self: Any) -> ActionResult:
+        params, now = self.params, _now()
+        oldest = now - (_RECENT if params.get("RecentlyActive") else SEARCHABLE)
+        wanted = params.get("Dimensions") or []
+        found = [
+            series
+            for series in _state(self.cloudwatch_backend).store.find(params.get("Namespace"), params.get("MetricName"))
+            if series.newest >= oldest.timestamp() and _has(series, wanted)
+        ]
+        page, token = _slice(found, params.get("NextToken"), _LIST_METRICS_PAGE)
+        return _answer(Metrics=[_metric(series) for series in page], NextToken=token)
+
+    def put_metric_alarm(self: Any) -> ActionResult:
+        _check_metric_alarm(self.params)
+        _put_alarm(self.cloudwatch_backend, self.params, composite=False)
+        return EmptyResult()
+
+    def put_composite_alarm(self: Any) -> ActionResult:
+        try:
+            rule = parse_rule(self.params["AlarmRule"])
+        except AlarmRuleError as error:
+            raise ValidationError(f"AlarmRule cannot be read: {error}") from error
+        unknown = sorted(rule.alarm_names - _state(self.cloudwatch_backend).alarms.keys())
+        if unknown:
+            names = ", ".join(unknown)
+            raise ValidationError(f"Could not save the composite alarm as alarms [{names}] in the alarm rule do not exist")
+        _put_alarm(self.cloudwatch_backend, self.params, composite=True)
+        return EmptyResult()
+
+    def describe_alarms(self: Any) -> ActionResult:
+        state, params = _state(self.cloudwatch_backend), self.params
+        with state.lock:
+            state.evaluate()
+            found = [alarm for _, alarm in sorted(state.alarms.items()) if _selected(alarm, state, params)]
+            page, token = _slice(found, params.get("NextToken"), params.get("MaxRecords") or 50)
+            return _answer(
+                MetricAlarms=[state.shown(alarm) for alarm in page if not alarm.composite],
+                CompositeAlarms=[state.shown(alarm) for alarm in page if alarm.composite],
+                NextToken=token,
+            )
+
+    def describe_alarms_for_metric(self: Any) -> ActionResult:
+        state, params = _state(self.cloudwatch_backend), self.params
+        with state.lock:
+            state.evaluate()
+            keys = ("Namespace", "MetricName", "Statistic", "ExtendedStatistic", "Period", "Unit")
+            asked = {key: params[key] for key in keys if params.get(key) is not None}
+            dimensions = _dimension_set(params)
+            found = [
+                state.shown(alarm)
+                for _, alarm in sorted(state.alarms.items())
+                if asked.items() <= {key: alarm.config.get(key) for key in keys}.items()
+                and _dimension_set(alarm.config) == dimensions
+            ]
+        return _answer(MetricAlarms=found)
+
+    def describe_alarm_history(self: Any) -> ActionResult:
+        state, params = _state(self.cloudwatch_backend), self.params
+        with state.lock:
+            state.evaluate()
+            items = [item for alarm in state.alarms.values() for item in alarm.history if _in_history(item, params)]
+        items.sort(key=lambda item: item["Timestamp"], reverse=params.get("ScanBy") != "TimestampAscending")
+        page, token = _slice(items, params.get("NextToken"), params.get("MaxRecords") or 100)
+        return _answer(AlarmHistoryItems=list(page), NextToken=token)
+
+    def delete_alarms(self: Any) -> ActionResult:
+        state = _state(self.cloudwatch_backend)
+        with state.lock:
+            for name in self.params.get("AlarmNames") or []:
+                state.alarms.pop(name, None)
+        return EmptyResult()
+
+    def enable_alarm_actions(self: Any) -> ActionResult:
+        return _switch_actions(self, enabled=True)
+
+    def disable_alarm_actions(self: Any) -> ActionResult:
+        return _switch_actions(self, enabled=False)
+
+    def set_alarm_state(self: Any) -> ActionResult:
+        """The state stays until it is set again or the alarm is put again, so that a scenario can rely on it."""
+        params, state = self.params, _state(self.cloudwatch_backend)
+        value = params["StateValue"]
+        if value not in (OK, ALARM, INSUFFICIENT_DATA):
+            raise ValidationError(f"Value '{value}' at 'stateValue' failed to satisfy constraint: [INSUFFICIENT_DATA, ALARM, OK]")
+        try:
+            json.loads(params.get("StateReasonData") or "{}")
+        except ValueError as error:
+            raise ValidationError("StateReasonData is not JSON") from error
+        with state.lock:
+            if params["AlarmName"] not in state.alarms:
+                raise ResourceNotFound
+            alarm = state.alarms[params["AlarmName"]]
+            alarm.by_hand = True
+            alarm.set_state(value, params["StateReason"], params.get("StateReasonData"), _now())
+        return EmptyResult()
+
+    def put_alarm_mute_rule(self: Any) -> ActionResult:
+        backend, params = self.cloudwatch_backend, copy.deepcopy(self.params)
+        arn = f"arn:aws:cloudwatch:{backend.region_name}:{backend.account_id}:alarm-mute-rule:{params['Name']}"
+        rule = MuteRule(params, arn, _now())
+        try:
+            rule.check()
+        except MuteRuleError as error:
+            raise ValidationError(str(error)) from error
+        _state(backend).mute_rules[rule.name] = rule
+        return EmptyResult()
+
+    def get_alarm_mute_rule(self: Any) -> ActionResult:
+        rule = _state(self.cloudwatch_backend).mute_rules.get(self.params["AlarmMuteRuleName"])
+        if rule is None:
+            raise ResourceNotFoundException(f"Alarm mute rule {self.params['AlarmMuteRuleName']} does not exist")
+        return ActionResult(rule.as_response(_now()))
+
+    def list_alarm_mute_rules(self: Any) -> ActionResult:
+        params, now = self.params, _now()
+        wanted, alarm = params.get("Statuses"), params.get("AlarmName")
+        found = [
+            rule.as_summary(now)
+            for _, rule in sorted(_state(self.cloudwatch_backend).mute_rules.items())
+            if (not wanted or rule.status(now) in wanted) and (not alarm or alarm in rule.targets)
+        ]
+        page, token = _slice(found, params.get("NextToken"), params.get("MaxRecords") or 100)
+        return _answer(AlarmMuteRuleSummaries=list(page), NextToken=token)
+
+    def delete_alarm_mute_rule(self: Any) -> ActionResult:
+        _state(self.cloudwatch_backend).mute_rules.pop(self.params["AlarmMuteRuleName"], None)
+        return EmptyResult()
+
+    def put_dashboard(self: Any) -> ActionResult:
+        """Moto's own, with the platform's clock as the time of the change."""
+        try:
+            json.loads(self.params["DashboardBody"])
+        except ValueError as error:
+            raise InvalidParameterValue("The field DashboardBody must be a valid JSON object") from error
+        dashboard = self.cloudwatch_backend.put_dashboard(self.params["DashboardName"], self.params["DashboardBody"])
+        dashboard.last_modified = _now()
+        return ActionResult({"DashboardValidationMessages": []})
+
+
+def _metric_data(state: _State, params: Mapping[str, Any]) -> list[Result]:
+    """The whole answer to a GetMetricData call, with the faults that strike it."""
+    request = Request(
+        state.store, params.get("MetricDataQueries") or [], _aware(params["StartTime"]), _aware(params["EndTime"]), _now()
+    )
+    try:
+        request.check()
+        results = request.results(descending=params.get("ScanBy") != "TimestampAscending")
+    except QueryError as error:
+        raise ValidationError(str(error)) from error
+    texts = {query["Id"]: json.dumps(query, default=str) for query in request.queries}
+    return [_with_fault(result, texts[result.id]) for result in results]
+
+
+def _with_fault(result: Result, query: str) -> Result:
+    fault = _setup().faults.strike(CLOUDWATCH_KINDS - {"message"}, "GetMetricData", service="monitoring", text=query)
+    if fault is None:
+        return result
+    if fault.kind == "partial":
+        half = len(result.values) // 2
+        return replace(result, stamps=result.stamps[:half], values=result.values[:half], status="PartialData")
+    status = "Forbidden" if fault.kind == "forbidden" else "InternalError"
+    return replace(
+        result, stamps=(), values=(), status=status, messages=[{"Code": status, "Value": f"{status}: no data returned"}]
+    )
+
+
+def _messages(params: Mapping[str, Any]) -> list[dict[str, str]]:
+    text = json.dumps(params, default=str)
+    if _setup().faults.strike(frozenset({"message"}), "GetMetricData", service="monitoring", text=text):
+        return [
+            {"Code": "MaxMetricsExceeded", "Value": "The maximum number of metrics was exceeded; the answer is not complete."}
+        ]
+    return []
+
+
+def _has(series: Series, wanted: Iterable[Mapping[str, str]]) -> bool:
+    dimensions = dict(series.dimensions)
+    return all(want["Name"] in dimensions and want.get("Value") in (None, dimensions[want["Name"]]) for want in wanted)
+
+
+def _metric(series: Series) -> dict[str, Any]:
+    dimensions = [{"Name": name, "Value": value} for name, value in sorted(series.dimensions)]
+    return {"Namespace": series.namespace, "MetricName": series.name, "Dimensions": dimensions}
+
+
+def _dimension_set(config: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    return frozenset((dimension["Name"], dimension["Value"]) for dimension in config.get("Dimensions") or [])
+
+
+def _put_alarm(backend: Any, params: Mapping[str, Any], *, composite: bool) -> None:  # noqa: ANN401 - moto is not typed
+    """Creates an alarm, or overwrites the configuration of one and leaves its state."""
+    state, now, name = _state(backend), _now(), params["AlarmName"]
+    config = copy.deepcopy(dict(params))
+    with state.lock:
+        existing = state.alarms.get(name)
+        if existing is not None and existing.composite == composite:
+            existing.config, existing.configured, existing.by_hand = config, now, False
+            alarm, verb = existing, "updated"
+        else:
+            arn = f"arn:aws:cloudwatch:{backend.region_name}:{backend.account_id}:alarm:{name}"
+            alarm, verb = StoredAlarm(name, arn, config, now, composite), "created"
+            state.alarms[name] = alarm
+        alarm.record("ConfigurationUpdate", f'Alarm "{name}" {verb}', {"type": verb.capitalize()}, now)
+    if params.get("Tags"):
+        backend.tagger.tag_resource(alarm.alarm_arn, params["Tags"])
+
+
+def _switch_actions(response: Any, *, enabled: bool) -> ActionResult:  # noqa: ANN401 - moto is not typed
+    state = _state(response.cloudwatch_backend)
+    with state.lock:
+        for name in response.params.get("AlarmNames") or []:
+            if name in state.alarms:
+                state.alarms[name].config["ActionsEnabled"] = enabled
+    return EmptyResult()
+
+
+def _selected(alarm: StoredAlarm, state: _State, params: Mapping[str, Any]) -> bool:
+    """Whether DescribeAlarms was asked for this alarm; without AlarmTypes it was asked for metric alarms only."""
+    config = alarm.config
+    parent = state.alarms.get(params.get("ChildrenOfAlarmName") or "")
+    actions = [
+        *(config.get("AlarmActions") or []),
+        *(config.get("OKActions") or []),
+        *(config.get("InsufficientDataActions") or []),
+    ]
+    kinds = params.get("AlarmTypes") or ["MetricAlarm"]
+    tests: tuple[tuple[str, Callable[[Any], bool]], ...] = (
+        ("AlarmNames", lambda names: alarm.name in names),
+        ("AlarmNamePrefix", alarm.name.startswith),
+        ("StateValue", lambda value: alarm.state == value),
+        ("ActionPrefix", lambda prefix: any(action.startswith(prefix) for action in actions)),
+        ("ChildrenOfAlarmName", lambda _: parent is not None and alarm.name in children(parent)),
+        ("ParentsOfAlarmName", lambda name: name in children(alarm)),
+    )
+    of_kind = ("CompositeAlarm" if alarm.composite else "MetricAlarm") in kinds
+    return of_kind and all(test(params[key]) for key, test in tests if params.get(key))
+
+
+def _in_history(item: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    begin, end = params.get("StartDate"), params.get("EndDate")
+    return (
+        params.get("AlarmName") in (None, item["AlarmName"])
+        and params.get("HistoryItemType") in (None, item["HistoryItemType"])
+        and item["AlarmType"] in (params.get("AlarmTypes") or ["MetricAlarm"])
+        and (begin is None or item["Timestamp"] >= _aware(begin))
+        and (end is None or item["Timestamp"] <= _aware(end))
+    )
+
+
+def _check_metric_alarm(params: Mapping[str, Any]) -> None:
+    """Refuses what PutMetricAlarm refuses; an alarm that is only useless is taken, as AWS takes it."""
+    if params.get("ComparisonOperator") not in COMPARISONS:
+        raise ValidationError(f"ComparisonOperator is required and must be one of {', '.join(sorted(COMPARISONS))}")
+    if int(params.get("EvaluationPeriods") or 0) < 1:
+        raise ValidationError("EvaluationPeriods must be at least 1")
+    if int(params.get("DatapointsToAlarm") or 1) > int(params["EvaluationPeriods"]):
+        raise ValidationError("DatapointsToAlarm must be less than or equal to EvaluationPeriods")
+    if (params.get("TreatMissingData") or "missing") not in ("missing", "ignore", "breaching", "notBreaching"):
+        raise ValidationError(f"Option {params['TreatMissingData']} is not supported for TreatMissingData")
+    if (params.get("EvaluateLowSampleCountPercentile") or "evaluate") not in ("evaluate", "ignore"):
+        raise ValidationError("Supported options for parameter EvaluateLowSampleCountPercentile are evaluate and ignore.")
+    if bool(params.get("MetricName")) == bool(params.get("Metrics")):
+        raise ValidationError("Exactly one of MetricName and Metrics must be specified")
+    if params.get("Metrics"):
+        _check_alarm_queries(params["Metrics"])
+        return
+    if not params.get("Namespace") or not params.get("Period"):
+        raise ValidationError("Namespace and Period are required with MetricName")
+    if bool(params.get("Statistic")) == bool(params.get("ExtendedStatistic")):
+        raise ValidationError("Exactly one of Statistic and ExtendedStatistic must be specified")
+    try:
+        parse_statistic(params.get("ExtendedStatistic") or params["Statistic"])
+    except StatisticError as error:
+        raise InvalidParameterValue(f"The value for parameter ExtendedStatistic is not supported: {error}") from error
+
+
+def _check_alarm_queries(queries: Sequence[Mapping[str, Any]]) -> None:
+    if sum("MetricStat" in query for query in queries) > _MAX_ALARM_METRICS:
+        raise ValidationError(f"An alarm on metric math can have at most {_MAX_ALARM_METRICS} metrics")
+    if sum(bool(query.get("ReturnData", True)) for query in queries) not in (1, 2):
+        raise ValidationError("Exactly one element of the metrics list should return data.")
+    for query in queries:
+        text = query.get("Expression")
+        try:
+            if text is not None and is_insights_query(text):
+                parse_query(text)
+            elif text is not None and "SEARCH" in parse(text).functions:
+                raise ValidationError("SEARCH is not supported in alarms")
+        except (MathError, InsightsError) as error:
+            raise ValidationError(f"Invalid metrics list: {error}") from error

@@ -1,0 +1,129 @@
+"""The sandbox itself: moto's server with the corrected CloudWatch, in this process, seeded with one scenario.
+
+One at a time a process, since moto keeps its state in the process. What it serves is on 127.0.0.1 only.
+"""
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from datetime import timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import boto3
+
+from phase5_ops.sandbox import moto_cloudwatch
+from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
+from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
+from phase5_ops.sandbox.platform_clock import PlatformClock
+from phase5_ops.sandbox.scenarios import EMPTY, named
+from phase5_ops.sandbox.seed import seed
+from phase5_ops.sandbox.traffic import rows_of
+from phase5_ops.settings import ConfigurationError, load_settings
+
+HOST = "127.0.0.1"
+ALARMS_AGE = timedelta(days=1)  # a scenario's alarms have long been there, so that what they do not see counts
+DEFAULT_REGION = "us-west-2"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}  # no secret: nothing checks them
+
+
+class Sandbox:
+    """A running sandbox: use as a context manager, or `start()` and `stop()`."""
+
+    def __init__(self, scenario: str, *, port: int = 0) -> None:
+        self._scenario = named(scenario)
+        self._port = port
+        self._fixed_now = load_settings().now
+        self.region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+        self.clock = PlatformClock(self._fixed_now, replay=self._scenario.name == EMPTY and self._fixed_now is None)
+        self.faults = Faults()
+        self._server = FaultableMotoServer(self.faults, HOST, port)
+        self._folder = Path(tempfile.mkdtemp(prefix="phase5-sandbox-"))
+        self._settings: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the AWS endpoint."""
+        return self._server.endpoint
+
+    def session(self) -> boto3.Session:
+        """A boto3 session with the sandbox's credentials and region."""
+        return boto3.Session(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=self.region)
+
+    def start(self) -> None:
+        """Serves, and puts the scenario in.
+
+        Raises:
+            ConfigurationError: the port is taken.
+        """
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        _check_port(self._port)
+        moto_cloudwatch.install(self.clock, self.faults)
+        self._server.start()
+        self._reset()
+        blueprint = self._scenario.blueprint(self.clock.now(), self.region)
+        store = moto_cloudwatch.store(self.region)
+        for key, rows in rows_of(blueprint).items():
+            store.put(NAMESPACE, key.metric, dict(key.dimensions), rows)
+        self._settings = {**seed(self.session(), self.endpoint, blueprint), **blueprint.settings}
+        runbook = self._folder / "phase_5_7_reliability.md"
+        if blueprint.runbook is not None:
+            runbook.write_text(blueprint.runbook, encoding="utf-8")
+        self._settings |= {"PHASE5_RUNBOOK": str(runbook), "PHASE5_RUNBOOK_URL": RUNBOOK_ADDRESS}
+        moto_cloudwatch.backdate_alarms(self.region, self.clock.now() - ALARMS_AGE)
+        for fault in blueprint.faults:
+            self.faults.add(**fault)
+
+    def stop(self) -> None:
+        """Ends the server and forgets its state."""
+        self._server.stop()
+        moto_cloudwatch.uninstall()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _reset(self) -> None:
+        """Forgets what an earlier sandbox of this process left in moto's state."""
+        connection = HTTPConnection(urlsplit(self.endpoint).netloc, timeout=10)
+        try:
+            connection.request("POST", "/moto-api/reset")
+            connection.getresponse().read()
+        finally:
+            connection.close()
+
+    def exports(self) -> dict[str, str]:
+        """The environment variables that point AWS clients and `phase5` at this sandbox."""
+        fixed = {"PHASE5_NOW": self._fixed_now.isoformat().replace("+00:00", "Z")} if self._fixed_now else {}
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            **CREDENTIALS,
+            "PHASE5_ENVIRONMENT": "sandbox",
+            **self._settings,
+            **fixed,
+        }
+
+
+def _check_port(port: int) -> None:
+    """Moto's server ends its thread without a word where the port is taken, so that is found out before."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ConfigurationError(f"--port {port}: cannot listen on {HOST}:{port}: {error.strerror}") from error

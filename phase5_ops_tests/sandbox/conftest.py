@@ -1,0 +1,74 @@
+"""A server of the sandbox's AWS without a platform on it."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from phase5_ops.sandbox import moto_cloudwatch
+from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
+from phase5_ops.sandbox.platform_clock import PlatformClock
+
+NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
+REGION = "us-west-2"
+
+
+class SteppedClock(PlatformClock):
+    """A platform clock that stands still until it is moved."""
+
+    def __init__(self):
+        super().__init__(NOW)
+        self.moment = NOW
+
+    def now(self):
+        return super().now() if self.replay else self.moment
+
+    def move(self, **delta):
+        self.moment += timedelta(**delta)
+
+
+@pytest.fixture(scope="session")
+def moto_server():
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    faults = Faults()
+    server = FaultableMotoServer(faults)
+    server.start()
+    yield server, faults
+    server.stop()
+
+
+@pytest.fixture
+def clock():
+    return SteppedClock()
+
+
+@pytest.fixture
+def aws(moto_server, clock):
+    """Makes clients of an emptied server; `aws.faults` and `aws.endpoint` are its."""
+    server, faults = moto_server
+    faults.clear()
+    moto_cloudwatch.install(clock, faults)
+
+    def client(service, **options):
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=5, **options)
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+        return boto3.client(service, endpoint_url=server.endpoint, config=config, **keys)
+
+    client.faults, client.endpoint = faults, server.endpoint
+    yield client
+    faults.clear()
+    boto3_reset(server.endpoint)
+    moto_cloudwatch.uninstall()
+
+
+def boto3_reset(endpoint):
+    import urllib.request
+
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")).read()
+
+
+@pytest.fixture
+def cloudwatch(aws):
+    return aws("cloudwatch")
