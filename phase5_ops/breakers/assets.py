@@ -1,0 +1,111 @@
+"""Section 2 as Dagster sees it: the breaker snapshot and the checks on it. Thin: reads, calls, reports."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import dagster as dg
+import pandas as pd
+
+from phase5_ops.aws.tables import scan_items, table_identity
+from phase5_ops.breakers.evidence import HISTORY_STREAM, breaker_snapshot, snapshot_payloads
+from phase5_ops.breakers.judge import judge_operator_action, judge_state_observable
+from phase5_ops.breakers.timeline import timeline
+from phase5_ops.history import Snapshot
+from phase5_ops.platform import Platform
+from phase5_ops.reads import attach, reads_of
+from phase5_ops.verdict import Judgement
+from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+SOURCES = (
+    Source("dynamodb/resilience", "Breaker states and concurrency slots of every connector.", frozenset({"dynamodb"})),
+    Source("dynamodb/tenants", "Tenants and their kill switches.", frozenset({"dynamodb"})),
+)
+
+_DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
+_TIMELINE = "timeline"
+
+
+def gather_breaker_snapshot(platform: Platform, tables: Tables) -> pd.DataFrame:
+    """The state of every connector beside what earlier runs saw; the snapshot is added to the history."""
+    settings, reader, now = platform.settings, platform.reader, platform.now()
+    identity, identity_read = table_identity(reader, settings.tables.resilience)
+    history = platform.history.snapshots(HISTORY_STREAM, identity, until=now) if identity else []
+    items, read = scan_items(reader, settings.tables.resilience)
+    tenants, tenants_read = scan_items(reader, settings.tables.tenants)
+    table = breaker_snapshot(
+        items=items,
+        tenants=tenants,
+        registered_tools=tables["registered_tools"],
+        tool_slo_summary=tables["tool_slo_summary"],
+        connectors=settings.connectors,
+        history=history,
+        now=now,
+        policy=settings.breakers,
+        table_name=settings.tables.resilience,
+        tenants_table=settings.tables.tenants,
+    )
+    upstream = [read for name in ("registered_tools", "tool_slo_summary") for read in reads_of(tables[name])]
+    metric_reads = [read for read in upstream if read.operation not in _DASHBOARD_READS]
+    attach(table, [identity_read, read, tenants_read, *metric_reads], now)
+    payloads = snapshot_payloads(table)
+    if identity:
+        platform.history.append(HISTORY_STREAM, identity, platform.run_id, now, payloads)
+    present = [Snapshot(connector, platform.run_id, now, payload) for connector, payload in payloads.items()]
+    table.attrs[_TIMELINE] = timeline([*history, *present])
+    return table
+
+
+def describe_snapshot(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+    """The timeline of states as Markdown."""
+    return {"timeline": dg.MetadataValue.md(str(table.attrs.get(_TIMELINE, "")))}
+
+
+def _judge_observable(platform: Platform, tables: Tables, now: datetime) -> Judgement:
+    settings = platform.settings
+    return judge_state_observable(
+        tables["breaker_snapshot"],
+        policy=settings.breakers,
+        now=now,
+        links=platform.links,
+        table_name=settings.tables.resilience,
+        tenants_table=settings.tables.tenants,
+    )
+
+
+def _judge_operator_action(platform: Platform, tables: Tables, now: datetime) -> Judgement:
+    settings = platform.settings
+    return judge_operator_action(
+        tables["breaker_snapshot"],
+        tables["runbook"],
+        policy=settings.breakers,
+        runbook_policy=settings.runbook_policy,
+        now=now,
+        links=platform.links,
+        table_name=settings.tables.resilience,
+    )
+
+
+EVIDENCE = (
+    Evidence(
+        name="breaker_snapshot",
+        section="2",
+        description="One row per connector: breaker state, slots, operator action, and what earlier snapshots saw.",
+        gather=gather_breaker_snapshot,
+        owner="ops-sre",
+        kinds=frozenset({"dynamodb", "table"}),
+        needs=("registered_tools", "tool_slo_summary"),
+        sources=("dynamodb/resilience", "dynamodb/tenants"),
+        describe=describe_snapshot,
+    ),
+)
+
+JUDGING = (
+    Judging(
+        "breaker_snapshot",
+        {
+            "breaker_state_observable": _judge_observable,
+            "open_breaker_has_operator_action": _judge_operator_action,
+        },
+        also=("runbook",),
+    ),
+)

@@ -1,0 +1,129 @@
+"""Assembles the code location: `build_defs()` from the sections' declarations. What a section is made of is said in the section.
+
+Resources can be swapped for tests and the sandbox through the arguments; nothing here reads AWS or decides anything.
+"""
+
+from itertools import chain
+from typing import Any
+from urllib.parse import urlparse
+
+import dagster as dg
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.breakers import assets as breakers
+from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.evidence_store import EvidenceStore, Upload
+from phase5_ops.history import History
+from phase5_ops.platform import Platform
+from phase5_ops.settings import Settings, load_settings
+from phase5_ops.slo import assets as slo
+from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, evidence_asset, row_checks, source_asset
+
+READINESS_JOB = "readiness_job"
+DAILY_SCHEDULE = "daily_readiness"
+
+EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE)
+JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING)
+
+
+def implemented_checks() -> frozenset[str]:
+    """The checks that this version judges."""
+    return frozenset(chain.from_iterable(judging.judges for judging in JUDGING))
+
+
+def evidence_for(rows: set[str]) -> set[str]:
+    """The assets that the given rows (ids or extra check names) need, upstream ones included."""
+    needed = set()
+    for judging in JUDGING:
+        if rows & {ROW_OF_CHECK[check].id for check in judging.judges}:
+            needed |= {judging.asset, *judging.also}
+    upstream = {evidence.name: evidence.needs for evidence in EVIDENCE}
+    todo = list(needed)
+    while todo:
+        new = set(upstream[todo.pop()]) - needed
+        needed |= new
+        todo += new
+    return needed
+
+
+def build_defs(*, settings: Settings | None = None, platform: Platform | None = None) -> dg.Definitions:
+    """The definitions of the location.
+
+    Args:
+        settings: validated settings; default: those of this process's environment.
+        platform: what the run works with; default: one is opened for each run.
+
+    Raises:
+        ConfigurationError: the settings are invalid.
+    """
+    chosen = settings or load_settings()
+    assets = [evidence_asset(evidence) for evidence in EVIDENCE]
+    checks = [row_checks(judging) for judging in JUDGING]
+    job = dg.define_asset_job(
+        READINESS_JOB,
+        selection=dg.AssetSelection.assets(*(evidence.name for evidence in EVIDENCE)),
+        description="Gathers all evidence once and judges every row of the checklist.",
+        executor_def=dg.in_process_executor,
+        config={"loggers": {"console": {"config": {"log_level": "WARNING"}}}},
+    )
+    schedule = dg.ScheduleDefinition(
+        name=DAILY_SCHEDULE,
+        job=job,
+        cron_schedule=f"{chosen.schedule.minute} {chosen.schedule.hour} * * *",
+        execution_timezone=chosen.schedule.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="The daily readiness run.",
+    )
+    return dg.Definitions(
+        assets=[*(source_asset(source) for source in slo.SOURCES + breakers.SOURCES), *assets],
+        asset_checks=checks,
+        jobs=[job],
+        schedules=[schedule],
+        resources={
+            "platform": dg.ResourceDefinition.hardcoded_resource(platform) if platform else platform_resource(chosen),
+            "evidence_io": evidence_io_manager,
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+def platform_resource(settings: Settings) -> dg.ResourceDefinition:
+    """The resource `platform`: one reader, history and store for all steps of a run."""
+
+    @dg.resource(description="Settings, AWS reader, history and evidence store of one run.")
+    def platform(context: dg.InitResourceContext) -> Platform:
+        return open_platform(settings, context.run_id or "no-run")
+
+    return platform
+
+
+def open_platform(settings: Settings, run_id: str) -> Platform:
+    """What a run with this id works with; nothing is read yet."""
+    return Platform(
+        settings=settings,
+        reader=AwsReader(settings.reading),
+        history=History(settings.state_dir / "history.sqlite"),
+        store=EvidenceStore(settings.state_dir / "evidence", _uploader(settings)),
+        run_id=run_id,
+    )
+
+
+@dg.io_manager(required_resource_keys={"platform"}, description="Evidence tables as Parquet, one folder a run.")
+def evidence_io_manager(_context: Any) -> EvidenceIOManager:  # noqa: ANN401 - dagster's init context
+    """The IO manager of evidence tables."""
+    return EvidenceIOManager()
+
+
+def _uploader(settings: Settings) -> Upload | None:
+    if settings.evidence_s3_uri is None:
+        return None
+    from dagster_aws.s3 import S3Resource  # imported only where evidence goes to S3: it takes its time
+
+    target = urlparse(settings.evidence_s3_uri)
+    prefix = target.path.strip("/")
+    client = S3Resource(max_attempts=settings.reading.max_attempts, use_unsigned_session=False).get_client()
+
+    def upload(key: str, content: bytes) -> None:
+        client.put_object(Bucket=target.netloc, Key="/".join(part for part in (prefix, key) if part), Body=content)
+
+    return upload

@@ -1,0 +1,303 @@
+"""The command `phase5`; the only place that turns errors into exit codes.
+
+Exit codes: 0 open, 1 closed by a failing row or a missing signature, 2 closed by INCONCLUSIVE or ERROR (also: the program
+itself failed), 3 usage or configuration error, 130 interrupted. Heavy packages are imported inside the commands, so that
+`--help` answers at once.
+"""
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from phase5_ops.report.document import ReadinessDocument
+    from phase5_ops.settings import Settings
+
+EXIT_UNDECIDED, EXIT_USAGE, EXIT_INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    name="phase5",
+    help="Operational readiness of CCNative Phase 5: gathers evidence, judges every row, and says what is missing.",
+    epilog="Exit codes: 0 open; 1 closed by a failing row or a missing signature; 2 closed by INCONCLUSIVE or ERROR; 3 usage or"
+    " configuration error. Settings: PHASE5_* variables or a YAML file named by PHASE5_CONFIG, see docs/settings.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """Output formats."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How the result is printed.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result to this file instead of stdout.")]
+RowOption = Annotated[
+    list[str] | None,
+    typer.Option("--row", "-r", help="Only this row (1.1, 2.2, ...) or extra check (tool_slo_met, ...); may be repeated."),
+]
+ScenarioOption = Annotated[
+    str, typer.Option("--scenario", "-s", help="A scenario of the sandbox; `phase5 sandbox --list` shows them.")
+]
+
+
+def main() -> NoReturn:
+    """Entry of the console script: runs the app and exits with the contract's codes."""
+    try:
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        code = EXIT_INTERRUPTED
+    except typer.Exit as stop:
+        code = stop.exit_code
+    except typer.Abort:
+        code = EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the boundary: every error becomes an exit code here
+        code = _exit_code_of(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_code_of(error: Exception) -> int:
+    from phase5_ops.settings import ConfigurationError
+
+    if isinstance(error, ConfigurationError):
+        _complain(str(error))
+        return EXIT_USAGE
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error of the command line
+        error.show(file=sys.stderr)
+        return EXIT_USAGE
+    traceback.print_exc()
+    _complain(f"internal error: {type(error).__name__}: {error}; nothing was decided")
+    return EXIT_UNDECIDED
+
+
+def _complain(text: str) -> None:
+    print(f"phase5: {text}", file=sys.stderr)
+
+
+def _settings() -> "Settings":
+    """Validated settings, and the region that everything else needs."""
+    from phase5_ops.aws.reader import configured_region
+    from phase5_ops.settings import ConfigurationError, load_settings
+
+    settings = load_settings()
+    if configured_region() is None:
+        raise ConfigurationError("no AWS region: set AWS_REGION (or AWS_PROFILE with a region) to the region of the platform")
+    return settings
+
+
+@app.command()
+def check(row: RowOption = None, output_format: FormatOption = Format.table, output: OutputOption = None) -> None:
+    """Make one readiness run against the AWS that the environment points to, and print the rows.
+
+    With --row only the evidence of those rows is gathered, and the exit code covers only them.
+    """
+    chosen = _checked_rows(row)
+    _finish(_run(_settings(), chosen), output_format, output)
+
+
+@app.command()
+def demo(
+    scenario: ScenarioOption = "healthy",
+    no_ui: Annotated[
+        bool, typer.Option("--no-ui", help="End after the run, with its exit code, instead of serving the UI.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000,
+    output_format: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Start the embedded platform in a scenario, make a readiness run against it, print its rows, and serve the UI."""
+    _require_sandbox()
+    from phase5_ops.sandbox.process import sandbox_process
+
+    with sandbox_process(scenario) as exports:
+        os.environ.update(exports)
+        document = _run(_settings(), None)
+        if no_ui:
+            _finish(document, output_format, output)
+        _emit(document, output_format, output)
+        _serve_ui(port)
+
+
+@app.command()
+def sandbox(
+    scenario: ScenarioOption = "healthy",
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 0,
+    list_scenarios: Annotated[bool, typer.Option("--list", help="Show the scenarios and what each turns, and end.")] = False,
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+) -> None:
+    """Serve the embedded platform on 127.0.0.1 and print the `export` lines that a shell needs.
+
+    `--scenario empty` has the tables and nothing in them.
+    """
+    _require_sandbox()
+    from phase5_ops.sandbox import process, scenarios
+
+    if list_scenarios:
+        print(scenarios.as_table())
+        return
+    scenarios.named(scenario)
+    process.serve(scenario, port, until_stdin_closes=until_stdin_closes)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000) -> None:
+    """Serve the Dagster UI (lineage, checks, schedules) and its daemon on the state folder, until Ctrl-C."""
+    _settings()
+    _serve_ui(port)
+
+
+@app.command("iam-policy")
+def iam_policy() -> None:
+    """Print the least-privilege IAM policy that reading needs, as JSON."""
+    import json
+
+    from phase5_ops.aws.iam import policy_document
+
+    print(json.dumps(policy_document(_settings()), indent=2))
+
+
+@app.command()
+def explain(code: Annotated[str, typer.Argument(help="A finding code, e.g. breaker_open.")]) -> None:
+    """Say what a finding code means and what to do about it."""
+    from phase5_ops.findings import catalogue
+    from phase5_ops.settings import ConfigurationError
+
+    found = catalogue().get(code)
+    if found is None:
+        raise ConfigurationError(f"no finding code {code!r}; docs/findings.md lists them all")
+    for meaning in found:
+        verdicts = " or ".join([meaning.verdict, *meaning.also])
+        print(f"{meaning.code} ({verdicts})\n{meaning.meaning}\nRemedy: {meaning.remedy}\n")
+
+
+def _checked_rows(rows: list[str] | None) -> list[str] | None:
+    from phase5_ops.checklist import ROW_OF_ID
+    from phase5_ops.settings import ConfigurationError
+
+    unknown = [row for row in rows or [] if row not in ROW_OF_ID]
+    if unknown:
+        raise ConfigurationError(f"no such row: {', '.join(unknown)}; the rows are {', '.join(ROW_OF_ID)}")
+    return rows or None
+
+
+def _require_sandbox() -> None:
+    from phase5_ops.settings import ConfigurationError
+
+    try:
+        import moto.server  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(f"the sandbox needs the extra: pip install 'phase5-ops[sandbox]' ({error})") from error
+
+
+def _run(settings: "Settings", rows: list[str] | None) -> "ReadinessDocument":
+    with _progress("starting"):
+        from phase5_ops.readiness_run import run_readiness
+
+        return run_readiness(settings, rows)
+
+
+@contextmanager
+def _progress(first: str) -> Iterator[None]:
+    """Shows on stderr what is being done, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(first) as status:
+
+        class Handler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                status.update(record.getMessage())
+
+        logger, handler = logging.getLogger("phase5_ops"), Handler(logging.INFO)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+def _emit(document: "ReadinessDocument", output_format: Format, output: Path | None) -> None:
+    text = _rendered(document, output_format, to_terminal=output is None and sys.stdout.isatty())
+    if output is None:
+        print(text, flush=True)
+        return
+    from phase5_ops.settings import ConfigurationError
+
+    beside = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        beside.write_text(text + "\n", encoding="utf-8")
+        beside.replace(output)
+    except OSError as error:
+        raise ConfigurationError(f"--output {output}: cannot be written: {error}") from error
+
+
+def _rendered(document: "ReadinessDocument", output_format: Format, *, to_terminal: bool) -> str:
+    if output_format is Format.json:
+        import json
+
+        return json.dumps(document.to_json(), indent=2, ensure_ascii=False)
+    if output_format is Format.markdown:
+        from phase5_ops.report import markdown
+
+        return markdown.render(document)
+    from io import StringIO
+
+    from rich.console import Console
+
+    from phase5_ops.report import terminal
+
+    buffer = StringIO()
+    width = None if to_terminal else 150
+    console = Console(file=buffer, force_terminal=to_terminal, width=width or Console().width)
+    terminal.render(document, console)
+    return buffer.getvalue().rstrip("\n")
+
+
+def _finish(document: "ReadinessDocument", output_format: Format, output: Path | None) -> NoReturn:
+    _emit(document, output_format, output)
+    raise typer.Exit(document.exit_code)
+
+
+def _serve_ui(port: int) -> None:
+    """Runs `dagster dev` on the state folder until it ends or Ctrl-C, and ends with it."""
+    import subprocess
+
+    from phase5_ops.settings import load_settings
+    from phase5_ops.state_folder import prepare_state_folder
+
+    home = prepare_state_folder(load_settings().state_dir)
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "phase5_ops.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    environment = {**os.environ, "DAGSTER_HOME": str(home), "PHASE5_STATE_DIR": str(home)}
+    print(f"Dagster UI on http://127.0.0.1:{port} (state folder {home}); Ctrl-C ends it", file=sys.stderr)
+    process = subprocess.Popen(command, env=environment)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    main()

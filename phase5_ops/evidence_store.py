@@ -1,0 +1,116 @@
+"""Where a run's evidence is kept: tables as Parquet, verdicts as JSON, one folder a run, and a digest over all of it.
+
+    <state folder>/evidence/<run id>/tables/<asset>.parquet
+                                     verdicts/<check>.json
+                                     manifest.json      path -> SHA-256 of every file above
+                                     readiness.json     the run's result, outside the digest that it names
+
+Files appear whole or not at all (written beside, then renamed), so a killed run leaves no half file. With a copy target every
+file is also put there, before the step that made it succeeds.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+
+Upload = Callable[[str, bytes], None]
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_DIGESTED = ("tables", "verdicts")
+
+
+def sha256_of(content: bytes) -> str:
+    """`sha256:` and the hex digest."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+class EvidenceStore:
+    """The evidence folders below `root`; `upload(key, content)` also receives every file (key relative to `root`)."""
+
+    def __init__(self, root: Path, upload: Upload | None = None) -> None:
+        self._root = root
+        self._upload = upload
+
+    def run_folder(self, run_id: str) -> Path:
+        """The folder of one run.
+
+        Raises:
+            ValueError: the run id could not be a folder's name.
+        """
+        return self._root / _checked(run_id)
+
+    def _write(self, run_id: str, name: str, content: bytes) -> str:
+        path = self.run_folder(run_id) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{uuid4().hex}")
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+        if self._upload is not None:
+            self._upload(f"{run_id}/{name}", content)
+        return sha256_of(content)
+
+    def table_path(self, run_id: str, asset: str) -> Path:
+        """Where the table of an asset is kept."""
+        return self.run_folder(run_id) / "tables" / f"{_checked(asset)}.parquet"
+
+    def write_table(self, run_id: str, asset: str, table: pd.DataFrame) -> str:
+        """Keeps a table, its attrs in the Parquet metadata; returns the file's digest."""
+        buffer = BytesIO()
+        table.to_parquet(buffer, index=False)
+        return self._write(run_id, f"tables/{_checked(asset)}.parquet", buffer.getvalue())
+
+    def read_table(self, run_id: str, asset: str) -> pd.DataFrame:
+        """The table as it was kept.
+
+        Raises:
+            FileNotFoundError: the run kept no such table.
+        """
+        return pd.read_parquet(self.table_path(run_id, asset))
+
+    def table_digest(self, run_id: str, asset: str) -> str:
+        """The digest of the stored table file."""
+        return sha256_of(self.table_path(run_id, asset).read_bytes())
+
+    def write_verdict(self, run_id: str, check: str, verdict: Mapping[str, Any]) -> str:
+        """Keeps one check's result; returns the file's digest."""
+        return self._write(run_id, f"verdicts/{_checked(check)}.json", _canonical(verdict))
+
+    def write_result(self, run_id: str, document: Mapping[str, Any]) -> None:
+        """Keeps the run's readiness document beside the evidence."""
+        self._write(run_id, "readiness.json", _canonical(document))
+
+    def manifest(self, run_id: str) -> dict[str, str]:
+        """Path -> digest of every table and verdict of a run, read afresh."""
+        folder = self.run_folder(run_id)
+        files = sorted(path for part in _DIGESTED for path in (folder / part).glob("[!.]*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): sha256_of(path.read_bytes()) for path in files}
+
+    def seal(self, run_id: str) -> str:
+        """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""
+        content = _canonical(self.manifest(run_id))
+        self._write(run_id, "manifest.json", content)
+        return sha256_of(content)
+
+
+def _checked(name: str) -> str:
+    if not _SAFE_NAME.fullmatch(name):
+        raise ValueError(f"not a usable name: {name!r}")
+    return name
+
+
+def _canonical(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -1,0 +1,53 @@
+"""The catalogue of finding codes: every code that a row can carry, from the modules that declare them, and its documentation."""
+
+from collections.abc import Mapping
+
+from phase5_ops.breakers import judge as breakers
+from phase5_ops.ccnative import runbook
+from phase5_ops.reads import COMMON_CODES
+from phase5_ops.report.document import CHECK_NOT_EVALUATED, NOT_IMPLEMENTED
+from phase5_ops.slo import alarm_judge, burn_judge, runbook_judge, slo_met_judge, summary_judge
+from phase5_ops.verdict import JUDGE_CRASHED, NOTHING_JUDGED, FindingCode
+
+#: Heading -> codes, in the order of the documentation.
+GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
+    "Any row": (*COMMON_CODES, NOTHING_JUDGED, JUDGE_CRASHED, CHECK_NOT_EVALUATED, NOT_IMPLEMENTED),
+    "1.1 Tool SLO metrics visible": summary_judge.CODES,
+    "Tool SLO met": slo_met_judge.CODES,
+    "Error budget not burning": burn_judge.CODES,
+    "1.2 Alarms defined, no SLO alarm firing": alarm_judge.CODES,
+    "1.3 Alarm runbook, and the runbook section of 2.2": (*runbook.CODES, *runbook_judge.CODES),
+    "2.1 and 2.2 Circuit breakers": breakers.CODES,
+}
+
+
+def catalogue() -> dict[str, list[FindingCode]]:
+    """Every code by its name; a name used by two rows has an entry for each, since it is about another thing there."""
+    found: dict[str, list[FindingCode]] = {}
+    for codes in GROUPS.values():
+        for code in codes:
+            if code not in found.setdefault(code.code, []):
+                found[code.code].append(code)
+    return found
+
+
+def as_markdown() -> str:
+    """The documentation of all codes."""
+    lines = [
+        "# Finding codes",
+        "",
+        "Stable names; a row's verdict is its worst finding. `phase5 explain CODE` shows one in the terminal.",
+        "",
+    ]
+    for title, codes in GROUPS.items():
+        lines += [f"## {title}", "", "| code | verdict | meaning | what to do |", "|---|---|---|---|"]
+        lines += [
+            f"| `{code.code}` | {' or '.join((code.verdict, *code.also))} | {_cell(code.meaning)} | {_cell(code.remedy)} |"
+            for code in codes
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,60 @@
+"""What a run works with: settings, clock, reader, history and evidence store, as one plain object.
+
+`Platform` is handed out by the Dagster resource `platform` (see `wiring.py`) and knows nothing of Dagster, so that every gather
+function can be called in a test with a plain object.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from phase5_ops.aws.reader import Answer, AwsReader
+from phase5_ops.checklist import CHECKLIST_VERSION
+from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.history import History
+from phase5_ops.links import ConsoleLinks
+from phase5_ops.reads import ReadStatus
+from phase5_ops.settings import Settings
+
+UNKNOWN_ACCOUNT = "unknown"
+
+
+@dataclass
+class Platform:
+    """One run's view of the platform. `run_id` names the run in evidence and history."""
+
+    settings: Settings
+    reader: AwsReader
+    history: History
+    store: EvidenceStore
+    run_id: str
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def now(self) -> datetime:
+        """Evaluation time."""
+        return self.settings.clock.now()
+
+    @cached_property
+    def links(self) -> ConsoleLinks:
+        """Console links of the region that is read."""
+        return ConsoleLinks(self.reader.region)
+
+    @cached_property
+    def _identity(self) -> Answer:
+        return self.reader.call("sts", "get_caller_identity", "caller")
+
+    @property
+    def account(self) -> str:
+        """The AWS account that is read, or `unknown` where STS did not answer."""
+        answer = self._identity
+        return str(answer.pages[0].get("Account")) if answer.read.status is ReadStatus.OK else UNKNOWN_ACCOUNT
+
+    @cached_property
+    def policy_digest(self) -> str:
+        """The digest of everything that can change a verdict."""
+        return self.settings.policy_digest(checklist_version=CHECKLIST_VERSION, account=self.account)
+
+    @property
+    def metrics_scope(self) -> str:
+        """What the history of dimension sets belongs to."""
+        return "/".join((self.account, self.reader.region, self.settings.environment, self.settings.metrics_namespace))

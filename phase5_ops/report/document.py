@@ -1,0 +1,224 @@
+"""The readiness document: the one result that every output format shows, and the exit code that follows from it. Pure.
+
+Contract: schema `phase5.readiness/v1`. Its JSON Schema (`readiness.schema.json`, beside this file) is made from these models.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
+from phase5_ops.policy import GatePolicy
+from phase5_ops.verdict import FindingCode, Verdict
+
+SCHEMA_ID: Literal["phase5.readiness/v1"] = "phase5.readiness/v1"
+SCHEMA_FILE = "readiness.schema.json"
+
+EXIT_OPEN, EXIT_FAILING, EXIT_UNDECIDED, EXIT_USAGE = 0, 1, 2, 3
+
+NOT_IMPLEMENTED = FindingCode(
+    "not_implemented",
+    Verdict.ERROR,
+    "This version of phase5_ops has no judge for the row; it stays closed.",
+    "Use a version that judges the row.",
+)
+CHECK_NOT_EVALUATED = FindingCode(
+    "check_not_evaluated",
+    Verdict.ERROR,
+    "The run ended without a result of this check: its evidence could not be gathered or the check did not run.",
+    "The finding names the step that failed; look at the run's log in the Dagster UI.",
+)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FindingEntry(_Model):
+    """One finding of a row."""
+
+    code: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    verdict: Verdict
+    subject: str
+    expected: str
+    seen: str
+    link: str | None = None
+
+
+class EvidenceEntry(_Model):
+    """A labelled link to evidence."""
+
+    label: str
+    url: str
+
+
+class RowEntry(_Model):
+    """One row, or one extra check."""
+
+    id: str
+    section: str
+    title: str
+    check: str
+    asset: str
+    verdict: Verdict
+    waived: bool = False
+    summary: str
+    facts: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    observed_at: str
+    findings: list[FindingEntry] = Field(default_factory=list)
+    evidence: list[EvidenceEntry] = Field(default_factory=list)
+
+
+class SignOffEntry(_Model):
+    """The state of one role's signature."""
+
+    role: str
+    done: bool
+    by: str | None = None
+    date: str | None = None
+
+
+class Reading(_Model):
+    """What reading the platform took: calls and list price (USD) by operation, seconds by part."""
+
+    calls: dict[str, int] = Field(default_factory=dict)
+    cost_usd: float = 0.0
+    seconds: dict[str, float] = Field(default_factory=dict)
+
+
+class ReadinessDocument(_Model):
+    """The result of one readiness run."""
+
+    schema_: Literal["phase5.readiness/v1"] = Field(SCHEMA_ID, alias="schema")
+    environment: str
+    release: str | None
+    run_id: str
+    evaluated_at: str
+    decision: Literal["OPEN", "BLOCKED"]
+    exit_code: int = Field(ge=0, le=3)
+    evidence_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    policy_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    rows: list[RowEntry]
+    extra_checks: list[RowEntry]
+    sign_offs: list[SignOffEntry]
+    waivers: list[dict[str, Any]]
+    blockers: list[str]
+    reading: Reading
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as JSON values, under its published names."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the document, made from the models."""
+    return ReadinessDocument.model_json_schema(by_alias=True, mode="serialization")
+
+
+def shipped_json_schema() -> dict[str, Any]:
+    """The JSON Schema as it ships with the package."""
+    schema: dict[str, Any] = json.loads(files("phase5_ops.report").joinpath(SCHEMA_FILE).read_text(encoding="utf-8"))
+    return schema
+
+
+def missing_entry(row: Row, code: FindingCode, seen: str, evaluated_at: str) -> RowEntry:
+    """The entry of a row that has no result; nothing was observed, so it carries the evaluation time."""
+    found = code.at(row.check, expected="a result of this check", seen=seen)
+    return RowEntry(
+        id=row.id,
+        section=row.section,
+        title=row.title,
+        check=row.check,
+        asset=row.asset,
+        verdict=found.verdict,
+        summary=seen,
+        observed_at=evaluated_at,
+        findings=[FindingEntry(**{name: getattr(found, name) for name in FindingEntry.model_fields})],
+    )
+
+
+def opens(row_id: str, verdict: Verdict, gate: GatePolicy) -> bool:
+    """Whether a row with this verdict is open: PASS is, WARN is unless the policy says otherwise, nothing else is."""
+    if verdict is Verdict.WARN:
+        return row_id not in gate.warn_blocks
+    return verdict is Verdict.PASS
+
+
+def exit_code(verdicts: Mapping[str, Verdict], *, unsigned: bool, gate: GatePolicy) -> int:
+    """The exit code over the verdicts of non-sign-off rows and blocking extra checks, by row id.
+
+    1 if one FAILs (or WARNs where WARN does not open), else 2 if one is INCONCLUSIVE or ERROR, else 1 if a signature is missing,
+    else 0. No verdict at all is 2: nothing was decided.
+    """
+    closed = {row_id: verdict for row_id, verdict in verdicts.items() if not opens(row_id, verdict, gate)}
+    if any(verdict in (Verdict.FAIL, Verdict.WARN) for verdict in closed.values()):
+        return EXIT_FAILING
+    if closed or not verdicts:
+        return EXIT_UNDECIDED
+    return EXIT_FAILING if unsigned else EXIT_OPEN
+
+
+def readiness_document(
+    *,
+    environment: str,
+    run_id: str,
+    evaluated_at: str,
+    evidence_digest: str,
+    policy_digest: str,
+    entries: Mapping[str, RowEntry],
+    gate: GatePolicy,
+    reading: Reading,
+    chosen: Sequence[str] | None = None,
+) -> ReadinessDocument:
+    """The document of a run without a release: sign-offs cannot be there, so the decision is BLOCKED.
+
+    Args:
+        environment: name of what was judged.
+        run_id: the Dagster run.
+        evaluated_at: evaluation time, ISO-8601.
+        evidence_digest: digest over the run's tables and verdicts.
+        policy_digest: digest of what could change a verdict.
+        entries: the result of every check that has one, by check name.
+        gate: which WARN rows open and which extra checks block.
+        reading: calls, price and times of the run.
+        chosen: row ids (or extra check names) to show and to base the exit code on; None for all.
+    """
+    rows = [_entry(row, entries, evaluated_at) for row in ROWS if chosen is None or row.id in chosen]
+    extras = [_entry(row, entries, evaluated_at) for row in EXTRA_CHECKS if chosen is None or row.id in chosen]
+    sign_off_ids = {row.id for row in ROWS if row.is_sign_off}
+    judged = {entry.id: entry.verdict for entry in rows if entry.id not in sign_off_ids}
+    judged |= {entry.id: entry.verdict for entry in extras if entry.check not in gate.extra_checks_warn_only}
+    unsigned = any(entry.id in sign_off_ids for entry in rows)
+    shown = [entry for entry in (*rows, *extras) if entry.id in judged or entry.id in sign_off_ids]
+    return ReadinessDocument(
+        environment=environment,
+        release=None,
+        run_id=run_id,
+        evaluated_at=evaluated_at,
+        decision="BLOCKED",
+        exit_code=exit_code(judged, unsigned=unsigned, gate=gate),
+        evidence_digest=evidence_digest,
+        policy_digest=policy_digest,
+        rows=rows,
+        extra_checks=extras,
+        sign_offs=[SignOffEntry(role=role, done=False) for role in ROLES],
+        waivers=[],
+        blockers=[line for entry in shown for line in _blockers(entry, gate)],
+        reading=reading,
+    )
+
+
+def _entry(row: Row, entries: Mapping[str, RowEntry], evaluated_at: str) -> RowEntry:
+    return entries.get(row.check) or missing_entry(row, NOT_IMPLEMENTED, "This version does not judge the row.", evaluated_at)
+
+
+def _blockers(entry: RowEntry, gate: GatePolicy) -> list[str]:
+    if opens(entry.id, entry.verdict, gate):
+        return []
+    blocking = [f for f in entry.findings if f.verdict.blocks or entry.verdict is Verdict.WARN]
+    if not blocking:
+        return [f"{entry.id} {entry.verdict}: {entry.summary}"]
+    return [f"{entry.id} {f.verdict} {f.code} {f.subject}: {f.seen}" for f in blocking]

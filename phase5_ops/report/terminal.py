@@ -1,0 +1,74 @@
+"""The readiness document as tables for a terminal."""
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from phase5_ops.report.document import ReadinessDocument, RowEntry
+from phase5_ops.verdict import Verdict
+
+_STYLE = {
+    Verdict.PASS: "bold green",
+    Verdict.WARN: "bold yellow",
+    Verdict.INCONCLUSIVE: "bold magenta",
+    Verdict.FAIL: "bold red",
+    Verdict.ERROR: "bold white on red",
+}
+_FINDINGS_SHOWN = 8
+
+
+def render(document: ReadinessDocument, console: Console) -> None:
+    """Prints the checklist, the findings of every row that has some, and the decision."""
+    console.print(_rows(f"Phase 5 readiness of {escape(document.environment)}", document.rows))
+    if document.extra_checks:
+        console.print(_rows("Extra checks", document.extra_checks))
+    judged = [entry for entry in (*document.rows, *document.extra_checks) if _detailed(entry)]
+    if judged:
+        console.print(Panel(Group(*(_findings(entry) for entry in judged)), title="Findings", title_align="left"))
+    console.print(_footer(document))
+
+
+def _detailed(entry: RowEntry) -> bool:
+    return any(finding.code != "not_implemented" for finding in entry.findings)
+
+
+def _rows(title: str, entries: list[RowEntry]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", expand=True)
+    table.add_column("row", no_wrap=True)
+    table.add_column("what", ratio=2)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("summary", ratio=5)
+    for entry in entries:
+        name = entry.id if entry.id != entry.check else "extra"
+        table.add_row(name, escape(entry.title), Text(entry.verdict, style=_STYLE[entry.verdict]), escape(entry.summary))
+    return table
+
+
+def _findings(entry: RowEntry) -> Text:
+    text = Text()
+    text.append(f"{entry.id} {entry.title}\n" if entry.id != entry.check else f"{entry.title}\n", style="bold")
+    for finding in entry.findings[:_FINDINGS_SHOWN]:
+        text.append(f"  {finding.verdict:<12} ", style=_STYLE[finding.verdict])
+        text.append(f"{finding.code} ", style="bold")
+        text.append(f"{finding.subject}\n")
+        text.append(f"{'':15}expected {finding.expected}; seen {finding.seen}\n")
+        if finding.link:
+            text.append(f"{'':15}{finding.link}\n", style="blue")
+    if len(entry.findings) > _FINDINGS_SHOWN:
+        text.append(
+            f"  ... and {len(entry.findings) - _FINDINGS_SHOWN} more: use --format json or markdown for all\n", style="dim"
+        )
+    return text
+
+
+def _footer(document: ReadinessDocument) -> Text:
+    text = Text()
+    text.append(document.decision, style="bold green" if document.decision == "OPEN" else "bold red")
+    text.append(f" (exit code {document.exit_code}), {len(document.blockers)} blocker(s); evaluated at {document.evaluated_at}\n")
+    calls = sum(document.reading.calls.values())
+    seconds = sum(document.reading.seconds.values())
+    text.append(f"run {document.run_id}, {calls} AWS calls, {document.reading.cost_usd:.4f} USD at list price, {seconds:.1f} s\n")
+    text.append(f"evidence {document.evidence_digest}", style="dim")
+    return text

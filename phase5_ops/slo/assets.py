@@ -1,0 +1,208 @@
+"""Section 1 as Dagster sees it: its evidence (tools, SLO summary, alarms, runbook) and checks. Thin: reads, calls, reports."""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+
+import dagster as dg
+import pandas as pd
+
+from phase5_ops.aws.alarms import read_alarms, read_topics
+from phase5_ops.aws.dashboards import read_dashboards
+from phase5_ops.aws.metrics import list_metric_sets, read_metric_data
+from phase5_ops.aws.runbook_source import read_runbook
+from phase5_ops.aws.tables import scan_items
+from phase5_ops.ccnative.metrics import TOOL_METRICS
+from phase5_ops.ccnative.registry import registered_tools
+from phase5_ops.ccnative.runbook import runbook_table
+from phase5_ops.platform import Platform
+from phase5_ops.reads import ReadStatus, observed_at
+from phase5_ops.slo.alarm_evidence import slo_alarms_table, topics_to_read
+from phase5_ops.slo.alarm_judge import judge_no_slo_alarm_firing, judge_slo_alarms
+from phase5_ops.slo.burn_judge import judge_budget_not_burning
+from phase5_ops.slo.dashboard_coverage import dashboard_coverage
+from phase5_ops.slo.metric_plan import plan
+from phase5_ops.slo.plot import plot_summary
+from phase5_ops.slo.runbook_judge import judge_alarm_runbook
+from phase5_ops.slo.set_history import known_sets
+from phase5_ops.slo.slo_met_judge import judge_slo_met
+from phase5_ops.slo.summary_evidence import error_sets, tool_slo_summary
+from phase5_ops.slo.summary_judge import judge_metrics_visible
+from phase5_ops.verdict import Judgement
+from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+SOURCES = (
+    Source("cloudwatch/tool_metrics", "Metrics that the platform's resilience wrapper emits.", frozenset({"cloudwatch"})),
+    Source("cloudwatch/alarms", "Metric alarms, composite alarms and mute rules.", frozenset({"cloudwatch"})),
+    Source("cloudwatch/dashboards", "Dashboards of the platform.", frozenset({"cloudwatch"})),
+    Source("sns/alarm_topics", "Topics that alarms publish to, with their subscriptions.", frozenset({"sns"})),
+    Source("dynamodb/action_type_registry", "Action types and the tools that carry them out.", frozenset({"dynamodb"})),
+    Source("docs/runbook", "The reliability runbook.", frozenset({"markdown"})),
+)
+
+
+def gather_registered_tools(platform: Platform, _tables: Tables) -> pd.DataFrame:
+    """The tools that must be there, from the registry table and the settings."""
+    settings, observed_at = platform.settings, platform.now()
+    items, read = scan_items(platform.reader, settings.tables.action_type_registry)
+    return registered_tools(items, read, settings.tools, observed_at=observed_at)
+
+
+def gather_tool_slo_summary(platform: Platform, tables: Tables) -> pd.DataFrame:
+    """Metrics of every tool over all dimension sets, with the dashboards that show them."""
+    settings, reader, now = platform.settings, platform.reader, platform.now()
+    listed, list_read = list_metric_sets(reader, settings.metrics_namespace, TOOL_METRICS)
+    known = known_sets(platform.history, platform.metrics_scope, listed, now=now, whole=list_read.status is ReadStatus.OK)
+    queries = plan(known.metric_sets, settings.slo, now=now, read_at=now)
+    series, data_reads = read_metric_data(reader, settings.metrics_namespace, queries) if queries else ([], [])
+    bodies, dashboard_reads = read_dashboards(reader)
+    registry = tables["registered_tools"]
+    coverage = dashboard_coverage(
+        bodies, registry, error_sets(series), namespace=settings.metrics_namespace, region=reader.region
+    )
+    return tool_slo_summary(
+        series,
+        known,
+        registry,
+        coverage,
+        policy=settings.slo,
+        canary_tenants=settings.canary_tenants,
+        now=now,
+        reads=[list_read, *data_reads, *dashboard_reads],
+    )
+
+
+def gather_slo_alarms(platform: Platform, tables: Tables) -> pd.DataFrame:
+    """What every tool needs beside the alarms that exist."""
+    settings, observed_at = platform.settings, platform.now()
+    alarms = read_alarms(platform.reader)
+    topics, topic_reads = read_topics(platform.reader, topics_to_read(alarms, settings.metrics_namespace))
+    return slo_alarms_table(
+        tables["registered_tools"],
+        tables["tool_slo_summary"],
+        alarms,
+        topics,
+        topic_reads=topic_reads,
+        namespace=settings.metrics_namespace,
+        links=platform.links,
+        observed_at=observed_at,
+    )
+
+
+def gather_runbook(platform: Platform, _tables: Tables) -> pd.DataFrame:
+    """The runbook's headings and anchors."""
+    settings, observed_at = platform.settings, platform.now()
+    text, read = read_runbook(settings.runbook, platform.reader, timeout_seconds=settings.reading.read_timeout_seconds)
+    return runbook_table(text, read, location=settings.runbook, url=settings.runbook_address, observed_at=observed_at)
+
+
+def describe_summary(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+    """The plot of the lookback, as a picture in the asset's metadata."""
+    now = observed_at(table)
+    if now is None or table.empty:
+        return {}
+    picture = base64.b64encode(plot_summary(table, now=now)).decode()
+    return {"plot": dg.MetadataValue.md(f"![tool SLOs](data:image/png;base64,{picture})")}
+
+
+def _judge_metrics_visible(platform: Platform, tables: Tables, now: datetime) -> Judgement:
+    return judge_metrics_visible(
+        tables["tool_slo_summary"],
+        tables["registered_tools"],
+        policy=platform.settings.slo,
+        now=now,
+        links=platform.links,
+        namespace=platform.settings.metrics_namespace,
+    )
+
+
+def _judge_slo_met(platform: Platform, tables: Tables, now: datetime) -> Judgement:
+    return judge_slo_met(
+        tables["tool_slo_summary"],
+        tables["registered_tools"],
+        policy=platform.settings.slo,
+        now=now,
+        links=platform.links,
+        namespace=platform.settings.metrics_namespace,
+    )
+
+
+def _judge_budget(platform: Platform, tables: Tables, now: datetime) -> Judgement:
+    return judge_budget_not_burning(
+        tables["tool_slo_summary"],
+        tables["registered_tools"],
+        policy=platform.settings.slo,
+        now=now,
+        links=platform.links,
+        namespace=platform.settings.metrics_namespace,
+    )
+
+
+def _judge_alarms(platform: Platform, tables: Tables, now: datetime) -> Judgement:
+    settings = platform.settings
+    return judge_slo_alarms(tables["slo_alarms"], slo=settings.slo, alarms=settings.alarms, now=now, links=platform.links)
+
+
+def _judge_firing(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
+    return judge_no_slo_alarm_firing(tables["slo_alarms"], links=platform.links)
+
+
+def _judge_runbook(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
+    return judge_alarm_runbook(tables["runbook"], tables["slo_alarms"], policy=platform.settings.runbook_policy)
+
+
+EVIDENCE = (
+    Evidence(
+        name="registered_tools",
+        section="1",
+        description="Tools that must be there, their connectors and action types: the registry's and the settings'.",
+        gather=gather_registered_tools,
+        owner="eng-reliability",
+        kinds=frozenset({"dynamodb", "table"}),
+        sources=("dynamodb/action_type_registry",),
+    ),
+    Evidence(
+        name="tool_slo_summary",
+        section="1",
+        description="One row per tool and connector, over all dimension sets: requests, errors, latency, windows, budget, burn.",
+        gather=gather_tool_slo_summary,
+        owner="eng-reliability",
+        kinds=frozenset({"cloudwatch", "table"}),
+        needs=("registered_tools",),
+        sources=("cloudwatch/tool_metrics", "cloudwatch/dashboards"),
+        describe=describe_summary,
+    ),
+    Evidence(
+        name="slo_alarms",
+        section="1",
+        description="What every tool needs (a latency and an error alarm) beside the alarms that exist and what becomes of them.",
+        gather=gather_slo_alarms,
+        owner="eng-reliability",
+        kinds=frozenset({"cloudwatch", "sns", "table"}),
+        needs=("registered_tools", "tool_slo_summary"),
+        sources=("cloudwatch/alarms", "sns/alarm_topics"),
+    ),
+    Evidence(
+        name="runbook",
+        section="1",
+        description="Headings and anchors of the runbook.",
+        gather=gather_runbook,
+        owner="ops-sre",
+        kinds=frozenset({"markdown", "table"}),
+        sources=("docs/runbook",),
+    ),
+)
+
+JUDGING = (
+    Judging(
+        "tool_slo_summary",
+        {
+            "tool_slo_metrics_visible": _judge_metrics_visible,
+            "tool_slo_met": _judge_slo_met,
+            "error_budget_not_burning": _judge_budget,
+        },
+        also=("registered_tools",),
+    ),
+    Judging("slo_alarms", {"slo_alarms_defined": _judge_alarms, "no_slo_alarm_firing": _judge_firing}),
+    Judging("runbook", {"alarm_runbook_linked": _judge_runbook}, also=("slo_alarms",)),
+)

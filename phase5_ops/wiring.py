@@ -1,0 +1,282 @@
+"""Turns declared evidence and judges into Dagster assets and checks; the only place that knows how.
+
+A section declares `Evidence` (a table, how it is gathered, what it needs) and `Judging` (which checks a table gets, and the pure
+judge behind each). One evidence becomes one asset, one judging becomes one multi-asset check. What lives here: storing tables,
+metadata, timing, turning a Judgement into a check result. What must not: reading AWS, deciding anything.
+"""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from phase5_ops.aws.pricing import cost_usd
+from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, Row
+from phase5_ops.clock import iso
+from phase5_ops.platform import Platform
+from phase5_ops.reads import observed_at, reads_of
+from phase5_ops.verdict import JUDGE_CRASHED, Finding, Judgement, Verdict, conclude
+
+log = logging.getLogger(__name__)
+
+Tables = Mapping[str, pd.DataFrame]
+Gather = Callable[[Platform, Tables], pd.DataFrame]
+Judge = Callable[[Platform, Tables, datetime], Judgement]
+Describe = Callable[[pd.DataFrame], Mapping[str, dg.MetadataValue]]
+
+SECTION_GROUPS = {
+    "1": "section_1_dashboards_and_alarms",
+    "2": "section_2_circuit_breakers",
+}
+SOURCES_GROUP = "platform_sources"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A system that evidence is read from: the beginning of the lineage."""
+
+    key: str
+    description: str
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One asset: its table, gathered by `gather(platform, upstream tables)`."""
+
+    name: str
+    section: str
+    description: str
+    gather: Gather
+    owner: str
+    kinds: frozenset[str]
+    needs: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    describe: Describe | None = None
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The checks of one asset; `also` names further tables their judges read."""
+
+    asset: str
+    judges: Mapping[str, Judge]
+    also: tuple[str, ...] = field(default=())
+
+
+def source_asset(source: Source) -> dg.AssetSpec:
+    """The external asset of a source system."""
+    return dg.AssetSpec(
+        dg.AssetKey(source.key.split("/")),
+        description=source.description,
+        group_name=SOURCES_GROUP,
+        kinds=set(source.kinds),
+    )
+
+
+def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
+    """The asset that gathers one table and shows how it was read, what that cost and how long it took."""
+
+    @dg.asset(
+        name=evidence.name,
+        ins={name: dg.AssetIn(name) for name in evidence.needs},
+        deps=[dg.AssetKey(key.split("/")) for key in evidence.sources],
+        group_name=SECTION_GROUPS[evidence.section],
+        description=evidence.description,
+        owners=[f"team:{evidence.owner}"],
+        kinds=set(evidence.kinds),
+        required_resource_keys={"platform"},
+        io_manager_key="evidence_io",
+    )
+    def gathered(context: dg.AssetExecutionContext, **tables: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
+        platform: Platform = context.resources.platform
+        log.info("gathering %s", evidence.name)
+        before = cost_usd(platform.reader.meter)
+        calls_before = dict(platform.reader.meter.calls)
+        started = time.perf_counter()
+        table = evidence.gather(platform, tables)
+        seconds = time.perf_counter() - started
+        platform.timings[evidence.name] = seconds
+        calls = {name: n - calls_before.get(name, 0) for name, n in platform.reader.meter.calls.items()}
+        cost = sum(cost_usd(platform.reader.meter).values()) - sum(before.values())
+        metadata: dict[str, Any] = {
+            "rows": len(table),
+            "seconds": round(seconds, 3),
+            "aws_calls": dg.MetadataValue.json({name: n for name, n in sorted(calls.items()) if n}),
+            "aws_list_price_usd": round(cost, 6),
+            "reads": _reads_table(table),
+        }
+        if evidence.describe is not None:
+            metadata |= evidence.describe(table)
+        context.instance.add_run_tags(context.run.run_id, _run_tags(platform))
+        return dg.MaterializeResult(value=table, metadata=metadata)
+
+    return gathered
+
+
+def _run_tags(platform: Platform) -> dict[str, str]:
+    meter = platform.reader.meter
+    return {
+        "phase5/environment": platform.settings.environment,
+        "phase5/aws_calls": str(sum(meter.calls.values())),
+        "phase5/aws_list_price_usd": f"{sum(cost_usd(meter).values()):.6f}",
+        "phase5/policy_digest": platform.policy_digest,
+        **({"phase5/fixed_now": iso(platform.now())} if platform.settings.now else {}),
+    }
+
+
+def _reads_table(table: pd.DataFrame) -> dg.MetadataValue:
+    records = [
+        dg.TableRecord(
+            {"operation": r.operation, "resource": r.resource, "status": str(r.status), "pages": r.pages, "error": r.error or ""}
+        )
+        for r in reads_of(table)
+    ]
+    return dg.MetadataValue.table(records=records, schema=_READS_SCHEMA)
+
+
+_READS_SCHEMA = dg.TableSchema(
+    [dg.TableColumn(name) for name in ("operation", "resource", "status")]
+    + [dg.TableColumn("pages", "int"), dg.TableColumn("error")]
+)
+_FINDINGS_SCHEMA = dg.TableSchema([dg.TableColumn(name) for name in ("verdict", "code", "subject", "expected", "seen", "link")])
+
+
+def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
+    """One multi-asset check for all rows and extra checks on an asset.
+
+    A judge that raises becomes an ERROR of its own check, with the traceback; the other checks of the asset are still judged.
+    """
+    names = [row.check for row in ALL_CHECKS if row.check in judging.judges]
+    others = [name for name in judging.also if name != judging.asset]
+
+    @dg.multi_asset_check(
+        name=f"{judging.asset}_checks",
+        specs=[_check_spec(ROW_OF_CHECK[name], others) for name in names],
+        ins={name: dg.AssetIn(name) for name in (judging.asset, *others)},
+        required_resource_keys={"platform"},
+    )
+    def checked(context: dg.AssetCheckExecutionContext, **tables: pd.DataFrame) -> Iterator[dg.AssetCheckResult]:
+        platform: Platform = context.resources.platform
+        for name in names:
+            log.info("judging %s", name)
+            started = time.perf_counter()
+            judgement, problem = _judge(judging.judges[name], platform, tables)
+            platform.timings[name] = time.perf_counter() - started
+            yield _check_result(ROW_OF_CHECK[name], judgement, platform, tables, problem)
+
+    return checked
+
+
+def _judge(judge: Judge, platform: Platform, tables: Tables) -> tuple[Judgement, str | None]:
+    try:
+        return judge(platform, tables, observed_at(*tables.values()) or platform.now()), None
+    except Exception as error:
+        log.exception("judge failed")
+        finding = JUDGE_CRASHED.at("judge", expected="a verdict", seen=f"{type(error).__name__}: {error}")
+        return conclude(judged=0, summary="The judge failed on this evidence.", findings=[finding]), traceback.format_exc()
+
+
+def _check_spec(row: Row, others: list[str]) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        row.check,
+        asset=row.asset,
+        description=f"{row.id} {row.title}. {row.requirement}" if row.id != row.check else row.requirement,
+        additional_deps=others,
+        metadata={"row": row.id, "section": row.section, "owner": row.owner, "waivable": row.waivable},
+    )
+
+
+def result_entry(row: Row, judgement: Judgement, observed: datetime) -> dict[str, Any]:
+    """A check's result as JSON values: what is stored with the evidence and shown by every report."""
+    return {
+        "id": row.id,
+        "section": row.section,
+        "title": row.title,
+        "check": row.check,
+        "asset": row.asset,
+        "verdict": str(judgement.verdict),
+        "waived": False,
+        "summary": judgement.summary,
+        "facts": dict(judgement.facts),
+        "observed_at": iso(observed),
+        "findings": [_finding_entry(finding) for finding in judgement.findings],
+        "evidence": [asdict(link) for link in judgement.evidence],
+    }
+
+
+def _finding_entry(finding: Finding) -> dict[str, Any]:
+    return {**asdict(finding), "verdict": str(finding.verdict)}
+
+
+def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
+    entry = result_entry(row, judgement, observed_at(*tables.values()) or platform.now())
+    digests = {name: platform.store.table_digest(platform.run_id, name) for name in sorted(tables)}
+    platform.store.write_verdict(platform.run_id, row.check, {**entry, "tables": digests})
+    findings = [dg.TableRecord({**finding, "link": finding["link"] or ""}) for finding in entry["findings"]]
+    metadata: dict[str, Any] = {
+        "verdict": str(judgement.verdict),
+        "row": row.id,
+        "findings": dg.MetadataValue.table(records=findings, schema=_FINDINGS_SCHEMA),
+        "facts": dg.MetadataValue.json(entry["facts"]),
+        "result": dg.MetadataValue.json(entry),
+        "evidence_files": dg.MetadataValue.json(digests),
+        "policy_digest": platform.policy_digest,
+        **{f"link: {link.label}": dg.MetadataValue.url(link.url) for link in judgement.evidence},
+    }
+    if runbook := runbook_link(platform, row):
+        metadata["runbook"] = dg.MetadataValue.url(runbook)
+    if problem:
+        metadata["traceback"] = dg.MetadataValue.md(f"```\n{problem}\n```")
+    return dg.AssetCheckResult(
+        passed=not judgement.verdict.blocks,
+        asset_key=row.asset,
+        check_name=row.check,
+        severity=dg.AssetCheckSeverity.WARN if judgement.verdict is Verdict.WARN else dg.AssetCheckSeverity.ERROR,
+        description=f"{judgement.verdict}: {judgement.summary}",
+        metadata=metadata,
+    )
+
+
+def runbook_link(platform: Platform, row: Row) -> str | None:
+    """The address of the row's runbook section, where people can open the runbook at an address."""
+    base = platform.settings.runbook_address
+    return f"{base}#{row.runbook_anchor}" if base and row.runbook_anchor else None
+
+
+class EvidenceIOManager(dg.IOManager):
+    """Keeps tables in the run's evidence folder and reads them back from there.
+
+    A check run on its own has no table of its own run: it then gets the table of the asset's latest materialization. Such a
+    result does not target a materialization of its own run, which the gate tells apart.
+    """
+
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
+        """Stores the table under the run and records its digest."""
+        platform: Platform = context.resources.platform
+        asset = context.asset_key.path[-1]
+        digest = platform.store.write_table(platform.run_id, asset, obj)
+        context.add_output_metadata(
+            {
+                "sha256": digest,
+                "path": dg.MetadataValue.path(platform.store.table_path(platform.run_id, asset)),
+                "evidence_run_id": platform.run_id,
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        """The table of this run, else of the latest materialization."""
+        platform: Platform = context.resources.platform
+        asset = context.asset_key.path[-1]
+        if platform.store.table_path(platform.run_id, asset).exists():
+            return platform.store.read_table(platform.run_id, asset)
+        event = context.step_context.instance.get_latest_materialization_event(context.asset_key)
+        if event is None:
+            raise FileNotFoundError(f"asset {asset} has no stored evidence: materialize it first")
+        return platform.store.read_table(event.run_id, asset)

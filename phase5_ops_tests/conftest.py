@@ -1,0 +1,51 @@
+"""What every test gets: no settings and no AWS configuration of the machine it runs on."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from phase5_ops.readiness_run import run_readiness
+from phase5_ops.report.document import ReadinessDocument
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.settings import Settings, load_settings
+
+NOW = "2026-11-23T12:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings come from the test alone; nothing is read from the user's AWS profile, nothing is proxied."""
+    for name in list(os.environ):
+        if name.startswith(("PHASE5_", "AWS_", "DAGSTER_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], Sandbox]]:
+    """Starts the sandbox in a scenario at a fixed moment, and points the environment at it."""
+    running: list[Sandbox] = []
+
+    def begin(scenario: str) -> Sandbox:
+        monkeypatch.setenv("PHASE5_NOW", NOW)
+        sandbox = Sandbox(scenario)
+        running.append(sandbox)
+        sandbox.start()
+        for name, value in sandbox.exports().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path / "state"))
+        return sandbox
+
+    yield begin
+    for sandbox in running:
+        sandbox.stop()
+
+
+def run(settings: Settings | None = None, rows: list[str] | None = None) -> ReadinessDocument:
+    """A readiness run that Dagster records in memory."""
+    return run_readiness(settings or load_settings(), rows, instance=dg.DagsterInstance.ephemeral())

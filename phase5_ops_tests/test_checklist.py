@@ -1,0 +1,112 @@
+"""The rows, the definitions and the documentation say the same."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from phase5_ops import documentation
+from phase5_ops.build import EVIDENCE, JUDGING, READINESS_JOB, build_defs, evidence_for, implemented_checks
+from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS, ROLES, ROW_OF_CHECK, ROWS
+from phase5_ops.findings import GROUPS, as_markdown, catalogue
+from phase5_ops.report.document import json_schema, shipped_json_schema
+from phase5_ops.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_defs(settings=Settings())
+
+
+def test_rows_are_those_of_the_checklist_in_its_order():
+    assert [row.id for row in ROWS] == [
+        "1.1", "1.2", "1.3", "2.1", "2.2", "3.1", "3.2", "3.3", "4.1", "4.2", "4.3", "5.1", "5.2", "S.1", "S.2", "S.3",
+    ]  # fmt: skip
+    assert len({row.check for row in ALL_CHECKS}) == len(ALL_CHECKS)
+    assert {row.owner for row in ALL_CHECKS} == set(ROLES)
+    assert {row.id for row in ROWS if not row.waivable} == {"3.1", "3.3", "4.1", "4.2", "4.3", "S.1", "S.2", "S.3"}
+
+
+def test_every_judged_row_has_exactly_one_check_on_an_executable_asset(definitions: dg.Definitions):
+    graph = definitions.resolve_asset_graph()
+    keys = list(graph.asset_check_keys)
+    assert sorted(key.name for key in keys) == sorted(implemented_checks())
+    for key in keys:
+        assert key.asset_key.path == [ROW_OF_CHECK[key.name].asset]
+        assert graph.get(key.asset_key).is_executable
+
+
+def test_sections_one_and_two_are_judged():
+    judged = {row.id for row in ROWS if row.check in implemented_checks()}
+    assert judged == {"1.1", "1.2", "1.3", "2.1", "2.2"}
+    assert {row.check for row in EXTRA_CHECKS} <= implemented_checks()
+
+
+def test_the_readiness_job_runs_every_evidence_asset_and_check(definitions: dg.Definitions):
+    layer = definitions.resolve_job_def(READINESS_JOB).asset_layer
+    assert {key.path[-1] for key in layer.executable_asset_keys} == {evidence.name for evidence in EVIDENCE}
+    assert {key.name for key in layer.asset_graph.asset_check_keys} >= implemented_checks()
+
+
+def test_rows_on_their_own_gather_only_what_they_need():
+    assert evidence_for({"1.3"}) == {"runbook", "slo_alarms", "tool_slo_summary", "registered_tools"}
+    assert evidence_for({"1.1"}) == {"tool_slo_summary", "registered_tools"}
+    assert evidence_for({"3.1"}) == set()
+
+
+def test_definitions_are_as_last_reviewed(definitions: dg.Definitions, snapshot):
+    graph = definitions.resolve_asset_graph()
+    described = {
+        "assets": {
+            key.to_user_string(): {
+                "group": graph.get(key).group_name,
+                "kinds": sorted(graph.get(key).kinds),
+                "owners": sorted(graph.get(key).owners),
+                "upstream": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+                "executable": graph.get(key).is_executable,
+            }
+            for key in sorted(graph.get_all_asset_keys())
+        },
+        "checks": sorted(f"{key.asset_key.to_user_string()}: {key.name}" for key in graph.asset_check_keys),
+        "jobs": [READINESS_JOB],
+        "schedules": {
+            schedule.name: [schedule.cron_schedule, schedule.execution_timezone, str(schedule.default_status)]
+            for schedule in definitions.schedules
+        },
+        "judging": {judging.asset: sorted(judging.judges) for judging in JUDGING},
+    }
+    assert described == snapshot
+
+
+def test_readme_has_the_rows_as_the_checklist_says():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert documentation.readme_with_rows(readme, implemented_checks()) == readme
+
+
+def test_documents_are_as_the_code_says():
+    assert (ROOT / "docs" / "findings.md").read_text(encoding="utf-8") == as_markdown()
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == documentation.settings_markdown()
+
+
+def test_the_shipped_json_schema_is_that_of_the_document():
+    assert shipped_json_schema() == json.loads(json.dumps(json_schema()))
+
+
+def test_every_finding_code_says_what_it_means_and_what_to_do():
+    for codes in GROUPS.values():
+        for code in codes:
+            assert code.code == code.code.lower()
+            assert len(code.meaning) > 20, code.code
+            assert len(code.remedy) > 10, code.code
+    assert len(catalogue()) > 50
+
+
+def test_every_setting_has_a_meaning_in_the_documents():
+    lines = [line for line in documentation.settings_markdown().splitlines() if line.startswith("| `PHASE5_")]
+    unexplained = [
+        line for line in lines if line.rstrip().endswith("|  |") and "__TABLES" not in line and "PHASE5_TABLES" not in line
+    ]
+    assert unexplained == []

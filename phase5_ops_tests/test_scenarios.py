@@ -1,0 +1,47 @@
+"""The scenarios as acceptance tests: each turns exactly the rows it declares, into what it declares."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from phase5_ops.findings import catalogue
+from phase5_ops.sandbox.scenarios import JUDGED, Scenario, all_scenarios
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.sandbox.traffic import rows_of
+from phase5_ops.verdict import Verdict
+from phase5_ops_tests.conftest import run
+
+SCENARIOS = all_scenarios()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "2")
+    start(scenario.name)
+    document = run()
+    entries = {entry.id: entry for entry in (*document.rows, *document.extra_checks)}
+    verdicts = {row: entries[row].verdict for row in JUDGED}
+    assert verdicts == {row: scenario.turns[row][0] if row in scenario.turns else Verdict.PASS for row in JUDGED}
+    for row, (_, code) in scenario.turns.items():
+        assert code in {finding.code for finding in entries[row].findings}
+    assert document.decision == "BLOCKED"
+    assert document.exit_code in (1, 2)
+
+
+def test_there_are_scenarios_for_every_kind_of_fault():
+    faults = [scenario for scenario in SCENARIOS if scenario.turns]
+    assert len(faults) >= 25
+    assert {verdict for scenario in faults for verdict, _ in scenario.turns.values()} == set(Verdict) - {Verdict.PASS}
+
+
+def test_scenarios_declare_only_known_codes():
+    assert {code for scenario in SCENARIOS for _, code in scenario.turns.values()} <= set(catalogue())
+
+
+def test_a_scenario_is_the_same_whenever_it_is_seeded_at_the_same_moment():
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    for scenario in SCENARIOS:
+        first, second = (scenario.blueprint(now, "us-west-2") for _ in range(2))
+        assert first == second
+        assert rows_of(first) == rows_of(second)
