@@ -57,6 +57,8 @@ ScenarioOption = Annotated[
 
 def main() -> NoReturn:
     """Entry of the console script: runs the app and exits with the contract's codes."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:

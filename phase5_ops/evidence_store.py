@@ -3,7 +3,7 @@
     <state folder>/evidence/<run id>/tables/<asset>.parquet
                                      verdicts/<check>.json
                                      manifest.json      path -> SHA-256 of every file above
-                                     readiness.json     the run's result, outside the digest that it names
+                                     readiness.json     the result of `phase5 check`, outside the digest it names
 
 Files appear whole or not at all (written beside, then renamed), so a killed run leaves no half file. With a copy target every
 file is also put there, before the step that made it succeeds.

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from uuid import uuid4
 
 import dagster as dg
@@ -66,7 +67,7 @@ def _execute(
 ) -> dict[str, RowEntry]:
     """Runs the job; the result of every implemented check, or why there is none."""
     job = build_defs(settings=platform.settings, platform=platform).resolve_job_def(READINESS_JOB)
-    with instance or dg.DagsterInstance.get() as chosen:
+    with nullcontext(instance) if instance else dg.DagsterInstance.get() as chosen:
         result = job.execute_in_process(
             instance=chosen,
             run_id=platform.run_id,

@@ -145,7 +145,9 @@ _READS_SCHEMA = dg.TableSchema(
     [dg.TableColumn(name) for name in ("operation", "resource", "status")]
     + [dg.TableColumn("pages", "int"), dg.TableColumn("error")]
 )
-_FINDINGS_SCHEMA = dg.TableSchema([dg.TableColumn(name) for name in ("verdict", "code", "subject", "expected", "seen", "link")])
+_FINDING_COLUMNS = ("verdict", "code", "subject", "expected", "seen")
+_LINKS_SHOWN = 20  # of findings, as metadata; the stored verdict has them all
+_FINDINGS_SCHEMA = dg.TableSchema([dg.TableColumn(name) for name in _FINDING_COLUMNS])
 
 
 def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
@@ -170,6 +172,8 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
             judgement, problem = _judge(judging.judges[name], platform, tables)
             platform.timings[name] = time.perf_counter() - started
             yield _check_result(ROW_OF_CHECK[name], judgement, platform, tables, problem)
+        digest = platform.store.seal(platform.run_id)  # after every step, so that a run of any origin ends sealed
+        context.instance.add_run_tags(context.run.run_id, {"phase5/evidence_digest": digest})
 
     return checked
 
@@ -219,16 +223,18 @@ def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Ta
     entry = result_entry(row, judgement, observed_at(*tables.values()) or platform.now())
     digests = {name: platform.store.table_digest(platform.run_id, name) for name in sorted(tables)}
     platform.store.write_verdict(platform.run_id, row.check, {**entry, "tables": digests})
-    findings = [dg.TableRecord({**finding, "link": finding["link"] or ""}) for finding in entry["findings"]]
+    findings = [dg.TableRecord({name: finding[name] for name in _FINDING_COLUMNS}) for finding in entry["findings"]]
+    links = {f"{f['code']} {f['subject']}": f["link"] for f in entry["findings"] if f["link"]}
     metadata: dict[str, Any] = {
         "verdict": str(judgement.verdict),
         "row": row.id,
         "findings": dg.MetadataValue.table(records=findings, schema=_FINDINGS_SCHEMA),
-        "facts": dg.MetadataValue.json(entry["facts"]),
         "result": dg.MetadataValue.json(entry),
         "evidence_files": dg.MetadataValue.json(digests),
         "policy_digest": platform.policy_digest,
+        **{f"fact: {name}": value for name, value in entry["facts"].items() if not isinstance(value, (bool, str))},
         **{f"link: {link.label}": dg.MetadataValue.url(link.url) for link in judgement.evidence},
+        **{f"link: {about}": dg.MetadataValue.url(url) for about, url in list(links.items())[:_LINKS_SHOWN]},
     }
     if runbook := runbook_link(platform, row):
         metadata["runbook"] = dg.MetadataValue.url(runbook)

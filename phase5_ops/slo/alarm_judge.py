@@ -221,6 +221,7 @@ _DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
 #: Reads behind `slo_alarms` that have no bearing on which alarms there are, what they say and in which state they are.
 OTHER_READS = (
     *_DASHBOARD_READS,
+    "cloudwatch:ListMetrics",
     "cloudwatch:GetMetricData",
     "cloudwatch:ListAlarmMuteRules",
     "cloudwatch:GetAlarmMuteRule",

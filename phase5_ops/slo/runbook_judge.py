@@ -44,16 +44,17 @@ def judge_alarm_runbook(runbook: pd.DataFrame, slo_alarms: pd.DataFrame, *, poli
         r.status is ReadStatus.OK for r in reads_of(slo_alarms) if r.operation == "cloudwatch:DescribeAlarms"
     ):
         findings.append(NO_ALARM_TO_LINK.at("SLO alarms", expected="alarms that point to the runbook", seen="no SLO alarm"))
+    place = str(runbook.attrs.get("url") or runbook.attrs.get("location"))
     link = link_to(runbook, policy.alarm_anchor)
     return conclude(
         judged=len(alarms),
-        summary=f"{linked} of {len(alarms)} SLO alarms point to the runbook ({runbook.attrs.get('location')}).",
+        summary=f"{linked} of {len(alarms)} SLO alarms point to the runbook ({place}).",
         findings=findings,
         facts={
             "slo_alarms": len(alarms),
             "alarms_linked": linked,
             "runbook_headings": int((runbook["kind"] == "heading").sum()),
-            "runbook": str(runbook.attrs.get("location")),
+            "runbook": place,
         },
         evidence=[EvidenceLink("Runbook, SLO alarms", link)] if link else [],
     )
