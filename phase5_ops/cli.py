@@ -109,6 +109,7 @@ def check(row: RowOption = None, output_format: FormatOption = Format.table, out
     With --row only the evidence of those rows is gathered, and the exit code covers only them.
     """
     chosen = _checked_rows(row)
+    _check_writable(output)
     _finish(_run(_settings(), chosen), output_format, output)
 
 
@@ -124,6 +125,7 @@ def demo(
 ) -> None:
     """Start the embedded platform in a scenario, make a readiness run against it, print its rows, and serve the UI."""
     _require_sandbox()
+    _check_writable(output)
     from phase5_ops.sandbox.process import sandbox_process
 
     with sandbox_process(scenario) as exports:
@@ -234,6 +236,16 @@ def _progress(first: str) -> Iterator[None]:
             yield
         finally:
             logger.removeHandler(handler)
+
+
+def _check_writable(output: Path | None) -> None:
+    """Found out before anything is read, rather than when the result is there."""
+    if output is None:
+        return
+    from phase5_ops.settings import ConfigurationError
+
+    if output.is_dir() or not os.access(output.parent, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"--output {output}: its folder does not exist or cannot be written")
 
 
 def _emit(document: "ReadinessDocument", output_format: Format, output: Path | None) -> None:

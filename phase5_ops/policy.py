@@ -7,7 +7,9 @@ Sources: CCNative's Phase 5 plan (5 failures in 60 s, cooldown 30 s, state TTL 7
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
@@ -111,6 +113,8 @@ class BreakerPolicy(Policy):
     state_ttl_days: int = Field(14, gt=0, description="ttl_epoch_sec is last write plus this")
     ttl_min_days: int = Field(7, gt=0)
     ttl_max_days: int = Field(30, gt=0)
+    failure_threshold: int = Field(5, gt=0, description="failures at which a breaker opens; a CLOSED one has fewer")
+    hand_closing_hours: int = Field(24, gt=0, description="how long a breaker closed by hand keeps its row failing; then WARN")
     max_in_flight: int = Field(20, gt=0, description="slots a connector has")
     open_max_minutes: int = Field(10, gt=0, description="a breaker open longer than this under traffic needs its operator action")
     max_reopenings: int = Field(3, ge=1, description="re-openings in a row that need the operator action")
@@ -127,6 +131,13 @@ class BreakerPolicy(Policy):
         return self
 
 
+def _known(names: tuple[str, ...], known: list[str]) -> tuple[str, ...]:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(unknown)}; use {', '.join(known)}")
+    return names
+
+
 class GatePolicy(Policy):
     """Which WARN rows open, how old evidence may be, and which extra checks block."""
 
@@ -134,4 +145,15 @@ class GatePolicy(Policy):
     extra_checks_warn_only: tuple[str, ...] = Field(
         (), description='extra checks that are shown but do not block, e.g. ["tool_slo_met"]'
     )
+
+    @field_validator("warn_blocks")
+    @classmethod
+    def _known_rows(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known(value, [row.id for row in ALL_CHECKS])
+
+    @field_validator("extra_checks_warn_only")
+    @classmethod
+    def _known_extra_checks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known(value, [row.check for row in EXTRA_CHECKS])
+
     max_evidence_age_hours: float = Field(72, gt=0, description="default age at which a row's evidence is stale")

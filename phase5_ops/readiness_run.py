@@ -15,6 +15,7 @@ from phase5_ops.clock import iso
 from phase5_ops.platform import Platform
 from phase5_ops.report.document import (
     CHECK_NOT_EVALUATED,
+    WHOLE_RUN,
     ReadinessDocument,
     Reading,
     RowEntry,
@@ -46,7 +47,7 @@ def run_readiness(
     assets = evidence_for(set(rows)) if rows is not None else None
     started = time.perf_counter()
     entries = _execute(platform, assets, evaluated_at, instance) if assets is None or assets else {}
-    platform.timings["whole run"] = time.perf_counter() - started
+    platform.timings[WHOLE_RUN] = time.perf_counter() - started
     document = readiness_document(
         environment=settings.environment,
         run_id=platform.run_id,

@@ -21,7 +21,7 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, Valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
-from phase5_ops.policy import AlarmPolicy, BreakerPolicy, GatePolicy, RunbookPolicy, SloPolicy, ToolSetting
+from phase5_ops.policy import AlarmPolicy, BreakerPolicy, GatePolicy, Name, RunbookPolicy, SloPolicy, ToolSetting
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     tools: tuple[ToolSetting, ...] = Field(
         (), description="tools that must be there beside the registry's, or whose traffic is rare"
     )
-    connectors: tuple[str, ...] = Field((), description="connectors that must be there beside those of the tools")
+    connectors: tuple[Name, ...] = Field((), description="connectors that must be there beside those of the tools")
     slo: SloPolicy = SloPolicy()
     alarms: AlarmPolicy = AlarmPolicy()
     runbook_policy: RunbookPolicy = RunbookPolicy()

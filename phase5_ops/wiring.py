@@ -30,6 +30,8 @@ Gather = Callable[[Platform, Tables], pd.DataFrame]
 Judge = Callable[[Platform, Tables, datetime], Judgement]
 Describe = Callable[[pd.DataFrame], Mapping[str, dg.MetadataValue]]
 
+_FILE_DIGEST = "file_sha256"  # attribute of a loaded table: the digest of the file it came from
+
 SECTION_GROUPS = {
     "1": "section_1_dashboards_and_alarms",
     "2": "section_2_circuit_breakers",
@@ -221,7 +223,7 @@ def _finding_entry(finding: Finding) -> dict[str, Any]:
 
 def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
     entry = result_entry(row, judgement, observed_at(*tables.values()) or platform.now())
-    digests = {name: platform.store.table_digest(platform.run_id, name) for name in sorted(tables)}
+    digests = {name: str(tables[name].attrs[_FILE_DIGEST]) for name in sorted(tables)}
     platform.store.write_verdict(platform.run_id, row.check, {**entry, "tables": digests})
     findings = [dg.TableRecord({name: finding[name] for name in _FINDING_COLUMNS}) for finding in entry["findings"]]
     links = {f"{f['code']} {f['subject']}": f["link"] for f in entry["findings"] if f["link"]}
@@ -280,9 +282,12 @@ class EvidenceIOManager(dg.IOManager):
         """The table of this run, else of the latest materialization."""
         platform: Platform = context.resources.platform
         asset = context.asset_key.path[-1]
-        if platform.store.table_path(platform.run_id, asset).exists():
-            return platform.store.read_table(platform.run_id, asset)
-        event = context.step_context.instance.get_latest_materialization_event(context.asset_key)
-        if event is None:
-            raise FileNotFoundError(f"asset {asset} has no stored evidence: materialize it first")
-        return platform.store.read_table(event.run_id, asset)
+        run_id = platform.run_id
+        if not platform.store.table_path(run_id, asset).exists():
+            event = context.step_context.instance.get_latest_materialization_event(context.asset_key)
+            if event is None:
+                raise FileNotFoundError(f"asset {asset} has no stored evidence: materialize it first")
+            run_id = event.run_id
+        table = platform.store.read_table(run_id, asset)
+        table.attrs[_FILE_DIGEST] = platform.store.table_digest(run_id, asset)
+        return table

@@ -171,13 +171,15 @@ def test_sandbox_lists_its_scenarios(capsys):
     assert int(out.strip().splitlines()[-1].split()[2]) >= 25
 
 
-def test_help_answers_within_half_a_second():
-    command = [sys.executable, "-m", "phase5_ops.cli", "--help"]
-    best = min(_seconds(command) for _ in range(3))
-    assert best < 0.5
-
-
-def _seconds(command: list[str]) -> float:
-    started = time.perf_counter()
-    subprocess.run(command, capture_output=True, check=True)
-    return time.perf_counter() - started
+def test_help_loads_no_heavy_package():
+    """So that it answers at once; how long that is depends on the machine, what is loaded does not."""
+    script = (
+        "import sys\n"
+        "from phase5_ops import cli\n"
+        "sys.argv = ['phase5', '--help']\n"
+        "try:\n    cli.main()\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        "loaded = {'dagster', 'pandas', 'numpy', 'boto3', 'botocore', 'moto', 'matplotlib', 'pydantic'} & sys.modules.keys()\n"
+        "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from phase5_ops.aws.tables import scan_items, table_identity
 from phase5_ops.breakers.evidence import HISTORY_STREAM, breaker_snapshot, snapshot_payloads
 from phase5_ops.breakers.judge import judge_operator_action, judge_state_observable
 from phase5_ops.breakers.timeline import timeline
+from phase5_ops.ccnative.registry import malformed_reads
 from phase5_ops.history import Snapshot
 from phase5_ops.platform import Platform
 from phase5_ops.reads import attach, reads_of
@@ -46,7 +47,7 @@ def gather_breaker_snapshot(platform: Platform, tables: Tables) -> pd.DataFrame:
     )
     upstream = [read for name in ("registered_tools", "tool_slo_summary") for read in reads_of(tables[name])]
     metric_reads = [read for read in upstream if read.operation not in _DASHBOARD_READS]
-    attach(table, [identity_read, read, tenants_read, *metric_reads], now)
+    attach(table, [identity_read, read, tenants_read, *metric_reads, *malformed_reads(tables["registered_tools"])], now)
     payloads = snapshot_payloads(table)
     if identity:
         platform.history.append(HISTORY_STREAM, identity, platform.run_id, now, payloads)

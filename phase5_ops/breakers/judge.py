@@ -9,6 +9,7 @@ only ages. What the snapshot and the kept history cannot tell is not guessed.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -119,6 +120,7 @@ CLOSED_BY_HAND = FindingCode(
     Verdict.FAIL,
     "A breaker was closed or deleted, and no probe can have done it.",
     "Find out who changed the item and why; check the connector's health. Use kill switches instead.",
+    also=(Verdict.WARN,),
 )
 TENANT_RECORD_MALFORMED = FindingCode(
     "tenant_record_malformed",
@@ -237,7 +239,7 @@ def judge_operator_action(
         findings += _half_open_findings(row, policy, now, section or link)
         findings += _slot_findings(row, policy, now, link, activity_known=activity_known)
         if whole:
-            findings += _closed_by_hand_findings(row, now, link)
+            findings += list(_closed_by_hand_findings(row, now, link)) or _earlier_hand_closing(row, policy, now, link)
     observed = [row for row in rows if row.state is not None]
     not_closed = [row for row in observed if row.state in (OPEN, HALF_OPEN)]
     facts: dict[str, Fact] = {
@@ -348,6 +350,13 @@ def _state_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: st
             row.connector,
             expected=f"a window start no later than {iso(now)} plus {policy.clock_skew_seconds} s",
             seen=f"window start {_at(start)}",
+            link=link,
+        )
+    if row.state == CLOSED and (row.failure_count or 0) >= policy.failure_threshold:
+        yield BREAKER_STATE_INVALID.at(
+            row.connector,
+            expected=f"fewer than {policy.failure_threshold} failures while CLOSED: the breaker opens at that many",
+            seen=f"CLOSED with {row.failure_count} failures, as a hand that sets only the state leaves it",
             link=link,
         )
     if row.state != OPEN:
@@ -580,6 +589,30 @@ def _slot_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str
             verdict=Verdict.WARN if calls_ended else Verdict.FAIL,
             link=link,
         )
+
+
+def _earlier_hand_closing(row: Breaker, policy: BreakerPolicy, now: datetime, link: str) -> Iterator[Finding]:
+    """A hand that closed the breaker between two kept snapshots is not undone by the next success."""
+    latest = None
+    for earlier, later in pairwise(row.history):
+        deadline, start = earlier.get("open_until") or 0, later.get("window_start")
+        gone = start is None and (earlier.get("ttl") or 0) > (_epoch(later.get("observed_at")) or 0)
+        early = later.get("state") == CLOSED and start is not None and start < deadline
+        unprobed = earlier.get("state") == HALF_OPEN and later.get("state") == CLOSED and start == earlier.get("window_start")
+        if gone or early or unprobed:
+            latest = (earlier, later, "its record gone" if gone else f"CLOSED with window start {_at(start)}")
+    if latest is None:
+        return
+    earlier, later, how = latest
+    age = now.timestamp() - (_epoch(later.get("observed_at")) or 0)
+    yield CLOSED_BY_HAND.at(
+        row.connector,
+        expected="closed by a probe after its deadline",
+        seen=f"{earlier.get('state')} at {earlier.get('observed_at')}, then {how} at {later.get('observed_at')}, "
+        f"{_duration(max(age, 0))} ago",
+        verdict=Verdict.FAIL if age <= policy.hand_closing_hours * 3600 else Verdict.WARN,
+        link=link,
+    )
 
 
 def _closed_by_hand_findings(row: Breaker, now: datetime, link: str) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phase5_ops.ccnative.names import canonical_tool, connector_of_tool
 from phase5_ops.policy import ToolSetting
-from phase5_ops.reads import Read, attach
+from phase5_ops.reads import Read, ReadStatus, attach, reads_of
 
 #: `tool`: canonical name. `connector`: the canonical connector it runs through. `action_types`: JSON list of those that the
 #: registry maps to it. `source`: who names it. `traffic`: rare where the settings say so.
@@ -91,6 +92,19 @@ def registered_tools(
     table = REGISTERED_TOOLS.validate(pd.DataFrame(rows, columns=list(REGISTERED_TOOLS.columns)))
     table.attrs["malformed"] = malformed
     return attach(table, [read], observed_at)
+
+
+def malformed_reads(table: pd.DataFrame) -> list[Read]:
+    """The registry items behind `registered_tools` that could not be understood, as reads, for evidence that builds on it.
+
+    Which action types a tool or connector has is then not known.
+    """
+    scans = reads_of(table)
+    return [
+        replace(scans[0], status=ReadStatus.INVALID, resource=f"{scans[0].resource} {entry['item']}", error=entry["problem"])
+        for entry in table.attrs.get("malformed", [])
+        if scans
+    ]
 
 
 def _registry_tools(items: Iterable[Mapping[str, Any]]) -> tuple[dict[str, set[str]], list[dict[str, str]]]:

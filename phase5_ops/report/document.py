@@ -16,6 +16,7 @@ from phase5_ops.verdict import FindingCode, Verdict
 
 SCHEMA_ID: Literal["phase5.readiness/v1"] = "phase5.readiness/v1"
 SCHEMA_FILE = "readiness.schema.json"
+WHOLE_RUN = "whole run"  # the part of `reading.seconds` that all others are within
 
 EXIT_OPEN, EXIT_FAILING, EXIT_UNDECIDED, EXIT_USAGE = 0, 1, 2, 3
 

@@ -6,7 +6,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from phase5_ops.report.document import ReadinessDocument, RowEntry
+from phase5_ops.report.document import WHOLE_RUN, ReadinessDocument, RowEntry
 from phase5_ops.verdict import Verdict
 
 _STYLE = {
@@ -68,7 +68,7 @@ def _footer(document: ReadinessDocument) -> Text:
     text.append(document.decision, style="bold green" if document.decision == "OPEN" else "bold red")
     text.append(f" (exit code {document.exit_code}), {len(document.blockers)} blocker(s); evaluated at {document.evaluated_at}\n")
     calls = sum(document.reading.calls.values())
-    seconds = sum(document.reading.seconds.values())
+    seconds = document.reading.seconds.get(WHOLE_RUN, 0.0)
     text.append(f"run {document.run_id}, {calls} AWS calls, {document.reading.cost_usd:.4f} USD at list price, {seconds:.1f} s\n")
     text.append(f"evidence {document.evidence_digest}", style="dim")
     return text

@@ -15,7 +15,7 @@ from typing import Any
 
 from phase5_ops.aws.alarm_rule import AlarmRuleError, parse_rule
 from phase5_ops.aws.metric_math import Points
-from phase5_ops.aws.statistics import StatisticError, parse_statistic
+from phase5_ops.aws.statistics import parse_statistic
 from phase5_ops.clock import iso
 from phase5_ops.sandbox.cloudwatch_queries import QueryError, Request
 from phase5_ops.sandbox.metric_store import MetricStore
@@ -35,6 +35,9 @@ COMPARISONS = frozenset(_BREACHES) | {
     "LessThanLowerThreshold",
     "GreaterThanUpperThreshold",
 }
+
+
+_DEFAULT_PERIOD = 300  # where no query says
 
 
 @dataclass
@@ -128,7 +131,7 @@ def evaluate_metric_alarm(alarm: StoredAlarm, store: MetricStore, now: datetime)
     try:
         evaluation = _Evaluation(alarm, store, now)
         states = [evaluation.state_of(points) for points in evaluation.series()]
-    except (QueryError, StatisticError, LookupError) as error:
+    except Exception as error:  # noqa: BLE001 - one alarm that cannot be evaluated must not fail the listing of all
         alarm.evaluation_state = "EVALUATION_ERROR"
         alarm.set_state(INSUFFICIENT_DATA, f"The alarm cannot be evaluated: {error}", None, now)
         return
@@ -227,8 +230,8 @@ def _queries(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _period(config: Mapping[str, Any], queries: Sequence[Mapping[str, Any]], returned: str) -> int:
     """The alarm's period: its own, its returned query's, or that of its metrics."""
     own = next(query for query in queries if query["Id"] == returned)
-    periods = [query["MetricStat"]["Period"] for query in queries if "MetricStat" in query]
-    candidates = (config.get("Period"), own.get("MetricStat", {}).get("Period"), own.get("Period"), max(periods, default=None))
+    periods = [query.get("MetricStat", query).get("Period") or 0 for query in queries]
+    candidates = (config.get("Period"), own.get("MetricStat", own).get("Period"), max(periods), _DEFAULT_PERIOD)
     return int(next(period for period in candidates if period))
 
 

