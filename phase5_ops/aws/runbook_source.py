@@ -116,10 +116,10 @@ def _from_web(location: str, timeout_seconds: float) -> Callable[[], bytes]:
 
 def _from_s3(location: str, reader: AwsReader) -> Callable[[], bytes]:
     def load() -> bytes:
-        parts = urlsplit(location)
-        bucket, key = parts.netloc, location.split(parts.netloc, 1)[1].lstrip("/")
+        bucket, _, key = location.partition("://")[2].partition("/")
+        key = key.lstrip("/")
         if not bucket or not key:
-            raise _NotARunbook("expected s3://bucket/key")
+            raise _NotARunbook("expected s3://bucket/key, with the bucket's name and the file's key")
         with closing(reader.client("s3").get_object(Bucket=bucket, Key=key)["Body"]) as body:
             content: bytes = body.read(MAX_BYTES + 1)
             return content

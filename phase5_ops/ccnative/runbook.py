@@ -262,6 +262,11 @@ def unreadable_findings(table: pd.DataFrame) -> list[Finding]:
     ]
 
 
+def anchor_name(fragment: str) -> str:
+    """An anchor as the table names it, from a link's fragment: with or without `#`, percent-encoded or not."""
+    return unquote(fragment).lstrip("#").removeprefix("user-content-")
+
+
 def anchor_findings(table: pd.DataFrame, anchor: str, *, subject: str | None = None) -> list[Finding]:
     """What is wrong with one anchor of the runbook; empty if it resolves to a section with content.
 
@@ -273,7 +278,7 @@ def anchor_findings(table: pd.DataFrame, anchor: str, *, subject: str | None = N
     unreadable = unreadable_findings(table)
     if unreadable:
         return unreadable
-    wanted = unquote(anchor).lstrip("#").removeprefix("user-content-")
+    wanted = anchor_name(anchor)
     name = subject or f"{table.attrs.get('location', 'runbook')}#{wanted}"
     rows = table[table["anchor"] == wanted]
     if rows.empty:

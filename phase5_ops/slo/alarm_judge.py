@@ -10,7 +10,7 @@ can do (Amazon CloudWatch User Guide, "Using Amazon CloudWatch alarms").
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSIO
 from phase5_ops.clock import parse_iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import AlarmPolicy, SloPolicy
-from phase5_ops.reads import ReadStatus, read_findings, reads_of
+from phase5_ops.reads import ReadStatus, observed_at, read_findings, reads_of
 from phase5_ops.slo.alarm_evidence import SIGNALS, is_topic, spec_of, traffic_of
 from phase5_ops.slo.alarm_model import (
     DEFAULT_REQUESTS,
@@ -63,7 +63,7 @@ ALARM_FIRES_WHEN_HEALTHY = FindingCode(
     "alarm_fires_when_healthy",
     Verdict.FAIL,
     "The alarm would be in ALARM without any slow or failed call, so it says nothing.",
-    "Correct threshold, comparison or the treatment of missing data.",
+    "Correct threshold (latency is in milliseconds), comparison or the treatment of missing data.",
 )
 ALARM_THRESHOLD_TOO_LAX = FindingCode(
     "alarm_threshold_too_lax",
@@ -156,7 +156,8 @@ LATENCY_ALARM_BLIND_TO_ERRORS = FindingCode(
 ALARM_INSUFFICIENT_DATA = FindingCode(
     "alarm_insufficient_data",
     Verdict.FAIL,
-    "The alarm has INSUFFICIENT_DATA although its inputs had data that day (INCONCLUSIVE: just created; WARN: rare traffic).",
+    "The alarm has INSUFFICIENT_DATA although its inputs had data that day (INCONCLUSIVE: just created, or in the check"
+    " no_slo_alarm_firing; WARN: rare traffic).",
     "See what its queries really select, and how it treats missing data.",
     also=(Verdict.INCONCLUSIVE, Verdict.WARN),
 )
@@ -218,11 +219,16 @@ _MISSING = {"latency": LATENCY_ALARM_MISSING, "error": ERROR_ALARM_MISSING}
 #: Reads of the metrics evidence that say nothing of where data points are.
 _DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
 
+#: Reads that say when an alarm's inputs last had data.
+_METRIC_READS = ("cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
+
+#: Reads without which it is not known which SLO alarms there are.
+_ALARM_READS = ("dynamodb:Scan", "cloudwatch:DescribeAlarms")
+
 #: Reads behind `slo_alarms` that have no bearing on which alarms there are, what they say and in which state they are.
 OTHER_READS = (
     *_DASHBOARD_READS,
-    "cloudwatch:ListMetrics",
-    "cloudwatch:GetMetricData",
+    *_METRIC_READS,
     "cloudwatch:ListAlarmMuteRules",
     "cloudwatch:GetAlarmMuteRule",
     "sns:GetTopicAttributes",
@@ -231,9 +237,11 @@ OTHER_READS = (
 
 _STATES = frozenset({"OK", "ALARM", "INSUFFICIENT_DATA"})
 _NEW_ALARM = timedelta(minutes=15)
+_INITIAL_REASON = "Unchecked: Initial alarm creation"  # of CloudWatch, until the first evaluation
 _DAY = timedelta(hours=24)
 _MAX_METRICS = 10  # of an alarm on metric math
 _JUST_ABOVE = 1.02  # of a limit: rounding of thresholds is no finding
+_HEALTHY_PART = 1 / 50  # of the latency threshold: how long a healthy call takes
 _TRAFFIC_DROP = 0.1  # by which a count is told from a share
 
 Row = Mapping[str, Any]
@@ -271,7 +279,7 @@ def judge_slo_alarms(
     for tool in required:
         for signal in SIGNALS:
             row, found = _best([row for row in rows if row["tool"] == tool and row["signal"] == signal], context)
-            if row["alarm"] is None and not _all_alarms_read(table):
+            if row["alarm"] is None and not _read(table, "cloudwatch:DescribeAlarms"):
                 continue  # whether there is one is not known, and the read is an ERROR already
             findings += found
             if not any(finding.verdict.blocks for finding in found):
@@ -298,22 +306,23 @@ def judge_slo_alarms(
 
 
 def judge_no_slo_alarm_firing(table: pd.DataFrame, *, links: ConsoleLinks) -> Judgement:
-    """The extra check no_slo_alarm_firing: FAIL while an SLO alarm is in ALARM, INCONCLUSIVE where there is none to fire.
+    """The extra check no_slo_alarm_firing: FAIL while an SLO alarm is in ALARM, INCONCLUSIVE where silence says nothing.
 
     Args:
         table: the evidence table `slo_alarms`.
         links: console URLs of the region.
     """
-    alarms = {row["alarm"]: row for row in _rows(table) if row["signal"] and row["alarm"]}
-    findings = read_findings(table, ignoring=OTHER_READS)
-    for name, row in sorted(alarms.items()):
-        if row["state"] == "ALARM":
-            seen = f"ALARM since {row['state_updated_at']}: {row['state_reason'] or 'no reason given'}"
-            findings.append(SLO_ALARM_FIRING.at(f"{row['tool']}: {name}", expected="OK", seen=seen, link=row["url"]))
-        elif row["state"] not in _STATES:
-            findings.append(_state_unreadable(row))
-    firing = sum(row["state"] == "ALARM" for row in alarms.values())
-    if not alarms and _all_alarms_read(table):
+    alarms: dict[str, list[Row]] = {}  # one alarm may watch several tools
+    for row in _rows(table):
+        if row["signal"] and row["alarm"]:
+            alarms.setdefault(row["alarm"], []).append(row)
+    states = [rows[0]["state"] for rows in alarms.values()]
+    bearing = _METRIC_READS if "INSUFFICIENT_DATA" in states else ()  # whether its inputs had data decides then
+    findings = read_findings(table, ignoring=set(OTHER_READS) - set(bearing))
+    for _, rows in sorted(alarms.items()):
+        findings += _silence_or_alarm(rows, observed_at(table))
+    firing = states.count("ALARM")
+    if not alarms and slo_alarms_known(table):
         findings.append(NO_SLO_ALARM.at("SLO alarms", expected="at least one alarm", seen="none", link=links.alarms()))
     return conclude(
         judged=len(alarms),
@@ -330,8 +339,31 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
-def _all_alarms_read(table: pd.DataFrame) -> bool:
-    return all(read.status is ReadStatus.OK for read in reads_of(table) if read.operation == "cloudwatch:DescribeAlarms")
+def slo_alarms_known(table: pd.DataFrame) -> bool:
+    """Whether tools and alarms were read whole, so that an SLO alarm that is not in the table does not exist."""
+    return _read(table, *_ALARM_READS)
+
+
+def _read(table: pd.DataFrame, *operations: str) -> bool:
+    return all(read.status is ReadStatus.OK for read in reads_of(table) if read.operation in operations)
+
+
+def _silence_or_alarm(rows: Sequence[Row], now: datetime | None) -> list[Finding]:
+    """What one alarm says now, or why its silence says nothing; `rows` are its tools."""
+    row = rows[0]
+    findings = _evaluation(row)
+    if row["state"] == "ALARM":
+        seen = f"ALARM since {row['state_updated_at']}: {row['state_reason'] or 'no reason given'}"
+        findings.append(_at(SLO_ALARM_FIRING, row, "OK", seen))
+    elif row["state"] not in _STATES:
+        findings.append(_state_unreadable(row))
+    elif row["state"] == "INSUFFICIENT_DATA" and now:
+        insufficient = [finding for each in rows for finding in _insufficient(each, now)]
+        worst_first = sorted(insufficient, key=lambda finding: -finding.verdict.severity)[:1]
+        findings += [
+            replace(finding, verdict=Verdict.INCONCLUSIVE) if finding.verdict.blocks else finding for finding in worst_first
+        ]
+    return findings
 
 
 def _best(candidates: Sequence[Row], context: _Context) -> tuple[Row, list[Finding]]:
@@ -382,16 +414,13 @@ def _at(code: FindingCode, row: Row, expected: str, seen: str, verdict: Verdict 
 
 def _definition(row: Row, context: _Context) -> list[Finding]:
     """Tries the alarm with hypothetical traffic."""
+    if row["threshold"] is None:  # such an alarm returns two queries, the metric and its band
+        band = "an anomaly band, which moves with the data"
+        return [_at(ALARM_THRESHOLD_TOO_LAX, row, "a fixed threshold within the SLO", band)]
     try:
         spec = spec_of(row)
         if len(spec.leaves) > _MAX_METRICS:
             raise AlarmError(f"{len(spec.leaves)} metrics, metric math takes {_MAX_METRICS}")  # noqa: TRY301 - as its parser does
-        if spec.threshold is None:
-            return [
-                _at(
-                    ALARM_THRESHOLD_TOO_LAX, row, "a fixed threshold within the SLO", "an anomaly band, which moves with the data"
-                )
-            ]
         trial = _trial(row, spec, context)
         return _latency(row, trial, context) if row["signal"] == "latency" else _errors(row, trial, context)
     except AlarmError as error:
@@ -405,7 +434,9 @@ def _trial(row: Row, spec: AlarmSpec, context: _Context) -> Trial:
         for name, other in context.traffic.items()
         if name != tool.tool and any(other.receives(leaf.metric, leaf) for leaf in spec.leaves.values())
     ]
-    return Trial(spec, tool, others, context.namespace, tool.requests(spec.period) or DEFAULT_REQUESTS)
+    requests = tool.requests(spec.period) or DEFAULT_REQUESTS
+    healthy_ms = context.slo.latency_threshold_ms * _HEALTHY_PART
+    return Trial(spec, tool, others, context.namespace, requests, healthy_ms, context.now)
 
 
 def _latency(row: Row, trial: Trial, context: _Context) -> list[Finding]:
@@ -415,7 +446,7 @@ def _latency(row: Row, trial: Trial, context: _Context) -> list[Finding]:
         return [_at(ALARM_STATISTIC_WRONG, row, expected, "; ".join(leaf.label for leaf in wrong))]
     limit = context.slo.latency_threshold_ms
     slow = 1 - context.policy.min_percentile / 100 + 1e-4  # enough slow calls to move the lowest percentile allowed
-    healthy = trial.breaches_on_latency(1.0, 0)
+    healthy = trial.breaches_on_latency(trial.healthy_ms, 0)
     at_limit = trial.breaches_on_latency(limit * _JUST_ABOVE, slow)
     if healthy:
         return [_upside_down(row, trial, lambda turned: turned.breaches_on_latency(limit * _JUST_ABOVE, slow), at_limit=at_limit)]
@@ -446,12 +477,13 @@ def _shows_slow_calls(leaf: Leaf, context: _Context) -> bool:
 
 def _upside_down(row: Row, trial: Trial, bad: Callable[[Trial], bool], *, at_limit: bool) -> Finding:
     """An alarm that breaches when all is well: turned the wrong way, or always on."""
-    turned = Trial(trial.spec.flipped(), trial.tool, trial.others, trial.namespace, trial.requests)
+    turned = replace(trial, spec=trial.spec.flipped())
     compares = f"{row['comparison']} {row['threshold']:g}"
     if not at_limit and bad(turned):
         return _at(ALARM_COMPARISON_WRONG, row, "fires when the SLO is missed, not when it is met", compares)
     missing = "" if row["treat_missing"] != "breaching" else ", missing data treated as breaching"
-    return _at(ALARM_FIRES_WHEN_HEALTHY, row, "stays OK without slow or failed calls", f"{compares}{missing} breaches then too")
+    expected = f"stays OK without slow or failed calls, each taking {trial.healthy_ms:g} ms"
+    return _at(ALARM_FIRES_WHEN_HEALTHY, row, expected, f"{compares}{missing} breaches then too")
 
 
 def _errors(row: Row, trial: Trial, context: _Context) -> list[Finding]:
@@ -521,7 +553,10 @@ def _obstacles(trial: Trial) -> str:
                 return f"{leaf.label} receives nothing: errors are emitted with {TENANT_DIMENSION} only"
             known = trial.tool.error_sets if leaf.metric == ERROR else trial.tool.base_sets
             return f"{leaf.label} receives nothing: the tool emits to {_some([_braces(dims) for dims in known], 3)}"
-    return f"{_labels(trial.spec)} never meets {trial.spec.comparison} {trial.spec.threshold:g}"
+    condition = f"{trial.spec.comparison} {trial.spec.threshold:g}"
+    if trial.spec.by_calendar:
+        return f"{_labels(trial.spec)} does not meet {condition} at every time of day, week and year"
+    return f"{_labels(trial.spec)} never meets {condition}"
 
 
 def _labels(spec: AlarmSpec) -> str:
@@ -697,13 +732,19 @@ def _state(row: Row, context: _Context) -> list[Finding]:
     findings = []
     if row["state"] not in _STATES:
         findings.append(_state_unreadable(row))
-    if row["evaluation_state"]:
-        partial = row["evaluation_state"] == "PARTIAL_DATA"
-        seen = f"{row['evaluation_state']}: {row['state_reason'] or 'no reason given'}"
-        findings.append(_at(ALARM_EVALUATION_FAILED, row, "evaluated on all data", seen, Verdict.WARN if partial else None))
+    findings += _evaluation(row)
     if row["state"] == "INSUFFICIENT_DATA":
         findings += _insufficient(row, context.now)
     return findings
+
+
+def _evaluation(row: Row) -> list[Finding]:
+    """Whether CloudWatch could evaluate the alarm, and on all data."""
+    if not row["evaluation_state"]:
+        return []
+    partial = row["evaluation_state"] == "PARTIAL_DATA"
+    seen = f"{row['evaluation_state']}: {row['state_reason'] or 'no reason given'}"
+    return [_at(ALARM_EVALUATION_FAILED, row, "evaluated on all data", seen, Verdict.WARN if partial else None)]
 
 
 def _insufficient(row: Row, now: datetime) -> list[Finding]:
@@ -712,9 +753,9 @@ def _insufficient(row: Row, now: datetime) -> list[Finding]:
     if last is None or now - parse_iso(last) > _DAY:
         return []
     created = row["configured_at"] or row["state_updated_at"]
-    own_window = timedelta(seconds=(row["period"] or 0) * row["evaluation_periods"])
+    unchecked = (row["state_reason"] or "").startswith(_INITIAL_REASON)
     verdict = Verdict.FAIL
-    if created is None or now - parse_iso(created) < max(_NEW_ALARM, own_window):
+    if unchecked and created and now - parse_iso(created) < _NEW_ALARM:
         verdict = Verdict.INCONCLUSIVE
     elif row["traffic"] == "rare" and row["state_updated_at"] and parse_iso(row["state_updated_at"]) > parse_iso(last):
         verdict = Verdict.WARN

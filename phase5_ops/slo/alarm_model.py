@@ -35,6 +35,9 @@ DEFAULT_REQUESTS = 1000.0  # a period, where no traffic was observed
 UNITS = {LATENCY: "Milliseconds", SUCCESS: "Count", ERROR: "Count"}
 
 _START = datetime(2000, 1, 1, tzinfo=UTC)
+_CALENDAR = frozenset({"MINUTE", "HOUR", "DAY", "DATE", "MONTH", "YEAR", "EPOCH"})
+_OVER_A_WEEK = [timedelta(hours=6, minutes=13) * step for step in range(28)]  # never the same hour and minute twice
+_OVER_A_YEAR = [timedelta(days=28, hours=5) * step for step in range(1, 14)]
 _BREACH: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
@@ -217,6 +220,11 @@ class AlarmSpec:
         )
 
     @cached_property
+    def by_calendar(self) -> bool:
+        """Whether its answer depends on the time of day, the weekday or the date."""
+        return any(expression.functions & _CALENDAR for expression in self.expressions.values())
+
+    @cached_property
     def filled(self) -> frozenset[str]:
         """Ids that stand inside FILL with a number or a series, so that their silence is not missing data."""
         nodes = [node for expression in self.expressions.values() for node in expression.walk()]
@@ -279,7 +287,13 @@ def signal_of(leaves: Iterable[Leaf]) -> str | None:
 class Trial:
     """An alarm on one tool, among the traffic of all tools it reads, ready to be tried.
 
-    The other tools are healthy in every trial: no errors, calls of 1 ms.
+    The other tools are healthy in every trial: no errors, calls of `healthy_ms`. An alarm that depends on the calendar is tried
+    at many moments: bad traffic must breach at all of them, and healthy traffic at none.
+
+    Attributes:
+        requests: of the tool, a period.
+        healthy_ms: how long a call takes that is not slow.
+        start: the first moment that is tried.
     """
 
     spec: AlarmSpec
@@ -287,6 +301,8 @@ class Trial:
     others: Sequence[ToolTraffic]
     namespace: str
     requests: float
+    healthy_ms: float
+    start: datetime = _START
     _matches: dict[tuple[str, int], bool] = field(default_factory=dict)
 
     def breaches_on_errors(self, share: float, error_sets: Sequence[Dimensions] | None = None, *, scale: float = 1) -> bool:
@@ -304,11 +320,11 @@ class Trial:
         if errors > 0:
             each = errors / len(sets)
             for dims in sets:
-                world += [Series(ERROR, dims, [(1.0, each)]), Series(LATENCY, dims, [(1.0, each)])]
-        return self._breaches(world)
+                world += [Series(ERROR, dims, [(1.0, each)]), Series(LATENCY, dims, [(self.healthy_ms, each)])]
+        return self._breaches(world, healthy=share == 0)
 
     def breaches_on_latency(self, latency_ms: float, slow_share: float, *, everywhere: bool = False) -> bool:
-        """Whether a period breaches in which `slow_share` of the calls take `latency_ms`, and the others 1 ms.
+        """Whether a period breaches in which `slow_share` of the calls take `latency_ms`, and the others `healthy_ms`.
 
         Args:
             latency_ms: of the slow calls.
@@ -320,11 +336,11 @@ class Trial:
             slow = series.metric == LATENCY and (everywhere or TENANT_DIMENSION not in series.dimensions)
             if slow and slow_share > 0:
                 count = sum(weight for _, weight in series.values)
-                values = [(1.0, count * (1 - slow_share)), (latency_ms, count * slow_share)]
+                values = [(self.healthy_ms, count * (1 - slow_share)), (latency_ms, count * slow_share)]
                 world.append(Series(LATENCY, series.dimensions, [pair for pair in values if pair[1] > 0]))
             else:
                 world.append(series)
-        return self._breaches(world)
+        return self._breaches(world, healthy=slow_share == 0)
 
     def sees(self, dimensions: Dimensions) -> frozenset[str]:
         """The ids of the queries that read this dimension set."""
@@ -336,13 +352,18 @@ class Trial:
         for sets, count in placed:
             for dims in sets if count > 0 else []:
                 each = count / len(sets)
-                world += [Series(SUCCESS, dims, [(1.0, each)]), Series(LATENCY, dims, [(1.0, each)])]
+                world += [Series(SUCCESS, dims, [(1.0, each)]), Series(LATENCY, dims, [(self.healthy_ms, each)])]
         return world
 
-    def _breaches(self, world: list[Series]) -> bool:
+    def _breaches(self, world: list[Series], *, healthy: bool) -> bool:
         for other in self.others:
             world = world + self._healthy(other, other.requests(self.spec.period) or DEFAULT_REQUESTS)
-        values = self._values(world)
+        later = [*_OVER_A_WEEK, *_OVER_A_YEAR] if self.spec.by_calendar else [timedelta()]
+        outcomes = (self._breaches_at(world, self.start + shift) for shift in later)
+        return any(outcomes) if healthy else all(outcomes)
+
+    def _breaches_at(self, world: list[Series], moment: datetime) -> bool:
+        values = self._values(world, moment)
         if not values:
             return self.spec.treat_missing == "breaching"
         compare = _BREACH.get(self.spec.comparison)
@@ -351,9 +372,9 @@ class Trial:
         threshold = self.spec.threshold
         return any(compare(value, threshold) for value in values)
 
-    def _values(self, world: Sequence[Series]) -> list[float]:
+    def _values(self, world: Sequence[Series], moment: datetime) -> list[float]:
         """The values that the alarm compares: one a time series returned, none where there is no data."""
-        stamps = [_START + timedelta(seconds=self.spec.period * index) for index in range(3)]
+        stamps = [moment + timedelta(seconds=self.spec.period * index) for index in range(3)]
         known: dict[str, Any] = {
             key: _repeat(self._leaf_values(leaf, world), stamps, many=leaf.insights is not None and bool(leaf.insights.group_by))
             for key, leaf in self.spec.leaves.items()

@@ -13,7 +13,7 @@ from phase5_ops.aws.metrics import list_metric_sets, read_metric_data
 from phase5_ops.aws.runbook_source import read_runbook
 from phase5_ops.aws.tables import scan_items
 from phase5_ops.ccnative.metrics import TOOL_METRICS
-from phase5_ops.ccnative.registry import registered_tools
+from phase5_ops.ccnative.registry import malformed_reads, registered_tools
 from phase5_ops.ccnative.runbook import runbook_table
 from phase5_ops.platform import Platform
 from phase5_ops.reads import ReadStatus, observed_at
@@ -58,7 +58,12 @@ def gather_tool_slo_summary(platform: Platform, tables: Tables) -> pd.DataFrame:
     bodies, dashboard_reads = read_dashboards(reader)
     registry = tables["registered_tools"]
     coverage = dashboard_coverage(
-        bodies, registry, error_sets(series), namespace=settings.metrics_namespace, region=reader.region
+        bodies,
+        registry,
+        error_sets(series),
+        namespace=settings.metrics_namespace,
+        region=reader.region,
+        account=platform.account,
     )
     return tool_slo_summary(
         series,
@@ -82,7 +87,7 @@ def gather_slo_alarms(platform: Platform, tables: Tables) -> pd.DataFrame:
         tables["tool_slo_summary"],
         alarms,
         topics,
-        topic_reads=topic_reads,
+        topic_reads=[*topic_reads, *malformed_reads(tables["registered_tools"])],
         namespace=settings.metrics_namespace,
         links=platform.links,
         observed_at=observed_at,

@@ -52,7 +52,13 @@ class DashboardCoverage:
 
 
 def dashboard_coverage(
-    bodies: Mapping[str, str], registered_tools: pd.DataFrame, error_sets: Iterable[MetricSet], *, namespace: str, region: str
+    bodies: Mapping[str, str],
+    registered_tools: pd.DataFrame,
+    error_sets: Iterable[MetricSet],
+    *,
+    namespace: str,
+    region: str,
+    account: str | None,
 ) -> DashboardCoverage:
     """What the dashboards show of the registered tools.
 
@@ -63,6 +69,8 @@ def dashboard_coverage(
             a tenant's errors would be shown.
         namespace: the metrics' namespace.
         region: the region of the metrics; a widget of another region shows other metrics.
+        account: the account of the metrics; a line that names another `accountId` shows other metrics, and so may any that names
+            one where the account is not known (None, `unknown`).
     """
     required = _required(registered_tools, error_sets)
     shown: dict[tuple[str, str], Sequence[str]] = {}
@@ -72,7 +80,7 @@ def dashboard_coverage(
         if widgets is None:
             malformed.append(name)
             continue
-        lines = _Lines.of(widgets, namespace, region)
+        lines = _Lines.of(widgets, namespace, region, account)
         for tool in required:
             if metrics := [metric for metric in TOOL_METRICS if lines.show(tool, metric, required)]:
                 shown[name, tool] = metrics
@@ -128,12 +136,14 @@ class _Lines:
     finders: tuple[_Finder, ...]
 
     @classmethod
-    def of(cls, widgets: Iterable[Any], namespace: str, region: str) -> "_Lines":
+    def of(cls, widgets: Iterable[Any], namespace: str, region: str, account: str | None) -> "_Lines":
         named: set[MetricSet] = set()
         finders: list[_Finder] = []
         for properties in _metric_widgets(widgets):
             for fields, options in _visible_lines(properties.get("metrics")):
                 if options.get("region", properties.get("region", region)) != region:
+                    continue
+                if not _own_account(options.get("accountId", properties.get("accountId")), account):
                     continue
                 if fields and fields[0] == namespace and (metric_set := _named(fields)):
                     named.add(metric_set)
@@ -167,6 +177,11 @@ class _Lines:
             and len(one.dimensions) == len(needed.dimensions)
             for one in self.named
         )
+
+
+def _own_account(account_id: object, account: str | None) -> bool:
+    """True if a line shows metrics of the account itself, which it does where it names none."""
+    return account_id is None or (account is not None and account.isdigit() and str(account_id) == account)
 
 
 def _widgets(body: str) -> list[Any] | None:

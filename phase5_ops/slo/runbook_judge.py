@@ -1,4 +1,4 @@
-"""Row 1.3: the runbook exists, its section on SLO alarms says something, and every SLO alarm points to it. Pure."""
+"""Row 1.3: the runbook exists, its section on SLO alarms says something, and every SLO alarm points to that section. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -6,22 +6,27 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
-from phase5_ops.ccnative.runbook import anchor_findings, link_to, unreadable_findings
+from phase5_ops.ccnative.runbook import anchor_findings, anchor_name, link_to, unreadable_findings
 from phase5_ops.policy import RunbookPolicy
-from phase5_ops.reads import ReadStatus, read_findings, reads_of
-from phase5_ops.slo.alarm_judge import OTHER_READS
+from phase5_ops.reads import read_findings
+from phase5_ops.slo.alarm_judge import OTHER_READS, slo_alarms_known
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
 
 ALARM_WITHOUT_RUNBOOK_LINK = FindingCode(
     "alarm_without_runbook_link",
     Verdict.FAIL,
-    "The description of an SLO alarm does not name the runbook, so whoever it wakes does not know where to look.",
+    "The description of an SLO alarm does not lead to the runbook's section on SLO alarms, so whoever it wakes does not know"
+    " where to look (WARN: it leads to the runbook, not to its section).",
     "Put the runbook's address with its anchor into AlarmDescription.",
+    also=(Verdict.WARN,),
 )
 NO_ALARM_TO_LINK = FindingCode(
     "no_alarm_to_link", Verdict.FAIL, "There is no SLO alarm at all that could point to the runbook.", "See row 1.2."
 )
 CODES = (ALARM_WITHOUT_RUNBOOK_LINK, NO_ALARM_TO_LINK)
+
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"'`|]+", re.IGNORECASE)
+_AFTER = r"(?![\w/~%+-]|\.\w)(?:[?&][^\s#]*)?(?:#(?P<fragment>[^\s()\[\]<>\"'|,;]+))?"  # the end of the name, query, fragment
 
 
 def judge_alarm_runbook(runbook: pd.DataFrame, slo_alarms: pd.DataFrame, *, policy: RunbookPolicy) -> Judgement:
@@ -30,19 +35,17 @@ def judge_alarm_runbook(runbook: pd.DataFrame, slo_alarms: pd.DataFrame, *, poli
     Args:
         runbook: the evidence table `runbook`, with its location and address in `attrs`.
         slo_alarms: the evidence table `slo_alarms`.
-        policy: the anchor that must resolve.
+        policy: the anchor that must resolve, and that alarms must point to.
     """
     alarms = _slo_alarms(slo_alarms)
     unreadable = unreadable_findings(runbook)
     findings = [*(unreadable or anchor_findings(runbook, policy.alarm_anchor)), *read_findings(slo_alarms, ignoring=OTHER_READS)]
     linked = 0
     for alarm in alarms.itertuples():
-        found = _link_findings(runbook, f"{alarm.alarm}", _text(alarm.description), _text(alarm.url), readable=not unreadable)
-        linked += not found
+        found = _link_findings(runbook, str(alarm.alarm), _text(alarm.description), _text(alarm.url), policy.alarm_anchor)
+        linked += not any(finding.verdict.blocks for finding in found)
         findings += found
-    if alarms.empty and all(
-        r.status is ReadStatus.OK for r in reads_of(slo_alarms) if r.operation == "cloudwatch:DescribeAlarms"
-    ):
+    if alarms.empty and slo_alarms_known(slo_alarms):
         findings.append(NO_ALARM_TO_LINK.at("SLO alarms", expected="alarms that point to the runbook", seen="no SLO alarm"))
     place = str(runbook.attrs.get("url") or runbook.attrs.get("location"))
     link = link_to(runbook, policy.alarm_anchor)
@@ -69,34 +72,72 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _link_findings(runbook: pd.DataFrame, alarm: str, description: str, url: str, *, readable: bool) -> list[Finding]:
-    """What is wrong with the link of one alarm; with several links one that resolves is enough."""
-    expected = f"a link to {' or '.join(_runbook_names(runbook))} in the description"
-    fragments = list(_references(runbook, description))
-    if not fragments:
+def _link_findings(runbook: pd.DataFrame, alarm: str, description: str, url: str, anchor: str) -> list[Finding]:
+    """What is wrong with the link of one alarm; with several links one that leads to the section is enough."""
+    wanted = anchor_name(anchor)
+    anchors = [anchor_name(fragment) for fragment in _references(runbook, description)]
+    if wanted in anchors:
+        return []
+    verdict = Verdict.FAIL
+    if "" in anchors:
+        verdict, seen = Verdict.WARN, "points to the runbook, not to its section"
+    elif anchors:
+        seen = f"points to section {_section(runbook, anchors[0])}"
+    else:
         seen = f"description {description[:200]!r}" if description else "no description"
-        return [ALARM_WITHOUT_RUNBOOK_LINK.at(alarm, expected=expected, seen=seen, link=url or None)]
-    outcomes = [anchor_findings(runbook, fragment, subject=alarm) if fragment and readable else [] for fragment in fragments]
-    return min(outcomes, key=len)
+    expected = f"a link to {' or '.join(f'{name}#{wanted}' for name in _runbook_names(runbook))} in the description"
+    return [ALARM_WITHOUT_RUNBOOK_LINK.at(alarm, expected=expected, seen=seen, verdict=verdict, link=url or None)]
+
+
+def _section(runbook: pd.DataFrame, anchor: str) -> str:
+    """An anchor with the title of what it leads to."""
+    titles = runbook[runbook["anchor"] == anchor]["title"]
+    return f"#{anchor} ({titles.iloc[0]})" if len(titles) else f"#{anchor}, which the runbook does not have"
+
+
+def _address(runbook: pd.DataFrame) -> str | None:
+    """Where people open the runbook, without fragment."""
+    url = runbook.attrs.get("url")
+    return str(url).split("#", 1)[0].rstrip("/") if url else None
+
+
+def _file_names(runbook: pd.DataFrame) -> list[str]:
+    """The names of the runbook's file, by its address and its location; the location itself where there is none else."""
+    places = [str(place) for place in (_address(runbook), runbook.attrs.get("location")) if place]
+    paths = [unquote(urlsplit(place).path) if "://" in place else place.split("#", 1)[0] for place in places]
+    names = [path.replace("\\", "/").rstrip("/").rpartition("/")[2] for path in paths]
+    named = list(dict.fromkeys(name for name in names if "." in name))
+    return named or ([] if _address(runbook) else places)
 
 
 def _runbook_names(runbook: pd.DataFrame) -> list[str]:
     """What a description may call the runbook: its address, or its file name."""
-    names = []
-    for place in (runbook.attrs.get("url"), runbook.attrs.get("location")):
-        if place:
-            whole = str(place).split("#", 1)[0]
-            file_name = (
-                unquote(urlsplit(whole).path if "://" in whole else whole).replace("\\", "/").rstrip("/").rpartition("/")[2]
-            )
-            names += [whole] if "://" in whole else []
-            names += [file_name] if "." in file_name else []
-    return list(dict.fromkeys(names)) or [str(runbook.attrs.get("location"))]
+    address = _address(runbook)
+    return [*([address] if address else []), *_file_names(runbook)]
 
 
 def _references(runbook: pd.DataFrame, description: str) -> Iterator[str]:
-    """The fragment of every mention of the runbook in a description; empty for a mention without fragment."""
-    for name in _runbook_names(runbook):
-        pattern = rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)(?:\?[^\s#]*)?(?:#(?P<fragment>[^\s()\[\]<>\"'|,;]+))?"
-        for match in re.finditer(pattern, description, re.IGNORECASE):
-            yield (match["fragment"] or "").rstrip(".:!?*`")
+    """The fragment of every mention of the runbook in a description; empty for a mention without fragment.
+
+    A URL is a mention if it is the runbook's address; where that is not known, if it ends in the name of the runbook's file. In
+    the text beside URLs the name of the file is enough.
+    """
+    names = rf"(?<![\w.-])(?:{'|'.join(map(re.escape, _file_names(runbook))) or '(?!)'}){_AFTER}"
+    address = _address(runbook)
+    for url in _URL.findall(description):
+        match = re.match(_exactly(address), url) if address else re.search(names, url, re.IGNORECASE)
+        if match:
+            yield _fragment(match)
+    for match in re.finditer(names, _URL.sub(" ", description), re.IGNORECASE):
+        yield _fragment(match)
+
+
+def _exactly(address: str) -> str:
+    """A pattern of an address: capitals make no difference in scheme and host, and do in the path."""
+    scheme, _, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return rf"(?i:{re.escape(f'{scheme}://{host}')}){re.escape(slash + path)}/?{_AFTER}"
+
+
+def _fragment(match: re.Match[str]) -> str:
+    return (match["fragment"] or "").rstrip(".:!?*`")

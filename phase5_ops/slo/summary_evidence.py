@@ -233,7 +233,7 @@ def _figures(members: Sequence[Series], policy: SloPolicy, canaries: Collection[
         "current_latency_samples": current.samples,
         "current_within_threshold": current.within,
         **_sets(members, canaries, start, now),
-        "missing_metrics": json.dumps(_missing(presence, consistent)),
+        "missing_metrics": json.dumps(_missing(presence, consistent, month)),
         "unread_sets": len({one.query.metric_set for one in members if not one.whole}),
         "latency_threshold_ms": policy.latency_threshold_ms,
         "latency_target": policy.latency_target,
@@ -375,13 +375,13 @@ def _missing_dimensions(metric_set: MetricSet) -> list[str]:
     return [name for name in required if not dict(metric_set.dimensions).get(name)]
 
 
-def _missing(presence: _Counts, settled: _Counts) -> list[str]:
-    """Metrics that must be there and are not: every call has a latency and either a success or an error."""
+def _missing(presence: _Counts, settled: _Counts, month: _Counts) -> list[str]:
+    """Metrics that must be there and are not: a call has a latency and a success or an error, and a tool at least one success."""
     if presence.requests + presence.samples == 0:
         return list(TOOL_METRICS)
     absent = {
         LATENCY: presence.samples == 0,
-        SUCCESS: presence.successes == 0 and settled.samples > settled.errors,
+        SUCCESS: month.successes == 0 or (presence.successes == 0 and settled.samples > settled.errors),
         ERROR: presence.errors == 0 and settled.samples > settled.successes,
     }
     return [name for name in TOOL_METRICS if absent[name]]

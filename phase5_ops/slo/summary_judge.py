@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from phase5_ops.aws.metric_query import MetricSet
-from phase5_ops.ccnative.metrics import TOOL_METRICS
+from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TOOL_METRICS
 from phase5_ops.ccnative.names import is_gateway_form
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import SloPolicy
@@ -39,7 +39,8 @@ TOOL_WITHOUT_METRICS = FindingCode(
 METRIC_MISSING = FindingCode(
     "metric_missing",
     Verdict.FAIL,
-    "One of a tool's metrics is absent although the others show calls that must have produced it.",
+    "One of a tool's metrics is absent although the others show calls that must have produced it; tool_latency_ms and"
+    " tool_success must be there whatever became of the calls.",
     "Check the emitting code and its permission cloudwatch:PutMetricData.",
 )
 DIMENSION_MISSING = FindingCode(
@@ -141,7 +142,7 @@ def judge_metrics_visible(
         if decided(summary, rows):
             findings += _presence_findings(tool, rows, policy, link)
     for row in records(summary):
-        findings += _form_findings(row, links.metric(namespace, row.canonical_tool))
+        findings += _form_findings(row, links.metric(namespace, row.canonical_tool), known=registry_read(registered_tools))
     if not complete and dashboards_read(summary):
         findings += _dashboard_findings(summary, registered_tools, links)
     silent = sum(not has_data(rows_of(summary, tool)) for tool in registered_tools["tool"])
@@ -196,11 +197,17 @@ def lenient(traffic: str) -> Verdict | None:
     return Verdict.WARN if traffic == "rare" else None
 
 
+def registry_read(registered_tools: pd.DataFrame) -> bool:
+    """True if the registry was read whole, so that a tool that is not in the table is not registered."""
+    reads = reads_of(registered_tools)
+    return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
+
+
 def registry_findings(registered_tools: pd.DataFrame) -> Iterator[Finding]:
     """What is wrong with the list of registered tools itself."""
     for entry in registered_tools.attrs.get("malformed") or ():
         yield REGISTRY_RECORD_MALFORMED.at(entry["item"], expected="an item of the action type registry", seen=entry["problem"])
-    if registered_tools.empty:
+    if registered_tools.empty and registry_read(registered_tools):
         yield NO_TOOL_REGISTERED.at("action type registry", expected="at least one tool", seen="no tool in registry or settings")
 
 
@@ -231,7 +238,9 @@ def _presence_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: s
         for metric in json.loads(row.missing_metrics):
             yield METRIC_MISSING.at(
                 f"{label(row)} {metric}",
-                expected="a data point for every call",
+                expected="a data point for every call"
+                if metric == ERROR
+                else f"every registered tool shows {LATENCY}, {SUCCESS}",
                 seen=f"none, beside {row.latency_samples_30d} latency samples, {row.requests_30d - row.errors_30d} successes and"
                 f" {row.errors_30d} errors in 30 days",
                 link=link,
@@ -264,8 +273,8 @@ def _freshness(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) -> I
         )
 
 
-def _form_findings(row: Any, link: str) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
-    """Whether what a row was emitted as is canonical and whole."""
+def _form_findings(row: Any, link: str, *, known: bool) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
+    """Whether what a row was emitted as is canonical and whole; `known` if it is known which tools are registered."""
     for entry in json.loads(row.bad_dimension_sets):
         yield DIMENSION_MISSING.at(
             MetricSet.of(entry["metric"], entry["dimensions"]).label,
@@ -273,14 +282,14 @@ def _form_findings(row: Any, link: str) -> Iterator[Finding]:  # noqa: ANN401 - 
             seen=f"only {', '.join(sorted(entry['dimensions'])) or 'no dimension at all'}",
             link=link,
         )
-    if row.tool and not row.registered:
+    if row.tool and not row.registered and known:
         yield TOOL_NOT_REGISTERED.at(
             label(row),
             expected="a tool of the action type registry or the settings",
             seen=f"{row.requests_30d} calls in 30 days",
             link=link,
         )
-    elif is_gateway_form(row.tool):
+    elif row.registered and is_gateway_form(row.tool):
         yield TOOL_NAME_NOT_CANONICAL.at(
             label(row),
             expected=f"tool_name {row.canonical_tool}",

@@ -154,8 +154,13 @@ def test_s3_failures_keep_their_meaning(reader, monkeypatch, code, status):
     assert read_runbook("s3://bucket/key.md", reader)[1].status is status
 
 
-def test_an_incomplete_s3_location_is_invalid(reader):
-    assert read_runbook("s3://bucket", reader)[1].status is ReadStatus.INVALID
+@pytest.mark.parametrize("location", ["s3://", "s3:///", "s3://bucket", "s3://bucket/", "s3:///key", "s3:bucket/key"])
+def test_an_incomplete_s3_location_is_invalid_and_says_what_is_expected(reader, location):
+    _, read = read_runbook(location, reader)
+    assert (read.status, read.error) == (
+        ReadStatus.INVALID,
+        "expected s3://bucket/key, with the bucket's name and the file's key",
+    )
 
 
 def test_the_address_people_open():

@@ -116,7 +116,9 @@ class World:
             self.cloudwatch, NAMESPACE, plan(known.metric_sets, self.policy, now=self.now, read_at=self.read_at)
         )
         bodies, dashboard_reads = read_dashboards(self.cloudwatch)
-        coverage = dashboard_coverage(bodies, registered, error_sets(series), namespace=NAMESPACE, region=self.cloudwatch.region)
+        coverage = dashboard_coverage(
+            bodies, registered, error_sets(series), namespace=NAMESPACE, region=self.cloudwatch.region, account=None
+        )
         return tool_slo_summary(
             series,
             known,

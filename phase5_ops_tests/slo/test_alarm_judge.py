@@ -204,6 +204,19 @@ def test_statistics_that_do_not_show_slow_calls(changes):
         ({"ExtendedStatistic": "PR(:6000)", "ComparisonOperator": "LessThanThreshold", "Threshold": 99}, "fires from 6,0"),
         ({"ExtendedStatistic": "PR(:5000)", "ComparisonOperator": "LessThanThreshold", "Threshold": 80}, "fires when 20"),
         ({"Threshold": None, "ThresholdMetricId": "band", "ComparisonOperator": "GreaterThanUpperThreshold"}, "anomaly band"),
+        (
+            {
+                "Metrics": [
+                    metric_stat("m", "tool_latency_ms", "p99", returned=True),
+                    math("band", "ANOMALY_DETECTION_BAND(m, 2)"),
+                ],
+                "MetricName": None,
+                "Threshold": None,
+                "ThresholdMetricId": "band",
+                "ComparisonOperator": "GreaterThanUpperThreshold",
+            },
+            "anomaly band",
+        ),
     ],
 )
 def test_latency_thresholds_beyond_the_slo(changes, seen):
@@ -276,12 +289,23 @@ def test_comparisons_that_point_the_wrong_way(alarms):
     "alarms",
     [
         (latency(Threshold=0), errors()),
+        (latency(Threshold=5), errors()),
+        (latency(Threshold=99), errors()),
+        (latency(Metrics=[math("x", "IF(HOUR(l) == 3, 9999, l)"), metric_stat("l", "tool_latency_ms", "p99")]), errors()),
         (latency(), errors(ComparisonOperator="GreaterThanOrEqualToThreshold", Threshold=0)),
         (latency(), ratio("100 * e / e", TreatMissingData="breaching")),
     ],
 )
 def test_alarms_that_fire_when_all_is_well(alarms):
     assert found(evidence(*alarms))[1][0] == "alarm_fires_when_healthy"
+
+
+def test_seconds_mistaken_for_milliseconds_are_named():
+    """A healthy call takes a fiftieth of the limit."""
+    judgement, codes = codes_of_latency(Threshold=5)
+    assert codes == ["alarm_fires_when_healthy"]
+    assert judgement.findings[0].expected == "stays OK without slow or failed calls, each taking 100 ms"
+    assert judgement.findings[0].seen == "GreaterThanThreshold 5 breaches then too"
 
 
 # --- cannot fire ---
@@ -334,6 +358,31 @@ def test_latency_alarms_that_cannot_fire(changes, seen):
     judgement, codes = codes_of_latency(**changes)
     assert codes == ["alarm_cannot_fire"]
     assert seen in judgement.findings[0].seen
+
+
+WATCHED = ("HOUR(l) >= 6", "DAY(l) < 6", "MINUTE(l) < 30", "MONTH(l) == 11", "YEAR(l) < 2027", "EPOCH(l) < 1800000000")
+
+
+@pytest.mark.parametrize("watched", WATCHED)
+def test_an_alarm_that_sleeps_at_times_is_none(watched):
+    """Nights, weekends, half hours, other months, and from next year on."""
+    judgement, codes = codes_of_latency(Metrics=[math("x", f"IF({watched}, l, 0)"), metric_stat("l", "tool_latency_ms", "p99")])
+    assert codes == ["alarm_cannot_fire"]
+    assert "every time of day" in judgement.findings[0].seen
+    alarm = ratio(f"IF({watched.replace('(l)', '(ok)')}, 100 * e / (e + ok), 0)")
+    assert "alarm_cannot_fire" in found(evidence(latency(), alarm))[1]
+
+
+def test_an_alarm_that_is_laxer_at_night_is_judged_by_its_nights():
+    laxer = latency(Metrics=[math("x", "IF(HOUR(l) < 6, l / 2, l)"), metric_stat("l", "tool_latency_ms", "p99")])
+    judgement, codes = found(evidence(laxer, errors()))
+    assert codes == ["alarm_threshold_too_lax"]
+    assert "fires from 10,0" in judgement.findings[0].seen
+
+
+def test_an_alarm_may_look_at_the_clock_if_it_always_fires():
+    always = latency(Metrics=[math("x", "IF(HOUR(l) < 6, 2 * l, l)"), metric_stat("l", "tool_latency_ms", "p99")])
+    assert found(evidence(always, errors()))[1] == []
 
 
 def test_an_alarm_on_the_canonical_name_misses_a_tool_that_emits_another():
@@ -536,6 +585,20 @@ def test_insufficient_data_of_a_new_alarm_decides_nothing():
     assert (judgement.verdict, codes) == (Verdict.INCONCLUSIVE, ["alarm_insufficient_data"])
 
 
+@pytest.mark.parametrize(
+    ("minutes", "reason"),
+    [
+        (3, "Insufficient Data: 1 datapoint was unknown"),
+        (3, None),
+        (15, "Unchecked: Initial alarm creation"),
+    ],
+)
+def test_grace_ends_with_the_first_evaluation_and_after_a_quarter_of_an_hour(minutes, reason):
+    young = {"AlarmConfigurationUpdatedTimestamp": NOW - timedelta(minutes=minutes), "StateReason": reason}
+    judgement, codes = codes_of_latency(StateValue="INSUFFICIENT_DATA", **young)
+    assert (judgement.verdict, codes) == (Verdict.FAIL, ["alarm_insufficient_data"])
+
+
 def test_insufficient_data_between_rare_calls_is_a_warning():
     state = {"StateValue": "INSUFFICIENT_DATA", "StateUpdatedTimestamp": NOW - timedelta(minutes=1)}
     judgement, _ = found(evidence(latency(**state), errors(), tools=registered(traffic="rare")))
@@ -670,6 +733,57 @@ def test_an_alarm_in_alarm_fails_even_where_another_of_the_tool_is_faultless():
 
 def test_no_alarm_decides_nothing():
     assert firing(evidence()) == (Verdict.INCONCLUSIVE, ["no_slo_alarm"])
+
+
+def test_nothing_is_said_to_be_missing_where_the_registry_was_not_read():
+    denied = [read("dynamodb:Scan", ReadStatus.DENIED, "AccessDenied: no")]
+    assert firing(evidence(tools=registered(reads=denied).iloc[:0])) == (Verdict.ERROR, ["read_failed"])
+
+
+@pytest.mark.parametrize("state", ["EVALUATION_ERROR", "EVALUATION_FAILURE"])
+def test_the_silence_of_an_alarm_that_is_not_evaluated_says_nothing(state):
+    assert firing(evidence(latency(EvaluationState=state), errors())) == (Verdict.ERROR, ["alarm_evaluation_failed"])
+
+
+def test_evaluation_on_part_of_the_data_is_a_warning_beside_silence():
+    assert firing(evidence(latency(EvaluationState=""), errors(EvaluationState="PARTIAL_DATA")))[0] is Verdict.WARN
+
+
+@pytest.mark.parametrize("reason", ["Unchecked: Initial alarm creation", "Insufficient Data: 1 datapoint was unknown"])
+def test_silence_without_data_to_evaluate_says_nothing_where_there_was_data(reason):
+    silent = latency(StateValue="INSUFFICIENT_DATA", StateReason=reason)
+    assert firing(evidence(silent, errors())) == (Verdict.INCONCLUSIVE, ["alarm_insufficient_data"])
+
+
+def test_silence_is_right_where_there_was_no_data_that_day():
+    sets = [dict(entry, last_datapoint_at=iso(NOW - timedelta(days=2))) for entry in usual_sets()]
+    measured = summary([(TOOL, CONNECTOR, sets, usual_windows())])
+    assert firing(evidence(latency(StateValue="INSUFFICIENT_DATA"), errors(), measured=measured)) == (Verdict.PASS, [])
+
+
+def test_silence_between_rare_calls_is_a_warning():
+    state = {"StateValue": "INSUFFICIENT_DATA", "StateUpdatedTimestamp": NOW - timedelta(minutes=1)}
+    table = evidence(latency(**state), errors(), tools=registered(traffic="rare"))
+    assert firing(table) == (Verdict.WARN, ["alarm_insufficient_data"])
+
+
+def test_insufficient_data_cannot_be_explained_where_the_metrics_were_not_read():
+    """They bear on nothing while all alarms have a state."""
+    denied = [read("cloudwatch:GetMetricData", ReadStatus.DENIED, "AccessDenied: no")]
+    measured = summary([(TOOL, CONNECTOR, [], [])], reads=denied)
+    silent = evidence(latency(StateValue="INSUFFICIENT_DATA"), errors(), measured=measured)
+    assert firing(silent) == (Verdict.ERROR, ["read_failed"])
+    assert firing(evidence(latency(), errors(), measured=measured)) == (Verdict.PASS, [])
+
+
+def test_an_alarm_on_several_tools_is_one_finding():
+    other = ("internal.create_note", "internal")
+    sets = usual_sets({"tool_name": other[0], "connector_id": other[1]})
+    measured = summary([(TOOL, CONNECTOR, [], []), (*other, sets, usual_windows())])
+    query = insights("e", f'SELECT SUM(tool_error) FROM "{NAMESPACE}" GROUP BY tool_name', returned=True)
+    by_tool = errors(Metrics=[query], StateValue="INSUFFICIENT_DATA")
+    table = evidence(by_tool, tools=registered((TOOL, CONNECTOR), other), measured=measured)
+    assert firing(table) == (Verdict.INCONCLUSIVE, ["alarm_insufficient_data"])
 
 
 def test_unread_alarms_and_states_are_errors():

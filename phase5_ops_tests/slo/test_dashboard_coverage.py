@@ -14,16 +14,17 @@ ALL = ["tool_latency_ms", "tool_success", "tool_error"]
 SEARCH_ERRORS = "SEARCH('{CCNative/Execution,tool_name,connector_id,tenant_id} MetricName=\"tool_error\"', 'Sum', 300)"
 
 
-def shown(*lines, tools=("crm.create_task",), errors=(), region=None, body=None):
+def shown(*lines, tools=("crm.create_task",), errors=(), region=None, body=None, account="123456789012", of_account=None):
     """The metrics of crm.create_task that a dashboard of one widget shows."""
     properties = {"metrics": list(lines)} | ({"region": region} if region else {})
+    properties |= {"accountId": of_account} if of_account else {}
     body = body if body is not None else json.dumps({"widgets": [{"type": "metric", "properties": properties}]})
     registered = registered_tools([registry_item(tool) for tool in tools], GOOD_READ, (), observed_at=NOW)
     sets = [
         MetricSet.of("tool_error", {"tool_name": "crm.create_task", "connector_id": "crm_salesforce", "tenant_id": tenant})
         for tenant in errors
     ]
-    coverage = dashboard_coverage({"d": body}, registered, sets, namespace=NAMESPACE, region="us-east-1")
+    coverage = dashboard_coverage({"d": body}, registered, sets, namespace=NAMESPACE, region="us-east-1", account=account)
     found = coverage.of_tool("crm.create_task")
     return list(found[0]["metrics"]) if found else []
 
@@ -81,6 +82,30 @@ def test_widget_of_another_region_shows_other_metrics():
     assert shown([NAMESPACE, "tool_success", *CRM], region="eu-west-1") == []
 
 
+OWN, OTHER = "123456789012", "999999999999"
+
+
+@pytest.mark.parametrize(
+    ("account", "line", "widget", "metrics"),
+    [
+        (OWN, OWN, None, ["tool_success", "tool_error"]),
+        (OWN, OTHER, None, []),
+        (OWN, None, OWN, ["tool_success", "tool_error"]),
+        (OWN, None, OTHER, []),
+        (OWN, OWN, OTHER, ["tool_success", "tool_error"]),
+        (None, OWN, None, []),
+        ("unknown", OWN, None, []),
+        ("unknown", "unknown", None, []),
+        ("unknown", None, None, ["tool_success", "tool_error"]),
+    ],
+)
+def test_lines_of_another_account_show_other_metrics(account, line, widget, metrics):
+    """Metrics by name and expressions alike; a line's own account stands above the widget's."""
+    options = {"accountId": line} if line else {}
+    lines = [NAMESPACE, "tool_success", *CRM, options], [{"expression": SEARCH_ERRORS, **options}]
+    assert shown(*lines, account=account, of_account=widget) == metrics
+
+
 def test_search_shows_every_tool_and_every_tenant():
     assert shown(body=search_dashboard(), tools=("crm.create_task", "internal.x"), errors=["t1"]) == ALL
 
@@ -115,7 +140,7 @@ def test_metrics_insights(query, metrics):
 @pytest.mark.parametrize("body", ["", "[]", '{"widgets": 1}', "None"])
 def test_body_that_is_no_dashboard_is_named(body):
     registered = registered_tools([registry_item("crm.x")], GOOD_READ, (), observed_at=NOW)
-    coverage = dashboard_coverage({"d": body}, registered, [], namespace=NAMESPACE, region="us-east-1")
+    coverage = dashboard_coverage({"d": body}, registered, [], namespace=NAMESPACE, region="us-east-1", account=None)
     assert coverage.malformed == ("d",)
 
 

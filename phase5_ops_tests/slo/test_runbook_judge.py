@@ -7,7 +7,7 @@ from phase5_ops.policy import RunbookPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.slo.runbook_judge import judge_alarm_runbook
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.slo.alarm_platform import NOW, RUNBOOK, errors, evidence, latency, read
+from phase5_ops_tests.slo.alarm_platform import NOW, RUNBOOK, errors, evidence, latency, read, registered
 
 TEXT = "# Reliability\n\n## SLO alarms (`tool_latency_ms`, `tool_error`)\nLook at the vendor.\n\n## Empty\n"
 LOCATION = "docs/runbooks/phase_5_7_reliability.md"
@@ -36,36 +36,89 @@ def test_runbook_section_and_links_pass():
     assert [link.url for link in judgement.evidence] == [RUNBOOK]
 
 
+SECTION = "#slo-alarms-tool_latency_ms-tool_error"
+ADDRESS = "https://git.example/phase_5_7_reliability.md"
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "see docs/runbooks/phase_5_7_reliability.md",
-        "see `phase_5_7_reliability.md#slo-alarms-tool_latency_ms-tool_error`.",
-        "[runbook](https://github.example/o/r/blob/main/docs/PHASE_5_7_RELIABILITY.md?plain=1#slo-alarms-tool_latency_ms-tool_error)",
-        "<https://git.example/phase_5_7_reliability.md>",
-        "phase_5_7_reliability.md#gone, moved to phase_5_7_reliability.md#slo-alarms-tool_latency_ms-tool_error",
+        f"see docs/runbooks/phase_5_7_reliability.md{SECTION}",
+        f"see `phase_5_7_reliability.md{SECTION}`.",
+        f"[runbook]({ADDRESS}?plain=1{SECTION})",
+        f"<{ADDRESS}{SECTION}>",
+        f"{ADDRESS}/{SECTION}.",
+        f"HTTPS://GIT.example/phase_5_7_reliability.md#user-content-{SECTION[1:]}",
+        f"phase_5_7_reliability.md#gone, moved to phase_5_7_reliability.md{SECTION}",
+        f"https://grafana.example/d/1 and {ADDRESS}{SECTION}",
     ],
 )
-def test_ways_to_point_to_the_runbook(text):
+def test_ways_to_point_to_the_section(text):
     assert found(alarms=described_as(text)) == (Verdict.PASS, [])
 
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "ask Bob", "see old_phase_5_7_reliability.md", "see phase_5_7_reliability.md.bak", "https://git.example/other.md"],
+    ["see phase_5_7_reliability.md", f"<{ADDRESS}>", f"{ADDRESS}.", f"{ADDRESS}?plain=1", f"{ADDRESS} or {ADDRESS}#empty"],
 )
-def test_alarms_that_do_not_name_the_runbook(text):
+def test_the_runbook_without_its_section_is_a_warning(text):
+    judgement = judge_alarm_runbook(runbook(), described_as(text), policy=RunbookPolicy())
+    assert [finding.code for finding in judgement.findings] == ["alarm_without_runbook_link"]
+    assert (judgement.verdict, judgement.findings[0].seen) == (Verdict.WARN, "points to the runbook, not to its section")
+    assert judgement.facts["alarms_linked"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fragment", "seen"),
+    [("gone", "points to section #gone, which the runbook does not have"), ("empty", "points to section #empty (Empty)")],
+)
+@pytest.mark.parametrize("place", ["phase_5_7_reliability.md", ADDRESS])
+def test_another_section_is_none(place, fragment, seen):
+    judgement = judge_alarm_runbook(runbook(), described_as(f"{place}#{fragment}"), policy=RunbookPolicy())
+    assert [finding.code for finding in judgement.findings] == ["alarm_without_runbook_link"]
+    assert (judgement.verdict, judgement.findings[0].seen) == (Verdict.FAIL, seen)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "ask Bob",
+        f"see old_phase_5_7_reliability.md{SECTION}",
+        f"see phase_5_7_reliability.md.bak{SECTION}",
+        f"https://git.example/other.md{SECTION}",
+        f"https://github.example/o/r/blob/main/docs/phase_5_7_reliability.md{SECTION}",
+        f"https://git.example/PHASE_5_7_reliability.md{SECTION}",
+        f"{ADDRESS}/older{SECTION}",
+        f"https://elsewhere.example/?to={ADDRESS}{SECTION}",
+        f"s3://docs/phase_5_7_reliability.md{SECTION}",
+    ],
+)
+def test_alarms_that_do_not_lead_to_the_runbook(text):
     assert found(alarms=described_as(text)) == (Verdict.FAIL, ["alarm_without_runbook_link"])
 
 
-@pytest.mark.parametrize(("fragment", "code"), [("gone", "runbook_anchor_missing"), ("empty", "runbook_section_empty")])
-def test_the_anchor_of_a_link_must_lead_somewhere(fragment, code):
-    assert found(alarms=described_as(f"phase_5_7_reliability.md#{fragment}")) == (Verdict.FAIL, [code])
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        (f"https://github.example/o/r/blob/main/phase_5_7_reliability.md{SECTION}", []),
+        (f"s3://docs/phase_5_7_reliability.md{SECTION}", []),
+        (f"https://git.example/other.md{SECTION}", ["alarm_without_runbook_link"]),
+    ],
+)
+def test_the_file_name_is_enough_where_the_runbook_has_no_address(text, codes):
+    assert found(runbook(url=None), described_as(text))[1] == codes
 
 
 @pytest.mark.parametrize(("anchor", "code"), [("gone", "runbook_anchor_missing"), ("empty", "runbook_section_empty")])
 def test_the_section_on_alarms_must_be_there(anchor, code):
-    assert found(alarm_anchor=anchor) == (Verdict.FAIL, [code])
+    pointing = evidence(latency(AlarmDescription=f"{ADDRESS}#{anchor}"), errors(AlarmDescription=f"{ADDRESS}#{anchor}"))
+    assert found(alarms=pointing, alarm_anchor=anchor) == (Verdict.FAIL, [code])
+
+
+def test_a_renamed_section_is_one_finding():
+    assert found(runbook(TEXT.replace("SLO alarms", "Alarms"))) == (Verdict.FAIL, ["runbook_anchor_missing"])
 
 
 @pytest.mark.parametrize(
@@ -85,6 +138,11 @@ def test_unread_alarms_are_an_error_and_not_missing():
     assert found(alarms=evidence(alarm_reads=denied)) == (Verdict.ERROR, ["read_failed"])
 
 
+def test_no_alarm_is_said_to_be_missing_where_the_registry_was_not_read():
+    denied = [read("dynamodb:Scan", ReadStatus.DENIED, "AccessDenied: no")]
+    assert found(alarms=evidence(tools=registered(reads=denied).iloc[:0])) == (Verdict.ERROR, ["read_failed"])
+
+
 def test_reads_that_do_not_bear_on_the_row_are_left_to_their_own():
     topic = read("sns:GetTopicAttributes", ReadStatus.DENIED, "no")
     assert found(alarms=evidence(latency(), errors(), topic_reads=[topic])) == (Verdict.PASS, [])
@@ -92,6 +150,7 @@ def test_reads_that_do_not_bear_on_the_row_are_left_to_their_own():
 
 def test_a_runbook_with_an_address_without_file_name():
     book = runbook(location="s3://docs/handbook/reliability.md", url="https://wiki.example/x/Reliability")
-    assert found(book, described_as("https://wiki.example/x/Reliability"))[1] == ["alarm_without_runbook_link"]
-    both = evidence(latency(AlarmDescription="https://wiki.example/x/Reliability"), errors(AlarmDescription="reliability.md"))
+    assert found(book, described_as(f"https://wiki.example/x/Reliability{SECTION}"))[1] == ["alarm_without_runbook_link"]
+    address, name = f"https://wiki.example/x/Reliability{SECTION}", f"reliability.md{SECTION}"
+    both = evidence(latency(AlarmDescription=address), errors(AlarmDescription=name))
     assert found(book, both) == (Verdict.PASS, [])

@@ -67,8 +67,14 @@ def test_metric_missing(dropped, missing):
     assert codes(judgement) == [("metric_missing", "FAIL", f"{CRM} (crm_salesforce) {name}") for name in missing]
 
 
-def test_metrics_of_a_tool_whose_calls_all_failed_are_complete():
-    world = World().steady(NOTE).calls(CRM, 40, failed=40)
+def test_a_tool_that_only_ever_failed_shows_no_success():
+    judgement = World().steady(NOTE).calls(CRM, 40, failed=40).judge(judge_metrics_visible)
+    assert codes(judgement) == [("metric_missing", "FAIL", f"{CRM} (crm_salesforce) tool_success")]
+    assert judgement.findings[0].expected == "every registered tool shows tool_latency_ms, tool_success"
+
+
+def test_a_tool_that_succeeded_within_thirty_days_shows_its_metrics_though_every_call_of_the_lookback_failed():
+    world = World().steady(NOTE).calls(CRM, 40, failed=40).calls(CRM, 1, ago=timedelta(days=20))
     assert world.judge(judge_metrics_visible).verdict is Verdict.PASS
 
 
@@ -225,9 +231,11 @@ def test_partial_answer_is_inconclusive_and_names_the_metric(judge):
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-def test_registry_that_could_not_be_read_is_an_error(judge):
-    world = World(items=[], registry_read=replace(GOOD_READ, status=ReadStatus.DENIED, error="no"))
-    assert ("read_failed", "ERROR", "dynamodb:Scan cc-native-action-type-registry") in codes(world.judge(judge))
+@pytest.mark.parametrize("status", [ReadStatus.DENIED, ReadStatus.NOT_FOUND])
+def test_registry_that_could_not_be_read_is_an_error_and_says_nothing_of_tools(judge, status):
+    """Neither that no tool is registered, nor that those with metrics are not."""
+    world = World(items=[], registry_read=replace(GOOD_READ, status=status, error="no")).steady()
+    assert codes(world.judge(judge)) == [("read_failed", "ERROR", "dynamodb:Scan cc-native-action-type-registry")]
 
 
 @pytest.mark.parametrize("judge", JUDGES)
