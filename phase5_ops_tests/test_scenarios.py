@@ -18,6 +18,7 @@ SCENARIOS = all_scenarios()
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "2")
+    monkeypatch.setattr("phase5_ops.slo.assets.plot_summary", lambda *_, **__: b"")  # its own tests draw it
     start(scenario.name)
     document = run()
     entries = {entry.id: entry for entry in (*document.rows, *document.extra_checks)}
@@ -41,7 +42,10 @@ def test_scenarios_declare_only_known_codes():
 
 def test_a_scenario_is_the_same_whenever_it_is_seeded_at_the_same_moment():
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    compared = []  # traffic is slow to make, and most scenarios leave it alone
     for scenario in SCENARIOS:
         first, second = (scenario.blueprint(now, "us-west-2") for _ in range(2))
         assert first == second
-        assert rows_of(first) == rows_of(second)
+        if (first.traffic, first.points) not in compared:
+            compared.append((first.traffic, first.points))
+            assert rows_of(first) == rows_of(second)

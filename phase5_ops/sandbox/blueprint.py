@@ -11,11 +11,12 @@ from typing import Any
 
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.ccnative.recommended_alarms import recommended_alarms
-from phase5_ops.policy import SloPolicy
+from phase5_ops.policy import RunbookPolicy, SloPolicy
 
 ACCOUNT = "123456789012"
 NAMESPACE = "CCNative/Execution"
 RUNBOOK_ADDRESS = "https://github.com/rpaturu/cc-native/blob/main/docs/runbooks/phase_5_7_reliability.md"
+ALARM_SECTION = f"{RUNBOOK_ADDRESS}#{RunbookPolicy().alarm_anchor}"
 ALERT_TOPIC = "cc-native-slo-alerts"
 TENANTS = ("acme", "globex", "initech")
 DAY = 86_400
@@ -149,7 +150,7 @@ def healthy(now: datetime, region: str) -> Blueprint:
         connector = connector_of_tool(tool)
         blueprint.traffic.append(Traffic(tool, connector, latency_ms=420.0 if connector == "crm_salesforce" else 120.0))
         blueprint.alarms += recommended_alarms(
-            tool, connector, namespace=NAMESPACE, topic_arn=topic_arn, runbook_url=RUNBOOK_ADDRESS, slo=SloPolicy()
+            tool, connector, namespace=NAMESPACE, topic_arn=topic_arn, runbook_url=ALARM_SECTION, slo=SloPolicy()
         )
     blueprint.dashboards = {"cc-native-tool-slo": dashboard(blueprint.tools(), region)}
     blueprint.breakers = [

@@ -182,7 +182,11 @@ def _connector_dimension_missing(state: Blueprint) -> None:
 @scenario(
     "metrics-stale",
     "A tool's newest data point is three hours old.",
-    {"1.1": (INCONCLUSIVE, "metrics_stale"), "1.2": (FAIL, "alarm_insufficient_data")},
+    {
+        "1.1": (INCONCLUSIVE, "metrics_stale"),
+        "1.2": (FAIL, "alarm_insufficient_data"),
+        "no_slo_alarm_firing": (INCONCLUSIVE, "alarm_insufficient_data"),
+    },
 )
 def _metrics_stale(state: Blueprint) -> None:
     state.traffic_of(NOTE).until_minutes = 180
@@ -362,7 +366,7 @@ def _latency_alarm_wrong_connector(state: Blueprint) -> None:
 @scenario(
     "latency-alarm-ignores-low-samples",
     "A percentile alarm ignores periods with few samples, and the tool never has enough.",
-    {"1.2": (FAIL, "alarm_cannot_fire")},
+    {"1.2": (FAIL, "alarm_cannot_fire"), "no_slo_alarm_firing": (INCONCLUSIVE, "alarm_insufficient_data")},
 )
 def _latency_alarm_ignores_low_samples(state: Blueprint) -> None:
     state.alarm(CRM, "latency")["EvaluateLowSampleCountPercentile"] = "ignore"
@@ -391,7 +395,7 @@ def _alarm_firing(state: Blueprint) -> None:
 @scenario(
     "alarm-insufficient-data",
     "An alarm has INSUFFICIENT_DATA although its metrics have data.",
-    {"1.2": (FAIL, "alarm_insufficient_data")},
+    {"1.2": (FAIL, "alarm_insufficient_data"), "no_slo_alarm_firing": (INCONCLUSIVE, "alarm_insufficient_data")},
 )
 def _alarm_insufficient_data(state: Blueprint) -> None:
     state.alarm_states[state.alarm(CRM, "latency")["AlarmName"]] = "INSUFFICIENT_DATA"
