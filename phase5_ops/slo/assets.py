@@ -1,7 +1,7 @@
 """Section 1 as Dagster sees it: its evidence (tools, SLO summary, alarms, runbook) and checks. Thin: reads, calls, reports."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import dagster as dg
@@ -29,7 +29,7 @@ from phase5_ops.slo.slo_met_judge import judge_slo_met
 from phase5_ops.slo.summary_evidence import error_sets, tool_slo_summary
 from phase5_ops.slo.summary_judge import judge_metrics_visible
 from phase5_ops.verdict import Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judge, Judging, Source, Tables
 
 SOURCES = (
     Source("cloudwatch/tool_metrics", "Metrics that the platform's resilience wrapper emits.", frozenset({"cloudwatch"})),
@@ -110,37 +110,20 @@ def describe_summary(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
     return {"plot": dg.MetadataValue.md(f"![tool SLOs](data:image/png;base64,{picture})")}
 
 
-def _judge_metrics_visible(platform: Platform, tables: Tables, now: datetime) -> Judgement:
-    return judge_metrics_visible(
-        tables["tool_slo_summary"],
-        tables["registered_tools"],
-        policy=platform.settings.slo,
-        now=now,
-        links=platform.links,
-        namespace=platform.settings.metrics_namespace,
-    )
+def _of_summary(judge: Callable[..., Judgement]) -> Judge:
+    """The judge of a check on `tool_slo_summary`: all three are asked the same way."""
 
+    def judged(platform: Platform, tables: Tables, now: datetime) -> Judgement:
+        return judge(
+            tables["tool_slo_summary"],
+            tables["registered_tools"],
+            policy=platform.settings.slo,
+            now=now,
+            links=platform.links,
+            namespace=platform.settings.metrics_namespace,
+        )
 
-def _judge_slo_met(platform: Platform, tables: Tables, now: datetime) -> Judgement:
-    return judge_slo_met(
-        tables["tool_slo_summary"],
-        tables["registered_tools"],
-        policy=platform.settings.slo,
-        now=now,
-        links=platform.links,
-        namespace=platform.settings.metrics_namespace,
-    )
-
-
-def _judge_budget(platform: Platform, tables: Tables, now: datetime) -> Judgement:
-    return judge_budget_not_burning(
-        tables["tool_slo_summary"],
-        tables["registered_tools"],
-        policy=platform.settings.slo,
-        now=now,
-        links=platform.links,
-        namespace=platform.settings.metrics_namespace,
-    )
+    return judged
 
 
 def _judge_alarms(platform: Platform, tables: Tables, now: datetime) -> Judgement:
@@ -202,9 +185,9 @@ JUDGING = (
     Judging(
         "tool_slo_summary",
         {
-            "tool_slo_metrics_visible": _judge_metrics_visible,
-            "tool_slo_met": _judge_slo_met,
-            "error_budget_not_burning": _judge_budget,
+            "tool_slo_metrics_visible": _of_summary(judge_metrics_visible),
+            "tool_slo_met": _of_summary(judge_slo_met),
+            "error_budget_not_burning": _of_summary(judge_budget_not_burning),
         },
         also=("registered_tools",),
     ),
