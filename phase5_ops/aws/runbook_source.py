@@ -65,11 +65,6 @@ def _web_opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def public_url(location: str, configured: str | None) -> str | None:
-    """The address people open: the setting `runbook_url`, else the location itself where it is a web address."""
-    return configured or (location if urlsplit(location).scheme in ("http", "https") else None)
-
-
 def read_runbook(location: str, reader: AwsReader, *, timeout_seconds: float = 20) -> tuple[str | None, Read]:
     """The Markdown text, or None, and how it was read.
 

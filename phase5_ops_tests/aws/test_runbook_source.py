@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 
 from phase5_ops.aws import runbook_source
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.aws.runbook_source import public_url, read_runbook
+from phase5_ops.aws.runbook_source import read_runbook
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import Reading, Settings
 
 TEXT = "# Runbook\n\n## Circuit breaker open\nAct.\n"
 
@@ -164,6 +164,6 @@ def test_an_incomplete_s3_location_is_invalid_and_says_what_is_expected(reader, 
 
 
 def test_the_address_people_open():
-    assert public_url("https://git.example/r.md", None) == "https://git.example/r.md"
-    assert public_url("docs/r.md", None) is None
-    assert public_url("docs/r.md", "https://wiki.example/r") == "https://wiki.example/r"
+    assert Settings(runbook="https://git.example/r.md").runbook_address == "https://git.example/r.md"
+    assert Settings(runbook="docs/r.md").runbook_address is None
+    assert Settings(runbook="docs/r.md", runbook_url="https://wiki.example/r").runbook_address == "https://wiki.example/r"
