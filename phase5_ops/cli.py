@@ -149,12 +149,13 @@ def sandbox(
     `--scenario empty` has the tables and nothing in them.
     """
     _require_sandbox()
-    from phase5_ops.sandbox import process, scenarios
+    from phase5_ops.sandbox import process
+    from phase5_ops.sandbox.scenarios import catalogue
 
     if list_scenarios:
-        print(scenarios.as_table())
+        print(catalogue.as_table())
         return
-    scenarios.named(scenario)
+    catalogue.named(scenario)
     process.serve(scenario, port, until_stdin_closes=until_stdin_closes)
 
 

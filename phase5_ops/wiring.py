@@ -35,6 +35,9 @@ _FILE_DIGEST = "file_sha256"  # attribute of a loaded table: the digest of the f
 SECTION_GROUPS = {
     "1": "section_1_dashboards_and_alarms",
     "2": "section_2_circuit_breakers",
+    "3": "section_3_replay",
+    "4": "section_4_tenant_isolation",
+    "5": "section_5_budget_and_cost",
 }
 SOURCES_GROUP = "platform_sources"
 

@@ -21,7 +21,8 @@ from phase5_ops.sandbox import moto_cloudwatch
 from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
 from phase5_ops.sandbox.platform_clock import PlatformClock
-from phase5_ops.sandbox.scenarios import EMPTY, named
+from phase5_ops.sandbox.scenarios.catalogue import named
+from phase5_ops.sandbox.scenarios.registry import EMPTY
 from phase5_ops.sandbox.seed import seed
 from phase5_ops.sandbox.traffic import rows_of
 from phase5_ops.settings import ConfigurationError, load_settings

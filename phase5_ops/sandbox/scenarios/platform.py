@@ -1,0 +1,27 @@
+"""The two scenarios without a fault of their own: the healthy platform, and the one with nothing in it."""
+
+from phase5_ops.sandbox.blueprint import Blueprint
+from phase5_ops.sandbox.scenarios.registry import EMPTY, FAIL, INCONCLUSIVE, scenario
+
+
+@scenario("healthy", "The platform as its own plan wants it.", {})
+def _healthy(_state: Blueprint) -> None:
+    pass
+
+
+@scenario(
+    EMPTY,
+    "All tables and nothing in them; load a captured platform into it.",
+    {
+        "1.1": (INCONCLUSIVE, "no_tool_registered"),
+        "1.2": (INCONCLUSIVE, "nothing_judged"),
+        "1.3": (FAIL, "no_alarm_to_link"),
+        "2.1": (INCONCLUSIVE, "nothing_judged"),
+        "2.2": (INCONCLUSIVE, "nothing_judged"),
+        "tool_slo_met": (INCONCLUSIVE, "no_tool_registered"),
+        "error_budget_not_burning": (INCONCLUSIVE, "no_tool_registered"),
+        "no_slo_alarm_firing": (INCONCLUSIVE, "no_slo_alarm"),
+    },
+)
+def _empty(_state: Blueprint) -> None:
+    pass

@@ -1,0 +1,72 @@
+"""Scenarios in which the reading itself fails."""
+
+from phase5_ops.sandbox.blueprint import Blueprint
+from phase5_ops.sandbox.scenarios.registry import ERROR, INCONCLUSIVE, scenario
+
+# Faults of the reading itself
+
+
+@scenario(
+    "metrics-denied",
+    "GetMetricData is denied.",
+    {
+        "1.1": (ERROR, "read_failed"),
+        "1.2": (ERROR, "read_failed"),
+        "2.2": (ERROR, "read_failed"),
+        "tool_slo_met": (ERROR, "read_failed"),
+        "error_budget_not_burning": (ERROR, "read_failed"),
+    },
+)
+def _metrics_denied(state: Blueprint) -> None:
+    state.faults.append({"operation": "GetMetricData", "kind": "denied"})
+
+
+@scenario(
+    "alarms-throttled",
+    "DescribeAlarms is throttled.",
+    {"1.2": (ERROR, "read_failed"), "1.3": (ERROR, "read_failed"), "no_slo_alarm_firing": (ERROR, "read_failed")},
+)
+def _alarms_throttled(state: Blueprint) -> None:
+    state.faults.append({"operation": "DescribeAlarms", "kind": "throttle"})
+
+
+@scenario(
+    "dashboards-denied",
+    "ListDashboards is denied.",
+    {"1.1": (ERROR, "read_failed")},
+)
+def _dashboards_denied(state: Blueprint) -> None:
+    state.faults.append({"operation": "ListDashboards", "kind": "denied"})
+
+
+@scenario(
+    "resilience-table-missing",
+    "The breakers' table does not exist.",
+    {"2.1": (ERROR, "read_failed"), "2.2": (ERROR, "read_failed")},
+)
+def _resilience_table_missing(state: Blueprint) -> None:
+    state.missing_tables.add("cc-native-resilience")
+
+
+@scenario(
+    "topics-denied",
+    "The alarms' topic cannot be read.",
+    {"1.2": (ERROR, "read_failed")},
+)
+def _topics_denied(state: Blueprint) -> None:
+    state.faults.append({"operation": "ListSubscriptionsByTopic", "kind": "denied"})
+
+
+@scenario(
+    "metrics-partial",
+    "GetMetricData answers with partial data.",
+    {
+        "1.1": (INCONCLUSIVE, "partial_data"),
+        "1.2": (INCONCLUSIVE, "partial_data"),
+        "2.2": (INCONCLUSIVE, "partial_data"),
+        "tool_slo_met": (INCONCLUSIVE, "partial_data"),
+        "error_budget_not_burning": (INCONCLUSIVE, "partial_data"),
+    },
+)
+def _metrics_partial(state: Blueprint) -> None:
+    state.faults.append({"operation": "GetMetricData", "kind": "partial"})
