@@ -194,7 +194,7 @@ def test_a_server_that_says_nothing_is_a_timeout(endpoint):
 def test_whatever_a_server_does_the_deadline_ends_the_read(endpoint, behaviour):
     endpoint.script = [page("a", more=True), behaviour]
     started = time.monotonic()
-    answer = scan(reader(deadline_seconds=0.6))
+    answer = scan(reader(deadline_seconds=3))  # the first page has time to come on a busy machine
     assert time.monotonic() - started < 10
     assert (answer.read.status, len(answer.pages)) == (ReadStatus.TIMEOUT, 1)
     assert "deadline_seconds" in answer.read.error
