@@ -13,6 +13,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence_store import EvidenceStore, Upload
+from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.history import History
 from phase5_ops.platform import Platform
 from phase5_ops.settings import Settings, load_settings
@@ -22,8 +23,8 @@ from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, evidence_ass
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
-EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE)
-JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING)
+EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *gate_drill.EVIDENCE)
+JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *gate_drill.JUDGING)
 
 
 def implemented_checks() -> frozenset[str]:

@@ -13,6 +13,7 @@ from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:/_-]{1,2048}$")]
 
 
 class Policy(BaseModel):
@@ -156,4 +157,49 @@ class GatePolicy(Policy):
     def _known_extra_checks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _known(value, [row.check for row in EXTRA_CHECKS])
 
-    max_evidence_age_hours: float = Field(72, gt=0, description="default age at which a row's evidence is stale")
+    max_evidence_age_hours: float = Field(
+        72,
+        gt=0,
+        le=720,
+        allow_inf_nan=False,
+        description="age at which evidence is stale, for every row that has no shorter one of its own",
+    )
+    sign_off_days: float = Field(7, gt=0, le=30, allow_inf_nan=False, description="how long a signature stands")
+    waiver_days: float = Field(14, gt=0, le=14, allow_inf_nan=False, description="longest life of a waiver")
+    clock_skew_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the gate's clock a timestamp may be")
+
+
+class SigningPolicy(Policy):
+    """Rows S.1 to S.3: the keys that sign (KMS key id, ARN or alias), and whose session names are believed."""
+
+    gate_key: KeyName = Field("alias/phase5-gate", description="KMS key of the gate itself")
+    eng_reliability_key: KeyName = Field("alias/phase5-eng-reliability", description="KMS key of the role eng-reliability")
+    ops_sre_key: KeyName = Field("alias/phase5-ops-sre", description="KMS key of the role ops-sre")
+    security_compliance_key: KeyName = Field(
+        "alias/phase5-security-compliance", description="KMS key of the role security-compliance"
+    )
+    trusted_roles: tuple[Annotated[str, Field(pattern=r"^\d{12}/[A-Za-z0-9_+=,.@-]+\*?$")], ...] = Field(
+        (),
+        description="roles whose session name is set by the identity provider rather than by the caller, as ACCOUNT/NAME, the"
+        ' name perhaps with a * at its end, e.g. ["123456789012/AWSReservedSSO_Phase5*"]; sessions of other roles cannot sign',
+    )
+
+    @model_validator(mode="after")
+    def _a_key_each(self) -> Self:
+        keys = [self.gate_key, self.eng_reliability_key, self.ops_sre_key, self.security_compliance_key]
+        if len(set(keys)) < len(keys):
+            raise ValueError("the gate and the three roles need a key each; one key is named twice")
+        return self
+
+    def key_of(self, role: str) -> str:
+        """The KMS key of `gate` or of one of the three roles.
+
+        Raises:
+            KeyError: there is no such role.
+        """
+        return {
+            "gate": self.gate_key,
+            "eng-reliability": self.eng_reliability_key,
+            "ops-sre": self.ops_sre_key,
+            "security-compliance": self.security_compliance_key,
+        }[role]

@@ -21,7 +21,7 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, Valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
-from phase5_ops.policy import AlarmPolicy, BreakerPolicy, GatePolicy, Name, RunbookPolicy, SloPolicy, ToolSetting
+from phase5_ops.policy import AlarmPolicy, BreakerPolicy, GatePolicy, Name, RunbookPolicy, SigningPolicy, SloPolicy, ToolSetting
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
@@ -56,6 +56,7 @@ class Tables(Section):
     tenants: TableName = "cc-native-tenants"
     audit_export: TableName = "cc-native-audit-export"
     signals: TableName = "cc-native-signals"
+    readiness: TableName = "phase5-readiness"
 
 
 class ProbeUser(Section):
@@ -132,6 +133,7 @@ class Settings(BaseSettings):
     runbook_policy: RunbookPolicy = RunbookPolicy()
     breakers: BreakerPolicy = BreakerPolicy()
     gate: GatePolicy = GatePolicy()
+    signing: SigningPolicy = SigningPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
 

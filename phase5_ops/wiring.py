@@ -227,7 +227,7 @@ def _finding_entry(finding: Finding) -> dict[str, Any]:
 def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
     entry = result_entry(row, judgement, observed_at(*tables.values()) or platform.now())
     digests = {name: str(tables[name].attrs[_FILE_DIGEST]) for name in sorted(tables)}
-    platform.store.write_verdict(platform.run_id, row.check, {**entry, "tables": digests})
+    stored = platform.store.write_verdict(platform.run_id, row.check, {**entry, "tables": digests})
     findings = [dg.TableRecord({name: finding[name] for name in _FINDING_COLUMNS}) for finding in entry["findings"]]
     links = {f"{f['code']} {f['subject']}": f["link"] for f in entry["findings"] if f["link"]}
     metadata: dict[str, Any] = {
@@ -236,6 +236,7 @@ def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Ta
         "findings": dg.MetadataValue.table(records=findings, schema=_FINDINGS_SCHEMA),
         "result": dg.MetadataValue.json(entry),
         "evidence_files": dg.MetadataValue.json(digests),
+        "verdict_file": stored,
         "policy_digest": platform.policy_digest,
         **{f"fact: {name}": value for name, value in entry["facts"].items() if not isinstance(value, (bool, str))},
         **{f"link: {link.label}": dg.MetadataValue.url(link.url) for link in judgement.evidence},
