@@ -190,6 +190,54 @@ def explain(code: Annotated[str, typer.Argument(help="A finding code, e.g. break
         print(f"{meaning.code} ({verdicts})\n{meaning.meaning}\nRemedy: {meaning.remedy}\n")
 
 
+@app.command()
+def verify(
+    file: Annotated[list[Path] | None, typer.Argument(help="Envelopes: the readiness statement, and the decision.")] = None,
+    digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact they must be about.")] = "",
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="The keys that are believed; default: keys.json of the state folder.")
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Judge age and revocation as of this moment (ISO-8601).")] = None,
+    max_age_hours: Annotated[float, typer.Option(help="How old the statement may be.", min=0)] = 168,
+) -> None:
+    """Verify attestations offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
+
+    Needs neither AWS nor Dagster nor the network, only the files and the keys.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from phase5_ops.clock import parse_iso
+    from phase5_ops.gate.keys import KeysError, parse_keys
+    from phase5_ops.gate.verification import DIGEST_PATTERN
+    from phase5_ops.gate.verification import verify as verify_files
+
+    if not file:
+        _refuse("nothing to verify: name the files of the envelopes")
+    if not DIGEST_PATTERN.fullmatch(digest):
+        _refuse(f"--digest {digest}: give the artifact's digest as sha256: and 64 hex digits")
+    keys_file = policy or Path(os.environ.get("PHASE5_STATE_DIR") or ".phase5") / "keys.json"
+    try:
+        keys = parse_keys(keys_file.read_bytes())
+        contents = {str(path): path.read_bytes() for path in file}
+        now = parse_iso(at) if at else datetime.now(UTC)
+        max_age = timedelta(hours=max_age_hours)
+    except KeysError as error:
+        _refuse(f"{keys_file}: {error}")
+    except OSError as error:
+        _refuse(f"{error.filename}: cannot be read: {error.strerror}")
+    except (ValueError, OverflowError) as error:
+        _refuse(f"--at or --max-age-hours: {error}")
+    verification = verify_files(contents, digest=digest, keys=keys, now=now, max_age=max_age)
+    print("\n".join(verification.lines()), flush=True)
+    raise typer.Exit(0 if verification.ok else 1)
+
+
+def _refuse(text: str) -> NoReturn:
+    """A usage error, without loading the settings."""
+    _complain(text)
+    raise typer.Exit(EXIT_USAGE)
+
+
 def _checked_rows(rows: list[str] | None) -> list[str] | None:
     from phase5_ops.checklist import ROW_OF_ID
     from phase5_ops.settings import ConfigurationError

@@ -12,7 +12,9 @@ from typing import Any
 import boto3
 from boto3.dynamodb.types import TypeSerializer
 
-from phase5_ops.sandbox.blueprint import Blueprint, dashboard_body
+from phase5_ops.checklist import ROLES
+from phase5_ops.policy import SigningPolicy
+from phase5_ops.sandbox.blueprint import ACCOUNT, Blueprint, dashboard_body
 
 LOG_GROUPS = tuple(
     f"/aws/lambda/cc-native-{name}"
@@ -50,7 +52,7 @@ def seed(session: boto3.Session, endpoint: str, blueprint: Blueprint) -> dict[st
     for group in LOG_GROUPS:
         logs.create_log_group(logGroupName=group)
     client("events").create_event_bus(Name=EVENT_BUS)
-    return _seed_user_pool(client("cognito-idp"))
+    return {**_seed_user_pool(client("cognito-idp")), **_seed_signing_keys(client("kms"))}
 
 
 def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
@@ -133,3 +135,12 @@ def _seed_user_pool(cognito: Any) -> dict[str, str]:  # noqa: ANN401
         UserPoolId=pool, ClientName="cc-native-web", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"]
     )
     return {"PHASE5_USER_POOL_ID": pool, "PHASE5_USER_POOL_CLIENT_ID": created["UserPoolClient"]["ClientId"]}
+
+
+def _seed_signing_keys(kms: Any) -> dict[str, str]:  # noqa: ANN401
+    """A key each for the gate and the three roles; sessions of the role `phase5-signer-...` are believed to name their person."""
+    policy = SigningPolicy()
+    for signer in ("gate", *ROLES):
+        key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY", Description=f"phase5: {signer}")["KeyMetadata"]
+        kms.create_alias(AliasName=policy.key_of(signer), TargetKeyId=key["KeyId"])
+    return {"PHASE5_SIGNING__TRUSTED_ROLES": json.dumps([f"{ACCOUNT}/phase5-signer-*"])}

@@ -146,8 +146,8 @@ def test_the_gate_counts_results_of_the_readiness_job():
     assert READINESS_JOB == build.READINESS_JOB
 
 
-def test_row_4_3_passes_on_a_healthy_platform(start):
-    start("healthy")
+def test_row_4_3_passes_whatever_the_platform_is_like(start):
+    start("empty")
     document = run(rows=["4.3"])
     (row,) = document.rows
     assert (row.id, row.verdict, row.findings) == ("4.3", Verdict.PASS, [])
