@@ -227,7 +227,8 @@ def _finding_entry(finding: Finding) -> dict[str, Any]:
 def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
     entry = result_entry(row, judgement, observed_at(*tables.values()) or platform.now())
     digests = {name: str(tables[name].attrs[_FILE_DIGEST]) for name in sorted(tables)}
-    stored = platform.store.write_verdict(platform.run_id, row.check, {**entry, "tables": digests})
+    content = {**entry, "tables": digests, "policy_digest": platform.policy_digest}
+    stored = platform.store.write_verdict(platform.run_id, row.check, content)
     findings = [dg.TableRecord({name: finding[name] for name in _FINDING_COLUMNS}) for finding in entry["findings"]]
     links = {f"{f['code']} {f['subject']}": f["link"] for f in entry["findings"] if f["link"]}
     metadata: dict[str, Any] = {

@@ -30,6 +30,7 @@ from phase5_ops.gate.records import (
     SignedFacts,
     SignOff,
     StoredResult,
+    StoredVerdict,
 )
 from phase5_ops.gate.row_state import READINESS_JOB, max_age
 from phase5_ops.gate.waivers import Waiver
@@ -82,7 +83,12 @@ def complete_inputs(policy: GatePolicy, now: datetime) -> GateInputs:
     rows = [row for row in ALL_CHECKS if not row.is_sign_off]
     run = RunFacts(_RUN, READINESS_JOB, RunState.FINISHED, _RELEASE.environment, _RELEASE.digest)
     tables = {row.asset: f"sha256:{index:064x}" for index, row in enumerate(rows)}
-    verdicts = {row.check: f"sha256:{index + 100:064x}" for index, row in enumerate(rows)}
+    verdicts = {
+        row.check: StoredVerdict(
+            f"sha256:{index + 100:064x}", Verdict.PASS, (), now, {row.asset: tables[row.asset]}, _POLICY_DIGEST
+        )
+        for index, row in enumerate(rows)
+    }
     results = {
         row.check: StoredResult(
             check=row.check,
@@ -93,7 +99,7 @@ def complete_inputs(policy: GatePolicy, now: datetime) -> GateInputs:
             observed_at=now,
             target_run_id=_RUN,
             tables={row.asset: tables[row.asset]},
-            verdict_file=verdicts[row.check],
+            verdict_file=verdicts[row.check].digest,
             policy_digest=_POLICY_DIGEST,
         )
         for row in rows
@@ -131,6 +137,18 @@ def _result(inputs: GateInputs, row: Row, **changes: Any) -> GateInputs:  # noqa
     return replace(inputs, results={**inputs.results, row.check: replace(inputs.results[row.check], **changes)})
 
 
+def _stored(inputs: GateInputs, row: Row, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of StoredVerdict
+    if inputs.bundle is None:
+        return inputs
+    verdicts = {**inputs.bundle.verdicts, row.check: replace(inputs.bundle.verdicts[row.check], **changes)}
+    return replace(inputs, bundle=replace(inputs.bundle, verdicts=verdicts))
+
+
+def both(inputs: GateInputs, row: Row, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of both
+    """The same change in Dagster's record and in the stored verdict, so that it is the only thing that is wrong."""
+    return _result(_stored(inputs, row, **changes), row, **changes)
+
+
 def _run(inputs: GateInputs, row: Row, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of RunFacts
     run = inputs.results[row.check].run
     return _result(inputs, row, run=replace(run, **changes) if run else None)
@@ -142,15 +160,15 @@ def _finding(row: Row, verdict: Verdict, subject: str = "subject") -> Finding:
 
 def _judged(inputs: GateInputs, row: Row, verdict: Verdict, *findings: Finding) -> GateInputs:
     found = findings or (_finding(row, verdict),)
-    return _result(inputs, row, verdict=verdict, passed=not verdict.blocks, findings=found)
+    return _result(both(inputs, row, verdict=verdict, findings=found), row, passed=not verdict.blocks)
 
 
 def _stale(inputs: GateInputs, row: Row) -> GateInputs:
-    return _result(inputs, row, observed_at=inputs.now - max_age(row, inputs.policy) - timedelta(seconds=1))
+    return both(inputs, row, observed_at=inputs.now - max_age(row, inputs.policy) - timedelta(seconds=1))
 
 
 def _from_the_future(inputs: GateInputs, row: Row) -> GateInputs:
-    return _result(inputs, row, observed_at=inputs.now + timedelta(seconds=inputs.policy.clock_skew_seconds + 1))
+    return both(inputs, row, observed_at=inputs.now + timedelta(seconds=inputs.policy.clock_skew_seconds + 1))
 
 
 def _missing(inputs: GateInputs, row: Row) -> GateInputs:
@@ -170,7 +188,7 @@ ROW_FAULTS: Mapping[str, tuple[str, RowFault]] = {
     "without a verdict": (reasons.RESULT_UNREADABLE.code, lambda i, row: _result(i, row, verdict=None)),
     "stale": (reasons.EVIDENCE_STALE.code, _stale),
     "from the future": (reasons.EVIDENCE_FROM_THE_FUTURE.code, _from_the_future),
-    "undated": (reasons.EVIDENCE_UNDATED.code, lambda i, row: _result(i, row, observed_at=None)),
+    "undated": (reasons.EVIDENCE_UNDATED.code, lambda i, row: both(i, row, observed_at=None)),
     "posted from outside": (reasons.RESULT_OF_NO_RUN.code, lambda i, row: _result(i, row, run=None)),
     "run deleted": (reasons.RESULT_OF_NO_RUN.code, lambda i, row: _run(i, row, state=RunState.UNKNOWN)),
     "from another job": (reasons.RESULT_OF_ANOTHER_JOB.code, lambda i, row: _run(i, row, job="another_job")),
@@ -188,21 +206,33 @@ ROW_FAULTS: Mapping[str, tuple[str, RowFault]] = {
         reasons.RESULT_OF_ANOTHER_MATERIALIZATION.code,
         lambda i, row: _result(i, row, target_run_id=_OTHER_RUN),
     ),
-    "without evidence": (reasons.RESULT_WITHOUT_EVIDENCE.code, lambda i, row: _result(i, row, tables={})),
+    "without evidence": (reasons.RESULT_WITHOUT_EVIDENCE.code, lambda i, row: both(i, row, tables={})),
     "table swapped": (
         reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
-        lambda i, row: _result(i, row, tables={row.asset: _OTHER_DIGEST}),
+        lambda i, row: both(i, row, tables={row.asset: _OTHER_DIGEST}),
+    ),
+    "better than the stored verdict": (
+        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        lambda i, row: _stored(i, row, verdict=Verdict.FAIL, findings=(_finding(row, Verdict.FAIL),)),
+    ),
+    "younger than the stored verdict": (
+        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        lambda i, row: _stored(i, row, observed_at=i.now - timedelta(days=99)),
+    ),
+    "under another policy in the stored verdict": (
+        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        lambda i, row: _stored(i, row, policy_digest=_OTHER_DIGEST),
     ),
     "verdict edited": (reasons.RESULT_NOT_OF_THE_EVIDENCE.code, lambda i, row: _result(i, row, verdict_file=_OTHER_DIGEST)),
     "verdict contradicts its findings": (
         reasons.RESULT_CONTRADICTS_ITSELF.code,
-        lambda i, row: _result(i, row, findings=(_finding(row, Verdict.FAIL),)),
+        lambda i, row: both(i, row, findings=(_finding(row, Verdict.FAIL),)),
     ),
     "flag contradicts the verdict": (reasons.RESULT_CONTRADICTS_ITSELF.code, lambda i, row: _result(i, row, passed=False)),
     "under a fixed clock": (reasons.RESULT_UNDER_FIXED_CLOCK.code, lambda i, row: _run(i, row, fixed_now=True)),
     "under another policy": (
         reasons.JUDGED_UNDER_OTHER_POLICY.code,
-        lambda i, row: _result(i, row, policy_digest=_OTHER_DIGEST),
+        lambda i, row: both(i, row, policy_digest=_OTHER_DIGEST),
     ),
 }
 

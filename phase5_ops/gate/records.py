@@ -82,6 +82,22 @@ class StoredResult:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredVerdict:
+    """A verdict as its file in the evidence holds it; fields as in `StoredResult`.
+
+    Attributes:
+        digest: `sha256:...` of the file.
+    """
+
+    digest: str
+    verdict: Verdict | None = None
+    findings: tuple[Finding, ...] = ()
+    observed_at: datetime | None = None
+    tables: Mapping[str, str] = field(default_factory=dict)
+    policy_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """The stored evidence of one run, its digests computed afresh from the files.
 
@@ -90,14 +106,14 @@ class Bundle:
         digest: SHA-256 over the manifest of the files as they are now.
         sealed_digest: the digest that the run itself recorded when it ended; None if it recorded none.
         tables: asset -> digest of its table file.
-        verdicts: check -> digest of its verdict file.
+        verdicts: check -> what its verdict file holds.
     """
 
     run_id: str
     digest: str
     sealed_digest: str | None
     tables: Mapping[str, str]
-    verdicts: Mapping[str, str]
+    verdicts: Mapping[str, StoredVerdict]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,10 @@ from phase5_ops.verdict import Verdict, worst
 READINESS_JOB = "readiness_job"
 
 
+#: What Dagster's record of a result must say as the verdict file does.
+_STORED_FIELDS = ("verdict", "findings", "observed_at", "tables", "policy_digest")
+
+
 def max_age(row: Row, policy: GatePolicy) -> timedelta:
     """How old the evidence of a row may be: the policy's age, or the row's own where that is shorter."""
     own = row.max_age_hours if row.max_age_hours != DEFAULT_MAX_AGE_HOURS else policy.max_evidence_age_hours
@@ -80,8 +84,12 @@ def _evidence_problems(row: Row, result: StoredResult, bundle: Bundle | None) ->
             seen = f"judged from {digest}, stored is {bundle.tables.get(asset)}"
             yield reasons.RESULT_NOT_OF_THE_EVIDENCE.at(row.id, asset, seen)
     stored = bundle.verdicts.get(row.check)
-    if result.verdict_file is not None and stored != result.verdict_file:
-        yield reasons.RESULT_NOT_OF_THE_EVIDENCE.at(row.id, row.check, f"verdict {result.verdict_file}, stored is {stored}")
+    if stored is None or stored.digest != result.verdict_file:
+        seen = f"verdict file {result.verdict_file}, stored is {stored.digest if stored else None}"
+        yield reasons.RESULT_NOT_OF_THE_EVIDENCE.at(row.id, row.check, seen)
+    elif differing := [name for name in _STORED_FIELDS if getattr(result, name) != getattr(stored, name)]:
+        seen = f"it differs from the stored verdict in {', '.join(differing)}"
+        yield reasons.RESULT_NOT_OF_THE_EVIDENCE.at(row.id, row.check, seen)
 
 
 def _contradictions(row: Row, result: StoredResult, verdict: Verdict) -> Iterator[Reason]:

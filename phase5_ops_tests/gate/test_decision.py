@@ -7,9 +7,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS, ROLES, ROWS
+from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS, ROLES, ROW_OF_CHECK, ROWS
 from phase5_ops.gate.decision import Outcome, decide
-from phase5_ops.gate.drill import ROW_FAULTS, SIGNATURE_FAULTS, complete_inputs, good_waiver
+from phase5_ops.gate.drill import ROW_FAULTS, SIGNATURE_FAULTS, both, complete_inputs, good_waiver
 from phase5_ops.gate.records import (
     Bundle,
     GateInputs,
@@ -22,6 +22,7 @@ from phase5_ops.gate.records import (
     SignedFacts,
     SignOff,
     StoredResult,
+    StoredVerdict,
 )
 from phase5_ops.gate.row_state import max_age
 from phase5_ops.gate.waivers import Waiver
@@ -36,8 +37,10 @@ UNWAIVABLE = {"3.1", "3.3", "4.1", "4.2", "4.3", "S.1", "S.2", "S.3"}
 FAIL, PASS, WARN = Verdict.FAIL, Verdict.PASS, Verdict.WARN
 
 
-def changed(inputs: GateInputs, check: str, **changes) -> GateInputs:
-    return replace(inputs, results={**inputs.results, check: replace(inputs.results[check], **changes)})
+def changed(inputs: GateInputs, check: str, passed: bool | None = True, run=..., **changes) -> GateInputs:
+    inputs = both(inputs, ROW_OF_CHECK[check], **changes)
+    result = replace(inputs.results[check], passed=passed, run=inputs.results[check].run if run is ... else run)
+    return replace(inputs, results={**inputs.results, check: result})
 
 
 def failing(inputs: GateInputs, row, verdict: Verdict = FAIL, *subjects: str) -> GateInputs:
@@ -68,7 +71,7 @@ def test_every_blocking_finding_is_a_reason_with_its_link():
 
 
 def test_a_result_that_is_stale_and_failing_says_both():
-    inputs = changed(failing(COMPLETE, ROWS[0]), ROWS[0].check, observed_at=NOW - timedelta(hours=73))
+    inputs = changed(failing(COMPLETE, ROWS[0]), ROWS[0].check, passed=False, observed_at=NOW - timedelta(hours=73))
     decision = decide(inputs)
     assert {"evidence_stale", "broken"} <= {reason.code for reason in decision.reasons}
     assert decision.rows[0].state == "STALE"
@@ -289,6 +292,12 @@ def results(draw, row):
     )
 
 
+def stored_as(result: StoredResult, row) -> StoredVerdict:
+    """The verdict file of which this result is the record."""
+    digest = COMPLETE.bundle.verdicts[row.check].digest
+    return StoredVerdict(digest, result.verdict, result.findings, result.observed_at, result.tables, result.policy_digest)
+
+
 @st.composite
 def waivers(draw, index, rows):
     row = draw(st.sampled_from(rows))
@@ -359,6 +368,12 @@ def situations(draw):
     )
     bundle = replace(
         COMPLETE.bundle,
+        verdicts={
+            row.check: draw(mostly(stored_as(present[row.check], row), [COMPLETE.bundle.verdicts[row.check]]))
+            if row.check in present and present[row.check] is not COMPLETE.results[row.check]
+            else COMPLETE.bundle.verdicts[row.check]
+            for row in EVIDENCE_ROWS
+        },
         run_id=draw(mostly("run-of-the-drill", ["other"])),
         sealed_digest=draw(mostly(COMPLETE.bundle.digest, [None, DIGESTS[1]])),
     )
@@ -415,7 +430,7 @@ def _row_holds(inputs: GateInputs, row) -> bool:
         and result.policy_digest == inputs.policy_digest
         and row.asset in result.tables
         and all(bundle.tables[asset] == digest for asset, digest in result.tables.items())
-        and result.verdict_file == bundle.verdicts[row.check]
+        and bundle.verdicts[row.check] == replace(stored_as(result, row), digest=result.verdict_file)
         and timedelta(minutes=-5) <= inputs.now - result.observed_at <= timedelta(hours=inputs.policy.max_evidence_age_hours)
     )
     order = [PASS, WARN, Verdict.INCONCLUSIVE, FAIL, Verdict.ERROR]
@@ -492,7 +507,7 @@ def test_adding_a_fault_never_opens(inputs: GateInputs, row_faults, signature_fa
     before = decide(inputs).outcome
     faulty = inputs
     for row, fault in row_faults:
-        if row.check in faulty.results:
+        if row.check in faulty.results and faulty.bundle is not None:
             faulty = ROW_FAULTS[fault][1](faulty, row)
     after = decide(faulty).outcome
     blocking = [row for row, _ in row_faults if row.check not in inputs.policy.extra_checks_warn_only]
