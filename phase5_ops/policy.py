@@ -131,6 +131,57 @@ class BreakerPolicy(Policy):
         return self
 
 
+class IamException(Policy):
+    """A role that may reach DynamoDB beyond one tenant, with the reason that somebody answers for."""
+
+    role: str = Field(min_length=1, description="role name, or its logical id in the template; `*` and `?` as in IAM")
+    table: str = Field("*", min_length=1, description="table name; `*` and `?` as in IAM")
+    actions: tuple[str, ...] = Field(("*",), min_length=1, description="actions without the prefix dynamodb:, e.g. Scan, Get*")
+    justification: str = Field(min_length=20, description="why this role may; shown by the report")
+
+
+class IsolationPolicy(Policy):
+    """Row 4.1 and the check iam_is_tenant_scoped."""
+
+    production_environments: tuple[str, ...] = Field(
+        ("production", "prod"), description="environments where reads that could not be judged keep row 4.1 closed"
+    )
+    outcome_seconds: float = Field(60, gt=0, le=900, description="longest wait for the canary execution's outcome")
+    compare_item_limit: int = Field(
+        100_000, ge=0, description="tables with more items than this are read by keys and indexes only, never whole"
+    )
+    trail_s3_uri: str | None = Field(
+        None,
+        pattern=r"^s3://[a-z0-9.-]{3,63}(/.*)?$",
+        description="where CloudTrail delivers DynamoDB data events: s3://bucket/prefix/AWSLogs/<account>/CloudTrail/<region>",
+    )
+    trail_wait_seconds: float = Field(0, ge=0, le=1800, description="how long to wait for the trail to be delivered")
+    trail_functions: tuple[Name, ...] = Field(
+        (
+            "cc-native-execution-*",
+            "cc-native-tool-*",
+            "cc-native-compensation-handler",
+            "cc-native-*-adapter-handler",
+        ),
+        min_length=1,
+        description="functions whose calls are the execution's, as in the session name of their role",
+    )
+    trail_exclusive: bool = Field(
+        False, description="nothing but test executions runs while the canary does, so every call in its window is judged"
+    )
+    iam_roles: tuple[Name, ...] = Field(
+        ("cc-native-*", "CCNative*"), min_length=1, description="names of the roles of the platform's functions"
+    )
+    iam_template: str | None = Field(
+        None, min_length=1, description="CloudFormation or SAM template to judge instead of the deployed roles: a path"
+    )
+    iam_tables: tuple[Name, ...] = Field(
+        ("cc-native-*",), min_length=1, description="tables that hold tenants' data, as in IAM; others are not looked at"
+    )
+    iam_exceptions: tuple[IamException, ...] = Field((), description="roles that may reach beyond one tenant, and why")
+    iam_blocks: bool = Field(False, description="findings of iam_is_tenant_scoped are FAIL instead of WARN")
+
+
 def _known(names: tuple[str, ...], known: list[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in known]
     if unknown:
