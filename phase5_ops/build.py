@@ -14,16 +14,18 @@ from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.history import History
+from phase5_ops.isolation import iam_assets
 from phase5_ops.platform import Platform
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.slo import assets as slo
-from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, evidence_asset, row_checks, source_asset
+from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, Source, evidence_asset, row_checks, source_asset
 
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
-EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE)
-JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING)
+SOURCES: tuple[Source, ...] = (*slo.SOURCES, *breakers.SOURCES, *iam_assets.SOURCES)
+EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *iam_assets.EVIDENCE)
+JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *iam_assets.JUDGING)
 
 
 def implemented_checks() -> frozenset[str]:
@@ -75,7 +77,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         description="The daily readiness run.",
     )
     return dg.Definitions(
-        assets=[*(source_asset(source) for source in slo.SOURCES + breakers.SOURCES), *assets],
+        assets=[*(source_asset(source) for source in SOURCES), *assets],
         asset_checks=checks,
         jobs=[job],
         schedules=[schedule],

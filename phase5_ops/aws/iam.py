@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from phase5_ops.aws import alarms, dashboards, metrics, runbook_source, tables
+from phase5_ops.aws import alarms, dashboards, data_trail, metrics, role_policies, runbook_source, tables
 from phase5_ops.settings import Settings
 
 #: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.
@@ -11,7 +11,7 @@ IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
 
 def reader_actions() -> tuple[str, ...]:
     """Every IAM action that the readers declare, once each, in order."""
-    declared = (tables, metrics, dashboards, alarms, runbook_source)
+    declared = (tables, metrics, dashboards, alarms, runbook_source, data_trail, role_policies)
     return tuple(sorted({*IDENTITY_ACTIONS, *(action for module in declared for action in module.IAM_ACTIONS)}))
 
 
@@ -27,13 +27,17 @@ def policy_document(settings: Settings) -> dict[str, Any]:
         ),
         _statement(
             "ReadMetricsAlarmsTopics",
-            [action for action in actions if action.split(":")[0] in ("cloudwatch", "sns", "sts")],
+            [action for action in actions if action.split(":")[0] in ("cloudwatch", "iam", "sns", "sts")],
             ["*"],
         ),
     ]
     if settings.runbook.startswith("s3://"):
         bucket_key = settings.runbook.removeprefix("s3://")
         statements.append(_statement("ReadRunbook", [a for a in actions if a.startswith("s3:")], [f"arn:*:s3:::{bucket_key}"]))
+    if settings.isolation.trail_s3_uri:
+        trail = settings.isolation.trail_s3_uri.removeprefix("s3://").rstrip("/")
+        statements.append(_statement("ReadDataTrail", ["s3:GetObject"], [f"arn:*:s3:::{trail}/*"]))
+        statements.append(_statement("ListDataTrail", ["s3:ListBucket"], [f"arn:*:s3:::{trail.split('/', 1)[0]}"]))
     if settings.evidence_s3_uri:
         target = settings.evidence_s3_uri.removeprefix("s3://").rstrip("/")
         statements.append(_statement("KeepEvidence", ["s3:PutObject"], [f"arn:*:s3:::{target}/*"]))

@@ -12,6 +12,7 @@ from typing import Any
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.ccnative.recommended_alarms import recommended_alarms
 from phase5_ops.policy import RunbookPolicy, SloPolicy
+from phase5_ops.sandbox.function_roles import healthy_roles
 
 ACCOUNT = "123456789012"
 NAMESPACE = "CCNative/Execution"
@@ -106,6 +107,7 @@ class Blueprint:
     composites: list[dict[str, Any]] = field(default_factory=list)
     mute_rules: list[dict[str, Any]] = field(default_factory=list)
     topics: dict[str, list[str]] = field(default_factory=dict)
+    roles: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
     runbook: str | None = RUNBOOK
     faults: list[dict[str, Any]] = field(default_factory=list)
@@ -144,6 +146,7 @@ def healthy(now: datetime, region: str) -> Blueprint:
     blueprint.tenants = [
         {"tenantId": name, "name": name.title(), "status": "active", "config": {}, "metadata": {}} for name in TENANTS
     ]
+    blueprint.roles = healthy_roles()
     topic_arn = f"arn:aws:sns:{region}:{ACCOUNT}:{ALERT_TOPIC}"
     blueprint.topics = {ALERT_TOPIC: ["sre@example.com"]}
     for tool in blueprint.tools():

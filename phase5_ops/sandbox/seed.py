@@ -13,6 +13,7 @@ import boto3
 from boto3.dynamodb.types import TypeSerializer
 
 from phase5_ops.sandbox.blueprint import Blueprint, dashboard_body
+from phase5_ops.sandbox.function_roles import seed_roles
 
 LOG_GROUPS = tuple(
     f"/aws/lambda/cc-native-{name}"
@@ -49,6 +50,7 @@ def seed(session: boto3.Session, endpoint: str, blueprint: Blueprint) -> dict[st
     logs = client("logs")
     for group in LOG_GROUPS:
         logs.create_log_group(logGroupName=group)
+    seed_roles(client("iam"), blueprint.roles)
     client("events").create_event_bus(Name=EVENT_BUS)
     return _seed_user_pool(client("cognito-idp"))
 

@@ -21,6 +21,7 @@ def _healthy(_state: Blueprint) -> None:
         "tool_slo_met": (INCONCLUSIVE, "no_tool_registered"),
         "error_budget_not_burning": (INCONCLUSIVE, "no_tool_registered"),
         "no_slo_alarm_firing": (INCONCLUSIVE, "no_slo_alarm"),
+        "iam_is_tenant_scoped": (INCONCLUSIVE, "nothing_judged"),
     },
 )
 def _empty(_state: Blueprint) -> None:
