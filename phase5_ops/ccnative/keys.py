@@ -203,6 +203,7 @@ class ExecutionScope:
     Attributes:
         tenant: the tenant that executes.
         accounts, intents, traces, decisions, idempotency_keys, action_types, connectors: the execution's own ids.
+        objects: ids of what it made (notes, tasks), as its outcome names them; such an item may mention nothing else of it.
         other_tenants: every other known tenant; keys are read against them.
         foreign_markers: ids of the other test tenant (accounts, intents) that nothing of this execution may hold in any text.
     """
@@ -215,6 +216,7 @@ class ExecutionScope:
     idempotency_keys: frozenset[str] = frozenset()
     action_types: frozenset[str] = frozenset()
     connectors: frozenset[str] = frozenset()
+    objects: frozenset[str] = frozenset()
     other_tenants: frozenset[str] = frozenset()
     foreign_markers: frozenset[str] = frozenset()
     _own_ids: frozenset[str] = field(init=False, repr=False, compare=False)
@@ -228,7 +230,7 @@ class ExecutionScope:
         if not self.tenant:
             raise ValueError("an execution's scope needs a tenant")
         object.__setattr__(self, "other_tenants", self.other_tenants - {self.tenant, ""})
-        object.__setattr__(self, "_own_ids", self.intents | self.traces | self.idempotency_keys)
+        object.__setattr__(self, "_own_ids", self.intents | self.traces | self.idempotency_keys | self.objects)
 
     @property
     def execution_ids(self) -> frozenset[str]:

@@ -1,5 +1,7 @@
 """The footprint of one execution: every key that it wrote, and what that key says."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
@@ -122,6 +124,14 @@ def test_items_of_other_canaries_of_this_run_are_set_aside_and_counted():
     }
     assert {row.result for row in rows(intents, own_ids=[own])} == {Result.SET_ASIDE}
     assert {code for _, code in found(intents)} >= {"foreign_key_written"}
+
+
+def test_an_object_that_the_outcome_names_is_found_in_any_tenants_partition():
+    note = {"pk": "TENANT#zeta#ACCOUNT#1", "sk": "NOTE#note_1_x", "note_id": "note_1_x"}
+    of = scope(A, B, "zeta")
+    assert rows({"cc-native-internal-notes": [note]}, scope=of) == []
+    knowing = replace(of, objects=frozenset({"note_1_x"}))
+    assert found({"cc-native-internal-notes": [note]}, scope=knowing) == {("internal-notes", "foreign_key_written")}
 
 
 def test_an_id_inside_a_longer_id_is_not_a_mention():
