@@ -177,6 +177,29 @@ class ProbePolicy(Policy):
         return self
 
 
+class ReplayPolicy(Policy):
+    """Row 3.2: what a complete replay is, and how far back the ledger is read."""
+
+    window_days: int = Field(7, ge=1, le=366, description="replays requested in these last days are judged")
+    start_deadline_minutes: float = Field(
+        5, gt=0, le=24 * 60, description="a request must have its REPLAY_STARTED within this: one event and one start lie between"
+    )
+    finish_deadline_minutes: float = Field(
+        60, gt=0, le=24 * 60, description="a started replay must end within this: the platform's own execution time limit"
+    )
+    max_replays_per_intent: int = Field(3, ge=1, description="replays of one intent within the window; more are WARN")
+    clock_skew_ms: int = Field(
+        10,
+        ge=0,
+        le=5000,
+        description="how far the clocks of two functions may differ; entries of one function are not allowed any",
+    )
+    future_tolerance_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the clock an entry may be stamped")
+    ledger_tenants: tuple[Name, ...] = Field(
+        (), description="tenants whose ledger partitions are read although the tenants table does not name them"
+    )
+
+
 def _known(names: tuple[str, ...], known: list[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in known]
     if unknown:
