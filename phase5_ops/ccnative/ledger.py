@@ -2,8 +2,8 @@
 
 `TENANT#<tenant>` / `ENTRY#<timestamp>#<entryId>` with eventType, tenantId, accountId, traceId, timestamp, entryId, data. Items
 come in DynamoDB JSON (`{"S": ...}`) or plain. Only the types of `RELEVANT` are read further; other teams add types, so an unknown
-one is no problem. An item that is not what the platform writes becomes a `MalformedRecord` and never an exception. Where enough of
-it can be read (type, tenant, trace, time, and the intent of a replay) the entry is kept beside its problem, so that one odd
+one is no problem. An item that is not what the platform writes becomes a `MalformedRecord` and never an exception. Where enough
+of it can be read (type, tenant, trace, time, and the intent of a replay) the entry is kept beside its problem, so that one odd
 attribute does not show as missing entries too.
 
 A partition key that names another tenant than `tenantId` is no malformed record: both are kept, and judged.
@@ -208,7 +208,7 @@ class _Reading:
                 self.problem("timestamp", f"expected ISO-8601 with a time zone, found {shown(stamp)}")
         if pk is not None and not (pk.startswith(PARTITION_PREFIX) and len(pk) > len(PARTITION_PREFIX)):
             self.problem("pk", f"expected {PARTITION_PREFIX}<tenant>, found {shown(pk)}")
-        if sk is not None and stamp is not None and entry_id is not None and sk != f"{SORT_PREFIX}{stamp}#{entry_id}":
+        if sk is not None and self.at is not None and entry_id is not None and sk != f"{SORT_PREFIX}{stamp}#{entry_id}":
             written, _, ending = sk.removeprefix(SORT_PREFIX).partition("#")
             if not sk.startswith(SORT_PREFIX) or ending != entry_id or _moment(written) is None or _moment(written) != self.at:
                 self.problem("sk", f"expected {shown(f'{SORT_PREFIX}{stamp}#{entry_id}', 120)}")

@@ -1,10 +1,10 @@
 """Judge of row 3.2: does the ledger hold every replay whole, in order, in time, with reason and requester. Pure.
 
 Contract (the platform's plan and its observed order of writing): REPLAY_REQUESTED; then, under one new trace, REPLAY_STARTED,
-EXECUTION_STARTED, ACTION_EXECUTED or ACTION_FAILED, and REPLAY_COMPLETED or REPLAY_FAILED. The starter writes the first two of the
-trace, the recorder the last two: entries of one function share a clock, between functions `clock_skew_ms` is allowed, and entries
-of the same millisecond are in order. A replay under way within its deadlines decides nothing. What is absent is found only where
-the ledger was read whole, since a page that did not come would look like a replay that never started.
+EXECUTION_STARTED, ACTION_EXECUTED or ACTION_FAILED, and REPLAY_COMPLETED or REPLAY_FAILED. The starter writes the first two of
+the trace, the recorder the last two: entries of one function share a clock, between functions `clock_skew_ms` is allowed, and
+entries of the same millisecond are in order. A replay under way within its deadlines decides nothing. What is absent is found
+only where the ledger was read whole, since a page that did not come would look like a replay that never started.
 """
 
 from collections import Counter, defaultdict
