@@ -15,6 +15,7 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.history import History
 from phase5_ops.platform import Platform
+from phase5_ops.replay import probe_assets as replay_probes
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.slo import assets as slo
 from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, evidence_asset, row_checks, source_asset
@@ -22,8 +23,8 @@ from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, evidence_ass
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
-EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE)
-JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING)
+EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *replay_probes.EVIDENCE)
+JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *replay_probes.JUDGING)
 
 
 def implemented_checks() -> frozenset[str]:
@@ -75,7 +76,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         description="The daily readiness run.",
     )
     return dg.Definitions(
-        assets=[*(source_asset(source) for source in slo.SOURCES + breakers.SOURCES), *assets],
+        assets=[*(source_asset(source) for source in slo.SOURCES + breakers.SOURCES + replay_probes.SOURCES), *assets],
         asset_checks=checks,
         jobs=[job],
         schedules=[schedule],

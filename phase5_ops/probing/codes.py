@@ -73,6 +73,18 @@ PUBLIC_KEY_UNAVAILABLE = FindingCode(
     "The user pool's key set could not be read, so the tokens that are forged with it were not tried.",
     "Make /.well-known/jwks.json of the user pool reachable.",
 )
+EXPIRED_TOKEN_UNAVAILABLE = FindingCode(
+    "expired_token_unavailable",
+    Verdict.INCONCLUSIVE,
+    "There is no genuine token that has expired yet, so whether one is refused was not tried.",
+    "Run again when the token that this run keeps has expired (Cognito: 1 h), or set PHASE5_PROBES__EXPIRED_TOKEN_FILE.",
+)
+ACCOUNT_SCOPE_NOT_TESTABLE = FindingCode(
+    "account_scope_not_testable",
+    Verdict.INCONCLUSIVE,
+    "User A's token does not limit it to its account, so nothing shows that the limit is enforced.",
+    "Give user A the attribute custom:account_ids with PHASE5_PROBES__ACCOUNT_A alone.",
+)
 CANARY_NOT_WRITTEN = FindingCode(
     "canary_not_written",
     Verdict.ERROR,
@@ -98,6 +110,8 @@ CODES = (
     PROBE_TOKEN_UNAVAILABLE,
     PROBE_TOKEN_UNUSABLE,
     PUBLIC_KEY_UNAVAILABLE,
+    EXPIRED_TOKEN_UNAVAILABLE,
+    ACCOUNT_SCOPE_NOT_TESTABLE,
     CANARY_NOT_WRITTEN,
     CANARY_NOT_REMOVED,
 )
