@@ -1,7 +1,7 @@
 """The items of execution-outcomes and execution-attempts, as far as a replay is concerned: one of each per intent. Pure.
 
-Both lie under `TENANT#<tenant>#ACCOUNT#<account>`: `OUTCOME#<intent>` is written once, `EXECUTION#<intent>` is the lock of the latest
-execution. Both name the execution's trace_id, which tells whether they belong to a replay at all.
+Both lie under `TENANT#<tenant>#ACCOUNT#<account>`: `OUTCOME#<intent>` is written once, `EXECUTION#<intent>` is the lock of the
+latest execution. Both name the execution's trace_id, which tells whether they belong to a replay at all.
 """
 
 from collections.abc import Iterable, Mapping
