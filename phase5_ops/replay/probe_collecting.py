@@ -14,7 +14,7 @@ import pandas as pd
 from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, lease
-from phase5_ops.probing.canary import Place
+from phase5_ops.probing.canary_intent import Place
 from phase5_ops.probing.codes import CANARY_NOT_REMOVED, Obstacle
 from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
@@ -84,7 +84,7 @@ class _Collecting:
     def _search(self, *, keep: bool) -> bool:
         """Adds what the ledger holds since the probes began; whether it was read whole. Failed reads are always kept."""
         whole = True
-        for tenant in (*self.context["tenants"], *NOBODY):
+        for tenant in (*self.context["tenants"], *(NOBODY if keep else ())):
             items, read = query_partition(
                 self.platform.reader,
                 self.platform.settings.tables.ledger,

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 
+from phase5_ops.probing.canary_intent import is_ours
 from phase5_ops.probing.codes import Obstacle
 from phase5_ops.probing.guard import REASON_PREFIX
 from phase5_ops.probing.request import HttpAnswer
@@ -217,7 +218,7 @@ def attribute_entries(
         name = by_reason.get(entry.reason) or by_intent.get(entry.intent)
         if name is not None:
             left[name].append(entry)
-        elif entry.event.upper() == "REPLAY_REQUESTED" and not entry.reason.startswith(REASON_PREFIX):
+        elif entry.event.upper() == "REPLAY_REQUESTED" and not (entry.reason.startswith(REASON_PREFIX) or is_ours(entry.intent)):
             unexplained.append(entry)
     return left, unexplained
 

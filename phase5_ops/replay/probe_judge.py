@@ -23,7 +23,15 @@ from phase5_ops.probing.request import Problem
 from phase5_ops.reads import read_findings
 from phase5_ops.replay import probe_codes as codes
 from phase5_ops.replay.probe_evidence import CONTEXT, LeftEntry, Probed, obstacles_of, probed_rows, unexplained_of
-from phase5_ops.replay.probe_plan import AUTHORIZATION_ROW, MISSING_INTENT, OWN_REPLAY, PERMISSION_ROW, Expect, Placement
+from phase5_ops.replay.probe_plan import (
+    AUTHORIZATION_ROW,
+    FOREIGN_INTENT_SAME_ACCOUNT,
+    MISSING_INTENT,
+    OWN_REPLAY,
+    PERMISSION_ROW,
+    Expect,
+    Placement,
+)
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
 
 #: Reads that the judge itself turns into findings of their own (or that decide nothing when they fail).
@@ -134,19 +142,25 @@ class _Case:
         names = self.context.get("requesters", [])
         return frozenset(map(str, names)) if isinstance(names, (list, tuple)) else frozenset()
 
-    def _named(self, name: str) -> Probed | None:
+    @property
+    def tenant_a(self) -> str | None:
+        """Test tenant A: whose the intent of the own replay is."""
+        own = self.named(OWN_REPLAY)
+        return own.intent_tenant if own is not None else None
+
+    def named(self, name: str) -> Probed | None:
         return next((row for row in self.everything if row.name == name), None)
 
     @property
     def control(self) -> bool:
         """Whether a valid token was shown to be accepted: by the own replay, or, where that was not tried, by a plain 404."""
-        own, missing = self._named(OWN_REPLAY), self._named(MISSING_INTENT)
+        own, missing = self.named(OWN_REPLAY), self.named(MISSING_INTENT)
         if own is not None and own.not_tried is None:
             return own.accepted
         return missing is not None and missing.answered and missing.status == HTTPStatus.NOT_FOUND
 
     def seen_of_control(self) -> str:
-        rows = [row for row in (self._named(OWN_REPLAY), self._named(MISSING_INTENT)) if row is not None]
+        rows = [row for row in (self.named(OWN_REPLAY), self.named(MISSING_INTENT)) if row is not None]
         return "; ".join(f"{row.name}: {_answer(row)}" for row in rows) or "no such probe"
 
     def finding(self, code: FindingCode, row: Probed, *, seen: str | None = None, expected: str | None = None) -> Finding:
@@ -170,7 +184,7 @@ class _Case:
     def _problems(self) -> Iterator[Finding]:
         nobody_answered = not any(row.answered for row in self.everything)
         by_problem: dict[str, list[Probed]] = defaultdict(list)
-        for row in self.tried:
+        for row in self.everything if nobody_answered else self.tried:
             if row.problem is not None and not (row.expect == Expect.CLIENT_ERROR and row.problem == Problem.SERVER_ERROR):
                 by_problem[row.problem].append(row)
         for problem, rows in by_problem.items():
@@ -247,11 +261,17 @@ def _refused(row: Probed, case: _Case) -> list[Finding]:
 
 
 def _foreign_tenant(row: Probed, case: _Case) -> list[Finding]:
-    """A valid token of A, tenant B named elsewhere, an intent that only B has."""
+    """A valid token of A, tenant B named elsewhere, an intent that only B has.
+
+    Where A's token is taken for B's intent without naming B anywhere, it is not the tenant that was taken from elsewhere.
+    """
     findings = _recorded(row, case)
-    if row.accepted:
-        findings.append(case.finding(_CODE_OF_SOURCE[Placement(row.placement).source], row))
-    return findings
+    if not row.accepted or {entry.tenant for entry in row.left_behind} == {case.tenant_a}:
+        return findings
+    taken_anyway = case.named(FOREIGN_INTENT_SAME_ACCOUNT)
+    if taken_anyway is not None and taken_anyway.accepted:
+        return [*findings, case.finding(codes.FOREIGN_INTENT_ACCEPTED, row)]
+    return [*findings, case.finding(_CODE_OF_SOURCE[Placement(row.placement).source], row)]
 
 
 def _own_tenant_only(row: Probed, case: _Case) -> list[Finding]:
@@ -261,6 +281,9 @@ def _own_tenant_only(row: Probed, case: _Case) -> list[Finding]:
         return _recorded(row, case)
     if tenants == {row.intent_tenant}:
         return []
+    own = case.named(OWN_REPLAY)
+    if own is not None and {entry.tenant for entry in own.left_behind} - {own.intent_tenant}:
+        return [case.finding(codes.OWN_REPLAY_ELSEWHERE, row)]  # without any tenant named elsewhere, too
     return [case.finding(_CODE_OF_SOURCE[Placement(row.placement).source], row)]
 
 

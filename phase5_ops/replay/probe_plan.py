@@ -12,13 +12,14 @@ from enum import StrEnum
 from itertools import product
 
 from phase5_ops.policy import ProbePolicy
-from phase5_ops.probing.canary import Place
+from phase5_ops.probing.canary_intent import Place
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.guard import CLAIMED_REQUESTER, MALFORMED_BODIES, REASON_PREFIX, TENANT_FIELDS, TENANT_HEADER
 from phase5_ops.probing.request import JSON, Request
 
 AUTHORIZATION_ROW, PERMISSION_ROW = "3.1", "3.3"
 OWN_REPLAY, MISSING_INTENT = "own_replay", "missing_intent"
+FOREIGN_INTENT_SAME_ACCOUNT = "foreign_intent_same_account"
 REQUIRED_FIELDS = ("action_intent_id", "account_id", "replay_reason", "requested_by")
 
 
@@ -234,7 +235,7 @@ class _Planner:
         yield replace(claimed, requester=CLAIMED_REQUESTER, starts_work=True)
         foreign = Place(targets.tenant_b, targets.account_b)
         yield replace(valid("foreign_intent", Expect.NOT_ALLOWED, foreign), account=targets.account_a)
-        yield valid("foreign_intent_same_account", Expect.NOT_ALLOWED, Place(targets.tenant_b, targets.account_a))
+        yield valid(FOREIGN_INTENT_SAME_ACCOUNT, Expect.NOT_ALLOWED, Place(targets.tenant_b, targets.account_a))
         yield valid("foreign_account_and_intent", Expect.NOT_ALLOWED, foreign)
         yield valid("foreign_account", Expect.NOT_ALLOWED, Place(targets.tenant_a, targets.account_b))
         yield replace(valid("foreign_account_own_intent", Expect.NOT_ALLOWED, own), account=targets.account_b)

@@ -19,6 +19,7 @@ from phase5_ops.clock import iso
 from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, kept_token, stops
 from phase5_ops.probing import lease as leases
+from phase5_ops.probing.canary_intent import intent_item, new_intent_id
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import (
     ACCOUNT_SCOPE_NOT_TESTABLE,
@@ -103,7 +104,7 @@ class _Sending:
         return self.settings.probes.other_client_id is not None
 
     def _new_id(self) -> str:
-        return canary.new_intent_id(wall=self.wall)
+        return new_intent_id(wall=self.wall)
 
     def _targets(self, tenant_a: str, tenant_b: str, requester: str) -> Targets:
         return Targets.of(
@@ -249,7 +250,7 @@ class _Sending:
     def _write_canaries(self, plan: Sequence[Probe]) -> None:
         now, probes = self.platform.now(), self.settings.probes
         items = [
-            canary.intent_item(place, intent, run_id=self.platform.run_id, action_type=probes.action_type, now=now)
+            intent_item(place, intent, run_id=self.platform.run_id, action_type=probes.action_type, now=now)
             for place, intent in intents_of(plan)
         ]
         self.written = True
