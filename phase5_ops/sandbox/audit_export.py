@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,7 +38,8 @@ class AuditExportWorker:
             bucket = f"cc-native-audit-export-{ACCOUNT}-{self._region}"
             name = f"audit-exports/{item['tenant_id']}/{item['export_id']}.{item['format']}"
             s3 = self._aws.client("s3")
-            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": self._region})
+            with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+                s3.create_bucket(Bucket=bucket, **_location(self._region))
             s3.put_object(Bucket=bucket, Key=name, Body=_rendered(entries, item["format"]))
             done = {"status": "COMPLETED", "updated_at": iso(self._clock.now()), "s3_bucket": bucket, "s3_key": name}
             self._aws.put(EXPORTS, item | done)
@@ -67,6 +69,11 @@ def presigned_url(aws: InsideAws, export: Item, now: datetime) -> dict[str, str]
         "get_object", Params={"Bucket": export["s3_bucket"], "Key": export["s3_key"]}, ExpiresIn=_LINK_SECONDS
     )
     return {"presigned_url": url, "expires_at": iso(now + timedelta(seconds=_LINK_SECONDS))}
+
+
+def _location(region: str) -> dict[str, Any]:
+    """What CreateBucket must be told; us-east-1 is where buckets are by default, and must not be said."""
+    return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
 
 def _rendered(entries: list[Item], kind: str) -> bytes:

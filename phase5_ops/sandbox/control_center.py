@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request, Response
 
 from phase5_ops.sandbox.access_trail import Actor, acting_as
 from phase5_ops.sandbox.audit_export import EXPORTS, presigned_url
-from phase5_ops.sandbox.control_center_auth import TENANT_PARAMETER, Authorizer, Caller, Hints, Unauthorized
+from phase5_ops.sandbox.control_center_auth import TENANT_PARAMETERS, Authorizer, Caller, Hints, Unauthorized
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import from_item, to_item
 from phase5_ops.sandbox.platform_context import PlatformContext
@@ -135,7 +135,7 @@ class ControlCenter:
                 abort(413)
             raw = request.get_data()
         except HTTPException as error:
-            return error.code or 404, {"error": error.description if error.code == 413 else "Not found"}  # noqa: PLR2004
+            return (413, {"error": "Too large"}) if error.code == 413 else (404, {"error": "Not found"})  # noqa: PLR2004
         try:
             caller = self._authorizer.caller(request.headers.get("Authorization"), _hints(request, _lenient(raw)))
         except Unauthorized as error:
@@ -179,9 +179,8 @@ class ControlCenter:
         if intent is None and Hole.MISSING_INTENT_ACCEPTED not in self._holes:
             raise Refusal(404, "Intent not found")
         tenant = str(intent["tenant_id"]) if intent else call.tenant
-        reason = _text(body.get("replay_reason")) or ""
-        requested_by = self._requester(call)
-        self._request_replay(tenant, str(account or (intent or {}).get("account_id", "")), intent_id, reason, requested_by)
+        where = str(intent["account_id"]) if intent else account or ""
+        self._request_replay(tenant, where, intent_id, _text(body.get("replay_reason")) or "", self._requester(call))
         return 202, {"status": "replay_requested", "action_intent_id": intent_id}
 
     def _intent(self, call: Call, intent_id: str, account: str | None) -> Item | None:
@@ -250,7 +249,7 @@ class ControlCenter:
     # Whom a request may name
 
     def _check_body_tenant(self, call: Call) -> None:
-        named = _text(call.body.get(TENANT_PARAMETER))
+        named = _named_tenant(call.body)
         holes = {Hole.TENANT_FROM_BODY, Hole.TENANT_FALLBACK_BODY} & self._holes
         if named is not None and call.caller.tenant is not None and named != call.caller.tenant and not holes:
             raise Refusal(403, "Forbidden")
@@ -440,7 +439,12 @@ class ControlCenter:
 
 def _hints(request: Request, body: Mapping[str, Any]) -> Hints:
     headers = request.environ.get(RAW_HEADERS) or tuple((name.lower(), value) for name, value in request.headers)
-    return Hints(request.args.get(TENANT_PARAMETER) or None, tuple(headers), _text(body.get(TENANT_PARAMETER)))
+    return Hints(_named_tenant(request.args), tuple(headers), _named_tenant(body))
+
+
+def _named_tenant(values: Mapping[str, Any]) -> str | None:
+    """The tenant that a query or a body names, in either spelling."""
+    return next((text for name in TENANT_PARAMETERS if (text := _text(values.get(name)))), None)
 
 
 def _lenient(raw: bytes) -> Mapping[str, Any]:

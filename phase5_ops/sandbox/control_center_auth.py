@@ -20,7 +20,7 @@ from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.user_pool import UserPool
 
 TENANT_HEADER = "x-tenant-id"
-TENANT_PARAMETER = "tenant_id"
+TENANT_PARAMETERS = ("tenant_id", "tenantId")
 
 Claims = Mapping[str, Any]
 
@@ -49,9 +49,9 @@ class Hints:
     """Where a request names a tenant besides its token.
 
     Attributes:
-        query: parameter `tenant_id`.
+        query: parameter `tenant_id` or `tenantId`.
         headers: all headers as sent, in order.
-        body: field `tenant_id` of the body.
+        body: the field of that name in the body.
     """
 
     query: str | None
@@ -71,7 +71,8 @@ class Authorizer:
 
     def __init__(self, pool: UserPool, holes: set[Hole]) -> None:
         self._pool, self._holes = pool, holes
-        self._keys = {key["kid"]: jwt.PyJWK(key, algorithm="RS256").key for key in pool.keys["keys"]}
+        self._key_set = pool.keys["keys"]
+        self._keys = {key["kid"]: jwt.PyJWK(key, algorithm="RS256").key for key in self._key_set}
 
     def caller(self, authorization: str | None, hints: Hints) -> Caller:
         """The caller of a request.
@@ -183,11 +184,10 @@ class Authorizer:
         """Whether the token is an HMAC keyed with a public key of the pool, in any of its usual forms."""
         signed, _, signature = token.rpartition(".")
         given = _decoded(signature)
-        return any(
-            hmac.compare_digest(hmac.new(secret, signed.encode(), hashlib.sha256).digest(), given)
-            for key in self._keys.values()
-            for secret in _forms(key)
-        )
+        secrets = [secret for key in self._keys.values() for secret in _forms(key)]
+        secrets += [json.dumps(key).encode() for key in self._key_set]
+        digests = (hmac.new(secret, signed.encode(), hashlib.sha256).digest() for secret in secrets)
+        return any(hmac.compare_digest(digest, given) for digest in digests)
 
 
 def _forms(key: Any) -> Iterable[bytes]:  # noqa: ANN401 - a public key of cryptography

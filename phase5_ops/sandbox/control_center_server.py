@@ -5,7 +5,6 @@ is no Control Center.
 """
 
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterable
 from io import BytesIO
@@ -67,7 +66,7 @@ class ControlCenterServer:
 
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - the types of WSGI
         if Hole.DOWN in self._holes:
-            _reset(environ["werkzeug.socket"])
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)  # read in any case: an answer before that would reset the connection
@@ -95,12 +94,6 @@ class ControlCenterServer:
 def _fixed(start_response: Any, status: str, content: str, body: bytes, *headers: tuple[str, str]) -> Iterable[bytes]:  # noqa: ANN401
     start_response(status, [("Content-Type", content), ("Content-Length", str(len(body))), *headers])
     return [body]
-
-
-def _reset(connection: socket.socket) -> None:
-    """Ends a connection the hard way, as a host does on which nothing listens any more."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
 
 
 class _Handler(WSGIRequestHandler):  # type: ignore[misc]  # werkzeug is not followed
