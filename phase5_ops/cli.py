@@ -166,6 +166,21 @@ def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, 
     _serve_ui(port)
 
 
+@app.command()
+def init() -> None:
+    """Create phase5's own state table (PHASE5_TABLES__READINESS): the probes' lease and counters.
+
+    On demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness runs do not
+    have; run again, it changes nothing that is right.
+    """
+    from phase5_ops.aws.reader import AwsReader
+    from phase5_ops.state_table import initialise
+
+    settings = _settings()
+    for line in initialise(AwsReader(settings.reading), settings.tables.readiness):
+        print(line)
+
+
 @app.command("iam-policy")
 def iam_policy() -> None:
     """Print the least-privilege IAM policy that reading needs, as JSON."""

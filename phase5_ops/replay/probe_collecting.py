@@ -17,11 +17,9 @@ from phase5_ops.probing import canary, lease
 from phase5_ops.probing.canary_intent import Place
 from phase5_ops.probing.codes import CANARY_NOT_REMOVED, Obstacle
 from phase5_ops.probing.dynamo import query_partition
+from phase5_ops.probing.iam import NOBODY
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
 from phase5_ops.replay.probe_evidence import CONTEXT, LeftEntry, Sent, attribute_entries, probe_table, sent_rows
-
-#: Partitions in which a platform would record a request whose tenant it does not know.
-NOBODY = ("undefined", "null", "None")
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 
