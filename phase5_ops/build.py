@@ -15,16 +15,18 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.history import History
 from phase5_ops.platform import Platform
+from phase5_ops.replay import audit_assets as replay_audit
 from phase5_ops.replay import probe_assets as replay_probes
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.slo import assets as slo
-from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, evidence_asset, row_checks, source_asset
+from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, Source, evidence_asset, row_checks, source_asset
 
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
-EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *replay_probes.EVIDENCE)
-JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *replay_probes.JUDGING)
+EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *replay_probes.EVIDENCE, *replay_audit.EVIDENCE)
+SOURCES: tuple[Source, ...] = (*slo.SOURCES, *breakers.SOURCES, *replay_probes.SOURCES, *replay_audit.SOURCES)
+JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *replay_probes.JUDGING, *replay_audit.JUDGING)
 
 
 def implemented_checks() -> frozenset[str]:
@@ -76,7 +78,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         description="The daily readiness run.",
     )
     return dg.Definitions(
-        assets=[*(source_asset(source) for source in slo.SOURCES + breakers.SOURCES + replay_probes.SOURCES), *assets],
+        assets=[*(source_asset(source) for source in SOURCES), *assets],
         asset_checks=checks,
         jobs=[job],
         schedules=[schedule],
