@@ -128,7 +128,12 @@ def read_from(window: Window, policy: ReplayPolicy) -> int:
 
 def replays_within(ledger: Ledger, window: Window, policy: ReplayPolicy) -> list[Replay]:
     """The replays to judge, in order of time."""
-    return [replay for replay in pair_replays(ledger.entries, policy) if window.start <= replay.first.at <= window.end]
+    return within(pair_replays(ledger.entries, policy), window)
+
+
+def within(replays: Iterable[Replay], window: Window) -> list[Replay]:
+    """Those known by an entry within the window."""
+    return [replay for replay in replays if window.start <= replay.first.at <= window.end]
 
 
 def replay_audit(
@@ -184,7 +189,8 @@ def rows_of(table: pd.DataFrame) -> list[ReplayRow]:
 
 def read_whole(table: pd.DataFrame) -> bool:
     """True if every read of the ledger behind a `replay_audit` gave its whole answer, and there was one."""
-    reads = [read for read in reads_of(table) if read.resource.split(" ")[0] == table.attrs.get("table")]
+    name = str(table.attrs.get("table"))
+    reads = [read for read in reads_of(table) if read.resource == name or read.resource.startswith(f"{name} ")]
     return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
 
 
