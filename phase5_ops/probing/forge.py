@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import jwt
@@ -152,9 +152,9 @@ class Forger:
     def _kid(self) -> str:
         return str(header_of(self.genuine).get("kid", ""))
 
-    @cached_property
+    @property
     def _own_key(self) -> rsa.RSAPrivateKey:
-        return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_SIZE)
+        return _foreign_key()
 
     @cached_property
     def _own_jwk(self) -> dict[str, Any]:
@@ -180,6 +180,12 @@ class Forger:
 
     def _self_signed(self, **header: Any) -> str:  # noqa: ANN401 - header fields
         return jwt.encode(self._claims, self._own_key, algorithm="RS256", headers=header)
+
+
+@cache
+def _foreign_key() -> rsa.RSAPrivateKey:
+    """A key of ours that no pool knows; one a process is enough, and making it takes its time."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_SIZE)
 
 
 def _part(content: Mapping[str, Any]) -> str:
