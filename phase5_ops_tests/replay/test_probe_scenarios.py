@@ -1,4 +1,4 @@
-"""The scenarios of rows 3.1 and 3.3, each on a Control Center that really has the hole; without Dagster, which other tests cover."""
+"""The scenarios of rows 3.1 and 3.3, each on a Control Center that really has the hole; other tests go through Dagster."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -19,6 +19,7 @@ def _healthy(_state: Blueprint) -> None:
         "2.1": (INCONCLUSIVE, "nothing_judged"),
         "2.2": (INCONCLUSIVE, "nothing_judged"),
         "3.1": (INCONCLUSIVE, "probe_setting_missing"),
+        "3.2": (INCONCLUSIVE, "no_replay_in_window"),
         "3.3": (INCONCLUSIVE, "probe_setting_missing"),
         "tool_slo_met": (INCONCLUSIVE, "no_tool_registered"),
         "error_budget_not_burning": (INCONCLUSIVE, "no_tool_registered"),

@@ -149,7 +149,7 @@ def _probe_stop_unreadable(state: Blueprint) -> None:
 
 @scenario("expired-token-missing", "There is no expired token to try.", _authorization("expired_token_unavailable", INCONCLUSIVE))
 def _expired_token_missing(state: Blueprint) -> None:
-    state.settings["PHASE5_PROBES__EXPIRED_TOKEN_FILE"] = "/nonexistent"
+    state.settings["PHASE5_PROBES__EXPIRED_TOKEN_FILE"] = "/nonexistent"  # noqa: S105 - a path
 
 
 @scenario("probe-ledger-denied", "The ledger cannot be searched after the probes.", _both(ERROR, "read_failed"))
