@@ -194,7 +194,7 @@ def judge_replay_audit(
         findings += case.findings(row)
     findings += _repeated(rows, case)
     decided = len(rows) - states[UNDER_WAY]
-    if not decided:
+    if not decided and case.whole:
         findings.append(_no_replay(table, states[UNDER_WAY], case))
     summary = f"{len(rows)} replays: " + (", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "none")
     evidence = [EvidenceLink(f"Table {case.table}", links.table(case.table))] if links else []
@@ -211,7 +211,7 @@ class _Case:
     """What the findings of one row depend on beside the row."""
 
     def __init__(self, policy: ReplayPolicy, now: datetime, links: ConsoleLinks | None, table: str, *, whole: bool) -> None:
-        self.policy, self._links, self.table, self._whole = policy, links, table, whole
+        self.policy, self._links, self.table, self.whole = policy, links, table, whole
         self._now = epoch_ms(iso(now))
         self._start_deadline = int(policy.start_deadline_minutes * MINUTE_MS)
         self._finish_deadline = int(policy.finish_deadline_minutes * MINUTE_MS)
@@ -247,7 +247,7 @@ class _Case:
     def _problems(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         if row.notes:
             yield from _note_problems(row)
-        if self._whole:
+        if self.whole:
             yield from self._absent(row)
         yield from self._late(row)
         yield from self._order(row)
@@ -305,7 +305,7 @@ class _Case:
                 wrong.append(f"{name} {_span(before[1] - at)} before {before[0]}")
             before, allowed = (name, at, 0), 0
         went_on = row.action_ms is not None or row.terminal_ms is not None
-        if self._whole and row.started_ms is not None and row.execution_ms is None and went_on:
+        if self.whole and row.started_ms is not None and row.execution_ms is None and went_on:
             wrong.append("no EXECUTION_STARTED")
         if wrong:
             expected = "REQUESTED, STARTED, EXECUTION_STARTED, ACTION_*, COMPLETED or FAILED in order of time"
@@ -319,7 +319,7 @@ class _Case:
         action, opposite = ("ACTION_EXECUTED", "ACTION_FAILED") if completed else ("ACTION_FAILED", "ACTION_EXECUTED")
         if other:
             yield REPLAY_CONTRADICTS_OUTCOME, f"{action} beside {row.terminal}", f"{opposite} in the same trace"
-        elif not fitting and self._whole and row.started_ms is not None:
+        elif not fitting and self.whole and row.started_ms is not None:
             yield REPLAY_CONTRADICTS_OUTCOME, f"{action} beside {row.terminal}", "no ACTION_* in the trace"
         status = SUCCEEDED if completed else FAILED
         if row.outcome_status is not None and row.outcome_status != status:
