@@ -16,6 +16,8 @@ from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.history import History
 from phase5_ops.isolation import iam_assets
 from phase5_ops.platform import Platform
+from phase5_ops.replay import audit_assets as replay_audit
+from phase5_ops.replay import probe_assets as replay_probes
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.slo import assets as slo
 from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, Source, evidence_asset, row_checks, source_asset
@@ -23,9 +25,12 @@ from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, Source, evid
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
-SOURCES: tuple[Source, ...] = (*slo.SOURCES, *breakers.SOURCES, *iam_assets.SOURCES)
-EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *iam_assets.EVIDENCE)
-JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *iam_assets.JUDGING)
+#: What declares assets and checks, in the order of the checklist.
+_PARTS = (slo, breakers, replay_probes, replay_audit, iam_assets)
+
+SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())
+EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))
+JUDGING: tuple[Judging, ...] = tuple(chain.from_iterable(part.JUDGING for part in _PARTS))
 
 
 def implemented_checks() -> frozenset[str]:

@@ -166,6 +166,21 @@ def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, 
     _serve_ui(port)
 
 
+@app.command()
+def init() -> None:
+    """Create phase5's own state table (PHASE5_TABLES__READINESS): the probes' lease and counters.
+
+    On demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness runs do not
+    have; run again, it changes nothing that is right.
+    """
+    from phase5_ops.aws.reader import AwsReader
+    from phase5_ops.state_table import initialise
+
+    settings = _settings()
+    for line in initialise(AwsReader(settings.reading), settings.tables.readiness):
+        print(line)
+
+
 @app.command("iam-policy")
 def iam_policy() -> None:
     """Print the least-privilege IAM policy that reading needs, as JSON."""
@@ -174,6 +189,43 @@ def iam_policy() -> None:
     from phase5_ops.aws.iam import policy_document
 
     print(json.dumps(policy_document(_settings()), indent=2))
+
+
+class AuditFormat(StrEnum):
+    """Output formats of the audits over files."""
+
+    table = "table"
+    json = "json"
+
+
+@app.command("audit-ledger")
+def audit_ledger(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files or folders with ledger items.", show_default=False)
+    ],
+    output_format: Annotated[AuditFormat, typer.Option("--format", "-f", help="How the result is printed.")] = AuditFormat.table,
+) -> None:
+    """Audit the replays in ledger exports, without Dagster or AWS: the same judgement as row 3.2.
+
+    Takes DynamoDB JSON or plain items: a Scan answer, lines (bare or {"Item": ...}), each plain, gzip or zstd; or the folder of a
+    DynamoDB export. Evaluated at PHASE5_NOW, else at the newest entry. Exit codes: 0 PASS or WARN, 1 FAIL, 2 INCONCLUSIVE or
+    ERROR, 3 usage.
+    """
+    from phase5_ops.settings import ConfigurationError, load_settings
+
+    settings = load_settings()
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise ConfigurationError(f"no such file or folder: {', '.join(missing)}")
+    with _progress("reading"):
+        from phase5_ops.replay.audit_files import audit_files
+        from phase5_ops.report import file_audit
+
+        judgement = audit_files(paths, policy=settings.replay, now=settings.now)
+    if output_format is AuditFormat.json:
+        print(file_audit.as_json("phase5.ledger_audit/v1", judgement))
+    else:
+        print(file_audit.as_table("Replay audit trail", judgement))
+    raise typer.Exit(file_audit.exit_code(judgement))
 
 
 @app.command()

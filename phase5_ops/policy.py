@@ -5,6 +5,7 @@ Sources: CCNative's Phase 5 plan (5 failures in 60 s, cooldown 30 s, state TTL 7
 5000 ms, errors above 1 %, over 5-15 min); the SRE workbook's multiwindow burn-rate pairs. Pure.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -180,6 +181,74 @@ class IsolationPolicy(Policy):
     )
     iam_exceptions: tuple[IamException, ...] = Field((), description="roles that may reach beyond one tenant, and why")
     iam_blocks: bool = Field(False, description="findings of iam_is_tenant_scoped are FAIL instead of WARN")
+
+
+class ProbePolicy(Policy):
+    """Rows 3.1 and 3.3: how the replay API is probed, and what a probe may name."""
+
+    settle_seconds: float = Field(
+        10, ge=0, le=300, description="time between the last probe and the first search of the ledger for what it left behind"
+    )
+    request_timeout_seconds: float = Field(
+        10, gt=0, le=60, description="longest one request to the Control Center may take in all"
+    )
+    send_seconds: float = Field(60, gt=0, le=600, description="longest that sending all probes may take; the rest is not tried")
+    follow_seconds: float = Field(60, gt=0, le=900, description="how long the canary replay is followed to its end")
+    parallel_requests: int = Field(8, ge=1, le=16, description="requests under way at once")
+    runs_per_hour: int = Field(20, ge=1, le=1000, description="readiness runs that may probe in one clock hour")
+    lease_seconds: int = Field(
+        900, ge=60, le=7200, description="how long one run may probe before another may take over; must outlast a run"
+    )
+    expired_token_file: Path | None = Field(
+        None, description="file with a genuinely signed id token of user A that has expired; default: one kept by an earlier run"
+    )
+    other_client_id: str | None = Field(
+        None, min_length=1, description="another client of the user pool, whose tokens the Control Center should not take"
+    )
+    user_agent: Name = Field("phase5-ops-probe/1.0 (authorized readiness probe)", description="how the probes show themselves")
+    test_tenant_prefix: str = Field(
+        "phase5-", min_length=1, description="a test tenant's id starts with this, or its tenants item is marked"
+    )
+    account_a: Name = Field("canary-a-1", description="account of test tenant A within user A's custom:account_ids")
+    account_a_out_of_scope: Name = Field("canary-a-2", description="account of test tenant A outside custom:account_ids")
+    account_b: Name = Field("canary-b-1", description="account of test tenant B")
+    action_type: Name = Field("CREATE_INTERNAL_NOTE", description="action type of the canary intents; must be harmless")
+    stop_functions: tuple[Name, ...] = Field(
+        ("cc-native-execution-starter", "cc-native-execution-validator"),
+        min_length=1,
+        description="functions whose GLOBAL_EXECUTION_STOP is the platform's global stop",
+    )
+
+    @model_validator(mode="after")
+    def _accounts_differ(self) -> Self:
+        if len({self.account_a, self.account_a_out_of_scope, self.account_b}) < 3:  # noqa: PLR2004 - the three accounts
+            raise ValueError("account_a, account_a_out_of_scope and account_b must be three different accounts")
+        if self.lease_seconds <= self.send_seconds + self.settle_seconds + self.follow_seconds:
+            raise ValueError("lease_seconds must be longer than send_seconds, settle_seconds and follow_seconds together")
+        return self
+
+
+class ReplayPolicy(Policy):
+    """Row 3.2: what a complete replay is, and how far back the ledger is read."""
+
+    window_days: int = Field(7, ge=1, le=366, description="replays requested in these last days are judged")
+    start_deadline_minutes: float = Field(
+        5, gt=0, le=24 * 60, description="a request must have its REPLAY_STARTED within this: one event and one start lie between"
+    )
+    finish_deadline_minutes: float = Field(
+        60, gt=0, le=24 * 60, description="a started replay must end within this: the platform's own execution time limit"
+    )
+    max_replays_per_intent: int = Field(3, ge=1, description="replays of one intent within the window; more are WARN")
+    clock_skew_ms: int = Field(
+        10,
+        ge=0,
+        le=5000,
+        description="how far the clocks of two functions may differ; entries of one function are not allowed any",
+    )
+    future_tolerance_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the clock an entry may be stamped")
+    ledger_tenants: tuple[Name, ...] = Field(
+        (), description="tenants whose ledger partitions are read although the tenants table does not name them"
+    )
 
 
 def _known(names: tuple[str, ...], known: list[str]) -> tuple[str, ...]:

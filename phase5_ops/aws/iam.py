@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from phase5_ops.aws import alarms, dashboards, data_trail, metrics, role_policies, runbook_source, tables
+from phase5_ops.aws import alarms, dashboards, data_trail, ledger, metrics, role_policies, runbook_source, tables
+from phase5_ops.probing import iam as probing
 from phase5_ops.settings import Settings
 
 #: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.
@@ -11,14 +12,21 @@ IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
 
 def reader_actions() -> tuple[str, ...]:
     """Every IAM action that the readers declare, once each, in order."""
-    declared = (tables, metrics, dashboards, alarms, runbook_source, data_trail, role_policies)
+    declared = (tables, ledger, metrics, dashboards, alarms, runbook_source, data_trail, role_policies)
     return tuple(sorted({*IDENTITY_ACTIONS, *(action for module in declared for action in module.IAM_ACTIONS)}))
 
 
 def policy_document(settings: Settings) -> dict[str, Any]:
     """An IAM policy document for these settings: tables by name, everything else as narrow as the service allows."""
     actions = reader_actions()
-    read_tables = (settings.tables.action_type_registry, settings.tables.resilience, settings.tables.tenants)
+    read_tables = (
+        settings.tables.action_type_registry,
+        settings.tables.resilience,
+        settings.tables.tenants,
+        settings.tables.ledger,
+        settings.tables.execution_attempts,
+        settings.tables.execution_outcomes,
+    )
     statements = [
         _statement(
             "ReadTables",
@@ -41,6 +49,7 @@ def policy_document(settings: Settings) -> dict[str, Any]:
     if settings.evidence_s3_uri:
         target = settings.evidence_s3_uri.removeprefix("s3://").rstrip("/")
         statements.append(_statement("KeepEvidence", ["s3:PutObject"], [f"arn:*:s3:::{target}/*"]))
+    statements += probing.statements(settings)
     return {"Version": "2012-10-17", "Statement": statements}
 
 

@@ -10,6 +10,7 @@ _PER_UNIT = {
     "cloudwatch:GetMetricData": 0.01 / 1000,
     "dynamodb:Scan": 0.125 / 1_000_000,
     "dynamodb:Query": 0.125 / 1_000_000,
+    "dynamodb:BatchGetItem": 0.125 / 1_000_000,
 }
 _PER_CALL = {"cloudwatch": 0.01 / 1000, "sns": 0.50 / 1_000_000, "s3": 0.0004 / 1000}
 

@@ -190,17 +190,31 @@ class AwsReader:
         resource: str,
         *,
         region: str | None = None,
+        consume: Callable[[Mapping[str, Any]], None] | None = None,
         **params: Any,  # noqa: ANN401
     ) -> Answer:
-        """All pages of a call, with boto3's own paginator."""
-        return self._read(service, operation, resource, region, params, paginate=True)
+        """All pages of a call, with boto3's own paginator.
+
+        With `consume` every page is handed over as it comes and is not kept, so that memory does not grow with the answer.
+        """
+        return self._read(service, operation, resource, region, params, paginate=True, consume=consume)
 
     def _read(
-        self, service: str, operation: str, resource: str, region: str | None, params: Mapping[str, Any], *, paginate: bool
+        self,
+        service: str,
+        operation: str,
+        resource: str,
+        region: str | None,
+        params: Mapping[str, Any],
+        *,
+        paginate: bool,
+        consume: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Answer:
         started = datetime.now(UTC)
         clock_started = self._monotonic()
         pages: list[Mapping[str, Any]] = []
+        came = 0
+        take = consume or pages.append
         name = f"{service}:{operation}"
         status, message = ReadStatus.OK, None
         try:
@@ -209,15 +223,17 @@ class AwsReader:
             if paginate:
                 iterator = iter(client.get_paginator(operation).paginate(**params))
                 while (page := self.bounded(lambda: next(iterator, None))) is not None:
-                    pages.append(page)
+                    take(page)
+                    came += 1
             else:
-                pages.append(self.bounded(lambda: getattr(client, operation)(**params)))
+                take(self.bounded(lambda: getattr(client, operation)(**params)))
+                came += 1
         except Exception as error:  # noqa: BLE001 - the border: whatever AWS or the network does becomes the read's status
             status, message = describe_failure(error)
             log.warning("%s %s: %s: %s", name, resource, status, message)
             self.meter.add(name, failures=1)
         self.meter.add(name, seconds=self._monotonic() - clock_started)
-        read = Read(name, resource, status, message, len(pages), iso(started), iso(datetime.now(UTC)))
+        read = Read(name, resource, status, message, came, iso(started), iso(datetime.now(UTC)))
         return Answer(pages, read)
 
     def bounded(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the call returns

@@ -1,5 +1,6 @@
 """Reading DynamoDB tables whole: all pages of a scan, and which table it really was. Judges nothing."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from phase5_ops.aws.reader import Answer, AwsReader
@@ -30,14 +31,15 @@ def describe_table(reader: AwsReader, table: str) -> Answer:
     return reader.call("dynamodb", "describe_table", table, TableName=table)
 
 
-def table_identity(reader: AwsReader, table: str) -> tuple[str | None, Read]:
-    """What tells this table from a later one of the same name: its TableId, else its ARN with the time it was made.
-
-    None if the table could not be described.
-    """
-    answer = describe_table(reader, table)
-    description = answer.pages[0].get("Table", {}) if answer.pages else {}
+def identity_of(description: Mapping[str, Any]) -> str | None:
+    """What tells this table from a later one of the same name: its TableId, else its ARN with the time it was made."""
     if table_id := description.get("TableId"):
-        return str(table_id), answer.read
+        return str(table_id)
     arn, created = description.get("TableArn"), description.get("CreationDateTime")
-    return (f"{arn}@{created.isoformat()}" if arn and created else None), answer.read
+    return f"{arn}@{created.isoformat()}" if arn and created else None
+
+
+def table_identity(reader: AwsReader, table: str) -> tuple[str | None, Read]:
+    """The identity of `table`; None if it could not be described."""
+    answer = describe_table(reader, table)
+    return identity_of(answer.pages[0].get("Table", {}) if answer.pages else {}), answer.read

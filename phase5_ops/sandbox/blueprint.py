@@ -13,6 +13,10 @@ from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.ccnative.recommended_alarms import recommended_alarms
 from phase5_ops.policy import RunbookPolicy, SloPolicy
 from phase5_ops.sandbox.function_roles import healthy_roles
+from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.past_executions import past_executions
+from phase5_ops.sandbox.platform_records import ACCOUNTS, Item
+from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
 
 ACCOUNT = "123456789012"
 NAMESPACE = "CCNative/Execution"
@@ -92,12 +96,22 @@ class Point:
 
 @dataclass
 class Blueprint:
-    """Everything the sandbox puts into AWS before it serves."""
+    """Everything the sandbox puts into AWS before it serves, and what its platform then does wrong.
+
+    Attributes:
+        now: the platform's present.
+        items: further items, as plain values, by table.
+        raw_items: further items in DynamoDB JSON, by table; for what no serializer would write.
+        holes: faults of the Control Center and the executor.
+        global_stop: GLOBAL_EXECUTION_STOP of the platform's functions.
+        serving: whether there is a working platform at all: Control Center, executor, test tenants, event rules.
+    """
 
     now: datetime
     action_types: dict[str, str] = field(default_factory=lambda: dict(ACTION_TYPES))
     tenants: list[dict[str, Any]] = field(default_factory=list)
     breakers: list[dict[str, Any]] = field(default_factory=list)
+    items: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     raw_items: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     missing_tables: set[str] = field(default_factory=set)
     traffic: list[Traffic] = field(default_factory=list)
@@ -112,6 +126,9 @@ class Blueprint:
     runbook: str | None = RUNBOOK
     faults: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
+    holes: set[Hole] = field(default_factory=set)
+    global_stop: bool = False
+    serving: bool = True
 
     @property
     def epoch(self) -> int:
@@ -137,16 +154,18 @@ class Blueprint:
 
 def empty(now: datetime) -> Blueprint:
     """The platform's tables and runbook with nothing in them."""
-    return Blueprint(now=now, action_types={})
+    return Blueprint(now=now, action_types={}, serving=False)
 
 
 def healthy(now: datetime, region: str) -> Blueprint:
     """A platform on which every row of sections 1 and 2 passes."""
     blueprint = Blueprint(now=now)
     blueprint.tenants = [
-        {"tenantId": name, "name": name.title(), "status": "active", "config": {}, "metadata": {}} for name in TENANTS
+        {"tenantId": name, "name": name.title(), "status": "active", "config": {}, "metadata": {}}
+        for name in (*TENANTS, *(tenant.tenant_id for tenant in PROBE_TENANTS))
     ]
     blueprint.roles = healthy_roles()
+    blueprint.items = [*past_executions(now), *_accounts()]
     topic_arn = f"arn:aws:sns:{region}:{ACCOUNT}:{ALERT_TOPIC}"
     blueprint.topics = {ALERT_TOPIC: ["sre@example.com"]}
     for tool in blueprint.tools():
@@ -162,6 +181,17 @@ def healthy(now: datetime, region: str) -> Blueprint:
     ]
     blueprint.breakers.append(closed(blueprint, "crm_salesforce", seconds_ago=40))
     return blueprint
+
+
+def _accounts() -> list[tuple[str, Item]]:
+    """The accounts of every tenant; a test tenant's are those that its user may or may not name."""
+    accounts = {tenant.tenant_id: tenant.accounts for tenant in PROBE_TENANTS}
+    accounts |= {tenant: tuple(f"{tenant}-{number}" for number in (1, 2)) for tenant in TENANTS}
+    return [
+        (ACCOUNTS, {"tenantId": tenant, "accountId": account, "status": "active"})
+        for tenant, owned in accounts.items()
+        for account in owned
+    ]
 
 
 def closed(blueprint: Blueprint, connector: str, *, seconds_ago: int, failures: int = 0) -> dict[str, Any]:
