@@ -14,7 +14,7 @@ from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.history import History
-from phase5_ops.isolation import iam_assets
+from phase5_ops.isolation import iam_assets, log_assets
 from phase5_ops.platform import Platform
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.slo import assets as slo
@@ -23,9 +23,9 @@ from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, Source, evid
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
-SOURCES: tuple[Source, ...] = (*slo.SOURCES, *breakers.SOURCES, *iam_assets.SOURCES)
-EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *iam_assets.EVIDENCE)
-JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *iam_assets.JUDGING)
+SOURCES: tuple[Source, ...] = (*slo.SOURCES, *breakers.SOURCES, *iam_assets.SOURCES, *log_assets.SOURCES)
+EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *iam_assets.EVIDENCE, *log_assets.EVIDENCE)
+JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *iam_assets.JUDGING, *log_assets.JUDGING)
 
 
 def implemented_checks() -> frozenset[str]:

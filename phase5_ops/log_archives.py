@@ -22,7 +22,9 @@ STDIN = "-"
 class Readable(Protocol):
     """What blocks are cut from."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
 
 
 class Block(NamedTuple):
@@ -115,19 +117,16 @@ def _file(path: Path) -> Archive:
 
 
 def decompressed(raw: BinaryIO) -> BinaryIO:
-    """The plain bytes of a file that is plain, gzip or zstd, told by its first bytes.
-
-    Raises:
-        ArchiveUnreadable: it is zstd, and this machine cannot decompress that.
-    """
+    """The plain bytes of a file that is plain, gzip or zstd, told by its first bytes."""
     head = raw.read(len(_ZSTD))
     rewound = _Rewound(head, raw)
     if head.startswith(_GZIP):
         return gzip.GzipFile(fileobj=io.BufferedReader(rewound, 1 << 18))  # type: ignore[return-value]
     if head == _ZSTD:
-        import zstandard
+        import pyarrow as pa
 
-        return zstandard.ZstdDecompressor().stream_reader(io.BufferedReader(rewound, 1 << 18), read_across_frames=True)  # type: ignore[return-value]
+        stream: BinaryIO = pa.CompressedInputStream(pa.PythonFile(rewound, mode="r"), "zstd")
+        return stream
     return rewound  # type: ignore[return-value]
 
 

@@ -21,7 +21,17 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, Valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
-from phase5_ops.policy import AlarmPolicy, BreakerPolicy, GatePolicy, IsolationPolicy, Name, RunbookPolicy, SloPolicy, ToolSetting
+from phase5_ops.policy import (
+    AlarmPolicy,
+    BreakerPolicy,
+    GatePolicy,
+    IsolationPolicy,
+    LogScanPolicy,
+    Name,
+    RunbookPolicy,
+    SloPolicy,
+    ToolSetting,
+)
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
@@ -132,6 +142,7 @@ class Settings(BaseSettings):
     runbook_policy: RunbookPolicy = RunbookPolicy()
     breakers: BreakerPolicy = BreakerPolicy()
     isolation: IsolationPolicy = IsolationPolicy()
+    logs: LogScanPolicy = LogScanPolicy()
     gate: GatePolicy = GatePolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()

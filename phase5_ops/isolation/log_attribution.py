@@ -97,7 +97,7 @@ class Totals:
 
 
 class OwnerTable:
-    """Owner of each key (a 64-bit hash); of two owners the first counts. Beyond `limit` keys the oldest are forgotten, and counted.
+    """Owner of each key (a 64-bit hash); of two owners the first counts. Beyond `limit` keys the oldest are forgotten.
 
     A hash table with linear probing in numpy arrays: 16 bytes a slot, at most half full, a million look-ups in 20 ms.
     """
@@ -428,7 +428,7 @@ class Attribution:
     def _owners_of(
         self, lines: Ints, work: tuple[Ints, Hashes], requests: tuple[Ints, Hashes]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Flags]:
-        """Least and greatest owner of each line's ids (UNKNOWN if none is known), and whether it carries ids that could get one."""
+        """Least and greatest owner of each line's ids (UNKNOWN if none is known), and whether it has ids that may get one."""
         low, high = np.full(len(lines), np.iinfo(np.int64).max), np.full(len(lines), UNKNOWN, np.int64)
         keyed, aside = np.zeros(len(lines), np.bool_), np.zeros(len(lines), np.bool_)
         if not len(lines):

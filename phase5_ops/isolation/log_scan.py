@@ -23,6 +23,8 @@ import numpy.typing as npt
 from phase5_ops.ccnative.log_lines import (
     NO_VALUE,
     REQUEST_FIELDS,
+    SIGNAL_FIELDS,
+    SIGNAL_PREFIX,
     STRUCTURED_PREFIXES,
     TENANT_FIELDS,
     WORK_FIELDS,
@@ -47,7 +49,7 @@ _MAX_GAP = 12
 _LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 _FIRST_NON_ASCII = 128
 
-NO_FIELD, TENANT_FIELD, WORK_FIELD, REQUEST_FIELD = 0, 1, 2, 3
+NO_FIELD, TENANT_FIELD, WORK_FIELD, REQUEST_FIELD, SIGNAL_FIELD = 0, 1, 2, 3, 4
 
 _seeded = random.Random(0x5EED)  # noqa: S311 - multipliers of a hash table, not a secret; fixed so that runs are reproducible
 _MULTIPLIERS = np.array([_seeded.getrandbits(64) | 1 for _ in range((MAX_ID_BYTES + _MAX_KEY_BYTES) // WORD + 2)], np.uint64)
@@ -82,7 +84,8 @@ def token_bytes(data: Bytes, scratch: npt.NDArray[np.uint8] | None = None) -> Fl
     flags |= np.equal(data, np.uint8(ord("-")), out=other)
     if len(data) and data.max() >= _FIRST_NON_ASCII:
         _mark_other_scripts(data, flags)
-    return flags
+    answer: Flags = flags
+    return answer
 
 
 def _mark_other_scripts(data: Bytes, flags: Flags) -> None:
@@ -241,7 +244,8 @@ def _allowed(lengths: Ints) -> Flags:
 def _anchor_slots(words: _Words, starts: Ints, lengths: Ints, bits: int) -> Ints:
     first = words.at(starts) & _MASKS[np.minimum(lengths, WORD)]
     mixed = (first ^ (lengths.astype(np.uint64) * _MULTIPLIERS[-1])) * _MULTIPLIERS[0]
-    return (mixed >> np.uint64(64 - bits)).astype(np.int64)
+    slots: Ints = (mixed >> np.uint64(64 - bits)).astype(np.int64)
+    return slots
 
 
 def _first_token(text: bytes, lead: int) -> int:
@@ -361,7 +365,7 @@ class LineScanner:
         reported = begin + _LEAD, stop + _LEAD
         newlines = np.flatnonzero(data[slice(*reported)] == NEWLINE)
         newlines += reported[0]
-        return self._hits(data, words, tokens, found, newlines, reported)
+        return self._hits(data, words, tokens, found=found, newlines=newlines, reported=reported)
 
     def _scratch(self, size: int) -> npt.NDArray[np.uint8]:
         """Four rows of memory that this thread's next block uses again: fresh memory costs as much as the scan of it."""
@@ -381,9 +385,9 @@ class LineScanner:
             starts = tokens.starts[chosen]
             match = _anchor_slots(words, starts, lengths[chosen], table.bits)
             keep = np.flatnonzero(table.anchor_bits[match])
-            parts.append(self._verify(table, data, flags, words, tokens, starts[keep], chosen[keep]))
+            parts.append(self._verify(table, data, flags, words=words, tokens=tokens, anchors=starts[keep], first=chosen[keep]))
             if len(escaped) and not table.shape.lead:
-                again = self._verify(table, data, flags, words, tokens, escaped, parents)
+                again = self._verify(table, data, flags, words=words, tokens=tokens, anchors=escaped, first=parents)
                 parts.append(again._replace(token=np.full(len(again.token), -1, np.int64)))
         parts += [_Found(*part) for part in self._find_odd(raw, flags)]
         if not parts:
@@ -391,7 +395,7 @@ class LineScanner:
         return _Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def _verify(
-        self, table: _Table, data: Bytes, flags: Flags, words: _Words, tokens: _Tokens, anchors: Ints, first: Ints
+        self, table: _Table, data: Bytes, flags: Flags, *, words: _Words, tokens: _Tokens, anchors: Ints, first: Ints
     ) -> _Found:
         """The entries of one shape among spans that begin with the tokens `first`, or inside them at `anchors`."""
         shape = table.shape
@@ -435,6 +439,7 @@ class LineScanner:
         data: Bytes,
         words: _Words,
         tokens: _Tokens,
+        *,
         found: _Found,
         newlines: Ints,
         reported: tuple[int, int],
@@ -464,8 +469,14 @@ class LineScanner:
             start, end, tenant, in_field = start[keep], end[keep], tenant[keep], in_field[keep]
         is_request = kind_of_value == REQUEST_FIELD
         scope_at, scope_keys, opens = _scopes(words, values.only(is_request))
-        chosen = kind_of_value >= WORK_FIELD
-        key_at, keys, is_request = self._keys(data, words, tokens, values.only(chosen), is_request[chosen], reported)
+        signals = kind_of_value == SIGNAL_FIELD
+        if signals.any():
+            values, signals = _intents_of_signals(data, values, signals)
+            kind_of_value = np.where(signals, WORK_FIELD, kind_of_value)
+        chosen = (kind_of_value == WORK_FIELD) | is_request
+        key_at, keys, is_request = self._keys(
+            data, words, tokens, values.only(chosen), is_request=is_request[chosen], reported=reported
+        )
         return Hits(
             line=np.searchsorted(newlines, start),
             start=start - _LEAD,
@@ -482,7 +493,7 @@ class LineScanner:
         )
 
     def _keys(
-        self, data: Bytes, words: _Words, tokens: _Tokens, values: "_Values", is_request: Flags, reported: tuple[int, int]
+        self, data: Bytes, words: _Words, tokens: _Tokens, values: "_Values", *, is_request: Flags, reported: tuple[int, int]
     ) -> tuple[Ints, Hashes, Flags]:
         """Position, hash and kind of the trace, intent and request ids that lines carry."""
         starts, ends = values.starts, values.ends
@@ -523,7 +534,12 @@ def key_hashes(values: Sequence[str]) -> Hashes:
 def _entries(ids: Sequence[str]) -> list[_Entry]:
     """Every text to look up: the ids, the ids as JSON escapes them, the names of fields."""
     entries: dict[bytes, _Entry] = {}
-    for kind, names in ((TENANT_FIELD, TENANT_FIELDS), (WORK_FIELD, WORK_FIELDS), (REQUEST_FIELD, REQUEST_FIELDS)):
+    for kind, names in (
+        (TENANT_FIELD, TENANT_FIELDS),
+        (WORK_FIELD, WORK_FIELDS),
+        (REQUEST_FIELD, REQUEST_FIELDS),
+        (SIGNAL_FIELD, SIGNAL_FIELDS),
+    ):
         for name in names:
             entries[name.encode()] = _Entry(name.encode(), field_kind=kind)
     forms: list[tuple[int, str]] = list(enumerate(ids))
@@ -591,7 +607,7 @@ class _Values(NamedTuple):
 
 
 def _values(data: Bytes, words: _Words, tokens: _Tokens, names: Ints) -> _Values:
-    """The values after the field names at these tokens.
+    r"""The values after the field names at these tokens.
 
     A value follows after quotes, colon or equals sign, escaped or not: `"trace_id":"T"`, `\\"trace_id\\": \\"T\\"`, `trace_id=T`.
     """
@@ -619,6 +635,25 @@ def _values(data: Bytes, words: _Words, tokens: _Tokens, names: Ints) -> _Values
         after[more] += 1
         value_ends[more] = tokens.ends[after[more]]
     return _Values(starts, value_ends, tokens.starts[names[of]], of)
+
+
+def _intents_of_signals(data: Bytes, values: _Values, signals: Flags) -> tuple[_Values, Flags]:
+    """The values with those of signals cut to the intent in them, and which of the signals have one."""
+    starts, ends = values.starts.copy(), values.ends.copy()
+    at = np.flatnonzero(signals)
+    for offset, wanted in enumerate(SIGNAL_PREFIX.encode()):
+        at = at[data[starts[at] + offset] == wanted]
+    starts[at] += len(SIGNAL_PREFIX)
+    last = starts[at].copy()
+    for _ in range(_MAX_KEY_BYTES):
+        going = (last < ends[at]) & (data[last] != ord("-"))
+        if not going.any():
+            break
+        last[going] += 1
+    ends[at] = last
+    found = np.zeros(len(signals), np.bool_)
+    found[at[ends[at] > starts[at]]] = True
+    return values._replace(starts=starts, ends=ends), found
 
 
 def _scopes(words: _Words, values: _Values) -> tuple[Ints, Hashes, Flags]:

@@ -13,6 +13,7 @@ from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.ccnative.recommended_alarms import recommended_alarms
 from phase5_ops.policy import RunbookPolicy, SloPolicy
 from phase5_ops.sandbox.function_roles import healthy_roles
+from phase5_ops.sandbox.ordinary_logs import LEDGER_TABLE, LogLine, execution_logs, ledger_items, ordinary_executions
 
 ACCOUNT = "123456789012"
 NAMESPACE = "CCNative/Execution"
@@ -101,6 +102,7 @@ class Blueprint:
     raw_items: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     missing_tables: set[str] = field(default_factory=set)
     traffic: list[Traffic] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     alarm_states: dict[str, str] = field(default_factory=dict)
@@ -117,6 +119,11 @@ class Blueprint:
     def epoch(self) -> int:
         """The platform's present in epoch seconds."""
         return int(self.now.timestamp())
+
+    @property
+    def now_ms(self) -> int:
+        """The platform's present in epoch milliseconds."""
+        return int(self.now.timestamp() * 1000)
 
     def tools(self) -> list[str]:
         """The registered tools."""
@@ -146,6 +153,9 @@ def healthy(now: datetime, region: str) -> Blueprint:
     blueprint.tenants = [
         {"tenantId": name, "name": name.title(), "status": "active", "config": {}, "metadata": {}} for name in TENANTS
     ]
+    for execution in ordinary_executions([tenant["tenantId"] for tenant in blueprint.tenants], blueprint.now_ms):
+        blueprint.logs += execution_logs(execution)
+        blueprint.raw_items += [(LEDGER_TABLE, item) for item in ledger_items(execution)]
     blueprint.roles = healthy_roles()
     topic_arn = f"arn:aws:sns:{region}:{ACCOUNT}:{ALERT_TOPIC}"
     blueprint.topics = {ALERT_TOPIC: ["sre@example.com"]}

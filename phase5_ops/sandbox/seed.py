@@ -14,9 +14,10 @@ from boto3.dynamodb.types import TypeSerializer
 
 from phase5_ops.sandbox.blueprint import Blueprint, dashboard_body
 from phase5_ops.sandbox.function_roles import seed_roles
+from phase5_ops.sandbox.ordinary_logs import GROUP_PREFIX
 
 LOG_GROUPS = tuple(
-    f"/aws/lambda/cc-native-{name}"
+    f"{GROUP_PREFIX}{name}"
     for name in (
         "execution-starter",
         "execution-validator",
@@ -50,9 +51,22 @@ def seed(session: boto3.Session, endpoint: str, blueprint: Blueprint) -> dict[st
     logs = client("logs")
     for group in LOG_GROUPS:
         logs.create_log_group(logGroupName=group)
+    _seed_logs(logs, blueprint)
     seed_roles(client("iam"), blueprint.roles)
     client("events").create_event_bus(Name=EVENT_BUS)
     return _seed_user_pool(client("cognito-idp"))
+
+
+def _seed_logs(logs: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
+    streams: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in blueprint.logs:
+        event = {"timestamp": blueprint.now_ms - line.ago_ms, "message": line.message}
+        streams.setdefault((GROUP_PREFIX + line.function, line.stream), []).append(event)
+    for (group, stream), events in sorted(streams.items()):
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        logs.put_log_events(
+            logGroupName=group, logStreamName=stream, logEvents=sorted(events, key=lambda event: event["timestamp"])
+        )
 
 
 def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401

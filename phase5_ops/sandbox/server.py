@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from phase5_ops.sandbox import moto_cloudwatch
+from phase5_ops.sandbox import moto_cloudwatch, moto_logs
 from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
 from phase5_ops.sandbox.platform_clock import PlatformClock
@@ -77,6 +77,7 @@ class Sandbox:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         _check_port(self._port)
         moto_cloudwatch.install(self.clock, self.faults)
+        moto_logs.install(self.clock)
         self._server.start()
         self._serving = True
         self._reset()
@@ -98,6 +99,7 @@ class Sandbox:
         if self._serving:
             self._server.stop()
         moto_cloudwatch.uninstall()
+        moto_logs.uninstall()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _reset(self) -> None:

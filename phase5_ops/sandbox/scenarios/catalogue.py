@@ -1,10 +1,10 @@
 """Every scenario: importing this module registers them all, in the order of the checklist."""
 
-from phase5_ops.sandbox.scenarios import alarms, breakers, function_roles, platform, reading, slo
+from phase5_ops.sandbox.scenarios import alarms, breakers, function_roles, logs, platform, reading, slo
 from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
 
-_MODULES = (platform, slo, alarms, breakers, function_roles, reading)  # each registers its scenarios when it is imported
+_MODULES = (platform, slo, alarms, breakers, function_roles, logs, reading)  # each registers its scenarios when it is imported
 
 
 def all_scenarios() -> tuple[Scenario, ...]:
