@@ -14,7 +14,7 @@ from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.history import History
-from phase5_ops.isolation import iam_assets
+from phase5_ops.isolation import iam_assets, log_assets
 from phase5_ops.platform import Platform
 from phase5_ops.replay import audit_assets as replay_audit
 from phase5_ops.replay import probe_assets as replay_probes
@@ -26,7 +26,7 @@ READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
 #: What declares assets and checks, in the order of the checklist.
-_PARTS = (slo, breakers, replay_probes, replay_audit, iam_assets)
+_PARTS = (slo, breakers, replay_probes, replay_audit, iam_assets, log_assets)
 
 SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())
 EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))

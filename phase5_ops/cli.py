@@ -181,6 +181,44 @@ def init() -> None:
         print(line)
 
 
+class ScanFormat(StrEnum):
+    """Output formats of a scan."""
+
+    table = "table"
+    json = "json"
+
+
+@app.command("scan-logs")
+def scan_logs(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders (plain, gzip, zstd); - is stdin.")],
+    tenants: Annotated[Path, typer.Option("--tenants", "-t", help="File of tenant ids, one a line.")],
+    output_format: Annotated[ScanFormat, typer.Option("--format", "-f", help="How the result is printed.")] = ScanFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Scan log files for lines of one tenant's trace that name another tenant, without Dagster and AWS.
+
+    Exit codes: 0 PASS or WARN; 1 FAIL; 2 INCONCLUSIVE or ERROR; 3 usage. Thresholds are those of PHASE5_LOGS__*.
+    """
+    _check_writable(output)
+    from phase5_ops import log_command
+    from phase5_ops.settings import ConfigurationError, load_settings
+
+    settings = load_settings()
+    try:
+        ids = log_command.read_tenant_ids(tenants)
+    except log_command.TenantsUnreadable as error:
+        raise ConfigurationError(str(error)) from error
+    with _progress("scanning"):
+        logger = logging.getLogger("phase5_ops.scan")
+
+        def progress(name: str, done: int) -> None:
+            logger.info("%s: %d MB", name, done // 1_000_000)
+
+        judgement = log_command.scan_files(paths, ids, settings.logs, progress)
+    _write(log_command.as_json(judgement) if output_format is ScanFormat.json else log_command.as_text(judgement), output)
+    raise typer.Exit(log_command.EXIT_CODES[judgement.verdict])
+
+
 @app.command("iam-policy")
 def iam_policy() -> None:
     """Print the least-privilege IAM policy that reading needs, as JSON."""
@@ -302,7 +340,10 @@ def _check_writable(output: Path | None) -> None:
 
 
 def _emit(document: "ReadinessDocument", output_format: Format, output: Path | None) -> None:
-    text = _rendered(document, output_format, to_terminal=output is None and sys.stdout.isatty())
+    _write(_rendered(document, output_format, to_terminal=output is None and sys.stdout.isatty()), output)
+
+
+def _write(text: str, output: Path | None) -> None:
     if output is None:
         print(text, flush=True)
         return

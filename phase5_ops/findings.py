@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from phase5_ops.breakers import judge as breakers
 from phase5_ops.ccnative import runbook
-from phase5_ops.isolation import harness_judge, iam_judge
+from phase5_ops.isolation import harness_judge, iam_judge, log_judge
 from phase5_ops.reads import COMMON_CODES
 from phase5_ops.replay import audit_judge, probe_codes
 from phase5_ops.report.document import CHECK_NOT_EVALUATED, NOT_IMPLEMENTED
@@ -26,6 +26,7 @@ GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
     "3.1 and 3.3 Probes": probe_codes.SHARED_CODES,
     "4.1 Isolation harness": harness_judge.CODES,
     "Function roles bound to the tenant": iam_judge.CODES,
+    "4.2 Log scan": log_judge.CODES,
 }
 
 

@@ -42,6 +42,10 @@ class ConsoleLinks:
         """The list of dashboards."""
         return self._page("cloudwatch", "dashboards")
 
+    def log_group(self, name: str) -> str:
+        """The page of one log group."""
+        return self._page("cloudwatch", f"logsV2:log-groups/log-group/{quote(quote(name, safe=''), safe='').replace('%', '$')}")
+
     def table(self, name: str) -> str:
         """The item explorer of one DynamoDB table."""
         return self._page("dynamodbv2", f"item-explorer?table={quote(name, safe='')}")

@@ -251,6 +251,29 @@ class ReplayPolicy(Policy):
     )
 
 
+class LogException(Policy):
+    """An administrative or batch invocation that names several tenants by its nature: one of its lines holds `message`."""
+
+    log_group: Name = Field(description="log group (or file) as a pattern: /aws/lambda/cc-native-audit-export-worker")
+    message: str = Field(min_length=8, max_length=256, description="text of the line, exactly as logged")
+    justification: str = Field(min_length=10, max_length=500, description="why this may name several tenants")
+
+
+class LogScanPolicy(Policy):
+    """Row 4.2: which lines are read, and when a line counts as judged."""
+
+    group_prefixes: tuple[Name, ...] = Field(("/aws/lambda/cc-native-",), min_length=1, description="log groups that are read")
+    window_hours: float = Field(24, gt=0, le=24 * 14, description="how far back log lines are judged")
+    lead_in_minutes: int = Field(15, ge=0, le=60, description="read before the window too, for invocations that began there")
+    archives: tuple[str, ...] = Field((), description="folders, files or s3:// prefixes of archived logs, scanned as well")
+    sample_share: Share = Field(1, gt=0, description="share of the window that is read; less than 1 is reported")
+    requests_per_second: float = Field(5, gt=0, le=50, description="FilterLogEvents calls a second (AWS allows 5 to 10)")
+    unattributed_max_share: Share = Field(0.01, description="share of lines naming a tenant whose owner may be unknown")
+    min_free_text_length: int = Field(3, ge=1, le=16, description="shorter ids are judged in structured places only")
+    common_words: tuple[Name, ...] = Field((), description="further words that are tenant ids and too common for free text")
+    exceptions: tuple[LogException, ...] = Field((), description="invocations that may name several tenants, and why")
+
+
 def _known(names: tuple[str, ...], known: list[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in known]
     if unknown:

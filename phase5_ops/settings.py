@@ -26,6 +26,7 @@ from phase5_ops.policy import (
     BreakerPolicy,
     GatePolicy,
     IsolationPolicy,
+    LogScanPolicy,
     Name,
     ProbePolicy,
     ReplayPolicy,
@@ -154,6 +155,7 @@ class Settings(BaseSettings):
     probes: ProbePolicy = ProbePolicy()
     replay: ReplayPolicy = ReplayPolicy()
     isolation: IsolationPolicy = IsolationPolicy()
+    logs: LogScanPolicy = LogScanPolicy()
     gate: GatePolicy = GatePolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()

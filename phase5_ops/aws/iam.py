@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from phase5_ops.aws import alarms, dashboards, data_trail, ledger, metrics, role_policies, runbook_source, tables
+from phase5_ops.aws import (
+    alarms,
+    dashboards,
+    data_trail,
+    ledger,
+    log_objects,
+    logs,
+    metrics,
+    role_policies,
+    runbook_source,
+    tables,
+)
 from phase5_ops.probing import iam as probing
 from phase5_ops.settings import Settings
 
@@ -12,7 +23,7 @@ IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
 
 def reader_actions() -> tuple[str, ...]:
     """Every IAM action that the readers declare, once each, in order."""
-    declared = (tables, ledger, metrics, dashboards, alarms, runbook_source, data_trail, role_policies)
+    declared = (tables, ledger, metrics, dashboards, alarms, runbook_source, data_trail, role_policies, log_objects, logs)
     return tuple(sorted({*IDENTITY_ACTIONS, *(action for module in declared for action in module.IAM_ACTIONS)}))
 
 
@@ -39,9 +50,16 @@ def policy_document(settings: Settings) -> dict[str, Any]:
             ["*"],
         ),
     ]
+    groups = [f"arn:*:logs:*:*:log-group:{prefix}*" for prefix in settings.logs.group_prefixes]
+    statements.append(_statement("ReadLogs", ["logs:FilterLogEvents"], groups))
+    statements.append(_statement("ListLogGroups", ["logs:DescribeLogGroups"], ["*"]))
+    archives = [location.removeprefix("s3://").rstrip("/") for location in settings.logs.archives if location.startswith("s3://")]
+    if archives:
+        statements.append(_statement("ListLogArchives", ["s3:ListBucket"], [f"arn:*:s3:::{a.split('/')[0]}" for a in archives]))
+        statements.append(_statement("ReadLogArchives", ["s3:GetObject"], [f"arn:*:s3:::{archive}*" for archive in archives]))
     if settings.runbook.startswith("s3://"):
         bucket_key = settings.runbook.removeprefix("s3://")
-        statements.append(_statement("ReadRunbook", [a for a in actions if a.startswith("s3:")], [f"arn:*:s3:::{bucket_key}"]))
+        statements.append(_statement("ReadRunbook", [*runbook_source.IAM_ACTIONS], [f"arn:*:s3:::{bucket_key}"]))
     if settings.isolation.trail_s3_uri:
         trail = settings.isolation.trail_s3_uri.removeprefix("s3://").rstrip("/")
         statements.append(_statement("ReadDataTrail", ["s3:GetObject"], [f"arn:*:s3:::{trail}/*"]))

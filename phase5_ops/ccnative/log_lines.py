@@ -1,8 +1,8 @@
-"""The platform's log lines: the logger's format, Lambda's own lines, and the names of the fields that say whose a line is. Pure.
+r"""The platform's log lines: the logger's format, Lambda's own lines, and the names of the fields that say whose a line is. Pure.
 
-Logger line: `[<ISO ms Z>] [<LEVEL>] [<Service>] <message> <JSON object>`, on one line. Lambda puts `<ISO>\t<request id>\t<LEVEL>\t`
-before it (text format) or wraps it into JSON with a `requestId`, and writes START, END and REPORT lines around each invocation.
-Field names are not uniform: snake_case in execution handlers, camelCase in services.
+Logger line: `[<ISO ms Z>] [<LEVEL>] [<Service>] <message> <JSON object>`, on one line. Lambda puts
+`<ISO>\t<request id>\t<LEVEL>\t` before it (text format) or wraps it into JSON with a `requestId`, and writes START, END and
+REPORT lines around each invocation. Field names are not uniform: snake_case in execution handlers, camelCase in services.
 """
 
 import re
@@ -22,6 +22,9 @@ WORK_FIELDS = (
     "intent_id",
     "intentId",
 )
+#: Fields whose value names an intent: `exec-<intent>-<account>-ACTION_EXECUTED`.
+SIGNAL_FIELDS = ("signalId", "signal_id")
+SIGNAL_PREFIX = "exec-"
 #: Fields whose value is a Lambda request id: what holds the lines of one invocation together.
 REQUEST_FIELDS = ("requestId", "request_id", "RequestId", "awsRequestId", "aws_request_id")
 #: Values of those fields that say "none": lines of different tenants share them.

@@ -14,6 +14,7 @@ from phase5_ops.ccnative.recommended_alarms import recommended_alarms
 from phase5_ops.policy import RunbookPolicy, SloPolicy
 from phase5_ops.sandbox.function_roles import healthy_roles
 from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.ordinary_logs import LEDGER_TABLE, LogLine, execution_logs, ledger_items, ordinary_executions
 from phase5_ops.sandbox.past_executions import past_executions
 from phase5_ops.sandbox.platform_records import ACCOUNTS, Item
 from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
@@ -115,6 +116,7 @@ class Blueprint:
     raw_items: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     missing_tables: set[str] = field(default_factory=set)
     traffic: list[Traffic] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     alarm_states: dict[str, str] = field(default_factory=dict)
@@ -134,6 +136,11 @@ class Blueprint:
     def epoch(self) -> int:
         """The platform's present in epoch seconds."""
         return int(self.now.timestamp())
+
+    @property
+    def now_ms(self) -> int:
+        """The platform's present in epoch milliseconds."""
+        return int(self.now.timestamp() * 1000)
 
     def tools(self) -> list[str]:
         """The registered tools."""
@@ -164,6 +171,9 @@ def healthy(now: datetime, region: str) -> Blueprint:
         {"tenantId": name, "name": name.title(), "status": "active", "config": {}, "metadata": {}}
         for name in (*TENANTS, *(tenant.tenant_id for tenant in PROBE_TENANTS))
     ]
+    for execution in ordinary_executions([tenant["tenantId"] for tenant in blueprint.tenants], blueprint.now_ms):
+        blueprint.logs += execution_logs(execution)
+        blueprint.raw_items += [(LEDGER_TABLE, item) for item in ledger_items(execution)]
     blueprint.roles = healthy_roles()
     blueprint.items = [*past_executions(now), *_accounts()]
     topic_arn = f"arn:aws:sns:{region}:{ACCOUNT}:{ALERT_TOPIC}"

@@ -18,9 +18,10 @@ from phase5_ops.sandbox.executor import GLOBAL_STOP, STARTER, STATE_MACHINE, VAL
 from phase5_ops.sandbox.function_roles import seed_roles
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import EVENT_BUS, InsideAws, to_item
+from phase5_ops.sandbox.ordinary_logs import GROUP_PREFIX
 
 LOG_GROUPS = tuple(
-    f"/aws/lambda/cc-native-{name}"
+    f"{GROUP_PREFIX}{name}"
     for name in (
         "execution-starter",
         "execution-validator",
@@ -51,6 +52,7 @@ def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
     logs = aws.client("logs")
     for group in LOG_GROUPS:
         logs.create_log_group(logGroupName=group)
+    _seed_logs(logs, blueprint)
     seed_roles(aws.client("iam"), blueprint.roles)
     events = aws.client("events")
     events.create_event_bus(Name=EVENT_BUS)
@@ -98,6 +100,18 @@ def _seed_functions(region: str, blueprint: Blueprint) -> None:
         }
         function = LambdaFunction(account_id=ACCOUNT, spec=spec, region=region, version="$LATEST")
         backend._lambdas._functions[name] = {"latest": function, "versions": [], "alias": {}}
+
+
+def _seed_logs(logs: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
+    streams: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in blueprint.logs:
+        event = {"timestamp": blueprint.now_ms - line.ago_ms, "message": line.message}
+        streams.setdefault((GROUP_PREFIX + line.function, line.stream), []).append(event)
+    for (group, stream), events in sorted(streams.items()):
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        logs.put_log_events(
+            logGroupName=group, logStreamName=stream, logEvents=sorted(events, key=lambda event: event["timestamp"])
+        )
 
 
 def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401

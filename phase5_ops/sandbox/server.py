@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from phase5_ops.sandbox import moto_cloudwatch
+from phase5_ops.sandbox import moto_cloudwatch, moto_logs
 from phase5_ops.sandbox.access_trail import AccessTrail
 from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
 from phase5_ops.sandbox.ccnative_platform import Platform
@@ -98,6 +98,7 @@ class Sandbox:
         _check_port(self._port)
         moto_cloudwatch.install(self.clock, self.faults)
         self._patches.enter_context(one_at_a_time())
+        moto_logs.install(self.clock)
         self._server.start()
         self._serving = True
         self._reset()
@@ -125,6 +126,7 @@ class Sandbox:
             self._server.stop()
         self._patches.close()
         moto_cloudwatch.uninstall()
+        moto_logs.uninstall()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _reset(self) -> None:

@@ -4,6 +4,7 @@ from phase5_ops.sandbox.scenarios import (
     alarms,
     breakers,
     function_roles,
+    logs,
     platform,
     reading,
     replay_audit,
@@ -14,7 +15,7 @@ from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
 
 #: Each registers its scenarios when it is imported.
-_MODULES = (platform, slo, alarms, breakers, replay_audit, replay_probes, function_roles, reading)
+_MODULES = (platform, slo, alarms, breakers, replay_audit, replay_probes, function_roles, logs, reading)
 
 
 def all_scenarios() -> tuple[Scenario, ...]:
