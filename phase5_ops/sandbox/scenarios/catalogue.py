@@ -4,7 +4,15 @@ from phase5_ops.sandbox.scenarios import alarms, breakers, platform, reading, re
 from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
 
-_MODULES = (platform, slo, alarms, breakers, replay_audit, replay_probes, reading)  # each registers its scenarios when it is imported
+_MODULES = (
+    platform,
+    slo,
+    alarms,
+    breakers,
+    replay_audit,
+    replay_probes,
+    reading,
+)  # each registers its scenarios when it is imported
 
 
 def all_scenarios() -> tuple[Scenario, ...]:
