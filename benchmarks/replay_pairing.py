@@ -37,7 +37,7 @@ STEPS = (
 
 def items(entries: int):  # noqa: ANN201 - a generator of DynamoDB items
     """Ledger items of `entries // 5` replays in DynamoDB JSON, in the order of a scan: none."""
-    chosen = random.Random(7)  # noqa: S311 - the same ledger each time
+    chosen = random.Random(7)
     end = epoch_ms(iso(NOW)) - 3_600_000
     for number in range(entries // 5):
         tenant = f"tenant-{number % 50}"
@@ -99,7 +99,7 @@ def measure(entries: int, folder: Path) -> dict[str, tuple[float, float]]:
         return judge_replay_audit(table, policy=POLICY, now=NOW, links=None)
 
     verdict = watch.time("table and verdict", judge)
-    assert (verdict.verdict, verdict.facts["completed"]) == ("PASS", entries // 5), verdict.summary  # noqa: S101
+    assert (verdict.verdict, verdict.facts["completed"]) == ("PASS", entries // 5), verdict.summary
     replays.clear()
     ledger.entries.clear()
     watch.time("digests", lambda: [seen.add(item) for item in items(entries)])
@@ -109,7 +109,7 @@ def measure(entries: int, folder: Path) -> dict[str, tuple[float, float]]:
             name,
             lambda: history.compare_and_add(seen, since="", drop_before="", partitions=None, run_id="run", now=NOW),
         )
-        assert (found.missing_count, found.changed_count, found.broken) == (0, 0, [])  # noqa: S101
+        assert (found.missing_count, found.changed_count, found.broken) == (0, 0, [])
     print(f"{'':>10} history file {(folder / f'{entries}.sqlite').stat().st_size / 1e6:.1f} MB", file=sys.stderr)
     return watch.steps
 
