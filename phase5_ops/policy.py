@@ -131,6 +131,16 @@ class BreakerPolicy(Policy):
         return self
 
 
+class BudgetPolicy(Policy):
+    """Row 5.1: autonomy budgets."""
+
+    lookback_days: int = Field(7, ge=1, le=30, description="UTC days that are judged, today included")
+    clock_skew_seconds: int = Field(300, ge=0, le=3600, description="how far a budget's timestamp may be off its day")
+    settle_seconds: int = Field(
+        5, ge=0, le=300, description="approvals younger than this may be seen in one table and not yet in another"
+    )
+
+
 def _known(names: tuple[str, ...], known: list[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in known]
     if unknown:

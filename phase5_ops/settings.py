@@ -21,7 +21,7 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, Valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
-from phase5_ops.policy import AlarmPolicy, BreakerPolicy, GatePolicy, Name, RunbookPolicy, SloPolicy, ToolSetting
+from phase5_ops.policy import AlarmPolicy, BreakerPolicy, BudgetPolicy, GatePolicy, Name, RunbookPolicy, SloPolicy, ToolSetting
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     alarms: AlarmPolicy = AlarmPolicy()
     runbook_policy: RunbookPolicy = RunbookPolicy()
     breakers: BreakerPolicy = BreakerPolicy()
+    budget: BudgetPolicy = BudgetPolicy()
     gate: GatePolicy = GatePolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()

@@ -1,5 +1,6 @@
 """Reading DynamoDB tables whole: all pages of a scan, and which table it really was. Judges nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from phase5_ops.aws.reader import Answer, AwsReader
@@ -9,19 +10,24 @@ from phase5_ops.reads import Read
 IAM_ACTIONS = ("dynamodb:Scan", "dynamodb:DescribeTable")
 
 
-def scan_table(reader: AwsReader, table: str, *, consistent: bool = True) -> Answer:
-    """All pages of a scan of `table`; the read capacity units it used are added to the reader's meter."""
+def scan_table(reader: AwsReader, table: str, *, consistent: bool = True, attributes: Sequence[str] = ()) -> Answer:
+    """All pages of a scan of `table`; the read capacity units it used are added to the reader's meter.
+
+    With `attributes`, only those are sent (at the same price).
+    """
+    names = {f"#a{number}": name for number, name in enumerate(attributes)}
+    chosen = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
     answer = reader.paginate(
-        "dynamodb", "scan", table, TableName=table, ConsistentRead=consistent, ReturnConsumedCapacity="TOTAL"
+        "dynamodb", "scan", table, TableName=table, ConsistentRead=consistent, ReturnConsumedCapacity="TOTAL", **chosen
     )
     consumed = sum((page.get("ConsumedCapacity") or {}).get("CapacityUnits", 0) for page in answer.pages)
     reader.meter.add(answer.read.operation, units=consumed)
     return answer
 
 
-def scan_items(reader: AwsReader, table: str) -> tuple[list[dict[str, Any]], Read]:
+def scan_items(reader: AwsReader, table: str, *, attributes: Sequence[str] = ()) -> tuple[list[dict[str, Any]], Read]:
     """The items of `table` in DynamoDB JSON, and how they were read; after a failed page, the items that came before it."""
-    answer = scan_table(reader, table)
+    answer = scan_table(reader, table, attributes=attributes)
     return answer.items("Items"), answer.read
 
 
