@@ -21,7 +21,17 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, Valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
-from phase5_ops.policy import AlarmPolicy, BreakerPolicy, BudgetPolicy, GatePolicy, Name, RunbookPolicy, SloPolicy, ToolSetting
+from phase5_ops.policy import (
+    AlarmPolicy,
+    BreakerPolicy,
+    BudgetPolicy,
+    CostPolicy,
+    GatePolicy,
+    Name,
+    RunbookPolicy,
+    SloPolicy,
+    ToolSetting,
+)
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
@@ -132,9 +142,12 @@ class Settings(BaseSettings):
     runbook_policy: RunbookPolicy = RunbookPolicy()
     breakers: BreakerPolicy = BreakerPolicy()
     budget: BudgetPolicy = BudgetPolicy()
+    costs: CostPolicy = CostPolicy()
     gate: GatePolicy = GatePolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
+
+    refresh_costs: bool = Field(False, description="ask Cost Explorer again although today's answer is kept")
 
     @field_validator("now", mode="before")
     @classmethod
@@ -183,7 +196,7 @@ class Settings(BaseSettings):
 
     def verdict_settings(self) -> dict[str, Any]:
         """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
-        chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri"})
+        chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri", "refresh_costs"})
         for user in chosen["probe_users"].values():
             user.pop("password", None)
         return chosen

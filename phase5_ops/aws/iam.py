@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from phase5_ops.aws import alarms, dashboards, metrics, runbook_source, tables
+from phase5_ops.aws import alarms, budgets, cost_explorer, dashboards, metrics, runbook_source, tables
 from phase5_ops.settings import Settings
 
 #: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.
@@ -11,14 +11,23 @@ IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
 
 def reader_actions() -> tuple[str, ...]:
     """Every IAM action that the readers declare, once each, in order."""
-    declared = (tables, metrics, dashboards, alarms, runbook_source)
+    declared = (tables, metrics, dashboards, alarms, runbook_source, cost_explorer, budgets)
     return tuple(sorted({*IDENTITY_ACTIONS, *(action for module in declared for action in module.IAM_ACTIONS)}))
 
 
 def policy_document(settings: Settings) -> dict[str, Any]:
     """An IAM policy document for these settings: tables by name, everything else as narrow as the service allows."""
     actions = reader_actions()
-    read_tables = (settings.tables.action_type_registry, settings.tables.resilience, settings.tables.tenants)
+    read_tables = (
+        settings.tables.action_type_registry,
+        settings.tables.resilience,
+        settings.tables.tenants,
+        settings.tables.execution_outcomes,
+        settings.tables.action_intent,
+        settings.tables.autonomy_config,
+        settings.tables.autonomy_budget_state,
+        settings.tables.decision_budget,
+    )
     statements = [
         _statement(
             "ReadTables",
@@ -30,6 +39,7 @@ def policy_document(settings: Settings) -> dict[str, Any]:
             [action for action in actions if action.split(":")[0] in ("cloudwatch", "sns", "sts")],
             ["*"],
         ),
+        _statement("ReadCosts", [action for action in actions if action.split(":")[0] in ("budgets", "ce")], ["*"]),
     ]
     if settings.runbook.startswith("s3://"):
         bucket_key = settings.runbook.removeprefix("s3://")

@@ -1,10 +1,11 @@
 """Reading DynamoDB tables whole: all pages of a scan, and which table it really was. Judges nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from phase5_ops.aws.reader import Answer, AwsReader
-from phase5_ops.reads import Read
+from phase5_ops.reads import Read, ReadStatus
 
 #: What this reader needs to be allowed to do.
 IAM_ACTIONS = ("dynamodb:Scan", "dynamodb:DescribeTable")
@@ -16,7 +17,7 @@ def scan_table(reader: AwsReader, table: str, *, consistent: bool = True, attrib
     With `attributes`, only those are sent (at the same price).
     """
     names = {f"#a{number}": name for number, name in enumerate(attributes)}
-    chosen = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
+    chosen: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
     answer = reader.paginate(
         "dynamodb", "scan", table, TableName=table, ConsistentRead=consistent, ReturnConsumedCapacity="TOTAL", **chosen
     )
@@ -47,3 +48,38 @@ def table_identity(reader: AwsReader, table: str) -> tuple[str | None, Read]:
         return str(table_id), answer.read
     arn, created = description.get("TableArn"), description.get("CreationDateTime")
     return (f"{arn}@{created.isoformat()}" if arn and created else None), answer.read
+
+
+def scan_pages(reader: AwsReader, table: str, take: Callable[[list[dict[str, Any]]], None], *, attributes: Sequence[str]) -> Read:
+    """Hands on the items of `table` page by page, so that a table of any size needs no more memory than a page.
+
+    Args:
+        reader: reads AWS.
+        table: the table's name.
+        take: gets the items of a page, DynamoDB JSON, with no more than `attributes`.
+        attributes: names of the attributes that are needed.
+
+    Returns:
+        One read over all pages; after a failed page, `take` had those before it.
+    """
+    names = {f"#a{n}": name for n, name in enumerate(attributes)}
+    request: dict[str, Any] = {
+        "TableName": table,
+        "ProjectionExpression": ", ".join(names),
+        "ExpressionAttributeNames": names,
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    pages, start = 0, None
+    while True:
+        answer = reader.call("dynamodb", "scan", table, **request)
+        start = start or answer.read.start
+        read = replace(answer.read, pages=pages + answer.read.pages, start=start)
+        if answer.read.status is not ReadStatus.OK:
+            return read
+        page = answer.pages[0]
+        reader.meter.add(read.operation, units=(page.get("ConsumedCapacity") or {}).get("CapacityUnits", 0))
+        take(page.get("Items") or [])
+        pages = read.pages
+        if not page.get("LastEvaluatedKey"):
+            return read
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
