@@ -12,6 +12,7 @@ import dagster as dg
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.costs import budget_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.history import History
 from phase5_ops.platform import Platform
@@ -22,8 +23,8 @@ from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, evidence_ass
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
-EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE)
-JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING)
+EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *budget_assets.EVIDENCE)
+JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *budget_assets.JUDGING)
 
 
 def implemented_checks() -> frozenset[str]:
@@ -57,6 +58,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         ConfigurationError: the settings are invalid.
     """
     chosen = settings or load_settings()
+    sources = {source.key: source for section in (slo, breakers, budget_assets) for source in section.SOURCES}
     assets = [evidence_asset(evidence) for evidence in EVIDENCE]
     checks = [row_checks(judging) for judging in JUDGING]
     job = dg.define_asset_job(
@@ -75,7 +77,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         description="The daily readiness run.",
     )
     return dg.Definitions(
-        assets=[*(source_asset(source) for source in slo.SOURCES + breakers.SOURCES), *assets],
+        assets=[*(source_asset(source) for source in sources.values()), *assets],
         asset_checks=checks,
         jobs=[job],
         schedules=[schedule],

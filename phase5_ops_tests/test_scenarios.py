@@ -22,7 +22,8 @@ JUDGED = tuple(row.id for row in ALL_CHECKS if row.check in implemented_checks()
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "2")
-    monkeypatch.setattr("phase5_ops.slo.assets.plot_summary", lambda *_, **__: b"")  # its own tests draw it
+    monkeypatch.setattr("phase5_ops.slo.assets.plot_summary", lambda *_, **__: b"")  # their own tests draw them
+    monkeypatch.setattr("phase5_ops.costs.budget_assets.plot_budget_use", lambda *_: b"")
     start(scenario.name)
     document = run()
     entries = {entry.id: entry for entry in (*document.rows, *document.extra_checks)}

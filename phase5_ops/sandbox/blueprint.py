@@ -12,6 +12,7 @@ from typing import Any
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.ccnative.recommended_alarms import recommended_alarms
 from phase5_ops.policy import RunbookPolicy, SloPolicy
+from phase5_ops.sandbox.autonomy_state import add_autonomy
 
 ACCOUNT = "123456789012"
 NAMESPACE = "CCNative/Execution"
@@ -98,6 +99,7 @@ class Blueprint:
     tenants: list[dict[str, Any]] = field(default_factory=list)
     breakers: list[dict[str, Any]] = field(default_factory=list)
     raw_items: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    items: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # plain items by table, written in batches
     missing_tables: set[str] = field(default_factory=set)
     traffic: list[Traffic] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
@@ -120,6 +122,14 @@ class Blueprint:
         """The registered tools."""
         return sorted(set(self.action_types.values()))
 
+    def add(self, table: str, item: dict[str, Any]) -> None:
+        """Puts a plain item into a table."""
+        self.items.setdefault(table, []).append(item)
+
+    def item(self, table: str, pk: str, sk: str) -> dict[str, Any]:
+        """A plain item of a table, to be changed."""
+        return next(item for item in self.items[table] if (item["pk"], item["sk"]) == (pk, sk))
+
     def traffic_of(self, tool: str) -> Traffic:
         """The traffic of one tool."""
         return next(traffic for traffic in self.traffic if traffic.tool == tool)
@@ -139,7 +149,7 @@ def empty(now: datetime) -> Blueprint:
 
 
 def healthy(now: datetime, region: str) -> Blueprint:
-    """A platform on which every row of sections 1 and 2 passes."""
+    """A platform on which every row that is judged passes."""
     blueprint = Blueprint(now=now)
     blueprint.tenants = [
         {"tenantId": name, "name": name.title(), "status": "active", "config": {}, "metadata": {}} for name in TENANTS
@@ -158,6 +168,7 @@ def healthy(now: datetime, region: str) -> Blueprint:
         for connector in ("calendar", "crm_salesforce", "internal")
     ]
     blueprint.breakers.append(closed(blueprint, "crm_salesforce", seconds_ago=40))
+    add_autonomy(blueprint)
     return blueprint
 
 

@@ -36,6 +36,7 @@ RESILIENCE_TABLE = "cc-native-resilience"
 TENANTS_TABLE = "cc-native-tenants"
 
 _serialize = TypeSerializer().serialize
+_BATCH = 25  # as many items as BatchWriteItem takes
 
 
 def seed(session: boto3.Session, endpoint: str, blueprint: Blueprint) -> dict[str, str]:
@@ -64,6 +65,17 @@ def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
     for table, item in items:
         if table not in blueprint.missing_tables:
             dynamodb.put_item(TableName=table, Item=item)
+    puts = [
+        (table, {"PutRequest": {"Item": _item(item)}})
+        for table, plain in blueprint.items.items()
+        if table not in blueprint.missing_tables
+        for item in plain
+    ]
+    for start in range(0, len(puts), _BATCH):
+        requests: dict[str, list[dict[str, Any]]] = {}
+        for table, put in puts[start : start + _BATCH]:
+            requests.setdefault(table, []).append(put)
+        dynamodb.batch_write_item(RequestItems=requests)
 
 
 def _create_table(dynamodb: Any, spec: dict[str, Any]) -> None:  # noqa: ANN401
