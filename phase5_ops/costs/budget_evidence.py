@@ -81,6 +81,9 @@ _COLUMNS = list(AUTONOMY_BUDGET.columns)
 _INTENT_ID = re.compile(r"ai_(?P<ms>\d{12,14})_\w+")  # the platform puts the time of making into the id
 
 
+_Span = tuple[datetime, datetime]
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """All items of one table (DynamoDB JSON), as far as they could be read."""
@@ -183,8 +186,8 @@ def autonomy_budget(
     records.add_intents(scans.action_intent.items, scans.action_intent.table)
     records.add_decision_budgets(scans.decision_budget.items, scans.decision_budget.table)
     switches = parse_kill_switches(scans.tenants.items, scans.tenants.table)
-    settled = now - timedelta(seconds=policy.settle_seconds)
-    approvals, unattributed = _approvals(records, settled)
+    young = (now - timedelta(seconds=policy.settle_seconds), now + timedelta(seconds=policy.clock_skew_seconds))
+    approvals, unattributed = _approvals(records, young)
 
     left_out = set(canary_tenants)
     tenants = {switch.tenant: switch for switch in switches.tenants if switch.tenant not in left_out}
@@ -196,7 +199,7 @@ def autonomy_budget(
         row
         for owner in owners
         for row in _account_rows(
-            records, owner, window=window, count=counts.get(owner), switch=tenants.get(owner[0]), settled=settled
+            records, owner, window=window, count=counts.get(owner), switch=tenants.get(owner[0]), young=young
         )
     ]
     table = AUTONOMY_BUDGET.validate(pd.DataFrame(rows, columns=_COLUMNS))
@@ -220,6 +223,10 @@ def autonomy_budget(
     return table
 
 
+def _within_span(moment: datetime, span: _Span) -> bool:
+    return span[0] < moment <= span[1]
+
+
 def _within(approval: _Approval, window: Sequence[str]) -> bool:
     return approval.first <= window[-1] and approval.last >= window[0]
 
@@ -235,33 +242,30 @@ def _owners(records: AutonomyRecords, tenants: Collection[str], left_out: Collec
 # The independent count
 
 
-def _approvals(records: AutonomyRecords, settled: datetime) -> tuple[list[_Approval], list[list[str]]]:
+def _approvals(records: AutonomyRecords, young: _Span) -> tuple[list[_Approval], list[list[str]]]:
     """All approvals by policy, and the days of those that nothing ties to an account."""
     by_outcome = {intent for intent, outcomes in records.outcomes.items() if any(outcome.auto for outcome in outcomes)}
     approvals, unattributed = [], []
     for intent in sorted(by_outcome | records.auto_exec.keys()):
         earliest, latest = _moments(records, intent)
         first, last = earliest.date().isoformat(), latest.date().isoformat()
-        owner = _owner_of(records, intent)
-        if owner is None:
+        owners = _owners_of(records, intent)
+        if not owners:
             unattributed.append([first, last])
-            continue
-        types = {each.action_type for each in records.intents.get(intent, ()) if each.owner == owner}
-        action_type = types.pop() if len(types) == 1 else None
-        approvals.append(_Approval(owner, action_type, first, last, optional=latest > settled))
+        for owner in sorted(owners):
+            types = {each.action_type for each in records.intents.get(intent, ()) if each.owner == owner}
+            action_type = types.pop() if len(types) == 1 else None
+            approvals.append(_Approval(owner, action_type, first, last, optional=_within_span(latest, young)))
     return approvals, unattributed
 
 
-def _owner_of(records: AutonomyRecords, intent: str) -> Owner | None:
-    """The account of an approval: that of its outcome, else of its intent; None if there is not exactly one."""
+def _owners_of(records: AutonomyRecords, intent: str) -> set[Owner]:
+    """The accounts of an approval: each whose outcome says so, else that of its outcome or its intent if there is only one."""
     outcomes = records.outcomes.get(intent, [])
-    candidates = (
-        {outcome.owner for outcome in outcomes if outcome.auto},
-        {outcome.owner for outcome in outcomes},
-        {each.owner for each in records.intents.get(intent, ())},
-    )
-    owners = next((found for found in candidates if found), set())
-    return owners.pop() if len(owners) == 1 else None
+    if by_policy := {outcome.owner for outcome in outcomes if outcome.auto}:
+        return by_policy
+    others = {outcome.owner for outcome in outcomes} or {each.owner for each in records.intents.get(intent, ())}
+    return others if len(others) == 1 else set()
 
 
 def _moments(records: AutonomyRecords, intent: str) -> tuple[datetime, datetime]:
@@ -292,9 +296,9 @@ def _account_rows(
     window: Sequence[str],
     count: _Count | None,
     switch: KillSwitch | None,
-    settled: datetime,
+    young: _Span,
 ) -> list[dict[str, Any]]:
-    """The rows of one account, one a day; `settled`: what was written before it shows in every table."""
+    """The rows of one account, one a day; what was written within `young` may show in one table and not in another."""
     counted = count or _Count()
     fixed = {
         "tenant": owner[0],
@@ -311,7 +315,7 @@ def _account_rows(
             **fixed,
             "day": day,
             **_consumed(states.get(day), fixed["cap"], unreadable=(owner, STATE_PREFIX + day) in records.unreadable),
-            "in_motion": day in states and states[day].updated_at > settled,
+            "in_motion": day in states and _within_span(states[day].updated_at, young),
             "counted_min": counted.day_min[day],
             "counted_max": counted.day_max[day],
             "counted_per_type": _json(counted.per_type(day, states[day].counts if day in states else ())),

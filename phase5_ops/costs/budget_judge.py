@@ -131,7 +131,8 @@ class _Context:
     tables: Mapping[str, str]
     readable: frozenset[str]  # roles of the tables that were read whole
     slack: _Slack
-    sound: bool
+    sound: bool  # nothing unreadable may be an approval that was not counted
+    tenants_known: bool  # every tenant of the tenants table could be read
     in_motion: list[str] = field(default_factory=list)  # accounts with a surplus left to the next run
 
     def budget_item(self, row: Row, sort_key: str) -> str:
@@ -156,6 +157,7 @@ def judge_budget_visible(table: pd.DataFrame, *, links: ConsoleLinks) -> Judgeme
         readable=frozenset(role for role, name in tables.items() if name in whole),
         slack=_Slack(sorted([list(days) for days in table.attrs["unattributed"]], key=lambda days: days[1])),
         sound=count_is_sound(table),
+        tenants_known=not any(each["table"] == tables["tenants"] for each in table.attrs["problems"]),
     )
     findings = [*read_findings(table), *_problem_findings(table, links)]
     accounts = [list(rows) for _, rows in groupby(_rows(table), key=lambda row: (row["tenant"], row["account"]))]
@@ -245,7 +247,7 @@ def _account_findings(rows: Sequence[Row], context: _Context) -> Iterator[Findin
             seen=f"none, with {consumed} recorded and {row['account_counted_min']} counted actions",
             link=context.budget_item(row, CONFIG_KEY),
         )
-    if not row["tenant_known"] and "tenants" in context.readable and _autonomous(rows):
+    if not row["tenant_known"] and context.tenants_known and "tenants" in context.readable and _autonomous(rows):
         yield ACCOUNT_WITHOUT_VISIBILITY.at(
             _subject(row),
             expected=f"tenant {row['tenant']} in {context.tables['tenants']}, with its kill switch",

@@ -241,7 +241,7 @@ def test_a_malformed_record_of_any_table_is_an_error_and_nothing_is_concluded_fr
             broken[name] = {"BOOL": True}
     judgement = platform.judged()
     assert judgement.verdict is Verdict.ERROR
-    assert {finding.code for finding in judgement.findings} - {"account_without_visibility"} == {"budget_record_malformed"}
+    assert {finding.code for finding in judgement.findings} == {"budget_record_malformed"}
 
 
 def test_an_unreadable_state_is_not_also_undercounted():
@@ -348,6 +348,22 @@ def test_an_edited_intent_is_counted_when_it_was_made_not_when_its_original_was_
     platform.state("acme", "eu", TODAY, {NOTE: 1})
     assert platform.codes() == []
     assert platform.table()["account_counted_min"].max() == 1
+
+
+def test_an_intent_that_two_accounts_carried_out_counts_for_both():
+    platform = capped()
+    platform.cap("acme", "us", 5)
+    made = platform.approval("acme", "eu", at("08:00:00"))
+    platform.outcome("acme", "us", made, at("08:00:01"), approval_source="POLICY", auto_executed=True)
+    platform.state("acme", "eu", TODAY, {NOTE: 1})
+    findings = platform.judged().findings
+    assert [(finding.code, finding.subject) for finding in findings] == [("budget_undercounted", f"acme / us on {TODAY}")]
+
+
+def test_a_timestamp_far_ahead_of_the_reading_excuses_nothing():
+    platform = capped()
+    platform.approval("acme", "eu", at("10:00:00"))
+    assert platform.codes() == ["budget_undercounted"]
 
 
 def test_a_wrong_action_type_is_found_on_both_sides():
