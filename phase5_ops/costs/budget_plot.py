@@ -27,7 +27,7 @@ _CLASSES = (
     ("unused", "#e8f0e8"),
     ("up to half", "#9cc79c"),
     ("up to all", "#f2c14e"),
-    ("over", "#d1495b"),
+    ("over or uncapped", "#d1495b"),
 )
 
 
@@ -103,7 +103,7 @@ def _classes(
         numbers = mask.sum(axis=0)
         axes.bar(range(len(days)), numbers, bottom=bottom, color=colour, edgecolor="white", linewidth=0.5, label=name)
         bottom += numbers
-    axes.set_title("all accounts by share of the cap used (over: or without a cap)", fontsize=10)
+    axes.set_title("all accounts by share of the cap used", fontsize=10)
     axes.set_ylim(0, max(bottom.max(), 1) * 1.18)
     axes.legend(ncols=len(_CLASSES), fontsize=7, loc="upper center", frameon=False, handlelength=1, columnspacing=1)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
