@@ -12,7 +12,7 @@ import dagster as dg
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
-from phase5_ops.costs import budget_assets
+from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.history import History
 from phase5_ops.platform import Platform
@@ -23,8 +23,8 @@ from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, evidence_ass
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
-EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *budget_assets.EVIDENCE)
-JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *budget_assets.JUDGING)
+EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE, *budget_assets.EVIDENCE, *cost_assets.EVIDENCE)
+JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING, *budget_assets.JUDGING, *cost_assets.JUDGING)
 
 
 def implemented_checks() -> frozenset[str]:
@@ -58,7 +58,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         ConfigurationError: the settings are invalid.
     """
     chosen = settings or load_settings()
-    sources = {source.key: source for section in (slo, breakers, budget_assets) for source in section.SOURCES}
+    sources = {source.key: source for section in (slo, breakers, budget_assets, cost_assets) for source in section.SOURCES}
     assets = [evidence_asset(evidence) for evidence in EVIDENCE]
     checks = [row_checks(judging) for judging in JUDGING]
     job = dg.define_asset_job(

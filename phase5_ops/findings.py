@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from phase5_ops.breakers import judge as breakers
 from phase5_ops.ccnative import runbook
-from phase5_ops.costs import budget_judge
+from phase5_ops.costs import budget_judge, cost_judge
 from phase5_ops.reads import COMMON_CODES
 from phase5_ops.report.document import CHECK_NOT_EVALUATED, NOT_IMPLEMENTED
 from phase5_ops.slo import alarm_judge, burn_judge, runbook_judge, slo_met_judge, summary_judge
@@ -20,6 +20,7 @@ GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
     "1.3 Alarm runbook, and the runbook section of 2.2": (*runbook.CODES, *runbook_judge.CODES),
     "2.1 and 2.2 Circuit breakers": breakers.CODES,
     "5.1 Autonomy budget visibility": budget_judge.CODES,
+    "5.2 Cost reports": cost_judge.CODES,
 }
 
 

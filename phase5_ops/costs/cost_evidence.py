@@ -8,7 +8,7 @@ of it stays there as unallocated.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
+import pyarrow
 import pyarrow.compute as pc
 
 from phase5_ops.aws.cost_answers import AMORTIZED, BudgetAlerts, CostQuery
@@ -30,6 +31,8 @@ from phase5_ops.policy import CostPolicy
 
 ZERO = Decimal(0)
 SHARED = ""  # tenant of the rows that carry no tenant tag
+
+_BATCH = 50_000  # lines that are Python objects at a time
 
 ACTIVE, INACTIVE, UNKNOWN, REST = "active", "inactive", "unknown", "shared"
 
@@ -216,7 +219,7 @@ def to_table(rows: Iterable[CostRow], scope: Scope) -> pd.DataFrame:
             "x_PreviousCost": row.previous,
             "x_Executions": row.executions,
             "x_ExecutionsByTool": json.dumps(row.tools, sort_keys=True),
-            "x_DailyCosts": json.dumps([format(cost.normalize(), "f") for cost in row.daily]),
+            "x_DailyCosts": json.dumps([format(cost, "f") for cost in row.daily]),
         }
         for row in rows
     ]
@@ -269,22 +272,26 @@ def _billed_rows(scope: Scope, pull: CostPull, canary_tenants: frozenset[str]) -
     position = {day: n for n, day in enumerate(scope.days())}
     chosen = "effective" if scope.metric == AMORTIZED else "billed"
     keys = ("tenant", "connector", "currency")
-    sums = pull.lines.group_by([*keys, "day"]).aggregate([("billed", "sum"), ("effective", "sum")])
-    columns = [sums[name].to_pylist() for name in (*keys, "day", "billed_sum", "effective_sum", f"{chosen}_sum")]
-    for tenant, connector, currency, day, billed, effective, cost in zip(*columns, strict=True):
-        if tenant in canary_tenants:
-            continue
-        key = (tenant, connector, currency)
-        row = rows.get(key)
-        if row is None:
-            row = rows[key] = CostRow(*key, ACTIVE, daily=[ZERO] * len(position))
-        if day < first:
-            row.previous += cost
-        else:
-            row.billed += billed
-            row.effective += effective
-            row.daily[position[day]] = cost
+    left_out = pc.is_in(pull.lines["tenant"], pyarrow.array(sorted(canary_tenants), pyarrow.string()))
+    lines = pull.lines.filter(pc.invert(left_out))
+    is_current = pc.greater_equal(lines["day"], first)
+    current, previous = lines.filter(is_current), lines.filter(pc.invert(is_current))
+    for tenant, connector, currency, billed, effective in _summed(current, keys, ("billed", "effective")):
+        rows[tenant, connector, currency] = CostRow(tenant, connector, currency, ACTIVE, billed=billed, effective=effective)
+    for tenant, connector, currency, cost in _summed(previous, keys, (chosen,)):
+        rows.setdefault((tenant, connector, currency), CostRow(tenant, connector, currency, ACTIVE)).previous = cost
+    for row in rows.values():
+        row.daily = [ZERO] * len(position)
+    for batch in current.select([*keys, "day", chosen]).to_batches(max_chunksize=_BATCH):
+        for tenant, connector, currency, day, cost in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            rows[tenant, connector, currency].daily[position[day]] += cost
     return rows
+
+
+def _summed(lines: pyarrow.Table, keys: tuple[str, ...], amounts: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """Keys and sums of these columns, exact."""
+    sums = lines.group_by(list(keys)).aggregate([(name, "sum") for name in amounts])
+    yield from zip(*(sums[name].to_pylist() for name in (*keys, *(f"{name}_sum" for name in amounts))), strict=True)
 
 
 def _add_usage(rows: Rows, usage: ExecutionUsage, currency: str, canary_tenants: frozenset[str]) -> None:
@@ -339,7 +346,7 @@ def _days(scope: Scope, pull: CostPull) -> list[dict[str, Any]]:
 def _cost_of(pull: CostPull, scope: Scope, tenants: frozenset[str]) -> Decimal:
     """What the bill of the charge period says of these tenants, in the metric that is judged."""
     chosen = "effective" if scope.metric == AMORTIZED else "billed"
-    lines = pull.lines.group_by(["tenant", "day"]).aggregate([(chosen, "sum")])
-    columns = (lines[name].to_pylist() for name in ("tenant", "day", f"{chosen}_sum"))
-    first = scope.start.isoformat()
-    return sum((cost for tenant, day, cost in zip(*columns, strict=True) if tenant in tenants and day >= first), ZERO)
+    of_them = pc.is_in(pull.lines["tenant"], pyarrow.array(sorted(tenants), pyarrow.string()))
+    in_period = pc.greater_equal(pull.lines["day"], scope.start.isoformat())
+    costs = pull.lines.filter(pc.and_(of_them, in_period))[chosen]
+    return pc.sum(costs).as_py() or ZERO

@@ -8,6 +8,7 @@ from decimal import Decimal
 from io import BytesIO
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,6 +20,7 @@ from phase5_ops.costs.cost_report import TenantCost, tenant_costs
 
 _MOST_BARS = 25
 _NAME_LENGTH = 28
+_LOW = 5  # inches: the legend takes a larger part of a low picture
 _BILLED, _ALLOCATED, _UNALLOCATED, _OTHERS = "#3b6ea5", "#9dc3e6", "#d1495b", "#7f8c99"
 _BANDS = ("#3b6ea5", "#e08e45", "#5b9f6d", "#8c6bb1", "#c8a415")
 
@@ -29,8 +31,9 @@ def plot_costs(table: pd.DataFrame) -> bytes:
     Args:
         table: `tenant_cost_report` in one currency, with its attrs.
     """
-    lines = [line for line in tenant_costs(table) if line.tenant != SHARED]
-    rest = next((line for line in tenant_costs(table) if line.tenant == SHARED), None)
+    everyone = tenant_costs(table)
+    lines = [line for line in everyone if line.tenant != SHARED]
+    rest = next((line for line in everyone if line.tenant == SHARED), None)
     bars = _bars(lines)
     height = 1.6 + 0.28 * max(len(bars) + 1, 6)
     figure = Figure(figsize=(14, height))
@@ -77,6 +80,7 @@ def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: Tenan
         names.append("unallocated")
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.invert_yaxis()
+    _label_bars(axes, billed + allocated, len(billed) - (_OTHERS in colours))
     axes.set_title(f"{currency} in the period", fontsize=10)
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.5)
@@ -84,6 +88,28 @@ def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: Tenan
     axes.axvline(0, color="#666666", linewidth=0.6)
     if names:
         axes.legend(fontsize=8, loc="lower right", frameon=False)
+
+
+def _label_bars(axes: Axes, whole: npt.NDArray[np.float64], own: int) -> None:
+    """The amount at the end of each bar; the scale is that of single tenants, so a longer bar of the others is cut off."""
+    if not len(whole):
+        return
+    span = float(np.abs(whole[:own]).max(initial=0)) or 1.0
+    right = 1.25 * span
+    axes.set_xlim(min(1.15 * float(whole[:own].min(initial=0)), 0), right)
+    for position, amount in enumerate(whole):
+        cut = amount > right
+        text = f"{amount:,.2f}" + (" (bar cut off)" if cut else "")
+        axes.annotate(
+            text,
+            (right if cut else max(amount, 0), position),
+            xytext=(-6 if cut else 4, 0),
+            textcoords="offset points",
+            ha="right" if cut else "left",
+            va="center",
+            fontsize=7,
+            color="white" if cut else "#444444",
+        )
 
 
 def _draw_days(axes: Axes, table: pd.DataFrame, lines: list[TenantCost], rest: TenantCost | None, currency: str) -> None:
@@ -109,6 +135,6 @@ def _draw_days(axes: Axes, table: pd.DataFrame, lines: list[TenantCost], rest: T
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.5)
     axes.set_axisbelow(True)
-    axes.margins(x=0.01, y=0.22)
+    axes.margins(x=0.01, y=0.4 if axes.figure.get_figheight() < _LOW else 0.15)  # room for the legend
     if bands:
         axes.legend(fontsize=8, ncols=4, loc="upper left", frameon=False)

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 from boto3.dynamodb.types import TypeSerializer
 
-from phase5_ops.sandbox.blueprint import Blueprint, dashboard_body
+from phase5_ops.sandbox.blueprint import ACCOUNT, Blueprint, dashboard_body
 
 LOG_GROUPS = tuple(
     f"/aws/lambda/cc-native-{name}"
@@ -51,6 +51,7 @@ def seed(session: boto3.Session, endpoint: str, blueprint: Blueprint) -> dict[st
     for group in LOG_GROUPS:
         logs.create_log_group(logGroupName=group)
     client("events").create_event_bus(Name=EVENT_BUS)
+    _seed_budgets(client("budgets"), blueprint)
     return _seed_user_pool(client("cognito-idp"))
 
 
@@ -134,6 +135,27 @@ def _seed_alarms(cloudwatch: Any, sns: Any, blueprint: Blueprint) -> None:  # no
         cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by the scenario")
     for name, content in blueprint.dashboards.items():
         cloudwatch.put_dashboard(DashboardName=name, DashboardBody=dashboard_body(content))
+
+
+def _seed_budgets(budgets: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
+    for name, addresses in blueprint.cost_budgets.items():
+        notification = {
+            "NotificationType": "ACTUAL",
+            "ComparisonOperator": "GREATER_THAN",
+            "Threshold": 80,
+            "ThresholdType": "PERCENTAGE",
+        }
+        subscribers = [{"SubscriptionType": "EMAIL", "Address": address} for address in addresses]
+        budgets.create_budget(
+            AccountId=ACCOUNT,
+            Budget={
+                "BudgetName": name,
+                "BudgetLimit": {"Amount": "1500", "Unit": "USD"},
+                "TimeUnit": "MONTHLY",
+                "BudgetType": "COST",
+            },
+            NotificationsWithSubscribers=[{"Notification": notification, "Subscribers": subscribers}] if addresses else [],
+        )
 
 
 def _seed_user_pool(cognito: Any) -> dict[str, str]:  # noqa: ANN401

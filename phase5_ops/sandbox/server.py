@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from phase5_ops.sandbox import moto_cloudwatch
+from phase5_ops.sandbox import cost_explorer, moto_cloudwatch
 from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
 from phase5_ops.sandbox.platform_clock import PlatformClock
@@ -84,6 +84,9 @@ class Sandbox:
         store = moto_cloudwatch.store(self.region)
         for key, rows in rows_of(blueprint).items():
             store.put(NAMESPACE, key.metric, dict(key.dimensions), rows)
+        cost_explorer.install(
+            self.clock, lines=blueprint.billing, tags=blueprint.cost_tags, tags_updated=blueprint.cost_tags_updated
+        )
         self._settings = {**seed(self.session(), self.endpoint, blueprint), **blueprint.settings}
         runbook = self._folder / "phase_5_7_reliability.md"
         if blueprint.runbook is not None:
@@ -98,6 +101,7 @@ class Sandbox:
         if self._serving:
             self._server.stop()
         moto_cloudwatch.uninstall()
+        cost_explorer.uninstall()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _reset(self) -> None:

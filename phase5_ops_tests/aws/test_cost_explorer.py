@@ -50,7 +50,7 @@ def test_all_pages_are_taken_and_a_day_may_go_on_over_two_of_them():
         stubber.assert_no_pending_responses()
     lines, totals = answers.finish()
     assert (lines["tenant"].to_pylist(), answers.problems) == (["a", "b", "c"], [])
-    assert str(totals[0].billed) == "4.5000000000"
+    assert str(totals[0].billed) == "4.5"
     assert [(read.operation, read.resource, read.status, read.pages) for read in reads] == [
         ("ce:GetCostAndUsage", cost_explorer.BY_TAG, ReadStatus.OK, 2),
         ("ce:GetCostAndUsage", cost_explorer.TOTAL, ReadStatus.OK, 1),

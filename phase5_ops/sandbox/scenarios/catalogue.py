@@ -1,10 +1,10 @@
 """Every scenario: importing this module registers them all, in the order of the checklist."""
 
-from phase5_ops.sandbox.scenarios import alarms, autonomy, breakers, platform, reading, slo
+from phase5_ops.sandbox.scenarios import alarms, autonomy, breakers, costs, platform, reading, slo
 from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
 
-_MODULES = (platform, slo, alarms, breakers, autonomy, reading)  # each registers its scenarios when it is imported
+_MODULES = (platform, slo, alarms, breakers, autonomy, costs, reading)  # each registers its scenarios when it is imported
 
 
 def all_scenarios() -> tuple[Scenario, ...]:

@@ -19,6 +19,7 @@ def _healthy(_state: Blueprint) -> None:
         "2.1": (INCONCLUSIVE, "nothing_judged"),
         "2.2": (INCONCLUSIVE, "nothing_judged"),
         "5.1": (INCONCLUSIVE, "nothing_judged"),
+        "5.2": (FAIL, "cost_data_stale"),
         "tool_slo_met": (INCONCLUSIVE, "no_tool_registered"),
         "error_budget_not_burning": (INCONCLUSIVE, "no_tool_registered"),
         "no_slo_alarm_firing": (INCONCLUSIVE, "no_slo_alarm"),
