@@ -43,7 +43,7 @@ def plot_costs(table: pd.DataFrame) -> bytes:
     figure.subplots_adjust(left=0.17, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.14)
     currency = ", ".join(table.attrs["currencies"]) or "no currency"
     _draw_bars(left, bars, rest, currency)
-    _draw_days(right, table, lines, rest, currency)
+    _draw_days(right, table, lines, rest, currency, low=height < _LOW)
     figure.suptitle(
         f"Cost per tenant, {table.attrs['start']} to before {table.attrs['end']} ({table.attrs['metric']})", fontsize=11
     )
@@ -80,7 +80,8 @@ def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: Tenan
         names.append("unallocated")
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.invert_yaxis()
-    _label_bars(axes, billed + allocated, len(billed) - (_OTHERS in colours))
+    lost = [float(rest.unallocated)] if rest is not None and rest.unallocated else []
+    _label_bars(axes, np.array([*(billed + allocated), *lost]), len(billed) - (_OTHERS in colours))
     axes.set_title(f"{currency} in the period", fontsize=10)
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.5)
@@ -112,7 +113,9 @@ def _label_bars(axes: Axes, whole: npt.NDArray[np.float64], own: int) -> None:
         )
 
 
-def _draw_days(axes: Axes, table: pd.DataFrame, lines: list[TenantCost], rest: TenantCost | None, currency: str) -> None:
+def _draw_days(
+    axes: Axes, table: pd.DataFrame, lines: list[TenantCost], rest: TenantCost | None, currency: str, *, low: bool
+) -> None:
     """Billed cost a day, stacked: the five most expensive tenants, all others, and the shared rest."""
     days = [date.fromisoformat(day["day"]) for day in table.attrs["days"] if day["current"]]
     top = sorted(lines, key=lambda line: -line.billed)[: len(_BANDS)]
@@ -135,6 +138,6 @@ def _draw_days(axes: Axes, table: pd.DataFrame, lines: list[TenantCost], rest: T
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.5)
     axes.set_axisbelow(True)
-    axes.margins(x=0.01, y=0.4 if axes.figure.get_figheight() < _LOW else 0.15)  # room for the legend
+    axes.margins(x=0.01, y=0.4 if low else 0.15)  # room for the legend
     if bands:
         axes.legend(fontsize=8, ncols=4, loc="upper left", frameon=False)
