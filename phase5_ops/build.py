@@ -12,6 +12,7 @@ import dagster as dg
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.history import History
 from phase5_ops.isolation import iam_assets, log_assets
@@ -26,7 +27,7 @@ READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
 #: What declares assets and checks, in the order of the checklist.
-_PARTS = (slo, breakers, replay_probes, replay_audit, iam_assets, log_assets)
+_PARTS = (slo, breakers, replay_probes, replay_audit, iam_assets, log_assets, budget_assets, cost_assets)
 
 SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())
 EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))

@@ -91,26 +91,33 @@ def _complain(text: str) -> None:
     print(f"phase5: {text}", file=sys.stderr)
 
 
-def _settings() -> "Settings":
+def _settings(*, refresh_costs: bool = False) -> "Settings":
     """Validated settings, and the region that everything else needs."""
     from phase5_ops.aws.reader import configured_region
     from phase5_ops.settings import ConfigurationError, load_settings
 
-    settings = load_settings()
+    settings = load_settings(refresh_costs=refresh_costs or None)
     if configured_region() is None:
         raise ConfigurationError("no AWS region: set AWS_REGION (or AWS_PROFILE with a region) to the region of the platform")
     return settings
 
 
 @app.command()
-def check(row: RowOption = None, output_format: FormatOption = Format.table, output: OutputOption = None) -> None:
+def check(
+    row: RowOption = None,
+    output_format: FormatOption = Format.table,
+    output: OutputOption = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask Cost Explorer again ($0.01 a page) although today's answer is kept.")
+    ] = False,
+) -> None:
     """Make one readiness run against the AWS that the environment points to, and print the rows.
 
     With --row only the evidence of those rows is gathered, and the exit code covers only them.
     """
     chosen = _checked_rows(row)
     _check_writable(output)
-    _finish(_run(_settings(), chosen), output_format, output)
+    _finish(_run(_settings(refresh_costs=refresh), chosen), output_format, output)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from phase5_ops.breakers import judge as breakers
 from phase5_ops.ccnative import runbook
+from phase5_ops.costs import budget_judge, cost_judge
 from phase5_ops.isolation import harness_judge, iam_judge, log_judge
 from phase5_ops.reads import COMMON_CODES
 from phase5_ops.replay import audit_judge, probe_codes
@@ -27,6 +28,8 @@ GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
     "4.1 Isolation harness": harness_judge.CODES,
     "Function roles bound to the tenant": iam_judge.CODES,
     "4.2 Log scan": log_judge.CODES,
+    "5.1 Autonomy budget visibility": budget_judge.CODES,
+    "5.2 Cost reports": cost_judge.CODES,
 }
 
 

@@ -274,6 +274,43 @@ class LogScanPolicy(Policy):
     exceptions: tuple[LogException, ...] = Field((), description="invocations that may name several tenants, and why")
 
 
+class BudgetPolicy(Policy):
+    """Row 5.1: autonomy budgets."""
+
+    lookback_days: int = Field(7, ge=1, le=30, description="UTC days that are judged, today included")
+    clock_skew_seconds: int = Field(300, ge=0, le=3600, description="how far a budget's timestamp may be off its day")
+    settle_seconds: int = Field(
+        5, ge=0, le=300, description="approvals younger than this may be seen in one table and not yet in another"
+    )
+
+
+class CostPolicy(Policy):
+    """Row 5.2: what is asked of Cost Explorer, and what of the answer is right."""
+
+    tenant_tag: Name = Field("tenant", description="cost allocation tag that names the tenant")
+    connector_tag: Name = Field("connector", description="cost allocation tag that names the connector")
+    days: int = Field(30, ge=1, le=180, description="days the report covers; as many before them are the previous period")
+    metric: Literal["UnblendedCost", "AmortizedCost"] = Field(
+        "UnblendedCost", description="the cost that is judged and shown; both are stored"
+    )
+    accounts: tuple[Annotated[str, Field(pattern=r"^\d{12}$")], ...] = Field(
+        (), description="linked accounts in scope; default: the account that is read"
+    )
+    services: tuple[Name, ...] = Field((), description="services in scope, as Cost Explorer names them; default: all")
+    max_unallocated_share: Share = Field(0.10, description="largest share of the cost that no tenant may account for")
+    grace_hours: int = Field(72, ge=0, le=720, description="a tenant or tag younger than this may have no cost yet")
+    max_lag_days: int = Field(2, ge=0, le=14, description="whole days that Cost Explorer may be behind")
+    anomaly_factor: float = Field(
+        3, gt=1, allow_inf_nan=False, description="a day above this many times the tenant's median day stands out"
+    )
+    anomaly_min_increase: float = Field(
+        5, ge=0, allow_inf_nan=False, description="smallest increase over the median day that stands out, in the bill's currency"
+    )
+    inactive_tenant_statuses: tuple[str, ...] = Field(
+        ("inactive", "suspended", "deleted", "disabled"), description="tenants that need not have a cost"
+    )
+
+
 def _known(names: tuple[str, ...], known: list[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in known]
     if unknown:

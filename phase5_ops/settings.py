@@ -24,6 +24,8 @@ from phase5_ops.clock import Clock
 from phase5_ops.policy import (
     AlarmPolicy,
     BreakerPolicy,
+    BudgetPolicy,
+    CostPolicy,
     GatePolicy,
     IsolationPolicy,
     LogScanPolicy,
@@ -156,6 +158,8 @@ class Settings(BaseSettings):
     replay: ReplayPolicy = ReplayPolicy()
     isolation: IsolationPolicy = IsolationPolicy()
     logs: LogScanPolicy = LogScanPolicy()
+    budget: BudgetPolicy = BudgetPolicy()
+    costs: CostPolicy = CostPolicy()
     gate: GatePolicy = GatePolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
@@ -171,6 +175,8 @@ class Settings(BaseSettings):
         if value.username or value.password or value.query or value.fragment:
             raise ValueError("takes neither user, query nor fragment")
         return value
+
+    refresh_costs: bool = Field(False, description="ask Cost Explorer again although today's answer is kept")
 
     @field_validator("now", mode="before")
     @classmethod
@@ -219,7 +225,7 @@ class Settings(BaseSettings):
 
     def verdict_settings(self) -> dict[str, Any]:
         """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
-        chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri"})
+        chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri", "refresh_costs"})
         for user in chosen["probe_users"].values():
             user.pop("password", None)
         chosen["probes"].pop("expired_token_file")

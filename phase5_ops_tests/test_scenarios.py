@@ -32,7 +32,9 @@ def judged_in(scenario: Scenario) -> tuple[str, ...]:
 @pytest.mark.parametrize("scenario", WHOLE_RUNS, ids=lambda scenario: scenario.name)
 def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "2")
-    monkeypatch.setattr("phase5_ops.slo.assets.plot_summary", lambda *_, **__: b"")  # its own tests draw it
+    monkeypatch.setattr("phase5_ops.slo.assets.plot_summary", lambda *_, **__: b"")  # their own tests draw them
+    monkeypatch.setattr("phase5_ops.costs.cost_assets.plot_costs", lambda *_: b"")
+    monkeypatch.setattr("phase5_ops.costs.budget_assets.plot_budget_use", lambda *_: b"")
     start(scenario.name)
     rows = judged_in(scenario)
     if rows != JUDGED:

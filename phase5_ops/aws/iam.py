@@ -4,6 +4,8 @@ from typing import Any
 
 from phase5_ops.aws import (
     alarms,
+    budgets,
+    cost_explorer,
     dashboards,
     data_trail,
     ledger,
@@ -23,7 +25,20 @@ IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
 
 def reader_actions() -> tuple[str, ...]:
     """Every IAM action that the readers declare, once each, in order."""
-    declared = (tables, ledger, metrics, dashboards, alarms, runbook_source, data_trail, role_policies, log_objects, logs)
+    declared = (
+        tables,
+        ledger,
+        metrics,
+        dashboards,
+        alarms,
+        runbook_source,
+        data_trail,
+        role_policies,
+        log_objects,
+        logs,
+        cost_explorer,
+        budgets,
+    )
     return tuple(sorted({*IDENTITY_ACTIONS, *(action for module in declared for action in module.IAM_ACTIONS)}))
 
 
@@ -37,6 +52,10 @@ def policy_document(settings: Settings) -> dict[str, Any]:
         settings.tables.ledger,
         settings.tables.execution_attempts,
         settings.tables.execution_outcomes,
+        settings.tables.action_intent,
+        settings.tables.autonomy_config,
+        settings.tables.autonomy_budget_state,
+        settings.tables.decision_budget,
     )
     statements = [
         _statement(
@@ -49,6 +68,7 @@ def policy_document(settings: Settings) -> dict[str, Any]:
             [action for action in actions if action.split(":")[0] in ("cloudwatch", "iam", "sns", "sts")],
             ["*"],
         ),
+        _statement("ReadCosts", [action for action in actions if action.split(":")[0] in ("budgets", "ce")], ["*"]),
     ]
     groups = [f"arn:*:logs:*:*:log-group:{prefix}*" for prefix in settings.logs.group_prefixes]
     statements.append(_statement("ReadLogs", ["logs:FilterLogEvents"], groups))

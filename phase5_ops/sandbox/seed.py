@@ -42,7 +42,7 @@ REGISTRY_TABLE = "cc-native-action-type-registry"
 RESILIENCE_TABLE = "cc-native-resilience"
 TENANTS_TABLE = "cc-native-tenants"
 
-_BATCH = 25
+_BATCH = 25  # as many items as BatchWriteItem takes
 
 
 def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
@@ -54,6 +54,7 @@ def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
         logs.create_log_group(logGroupName=group)
     _seed_logs(logs, blueprint)
     seed_roles(aws.client("iam"), blueprint.roles)
+    _seed_budgets(aws.client("budgets"), blueprint)
     events = aws.client("events")
     events.create_event_bus(Name=EVENT_BUS)
     if blueprint.serving:
@@ -121,7 +122,7 @@ def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
     plain = [(REGISTRY_TABLE, _registry_item(action, tool)) for action, tool in sorted(blueprint.action_types.items())]
     plain += [(TENANTS_TABLE, tenant) for tenant in blueprint.tenants]
     plain += [(RESILIENCE_TABLE, breaker) for breaker in blueprint.breakers]
-    plain += blueprint.items
+    plain += [(table, item) for table, held in blueprint.items.items() for item in held]
     items = defaultdict(list)
     for table, item in [*blueprint.raw_items, *((table, _item(values)) for table, values in plain)]:
         if table not in blueprint.missing_tables:
@@ -187,3 +188,24 @@ def _seed_alarms(cloudwatch: Any, sns: Any, blueprint: Blueprint) -> None:  # no
         cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by the scenario")
     for name, content in blueprint.dashboards.items():
         cloudwatch.put_dashboard(DashboardName=name, DashboardBody=dashboard_body(content))
+
+
+def _seed_budgets(budgets: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
+    for name, addresses in blueprint.cost_budgets.items():
+        notification = {
+            "NotificationType": "ACTUAL",
+            "ComparisonOperator": "GREATER_THAN",
+            "Threshold": 80,
+            "ThresholdType": "PERCENTAGE",
+        }
+        subscribers = [{"SubscriptionType": "EMAIL", "Address": address} for address in addresses]
+        budgets.create_budget(
+            AccountId=ACCOUNT,
+            Budget={
+                "BudgetName": name,
+                "BudgetLimit": {"Amount": "1500", "Unit": "USD"},
+                "TimeUnit": "MONTHLY",
+                "BudgetType": "COST",
+            },
+            NotificationsWithSubscribers=[{"Notification": notification, "Subscribers": subscribers}] if addresses else [],
+        )

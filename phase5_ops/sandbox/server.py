@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from phase5_ops.sandbox import moto_cloudwatch, moto_logs
+from phase5_ops.sandbox import cost_explorer, moto_cloudwatch, moto_logs
 from phase5_ops.sandbox.access_trail import AccessTrail
 from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
 from phase5_ops.sandbox.ccnative_platform import Platform
@@ -110,6 +110,9 @@ class Sandbox:
         self.holes.update(blueprint.holes)
         self.platform = Platform(self.inside, self.clock, self.region, self.holes, serving=blueprint.serving)
         self._settings = {**self.platform.start(self._folder), **blueprint.settings}
+        cost_explorer.install(
+            self.clock, lines=blueprint.billing, tags=blueprint.cost_tags, tags_updated=blueprint.cost_tags_updated
+        )
         runbook = self._folder / "phase_5_7_reliability.md"
         if blueprint.runbook is not None:
             runbook.write_text(blueprint.runbook, encoding="utf-8")
@@ -127,6 +130,7 @@ class Sandbox:
         self._patches.close()
         moto_cloudwatch.uninstall()
         moto_logs.uninstall()
+        cost_explorer.uninstall()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _reset(self) -> None:

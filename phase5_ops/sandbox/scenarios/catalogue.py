@@ -2,7 +2,9 @@
 
 from phase5_ops.sandbox.scenarios import (
     alarms,
+    autonomy,
     breakers,
+    costs,
     function_roles,
     logs,
     platform,
@@ -15,7 +17,7 @@ from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
 
 #: Each registers its scenarios when it is imported.
-_MODULES = (platform, slo, alarms, breakers, replay_audit, replay_probes, function_roles, logs, reading)
+_MODULES = (platform, slo, alarms, breakers, replay_audit, replay_probes, function_roles, logs, autonomy, costs, reading)
 
 
 def all_scenarios() -> tuple[Scenario, ...]:

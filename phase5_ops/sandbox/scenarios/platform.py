@@ -21,6 +21,8 @@ def _healthy(_state: Blueprint) -> None:
         "3.1": (INCONCLUSIVE, "probe_setting_missing"),
         "3.2": (INCONCLUSIVE, "no_replay_in_window"),
         "3.3": (INCONCLUSIVE, "probe_setting_missing"),
+        "5.1": (INCONCLUSIVE, "nothing_judged"),
+        "5.2": (FAIL, "cost_data_stale"),
         "tool_slo_met": (INCONCLUSIVE, "no_tool_registered"),
         "error_budget_not_burning": (INCONCLUSIVE, "no_tool_registered"),
         "no_slo_alarm_firing": (INCONCLUSIVE, "no_slo_alarm"),

@@ -17,7 +17,7 @@ def _turns(code: str, verdict: Verdict = FAIL) -> Turns:
 
 
 def _ledger(state: Blueprint) -> list[Item]:
-    return [item for table, item in state.items if table == LEDGER]
+    return state.items[LEDGER]
 
 
 def _request(state: Blueprint) -> Item:
@@ -37,7 +37,7 @@ def _entry(state: Blueprint, event: str) -> Item:
 
 def _drop(state: Blueprint, *events: str) -> None:
     gone = [_entry(state, event)["sk"] for event in events]
-    state.items = [(table, item) for table, item in state.items if item.get("sk") not in gone]
+    state.items[LEDGER] = [item for item in _ledger(state) if item["sk"] not in gone]
 
 
 def _move(item: Item, by: timedelta) -> None:
@@ -52,13 +52,13 @@ def _again(state: Blueprint, item: Item, *, by: timedelta = timedelta(0), **chan
     _move(copy, by)
     if "traceId" in changes:
         copy["gsi1pk"] = f"TRACE#{changes['traceId']}"
-    state.items.append((LEDGER, copy))
+    state.add(LEDGER, copy)
 
 
 def _record(state: Blueprint, table: str) -> Item:
     """The attempt or outcome of the replayed intent."""
     intent = _request(state)["data"]["action_intent_id"]
-    return next(item for name, item in state.items if name == table and item["action_intent_id"] == intent)
+    return next(item for item in state.items[table] if item["action_intent_id"] == intent)
 
 
 _LATER = ("REPLAY_STARTED", "EXECUTION_STARTED", "ACTION_EXECUTED", "REPLAY_COMPLETED")
