@@ -45,6 +45,7 @@ _PADDING = LOOKAHEAD + WORD  # zeros after the last one
 _UUID_LENGTH = 36
 _MAX_KEY_BYTES = 256
 _MAX_KEY_PARTS = 8
+_MAX_INTENT_BYTES = 48
 _MAX_GAP = 12
 _LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 _FIRST_NON_ASCII = 128
@@ -644,13 +645,8 @@ def _intents_of_signals(data: Bytes, values: _Values, signals: Flags) -> tuple[_
     for offset, wanted in enumerate(SIGNAL_PREFIX.encode()):
         at = at[data[starts[at] + offset] == wanted]
     starts[at] += len(SIGNAL_PREFIX)
-    last = starts[at].copy()
-    for _ in range(_MAX_KEY_BYTES):
-        going = (last < ends[at]) & (data[last] != ord("-"))
-        if not going.any():
-            break
-        last[going] += 1
-    ends[at] = last
+    is_dash = data[starts[at][:, None] + np.arange(_MAX_INTENT_BYTES)] == ord("-")
+    ends[at] = np.where(is_dash.any(axis=1), np.minimum(starts[at] + is_dash.argmax(axis=1), ends[at]), ends[at])
     found = np.zeros(len(signals), np.bool_)
     found[at[ends[at] > starts[at]]] = True
     return values._replace(starts=starts, ends=ends), found
