@@ -93,9 +93,8 @@ def measure(case: str, folder: Path, rounds: int) -> None:
         for tool, command in (("rg", ["sh", "-c", f"rg -o -F -f {names} {log} | wc -l"]), ("scan-logs", scan)):
             wall, cpu, memory, output = timed(command)
             best[tool] = min(best.get(tool, (wall, cpu)), (wall, cpu))
-            print(
-                f"{case:10} {tool:10} {wall:6.2f} s wall {cpu:6.2f} s CPU {memory:5} MB   {output.splitlines()[0] if output else ''}"
-            )
+            said = output.splitlines()[0] if output else ""
+            print(f"{case:10} {tool:10} {wall:6.2f} s wall {cpu:6.2f} s CPU {memory:5} MB   {said}")
     ratio = best["scan-logs"][0] / best["rg"][0]
     print(f"{case:10} ratio {ratio:.2f} (at most {LIMITS[case]})")
 
