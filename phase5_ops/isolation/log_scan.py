@@ -12,6 +12,7 @@ What must not: whose a line is (`log_attribution`), where lines come from (`log_
 
 import json
 import random
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ _MASKS = np.array([(1 << (8 * n)) - 1 for n in range(WORD)] + [(1 << 64) - 1], n
 _SHIFT = np.uint64(29)
 
 #: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
+_ONE_TOKEN = re.compile(rb"[A-Za-z0-9_-]+")
+_UNESCAPED = re.compile(r"[ !#-\[\]-~]*")  # what JSON leaves as it is
 _GAP = np.zeros(256, np.bool_)
 _GAP[[ord(c) for c in "\\\"':= "]] = True
 #: What ends a value.
@@ -250,12 +253,16 @@ def _anchor_slots(words: _Words, starts: Ints, lengths: Ints, bits: int) -> Ints
 
 
 def _first_token(text: bytes, lead: int) -> int:
+    if _ONE_TOKEN.fullmatch(text):
+        return len(text)
     flags = token_bytes(np.frombuffer(text, np.uint8))[lead:]
     ends = np.flatnonzero(~flags)
     return int(ends[0]) if len(ends) else len(flags)
 
 
 def _shape_of(text: bytes) -> _Shape:
+    if _ONE_TOKEN.fullmatch(text):
+        return _Shape(0, 1, 0)
     flags = np.concatenate([[False], token_bytes(np.frombuffer(text, np.uint8)), [False]])
     edges = np.flatnonzero(flags[1:] != flags[:-1])
     if not len(edges):
@@ -544,7 +551,8 @@ def _entries(ids: Sequence[str]) -> list[_Entry]:
         for name in names:
             entries[name.encode()] = _Entry(name.encode(), field_kind=kind)
     forms: list[tuple[int, str]] = list(enumerate(ids))
-    forms += [(n, json.dumps(text, ensure_ascii=ascii)[1:-1]) for n, text in enumerate(ids) for ascii in (True, False)]
+    escaped = [(n, text) for n, text in enumerate(ids) if not _UNESCAPED.fullmatch(text)]
+    forms += [(n, json.dumps(text, ensure_ascii=ascii)[1:-1]) for n, text in escaped for ascii in (True, False)]
     for number, form in forms:
         raw = form.encode("utf-8", "surrogatepass")
         if not raw or len(raw) > MAX_ID_BYTES:
