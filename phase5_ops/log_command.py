@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from phase5_ops.clock import iso
-from phase5_ops.isolation.log_evidence import dictionary_of, scan_table
+from phase5_ops.isolation.log_evidence import dictionary_of, scan_facts, scan_rows
 from phase5_ops.isolation.log_judge import READ_ARCHIVE, judge_log_scan
 from phase5_ops.isolation.log_run import LogRun
 from phase5_ops.log_archives import Archive, ArchiveUnreadable, files
 from phase5_ops.policy import LogScanPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Judgement, Verdict
 
 SCHEMA = "phase5.log-scan/v1"
@@ -58,8 +58,8 @@ def scan_files(paths: list[str], tenants: list[str], policy: LogScanPolicy, prog
                 reads.append(_read(path, ReadStatus.NOT_FOUND, "a folder without files", pages=0))
             reads += [_scan(run, archive, progress) for archive in archives]
         scan = run.finish()
-    table = attach(scan_table(scan, dictionary, {"files": len(reads)}), reads, datetime.now(UTC))
-    return judge_log_scan(table, policy=policy)
+    facts = {**scan_facts(scan, dictionary), "files": len(reads)}
+    return judge_log_scan(scan_rows(scan, dictionary), facts=facts, reads=reads, policy=policy)
 
 
 def _scan(run: LogRun, archive: Archive, progress: Progress | None) -> Read:

@@ -14,12 +14,13 @@ from phase5_ops.aws.reader import describe_failure
 from phase5_ops.aws.tables import scan_items
 from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
-from phase5_ops.isolation.log_evidence import dictionary_of, ledger_owners, scan_table
-from phase5_ops.isolation.log_judge import READ_ARCHIVE, judge_log_scan
+from phase5_ops.isolation.log_evidence import dictionary_of, ledger_owners
+from phase5_ops.isolation.log_judge import OWN_READS, READ_ARCHIVE, judge_log_scan
 from phase5_ops.isolation.log_run import Event, LogRun
+from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
 from phase5_ops.log_archives import Archive, ArchiveUnreadable, files
 from phase5_ops.platform import Platform
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
@@ -128,7 +129,15 @@ def _ms(moment: datetime) -> int:
 
 
 def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    return judge_log_scan(tables["tenant_log_scan"], policy=platform.settings.logs, links=platform.links)
+    table = tables["tenant_log_scan"]
+    return judge_log_scan(
+        rows_of(table),
+        facts=table.attrs.get(FACTS) or {},
+        reads=reads_of(table),
+        policy=platform.settings.logs,
+        links=platform.links,
+        unread=read_findings(table, ignoring=OWN_READS),
+    )
 
 
 EVIDENCE = (

@@ -1,11 +1,8 @@
-"""The evidence of row 4.2: the tenant dictionary, the owners that the ledger knows, and the scan as a table. Pure."""
+"""The evidence of row 4.2: the tenant dictionary, the owners that the ledger knows, and the scan as rows. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import pandas as pd
-import pandera.pandas as pa
 
 from phase5_ops.ccnative.attributes import AttributeProblem, as_item, attribute, text
 from phase5_ops.ccnative.log_lines import NO_VALUE, REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS
@@ -13,9 +10,8 @@ from phase5_ops.isolation.log_run import LogScan
 from phase5_ops.isolation.log_scan import MAX_ID_BYTES, TenantDictionary
 from phase5_ops.policy import LogScanPolicy
 
-#: Kinds of rows of the table.
+#: Kinds of rows.
 GROUP, FOREIGN, NOT_SCANNABLE = "group", "foreign", "not_scannable"
-FACTS = "log_scan"  # attribute of the table: what the scan was made with
 
 #: Words that the platform's lines are full of, whoever they are about.
 _PLATFORM_WORDS = frozenset(
@@ -151,27 +147,9 @@ _PLATFORM_WORDS = frozenset(
 )
 _MIN_DIGITS = 6
 
-SCHEMA = pa.DataFrameSchema(
-    {
-        "kind": pa.Column(str, pa.Check.isin([GROUP, FOREIGN, NOT_SCANNABLE])),
-        "group": pa.Column(str),
-        "stream": pa.Column(str),
-        "line": pa.Column(int),
-        "time": pa.Column(str),
-        "request": pa.Column(str),
-        "owner": pa.Column(str),
-        "foreign": pa.Column(str),
-        "excerpt": pa.Column(str),
-        **{
-            name: pa.Column(int, pa.Check.ge(0))
-            for name in ("lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside")
-        },
-    },
-    strict=True,
-    ordered=True,
-    coerce=True,
-)
-_EMPTY = {name: 0 if column.dtype.type == "int64" else "" for name, column in SCHEMA.columns.items()}
+TEXTS = ("kind", "group", "stream", "time", "request", "owner", "foreign", "excerpt")
+COUNTS = ("line", "lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside")
+_EMPTY: Mapping[str, object] = {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(COUNTS, 0)}
 
 
 @dataclass(frozen=True)
@@ -241,30 +219,24 @@ def ledger_owners(items: Iterable[object]) -> tuple[dict[str, str], int]:
     return owners, malformed
 
 
-def scan_table(scan: LogScan, dictionary: Dictionary, facts: Mapping[str, Any]) -> pd.DataFrame:
-    """The table of a scan: a row for each log group or file, each foreign hit in detail, each id that cannot be looked for.
-
-    `facts` (sampled share, whether a ledger was there, ...) are kept in `attrs`.
-    """
-    rows: list[dict[str, object]] = []
+def scan_rows(scan: LogScan, dictionary: Dictionary) -> list[dict[str, Any]]:
+    """A row for each log group or file, each foreign hit in detail, each id that cannot be looked for in free text."""
+    rows: list[dict[str, Any]] = []
     for group, totals in sorted(scan.totals.items()):
         counts = asdict(totals)
         counts["foreign_hits"] = counts.pop("foreign")
         rows.append({**_EMPTY, "kind": GROUP, "group": group, **counts})
     rows += [{**_EMPTY, "kind": FOREIGN, **asdict(hit)} for hit in scan.foreign]
     rows += [{**_EMPTY, "kind": NOT_SCANNABLE, "foreign": name} for name in dictionary.not_scannable]
-    table = SCHEMA.validate(pd.DataFrame(rows, columns=list(SCHEMA.columns)))
-    table.attrs[FACTS] = {
+    return rows
+
+
+def scan_facts(scan: LogScan, dictionary: Dictionary) -> dict[str, Any]:
+    """What a scan was made with."""
+    return {
         "tenants": len(dictionary.tenants.ids),
         "duplicate_ids": dictionary.duplicates,
         "blank_ids": dictionary.blanks,
         "ids_with_blanks_around": dictionary.stripped,
         "owners_forgotten": scan.forgotten,
-        **facts,
     }
-    return table
-
-
-def rows_of(table: pd.DataFrame, kind: str) -> Sequence[Mapping[str, Any]]:
-    """The rows of one kind as mappings."""
-    return [dict(zip(table.columns, row, strict=True)) for row in table[table["kind"] == kind].itertuples(index=False)]

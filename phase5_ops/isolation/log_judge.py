@@ -1,11 +1,12 @@
 """Judges row 4.2: no log line of one tenant's invocation names another tenant. Pure."""
 
-import pandas as pd
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from phase5_ops.isolation.log_evidence import FACTS, FOREIGN, GROUP, NOT_SCANNABLE, rows_of
+from phase5_ops.isolation.log_evidence import FOREIGN, GROUP, NOT_SCANNABLE
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import LogScanPolicy
-from phase5_ops.reads import Read, ReadStatus, read_findings, reads_of
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Finding, FindingCode, Judgement, Verdict, conclude
 
 FILTER_EVENTS, DESCRIBE_GROUPS, READ_ARCHIVE, RETENTION = (
@@ -80,24 +81,38 @@ CODES = (
     TENANT_ID_NOT_SCANNABLE,
     OWNERS_FORGOTTEN,
 )
-_OWN_READS = (FILTER_EVENTS, READ_ARCHIVE, RETENTION)
+#: Reads that this judge turns into findings itself.
+OWN_READS = (FILTER_EVENTS, READ_ARCHIVE, RETENTION)
 MAX_NAMED_IDS = 20
 
 
-def judge_log_scan(table: pd.DataFrame, *, policy: LogScanPolicy, links: ConsoleLinks | None = None) -> Judgement:
+Row = Mapping[str, Any]
+
+
+def judge_log_scan(
+    rows: Sequence[Row],
+    *,
+    facts: Mapping[str, Any],
+    reads: Sequence[Read],
+    policy: LogScanPolicy,
+    links: ConsoleLinks | None = None,
+    unread: Sequence[Finding] = (),
+) -> Judgement:
     """The judgement of one scan.
 
     Args:
-        table: of `log_evidence.scan_table`, with its reads.
+        rows: of `log_evidence.scan_rows`.
+        facts: of `log_evidence.scan_facts`, with what else the scan was made with.
+        reads: how logs and archives were read.
         policy: what share of lines may stay without an owner.
         links: to the log groups, where the scan read CloudWatch.
+        unread: findings about other reads that were not whole (tenants, ledger, the list of groups).
     """
-    facts = table.attrs.get(FACTS) or {}
-    groups = rows_of(table, GROUP)
+    groups = [row for row in rows if row["kind"] == GROUP]
     names = ("lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside")
     sums = {name: sum(int(group[name]) for group in groups) for name in names}
     share = sums["unattributed"] / sums["naming"] if sums["naming"] else 0.0
-    findings = [*read_findings(table, ignoring=_OWN_READS), *_reading(table), *_foreign(table, sums["foreign_hits"], links)]
+    findings = [*unread, *_reading(reads), *_foreign(rows, sums["foreign_hits"], links)]
     if not facts.get("tenants"):
         findings.append(NO_TENANTS.at("tenant ids", expected="at least one id to look for", seen="none"))
     if not sums["lines"]:
@@ -113,7 +128,7 @@ def judge_log_scan(table: pd.DataFrame, *, policy: LogScanPolicy, links: Console
     sampled = float(facts.get("sampled_share", 1.0))
     if sampled < 1:
         findings.append(SAMPLED.at("window", expected="every line", seen=f"{sampled:.0%} of the window was scanned"))
-    findings += _not_scannable(table)
+    findings += _not_scannable(rows)
     if facts.get("owners_forgotten"):
         findings.append(
             OWNERS_FORGOTTEN.at(
@@ -130,10 +145,10 @@ def judge_log_scan(table: pd.DataFrame, *, policy: LogScanPolicy, links: Console
     )
 
 
-def _reading(table: pd.DataFrame) -> list[Finding]:
+def _reading(reads: Sequence[Read]) -> list[Finding]:
     findings = []
-    for read in reads_of(table):
-        if read.operation not in _OWN_READS or read.status is ReadStatus.OK:
+    for read in reads:
+        if read.operation not in OWN_READS or read.status is ReadStatus.OK:
             continue
         code = LOG_WINDOW_INCOMPLETE if _began(read) else LOG_GROUP_UNREADABLE
         findings.append(
@@ -147,8 +162,8 @@ def _began(read: Read) -> bool:
     return read.pages > 0 or read.operation == RETENTION
 
 
-def _foreign(table: pd.DataFrame, total: int, links: ConsoleLinks | None) -> list[Finding]:
-    hits = rows_of(table, FOREIGN)
+def _foreign(rows: Sequence[Row], total: int, links: ConsoleLinks | None) -> list[Finding]:
+    hits = [row for row in rows if row["kind"] == FOREIGN]
     findings = []
     for hit in hits:
         where = " ".join(str(hit[part]) for part in ("group", "stream") if hit[part])
@@ -171,8 +186,8 @@ def _foreign(table: pd.DataFrame, total: int, links: ConsoleLinks | None) -> lis
     return findings
 
 
-def _not_scannable(table: pd.DataFrame) -> list[Finding]:
-    names = [str(row["foreign"]) for row in rows_of(table, NOT_SCANNABLE)]
+def _not_scannable(rows: Sequence[Row]) -> list[Finding]:
+    names = [str(row["foreign"]) for row in rows if row["kind"] == NOT_SCANNABLE]
     findings = [
         TENANT_ID_NOT_SCANNABLE.at(
             f"tenant {name[:80]}", expected="an id that can be told from other words", seen="judged in structured places only"
@@ -185,7 +200,7 @@ def _not_scannable(table: pd.DataFrame) -> list[Finding]:
     return findings
 
 
-def _worst_groups(groups: object) -> str:
-    ranked = sorted(groups, key=lambda group: -int(group["unattributed"]))[:3]  # type: ignore[call-overload]
+def _worst_groups(groups: Sequence[Row]) -> str:
+    ranked = sorted(groups, key=lambda group: -int(group["unattributed"]))[:3]
     named = [f"{group['group']} {group['unattributed']}" for group in ranked if group["unattributed"]]
     return f"; most in {', '.join(named)}" if named else ""

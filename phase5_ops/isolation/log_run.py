@@ -68,7 +68,7 @@ class LogRun:
         threads = threads or max(1, min(MAX_THREADS, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="log-scan")
         self._queue: deque[_Waiting] = deque()
-        self._depth = 2 * threads
+        self._depth = 12 * threads  # while a batch is attributed, the scanning goes on
         self._streams: dict[str, dict[str, int]] = {}
         self._line: dict[str, int] = {}
 

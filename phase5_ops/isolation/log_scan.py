@@ -12,6 +12,7 @@ What must not: whose a line is (`log_attribution`), where lines come from (`log_
 
 import json
 import random
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ _PADDING = LOOKAHEAD + WORD  # zeros after the last one
 _UUID_LENGTH = 36
 _MAX_KEY_BYTES = 256
 _MAX_KEY_PARTS = 8
+_MAX_INTENT_BYTES = 48
 _MAX_GAP = 12
 _LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 _FIRST_NON_ASCII = 128
@@ -57,6 +59,8 @@ _MASKS = np.array([(1 << (8 * n)) - 1 for n in range(WORD)] + [(1 << 64) - 1], n
 _SHIFT = np.uint64(29)
 
 #: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
+_ONE_TOKEN = re.compile(rb"[A-Za-z0-9_-]+")
+_UNESCAPED = re.compile(r"[ !#-\[\]-~]*")  # what JSON leaves as it is
 _GAP = np.zeros(256, np.bool_)
 _GAP[[ord(c) for c in "\\\"':= "]] = True
 #: What ends a value.
@@ -249,12 +253,16 @@ def _anchor_slots(words: _Words, starts: Ints, lengths: Ints, bits: int) -> Ints
 
 
 def _first_token(text: bytes, lead: int) -> int:
+    if _ONE_TOKEN.fullmatch(text):
+        return len(text)
     flags = token_bytes(np.frombuffer(text, np.uint8))[lead:]
     ends = np.flatnonzero(~flags)
     return int(ends[0]) if len(ends) else len(flags)
 
 
 def _shape_of(text: bytes) -> _Shape:
+    if _ONE_TOKEN.fullmatch(text):
+        return _Shape(0, 1, 0)
     flags = np.concatenate([[False], token_bytes(np.frombuffer(text, np.uint8)), [False]])
     edges = np.flatnonzero(flags[1:] != flags[:-1])
     if not len(edges):
@@ -543,7 +551,8 @@ def _entries(ids: Sequence[str]) -> list[_Entry]:
         for name in names:
             entries[name.encode()] = _Entry(name.encode(), field_kind=kind)
     forms: list[tuple[int, str]] = list(enumerate(ids))
-    forms += [(n, json.dumps(text, ensure_ascii=ascii)[1:-1]) for n, text in enumerate(ids) for ascii in (True, False)]
+    escaped = [(n, text) for n, text in enumerate(ids) if not _UNESCAPED.fullmatch(text)]
+    forms += [(n, json.dumps(text, ensure_ascii=ascii)[1:-1]) for n, text in escaped for ascii in (True, False)]
     for number, form in forms:
         raw = form.encode("utf-8", "surrogatepass")
         if not raw or len(raw) > MAX_ID_BYTES:
@@ -644,13 +653,8 @@ def _intents_of_signals(data: Bytes, values: _Values, signals: Flags) -> tuple[_
     for offset, wanted in enumerate(SIGNAL_PREFIX.encode()):
         at = at[data[starts[at] + offset] == wanted]
     starts[at] += len(SIGNAL_PREFIX)
-    last = starts[at].copy()
-    for _ in range(_MAX_KEY_BYTES):
-        going = (last < ends[at]) & (data[last] != ord("-"))
-        if not going.any():
-            break
-        last[going] += 1
-    ends[at] = last
+    is_dash = data[starts[at][:, None] + np.arange(_MAX_INTENT_BYTES)] == ord("-")
+    ends[at] = np.where(is_dash.any(axis=1), np.minimum(starts[at] + is_dash.argmax(axis=1), ends[at]), ends[at])
     found = np.zeros(len(signals), np.bool_)
     found[at[ends[at] > starts[at]]] = True
     return values._replace(starts=starts, ends=ends), found
