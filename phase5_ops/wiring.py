@@ -53,7 +53,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One asset: its table, gathered by `gather(platform, upstream tables)`."""
+    """One asset: its table, gathered by `gather(platform, upstream tables)`.
+
+    `priority` orders the steps that are ready (highest first), so that waiting can be overlapped: one asset begins something
+    early, another collects what came of it late. It orders nothing that `needs` does not allow.
+    """
 
     name: str
     section: str
@@ -64,6 +68,7 @@ class Evidence:
     needs: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     describe: Describe | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         kinds=set(evidence.kinds),
         required_resource_keys={"platform"},
         io_manager_key="evidence_io",
+        op_tags={"dagster/priority": str(evidence.priority)} if evidence.priority else None,
     )
     def gathered(context: dg.AssetExecutionContext, **tables: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         platform: Platform = context.resources.platform

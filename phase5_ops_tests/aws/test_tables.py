@@ -35,6 +35,14 @@ def test_all_pages_are_read_consistently_and_capacity_is_counted(stubbed):
     assert reader.meter.units == {"dynamodb:Scan": 3.5}
 
 
+def test_only_the_attributes_that_are_used_are_asked_for(stubbed):
+    reader, stubber = stubbed
+    projection = {"ProjectionExpression": "#a0, #a1", "ExpressionAttributeNames": {"#a0": "pk", "#a1": "status"}}
+    stubber.add_response("scan", {"Items": []}, SCAN | projection)
+    items, read = scan_items(reader, "t-1", attributes=("pk", "status"))
+    assert (items, read.status) == ([], ReadStatus.OK)
+
+
 def test_failed_page_leaves_the_items_before_it_and_says_so(stubbed):
     reader, stubber = stubbed
     key = {"pk": {"S": "a"}}
