@@ -10,7 +10,7 @@ from phase5_ops.gate.drill_judge import judge_gate_drill
 from phase5_ops.platform import Platform
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
-from phase5_ops.wiring import Evidence, Judging, Tables
+from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 #: How the table came about, in place of a read: nothing outside this process is asked.
 DRILLED = "phase5:Decide"
@@ -27,6 +27,8 @@ def gather_gate_drill(platform: Platform, _tables: Tables) -> pd.DataFrame:
 def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
     return judge_gate_drill(tables["gate_drill"], policy=platform.settings.gate)
 
+
+SOURCES: tuple[Source, ...] = ()  # the gate is exercised in memory
 
 EVIDENCE = (
     Evidence(

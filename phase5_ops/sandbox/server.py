@@ -153,6 +153,7 @@ class Sandbox:
             "AWS_DEFAULT_REGION": self.region,
             **CREDENTIALS,
             "PHASE5_ENVIRONMENT": "sandbox",
+            "PHASE5_LOGS__REQUESTS_PER_SECOND": "50",  # the pace that AWS sets does not bind the sandbox
             "PHASE5_SIGNING__TRUSTED_ROLES": f'["{ACCOUNT}/phase5-signer-*"]',  # their sessions are named after the person
             **self._settings,
             **fixed,
