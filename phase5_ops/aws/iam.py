@@ -3,6 +3,7 @@
 from typing import Any
 
 from phase5_ops.aws import alarms, budgets, cost_explorer, dashboards, metrics, runbook_source, tables
+from phase5_ops.ccnative.named_accounts import NAMING_TABLES
 from phase5_ops.settings import Settings
 
 #: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.
@@ -27,6 +28,7 @@ def policy_document(settings: Settings) -> dict[str, Any]:
         settings.tables.autonomy_config,
         settings.tables.autonomy_budget_state,
         settings.tables.decision_budget,
+        *(getattr(settings.tables, table.role) for table in NAMING_TABLES),
     )
     statements = [
         _statement(

@@ -6,6 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from phase5_ops.aws.iam import policy_document
 from phase5_ops.build import open_platform
 from phase5_ops.costs.budget_assets import gather_autonomy_budget
 from phase5_ops.costs.budget_judge import judge_budget_visible
@@ -60,3 +61,10 @@ def test_tables_that_are_not_there_are_said_unless_the_settings_name_them(gather
     platform, table = gathered()
     (finding,) = judge_budget_visible(table, links=platform.links).findings
     assert (finding.code, finding.subject) == ("accounts_not_all_known", "dynamodb:Scan cc-native-signal")
+
+
+def test_the_policy_allows_every_table_that_is_read(gathered):
+    platform, table = gathered()
+    (statement,) = [each for each in policy_document(platform.settings)["Statement"] if each["Sid"] == "ReadTables"]
+    read = {f"arn:*:dynamodb:*:*:table/{each['resource']}" for each in table.attrs["reads"]}
+    assert read <= set(statement["Resource"])
