@@ -283,6 +283,9 @@ class BudgetPolicy(Policy):
     settle_seconds: int = Field(
         5, ge=0, le=300, description="approvals younger than this may be seen in one table and not yet in another"
     )
+    naming_seconds: float = Field(
+        30, gt=0, le=3600, description="longest reading of one table that only names accounts (signals, ledger, ...)"
+    )
 
 
 class CostPolicy(Policy):

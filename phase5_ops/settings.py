@@ -72,7 +72,12 @@ class Tables(Section):
     tenants: TableName = "cc-native-tenants"
     audit_export: TableName = "cc-native-audit-export"
     signals: TableName = "cc-native-signals"
+    accounts: TableName = "cc-native-accounts"
+    account_posture_state: TableName = "cc-native-account-posture-state"
+    connector_config: TableName = "cc-native-connector-config"
+    decision_proposal: TableName = "cc-native-decision-proposal"
     internal_notes: TableName = "cc-native-internal-notes"
+    internal_tasks: TableName = "cc-native-internal-tasks"
     readiness: TableName = Field("phase5-readiness", description="state of phase5 itself; `phase5 init` creates it")
 
 

@@ -16,6 +16,7 @@ from phase5_ops.aws import (
     runbook_source,
     tables,
 )
+from phase5_ops.ccnative.named_accounts import NAMING_TABLES
 from phase5_ops.probing import iam as probing
 from phase5_ops.settings import Settings
 
@@ -56,6 +57,7 @@ def policy_document(settings: Settings) -> dict[str, Any]:
         settings.tables.autonomy_config,
         settings.tables.autonomy_budget_state,
         settings.tables.decision_budget,
+        *(getattr(settings.tables, table.role) for table in NAMING_TABLES),
     )
     statements = [
         _statement(

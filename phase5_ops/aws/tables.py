@@ -1,5 +1,6 @@
 """Reading DynamoDB tables whole: all pages of a scan, and which table it really was. Judges nothing."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -51,14 +52,26 @@ def table_identity(reader: AwsReader, table: str) -> tuple[str | None, Read]:
     return identity_of(answer.pages[0].get("Table", {}) if answer.pages else {}), answer.read
 
 
-def scan_pages(reader: AwsReader, table: str, take: Callable[[list[dict[str, Any]]], None], *, attributes: Sequence[str]) -> Read:
+def scan_pages(
+    reader: AwsReader,
+    table: str,
+    take: Callable[[list[dict[str, Any]]], None],
+    *,
+    attributes: Sequence[str],
+    at_least: tuple[str, str] | None = None,
+    seconds: float | None = None,
+) -> Read:
     """Hands on the items of `table` page by page, so that a table of any size needs no more memory than a page.
+
+    Read eventually consistent, at half the price of `scan_items`.
 
     Args:
         reader: reads AWS.
         table: the table's name.
         take: gets the items of a page, DynamoDB JSON, with no more than `attributes`.
         attributes: names of the attributes that are needed.
+        at_least: an attribute (text) and its least value; items below it are not sent (at the same price).
+        seconds: no page is asked for later than this after the first; the read then ends as a timeout.
 
     Returns:
         One read over all pages; after a failed page, `take` had those before it.
@@ -70,7 +83,11 @@ def scan_pages(reader: AwsReader, table: str, take: Callable[[list[dict[str, Any
         "ExpressionAttributeNames": names,
         "ReturnConsumedCapacity": "TOTAL",
     }
-    pages, start = 0, None
+    if at_least:
+        request["FilterExpression"] = "#least >= :least"
+        request["ExpressionAttributeNames"] = {**names, "#least": at_least[0]}
+        request["ExpressionAttributeValues"] = {":least": {"S": at_least[1]}}
+    pages, start, began = 0, None, time.monotonic()
     while True:
         answer = reader.call("dynamodb", "scan", table, **request)
         start = start or answer.read.start
@@ -83,4 +100,6 @@ def scan_pages(reader: AwsReader, table: str, take: Callable[[list[dict[str, Any
         pages = read.pages
         if not page.get("LastEvaluatedKey"):
             return read
+        if seconds is not None and time.monotonic() - began >= seconds:
+            return replace(read, status=ReadStatus.TIMEOUT, error=f"more pages after {seconds:g} s")
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

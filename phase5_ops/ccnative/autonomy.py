@@ -16,7 +16,6 @@ start. An item that is not what the platform writes becomes a `RecordProblem`; o
 its key, which is what the platform looks it up by. What lives here: reading items. What must not: judging them.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +42,8 @@ Owner = tuple[str, str]
 
 AUTO_EXECUTE, APPROVAL_REQUIRED = "AUTO_EXECUTE", "APPROVAL_REQUIRED"
 MODES = ("PROPOSE_ONLY", APPROVAL_REQUIRED, AUTO_EXECUTE, "DISABLED")
+#: Instead of a mode, where the record that decides cannot be read.
+UNREADABLE_MODE = "UNREADABLE"
 DEFAULT = "DEFAULT"
 RESERVED, PUBLISHED = "RESERVED", "PUBLISHED"
 AUTO_EXEC_KEY = "AUTO_EXEC_STATE"
@@ -54,7 +55,7 @@ MODE_PREFIX = "AUTONOMY#"
 INTENT_PREFIX = "ACTION_INTENT#"
 OUTCOME_PREFIX = "OUTCOME#"
 _SOURCES = ("HUMAN", "POLICY")
-_KEY = re.compile(r"TENANT#(?P<tenant>.+?)(?:#ACCOUNT#(?P<account>.+))?", re.DOTALL)
+_TENANT, _ACCOUNT = "TENANT#", "#ACCOUNT#"
 
 
 class ProblemKind(StrEnum):
@@ -146,6 +147,7 @@ class AutonomyRecords:
         outcomes: the same.
         owners: every tenant and account that a key names.
         unreadable: (owner, sort key) of malformed items.
+        unreadable_modes: action type or DEFAULT of malformed modes, by owner.
         problems: everything that is wrong, in the order read.
     """
 
@@ -159,24 +161,33 @@ class AutonomyRecords:
     outcomes: dict[str, list[Outcome]] = field(default_factory=lambda: defaultdict(list))
     owners: set[Owner] = field(default_factory=set)
     unreadable: set[tuple[Owner, str]] = field(default_factory=set)
+    unreadable_modes: dict[Owner, set[str]] = field(default_factory=lambda: defaultdict(set))
     problems: list[RecordProblem] = field(default_factory=list)
 
     def mode(self, owner: Owner, action_type: str) -> tuple[str, str]:
         """Effective mode of an action type (DEFAULT: of any that no record names), and where it comes from.
 
-        First match of account + action type, tenant + action type, account default, tenant default, else APPROVAL_REQUIRED.
+        First match of account + action type, tenant + action type, account default, tenant default, else APPROVAL_REQUIRED;
+        `UNREADABLE_MODE` where that first match is a record that could not be read.
         """
-        account, tenant = self.modes.get(owner, {}), self.modes.get((owner[0], ""), {})
-        candidates = (
-            (account, action_type, "account and action type"),
-            (tenant, action_type, "tenant and action type"),
-            (account, DEFAULT, "account default"),
-            (tenant, DEFAULT, "tenant default"),
-        )
-        for modes, name, source in candidates:
-            if name in modes and not (name == DEFAULT and source.endswith("action type")):
-                return modes[name], source
+        tenant = (owner[0], "")
+        candidates = [(owner, DEFAULT, "account default"), (tenant, DEFAULT, "tenant default")]
+        if action_type != DEFAULT:
+            candidates[:0] = [
+                (owner, action_type, "account and action type"),
+                (tenant, action_type, "tenant and action type"),
+            ]
+        for level, name, source in candidates:
+            if name in self.modes.get(level, ()):
+                return self.modes[level][name], source
+            if name in self.unreadable_modes.get(level, ()):
+                return UNREADABLE_MODE, source
         return APPROVAL_REQUIRED, "no configuration"
+
+    def named_types(self, owner: Owner) -> set[str]:
+        """The action types that a mode of the account or of its tenant names, readable or not."""
+        by_owner: tuple[Mapping[Owner, Collection[str]], ...] = (self.modes, self.unreadable_modes)
+        return {name for each in by_owner for level in (owner, (owner[0], "")) for name in each.get(level, ())} - {DEFAULT}
 
     def allowlist(self, owner: Owner) -> tuple[str, ...]:
         """Action types that may execute alone: the account's list if it names any, else the tenant's."""
@@ -233,11 +244,13 @@ def _read(records: AutonomyRecords, entry: object, table: str, add: Any) -> None
         pk, sk = _bare(item, "pk"), _bare(item, "sk")
         pk, sk = required(text(item, "pk"), "pk"), required(text(item, "sk"), "sk")
         if pk != AUTO_EXEC_KEY:
-            owner = _owner(pk)
+            owner = owner_of_key(pk)
             records.owners.add(owner)
         add(records, item, _Key(table, pk, sk, owner))
     except AttributeProblem as problem:
         records.unreadable.add((owner, sk))
+        if sk.startswith(MODE_PREFIX):
+            records.unreadable_modes[owner].add(sk.removeprefix(MODE_PREFIX))
         records.problems.append(
             RecordProblem(
                 ProblemKind.MALFORMED,
@@ -259,11 +272,19 @@ def _bare(item: Mapping[str, Any], name: str) -> str:
     return bare if isinstance(bare, str) else shown(value)
 
 
-def _owner(pk: str) -> Owner:
-    match = _KEY.fullmatch(pk)
-    if match is None:
+def owner_of_key(pk: str) -> Owner:
+    """Tenant and account that a partition key names; the account is "" where it names a tenant only.
+
+    Ids may hold any character. The key is split at the first `#ACCOUNT#`, so a tenant id that contains it shares its keys with
+    another tenant's account; the attributes then contradict the key, and that is found.
+
+    Raises:
+        AttributeProblem: the key has another form, or one of its ids is empty.
+    """
+    tenant, separator, account = pk.removeprefix(_TENANT).partition(_ACCOUNT)
+    if not pk.startswith(_TENANT) or not tenant or (separator and not account):
         raise AttributeProblem("pk", f"expected TENANT#<tenant> or TENANT#<tenant>#ACCOUNT#<account>, found {shown(pk)}")
-    return match["tenant"], match["account"] or ""
+    return tenant, account
 
 
 def _account_key(key: _Key) -> None:

@@ -2,18 +2,20 @@
 
 import base64
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import dagster as dg
 import pandas as pd
 
-from phase5_ops.aws.tables import scan_items
-from phase5_ops.costs.budget_evidence import BudgetScans, Scan, autonomy_budget
+from phase5_ops.aws.tables import scan_items, scan_pages
+from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
+from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy_budget, window_days
 from phase5_ops.costs.budget_judge import judge_budget_visible
 from phase5_ops.costs.budget_plot import plot_budget_use
 from phase5_ops.costs.budget_report import by_tenant
 from phase5_ops.platform import Platform
-from phase5_ops.reads import attach
+from phase5_ops.reads import Read, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
@@ -23,6 +25,7 @@ SOURCES = (
     Source("dynamodb/decision_budget", "Decision evaluations and cost units left.", frozenset({"dynamodb"})),
     Source("dynamodb/action_intent", "Approved action intents.", frozenset({"dynamodb"})),
     Source("dynamodb/execution_outcomes", "Outcomes of executions.", frozenset({"dynamodb"})),
+    *(Source(f"dynamodb/{table.role}", table.description, frozenset({"dynamodb"})) for table in NAMING_TABLES),
 )
 
 #: Read in this order: the budget is consumed first, the outcome written last; see `budget_evidence.autonomy_budget`.
@@ -46,17 +49,45 @@ _ATTRIBUTES = {
 }
 
 
+_PARALLEL_SCANS = 4
+
+
 def gather_autonomy_budget(platform: Platform, _tables: Tables) -> pd.DataFrame:
-    """What is configured, what was consumed, and an independent count of it."""
+    """What is configured, what was consumed, an independent count of it, and every account that any table names."""
     settings, now = platform.settings, platform.now()
     names = settings.tables.model_dump() | {"budget_state": settings.tables.autonomy_budget_state}
+    since = f"ENTRY#{window_days(now, settings.budget)[0]}"
     scans, reads = {}, []
-    for role, attributes in _ATTRIBUTES.items():
-        items, read = scan_items(platform.reader, names[role], attributes=attributes)
-        scans[role] = Scan(names[role], items)
-        reads.append(read)
-    table = autonomy_budget(BudgetScans(**scans), now=now, policy=settings.budget, canary_tenants=settings.canary_tenants)
-    return attach(table, reads, now)
+    with ThreadPoolExecutor(_PARALLEL_SCANS, thread_name_prefix="named-accounts") as pool:
+        futures = {each.role: pool.submit(_read_names, platform, each, names[each.role], since) for each in NAMING_TABLES}
+        for role, attributes in _ATTRIBUTES.items():
+            items, read = scan_items(platform.reader, names[role], attributes=attributes)
+            scans[role] = Scan(names[role], items)
+            reads.append(read)
+    naming = {role: future.result() for role, future in futures.items()}
+    table = autonomy_budget(
+        BudgetScans(**scans),
+        now=now,
+        policy=settings.budget,
+        named={role: named for role, (named, _) in naming.items()},
+        canary_tenants=settings.canary_tenants,
+    )
+    return attach(table, [*reads, *(read for _, read in naming.values())], now)
+
+
+def _read_names(platform: Platform, table: NamingTable, name: str, since: str) -> tuple[Naming, Read]:
+    """The accounts that one table names; of the ledger, in entries from `since` on."""
+    accounts = NamedAccounts()
+    read = scan_pages(
+        platform.reader,
+        name,
+        accounts.take,
+        attributes=table.attributes,
+        at_least=("sk", since) if table.entries else None,
+        seconds=platform.settings.budget.naming_seconds,
+    )
+    default = type(platform.settings.tables).model_fields[table.role].default
+    return Naming(name, accounts, chosen=name != default), read
 
 
 def describe_budget(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:

@@ -13,7 +13,7 @@ gone (expired), or it is younger than the reading itself.
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -33,6 +33,7 @@ from phase5_ops.ccnative.autonomy import (
     ProblemKind,
     RecordProblem,
 )
+from phase5_ops.ccnative.named_accounts import NamedAccounts, all_owners
 from phase5_ops.ccnative.tenants import KillSwitch, parse_kill_switches
 from phase5_ops.clock import iso
 from phase5_ops.policy import BudgetPolicy
@@ -105,6 +106,15 @@ class BudgetScans:
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """The accounts of a table that only names them; `chosen`: its name is set, and is not the platform's default."""
+
+    table: str
+    accounts: NamedAccounts
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Approval:
     """One approval by policy: consumed on a day from `first` to `last`, of a type if the intent is still there."""
 
@@ -113,6 +123,20 @@ class _Approval:
     first: str
     last: str
     optional: bool  # so young that the budget may have been read before it was consumed
+
+
+@dataclass(frozen=True, slots=True)
+class _Unplaced:
+    """An approval by policy that nothing ties to one account: consumed on a day from `first` to `last` by one of `owners`.
+
+    Nothing names any account where `owners` is empty. `certain`: it was consumed, and not before `first`.
+    """
+
+    intent: str
+    owners: frozenset[Owner]
+    first: str
+    last: str
+    certain: bool
 
 
 @dataclass(slots=True)
@@ -158,11 +182,16 @@ def window_days(now: datetime, policy: BudgetPolicy) -> list[str]:
 
 
 def autonomy_budget(
-    scans: BudgetScans, *, now: datetime, policy: BudgetPolicy, canary_tenants: Collection[str] = ()
+    scans: BudgetScans,
+    *,
+    now: datetime,
+    policy: BudgetPolicy,
+    named: Mapping[str, Naming] | None = None,
+    canary_tenants: Collection[str] = (),
 ) -> pd.DataFrame:
     """The table `autonomy_budget`; the caller attaches how its inputs were read (`reads.attach`).
 
-    Every tenant of the tenants table and every account that a key of the tables names is there, on every day of the lookback.
+    Every tenant of the tenants table and every account that a table names is there, on every day of the lookback.
     Modes, caps, kill switch and decision budget are those of now, on every row.
 
     Args:
@@ -170,13 +199,15 @@ def autonomy_budget(
             consumption that is seen has left its trace, and a trace without consumption is younger than `now`.
         now: evaluation time, taken before the first read.
         policy: lookback and tolerances.
+        named: further tables that name accounts, by role.
         canary_tenants: dedicated test tenants, left out.
 
     Returns:
         A frame of `AUTONOMY_BUDGET`, ordered by tenant, account, day. attrs: `tables` {role: table name}; `problems` (list of
-        `RecordProblem` as dicts); `unattributed` (list of [first day, last day] of approvals whose outcome and intent are gone,
-        so that nothing names their account); `untyped` and `straddling` (numbers of approvals); `tenants` (of the tenants
-        table), `left_out` (test tenants left out), `days`.
+        `RecordProblem` as dicts); `unattributed` (list of {intent, owners, first, last, certain} of approvals that nothing ties
+        to one account; see `_Unplaced`); `left_out_surplus` (what test tenants recorded beyond what was certainly counted);
+        `untyped` and `straddling` (numbers of approvals); `tenants` (of the tenants table), `left_out` (test tenants left out),
+        `naming_tables` {role: {table, chosen, odd, example}}; `named_elsewhere` (accounts that only those name), `days`.
     """
     window = window_days(now, policy)
     records = AutonomyRecords()
@@ -187,14 +218,16 @@ def autonomy_budget(
     records.add_decision_budgets(scans.decision_budget.items, scans.decision_budget.table)
     switches = parse_kill_switches(scans.tenants.items, scans.tenants.table)
     young = (now - timedelta(seconds=policy.settle_seconds), now + timedelta(seconds=policy.clock_skew_seconds))
-    approvals, unattributed = _approvals(records, young)
+    approvals, unplaced = _approvals(records, young)
 
-    left_out = set(canary_tenants)
+    left_out, naming = set(canary_tenants), named or {}
+    known = {*records.owners, *((switch.tenant, "") for switch in switches.tenants)}
+    further = all_owners([each.accounts for each in naming.values()], known) - known
     tenants = {switch.tenant: switch for switch in switches.tenants if switch.tenant not in left_out}
     counts: dict[Owner, _Count] = {}
     for approval in approvals:
         counts.setdefault(approval.owner, _Count()).add(approval, window)
-    owners = _owners(records, tenants, left_out)
+    owners = _owners(records.owners | further, tenants, left_out)
     rows = [
         row
         for owner in owners
@@ -213,11 +246,19 @@ def autonomy_budget(
     table.attrs |= {
         "tables": {role: getattr(scans, role).table for role in BudgetScans.__slots__},
         "problems": [asdict(each) for each in (*problems, *malformed_tenants) if each.tenant not in left_out],
-        "unattributed": [days for days in unattributed if days[0] <= window[-1] and days[1] >= window[0]],
+        "unattributed": [_entry(each) for each in unplaced if _within(each, window) and not _only_of(each, left_out)],
+        "left_out_surplus": sum(
+            _surplus(records, owner, counts.get(owner), window) for owner in records.owners if owner[0] in left_out
+        ),
         "untyped": sum(approval.action_type is None for approval in judged),
         "straddling": sum(approval.first != approval.last for approval in judged),
         "tenants": len(tenants),
-        "left_out": len(left_out & ({switch.tenant for switch in switches.tenants} | {owner[0] for owner in records.owners})),
+        "left_out": len(left_out & {tenant for tenant, _ in known | further}),
+        "naming_tables": {
+            role: {"table": each.table, "chosen": each.chosen, "odd": each.accounts.odd, "example": each.accounts.example}
+            for role, each in naming.items()
+        },
+        "named_elsewhere": sum(tenant not in left_out for tenant, _ in further),
         "days": window,
     }
     return table
@@ -227,59 +268,93 @@ def _within_span(moment: datetime, span: _Span) -> bool:
     return span[0] < moment <= span[1]
 
 
-def _within(approval: _Approval, window: Sequence[str]) -> bool:
+def _within(approval: _Approval | _Unplaced, window: Sequence[str]) -> bool:
     return approval.first <= window[-1] and approval.last >= window[0]
 
 
-def _owners(records: AutonomyRecords, tenants: Collection[str], left_out: Collection[str]) -> list[Owner]:
+def _entry(approval: _Unplaced) -> dict[str, Any]:
+    return {**asdict(approval), "owners": sorted(list(owner) for owner in approval.owners)}
+
+
+def _only_of(approval: _Unplaced, tenants: Collection[str]) -> bool:
+    """True if only these tenants can have consumed for it."""
+    return bool(approval.owners) and all(tenant in tenants for tenant, _ in approval.owners)
+
+
+def _surplus(records: AutonomyRecords, owner: Owner, count: _Count | None, window: Sequence[str]) -> int:
+    """How much an account recorded in the window beyond what was certainly counted for it."""
+    recorded = sum(sum(state.counts.values()) for day, state in records.days.get(owner, {}).items() if day in window)
+    return max(0, recorded - (count.all_min if count else 0))
+
+
+def _owners(known: Collection[Owner], tenants: Collection[str], left_out: Collection[str]) -> list[Owner]:
     """Every account, and every tenant without one."""
-    accounts = {owner for owner in records.owners if owner[1] and owner[0] not in left_out}
+    accounts = {owner for owner in known if owner[1] and owner[0] not in left_out}
     with_account = {tenant for tenant, _ in accounts}
-    named = {*tenants, *(tenant for tenant, _ in records.owners)} - with_account - {""}
+    named = {*tenants, *(tenant for tenant, _ in known)} - with_account - {""}
     return sorted(accounts | {(tenant, "") for tenant in named if tenant not in left_out})
 
 
 # The independent count
 
 
-def _approvals(records: AutonomyRecords, young: _Span) -> tuple[list[_Approval], list[list[str]]]:
-    """All approvals by policy, and the days of those that nothing ties to an account."""
+def _approvals(records: AutonomyRecords, young: _Span) -> tuple[list[_Approval], list[_Unplaced]]:
+    """All approvals by policy: those of an account, and those that nothing ties to one."""
     by_outcome = {intent for intent, outcomes in records.outcomes.items() if any(outcome.auto for outcome in outcomes)}
-    approvals, unattributed = [], []
+    approvals, unplaced = [], []
     for intent in sorted(by_outcome | records.auto_exec.keys()):
-        earliest, latest = _moments(records, intent)
-        first, last = earliest.date().isoformat(), latest.date().isoformat()
-        owners = _owners_of(records, intent)
-        if not owners:
-            unattributed.append([first, last])
+        owners, candidates = _owners_of(records, intent)
         for owner in sorted(owners):
+            earliest, latest = _moments(records, intent, {owner})
+            first, last = earliest.date().isoformat(), latest.date().isoformat()
             types = {each.action_type for each in records.intents.get(intent, ()) if each.owner == owner}
             action_type = types.pop() if len(types) == 1 else None
             approvals.append(_Approval(owner, action_type, first, last, optional=_within_span(latest, young)))
-    return approvals, unattributed
+        if not owners:
+            earliest, latest = _moments(records, intent, candidates)
+            first, last = earliest.date().isoformat(), latest.date().isoformat()
+            dated = _INTENT_ID.fullmatch(intent) is not None
+            unplaced.append(
+                _Unplaced(intent, frozenset(candidates), first, last, certain=dated and not _within_span(latest, young))
+            )
+    return approvals, unplaced
 
 
-def _owners_of(records: AutonomyRecords, intent: str) -> set[Owner]:
-    """The accounts of an approval: each whose outcome says so, else that of its outcome or its intent if there is only one."""
+def _owners_of(records: AutonomyRecords, intent: str) -> tuple[set[Owner], set[Owner]]:
+    """The accounts of an approval, and those that it may be of where that cannot be told.
+
+    Each account whose outcome says so executed by policy. The gate's state names no account: the gate consumed for that of the
+    intent, which it loads by tenant, account and id; where the intent is gone, the execution's outcome has the same account.
+    """
     outcomes = records.outcomes.get(intent, [])
-    if by_policy := {outcome.owner for outcome in outcomes if outcome.auto}:
-        return by_policy
-    others = {outcome.owner for outcome in outcomes} or {each.owner for each in records.intents.get(intent, ())}
-    return others if len(others) == 1 else set()
+    by_policy = {outcome.owner for outcome in outcomes if outcome.auto}
+    if intent not in records.auto_exec:
+        return by_policy, set()
+    of_intents = {each.owner for each in records.intents.get(intent, ())}
+    candidates = of_intents or by_policy or {outcome.owner for outcome in outcomes}
+    if len(candidates) == 1:
+        return by_policy | candidates, set()
+    return by_policy, candidates
 
 
-def _moments(records: AutonomyRecords, intent: str) -> tuple[datetime, datetime]:
-    """The earliest and the latest moment at which the budget can have been consumed for this intent.
+def _moments(records: AutonomyRecords, intent: str, owners: Collection[Owner]) -> tuple[datetime, datetime]:
+    """The earliest and the latest moment at which the budget of one of `owners` can have been consumed for this intent.
 
     Not before the intent was made (an edited one keeps the approval of the one it replaces, but gets a new id); not after the
-    gate wrote its state, nor after the execution started. A clock that ran ahead makes it the one moment that is known.
+    gate wrote its state, nor after the execution started. A clock that ran ahead makes it the one moment that is known. The
+    gate's state and the intent's age are those of the intent's account; another that used its id has only its own outcome.
     """
+    intents = records.intents.get(intent, ())
+    outcomes = [outcome for outcome in records.outcomes.get(intent, ()) if outcome.owner in owners]
+    ends = [outcome.started_at for outcome in outcomes if outcome.started_at is not None]
     state = records.auto_exec.get(intent)
-    ends = [outcome.started_at for outcome in records.outcomes.get(intent, ()) if outcome.started_at is not None]
-    latest = min([state.updated_at] if state else ends)
-    if state and ends:
-        latest = min(latest, *ends)
-    starts = [each.approved_at for each in records.intents.get(intent, ())]
+    foreign = bool(ends) and bool(intents) and not any(each.owner in owners for each in intents)
+    if state and not foreign:
+        ends.append(state.updated_at)
+    latest = min(ends)
+    if foreign:
+        return latest, latest
+    starts = [each.approved_at for each in intents if each.owner in owners]
     if match := _INTENT_ID.fullmatch(intent):
         made = datetime.fromtimestamp(int(match["ms"]) / 1000, UTC)
         starts += [made] if made <= latest else []
@@ -326,8 +401,7 @@ def _account_rows(
 
 def _configured(records: AutonomyRecords, owner: Owner) -> dict[str, Any]:
     """Modes and caps of an account."""
-    named = {*records.modes.get(owner, ()), *records.modes.get((owner[0], ""), ())} - {DEFAULT}
-    modes = {action_type: records.mode(owner, action_type)[0] for action_type in sorted(named)}
+    modes = {action_type: records.mode(owner, action_type)[0] for action_type in sorted(records.named_types(owner))}
     mode, source = records.mode(owner, DEFAULT)
     autonomous = [action_type for action_type, each in modes.items() if each == AUTO_EXECUTE]
     config = records.configs.get(owner)

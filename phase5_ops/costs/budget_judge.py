@@ -5,6 +5,8 @@ unit for every approval by policy, before execution. The recorded counts by acti
 count; the recorded total must be their sum, and is judged by that alone, so that one wrong number gives one finding.
 What could not be counted for certain (an expired intent, an approval over midnight, one younger than the reading) widens the
 count to a range, and only what lies outside the range is found.
+Accounts also come from tables that hold nothing of the budgets. Where one of those cannot be read, nothing that is judged is in
+doubt, only whether every account was: that is a finding of its own, and INCONCLUSIVE.
 """
 
 import json
@@ -15,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from phase5_ops.ccnative.autonomy import CONFIG_KEY, DECISION_KEY, DEFAULT, STATE_PREFIX, ProblemKind
+from phase5_ops.ccnative.autonomy import AUTO_EXEC_KEY, CONFIG_KEY, DECISION_KEY, DEFAULT, STATE_PREFIX, ProblemKind
 from phase5_ops.costs.budget_evidence import ABSENT, THERE, UNREADABLE, count_is_sound
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.reads import ReadStatus, read_findings, reads_of
@@ -30,8 +32,10 @@ AUTO_EXECUTE_WITHOUT_BUDGET = FindingCode(
 BUDGET_STATE_INCONSISTENT = FindingCode(
     "budget_state_inconsistent",
     Verdict.FAIL,
-    "The total of a day differs from the sum of its counts by action type, so a limit is enforced on a wrong number.",
+    "The total of a day differs from the sum of its counts by action type, so a limit is enforced on a wrong number. INCONCLUSIVE"
+    " where the state was written as the tables were read and is one ahead, since the gate writes the total first.",
     "Repair the gate's consumption: both numbers must change in one conditional update, and a refusal must change neither.",
+    also=(Verdict.INCONCLUSIVE,),
 )
 BUDGET_OVERSPENT = FindingCode(
     "budget_overspent",
@@ -44,8 +48,10 @@ BUDGET_OVERSPENT = FindingCode(
 BUDGET_UNDERCOUNTED = FindingCode(
     "budget_undercounted",
     Verdict.FAIL,
-    "Outcomes and gate states show more approvals by policy than the budget recorded: actions ran without being charged.",
+    "Outcomes and gate states show more approvals by policy than the budget recorded: actions ran without being charged."
+    " INCONCLUSIVE where the gate's state is all that is left of the approval, so that no account can be named.",
     "Find the path to execution that does not go through the budget, or what reset the state.",
+    also=(Verdict.INCONCLUSIVE,),
 )
 BUDGET_OVERCOUNTED = FindingCode(
     "budget_overcounted",
@@ -84,6 +90,13 @@ ACCOUNT_WITHOUT_VISIBILITY = FindingCode(
     " autonomy belongs to a tenant that the tenants table does not have, so that nobody sees its kill switch.",
     "Set the account's budget, and register the tenant.",
 )
+ACCOUNTS_NOT_ALL_KNOWN = FindingCode(
+    "accounts_not_all_known",
+    Verdict.INCONCLUSIVE,
+    "A table that names accounts could not be read, or an item of it names its account in an unknown way, so accounts may be"
+    " missing from the evidence. What is known of the others stands.",
+    "Allow dynamodb:Scan on the table, or fix its name in the settings, or look at the item.",
+)
 CODES = (
     AUTO_EXECUTE_WITHOUT_BUDGET,
     BUDGET_STATE_INCONSISTENT,
@@ -95,6 +108,7 @@ CODES = (
     BUDGET_RECORD_MALFORMED,
     DECISION_BUDGET_NEGATIVE,
     ACCOUNT_WITHOUT_VISIBILITY,
+    ACCOUNTS_NOT_ALL_KNOWN,
 )
 _CODE_OF_PROBLEM = {
     ProblemKind.MALFORMED: BUDGET_RECORD_MALFORMED,
@@ -102,6 +116,8 @@ _CODE_OF_PROBLEM = {
     ProblemKind.DATE: BUDGET_DATE_MISMATCH,
 }
 _JSON_COLUMNS = ("modes", "allowlist", "autonomous_types", "cap_per_type", "consumed_per_type", "counted_per_type")
+_COUNTED = {"budget_state", "autonomy_config", "action_intent", "execution_outcomes"}
+_SCAN = "dynamodb:Scan"
 _SHOWN = 6
 
 Row = Mapping[str, Any]
@@ -109,18 +125,23 @@ Row = Mapping[str, Any]
 
 @dataclass(slots=True)
 class _Slack:
-    """Approvals that nothing ties to an account; each can explain one recorded action of its days, once."""
+    """Approvals that nothing ties to one account; each can explain one recorded action of its days, once."""
 
-    days: list[list[str]]
+    approvals: list[Mapping[str, Any]]
     used: int = 0
 
-    def take(self, day: str, wanted: int) -> int:
-        """How many of `wanted` surplus actions of `day` are explained."""
-        fitting = [each for each in self.days if each[0] <= day <= each[1]][:wanted]
+    def take(self, row: Row, wanted: int) -> int:
+        """How many of `wanted` surplus actions of the row's account and day are explained."""
+        fitting = [each for each in self.approvals if _may_be_of(each, row)][:wanted]
         for each in fitting:
-            self.days.remove(each)
+            self.approvals.remove(each)
         self.used += len(fitting)
         return len(fitting)
+
+
+def _may_be_of(approval: Mapping[str, Any], row: Row) -> bool:
+    owners = approval["owners"]
+    return approval["first"] <= row["day"] <= approval["last"] and (not owners or [row["tenant"], row["account"]] in owners)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +176,23 @@ def judge_budget_visible(table: pd.DataFrame, *, links: ConsoleLinks) -> Judgeme
         links=links,
         tables=tables,
         readable=frozenset(role for role, name in tables.items() if name in whole),
-        slack=_Slack(sorted([list(days) for days in table.attrs["unattributed"]], key=lambda days: days[1])),
+        slack=_Slack(sorted(table.attrs["unattributed"], key=lambda each: (not each["owners"], each["last"], each["intent"]))),
         sound=count_is_sound(table),
         tenants_known=not any(each["table"] == tables["tenants"] for each in table.attrs["problems"]),
     )
-    findings = [*read_findings(table), *_problem_findings(table, links)]
+    naming = _naming_tables(table)
+    findings = [*read_findings(table, ignoring=[f"{_SCAN} {name}" for name in naming]), *_problem_findings(table, links)]
+    findings += _unknown_accounts(table, naming, links)
     accounts = [list(rows) for _, rows in groupby(_rows(table), key=lambda row: (row["tenant"], row["account"]))]
     for rows in accounts:
         findings += _account_findings(rows, context)
         for row in rows:
             findings += _day_findings(row, context)
-        if {"budget_state", "autonomy_config", "action_intent", "execution_outcomes"} <= context.readable:
+        if context.readable >= _COUNTED:
             findings += _count_findings(rows, context)
-    facts = _facts(table, accounts, context)
+    if BUDGET_UNDERCOUNTED.code not in {finding.code for finding in findings}:
+        findings += _uncharged(table, accounts, context)
+    facts = _facts(table, accounts, context, absent=[name for name, status in naming.items() if status is None])
     evidence = [EvidenceLink(f"Table {name}", links.table(name)) for name in tables.values()]
     summary = _summary(facts, len(table.attrs["days"]))
     return conclude(judged=len(accounts), summary=summary, findings=findings, facts=facts, evidence=evidence)
@@ -212,6 +237,40 @@ def _problem_findings(table: pd.DataFrame, links: ConsoleLinks) -> Iterator[Find
         )
 
 
+def _naming_tables(table: pd.DataFrame) -> dict[str, ReadStatus | None]:
+    """How each table that only names accounts was read; None if it is not deployed, and nobody chose its name."""
+    judged = set(table.attrs["tables"].values())
+    reads = [read for read in reads_of(table) if read.operation == _SCAN]
+    statuses: dict[str, ReadStatus | None] = {}
+    for each in table.attrs["naming_tables"].values():
+        found = [read.status for read in reads if read.resource == each["table"]]
+        if each["table"] not in judged and found:
+            failed = [status for status in found if status is not ReadStatus.OK]
+            absent = set(found) == {ReadStatus.NOT_FOUND} and not each["chosen"]
+            statuses[each["table"]] = None if absent else failed[0] if failed else ReadStatus.OK
+    return statuses
+
+
+def _unknown_accounts(table: pd.DataFrame, naming: Mapping[str, ReadStatus | None], links: ConsoleLinks) -> Iterator[Finding]:
+    errors = {read.resource: read.error for read in reads_of(table) if read.status is not ReadStatus.OK}
+    for name, status in naming.items():
+        if status not in (None, ReadStatus.OK):
+            yield ACCOUNTS_NOT_ALL_KNOWN.at(
+                f"{_SCAN} {name}",
+                expected="every account that the table names",
+                seen=f"{status}: {errors[name] or 'no details'}",
+                link=links.table(name),
+            )
+    for each in table.attrs["naming_tables"].values():
+        if each["odd"]:
+            yield ACCOUNTS_NOT_ALL_KNOWN.at(
+                each["table"],
+                expected="items that name tenant and account as the platform does",
+                seen=f"{each['odd']} of another form, such as {each['example']}",
+                link=links.table(each["table"]),
+            )
+
+
 # One account
 
 
@@ -230,7 +289,7 @@ def _account_findings(rows: Sequence[Row], context: _Context) -> Iterator[Findin
     row = rows[0]
     budgets_known = "budget_state" in context.readable
     without_config = row["config"] == ABSENT and budgets_known
-    if without_config and row["autonomous_types"]:
+    if without_config and row["autonomous_types"] and "autonomy_config" in context.readable:
         types = ["any other action type" if name == DEFAULT else name for name in row["autonomous_types"]]
         listed = f"the allowlist lets pass {_listed(row['allowlist'])}" if row["allowlist"] else "the allowlist is empty"
         yield AUTO_EXECUTE_WITHOUT_BUDGET.at(
@@ -273,10 +332,13 @@ def _day_findings(row: Row, context: _Context) -> Iterator[Finding]:
         return
     link = context.budget_item(row, STATE_PREFIX + row["day"])
     if row["total"] != row["consumed"]:
+        under_way = row["in_motion"] and row["total"] == row["consumed"] + 1
         yield BUDGET_STATE_INCONSISTENT.at(
             _subject(row, row["day"]),
             expected="total = sum of counts",
-            seen=f"total {row['total']}, counts {row['consumed']}: {_shown_counts(row['consumed_per_type'])}",
+            seen=f"total {row['total']}, counts {row['consumed']}: {_shown_counts(row['consumed_per_type'])}"
+            + (f"; written at {row['state_updated_at']}, as the tables were read" if under_way else ""),
+            verdict=Verdict.INCONCLUSIVE if under_way else Verdict.FAIL,
             link=link,
         )
     if row["cap"] is None:
@@ -317,7 +379,7 @@ def _count_findings(rows: Sequence[Row], context: _Context) -> list[Finding]:
             surplus = {}
         if surplus:
             wanted = sum(surplus.values())
-            taken = context.slack.take(row["day"], wanted)
+            taken = context.slack.take(row, wanted)
             if row["in_motion"] and wanted == taken + 1:
                 context.in_motion.append(_subject(row, row["day"]))
                 taken += 1
@@ -370,7 +432,7 @@ def _over_all_days(rows: Sequence[Row], explained: int, context: _Context) -> li
     least, most = row["account_counted_min"], row["account_counted_max"]
     surplus = recorded - most - explained if context.sound else 0
     for each in rows if surplus > 0 else ():
-        surplus -= context.slack.take(each["day"], surplus)
+        surplus -= context.slack.take(each, surplus)
     if recorded >= least and surplus <= 0:
         return []
     code = BUDGET_UNDERCOUNTED if recorded < least else BUDGET_OVERCOUNTED
@@ -385,6 +447,31 @@ def _over_all_days(rows: Sequence[Row], explained: int, context: _Context) -> li
     ]
 
 
+def _uncharged(table: pd.DataFrame, accounts: Sequence[Sequence[Row]], context: _Context) -> Iterator[Finding]:
+    """Approvals that nothing ties to one account, and more of them than all accounts together recorded beyond what was counted.
+
+    Each was charged to some account, or to none. INCONCLUSIVE, since the records of a tenant that left are gone, too.
+    """
+    days = table.attrs["days"]
+    unplaced = [
+        each for each in table.attrs["unattributed"] if each["certain"] and days[0] <= each["first"] and each["last"] <= days[-1]
+    ]
+    if not unplaced or not context.readable >= _COUNTED or any(row["state"] == UNREADABLE for rows in accounts for row in rows):
+        return
+    room = table.attrs["left_out_surplus"]
+    for rows in accounts:
+        room += max(0, sum(row["consumed"] for row in rows) - rows[0]["account_counted_min"])
+    if len(unplaced) <= room:
+        return
+    yield BUDGET_UNDERCOUNTED.at(
+        _listed([f"{AUTO_EXEC_KEY} {each['intent']}" for each in unplaced]),
+        expected="a recorded action of some account for every approval by policy",
+        seen=f"{len(unplaced)} approvals that nothing ties to one account, {room} recorded actions that may be theirs",
+        verdict=Verdict.INCONCLUSIVE,
+        link=context.links.item(context.tables["autonomy_config"], AUTO_EXEC_KEY, unplaced[0]["intent"]),
+    )
+
+
 def _range(least: int, most: int) -> str:
     return str(least) if least == most else f"{least} to {most}"
 
@@ -392,11 +479,15 @@ def _range(least: int, most: int) -> str:
 # What is said beside the findings
 
 
-def _facts(table: pd.DataFrame, accounts: Sequence[Sequence[Row]], context: _Context) -> dict[str, Fact]:
+def _facts(
+    table: pd.DataFrame, accounts: Sequence[Sequence[Row]], context: _Context, *, absent: Sequence[str]
+) -> dict[str, Fact]:
     named = [rows for rows in accounts if rows[0]["account"]]
     return {
         "tenants": int(table.attrs["tenants"]),
         "accounts": len(named),
+        "accounts_named_elsewhere": int(table.attrs["named_elsewhere"]),
+        "tables_not_deployed": ", ".join(sorted(absent)),
         "accounts_with_autonomy": sum(_autonomous(rows) for rows in accounts),
         "accounts_in_auto_execute": sum(bool(rows[0]["autonomous_types"]) for rows in accounts),
         "actions_recorded": sum(row["consumed"] or 0 for rows in accounts for row in rows),
@@ -412,11 +503,15 @@ def _facts(table: pd.DataFrame, accounts: Sequence[Sequence[Row]], context: _Con
 
 def _summary(facts: Mapping[str, Fact], days: int) -> str:
     scope = f"{facts['accounts']} account(s) of {facts['tenants']} tenant(s)"
+    absent = f"; not deployed: {facts['tables_not_deployed']}" if facts["tables_not_deployed"] else ""
     if not facts["accounts_with_autonomy"]:
-        return f"No account has autonomy: no AUTO_EXECUTE, no cap above zero, nothing consumed in {days} days; {scope} read"
+        return (
+            f"No account has autonomy: no AUTO_EXECUTE, no cap above zero, nothing consumed in {days} days; {scope} read{absent}"
+        )
     unknown = facts["approvals_of_unknown_account"]
     return (
         f"{facts['accounts_with_autonomy']} of {scope} with autonomy: {facts['actions_recorded']} actions recorded,"
         f" {facts['actions_counted']} counted in {days} days"
         + (f"; {unknown} more could not be counted, their intent and outcome are gone" if unknown else "")
+        + absent
     )

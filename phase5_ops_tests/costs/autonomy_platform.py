@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts
 from phase5_ops.clock import iso
-from phase5_ops.costs.budget_evidence import BudgetScans, Scan, autonomy_budget
+from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy_budget
 from phase5_ops.costs.budget_judge import judge_budget_visible
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import BudgetPolicy
@@ -26,6 +27,7 @@ TABLES = {
     "action_intent": "cc-native-action-intent",
     "execution_outcomes": "cc-native-execution-outcomes",
 }
+NAMING = {table.role: f"cc-native-{table.role.replace('_', '-')}" for table in NAMING_TABLES}
 
 Item = dict[str, Any]
 
@@ -64,6 +66,8 @@ class Platform:
     tables: dict[str, list[Any]] = field(default_factory=lambda: {role: [] for role in TABLES})
     statuses: dict[str, ReadStatus] = field(default_factory=dict)
     policy: BudgetPolicy = field(default_factory=BudgetPolicy)
+    naming: dict[str, list[Any]] = field(default_factory=lambda: {role: [] for role in NAMING})
+    chosen: frozenset[str] = frozenset()  # roles whose table name is set
     canaries: frozenset[str] = frozenset()
     now: datetime = NOW
     made: int = 0
@@ -185,9 +189,12 @@ class Platform:
 
     def table(self) -> pd.DataFrame:
         scans = BudgetScans(**{role: Scan(TABLES[role], items) for role, items in self.tables.items()})
-        table = autonomy_budget(scans, now=self.now, policy=self.policy, canary_tenants=self.canaries)
+        named = {role: Naming(NAMING[role], NamedAccounts(), chosen=role in self.chosen) for role in NAMING}
+        for role, items in self.naming.items():
+            named[role].accounts.take(items)
+        table = autonomy_budget(scans, now=self.now, policy=self.policy, named=named, canary_tenants=self.canaries)
         reads = []
-        for role, name in TABLES.items():
+        for role, name in (TABLES | NAMING).items():
             status = self.statuses.get(role, ReadStatus.OK)
             error = None if status is ReadStatus.OK else "AccessDeniedException: no"
             reads.append(Read("dynamodb:Scan", name, status, error, 1, iso(self.now), iso(self.now)))
