@@ -12,18 +12,27 @@ import dagster as dg
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
+from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.history import History
+from phase5_ops.isolation import iam_assets, log_assets
 from phase5_ops.platform import Platform
+from phase5_ops.replay import audit_assets as replay_audit
+from phase5_ops.replay import probe_assets as replay_probes
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.slo import assets as slo
-from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, evidence_asset, row_checks, source_asset
+from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, Source, evidence_asset, row_checks, source_asset
 
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
-EVIDENCE: tuple[Evidence, ...] = (*slo.EVIDENCE, *breakers.EVIDENCE)
-JUDGING: tuple[Judging, ...] = (*slo.JUDGING, *breakers.JUDGING)
+#: What declares assets and checks, in the order of the checklist.
+_PARTS = (slo, breakers, replay_probes, replay_audit, iam_assets, log_assets, gate_drill, budget_assets, cost_assets)
+
+SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())
+EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))
+JUDGING: tuple[Judging, ...] = tuple(chain.from_iterable(part.JUDGING for part in _PARTS))
 
 
 def implemented_checks() -> frozenset[str]:
@@ -75,7 +84,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         description="The daily readiness run.",
     )
     return dg.Definitions(
-        assets=[*(source_asset(source) for source in slo.SOURCES + breakers.SOURCES), *assets],
+        assets=[*(source_asset(source) for source in SOURCES), *assets],
         asset_checks=checks,
         jobs=[job],
         schedules=[schedule],

@@ -209,7 +209,8 @@ ROWS: tuple[Row, ...] = (
     ),
 )
 
-_SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS}
+#: Assets of extra checks that are no row's own are named here.
+_SECTION_OF_ASSET = {row.asset: row.id[0] for row in ROWS} | {"role_access": "4"}
 
 EXTRA_CHECKS: tuple[Row, ...] = (
     Row(
@@ -238,6 +239,14 @@ EXTRA_CHECKS: tuple[Row, ...] = (
         "slo_alarms",
         "ops-sre",
         _ALARM_ANCHOR,
+    ),
+    Row(
+        "iam_is_tenant_scoped",
+        "Function roles bound to the tenant",
+        "No role of the platform's functions reaches items beyond its caller's tenant, unless it is excepted with a reason.",
+        "iam_is_tenant_scoped",
+        "role_access",
+        "security-compliance",
     ),
 )
 

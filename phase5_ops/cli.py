@@ -91,26 +91,33 @@ def _complain(text: str) -> None:
     print(f"phase5: {text}", file=sys.stderr)
 
 
-def _settings() -> "Settings":
+def _settings(*, refresh_costs: bool = False) -> "Settings":
     """Validated settings, and the region that everything else needs."""
     from phase5_ops.aws.reader import configured_region
     from phase5_ops.settings import ConfigurationError, load_settings
 
-    settings = load_settings()
+    settings = load_settings(refresh_costs=refresh_costs or None)
     if configured_region() is None:
         raise ConfigurationError("no AWS region: set AWS_REGION (or AWS_PROFILE with a region) to the region of the platform")
     return settings
 
 
 @app.command()
-def check(row: RowOption = None, output_format: FormatOption = Format.table, output: OutputOption = None) -> None:
+def check(
+    row: RowOption = None,
+    output_format: FormatOption = Format.table,
+    output: OutputOption = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask Cost Explorer again ($0.01 a page) although today's answer is kept.")
+    ] = False,
+) -> None:
     """Make one readiness run against the AWS that the environment points to, and print the rows.
 
     With --row only the evidence of those rows is gathered, and the exit code covers only them.
     """
     chosen = _checked_rows(row)
     _check_writable(output)
-    _finish(_run(_settings(), chosen), output_format, output)
+    _finish(_run(_settings(refresh_costs=refresh), chosen), output_format, output)
 
 
 @app.command()
@@ -166,6 +173,59 @@ def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, 
     _serve_ui(port)
 
 
+@app.command()
+def init() -> None:
+    """Create phase5's own state table (PHASE5_TABLES__READINESS): the probes' lease and counters.
+
+    On demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness runs do not
+    have; run again, it changes nothing that is right.
+    """
+    from phase5_ops.aws.reader import AwsReader
+    from phase5_ops.state_table import initialise
+
+    settings = _settings()
+    for line in initialise(AwsReader(settings.reading), settings.tables.readiness):
+        print(line)
+
+
+class ScanFormat(StrEnum):
+    """Output formats of a scan."""
+
+    table = "table"
+    json = "json"
+
+
+@app.command("scan-logs")
+def scan_logs(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders (plain, gzip, zstd); - is stdin.")],
+    tenants: Annotated[Path, typer.Option("--tenants", "-t", help="File of tenant ids, one a line.")],
+    output_format: Annotated[ScanFormat, typer.Option("--format", "-f", help="How the result is printed.")] = ScanFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Scan log files for lines of one tenant's trace that name another tenant, without Dagster and AWS.
+
+    Exit codes: 0 PASS or WARN; 1 FAIL; 2 INCONCLUSIVE or ERROR; 3 usage. Thresholds are those of PHASE5_LOGS__*.
+    """
+    _check_writable(output)
+    from phase5_ops import log_command
+    from phase5_ops.settings import ConfigurationError, load_settings
+
+    settings = load_settings()
+    try:
+        ids = log_command.read_tenant_ids(tenants)
+    except log_command.TenantsUnreadable as error:
+        raise ConfigurationError(str(error)) from error
+    with _progress("scanning"):
+        logger = logging.getLogger("phase5_ops.scan")
+
+        def progress(name: str, done: int) -> None:
+            logger.info("%s: %d MB", name, done // 1_000_000)
+
+        judgement = log_command.scan_files(paths, ids, settings.logs, progress)
+    _write(log_command.as_json(judgement) if output_format is ScanFormat.json else log_command.as_text(judgement), output)
+    raise typer.Exit(log_command.EXIT_CODES[judgement.verdict])
+
+
 @app.command("iam-policy")
 def iam_policy() -> None:
     """Print the least-privilege IAM policy that reading needs, as JSON."""
@@ -174,6 +234,43 @@ def iam_policy() -> None:
     from phase5_ops.aws.iam import policy_document
 
     print(json.dumps(policy_document(_settings()), indent=2))
+
+
+class AuditFormat(StrEnum):
+    """Output formats of the audits over files."""
+
+    table = "table"
+    json = "json"
+
+
+@app.command("audit-ledger")
+def audit_ledger(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files or folders with ledger items.", show_default=False)
+    ],
+    output_format: Annotated[AuditFormat, typer.Option("--format", "-f", help="How the result is printed.")] = AuditFormat.table,
+) -> None:
+    """Audit the replays in ledger exports, without Dagster or AWS: the same judgement as row 3.2.
+
+    Takes DynamoDB JSON or plain items: a Scan answer, lines (bare or {"Item": ...}), each plain, gzip or zstd; or the folder of a
+    DynamoDB export. Evaluated at PHASE5_NOW, else at the newest entry. Exit codes: 0 PASS or WARN, 1 FAIL, 2 INCONCLUSIVE or
+    ERROR, 3 usage.
+    """
+    from phase5_ops.settings import ConfigurationError, load_settings
+
+    settings = load_settings()
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise ConfigurationError(f"no such file or folder: {', '.join(missing)}")
+    with _progress("reading"):
+        from phase5_ops.replay.audit_files import audit_files
+        from phase5_ops.report import file_audit
+
+        judgement = audit_files(paths, policy=settings.replay, now=settings.now)
+    if output_format is AuditFormat.json:
+        print(file_audit.as_json("phase5.ledger_audit/v1", judgement))
+    else:
+        print(file_audit.as_table("Replay audit trail", judgement))
+    raise typer.Exit(file_audit.exit_code(judgement))
 
 
 @app.command()
@@ -188,6 +285,54 @@ def explain(code: Annotated[str, typer.Argument(help="A finding code, e.g. break
     for meaning in found:
         verdicts = " or ".join([meaning.verdict, *meaning.also])
         print(f"{meaning.code} ({verdicts})\n{meaning.meaning}\nRemedy: {meaning.remedy}\n")
+
+
+@app.command()
+def verify(
+    file: Annotated[list[Path] | None, typer.Argument(help="Envelopes: the readiness statement, and the decision.")] = None,
+    digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact they must be about.")] = "",
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="The keys that are believed; default: keys.json of the state folder.")
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Judge age and revocation as of this moment (ISO-8601).")] = None,
+    max_age_hours: Annotated[float, typer.Option(help="How old the statement may be.", min=0)] = 168,
+) -> None:
+    """Verify attestations offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
+
+    Needs neither AWS nor Dagster nor the network, only the files and the keys.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from phase5_ops.clock import parse_iso
+    from phase5_ops.gate.keys import KeysError, parse_keys
+    from phase5_ops.gate.verification import DIGEST_PATTERN
+    from phase5_ops.gate.verification import verify as verify_files
+
+    if not file:
+        _refuse("nothing to verify: name the files of the envelopes")
+    if not DIGEST_PATTERN.fullmatch(digest):
+        _refuse(f"--digest {digest}: give the artifact's digest as sha256: and 64 hex digits")
+    keys_file = policy or Path(os.environ.get("PHASE5_STATE_DIR") or ".phase5") / "keys.json"
+    try:
+        keys = parse_keys(keys_file.read_bytes())
+        contents = {str(path): path.read_bytes() for path in file}
+        now = parse_iso(at) if at else datetime.now(UTC)
+        max_age = timedelta(hours=max_age_hours)
+    except KeysError as error:
+        _refuse(f"{keys_file}: {error}")
+    except OSError as error:
+        _refuse(f"{error.filename}: cannot be read: {error.strerror}")
+    except (ValueError, OverflowError) as error:
+        _refuse(f"--at or --max-age-hours: {error}")
+    verification = verify_files(contents, digest=digest, keys=keys, now=now, max_age=max_age)
+    print("\n".join(verification.lines()), flush=True)
+    raise typer.Exit(0 if verification.ok else 1)
+
+
+def _refuse(text: str) -> NoReturn:
+    """A usage error, without loading the settings."""
+    _complain(text)
+    raise typer.Exit(EXIT_USAGE)
 
 
 def _checked_rows(rows: list[str] | None) -> list[str] | None:
@@ -250,7 +395,10 @@ def _check_writable(output: Path | None) -> None:
 
 
 def _emit(document: "ReadinessDocument", output_format: Format, output: Path | None) -> None:
-    text = _rendered(document, output_format, to_terminal=output is None and sys.stdout.isatty())
+    _write(_rendered(document, output_format, to_terminal=output is None and sys.stdout.isatty()), output)
+
+
+def _write(text: str, output: Path | None) -> None:
     if output is None:
         print(text, flush=True)
         return

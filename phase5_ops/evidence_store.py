@@ -1,6 +1,7 @@
 """Where a run's evidence is kept: tables as Parquet, verdicts as JSON, one folder a run, and a digest over all of it.
 
     <state folder>/evidence/<run id>/tables/<asset>.parquet
+                                     reports/<name>        pages for people made from a table
                                      verdicts/<check>.json
                                      manifest.json      path -> SHA-256 of every file above
                                      readiness.json     the result of `phase5 check`, outside the digest it names
@@ -24,7 +25,7 @@ import pandas as pd
 Upload = Callable[[str, bytes], None]
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
-_DIGESTED = ("tables", "verdicts")
+_DIGESTED = ("tables", "reports", "verdicts")
 
 
 def sha256_of(content: bytes) -> str:
@@ -85,6 +86,15 @@ class EvidenceStore:
         """The digest of the stored table file."""
         return sha256_of(self.table_path(run_id, asset).read_bytes())
 
+    def report_path(self, run_id: str, name: str) -> Path:
+        """Where a report (`tenant_cost_report.html`) is kept."""
+        stem, _, suffix = name.rpartition(".")
+        return self.run_folder(run_id) / "reports" / f"{_checked(stem)}.{_checked(suffix)}"
+
+    def write_report(self, run_id: str, name: str, content: bytes) -> str:
+        """Keeps a report beside the tables; returns the file's digest."""
+        return self._write(run_id, f"reports/{self.report_path(run_id, name).name}", content)
+
     def write_verdict(self, run_id: str, check: str, verdict: Mapping[str, Any]) -> str:
         """Keeps one check's result; returns the file's digest."""
         return self._write(run_id, f"verdicts/{_checked(check)}.json", _canonical(verdict))
@@ -94,7 +104,7 @@ class EvidenceStore:
         self._write(run_id, "readiness.json", _canonical(document))
 
     def manifest(self, run_id: str) -> dict[str, str]:
-        """Path -> digest of every table and verdict of a run, read afresh."""
+        """Path -> digest of every table, report and verdict of a run, read afresh."""
         folder = self.run_folder(run_id)
         files = sorted(path for part in _DIGESTED for path in (folder / part).glob("[!.]*") if path.is_file())
         return {path.relative_to(folder).as_posix(): sha256_of(path.read_bytes()) for path in files}

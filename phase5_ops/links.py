@@ -1,7 +1,10 @@
 """Links to the AWS console of the right region and partition, for findings and evidence. Pure string building."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from datetime import date
+from urllib.parse import quote, urlencode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,10 @@ class ConsoleLinks:
         """The list of dashboards."""
         return self._page("cloudwatch", "dashboards")
 
+    def log_group(self, name: str) -> str:
+        """The page of one log group."""
+        return self._page("cloudwatch", f"logsV2:log-groups/log-group/{quote(quote(name, safe=''), safe='').replace('%', '$')}")
+
     def table(self, name: str) -> str:
         """The item explorer of one DynamoDB table."""
         return self._page("dynamodbv2", f"item-explorer?table={quote(name, safe='')}")
@@ -56,3 +63,67 @@ class ConsoleLinks:
     def topic(self, arn: str) -> str:
         """The page of one SNS topic."""
         return f"https://{self._host}/sns/v3/home?region={self.region}#/topic/{quote(arn, safe=':')}"
+
+    @property
+    def _billing_host(self) -> str:
+        """Billing has one console a partition."""
+        return self._host.replace(self.region, "us-east-1") if self._host.endswith(".aws.amazon.com") else self._host
+
+    def cost_explorer(
+        self,
+        first: date,
+        last: date,
+        *,
+        tag: str,
+        metric: str = "UnblendedCost",
+        value: str | None = None,
+        accounts: Sequence[str] = (),
+        services: Sequence[str] = (),
+    ) -> str:
+        """Cost Explorer, filled in: daily costs by the values of `tag` from `first` to `last`, both included.
+
+        Args:
+            first: first day shown.
+            last: last day shown.
+            tag: cost allocation tag to group by.
+            metric: `UnblendedCost` or `AmortizedCost`.
+            value: only this value of the tag; "" for what does not carry it.
+            accounts: only these linked accounts.
+            services: only these services.
+        """
+        filters = [_cost_filter("LinkedAccount", "Linked account", accounts)] if accounts else []
+        filters += [_cost_filter("Service", "Service", services)] if services else []
+        if value is not None:
+            filters.append({**_cost_filter("TagKey", "Tag", [value]), "growableValue": {"value": tag, "displayValue": tag}})
+        query = {
+            "chartStyle": "STACK",
+            "costAggregate": "amortizedCost" if metric == "AmortizedCost" else "unBlendedCost",
+            "startDate": first.isoformat(),
+            "endDate": last.isoformat(),
+            "excludeForecasting": "true",
+            "filter": json.dumps(filters, separators=(",", ":")),
+            "futureRelativeRange": "CUSTOM",
+            "granularity": "Daily",
+            "groupBy": json.dumps([f"TagKeyValue:{tag}"]),
+            "historicalRelativeRange": "CUSTOM",
+            "reportMode": "STANDARD",
+            "showOnlyUncategorized": "false",
+            "showOnlyUntagged": "false",
+        }
+        return f"https://{self._billing_host}/costmanagement/home#/cost-explorer?{urlencode(query, quote_via=quote)}"
+
+    def cost_allocation_tags(self) -> str:
+        """The list of cost allocation tags."""
+        return f"https://{self._billing_host}/billing/home#/tags"
+
+    def budgets(self) -> str:
+        """The list of budgets."""
+        return f"https://{self._billing_host}/billing/home#/budgets/overview"
+
+
+def _cost_filter(dimension: str, label: str, values: Sequence[str]) -> dict[str, object]:
+    return {
+        "dimension": {"id": dimension, "displayValue": label},
+        "operator": "INCLUDES",
+        "values": [{"value": value, "displayValue": value} for value in values],
+    }

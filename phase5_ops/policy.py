@@ -5,6 +5,7 @@ Sources: CCNative's Phase 5 plan (5 failures in 60 s, cooldown 30 s, state TTL 7
 5000 ms, errors above 1 %, over 5-15 min); the SRE workbook's multiwindow burn-rate pairs. Pure.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -13,6 +14,7 @@ from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:/_-]{1,2048}$")]
 
 
 class Policy(BaseModel):
@@ -131,6 +133,188 @@ class BreakerPolicy(Policy):
         return self
 
 
+class IamException(Policy):
+    """A role that may reach DynamoDB beyond one tenant, with the reason that somebody answers for."""
+
+    role: str = Field(min_length=1, description="role name, or its logical id in the template; `*` and `?` as in IAM")
+    table: str = Field("*", min_length=1, description="table name; `*` and `?` as in IAM")
+    actions: tuple[str, ...] = Field(("*",), min_length=1, description="actions without the prefix dynamodb:, e.g. Scan, Get*")
+    justification: str = Field(min_length=20, description="why this role may; shown by the report")
+
+
+class IsolationPolicy(Policy):
+    """Row 4.1 and the check iam_is_tenant_scoped."""
+
+    production_environments: tuple[str, ...] = Field(
+        ("production", "prod"), description="environments where reads that could not be judged keep row 4.1 closed"
+    )
+    outcome_seconds: float = Field(60, gt=0, le=900, description="longest wait for the canary execution's outcome")
+    compare_item_limit: int = Field(
+        100_000, ge=0, description="tables with more items than this are read by keys and indexes only, never whole"
+    )
+    trail_s3_uri: str | None = Field(
+        None,
+        pattern=r"^s3://[a-z0-9.-]{3,63}(/.*)?$",
+        description="where CloudTrail delivers DynamoDB data events: s3://bucket/prefix/AWSLogs/<account>/CloudTrail/<region>",
+    )
+    trail_wait_seconds: float = Field(0, ge=0, le=1800, description="how long to wait for the trail to be delivered")
+    trail_functions: tuple[Name, ...] = Field(
+        (
+            "cc-native-execution-*",
+            "cc-native-tool-*",
+            "cc-native-compensation-handler",
+            "cc-native-*-adapter-handler",
+        ),
+        min_length=1,
+        description="functions whose calls are the execution's, as in the session name of their role",
+    )
+    trail_exclusive: bool = Field(
+        False, description="nothing but test executions runs while the canary does, so every call in its window is judged"
+    )
+    iam_roles: tuple[Name, ...] = Field(
+        ("cc-native-*", "CCNative*"), min_length=1, description="names of the roles of the platform's functions"
+    )
+    iam_template: str | None = Field(
+        None, min_length=1, description="CloudFormation or SAM template to judge instead of the deployed roles: a path"
+    )
+    iam_tables: tuple[Name, ...] = Field(
+        ("cc-native-*",), min_length=1, description="tables that hold tenants' data, as in IAM; others are not looked at"
+    )
+    iam_exceptions: tuple[IamException, ...] = Field((), description="roles that may reach beyond one tenant, and why")
+    iam_blocks: bool = Field(False, description="findings of iam_is_tenant_scoped are FAIL instead of WARN")
+
+
+class ProbePolicy(Policy):
+    """Rows 3.1 and 3.3: how the replay API is probed, and what a probe may name."""
+
+    settle_seconds: float = Field(
+        10, ge=0, le=300, description="time between the last probe and the first search of the ledger for what it left behind"
+    )
+    request_timeout_seconds: float = Field(
+        10, gt=0, le=60, description="longest one request to the Control Center may take in all"
+    )
+    send_seconds: float = Field(60, gt=0, le=600, description="longest that sending all probes may take; the rest is not tried")
+    follow_seconds: float = Field(60, gt=0, le=900, description="how long the canary replay is followed to its end")
+    parallel_requests: int = Field(8, ge=1, le=16, description="requests under way at once")
+    runs_per_hour: int = Field(20, ge=1, le=1000, description="readiness runs that may probe in one clock hour")
+    lease_seconds: int = Field(
+        900, ge=60, le=7200, description="how long one run may probe before another may take over; must outlast a run"
+    )
+    expired_token_file: Path | None = Field(
+        None, description="file with a genuinely signed id token of user A that has expired; default: one kept by an earlier run"
+    )
+    other_client_id: str | None = Field(
+        None, min_length=1, description="another client of the user pool, whose tokens the Control Center should not take"
+    )
+    user_agent: Name = Field("phase5-ops-probe/1.0 (authorized readiness probe)", description="how the probes show themselves")
+    test_tenant_prefix: str = Field(
+        "phase5-", min_length=1, description="a test tenant's id starts with this, or its tenants item is marked"
+    )
+    account_a: Name = Field("canary-a-1", description="account of test tenant A within user A's custom:account_ids")
+    account_a_out_of_scope: Name = Field("canary-a-2", description="account of test tenant A outside custom:account_ids")
+    account_b: Name = Field("canary-b-1", description="account of test tenant B")
+    action_type: Name = Field("CREATE_INTERNAL_NOTE", description="action type of the canary intents; must be harmless")
+    stop_functions: tuple[Name, ...] = Field(
+        ("cc-native-execution-starter", "cc-native-execution-validator"),
+        min_length=1,
+        description="functions whose GLOBAL_EXECUTION_STOP is the platform's global stop",
+    )
+
+    @model_validator(mode="after")
+    def _accounts_differ(self) -> Self:
+        if len({self.account_a, self.account_a_out_of_scope, self.account_b}) < 3:  # noqa: PLR2004 - the three accounts
+            raise ValueError("account_a, account_a_out_of_scope and account_b must be three different accounts")
+        if self.lease_seconds <= self.send_seconds + self.settle_seconds + self.follow_seconds:
+            raise ValueError("lease_seconds must be longer than send_seconds, settle_seconds and follow_seconds together")
+        return self
+
+
+class ReplayPolicy(Policy):
+    """Row 3.2: what a complete replay is, and how far back the ledger is read."""
+
+    window_days: int = Field(7, ge=1, le=366, description="replays requested in these last days are judged")
+    start_deadline_minutes: float = Field(
+        5, gt=0, le=24 * 60, description="a request must have its REPLAY_STARTED within this: one event and one start lie between"
+    )
+    finish_deadline_minutes: float = Field(
+        60, gt=0, le=24 * 60, description="a started replay must end within this: the platform's own execution time limit"
+    )
+    max_replays_per_intent: int = Field(3, ge=1, description="replays of one intent within the window; more are WARN")
+    clock_skew_ms: int = Field(
+        10,
+        ge=0,
+        le=5000,
+        description="how far the clocks of two functions may differ; entries of one function are not allowed any",
+    )
+    future_tolerance_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the clock an entry may be stamped")
+    ledger_tenants: tuple[Name, ...] = Field(
+        (), description="tenants whose ledger partitions are read although the tenants table does not name them"
+    )
+
+
+class LogException(Policy):
+    """An administrative or batch invocation that names several tenants by its nature: one of its lines holds `message`."""
+
+    log_group: Name = Field(description="log group (or file) as a pattern: /aws/lambda/cc-native-audit-export-worker")
+    message: str = Field(min_length=8, max_length=256, description="text of the line, exactly as logged")
+    justification: str = Field(min_length=10, max_length=500, description="why this may name several tenants")
+
+
+class LogScanPolicy(Policy):
+    """Row 4.2: which lines are read, and when a line counts as judged."""
+
+    group_prefixes: tuple[Name, ...] = Field(("/aws/lambda/cc-native-",), min_length=1, description="log groups that are read")
+    window_hours: float = Field(24, gt=0, le=24 * 14, description="how far back log lines are judged")
+    lead_in_minutes: int = Field(15, ge=0, le=60, description="read before the window too, for invocations that began there")
+    archives: tuple[str, ...] = Field((), description="folders, files or s3:// prefixes of archived logs, scanned as well")
+    sample_share: Share = Field(1, gt=0, description="share of the window that is read; less than 1 is reported")
+    requests_per_second: float = Field(5, gt=0, le=50, description="FilterLogEvents calls a second (AWS allows 5 to 10)")
+    unattributed_max_share: Share = Field(0.01, description="share of lines naming a tenant whose owner may be unknown")
+    min_free_text_length: int = Field(3, ge=1, le=16, description="shorter ids are judged in structured places only")
+    common_words: tuple[Name, ...] = Field((), description="further words that are tenant ids and too common for free text")
+    exceptions: tuple[LogException, ...] = Field((), description="invocations that may name several tenants, and why")
+
+
+class BudgetPolicy(Policy):
+    """Row 5.1: autonomy budgets."""
+
+    lookback_days: int = Field(7, ge=1, le=30, description="UTC days that are judged, today included")
+    clock_skew_seconds: int = Field(300, ge=0, le=3600, description="how far a budget's timestamp may be off its day")
+    settle_seconds: int = Field(
+        5, ge=0, le=300, description="approvals younger than this may be seen in one table and not yet in another"
+    )
+    naming_seconds: float = Field(
+        30, gt=0, le=3600, description="longest reading of one table that only names accounts (signals, ledger, ...)"
+    )
+
+
+class CostPolicy(Policy):
+    """Row 5.2: what is asked of Cost Explorer, and what of the answer is right."""
+
+    tenant_tag: Name = Field("tenant", description="cost allocation tag that names the tenant")
+    connector_tag: Name = Field("connector", description="cost allocation tag that names the connector")
+    days: int = Field(30, ge=1, le=180, description="days the report covers; as many before them are the previous period")
+    metric: Literal["UnblendedCost", "AmortizedCost"] = Field(
+        "UnblendedCost", description="the cost that is judged and shown; both are stored"
+    )
+    accounts: tuple[Annotated[str, Field(pattern=r"^\d{12}$")], ...] = Field(
+        (), description="linked accounts in scope; default: the account that is read"
+    )
+    services: tuple[Name, ...] = Field((), description="services in scope, as Cost Explorer names them; default: all")
+    max_unallocated_share: Share = Field(0.10, description="largest share of the cost that no tenant may account for")
+    grace_hours: int = Field(72, ge=0, le=720, description="a tenant or tag younger than this may have no cost yet")
+    max_lag_days: int = Field(2, ge=0, le=14, description="whole days that Cost Explorer may be behind")
+    anomaly_factor: float = Field(
+        3, gt=1, allow_inf_nan=False, description="a day above this many times the tenant's median day stands out"
+    )
+    anomaly_min_increase: float = Field(
+        5, ge=0, allow_inf_nan=False, description="smallest increase over the median day that stands out, in the bill's currency"
+    )
+    inactive_tenant_statuses: tuple[str, ...] = Field(
+        ("inactive", "suspended", "deleted", "disabled"), description="tenants that need not have a cost"
+    )
+
+
 def _known(names: tuple[str, ...], known: list[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -156,4 +340,49 @@ class GatePolicy(Policy):
     def _known_extra_checks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _known(value, [row.check for row in EXTRA_CHECKS])
 
-    max_evidence_age_hours: float = Field(72, gt=0, description="default age at which a row's evidence is stale")
+    max_evidence_age_hours: float = Field(
+        72,
+        gt=0,
+        le=720,
+        allow_inf_nan=False,
+        description="age at which evidence is stale, for every row that has no shorter one of its own",
+    )
+    sign_off_days: float = Field(7, gt=0, le=30, allow_inf_nan=False, description="how long a signature stands")
+    waiver_days: float = Field(14, gt=0, le=14, allow_inf_nan=False, description="longest life of a waiver")
+    clock_skew_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the gate's clock a timestamp may be")
+
+
+class SigningPolicy(Policy):
+    """Rows S.1 to S.3: the keys that sign (KMS key id, ARN or alias), and whose session names are believed."""
+
+    gate_key: KeyName = Field("alias/phase5-gate", description="KMS key of the gate itself")
+    eng_reliability_key: KeyName = Field("alias/phase5-eng-reliability", description="KMS key of the role eng-reliability")
+    ops_sre_key: KeyName = Field("alias/phase5-ops-sre", description="KMS key of the role ops-sre")
+    security_compliance_key: KeyName = Field(
+        "alias/phase5-security-compliance", description="KMS key of the role security-compliance"
+    )
+    trusted_roles: tuple[Annotated[str, Field(pattern=r"^\d{12}/[A-Za-z0-9_+=,.@-]+\*?$")], ...] = Field(
+        (),
+        description="roles whose session name is set by the identity provider rather than by the caller, as ACCOUNT/NAME, the"
+        ' name perhaps with a * at its end, e.g. ["123456789012/AWSReservedSSO_Phase5*"]; sessions of other roles cannot sign',
+    )
+
+    @model_validator(mode="after")
+    def _a_key_each(self) -> Self:
+        keys = [self.gate_key, self.eng_reliability_key, self.ops_sre_key, self.security_compliance_key]
+        if len(set(keys)) < len(keys):
+            raise ValueError("the gate and the three roles need a key each; one key is named twice")
+        return self
+
+    def key_of(self, role: str) -> str:
+        """The KMS key of `gate` or of one of the three roles.
+
+        Raises:
+            KeyError: there is no such role.
+        """
+        return {
+            "gate": self.gate_key,
+            "eng-reliability": self.eng_reliability_key,
+            "ops-sre": self.ops_sre_key,
+            "security-compliance": self.security_compliance_key,
+        }[role]

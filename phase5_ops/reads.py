@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Self
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.verdict import Finding, FindingCode, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd  # a second of import time that a command over files does not need
 
 
 class ReadStatus(StrEnum):
@@ -88,25 +89,25 @@ READS_MISSING = FindingCode(
 COMMON_CODES = (READ_FAILED, PARTIAL_DATA, READS_MISSING)
 
 
-def attach(table: pd.DataFrame, reads: Sequence[Read], observed_at: datetime) -> pd.DataFrame:
+def attach(table: "pd.DataFrame", reads: Sequence[Read], observed_at: datetime) -> "pd.DataFrame":
     """The same table carrying how and when it was read, in `DataFrame.attrs` (kept in the Parquet metadata)."""
     table.attrs["reads"] = [read.as_entry() for read in reads]
     table.attrs["observed_at"] = iso(observed_at)
     return table
 
 
-def reads_of(table: pd.DataFrame) -> list[Read]:
+def reads_of(table: "pd.DataFrame") -> list[Read]:
     """The reads behind a table; empty if it carries none."""
     return [Read.from_entry(entry) for entry in table.attrs.get("reads") or []]
 
 
-def observed_at(*tables: pd.DataFrame) -> datetime | None:
+def observed_at(*tables: "pd.DataFrame") -> datetime | None:
     """When the oldest of these tables was read; None if one of them does not say."""
     stamps = [table.attrs.get("observed_at") for table in tables]
     return None if not stamps or None in stamps else min(parse_iso(str(stamp)) for stamp in stamps)
 
 
-def read_findings(table: pd.DataFrame, *, ignoring: Iterable[str] = ()) -> list[Finding]:
+def read_findings(table: "pd.DataFrame", *, ignoring: Iterable[str] = ()) -> list[Finding]:
     """Findings for every read behind `table` that was not whole, and for a table without reads.
 
     Args:

@@ -13,18 +13,34 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
-from phase5_ops.policy import AlarmPolicy, BreakerPolicy, GatePolicy, Name, RunbookPolicy, SloPolicy, ToolSetting
+from phase5_ops.policy import (
+    AlarmPolicy,
+    BreakerPolicy,
+    BudgetPolicy,
+    CostPolicy,
+    GatePolicy,
+    IsolationPolicy,
+    LogScanPolicy,
+    Name,
+    ProbePolicy,
+    ReplayPolicy,
+    RunbookPolicy,
+    SigningPolicy,
+    SloPolicy,
+    ToolSetting,
+)
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class ConfigurationError(Exception):
@@ -56,6 +72,13 @@ class Tables(Section):
     tenants: TableName = "cc-native-tenants"
     audit_export: TableName = "cc-native-audit-export"
     signals: TableName = "cc-native-signals"
+    accounts: TableName = "cc-native-accounts"
+    account_posture_state: TableName = "cc-native-account-posture-state"
+    connector_config: TableName = "cc-native-connector-config"
+    decision_proposal: TableName = "cc-native-decision-proposal"
+    internal_notes: TableName = "cc-native-internal-notes"
+    internal_tasks: TableName = "cc-native-internal-tasks"
+    readiness: TableName = Field("phase5-readiness", description="state of phase5 itself; `phase5 init` creates it")
 
 
 class ProbeUser(Section):
@@ -72,6 +95,12 @@ class ProbeUsers(Section):
 
     a: ProbeUser = ProbeUser()
     b: ProbeUser = ProbeUser()
+
+    @model_validator(mode="after")
+    def _tenants_differ(self) -> Self:
+        if self.a.tenant_id is not None and self.a.tenant_id == self.b.tenant_id:
+            raise ValueError("A and B must be two different test tenants")
+        return self
 
 
 class Reading(Section):
@@ -131,9 +160,30 @@ class Settings(BaseSettings):
     alarms: AlarmPolicy = AlarmPolicy()
     runbook_policy: RunbookPolicy = RunbookPolicy()
     breakers: BreakerPolicy = BreakerPolicy()
+    probes: ProbePolicy = ProbePolicy()
+    replay: ReplayPolicy = ReplayPolicy()
+    isolation: IsolationPolicy = IsolationPolicy()
+    logs: LogScanPolicy = LogScanPolicy()
+    budget: BudgetPolicy = BudgetPolicy()
+    costs: CostPolicy = CostPolicy()
     gate: GatePolicy = GatePolicy()
+    signing: SigningPolicy = SigningPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
+
+    @field_validator("control_center_url")
+    @classmethod
+    def _tokens_stay_secret(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        """Tokens of the probe users go there, so the way must be encrypted unless it does not leave this machine."""
+        if value is None:
+            return None
+        if value.scheme != "https" and value.host not in LOOPBACK_HOSTS:
+            raise ValueError("needs https:// (http:// is taken for a loopback address only)")
+        if value.username or value.password or value.query or value.fragment:
+            raise ValueError("takes neither user, query nor fragment")
+        return value
+
+    refresh_costs: bool = Field(False, description="ask Cost Explorer again although today's answer is kept")
 
     @field_validator("now", mode="before")
     @classmethod
@@ -182,9 +232,10 @@ class Settings(BaseSettings):
 
     def verdict_settings(self) -> dict[str, Any]:
         """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
-        chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri"})
+        chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri", "refresh_costs"})
         for user in chosen["probe_users"].values():
             user.pop("password", None)
+        chosen["probes"].pop("expired_token_file")
         return chosen
 
     def policy_digest(self, *, checklist_version: str, account: str) -> str:

@@ -53,7 +53,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One asset: its table, gathered by `gather(platform, upstream tables)`."""
+    """One asset: its table, gathered by `gather(platform, upstream tables)`.
+
+    `priority` orders the steps that are ready (highest first), so that waiting can be overlapped: one asset begins something
+    early, another collects what came of it late. It orders nothing that `needs` does not allow.
+    """
 
     name: str
     section: str
@@ -64,6 +68,7 @@ class Evidence:
     needs: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     describe: Describe | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         kinds=set(evidence.kinds),
         required_resource_keys={"platform"},
         io_manager_key="evidence_io",
+        op_tags={"dagster/priority": str(evidence.priority)} if evidence.priority else None,
     )
     def gathered(context: dg.AssetExecutionContext, **tables: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         platform: Platform = context.resources.platform
@@ -227,7 +233,8 @@ def _finding_entry(finding: Finding) -> dict[str, Any]:
 def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
     entry = result_entry(row, judgement, observed_at(*tables.values()) or platform.now())
     digests = {name: str(tables[name].attrs[_FILE_DIGEST]) for name in sorted(tables)}
-    platform.store.write_verdict(platform.run_id, row.check, {**entry, "tables": digests})
+    content = {**entry, "tables": digests, "policy_digest": platform.policy_digest}
+    stored = platform.store.write_verdict(platform.run_id, row.check, content)
     findings = [dg.TableRecord({name: finding[name] for name in _FINDING_COLUMNS}) for finding in entry["findings"]]
     links = {f"{f['code']} {f['subject']}": f["link"] for f in entry["findings"] if f["link"]}
     metadata: dict[str, Any] = {
@@ -236,6 +243,7 @@ def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Ta
         "findings": dg.MetadataValue.table(records=findings, schema=_FINDINGS_SCHEMA),
         "result": dg.MetadataValue.json(entry),
         "evidence_files": dg.MetadataValue.json(digests),
+        "verdict_file": stored,
         "policy_digest": platform.policy_digest,
         **{f"fact: {name}": value for name, value in entry["facts"].items() if not isinstance(value, (bool, str))},
         **{f"link: {link.label}": dg.MetadataValue.url(link.url) for link in judgement.evidence},

@@ -213,6 +213,8 @@ def digest(**overrides):
         ("PHASE5_RUNBOOK_POLICY__BREAKER_ANCHOR", "other"),
         ("PHASE5_GATE__WARN_BLOCKS", '["2.2"]'),
         ("PHASE5_PROBE_MODE", "off"),
+        ("PHASE5_PROBES__SETTLE_SECONDS", "1"),
+        ("PHASE5_PROBES__OTHER_CLIENT_ID", "another"),
         ("PHASE5_PROBE_USERS__A__TENANT_ID", "probe-a"),
         ("PHASE5_READING__DEADLINE_SECONDS", "60"),
     ],
@@ -231,6 +233,7 @@ def test_every_setting_that_can_change_a_verdict_changes_the_digest(monkeypatch,
         ("PHASE5_SCHEDULE__HOUR", "7"),
         ("PHASE5_EVIDENCE_S3_URI", "s3://bucket/prefix"),
         ("PHASE5_PROBE_USERS__A__PASSWORD", "hunter2"),
+        ("PHASE5_PROBES__EXPIRED_TOKEN_FILE", "/tmp/token"),
     ],
 )
 def test_settings_that_change_no_verdict_leave_the_digest(monkeypatch, name, value):
@@ -264,3 +267,35 @@ def test_secrets_are_not_dumped(monkeypatch):
 def test_the_probe_tenants_are_the_canaries(monkeypatch):
     monkeypatch.setenv("PHASE5_PROBE_USERS__A__TENANT_ID", "probe-a")
     assert load_settings().canary_tenants == {"probe-a"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://control.example.com", "https://user:secret@control.example.com", "https://control.example.com/?tenant=a", "ftp://x"],
+)
+def test_tokens_are_not_sent_over_an_address_that_could_show_them(monkeypatch, url):
+    monkeypatch.setenv("PHASE5_CONTROL_CENTER_URL", url)
+    with pytest.raises(ConfigurationError, match="PHASE5_CONTROL_CENTER_URL") as caught:
+        load_settings()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://control.example.com/prod", "http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost"]
+)
+def test_the_control_center_is_reached_over_https_or_on_this_machine(monkeypatch, url):
+    monkeypatch.setenv("PHASE5_CONTROL_CENTER_URL", url)
+    assert str(load_settings().control_center_url).startswith(url)
+
+
+def test_the_two_test_tenants_must_differ(monkeypatch):
+    monkeypatch.setenv("PHASE5_PROBE_USERS__A__TENANT_ID", "phase5-canary-a")
+    monkeypatch.setenv("PHASE5_PROBE_USERS__B__TENANT_ID", "phase5-canary-a")
+    with pytest.raises(ConfigurationError, match="PHASE5_PROBE_USERS"):
+        load_settings()
+
+
+def test_a_lease_must_outlast_the_probes_it_protects(monkeypatch):
+    monkeypatch.setenv("PHASE5_PROBES__LEASE_SECONDS", "100")
+    with pytest.raises(ConfigurationError, match="lease_seconds must be longer"):
+        load_settings()

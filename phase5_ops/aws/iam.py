@@ -2,7 +2,22 @@
 
 from typing import Any
 
-from phase5_ops.aws import alarms, dashboards, metrics, runbook_source, tables
+from phase5_ops.aws import (
+    alarms,
+    budgets,
+    cost_explorer,
+    dashboards,
+    data_trail,
+    ledger,
+    log_objects,
+    logs,
+    metrics,
+    role_policies,
+    runbook_source,
+    tables,
+)
+from phase5_ops.ccnative.named_accounts import NAMING_TABLES
+from phase5_ops.probing import iam as probing
 from phase5_ops.settings import Settings
 
 #: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.
@@ -11,14 +26,39 @@ IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
 
 def reader_actions() -> tuple[str, ...]:
     """Every IAM action that the readers declare, once each, in order."""
-    declared = (tables, metrics, dashboards, alarms, runbook_source)
+    declared = (
+        tables,
+        ledger,
+        metrics,
+        dashboards,
+        alarms,
+        runbook_source,
+        data_trail,
+        role_policies,
+        log_objects,
+        logs,
+        cost_explorer,
+        budgets,
+    )
     return tuple(sorted({*IDENTITY_ACTIONS, *(action for module in declared for action in module.IAM_ACTIONS)}))
 
 
 def policy_document(settings: Settings) -> dict[str, Any]:
     """An IAM policy document for these settings: tables by name, everything else as narrow as the service allows."""
     actions = reader_actions()
-    read_tables = (settings.tables.action_type_registry, settings.tables.resilience, settings.tables.tenants)
+    read_tables = (
+        settings.tables.action_type_registry,
+        settings.tables.resilience,
+        settings.tables.tenants,
+        settings.tables.ledger,
+        settings.tables.execution_attempts,
+        settings.tables.execution_outcomes,
+        settings.tables.action_intent,
+        settings.tables.autonomy_config,
+        settings.tables.autonomy_budget_state,
+        settings.tables.decision_budget,
+        *(getattr(settings.tables, table.role) for table in NAMING_TABLES),
+    )
     statements = [
         _statement(
             "ReadTables",
@@ -27,16 +67,29 @@ def policy_document(settings: Settings) -> dict[str, Any]:
         ),
         _statement(
             "ReadMetricsAlarmsTopics",
-            [action for action in actions if action.split(":")[0] in ("cloudwatch", "sns", "sts")],
+            [action for action in actions if action.split(":")[0] in ("cloudwatch", "iam", "sns", "sts")],
             ["*"],
         ),
+        _statement("ReadCosts", [action for action in actions if action.split(":")[0] in ("budgets", "ce")], ["*"]),
     ]
+    groups = [f"arn:*:logs:*:*:log-group:{prefix}*" for prefix in settings.logs.group_prefixes]
+    statements.append(_statement("ReadLogs", ["logs:FilterLogEvents"], groups))
+    statements.append(_statement("ListLogGroups", ["logs:DescribeLogGroups"], ["*"]))
+    archives = [location.removeprefix("s3://").rstrip("/") for location in settings.logs.archives if location.startswith("s3://")]
+    if archives:
+        statements.append(_statement("ListLogArchives", ["s3:ListBucket"], [f"arn:*:s3:::{a.split('/')[0]}" for a in archives]))
+        statements.append(_statement("ReadLogArchives", ["s3:GetObject"], [f"arn:*:s3:::{archive}*" for archive in archives]))
     if settings.runbook.startswith("s3://"):
         bucket_key = settings.runbook.removeprefix("s3://")
-        statements.append(_statement("ReadRunbook", [a for a in actions if a.startswith("s3:")], [f"arn:*:s3:::{bucket_key}"]))
+        statements.append(_statement("ReadRunbook", [*runbook_source.IAM_ACTIONS], [f"arn:*:s3:::{bucket_key}"]))
+    if settings.isolation.trail_s3_uri:
+        trail = settings.isolation.trail_s3_uri.removeprefix("s3://").rstrip("/")
+        statements.append(_statement("ReadDataTrail", ["s3:GetObject"], [f"arn:*:s3:::{trail}/*"]))
+        statements.append(_statement("ListDataTrail", ["s3:ListBucket"], [f"arn:*:s3:::{trail.split('/', 1)[0]}"]))
     if settings.evidence_s3_uri:
         target = settings.evidence_s3_uri.removeprefix("s3://").rstrip("/")
         statements.append(_statement("KeepEvidence", ["s3:PutObject"], [f"arn:*:s3:::{target}/*"]))
+    statements += probing.statements(settings)
     return {"Version": "2012-10-17", "Statement": statements}
 
 

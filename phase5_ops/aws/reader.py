@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -190,17 +190,34 @@ class AwsReader:
         resource: str,
         *,
         region: str | None = None,
+        consume: Callable[[Mapping[str, Any]], None] | None = None,
+        before_page: Callable[[], None] | None = None,
         **params: Any,  # noqa: ANN401
     ) -> Answer:
-        """All pages of a call, with boto3's own paginator."""
-        return self._read(service, operation, resource, region, params, paginate=True)
+        """All pages of a call, with boto3's own paginator.
+
+        With `consume` every page is handed over as it comes and is not kept, so that memory does not grow with the answer.
+        `before_page` may make each page wait for its turn, where a service takes only so many calls a second.
+        """
+        return self._read(service, operation, resource, region, params, paginate=True, consume=consume, before_page=before_page)
 
     def _read(
-        self, service: str, operation: str, resource: str, region: str | None, params: Mapping[str, Any], *, paginate: bool
+        self,
+        service: str,
+        operation: str,
+        resource: str,
+        region: str | None,
+        params: Mapping[str, Any],
+        *,
+        paginate: bool,
+        consume: Callable[[Mapping[str, Any]], None] | None = None,
+        before_page: Callable[[], None] | None = None,
     ) -> Answer:
         started = datetime.now(UTC)
         clock_started = self._monotonic()
         pages: list[Mapping[str, Any]] = []
+        came = 0
+        take = consume or pages.append
         name = f"{service}:{operation}"
         status, message = ReadStatus.OK, None
         try:
@@ -208,16 +225,18 @@ class AwsReader:
             name = f"{service}:{client.meta.method_to_api_mapping[operation]}"
             if paginate:
                 iterator = iter(client.get_paginator(operation).paginate(**params))
-                while (page := self.bounded(lambda: next(iterator, None))) is not None:
-                    pages.append(page)
+                while (page := self.bounded(lambda: _next_page(iterator, before_page))) is not None:
+                    take(page)
+                    came += 1
             else:
-                pages.append(self.bounded(lambda: getattr(client, operation)(**params)))
+                take(self.bounded(lambda: getattr(client, operation)(**params)))
+                came += 1
         except Exception as error:  # noqa: BLE001 - the border: whatever AWS or the network does becomes the read's status
             status, message = describe_failure(error)
             log.warning("%s %s: %s: %s", name, resource, status, message)
             self.meter.add(name, failures=1)
         self.meter.add(name, seconds=self._monotonic() - clock_started)
-        read = Read(name, resource, status, message, len(pages), iso(started), iso(datetime.now(UTC)))
+        read = Read(name, resource, status, message, came, iso(started), iso(datetime.now(UTC)))
         return Answer(pages, read)
 
     def bounded(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the call returns
@@ -242,6 +261,12 @@ class AwsReader:
         if not outcome:
             raise DeadlineExceeded(f"no answer before the end of reading.deadline_seconds ({self._reading.deadline_seconds:g} s)")
         return outcome[0]
+
+
+def _next_page(iterator: Iterator[Any], before_page: Callable[[], None] | None) -> Any:  # noqa: ANN401 - a page of any call
+    if before_page is not None:
+        before_page()
+    return next(iterator, None)
 
 
 def describe_failure(error: Exception) -> tuple[ReadStatus, str]:

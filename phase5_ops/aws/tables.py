@@ -1,27 +1,35 @@
 """Reading DynamoDB tables whole: all pages of a scan, and which table it really was. Judges nothing."""
 
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from phase5_ops.aws.reader import Answer, AwsReader
-from phase5_ops.reads import Read
+from phase5_ops.reads import Read, ReadStatus
 
 #: What this reader needs to be allowed to do.
 IAM_ACTIONS = ("dynamodb:Scan", "dynamodb:DescribeTable")
 
 
-def scan_table(reader: AwsReader, table: str, *, consistent: bool = True) -> Answer:
-    """All pages of a scan of `table`; the read capacity units it used are added to the reader's meter."""
+def scan_table(reader: AwsReader, table: str, *, consistent: bool = True, attributes: Sequence[str] = ()) -> Answer:
+    """All pages of a scan of `table`; the read capacity units it used are added to the reader's meter.
+
+    With `attributes`, only those are sent (at the same price).
+    """
+    names = {f"#a{number}": name for number, name in enumerate(attributes)}
+    chosen: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
     answer = reader.paginate(
-        "dynamodb", "scan", table, TableName=table, ConsistentRead=consistent, ReturnConsumedCapacity="TOTAL"
+        "dynamodb", "scan", table, TableName=table, ConsistentRead=consistent, ReturnConsumedCapacity="TOTAL", **chosen
     )
     consumed = sum((page.get("ConsumedCapacity") or {}).get("CapacityUnits", 0) for page in answer.pages)
     reader.meter.add(answer.read.operation, units=consumed)
     return answer
 
 
-def scan_items(reader: AwsReader, table: str) -> tuple[list[dict[str, Any]], Read]:
+def scan_items(reader: AwsReader, table: str, *, attributes: Sequence[str] = ()) -> tuple[list[dict[str, Any]], Read]:
     """The items of `table` in DynamoDB JSON, and how they were read; after a failed page, the items that came before it."""
-    answer = scan_table(reader, table)
+    answer = scan_table(reader, table, attributes=attributes)
     return answer.items("Items"), answer.read
 
 
@@ -30,14 +38,68 @@ def describe_table(reader: AwsReader, table: str) -> Answer:
     return reader.call("dynamodb", "describe_table", table, TableName=table)
 
 
-def table_identity(reader: AwsReader, table: str) -> tuple[str | None, Read]:
-    """What tells this table from a later one of the same name: its TableId, else its ARN with the time it was made.
-
-    None if the table could not be described.
-    """
-    answer = describe_table(reader, table)
-    description = answer.pages[0].get("Table", {}) if answer.pages else {}
+def identity_of(description: Mapping[str, Any]) -> str | None:
+    """What tells this table from a later one of the same name: its TableId, else its ARN with the time it was made."""
     if table_id := description.get("TableId"):
-        return str(table_id), answer.read
+        return str(table_id)
     arn, created = description.get("TableArn"), description.get("CreationDateTime")
-    return (f"{arn}@{created.isoformat()}" if arn and created else None), answer.read
+    return f"{arn}@{created.isoformat()}" if arn and created else None
+
+
+def table_identity(reader: AwsReader, table: str) -> tuple[str | None, Read]:
+    """The identity of `table`; None if it could not be described."""
+    answer = describe_table(reader, table)
+    return identity_of(answer.pages[0].get("Table", {}) if answer.pages else {}), answer.read
+
+
+def scan_pages(
+    reader: AwsReader,
+    table: str,
+    take: Callable[[list[dict[str, Any]]], None],
+    *,
+    attributes: Sequence[str],
+    at_least: tuple[str, str] | None = None,
+    seconds: float | None = None,
+) -> Read:
+    """Hands on the items of `table` page by page, so that a table of any size needs no more memory than a page.
+
+    Read eventually consistent, at half the price of `scan_items`.
+
+    Args:
+        reader: reads AWS.
+        table: the table's name.
+        take: gets the items of a page, DynamoDB JSON, with no more than `attributes`.
+        attributes: names of the attributes that are needed.
+        at_least: an attribute (text) and its least value; items below it are not sent (at the same price).
+        seconds: no page is asked for later than this after the first; the read then ends as a timeout.
+
+    Returns:
+        One read over all pages; after a failed page, `take` had those before it.
+    """
+    names = {f"#a{n}": name for n, name in enumerate(attributes)}
+    request: dict[str, Any] = {
+        "TableName": table,
+        "ProjectionExpression": ", ".join(names),
+        "ExpressionAttributeNames": names,
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    if at_least:
+        request["FilterExpression"] = "#least >= :least"
+        request["ExpressionAttributeNames"] = {**names, "#least": at_least[0]}
+        request["ExpressionAttributeValues"] = {":least": {"S": at_least[1]}}
+    pages, start, began = 0, None, time.monotonic()
+    while True:
+        answer = reader.call("dynamodb", "scan", table, **request)
+        start = start or answer.read.start
+        read = replace(answer.read, pages=pages + answer.read.pages, start=start)
+        if answer.read.status is not ReadStatus.OK:
+            return read
+        page = answer.pages[0]
+        reader.meter.add(read.operation, units=(page.get("ConsumedCapacity") or {}).get("CapacityUnits", 0))
+        take(page.get("Items") or [])
+        pages = read.pages
+        if not page.get("LastEvaluatedKey"):
+            return read
+        if seconds is not None and time.monotonic() - began >= seconds:
+            return replace(read, status=ReadStatus.TIMEOUT, error=f"more pages after {seconds:g} s")
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -1,21 +1,29 @@
-"""Puts a blueprint into a running sandbox endpoint: tables, items, alarms, topics, dashboards, user pool, log groups.
+"""Puts a blueprint into a running sandbox: tables, items, alarms, topics, dashboards, log groups, event rules, functions.
 
-Everything goes through boto3 as on a real account, except metric data: it is older than PutMetricData accepts, so the server
-puts it into the store itself.
+Everything goes through boto3 as on a real account, except metric data (it is older than PutMetricData accepts, so the server puts
+it into the store itself) and functions (they are there to be looked at; a package and a role would be made for nobody).
 """
 
 import json
+from collections import defaultdict
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
-import boto3
-from boto3.dynamodb.types import TypeSerializer
+from moto.awslambda.models import LambdaFunction, lambda_backends
 
-from phase5_ops.sandbox.blueprint import Blueprint, dashboard_body
+from phase5_ops.checklist import ROLES
+from phase5_ops.policy import SigningPolicy
+from phase5_ops.sandbox.audit_export import WORKER
+from phase5_ops.sandbox.blueprint import ACCOUNT, Blueprint, dashboard_body
+from phase5_ops.sandbox.executor import GLOBAL_STOP, STARTER, STATE_MACHINE, VALIDATOR
+from phase5_ops.sandbox.function_roles import seed_roles
+from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.inside_aws import EVENT_BUS, InsideAws, to_item
+from phase5_ops.sandbox.ordinary_logs import GROUP_PREFIX
 
 LOG_GROUPS = tuple(
-    f"/aws/lambda/cc-native-{name}"
+    f"{GROUP_PREFIX}{name}"
     for name in (
         "execution-starter",
         "execution-validator",
@@ -27,43 +35,104 @@ LOG_GROUPS = tuple(
         "crm-adapter-handler",
         "autonomy-admin-api",
         "decision-api-handler",
+        "execution-status-api",
+        "auto-approval-gate",
+        "audit-export-worker",
     )
 )
-EVENT_BUS = "cc-native-events"
-USER_POOL = "cc-native-users"
 REGISTRY_TABLE = "cc-native-action-type-registry"
 RESILIENCE_TABLE = "cc-native-resilience"
 TENANTS_TABLE = "cc-native-tenants"
 
-_serialize = TypeSerializer().serialize
+_BATCH = 25  # as many items as BatchWriteItem takes
 
 
-def seed(session: boto3.Session, endpoint: str, blueprint: Blueprint) -> dict[str, str]:
-    """Creates everything the blueprint says; returns settings that follow from it (user pool and client)."""
-
-    def client(service: str) -> Any:  # noqa: ANN401 - boto3 clients have no static type
-        return session.client(service, endpoint_url=endpoint)
-
-    _seed_tables(client("dynamodb"), blueprint)
-    _seed_alarms(client("cloudwatch"), client("sns"), blueprint)
-    logs = client("logs")
+def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
+    """Creates everything the blueprint says."""
+    _seed_tables(aws.client("dynamodb"), blueprint)
+    _seed_alarms(aws.client("cloudwatch"), aws.client("sns"), blueprint)
+    logs = aws.client("logs")
     for group in LOG_GROUPS:
         logs.create_log_group(logGroupName=group)
-    client("events").create_event_bus(Name=EVENT_BUS)
-    return _seed_user_pool(client("cognito-idp"))
+    _seed_logs(logs, blueprint)
+    seed_roles(aws.client("iam"), blueprint.roles)
+    _seed_budgets(aws.client("budgets"), blueprint)
+    events = aws.client("events")
+    events.create_event_bus(Name=EVENT_BUS)
+    if blueprint.serving:
+        _seed_rules(events, region, blueprint)
+        _seed_functions(region, blueprint)
+    _seed_signing_keys(aws.client("kms"))
+
+
+def arn_of_state_machine(region: str) -> str:
+    """The target that executes intents."""
+    return f"arn:aws:states:{region}:{ACCOUNT}:stateMachine:{STATE_MACHINE}"
+
+
+def arn_of_export_worker(region: str) -> str:
+    """The target that writes audit exports."""
+    return f"arn:aws:lambda:{region}:{ACCOUNT}:function:{WORKER}"
+
+
+def _seed_rules(events: Any, region: str, blueprint: Blueprint) -> None:  # noqa: ANN401
+    rules = {
+        "cc-native-action-approved": ("cc-native", "ACTION_APPROVED", arn_of_state_machine(region)),
+        "cc-native-replay-requested": ("cc-native", "REPLAY_REQUESTED", arn_of_state_machine(region)),
+        "cc-native-audit-export-requested": ("cc-native.autonomy", "AuditExportRequested", arn_of_export_worker(region)),
+    }
+    if Hole.REPLAY_NOT_STARTED in blueprint.holes:
+        del rules["cc-native-replay-requested"]
+    for name, (source, detail_type, arn) in rules.items():
+        pattern = json.dumps({"source": [source], "detail-type": [detail_type]})
+        events.put_rule(Name=name, EventBusName=EVENT_BUS, EventPattern=pattern)
+        events.put_targets(Rule=name, EventBusName=EVENT_BUS, Targets=[{"Id": "1", "Arn": arn}])
+
+
+def _seed_functions(region: str, blueprint: Blueprint) -> None:
+    """The functions whose environment holds the platform's global stop."""
+    backend = lambda_backends[ACCOUNT][region]
+    for name in (STARTER, VALIDATOR):
+        spec = {
+            "FunctionName": name,
+            "Runtime": "nodejs20.x",
+            "Handler": "index.handler",
+            "Role": f"arn:aws:iam::{ACCOUNT}:role/{name}",
+            "Code": {"ImageUri": f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com/cc-native:sandbox"},
+            "PackageType": "Image",
+            "Environment": {"Variables": {GLOBAL_STOP: "true" if blueprint.global_stop else "false", "LOG_LEVEL": "info"}},
+        }
+        function = LambdaFunction(account_id=ACCOUNT, spec=spec, region=region, version="$LATEST")
+        backend._lambdas._functions[name] = {"latest": function, "versions": [], "alias": {}}
+
+
+def _seed_logs(logs: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
+    streams: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in blueprint.logs:
+        event = {"timestamp": blueprint.now_ms - line.ago_ms, "message": line.message}
+        streams.setdefault((GROUP_PREFIX + line.function, line.stream), []).append(event)
+    for (group, stream), events in sorted(streams.items()):
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        logs.put_log_events(
+            logGroupName=group, logStreamName=stream, logEvents=sorted(events, key=lambda event: event["timestamp"])
+        )
 
 
 def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
     for spec in json.loads(files("phase5_ops.sandbox").joinpath("tables.json").read_text(encoding="utf-8")):
         if spec["name"] not in blueprint.missing_tables:
             _create_table(dynamodb, spec)
-    items: list[tuple[str, dict[str, Any]]] = list(blueprint.raw_items)
-    items += [(REGISTRY_TABLE, _item(_registry_item(action, tool))) for action, tool in sorted(blueprint.action_types.items())]
-    items += [(TENANTS_TABLE, _item(tenant)) for tenant in blueprint.tenants]
-    items += [(RESILIENCE_TABLE, _item(breaker)) for breaker in blueprint.breakers]
-    for table, item in items:
+    plain = [(REGISTRY_TABLE, _registry_item(action, tool)) for action, tool in sorted(blueprint.action_types.items())]
+    plain += [(TENANTS_TABLE, tenant) for tenant in blueprint.tenants]
+    plain += [(RESILIENCE_TABLE, breaker) for breaker in blueprint.breakers]
+    plain += [(table, item) for table, held in blueprint.items.items() for item in held]
+    items = defaultdict(list)
+    for table, item in [*blueprint.raw_items, *((table, _item(values)) for table, values in plain)]:
         if table not in blueprint.missing_tables:
-            dynamodb.put_item(TableName=table, Item=item)
+            items[table].append({"PutRequest": {"Item": item}})
+    for table, requests in items.items():
+        for begin in range(0, len(requests), _BATCH):
+            dynamodb.batch_write_item(RequestItems={table: requests[begin : begin + _BATCH]})
 
 
 def _create_table(dynamodb: Any, spec: dict[str, Any]) -> None:  # noqa: ANN401
@@ -104,7 +173,7 @@ def _registry_item(action_type: str, tool: str) -> dict[str, Any]:
 
 
 def _item(plain: dict[str, Any]) -> dict[str, Any]:
-    return {name: _serialize(Decimal(str(value)) if isinstance(value, float) else value) for name, value in plain.items()}
+    return to_item({name: Decimal(str(value)) if isinstance(value, float) else value for name, value in plain.items()})
 
 
 def _seed_alarms(cloudwatch: Any, sns: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
@@ -124,12 +193,30 @@ def _seed_alarms(cloudwatch: Any, sns: Any, blueprint: Blueprint) -> None:  # no
         cloudwatch.put_dashboard(DashboardName=name, DashboardBody=dashboard_body(content))
 
 
-def _seed_user_pool(cognito: Any) -> dict[str, str]:  # noqa: ANN401
-    pool = cognito.create_user_pool(
-        PoolName=USER_POOL,
-        Schema=[{"Name": "tenant_id", "AttributeDataType": "String"}, {"Name": "account_ids", "AttributeDataType": "String"}],
-    )["UserPool"]["Id"]
-    created = cognito.create_user_pool_client(
-        UserPoolId=pool, ClientName="cc-native-web", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"]
-    )
-    return {"PHASE5_USER_POOL_ID": pool, "PHASE5_USER_POOL_CLIENT_ID": created["UserPoolClient"]["ClientId"]}
+def _seed_signing_keys(kms: Any) -> None:  # noqa: ANN401
+    """A key each for the gate and the three roles."""
+    policy = SigningPolicy()
+    for signer in ("gate", *ROLES):
+        key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY", Description=f"phase5: {signer}")["KeyMetadata"]
+        kms.create_alias(AliasName=policy.key_of(signer), TargetKeyId=key["KeyId"])
+
+
+def _seed_budgets(budgets: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
+    for name, addresses in blueprint.cost_budgets.items():
+        notification = {
+            "NotificationType": "ACTUAL",
+            "ComparisonOperator": "GREATER_THAN",
+            "Threshold": 80,
+            "ThresholdType": "PERCENTAGE",
+        }
+        subscribers = [{"SubscriptionType": "EMAIL", "Address": address} for address in addresses]
+        budgets.create_budget(
+            AccountId=ACCOUNT,
+            Budget={
+                "BudgetName": name,
+                "BudgetLimit": {"Amount": "1500", "Unit": "USD"},
+                "TimeUnit": "MONTHLY",
+                "BudgetType": "COST",
+            },
+            NotificationsWithSubscribers=[{"Notification": notification, "Subscribers": subscribers}] if addresses else [],
+        )

@@ -1,4 +1,4 @@
-"""The sandbox itself: moto's server with the corrected CloudWatch, in this process, seeded with one scenario.
+"""The sandbox itself: moto's server with the corrected CloudWatch and a working platform, in this process, in one scenario.
 
 One at a time a process, since moto keeps its state in the process. What it serves is on 127.0.0.1 only.
 """
@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
+from contextlib import ExitStack
 from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,9 +18,13 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from phase5_ops.sandbox import moto_cloudwatch
-from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
+from phase5_ops.sandbox import cost_explorer, moto_cloudwatch, moto_kms, moto_logs
+from phase5_ops.sandbox.access_trail import AccessTrail
+from phase5_ops.sandbox.blueprint import ACCOUNT, NAMESPACE, RUNBOOK_ADDRESS
+from phase5_ops.sandbox.ccnative_platform import Platform
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
+from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.inside_aws import InsideAws, one_at_a_time
 from phase5_ops.sandbox.platform_clock import PlatformClock
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops.sandbox.scenarios.registry import EMPTY
@@ -34,7 +39,17 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox
 
 
 class Sandbox:
-    """A running sandbox: use as a context manager, or `start()` and `stop()`."""
+    """A running sandbox: use as a context manager, or `start()` and `stop()`.
+
+    Attributes:
+        region: the one region it has.
+        clock: the platform's clock.
+        faults: the faults of its AWS; may change while it serves.
+        holes: the faults of the platform in it; may change while it serves.
+        trail: what data the platform touched.
+        inside: AWS as the platform reaches it, past faults and HTTP.
+        platform: the working CCNative, once started.
+    """
 
     def __init__(self, scenario: str, *, port: int = 0) -> None:
         self._scenario = named(scenario)
@@ -43,7 +58,12 @@ class Sandbox:
         self.region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
         self.clock = PlatformClock(self._fixed_now, replay=self._scenario.name == EMPTY and self._fixed_now is None)
         self.faults = Faults()
+        self.holes: set[Hole] = set()
+        self.trail = AccessTrail(self.clock)
+        self.inside = InsideAws(self.session(), self.trail)
+        self.platform: Platform | None = None
         self._server = FaultableMotoServer(self.faults, HOST, port)
+        self._patches = ExitStack()
         self._folder = Path(tempfile.mkdtemp(prefix="phase5-sandbox-"))
         self._settings: dict[str, str] = {}
         self._serving = False
@@ -77,6 +97,9 @@ class Sandbox:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         _check_port(self._port)
         moto_cloudwatch.install(self.clock, self.faults)
+        moto_kms.install()
+        self._patches.enter_context(one_at_a_time())
+        moto_logs.install(self.clock)
         self._server.start()
         self._serving = True
         self._reset()
@@ -84,7 +107,13 @@ class Sandbox:
         store = moto_cloudwatch.store(self.region)
         for key, rows in rows_of(blueprint).items():
             store.put(NAMESPACE, key.metric, dict(key.dimensions), rows)
-        self._settings = {**seed(self.session(), self.endpoint, blueprint), **blueprint.settings}
+        seed(self.inside, self.region, blueprint)
+        self.holes.update(blueprint.holes)
+        self.platform = Platform(self.inside, self.clock, self.region, self.holes, serving=blueprint.serving)
+        self._settings = {**self.platform.start(self._folder), **blueprint.settings}
+        cost_explorer.install(
+            self.clock, lines=blueprint.billing, tags=blueprint.cost_tags, tags_updated=blueprint.cost_tags_updated
+        )
         runbook = self._folder / "phase_5_7_reliability.md"
         if blueprint.runbook is not None:
             runbook.write_text(blueprint.runbook, encoding="utf-8")
@@ -95,9 +124,15 @@ class Sandbox:
 
     def stop(self) -> None:
         """Ends the server and forgets its state."""
+        if self.platform is not None:
+            self.platform.stop()
         if self._serving:
             self._server.stop()
+        self._patches.close()
         moto_cloudwatch.uninstall()
+        moto_kms.uninstall()
+        moto_logs.uninstall()
+        cost_explorer.uninstall()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _reset(self) -> None:
@@ -118,6 +153,8 @@ class Sandbox:
             "AWS_DEFAULT_REGION": self.region,
             **CREDENTIALS,
             "PHASE5_ENVIRONMENT": "sandbox",
+            "PHASE5_LOGS__REQUESTS_PER_SECOND": "50",  # the pace that AWS sets does not bind the sandbox
+            "PHASE5_SIGNING__TRUSTED_ROLES": f'["{ACCOUNT}/phase5-signer-*"]',  # their sessions are named after the person
             **self._settings,
             **fixed,
         }

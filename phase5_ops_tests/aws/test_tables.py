@@ -7,7 +7,7 @@ import pytest
 from botocore.stub import Stubber
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.aws.tables import scan_items, table_identity
+from phase5_ops.aws.tables import scan_items, scan_pages, table_identity
 from phase5_ops.reads import ReadStatus
 from phase5_ops.settings import Reading
 
@@ -33,6 +33,14 @@ def test_all_pages_are_read_consistently_and_capacity_is_counted(stubbed):
     assert [item["pk"]["S"] for item in items] == ["a", "b"]
     assert (read.operation, read.status, read.pages) == ("dynamodb:Scan", ReadStatus.OK, 2)
     assert reader.meter.units == {"dynamodb:Scan": 3.5}
+
+
+def test_only_the_attributes_that_are_used_are_asked_for(stubbed):
+    reader, stubber = stubbed
+    projection = {"ProjectionExpression": "#a0, #a1", "ExpressionAttributeNames": {"#a0": "pk", "#a1": "status"}}
+    stubber.add_response("scan", {"Items": []}, SCAN | projection)
+    items, read = scan_items(reader, "t-1", attributes=("pk", "status"))
+    assert (items, read.status) == ([], ReadStatus.OK)
 
 
 def test_failed_page_leaves_the_items_before_it_and_says_so(stubbed):
@@ -63,3 +71,37 @@ def test_identity_of_a_missing_table_is_none(stubbed):
     stubber.add_client_error("describe_table", "ResourceNotFoundException", "gone")
     identity, read = table_identity(reader, "t-1")
     assert (identity, read.status) == (None, ReadStatus.NOT_FOUND)
+
+
+PAGES = {"TableName": "t-1", "ReturnConsumedCapacity": "TOTAL", "ProjectionExpression": "#a0"}
+
+
+def test_pages_below_a_least_value_are_not_sent(stubbed):
+    reader, stubber = stubbed
+    filtered = PAGES | {
+        "ExpressionAttributeNames": {"#a0": "pk", "#least": "sk"},
+        "FilterExpression": "#least >= :least",
+        "ExpressionAttributeValues": {":least": {"S": "ENTRY#2026"}},
+    }
+    key = {"pk": {"S": "a"}}
+    stubber.add_response("scan", {"Items": [key], "LastEvaluatedKey": key}, filtered)
+    stubber.add_response("scan", {"Items": []}, filtered | {"ExclusiveStartKey": key})
+    taken: list[dict] = []
+    read = scan_pages(reader, "t-1", taken.extend, attributes=["pk"], at_least=("sk", "ENTRY#2026"))
+    assert (taken, read.status, read.pages) == ([key], ReadStatus.OK, 2)
+
+
+def test_reading_page_by_page_ends_in_its_time_and_says_so(stubbed):
+    reader, stubber = stubbed
+    key = {"pk": {"S": "a"}}
+    names = {"ExpressionAttributeNames": {"#a0": "pk"}}
+    stubber.add_response("scan", {"Items": [key], "LastEvaluatedKey": key}, PAGES | names)
+    taken: list[dict] = []
+    read = scan_pages(reader, "t-1", taken.extend, attributes=["pk"], seconds=0)
+    assert (taken, read.status, read.error) == ([key], ReadStatus.TIMEOUT, "more pages after 0 s")
+
+
+def test_a_last_page_is_whole_however_late_it_came(stubbed):
+    reader, stubber = stubbed
+    stubber.add_response("scan", {"Items": []}, PAGES | {"ExpressionAttributeNames": {"#a0": "pk"}})
+    assert scan_pages(reader, "t-1", lambda _: None, attributes=["pk"], seconds=0).status is ReadStatus.OK

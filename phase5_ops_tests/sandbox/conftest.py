@@ -10,6 +10,8 @@ from botocore.config import Config
 from phase5_ops.sandbox import moto_cloudwatch
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
 from phase5_ops.sandbox.platform_clock import PlatformClock
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops_tests.sandbox.ccnative import Ccnative
 
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 REGION = "us-west-2"
@@ -72,3 +74,18 @@ def boto3_reset(endpoint):
 @pytest.fixture
 def cloudwatch(aws):
     return aws("cloudwatch")
+
+
+@pytest.fixture(scope="module")
+def shared_platform():
+    """The healthy platform of a module's tests."""
+    with Sandbox("healthy") as sandbox:
+        yield Ccnative(sandbox)
+
+
+@pytest.fixture
+def ccnative(shared_platform):
+    """The module's platform; a test's holes and faults end with it."""
+    yield shared_platform
+    shared_platform.holes.clear()
+    shared_platform.sandbox.faults.clear()

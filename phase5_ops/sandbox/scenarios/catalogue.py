@@ -1,10 +1,23 @@
 """Every scenario: importing this module registers them all, in the order of the checklist."""
 
-from phase5_ops.sandbox.scenarios import alarms, breakers, platform, reading, slo
+from phase5_ops.sandbox.scenarios import (
+    alarms,
+    autonomy,
+    breakers,
+    costs,
+    function_roles,
+    logs,
+    platform,
+    reading,
+    replay_audit,
+    replay_probes,
+    slo,
+)
 from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
 
-_MODULES = (platform, slo, alarms, breakers, reading)  # each registers its scenarios when it is imported
+#: Each registers its scenarios when it is imported.
+_MODULES = (platform, slo, alarms, breakers, replay_audit, replay_probes, function_roles, logs, autonomy, costs, reading)
 
 
 def all_scenarios() -> tuple[Scenario, ...]:

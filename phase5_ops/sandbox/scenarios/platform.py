@@ -18,9 +18,15 @@ def _healthy(_state: Blueprint) -> None:
         "1.3": (FAIL, "no_alarm_to_link"),
         "2.1": (INCONCLUSIVE, "nothing_judged"),
         "2.2": (INCONCLUSIVE, "nothing_judged"),
+        "3.1": (INCONCLUSIVE, "probe_setting_missing"),
+        "3.2": (INCONCLUSIVE, "no_replay_in_window"),
+        "3.3": (INCONCLUSIVE, "probe_setting_missing"),
+        "5.1": (INCONCLUSIVE, "nothing_judged"),
+        "5.2": (FAIL, "cost_data_stale"),
         "tool_slo_met": (INCONCLUSIVE, "no_tool_registered"),
         "error_budget_not_burning": (INCONCLUSIVE, "no_tool_registered"),
         "no_slo_alarm_firing": (INCONCLUSIVE, "no_slo_alarm"),
+        "iam_is_tenant_scoped": (INCONCLUSIVE, "nothing_judged"),
     },
 )
 def _empty(_state: Blueprint) -> None:

@@ -1,0 +1,37 @@
+"""Reading AWS Budgets: is there a cost budget that tells somebody. Judges nothing; the calls are free."""
+
+from datetime import datetime
+from typing import Any
+
+from phase5_ops.aws.cost_answers import BudgetAlerts
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.reads import Read, ReadStatus
+
+#: What this reader needs to be allowed to do: one action stands for every call that shows budgets.
+IAM_ACTIONS = ("budgets:ViewBudget",)
+
+
+def read_budget_alerts(reader: AwsReader, account: str, now: datetime) -> tuple[BudgetAlerts, list[Read]]:
+    """The account's cost budgets until one is found that has an alert; AWS lets no alert be without a subscriber.
+
+    Args:
+        reader: reads AWS.
+        account: the account's number.
+        now: a budget whose period is over counts no more.
+    """
+    listed = reader.paginate("budgets", "describe_budgets", account, AccountId=account)
+    reads = [listed.read]
+    current = [budget for budget in listed.items("Budgets") if budget.get("BudgetType") == "COST" and not _over(budget, now)]
+    for budget in current:
+        name = str(budget.get("BudgetName"))
+        answer = reader.paginate("budgets", "describe_notifications_for_budget", name, AccountId=account, BudgetName=name)
+        if answer.items("Notifications"):
+            return BudgetAlerts(len(current), name), [*reads, answer.read]
+        if answer.read.status is not ReadStatus.OK:
+            reads.append(answer.read)
+    return BudgetAlerts(len(current), None), reads
+
+
+def _over(budget: dict[str, Any], now: datetime) -> bool:
+    end = (budget.get("TimePeriod") or {}).get("End")
+    return isinstance(end, datetime) and end <= now

@@ -1,0 +1,53 @@
+"""Archived logs in S3: every object below a prefix, in order of its key, as a stream. Judges nothing."""
+
+import io
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.log_archives import Archive, ArchiveUnreadable, decompressed
+from phase5_ops.reads import ReadStatus
+
+#: What this reader needs to be allowed to do.
+IAM_ACTIONS = ("s3:ListBucket", "s3:GetObject")
+
+
+def s3_archives(reader: AwsReader, location: str) -> list[Archive]:
+    """The archives below `s3://bucket/prefix`.
+
+    Raises:
+        ArchiveUnreadable: the bucket cannot be listed.
+    """
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    answer = reader.paginate("s3", "list_objects_v2", location, Bucket=bucket, Prefix=prefix)
+    if answer.read.status is not ReadStatus.OK:
+        raise ArchiveUnreadable(f"{answer.read.status}: {answer.read.error}")
+    keys = sorted(str(entry["Key"]) for entry in answer.items("Contents") if entry.get("Size"))
+    return [Archive(f"s3://{bucket}/{key}", _opener(reader, bucket, key)) for key in keys]
+
+
+def _opener(reader: AwsReader, bucket: str, key: str) -> Callable[[], BinaryIO]:
+    def load() -> BinaryIO:
+        body = reader.bounded(lambda: reader.client("s3").get_object(Bucket=bucket, Key=key)["Body"])
+        return decompressed(io.BufferedReader(_Bounded(reader, body), 1 << 20))
+
+    return load
+
+
+class _Bounded(io.RawIOBase):
+    """A body that is read within the run's deadline."""
+
+    def __init__(self, reader: AwsReader, body: Any) -> None:  # noqa: ANN401 - botocore's StreamingBody
+        self._reader, self._body = reader, body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+        chunk: bytes = self._reader.bounded(lambda: self._body.read(len(buffer)))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()

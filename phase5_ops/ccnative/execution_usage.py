@@ -1,0 +1,66 @@
+"""Measured usage: executions by tenant and tool, counted from the outcomes table. Pure.
+
+One outcome is one execution of a tool for a tenant, whatever its status: a failed call used the platform too. `tool_name` has the
+gateway's form; `unknown` stands for an execution that failed before its tool.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from phase5_ops.ccnative.attributes import AttributeProblem, MalformedRecord, as_item, required, shown, text
+from phase5_ops.ccnative.names import canonical_tool, connector_of_tool
+from phase5_ops.clock import parse_iso
+
+#: What of an outcome is needed.
+ATTRIBUTES = ("pk", "sk", "tenant_id", "tool_name", "completed_at")
+
+UNKNOWN_TOOL = "unknown"
+_KEPT_MALFORMED = 50
+
+
+@dataclass
+class ExecutionUsage:
+    """Counts outcomes completed from `start` to before `end`, page by page; memory grows with tenants, not with executions."""
+
+    start: datetime
+    end: datetime
+    table: str
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (tenant, canonical tool)
+    malformed: list[MalformedRecord] = field(default_factory=list)
+    further_malformed: int = 0
+
+    def take(self, items: Iterable[object]) -> None:
+        """Counts the items of one page, DynamoDB JSON."""
+        for entry in items:
+            key = shown(entry)
+            try:
+                item = as_item(entry)
+                key = f"{shown(item.get('pk'))} {shown(item.get('sk'))}"
+                tenant = required(text(item, "tenant_id") or None, "tenant_id")
+                tool = required(text(item, "tool_name") or None, "tool_name")
+                completed = _moment(required(text(item, "completed_at"), "completed_at"))
+            except AttributeProblem as problem:
+                self._note(MalformedRecord(self.table, key, problem.attribute, problem.problem))
+                continue
+            if self.start <= completed < self.end:
+                self.counts[tenant, canonical_tool(tool)] += 1
+
+    def _note(self, record: MalformedRecord) -> None:
+        if len(self.malformed) < _KEPT_MALFORMED:
+            self.malformed.append(record)
+        else:
+            self.further_malformed += 1
+
+
+def _moment(written: str) -> datetime:
+    try:
+        return parse_iso(written)
+    except ValueError as error:
+        raise AttributeProblem("completed_at", f"expected ISO-8601 with a time zone, found {shown(written)}") from error
+
+
+def connector_of_usage(tool: str) -> str:
+    """The connector an execution ran through; "" where it failed before its tool was known."""
+    return "" if tool == UNKNOWN_TOOL else connector_of_tool(tool)

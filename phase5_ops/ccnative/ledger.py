@@ -1,0 +1,256 @@
+"""The ledger table: items read tolerantly into the entries that a replay is made of. Pure.
+
+`TENANT#<tenant>` / `ENTRY#<timestamp>#<entryId>` with eventType, tenantId, accountId, traceId, timestamp, entryId, data. Items
+come in DynamoDB JSON (`{"S": ...}`) or plain. Only the types of `RELEVANT` are read further; other teams add types, so an unknown
+one is no problem. An item that is not what the platform writes becomes a `MalformedRecord` and never an exception. Where enough
+of it can be read (type, tenant, trace, time, and the intent of a replay) the entry is kept beside its problem, so that one odd
+attribute does not show as missing entries too.
+
+A partition key that names another tenant than `tenantId` is no malformed record: both are kept, and judged.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from phase5_ops.ccnative.attributes import MalformedRecord, shown
+
+PARTITION_PREFIX = "TENANT#"
+SORT_PREFIX = "ENTRY#"
+
+REPLAY_REQUESTED = "REPLAY_REQUESTED"
+REPLAY_STARTED = "REPLAY_STARTED"
+REPLAY_COMPLETED = "REPLAY_COMPLETED"
+REPLAY_FAILED = "REPLAY_FAILED"
+EXECUTION_STARTED = "EXECUTION_STARTED"
+ACTION_EXECUTED = "ACTION_EXECUTED"
+ACTION_FAILED = "ACTION_FAILED"
+
+TERMINAL = frozenset({REPLAY_COMPLETED, REPLAY_FAILED})
+REPLAY_TYPES = frozenset({REPLAY_REQUESTED, REPLAY_STARTED, *TERMINAL})
+RELEVANT = frozenset({*REPLAY_TYPES, EXECUTION_STARTED, ACTION_EXECUTED, ACTION_FAILED})
+
+#: Malformed records that are kept with their key; all are counted.
+MALFORMED_KEPT = 1000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class LedgerEntry(NamedTuple):
+    """An entry of one of the relevant types; `at` in epoch milliseconds, reason and requester None where they are absent."""
+
+    event: str
+    tenant: str
+    account: str
+    trace: str
+    at: int
+    entry_id: str
+    pk: str
+    sk: str
+    intent: str
+    reason: str | None
+    requester: str | None
+
+    @property
+    def partition_tenant(self) -> str:
+        """The tenant whose partition holds the entry."""
+        return self.pk.removeprefix(PARTITION_PREFIX)
+
+
+def epoch_ms(stamp: str) -> int:
+    """Epoch milliseconds of an ISO-8601 timestamp with a time zone; finer digits are cut.
+
+    Raises:
+        ValueError: not ISO-8601, or without a time zone.
+    """
+    moment = datetime.fromisoformat(stamp)
+    if moment.tzinfo is None:
+        raise ValueError(f"timestamp without time zone: {stamp!r}")
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def stamp_of(at: int) -> str:
+    """The ISO-8601 form of epoch milliseconds, as the platform writes it; a moment that no calendar knows stays a number."""
+    try:
+        return (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except OverflowError:
+        return f"epoch millisecond {at}"
+
+
+class Ledger:
+    """What was read of a ledger: the relevant entries, the malformed items, and counts of the rest.
+
+    Args:
+        name: the table or file, for the malformed records.
+        latest: epoch ms; an entry stamped later cannot have been written yet and is malformed. None where that is not known.
+    """
+
+    def __init__(self, name: str, latest: int | None = None) -> None:
+        self.name = name
+        self.entries: list[LedgerEntry] = []
+        self.malformed: list[MalformedRecord] = []
+        self.malformed_count = 0
+        self.items = 0
+        self.newest: int | None = None
+        self._latest = latest
+
+    def add(self, item: object) -> None:
+        """Takes one item, DynamoDB JSON or plain."""
+        self.items += 1
+        reading = _Reading(item)
+        entry = reading.entry()
+        if reading.at is not None and self._latest is not None and reading.at > self._latest:
+            reading.problem("timestamp", f"ahead of the clock: {stamp_of(reading.at)}")
+        elif reading.at is not None and (self.newest is None or reading.at > self.newest):
+            self.newest = reading.at
+        for attribute, problem in reading.problems:
+            self.refuse(reading.key, attribute, problem)
+        if entry is not None:
+            self.entries.append(entry)
+
+    def refuse(self, key: str, attribute: str, problem: str) -> None:
+        """Notes something that is not what the platform writes."""
+        self.malformed_count += 1
+        if len(self.malformed) < MALFORMED_KEPT:
+            self.malformed.append(MalformedRecord(self.name, key, attribute, problem))
+
+    def drop_repeats(self) -> int:
+        """Drops items that came twice (files may overlap); one key with two contents is malformed. Returns how many went."""
+        unique = list(dict.fromkeys(self.entries))
+        dropped, self.entries = len(self.entries) - len(unique), unique
+        if len({(entry.pk, entry.sk) for entry in unique}) < len(unique):
+            seen: set[tuple[str, str]] = set()
+            for entry in unique:
+                if (entry.pk, entry.sk) in seen:
+                    self.refuse(f"{entry.pk} / {entry.sk}", "item", "the input holds this key twice, with different content")
+                seen.add((entry.pk, entry.sk))
+        return dropped
+
+
+class _Reading:
+    """One item being read; `problems` are (attribute, what is wrong)."""
+
+    __slots__ = ("_item", "at", "problems")
+
+    def __init__(self, item: object) -> None:
+        self.problems: list[tuple[str, str]] = []
+        self.at: int | None = None
+        self._item: Mapping[str, Any] = item if isinstance(item, dict) else {}
+        if not self._item:
+            self.problem("item", f"not an item with attributes: {shown(item)}")
+
+    @property
+    def key(self) -> str:
+        """The item's key the way findings show it."""
+        return f"{_key_text(self._item.get('pk'))} / {_key_text(self._item.get('sk'))}" if self._item else "no key"
+
+    def problem(self, attribute: str, what: str) -> None:
+        self.problems.append((attribute, what))
+
+    def entry(self) -> LedgerEntry | None:
+        if not self._item:
+            return None
+        event = self._event()
+        if event is None:
+            return None
+        if event not in RELEVANT:
+            self.at = _moment(self._item.get("timestamp"))  # only to know how far the ledger reaches
+            return None
+        tenant, trace = self._required("tenantId"), self._required("traceId")
+        stamp, entry_id = self._required("timestamp"), self._required("entryId")
+        account = self._required("accountId") if event in REPLAY_TYPES else self._text(self._item, "accountId", "accountId")
+        pk, sk = self._keys(stamp, entry_id)
+        intent, reason, requester = self._data(event)
+        if tenant is None or trace is None or self.at is None or (intent is None and event in REPLAY_TYPES):
+            return None
+        return LedgerEntry(event, tenant, account or "", trace, self.at, entry_id or "", pk, sk, intent or "", reason, requester)
+
+    def _event(self) -> str | None:
+        event = self._required("eventType")
+        if event is None or event in RELEVANT:
+            return event
+        meant = event.strip().upper()
+        if meant in RELEVANT:
+            self.problem("eventType", f"expected {meant}, found {shown(event)}")
+            return meant
+        return event
+
+    def _text(self, holder: Mapping[str, Any], name: str, shown_as: str) -> str | None:
+        """The text of an attribute; None if it is absent or NULL; what is no text is a problem and stands as it is shown."""
+        value = holder.get(name)
+        if isinstance(value, dict) and len(value) == 1:
+            kind, bare = next(iter(value.items()))
+            if kind == "S" and isinstance(bare, str):
+                return bare
+            if kind == "NULL":
+                return None
+        if value is None or isinstance(value, str):
+            return value
+        self.problem(shown_as, f"expected text, found {shown(value)}")
+        return None
+
+    def _required(self, name: str) -> str | None:
+        before = len(self.problems)
+        value = self._text(self._item, name, name)
+        if value is not None and value.strip():
+            return value
+        if len(self.problems) == before:
+            self.problem(name, "missing" if value is None else "empty")
+        return None
+
+    def _keys(self, stamp: str | None, entry_id: str | None) -> tuple[str, str]:
+        """Partition and sort key; the sort key must name the entry's own timestamp and id."""
+        pk, sk = self._required("pk"), self._required("sk")
+        if stamp is not None:
+            self.at = _moment(stamp)
+            if self.at is None:
+                self.problem("timestamp", f"expected ISO-8601 with a time zone, found {shown(stamp)}")
+        if pk is not None and not (pk.startswith(PARTITION_PREFIX) and len(pk) > len(PARTITION_PREFIX)):
+            self.problem("pk", f"expected {PARTITION_PREFIX}<tenant>, found {shown(pk)}")
+        if sk is not None and self.at is not None and entry_id is not None and sk != f"{SORT_PREFIX}{stamp}#{entry_id}":
+            written, _, ending = sk.removeprefix(SORT_PREFIX).partition("#")
+            if not sk.startswith(SORT_PREFIX) or ending != entry_id or _moment(written) is None or _moment(written) != self.at:
+                self.problem("sk", f"expected {shown(f'{SORT_PREFIX}{stamp}#{entry_id}', 120)}")
+        return pk or "", sk or ""
+
+    def _data(self, event: str) -> tuple[str | None, str | None, str | None]:
+        """Intent, reason and requester."""
+        data = self._item.get("data")
+        if isinstance(data, dict) and len(data) == 1 and isinstance(data.get("M"), dict):
+            data = data["M"]
+        if not isinstance(data, dict):
+            self.problem("data", "missing" if data is None else f"expected a map, found {shown(data)}")
+            return None, None, None
+        intent = self._text(data, "action_intent_id", "data.action_intent_id")
+        if event not in REPLAY_TYPES:
+            return intent, None, None
+        if not (intent and intent.strip()):
+            if ("data.action_intent_id") not in {attribute for attribute, _ in self.problems}:
+                self.problem("data.action_intent_id", "missing")
+            intent = None
+        return intent, self._field(data, "replay_reason"), self._field(data, "requested_by")
+
+    def _field(self, data: Mapping[str, Any], name: str) -> str | None:
+        """A text of `data`; one of another type is a problem, and is not missing too."""
+        before = len(self.problems)
+        value = self._text(data, name, f"data.{name}")
+        return shown(data.get(name)) if len(self.problems) > before else value
+
+
+def _moment(value: object) -> int | None:
+    """Epoch milliseconds of a timestamp attribute; None if there is none that can be read."""
+    if isinstance(value, dict):
+        value = value.get("S")
+    if not isinstance(value, str):
+        return None
+    try:
+        return epoch_ms(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _key_text(value: object) -> str:
+    """A key attribute for display, whatever it holds."""
+    bare = value.get("S") if isinstance(value, dict) else value
+    return bare if isinstance(bare, str) else shown(value)

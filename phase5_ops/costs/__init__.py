@@ -1,0 +1,1 @@
+"""Section 5: autonomy budgets and cost per tenant."""

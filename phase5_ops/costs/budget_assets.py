@@ -1,0 +1,119 @@
+"""Row 5.1 as Dagster sees it: the asset `autonomy_budget` and its check. Thin: reads, calls, reports."""
+
+import base64
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import dagster as dg
+import pandas as pd
+
+from phase5_ops.aws.tables import scan_items, scan_pages
+from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
+from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy_budget, window_days
+from phase5_ops.costs.budget_judge import judge_budget_visible
+from phase5_ops.costs.budget_plot import plot_budget_use
+from phase5_ops.costs.budget_report import by_tenant
+from phase5_ops.platform import Platform
+from phase5_ops.reads import Read, attach
+from phase5_ops.verdict import Judgement
+from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+SOURCES = (
+    Source("dynamodb/autonomy_config", "Autonomy modes, allowlists, and what the gate approved.", frozenset({"dynamodb"})),
+    Source("dynamodb/autonomy_budget_state", "Caps and consumption of autonomous actions.", frozenset({"dynamodb"})),
+    Source("dynamodb/decision_budget", "Decision evaluations and cost units left.", frozenset({"dynamodb"})),
+    Source("dynamodb/action_intent", "Approved action intents.", frozenset({"dynamodb"})),
+    Source("dynamodb/execution_outcomes", "Outcomes of executions.", frozenset({"dynamodb"})),
+    *(Source(f"dynamodb/{table.role}", table.description, frozenset({"dynamodb"})) for table in NAMING_TABLES),
+)
+
+#: Read in this order: the budget is consumed first, the outcome written last; see `budget_evidence.autonomy_budget`.
+#: Of intents and outcomes, which may be large, only what is used is sent.
+_ATTRIBUTES = {
+    "budget_state": (),
+    "autonomy_config": (),
+    "decision_budget": (),
+    "tenants": (),
+    "action_intent": ("pk", "sk", "action_type", "approval_timestamp", "tenant_id", "account_id"),
+    "execution_outcomes": (
+        "pk",
+        "sk",
+        "auto_executed",
+        "approval_source",
+        "started_at",
+        "completed_at",
+        "tenant_id",
+        "account_id",
+    ),
+}
+
+
+_PARALLEL_SCANS = 4
+
+
+def gather_autonomy_budget(platform: Platform, _tables: Tables) -> pd.DataFrame:
+    """What is configured, what was consumed, an independent count of it, and every account that any table names."""
+    settings, now = platform.settings, platform.now()
+    names = settings.tables.model_dump() | {"budget_state": settings.tables.autonomy_budget_state}
+    since = f"ENTRY#{window_days(now, settings.budget)[0]}"
+    scans, reads = {}, []
+    with ThreadPoolExecutor(_PARALLEL_SCANS, thread_name_prefix="named-accounts") as pool:
+        futures = {each.role: pool.submit(_read_names, platform, each, names[each.role], since) for each in NAMING_TABLES}
+        for role, attributes in _ATTRIBUTES.items():
+            items, read = scan_items(platform.reader, names[role], attributes=attributes)
+            scans[role] = Scan(names[role], items)
+            reads.append(read)
+    naming = {role: future.result() for role, future in futures.items()}
+    table = autonomy_budget(
+        BudgetScans(**scans),
+        now=now,
+        policy=settings.budget,
+        named={role: named for role, (named, _) in naming.items()},
+        canary_tenants=settings.canary_tenants,
+    )
+    return attach(table, [*reads, *(read for _, read in naming.values())], now)
+
+
+def _read_names(platform: Platform, table: NamingTable, name: str, since: str) -> tuple[Naming, Read]:
+    """The accounts that one table names; of the ledger, in entries from `since` on."""
+    accounts = NamedAccounts()
+    read = scan_pages(
+        platform.reader,
+        name,
+        accounts.take,
+        attributes=table.attributes,
+        at_least=("sk", since) if table.entries else None,
+        seconds=platform.settings.budget.naming_seconds,
+    )
+    default = type(platform.settings.tables).model_fields[table.role].default
+    return Naming(name, accounts, chosen=name != default), read
+
+
+def describe_budget(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+    """Budget use by tenant as Markdown, and its picture."""
+    described: dict[str, dg.MetadataValue] = {"by_tenant": dg.MetadataValue.md(by_tenant(table))}
+    if not table.empty:
+        picture = base64.b64encode(plot_budget_use(table)).decode()
+        described["plot"] = dg.MetadataValue.md(f"![autonomy budget use](data:image/png;base64,{picture})")
+    return described
+
+
+def _judge_budget(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
+    return judge_budget_visible(tables["autonomy_budget"], links=platform.links)
+
+
+EVIDENCE = (
+    Evidence(
+        name="autonomy_budget",
+        section="5",
+        description="One row per tenant, account and UTC day: modes, caps, what was consumed, and an independent count of it.",
+        gather=gather_autonomy_budget,
+        owner="ops-sre",
+        kinds=frozenset({"dynamodb", "table"}),
+        sources=("dynamodb/tenants", *(source.key for source in SOURCES)),
+        describe=describe_budget,
+    ),
+)
+
+JUDGING = (Judging("autonomy_budget", {"autonomy_budget_visible": _judge_budget}),)

@@ -1,0 +1,165 @@
+"""Row 5.2 as Dagster sees it: the cost report and its check. Thin: reads, calls, reports."""
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from urllib.parse import quote
+
+import dagster as dg
+import pandas as pd
+
+from phase5_ops.aws.budgets import read_budget_alerts
+from phase5_ops.aws.cost_answers import LINES, METRICS, BudgetAlerts
+from phase5_ops.aws.cost_explorer import read_cost_tags, read_costs
+from phase5_ops.aws.tables import scan_items, scan_pages, table_identity
+from phase5_ops.ccnative.execution_usage import ATTRIBUTES, ExecutionUsage
+from phase5_ops.ccnative.tenant_register import parse_tenants
+from phase5_ops.costs.cost_cache import CostCache, CostPull, question_digest
+from phase5_ops.costs.cost_evidence import Scope, tenant_cost_report
+from phase5_ops.costs.cost_judge import judge_cost_report
+from phase5_ops.costs.cost_plot import plot_costs
+from phase5_ops.costs.cost_report import as_html, as_markdown
+from phase5_ops.platform import UNKNOWN_ACCOUNT, Platform
+from phase5_ops.reads import Read, attach
+from phase5_ops.verdict import Judgement
+from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+SOURCES = (
+    Source("costexplorer/costs", "Daily costs by tenant and connector tag, and the account's total.", frozenset({"aws"})),
+    Source("budgets/alerts", "Cost budgets of the account and their alerts.", frozenset({"aws"})),
+)
+
+ASSET = "tenant_cost_report"
+PRICE_USD = 0.01  # of one page of Cost Explorer's answer
+CACHE_FOLDER = "costs"  # of the state folder
+
+
+def gather_cost_report(platform: Platform, _tables: Tables) -> pd.DataFrame:
+    """What each tenant costs, from the day's pull of Cost Explorer, the tenants and their executions; stores the report."""
+    settings, reader, now = platform.settings, platform.reader, platform.now()
+    scope = Scope.of(settings.costs, platform.account, now)
+    pull, identity_read = _pull(platform, scope, now)
+    items, tenants_read = scan_items(reader, settings.tables.tenants)
+    tenants, malformed = parse_tenants(items, settings.tables.tenants)
+    begin, end = (datetime.combine(day, time(), UTC) for day in (scope.start, scope.query.end))
+    usage = ExecutionUsage(begin, end, settings.tables.execution_outcomes)
+    usage_read = scan_pages(reader, settings.tables.execution_outcomes, usage.take, attributes=ATTRIBUTES)
+    alerts, budget_reads = _budget_alerts(platform, now)
+    table = tenant_cost_report(
+        scope=scope,
+        pull=pull,
+        tenants=tenants,
+        usage=usage,
+        malformed=malformed,
+        budget_alerts=alerts,
+        canary_tenants=settings.canary_tenants,
+        policy=settings.costs,
+        now=now,
+    )
+    reads = [*pull.reads, identity_read, tenants_read, usage_read, *budget_reads]
+    attach(table, reads, min(now, pull.observed_at))
+    platform.store.write_report(platform.run_id, f"{ASSET}.html", as_html(table).encode())
+    table.attrs["report_url"] = _report_url(platform)
+    return table
+
+
+def _pull(platform: Platform, scope: Scope, now: datetime) -> tuple[CostPull, Read]:
+    """The day's pull: the kept one, unless there is none or a new one is asked for; and how the platform was told apart.
+
+    Whose costs they are is part of the question: another account, or a platform set up anew, never gets a kept answer.
+    """
+    settings = platform.settings
+    identity, identity_read = table_identity(platform.reader, settings.tables.tenants)
+    question = {
+        "account": platform.account,
+        "platform": identity,
+        "environment": settings.environment,
+        "accounts": scope.query.accounts,
+        "services": scope.query.services,
+        "metrics": METRICS,
+        "tags": (scope.query.tenant_tag, scope.query.connector_tag),
+        "period": (scope.query.start.isoformat(), scope.query.end.isoformat()),
+    }
+    if identity is None or platform.account == UNKNOWN_ACCOUNT:
+        return _ask(platform, scope, now), identity_read
+    cache, digest = CostCache(settings.state_dir / CACHE_FOLDER), question_digest(question)
+    with cache.locked(digest, wait_seconds=settings.reading.deadline_seconds / 2):
+        kept = None if settings.refresh_costs else cache.load(digest, until=now)
+        if kept is not None:
+            return kept, identity_read
+        pull = _ask(platform, scope, now)
+        if pull.whole:
+            cache.keep(digest, pull)
+    return pull, identity_read
+
+
+def _ask(platform: Platform, scope: Scope, now: datetime) -> CostPull:
+    """Asks Cost Explorer; nothing where the account is not known, since the scope would not be."""
+    if platform.account == UNKNOWN_ACCOUNT and not platform.settings.costs.accounts:
+        problem = "the account that is read is not known, so neither is the scope"
+        return CostPull(LINES.empty_table(), (), (), (problem,), (), now, 0)
+    answers, reads = read_costs(platform.reader, scope.query)
+    lines, totals = answers.finish()
+    tags, tag_read = read_cost_tags(platform.reader, (scope.query.tenant_tag, scope.query.connector_tag))
+    further = (f"and {answers.further_problems} more",) if answers.further_problems else ()
+    pages = sum(read.pages for read in (*reads, tag_read))
+    return CostPull(lines, tuple(totals), tuple(tags), (*answers.problems, *further), (*reads, tag_read), now, pages)
+
+
+def _budget_alerts(platform: Platform, now: datetime) -> tuple[BudgetAlerts, list[Read]]:
+    if platform.account == UNKNOWN_ACCOUNT:
+        return BudgetAlerts(0, None), []
+    return read_budget_alerts(platform.reader, platform.account, now)
+
+
+def _report_url(platform: Platform) -> str:
+    """Where the stored report can be opened: the copy in S3 if there is one, else the file."""
+    settings = platform.settings
+    if settings.evidence_s3_uri:
+        return f"{settings.evidence_s3_uri.rstrip('/')}/{platform.run_id}/reports/{quote(ASSET)}.html"
+    return platform.store.report_path(platform.run_id, f"{ASSET}.html").resolve().as_uri()
+
+
+def describe_cost_report(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+    """The report of the most expensive tenants, its picture, and what the pull cost and when it was made."""
+    pull = table.attrs["pull"]
+    paid = 0 if pull["reused"] else pull["requests"]
+    metadata: dict[str, dg.MetadataValue] = {
+        "report": dg.MetadataValue.md(as_markdown(table)),
+        "stored_report": dg.MetadataValue.url(table.attrs["report_url"]),
+        "costs_read_at": dg.MetadataValue.text(pull["observed_at"]),
+        "cost_explorer_requests": dg.MetadataValue.int(paid),
+        "cost_explorer_price_usd": dg.MetadataValue.float(round(paid * PRICE_USD, 2)),
+        "cost_explorer_price_of_pull_usd": dg.MetadataValue.float(round(pull["requests"] * PRICE_USD, 2)),
+    }
+    if len(table.attrs["currencies"]) == 1:
+        picture = base64.b64encode(plot_costs(table)).decode()
+        metadata["plot"] = dg.MetadataValue.md(f"![cost per tenant](data:image/png;base64,{picture})")
+    return metadata
+
+
+def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
+    settings = platform.settings
+    return judge_cost_report(
+        tables[ASSET],
+        policy=settings.costs,
+        links=platform.links,
+        tenants_table=settings.tables.tenants,
+        outcomes_table=settings.tables.execution_outcomes,
+    )
+
+
+EVIDENCE = (
+    Evidence(
+        name=ASSET,
+        section="5",
+        description="One row per tenant and connector: billed cost, part of the shared rest, executions, previous period, days.",
+        gather=gather_cost_report,
+        owner="ops-sre",
+        kinds=frozenset({"dynamodb", "table"}),
+        sources=("costexplorer/costs", "budgets/alerts", "dynamodb/tenants", "dynamodb/execution_outcomes"),
+        describe=describe_cost_report,
+    ),
+)
+
+JUDGING = (Judging(ASSET, {"cost_reported_per_tenant": _judge}),)

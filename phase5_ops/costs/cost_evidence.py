@@ -1,0 +1,352 @@
+"""Evidence of row 5.2: the table `tenant_cost_report`, one row per tenant and connector over the charge period. Pure.
+
+Columns carry the names of the FOCUS specification where it has one; `x_` columns are ours. Billed cost is what the bill says of
+the tenant's own tagged resources. The shared rest (no tenant tag: one table, one function for all tenants) is allocated by
+executions in the same period, and stands in columns of its own. Rows without a tenant are that rest; what nobody could be given
+of it stays there as unallocated.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
+import pyarrow.compute as pc
+
+from phase5_ops.aws.cost_answers import AMORTIZED, BudgetAlerts, CostQuery
+from phase5_ops.ccnative.attributes import MalformedRecord
+from phase5_ops.ccnative.execution_usage import ExecutionUsage, connector_of_usage
+from phase5_ops.ccnative.names import canonical_connector
+from phase5_ops.ccnative.tenant_register import RegisteredTenant
+from phase5_ops.clock import iso
+from phase5_ops.costs.allocation import allocate
+from phase5_ops.costs.cost_cache import CostPull
+from phase5_ops.policy import CostPolicy
+
+ZERO = Decimal(0)
+SHARED = ""  # tenant of the rows that carry no tenant tag
+
+_BATCH = 50_000  # lines that are Python objects at a time
+
+ACTIVE, INACTIVE, UNKNOWN, REST = "active", "inactive", "unknown", "shared"
+
+_is_decimal = pa.Check(lambda value: isinstance(value, Decimal) and value.is_finite(), element_wise=True)
+_Amount = pa.Column(object, _is_decimal)
+
+TENANT_COST_REPORT = pa.DataFrameSchema(
+    {
+        "SubAccountId": pa.Column(str, nullable=True),  # the account in scope; null if several are
+        "ServiceName": pa.Column(str, nullable=True),  # the service in scope; null if several are (Cost Explorer groups by two)
+        "ChargePeriodStart": pa.Column(str),  # ISO-8601, inclusive
+        "ChargePeriodEnd": pa.Column(str),  # ISO-8601, exclusive
+        "BillingCurrency": pa.Column(
+            str
+        ),  # ISO 4217; "" for a tenant that nothing was billed for where nothing was billed at all
+        "BilledCost": _Amount,  # unblended
+        "EffectiveCost": _Amount,  # amortized
+        "Tags": pa.Column(str),  # JSON object of the tenant and connector tag, as on the bill
+        "x_TenantId": pa.Column(str),
+        "x_ConnectorId": pa.Column(str),  # value of the connector tag, or the connector executions ran through; "" for neither
+        "x_TenantState": pa.Column(str, pa.Check.isin([ACTIVE, INACTIVE, UNKNOWN, REST])),
+        "x_TenantCreatedAt": pa.Column(str, nullable=True),  # ISO-8601
+        "x_AllocatedCost": _Amount,  # of the shared rest, in the metric that is judged
+        "x_UnallocatedCost": _Amount,  # of a row without a tenant: what no usage could be found for
+        "x_PreviousCost": _Amount,  # own cost in the period before, in the metric that is judged
+        "x_Executions": pa.Column(int, pa.Check.ge(0)),  # through this connector in the charge period
+        "x_ExecutionsByTool": pa.Column(str),  # JSON object
+        "x_DailyCosts": pa.Column(str),  # JSON list, one decimal text a day of the charge period, in the metric that is judged
+    },
+    strict=True,
+    coerce=True,
+    unique=["x_TenantId", "x_ConnectorId", "BillingCurrency"],
+)
+
+
+@dataclass(slots=True)
+class CostRow:
+    """One row of `tenant_cost_report`; the columns are told there. `daily` is x_DailyCosts."""
+
+    tenant: str
+    connector: str
+    currency: str
+    state: str
+    created_at: str | None = None
+    billed: Decimal = ZERO
+    effective: Decimal = ZERO
+    allocated: Decimal = ZERO
+    unallocated: Decimal = ZERO
+    previous: Decimal = ZERO
+    executions: int = 0
+    tools: dict[str, int] = field(default_factory=dict)
+    daily: list[Decimal] = field(default_factory=list)
+
+    def cost(self, metric: str) -> Decimal:
+        """The row's own cost in a metric of Cost Explorer."""
+        return self.effective if metric == AMORTIZED else self.billed
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the report is about: the question, the metric, the first day of the charge period (the previous one comes before)."""
+
+    query: CostQuery
+    metric: str
+    start: date
+
+    @classmethod
+    def of(cls, policy: CostPolicy, account: str, now: datetime) -> "Scope":
+        """The last `policy.days` whole UTC days before `now`, and as many before them."""
+        end = now.date()
+        start = end - timedelta(days=policy.days)
+        query = CostQuery(
+            start=start - timedelta(days=policy.days),
+            end=end,
+            tenant_tag=policy.tenant_tag,
+            connector_tag=policy.connector_tag,
+            accounts=policy.accounts or (account,),
+            services=policy.services,
+        )
+        return cls(query, policy.metric, start)
+
+    def days(self) -> list[str]:
+        """The days of the charge period, ISO-8601."""
+        return [day for day in self.query.days() if day >= self.start.isoformat()]
+
+
+def tenant_cost_report(
+    *,
+    scope: Scope,
+    pull: CostPull,
+    tenants: Mapping[str, RegisteredTenant],
+    usage: ExecutionUsage,
+    malformed: Iterable[MalformedRecord],
+    budget_alerts: BudgetAlerts,
+    canary_tenants: frozenset[str],
+    policy: CostPolicy,
+    now: datetime,
+) -> pd.DataFrame:
+    """The table `tenant_cost_report`; the caller attaches how its inputs were read (`reads.attach`).
+
+    Every tenant of the register, of the bill and of the outcomes has a row, except the test tenants: their executions never
+    count, and what they cost is a number of its own (`attrs["test_tenant_cost"]`), so that totals still reconcile.
+
+    Args:
+        scope: period, tags, accounts, services, metric.
+        pull: what Cost Explorer answered.
+        tenants: the tenants table.
+        usage: executions in the charge period.
+        malformed: records of the tenants table that could not be read; those of `usage` are added.
+        budget_alerts: what AWS Budgets has.
+        canary_tenants: the dedicated test tenants.
+        policy: statuses that count as inactive.
+        now: when tenants and usage were read; the costs may be of an earlier run.
+
+    Returns:
+        A frame of `TENANT_COST_REPORT`, ordered by tenant and connector. Its attrs hold what is not a row: `metric`, `days`
+        (every day of both periods with both totals), `currencies`, `problems`, `malformed`, `tags`, `budgets`,
+        `tenants_read_at`, `pull`.
+    """
+    rows = _billed_rows(scope, pull, canary_tenants)
+    currencies = sorted({row.currency for row in rows.values()} | {total.currency for total in pull.totals if total.currency})
+    main = currencies[0] if len(currencies) == 1 else ""
+    _add_usage(rows, usage, main, canary_tenants)
+    if len(currencies) <= 1:
+        _allocate_shared_rest(rows, usage, scope.metric, main, canary_tenants)
+    else:  # amounts of different currencies are not added, so nothing can be shared out
+        for row in rows.values():
+            row.unallocated = row.cost(scope.metric) if row.tenant == SHARED else ZERO
+    present = {row.tenant for row in rows.values()}
+    for tenant in tenants.keys() - present - canary_tenants:
+        rows[tenant, "", main] = CostRow(tenant, "", main, ACTIVE)
+    nothing = [ZERO] * len(scope.days())
+    for row in rows.values():
+        known = tenants.get(row.tenant)
+        row.daily = row.daily or nothing
+        row.state = _state(row.tenant, known, policy)
+        row.created_at = iso(known.created_at) if known and known.created_at else None
+    table = to_table((rows[key] for key in sorted(rows)), scope)
+    all_malformed = [*malformed, *usage.malformed]
+    table.attrs |= {
+        "metric": scope.metric,
+        "start": scope.start.isoformat(),
+        "end": scope.query.end.isoformat(),
+        "accounts": list(scope.query.accounts),
+        "services": list(scope.query.services),
+        "currencies": currencies,
+        "days": _days(scope, pull),
+        "test_tenant_cost": str(_cost_of(pull, scope, canary_tenants)),
+        "problems": list(pull.problems),
+        "malformed": [asdict(record) for record in all_malformed],
+        "further_malformed": usage.further_malformed,
+        "tags": [asdict(tag) for tag in pull.tags],
+        "budgets": asdict(budget_alerts),
+        "tenants_read_at": iso(now),
+        "pull": {"observed_at": iso(pull.observed_at), "requests": pull.requests, "reused": pull.reused},
+    }
+    return table
+
+
+def to_table(rows: Iterable[CostRow], scope: Scope) -> pd.DataFrame:
+    """The frame of these rows, validated."""
+    query, end = scope.query, scope.query.end
+    constant = {
+        "SubAccountId": query.accounts[0] if len(query.accounts) == 1 else None,
+        "ServiceName": query.services[0] if len(query.services) == 1 else None,
+        "ChargePeriodStart": f"{scope.start.isoformat()}T00:00:00Z",
+        "ChargePeriodEnd": f"{end.isoformat()}T00:00:00Z",
+    }
+    records = [
+        {
+            **constant,
+            "BillingCurrency": row.currency,
+            "BilledCost": row.billed,
+            "EffectiveCost": row.effective,
+            "Tags": json.dumps(
+                {k: v for k, v in ((query.tenant_tag, row.tenant), (query.connector_tag, row.connector)) if v}, sort_keys=True
+            ),
+            "x_TenantId": row.tenant,
+            "x_ConnectorId": row.connector,
+            "x_TenantState": row.state,
+            "x_TenantCreatedAt": row.created_at,
+            "x_AllocatedCost": row.allocated,
+            "x_UnallocatedCost": row.unallocated,
+            "x_PreviousCost": row.previous,
+            "x_Executions": row.executions,
+            "x_ExecutionsByTool": json.dumps(row.tools, sort_keys=True),
+            "x_DailyCosts": json.dumps([format(cost, "f") for cost in row.daily]),
+        }
+        for row in rows
+    ]
+    return TENANT_COST_REPORT.validate(pd.DataFrame(records, columns=list(TENANT_COST_REPORT.columns)))
+
+
+_ATTRIBUTES = {
+    "tenant": "x_TenantId",
+    "connector": "x_ConnectorId",
+    "currency": "BillingCurrency",
+    "state": "x_TenantState",
+    "created_at": "x_TenantCreatedAt",
+    "billed": "BilledCost",
+    "effective": "EffectiveCost",
+    "allocated": "x_AllocatedCost",
+    "unallocated": "x_UnallocatedCost",
+    "previous": "x_PreviousCost",
+    "executions": "x_Executions",
+    "tools": "x_ExecutionsByTool",
+    "daily": "x_DailyCosts",
+}
+
+
+def rows_of(table: pd.DataFrame) -> list[CostRow]:
+    """The rows of a `tenant_cost_report` table."""
+    columns = [table[_ATTRIBUTES[field.name]].tolist() for field in fields(CostRow)]
+    rows = [CostRow(*values) for values in zip(*columns, strict=True)]
+    for row in rows:
+        row.created_at = None if pd.isna(row.created_at) else row.created_at
+        row.tools = json.loads(str(row.tools))
+        row.daily = [Decimal(text) for text in json.loads(str(row.daily))]
+    return rows
+
+
+def _state(tenant: str, known: RegisteredTenant | None, policy: CostPolicy) -> str:
+    if tenant == SHARED:
+        return REST
+    if known is None:
+        return UNKNOWN
+    return ACTIVE if known.active(policy.inactive_tenant_statuses) else INACTIVE
+
+
+Rows = dict[tuple[str, str, str], CostRow]  # by tenant, connector, currency
+
+
+def _billed_rows(scope: Scope, pull: CostPull, canary_tenants: frozenset[str]) -> Rows:
+    """A row for every tenant, connector and currency of the bill."""
+    rows: Rows = {}
+    first = scope.start.isoformat()
+    position = {day: n for n, day in enumerate(scope.days())}
+    chosen = "effective" if scope.metric == AMORTIZED else "billed"
+    keys = ("tenant", "connector", "currency")
+    left_out = pc.is_in(pull.lines["tenant"], pyarrow.array(sorted(canary_tenants), pyarrow.string()))
+    lines = pull.lines.filter(pc.invert(left_out))
+    is_current = pc.greater_equal(lines["day"], first)
+    current, previous = lines.filter(is_current), lines.filter(pc.invert(is_current))
+    for tenant, connector, currency, billed, effective in _summed(current, keys, ("billed", "effective")):
+        rows[tenant, connector, currency] = CostRow(tenant, connector, currency, ACTIVE, billed=billed, effective=effective)
+    for tenant, connector, currency, cost in _summed(previous, keys, (chosen,)):
+        rows.setdefault((tenant, connector, currency), CostRow(tenant, connector, currency, ACTIVE)).previous = cost
+    for row in rows.values():
+        row.daily = [ZERO] * len(position)
+    for batch in current.select([*keys, "day", chosen]).to_batches(max_chunksize=_BATCH):
+        for tenant, connector, currency, day, cost in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            rows[tenant, connector, currency].daily[position[day]] += cost
+    return rows
+
+
+def _summed(lines: pyarrow.Table, keys: tuple[str, ...], amounts: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """Keys and sums of these columns, exact."""
+    sums = lines.group_by(list(keys)).aggregate([(name, "sum") for name in amounts])
+    yield from zip(*(sums[name].to_pylist() for name in (*keys, *(f"{name}_sum" for name in amounts))), strict=True)
+
+
+def _add_usage(rows: Rows, usage: ExecutionUsage, currency: str, canary_tenants: frozenset[str]) -> None:
+    """Counts every execution in the row of its tenant and connector, which is made if the bill has none."""
+    for (tenant, tool), count in sorted(usage.counts.items()):
+        if tenant in canary_tenants:
+            continue
+        key = (tenant, connector_of_usage(tool), currency)
+        row = rows.setdefault(key, CostRow(*key, ACTIVE))
+        row.executions += count
+        row.tools[tool] = row.tools.get(tool, 0) + count
+
+
+def _allocate_shared_rest(rows: Rows, usage: ExecutionUsage, metric: str, currency: str, canary_tenants: frozenset[str]) -> None:
+    """Shares what carries no tenant tag: with a connector tag by executions through that connector, else by all executions."""
+    by_connector: dict[str, Counter[str]] = defaultdict(Counter)
+    overall: Counter[str] = Counter()
+    for (tenant, tool), count in usage.counts.items():
+        if tenant not in canary_tenants:
+            by_connector[connector_of_usage(tool)][tenant] += count
+            overall[tenant] += count
+    for rest in [row for row in rows.values() if row.tenant == SHARED]:
+        weights = by_connector.get(canonical_connector(rest.connector), Counter()) if rest.connector else overall
+        allocation = allocate(rest.cost(metric), weights)
+        rest.unallocated = allocation.unallocated
+        for tenant, share in allocation.shares.items():
+            key = (tenant, rest.connector, currency)
+            rows.setdefault(key, CostRow(*key, ACTIVE)).allocated += share
+
+
+def _days(scope: Scope, pull: CostPull) -> list[dict[str, Any]]:
+    """Every day of both periods: the sum of the grouped lines beside the account's total, as decimal texts."""
+    chosen = "effective" if scope.metric == AMORTIZED else "billed"
+    grouped: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    sums = pull.lines.group_by(["day"]).aggregate([(chosen, "sum")])
+    for day, cost in zip(sums["day"].to_pylist(), sums[f"{chosen}_sum"].to_pylist(), strict=True):
+        grouped[day] += cost
+    spent = set(pc.unique(pull.lines["day"].filter(pc.not_equal(pull.lines[chosen], ZERO))).to_pylist())
+    return [
+        {
+            "day": total.day,
+            "current": total.day >= scope.start.isoformat(),
+            "estimated": total.estimated,
+            "grouped": str(grouped[total.day]),
+            "total": str(total.effective if scope.metric == AMORTIZED else total.billed),
+            "arrived": total.day in spent or bool(total.billed) or bool(total.effective),
+        }
+        for total in pull.totals
+    ]
+
+
+def _cost_of(pull: CostPull, scope: Scope, tenants: frozenset[str]) -> Decimal:
+    """What the bill of the charge period says of these tenants, in the metric that is judged."""
+    chosen = "effective" if scope.metric == AMORTIZED else "billed"
+    of_them = pc.is_in(pull.lines["tenant"], pyarrow.array(sorted(tenants), pyarrow.string()))
+    in_period = pc.greater_equal(pull.lines["day"], scope.start.isoformat())
+    costs = pull.lines.filter(pc.and_(of_them, in_period))[chosen]
+    return pc.sum(costs).as_py() or ZERO

@@ -1,0 +1,527 @@
+"""Row 5.2: every active tenant has a cost, the bill adds up, and little of it belongs to nobody. Pure.
+
+Costs that could not be read, or not understood, are an ERROR that says nothing of any tenant. Everything else is judged on exact
+decimals of one currency.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from phase5_ops.aws.cost_answers import CostTag
+from phase5_ops.clock import parse_iso
+from phase5_ops.costs.cost_evidence import ACTIVE, REST, SHARED, UNKNOWN, ZERO, CostRow, rows_of
+from phase5_ops.links import ConsoleLinks
+from phase5_ops.policy import CostPolicy
+from phase5_ops.reads import Read, ReadStatus, read_findings, reads_of
+from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
+
+COST_UNREADABLE = FindingCode(
+    "cost_unreadable",
+    Verdict.ERROR,
+    "Cost Explorer did not answer, or its answer could not be understood, so no cost can be told.",
+    "Allow ce:GetCostAndUsage and, in a member account, have the management account open Cost Explorer to it; then run with"
+    " --refresh.",
+)
+ACTIVE_TENANT_WITHOUT_COST = FindingCode(
+    "active_tenant_without_cost",
+    Verdict.FAIL,
+    "An active tenant has neither a billed nor an allocated cost in the period; WARN while the tenant or the tag is new.",
+    "Tag the tenant's resources with the tenant tag, or find out why it has no executions.",
+    also=(Verdict.WARN,),
+)
+UNALLOCATED_SHARE_TOO_HIGH = FindingCode(
+    "unallocated_share_too_high",
+    Verdict.FAIL,
+    "Too much of the cost is neither tagged with a tenant nor shared out by measured usage.",
+    "Tag more resources, or correct the connector tag of shared ones so that executions can be found for it.",
+)
+TAG_NOT_ACTIVE = FindingCode(
+    "tag_not_active",
+    Verdict.FAIL,
+    "A tag that splits the costs is no active cost allocation tag; WARN for the connector tag where that is only inferred.",
+    "Activate it as a cost allocation tag in the management account; it takes up to 24 hours to show, and does not reach back"
+    " unless backfilled.",
+    also=(Verdict.WARN,),
+)
+COST_DATA_STALE = FindingCode(
+    "cost_data_stale",
+    Verdict.FAIL,
+    "Cost Explorer has no cost of the last days, although it is at most a day or two behind.",
+    "Look at Cost Explorer in the console; run again with --refresh when the days have arrived.",
+)
+COST_DOES_NOT_RECONCILE = FindingCode(
+    "cost_does_not_reconcile",
+    Verdict.FAIL,
+    "The costs by tenant and connector do not add up to the total of the same scope, to the cent, over days that are final. On"
+    " days still estimated a difference is WARN, or INCONCLUSIVE where no day is final.",
+    "Run with --refresh; if it stays, compare the two views of the day in Cost Explorer.",
+    also=(Verdict.INCONCLUSIVE, Verdict.WARN),
+)
+UNKNOWN_TENANT_BILLED = FindingCode(
+    "unknown_tenant_billed",
+    Verdict.FAIL,
+    "Resources carry a tenant tag whose value is no tenant of the tenants table.",
+    "Correct the tag's value (case and spaces count), or remove the resources of a tenant that is gone.",
+)
+COST_ANOMALY = FindingCode(
+    "cost_anomaly",
+    Verdict.WARN,
+    "A tenant's (or the shared) cost of a recent day is far above its median day.",
+    "Look at the tenant's costs by service and at what it executed that day.",
+)
+BUDGET_ALARM_MISSING = FindingCode(
+    "budget_alarm_missing",
+    Verdict.WARN,
+    "AWS Budgets has no alert for the account, or it could not be read.",
+    "Create a cost budget with an alert, or allow budgets:ViewBudget.",
+)
+COST_CURRENCY_MIXED = FindingCode(
+    "cost_currency_mixed",
+    Verdict.INCONCLUSIVE,
+    "The bill has costs in more than one currency, which cannot be added.",
+    "Narrow the scope (costs.accounts) to accounts of one billing currency.",
+)
+COST_RECORD_MALFORMED = FindingCode(
+    "cost_record_malformed",
+    Verdict.ERROR,
+    "A record of the tenants or outcomes table could not be read, so tenants or usage may be missing.",
+    "The finding names table, key and attribute: correct the record.",
+)
+CODES = (
+    COST_UNREADABLE,
+    ACTIVE_TENANT_WITHOUT_COST,
+    UNALLOCATED_SHARE_TOO_HIGH,
+    TAG_NOT_ACTIVE,
+    COST_DATA_STALE,
+    COST_DOES_NOT_RECONCILE,
+    UNKNOWN_TENANT_BILLED,
+    COST_ANOMALY,
+    BUDGET_ALARM_MISSING,
+    COST_CURRENCY_MIXED,
+    COST_RECORD_MALFORMED,
+)
+
+#: Reads that this judge turns into findings of its own.
+_COSTS, _TAGS, _BUDGETS = "ce:GetCostAndUsage", "ce:ListCostAllocationTags", "budgets:"
+
+_HALF_A_CENT = Decimal("0.005")
+_CENT = Decimal("0.01")
+_SETTLED = timedelta(hours=24)  # Cost Explorer refreshes a day's costs at least once in that time
+_RECENT_DAYS = 7  # days an anomaly is looked for in
+_BASELINE_DAYS = 7  # fewer days with cost before them say nothing about what is usual
+_TENANTS_FOUND = 100  # further ones are one finding with their number, so that 10,000 tenants do not drown a report
+_DAYS_FOUND = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What every rule looks at."""
+
+    table: pd.DataFrame
+    rows: list[CostRow]
+    policy: CostPolicy
+    links: ConsoleLinks
+
+    @property
+    def metric(self) -> str:
+        return str(self.table.attrs["metric"])
+
+    @property
+    def currency(self) -> str:
+        currencies = self.table.attrs["currencies"]
+        return str(currencies[0]) if len(currencies) == 1 else ""
+
+    @property
+    def days(self) -> list[dict[str, Any]]:
+        return list(self.table.attrs["days"])
+
+    def money(self, amount: Decimal) -> str:
+        return f"{self.currency} {shown_amount(amount)}".strip()
+
+    def link(self, tenant: str | None = None, tag: str | None = None) -> str:
+        """The Cost Explorer view behind the report, or one tenant's part of it."""
+        attrs = self.table.attrs
+        last = date.fromisoformat(attrs["end"]) - timedelta(days=1)
+        return self.links.cost_explorer(
+            date.fromisoformat(attrs["start"]),
+            last,
+            tag=tag or self.policy.tenant_tag,
+            metric=self.metric,
+            value=tenant,
+            accounts=attrs["accounts"],
+            services=attrs["services"],
+        )
+
+
+def judge_cost_report(
+    table: pd.DataFrame, *, policy: CostPolicy, links: ConsoleLinks, tenants_table: str, outcomes_table: str
+) -> Judgement:
+    """Row 5.2.
+
+    Args:
+        table: `tenant_cost_report`, with its reads.
+        policy: tags, limits and ages.
+        links: console links.
+        tenants_table: name of the tenants table.
+        outcomes_table: name of the outcomes table.
+    """
+    reads = reads_of(table)
+    findings = read_findings(table, ignoring={r.operation for r in reads if r.operation.startswith((_COSTS, _TAGS, _BUDGETS))})
+    if not reads or "days" not in table.attrs:
+        return conclude(judged=0, summary="The costs could not be judged", findings=findings or read_findings(pd.DataFrame()))
+    case = _Case(table, rows_of(table), policy, links)
+    evidence = _evidence(case, tenants_table, outcomes_table)
+    findings += [*_malformed_findings(case), *_budget_findings(case, reads)]
+    unreadable = list(_unreadable_findings(case, reads))
+    if unreadable:
+        summary = "The costs could not be read"
+        return conclude(judged=0, summary=summary, findings=findings + unreadable, evidence=evidence)
+    tenants_known = _read_whole(reads, tenants_table)
+    findings += _tag_findings(case, reads)
+    findings += _stale_findings(case)
+    findings += _unknown_tenant_findings(case) if tenants_known else []
+    if len(table.attrs["currencies"]) > 1:
+        findings.append(_mixed(case))
+    else:
+        findings += [*_reconcile_findings(case), *_share_findings(case), *_anomaly_findings(case)]
+    active = _by_tenant(row for row in case.rows if row.state == ACTIVE)
+    if tenants_known and _read_whole(reads, outcomes_table):
+        findings += _without_cost_findings(case, active)
+    return conclude(
+        judged=len(active), summary=_summary(case, active), findings=findings, facts=_facts(case, active), evidence=evidence
+    )
+
+
+def shown_amount(amount: Decimal) -> str:
+    """An amount for people: cents, and more digits only where cents would show nothing."""
+    if amount and abs(amount) < _CENT:
+        return format(amount.normalize(), "f")
+    return in_cents(amount)
+
+
+def in_cents(amount: Decimal) -> str:
+    """An amount rounded to cents, with separators."""
+    return f"{amount.quantize(_CENT) + ZERO:,}"  # adding zero turns -0.00 into 0.00
+
+
+def total_cost(rows: Sequence[CostRow], metric: str) -> Decimal:
+    """What the bill says of these rows together; the allocated part is in the shared rows already."""
+    return sum((row.cost(metric) for row in rows), ZERO)
+
+
+def unallocated_share(rows: Sequence[CostRow], metric: str) -> float:
+    """Share of the cost that nobody bears: absolute amounts over absolute amounts, so that credits cannot hide or inflate it."""
+    gross = sum((abs(row.cost(metric)) for row in rows), ZERO)
+    return float(sum((abs(row.unallocated) for row in rows), ZERO) / gross) if gross else 0.0
+
+
+def complete_through(days: Sequence[Mapping[str, Any]], observed_at: datetime) -> str | None:
+    """The newest day that has arrived and had a day's time to settle before it was read; None if there is none."""
+    settled = (observed_at - _SETTLED).date().isoformat()  # a day is over at the start of the next
+    return max((day["day"] for day in days if day["arrived"] and day["day"] < settled), default=None)
+
+
+def _by_tenant(rows: Iterator[CostRow] | Sequence[CostRow]) -> dict[str, list[CostRow]]:
+    grouped: dict[str, list[CostRow]] = defaultdict(list)
+    for row in rows:
+        grouped[row.tenant].append(row)
+    return grouped
+
+
+def _read_whole(reads: Sequence[Read], resource: str) -> bool:
+    concerned = [read for read in reads if read.resource == resource]
+    return bool(concerned) and all(read.status is ReadStatus.OK for read in concerned)
+
+
+def _evidence(case: _Case, tenants_table: str, outcomes_table: str) -> list[EvidenceLink]:
+    report = case.table.attrs.get("report_url")
+    return [
+        EvidenceLink("Cost Explorer by tenant", case.link()),
+        EvidenceLink("Cost Explorer by connector", case.link(tag=case.policy.connector_tag)),
+        *([EvidenceLink("Stored cost report", str(report))] if report else []),
+        *(EvidenceLink(f"Table {name}", case.links.table(name)) for name in (tenants_table, outcomes_table)),
+        EvidenceLink("AWS Budgets", case.links.budgets()),
+    ]
+
+
+def _summary(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> str:
+    rest = [row for row in case.rows if row.state == REST]
+    total = total_cost(case.rows, case.metric)
+    unallocated = sum((row.unallocated for row in rest), ZERO)
+    with_cost = sum(1 for rows in active.values() if _has_cost(rows))
+    attrs = case.table.attrs
+    if len(attrs["currencies"]) > 1:
+        return f"{with_cost} of {len(active)} active tenants have a cost; the bill is in {', '.join(attrs['currencies'])}"
+    return (
+        f"{with_cost} of {len(active)} active tenants have a cost; {case.currency} {in_cents(total)} from {attrs['start']} to"
+        f" before {attrs['end']}, {in_cents(total_cost(rest, case.metric))} of it shared, {in_cents(unallocated)} unallocated"
+    )
+
+
+def _facts(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> dict[str, Fact]:
+    attrs, days = case.table.attrs, case.days
+    rest = [row for row in case.rows if row.state == REST]
+    facts: dict[str, Fact] = {
+        "active_tenants": len(active),
+        "active_tenants_with_cost": sum(1 for rows in active.values() if _has_cost(rows)),
+        "executions": sum(row.executions for row in case.rows),
+        "currency": ", ".join(attrs["currencies"]),
+        "days_final": sum(1 for day in days if not day["estimated"]),
+        "days_estimated": sum(1 for day in days if day["estimated"]),
+        "complete_through": complete_through(days, parse_iso(attrs["pull"]["observed_at"])) or "no day",
+        "costs_read_at": attrs["pull"]["observed_at"],
+        "cost_explorer_requests": attrs["pull"]["requests"],
+        "test_tenant_cost": attrs["test_tenant_cost"],
+    }
+    if len(attrs["currencies"]) <= 1:
+        facts |= {
+            "cost": in_cents(total_cost(case.rows, case.metric)),
+            "shared_cost": in_cents(total_cost(rest, case.metric)),
+            "unallocated_cost": in_cents(sum((row.unallocated for row in rest), ZERO)),
+            "unallocated_share": round(unallocated_share(case.rows, case.metric), 4),
+        }
+    return facts
+
+
+# What could not be read
+
+
+def _unreadable_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
+    failed = [read for read in reads if read.operation == _COSTS and read.status is not ReadStatus.OK]
+    for read in failed:
+        yield COST_UNREADABLE.at(
+            f"{read.operation} {read.resource}",
+            expected="a complete answer",
+            seen=f"{read.status}: {read.error or 'no details'}",
+            link=case.link(),
+        )
+    if failed:  # what is missing then is missing for that reason
+        return
+    if not any(read.operation == _COSTS for read in reads):
+        yield COST_UNREADABLE.at(_COSTS, expected="costs read from Cost Explorer", seen="nothing was asked", link=case.link())
+    for problem in case.table.attrs["problems"]:
+        yield COST_UNREADABLE.at(_COSTS, expected="an answer as Cost Explorer documents it", seen=problem, link=case.link())
+
+
+def _malformed_findings(case: _Case) -> Iterator[Finding]:
+    for record in case.table.attrs["malformed"]:
+        yield COST_RECORD_MALFORMED.at(
+            f"{record['table']}: {record['key']}: {record['attribute']}",
+            expected="an item as the platform writes it",
+            seen=record["problem"],
+            link=case.links.table(record["table"]),
+        )
+    if further := case.table.attrs["further_malformed"]:
+        yield COST_RECORD_MALFORMED.at("further outcomes", expected="items as the platform writes them", seen=f"{further} more")
+
+
+def _mixed(case: _Case) -> Finding:
+    currencies = ", ".join(case.table.attrs["currencies"])
+    return COST_CURRENCY_MIXED.at("the bill", expected="one billing currency", seen=currencies, link=case.link())
+
+
+def _budget_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
+    budgets = case.table.attrs["budgets"]
+    if budgets["alerting"]:
+        return
+    failed = [read for read in reads if read.operation.startswith(_BUDGETS) and read.status is not ReadStatus.OK]
+    seen = (
+        "; ".join(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed)
+        or f"{budgets['budgets']} cost budgets, none with an alert"
+    )
+    yield BUDGET_ALARM_MISSING.at(
+        f"account {', '.join(case.table.attrs['accounts'])}",
+        expected="a cost budget with an alert",
+        seen=seen,
+        link=case.links.budgets(),
+    )
+
+
+# Is the bill good enough to judge by
+
+
+def _tags(case: _Case) -> dict[str, CostTag]:
+    return {tag["key"]: CostTag(**tag) for tag in case.table.attrs["tags"]}
+
+
+def _tag_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
+    listing = next((read for read in reads if read.operation == _TAGS), None)
+    listed = listing is not None and listing.status is ReadStatus.OK
+    for key, in_use in (
+        (case.policy.tenant_tag, any(row.tenant != SHARED and any(row.daily) for row in case.rows)),
+        (case.policy.connector_tag, any(row.connector and (row.billed or row.effective) for row in case.rows)),
+    ):
+        expected, link = "an active cost allocation tag", case.links.cost_allocation_tags()
+        if listed:
+            tag = _tags(case).get(key)
+            if tag is None or not tag.active:
+                seen = tag.status if tag else "no resource carries it: Cost Explorer does not list it"
+                yield TAG_NOT_ACTIVE.at(key, expected=expected, seen=seen, link=link)
+        elif not in_use:
+            error = f"{listing.status}: {listing.error}" if listing else "not asked"
+            verdict = None if key == case.policy.tenant_tag else Verdict.WARN
+            seen = f"no cost carries a value of it, and the tags could not be listed ({error})"
+            yield TAG_NOT_ACTIVE.at(key, expected=expected, seen=seen, link=link, verdict=verdict)
+
+
+def _stale_findings(case: _Case) -> Iterator[Finding]:
+    end = date.fromisoformat(case.table.attrs["end"])
+    oldest_fine = (end - timedelta(days=1 + case.policy.max_lag_days)).isoformat()
+    newest = max((day["day"] for day in case.days if day["arrived"]), default=None)
+    if newest is not None and newest >= oldest_fine:
+        return
+    complete = complete_through(case.days, parse_iso(case.table.attrs["pull"]["observed_at"]))
+    yield COST_DATA_STALE.at(
+        "Cost Explorer",
+        expected=f"costs of {oldest_fine} or later",
+        seen=f"the newest day with a cost is {newest or 'none'}; complete through {complete or 'no day'}",
+        link=case.link(),
+    )
+
+
+def _reconcile_findings(case: _Case) -> Iterator[Finding]:
+    """By day, so that one day's gap cannot make up for another's; then over all final days, so that small gaps cannot pile up."""
+    final = [day for day in case.days if not day["estimated"]]
+    findings = []
+    for day in case.days:
+        gap = Decimal(day["grouped"]) - Decimal(day["total"])
+        if abs(gap) < _HALF_A_CENT:
+            continue
+        verdict = None if not day["estimated"] else Verdict.WARN if final else Verdict.INCONCLUSIVE
+        findings.append(
+            COST_DOES_NOT_RECONCILE.at(
+                f"{day['day']}{' (estimated)' if day['estimated'] else ''}",
+                expected=f"account total {case.money(Decimal(day['total']))}",
+                seen=f"{case.money(Decimal(day['grouped']))} over tenants and connectors, {case.money(gap)} apart",
+                verdict=verdict,
+                link=case.link(),
+            )
+        )
+    yield from _limited(findings, COST_DOES_NOT_RECONCILE, "equal totals", "days", most=_DAYS_FOUND)
+    gap = sum((Decimal(day["grouped"]) - Decimal(day["total"]) for day in final), ZERO)
+    if abs(gap) >= _HALF_A_CENT and all(abs(Decimal(d["grouped"]) - Decimal(d["total"])) < _HALF_A_CENT for d in final):
+        yield COST_DOES_NOT_RECONCILE.at(
+            "all final days", expected="equal totals", seen=f"{case.money(gap)} apart together", link=case.link()
+        )
+
+
+# What the bill says
+
+
+def _share_findings(case: _Case) -> Iterator[Finding]:
+    share, limit = unallocated_share(case.rows, case.metric), case.policy.max_unallocated_share
+    if share <= limit:
+        return
+    worst = sorted((row for row in case.rows if row.unallocated), key=lambda row: -abs(row.unallocated))[:5]
+    parts = ", ".join(f"{row.connector or 'no connector'} {case.money(row.unallocated)}" for row in worst)
+    yield UNALLOCATED_SHARE_TOO_HIGH.at(
+        "shared costs",
+        expected=f"at most {limit:.1%} of the cost unallocated",
+        seen=f"{share:.1%}: {parts}",
+        link=case.link(SHARED),
+    )
+
+
+def _unknown_tenant_findings(case: _Case) -> Iterator[Finding]:
+    known = {_folded(row.tenant): row.tenant for row in case.rows if row.state not in (UNKNOWN, REST)}
+    billed = _by_tenant(row for row in case.rows if row.state == UNKNOWN and any(row.daily))
+    findings = []
+    for tenant, rows in sorted(billed.items()):
+        close = known.get(_folded(tenant))
+        hint = f"; {close!r} is a tenant, and case and spaces count" if close else ""
+        findings.append(
+            UNKNOWN_TENANT_BILLED.at(
+                repr(tenant),
+                expected="a tenant of the tenants table",
+                seen=f"{', '.join(_amounts(case, rows))} billed{hint}",
+                link=case.link(tenant),
+            )
+        )
+    yield from _limited(findings, UNKNOWN_TENANT_BILLED, "tenants of the tenants table", "tenants", most=_TENANTS_FOUND)
+
+
+def _folded(tenant: str) -> str:
+    return "".join(tenant.split()).casefold()
+
+
+def _amounts(case: _Case, rows: Sequence[CostRow]) -> list[str]:
+    by_currency: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    for row in rows:
+        by_currency[row.currency] += row.cost(case.metric)
+    return [f"{currency} {shown_amount(amount)}".strip() for currency, amount in sorted(by_currency.items())]
+
+
+def _without_cost_findings(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> Iterator[Finding]:
+    tag = _tags(case).get(case.policy.tenant_tag)
+    young_tag = tag is not None and tag.active and _young(case, tag.updated)
+    findings = []
+    for tenant, rows in sorted(active.items()):
+        if _has_cost(rows):
+            continue
+        created = next((row.created_at for row in rows if row.created_at), None)
+        reason = "the tenant is new" if _young(case, created) else "the tag is new" if young_tag else None
+        findings.append(
+            ACTIVE_TENANT_WITHOUT_COST.at(
+                tenant,
+                expected="a billed or allocated cost in the period",
+                seen=f"none, {sum(row.executions for row in rows)} executions" + (f"; {reason}" if reason else ""),
+                verdict=Verdict.WARN if reason else None,
+                link=case.link(tenant),
+            )
+        )
+    expected = "a billed or allocated cost in the period"
+    yield from _limited(findings, ACTIVE_TENANT_WITHOUT_COST, expected, "tenants", most=_TENANTS_FOUND)
+
+
+def _has_cost(rows: Sequence[CostRow]) -> bool:
+    """Any billed day counts, also where credits make up for it."""
+    return any(row.allocated or row.billed or row.effective or any(row.daily) for row in rows)
+
+
+def _young(case: _Case, stamp: str | None) -> bool:
+    """True for something that began less than the grace ago; not for what is unknown or in the future."""
+    try:
+        age = parse_iso(case.table.attrs["tenants_read_at"]) - parse_iso(stamp) if stamp else None
+    except ValueError:
+        return False
+    return age is not None and timedelta(minutes=-5) <= age < timedelta(hours=case.policy.grace_hours)
+
+
+def _anomaly_findings(case: _Case) -> Iterator[Finding]:
+    """A recent complete day far above the median of the days before the recent ones."""
+    through = complete_through(case.days, parse_iso(case.table.attrs["pull"]["observed_at"]))
+    days = [day["day"] for day in case.days if day["current"]]
+    complete = sum(1 for day in days if through is not None and day <= through)
+    recent_from = complete - _RECENT_DAYS
+    if recent_from < _BASELINE_DAYS:
+        return
+    factor, least = Decimal(str(case.policy.anomaly_factor)), Decimal(str(case.policy.anomaly_min_increase))
+    for tenant, rows in sorted(_by_tenant(case.rows).items()):
+        daily = [sum(costs, ZERO) for costs in zip(*(row.daily for row in rows), strict=True)]
+        baseline = [cost for cost in daily[:recent_from] if cost > 0]
+        if len(baseline) < _BASELINE_DAYS:
+            continue
+        usual = median(baseline)
+        highest = max(range(recent_from, complete), key=lambda n: daily[n])
+        if daily[highest] > usual * factor and daily[highest] - usual >= least:
+            yield COST_ANOMALY.at(
+                tenant or "shared costs",
+                expected=f"about {case.money(usual)} a day, at most {case.policy.anomaly_factor:g} times that",
+                seen=f"{case.money(daily[highest])} on {days[highest]}",
+                link=case.link(tenant),
+            )
+
+
+def _limited(findings: list[Finding], code: FindingCode, expected: str, what: str, *, most: int) -> Iterator[Finding]:
+    """The worst findings of one code, and one with the number of the others."""
+    ordered = sorted(findings, key=lambda finding: -finding.verdict.severity)
+    yield from ordered[:most]
+    if rest := ordered[most:]:
+        yield code.at(f"{len(rest)} further {what}", expected=expected, seen="the table has them all", verdict=rest[0].verdict)

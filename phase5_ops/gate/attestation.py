@@ -1,0 +1,226 @@
+"""What is attested: the readiness statement that people sign, and the decision statement made at promotion. Pure.
+
+Both are in-toto Statements v1 (https://github.com/in-toto/attestation/tree/main/spec/v1). The readiness statement carries the
+predicate test-result v0.1, its rows, waivers and inputs as resource descriptors with annotations, so that nothing stands outside
+the predicate's own fields. The decision statement is a SLSA Verification Summary v1 that names the signed readiness envelope as
+its input. Equal facts give equal bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from phase5_ops.checklist import CHECKLIST_VERSION
+from phase5_ops.clock import iso
+from phase5_ops.gate.decision import Decision
+from phase5_ops.gate.envelopes import canonical_json, sha256_of
+from phase5_ops.gate.records import GateInputs, Release
+from phase5_ops.gate.statements import (
+    BREAK_GLASS_LEVEL,
+    EVIDENCE,
+    OPEN_LEVEL,
+    POLICY,
+    ROWS_DESCRIPTOR,
+    STATEMENT_TYPE,
+    TEST_RESULT,
+    VERIFICATION_SUMMARY,
+    WAIVERS,
+)
+from phase5_ops.gate.waivers import Waiver
+from phase5_ops.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """One row as it is signed.
+
+    Attributes:
+        id: row id, or the name of an extra check.
+        verdict: the judge's, or the gate's own state where the result does not count.
+        opens, waived, blocking: as the gate decided.
+        findings: (code, subject, verdict), in order.
+        observed_at: when its evidence was read; None if it has none.
+    """
+
+    id: str
+    verdict: str
+    opens: bool
+    waived: bool
+    blocking: bool
+    findings: tuple[tuple[str, str, str], ...] = ()
+    observed_at: datetime | None = None
+
+
+def statement_rows(decision: Decision, inputs: GateInputs, checks: Mapping[str, str]) -> tuple[StatementRow, ...]:
+    """The rows of a decision without the sign-offs, which are signatures over the statement.
+
+    Args:
+        decision: what the gate decided.
+        inputs: what it decided from.
+        checks: row id -> check name, of every row that is stated.
+    """
+    rows = []
+    for row in decision.rows:
+        if row.row not in checks:
+            continue
+        result = inputs.results.get(checks[row.row])
+        findings = tuple(sorted((f.code, f.subject, str(f.verdict)) for f in result.findings)) if result else ()
+        rows.append(
+            StatementRow(
+                row.row, row.state, row.opens, row.waived, row.blocking, findings, result.observed_at if result else None
+            )
+        )
+    return tuple(rows)
+
+
+def readiness_statement(
+    *,
+    release: Release,
+    run_id: str,
+    evaluated_at: datetime,
+    evidence_digest: str,
+    policy_digest: str,
+    rows: Sequence[StatementRow],
+    tables: Mapping[str, str],
+    waivers: Sequence[Waiver] = (),
+    loosened: Sequence[str] = (),
+    not_tried: Sequence[str] = (),
+    url: str | None = None,
+) -> bytes:
+    """The statement that the gate and the three roles sign.
+
+    Args:
+        release: the subject.
+        run_id: the readiness run.
+        evaluated_at: when it was decided.
+        evidence_digest: `sha256:...` of the run's evidence.
+        policy_digest: `sha256:...` of what it was judged under.
+        rows: every row and extra check but the sign-offs.
+        tables: asset -> `sha256:...` of every table of the evidence: the inputs.
+        waivers: those in use.
+        loosened: thresholds looser than the shipped ones, in words.
+        not_tried: what could not be tried, in words.
+        url: where the report of the run is.
+
+    Raises:
+        ValueError: a digest is not a sha256.
+    """
+    stated = [_row(row) for row in rows]
+    waived = [_waiver(waiver) for waiver in sorted(waivers, key=lambda waiver: waiver.id)]
+    run = {
+        "run_id": run_id,
+        "evaluated_at": iso(evaluated_at),
+        "environment": release.environment,
+        "not_tried": sorted(not_tried),
+    }
+    rules = {"checklist_version": CHECKLIST_VERSION, "loosened": sorted(loosened)}
+    configuration = [
+        _descriptor(EVIDENCE, evidence_digest, run),
+        _descriptor(POLICY, policy_digest, rules),
+        _descriptor(ROWS_DESCRIPTOR, sha256_of(canonical_json(stated)), {"rows": stated}),
+        _descriptor(WAIVERS, sha256_of(canonical_json(waived)), {"waivers": waived}),
+        *(_descriptor(f"tables/{asset}", digest) for asset, digest in sorted(tables.items())),
+    ]
+    predicate = {"result": _result(rows), "configuration": configuration, **_tests(rows), **({"url": url} if url else {})}
+    return _statement(release, TEST_RESULT, predicate)
+
+
+def decision_statement(
+    *,
+    release: Release,
+    readiness_envelope: bytes,
+    policy_digest: str,
+    time_verified: datetime,
+    version: str,
+    break_glass: bool = False,
+) -> bytes:
+    """The statement that the gate signs when it promotes.
+
+    Args:
+        release: the subject.
+        readiness_envelope: the signed readiness envelope, byte for byte as it is stored.
+        policy_digest: what was decided under.
+        time_verified: when it was decided.
+        version: of phase5_ops.
+        break_glass: two people went past the gate; then it never says OPEN.
+
+    Raises:
+        ValueError: a digest is not a sha256.
+    """
+    predicate = {
+        "verifier": {"id": f"urn:phase5-ops:gate:{release.environment}", "version": {"phase5-ops": version}},
+        "timeVerified": iso(time_verified),
+        "resourceUri": f"urn:phase5-ops:release:{release.environment}:{release.name}",
+        "policy": {"uri": "urn:phase5-ops:policy", "digest": _digest(policy_digest)},
+        "inputAttestations": [{"digest": _digest(sha256_of(readiness_envelope))}],
+        "verificationResult": "PASSED",
+        "verifiedLevels": [BREAK_GLASS_LEVEL if break_glass else OPEN_LEVEL],
+        "slsaVersion": "1.0",
+    }
+    return _statement(release, VERIFICATION_SUMMARY, predicate)
+
+
+def _statement(release: Release, predicate_type: str, predicate: Mapping[str, Any]) -> bytes:
+    return canonical_json(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": release.name, "digest": _digest(release.digest)}],
+            "predicateType": predicate_type,
+            "predicate": predicate,
+        }
+    )
+
+
+def _digest(digest: str) -> dict[str, str]:
+    algorithm, _, value = digest.partition(":")
+    if algorithm != "sha256" or len(value) != 64 or set(value) - set("0123456789abcdef"):  # noqa: PLR2004 - hex digits of a SHA-256
+        raise ValueError(f"not a sha256 digest: {digest!r}")
+    return {"sha256": value}
+
+
+def _descriptor(name: str, digest: str, annotations: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return {"name": name, "digest": _digest(digest), **({"annotations": dict(annotations)} if annotations else {})}
+
+
+def _row(row: StatementRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "verdict": row.verdict,
+        "opens": row.opens,
+        "waived": row.waived,
+        "blocking": row.blocking,
+        "findings": [list(finding) for finding in row.findings],
+        "observed_at": iso(row.observed_at) if row.observed_at else None,
+    }
+
+
+def _waiver(waiver: Waiver) -> dict[str, Any]:
+    return {
+        "id": waiver.id,
+        "row": waiver.row,
+        "pairs": [list(pair) for pair in sorted(waiver.pairs)],
+        "reason": waiver.reason,
+        "ticket": waiver.ticket,
+        "until": iso(waiver.until),
+        "signed_by": waiver.signed_by,
+        "identity": waiver.identity,
+    }
+
+
+def _plain_pass(row: StatementRow) -> bool:
+    return row.verdict == Verdict.PASS and row.opens and not row.waived
+
+
+def _result(rows: Sequence[StatementRow]) -> str:
+    if not rows or not all(row.opens for row in rows):
+        return "FAILED"
+    return "PASSED" if all(_plain_pass(row) for row in rows) else "WARNED"
+
+
+def _tests(rows: Sequence[StatementRow]) -> dict[str, list[str]]:
+    return {
+        "passedTests": [row.id for row in rows if _plain_pass(row)],
+        "warnedTests": [row.id for row in rows if row.opens and not _plain_pass(row)],
+        "failedTests": [row.id for row in rows if not row.opens],
+    }

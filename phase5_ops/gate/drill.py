@@ -1,0 +1,477 @@
+"""The gate drill (row 4.3): every way in which a candidate can be unfit, as data, tried on the decision function. Pure.
+
+Each case starts from a complete set that opens and changes one thing. What lives here: the cases and the table `gate_drill`, one
+row per case. Judging the table is in `drill_judge.py`. The cases use the policy in force, so that a policy which lets something
+through is drilled as it is.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+
+from phase5_ops.checklist import ALL_CHECKS, ROLES, ROWS, Row
+from phase5_ops.gate import reasons
+from phase5_ops.gate.decision import Decision, Outcome, decide, is_blocking
+from phase5_ops.gate.reasons import RELEASE, ReasonCode
+from phase5_ops.gate.records import (
+    Bundle,
+    GateInputs,
+    OtherRun,
+    Reason,
+    Release,
+    RowFacts,
+    RunFacts,
+    RunState,
+    SignedFacts,
+    SignOff,
+    StoredResult,
+    StoredVerdict,
+)
+from phase5_ops.gate.row_state import READINESS_JOB, max_age
+from phase5_ops.gate.waivers import Waiver
+from phase5_ops.policy import GatePolicy
+from phase5_ops.verdict import Finding, Verdict
+
+CONTROL = "control"  # the fault of a case that has none: the gate must open
+
+GATE_DRILL = pa.DataFrameSchema(
+    {
+        "case": pa.Column(str, unique=True),
+        "row": pa.Column(str),  # row id, extra check, or "release"
+        "fault": pa.Column(str),  # key of one of the tables of faults below, or "control"
+        "expected": pa.Column(str, pa.Check.isin(list(Outcome))),
+        "expected_code": pa.Column(str),  # must be among the reasons; "" for a control
+        "outcome": pa.Column(str, nullable=True),  # null where the case could not be tried
+        "codes": pa.Column(str),  # of the reasons given for the row, space-separated
+        "problem": pa.Column(str, nullable=True),  # why the case could not be tried
+    },
+    strict=True,
+    coerce=True,
+)
+
+_RUN, _OTHER_RUN = "run-of-the-drill", "another-run"
+_DIGEST, _OTHER_DIGEST = "sha256:" + "d" * 64, "sha256:" + "0" * 64
+_POLICY_DIGEST = "sha256:" + "a" * 64
+_RELEASE = Release("drill", _DIGEST, "drill")
+_FINDING_CODE = "drilled_finding"
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DrillCase:
+    """One case: what is changed, on which row, and what the gate must say."""
+
+    row: str
+    fault: str
+    expected: Outcome
+    code: str
+    inputs: GateInputs
+
+    @property
+    def name(self) -> str:
+        """Row and fault."""
+        return f"{self.row} {self.fault}"
+
+
+def complete_inputs(policy: GatePolicy, now: datetime) -> GateInputs:
+    """A candidate with nothing missing: the gate opens for it whatever the policy."""
+    rows = [row for row in ALL_CHECKS if not row.is_sign_off]
+    run = RunFacts(_RUN, READINESS_JOB, RunState.FINISHED, _RELEASE.environment, _RELEASE.digest)
+    tables = {row.asset: f"sha256:{index:064x}" for index, row in enumerate(rows)}
+    verdicts = {
+        row.check: StoredVerdict(
+            f"sha256:{index + 100:064x}", Verdict.PASS, (), now, {row.asset: tables[row.asset]}, _POLICY_DIGEST
+        )
+        for index, row in enumerate(rows)
+    }
+    results = {
+        row.check: StoredResult(
+            check=row.check,
+            run=run,
+            evaluated=True,
+            passed=True,
+            verdict=Verdict.PASS,
+            observed_at=now,
+            target_run_id=_RUN,
+            tables={row.asset: tables[row.asset]},
+            verdict_file=verdicts[row.check].digest,
+            policy_digest=_POLICY_DIGEST,
+        )
+        for row in rows
+    }
+    statement = SignedFacts(
+        statement_digest="sha256:" + "5" * 64,
+        release_digest=_DIGEST,
+        policy_digest=_POLICY_DIGEST,
+        evidence_digest="sha256:" + "e" * 64,
+        rows={row.id: RowFacts(Verdict.PASS) for row in rows},
+        waivers=frozenset(),
+    )
+    return GateInputs(
+        release=_RELEASE,
+        run_id=_RUN,
+        results=results,
+        bundle=Bundle(_RUN, statement.evidence_digest, statement.evidence_digest, tables, verdicts),
+        policy_digest=_POLICY_DIGEST,
+        policy=policy,
+        now=now,
+        statement=statement,
+        sign_offs=tuple(_sign_off(role, statement, now) for role in ROLES),
+        run_completed_at=now,
+    )
+
+
+def _sign_off(role: str, statement: SignedFacts, now: datetime) -> SignOff:
+    return SignOff(role, role, f"key-of-{role}", f"person-of-{role}", statement.statement_digest, statement.release_digest, now)
+
+
+# --- faults of one row's stored result ---------------------------------------------------------------------------------------
+
+
+def _result(inputs: GateInputs, row: Row, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of StoredResult
+    return replace(inputs, results={**inputs.results, row.check: replace(inputs.results[row.check], **changes)})
+
+
+def _stored(inputs: GateInputs, row: Row, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of StoredVerdict
+    if inputs.bundle is None:
+        return inputs
+    verdicts = {**inputs.bundle.verdicts, row.check: replace(inputs.bundle.verdicts[row.check], **changes)}
+    return replace(inputs, bundle=replace(inputs.bundle, verdicts=verdicts))
+
+
+def both(inputs: GateInputs, row: Row, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of both
+    """The same change in Dagster's record and in the stored verdict, so that it is the only thing that is wrong."""
+    return _result(_stored(inputs, row, **changes), row, **changes)
+
+
+def _run(inputs: GateInputs, row: Row, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of RunFacts
+    run = inputs.results[row.check].run
+    return _result(inputs, row, run=replace(run, **changes) if run else None)
+
+
+def _finding(row: Row, verdict: Verdict, subject: str = "subject") -> Finding:
+    return Finding(_FINDING_CODE, verdict, f"{subject} of {row.id}", "nothing", "the drill's fault")
+
+
+def _judged(inputs: GateInputs, row: Row, verdict: Verdict, *findings: Finding) -> GateInputs:
+    found = findings or (_finding(row, verdict),)
+    return _result(both(inputs, row, verdict=verdict, findings=found), row, passed=not verdict.blocks)
+
+
+def _stale(inputs: GateInputs, row: Row) -> GateInputs:
+    return both(inputs, row, observed_at=inputs.now - max_age(row, inputs.policy) - timedelta(seconds=1))
+
+
+def _from_the_future(inputs: GateInputs, row: Row) -> GateInputs:
+    return both(inputs, row, observed_at=inputs.now + timedelta(seconds=inputs.policy.clock_skew_seconds + 1))
+
+
+def _missing(inputs: GateInputs, row: Row) -> GateInputs:
+    return replace(inputs, results={check: result for check, result in inputs.results.items() if check != row.check})
+
+
+RowFault = Callable[[GateInputs, Row], GateInputs]
+
+#: What can be wrong with a row's result: name -> (code of the reason, the change).
+ROW_FAULTS: Mapping[str, tuple[str, RowFault]] = {
+    "failing": (_FINDING_CODE, lambda i, row: _judged(i, row, Verdict.FAIL)),
+    "inconclusive": (_FINDING_CODE, lambda i, row: _judged(i, row, Verdict.INCONCLUSIVE)),
+    "erroring": (_FINDING_CODE, lambda i, row: _judged(i, row, Verdict.ERROR)),
+    "missing": (reasons.RESULT_MISSING.code, _missing),
+    "running": (reasons.RESULT_PENDING.code, lambda i, row: _run(i, row, state=RunState.RUNNING)),
+    "crashed": (reasons.RESULT_CRASHED.code, lambda i, row: _result(i, row, evaluated=False)),
+    "without a verdict": (reasons.RESULT_UNREADABLE.code, lambda i, row: _result(i, row, verdict=None)),
+    "stale": (reasons.EVIDENCE_STALE.code, _stale),
+    "from the future": (reasons.EVIDENCE_FROM_THE_FUTURE.code, _from_the_future),
+    "undated": (reasons.EVIDENCE_UNDATED.code, lambda i, row: both(i, row, observed_at=None)),
+    "posted from outside": (reasons.RESULT_OF_NO_RUN.code, lambda i, row: _result(i, row, run=None)),
+    "run deleted": (reasons.RESULT_OF_NO_RUN.code, lambda i, row: _run(i, row, state=RunState.UNKNOWN)),
+    "from another job": (reasons.RESULT_OF_ANOTHER_JOB.code, lambda i, row: _run(i, row, job="another_job")),
+    "from another run": (reasons.RESULT_OF_ANOTHER_RUN.code, lambda i, row: _run(i, row, run_id=_OTHER_RUN)),
+    "of another check": (reasons.RESULT_OF_ANOTHER_CHECK.code, lambda i, row: _result(i, row, check="another_check")),
+    "of another release": (
+        reasons.RESULT_OF_ANOTHER_RELEASE.code,
+        lambda i, row: _run(i, row, release_digest=_OTHER_DIGEST),
+    ),
+    "of another environment": (
+        reasons.RESULT_OF_ANOTHER_ENVIRONMENT.code,
+        lambda i, row: _run(i, row, environment="another"),
+    ),
+    "about another materialization": (
+        reasons.RESULT_OF_ANOTHER_MATERIALIZATION.code,
+        lambda i, row: _result(i, row, target_run_id=_OTHER_RUN),
+    ),
+    "without evidence": (reasons.RESULT_WITHOUT_EVIDENCE.code, lambda i, row: both(i, row, tables={})),
+    "table swapped": (
+        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        lambda i, row: both(i, row, tables={row.asset: _OTHER_DIGEST}),
+    ),
+    "better than the stored verdict": (
+        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        lambda i, row: _stored(i, row, verdict=Verdict.FAIL, findings=(_finding(row, Verdict.FAIL),)),
+    ),
+    "younger than the stored verdict": (
+        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        lambda i, row: _stored(i, row, observed_at=i.now - timedelta(days=99)),
+    ),
+    "under another policy in the stored verdict": (
+        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        lambda i, row: _stored(i, row, policy_digest=_OTHER_DIGEST),
+    ),
+    "verdict edited": (reasons.RESULT_NOT_OF_THE_EVIDENCE.code, lambda i, row: _result(i, row, verdict_file=_OTHER_DIGEST)),
+    "verdict contradicts its findings": (
+        reasons.RESULT_CONTRADICTS_ITSELF.code,
+        lambda i, row: both(i, row, findings=(_finding(row, Verdict.FAIL),)),
+    ),
+    "flag contradicts the verdict": (reasons.RESULT_CONTRADICTS_ITSELF.code, lambda i, row: _result(i, row, passed=False)),
+    "under a fixed clock": (reasons.RESULT_UNDER_FIXED_CLOCK.code, lambda i, row: _run(i, row, fixed_now=True)),
+    "under another policy": (
+        reasons.JUDGED_UNDER_OTHER_POLICY.code,
+        lambda i, row: both(i, row, policy_digest=_OTHER_DIGEST),
+    ),
+}
+
+WARNING = "only a warning"  # opens, unless the policy says of the row that it does not
+
+
+def _as_signed(inputs: GateInputs, row: Row, waivers: frozenset[str] = frozenset()) -> GateInputs:
+    """The same, with the row signed as it is, so that only the row and its waivers decide."""
+    result, statement = inputs.results[row.check], inputs.statement
+    if statement is None or result.verdict is None:
+        return inputs
+    found = RowFacts(result.verdict, frozenset((f.code, f.subject) for f in result.findings))
+    return replace(inputs, statement=replace(statement, rows={**statement.rows, row.id: found}, waivers=waivers))
+
+
+def _warned(inputs: GateInputs, row: Row) -> GateInputs:
+    return _as_signed(_judged(inputs, row, Verdict.WARN), row)
+
+
+# --- waivers that do not count -----------------------------------------------------------------------------------------------
+
+
+def _other_role(row: Row) -> str:
+    return next(role for role in ROLES if role != row.owner)
+
+
+def good_waiver(inputs: GateInputs, row: Row) -> Waiver:
+    """A waiver in force for the drill's finding of a row."""
+    finding = _finding(row, Verdict.FAIL)
+    return Waiver(
+        id=f"waiver of {row.id}",
+        row=row.id,
+        release_digest=_DIGEST,
+        pairs=frozenset({(finding.code, finding.subject)}),
+        reason="drilled",
+        ticket="DRILL-1",
+        issued_at=inputs.now,
+        until=inputs.now + timedelta(days=min(1.0, inputs.policy.waiver_days)),
+        signed_by=_other_role(row),
+        identity=f"person-of-{_other_role(row)}",
+    )
+
+
+def _waived(inputs: GateInputs, row: Row, verdict: Verdict = Verdict.FAIL, **changes: Any) -> GateInputs:  # noqa: ANN401
+    waiver = replace(good_waiver(inputs, row), **changes)
+    signed = _as_signed(_judged(inputs, row, verdict), row, frozenset({waiver.id}))
+    return replace(signed, waivers=(waiver,))
+
+
+def _partly_waived(inputs: GateInputs, row: Row) -> GateInputs:
+    two = (_finding(row, Verdict.FAIL), _finding(row, Verdict.FAIL, "another subject"))
+    return _judged(_waived(inputs, row), row, Verdict.FAIL, *two)
+
+
+#: Waivers that must not open their row.
+WAIVER_FAULTS: Mapping[str, RowFault] = {
+    "waived while erroring": lambda i, row: _waived(i, row, Verdict.ERROR),
+    "waiver over": lambda i, row: _waived(i, row, issued_at=i.now - 2 * _HOUR, until=i.now),
+    "waiver from the future": lambda i, row: _waived(i, row, issued_at=i.now + 2 * _HOUR, until=i.now + 3 * _HOUR),
+    "waiver for too long": lambda i, row: _waived(i, row, until=i.now + timedelta(days=15)),
+    "waiver of another release": lambda i, row: _waived(i, row, release_digest=_OTHER_DIGEST),
+    "waiver of another subject": lambda i, row: _waived(i, row, pairs=frozenset({(_FINDING_CODE, "another")})),
+    "waiver of another code": lambda i, row: _waived(i, row, pairs=frozenset({("another_code", f"subject of {row.id}")})),
+    "waiver of one finding of two": _partly_waived,
+    "waiver without findings": lambda i, row: _waived(i, row, pairs=frozenset()),
+    "waiver without a reason": lambda i, row: _waived(i, row, reason=" "),
+    "waiver by the row's owner": lambda i, row: _waived(i, row, signed_by=row.owner),
+    "waiver that nobody signed": lambda i, row: _waived(i, row, signed_by=None),
+    "waiver by an unknown person": lambda i, row: _waived(i, row, identity=""),
+}
+WAIVED_UNWAIVABLE = "waiver of a row that may not be waived"
+
+# --- signatures --------------------------------------------------------------------------------------------------------------
+
+
+def _off(inputs: GateInputs, row: Row, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of SignOff
+    return replace(inputs, sign_offs=tuple(replace(o, **changes) if o.role == row.owner else o for o in inputs.sign_offs))
+
+
+def _of_role(inputs: GateInputs, role: str) -> SignOff:
+    return next(off for off in inputs.sign_offs if off.role == role)
+
+
+def _unsigned(inputs: GateInputs, row: Row) -> GateInputs:
+    return replace(inputs, sign_offs=tuple(off for off in inputs.sign_offs if off.role != row.owner))
+
+
+def _copied(inputs: GateInputs, row: Row) -> GateInputs:
+    """Another role's signature, entered for this role as well."""
+    other = _of_role(inputs, _other_role(row))
+    return replace(_unsigned(inputs, row), sign_offs=(*_unsigned(inputs, row).sign_offs, replace(other, role=row.owner)))
+
+
+def _expired(inputs: GateInputs, row: Row) -> GateInputs:
+    return _off(inputs, row, signed_at=inputs.now - timedelta(days=inputs.policy.sign_off_days))
+
+
+SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
+    "not signed": (reasons.SIGNATURE_MISSING, _unsigned),
+    "signed with an unknown key": (reasons.SIGNATURE_INVALID, lambda i, row: _off(i, row, key_role=None)),
+    "signed with another role's key": (
+        reasons.SIGNATURE_OF_ANOTHER_ROLE,
+        lambda i, row: _off(i, row, key_role=_other_role(row)),
+    ),
+    "another role's signature again": (reasons.SIGNATURE_OF_ANOTHER_ROLE, _copied),
+    "signed for another release": (
+        reasons.SIGNATURE_OF_ANOTHER_RELEASE,
+        lambda i, row: _off(i, row, release_digest=_OTHER_DIGEST),
+    ),
+    "signed another statement": (
+        reasons.SIGNATURE_OF_ANOTHER_STATEMENT,
+        lambda i, row: _off(i, row, statement_digest=_OTHER_DIGEST),
+    ),
+    "signed too long ago": (reasons.SIGNATURE_EXPIRED, _expired),
+    "signed in the future": (reasons.SIGNATURE_FROM_THE_FUTURE, lambda i, row: _off(i, row, signed_at=i.now + 2 * _HOUR)),
+    "signed with a revoked key": (reasons.SIGNATURE_KEY_REVOKED, lambda i, row: _off(i, row, key_revoked_at=i.now)),
+    "signed by nobody known": (reasons.SIGNER_UNKNOWN, lambda i, row: _off(i, row, identity="")),
+    "signed by the person of another role": (
+        reasons.SIGNER_REPEATED,
+        lambda i, row: _off(i, row, identity=_of_role(i, _other_role(row)).identity.upper()),
+    ),
+    "signed with one key for two roles": (
+        reasons.SIGNER_REPEATED,
+        lambda i, row: _off(i, row, key_id=_of_role(i, _other_role(row)).key_id),
+    ),
+    "nothing frozen to sign": (reasons.NOTHING_TO_SIGN, lambda i, _: replace(i, statement=None)),
+    "policy changed since signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, policy_digest=_OTHER_DIGEST)),
+    "artifact changed since signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, release_digest=_OTHER_DIGEST)),
+    "waivers changed since signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, waivers=frozenset({"gone"}))),
+    "a row not in what was signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, rows={})),
+}
+
+
+def _signed(inputs: GateInputs, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of SignedFacts
+    return replace(inputs, statement=replace(inputs.statement, **changes) if inputs.statement else None)
+
+
+# --- the candidate as a whole ------------------------------------------------------------------------------------------------
+
+
+def _bundle(inputs: GateInputs, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of Bundle
+    return replace(inputs, bundle=replace(inputs.bundle, **changes) if inputs.bundle else None)
+
+
+def _newer(inputs: GateInputs, rows: Mapping[str, tuple[Verdict, tuple[Finding, ...]]] | None) -> GateInputs:
+    return replace(inputs, other_runs=(OtherRun(_OTHER_RUN, _RELEASE.environment, inputs.now + _HOUR, rows),))
+
+
+RELEASE_FAULTS: Mapping[str, tuple[str, Callable[[GateInputs], GateInputs]]] = {
+    "no release": (reasons.NO_RELEASE.code, lambda i: replace(i, release=None)),
+    "no readiness run": (reasons.NO_READINESS_RUN.code, lambda i: replace(i, run_id=None)),
+    "no stored evidence": (reasons.EVIDENCE_MISSING.code, lambda i: replace(i, bundle=None)),
+    "evidence of another run": (reasons.EVIDENCE_OF_ANOTHER_RUN.code, lambda i: _bundle(i, run_id=_OTHER_RUN)),
+    "evidence edited": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, digest=_OTHER_DIGEST)),
+    "evidence never sealed": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, sealed_digest=None)),
+    "a newer run fails": (
+        reasons.NEWER_RUN_DISAGREES.code,
+        lambda i: _newer(i, {"1.1": (Verdict.FAIL, (_finding(ROWS[0], Verdict.FAIL),))}),
+    ),
+    "a newer run errs": (reasons.NEWER_RUN_DISAGREES.code, lambda i: _newer(i, {"1.1": (Verdict.ERROR, ())})),
+    "a newer run is unreadable": (reasons.NEWER_RUN_UNREADABLE.code, lambda i: _newer(i, None)),
+    "a fresh read closes": (
+        "drilled_fresh_read",
+        lambda i: replace(i, closing=(Reason(RELEASE, "FAIL", "drilled_fresh_read", "platform", "the drill's fault"),)),
+    ),
+}
+
+# --- the cases ---------------------------------------------------------------------------------------------------------------
+
+
+def blocking_rows(policy: GatePolicy) -> list[Row]:
+    """The rows and extra checks that must pass, sign-offs apart."""
+    return [row for row in ALL_CHECKS if not row.is_sign_off and is_blocking(row, policy)]
+
+
+def cases(policy: GatePolicy, now: datetime) -> Iterator[DrillCase]:
+    """Every case under a policy: first that the complete set opens, then each fault on each row, signatures, the candidate."""
+    complete = complete_inputs(policy, now)
+    yield DrillCase(RELEASE, CONTROL, Outcome.OPEN, "", complete)
+    for row in blocking_rows(policy):
+        for fault, (code, change) in ROW_FAULTS.items():
+            yield DrillCase(row.id, fault, Outcome.BLOCKED, code, change(complete, row))
+        blocks = row.id in policy.warn_blocks
+        expected, code = (Outcome.BLOCKED, _FINDING_CODE) if blocks else (Outcome.OPEN, "")
+        yield DrillCase(row.id, WARNING, expected, code, _warned(complete, row))
+        yield from _waiver_cases(complete, row)
+    for row in (row for row in ROWS if row.is_sign_off):
+        for fault, (reason, change) in SIGNATURE_FAULTS.items():
+            yield DrillCase(row.id, fault, Outcome.READY_TO_SIGN, reason.code, change(complete, row))
+    for fault, (code, change_all) in RELEASE_FAULTS.items():
+        yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, change_all(complete))
+
+
+def _waiver_cases(complete: GateInputs, row: Row) -> Iterator[DrillCase]:
+    if not row.waivable:
+        yield DrillCase(row.id, WAIVED_UNWAIVABLE, Outcome.BLOCKED, _FINDING_CODE, _waived(complete, row))
+        return
+    for fault, change in WAIVER_FAULTS.items():
+        yield DrillCase(row.id, fault, Outcome.BLOCKED, _FINDING_CODE, change(complete, row))
+    yield DrillCase(row.id, CONTROL, Outcome.OPEN, "", _waived(complete, row))
+
+
+def required_cases(policy: GatePolicy) -> set[tuple[str, str]]:
+    """(row, fault) of every case that a drill under this policy must have tried."""
+    required = {(RELEASE, CONTROL), *((RELEASE, fault) for fault in RELEASE_FAULTS)}
+    required |= {(row.id, fault) for row in ROWS if row.is_sign_off for fault in SIGNATURE_FAULTS}
+    for row in blocking_rows(policy):
+        waivers = (*WAIVER_FAULTS, CONTROL) if row.waivable else (WAIVED_UNWAIVABLE,)
+        required |= {(row.id, fault) for fault in (*ROW_FAULTS, WARNING, *waivers)}
+    return required
+
+
+Decide = Callable[[GateInputs], Decision]
+
+
+def drill(policy: GatePolicy, now: datetime, *, gate: Decide = decide) -> pd.DataFrame:
+    """The table `gate_drill` (columns: `GATE_DRILL`): every case tried on `gate`.
+
+    A case that raises is a row with its problem; the drill goes on.
+    """
+    rows = [_tried(case, gate) for case in cases(policy, now)]
+    return GATE_DRILL.validate(pd.DataFrame(rows, columns=list(GATE_DRILL.columns)))
+
+
+def _tried(case: DrillCase, gate: Decide) -> dict[str, object]:
+    outcome, codes, problem = None, "", None
+    try:
+        decision = gate(case.inputs)
+        outcome = str(decision.outcome)
+        codes = " ".join(sorted({reason.code for reason in decision.reasons if reason.row == case.row}))
+    except Exception:  # noqa: BLE001 - a gate that raises is what the drill is to find out
+        problem = traceback.format_exc(limit=-2)
+    return {
+        "case": case.name,
+        "row": case.row,
+        "fault": case.fault,
+        "expected": str(case.expected),
+        "expected_code": case.code,
+        "outcome": outcome,
+        "codes": codes,
+        "problem": problem,
+    }

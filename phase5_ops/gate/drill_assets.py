@@ -1,0 +1,44 @@
+"""The gate drill as Dagster sees it: asset `gate_drill` and the check of row 4.3. Thin: runs the drill, calls the judge."""
+
+from datetime import datetime
+
+import pandas as pd
+
+from phase5_ops.clock import iso
+from phase5_ops.gate.drill import drill
+from phase5_ops.gate.drill_judge import judge_gate_drill
+from phase5_ops.platform import Platform
+from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.verdict import Judgement
+from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+#: How the table came about, in place of a read: nothing outside this process is asked.
+DRILLED = "phase5:Decide"
+
+
+def gather_gate_drill(platform: Platform, _tables: Tables) -> pd.DataFrame:
+    """Tries every case on the decision function of this very version, under the policy in force."""
+    now = platform.now()
+    table = drill(platform.settings.gate, now)
+    read = Read(DRILLED, "phase5_ops.gate.decision", ReadStatus.OK, None, 1, iso(now), iso(now))
+    return attach(table, [read], now)
+
+
+def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
+    return judge_gate_drill(tables["gate_drill"], policy=platform.settings.gate)
+
+
+SOURCES: tuple[Source, ...] = ()  # the gate is exercised in memory
+
+EVIDENCE = (
+    Evidence(
+        name="gate_drill",
+        section="4",
+        description="One row per case: what was wrong with the candidate, and what the gate said.",
+        gather=gather_gate_drill,
+        owner="security-compliance",
+        kinds=frozenset({"python", "table"}),
+    ),
+)
+
+JUDGING = (Judging("gate_drill", {"gate_blocks_on_failure": _judge}),)

@@ -1,0 +1,71 @@
+"""Row 4.3: the gate was tried with every way in which a candidate can be unfit, and stayed closed. Pure."""
+
+from collections import Counter
+
+import pandas as pd
+
+from phase5_ops.gate.decision import Outcome
+from phase5_ops.gate.drill import required_cases
+from phase5_ops.policy import GatePolicy
+from phase5_ops.reads import read_findings
+from phase5_ops.verdict import Finding, FindingCode, Judgement, Verdict, conclude
+
+GATE_OPENED = FindingCode(
+    "gate_opened_when_it_should_not",
+    Verdict.FAIL,
+    "The gate opened, or let people sign, for a candidate that is unfit.",
+    "Do not promote with this version of phase5_ops; report the case.",
+)
+GATE_STAYED_CLOSED = FindingCode(
+    "gate_closed_for_complete_set",
+    Verdict.FAIL,
+    "The gate stayed closed for a candidate with nothing missing, so that its staying closed elsewhere shows nothing.",
+    "Report the case; look for a policy that no candidate can meet.",
+)
+GATE_REASON_MISSING = FindingCode(
+    "gate_gave_another_reason",
+    Verdict.FAIL,
+    "The gate stayed closed without naming the fault, so it may have been closed by something else.",
+    "Report the case.",
+)
+DRILL_CASE_FAILED = FindingCode(
+    "drill_case_failed", Verdict.ERROR, "A case could not be tried on the gate.", "Report the traceback in the stored table."
+)
+DRILL_INCOMPLETE = FindingCode(
+    "drill_incomplete", Verdict.ERROR, "Cases that must be tried were not tried.", "Materialize gate_drill again."
+)
+CODES = (GATE_OPENED, GATE_STAYED_CLOSED, GATE_REASON_MISSING, DRILL_CASE_FAILED, DRILL_INCOMPLETE)
+
+
+def judge_gate_drill(table: pd.DataFrame, *, policy: GatePolicy) -> Judgement:
+    """Judges the table `gate_drill` (columns: `drill.GATE_DRILL`): every required case is there and went as it must."""
+    findings = read_findings(table)
+    required = required_cases(policy)
+    tried = set(zip(table["row"], table["fault"], strict=True)) if len(table) else set()
+    if missing := sorted(required - tried):
+        seen = f"{len(missing)} not tried, e.g. {missing[0][0]} {missing[0][1]}"
+        findings.append(DRILL_INCOMPLETE.at("gate_drill", expected=f"{len(required)} cases", seen=seen))
+    for case in table.to_dict("records"):
+        findings += _judge_case({str(name): value for name, value in case.items()})
+    faults = Counter("control" if expected == Outcome.OPEN else "fault" for expected in table["expected"])
+    return conclude(
+        judged=len(table),
+        summary=f"{faults['fault']} faults were tried on the gate, and {faults['control']} candidates without one.",
+        findings=findings,
+        facts={"cases": len(table), "faults": faults["fault"], "controls": faults["control"]},
+    )
+
+
+def _judge_case(case: dict[str, object]) -> list[Finding]:
+    name, expected, outcome = str(case["case"]), str(case["expected"]), case["outcome"]
+    if not isinstance(outcome, str) or outcome not in set(Outcome):
+        return [DRILL_CASE_FAILED.at(name, expected=expected, seen=str(case["problem"]).strip().splitlines()[-1][:300])]
+    if expected == Outcome.OPEN:
+        seen = f"{outcome}: {case['codes']}"
+        return [] if outcome == Outcome.OPEN else [GATE_STAYED_CLOSED.at(name, expected=expected, seen=seen)]
+    if outcome == Outcome.OPEN or (outcome == Outcome.READY_TO_SIGN and expected == Outcome.BLOCKED):
+        return [GATE_OPENED.at(name, expected=expected, seen=outcome)]
+    if case["expected_code"] not in str(case["codes"]).split():
+        seen = f"{outcome}: {case['codes'] or 'no reason'}"
+        return [GATE_REASON_MISSING.at(name, expected=str(case["expected_code"]), seen=seen)]
+    return []

@@ -1,0 +1,157 @@
+"""The keys that are believed: one file that says which public key is the gate's and which are the three roles'. Pure.
+
+    {"schema": "phase5.keys/v1",
+     "keys": [{"role": "gate", "public_key": "-----BEGIN PUBLIC KEY-----...", "kms_key": "arn:...", "revoked_at": null}, ...]}
+
+A role may have older keys beside its present one, each with the moment it was revoked. A key is known by an id computed from the
+key itself, never by a name the file or an envelope gives it. Only ECDSA on P-256 is taken.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from securesystemslib.exceptions import UnverifiedSignatureError
+from securesystemslib.signer import Signature, SSlibKey
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.clock import iso, parse_iso
+from phase5_ops.gate.envelopes import PAYLOAD_TYPE, MalformedEnvelope, canonical_json, pae, strict_json
+
+SCHEMA = "phase5.keys/v1"
+GATE = "gate"
+SIGNERS = (GATE, *ROLES)
+
+_FIELDS = {"role", "public_key", "kms_key", "revoked_at"}
+
+
+class KeysError(ValueError):
+    """The file of keys cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A public key of the gate or of a role.
+
+    Attributes:
+        role: `gate` or one of the three roles.
+        key: the key; its `keyid` is computed from it.
+        kms_key: where the private half is, for people; not relied on.
+        revoked_at: since when it no longer signs.
+    """
+
+    role: str
+    key: SSlibKey
+    kms_key: str | None = None
+    revoked_at: datetime | None = None
+
+    @property
+    def key_id(self) -> str:
+        """The id computed from the key."""
+        return str(self.key.keyid)
+
+    def verifies(self, payload: bytes, signature: bytes, payload_type: str = PAYLOAD_TYPE) -> bool:
+        """Whether this key made the signature over the payload's pre-authentication encoding."""
+        try:
+            self.key.verify_signature(Signature(self.key_id, signature.hex()), pae(payload, payload_type))
+        except UnverifiedSignatureError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """Every key that is believed, by key id."""
+
+    keys: Mapping[str, TrustedKey]
+
+    def present(self, role: str) -> TrustedKey | None:
+        """The key that a role signs with now."""
+        return next((key for key in self.keys.values() if key.role == role and key.revoked_at is None), None)
+
+
+def public_key(pem: str) -> SSlibKey:
+    """A P-256 public key from PEM, under the id computed from it.
+
+    Raises:
+        KeysError: it is no such key.
+    """
+    try:
+        loaded = load_pem_public_key(pem.encode("utf-8"))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeysError(f"not a public key in PEM: {error}") from error
+    if not isinstance(loaded, EllipticCurvePublicKey) or not isinstance(loaded.curve, SECP256R1):
+        raise KeysError("only ECDSA keys on the curve P-256 are taken")
+    return SSlibKey.from_crypto(loaded)
+
+
+def key_set(keys: Iterable[TrustedKey]) -> KeySet:
+    """The keys together.
+
+    Raises:
+        KeysError: a role has no key or two present ones, or one key is there twice.
+    """
+    chosen: dict[str, TrustedKey] = {}
+    for key in keys:
+        if key.role not in SIGNERS:
+            raise KeysError(f"there is no role {key.role!r}; the roles are {', '.join(SIGNERS)}")
+        if key.key_id in chosen:
+            raise KeysError(f"one key for {chosen[key.key_id].role} and {key.role}: {key.key_id}")
+        chosen[key.key_id] = key
+    for role in SIGNERS:
+        mine = [key for key in chosen.values() if key.role == role]
+        if not mine:
+            raise KeysError(f"no key of {role}")
+        if sum(key.revoked_at is None for key in mine) > 1:
+            raise KeysError(f"two present keys of {role}; the older one needs revoked_at")
+    return KeySet(chosen)
+
+
+def parse_keys(content: bytes) -> KeySet:
+    """The file of keys.
+
+    Raises:
+        KeysError: it is not one, or its keys do not do (see `key_set`).
+    """
+    try:
+        document = strict_json(content)
+    except MalformedEnvelope as error:
+        raise KeysError(str(error)) from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA or document.keys() != {"schema", "keys"}:
+        raise KeysError(f"not a file of keys: it needs schema {SCHEMA!r} and keys, and nothing else")
+    if not isinstance(document["keys"], list):
+        raise KeysError("keys is not a list")
+    return key_set([_parse_key(entry) for entry in document["keys"]])
+
+
+def _parse_key(entry: Any) -> TrustedKey:  # noqa: ANN401 - any JSON value
+    if not isinstance(entry, dict) or not {"role", "public_key"} <= entry.keys() <= _FIELDS:
+        raise KeysError(f"a key needs role and public_key, and may have kms_key and revoked_at: {str(entry)[:200]}")
+    if any(value is not None and not isinstance(value, str) for value in entry.values()):
+        raise KeysError("the fields of a key are text")
+    if not isinstance(entry["public_key"], str) or not isinstance(entry["role"], str):
+        raise KeysError("a key needs role and public_key")
+    revoked = entry.get("revoked_at")
+    try:
+        revoked_at = parse_iso(revoked) if revoked is not None else None
+    except ValueError as error:
+        raise KeysError(f"revoked_at: {error}") from error
+    return TrustedKey(entry["role"], public_key(entry["public_key"]), entry.get("kms_key"), revoked_at)
+
+
+def keys_document(keys: KeySet) -> bytes:
+    """The file of these keys."""
+    entries = [
+        {
+            "role": key.role,
+            "public_key": key.key.keyval["public"],
+            "kms_key": key.kms_key,
+            "revoked_at": iso(key.revoked_at) if key.revoked_at else None,
+        }
+        for key in keys.keys.values()
+    ]
+    return canonical_json({"schema": SCHEMA, "keys": entries})

@@ -1,0 +1,245 @@
+"""What the gate decides from: plain facts of stored results, evidence, runs, statements and signatures. Pure data.
+
+`check_state.py` and the state table's readers fill these from Dagster, the evidence store and DynamoDB; here nothing is read and
+nothing is decided. A fact that could not be read is left at the value that keeps the gate closed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from phase5_ops.gate.waivers import Pair, Waiver
+from phase5_ops.policy import GatePolicy
+from phase5_ops.verdict import Finding, Verdict
+
+
+class RunState(StrEnum):
+    """How far a run is. Only FINISHED lets its results count."""
+
+    RUNNING = "RUNNING"  # queued, starting or under way
+    FINISHED = "FINISHED"  # over, whatever its end: what it judged stands on its own
+    UNKNOWN = "UNKNOWN"  # its record is gone or cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What asks to be promoted: name, `sha256:...` of the artifact, environment."""
+
+    name: str
+    digest: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The run behind a result, as Dagster's run record says.
+
+    Attributes:
+        run_id: Dagster's.
+        job: its job's name.
+        state: how far it is.
+        environment, release_digest: of its tags; None for a run without a release.
+        fixed_now: it ran under PHASE5_NOW.
+    """
+
+    run_id: str
+    job: str
+    state: RunState
+    environment: str | None = None
+    release_digest: str | None = None
+    fixed_now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """What Dagster's records hold of one check.
+
+    Attributes:
+        check: the check's name.
+        run: the run behind the result; None if there is none (a result posted from outside) or its record is gone.
+        evaluated: there is an evaluation; False for a check that was only planned.
+        passed: Dagster's own flag.
+        verdict, findings: what the judge said.
+        observed_at: when the oldest table behind it was read.
+        target_run_id: the run that made the materialization which the result is about.
+        tables: asset -> `sha256:...` of the tables it was judged from.
+        verdict_file: `sha256:...` of the verdict as it was stored with the evidence.
+        policy_digest: under which it was judged.
+    """
+
+    check: str
+    run: RunFacts | None = None
+    evaluated: bool = False
+    passed: bool | None = None
+    verdict: Verdict | None = None
+    findings: tuple[Finding, ...] = ()
+    observed_at: datetime | None = None
+    target_run_id: str | None = None
+    tables: Mapping[str, str] = field(default_factory=dict)
+    verdict_file: str | None = None
+    policy_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVerdict:
+    """A verdict as its file in the evidence holds it; fields as in `StoredResult`.
+
+    Attributes:
+        digest: `sha256:...` of the file.
+    """
+
+    digest: str
+    verdict: Verdict | None = None
+    findings: tuple[Finding, ...] = ()
+    observed_at: datetime | None = None
+    tables: Mapping[str, str] = field(default_factory=dict)
+    policy_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The stored evidence of one run, its digests computed afresh from the files.
+
+    Attributes:
+        run_id: the run that gathered it.
+        digest: SHA-256 over the manifest of the files as they are now.
+        sealed_digest: the digest that the run itself recorded when it ended; None if it recorded none.
+        tables: asset -> digest of its table file.
+        verdicts: check -> what its verdict file holds.
+    """
+
+    run_id: str
+    digest: str
+    sealed_digest: str | None
+    tables: Mapping[str, str]
+    verdicts: Mapping[str, StoredVerdict]
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """Verdict and findings (code, subject) of a row."""
+
+    verdict: Verdict
+    findings: frozenset[Pair] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRun:
+    """A completed readiness run of an environment, apart from the candidate's own.
+
+    Attributes:
+        run_id: Dagster's.
+        environment: what it judged.
+        completed_at: when it ended.
+        rows: row id (or extra check) -> verdict and findings; None if its results could not be read.
+    """
+
+    run_id: str
+    environment: str
+    completed_at: datetime
+    rows: Mapping[str, tuple[Verdict, tuple[Finding, ...]]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedFacts:
+    """The readiness statement that people sign: what it says, and the digest of its bytes.
+
+    Attributes:
+        statement_digest: `sha256:...` of the statement's bytes (the payload of the envelope).
+        release_digest, policy_digest, evidence_digest: what it is bound to.
+        rows: row id (or extra check) -> what it says of it.
+        waivers: ids of the waivers it shows.
+    """
+
+    statement_digest: str
+    release_digest: str
+    policy_digest: str
+    evidence_digest: str
+    rows: Mapping[str, RowFacts]
+    waivers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """One signature over a readiness statement, verified before with the keys known.
+
+    Attributes:
+        role: under which it was recorded.
+        key_role: the role whose key really made it; None where no known key verifies it.
+        key_id: of the key that made it.
+        identity: the person, as `identity.py` tells; empty if not known.
+        statement_digest: of the bytes that were signed.
+        release_digest: of the release it was recorded for.
+        signed_at: when.
+        key_revoked_at: when the key was revoked, if it was.
+    """
+
+    role: str
+    key_role: str | None
+    key_id: str
+    identity: str
+    statement_digest: str
+    release_digest: str
+    signed_at: datetime
+    key_revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why the gate is closed.
+
+    Attributes:
+        row: row id, name of an extra check, or "release" for what concerns the candidate as a whole.
+        state: a verdict, or a state of the gate's own.
+        code: a finding's code, or a reason of the gate's own.
+        subject, seen: as in a finding.
+        link: where a person should look.
+    """
+
+    row: str
+    state: str
+    code: str
+    subject: str
+    seen: str
+    link: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.row} {self.state} {self.code} {self.subject}: {self.seen}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateInputs:
+    """Everything that a decision rests on.
+
+    Attributes:
+        release: the candidate; None for a run without one.
+        run_id: the readiness run of the candidate's present attempt; None if there is none yet.
+        results: check name -> its stored result.
+        bundle: the stored evidence of that run; None if it is missing or unreadable.
+        policy_digest: what results must have been judged under.
+        policy: the gate's rules.
+        now: evaluation time, timezone-aware.
+        statement: what was frozen for signing; None before.
+        sign_offs: every signature recorded for the release.
+        waivers: every waiver recorded for the release.
+        other_runs: completed readiness runs that ended after `run_completed_at`.
+        run_completed_at: when the candidate's run ended.
+        closing: what fresh reads found (deployed identity, alarms now firing); they can only close.
+        allow_fixed_now: True only for a sandbox's environment.
+    """
+
+    release: Release | None
+    run_id: str | None
+    results: Mapping[str, StoredResult]
+    bundle: Bundle | None
+    policy_digest: str
+    policy: GatePolicy
+    now: datetime
+    statement: SignedFacts | None = None
+    sign_offs: tuple[SignOff, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    other_runs: tuple[OtherRun, ...] = ()
+    run_completed_at: datetime | None = None
+    closing: tuple[Reason, ...] = ()
+    allow_fixed_now: bool = False

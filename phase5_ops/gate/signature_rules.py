@@ -1,0 +1,122 @@
+"""Which recorded signatures count for which role, and whether what was signed still holds. Pure.
+
+Three roles, three keys, three people. A signature is bound to the bytes of one readiness statement; it stands for a later
+confirmation run only if that run is no worse than what was signed. That a signature verifies at all was found out before.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.clock import iso
+from phase5_ops.gate import reasons
+from phase5_ops.gate.reasons import ReasonCode
+from phase5_ops.gate.records import Release, RowFacts, SignedFacts, SignOff
+from phase5_ops.policy import GatePolicy
+
+Problem = tuple[ReasonCode, str]
+
+
+def differences(
+    signed: SignedFacts,
+    *,
+    release_digest: str,
+    policy_digest: str,
+    waivers: frozenset[str],
+    rows: Mapping[str, RowFacts],
+    unknown: frozenset[str] = frozenset(),
+) -> tuple[str, ...]:
+    """Why signatures over `signed` are void for what holds now; empty if they stand.
+
+    They stand when artifact, policy and waivers are equal, no row is worse, and the findings (code and subject) of each row are
+    among those that were signed. `unknown` names rows that the gate closes because their results do not count: nothing can be
+    said of them here.
+    """
+    found = []
+    if signed.release_digest != release_digest:
+        found.append(f"artifact {release_digest}, signed {signed.release_digest}")
+    if signed.policy_digest != policy_digest:
+        found.append(f"policy {policy_digest}, signed {signed.policy_digest}")
+    if signed.waivers != waivers:
+        found.append(f"waivers {_listed(waivers)}, signed {_listed(signed.waivers)}")
+    for row in sorted((signed.rows.keys() | rows.keys()) - unknown):
+        before, present = signed.rows.get(row), rows.get(row)
+        if before is None or present is None:
+            found.append(f"row {row} is {'not in what was signed' if before is None else 'no longer there'}")
+            continue
+        if present.verdict.severity > before.verdict.severity:
+            found.append(f"row {row} is {present.verdict}, signed {before.verdict}")
+        found += [f"row {row} has {code} {subject}" for code, subject in sorted(present.findings - before.findings)]
+    return tuple(found)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def sign_off_problems(
+    sign_offs: Iterable[SignOff],
+    *,
+    statement: SignedFacts,
+    release: Release,
+    void: tuple[str, ...],
+    policy: GatePolicy,
+    now: datetime,
+) -> dict[str, tuple[Problem, ...]]:
+    """Role -> why it has not signed; an empty tuple for a role that has.
+
+    One signature that counts is enough for a role; where none does, each of its signatures says why.
+    """
+    offs = sorted(sign_offs, key=lambda off: (off.signed_at, off.identity))
+    alone = {id(off): _problems_of(off, statement=statement, release=release, void=void, policy=policy, now=now) for off in offs}
+    good = [off for off in offs if not alone[id(off)]]
+    answers: dict[str, tuple[Problem, ...]] = {}
+    for role in ROLES:
+        mine = [off for off in offs if off.role == role]
+        problems: list[Problem] = []
+        for off in mine:
+            own = alone[id(off)] or _repeated(off, good)
+            if not own:
+                problems = []
+                break
+            problems += own
+        answers[role] = tuple(problems) if mine else ((reasons.SIGNATURE_MISSING, "no signature"),)
+    return answers
+
+
+def _problems_of(
+    off: SignOff, *, statement: SignedFacts, release: Release, void: tuple[str, ...], policy: GatePolicy, now: datetime
+) -> list[Problem]:
+    who = f"by {off.identity or 'nobody known'} at {iso(off.signed_at)}"
+    skew = timedelta(seconds=policy.clock_skew_seconds)
+    tests: list[tuple[bool, ReasonCode, str]] = [
+        (off.key_role is None, reasons.SIGNATURE_INVALID, who),
+        (off.key_role not in (None, off.role), reasons.SIGNATURE_OF_ANOTHER_ROLE, f"{who} with the key of {off.key_role}"),
+        (off.release_digest != release.digest, reasons.SIGNATURE_OF_ANOTHER_RELEASE, f"{who} for {off.release_digest}"),
+        (
+            off.statement_digest != statement.statement_digest,
+            reasons.SIGNATURE_OF_ANOTHER_STATEMENT,
+            f"{who} over {off.statement_digest}, the statement is {statement.statement_digest}",
+        ),
+        (bool(void), reasons.SIGNATURE_VOID, f"{who}: {'; '.join(void)}"),
+        (now - off.signed_at >= timedelta(days=policy.sign_off_days), reasons.SIGNATURE_EXPIRED, who),
+        (off.signed_at - now > skew, reasons.SIGNATURE_FROM_THE_FUTURE, who),
+        (
+            off.key_revoked_at is not None and off.signed_at >= off.key_revoked_at,
+            reasons.SIGNATURE_KEY_REVOKED,
+            f"{who}, revoked {iso(off.key_revoked_at) if off.key_revoked_at else ''}",
+        ),
+        (not off.identity.strip(), reasons.SIGNER_UNKNOWN, who),
+    ]
+    return [(code, seen) for failed, code, seen in tests if failed]
+
+
+def _repeated(off: SignOff, good: Iterable[SignOff]) -> list[Problem]:
+    """Whether the same person or key also signed for another role, with a signature that would count."""
+    for other in good:
+        if other.role != off.role and other.role in ROLES:
+            if other.identity.casefold() == off.identity.casefold():
+                return [(reasons.SIGNER_REPEATED, f"{off.identity} signed for {off.role} and {other.role}")]
+            if other.key_id == off.key_id:
+                return [(reasons.SIGNER_REPEATED, f"key {off.key_id} signed for {off.role} and {other.role}")]
+    return []

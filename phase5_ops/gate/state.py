@@ -1,0 +1,517 @@
+"""The state that must last: one DynamoDB table with candidates, locks, sign-offs, waivers and promotions.
+
+    pk                              sk                              what
+    RELEASE#<environment>#<name>    CANDIDATE                       the candidate and its fate
+    RELEASE#<environment>#<name>    STATEMENT#<series>              the readiness statement frozen for signing
+    RELEASE#<environment>#<name>    SIGN_OFF#<role>#<id>            one signature
+    RELEASE#<environment>#<name>    WAIVER#<id>                     one waiver
+    RELEASE#<environment>#<name>    LOCK#<series>                   who promotes now
+    RELEASE#<environment>#<name>    PROMOTION#<series>              that it was promoted, and with what
+
+Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
+item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted, and
+the table has no TTL. Reads are consistent. What may be written when is decided elsewhere.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from phase5_ops.aws.reader import Answer, AwsReader
+from phase5_ops.clock import iso, parse_iso
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.waivers import Waiver
+from phase5_ops.reads import Read, ReadStatus
+
+#: What the state table's reader and writer needs, on that table only.
+IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
+
+RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+_CONDITION_FAILED = "ConditionalCheckFailedException"
+_serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
+
+
+class StateError(Exception):
+    """The state table could not be read or written; the message names call, table and remedy. Nothing is known then."""
+
+    def __init__(self, read: Read) -> None:
+        remedy = "make the table with phase5 init" if read.status is ReadStatus.NOT_FOUND else "allow the action, or try again"
+        super().__init__(f"{read.operation} {read.resource}: {read.status}: {read.error}; {remedy}")
+        self.read = read
+
+
+class Fate(StrEnum):
+    """What became of a candidate."""
+
+    PENDING = "PENDING"
+    READY_TO_SIGN = "READY_TO_SIGN"
+    PROMOTED = "PROMOTED"
+    REJECTED = "REJECTED"
+    ABORTED = "ABORTED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+#: Fates after which the same release and digest may be registered again, as a new series.
+CLOSED = frozenset({Fate.REJECTED, Fate.ABORTED, Fate.SUPERSEDED})
+
+
+class Registered(StrEnum):
+    """How a registration ended."""
+
+    NEW = "NEW"
+    SAME = "SAME"  # the same release and digest: the same candidate
+    CONFLICT = "CONFLICT"  # the same name with another digest: refused
+
+
+class Written(StrEnum):
+    """How a conditional write ended."""
+
+    DONE = "DONE"  # written now, or before with the very same content
+    REFUSED = "REFUSED"  # the condition did not hold
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A candidate as it stands in the table.
+
+    Attributes:
+        release: name, digest, environment.
+        series: counts from 1; registering a closed candidate again starts the next.
+        fate: what became of the series.
+        registered_at, deadline: of the series.
+        by: who registered it.
+        closed_because: reasons, where it was closed.
+        context: what the release pipeline gave along, e.g. `pipeline_execution_id`.
+    """
+
+    release: Release
+    series: int
+    fate: Fate
+    registered_at: datetime
+    deadline: datetime
+    by: str
+    closed_because: str = ""
+    context: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSignOff:
+    """A signature as it stands in the table; whether it verifies is found out from its bytes, not from here.
+
+    Attributes:
+        id: unique, e.g. KMS's request id.
+        role: for which it was given.
+        release_digest: what it was given for.
+        series: of the candidate.
+        statement_digest: of the bytes signed.
+        key_id, kms_key: the public key's id, and the KMS key.
+        signature: DER.
+        identity: the person, as known when it was made.
+        session: the ARN of that person's session.
+        request_id: KMS's, as CloudTrail records it.
+        signed_at: when.
+    """
+
+    id: str
+    role: str
+    release_digest: str
+    series: int
+    statement_digest: str
+    key_id: str
+    kms_key: str
+    signature: bytes
+    identity: str
+    session: str
+    request_id: str
+    signed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWaiver:
+    """A waiver as it stands in the table, with the signature over `waiver_payload`."""
+
+    waiver: Waiver
+    key_id: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Who promotes: holder (a run id), since when, and the idempotency key of the effect, which never changes."""
+
+    holder: str
+    taken_at: datetime
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """That a series was promoted: by which run, when, with which key and envelopes, and what the target answered."""
+
+    holder: str
+    promoted_at: datetime
+    idempotency_key: str
+    readiness_envelope: str
+    decision_envelope: str
+    answer: str
+
+
+def check_release(release: Release) -> None:
+    """Raises ValueError unless the name and digest may become keys, tags and paths."""
+    if not RELEASE_NAME.fullmatch(release.name) or set(release.name) == {"."}:
+        raise ValueError(f"not a release name: {release.name!r}; use 1 to 64 of A-Z a-z 0-9 . _ -")
+    if not RELEASE_NAME.fullmatch(release.environment):
+        raise ValueError(f"not an environment: {release.environment!r}")
+    if not DIGEST.fullmatch(release.digest):
+        raise ValueError(f"not a digest: {release.digest!r}; use sha256: and 64 hex digits")
+
+
+class StateTable:
+    """The table. Every method raises StateError where AWS does not answer: unknown is never "not there"."""
+
+    def __init__(self, reader: AwsReader, table: str) -> None:
+        self._reader = reader
+        self._table = table
+
+    # --- candidates ----------------------------------------------------------------------------------------------------------
+
+    def register(self, candidate: Candidate) -> tuple[Registered, Candidate]:
+        """Registers series 1 of a candidate, or the next series of one that is closed; never changes the digest.
+
+        Returns:
+            How it ended, and the candidate as it stands.
+
+        Raises:
+            ValueError: name, environment or digest may not be used.
+        """
+        check_release(candidate.release)
+        if self._put(_candidate_item(candidate), "attribute_not_exists(pk)") is Written.DONE:
+            return Registered.NEW, candidate
+        present = self.candidate(candidate.release)
+        if present is None or present.release.digest != candidate.release.digest:
+            return Registered.CONFLICT, present or candidate
+        if present.fate not in CLOSED:
+            return Registered.SAME, present
+        again = Candidate(
+            candidate.release,
+            present.series + 1,
+            Fate.PENDING,
+            candidate.registered_at,
+            candidate.deadline,
+            candidate.by,
+            context=candidate.context,
+        )
+        written = self._put(
+            _candidate_item(again),
+            "#digest = :digest AND #series = :series AND #fate = :fate",
+            {"digest": present.release.digest, "series": present.series, "fate": str(present.fate)},
+        )
+        if written is Written.DONE:
+            return Registered.NEW, again
+        found = self.candidate(candidate.release)  # another registration came first
+        return (Registered.SAME, found) if found else (Registered.CONFLICT, candidate)
+
+    def candidate(self, release: Release) -> Candidate | None:
+        """The candidate of this name and environment, whatever its digest; None if there is none."""
+        item = self._get(_pk(release), "CANDIDATE")
+        return None if item is None else _candidate_of(item)
+
+    def set_fate(self, candidate: Candidate, fate: Fate, because: str = "") -> Written:
+        """Moves this series from the fate that was read to another; refused if it changed in between."""
+        return self._update(
+            _pk(candidate.release),
+            "CANDIDATE",
+            {"fate": str(fate), "closed_because": because},
+            "#digest = :was_digest AND #series = :was_series AND #fate = :was_fate",
+            {
+                "was_digest": candidate.release.digest,
+                "was_series": candidate.series,
+                "was_fate": str(candidate.fate),
+            },
+        )
+
+    # --- statement, signatures, waivers: written once ------------------------------------------------------------------------
+
+    def freeze_statement(self, release: Release, series: int, payload: bytes, gate_signature: bytes, gate_key_id: str) -> Written:
+        """Freezes the statement that the roles of this series sign; refused if another one is frozen already."""
+        content = {"payload": payload, "gate_signature": gate_signature, "gate_key_id": gate_key_id}
+        item = {"pk": _pk(release), "sk": f"STATEMENT#{series:06d}", "digest": release.digest, **content}
+        return self._put(item, "attribute_not_exists(pk)", same=("digest", "payload"))
+
+    def statement(self, release: Release, series: int) -> tuple[bytes, bytes, str] | None:
+        """Payload, the gate's signature and its key id of the frozen statement; None if none is frozen."""
+        item = self._get(_pk(release), f"STATEMENT#{series:06d}")
+        return None if item is None else (bytes(item["payload"]), bytes(item["gate_signature"]), str(item["gate_key_id"]))
+
+    def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
+        """Adds a signature; one that is there is never changed."""
+        content = {name: getattr(sign_off, name) for name in StoredSignOff.__dataclass_fields__}
+        sk = f"SIGN_OFF#{sign_off.role}#{sign_off.id}"
+        item = {"pk": _pk(release), "sk": sk, **content, "signed_at": iso(sign_off.signed_at)}
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def sign_offs(self, release: Release) -> list[StoredSignOff]:
+        """Every signature ever recorded under the release's name, by role and id."""
+        return [_sign_off_of(item) for item in self._query(_pk(release), "SIGN_OFF#")]
+
+    def add_waiver(self, release: Release, waiver: StoredWaiver) -> Written:
+        """Adds a waiver; one that is there is never changed."""
+        payload = waiver_payload(waiver.waiver).decode("ascii")
+        sk = f"WAIVER#{waiver.waiver.id}"
+        item = {"pk": _pk(release), "sk": sk, "waiver": payload, "key_id": waiver.key_id, "signature": waiver.signature}
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def waivers(self, release: Release) -> list[StoredWaiver]:
+        """Every waiver ever recorded under the release's name, by id. `signed_by` is None: the caller verifies the signature."""
+        return [
+            StoredWaiver(waiver_of(str(item["waiver"])), str(item["key_id"]), bytes(item["signature"]))
+            for item in self._query(_pk(release), "WAIVER#")
+        ]
+
+    # --- promotion -----------------------------------------------------------------------------------------------------------
+
+    def take_lock(self, release: Release, series: int, lock: Lock) -> tuple[Written, Lock]:
+        """Takes the lock of a series; refused where another holds it. The same holder has it still.
+
+        Returns:
+            How it ended, and the lock as it stands: where it was refused, whose it is.
+        """
+        content = {"holder": lock.holder, "taken_at": iso(lock.taken_at), "idempotency_key": lock.idempotency_key}
+        written = self._put(
+            {"pk": _pk(release), "sk": _lock_key(series), **content},
+            "attribute_not_exists(pk)",
+            same=("holder", "idempotency_key"),
+        )
+        present = self.lock(release, series)
+        return written, present or lock
+
+    def lock(self, release: Release, series: int) -> Lock | None:
+        """The lock of a series; None if nobody took it."""
+        item = self._get(_pk(release), _lock_key(series))
+        return None if item is None else Lock(str(item["holder"]), parse_iso(item["taken_at"]), str(item["idempotency_key"]))
+
+    def take_over_lock(
+        self,
+        release: Release,
+        series: int,
+        abandoned: Lock,
+        holder: str,
+        now: datetime,
+        *,
+        after: timedelta = timedelta(minutes=5),
+    ) -> Written:
+        """Takes an abandoned lock over, with its idempotency key; refused where it is younger, or no longer as it was read."""
+        if now - abandoned.taken_at <= after:
+            return Written.REFUSED
+        return self._update(
+            _pk(release),
+            _lock_key(series),
+            {"holder": holder, "taken_at": iso(now)},
+            "#holder = :was_holder AND #taken_at = :was_taken_at",
+            {"was_holder": abandoned.holder, "was_taken_at": iso(abandoned.taken_at)},
+        )
+
+    def record_promotion(self, release: Release, series: int, promotion: Promotion) -> Written:
+        """Records that a series was promoted; the first record stays."""
+        content = {name: getattr(promotion, name) for name in Promotion.__dataclass_fields__}
+        item = {"pk": _pk(release), "sk": f"PROMOTION#{series:06d}", "digest": release.digest, **content}
+        item["promoted_at"] = iso(promotion.promoted_at)
+        return self._put(item, "attribute_not_exists(pk)", same=("idempotency_key", "decision_envelope"))
+
+    def promotion(self, release: Release, series: int) -> Promotion | None:
+        """The record of a promotion; None if the series was not promoted."""
+        item = self._get(_pk(release), f"PROMOTION#{series:06d}")
+        if item is None:
+            return None
+        content = {name: str(item[name]) for name in Promotion.__dataclass_fields__ if name != "promoted_at"}
+        return Promotion(promoted_at=parse_iso(item["promoted_at"]), **content)
+
+    # --- the table -----------------------------------------------------------------------------------------------------------
+
+    def _put(
+        self,
+        item: Mapping[str, Any],
+        condition: str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        same: tuple[str, ...] | None = None,
+    ) -> Written:
+        """PutItem under a condition. `same` names the attributes that tell our own item from another's; default: all of them."""
+        answer = self._reader.call(
+            "dynamodb", "put_item", self._table, TableName=self._table, Item=_typed(item), **_condition(condition, values)
+        )
+        if self._done(answer):
+            return Written.DONE
+        there = self._get(str(item["pk"]), str(item["sk"]))
+        return Written.DONE if there is not None and _equal(there, item, same) else Written.REFUSED
+
+    def _update(self, pk: str, sk: str, changes: Mapping[str, Any], condition: str, was: Mapping[str, Any]) -> Written:
+        names = {**_names(condition), **{f"#{name}": name for name in changes}}
+        answer = self._reader.call(
+            "dynamodb",
+            "update_item",
+            self._table,
+            TableName=self._table,
+            Key=_typed({"pk": pk, "sk": sk}),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            ConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues={f":{name}": _serialize(value) for name, value in {**changes, **was}.items()},
+        )
+        if self._done(answer):
+            return Written.DONE
+        there = self._get(pk, sk)
+        unchanged = {name.removeprefix("was_"): value for name, value in was.items()}
+        return Written.DONE if there is not None and _equal(there, {**unchanged, **changes}, None) else Written.REFUSED
+
+    def _done(self, answer: Answer) -> bool:
+        """True if it was written, False if the condition did not hold; anything else raises."""
+        if answer.read.status is ReadStatus.OK:
+            return True
+        if (answer.read.error or "").startswith(_CONDITION_FAILED):
+            return False
+        raise StateError(answer.read)
+
+    def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
+        key = _typed({"pk": pk, "sk": sk})
+        answer = self._reader.call("dynamodb", "get_item", self._table, TableName=self._table, Key=key, ConsistentRead=True)
+        if answer.read.status is not ReadStatus.OK:
+            raise StateError(answer.read)
+        item = answer.pages[0].get("Item")
+        return None if item is None else _plain(item)
+
+    def _query(self, pk: str, prefix: str) -> list[dict[str, Any]]:
+        answer = self._reader.paginate(
+            "dynamodb",
+            "query",
+            self._table,
+            TableName=self._table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": _serialize(pk), ":prefix": _serialize(prefix)},
+        )
+        if answer.read.status is not ReadStatus.OK:
+            raise StateError(answer.read)
+        return [_plain(item) for item in answer.items("Items")]
+
+
+def waiver_payload(waiver: Waiver) -> bytes:
+    """The bytes of a waiver that its signature is over: everything but who signed it, which the key tells."""
+    content = {
+        "id": waiver.id,
+        "row": waiver.row,
+        "release_digest": waiver.release_digest,
+        "pairs": [list(pair) for pair in sorted(waiver.pairs)],
+        "reason": waiver.reason,
+        "ticket": waiver.ticket,
+        "issued_at": iso(waiver.issued_at),
+        "until": iso(waiver.until),
+        "identity": waiver.identity,
+    }
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def waiver_of(payload: str) -> Waiver:
+    """The waiver in a payload, not yet known to be signed by anybody.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    try:
+        content = json.loads(payload)
+        return Waiver(
+            content["id"],
+            content["row"],
+            content["release_digest"],
+            frozenset((str(code), str(subject)) for code, subject in content["pairs"]),
+            content["reason"],
+            content["ticket"],
+            parse_iso(content["issued_at"]),
+            parse_iso(content["until"]),
+            None,
+            content["identity"],
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a waiver: {error!r}") from error
+
+
+def _pk(release: Release) -> str:
+    return f"RELEASE#{release.environment}#{release.name}"
+
+
+def _lock_key(series: int) -> str:
+    return f"LOCK#{series:06d}"
+
+
+def _candidate_item(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "pk": _pk(candidate.release),
+        "sk": "CANDIDATE",
+        "name": candidate.release.name,
+        "environment": candidate.release.environment,
+        "digest": candidate.release.digest,
+        "series": candidate.series,
+        "fate": str(candidate.fate),
+        "registered_at": iso(candidate.registered_at),
+        "deadline": iso(candidate.deadline),
+        "by": candidate.by,
+        "closed_because": candidate.closed_because,
+        "context": dict(candidate.context or {}),
+    }
+
+
+def _candidate_of(item: Mapping[str, Any]) -> Candidate:
+    return Candidate(
+        Release(item["name"], item["digest"], item["environment"]),
+        int(item["series"]),
+        Fate(item["fate"]),
+        parse_iso(item["registered_at"]),
+        parse_iso(item["deadline"]),
+        item["by"],
+        item["closed_because"],
+        dict(item["context"]),
+    )
+
+
+def _sign_off_of(item: Mapping[str, Any]) -> StoredSignOff:
+    texts = ("id", "role", "release_digest", "statement_digest", "key_id", "kms_key", "identity", "session", "request_id")
+    return StoredSignOff(
+        **{name: str(item[name]) for name in texts},
+        series=int(item["series"]),
+        signature=bytes(item["signature"]),
+        signed_at=parse_iso(item["signed_at"]),
+    )
+
+
+def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialize(value) for name, value in item.items()}
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _deserialize(value) for name, value in item.items()}
+
+
+def _equal(there: Mapping[str, Any], mine: Mapping[str, Any], names: tuple[str, ...] | None) -> bool:
+    ours = _plain(_typed(mine))
+    return all(there.get(name) == ours[name] for name in (names or ours))
+
+
+def _names(condition: str) -> dict[str, str]:
+    return {f"#{name}": name for name in re.findall(r"#(\w+)", condition)}
+
+
+def _condition(condition: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    names = _names(condition)
+    return {
+        "ConditionExpression": condition,
+        **({"ExpressionAttributeNames": names} if names else {}),
+        **({"ExpressionAttributeValues": {f":{name}": _serialize(value) for name, value in values.items()}} if values else {}),
+    }

@@ -1,0 +1,212 @@
+"""How attested statements are read: their names, and strict parsing of what `attestation.py` writes. Pure.
+
+A statement is believed only after its signatures were verified; reading it here checks its shape, not its truth.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from phase5_ops.clock import parse_iso
+from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, sha256_of, strict_json
+from phase5_ops.gate.records import RowFacts, SignedFacts
+from phase5_ops.verdict import Verdict
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+VERIFICATION_SUMMARY = "https://slsa.dev/verification_summary/v1"
+
+#: Names of the readiness statement's resource descriptors.
+EVIDENCE, POLICY, ROWS_DESCRIPTOR, WAIVERS = "evidence", "policy", "rows", "waivers"
+
+OPEN_LEVEL, BREAK_GLASS_LEVEL = "PHASE5_OPEN", "PHASE5_BREAK_GLASS"
+
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An in-toto Statement with one subject."""
+
+    name: str
+    digest: str
+    predicate_type: str
+    predicate: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessFacts:
+    """What a readiness statement says, beside its rows."""
+
+    name: str
+    digest: str
+    result: str
+    run_id: str
+    environment: str
+    evaluated_at: datetime
+    evidence_digest: str
+    policy_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFacts:
+    """What a decision statement says."""
+
+    name: str
+    digest: str
+    result: str
+    levels: tuple[str, ...]
+    time_verified: datetime
+    policy_digest: str
+    inputs: tuple[str, ...]
+
+
+def read_statement(payload: bytes) -> Statement:
+    """The statement in a payload.
+
+    Raises:
+        MalformedEnvelope: it is no in-toto Statement v1 about exactly one artifact.
+    """
+    content = strict_json(payload)
+    if not isinstance(content, dict) or content.get("_type") != STATEMENT_TYPE:
+        raise MalformedEnvelope(f"the payload is not an in-toto Statement ({STATEMENT_TYPE})")
+    if content.keys() != {"_type", "subject", "predicateType", "predicate"}:
+        raise MalformedEnvelope(f"the statement's fields are {', '.join(sorted(content))}")
+    subjects, kind, predicate = content["subject"], content["predicateType"], content["predicate"]
+    if not isinstance(subjects, list) or len(subjects) != 1:
+        raise MalformedEnvelope("the statement is not about exactly one artifact")
+    if not isinstance(kind, str) or not isinstance(predicate, dict):
+        raise MalformedEnvelope("the statement has no predicate")
+    return Statement(_text(subjects[0], "name"), _sha256(subjects[0]), kind, predicate)
+
+
+def readiness_facts(statement: Statement) -> ReadinessFacts:
+    """What a readiness statement says.
+
+    Raises:
+        MalformedEnvelope: a part is missing.
+    """
+    parts = _descriptors(statement)
+    run = _annotations(parts, EVIDENCE)
+    return ReadinessFacts(
+        statement.name,
+        statement.digest,
+        _text(statement.predicate, "result"),
+        _text(run, "run_id"),
+        _text(run, "environment"),
+        _moment(run, "evaluated_at"),
+        _sha256(parts[EVIDENCE]),
+        _sha256(_part(parts, POLICY)),
+    )
+
+
+def decision_facts(statement: Statement) -> DecisionFacts:
+    """What a decision statement says.
+
+    Raises:
+        MalformedEnvelope: a part is missing.
+    """
+    predicate = statement.predicate
+    levels, inputs = predicate.get("verifiedLevels"), predicate.get("inputAttestations")
+    if not isinstance(levels, list) or not isinstance(inputs, list) or not all(isinstance(level, str) for level in levels):
+        raise MalformedEnvelope("the decision has no verifiedLevels or no inputAttestations")
+    return DecisionFacts(
+        statement.name,
+        statement.digest,
+        _text(predicate, "verificationResult"),
+        tuple(levels),
+        _moment(predicate, "timeVerified"),
+        _sha256(predicate.get("policy")),
+        tuple(_sha256(entry) for entry in inputs),
+    )
+
+
+def facts_of(payload: bytes) -> SignedFacts:
+    """What a readiness statement binds, for the gate's decision.
+
+    Raises:
+        MalformedEnvelope: it is no readiness statement, or its rows are not those of their digest.
+    """
+    statement = read_statement(payload)
+    if statement.predicate_type != TEST_RESULT:
+        raise MalformedEnvelope(f"not a readiness statement: {statement.predicate_type}")
+    facts, parts = readiness_facts(statement), _descriptors(statement)
+    rows = _listed(parts, ROWS_DESCRIPTOR, "rows")
+    waivers = _listed(parts, WAIVERS, "waivers")
+    stated = {_text(row, "id"): _row_facts(row) for row in rows}
+    if len(stated) != len(rows):
+        raise MalformedEnvelope("a row is stated twice")
+    return SignedFacts(
+        statement_digest=sha256_of(payload),
+        release_digest=facts.digest,
+        policy_digest=facts.policy_digest,
+        evidence_digest=facts.evidence_digest,
+        rows={name: row for name, row in stated.items() if row is not None},
+        waivers=frozenset(_text(waiver, "id") for waiver in waivers),
+    )
+
+
+def _row_facts(row: Mapping[str, Any]) -> RowFacts | None:
+    """None for a row whose result did not count when the statement was made."""
+    if row.get("verdict") not in set(Verdict):
+        return None
+    found = row.get("findings")
+    if not isinstance(found, list) or not all(isinstance(f, list) and len(f) == 3 for f in found):  # noqa: PLR2004 - code, subject, verdict
+        raise MalformedEnvelope("a row's findings are not (code, subject, verdict)")
+    return RowFacts(Verdict(row["verdict"]), frozenset((str(code), str(subject)) for code, subject, _ in found))
+
+
+def _descriptors(statement: Statement) -> dict[str, Mapping[str, Any]]:
+    parts = statement.predicate.get("configuration")
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise MalformedEnvelope("the predicate has no configuration")
+    named = {_text(part, "name"): part for part in parts}
+    if len(named) != len(parts):
+        raise MalformedEnvelope("a part of the configuration is named twice")
+    return named
+
+
+def _part(parts: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    if name not in parts:
+        raise MalformedEnvelope(f"the statement does not name its {name}")
+    return parts[name]
+
+
+def _annotations(parts: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    annotations = _part(parts, name).get("annotations")
+    if not isinstance(annotations, dict):
+        raise MalformedEnvelope(f"{name} has no annotations")
+    return annotations
+
+
+def _listed(parts: Mapping[str, Mapping[str, Any]], part: str, name: str) -> list[Mapping[str, Any]]:
+    entries = _annotations(parts, part).get(name)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise MalformedEnvelope(f"{name} is not a list of objects")
+    if sha256_of(canonical_json(entries)) != _sha256(parts[part]):
+        raise MalformedEnvelope(f"the {name} are not those of their digest")
+    return entries
+
+
+def _text(holder: Any, name: str) -> str:  # noqa: ANN401 - any JSON value
+    value = holder.get(name) if isinstance(holder, dict) else None
+    if not isinstance(value, str) or not value:
+        raise MalformedEnvelope(f"{name} is missing")
+    return value
+
+
+def _moment(holder: Mapping[str, Any], name: str) -> datetime:
+    try:
+        return parse_iso(_text(holder, name))
+    except ValueError as error:
+        raise MalformedEnvelope(f"{name} is not a time: {error}") from error
+
+
+def _sha256(holder: Any) -> str:  # noqa: ANN401 - any JSON value
+    digest = holder.get("digest") if isinstance(holder, dict) else None
+    value = digest.get("sha256") if isinstance(digest, dict) and len(digest) == 1 else None
+    if not isinstance(value, str) or not _HEX.fullmatch(value):
+        raise MalformedEnvelope("a digest is missing, or is not a sha256")
+    return f"sha256:{value}"

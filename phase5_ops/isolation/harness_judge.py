@@ -1,0 +1,288 @@
+"""Judge of row 4.1: did one real execution for tenant A touch only tenant A's keys. Pure.
+
+The rows of `isolation_harness` already say what was found about each key; the judge turns them into findings, decides what the
+unread parts of the evidence are worth in this environment, and refuses evidence whose detectors were not shown to see.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, rows_of
+from phase5_ops.links import ConsoleLinks
+from phase5_ops.policy import IsolationPolicy
+from phase5_ops.reads import read_findings
+from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
+
+FOREIGN_KEY_WRITTEN = FindingCode(
+    "foreign_key_written",
+    Verdict.FAIL,
+    "The execution for one tenant wrote, changed or removed a key of another tenant.",
+    "Find the write in the named table and take the tenant from the execution's own context.",
+)
+FOREIGN_TENANT_ATTRIBUTE = FindingCode(
+    "foreign_tenant_attribute",
+    Verdict.FAIL,
+    "An item or event of the execution names another tenant in an attribute, nested data, an S3 key or an event detail.",
+    "Find where the named attribute is filled, and take the tenant from the execution's own context.",
+)
+KEY_WITHOUT_TENANT = FindingCode(
+    "key_without_tenant",
+    Verdict.FAIL,
+    "A key that the execution wrote names no tenant, and is no approved form that refers to this execution.",
+    "Put the tenant into the partition key, or have the form approved with a justification in the key grammar.",
+)
+KEY_ATTRIBUTE_MISMATCH = FindingCode(
+    "key_attribute_mismatch",
+    Verdict.FAIL,
+    "An item's key names one tenant, its tenant attribute another.",
+    "Write both from the same value; whoever reads by the attribute sees another tenant's item.",
+)
+KEY_AMBIGUOUS = FindingCode(
+    "key_ambiguous",
+    Verdict.INCONCLUSIVE,
+    "Two known tenants fit the same key, since a tenant id holds the separator #.",
+    "Use test tenants whose ids are no beginning of another tenant's id plus #; forbid # in tenant ids.",
+)
+OUTCOME_MISSING = FindingCode(
+    "outcome_missing",
+    Verdict.FAIL,
+    "The canary execution left no outcome under the tenant's own key in time.",
+    "Look at the execution's state machine and logs; check that the outcome is written under the execution's tenant.",
+)
+LEDGER_TRAIL_INCOMPLETE = FindingCode(
+    "ledger_trail_incomplete",
+    Verdict.FAIL,
+    "The tenant's partition of the ledger does not tell the whole execution.",
+    "Look for the missing events under other tenants, and at the function that should have written them.",
+)
+CANARY_FAILED = FindingCode(
+    "canary_failed",
+    Verdict.INCONCLUSIVE,
+    "The canary execution ended with a failure, so it did not touch what a whole execution touches.",
+    "Look at the outcome's error; run again when the action type of the canary works.",
+)
+CANARY_NOT_EXECUTED = FindingCode(
+    "canary_not_executed",
+    Verdict.INCONCLUSIVE,
+    "The canary execution was not made, so nothing about isolation was shown.",
+    "The finding says why: a missing setting, a stop, a lease held by another run, or a rate limit.",
+    also=(Verdict.ERROR,),
+)
+UNSCOPED_SCAN = FindingCode(
+    "unscoped_scan",
+    Verdict.FAIL,
+    "A function of the execution read a whole table or index: a Scan, or a statement without the partition key.",
+    "Query by the tenant's partition key instead, and take Scan away from the function's role.",
+)
+UNSCOPED_QUERY = FindingCode(
+    "unscoped_query",
+    Verdict.FAIL,
+    "A query of the execution names neither the tenant nor anything of this execution.",
+    "Query by the tenant's partition key; on an index without the tenant, query by an id of the execution only.",
+)
+FOREIGN_KEY_READ = FindingCode(
+    "foreign_key_read",
+    Verdict.FAIL,
+    "The execution for one tenant read a key of another tenant, or one that is nobody's.",
+    "Find the read in the named function and take the tenant from the execution's own context.",
+)
+READS_NOT_JUDGED = FindingCode(
+    "reads_not_judged",
+    Verdict.WARN,
+    "Reads of the execution could not be judged: there is no data-access trail, it is not delivered yet, or it hides the keys.",
+    "Turn on CloudTrail data events for DynamoDB to S3 and name the location in the settings; run again once it is delivered.",
+    also=(Verdict.INCONCLUSIVE,),
+)
+FOREIGN_DATA_READABLE = FindingCode(
+    "foreign_data_readable",
+    Verdict.FAIL,
+    "The Control Center showed data of test tenant B to a token of test tenant A.",
+    "Take the tenant from the token's claim custom:tenant_id alone in the named route.",
+)
+FOREIGN_DATA_WRITABLE = FindingCode(
+    "foreign_data_writable",
+    Verdict.FAIL,
+    "A request with a token of test tenant A changed data of test tenant B through the Control Center.",
+    "Take the tenant from the token's claim custom:tenant_id alone in the named route; refuse a body that names another.",
+)
+NOT_PUT_BACK = FindingCode(
+    "not_put_back",
+    Verdict.ERROR,
+    "What a cross-tenant write changed on test tenant B could not be put back.",
+    "Restore the named item of test tenant B by hand; the stored evidence has its content before the probe.",
+)
+PROBE_NOT_ANSWERED = FindingCode(
+    "probe_not_answered",
+    Verdict.INCONCLUSIVE,
+    "A cross-tenant probe got no answer that decides: a server error, a timeout, no connection.",
+    "Run again; if it stays, look at the Control Center's logs for the named route.",
+)
+PROBE_NOT_TRIED = FindingCode(
+    "probe_not_tried",
+    Verdict.INCONCLUSIVE,
+    "A cross-tenant probe was not tried, so nothing was shown about its route.",
+    "The finding says why: a missing setting, probe mode, or a stop.",
+)
+CLEANUP_FAILED = FindingCode(
+    "cleanup_failed",
+    Verdict.ERROR,
+    "Something that the harness put on the platform could not be removed.",
+    "The next run removes leftovers; if this stays, grant the delete on the named table's test tenant partitions.",
+)
+DETECTOR_BLIND = FindingCode(
+    "detector_blind",
+    Verdict.ERROR,
+    "A detector was shown a planted violation in memory and did not report it, so its silence means nothing.",
+    "Report it with the stored evidence: the harness itself is at fault.",
+)
+CODES = (
+    FOREIGN_KEY_WRITTEN,
+    FOREIGN_TENANT_ATTRIBUTE,
+    KEY_WITHOUT_TENANT,
+    KEY_ATTRIBUTE_MISMATCH,
+    KEY_AMBIGUOUS,
+    OUTCOME_MISSING,
+    LEDGER_TRAIL_INCOMPLETE,
+    CANARY_FAILED,
+    CANARY_NOT_EXECUTED,
+    UNSCOPED_SCAN,
+    UNSCOPED_QUERY,
+    FOREIGN_KEY_READ,
+    READS_NOT_JUDGED,
+    FOREIGN_DATA_READABLE,
+    FOREIGN_DATA_WRITABLE,
+    NOT_PUT_BACK,
+    PROBE_NOT_ANSWERED,
+    PROBE_NOT_TRIED,
+    CLEANUP_FAILED,
+    DETECTOR_BLIND,
+)
+_CODE_OF_NAME = {code.code: code for code in CODES}
+
+#: Detectors that every run must have shown a planted violation to (`controls.py` plants them).
+DETECTORS = (
+    "foreign_key_written",
+    "foreign_tenant_attribute",
+    "key_without_tenant",
+    "key_attribute_mismatch",
+    "outcome_missing",
+    "ledger_trail_incomplete",
+    "unscoped_scan",
+    "unscoped_query",
+    "foreign_key_read",
+    "reads_not_judged",
+    "foreign_data_readable",
+    "foreign_data_writable",
+)
+
+_OF_A_ROW = (Kind.WRITE, Kind.EVENT, Kind.OUTCOME, Kind.READ, Kind.TRAIL, Kind.PROBE, Kind.RUN)
+_SHOWN_OF_A_CODE = 50
+
+
+def judge_harness(
+    table: pd.DataFrame, *, policy: IsolationPolicy, environment: str, links: ConsoleLinks, ignoring: Iterable[str] = ()
+) -> Judgement:
+    """Row 4.1: one real execution for tenant A touched only tenant A's keys.
+
+    Args:
+        table: `isolation_harness`, with its reads.
+        policy: which environments count as production, where unread reads keep the row closed.
+        environment: the setting of that name.
+        links: console links of the platform's region.
+        ignoring: reads that do not bear on this row, or that its rows judge themselves (`reads.read_findings`).
+    """
+    rows = rows_of(table)
+    findings = [*read_findings(table, ignoring=ignoring), *findings_of(rows, policy=policy, environment=environment, links=links)]
+    findings += _control_findings(rows)
+    written = [row for row in rows if row.kind is Kind.WRITE and row.result is not Result.SET_ASIDE]
+    results = Counter((row.kind, row.result) for row in rows)
+    facts: dict[str, Fact] = {
+        "keys_written": len(written),
+        "tables_written": len({row.table for row in written}),
+        "keys_in_scope": results[Kind.WRITE, Result.IN_SCOPE],
+        "keys_approved": results[Kind.WRITE, Result.APPROVED],
+        "keys_set_aside": results[Kind.WRITE, Result.SET_ASIDE],
+        "reads_judged": sum(1 for row in rows if row.kind is Kind.READ and row.result is not Result.NOT_JUDGED),
+        "reads_not_judged": results[Kind.READ, Result.NOT_JUDGED],
+        "probes_refused": results[Kind.PROBE, Result.REFUSED],
+        "probes": sum(1 for row in rows if row.kind is Kind.PROBE),
+        "events": sum(1 for row in rows if row.kind is Kind.EVENT),
+        "detectors_shown": results[Kind.CONTROL, Result.DETECTED],
+        "violations": sum(1 for row in rows if row.result is Result.VIOLATION),
+    }
+    if not written and not any(finding.verdict.blocks for finding in findings):
+        findings.append(
+            CANARY_NOT_EXECUTED.at("canary", expected="at least one key written by the execution", seen="no key was written")
+        )
+    summary = (
+        f"{len(written)} keys in {facts['tables_written']} tables written, {facts['reads_judged']} reads judged,"
+        f" {facts['probes_refused']} of {facts['probes']} cross-tenant probes refused, {facts['violations']} violations"
+    )
+    evidence = [EvidenceLink(row_table, links.table(row_table)) for row_table in sorted({row.table for row in written})[:5]]
+    return conclude(judged=len(written), summary=summary, findings=findings, facts=facts, evidence=evidence)
+
+
+def findings_of(rows: Sequence[HarnessRow], *, policy: IsolationPolicy, environment: str, links: ConsoleLinks) -> list[Finding]:
+    """The findings of these rows, controls and exceptions aside; of one code at most fifty, with a count of the rest."""
+    reads_matter = environment in policy.production_environments
+    by_code: dict[str, list[Finding]] = {}
+    for row in rows:
+        if row.kind not in _OF_A_ROW:
+            continue
+        for name in row.codes:
+            by_code.setdefault(name, []).append(_finding(name, row, reads_matter, links))
+    findings = []
+    for name, found in by_code.items():
+        findings += found[:_SHOWN_OF_A_CODE]
+        if len(found) > _SHOWN_OF_A_CODE:
+            worst_of_rest = max((one.verdict for one in found[_SHOWN_OF_A_CODE:]), key=lambda verdict: verdict.severity)
+            findings.append(
+                _CODE_OF_NAME[name].at(
+                    f"{len(found) - _SHOWN_OF_A_CODE} more",
+                    expected="none",
+                    seen="see the stored table isolation_harness",
+                    verdict=worst_of_rest,
+                )
+            )
+    return findings
+
+
+def _finding(name: str, row: HarnessRow, reads_matter: bool, links: ConsoleLinks) -> Finding:
+    code = _CODE_OF_NAME[name]
+    verdict = None
+    if code is READS_NOT_JUDGED:
+        verdict = Verdict.INCONCLUSIVE if reads_matter else Verdict.WARN
+    if code is CANARY_NOT_EXECUTED and row.operation == "error":
+        verdict = Verdict.ERROR
+    return code.at(_subject(row), expected=row.expected or code.meaning, seen=_seen(row), verdict=verdict, link=_link(row, links))
+
+
+def _subject(row: HarnessRow) -> str:
+    place = f"{row.table} {row.index}".strip()
+    return f"{place} {row.key}".strip()
+
+
+def _seen(row: HarnessRow) -> str:
+    return f"{row.operation}: {row.reason}" if row.operation and row.kind in (Kind.WRITE, Kind.READ) else row.reason
+
+
+def _link(row: HarnessRow, links: ConsoleLinks) -> str | None:
+    return links.table(row.table) if row.kind in (Kind.WRITE, Kind.OUTCOME, Kind.READ) else None
+
+
+def _control_findings(rows: Sequence[HarnessRow]) -> list[Finding]:
+    shown: Mapping[str, HarnessRow] = {row.table: row for row in rows if row.kind is Kind.CONTROL}
+    findings = []
+    for detector in DETECTORS:
+        row = shown.get(detector)
+        if row is None or row.result is not Result.DETECTED:
+            findings.append(
+                DETECTOR_BLIND.at(
+                    detector,
+                    expected="the planted violation reported, and nothing where nothing is planted",
+                    seen="no planted violation was shown to it" if row is None else row.reason,
+                )
+            )
+    return findings

@@ -1,0 +1,106 @@
+"""Judge of the extra check iam_is_tenant_scoped: is no role of a function able to reach beyond its caller's tenant. Pure."""
+
+import pandas as pd
+
+from phase5_ops.isolation.iam_scope import RoleAccess, rows_of
+from phase5_ops.policy import IsolationPolicy
+from phase5_ops.reads import read_findings
+from phase5_ops.verdict import Fact, Finding, FindingCode, Judgement, Verdict, conclude
+
+_REMEDY = (
+    "Bind dynamodb:LeadingKeys to the caller's tenant tag: TENANT#${aws:PrincipalTag/tenant_id} and the same followed by #*;"
+    " or list the role in PHASE5_ISOLATION__IAM_EXCEPTIONS with its justification."
+)
+IAM_ACCESS_UNSCOPED = FindingCode(
+    "iam_access_unscoped",
+    Verdict.WARN,
+    "A role may reach items of any tenant: nothing binds the partition keys of its requests.",
+    _REMEDY,
+    also=(Verdict.FAIL,),
+)
+IAM_KEYLESS_ACCESS = FindingCode(
+    "iam_keyless_access",
+    Verdict.WARN,
+    "A role may read a table without naming a key (Scan, a PartiQL scan, a stream, an export); LeadingKeys cannot bind that,"
+    " since ForAllValues is true where the key is absent.",
+    "Leave these actions out of the role, or deny PartiQL scans by dynamodb:FullTableScan.",
+    also=(Verdict.FAIL,),
+)
+IAM_PREFIX_PATTERN = FindingCode(
+    "iam_prefix_pattern",
+    Verdict.WARN,
+    "A role's key pattern lets in other tenants whose id begins alike (acme* fits acme-eu) or differs in case only.",
+    "End the pattern at a whole segment: the tenant itself, and the tenant followed by #*.",
+    also=(Verdict.FAIL,),
+)
+IAM_BATCH_UNBOUND = FindingCode(
+    "iam_batch_unbound",
+    Verdict.WARN,
+    "A role may mix foreign keys into a batch: ForAnyValue is satisfied by one fitting key.",
+    "Use ForAllValues for dynamodb:LeadingKeys in an Allow.",
+    also=(Verdict.FAIL,),
+)
+IAM_POLICY_NOT_JUDGED = FindingCode(
+    "iam_policy_not_judged",
+    Verdict.WARN,
+    "A policy of a role could not be had, so what it allows is not known.",
+    "Name a template that holds it, or judge the deployed roles.",
+    also=(Verdict.INCONCLUSIVE,),
+)
+IAM_EXCEPTION_UNUSED = FindingCode(
+    "iam_exception_unused",
+    Verdict.WARN,
+    "A listed exception covers no access that any role has.",
+    "Remove it from PHASE5_ISOLATION__IAM_EXCEPTIONS, so that it does not cover something later.",
+)
+CODES = (
+    IAM_ACCESS_UNSCOPED,
+    IAM_KEYLESS_ACCESS,
+    IAM_PREFIX_PATTERN,
+    IAM_BATCH_UNBOUND,
+    IAM_POLICY_NOT_JUDGED,
+    IAM_EXCEPTION_UNUSED,
+)
+_CODE_OF_NAME = {code.code: code for code in CODES}
+_BLOCKING = {IAM_POLICY_NOT_JUDGED.code: Verdict.INCONCLUSIVE, IAM_EXCEPTION_UNUSED.code: Verdict.WARN}
+
+
+def judge_iam_scope(table: pd.DataFrame, *, policy: IsolationPolicy) -> Judgement:
+    """Every role of the platform's functions is bound to its caller's tenant, or excepted with a justification.
+
+    Args:
+        table: `role_access`, with its reads.
+        policy: whether findings block (`iam_blocks`); by default they are WARN.
+    """
+    rows = rows_of(table)
+    findings = [
+        *read_findings(table),
+        *(_finding(row, policy.iam_blocks) for row in rows if row.code and row.result != "excepted"),
+    ]
+    roles = {row.role for row in rows if row.result != "unused"}
+    unbound = {row.role for row in rows if row.result == "violation"}
+    facts: dict[str, Fact] = {
+        "roles": len(roles),
+        "roles_beyond_their_tenant": len(unbound),
+        "tables": len({row.table for row in rows if row.table and row.result != "unused"}),
+        "excepted": sum(1 for row in rows if row.result == "excepted"),
+    }
+    summary = f"{len(roles) - len(unbound)} of {len(roles)} roles reach no tenant but their caller's"
+    return conclude(judged=len(roles), summary=summary, findings=findings, facts=facts)
+
+
+def _finding(row: RoleAccess, blocks: bool) -> Finding:
+    code = _CODE_OF_NAME[row.code]
+    verdict = _BLOCKING.get(row.code, Verdict.FAIL) if blocks else Verdict.WARN
+    seen = row.reason
+    if row.actions:
+        seen = f"{', '.join(row.actions)}: {row.reason or row.justification}"
+    if row.policy:
+        seen += f" (policy {row.policy})"
+    return code.at(f"{row.role} {row.table}".strip(), expected=_expected(row), seen=seen, verdict=verdict)
+
+
+def _expected(row: RoleAccess) -> str:
+    if row.result == "unused":
+        return "an access that the exception covers"
+    return "the policy's document" if row.result == "unknown" else "requests bound to the caller's tenant by dynamodb:LeadingKeys"

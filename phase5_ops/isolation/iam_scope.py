@@ -1,0 +1,456 @@
+"""Evidence of the check iam_is_tenant_scoped: can a function's role reach another tenant's items. Pure, offline.
+
+A role is asked, as IAM would be asked, for requests on behalf of tenant `acme`: for another tenant's partition key, for one of
+`acme-eu` (which patterns such as `acme*` let in), for a batch that mixes both, and without any key, as Scan and unkeyed PartiQL
+come. `dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and `ForAllValues` is true for an
+absent key. What cannot be known offline (source network, tags) is assumed to favour the caller: an Allow applies unless it surely
+does not, a Deny only if it surely does. Service control policies and session policies are not looked at.
+
+Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table of condition keys by action.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from typing import Any, Literal
+
+import pandas as pd
+import pandera.pandas as pa
+
+from phase5_ops.policy import IamException
+
+OWN, OTHER, LONGER = "acme", "zeta", "acme-eu"
+TENANT_TAG = "tenant"  # `${aws:PrincipalTag/<a name with this in it>}` is the caller's tenant
+
+#: Actions that reach items, by what IAM can bind them to. GetRecords and exports carry no key at all, like Scan.
+KEYED_ACTIONS = (
+    "GetItem",
+    "BatchGetItem",
+    "Query",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "BatchWriteItem",
+    "ConditionCheckItem",
+    "PartiQLSelect",
+    "PartiQLInsert",
+    "PartiQLUpdate",
+    "PartiQLDelete",
+)
+KEYLESS_ACTIONS = ("Scan", "PartiQLSelect", "GetRecords", "ExportTableToPointInTime")
+_ON_INDEXES = frozenset({"Query", "Scan", "PartiQLSelect"})
+_SEVERAL_KEYS = frozenset({"BatchGetItem", "BatchWriteItem"})
+
+_VARIABLES_VERSION = "2012-10-17"
+
+#: What stands in a document for a value that is not known, e.g. of a template's parameter without default.
+UNKNOWN = "${unknown}"
+
+
+@dataclass(frozen=True, slots=True)
+class RolePolicies:
+    """A role with everything that grants or limits it: inline and attached policies, the permissions boundary.
+
+    `policies` are (name, document); `unknown` names attached policies whose document could not be had.
+    """
+
+    role: str
+    policies: tuple[tuple[str, Mapping[str, Any]], ...]
+    boundary: Mapping[str, Any] | None = None
+    has_boundary: bool = False  # True with `boundary` None: there is one, and its document could not be had
+    unknown: tuple[str, ...] = ()
+
+
+# Deciding one request
+
+Truth = bool | None  # None: cannot be known offline
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: action without its prefix, the resource's ARN, and the context keys in lower case."""
+
+    action: str
+    resource: str
+    context: Mapping[str, tuple[str, ...]]
+
+
+def allowed(role: RolePolicies, request: Request) -> str | None:
+    """The name of the policy that lets the request through, or None if it is refused.
+
+    A boundary limits: what it does not allow is refused. One whose document is not known is taken to allow everything.
+    """
+    granting = None
+    for name, document in role.policies:
+        for statement in statements_of(document):
+            truth = _applies(statement, request, document)
+            if _effect(statement) == "deny" and truth is True:
+                return None
+            if _effect(statement) == "allow" and truth is not False:
+                granting = granting or name
+    if granting is None or role.boundary is None:
+        return granting
+    boundary = RolePolicies(role.role, (("boundary", role.boundary),))
+    return granting if allowed(boundary, request) else None
+
+
+def statements_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The statements of a policy document, whether one or a list."""
+    found = document.get("Statement") if isinstance(document, Mapping) else None
+    return [entry for entry in _listed(found) if isinstance(entry, Mapping)]
+
+
+def _effect(statement: Mapping[str, Any]) -> str:
+    effect = str(statement.get("Effect", "")).lower()
+    return "allow" if effect == UNKNOWN else effect
+
+
+def _listed(value: object) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
+
+
+def _applies(statement: Mapping[str, Any], request: Request, document: Mapping[str, Any]) -> Truth:
+    """Whether a statement is about this request."""
+    allow = _effect(statement) == "allow"
+    if not _about_action(statement, request.action, allow) or not _about_resource(statement, request, allow):
+        return False
+    variables = str(document.get("Version", "")) == _VARIABLES_VERSION
+    return _conditions(statement.get("Condition"), request.context, variables)
+
+
+def _about_action(statement: Mapping[str, Any], action: str, allow: bool) -> bool:
+    name = f"dynamodb:{action}".lower()
+    excluded = "NotAction" in statement
+    patterns = [str(pattern).lower() for pattern in _listed(statement.get("NotAction" if excluded else "Action"))]
+    may_be_unknown = allow is not excluded  # an unknown pattern fits where that favours the caller
+    fits = any(_glob(pattern, name) or (UNKNOWN in pattern and may_be_unknown) for pattern in patterns)
+    return fits is not excluded
+
+
+def _about_resource(statement: Mapping[str, Any], request: Request, allow: bool) -> bool:
+    """An Allow reaches a resource if it may, a Deny only if it surely does; with NotResource the other way round."""
+    if "NotResource" in statement:
+        return not any(_arn_fits(str(p), request.resource, lenient=not allow) for p in _listed(statement["NotResource"]))
+    return any(_arn_fits(str(pattern), request.resource, lenient=allow) for pattern in _listed(statement.get("Resource")))
+
+
+def _arn_fits(pattern: str, arn: str, *, lenient: bool) -> bool:
+    """Whether a resource pattern covers an ARN; leniently, region and account are not compared and variables may be anything."""
+    if "${" in pattern:
+        if not lenient:
+            return False
+        pattern = re.sub(r"\$\{[^}]*\}", "*", pattern)
+    if _glob(pattern, arn):
+        return True
+    parts = pattern.split(":", 5)
+    return lenient and len(parts) == 6 and _glob(parts[2], "dynamodb") and _glob(parts[5], arn.split(":", 5)[5])  # noqa: PLR2004
+
+
+@cache
+def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+    body = "".join(".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", pattern))
+    return re.compile(body, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def _glob(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
+    """IAM's wildcards: `*` for anything, slashes and colons too, `?` for one character, nothing else."""
+    return _compiled(pattern, ignore_case).fullmatch(text) is not None
+
+
+# Conditions
+
+
+def _conditions(block: object, context: Mapping[str, tuple[str, ...]], variables: bool) -> Truth:
+    """All operators and keys of a Condition block together (AND)."""
+    if block is None:
+        return True
+    if not isinstance(block, Mapping):
+        return None
+    return _all(
+        _condition(str(operator), str(key), [_text(value) for value in _listed(values)], context, variables)
+        for operator, keys in block.items()
+        for key, values in (keys.items() if isinstance(keys, Mapping) else [("", None)])
+    )
+
+
+def _all(truths: Iterable[Truth]) -> Truth:
+    unknown = False
+    for truth in truths:
+        if truth is False:
+            return False
+        unknown = unknown or truth is None
+    return None if unknown else True
+
+
+def _any(truths: Iterable[Truth]) -> Truth:
+    unknown = False
+    for truth in truths:
+        if truth:
+            return True
+        unknown = unknown or truth is None
+    return None if unknown else False
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+#: Context keys whose presence is known for every request; all others cannot be known offline.
+_KNOWN_KEYS = frozenset({"dynamodb:leadingkeys", "dynamodb:fulltablescan"})
+
+
+def _condition(operator: str, key: str, values: Sequence[str], context: Mapping[str, tuple[str, ...]], variables: bool) -> Truth:
+    """One operator on one key."""
+    name = key.lower()
+    if name not in _KNOWN_KEYS:
+        return None
+    asked = context.get(name, ())
+    quantifier, _, bare = operator.rpartition(":")
+    bare = bare.lower()
+    if bare == "null":
+        wanted_absent = [value.lower() == "true" for value in values]
+        return any(wanted is (not asked) for wanted in wanted_absent)
+    if_exists = bare.endswith("ifexists")
+    bare = bare.removesuffix("ifexists")
+    if not asked:
+        negated = bare.startswith(("stringnot", "arnnot"))
+        return True if if_exists or quantifier.lower() == "forallvalues" else negated and not quantifier
+    truths = [_fits(bare, value, values, variables) for value in asked]
+    if quantifier.lower() == "forallvalues":
+        return _all(truths)
+    if quantifier.lower() == "foranyvalue":
+        return _any(truths)
+    return truths[0] if len(truths) == 1 else None  # IAM does not define a single-valued operator on several values
+
+
+def _is_tenant_tag(name: str) -> bool:
+    return name.startswith("aws:principaltag/") and TENANT_TAG in name.removeprefix("aws:principaltag/")
+
+
+def _fits(operator: str, value: str, wanted: Sequence[str], variables: bool) -> Truth:
+    """One value of the request against the values of the policy: any of them, or for negated operators none of them."""
+    negated = operator.startswith("stringnot")
+    positive = operator.replace("stringnot", "string", 1)
+    truths = [_matches(positive, value, pattern, variables) for pattern in wanted]
+    if None in truths and True not in truths:
+        return None
+    return (True not in truths) if negated else (True in truths)
+
+
+def _matches(operator: str, value: str, pattern: str, variables: bool) -> Truth:
+    resolved = _resolved(pattern, literal_stars=operator != "stringlike") if variables else pattern
+    if resolved is None or UNKNOWN in pattern:
+        return None
+    if operator in {"stringequals", "bool"}:
+        return value == resolved
+    if operator == "stringequalsignorecase":
+        return value.casefold() == resolved.casefold()
+    if operator == "stringlike":
+        return _glob(resolved, value)
+    return None
+
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+def _resolved(pattern: str, *, literal_stars: bool) -> str | None:
+    """The pattern with the caller's tenant for its variables; None if it holds a variable that is not the tenant."""
+    parts = []
+    position = 0
+    for match in _VARIABLE.finditer(pattern):
+        name = match.group(1).split(",")[0].strip().lower()
+        if name in ("*", "?", "$"):  # IAM's way to write the characters themselves
+            text = name if literal_stars or name == "$" else f"[{name}]"
+        elif _is_tenant_tag(name):
+            text = OWN
+        else:
+            return None
+        parts += [pattern[position : match.start()], text]
+        position = match.end()
+    return "".join([*parts, pattern[position:]])
+
+
+# Asking a role
+
+Code = Literal["iam_access_unscoped", "iam_keyless_access", "iam_prefix_pattern", "iam_batch_unbound"]
+
+_FOREIGN = tuple(form.format(OTHER) for form in ("TENANT#{}", "TENANT#{}#ACCOUNT#1", "{}", "ACCOUNT#{}#1", "SIGNAL#{}#1"))
+_PREFIXED = tuple(
+    form.format(name) for name in (LONGER, OWN.upper()) for form in ("TENANT#{}", "TENANT#{}#ACCOUNT#1", "{}", "ACCOUNT#{}#1")
+)
+
+
+def _asked(action: str) -> Iterator[tuple[Code, Mapping[str, tuple[str, ...]]]]:
+    """The contexts in which a role is asked for an action, each with what it means if it is let through."""
+    if action in KEYLESS_ACTIONS:
+        yield "iam_keyless_access", {"dynamodb:fulltablescan": ("true",)} if action == "PartiQLSelect" else {}
+    if action not in KEYED_ACTIONS:
+        return
+    scan = {"dynamodb:fulltablescan": ("false",)} if action == "PartiQLSelect" else {}
+    for key in _FOREIGN:
+        yield "iam_access_unscoped", {"dynamodb:leadingkeys": (key,), **scan}
+    for key in _PREFIXED:
+        yield "iam_prefix_pattern", {"dynamodb:leadingkeys": (key,), **scan}
+    if action in _SEVERAL_KEYS:
+        for own, foreign in ((f"TENANT#{OWN}", f"TENANT#{OTHER}"), (f"TENANT#{OWN}#ACCOUNT#1", f"TENANT#{OTHER}#ACCOUNT#1")):
+            yield "iam_batch_unbound", {"dynamodb:leadingkeys": (own, foreign), **scan}
+
+
+@dataclass(frozen=True, slots=True)
+class RoleAccess:
+    """One row of `role_access`: what a role may do on a table beyond its caller's tenant, or that it may not.
+
+    Attributes:
+        result: `bound` (nothing beyond the tenant), `violation`, `excepted`, `unknown` (a policy could not be had).
+        actions: actions of this row, in the order of the API's families.
+        policy: the policy that lets them through.
+        justification: of the exception that covers the row.
+    """
+
+    role: str
+    table: str
+    result: str
+    code: str
+    actions: tuple[str, ...] = ()
+    policy: str = ""
+    reason: str = ""
+    justification: str = ""
+
+
+_COLUMNS = [column.name for column in fields(RoleAccess)]
+
+ROLE_ACCESS = pa.DataFrameSchema(
+    {
+        "role": pa.Column(str),
+        "table": pa.Column(str),  # "" where the row is about the role as a whole
+        "result": pa.Column(str, pa.Check.isin(["bound", "violation", "excepted", "unknown", "unused"])),
+        "code": pa.Column(str),
+        "actions": pa.Column(str),  # JSON list
+        "policy": pa.Column(str),
+        "reason": pa.Column(str),
+        "justification": pa.Column(str),
+    },
+    strict=True,
+    coerce=True,
+)
+
+_REASONS: Mapping[str, str] = {
+    "iam_access_unscoped": f"allows the key of another tenant ({_FOREIGN[0]} for a caller of {OWN})",
+    "iam_keyless_access": "allows a request that carries no key: LeadingKeys is absent, and cannot bind it",
+    "iam_prefix_pattern": f"lets {LONGER} or {OWN.upper()} in for a caller of {OWN}: a prefix pattern, or letters of either case",
+    "iam_batch_unbound": "allows a batch that mixes own and foreign keys: ForAnyValue asks for one fitting key only",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """What roles are asked about: tables, and how their ARNs begin."""
+
+    tables: Sequence[str]
+    region: str = "us-east-1"
+    account: str = "000000000000"
+    partition: str = field(default="aws")
+
+    def resources(self, table: str, action: str) -> list[str]:
+        """The ARNs that an action may be asked for on a table: itself, an index, a stream."""
+        base = f"arn:{self.partition}:dynamodb:{self.region}:{self.account}:table/{table}"
+        if action == "GetRecords":
+            return [f"{base}/stream/2026-01-01T00:00:00.000"]
+        return [base, f"{base}/index/gsi1-index"] if action in _ON_INDEXES else [base]
+
+
+def role_access(roles: Iterable[RolePolicies], universe: Universe, exceptions: Sequence[IamException] = ()) -> list[RoleAccess]:
+    """The rows of these roles: one a table and finding, one `bound` a table that the role reaches for its tenant only.
+
+    Exceptions that cover nothing get a row as well, so that a list of exceptions does not outlive its reasons.
+    """
+    rows: list[RoleAccess] = []
+    used: set[int] = set()
+    for role in sorted(roles, key=lambda entry: entry.role):
+        rows += [
+            RoleAccess(role.role, "", "unknown", "iam_policy_not_judged", policy=name, reason="its document could not be had")
+            for name in role.unknown
+        ]
+        for table in universe.tables:
+            rows += _table_rows(role, table, universe, exceptions, used)
+    unused = [entry for position, entry in enumerate(exceptions) if position not in used]
+    rows += [
+        RoleAccess(entry.role, entry.table, "unused", "iam_exception_unused", entry.actions, "", "", entry.justification)
+        for entry in unused
+    ]
+    return rows
+
+
+def _table_rows(
+    role: RolePolicies, table: str, universe: Universe, exceptions: Sequence[IamException], used: set[int]
+) -> Iterator[RoleAccess]:
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for action in dict.fromkeys((*KEYED_ACTIONS, *KEYLESS_ACTIONS)):
+        for code, policy in _beyond(role, table, action, universe):
+            justification = _excepted(role.role, table, action, exceptions, used)
+            result = "excepted" if justification else "violation"
+            found.setdefault((result, code, policy, justification), []).append(action)
+    for (result, code, policy, justification), actions in found.items():
+        yield RoleAccess(role.role, table, result, code, tuple(actions), policy, _REASONS[code], justification)
+    if not found and _reaches_own(role, table, universe):
+        yield RoleAccess(role.role, table, "bound", "", reason="every access is bound to the caller's tenant")
+
+
+def _beyond(role: RolePolicies, table: str, action: str, universe: Universe) -> list[tuple[str, str]]:
+    """(code, policy) of an action that goes beyond the tenant; a role that is unscoped altogether is not said to be so thrice."""
+    found: dict[str, str] = {}
+    for resource in universe.resources(table, action):
+        for code, context in _asked(action):
+            if code in found or ("iam_access_unscoped" in found and code != "iam_keyless_access"):
+                continue
+            if policy := allowed(role, Request(action, resource, context)):
+                found[code] = policy
+    if "iam_access_unscoped" in found:  # found on the index after a lesser one on the table
+        found = {code: policy for code, policy in found.items() if code in ("iam_access_unscoped", "iam_keyless_access")}
+    return list(found.items())
+
+
+def _reaches_own(role: RolePolicies, table: str, universe: Universe) -> bool:
+    return any(
+        allowed(role, Request(action, resource, {"dynamodb:leadingkeys": (key,)}))
+        for action in KEYED_ACTIONS
+        for resource in universe.resources(table, action)
+        for key in (f"TENANT#{OWN}", OWN)
+    )
+
+
+def _excepted(role: str, table: str, action: str, exceptions: Sequence[IamException], used: set[int]) -> str:
+    """The justification of the exception that covers this access, or ""."""
+    for position, entry in enumerate(exceptions):
+        fits = _glob(entry.role, role) and _glob(entry.table, table)
+        if fits and any(_glob(pattern, action, ignore_case=True) for pattern in entry.actions):
+            used.add(position)
+            return entry.justification
+    return ""
+
+
+def tables_within(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """The tables that hold tenants' data, by the setting iam_tables."""
+    return sorted({name for name in names if any(_glob(pattern, name) for pattern in patterns)})
+
+
+def roles_within(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """The roles of the platform's functions, by the setting iam_roles."""
+    return sorted({name for name in names if any(_glob(pattern, name, ignore_case=True) for pattern in patterns)})
+
+
+def to_table(rows: Iterable[RoleAccess]) -> pd.DataFrame:
+    """The frame of these rows, validated."""
+    records = [asdict(row) | {"actions": json.dumps(row.actions)} for row in rows]
+    return ROLE_ACCESS.validate(pd.DataFrame(records, columns=_COLUMNS))
+
+
+def rows_of(table: pd.DataFrame) -> list[RoleAccess]:
+    """The rows of a `role_access` table."""
+    records = table[_COLUMNS].astype(object).to_dict("records")
+    return [
+        RoleAccess(**{str(k): v for k, v in record.items()} | {"actions": tuple(json.loads(record["actions"]))})
+        for record in records
+    ]

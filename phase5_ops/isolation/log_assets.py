@@ -1,0 +1,154 @@
+"""Row 4.2 as Dagster sees it: the tenant log scan and the check on it. Thin: reads, calls, reports."""
+
+import logging
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from phase5_ops.aws.log_objects import s3_archives
+from phase5_ops.aws.logs import LogEvent, LogGroup, Window, list_log_groups, read_log_events, retention_reads
+from phase5_ops.aws.reader import describe_failure
+from phase5_ops.aws.tables import scan_items
+from phase5_ops.ccnative.tenants import parse_kill_switches
+from phase5_ops.clock import iso
+from phase5_ops.isolation.log_evidence import dictionary_of, ledger_owners
+from phase5_ops.isolation.log_judge import OWN_READS, READ_ARCHIVE, judge_log_scan
+from phase5_ops.isolation.log_run import Event, LogRun
+from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
+from phase5_ops.log_archives import Archive, ArchiveUnreadable, files
+from phase5_ops.platform import Platform
+from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
+from phase5_ops.verdict import Judgement
+from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+log = logging.getLogger(__name__)
+
+SOURCES = (
+    Source("cloudwatch/logs", "Log lines of the platform's functions.", frozenset({"cloudwatch"})),
+    Source("dynamodb/ledger", "Which trace and intent belongs to which tenant.", frozenset({"dynamodb"})),
+)
+_SLICES = 24  # a sampled window is read as this many pieces, so that no time of day is left out
+
+
+def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
+    """Every log line of the window, scanned for tenants it should not name."""
+    settings, reader, now, policy = platform.settings, platform.reader, platform.now(), platform.settings.logs
+    tenants, tenants_read = scan_items(reader, settings.tables.tenants)
+    entries, ledger_read = scan_items(reader, settings.tables.ledger)
+    known = parse_kill_switches(tenants, settings.tables.tenants)
+    dictionary = dictionary_of((tenant.tenant for tenant in known.tenants), policy)
+    owners, malformed = ledger_owners(entries)
+    reads = [_malformed(tenants_read, len(known.malformed)), _malformed(ledger_read, malformed)]
+    begin = now - timedelta(hours=policy.window_hours)
+    start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
+    with LogRun(
+        dictionary.tenants, ledger=owners, canaries=settings.canary_tenants, probes=(), exceptions=policy.exceptions
+    ) as run:
+
+        def consume(group: str, events: list[LogEvent]) -> None:
+            run.events(group, [Event(event.stream, event.time, event.message) for event in events], judged_from=_ms(begin))
+
+        groups, group_reads = list_log_groups(reader, policy.group_prefixes)
+        window = Window(_ranges(start, end, policy.sample_share), policy.requests_per_second)
+        reads += [*group_reads, *read_log_events(reader, groups, window, consume)]
+        reads += _retention(groups, _ms(begin), end, group_reads)
+        for location in policy.archives:
+            reads += _scan_archives(platform, run, location)
+        scan = run.finish()
+    facts = {
+        "sampled_share": policy.sample_share,
+        "ledger_owners": len(owners),
+        "window_start": iso(begin),
+        "window_end": iso(now),
+    }
+    return attach(scan_table(scan, dictionary, facts), reads, now)
+
+
+def _scan_archives(platform: Platform, run: LogRun, location: str) -> list[Read]:
+    started = iso(datetime.now(UTC))
+    try:
+        archives = s3_archives(platform.reader, location) if urlsplit(location).scheme == "s3" else files([location])
+    except Exception as error:  # noqa: BLE001 - the border: whatever the store does becomes the read's status
+        return [_archive_read(location, started, 0, error)]
+    reads = []
+    for archive in archives:
+        log.info("scanning %s", archive.name)
+        reads.append(scan_archive(run, archive))
+    return reads or [Read(READ_ARCHIVE, location, ReadStatus.NOT_FOUND, "no file there", 0, started, iso(datetime.now(UTC)))]
+
+
+def scan_archive(run: LogRun, archive: Archive) -> Read:
+    """Scans one archive; how it was read."""
+    started, pages = iso(datetime.now(UTC)), 0
+    try:
+        with closing(archive.open()) as stream:
+            pages = 1
+            run.archive(archive.name, stream)
+    except Exception as error:  # noqa: BLE001 - the border: whatever the store does becomes the read's status
+        return _archive_read(archive.name, started, pages, error)
+    return Read(READ_ARCHIVE, archive.name, ReadStatus.OK, None, 1, started, iso(datetime.now(UTC)))
+
+
+def _archive_read(name: str, started: str, pages: int, error: Exception) -> Read:
+    if isinstance(error, ArchiveUnreadable):
+        status, message = ReadStatus.INVALID, str(error)
+    elif isinstance(error, FileNotFoundError):
+        status, message = ReadStatus.NOT_FOUND, "no such file"
+    elif isinstance(error, PermissionError):
+        status, message = ReadStatus.DENIED, "permission denied"
+    else:
+        status, message = describe_failure(error)
+    return Read(READ_ARCHIVE, name, status, message, pages, started, iso(datetime.now(UTC)))
+
+
+def _malformed(read: Read, count: int) -> Read:
+    if not count or read.status is not ReadStatus.OK:
+        return read
+    return Read(
+        read.operation, read.resource, ReadStatus.INVALID, f"{count} items that cannot be read", read.pages, read.start, read.end
+    )
+
+
+def _retention(groups: list[LogGroup], begin: int, end: int, group_reads: list[Read]) -> list[Read]:
+    return retention_reads(groups, begin, end, group_reads[0])
+
+
+def _ranges(start: int, end: int, share: float) -> tuple[tuple[int, int], ...]:
+    """The window, or the first `share` of each of its slices; the lead-in belongs to the first slice."""
+    if share >= 1:
+        return ((start, end),)
+    edges = [start + (end - start) * n // _SLICES for n in range(_SLICES + 1)]
+    return tuple((a, a + max(1, int((b - a) * share))) for a, b in pairwise(edges))
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
+    table = tables["tenant_log_scan"]
+    return judge_log_scan(
+        rows_of(table),
+        facts=table.attrs.get(FACTS) or {},
+        reads=reads_of(table),
+        policy=platform.settings.logs,
+        links=platform.links,
+        unread=read_findings(table, ignoring=OWN_READS),
+    )
+
+
+EVIDENCE = (
+    Evidence(
+        name="tenant_log_scan",
+        section="4",
+        description="One row per log group with what was counted, and one per line that names a tenant it should not.",
+        gather=gather_log_scan,
+        owner="security-compliance",
+        kinds=frozenset({"cloudwatch", "table"}),
+        sources=("cloudwatch/logs", "dynamodb/ledger", "dynamodb/tenants"),
+    ),
+)
+JUDGING = (Judging("tenant_log_scan", {"no_foreign_tenant_in_logs": _judge}),)

@@ -1,0 +1,242 @@
+"""The evidence of row 4.2: the tenant dictionary, the owners that the ledger knows, and the scan as rows. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from phase5_ops.ccnative.attributes import AttributeProblem, as_item, attribute, text
+from phase5_ops.ccnative.log_lines import NO_VALUE, REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS
+from phase5_ops.isolation.log_run import LogScan
+from phase5_ops.isolation.log_scan import MAX_ID_BYTES, TenantDictionary
+from phase5_ops.policy import LogScanPolicy
+
+#: Kinds of rows.
+GROUP, FOREIGN, NOT_SCANNABLE = "group", "foreign", "not_scannable"
+
+#: Words that the platform's lines are full of, whoever they are about.
+_PLATFORM_WORDS = frozenset(
+    [
+        "ACCOUNT",
+        "ACTION",
+        "ACTION_INTENT",
+        "BUDGET",
+        "CONNECTOR",
+        "DEBUG",
+        "END",
+        "ERROR",
+        "EXECUTION",
+        "FAILED",
+        "INFO",
+        "RUNNING",
+        "START",
+        "REPORT",
+        "SUCCEEDED",
+        "TENANT",
+        "TRACE",
+        "WARN",
+        "Version",
+        "Duration",
+        "Error",
+        "TypeError",
+        "account",
+        "action",
+        "active",
+        "admin",
+        "adapter",
+        "agent",
+        "api",
+        "app",
+        "attempt",
+        "audit",
+        "aws",
+        "budget",
+        "calendar",
+        "circuit",
+        "closed",
+        "code",
+        "config",
+        "connector",
+        "crm",
+        "create",
+        "created",
+        "customer",
+        "data",
+        "decision",
+        "default",
+        "deleted",
+        "demo",
+        "dev",
+        "disabled",
+        "duration",
+        "enabled",
+        "error",
+        "event",
+        "execution",
+        "export",
+        "failed",
+        "false",
+        "foo",
+        "from",
+        "gateway",
+        "global",
+        "handler",
+        "http",
+        "https",
+        "id",
+        "info",
+        "initiated",
+        "intent",
+        "internal",
+        "invoked",
+        "item",
+        "json",
+        "key",
+        "lambda",
+        "latest",
+        "local",
+        "log",
+        "main",
+        "message",
+        "name",
+        "node",
+        "none",
+        "note",
+        "number",
+        "object",
+        "open",
+        "org",
+        "platform",
+        "post",
+        "prod",
+        "production",
+        "public",
+        "received",
+        "replay",
+        "request",
+        "root",
+        "route",
+        "sandbox",
+        "service",
+        "shared",
+        "signal",
+        "stack",
+        "staging",
+        "started",
+        "state",
+        "status",
+        "success",
+        "system",
+        "table",
+        "task",
+        "tenant",
+        "test",
+        "title",
+        "tool",
+        "trace",
+        "true",
+        "type",
+        "undefined",
+        "unknown",
+        "update",
+        "us",
+        "user",
+        "value",
+        "version",
+        "web",
+    ]
+)
+_MIN_DIGITS = 6
+
+TEXTS = ("kind", "group", "stream", "time", "request", "owner", "foreign", "excerpt")
+COUNTS = ("line", "lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside")
+_EMPTY: Mapping[str, object] = {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(COUNTS, 0)}
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """The ids to look for, and what was wrong with the list they came from."""
+
+    tenants: TenantDictionary
+    duplicates: int
+    blanks: int
+    stripped: int
+    too_long: tuple[str, ...]
+
+    @property
+    def not_scannable(self) -> list[str]:
+        """Ids that are judged in structured places only, or not at all."""
+        return sorted({*(self.tenants.ids[n] for n in self.tenants.structured_only), *self.too_long})
+
+
+def dictionary_of(names: Iterable[str], policy: LogScanPolicy) -> Dictionary:
+    """The dictionary of these ids: each once, without surrounding blanks, empty ones left out."""
+    given = list(names)
+    bare = [name.strip() for name in given]
+    filled = [name for name in bare if name]
+    distinct = tuple(dict.fromkeys(filled))
+    too_long = tuple(name for name in distinct if len(name.encode("utf-8", "surrogatepass")) > MAX_ID_BYTES)
+    ids = tuple(name for name in distinct if name not in too_long)
+    common = {*_PLATFORM_WORDS, *policy.common_words, *TENANT_FIELDS, *WORK_FIELDS, *REQUEST_FIELDS, *NO_VALUE}
+    restricted = frozenset(number for number, name in enumerate(ids) if _is_common(name, common, policy.min_free_text_length))
+    return Dictionary(
+        TenantDictionary(ids, restricted),
+        duplicates=len(filled) - len(distinct),
+        blanks=len(given) - len(filled),
+        stripped=sum(name != kept for name, kept in zip(given, bare, strict=True) if kept),
+        too_long=too_long,
+    )
+
+
+def _is_common(name: str, common: set[str], shortest: int) -> bool:
+    """Too short, a word that lines are full of, a number as any counter could show, or nothing but separators."""
+    letters = sum(character.isalnum() for character in name)
+    return letters < shortest or name in common or name.casefold() in common or (name.isdigit() and len(name) < _MIN_DIGITS)
+
+
+def ledger_owners(items: Iterable[object]) -> tuple[dict[str, str], int]:
+    """Owner of each trace and intent that ledger entries name, and how many entries could not be read.
+
+    Args:
+        items: entries in DynamoDB JSON with tenantId, traceId and data.action_intent_id. The first entry of an id counts.
+    """
+    owners: dict[str, str] = {}
+    malformed = 0
+    for entry in items:
+        try:
+            item = as_item(entry)
+            tenant, trace = text(item, "tenantId"), text(item, "traceId")
+            data = attribute(item, "data", "M") or {}
+            intent = text(data, "action_intent_id")
+        except AttributeProblem:
+            malformed += 1
+            continue
+        if not tenant:
+            malformed += 1
+            continue
+        for key in (trace, intent):
+            if key:
+                owners.setdefault(key, tenant)
+    return owners, malformed
+
+
+def scan_rows(scan: LogScan, dictionary: Dictionary) -> list[dict[str, Any]]:
+    """A row for each log group or file, each foreign hit in detail, each id that cannot be looked for in free text."""
+    rows: list[dict[str, Any]] = []
+    for group, totals in sorted(scan.totals.items()):
+        counts = asdict(totals)
+        counts["foreign_hits"] = counts.pop("foreign")
+        rows.append({**_EMPTY, "kind": GROUP, "group": group, **counts})
+    rows += [{**_EMPTY, "kind": FOREIGN, **asdict(hit)} for hit in scan.foreign]
+    rows += [{**_EMPTY, "kind": NOT_SCANNABLE, "foreign": name} for name in dictionary.not_scannable]
+    return rows
+
+
+def scan_facts(scan: LogScan, dictionary: Dictionary) -> dict[str, Any]:
+    """What a scan was made with."""
+    return {
+        "tenants": len(dictionary.tenants.ids),
+        "duplicate_ids": dictionary.duplicates,
+        "blank_ids": dictionary.blanks,
+        "ids_with_blanks_around": dictionary.stripped,
+        "owners_forgotten": scan.forgotten,
+    }

@@ -1,0 +1,206 @@
+"""Judges row 4.2: no log line of one tenant's invocation names another tenant. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from phase5_ops.isolation.log_evidence import FOREIGN, GROUP, NOT_SCANNABLE
+from phase5_ops.links import ConsoleLinks
+from phase5_ops.policy import LogScanPolicy
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.verdict import Finding, FindingCode, Judgement, Verdict, conclude
+
+FILTER_EVENTS, DESCRIBE_GROUPS, READ_ARCHIVE, RETENTION = (
+    "logs:FilterLogEvents",
+    "logs:DescribeLogGroups",
+    "archive:read",
+    "logs:retention",
+)
+
+FOREIGN_TENANT_IN_LOG = FindingCode(
+    "foreign_tenant_in_log",
+    Verdict.FAIL,
+    "A log line of one tenant's invocation names another tenant.",
+    "Open the log stream at the time of the finding, find what put the other tenant's data there, and treat it as a data leak.",
+)
+LOG_GROUP_UNREADABLE = FindingCode(
+    "log_group_unreadable",
+    Verdict.ERROR,
+    "A log group or archive could not be read at all, so nothing is known of its lines.",
+    "Grant logs:FilterLogEvents on the group (or access to the file), or correct the setting that names it.",
+)
+LOG_WINDOW_INCOMPLETE = FindingCode(
+    "log_window_incomplete",
+    Verdict.INCONCLUSIVE,
+    "Part of the window was not read: reading broke off, or the group keeps its lines for less time than the window.",
+    "Give reading more time (reading.deadline_seconds), shorten logs.window_hours, lengthen the retention, or mend the archive.",
+)
+NO_LOG_LINES = FindingCode(
+    "no_log_lines",
+    Verdict.INCONCLUSIVE,
+    "There was not one log line in the window.",
+    "Check the prefixes of the log groups (logs.group_prefixes) and that the platform ran in the window.",
+)
+NO_TENANTS = FindingCode(
+    "no_tenant_ids",
+    Verdict.INCONCLUSIVE,
+    "The tenant dictionary is empty, so no line can name a tenant.",
+    "Check the tenants table, or the file of ids.",
+)
+UNATTRIBUTED_SHARE = FindingCode(
+    "unattributed_share",
+    Verdict.INCONCLUSIVE,
+    "Too many of the lines that name a tenant cannot be attributed to one, so they could not be judged.",
+    "Log the trace or intent id (or the request id) on every line that names a tenant.",
+)
+SAMPLED = FindingCode(
+    "sampled",
+    Verdict.WARN,
+    "Policy allows sampling, and only part of the window was scanned.",
+    "Set logs.sample_share to 1 to scan every line.",
+)
+TENANT_ID_NOT_SCANNABLE = FindingCode(
+    "tenant_id_not_scannable",
+    Verdict.WARN,
+    "A tenant id is too short or too common a word to be looked for in free text; it is judged in structured places only.",
+    "Give the tenant an id that is not a word of the logs.",
+)
+OWNERS_FORGOTTEN = FindingCode(
+    "log_owners_forgotten",
+    Verdict.WARN,
+    "More traces than fit into memory: the oldest were forgotten, and later lines of theirs count as not attributed.",
+    "Scan a shorter window, or fewer files at once.",
+)
+CODES = (
+    FOREIGN_TENANT_IN_LOG,
+    LOG_GROUP_UNREADABLE,
+    LOG_WINDOW_INCOMPLETE,
+    NO_LOG_LINES,
+    NO_TENANTS,
+    UNATTRIBUTED_SHARE,
+    SAMPLED,
+    TENANT_ID_NOT_SCANNABLE,
+    OWNERS_FORGOTTEN,
+)
+#: Reads that this judge turns into findings itself.
+OWN_READS = (FILTER_EVENTS, READ_ARCHIVE, RETENTION)
+MAX_NAMED_IDS = 20
+
+
+Row = Mapping[str, Any]
+
+
+def judge_log_scan(
+    rows: Sequence[Row],
+    *,
+    facts: Mapping[str, Any],
+    reads: Sequence[Read],
+    policy: LogScanPolicy,
+    links: ConsoleLinks | None = None,
+    unread: Sequence[Finding] = (),
+) -> Judgement:
+    """The judgement of one scan.
+
+    Args:
+        rows: of `log_evidence.scan_rows`.
+        facts: of `log_evidence.scan_facts`, with what else the scan was made with.
+        reads: how logs and archives were read.
+        policy: what share of lines may stay without an owner.
+        links: to the log groups, where the scan read CloudWatch.
+        unread: findings about other reads that were not whole (tenants, ledger, the list of groups).
+    """
+    groups = [row for row in rows if row["kind"] == GROUP]
+    names = ("lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside")
+    sums = {name: sum(int(group[name]) for group in groups) for name in names}
+    share = sums["unattributed"] / sums["naming"] if sums["naming"] else 0.0
+    findings = [*unread, *_reading(reads), *_foreign(rows, sums["foreign_hits"], links)]
+    if not facts.get("tenants"):
+        findings.append(NO_TENANTS.at("tenant ids", expected="at least one id to look for", seen="none"))
+    if not sums["lines"]:
+        findings.append(NO_LOG_LINES.at("logs", expected="lines of the platform in the window", seen="no line at all"))
+    if share > policy.unattributed_max_share:
+        findings.append(
+            UNATTRIBUTED_SHARE.at(
+                "lines that name a tenant",
+                expected=f"at most {policy.unattributed_max_share:.1%} without a known owner",
+                seen=f"{sums['unattributed']} of {sums['naming']} lines ({share:.1%})" + _worst_groups(groups),
+            )
+        )
+    sampled = float(facts.get("sampled_share", 1.0))
+    if sampled < 1:
+        findings.append(SAMPLED.at("window", expected="every line", seen=f"{sampled:.0%} of the window was scanned"))
+    findings += _not_scannable(rows)
+    if facts.get("owners_forgotten"):
+        findings.append(
+            OWNERS_FORGOTTEN.at(
+                "owners", expected="all traces of the scan in memory", seen=f"{facts['owners_forgotten']} forgotten"
+            )
+        )
+    summary = (
+        f"{sums['lines']} lines in {len(groups)} sources, {sums['naming']} name a tenant: {sums['foreign_hits']} foreign,"
+        f" {sums['unattributed']} without a known owner"
+    )
+    shown = {name: value for name, value in facts.items() if isinstance(value, (int, float, str, bool))}
+    return conclude(
+        judged=sums["naming"], summary=summary, findings=findings, facts={**sums, "unattributed_share": round(share, 6), **shown}
+    )
+
+
+def _reading(reads: Sequence[Read]) -> list[Finding]:
+    findings = []
+    for read in reads:
+        if read.operation not in OWN_READS or read.status is ReadStatus.OK:
+            continue
+        code = LOG_WINDOW_INCOMPLETE if _began(read) else LOG_GROUP_UNREADABLE
+        findings.append(
+            code.at(read.resource, expected="every line of the window", seen=f"{read.status}: {read.error or 'no details'}")
+        )
+    return findings
+
+
+def _began(read: Read) -> bool:
+    """Whether some lines came, or could have: the rest is missing, but what came is judged."""
+    return read.pages > 0 or read.operation == RETENTION
+
+
+def _foreign(rows: Sequence[Row], total: int, links: ConsoleLinks | None) -> list[Finding]:
+    hits = [row for row in rows if row["kind"] == FOREIGN]
+    findings = []
+    for hit in hits:
+        where = " ".join(str(hit[part]) for part in ("group", "stream") if hit[part])
+        when = f", {hit['time']}" if hit["time"] else ""
+        request = f", request {hit['request']}" if hit["request"] else ""
+        findings.append(
+            FOREIGN_TENANT_IN_LOG.at(
+                f"{where} line {hit['line']}{when}",
+                expected=f"only tenant {hit['owner']}",
+                seen=f"names tenant {hit['foreign']}{request}: {hit['excerpt']}",
+                link=links.log_group(str(hit["group"])) if links and str(hit["group"]).startswith("/aws/") else None,
+            )
+        )
+    if total > len(hits):
+        findings.append(
+            FOREIGN_TENANT_IN_LOG.at(
+                "further lines", expected="no foreign tenant", seen=f"{total - len(hits)} more hits, not listed"
+            )
+        )
+    return findings
+
+
+def _not_scannable(rows: Sequence[Row]) -> list[Finding]:
+    names = [str(row["foreign"]) for row in rows if row["kind"] == NOT_SCANNABLE]
+    findings = [
+        TENANT_ID_NOT_SCANNABLE.at(
+            f"tenant {name[:80]}", expected="an id that can be told from other words", seen="judged in structured places only"
+        )
+        for name in names[:MAX_NAMED_IDS]
+    ]
+    if len(names) > MAX_NAMED_IDS:
+        more = len(names) - MAX_NAMED_IDS
+        findings.append(TENANT_ID_NOT_SCANNABLE.at("further tenants", expected="ids that can be told", seen=f"{more} more"))
+    return findings
+
+
+def _worst_groups(groups: Sequence[Row]) -> str:
+    ranked = sorted(groups, key=lambda group: -int(group["unattributed"]))[:3]
+    named = [f"{group['group']} {group['unattributed']}" for group in ranked if group["unattributed"]]
+    return f"; most in {', '.join(named)}" if named else ""

@@ -1,0 +1,155 @@
+"""Log lines as blocks of bytes: from files, folders, stdin and S3, plain, gzip or zstd, in bounded memory.
+
+A block is a run of whole lines; a line longer than a block is cut, with enough of it on both sides for the scan to see every id.
+What lives here: opening, decompressing, cutting. What must not: what the lines say.
+"""
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+BLOCK_BYTES = 2 << 20
+LONGEST_LINE_BYTES = 16 << 20
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+STDIN = "-"
+
+
+class Readable(Protocol):
+    """What blocks are cut from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
+
+
+class Block(NamedTuple):
+    """A piece of a log: the scan reports what begins in [begin, stop) of `raw`, and may look at the rest.
+
+    `ends_line` is False where the last line goes on in the next block.
+    """
+
+    raw: bytes
+    begin: int
+    stop: int
+    ends_line: bool
+
+
+class ArchiveUnreadable(Exception):
+    """A file cannot be read, or not to its end; the message says why, without its content."""
+
+
+def blocks(
+    stream: Readable,
+    *,
+    lookbehind: int,
+    lookahead: int,
+    size: int = BLOCK_BYTES,
+    longest: int = LONGEST_LINE_BYTES,
+) -> Iterator[Block]:
+    """The stream as blocks of whole lines of about `size` bytes; a line longer than `longest` is cut.
+
+    Raises:
+        ArchiveUnreadable: the stream broke off; the blocks before it were given.
+    """
+    rest, begin = b"", 0
+    while True:
+        try:
+            chunk = stream.read(size)
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            if len(rest) > begin:
+                yield Block(rest, begin, len(rest), True)
+            raise ArchiveUnreadable(f"{type(error).__name__}: {error}") from error
+        if not chunk:
+            break
+        whole = chunk.rfind(b"\n") + 1
+        if whole:
+            raw = rest + chunk[:whole] if rest else chunk[:whole]
+            yield Block(raw, begin, len(raw), True)
+            rest, begin = chunk[whole:], 0
+            continue
+        rest += chunk
+        if len(rest) - begin > longest:
+            stop = len(rest) - lookahead
+            yield Block(rest, begin, stop, False)
+            kept = max(0, stop - lookbehind)
+            rest, begin = rest[kept:], stop - kept
+    if len(rest) > begin:
+        yield Block(rest, begin, len(rest), True)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One file of log lines: its name for findings, and how it is opened."""
+
+    name: str
+    open: Callable[[], BinaryIO]
+
+
+def files(paths: list[str]) -> list[Archive]:
+    """The archives that paths name: files, folders with all files in them in order of name, `-` for stdin.
+
+    Raises:
+        ArchiveUnreadable: a path does not exist, or a folder cannot be listed.
+    """
+    found: list[Archive] = []
+    for path in paths:
+        if path == STDIN:
+            found.append(Archive("stdin", lambda: decompressed(sys.stdin.buffer)))
+            continue
+        where = Path(path)
+        if where.is_dir():
+            inside = sorted(file for file in where.rglob("*") if file.is_file() and not file.name.startswith("."))
+            found += [_file(file) for file in inside]
+        elif where.exists():
+            found.append(_file(where))
+        else:
+            raise ArchiveUnreadable(f"{path}: no such file or folder")
+    return found
+
+
+def _file(path: Path) -> Archive:
+    return Archive(str(path), lambda: decompressed(path.open("rb", buffering=0)))
+
+
+def decompressed(raw: BinaryIO) -> BinaryIO:
+    """The plain bytes of a file that is plain, gzip or zstd, told by its first bytes."""
+    head = raw.read(len(_ZSTD))
+    rewound = _Rewound(head, raw)
+    if head.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=io.BufferedReader(rewound, 1 << 18))  # type: ignore[return-value]
+    if head == _ZSTD:
+        import pyarrow as pa
+
+        stream: BinaryIO = pa.CompressedInputStream(pa.PythonFile(rewound, mode="r"), "zstd")
+        return stream
+    return rewound  # type: ignore[return-value]
+
+
+class _Rewound(io.RawIOBase):
+    """A stream whose first bytes were read already."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head, self._stream = head, stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        chunk = self.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            head, self._head = self._head[:size] if size >= 0 else self._head, self._head[size:] if size >= 0 else b""
+            return head
+        return self._stream.read(size) or b""
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

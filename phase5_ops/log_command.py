@@ -1,0 +1,107 @@
+"""`phase5 scan-logs`: the scan of row 4.2 over files, without Dagster and without AWS, and its result as text or JSON.
+
+Same engine, same judge, same findings. There is no ledger: the owner of a trace or intent is the tenant that its first line with
+a tenant field names.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from phase5_ops.clock import iso
+from phase5_ops.isolation.log_evidence import dictionary_of, scan_facts, scan_rows
+from phase5_ops.isolation.log_judge import READ_ARCHIVE, judge_log_scan
+from phase5_ops.isolation.log_run import LogRun
+from phase5_ops.log_archives import Archive, ArchiveUnreadable, files
+from phase5_ops.policy import LogScanPolicy
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.verdict import Judgement, Verdict
+
+SCHEMA = "phase5.log-scan/v1"
+EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.ERROR: 2}
+Progress = Callable[[str, int], None]
+
+
+class TenantsUnreadable(Exception):
+    """The file of tenant ids cannot be read."""
+
+
+def read_tenant_ids(path: Path) -> list[str]:
+    """The ids of a file, one a line; a byte order mark and line ends of any kind are no part of an id.
+
+    Raises:
+        TenantsUnreadable: no such file, no permission, or not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TenantsUnreadable(f"--tenants {path}: cannot be read: {error}") from error
+    lines = text.split("\n")
+    return lines[:-1] if lines and not lines[-1] else lines
+
+
+def scan_files(paths: list[str], tenants: list[str], policy: LogScanPolicy, progress: Progress | None = None) -> Judgement:
+    """The judgement of the lines in these files and folders (`-` is stdin)."""
+    dictionary = dictionary_of(tenants, policy)
+    reads: list[Read] = []
+    with LogRun(dictionary.tenants, exceptions=policy.exceptions) as run:
+        for path in paths:
+            try:
+                archives = files([path])
+            except (ArchiveUnreadable, OSError) as error:
+                reads.append(_read(path, ReadStatus.NOT_FOUND, str(error), pages=0))
+                continue
+            if not archives:
+                reads.append(_read(path, ReadStatus.NOT_FOUND, "a folder without files", pages=0))
+            reads += [_scan(run, archive, progress) for archive in archives]
+        scan = run.finish()
+    facts = {**scan_facts(scan, dictionary), "files": len(reads)}
+    return judge_log_scan(scan_rows(scan, dictionary), facts=facts, reads=reads, policy=policy)
+
+
+def _scan(run: LogRun, archive: Archive, progress: Progress | None) -> Read:
+    opened = False
+    try:
+        with closing(archive.open()) as stream:
+            opened = True
+            run.archive(archive.name, stream, progress)
+    except ArchiveUnreadable as error:
+        return _read(archive.name, ReadStatus.INVALID, str(error), pages=int(opened))
+    except PermissionError:
+        return _read(archive.name, ReadStatus.DENIED, "permission denied", pages=0)
+    except OSError as error:
+        return _read(archive.name, ReadStatus.FAILED, str(error), pages=int(opened))
+    return _read(archive.name, ReadStatus.OK, None, pages=1)
+
+
+def _read(name: str, status: ReadStatus, error: str | None, *, pages: int) -> Read:
+    now = iso(datetime.now(UTC))
+    return Read(READ_ARCHIVE, name, status, error, pages, now, now)
+
+
+def as_json(judgement: Judgement) -> str:
+    """The document of the contract: schema, verdict, facts, findings."""
+    document = {
+        "schema": SCHEMA,
+        "verdict": judgement.verdict,
+        "facts": dict(judgement.facts),
+        "findings": [asdict(finding) for finding in judgement.findings],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def as_text(judgement: Judgement) -> str:
+    """The result for a terminal: verdict and summary, then one line a finding."""
+    lines = [f"{judgement.verdict}  {judgement.summary}"]
+    for finding in judgement.findings:
+        lines.append(f"  {finding.verdict} {finding.code}  {finding.subject}")
+        lines.append(f"      expected {finding.expected}; seen: {finding.seen}")
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    """Without control characters, which a log line could smuggle to the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in line)

@@ -1,0 +1,160 @@
+"""A bounded HTTP client for the Control Center: no redirects, no proxies, TLS verified, and every exchange ends.
+
+urllib3 bounds each wait on a socket; a server that sends a byte a second never makes one of those waits too long. So the
+exchange runs in a thread of its own that is left behind when its time is up, and ends itself at the next byte. Nothing is
+retried: a request that was perhaps acted on must not be sent twice.
+"""
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import urllib3
+
+from phase5_ops.probing.redact import Redactor
+from phase5_ops.probing.request import HttpAnswer, Problem, Request
+from phase5_ops.settings import LOOPBACK_HOSTS, ConfigurationError
+
+MAX_BODY_BYTES = 64 * 1024
+SHOWN_BODY = 400
+
+_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_CHUNK = 4096
+
+
+class HttpClient:
+    """Sends requests below one URL. Safe to use from several threads.
+
+    `shown_body` is how many characters of a body are kept; None keeps all of it (up to `MAX_BODY_BYTES`).
+
+    Raises:
+        ConfigurationError: the URL is neither https nor of this machine.
+    """
+
+    def __init__(
+        self, url: str, *, timeout_seconds: float, user_agent: str, redactor: Redactor, shown_body: int | None = SHOWN_BODY
+    ) -> None:
+        parts = urlsplit(url)
+        host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+        if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
+            raise ConfigurationError("PHASE5_CONTROL_CENTER_URL: needs https:// (http:// is taken for a loopback address only)")
+        self._url = url.rstrip("/")
+        self._timeout = timeout_seconds
+        self._user_agent = user_agent
+        self._redact = redactor
+        self._shown = shown_body
+
+    def send(self, request: Request) -> HttpAnswer:
+        """The answer to one request, or why there is none. Never raises for what the network or the server does."""
+        started = time.perf_counter()
+        exchange = _Exchange(self._url, request, self._timeout, self._user_agent)
+        status, problem, detail, body = exchange.result()
+        latency = (time.perf_counter() - started) * 1000
+        shown = self._redact(body.decode("utf-8", "replace"))[: self._shown]
+        return HttpAnswer(status, problem, self._redact(detail)[:SHOWN_BODY], shown, round(latency, 1))
+
+
+_Result = tuple[int | None, Problem | None, str, bytes]
+
+
+class _Exchange:
+    """One request and its answer, in a thread of its own."""
+
+    def __init__(self, url: str, request: Request, timeout: float, user_agent: str) -> None:
+        self._url = url + request.target
+        self._request = request
+        self._timeout = timeout
+        self._user_agent = user_agent
+        self._given_up = False
+        self._outcome: list[_Result] = []
+
+    def result(self) -> _Result:
+        worker = threading.Thread(target=self._run, daemon=True, name="probe")
+        worker.start()
+        worker.join(self._timeout)
+        if self._outcome:
+            return self._outcome[0]
+        self._given_up = True
+        return None, Problem.TIMEOUT, f"no whole answer within {self._timeout:g} s", b""
+
+    def _run(self) -> None:
+        try:
+            self._outcome.append(self._exchange())
+        except Exception as error:  # noqa: BLE001 - the border: whatever the network does becomes the answer's problem
+            self._outcome.append((None, *_describe(error), b""))
+
+    def _exchange(self) -> _Result:
+        headers = {"User-Agent": self._user_agent, "Connection": "close", **self._request.headers}
+        context = ssl.create_default_context() if self._url.startswith("https:") else None
+        with urllib3.PoolManager(num_pools=1, ssl_context=context, cert_reqs="CERT_REQUIRED") as pool:
+            response = pool.request(
+                self._request.method,
+                self._url,
+                body=self._request.content,
+                headers=headers,
+                timeout=urllib3.Timeout(total=self._timeout),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            body = self._body(response)
+        return (response.status, *_classify(response, body), body[:MAX_BODY_BYTES])
+
+    def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """The body as it comes, at most one chunk beyond the limit; `read` would wait for a whole chunk."""
+        body = b""
+        while len(body) <= MAX_BODY_BYTES and not self._given_up and (chunk := response.read1(_CHUNK)):
+            body += chunk
+        return body
+
+
+def _classify(response: urllib3.BaseHTTPResponse, body: bytes) -> tuple[Problem | None, str]:
+    """Whether the answer says anything about the request; a refusal does, whatever its body looks like."""
+    status = response.status
+    if status in _REFUSALS:
+        return None, ""
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        target = urlsplit(response.headers.get("Location", ""))
+        return Problem.REDIRECT, f"HTTP {status} to {target.scheme}://{target.netloc}{target.path}, which was not followed"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Problem.THROTTLED, "HTTP 429"
+    if "html" in response.headers.get("Content-Type", "").lower() or body.lstrip()[:1] == b"<":
+        return Problem.HTML, f"HTTP {status} with a page instead of JSON"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Problem.SERVER_ERROR, f"HTTP {status}"
+    if len(body) > MAX_BODY_BYTES:
+        return Problem.TOO_LARGE, f"HTTP {status} with a body of more than {MAX_BODY_BYTES} bytes"
+    return None, ""
+
+
+def _describe(error: Exception) -> tuple[Problem, str]:
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return Problem.TLS, text
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError) and not isinstance(error, urllib3.exceptions.NewConnectionError):
+        return Problem.TIMEOUT, text
+    if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
+        return Problem.TIMEOUT, text
+    return Problem.DOWN, text
+
+
+def json_of(client: Callable[[Request], HttpAnswer], request: Request) -> object:
+    """The JSON of a 200 answer.
+
+    Raises:
+        ValueError: any other answer.
+    """
+    answer = client(request)
+    if answer.status != HTTPStatus.OK or answer.problem is not None:
+        _fail(answer)
+    return json.loads(answer.body)
+
+
+def _fail(answer: HttpAnswer) -> NoReturn:
+    raise ValueError(answer.detail or f"HTTP {answer.status}")

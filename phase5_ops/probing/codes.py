@@ -1,0 +1,145 @@
+"""What can keep probes from being sent, as finding codes: of any check that rests on probes. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from phase5_ops.verdict import Finding, FindingCode, Verdict
+
+PROBES_OFF = FindingCode(
+    "probes_off",
+    Verdict.INCONCLUSIVE,
+    "Probes are switched off, so nothing shows whom the replay API lets in.",
+    "Set PHASE5_PROBE_MODE to full (or refusals, which leaves the rows undecided).",
+)
+PROBE_SETTING_MISSING = FindingCode(
+    "probe_setting_missing",
+    Verdict.INCONCLUSIVE,
+    "A setting that probes need is not set, so none was sent.",
+    "Set what the finding names; the probe users belong to two dedicated test tenants.",
+)
+PROBE_TENANT_REFUSED = FindingCode(
+    "probe_tenant_refused",
+    Verdict.ERROR,
+    "A configured test tenant is not shown to be one, or a probe would name something else; nothing was sent.",
+    "Name a tenant that exists, whose id starts with PHASE5_PROBES__TEST_TENANT_PREFIX or whose tenants item has"
+    " metadata.phase5_test_tenant = true. Never a customer.",
+)
+PROBES_STOPPED = FindingCode(
+    "probes_stopped",
+    Verdict.INCONCLUSIVE,
+    "The platform's global stop, or the kill switch of a test tenant, is set, so no probe was sent.",
+    "Run again when the stop is lifted.",
+)
+STOP_UNREADABLE = FindingCode(
+    "stop_unreadable",
+    Verdict.ERROR,
+    "Whether the platform is stopped could not be read, so no probe was sent.",
+    "Grant lambda:GetFunctionConfiguration and dynamodb:GetItem, or correct PHASE5_PROBES__STOP_FUNCTIONS.",
+)
+PROBE_LEASE_HELD = FindingCode(
+    "probe_lease_held",
+    Verdict.INCONCLUSIVE,
+    "Another run is probing, or was killed while it did, so this one sent nothing.",
+    "Run again when that run is over, or when its lease has expired.",
+)
+PROBE_RATE_LIMITED = FindingCode(
+    "probe_rate_limited",
+    Verdict.INCONCLUSIVE,
+    "As many runs as may probe in one hour have done so.",
+    "Run again in the next hour, or raise PHASE5_PROBES__RUNS_PER_HOUR.",
+)
+PROBE_STATE_UNAVAILABLE = FindingCode(
+    "probe_state_unavailable",
+    Verdict.ERROR,
+    "The table that holds the probes' lease could not be read or written, so nothing was sent.",
+    "Create it with `phase5 init`, or grant the actions that `phase5 iam-policy` lists.",
+)
+PROBE_TOKEN_UNAVAILABLE = FindingCode(
+    "probe_token_unavailable",
+    Verdict.ERROR,
+    "The user pool issued no token for a probe user.",
+    "Check user name, password and the client's auth flow ALLOW_ADMIN_USER_PASSWORD_AUTH; give the user a permanent password.",
+)
+PROBE_TOKEN_UNUSABLE = FindingCode(
+    "probe_token_unusable",
+    Verdict.ERROR,
+    "The token issued for a probe user is not one of the configured test tenant.",
+    "Give the user the attribute custom:tenant_id of its test tenant.",
+)
+PUBLIC_KEY_UNAVAILABLE = FindingCode(
+    "public_key_unavailable",
+    Verdict.INCONCLUSIVE,
+    "The user pool's key set could not be read, so the tokens that are forged with it were not tried.",
+    "Make /.well-known/jwks.json of the user pool reachable.",
+)
+EXPIRED_TOKEN_UNAVAILABLE = FindingCode(
+    "expired_token_unavailable",
+    Verdict.INCONCLUSIVE,
+    "There is no genuine token that has expired yet, so whether one is refused was not tried.",
+    "Run again when the token that this run keeps has expired (Cognito: 1 h), or set PHASE5_PROBES__EXPIRED_TOKEN_FILE.",
+)
+ACCOUNT_SCOPE_NOT_TESTABLE = FindingCode(
+    "account_scope_not_testable",
+    Verdict.INCONCLUSIVE,
+    "User A's token does not limit it to its account, so nothing shows that the limit is enforced.",
+    "Give user A the attribute custom:account_ids with PHASE5_PROBES__ACCOUNT_A alone.",
+)
+CANARY_NOT_WRITTEN = FindingCode(
+    "canary_not_written",
+    Verdict.ERROR,
+    "The canary intents could not be written, so nothing was sent.",
+    "Grant dynamodb:BatchWriteItem on the intent table for the test tenants' keys.",
+)
+CANARY_NOT_REMOVED = FindingCode(
+    "canary_not_removed",
+    Verdict.WARN,
+    "Canary intents, or what came of them, could not be removed.",
+    "The next run removes them; grant the actions that `phase5 iam-policy` lists.",
+)
+
+CODES = (
+    PROBES_OFF,
+    PROBE_SETTING_MISSING,
+    PROBE_TENANT_REFUSED,
+    PROBES_STOPPED,
+    STOP_UNREADABLE,
+    PROBE_LEASE_HELD,
+    PROBE_RATE_LIMITED,
+    PROBE_STATE_UNAVAILABLE,
+    PROBE_TOKEN_UNAVAILABLE,
+    PROBE_TOKEN_UNUSABLE,
+    PUBLIC_KEY_UNAVAILABLE,
+    EXPIRED_TOKEN_UNAVAILABLE,
+    ACCOUNT_SCOPE_NOT_TESTABLE,
+    CANARY_NOT_WRITTEN,
+    CANARY_NOT_REMOVED,
+)
+_BY_NAME = {code.code: code for code in CODES}
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something that kept probes from being sent (or from being cleaned up): which code, about what, what was seen."""
+
+    code: str
+    subject: str
+    expected: str
+    seen: str
+
+    def as_finding(self) -> Finding:
+        """The finding of it."""
+        return _BY_NAME[self.code].at(self.subject, expected=self.expected, seen=self.seen)
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> "Obstacle":
+        """The inverse of `dataclasses.asdict`."""
+        return cls(entry["code"], entry["subject"], entry["expected"], entry["seen"])
+
+
+class Obstructed(Exception):
+    """Probes cannot be sent; carries why."""
+
+    def __init__(self, code: FindingCode, subject: str, *, expected: str, seen: str) -> None:
+        super().__init__(f"{code.code}: {subject}: {seen}")
+        self.obstacle = Obstacle(code.code, subject, expected, seen)

@@ -1,0 +1,89 @@
+"""Whether the platform wants no work now: its global stop, and the kill switches of the test tenants.
+
+Also whether those tenants are shown to be test tenants at all. Fails closed: what cannot be read stops the probes too.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.ccnative.tenants import parse_kill_switches
+from phase5_ops.probing.codes import PROBE_TENANT_REFUSED, PROBES_STOPPED, STOP_UNREADABLE, Obstructed
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.settings import Settings
+
+IAM_ACTIONS = ("lambda:GetFunctionConfiguration", "dynamodb:GetItem")
+
+STOP_VARIABLE = "GLOBAL_EXECUTION_STOP"
+TEST_TENANT_MARK = "phase5_test_tenant"  # of the tenants item's metadata
+
+_OFF = frozenset({"", "0", "false", "no", "off"})
+
+
+def require_no_stop(reader: AwsReader, settings: Settings, tenants: Sequence[str]) -> list[Read]:
+    """How it was read that neither the platform nor one of `tenants` is stopped.
+
+    Raises:
+        Obstructed: it is stopped, that could not be read, or a tenant is not shown to be a test tenant.
+    """
+    reads = [_require_running(reader, function) for function in settings.probes.stop_functions]
+    return [*reads, *(_require_test_tenant(reader, settings, tenant) for tenant in tenants)]
+
+
+def _require_running(reader: AwsReader, function: str) -> Read:
+    answer = reader.call("lambda", "get_function_configuration", function, FunctionName=function)
+    if answer.read.status is not ReadStatus.OK:
+        raise Obstructed(
+            STOP_UNREADABLE, f"{answer.read.operation} {function}", expected=f"{STOP_VARIABLE} of it", seen=_failure(answer.read)
+        )
+    variables = (answer.pages[0].get("Environment") or {}).get("Variables") or {}
+    value = str(variables.get(STOP_VARIABLE, ""))
+    if value.strip().lower() not in _OFF:
+        raise Obstructed(PROBES_STOPPED, function, expected=f"{STOP_VARIABLE} not set", seen=f"{STOP_VARIABLE}={value[:40]}")
+    return answer.read
+
+
+def _require_test_tenant(reader: AwsReader, settings: Settings, tenant: str) -> Read:
+    table = settings.tables.tenants
+    answer = reader.call("dynamodb", "get_item", table, TableName=table, Key={"tenantId": {"S": tenant}}, ConsistentRead=True)
+    if answer.read.status is not ReadStatus.OK:
+        raise Obstructed(
+            STOP_UNREADABLE,
+            f"{answer.read.operation} {table}",
+            expected=f"the kill switches of {tenant}",
+            seen=_failure(answer.read),
+        )
+    item = answer.pages[0].get("Item")
+    if not item:
+        raise Obstructed(PROBE_TENANT_REFUSED, tenant, expected=f"a test tenant in {table}", seen="no such tenant")
+    prefix = settings.probes.test_tenant_prefix
+    if not tenant.startswith(prefix) and not _marked(item):
+        raise Obstructed(
+            PROBE_TENANT_REFUSED,
+            tenant,
+            expected=f"an id that starts with {prefix}, or metadata.{TEST_TENANT_MARK} = true",
+            seen="neither: it may be a customer",
+        )
+    switches = parse_kill_switches([item], table)
+    if switches.malformed:
+        problem = switches.malformed[0]
+        raise Obstructed(
+            STOP_UNREADABLE,
+            f"{table} {tenant}",
+            expected="readable kill switches",
+            seen=f"{problem.attribute}: {problem.problem}",
+        )
+    if switches.tenants[0].stops((settings.probes.action_type,)):
+        raise Obstructed(
+            PROBES_STOPPED, tenant, expected="a test tenant that may execute", seen="its kill switch stops the canary's action"
+        )
+    return answer.read
+
+
+def _marked(item: dict[str, Any]) -> bool:
+    metadata = item.get("metadata", {}).get("M", {})
+    return bool(metadata.get(TEST_TENANT_MARK, {}).get("BOOL", False))
+
+
+def _failure(read: Read) -> str:
+    return f"{read.status}: {read.error}"

@@ -1,0 +1,96 @@
+"""Rows 3.1 and 3.3 as Dagster sees them. Thin: sends, collects, judges, reports.
+
+Two assets, so that other evidence is read while the canary replay runs: `replay_probes_sent` is the first step of a run,
+`replay_probe` the last of those that do not need it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import dagster as dg
+import pandas as pd
+
+from phase5_ops.platform import Platform
+from phase5_ops.replay.probe_collecting import collect_probes
+from phase5_ops.replay.probe_evidence import probed_rows
+from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
+from phase5_ops.replay.probe_sending import send_probes
+from phase5_ops.verdict import Judgement
+from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+SOURCES = (
+    Source("control_center/replay", "The replay API of the Control Center.", frozenset({"https"})),
+    Source("cognito/user_pool", "The user pool that signs the Control Center's tokens.", frozenset({"cognito"})),
+)
+
+FIRST, LAST = 100, -100
+
+
+def gather_probes_sent(platform: Platform, _tables: Tables) -> pd.DataFrame:
+    """Sends every probe, and announces the canary replay that `replay_probe` follows."""
+    return send_probes(platform)
+
+
+def gather_probe(platform: Platform, tables: Tables) -> pd.DataFrame:
+    """What came of the probes, with what they left in the ledger."""
+    return collect_probes(platform, tables["replay_probes_sent"])
+
+
+def describe_probes(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+    """Every probe with its answer, as a table; bodies and tokens are not shown here."""
+    records = [
+        dg.TableRecord(
+            {
+                "row": row.row,
+                "probe": row.name,
+                "expected": row.expected,
+                "answer": row.not_tried or row.problem or str(row.status),
+                "ledger": ", ".join(sorted({entry.event for entry in row.left_behind})),
+                "latency_ms": row.latency_ms or 0.0,
+            }
+        )
+        for row in probed_rows(table)
+    ]
+    columns = [dg.TableColumn(name) for name in ("row", "probe", "expected", "answer", "ledger")]
+    schema = dg.TableSchema([*columns, dg.TableColumn("latency_ms", "float")])
+    return {"probes": dg.MetadataValue.table(records=records, schema=schema)}
+
+
+def _judge_authorization(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
+    return judge_authorization(tables["replay_probe"], links=platform.links, ledger_table=platform.settings.tables.ledger)
+
+
+def _judge_permissions(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
+    return judge_permissions(tables["replay_probe"], links=platform.links, ledger_table=platform.settings.tables.ledger)
+
+
+EVIDENCE = (
+    Evidence(
+        name="replay_probes_sent",
+        section="3",
+        description="One row per probe: what was sent to the replay API as a test tenant, and what came back.",
+        gather=gather_probes_sent,
+        owner="security-compliance",
+        kinds=frozenset({"https", "table"}),
+        sources=("control_center/replay", "cognito/user_pool", "dynamodb/tenants"),
+        priority=FIRST,
+    ),
+    Evidence(
+        name="replay_probe",
+        section="3",
+        description="One row per probe: what was expected, what came back, and what it left in the ledger.",
+        gather=gather_probe,
+        owner="security-compliance",
+        kinds=frozenset({"dynamodb", "table"}),
+        needs=("replay_probes_sent",),
+        describe=describe_probes,
+        priority=LAST,
+    ),
+)
+
+JUDGING = (
+    Judging(
+        "replay_probe",
+        {"replay_api_authorization": _judge_authorization, "replay_permission_tests": _judge_permissions},
+    ),
+)

@@ -1,0 +1,93 @@
+"""The working CCNative inside the sandbox, put together: user pool, bus, executor, export worker, Control Center."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from phase5_ops.sandbox.audit_export import AuditExportWorker
+from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.control_center import ControlCenter
+from phase5_ops.sandbox.control_center_auth import Authorizer
+from phase5_ops.sandbox.control_center_server import ControlCenterServer
+from phase5_ops.sandbox.event_bus import targets
+from phase5_ops.sandbox.executor import Executor
+from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.inside_aws import InsideAws
+from phase5_ops.sandbox.ledger_writer import LedgerWriter
+from phase5_ops.sandbox.platform_clock import PlatformClock
+from phase5_ops.sandbox.platform_context import PlatformContext
+from phase5_ops.sandbox.platform_logs import PlatformLogs
+from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS, A
+from phase5_ops.sandbox.seed import arn_of_export_worker, arn_of_state_machine
+from phase5_ops.sandbox.user_pool import UserPool
+
+
+class Platform:
+    """The platform of one sandbox.
+
+    Args:
+        aws: AWS as the platform reaches it.
+        clock: the platform's clock.
+        region: where it is.
+        holes: its faults; the set may change while it runs.
+        serving: False for a platform of tables alone, with a user pool and nobody in it.
+
+    Attributes:
+        pool: its user pool.
+        ledger: appends to its ledger.
+        executor: executes what its bus delivers.
+        control_center: its HTTP server.
+    """
+
+    def __init__(self, aws: InsideAws, clock: PlatformClock, region: str, holes: set[Hole], *, serving: bool) -> None:
+        logs = PlatformLogs(clock, region, ACCOUNT)
+        self.ledger = LedgerWriter(aws, clock)
+        context = PlatformContext(aws, clock, logs, self.ledger, region, holes)
+        self._serving, self._region = serving, region
+        self._patches = ExitStack()
+        self.pool = UserPool(aws, region)
+        self.executor = Executor(context)
+        self._exports = AuditExportWorker(context)
+        application = ControlCenter(context, Authorizer(self.pool, holes))
+        self.control_center = ControlCenterServer(application, holes)
+
+    def start(self, folder: Path) -> dict[str, str]:
+        """Takes events and requests from now on.
+
+        Args:
+            folder: where the expired token goes.
+
+        Returns:
+            The settings by which `phase5` finds it.
+        """
+        settings = {"PHASE5_USER_POOL_ID": self.pool.id, "PHASE5_USER_POOL_CLIENT_ID": self.pool.client_id}
+        if not self._serving:
+            return settings
+        served = {
+            arn_of_state_machine(self._region): self.executor.deliver,
+            arn_of_export_worker(self._region): self._exports.deliver,
+        }
+        self._patches.enter_context(targets(served))
+        self.pool.add_probe_users()
+        self.control_center.start()
+        token = folder / "expired-token"
+        token.touch(mode=0o600)
+        token.write_text(self.pool.expired_token(A), encoding="ascii")
+        for tenant in PROBE_TENANTS:
+            user = f"PHASE5_PROBE_USERS__{tenant.letter}__"
+            settings |= {
+                f"{user}TENANT_ID": tenant.tenant_id,
+                f"{user}USERNAME": tenant.username,
+                f"{user}PASSWORD": self.pool.passwords[tenant.username],
+            }
+        return settings | {
+            "PHASE5_CONTROL_CENTER_URL": self.control_center.url,
+            "PHASE5_PROBES__SETTLE_SECONDS": "0",
+            "PHASE5_PROBES__EXPIRED_TOKEN_FILE": str(token),
+            "PHASE5_PROBES__OTHER_CLIENT_ID": self.pool.other_client_id,
+        }
+
+    def stop(self) -> None:
+        """Ends its threads and its server."""
+        self.control_center.stop()
+        self._patches.close()
+        self.executor.stop()

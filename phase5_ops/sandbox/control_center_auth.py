@@ -1,0 +1,225 @@
+"""Who a request to the sandbox's Control Center comes from: the token is verified, and the tenant is the token's claim.
+
+With a hole one step of the verification is really left out, or the tenant is taken from somewhere else. What a healthy Control
+Center asks of a token: RS256, a key of the pool by its id, the pool as issuer, the web client as audience, not expired, an id
+token. The tenant is `custom:tenant_id`; the accounts are those of `custom:account_ids`, and all of the tenant's without it.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.user_pool import UserPool
+
+TENANT_HEADER = "x-tenant-id"
+TENANT_PARAMETERS = ("tenant_id", "tenantId")
+
+Claims = Mapping[str, Any]
+
+
+class Unauthorized(Exception):
+    """The request has no token that lets it in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        tenant: whom the request acts for; None where a hole let it in without saying.
+        accounts: the accounts it may name; None for all of the tenant's.
+        identities: the names the token gives its user; the first is the one that records keep. Empty without a token.
+    """
+
+    tenant: str | None
+    accounts: frozenset[str] | None
+    identities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Where a request names a tenant besides its token.
+
+    Attributes:
+        query: parameter `tenant_id` or `tenantId`.
+        headers: all headers as sent, in order.
+        body: the field of that name in the body.
+    """
+
+    query: str | None
+    headers: tuple[tuple[str, str], ...]
+    body: str | None
+
+    def header(self, *, any_case: bool) -> str | None:
+        """`x-tenant-id`: as written by the platform's own clients, or in any case."""
+        for name, value in self.headers:
+            if name == TENANT_HEADER or (any_case and name.lower() == TENANT_HEADER):
+                return value or None
+        return None
+
+
+class Authorizer:
+    """Verifies tokens against the pool's keys."""
+
+    def __init__(self, pool: UserPool, holes: set[Hole]) -> None:
+        self._pool, self._holes = pool, holes
+        self._key_set = pool.keys["keys"]
+        self._keys = {key["kid"]: jwt.PyJWK(key, algorithm="RS256").key for key in self._key_set}
+
+    def caller(self, authorization: str | None, hints: Hints) -> Caller:
+        """The caller of a request.
+
+        Raises:
+            Unauthorized: nothing lets it in.
+        """
+        try:
+            claims = self._claims(authorization)
+        except Unauthorized:
+            if tenant := self._fallback(hints):
+                return Caller(tenant, None, ())
+            raise
+        return self._caller_of(claims, hints)
+
+    def _caller_of(self, claims: Claims, hints: Hints) -> Caller:
+        username = claims.get("cognito:username") or claims.get("username")
+        attributes: Mapping[str, Any] = claims
+        if claims.get("token_use") == "access" and username:
+            attributes = {**self._pool.attributes_of(str(username)), **claims}
+        identities = tuple(str(name) for name in (username, attributes.get("email"), attributes.get("sub")) if name)
+        tenant = _text(attributes.get("custom:tenant_id"))
+        chosen = self._override(hints)
+        if chosen and chosen != tenant:
+            return Caller(chosen, None, identities)  # the claim's accounts are of the claim's tenant
+        if tenant is None and Hole.NO_TOKEN_ACCEPTED not in self._holes and Hole.ANY_TOKEN_ACCEPTED not in self._holes:
+            raise Unauthorized("tenant_id required (from auth)")
+        return Caller(tenant, _accounts(attributes.get("custom:account_ids")), identities)
+
+    def _override(self, hints: Hints) -> str | None:
+        """The tenant that a hole takes although the token names one."""
+        if Hole.TENANT_FROM_QUERY in self._holes and hints.query:
+            return hints.query
+        any_case = Hole.TENANT_FROM_HEADER_ANY_CASE in self._holes
+        if (any_case or Hole.TENANT_FROM_HEADER in self._holes) and (header := hints.header(any_case=any_case)):
+            return header
+        return hints.body if Hole.TENANT_FROM_BODY in self._holes else None
+
+    def _fallback(self, hints: Hints) -> str | None:
+        """The tenant that a hole takes where no token names one."""
+        if Hole.TENANT_FALLBACK_QUERY in self._holes and hints.query:
+            return hints.query
+        if Hole.TENANT_FALLBACK_HEADER in self._holes and (header := hints.header(any_case=True)):
+            return header
+        return hints.body if Hole.TENANT_FALLBACK_BODY in self._holes else None
+
+    def _claims(self, authorization: str | None) -> Claims:
+        """The claims of a token that lets the request in."""
+        scheme, _, rest = (authorization or "").strip().partition(" ")
+        token = rest.strip() if scheme.lower() == "bearer" else (authorization or "").strip()
+        if not token:
+            if Hole.NO_TOKEN_ACCEPTED in self._holes:
+                return {}
+            raise Unauthorized("Unauthorized")
+        try:
+            return self._verified(token)
+        except jwt.PyJWTError as error:
+            if Hole.ANY_TOKEN_ACCEPTED in self._holes:
+                return _unverified(token)
+            raise Unauthorized("Unauthorized") from error
+
+    def _verified(self, token: str) -> Claims:
+        """The claims, once signature, times, issuer, audience and use are as they must be.
+
+        Raises:
+            jwt.PyJWTError: they are not.
+        """
+        header = jwt.get_unverified_header(token)
+        algorithm, kid = header.get("alg"), header.get("kid")
+        unsigned = str(algorithm).lower() == "none" and Hole.ALG_NONE_ACCEPTED in self._holes
+        hashed = algorithm == "HS256" and Hole.HS256_PUBLIC_KEY_ACCEPTED in self._holes and self._signed_with_public_key(token)
+        unchecked = algorithm == "RS256" and (
+            Hole.SIGNATURE_NOT_CHECKED in self._holes or (kid not in self._keys and Hole.UNKNOWN_KID_ACCEPTED in self._holes)
+        )
+        if unsigned or hashed or unchecked:
+            key: Any = ""
+        elif algorithm == "RS256" and kid in self._keys:
+            key = self._keys[kid]
+        else:
+            raise jwt.InvalidTokenError("unknown algorithm or key")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=["RS256"],
+            issuer=self._pool.issuer,
+            options={
+                "verify_signature": key != "",
+                "verify_iss": True,
+                "verify_aud": False,  # see _check_use
+                "verify_exp": Hole.EXPIRED_ACCEPTED not in self._holes,
+                "verify_iat": False,
+                "require": ["exp", "iss", "sub", "token_use"],
+            },
+        )
+        self._check_use(claims)
+        return claims
+
+    def _check_use(self, claims: Claims) -> None:
+        """An id token for the web client; an access token names its client in a claim of its own."""
+        uses = {"id"} | ({"access"} if Hole.ACCESS_TOKEN_ACCEPTED in self._holes else set())
+        if claims["token_use"] not in uses:
+            raise jwt.InvalidTokenError("not an id token")
+        is_access = claims["token_use"] == "access"  # noqa: S105 - the name of a claim is no password
+        audience = claims.get("client_id" if is_access else "aud")
+        if audience != self._pool.client_id and Hole.OTHER_CLIENT_ACCEPTED not in self._holes:
+            raise jwt.InvalidAudienceError("another client's token")
+
+    def _signed_with_public_key(self, token: str) -> bool:
+        """Whether the token is an HMAC keyed with a public key of the pool, in any of its usual forms."""
+        signed, _, signature = token.rpartition(".")
+        given = _decoded(signature)
+        secrets = [secret for key in self._keys.values() for secret in _forms(key)]
+        secrets += [json.dumps(key).encode() for key in self._key_set]
+        digests = (hmac.new(secret, signed.encode(), hashlib.sha256).digest() for secret in secrets)
+        return any(hmac.compare_digest(digest, given) for digest in digests)
+
+
+def _forms(key: Any) -> Iterable[bytes]:  # noqa: ANN401 - a public key of cryptography
+    for form in (PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1):
+        pem = key.public_bytes(Encoding.PEM, form)
+        yield from (pem, pem.strip(), key.public_bytes(Encoding.DER, form))
+
+
+def _decoded(part: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        return b""
+
+
+def _unverified(token: str) -> Claims:
+    """What a token says, believed as it is; nothing where it is no token at all."""
+    parts = token.split(".")
+    try:
+        claims = json.loads(_decoded(parts[1])) if len(parts) > 1 else {}
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _accounts(claim: object) -> frozenset[str] | None:
+    if claim is None:
+        return None
+    if isinstance(claim, list):
+        return frozenset(str(account) for account in claim)
+    return frozenset(part.strip() for part in str(claim).split(",") if part.strip())
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,55 @@
+"""The faults of the platform inside the sandbox: what its Control Center and its executor can be told to do wrong.
+
+A healthy platform has none. Each hole is really there: a request that would slip through such a platform slips through here and
+leaves in the tables what it would leave. The set of holes may change while the sandbox serves.
+"""
+
+from enum import StrEnum
+
+
+class Hole(StrEnum):
+    """One fault of the platform."""
+
+    # Which tokens the Control Center lets in
+    NO_TOKEN_ACCEPTED = "no-token-accepted"  # noqa: S105 - the names of holes are no passwords
+    ANY_TOKEN_ACCEPTED = "any-token-accepted"  # noqa: S105
+    ALG_NONE_ACCEPTED = "alg-none-accepted"
+    HS256_PUBLIC_KEY_ACCEPTED = "hs256-public-key-accepted"
+    SIGNATURE_NOT_CHECKED = "signature-not-checked"
+    EXPIRED_ACCEPTED = "expired-accepted"
+    OTHER_CLIENT_ACCEPTED = "other-client-accepted"
+    ACCESS_TOKEN_ACCEPTED = "access-token-accepted"  # noqa: S105
+    UNKNOWN_KID_ACCEPTED = "unknown-kid-accepted"
+
+    # Whose tenant it acts for: the first four override the claim, the fallbacks serve callers without a valid token
+    TENANT_FROM_QUERY = "tenant-from-query"
+    TENANT_FROM_HEADER = "tenant-from-header"
+    TENANT_FROM_HEADER_ANY_CASE = "tenant-from-header-any-case"
+    TENANT_FROM_BODY = "tenant-from-body"
+    TENANT_FALLBACK_QUERY = "tenant-fallback-query"
+    TENANT_FALLBACK_HEADER = "tenant-fallback-header"
+    TENANT_FALLBACK_BODY = "tenant-fallback-body"
+
+    # What a replay request may name, and what it leaves behind
+    REFUSED_BUT_RECORDED = "refused-but-recorded"
+    FOREIGN_INTENT_ACCEPTED = "foreign-intent-accepted"
+    FOREIGN_ACCOUNT_ACCEPTED = "foreign-account-accepted"
+    ACCOUNT_SCOPE_NOT_ENFORCED = "account-scope-not-enforced"
+    MISSING_INTENT_ACCEPTED = "missing-intent-accepted"
+    REQUIRED_FIELD_OPTIONAL = "required-field-optional"
+    MALFORMED_JSON_500 = "malformed-json-500"
+    REQUESTER_FROM_BODY = "requester-from-body"
+
+    # How a replay runs
+    REPLAY_NOT_STARTED = "replay-not-started"
+    REPLAY_NEVER_FINISHES = "replay-never-finishes"
+    REPLAY_FAILS = "replay-fails"
+    OWN_REPLAY_RECORDED_ELSEWHERE = "own-replay-recorded-elsewhere"
+
+    # How the Control Center answers at all
+    DOWN = "down"
+    SLOW = "slow"
+    HTML = "html"
+    ERROR_500 = "error-500"
+    REDIRECT_ELSEWHERE = "redirect-elsewhere"
+    DRIP = "drip"

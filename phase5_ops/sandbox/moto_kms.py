@@ -1,0 +1,95 @@
+"""moto's KMS, corrected where it differs from AWS: Sign and Verify by digest, and the limit on a message.
+
+moto 5.2.5 hashes a digest once more, so that what it signs does not verify anywhere else, and takes a RAW message of any length.
+AWS: https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html. A test of the sandbox fails once moto does it right.
+"""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
+from moto.core.exceptions import JsonRESTError
+from moto.kms.exceptions import ValidationException
+from moto.kms.responses import KmsResponse
+
+LONGEST_MESSAGE = 4096
+"""Bytes of Message that Sign and Verify take."""
+
+RAW, DIGEST = "RAW", "DIGEST"
+_HASHES: dict[str, type[HashAlgorithm]] = {"ECDSA_SHA_256": SHA256, "ECDSA_SHA_384": SHA384, "ECDSA_SHA_512": SHA512}
+
+_moto: dict[str, Callable[[Any], str]] = {}
+
+
+def install() -> None:
+    """Corrects moto's KMS in this process; again without effect."""
+    if _moto:
+        return
+    _moto.update(sign=KmsResponse.sign, verify=KmsResponse.verify)
+    KmsResponse.sign, KmsResponse.verify = _sign, _verify
+
+
+def uninstall() -> None:
+    """Gives moto its own KMS back."""
+    if _moto:
+        KmsResponse.sign, KmsResponse.verify = _moto["sign"], _moto["verify"]
+        _moto.clear()
+
+
+def _sign(self: Any) -> str:  # noqa: ANN401 - moto's response object
+    message = _message(self)
+    if self._get_param("MessageType") != DIGEST:
+        return _moto["sign"](self)
+    key, algorithm = _key(self, message)
+    signature = key.private_key.private_key.sign(message, ECDSA(Prehashed(_HASHES[algorithm]())))
+    answer = {"KeyId": key.arn, "Signature": base64.b64encode(signature).decode(), "SigningAlgorithm": algorithm}
+    return json.dumps(answer)
+
+
+def _verify(self: Any) -> str:  # noqa: ANN401 - moto's response object
+    message = _message(self)
+    if self._get_param("MessageType") != DIGEST:
+        return _moto["verify"](self)
+    key, algorithm = _key(self, message)
+    public = key.private_key.private_key.public_key()
+    try:
+        public.verify(_bytes(self._get_param("Signature")), message, ECDSA(Prehashed(_HASHES[algorithm]())))
+    except InvalidSignature as error:
+        raise JsonRESTError("KMSInvalidSignatureException", "") from error
+    return json.dumps({"KeyId": key.arn, "SignatureValid": True, "SigningAlgorithm": algorithm})
+
+
+def _message(response: Any) -> bytes:  # noqa: ANN401
+    kind = response._get_param("MessageType") or RAW
+    message = _bytes(response._get_param("Message"))
+    if kind not in (RAW, DIGEST):
+        raise ValidationException(f"1 validation error detected: Value '{kind}' at 'messageType' is none of RAW, DIGEST")
+    if len(message) > LONGEST_MESSAGE:
+        raise ValidationException(
+            "1 validation error detected: Value at 'message' failed to satisfy constraint:"
+            f" Member must have length less than or equal to {LONGEST_MESSAGE}"
+        )
+    return message
+
+
+def _bytes(value: Any) -> bytes:  # noqa: ANN401
+    return base64.b64decode(value) if isinstance(value, str) else bytes(value or b"")
+
+
+def _key(response: Any, message: bytes) -> tuple[Any, str]:  # noqa: ANN401
+    """The key and algorithm of a request by digest; moto's own checks apply, and the digest must be as long as the hash."""
+    name, algorithm = response._get_param("KeyId"), response._get_param("SigningAlgorithm")
+    response._validate_key_id(name)
+    key = response.kms_backend.describe_key(name)
+    if key.key_usage != "SIGN_VERIFY" or algorithm not in key.signing_algorithms:
+        raise ValidationException(f"1 validation error detected: Value '{algorithm}' at 'SigningAlgorithm' is none of the key's")
+    if algorithm not in _HASHES:
+        raise ValidationException(f"the sandbox signs digests with ECDSA only, not {algorithm}")
+    if len(message) != _HASHES[algorithm]().digest_size:
+        raise ValidationException(f"Digest is invalid length for algorithm {algorithm}.")
+    return key, algorithm

@@ -1,0 +1,52 @@
+"""CloudWatch Logs by the platform's clock: moto drops events older than 14 days by the machine's clock, this by the sandbox's.
+
+A sandbox that replays a capture takes events of any age, since its clock follows the data.
+"""
+
+from datetime import timedelta
+from types import FunctionType
+from typing import Any
+
+from moto.logs.exceptions import InvalidParameterException, ResourceNotFoundException
+from moto.logs.models import LogsBackend
+
+from phase5_ops.sandbox.platform_clock import PlatformClock
+
+_OLDEST, _NEWEST = timedelta(days=14), timedelta(hours=2)  # PutLogEvents (API reference)
+_original: FunctionType = LogsBackend.put_log_events
+_clock: PlatformClock | None = None
+
+
+def install(clock: PlatformClock) -> None:
+    """Replaces moto's PutLogEvents in this process; again with another clock: that one counts."""
+    global _clock  # noqa: PLW0603 - moto's classes exist once a process, and so does what replaces them
+    _clock = clock
+    LogsBackend.put_log_events = _put_log_events
+
+
+def uninstall() -> None:
+    """Gives moto its own PutLogEvents back."""
+    global _clock  # noqa: PLW0603 - see install
+    _clock = None
+    LogsBackend.put_log_events = _original
+
+
+def _put_log_events(
+    self: LogsBackend, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]
+) -> tuple[str, dict[str, Any]]:
+    if log_group_name not in self.groups:
+        raise ResourceNotFoundException()
+    stamps = [event["timestamp"] for event in log_events]
+    if stamps != sorted(stamps):
+        raise InvalidParameterException("Log events in a single PutLogEvents request must be in chronological order.")
+    rejected: dict[str, Any] = {}
+    accepted = log_events
+    if _clock is not None and not _clock.replay:
+        now = _clock.now()
+        oldest, newest = ((now - _OLDEST).timestamp() * 1000, (now + _NEWEST).timestamp() * 1000)
+        accepted = [event for event in log_events if oldest <= event["timestamp"] <= newest]
+        old = sum(stamp < oldest for stamp in stamps)
+        new = sum(stamp > newest for stamp in stamps)
+        rejected |= {"tooOldLogEventEndIndex": old - 1} if old else {}
+        rejected |= {"tooNewLogEventStartIndex": len(stamps) - new} if new else {}
+    return self.groups[log_group_name].put_log_events(log_stream_name, accepted), rejected

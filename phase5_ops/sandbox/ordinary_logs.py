@@ -1,0 +1,183 @@
+"""What ordinary executions of the healthy platform leave in the logs and the ledger: plain data for a blueprint.
+
+Each execution runs through the platform's functions, each in an invocation of its own with Lambda's START, END and REPORT lines.
+Lines are the platform's own, with one difference: the adapter names the intent it works for, as its plan says it should.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+LEDGER_TABLE = "cc-native-ledger"
+GROUP_PREFIX = "/aws/lambda/cc-native-"
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One event: function, milliseconds before the platform's present, message."""
+
+    function: str
+    stream: str
+    ago_ms: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The ids of one ordinary execution, made from its tenant and number so that a scenario is the same each time."""
+
+    tenant: str
+    number: int
+    ago_ms: int
+    now_ms: int
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256(f"{self.tenant}/{self.number}".encode()).hexdigest()
+
+    @property
+    def started(self) -> int:
+        """Epoch milliseconds of its first line."""
+        return self.now_ms - self.ago_ms
+
+    @property
+    def account(self) -> str:
+        """The account it works for."""
+        return f"acct-{self._digest[:4]}"
+
+    @property
+    def trace(self) -> str:
+        """The execution trace."""
+        return f"trace-{self.started}-{as_uuid(self._digest)}"
+
+    @property
+    def intent(self) -> str:
+        """The action intent."""
+        return f"ai_{self.started - 20}_{self._digest[:6]}"
+
+    def request(self, step: int) -> str:
+        """The Lambda request id of one step."""
+        return as_uuid(hashlib.sha256(f"{self._digest}{step}".encode()).hexdigest())
+
+
+def as_uuid(digest: str) -> str:
+    """A hex digest in the form of a version 4 UUID."""
+    return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
+
+
+def iso_ms(milliseconds: int) -> str:
+    """ISO-8601 with milliseconds and Z."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def logged(at_ms: int, level: str, service: str, message: str, fields: Mapping[str, Any]) -> str:
+    """A line as the platform's logger writes it."""
+    return f"[{iso_ms(at_ms)}] [{level}] [{service}] {message} {json.dumps(fields, separators=(',', ':'), ensure_ascii=False)}"
+
+
+def invocation(
+    execution: Execution, step: int, function: str, lines: list[tuple[str, str, str, Mapping[str, Any]]]
+) -> list[LogLine]:
+    """One invocation: START, the lines (level, service, message, fields), END and REPORT, each a few milliseconds later."""
+    request = execution.request(step)
+    stream = f"{iso_ms(execution.now_ms)[:10].replace('-', '/')}/[$LATEST]{hashlib.sha256(function.encode()).hexdigest()[:32]}"
+    texts = [f"START RequestId: {request} Version: $LATEST"]
+    at = execution.ago_ms - 40 * step
+    for offset, (level, service, message, fields) in enumerate(lines):
+        moment = execution.now_ms - at + offset + 1
+        texts.append(f"{iso_ms(moment)}\t{request}\t{level}\t{logged(moment, level, service, message, fields)}")
+    texts += [f"END RequestId: {request}", f"REPORT RequestId: {request}\tDuration: 12.34 ms\tBilled Duration: 13 ms"]
+    return [LogLine(function, stream, at - offset, text) for offset, text in enumerate(texts)]
+
+
+def execution_logs(execution: Execution) -> list[LogLine]:
+    """The lines of one execution that succeeds."""
+    e = execution
+    scope = {"tenant_id": e.tenant, "account_id": e.account}
+    both = {"action_intent_id": e.intent, **scope, "trace_id": e.trace}
+    tool = "internal.create_note"
+    signal = {"signalId": f"exec-{e.intent}-{e.account}-ACTION_EXECUTED", "accountId": e.account, "tenantId": e.tenant}
+    steps: list[tuple[str, list[tuple[str, str, str, Mapping[str, Any]]]]] = [
+        (
+            "execution-starter",
+            [
+                (
+                    "INFO",
+                    "ExecutionStarterHandler",
+                    "Execution starter invoked",
+                    {"action_intent_id": e.intent, **scope, "executionTraceId": e.trace, "is_replay": False},
+                )
+            ],
+        ),
+        ("execution-validator", [("INFO", "ExecutionValidatorHandler", "Execution validator invoked", both)]),
+        ("tool-mapper", [("INFO", "ToolMapperHandler", "Tool mapper invoked", {**both, "registry_version": 1})]),
+        (
+            "tool-invoker",
+            [
+                (
+                    "INFO",
+                    "ToolInvokerHandler",
+                    "Tool invoker invoked",
+                    {"action_intent_id": e.intent, "tool_name": tool, "trace_id": e.trace},
+                ),
+                ("INFO", "ToolInvokerHandler", "MCP tools/call response", {"tool_name": tool, "status": 200}),
+            ],
+        ),
+        (
+            "internal-adapter-handler",
+            [
+                ("INFO", "InternalAdapterHandler", "Gateway Lambda invocation", {"toolName": tool, "action_intent_id": e.intent}),
+                ("INFO", "InternalAdapterHandler", "Internal note created", {"noteId": f"note_{e.started}", **scope}),
+            ],
+        ),
+        (
+            "execution-recorder",
+            [
+                (
+                    "INFO",
+                    "ExecutionRecorderHandler",
+                    "Execution recorder invoked",
+                    {"action_intent_id": e.intent, "trace_id": e.trace},
+                ),
+                ("INFO", "ExecutionRecorderHandler", "Execution signal created", signal),
+            ],
+        ),
+    ]
+    return [line for step, (function, lines) in enumerate(steps) for line in invocation(e, step, function, lines)]
+
+
+def ledger_items(execution: Execution) -> list[dict[str, Any]]:
+    """The ledger entries of one execution that succeeds, in DynamoDB JSON."""
+    items = []
+    for offset, event in enumerate(("EXECUTION_STARTED", "ACTION_EXECUTED", "SIGNAL")):
+        at = iso_ms(execution.started + 5 + 40 * offset)
+        entry = f"entry-{execution.started}-{execution.request(100 + offset)}"
+        plain = {
+            "pk": f"TENANT#{execution.tenant}",
+            "sk": f"ENTRY#{at}#{entry}",
+            "gsi1pk": f"TRACE#{execution.trace}",
+            "gsi1sk": at,
+            "gsi2pk": f"TENANT#{execution.tenant}",
+            "gsi2sk": at,
+            "eventType": event,
+            "tenantId": execution.tenant,
+            "accountId": execution.account,
+            "traceId": execution.trace,
+            "timestamp": at,
+            "entryId": entry,
+        }
+        data = {} if event == "SIGNAL" else {"action_intent_id": {"S": execution.intent}}
+        items.append({**{name: {"S": value} for name, value in plain.items()}, "data": {"M": data}})
+    return items
+
+
+def ordinary_executions(tenants: list[str], now_ms: int, *, each: int = 3) -> list[Execution]:
+    """`each` executions of every tenant over the last hours, never two in one second."""
+    return [
+        Execution(tenant, number, ago_ms=(number + 1) * 3_600_000 - 2_000 * index, now_ms=now_ms)
+        for index, tenant in enumerate(tenants)
+        for number in range(each)
+    ]

@@ -1,0 +1,40 @@
+"""The two dedicated test tenants of the sandbox's platform, and the users that probes sign in with. Plain data."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTenant:
+    """A test tenant.
+
+    Attributes:
+        letter: what the settings call it, `A` or `B`.
+        tenant_id: its id in every table.
+        accounts: all its accounts.
+        scope: the accounts that its user's claim `custom:account_ids` names.
+    """
+
+    letter: str
+    tenant_id: str
+    accounts: tuple[str, ...]
+    scope: tuple[str, ...]
+
+    @property
+    def username(self) -> str:
+        """The name its user signs in with."""
+        return f"{self.tenant_id}-probe"
+
+    @property
+    def email(self) -> str:
+        """The e-mail address in its user's id token."""
+        return f"{self.username}@example.com"
+
+
+A = ProbeTenant("A", "phase5-canary-a", ("canary-a-1", "canary-a-2"), ("canary-a-1",))
+B = ProbeTenant("B", "phase5-canary-b", ("canary-b-1",), ("canary-b-1",))
+PROBE_TENANTS = (A, B)
+
+
+def other_tenant(tenant_id: str) -> str:
+    """The test tenant that is not `tenant_id`."""
+    return A.tenant_id if tenant_id == B.tenant_id else B.tenant_id

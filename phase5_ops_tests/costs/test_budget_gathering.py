@@ -1,0 +1,70 @@
+"""Row 5.1 as it is gathered: one reader, every table that names accounts, and what fails of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pytest
+
+from phase5_ops.aws.iam import policy_document
+from phase5_ops.build import open_platform
+from phase5_ops.costs.budget_assets import gather_autonomy_budget
+from phase5_ops.costs.budget_judge import judge_budget_visible
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.settings import load_settings
+from phase5_ops_tests.costs.test_budget_accounts import NAMED
+
+SORT_KEYS = {"ledger": "ENTRY#2026-11-17T00:00:00.000Z#entry-1"}
+
+
+@pytest.fixture
+def gathered(start: Callable[[str], Sandbox], tmp_path: Path):
+    """Starts the healthy platform; gathers again at each call."""
+    start("healthy")
+
+    def gather():
+        platform = open_platform(load_settings(), "run")
+        return platform, gather_autonomy_budget(platform, {})
+
+    return gather
+
+
+def put(role: str, account: str, sort_key: str = "") -> None:
+    item = {name: {"S": value["S"].replace("us", account)} for name, value in NAMED[role].items()}
+    keys = {"signals": "signalId"}.get(role, "sk")
+    if role != "accounts":
+        item[keys] = {"S": sort_key or SORT_KEYS.get(role, "X#1")}
+    boto3.client("dynamodb").put_item(TableName=getattr(load_settings().tables, role), Item=item)
+
+
+def test_accounts_of_every_table_are_read_once_and_the_ledgers_within_the_lookback(gathered):
+    for role in NAMED:
+        put(role, f"only-{role}")
+    put("ledger", "too-old", "ENTRY#2026-11-16T23:59:59.999Z#entry-0")
+    platform, table = gathered()
+    found = {account.removeprefix("only-") for account in set(table["account"]) if account.startswith("only-")}
+    assert found == set(NAMED)
+    assert "too-old" not in set(table["account"])
+    assert platform.reader.meter.calls == {"dynamodb:Scan": 16}
+    assert len(table.attrs["reads"]) == 16
+    assert judge_budget_visible(table, links=platform.links).facts["accounts_named_elsewhere"] == 10
+
+
+def test_tables_that_are_not_there_are_said_unless_the_settings_name_them(gathered, monkeypatch):
+    boto3.client("dynamodb").delete_table(TableName="cc-native-accounts")
+    boto3.client("dynamodb").delete_table(TableName="cc-native-internal-notes")
+    platform, table = gathered()
+    judgement = judge_budget_visible(table, links=platform.links)
+    assert judgement.findings == ()
+    assert judgement.facts["tables_not_deployed"] == "cc-native-accounts, cc-native-internal-notes"
+    monkeypatch.setenv("PHASE5_TABLES__SIGNALS", "cc-native-signal")
+    platform, table = gathered()
+    (finding,) = judge_budget_visible(table, links=platform.links).findings
+    assert (finding.code, finding.subject) == ("accounts_not_all_known", "dynamodb:Scan cc-native-signal")
+
+
+def test_the_policy_allows_every_table_that_is_read(gathered):
+    platform, table = gathered()
+    (statement,) = [each for each in policy_document(platform.settings)["Statement"] if each["Sid"] == "ReadTables"]
+    read = {f"arn:*:dynamodb:*:*:table/{each['resource']}" for each in table.attrs["reads"]}
+    assert read <= set(statement["Resource"])

@@ -1,0 +1,112 @@
+"""Statements have the fields of their specifications, equal facts give equal bytes, and what is read is what was written."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from phase5_ops.gate.attestation import StatementRow
+from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, envelope_bytes, read_envelope, sha256_of, strict_json
+from phase5_ops.gate.records import RowFacts
+from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.waivers import Waiver
+from phase5_ops.verdict import Verdict
+from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE, decision_payload, readiness_payload
+
+ROW = StatementRow("1.1", "PASS", opens=True, waived=False, blocking=True, observed_at=NOW)
+WAIVER = Waiver("w", "1.2", DIGEST, frozenset({("code", "x")}), "why", "T-1", NOW, NOW + timedelta(days=1), "ops-sre", "carol")
+
+
+def test_a_readiness_statement_is_an_in_toto_test_result():
+    statement = json.loads(readiness_payload(url="https://reports.example.com/1"))
+    assert statement.keys() == {"_type", "subject", "predicateType", "predicate"}
+    assert statement["_type"] == "https://in-toto.io/Statement/v1"
+    assert statement["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
+    assert statement["subject"] == [{"name": "r-1.2.3", "digest": {"sha256": "d" * 64}}]
+    predicate = statement["predicate"]
+    assert predicate.keys() == {"result", "configuration", "url", "passedTests", "warnedTests", "failedTests"}
+    assert predicate["result"] == "PASSED"
+    assert len(predicate["passedTests"]) == 16
+    assert all(part.keys() <= {"name", "digest", "annotations"} for part in predicate["configuration"])
+    assert {"evidence", "policy", "rows", "waivers", "tables/gate_drill"} <= {p["name"] for p in predicate["configuration"]}
+
+
+def test_a_decision_statement_is_a_slsa_verification_summary():
+    envelope = b"any bytes"
+    statement = json.loads(decision_payload(envelope))
+    assert statement["predicateType"] == "https://slsa.dev/verification_summary/v1"
+    predicate = statement["predicate"]
+    required = {"verifier", "timeVerified", "resourceUri", "policy", "verificationResult", "verifiedLevels", "inputAttestations"}
+    assert required <= predicate.keys()
+    assert predicate["inputAttestations"] == [{"digest": {"sha256": sha256_of(envelope).removeprefix("sha256:")}}]
+    assert (predicate["verificationResult"], predicate["verifiedLevels"]) == ("PASSED", ["PHASE5_OPEN"])
+
+
+def test_going_past_the_gate_is_never_attested_as_open():
+    predicate = json.loads(decision_payload(b"x", break_glass=True))["predicate"]
+    assert predicate["verifiedLevels"] == ["PHASE5_BREAK_GLASS"]
+
+
+def test_equal_facts_give_equal_bytes_whatever_their_order():
+    tables = {"a": DIGEST, "b": DIGEST}
+    first = readiness_payload(tables=tables, loosened=("x", "y"), waivers=(WAIVER, replace(WAIVER, id="v")))
+    again = readiness_payload(
+        tables=dict(reversed(tables.items())), loosened=("y", "x"), waivers=(replace(WAIVER, id="v"), WAIVER)
+    )
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("rows", "result", "listed"),
+    [
+        ((ROW,), "PASSED", "passedTests"),
+        ((replace(ROW, verdict="WARN"),), "WARNED", "warnedTests"),
+        ((replace(ROW, verdict="FAIL", waived=True),), "WARNED", "warnedTests"),
+        ((replace(ROW, verdict="FAIL", blocking=False),), "WARNED", "warnedTests"),
+        ((replace(ROW, verdict="FAIL", opens=False),), "FAILED", "failedTests"),
+        ((replace(ROW, verdict="STALE", opens=False),), "FAILED", "failedTests"),
+        ((), "FAILED", None),
+    ],
+)
+def test_the_result_is_never_better_than_its_rows(rows, result, listed):
+    predicate = json.loads(readiness_payload(rows=rows))["predicate"]
+    assert predicate["result"] == result
+    assert listed is None or predicate[listed] == ["1.1"]
+
+
+def test_what_is_read_back_is_what_was_signed():
+    findings = (("code", "x", "FAIL"), ("code", "y\ud800\u202e", "WARN"))
+    rows = (replace(ROW, verdict="FAIL", waived=True, findings=findings), replace(ROW, id="1.2", verdict="STALE", opens=False))
+    payload = readiness_payload(rows=rows, waivers=(WAIVER,))
+    facts = facts_of(payload)
+    assert facts.statement_digest == sha256_of(payload)
+    assert facts.release_digest == RELEASE.digest
+    assert facts.rows == {"1.1": RowFacts(Verdict.FAIL, frozenset({("code", "x"), ("code", "y\ud800\u202e")}))}
+    assert facts.waivers == {"w"}
+
+
+def test_rows_that_are_not_those_of_their_digest_are_refused():
+    statement = json.loads(readiness_payload())
+    rows = next(part for part in statement["predicate"]["configuration"] if part["name"] == "rows")
+    rows["annotations"]["rows"][0]["verdict"] = "WARN"
+    with pytest.raises(MalformedEnvelope, match="not those of their digest"):
+        facts_of(canonical_json(statement))
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:", "md5:" + "d" * 32, "sha256:" + "D" * 64, "d" * 64])
+def test_only_sha256_digests_are_stated(digest):
+    with pytest.raises(ValueError, match="sha256"):
+        readiness_payload(release=replace(RELEASE, digest=digest))
+
+
+def test_an_envelope_is_written_in_one_form_and_read_back():
+    content = envelope_bytes(b"{}", {"b": b"\x01", "a": b"\x02"})
+    assert content == envelope_bytes(b"{}", {"a": b"\x02", "b": b"\x01"})
+    assert read_envelope(content).signatures == {"a": b"\x02", "b": b"\x01"}
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"a":1,"a":2}', b"NaN", b'{"a":Infinity}', b"\xff", b"[" * 100_000, b"1" * 5000])
+def test_json_that_reads_two_ways_or_not_at_all_is_refused(content):
+    with pytest.raises(MalformedEnvelope):
+        strict_json(content)

@@ -1,0 +1,154 @@
+"""The gate drill passes on this gate, and tells every kind of broken gate from a sound one."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from phase5_ops import build
+from phase5_ops.gate.decision import Outcome, decide
+from phase5_ops.gate.drill import (
+    ROW_FAULTS,
+    SIGNATURE_FAULTS,
+    WAIVER_FAULTS,
+    blocking_rows,
+    complete_inputs,
+    drill,
+    required_cases,
+)
+from phase5_ops.gate.drill_judge import judge_gate_drill
+from phase5_ops.gate.reasons import CODES
+from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.policy import GatePolicy
+from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.verdict import Verdict
+from phase5_ops_tests.conftest import run
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+POLICY = GatePolicy()
+
+
+def judged(table: pd.DataFrame, policy: GatePolicy = POLICY, *, reads: bool = True):
+    if reads:
+        attach(table, [Read("phase5:Decide", "gate", ReadStatus.OK, None, 1, "", "")], NOW)
+    return judge_gate_drill(table, policy=policy)
+
+
+def codes(judgement) -> set[str]:
+    return {finding.code for finding in judgement.findings}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        POLICY,
+        GatePolicy(warn_blocks=("1.1", "2.2", "tool_slo_met")),
+        GatePolicy(extra_checks_warn_only=("tool_slo_met", "no_slo_alarm_firing")),
+        GatePolicy(max_evidence_age_hours=1, sign_off_days=0.1, waiver_days=0.5, clock_skew_seconds=0),
+    ],
+    ids=["default", "warnings block", "extra checks only shown", "strict"],
+)
+def test_this_gate_passes_its_drill_under_any_policy(policy: GatePolicy):
+    judgement = judged(drill(policy, NOW), policy)
+    assert judgement.findings == ()
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.facts["cases"] == len(required_cases(policy))
+
+
+def test_a_gate_that_always_opens_fails_every_fault():
+    table = drill(POLICY, NOW, gate=lambda inputs: replace(decide(inputs), outcome=Outcome.OPEN))
+    judgement = judged(table)
+    assert judgement.verdict is Verdict.FAIL
+    assert codes(judgement) == {"gate_opened_when_it_should_not"}
+    assert len(judgement.findings) == judgement.facts["faults"]
+
+
+def test_a_gate_that_lets_people_sign_an_unfit_candidate_fails():
+    table = drill(POLICY, NOW, gate=lambda inputs: replace(decide(inputs), outcome=Outcome.READY_TO_SIGN))
+    assert codes(judged(table)) == {"gate_opened_when_it_should_not", "gate_closed_for_complete_set"}
+
+
+def test_a_gate_that_never_opens_shows_nothing():
+    table = drill(POLICY, NOW, gate=lambda inputs: replace(decide(inputs), outcome=Outcome.BLOCKED))
+    assert codes(judged(table)) == {"gate_closed_for_complete_set"}
+
+
+def test_a_gate_that_does_not_say_why_fails():
+    table = drill(POLICY, NOW, gate=lambda inputs: replace(decide(inputs), reasons=()))
+    assert codes(judged(table)) == {"gate_gave_another_reason"}
+
+
+def test_a_gate_that_raises_is_an_error_of_that_case_alone():
+    def fragile(inputs):
+        if inputs.bundle is None:
+            raise RuntimeError("no bundle")
+        return decide(inputs)
+
+    judgement = judged(drill(POLICY, NOW, gate=fragile))
+    assert judgement.verdict is Verdict.ERROR
+    assert [(f.code, f.subject, f.seen) for f in judgement.findings] == [
+        ("drill_case_failed", "release no stored evidence", "RuntimeError: no bundle")
+    ]
+
+
+def test_a_drill_that_was_not_held_is_an_error():
+    empty = drill(POLICY, NOW).iloc[0:0]
+    judgement = judged(empty)
+    assert judgement.verdict is Verdict.ERROR
+    assert codes(judgement) == {"drill_incomplete"}
+
+
+def test_a_drill_that_left_a_case_out_is_an_error():
+    table = drill(POLICY, NOW)
+    assert codes(judged(table[table["case"] != "4.2 stale"].copy())) == {"drill_incomplete"}
+
+
+def test_a_drill_under_another_policy_leaves_cases_out():
+    table = drill(GatePolicy(extra_checks_warn_only=("tool_slo_met",)), NOW)
+    assert codes(judged(table)) == {"drill_incomplete"}
+
+
+def test_a_table_that_does_not_say_how_it_came_about_is_an_error():
+    assert codes(judged(drill(POLICY, NOW), reads=False)) == {"reads_missing"}
+
+
+def test_every_row_is_drilled_with_every_fault():
+    rows = blocking_rows(POLICY)
+    assert len(rows) == 13 + 3
+    assert len(ROW_FAULTS) >= 20
+    assert len(SIGNATURE_FAULTS) >= 15
+    assert len(WAIVER_FAULTS) >= 10
+
+
+def test_every_reason_of_the_gate_is_produced_by_some_case():
+    table = drill(POLICY, NOW)
+    seen = {code for cell in table["codes"] for code in cell.split()}
+    assert {reason.code for reason in CODES} <= seen
+
+
+def test_the_complete_set_opens_on_its_digests():
+    inputs = complete_inputs(POLICY, NOW)
+    decision = decide(inputs)
+    assert decision.outcome is Outcome.OPEN
+    assert decision.opened_on is not None
+    assert decision.opened_on.evidence_digest == inputs.bundle.digest
+    assert decision.reasons == ()
+
+
+def test_the_table_survives_parquet(tmp_path):
+    table = drill(POLICY, NOW, gate=lambda inputs: 1 / 0)
+    table.to_parquet(tmp_path / "t.parquet", index=False)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), table)
+
+
+def test_the_gate_counts_results_of_the_readiness_job():
+    assert READINESS_JOB == build.READINESS_JOB
+
+
+def test_row_4_3_passes_whatever_the_platform_is_like(start):
+    start("empty")
+    document = run(rows=["4.3"])
+    (row,) = document.rows
+    assert (row.id, row.verdict, row.findings) == ("4.3", Verdict.PASS, [])
+    assert document.exit_code == 0
