@@ -190,6 +190,11 @@ class Blueprint:
         """A plain item of a table, to be changed."""
         return next(item for item in self.items[table] if (item["pk"], item["sk"]) == (pk, sk))
 
+    def add_tenant(self, tenant_id: str) -> None:
+        """One more active tenant, with a cost of its own."""
+        self.tenants.append({"tenantId": tenant_id, "name": tenant_id.title(), "status": "active", "config": {}, "metadata": {}})
+        self.billing.append(BillingLine("AWS Lambda", "0.50", {"tenant": tenant_id, "connector": "internal"}))
+
     def traffic_of(self, tool: str) -> Traffic:
         """The traffic of one tool."""
         return next(traffic for traffic in self.traffic if traffic.tool == tool)

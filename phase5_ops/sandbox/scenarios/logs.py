@@ -64,13 +64,13 @@ def _foreign_address(state: Blueprint) -> None:
 
 @scenario("log-foreign-prefix-tenant", "Tenant acme's execution names tenant acme-eu, whose id begins with its own.", _LEAK)
 def _foreign_prefix(state: Blueprint) -> None:
-    state.tenants.append({**state.tenants[0], "tenantId": "acme-eu", "name": "Acme EU"})
+    state.add_tenant("acme-eu")
     _leak(state, "Cached connector used", {"tenantId": "{}"}, level="INFO", victim=len(state.tenants) - 1)
 
 
 @scenario("log-own-prefix-tenant", "Tenant acme-eu logs its own id beside tenant acme, whose id begins the same.", {})
 def _own_prefix(state: Blueprint) -> None:
-    state.tenants.append({**state.tenants[0], "tenantId": "acme-eu", "name": "Acme EU"})
+    state.add_tenant("acme-eu")
     execution = ordinary_executions(["acme-eu"], state.now_ms - 500)[0]
     scope = {"tenant_id": "acme-eu", "trace_id": execution.trace}
     state.logs += invocation(execution, 0, "tool-mapper", [("INFO", "ToolMapperHandler", "Tool mapper invoked", scope)])
@@ -97,4 +97,4 @@ def _group_denied(state: Blueprint) -> None:
 
 @scenario("log-tenant-named-null", "A tenant is called null.", {"4.2": (WARN, "tenant_id_not_scannable")})
 def _tenant_null(state: Blueprint) -> None:
-    state.tenants.append({**state.tenants[0], "tenantId": "null", "name": "Null"})
+    state.add_tenant("null")
