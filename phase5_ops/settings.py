@@ -87,7 +87,11 @@ class ProbeUser(Section):
     tenant_id: str | None = None
     username: str | None = None
     password: SecretStr | None = None
-    secret_id: str | None = Field(None, description="Secrets Manager id of {username, password}")
+    client_secret: SecretStr | None = Field(None, description="secret of the user pool client, where it has one")
+    secret_id: str | None = Field(
+        None,
+        description="Secrets Manager id of {username, password}; client_secret, other_client_secret where the clients have one",
+    )
 
 
 class ProbeUsers(Section):
@@ -235,6 +239,7 @@ class Settings(BaseSettings):
         chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri", "refresh_costs"})
         for user in chosen["probe_users"].values():
             user.pop("password", None)
+            user.pop("client_secret", None)
         chosen["probes"].pop("expired_token_file")
         return chosen
 

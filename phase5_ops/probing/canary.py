@@ -13,7 +13,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.probing.canary_intent import Place, is_ours
 from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
 from phase5_ops.probing.guard import REASON_PREFIX
-from phase5_ops.reads import Read
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Tables
 
 
@@ -25,21 +25,21 @@ def put(reader: AwsReader, tables: Tables, items: Sequence[dict[str, Any]]) -> l
 def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[Place, str]], replayed: Iterable[str]) -> list[Read]:
     """Removes the intents, and for those that were replayed their attempts, outcomes and notes.
 
+    The intents go last, and only where the rest went: a later run finds by its intent what is still to be removed.
+
     Raises:
         ValueError: one of them is no canary intent; nothing was removed.
     """
     chosen, executed = list(intents), frozenset(replayed)
     if foreign := [intent for _, intent in chosen if not is_ours(intent)]:
         raise ValueError(f"not a canary intent: {foreign[0]!r}")
-    reads = delete_items(reader, tables.action_intent, [_key(place, f"ACTION_INTENT#{intent}") for place, intent in chosen])
     acted = [(place, intent) for place, intent in chosen if intent in executed]
-    if not acted:
-        return reads
-    reads += delete_items(reader, tables.execution_attempts, [_key(place, f"EXECUTION#{intent}") for place, intent in acted])
+    reads = delete_items(reader, tables.execution_attempts, [_key(place, f"EXECUTION#{intent}") for place, intent in acted])
     reads += delete_items(reader, tables.execution_outcomes, [_key(place, f"OUTCOME#{intent}") for place, intent in acted])
     for place in sorted({place for place, _ in acted}, key=lambda place: place.partition):
         reads += _remove_notes(reader, tables.internal_notes, place)
-    return reads
+    going = chosen if all(read.status is ReadStatus.OK for read in reads) else [c for c in chosen if c[1] not in executed]
+    return reads + delete_items(reader, tables.action_intent, [_key(place, f"ACTION_INTENT#{intent}") for place, intent in going])
 
 
 def _remove_notes(reader: AwsReader, table: str, place: Place) -> list[Read]:

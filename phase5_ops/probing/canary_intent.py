@@ -1,5 +1,6 @@
 """What a canary intent is: where it lives, its id, its item. Pure."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from phase5_ops.clock import iso
 from phase5_ops.probing.guard import INTENT_MARK, REASON_PREFIX
 
 _LIFETIME = timedelta(hours=1)
+_ID = re.compile(rf"ai_\d+_{INTENT_MARK}[0-9a-f]{{10}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ def is_ours(intent_id: str) -> bool:
     """True for the id of a canary intent."""
     stamp, _, random = intent_id.removeprefix("ai_").partition("_")
     return intent_id.startswith("ai_") and stamp.isdigit() and random.startswith(INTENT_MARK)
+
+
+def mentioned(text: str) -> list[str]:
+    """The ids of canary intents anywhere in a text, in their order."""
+    return _ID.findall(text)
 
 
 def intent_item(place: Place, intent_id: str, *, run_id: str, action_type: str, now: datetime) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """A bounded HTTP client for the Control Center: no redirects, no proxies, TLS verified, and every exchange ends.
 
 urllib3 bounds each wait on a socket; a server that sends a byte a second never makes one of those waits too long. So the
-exchange runs in a thread of its own that is left behind when its time is up, and ends itself at the next byte. Nothing is
-retried: a request that was perhaps acted on must not be sent twice.
+exchange runs in a thread of its own that is left behind when its time is up, and ends itself at the next byte. What was given
+up before its connection stood is not sent any more: nobody would look for what it left. Nothing is retried: a request that was
+perhaps acted on must not be sent twice.
 """
 
 import json
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import urllib3
@@ -30,7 +31,8 @@ _CHUNK = 4096
 class HttpClient:
     """Sends requests below one URL. Safe to use from several threads.
 
-    `shown_body` is how many characters of a body are kept; None keeps all of it (up to `MAX_BODY_BYTES`).
+    `shown_body` is how many characters of a body are kept, redacted; None keeps all of it (up to `MAX_BODY_BYTES`) as it came,
+    for what is read and not shown: a key's digits may look like a token.
 
     Raises:
         ConfigurationError: the URL is neither https nor of this machine.
@@ -55,7 +57,8 @@ class HttpClient:
         exchange = _Exchange(self._url, request, self._timeout, self._user_agent)
         status, problem, detail, body = exchange.result()
         latency = (time.perf_counter() - started) * 1000
-        shown = self._redact(body.decode("utf-8", "replace"))[: self._shown]
+        text = body.decode("utf-8", "replace")
+        shown = text if self._shown is None else self._redact(text)[: self._shown]
         return HttpAnswer(status, problem, self._redact(detail)[:SHOWN_BODY], shown, round(latency, 1))
 
 
@@ -92,6 +95,7 @@ class _Exchange:
         headers = {"User-Agent": self._user_agent, "Connection": "close", **self._request.headers}
         context = ssl.create_default_context() if self._url.startswith("https:") else None
         with urllib3.PoolManager(num_pools=1, ssl_context=context, cert_reqs="CERT_REQUIRED") as pool:
+            self._send_in_time_only(pool.connection_from_url(self._url))
             response = pool.request(
                 self._request.method,
                 self._url,
@@ -105,6 +109,24 @@ class _Exchange:
             )
             body = self._body(response)
         return (response.status, *_classify(response, body), body[:MAX_BODY_BYTES])
+
+    def _send_in_time_only(self, pool: urllib3.HTTPConnectionPool) -> None:
+        """Makes the pool's connections send nothing once the exchange was given up: a handshake can drip for long."""
+        make = pool.ConnectionCls
+
+        def in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - a connection of either scheme
+            connection = make(*args, **kwargs)
+            send = connection.request
+
+            def request(*parts: Any, **options: Any) -> None:  # noqa: ANN401 - handed on as they come
+                if self._given_up:
+                    raise TimeoutError("given up before the connection stood")
+                send(*parts, **options)
+
+            connection.request = request  # type: ignore[method-assign]
+            return connection
+
+        pool.ConnectionCls = in_time  # type: ignore[assignment]
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """The body as it comes, at most one chunk beyond the limit; `read` would wait for a whole chunk."""
@@ -120,8 +142,8 @@ def _classify(response: urllib3.BaseHTTPResponse, body: bytes) -> tuple[Problem 
     if status in _REFUSALS:
         return None, ""
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        target = urlsplit(response.headers.get("Location", ""))
-        return Problem.REDIRECT, f"HTTP {status} to {target.scheme}://{target.netloc}{target.path}, which was not followed"
+        target = urlsplit(response.headers.get("Location", ""))._replace(query="", fragment="")
+        return Problem.REDIRECT, f"HTTP {status} to {target.geturl() or 'nowhere'}, which was not followed"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Problem.THROTTLED, "HTTP 429"
     if "html" in response.headers.get("Content-Type", "").lower() or body.lstrip()[:1] == b"<":

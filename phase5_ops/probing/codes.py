@@ -59,7 +59,8 @@ PROBE_TOKEN_UNAVAILABLE = FindingCode(
     "probe_token_unavailable",
     Verdict.ERROR,
     "The user pool issued no token for a probe user.",
-    "Check user name, password and the client's auth flow ALLOW_ADMIN_USER_PASSWORD_AUTH; give the user a permanent password.",
+    "Check user name, password and the client's auth flow ALLOW_ADMIN_USER_PASSWORD_AUTH; give the user a permanent password and"
+    " no MFA; for a client with a secret, put client_secret into the user's secret.",
 )
 PROBE_TOKEN_UNUSABLE = FindingCode(
     "probe_token_unusable",
@@ -94,8 +95,15 @@ CANARY_NOT_WRITTEN = FindingCode(
 CANARY_NOT_REMOVED = FindingCode(
     "canary_not_removed",
     Verdict.WARN,
-    "Canary intents, or what came of them, could not be removed.",
+    "Canary intents, or what came of them, of this run or of a killed one could not be found or removed.",
     "The next run removes them; grant the actions that `phase5 iam-policy` lists.",
+)
+
+LEASE_NOT_RELEASED = FindingCode(
+    "probe_lease_not_released",
+    Verdict.WARN,
+    "The lease could not be given back, so no other run can probe until it expires.",
+    "Grant dynamodb:DeleteItem on phase5's own table.",
 )
 
 CODES = (
@@ -114,6 +122,7 @@ CODES = (
     ACCOUNT_SCOPE_NOT_TESTABLE,
     CANARY_NOT_WRITTEN,
     CANARY_NOT_REMOVED,
+    LEASE_NOT_RELEASED,
 )
 _BY_NAME = {code.code: code for code in CODES}
 

@@ -11,7 +11,7 @@ from typing import Any
 from phase5_ops.settings import Settings
 
 #: Partitions of the ledger in which a platform would record a request whose tenant it does not know.
-NOBODY = ("undefined", "null", "None")
+NOBODY = ("", "undefined", "null", "None", "NaN", "[object Object]", "unknown", "anonymous", "default", "system")
 
 
 def statements(settings: Settings) -> list[dict[str, Any]]:

@@ -5,9 +5,14 @@ that the password alone is worth nothing, CloudTrail names the caller, and the c
 passwords from browsers. User name and password come from the settings, or from Secrets Manager through the bounded reader:
 dagster-aws' resource for a single secret ignores the endpoint, and neither of its resources is bounded by the run's deadline.
 
+A client with a secret takes a sign-in only with SECRET_HASH: HMAC-SHA256 of user name and client id under that secret, in base64.
+
 Tokens and passwords are given to the redactor before anything else happens to them.
 """
 
+import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +35,8 @@ from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import ProbeUser
 
 IAM_ACTIONS = ("cognito-idp:AdminInitiateAuth", "secretsmanager:GetSecretValue")
+
+_REMEDIES = {"NEW_PASSWORD_REQUIRED": "set a permanent password (admin-set-user-password --permanent)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,22 @@ def parse_accounts(claim: object) -> frozenset[str] | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a probe user signs in with; the clients' secrets are None where the clients have none."""
+
+    username: str
+    password: str = field(repr=False)
+    client_secret: str | None = field(default=None, repr=False)
+    other_client_secret: str | None = field(default=None, repr=False)
+
+
+def secret_hash(username: str, client_id: str, client_secret: str) -> str:
+    """SECRET_HASH as Cognito computes it."""
+    digest = hmac.new(client_secret.encode(), f"{username}{client_id}".encode(), hashlib.sha256).digest()
+    return base64.b64encode(digest).decode()
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """The user pool and the client that the Control Center expects tokens of."""
 
@@ -87,7 +110,11 @@ class Pool:
         Raises:
             Obstructed: no token, or one that is not of the configured test tenant.
         """
-        name, password, reads = self._credentials(who, user)
+        credentials, reads = self._credentials(who, user)
+        parameters = {"USERNAME": credentials.username, "PASSWORD": credentials.password}
+        secret = credentials.client_secret if client_id is None else credentials.other_client_secret
+        if secret is not None:
+            parameters["SECRET_HASH"] = secret_hash(credentials.username, client_id or self.client_id, secret)
         answer = self.reader.call(
             "cognito-idp",
             "admin_initiate_auth",
@@ -95,22 +122,23 @@ class Pool:
             UserPoolId=self.pool_id,
             ClientId=client_id or self.client_id,
             AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": name, "PASSWORD": password},
+            AuthParameters=parameters,
         )
         if answer.read.status is not ReadStatus.OK:
             seen = self.redactor(f"{answer.read.status}: {answer.read.error}")
             raise Obstructed(PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected="a token of the user pool", seen=seen)
         result = answer.pages[0].get("AuthenticationResult") or {}
         if "IdToken" not in result:
-            challenge = answer.pages[0].get("ChallengeName", "no token at all")
+            challenge = str(answer.pages[0].get("ChallengeName", "no token at all"))
+            remedy = _REMEDIES.get(challenge, "give it neither MFA nor another challenge")
             raise Obstructed(
                 PROBE_TOKEN_UNAVAILABLE,
                 f"probe user {who}",
                 expected="a token of the user pool",
-                seen=f"the pool asks for {challenge} first: set a permanent password (admin-set-user-password --permanent)",
+                seen=f"the pool asks for {challenge} first: {remedy}",
             )
         self.redactor.add(*(str(value) for key, value in result.items() if key.endswith("Token")))
-        return self._identity(who, user, name, result), [*reads, answer.read]
+        return self._identity(who, user, credentials.username, result), [*reads, answer.read]
 
     def _identity(self, who: str, user: ProbeUser, name: str, result: Mapping[str, Any]) -> Identity:
         subject = f"probe user {who}"
@@ -129,7 +157,7 @@ class Pool:
             raise Obstructed(PROBE_TOKEN_UNUSABLE, subject, expected="an id token", seen=f"token_use = {claims.get('token_use')}")
         return Identity(str(tenant), name, result["IdToken"], str(result.get("AccessToken", "")), claims)
 
-    def _credentials(self, who: str, user: ProbeUser) -> tuple[str, str, list[Read]]:
+    def _credentials(self, who: str, user: ProbeUser) -> tuple[Credentials, list[Read]]:
         prefix = f"PHASE5_PROBE_USERS__{who}__"
         if user.secret_id is None:
             if user.username is None or user.password is None:
@@ -139,23 +167,26 @@ class Pool:
                     expected=f"{prefix}USERNAME and {prefix}PASSWORD, or {prefix}SECRET_ID",
                     seen="not set",
                 )
-            self.redactor.add(user.password.get_secret_value())
-            return user.username, user.password.get_secret_value(), []
+            secret = user.client_secret.get_secret_value() if user.client_secret is not None else None
+            self.redactor.add(user.password.get_secret_value(), secret or "")
+            return Credentials(user.username, user.password.get_secret_value(), secret), []
         answer = self.reader.call("secretsmanager", "get_secret_value", user.secret_id, SecretId=user.secret_id)
         if answer.read.status is not ReadStatus.OK:
             seen = f"{answer.read.operation}: {answer.read.status}: {answer.read.error}"
             raise Obstructed(PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected=f"the secret {user.secret_id}", seen=seen)
         try:
-            secret = json.loads(answer.pages[0]["SecretString"])
-            self.redactor.add(str(secret["password"]))
-            return str(secret["username"]), str(secret["password"]), [answer.read]
-        except (KeyError, TypeError, ValueError):
+            content = json.loads(answer.pages[0]["SecretString"])
+            clients = [str(content[name]) if content.get(name) else None for name in ("client_secret", "other_client_secret")]
+            credentials = Credentials(str(content["username"]), str(content["password"]), *clients)
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise Obstructed(
                 PROBE_TOKEN_UNAVAILABLE,
                 f"probe user {who}",
                 expected=f"the secret {user.secret_id} as JSON with username and password",
                 seen="something else, which is not shown",
             ) from None
+        self.redactor.add(credentials.password, *(secret for secret in clients if secret))
+        return credentials, [answer.read]
 
     def signing_key(self, token: str, client: "KeySetClient") -> dict[str, Any]:
         """The entry of the pool's key set that signed `token`.

@@ -15,7 +15,7 @@ from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, lease
 from phase5_ops.probing.canary_intent import Place
-from phase5_ops.probing.codes import CANARY_NOT_REMOVED, Obstacle
+from phase5_ops.probing.codes import CANARY_NOT_REMOVED, LEASE_NOT_RELEASED, Obstacle
 from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.probing.iam import NOBODY
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
@@ -47,7 +47,7 @@ def collect_probes(
                 collecting.watch()
             collecting.clean_up()
         finally:
-            lease.release(platform.reader, platform.settings.tables.readiness, str(context["run_id"]))
+            collecting.give_back_lease()
     table = probe_table(sent, list(collecting.entries.values()), collecting.obstacles)
     return attach(table, [*reads_of(sent), *collecting.reads], platform.now())
 
@@ -66,23 +66,27 @@ class _Collecting:
     def watch(self) -> None:
         """Waits the settle time, searches, follows the accepted replays, and searches again."""
         policy = self.platform.settings.probes
-        self._wait(float(self.context["sent_at"]) + policy.settle_seconds - self.wall())
+        # A clock that was set back meanwhile must not make this longer than it can be.
+        self._wait(min(policy.settle_seconds, float(self.context["sent_at"]) + policy.settle_seconds - self.wall()))
         whole = self._search(keep=True)
         ends, pause = time.monotonic() + policy.follow_seconds, _FIRST_PAUSE
         while whole and self._unfinished() and time.monotonic() < ends:
             self._wait(pause)
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
             whole = self._search(keep=False)
-        self._search(keep=True)
+        self._search(keep=True, others=True)
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:
             self.sleep(seconds)
 
-    def _search(self, *, keep: bool) -> bool:
-        """Adds what the ledger holds since the probes began; whether it was read whole. Failed reads are always kept."""
+    def _search(self, *, keep: bool, others: bool = False) -> bool:
+        """Adds what the ledger holds since the probes began; whether it was read whole. Failed reads are always kept.
+
+        With `others`, also where a platform would record a request whose tenant it does not know, or whose user it takes for one.
+        """
         whole = True
-        for tenant in (*self.context["tenants"], *(NOBODY if keep else ())):
+        for tenant in (*self.context["tenants"], *((*NOBODY, *self.context["requesters"]) if others else ())):
             items, read = query_partition(
                 self.platform.reader,
                 self.platform.settings.tables.ledger,
@@ -111,6 +115,14 @@ class _Collecting:
             if accepted and not events & TERMINAL:
                 running.append(row.name)
         return running
+
+    def give_back_lease(self) -> None:
+        """Gives the lease back; where that fails, the next run has to wait for its end."""
+        table = self.platform.settings.tables.readiness
+        read = lease.release(self.platform.reader, table, str(self.context["run_id"]))
+        if read.status is not ReadStatus.OK:
+            seen = f"{read.operation}: {read.status}: {read.error}"
+            self.obstacles.append(Obstacle(LEASE_NOT_RELEASED.code, table, expected="the lease given back", seen=seen))
 
     def clean_up(self) -> None:
         """Removes this run's canary intents and what came of them."""

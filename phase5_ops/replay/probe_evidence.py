@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 
-from phase5_ops.probing.canary_intent import is_ours
+from phase5_ops.probing.canary_intent import is_ours, mentioned
 from phase5_ops.probing.codes import Obstacle
 from phase5_ops.probing.guard import REASON_PREFIX
 from phase5_ops.probing.request import HttpAnswer
@@ -204,7 +204,7 @@ def _records(table: pd.DataFrame, names: list[str]) -> list[dict[str, Any]]:
 def attribute_entries(
     rows: Sequence[Sent], entries: Iterable[tuple[str, Mapping[str, Any]]]
 ) -> tuple[dict[str, list[LeftEntry]], list[LeftEntry]]:
-    """Which probe left which ledger entry, by replay reason, else by intent.
+    """Which probe left which ledger entry: by replay reason, else by intent, else by an intent's id anywhere in the entry.
 
     Returns:
         Entries by probe name; and the replay requests that name neither a probe of this run nor one of another run.
@@ -216,6 +216,8 @@ def attribute_entries(
     for tenant, item in entries:
         entry = left_entry(tenant, item)
         name = by_reason.get(entry.reason) or by_intent.get(entry.intent)
+        if name is None:
+            name = next((by_intent[intent] for intent in mentioned(str(item)) if intent in by_intent), None)
         if name is not None:
             left[name].append(entry)
         elif entry.event.upper() == "REPLAY_REQUESTED" and not (entry.reason.startswith(REASON_PREFIX) or is_ours(entry.intent)):

@@ -23,8 +23,10 @@ from phase5_ops.probing.canary_intent import intent_item, new_intent_id
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import (
     ACCOUNT_SCOPE_NOT_TESTABLE,
+    CANARY_NOT_REMOVED,
     CANARY_NOT_WRITTEN,
     EXPIRED_TOKEN_UNAVAILABLE,
+    LEASE_NOT_RELEASED,
     PROBE_SETTING_MISSING,
     PROBE_TENANT_REFUSED,
     PROBE_TOKEN_UNUSABLE,
@@ -34,7 +36,7 @@ from phase5_ops.probing.codes import (
     Obstructed,
 )
 from phase5_ops.probing.forge import Forger, TokenKind
-from phase5_ops.probing.guard import ForbiddenTarget, Ground, check
+from phase5_ops.probing.guard import ACCOUNTS_CLAIM, ForbiddenTarget, Ground, check
 from phase5_ops.probing.identity import Identity, KeySetClient, Pool
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
@@ -130,7 +132,10 @@ class _Sending:
         try:
             return self._run_leased(configured, lease)
         except BaseException:
-            self.reads.append(lease.release())
+            given_back = lease.release()
+            if given_back.status is not ReadStatus.OK:
+                seen = f"{given_back.operation}: {given_back.status}: {given_back.error}"
+                self._obstacle(LEASE_NOT_RELEASED, given_back.resource, expected="the lease given back", seen=seen)
             raise
 
     def _run_leased(self, configured: "Configured", lease: leases.Lease) -> list[Sent]:
@@ -155,6 +160,9 @@ class _Sending:
             _ground(targets, plan),
         )
         outgoing = [_Outgoing(probe, *self._request(probe, tokens, unscoped)) for probe in plan]
+        for each in outgoing:
+            if each.request is not None:
+                client.check(each.request)  # before anything is written, and again as each is sent
         self._write_canaries(plan)
         return _Sender(client, lease, policy.parallel_requests, policy.send_seconds, policy.request_timeout_seconds).send(
             outgoing
@@ -220,7 +228,11 @@ class _Sending:
         outside = {probes.account_a_out_of_scope, probes.account_b}
         if accounts is not None and not accounts & outside:
             return None
-        seen = "no claim custom:account_ids" if accounts is None else f"custom:account_ids holds {', '.join(sorted(accounts))}"
+        claim = user.claims.get(ACCOUNTS_CLAIM)
+        if accounts is not None:
+            seen = f"custom:account_ids holds {', '.join(sorted(accounts))}"
+        else:
+            seen = f"custom:account_ids cannot be read: {str(claim)[:80]!r}" if claim else "no claim custom:account_ids"
         expected = f"custom:account_ids with {probes.account_a} alone"
         self._obstacle(ACCOUNT_SCOPE_NOT_TESTABLE, "probe user A", expected=expected, seen=seen)
         return ACCOUNT_SCOPE_NOT_TESTABLE.code
@@ -241,24 +253,30 @@ class _Sending:
 
     def _remove_leftovers(self, targets: Targets) -> None:
         """Removes what killed runs left; this run holds the lease, so theirs are over. What stays is tried again next time."""
-        found, reads = canary.leftovers(self.platform.reader, self.settings.tables, targets.places)
-        self.reads += reads
+        reader, tables = self.platform.reader, self.settings.tables
+        found, reads = canary.leftovers(reader, tables, targets.places)
         if found:
             log.info("removing %d canary intents of earlier runs", len(found))
-            canary.remove(self.platform.reader, self.settings.tables, found, [intent for _, intent in found])
+            reads += canary.remove(reader, tables, found, [intent for _, intent in found])
+        if failed := [read for read in reads if read.status is not ReadStatus.OK]:
+            seen = f"{failed[0].operation}: {failed[0].status}: {failed[0].error}"
+            self._obstacle(CANARY_NOT_REMOVED, failed[0].resource, expected="what killed runs left is removed", seen=seen)
+        self.reads += [read for read in reads if read.status is ReadStatus.OK]
 
     def _write_canaries(self, plan: Sequence[Probe]) -> None:
-        now, probes = self.platform.now(), self.settings.probes
+        now, probes, reader = self.platform.now(), self.settings.probes, self.platform.reader
+        intents = intents_of(plan)
         items = [
             intent_item(place, intent, run_id=self.platform.run_id, action_type=probes.action_type, now=now)
-            for place, intent in intents_of(plan)
+            for place, intent in intents
         ]
-        self.written = True
-        reads = canary.put(self.platform.reader, self.settings.tables, items)
+        reads = canary.put(reader, self.settings.tables, items)
         self.reads += reads
         if failed := [read for read in reads if read.status is not ReadStatus.OK]:
+            canary.remove(reader, self.settings.tables, intents, [])  # as far as it goes; the next run removes the rest
             seen = f"{failed[0].status}: {failed[0].error}"
             raise Obstructed(CANARY_NOT_WRITTEN, failed[0].resource, expected="canary intents written", seen=seen)
+        self.written = True
 
 
 Tokens = Mapping[TokenKind, str | None]
@@ -356,14 +374,7 @@ class _Sender:
     request_timeout: float
 
     def send(self, outgoing: Sequence[_Outgoing]) -> list[Sent]:
-        """The rows of all probes, in their order.
-
-        Raises:
-            Obstructed: a request may not be sent; none was.
-        """
-        for each in outgoing:
-            if each.request is not None:
-                self.client.check(each.request)
+        """The rows of all probes, in their order."""
         ends = time.monotonic() + self.seconds
         first = next(each for each in outgoing if each.probe.name == MISSING_INTENT)
         rows = {MISSING_INTENT: self._one(first, ends)}

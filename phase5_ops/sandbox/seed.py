@@ -122,6 +122,11 @@ def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
     for spec in json.loads(files("phase5_ops.sandbox").joinpath("tables.json").read_text(encoding="utf-8")):
         if spec["name"] not in blueprint.missing_tables:
             _create_table(dynamodb, spec)
+    put_items(dynamodb, blueprint)
+
+
+def put_items(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
+    """Writes every item of the blueprint into tables that are there."""
     plain = [(REGISTRY_TABLE, _registry_item(action, tool)) for action, tool in sorted(blueprint.action_types.items())]
     plain += [(TENANTS_TABLE, tenant) for tenant in blueprint.tenants]
     plain += [(RESILIENCE_TABLE, breaker) for breaker in blueprint.breakers]

@@ -1,17 +1,27 @@
 """Row 3.2 against the sandbox: each scenario of the ledger, the two ways of reading it, and what runs remember of it."""
 
+from datetime import datetime
+from uuid import uuid4
+
 import boto3
 import pytest
+from moto.dynamodb.models import dynamodb_backends
 
 from phase5_ops.aws.ledger import ReadPlan, read_window
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.build import open_platform
 from phase5_ops.ccnative.ledger import SORT_PREFIX
 from phase5_ops.reads import ReadStatus
-from phase5_ops.replay.audit_judge import CODES
+from phase5_ops.replay.audit_assets import gather_replay_audit
+from phase5_ops.replay.audit_judge import CODES, judge_replay_audit
+from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios
-from phase5_ops.settings import Reading
+from phase5_ops.sandbox.seed import put_items
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.settings import Reading, load_settings
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.conftest import run
+from phase5_ops_tests.conftest import NOW, run
 
 LEDGER = "cc-native-ledger"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".replay_audit")]
@@ -31,11 +41,27 @@ def audited(start, monkeypatch):
     return judged
 
 
+@pytest.fixture(scope="module")
+def sandbox():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHASE5_NOW", NOW)
+        with Sandbox("healthy") as running:
+            yield running
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_scenario_of_the_ledger_turns_its_row(scenario, audited):
-    row = audited(scenario.name)
+def test_a_scenario_of_the_ledger_turns_its_row(scenario, sandbox, monkeypatch, tmp_path):
+    for name, value in sandbox.exports().items():
+        monkeypatch.setenv(name, value)
+    for table in dynamodb_backends[ACCOUNT][sandbox.region].tables.values():
+        table.items.clear()
+    put_items(sandbox.inside.client("dynamodb"), scenario.blueprint(datetime.fromisoformat(NOW), sandbox.region))
+    platform = open_platform(load_settings(state_dir=tmp_path), str(uuid4()))
+    table = gather_replay_audit(platform, {})
+    row = judge_replay_audit(table, policy=platform.settings.replay, now=platform.now(), links=platform.links)
     verdict, code = scenario.turns["3.2"]
     assert (row.verdict, code in {finding.code for finding in row.findings}) == (verdict, True)
+    assert all(finding.link for finding in row.findings)
 
 
 def test_the_scenarios_cover_every_code_that_one_run_can_find():
@@ -78,7 +104,7 @@ def test_queries_and_a_parallel_scan_read_the_same_entries(start):
             AwsReader(Reading()),
             LEDGER,
             plan=ReadPlan(method, 1, 1, 3),
-            tenants=["acme", "globex", "initech", "nobody"],
+            tenants=["acme", "globex", "initech", "nobody", *(tenant.tenant_id for tenant in PROBE_TENANTS)],
             since=f"{SORT_PREFIX}2026-11-20",
             take=lambda item, keys=keys: keys.append((item["pk"]["S"], item["sk"]["S"])),
         )

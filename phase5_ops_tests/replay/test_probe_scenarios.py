@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import boto3
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 
+from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import open_platform
 from phase5_ops.replay.probe_collecting import collect_probes
 from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
@@ -23,11 +25,14 @@ from phase5_ops_tests.conftest import NOW
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".replay_probes")]
 LEDGER = "cc-native-ledger"
+SESSION = boto3.Session("sandbox", "sandbox", region_name=REGION)
 
 
 def judged(state_dir: Path) -> dict[str, Judgement]:
     """Rows 3.1 and 3.3 of a run against whatever the environment points to."""
-    platform = open_platform(load_settings(state_dir=state_dir), str(uuid4()))
+    settings = load_settings(state_dir=state_dir)
+    platform = open_platform(settings, str(uuid4()))
+    platform.reader = AwsReader(settings.reading, session=SESSION)  # which knows the services' descriptions from the last test
     table = collect_probes(platform, send_probes(platform))
     return {
         row: judge(table, links=platform.links, ledger_table=LEDGER)
