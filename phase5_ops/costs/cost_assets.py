@@ -1,6 +1,7 @@
 """Row 5.2 as Dagster sees it: the cost report and its check. Thin: reads, calls, reports."""
 
 import base64
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
 from urllib.parse import quote
@@ -23,6 +24,8 @@ from phase5_ops.platform import UNKNOWN_ACCOUNT, Platform
 from phase5_ops.reads import Read, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+log = logging.getLogger(__name__)
 
 SOURCES = (
     Source("costexplorer/costs", "Daily costs by tenant and connector tag, and the account's total.", frozenset({"aws"})),
@@ -89,7 +92,10 @@ def _pull(platform: Platform, scope: Scope, now: datetime) -> tuple[CostPull, Re
             return kept, identity_read
         pull = _ask(platform, scope, now)
         if pull.whole:
-            cache.keep(digest, pull)
+            try:
+                cache.keep(digest, pull)
+            except OSError as error:  # it was paid for: this run can still use it
+                log.warning("what Cost Explorer answered could not be kept: %s", error)
     return pull, identity_read
 
 
