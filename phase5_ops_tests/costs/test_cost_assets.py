@@ -37,6 +37,22 @@ def test_a_day_is_paid_once_and_again_when_asked_for(start):
     assert requests(run(load_settings(refresh_costs=True), rows=["5.2"])) == 2
 
 
+def test_both_rows_read_tenants_and_outcomes_once_and_say_when(start):
+    start("healthy")
+    document = run(rows=["5.1", "5.2"])
+    store = EvidenceStore(load_settings().state_dir / "evidence")
+    budget, cost = (
+        {each["resource"]: each for each in store.read_table(document.run_id, name).attrs["reads"] if "Scan" in each["operation"]}
+        for name in ("autonomy_budget", "tenant_cost_report")
+    )
+    assert set(cost) == {"cc-native-tenants", "cc-native-execution-outcomes"}
+    assert all(budget[table] == read for table, read in cost.items())
+    assert document.reading.calls["dynamodb:Scan"] == len(budget)
+    alone = run(rows=["5.2"])
+    assert alone.reading.calls["dynamodb:Scan"] == len(cost)
+    assert cost_row(alone).facts["executions"] == cost_row(document).facts["executions"] > 0
+
+
 def test_a_kept_pull_that_is_broken_or_of_another_question_is_paid_for_again(start, monkeypatch):
     start("healthy")
     run(rows=["5.2"])
