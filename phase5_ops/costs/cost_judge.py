@@ -28,7 +28,7 @@ COST_UNREADABLE = FindingCode(
     Verdict.ERROR,
     "Cost Explorer did not answer, or its answer could not be understood, so no cost can be told.",
     "Allow ce:GetCostAndUsage and, in a member account, have the management account open Cost Explorer to it; then run with"
-    " --refresh.",
+    " --refresh. Thousands of tenants are hundreds of pages: raise reading.deadline_seconds if they take too long.",
 )
 ACTIVE_TENANT_WITHOUT_COST = FindingCode(
     "active_tenant_without_cost",
