@@ -7,6 +7,7 @@ function can be called in a test with a plain object.
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.checklist import CHECKLIST_VERSION
@@ -21,7 +22,10 @@ UNKNOWN_ACCOUNT = "unknown"
 
 @dataclass
 class Platform:
-    """One run's view of the platform. `run_id` names the run in evidence and history."""
+    """One run's view of the platform. `run_id` names the run in evidence and history.
+
+    `shared` holds what one asset of a section read and another of it may use instead of reading it again.
+    """
 
     settings: Settings
     reader: AwsReader
@@ -29,6 +33,7 @@ class Platform:
     store: EvidenceStore
     run_id: str
     timings: dict[str, float] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """Evaluation time."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -112,11 +113,11 @@ class CostAnswers:
     _estimated: dict[str, bool] = field(default_factory=dict)
     _grouped_days: set[str] = field(default_factory=set)
     _totals: dict[str, tuple[str | None, Decimal, Decimal]] = field(default_factory=dict)
-    _columns: list[list[Any]] = field(default_factory=lambda: [[] for _ in LINES])
     _chunks: list[pa.Table] = field(default_factory=list)
 
     def take_grouped(self, page: Mapping[str, Any]) -> None:
         """One page of the answer grouped by the two tags; a day may go on over several pages."""
+        lines: list[tuple[str, ...]] = []
         for day, result in self._results(page, "grouped answer"):
             self._grouped_days.add(day)
             groups = result.get("Groups")
@@ -125,15 +126,19 @@ class CostAnswers:
                 continue
             for group in groups:
                 try:
-                    self._take_group(day, group)
+                    line = self._line(day, group)
                 except _Unreadable as problem:
                     self._problem(f"grouped answer: {day}: {problem}")
+                else:
+                    if line is not None:
+                        lines.append(line)
         # Amounts are texts until here: Arrow makes decimals of them, many times faster than one by one.
-        self._chunks.append(pa.table(self._columns, schema=_AS_TEXT).cast(LINES))
-        self._columns = [[] for _ in LINES]
+        columns = list(zip(*lines, strict=True)) or [()] * len(LINES)
+        self._chunks.append(pa.table(columns, schema=_AS_TEXT).cast(LINES))
 
-    def _take_group(self, day: str, group: object) -> None:
-        if not isinstance(group, Mapping):
+    def _line(self, day: str, group: object) -> tuple[str, ...] | None:
+        """The line of `LINES`, amounts as texts; None for nothing of no currency, as if the line were not there."""
+        if not isinstance(group, dict):
             raise _Unreadable("a group that is no object")
         keys = group.get("Keys")
         if not isinstance(keys, list) or len(keys) != 2:  # noqa: PLR2004 - as many as were asked for
@@ -141,10 +146,7 @@ class CostAnswers:
         tenant = _tag_value(keys[0], self.query.tenant_tag)
         connector = _tag_value(keys[1], self.query.connector_tag)
         currency, billed, effective = _costs(group.get("Metrics"))
-        if currency is None:
-            return  # nothing, of no currency: as if the line were not there
-        for column, value in zip(self._columns, (day, tenant, connector, currency, billed, effective), strict=True):
-            column.append(value)
+        return None if currency is None else (day, tenant, connector, currency, billed, effective)
 
     def take_total(self, page: Mapping[str, Any]) -> None:
         """One page of the ungrouped answer."""
@@ -221,22 +223,21 @@ def _tag_value(key: object, tag: str) -> str:
 
 def _costs(metrics: object) -> tuple[str | None, str, str]:
     """Currency (None where nothing was spent and none is named), unblended and amortized cost as plain decimal texts."""
-    if not isinstance(metrics, Mapping):
+    if not isinstance(metrics, dict):
         raise _Unreadable("no metrics")
     billed_unit, billed = _amount(metrics, UNBLENDED)
     effective_unit, effective = _amount(metrics, AMORTIZED)
-    units = {unit for unit in (billed_unit, effective_unit) if unit is not None}
-    if len(units) > 1:
-        raise _Unreadable(f"two currencies in one line: {', '.join(sorted(units))}")
-    return next(iter(units), None), billed, effective
+    if billed_unit != effective_unit and billed_unit is not None and effective_unit is not None:
+        raise _Unreadable(f"two currencies in one line: {', '.join(sorted((billed_unit, effective_unit)))}")
+    return billed_unit or effective_unit, billed, effective
 
 
 def _amount(metrics: Mapping[str, Any], metric: str) -> tuple[str | None, str]:
     entry = metrics.get(metric)
-    if not isinstance(entry, Mapping):
+    if not isinstance(entry, dict):
         raise _Unreadable(f"no {metric}")
     text, unit = entry.get("Amount"), entry.get("Unit")
-    known_unit = isinstance(unit, str) and _CURRENCY.fullmatch(unit)
+    known_unit = isinstance(unit, str) and _is_currency(unit)
     if known_unit and isinstance(text, str) and _PLAIN.fullmatch(text):
         return unit, text
     try:
@@ -250,6 +251,11 @@ def _amount(metrics: Mapping[str, Any], metric: str) -> tuple[str | None, str]:
             raise _Unreadable(f"{metric} in {_shown(unit)}, which is no currency")
         return None, "0"
     return unit, format(amount.quantize(QUANTUM), "f")
+
+
+@lru_cache(maxsize=64)
+def _is_currency(unit: str) -> bool:
+    return _CURRENCY.fullmatch(unit) is not None
 
 
 def _shown(value: object) -> str:

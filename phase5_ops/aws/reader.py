@@ -143,6 +143,8 @@ class AwsReader:
         self._ends = monotonic() + reading.deadline_seconds
         self._clients: dict[tuple[str, str | None], BaseClient] = {}
         self._lock = threading.Lock()
+        self._whole: dict[str, Answer] = {}
+        self._reading_once = threading.Lock()
 
     @property
     def region(self) -> str:
@@ -200,6 +202,16 @@ class AwsReader:
         `before_page` may make each page wait for its turn, where a service takes only so many calls a second.
         """
         return self._read(service, operation, resource, region, params, paginate=True, consume=consume, before_page=before_page)
+
+    def once(self, name: str, read: Callable[[], Answer]) -> Answer:
+        """What `read` gave when it was first asked for by this name and gave all of it; what failed is read again."""
+        with self._reading_once:  # who asks meanwhile waits for the answer
+            if name not in self._whole:
+                answer = read()
+                if answer.read.status is not ReadStatus.OK:
+                    return answer
+                self._whole[name] = answer
+            return self._whole[name]
 
     def _read(
         self,

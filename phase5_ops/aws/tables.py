@@ -33,6 +33,15 @@ def scan_items(reader: AwsReader, table: str, *, attributes: Sequence[str] = ())
     return answer.items("Items"), answer.read
 
 
+def scan_items_once(reader: AwsReader, table: str) -> tuple[list[dict[str, Any]], Read]:
+    """As `scan_items`, for a table that several sections need and none changes: a run reads it once, if that reading is whole.
+
+    The read tells when that was. The items are kept until the run ends, and are everybody's: do not change them.
+    """
+    answer = reader.once(f"scan {table}", lambda: scan_table(reader, table))
+    return answer.items("Items"), answer.read
+
+
 def describe_table(reader: AwsReader, table: str) -> Answer:
     """DescribeTable: keys, indexes, identity, state of `table`."""
     return reader.call("dynamodb", "describe_table", table, TableName=table)

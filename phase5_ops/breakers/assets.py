@@ -6,7 +6,7 @@ from datetime import datetime
 import dagster as dg
 import pandas as pd
 
-from phase5_ops.aws.tables import scan_items, table_identity
+from phase5_ops.aws.tables import scan_items, scan_items_once, table_identity
 from phase5_ops.breakers.evidence import HISTORY_STREAM, breaker_snapshot, snapshot_payloads
 from phase5_ops.breakers.judge import judge_operator_action, judge_state_observable
 from phase5_ops.breakers.timeline import timeline
@@ -32,7 +32,7 @@ def gather_breaker_snapshot(platform: Platform, tables: Tables) -> pd.DataFrame:
     identity, identity_read = table_identity(reader, settings.tables.resilience)
     history = platform.history.snapshots(HISTORY_STREAM, identity, until=now) if identity else []
     items, read = scan_items(reader, settings.tables.resilience)
-    tenants, tenants_read = scan_items(reader, settings.tables.tenants)
+    tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
     table = breaker_snapshot(
         items=items,
         tenants=tenants,

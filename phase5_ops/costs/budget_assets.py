@@ -4,16 +4,18 @@ import base64
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from phase5_ops.aws.tables import scan_items, scan_pages
+from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
 from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy_budget, window_days
 from phase5_ops.costs.budget_judge import judge_budget_visible
 from phase5_ops.costs.budget_plot import plot_budget_use
 from phase5_ops.costs.budget_report import by_tenant
+from phase5_ops.costs.outcomes import read_outcomes
 from phase5_ops.platform import Platform
 from phase5_ops.reads import Read, attach
 from phase5_ops.verdict import Judgement
@@ -61,7 +63,7 @@ def gather_autonomy_budget(platform: Platform, _tables: Tables) -> pd.DataFrame:
     with ThreadPoolExecutor(_PARALLEL_SCANS, thread_name_prefix="named-accounts") as pool:
         futures = {each.role: pool.submit(_read_names, platform, each, names[each.role], since) for each in NAMING_TABLES}
         for role, attributes in _ATTRIBUTES.items():
-            items, read = scan_items(platform.reader, names[role], attributes=attributes)
+            items, read = _scan(platform, role, names[role], attributes)
             scans[role] = Scan(names[role], items)
             reads.append(read)
     naming = {role: future.result() for role, future in futures.items()}
@@ -73,6 +75,15 @@ def gather_autonomy_budget(platform: Platform, _tables: Tables) -> pd.DataFrame:
         canary_tenants=settings.canary_tenants,
     )
     return attach(table, [*reads, *(read for _, read in naming.values())], now)
+
+
+def _scan(platform: Platform, role: str, name: str, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
+    """One table; what others of the run read too is read once."""
+    if role == "tenants":
+        return scan_items_once(platform.reader, name)
+    if role == "execution_outcomes":
+        return read_outcomes(platform, attributes)
+    return scan_items(platform.reader, name, attributes=attributes)
 
 
 def _read_names(platform: Platform, table: NamingTable, name: str, since: str) -> tuple[Naming, Read]:

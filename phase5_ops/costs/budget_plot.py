@@ -105,7 +105,9 @@ def _classes(
         bottom += numbers
     axes.set_title("all accounts by share of the cap used", fontsize=10)
     axes.set_ylim(0, max(bottom.max(), 1) * 1.18)
-    axes.legend(ncols=len(_CLASSES), fontsize=7, loc="upper center", frameon=False, handlelength=1, columnspacing=1)
+    axes.legend(
+        ncols=len(_CLASSES), fontsize=7, loc="upper center", frameon=False, handlelength=0.8, handletextpad=0.4, columnspacing=0.7
+    )
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(labelsize=8)
     _day_axis(axes, days)

@@ -1,8 +1,9 @@
 """Row 5.2 as Dagster sees it: the cost report and its check. Thin: reads, calls, reports."""
 
 import base64
+import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, time
+from datetime import datetime
 from urllib.parse import quote
 
 import dagster as dg
@@ -11,18 +12,20 @@ import pandas as pd
 from phase5_ops.aws.budgets import read_budget_alerts
 from phase5_ops.aws.cost_answers import LINES, METRICS, BudgetAlerts
 from phase5_ops.aws.cost_explorer import read_cost_tags, read_costs
-from phase5_ops.aws.tables import scan_items, scan_pages, table_identity
-from phase5_ops.ccnative.execution_usage import ATTRIBUTES, ExecutionUsage
+from phase5_ops.aws.tables import scan_items_once, table_identity
 from phase5_ops.ccnative.tenant_register import parse_tenants
 from phase5_ops.costs.cost_cache import CostCache, CostPull, question_digest
 from phase5_ops.costs.cost_evidence import Scope, tenant_cost_report
 from phase5_ops.costs.cost_judge import judge_cost_report
 from phase5_ops.costs.cost_plot import plot_costs
 from phase5_ops.costs.cost_report import as_html, as_markdown
+from phase5_ops.costs.outcomes import read_usage
 from phase5_ops.platform import UNKNOWN_ACCOUNT, Platform
 from phase5_ops.reads import Read, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+log = logging.getLogger(__name__)
 
 SOURCES = (
     Source("costexplorer/costs", "Daily costs by tenant and connector tag, and the account's total.", frozenset({"aws"})),
@@ -36,14 +39,12 @@ CACHE_FOLDER = "costs"  # of the state folder
 
 def gather_cost_report(platform: Platform, _tables: Tables) -> pd.DataFrame:
     """What each tenant costs, from the day's pull of Cost Explorer, the tenants and their executions; stores the report."""
-    settings, reader, now = platform.settings, platform.reader, platform.now()
+    settings, now = platform.settings, platform.now()
     scope = Scope.of(settings.costs, platform.account, now)
     pull, identity_read = _pull(platform, scope, now)
-    items, tenants_read = scan_items(reader, settings.tables.tenants)
+    items, tenants_read = scan_items_once(platform.reader, settings.tables.tenants)
     tenants, malformed = parse_tenants(items, settings.tables.tenants)
-    begin, end = (datetime.combine(day, time(), UTC) for day in (scope.start, scope.query.end))
-    usage = ExecutionUsage(begin, end, settings.tables.execution_outcomes)
-    usage_read = scan_pages(reader, settings.tables.execution_outcomes, usage.take, attributes=ATTRIBUTES)
+    usage, usage_read = read_usage(platform, scope)
     alerts, budget_reads = _budget_alerts(platform, now)
     table = tenant_cost_report(
         scope=scope,
@@ -89,7 +90,10 @@ def _pull(platform: Platform, scope: Scope, now: datetime) -> tuple[CostPull, Re
             return kept, identity_read
         pull = _ask(platform, scope, now)
         if pull.whole:
-            cache.keep(digest, pull)
+            try:
+                cache.keep(digest, pull)
+            except OSError as error:  # it was paid for: this run can still use it
+                log.warning("what Cost Explorer answered could not be kept: %s", error)
     return pull, identity_read
 
 
@@ -159,6 +163,7 @@ EVIDENCE = (
         kinds=frozenset({"dynamodb", "table"}),
         sources=("costexplorer/costs", "budgets/alerts", "dynamodb/tenants", "dynamodb/execution_outcomes"),
         describe=describe_cost_report,
+        priority=-1,  # after row 5.1, which reads the outcomes in any case
     ),
 )
 

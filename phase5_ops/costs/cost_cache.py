@@ -1,9 +1,10 @@
 """Keeps what Cost Explorer answered, since every page costs $0.01: one pull a day and scope, reused by later runs.
 
 One Parquet file a pull, in the folder `costs` of the state folder, written beside and then renamed, so that it is whole or not
-there. Its name and its metadata hold the digest of what was asked; a file that cannot be read, is of another question, or comes
-from after the run's evaluation time is as if it were not there. A lock lets the second of two runs wait for the first one's
-answer; a run that waits too long asks for itself.
+there. Its name holds the digests of what was asked and of its content, its metadata the former again; a file that is damaged,
+cannot be read, is of another question, or comes from after the run's evaluation time is as if it were not there. A lock lets the
+second of two runs wait for the first one's answer; a run that waits too long asks for itself. The lock is flock(2), which Linux
+and macOS have.
 """
 
 import fcntl
@@ -77,9 +78,6 @@ class CostCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def _path(self, digest: str) -> Path:
-        return self._folder / f"{digest[:32]}.parquet"
-
     def load(self, digest: str, *, until: datetime) -> CostPull | None:
         """The pull that answers this question; None if there is none that can be used.
 
@@ -87,33 +85,39 @@ class CostCache:
             digest: of the question.
             until: evaluation time; an answer from after it is not used.
         """
-        path = self._path(digest)
-        if not path.exists():
-            return None
-        try:
-            pull = _from_table(pq.read_table(path, memory_map=False), digest)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-            log.warning("%s cannot be used and is pulled anew: %s", path, error)
-            return None
-        return pull if pull.observed_at <= until else None
+        pulls = [pull for path in self._folder.glob(f"{digest[:32]}-*.parquet") if (pull := _read(path, digest))]
+        return max((pull for pull in pulls if pull.observed_at <= until), key=lambda pull: pull.observed_at, default=None)
 
     def keep(self, digest: str, pull: CostPull) -> None:
-        """Keeps a pull for this question, and drops files that no run will ask for."""
+        """Keeps a pull for this question in place of an earlier one, and drops files that no run will ask for.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(digest)
+        sink = pa.BufferOutputStream()
+        pq.write_table(_to_table(pull, digest), sink)
+        content = sink.getvalue()
+        path = self._folder / f"{digest[:32]}-{_checksum(content)}.parquet"
         beside = path.with_name(f".{path.name}.{uuid4().hex}")
         try:
-            pq.write_table(_to_table(pull, digest), beside)
-            with beside.open("rb") as file:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
-        for old in self._folder.glob("*.parquet"):
+        self._tidy(path, digest)
+
+    def _tidy(self, newest: Path, digest: str) -> None:
+        """Drops earlier answers to this question, and whatever is older than any question: also what a killed run left."""
+        for file in self._folder.iterdir():
             try:
-                if old.stat().st_mtime < time.time() - _KEPT_SECONDS:
-                    old.unlink()
-            except FileNotFoundError:  # another run was faster
+                replaced = file.match(f"{digest[:32]}-*.parquet") and file != newest
+                if replaced or file.stat().st_mtime < time.time() - _KEPT_SECONDS:
+                    file.unlink()
+            except OSError:  # another run was faster, or it is none of ours
                 continue
 
     @contextmanager
@@ -130,6 +134,19 @@ class CostCache:
                 time.sleep(_POLL_SECONDS)
                 held = _try_lock(file.fileno())
             yield held
+
+
+def _checksum(content: bytes | pa.Buffer) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _read(path: Path, digest: str) -> CostPull | None:
+    """The pull in this file; None, and a warning, if it cannot be used."""
+    try:
+        return _from_content(path.read_bytes(), path.stem.rpartition("-")[2], digest)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, pa.ArrowException) as error:
+        log.warning("%s cannot be used and is pulled anew: %s", path, error)
+        return None
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -151,6 +168,12 @@ def _to_table(pull: CostPull, digest: str) -> pa.Table:
         "reads": [read.as_entry() for read in pull.reads],
     }
     return pull.lines.replace_schema_metadata({_META: json.dumps(content).encode()})
+
+
+def _from_content(content: bytes, checksum: str, digest: str) -> CostPull:
+    if _checksum(content) != checksum:
+        raise ValueError("it is damaged")
+    return _from_table(pq.read_table(pa.BufferReader(content)), digest)
 
 
 def _from_table(table: pa.Table, digest: str) -> CostPull:

@@ -2,13 +2,13 @@
 
 Columns carry the names of the FOCUS specification where it has one; `x_` columns are ours. Billed cost is what the bill says of
 the tenant's own tagged resources. The shared rest (no tenant tag: one table, one function for all tenants) is allocated by
-executions in the same period, and stands in columns of its own. Rows without a tenant are that rest; what nobody could be given
-of it stays there as unallocated.
+executions in the same period, and stands in columns of its own. Rows without a tenant are that rest; what no tenant of the
+register could be given of it stays there as unallocated.
 """
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -56,7 +56,8 @@ TENANT_COST_REPORT = pa.DataFrameSchema(
         "x_TenantState": pa.Column(str, pa.Check.isin([ACTIVE, INACTIVE, UNKNOWN, REST])),
         "x_TenantCreatedAt": pa.Column(str, nullable=True),  # ISO-8601
         "x_AllocatedCost": _Amount,  # of the shared rest, in the metric that is judged
-        "x_UnallocatedCost": _Amount,  # of a row without a tenant: what no usage could be found for
+        "x_UnallocatedCost": _Amount,  # of a row without a tenant: what no registered tenant's usage could be found for
+        "x_UnallocatedGross": _Amount,  # the same of its days without their signs, so that a credit hides no other day's cost
         "x_PreviousCost": _Amount,  # own cost in the period before, in the metric that is judged
         "x_Executions": pa.Column(int, pa.Check.ge(0)),  # through this connector in the charge period
         "x_ExecutionsByTool": pa.Column(str),  # JSON object
@@ -81,6 +82,7 @@ class CostRow:
     effective: Decimal = ZERO
     allocated: Decimal = ZERO
     unallocated: Decimal = ZERO
+    unallocated_gross: Decimal = ZERO
     previous: Decimal = ZERO
     executions: int = 0
     tools: dict[str, int] = field(default_factory=dict)
@@ -89,6 +91,11 @@ class CostRow:
     def cost(self, metric: str) -> Decimal:
         """The row's own cost in a metric of Cost Explorer."""
         return self.effective if metric == AMORTIZED else self.billed
+
+    @property
+    def gross(self) -> Decimal:
+        """The row's own cost with every day's sign left out."""
+        return sum(map(abs, self.daily), ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +164,11 @@ def tenant_cost_report(
     main = currencies[0] if len(currencies) == 1 else ""
     _add_usage(rows, usage, main, canary_tenants)
     if len(currencies) <= 1:
-        _allocate_shared_rest(rows, usage, scope.metric, main, canary_tenants)
+        _allocate_shared_rest(rows, usage, scope.metric, main, registered=tenants.keys(), canary_tenants=canary_tenants)
     else:  # amounts of different currencies are not added, so nothing can be shared out
         for row in rows.values():
-            row.unallocated = row.cost(scope.metric) if row.tenant == SHARED else ZERO
+            if row.tenant == SHARED:
+                row.unallocated, row.unallocated_gross = row.cost(scope.metric), row.gross
     present = {row.tenant for row in rows.values()}
     for tenant in tenants.keys() - present - canary_tenants:
         rows[tenant, "", main] = CostRow(tenant, "", main, ACTIVE)
@@ -216,6 +224,7 @@ def to_table(rows: Iterable[CostRow], scope: Scope) -> pd.DataFrame:
             "x_TenantCreatedAt": row.created_at,
             "x_AllocatedCost": row.allocated,
             "x_UnallocatedCost": row.unallocated,
+            "x_UnallocatedGross": row.unallocated_gross,
             "x_PreviousCost": row.previous,
             "x_Executions": row.executions,
             "x_ExecutionsByTool": json.dumps(row.tools, sort_keys=True),
@@ -236,6 +245,7 @@ _ATTRIBUTES = {
     "effective": "EffectiveCost",
     "allocated": "x_AllocatedCost",
     "unallocated": "x_UnallocatedCost",
+    "unallocated_gross": "x_UnallocatedGross",
     "previous": "x_PreviousCost",
     "executions": "x_Executions",
     "tools": "x_ExecutionsByTool",
@@ -305,8 +315,19 @@ def _add_usage(rows: Rows, usage: ExecutionUsage, currency: str, canary_tenants:
         row.tools[tool] = row.tools.get(tool, 0) + count
 
 
-def _allocate_shared_rest(rows: Rows, usage: ExecutionUsage, metric: str, currency: str, canary_tenants: frozenset[str]) -> None:
-    """Shares what carries no tenant tag: with a connector tag by executions through that connector, else by all executions."""
+def _allocate_shared_rest(
+    rows: Rows,
+    usage: ExecutionUsage,
+    metric: str,
+    currency: str,
+    *,
+    registered: Collection[str],
+    canary_tenants: frozenset[str],
+) -> None:
+    """Shares what carries no tenant tag: with a connector tag by executions through that connector, else by all executions.
+
+    The part of an executing tenant that is not registered is nobody's: it stays unallocated.
+    """
     by_connector: dict[str, Counter[str]] = defaultdict(Counter)
     overall: Counter[str] = Counter()
     for (tenant, tool), count in usage.counts.items():
@@ -315,11 +336,15 @@ def _allocate_shared_rest(rows: Rows, usage: ExecutionUsage, metric: str, curren
             overall[tenant] += count
     for rest in [row for row in rows.values() if row.tenant == SHARED]:
         weights = by_connector.get(canonical_connector(rest.connector), Counter()) if rest.connector else overall
-        allocation = allocate(rest.cost(metric), weights)
-        rest.unallocated = allocation.unallocated
+        allocation, gross = allocate(rest.cost(metric), weights), allocate(rest.gross, weights)
+        rest.unallocated, rest.unallocated_gross = allocation.unallocated, gross.unallocated
         for tenant, share in allocation.shares.items():
-            key = (tenant, rest.connector, currency)
-            rows.setdefault(key, CostRow(*key, ACTIVE)).allocated += share
+            if tenant in registered:
+                key = (tenant, rest.connector, currency)
+                rows.setdefault(key, CostRow(*key, ACTIVE)).allocated += share
+            else:
+                rest.unallocated += share
+        rest.unallocated_gross += sum((share for tenant, share in gross.shares.items() if tenant not in registered), ZERO)
 
 
 def _days(scope: Scope, pull: CostPull) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from statistics import median
 from typing import Any
 
@@ -27,7 +28,7 @@ COST_UNREADABLE = FindingCode(
     Verdict.ERROR,
     "Cost Explorer did not answer, or its answer could not be understood, so no cost can be told.",
     "Allow ce:GetCostAndUsage and, in a member account, have the management account open Cost Explorer to it; then run with"
-    " --refresh.",
+    " --refresh. Thousands of tenants are hundreds of pages: raise reading.deadline_seconds if they take too long.",
 )
 ACTIVE_TENANT_WITHOUT_COST = FindingCode(
     "active_tenant_without_cost",
@@ -39,8 +40,9 @@ ACTIVE_TENANT_WITHOUT_COST = FindingCode(
 UNALLOCATED_SHARE_TOO_HIGH = FindingCode(
     "unallocated_share_too_high",
     Verdict.FAIL,
-    "Too much of the cost is neither tagged with a tenant nor shared out by measured usage.",
-    "Tag more resources, or correct the connector tag of shared ones so that executions can be found for it.",
+    "Too much of the cost is neither tagged with a tenant nor shared out by measured usage of registered tenants.",
+    "Tag more resources, or correct the connector tag of shared ones so that executions can be found for it; register the tenants"
+    " that execute.",
 )
 TAG_NOT_ACTIVE = FindingCode(
     "tag_not_active",
@@ -53,8 +55,10 @@ TAG_NOT_ACTIVE = FindingCode(
 COST_DATA_STALE = FindingCode(
     "cost_data_stale",
     Verdict.FAIL,
-    "Cost Explorer has no cost of the last days, although it is at most a day or two behind.",
+    "Cost Explorer has no cost of the last days, although it is at most a day or two behind; WARN for days without any cost"
+    " between days that have one.",
     "Look at Cost Explorer in the console; run again with --refresh when the days have arrived.",
+    also=(Verdict.WARN,),
 )
 COST_DOES_NOT_RECONCILE = FindingCode(
     "cost_does_not_reconcile",
@@ -120,7 +124,7 @@ _TENANTS_FOUND = 100  # further ones are one finding with their number, so that 
 _DAYS_FOUND = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Case:
     """What every rule looks at."""
 
@@ -141,6 +145,11 @@ class _Case:
     @property
     def days(self) -> list[dict[str, Any]]:
         return list(self.table.attrs["days"])
+
+    @cached_property
+    def shared_cost(self) -> bool:
+        """True if there was a day on which the shared rest cost something, whatever credits made of it."""
+        return any(cost > 0 for row in self.rows if row.state == REST for cost in row.daily)
 
     def money(self, amount: Decimal) -> str:
         return f"{self.currency} {shown_amount(amount)}".strip()
@@ -183,16 +192,17 @@ def judge_cost_report(
     if unreadable:
         summary = "The costs could not be read"
         return conclude(judged=0, summary=summary, findings=findings + unreadable, evidence=evidence)
-    tenants_known = _read_whole(reads, tenants_table)
+    tenants_known, usage_known = (_read_whole(reads, table_name) for table_name in (tenants_table, outcomes_table))
     findings += _tag_findings(case, reads)
     findings += _stale_findings(case)
     findings += _unknown_tenant_findings(case) if tenants_known else []
     if len(table.attrs["currencies"]) > 1:
         findings.append(_mixed(case))
     else:
-        findings += [*_reconcile_findings(case), *_share_findings(case), *_anomaly_findings(case)]
+        findings += [*_reconcile_findings(case), *_anomaly_findings(case)]
+        findings += _share_findings(case) if tenants_known and usage_known else []
     active = _by_tenant(row for row in case.rows if row.state == ACTIVE)
-    if tenants_known and _read_whole(reads, outcomes_table):
+    if tenants_known and usage_known:
         findings += _without_cost_findings(case, active)
     return conclude(
         judged=len(active), summary=_summary(case, active), findings=findings, facts=_facts(case, active), evidence=evidence
@@ -216,10 +226,10 @@ def total_cost(rows: Sequence[CostRow], metric: str) -> Decimal:
     return sum((row.cost(metric) for row in rows), ZERO)
 
 
-def unallocated_share(rows: Sequence[CostRow], metric: str) -> float:
-    """Share of the cost that nobody bears: absolute amounts over absolute amounts, so that credits cannot hide or inflate it."""
-    gross = sum((abs(row.cost(metric)) for row in rows), ZERO)
-    return float(sum((abs(row.unallocated) for row in rows), ZERO) / gross) if gross else 0.0
+def unallocated_share(rows: Sequence[CostRow]) -> float:
+    """Share of the cost that nobody bears: days without signs over days without signs, so that credits cannot hide it."""
+    gross = sum((row.gross for row in rows), ZERO)
+    return float(sum((row.unallocated_gross for row in rows), ZERO) / gross) if gross else 0.0
 
 
 def complete_through(days: Sequence[Mapping[str, Any]], observed_at: datetime) -> str | None:
@@ -255,7 +265,7 @@ def _summary(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> str:
     rest = [row for row in case.rows if row.state == REST]
     total = total_cost(case.rows, case.metric)
     unallocated = sum((row.unallocated for row in rest), ZERO)
-    with_cost = sum(1 for rows in active.values() if _has_cost(rows))
+    with_cost = sum(1 for rows in active.values() if _has_cost(case, rows))
     attrs = case.table.attrs
     if len(attrs["currencies"]) > 1:
         return f"{with_cost} of {len(active)} active tenants have a cost; the bill is in {', '.join(attrs['currencies'])}"
@@ -270,7 +280,7 @@ def _facts(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> dict[str, Fa
     rest = [row for row in case.rows if row.state == REST]
     facts: dict[str, Fact] = {
         "active_tenants": len(active),
-        "active_tenants_with_cost": sum(1 for rows in active.values() if _has_cost(rows)),
+        "active_tenants_with_cost": sum(1 for rows in active.values() if _has_cost(case, rows)),
         "executions": sum(row.executions for row in case.rows),
         "currency": ", ".join(attrs["currencies"]),
         "days_final": sum(1 for day in days if not day["estimated"]),
@@ -285,7 +295,7 @@ def _facts(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> dict[str, Fa
             "cost": in_cents(total_cost(case.rows, case.metric)),
             "shared_cost": in_cents(total_cost(rest, case.metric)),
             "unallocated_cost": in_cents(sum((row.unallocated for row in rest), ZERO)),
-            "unallocated_share": round(unallocated_share(case.rows, case.metric), 4),
+            "unallocated_share": round(unallocated_share(case.rows), 4),
         }
     return facts
 
@@ -332,9 +342,9 @@ def _budget_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
     if budgets["alerting"]:
         return
     failed = [read for read in reads if read.operation.startswith(_BUDGETS) and read.status is not ReadStatus.OK]
-    seen = (
-        "; ".join(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed)
-        or f"{budgets['budgets']} cost budgets, none with an alert"
+    asked = any(read.operation.startswith(_BUDGETS) for read in reads)
+    seen = "; ".join(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed) or (
+        f"{budgets['budgets']} cost budgets, none with an alert" if asked else "not asked, since the account is not known"
     )
     yield BUDGET_ALARM_MISSING.at(
         f"account {', '.join(case.table.attrs['accounts'])}",
@@ -374,8 +384,18 @@ def _tag_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
 def _stale_findings(case: _Case) -> Iterator[Finding]:
     end = date.fromisoformat(case.table.attrs["end"])
     oldest_fine = (end - timedelta(days=1 + case.policy.max_lag_days)).isoformat()
-    newest = max((day["day"] for day in case.days if day["arrived"]), default=None)
+    arrived = [day["day"] for day in case.days if day["arrived"]]
+    newest = max(arrived, default=None)
     if newest is not None and newest >= oldest_fine:
+        between = [day["day"] for day in case.days if not day["arrived"] and arrived[0] < day["day"] < newest]
+        if between:
+            yield COST_DATA_STALE.at(
+                f"{between[0]}{f' and {len(between) - 1} further days' if between[1:] else ''}",
+                expected="a cost on every day between days that have one",
+                seen="none, neither by tenant nor in the total",
+                verdict=Verdict.WARN,
+                link=case.link(),
+            )
         return
     complete = complete_through(case.days, parse_iso(case.table.attrs["pull"]["observed_at"]))
     yield COST_DATA_STALE.at(
@@ -416,17 +436,25 @@ def _reconcile_findings(case: _Case) -> Iterator[Finding]:
 
 
 def _share_findings(case: _Case) -> Iterator[Finding]:
-    share, limit = unallocated_share(case.rows, case.metric), case.policy.max_unallocated_share
+    share, limit = unallocated_share(case.rows), case.policy.max_unallocated_share
     if share <= limit:
         return
-    worst = sorted((row for row in case.rows if row.unallocated), key=lambda row: -abs(row.unallocated))[:5]
+    worst = sorted((row for row in case.rows if row.unallocated_gross), key=lambda row: -row.unallocated_gross)[:5]
+    strangers = [row for row in case.rows if row.state == UNKNOWN and row.executions]
     parts = ", ".join(f"{row.connector or 'no connector'} {case.money(row.unallocated)}" for row in worst)
     yield UNALLOCATED_SHARE_TOO_HIGH.at(
         "shared costs",
         expected=f"at most {limit:.1%} of the cost unallocated",
-        seen=f"{share:.1%}: {parts}",
+        seen=f"{share:.1%}: {parts}{_executed_by(strangers)}",
         link=case.link(SHARED),
     )
+
+
+def _executed_by(strangers: Sequence[CostRow]) -> str:
+    if not strangers:
+        return ""
+    executions, names = sum(row.executions for row in strangers), len({row.tenant for row in strangers})
+    return f"; {executions} executions by {names} tenant(s) that are not in the tenants table"
 
 
 def _unknown_tenant_findings(case: _Case) -> Iterator[Finding]:
@@ -463,7 +491,7 @@ def _without_cost_findings(case: _Case, active: Mapping[str, Sequence[CostRow]])
     young_tag = tag is not None and tag.active and _young(case, tag.updated)
     findings = []
     for tenant, rows in sorted(active.items()):
-        if _has_cost(rows):
+        if _has_cost(case, rows):
             continue
         created = next((row.created_at for row in rows if row.created_at), None)
         reason = "the tenant is new" if _young(case, created) else "the tag is new" if young_tag else None
@@ -480,9 +508,16 @@ def _without_cost_findings(case: _Case, active: Mapping[str, Sequence[CostRow]])
     yield from _limited(findings, ACTIVE_TENANT_WITHOUT_COST, expected, "tenants", most=_TENANTS_FOUND)
 
 
-def _has_cost(rows: Sequence[CostRow]) -> bool:
-    """Any billed day counts, also where credits make up for it."""
-    return any(row.allocated or row.billed or row.effective or any(row.daily) for row in rows)
+def _has_cost(case: _Case, rows: Sequence[CostRow]) -> bool:
+    """Any day with a cost counts, also where credits make up for it; credits alone are no cost."""
+    return any(
+        row.billed > 0
+        or row.effective > 0
+        or row.allocated > 0
+        or (row.allocated < 0 and case.shared_cost)
+        or any(cost > 0 for cost in row.daily)
+        for row in rows
+    )
 
 
 def _young(case: _Case, stamp: str | None) -> bool:

@@ -109,7 +109,7 @@ def _connectors(line: TenantCost) -> str:
 
 
 def _money(amount: Decimal) -> str:
-    return f"{amount.quantize(_CENT):,}"
+    return f"{amount.quantize(_CENT) + ZERO:,}"  # adding zero turns -0.00 into 0.00
 
 
 def _header(table: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.logs import LogEvent, LogGroup, Window, list_log_groups, read_log_events, retention_reads
 from phase5_ops.aws.reader import describe_failure
-from phase5_ops.aws.tables import scan_items
+from phase5_ops.aws.tables import scan_items, scan_items_once
 from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
 from phase5_ops.isolation.log_evidence import dictionary_of, ledger_owners
@@ -36,7 +36,7 @@ _SLICES = 24  # a sampled window is read as this many pieces, so that no time of
 def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
     """Every log line of the window, scanned for tenants it should not name."""
     settings, reader, now, policy = platform.settings, platform.reader, platform.now(), platform.settings.logs
-    tenants, tenants_read = scan_items(reader, settings.tables.tenants)
+    tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
     entries, ledger_read = scan_items(reader, settings.tables.ledger)
     known = parse_kill_switches(tenants, settings.tables.tenants)
     dictionary = dictionary_of((tenant.tenant for tenant in known.tenants), policy)

@@ -12,7 +12,7 @@ import pandas as pd
 from phase5_ops.aws.ledger import ReadPlan, get_items, nothing_to_read, plan_reading, read_window
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.aws.reader import CallMeter
-from phase5_ops.aws.tables import describe_table, identity_of, scan_items
+from phase5_ops.aws.tables import describe_table, identity_of, scan_items_once
 from phase5_ops.ccnative.execution_records import (
     ATTEMPT_PREFIX,
     OUTCOME_PREFIX,
@@ -96,7 +96,7 @@ def _read_ledger(platform: Platform, description: Mapping[str, Any], *, since: s
     in none of them is seen by scans only. Where the tenants cannot all be told, the table is scanned.
     """
     settings, reader = platform.settings, platform.reader
-    items, tenants_read = scan_items(reader, settings.tables.tenants)
+    items, tenants_read = scan_items_once(reader, settings.tables.tenants)
     listed = [item.get("tenantId", {}).get("S") for item in items]
     named = {pk.removeprefix(PARTITION_PREFIX) for pk in earlier if pk.startswith(PARTITION_PREFIX)}
     tenants = sorted({*settings.canary_tenants, *settings.replay.ledger_tenants, *named, *(name for name in listed if name)})

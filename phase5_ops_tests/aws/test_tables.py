@@ -7,7 +7,7 @@ import pytest
 from botocore.stub import Stubber
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.aws.tables import scan_items, scan_pages, table_identity
+from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages, table_identity
 from phase5_ops.reads import ReadStatus
 from phase5_ops.settings import Reading
 
@@ -105,3 +105,16 @@ def test_a_last_page_is_whole_however_late_it_came(stubbed):
     reader, stubber = stubbed
     stubber.add_response("scan", {"Items": []}, PAGES | {"ExpressionAttributeNames": {"#a0": "pk"}})
     assert scan_pages(reader, "t-1", lambda _: None, attributes=["pk"], seconds=0).status is ReadStatus.OK
+
+
+def test_a_table_read_once_is_not_read_again_unless_the_reading_failed():
+    reader = AwsReader(Reading(max_attempts=1), session=boto3.Session("test", "test", region_name="us-west-2"))
+    key = {"tenantId": {"S": "acme"}}
+    with Stubber(reader.client("dynamodb")) as stubber:
+        stubber.add_client_error("scan", "ThrottlingException", "slow down")
+        stubber.add_response("scan", {"Items": [key]})
+        failed, *whole = (scan_items_once(reader, "cc-native-tenants") for _ in range(3))
+        stubber.assert_no_pending_responses()
+    assert failed[1].status is ReadStatus.THROTTLED
+    assert whole[0] == whole[1]
+    assert whole[0][0] == [key]

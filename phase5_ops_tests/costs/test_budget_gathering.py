@@ -38,6 +38,7 @@ def put(role: str, account: str, sort_key: str = "") -> None:
 
 
 def test_accounts_of_every_table_are_read_once_and_the_ledgers_within_the_lookback(gathered):
+    _, before = gathered()
     for role in NAMED:
         put(role, f"only-{role}")
     put("ledger", "too-old", "ENTRY#2026-11-16T23:59:59.999Z#entry-0")
@@ -47,7 +48,8 @@ def test_accounts_of_every_table_are_read_once_and_the_ledgers_within_the_lookba
     assert "too-old" not in set(table["account"])
     assert platform.reader.meter.calls == {"dynamodb:Scan": 16}
     assert len(table.attrs["reads"]) == 16
-    assert judge_budget_visible(table, links=platform.links).facts["accounts_named_elsewhere"] == 10
+    named = [judge_budget_visible(each, links=platform.links).facts["accounts_named_elsewhere"] for each in (before, table)]
+    assert named[1] - named[0] == len(NAMED)
 
 
 def test_tables_that_are_not_there_are_said_unless_the_settings_name_them(gathered, monkeypatch):

@@ -52,7 +52,8 @@ def test_a_broken_file_is_as_if_it_were_not_there_and_is_written_anew(cache, pul
     if damage == "swapped":  # the answer to another question under this name
         cache.keep(question_digest({"account": "other"}), pull)
         (other,) = (each for each in (tmp_path / "costs").glob("*.parquet") if each != path)
-        other.replace(path)
+        other.replace(path.with_name(f"{DIGEST[:32]}-{other.stem.split('-')[1]}.parquet"))
+        path.unlink()
     else:
         path.write_bytes({"cut": content[: len(content) // 2], "garbage": b"PAR1" + os.urandom(200), "empty": b""}[damage])
     assert cache.load(DIGEST, until=NOW) is None
@@ -65,7 +66,39 @@ def test_nothing_beside_the_file_is_left_and_old_files_go(cache, pull, tmp_path)
     (old,) = (tmp_path / "costs").glob("*.parquet")
     os.utime(old, (time.time() - 8 * 86_400,) * 2)
     cache.keep(DIGEST, pull)
-    assert [path.name for path in (tmp_path / "costs").iterdir()] == [f"{DIGEST[:32]}.parquet"]
+    (kept,) = (tmp_path / "costs").iterdir()
+    assert kept.match(f"{DIGEST[:32]}-*.parquet")
+
+
+def test_no_damaged_byte_is_ever_taken_for_a_cost(cache, pull, tmp_path):
+    cache.keep(DIGEST, pull)
+    (path,) = (tmp_path / "costs").glob("*.parquet")
+    content = path.read_bytes()
+    for position in range(0, len(content), 97):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :])
+        assert cache.load(DIGEST, until=NOW) is None
+    path.write_bytes(content)
+    assert cache.load(DIGEST, until=NOW) is not None
+
+
+def test_a_new_answer_takes_the_place_of_the_one_before(cache, pull, tmp_path):
+    cache.keep(DIGEST, replace(pull, observed_at=NOW - timedelta(hours=1)))
+    cache.keep(DIGEST, pull)
+    assert cache.load(DIGEST, until=NOW).observed_at == NOW
+    assert len(list((tmp_path / "costs").iterdir())) == 1
+
+
+def test_what_a_killed_run_left_is_not_used_and_goes_with_time(cache, pull, tmp_path):
+    cache.keep(DIGEST, pull)
+    (path,) = (tmp_path / "costs").glob("*.parquet")
+    content = path.read_bytes()
+    path.unlink()
+    left = path.with_name(f".{path.name}.{'0' * 32}")
+    left.write_bytes(content[: len(content) // 2])
+    assert cache.load(DIGEST, until=NOW) is None
+    os.utime(left, (time.time() - 8 * 86_400,) * 2)
+    cache.keep(DIGEST, pull)
+    assert not left.exists()
 
 
 def test_the_second_of_two_runs_waits_for_the_first_ones_answer(cache, pull):

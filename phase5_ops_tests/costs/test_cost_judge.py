@@ -88,6 +88,25 @@ def test_a_tenant_whose_credits_make_up_for_its_costs_has_a_cost():
     assert bill.judged().verdict is Verdict.PASS
 
 
+def test_credits_alone_are_no_cost():
+    bill = Bill(outcomes=[outcome("acme")])
+    bill.lines["globex", "internal"] = "-3"
+    assert codes(bill.judged()) == [("FAIL", "active_tenant_without_cost", "globex")]
+    nothing = Bill(lines={("acme", "internal"): "-6", ("", ""): "-1"})
+    assert codes(nothing.judged()) == [("FAIL", "active_tenant_without_cost", name) for name in ("acme", "globex")]
+
+
+def test_a_tenant_of_shared_resources_has_a_cost_where_one_credit_exceeds_them():
+    bill = Bill(lines={("", "internal"): lambda ago: "1" if ago != 9 else "-100"})
+    assert bill.judged().verdict is Verdict.PASS
+
+
+def test_a_tenant_that_cost_something_only_in_the_period_before_has_no_cost():
+    bill = Bill(outcomes=[outcome("acme")])
+    bill.lines["globex", "internal"] = lambda ago: "3" if ago > 30 else None
+    assert codes(bill.judged()) == [("FAIL", "active_tenant_without_cost", "globex")]
+
+
 def test_lines_of_nothing_are_no_cost():
     bill = Bill(outcomes=[outcome("acme")])
     bill.lines["globex", "internal"] = "0"
@@ -110,8 +129,9 @@ def test_tenants_that_begin_or_end_within_the_period_are_judged_by_what_they_cos
 
 def test_no_tenant_at_all_is_nothing_judged():
     judgement = Bill(tenants=[], lines={("", ""): "1"}, outcomes=[outcome("acme")]).judged()
-    assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert "nothing_judged" in {finding.code for finding in judgement.findings}
+    assert codes(judgement) == [("FAIL", "unallocated_share_too_high", "shared costs")]
+    alone = Bill(tenants=[], lines={("", ""): "1"}, outcomes=[outcome("acme")], policy=CostPolicy(max_unallocated_share=1))
+    assert [(str(f.verdict), f.code) for f in alone.judged().findings] == [("INCONCLUSIVE", "nothing_judged")]
 
 
 def test_no_cost_of_anything_is_no_pass():
@@ -152,6 +172,36 @@ def test_a_credit_does_not_hide_what_is_unallocated():
     assert codes(bill.judged()) == [("FAIL", "unallocated_share_too_high", "shared costs")]
 
 
+def test_a_credit_of_the_same_connector_does_not_hide_what_other_days_leave_unallocated():
+    bill = Bill()
+    bill.lines["", "calendar"] = lambda ago: "5" if ago % 2 else "-5"
+    assert codes(bill.judged()) == [("FAIL", "unallocated_share_too_high", "shared costs")]
+
+
+def test_what_unregistered_tenants_used_belongs_to_nobody():
+    bill = Bill(outcomes=[outcome("nobody", days_ago=3 + n / 100) for n in range(3)] + [outcome("acme")])
+    bill.lines["", ""] = "9"
+    judgement = bill.judged()
+    assert codes(judgement) == [("FAIL", "unallocated_share_too_high", "shared costs")]
+    assert "3 executions by 1 tenant(s) that are not in the tenants table" in judgement.findings[0].seen
+    assert judgement.facts["unallocated_cost"] == "202.50"
+
+
+def test_executions_of_test_tenants_bear_nothing():
+    bill = Bill(canary=frozenset({"probe-a"}), outcomes=[outcome("probe-a")])
+    bill.lines["", ""] = "9"
+    assert codes(bill.judged()) == [("FAIL", "unallocated_share_too_high", "shared costs")]
+
+
+@pytest.mark.parametrize("table", [TENANTS, OUTCOMES])
+def test_where_usage_or_tenants_were_not_read_no_share_is_judged_and_nothing_passes(table):
+    bill = Bill(outcomes=[], reads={table: ReadStatus.TIMEOUT})
+    bill.lines["", ""] = "9"
+    judgement = bill.judged()
+    assert judgement.verdict is not Verdict.PASS
+    assert "unallocated_share_too_high" not in {finding.code for finding in judgement.findings}
+
+
 # Tags
 
 
@@ -187,6 +237,18 @@ def test_costs_may_lag_by_the_days_of_the_policy(newest, verdict):
     if verdict is Verdict.FAIL:
         assert codes(judgement) == [("FAIL", "cost_data_stale", "Cost Explorer")]
         assert "2026-11-19; complete through 2026-11-19" in judgement.findings[0].seen
+
+
+def test_days_without_any_cost_between_others_are_a_warning():
+    bill = Bill()
+    bill.lines = {key: lambda ago, cost=cost: None if 5 <= ago <= 7 else cost for key, cost in bill.lines.items()}
+    assert codes(bill.judged()) == [("WARN", "cost_data_stale", "2026-11-16 and 2 further days")]
+
+
+def test_a_platform_younger_than_the_period_is_no_hole():
+    bill = Bill()
+    bill.lines = {key: lambda ago, cost=cost: None if ago > 12 else cost for key, cost in bill.lines.items()}
+    assert bill.judged().verdict is Verdict.PASS
 
 
 # Reconciliation
@@ -284,6 +346,13 @@ def test_budgets_that_cannot_be_read_say_so():
     judgement = Bill(alerts=BudgetAlerts(0, None), reads={"budgets:DescribeBudgets": ReadStatus.DENIED}).judged()
     assert codes(judgement) == [("WARN", "budget_alarm_missing", f"account {ACCOUNT}")]
     assert "denied" in judgement.findings[0].seen
+
+
+def test_budgets_that_were_not_asked_for_are_not_said_to_be_none():
+    bill = Bill(alerts=BudgetAlerts(0, None))
+    table = bill.table()
+    table.attrs["reads"] = [each for each in table.attrs["reads"] if not each["operation"].startswith("budgets:")]
+    assert judge(table).findings[0].seen == "not asked, since the account is not known"
 
 
 # Reading
