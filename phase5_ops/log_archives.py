@@ -63,16 +63,15 @@ def blocks(
     """
     rest, begin, given, too_long = b"", 0, 0, 0  # given: bytes of the line that `rest` goes on with
     skipping = False
-    for chunk in _chunks(stream, size):
-        if isinstance(chunk, ArchiveUnreadable):
+    for came in _chunks(stream, size):
+        if isinstance(came, ArchiveUnreadable):
             if len(rest) > begin:
                 yield Block(rest, begin, len(rest), True)
-            raise chunk
-        if skipping:
-            line_end = chunk.find(b"\n") + 1
-            if not line_end:
-                continue
-            chunk, skipping = chunk[line_end:], False
+            raise came
+        line_end = came.find(b"\n") + 1 if skipping else 0
+        if skipping and not line_end:
+            continue
+        chunk, skipping = came[line_end:], False
         whole = chunk.rfind(b"\n") + 1
         if whole:
             raw = rest + chunk[:whole] if rest else chunk[:whole]

@@ -7,8 +7,8 @@ The owner of a trace or intent is the one that the ledger has. Without a ledger 
 field names. A request belongs to the owner of the first trace or intent on its lines. A line whose ids have two owners is judged
 against both: it is nobody's privilege to name a tenant by naming one of its traces too.
 
-A hit is reported only where the bytes are those of the id. Traces, intents and requests are known by a 64-bit hash alone: that two
-of ten million share one happens once in 400,000 scans, and then a line may have the wrong owner. Pure.
+A hit is reported only where the bytes are those of the id. Traces, intents and requests are known by a 64-bit hash alone: that
+two of ten million share one happens once in 400,000 scans, and then a line may have the wrong owner. Pure.
 """
 
 import re

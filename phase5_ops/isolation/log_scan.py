@@ -3,8 +3,8 @@
 A hit is an id with no letter, digit, `_` or `-` on either side; an id inside a longer id that is there too is not a hit. Ids may
 have any shape: what stands between the separators of an id is looked up as whole tokens, so that the cost of a byte does not
 depend on the number of ids nor on their shape. All steps are numpy operations on whole blocks that release the interpreter
-lock: blocks are scanned by several threads. Candidates are compared by a 64-bit hash of all their bytes, with multipliers that are
-drawn anew in every process, so that nobody can prepare two texts of one hash; who reports a hit compares its bytes first
+lock: blocks are scanned by several threads. Candidates are compared by a 64-bit hash of all their bytes, with multipliers that
+are drawn anew in every process, so that nobody can prepare two texts of one hash; who reports a hit compares its bytes first
 (`spellings`).
 
 Not seen: an id in other letter case, in base64, encrypted or compressed, or broken up by other characters inside it.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from phase5_ops.isolation.log_attribution import UNKNOWN, OwnerTable
-from phase5_ops.isolation.log_evidence import Dictionary, dictionary_of, ledger_owners
+from phase5_ops.isolation.log_evidence import Dictionary, LedgerOwners, dictionary_of
 from phase5_ops.isolation.log_run import Event, LogRun, LogScan
 from phase5_ops.isolation.log_scan import key_hashes
 from phase5_ops.policy import LogException, LogScanPolicy
@@ -159,9 +159,11 @@ def test_ordinary_lines_of_tenants_with_any_names_give_no_finding(seed: int):
     names = list(dict.fromkeys(names))
     executions = ordinary_executions(names, 1_795_424_883_000)
     lines = [(each.function, each.message) for execution in executions for each in execution_logs(execution)]
-    owners, malformed = ledger_owners([item for execution in executions for item in ledger_items(execution)])
-    found = scan(lines, names, ledger=owners)
-    assert not malformed
+    owners = LedgerOwners()
+    for item in [item for execution in executions for item in ledger_items(execution)]:
+        owners.add(item)
+    found = scan(lines, names, ledger=owners.owners())
+    assert not owners.malformed
     assert leaks(found) == []
     assert found.totals[GROUP].unattributed == 0
     assert found.totals[GROUP].naming == 6 * len(executions) - len(executions)
