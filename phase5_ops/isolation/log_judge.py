@@ -150,7 +150,10 @@ def judge_log_scan(
     )
     shown = {name: value for name, value in facts.items() if isinstance(value, (int, float, str, bool))}
     return conclude(
-        judged=sums["naming"], summary=summary, findings=findings, facts={**sums, "unattributed_share": round(share, 6), **shown}
+        judged=sums["naming"] - sums["unattributed"] - sums["listed_set_aside"],
+        summary=summary,
+        findings=findings,
+        facts={**sums, "unattributed_share": round(share, 6), **shown},
     )
 
 
