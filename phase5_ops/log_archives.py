@@ -1,11 +1,13 @@
 """Log lines as blocks of bytes: from files, folders, stdin and S3, plain, gzip or zstd, in bounded memory.
 
 A block is a run of whole lines; a line longer than a block is cut, with enough of it on both sides for the scan to see every id.
+Of a line that is longer than anything a log holds only the beginning is given, and the reading ends as one that was not whole.
 What lives here: opening, decompressing, cutting. What must not: what the lines say.
 """
 
 import gzip
 import io
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
-BLOCK_BYTES = 2 << 20
-LONGEST_LINE_BYTES = 16 << 20
+BLOCK_BYTES = 1 << 20  # what the arrays of a scan of it fit into the caches of a core with
+LONGEST_LINE_BYTES = 4 << 20  # a longer line is given in pieces
+MOST_OF_LINE_BYTES = 64 << 20  # what is given of one line: all of it is held until its end, since ids at its end say whose it is
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 STDIN = "-"
 
@@ -50,36 +53,59 @@ def blocks(
     lookahead: int,
     size: int = BLOCK_BYTES,
     longest: int = LONGEST_LINE_BYTES,
+    most: int = MOST_OF_LINE_BYTES,
 ) -> Iterator[Block]:
     """The stream as blocks of whole lines of about `size` bytes; a line longer than `longest` is cut.
 
     Raises:
-        ArchiveUnreadable: the stream broke off; the blocks before it were given.
+        ArchiveUnreadable: the stream broke off, or a line was longer than `most` bytes and what follows on it was left out; all
+            other lines were given.
     """
-    rest, begin = b"", 0
-    while True:
-        try:
-            chunk = stream.read(size)
-        except (OSError, EOFError, zlib.error, ValueError) as error:
+    rest, begin, given, too_long = b"", 0, 0, 0  # given: bytes of the line that `rest` goes on with
+    skipping = False
+    for came in _chunks(stream, size):
+        if isinstance(came, ArchiveUnreadable):
             if len(rest) > begin:
                 yield Block(rest, begin, len(rest), True)
-            raise ArchiveUnreadable(f"{type(error).__name__}: {error}") from error
-        if not chunk:
-            break
+            raise came
+        line_end = came.find(b"\n") + 1 if skipping else 0
+        if skipping and not line_end:
+            continue
+        chunk, skipping = came[line_end:], False
         whole = chunk.rfind(b"\n") + 1
         if whole:
             raw = rest + chunk[:whole] if rest else chunk[:whole]
             yield Block(raw, begin, len(raw), True)
-            rest, begin = chunk[whole:], 0
+            rest, begin, given = chunk[whole:], 0, 0
             continue
         rest += chunk
-        if len(rest) - begin > longest:
-            stop = len(rest) - lookahead
+        length = len(rest) - begin
+        if given + length > most:
+            yield Block(rest, begin, len(rest), True)
+            rest, begin, given, skipping, too_long = b"", 0, 0, True, too_long + 1
+        elif length > longest:
+            stop = max(begin, len(rest) - lookahead)
             yield Block(rest, begin, stop, False)
+            given += stop - begin
             kept = max(0, stop - lookbehind)
             rest, begin = rest[kept:], stop - kept
     if len(rest) > begin:
         yield Block(rest, begin, len(rest), True)
+    if too_long:
+        raise ArchiveUnreadable(f"{too_long} lines longer than {most} bytes: what follows on them was not scanned")
+
+
+def _chunks(stream: Readable, size: int) -> Iterator[bytes | ArchiveUnreadable]:
+    """The bytes of a stream as they come; last, where it broke off, why."""
+    while True:
+        try:
+            chunk = stream.read(size)
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            yield ArchiveUnreadable(f"{type(error).__name__}: {error}")
+            return
+        if not chunk:
+            return
+        yield chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +129,33 @@ def files(paths: list[str]) -> list[Archive]:
             continue
         where = Path(path)
         if where.is_dir():
-            inside = sorted(file for file in where.rglob("*") if file.is_file() and not file.name.startswith("."))
-            found += [_file(file) for file in inside]
+            found += [_file(file) for file in _files_below(where)]
         elif where.exists():
             found.append(_file(where))
         else:
             raise ArchiveUnreadable(f"{path}: no such file or folder")
     return found
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """The files of a folder and the folders in it, ordered, without names that begin with `.`; links to folders are not followed.
+
+    Raises:
+        ArchiveUnreadable: a folder cannot be listed, or a link leads to a folder elsewhere. What is there is not known, so the
+            rest does not stand for the whole.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise ArchiveUnreadable(f"{error.filename}: {error.strerror}") from error
+
+    inside, root = [], folder.resolve()
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        inside += [Path(parent, name) for name in names]
+        for name in folders:
+            link = Path(parent, name)
+            if link.is_symlink() and not link.resolve().is_relative_to(root):
+                raise ArchiveUnreadable(f"{link}: a link to another folder is not followed; name that folder itself")
+    return sorted(file for file in inside if not file.name.startswith(".") and (file.is_file() or file.is_symlink()))
 
 
 def _file(path: Path) -> Archive:
@@ -118,7 +164,9 @@ def _file(path: Path) -> Archive:
 
 def decompressed(raw: BinaryIO) -> BinaryIO:
     """The plain bytes of a file that is plain, gzip or zstd, told by its first bytes."""
-    head = raw.read(len(_ZSTD))
+    head = b""
+    while len(head) < len(_ZSTD) and (more := raw.read(len(_ZSTD) - len(head))):  # a pipe may give less than is asked for
+        head += more
     rewound = _Rewound(head, raw)
     if head.startswith(_GZIP):
         return gzip.GzipFile(fileobj=io.BufferedReader(rewound, 1 << 18))  # type: ignore[return-value]

@@ -51,7 +51,7 @@ def scan_files(paths: list[str], tenants: list[str], policy: LogScanPolicy, prog
         for path in paths:
             try:
                 archives = files([path])
-            except (ArchiveUnreadable, OSError) as error:
+            except (ArchiveUnreadable, OSError, ValueError) as error:
                 reads.append(_read(path, ReadStatus.NOT_FOUND, str(error), pages=0))
                 continue
             if not archives:
@@ -72,7 +72,7 @@ def _scan(run: LogRun, archive: Archive, progress: Progress | None) -> Read:
         return _read(archive.name, ReadStatus.INVALID, str(error), pages=int(opened))
     except PermissionError:
         return _read(archive.name, ReadStatus.DENIED, "permission denied", pages=0)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name that no file can have; stdin named twice
         return _read(archive.name, ReadStatus.FAILED, str(error), pages=int(opened))
     return _read(archive.name, ReadStatus.OK, None, pages=1)
 
@@ -90,7 +90,8 @@ def as_json(judgement: Judgement) -> str:
         "facts": dict(judgement.facts),
         "findings": [asdict(finding) for finding in judgement.findings],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")  # names of files need not be UTF-8
 
 
 def as_text(judgement: Judgement) -> str:

@@ -266,6 +266,9 @@ class LogScanPolicy(Policy):
     group_prefixes: tuple[Name, ...] = Field(("/aws/lambda/cc-native-",), min_length=1, description="log groups that are read")
     window_hours: float = Field(24, gt=0, le=24 * 14, description="how far back log lines are judged")
     lead_in_minutes: int = Field(15, ge=0, le=60, description="read before the window too, for invocations that began there")
+    ledger_margin_hours: float = Field(
+        24 * 7, gt=0, le=24 * 90, description="how long before the window an execution may have begun whose lines are in it"
+    )
     archives: tuple[str, ...] = Field((), description="folders, files or s3:// prefixes of archived logs, scanned as well")
     sample_share: Share = Field(1, gt=0, description="share of the window that is read; less than 1 is reported")
     requests_per_second: float = Field(5, gt=0, le=50, description="FilterLogEvents calls a second (AWS allows 5 to 10)")

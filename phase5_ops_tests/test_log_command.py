@@ -1,7 +1,10 @@
 """`phase5 scan-logs` as a user meets it: verdicts, exit codes, and honest answers for odd files."""
 
+import functools
 import gzip
+import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from phase5_ops.cli import app
+from phase5_ops.log_archives import blocks, decompressed
 from phase5_ops.log_command import SCHEMA, read_tenant_ids, scan_files
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.sandbox.ordinary_logs import execution_logs, ordinary_executions
@@ -134,6 +138,113 @@ def test_findings_are_capped_and_the_rest_is_counted(log: Path):
     judgement = scan([log])
     assert len(judgement.findings) == 1_001
     assert any("500 more hits" in finding.seen for finding in judgement.findings)
+
+
+def invoke(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """The command in a process of its own, as a shell starts it."""
+    command = [sys.executable, "-m", "phase5_ops.cli", "scan-logs", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=60)
+
+
+def test_stdin_named_twice_and_a_name_that_is_no_text_end_in_findings_and_no_traceback(tmp_path: Path):
+    (tmp_path / "ids").write_text("acme\nglobex\n")
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "one.log").write_text(OWN)
+    done = invoke("-", "-", folder, "--tenants", tmp_path / "ids", "--format", "json", stdin=OWN.encode())
+    assert (done.returncode, done.stderr) == (2, b"")
+    document = json.loads(done.stdout)
+    assert [finding["code"] for finding in document["findings"]] == ["log_group_unreadable"]
+    assert document["facts"]["lines"] == 2
+
+
+def test_a_pipe_that_gives_one_byte_at_a_time_is_still_recognized():
+    class Trickle(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(1, size) if size else 0)
+
+    for packed in (gzip.compress(OWN.encode()), zstd(OWN.encode())):
+        assert decompressed(Trickle(packed)).read(1_000) == OWN.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("empty", b"", "INCONCLUSIVE no_log_lines"),
+        ("empty.gz", b"", "INCONCLUSIVE no_log_lines"),
+        ("nothing.gz", gzip.compress(b""), "INCONCLUSIVE no_log_lines"),
+        ("head.gz", gzip.compress(OWN.encode())[:5], "INCONCLUSIVE log_window_incomplete no_log_lines"),
+        ("head.zst", zstd(OWN.encode())[:7], "INCONCLUSIVE log_window_incomplete no_log_lines"),
+        ("not.gz", b"\x1f\x8b not gzip at all, but it begins so", "INCONCLUSIVE log_window_incomplete no_log_lines"),
+        ("binary", bytes(range(256)) * 64, "INCONCLUSIVE nothing_judged"),
+        ("blank", b"\n" * 1_000, "INCONCLUSIVE nothing_judged"),
+    ],
+)
+def test_what_holds_no_line_of_a_tenant_never_passes(name: str, content: bytes, expected: str, tmp_path: Path):
+    (tmp_path / name).write_bytes(content)
+    judgement = scan([tmp_path / name])
+    assert " ".join([judgement.verdict, *sorted(codes(judgement))]) == expected
+
+
+def test_links_that_lead_round_in_a_circle_end_and_those_that_lead_nowhere_are_told(log: Path):
+    (log.parent / "round").symlink_to(log.parent)
+    assert scan([log.parent]).verdict == "PASS"
+    (log.parent / "self").symlink_to(log.parent / "self")
+    assert codes(scan([log.parent])) == {"log_group_unreadable"}
+
+
+def test_a_link_to_a_folder_elsewhere_is_told_since_it_is_not_followed(log: Path, tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    (log.parent / "more").symlink_to(tmp_path / "elsewhere")
+    judgement = scan([log.parent])
+    assert (judgement.verdict, codes(judgement) - {"no_log_lines"}) == ("ERROR", {"log_group_unreadable"})
+
+
+def test_a_file_and_a_folder_without_permission_are_errors(log: Path, monkeypatch: pytest.MonkeyPatch):
+    closed = log.parent / "closed"
+    closed.mkdir()
+    listing = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert codes(scan([log.parent])) >= {"log_group_unreadable"}
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    (finding,) = [one for one in scan([log]).findings if one.code == "log_group_unreadable"]
+    assert finding.seen.startswith("denied")
+
+
+def test_one_tenant_alone_shows_nothing(log: Path):
+    judgement = scan([log], ["acme"])
+    assert (judgement.verdict, codes(judgement)) == ("WARN", {"one_tenant_id"})
+
+
+def test_ten_thousand_tenants_are_told_apart(log: Path):
+    ids = [f"tenant-{number:05d}" for number in range(10_000)]
+    lines = [OWN.replace("trace-1", f"trace-{name}").replace("acme", name) for name in ids]
+    log.write_text("".join(lines) + LEAK.replace("trace-1", "trace-tenant-00007").replace("globex", "tenant-09999"))
+    judgement = scan([log], ids)
+    (finding,) = judgement.findings
+    assert (finding.expected, "names tenant tenant-09999" in finding.seen) == ("only tenant tenant-00007", True)
+    assert judgement.facts["naming"] == 10_001
+
+
+def test_of_a_line_without_end_the_beginning_is_judged_and_the_rest_is_said_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch, log: Path
+):
+    cut = functools.partial(blocks, size=1_000, longest=4_000, most=20_000)
+    monkeypatch.setattr("phase5_ops.isolation.log_run.blocks", cut)
+    log.write_text(OWN + LEAK.strip() + " ." * 20_000 + " globex\n" + OWN + LEAK)
+    judgement = scan([log])
+    assert codes(judgement) == {"foreign_tenant_in_log", "log_window_incomplete"}
+    assert [finding.subject.split(",")[0] for finding in judgement.findings if finding.code == "foreign_tenant_in_log"] == [
+        f"{log} line 2",
+        f"{log} line 4",
+    ]
 
 
 def test_a_log_of_ordinary_executions_passes(log: Path):

@@ -8,13 +8,15 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
+from phase5_ops.aws.ledger import plan_reading, read_window
 from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.logs import LogEvent, LogGroup, Window, list_log_groups, read_log_events, retention_reads
 from phase5_ops.aws.reader import describe_failure
-from phase5_ops.aws.tables import scan_items, scan_items_once
+from phase5_ops.aws.tables import describe_table, scan_items_once
+from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
 from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
-from phase5_ops.isolation.log_evidence import dictionary_of, ledger_owners
+from phase5_ops.isolation.log_evidence import LedgerOwners, dictionary_of
 from phase5_ops.isolation.log_judge import OWN_READS, READ_ARCHIVE, judge_log_scan
 from phase5_ops.isolation.log_run import Event, LogRun
 from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
@@ -37,12 +39,13 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
     """Every log line of the window, scanned for tenants it should not name."""
     settings, reader, now, policy = platform.settings, platform.reader, platform.now(), platform.settings.logs
     tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
-    entries, ledger_read = scan_items(reader, settings.tables.ledger)
     known = parse_kill_switches(tenants, settings.tables.tenants)
     dictionary = dictionary_of((tenant.tenant for tenant in known.tenants), policy)
-    owners, malformed = ledger_owners(entries)
-    reads = [_malformed(tenants_read, len(known.malformed)), _malformed(ledger_read, malformed)]
+    reads = [_malformed(tenants_read, len(known.malformed))]
     begin = now - timedelta(hours=policy.window_hours)
+    told = all(read.status is ReadStatus.OK for read in reads)
+    owners, ledger_reads = _ledger_owners(platform, begin, [tenant.tenant for tenant in known.tenants] if told else [])
+    reads += ledger_reads
     start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
     with LogRun(
         dictionary.tenants, ledger=owners, canaries=settings.canary_tenants, probes=(), exceptions=policy.exceptions
@@ -65,6 +68,29 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
         "window_end": iso(now),
     }
     return attach(scan_table(scan, dictionary, facts), reads, now)
+
+
+def _ledger_owners(platform: Platform, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], list[Read]]:
+    """Owner of each trace and intent that the ledger names from some time before the window on.
+
+    Args:
+        platform: what is read.
+        begin: of the window.
+        tenants: whose partitions may be queried; none where they cannot all be told, and then the table is scanned.
+    """
+    reader, table, policy = platform.reader, platform.settings.tables.ledger, platform.settings.logs
+    margin = timedelta(hours=policy.ledger_margin_hours)
+    described = describe_table(reader, table)
+    description = described.pages[0].get("Table", {}) if described.pages else {}
+    days = policy.window_hours / 24 + margin / timedelta(days=1)
+    partitions = (
+        sorted({*tenants, *platform.settings.canary_tenants, *platform.settings.replay.ledger_tenants}) if tenants else []
+    )
+    plan = plan_reading(description, tenants=len(partitions), window_days=days, now=datetime.now(UTC))
+    owners = LedgerOwners()
+    since = SORT_PREFIX + stamp_of(_ms(begin - margin))
+    ledger_reads, _ = read_window(reader, table, plan=plan, tenants=partitions, since=since, take=owners.add)
+    return owners.owners(), [_malformed(ledger_reads[0], owners.malformed), *ledger_reads[1:]]
 
 
 def _scan_archives(platform: Platform, run: LogRun, location: str) -> list[Read]:

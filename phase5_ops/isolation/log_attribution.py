@@ -5,25 +5,30 @@ intents and requests, what invocation a stream is in, and lines that cannot be j
 
 The owner of a trace or intent is the one that the ledger has. Without a ledger it is the tenant that its first line with a tenant
 field names. A request belongs to the owner of the first trace or intent on its lines. A line whose ids have two owners is judged
-against both: it is nobody's privilege to name a tenant by naming one of its traces too. Pure.
+against both: it is nobody's privilege to name a tenant by naming one of its traces too.
+
+A hit is reported only where the bytes are those of the id. Traces, intents and requests are known by a 64-bit hash alone: that
+two of ten million share one happens once in 400,000 scans, and then a line may have the wrong owner. Pure.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from phase5_ops.ccnative.log_lines import REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS, LineHead, line_head
-from phase5_ops.isolation.log_scan import Flags, Hashes, Hits, Ints, key_hashes
+from phase5_ops.isolation.log_scan import Flags, Hashes, Hits, Ints, key_hashes, spellings
 
 UNKNOWN, SET_ASIDE = -1, -2
 MAX_DETAILED = 1000  # hits that are described; the rest is counted
 MAX_PENDING_LINES = 500_000
+MAX_PENDING_DETAILED = 20_000  # of hits whose owner may become known later: those that are described at once
 MAX_OWNERS = 8_000_000
-BATCH_BYTES = 24 << 20
+BATCH_BYTES = 8 << 20
 _STREAM_BITS = np.int64(40)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing
 _EXCERPT_RADIUS = 60
@@ -31,6 +36,7 @@ _READABLE = frozenset(
     (*TENANT_FIELDS, *WORK_FIELDS, *REQUEST_FIELDS, "TENANT", "ACCOUNT", "error", "message", "stack", "pk", "sk")
 )
 _WORDS = re.compile(r"[\w-]+")
+_NOT_KEPT = "owner known only later in the log; the line was not kept"
 
 Owners = npt.NDArray[np.int32]
 
@@ -202,6 +208,7 @@ class _Pending:
     """Lines that name a tenant and carry ids of which no owner is known yet."""
 
     hits: list[tuple[Ints, Ints]] = field(default_factory=list)  # line, tenant
+    details: list[ForeignHit] = field(default_factory=list)  # of the first of `hits`, without the owner
     keys: list[tuple[Ints, Hashes]] = field(default_factory=list)  # line, key
     groups: list[tuple[int, str]] = field(default_factory=list)  # first line of each batch's groups
     count: int = 0
@@ -421,9 +428,10 @@ class Attribution:
             totals = self.totals[held.lines.group]
             if probe[index]:
                 totals.probes_set_aside += 1
-            else:
+            elif self._is_spelt(held, position := int(named.position[at])):
                 totals.foreign += 1
-                self._describe(held, int(named.position[at]), int(owner[index]))
+                if len(self.foreign) < MAX_DETAILED:
+                    self.foreign.append(self._described(held, position, self._ids[int(owner[index])]))
 
     def _owners_of(
         self, lines: Ints, work: tuple[Ints, Hashes], requests: tuple[Ints, Hashes]
@@ -462,9 +470,13 @@ class Attribution:
         for line in waiting[max(room, 0) :].tolist():
             self._totals_of(batch, line).unattributed += 1
         waiting = waiting[: max(room, 0)]
-        chosen = np.isin(named.line, waiting)
+        chosen = np.flatnonzero(np.isin(named.line, waiting))
         self._pending.count += len(waiting)
+        spelt = [self._is_spelt(batch[b], p) for b, p in zip(named.block[chosen], named.position[chosen], strict=True)]
+        chosen = chosen[np.array(spelt, np.bool_)]
         self._pending.hits.append((named.line[chosen], named.tenant[chosen]))
+        for at in chosen[: MAX_PENDING_DETAILED - len(self._pending.details)].tolist():
+            self._pending.details.append(self._described(batch[int(named.block[at])], int(named.position[at]), ""))
         for line, key in (work, requests):
             mine = np.isin(line, waiting)
             self._pending.keys.append((line[mine], key[mine]))
@@ -499,35 +511,39 @@ class Attribution:
                 continue
             totals.foreign += 1
             if len(self.foreign) < MAX_DETAILED:
-                group = groups[group_of[where]]
-                self.foreign.append(
-                    ForeignHit(
-                        group, "", 0, "", "", self._ids[owner], self._ids[int(tenant[at])], "owner known only later in the log"
-                    )
-                )
+                details = self._pending.details
+                unseen = ForeignHit(groups[group_of[where]], "", 0, "", "", "", self._ids[int(tenant[at])], _NOT_KEPT)
+                self.foreign.append(replace(details[at] if at < len(details) else unseen, owner=self._ids[owner]))
 
-    def _describe(self, held: _Held, position: int, owner: int) -> None:
-        """Adds a hit with its place and a redacted excerpt."""
-        if len(self.foreign) >= MAX_DETAILED:
-            return
+    def _is_spelt(self, held: _Held, position: int) -> bool:
+        """Whether the bytes of a hit are the id's: hits are found by a hash."""
+        hits = held.hits
+        text = held.raw[int(hits.start[position]) : int(hits.end[position])]
+        return text in _spellings(self._ids[int(hits.tenant[position])])
+
+    def _described(self, held: _Held, position: int, owner: str) -> ForeignHit:
+        """A hit with its place and a redacted excerpt."""
         hits, lines = held.hits, held.lines
         start, end, line = int(hits.start[position]), int(hits.end[position]), int(hits.line[position])
         left, right = held.raw.rfind(b"\n", 0, start) + 1, held.raw.find(b"\n", end)
         text = held.raw[left : right if right >= 0 else len(held.raw)][:100_000]
         head = line_head(text.decode("utf-8", "replace"))
         stream = lines.stream if isinstance(lines.stream, int) else int(lines.stream[line])
-        self.foreign.append(
-            ForeignHit(
-                group=lines.group,
-                stream=lines.stream_names.get(stream, ""),
-                line=lines.first_line + line,
-                time=_iso(int(lines.times[line])) if lines.times is not None else head.time,
-                request=head.request,
-                owner=self._ids[owner],
-                foreign=self._ids[int(hits.tenant[position])],
-                excerpt=redacted(held.raw[left:start], held.raw[start:end], held.raw[end : end + _EXCERPT_RADIUS], head),
-            )
+        return ForeignHit(
+            group=lines.group,
+            stream=lines.stream_names.get(stream, ""),
+            line=lines.first_line + line,
+            time=_iso(int(lines.times[line])) if lines.times is not None else head.time,
+            request=head.request,
+            owner=owner,
+            foreign=self._ids[int(hits.tenant[position])],
+            excerpt=redacted(held.raw[left:start], held.raw[start:end], held.raw[end : end + _EXCERPT_RADIUS], head),
         )
+
+
+@lru_cache(maxsize=4096)
+def _spellings(name: str) -> frozenset[bytes]:
+    return frozenset(spellings(name))
 
 
 def _named(batch: Sequence[_Held]) -> _Named:

@@ -146,6 +146,7 @@ _PLATFORM_WORDS = frozenset(
     ]
 )
 _MIN_DIGITS = 6
+_LAST = chr(0x10FFFF)  # no sort key comes after it
 
 TEXTS = ("kind", "group", "stream", "time", "request", "owner", "foreign", "excerpt")
 COUNTS = ("line", "lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside")
@@ -193,30 +194,38 @@ def _is_common(name: str, common: set[str], shortest: int) -> bool:
     return letters < shortest or name in common or name.casefold() in common or (name.isdigit() and len(name) < _MIN_DIGITS)
 
 
-def ledger_owners(items: Iterable[object]) -> tuple[dict[str, str], int]:
-    """Owner of each trace and intent that ledger entries name, and how many entries could not be read.
+class LedgerOwners:
+    """Owner of each trace and intent that ledger entries name. Of two tenants that one id has, the one of the earlier entry.
 
-    Args:
-        items: entries in DynamoDB JSON with tenantId, traceId and data.action_intent_id. The first entry of an id counts.
+    Attributes:
+        malformed: entries that could not be read.
     """
-    owners: dict[str, str] = {}
-    malformed = 0
-    for entry in items:
+
+    def __init__(self) -> None:
+        self.malformed = 0
+        self._first: dict[str, tuple[str, str]] = {}  # id -> (sort key, tenant), the least
+
+    def add(self, entry: object) -> None:
+        """Takes an entry in DynamoDB JSON, with tenantId, traceId and data.action_intent_id; in any order."""
         try:
             item = as_item(entry)
-            tenant, trace = text(item, "tenantId"), text(item, "traceId")
+            tenant, trace, written = text(item, "tenantId"), text(item, "traceId"), text(item, "sk") or ""
             data = attribute(item, "data", "M") or {}
             intent = text(data, "action_intent_id")
         except AttributeProblem:
-            malformed += 1
-            continue
+            self.malformed += 1
+            return
         if not tenant:
-            malformed += 1
-            continue
+            self.malformed += 1
+            return
+        said = (written, tenant)
         for key in (trace, intent):
-            if key:
-                owners.setdefault(key, tenant)
-    return owners, malformed
+            if key and said < self._first.get(key, (_LAST, "")):
+                self._first[key] = said
+
+    def owners(self) -> dict[str, str]:
+        """Tenant of each id."""
+        return {key: tenant for key, (_, tenant) in self._first.items()}
 
 
 def scan_rows(scan: LogScan, dictionary: Dictionary) -> list[dict[str, Any]]:

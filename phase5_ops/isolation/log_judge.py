@@ -46,6 +46,12 @@ NO_TENANTS = FindingCode(
     "The tenant dictionary is empty, so no line can name a tenant.",
     "Check the tenants table, or the file of ids.",
 )
+ONE_TENANT = FindingCode(
+    "one_tenant_id",
+    Verdict.WARN,
+    "The tenant dictionary has one id only, so no line could name another tenant: nothing was shown.",
+    "Check the tenants table, or the file of ids.",
+)
 UNATTRIBUTED_SHARE = FindingCode(
     "unattributed_share",
     Verdict.INCONCLUSIVE,
@@ -76,6 +82,7 @@ CODES = (
     LOG_WINDOW_INCOMPLETE,
     NO_LOG_LINES,
     NO_TENANTS,
+    ONE_TENANT,
     UNATTRIBUTED_SHARE,
     SAMPLED,
     TENANT_ID_NOT_SCANNABLE,
@@ -115,6 +122,8 @@ def judge_log_scan(
     findings = [*unread, *_reading(reads), *_foreign(rows, sums["foreign_hits"], links)]
     if not facts.get("tenants"):
         findings.append(NO_TENANTS.at("tenant ids", expected="at least one id to look for", seen="none"))
+    elif facts["tenants"] == 1:
+        findings.append(ONE_TENANT.at("tenant ids", expected="at least two ids to tell apart", seen="one"))
     if not sums["lines"]:
         findings.append(NO_LOG_LINES.at("logs", expected="lines of the platform in the window", seen="no line at all"))
     if share > policy.unattributed_max_share:
@@ -141,7 +150,10 @@ def judge_log_scan(
     )
     shown = {name: value for name, value in facts.items() if isinstance(value, (int, float, str, bool))}
     return conclude(
-        judged=sums["naming"], summary=summary, findings=findings, facts={**sums, "unattributed_share": round(share, 6), **shown}
+        judged=sums["naming"] - sums["unattributed"] - sums["listed_set_aside"],
+        summary=summary,
+        findings=findings,
+        facts={**sums, "unattributed_share": round(share, 6), **shown},
     )
 
 

@@ -130,14 +130,16 @@ class LogRun:
         hits, set_aside = waiting.hits.result()
         group = waiting.lines.group
         first = self._line.get(group, 1)
-        self._line[group] = first + hits.lines
+        block = waiting.block
+        unended = block.ends_line and not block.raw.endswith(b"\n")  # a line that is left off in the middle
+        self._line[group] = first + hits.lines + unended
         self._attribution.add(
-            waiting.block.raw,
+            block.raw,
             hits,
             replace(waiting.lines, set_aside=set_aside, first_line=first),
-            begin=waiting.block.begin,
-            size=waiting.block.stop - waiting.block.begin,
-            ends_line=waiting.block.ends_line,
+            begin=block.begin,
+            size=block.stop - block.begin,
+            ends_line=block.ends_line,
         )
 
 

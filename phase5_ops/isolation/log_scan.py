@@ -3,8 +3,11 @@
 A hit is an id with no letter, digit, `_` or `-` on either side; an id inside a longer id that is there too is not a hit. Ids may
 have any shape: what stands between the separators of an id is looked up as whole tokens, so that the cost of a byte does not
 depend on the number of ids nor on their shape. All steps are numpy operations on whole blocks that release the interpreter
-lock: blocks are scanned by several threads. Candidates are compared by a 64-bit hash of all their bytes (one wrong match in ten
-million scans of this size); who reports a hit compares its bytes first.
+lock: blocks are scanned by several threads. Candidates are compared by a 64-bit hash of all their bytes, with multipliers that
+are drawn anew in every process, so that nobody can prepare two texts of one hash; who reports a hit compares its bytes first
+(`spellings`).
+
+Not seen: an id in other letter case, in base64, encrypted or compressed, or broken up by other characters inside it.
 
 What lives here: the dictionary of ids, finding them, finding the fields that name traces, intents, requests and tenants.
 What must not: whose a line is (`log_attribution`), where lines come from (`log_archives`, `aws.logs`), verdicts.
@@ -17,6 +20,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -53,14 +57,15 @@ _FIRST_NON_ASCII = 128
 
 NO_FIELD, TENANT_FIELD, WORK_FIELD, REQUEST_FIELD, SIGNAL_FIELD = 0, 1, 2, 3, 4
 
-_seeded = random.Random(0x5EED)  # noqa: S311 - multipliers of a hash table, not a secret; fixed so that runs are reproducible
-_MULTIPLIERS = np.array([_seeded.getrandbits(64) | 1 for _ in range((MAX_ID_BYTES + _MAX_KEY_BYTES) // WORD + 2)], np.uint64)
+_random = random.SystemRandom()
+_MULTIPLIERS = np.array([_random.getrandbits(64) | 1 for _ in range((MAX_ID_BYTES + _MAX_KEY_BYTES) // WORD + 2)], np.uint64)
 _MASKS = np.array([(1 << (8 * n)) - 1 for n in range(WORD)] + [(1 << 64) - 1], np.uint64)  # the first n bytes of a word
 _SHIFT = np.uint64(29)
 
 #: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
 _ONE_TOKEN = re.compile(rb"[A-Za-z0-9_-]+")
 _UNESCAPED = re.compile(r"[ !#-\[\]-~]*")  # what JSON leaves as it is
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # what an address leaves as it is
 _GAP = np.zeros(256, np.bool_)
 _GAP[[ord(c) for c in "\\\"':= "]] = True
 #: What ends a value.
@@ -371,7 +376,8 @@ class LineScanner:
         words = _Words(data)
         found = self._find(raw, data, flags, words, tokens)
         reported = begin + _LEAD, stop + _LEAD
-        newlines = np.flatnonzero(data[slice(*reported)] == NEWLINE)
+        of_lines = scratch[2, : stop - begin].view(np.bool_)
+        newlines = np.flatnonzero(np.equal(data[slice(*reported)], np.uint8(NEWLINE), out=of_lines))
         newlines += reported[0]
         return self._hits(data, words, tokens, found=found, newlines=newlines, reported=reported)
 
@@ -550,17 +556,26 @@ def _entries(ids: Sequence[str]) -> list[_Entry]:
     ):
         for name in names:
             entries[name.encode()] = _Entry(name.encode(), field_kind=kind)
-    forms: list[tuple[int, str]] = list(enumerate(ids))
-    escaped = [(n, text) for n, text in enumerate(ids) if not _UNESCAPED.fullmatch(text)]
-    forms += [(n, json.dumps(text, ensure_ascii=ascii)[1:-1]) for n, text in escaped for ascii in (True, False)]
-    for number, form in forms:
-        raw = form.encode("utf-8", "surrogatepass")
+    forms = [(number, raw) for number, name in enumerate(ids) for raw in spellings(name)]
+    literal = {name.encode("utf-8", "surrogatepass"): number for number, name in reversed(list(enumerate(ids)))}
+    for number, raw in forms:
         if not raw or len(raw) > MAX_ID_BYTES:
             continue
         entry = entries.setdefault(raw, _Entry(raw))
         if entry.tenant < 0:
-            entry.tenant = number
+            entry.tenant = literal.get(raw, number)  # what is an id as it stands is no other id's spelling
     return list(entries.values())
+
+
+def spellings(name: str) -> tuple[bytes, ...]:
+    """The bytes that an id is written with: as it is, as JSON escapes it, as an address (RFC 3986) does."""
+    texts = [name]
+    if not _UNESCAPED.fullmatch(name):
+        texts += [json.dumps(name, ensure_ascii=ascii)[1:-1] for ascii in (True, False)]
+    raws = [text.encode("utf-8", "surrogatepass") for text in texts]
+    if not _UNRESERVED.fullmatch(name):
+        raws.append(quote(raws[0], safe="").encode())
+    return tuple(dict.fromkeys(raws))
 
 
 def _starts_after_escapes(raw: bytes, data: Bytes, flags: Flags) -> Ints:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from phase5_ops.isolation import log_scan
 from phase5_ops.isolation.log_attribution import UNKNOWN, OwnerTable
-from phase5_ops.isolation.log_evidence import Dictionary, dictionary_of, ledger_owners
+from phase5_ops.isolation.log_evidence import Dictionary, LedgerOwners, dictionary_of
 from phase5_ops.isolation.log_run import Event, LogRun, LogScan
-from phase5_ops.isolation.log_scan import key_hashes
+from phase5_ops.isolation.log_scan import Hashes, Ints, key_hash, key_hashes
 from phase5_ops.policy import LogException, LogScanPolicy
 from phase5_ops.sandbox.ordinary_logs import execution_logs, ledger_items, logged, ordinary_executions
 
@@ -159,12 +160,114 @@ def test_ordinary_lines_of_tenants_with_any_names_give_no_finding(seed: int):
     names = list(dict.fromkeys(names))
     executions = ordinary_executions(names, 1_795_424_883_000)
     lines = [(each.function, each.message) for execution in executions for each in execution_logs(execution)]
-    owners, malformed = ledger_owners([item for execution in executions for item in ledger_items(execution)])
-    found = scan(lines, names, ledger=owners)
-    assert not malformed
+    owners = LedgerOwners()
+    for item in [item for execution in executions for item in ledger_items(execution)]:
+        owners.add(item)
+    found = scan(lines, names, ledger=owners.owners())
+    assert not owners.malformed
     assert leaks(found) == []
     assert found.totals[GROUP].unattributed == 0
     assert found.totals[GROUP].naming == 6 * len(executions) - len(executions)
+
+
+def scan_apart(*parts: Sequence[str]) -> LogScan:
+    """Scans each part as a batch of its own, so that what the later ones say is not known to the earlier."""
+    with LogRun(dictionary(("acme", "globex")).tenants, threads=1) as run:
+        for number, part in enumerate(parts):
+            run.events(GROUP, [Event(f"stream-{number}", 1_000 * number + n, message) for n, message in enumerate(part)])
+        return run.finish()
+
+
+def test_a_hit_that_is_judged_late_keeps_its_place_and_excerpt(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("phase5_ops.isolation.log_attribution.BATCH_BYTES", 1)
+    found = scan_apart(["x", line("of globex", trace_id="trace-1-a")], [line("x", trace_id="trace-1-a", tenant_id="acme")])
+    (hit,) = found.foreign
+    assert (hit.group, hit.stream, hit.line, hit.time) == (GROUP, "stream-0", 2, "1970-01-01T00:00:00.001Z")
+    assert (hit.owner, hit.foreign, "globex" in hit.excerpt) == ("acme", "globex", True)
+
+
+def test_of_late_hits_beyond_the_limit_only_the_group_is_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("phase5_ops.isolation.log_attribution.BATCH_BYTES", 1)
+    monkeypatch.setattr("phase5_ops.isolation.log_attribution.MAX_PENDING_DETAILED", 3)
+    late = [line("of globex", trace_id="trace-1-a")] * 2
+    found = scan_apart(late, late, late, [line("x", trace_id="trace-1-a", tenant_id="acme")])
+    assert [(hit.owner, hit.foreign, hit.line) for hit in found.foreign] == [("acme", "globex", n) for n in (1, 2, 3, 0, 0, 0)]
+    assert "not kept" in found.foreign[-1].excerpt
+    assert found.totals[GROUP].foreign == 6
+
+
+def test_two_texts_of_one_hash_accuse_nobody(monkeypatch: pytest.MonkeyPatch):
+    true_hashes, other, foreign = log_scan._span_hashes, key_hash("initex"), key_hash("globex")
+
+    def colliding(words: Any, starts: Ints, lengths: Ints) -> Hashes:
+        hashes = true_hashes(words, starts, lengths)
+        hashes[hashes == np.uint64(other)] = np.uint64(foreign)
+        return hashes
+
+    monkeypatch.setattr(log_scan, "_span_hashes", colliding)
+    monkeypatch.setattr(log_scan, "_anchor_slots", lambda _words, starts, *_: np.zeros(len(starts), np.int64))
+    owned = {"ledger": {"trace-1-a": "acme"}}
+    assert log_scan.LineScanner(dictionary(["globex"]).tenants).scan(b"initex").tenant.tolist() == [0]
+    assert leaks(scan([line("initex", trace_id="trace-1-a")], **owned)) == []
+    assert leaks(scan([line("initex or globex", trace_id="trace-1-a")], **owned)) == [("acme", "globex")]
+
+
+def test_a_trace_that_two_tenants_have_in_the_ledger_belongs_to_the_earlier_entry_in_any_order():
+    def entry(tenant: str, at: str) -> dict[str, Any]:
+        texts = {"sk": f"ENTRY#{at}", "tenantId": tenant, "traceId": "trace-1-a"}
+        return {name: {"S": value} for name, value in texts.items()}
+
+    entries = [entry("globex", "2026-11-23T09:00:01.000Z"), entry("acme", "2026-11-23T09:00:00.000Z")]
+    for order in (entries, entries[::-1]):
+        owners = LedgerOwners()
+        for item in order:
+            owners.add(item)
+        assert owners.owners() == {"trace-1-a": "acme"}
+
+
+def test_ledger_entries_without_tenant_or_in_another_form_are_counted():
+    owners = LedgerOwners()
+    for item in (
+        {},
+        {"tenantId": {"S": ""}},
+        {"tenantId": {"N": "1"}},
+        "text",
+        None,
+        {"tenantId": {"S": "a"}, "data": {"S": "x"}},
+    ):
+        owners.add(item)
+    assert (owners.malformed, owners.owners()) == (6, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("stack: Error\\nglobex", True),  # a line break as JSON writes it
+        ('{\\"tenantId\\":\\"globex\\"}', True),
+        ("/TENANT%23globex/", True),
+        ("ops%40globex.example", True),
+        ("\u200bglobex\u200b", True),  # beside characters without width
+        ("glo\u200bbex", False),  # these are not seen, and the charter says so
+        ("GLOBEX", False),
+        ("Z2xvYmV4", False),
+        ("globex-eu", False),
+        ("my-globex", False),
+        ("globex.", True),
+    ],
+)
+def test_what_is_seen_of_a_tenant_that_is_written_in_other_ways(text: str, seen: bool):
+    ids = ("acme", "globex", "ops@globex.example")
+    found = scan([f'{text} "trace_id":"trace-1-a"'], ids, ledger={"trace-1-a": "acme"})
+    assert bool(found.foreign) is seen
+
+
+def test_a_request_id_in_two_streams_is_one_invocation_of_the_tenant_that_comes_first():
+    request = '"requestId":"r-1"'
+    found = scan(
+        [("s1", f'{request} "trace_id":"trace-1-a"'), ("s2", f"{request} of globex"), ("s2", f"{request} of acme")],
+        ledger={"trace-1-a": "acme"},
+    )
+    assert leaks(found) == [("acme", "globex")]
 
 
 def test_the_owner_table_keeps_the_first_owner_and_grows():
