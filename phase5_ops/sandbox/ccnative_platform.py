@@ -18,6 +18,7 @@ from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_logs import PlatformLogs
 from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS, A
 from phase5_ops.sandbox.seed import arn_of_export_worker, arn_of_state_machine
+from phase5_ops.sandbox.trail_delivery import TrailDelivery
 from phase5_ops.sandbox.user_pool import UserPool
 
 
@@ -35,6 +36,7 @@ class Platform:
         pool: its user pool.
         ledger: appends to its ledger.
         executor: executes what its bus delivers.
+        trail: delivers what data it touched.
         control_center: its HTTP server.
     """
 
@@ -46,6 +48,7 @@ class Platform:
         self._patches = ExitStack()
         self.pool = UserPool(aws, region)
         self.executor = Executor(context)
+        self.trail = TrailDelivery(aws.trail, clock, region, holes, self.executor.wait_idle)
         self._exports = AuditExportWorker(context)
         application = ControlCenter(context, Authorizer(self.pool, holes))
         self.control_center = ControlCenterServer(application, holes)
@@ -67,6 +70,7 @@ class Platform:
             arn_of_export_worker(self._region): self._exports.deliver,
         }
         self._patches.enter_context(targets(served))
+        self._patches.enter_context(self.trail.delivering())
         self.pool.add_probe_users()
         self.control_center.start()
         token = folder / "expired-token"
@@ -82,6 +86,7 @@ class Platform:
         return settings | {
             "PHASE5_CONTROL_CENTER_URL": self.control_center.url,
             "PHASE5_PROBES__SETTLE_SECONDS": "0",
+            "PHASE5_ISOLATION__TRAIL_S3_URI": self.trail.location,
             "PHASE5_PROBES__EXPIRED_TOKEN_FILE": str(token),
             "PHASE5_PROBES__OTHER_CLIENT_ID": self.pool.other_client_id,
         }
