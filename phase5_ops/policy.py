@@ -171,6 +171,9 @@ class IsolationPolicy(Policy):
     trail_exclusive: bool = Field(
         False, description="nothing but test executions runs while the canary does, so every call in its window is judged"
     )
+    event_log_group: str | None = Field(
+        None, min_length=1, description="log group that a rule of the platform's event bus delivers its events to"
+    )
     iam_roles: tuple[Name, ...] = Field(
         ("cc-native-*", "CCNative*"), min_length=1, description="names of the roles of the platform's functions"
     )

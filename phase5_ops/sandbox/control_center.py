@@ -310,9 +310,11 @@ class ControlCenter:
         return 200, {"items": self._items(CONFIG, tenant_key(call.tenant))}
 
     def _write_config(self, call: Call) -> Answer:
-        self._check_body_tenant(call)
-        if {"pk", "sk"} & call.body.keys():
-            raise Refusal(400, "pk and sk are not for the caller to choose")
+        chosen = {name: text for name in ("pk", "sk") if (text := _text(call.body.get(name)))}
+        if Hole.CONFIG_KEY_FROM_BODY not in self._holes or not chosen:
+            self._check_body_tenant(call)
+            if {"pk", "sk"} & call.body.keys():
+                raise Refusal(400, "pk and sk are not for the caller to choose")
         mode = call.body.get("mode")
         if mode not in ("PROPOSE_ONLY", "APPROVAL_REQUIRED", "AUTO_EXECUTE", "DISABLED"):
             raise Refusal(400, "mode required")
@@ -328,6 +330,7 @@ class ControlCenter:
             "updated_at": iso(self._clock.now()),
             "updated_by": (call.caller.identities or ("unknown",))[0],
             "policy_version": "v1",
+            **chosen,
         }
         self._aws.put(CONFIG, item)
         return 200, item

@@ -79,6 +79,7 @@ class Hole(StrEnum):
     FOREIGN_EXECUTIONS_READABLE = "foreign-executions-readable"
     FOREIGN_BUDGET_WRITABLE = "foreign-budget-writable"
     FOREIGN_CONFIG_WRITABLE = "foreign-config-writable"
+    CONFIG_KEY_FROM_BODY = "config-key-from-body"
     FOREIGN_KILL_SWITCHES_WRITABLE = "foreign-kill-switches-writable"
     FOREIGN_EXPORT_WRITABLE = "foreign-export-writable"
 
