@@ -148,6 +148,7 @@ class IsolationPolicy(Policy):
     production_environments: tuple[str, ...] = Field(
         ("production", "prod"), description="environments where reads that could not be judged keep row 4.1 closed"
     )
+    table_prefix: Name = Field("cc-native-", description="tables of the account that belong to the platform begin with this")
     outcome_seconds: float = Field(60, gt=0, le=900, description="longest wait for the canary execution's outcome")
     compare_item_limit: int = Field(
         100_000, ge=0, description="tables with more items than this are read by keys and indexes only, never whole"

@@ -20,6 +20,7 @@ from phase5_ops.isolation.log_run import Event, LogRun
 from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
 from phase5_ops.log_archives import Archive, ArchiveUnreadable, files
 from phase5_ops.platform import Platform
+from phase5_ops.probing import own_work
 from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -44,8 +45,10 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
     reads = [_malformed(tenants_read, len(known.malformed)), _malformed(ledger_read, malformed)]
     begin = now - timedelta(hours=policy.window_hours)
     start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
+    days = int(policy.window_hours // 24) + 2
+    probes = sorted(own_work.noted(platform, days=days) | own_work.in_ledger(entries))
     with LogRun(
-        dictionary.tenants, ledger=owners, canaries=settings.canary_tenants, probes=(), exceptions=policy.exceptions
+        dictionary.tenants, ledger=owners, canaries=settings.canary_tenants, probes=probes, exceptions=policy.exceptions
     ) as run:
 
         def consume(group: str, events: list[LogEvent]) -> None:

@@ -20,6 +20,7 @@ from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.probing.iam import NOBODY
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
 from phase5_ops.replay.probe_evidence import CONTEXT, LeftEntry, Sent, attribute_entries, probe_table, sent_rows
+from phase5_ops.replay.probe_sending import LEASE_USER
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 
@@ -47,7 +48,7 @@ def collect_probes(
                 collecting.watch()
             collecting.clean_up()
         finally:
-            lease.release(platform.reader, platform.settings.tables.readiness, str(context["run_id"]))
+            lease.release(platform.reader, platform.settings.tables.readiness, str(context["run_id"]), user=LEASE_USER)
     table = probe_table(sent, list(collecting.entries.values()), collecting.obstacles)
     return attach(table, [*reads_of(sent), *collecting.reads], platform.now())
 
