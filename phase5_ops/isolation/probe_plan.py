@@ -30,7 +30,7 @@ class CrossTargets:
         marker: in all that is planted for B.
         written: in all that the writing probes try to write.
         intent_b: an intent that only B has an outcome of.
-        told_b: an intent that only B's ledger tells of.
+        told_b: an intent that only the ledger of B tells of.
         export_b: an export that only B has.
         canary: A's own executed intent; None if there is none.
         now: the platform's time.
