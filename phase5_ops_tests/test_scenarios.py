@@ -18,7 +18,7 @@ from phase5_ops_tests.conftest import run
 
 SCENARIOS = all_scenarios()
 WHOLE_RUNS = [
-    each for each in SCENARIOS if not each.change.__module__.endswith((".replay_audit", ".replay_probes"))
+    each for each in SCENARIOS if not each.change.__module__.endswith((".replay_audit", ".replay_probes", ".isolation"))
 ]  # those have tests of their own
 JUDGED = tuple(row.id for row in ALL_CHECKS if row.check in implemented_checks())
 
