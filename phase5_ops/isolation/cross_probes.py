@@ -1,7 +1,7 @@
 """Makes the cross-tenant probes of row 4.1: plants data for test tenant B, asks for it with A's token, puts everything back.
 
-What both test tenants have is saved in phase5's own state table before the first change, so that a run that is killed is undone by
-the next one (`undo`), whoever runs it. Every request passes the guard.
+What both test tenants have is saved in phase5's own state table before the first change, so that a run that is killed is undone
+by the next one (`undo`), whoever runs it. Every request passes the guard.
 """
 
 import json

@@ -337,7 +337,7 @@ class _Collecting:
             name = names[image.keys.name]
             if name not in removable:
                 continue
-            keys = []
+            keys: list[Item] = []
             for item in image.after:
                 plain = plain_item(item)
                 first = str(plain.get(image.keys.key[0]))

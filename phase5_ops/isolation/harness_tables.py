@@ -132,7 +132,7 @@ class Partitions:
 def _of_partitions(reader: AwsReader, table: PlatformTable, partitions: Partitions) -> tuple[list[Item], list[Read]]:
     found: dict[str, Item] = {}
     reads = []
-    places = [(None, table.keys.key[0], value) for value in partitions.of_key(table)]
+    places: list[tuple[str | None, str, str]] = [(None, table.keys.key[0], value) for value in partitions.of_key(table)]
     places += [
         (index, names[0], value)
         for index, names in sorted(table.keys.indexes.items())

@@ -1,8 +1,9 @@
 """The cross-tenant probes of row 4.1 as data: what each asks with A's token, how B's data would show, what is planted. Pure.
 
-Test tenant B gets data that holds a marker made for this run, also under the account id that is in the scope of A's user, so that
-a refused account cannot hide a tenant that was taken from the request. What an answer shows of B is recognised by that marker, or,
-where only B has what was asked for, by its being answered at all. A route counts as closed only if A's own data came through it.
+Test tenant B gets data that holds a marker made for this run, also under the account id that is in the scope of A's user, so
+that a refused account cannot hide a tenant that was taken from the request. What an answer shows of B is recognised by that
+marker, or, where only B has what was asked for, by its being answered at all. A route counts as closed only if A's own data came
+through it.
 """
 
 from collections.abc import Mapping

@@ -90,7 +90,7 @@ def acquire(
     _require(taken, table)
     lease = Lease(reader, table, holder, until, wall, user)
     try:
-        counted = _count(reader, table, policy, now, holder)
+        counted = [] if shared else _count(reader, table, policy, now, holder)
     except Obstructed:
         lease.release()
         raise
