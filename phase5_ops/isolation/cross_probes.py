@@ -94,11 +94,14 @@ class CrossProbing:
             self._check(probe, ground)
         saved = self._save()
         try:
-            self._plant(saved)
-            before = self._snapshot()
-            return self._ask(plan, before)
+            before = self._plant(saved)
+            answers = self._ask(plan)
+            changes = self._changes(before, self._snapshot()) if self.may_write else {}
         finally:
-            self.reads += undo(self.platform, self.targets)
+            undone = undo(self.platform, self.targets)
+            self.reads += undone
+        put_back = all(read.status is ReadStatus.OK for read in undone)
+        return self._rows(plan, answers, changes, put_back=put_back)
 
     def _ground(self) -> Ground:
         targets = self.targets
@@ -153,43 +156,60 @@ class CrossProbing:
             raise Obstructed(PROBE_STATE_UNAVAILABLE, table, expected="the test tenants' items saved", seen=problem)
         return snapshot
 
-    def _plant(self, saved: Snapshot) -> None:
-        tables = self.platform.settings.tables
+    def _plant(self, saved: Snapshot) -> Snapshot:
+        """Writes B's test data; what the watched partitions hold then."""
+        tables, before = self.platform.settings.tables, {place: list(items) for place, items in saved.items()}
         items: dict[str, list[Item]] = {}
         for role, item in planted(self.targets):
             items.setdefault(role, []).append(item)
-        for place, known in saved.items():
-            if place.role == "tenants" and place.tenant == self.targets.tenant_b and known:
-                disabled = [*known[0].get("disabled_action_types", {}).get("L", []), {"S": self.targets.marker}]
-                items.setdefault("tenants", []).append({**known[0], "disabled_action_types": {"L": disabled}})
+        switches = next(
+            (known[0] for place, known in saved.items() if _is_switch_of(place, self.targets.tenant_b) and known), None
+        )
+        if switches is not None:
+            disabled = [*switches.get("disabled_action_types", {}).get("L", []), {"S": self.targets.marker}]
+            items["tenants"] = [{**switches, "disabled_action_types": {"L": disabled}}]
         for role, chosen in items.items():
             self.reads += put_items(self.platform.reader, getattr(tables, role), chosen)
+            for item in chosen:
+                for place, known in before.items():
+                    if place.role == role and item[place.attribute]["S"] == place.partition:
+                        known[:] = [*(each for each in known if _key_of(place, each) != _key_of(place, item)), item]
+        return before
 
     # Asking
 
-    def _ask(self, plan: Sequence[CrossProbe], before: Snapshot) -> list[HarnessRow]:
+    def _ask(self, plan: Sequence[CrossProbe]) -> Mapping[str, HttpAnswer]:
+        """The answers by probe: reads and own requests side by side, then the writes one after the other."""
+        reading = [*own_requests(self.targets).values(), *(probe for probe in plan if probe.reads)]
         with ThreadPoolExecutor(self.platform.settings.probes.parallel_requests, thread_name_prefix="cross-probes") as workers:
-            own = own_requests(self.targets)
-            reading = [*own.values(), *(probe for probe in plan if probe.reads)]
             answers = dict(zip((probe.name for probe in reading), workers.map(self._send, reading), strict=True))
-        closed = {family: _unproven(answers[probe.name], probe) for family, probe in own.items()}
-        rows = [self._read_row(probe, answers[probe.name], closed[probe.family]) for probe in plan if probe.reads]
-        writes = [probe for probe in plan if not probe.reads]
-        if not self.may_write:
-            return [
-                *rows,
-                *(not_tried(probe, "probe mode refusals: it may be taken as a write for A's own tenant") for probe in writes),
-            ]
-        written = {probe.name: self._send(probe) for probe in writes}
-        changes = self._changes(before, self._snapshot())
-        put_back = self._put_back(before)
-        for probe in writes:
-            changed = changes.get(probe.name, ())
-            rows.append(self._write_row(probe, written[probe.name], changed, closed[probe.family], put_back))
-        return rows
+        if self.may_write:
+            answers |= {probe.name: self._send(probe) for probe in plan if not probe.reads}
+        return answers
 
     def _send(self, probe: CrossProbe) -> HttpAnswer:
         return self.client.send(probe.request(self.token, self.targets.tenant_b))
+
+    def _rows(
+        self,
+        plan: Sequence[CrossProbe],
+        answers: Mapping[str, HttpAnswer],
+        changes: Mapping[str, Sequence[str]],
+        *,
+        put_back: bool,
+    ) -> list[HarnessRow]:
+        unproven = {family: _unproven(answers[probe.name], probe) for family, probe in own_requests(self.targets).items()}
+        rows = []
+        for probe in plan:
+            if probe.reads:
+                rows.append(self._read_row(probe, answers[probe.name], unproven[probe.family]))
+            elif not self.may_write:
+                rows.append(not_tried(probe, "PHASE5_PROBE_MODE=refusals: it may be taken as a write for A's own tenant"))
+            else:
+                changed = tuple(changes.get(probe.name, ()))
+                reason = unproven[probe.family] if not changed else ""
+                rows.append(_probe_row(probe, answers[probe.name], reason, changed=changed, put_back=put_back))
+        return rows
 
     def _read_row(self, probe: CrossProbe, answer: HttpAnswer, unproven: str) -> HarnessRow:
         succeeded = answer.status is not None and answer.status < HTTPStatus.MULTIPLE_CHOICES and answer.problem in _DECIDES
@@ -199,11 +219,6 @@ class CrossProbing:
         elif probe.only_b and succeeded:
             shown.append("what only B has")
         return _probe_row(probe, answer, unproven if not shown else "", shown=tuple(shown))
-
-    def _write_row(
-        self, probe: CrossProbe, answer: HttpAnswer, changed: Sequence[str], unproven: str, put_back: bool
-    ) -> HarnessRow:
-        return _probe_row(probe, answer, unproven if not changed else "", changed=tuple(changed), put_back=put_back)
 
     def _changes(self, before: Snapshot, after: Snapshot) -> Mapping[str, list[str]]:
         """B's keys that changed, by the probe that wrote them; which of several, its account or key tells, else all of them."""
@@ -221,12 +236,6 @@ class CrossProbing:
     def _may_be_of(self, probe: CrossProbe, item: Item) -> bool:
         account = (probe.body or {}).get("account_id")
         return account is None or account in json.dumps(item, default=repr)
-
-    def _put_back(self, before: Snapshot) -> bool:
-        """Everything as planted again, so that what a hole let through is gone even if the final undoing fails."""
-        reads = restore(self.platform, before)
-        self.reads += reads
-        return all(read.status is ReadStatus.OK for read in reads)
 
 
 def _unproven(answer: HttpAnswer, probe: CrossProbe) -> str:
@@ -281,6 +290,11 @@ def _read(platform: Platform, places: Sequence[Watched]) -> tuple[Snapshot, list
         snapshot[place], read = query_partition(platform.reader, table, place.partition, key=place.attribute)
         reads.append(read)
     return snapshot, reads
+
+
+def _switches_of(snapshot: Snapshot, tenant: str) -> list[Item]:
+    """The item of a tenant that holds its kill switches."""
+    return [item for place, items in snapshot.items() if place.role == "tenants" and place.tenant == tenant for item in items]
 
 
 def _key_of(place: Watched, item: Item) -> dict[str, Any]:
