@@ -162,10 +162,7 @@ class CrossProbing:
         items: dict[str, list[Item]] = {}
         for role, item in planted(self.targets):
             items.setdefault(role, []).append(item)
-        switches = next(
-            (known[0] for place, known in saved.items() if _is_switch_of(place, self.targets.tenant_b) and known), None
-        )
-        if switches is not None:
+        for switches in _switches_of(saved, self.targets.tenant_b):
             disabled = [*switches.get("disabled_action_types", {}).get("L", []), {"S": self.targets.marker}]
             items["tenants"] = [{**switches, "disabled_action_types": {"L": disabled}}]
         for role, chosen in items.items():
