@@ -16,7 +16,7 @@ from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.history import History
-from phase5_ops.isolation import iam_assets, log_assets
+from phase5_ops.isolation import harness_assets, iam_assets, log_assets
 from phase5_ops.platform import Platform
 from phase5_ops.replay import audit_assets as replay_audit
 from phase5_ops.replay import probe_assets as replay_probes
@@ -28,7 +28,18 @@ READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
 #: What declares assets and checks, in the order of the checklist.
-_PARTS = (slo, breakers, replay_probes, replay_audit, iam_assets, log_assets, gate_drill, budget_assets, cost_assets)
+_PARTS = (
+    slo,
+    breakers,
+    replay_probes,
+    replay_audit,
+    harness_assets,
+    iam_assets,
+    log_assets,
+    gate_drill,
+    budget_assets,
+    cost_assets,
+)
 
 SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())
 EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))

@@ -148,6 +148,7 @@ class IsolationPolicy(Policy):
     production_environments: tuple[str, ...] = Field(
         ("production", "prod"), description="environments where reads that could not be judged keep row 4.1 closed"
     )
+    table_prefix: Name = Field("cc-native-", description="tables of the account that belong to the platform begin with this")
     outcome_seconds: float = Field(60, gt=0, le=900, description="longest wait for the canary execution's outcome")
     compare_item_limit: int = Field(
         100_000, ge=0, description="tables with more items than this are read by keys and indexes only, never whole"
@@ -170,6 +171,9 @@ class IsolationPolicy(Policy):
     )
     trail_exclusive: bool = Field(
         False, description="nothing but test executions runs while the canary does, so every call in its window is judged"
+    )
+    event_log_group: str | None = Field(
+        None, min_length=1, description="log group that a rule of the platform's event bus delivers its events to"
     )
     iam_roles: tuple[Name, ...] = Field(
         ("cc-native-*", "CCNative*"), min_length=1, description="names of the roles of the platform's functions"

@@ -51,7 +51,7 @@ def read_data_trail(reader: AwsReader, location: str, start: datetime, end: date
     Args:
         reader: bounds and counts the calls.
         location: `s3://bucket/prefix`, down to the region; CloudTrail adds `/YYYY/MM/DD/` by the day of delivery.
-        start: begin of the window of event times.
+        start: begin of the window of event times; CloudTrail gives whole seconds, so the whole second counts.
         end: its end.
         now: until when files may have been delivered; days after `end` are looked at up to here.
     """
@@ -64,7 +64,7 @@ def read_data_trail(reader: AwsReader, location: str, start: datetime, end: date
         answer = reader.paginate("s3", "list_objects_v2", f"s3://{bucket}/{under}", Bucket=bucket, Prefix=under)
         trail.reads.append(answer.read)
         keys += [str(entry["Key"]) for entry in answer.items("Contents") if str(entry["Key"]).endswith((".json.gz", ".json"))]
-    trail.reads.append(_read_files(reader, bucket, keys, trail, (start, end)))
+    trail.reads.append(_read_files(reader, bucket, keys, trail, (start.replace(microsecond=0), end)))
     return trail
 
 

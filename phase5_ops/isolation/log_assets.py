@@ -1,9 +1,11 @@
 """Row 4.2 as Dagster sees it: the tenant log scan and the check on it. Thin: reads, calls, reports."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -22,6 +24,7 @@ from phase5_ops.isolation.log_run import Event, LogRun
 from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
 from phase5_ops.log_archives import Archive, ArchiveUnreadable, files
 from phase5_ops.platform import Platform
+from phase5_ops.probing import own_work
 from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -44,11 +47,13 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
     reads = [_malformed(tenants_read, len(known.malformed))]
     begin = now - timedelta(hours=policy.window_hours)
     told = all(read.status is ReadStatus.OK for read in reads)
-    owners, ledger_reads = _ledger_owners(platform, begin, [tenant.tenant for tenant in known.tenants] if told else [])
+    owners, ours, ledger_reads = _read_ledger(platform, begin, [tenant.tenant for tenant in known.tenants] if told else [])
     reads += ledger_reads
     start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
+    days = int(policy.window_hours // 24) + 2
+    probes = sorted(own_work.noted(platform, days=days) | ours)
     with LogRun(
-        dictionary.tenants, ledger=owners, canaries=settings.canary_tenants, probes=(), exceptions=policy.exceptions
+        dictionary.tenants, ledger=owners, canaries=settings.canary_tenants, probes=probes, exceptions=policy.exceptions
     ) as run:
 
         def consume(group: str, events: list[LogEvent]) -> None:
@@ -70,8 +75,8 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
     return attach(scan_table(scan, dictionary, facts), reads, now)
 
 
-def _ledger_owners(platform: Platform, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], list[Read]]:
-    """Owner of each trace and intent that the ledger names from some time before the window on.
+def _read_ledger(platform: Platform, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], set[str], list[Read]]:
+    """Owner of each trace and intent that the ledger names from some time before the window on, and the ids that are our own work.
 
     Args:
         platform: what is read.
@@ -87,10 +92,15 @@ def _ledger_owners(platform: Platform, begin: datetime, tenants: list[str]) -> t
         sorted({*tenants, *platform.settings.canary_tenants, *platform.settings.replay.ledger_tenants}) if tenants else []
     )
     plan = plan_reading(description, tenants=len(partitions), window_days=days, now=datetime.now(UTC))
-    owners = LedgerOwners()
+    owners, ours = LedgerOwners(), set[str]()
+
+    def take(entry: Mapping[str, Any]) -> None:
+        owners.add(entry)
+        ours.update(own_work.in_ledger([entry]))
+
     since = SORT_PREFIX + stamp_of(_ms(begin - margin))
-    ledger_reads, _ = read_window(reader, table, plan=plan, tenants=partitions, since=since, take=owners.add)
-    return owners.owners(), [_malformed(ledger_reads[0], owners.malformed), *ledger_reads[1:]]
+    ledger_reads, _ = read_window(reader, table, plan=plan, tenants=partitions, since=since, take=take)
+    return owners.owners(), ours, [_malformed(ledger_reads[0], owners.malformed), *ledger_reads[1:]]
 
 
 def _scan_archives(platform: Platform, run: LogRun, location: str) -> list[Read]:

@@ -69,8 +69,9 @@ class TrailWindow:
     exclusive: bool = False
 
     def holds(self, access: Access) -> bool:
-        """True for a call of one of the functions within the window."""
-        return self.start <= access.at <= self.end and any(fnmatchcase(access.principal, pattern) for pattern in self.functions)
+        """True for a call of one of the functions within the window; the trail's times are whole seconds."""
+        within = self.start.replace(microsecond=0) <= access.at <= self.end
+        return within and any(fnmatchcase(access.principal, pattern) for pattern in self.functions)
 
 
 class UnreadableRecord(Exception):

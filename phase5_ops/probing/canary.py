@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.probing.canary_intent import Place, is_ours
+from phase5_ops.probing.canary_intent import Place, decision_trace, is_ours
 from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
 from phase5_ops.probing.guard import REASON_PREFIX
 from phase5_ops.reads import Read, ReadStatus
@@ -23,7 +23,7 @@ def put(reader: AwsReader, tables: Tables, items: Sequence[dict[str, Any]]) -> l
 
 
 def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[Place, str]], replayed: Iterable[str]) -> list[Read]:
-    """Removes the intents, and for those that were replayed their attempts, outcomes and notes.
+    """Removes the intents, and for those that were executed their attempts, outcomes, notes and signals.
 
     The intents go last, and only where the rest went: a later run finds by its intent what is still to be removed.
 
@@ -34,29 +34,62 @@ def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[Place, str
     if foreign := [intent for _, intent in chosen if not is_ours(intent)]:
         raise ValueError(f"not a canary intent: {foreign[0]!r}")
     acted = [(place, intent) for place, intent in chosen if intent in executed]
-    reads = delete_items(reader, tables.execution_attempts, [_key(place, f"EXECUTION#{intent}") for place, intent in acted])
-    reads += delete_items(reader, tables.execution_outcomes, [_key(place, f"OUTCOME#{intent}") for place, intent in acted])
-    for place in sorted({place for place, _ in acted}, key=lambda place: place.partition):
-        reads += _remove_notes(reader, tables.internal_notes, place)
+    reads: list[Read] = []
+    if acted:
+        reads += delete_items(reader, tables.execution_attempts, [_key(place, f"EXECUTION#{intent}") for place, intent in acted])
+        reads += delete_items(reader, tables.execution_outcomes, [_key(place, f"OUTCOME#{intent}") for place, intent in acted])
+        for place in sorted({place for place, _ in acted}, key=lambda place: place.partition):
+            reads += _remove_notes(reader, tables.internal_notes, place, [intent for _, intent in acted])
+        reads += delete_items(reader, tables.signals, [key for place, intent in acted for key in _signal_keys(place, intent)])
     going = chosen if all(read.status is ReadStatus.OK for read in reads) else [c for c in chosen if c[1] not in executed]
     return reads + delete_items(reader, tables.action_intent, [_key(place, f"ACTION_INTENT#{intent}") for place, intent in going])
 
 
-def _remove_notes(reader: AwsReader, table: str, place: Place) -> list[Read]:
+def _remove_notes(reader: AwsReader, table: str, place: Place, intents: Sequence[str]) -> list[Read]:
     notes, read = query_partition(reader, table, place.partition, beginning="NOTE#")
-    ours = [note for note in notes if REASON_PREFIX in note.get("content", {}).get("S", "")]
+    ours = [note for note in notes if _names_one(note.get("content", {}).get("S", ""), intents)]
     return [read, *delete_items(reader, table, [{"pk": note["pk"], "sk": note["sk"]} for note in ours])]
 
 
-def leftovers(reader: AwsReader, tables: Tables, places: Iterable[Place]) -> tuple[list[tuple[Place, str]], list[Read]]:
-    """Canary intents in the test tenants' partitions; the caller holds the lease and has not written its own yet."""
-    found, reads = [], []
+def _names_one(content: str, intents: Sequence[str]) -> bool:
+    return REASON_PREFIX in content and any(intent in content for intent in intents)
+
+
+def _signal_keys(place: Place, intent: str) -> list[dict[str, Any]]:
+    """The keys of the signals that an execution of this intent may have left."""
+    names = [f"exec-{intent}-{place.account}-{event}" for event in ("ACTION_EXECUTED", "ACTION_FAILED")]
+    return [{"tenantId": {"S": place.tenant}, "signalId": {"S": name}} for name in names]
+
+
+def leftovers(
+    reader: AwsReader, tables: Tables, places: Iterable[Place], *, living: str = ""
+) -> tuple[list[tuple[Place, str]], list[Read]]:
+    """Canary intents of earlier runs in the test tenants' partitions, also where only their attempt or outcome is left.
+
+    Args:
+        reader: calls AWS.
+        tables: names of the platform's tables.
+        places: where canaries may live.
+        living: the run that holds the lease; what its own parts wrote is in use.
+    """
+    found: dict[tuple[Place, str], None] = {}
+    reads, alive = [], set()
+    kept = (
+        (tables.action_intent, "ACTION_INTENT#"),
+        (tables.execution_attempts, "EXECUTION#"),
+        (tables.execution_outcomes, "OUTCOME#"),
+    )
     for place in places:
-        items, read = query_partition(reader, tables.action_intent, place.partition, beginning="ACTION_INTENT#ai_")
-        reads.append(read)
-        ids = [item["sk"]["S"].removeprefix("ACTION_INTENT#") for item in items]
-        found += [(place, intent) for intent in ids if is_ours(intent)]
-    return found, reads
+        for table, prefix in kept:
+            items, read = query_partition(reader, table, place.partition, beginning=f"{prefix}ai_")
+            reads.append(read)
+            for item in items:
+                intent = item["sk"]["S"].removeprefix(prefix)
+                if living and item.get("trace_id", {}).get("S", "") == decision_trace(living, intent):
+                    alive.add(intent)
+                if is_ours(intent):
+                    found[place, intent] = None
+    return [(place, intent) for place, intent in found if intent not in alive], reads
 
 
 def _key(place: Place, sort_key: str) -> dict[str, Any]:

@@ -44,6 +44,11 @@ def mentioned(text: str) -> list[str]:
     return _ID.findall(text)
 
 
+def decision_trace(run_id: str, intent_id: str) -> str:
+    """The decision trace of a canary intent: nothing else has it, so whatever names it came of this intent."""
+    return f"trace-{INTENT_MARK}-{run_id}-{intent_id}"
+
+
 def intent_item(place: Place, intent_id: str, *, run_id: str, action_type: str, now: datetime) -> dict[str, Any]:
     """The item of an approved intent in DynamoDB JSON, as the platform writes it (platform's action intent table).
 
@@ -55,8 +60,8 @@ def intent_item(place: Place, intent_id: str, *, run_id: str, action_type: str, 
         now: the platform's time, from which the intent is valid for an hour.
     """
     expires = now + _LIFETIME
-    decision = f"dec_{INTENT_MARK}_{run_id}"
-    note = f"{REASON_PREFIX}{run_id}: a canary, safe to delete"
+    decision = f"dec_{INTENT_MARK}_{run_id}_{intent_id}"
+    note = f"{REASON_PREFIX}{run_id} {intent_id}: a canary, safe to delete"
     policy = {"retry_count": {"N": "3"}, "timeout_seconds": {"N": "300"}, "max_attempts": {"N": "1"}}
     return {
         "pk": _text(place.partition),
@@ -75,7 +80,7 @@ def intent_item(place: Place, intent_id: str, *, run_id: str, action_type: str, 
         "edited_fields": {"L": []},
         "tenant_id": _text(place.tenant),
         "account_id": _text(place.account),
-        "trace_id": _text(f"trace-{INTENT_MARK}-{run_id}"),
+        "trace_id": _text(decision_trace(run_id, intent_id)),
         "registry_version": {"N": "1"},
         "confidence_score": {"N": "1"},
         "risk_level": _text("LOW"),

@@ -16,10 +16,20 @@ _BATCH_TRIES = 5
 
 
 def query_partition(
-    reader: AwsReader, table: str, partition: str, *, beginning: str | None = None, since: str | None = None
+    reader: AwsReader,
+    table: str,
+    partition: str,
+    *,
+    beginning: str | None = None,
+    since: str | None = None,
+    key: str = "pk",
+    index: str | None = None,
 ) -> tuple[list[dict[str, Any]], Read]:
-    """The items of a partition, read consistently: those whose sort key begins with `beginning`, or is not before `since`."""
-    condition, values = "pk = :pk", {":pk": {"S": partition}}
+    """The items of a partition, read consistently: those whose sort key begins with `beginning`, or is not before `since`.
+
+    `key` is the partition key's attribute, `index` one of the table's indexes, which only answers eventually consistently.
+    """
+    condition, values = "#pk = :pk", {":pk": {"S": partition}}
     if beginning is not None:
         condition, values[":sk"] = f"{condition} AND begins_with(sk, :sk)", {"S": beginning}
     elif since is not None:
@@ -30,8 +40,9 @@ def query_partition(
         table,
         TableName=table,
         KeyConditionExpression=condition,
+        ExpressionAttributeNames={"#pk": key},
         ExpressionAttributeValues=values,
-        ConsistentRead=True,
+        **({"IndexName": index} if index else {"ConsistentRead": True}),
     )
     return answer.items("Items"), answer.read
 

@@ -8,6 +8,7 @@ refusal is a `ConfigurationError`, because only settings (or a change of this co
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from jwt.utils import base64url_decode
 
@@ -40,6 +41,7 @@ class Ground:
     accounts: frozenset[str]
     intents: frozenset[str] = frozenset()
     requesters: frozenset[str] = frozenset()
+    marks: frozenset[str] = frozenset()  # texts that this run made up, as names of what it plants and tries to write
 
     @property
     def tenants(self) -> frozenset[str]:
@@ -53,8 +55,7 @@ def check(request: Request, ground: Ground) -> None:
     Raises:
         ForbiddenTarget: otherwise; the message names the field and never a token.
     """
-    if not ground.tenant_a or not ground.tenant_b or ground.tenant_a == ground.tenant_b:
-        raise ForbiddenTarget("probes need two different test tenants: PHASE5_PROBE_USERS__A__TENANT_ID and __B__TENANT_ID")
+    _check_tenants(ground)
     if request.method != "POST" or request.path != "/replay":
         raise ForbiddenTarget(f"no probe is made of {request.method} {request.path}")
     for name, value in request.query.items():
@@ -67,6 +68,95 @@ def check(request: Request, ground: Ground) -> None:
         _allow("body", request.raw, MALFORMED_BODIES)
     elif request.body is not None:
         _check_body(request.body, ground)
+
+
+def _check_tenants(ground: Ground) -> None:
+    if not ground.tenant_a or not ground.tenant_b or ground.tenant_a == ground.tenant_b:
+        raise ForbiddenTarget("probes need two different test tenants: PHASE5_PROBE_USERS__A__TENANT_ID and __B__TENANT_ID")
+
+
+#: Routes that cross-tenant probes use, by method; the last part of a path may be a name that is checked.
+_CROSS_ROUTES = frozenset(
+    {
+        "GET /ledger/explanation",
+        "GET /budget",
+        "GET /budget/state",
+        "GET /config",
+        "GET /kill-switches",
+        "GET /audit/exports/*",
+        "GET /executions/*/status",
+        "GET /accounts/*/executions",
+        "PUT /budget",
+        "PUT /config",
+        "PUT /kill-switches",
+        "POST /audit/exports",
+    }
+)
+_PLAIN_VALUES = frozenset({"PROPOSE_ONLY", "json"})
+
+
+def check_cross_tenant(request: Request, ground: Ground) -> None:
+    """Nothing, if a cross-tenant probe names only the test tenants, their accounts, and what this run made up.
+
+    Raises:
+        ForbiddenTarget: otherwise.
+    """
+    _check_tenants(ground)
+    route, names = _route(request)
+    if route not in _CROSS_ROUTES or request.raw is not None:
+        raise ForbiddenTarget(f"no cross-tenant probe is made of {request.method} {request.path}")
+    known = ground.tenants | ground.accounts | ground.intents | ground.marks
+    for name in names:
+        _allow("path", name, known)
+    for name, value in request.query.items():
+        allowed: Mapping[str, Collection[str]] = {
+            **dict.fromkeys(TENANT_FIELDS, ground.tenants),
+            "account_id": ground.accounts,
+            "action_intent_id": ground.intents,
+        }
+        if name not in allowed:
+            raise ForbiddenTarget(f"query field {name!r} is not one that probes send")
+        _allow(f"query field {name}", value, allowed[name])
+    for name, value in request.headers.items():
+        _check_header(name, value, ground)
+    _check_values("body", request.body or {}, known | _PLAIN_VALUES | {f"TENANT#{tenant}" for tenant in ground.tenants})
+
+
+_FREE_PARTS = frozenset(part for route in _CROSS_ROUTES for part in route.split("/")[1:] if part != "*")
+
+
+def _route(request: Request) -> tuple[str, list[str]]:
+    """The route with `*` for every part of the path that is a name, and those names."""
+    parts = request.path.strip("/").split("/")
+    names = [part for part in parts if part not in _FREE_PARTS]
+    return f"{request.method} /" + "/".join("*" if part in names else part for part in parts), names
+
+
+_MOST = 1  # of a number: a budget that a probe names must stay harmless
+
+
+def _check_values(path: str, value: object, allowed: Collection[str]) -> None:
+    """Every text of a body is an allowed one or a timestamp, every key a plain name or a mark, every number small."""
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            if not str(name).replace("_", "").isalpha() and name not in allowed:
+                raise ForbiddenTarget(f"{path} field {str(name)[:80]!r} is not one that probes send")
+            _check_values(f"{path}.{name}", entry, allowed)
+    elif isinstance(value, list):
+        for entry in value:
+            _check_values(path, entry, allowed)
+    elif isinstance(value, str):
+        if not (path.endswith((".from", ".to")) and _is_moment(value)):
+            _allow(path, value.removeprefix("AUTONOMY#") if path.endswith(".sk") else value, allowed)
+    elif isinstance(value, int) and not 0 <= value <= _MOST:
+        raise ForbiddenTarget(f"{path} is larger than a probe may ask for")
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _check_header(name: str, value: str, ground: Ground) -> None:

@@ -21,8 +21,10 @@ def statements(settings: Settings) -> list[dict[str, Any]]:
         return []
     tenants = (users.a.tenant_id, users.b.tenant_id)
     canaries = (tables.action_intent, tables.execution_attempts, tables.execution_outcomes, tables.internal_notes)
+    watched = (tables.autonomy_budget_state, tables.autonomy_config, tables.audit_export)
     secrets = [user.secret_id for user in (users.a, users.b) if user.secret_id]
     accounts = [f"TENANT#{tenant}#ACCOUNT#*" for tenant in tenants]
+    whole = [f"TENANT#{tenant}" for tenant in tenants]
     ledgers = [f"TENANT#{tenant}" for tenant in (*tenants, *NOBODY)]
     state_actions = [f"dynamodb:{action}" for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem")]
     found = [
@@ -33,6 +35,18 @@ def statements(settings: Settings) -> list[dict[str, Any]]:
         _keyed("ProbeTestTenants", ["dynamodb:GetItem"], [tables.tenants], tenants),
         _keyed("ProbeCanaries", ["dynamodb:BatchWriteItem", "dynamodb:Query"], canaries, accounts),
         _keyed("ProbeLedgerSearch", ["dynamodb:Query"], [tables.ledger], ledgers),
+        _keyed("HarnessTestData", ["dynamodb:BatchWriteItem", "dynamodb:Query"], watched, [*whole, *accounts]),
+        _keyed("HarnessTenants", ["dynamodb:BatchWriteItem", "dynamodb:Query"], [tables.tenants, tables.signals], tenants),
+        _keyed("HarnessLedgerEntry", ["dynamodb:BatchWriteItem"], [tables.ledger], [f"TENANT#{users.b.tenant_id}"]),
+        _keyed("HarnessStrays", ["dynamodb:BatchWriteItem"], [tables.internal_tasks], accounts),
+        _keyed("HarnessDedupe", ["dynamodb:BatchWriteItem"], [tables.external_write_dedupe], ["IDEMPOTENCY_KEY#*"]),
+        _statement("HarnessTableNames", ["dynamodb:ListTables"], ["*"]),
+        _statement(
+            "HarnessComparison",
+            ["dynamodb:DescribeTable", "dynamodb:Query", "dynamodb:Scan"],
+            [_table(f"{settings.isolation.table_prefix}*"), _table(f"{settings.isolation.table_prefix}*/index/*")],
+        ),
+        _statement("HarnessAnnouncement", ["events:PutEvents"], [f"arn:*:events:*:*:event-bus/{settings.event_bus}"]),
         _statement(
             "ProbeTokens", ["cognito-idp:AdminInitiateAuth"], [f"arn:*:cognito-idp:*:*:userpool/{settings.user_pool_id or '*'}"]
         ),

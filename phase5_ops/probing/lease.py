@@ -1,10 +1,13 @@
 """One run probes at a time, and not too often: a lease with expiry and a counter of runs, in phase5's own state table.
 
-    pk PROBES, sk LEASE        holder S (run id), expires_at_epoch N, acquired_at S
-    pk PROBES, sk RUNS#<hour>  runs N, ttl N
+    pk PROBES, sk LEASE        holder S (run id), users SS, expires_at_epoch N, acquired_at S
+    pk PROBES, sk RUNS#<hour>  runs N, last_run S, ttl N
 
 Both are conditional writes, so that of two runs at once exactly one goes ahead; both fail closed. Expiry is wall clock, never
 evaluation time. A lease that was taken over must not be used: its holder asks `remaining()` before each request.
+
+Several parts of one run use the same lease and count as one run: each acquires it under a name of its own, and the lease ends
+when the last of them has given it back.
 """
 
 import time
@@ -23,17 +26,23 @@ IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "d
 _KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "LEASE"}}
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _DAY = 86_400
+_NAMES = {"#users": "users"}  # a reserved word of DynamoDB
+
+
+#: The user of a run whose parts do not share the lease.
+ANY_USER = "probes"
 
 
 @dataclass
 class Lease:
-    """The right of one run to probe."""
+    """The right of one run to probe, in the hands of the part of it named `user`."""
 
     reader: AwsReader
     table: str
     holder: str
     expires_at: float
     wall: Callable[[], float] = time.time
+    user: str = ANY_USER
 
     def remaining(self) -> float:
         """Seconds for which this run may still probe."""
@@ -41,13 +50,27 @@ class Lease:
 
     def release(self) -> Read:
         """Gives the lease back, if it is still this run's; a lease taken over meanwhile is left alone."""
-        return release(self.reader, self.table, self.holder)
+        return release(self.reader, self.table, self.holder, user=self.user)
 
 
 def acquire(
-    reader: AwsReader, table: str, holder: str, policy: ProbePolicy, *, wall: Callable[[], float] = time.time
+    reader: AwsReader,
+    table: str,
+    holder: str,
+    policy: ProbePolicy,
+    *,
+    user: str = ANY_USER,
+    wall: Callable[[], float] = time.time,
 ) -> tuple[Lease, list[Read]]:
     """The lease, and one run counted; and how the table was used.
+
+    Args:
+        reader: calls AWS.
+        table: phase5's own state table.
+        holder: id of the run.
+        policy: how long the lease lasts, how many runs an hour.
+        user: the part of the run that will give it back; a lease that another part holds already is shared.
+        wall: epoch seconds.
 
     Raises:
         Obstructed: another run holds it, too many runs this hour, or the table cannot be used.
@@ -60,7 +83,24 @@ def acquire(
     if other not in (None, holder) and expires > now:
         raise _held(table, other, expires)
     until = now + policy.lease_seconds
-    taken = reader.call(
+    shared = other == holder and expires > now
+    taken = _join(reader, table, holder, user, until) if shared else _take(reader, table, holder, user, (now, until))
+    if _refused(taken):
+        raise _held(table, "another run, which was faster", until)
+    _require(taken, table)
+    lease = Lease(reader, table, holder, until, wall, user)
+    try:
+        counted = [] if shared else _count(reader, table, policy, now, holder)
+    except Obstructed:
+        lease.release()
+        raise
+    return lease, [seen.read, taken.read, *counted]
+
+
+def _take(reader: AwsReader, table: str, holder: str, user: str, span: tuple[float, float]) -> Answer:
+    """Writes the lease for a span of epoch seconds, unless another run has one that has not expired."""
+    now, until = span
+    return reader.call(
         "dynamodb",
         "put_item",
         table,
@@ -68,66 +108,103 @@ def acquire(
         Item={
             **_KEY,
             "holder": {"S": holder},
+            "users": {"SS": [user]},
             "expires_at_epoch": {"N": f"{until:.3f}"},
             "acquired_at": {"S": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")},
         },
         ConditionExpression="attribute_not_exists(pk) OR holder = :me OR expires_at_epoch <= :now",
         ExpressionAttributeValues={":me": {"S": holder}, ":now": {"N": f"{now:.3f}"}},
     )
-    if _refused(taken):
-        raise _held(table, "another run, which was faster", until)
-    _require(taken, table)
-    lease = Lease(reader, table, holder, until, wall)
-    try:
-        counted = _count(reader, table, policy, now)
-    except Obstructed:
-        lease.release()
-        raise
-    return lease, [seen.read, taken.read, counted]
 
 
-def release(reader: AwsReader, table: str, holder: str) -> Read:
-    """Gives the lease of `holder` back; one that is not (or no longer) its own is left alone, which is no failure."""
-    answer = reader.call(
+def _join(reader: AwsReader, table: str, holder: str, user: str, until: float) -> Answer:
+    """Adds a user to the lease that this run holds, and prolongs it."""
+    return reader.call(
+        "dynamodb",
+        "update_item",
+        table,
+        TableName=table,
+        Key=_KEY,
+        UpdateExpression="ADD #users :user SET expires_at_epoch = :until",
+        ConditionExpression="holder = :me",
+        ExpressionAttributeNames=_NAMES,
+        ExpressionAttributeValues={":me": {"S": holder}, ":user": {"SS": [user]}, ":until": {"N": f"{until:.3f}"}},
+    )
+
+
+def release(reader: AwsReader, table: str, holder: str, *, user: str = ANY_USER) -> Read:
+    """Takes `user` off the lease of `holder`, and ends it if that was the last.
+
+    One that is not (or no longer) the holder's is left alone, which is no failure.
+    """
+    left = reader.call(
+        "dynamodb",
+        "update_item",
+        table,
+        TableName=table,
+        Key=_KEY,
+        UpdateExpression="DELETE #users :user",
+        ConditionExpression="holder = :me",
+        ExpressionAttributeNames=_NAMES,
+        ExpressionAttributeValues={":me": {"S": holder}, ":user": {"SS": [user]}},
+        ReturnValues="ALL_NEW",
+    )
+    if _refused(left):
+        return _settled(left, table)
+    if left.read.status is not ReadStatus.OK or left.pages[0].get("Attributes", {}).get("users"):
+        return left.read
+    ended = reader.call(
         "dynamodb",
         "delete_item",
         table,
         TableName=table,
         Key=_KEY,
-        ConditionExpression="attribute_not_exists(pk) OR holder = :me",
+        ConditionExpression="attribute_not_exists(pk) OR (holder = :me AND attribute_not_exists(#users))",
+        ExpressionAttributeNames=_NAMES,
         ExpressionAttributeValues={":me": {"S": holder}},
     )
-    if _refused(answer):
-        return Read(answer.read.operation, table, ReadStatus.OK, None, 0, answer.read.start, answer.read.end)
-    return answer.read
+    return _settled(ended, table) if _refused(ended) else ended.read
 
 
-def _count(reader: AwsReader, table: str, policy: ProbePolicy, now: float) -> Read:
+def _settled(answer: Answer, table: str) -> Read:
+    """A condition that said that there is nothing to give back."""
+    return Read(answer.read.operation, table, ReadStatus.OK, None, 0, answer.read.start, answer.read.end)
+
+
+def _count(reader: AwsReader, table: str, policy: ProbePolicy, now: float, holder: str) -> list[Read]:
+    """One run counted in this hour; parts of the same run count once."""
     hour = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H")
+    key = {"pk": {"S": "PROBES"}, "sk": {"S": f"RUNS#{hour}"}}
     counted = reader.call(
         "dynamodb",
         "update_item",
         table,
         TableName=table,
-        Key={"pk": {"S": "PROBES"}, "sk": {"S": f"RUNS#{hour}"}},
-        UpdateExpression="ADD runs :one SET #ttl = if_not_exists(#ttl, :ttl)",
-        ConditionExpression="attribute_not_exists(runs) OR runs < :most",
+        Key=key,
+        UpdateExpression="ADD runs :one SET #ttl = if_not_exists(#ttl, :ttl), last_run = :me",
+        ConditionExpression="(attribute_not_exists(runs) OR runs < :most)"
+        " AND (attribute_not_exists(last_run) OR last_run <> :me)",
         ExpressionAttributeNames={"#ttl": "ttl"},
         ExpressionAttributeValues={
             ":one": {"N": "1"},
             ":most": {"N": str(policy.runs_per_hour)},
+            ":me": {"S": holder},
             ":ttl": {"N": str(int(now) + _DAY)},
         },
     )
-    if _refused(counted):
+    if not _refused(counted):
+        _require(counted, table)
+        return [counted.read]
+    known = reader.call("dynamodb", "get_item", table, TableName=table, Key=key, ConsistentRead=True)
+    _require(known, table)
+    if (known.pages[0].get("Item") or {}).get("last_run", {}).get("S") != holder:
         raise Obstructed(
             PROBE_RATE_LIMITED,
             table,
             expected=f"at most {policy.runs_per_hour} runs an hour",
             seen=f"{policy.runs_per_hour} runs have probed in the hour {hour}Z",
         )
-    _require(counted, table)
-    return counted.read
+    return [known.read]
 
 
 def _refused(answer: Answer) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 from urllib.parse import urlencode
 
 JSON = "application/json"
@@ -20,7 +21,7 @@ class Request:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: Mapping[str, str] | None = None
+    body: Mapping[str, Any] | None = None
     raw: str | None = None
 
     @property

@@ -20,6 +20,7 @@ from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.probing.iam import NOBODY
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
 from phase5_ops.replay.probe_evidence import CONTEXT, LeftEntry, Sent, attribute_entries, probe_table, sent_rows
+from phase5_ops.replay.probe_sending import LEASE_USER
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 
@@ -119,7 +120,7 @@ class _Collecting:
     def give_back_lease(self) -> None:
         """Gives the lease back; where that fails, the next run has to wait for its end."""
         table = self.platform.settings.tables.readiness
-        read = lease.release(self.platform.reader, table, str(self.context["run_id"]))
+        read = lease.release(self.platform.reader, table, str(self.context["run_id"]), user=LEASE_USER)
         if read.status is not ReadStatus.OK:
             seen = f"{read.operation}: {read.status}: {read.error}"
             self.obstacles.append(Obstacle(LEASE_NOT_RELEASED.code, table, expected="the lease given back", seen=seen))

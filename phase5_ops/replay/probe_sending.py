@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from phase5_ops.clock import iso
 from phase5_ops.platform import Platform
-from phase5_ops.probing import canary, kept_token, stops
+from phase5_ops.probing import canary, kept_token, own_work, stops
 from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import intent_item, new_intent_id
 from phase5_ops.probing.client import HttpClient
@@ -27,14 +27,13 @@ from phase5_ops.probing.codes import (
     CANARY_NOT_WRITTEN,
     EXPIRED_TOKEN_UNAVAILABLE,
     LEASE_NOT_RELEASED,
-    PROBE_SETTING_MISSING,
     PROBE_TENANT_REFUSED,
     PROBE_TOKEN_UNUSABLE,
-    PROBES_OFF,
     PUBLIC_KEY_UNAVAILABLE,
     Obstacle,
     Obstructed,
 )
+from phase5_ops.probing.configured import Configured, require_settings
 from phase5_ops.probing.forge import Forger, TokenKind
 from phase5_ops.probing.guard import ACCOUNTS_CLAIM, ForbiddenTarget, Ground, check
 from phase5_ops.probing.identity import Identity, KeySetClient, Pool
@@ -46,6 +45,9 @@ from phase5_ops.replay.probe_plan import MISSING_INTENT, OWN_REPLAY, Probe, Targ
 from phase5_ops.settings import Settings
 
 log = logging.getLogger(__name__)
+
+#: The name under which rows 3.1 and 3.3 use the lease of their run.
+LEASE_USER = "replay"
 
 #: How far a ledger entry's time may be behind evaluation time and still be one of this run.
 LEDGER_SKEW = timedelta(minutes=5)
@@ -126,6 +128,7 @@ class _Sending:
             self.settings.tables.readiness,
             self.platform.run_id,
             self.settings.probes,
+            user=LEASE_USER,
             wall=self.wall,
         )
         self.reads += reads
@@ -138,7 +141,7 @@ class _Sending:
                 self._obstacle(LEASE_NOT_RELEASED, given_back.resource, expected="the lease given back", seen=seen)
             raise
 
-    def _run_leased(self, configured: "Configured", lease: leases.Lease) -> list[Sent]:
+    def _run_leased(self, configured: Configured, lease: leases.Lease) -> list[Sent]:
         settings, reader, policy = self.settings, self.platform.reader, self.settings.probes
         redactor = Redactor()
         pool = Pool(reader, configured.user_pool_id, configured.client_id, redactor)
@@ -254,7 +257,7 @@ class _Sending:
     def _remove_leftovers(self, targets: Targets) -> None:
         """Removes what killed runs left; this run holds the lease, so theirs are over. What stays is tried again next time."""
         reader, tables = self.platform.reader, self.settings.tables
-        found, reads = canary.leftovers(reader, tables, targets.places)
+        found, reads = canary.leftovers(reader, tables, targets.places, living=self.platform.run_id)
         if found:
             log.info("removing %d canary intents of earlier runs", len(found))
             reads += canary.remove(reader, tables, found, [intent for _, intent in found])
@@ -270,6 +273,7 @@ class _Sending:
             intent_item(place, intent, run_id=self.platform.run_id, action_type=probes.action_type, now=now)
             for place, intent in intents
         ]
+        own_work.note(self.platform, (probe.intent for probe in plan))
         reads = canary.put(reader, self.settings.tables, items)
         self.reads += reads
         if failed := [read for read in reads if read.status is not ReadStatus.OK]:
@@ -280,46 +284,6 @@ class _Sending:
 
 
 Tokens = Mapping[TokenKind, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """The settings without which nothing can be sent."""
-
-    mode: Literal["full", "refusals"]
-    control_center: str
-    user_pool_id: str
-    client_id: str
-    tenant_a: str
-    tenant_b: str
-
-
-def require_settings(settings: Settings) -> Configured:
-    """What probing needs of the settings.
-
-    Raises:
-        Obstructed: probes are off, or something is not set.
-    """
-    if settings.probe_mode == "off":
-        raise Obstructed(PROBES_OFF, "PHASE5_PROBE_MODE", expected="full", seen="off")
-    users = settings.probe_users
-    needed = {
-        "PHASE5_CONTROL_CENTER_URL": settings.control_center_url,
-        "PHASE5_USER_POOL_ID": settings.user_pool_id,
-        "PHASE5_USER_POOL_CLIENT_ID": settings.user_pool_client_id,
-        "PHASE5_PROBE_USERS__A__TENANT_ID": users.a.tenant_id,
-        "PHASE5_PROBE_USERS__B__TENANT_ID": users.b.tenant_id,
-    }
-    if missing := [name for name, value in needed.items() if not value]:
-        raise Obstructed(PROBE_SETTING_MISSING, ", ".join(missing), expected="set", seen="not set")
-    return Configured(
-        settings.probe_mode,
-        str(settings.control_center_url),
-        str(settings.user_pool_id),
-        str(settings.user_pool_client_id),
-        str(users.a.tenant_id),
-        str(users.b.tenant_id),
-    )
 
 
 def _ground(targets: Targets, plan: Sequence[Probe]) -> Ground:

@@ -1,7 +1,7 @@
 """Which data every execution of the sandbox's platform touched: the calls its functions made, in order, kept in memory.
 
 `inside_aws.py` records here every call that the platform makes while an execution is under way. What is kept is the request as
-sent: table, keys, index, expressions, and items. Delivering it as CloudTrail data events is a rendering of `DataAccess`.
+sent: table, keys, index, expressions, and items. `trail_delivery.py` renders it as CloudTrail data events.
 """
 
 import threading
@@ -76,6 +76,7 @@ class AccessTrail:
     def __init__(self, clock: PlatformClock) -> None:
         self._clock = clock
         self._accesses: deque[DataAccess] = deque(maxlen=_KEPT)
+        self._undelivered: deque[DataAccess] = deque(maxlen=_KEPT)
         self._lock = threading.Lock()
 
     def record(self, service: str, operation: str, request: Mapping[str, Any]) -> None:
@@ -83,12 +84,21 @@ class AccessTrail:
         actor = _actor.get()
         if actor is not None:
             with self._lock:
-                self._accesses.append(DataAccess(self._clock.now(), actor, service, operation, dict(request)))
+                access = DataAccess(self._clock.now(), actor, service, operation, dict(request))
+                self._accesses.append(access)
+                self._undelivered.append(access)
 
     def all(self) -> list[DataAccess]:
         """Every call kept, in order."""
         with self._lock:
             return list(self._accesses)
+
+    def undelivered(self) -> list[DataAccess]:
+        """The calls since this was asked last, in order."""
+        with self._lock:
+            accesses = list(self._undelivered)
+            self._undelivered.clear()
+            return accesses
 
     def of(self, trace_id: str) -> list[DataAccess]:
         """The calls of one execution, in order."""

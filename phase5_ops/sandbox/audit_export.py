@@ -39,7 +39,7 @@ class AuditExportWorker:
             name = f"audit-exports/{item['tenant_id']}/{item['export_id']}.{item['format']}"
             s3 = self._aws.client("s3")
             with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-                s3.create_bucket(Bucket=bucket, **_location(self._region))
+                s3.create_bucket(Bucket=bucket, **bucket_location(self._region))
             s3.put_object(Bucket=bucket, Key=name, Body=_rendered(entries, item["format"]))
             done = {"status": "COMPLETED", "updated_at": iso(self._clock.now()), "s3_bucket": bucket, "s3_key": name}
             self._aws.put(EXPORTS, item | done)
@@ -71,7 +71,7 @@ def presigned_url(aws: InsideAws, export: Item, now: datetime) -> dict[str, str]
     return {"presigned_url": url, "expires_at": iso(now + timedelta(seconds=_LINK_SECONDS))}
 
 
-def _location(region: str) -> dict[str, Any]:
+def bucket_location(region: str) -> dict[str, Any]:
     """What CreateBucket must be told; us-east-1 is where buckets are by default, and must not be said."""
     return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 

@@ -9,6 +9,7 @@ from phase5_ops.sandbox.control_center import ControlCenter
 from phase5_ops.sandbox.control_center_auth import Authorizer
 from phase5_ops.sandbox.control_center_server import ControlCenterServer
 from phase5_ops.sandbox.event_bus import targets
+from phase5_ops.sandbox.event_log import GROUP, EventLog
 from phase5_ops.sandbox.executor import Executor
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import InsideAws
@@ -17,7 +18,8 @@ from phase5_ops.sandbox.platform_clock import PlatformClock
 from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_logs import PlatformLogs
 from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS, A
-from phase5_ops.sandbox.seed import arn_of_export_worker, arn_of_state_machine
+from phase5_ops.sandbox.seed import arn_of_event_log, arn_of_export_worker, arn_of_state_machine
+from phase5_ops.sandbox.trail_delivery import TrailDelivery
 from phase5_ops.sandbox.user_pool import UserPool
 
 
@@ -35,6 +37,7 @@ class Platform:
         pool: its user pool.
         ledger: appends to its ledger.
         executor: executes what its bus delivers.
+        trail: delivers what data it touched.
         control_center: its HTTP server.
     """
 
@@ -46,7 +49,9 @@ class Platform:
         self._patches = ExitStack()
         self.pool = UserPool(aws, region)
         self.executor = Executor(context)
+        self.trail = TrailDelivery(aws.trail, clock, region, holes, self.executor.wait_idle)
         self._exports = AuditExportWorker(context)
+        self._event_log = EventLog(clock, region)
         application = ControlCenter(context, Authorizer(self.pool, holes))
         self.control_center = ControlCenterServer(application, holes)
 
@@ -65,8 +70,10 @@ class Platform:
         served = {
             arn_of_state_machine(self._region): self.executor.deliver,
             arn_of_export_worker(self._region): self._exports.deliver,
+            arn_of_event_log(self._region): self._event_log.deliver,
         }
         self._patches.enter_context(targets(served))
+        self._patches.enter_context(self.trail.delivering())
         self.pool.add_probe_users()
         self.control_center.start()
         token = folder / "expired-token"
@@ -82,6 +89,8 @@ class Platform:
         return settings | {
             "PHASE5_CONTROL_CENTER_URL": self.control_center.url,
             "PHASE5_PROBES__SETTLE_SECONDS": "0",
+            "PHASE5_ISOLATION__TRAIL_S3_URI": self.trail.location,
+            "PHASE5_ISOLATION__EVENT_LOG_GROUP": GROUP,
             "PHASE5_PROBES__EXPIRED_TOKEN_FILE": str(token),
             "PHASE5_PROBES__OTHER_CLIENT_ID": self.pool.other_client_id,
         }

@@ -8,7 +8,7 @@ here, beside the step it leaves out.
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from phase5_ops.sandbox.audit_export import EXPORTS, presigned_url
 from phase5_ops.sandbox.control_center_auth import TENANT_PARAMETERS, Authorizer, Caller, Hints, Unauthorized
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import from_item, to_item
+from phase5_ops.sandbox.named_tenant import HOLE_OF_ROUTE, owner_of_named
 from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_records import (
     ACCOUNTS,
@@ -143,6 +144,8 @@ class ControlCenter:
             return 401, {"error": str(error)}
         try:
             call = Call(caller, request.args.to_dict(), self._body(raw), path)
+            if HOLE_OF_ROUTE.get(endpoint) in self._holes:
+                call = self._for_named(call, _hints(request, call.body))
             route: Callable[[Call], Answer] = getattr(self, f"_{endpoint}")
             return route(call)
         except Refusal as refusal:
@@ -162,6 +165,12 @@ class ControlCenter:
         if not isinstance(body, dict):
             raise Refusal(400, "A JSON object is required")
         return body
+
+    def _for_named(self, call: Call, hints: Hints) -> Call:
+        """The call as a route with a hole takes it: made by the tenant that it names, whose accounts are all open to it."""
+        tenant = hints.query or hints.body or hints.header(any_case=True)
+        tenant = tenant or owner_of_named(self._aws, {**call.body, **call.query, **call.path})
+        return replace(call, caller=replace(call.caller, tenant=tenant, accounts=None)) if tenant else call
 
     # POST /replay
 
@@ -301,9 +310,11 @@ class ControlCenter:
         return 200, {"items": self._items(CONFIG, tenant_key(call.tenant))}
 
     def _write_config(self, call: Call) -> Answer:
-        self._check_body_tenant(call)
-        if {"pk", "sk"} & call.body.keys():
-            raise Refusal(400, "pk and sk are not for the caller to choose")
+        chosen = {name: text for name in ("pk", "sk") if (text := _text(call.body.get(name)))}
+        if Hole.CONFIG_KEY_FROM_BODY not in self._holes or not chosen:
+            self._check_body_tenant(call)
+            if {"pk", "sk"} & call.body.keys():
+                raise Refusal(400, "pk and sk are not for the caller to choose")
         mode = call.body.get("mode")
         if mode not in ("PROPOSE_ONLY", "APPROVAL_REQUIRED", "AUTO_EXECUTE", "DISABLED"):
             raise Refusal(400, "mode required")
@@ -319,6 +330,7 @@ class ControlCenter:
             "updated_at": iso(self._clock.now()),
             "updated_by": (call.caller.identities or ("unknown",))[0],
             "policy_version": "v1",
+            **chosen,
         }
         self._aws.put(CONFIG, item)
         return 200, item

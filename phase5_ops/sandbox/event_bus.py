@@ -27,7 +27,7 @@ def targets(served: Mapping[str, Deliver]) -> Iterator[None]:
     def send_to_targets(self: Any, original_event: dict[str, Any], transform_input: bool = True) -> None:  # noqa: ANN401
         if self.state == "DISABLED" or not self.event_pattern.matches_event(original_event):
             return
-        ours = [target for target in self.targets if target["Arn"].split(":")[2] in _SERVED_HERE]
+        ours = [target for target in self.targets if target["Arn"] in served or target["Arn"].split(":")[2] in _SERVED_HERE]
         for target in ours:
             if deliver := served.get(target["Arn"]):
                 _deliver(deliver, original_event)

@@ -20,6 +20,7 @@ from moto.awslambda.models import lambda_backends
 
 from phase5_ops.sandbox.access_trail import Actor, acting_as
 from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.execution_leaks import ExecutionLeaks
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import from_item, to_item
 from phase5_ops.sandbox.platform_context import PlatformContext
@@ -119,7 +120,8 @@ class Executor:
     def __init__(self, context: PlatformContext) -> None:
         self._aws, self._clock, self._logs, self._ledger = context.aws, context.clock, context.logs, context.ledger
         self._region, self._holes = context.region, context.holes
-        self._tools = ToolInvoker(context)
+        self._leaks = ExecutionLeaks(context)
+        self._tools = ToolInvoker(context, self._leaks)
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="platform")
         self._running = 0
         self._changed = threading.Condition()
@@ -221,7 +223,8 @@ class Executor:
         key = idempotency_key(tenant, intent_id, tool, parameters if isinstance(parameters, Mapping) else {}, 1)
         count = self._lock(intent, attempt_id, key, trace_id, now, again=is_replay)
         replay = Replay(str(data.get("replay_reason") or ""), str(data.get("requested_by") or "")) if is_replay else None
-        elsewhere = is_replay and Hole.OWN_REPLAY_RECORDED_ELSEWHERE in self._holes
+        recorded_elsewhere = Hole.OWN_REPLAY_RECORDED_ELSEWHERE if is_replay else Hole.EXECUTION_RECORDED_ELSEWHERE
+        elsewhere = recorded_elsewhere in self._holes
         return Execution(
             intent=intent,
             trace_id=trace_id,
@@ -283,6 +286,7 @@ class Executor:
         actor = Actor(VALIDATOR, execution.trace_id)
         with acting_as(actor), self._logs.invocation("execution-validator") as lines:
             lines.info("Execution validator invoked", **execution.names, trace_id=execution.trace_id)
+            self._leaks.reads_before(execution.tenant, execution.account, execution.intent_id)
             try:
                 self._check_stops(execution)
             except PlatformError as error:
@@ -396,7 +400,7 @@ class Executor:
         self, execution: Execution, at: datetime, status: str, *, refs: list[Item], error: Item | None, tool: str | None
     ) -> Item:
         """Writes the outcome once per intent: a replay's does not replace that of the first execution."""
-        item = outcome(
+        whole = outcome(
             execution.intent,
             status=status,
             trace_id=execution.trace_id,
@@ -408,6 +412,10 @@ class Executor:
             error=error,
             approval=execution.approval,
         )
+        item = self._leaks.outcome(whole)
+        if item is None:
+            return whole
+        self._leaks.cache_outcome(item)
         if self._aws.put(OUTCOMES, item, once_by="pk"):
             return item
         return self._aws.get(OUTCOMES, pk=item["pk"], sk=item["sk"]) or item
@@ -429,12 +437,15 @@ class Executor:
             _log.info("the attempt of %s is not ours any more", execution.intent_id)  # removed, or taken over
 
     def _append(self, execution: Execution, event_type: str, **data: Any) -> None:  # noqa: ANN401 - values of a ledger entry
+        if self._leaks.loses_entry(event_type):
+            return
+        whole = {"action_intent_id": execution.intent_id, **data}
         self._ledger.append(
             event_type,
             tenant=execution.ledger_tenant,
             account=execution.account,
             trace_id=execution.trace_id,
-            data={"action_intent_id": execution.intent_id, **data},
+            data=self._leaks.entry_data(event_type, execution.tenant, whole),
         )
 
     def _append_end(self, execution: Execution, status: str) -> None:
@@ -451,7 +462,7 @@ class Executor:
             completed_at=completed,
             at=self._ledger.moment(),
         )
-        self._aws.put(SIGNALS, item)
+        self._aws.put(SIGNALS, self._leaks.signal(item))
         data, references = signal_entry_data(item)
         self._ledger.append(
             "SIGNAL",
@@ -462,16 +473,13 @@ class Executor:
             evidence_refs=references,
         )
         signal_id, kind = str(item["signalId"]), str(item["signalType"])
-        self._aws.put_event(
-            "cc-native.perception",
-            "SIGNAL_CREATED",
-            {
-                "eventType": "SIGNAL_CREATED",
-                "source": "perception",
-                "payload": {"signalId": signal_id, "signalType": kind, "accountId": execution.account},
-                "traceId": execution.trace_id,
-                "tenantId": execution.tenant,
-                "ts": item["createdAt"],
-            },
-        )
+        detail = {
+            "eventType": "SIGNAL_CREATED",
+            "source": "perception",
+            "payload": {"signalId": signal_id, "signalType": kind, "accountId": execution.account},
+            "traceId": execution.trace_id,
+            "tenantId": execution.tenant,
+            "ts": item["createdAt"],
+        }
+        self._aws.put_event("cc-native.perception", "SIGNAL_CREATED", self._leaks.event_detail(detail))
         return signal_id, kind

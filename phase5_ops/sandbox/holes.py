@@ -46,6 +46,47 @@ class Hole(StrEnum):
     REPLAY_FAILS = "replay-fails"
     OWN_REPLAY_RECORDED_ELSEWHERE = "own-replay-recorded-elsewhere"
 
+    # What an execution writes
+    NOTE_UNDER_PREFIX_TENANT = "note-under-prefix-tenant"
+    NOTE_IN_OTHER_PARTITION = "note-in-other-partition"
+    NOTE_KEY_WITHOUT_TENANT = "note-key-without-tenant"
+    NOTE_ATTRIBUTE_OF_OTHER = "note-attribute-of-other"
+    DEDUPE_KEY_OF_OTHER = "dedupe-key-of-other"
+    CACHE_KEY_WITHOUT_TENANT = "cache-key-without-tenant"
+    ARTIFACT_UNDER_OTHER = "artifact-under-other"
+    OUTCOME_INDEXED_UNDER_OTHER = "outcome-indexed-under-other"
+    SIGNAL_FOR_OTHER = "signal-for-other"
+    SIGNAL_REFERS_TO_OTHER = "signal-refers-to-other"
+    NESTED_DATA_OF_OTHER = "nested-data-of-other"
+    EVENT_NAMES_OTHER = "event-names-other"
+    EXECUTION_RECORDED_ELSEWHERE = "execution-recorded-elsewhere"
+    OUTCOME_NOT_WRITTEN = "outcome-not-written"
+    LEDGER_END_MISSING = "ledger-end-missing"
+
+    # What an execution reads
+    SCAN_WITHOUT_TENANT = "scan-without-tenant"
+    QUERY_WITHOUT_TENANT = "query-without-tenant"
+    FOREIGN_INTENT_READ = "foreign-intent-read"
+
+    # Whose data the Control Center shows and changes: it takes the tenant from what the request names
+    FOREIGN_EXPLANATION_READABLE = "foreign-explanation-readable"
+    FOREIGN_BUDGET_READABLE = "foreign-budget-readable"
+    FOREIGN_BUDGET_STATE_READABLE = "foreign-budget-state-readable"
+    FOREIGN_CONFIG_READABLE = "foreign-config-readable"
+    FOREIGN_KILL_SWITCHES_READABLE = "foreign-kill-switches-readable"
+    FOREIGN_EXPORT_READABLE = "foreign-export-readable"
+    FOREIGN_EXECUTION_STATUS_READABLE = "foreign-execution-status-readable"
+    FOREIGN_EXECUTIONS_READABLE = "foreign-executions-readable"
+    FOREIGN_BUDGET_WRITABLE = "foreign-budget-writable"
+    FOREIGN_CONFIG_WRITABLE = "foreign-config-writable"
+    CONFIG_KEY_FROM_BODY = "config-key-from-body"
+    FOREIGN_KILL_SWITCHES_WRITABLE = "foreign-kill-switches-writable"
+    FOREIGN_EXPORT_WRITABLE = "foreign-export-writable"
+
+    # What the data-access trail shows
+    TRAIL_NOT_DELIVERED = "trail-not-delivered"
+    TRAIL_HIDES_VALUES = "trail-hides-values"
+
     # How the Control Center answers at all
     DOWN = "down"
     SLOW = "slow"

@@ -51,11 +51,15 @@ class _IntoMoto(BotocoreStubber):  # type: ignore[misc]  # moto is not typed
 
 
 class InsideAws:
-    """Clients of one region. Making one is slow (its model is read), so that they are kept."""
+    """Clients of one region. Making one is slow (its model is read), so that they are kept.
+
+    Attributes:
+        trail: records the calls.
+    """
 
     def __init__(self, session: boto3.Session, trail: AccessTrail) -> None:
         self._session = session
-        self._trail = trail
+        self.trail = trail
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -106,13 +110,13 @@ class InsideAws:
     def put_event(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Puts one event on the platform's bus; without the bus it is lost."""
         entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "EventBusName": EVENT_BUS}
-        self._trail.record("events", "PutEvents", {"Entries": [entry]})
+        self.trail.record("events", "PutEvents", {"Entries": [entry]})
         backend = events_backends[DEFAULT_ACCOUNT_ID][self._session.region_name]
         if EVENT_BUS in backend.event_buses:
             backend.put_events([entry])
 
     def _record(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:  # noqa: ANN401
-        self._trail.record(model.service_model.service_name, model.name, params)
+        self.trail.record(model.service_model.service_name, model.name, params)
 
 
 @contextmanager

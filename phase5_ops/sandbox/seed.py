@@ -16,6 +16,7 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.policy import SigningPolicy
 from phase5_ops.sandbox.audit_export import WORKER
 from phase5_ops.sandbox.blueprint import ACCOUNT, Blueprint, dashboard_body
+from phase5_ops.sandbox.event_log import GROUP as EVENT_LOG_GROUP
 from phase5_ops.sandbox.executor import GLOBAL_STOP, STARTER, STATE_MACHINE, VALIDATOR
 from phase5_ops.sandbox.function_roles import seed_roles
 from phase5_ops.sandbox.holes import Hole
@@ -60,6 +61,7 @@ def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
     events = aws.client("events")
     events.create_event_bus(Name=EVENT_BUS)
     if blueprint.serving:
+        logs.create_log_group(logGroupName=EVENT_LOG_GROUP)
         _seed_rules(events, region, blueprint)
         _seed_functions(region, blueprint)
     _seed_signing_keys(aws.client("kms"))
@@ -75,6 +77,11 @@ def arn_of_export_worker(region: str) -> str:
     return f"arn:aws:lambda:{region}:{ACCOUNT}:function:{WORKER}"
 
 
+def arn_of_event_log(region: str) -> str:
+    """The target that keeps every event of the bus."""
+    return f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{EVENT_LOG_GROUP}"
+
+
 def _seed_rules(events: Any, region: str, blueprint: Blueprint) -> None:  # noqa: ANN401
     rules = {
         "cc-native-action-approved": ("cc-native", "ACTION_APPROVED", arn_of_state_machine(region)),
@@ -84,9 +91,13 @@ def _seed_rules(events: Any, region: str, blueprint: Blueprint) -> None:  # noqa
     if Hole.REPLAY_NOT_STARTED in blueprint.holes:
         del rules["cc-native-replay-requested"]
     for name, (source, detail_type, arn) in rules.items():
-        pattern = json.dumps({"source": [source], "detail-type": [detail_type]})
-        events.put_rule(Name=name, EventBusName=EVENT_BUS, EventPattern=pattern)
-        events.put_targets(Rule=name, EventBusName=EVENT_BUS, Targets=[{"Id": "1", "Arn": arn}])
+        _seed_rule(events, name, {"source": [source], "detail-type": [detail_type]}, arn)
+    _seed_rule(events, "cc-native-events-logged", {"source": [{"prefix": "cc-native"}]}, arn_of_event_log(region))
+
+
+def _seed_rule(events: Any, name: str, pattern: dict[str, Any], arn: str) -> None:  # noqa: ANN401
+    events.put_rule(Name=name, EventBusName=EVENT_BUS, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=name, EventBusName=EVENT_BUS, Targets=[{"Id": "1", "Arn": arn}])
 
 
 def _seed_functions(region: str, blueprint: Blueprint) -> None:

@@ -17,6 +17,7 @@ from moto.cloudwatch.models import cloudwatch_backends
 from phase5_ops.ccnative.metrics import CONNECTOR_DIMENSION, LATENCY, SUCCESS, TENANT_DIMENSION, TOOL_DIMENSION
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.sandbox.blueprint import ACCOUNT, DAY, NAMESPACE
+from phase5_ops.sandbox.execution_leaks import ExecutionLeaks
 from phase5_ops.sandbox.inside_aws import to_item
 from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_records import (
@@ -90,7 +91,8 @@ class ToolResult:
 class ToolInvoker:
     """Calls tools; safe for several threads."""
 
-    def __init__(self, context: PlatformContext) -> None:
+    def __init__(self, context: PlatformContext, leaks: ExecutionLeaks) -> None:
+        self._leaks = leaks
         self._aws, self._clock, self._logs, self._region = context.aws, context.clock, context.logs, context.region
 
     def invoke(self, call: ToolCall) -> ToolResult:
@@ -225,14 +227,15 @@ class ToolInvoker:
             object_id = f"{kind}_{milliseconds(at)}_{secrets.token_hex(3)}"
             self._internal_object(call, kind, object_id, at, message_id)
             lines.info(f"Internal {kind} created", **{f"{kind}Id": object_id}, tenant_id=call.tenant, account_id=call.account)
-            return ToolResult([{"system": "INTERNAL", "object_type": kind.title(), "object_id": object_id}])
+            reference = {"system": "INTERNAL", "object_type": kind.title(), "object_id": object_id}
+            self._leaks.remember_write(call.tenant, call.intent_id, call.tool, call.arguments, [reference])
+            return ToolResult([reference])
 
     def _internal_object(self, call: ToolCall, kind: str, object_id: str, at: datetime, created_by: str) -> None:
         if kind == "note":
             content = str(call.arguments["content"])
-            self._aws.put(
-                NOTES, note(call.tenant, call.account, note_id=object_id, content=content, at=at, created_by=created_by)
-            )
+            item = note(call.tenant, call.account, note_id=object_id, content=content, at=at, created_by=created_by)
+            self._aws.put(NOTES, self._leaks.note(item))
             return
         fields = {name: str(call.arguments[name]) for name in ("title", "description") if name in call.arguments}
         self._aws.put(TASKS, task(call.tenant, call.account, task_id=object_id, fields=fields, at=at, created_by=created_by))

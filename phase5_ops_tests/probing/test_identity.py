@@ -134,5 +134,5 @@ def test_digits_of_a_key_that_look_like_a_token_are_read_as_they_are(monkeypatch
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"keys": {}}', b'{"keys": [1]}', b"<html>"])
 def test_a_key_set_that_is_none_is_no_key_set(monkeypatch, content):
     monkeypatch.setattr("phase5_ops.probing.client._Exchange.result", lambda _: (200, None, "", content))
-    with pytest.raises(ValueError, match="key set|Expecting"):
+    with pytest.raises(ValueError, match=r"key set|Expecting"):
         KeySetClient("https://pool.example", "pool-1", 1, "phase5-test/1").entries()

@@ -6,6 +6,7 @@ from phase5_ops.sandbox.scenarios import (
     breakers,
     costs,
     function_roles,
+    isolation,
     logs,
     platform,
     reading,
@@ -17,7 +18,20 @@ from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
 
 #: Each registers its scenarios when it is imported.
-_MODULES = (platform, slo, alarms, breakers, replay_audit, replay_probes, function_roles, logs, autonomy, costs, reading)
+_MODULES = (
+    platform,
+    slo,
+    alarms,
+    breakers,
+    replay_audit,
+    replay_probes,
+    isolation,
+    function_roles,
+    logs,
+    autonomy,
+    costs,
+    reading,
+)
 
 
 def all_scenarios() -> tuple[Scenario, ...]:

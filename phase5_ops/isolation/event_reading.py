@@ -1,0 +1,69 @@
+"""The platform's events of a window, from the log group that a rule of its bus fills. Reads and parses; judges nothing.
+
+EventBridge itself keeps nothing that can be read; a rule whose target is a log group is the way to see what an execution put on
+the bus. `footprint_evidence.event_row` judges one event.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from phase5_ops.aws.logs import LogEvent, LogGroup, Window, read_log_events
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.reads import Read
+
+
+@dataclass(frozen=True, slots=True)
+class BusEvent:
+    """One event: source, detail type, and its detail as a plain object."""
+
+    source: str
+    detail_type: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class BusEvents:
+    """The events of a window in order of arrival, how many lines were none, and how they were read."""
+
+    events: list[BusEvent] = field(default_factory=list)
+    unreadable: int = 0
+    reads: list[Read] = field(default_factory=list)
+
+
+def read_bus_events(reader: AwsReader, group: str, start: datetime, end: datetime, *, calls_per_second: float) -> BusEvents:
+    """Every event that the log group holds from `start` to `end`.
+
+    Args:
+        reader: bounds and counts the calls.
+        group: the log group.
+        start: begin of the window, by the platform's clock.
+        end: its end.
+        calls_per_second: how many calls FilterLogEvents may get a second.
+    """
+    found = BusEvents()
+
+    def take(_: str, lines: list[LogEvent]) -> None:
+        for line in lines:
+            event = parse_event(line.message)
+            if event is None:
+                found.unreadable += 1
+            else:
+                found.events.append(event)
+
+    period = (int(start.timestamp() * 1000), int(end.timestamp() * 1000) + 1)
+    found.reads += read_log_events(reader, [LogGroup(group, None)], Window((period,), calls_per_second), take)
+    return found
+
+
+def parse_event(message: str) -> BusEvent | None:
+    """The event of one line as EventBridge writes it; None for anything else."""
+    try:
+        event = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or not isinstance(event.get("detail"), dict):
+        return None
+    return BusEvent(str(event.get("source") or ""), str(event.get("detail-type") or ""), event["detail"])

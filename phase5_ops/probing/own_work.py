@@ -1,0 +1,48 @@
+"""What this project made the platform do: ids of canary intents and their traces, kept in the history and found in the ledger.
+
+Other evidence must be able to tell our own probes from the platform's traffic, also those of earlier runs: the history has what
+this state folder's runs announced, the ledger what any run's canaries left there. What must not live here: judging anything.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from phase5_ops.platform import Platform
+from phase5_ops.probing.canary_intent import is_ours
+
+_STREAM = "own_work"
+
+
+def _scope(platform: Platform) -> str:
+    return "/".join((platform.account, platform.reader.region, platform.settings.environment))
+
+
+def note(platform: Platform, ids: Iterable[str]) -> None:
+    """Keeps the ids of intents, traces or requests that this run caused."""
+    platform.history.sight(_STREAM, _scope(platform), platform.now(), sorted(set(ids)))
+
+
+def noted(platform: Platform, *, days: int) -> frozenset[str]:
+    """The ids that runs of this state folder caused in the last `days`."""
+    now = platform.now() + timedelta(minutes=1)
+    return frozenset(each.subject for each in platform.history.sightings(_STREAM, _scope(platform), until=now, days=days))
+
+
+def in_ledger(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The canary intents that ledger entries (DynamoDB JSON) name, and the traces of those entries."""
+    found: set[str] = set()
+    for entry in entries:
+        data = _field(entry, "data", "M")
+        intent = _field(data, "action_intent_id", "S") if isinstance(data, Mapping) else None
+        trace = _field(entry, "traceId", "S")
+        if isinstance(intent, str) and is_ours(intent):
+            found.add(intent)
+            if isinstance(trace, str):
+                found.add(trace)
+    return frozenset(found)
+
+
+def _field(item: Mapping[str, Any], name: str, kind: str) -> Any:  # noqa: ANN401 - whatever DynamoDB holds
+    value = item.get(name)
+    return value.get(kind) if isinstance(value, Mapping) else None

@@ -1,0 +1,69 @@
+"""Holes of the Control Center's routes: the tenant that a route acts for is the one whose things a request names.
+
+One hole a route. With it the route takes the tenant from the request (query, header or body), or looks up who owns the account,
+the execution or the export that it names, and asks nothing further.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from phase5_ops.sandbox.audit_export import EXPORTS
+from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.inside_aws import InsideAws, from_item, to_item
+from phase5_ops.sandbox.platform_records import ACCOUNTS, INTENTS, OUTCOMES, tenant_key
+
+#: The hole of each route, by its endpoint.
+HOLE_OF_ROUTE = {
+    "explanation": Hole.FOREIGN_EXPLANATION_READABLE,
+    "read_budget": Hole.FOREIGN_BUDGET_READABLE,
+    "read_budget_state": Hole.FOREIGN_BUDGET_STATE_READABLE,
+    "read_config": Hole.FOREIGN_CONFIG_READABLE,
+    "read_kill_switches": Hole.FOREIGN_KILL_SWITCHES_READABLE,
+    "read_export": Hole.FOREIGN_EXPORT_READABLE,
+    "execution_status": Hole.FOREIGN_EXECUTION_STATUS_READABLE,
+    "executions": Hole.FOREIGN_EXECUTIONS_READABLE,
+    "write_budget": Hole.FOREIGN_BUDGET_WRITABLE,
+    "write_config": Hole.FOREIGN_CONFIG_WRITABLE,
+    "write_kill_switches": Hole.FOREIGN_KILL_SWITCHES_WRITABLE,
+    "request_export": Hole.FOREIGN_EXPORT_WRITABLE,
+}
+
+
+def owner_of_named(aws: InsideAws, values: Mapping[str, Any]) -> str | None:
+    """The tenant that owns what a request names: its account, else its intent, else its export.
+
+    Args:
+        aws: the platform's tables.
+        values: the path's, query's and body's values together.
+    """
+    if account := values.get("account") or values.get("account_id"):
+        return _found(aws, ACCOUNTS, "accountId = :value", str(account))
+    if intent := values.get("intent_id") or values.get("action_intent_id") or values.get("execution_id"):
+        return _indexed(aws, INTENTS, "action-intent-id-index", "action_intent_id", str(intent)) or _indexed(
+            aws, OUTCOMES, "gsi1-index", "gsi1pk", f"ACTION_INTENT#{intent}"
+        )
+    if export := values.get("export_id"):
+        return _found(aws, EXPORTS, "export_id = :value", str(export))
+    return None
+
+
+def _found(aws: InsideAws, table: str, condition: str, value: str) -> str | None:
+    pages = aws.dynamodb.get_paginator("scan").paginate(
+        TableName=table, FilterExpression=condition, ExpressionAttributeValues=to_item({":value": value})
+    )
+    return next((_tenant(from_item(item)) for page in pages for item in page["Items"]), None)
+
+
+def _indexed(aws: InsideAws, table: str, index: str, attribute: str, value: str) -> str | None:
+    items = aws.dynamodb.query(
+        TableName=table,
+        IndexName=index,
+        KeyConditionExpression=f"{attribute} = :value",
+        ExpressionAttributeValues=to_item({":value": value}),
+    )["Items"]
+    return _tenant(from_item(items[0])) if items else None
+
+
+def _tenant(item: Mapping[str, Any]) -> str | None:
+    found = item.get("tenantId") or item.get("tenant_id") or str(item.get("pk", "")).removeprefix(tenant_key("")).split("#", 1)[0]
+    return str(found) if found else None
