@@ -1,18 +1,20 @@
 """The scenarios of row 4.1, each on a platform that really leaks; other tests go through Dagster."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
 
 from phase5_ops.build import open_platform
 from phase5_ops.isolation.harness_assets import OWN_READS
 from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
+from phase5_ops.platform import Platform
 from phase5_ops.sandbox.blueprint import ACCOUNT
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.probe_tenants import B
@@ -20,24 +22,53 @@ from phase5_ops.sandbox.scenarios.catalogue import all_scenarios
 from phase5_ops.sandbox.scenarios.isolation import HARNESS
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.sandbox.trail_delivery import BUCKET
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
 
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".isolation")]
+PATIENCE = {
+    "PHASE5_ISOLATION__OUTCOME_SECONDS": "1",
+    "PHASE5_PROBES__RUNS_PER_HOUR": "1000",
+    "PHASE5_READING__MAX_ATTEMPTS": "1",
+    "PHASE5_READING__DEADLINE_SECONDS": "3600",
+}
 LARGE = ("cc-native-ledger", "cc-native-execution-outcomes", "cc-native-autonomy-budget-state", "cc-native-execution-attempts")
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    """A healthy platform without its past, which takes long to compare."""
+    """A healthy platform."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHASE5_NOW", NOW)
         with Sandbox("healthy") as running:
-            for table in LARGE:
-                tables()[table].items.clear()
             yield running
+
+
+@pytest.fixture(scope="module")
+def platform(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """What all runs work with: making its clients takes longer than a run."""
+    with pytest.MonkeyPatch.context() as patch:
+        point_at(sandbox, patch)
+        return open_platform(load_settings(state_dir=tmp_path_factory.mktemp("state")), "unused")
+
+
+def point_at(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
+    for name, value in {**sandbox.exports(), **PATIENCE}.items():
+        patch.setenv(name, value)
+
+
+@pytest.fixture
+def run(sandbox: Sandbox, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Judgement]]:
+    """Judges row 4.1 of a run of its own. There is no past, which takes long to read, and no hole before and after."""
+    point_at(sandbox, monkeypatch)
+    for table in LARGE:
+        tables()[table].items.clear()
+    s3_backends[ACCOUNT]["aws"].buckets[BUCKET].keys.clear()
+    yield lambda: judged(replace(platform, run_id=str(uuid4())))
+    sandbox.holes.clear()
 
 
 def tables():
@@ -57,27 +88,15 @@ def items_of_b() -> dict[str, list[str]]:
     return found
 
 
-def judged(state_dir: Path) -> Judgement:
-    """Row 4.1 of a run against whatever the environment points to."""
-    platform = open_platform(load_settings(state_dir=state_dir), str(uuid4()))
-    table = collect_harness(platform, start_harness(platform))
-    settings = platform.settings
+def judged(platform: Platform) -> Judgement:
+    table, settings = collect_harness(platform, start_harness(platform)), platform.settings
     return judge_harness(
         table, policy=settings.isolation, environment=settings.environment, links=platform.links, ignoring=OWN_READS
     )
 
 
-@pytest.fixture
-def put(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """The sandbox as the environment's platform, without holes before and after."""
-    for name, value in {**sandbox.exports(), "PHASE5_PROBES__RUNS_PER_HOUR": "1000", "PHASE5_READING__MAX_ATTEMPTS": "1"}.items():
-        monkeypatch.setenv(name, value)
-    yield sandbox
-    sandbox.holes.clear()
-
-
-def test_a_healthy_platform_passes_with_every_read_judged_and_every_probe_refused(put: Sandbox, tmp_path: Path):
-    judgement = judged(tmp_path)
+def test_a_healthy_platform_passes_with_every_read_judged_and_every_probe_refused(run: Callable[[], Judgement]):
+    judgement = run()
     assert (judgement.verdict, judgement.findings) == (Verdict.PASS, ())
     facts = judgement.facts
     assert facts["reads_not_judged"] == facts["violations"] == 0
@@ -86,13 +105,10 @@ def test_a_healthy_platform_passes_with_every_read_judged_and_every_probe_refuse
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
-def test_a_leak_is_found_and_nothing_else(scenario: Scenario, put: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    state = scenario.blueprint(datetime.fromisoformat(NOW), REGION)
-    for name, value in state.settings.items():
-        monkeypatch.setenv(name, value)
+def test_a_leak_is_found(scenario: Scenario, sandbox: Sandbox, run: Callable[[], Judgement]):
     before = items_of_b()
-    put.holes.update(state.holes)
-    judgement = judged(tmp_path)
+    sandbox.holes.update(scenario.blueprint(datetime.fromisoformat(NOW), REGION).holes)
+    judgement = run()
     verdict, code = scenario.turns[HARNESS]
     found = [(finding.code, finding.subject, finding.seen) for finding in judgement.findings]
     assert judgement.verdict == verdict, found
