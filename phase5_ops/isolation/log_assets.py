@@ -76,7 +76,7 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
 
 
 def _read_ledger(platform: Platform, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], set[str], list[Read]]:
-    """Owner of each trace and intent that the ledger names from some time before the window on, and the ids that are our own work.
+    """Owner of each trace and intent that the ledger names from some time before the window on, and the ids of our own work.
 
     Args:
         platform: what is read.
