@@ -22,6 +22,7 @@ from phase5_ops.isolation.log_run import Event, LogRun
 from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
 from phase5_ops.log_archives import Archive, ArchiveUnreadable, files
 from phase5_ops.platform import Platform
+from phase5_ops.probing.canary_intent import is_ours
 from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -48,7 +49,11 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
     reads += ledger_reads
     start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
     with LogRun(
-        dictionary.tenants, ledger=owners, canaries=settings.canary_tenants, probes=(), exceptions=policy.exceptions
+        dictionary.tenants,
+        ledger=owners,
+        canaries=settings.canary_tenants,
+        probes=[key for key in owners if is_ours(key)],
+        exceptions=policy.exceptions,
     ) as run:
 
         def consume(group: str, events: list[LogEvent]) -> None:
