@@ -9,6 +9,7 @@ import pytest
 
 from phase5_ops.aws.iam import policy_document
 from phase5_ops.build import open_platform
+from phase5_ops.isolation import log_assets
 from phase5_ops.isolation.log_assets import JUDGING, gather_log_scan
 from phase5_ops.probing.canary_intent import new_intent_id
 from phase5_ops.sandbox.ordinary_logs import GROUP_PREFIX, LEDGER_TABLE, iso_ms, logged
@@ -76,6 +77,7 @@ def test_the_ledger_is_read_from_the_margin_before_the_window_on(judged, monkeyp
 
 
 def test_a_sampled_window_is_a_warning_and_a_retention_shorter_than_the_window_is_inconclusive(judged, monkeypatch):
+    monkeypatch.setattr(log_assets, "_SLICES", 2)
     monkeypatch.setenv("PHASE5_LOGS__SAMPLE_SHARE", "0.5")
     monkeypatch.setenv("PHASE5_LOGS__UNATTRIBUTED_MAX_SHARE", "1")
     assert outcome(judged()) == ("WARN", {"sampled"})
