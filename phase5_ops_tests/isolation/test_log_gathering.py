@@ -78,7 +78,7 @@ def test_the_ledger_is_read_from_the_margin_before_the_window_on(judged, monkeyp
 
 def test_a_sampled_window_is_a_warning_and_a_retention_shorter_than_the_window_is_inconclusive(judged, monkeypatch):
     monkeypatch.setattr(log_assets, "_SLICES", 2)
-    monkeypatch.setenv("PHASE5_LOGS__SAMPLE_SHARE", "0.5")
+    monkeypatch.setenv("PHASE5_LOGS__SAMPLE_SHARE", "0.9")
     monkeypatch.setenv("PHASE5_LOGS__UNATTRIBUTED_MAX_SHARE", "1")
     assert outcome(judged()) == ("WARN", {"sampled"})
     monkeypatch.delenv("PHASE5_LOGS__SAMPLE_SHARE")
