@@ -27,6 +27,7 @@ WHOLE = {"PHASE5_WHOLE_SCENARIOS"} & set(os.environ)  # read before a test clear
 WHOLE_RUNS = [
     each for each in SCENARIOS if not each.change.__module__.endswith((".replay_audit", ".replay_probes", ".isolation"))
 ]  # those have tests of their own
+PROBED = (*replay_probes.ROWS, "4.1")
 JUDGED = tuple(row.id for row in ALL_CHECKS if row.check in implemented_checks())
 
 _METRICS_AND_ALARMS = frozenset({"tool_slo_summary", "slo_alarms", "runbook", "breaker_snapshot"})
@@ -47,7 +48,7 @@ def judged_in(scenario: Scenario) -> tuple[str, ...]:
     """The rows that a run of the scenario is held to: probes take their time, so most scenarios are tried without them."""
     if scenario.change.__module__.endswith(".platform"):
         return JUDGED
-    rows = [row for row in ALL_CHECKS if row.id in JUDGED and row.id not in replay_probes.ROWS]
+    rows = [row for row in ALL_CHECKS if row.id in JUDGED and row.id not in PROBED]
     now = datetime.fromisoformat(NOW)
     state, healthy = scenario.blueprint(now, "us-west-2"), named("healthy").blueprint(now, "us-west-2")
     changed = [field.name for field in fields(state) if getattr(state, field.name) != getattr(healthy, field.name)]

@@ -211,6 +211,7 @@ class ToolInvoker:
                 gatewayId="cc-native-execution-gateway",
                 targetId=call.tool.replace(".", "-").replace("_", "-"),
                 mcpMessageId=message_id,
+                action_intent_id=call.intent_id,  # CCNative's adapters name none; its plan says that they should
                 eventKeys=_argument_keys(call),
             )
             problem = _problem(call)

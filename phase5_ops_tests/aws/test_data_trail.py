@@ -49,6 +49,13 @@ def read(reader, location=f"s3://trail/{PREFIX}", start=START, now=NOW):
     return read_data_trail(reader, location, start, END, now=now)
 
 
+def test_the_second_in_which_the_window_begins_belongs_to_it(stubbed):
+    reader, stubber = stubbed
+    deliver(stubber, packed(event(START), event(START - timedelta(seconds=1))))
+    found = read(reader, start=START + timedelta(milliseconds=700)).records
+    assert [record["eventTime"] for record in found] == [f"{START:%Y-%m-%dT%H:%M:%SZ}"]
+
+
 def test_records_of_the_window_come_from_all_files(stubbed):
     reader, stubber = stubbed
     inside, before, after = START + timedelta(seconds=5), START - timedelta(seconds=5), END + timedelta(seconds=5)

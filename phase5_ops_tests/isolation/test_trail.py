@@ -67,6 +67,12 @@ def test_single_item_calls_are_judged_by_their_key(operation):
     assert only(record(operation, tableName=OUTCOMES, key=B_KEY)) == (VIOLATION, (code,))
 
 
+def test_the_whole_second_in_which_the_window_begins_is_judged():
+    late = TrailWindow(NOW + timedelta(milliseconds=700), WINDOW.end, WINDOW.functions)
+    assert only(record("GetItem", tableName=OUTCOMES, key=OWN_KEY), window=late) == (IN_SCOPE, ())
+    assert not read(record("GetItem", tableName=OUTCOMES, key=OWN_KEY, at=NOW - timedelta(seconds=1)), window=late).rows
+
+
 def test_keys_in_dynamodb_json_and_tables_by_arn_are_understood():
     key = {name: {"S": value} for name, value in B_KEY.items()}
     arn = f"arn:aws:dynamodb:us-west-2:111122223333:table/{OUTCOMES}"

@@ -117,3 +117,27 @@ def test_init_leaves_a_table_with_other_keys_alone(reader):
     )
     with pytest.raises(ConfigurationError, match="other keys"):
         list(initialise(reader, "odd"))
+
+
+def test_parts_of_one_run_share_its_lease_and_count_as_one_run(reader):
+    first, second = (acquire(reader, TABLE, "run-1", POLICY, user=user, wall=lambda: NOON)[0] for user in ("replay", "isolation"))
+    first.release()
+    assert refusal(reader, "run-2").code == "probe_lease_held"
+    second.release()
+    assert take(reader, "run-2").holder == "run-2"
+    counter = {"pk": {"S": "PROBES"}, "sk": {"S": "RUNS#2026-11-23T12"}}
+    item = reader.call("dynamodb", "get_item", TABLE, TableName=TABLE, Key=counter).pages[0]["Item"]
+    assert item["runs"]["N"] == "2"
+
+
+def test_a_part_that_comes_after_the_lease_was_given_back_is_still_the_same_run(reader):
+    policy = ProbePolicy(runs_per_hour=1)
+    for user in ("replay", "isolation"):
+        acquire(reader, TABLE, "run-1", policy, user=user, wall=lambda: NOON)[0].release()
+    assert refusal(reader, "run-2", policy=policy).code == "probe_rate_limited"
+
+
+def test_users_of_an_expired_lease_do_not_keep_the_next_holder_from_ending_its_own(reader):
+    acquire(reader, TABLE, "run-1", POLICY, user="replay", wall=lambda: NOON)
+    take(reader, "run-2", NOON + POLICY.lease_seconds + 1).release()
+    assert take(reader, "run-3", NOON + POLICY.lease_seconds + 2).holder == "run-3"

@@ -57,6 +57,7 @@ def test_an_approved_intent_is_executed_and_everything_is_written(ccnative):
     signal = ccnative.aws.get(SIGNALS, tenantId=A.tenant_id, signalId=f"exec-{intent}-{OWN}-ACTION_EXECUTED")
     assert signal["traceId"] == started["traceId"]
     assert signalled["data"]["signalId"] == signal["signalId"]
+    assert lines_about(ccnative, "internal-adapter-handler", intent)  # else nobody can tell whose its lines are
     assert signalled["evidenceRefs"][0]["location"] == f"execution://{A.tenant_id}/{OWN}/{intent}"
 
 

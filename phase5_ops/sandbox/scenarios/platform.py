@@ -21,6 +21,7 @@ def _healthy(_state: Blueprint) -> None:
         "3.1": (INCONCLUSIVE, "probe_setting_missing"),
         "3.2": (INCONCLUSIVE, "no_replay_in_window"),
         "3.3": (INCONCLUSIVE, "probe_setting_missing"),
+        "4.1": (INCONCLUSIVE, "canary_not_executed"),
         "4.2": (INCONCLUSIVE, "no_log_lines"),
         "5.1": (INCONCLUSIVE, "nothing_judged"),
         "5.2": (FAIL, "cost_data_stale"),
