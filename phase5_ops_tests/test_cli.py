@@ -108,7 +108,7 @@ def test_output_writes_the_file_whole_and_prints_nothing(start: Callable[[str], 
     start("healthy")
     target = tmp_path / "out.md"
     code, out, _ = phase5(capsys, "check", "--format", "markdown", "--output", str(target))
-    assert (code, out) == (2, "")
+    assert (code, out) == (1, "")
     assert "| 1.1 | Tool SLO metrics visible | ✅ PASS |" in target.read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.glob(".out*")] == []
     code, _, err = phase5(capsys, "check", "--row", "2.1", "--output", str(tmp_path / "missing" / "out.md"))
@@ -134,7 +134,7 @@ def test_demo_ends_with_the_exit_code_and_leaves_no_process(tmp_path: Path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     document = json.loads(done.stdout)
     verdicts = {row["id"]: row["verdict"] for row in document["rows"]}
-    assert done.returncode == document["exit_code"] == 2
+    assert done.returncode == document["exit_code"] == 1
     assert {row: verdicts[row] for row in ("1.1", "1.2", "1.3", "2.1", "2.2")} == {
         "1.1": "PASS", "1.2": "PASS", "1.3": "PASS", "2.1": "PASS", "2.2": "WARN",
     }  # fmt: skip
