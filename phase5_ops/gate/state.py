@@ -251,6 +251,10 @@ class StateTable:
         item = self._get(_pk(release), f"STATEMENT#{series:06d}")
         return None if item is None else (bytes(item["payload"]), bytes(item["gate_signature"]), str(item["gate_key_id"]))
 
+    def statements(self, release: Release) -> list[bytes]:
+        """The payload of every statement that was ever frozen under the release's name, by series."""
+        return [bytes(item["payload"]) for item in self._query(_pk(release), "STATEMENT#")]
+
     def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
         """Adds a signature; one that is there is never changed."""
         content = {name: getattr(sign_off, name) for name in StoredSignOff.__dataclass_fields__}
