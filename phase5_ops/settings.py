@@ -31,6 +31,7 @@ from phase5_ops.policy import (
     LogScanPolicy,
     Name,
     ProbePolicy,
+    PromotionPolicy,
     ReplayPolicy,
     RunbookPolicy,
     SigningPolicy,
@@ -168,6 +169,7 @@ class Settings(BaseSettings):
     costs: CostPolicy = CostPolicy()
     gate: GatePolicy = GatePolicy()
     signing: SigningPolicy = SigningPolicy()
+    promotion: PromotionPolicy = PromotionPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
 
