@@ -15,6 +15,8 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.gate import drill_assets as gate_drill
+from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
+from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
 from phase5_ops.history import History
 from phase5_ops.isolation import iam_assets, log_assets
 from phase5_ops.platform import Platform
@@ -36,8 +38,13 @@ JUDGING: tuple[Judging, ...] = tuple(chain.from_iterable(part.JUDGING for part i
 
 
 def implemented_checks() -> frozenset[str]:
-    """The checks that this version judges."""
+    """The checks that a readiness run judges."""
     return frozenset(chain.from_iterable(judging.judges for judging in JUDGING))
+
+
+def judged_checks() -> frozenset[str]:
+    """The checks that have a judge: those of the readiness run, and the sign-offs, which are judged on their own."""
+    return implemented_checks() | frozenset(SIGN_OFF_JUDGING.judges)
 
 
 def evidence_for(rows: set[str]) -> set[str]:
@@ -84,9 +91,9 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         description="The daily readiness run.",
     )
     return dg.Definitions(
-        assets=[*(source_asset(source) for source in SOURCES), *assets],
-        asset_checks=checks,
-        jobs=[job],
+        assets=[*(source_asset(source) for source in SOURCES), *assets, sign_offs],
+        asset_checks=[*checks, sign_off_checks],
+        jobs=[job, sign_off_job],
         schedules=[schedule],
         resources={
             "platform": dg.ResourceDefinition.hardcoded_resource(platform) if platform else platform_resource(chosen),

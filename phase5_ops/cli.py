@@ -110,12 +110,15 @@ def check(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask Cost Explorer again ($0.01 a page) although today's answer is kept.")
     ] = False,
+    no_sign_offs: Annotated[
+        bool, typer.Option("--no-sign-offs", help="Leave out the sign-off rows; the exit code covers only the others.")
+    ] = False,
 ) -> None:
     """Make one readiness run against the AWS that the environment points to, and print the rows.
 
     With --row only the evidence of those rows is gathered, and the exit code covers only them.
     """
-    chosen = _checked_rows(row)
+    chosen = _chosen_rows(row, no_sign_offs=no_sign_offs)
     _check_writable(output)
     _finish(_run(_settings(refresh_costs=refresh), chosen), output_format, output)
 
@@ -335,14 +338,17 @@ def _refuse(text: str) -> NoReturn:
     raise typer.Exit(EXIT_USAGE)
 
 
-def _checked_rows(rows: list[str] | None) -> list[str] | None:
-    from phase5_ops.checklist import ROW_OF_ID
+def _chosen_rows(rows: list[str] | None, *, no_sign_offs: bool) -> list[str] | None:
+    """The rows that are run and shown; None for all."""
+    from phase5_ops.checklist import ALL_CHECKS, ROW_OF_ID
     from phase5_ops.settings import ConfigurationError
 
     unknown = [row for row in rows or [] if row not in ROW_OF_ID]
     if unknown:
         raise ConfigurationError(f"no such row: {', '.join(unknown)}; the rows are {', '.join(ROW_OF_ID)}")
-    return rows or None
+    if not no_sign_offs:
+        return rows or None
+    return [row for row in rows or (row.id for row in ALL_CHECKS) if not ROW_OF_ID[row].is_sign_off]
 
 
 def _require_sandbox() -> None:
