@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -330,6 +330,61 @@ def verify(
     verification = verify_files(contents, digest=digest, keys=keys, now=now, max_age=max_age)
     print("\n".join(verification.lines()), flush=True)
     raise typer.Exit(0 if verification.ok else 1)
+
+
+ReleaseArgument = Annotated[str, typer.Argument(metavar="RELEASE", help="Name of the candidate.")]
+RoleOption = Annotated[str, typer.Option("--role", help="eng-reliability, ops-sre or security-compliance.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for use without a terminal.")]
+
+
+@app.command("sign-off")
+def sign_off(
+    release: ReleaseArgument,
+    role: RoleOption,
+    yes: YesOption = False,
+    show: Annotated[bool, typer.Option("--show", help="Show what would be signed, and sign nothing.")] = False,
+) -> None:
+    """Show what is signed for a release, ask, and sign it with the role's key.
+
+    The person is the one that the AWS credentials name: a source identity, or a session of a role in
+    PHASE5_SIGNING__TRUSTED_ROLES.
+    Exit codes: 0 signed; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.people_command import run_sign_off
+
+    raise typer.Exit(run_sign_off(_settings(), release, role, _confirmation(yes=yes or show), show_only=show))
+
+
+@app.command()
+def waive(  # noqa: PLR0917 - each is an option of the command
+    row: Annotated[str, typer.Argument(metavar="ROW", help="Row (1.2, 2.1, ...) or extra check (tool_slo_met, ...).")],
+    release: Annotated[str, typer.Option("--release", help="Name of the candidate.")],
+    finding: Annotated[list[str], typer.Option("--finding", help="CODE or CODE@SUBJECT; may be repeated.")],
+    role: RoleOption,
+    reason: Annotated[str, typer.Option("--reason", help="Why the finding may stand.")],
+    ticket: Annotated[str, typer.Option("--ticket", help="Where it is followed up.")],
+    until: Annotated[str, typer.Option("--until", help="Last day (2026-12-31, UTC) or moment of the waiver; at most 14 days.")],
+    yes: YesOption = False,
+) -> None:
+    """Waive findings of one row for one release, signed by another role than the row's owner.
+
+    Rows 3.1, 3.3, 4.1, 4.2, 4.3 and the sign-offs cannot be waived, nor what could not be found out. Every finding that keeps the
+    row closed must be covered. Exit codes: 0 waived; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.gate.waiving import WaiverRequest
+    from phase5_ops.people_command import end_of, run_waive
+
+    request = WaiverRequest(row, tuple(finding), role, reason, ticket, end_of(until))
+    raise typer.Exit(run_waive(_settings(), release, request, _confirmation(yes=yes)))
+
+
+def _confirmation(*, yes: bool) -> Callable[[str], bool]:
+    """Asks the person, unless `--yes` did."""
+    if yes:
+        return lambda _question: True
+    if not sys.stdin.isatty():
+        _refuse("not a terminal to ask on: give --yes")
+    return lambda question: typer.confirm(question, err=True)
 
 
 def _refuse(text: str) -> NoReturn:
