@@ -15,6 +15,7 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.gate import drill_assets as gate_drill
+from phase5_ops.gate.promotion_job import promotion_job
 from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
 from phase5_ops.history import History
@@ -93,7 +94,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
     return dg.Definitions(
         assets=[*(source_asset(source) for source in SOURCES), *assets, sign_offs],
         asset_checks=[*checks, sign_off_checks],
-        jobs=[job, sign_off_job],
+        jobs=[job, sign_off_job, promotion_job],
         schedules=[schedule],
         resources={
             "platform": dg.ResourceDefinition.hardcoded_resource(platform) if platform else platform_resource(chosen),

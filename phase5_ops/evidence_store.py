@@ -103,6 +103,13 @@ class EvidenceStore:
         """Keeps the run's readiness document beside the evidence."""
         self._write(run_id, "readiness.json", _canonical(document))
 
+    def write_attestation(self, run_id: str, name: str, content: bytes) -> None:
+        """Keeps a signed envelope (`decision.dsse.json`) of a promotion under its run; outside every evidence digest."""
+        stem, _, suffix = name.partition(".")
+        if suffix != "dsse.json":
+            raise ValueError(f"not the name of an envelope: {name!r}")
+        self._write(run_id, f"attestations/{_checked(stem)}.{suffix}", content)
+
     def manifest(self, run_id: str) -> dict[str, str]:
         """Path -> digest of every table, report and verdict of a run, read afresh."""
         folder = self.run_folder(run_id)
