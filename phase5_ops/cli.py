@@ -177,18 +177,43 @@ def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, 
 
 
 @app.command()
-def init() -> None:
-    """Create phase5's own state table (PHASE5_TABLES__READINESS): the probes' lease and counters.
+def init(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; say what is not as it must be, of the table and the signing keys.")
+    ] = False,
+) -> None:
+    """Create phase5's own state table (PHASE5_TABLES__READINESS), and pin the public keys of the gate and the three roles.
 
-    On demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness runs do not
-    have; run again, it changes nothing that is right.
+    The table is on demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness
+    runs do not have; run again, it changes nothing that is right. A key that was replaced in KMS is kept as revoked. Exit codes:
+    0 done, or nothing wrong; 1 --check found something wrong; 2 something could not be read; 3 usage or configuration.
     """
     from phase5_ops.aws.reader import AwsReader
-    from phase5_ops.state_table import initialise
 
     settings = _settings()
-    for line in initialise(AwsReader(settings.reading), settings.tables.readiness):
+    reader = AwsReader(settings.reading)
+    if check:
+        from phase5_ops.gate.install_check import check_installation, exit_code
+
+        found = list(check_installation(reader, settings))
+        print("\n".join(str(each) for each in found), flush=True)
+        raise typer.Exit(exit_code(found))
+    from phase5_ops.gate.believed_keys import pin_keys
+    from phase5_ops.gate.keys import KeysError
+    from phase5_ops.gate.signing import SigningError
+    from phase5_ops.settings import ConfigurationError
+    from phase5_ops.state_table import initialise
+
+    for line in initialise(reader, settings.tables.readiness):
         print(line)
+    try:
+        for line in pin_keys(reader, settings, settings.clock.now()):
+            print(line)
+    except SigningError as error:
+        _complain(f"the keys are not pinned, run phase5 init again once they are there: {error}")
+        raise typer.Exit(EXIT_UNDECIDED) from error
+    except KeysError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 class ScanFormat(StrEnum):

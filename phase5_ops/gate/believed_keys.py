@@ -98,6 +98,19 @@ def merged(pinned: KeySet | None, present: KeySet, now: datetime) -> tuple[KeySe
     return key_set([*present.keys.values(), *kept]), tuple(changes)
 
 
+def pin_keys(reader: AwsReader, settings: Settings, now: datetime) -> tuple[str, ...]:
+    """Pins the present keys of KMS in the file, and revokes those that they replaced; says what changed, a line each.
+
+    Raises:
+        SigningError: KMS does not give the keys; the file stays as it was.
+        KeysError: the file cannot be used, or a revoked key is present again.
+    """
+    keys, changes = merged(pinned_keys(settings), load_keys(reader, settings.signing, SIGNERS), now)
+    if changes:
+        write_keys(keys_file(settings), keys)
+    return changes or ("the keys are pinned as they are",)
+
+
 def write_keys(path: Path, keys: KeySet) -> None:
     """Writes the file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
