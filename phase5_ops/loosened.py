@@ -70,6 +70,7 @@ _MORE_IS_STRICTER = frozenset(
 _NO_THRESHOLDS = frozenset(
     {
         "signing",
+        "flow",
         "probes",
         "runbook_policy",
         "isolation.production_environments",

@@ -386,6 +386,21 @@ class PromotionPolicy(Policy):
         return self
 
 
+class FlowPolicy(Policy):
+    """How the gate's sensor works on candidates. Changes no verdict and opens nothing."""
+
+    newer_candidate: Literal["supersede", "queue"] = Field(
+        "supersede", description="whether a newer candidate takes the place of an older pending one, or waits behind it"
+    )
+    attempt_minutes: float = Field(
+        30, gt=0, le=1440, allow_inf_nan=False, description="after how long a closed candidate is tried again"
+    )
+    deadline_hours: float = Field(
+        168, gt=0, le=720, allow_inf_nan=False, description="after how long a candidate that is still closed is rejected"
+    )
+    tick_seconds: int = Field(30, ge=5, le=3600, description="how often the sensor looks")
+
+
 class SigningPolicy(Policy):
     """Rows S.1 to S.3: the keys that sign (KMS key id, ARN or alias), and whose session names are believed."""
 

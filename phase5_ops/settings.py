@@ -26,6 +26,7 @@ from phase5_ops.policy import (
     BreakerPolicy,
     BudgetPolicy,
     CostPolicy,
+    FlowPolicy,
     GatePolicy,
     IsolationPolicy,
     LogScanPolicy,
@@ -168,6 +169,7 @@ class Settings(BaseSettings):
     budget: BudgetPolicy = BudgetPolicy()
     costs: CostPolicy = CostPolicy()
     gate: GatePolicy = GatePolicy()
+    flow: FlowPolicy = FlowPolicy()
     signing: SigningPolicy = SigningPolicy()
     promotion: PromotionPolicy = PromotionPolicy()
     reading: Reading = Reading()
@@ -234,7 +236,9 @@ class Settings(BaseSettings):
 
     def verdict_settings(self) -> dict[str, Any]:
         """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
-        chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri", "refresh_costs"})
+        chosen = self.model_dump(
+            mode="json", exclude={"now", "state_dir", "schedule", "flow", "evidence_s3_uri", "refresh_costs"}
+        )
         for user in chosen["probe_users"].values():
             user.pop("password", None)
         chosen["probes"].pop("expired_token_file")

@@ -94,15 +94,17 @@ def _ended_at(record: RunRecord) -> datetime:
     return updated.replace(tzinfo=UTC) if updated.tzinfo is None else updated.astimezone(UTC)
 
 
-def runs_of_candidate(instance: DagsterInstance, release: Release, series: int) -> list[ReadinessRun]:
-    """The readiness runs that were asked for by one series of a candidate, newest first."""
+def runs_of_candidate(
+    instance: DagsterInstance, release: Release, series: int, *, job: str = READINESS_JOB
+) -> list[ReadinessRun]:
+    """The runs of a job that were asked for by one series of a candidate, newest first."""
     tags = {
         RELEASE_TAG: release.name,
         DIGEST_TAG: release.digest,
         ENVIRONMENT_TAG: release.environment,
         SERIES_TAG: str(series),
     }
-    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=READINESS_JOB, tags=tags))]
+    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
 
 
 def run_named(instance: DagsterInstance, run_id: str) -> ReadinessRun | None:
@@ -242,3 +244,27 @@ def _count(text: str | None) -> int:
 def newest_finished(runs: Iterable[ReadinessRun]) -> ReadinessRun | None:
     """The run of the last attempt that is over."""
     return max((run for run in runs if run.ended_at is not None), key=lambda run: (run.ended_at, run.facts.run_id), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateEvent:
+    """An event of the asset of candidates; anybody may have posted it, with any partition and metadata."""
+
+    storage_id: int
+    partition: str | None
+    metadata: Mapping[str, object]
+    at: datetime
+
+
+def candidate_events(instance: DagsterInstance, asset: str, cursor: str | None, limit: int) -> list[CandidateEvent]:
+    """The materializations of the asset after the cursor (a storage id), oldest first."""
+    since = int(cursor) if cursor is not None else None
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=since)
+    found = []
+    for record in instance.fetch_materializations(wanted, limit=limit, ascending=True).records:
+        materialization = record.asset_materialization
+        if materialization is not None:
+            metadata = {name: value.value for name, value in materialization.metadata.items()}
+            at = datetime.fromtimestamp(record.timestamp, UTC)
+            found.append(CandidateEvent(record.storage_id, materialization.partition, metadata, at))
+    return found

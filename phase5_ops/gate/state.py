@@ -11,8 +11,9 @@
     OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never believed
 
 Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
-item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted, and
-only an entry for finding an open candidate ends by TTL, once it is closed. Reads are consistent. What may be written when is decided elsewhere.
+item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted;
+only an entry for finding an open candidate ends by TTL, once that is closed. Reads are consistent. What may be written when is
+decided elsewhere.
 """
 
 import json
