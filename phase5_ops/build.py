@@ -18,6 +18,7 @@ from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.gate.promotion_job import promotion_job
 from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
+from phase5_ops.gate.sign_off_watch import sign_off_watch
 from phase5_ops.history import History
 from phase5_ops.isolation import iam_assets, log_assets
 from phase5_ops.platform import Platform
@@ -96,6 +97,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         asset_checks=[*checks, sign_off_checks],
         jobs=[job, sign_off_job, promotion_job],
         schedules=[schedule],
+        sensors=[sign_off_watch(lambda: open_platform(chosen, "sensor-tick"))],
         resources={
             "platform": dg.ResourceDefinition.hardcoded_resource(platform) if platform else platform_resource(chosen),
             "evidence_io": evidence_io_manager,

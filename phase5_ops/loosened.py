@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from phase5_ops.policy import Policy
 from phase5_ops.settings import Settings
+from phase5_ops.verdict import FindingCode, Verdict
 
 #: Figures of which less is stricter: how much, how late, how wrong, how often.
 _LESS_IS_STRICTER = frozenset(
@@ -82,6 +83,14 @@ _NO_THRESHOLDS = frozenset(
         "costs.tenant_tag",
         "costs.connector_tag",
     }
+)
+
+
+POLICY_LOOSENED = FindingCode(
+    "policy_loosened",
+    Verdict.WARN,
+    "A threshold is, or may be, looser than the shipped one; the statement that people sign lists it.",
+    "Set the threshold back, or sign knowing it.",
 )
 
 
