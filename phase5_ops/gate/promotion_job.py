@@ -29,10 +29,10 @@ _OP = "promote_release"
 
 
 class PromotionConfig(dg.Config):
-    """What is to be promoted. The candidate of that name must have that digest."""
+    """What is to be promoted, where the run's tags do not say. The candidate of that name must have that digest."""
 
-    release: str
-    digest: str
+    release: str | None = None
+    digest: str | None = None
 
 
 def promotion_run_config(release: Release) -> dict[str, Any]:
@@ -84,14 +84,16 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
     """Promotes the release of the run's configuration, or fails with every reason."""
     platform: Platform = context.resources.platform
     refuse_fixed_clock(platform.settings, "promotion")
-    release = Release(config.release, config.digest, platform.settings.environment)
+    tags = context.run.tags
+    name, digest = config.release or tags.get(check_state.RELEASE_TAG), config.digest or tags.get(check_state.DIGEST_TAG)
+    release = Release(name or "", digest or "", platform.settings.environment)
     check_release(release)
-    tags = {
+    shown = {
         check_state.RELEASE_TAG: release.name,
         check_state.DIGEST_TAG: release.digest,
         check_state.ENVIRONMENT_TAG: release.environment,
     }
-    context.instance.add_run_tags(context.run_id, tags)
+    context.instance.add_run_tags(context.run_id, shown)
     outcome = promote(open_door(context.instance, platform), release)
     context.add_output_metadata(_metadata(outcome))
     if not outcome.promoted:
