@@ -49,6 +49,10 @@ def run_sign_off(settings: Settings, release: str, role: str, confirm: Confirm, 
         print(as_text(what), flush=True)
         if show_only:
             return DONE
+        if role not in what.missing:
+            print(f"{role} has signed already; nothing was signed", flush=True)
+            _show_in_dagster(settings, release)
+            return DONE
         who = signer(session, role, what)
         if not confirm(f"Sign this for {role} as {who.person}?"):
             raise Refused("not signed")

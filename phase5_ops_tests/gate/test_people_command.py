@@ -2,17 +2,26 @@
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from phase5_ops import cli, people_command
+from phase5_ops.checklist import ROLES
+from phase5_ops.gate.decision import Outcome, decide
+from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.state import Candidate, Fate, StateTable
+from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.gate.waiving import WaiverRequest
 from phase5_ops.people_command import end_of
+from phase5_ops.policy import GatePolicy
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.verdict import Finding, Verdict
-from phase5_ops_tests.gate.conftest import RELEASE, readiness_payload
+from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
 from phase5_ops_tests.gate.people import TRUSTED, Desk
 
 SIGN = ("sign-off", RELEASE.name, "--role", "ops-sre")
@@ -63,6 +72,64 @@ def test_a_signature_is_shown_made_and_kept(desk, monkeypatch, capsys):
     assert "signed for ops-sre as alice" in out
     assert "still missing: eng-reliability, security-compliance" in out
     assert [off.identity for off in desk.open().state.sign_offs(RELEASE)] == ["alice"]
+
+
+def test_signatures_that_people_made_open_the_gate_and_with_one_less_it_stays_closed(desk, shown):
+    desk.ready()
+    for number, role in enumerate(ROLES):
+        session = desk.person(f"person-{number}")
+        what = to_sign(session, registered(session, RELEASE.name))
+        sign_off(session, role, what, signer(session, role, what))
+    stored, keys, payload = desk.open().state.sign_offs(RELEASE), desk.open().keys, readiness_payload()
+    complete = replace(complete_inputs(GatePolicy(), NOW), statement=facts_of(payload))
+    for left_out in (None, *stored):
+        kept = [each for each in stored if each is not left_out]
+        decision = decide(replace(complete, sign_offs=verified_sign_offs(kept, [payload], keys)))
+        assert decision.outcome == (Outcome.READY_TO_SIGN if left_out else Outcome.OPEN)
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it."""
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the signature is recorded", "after it is"])
+def test_a_sign_off_that_is_killed_is_there_once_or_not_at_all(desk, shown, monkeypatch, capsys, after):
+    desk.ready()
+    record = StateTable.add_sign_off
+
+    def killed(self, *arguments):
+        if after:
+            record(self, *arguments)
+        raise Killed
+
+    monkeypatch.setattr(StateTable, "add_sign_off", killed)
+    with pytest.raises(Killed):
+        people_command.run_sign_off(desk.settings, RELEASE.name, "ops-sre", lambda _: True)
+    monkeypatch.setattr(StateTable, "add_sign_off", record)
+    assert len(desk.open().state.sign_offs(RELEASE)) == (1 if after else 0)
+    for _ in range(2):
+        assert people_command.run_sign_off(desk.settings, RELEASE.name, "ops-sre", lambda _: True) == 0
+    assert len(desk.open().state.sign_offs(RELEASE)) == 1
+    assert shown == [RELEASE.name] * 2
+    assert "ops-sre has signed already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the waiver is recorded", "after it is"])
+def test_a_waiver_that_is_killed_is_there_once_or_not_at_all(desk, monkeypatch, after):
+    desk.ready(fate=Fate.PENDING)
+    monkeypatch.setattr(people_command, "_findings", lambda *_: (Finding("alarm_missing", Verdict.FAIL, "a", "", ""),))
+    record = StateTable.add_waiver
+
+    def killed(self, *arguments):
+        if after:
+            record(self, *arguments)
+        raise Killed
+
+    monkeypatch.setattr(StateTable, "add_waiver", killed)
+    request = WaiverRequest("1.2", ("alarm_missing",), "ops-sre", "known", "OPS-1", datetime.now(UTC) + timedelta(days=1))
+    with pytest.raises(Killed):
+        people_command.run_waive(desk.settings, RELEASE.name, request, lambda _: True)
+    assert len(desk.open().state.waivers(RELEASE)) == (1 if after else 0)
 
 
 def test_the_same_person_is_refused_another_role(desk, shown, monkeypatch, capsys):
