@@ -15,7 +15,9 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.gate import drill_assets as gate_drill
-from phase5_ops.gate.promotion_job import promotion_job
+from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_job
+from phase5_ops.gate.sensor import promotion_gate, release_candidate
 from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
 from phase5_ops.gate.sign_off_watch import sign_off_watch
@@ -93,11 +95,18 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         description="The daily readiness run.",
     )
     return dg.Definitions(
-        assets=[*(source_asset(source) for source in SOURCES), *assets, sign_offs],
+        assets=[*(source_asset(source) for source in SOURCES), *assets, release_candidate, sign_offs],
         asset_checks=[*checks, sign_off_checks],
         jobs=[job, sign_off_job, promotion_job],
         schedules=[schedule],
-        sensors=[sign_off_watch(lambda: open_platform(chosen, "sensor-tick"))],
+        sensors=[
+            sign_off_watch(lambda: open_platform(chosen, "sensor-tick")),
+            promotion_gate(
+                lambda instance: GateSources(instance, open_platform(chosen, "sensor-tick")),
+                {READINESS_JOB: job, PROMOTION_JOB: promotion_job},
+                chosen.flow.tick_seconds,
+            ),
+        ],
         resources={
             "platform": dg.ResourceDefinition.hardcoded_resource(platform) if platform else platform_resource(chosen),
             "evidence_io": evidence_io_manager,

@@ -29,6 +29,7 @@ _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CA
 _RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
 _MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
 _MOST_OTHER_RUNS = 50
+_LONGEST_CURSOR = 18  # digits of a storage id
 _MARGIN = timedelta(minutes=5)
 
 
@@ -257,8 +258,14 @@ class CandidateEvent:
 
 
 def candidate_events(instance: DagsterInstance, asset: str, cursor: str | None, limit: int) -> list[CandidateEvent]:
-    """The materializations of the asset after the cursor (a storage id), oldest first."""
-    since = int(cursor) if cursor is not None else None
+    """The materializations of the asset after the cursor, oldest first.
+
+    A cursor that is no storage id, or ahead of every event there is, was set by hand: then all are read again.
+    """
+    since = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR else None
+    if since is not None:
+        newest = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+        since = since if newest and newest[0].storage_id >= since else None
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=since)
     found = []
     for record in instance.fetch_materializations(wanted, limit=limit, ascending=True).records:

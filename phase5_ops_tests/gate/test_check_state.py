@@ -40,7 +40,14 @@ SMALL = FindingCode("case_opens", Verdict.WARN, "A test's.", "None.", also=(Verd
 
 
 @pytest.fixture
-def instance(tmp_path: Path):
+def instance():
+    with dg.DagsterInstance.ephemeral() as chosen:
+        yield chosen
+
+
+@pytest.fixture
+def sqlite_instance(tmp_path: Path):
+    """As it is kept on a disk, where the log of a run is a file of its own."""
     with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as chosen:
         yield chosen
 
@@ -86,7 +93,8 @@ def problems(instance, store, run_id: str, results=None) -> list[str]:
     return [reason.code for reason in state_problems(ROW, found.get(CHECK), inputs)]
 
 
-def test_a_run_of_the_readiness_job_gives_results_that_count(instance, store):
+def test_a_run_of_the_readiness_job_gives_results_that_count(sqlite_instance, store):
+    instance = sqlite_instance
     readiness(instance, store, RUN_1)
     (run,) = runs_of_candidate(instance, RELEASE, 1)
     assert (run.facts.run_id, run.facts.job, run.facts.state) == (RUN_1, READINESS_JOB, RunState.FINISHED)
@@ -131,7 +139,8 @@ def test_a_newer_run_does_not_take_the_place_of_the_candidates_own(instance, sto
     assert problems(instance, store, RUN_1) == []
 
 
-def test_wiping_the_asset_opens_nothing_and_a_deleted_run_has_no_results(instance, store):
+def test_wiping_the_asset_opens_nothing_and_a_deleted_run_has_no_results(sqlite_instance, store):
+    instance = sqlite_instance
     readiness(instance, store, RUN_1)
     instance.wipe_assets([dg.AssetKey("gate_drill")])
     assert problems(instance, store, RUN_1) in ([], [reasons.RESULT_MISSING.code])
