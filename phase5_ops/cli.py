@@ -316,6 +316,82 @@ def explain(code: Annotated[str, typer.Argument(help="A finding code, e.g. break
 
 
 @app.command()
+def promote(
+    release: Annotated[str, typer.Argument(help="Name of the release: 1 to 64 of A-Z a-z 0-9 . _ -")],
+    digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact.")],
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is promoted, rejected, aborted or superseded.")] = False,
+    timeout: Annotated[float, typer.Option(help="How long to wait, in seconds.", min=0, max=604800)] = 3600,
+    supersede: Annotated[
+        bool, typer.Option("--supersede", help="Take the place of an older candidate even where that is being signed.")
+    ] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Give the candidate up.")] = False,
+    context: Annotated[
+        list[str] | None, typer.Option("--context", help="NAME=VALUE for the target, e.g. pipeline_execution_id=...")
+    ] = None,
+) -> None:
+    """Register a release candidate with the gate; the sensor promotion_gate does the rest.
+
+    The same release and digest again is the same candidate; the name with another digest is refused (exit 3). With --wait: exit 0
+    promoted, 1 rejected, aborted, superseded, or no end in time. The sensor runs in `phase5 ui`, or in any Dagster daemon.
+    """
+    settings = _settings()
+    with _gate_failures():
+        from dagster import DagsterInstance
+
+        from phase5_ops.aws.reader import AwsReader
+        from phase5_ops.gate.records import Release
+        from phase5_ops.gate.state import StateTable
+        from phase5_ops.promote_command import Wish, ask
+        from phase5_ops.promote_command import wait as wait_for
+        from phase5_ops.state_folder import prepare_state_folder
+
+        prepare_state_folder(settings.state_dir)
+        wish = Wish(release, digest, abort=abort, supersede=supersede, context=tuple(context or ()))
+        with DagsterInstance.get() as instance:
+            answer, series = ask(settings, instance, StateTable(AwsReader(settings.reading), settings.tables.readiness), wish)
+        print(answer.text, flush=True)
+        if wait:
+            # time limits of reading count for all calls of one reader, so each look has its own
+            def table() -> StateTable:
+                return StateTable(AwsReader(settings.reading), settings.tables.readiness)
+
+            about = Release(release, digest, settings.environment)
+            answer = wait_for(table, about, series, timeout=timeout, tell=_complain)
+            print(answer.text)
+    raise typer.Exit(answer.exit_code)
+
+
+@app.command()
+def status(
+    release: Annotated[str | None, typer.Argument(help="Name of a release; default: all that may be open.")] = None,
+) -> None:
+    """Show the candidates and what keeps each from being promoted."""
+    settings = _settings()
+    with _gate_failures():
+        from dagster import DagsterInstance
+
+        from phase5_ops.promote_command import status as shown
+        from phase5_ops.state_folder import prepare_state_folder
+
+        settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
+        with DagsterInstance.get() as instance:
+            print(shown(settings, instance, release).text)
+
+
+@contextmanager
+def _gate_failures() -> Iterator[None]:
+    """A state table that does not answer: nothing is known, exit 2, with the call and the remedy."""
+    from phase5_ops.gate.state import StateError
+
+    try:
+        yield
+    except StateError as error:
+        _complain(f"{error}; nothing is known")
+        raise typer.Exit(EXIT_UNDECIDED) from error
+
+
+@app.command()
 def verify(
     file: Annotated[list[Path] | None, typer.Argument(help="Envelopes: the readiness statement, and the decision.")] = None,
     digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact they must be about.")] = "",

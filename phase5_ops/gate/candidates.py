@@ -30,7 +30,7 @@ class Registration:
 
     Attributes:
         release: name, digest, environment; checked.
-        at: when Dagster recorded the event (wall clock).
+        at: when Dagster recorded the event (wall clock), in whole milliseconds.
         abort: the candidate is to be given up.
         supersede: older candidates give way even where their statement is signed already.
         by: who says to have registered it; shown, never believed.
@@ -76,7 +76,7 @@ def registration(partition: str | None, metadata: Mapping[str, object], environm
     by = metadata.get(BY)
     return Registration(
         release,
-        at,
+        at.replace(microsecond=at.microsecond // 1000 * 1000),  # as the state table keeps it, so that the two compare
         abort=_flag(metadata, ABORT),
         supersede=_flag(metadata, SUPERSEDE),
         by=_shown(by) if isinstance(by, str) else "unknown",

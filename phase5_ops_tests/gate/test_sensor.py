@@ -122,6 +122,7 @@ def test_a_reset_or_forged_cursor_brings_no_closed_candidate_back(sources, curso
     assert fate(sources) is Fate.ABORTED
     assert tick(sources, cursor).requests == []
     assert fate(sources) is Fate.ABORTED
+    assert sources.state.candidate(Release("r-1", "", "production")).series == 1
 
 
 def test_a_cursor_that_was_set_ahead_hides_no_registration(sources):
