@@ -14,6 +14,7 @@ from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
+from phase5_ops.gate import deployed_assets as deployed
 from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_job
@@ -34,7 +35,7 @@ READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
 #: What declares assets and checks, in the order of the checklist.
-_PARTS = (slo, breakers, replay_probes, replay_audit, iam_assets, log_assets, gate_drill, budget_assets, cost_assets)
+_PARTS = (slo, breakers, replay_probes, replay_audit, iam_assets, log_assets, gate_drill, deployed, budget_assets, cost_assets)
 
 SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())
 EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))

@@ -352,6 +352,24 @@ class GatePolicy(Policy):
     clock_skew_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the gate's clock a timestamp may be")
 
 
+class DeployedPolicy(Policy):
+    """What runs on the platform, and whether it must be the candidate that runs while it is judged."""
+
+    function_prefixes: tuple[Name, ...] = Field(
+        ("cc-native-",), min_length=1, description="what the names of the platform's functions begin with"
+    )
+    digest_parameter: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,1011}$")] | None = Field(
+        None, description="SSM parameter that holds the digest (sha256:...) of what is deployed"
+    )
+    must_be_candidate: bool = Field(False, description="the parameter must hold the candidate's digest while it is judged")
+
+    @model_validator(mode="after")
+    def _digest_is_somewhere(self) -> Self:
+        if self.must_be_candidate and self.digest_parameter is None:
+            raise ValueError("must_be_candidate needs digest_parameter, where the deployed digest stands")
+        return self
+
+
 class PromotionPolicy(Policy):
     """Where a promotion takes effect. The default leaves it at the record in the state table."""
 

@@ -26,6 +26,7 @@ from phase5_ops.policy import (
     BreakerPolicy,
     BudgetPolicy,
     CostPolicy,
+    DeployedPolicy,
     FlowPolicy,
     GatePolicy,
     IsolationPolicy,
@@ -171,6 +172,7 @@ class Settings(BaseSettings):
     gate: GatePolicy = GatePolicy()
     flow: FlowPolicy = FlowPolicy()
     signing: SigningPolicy = SigningPolicy()
+    deployed: DeployedPolicy = DeployedPolicy()
     promotion: PromotionPolicy = PromotionPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()

@@ -14,7 +14,7 @@ import dagster as dg
 from phase5_ops.gate import check_state
 from phase5_ops.gate.believed_keys import believed_keys, signing_key
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.fresh_reads import alarms_now
+from phase5_ops.gate.fresh_reads import alarms_now, deployed_now, deployed_then
 from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.promotion import PromotionDoor, PromotionOutcome, promote
@@ -52,7 +52,13 @@ def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor
 
     def inputs(candidate: Candidate) -> GateInputs:
         found = read_inputs(sources, candidate)
-        closing = alarms_now(reader, platform.store, found.run_id, settings.gate) if found.run_id else ()
+        if found.run_id is None:  # closes by itself
+            return found
+        closing = (
+            *deployed_then(platform.store, found.run_id, candidate.release, settings.deployed),
+            *deployed_now(reader, platform.store, found.run_id, settings.deployed),
+            *alarms_now(reader, platform.store, found.run_id, settings.gate),
+        )
         return replace(found, closing=(*found.closing, *closing))
 
     def signed(payload: bytes) -> tuple[str, bytes]:

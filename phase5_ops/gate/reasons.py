@@ -135,25 +135,6 @@ JUDGED_UNDER_OTHER_POLICY = ReasonCode(
 )
 EVIDENCE_STALE = ReasonCode("evidence_stale", GateState.STALE, "The evidence is older than the row allows.", _AGAIN)
 
-ALARM_FIRING = ReasonCode(
-    "alarm_firing_now",
-    GateState.BLOCKED,
-    "An SLO alarm fires now that did not when the evidence was read.",
-    "Cure what fires, or make a new readiness run and decide on its findings.",
-)
-ALARM_GONE = ReasonCode(
-    "alarm_gone",
-    GateState.BLOCKED,
-    "An SLO alarm of the evidence is no longer there.",
-    "Make the alarm again, or make a new run.",
-)
-ALARMS_UNREADABLE = ReasonCode(
-    "alarms_unreadable",
-    GateState.BLOCKED,
-    "Whether an SLO alarm fires now cannot be told.",
-    "Allow cloudwatch:DescribeAlarms, or try again; where the stored table is gone, make a new readiness run.",
-)
-
 _SIGN = "Sign with phase5 sign-off RELEASE --role ROLE."
 
 NOTHING_TO_SIGN = ReasonCode(
