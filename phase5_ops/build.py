@@ -14,7 +14,14 @@ from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
+from phase5_ops.gate import deployed_assets as deployed
 from phase5_ops.gate import drill_assets as gate_drill
+from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_job
+from phase5_ops.gate.sensor import promotion_gate, release_candidate
+from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
+from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
+from phase5_ops.gate.sign_off_watch import sign_off_watch
 from phase5_ops.history import History
 from phase5_ops.isolation import harness_assets, iam_assets, log_assets
 from phase5_ops.platform import Platform
@@ -37,6 +44,7 @@ _PARTS = (
     iam_assets,
     log_assets,
     gate_drill,
+    deployed,
     budget_assets,
     cost_assets,
 )
@@ -47,8 +55,13 @@ JUDGING: tuple[Judging, ...] = tuple(chain.from_iterable(part.JUDGING for part i
 
 
 def implemented_checks() -> frozenset[str]:
-    """The checks that this version judges."""
+    """The checks that a readiness run judges."""
     return frozenset(chain.from_iterable(judging.judges for judging in JUDGING))
+
+
+def judged_checks() -> frozenset[str]:
+    """The checks that have a judge: those of the readiness run, and the sign-offs, which are judged on their own."""
+    return implemented_checks() | frozenset(SIGN_OFF_JUDGING.judges)
 
 
 def evidence_for(rows: set[str]) -> set[str]:
@@ -95,10 +108,18 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         description="The daily readiness run.",
     )
     return dg.Definitions(
-        assets=[*(source_asset(source) for source in SOURCES), *assets],
-        asset_checks=checks,
-        jobs=[job],
+        assets=[*(source_asset(source) for source in SOURCES), *assets, release_candidate, sign_offs],
+        asset_checks=[*checks, sign_off_checks],
+        jobs=[job, sign_off_job, promotion_job],
         schedules=[schedule],
+        sensors=[
+            sign_off_watch(lambda: open_platform(chosen, "sensor-tick")),
+            promotion_gate(
+                lambda instance: GateSources(instance, open_platform(chosen, "sensor-tick")),
+                {READINESS_JOB: job, PROMOTION_JOB: promotion_job},
+                chosen.flow.tick_seconds,
+            ),
+        ],
         resources={
             "platform": dg.ResourceDefinition.hardcoded_resource(platform) if platform else platform_resource(chosen),
             "evidence_io": evidence_io_manager,

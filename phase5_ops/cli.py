@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -110,12 +110,15 @@ def check(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask Cost Explorer again ($0.01 a page) although today's answer is kept.")
     ] = False,
+    no_sign_offs: Annotated[
+        bool, typer.Option("--no-sign-offs", help="Leave out the sign-off rows; the exit code covers only the others.")
+    ] = False,
 ) -> None:
     """Make one readiness run against the AWS that the environment points to, and print the rows.
 
     With --row only the evidence of those rows is gathered, and the exit code covers only them.
     """
-    chosen = _checked_rows(row)
+    chosen = _chosen_rows(row, no_sign_offs=no_sign_offs)
     _check_writable(output)
     _finish(_run(_settings(refresh_costs=refresh), chosen), output_format, output)
 
@@ -174,18 +177,43 @@ def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, 
 
 
 @app.command()
-def init() -> None:
-    """Create phase5's own state table (PHASE5_TABLES__READINESS): the probes' lease and counters.
+def init(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; say what is not as it must be, of the table and the signing keys.")
+    ] = False,
+) -> None:
+    """Create phase5's own state table (PHASE5_TABLES__READINESS), and pin the public keys of the gate and the three roles.
 
-    On demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness runs do not
-    have; run again, it changes nothing that is right.
+    The table is on demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness
+    runs do not have; run again, it changes nothing that is right. A key that was replaced in KMS is kept as revoked. Exit codes:
+    0 done, or nothing wrong; 1 --check found something wrong; 2 something could not be read; 3 usage or configuration.
     """
     from phase5_ops.aws.reader import AwsReader
-    from phase5_ops.state_table import initialise
 
     settings = _settings()
-    for line in initialise(AwsReader(settings.reading), settings.tables.readiness):
+    reader = AwsReader(settings.reading)
+    if check:
+        from phase5_ops.gate.install_check import check_installation, exit_code
+
+        found = list(check_installation(reader, settings))
+        print("\n".join(str(each) for each in found), flush=True)
+        raise typer.Exit(exit_code(found))
+    from phase5_ops.gate.believed_keys import pin_keys
+    from phase5_ops.gate.keys import KeysError
+    from phase5_ops.gate.signing import SigningError
+    from phase5_ops.settings import ConfigurationError
+    from phase5_ops.state_table import initialise
+
+    for line in initialise(reader, settings.tables.readiness):
         print(line)
+    try:
+        for line in pin_keys(reader, settings, settings.clock.now()):
+            print(line)
+    except SigningError as error:
+        _complain(f"the keys are not pinned, run phase5 init again once they are there: {error}")
+        raise typer.Exit(EXIT_UNDECIDED) from error
+    except KeysError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 class ScanFormat(StrEnum):
@@ -288,6 +316,82 @@ def explain(code: Annotated[str, typer.Argument(help="A finding code, e.g. break
 
 
 @app.command()
+def promote(
+    release: Annotated[str, typer.Argument(help="Name of the release: 1 to 64 of A-Z a-z 0-9 . _ -")],
+    digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact.")],
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is promoted, rejected, aborted or superseded.")] = False,
+    timeout: Annotated[float, typer.Option(help="How long to wait, in seconds.", min=0, max=604800)] = 3600,
+    supersede: Annotated[
+        bool, typer.Option("--supersede", help="Take the place of an older candidate even where that is being signed.")
+    ] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Give the candidate up.")] = False,
+    context: Annotated[
+        list[str] | None, typer.Option("--context", help="NAME=VALUE for the target, e.g. pipeline_execution_id=...")
+    ] = None,
+) -> None:
+    """Register a release candidate with the gate; the sensor promotion_gate does the rest.
+
+    The same release and digest again is the same candidate; the name with another digest is refused (exit 3). With --wait: exit 0
+    promoted, 1 rejected, aborted, superseded, or no end in time. The sensor runs in `phase5 ui`, or in any Dagster daemon.
+    """
+    settings = _settings()
+    with _gate_failures():
+        from dagster import DagsterInstance
+
+        from phase5_ops.aws.reader import AwsReader
+        from phase5_ops.gate.records import Release
+        from phase5_ops.gate.state import StateTable
+        from phase5_ops.promote_command import Wish, ask
+        from phase5_ops.promote_command import wait as wait_for
+        from phase5_ops.state_folder import prepare_state_folder
+
+        prepare_state_folder(settings.state_dir)
+        wish = Wish(release, digest, abort=abort, supersede=supersede, context=tuple(context or ()))
+        with DagsterInstance.get() as instance:
+            answer, series = ask(settings, instance, StateTable(AwsReader(settings.reading), settings.tables.readiness), wish)
+        print(answer.text, flush=True)
+        if wait:
+            # time limits of reading count for all calls of one reader, so each look has its own
+            def table() -> StateTable:
+                return StateTable(AwsReader(settings.reading), settings.tables.readiness)
+
+            about = Release(release, digest, settings.environment)
+            answer = wait_for(table, about, series, timeout=timeout, tell=_complain)
+            print(answer.text)
+    raise typer.Exit(answer.exit_code)
+
+
+@app.command()
+def status(
+    release: Annotated[str | None, typer.Argument(help="Name of a release; default: all that may be open.")] = None,
+) -> None:
+    """Show the candidates and what keeps each from being promoted."""
+    settings = _settings()
+    with _gate_failures():
+        from dagster import DagsterInstance
+
+        from phase5_ops.promote_command import status as shown
+        from phase5_ops.state_folder import prepare_state_folder
+
+        settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
+        with DagsterInstance.get() as instance:
+            print(shown(settings, instance, release).text)
+
+
+@contextmanager
+def _gate_failures() -> Iterator[None]:
+    """A state table that does not answer: nothing is known, exit 2, with the call and the remedy."""
+    from phase5_ops.gate.state import StateError
+
+    try:
+        yield
+    except StateError as error:
+        _complain(f"{error}; nothing is known")
+        raise typer.Exit(EXIT_UNDECIDED) from error
+
+
+@app.command()
 def verify(
     file: Annotated[list[Path] | None, typer.Argument(help="Envelopes: the readiness statement, and the decision.")] = None,
     digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact they must be about.")] = "",
@@ -329,20 +433,78 @@ def verify(
     raise typer.Exit(0 if verification.ok else 1)
 
 
+ReleaseArgument = Annotated[str, typer.Argument(metavar="RELEASE", help="Name of the candidate.")]
+RoleOption = Annotated[str, typer.Option("--role", help="eng-reliability, ops-sre or security-compliance.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for use without a terminal.")]
+
+
+@app.command("sign-off")
+def sign_off(
+    release: ReleaseArgument,
+    role: RoleOption,
+    yes: YesOption = False,
+    show: Annotated[bool, typer.Option("--show", help="Show what would be signed, and sign nothing.")] = False,
+) -> None:
+    """Show what is signed for a release, ask, and sign it with the role's key.
+
+    The person is the one that the AWS credentials name: a source identity, or a session of a role in
+    PHASE5_SIGNING__TRUSTED_ROLES.
+    Exit codes: 0 signed; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.people_command import run_sign_off
+
+    raise typer.Exit(run_sign_off(_settings(), release, role, _confirmation(yes=yes or show), show_only=show))
+
+
+@app.command()
+def waive(  # noqa: PLR0917 - each is an option of the command
+    row: Annotated[str, typer.Argument(metavar="ROW", help="Row (1.2, 2.1, ...) or extra check (tool_slo_met, ...).")],
+    release: Annotated[str, typer.Option("--release", help="Name of the candidate.")],
+    finding: Annotated[list[str], typer.Option("--finding", help="CODE or CODE@SUBJECT; may be repeated.")],
+    role: RoleOption,
+    reason: Annotated[str, typer.Option("--reason", help="Why the finding may stand.")],
+    ticket: Annotated[str, typer.Option("--ticket", help="Where it is followed up.")],
+    until: Annotated[str, typer.Option("--until", help="Last day (2026-12-31, UTC) or moment of the waiver; at most 14 days.")],
+    yes: YesOption = False,
+) -> None:
+    """Waive findings of one row for one release, signed by another role than the row's owner.
+
+    Rows 3.1, 3.3, 4.1, 4.2, 4.3 and the sign-offs cannot be waived, nor what could not be found out. Every finding that keeps the
+    row closed must be covered. Exit codes: 0 waived; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.gate.waiving import WaiverRequest
+    from phase5_ops.people_command import end_of, run_waive
+
+    request = WaiverRequest(row, tuple(finding), role, reason, ticket, end_of(until))
+    raise typer.Exit(run_waive(_settings(), release, request, _confirmation(yes=yes)))
+
+
+def _confirmation(*, yes: bool) -> Callable[[str], bool]:
+    """Asks the person, unless `--yes` did."""
+    if yes:
+        return lambda _question: True
+    if not sys.stdin.isatty():
+        _refuse("not a terminal to ask on: give --yes")
+    return lambda question: typer.confirm(question, err=True)
+
+
 def _refuse(text: str) -> NoReturn:
     """A usage error, without loading the settings."""
     _complain(text)
     raise typer.Exit(EXIT_USAGE)
 
 
-def _checked_rows(rows: list[str] | None) -> list[str] | None:
-    from phase5_ops.checklist import ROW_OF_ID
+def _chosen_rows(rows: list[str] | None, *, no_sign_offs: bool) -> list[str] | None:
+    """The rows that are run and shown; None for all."""
+    from phase5_ops.checklist import ALL_CHECKS, ROW_OF_ID
     from phase5_ops.settings import ConfigurationError
 
     unknown = [row for row in rows or [] if row not in ROW_OF_ID]
     if unknown:
         raise ConfigurationError(f"no such row: {', '.join(unknown)}; the rows are {', '.join(ROW_OF_ID)}")
-    return rows or None
+    if not no_sign_offs:
+        return rows or None
+    return [row for row in rows or (row.id for row in ALL_CHECKS) if not ROW_OF_ID[row].is_sign_off]
 
 
 def _require_sandbox() -> None:

@@ -118,10 +118,10 @@ _MEANING = {
 
 def write_all(root: Path) -> None:
     """Writes everything that is made from code below the repository's `root`."""
-    from phase5_ops.build import implemented_checks
+    from phase5_ops.build import judged_checks
 
     readme = root / "README.md"
-    readme.write_text(readme_with_rows(readme.read_text(encoding="utf-8"), implemented_checks()), encoding="utf-8")
+    readme.write_text(readme_with_rows(readme.read_text(encoding="utf-8"), judged_checks()), encoding="utf-8")
     docs = root / "docs"
     docs.mkdir(exist_ok=True)
     (docs / "findings.md").write_text(as_markdown(), encoding="utf-8")

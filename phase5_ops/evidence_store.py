@@ -103,11 +103,34 @@ class EvidenceStore:
         """Keeps the run's readiness document beside the evidence."""
         self._write(run_id, "readiness.json", _canonical(document))
 
+    def write_attestation(self, run_id: str, name: str, content: bytes) -> None:
+        """Keeps a signed envelope (`decision.dsse.json`) of a promotion under its run; outside every evidence digest."""
+        stem, _, suffix = name.partition(".")
+        if suffix != "dsse.json":
+            raise ValueError(f"not the name of an envelope: {name!r}")
+        self._write(run_id, f"attestations/{_checked(stem)}.{suffix}", content)
+
     def manifest(self, run_id: str) -> dict[str, str]:
         """Path -> digest of every table, report and verdict of a run, read afresh."""
         folder = self.run_folder(run_id)
         files = sorted(path for part in _DIGESTED for path in (folder / part).glob("[!.]*") if path.is_file())
         return {path.relative_to(folder).as_posix(): sha256_of(path.read_bytes()) for path in files}
+
+    def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
+        """What the verdict file of a check holds.
+
+        Raises:
+            OSError: there is none, or it cannot be read.
+            ValueError: it is no JSON object.
+        """
+        content = json.loads((self.run_folder(run_id) / "verdicts" / f"{_checked(check)}.json").read_bytes())
+        if isinstance(content, dict):
+            return content
+        raise ValueError(f"the verdict of {check} is no JSON object")
+
+    def digest(self, run_id: str) -> str:
+        """The evidence digest over the files as they are now, without sealing."""
+        return sha256_of(_canonical(self.manifest(run_id)))
 
     def seal(self, run_id: str) -> str:
         """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from phase5_ops.breakers import judge as breakers
 from phase5_ops.ccnative import runbook
 from phase5_ops.costs import budget_judge, cost_judge
-from phase5_ops.gate import drill_judge
+from phase5_ops.gate import drill_judge, sign_off_codes
 from phase5_ops.isolation import harness_judge, iam_judge, log_judge
+from phase5_ops.loosened import POLICY_LOOSENED
 from phase5_ops.reads import COMMON_CODES
 from phase5_ops.replay import audit_judge, probe_codes
 from phase5_ops.report.document import CHECK_NOT_EVALUATED, NOT_IMPLEMENTED
@@ -32,6 +33,8 @@ GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
     "4.3 Gate": drill_judge.CODES,
     "5.1 Autonomy budget visibility": budget_judge.CODES,
     "5.2 Cost reports": cost_judge.CODES,
+    "S.1 to S.3 Sign-off": sign_off_codes.CODES,
+    "What is signed": (POLICY_LOOSENED,),
 }
 
 

@@ -359,6 +359,73 @@ class GatePolicy(Policy):
     clock_skew_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the gate's clock a timestamp may be")
 
 
+class DeployedPolicy(Policy):
+    """What runs on the platform, and whether it must be the candidate that runs while it is judged."""
+
+    function_prefixes: tuple[Name, ...] = Field(
+        ("cc-native-",), min_length=1, description="what the names of the platform's functions begin with"
+    )
+    digest_parameter: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,1011}$")] | None = Field(
+        None, description="SSM parameter that holds the digest (sha256:...) of what is deployed"
+    )
+    must_be_candidate: bool = Field(False, description="the parameter must hold the candidate's digest while it is judged")
+
+    @model_validator(mode="after")
+    def _digest_is_somewhere(self) -> Self:
+        if self.must_be_candidate and self.digest_parameter is None:
+            raise ValueError("must_be_candidate needs digest_parameter, where the deployed digest stands")
+        return self
+
+
+class PromotionPolicy(Policy):
+    """Where a promotion takes effect. The default leaves it at the record in the state table."""
+
+    target: Literal["record", "eventbridge", "ssm", "codepipeline", "stepfunctions", "webhook"] = Field(
+        "record", description="what is told of a promotion; `record`: only the state table"
+    )
+    event_bus: Name = Field("default", description="name or ARN of the bus, for target eventbridge")
+    ssm_parameter: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,1011}$")] | None = Field(
+        None, description="name of the parameter that holds the promoted release, for target ssm"
+    )
+    pipeline: Name | None = Field(None, description="CodePipeline pipeline, for target codepipeline")
+    pipeline_stage: Name | None = Field(None, description="its stage with the manual approval")
+    pipeline_action: Name | None = Field(None, description="the manual approval action")
+    state_machine_arn: (
+        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}$")] | None
+    ) = Field(None, description="STANDARD state machine, for target stepfunctions")
+    webhook_url: str | None = Field(
+        None, pattern=r"^(https://|http://(127\.0\.0\.1|localhost)[:/])[^@\s]+$", description="https address, for target webhook"
+    )
+    webhook_timeout_seconds: float = Field(20, gt=0, le=120, description="longest wait for the webhook's answer")
+
+    @model_validator(mode="after")
+    def _target_is_named(self) -> Self:
+        needed = {
+            "ssm": ("ssm_parameter",),
+            "codepipeline": ("pipeline", "pipeline_stage", "pipeline_action"),
+            "stepfunctions": ("state_machine_arn",),
+            "webhook": ("webhook_url",),
+        }.get(self.target, ())
+        if missing := [name for name in needed if getattr(self, name) is None]:
+            raise ValueError(f"target {self.target} needs {', '.join(missing)}")
+        return self
+
+
+class FlowPolicy(Policy):
+    """How the gate's sensor works on candidates. Changes no verdict and opens nothing."""
+
+    newer_candidate: Literal["supersede", "queue"] = Field(
+        "supersede", description="whether a newer candidate takes the place of an older pending one, or waits behind it"
+    )
+    attempt_minutes: float = Field(
+        30, gt=0, le=1440, allow_inf_nan=False, description="after how long a closed candidate is tried again"
+    )
+    deadline_hours: float = Field(
+        168, gt=0, le=720, allow_inf_nan=False, description="after how long a candidate that is still closed is rejected"
+    )
+    tick_seconds: int = Field(30, ge=5, le=3600, description="how often the sensor looks")
+
+
 class SigningPolicy(Policy):
     """Rows S.1 to S.3: the keys that sign (KMS key id, ARN or alias), and whose session names are believed."""
 

@@ -26,11 +26,14 @@ from phase5_ops.policy import (
     BreakerPolicy,
     BudgetPolicy,
     CostPolicy,
+    DeployedPolicy,
+    FlowPolicy,
     GatePolicy,
     IsolationPolicy,
     LogScanPolicy,
     Name,
     ProbePolicy,
+    PromotionPolicy,
     ReplayPolicy,
     RunbookPolicy,
     SigningPolicy,
@@ -171,7 +174,10 @@ class Settings(BaseSettings):
     budget: BudgetPolicy = BudgetPolicy()
     costs: CostPolicy = CostPolicy()
     gate: GatePolicy = GatePolicy()
+    flow: FlowPolicy = FlowPolicy()
     signing: SigningPolicy = SigningPolicy()
+    deployed: DeployedPolicy = DeployedPolicy()
+    promotion: PromotionPolicy = PromotionPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
 
@@ -236,7 +242,9 @@ class Settings(BaseSettings):
 
     def verdict_settings(self) -> dict[str, Any]:
         """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
-        chosen = self.model_dump(mode="json", exclude={"now", "state_dir", "schedule", "evidence_s3_uri", "refresh_costs"})
+        chosen = self.model_dump(
+            mode="json", exclude={"now", "state_dir", "schedule", "flow", "evidence_s3_uri", "refresh_costs"}
+        )
         for user in chosen["probe_users"].values():
             user.pop("password", None)
             user.pop("client_secret", None)

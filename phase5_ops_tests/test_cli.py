@@ -75,7 +75,7 @@ def test_wrong_usage_is_exit_3(arguments: list[str], capsys, monkeypatch):
 
 
 def test_every_command_has_a_help_text(capsys):
-    for command in ([], ["check"], ["demo"], ["sandbox"], ["ui"], ["iam-policy"], ["init"], ["explain"]):
+    for command in ([], ["check"], ["demo"], ["sandbox"], ["ui"], ["iam-policy"], ["init"], ["explain"], ["sign-off"], ["waive"]):
         code, out, _ = phase5(capsys, *command, "--help")
         assert code == 0
         assert "Usage" in out
@@ -183,3 +183,12 @@ def test_help_loads_no_heavy_package():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_without_sign_offs_the_exit_code_covers_the_other_rows_only():
+    rows = cli._chosen_rows(None, no_sign_offs=True)
+    assert rows is not None
+    assert {"1.1", "5.2", "tool_slo_met"} < set(rows)
+    assert not {"S.1", "S.2", "S.3"} & set(rows)
+    assert cli._chosen_rows(["1.1", "S.1"], no_sign_offs=True) == ["1.1"]
+    assert cli._chosen_rows(None, no_sign_offs=False) is None

@@ -1,6 +1,7 @@
 """The document: exit codes, blockers, schema, and what is shown of rows without a result."""
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import jsonschema
@@ -117,7 +118,12 @@ def test_rows_that_nobody_judges_are_listed_as_error_in_checklist_order():
     result = document({"tool_slo_metrics_visible": Verdict.PASS})
     assert [row.id for row in result.rows] == [row.id for row in ROWS]
     assert [row.id for row in result.extra_checks] == [row.id for row in EXTRA_CHECKS]
-    assert {row.findings[0].code for row in result.rows if row.id != "1.1"} == {"not_implemented"}
+    judged_later = {row.id for row in ROWS if row.is_sign_off}
+    assert {row.findings[0].code for row in result.rows if row.id not in {"1.1", *judged_later}} == {"not_implemented"}
+    sign_offs = [row for row in result.rows if row.id in judged_later]
+    assert {(row.verdict, row.summary, row.findings[0].code) for row in sign_offs} == {
+        ("FAIL", "no release to sign", "no_release")
+    }
     assert [(s.role, s.done) for s in result.sign_offs] == [
         ("eng-reliability", False), ("ops-sre", False), ("security-compliance", False),
     ]  # fmt: skip
@@ -141,3 +147,11 @@ def test_terminal_shows_findings_literally(tmp_path: Path):
     text = console.export_text()
     assert "seen z|[a]" in text
     assert "BLOCKED (exit code 1)" in text
+
+
+def test_sign_offs_are_a_table_of_their_own_unless_they_were_left_out():
+    for chosen, shown in ((None, True), ([row.id for row in ROWS if not row.is_sign_off], False)):
+        console = Console(width=150, file=StringIO())
+        terminal.render(document({}, chosen=chosen), console)
+        text = console.file.getvalue()
+        assert ("Sign-off" in text and "security-compliance" in text) is shown

@@ -8,6 +8,7 @@ from phase5_ops.aws import (
     cost_explorer,
     dashboards,
     data_trail,
+    deployed_identity,
     ledger,
     log_objects,
     logs,
@@ -34,6 +35,7 @@ def reader_actions() -> tuple[str, ...]:
         alarms,
         runbook_source,
         data_trail,
+        deployed_identity,
         role_policies,
         log_objects,
         logs,
@@ -89,6 +91,11 @@ def policy_document(settings: Settings) -> dict[str, Any]:
     if settings.evidence_s3_uri:
         target = settings.evidence_s3_uri.removeprefix("s3://").rstrip("/")
         statements.append(_statement("KeepEvidence", ["s3:PutObject"], [f"arn:*:s3:::{target}/*"]))
+    statements.append(_statement("ListFunctions", ["lambda:ListFunctions"], ["*"]))
+    if (parameter := settings.deployed.digest_parameter) is not None:
+        statements.append(
+            _statement("ReadDeployedDigest", ["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter/{parameter.lstrip('/')}"])
+        )
     statements += probing.statements(settings)
     return {"Version": "2012-10-17", "Statement": statements}
 

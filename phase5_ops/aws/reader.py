@@ -151,6 +151,12 @@ class AwsReader:
         """The region that is read; us-east-1 where none is configured."""
         return self._session.region_name or "us-east-1"
 
+    @property
+    def access_key_id(self) -> str | None:
+        """The id of the access key that calls are made with, as CloudTrail records it; None without credentials."""
+        credentials = self._session.get_credentials()
+        return credentials.access_key if credentials else None
+
     def client(self, service: str, region: str | None = None) -> BaseClient:
         """The client of a service, made once, with this reader's timeouts and retries."""
         with self._lock:

@@ -6,11 +6,14 @@
     RELEASE#<environment>#<name>    SIGN_OFF#<role>#<id>            one signature
     RELEASE#<environment>#<name>    WAIVER#<id>                     one waiver
     RELEASE#<environment>#<name>    LOCK#<series>                   who promotes now
+    RELEASE#<environment>#<name>    PREPARED#<series>               the signed decision, before anything is published
     RELEASE#<environment>#<name>    PROMOTION#<series>              that it was promoted, and with what
+    OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never believed
 
 Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
-item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted, and
-the table has no TTL. Reads are consistent. What may be written when is decided elsewhere.
+item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted;
+only an entry for finding an open candidate ends by TTL, once that is closed. Reads are consistent. What may be written when is
+decided elsewhere.
 """
 
 import json
@@ -28,13 +31,16 @@ from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.state_table import TTL_ATTRIBUTE
 
 #: What the state table's reader and writer needs, on that table only.
-IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
+IAM_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
 
 RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
+_OPEN = "CANDIDATE#"
+_BATCH = 100  # keys that one BatchGetItem takes
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
@@ -238,6 +244,46 @@ class StateTable:
             },
         )
 
+    def list_open(self, release: Release, at: datetime) -> None:
+        """Makes a candidate findable; done before it is registered, so that none is ever registered and not found."""
+        item = {"pk": _open_pk(release.environment), "sk": _OPEN + release.name, "listed_at": iso(at)}
+        self._put(item, "attribute_not_exists(pk) OR #listed_at <= :now", {"now": iso(at)})
+
+    def open_candidates(self, environment: str) -> list[tuple[Candidate, str]]:
+        """Every candidate of an environment that may be open, as it stands now, each with the mark for `unlist`; oldest first.
+
+        One query and one read for each hundred. Those that are closed by now are among them until they are unlisted.
+        """
+        entries = {
+            str(item["sk"]).removeprefix(_OPEN): str(item["listed_at"])
+            for item in self._query(_open_pk(environment), _OPEN)
+            if TTL_ATTRIBUTE not in item
+        }
+        names = sorted(entries)
+        found: list[Candidate] = []
+        for start in range(0, len(names), _BATCH):
+            found += self._candidates([Release(name, "", environment) for name in names[start : start + _BATCH]])
+        found.sort(key=lambda candidate: (candidate.registered_at, candidate.release.name))
+        return [(candidate, entries[candidate.release.name]) for candidate in found]
+
+    def unlist(self, release: Release, mark: str, until: datetime) -> Written:
+        """Takes a closed candidate out of the list; refused where it was listed again since. The entry ends by TTL."""
+        changes = {TTL_ATTRIBUTE: int(until.timestamp())}
+        return self._update(
+            _open_pk(release.environment), _OPEN + release.name, changes, "#listed_at = :was_listed_at", {"was_listed_at": mark}
+        )
+
+    def _candidates(self, releases: list[Release]) -> list[Candidate]:
+        keys = [_typed({"pk": _pk(release), "sk": "CANDIDATE"}) for release in releases]
+        request = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        answer = self._reader.call("dynamodb", "batch_get_item", self._table, RequestItems=request)
+        if answer.read.status is not ReadStatus.OK:
+            raise StateError(answer.read)
+        items = [_plain(item) for items in answer.pages[0].get("Responses", {}).values() for item in items]
+        left = [_plain(key) for part in answer.pages[0].get("UnprocessedKeys", {}).values() for key in part["Keys"]]
+        one_by_one = (self._get(str(key["pk"]), str(key["sk"])) for key in left)
+        return [_candidate_of(item) for item in (*items, *(item for item in one_by_one if item is not None))]
+
     # --- statement, signatures, waivers: written once ------------------------------------------------------------------------
 
     def freeze_statement(self, release: Release, series: int, payload: bytes, gate_signature: bytes, gate_key_id: str) -> Written:
@@ -250,6 +296,10 @@ class StateTable:
         """Payload, the gate's signature and its key id of the frozen statement; None if none is frozen."""
         item = self._get(_pk(release), f"STATEMENT#{series:06d}")
         return None if item is None else (bytes(item["payload"]), bytes(item["gate_signature"]), str(item["gate_key_id"]))
+
+    def statements(self, release: Release) -> list[bytes]:
+        """The payload of every statement that was ever frozen under the release's name, by series."""
+        return [bytes(item["payload"]) for item in self._query(_pk(release), "STATEMENT#")]
 
     def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
         """Adds a signature; one that is there is never changed."""
@@ -318,6 +368,21 @@ class StateTable:
             "#holder = :was_holder AND #taken_at = :was_taken_at",
             {"was_holder": abandoned.holder, "was_taken_at": iso(abandoned.taken_at)},
         )
+
+    def prepare_promotion(self, release: Release, series: int, readiness: bytes, decision: bytes) -> tuple[bytes, bytes]:
+        """Keeps the envelopes of a promotion before it is published; the first ones stay.
+
+        Returns:
+            Readiness and decision envelope as they stand.
+        """
+        item = {"pk": _pk(release), "sk": f"PREPARED#{series:06d}", "readiness": readiness, "decision": decision}
+        self._put(item, "attribute_not_exists(pk)")
+        return self.prepared_promotion(release, series) or (readiness, decision)
+
+    def prepared_promotion(self, release: Release, series: int) -> tuple[bytes, bytes] | None:
+        """Readiness and decision envelope of a promotion that was begun; None if none was."""
+        item = self._get(_pk(release), f"PREPARED#{series:06d}")
+        return None if item is None else (bytes(item["readiness"]), bytes(item["decision"]))
 
     def record_promotion(self, release: Release, series: int, promotion: Promotion) -> Written:
         """Records that a series was promoted; the first record stays."""
@@ -445,6 +510,10 @@ def waiver_of(payload: str) -> Waiver:
 
 def _pk(release: Release) -> str:
     return f"RELEASE#{release.environment}#{release.name}"
+
+
+def _open_pk(environment: str) -> str:
+    return f"OPEN#{environment}"
 
 
 def _lock_key(series: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
+from phase5_ops.gate.sign_off_codes import NO_RELEASE_TO_SIGN
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import FindingCode, Verdict
 
@@ -213,6 +214,8 @@ def readiness_document(
 
 
 def _entry(row: Row, entries: Mapping[str, RowEntry], evaluated_at: str) -> RowEntry:
+    if row.is_sign_off and row.check not in entries:
+        return missing_entry(row, NO_RELEASE_TO_SIGN, "no release to sign", evaluated_at)
     return entries.get(row.check) or missing_entry(row, NOT_IMPLEMENTED, "This version does not judge the row.", evaluated_at)
 
 

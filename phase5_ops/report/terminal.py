@@ -6,6 +6,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.report.document import WHOLE_RUN, ReadinessDocument, RowEntry
 from phase5_ops.verdict import Verdict
 
@@ -17,6 +18,7 @@ _STYLE = {
     Verdict.ERROR: "bold white on red",
 }
 _FINDINGS_SHOWN = 8
+_SAID_BY_THE_ROW = frozenset({"not_implemented", "no_release"})  # findings that say no more than the row's summary
 
 
 def render(document: ReadinessDocument, console: Console) -> None:
@@ -24,6 +26,8 @@ def render(document: ReadinessDocument, console: Console) -> None:
     console.print(_rows(f"Phase 5 readiness of {escape(document.environment)}", document.rows))
     if document.extra_checks:
         console.print(_rows("Extra checks", document.extra_checks))
+    if any(ROW_OF_ID[entry.id].is_sign_off for entry in document.rows):
+        console.print(_sign_offs(document))
     judged = [entry for entry in (*document.rows, *document.extra_checks) if _detailed(entry)]
     if judged:
         console.print(Panel(Group(*(_findings(entry) for entry in judged)), title="Findings", title_align="left"))
@@ -31,7 +35,16 @@ def render(document: ReadinessDocument, console: Console) -> None:
 
 
 def _detailed(entry: RowEntry) -> bool:
-    return any(finding.code != "not_implemented" for finding in entry.findings)
+    return any(finding.code not in _SAID_BY_THE_ROW for finding in entry.findings)
+
+
+def _sign_offs(document: ReadinessDocument) -> Table:
+    table = Table(title="Sign-off", title_justify="left", title_style="bold")
+    for column in ("role", "done", "date", "by"):
+        table.add_column(column, no_wrap=True)
+    for entry in document.sign_offs:
+        table.add_row(entry.role, "yes" if entry.done else "no", entry.date or "", escape(entry.by or ""))
+    return table
 
 
 def _rows(title: str, entries: list[RowEntry]) -> Table:

@@ -1,0 +1,277 @@
+"""The only place that reads Dagster's stored results: runs, check results and candidates' events, as plain facts.
+
+What Dagster stores is not evidence, so nothing here decides; the records go to `row_state.py`, which tells what counts. Results
+are read from the event log of one run, in one query for all checks: "latest" of a check would be another run's, or a posted one.
+An event that was posted from outside has no run, so it is in no run's log. What cannot be read is left out or left empty, which
+keeps the gate closed. The tests of this module are the contract with Dagster: they fail first when it changes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
+
+from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.clock import parse_iso
+from phase5_ops.gate.records import Bundle, OtherRun, Release, RunFacts, RunState, StoredResult, StoredVerdict
+from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.verdict import Finding, Verdict
+
+#: Tags of a run; the first two are set by whoever asks for the run, the others by the run itself.
+RELEASE_TAG, DIGEST_TAG = "phase5/release", "phase5/release_digest"
+SERIES_TAG, ATTEMPT_TAG = "phase5/series", "phase5/attempt"
+ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG = "phase5/environment", "phase5/evidence_digest", "phase5/fixed_now"
+
+_OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
+_RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
+_MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
+_MOST_OTHER_RUNS = 50
+_LONGEST_CURSOR = 18  # digits of a storage id
+_MARGIN = timedelta(minutes=5)
+
+
+class EvidenceFiles(Protocol):
+    """What is asked of the evidence store."""
+
+    def manifest(self, run_id: str) -> dict[str, str]:
+        """Path -> digest of every file of a run's evidence, read afresh."""
+
+    def digest(self, run_id: str) -> str:
+        """The evidence digest over the files as they are now."""
+
+    def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
+        """What the verdict file of a check holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessRun:
+    """A run of the readiness job, as Dagster's record says.
+
+    Attributes:
+        facts: what the gate decides from.
+        release: name of the release; None for a run without one.
+        series, attempt: of the candidate it was made for; 0 where its tags do not say.
+        ended_at: when it was over; None before.
+        evidence_digest: the digest that it sealed its evidence with.
+    """
+
+    facts: RunFacts
+    release: str | None
+    series: int
+    attempt: int
+    ended_at: datetime | None
+    evidence_digest: str | None
+
+
+def readiness_run(record: RunRecord) -> ReadinessRun:
+    """The facts in a run record."""
+    run = record.dagster_run
+    over = run.status in _OVER
+    facts = RunFacts(
+        run_id=run.run_id,
+        job=run.job_name,
+        state=RunState.FINISHED if over else RunState.RUNNING,
+        environment=run.tags.get(ENVIRONMENT_TAG),
+        release_digest=run.tags.get(DIGEST_TAG),
+        fixed_now=FIXED_NOW_TAG in run.tags,
+    )
+    return ReadinessRun(
+        facts,
+        run.tags.get(RELEASE_TAG),
+        _count(run.tags.get(SERIES_TAG)),
+        _count(run.tags.get(ATTEMPT_TAG)),
+        _ended_at(record) if over else None,
+        run.tags.get(EVIDENCE_TAG),
+    )
+
+
+def _ended_at(record: RunRecord) -> datetime:
+    if record.end_time is not None:
+        return datetime.fromtimestamp(record.end_time, UTC)
+    updated = record.update_timestamp  # UTC, with a zone or without, as the storage likes
+    return updated.replace(tzinfo=UTC) if updated.tzinfo is None else updated.astimezone(UTC)
+
+
+def runs_of_candidate(
+    instance: DagsterInstance, release: Release, series: int, *, job: str = READINESS_JOB
+) -> list[ReadinessRun]:
+    """The runs of a job that were asked for by one series of a candidate, newest first."""
+    tags = {
+        RELEASE_TAG: release.name,
+        DIGEST_TAG: release.digest,
+        ENVIRONMENT_TAG: release.environment,
+        SERIES_TAG: str(series),
+    }
+    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
+
+
+def run_named(instance: DagsterInstance, run_id: str) -> ReadinessRun | None:
+    """One run; None if Dagster has no record of it."""
+    record = instance.get_run_record_by_id(run_id)
+    return None if record is None else readiness_run(record)
+
+
+def stored_results(instance: DagsterInstance, run: RunFacts) -> dict[str, StoredResult]:
+    """Check name -> what the run's log holds of it, planned ones included; one query. The last evaluation of a check stands."""
+    connection = instance.get_records_for_run(run.run_id, of_type=_RESULT_EVENTS, limit=_MOST_EVENTS)
+    found: dict[str, StoredResult] = {}
+    for record in connection.records:
+        event = record.event_log_entry.dagster_event
+        if event is None or record.event_log_entry.run_id != run.run_id:
+            continue
+        if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+            name = event.asset_check_planned_data.check_name
+            found.setdefault(name, StoredResult(name, run))
+        elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            evaluation = event.asset_check_evaluation_data
+            found[evaluation.check_name] = _result(evaluation, run)
+    return found
+
+
+def _result(evaluation: dg.AssetCheckEvaluation, run: RunFacts) -> StoredResult:
+    """What an evaluation says; one that cannot be read has no verdict, and so closes its row."""
+    metadata = {name: value.value for name, value in evaluation.metadata.items()}
+    target = evaluation.target_materialization_data
+    try:
+        content = _content({**_mapping(metadata["result"]), "verdict": metadata["verdict"]}, metadata["evidence_files"])
+    except (KeyError, TypeError, ValueError):
+        return StoredResult(evaluation.check_name, run, evaluated=True, passed=evaluation.passed)
+    return StoredResult(
+        check=evaluation.check_name,
+        run=run,
+        evaluated=True,
+        passed=evaluation.passed,
+        target_run_id=target.run_id if target is not None else None,
+        verdict_file=_text_or_none(metadata.get("verdict_file")),
+        policy_digest=_text_or_none(metadata.get("policy_digest")),
+        **content,
+    )
+
+
+def stored_bundle(store: EvidenceFiles, run: ReadinessRun) -> Bundle | None:
+    """The evidence of a run as it is stored now; None if it is not there or cannot be read."""
+    run_id = run.facts.run_id
+    try:
+        manifest = store.manifest(run_id)
+        verdicts = {name: _verdict(store, run_id, name, digest) for name, digest in _part(manifest, "verdicts", ".json").items()}
+        digest = store.digest(run_id)
+    except (OSError, ValueError):
+        return None
+    if not manifest:
+        return None
+    return Bundle(run_id, digest, run.evidence_digest, _part(manifest, "tables", ".parquet"), verdicts)
+
+
+def _verdict(store: EvidenceFiles, run_id: str, check: str, digest: str) -> StoredVerdict:
+    content = store.read_verdict(run_id, check)
+    try:
+        return StoredVerdict(
+            digest, policy_digest=_text_or_none(content.get("policy_digest")), **_content(content, content["tables"])
+        )
+    except (KeyError, TypeError, ValueError):
+        return StoredVerdict(digest)
+
+
+def other_runs(instance: DagsterInstance, environment: str, since: datetime, *, allow_fixed_now: bool) -> tuple[OtherRun, ...]:
+    """The readiness runs of an environment that ended since a moment; what ran under a fixed clock says nothing of now.
+
+    Where there are more than can be looked at, one that cannot be read stands for the rest, so that none is passed over.
+    """
+    # the storage's time of the last change of a run is not exactly the end of it, so a little more is asked for
+    wanted = RunsFilter(
+        job_name=READINESS_JOB, statuses=list(_OVER), tags={ENVIRONMENT_TAG: environment}, updated_after=since - _MARGIN
+    )
+    records = instance.get_run_records(wanted, limit=_MOST_OTHER_RUNS + 1)
+    found = []
+    for index, record in enumerate(records):
+        run = readiness_run(record)
+        if run.ended_at is None or run.ended_at < since or (run.facts.fixed_now and not allow_fixed_now):
+            continue
+        rows = None if index == _MOST_OTHER_RUNS else _rows(stored_results(instance, run.facts))
+        found.append(OtherRun(run.facts.run_id, environment, run.ended_at, rows))
+    return tuple(found)
+
+
+def _rows(results: Mapping[str, StoredResult]) -> dict[str, tuple[Verdict, tuple[Finding, ...]]] | None:
+    if any(result.evaluated and result.verdict is None for result in results.values()):
+        return None
+    return {
+        ROW_OF_CHECK[name].id: (result.verdict, result.findings)
+        for name, result in results.items()
+        if result.verdict is not None and name in ROW_OF_CHECK
+    }
+
+
+def _content(entry: Mapping[str, Any], tables: object) -> dict[str, Any]:
+    """Verdict, findings, time of reading and tables of a result entry (see `wiring.result_entry`)."""
+    return {
+        "verdict": Verdict(entry["verdict"]),
+        "findings": tuple(_finding(finding) for finding in entry["findings"]),
+        "observed_at": parse_iso(entry["observed_at"]),
+        "tables": {str(asset): str(digest) for asset, digest in _mapping(tables).items()},
+    }
+
+
+def _finding(content: Mapping[str, Any]) -> Finding:
+    subject, expected, seen = (str(content[name]) for name in ("subject", "expected", "seen"))
+    return Finding(str(content["code"]), Verdict(content["verdict"]), subject, expected, seen, content.get("link"))
+
+
+def _part(manifest: Mapping[str, str], folder: str, suffix: str) -> dict[str, str]:
+    return {
+        path.removeprefix(f"{folder}/").removesuffix(suffix): digest
+        for path, digest in manifest.items()
+        if path.startswith(f"{folder}/") and path.endswith(suffix)
+    }
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"not a mapping: {type(value).__name__}")
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(text: str | None) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 6 else 0  # noqa: PLR2004 - digits
+
+
+def newest_finished(runs: Iterable[ReadinessRun]) -> ReadinessRun | None:
+    """The run of the last attempt that is over."""
+    return max((run for run in runs if run.ended_at is not None), key=lambda run: (run.ended_at, run.facts.run_id), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateEvent:
+    """An event of the asset of candidates; anybody may have posted it, with any partition and metadata."""
+
+    storage_id: int
+    partition: str | None
+    metadata: Mapping[str, object]
+    at: datetime
+
+
+def candidate_events(instance: DagsterInstance, asset: str, cursor: str | None, limit: int) -> list[CandidateEvent]:
+    """The materializations of the asset after the cursor, oldest first.
+
+    A cursor that is no storage id, or ahead of every event there is, was set by hand: then all are read again.
+    """
+    since = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR else None
+    if since is not None:
+        newest = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+        since = since if newest and newest[0].storage_id >= since else None
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=since)
+    found = []
+    for record in instance.fetch_materializations(wanted, limit=limit, ascending=True).records:
+        materialization = record.asset_materialization
+        if materialization is not None:
+            metadata = {name: value.value for name, value in materialization.metadata.items()}
+            at = datetime.fromtimestamp(record.timestamp, UTC)
+            found.append(CandidateEvent(record.storage_id, materialization.partition, metadata, at))
+    return found

@@ -1,0 +1,70 @@
+"""What is deployed, recorded when a readiness run begins and when it ends: asset `deployed_identity`. Thin.
+
+The first asset goes before everything else that is ready, the second one after: steps run one at a time, so when it is the only
+one left, all other evidence has been gathered.
+"""
+
+import pandas as pd
+
+from phase5_ops.aws.deployed_identity import read_deployed
+from phase5_ops.gate.deployed_rules import COLUMNS, END, START
+from phase5_ops.platform import Platform
+from phase5_ops.reads import attach, reads_of
+from phase5_ops.wiring import Evidence, Judging, Source, Tables
+
+ASSET, AT_START = "deployed_identity", "deployed_identity_at_start"
+
+_FIRST, _LAST = 1000, -1000
+
+
+def _read(platform: Platform, moment: str) -> pd.DataFrame:
+    policy = platform.settings.deployed
+    found, reads = read_deployed(platform.reader, policy.function_prefixes, policy.digest_parameter)
+    rows = [(moment, each.kind, each.name, each.version, each.code) for each in found]
+    return attach(pd.DataFrame(rows, columns=list(COLUMNS), dtype="str"), reads, platform.now())
+
+
+def gather_at_start(platform: Platform, _tables: Tables) -> pd.DataFrame:
+    """What runs when the run begins."""
+    return _read(platform, START)
+
+
+def gather_deployed_identity(platform: Platform, tables: Tables) -> pd.DataFrame:
+    """What ran when the run began, and what runs when it ends."""
+    start, end = tables[AT_START], _read(platform, END)
+    both = pd.concat([start, end], ignore_index=True)
+    return attach(both, [*reads_of(start), *reads_of(end)], platform.now())
+
+
+SOURCES = (
+    Source(
+        "lambda/platform_functions",
+        "The platform's functions: which version and code of each is deployed.",
+        frozenset({"lambda"}),
+    ),
+)
+
+EVIDENCE = (
+    Evidence(
+        name=AT_START,
+        section="4",
+        description="What is deployed when the run begins: one row per function, and the parameter that names the release.",
+        gather=gather_at_start,
+        owner="ops-sre",
+        kinds=frozenset({"lambda", "table"}),
+        sources=("lambda/platform_functions",),
+        priority=_FIRST,
+    ),
+    Evidence(
+        name=ASSET,
+        section="4",
+        description="What is deployed when the run begins and when it ends; the gate compares the two, and with what runs later.",
+        gather=gather_deployed_identity,
+        owner="ops-sre",
+        kinds=frozenset({"lambda", "table"}),
+        needs=(AT_START,),
+        priority=_LAST,
+    ),
+)
+
+JUDGING: tuple[Judging, ...] = ()  # no row of the checklist: the gate judges it, since only the gate knows the candidate

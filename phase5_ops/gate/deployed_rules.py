@@ -1,0 +1,111 @@
+"""Whether the evidence is about what runs, and about the candidate. Pure.
+
+A readiness run records what is deployed when it begins and when it ends. What changed in between was judged in part before and
+in part after, so the evidence decides nothing. What is not recorded, or could not be read, is not taken for unchanged.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pandas as pd
+
+from phase5_ops.gate import fresh_reasons
+from phase5_ops.gate.reasons import RELEASE, ReasonCode
+from phase5_ops.gate.records import Reason, Release
+from phase5_ops.policy import DeployedPolicy
+from phase5_ops.reads import ReadStatus, reads_of
+from phase5_ops.verdict import Verdict
+
+START, END = "start", "end"
+
+#: Columns of the table: one row a moment and thing that runs. `code` is CodeSha256, or the parameter's value.
+COLUMNS = ("moment", "kind", "name", "version", "code")
+
+#: (kind, name) -> (version, code)
+Identity = Mapping[tuple[str, str], tuple[str, str]]
+
+
+def identity_at(table: pd.DataFrame, moment: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """What ran at one moment of a run.
+
+    Raises:
+        KeyError: it is no such table.
+    """
+    rows = table.loc[table["moment"] == moment, list(COLUMNS[1:])]
+    return {(str(kind), str(name)): (str(version), str(code)) for kind, name, version, code in rows.itertuples(index=False)}
+
+
+def recorded_problems(table: pd.DataFrame | None, release: Release, policy: DeployedPolicy) -> tuple[Reason, ...]:
+    """What the record of a readiness run says against its evidence.
+
+    Args:
+        table: `deployed_identity` of the run; None if it is not there or cannot be read.
+        release: the candidate.
+        policy: whether it must be the candidate that runs.
+    """
+    if table is None:
+        return (_unknown("deployed_identity", "the run recorded nothing that can be read"),)
+    failed = [read for read in reads_of(table) if read.status is not ReadStatus.OK]
+    if failed or not reads_of(table):
+        seen = (
+            "; ".join(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed) or "no reads recorded"
+        )
+        return (_unknown("deployed_identity", seen),)
+    start, end = identity_at(table, START), identity_at(table, END)
+    if not start or not end:
+        return (_unknown("deployed_identity", "no function of the platform was found"),)
+    changed = tuple(
+        _at(fresh_reasons.PLATFORM_CHANGED_DURING_RUN, Verdict.INCONCLUSIVE, subject, seen)
+        for subject, seen in differences(start, end)
+    )
+    return (*changed, *_about_candidate(end, release, policy))
+
+
+def present_problems(table: pd.DataFrame | None, now: Identity, failed: Iterable[str]) -> tuple[Reason, ...]:
+    """What runs now against what the evidence is about.
+
+    Args:
+        table: as for `recorded_problems`, which says so where it is None.
+        now: what runs now.
+        failed: how reading it failed, in words.
+    """
+    if found := tuple(failed):
+        return tuple(_unknown("now", seen) for seen in found)
+    if table is None:
+        return ()
+    changed = differences(identity_at(table, END), now)
+    return tuple(_at(fresh_reasons.PLATFORM_CHANGED_SINCE, Verdict.INCONCLUSIVE, subject, seen) for subject, seen in changed)
+
+
+def differences(before: Identity, after: Identity) -> list[tuple[str, str]]:
+    """(name, what changed) of everything that is not the same, by kind and name."""
+    found = []
+    for key in sorted(before.keys() | after.keys()):
+        was, became = before.get(key), after.get(key)
+        if was != became:
+            found.append((key[1], f"{_shown(was)}, then {_shown(became)}"))
+    return found
+
+
+def _shown(identity: tuple[str, str] | None) -> str:
+    return "not there" if identity is None else f"version {identity[0]} {identity[1]}"
+
+
+def _about_candidate(identity: Identity, release: Release, policy: DeployedPolicy) -> tuple[Reason, ...]:
+    if not policy.must_be_candidate:
+        return ()
+    name = policy.digest_parameter or ""
+    _, digest = identity.get(("parameter", name), ("", "nothing"))
+    if digest == release.digest:
+        return ()
+    seen = f"{digest} runs, the candidate is {release.digest}"
+    return (_at(fresh_reasons.EVIDENCE_NOT_ABOUT_CANDIDATE, Verdict.FAIL, name, seen),)
+
+
+def _unknown(subject: str, seen: str) -> Reason:
+    return _at(fresh_reasons.DEPLOYED_UNKNOWN, Verdict.ERROR, subject, seen)
+
+
+def _at(code: ReasonCode, verdict: Verdict, subject: str, seen: str) -> Reason:
+    """The reason, with the verdict that it would be in a row: whether it fails or merely decides nothing."""
+    return replace(code.at(RELEASE, subject, seen), state=str(verdict))

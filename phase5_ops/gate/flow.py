@@ -1,0 +1,175 @@
+"""What is to be done next for each candidate: run, wait, freeze, promote, renew, reject, supersede. Pure.
+
+Whatever this says, `promotion_job` decides again by itself: a wrong step here costs a run or a delay, never an opening. Times are
+wall clock, like Dagster's own: a fixed evaluation time would never let a candidate's deadline come.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from phase5_ops.gate.decision import Decision, Outcome
+from phase5_ops.gate.records import GateInputs, RunState
+from phase5_ops.gate.signature_rules import differences
+from phase5_ops.gate.state import CLOSED, Candidate, Fate
+from phase5_ops.policy import FlowPolicy
+
+SUPERSEDE = "supersede"  # in a candidate's context: it goes before those that are being signed, too
+
+
+class Step(StrEnum):
+    """What is done next."""
+
+    START_RUN = "START_RUN"
+    WAIT = "WAIT"
+    FREEZE = "FREEZE"  # freeze the statement: READY_TO_SIGN
+    PROMOTE = "PROMOTE"
+    RENEW = "RENEW"  # what is signed no longer holds: close the series and begin the next
+    REJECT = "REJECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A run that was made for a candidate, a readiness run or a promotion.
+
+    Attributes:
+        run_id: Dagster's.
+        number: which attempt; 0 where its tags do not say.
+        state: how far it is.
+        ended_at: when it was over; None before.
+    """
+
+    run_id: str
+    number: int
+    state: RunState
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The next step of a candidate, and why; `attempt` is the number of the run to start."""
+
+    step: Step
+    reasons: tuple[str, ...]
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The open candidates in their order.
+
+    Attributes:
+        active: those that are worked on, oldest first.
+        superseded: those that give way, each with the candidate it gives way to.
+        waiting: those whose turn has not come.
+        closed: those that are closed already.
+    """
+
+    active: tuple[Candidate, ...]
+    superseded: tuple[tuple[Candidate, Candidate], ...]
+    waiting: tuple[Candidate, ...]
+    closed: tuple[Candidate, ...]
+
+
+def in_order(candidates: Sequence[Candidate], policy: FlowPolicy) -> Queue:
+    """Which candidates are worked on.
+
+    A newer candidate supersedes an older one that is PENDING (or waits behind it, by policy), but one whose statement may be
+    signed already only where it was registered so. A candidate that was promoted supersedes everything older: promoting that
+    later would take production back.
+    """
+    ordered = sorted(candidates, key=lambda candidate: (candidate.registered_at, candidate.release.name))
+    still = [candidate for candidate in ordered if candidate.fate in (Fate.PENDING, Fate.READY_TO_SIGN)]
+    superseded: list[tuple[Candidate, Candidate]] = []
+    active: list[Candidate] = []
+    for candidate in still:
+        newer = ordered[ordered.index(candidate) + 1 :]
+        successor = next((other for other in reversed(newer) if _gives_way(candidate, other, policy)), None)
+        if successor is None:
+            active.append(candidate)
+        else:
+            superseded.append((candidate, successor))
+    turn = active[:1] if policy.newer_candidate == "queue" else active
+    return Queue(
+        tuple(turn),
+        tuple(superseded),
+        tuple(active[len(turn) :]),
+        tuple(candidate for candidate in ordered if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED),
+    )
+
+
+def _gives_way(older: Candidate, newer: Candidate, policy: FlowPolicy) -> bool:
+    if newer.fate is Fate.PROMOTED:
+        return True
+    if newer.fate in CLOSED:
+        return False
+    if (newer.context or {}).get(SUPERSEDE) == "true":
+        return True
+    return policy.newer_candidate == "supersede" and older.fate is Fate.PENDING
+
+
+def next_action(
+    candidate: Candidate,
+    *,
+    runs: Sequence[Attempt],
+    promotions: Sequence[Attempt],
+    inputs: GateInputs | None,
+    decision: Decision | None,
+    policy: FlowPolicy,
+    now: datetime,
+) -> Action:
+    """The next step of one active candidate.
+
+    Args:
+        candidate: as it stands in the state table.
+        runs: readiness runs of its series.
+        promotions: promotion runs of its series.
+        inputs: of its last readiness run that is over; None where there is none.
+        decision: over these inputs.
+        policy: intervals and deadlines.
+        now: wall clock.
+    """
+    if pending := [run for run in (*promotions, *runs) if run.state is RunState.RUNNING]:
+        return Action(Step.WAIT, (f"run {pending[0].run_id} is under way",))
+    blockers = tuple(str(reason) for reason in decision.reasons) if decision else ()
+    if inputs is None or decision is None or not runs:
+        return Action(Step.START_RUN, ("no readiness run yet",), _next_number(runs))
+    if decision.outcome is Outcome.OPEN:
+        return _again(Step.PROMOTE, promotions, ("every row opens and the three roles have signed",), policy, now)
+    if now >= candidate.deadline:
+        return Action(Step.REJECT, (f"closed at its deadline {candidate.deadline.isoformat()}", *blockers))
+    if decision.outcome is Outcome.READY_TO_SIGN:
+        return _ready(candidate, inputs, decision, blockers)
+    return _again(Step.START_RUN, runs, blockers, policy, now)
+
+
+def _ready(candidate: Candidate, inputs: GateInputs, decision: Decision, blockers: tuple[str, ...]) -> Action:
+    if inputs.statement is None:
+        return Action(Step.FREEZE, ("every row but the sign-offs opens",))
+    void = differences(
+        inputs.statement,
+        release_digest=candidate.release.digest,
+        policy_digest=inputs.policy_digest,
+        waivers=decision.waivers_used,
+        rows=decision.facts,
+        unknown=frozenset(row.row for row in decision.rows if row.row not in decision.facts and row.blocking),
+    )
+    if void:
+        return Action(Step.RENEW, tuple(f"what was to be signed no longer holds: {each}" for each in void))
+    if candidate.fate is Fate.PENDING:
+        return Action(Step.FREEZE, ("the statement is frozen",))  # a tick ended between the two writes
+    return Action(Step.WAIT, blockers)
+
+
+def _again(step: Step, attempts: Sequence[Attempt], because: tuple[str, ...], policy: FlowPolicy, now: datetime) -> Action:
+    """The step, unless the last attempt at it is too near."""
+    ended = max((attempt.ended_at for attempt in attempts if attempt.ended_at is not None), default=None)
+    if ended is not None and now - ended < timedelta(minutes=policy.attempt_minutes):
+        return Action(Step.WAIT, because)
+    return Action(step, because, _next_number(attempts))
+
+
+def _next_number(attempts: Sequence[Attempt]) -> int:
+    """One more than the highest there is, so that no run key is used twice, whatever was tagged by hand."""
+    return max((attempt.number for attempt in attempts), default=0) + 1

@@ -1,0 +1,96 @@
+"""Everything a decision about one candidate rests on, read afresh: Dagster's records, evidence files, state table, keys, clock.
+
+The sensor, the promotion and the command line all decide from what `read_inputs` gives, so that none of them can know less than
+another. Nothing is kept between calls, and nothing is decided here.
+"""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from phase5_ops.gate import check_state
+from phase5_ops.gate.believed_keys import believed_keys
+from phase5_ops.gate.envelopes import MalformedEnvelope
+from phase5_ops.gate.fixed_clock import in_sandbox
+from phase5_ops.gate.records import GateInputs, Reason, SignedFacts
+from phase5_ops.gate.state import Candidate, StateTable
+from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
+from phase5_ops.platform import Platform
+
+
+@dataclass(frozen=True)
+class GateSources:
+    """Where a decision's facts come from.
+
+    Attributes:
+        instance: Dagster's records.
+        platform: settings, clock, reader of AWS and evidence files; one of its own for each decision or tick, since its reader
+            has one deadline for everything.
+    """
+
+    instance: dg.DagsterInstance
+    platform: Platform
+
+    @property
+    def state(self) -> StateTable:
+        """The state table of these settings."""
+        return StateTable(self.platform.reader, self.platform.settings.tables.readiness)
+
+
+def read_inputs(
+    sources: GateSources,
+    candidate: Candidate,
+    *,
+    runs: list[check_state.ReadinessRun] | None = None,
+    closing: tuple[Reason, ...] = (),
+) -> GateInputs:
+    """The facts of a candidate's present series, from its last readiness run that is over.
+
+    Args:
+        sources: what is read.
+        candidate: as it stands in the state table.
+        runs: the readiness runs of its series, where they were just read.
+        closing: what other fresh reads found; it can only close.
+
+    Raises:
+        StateError: the state table cannot be read; nothing is known then.
+        KeysError: the file of keys cannot be used.
+        SigningError: there is no file of keys, and KMS does not give them.
+    """
+    platform, release = sources.platform, candidate.release
+    settings, allow_fixed_now = platform.settings, in_sandbox(platform.settings)
+    found = runs if runs is not None else check_state.runs_of_candidate(sources.instance, release, candidate.series)
+    run = check_state.newest_finished(found)
+    state = sources.state
+    stored, waivers, frozen = state.sign_offs(release), state.waivers(release), state.statement(release, candidate.series)
+    keys = believed_keys(platform.reader, settings) if stored or waivers else None
+    others = (
+        check_state.other_runs(sources.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now)
+        if run is not None and run.ended_at is not None
+        else ()
+    )
+    return GateInputs(
+        release=release,
+        run_id=run.facts.run_id if run else None,
+        results=check_state.stored_results(sources.instance, run.facts) if run else {},
+        bundle=check_state.stored_bundle(platform.store, run) if run else None,
+        policy_digest=platform.policy_digest,
+        policy=settings.gate,
+        now=platform.now(),
+        statement=_signed_facts(frozen[0]) if frozen else None,
+        sign_offs=verified_sign_offs(stored, state.statements(release), keys) if stored and keys else (),
+        waivers=verified_waivers(waivers, keys) if waivers and keys else (),
+        other_runs=others,
+        run_completed_at=run.ended_at if run else None,
+        closing=closing,
+        allow_fixed_now=allow_fixed_now,
+    )
+
+
+def _signed_facts(payload: bytes) -> SignedFacts | None:
+    """What the frozen statement binds; None where it is no statement, so that nobody has signed one."""
+    try:
+        return facts_of(payload)
+    except MalformedEnvelope:
+        return None

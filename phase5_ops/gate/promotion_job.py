@@ -1,0 +1,128 @@
+"""`promotion_job` as Dagster sees it. Thin: opens what the promotion works with, and ends the run as the promotion ended.
+
+A run started by hand goes through the same door. The run fails unless the release is promoted, with every reason in its
+description; nothing depends on how Dagster records it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+import dagster as dg
+
+from phase5_ops.gate import check_state
+from phase5_ops.gate.believed_keys import believed_keys, signing_key
+from phase5_ops.gate.fixed_clock import refuse_fixed_clock
+from phase5_ops.gate.fresh_reads import alarms_now, deployed_now, deployed_then
+from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.promotion import PromotionDoor, PromotionOutcome, promote
+from phase5_ops.gate.records import GateInputs, Release
+from phase5_ops.gate.signing import sign
+from phase5_ops.gate.state import Candidate, check_release
+from phase5_ops.gate.targets.choice import publish
+from phase5_ops.platform import Platform
+
+PROMOTION_JOB = "promotion_job"
+_OP = "promote_release"
+
+
+class PromotionConfig(dg.Config):
+    """What is to be promoted, where the run's tags do not say. The candidate of that name must have that digest."""
+
+    release: str | None = None
+    digest: str | None = None
+
+
+def promotion_run_config(release: Release) -> dict[str, Any]:
+    """The run configuration of `promotion_job` for a release."""
+    return {"ops": {_OP: {"config": {"release": release.name, "digest": release.digest}}}}
+
+
+def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor:
+    """What the promotion works with, for the run of this platform.
+
+    Raises:
+        KeysError, SigningError: it cannot be told which keys to believe.
+    """
+    settings, reader = platform.settings, platform.reader
+    sources = GateSources(instance, platform)
+    keys = believed_keys(reader, settings)
+
+    def inputs(candidate: Candidate) -> GateInputs:
+        found = read_inputs(sources, candidate)
+        if found.run_id is None:  # closes by itself
+            return found
+        closing = (
+            *deployed_then(platform.store, found.run_id, candidate.release, settings.deployed),
+            *deployed_now(reader, platform.store, found.run_id, settings.deployed),
+            *alarms_now(reader, platform.store, found.run_id, settings.gate),
+        )
+        return replace(found, closing=(*found.closing, *closing))
+
+    def signed(payload: bytes) -> tuple[str, bytes]:
+        made = sign(reader, signing_key(reader, settings.signing, GATE, keys), payload)
+        return made.key_id, made.signature
+
+    def keep(run_id: str, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            platform.store.write_attestation(run_id, name, content)
+
+    return PromotionDoor(
+        state=sources.state,
+        inputs=inputs,
+        keys=lambda: keys,
+        sign=signed,
+        publish=lambda order: publish(reader, settings.promotion, order),
+        keep=keep,
+        holder=platform.run_id,
+        version=version("phase5-ops"),
+    )
+
+
+@dg.op(
+    name=_OP,
+    description="Decides again from fresh reads, takes the lock, publishes once, records.",
+    required_resource_keys={"platform"},
+)
+def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> None:
+    """Promotes the release of the run's configuration, or fails with every reason."""
+    platform: Platform = context.resources.platform
+    refuse_fixed_clock(platform.settings, "promotion")
+    tags = context.run.tags
+    name, digest = config.release or tags.get(check_state.RELEASE_TAG), config.digest or tags.get(check_state.DIGEST_TAG)
+    release = Release(name or "", digest or "", platform.settings.environment)
+    check_release(release)
+    shown = {
+        check_state.RELEASE_TAG: release.name,
+        check_state.DIGEST_TAG: release.digest,
+        check_state.ENVIRONMENT_TAG: release.environment,
+    }
+    context.instance.add_run_tags(context.run_id, shown)
+    outcome = promote(open_door(context.instance, platform), release)
+    context.add_output_metadata(_metadata(outcome))
+    if not outcome.promoted:
+        raise dg.Failure(
+            description=f"{outcome.ending}: " + "; ".join(outcome.reasons), metadata=_metadata(outcome), allow_retries=False
+        )
+
+
+def _metadata(outcome: PromotionOutcome) -> dict[str, Any]:
+    record = outcome.promotion
+    return {
+        "ending": str(outcome.ending),
+        "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in outcome.reasons) or "none"),
+        **({"idempotency_key": record.idempotency_key, "promoted_by_run": record.holder} if record else {}),
+    }
+
+
+@dg.job(
+    name=PROMOTION_JOB,
+    description="Promotes a release whose gate is open, exactly once. Whoever starts it, it decides again by itself.",
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_retries": "0"},
+)
+def promotion_job() -> None:
+    """One step, so that nothing stands between the decision and what follows from it."""
+    promote_release()

@@ -1,0 +1,242 @@
+"""The sensor `promotion_gate` and the external asset `release_candidate`: reads, asks `flow.py`, does what it says.
+
+A tick registers what was asked for, then does the next step of each active candidate. Everything that must last is in the state
+table: the cursor only spares reading events again, so that a reset one changes nothing, and run keys hold the number of the
+attempt, so that a run that failed is never mistaken for one that was made. A tick that fails has done a part of its steps; the
+next one begins anew from what it reads. Nothing is decided here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from phase5_ops import loosened
+from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.gate import candidates, check_state
+from phase5_ops.gate.attestation import readiness_statement, statement_rows
+from phase5_ops.gate.believed_keys import believed_keys, signing_key
+from phase5_ops.gate.decision import Decision, decide
+from phase5_ops.gate.envelopes import sha256_of
+from phase5_ops.gate.fixed_clock import refuse_fixed_clock
+from phase5_ops.gate.flow import Action, Attempt, Step, in_order, next_action
+from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.keys import GATE, KeysError
+from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
+from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.gate.signing import SigningError, sign
+from phase5_ops.gate.state import Candidate, Fate, Registered, StateError
+from phase5_ops.settings import ConfigurationError
+
+SENSOR = "promotion_gate"
+
+Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+
+_EVENTS_A_TICK = 100
+_CLOSED_A_TICK = 25  # superseded or unlisted, two writes each
+_CHECKS = {row.id: row.check for row in ALL_CHECKS if not row.is_sign_off}
+_LONGEST_REASON = 8000  # characters
+_SHOWN = 20  # blockers of a candidate in the skip reason
+
+release_candidate = dg.AssetSpec(
+    candidates.ASSET,
+    description="Releases that ask for production, registered by the release pipeline with phase5 promote. An event here opens"
+    " nothing; what became of a candidate stands in the state table.",
+    group_name="gate",
+    kinds={"external"},
+    partitions_def=dg.DynamicPartitionsDefinition(name=candidates.PARTITIONS),
+)
+
+
+@dataclass
+class Tick:
+    """What a tick did: runs asked for, and a line for each thing worth saying."""
+
+    requests: list[dg.RunRequest] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    cursor: str | None = None
+
+
+def run_tick(sources: GateSources, cursor: str | None, now: datetime) -> Tick:
+    """One look at everything.
+
+    Args:
+        sources: Dagster's records, AWS, evidence; made for this tick alone.
+        cursor: where reading of events ended last time.
+        now: wall clock.
+    """
+    tick = Tick(cursor=cursor)
+    try:
+        refuse_fixed_clock(sources.platform.settings, "the gate's sensor")
+        tick.cursor = _register(sources, cursor, tick)
+        _work(sources, tick, now)
+    except (StateError, ConfigurationError) as error:
+        tick.lines.append(f"nothing is known: {error}")
+    return tick
+
+
+def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | None:
+    """Applies the events since the cursor; the cursor after the last one that was applied."""
+    settings = sources.platform.settings
+    since = cursor
+    for event in check_state.candidate_events(sources.instance, candidates.ASSET, cursor, _EVENTS_A_TICK):
+        try:
+            wanted = candidates.registration(event.partition, event.metadata, settings.environment, event.at)
+        except candidates.NotARegistration as error:
+            tick.lines.append(f"refused an event: {error}")
+        else:
+            sources.state.list_open(wanted.release, wanted.at)
+            how, candidate = candidates.apply(sources.state, wanted, timedelta(hours=settings.flow.deadline_hours))
+            if how is Registered.CONFLICT and candidate is not None:
+                tick.lines.append(f"CONFLICT: {wanted.release.name} is {candidate.release.digest}, not {wanted.release.digest}")
+            elif how is Registered.NEW and candidate is not None:
+                tick.lines.append(f"registered {wanted.release.name} {wanted.release.digest}, series {candidate.series}")
+            sources.instance.add_dynamic_partitions(candidates.PARTITIONS, [wanted.release.name])
+        since = str(event.storage_id)
+    return since
+
+
+def _work(sources: GateSources, tick: Tick, now: datetime) -> None:
+    state, settings = sources.state, sources.platform.settings
+    listed = state.open_candidates(settings.environment)
+    queue = in_order([candidate for candidate, _ in listed], settings.flow)
+    marks = {candidate.release.name: mark for candidate, mark in listed}
+    for older, newer in queue.superseded[:_CLOSED_A_TICK]:
+        because = f"superseded by {newer.release.name}"
+        state.set_fate(older, Fate.SUPERSEDED, because)
+        tick.lines.append(f"{older.release.name}: {because}")
+    for candidate in queue.active:
+        _advance(sources, candidate, tick, now)
+    if queue.waiting:
+        tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
+    if not queue.superseded:  # a promoted one stays listed until everything older gave way
+        for candidate in queue.closed[:_CLOSED_A_TICK]:
+            state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
+
+
+def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: datetime) -> None:
+    """The next step of one candidate; a problem of one is said and does not keep the others."""
+    name, release = candidate.release.name, candidate.release
+    try:
+        runs = check_state.runs_of_candidate(sources.instance, release, candidate.series)
+        promotions = check_state.runs_of_candidate(sources.instance, release, candidate.series, job=PROMOTION_JOB)
+        inputs = read_inputs(sources, candidate, runs=runs) if check_state.newest_finished(runs) else None
+        decision = decide(inputs) if inputs else None
+        action = next_action(
+            candidate,
+            runs=_attempts(runs),
+            promotions=_attempts(promotions),
+            inputs=inputs,
+            decision=decision,
+            policy=sources.platform.settings.flow,
+            now=now,
+        )
+        tick.lines += [f"{name}: {action.step}: {reason}" for reason in action.reasons[:_SHOWN]]
+        if len(action.reasons) > _SHOWN:
+            tick.lines.append(f"{name}: and {len(action.reasons) - _SHOWN} more")
+        if action.step is Step.FREEZE and inputs is not None and decision is not None:
+            _freeze(sources, candidate, inputs, decision)
+        else:
+            _do(sources, candidate, action, tick)
+    except (KeysError, SigningError) as error:
+        tick.lines.append(f"{name}: {error}")
+
+
+def _do(sources: GateSources, candidate: Candidate, action: Action, tick: Tick) -> None:
+    state = sources.state
+    because = "; ".join(action.reasons)[:1000]
+    if action.step is Step.START_RUN:
+        tick.requests.append(_request(READINESS_JOB, candidate, action.attempt))
+    elif action.step is Step.PROMOTE:
+        tick.requests.append(_request(PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
+    elif action.step is Step.REJECT:
+        state.set_fate(candidate, Fate.REJECTED, because)
+    elif action.step is Step.RENEW:
+        state.set_fate(candidate, Fate.REJECTED, because)
+        state.register(candidate)  # the next series, with what was registered: deadline, pipeline's context
+
+
+def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, decision: Decision) -> None:
+    """Freezes the statement that the roles sign, then says so; a tick that ended in between is made good by the next.
+
+    Raises:
+        SigningError, KeysError: the gate's key does not sign, or is not the believed one.
+    """
+    platform, state = sources.platform, sources.state
+    if state.statement(candidate.release, candidate.series) is None and inputs.bundle is not None and inputs.run_id is not None:
+        used = [waiver for waiver in inputs.waivers if waiver.id in decision.waivers_used]
+        payload = readiness_statement(
+            release=candidate.release,
+            run_id=inputs.run_id,
+            evaluated_at=inputs.now,
+            evidence_digest=inputs.bundle.digest,
+            policy_digest=inputs.policy_digest,
+            rows=statement_rows(decision, inputs, _CHECKS),
+            tables=inputs.bundle.tables,
+            waivers=used,
+            loosened=loosened.loosened(platform.settings),
+        )
+        believed = believed_keys(platform.reader, platform.settings)
+        key = signing_key(platform.reader, platform.settings.signing, GATE, believed)
+        signature = sign(platform.reader, key, payload)
+        state.freeze_statement(candidate.release, candidate.series, payload, signature.signature, signature.key_id)
+    if candidate.fate is Fate.PENDING:
+        state.set_fate(candidate, Fate.READY_TO_SIGN)
+
+
+def _attempts(runs: Sequence[check_state.ReadinessRun]) -> list[Attempt]:
+    return [Attempt(run.facts.run_id, run.attempt, run.facts.state, run.ended_at) for run in runs]
+
+
+def candidate_tags(candidate: Candidate, attempt: int) -> dict[str, str]:
+    """The tags of a run that is made for a candidate."""
+    release = candidate.release
+    return {
+        check_state.RELEASE_TAG: release.name,
+        check_state.DIGEST_TAG: release.digest,
+        check_state.ENVIRONMENT_TAG: release.environment,
+        check_state.SERIES_TAG: str(candidate.series),
+        check_state.ATTEMPT_TAG: str(attempt),
+    }
+
+
+def _request(job: str, candidate: Candidate, attempt: int, config: Mapping[str, Any] | None = None) -> dg.RunRequest:
+    release = candidate.release
+    about = "\0".join((job, release.environment, release.name, release.digest, str(candidate.series), str(attempt)))
+    key = sha256_of(about.encode())[7:39]
+    return dg.RunRequest(run_key=key, job_name=job, run_config=config, tags=candidate_tags(candidate, attempt))
+
+
+def promotion_gate(
+    open_sources: Callable[[dg.DagsterInstance], GateSources], jobs: Mapping[str, Job], seconds: int
+) -> dg.SensorDefinition:
+    """The sensor.
+
+    Args:
+        open_sources: what one tick reads from.
+        jobs: those it may launch, by name; a run of any other is not asked for.
+        seconds: how often it looks.
+    """
+
+    @dg.sensor(
+        name=SENSOR,
+        jobs=list(jobs.values()),
+        minimum_interval_seconds=seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes readiness runs for release candidates, asks for signatures, launches the promotion when all is open.",
+    )
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        tick = run_tick(open_sources(context.instance), context.cursor, datetime.now(UTC))
+        for line in tick.lines:
+            context.log.info(line)
+        requests = [request for request in tick.requests if request.job_name in jobs]
+        said = "\n".join(tick.lines) or "no candidate"
+        return dg.SensorResult(
+            run_requests=requests, skip_reason=None if requests else dg.SkipReason(said[:_LONGEST_REASON]), cursor=tick.cursor
+        )
+
+    return evaluate

@@ -1,0 +1,217 @@
+"""Signing off a candidate: what is shown to the person, who may sign, and the signature as it is kept.
+
+A person signs the readiness statement that the gate froze and signed, and nothing else: not what this process thinks of the
+platform. What must not live here: the command line, and the decision, which judges every signature anew.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from phase5_ops.clock import iso
+from phase5_ops.gate.believed_keys import signing_key
+from phase5_ops.gate.caller import who_signs
+from phase5_ops.gate.envelopes import MalformedEnvelope, sha256_of
+from phase5_ops.gate.identity import Identity, Refusal, repeated_role
+from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.records import Release, SignedFacts, SignOff
+from phase5_ops.gate.signature_rules import sign_off_problems
+from phase5_ops.gate.signing import sign
+from phase5_ops.gate.signing_session import Refused, SigningSession
+from phase5_ops.gate.state import Candidate, Fate, StoredSignOff, Written
+from phase5_ops.gate.statements import (
+    EVIDENCE,
+    POLICY,
+    ROWS_DESCRIPTOR,
+    WAIVERS,
+    facts_of,
+    read_statement,
+    readiness_facts,
+)
+from phase5_ops.gate.stored_signatures import verified_sign_offs
+
+
+@dataclass(frozen=True, slots=True)
+class ToSign:
+    """What a candidate's roles sign.
+
+    Attributes:
+        candidate: as it stands in the state table.
+        payload: the statement's bytes.
+        facts: what they bind.
+        sign_offs: every signature recorded for the release, verified.
+        problems: role -> why it has not signed; empty for one that has.
+    """
+
+    candidate: Candidate
+    payload: bytes
+    facts: SignedFacts
+    sign_offs: tuple[SignOff, ...]
+    problems: Mapping[str, tuple[str, ...]]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The roles that have not signed."""
+        return tuple(role for role, problems in self.problems.items() if problems)
+
+
+def registered(session: SigningSession, name: str) -> Candidate:
+    """The candidate of this name.
+
+    Raises:
+        Refused: there is none.
+        StateError: the table cannot be read.
+    """
+    environment = session.settings.environment
+    candidate = session.state.candidate(Release(name, "", environment))
+    if candidate is None:
+        raise Refused(f"no candidate {name} in {environment}; register it with phase5 promote")
+    return candidate
+
+
+def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
+    """The statement of a candidate that waits for signatures, made sure to be the gate's own and about this candidate.
+
+    Raises:
+        Refused: there is nothing to sign, or it is not what it should be.
+        StateError: the table cannot be read.
+    """
+    release = candidate.release
+    if candidate.fate is not Fate.READY_TO_SIGN:
+        because = f": {candidate.closed_because}" if candidate.closed_because else ""
+        raise Refused(f"{release.name} is {candidate.fate}{because}; only what is {Fate.READY_TO_SIGN} is signed")
+    state, keys = session.state, session.keys
+    frozen = state.statement(release, candidate.series)
+    if frozen is None:
+        raise Refused(f"{release.name} has no readiness statement yet")
+    payload, gate_signature, gate_key_id = frozen
+    gate_key = keys.keys.get(gate_key_id)
+    if gate_key is None or gate_key.role != GATE or gate_key.revoked_at or not gate_key.verifies(payload, gate_signature):
+        raise Refused(f"the readiness statement of {release.name} is not signed by the gate's key: do not sign it, find out why")
+    try:
+        facts, said = facts_of(payload), readiness_facts(read_statement(payload))
+    except MalformedEnvelope as error:
+        raise Refused(f"the readiness statement of {release.name} cannot be read: {error}") from error
+    if (said.name, said.digest, said.environment) != (release.name, release.digest, release.environment):
+        raise Refused(
+            f"the readiness statement is about {said.name} {said.digest} in {said.environment}, not about this candidate"
+        )
+    offs = verified_sign_offs(state.sign_offs(release), [payload], keys)
+    found = sign_off_problems(offs, statement=facts, release=release, void=(), policy=session.settings.gate, now=session.now)
+    problems = {role: tuple(f"{code.code}: {seen}" for code, seen in each) for role, each in found.items()}
+    return ToSign(candidate, payload, facts, offs, problems)
+
+
+def signer(session: SigningSession, role: str, what: ToSign) -> Identity:
+    """The person who is about to sign for a role.
+
+    Raises:
+        Refused: nobody is known, or the person has signed for another role.
+    """
+    who = who_signs(session.reader, session.settings.signing)
+    if isinstance(who, Refusal):
+        raise Refused(who.reason)
+    signed = [
+        (off.role, off.identity)
+        for off in what.sign_offs
+        if off.key_role == off.role and off.statement_digest == what.facts.statement_digest
+    ]
+    if other := repeated_role(who.person, role, signed):
+        raise Refused(f"{who.person} has signed for {other} already; three roles are three people")
+    return who
+
+
+def sign_off(session: SigningSession, role: str, what: ToSign, who: Identity) -> StoredSignOff:
+    """Signs with the role's key and records the signature.
+
+    A process that is killed before the record leaves no signature behind that counts; signing again makes another.
+
+    Raises:
+        SigningError, KeysError: the key does not sign, or is not the one that is believed.
+        StateError: the signature could not be recorded.
+        Refused: another signature is recorded under the same id.
+    """
+    key = signing_key(session.reader, session.settings.signing, role, session.keys)
+    made = sign(session.reader, key, what.payload)
+    stored = StoredSignOff(
+        id=made.request_id or sha256_of(made.signature).removeprefix("sha256:"),
+        role=role,
+        release_digest=what.candidate.release.digest,
+        series=what.candidate.series,
+        statement_digest=what.facts.statement_digest,
+        key_id=made.key_id,
+        kms_key=made.kms_key,
+        signature=made.signature,
+        identity=who.person,
+        session=who.arn,
+        request_id=made.request_id,
+        signed_at=session.now,
+    )
+    if session.state.add_sign_off(what.candidate.release, stored) is not Written.DONE:
+        raise Refused(f"another signature is recorded as {stored.id}; nothing was changed, sign again")
+    return stored
+
+
+# --- what the person sees ----------------------------------------------------------------------------------------------------
+
+
+def as_text(what: ToSign) -> str:
+    """What is signed, for the person who signs: every row that is no plain pass, what was not tried, waivers, thresholds."""
+    return "\n".join(printable(line) for line in _lines(what))
+
+
+def _lines(what: ToSign) -> Iterator[str]:
+    statement = read_statement(what.payload)
+    said = readiness_facts(statement)
+    parts = {part["name"]: part for part in statement.predicate["configuration"]}
+    run, rules = parts[EVIDENCE]["annotations"], parts[POLICY]["annotations"]
+    rows, waivers = parts[ROWS_DESCRIPTOR]["annotations"]["rows"], parts[WAIVERS]["annotations"]["waivers"]
+    yield f"release    {said.name} in {said.environment}, series {what.candidate.series}: {said.result}"
+    yield f"artifact   {said.digest}"
+    yield f"evidence   {said.evidence_digest} of run {said.run_id}, judged {iso(said.evaluated_at)}"
+    yield f"policy     {said.policy_digest}, checklist version {rules.get('checklist_version')}"
+    yield f"statement  {what.facts.statement_digest}"
+    if url := statement.predicate.get("url"):
+        yield f"report     {url}"
+    yield from _row_lines(rows)
+    yield from _list("waivers", [_waiver_line(waiver) for waiver in waivers])
+    yield from _list("thresholds looser than shipped (policy_loosened)", rules.get("loosened") or [])
+    yield from _list("not tried", run.get("not_tried") or [])
+    yield "signatures"
+    for role, problems in what.problems.items():
+        yield f"  {role}: {_signature(what, role) if not problems else 'missing: ' + '; '.join(problems)}"
+
+
+def _row_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    passing = [row["id"] for row in rows if row["verdict"] == "PASS" and row["opens"] and not row["waived"]]
+    yield f"rows       {len(passing)} of {len(rows)} pass: {', '.join(passing)}"
+    for row in rows:
+        if row["id"] in passing:
+            continue
+        how = "waived" if row["waived"] else "does not block" if not row["blocking"] else "opens" if row["opens"] else "CLOSED"
+        yield f"  {row['id']} {row['verdict']} ({how})"
+        yield from (f"    {verdict} {code} {subject}" for code, subject, verdict in row["findings"])
+
+
+def _waiver_line(waiver: Mapping[str, Any]) -> str:
+    pairs = ", ".join(f"{code}@{subject}" for code, subject in waiver["pairs"])
+    who = f"{waiver['identity']} for {waiver['signed_by']}"
+    return f"row {waiver['row']} until {waiver['until']} by {who}: {waiver['reason']} ({waiver['ticket']}); {pairs}"
+
+
+def _list(title: str, entries: Sequence[str]) -> Iterator[str]:
+    yield f"{title}: {'none' if not entries else ''}".rstrip()
+    yield from (f"  {entry}" for entry in entries)
+
+
+def _signature(what: ToSign, role: str) -> str:
+    """By whom and when; of several that count, the newest."""
+    good = [off for off in what.sign_offs if off.role == role == off.key_role]
+    good = [off for off in good if off.statement_digest == what.facts.statement_digest]
+    newest = max(good, key=lambda off: off.signed_at)
+    return f"{newest.identity}, {iso(newest.signed_at)}"
+
+
+def printable(text: str) -> str:
+    """Text from outside as it may be shown: what could steer a terminal or hide a line is escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

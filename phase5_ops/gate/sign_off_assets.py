@@ -1,0 +1,115 @@
+"""Rows S.1 to S.3 as Dagster sees them: asset `sign_offs` with its checks, and `sign_off_job`, made after each signature.
+
+Not part of the readiness run. Nothing depends on these results; see `sign_off_judge.py`.
+"""
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from phase5_ops.checklist import ROWS
+from phase5_ops.clock import iso
+from phase5_ops.gate.believed_keys import FILE_NAME, believed_keys
+from phase5_ops.gate.envelopes import MalformedEnvelope
+from phase5_ops.gate.keys import KeysError
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
+from phase5_ops.gate.signature_rules import sign_off_problems
+from phase5_ops.gate.signing import SigningError
+from phase5_ops.gate.state import StateError, StateTable
+from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.platform import Platform
+from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.verdict import Judgement
+from phase5_ops.wiring import Judging, Tables, row_checks
+
+SIGN_OFF_JOB = "sign_off_job"
+ASSET = "sign_offs"
+
+
+class SignOffConfig(dg.Config):
+    """Which release's signatures are shown."""
+
+    release: str | None = None
+
+
+def sign_off_run_config(release: str) -> dict[str, Any]:
+    """The run configuration of `sign_off_job` for a release."""
+    return {"ops": {ASSET: {"config": {"release": release}}}}
+
+
+@dg.asset(
+    name=ASSET,
+    group_name="section_s_sign_off",
+    description="One row per role: whether it has signed the release's readiness statement, who and when.",
+    owners=["team:security-compliance"],
+    kinds={"dynamodb", "table"},
+    required_resource_keys={"platform"},
+    io_manager_key="evidence_io",
+)
+def sign_offs(context: dg.AssetExecutionContext, config: SignOffConfig) -> dg.MaterializeResult[pd.DataFrame]:
+    """Reads the signatures of a release and verifies them."""
+    platform: Platform = context.resources.platform
+    table = gather_sign_offs(platform, config.release)
+    tags = {"phase5/environment": platform.settings.environment, **({"phase5/release": config.release} if config.release else {})}
+    context.instance.add_run_tags(context.run.run_id, tags)
+    signed = [str(role) for role in table.loc[table["done"], "role"]] if len(table) else []
+    return dg.MaterializeResult(value=table, metadata={"release": config.release or "none", "signed": ", ".join(signed)})
+
+
+def gather_sign_offs(platform: Platform, release: str | None) -> pd.DataFrame:
+    """The table `sign_offs` of a release; what could not be read stands in its reads."""
+    now = platform.now()
+    if release is None:
+        return attach(sign_offs_table(None, None), [_read("state table", ReadStatus.OK, None, now)], now)
+    state = StateTable(platform.reader, platform.settings.tables.readiness)
+    try:
+        return attach(_table(platform, state, release, now), [_read(release, ReadStatus.OK, None, now)], now)
+    except StateError as error:
+        return attach(sign_offs_table(None, None), [error.read], now)
+    except (KeysError, SigningError) as error:
+        return attach(sign_offs_table(None, None), [_read(FILE_NAME, ReadStatus.INVALID, str(error), now)], now)
+    except MalformedEnvelope as error:
+        return attach(sign_offs_table(None, None), [_read("readiness statement", ReadStatus.INVALID, str(error), now)], now)
+
+
+def _table(platform: Platform, state: StateTable, name: str, now: datetime) -> pd.DataFrame:
+    candidate = state.candidate(Release(name, "", platform.settings.environment))
+    if candidate is None:
+        return sign_offs_table(None, None)
+    frozen = state.statement(candidate.release, candidate.series)
+    if frozen is None:
+        return sign_offs_table(candidate.release, None)
+    statement = facts_of(frozen[0])
+    keys = believed_keys(platform.reader, platform.settings)
+    offs = verified_sign_offs(state.sign_offs(candidate.release), state.statements(candidate.release), keys)
+    problems = sign_off_problems(
+        offs, statement=statement, release=candidate.release, void=(), policy=platform.settings.gate, now=now
+    )
+    return sign_offs_table(candidate.release, statement, offs, problems)
+
+
+def _read(resource: str, status: ReadStatus, error: str | None, now: datetime) -> Read:
+    return Read("phase5:SignOffs", resource, status, error, 1, iso(now), iso(now))
+
+
+def _judge(platform: Platform, tables: Tables, _now: datetime, *, role: str) -> Judgement:
+    del platform
+    return judge_sign_off(tables[ASSET], role=role)
+
+
+JUDGING = Judging(ASSET, {row.check: partial(_judge, role=row.owner) for row in ROWS if row.is_sign_off})
+
+sign_off_checks = row_checks(JUDGING)
+
+sign_off_job = dg.define_asset_job(
+    SIGN_OFF_JOB,
+    selection=dg.AssetSelection.assets(ASSET),
+    description="Shows who has signed a release; made after each signature.",
+    executor_def=dg.in_process_executor,
+    config=None,
+)

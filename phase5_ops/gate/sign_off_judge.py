@@ -1,0 +1,98 @@
+"""Rows S.1 to S.3: the table `sign_offs`, one row a role, and its judge. Pure.
+
+The rows are for people to see. The gate does not read these results: it judges the signatures of the state table anew, and beside
+them whether what was signed still holds.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+
+from phase5_ops.checklist import ROLES, ROWS
+from phase5_ops.clock import iso
+from phase5_ops.gate import reasons
+from phase5_ops.gate.records import Release, SignedFacts, SignOff
+from phase5_ops.gate.sign_off_codes import BY_NAME, NO_RELEASE_TO_SIGN
+from phase5_ops.reads import read_findings
+from phase5_ops.verdict import Finding, Judgement, conclude
+
+EXPECTED = "a valid signature of the role over the release's readiness statement"
+
+SIGN_OFFS = pa.DataFrameSchema(
+    {
+        "row": pa.Column(str, pa.Check.isin([row.id for row in ROWS if row.is_sign_off]), unique=True),
+        "role": pa.Column(str, pa.Check.isin(list(ROLES))),
+        "release": pa.Column(str),
+        "digest": pa.Column(str),
+        "statement": pa.Column(str, nullable=True),  # digest of the statement to sign; null where none is frozen
+        "done": pa.Column(bool),
+        "by": pa.Column(str, nullable=True),
+        "date": pa.Column(str, nullable=True),  # ISO-8601
+        "code": pa.Column(str, nullable=True),  # why it is not done: the first reason
+        "seen": pa.Column(str, nullable=True),  # every reason, in words
+    },
+    strict=True,
+    coerce=True,
+)
+
+
+def sign_offs_table(
+    release: Release | None,
+    statement: SignedFacts | None,
+    sign_offs: tuple[SignOff, ...] = (),
+    problems: Mapping[str, tuple[tuple[reasons.ReasonCode, str], ...]] | None = None,
+) -> pd.DataFrame:
+    """The table `sign_offs` (columns: `SIGN_OFFS`); no rows without a release.
+
+    Args:
+        release: of the candidate; None if there is none.
+        statement: what its roles sign; None before it is frozen.
+        sign_offs: verified signatures.
+        problems: role -> why it has not signed, as `signature_rules.sign_off_problems` tells.
+    """
+    rows = []
+    for row in ROWS if release is not None else ():
+        if row.is_sign_off:
+            found = (problems or {}).get(row.owner, ((reasons.SIGNATURE_MISSING, "no signature"),))
+            if statement is None:
+                found = ((reasons.NOTHING_TO_SIGN, "no readiness statement"),)
+            digest = statement.statement_digest if statement else None
+            mine = [off for off in sign_offs if off.role == row.owner == off.key_role and off.statement_digest == digest]
+            newest = max(mine, key=lambda off: off.signed_at, default=None)
+            rows.append({"row": row.id, "role": row.owner, "statement": digest, **_named(release), **_state(newest, found)})
+    return SIGN_OFFS.validate(pd.DataFrame(rows, columns=list(SIGN_OFFS.columns)))
+
+
+def _named(release: Release | None) -> dict[str, str]:
+    return {"release": release.name, "digest": release.digest} if release else {}
+
+
+def _state(newest: SignOff | None, found: tuple[tuple[reasons.ReasonCode, str], ...]) -> dict[str, Any]:
+    done = not found and newest is not None
+    return {
+        "done": done,
+        "by": newest.identity if done and newest else None,
+        "date": iso(newest.signed_at) if done and newest else None,
+        "code": None if done else found[0][0].code if found else reasons.SIGNATURE_MISSING.code,
+        "seen": None if done else "; ".join(f"{code.code}: {seen}" for code, seen in found) or "no signature",
+    }
+
+
+def judge_sign_off(table: pd.DataFrame, *, role: str) -> Judgement:
+    """Judges whether a role has signed (table: `SIGN_OFFS`): FAIL until it has."""
+    findings: list[Finding] = read_findings(table)
+    mine = table[table["role"] == role].to_dict("records") if len(table) else []
+    if not mine and not any(finding.verdict.blocks for finding in findings):
+        findings.append(NO_RELEASE_TO_SIGN.at(role, expected=EXPECTED, seen="no release to sign"))
+    for entry in mine:
+        if entry["done"] is not True:
+            findings.append(BY_NAME[str(entry["code"])].at(role, expected=EXPECTED, seen=str(entry["seen"])))
+    signed = next((entry for entry in mine if entry["done"] is True), None)
+    return conclude(
+        judged=len(mine),
+        summary=f"{signed['by']} signed for {role} at {signed['date']}." if signed else f"Nobody has signed for {role}.",
+        findings=findings,
+        facts={"by": str(signed["by"]), "date": str(signed["date"]), "release": str(signed["release"])} if signed else {},
+    )

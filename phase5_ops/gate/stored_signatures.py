@@ -1,0 +1,68 @@
+"""From what the state table holds to what the gate decides from: every signature is verified here. Reads nothing.
+
+The table is not believed: who can write to it can write any role, digest or name. So the role of a signature is that of the
+key that verifies it, and the release is the one that the signed bytes name. Who the person was and when it was signed stand
+only in the table; CloudTrail's record of the Sign call, which carries the same request id, tells the same from KMS's side.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from phase5_ops.gate.envelopes import WAIVER_TYPE, MalformedEnvelope, sha256_of
+from phase5_ops.gate.keys import KeySet, TrustedKey
+from phase5_ops.gate.records import SignOff
+from phase5_ops.gate.state import StoredSignOff, StoredWaiver, waiver_payload
+from phase5_ops.gate.statements import read_statement
+from phase5_ops.gate.waivers import Waiver
+
+
+def verified_sign_offs(stored: Iterable[StoredSignOff], payloads: Iterable[bytes], keys: KeySet) -> tuple[SignOff, ...]:
+    """The signatures of a release for the decision, each with the role whose key really made it.
+
+    Args:
+        stored: as the table holds them.
+        payloads: the bytes of every readiness statement that was frozen for the release.
+        keys: the keys that are believed.
+
+    Returns:
+        One for each stored signature. `key_role` is None where no believed key verifies it over one of the statements.
+    """
+    known = {sha256_of(payload): payload for payload in payloads}
+    return tuple(_sign_off(each, known.get(each.statement_digest), keys) for each in stored)
+
+
+def _sign_off(stored: StoredSignOff, payload: bytes | None, keys: KeySet) -> SignOff:
+    key: TrustedKey | None = keys.keys.get(stored.key_id)
+    if payload is None or key is None or not key.verifies(payload, stored.signature):
+        key = None
+    return SignOff(
+        role=stored.role,
+        key_role=key.role if key else None,
+        key_id=stored.key_id,
+        identity=stored.identity,
+        statement_digest=stored.statement_digest,
+        release_digest=_release_digest(payload) if payload is not None else stored.release_digest,
+        signed_at=stored.signed_at,
+        key_revoked_at=key.revoked_at if key else None,
+    )
+
+
+def _release_digest(payload: bytes) -> str:
+    try:
+        return read_statement(payload).digest
+    except MalformedEnvelope:
+        return "none: the statement cannot be read"
+
+
+def verified_waivers(stored: Iterable[StoredWaiver], keys: KeySet) -> tuple[Waiver, ...]:
+    """The waivers of a release for the decision; `signed_by` is the role whose key really signed it, else None."""
+    return tuple(replace(each.waiver, signed_by=_signed_by(each, keys)) for each in stored)
+
+
+def _signed_by(stored: StoredWaiver, keys: KeySet) -> str | None:
+    key = keys.keys.get(stored.key_id)
+    if key is None or not key.verifies(waiver_payload(stored.waiver), stored.signature, WAIVER_TYPE):
+        return None
+    if key.revoked_at is not None and stored.waiver.issued_at >= key.revoked_at:
+        return None
+    return key.role

@@ -1,0 +1,31 @@
+"""Makes one run of `sign_off_job` in this process, so that the rows S.1 to S.3 show a signature that was just made."""
+
+from uuid import uuid4
+
+import dagster as dg
+
+from phase5_ops.build import build_defs, open_platform
+from phase5_ops.gate.sign_off_assets import SIGN_OFF_JOB, sign_off_run_config
+from phase5_ops.settings import Settings
+from phase5_ops.state_folder import prepare_state_folder
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def run_sign_offs(settings: Settings, release: str) -> bool:
+    """Materializes `sign_offs` for a release and judges its checks; whether the run succeeded.
+
+    Raises:
+        ConfigurationError: the state folder cannot be used.
+    """
+    settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
+    platform = open_platform(settings, str(uuid4()))
+    job = build_defs(settings=settings, platform=platform).resolve_job_def(SIGN_OFF_JOB)
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=platform.run_id,
+            run_config={**sign_off_run_config(release), **_QUIET},
+            raise_on_error=False,
+        )
+    return bool(result.success)

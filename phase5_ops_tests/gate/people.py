@@ -1,0 +1,74 @@
+"""People who sign, as sessions of assumed roles; a candidate of the state table that waits for them."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import boto3
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.signing import load_key, sign
+from phase5_ops.gate.signing_session import SigningSession, open_session
+from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.policy import SigningPolicy
+from phase5_ops.sandbox.seed import _seed_signing_keys
+from phase5_ops.settings import Reading, Settings, Tables, load_settings
+from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
+
+TRUSTED = "123456789012/phase5-signer-*"
+
+
+@dataclass
+class Desk:
+    """AWS with keys and a table, and sessions on it."""
+
+    session: boto3.Session
+    settings: Settings
+
+    @classmethod
+    def on(cls, session: boto3.Session, state_dir, **changes) -> "Desk":
+        kms = session.client("kms")
+        for alias in kms.list_aliases()["Aliases"]:
+            if alias["AliasName"].startswith("alias/phase5-"):
+                kms.delete_alias(AliasName=alias["AliasName"])
+        _seed_signing_keys(kms)
+        table = f"phase5-readiness-{uuid4().hex[:8]}"
+        keys = ("pk", "sk")
+        session.client("dynamodb").create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in zip(keys, ("HASH", "RANGE"), strict=True)],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        given = {
+            "environment": RELEASE.environment,
+            "state_dir": state_dir,
+            "tables": Tables(readiness=table),
+            "signing": SigningPolicy(trusted_roles=(TRUSTED,)),
+            **changes,
+        }
+        return cls(session, load_settings(**given))
+
+    def person(self, name: str, role: str = "phase5-signer-x", now: datetime = NOW, **changes) -> SigningSession:
+        """The session of a person whom the identity provider calls `name`."""
+        arn = f"arn:aws:iam::123456789012:role/{role}"
+        given = self.session.client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
+        assumed = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name="us-west-2")
+        return self.open(AwsReader(Reading(max_attempts=1), session=assumed), now, **changes)
+
+    def open(self, reader: AwsReader | None = None, now: datetime = NOW, **changes) -> SigningSession:
+        """A session as `reader`, at `now`."""
+        reader = reader or AwsReader(Reading(max_attempts=1), session=self.session)
+        return replace(open_session(self.settings, "signing", reader=reader), now=now, **changes)
+
+    def ready(self, payload: bytes | None = None, fate: Fate = Fate.READY_TO_SIGN, signed_by: str = GATE) -> Candidate:
+        """A candidate whose statement is frozen and signed by the gate."""
+        desk = self.open()
+        candidate = Candidate(RELEASE, 1, Fate.PENDING, NOW, NOW + timedelta(days=1), "pipeline")
+        desk.state.register(candidate)
+        payload = payload or readiness_payload()
+        made = sign(desk.reader, load_key(desk.reader, self.settings.signing, signed_by), payload)
+        desk.state.freeze_statement(RELEASE, 1, payload, made.signature, made.key_id)
+        desk.state.set_fate(candidate, fate)
+        return replace(candidate, fate=fate)

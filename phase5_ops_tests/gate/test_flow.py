@@ -1,0 +1,141 @@
+"""The next step of a candidate: a table of cases."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from phase5_ops.gate.decision import decide
+from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.flow import Attempt, Step, in_order, next_action
+from phase5_ops.gate.records import Release, RunState
+from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.policy import FlowPolicy, GatePolicy
+from phase5_ops_tests.gate.conftest import DIGEST, NOW
+
+POLICY = FlowPolicy()
+OVER = Attempt("run-1", 1, RunState.FINISHED, NOW - timedelta(hours=1))
+COMPLETE = complete_inputs(GatePolicy(), NOW)
+CANDIDATE = Candidate(COMPLETE.release, 1, Fate.PENDING, NOW - timedelta(hours=2), NOW + timedelta(days=7), "pipeline")
+SIGNING = replace(CANDIDATE, fate=Fate.READY_TO_SIGN)
+
+
+def step(candidate=CANDIDATE, inputs=COMPLETE, runs=(OVER,), *, promotions=(), now=NOW, policy=POLICY):
+    decision = decide(inputs) if inputs else None
+    return next_action(candidate, runs=runs, promotions=promotions, inputs=inputs, decision=decision, policy=policy, now=now)
+
+
+def without(check: str):
+    return replace(COMPLETE, results={name: result for name, result in COMPLETE.results.items() if name != check})
+
+
+CLOSED_INPUTS = without("gate_blocks_on_failure")
+
+
+def test_a_new_candidate_gets_a_run():
+    action = step(inputs=None, runs=())
+    assert (action.step, action.attempt) == (Step.START_RUN, 1)
+
+
+def test_nothing_is_started_while_a_run_is_under_way():
+    under_way = Attempt("run-2", 2, RunState.RUNNING, None)
+    assert step(runs=(OVER, under_way)).step is Step.WAIT
+    assert step(promotions=(under_way,)).step is Step.WAIT
+
+
+def test_an_open_candidate_is_promoted_even_at_its_deadline():
+    assert step(SIGNING).step is Step.PROMOTE
+    assert step(SIGNING, now=CANDIDATE.deadline).step is Step.PROMOTE
+
+
+def test_a_promotion_that_failed_is_tried_again_later_under_another_number():
+    failed = Attempt("p-1", 1, RunState.FINISHED, NOW - timedelta(minutes=1))
+    assert step(SIGNING, promotions=(failed,)).step is Step.WAIT
+    action = step(SIGNING, promotions=(failed,), now=NOW + timedelta(hours=1))
+    assert (action.step, action.attempt) == (Step.PROMOTE, 2)
+
+
+def test_a_closed_candidate_is_tried_again_after_the_interval_and_says_why():
+    early = replace(OVER, ended_at=NOW - timedelta(minutes=29))
+    waiting = step(inputs=CLOSED_INPUTS, runs=(early,))
+    assert waiting.step is Step.WAIT
+    assert any("result_missing" in reason for reason in waiting.reasons)
+    action = step(inputs=CLOSED_INPUTS, runs=(OVER,))
+    assert (action.step, action.attempt) == (Step.START_RUN, 2)
+
+
+def test_a_number_tagged_by_hand_is_never_used_again():
+    assert step(inputs=CLOSED_INPUTS, runs=(replace(OVER, number=0), replace(OVER, number=41))).attempt == 42
+
+
+def test_a_closed_candidate_is_rejected_at_its_deadline_with_the_reasons():
+    action = step(inputs=CLOSED_INPUTS, now=CANDIDATE.deadline)
+    assert action.step is Step.REJECT
+    assert any("result_missing" in reason for reason in action.reasons)
+
+
+def test_what_only_lacks_signatures_is_frozen_once_and_then_waits_without_runs():
+    unsigned = replace(COMPLETE, sign_offs=(), statement=None)
+    assert step(inputs=unsigned).step is Step.FREEZE
+    frozen = replace(COMPLETE, sign_offs=())
+    assert step(inputs=frozen).step is Step.FREEZE  # frozen, and the candidate does not say so yet
+    waiting = step(SIGNING, inputs=frozen, now=NOW + timedelta(days=1))
+    assert waiting.step is Step.WAIT
+    assert all("signature_missing" in reason for reason in waiting.reasons)
+
+
+def test_evidence_that_grew_stale_while_people_sign_gets_a_confirmation_run():
+    later = NOW + timedelta(hours=100)
+    action = step(SIGNING, inputs=replace(COMPLETE, now=later), now=later)
+    assert (action.step, action.attempt) == (Step.START_RUN, 2)
+    assert any("evidence_stale" in reason for reason in action.reasons)
+
+
+def test_a_statement_that_no_longer_holds_is_renewed_with_the_difference_named():
+    signed = COMPLETE.statement
+    rows = {name: facts for name, facts in signed.rows.items() if name != "1.1"}
+    action = step(SIGNING, inputs=replace(COMPLETE, statement=replace(signed, rows=rows), sign_offs=()))
+    assert action.step is Step.RENEW
+    assert any("row 1.1" in reason for reason in action.reasons)
+
+
+# --- order -------------------------------------------------------------------------------------------------------------------
+
+
+def candidate(name: str, hour: int, fate: Fate = Fate.PENDING, **context: str) -> Candidate:
+    at = NOW + timedelta(hours=hour)
+    return Candidate(Release(name, DIGEST, "production"), 1, fate, at, at + timedelta(days=7), "p", context=context)
+
+
+def names(found) -> list[str]:
+    return [each.release.name for each in found]
+
+
+def test_a_newer_candidate_takes_the_place_of_older_pending_ones():
+    queue = in_order([candidate("b", 2), candidate("a", 1), candidate("c", 3)], POLICY)
+    assert names(queue.active) == ["c"]
+    assert [(older.release.name, newer.release.name) for older, newer in queue.superseded] == [("a", "c"), ("b", "c")]
+
+
+def test_what_is_being_signed_gives_way_only_where_that_was_asked_for():
+    signing = candidate("a", 1, Fate.READY_TO_SIGN)
+    assert names(in_order([signing, candidate("b", 2)], POLICY).active) == ["a", "b"]
+    asked = in_order([signing, candidate("b", 2, supersede="true")], POLICY)
+    assert (names(asked.active), len(asked.superseded)) == (["b"], 1)
+
+
+def test_a_queue_works_on_the_oldest_alone():
+    queue = in_order([candidate("b", 2), candidate("a", 1)], FlowPolicy(newer_candidate="queue"))
+    assert (names(queue.active), names(queue.waiting), queue.superseded) == (["a"], ["b"], ())
+
+
+@pytest.mark.parametrize("policy", ["supersede", "queue"])
+def test_nothing_older_than_what_was_promoted_is_ever_promoted_after_it(policy):
+    open_ones = [candidate("a", 1, Fate.READY_TO_SIGN), candidate("b", 2)]
+    queue = in_order([*open_ones, candidate("c", 3, Fate.PROMOTED)], FlowPolicy(newer_candidate=policy))
+    assert (queue.active, len(queue.superseded), names(queue.closed)) == ((), 2, ["c"])
+
+
+@pytest.mark.parametrize("fate", [Fate.REJECTED, Fate.ABORTED, Fate.SUPERSEDED])
+def test_a_closed_candidate_supersedes_nobody(fate):
+    assert names(in_order([candidate("a", 1), candidate("b", 2, fate)], POLICY).active) == ["a"]

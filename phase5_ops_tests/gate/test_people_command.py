@@ -1,0 +1,235 @@
+"""The commands of people: shown, asked, done once; each way it can end has its exit code."""
+
+import json
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from phase5_ops import cli, people_command
+from phase5_ops.checklist import ROLES
+from phase5_ops.gate.decision import Outcome, decide
+from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
+from phase5_ops.gate.state import Candidate, Fate, StateTable
+from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.gate.waiving import WaiverRequest
+from phase5_ops.people_command import end_of
+from phase5_ops.policy import GatePolicy
+from phase5_ops.settings import ConfigurationError
+from phase5_ops.verdict import Finding, Verdict
+from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
+from phase5_ops_tests.gate.people import TRUSTED, Desk
+
+SIGN = ("sign-off", RELEASE.name, "--role", "ops-sre")
+WAIVE = ("waive", "1.2", "--release", RELEASE.name, "--finding", "alarm_missing", "--role", "ops-sre", "--reason", "known")
+
+
+@pytest.fixture
+def desk(aws, tmp_path, monkeypatch) -> Desk:
+    desk = Desk.on(aws, tmp_path / "state")
+    given = aws.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/phase5-signer-x", RoleSessionName="alice")
+    names = {"AWS_ACCESS_KEY_ID": "AccessKeyId", "AWS_SECRET_ACCESS_KEY": "SecretAccessKey", "AWS_SESSION_TOKEN": "SessionToken"}
+    for variable, name in names.items():
+        monkeypatch.setenv(variable, given["Credentials"][name])
+    monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("PHASE5_TABLES__READINESS", desk.settings.tables.readiness)
+    monkeypatch.setenv("PHASE5_SIGNING__TRUSTED_ROLES", json.dumps([TRUSTED]))
+    return desk
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What was to be shown in Dagster, without doing it."""
+    seen: list[str] = []
+    monkeypatch.setattr(people_command, "_show_in_dagster", lambda _settings, release: seen.append(release))
+    return seen
+
+
+def phase5(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr("sys.argv", ["phase5", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out = capsys.readouterr()
+    return end.value.code, out.out, out.err
+
+
+def waive(monkeypatch, capsys, *more, until=None):
+    until = until or (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
+    return phase5(monkeypatch, capsys, *WAIVE, "--ticket", "OPS-1", "--until", until, *more)
+
+
+def test_a_signature_is_shown_made_and_kept(desk, monkeypatch, capsys):
+    desk.ready()
+    code, out, err = phase5(monkeypatch, capsys, *SIGN, "--show")
+    assert (code, desk.open().state.sign_offs(RELEASE)) == (0, [])
+    code, out, err = phase5(monkeypatch, capsys, *SIGN, "--yes")
+    assert (code, err) == (0, "")
+    assert RELEASE.digest in out
+    assert "signed for ops-sre as alice" in out
+    assert "still missing: eng-reliability, security-compliance" in out
+    assert [off.identity for off in desk.open().state.sign_offs(RELEASE)] == ["alice"]
+
+
+def test_signatures_that_people_made_open_the_gate_and_with_one_less_it_stays_closed(desk, shown):
+    desk.ready()
+    for number, role in enumerate(ROLES):
+        session = desk.person(f"person-{number}")
+        what = to_sign(session, registered(session, RELEASE.name))
+        sign_off(session, role, what, signer(session, role, what))
+    stored, keys, payload = desk.open().state.sign_offs(RELEASE), desk.open().keys, readiness_payload()
+    complete = replace(complete_inputs(GatePolicy(), NOW), statement=facts_of(payload))
+    for left_out in (None, *stored):
+        kept = [each for each in stored if each is not left_out]
+        decision = decide(replace(complete, sign_offs=verified_sign_offs(kept, [payload], keys)))
+        assert decision.outcome == (Outcome.READY_TO_SIGN if left_out else Outcome.OPEN)
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it."""
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the signature is recorded", "after it is"])
+def test_a_sign_off_that_is_killed_is_there_once_or_not_at_all(desk, shown, monkeypatch, capsys, after):
+    desk.ready()
+    record = StateTable.add_sign_off
+
+    def killed(self, *arguments):
+        if after:
+            record(self, *arguments)
+        raise Killed
+
+    monkeypatch.setattr(StateTable, "add_sign_off", killed)
+    with pytest.raises(Killed):
+        people_command.run_sign_off(desk.settings, RELEASE.name, "ops-sre", lambda _: True)
+    monkeypatch.setattr(StateTable, "add_sign_off", record)
+    assert len(desk.open().state.sign_offs(RELEASE)) == (1 if after else 0)
+    for _ in range(2):
+        assert people_command.run_sign_off(desk.settings, RELEASE.name, "ops-sre", lambda _: True) == 0
+    assert len(desk.open().state.sign_offs(RELEASE)) == 1
+    assert shown == [RELEASE.name] * 2
+    assert "ops-sre has signed already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the waiver is recorded", "after it is"])
+def test_a_waiver_that_is_killed_is_there_once_or_not_at_all(desk, monkeypatch, after):
+    desk.ready(fate=Fate.PENDING)
+    monkeypatch.setattr(people_command, "_findings", lambda *_: (Finding("alarm_missing", Verdict.FAIL, "a", "", ""),))
+    record = StateTable.add_waiver
+
+    def killed(self, *arguments):
+        if after:
+            record(self, *arguments)
+        raise Killed
+
+    monkeypatch.setattr(StateTable, "add_waiver", killed)
+    request = WaiverRequest("1.2", ("alarm_missing",), "ops-sre", "known", "OPS-1", datetime.now(UTC) + timedelta(days=1))
+    with pytest.raises(Killed):
+        people_command.run_waive(desk.settings, RELEASE.name, request, lambda _: True)
+    assert len(desk.open().state.waivers(RELEASE)) == (1 if after else 0)
+
+
+def test_the_same_person_is_refused_another_role(desk, shown, monkeypatch, capsys):
+    desk.ready()
+    assert phase5(monkeypatch, capsys, *SIGN, "--yes")[0] == 0
+    code, _, err = phase5(monkeypatch, capsys, "sign-off", RELEASE.name, "--role", "security-compliance", "--yes")
+    assert (code, shown) == (1, [RELEASE.name])
+    assert "alice has signed for ops-sre already" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("sign-off", RELEASE.name, "--role", "boss", "--yes"), "the roles are eng-reliability"),
+        (("sign-off", "../x", "--role", "ops-sre", "--yes"), "not a release name"),
+        (SIGN, "give --yes"),
+        (("sign-off", RELEASE.name), "--role"),
+    ],
+)
+def test_usage_errors_exit_with_three(desk, monkeypatch, capsys, arguments, said):
+    desk.ready()
+    code, _, err = phase5(monkeypatch, capsys, *arguments)
+    assert code == 3
+    assert said in err
+
+
+def test_a_fixed_clock_is_a_usage_error_for_both_commands(desk, monkeypatch, capsys):
+    desk.ready()
+    monkeypatch.setenv("PHASE5_NOW", "2026-11-23T12:00:00Z")
+    for code, _, err in (phase5(monkeypatch, capsys, *SIGN, "--yes"), waive(monkeypatch, capsys, "--yes")):
+        assert code == 3
+        assert "PHASE5_NOW fixes the clock" in err
+
+
+def test_an_unreadable_table_is_no_refusal_and_a_broken_keys_file_a_configuration_error(desk, monkeypatch, capsys, aws_faults):
+    desk.ready()
+    aws_faults.add("denied", service="dynamodb")
+    assert phase5(monkeypatch, capsys, *SIGN, "--yes")[0] == 2
+    aws_faults.clear()
+    assert phase5(monkeypatch, capsys, "sign-off", "no-such", "--role", "ops-sre", "--yes")[0] == 1
+    desk.settings.state_dir.mkdir(exist_ok=True)
+    (desk.settings.state_dir / "keys.json").write_text("{}")
+    assert phase5(monkeypatch, capsys, *SIGN, "--yes")[0] == 3
+
+
+def test_a_person_who_says_no_signs_nothing(desk, shown):
+    desk.ready()
+    asked = []
+    assert people_command.run_sign_off(desk.settings, RELEASE.name, "ops-sre", lambda text: bool(asked.append(text))) == 1
+    assert asked == ["Sign this for ops-sre as alice?"]
+    assert desk.open().state.sign_offs(RELEASE) == []
+
+
+def test_what_changed_while_the_person_read_is_not_signed(desk, shown, capsys):
+    candidate = desk.ready()
+
+    def meanwhile(_question: str) -> bool:
+        state: StateTable = desk.open().state
+        state.set_fate(candidate, Fate.REJECTED, "late")
+        _, second = state.register(Candidate(RELEASE, 1, Fate.PENDING, datetime.now(UTC), datetime.now(UTC), "p"))
+        frozen = state.statement(RELEASE, 1)
+        state.freeze_statement(RELEASE, 2, readiness_payload(not_tried=("x",)), *frozen[1:])
+        state.set_fate(second, Fate.READY_TO_SIGN)
+        return True
+
+    assert people_command.run_sign_off(desk.settings, RELEASE.name, "ops-sre", meanwhile) == 1
+    assert desk.open().state.sign_offs(RELEASE) == []
+
+
+def test_a_waiver_is_shown_made_and_kept(desk, monkeypatch, capsys):
+    desk.ready(fate=Fate.PENDING)
+    found = (Finding("alarm_missing", Verdict.FAIL, "tool\x1b[2J", "", ""),)
+    monkeypatch.setattr(people_command, "_findings", lambda *_: found)
+    code, _, err = waive(monkeypatch, capsys, "--yes")
+    assert (code, err) == (0, "")
+    (kept,) = desk.open().state.waivers(RELEASE)
+    assert (kept.waiver.identity, kept.waiver.pairs) == ("alice", {("alarm_missing", "tool\x1b[2J")})
+    assert waive(monkeypatch, capsys, "--yes", until="2020-01-01")[0] == 1
+
+
+def test_a_row_without_a_result_that_counts_is_not_waived(desk, monkeypatch, capsys):
+    desk.ready(fate=Fate.PENDING)
+    code, _, err = waive(monkeypatch, capsys, "--yes")
+    assert code == 1
+    assert "MISSING, which is never waived" in err
+
+
+def test_the_end_of_a_waiver_is_a_day_or_a_moment():
+    assert end_of("2026-12-31") == datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert end_of("2026-12-31T10:00:00+02:00") == datetime(2026, 12, 31, 8, tzinfo=UTC)
+    for text in ("tomorrow", "2026-12-31T10:00:00", ""):
+        with pytest.raises(ConfigurationError, match="--until"):
+            end_of(text)
+
+
+def test_a_signature_that_dagster_cannot_show_still_stands(desk, monkeypatch, capsys):
+    desk.ready()
+    broken = SimpleNamespace(run_sign_offs=lambda *_: 1 / 0)
+    monkeypatch.setitem(sys.modules, "phase5_ops.sign_off_run", broken)
+    code, _, err = phase5(monkeypatch, capsys, *SIGN, "--yes")
+    assert code == 0
+    assert "launch sign_off_job" in err
+    assert len(desk.open().state.sign_offs(RELEASE)) == 1

@@ -1,0 +1,128 @@
+"""`phase5 promote` and `phase5 status`: what is registered, what is refused, and what waiting ends with."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from phase5_ops.gate import candidates, sensor
+from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.state import Candidate, Fate, StateTable
+from phase5_ops.platform import Platform
+from phase5_ops.promote_command import Wish, ask, status, wait
+from phase5_ops.settings import ConfigurationError
+from phase5_ops_tests.gate.conftest import DIGEST
+from phase5_ops_tests.gate.people import Desk
+
+OTHER = "sha256:" + "0" * 64
+RELEASE = Release("r-1", DIGEST, "production")
+
+
+@pytest.fixture
+def desk(aws, tmp_path, monkeypatch) -> Desk:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+    return Desk.on(aws, tmp_path)
+
+
+@pytest.fixture
+def state(desk) -> StateTable:
+    return desk.open().state
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as chosen:
+        yield chosen
+
+
+def tick(desk: Desk, instance) -> sensor.Tick:
+    from phase5_ops.build import open_platform
+
+    platform: Platform = open_platform(desk.settings, "gate")
+    return sensor.run_tick(GateSources(instance, platform), None, datetime.now(UTC))
+
+
+def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, instance):
+    wish = Wish("r-1", DIGEST, supersede=True, context=("pipeline_execution_id=e-1",))
+    answer, series = ask(desk.settings, instance, state, wish)
+    assert (answer.exit_code, series) == (0, 1)
+    assert len(tick(desk, instance).requests) == 1
+    found = state.candidate(RELEASE)
+    assert found.release == RELEASE
+    assert found.context == {"pipeline_execution_id": "e-1", "supersede": "true"}
+    assert "no_readiness_run" in status(desk.settings, instance, "r-1").text
+    assert status(desk.settings, instance, None).text.startswith("r-1 ")
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_posted(desk, state, instance):
+    ask(desk.settings, instance, state, Wish("r-1", DIGEST))
+    tick(desk, instance)
+    with pytest.raises(ConfigurationError, match="CONFLICT"):
+        ask(desk.settings, instance, state, Wish("r-1", OTHER))
+    assert len(instance.fetch_materializations(dg.AssetKey(candidates.ASSET), limit=9).records) == 1
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Wish("../x", DIGEST),
+        Wish("r-1", "sha256:1"),
+        Wish("r-1", DIGEST, context=("novalue",)),
+        Wish("r-1", DIGEST, abort=True),
+    ],
+)
+def test_what_may_not_be_asked_for_is_a_usage_error(desk, state, instance, wish):
+    with pytest.raises(ConfigurationError):
+        ask(desk.settings, instance, state, wish)
+    assert instance.get_dynamic_partitions(candidates.PARTITIONS) == []
+
+
+def test_nothing_is_registered_under_a_fixed_clock(desk, state, instance):
+    fixed = desk.settings.model_copy(update={"now": datetime.now(UTC)})
+    with pytest.raises(ConfigurationError, match="PHASE5_NOW"):
+        ask(fixed, instance, state, Wish("r-1", DIGEST))
+
+
+def test_an_aborted_candidate_registered_again_is_the_next_series(desk, state, instance):
+    ask(desk.settings, instance, state, Wish("r-1", DIGEST))
+    tick(desk, instance)
+    ask(desk.settings, instance, state, Wish("r-1", DIGEST, abort=True))
+    tick(desk, instance)
+    assert state.candidate(RELEASE).fate is Fate.ABORTED
+    assert ask(desk.settings, instance, state, Wish("r-1", DIGEST))[1] == 2
+    tick(desk, instance)
+    assert (state.candidate(RELEASE).series, state.candidate(RELEASE).fate) == (2, Fate.PENDING)
+
+
+@pytest.mark.parametrize(
+    ("fate", "code"), [(Fate.PROMOTED, 0), (Fate.REJECTED, 1), (Fate.ABORTED, 1), (Fate.SUPERSEDED, 1), (Fate.PENDING, 1)]
+)
+def test_waiting_ends_with_the_candidates_fate_or_with_its_time(state, fate, code):
+    now = datetime.now(UTC)
+    candidate = Candidate(RELEASE, 1, Fate.PENDING, now, now + timedelta(days=1), "p")
+    state.register(candidate)
+    state.set_fate(candidate, fate, "because")
+    clock = iter(range(100))
+    told: list[str] = []
+    answer = wait(lambda: state, RELEASE, 1, timeout=3, tell=told.append, monotonic=lambda: next(clock), sleep=lambda _: None)
+    assert answer.exit_code == code
+    assert str(fate) in answer.text
+
+
+def test_waiting_does_not_take_an_earlier_series_for_its_own(state):
+    now = datetime.now(UTC)
+    candidate = Candidate(RELEASE, 1, Fate.PENDING, now, now + timedelta(days=1), "p")
+    state.register(candidate)
+    state.set_fate(candidate, Fate.REJECTED, "old")
+    pauses: list[float] = []
+
+    def register_again(seconds: float) -> None:
+        pauses.append(seconds)
+        state.register(candidate)
+        state.set_fate(replace(candidate, series=2), Fate.PROMOTED)
+
+    answer = wait(lambda: state, RELEASE, 2, timeout=60, tell=lambda _: None, sleep=register_again)
+    assert (answer.exit_code, len(pauses)) == (0, 1)

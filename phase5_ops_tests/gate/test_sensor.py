@@ -1,0 +1,222 @@
+"""Ticks of the sensor on a real Dagster instance, state table and keys: what is registered, asked for, frozen and closed."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from phase5_ops.build import open_platform
+from phase5_ops.checklist import ROLES
+from phase5_ops.gate import candidates, check_state, sensor
+from phase5_ops.gate.check_state import ReadinessRun
+from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.records import Release, RunFacts, RunState
+from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.gate.signing import load_key
+from phase5_ops.gate.state import Fate
+from phase5_ops.gate.statements import facts_of
+from phase5_ops.policy import GatePolicy
+from phase5_ops_tests.gate.conftest import DIGEST
+from phase5_ops_tests.gate.people import Desk
+
+OTHER = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def sources(aws, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+    desk = Desk.on(aws, tmp_path)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield GateSources(instance, open_platform(desk.settings, "gate"))
+
+
+def register(sources: GateSources, name: str | None = "r-1", digest: object = DIGEST, **metadata) -> None:
+    given = {**({"digest": digest} if digest else {}), **metadata}
+    sources.instance.report_runless_asset_event(dg.AssetMaterialization(candidates.ASSET, partition=name, metadata=given))
+
+
+def tick(sources: GateSources, cursor: str | None = None, now: datetime | None = None) -> sensor.Tick:
+    return sensor.run_tick(sources, cursor, now or datetime.now(UTC))
+
+
+def fate(sources: GateSources, name: str = "r-1") -> Fate | None:
+    found = sources.state.candidate(Release(name, "", "production"))
+    return found.fate if found else None
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: bool = False) -> None:
+    """The candidate's run is over, and everything in it opens."""
+
+    def inputs(sources, candidate, *, runs=None):
+        complete = complete_inputs(GatePolicy(), sources.platform.now())
+        release = candidate.release
+        owned = RunFacts("run-1", READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
+        results = {name: replace(result, run=owned) for name, result in complete.results.items()}
+        bundle = replace(complete.bundle, run_id="run-1")
+        frozen = sources.state.statement(release, candidate.series)
+        facts = facts_of(frozen[0]) if frozen else None
+        offs = tuple(
+            replace(off, release_digest=release.digest, statement_digest=facts.statement_digest)
+            for off in (complete.sign_offs if signed and facts else ())
+        )
+        return replace(
+            complete,
+            release=release,
+            run_id="run-1",
+            results={} if closed else {n: replace(r, target_run_id="run-1") for n, r in results.items()},
+            bundle=bundle,
+            statement=facts,
+            sign_offs=offs,
+        )
+
+    def runs(_instance, release, _series, *, job=READINESS_JOB):
+        facts = RunFacts("run-1", job, RunState.FINISHED, release.environment, release.digest)
+        return [ReadinessRun(facts, release.name, 1, 1, datetime.now(UTC), None)] if job == READINESS_JOB else []
+
+    monkeypatch.setattr(sensor, "read_inputs", inputs)
+    monkeypatch.setattr(check_state, "runs_of_candidate", runs)
+
+
+def test_a_registered_candidate_gets_one_run_with_its_tags(sources):
+    register(sources)
+    first = tick(sources)
+    (request,) = first.requests
+    assert request.job_name == READINESS_JOB
+    assert request.tags[check_state.DIGEST_TAG] == DIGEST
+    assert (request.tags[check_state.SERIES_TAG], request.tags[check_state.ATTEMPT_TAG]) == ("1", "1")
+    assert sources.instance.get_dynamic_partitions(candidates.PARTITIONS) == ["r-1"]
+    again = tick(sources, first.cursor)
+    assert [each.run_key for each in again.requests] == [request.run_key]  # Dagster makes one run of a key
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"), [(None, DIGEST), ("../x", DIGEST), ("r-1", None), ("r-1", "sha256:1"), ("$(id)", DIGEST)]
+)
+def test_what_is_no_registration_is_refused_and_said_and_leaves_no_trace(sources, name, digest):
+    register(sources, name, digest)
+    found = tick(sources)
+    assert found.requests == []
+    assert found.lines[0].startswith("refused an event")
+    assert sources.instance.get_dynamic_partitions(candidates.PARTITIONS) == []
+    assert sources.state.open_candidates("production") == []
+
+
+def test_another_digest_under_the_same_name_is_a_conflict_and_the_first_stays(sources):
+    register(sources)
+    register(sources, digest=OTHER)
+    found = tick(sources)
+    assert any(line.startswith("CONFLICT") for line in found.lines)
+    assert [request.tags[check_state.DIGEST_TAG] for request in found.requests] == [DIGEST]
+
+
+@pytest.mark.parametrize("cursor", [None, "0", "x", "-1", "9" * 18, "9" * 5000])
+def test_a_reset_or_forged_cursor_brings_no_closed_candidate_back(sources, cursor):
+    register(sources)
+    tick(sources)
+    register(sources, abort=True)
+    tick(sources)
+    assert fate(sources) is Fate.ABORTED
+    assert tick(sources, cursor).requests == []
+    assert fate(sources) is Fate.ABORTED
+    assert sources.state.candidate(Release("r-1", "", "production")).series == 1
+
+
+def test_a_cursor_that_was_set_ahead_hides_no_registration(sources):
+    tick(sources)
+    register(sources)
+    assert tick(sources, "9" * 12).lines
+    assert fate(sources) is Fate.PENDING
+
+
+def test_a_candidate_whose_rows_open_is_frozen_signed_by_the_gate_and_waits_without_runs(sources, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    tick(sources, cursor)
+    assert fate(sources) is Fate.READY_TO_SIGN
+    payload, signature, key_id = sources.state.statement(Release("r-1", DIGEST, "production"), 1)
+    key = load_key(sources.platform.reader, sources.platform.settings.signing, GATE)
+    assert key.key_id == key_id
+    assert key.verifies(payload, signature)
+    waiting = tick(sources, cursor)
+    assert waiting.requests == []
+    assert sum("signature_missing" in line for line in waiting.lines) == len(ROLES)
+
+
+def test_a_signed_candidate_is_promoted_by_the_promotion_job(sources, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch, signed=True)
+    tick(sources, cursor)
+    (request,) = tick(sources, cursor).requests
+    assert request.job_name == sensor.PROMOTION_JOB
+    assert request.run_config == sensor.promotion_run_config(Release("r-1", DIGEST, "production"))
+
+
+def test_a_tick_that_ended_between_freezing_and_saying_so_is_made_good(sources, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    with monkeypatch.context() as crash:
+        crash.setattr("phase5_ops.gate.state.StateTable.set_fate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            tick(sources, cursor)
+    assert fate(sources) is Fate.PENDING
+    tick(sources, cursor)
+    assert fate(sources) is Fate.READY_TO_SIGN
+
+
+def test_a_closed_candidate_says_its_blockers_and_is_rejected_at_its_deadline(sources, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch, closed=True)
+    waiting = tick(sources, cursor)
+    assert waiting.requests == []
+    assert any("result_missing" in line for line in waiting.lines)
+    tick(sources, cursor, datetime.now(UTC) + timedelta(days=8))
+    found = sources.state.candidate(Release("r-1", "", "production"))
+    assert found.fate is Fate.REJECTED
+    assert "result_missing" in found.closed_because
+    assert tick(sources, cursor).lines == []  # closed ones leave the list
+
+
+def test_a_statement_that_no_longer_holds_starts_the_next_series(sources, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    tick(sources, cursor)
+    monkeypatch.setattr("phase5_ops.gate.flow.differences", lambda *_, **__: ("row 1.1 is FAIL, signed PASS",))
+    tick(sources, cursor)
+    found = sources.state.candidate(Release("r-1", "", "production"))
+    assert (found.series, found.fate) == (2, Fate.PENDING)
+
+
+def test_a_newer_candidate_supersedes_a_pending_one(sources):
+    register(sources)
+    cursor = tick(sources).cursor
+    register(sources, "r-2")
+    found = tick(sources, cursor)
+    assert [request.tags[check_state.RELEASE_TAG] for request in found.requests] == ["r-2"]
+    assert (fate(sources), fate(sources, "r-2")) == (Fate.SUPERSEDED, Fate.PENDING)
+
+
+def test_under_a_fixed_clock_nothing_is_done(sources):
+    register(sources)
+    settings = sources.platform.settings.model_copy(update={"now": datetime.now(UTC)})
+    found = tick(GateSources(sources.instance, replace(sources.platform, settings=settings)))
+    assert (found.requests, len(found.lines), fate(sources)) == ([], 1, None)
+    assert "PHASE5_NOW" in found.lines[0]
+
+
+def test_a_state_table_that_does_not_answer_starts_nothing_and_loses_no_event(sources, aws_faults):
+    register(sources)
+    aws_faults.add(operation="PutItem", kind="denied")
+    broken = tick(sources)
+    assert broken.requests == []
+    assert broken.lines[-1].startswith("nothing is known")
+    aws_faults.clear()
+    assert len(tick(sources, broken.cursor).requests) == 1

@@ -1,0 +1,106 @@
+"""What the state table says of a signature counts for nothing; what the believed keys say does."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from phase5_ops.gate import reasons
+from phase5_ops.gate.envelopes import WAIVER_TYPE, pae, sha256_of
+from phase5_ops.gate.signature_rules import sign_off_problems
+from phase5_ops.gate.state import StoredSignOff, StoredWaiver, waiver_payload
+from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
+from phase5_ops.gate.waivers import Waiver
+from phase5_ops.policy import GatePolicy
+from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE, readiness_payload
+
+PAYLOAD = readiness_payload()
+OLDER = readiness_payload(replace(RELEASE, digest="sha256:" + "0" * 64))
+
+
+def stored(signers, role, by=None, payload=PAYLOAD, **changes) -> StoredSignOff:
+    key_id, signature = signers.sign(by or role, payload)
+    made = StoredSignOff(
+        "r1", role, DIGEST, 1, sha256_of(payload), key_id, "arn", signature, f"{role}@example.com", "arn:sts", "r1", NOW
+    )
+    return replace(made, **changes)
+
+
+def codes(sign_offs, role="ops-sre", now=NOW):
+    found = sign_off_problems(sign_offs, statement=facts_of(PAYLOAD), release=RELEASE, void=(), policy=GatePolicy(), now=now)
+    return [code for code, _ in found[role]]
+
+
+def test_a_signature_of_the_roles_own_key_counts(signers):
+    assert codes(verified_sign_offs([stored(signers, "ops-sre")], [PAYLOAD], signers.keys())) == []
+
+
+def test_three_signatures_by_one_roles_key_are_one_role(signers):
+    roles = ("eng-reliability", "ops-sre", "security-compliance")
+    offs = verified_sign_offs([stored(signers, role, by="ops-sre") for role in roles], [PAYLOAD], signers.keys())
+    assert [off.key_role for off in offs] == ["ops-sre"] * 3
+    assert codes(offs) == []
+    assert codes(offs, "eng-reliability") == [reasons.SIGNATURE_OF_ANOTHER_ROLE]
+    assert codes(offs, "security-compliance") == [reasons.SIGNATURE_OF_ANOTHER_ROLE]
+
+
+def test_a_signature_of_an_older_release_does_not_count_under_the_new_statements_digest(signers):
+    replayed = stored(signers, "ops-sre", payload=OLDER, statement_digest=sha256_of(PAYLOAD))
+    assert codes(verified_sign_offs([replayed], [PAYLOAD, OLDER], signers.keys())) == [reasons.SIGNATURE_INVALID]
+
+
+def test_a_signature_of_an_older_release_is_named_as_such_whatever_the_table_says(signers):
+    replayed = stored(signers, "ops-sre", payload=OLDER, release_digest=DIGEST)
+    assert codes(verified_sign_offs([replayed], [PAYLOAD, OLDER], signers.keys())) == [
+        reasons.SIGNATURE_OF_ANOTHER_RELEASE,
+        reasons.SIGNATURE_OF_ANOTHER_STATEMENT,
+    ]
+
+
+@pytest.mark.parametrize("signature", [b"", b"\x30\x00", b"0" * 70])
+def test_bytes_that_are_no_signature_do_not_count(signers, signature):
+    offs = verified_sign_offs([stored(signers, "ops-sre", signature=signature)], [PAYLOAD], signers.keys())
+    assert codes(offs) == [reasons.SIGNATURE_INVALID]
+
+
+def test_an_unknown_key_or_a_key_named_by_another_id_does_not_count(signers):
+    stranger = type(signers).fresh()
+    other_id = signers.sign("security-compliance", PAYLOAD)[0]
+    offs = [stored(stranger, "ops-sre"), stored(signers, "ops-sre", key_id=other_id)]
+    assert set(codes(verified_sign_offs(offs, [PAYLOAD], signers.keys()))) == {reasons.SIGNATURE_INVALID}
+
+
+def test_a_statement_that_was_never_frozen_has_no_signatures(signers):
+    assert reasons.SIGNATURE_INVALID in codes(verified_sign_offs([stored(signers, "ops-sre")], [], signers.keys()))
+
+
+def test_a_signature_made_after_its_key_was_revoked_does_not_count_and_one_before_does(signers):
+    one = [stored(signers, "ops-sre")]
+    with_key = {"revoked": signers.trusted("ops-sre", revoked_at=NOW), "later": None}
+    keys = replace(signers.keys(), keys={**signers.keys().keys, one[0].key_id: with_key["revoked"]})
+    assert codes(verified_sign_offs(one, [PAYLOAD], keys)) == [reasons.SIGNATURE_KEY_REVOKED]
+    later = replace(with_key["revoked"], revoked_at=NOW + timedelta(seconds=1))
+    keys = replace(keys, keys={**keys.keys, one[0].key_id: later})
+    assert codes(verified_sign_offs(one, [PAYLOAD], keys)) == []
+
+
+WAIVER = Waiver("w-1", "1.2", DIGEST, frozenset({("c", "s")}), "why", "T-1", NOW, NOW + timedelta(days=1), None, "carol")
+
+
+def waiver(signers, role, waived=WAIVER, kind=WAIVER_TYPE) -> StoredWaiver:
+    signature = signers.private[role].sign(pae(waiver_payload(waived), kind), ec.ECDSA(SHA256()))
+    return StoredWaiver(waived, signers.trusted(role).key_id, signature)
+
+
+def test_a_waiver_is_signed_by_the_role_whose_key_made_it(signers):
+    assert [w.signed_by for w in verified_waivers([waiver(signers, "ops-sre")], signers.keys())] == ["ops-sre"]
+
+
+def test_a_waiver_that_was_changed_or_signed_as_something_else_is_signed_by_nobody(signers):
+    changed = replace(waiver(signers, "ops-sre"), waiver=replace(WAIVER, until=NOW + timedelta(days=9)))
+    as_statement = waiver(signers, "ops-sre", kind="application/vnd.in-toto+json")
+    by_stranger = waiver(type(signers).fresh(), "ops-sre")
+    assert [w.signed_by for w in verified_waivers([changed, as_statement, by_stranger], signers.keys())] == [None] * 3
