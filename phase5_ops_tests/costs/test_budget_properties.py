@@ -58,13 +58,13 @@ def platform_of(sequence: list[dict]) -> Platform:
     return platform
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(approvals)
 def test_any_valid_sequence_of_approvals_gives_no_finding(sequence: list[dict]):
     assert platform_of(sequence).codes() == []
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     approvals.filter(
         lambda each: any(one["seconds_ago"] < 86_400 * 6 and one["shape"].get("outcome", True) is not None for one in each)
