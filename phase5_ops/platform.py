@@ -35,9 +35,20 @@ class Platform:
     timings: dict[str, float] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._began = self.settings.clock.now()
+
     def now(self) -> datetime:
         """Evaluation time."""
         return self.settings.clock.now()
+
+    @property
+    def metrics_end(self) -> datetime:
+        """Until when tool metrics are judged: a run that has executions of its own ends before the minute in which it began.
+
+        Tool metrics carry no tenant on most successes, so that only time can keep a run's own canaries out of them.
+        """
+        return self._began.replace(second=0, microsecond=0) if self.settings.sends_canaries else self.now()
 
     @cached_property
     def links(self) -> ConsoleLinks:

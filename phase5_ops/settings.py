@@ -240,6 +240,11 @@ class Settings(BaseSettings):
         users = (self.probe_users.a, self.probe_users.b)
         return frozenset(user.tenant_id for user in users if user.tenant_id)
 
+    @property
+    def sends_canaries(self) -> bool:
+        """Whether runs have test executions of their own on the platform."""
+        return self.probe_mode == "full" and len(self.canary_tenants) > 1 and self.control_center_url is not None
+
     def verdict_settings(self) -> dict[str, Any]:
         """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
         chosen = self.model_dump(

@@ -1,8 +1,8 @@
 """What probing needs to be allowed to do, as IAM statements: writes only under the test tenants' own keys. Pure.
 
 `dynamodb:LeadingKeys` limits every write to partitions of the two test tenants, so that even a fault of this program could not
-touch another tenant's items. The null check refuses a call that has no key at all, which `ForAllValues` alone would let
-through.
+touch another tenant's items; items of the dedupe table carry no tenant in their key. The null check refuses a call that has no
+key at all, which `ForAllValues` alone would let through.
 """
 
 from collections.abc import Sequence

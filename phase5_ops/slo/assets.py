@@ -50,7 +50,7 @@ def gather_registered_tools(platform: Platform, _tables: Tables) -> pd.DataFrame
 
 def gather_tool_slo_summary(platform: Platform, tables: Tables) -> pd.DataFrame:
     """Metrics of every tool over all dimension sets, with the dashboards that show them."""
-    settings, reader, now = platform.settings, platform.reader, platform.now()
+    settings, reader, now = platform.settings, platform.reader, platform.metrics_end
     listed, list_read = list_metric_sets(reader, settings.metrics_namespace, TOOL_METRICS)
     known = known_sets(platform.history, platform.metrics_scope, listed, now=now, whole=list_read.status is ReadStatus.OK)
     queries = plan(known.metric_sets, settings.slo, now=now, read_at=now)

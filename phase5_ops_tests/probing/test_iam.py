@@ -13,6 +13,11 @@ B = ProbeUser(tenant_id="phase5-b", secret_id="probe/b")
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
 
 
+def leading_keys(statement: dict) -> list[str]:
+    """The patterns of partition keys that a statement is limited to."""
+    return statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+
+
 @pytest.fixture
 def settings() -> Settings:
     return load_settings().model_copy(update={"probe_users": ProbeUsers(a=A, b=B), "user_pool_id": "us-west-2_abc"})
@@ -24,16 +29,21 @@ def test_every_write_into_a_table_of_the_platform_is_bound_to_the_test_tenants(s
     assert of_platform
     for statement in of_platform:
         assert statement["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
-        keys = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-        for key in ("TENANT#phase5-a#ACCOUNT#1", "TENANT#phase5-b#ACCOUNT#1"):
-            assert any(fnmatchcase(key, pattern) for pattern in keys)
-        for key in ("TENANT#acme#ACCOUNT#1", "TENANT#phase5-abc#ACCOUNT#1", "TENANT#phase5-a", ""):
-            assert not any(fnmatchcase(key, pattern) for pattern in keys)
+        for key in ("TENANT#acme", "TENANT#acme#ACCOUNT#1", "TENANT#phase5-abc", "TENANT#phase5-abc#ACCOUNT#1", "acme", ""):
+            assert not any(fnmatchcase(key, pattern) for pattern in leading_keys(statement))
 
 
-def test_nothing_is_ever_written_into_the_ledger(settings):
+def test_canaries_are_written_under_both_test_tenants_accounts(settings):
+    (canaries,) = [s for s in statements(settings) if s["Sid"] == "ProbeCanaries"]
+    for key in ("TENANT#phase5-a#ACCOUNT#1", "TENANT#phase5-b#ACCOUNT#1"):
+        assert any(fnmatchcase(key, pattern) for pattern in leading_keys(canaries))
+    assert not any(fnmatchcase("TENANT#phase5-a", pattern) for pattern in leading_keys(canaries))
+
+
+def test_the_ledger_is_searched_and_written_in_the_partition_of_test_tenant_b_alone(settings):
     touching = [s for s in statements(settings) if any(settings.tables.ledger in resource for resource in s["Resource"])]
-    assert [s["Action"] for s in touching] == [["dynamodb:Query"]]
+    assert [s["Action"] for s in touching] == [["dynamodb:Query"], ["dynamodb:BatchWriteItem"]]
+    assert leading_keys(touching[1]) == ["TENANT#phase5-b"]
 
 
 def test_only_the_named_pool_and_the_named_secrets_are_reached(settings):
