@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 INPUT = "ledger"  # what the files are together, in subjects and reads
 
 _LINE_BYTES = 8 * 1024 * 1024  # a longer line is no item; it may be a whole scan answer on one line
+_DEEPEST = 100  # DynamoDB nests values 32 levels deep, and its JSON form names the type at each
 _PROGRESS_EVERY = 100_000
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".gz", ".zst", ".zstd")
@@ -217,7 +218,7 @@ class _Reader:
         before = self.ledger.items
         try:
             with _opened(path) as stream:
-                for item in ijson.items(stream, "item" if listed else "Items.item", use_float=True):
+                for item in _values(stream, "item" if listed else "Items.item"):
                     self._item(item.get("Item", item) if isinstance(item, dict) else item)
             if not listed:
                 self._answer(_members(path), self.ledger.items - before)
@@ -284,8 +285,26 @@ def _members(path: Path) -> dict[str, Any]:
     found = {}
     for name in ("Count", "LastEvaluatedKey", "NextToken"):
         with _opened(path) as stream:
-            found[name] = next(iter(ijson.items(stream, name, use_float=True)), None)
+            found[name] = next(_values(stream, name), None)
     return found
+
+
+def _values(stream: BinaryIO, prefix: str) -> Iterator[Any]:
+    """The values under a prefix of a JSON document, one after the other.
+
+    Raises:
+        _Unreadable: the document is nested deeper than any item can be; a parser's memory would grow with every level.
+    """
+
+    def events() -> Iterator[tuple[str, Any]]:
+        depth = 0
+        for event, value in ijson.basic_parse(stream, use_float=True):
+            depth += event.startswith("start_") - event.startswith("end_")
+            if depth > _DEEPEST:
+                raise _Unreadable(ReadStatus.INVALID, f"nested deeper than {_DEEPEST} levels: no ledger item")
+            yield event, value
+
+    yield from ijson.items(ijson.parse(events()), prefix)
 
 
 def _summary(path: Path) -> dict[str, Any]:

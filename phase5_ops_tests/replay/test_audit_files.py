@@ -101,7 +101,10 @@ def test_one_key_with_two_contents_is_malformed(judged):
         (b'{"Items": []}', Verdict.INCONCLUSIVE, "no_replay_in_window", "none"),
         (b"[]", Verdict.INCONCLUSIVE, "no_replay_in_window", "none"),
         (b'{\n "other": 1\n}\n', Verdict.INCONCLUSIVE, "no_replay_in_window", "none"),
+        (b"[" * 100_000, Verdict.ERROR, "read_failed", "nested deeper"),
+        (b'{"Items": [\n' + b'{"M":\n' * 100_000, Verdict.ERROR, "read_failed", "nested deeper"),
     ],
+    ids=lambda value: "" if isinstance(value, bytes) else str(value),  # what is packed holds the time of packing
 )
 def test_a_broken_file_never_passes_and_says_what_is_wrong(judged, content, verdict, code, seen):
     found = judged(content)
