@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -59,6 +60,7 @@ def main() -> NoReturn:
     """Entry of the console script: runs the app and exits with the contract's codes."""
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
+    warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")  # dagster's own call
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:

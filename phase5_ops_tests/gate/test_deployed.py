@@ -91,7 +91,7 @@ def test_the_digest_must_stand_somewhere():
 def test_stored_and_present_identity_are_compared_as_read(aws, reader, tmp_path):
     store = EvidenceStore(tmp_path)
     aws.client("ssm").put_parameter(Name="/deployed-now", Value=DIGEST, Type="String")
-    policy = DeployedPolicy(digest_parameter="/deployed-now", must_be_candidate=True)
+    policy = DeployedPolicy(function_prefixes=("none-",), digest_parameter="/deployed-now", must_be_candidate=True)
     ran = (("parameter", "/deployed-now", "1", DIGEST),)
     store.write_table("run-1", "deployed_identity", table(ran, ran))
     assert (deployed_then(store, "run-1", RELEASE, policy), deployed_now(reader, store, "run-1", policy)) == ((), ())
