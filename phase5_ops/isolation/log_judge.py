@@ -7,7 +7,7 @@ from phase5_ops.isolation.log_evidence import FOREIGN, GROUP, NOT_SCANNABLE
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.verdict import Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
 
 FILTER_EVENTS, DESCRIBE_GROUPS, READ_ARCHIVE, RETENTION = (
     "logs:FilterLogEvents",
@@ -154,7 +154,13 @@ def judge_log_scan(
         summary=summary,
         findings=findings,
         facts={**sums, "unattributed_share": round(share, 6), **shown},
+        evidence=[EvidenceLink(str(group["group"]), link) for group in groups if (link := _link(group["group"], links))],
     )
+
+
+def _link(group: object, links: ConsoleLinks | None) -> str | None:
+    """The page of a log group; None for a file."""
+    return links.log_group(str(group)) if links and str(group).startswith("/aws/") else None
 
 
 def _reading(reads: Sequence[Read]) -> list[Finding]:
@@ -186,7 +192,7 @@ def _foreign(rows: Sequence[Row], total: int, links: ConsoleLinks | None) -> lis
                 f"{where} line {hit['line']}{when}",
                 expected=f"only tenant {hit['owner']}",
                 seen=f"names tenant {hit['foreign']}{request}: {hit['excerpt']}",
-                link=links.log_group(str(hit["group"])) if links and str(hit["group"]).startswith("/aws/") else None,
+                link=_link(hit["group"], links),
             )
         )
     if total > len(hits):

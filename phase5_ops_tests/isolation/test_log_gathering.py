@@ -76,6 +76,12 @@ def test_the_ledger_is_read_from_the_margin_before_the_window_on(judged, monkeyp
     assert judged().facts["ledger_owners"] == before + 4
 
 
+def test_the_row_links_to_every_log_group_that_was_read(judged):
+    links = {link.label: link.url for link in judged().evidence}
+    assert GROUP in links
+    assert all("logsV2:log-groups/log-group/" in url for url in links.values())
+
+
 def test_a_sampled_window_is_a_warning_and_a_retention_shorter_than_the_window_is_inconclusive(judged, monkeypatch):
     monkeypatch.setattr(log_assets, "_SLICES", 2)
     monkeypatch.setenv("PHASE5_LOGS__SAMPLE_SHARE", "0.9")
