@@ -567,11 +567,10 @@ def _write(text: str, output: Path | None) -> None:
         print(text, flush=True)
         return
     from phase5_ops.settings import ConfigurationError
+    from phase5_ops.whole_file import write_whole
 
-    beside = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        beside.write_text(text + "\n", encoding="utf-8")
-        beside.replace(output)
+        write_whole(output, f"{text}\n".encode())
     except OSError as error:
         raise ConfigurationError(f"--output {output}: cannot be written: {error}") from error
 

@@ -10,27 +10,22 @@ Files appear whole or not at all (written beside, then renamed), so a killed run
 file is also put there, before the step that made it succeeds.
 """
 
-import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pandas as pd
+
+from phase5_ops.digest import sha256_of
+from phase5_ops.whole_file import write_whole
 
 Upload = Callable[[str, bytes], None]
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
-
-
-def sha256_of(content: bytes) -> str:
-    """`sha256:` and the hex digest."""
-    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 class EvidenceStore:
@@ -51,15 +46,7 @@ class EvidenceStore:
     def _write(self, run_id: str, name: str, content: bytes) -> str:
         path = self.run_folder(run_id) / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{uuid4().hex}")
-        try:
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path, content)
         if self._upload is not None:
             self._upload(f"{run_id}/{name}", content)
         return sha256_of(content)

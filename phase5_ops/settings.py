@@ -6,7 +6,6 @@ Standard AWS variables (AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, ...) are boto
 """
 
 import difflib
-import hashlib
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, Valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
+from phase5_ops.digest import sha256_of
 from phase5_ops.policy import (
     AlarmPolicy,
     BreakerPolicy,
@@ -259,7 +259,7 @@ class Settings(BaseSettings):
     def policy_digest(self, *, checklist_version: str, account: str) -> str:
         """`sha256:...` over checklist version, every setting that can change a verdict, environment and account."""
         content = {"checklist_version": checklist_version, "account": account, "settings": self.verdict_settings()}
-        return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return sha256_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
 class _FileSource(PydanticBaseSettingsSource):

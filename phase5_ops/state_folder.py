@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from phase5_ops.settings import ConfigurationError
+from phase5_ops.whole_file import write_whole
 
 _SOURCES = (Path(__file__).parent / "dagster.yaml", Path(__file__).parent.parent / "dagster.yaml")
 
@@ -23,9 +24,7 @@ def prepare_state_folder(folder: Path) -> Path:
         target = home / "dagster.yaml"
         if not target.exists():
             source = next(path for path in _SOURCES if path.exists())
-            beside = home / f".dagster.yaml.{os.getpid()}"
-            beside.write_bytes(source.read_bytes())
-            beside.replace(target)
+            write_whole(target, source.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"PHASE5_STATE_DIR={folder}: the state folder cannot be used: {error}") from error
     os.environ["DAGSTER_HOME"] = str(home)

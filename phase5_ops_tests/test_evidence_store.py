@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from phase5_ops.evidence_store import EvidenceStore, sha256_of
+from phase5_ops.digest import sha256_of
+from phase5_ops.evidence_store import EvidenceStore
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +26,7 @@ import pyarrow.parquet as pq
 from phase5_ops.aws.cost_answers import LINES, CostTag, DayTotal
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -99,15 +98,7 @@ class CostCache:
         pq.write_table(_to_table(pull, digest), sink)
         content = sink.getvalue()
         path = self._folder / f"{digest[:32]}-{_checksum(content)}.parquet"
-        beside = path.with_name(f".{path.name}.{uuid4().hex}")
-        try:
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path, content)
         self._tidy(path, digest)
 
     def _tidy(self, newest: Path, digest: str) -> None:

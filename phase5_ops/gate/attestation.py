@@ -13,8 +13,9 @@ from typing import Any
 
 from phase5_ops.checklist import CHECKLIST_VERSION
 from phase5_ops.clock import iso
+from phase5_ops.digest import sha256_of
 from phase5_ops.gate.decision import Decision
-from phase5_ops.gate.envelopes import canonical_json, sha256_of
+from phase5_ops.gate.envelopes import canonical_json
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.statements import (
     BREAK_GLASS_LEVEL,

@@ -16,6 +16,7 @@ from phase5_ops.gate.keys import SIGNERS, KeysError, KeySet, TrustedKey, key_set
 from phase5_ops.gate.signing import load_key, load_keys
 from phase5_ops.policy import SigningPolicy
 from phase5_ops.settings import Settings
+from phase5_ops.whole_file import write_whole
 
 FILE_NAME = "keys.json"
 
@@ -114,6 +115,4 @@ def pin_keys(reader: AwsReader, settings: Settings, now: datetime) -> tuple[str,
 def write_keys(path: Path, keys: KeySet) -> None:
     """Writes the file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_bytes(keys_document(keys) + b"\n")
-    beside.replace(path)
+    write_whole(path, keys_document(keys) + b"\n")

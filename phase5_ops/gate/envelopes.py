@@ -6,7 +6,6 @@ payload is not signed, so a field more, a name twice or a base64 that decodes tw
 
 import base64
 import binascii
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,11 +42,6 @@ def canonical_json(content: object) -> bytes:
         ValueError: a number is not finite.
     """
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
-def sha256_of(content: bytes) -> str:
-    """`sha256:` and the hex digest."""
-    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def unsigned(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> Envelope:

@@ -11,7 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from phase5_ops.clock import iso
-from phase5_ops.gate.envelopes import canonical_json, sha256_of, strict_json
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate.envelopes import canonical_json, strict_json
 from phase5_ops.gate.records import Release
 
 SCHEMA = "phase5.promotion/v1"

@@ -20,9 +20,10 @@ from enum import StrEnum
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
+from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attestation import decision_statement
 from phase5_ops.gate.decision import Decision, Outcome, decide
-from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes, read_envelope, sha256_of
+from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes, read_envelope
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind, Order, Published, idempotency_key
 from phase5_ops.gate.records import GateInputs, Release, SignOff

@@ -16,11 +16,11 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from phase5_ops import loosened
 from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.digest import sha256_of
 from phase5_ops.gate import candidates, check_state
 from phase5_ops.gate.attestation import readiness_statement, statement_rows
 from phase5_ops.gate.believed_keys import believed_keys, signing_key
 from phase5_ops.gate.decision import Decision, decide
-from phase5_ops.gate.envelopes import sha256_of
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.flow import Action, Attempt, Step, in_order, next_action
 from phase5_ops.gate.inputs import GateSources, read_inputs

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from phase5_ops.clock import iso
+from phase5_ops.digest import sha256_of
 from phase5_ops.gate.believed_keys import signing_key
 from phase5_ops.gate.caller import who_signs
-from phase5_ops.gate.envelopes import MalformedEnvelope, sha256_of
+from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.identity import Identity, Refusal, repeated_role
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import Release, SignedFacts, SignOff

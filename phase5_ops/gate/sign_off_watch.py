@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from phase5_ops.gate.envelopes import sha256_of
+from phase5_ops.digest import sha256_of
 from phase5_ops.gate.sign_off_assets import sign_off_job, sign_off_run_config
 from phase5_ops.gate.state import Candidate, Fate, StateError, StateTable
 from phase5_ops.platform import Platform

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from phase5_ops.clock import parse_iso
-from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, sha256_of, strict_json
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.records import RowFacts, SignedFacts
 from phase5_ops.verdict import Verdict
 

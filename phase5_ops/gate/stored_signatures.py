@@ -8,7 +8,8 @@ only in the table; CloudTrail's record of the Sign call, which carries the same 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from phase5_ops.gate.envelopes import WAIVER_TYPE, MalformedEnvelope, sha256_of
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate.envelopes import WAIVER_TYPE, MalformedEnvelope
 from phase5_ops.gate.keys import KeySet, TrustedKey
 from phase5_ops.gate.records import SignOff
 from phase5_ops.gate.state import StoredSignOff, StoredWaiver, waiver_payload

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
-from phase5_ops.gate.envelopes import MalformedEnvelope, ReadEnvelope, read_envelope, sha256_of
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate.envelopes import MalformedEnvelope, ReadEnvelope, read_envelope
 from phase5_ops.gate.keys import GATE, KeySet, TrustedKey
 from phase5_ops.gate.statements import (
     OPEN_LEVEL,

@@ -16,7 +16,6 @@ import pandera.pandas as pa
 
 from phase5_ops.ccnative.keys import (
     APPROVED,
-    BARE_TENANT_TABLES,
     ExecutionScope,
     KeyJudgement,
     KeyScope,
@@ -482,8 +481,3 @@ def probe_row(answer: ProbeAnswer) -> HarnessRow:
         codes=tuple(codes),
         expected="refused, or acting on the caller's own tenant only" if not answer.reads else "nothing of tenant B",
     )
-
-
-def bare_partition(table: str, tenant: str) -> str:
-    """The partition key value under which a tenant's items of `table` begin."""
-    return tenant if table in BARE_TENANT_TABLES else f"TENANT#{tenant}"

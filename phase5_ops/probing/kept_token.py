@@ -7,18 +7,17 @@ refused for another reason than its age.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import jwt
 
 from phase5_ops.probing.forge import public_key_of
 from phase5_ops.probing.guard import TENANT_CLAIM
+from phase5_ops.whole_file import write_whole
 
 FILE_NAME = "probe_tokens.json"
 _SLOTS = ("expired", "waiting")
@@ -104,10 +103,4 @@ def _load(kept: Path) -> dict[str, str]:
 
 def _store(kept: Path, slots: Mapping[str, str]) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
-    beside = kept.with_name(f".{kept.name}.{uuid4().hex}")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(dict(slots), file)
-        beside.replace(kept)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(kept, json.dumps(dict(slots)).encode(), mode=0o600)

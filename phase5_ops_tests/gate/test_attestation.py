@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attestation import StatementRow
-from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, envelope_bytes, read_envelope, sha256_of, strict_json
+from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, envelope_bytes, read_envelope, strict_json
 from phase5_ops.gate.records import RowFacts
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.waivers import Waiver

@@ -7,8 +7,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from phase5_ops.digest import sha256_of
 from phase5_ops.gate import reasons
-from phase5_ops.gate.envelopes import WAIVER_TYPE, pae, sha256_of
+from phase5_ops.gate.envelopes import WAIVER_TYPE, pae
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.state import StoredSignOff, StoredWaiver, waiver_payload
 from phase5_ops.gate.statements import facts_of
