@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     evidence_s3_uri: str | None = Field(
         None, pattern=r"^s3://[a-z0-9.-]{3,63}(/.*)?$", description="also copy each run's evidence to this s3:// location"
     )
+    dagster_url: AnyHttpUrl | None = Field(
+        None, description="address of the Dagster webserver: for links to runs, and for registering candidates over HTTP"
+    )
     control_center_url: AnyHttpUrl | None = None
     user_pool_id: str | None = None
     user_pool_client_id: str | None = None
@@ -180,6 +183,14 @@ class Settings(BaseSettings):
     promotion: PromotionPolicy = PromotionPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
+
+    @field_validator("dagster_url")
+    @classmethod
+    def _only_an_address(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        """The address stands in what people sign and in reports, so nothing secret may be in it."""
+        if value is not None and (value.username or value.password or value.query or value.fragment):
+            raise ValueError("takes neither user, query nor fragment")
+        return value
 
     @field_validator("control_center_url")
     @classmethod
@@ -248,7 +259,7 @@ class Settings(BaseSettings):
     def verdict_settings(self) -> dict[str, Any]:
         """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
         chosen = self.model_dump(
-            mode="json", exclude={"now", "state_dir", "schedule", "flow", "evidence_s3_uri", "refresh_costs"}
+            mode="json", exclude={"now", "state_dir", "dagster_url", "schedule", "flow", "evidence_s3_uri", "refresh_costs"}
         )
         for user in chosen["probe_users"].values():
             user.pop("password", None)

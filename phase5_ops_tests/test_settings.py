@@ -73,6 +73,8 @@ def test_an_unknown_name_is_refused_with_its_remedy(monkeypatch, name, hint):
         ("PHASE5_SCHEDULE__TIMEZONE", "Mars/Base"),
         ("PHASE5_READING__DEADLINE_SECONDS", "0"),
         ("PHASE5_EVIDENCE_S3_URI", "https://bucket"),
+        ("PHASE5_DAGSTER_URL", "https://user:secret@dagster.internal"),
+        ("PHASE5_DAGSTER_URL", "https://dagster.internal/?token=secret"),
     ],
 )
 def test_a_bad_value_names_its_variable(monkeypatch, name, value):
