@@ -72,6 +72,8 @@ _NO_THRESHOLDS = frozenset(
     {
         "signing",
         "flow",
+        "overrides",
+        "notifications",
         "probes",
         "runbook_policy",
         "isolation.production_environments",

@@ -426,6 +426,28 @@ class FlowPolicy(Policy):
     tick_seconds: int = Field(30, ge=5, le=3600, description="how often the sensor looks")
 
 
+class OverridePolicy(Policy):
+    """Promoting without an open gate: rolling back, and breaking the glass. Changes no verdict and opens nothing."""
+
+    rollback_minutes: float = Field(
+        60, gt=0, le=1440, allow_inf_nan=False, description="how long a signed order to roll back stands"
+    )
+    break_glass_hours: float = Field(
+        4, gt=0, le=24, allow_inf_nan=False, description="longest life of an order to promote past a closed gate"
+    )
+    retry_seconds: float = Field(
+        60, ge=0, le=3600, allow_inf_nan=False, description="after how long an order that did not take effect is tried again"
+    )
+
+
+class NotificationPolicy(Policy):
+    """Whom the gate tells of what becomes of candidates. Without a topic nobody is told, and no glass can be broken."""
+
+    sns_topic_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")] | None = Field(
+        None, description="standard SNS topic that is told of READY_TO_SIGN, the end of each candidate, rollbacks and broken glass"
+    )
+
+
 class SigningPolicy(Policy):
     """Rows S.1 to S.3: the keys that sign (KMS key id, ARN or alias), and whose session names are believed."""
 

@@ -32,6 +32,8 @@ from phase5_ops.policy import (
     IsolationPolicy,
     LogScanPolicy,
     Name,
+    NotificationPolicy,
+    OverridePolicy,
     ProbePolicy,
     PromotionPolicy,
     ReplayPolicy,
@@ -44,6 +46,22 @@ from phase5_ops.policy import (
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+#: Settings that change no verdict: where and when, and how the gate goes about what it decided.
+_NO_VERDICT = frozenset(
+    {
+        "now",
+        "state_dir",
+        "dagster_url",
+        "schedule",
+        "flow",
+        "overrides",
+        "notifications",
+        "evidence_s3_uri",
+        "refresh_costs",
+    }
+)
 
 
 class ConfigurationError(Exception):
@@ -181,6 +199,8 @@ class Settings(BaseSettings):
     signing: SigningPolicy = SigningPolicy()
     deployed: DeployedPolicy = DeployedPolicy()
     promotion: PromotionPolicy = PromotionPolicy()
+    overrides: OverridePolicy = OverridePolicy()
+    notifications: NotificationPolicy = NotificationPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
 
@@ -258,9 +278,7 @@ class Settings(BaseSettings):
 
     def verdict_settings(self) -> dict[str, Any]:
         """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
-        chosen = self.model_dump(
-            mode="json", exclude={"now", "state_dir", "dagster_url", "schedule", "flow", "evidence_s3_uri", "refresh_costs"}
-        )
+        chosen = self.model_dump(mode="json", exclude=set(_NO_VERDICT))
         for user in chosen["probe_users"].values():
             user.pop("password", None)
             user.pop("client_secret", None)

@@ -250,7 +250,12 @@ def _decide_sign_offs(
         unknown=unknown,
     )
     problems = sign_off_problems(
-        inputs.sign_offs, statement=statement, release=release, void=void, policy=inputs.policy, now=inputs.now
+        inputs.sign_offs,
+        statement_digest=statement.statement_digest,
+        release=release,
+        void=void,
+        policy=inputs.policy,
+        now=inputs.now,
     )
     return tuple(
         RowDecision(

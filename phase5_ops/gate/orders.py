@@ -1,7 +1,7 @@
 """What a target is told, and what it answers. Pure.
 
-An order carries one idempotency key for a series of a release, however often it is given: whoever receives the key twice has
-received one promotion. What must not live here: talking to a target, deciding.
+An order carries one idempotency key for a series of a release (or for one override), however often it is given: whoever receives
+the key twice has received one promotion. What must not live here: talking to a target, deciding.
 """
 
 import hashlib
@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """By which right a release is promoted."""
 
     OPEN = "OPEN"  # the gate was open
+    ROLLBACK = "ROLLBACK"  # it was promoted before, and ops-sre takes production back to it
+    BREAK_GLASS = "BREAK_GLASS"  # two people went past the closed gate
 
 
 class Publication(StrEnum):
@@ -74,10 +76,10 @@ class Order:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-def idempotency_key(release: Release, series: int) -> str:
-    """The key of the one promotion of a series: 64 hex digits, the same from every process."""
+def idempotency_key(release: Release, series: int, override: str = "") -> str:
+    """The key of the one promotion of a series, or of one override: 64 hex digits, the same from every process."""
     content = {"environment": release.environment, "name": release.name, "digest": release.digest, "series": series}
-    return hashlib.sha256(canonical_json(content)).hexdigest()
+    return hashlib.sha256(canonical_json({**content, **({"override": override} if override else {})})).hexdigest()
 
 
 def message(order: Order) -> bytes:

@@ -17,7 +17,8 @@ from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.fresh_reads import alarms_now, deployed_now, deployed_then
 from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.keys import GATE
-from phase5_ops.gate.promotion import PromotionDoor, PromotionOutcome, promote
+from phase5_ops.gate.promotion import promote
+from phase5_ops.gate.publication import PromotionDoor, PromotionOutcome
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signing import sign
 from phase5_ops.gate.state import Candidate, check_release

@@ -98,7 +98,14 @@ def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
             f"the readiness statement is about {said.name} {said.digest} in {said.environment}, not about this candidate"
         )
     offs = verified_sign_offs(state.sign_offs(release), [payload], keys)
-    found = sign_off_problems(offs, statement=facts, release=release, void=(), policy=session.settings.gate, now=session.now)
+    found = sign_off_problems(
+        offs,
+        statement_digest=facts.statement_digest,
+        release=release,
+        void=(),
+        policy=session.settings.gate,
+        now=session.now,
+    )
     problems = {role: tuple(f"{code.code}: {seen}" for code, seen in each) for role, each in found.items()}
     return ToSign(candidate, payload, facts, offs, problems)
 

@@ -88,7 +88,12 @@ def _table(platform: Platform, state: StateTable, name: str, now: datetime) -> p
     keys = believed_keys(platform.reader, platform.settings)
     offs = verified_sign_offs(state.sign_offs(candidate.release), state.statements(candidate.release), keys)
     problems = sign_off_problems(
-        offs, statement=statement, release=candidate.release, void=(), policy=platform.settings.gate, now=now
+        offs,
+        statement_digest=statement.statement_digest,
+        release=candidate.release,
+        void=(),
+        policy=platform.settings.gate,
+        now=now,
     )
     return sign_offs_table(candidate.release, statement, offs, problems)
 

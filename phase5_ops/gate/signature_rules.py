@@ -57,18 +57,21 @@ def _listed(names: Iterable[str]) -> str:
 def sign_off_problems(
     sign_offs: Iterable[SignOff],
     *,
-    statement: SignedFacts,
+    statement_digest: str,
     release: Release,
     void: tuple[str, ...],
     policy: GatePolicy,
     now: datetime,
 ) -> dict[str, tuple[Problem, ...]]:
-    """Role -> why it has not signed; an empty tuple for a role that has.
+    """Role -> why it has not signed the bytes of this digest; an empty tuple for a role that has.
 
     One signature that counts is enough for a role; where none does, each of its signatures says why.
     """
     offs = sorted(sign_offs, key=lambda off: (off.signed_at, off.identity))
-    alone = {id(off): _problems_of(off, statement=statement, release=release, void=void, policy=policy, now=now) for off in offs}
+    alone = {
+        id(off): _problems_of(off, statement_digest=statement_digest, release=release, void=void, policy=policy, now=now)
+        for off in offs
+    }
     good = [off for off in offs if not alone[id(off)]]
     answers: dict[str, tuple[Problem, ...]] = {}
     for role in ROLES:
@@ -85,7 +88,7 @@ def sign_off_problems(
 
 
 def _problems_of(
-    off: SignOff, *, statement: SignedFacts, release: Release, void: tuple[str, ...], policy: GatePolicy, now: datetime
+    off: SignOff, *, statement_digest: str, release: Release, void: tuple[str, ...], policy: GatePolicy, now: datetime
 ) -> list[Problem]:
     who = f"by {off.identity or 'nobody known'} at {iso(off.signed_at)}"
     skew = timedelta(seconds=policy.clock_skew_seconds)
@@ -94,9 +97,9 @@ def _problems_of(
         (off.key_role not in (None, off.role), reasons.SIGNATURE_OF_ANOTHER_ROLE, f"{who} with the key of {off.key_role}"),
         (off.release_digest != release.digest, reasons.SIGNATURE_OF_ANOTHER_RELEASE, f"{who} for {off.release_digest}"),
         (
-            off.statement_digest != statement.statement_digest,
+            off.statement_digest != statement_digest,
             reasons.SIGNATURE_OF_ANOTHER_STATEMENT,
-            f"{who} over {off.statement_digest}, the statement is {statement.statement_digest}",
+            f"{who} over {off.statement_digest}, the statement is {statement_digest}",
         ),
         (bool(void), reasons.SIGNATURE_VOID, f"{who}: {'; '.join(void)}"),
         (now - off.signed_at >= timedelta(days=policy.sign_off_days), reasons.SIGNATURE_EXPIRED, who),

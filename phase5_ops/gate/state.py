@@ -5,9 +5,11 @@
     RELEASE#<environment>#<name>    STATEMENT#<series>              the readiness statement frozen for signing
     RELEASE#<environment>#<name>    SIGN_OFF#<role>#<id>            one signature
     RELEASE#<environment>#<name>    WAIVER#<id>                     one waiver
-    RELEASE#<environment>#<name>    LOCK#<series>                   who promotes now
-    RELEASE#<environment>#<name>    PREPARED#<series>               the signed decision, before anything is published
-    RELEASE#<environment>#<name>    PROMOTION#<series>              that it was promoted, and with what
+    RELEASE#<environment>#<name>    LOCK#<series>[#<override>]      who promotes now
+    RELEASE#<environment>#<name>    PREPARED#<series>[#<override>]  the signed decision, before anything is published
+    RELEASE#<environment>#<name>    PROMOTION#<series>[#<override>] that it was promoted, and with what
+    OVERRIDES#<environment>         OVERRIDE#<id>                   a rollback or broken glass, as it is signed
+    OVERRIDES#<environment>         OVERRIDE#<id>#SIGNATURE#<role>#<id>   one signature of it
     OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never believed
 
 Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
@@ -39,7 +41,7 @@ IAM_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", 
 RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
-_OPEN = "CANDIDATE#"
+_OPEN, _OVERRIDE = "CANDIDATE#", "OVERRIDE#"
 _BATCH = 100  # keys that one BatchGetItem takes
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
@@ -60,13 +62,14 @@ class Fate(StrEnum):
     PENDING = "PENDING"
     READY_TO_SIGN = "READY_TO_SIGN"
     PROMOTED = "PROMOTED"
+    BREAK_GLASS = "BREAK_GLASS"  # it went to production past the closed gate
     REJECTED = "REJECTED"
     ABORTED = "ABORTED"
     SUPERSEDED = "SUPERSEDED"
 
 
 #: Fates after which the same release and digest may be registered again, as a new series.
-CLOSED = frozenset({Fate.REJECTED, Fate.ABORTED, Fate.SUPERSEDED})
+CLOSED = frozenset({Fate.REJECTED, Fate.ABORTED, Fate.SUPERSEDED, Fate.BREAK_GLASS})
 
 
 class Registered(StrEnum):
@@ -150,6 +153,15 @@ class StoredWaiver:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredOverride:
+    """An override as it stands in the table: its id, its bytes, and the signatures over them, none of them verified yet."""
+
+    id: str
+    payload: bytes
+    signatures: tuple[StoredSignOff, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """Who promotes: holder (a run id), since when, and the idempotency key of the effect, which never changes."""
 
@@ -160,7 +172,10 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """That a series was promoted: by which run, when, with which key and envelopes, and what the target answered."""
+    """That a series was promoted: by which run, when, with which key and envelopes, and what the target answered.
+
+    `readiness_envelope` is what the decision rests on; of a promotion by override that is the signed override.
+    """
 
     holder: str
     promoted_at: datetime
@@ -303,10 +318,7 @@ class StateTable:
 
     def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
         """Adds a signature; one that is there is never changed."""
-        content = {name: getattr(sign_off, name) for name in StoredSignOff.__dataclass_fields__}
-        sk = f"SIGN_OFF#{sign_off.role}#{sign_off.id}"
-        item = {"pk": _pk(release), "sk": sk, **content, "signed_at": iso(sign_off.signed_at)}
-        return self._put(item, "attribute_not_exists(pk)")
+        return self._put(_sign_off_item(_pk(release), "SIGN_OFF", sign_off), "attribute_not_exists(pk)")
 
     def sign_offs(self, release: Release) -> list[StoredSignOff]:
         """Every signature ever recorded under the release's name, by role and id."""
@@ -328,7 +340,9 @@ class StateTable:
 
     # --- promotion -----------------------------------------------------------------------------------------------------------
 
-    def take_lock(self, release: Release, series: int, lock: Lock) -> tuple[Written, Lock]:
+    # Each series has one lock, one prepared decision and one record; and so has each override of it, which is named then.
+
+    def take_lock(self, release: Release, series: int, lock: Lock, *, override: str = "") -> tuple[Written, Lock]:
         """Takes the lock of a series; refused where another holds it. The same holder has it still.
 
         Returns:
@@ -336,16 +350,16 @@ class StateTable:
         """
         content = {"holder": lock.holder, "taken_at": iso(lock.taken_at), "idempotency_key": lock.idempotency_key}
         written = self._put(
-            {"pk": _pk(release), "sk": _lock_key(series), **content},
+            {"pk": _pk(release), "sk": _slot("LOCK", series, override), **content},
             "attribute_not_exists(pk)",
             same=("holder", "idempotency_key"),
         )
-        present = self.lock(release, series)
+        present = self.lock(release, series, override=override)
         return written, present or lock
 
-    def lock(self, release: Release, series: int) -> Lock | None:
+    def lock(self, release: Release, series: int, *, override: str = "") -> Lock | None:
         """The lock of a series; None if nobody took it."""
-        item = self._get(_pk(release), _lock_key(series))
+        item = self._get(_pk(release), _slot("LOCK", series, override))
         return None if item is None else Lock(str(item["holder"]), parse_iso(item["taken_at"]), str(item["idempotency_key"]))
 
     def take_over_lock(
@@ -357,47 +371,74 @@ class StateTable:
         now: datetime,
         *,
         after: timedelta = timedelta(minutes=5),
+        override: str = "",
     ) -> Written:
         """Takes an abandoned lock over, with its idempotency key; refused where it is younger, or no longer as it was read."""
         if now - abandoned.taken_at <= after:
             return Written.REFUSED
         return self._update(
             _pk(release),
-            _lock_key(series),
+            _slot("LOCK", series, override),
             {"holder": holder, "taken_at": iso(now)},
             "#holder = :was_holder AND #taken_at = :was_taken_at",
             {"was_holder": abandoned.holder, "was_taken_at": iso(abandoned.taken_at)},
         )
 
-    def prepare_promotion(self, release: Release, series: int, readiness: bytes, decision: bytes) -> tuple[bytes, bytes]:
+    def prepare_promotion(
+        self, release: Release, series: int, readiness: bytes, decision: bytes, *, override: str = ""
+    ) -> tuple[bytes, bytes]:
         """Keeps the envelopes of a promotion before it is published; the first ones stay.
 
         Returns:
             Readiness and decision envelope as they stand.
         """
-        item = {"pk": _pk(release), "sk": f"PREPARED#{series:06d}", "readiness": readiness, "decision": decision}
+        item = {"pk": _pk(release), "sk": _slot("PREPARED", series, override), "readiness": readiness, "decision": decision}
         self._put(item, "attribute_not_exists(pk)")
-        return self.prepared_promotion(release, series) or (readiness, decision)
+        return self.prepared_promotion(release, series, override=override) or (readiness, decision)
 
-    def prepared_promotion(self, release: Release, series: int) -> tuple[bytes, bytes] | None:
+    def prepared_promotion(self, release: Release, series: int, *, override: str = "") -> tuple[bytes, bytes] | None:
         """Readiness and decision envelope of a promotion that was begun; None if none was."""
-        item = self._get(_pk(release), f"PREPARED#{series:06d}")
+        item = self._get(_pk(release), _slot("PREPARED", series, override))
         return None if item is None else (bytes(item["readiness"]), bytes(item["decision"]))
 
-    def record_promotion(self, release: Release, series: int, promotion: Promotion) -> Written:
+    def record_promotion(self, release: Release, series: int, promotion: Promotion, *, override: str = "") -> Written:
         """Records that a series was promoted; the first record stays."""
         content = {name: getattr(promotion, name) for name in Promotion.__dataclass_fields__}
-        item = {"pk": _pk(release), "sk": f"PROMOTION#{series:06d}", "digest": release.digest, **content}
+        item = {"pk": _pk(release), "sk": _slot("PROMOTION", series, override), "digest": release.digest, **content}
         item["promoted_at"] = iso(promotion.promoted_at)
         return self._put(item, "attribute_not_exists(pk)", same=("idempotency_key", "decision_envelope"))
 
-    def promotion(self, release: Release, series: int) -> Promotion | None:
+    def promotion(self, release: Release, series: int, *, override: str = "") -> Promotion | None:
         """The record of a promotion; None if the series was not promoted."""
-        item = self._get(_pk(release), f"PROMOTION#{series:06d}")
+        item = self._get(_pk(release), _slot("PROMOTION", series, override))
         if item is None:
             return None
         content = {name: str(item[name]) for name in Promotion.__dataclass_fields__ if name != "promoted_at"}
         return Promotion(promoted_at=parse_iso(item["promoted_at"]), **content)
+
+    # --- overrides: written once -----------------------------------------------------------------------------------------------
+
+    def add_override(self, environment: str, override: str, payload: bytes) -> Written:
+        """Adds an override under its id; one that is there is never changed."""
+        item = {"pk": _overrides_pk(environment), "sk": _OVERRIDE + override, "payload": payload}
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def add_override_signature(self, environment: str, override: str, signature: StoredSignOff) -> Written:
+        """Adds a signature of an override; one that is there is never changed."""
+        item = _sign_off_item(_overrides_pk(environment), f"{_OVERRIDE}{override}#SIGNATURE", signature)
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def overrides(self, environment: str) -> list[StoredOverride]:
+        """Every override ever asked for in an environment with its signatures, by id; one query."""
+        payloads: dict[str, bytes] = {}
+        signatures: dict[str, list[StoredSignOff]] = {}
+        for item in self._query(_overrides_pk(environment), _OVERRIDE):
+            name, marked, _ = str(item["sk"]).removeprefix(_OVERRIDE).partition("#SIGNATURE#")
+            if marked:
+                signatures.setdefault(name, []).append(_sign_off_of(item))
+            else:
+                payloads[name] = bytes(item["payload"])
+        return [StoredOverride(name, payload, tuple(signatures.get(name, ()))) for name, payload in sorted(payloads.items())]
 
     # --- the table -----------------------------------------------------------------------------------------------------------
 
@@ -516,8 +557,12 @@ def _open_pk(environment: str) -> str:
     return f"OPEN#{environment}"
 
 
-def _lock_key(series: int) -> str:
-    return f"LOCK#{series:06d}"
+def _overrides_pk(environment: str) -> str:
+    return f"OVERRIDES#{environment}"
+
+
+def _slot(what: str, series: int, override: str) -> str:
+    return f"{what}#{series:06d}" + (f"#{override}" if override else "")
 
 
 def _candidate_item(candidate: Candidate) -> dict[str, Any]:
@@ -548,6 +593,11 @@ def _candidate_of(item: Mapping[str, Any]) -> Candidate:
         item["closed_because"],
         dict(item["context"]),
     )
+
+
+def _sign_off_item(pk: str, prefix: str, sign_off: StoredSignOff) -> dict[str, Any]:
+    content = {name: getattr(sign_off, name) for name in StoredSignOff.__dataclass_fields__}
+    return {"pk": pk, "sk": f"{prefix}#{sign_off.role}#{sign_off.id}", **content, "signed_at": iso(sign_off.signed_at)}
 
 
 def _sign_off_of(item: Mapping[str, Any]) -> StoredSignOff:

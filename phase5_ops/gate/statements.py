@@ -22,7 +22,10 @@ VERIFICATION_SUMMARY = "https://slsa.dev/verification_summary/v1"
 #: Names of the readiness statement's resource descriptors.
 EVIDENCE, POLICY, ROWS_DESCRIPTOR, WAIVERS = "evidence", "policy", "rows", "waivers"
 
-OPEN_LEVEL, BREAK_GLASS_LEVEL = "PHASE5_OPEN", "PHASE5_BREAK_GLASS"
+#: Predicate of a signed order to promote without an open gate; see `overrides.py`.
+OVERRIDE = "urn:phase5-ops:predicate:override:v1"
+
+OPEN_LEVEL, ROLLBACK_LEVEL, BREAK_GLASS_LEVEL = "PHASE5_OPEN", "PHASE5_ROLLBACK", "PHASE5_BREAK_GLASS"
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 

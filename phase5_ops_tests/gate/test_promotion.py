@@ -12,7 +12,8 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import Publication, Published, idempotency_key
-from phase5_ops.gate.promotion import DECISION_FILE, READINESS_FILE, Ending, PromotionDoor, promote
+from phase5_ops.gate.promotion import promote
+from phase5_ops.gate.publication import DECISION_FILE, READINESS_FILE, Ending, PromotionDoor
 from phase5_ops.gate.records import Reason
 from phase5_ops.gate.state import Candidate, Fate, StateError, StateTable, StoredSignOff
 from phase5_ops.gate.statements import facts_of
@@ -212,8 +213,8 @@ def test_a_run_whose_lock_was_taken_over_does_not_publish(bench):
     slept = bench.state
 
     class TakenOver(StateTable):
-        def prepare_promotion(self, release, series, readiness, decision):
-            done = super().prepare_promotion(release, series, readiness, decision)
+        def prepare_promotion(self, release, series, readiness, decision, **about):
+            done = super().prepare_promotion(release, series, readiness, decision, **about)
             slept.take_over_lock(release, series, slept.lock(release, series), "run-2", bench.wall + timedelta(minutes=6))
             return done
 

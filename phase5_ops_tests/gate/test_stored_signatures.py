@@ -31,7 +31,14 @@ def stored(signers, role, by=None, payload=PAYLOAD, **changes) -> StoredSignOff:
 
 
 def codes(sign_offs, role="ops-sre", now=NOW):
-    found = sign_off_problems(sign_offs, statement=facts_of(PAYLOAD), release=RELEASE, void=(), policy=GatePolicy(), now=now)
+    found = sign_off_problems(
+        sign_offs,
+        statement_digest=facts_of(PAYLOAD).statement_digest,
+        release=RELEASE,
+        void=(),
+        policy=GatePolicy(),
+        now=now,
+    )
     return [code for code, _ in found[role]]
 
 

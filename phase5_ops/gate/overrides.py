@@ -1,0 +1,195 @@
+"""Overrides: signed orders to promote a release although the gate is not open. What one says, and whether it stands. Pure.
+
+    ROLLBACK      back to a release that this gate promoted: its own attestation, and one fresh signature of ops-sre. No row is
+                  asked for: an incident must not block its own cure.
+    BREAK_GLASS   past the closed gate: two people with the keys of two roles, a reason, an end, and somebody who is told.
+
+An override is an in-toto Statement about the release, signed like any other statement; it is good for one effect, under an
+idempotency key of its own, and never makes the gate OPEN. What must not live here: reading, signing, promoting.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.clock import iso, parse_iso
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate import override_reasons as reasons
+from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json
+from phase5_ops.gate.orders import Kind
+from phase5_ops.gate.records import Reason, Release, SignOff
+from phase5_ops.gate.signature_rules import sign_off_problems
+from phase5_ops.gate.statements import OVERRIDE, STATEMENT_TYPE, read_statement
+from phase5_ops.policy import GatePolicy, OverridePolicy
+
+ROLLBACK_ROLE = "ops-sre"
+#: How many roles must sign.
+SIGNERS = {Kind.ROLLBACK: 1, Kind.BREAK_GLASS: 2}
+
+_LONGEST_TEXT = 1000
+_TEXTS = ("id", "kind", "environment", "reason", "ticket", "requestedBy", "requestedAt", "until")
+_FIELDS = frozenset({*_TEXTS, "series", "restsOn", "goesPast", "context"})
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One order, as it is signed.
+
+    Attributes:
+        id: unique; part of the idempotency key.
+        kind: ROLLBACK or BREAK_GLASS.
+        release: name, digest, environment.
+        series: of the candidate.
+        reason, ticket: why, and where that is followed up.
+        requested_by: the person who asked first.
+        requested_at, until: it stands from the one to just before the other.
+        rests_on: `sha256:...` of the envelopes of the promotion that a rollback goes back to: readiness, decision.
+        goes_past: what kept the gate closed when the glass was broken, in words.
+        context: for the target, e.g. `pipeline_execution_id`.
+    """
+
+    id: str
+    kind: Kind
+    release: Release
+    series: int
+    reason: str
+    ticket: str
+    requested_by: str
+    requested_at: datetime
+    until: datetime
+    rests_on: tuple[str, ...] = ()
+    goes_past: tuple[str, ...] = ()
+    context: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes that are signed; equal orders give equal bytes."""
+        return canonical_json(
+            {
+                "_type": STATEMENT_TYPE,
+                "subject": [{"name": self.release.name, "digest": {"sha256": self.release.digest.removeprefix("sha256:")}}],
+                "predicateType": OVERRIDE,
+                "predicate": {
+                    "id": self.id,
+                    "kind": str(self.kind),
+                    "environment": self.release.environment,
+                    "series": self.series,
+                    "reason": self.reason,
+                    "ticket": self.ticket,
+                    "requestedBy": self.requested_by,
+                    "requestedAt": iso(self.requested_at),
+                    "until": iso(self.until),
+                    "restsOn": list(self.rests_on),
+                    "goesPast": list(self.goes_past),
+                    "context": dict(self.context),
+                },
+            }
+        )
+
+    @property
+    def digest(self) -> str:
+        """`sha256:...` of these bytes."""
+        return sha256_of(self.payload)
+
+
+def override_of(payload: bytes) -> Override:
+    """The override in a payload; not yet known to be signed by anybody.
+
+    Raises:
+        MalformedEnvelope: it is none, or not in the one form in which overrides are written.
+    """
+    statement = read_statement(payload)
+    predicate = statement.predicate
+    if statement.predicate_type != OVERRIDE or predicate.keys() != _FIELDS:
+        raise MalformedEnvelope(f"not an override: {statement.predicate_type}")
+    series, context = predicate["series"], predicate["context"]
+    lists = (predicate["restsOn"], predicate["goesPast"])
+    texts = [*(predicate[name] for name in _TEXTS)]
+    if not isinstance(context, dict) or not all(isinstance(each, list) for each in lists):
+        raise MalformedEnvelope("a part of the override is not what it should be")
+    if not all(isinstance(text, str) for text in (*texts, *context.values(), *lists[0], *lists[1])) or type(series) is not int:
+        raise MalformedEnvelope("a part of the override is not what it should be")
+    try:
+        found = Override(
+            id=predicate["id"],
+            kind=Kind(predicate["kind"]),
+            release=Release(statement.name, statement.digest, predicate["environment"]),
+            series=series,
+            reason=predicate["reason"],
+            ticket=predicate["ticket"],
+            requested_by=predicate["requestedBy"],
+            requested_at=parse_iso(predicate["requestedAt"]),
+            until=parse_iso(predicate["until"]),
+            rests_on=tuple(lists[0]),
+            goes_past=tuple(lists[1]),
+            context=context,
+        )
+    except ValueError as error:
+        raise MalformedEnvelope(f"not an override: {error}") from error
+    if found.kind not in SIGNERS or found.payload != payload:
+        raise MalformedEnvelope("not an override in the form in which they are written")
+    return found
+
+
+def longest_life(kind: Kind, policy: OverridePolicy) -> timedelta:
+    """How long an override of a kind may stand."""
+    return timedelta(minutes=policy.rollback_minutes) if kind is Kind.ROLLBACK else timedelta(hours=policy.break_glass_hours)
+
+
+def problems_of_form(override: Override, *, now: datetime, policy: OverridePolicy, skew: timedelta) -> Iterator[Reason]:
+    """What stands against an override, whoever signed it."""
+    about = override.id
+    if not override.reason.strip() or not override.ticket.strip() or len(override.reason) > _LONGEST_TEXT:
+        yield reasons.OVERRIDE_WITHOUT_REASON.at(about, override.kind, f"a reason (at most {_LONGEST_TEXT} characters) and a ticket")
+    if override.until - override.requested_at > longest_life(override.kind, policy):
+        seen = f"from {iso(override.requested_at)} to {iso(override.until)}; at most {longest_life(override.kind, policy)}"
+        yield reasons.OVERRIDE_TOO_LONG.at(about, override.kind, seen)
+    if now >= override.until:
+        yield reasons.OVERRIDE_EXPIRED.at(about, override.kind, f"it ended at {iso(override.until)}")
+    if override.requested_at - now > skew:
+        yield reasons.OVERRIDE_FROM_THE_FUTURE.at(about, override.kind, f"asked for at {iso(override.requested_at)}")
+
+
+def signed_roles(
+    override: Override, signatures: Iterable[SignOff], *, policy: GatePolicy, now: datetime
+) -> tuple[frozenset[str], tuple[Reason, ...]]:
+    """The roles whose signature over this very override counts, and why others do not.
+
+    The rules are those of signing off: the role's own key, not revoked, a person who is known, another person and another key for
+    each role.
+    """
+    answers = sign_off_problems(
+        signatures,
+        statement_digest=override.digest,
+        release=override.release,
+        void=(),
+        policy=policy,
+        now=now,
+    )
+    good = frozenset(role for role in ROLES if not answers[role])
+    bad = tuple(code.at(override.id, role, seen) for role in ROLES for code, seen in answers[role])
+    return good, bad
+
+
+def problems(
+    override: Override, signatures: Iterable[SignOff], *, policy: OverridePolicy, gate: GatePolicy, now: datetime
+) -> tuple[Reason, ...]:
+    """Everything that keeps an override from taking effect now; empty only if it stands and is signed as its kind demands.
+
+    Args:
+        override: the order.
+        signatures: every signature recorded for it, verified with the keys known.
+        policy: how long an override may stand.
+        gate: the rules of signatures.
+        now: wall clock.
+    """
+    found = list(problems_of_form(override, now=now, policy=policy, skew=timedelta(seconds=gate.clock_skew_seconds)))
+    good, bad = signed_roles(override, signatures, policy=gate, now=now)
+    counted = good & {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else good
+    if len(counted) < SIGNERS[override.kind]:
+        wanted = ROLLBACK_ROLE if override.kind is Kind.ROLLBACK else "two roles"
+        seen = f"{wanted} must sign; signed: {', '.join(sorted(counted)) or 'nobody'}"
+        found.append(reasons.OVERRIDE_NOT_SIGNED.at(override.id, override.kind, seen))
+        found += [each for each in bad if each.code != reasons.MISSING_CODE]
+    return tuple(found)

@@ -1,0 +1,221 @@
+"""Publishing once: take the lock, prepare the attestation, look once more, give the order, record. In this order, and never another.
+
+What is published was decided by the caller: because the gate is open (`promotion.py`), or by an override (`override_promotion.py`).
+Whatever is killed where, the next attempt finds what was done in the state table, and publishes under the same idempotency key:
+
+    before the lock            nothing was done
+    lock, nothing prepared     the next holder decides again, prepares and publishes
+    prepared, not recorded     perhaps published: the next holder decides again, and gives the very same order again
+    recorded                   done; only the candidate's fate and the files are made good
+
+What must not live here: deciding, Dagster, settings, targets; they come in as functions. Every failure to read or write the state
+table goes up as StateError: nothing is known then, and the next attempt begins anew.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from phase5_ops.clock import iso
+from phase5_ops.gate.envelopes import read_envelope
+from phase5_ops.gate.keys import KeySet
+from phase5_ops.gate.orders import Kind, Order, Publication, Published, idempotency_key
+from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.state import Candidate, Fate, Lock, Promotion, StateTable, Written
+from phase5_ops.gate.statements import decision_facts, read_statement
+
+LOCK_AGE = timedelta(minutes=5)
+"""A lock that is older and without a record of its promotion may be taken over; a decision that is older is made again."""
+
+READINESS_FILE, OVERRIDE_FILE, DECISION_FILE = "readiness.dsse.json", "override.dsse.json", "decision.dsse.json"
+
+
+class Ending(StrEnum):
+    """How an attempt to promote ended."""
+
+    PROMOTED = "PROMOTED"
+    ALREADY_PROMOTED = "ALREADY_PROMOTED"
+    BLOCKED = "BLOCKED"  # the gate is closed (or the override does not stand), or its own attestation does not verify
+    WAITING = "WAITING"  # another run holds the lock
+    STOPPED = "STOPPED"  # the candidate is not there, closed, or changed meanwhile
+    NOT_TAKEN = "NOT_TAKEN"  # the target refused, or its answer is not known
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionOutcome:
+    """How an attempt ended, why, and the record of the promotion where there is one."""
+
+    ending: Ending
+    reasons: tuple[str, ...] = ()
+    promotion: Promotion | None = None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the release is promoted."""
+        return self.ending in (Ending.PROMOTED, Ending.ALREADY_PROMOTED)
+
+
+@dataclass(frozen=True)
+class PromotionDoor:
+    """What the promotion works with.
+
+    Attributes:
+        state: the state table.
+        inputs: reads everything that a candidate's decision rests on, afresh at each call.
+        keys: the keys that are believed.
+        sign: signs a statement with the gate's key: (key id, DER).
+        publish: gives an order to the target.
+        keep: keeps the attestation's files (name -> content) with the evidence of a run.
+        holder: the id of the run that promotes.
+        version: of phase5_ops.
+        wall: the time that locks are dated with; never a fixed clock.
+        monotonic: seconds, for how long ago this process decided.
+    """
+
+    state: StateTable
+    inputs: Callable[[Candidate], GateInputs]
+    keys: Callable[[], KeySet]
+    sign: Callable[[bytes], tuple[str, bytes]]
+    publish: Callable[[Order], Published]
+    keep: Callable[[str, Mapping[str, bytes]], None]
+    holder: str
+    version: str
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Envelopes:
+    """What is attested: `basis` is what the decision rests on, the signed readiness statement or the signed override."""
+
+    basis: bytes
+    decision: bytes
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One promotion that was decided and is to be published.
+
+    Attributes:
+        candidate: as it stood when it was decided.
+        kind: by which right.
+        envelopes: of this decision.
+        problems: why `phase5 verify` would refuse envelopes; asked of those that an earlier attempt prepared.
+        decided_at: evaluation time of the decision.
+        decided: the same by the door's monotonic clock.
+        context: for the target.
+        override: id of the override; "" where the gate was open.
+        last_word: done immediately before publishing; says why not to publish, if anything.
+    """
+
+    candidate: Candidate
+    kind: Kind
+    envelopes: Envelopes
+    problems: Callable[[Envelopes], tuple[str, ...]]
+    decided_at: datetime
+    decided: float
+    context: Mapping[str, str]
+    override: str = ""
+    last_word: Callable[[], tuple[str, ...]] = tuple
+
+
+def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
+    """Publishes what was decided, unless it was published before or is no longer as it was.
+
+    Raises:
+        StateError: the state table cannot be read or written.
+    """
+    release, series, override = errand.candidate.release, errand.candidate.series, errand.override
+    key = idempotency_key(release, series, override)
+    if (holder := _locked_by_another(door, errand, key)) is not None:
+        return PromotionOutcome(Ending.WAITING, (f"run {holder.holder} promotes since {iso(holder.taken_at)}",))
+    if (done := door.state.promotion(release, series, override=override)) is not None:  # recorded between our reading and our lock
+        return finish(door, errand.candidate, errand.kind, done, Ending.ALREADY_PROMOTED)
+    mine = errand.envelopes
+    standing = Envelopes(*door.state.prepare_promotion(release, series, mine.basis, mine.decision, override=override))
+    if standing != mine and (problems := errand.problems(standing)):
+        return blocked(*(f"what an earlier attempt prepared no longer verifies: {each}" for each in problems))
+    if stop := _last_look(door, errand):
+        return stop
+    if said := errand.last_word():
+        return blocked(*said)
+    decided_at = decision_facts(read_statement(read_envelope(standing.decision).payload)).time_verified
+    published = door.publish(Order(release, series, key, decided_at, errand.kind, standing.decision, errand.context))
+    if not published.effective:
+        again = "it is tried again under the same key" if published.publication != Publication.TAKEN else "it needs a person"
+        return PromotionOutcome(Ending.NOT_TAKEN, (f"{published.publication}: {published.answer}; {again}",))
+    basis, decision = standing.basis.decode("ascii"), standing.decision.decode("ascii")
+    promotion = Promotion(door.holder, errand.decided_at, key, basis, decision, published.answer)
+    written = door.state.record_promotion(release, series, promotion, override=override)
+    record = door.state.promotion(release, series, override=override) or promotion
+    ending = Ending.PROMOTED if written is Written.DONE else Ending.ALREADY_PROMOTED
+    return finish(door, errand.candidate, errand.kind, record, ending)
+
+
+def _locked_by_another(door: PromotionDoor, errand: Errand, key: str) -> Lock | None:
+    """The lock of another run; None where it is ours now, taken or taken over."""
+    release, series, override = errand.candidate.release, errand.candidate.series, errand.override
+    written, present = door.state.take_lock(release, series, Lock(door.holder, door.wall(), key), override=override)
+    if written is Written.DONE:
+        return None
+    taken = door.state.take_over_lock(
+        release, series, present, door.holder, door.wall(), after=LOCK_AGE, override=override
+    )
+    return None if taken is Written.DONE else present
+
+
+def _last_look(door: PromotionDoor, errand: Errand) -> PromotionOutcome | None:
+    """Immediately before publishing: the candidate is as it was, the lock is ours, and the decision is fresh."""
+    candidate = errand.candidate
+    present = door.state.candidate(candidate.release)
+    if present != candidate:
+        became = present.fate if present else "gone"
+        return stopped(f"the candidate changed meanwhile: it is {became}")
+    lock = door.state.lock(candidate.release, candidate.series, override=errand.override)
+    if lock is None or lock.holder != door.holder:
+        return PromotionOutcome(Ending.WAITING, (f"run {lock.holder if lock else 'nobody'} has taken the lock over",))
+    if door.monotonic() - errand.decided > LOCK_AGE.total_seconds():
+        return blocked("the decision is older than five minutes; it is made again at the next attempt")
+    return None
+
+
+#: What becomes of the candidate; a rollback leaves it PROMOTED as it is.
+_FATES = {Kind.OPEN: Fate.PROMOTED, Kind.BREAK_GLASS: Fate.BREAK_GLASS}
+
+
+def finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Promotion, ending: Ending) -> PromotionOutcome:
+    """Makes good what follows a record: the candidate's fate, and the files beside the evidence."""
+    present, fate = door.state.candidate(candidate.release), _FATES.get(kind)
+    ours = present is not None and present.series == candidate.series
+    if present is not None and ours and fate is not None and present.fate not in (fate, Fate.PROMOTED):
+        door.state.set_fate(present, fate)
+    files = {
+        READINESS_FILE if kind is Kind.OPEN else OVERRIDE_FILE: promotion.readiness_envelope.encode("ascii"),
+        DECISION_FILE: promotion.decision_envelope.encode("ascii"),
+    }
+    door.keep(promotion.holder, files)
+    return PromotionOutcome(ending, (promotion.answer,), promotion)
+
+
+def begun(door: PromotionDoor, candidate: Candidate, override: str = "") -> tuple[str, ...]:
+    """What to know where an earlier attempt got as far as the lock and left no record."""
+    lock = door.state.lock(candidate.release, candidate.series, override=override)
+    if lock is None:
+        return ()
+    prepared = door.state.prepared_promotion(candidate.release, candidate.series, override=override) is not None
+    so_far = "it may have reached the target" if prepared else "nothing was published"
+    return (
+        f"run {lock.holder} began to promote at {iso(lock.taken_at)} and left no record: {so_far} (key {lock.idempotency_key})",
+    )
+
+
+def blocked(*reasons: str) -> PromotionOutcome:
+    """The gate is closed, or the override does not stand."""
+    return PromotionOutcome(Ending.BLOCKED, reasons)
+
+
+def stopped(*reasons: str) -> PromotionOutcome:
+    """There is nothing to promote."""
+    return PromotionOutcome(Ending.STOPPED, reasons)
