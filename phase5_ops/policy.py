@@ -444,7 +444,8 @@ class NotificationPolicy(Policy):
     """Whom the gate tells of what becomes of candidates. Without a topic nobody is told, and no glass can be broken."""
 
     sns_topic_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")] | None = Field(
-        None, description="standard SNS topic that is told of READY_TO_SIGN, the end of each candidate, rollbacks and broken glass"
+        None,
+        description="standard SNS topic that is told of READY_TO_SIGN, ends of candidates, rollbacks and broken glass",
     )
 
 

@@ -16,11 +16,12 @@ from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.envelopes import canonical_json
+from phase5_ops.gate.orders import Kind
+from phase5_ops.gate.overrides import Override
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.statements import (
-    BREAK_GLASS_LEVEL,
     EVIDENCE,
-    OPEN_LEVEL,
+    OUTCOMES,
     POLICY,
     ROWS_DESCRIPTOR,
     STATEMENT_TYPE,
@@ -134,9 +135,8 @@ def decision_statement(
     policy_digest: str,
     time_verified: datetime,
     version: str,
-    break_glass: bool = False,
 ) -> bytes:
-    """The statement that the gate signs when it promotes.
+    """The statement that the gate signs when it promotes because it is open.
 
     Args:
         release: the subject.
@@ -144,19 +144,52 @@ def decision_statement(
         policy_digest: what was decided under.
         time_verified: when it was decided.
         version: of phase5_ops.
-        break_glass: two people went past the gate; then it never says OPEN.
 
     Raises:
         ValueError: a digest is not a sha256.
     """
+    inputs = [sha256_of(readiness_envelope)]
+    return _summary(release, Kind.OPEN, inputs=inputs, policy_digest=policy_digest, time_verified=time_verified, version=version)
+
+
+def override_decision_statement(
+    *, override: Override, override_envelope: bytes, policy_digest: str, time_verified: datetime, version: str
+) -> bytes:
+    """The statement that the gate signs when it promotes by an override; it never says that the gate was open.
+
+    Args:
+        override: the order.
+        override_envelope: as it was signed, byte for byte as it is stored.
+        policy_digest: what is in force.
+        time_verified: when the override was found to stand.
+        version: of phase5_ops.
+
+    Raises:
+        ValueError: a digest is not a sha256.
+    """
+    inputs = [sha256_of(override_envelope), *override.rests_on]
+    return _summary(
+        override.release,
+        override.kind,
+        inputs=inputs,
+        policy_digest=policy_digest,
+        time_verified=time_verified,
+        version=version,
+    )
+
+
+def _summary(
+    release: Release, kind: Kind, *, inputs: Sequence[str], policy_digest: str, time_verified: datetime, version: str
+) -> bytes:
+    result, levels = OUTCOMES[kind]
     predicate = {
         "verifier": {"id": f"urn:phase5-ops:gate:{release.environment}", "version": {"phase5-ops": version}},
         "timeVerified": iso(time_verified),
         "resourceUri": f"urn:phase5-ops:release:{release.environment}:{release.name}",
         "policy": {"uri": "urn:phase5-ops:policy", "digest": _digest(policy_digest)},
-        "inputAttestations": [{"digest": _digest(sha256_of(readiness_envelope))}],
-        "verificationResult": "PASSED",
-        "verifiedLevels": [BREAK_GLASS_LEVEL if break_glass else OPEN_LEVEL],
+        "inputAttestations": [{"digest": _digest(digest)} for digest in inputs],
+        "verificationResult": result,
+        "verifiedLevels": list(levels),
         "slsaVersion": "1.0",
     }
     return _statement(release, VERIFICATION_SUMMARY, predicate)

@@ -141,7 +141,8 @@ def problems_of_form(override: Override, *, now: datetime, policy: OverridePolic
     """What stands against an override, whoever signed it."""
     about = override.id
     if not override.reason.strip() or not override.ticket.strip() or len(override.reason) > _LONGEST_TEXT:
-        yield reasons.OVERRIDE_WITHOUT_REASON.at(about, override.kind, f"a reason (at most {_LONGEST_TEXT} characters) and a ticket")
+        seen = f"it needs a reason of at most {_LONGEST_TEXT} characters, and a ticket"
+        yield reasons.OVERRIDE_WITHOUT_REASON.at(about, override.kind, seen)
     if override.until - override.requested_at > longest_life(override.kind, policy):
         seen = f"from {iso(override.requested_at)} to {iso(override.until)}; at most {longest_life(override.kind, policy)}"
         yield reasons.OVERRIDE_TOO_LONG.at(about, override.kind, seen)

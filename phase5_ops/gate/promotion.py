@@ -26,10 +26,9 @@ from phase5_ops.gate.publication import (
     publish_once,
     stopped,
 )
-from phase5_ops.gate.records import GateInputs, Release, SignOff
-from phase5_ops.gate.signature_rules import sign_off_problems
+from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.state import Candidate, Fate
-from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.gate.stored_signatures import counting_signatures, verified_sign_offs
 from phase5_ops.gate.verification import LONGEST_WAIT, verify
 
 
@@ -101,29 +100,15 @@ def _role_signatures(door: PromotionDoor, candidate: Candidate, inputs: GateInpu
     if inputs.statement is None:
         return {}
     stored = door.state.sign_offs(candidate.release)
-    verified = verified_sign_offs(stored, [payload], door.keys())
-    found = {}
-    for role in ROLES:
-        others = tuple(off for off in verified if off.role != role)
-        for each, off in zip(stored, verified, strict=True):
-            if off.role == role and _counts(off, others, inputs, candidate):
-                found[each.key_id] = each.signature
-                break
-    return found
-
-
-def _counts(off: SignOff, others: tuple[SignOff, ...], inputs: GateInputs, candidate: Candidate) -> bool:
-    if inputs.statement is None:
-        return False
-    problems = sign_off_problems(
-        (off, *others),
+    return counting_signatures(
+        stored,
+        verified_sign_offs(stored, [payload], door.keys()),
+        ROLES,
         statement_digest=inputs.statement.statement_digest,
         release=candidate.release,
-        void=(),
         policy=inputs.policy,
         now=inputs.now,
     )
-    return not problems[off.role]
 
 
 def _verification_problems(door: PromotionDoor, release: Release, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:

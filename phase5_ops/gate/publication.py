@@ -1,7 +1,8 @@
-"""Publishing once: take the lock, prepare the attestation, look once more, give the order, record. In this order, and never another.
+"""Publishing once: take the lock, prepare the attestation, look once more, give the order, record. In this order alone.
 
-What is published was decided by the caller: because the gate is open (`promotion.py`), or by an override (`override_promotion.py`).
-Whatever is killed where, the next attempt finds what was done in the state table, and publishes under the same idempotency key:
+What is published was decided by the caller: because the gate is open (`promotion.py`), or by an override
+(`override_promotion.py`). Whatever is killed where, the next attempt finds what was done in the state table, and publishes under
+the same idempotency key:
 
     before the lock            nothing was done
     lock, nothing prepared     the next holder decides again, prepares and publishes
@@ -131,7 +132,8 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
     key = idempotency_key(release, series, override)
     if (holder := _locked_by_another(door, errand, key)) is not None:
         return PromotionOutcome(Ending.WAITING, (f"run {holder.holder} promotes since {iso(holder.taken_at)}",))
-    if (done := door.state.promotion(release, series, override=override)) is not None:  # recorded between our reading and our lock
+    # recorded between our reading and our lock
+    if (done := door.state.promotion(release, series, override=override)) is not None:
         return finish(door, errand.candidate, errand.kind, done, Ending.ALREADY_PROMOTED)
     mine = errand.envelopes
     standing = Envelopes(*door.state.prepare_promotion(release, series, mine.basis, mine.decision, override=override))
@@ -160,9 +162,7 @@ def _locked_by_another(door: PromotionDoor, errand: Errand, key: str) -> Lock | 
     written, present = door.state.take_lock(release, series, Lock(door.holder, door.wall(), key), override=override)
     if written is Written.DONE:
         return None
-    taken = door.state.take_over_lock(
-        release, series, present, door.holder, door.wall(), after=LOCK_AGE, override=override
-    )
+    taken = door.state.take_over_lock(release, series, present, door.holder, door.wall(), after=LOCK_AGE, override=override)
     return None if taken is Written.DONE else present
 
 

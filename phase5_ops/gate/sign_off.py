@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from phase5_ops.clock import iso
-from phase5_ops.digest import sha256_of
-from phase5_ops.gate.believed_keys import signing_key
 from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.identity import Identity, Refusal, repeated_role
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import Release, SignedFacts, SignOff
 from phase5_ops.gate.signature_rules import sign_off_problems
-from phase5_ops.gate.signing import sign
-from phase5_ops.gate.signing_session import Refused, SigningSession
+from phase5_ops.gate.signing_session import Refused, SigningSession, signature_over
 from phase5_ops.gate.state import Candidate, Fate, StoredSignOff, Written
 from phase5_ops.gate.statements import (
     EVIDENCE,
@@ -139,23 +136,9 @@ def sign_off(session: SigningSession, role: str, what: ToSign, who: Identity) ->
         StateError: the signature could not be recorded.
         Refused: another signature is recorded under the same id.
     """
-    key = signing_key(session.reader, session.settings.signing, role, session.keys)
-    made = sign(session.reader, key, what.payload)
-    stored = StoredSignOff(
-        id=made.request_id or sha256_of(made.signature).removeprefix("sha256:"),
-        role=role,
-        release_digest=what.candidate.release.digest,
-        series=what.candidate.series,
-        statement_digest=what.facts.statement_digest,
-        key_id=made.key_id,
-        kms_key=made.kms_key,
-        signature=made.signature,
-        identity=who.person,
-        session=who.arn,
-        request_id=made.request_id,
-        signed_at=session.now,
-    )
-    if session.state.add_sign_off(what.candidate.release, stored) is not Written.DONE:
+    release, series = what.candidate.release, what.candidate.series
+    stored = signature_over(session, role, what.payload, release=release, series=series, who=who)
+    if session.state.add_sign_off(release, stored) is not Written.DONE:
         raise Refused(f"another signature is recorded as {stored.id}; nothing was changed, sign again")
     return stored
 

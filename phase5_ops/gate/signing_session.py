@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.gate.believed_keys import believed_keys
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate.believed_keys import believed_keys, signing_key
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
+from phase5_ops.gate.identity import Identity
 from phase5_ops.gate.keys import KeySet
-from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.signing import sign
+from phase5_ops.gate.state import StateTable, StoredSignOff
 from phase5_ops.settings import Settings
 
 
@@ -37,3 +41,29 @@ def open_session(settings: Settings, what: str, *, reader: AwsReader | None = No
     reader = reader or AwsReader(settings.reading)
     state = StateTable(reader, settings.tables.readiness)
     return SigningSession(settings, reader, state, believed_keys(reader, settings), settings.clock.now())
+
+
+def signature_over(
+    session: SigningSession, role: str, payload: bytes, *, release: Release, series: int, who: Identity
+) -> StoredSignOff:
+    """A signature over a statement's bytes with the role's key, as it is recorded.
+
+    Raises:
+        SigningError, KeysError: the key does not sign, or is not the one that is believed.
+    """
+    key = signing_key(session.reader, session.settings.signing, role, session.keys)
+    made = sign(session.reader, key, payload)
+    return StoredSignOff(
+        id=made.request_id or sha256_of(made.signature).removeprefix("sha256:"),
+        role=role,
+        release_digest=release.digest,
+        series=series,
+        statement_digest=sha256_of(payload),
+        key_id=made.key_id,
+        kms_key=made.kms_key,
+        signature=made.signature,
+        identity=who.person,
+        session=who.arn,
+        request_id=made.request_id,
+        signed_at=session.now,
+    )

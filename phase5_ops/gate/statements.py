@@ -12,6 +12,7 @@ from typing import Any
 from phase5_ops.clock import parse_iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
+from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.records import RowFacts, SignedFacts
 from phase5_ops.verdict import Verdict
 
@@ -25,7 +26,13 @@ EVIDENCE, POLICY, ROWS_DESCRIPTOR, WAIVERS = "evidence", "policy", "rows", "waiv
 #: Predicate of a signed order to promote without an open gate; see `overrides.py`.
 OVERRIDE = "urn:phase5-ops:predicate:override:v1"
 
-OPEN_LEVEL, ROLLBACK_LEVEL, BREAK_GLASS_LEVEL = "PHASE5_OPEN", "PHASE5_ROLLBACK", "PHASE5_BREAK_GLASS"
+#: verificationResult and verifiedLevels of a decision, by the right by which it promotes. Broken glass has not passed: who only
+#: looks for PASSED must not take it for an open gate.
+OUTCOMES: Mapping[Kind, tuple[str, tuple[str, ...]]] = {
+    Kind.OPEN: ("PASSED", ("PHASE5_OPEN",)),
+    Kind.ROLLBACK: ("PASSED", ("PHASE5_ROLLBACK",)),
+    Kind.BREAK_GLASS: ("FAILED", ("FAILED", "PHASE5_BREAK_GLASS")),
+}
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 

@@ -5,16 +5,19 @@ key that verifies it, and the release is the one that the signed bytes name. Who
 only in the table; CloudTrail's record of the Sign call, which carries the same request id, tells the same from KMS's side.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import WAIVER_TYPE, MalformedEnvelope
 from phase5_ops.gate.keys import KeySet, TrustedKey
-from phase5_ops.gate.records import SignOff
+from phase5_ops.gate.records import Release, SignOff
+from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.state import StoredSignOff, StoredWaiver, waiver_payload
 from phase5_ops.gate.statements import read_statement
 from phase5_ops.gate.waivers import Waiver
+from phase5_ops.policy import GatePolicy
 
 
 def verified_sign_offs(stored: Iterable[StoredSignOff], payloads: Iterable[bytes], keys: KeySet) -> tuple[SignOff, ...]:
@@ -53,6 +56,42 @@ def _release_digest(payload: bytes) -> str:
         return read_statement(payload).digest
     except MalformedEnvelope:
         return "none: the statement cannot be read"
+
+
+def counting_signatures(
+    stored: Sequence[StoredSignOff],
+    verified: Sequence[SignOff],
+    roles: Iterable[str],
+    *,
+    statement_digest: str,
+    release: Release,
+    policy: GatePolicy,
+    now: datetime,
+) -> dict[str, bytes]:
+    """Of each of the roles the first signature that counts, as key id -> DER: what goes into an envelope.
+
+    Args:
+        stored: as the table holds them.
+        verified: the same, as `verified_sign_offs` tells.
+        roles: whose signatures are wanted.
+        statement_digest: of the bytes that they must have signed.
+        release: for which.
+        policy: the rules of signatures.
+        now: evaluation time.
+    """
+    found: dict[str, bytes] = {}
+    for role in roles:
+        others = [off for off in verified if off.role != role]
+        for each, off in zip(stored, verified, strict=True):
+            if off.role != role:
+                continue
+            problems = sign_off_problems(
+                (off, *others), statement_digest=statement_digest, release=release, void=(), policy=policy, now=now
+            )
+            if not problems[role]:
+                found[each.key_id] = each.signature
+                break
+    return found
 
 
 def verified_waivers(stored: Iterable[StoredWaiver], keys: KeySet) -> tuple[Waiver, ...]:

@@ -6,63 +6,45 @@ A key that was revoked counts for what a decision of before shows to have been s
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.envelopes import MalformedEnvelope, ReadEnvelope, read_envelope
-from phase5_ops.gate.keys import GATE, KeySet, TrustedKey
+from phase5_ops.gate.attested_files import Verification, only, read_file, signature_problems
+from phase5_ops.gate.envelopes import MalformedEnvelope
+from phase5_ops.gate.keys import GATE, KeySet
+from phase5_ops.gate.orders import Kind
+from phase5_ops.gate.override_verification import SKEW, verify_override
 from phase5_ops.gate.statements import (
-    OPEN_LEVEL,
+    OUTCOMES,
+    OVERRIDE,
     TEST_RESULT,
     VERIFICATION_SUMMARY,
     DecisionFacts,
     ReadinessFacts,
-    Statement,
     decision_facts,
     facts_of,
-    read_statement,
     readiness_facts,
 )
 
-SKEW = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(days=14)
 """Longest time from a readiness statement to the decision on it: a week of signing, and a confirmation run."""
 
 DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What was verified: nothing stands against it only if `problems` is empty."""
-
-    problems: tuple[str, ...]
-    facts: Mapping[str, str]
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything holds."""
-        return not self.problems
-
-    def lines(self) -> list[str]:
-        """For people: the facts, then what stands against them."""
-        head = "verified" if self.ok else "NOT VERIFIED"
-        return [head, *(f"  {name}: {value}" for name, value in self.facts.items()), *(f"  - {line}" for line in self.problems)]
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    name: str
-    content: bytes
-    envelope: ReadEnvelope
-    statement: Statement
-
-
-def verify(files: Mapping[str, bytes], *, digest: str, keys: KeySet, now: datetime, max_age: timedelta) -> Verification:
-    """Verifies one readiness envelope, and the decision envelope if it is there.
+def verify(
+    files: Mapping[str, bytes],
+    *,
+    digest: str,
+    keys: KeySet,
+    now: datetime,
+    max_age: timedelta,
+    accept: Collection[Kind] = (),
+) -> Verification:
+    """Verifies one readiness envelope, and the decision envelope if it is there; or an override and the decision on it.
 
     Args:
         files: name -> content.
@@ -70,19 +52,23 @@ def verify(files: Mapping[str, bytes], *, digest: str, keys: KeySet, now: dateti
         keys: the keys that are believed.
         now: the time to judge age and revocation by.
         max_age: how old the decision, or without one the readiness statement, may be.
+        accept: by which rights beside an open gate the release may have been promoted.
     """
     problems: list[str] = []
     if not files:
         return Verification(("nothing to verify: no file",), {})
     if not DIGEST_PATTERN.fullmatch(digest):
         return Verification((f"not a digest to verify against: {digest!r}",), {})
-    read = [file for name, content in files.items() if (file := _read(name, content, problems)) is not None]
-    readiness = _only(read, TEST_RESULT, "readiness statement", problems)
-    decision = _only(read, VERIFICATION_SUMMARY, "decision statement", problems, optional=True)
+    read = [file for name, content in files.items() if (file := read_file(name, content, problems)) is not None]
+    override = only(read, OVERRIDE, "override", problems, optional=True)
+    if override is not None:
+        return verify_override(override, read, problems, digest=digest, keys=keys, now=now, max_age=max_age, accept=accept)
+    readiness = only(read, TEST_RESULT, "readiness statement", problems)
+    decision = only(read, VERIFICATION_SUMMARY, "decision statement", problems, optional=True)
     problems += [
         f"{file.name}: predicate {file.statement.predicate_type} is none of ours"
         for file in read
-        if file.statement.predicate_type not in (TEST_RESULT, VERIFICATION_SUMMARY)
+        if file.statement.predicate_type not in (TEST_RESULT, VERIFICATION_SUMMARY, OVERRIDE)
     ]
     if readiness is None:
         return Verification(tuple(problems), {})
@@ -97,32 +83,13 @@ def verify(files: Mapping[str, bytes], *, digest: str, keys: KeySet, now: dateti
             decided = decision_facts(decision.statement)
             facts |= {"decided at": iso(decided.time_verified), "levels": ", ".join(decided.levels)}
             problems += _decision_problems(decided, said, sha256_of(readiness.content), digest, now)
-            problems += _signature_problems(decision, keys, (GATE,), decided.time_verified)
+            problems += signature_problems(decision, keys, (GATE,), decided.time_verified)
             signed_before = min(now, decided.time_verified)
         problems += _age_problems(said, decided if decision is not None else None, now, max_age)
     except MalformedEnvelope as error:
         problems.append(f"malformed: {error}")
-    problems += _signature_problems(readiness, keys, (GATE, *ROLES), signed_before)
+    problems += signature_problems(readiness, keys, (GATE, *ROLES), signed_before)
     return Verification(tuple(problems), facts)
-
-
-def _read(name: str, content: bytes, problems: list[str]) -> _File | None:
-    try:
-        envelope = read_envelope(content)
-        return _File(name, content, envelope, read_statement(envelope.payload))
-    except MalformedEnvelope as error:
-        problems.append(f"{name}: {error}")
-        return None
-
-
-def _only(files: Sequence[_File], kind: str, what: str, problems: list[str], *, optional: bool = False) -> _File | None:
-    found = [file for file in files if file.statement.predicate_type == kind]
-    if len(found) > 1:
-        problems.append(f"more than one {what}: {', '.join(file.name for file in found)}")
-        return None
-    if not found and not optional:
-        problems.append(f"nothing to verify: no {what} among the files")
-    return found[0] if found else None
 
 
 def _readiness_summary(said: ReadinessFacts) -> dict[str, str]:
@@ -154,7 +121,7 @@ def _decision_problems(
     problems = []
     if decided.digest != digest or decided.name != said.name:
         problems.append(f"another digest: the decision is about {decided.name} {decided.digest}")
-    if decided.result != "PASSED" or decided.levels != (OPEN_LEVEL,):
+    if (decided.result, decided.levels) != OUTCOMES[Kind.OPEN]:
         problems.append(f"the decision is not OPEN: {decided.result} {', '.join(decided.levels)}")
     if decided.inputs != (envelope_digest,):
         problems.append(
@@ -177,22 +144,3 @@ def _age_problems(said: ReadinessFacts, decided: DecisionFacts | None, now: date
         hours = max_age.total_seconds() / 3600
         return [f"an old statement: the {what} is of {iso(moment)}, more than {hours:g} h before {iso(now)}"]
     return []
-
-
-def _signature_problems(file: _File, keys: KeySet, wanted: Sequence[str], signed_before: datetime) -> list[str]:
-    """Every signature must verify with a key that is believed, and each wanted role must have signed with its own."""
-    problems = []
-    signed: set[str] = set()
-    for key_id, signature in sorted(file.envelope.signatures.items()):
-        key: TrustedKey | None = keys.keys.get(key_id)
-        if key is None:
-            problems.append(f"{file.name}: a signature by an unknown key {key_id}")
-        elif not key.verifies(file.envelope.payload, signature):
-            problems.append(f"{file.name}: the signature of {key.role} does not verify")
-        elif key.revoked_at is not None and signed_before >= key.revoked_at:
-            problems.append(f"{file.name}: the key of {key.role} was revoked at {iso(key.revoked_at)}")
-        else:
-            signed.add(key.role)
-    problems += [f"{file.name}: too few signatures: {role} has not signed" for role in wanted if role not in signed]
-    problems += [f"{file.name}: {role} has no business signing it" for role in sorted(signed - set(wanted))]
-    return problems

@@ -128,10 +128,6 @@ def test_a_failed_readiness_statement_is_not_verified(signers):
     said("says FAILED", checked({"r": signers.envelope(readiness_payload(rows=()))}, signers.keys()))
 
 
-def test_going_past_the_gate_is_not_verified_as_open(signers):
-    said("not OPEN: PASSED PHASE5_BREAK_GLASS", checked(complete(signers, break_glass=True), signers.keys()))
-
-
 def test_a_decision_on_another_readiness_envelope_is_not_verified(signers):
     files = complete(signers)
     files["readiness"] = signers.envelope(readiness_payload())  # the same statement, signed anew: other bytes

@@ -1,0 +1,175 @@
+"""The promotion by override: read the signed order again, see that it stands, attest it as what it is, publish once.
+
+It trusts nobody who started it, and no row, evidence or policy of readiness is asked for: that is what an override is. Before
+glass is broken somebody must have been told. What must not live here: Dagster, settings, targets; they come in as functions.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate.attestation import override_decision_statement
+from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes
+from phase5_ops.gate.keys import KeySet
+from phase5_ops.gate.orders import Kind
+from phase5_ops.gate.override_reasons import ATTESTATION_INVALID, OVERRIDE_NOT_POSSIBLE
+from phase5_ops.gate.overrides import ROLLBACK_ROLE, Override, override_of, problems, signed_roles
+from phase5_ops.gate.publication import (
+    DECISION_FILE,
+    OVERRIDE_FILE,
+    READINESS_FILE,
+    Ending,
+    Envelopes,
+    Errand,
+    PromotionDoor,
+    PromotionOutcome,
+    begun,
+    blocked,
+    finish,
+    publish_once,
+    stopped,
+)
+from phase5_ops.gate.records import Reason
+from phase5_ops.gate.state import Candidate, Fate, Promotion, StateTable
+from phase5_ops.gate.stored_signatures import counting_signatures, verified_sign_offs
+from phase5_ops.gate.verification import verify
+from phase5_ops.policy import GatePolicy, OverridePolicy
+
+_ANY_AGE = timedelta(days=36500)  # an attestation to go back to does not grow old
+
+
+@dataclass(frozen=True)
+class OverrideRules:
+    """By what an override is judged.
+
+    Attributes:
+        environment: which this gate guards.
+        policy, gate: how long an override may stand, and the rules of signatures.
+        policy_digest: what is in force; stated, not compared.
+        now: evaluation time.
+        tell: tells people of the override and of the roles that signed; says why nobody was told, if so.
+    """
+
+    environment: str
+    policy: OverridePolicy
+    gate: GatePolicy
+    policy_digest: str
+    now: datetime
+    tell: Callable[[Override, frozenset[str]], str | None]
+
+
+def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> PromotionOutcome:
+    """Promotes by the override of this id if it stands now, once whatever happens.
+
+    Raises:
+        StateError: the state table cannot be read or written.
+        KeysError, SigningError: the keys cannot be had, or the gate's key does not sign.
+    """
+    stored = next((each for each in door.state.overrides(rules.environment) if each.id == name), None)
+    if stored is None:
+        return stopped(f"no override {name} in {rules.environment}")
+    try:
+        override = override_of(stored.payload)
+    except MalformedEnvelope as error:
+        return stopped(f"override {name}: {error}")
+    if (override.id, override.release.environment) != (name, rules.environment):
+        return stopped(f"override {name} says of itself to be {override.id} in {override.release.environment}")
+    candidate = door.state.candidate(override.release)
+    if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
+        return stopped(f"no candidate {override.release.name} {override.release.digest} in series {override.series}")
+    if (done := door.state.promotion(override.release, override.series, override=name)) is not None:
+        return finish(door, candidate, override.kind, done, Ending.ALREADY_PROMOTED)
+    decided = door.monotonic()
+    sign_offs = verified_sign_offs(stored.signatures, [override.payload], door.keys())
+    reasons = (
+        *problems(override, sign_offs, policy=rules.policy, gate=rules.gate, now=rules.now),
+        *standing_problems(door.state, door.keys(), override, candidate, rules.now),
+    )
+    if reasons:
+        return blocked(*map(str, reasons), *begun(door, candidate, name))
+    roles, _ = signed_roles(override, sign_offs, policy=rules.gate, now=rules.now)
+    signatures = counting_signatures(
+        stored.signatures,
+        sign_offs,
+        roles & {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else roles,
+        statement_digest=override.digest,
+        release=override.release,
+        policy=rules.gate,
+        now=rules.now,
+    )
+    envelopes = _attest(door, override, signatures, rules)
+    if found := _verification_problems(door, override, envelopes, rules.now):
+        return blocked(*found, *begun(door, candidate, name))
+    errand = Errand(
+        candidate=candidate,
+        kind=override.kind,
+        envelopes=envelopes,
+        problems=lambda standing: _verification_problems(door, override, standing, rules.now),
+        decided_at=rules.now,
+        decided=decided,
+        context=override.context,
+        override=name,
+        last_word=lambda: _told(override, roles, rules),
+    )
+    return publish_once(door, errand)
+
+
+def standing_problems(
+    state: StateTable, keys: KeySet, override: Override, candidate: Candidate, now: datetime
+) -> tuple[Reason, ...]:
+    """Why an override means nothing for its candidate as it stands now."""
+    if override.kind is Kind.BREAK_GLASS:
+        if candidate.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
+            return (OVERRIDE_NOT_POSSIBLE.at(override.id, override.kind, f"the candidate is {candidate.fate} already"),)
+        return ()
+    record = state.promotion(override.release, override.series)
+    if candidate.fate is not Fate.PROMOTED or record is None:
+        seen = f"the candidate is {candidate.fate}; only what this gate promoted is rolled back to"
+        return (OVERRIDE_NOT_POSSIBLE.at(override.id, override.kind, seen),)
+    if envelope_digests(record) != override.rests_on:
+        seen = f"the order rests on {', '.join(override.rests_on)}, the promotion on {', '.join(envelope_digests(record))}"
+        return (ATTESTATION_INVALID.at(override.id, override.kind, seen),)
+    found = attestation_problems(keys, record, override.release.digest, now)
+    return tuple(ATTESTATION_INVALID.at(override.id, override.kind, each) for each in found)
+
+
+def envelope_digests(record: Promotion) -> tuple[str, str]:
+    """The digests of a promotion's readiness and decision envelope."""
+    return sha256_of(record.readiness_envelope.encode("ascii")), sha256_of(record.decision_envelope.encode("ascii"))
+
+
+def attestation_problems(keys: KeySet, record: Promotion, digest: str, now: datetime) -> tuple[str, ...]:
+    """Why the attestation of a promotion does not verify as that of an open gate, whatever its age."""
+    files = {
+        READINESS_FILE: record.readiness_envelope.encode("ascii"),
+        DECISION_FILE: record.decision_envelope.encode("ascii"),
+    }
+    return verify(files, digest=digest, keys=keys, now=now, max_age=_ANY_AGE).problems
+
+
+def _attest(door: PromotionDoor, override: Override, signatures: Mapping[str, bytes], rules: OverrideRules) -> Envelopes:
+    """The signed override, and the gate's decision on it."""
+    envelope = envelope_bytes(override.payload, signatures)
+    statement = override_decision_statement(
+        override=override,
+        override_envelope=envelope,
+        policy_digest=rules.policy_digest,
+        time_verified=rules.now,
+        version=door.version,
+    )
+    key_id, signature = door.sign(statement)
+    return Envelopes(envelope, envelope_bytes(statement, {key_id: signature}))
+
+
+def _verification_problems(door: PromotionDoor, override: Override, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
+    """Why `phase5 verify --accept` would refuse these envelopes; nothing is published that it would not take."""
+    files = {OVERRIDE_FILE: envelopes.basis, DECISION_FILE: envelopes.decision}
+    found = verify(files, digest=override.release.digest, keys=door.keys(), now=now, max_age=_ANY_AGE, accept=(override.kind,))
+    return found.problems
+
+
+def _told(override: Override, roles: frozenset[str], rules: OverrideRules) -> tuple[str, ...]:
+    """Tells people; that it could not be done keeps glass from being broken, and no incident from being cured."""
+    problem = rules.tell(override, roles)
+    return (f"nobody was told: {problem}",) if problem and override.kind is Kind.BREAK_GLASS else ()

@@ -1,0 +1,109 @@
+"""Verifying a promotion by override offline: the signed order, and the gate's decision on it. Pure.
+
+It verifies only for who says that such a promotion is accepted: an override is never taken for an open gate. That two people
+signed cannot be told from the files, only that two roles did, each with its own key; who they were stands in the state table.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.clock import iso
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate.attested_files import AttestedFile, Verification, only, signature_problems, signed_roles
+from phase5_ops.gate.envelopes import MalformedEnvelope
+from phase5_ops.gate.keys import GATE, KeySet
+from phase5_ops.gate.orders import Kind
+from phase5_ops.gate.overrides import ROLLBACK_ROLE, SIGNERS, Override, override_of
+from phase5_ops.gate.statements import OUTCOMES, VERIFICATION_SUMMARY, DecisionFacts, decision_facts
+
+SKEW = timedelta(minutes=5)
+
+
+def verify_override(
+    file: AttestedFile,
+    others: Sequence[AttestedFile],
+    problems: list[str],
+    *,
+    digest: str,
+    keys: KeySet,
+    now: datetime,
+    max_age: timedelta,
+    accept: Collection[Kind],
+) -> Verification:
+    """Verifies an override and the decision on it.
+
+    Args:
+        file: the override's.
+        others: all files that could be read.
+        problems: what stands against the files already.
+        digest: `sha256:...` of the artifact that they must be about.
+        keys: the keys that are believed.
+        now: the time to judge age and revocation by.
+        max_age: how old the decision may be.
+        accept: the kinds of override that are taken.
+    """
+    decision = only(others, VERIFICATION_SUMMARY, "decision statement", problems)
+    problems += [
+        f"{other.name}: does not belong to an override" for other in others if other is not file and other is not decision
+    ]
+    try:
+        override = override_of(file.envelope.payload)
+        decided = decision_facts(decision.statement) if decision is not None else None
+    except MalformedEnvelope as error:
+        return Verification((*problems, f"malformed: {error}"), {})
+    if override.kind not in accept:
+        problems.append(f"the gate was not open: {override.kind}; accepted only with --accept {override.kind.lower()}")
+    if override.release.digest != digest:
+        problems.append(f"another digest: the override is about {override.release.name} {override.release.digest}")
+    facts = _summary(override)
+    signed_before = now
+    if decision is not None and decided is not None:
+        facts |= {"decided at": iso(decided.time_verified), "levels": ", ".join(decided.levels)}
+        problems += _decision_problems(override, decided, sha256_of(file.content), now, max_age)
+        problems += signature_problems(decision, keys, (GATE,), decided.time_verified)
+        signed_before = min(now, decided.time_verified)
+    roles = signed_roles(file, keys, signed_before, problems)
+    problems += _role_problems(override, file, roles)
+    return Verification(tuple(problems), {**facts, "signed for": ", ".join(sorted(roles)) or "nobody"})
+
+
+def _summary(override: Override) -> dict[str, str]:
+    release = override.release
+    return {
+        "release": release.name,
+        "digest": release.digest,
+        "environment": release.environment,
+        "promoted by": str(override.kind),
+        "asked for": f"{iso(override.requested_at)} by {override.requested_by}",
+        "until": iso(override.until),
+        "reason": f"{override.reason} ({override.ticket})",
+    }
+
+
+def _role_problems(override: Override, file: AttestedFile, roles: set[str]) -> list[str]:
+    allowed = {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else set(ROLES)
+    problems = [f"{file.name}: {role} has no business signing it" for role in sorted(roles - allowed)]
+    counted, wanted = len(roles & allowed), SIGNERS[override.kind]
+    if counted < wanted:
+        problems.append(f"{file.name}: too few signatures: {counted} of {wanted} of {', '.join(sorted(allowed))}")
+    return problems
+
+
+def _decision_problems(
+    override: Override, decided: DecisionFacts, envelope_digest: str, now: datetime, max_age: timedelta
+) -> list[str]:
+    problems = []
+    if (decided.digest, decided.name) != (override.release.digest, override.release.name):
+        problems.append(f"another digest: the decision is about {decided.name} {decided.digest}")
+    if (decided.result, decided.levels) != OUTCOMES[override.kind]:
+        problems.append(f"the decision is not of {override.kind}: {decided.result} {', '.join(decided.levels)}")
+    if decided.inputs != (envelope_digest, *override.rests_on):
+        problems.append(f"the decision rests on {', '.join(decided.inputs) or 'nothing'}, the override is {envelope_digest}")
+    if not override.requested_at - SKEW <= decided.time_verified < override.until:
+        problems.append(f"the decision of {iso(decided.time_verified)} is not within the life of the override")
+    if decided.time_verified - now > SKEW:
+        problems.append(f"the decision is from the future: {iso(decided.time_verified)}")
+    if now - decided.time_verified > max_age:
+        problems.append(f"an old statement: the decision is of {iso(decided.time_verified)}")
+    return problems

@@ -1,0 +1,176 @@
+"""Asking for an override and signing it: what the person is shown, who may sign, and the order as it is kept.
+
+The same rules judge an override here, before it is signed, and when it is carried out. What must not live here: the command line,
+Dagster, the target.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from uuid import uuid4
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.clock import iso
+from phase5_ops.gate.caller import who_signs
+from phase5_ops.gate.envelopes import MalformedEnvelope
+from phase5_ops.gate.identity import Identity, Refusal, repeated_role
+from phase5_ops.gate.notifications import NOT_SET, notify
+from phase5_ops.gate.orders import Kind
+from phase5_ops.gate.override_promotion import envelope_digests, standing_problems
+from phase5_ops.gate.overrides import SIGNERS, Override, longest_life, override_of, problems_of_form, signed_roles
+from phase5_ops.gate.records import Reason, SignOff
+from phase5_ops.gate.signing_session import Refused, SigningSession, signature_over
+from phase5_ops.gate.state import Candidate, StoredOverride, StoredSignOff, Written
+from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.settings import ConfigurationError
+
+
+def new_override(
+    session: SigningSession,
+    candidate: Candidate,
+    kind: Kind,
+    *,
+    person: str,
+    reason: str,
+    ticket: str,
+    context: Mapping[str, str],
+    goes_past: Sequence[str] = (),
+) -> Override:
+    """The order that a person asks for, if it could take effect once it is signed.
+
+    Raises:
+        Refused: it could not.
+        ConfigurationError: glass is to be broken, and nobody would be told.
+        StateError: the table cannot be read.
+    """
+    if kind is Kind.BREAK_GLASS and session.settings.notifications.sns_topic_arn is None:
+        raise ConfigurationError(f"{NOT_SET}; glass is not broken in silence")
+    release = candidate.release
+    record = session.state.promotion(release, candidate.series) if kind is Kind.ROLLBACK else None
+    override = Override(
+        id=f"{kind.lower().replace('_', '-')}-{uuid4().hex[:12]}",
+        kind=kind,
+        release=release,
+        series=candidate.series,
+        reason=reason.strip(),
+        ticket=ticket.strip(),
+        requested_by=person,
+        requested_at=session.now,
+        until=session.now + longest_life(kind, session.settings.overrides),
+        rests_on=envelope_digests(record) if record else (),
+        goes_past=tuple(goes_past),
+        context=context,
+    )
+    _refuse_problems(session, candidate, override)
+    return override
+
+
+def _refuse_problems(session: SigningSession, candidate: Candidate, override: Override) -> None:
+    found = (
+        *_problems_of_form(session, override),
+        *standing_problems(session.state, session.keys, override, candidate, session.now),
+    )
+    if found:
+        raise Refused("; ".join(map(str, found)))
+
+
+def _problems_of_form(session: SigningSession, override: Override) -> tuple[Reason, ...]:
+    settings = session.settings
+    skew = timedelta(seconds=settings.gate.clock_skew_seconds)
+    return tuple(problems_of_form(override, now=session.now, policy=settings.overrides, skew=skew))
+
+
+def waiting_override(session: SigningSession, candidate: Candidate, kind: Kind) -> tuple[Override, tuple[SignOff, ...]] | None:
+    """The newest order of a kind for a candidate that stands and lacks signatures, with those it has; None if there is none."""
+    settings = session.settings
+    found: list[tuple[Override, tuple[SignOff, ...]]] = []
+    for stored in session.state.overrides(settings.environment):
+        override = read_stored(stored)
+        if override is None or (override.kind, override.release, override.series) != (kind, candidate.release, candidate.series):
+            continue
+        offs = verified_sign_offs(stored.signatures, [stored.payload], session.keys)
+        good, _ = signed_roles(override, offs, policy=settings.gate, now=session.now)
+        if len(good) < SIGNERS[kind] and not _problems_of_form(session, override):
+            found.append((override, offs))
+    return max(found, key=lambda each: (each[0].requested_at, each[0].id), default=None)
+
+
+def read_stored(stored: StoredOverride) -> Override | None:
+    """The order in an item of the state table; None where it is none, so that nobody signs or follows it."""
+    try:
+        override = override_of(stored.payload)
+    except MalformedEnvelope:
+        return None
+    return override if override.id == stored.id else None
+
+
+def who_overrides(session: SigningSession, role: str, signed: Sequence[SignOff]) -> Identity:
+    """The person who is about to sign an override for a role.
+
+    Raises:
+        Refused: nobody is known, or the person has signed it for another role.
+    """
+    who = who_signs(session.reader, session.settings.signing)
+    if isinstance(who, Refusal):
+        raise Refused(who.reason)
+    pairs = [(off.role, off.identity) for off in signed if off.key_role == off.role]
+    if other := repeated_role(who.person, role, pairs):
+        raise Refused(f"{who.person} has signed for {other} already; breaking the glass takes two people")
+    if role in {off_role for off_role, _ in pairs}:
+        raise Refused(f"{role} has signed it already; another role must")
+    return who
+
+
+def announce(session: SigningSession, override: Override, role: str, who: Identity) -> None:
+    """Tells people that glass is about to be broken, before anything is recorded.
+
+    Raises:
+        Refused: nobody could be told.
+    """
+    if override.kind is not Kind.BREAK_GLASS:
+        return
+    subject = f"phase5: break-glass asked for {override.release.name} in {override.release.environment}"
+    text = f"{who.person} signs for {role}.\n\n{as_text(override, ())}"
+    if problem := notify(session.reader, session.settings.notifications, subject, text):
+        raise Refused(f"nobody could be told, so nothing was recorded: {problem}")
+
+
+def sign_override(session: SigningSession, override: Override, role: str, who: Identity) -> StoredSignOff:
+    """Signs an override with the role's key and records order and signature.
+
+    A process that is killed in between leaves an order without a signature, which has no effect.
+
+    Raises:
+        SigningError, KeysError: the key does not sign, or is not the believed one.
+        StateError: it could not be recorded.
+        Refused: something else is recorded under the same id.
+    """
+    stored = signature_over(session, role, override.payload, release=override.release, series=override.series, who=who)
+    environment = override.release.environment
+    if session.state.add_override(environment, override.id, override.payload) is not Written.DONE:
+        raise Refused(f"another override is recorded as {override.id}; nothing was signed, ask again")
+    if session.state.add_override_signature(environment, override.id, stored) is not Written.DONE:
+        raise Refused(f"another signature is recorded as {stored.id}; nothing was changed, sign again")
+    return stored
+
+
+def as_text(override: Override, signed: Sequence[SignOff]) -> str:
+    """What is signed, for the person who signs and for those who are told."""
+    return "\n".join(_lines(override, signed))
+
+
+def _lines(override: Override, signed: Sequence[SignOff]) -> Iterator[str]:
+    release = override.release
+    yield f"{override.kind} of {release.name} in {release.environment}, series {override.series}"
+    yield f"artifact   {release.digest}"
+    yield f"because    {override.reason} ({override.ticket})"
+    yield f"asked for  by {override.requested_by} at {iso(override.requested_at)}; it ends at {iso(override.until)}"
+    yield f"override   {override.id} {override.digest}"
+    yield from (f"rests on   {digest}" for digest in override.rests_on)
+    yield from (f"context    {name}={value}" for name, value in sorted(override.context.items()))
+    if override.kind is Kind.BREAK_GLASS:
+        yield f"goes past  {len(override.goes_past)} reasons why the gate is closed:"
+        yield from (f"  {reason}" for reason in override.goes_past)
+    by_role = {off.role: off for off in signed if off.role == off.key_role}
+    for role in ROLES:
+        if role in by_role:
+            yield f"signed     for {role} by {by_role[role].identity} at {iso(by_role[role].signed_at)}"
