@@ -393,8 +393,15 @@ def _gate_failures() -> Iterator[None]:
         raise typer.Exit(EXIT_UNDECIDED) from error
 
 
+class Accepted(StrEnum):
+    """Rights of promotion beside an open gate."""
+
+    rollback = "rollback"
+    break_glass = "break-glass"
+
+
 @app.command()
-def verify(
+def verify(  # noqa: PLR0917 - each is an option of the command
     file: Annotated[list[Path] | None, typer.Argument(help="Envelopes: the readiness statement, and the decision.")] = None,
     digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact they must be about.")] = "",
     policy: Annotated[
@@ -402,15 +409,21 @@ def verify(
     ] = None,
     at: Annotated[str | None, typer.Option("--at", help="Judge age and revocation as of this moment (ISO-8601).")] = None,
     max_age_hours: Annotated[float, typer.Option(help="How old the statement may be.", min=0)] = 168,
+    accept: Annotated[
+        list[Accepted] | None,
+        typer.Option("--accept", help="Take a promotion by this right too, although the gate was not open; may be repeated."),
+    ] = None,
 ) -> None:
     """Verify attestations offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
 
-    Needs neither AWS nor Dagster nor the network, only the files and the keys.
+    Needs neither AWS nor Dagster nor the network, only the files and the keys. The files are those of a promotion: the readiness
+    statement and the decision; or, with --accept, the signed override and the decision.
     """
     from datetime import UTC, datetime, timedelta
 
     from phase5_ops.clock import parse_iso
     from phase5_ops.gate.keys import KeysError, parse_keys
+    from phase5_ops.gate.orders import Kind
     from phase5_ops.gate.verification import DIGEST_PATTERN
     from phase5_ops.gate.verification import verify as verify_files
 
@@ -430,7 +443,8 @@ def verify(
         _refuse(f"{error.filename}: cannot be read: {error.strerror}")
     except (ValueError, OverflowError) as error:
         _refuse(f"--at or --max-age-hours: {error}")
-    verification = verify_files(contents, digest=digest, keys=keys, now=now, max_age=max_age)
+    kinds = [Kind[each.value.upper().replace("-", "_")] for each in accept or ()]
+    verification = verify_files(contents, digest=digest, keys=keys, now=now, max_age=max_age, accept=kinds)
     print("\n".join(verification.lines()), flush=True)
     raise typer.Exit(0 if verification.ok else 1)
 
@@ -479,6 +493,66 @@ def waive(  # noqa: PLR0917 - each is an option of the command
 
     request = WaiverRequest(row, tuple(finding), role, reason, ticket, end_of(until))
     raise typer.Exit(run_waive(_settings(), release, request, _confirmation(yes=yes)))
+
+
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; it stands in what is signed.")]
+TicketOption = Annotated[str | None, typer.Option("--ticket", help="Where it is followed up.")]
+ContextOption = Annotated[
+    list[str] | None, typer.Option("--context", help="NAME=VALUE for the target, e.g. pipeline_execution_id=...")
+]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until it has taken effect.")]
+WaitTimeoutOption = Annotated[float, typer.Option("--timeout", help="How long to wait, in seconds.", min=0, max=86400)]
+
+
+@app.command()
+def rollback(  # noqa: PLR0917 - each is an option of the command
+    release: ReleaseArgument,
+    reason: ReasonOption = None,
+    ticket: TicketOption = None,
+    context: ContextOption = None,
+    wait: WaitOption = False,
+    timeout: WaitTimeoutOption = 600,
+    yes: YesOption = False,
+) -> None:
+    """Go back to a release that this gate promoted before, with one fresh signature of ops-sre and its own attestation.
+
+    No row has to pass: an incident must not block its own cure. The order stands for PHASE5_OVERRIDES__ROLLBACK_MINUTES and is
+    good for one effect. Exit codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 2 AWS did not do it,
+    or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.gate.orders import Kind
+    from phase5_ops.gate.overrides import ROLLBACK_ROLE
+    from phase5_ops.override_command import OverrideRequest, run_override
+
+    request = OverrideRequest(
+        Kind.ROLLBACK, release, ROLLBACK_ROLE, reason, ticket, tuple(context or ()), timeout if wait else None
+    )
+    raise typer.Exit(run_override(_settings(), request, _confirmation(yes=yes)))
+
+
+@app.command("break-glass")
+def break_glass(  # noqa: PLR0917 - each is an option of the command
+    release: ReleaseArgument,
+    role: RoleOption,
+    reason: ReasonOption = None,
+    ticket: TicketOption = None,
+    context: ContextOption = None,
+    wait: WaitOption = False,
+    timeout: WaitTimeoutOption = 600,
+    yes: YesOption = False,
+) -> None:
+    """Promote a registered release past the closed gate: two people, two roles, a reason, an end; people are told.
+
+    The first person asks for it with --reason and --ticket; the second signs the same order without them. It is attested as
+    BREAK_GLASS, never as OPEN, and stands for PHASE5_OVERRIDES__BREAK_GLASS_HOURS. Needs PHASE5_NOTIFICATIONS__SNS_TOPIC_ARN.
+    Exit codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 2 AWS did not do it, or did not say;
+    3 usage or configuration.
+    """
+    from phase5_ops.gate.orders import Kind
+    from phase5_ops.override_command import OverrideRequest, run_override
+
+    request = OverrideRequest(Kind.BREAK_GLASS, release, role, reason, ticket, tuple(context or ()), timeout if wait else None)
+    raise typer.Exit(run_override(_settings(), request, _confirmation(yes=yes)))
 
 
 def _confirmation(*, yes: bool) -> Callable[[str], bool]:

@@ -40,8 +40,8 @@ def run_sign_off(settings: Settings, release: str, role: str, confirm: Confirm, 
     Raises:
         ConfigurationError: usage, a fixed clock, or keys that cannot be used.
     """
-    _check_role(role)
-    _check_name(settings, release)
+    check_role(role)
+    check_name(settings, release)
 
     def act() -> int:
         session = open_session(settings, "signing")
@@ -67,7 +67,7 @@ def run_sign_off(settings: Settings, release: str, role: str, confirm: Confirm, 
         _show_in_dagster(settings, release)
         return DONE
 
-    return _ending(act)
+    return ending(act)
 
 
 def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm: Confirm) -> int:
@@ -76,8 +76,8 @@ def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm:
     Raises:
         ConfigurationError: usage, a fixed clock, or keys that cannot be used.
     """
-    _check_role(request.role)
-    _check_name(settings, release)
+    check_role(request.role)
+    check_name(settings, release)
 
     def act() -> int:
         row = checked_row(request.row)
@@ -93,7 +93,7 @@ def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm:
         print(f"waived as {waiver.id}", flush=True)
         return DONE
 
-    return _ending(act)
+    return ending(act)
 
 
 def _again(settings: Settings, shown: ToSign) -> tuple[SigningSession, ToSign]:
@@ -126,12 +126,14 @@ def end_of(text: str) -> datetime:
         raise ConfigurationError(f"--until {text}: give a day as 2026-12-31, or a moment with time zone") from error
 
 
-def _check_role(role: str) -> None:
+def check_role(role: str) -> None:
+    """Raises ConfigurationError unless it is one of the three roles."""
     if role not in ROLES:
         raise ConfigurationError(f"--role {role}: the roles are {', '.join(ROLES)}")
 
 
-def _check_name(settings: Settings, release: str) -> None:
+def check_name(settings: Settings, release: str) -> None:
+    """Raises ConfigurationError unless a release may have this name."""
     from phase5_ops.gate.records import Release
 
     try:
@@ -179,7 +181,12 @@ def _show_in_dagster(settings: Settings, release: str) -> None:
         print("phase5: the signature is recorded; Dagster could not show it, launch sign_off_job", file=sys.stderr)
 
 
-def _ending(act: Callable[[], int]) -> int:
+def ending(act: Callable[[], int]) -> int:
+    """The exit code of what a person does, and on stderr why it was not done.
+
+    Raises:
+        ConfigurationError: the keys cannot be used.
+    """
     try:
         return act()
     except Refused as refused:

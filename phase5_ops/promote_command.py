@@ -6,7 +6,7 @@ time; 3 the name is taken by another digest, or a usage error.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -44,16 +44,25 @@ class Wish:
         Raises:
             ConfigurationError: a context is not NAME=VALUE.
         """
-        pairs = [entry.partition("=") for entry in self.context]
-        if wrong := [entry for entry, (name, equals, _) in zip(self.context, pairs, strict=True) if not name or not equals]:
-            raise ConfigurationError(f"--context {wrong[0]}: give it as NAME=VALUE")
         flags = {candidates.ABORT: self.abort, candidates.SUPERSEDE: self.supersede}
         return {
             candidates.DIGEST: self.digest,
             candidates.BY: self.by,
             **{name: "true" for name, chosen in flags.items() if chosen},
-            **{candidates.CONTEXT + name: value for name, _, value in pairs},
+            **{candidates.CONTEXT + name: value for name, value in context_of(self.context).items()},
         }
+
+
+def context_of(entries: Sequence[str]) -> dict[str, str]:
+    """What NAME=VALUE entries say.
+
+    Raises:
+        ConfigurationError: one is not of this form.
+    """
+    pairs = [entry.partition("=") for entry in entries]
+    if wrong := [entry for entry, (name, equals, _) in zip(entries, pairs, strict=True) if not name or not equals]:
+        raise ConfigurationError(f"--context {wrong[0]}: give it as NAME=VALUE")
+    return {name: value for name, _, value in pairs}
 
 
 @dataclass(frozen=True, slots=True)

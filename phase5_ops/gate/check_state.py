@@ -22,7 +22,7 @@ from phase5_ops.verdict import Finding, Verdict
 
 #: Tags of a run; the first two are set by whoever asks for the run, the others by the run itself.
 RELEASE_TAG, DIGEST_TAG = "phase5/release", "phase5/release_digest"
-SERIES_TAG, ATTEMPT_TAG = "phase5/series", "phase5/attempt"
+SERIES_TAG, ATTEMPT_TAG, OVERRIDE_TAG = "phase5/series", "phase5/attempt", "phase5/override"
 ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG = "phase5/environment", "phase5/evidence_digest", "phase5/fixed_now"
 
 _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
@@ -106,6 +106,12 @@ def runs_of_candidate(
         SERIES_TAG: str(series),
     }
     return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
+
+
+def runs_of_override(instance: DagsterInstance, override: str, environment: str) -> list[ReadinessRun]:
+    """The runs that were asked for by one override, newest first."""
+    tags = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: environment}
+    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(tags=tags))]
 
 
 def run_named(instance: DagsterInstance, run_id: str) -> ReadinessRun | None:

@@ -53,7 +53,8 @@ def verify_override(
     except MalformedEnvelope as error:
         return Verification((*problems, f"malformed: {error}"), {})
     if override.kind not in accept:
-        problems.append(f"the gate was not open: {override.kind}; accepted only with --accept {override.kind.lower()}")
+        name = override.kind.lower().replace("_", "-")
+        problems.append(f"the gate was not open: {override.kind}; accepted only with --accept {name}")
     if override.release.digest != digest:
         problems.append(f"another digest: the override is about {override.release.name} {override.release.digest}")
     facts = _summary(override)

@@ -128,7 +128,8 @@ def announce(session: SigningSession, override: Override, role: str, who: Identi
     """
     if override.kind is not Kind.BREAK_GLASS:
         return
-    subject = f"phase5: break-glass asked for {override.release.name} in {override.release.environment}"
+    release = override.release
+    subject = f"phase5: {release.name} in {release.environment}: {who.person} signs to break the glass"
     text = f"{who.person} signs for {role}.\n\n{as_text(override, ())}"
     if problem := notify(session.reader, session.settings.notifications, subject, text):
         raise Refused(f"nobody could be told, so nothing was recorded: {problem}")

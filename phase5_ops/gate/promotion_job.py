@@ -4,6 +4,7 @@ A run started by hand goes through the same door. The run fails unless the relea
 description; nothing depends on how Dagster records it.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,28 +18,43 @@ from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.fresh_reads import alarms_now, deployed_now, deployed_then
 from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.notifications import notify
+from phase5_ops.gate.override_promotion import OverrideRules, promote_override
+from phase5_ops.gate.overrides import Override
+from phase5_ops.gate.overriding import as_text
 from phase5_ops.gate.promotion import promote
-from phase5_ops.gate.publication import PromotionDoor, PromotionOutcome
+from phase5_ops.gate.publication import Ending, PromotionDoor, PromotionOutcome
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signing import sign
 from phase5_ops.gate.state import Candidate, check_release
 from phase5_ops.gate.targets.choice import publish
 from phase5_ops.platform import Platform
 
+log = logging.getLogger(__name__)
+
 PROMOTION_JOB = "promotion_job"
 _OP = "promote_release"
 
 
 class PromotionConfig(dg.Config):
-    """What is to be promoted, where the run's tags do not say. The candidate of that name must have that digest."""
+    """What is to be promoted, where the run's tags do not say. The candidate of that name must have that digest.
+
+    With an override it is the override that says what is promoted.
+    """
 
     release: str | None = None
     digest: str | None = None
+    override: str | None = None
 
 
 def promotion_run_config(release: Release) -> dict[str, Any]:
     """The run configuration of `promotion_job` for a release."""
     return {"ops": {_OP: {"config": {"release": release.name, "digest": release.digest}}}}
+
+
+def override_run_config(override: Override) -> dict[str, Any]:
+    """The run configuration of `promotion_job` for an override."""
+    return {"ops": {_OP: {"config": {"override": override.id}}}}
 
 
 def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor:
@@ -92,6 +108,9 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
     platform: Platform = context.resources.platform
     refuse_fixed_clock(platform.settings, "promotion")
     tags = context.run.tags
+    if override := config.override or tags.get(check_state.OVERRIDE_TAG):
+        _end(context, _promote_override(context, platform, override))
+        return
     name, digest = config.release or tags.get(check_state.RELEASE_TAG), config.digest or tags.get(check_state.DIGEST_TAG)
     release = Release(name or "", digest or "", platform.settings.environment)
     check_release(release)
@@ -102,6 +121,47 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
     }
     context.instance.add_run_tags(context.run_id, shown)
     outcome = promote(open_door(context.instance, platform), release)
+    if outcome.ending is Ending.PROMOTED:
+        _tell(
+            platform, f"phase5: {release.name} is promoted in {release.environment}", f"{release.digest}\nrun {platform.run_id}"
+        )
+    _end(context, outcome)
+
+
+def _promote_override(context: dg.OpExecutionContext, platform: Platform, override: str) -> PromotionOutcome:
+    shown = {check_state.OVERRIDE_TAG: override, check_state.ENVIRONMENT_TAG: platform.settings.environment}
+    context.instance.add_run_tags(context.run_id, shown)
+    return promote_override(open_door(context.instance, platform), override, override_rules(platform))
+
+
+def override_rules(platform: Platform) -> OverrideRules:
+    """By what an override is judged in the run of this platform."""
+    settings = platform.settings
+
+    def tell(order: Override, roles: frozenset[str]) -> str | None:
+        subject = f"phase5: {order.kind} of {order.release.name} in {order.release.environment} takes effect now"
+        text = f"{as_text(order, ())}\nsigned for {', '.join(sorted(roles))}; run {platform.run_id}"
+        return notify(platform.reader, settings.notifications, subject, text)
+
+    return OverrideRules(
+        environment=settings.environment,
+        policy=settings.overrides,
+        gate=settings.gate,
+        policy_digest=platform.policy_digest,
+        now=platform.now(),
+        tell=tell,
+    )
+
+
+def _tell(platform: Platform, subject: str, text: str) -> None:
+    """Tells people where a topic is set; what is promoted stays promoted whether they hear of it or not."""
+    policy = platform.settings.notifications
+    if policy.sns_topic_arn is not None and (problem := notify(platform.reader, policy, subject, text)):
+        log.warning("nobody was told that %s: %s", subject, problem)
+
+
+def _end(context: dg.OpExecutionContext, outcome: PromotionOutcome) -> None:
+    """Ends the run as the promotion ended."""
     context.add_output_metadata(_metadata(outcome))
     if not outcome.promoted:
         raise dg.Failure(

@@ -108,7 +108,7 @@ class Errand:
         decided: the same by the door's monotonic clock.
         context: for the target.
         override: id of the override; "" where the gate was open.
-        last_word: done immediately before publishing; says why not to publish, if anything.
+        last_word: done before the lock is taken; says why not to publish, if anything.
     """
 
     candidate: Candidate
@@ -130,6 +130,8 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
     """
     release, series, override = errand.candidate.release, errand.candidate.series, errand.override
     key = idempotency_key(release, series, override)
+    if said := errand.last_word():
+        return blocked(*said)
     if (holder := _locked_by_another(door, errand, key)) is not None:
         return PromotionOutcome(Ending.WAITING, (f"run {holder.holder} promotes since {iso(holder.taken_at)}",))
     # recorded between our reading and our lock
@@ -141,8 +143,6 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
         return blocked(*(f"what an earlier attempt prepared no longer verifies: {each}" for each in problems))
     if stop := _last_look(door, errand):
         return stop
-    if said := errand.last_word():
-        return blocked(*said)
     decided_at = decision_facts(read_statement(read_envelope(standing.decision).payload)).time_verified
     published = door.publish(Order(release, series, key, decided_at, errand.kind, standing.decision, errand.context))
     if not published.effective:

@@ -25,6 +25,7 @@ from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.flow import Action, Attempt, Step, in_order, next_action
 from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.keys import GATE, KeysError
+from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.row_state import READINESS_JOB
@@ -72,11 +73,21 @@ def run_tick(sources: GateSources, cursor: str | None, now: datetime) -> Tick:
     tick = Tick(cursor=cursor)
     try:
         refuse_fixed_clock(sources.platform.settings, "the gate's sensor")
+        _watch_overrides(sources, tick, now)  # first: an incident waits for nothing else
         tick.cursor = _register(sources, cursor, tick)
         _work(sources, tick, now)
     except (StateError, ConfigurationError) as error:
         tick.lines.append(f"nothing is known: {error}")
     return tick
+
+
+def _watch_overrides(sources: GateSources, tick: Tick, now: datetime) -> None:
+    try:
+        requests, lines = watch_overrides(sources, now)
+    except (KeysError, SigningError) as error:
+        requests, lines = [], [f"overrides: {error}"]
+    tick.requests += requests
+    tick.lines += lines
 
 
 def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | None:

@@ -44,6 +44,7 @@ LOG_GROUPS = tuple(
 REGISTRY_TABLE = "cc-native-action-type-registry"
 RESILIENCE_TABLE = "cc-native-resilience"
 TENANTS_TABLE = "cc-native-tenants"
+NOTIFICATIONS = "phase5-notifications"
 
 _BATCH = 25  # as many items as BatchWriteItem takes
 
@@ -65,6 +66,12 @@ def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
         _seed_rules(events, region, blueprint)
         _seed_functions(region, blueprint)
     _seed_signing_keys(aws.client("kms"))
+    aws.client("sns").create_topic(Name=NOTIFICATIONS)
+
+
+def arn_of_notifications(region: str) -> str:
+    """The topic that the gate tells of candidates and overrides."""
+    return f"arn:aws:sns:{region}:{ACCOUNT}:{NOTIFICATIONS}"
 
 
 def arn_of_state_machine(region: str) -> str:

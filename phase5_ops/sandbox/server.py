@@ -28,7 +28,7 @@ from phase5_ops.sandbox.inside_aws import InsideAws, one_at_a_time
 from phase5_ops.sandbox.platform_clock import PlatformClock
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops.sandbox.scenarios.registry import EMPTY
-from phase5_ops.sandbox.seed import seed
+from phase5_ops.sandbox.seed import arn_of_notifications, seed
 from phase5_ops.sandbox.traffic import rows_of
 from phase5_ops.settings import ConfigurationError, load_settings
 
@@ -155,6 +155,7 @@ class Sandbox:
             "PHASE5_ENVIRONMENT": "sandbox",
             "PHASE5_LOGS__REQUESTS_PER_SECOND": "50",  # the pace that AWS sets does not bind the sandbox
             "PHASE5_SIGNING__TRUSTED_ROLES": f'["{ACCOUNT}/phase5-signer-*"]',  # their sessions are named after the person
+            "PHASE5_NOTIFICATIONS__SNS_TOPIC_ARN": arn_of_notifications(self.region),
             **self._settings,
             **fixed,
         }
