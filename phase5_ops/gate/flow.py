@@ -76,8 +76,8 @@ def in_order(candidates: Sequence[Candidate], policy: FlowPolicy) -> Queue:
     """Which candidates are worked on.
 
     A newer candidate supersedes an older one that is PENDING (or waits behind it, by policy), but one whose statement may be
-    signed already only where it was registered so. A candidate that was promoted supersedes everything older: promoting that
-    later would take production back.
+    signed already only where it was registered so. A candidate that went to production supersedes everything older: promoting
+    that later would take production back.
     """
     ordered = sorted(candidates, key=lambda candidate: (candidate.registered_at, candidate.release.name))
     still = [candidate for candidate in ordered if candidate.fate in (Fate.PENDING, Fate.READY_TO_SIGN)]
@@ -100,7 +100,7 @@ def in_order(candidates: Sequence[Candidate], policy: FlowPolicy) -> Queue:
 
 
 def _gives_way(older: Candidate, newer: Candidate, policy: FlowPolicy) -> bool:
-    if newer.fate is Fate.PROMOTED:
+    if newer.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
         return True
     if newer.fate in CLOSED:
         return False

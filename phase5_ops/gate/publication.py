@@ -187,6 +187,8 @@ _FATES = {Kind.OPEN: Fate.PROMOTED, Kind.BREAK_GLASS: Fate.BREAK_GLASS}
 
 def finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Promotion, ending: Ending) -> PromotionOutcome:
     """Makes good what follows a record: the candidate's fate, and the files beside the evidence."""
+    if kind is Kind.BREAK_GLASS:  # found by the sensor once more, so that what is older gives way
+        door.state.list_open(candidate.release, door.wall())
     present, fate = door.state.candidate(candidate.release), _FATES.get(kind)
     ours = present is not None and present.series == candidate.series
     if present is not None and ours and fate is not None and present.fate not in (fate, Fate.PROMOTED):

@@ -129,10 +129,11 @@ def test_a_queue_works_on_the_oldest_alone():
     assert (names(queue.active), names(queue.waiting), queue.superseded) == (["a"], ["b"], ())
 
 
+@pytest.mark.parametrize("fate", [Fate.PROMOTED, Fate.BREAK_GLASS])
 @pytest.mark.parametrize("policy", ["supersede", "queue"])
-def test_nothing_older_than_what_was_promoted_is_ever_promoted_after_it(policy):
+def test_nothing_older_than_what_went_to_production_is_ever_promoted_after_it(policy, fate):
     open_ones = [candidate("a", 1, Fate.READY_TO_SIGN), candidate("b", 2)]
-    queue = in_order([*open_ones, candidate("c", 3, Fate.PROMOTED)], FlowPolicy(newer_candidate=policy))
+    queue = in_order([*open_ones, candidate("c", 3, fate)], FlowPolicy(newer_candidate=policy))
     assert (queue.active, len(queue.superseded), names(queue.closed)) == ((), 2, ["c"])
 
 

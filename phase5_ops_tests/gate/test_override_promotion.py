@@ -263,6 +263,7 @@ def test_glass_is_broken_by_two_people_who_are_told_of_and_never_attested_as_ope
     assert (decided.result, decided.levels) == ("FAILED", ("FAILED", "PHASE5_BREAK_GLASS"))
     assert incident.state.promotion(RELEASE, 1) is None  # the gate itself promoted nothing
     subjects = [subject for _ in range(3) for subject in incident.told()]
+    assert [name.release for name, _ in incident.state.open_candidates("production")] == [RELEASE]  # what is older gives way
     assert [subject.partition(": ")[2].partition(" ")[0] for subject in subjects] == [RELEASE.name, RELEASE.name, "BREAK_GLASS"]
     assert "alice signs" in subjects[0]
     assert "takes effect now" in subjects[2]
@@ -356,7 +357,7 @@ class Killed(BaseException):
 
 
 WRITES = ("add_override", "add_override_signature")
-PROMOTION_WRITES = ("take_lock", "prepare_promotion", "record_promotion", "set_fate")
+PROMOTION_WRITES = ("take_lock", "prepare_promotion", "record_promotion", "list_open", "set_fate")
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
