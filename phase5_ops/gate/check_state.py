@@ -301,11 +301,12 @@ def candidate_events(instance: DagsterInstance, asset: str, cursor: str | None, 
 
 
 def _first_unreadable(read: _Read, since: int, most: int) -> int | None:
-    """The storage id of the first event after `since` that fails reading; None where it is the storage that does not answer."""
+    """The storage id of the first event after `since` that fails reading; None where it is the storage that failed."""
     if _fails(read, since, since + 1, most):  # there is no event in between
         return None
     ends = range(since + 1, _BEYOND)
-    return bisect_left(ends, True, key=lambda end: _fails(read, since, end, most)) + since
+    found = bisect_left(ends, True, key=lambda end: _fails(read, since, end, most)) + since
+    return found if _fails(read, found - 1, found + 1, 1) else None
 
 
 def _fails(read: _Read, after: int, before: int, most: int) -> bool:

@@ -136,15 +136,23 @@ def test_a_cursor_that_stands_on_an_unreadable_event_is_no_reason_to_read_all_ag
     assert event.partition == "r-2"
 
 
-def test_a_storage_that_does_not_answer_is_not_taken_for_an_unreadable_event(sources, monkeypatch):
+@pytest.mark.parametrize("failing", [{3}, range(99)], ids=["once", "all the time"])
+def test_a_storage_that_does_not_answer_is_not_taken_for_an_unreadable_event(sources, monkeypatch, failing):
     register(sources)
+    fetch, calls = type(sources.instance).fetch_materializations, []
 
-    def down(*_, **__):
-        raise OSError("database is down")
+    def down(*given, **options):
+        calls.append(given)
+        if len(calls) in failing:
+            raise OSError("database is down")
+        return fetch(*given, **options)
 
-    monkeypatch.setattr(type(sources.instance), "fetch_materializations", down)
-    with pytest.raises(OSError, match="database is down"):
-        tick(sources)
+    with monkeypatch.context() as outage:
+        outage.setattr(type(sources.instance), "fetch_materializations", down)
+        with pytest.raises(OSError, match="database is down"):
+            tick(sources)
+    assert len(calls) < 5 or len(failing) == 1  # one that is down is not asked sixty times
+    assert len(tick(sources).requests) == 1  # nothing was lost
 
 
 def test_another_digest_under_the_same_name_is_a_conflict_and_the_first_stays(sources):
