@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from phase5_ops.promote_command import Post
     from phase5_ops.report.document import ReadinessDocument
     from phase5_ops.settings import Settings
 
@@ -93,12 +94,12 @@ def _complain(text: str) -> None:
     print(f"phase5: {text}", file=sys.stderr)
 
 
-def _settings(*, refresh_costs: bool = False) -> "Settings":
+def _settings(*, refresh_costs: bool = False, dagster_url: str | None = None) -> "Settings":
     """Validated settings, and the region that everything else needs."""
     from phase5_ops.aws.reader import configured_region
     from phase5_ops.settings import ConfigurationError, load_settings
 
-    settings = load_settings(refresh_costs=refresh_costs or None)
+    settings = load_settings(refresh_costs=refresh_costs or None, dagster_url=dagster_url)
     if configured_region() is None:
         raise ConfigurationError("no AWS region: set AWS_REGION (or AWS_PROFILE with a region) to the region of the platform")
     return settings
@@ -331,37 +332,60 @@ def promote(
     context: Annotated[
         list[str] | None, typer.Option("--context", help="NAME=VALUE for the target, e.g. pipeline_execution_id=...")
     ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="Dagster's webserver, http(s)://host:port; default: PHASE5_DAGSTER_URL.")
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Register with the state folder's own Dagster, also where an address is set.")
+    ] = False,
 ) -> None:
     """Register a release candidate with the gate; the sensor promotion_gate does the rest.
 
     The same release and digest again is the same candidate; the name with another digest is refused (exit 3). With --wait: exit 0
-    promoted, 1 rejected, aborted, superseded, or no end in time. The sensor runs in `phase5 ui`, or in any Dagster daemon.
+    promoted, 1 rejected, aborted, superseded, or no end in time. Exit 2: the webserver or the state table did not do it, or did
+    not say. The sensor runs in `phase5 ui`, or in any Dagster daemon.
     """
-    settings = _settings()
+    if local and url is not None:
+        _refuse("--local and --url: give one of them")
+    settings = _settings(dagster_url=url)
     with _gate_failures():
-        from dagster import DagsterInstance
-
         from phase5_ops.aws.reader import AwsReader
         from phase5_ops.gate.records import Release
         from phase5_ops.gate.state import StateTable
         from phase5_ops.promote_command import Wish, ask
         from phase5_ops.promote_command import wait as wait_for
-        from phase5_ops.state_folder import prepare_state_folder
 
-        prepare_state_folder(settings.state_dir)
+        # time limits of reading count for all calls of one reader, so each look has its own
+        def table() -> StateTable:
+            return StateTable(AwsReader(settings.reading), settings.tables.readiness)
+
         wish = Wish(release, digest, abort=abort, supersede=supersede, context=tuple(context or ()))
-        with DagsterInstance.get() as instance:
-            answer, series = ask(settings, instance, StateTable(AwsReader(settings.reading), settings.tables.readiness), wish)
+        with _dagster(settings, local=local) as post:
+            answer, series = ask(settings, post, table(), wish)
         print(answer.text, flush=True)
         if wait:
-            # time limits of reading count for all calls of one reader, so each look has its own
-            def table() -> StateTable:
-                return StateTable(AwsReader(settings.reading), settings.tables.readiness)
-
             about = Release(release, digest, settings.environment)
             answer = wait_for(table, about, series, timeout=timeout, tell=_complain)
             print(answer.text)
     raise typer.Exit(answer.exit_code)
+
+
+@contextmanager
+def _dagster(settings: "Settings", *, local: bool) -> Iterator["Post"]:
+    """Where a candidate is registered: the webserver of the settings, else the state folder's own Dagster."""
+    if settings.dagster_url is not None and not local:
+        from phase5_ops.gate.dagster_http import DagsterWebserver
+
+        yield DagsterWebserver(str(settings.dagster_url)).post
+        return
+    from dagster import DagsterInstance
+
+    from phase5_ops.promote_command import to_instance
+    from phase5_ops.state_folder import prepare_state_folder
+
+    prepare_state_folder(settings.state_dir)
+    with DagsterInstance.get() as instance:
+        yield to_instance(instance)
 
 
 @app.command()
@@ -383,11 +407,15 @@ def status(
 
 @contextmanager
 def _gate_failures() -> Iterator[None]:
-    """A state table that does not answer: nothing is known, exit 2, with the call and the remedy."""
+    """A state table or webserver that does not answer: nothing is known, exit 2, with the call and the remedy."""
+    from phase5_ops.gate.dagster_http import WebserverError
     from phase5_ops.gate.state import StateError
 
     try:
         yield
+    except WebserverError as error:
+        _complain(str(error))
+        raise typer.Exit(EXIT_UNDECIDED) from error
     except StateError as error:
         _complain(f"{error}; nothing is known")
         raise typer.Exit(EXIT_UNDECIDED) from error

@@ -1,30 +1,36 @@
 """`phase5 promote` and `phase5 status`: registers a candidate or gives it up, waits for what becomes of it, shows what keeps it.
 
-Registering is an event in the state folder's Dagster; the sensor `promotion_gate` does everything else. What became of a
-candidate is read from the state table alone. Exit codes: 0 promoted, or registered; 1 rejected, aborted, superseded, or no end in
-time; 3 the name is taken by another digest, or a usage error.
+Registering is an event in Dagster, the state folder's own or one behind a webserver; the sensor `promotion_gate` does everything
+else. What became of a candidate is read from the state table alone. Exit codes: 0 promoted, or registered; 1 rejected, aborted,
+superseded, or no end in time; 2 the webserver or the state table did not do it, or did not say; 3 the name is taken by another
+digest, or a usage error. Dagster is imported where an instance is used: a release pipeline over HTTP needs none.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-import dagster as dg
-
-from phase5_ops.build import open_platform
 from phase5_ops.gate import candidates
 from phase5_ops.gate.candidates import NotARegistration, registration
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state import CLOSED, Candidate, Fate, StateError, StateTable
 from phase5_ops.settings import ConfigurationError, Settings
 
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from phase5_ops.gate.inputs import GateSources
+
 _POLL_SECONDS = 2.0
+
+#: Records an event of the candidates' asset, from the name of the release and the metadata; raises where it is not recorded.
+Post = Callable[[str, Mapping[str, str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,19 @@ class Answer:
     exit_code: int
 
 
-def ask(settings: Settings, instance: dg.DagsterInstance, state: StateTable, wish: Wish) -> tuple[Answer, int]:
-    """Posts the event.
+def to_instance(instance: "dg.DagsterInstance") -> Post:
+    """Records the event in an instance of this machine."""
+    import dagster as dg
+
+    def post(name: str, metadata: Mapping[str, str]) -> None:
+        instance.add_dynamic_partitions(candidates.PARTITIONS, [name])
+        instance.report_runless_asset_event(dg.AssetMaterialization(candidates.ASSET, partition=name, metadata=dict(metadata)))
+
+    return post
+
+
+def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[Answer, int]:
+    """Posts the event, if there is nothing against it.
 
     Returns:
         What to print; and the series that the candidate has, or will have once the sensor has seen the event.
@@ -82,6 +99,7 @@ def ask(settings: Settings, instance: dg.DagsterInstance, state: StateTable, wis
     Raises:
         ConfigurationError: the name or digest may not be used, or the clock is fixed.
         StateError: the state table cannot be read.
+        WebserverError: the event was not recorded, or it is not known whether it was.
     """
     refuse_fixed_clock(settings, "phase5 promote")
     metadata = wish.metadata()
@@ -96,10 +114,7 @@ def ask(settings: Settings, instance: dg.DagsterInstance, state: StateTable, wis
         )
     if wish.abort and present is None:
         raise ConfigurationError(f"no candidate {release.name} in {release.environment}")
-    instance.add_dynamic_partitions(candidates.PARTITIONS, [release.name])
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(candidates.ASSET, partition=release.name, metadata=dict(metadata))
-    )
+    post(release.name, metadata)
     again = present is not None and present.fate in CLOSED and not wish.abort
     series = 1 if present is None else present.series + again
     asked = "to be aborted" if wish.abort else "registered"
@@ -156,13 +171,16 @@ def _renewed(state: StateTable, closed: Candidate) -> bool:
     return present is not None and present.series > closed.series
 
 
-def status(settings: Settings, instance: dg.DagsterInstance, name: str | None) -> Answer:
+def status(settings: Settings, instance: "dg.DagsterInstance", name: str | None) -> Answer:
     """What the candidates are waiting for: of one release, or of all that may be open.
 
     Raises:
         ConfigurationError: no such candidate.
         StateError: the state table cannot be read.
     """
+    from phase5_ops.build import open_platform
+    from phase5_ops.gate.inputs import GateSources
+
     sources = GateSources(instance, open_platform(settings, "status"))
     if name is None:
         found = [candidate for candidate, _ in sources.state.open_candidates(settings.environment)]
@@ -175,7 +193,9 @@ def status(settings: Settings, instance: dg.DagsterInstance, name: str | None) -
     return Answer("\n".join(lines) or f"no open candidate in {settings.environment}", 0)
 
 
-def _lines(sources: GateSources, candidate: Candidate) -> Iterator[str]:
+def _lines(sources: "GateSources", candidate: Candidate) -> Iterator[str]:
+    from phase5_ops.gate.inputs import read_inputs
+
     yield _line(candidate)
     if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
         return

@@ -17,8 +17,8 @@ from phase5_ops.gate.state import CLOSED, Candidate, Fate, Registered, StateTabl
 #: The external asset; its partitions are the releases.
 ASSET, PARTITIONS = "release_candidate", "releases"
 
-#: Metadata of an event. `context/NAME` is handed on to the target as NAME.
-DIGEST, ABORT, SUPERSEDE, BY, CONTEXT = "digest", "abort", "supersede", "by", "context/"
+#: Metadata of an event. `context/NAME` is handed on to the target as NAME; whoever posts finds the event again by `request`.
+DIGEST, ABORT, SUPERSEDE, BY, CONTEXT, REQUEST = "digest", "abort", "supersede", "by", "context/", "request"
 
 _LONGEST = 256  # of a text of the context
 _MOST = 10  # entries of the context

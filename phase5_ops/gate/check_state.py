@@ -6,7 +6,8 @@ An event that was posted from outside has no run, so it is in no run's log. What
 keeps the gate closed. The tests of this module are the contract with Dagster: they fail first when it changes.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -30,6 +31,8 @@ _RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSE
 _MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
 _MOST_OTHER_RUNS = 50
 _LONGEST_CURSOR = 18  # digits of a storage id
+_BEYOND = 10**_LONGEST_CURSOR  # every storage id
+_MOST_UNREADABLE = 10  # events that one look finds
 _MARGIN = timedelta(minutes=5)
 
 
@@ -255,29 +258,75 @@ def newest_finished(runs: Iterable[ReadinessRun]) -> ReadinessRun | None:
 
 @dataclass(frozen=True, slots=True)
 class CandidateEvent:
-    """An event of the asset of candidates; anybody may have posted it, with any partition and metadata."""
+    """An event of the asset of candidates; anybody may have posted it, with any partition and metadata.
+
+    `unreadable` is the error that reading it ends with: Dagster stores metadata that it cannot read again. Nothing else is known
+    of such an event.
+    """
 
     storage_id: int
     partition: str | None
     metadata: Mapping[str, object]
-    at: datetime
+    at: datetime | None
+    unreadable: str | None = None
+
+
+#: Reads the events between two storage ids, both left out, oldest first and at most so many.
+_Read = Callable[[int, int, int], list[CandidateEvent]]
 
 
 def candidate_events(instance: DagsterInstance, asset: str, cursor: str | None, limit: int) -> list[CandidateEvent]:
     """The materializations of the asset after the cursor, oldest first.
 
-    A cursor that is no storage id, or ahead of every event there is, was set by hand: then all are read again.
+    A cursor that is no storage id, or ahead of every event there is, was set by hand: then all are read again. An event that
+    cannot be read fails every read that it is part of; it is found and handed out as unreadable, so that it hides no other.
     """
-    since = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR else None
-    if since is not None:
-        newest = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
-        since = since if newest and newest[0].storage_id >= since else None
-    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=since)
-    found = []
-    for record in instance.fetch_materializations(wanted, limit=limit, ascending=True).records:
-        materialization = record.asset_materialization
-        if materialization is not None:
-            metadata = {name: value.value for name, value in materialization.metadata.items()}
-            at = datetime.fromtimestamp(record.timestamp, UTC)
-            found.append(CandidateEvent(record.storage_id, materialization.partition, metadata, at))
+
+    def read(after: int, before: int, most: int) -> list[CandidateEvent]:
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=after, before_storage_id=before)
+        records = instance.fetch_materializations(wanted, limit=most, ascending=True).records
+        return [event for record in records if (event := _candidate_event(record)) is not None]
+
+    since = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR else 0
+    if not _fails(read, since - 1, _BEYOND, 1) and not read(since - 1, _BEYOND, 1):
+        since = 0
+    found: list[CandidateEvent] = []
+    for _ in range(_MOST_UNREADABLE):  # each costs some sixty reads, and a tick has its time; the next one goes on
+        if (room := limit - len(found)) <= 0:
+            break
+        try:
+            return [*found, *read(since, _BEYOND, room)]
+        except Exception as error:
+            unreadable = _first_unreadable(read, since, room)
+            if unreadable is None:
+                raise
+            found += read(since, unreadable, room)
+            found.append(CandidateEvent(unreadable, None, {}, None, type(error).__name__))
+            since = unreadable
     return found
+
+
+def _first_unreadable(read: _Read, since: int, most: int) -> int | None:
+    """The storage id of the first event after `since` that fails reading; None where it is the storage that failed."""
+    if _fails(read, since, since + 1, most):  # there is no event in between
+        return None
+    ends = range(since + 1, _BEYOND)
+    found = bisect_left(ends, True, key=lambda end: _fails(read, since, end, most)) + since
+    return found if _fails(read, found - 1, found + 1, 1) else None
+
+
+def _fails(read: _Read, after: int, before: int, most: int) -> bool:
+    try:
+        read(after, before, most)
+    except Exception:  # noqa: BLE001 - what a stranger's text does to the code that unpacks it can be anything
+        return True
+    return False
+
+
+def _candidate_event(record: dg.EventLogRecord) -> CandidateEvent | None:
+    materialization = record.asset_materialization
+    if materialization is None:
+        return None
+    metadata = {name: value.value for name, value in materialization.metadata.items()}
+    at = datetime.fromtimestamp(record.timestamp, UTC)
+    return CandidateEvent(record.storage_id, materialization.partition, metadata, at)

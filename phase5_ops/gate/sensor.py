@@ -95,6 +95,10 @@ def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | Non
     settings = sources.platform.settings
     since = cursor
     for event in check_state.candidate_events(sources.instance, candidates.ASSET, cursor, _EVENTS_A_TICK):
+        since = str(event.storage_id)
+        if event.at is None:
+            tick.lines.append(f"refused an event: Dagster cannot read event {event.storage_id} again ({event.unreadable})")
+            continue
         try:
             wanted = candidates.registration(event.partition, event.metadata, settings.environment, event.at)
         except candidates.NotARegistration as error:
@@ -107,7 +111,6 @@ def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | Non
             elif how is Registered.NEW and candidate is not None:
                 tick.lines.append(f"registered {wanted.release.name} {wanted.release.digest}, series {candidate.series}")
             sources.instance.add_dynamic_partitions(candidates.PARTITIONS, [wanted.release.name])
-        since = str(event.storage_id)
     return since
 
 

@@ -1,4 +1,4 @@
-"""A bounded HTTP client for the Control Center: no redirects, no proxies, TLS verified, and every exchange ends.
+"""A bounded HTTP client for the Control Center and Dagster: no redirects, no proxies, TLS verified, and every exchange ends.
 
 urllib3 bounds each wait on a socket; a server that sends a byte a second never makes one of those waits too long. So the
 exchange runs in a thread of its own that is left behind when its time is up, and ends itself at the next byte. What was given
@@ -32,18 +32,25 @@ class HttpClient:
     """Sends requests below one URL. Safe to use from several threads.
 
     `shown_body` is how many characters of a body are kept, redacted; None keeps all of it (up to `MAX_BODY_BYTES`) as it came,
-    for what is read and not shown: a key's digits may look like a token.
+    for what is read and not shown: a key's digits may look like a token. `plain_http` is for where nothing secret is sent.
 
     Raises:
         ConfigurationError: the URL is neither https nor of this machine.
     """
 
     def __init__(
-        self, url: str, *, timeout_seconds: float, user_agent: str, redactor: Redactor, shown_body: int | None = SHOWN_BODY
+        self,
+        url: str,
+        *,
+        timeout_seconds: float,
+        user_agent: str,
+        redactor: Redactor,
+        shown_body: int | None = SHOWN_BODY,
+        plain_http: bool = False,
     ) -> None:
         parts = urlsplit(url)
         host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
-        if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK_HOSTS):
+        if parts.scheme != "https" and not (parts.scheme == "http" and (plain_http or host in LOOPBACK_HOSTS)):
             raise ConfigurationError("PHASE5_CONTROL_CENTER_URL: needs https:// (http:// is taken for a loopback address only)")
         self._url = url.rstrip("/")
         self._timeout = timeout_seconds

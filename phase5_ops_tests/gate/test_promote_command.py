@@ -11,7 +11,7 @@ from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Candidate, Fate, StateTable
 from phase5_ops.platform import Platform
-from phase5_ops.promote_command import Wish, ask, status, wait
+from phase5_ops.promote_command import Wish, ask, status, to_instance, wait
 from phase5_ops.settings import ConfigurationError
 from phase5_ops_tests.gate.conftest import DIGEST
 from phase5_ops_tests.gate.people import Desk
@@ -47,7 +47,7 @@ def tick(desk: Desk, instance) -> sensor.Tick:
 
 def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, instance):
     wish = Wish("r-1", DIGEST, supersede=True, context=("pipeline_execution_id=e-1",))
-    answer, series = ask(desk.settings, instance, state, wish)
+    answer, series = ask(desk.settings, to_instance(instance), state, wish)
     assert (answer.exit_code, series) == (0, 1)
     assert len(tick(desk, instance).requests) == 1
     found = state.candidate(RELEASE)
@@ -58,10 +58,10 @@ def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, ins
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_posted(desk, state, instance):
-    ask(desk.settings, instance, state, Wish("r-1", DIGEST))
+    ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST))
     tick(desk, instance)
     with pytest.raises(ConfigurationError, match="CONFLICT"):
-        ask(desk.settings, instance, state, Wish("r-1", OTHER))
+        ask(desk.settings, to_instance(instance), state, Wish("r-1", OTHER))
     assert len(instance.fetch_materializations(dg.AssetKey(candidates.ASSET), limit=9).records) == 1
 
 
@@ -76,23 +76,23 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_posted(desk, state, 
 )
 def test_what_may_not_be_asked_for_is_a_usage_error(desk, state, instance, wish):
     with pytest.raises(ConfigurationError):
-        ask(desk.settings, instance, state, wish)
+        ask(desk.settings, to_instance(instance), state, wish)
     assert instance.get_dynamic_partitions(candidates.PARTITIONS) == []
 
 
 def test_nothing_is_registered_under_a_fixed_clock(desk, state, instance):
     fixed = desk.settings.model_copy(update={"now": datetime.now(UTC)})
     with pytest.raises(ConfigurationError, match="PHASE5_NOW"):
-        ask(fixed, instance, state, Wish("r-1", DIGEST))
+        ask(fixed, to_instance(instance), state, Wish("r-1", DIGEST))
 
 
 def test_an_aborted_candidate_registered_again_is_the_next_series(desk, state, instance):
-    ask(desk.settings, instance, state, Wish("r-1", DIGEST))
+    ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST))
     tick(desk, instance)
-    ask(desk.settings, instance, state, Wish("r-1", DIGEST, abort=True))
+    ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST, abort=True))
     tick(desk, instance)
     assert state.candidate(RELEASE).fate is Fate.ABORTED
-    assert ask(desk.settings, instance, state, Wish("r-1", DIGEST))[1] == 2
+    assert ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST))[1] == 2
     tick(desk, instance)
     assert (state.candidate(RELEASE).series, state.candidate(RELEASE).fate) == (2, Fate.PENDING)
 

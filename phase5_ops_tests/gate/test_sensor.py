@@ -105,6 +105,56 @@ def test_what_is_no_registration_is_refused_and_said_and_leaves_no_trace(sources
     assert sources.state.open_candidates("production") == []
 
 
+#: Dagster stores these and cannot read them again.
+UNREADABLE = ({"__class__": "AssetKey", "x": 1}, {"__class__": "Foo"}, {"__mapping_items__": 5})
+
+
+@pytest.mark.parametrize("count", [1, 2, 11])
+def test_events_that_dagster_cannot_read_again_are_said_and_hide_no_registration(sources, count):
+    register(sources, "r-0")
+    for n in range(count):
+        register(sources, f"x-{n}", UNREADABLE[n % len(UNREADABLE)])
+    register(sources, "r-2")
+    found = tick(sources)
+    lines = found.lines
+    if count > 10:  # what one look finds
+        found = tick(sources, found.cursor)
+        lines += found.lines
+    assert sum("cannot read event" in line for line in lines) == count
+    assert fate(sources, "r-2") is Fate.PENDING
+    assert sources.instance.get_dynamic_partitions(candidates.PARTITIONS) == ["r-0", "r-2"]
+    assert not any("event" in line for line in tick(sources, found.cursor).lines)
+
+
+def test_a_cursor_that_stands_on_an_unreadable_event_is_no_reason_to_read_all_again(sources):
+    register(sources, "r-0")
+    register(sources, "x", UNREADABLE[0])
+    cursor = tick(sources).cursor
+    assert check_state.candidate_events(sources.instance, candidates.ASSET, cursor, 9) == []
+    register(sources, "r-2")
+    (event,) = check_state.candidate_events(sources.instance, candidates.ASSET, cursor, 9)
+    assert event.partition == "r-2"
+
+
+@pytest.mark.parametrize("failing", [{3}, range(99)], ids=["once", "all the time"])
+def test_a_storage_that_does_not_answer_is_not_taken_for_an_unreadable_event(sources, monkeypatch, failing):
+    register(sources)
+    fetch, calls = type(sources.instance).fetch_materializations, []
+
+    def down(*given, **options):
+        calls.append(given)
+        if len(calls) in failing:
+            raise OSError("database is down")
+        return fetch(*given, **options)
+
+    with monkeypatch.context() as outage:
+        outage.setattr(type(sources.instance), "fetch_materializations", down)
+        with pytest.raises(OSError, match="database is down"):
+            tick(sources)
+    assert len(calls) < 5 or len(failing) == 1  # one that is down is not asked sixty times
+    assert len(tick(sources).requests) == 1  # nothing was lost
+
+
 def test_another_digest_under_the_same_name_is_a_conflict_and_the_first_stays(sources):
     register(sources)
     register(sources, digest=OTHER)

@@ -143,6 +143,7 @@ def test_a_certificate_that_nobody_vouches_for_is_not_accepted(server, tmp_path)
 
 
 def self_signed(folder):
+    import ipaddress
     from datetime import UTC, datetime, timedelta
 
     from cryptography import x509
@@ -160,6 +161,7 @@ def self_signed(folder):
         .serial_number(1)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
     path = folder / "certificate.pem"
