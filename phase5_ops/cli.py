@@ -481,6 +481,31 @@ def waive(  # noqa: PLR0917 - each is an option of the command
     raise typer.Exit(run_waive(_settings(), release, request, _confirmation(yes=yes)))
 
 
+@app.command("audit-signatures")
+def audit_signatures(
+    release: ReleaseArgument,
+    output_format: Annotated[AuditFormat, typer.Option("--format", "-f", help="How the result is printed.")] = AuditFormat.table,
+) -> None:
+    """Compare each signature of a release with CloudTrail's record of the call in which KMS made it.
+
+    The record of the same request must name the same key, algorithm, session and person. CloudTrail's event history goes back 90
+    days, and a record comes within about 15 minutes. Run it with the settings that people sign with (PHASE5_SIGNING__*).
+    Exit codes: 0 all match; 1 one differs, or has no record although it must have one; 2 not known (not readable, too new, too
+    old, nothing signed); 3 usage or configuration.
+    """
+    from phase5_ops.audit_command import as_json, as_text, audit_release
+    from phase5_ops.gate.signing import SigningError
+
+    with _gate_failures():
+        try:
+            found = audit_release(_settings(), release)
+        except SigningError as error:
+            _complain(f"{error}; nothing is known")
+            raise typer.Exit(EXIT_UNDECIDED) from error
+    print(as_json(found) if output_format is AuditFormat.json else as_text(found), flush=True)
+    raise typer.Exit(found.exit_code)
+
+
 def _confirmation(*, yes: bool) -> Callable[[str], bool]:
     """Asks the person, unless `--yes` did."""
     if yes:
