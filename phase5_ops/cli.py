@@ -257,13 +257,27 @@ def scan_logs(
 
 
 @app.command("iam-policy")
-def iam_policy() -> None:
-    """Print the least-privilege IAM policy that reading needs, as JSON."""
+def iam_policy(
+    purpose: Annotated[
+        str,
+        typer.Option("--for", help="readiness (runs), gate (sensor and promotion), signer, pipeline (promote), init or auditor."),
+    ] = "readiness",
+    role: Annotated[str | None, typer.Option("--role", help="Whose key a signer signs with.")] = None,
+) -> None:
+    """Print the least-privilege IAM policy of one purpose, as JSON.
+
+    A daemon that makes readiness runs and promotes needs both policies, readiness and gate. Keys that the settings name by alias
+    are recognized by the aliases they have: name them by ARN where others may change aliases.
+    """
     import json
 
-    from phase5_ops.aws.iam import policy_document
+    from phase5_ops.iam_command import Purpose, policy_for
 
-    print(json.dumps(policy_document(_settings()), indent=2))
+    try:
+        chosen = Purpose(purpose)
+    except ValueError:
+        _refuse(f"--for {purpose}: give one of {', '.join(Purpose)}")
+    print(json.dumps(policy_for(chosen, _settings(), role), indent=2))
 
 
 class AuditFormat(StrEnum):
