@@ -157,7 +157,7 @@ def decision_statement(
         "inputAttestations": [{"digest": _digest(sha256_of(readiness_envelope))}],
         "verificationResult": "PASSED",
         "verifiedLevels": [BREAK_GLASS_LEVEL if break_glass else OPEN_LEVEL],
-        "slsaVersion": "1.0",
+        "slsaVersion": "1.1",
     }
     return _statement(release, VERIFICATION_SUMMARY, predicate)
 
