@@ -48,9 +48,13 @@ def audit_release(settings: Settings, name: str) -> Audit:
     release = Release(name, "", settings.environment)
     try:
         check_release(Release(name, "sha256:" + "0" * 64, settings.environment))
-        return audit(open_session(settings, "auditing signatures"), release)
-    except (ValueError, KeysError) as error:
+    except ValueError as error:
         raise ConfigurationError(str(error)) from error
+    try:
+        session = open_session(settings, "auditing signatures")
+    except KeysError as error:
+        raise ConfigurationError(str(error)) from error
+    return audit(session, release)
 
 
 def audit(session: SigningSession, release: Release) -> Audit:

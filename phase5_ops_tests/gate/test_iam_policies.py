@@ -263,7 +263,8 @@ def test_a_signer_calls_nothing_that_its_policy_does_not_allow(desk):
 
 
 def test_the_gate_calls_nothing_that_its_policy_does_not_allow(desk, tmp_path):
-    desk.settings = desk.settings.model_copy(update={"deployed": DeployedPolicy(digest_parameter="/deployed")})
+    changes = {"deployed": DeployedPolicy(digest_parameter="/deployed"), "reading": Reading(max_attempts=1)}
+    desk.settings = desk.settings.model_copy(update=changes)
     platform = open_platform(desk.settings, "gate")
     with dg.DagsterInstance.ephemeral() as instance:
         instance.report_runless_asset_event(
