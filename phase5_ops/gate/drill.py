@@ -409,17 +409,20 @@ RELEASE_FAULTS: Mapping[str, tuple[str, Callable[[GateInputs], GateInputs]]] = {
     "evidence of another run": (reasons.EVIDENCE_OF_ANOTHER_RUN.code, lambda i: _bundle(i, run_id=_OTHER_RUN)),
     "evidence edited": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, digest=_OTHER_DIGEST)),
     "evidence never sealed": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, sealed_digest=None)),
-    "a newer run fails": (
-        reasons.NEWER_RUN_DISAGREES.code,
-        lambda i: _newer(i, {"1.1": (Verdict.FAIL, (_finding(ROWS[0], Verdict.FAIL),))}),
-    ),
-    "a newer run errs": (reasons.NEWER_RUN_DISAGREES.code, lambda i: _newer(i, {"1.1": (Verdict.ERROR, ())})),
     "a newer run is unreadable": (reasons.NEWER_RUN_UNREADABLE.code, lambda i: _newer(i, None)),
     "a fresh read closes": (
         "drilled_fresh_read",
         lambda i: replace(i, closing=(Reason(RELEASE, "FAIL", "drilled_fresh_read", "platform", "the drill's fault"),)),
     ),
 }
+
+#: A newer run of the environment in which one row is this: what happened -> verdict.
+NEWER_RUN_FAULTS: Mapping[str, Verdict] = {"fails in a newer run": Verdict.FAIL, "errs in a newer run": Verdict.ERROR}
+
+
+def _newer_fault(row: Row, fault: str) -> str:
+    return f"{row.id} {fault}"
+
 
 # --- the cases ---------------------------------------------------------------------------------------------------------------
 
@@ -440,6 +443,10 @@ def cases(policy: GatePolicy, now: datetime) -> Iterator[DrillCase]:
         expected, code = (Outcome.BLOCKED, _FINDING_CODE) if blocks else (Outcome.OPEN, "")
         yield DrillCase(row.id, WARNING, expected, code, partial(_warned, complete, row))
         yield from _waiver_cases(complete, row)
+        for fault, verdict in NEWER_RUN_FAULTS.items():
+            rows = {row.id: (verdict, (_finding(row, verdict),))}
+            code = reasons.NEWER_RUN_DISAGREES.code
+            yield DrillCase(RELEASE, _newer_fault(row, fault), Outcome.BLOCKED, code, partial(_newer, complete, rows))
     for row in (row for row in ROWS if row.is_sign_off):
         for fault, (reason, change) in SIGNATURE_FAULTS.items():
             yield DrillCase(row.id, fault, Outcome.READY_TO_SIGN, reason.code, partial(change, complete, row))
@@ -480,6 +487,7 @@ def required_cases(policy: GatePolicy) -> set[tuple[str, str]]:
     for row in blocking_rows(policy):
         waivers = (*WAIVER_FAULTS, CONTROL) if row.waivable else (WAIVED_UNWAIVABLE,)
         required |= {(row.id, fault) for fault in (*ROW_FAULTS, WARNING, *waivers)}
+        required |= {(RELEASE, _newer_fault(row, fault)) for fault in NEWER_RUN_FAULTS}
     return required
 
 

@@ -286,6 +286,16 @@ def test_a_name_written_into_the_table_by_hand_is_found_out(signed):
     assert "\x1b" not in as_text(found) + as_json(found)
 
 
+def test_a_signature_made_to_look_younger_is_found_out(signed):
+    """When it was signed stands in the table alone; the call was days before."""
+    table = signed.session.resource("dynamodb").Table(signed.settings.tables.readiness)
+    (item,) = (each for each in table.scan()["Items"] if each["sk"].startswith("SIGN_OFF#ops-sre"))
+    table.put_item(Item={**item, "signed_at": "2026-11-28T12:00:00.000Z"})
+    found, _ = audited(signed, *records_of(signed), now=NOW + timedelta(days=6))
+    (younger,) = [each for each in found.found if each.match is not Match.MATCHED]
+    assert (younger.claim.role, younger.match, younger.settled, found.exit_code) == ("ops-sre", Match.NOT_FOUND, True, 1)
+
+
 def test_a_signature_that_nobody_made_is_found_out(signed):
     """Another role's signature, entered for ops-sre: its request is known, and not its key."""
     state = signed.open().state
