@@ -25,9 +25,9 @@ from phase5_ops.iam_statements import (
 from phase5_ops.policy import PromotionPolicy
 from phase5_ops.settings import Settings
 
-#: Of the state table's actions, those that signing off and waiving take, those of a look at it, and that of `promote --wait`.
+#: Of the state table's actions, those that signing off and waiving take, that of an audit, and that of `promote --wait`.
 _SIGNING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
-_READING = ("dynamodb:GetItem", "dynamodb:Query")
+_READING = ("dynamodb:Query",)
 _WAITING = ("dynamodb:GetItem",)
 
 _IDENTITY = "sts:GetCallerIdentity"  # always allowed by AWS; listed so that a policy names every call that is made
