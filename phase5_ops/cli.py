@@ -258,13 +258,27 @@ def scan_logs(
 
 
 @app.command("iam-policy")
-def iam_policy() -> None:
-    """Print the least-privilege IAM policy that reading needs, as JSON."""
+def iam_policy(
+    purpose: Annotated[
+        str,
+        typer.Option("--for", help="readiness (runs), gate (sensor and promotion), signer, pipeline (promote), init or auditor."),
+    ] = "readiness",
+    role: Annotated[str | None, typer.Option("--role", help="Whose key a signer signs with.")] = None,
+) -> None:
+    """Print the least-privilege IAM policy of one purpose, as JSON.
+
+    A daemon that makes readiness runs and promotes needs both policies, readiness and gate. Keys that the settings name by alias
+    are recognized by the aliases they have: name them by ARN where others may change aliases.
+    """
     import json
 
-    from phase5_ops.aws.iam import policy_document
+    from phase5_ops.iam_command import Purpose, policy_for
 
-    print(json.dumps(policy_document(_settings()), indent=2))
+    try:
+        chosen = Purpose(purpose)
+    except ValueError:
+        _refuse(f"--for {purpose}: give one of {', '.join(Purpose)}")
+    print(json.dumps(policy_for(chosen, _settings(), role), indent=2))
 
 
 class AuditFormat(StrEnum):
@@ -581,6 +595,31 @@ def break_glass(  # noqa: PLR0917 - each is an option of the command
 
     request = OverrideRequest(Kind.BREAK_GLASS, release, role, reason, ticket, tuple(context or ()), timeout if wait else None)
     raise typer.Exit(run_override(_settings(), request, _confirmation(yes=yes)))
+
+
+@app.command("audit-signatures")
+def audit_signatures(
+    release: ReleaseArgument,
+    output_format: Annotated[AuditFormat, typer.Option("--format", "-f", help="How the result is printed.")] = AuditFormat.table,
+) -> None:
+    """Compare each signature of a release with CloudTrail's record of the call in which KMS made it.
+
+    The record of the same request must name the same key, algorithm, session and person. CloudTrail's event history goes back 90
+    days, and a record comes within about 15 minutes. Run it with the settings that people sign with (PHASE5_SIGNING__*).
+    Exit codes: 0 all match; 1 one differs, or has no record although it must have one; 2 not known (not readable, too new, too
+    old, nothing signed); 3 usage or configuration.
+    """
+    from phase5_ops.audit_command import as_json, as_text, audit_release
+    from phase5_ops.gate.signing import SigningError
+
+    with _gate_failures():
+        try:
+            found = audit_release(_settings(), release)
+        except SigningError as error:
+            _complain(f"{error}; nothing is known")
+            raise typer.Exit(EXIT_UNDECIDED) from error
+    print(as_json(found) if output_format is AuditFormat.json else as_text(found), flush=True)
+    raise typer.Exit(found.exit_code)
 
 
 def _confirmation(*, yes: bool) -> Callable[[str], bool]:

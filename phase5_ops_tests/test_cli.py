@@ -75,7 +75,19 @@ def test_wrong_usage_is_exit_3(arguments: list[str], capsys, monkeypatch):
 
 
 def test_every_command_has_a_help_text(capsys):
-    for command in ([], ["check"], ["demo"], ["sandbox"], ["ui"], ["iam-policy"], ["init"], ["explain"], ["sign-off"], ["waive"]):
+    for command in (
+        [],
+        ["check"],
+        ["demo"],
+        ["sandbox"],
+        ["ui"],
+        ["iam-policy"],
+        ["init"],
+        ["explain"],
+        ["sign-off"],
+        ["waive"],
+        ["audit-signatures"],
+    ):
         code, out, _ = phase5(capsys, *command, "--help")
         assert code == 0
         assert "Usage" in out

@@ -18,11 +18,18 @@ from phase5_ops.aws import (
     tables,
 )
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES
+from phase5_ops.iam_statements import document, evidence_statements, parameter_arn, statement, table_arn
 from phase5_ops.probing import iam as probing
 from phase5_ops.settings import Settings
 
 #: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.
 IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
+
+#: Actions of CloudWatch on things that have a name: action -> (Sid, resource).
+_NAMED = {
+    "cloudwatch:GetDashboard": ("ReadDashboards", "arn:*:cloudwatch::*:dashboard/*"),
+    "cloudwatch:GetAlarmMuteRule": ("ReadMuteRules", "arn:*:cloudwatch:*:*:alarm-mute-rule:*"),
+}
 
 
 def reader_actions() -> tuple[str, ...]:
@@ -62,43 +69,37 @@ def policy_document(settings: Settings) -> dict[str, Any]:
         *(getattr(settings.tables, table.role) for table in NAMING_TABLES),
     )
     statements = [
-        _statement(
+        statement(
             "ReadTables",
             [action for action in actions if action.startswith("dynamodb:")],
-            [name if name.startswith("arn:") else f"arn:*:dynamodb:*:*:table/{name}" for name in read_tables],
+            [table_arn(name) for name in read_tables],
         ),
-        _statement(
-            "ReadMetricsAlarmsTopics",
-            [action for action in actions if action.split(":")[0] in ("cloudwatch", "iam", "sns", "sts")],
+        statement(
+            "ReadMetricsAlarms",
+            [action for action in actions if action.split(":")[0] in ("cloudwatch", "iam", "sts") and action not in _NAMED],
             ["*"],
         ),
-        _statement("ReadCosts", [action for action in actions if action.split(":")[0] in ("budgets", "ce")], ["*"]),
+        statement("ReadTopics", [action for action in actions if action.startswith("sns:")], ["arn:*:sns:*:*:*"]),
+        *(statement(sid, [action], [resource]) for action, (sid, resource) in _NAMED.items()),
+        statement("ReadCosts", [action for action in actions if action.split(":")[0] in ("budgets", "ce")], ["*"]),
     ]
     groups = [f"arn:*:logs:*:*:log-group:{prefix}*" for prefix in settings.logs.group_prefixes]
-    statements.append(_statement("ReadLogs", ["logs:FilterLogEvents"], groups))
-    statements.append(_statement("ListLogGroups", ["logs:DescribeLogGroups"], ["*"]))
+    statements.append(statement("ReadLogs", ["logs:FilterLogEvents"], groups))
+    statements.append(statement("ListLogGroups", ["logs:DescribeLogGroups"], ["*"]))
     archives = [location.removeprefix("s3://").rstrip("/") for location in settings.logs.archives if location.startswith("s3://")]
     if archives:
-        statements.append(_statement("ListLogArchives", ["s3:ListBucket"], [f"arn:*:s3:::{a.split('/')[0]}" for a in archives]))
-        statements.append(_statement("ReadLogArchives", ["s3:GetObject"], [f"arn:*:s3:::{archive}*" for archive in archives]))
+        statements.append(statement("ListLogArchives", ["s3:ListBucket"], [f"arn:*:s3:::{a.split('/')[0]}" for a in archives]))
+        statements.append(statement("ReadLogArchives", ["s3:GetObject"], [f"arn:*:s3:::{archive}*" for archive in archives]))
     if settings.runbook.startswith("s3://"):
         bucket_key = settings.runbook.removeprefix("s3://")
-        statements.append(_statement("ReadRunbook", [*runbook_source.IAM_ACTIONS], [f"arn:*:s3:::{bucket_key}"]))
+        statements.append(statement("ReadRunbook", [*runbook_source.IAM_ACTIONS], [f"arn:*:s3:::{bucket_key}"]))
     if settings.isolation.trail_s3_uri:
         trail = settings.isolation.trail_s3_uri.removeprefix("s3://").rstrip("/")
-        statements.append(_statement("ReadDataTrail", ["s3:GetObject"], [f"arn:*:s3:::{trail}/*"]))
-        statements.append(_statement("ListDataTrail", ["s3:ListBucket"], [f"arn:*:s3:::{trail.split('/', 1)[0]}"]))
-    if settings.evidence_s3_uri:
-        target = settings.evidence_s3_uri.removeprefix("s3://").rstrip("/")
-        statements.append(_statement("KeepEvidence", ["s3:PutObject"], [f"arn:*:s3:::{target}/*"]))
-    statements.append(_statement("ListFunctions", ["lambda:ListFunctions"], ["*"]))
+        statements.append(statement("ReadDataTrail", ["s3:GetObject"], [f"arn:*:s3:::{trail}/*"]))
+        statements.append(statement("ListDataTrail", ["s3:ListBucket"], [f"arn:*:s3:::{trail.split('/', 1)[0]}"]))
+    statements += evidence_statements(settings.evidence_s3_uri)
+    statements.append(statement("ListFunctions", ["lambda:ListFunctions"], ["*"]))
     if (parameter := settings.deployed.digest_parameter) is not None:
-        statements.append(
-            _statement("ReadDeployedDigest", ["ssm:GetParameter"], [f"arn:*:ssm:*:*:parameter/{parameter.lstrip('/')}"])
-        )
+        statements.append(statement("ReadDeployedDigest", ["ssm:GetParameter"], [parameter_arn(parameter)]))
     statements += probing.statements(settings)
-    return {"Version": "2012-10-17", "Statement": statements}
-
-
-def _statement(sid: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+    return document(statements)

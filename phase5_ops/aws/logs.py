@@ -5,12 +5,12 @@ handed on as they come and not kept.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from phase5_ops.aws.pace import Pace
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import Read, ReadStatus
 
@@ -66,7 +66,7 @@ def read_log_events(
 
     Several groups are read at once; `consume` is called by one thread at a time. One read a group and range comes back.
     """
-    pace = _Pace(window.calls_per_second)
+    pace = Pace(window.calls_per_second)
     lock = threading.Lock()
 
     def read(group: LogGroup) -> list[Read]:
@@ -81,7 +81,7 @@ def _read_range(
     group: str,
     period: tuple[int, int],
     *,
-    pace: "_Pace",
+    pace: Pace,
     lock: threading.Lock,
     consume: Callable[[str, list[LogEvent]], None],
 ) -> Read:
@@ -129,20 +129,3 @@ def retention_reads(groups: Iterable[LogGroup], start: int, now: int, model: Rea
         for group in groups
         if group.retention_days is not None and group.retention_days * _DAY_MS < now - start
     ]
-
-
-class _Pace:
-    """Spreads calls of several threads evenly, `per_second` of them at most."""
-
-    def __init__(self, per_second: float) -> None:
-        self._gap = 1 / per_second
-        self._next = time.monotonic()
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Returns when the next call may be made."""
-        with self._lock:
-            now = time.monotonic()
-            begin = max(now, self._next)
-            self._next = begin + self._gap
-        time.sleep(begin - now)

@@ -190,7 +190,7 @@ def _summary(
         "inputAttestations": [{"digest": _digest(digest)} for digest in inputs],
         "verificationResult": result,
         "verifiedLevels": list(levels),
-        "slsaVersion": "1.0",
+        "slsaVersion": "1.1",
     }
     return _statement(release, VERIFICATION_SUMMARY, predicate)
 

@@ -1,14 +1,15 @@
 """The gate drill (row 4.3): every way in which a candidate can be unfit, as data, tried on the decision function. Pure.
 
 Each case starts from a complete set that opens and changes one thing. What lives here: the cases and the table `gate_drill`, one
-row per case. Judging the table is in `drill_judge.py`. The cases use the policy in force, so that a policy which lets something
-through is drilled as it is.
+row per case. Judging the table is in `drill_judge.py`, the cases of the fresh reads are in `drill_fresh.py`. The cases use the
+policy in force, so that a policy which lets something through is drilled as it is.
 """
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,9 @@ import pandera.pandas as pa
 
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROWS, Row
 from phase5_ops.gate import reasons
+from phase5_ops.gate.alarm_rules import alarms_count
 from phase5_ops.gate.decision import Decision, Outcome, decide, is_blocking
+from phase5_ops.gate.drill_fresh import ALARM_FAULTS, DEPLOYED_FAULTS, FRESH_CONTROLS, Find, FreshContext
 from phase5_ops.gate.reasons import RELEASE, ReasonCode
 from phase5_ops.gate.records import (
     Bundle,
@@ -64,13 +67,16 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class DrillCase:
-    """One case: what is changed, on which row, and what the gate must say."""
+    """One case: what is changed, on which row, and what the gate must say.
+
+    `inputs` is made only when the case is tried, so that a case that cannot be made fails alone.
+    """
 
     row: str
     fault: str
     expected: Outcome
     code: str
-    inputs: GateInputs
+    inputs: Callable[[], GateInputs]
 
     @property
     def name(self) -> str:
@@ -276,10 +282,15 @@ def good_waiver(inputs: GateInputs, row: Row) -> Waiver:
     )
 
 
-def _waived(inputs: GateInputs, row: Row, verdict: Verdict = Verdict.FAIL, **changes: Any) -> GateInputs:  # noqa: ANN401
+def _waived(inputs: GateInputs, row: Row, verdict: Verdict = Verdict.FAIL, /, **changes: Any) -> GateInputs:  # noqa: ANN401
     waiver = replace(good_waiver(inputs, row), **changes)
     signed = _as_signed(_judged(inputs, row, verdict), row, frozenset({waiver.id}))
     return replace(signed, waivers=(waiver,))
+
+
+def _another(row: Row) -> Row:
+    """Another row that the same role may waive, so that only the row is wrong."""
+    return next(each for each in ALL_CHECKS if each.waivable and each.owner != _other_role(row) and each.id != row.id)
 
 
 def _partly_waived(inputs: GateInputs, row: Row) -> GateInputs:
@@ -293,12 +304,14 @@ WAIVER_FAULTS: Mapping[str, RowFault] = {
     "waiver over": lambda i, row: _waived(i, row, issued_at=i.now - 2 * _HOUR, until=i.now),
     "waiver from the future": lambda i, row: _waived(i, row, issued_at=i.now + 2 * _HOUR, until=i.now + 3 * _HOUR),
     "waiver for too long": lambda i, row: _waived(i, row, until=i.now + timedelta(days=15)),
+    "waiver of another row": lambda i, row: _waived(i, row, row=_another(row).id),
     "waiver of another release": lambda i, row: _waived(i, row, release_digest=_OTHER_DIGEST),
     "waiver of another subject": lambda i, row: _waived(i, row, pairs=frozenset({(_FINDING_CODE, "another")})),
     "waiver of another code": lambda i, row: _waived(i, row, pairs=frozenset({("another_code", f"subject of {row.id}")})),
     "waiver of one finding of two": _partly_waived,
     "waiver without findings": lambda i, row: _waived(i, row, pairs=frozenset()),
     "waiver without a reason": lambda i, row: _waived(i, row, reason=" "),
+    "waiver without a ticket": lambda i, row: _waived(i, row, ticket=" "),
     "waiver by the row's owner": lambda i, row: _waived(i, row, signed_by=row.owner),
     "waiver that nobody signed": lambda i, row: _waived(i, row, signed_by=None),
     "waiver by an unknown person": lambda i, row: _waived(i, row, identity=""),
@@ -328,6 +341,12 @@ def _copied(inputs: GateInputs, row: Row) -> GateInputs:
 
 def _expired(inputs: GateInputs, row: Row) -> GateInputs:
     return _off(inputs, row, signed_at=inputs.now - timedelta(days=inputs.policy.sign_off_days))
+
+
+def _worse(inputs: GateInputs, _row: Row) -> GateInputs:
+    """The same finding as was signed, as a warning by now."""
+    signed = _as_signed(_judged(inputs, ROWS[0], Verdict.PASS), ROWS[0])
+    return _judged(signed, ROWS[0], Verdict.WARN)
 
 
 SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
@@ -362,6 +381,8 @@ SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
     "policy changed since signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, policy_digest=_OTHER_DIGEST)),
     "artifact changed since signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, release_digest=_OTHER_DIGEST)),
     "waivers changed since signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, waivers=frozenset({"gone"}))),
+    "a row worse than it was signed": (reasons.SIGNATURE_VOID, _worse),
+    "a finding that was not signed": (reasons.SIGNATURE_VOID, lambda i, _: _judged(i, ROWS[0], Verdict.PASS)),
     "a row not in what was signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, rows={})),
 }
 
@@ -388,17 +409,20 @@ RELEASE_FAULTS: Mapping[str, tuple[str, Callable[[GateInputs], GateInputs]]] = {
     "evidence of another run": (reasons.EVIDENCE_OF_ANOTHER_RUN.code, lambda i: _bundle(i, run_id=_OTHER_RUN)),
     "evidence edited": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, digest=_OTHER_DIGEST)),
     "evidence never sealed": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, sealed_digest=None)),
-    "a newer run fails": (
-        reasons.NEWER_RUN_DISAGREES.code,
-        lambda i: _newer(i, {"1.1": (Verdict.FAIL, (_finding(ROWS[0], Verdict.FAIL),))}),
-    ),
-    "a newer run errs": (reasons.NEWER_RUN_DISAGREES.code, lambda i: _newer(i, {"1.1": (Verdict.ERROR, ())})),
     "a newer run is unreadable": (reasons.NEWER_RUN_UNREADABLE.code, lambda i: _newer(i, None)),
     "a fresh read closes": (
         "drilled_fresh_read",
         lambda i: replace(i, closing=(Reason(RELEASE, "FAIL", "drilled_fresh_read", "platform", "the drill's fault"),)),
     ),
 }
+
+#: A newer run of the environment in which one row is this: what happened -> verdict.
+NEWER_RUN_FAULTS: Mapping[str, Verdict] = {"fails in a newer run": Verdict.FAIL, "errs in a newer run": Verdict.ERROR}
+
+
+def _newer_fault(row: Row, fault: str) -> str:
+    return f"{row.id} {fault}"
+
 
 # --- the cases ---------------------------------------------------------------------------------------------------------------
 
@@ -411,37 +435,59 @@ def blocking_rows(policy: GatePolicy) -> list[Row]:
 def cases(policy: GatePolicy, now: datetime) -> Iterator[DrillCase]:
     """Every case under a policy: first that the complete set opens, then each fault on each row, signatures, the candidate."""
     complete = complete_inputs(policy, now)
-    yield DrillCase(RELEASE, CONTROL, Outcome.OPEN, "", complete)
+    yield DrillCase(RELEASE, CONTROL, Outcome.OPEN, "", lambda: complete)
     for row in blocking_rows(policy):
         for fault, (code, change) in ROW_FAULTS.items():
-            yield DrillCase(row.id, fault, Outcome.BLOCKED, code, change(complete, row))
+            yield DrillCase(row.id, fault, Outcome.BLOCKED, code, partial(change, complete, row))
         blocks = row.id in policy.warn_blocks
         expected, code = (Outcome.BLOCKED, _FINDING_CODE) if blocks else (Outcome.OPEN, "")
-        yield DrillCase(row.id, WARNING, expected, code, _warned(complete, row))
+        yield DrillCase(row.id, WARNING, expected, code, partial(_warned, complete, row))
         yield from _waiver_cases(complete, row)
+        for fault, verdict in NEWER_RUN_FAULTS.items():
+            rows = {row.id: (verdict, (_finding(row, verdict),))}
+            code = reasons.NEWER_RUN_DISAGREES.code
+            yield DrillCase(RELEASE, _newer_fault(row, fault), Outcome.BLOCKED, code, partial(_newer, complete, rows))
     for row in (row for row in ROWS if row.is_sign_off):
         for fault, (reason, change) in SIGNATURE_FAULTS.items():
-            yield DrillCase(row.id, fault, Outcome.READY_TO_SIGN, reason.code, change(complete, row))
+            yield DrillCase(row.id, fault, Outcome.READY_TO_SIGN, reason.code, partial(change, complete, row))
     for fault, (code, change_all) in RELEASE_FAULTS.items():
-        yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, change_all(complete))
+        yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, partial(change_all, complete))
+    yield from _fresh_cases(complete)
 
 
 def _waiver_cases(complete: GateInputs, row: Row) -> Iterator[DrillCase]:
     if not row.waivable:
-        yield DrillCase(row.id, WAIVED_UNWAIVABLE, Outcome.BLOCKED, _FINDING_CODE, _waived(complete, row))
+        yield DrillCase(row.id, WAIVED_UNWAIVABLE, Outcome.BLOCKED, _FINDING_CODE, partial(_waived, complete, row))
         return
     for fault, change in WAIVER_FAULTS.items():
-        yield DrillCase(row.id, fault, Outcome.BLOCKED, _FINDING_CODE, change(complete, row))
-    yield DrillCase(row.id, CONTROL, Outcome.OPEN, "", _waived(complete, row))
+        yield DrillCase(row.id, fault, Outcome.BLOCKED, _FINDING_CODE, partial(change, complete, row))
+    yield DrillCase(row.id, CONTROL, Outcome.OPEN, "", partial(_waived, complete, row))
+
+
+def _fresh_cases(complete: GateInputs) -> Iterator[DrillCase]:
+    """What the rules of the fresh reads find, given to the gate; alarms close only where the policy lets them."""
+    context = FreshContext(_RELEASE, complete.now, complete.policy)
+
+    def given(find: Find) -> Callable[[], GateInputs]:
+        return lambda: replace(complete, closing=find(context))
+
+    for fault, (code, find) in DEPLOYED_FAULTS.items():
+        yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, given(find))
+    for fault, (code, find) in ALARM_FAULTS.items():
+        expected = (Outcome.BLOCKED, code) if alarms_count(complete.policy) else (Outcome.OPEN, "")
+        yield DrillCase(RELEASE, fault, *expected, given(find))
+    for control, find in FRESH_CONTROLS.items():
+        yield DrillCase(RELEASE, control, Outcome.OPEN, "", given(find))
 
 
 def required_cases(policy: GatePolicy) -> set[tuple[str, str]]:
     """(row, fault) of every case that a drill under this policy must have tried."""
-    required = {(RELEASE, CONTROL), *((RELEASE, fault) for fault in RELEASE_FAULTS)}
+    required = {(RELEASE, fault) for fault in (CONTROL, *RELEASE_FAULTS, *DEPLOYED_FAULTS, *ALARM_FAULTS, *FRESH_CONTROLS)}
     required |= {(row.id, fault) for row in ROWS if row.is_sign_off for fault in SIGNATURE_FAULTS}
     for row in blocking_rows(policy):
         waivers = (*WAIVER_FAULTS, CONTROL) if row.waivable else (WAIVED_UNWAIVABLE,)
         required |= {(row.id, fault) for fault in (*ROW_FAULTS, WARNING, *waivers)}
+        required |= {(RELEASE, _newer_fault(row, fault)) for fault in NEWER_RUN_FAULTS}
     return required
 
 
@@ -457,10 +503,15 @@ def drill(policy: GatePolicy, now: datetime, *, gate: Decide = decide) -> pd.Dat
     return GATE_DRILL.validate(pd.DataFrame(rows, columns=list(GATE_DRILL.columns)))
 
 
+def no_cases() -> pd.DataFrame:
+    """The table of a drill that could not be held."""
+    return pd.DataFrame({name: pd.Series(dtype="str") for name in GATE_DRILL.columns})
+
+
 def _tried(case: DrillCase, gate: Decide) -> dict[str, object]:
     outcome, codes, problem = None, "", None
     try:
-        decision = gate(case.inputs)
+        decision = gate(case.inputs())
         outcome = str(decision.outcome)
         codes = " ".join(sorted({reason.code for reason in decision.reasons if reason.row == case.row}))
     except Exception:  # noqa: BLE001 - a gate that raises is what the drill is to find out

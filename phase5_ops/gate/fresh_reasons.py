@@ -1,6 +1,6 @@
 """Reasons of what is looked at once more immediately before a promotion: deployed identity, and alarms that fire now. Pure data.
 
-They reach the decision as `GateInputs.closing`, so the drill has no case of each: whatever stands there closes.
+They reach the decision as `GateInputs.closing`, where whatever stands closes; that each is found is drilled by `drill_fresh.py`.
 """
 
 from phase5_ops.gate.reasons import GateState, ReasonCode

@@ -1,7 +1,8 @@
-"""moto's KMS, corrected where it differs from AWS: Sign and Verify by digest, and the limit on a message.
+"""moto's KMS, corrected where it differs from AWS: Sign and Verify by digest, the limit on a message, the key of a public key.
 
 moto 5.2.5 hashes a digest once more, so that what it signs does not verify anywhere else, and takes a RAW message of any length.
-AWS: https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html. A test of the sandbox fails once moto does it right.
+It answers GetPublicKey with the key's id, where AWS gives its ARN. See
+https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html and API_GetPublicKey.html. Tests fail once moto does it right.
 """
 
 import base64
@@ -30,15 +31,16 @@ def install() -> None:
     """Corrects moto's KMS in this process; again without effect."""
     if _moto:
         return
-    _moto.update(sign=KmsResponse.sign, verify=KmsResponse.verify)
-    KmsResponse.sign, KmsResponse.verify = _sign, _verify
+    _moto.update({name: getattr(KmsResponse, name) for name in _OURS})
+    for name, ours in _OURS.items():
+        setattr(KmsResponse, name, ours)
 
 
 def uninstall() -> None:
     """Gives moto its own KMS back."""
-    if _moto:
-        KmsResponse.sign, KmsResponse.verify = _moto["sign"], _moto["verify"]
-        _moto.clear()
+    for name, theirs in _moto.items():
+        setattr(KmsResponse, name, theirs)
+    _moto.clear()
 
 
 def _sign(self: Any) -> str:  # noqa: ANN401 - moto's response object
@@ -62,6 +64,14 @@ def _verify(self: Any) -> str:  # noqa: ANN401 - moto's response object
     except InvalidSignature as error:
         raise JsonRESTError("KMSInvalidSignatureException", "") from error
     return json.dumps({"KeyId": key.arn, "SignatureValid": True, "SigningAlgorithm": algorithm})
+
+
+def _get_public_key(self: Any) -> str:  # noqa: ANN401 - moto's response object
+    answer = json.loads(_moto["get_public_key"](self))
+    return json.dumps({**answer, "KeyId": self.kms_backend.describe_key(self._get_param("KeyId")).arn})
+
+
+_OURS: dict[str, Callable[[Any], str]] = {"sign": _sign, "verify": _verify, "get_public_key": _get_public_key}
 
 
 def _message(response: Any) -> bytes:  # noqa: ANN401

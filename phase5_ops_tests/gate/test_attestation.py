@@ -43,6 +43,7 @@ def test_a_decision_statement_is_a_slsa_verification_summary():
     assert required <= predicate.keys()
     assert predicate["inputAttestations"] == [{"digest": {"sha256": sha256_of(envelope).removeprefix("sha256:")}}]
     assert (predicate["verificationResult"], predicate["verifiedLevels"]) == ("PASSED", ["PHASE5_OPEN"])
+    assert predicate["slsaVersion"] == "1.1"  # the first to have verifier.version
 
 
 def test_equal_facts_give_equal_bytes_whatever_their_order():

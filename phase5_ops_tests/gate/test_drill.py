@@ -8,6 +8,7 @@ import pytest
 
 from phase5_ops import build
 from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.gate import fresh_reasons
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import (
     ROW_FAULTS,
@@ -18,8 +19,10 @@ from phase5_ops.gate.drill import (
     drill,
     required_cases,
 )
+from phase5_ops.gate.drill_fresh import ALARM_FAULTS, DEPLOYED_FAULTS, FRESH_CONTROLS
 from phase5_ops.gate.drill_judge import judge_gate_drill
 from phase5_ops.gate.reasons import CODES
+from phase5_ops.gate.records import Reason
 from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus, attach
@@ -46,9 +49,10 @@ def codes(judgement) -> set[str]:
         POLICY,
         GatePolicy(warn_blocks=("1.1", "2.2", "tool_slo_met")),
         GatePolicy(extra_checks_warn_only=("tool_slo_met", "no_slo_alarm_firing")),
+        GatePolicy(warn_blocks=tuple(row.id for row in ALL_CHECKS if not row.is_sign_off)),
         GatePolicy(max_evidence_age_hours=1, sign_off_days=0.1, waiver_days=0.5, clock_skew_seconds=0),
     ],
-    ids=["default", "warnings block", "extra checks only shown", "strict"],
+    ids=["default", "warnings block", "extra checks only shown", "every warning blocks", "strict"],
 )
 def test_this_gate_passes_its_drill_under_any_policy(policy: GatePolicy):
     judgement = judged(drill(policy, NOW), policy)
@@ -122,10 +126,52 @@ def test_every_row_is_drilled_with_every_fault():
     assert len(WAIVER_FAULTS) >= 10
 
 
+FRESH_RULES = {  # rule -> how many cases it decides alone
+    "phase5_ops.gate.drill_fresh.recorded_problems": 10,
+    "phase5_ops.gate.drill_fresh.present_problems": 4,
+    "phase5_ops.gate.drill_fresh.alarm_problems": 7,
+    "phase5_ops.gate.deployed_rules.differences": 6,
+    "phase5_ops.gate.deployed_rules._about_candidate": 2,
+    "phase5_ops.gate.alarm_rules._against": 4,
+}
+
+
+@pytest.mark.parametrize("rule", FRESH_RULES)
+def test_a_rule_of_the_fresh_reads_that_finds_nothing_fails_the_row(rule, monkeypatch):
+    monkeypatch.setattr(rule, lambda *_: ())
+    judgement = judged(drill(POLICY, NOW))
+    assert judgement.verdict is Verdict.FAIL
+    assert [finding.code for finding in judgement.findings] == ["gate_opened_when_it_should_not"] * FRESH_RULES[rule]
+
+
+@pytest.mark.parametrize("rule", FRESH_RULES)
+def test_a_rule_of_the_fresh_reads_that_raises_is_an_error_of_its_cases_alone(rule, monkeypatch):
+    monkeypatch.setattr(rule, lambda *_: 1 / 0)
+    judgement = judged(drill(POLICY, NOW))
+    assert judgement.verdict is Verdict.ERROR
+    assert {(finding.code, finding.seen) for finding in judgement.findings} == {
+        ("drill_case_failed", "ZeroDivisionError: division by zero")
+    }
+    assert FRESH_RULES[rule] <= len(judgement.findings) <= len((*DEPLOYED_FAULTS, *ALARM_FAULTS, *FRESH_CONTROLS))
+
+
+def test_rules_of_the_fresh_reads_that_always_close_fail_the_row(monkeypatch):
+    always = (Reason("release", "FAIL", "always", "x", "y"),)
+    monkeypatch.setattr("phase5_ops.gate.drill_fresh.present_problems", lambda *_: always)
+    assert "gate_closed_for_complete_set" in codes(judged(drill(POLICY, NOW)))
+
+
+def test_alarms_are_drilled_as_the_policy_has_them():
+    shown = GatePolicy(extra_checks_warn_only=("no_slo_alarm_firing",))
+    table = drill(shown, NOW)
+    assert set(table.loc[table["fault"].isin(ALARM_FAULTS), "outcome"]) == {"OPEN"}
+    assert judged(table, shown).verdict is Verdict.PASS
+
+
 def test_every_reason_of_the_gate_is_produced_by_some_case():
     table = drill(POLICY, NOW)
     seen = {code for cell in table["codes"] for code in cell.split()}
-    assert {reason.code for reason in CODES} <= seen
+    assert {reason.code for reason in (*CODES, *fresh_reasons.CODES)} <= seen
 
 
 def test_the_complete_set_opens_on_its_digests():
@@ -153,3 +199,32 @@ def test_row_4_3_passes_whatever_the_platform_is_like(start):
     (row,) = document.rows
     assert (row.id, row.verdict, row.findings) == ("4.3", Verdict.PASS, [])
     assert document.exit_code == 0
+
+
+def test_a_gate_that_cannot_be_drilled_makes_row_4_3_an_error_with_the_cause(start, monkeypatch):
+    start("empty")
+
+    def broken(*_):
+        raise RuntimeError("no case can be made")
+
+    monkeypatch.setattr("phase5_ops.gate.drill_assets.drill", broken)
+    document = run(rows=["4.3"])
+    (row,) = document.rows
+    assert (row.id, row.verdict) == ("4.3", Verdict.ERROR)
+    seen = {finding.code: finding.seen for finding in row.findings}
+    assert seen.keys() == {"read_failed", "drill_incomplete"}
+    assert "RuntimeError: no case can be made" in seen["read_failed"]
+    assert document.exit_code == 2
+
+
+def test_a_drill_whose_asset_fails_makes_row_4_3_an_error_with_the_cause(start, monkeypatch):
+    start("empty")
+
+    def broken(*_):
+        raise RuntimeError("the asset itself")
+
+    monkeypatch.setattr("phase5_ops.gate.drill_assets.attach", broken)
+    (row,) = run(rows=["4.3"]).rows
+    assert (row.id, row.verdict) == ("4.3", Verdict.ERROR)
+    assert [finding.code for finding in row.findings] == ["check_not_evaluated"]
+    assert "RuntimeError: the asset itself" in row.findings[0].seen

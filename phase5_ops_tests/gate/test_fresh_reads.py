@@ -4,13 +4,18 @@ import pandas as pd
 import pytest
 
 from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate.fresh_reads import alarm_states, alarms_now, compare
+from phase5_ops.gate.alarm_rules import alarm_problems, alarm_states
+from phase5_ops.gate.fresh_reads import alarms_now
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus
 
 
 def read(status: ReadStatus = ReadStatus.OK) -> Read:
     return Read("cloudwatch:DescribeAlarms", "all alarms", status, "AccessDenied" if status != "ok" else None, 1, "", "")
+
+
+def table(**states: str) -> pd.DataFrame:
+    return pd.DataFrame({"tool": "t", "alarm": list(states), "state": list(states.values())})
 
 
 def codes(reasons) -> list[tuple[str, str]]:
@@ -25,20 +30,27 @@ def codes(reasons) -> list[tuple[str, str]]:
         ("INSUFFICIENT_DATA", "ALARM", [("alarm_firing_now", "a")]),
         ("ALARM", "ALARM", []),
         ("OK", None, [("alarm_gone", "a")]),
+        ("OK", "None", [("alarms_unreadable", "a")]),
     ],
-    ids=["quiet", "fires now", "silent before", "was judged then", "gone"],
+    ids=["quiet", "fires now", "silent before", "was judged then", "gone", "no state"],
 )
 def test_only_what_changed_for_the_worse_since_the_evidence_closes(before, now, expected):
-    assert codes(compare({"a": before}, {"b": "ALARM", **({"a": now} if now else {})}, read())) == expected
+    states = {"b": "ALARM", **({"a": now} if now else {})}
+    assert codes(alarm_problems(table(a=before), states, read(), GatePolicy())) == expected
 
 
 def test_alarms_that_cannot_be_read_close():
-    assert codes(compare({}, {}, read(ReadStatus.DENIED))) == [("alarms_unreadable", "all alarms")]
+    assert codes(alarm_problems(table(), {}, read(ReadStatus.DENIED), GatePolicy())) == [("alarms_unreadable", "all alarms")]
+
+
+@pytest.mark.parametrize("stored", [None, pd.DataFrame({"alarm": ["a"]})], ids=["none", "another table"])
+def test_a_stored_table_that_is_none_closes(stored):
+    assert codes(alarm_problems(stored, {}, read(), GatePolicy())) == [("alarms_unreadable", "slo_alarms")]
 
 
 def test_only_alarms_on_a_tools_slo_count():
-    table = pd.DataFrame({"tool": ["t", None, "t"], "alarm": ["a", "other", None], "state": ["OK", "ALARM", None]})
-    assert alarm_states(table) == {"a": "OK"}
+    stored = pd.DataFrame({"tool": ["t", None, "t"], "alarm": ["a", "other", None], "state": ["OK", "ALARM", None]})
+    assert alarm_states(stored) == {"a": "OK"}
 
 
 def test_a_run_without_its_stored_alarms_closes_unless_the_check_is_only_shown(reader, tmp_path):

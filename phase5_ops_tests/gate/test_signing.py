@@ -174,6 +174,17 @@ def test_moto_itself_still_hashes_a_digest_again(kms, p256):
         verifies(kms, p256, hashlib.sha256(b"hello").digest(), "DIGEST", signature)
 
 
+def test_a_public_key_is_answered_with_the_arn_of_its_key_and_moto_itself_still_answers_the_id(kms, p256):
+    arn = kms.describe_key(KeyId=p256)["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName="alias/of-the-arn", TargetKeyId=p256)
+    for name in (p256, arn, "alias/of-the-arn"):
+        assert kms.get_public_key(KeyId=name)["KeyId"] == arn
+    kms.delete_alias(AliasName="alias/of-the-arn")
+    moto_kms.uninstall()
+    assert kms.get_public_key(KeyId=p256)["KeyId"] == p256
+    moto_kms.install()
+
+
 @pytest.mark.parametrize(
     "request_of",
     [

@@ -1,0 +1,62 @@
+"""Whether the SLO alarms of the evidence let a promotion pass now. Pure.
+
+The stored evidence says which alarms watch the SLOs and in which state they were. What fired then was judged then, and perhaps
+waived by people; what fires since, is gone, or cannot be read closes, and no waiver covers it.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.gate import fresh_reasons
+from phase5_ops.gate.decision import is_blocking
+from phase5_ops.gate.reasons import RELEASE
+from phase5_ops.gate.records import Reason
+from phase5_ops.policy import GatePolicy
+from phase5_ops.reads import Read, ReadStatus
+
+TABLE = "slo_alarms"
+
+_CHECK = "no_slo_alarm_firing"
+_FIRING, _STATES = "ALARM", ("ALARM", "OK", "INSUFFICIENT_DATA")
+
+
+def alarms_count(policy: GatePolicy) -> bool:
+    """Whether alarms close at all: not where the policy only shows the check no_slo_alarm_firing."""
+    return is_blocking(ROW_OF_CHECK[_CHECK], policy)
+
+
+def alarm_problems(table: pd.DataFrame | None, now: Mapping[str, str], read: Read, policy: GatePolicy) -> tuple[Reason, ...]:
+    """What the alarms say against a promotion.
+
+    Args:
+        table: `slo_alarms` of the candidate's run; None if it is not there or cannot be read.
+        now: alarm -> its state now, as DescribeAlarms gives it.
+        read: how that was read.
+        policy: whether alarms close.
+    """
+    if not alarms_count(policy):
+        return ()
+    if table is None or not {"tool", "alarm", "state"} <= set(table.columns):
+        return (fresh_reasons.ALARMS_UNREADABLE.at(RELEASE, TABLE, "the stored alarms cannot be read"),)
+    if read.status is not ReadStatus.OK:
+        seen = f"{read.operation}: {read.status}: {read.error}"
+        return (fresh_reasons.ALARMS_UNREADABLE.at(RELEASE, read.resource, seen),)
+    return tuple(reason for alarm, state in sorted(alarm_states(table).items()) for reason in _against(alarm, state, now))
+
+
+def alarm_states(table: pd.DataFrame) -> dict[str, str]:
+    """Alarm -> state of the alarms on a tool's SLO, as the evidence table has them."""
+    rows = table.loc[table["tool"].notna() & table["alarm"].notna(), ["alarm", "state"]]
+    return {str(alarm): str(state) for alarm, state in rows.itertuples(index=False)}
+
+
+def _against(alarm: str, before: str, now: Mapping[str, str]) -> tuple[Reason, ...]:
+    if alarm not in now:
+        return (fresh_reasons.ALARM_GONE.at(RELEASE, alarm, "it is no longer there"),)
+    if now[alarm] not in _STATES:
+        return (fresh_reasons.ALARMS_UNREADABLE.at(RELEASE, alarm, f"not a state of an alarm: {now[alarm]}"),)
+    if now[alarm] == _FIRING and before != _FIRING:
+        return (fresh_reasons.ALARM_FIRING.at(RELEASE, alarm, f"{_FIRING} now, {before} in the evidence"),)
+    return ()
