@@ -349,6 +349,9 @@ def promote(
     url: Annotated[
         str | None, typer.Option("--url", help="Dagster's webserver, http(s)://host:port; default: PHASE5_DAGSTER_URL.")
     ] = None,
+    accept_break_glass: Annotated[
+        bool, typer.Option("--accept-break-glass", help="With --wait: also what two people took past the gate is promoted.")
+    ] = False,
     local: Annotated[
         bool, typer.Option("--local", help="Register with the state folder's own Dagster, also where an address is set.")
     ] = False,
@@ -356,14 +359,17 @@ def promote(
     """Register a release candidate with the gate; the sensor promotion_gate does the rest.
 
     The same release and digest again is the same candidate; the name with another digest is refused (exit 3). With --wait: exit 0
-    promoted, 1 rejected, aborted, superseded, or no end in time. Exit 2: the webserver or the state table did not do it, or did
-    not say. The sensor runs in `phase5 ui`, or in any Dagster daemon.
+    promoted, and the gate's signed decision verifies; 1 rejected, aborted, superseded, or no end in time. Exit 2: webserver,
+    state table or KMS did not do it or did not say, or what the table says is not signed. The sensor runs in `phase5 ui`, or in
+    any Dagster daemon.
     """
     if local and url is not None:
         _refuse("--local and --url: give one of them")
     settings = _settings(dagster_url=url)
     with _gate_failures():
         from phase5_ops.aws.reader import AwsReader
+        from phase5_ops.gate.believed_keys import believed_keys
+        from phase5_ops.gate.keys import KeySet
         from phase5_ops.gate.records import Release
         from phase5_ops.gate.state import StateTable
         from phase5_ops.promote_command import Wish, ask
@@ -373,13 +379,16 @@ def promote(
         def table() -> StateTable:
             return StateTable(AwsReader(settings.reading), settings.tables.readiness)
 
+        def keys() -> KeySet:
+            return believed_keys(AwsReader(settings.reading), settings)
+
         wish = Wish(release, digest, abort=abort, supersede=supersede, context=tuple(context or ()))
         with _dagster(settings, local=local) as post:
             answer, series = ask(settings, post, table(), wish)
         print(answer.text, flush=True)
         if wait:
             about = Release(release, digest, settings.environment)
-            answer = wait_for(table, about, series, timeout=timeout, tell=_complain)
+            answer = wait_for(table, keys, about, series, timeout=timeout, accept_break_glass=accept_break_glass, tell=_complain)
             print(answer.text)
     raise typer.Exit(answer.exit_code)
 
@@ -421,18 +430,23 @@ def status(
 
 @contextmanager
 def _gate_failures() -> Iterator[None]:
-    """A state table or webserver that does not answer: nothing is known, exit 2, with the call and the remedy."""
+    """A state table, webserver or KMS that does not answer: nothing is known, exit 2, with the call and the remedy."""
     from phase5_ops.gate.dagster_http import WebserverError
+    from phase5_ops.gate.keys import KeysError
+    from phase5_ops.gate.signing import SigningError
     from phase5_ops.gate.state import StateError
+    from phase5_ops.settings import ConfigurationError
 
     try:
         yield
     except WebserverError as error:
         _complain(str(error))
         raise typer.Exit(EXIT_UNDECIDED) from error
-    except StateError as error:
+    except (StateError, SigningError) as error:
         _complain(f"{error}; nothing is known")
         raise typer.Exit(EXIT_UNDECIDED) from error
+    except KeysError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 class Accepted(StrEnum):
@@ -610,14 +624,9 @@ def audit_signatures(
     old, nothing signed); 3 usage or configuration.
     """
     from phase5_ops.audit_command import as_json, as_text, audit_release
-    from phase5_ops.gate.signing import SigningError
 
     with _gate_failures():
-        try:
-            found = audit_release(_settings(), release)
-        except SigningError as error:
-            _complain(f"{error}; nothing is known")
-            raise typer.Exit(EXIT_UNDECIDED) from error
+        found = audit_release(_settings(), release)
     print(as_json(found) if output_format is AuditFormat.json else as_text(found), flush=True)
     raise typer.Exit(found.exit_code)
 

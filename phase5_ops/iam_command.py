@@ -43,4 +43,4 @@ def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) ->
         return document(gate.signer(settings, str(role), pinned=pinned))
     if purpose is Purpose.auditor:
         return document(gate.auditor(settings, pinned=pinned))
-    return document(gate.pipeline(settings) if purpose is Purpose.pipeline else gate.init(settings))
+    return document(gate.pipeline(settings, pinned=pinned) if purpose is Purpose.pipeline else gate.init(settings))

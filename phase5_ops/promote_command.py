@@ -16,7 +16,10 @@ from phase5_ops.gate import candidates
 from phase5_ops.gate.candidates import NotARegistration, registration
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.keys import KeysError
+from phase5_ops.gate.keys import KeysError, KeySet
+from phase5_ops.gate.orders import Kind
+from phase5_ops.gate.overriding import read_stored
+from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state import CLOSED, Candidate, Fate, StateError, StateTable
@@ -123,10 +126,12 @@ def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[
 
 def wait(
     table: Callable[[], StateTable],
+    keys: Callable[[], KeySet],
     release: Release,
     series: int,
     *,
     timeout: float,
+    accept_break_glass: bool = False,
     tell: Callable[[str], None],
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -135,15 +140,18 @@ def wait(
 
     Args:
         table: opens the state table; each look has a reader of its own.
+        keys: the keys that are believed; asked for when the table says that it was promoted.
         release: the candidate's.
         series: which; an earlier one is not looked at.
         timeout: seconds.
+        accept_break_glass: also what went past the closed gate is promoted.
         tell: told each change.
         monotonic: seconds.
         sleep: pauses for seconds.
 
     Raises:
         StateError: the state table cannot be read.
+        KeysError, SigningError: it cannot be told which keys to believe.
     """
     ends, said = monotonic() + timeout, ""
     while True:
@@ -152,8 +160,8 @@ def wait(
         if found is not None and found.release.digest != release.digest:
             return Answer(f"CONFLICT: {release.name} is registered with {found.release.digest}", 3)
         present = found if found is not None and found.series >= series else None
-        if present is not None and present.fate is Fate.PROMOTED:
-            return Answer(_line(present), 0)
+        if present is not None and present.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
+            return _attested(state, present, keys(), accept_break_glass=accept_break_glass)
         if present is not None and present.fate in CLOSED and not _renewed(state, present):
             return Answer(_line(present), 1)
         now_said = _line(present) if present else f"{release.name}: the sensor has not seen it yet"
@@ -163,6 +171,25 @@ def wait(
         if monotonic() >= ends:
             return Answer(f"{said}; no end within {timeout:g} s", 1)
         sleep(min(_POLL_SECONDS, max(0.0, ends - monotonic())))
+
+
+def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_break_glass: bool) -> Answer:
+    """The end of a candidate that the table says to have been promoted: only the gate's signature shows that it was."""
+    release, series, now = candidate.release, candidate.series, datetime.now(UTC)
+    if candidate.fate is Fate.BREAK_GLASS:
+        if not accept_break_glass:
+            return Answer(f"{_line(candidate)}; the gate was not open (--accept-break-glass takes it)", 1)
+        orders = [order for each in state.overrides(release.environment) if (order := read_stored(each)) is not None]
+        glass = [order for order in orders if (order.kind, order.release, order.series) == (Kind.BREAK_GLASS, release, series)]
+        records = [(order, state.promotion(release, series, override=order.id)) for order in glass]
+        tried = [record_problems(r, release, series, keys=keys, now=now, override=order) for order, r in records if r is not None]
+    else:
+        record = state.promotion(release, series)
+        tried = [record_problems(record, release, series, keys=keys, now=now)] if record is not None else []
+    if any(not problems for problems in tried):
+        return Answer(_line(candidate), 0)
+    why = "; ".join(problem for problems in tried for problem in problems) or "there is no record of it"
+    return Answer(f"{_line(candidate)}; but its attestation does not verify: {why}; nothing is known", 2)
 
 
 def _renewed(state: StateTable, closed: Candidate) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from phase5_ops import state_table
 from phase5_ops.checklist import ROLES
-from phase5_ops.gate import caller, fresh_reads, install_check, sign_events, signing, state
+from phase5_ops.gate import caller, fresh_reads, install_check, notifications, sign_events, signing, state
 from phase5_ops.gate.keys import GATE, SIGNERS
 from phase5_ops.gate.targets.choice import iam_actions
 from phase5_ops.iam_statements import (
@@ -43,18 +43,19 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
     """
     own = settings.signing.key_of(GATE)
     return [
-        _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN"),
+        _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES"),
         *key_statements("GateSigns", signing.IAM_ACTIONS, [own]),
         *_public_keys(settings, ROLES, pinned=pinned),
         statement("GateIdentity", [_IDENTITY], ["*"]),
         *_fresh_reads(settings),
         *_target(settings.promotion),
+        *_topic(settings),
         *evidence_statements(settings.evidence_s3_uri),
     ]
 
 
 def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
-    """`phase5 sign-off` and `phase5 waive` for one role.
+    """`phase5 sign-off`, `waive`, `rollback` and `break-glass` for one role.
 
     Args:
         settings: of the environment.
@@ -63,10 +64,11 @@ def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
     """
     others = [other for other in SIGNERS if other != role]
     return [
-        _state("SignerState", _SIGNING, settings, "RELEASE"),
+        _state("SignerState", _SIGNING, settings, "RELEASE", "OVERRIDES"),
         *key_statements("RoleSigns", signing.IAM_ACTIONS, [settings.signing.key_of(role)]),
         *_public_keys(settings, others, pinned=pinned),
         statement("SignerIdentity", caller.IAM_ACTIONS, ["*"]),
+        *_topic(settings),
     ]
 
 
@@ -79,9 +81,16 @@ def auditor(settings: Settings, *, pinned: bool) -> list[Statement]:
     ]
 
 
-def pipeline(settings: Settings) -> list[Statement]:
-    """`phase5 promote --wait` of a release pipeline: it reads candidates. Registering one is a matter of Dagster's."""
-    return [_state("PipelineReadsCandidates", _WAITING, settings, "RELEASE")]
+def pipeline(settings: Settings, *, pinned: bool) -> list[Statement]:
+    """`phase5 promote --wait` of a release pipeline: it reads candidates, and verifies what was promoted.
+
+    Registering a candidate is a matter of Dagster's. See `gate` for `pinned`.
+    """
+    return [
+        _state("PipelineReadsCandidates", _WAITING, settings, "RELEASE"),
+        _state("PipelineReadsOverrides", _READING, settings, "OVERRIDES"),
+        *_public_keys(settings, SIGNERS, pinned=pinned),
+    ]
 
 
 def init(settings: Settings) -> list[Statement]:
@@ -100,8 +109,17 @@ def _table(settings: Settings) -> str:
 
 def _state(sid: str, actions: Sequence[str], settings: Settings, *kinds: str) -> Statement:
     """Actions on the environment's own partitions of the state table, see `state.py`."""
-    patterns = {"RELEASE": f"RELEASE#{settings.environment}#*", "OPEN": f"OPEN#{settings.environment}"}
+    patterns = {
+        "RELEASE": f"RELEASE#{settings.environment}#*",
+        "OPEN": f"OPEN#{settings.environment}",
+        "OVERRIDES": f"OVERRIDES#{settings.environment}",
+    }
     return keyed(sid, actions, [settings.tables.readiness], [patterns[kind] for kind in kinds])
+
+
+def _topic(settings: Settings) -> list[Statement]:
+    topic = settings.notifications.sns_topic_arn
+    return [statement("TellPeople", notifications.IAM_ACTIONS, [topic])] if topic else []
 
 
 def _public_keys(settings: Settings, roles: Sequence[str], *, pinned: bool) -> list[Statement]:

@@ -15,10 +15,10 @@ from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_reasons import ATTESTATION_INVALID, OVERRIDE_NOT_POSSIBLE
 from phase5_ops.gate.overrides import ROLLBACK_ROLE, Override, override_of, problems, signed_roles
+from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.publication import (
     DECISION_FILE,
     OVERRIDE_FILE,
-    READINESS_FILE,
     Ending,
     Envelopes,
     Errand,
@@ -79,6 +79,9 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
     if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
         return stopped(f"no candidate {override.release.name} {override.release.digest} in series {override.series}")
     if (done := door.state.promotion(override.release, override.series, override=name)) is not None:
+        found = record_problems(done, override.release, override.series, keys=door.keys(), now=rules.now, override=override)
+        if found:
+            return blocked(*(f"what is recorded of the override does not verify: {each}" for each in found))
         return finish(door, candidate, override.kind, done, Ending.ALREADY_PROMOTED)
     decided = door.monotonic()
     sign_offs = verified_sign_offs(stored.signatures, [override.payload], door.keys())
@@ -130,22 +133,13 @@ def standing_problems(
     if envelope_digests(record) != override.rests_on:
         seen = f"the order rests on {', '.join(override.rests_on)}, the promotion on {', '.join(envelope_digests(record))}"
         return (ATTESTATION_INVALID.at(override.id, override.kind, seen),)
-    found = attestation_problems(keys, record, override.release.digest, now)
+    found = record_problems(record, override.release, override.series, keys=keys, now=now)
     return tuple(ATTESTATION_INVALID.at(override.id, override.kind, each) for each in found)
 
 
 def envelope_digests(record: Promotion) -> tuple[str, str]:
     """The digests of a promotion's readiness and decision envelope."""
     return sha256_of(record.readiness_envelope.encode("ascii")), sha256_of(record.decision_envelope.encode("ascii"))
-
-
-def attestation_problems(keys: KeySet, record: Promotion, digest: str, now: datetime) -> tuple[str, ...]:
-    """Why the attestation of a promotion does not verify as that of an open gate, whatever its age."""
-    files = {
-        READINESS_FILE: record.readiness_envelope.encode("ascii"),
-        DECISION_FILE: record.decision_envelope.encode("ascii"),
-    }
-    return verify(files, digest=digest, keys=keys, now=now, max_age=_ANY_AGE).problems
 
 
 def _attest(door: PromotionDoor, override: Override, signatures: Mapping[str, bytes], rules: OverrideRules) -> Envelopes:

@@ -76,6 +76,7 @@ def _summary(override: Override) -> dict[str, str]:
         "digest": release.digest,
         "environment": release.environment,
         "promoted by": str(override.kind),
+        "override": override.id,
         "asked for": f"{iso(override.requested_at)} by {override.requested_by}",
         "until": iso(override.until),
         "reason": f"{override.reason} ({override.ticket})",

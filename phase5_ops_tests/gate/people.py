@@ -7,11 +7,21 @@ from uuid import uuid4
 import boto3
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.checklist import ROLES
+from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.orders import Publication, Published
+from phase5_ops.gate.promotion import promote
+from phase5_ops.gate.publication import PromotionDoor
+from phase5_ops.gate.records import GateInputs, RunFacts, RunState
+from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.state import Candidate, Fate
-from phase5_ops.policy import SigningPolicy
+from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.policy import GatePolicy, SigningPolicy
 from phase5_ops.sandbox.seed import _seed_signing_keys
 from phase5_ops.settings import Reading, Settings, Tables, load_settings
 from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
@@ -72,3 +82,42 @@ class Desk:
         desk.state.freeze_statement(RELEASE, 1, payload, made.signature, made.key_id)
         desk.state.set_fate(candidate, fate)
         return replace(candidate, fate=fate)
+
+    def promoted(self, now: datetime = NOW) -> Candidate:
+        """A candidate that three people signed and the gate promoted at `now`."""
+        candidate = self.ready(readiness_payload(now=now))
+        for number, role in enumerate(ROLES):
+            session = self.person(f"person-{number}", now=now)
+            what = to_sign(session, registered(session, RELEASE.name))
+            sign_off(session, role, what, signer(session, role, what))
+        session = self.open(now=now)
+
+        def inputs(_candidate: Candidate) -> GateInputs:
+            complete = complete_inputs(GatePolicy(), now)
+            payload = session.state.statement(RELEASE, 1)[0]
+            owned = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, RELEASE.environment, RELEASE.digest)
+            return replace(
+                complete,
+                release=RELEASE,
+                results={name: replace(result, run=owned) for name, result in complete.results.items()},
+                statement=facts_of(payload),
+                sign_offs=verified_sign_offs(session.state.sign_offs(RELEASE), [payload], session.keys),
+            )
+
+        def signed(payload: bytes) -> tuple[str, bytes]:
+            made = sign(session.reader, load_key(session.reader, self.settings.signing, GATE), payload)
+            return made.key_id, made.signature
+
+        door = PromotionDoor(
+            state=session.state,
+            inputs=inputs,
+            keys=lambda: session.keys,
+            sign=signed,
+            publish=lambda _order: Published(Publication.PUBLISHED, "then"),
+            keep=lambda _run, _files: None,
+            holder="run-of-then",
+            version="0.1.0",
+            wall=lambda: now,
+        )
+        assert promote(door, candidate.release).promoted
+        return replace(candidate, fate=Fate.PROMOTED)

@@ -21,15 +21,18 @@ from phase5_ops.gate.believed_keys import FILE_NAME, pin_keys
 from phase5_ops.gate.fresh_reads import alarms_now, deployed_now
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.install_check import check_installation
+from phase5_ops.gate.keys import SIGNERS
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
+from phase5_ops.gate.signing import load_keys
+from phase5_ops.gate.state import Fate
 from phase5_ops.gate.targets.choice import iam_actions
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.gate.waiving import record_waiver
 from phase5_ops.iam_command import Purpose, policy_for
 from phase5_ops.iam_statements import key_statements
-from phase5_ops.policy import DeployedPolicy, PromotionPolicy
+from phase5_ops.policy import DeployedPolicy, NotificationPolicy, PromotionPolicy
 from phase5_ops.promote_command import wait
 from phase5_ops.settings import ConfigurationError, ProbeUser, ProbeUsers, Reading, Settings, load_settings
 from phase5_ops.state_table import initialise
@@ -60,6 +63,7 @@ PURPOSES = {
     "phase5_ops.gate.caller": {Purpose.signer},
     "phase5_ops.gate.sign_events": {Purpose.auditor},
     "phase5_ops.gate.targets": {Purpose.gate},
+    "phase5_ops.gate.notifications": {Purpose.gate, Purpose.signer},
 }
 
 #: What the service lets nobody narrow, or what is read whole: GetMetricData and ListMetrics, ListFunctions, LookupEvents and the
@@ -96,6 +100,7 @@ def whole(target: str = "record") -> Settings:
             "evidence_s3_uri": "s3://evidence/phase5",
             "runbook": "s3://docs/runbook.md",
             "deployed": DeployedPolicy(digest_parameter="/deployed"),
+            "notifications": NotificationPolicy(sns_topic_arn="arn:aws:sns:us-west-2:123456789012:phase5"),
             "logs": settings.logs.model_copy(update={"archives": ("s3://archive/logs",)}),
         }
     )
@@ -208,20 +213,18 @@ def test_public_keys_of_others_are_asked_for_only_where_none_are_pinned(tmp_path
 
 def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
     settings = load_settings(environment="staging")
+    own = [state._pk(Release("r-1", DIGEST, "staging")), state._open_pk("staging"), state._overrides_pk("staging")]
+    foreign = [state._pk(Release("r-1", DIGEST, "staging-2")), state._open_pk("staging-2"), state._overrides_pk("staging-2"), ""]
+    wanted = {"readiness": [False] * 3, "auditor": [True, False, False], "gate": [True] * 3}
     for name, statements in policies(settings).items():
-        for statement in statements:
-            if (
-                not any(resource.endswith(f"/{settings.tables.readiness}") for resource in statement["Resource"])
-                or name == "init"
-            ):
-                continue
-            keys = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-            assert statement["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
-            own = [state._pk(Release("r-1", DIGEST, "staging")), state._open_pk("staging")]
-            foreign = [state._pk(Release("r-1", DIGEST, "staging-2")), state._open_pk("staging-2"), "PROBES", ""]
+        on_table = [each for each in statements if any(arn.endswith(f"/{settings.tables.readiness}") for arn in each["Resource"])]
+        if name != "init":
+            assert all(each["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"} for each in on_table)
+            keys = [key for each in on_table for key in each["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]]
             reached = [any(fnmatchcase(key, pattern) for pattern in keys) for key in own]
-            assert reached == {"readiness": [False, False], "gate": [True, True]}.get(name, [True, False]), name
-            assert name == "readiness" or not any(fnmatchcase(key, pattern) for key in foreign for pattern in keys)
+            assert reached == wanted.get(name, [True, False, True]), name
+            assert not any(fnmatchcase(key, pattern) for key in foreign for pattern in keys)
+            assert name == "readiness" or "PROBES" not in keys
         deleting = [each for each in statements if "dynamodb:DeleteItem" in each["Action"]]
         assert all("RELEASE" not in json.dumps(each) for each in deleting)
 
@@ -292,7 +295,12 @@ def test_a_waiting_pipeline_an_auditor_and_init_call_nothing_that_their_policies
     }
 
     waiting = AwsReader(Reading(max_attempts=1), session=desk.session)
-    wait(lambda: state.StateTable(waiting, desk.settings.tables.readiness), RELEASE, 1, timeout=0, tell=lambda _: None)
+    table = state.StateTable(waiting, desk.settings.tables.readiness)
+    table.set_fate(table.candidate(RELEASE), Fate.BREAK_GLASS)
+    waiting.meter.calls.clear()
+    keys = lambda: load_keys(waiting, desk.settings.signing, SIGNERS)  # noqa: E731
+    wait(lambda: table, keys, RELEASE, 1, timeout=0, tell=lambda _: None, accept_break_glass=True)
+    table.candidate(RELEASE)
     assert called(waiting) == policy[Purpose.pipeline]
 
     auditing = desk.open()

@@ -13,30 +13,23 @@ import pytest
 from phase5_ops import override_command
 from phase5_ops.build import build_defs, open_platform
 from phase5_ops.checklist import ROLES
-from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.envelopes import read_envelope
 from phase5_ops.gate.inputs import GateSources
-from phase5_ops.gate.keys import GATE
-from phase5_ops.gate.orders import Kind, Publication, Published
+from phase5_ops.gate.keys import KeySet
+from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import promote_override
 from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.overrides import override_of
-from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, open_door, override_rules
-from phase5_ops.gate.publication import DECISION_FILE, OVERRIDE_FILE, Ending, PromotionDoor, PromotionOutcome
-from phase5_ops.gate.records import GateInputs, RunFacts, RunState
-from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.gate.publication import DECISION_FILE, OVERRIDE_FILE, Ending, PromotionOutcome
 from phase5_ops.gate.sensor import Tick, run_tick
-from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state import Candidate, Fate, Registered, StateTable
-from phase5_ops.gate.statements import decision_facts, facts_of, read_statement
-from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.gate.statements import decision_facts, read_statement
 from phase5_ops.gate.verification import verify
 from phase5_ops.override_command import OverrideRequest
-from phase5_ops.policy import GatePolicy
+from phase5_ops.promote_command import wait
 from phase5_ops.settings import ConfigurationError, Settings, load_settings
-from phase5_ops_tests.gate.conftest import RELEASE, readiness_payload
+from phase5_ops_tests.gate.conftest import RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk
 
 WHY = {"reason": "customers cannot log in", "ticket": "INC-1"}
@@ -60,6 +53,9 @@ class Incident:
     @property
     def candidate(self) -> Candidate:
         return self.state.candidate(RELEASE)
+
+    def keys(self) -> KeySet:
+        return self.desk.open().keys
 
     def asks(self, person: str, kind: Kind, role: str = "ops-sre", confirm=lambda _question: True, **given) -> int:
         self.become(person)
@@ -130,41 +126,7 @@ def incident(aws, tmp_path, monkeypatch) -> Incident:
 @pytest.fixture
 def promoted(incident) -> Incident:
     """The candidate was promoted through the open gate."""
-    now = datetime.now(UTC)
-    candidate = incident.desk.ready(readiness_payload(now=now))
-    for number, role in enumerate(ROLES):
-        session = incident.desk.person(f"person-{number}", now=now)
-        what = to_sign(session, registered(session, RELEASE.name))
-        sign_off(session, role, what, signer(session, role, what))
-    session = incident.desk.open(now=now)
-
-    def inputs(_candidate: Candidate) -> GateInputs:
-        complete = complete_inputs(GatePolicy(), now)
-        payload = session.state.statement(RELEASE, 1)[0]
-        owned = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, RELEASE.environment, RELEASE.digest)
-        return replace(
-            complete,
-            release=RELEASE,
-            results={name: replace(result, run=owned) for name, result in complete.results.items()},
-            statement=facts_of(payload),
-            sign_offs=verified_sign_offs(session.state.sign_offs(RELEASE), [payload], session.keys),
-        )
-
-    def signed(payload: bytes) -> tuple[str, bytes]:
-        made = sign(session.reader, load_key(session.reader, session.settings.signing, GATE), payload)
-        return made.key_id, made.signature
-
-    door = PromotionDoor(
-        state=session.state,
-        inputs=inputs,
-        keys=lambda: session.keys,
-        sign=signed,
-        publish=lambda _order: Published(Publication.PUBLISHED, "then"),
-        keep=lambda _run, _files: None,
-        holder="run-of-then",
-        version="0.1.0",
-    )
-    assert promote(door, candidate.release).promoted
+    incident.desk.promoted(datetime.now(UTC))
     return incident
 
 
@@ -262,6 +224,11 @@ def test_glass_is_broken_by_two_people_who_are_told_of_and_never_attested_as_ope
     decided = decision_facts(read_statement(read_envelope(record.decision_envelope.encode()).payload))
     assert (decided.result, decided.levels) == ("FAILED", ("FAILED", "PHASE5_BREAK_GLASS"))
     assert incident.state.promotion(RELEASE, 1) is None  # the gate itself promoted nothing
+    ends = [
+        wait(lambda: incident.state, incident.keys, RELEASE, 1, timeout=0, tell=print, accept_break_glass=taken)
+        for taken in (False, True)
+    ]
+    assert [end.exit_code for end in ends] == [1, 0]
     subjects = [subject for _ in range(3) for subject in incident.told()]
     assert [name.release for name, _ in incident.state.open_candidates("production")] == [RELEASE]  # what is older gives way
     assert [subject.partition(": ")[2].partition(" ")[0] for subject in subjects] == [RELEASE.name, RELEASE.name, "BREAK_GLASS"]

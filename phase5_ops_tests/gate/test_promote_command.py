@@ -97,22 +97,64 @@ def test_an_aborted_candidate_registered_again_is_the_next_series(desk, state, i
     assert (state.candidate(RELEASE).series, state.candidate(RELEASE).fate) == (2, Fate.PENDING)
 
 
-@pytest.mark.parametrize(
-    ("fate", "code"), [(Fate.PROMOTED, 0), (Fate.REJECTED, 1), (Fate.ABORTED, 1), (Fate.SUPERSEDED, 1), (Fate.PENDING, 1)]
-)
-def test_waiting_ends_with_the_candidates_fate_or_with_its_time(state, fate, code):
+def waited(desk: Desk, release: Release, series: int = 1, **given):
+    clock = iter(range(100))
+    given = {"timeout": 3, "tell": lambda _: None, "monotonic": lambda: next(clock), "sleep": lambda _: None, **given}
+    return wait(lambda: desk.open().state, lambda: desk.open().keys, release, series, **given)
+
+
+@pytest.mark.parametrize("fate", [Fate.REJECTED, Fate.ABORTED, Fate.SUPERSEDED, Fate.PENDING])
+def test_waiting_ends_with_the_candidates_fate_or_with_its_time(desk, state, fate):
     now = datetime.now(UTC)
     candidate = Candidate(RELEASE, 1, Fate.PENDING, now, now + timedelta(days=1), "p")
     state.register(candidate)
     state.set_fate(candidate, fate, "because")
-    clock = iter(range(100))
-    told: list[str] = []
-    answer = wait(lambda: state, RELEASE, 1, timeout=3, tell=told.append, monotonic=lambda: next(clock), sleep=lambda _: None)
-    assert answer.exit_code == code
+    answer = waited(desk, RELEASE)
+    assert answer.exit_code == 1
     assert str(fate) in answer.text
 
 
-def test_waiting_does_not_take_an_earlier_series_for_its_own(state):
+def test_what_the_gate_promoted_is_promoted(desk):
+    promoted = desk.promoted()
+    answer = waited(desk, promoted.release)
+    assert (answer.exit_code, "PROMOTED" in answer.text) == (0, True)
+
+
+@pytest.mark.parametrize("fate", [Fate.PROMOTED, Fate.BREAK_GLASS])
+def test_a_fate_that_somebody_wrote_into_the_table_is_not_taken_for_a_promotion(desk, state, fate):
+    candidate = desk.ready()
+    state.set_fate(candidate, fate)
+    answer = waited(desk, candidate.release, accept_break_glass=True)
+    assert answer.exit_code == 2
+    assert "there is no record" in answer.text
+
+
+@pytest.mark.parametrize("forged", ["readiness_envelope", "decision_envelope", "idempotency_key"])
+def test_a_record_that_somebody_wrote_into_the_table_is_not_taken_for_a_promotion(desk, state, forged):
+    candidate = desk.promoted()
+    record = state.promotion(candidate.release, 1)
+    again = replace(candidate, release=replace(candidate.release, name="forged"))
+    state.register(replace(again, fate=Fate.PENDING))
+    state.set_fate(replace(again, fate=Fate.PENDING), Fate.PROMOTED)
+    state.record_promotion(again.release, 1, record)  # a good record of another release
+    assert waited(desk, again.release).exit_code == 2
+    again = replace(candidate, release=replace(candidate.release, name="edited"))
+    state.register(replace(again, fate=Fate.PENDING))
+    state.set_fate(replace(again, fate=Fate.PENDING), Fate.PROMOTED)
+    state.record_promotion(again.release, 1, replace(record, **{forged: "{}"}))
+    answer = waited(desk, again.release)
+    assert (answer.exit_code, "nothing is known" in answer.text) == (2, True)
+
+
+def test_broken_glass_is_promoted_only_for_who_accepts_it(desk, state):
+    candidate = desk.ready()
+    state.set_fate(candidate, Fate.BREAK_GLASS)
+    answer = waited(desk, candidate.release)
+    assert answer.exit_code == 1
+    assert "the gate was not open" in answer.text
+
+
+def test_waiting_does_not_take_an_earlier_series_for_its_own(desk, state):
     now = datetime.now(UTC)
     candidate = Candidate(RELEASE, 1, Fate.PENDING, now, now + timedelta(days=1), "p")
     state.register(candidate)
@@ -122,7 +164,8 @@ def test_waiting_does_not_take_an_earlier_series_for_its_own(state):
     def register_again(seconds: float) -> None:
         pauses.append(seconds)
         state.register(candidate)
-        state.set_fate(replace(candidate, series=2), Fate.PROMOTED)
+        state.set_fate(replace(candidate, series=2), Fate.ABORTED)
 
-    answer = wait(lambda: state, RELEASE, 2, timeout=60, tell=lambda _: None, sleep=register_again)
-    assert (answer.exit_code, len(pauses)) == (0, 1)
+    answer = waited(desk, RELEASE, 2, timeout=60, sleep=register_again)
+    assert (answer.exit_code, len(pauses)) == (1, 1)
+    assert "series 2 ABORTED" in answer.text

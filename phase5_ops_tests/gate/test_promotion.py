@@ -15,7 +15,7 @@ from phase5_ops.gate.orders import Publication, Published, idempotency_key
 from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import DECISION_FILE, READINESS_FILE, Ending, PromotionDoor
 from phase5_ops.gate.records import Reason
-from phase5_ops.gate.state import Candidate, Fate, StateError, StateTable, StoredSignOff
+from phase5_ops.gate.state import Candidate, Fate, Promotion, StateError, StateTable, StoredSignOff
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.gate.targets.choice import publish
@@ -116,6 +116,15 @@ def test_an_open_candidate_is_promoted_once_and_what_is_kept_verifies_offline(be
     assert verify(bench.kept, digest=RELEASE.digest, keys=signers.keys(), now=DECIDED, max_age=week).problems == ()
     again = promote(bench.door("run-2"), RELEASE)
     assert (again.ending, again.promotion, len(bench.told)) == (Ending.ALREADY_PROMOTED, outcome.promotion, 1)
+
+
+def test_a_record_that_somebody_wrote_into_the_table_is_no_promotion(bench):
+    bench.ready()
+    forged = Promotion("run-0", NOW, idempotency_key(RELEASE, 1), "{}", "{}", "as asked")
+    bench.state.record_promotion(RELEASE, 1, forged)
+    outcome = promote(bench.door(), RELEASE)
+    assert (outcome.ending, bench.told, bench.fate()) == (Ending.BLOCKED, [], Fate.READY_TO_SIGN)
+    assert "does not verify" in outcome.reasons[0]
 
 
 def test_a_closed_gate_promotes_nothing_and_gives_every_reason(bench):
