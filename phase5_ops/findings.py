@@ -37,6 +37,15 @@ GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
     "What is signed": (POLICY_LOOSENED,),
 }
 
+#: Names of the codes that say that something was not tried. A name used by two rows means it in both, or in neither.
+NOT_TRIED: frozenset[str] = frozenset(code.code for codes in GROUPS.values() for code in codes if code.not_tried)
+
+#: Check -> fact -> what it says was not tried, in words.
+NOT_TRIED_FACTS: Mapping[str, Mapping[str, str]] = {
+    "no_foreign_tenant_in_logs": log_judge.NOT_TRIED_FACTS,
+    "autonomy_budget_visible": budget_judge.NOT_TRIED_FACTS,
+}
+
 
 def catalogue() -> dict[str, list[FindingCode]]:
     """Every code by its name; a name used by two rows has an entry for each, since it is about another thing there."""
@@ -53,7 +62,10 @@ def as_markdown() -> str:
     lines = [
         "# Finding codes",
         "",
-        "Stable names; a row's verdict is its worst finding. `phase5 explain CODE` shows one in the terminal.",
+        "Stable names; a row's verdict is its worst finding. `phase5 explain CODE` shows one in the terminal. Who signs is",
+        "shown, under `not tried`, every finding that says that something was not tried, read or judged: "
+        + ", ".join(f"`{name}`" for name in sorted(NOT_TRIED))
+        + ".",
         "",
     ]
     for title, codes in GROUPS.items():

@@ -10,6 +10,7 @@ from phase5_ops.gate import candidates, sensor
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Candidate, Fate, StateTable
+from phase5_ops.not_tried import not_tried
 from phase5_ops.platform import Platform
 from phase5_ops.promote_command import Wish, ask, status, wait
 from phase5_ops.settings import ConfigurationError
@@ -42,7 +43,7 @@ def tick(desk: Desk, instance) -> sensor.Tick:
     from phase5_ops.build import open_platform
 
     platform: Platform = open_platform(desk.settings, "gate")
-    return sensor.run_tick(GateSources(instance, platform), None, datetime.now(UTC))
+    return sensor.run_tick(GateSources(instance, platform), None, datetime.now(UTC), not_tried)
 
 
 def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, instance):

@@ -1,5 +1,6 @@
 """Ticks of the sensor on a real Dagster instance, state table and keys: what is registered, asked for, frozen and closed."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +19,9 @@ from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key
 from phase5_ops.gate.state import Fate
 from phase5_ops.gate.statements import facts_of
+from phase5_ops.not_tried import not_tried
 from phase5_ops.policy import GatePolicy
+from phase5_ops.settings import load_settings
 from phase5_ops_tests.gate.conftest import DIGEST
 from phase5_ops_tests.gate.people import Desk
 
@@ -40,7 +43,7 @@ def register(sources: GateSources, name: str | None = "r-1", digest: object = DI
 
 
 def tick(sources: GateSources, cursor: str | None = None, now: datetime | None = None) -> sensor.Tick:
-    return sensor.run_tick(sources, cursor, now or datetime.now(UTC))
+    return sensor.run_tick(sources, cursor, now or datetime.now(UTC), not_tried)
 
 
 def fate(sources: GateSources, name: str = "r-1") -> Fate | None:
@@ -145,6 +148,31 @@ def test_a_candidate_whose_rows_open_is_frozen_signed_by_the_gate_and_waits_with
     waiting = tick(sources, cursor)
     assert waiting.requests == []
     assert sum("signature_missing" in line for line in waiting.lines) == len(ROLES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({}, None),
+        ({"evidence_s3_uri": "s3://evidence/phase5/"}, "s3://evidence/phase5/run-1/"),
+        (
+            {"evidence_s3_uri": "s3://evidence", "dagster_url": "https://dagster.example.com/x/"},
+            "https://dagster.example.com/x/runs/run-1",
+        ),
+    ],
+)
+def test_what_is_frozen_names_what_was_not_tried_and_where_the_run_is(sources, monkeypatch, changes, url):
+    settings = load_settings(**{**dict(sources.platform.settings), **changes})
+    sources = GateSources(sources.instance, replace(sources.platform, settings=settings))
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    tick(sources, cursor)
+    payload, _, _ = sources.state.statement(Release("r-1", DIGEST, "production"), 1)
+    predicate = json.loads(payload)["predicate"]
+    said = {part["name"]: part.get("annotations") for part in predicate["configuration"]}
+    assert predicate.get("url") == url
+    assert any("event_log_group" in line for line in said["evidence"]["not_tried"])
 
 
 def test_a_signed_candidate_is_promoted_by_the_promotion_job(sources, monkeypatch):
