@@ -29,9 +29,10 @@ from phase5_ops.gate.orders import Kind, Order, Published, idempotency_key
 from phase5_ops.gate.records import GateInputs, Release, SignOff
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.state import Candidate, Fate, Lock, Promotion, StateTable, Written
-from phase5_ops.gate.statements import decision_facts, read_statement
+from phase5_ops.gate.statements import decision_facts, read_statement, waived_findings
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.gate.verification import LONGEST_WAIT, verify
+from phase5_ops.gate.waivers import Pair
 
 LOCK_AGE = timedelta(minutes=5)
 """A lock that is older and without a record of its promotion may be taken over; a decision that is older is made again."""
@@ -182,7 +183,8 @@ def _last_look(door: PromotionDoor, candidate: Candidate, decided: float) -> Pro
 
 
 def _finish(door: PromotionDoor, candidate: Candidate, promotion: Promotion, ending: Ending) -> PromotionOutcome:
-    """Makes good what follows a record: the candidate's fate, and the files beside the evidence."""
+    """Makes good what follows a record: its note among the promotions, the candidate's fate, the files beside the evidence."""
+    door.state.note_promotion(candidate.release, candidate.series, promotion.promoted_at, _waived(promotion))
     present = door.state.candidate(candidate.release)
     if present is not None and present.series == candidate.series and present.fate is not Fate.PROMOTED:
         door.state.set_fate(present, Fate.PROMOTED)
@@ -192,6 +194,14 @@ def _finish(door: PromotionDoor, candidate: Candidate, promotion: Promotion, end
     }
     door.keep(promotion.holder, files)
     return PromotionOutcome(ending, (promotion.answer,), promotion)
+
+
+def _waived(promotion: Promotion) -> frozenset[tuple[str, Pair]]:
+    """What was waived, as the statement says; nothing is known where the promotion rests on none that can be read."""
+    try:
+        return waived_findings(read_envelope(promotion.readiness_envelope.encode()).payload)
+    except MalformedEnvelope:
+        return frozenset()
 
 
 def _attest(

@@ -30,6 +30,8 @@ from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import SigningError, sign
 from phase5_ops.gate.state import Candidate, Fate, Registered, StateError
+from phase5_ops.gate.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
+from phase5_ops.gate.waivers import Waiver
 from phase5_ops.settings import ConfigurationError, Settings
 
 SENSOR = "promotion_gate"
@@ -143,6 +145,8 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
         tick.lines += [f"{name}: {action.step}: {reason}" for reason in action.reasons[:_SHOWN]]
         if len(action.reasons) > _SHOWN:
             tick.lines.append(f"{name}: and {len(action.reasons) - _SHOWN} more")
+        if inputs and decision:
+            tick.lines += [f"{name}: {line}" for line in matching_nothing(waiver_uses(inputs, decision, ()))]
         if action.step is Step.FREEZE and inputs is not None and decision is not None:
             _freeze(sources, candidate, inputs, decision, not_tried(inputs, decision, sources.platform.settings))
         else:
@@ -183,6 +187,7 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
             rows=statement_rows(decision, inputs, _CHECKS),
             tables=inputs.bundle.tables,
             waivers=used,
+            in_a_row=_in_a_row(sources, candidate, used),
             loosened=loosened.loosened(platform.settings),
             not_tried=not_tried,
             url=platform.settings.run_address(inputs.run_id),
@@ -193,6 +198,11 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
         state.freeze_statement(candidate.release, candidate.series, payload, signature.signature, signature.key_id)
     if candidate.fate is Fate.PENDING:
         state.set_fate(candidate, Fate.READY_TO_SIGN)
+
+
+def _in_a_row(sources: GateSources, candidate: Candidate, waivers: Sequence[Waiver]) -> dict[str, int]:
+    promotions = sources.state.promotions(candidate.release.environment) if waivers else []
+    return {each.id: releases_in_a_row(each.row, each.pairs, promotions, candidate.release.name) for each in waivers}
 
 
 def _attempts(runs: Sequence[check_state.ReadinessRun]) -> list[Attempt]:

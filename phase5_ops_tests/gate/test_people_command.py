@@ -203,8 +203,12 @@ def test_a_waiver_is_shown_made_and_kept(desk, monkeypatch, capsys):
     desk.ready(fate=Fate.PENDING)
     found = (Finding("alarm_missing", Verdict.FAIL, "tool\x1b[2J", "", ""),)
     monkeypatch.setattr(people_command, "_findings", lambda *_: found)
-    code, _, err = waive(monkeypatch, capsys, "--yes")
+    earlier = {("1.2", ("alarm_missing", "tool\x1b[2J"))}
+    for day, name in enumerate(("r-1", "r-2")):
+        desk.open().state.note_promotion(replace(RELEASE, name=name), 1, NOW + timedelta(days=day), earlier)
+    code, out, err = waive(monkeypatch, capsys, "--yes")
     assert (code, err) == (0, "")
+    assert "waived for the 3rd release in a row" in out
     (kept,) = desk.open().state.waivers(RELEASE)
     assert (kept.waiver.identity, kept.waiver.pairs) == ("alice", {("alarm_missing", "tool\x1b[2J")})
     assert waive(monkeypatch, capsys, "--yes", until="2020-01-01")[0] == 1
