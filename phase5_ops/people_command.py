@@ -12,12 +12,13 @@ from uuid import uuid4
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate.keys import KeysError
-from phase5_ops.gate.sign_off import ToSign, as_text, printable, registered, sign_off, signer, to_sign
+from phase5_ops.gate.sign_off import ToSign, as_text, registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.signing_session import Refused, SigningSession, open_session
 from phase5_ops.gate.state import Candidate, StateError, check_release
 from phase5_ops.gate.waiver_report import in_words, releases_in_a_row
 from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver, waiver_identity
+from phase5_ops.printable import printable
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.verdict import Finding
 

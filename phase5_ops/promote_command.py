@@ -1,4 +1,4 @@
-"""`phase5 promote` and `phase5 status`: registers a candidate or gives it up, waits for what becomes of it, shows what keeps it.
+"""`phase5 promote`: registers a candidate or gives it up, and waits for what becomes of it.
 
 Registering is an event in the state folder's Dagster; the sensor `promotion_gate` does everything else. What became of a
 candidate is read from the state table alone. Exit codes: 0 promoted, or registered; 1 rejected, aborted, superseded, or no end in
@@ -6,22 +6,17 @@ time; 3 the name is taken by another digest, or a usage error.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
 
-from phase5_ops.build import open_platform
 from phase5_ops.gate import candidates
 from phase5_ops.gate.candidates import NotARegistration, registration
-from phase5_ops.gate.decision import decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.inputs import GateSources, read_inputs
-from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.signing import SigningError
-from phase5_ops.gate.state import CLOSED, Candidate, Fate, StateError, StateTable
+from phase5_ops.gate.state import CLOSED, Candidate, Fate, StateTable
 from phase5_ops.settings import ConfigurationError, Settings
 
 _POLL_SECONDS = 2.0
@@ -129,10 +124,10 @@ def wait(
             return Answer(f"CONFLICT: {release.name} is registered with {found.release.digest}", 3)
         present = found if found is not None and found.series >= series else None
         if present is not None and present.fate is Fate.PROMOTED:
-            return Answer(_line(present), 0)
+            return Answer(line(present), 0)
         if present is not None and present.fate in CLOSED and not _renewed(state, present):
-            return Answer(_line(present), 1)
-        now_said = _line(present) if present else f"{release.name}: the sensor has not seen it yet"
+            return Answer(line(present), 1)
+        now_said = line(present) if present else f"{release.name}: the sensor has not seen it yet"
         if now_said != said:
             tell(now_said)
             said = now_said
@@ -147,39 +142,7 @@ def _renewed(state: StateTable, closed: Candidate) -> bool:
     return present is not None and present.series > closed.series
 
 
-def status(settings: Settings, instance: dg.DagsterInstance, name: str | None) -> Answer:
-    """What the candidates are waiting for: of one release, or of all that may be open.
-
-    Raises:
-        ConfigurationError: no such candidate.
-        StateError: the state table cannot be read.
-    """
-    sources = GateSources(instance, open_platform(settings, "status"))
-    if name is None:
-        found = [candidate for candidate, _ in sources.state.open_candidates(settings.environment)]
-    else:
-        candidate = sources.state.candidate(Release(name, "", settings.environment))
-        if candidate is None:
-            raise ConfigurationError(f"no candidate {name} in {settings.environment}; register it with phase5 promote")
-        found = [candidate]
-    lines = [line for candidate in found for line in _lines(sources, candidate)]
-    return Answer("\n".join(lines) or f"no open candidate in {settings.environment}", 0)
-
-
-def _lines(sources: GateSources, candidate: Candidate) -> Iterator[str]:
-    yield _line(candidate)
-    if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
-        return
-    try:
-        decision = decide(read_inputs(sources, candidate))
-    except (StateError, KeysError, SigningError) as error:
-        yield f"  not known: {error}"
-        return
-    yield f"  the gate is {decision.outcome}"
-    for reason in decision.reasons:
-        yield f"  {reason}"
-
-
-def _line(candidate: Candidate) -> str:
+def line(candidate: Candidate) -> str:
+    """A candidate and what became of it, in one line."""
     because = f": {candidate.closed_because}" if candidate.closed_because else ""
     return f"{candidate.release.name} {candidate.release.digest} series {candidate.series} {candidate.fate}{because}"

@@ -15,6 +15,7 @@ from phase5_ops.gate import fresh_reasons
 from phase5_ops.gate.deployed_rules import present_problems, recorded_problems
 from phase5_ops.gate.reasons import RELEASE
 from phase5_ops.gate.records import Reason, Release
+from phase5_ops.platform import Platform
 from phase5_ops.policy import DeployedPolicy, GatePolicy
 from phase5_ops.reads import Read, ReadStatus
 
@@ -22,6 +23,22 @@ IAM_ACTIONS = ("cloudwatch:DescribeAlarms", "lambda:ListFunctions", "ssm:GetPara
 
 _TABLE, _CHECK = "slo_alarms", "no_slo_alarm_firing"
 _DEPLOYED = "deployed_identity"
+
+
+def closing_now(platform: Platform, run_id: str, release: Release) -> tuple[Reason, ...]:
+    """Everything that closes the gate for a candidate whatever its stored results say.
+
+    Args:
+        platform: of this decision.
+        run_id: the candidate's readiness run.
+        release: the candidate.
+    """
+    settings, reader, store = platform.settings, platform.reader, platform.store
+    return (
+        *deployed_then(store, run_id, release, settings.deployed),
+        *deployed_now(reader, store, run_id, settings.deployed),
+        *alarms_now(reader, store, run_id, settings.gate),
+    )
 
 
 def alarms_now(reader: AwsReader, store: EvidenceStore, run_id: str, policy: GatePolicy) -> tuple[Reason, ...]:

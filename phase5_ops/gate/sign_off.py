@@ -34,6 +34,7 @@ from phase5_ops.gate.statements import (
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
 from phase5_ops.gate.waiver_report import in_vain, in_words
 from phase5_ops.gate.waivers import Pair, closing_findings, problem_of, unmatched
+from phase5_ops.printable import printable
 from phase5_ops.verdict import Finding
 
 
@@ -233,8 +234,3 @@ def _signature(what: ToSign, role: str) -> str:
     good = [off for off in good if off.statement_digest == what.facts.statement_digest]
     newest = max(good, key=lambda off: off.signed_at)
     return f"{newest.identity}, {iso(newest.signed_at)}"
-
-
-def printable(text: str) -> str:
-    """Text from outside as it may be shown: what could steer a terminal or hide a line is escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
