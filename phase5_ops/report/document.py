@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.gate.sign_off_codes import NO_RELEASE_TO_SIGN
+from phase5_ops.gate.waiver_report import in_words
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import FindingCode, Verdict
 
@@ -159,7 +160,7 @@ def waiver_line(waiver: Mapping[str, Any]) -> str:
     nothing = f", matches nothing: {vain}" if vain else ""
     return (
         f"{waiver['id']} {state}{needed}{nothing}; {pairs}; until {waiver['until']}, by {waiver['by']} for {waiver['signed_by']}:"
-        f" {waiver['reason']} ({waiver['ticket']}); {waiver['releases_in_a_row']} release(s) in a row"
+        f" {waiver['reason']} ({waiver['ticket']}); {in_words(waiver['releases_in_a_row'])}"
     )
 
 
