@@ -11,8 +11,9 @@ from phase5_ops.findings import NOT_TRIED, NOT_TRIED_FACTS, catalogue
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.records import GateInputs
+from phase5_ops.isolation import log_judge
 from phase5_ops.not_tried import not_tried
-from phase5_ops.policy import DeployedPolicy, GatePolicy
+from phase5_ops.policy import DeployedPolicy, GatePolicy, LogScanPolicy
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.verdict import Finding, Verdict
 
@@ -95,3 +96,5 @@ def test_every_code_means_it_wherever_it_is_used_and_every_fact_belongs_to_a_jud
     for name, codes in catalogue().items():
         assert {code.not_tried for code in codes} == {name in NOT_TRIED}
     assert NOT_TRIED_FACTS.keys() <= judged_checks() & ROW_OF_CHECK.keys()
+    scanned = log_judge.judge_log_scan([], facts={}, reads=[], policy=LogScanPolicy())
+    assert log_judge.NOT_TRIED_FACTS.keys() <= scanned.facts.keys()
