@@ -14,11 +14,11 @@ from phase5_ops.clock import iso
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sign_events import REQUESTS_A_SECOND, read_sign_events
-from phase5_ops.gate.sign_off import printable
 from phase5_ops.gate.signature_audit import Audited, Claim, Period, exit_code, judge, period_of, region_of
 from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.state import check_release
 from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.printable import printable
 from phase5_ops.settings import ConfigurationError, Settings
 
 SCHEMA = "phase5.signature_audit/v1"

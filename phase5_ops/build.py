@@ -24,6 +24,7 @@ from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_
 from phase5_ops.gate.sign_off_watch import sign_off_watch
 from phase5_ops.history import History
 from phase5_ops.isolation import harness_assets, iam_assets, log_assets
+from phase5_ops.not_tried import not_tried
 from phase5_ops.platform import Platform
 from phase5_ops.replay import audit_assets as replay_audit
 from phase5_ops.replay import probe_assets as replay_probes
@@ -118,6 +119,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
                 lambda instance: GateSources(instance, open_platform(chosen, "sensor-tick")),
                 {READINESS_JOB: job, PROMOTION_JOB: promotion_job},
                 chosen.flow.tick_seconds,
+                not_tried,
             ),
         ],
         resources={

@@ -413,19 +413,34 @@ def _dagster(settings: "Settings", *, local: bool) -> Iterator["Post"]:
 
 @app.command()
 def status(
-    release: Annotated[str | None, typer.Argument(help="Name of a release; default: all that may be open.")] = None,
+    release: Annotated[str | None, typer.Argument(help="Name of a release; default: a list of all that may be open.")] = None,
+    output_format: FormatOption = Format.table,
+    output: OutputOption = None,
 ) -> None:
-    """Show the candidates and what keeps each from being promoted."""
+    """Show a release candidate as the gate sees it now: rows, findings, sign-offs, waivers, and everything that keeps it closed.
+
+    It decides from fresh reads, as a promotion does, and changes nothing; a promotion decides again. Exit codes with RELEASE:
+    0 open, or promoted with an attestation that verifies; 1 closed by a failing row or a missing signature, or given up
+    (rejected, aborted, superseded); 2 closed by INCONCLUSIVE or ERROR, or nothing is known; 3 no such candidate, usage or
+    configuration error. Without RELEASE: the candidates that may be open, and 0.
+    """
     settings = _settings()
+    if release is None and output_format is not Format.table:
+        _refuse(f"--format {output_format}: name a RELEASE")
+    _check_writable(output)
     with _gate_failures():
         from dagster import DagsterInstance
 
-        from phase5_ops.promote_command import status as shown
+        from phase5_ops import status_command
         from phase5_ops.state_folder import prepare_state_folder
 
         settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
         with DagsterInstance.get() as instance:
-            print(shown(settings, instance, release).text)
+            if release is None:
+                _write(status_command.open_candidates(settings, instance), output)
+                return
+            document = status_command.release_status(settings, instance, release)
+    _finish(document, output_format, output)
 
 
 @contextmanager

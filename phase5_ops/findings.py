@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from phase5_ops.breakers import judge as breakers
 from phase5_ops.ccnative import runbook
 from phase5_ops.costs import budget_judge, cost_judge
-from phase5_ops.gate import drill_judge, sign_off_codes
+from phase5_ops.gate import drill_judge, gate_codes, sign_off_codes
 from phase5_ops.isolation import harness_judge, iam_judge, log_judge
 from phase5_ops.loosened import POLICY_LOOSENED
 from phase5_ops.reads import COMMON_CODES
@@ -35,6 +35,16 @@ GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
     "5.2 Cost reports": cost_judge.CODES,
     "S.1 to S.3 Sign-off": sign_off_codes.CODES,
     "What is signed": (POLICY_LOOSENED,),
+    "A release candidate, as the gate sees it": gate_codes.CODES,
+}
+
+#: Names of the codes that say that something was not tried. A name used by two rows means it in both, or in neither.
+NOT_TRIED: frozenset[str] = frozenset(code.code for codes in GROUPS.values() for code in codes if code.not_tried)
+
+#: Check -> fact -> what it says was not tried, in words.
+NOT_TRIED_FACTS: Mapping[str, Mapping[str, str]] = {
+    "no_foreign_tenant_in_logs": log_judge.NOT_TRIED_FACTS,
+    "autonomy_budget_visible": budget_judge.NOT_TRIED_FACTS,
 }
 
 
@@ -53,7 +63,10 @@ def as_markdown() -> str:
     lines = [
         "# Finding codes",
         "",
-        "Stable names; a row's verdict is its worst finding. `phase5 explain CODE` shows one in the terminal.",
+        "Stable names; a row's verdict is its worst finding. `phase5 explain CODE` shows one in the terminal. Who signs is",
+        "shown, under `not tried`, every finding that says that something was not tried, read or judged: "
+        + ", ".join(f"`{name}`" for name in sorted(NOT_TRIED))
+        + ".",
         "",
     ]
     for title, codes in GROUPS.items():

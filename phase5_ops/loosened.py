@@ -79,6 +79,7 @@ _NO_THRESHOLDS = frozenset(
         "isolation.production_environments",
         "isolation.trail_s3_uri",
         "isolation.trail_functions",
+        "isolation.event_log_group",
         "isolation.iam_template",
         "logs.archives",
         "logs.requests_per_second",

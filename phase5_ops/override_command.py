@@ -17,11 +17,12 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import SIGNERS, Override
 from phase5_ops.gate.overriding import announce, as_text, new_override, sign_override, waiting_override, who_overrides
 from phase5_ops.gate.records import SignOff
-from phase5_ops.gate.sign_off import printable, registered
+from phase5_ops.gate.sign_off import registered
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.signing_session import Refused, SigningSession, open_session
 from phase5_ops.gate.state import Candidate, StateError, StateTable
 from phase5_ops.people_command import DONE, REFUSED, Confirm, check_name, check_role, ending
+from phase5_ops.printable import printable
 from phase5_ops.promote_command import context_of
 from phase5_ops.settings import ConfigurationError, Settings
 

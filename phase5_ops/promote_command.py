@@ -1,4 +1,4 @@
-"""`phase5 promote` and `phase5 status`: registers a candidate or gives it up, waits for what becomes of it, shows what keeps it.
+"""`phase5 promote`: registers a candidate or gives it up, and waits for what becomes of it.
 
 Registering is an event in Dagster, the state folder's own or one behind a webserver; the sensor `promotion_gate` does everything
 else. What became of a candidate is read from the state table alone. Exit codes: 0 promoted, or registered; 1 rejected, aborted,
@@ -7,28 +7,25 @@ digest, or a usage error. Dagster is imported where an instance is used: a relea
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from phase5_ops.gate import candidates
 from phase5_ops.gate.candidates import NotARegistration, registration
-from phase5_ops.gate.decision import decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.keys import KeysError, KeySet
+from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overriding import read_stored
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.signing import SigningError
-from phase5_ops.gate.state import CLOSED, Candidate, Fate, StateError, StateTable
+from phase5_ops.gate.state import CLOSED, Candidate, Fate, StateTable
 from phase5_ops.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
     import dagster as dg
 
-    from phase5_ops.gate.inputs import GateSources
 
 _POLL_SECONDS = 2.0
 
@@ -163,8 +160,8 @@ def wait(
         if present is not None and present.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
             return _attested(state, present, keys(), accept_break_glass=accept_break_glass)
         if present is not None and present.fate in CLOSED and not _renewed(state, present):
-            return Answer(_line(present), 1)
-        now_said = _line(present) if present else f"{release.name}: the sensor has not seen it yet"
+            return Answer(line(present), 1)
+        now_said = line(present) if present else f"{release.name}: the sensor has not seen it yet"
         if now_said != said:
             tell(now_said)
             said = now_said
@@ -178,7 +175,7 @@ def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_b
     release, series, now = candidate.release, candidate.series, datetime.now(UTC)
     if candidate.fate is Fate.BREAK_GLASS:
         if not accept_break_glass:
-            return Answer(f"{_line(candidate)}; the gate was not open (--accept-break-glass takes it)", 1)
+            return Answer(f"{line(candidate)}; the gate was not open (--accept-break-glass takes it)", 1)
         orders = [order for each in state.overrides(release.environment) if (order := read_stored(each)) is not None]
         glass = [order for order in orders if (order.kind, order.release, order.series) == (Kind.BREAK_GLASS, release, series)]
         records = [(order, state.promotion(release, series, override=order.id)) for order in glass]
@@ -187,9 +184,9 @@ def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_b
         record = state.promotion(release, series)
         tried = [record_problems(record, release, series, keys=keys, now=now)] if record is not None else []
     if any(not problems for problems in tried):
-        return Answer(_line(candidate), 0)
+        return Answer(line(candidate), 0)
     why = "; ".join(problem for problems in tried for problem in problems) or "there is no record of it"
-    return Answer(f"{_line(candidate)}; but its attestation does not verify: {why}; nothing is known", 2)
+    return Answer(f"{line(candidate)}; but its attestation does not verify: {why}; nothing is known", 2)
 
 
 def _renewed(state: StateTable, closed: Candidate) -> bool:
@@ -198,44 +195,7 @@ def _renewed(state: StateTable, closed: Candidate) -> bool:
     return present is not None and present.series > closed.series
 
 
-def status(settings: Settings, instance: "dg.DagsterInstance", name: str | None) -> Answer:
-    """What the candidates are waiting for: of one release, or of all that may be open.
-
-    Raises:
-        ConfigurationError: no such candidate.
-        StateError: the state table cannot be read.
-    """
-    from phase5_ops.build import open_platform
-    from phase5_ops.gate.inputs import GateSources
-
-    sources = GateSources(instance, open_platform(settings, "status"))
-    if name is None:
-        found = [candidate for candidate, _ in sources.state.open_candidates(settings.environment)]
-    else:
-        candidate = sources.state.candidate(Release(name, "", settings.environment))
-        if candidate is None:
-            raise ConfigurationError(f"no candidate {name} in {settings.environment}; register it with phase5 promote")
-        found = [candidate]
-    lines = [line for candidate in found for line in _lines(sources, candidate)]
-    return Answer("\n".join(lines) or f"no open candidate in {settings.environment}", 0)
-
-
-def _lines(sources: "GateSources", candidate: Candidate) -> Iterator[str]:
-    from phase5_ops.gate.inputs import read_inputs
-
-    yield _line(candidate)
-    if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
-        return
-    try:
-        decision = decide(read_inputs(sources, candidate))
-    except (StateError, KeysError, SigningError) as error:
-        yield f"  not known: {error}"
-        return
-    yield f"  the gate is {decision.outcome}"
-    for reason in decision.reasons:
-        yield f"  {reason}"
-
-
-def _line(candidate: Candidate) -> str:
+def line(candidate: Candidate) -> str:
+    """A candidate and what became of it, in one line."""
     because = f": {candidate.closed_because}" if candidate.closed_because else ""
     return f"{candidate.release.name} {candidate.release.digest} series {candidate.series} {candidate.fate}{because}"

@@ -79,6 +79,7 @@ PARTIAL_DATA = FindingCode(
     Verdict.INCONCLUSIVE,
     "The service answered, and said itself that the answer is not whole.",
     "Run again; if it stays, look at the service's message in the finding.",
+    not_tried=True,
 )
 READS_MISSING = FindingCode(
     "reads_missing",

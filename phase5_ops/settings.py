@@ -265,6 +265,12 @@ class Settings(BaseSettings):
         address = self.runbook_url or self.runbook
         return address.split("#", 1)[0] if address.startswith(("https://", "http://")) else None
 
+    def run_address(self, run_id: str) -> str | None:
+        """Where people find a run: its page of the Dagster webserver, else the copy of its evidence; None if neither is set."""
+        if self.dagster_url is not None:
+            return f"{str(self.dagster_url).rstrip('/')}/runs/{run_id}"
+        return f"{self.evidence_s3_uri.rstrip('/')}/{run_id}/" if self.evidence_s3_uri else None
+
     @property
     def canary_tenants(self) -> frozenset[str]:
         """The dedicated test tenants."""

@@ -50,7 +50,8 @@ class Finding:
 class FindingCode:
     """A stable finding code with its meaning; the documentation's table of findings is made from these.
 
-    `verdict` is the default; `also` lists the other verdicts that the code may carry.
+    `verdict` is the default; `also` lists the other verdicts that the code may carry. `not_tried`: it says that something of what
+    the row is about was not tried, read or judged; whoever signs is shown it as such.
     """
 
     code: str
@@ -58,6 +59,7 @@ class FindingCode:
     meaning: str
     remedy: str
     also: tuple[Verdict, ...] = ()
+    not_tried: bool = False
 
     def at(self, subject: str, *, expected: str, seen: str, verdict: Verdict | None = None, link: str | None = None) -> Finding:
         """A finding of this code about `subject`.
@@ -98,6 +100,7 @@ NOTHING_JUDGED = FindingCode(
     Verdict.INCONCLUSIVE,
     "There was no subject to judge, so nothing could be shown to hold.",
     "Check that the platform's tables and metrics hold the data the row is about.",
+    not_tried=True,
 )
 
 JUDGE_CRASHED = FindingCode(

@@ -82,6 +82,7 @@ BREAKER_NOT_OBSERVED = FindingCode(
     Verdict.INCONCLUSIVE,
     "A connector that must be there has neither a STATE nor a CONCURRENCY item: it was never called through the breaker.",
     "Run one action through the connector, and check that the tool invoker writes to this table (RESILIENCE_TABLE_NAME).",
+    not_tried=True,
 )
 OPEN_BREAKER_WITHOUT_OPERATOR_ACTION = FindingCode(
     "open_breaker_without_operator_action",

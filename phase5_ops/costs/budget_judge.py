@@ -96,6 +96,7 @@ ACCOUNTS_NOT_ALL_KNOWN = FindingCode(
     "A table that names accounts could not be read, or an item of it names its account in an unknown way, so accounts may be"
     " missing from the evidence. What is known of the others stands.",
     "Allow dynamodb:Scan on the table, or fix its name in the settings, or look at the item.",
+    not_tried=True,
 )
 CODES = (
     AUTO_EXECUTE_WITHOUT_BUDGET,
@@ -477,6 +478,12 @@ def _range(least: int, most: int) -> str:
 
 
 # What is said beside the findings
+
+#: Facts that say what was not judged although no finding does, in words.
+NOT_TRIED_FACTS = {
+    "approvals_of_unknown_account": "approvals could not be counted for an account: their intent and outcome are gone",
+    "tables_not_deployed": "tables that name accounts and are not deployed, so not read",
+}
 
 
 def _facts(

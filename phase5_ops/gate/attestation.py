@@ -86,6 +86,7 @@ def readiness_statement(
     rows: Sequence[StatementRow],
     tables: Mapping[str, str],
     waivers: Sequence[Waiver] = (),
+    in_a_row: Mapping[str, int] | None = None,
     loosened: Sequence[str] = (),
     not_tried: Sequence[str] = (),
     url: str | None = None,
@@ -101,6 +102,7 @@ def readiness_statement(
         rows: every row and extra check but the sign-offs.
         tables: asset -> `sha256:...` of every table of the evidence: the inputs.
         waivers: those in use.
+        in_a_row: id of a waiver -> for how many releases in a row the same finding was waived, this one included; 1 by default.
         loosened: thresholds looser than the shipped ones, in words.
         not_tried: what could not be tried, in words.
         url: where the report of the run is.
@@ -109,7 +111,7 @@ def readiness_statement(
         ValueError: a digest is not a sha256.
     """
     stated = [_row(row) for row in rows]
-    waived = [_waiver(waiver) for waiver in sorted(waivers, key=lambda waiver: waiver.id)]
+    waived = [_waiver(waiver, (in_a_row or {}).get(waiver.id, 1)) for waiver in sorted(waivers, key=lambda waiver: waiver.id)]
     run = {
         "run_id": run_id,
         "evaluated_at": iso(evaluated_at),
@@ -229,7 +231,7 @@ def _row(row: StatementRow) -> dict[str, Any]:
     }
 
 
-def _waiver(waiver: Waiver) -> dict[str, Any]:
+def _waiver(waiver: Waiver, in_a_row: int) -> dict[str, Any]:
     return {
         "id": waiver.id,
         "row": waiver.row,
@@ -239,6 +241,7 @@ def _waiver(waiver: Waiver) -> dict[str, Any]:
         "until": iso(waiver.until),
         "signed_by": waiver.signed_by,
         "identity": waiver.identity,
+        "releases_in_a_row": in_a_row,
     }
 
 

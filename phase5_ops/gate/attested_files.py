@@ -12,6 +12,7 @@ from phase5_ops.clock import iso
 from phase5_ops.gate.envelopes import MalformedEnvelope, ReadEnvelope, read_envelope
 from phase5_ops.gate.keys import KeySet, TrustedKey
 from phase5_ops.gate.statements import Statement, read_statement
+from phase5_ops.printable import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Verification:
     def lines(self) -> list[str]:
         """For people: the facts, then what stands against them."""
         head = "verified" if self.ok else "NOT VERIFIED"
-        return [head, *(f"  {name}: {value}" for name, value in self.facts.items()), *(f"  - {line}" for line in self.problems)]
+        facts = (f"  {name}: {printable(value)}" for name, value in self.facts.items())
+        return [head, *facts, *(f"  - {printable(line)}" for line in self.problems)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,10 @@ def _verdict(store: EvidenceFiles, run_id: str, check: str, digest: str) -> Stor
     content = store.read_verdict(run_id, check)
     try:
         return StoredVerdict(
-            digest, policy_digest=_text_or_none(content.get("policy_digest")), **_content(content, content["tables"])
+            digest,
+            policy_digest=_text_or_none(content.get("policy_digest")),
+            entry=content,
+            **_content(content, content["tables"]),
         )
     except (KeyError, TypeError, ValueError):
         return StoredVerdict(digest)

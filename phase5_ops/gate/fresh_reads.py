@@ -11,12 +11,29 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.alarm_rules import TABLE, alarm_problems, alarms_count
 from phase5_ops.gate.deployed_rules import COLUMNS, present_problems, recorded_problems
 from phase5_ops.gate.records import Reason, Release
+from phase5_ops.platform import Platform
 from phase5_ops.policy import DeployedPolicy, GatePolicy
 from phase5_ops.reads import ReadStatus
 
 IAM_ACTIONS = ("cloudwatch:DescribeAlarms", "lambda:ListFunctions", "ssm:GetParameter")
 
 _DEPLOYED = "deployed_identity"
+
+
+def closing_now(platform: Platform, run_id: str, release: Release) -> tuple[Reason, ...]:
+    """Everything that closes the gate for a candidate whatever its stored results say.
+
+    Args:
+        platform: of this decision.
+        run_id: the candidate's readiness run.
+        release: the candidate.
+    """
+    settings, reader, store = platform.settings, platform.reader, platform.store
+    return (
+        *deployed_then(store, run_id, release, settings.deployed),
+        *deployed_now(reader, store, run_id, settings.deployed),
+        *alarms_now(reader, store, run_id, settings.gate),
+    )
 
 
 def alarms_now(reader: AwsReader, store: EvidenceStore, run_id: str, policy: GatePolicy) -> tuple[Reason, ...]:

@@ -15,7 +15,7 @@ import dagster as dg
 from phase5_ops.gate import check_state
 from phase5_ops.gate.believed_keys import believed_keys, signing_key
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.fresh_reads import alarms_now, deployed_now, deployed_then
+from phase5_ops.gate.fresh_reads import closing_now
 from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.notifications import notify
@@ -71,12 +71,7 @@ def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor
         found = read_inputs(sources, candidate)
         if found.run_id is None:  # closes by itself
             return found
-        closing = (
-            *deployed_then(platform.store, found.run_id, candidate.release, settings.deployed),
-            *deployed_now(reader, platform.store, found.run_id, settings.deployed),
-            *alarms_now(reader, platform.store, found.run_id, settings.gate),
-        )
-        return replace(found, closing=(*found.closing, *closing))
+        return replace(found, closing=(*found.closing, *closing_now(platform, found.run_id, candidate.release)))
 
     def signed(payload: bytes) -> tuple[str, bytes]:
         made = sign(reader, signing_key(reader, settings.signing, GATE, keys), payload)

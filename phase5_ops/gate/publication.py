@@ -20,12 +20,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from phase5_ops.clock import iso
-from phase5_ops.gate.envelopes import read_envelope
+from phase5_ops.gate.envelopes import MalformedEnvelope, read_envelope
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind, Order, Publication, Published, idempotency_key
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.state import Candidate, Fate, Lock, Promotion, StateTable, Written
-from phase5_ops.gate.statements import decision_facts, read_statement
+from phase5_ops.gate.statements import decision_facts, read_statement, waived_findings
+from phase5_ops.gate.waivers import Pair
 
 LOCK_AGE = timedelta(minutes=5)
 """A lock that is older and without a record of its promotion may be taken over; a decision that is older is made again."""
@@ -186,7 +187,9 @@ _FATES = {Kind.OPEN: Fate.PROMOTED, Kind.BREAK_GLASS: Fate.BREAK_GLASS}
 
 
 def finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Promotion, ending: Ending) -> PromotionOutcome:
-    """Makes good what follows a record: the candidate's fate, and the files beside the evidence."""
+    """Makes good what follows a record: its note among the promotions, the candidate's fate, the files beside the evidence."""
+    if kind is Kind.OPEN:
+        door.state.note_promotion(candidate.release, candidate.series, promotion.promoted_at, _waived(promotion))
     if kind is Kind.BREAK_GLASS:  # found by the sensor once more, so that what is older gives way
         door.state.list_open(candidate.release, door.wall())
     present, fate = door.state.candidate(candidate.release), _FATES.get(kind)
@@ -199,6 +202,14 @@ def finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Pro
     }
     door.keep(promotion.holder, files)
     return PromotionOutcome(ending, (promotion.answer,), promotion)
+
+
+def _waived(promotion: Promotion) -> frozenset[tuple[str, Pair]]:
+    """What was waived, as the statement says; nothing is known where the promotion rests on none that can be read."""
+    try:
+        return waived_findings(read_envelope(promotion.readiness_envelope.encode()).payload)
+    except MalformedEnvelope:
+        return frozenset()
 
 
 def begun(door: PromotionDoor, candidate: Candidate, override: str = "") -> tuple[str, ...]:

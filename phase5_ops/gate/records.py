@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from phase5_ops.gate.waivers import Pair, Waiver
 from phase5_ops.policy import GatePolicy
@@ -87,6 +88,7 @@ class StoredVerdict:
 
     Attributes:
         digest: `sha256:...` of the file.
+        entry: everything that the file holds, for reports; nothing is decided from it.
     """
 
     digest: str
@@ -95,6 +97,7 @@ class StoredVerdict:
     observed_at: datetime | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
     policy_digest: str | None = None
+    entry: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

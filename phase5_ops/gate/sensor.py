@@ -31,11 +31,17 @@ from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import SigningError, sign
 from phase5_ops.gate.state import Candidate, Fate, Registered, StateError
-from phase5_ops.settings import ConfigurationError
+from phase5_ops.gate.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
+from phase5_ops.gate.waivers import Waiver
+from phase5_ops.settings import ConfigurationError, Settings
 
 SENSOR = "promotion_gate"
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+
+#: What a run did not try, in words: from what was decided from, the decision and the settings. Given from outside, because only
+#: what stands above all sections knows every finding code.
+NotTried = Callable[[GateInputs, Decision, Settings], Sequence[str]]
 
 _EVENTS_A_TICK = 100
 _CLOSED_A_TICK = 25  # superseded or unlisted, two writes each
@@ -62,20 +68,21 @@ class Tick:
     cursor: str | None = None
 
 
-def run_tick(sources: GateSources, cursor: str | None, now: datetime) -> Tick:
+def run_tick(sources: GateSources, cursor: str | None, now: datetime, not_tried: NotTried) -> Tick:
     """One look at everything.
 
     Args:
         sources: Dagster's records, AWS, evidence; made for this tick alone.
         cursor: where reading of events ended last time.
         now: wall clock.
+        not_tried: tells those who sign what a run did not try.
     """
     tick = Tick(cursor=cursor)
     try:
         refuse_fixed_clock(sources.platform.settings, "the gate's sensor")
         _watch_overrides(sources, tick, now)  # first: an incident waits for nothing else
         tick.cursor = _register(sources, cursor, tick)
-        _work(sources, tick, now)
+        _work(sources, tick, now, not_tried)
     except (StateError, ConfigurationError) as error:
         tick.lines.append(f"nothing is known: {error}")
     return tick
@@ -114,7 +121,7 @@ def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | Non
     return since
 
 
-def _work(sources: GateSources, tick: Tick, now: datetime) -> None:
+def _work(sources: GateSources, tick: Tick, now: datetime, not_tried: NotTried) -> None:
     state, settings = sources.state, sources.platform.settings
     listed = state.open_candidates(settings.environment)
     queue = in_order([candidate for candidate, _ in listed], settings.flow)
@@ -124,7 +131,7 @@ def _work(sources: GateSources, tick: Tick, now: datetime) -> None:
         state.set_fate(older, Fate.SUPERSEDED, because)
         tick.lines.append(f"{older.release.name}: {because}")
     for candidate in queue.active:
-        _advance(sources, candidate, tick, now)
+        _advance(sources, candidate, tick, now, not_tried)
     if queue.waiting:
         tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
     if not queue.superseded:  # a promoted one stays listed until everything older gave way
@@ -132,7 +139,7 @@ def _work(sources: GateSources, tick: Tick, now: datetime) -> None:
             state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
 
 
-def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: datetime) -> None:
+def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, not_tried: NotTried) -> None:
     """The next step of one candidate; a problem of one is said and does not keep the others."""
     name, release = candidate.release.name, candidate.release
     try:
@@ -152,8 +159,10 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
         tick.lines += [f"{name}: {action.step}: {reason}" for reason in action.reasons[:_SHOWN]]
         if len(action.reasons) > _SHOWN:
             tick.lines.append(f"{name}: and {len(action.reasons) - _SHOWN} more")
+        if inputs and decision:
+            tick.lines += [f"{name}: {line}" for line in matching_nothing(waiver_uses(inputs, decision, ()))]
         if action.step is Step.FREEZE and inputs is not None and decision is not None:
-            _freeze(sources, candidate, inputs, decision)
+            _freeze(sources, candidate, inputs, decision, not_tried(inputs, decision, sources.platform.settings))
         else:
             _do(sources, candidate, action, tick)
     except (KeysError, SigningError) as error:
@@ -174,7 +183,7 @@ def _do(sources: GateSources, candidate: Candidate, action: Action, tick: Tick) 
         state.register(candidate)  # the next series, with what was registered: deadline, pipeline's context
 
 
-def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, decision: Decision) -> None:
+def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, decision: Decision, not_tried: Sequence[str]) -> None:
     """Freezes the statement that the roles sign, then says so; a tick that ended in between is made good by the next.
 
     Raises:
@@ -192,7 +201,10 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
             rows=statement_rows(decision, inputs, _CHECKS),
             tables=inputs.bundle.tables,
             waivers=used,
+            in_a_row=_in_a_row(sources, candidate, used),
             loosened=loosened.loosened(platform.settings),
+            not_tried=not_tried,
+            url=platform.settings.run_address(inputs.run_id),
         )
         believed = believed_keys(platform.reader, platform.settings)
         key = signing_key(platform.reader, platform.settings.signing, GATE, believed)
@@ -200,6 +212,11 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
         state.freeze_statement(candidate.release, candidate.series, payload, signature.signature, signature.key_id)
     if candidate.fate is Fate.PENDING:
         state.set_fate(candidate, Fate.READY_TO_SIGN)
+
+
+def _in_a_row(sources: GateSources, candidate: Candidate, waivers: Sequence[Waiver]) -> dict[str, int]:
+    promotions = sources.state.promotions(candidate.release.environment) if waivers else []
+    return {each.id: releases_in_a_row(each.row, each.pairs, promotions, candidate.release.name) for each in waivers}
 
 
 def _attempts(runs: Sequence[check_state.ReadinessRun]) -> list[Attempt]:
@@ -226,7 +243,7 @@ def _request(job: str, candidate: Candidate, attempt: int, config: Mapping[str, 
 
 
 def promotion_gate(
-    open_sources: Callable[[dg.DagsterInstance], GateSources], jobs: Mapping[str, Job], seconds: int
+    open_sources: Callable[[dg.DagsterInstance], GateSources], jobs: Mapping[str, Job], seconds: int, not_tried: NotTried
 ) -> dg.SensorDefinition:
     """The sensor.
 
@@ -234,6 +251,7 @@ def promotion_gate(
         open_sources: what one tick reads from.
         jobs: those it may launch, by name; a run of any other is not asked for.
         seconds: how often it looks.
+        not_tried: as for `run_tick`.
     """
 
     @dg.sensor(
@@ -244,7 +262,7 @@ def promotion_gate(
         description="Makes readiness runs for release candidates, asks for signatures, launches the promotion when all is open.",
     )
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        tick = run_tick(open_sources(context.instance), context.cursor, datetime.now(UTC))
+        tick = run_tick(open_sources(context.instance), context.cursor, datetime.now(UTC), not_tried)
         for line in tick.lines:
             context.log.info(line)
         requests = [request for request in tick.requests if request.job_name in jobs]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.clock import iso
 from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.envelopes import MalformedEnvelope
@@ -25,8 +26,13 @@ from phase5_ops.gate.statements import (
     facts_of,
     read_statement,
     readiness_facts,
+    stated_findings,
 )
-from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
+from phase5_ops.gate.waiver_report import in_vain, in_words
+from phase5_ops.gate.waivers import Pair, closing_findings, problem_of, unmatched
+from phase5_ops.printable import printable
+from phase5_ops.verdict import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class ToSign:
         facts: what they bind.
         sign_offs: every signature recorded for the release, verified.
         problems: role -> why it has not signed; empty for one that has.
+        in_vain: a line for each waiver in force that excuses what the statement does not show as closing its row.
     """
 
     candidate: Candidate
@@ -46,6 +53,7 @@ class ToSign:
     facts: SignedFacts
     sign_offs: tuple[SignOff, ...]
     problems: Mapping[str, tuple[str, ...]]
+    in_vain: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -87,7 +95,7 @@ def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
     if gate_key is None or gate_key.role != GATE or gate_key.revoked_at or not gate_key.verifies(payload, gate_signature):
         raise Refused(f"the readiness statement of {release.name} is not signed by the gate's key: do not sign it, find out why")
     try:
-        facts, said = facts_of(payload), readiness_facts(read_statement(payload))
+        facts, said, stated = facts_of(payload), readiness_facts(read_statement(payload)), stated_findings(payload)
     except MalformedEnvelope as error:
         raise Refused(f"the readiness statement of {release.name} cannot be read: {error}") from error
     if (said.name, said.digest, said.environment) != (release.name, release.digest, release.environment):
@@ -104,7 +112,19 @@ def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
         now=session.now,
     )
     problems = {role: tuple(f"{code.code}: {seen}" for code, seen in each) for role, each in found.items()}
-    return ToSign(candidate, payload, facts, offs, problems)
+    return ToSign(candidate, payload, facts, offs, problems, _in_vain(session, release, stated))
+
+
+def _in_vain(session: SigningSession, release: Release, stated: Mapping[str, tuple[Finding, ...]]) -> tuple[str, ...]:
+    """The waivers in force that match nothing of what is signed, in words."""
+    policy = session.settings.gate
+    waivers = verified_waivers(session.state.waivers(release), session.keys)
+    in_force = [w for w in waivers if problem_of(w, release_digest=release.digest, policy=policy, now=session.now) is None]
+    closing = {row: closing_findings(ROW_OF_ID[row], found, policy) for row, found in stated.items() if row in ROW_OF_ID}
+    vain: dict[str, list[Pair]] = {}
+    for name, pair in unmatched(in_force, closing):
+        vain.setdefault(name, []).append(pair)
+    return tuple(in_vain(waiver, vain[waiver.id]) for waiver in in_force if waiver.id in vain)
 
 
 def signer(session: SigningSession, role: str, what: ToSign) -> Identity:
@@ -166,6 +186,7 @@ def _lines(what: ToSign) -> Iterator[str]:
         yield f"report     {url}"
     yield from _row_lines(rows)
     yield from _list("waivers", [_waiver_line(waiver) for waiver in waivers])
+    yield from (f"  {line}" for line in what.in_vain)
     yield from _list("thresholds looser than shipped (policy_loosened)", rules.get("loosened") or [])
     yield from _list("not tried", run.get("not_tried") or [])
     yield "signatures"
@@ -187,7 +208,9 @@ def _row_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _waiver_line(waiver: Mapping[str, Any]) -> str:
     pairs = ", ".join(f"{code}@{subject}" for code, subject in waiver["pairs"])
     who = f"{waiver['identity']} for {waiver['signed_by']}"
-    return f"row {waiver['row']} until {waiver['until']} by {who}: {waiver['reason']} ({waiver['ticket']}); {pairs}"
+    count = waiver.get("releases_in_a_row")
+    how_often = f"; {in_words(count)}" if isinstance(count, int) else ""
+    return f"row {waiver['row']} until {waiver['until']} by {who}: {waiver['reason']} ({waiver['ticket']}); {pairs}{how_often}"
 
 
 def _list(title: str, entries: Sequence[str]) -> Iterator[str]:
@@ -201,8 +224,3 @@ def _signature(what: ToSign, role: str) -> str:
     good = [off for off in good if off.statement_digest == what.facts.statement_digest]
     newest = max(good, key=lambda off: off.signed_at)
     return f"{newest.identity}, {iso(newest.signed_at)}"
-
-
-def printable(text: str) -> str:
-    """Text from outside as it may be shown: what could steer a terminal or hide a line is escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

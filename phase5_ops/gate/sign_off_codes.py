@@ -4,6 +4,8 @@ from phase5_ops.gate import reasons
 from phase5_ops.gate.reasons import ReasonCode
 from phase5_ops.verdict import FindingCode, Verdict
 
+EXPECTED = "a valid signature of the role over the release's readiness statement"
+
 
 def _finding_code(reason: ReasonCode) -> FindingCode:
     return FindingCode(reason.code, Verdict.FAIL, reason.meaning, reason.remedy)

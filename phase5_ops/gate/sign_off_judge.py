@@ -14,11 +14,9 @@ from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.clock import iso
 from phase5_ops.gate import reasons
 from phase5_ops.gate.records import Release, SignedFacts, SignOff
-from phase5_ops.gate.sign_off_codes import BY_NAME, NO_RELEASE_TO_SIGN
+from phase5_ops.gate.sign_off_codes import BY_NAME, EXPECTED, NO_RELEASE_TO_SIGN
 from phase5_ops.reads import read_findings
 from phase5_ops.verdict import Finding, Judgement, conclude
-
-EXPECTED = "a valid signature of the role over the release's readiness statement"
 
 SIGN_OFFS = pa.DataFrameSchema(
     {

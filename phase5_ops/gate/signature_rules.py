@@ -4,7 +4,7 @@ Three roles, three keys, three people. A signature is bound to the bytes of one 
 confirmation run only if that run is no worse than what was signed. That a signature verifies at all was found out before.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from phase5_ops.checklist import ROLES
@@ -85,6 +85,20 @@ def sign_off_problems(
             problems += own
         answers[role] = tuple(problems) if mine else ((reasons.SIGNATURE_MISSING, "no signature"),)
     return answers
+
+
+def newest_counting(
+    sign_offs: Sequence[SignOff], role: str, *, statement_digest: str, release: Release, policy: GatePolicy, now: datetime
+) -> SignOff | None:
+    """The newest signature of a role that counts beside those of the other roles; None if none does."""
+    others = [off for off in sign_offs if off.role != role]
+    for off in sorted((off for off in sign_offs if off.role == role), key=lambda off: off.signed_at, reverse=True):
+        problems = sign_off_problems(
+            (off, *others), statement_digest=statement_digest, release=release, void=(), policy=policy, now=now
+        )
+        if not problems[role]:
+            return off
+    return None
 
 
 def _problems_of(

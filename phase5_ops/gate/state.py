@@ -11,6 +11,8 @@
     OVERRIDES#<environment>         OVERRIDE#<id>                   a rollback or broken glass, as it is signed
     OVERRIDES#<environment>         OVERRIDE#<id>#SIGNATURE#<role>#<id>   one signature of it
     OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never believed
+    PROMOTED#<environment>          AT#<when>#<name>#<series>       one promotion and what was waived for it, in order of time:
+                                                                    for counting, never believed
 
 Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
 item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted;
@@ -20,7 +22,7 @@ decided elsewhere.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,7 +33,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.waivers import Waiver
+from phase5_ops.gate.waivers import Pair, Waiver
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.state_table import TTL_ATTRIBUTE
 
@@ -41,7 +43,7 @@ IAM_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", 
 RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
-_OPEN, _OVERRIDE = "CANDIDATE#", "OVERRIDE#"
+_OPEN, _OVERRIDE, _PROMOTED = "CANDIDATE#", "OVERRIDE#", "AT#"
 _BATCH = 100  # keys that one BatchGetItem takes
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
@@ -416,6 +418,27 @@ class StateTable:
         content = {name: str(item[name]) for name in Promotion.__dataclass_fields__ if name != "promoted_at"}
         return Promotion(promoted_at=parse_iso(item["promoted_at"]), **content)
 
+    def note_promotion(self, release: Release, series: int, at: datetime, waived: Iterable[tuple[str, Pair]]) -> Written:
+        """Notes a recorded promotion among those of its environment; the same again is no second note.
+
+        Args:
+            release: what was promoted.
+            series: of the candidate.
+            at: when, as the record of the promotion says.
+            waived: (row id, (code, subject)) of every finding that was waived for it.
+        """
+        entries = [[row, code, subject] for row, (code, subject) in sorted(waived)]
+        item = {"pk": _promoted_pk(release.environment), "sk": f"{_PROMOTED}{iso(at)}#{release.name}#{series:06d}"}
+        content = {"name": release.name, "digest": release.digest, "waived": entries}
+        return self._put({**item, **content}, "attribute_not_exists(pk)")
+
+    def promotions(self, environment: str) -> list[tuple[str, frozenset[tuple[str, Pair]]]]:
+        """Every promotion of an environment, oldest first: name of the release, and what was waived as (row id, pair)."""
+        return [
+            (str(item["name"]), frozenset((str(row), (str(code), str(subject))) for row, code, subject in item["waived"]))
+            for item in self._query(_promoted_pk(environment), _PROMOTED)
+        ]
+
     # --- overrides: written once -----------------------------------------------------------------------------------------------
 
     def add_override(self, environment: str, override: str, payload: bytes) -> Written:
@@ -559,6 +582,10 @@ def _open_pk(environment: str) -> str:
 
 def _overrides_pk(environment: str) -> str:
     return f"OVERRIDES#{environment}"
+
+
+def _promoted_pk(environment: str) -> str:
+    return f"PROMOTED#{environment}"
 
 
 def _slot(what: str, series: int, override: str) -> str:

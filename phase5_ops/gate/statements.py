@@ -14,7 +14,8 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.records import RowFacts, SignedFacts
-from phase5_ops.verdict import Verdict
+from phase5_ops.gate.waivers import Pair
+from phase5_ops.verdict import Finding, Verdict
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
@@ -157,6 +158,44 @@ def facts_of(payload: bytes) -> SignedFacts:
         rows={name: row for name, row in stated.items() if row is not None},
         waivers=frozenset(_text(waiver, "id") for waiver in waivers),
     )
+
+
+def stated_findings(payload: bytes) -> dict[str, tuple[Finding, ...]]:
+    """Row id -> its findings as a readiness statement shows them: code, verdict and subject.
+
+    Raises:
+        MalformedEnvelope: it is no readiness statement.
+    """
+    rows = _listed(_descriptors(read_statement(payload)), ROWS_DESCRIPTOR, "rows")
+    found = {}
+    for row in rows:
+        if _row_facts(row) is not None:
+            entries = [(str(code), str(subject), str(verdict)) for code, subject, verdict in row["findings"]]
+            if unknown := {verdict for _, _, verdict in entries} - set(Verdict):
+                raise MalformedEnvelope(f"no verdicts: {', '.join(sorted(unknown))}")
+            found[_text(row, "id")] = tuple(
+                Finding(code, Verdict(verdict), subject, "", "") for code, subject, verdict in entries
+            )
+    return found
+
+
+def waived_findings(payload: bytes) -> frozenset[tuple[str, Pair]]:
+    """(row id, (code, subject)) of every finding that a readiness statement shows as waived.
+
+    Raises:
+        MalformedEnvelope: it is no readiness statement.
+    """
+    parts = _descriptors(read_statement(payload))
+    rows = {_text(row, "id"): row for row in _listed(parts, ROWS_DESCRIPTOR, "rows") if row.get("waived") is True}
+    found = set()
+    for waiver in _listed(parts, WAIVERS, "waivers"):
+        row = rows.get(_text(waiver, "row"))
+        facts, pairs = _row_facts(row) if row else None, waiver.get("pairs")
+        if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):  # noqa: PLR2004
+            raise MalformedEnvelope("a waiver's pairs are not (code, subject)")
+        named = {(str(code), str(subject)) for code, subject in pairs}
+        found |= {(_text(waiver, "row"), pair) for pair in (facts.findings & named if facts else ())}
+    return frozenset(found)
 
 
 def _row_facts(row: Mapping[str, Any]) -> RowFacts | None:

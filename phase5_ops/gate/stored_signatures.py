@@ -13,7 +13,7 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import WAIVER_TYPE, MalformedEnvelope
 from phase5_ops.gate.keys import KeySet, TrustedKey
 from phase5_ops.gate.records import Release, SignOff
-from phase5_ops.gate.signature_rules import sign_off_problems
+from phase5_ops.gate.signature_rules import newest_counting
 from phase5_ops.gate.state import StoredSignOff, StoredWaiver, waiver_payload
 from phase5_ops.gate.statements import read_statement
 from phase5_ops.gate.waivers import Waiver
@@ -68,7 +68,7 @@ def counting_signatures(
     policy: GatePolicy,
     now: datetime,
 ) -> dict[str, bytes]:
-    """Of each of the roles the first signature that counts, as key id -> DER: what goes into an envelope.
+    """Of each of the roles the newest signature that counts, as key id -> DER: what goes into an envelope.
 
     Args:
         stored: as the table holds them.
@@ -81,16 +81,10 @@ def counting_signatures(
     """
     found: dict[str, bytes] = {}
     for role in roles:
-        others = [off for off in verified if off.role != role]
+        counting = newest_counting(verified, role, statement_digest=statement_digest, release=release, policy=policy, now=now)
         for each, off in zip(stored, verified, strict=True):
-            if off.role != role:
-                continue
-            problems = sign_off_problems(
-                (off, *others), statement_digest=statement_digest, release=release, void=(), policy=policy, now=now
-            )
-            if not problems[role]:
+            if off is counting:
                 found[each.key_id] = each.signature
-                break
     return found
 
 

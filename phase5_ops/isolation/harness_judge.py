@@ -69,6 +69,7 @@ CANARY_NOT_EXECUTED = FindingCode(
     "The canary execution was not made, so nothing about isolation was shown.",
     "The finding says why: a missing setting, a stop, a lease held by another run, or a rate limit.",
     also=(Verdict.ERROR,),
+    not_tried=True,
 )
 UNSCOPED_SCAN = FindingCode(
     "unscoped_scan",
@@ -94,6 +95,7 @@ READS_NOT_JUDGED = FindingCode(
     "Reads of the execution could not be judged: there is no data-access trail, it is not delivered yet, or it hides the keys.",
     "Turn on CloudTrail data events for DynamoDB to S3 and name the location in the settings; run again once it is delivered.",
     also=(Verdict.INCONCLUSIVE,),
+    not_tried=True,
 )
 FOREIGN_DATA_READABLE = FindingCode(
     "foreign_data_readable",
@@ -118,12 +120,14 @@ PROBE_NOT_ANSWERED = FindingCode(
     Verdict.INCONCLUSIVE,
     "A cross-tenant probe got no answer that decides: a server error, a timeout, no connection.",
     "Run again; if it stays, look at the Control Center's logs for the named route.",
+    not_tried=True,
 )
 PROBE_NOT_TRIED = FindingCode(
     "probe_not_tried",
     Verdict.INCONCLUSIVE,
     "A cross-tenant probe was not tried, so nothing was shown about its route.",
     "The finding says why: a missing setting, probe mode, or a stop.",
+    not_tried=True,
 )
 CLEANUP_FAILED = FindingCode(
     "cleanup_failed",

@@ -46,6 +46,7 @@ IAM_POLICY_NOT_JUDGED = FindingCode(
     "A policy of a role could not be had, so what it allows is not known.",
     "Name a template that holds it, or judge the deployed roles.",
     also=(Verdict.INCONCLUSIVE,),
+    not_tried=True,
 )
 IAM_EXCEPTION_UNUSED = FindingCode(
     "iam_exception_unused",

@@ -33,48 +33,56 @@ LOG_WINDOW_INCOMPLETE = FindingCode(
     Verdict.INCONCLUSIVE,
     "Part of the window was not read: reading broke off, or the group keeps its lines for less time than the window.",
     "Give reading more time (reading.deadline_seconds), shorten logs.window_hours, lengthen the retention, or mend the archive.",
+    not_tried=True,
 )
 NO_LOG_LINES = FindingCode(
     "no_log_lines",
     Verdict.INCONCLUSIVE,
     "There was not one log line in the window.",
     "Check the prefixes of the log groups (logs.group_prefixes) and that the platform ran in the window.",
+    not_tried=True,
 )
 NO_TENANTS = FindingCode(
     "no_tenant_ids",
     Verdict.INCONCLUSIVE,
     "The tenant dictionary is empty, so no line can name a tenant.",
     "Check the tenants table, or the file of ids.",
+    not_tried=True,
 )
 ONE_TENANT = FindingCode(
     "one_tenant_id",
     Verdict.WARN,
     "The tenant dictionary has one id only, so no line could name another tenant: nothing was shown.",
     "Check the tenants table, or the file of ids.",
+    not_tried=True,
 )
 UNATTRIBUTED_SHARE = FindingCode(
     "unattributed_share",
     Verdict.INCONCLUSIVE,
     "Too many of the lines that name a tenant cannot be attributed to one, so they could not be judged.",
     "Log the trace or intent id (or the request id) on every line that names a tenant.",
+    not_tried=True,
 )
 SAMPLED = FindingCode(
     "sampled",
     Verdict.WARN,
     "Policy allows sampling, and only part of the window was scanned.",
     "Set logs.sample_share to 1 to scan every line.",
+    not_tried=True,
 )
 TENANT_ID_NOT_SCANNABLE = FindingCode(
     "tenant_id_not_scannable",
     Verdict.WARN,
     "A tenant id is too short or too common a word to be looked for in free text; it is judged in structured places only.",
     "Give the tenant an id that is not a word of the logs.",
+    not_tried=True,
 )
 OWNERS_FORGOTTEN = FindingCode(
     "log_owners_forgotten",
     Verdict.WARN,
     "More traces than fit into memory: the oldest were forgotten, and later lines of theirs count as not attributed.",
     "Scan a shorter window, or fewer files at once.",
+    not_tried=True,
 )
 CODES = (
     FOREIGN_TENANT_IN_LOG,
@@ -88,6 +96,11 @@ CODES = (
     TENANT_ID_NOT_SCANNABLE,
     OWNERS_FORGOTTEN,
 )
+#: Facts that say what was not judged although no finding does, in words.
+NOT_TRIED_FACTS = {
+    "unattributed": "lines that name a tenant have no known owner and were not judged",
+    "listed_set_aside": "lines were set aside by logs.exceptions",
+}
 #: Reads that this judge turns into findings itself.
 OWN_READS = (FILTER_EVENTS, READ_ARCHIVE, RETENTION)
 MAX_NAMED_IDS = 20

@@ -11,12 +11,14 @@ PROBES_OFF = FindingCode(
     Verdict.INCONCLUSIVE,
     "Probes are switched off, so nothing shows whom the replay API lets in.",
     "Set PHASE5_PROBE_MODE to full (or refusals, which leaves the rows undecided).",
+    not_tried=True,
 )
 PROBE_SETTING_MISSING = FindingCode(
     "probe_setting_missing",
     Verdict.INCONCLUSIVE,
     "A setting that probes need is not set, so none was sent.",
     "Set what the finding names; the probe users belong to two dedicated test tenants.",
+    not_tried=True,
 )
 PROBE_TENANT_REFUSED = FindingCode(
     "probe_tenant_refused",
@@ -30,6 +32,7 @@ PROBES_STOPPED = FindingCode(
     Verdict.INCONCLUSIVE,
     "The platform's global stop, or the kill switch of a test tenant, is set, so no probe was sent.",
     "Run again when the stop is lifted.",
+    not_tried=True,
 )
 STOP_UNREADABLE = FindingCode(
     "stop_unreadable",
@@ -42,12 +45,14 @@ PROBE_LEASE_HELD = FindingCode(
     Verdict.INCONCLUSIVE,
     "Another run is probing, or was killed while it did, so this one sent nothing.",
     "Run again when that run is over, or when its lease has expired.",
+    not_tried=True,
 )
 PROBE_RATE_LIMITED = FindingCode(
     "probe_rate_limited",
     Verdict.INCONCLUSIVE,
     "As many runs as may probe in one hour have done so.",
     "Run again in the next hour, or raise PHASE5_PROBES__RUNS_PER_HOUR.",
+    not_tried=True,
 )
 PROBE_STATE_UNAVAILABLE = FindingCode(
     "probe_state_unavailable",
@@ -73,18 +78,21 @@ PUBLIC_KEY_UNAVAILABLE = FindingCode(
     Verdict.INCONCLUSIVE,
     "The user pool's key set could not be read, so the tokens that are forged with it were not tried.",
     "Make /.well-known/jwks.json of the user pool reachable.",
+    not_tried=True,
 )
 EXPIRED_TOKEN_UNAVAILABLE = FindingCode(
     "expired_token_unavailable",
     Verdict.INCONCLUSIVE,
     "There is no genuine token that has expired yet, so whether one is refused was not tried.",
     "Run again when the token that this run keeps has expired (Cognito: 1 h), or set PHASE5_PROBES__EXPIRED_TOKEN_FILE.",
+    not_tried=True,
 )
 ACCOUNT_SCOPE_NOT_TESTABLE = FindingCode(
     "account_scope_not_testable",
     Verdict.INCONCLUSIVE,
     "User A's token does not limit it to its account, so nothing shows that the limit is enforced.",
     "Give user A the attribute custom:account_ids with PHASE5_PROBES__ACCOUNT_A alone.",
+    not_tried=True,
 )
 CANARY_NOT_WRITTEN = FindingCode(
     "canary_not_written",

@@ -146,6 +146,7 @@ NO_REPLAY_IN_WINDOW = FindingCode(
     Verdict.INCONCLUSIVE,
     "The window holds no replay that was finished or is past its deadlines, so the audit trail could not be shown to hold.",
     "Let the canary replay run (PHASE5_PROBE_MODE=full), or widen PHASE5_REPLAY__WINDOW_DAYS.",
+    not_tried=True,
 )
 CODES = (
     REPLAY_NOT_STARTED,

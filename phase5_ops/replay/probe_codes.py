@@ -117,7 +117,11 @@ CANARY_FAILED = FindingCode(
     "canary_replay_failed", _FAIL, "The canary replay ended with REPLAY_FAILED.", "Look at the execution's trace in the ledger."
 )
 PROBE_NOT_TRIED = FindingCode(
-    "probe_not_tried", _INCONCLUSIVE, "Probes were not sent; what was not tried does not pass.", "The finding says why."
+    "probe_not_tried",
+    _INCONCLUSIVE,
+    "Probes were not sent; what was not tried does not pass.",
+    "The finding says why.",
+    not_tried=True,
 )
 POSITIVE_CONTROL_FAILED = FindingCode(
     "positive_control_failed",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.gate.sign_off_codes import NO_RELEASE_TO_SIGN
+from phase5_ops.gate.waiver_report import in_words
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import FindingCode, Verdict
 
@@ -83,6 +84,22 @@ class SignOffEntry(_Model):
     date: str | None = None
 
 
+class CandidateEntry(_Model):
+    """The release candidate that a document is about, and what became of it.
+
+    `gate` is what the gate says of it now: READY_TO_SIGN is closed for nothing but signatures. `url` is where its run is found.
+    """
+
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    series: int
+    fate: str
+    gate: Literal["OPEN", "READY_TO_SIGN", "BLOCKED"]
+    registered_at: str
+    deadline: str
+    closed_because: str = ""
+    url: str | None = None
+
+
 class Reading(_Model):
     """What reading the platform took: calls and list price (USD) by operation, seconds by part."""
 
@@ -92,7 +109,7 @@ class Reading(_Model):
 
 
 class ReadinessDocument(_Model):
-    """The result of one readiness run."""
+    """The result of one readiness run; with `candidate`, of a release candidate as the gate sees it."""
 
     schema_: Literal["phase5.readiness/v1"] = Field(SCHEMA_ID, alias="schema")
     environment: str
@@ -109,10 +126,42 @@ class ReadinessDocument(_Model):
     waivers: list[dict[str, Any]]
     blockers: list[str]
     reading: Reading
+    candidate: CandidateEntry | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document as JSON values, under its published names."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def headline(document: ReadinessDocument) -> str:
+    """The decision in a word or two, which tells a candidate that waits for nothing but signatures from one that is closed."""
+    candidate = document.candidate
+    if document.decision == "OPEN" or candidate is None or candidate.gate != "READY_TO_SIGN":
+        return document.decision
+    return f"{document.decision}, READY TO SIGN{'' if candidate.fate == 'READY_TO_SIGN' else ' AT THE NEXT TICK'}"
+
+
+def candidate_line(document: ReadinessDocument) -> str | None:
+    """The candidate and what became of it; None for a run without one."""
+    candidate = document.candidate
+    if candidate is None:
+        return None
+    because = f" ({candidate.closed_because})" if candidate.closed_because else ""
+    deadline = f", deadline {candidate.deadline}" if candidate.fate in ("PENDING", "READY_TO_SIGN") else ""
+    return f"{document.release} {candidate.digest}, series {candidate.series}: {candidate.fate}{because}{deadline}"
+
+
+def waiver_line(waiver: Mapping[str, Any]) -> str:
+    """One entry of `waivers` in words: whether it counts, whom it is of, what it excuses in vain, how often."""
+    pairs = ", ".join(f"{code}@{subject}" for code, subject in waiver["pairs"])
+    vain = ", ".join(f"{code}@{subject}" for code, subject in waiver["unmatched"])
+    state = "in force" if waiver["in_force"] else f"NOT IN FORCE: {waiver['why_not']}"
+    needed = (", needed" if waiver["used"] else ", not needed") if waiver["in_force"] else ""
+    nothing = f", matches nothing: {vain}" if vain else ""
+    return (
+        f"{waiver['id']} {state}{needed}{nothing}; {pairs}; until {waiver['until']}, by {waiver['by']} for {waiver['signed_by']}:"
+        f" {waiver['reason']} ({waiver['ticket']}); {in_words(waiver['releases_in_a_row'])}"
+    )
 
 
 def json_schema() -> dict[str, Any]:

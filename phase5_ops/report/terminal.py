@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from phase5_ops.checklist import ROW_OF_ID
-from phase5_ops.report.document import WHOLE_RUN, ReadinessDocument, RowEntry
+from phase5_ops.printable import printable
+from phase5_ops.report.document import WHOLE_RUN, ReadinessDocument, RowEntry, candidate_line, headline, waiver_line
 from phase5_ops.verdict import Verdict
 
 _STYLE = {
@@ -18,12 +19,16 @@ _STYLE = {
     Verdict.ERROR: "bold white on red",
 }
 _FINDINGS_SHOWN = 8
-_SAID_BY_THE_ROW = frozenset({"not_implemented", "no_release"})  # findings that say no more than the row's summary
+_LINES_SHOWN = 40  # of blockers, of waivers
+_SAID_BY_THE_ROW = frozenset(
+    {"not_implemented", "no_release", "nothing_to_sign", "signature_missing"}
+)  # findings that say no more than the row's summary
 
 
 def render(document: ReadinessDocument, console: Console) -> None:
-    """Prints the checklist, the findings of every row that has some, and the decision."""
-    console.print(_rows(f"Phase 5 readiness of {escape(document.environment)}", document.rows))
+    """Prints the checklist, the findings of every row that has some, waivers, what keeps a candidate closed, and the decision."""
+    of = f"{document.release} in {document.environment}" if document.release else document.environment
+    console.print(_rows(f"Phase 5 readiness of {escape(of)}", document.rows))
     if document.extra_checks:
         console.print(_rows("Extra checks", document.extra_checks))
     if any(ROW_OF_ID[entry.id].is_sign_off for entry in document.rows):
@@ -31,7 +36,16 @@ def render(document: ReadinessDocument, console: Console) -> None:
     judged = [entry for entry in (*document.rows, *document.extra_checks) if _detailed(entry)]
     if judged:
         console.print(Panel(Group(*(_findings(entry) for entry in judged)), title="Findings", title_align="left"))
+    if document.waivers:
+        console.print(Panel(_lines([waiver_line(each) for each in document.waivers]), title="Waivers", title_align="left"))
+    if document.release and document.blockers:
+        console.print(Panel(_lines(document.blockers), title="What keeps it closed", title_align="left"))
     console.print(_footer(document))
+
+
+def _lines(lines: list[str]) -> Text:
+    more = [f"... and {len(lines) - _LINES_SHOWN} more: use --format json for all"] if len(lines) > _LINES_SHOWN else []
+    return Text("\n".join(printable(line) for line in (*lines[:_LINES_SHOWN], *more)))
 
 
 def _detailed(entry: RowEntry) -> bool:
@@ -43,7 +57,7 @@ def _sign_offs(document: ReadinessDocument) -> Table:
     for column in ("role", "done", "date", "by"):
         table.add_column(column, no_wrap=True)
     for entry in document.sign_offs:
-        table.add_row(entry.role, "yes" if entry.done else "no", entry.date or "", escape(entry.by or ""))
+        table.add_row(entry.role, "yes" if entry.done else "no", entry.date or "", escape(printable(entry.by or "")))
     return table
 
 
@@ -55,8 +69,13 @@ def _rows(title: str, entries: list[RowEntry]) -> Table:
     table.add_column("summary", ratio=5)
     for entry in entries:
         name = entry.id if entry.id != entry.check else "extra"
-        table.add_row(name, escape(entry.title), Text(entry.verdict, style=_STYLE[entry.verdict]), escape(entry.summary))
+        table.add_row(name, escape(entry.title), _verdict(entry), escape(printable(entry.summary)))
     return table
+
+
+def _verdict(entry: RowEntry) -> Text:
+    text = Text(entry.verdict, style=_STYLE[entry.verdict])
+    return text.append("\nwaived", style="bold yellow") if entry.waived else text
 
 
 def _findings(entry: RowEntry) -> Text:
@@ -65,10 +84,10 @@ def _findings(entry: RowEntry) -> Text:
     for finding in entry.findings[:_FINDINGS_SHOWN]:
         text.append(f"  {finding.verdict:<12} ", style=_STYLE[finding.verdict])
         text.append(f"{finding.code} ", style="bold")
-        text.append(f"{finding.subject}\n")
-        text.append(f"{'':15}expected {finding.expected}; seen {finding.seen}\n")
+        text.append(f"{printable(finding.subject)}\n")
+        text.append(f"{'':15}expected {printable(finding.expected)}; seen {printable(finding.seen)}\n")
         if finding.link:
-            text.append(f"{'':15}{finding.link}\n", style="blue")
+            text.append(f"{'':15}{printable(finding.link)}\n", style="blue")
     if len(entry.findings) > _FINDINGS_SHOWN:
         text.append(
             f"  ... and {len(entry.findings) - _FINDINGS_SHOWN} more: use --format json or markdown for all\n", style="dim"
@@ -78,10 +97,15 @@ def _findings(entry: RowEntry) -> Text:
 
 def _footer(document: ReadinessDocument) -> Text:
     text = Text()
-    text.append(document.decision, style="bold green" if document.decision == "OPEN" else "bold red")
+    if line := candidate_line(document):
+        text.append(f"{printable(line)}\n")
+    text.append(headline(document), style="bold green" if document.decision == "OPEN" else "bold red")
     text.append(f" (exit code {document.exit_code}), {len(document.blockers)} blocker(s); evaluated at {document.evaluated_at}\n")
-    calls = sum(document.reading.calls.values())
-    seconds = document.reading.seconds.get(WHOLE_RUN, 0.0)
-    text.append(f"run {document.run_id}, {calls} AWS calls, {document.reading.cost_usd:.4f} USD at list price, {seconds:.1f} s\n")
-    text.append(f"evidence {document.evidence_digest}", style="dim")
+    text.append(f"run {document.run_id or 'none yet'}")
+    if calls := sum(document.reading.calls.values()):
+        seconds = document.reading.seconds.get(WHOLE_RUN, 0.0)
+        text.append(f", {calls} AWS calls, {document.reading.cost_usd:.4f} USD at list price, {seconds:.1f} s")
+    if document.candidate and document.candidate.url:
+        text.append(f", {document.candidate.url}", style="blue")
+    text.append(f"\nevidence {document.evidence_digest}", style="dim")
     return text

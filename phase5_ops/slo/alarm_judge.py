@@ -121,6 +121,7 @@ ALARM_ACTION_NOT_FOLLOWED = FindingCode(
     Verdict.WARN,
     "The alarm's only actions are not SNS topics, and whether they reach anyone is not checked.",
     "See for yourself that the action reaches the people on call.",
+    not_tried=True,
 )
 ALARM_ACTIONS_SUPPRESSED = FindingCode(
     "alarm_actions_suppressed",
@@ -184,7 +185,11 @@ SLO_ALARM_FIRING = FindingCode(
     "slo_alarm_firing", Verdict.FAIL, "An SLO alarm is in ALARM now.", "Follow the runbook's section on SLO alarms."
 )
 NO_SLO_ALARM = FindingCode(
-    "no_slo_alarm", Verdict.INCONCLUSIVE, "There is no SLO alarm that could fire, so silence says nothing.", "See row 1.2."
+    "no_slo_alarm",
+    Verdict.INCONCLUSIVE,
+    "There is no SLO alarm that could fire, so silence says nothing.",
+    "See row 1.2.",
+    not_tried=True,
 )
 CODES = (
     LATENCY_ALARM_MISSING,

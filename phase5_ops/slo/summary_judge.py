@@ -23,6 +23,7 @@ NO_TOOL_REGISTERED = FindingCode(
     Verdict.INCONCLUSIVE,
     "Neither the action type registry nor the settings name a tool, so there is nothing that must be visible.",
     "Seed the action type registry, or check the setting tables.action_type_registry.",
+    not_tried=True,
 )
 REGISTRY_RECORD_MALFORMED = FindingCode(
     "registry_record_malformed",
@@ -98,6 +99,7 @@ TOO_FEW_SAMPLES = FindingCode(
     "A tool had too few calls, canaries not counted, to say anything about it, even over 30 days.",
     "Wait for traffic, or mark the tool `traffic: rare` in the setting tools.",
     also=(Verdict.WARN,),
+    not_tried=True,
 )
 CODES = (
     *COMMON_CODES,

@@ -11,7 +11,7 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attestation import StatementRow
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, envelope_bytes, read_envelope, strict_json
 from phase5_ops.gate.records import RowFacts
-from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.statements import facts_of, stated_findings, waived_findings
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE, decision_payload, readiness_payload
@@ -82,6 +82,24 @@ def test_what_is_read_back_is_what_was_signed():
     assert facts.release_digest == RELEASE.digest
     assert facts.rows == {"1.1": RowFacts(Verdict.FAIL, frozenset({("code", "x"), ("code", "y\ud800\u202e")}))}
     assert facts.waivers == {"w"}
+
+
+def test_what_was_waived_is_what_a_waiver_names_of_a_waived_rows_findings():
+    findings = (("code", "x", "FAIL"), ("code", "y", "FAIL"))
+    waived = replace(ROW, id="1.2", verdict="FAIL", waived=True, findings=findings)
+    wide = replace(WAIVER, pairs=frozenset({("code", "x"), ("gone", "z")}))
+    for rows, expected in (
+        ((ROW, waived), {("1.2", ("code", "x"))}),
+        ((ROW, replace(waived, waived=False)), set()),
+        ((ROW,), set()),
+    ):
+        payload = readiness_payload(rows=rows, waivers=(wide,), in_a_row={"w": 3})
+        assert waived_findings(payload) == expected
+    assert [(f.code, f.subject, f.verdict) for f in stated_findings(readiness_payload(rows=(waived,)))["1.2"]] == [
+        ("code", "x", Verdict.FAIL), ("code", "y", Verdict.FAIL),
+    ]  # fmt: skip
+    (shown,) = json.loads(payload)["predicate"]["configuration"][3]["annotations"]["waivers"]
+    assert shown["releases_in_a_row"] == 3
 
 
 def test_rows_that_are_not_those_of_their_digest_are_refused():

@@ -32,6 +32,7 @@ from phase5_ops.gate.waivers import Waiver
 from phase5_ops.gate.waiving import record_waiver
 from phase5_ops.iam_command import Purpose, policy_for
 from phase5_ops.iam_statements import key_statements
+from phase5_ops.not_tried import not_tried
 from phase5_ops.policy import DeployedPolicy, NotificationPolicy, PromotionPolicy
 from phase5_ops.promote_command import wait
 from phase5_ops.settings import ConfigurationError, ProbeUser, ProbeUsers, Reading, Settings, load_settings
@@ -273,7 +274,7 @@ def test_the_gate_calls_nothing_that_its_policy_does_not_allow(desk, tmp_path):
         instance.report_runless_asset_event(
             dg.AssetMaterialization(candidates.ASSET, partition="r-1", metadata={"digest": DIGEST})
         )
-        run_tick(GateSources(instance, platform), None, NOW)
+        run_tick(GateSources(instance, platform), None, NOW, not_tried)
     signing = desk.open()
     ready = desk.ready()  # signs with the gate's key
     signing.state.candidate(ready.release)

@@ -26,6 +26,7 @@ from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.state import Candidate, Fate, Registered, StateTable
 from phase5_ops.gate.statements import decision_facts, read_statement
 from phase5_ops.gate.verification import verify
+from phase5_ops.not_tried import not_tried
 from phase5_ops.override_command import OverrideRequest
 from phase5_ops.promote_command import wait
 from phase5_ops.settings import ConfigurationError, Settings, load_settings
@@ -63,7 +64,7 @@ class Incident:
 
     def tick(self, now: datetime | None = None) -> Tick:
         sources = GateSources(self.instance, open_platform(self.settings, "tick"))
-        return run_tick(sources, None, now or datetime.now(UTC))
+        return run_tick(sources, None, now or datetime.now(UTC), not_tried)
 
     def launch(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         job = build_defs(settings=self.settings).resolve_job_def(PROMOTION_JOB)

@@ -15,7 +15,7 @@ from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.state import Candidate, Fate, StateTable
 from phase5_ops.gate.statements import facts_of
-from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
 from phase5_ops.gate.waiving import WaiverRequest
 from phase5_ops.people_command import end_of
 from phase5_ops.policy import GatePolicy
@@ -203,11 +203,33 @@ def test_a_waiver_is_shown_made_and_kept(desk, monkeypatch, capsys):
     desk.ready(fate=Fate.PENDING)
     found = (Finding("alarm_missing", Verdict.FAIL, "tool\x1b[2J", "", ""),)
     monkeypatch.setattr(people_command, "_findings", lambda *_: found)
-    code, _, err = waive(monkeypatch, capsys, "--yes")
+    earlier = {("1.2", ("alarm_missing", "tool\x1b[2J"))}
+    for day, name in enumerate(("r-1", "r-2")):
+        desk.open().state.note_promotion(replace(RELEASE, name=name), 1, NOW + timedelta(days=day), earlier)
+    code, out, err = waive(monkeypatch, capsys, "--yes")
     assert (code, err) == (0, "")
+    assert "waived for the 3rd release in a row" in out
     (kept,) = desk.open().state.waivers(RELEASE)
     assert (kept.waiver.identity, kept.waiver.pairs) == ("alice", {("alarm_missing", "tool\x1b[2J")})
     assert waive(monkeypatch, capsys, "--yes", until="2020-01-01")[0] == 1
+
+
+def test_an_extra_check_is_waived_by_its_name_and_then_opens(desk, monkeypatch, capsys):
+    missed = Finding("latency_slo_missed", Verdict.FAIL, "crm.write", "", "")
+    desk.ready(fate=Fate.PENDING)
+    monkeypatch.setattr(people_command, "_findings", lambda _session, _candidate, row: (missed,) if row == "tool_slo_met" else ())
+    until = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
+    options = ("--finding", missed.code, "--role", "ops-sre", "--reason", "known", "--ticket", "OPS-1", "--until", until, "--yes")
+    code, out, _ = phase5(monkeypatch, capsys, "waive", "tool_slo_met", "--release", RELEASE.name, *options)
+    assert code == 0
+    assert "row tool_slo_met Tool SLO met" in out
+    session, complete = desk.open(), complete_inputs(GatePolicy(), datetime.now(UTC))
+    failing = {"verdict": Verdict.FAIL, "findings": (missed,)}
+    results = {**complete.results, "tool_slo_met": replace(complete.results["tool_slo_met"], passed=False, **failing)}
+    verdicts = {**complete.bundle.verdicts, "tool_slo_met": replace(complete.bundle.verdicts["tool_slo_met"], **failing)}
+    inputs = replace(complete, results=results, bundle=replace(complete.bundle, verdicts=verdicts), statement=None, sign_offs=())
+    waived = replace(inputs, waivers=verified_waivers(session.state.waivers(RELEASE), session.keys))
+    assert (decide(inputs).outcome, decide(waived).outcome) == (Outcome.BLOCKED, Outcome.READY_TO_SIGN)
 
 
 def test_a_row_without_a_result_that_counts_is_not_waived(desk, monkeypatch, capsys):

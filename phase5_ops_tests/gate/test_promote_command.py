@@ -1,4 +1,4 @@
-"""`phase5 promote` and `phase5 status`: what is registered, what is refused, and what waiting ends with."""
+"""`phase5 promote`: what is registered, what is refused, and what waiting ends with."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,9 +10,11 @@ from phase5_ops.gate import candidates, sensor
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Candidate, Fate, StateTable
+from phase5_ops.not_tried import not_tried
 from phase5_ops.platform import Platform
-from phase5_ops.promote_command import Wish, ask, status, to_instance, wait
+from phase5_ops.promote_command import Wish, ask, to_instance, wait
 from phase5_ops.settings import ConfigurationError
+from phase5_ops.status_command import open_candidates
 from phase5_ops_tests.gate.conftest import DIGEST
 from phase5_ops_tests.gate.people import Desk
 
@@ -42,7 +44,7 @@ def tick(desk: Desk, instance) -> sensor.Tick:
     from phase5_ops.build import open_platform
 
     platform: Platform = open_platform(desk.settings, "gate")
-    return sensor.run_tick(GateSources(instance, platform), None, datetime.now(UTC))
+    return sensor.run_tick(GateSources(instance, platform), None, datetime.now(UTC), not_tried)
 
 
 def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, instance):
@@ -53,8 +55,7 @@ def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, ins
     found = state.candidate(RELEASE)
     assert found.release == RELEASE
     assert found.context == {"pipeline_execution_id": "e-1", "supersede": "true"}
-    assert "no_readiness_run" in status(desk.settings, instance, "r-1").text
-    assert status(desk.settings, instance, None).text.startswith("r-1 ")
+    assert open_candidates(desk.settings, instance).startswith("r-1 ")
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_posted(desk, state, instance):

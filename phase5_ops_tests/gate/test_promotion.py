@@ -266,7 +266,7 @@ def test_two_runs_at_once_promote_once(bench):
 
 # --- killed anywhere ---------------------------------------------------------------------------------------------------------
 
-WRITES = ("sign", "lock", "prepared", "publish", "record", "fate", "files")
+WRITES = ("sign", "lock", "prepared", "publish", "record", "note", "fate", "files")
 
 
 class Mortal(AwsReader):
@@ -310,6 +310,7 @@ def test_a_run_killed_at_any_write_leaves_exactly_one_effect_after_the_next_run(
     assert outcome.promoted
     assert aws.client("ssm").get_parameter(Name=target.ssm_parameter)["Parameter"]["Version"] == 1
     assert (bench.fate(), set(bench.kept)) == (Fate.PROMOTED, {READINESS_FILE, DECISION_FILE})
+    assert bench.state.promotions(RELEASE.environment) == [(RELEASE.name, frozenset())]
     assert verify(bench.kept, digest=RELEASE.digest, keys=bench.signers.keys(), now=DECIDED, max_age=timedelta(days=7)).ok
 
 

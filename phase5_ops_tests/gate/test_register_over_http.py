@@ -134,7 +134,7 @@ class Gate:
 
     def tick(self) -> sensor.Tick:
         sources = GateSources(self.instance, open_platform(self.desk.settings, "gate"))
-        done = sensor.run_tick(sources, self.cursor, datetime.now(UTC))
+        done = sensor.run_tick(sources, self.cursor, datetime.now(UTC), not_tried)
         self.cursor = done.cursor
         return done
 

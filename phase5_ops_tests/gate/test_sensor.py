@@ -1,5 +1,6 @@
 """Ticks of the sensor on a real Dagster instance, state table and keys: what is registered, asked for, frozen and closed."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +19,11 @@ from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key
 from phase5_ops.gate.state import Fate
 from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.waivers import Waiver
+from phase5_ops.not_tried import not_tried
 from phase5_ops.policy import GatePolicy
+from phase5_ops.settings import load_settings
+from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.conftest import DIGEST
 from phase5_ops_tests.gate.people import Desk
 
@@ -40,7 +45,7 @@ def register(sources: GateSources, name: str | None = "r-1", digest: object = DI
 
 
 def tick(sources: GateSources, cursor: str | None = None, now: datetime | None = None) -> sensor.Tick:
-    return sensor.run_tick(sources, cursor, now or datetime.now(UTC))
+    return sensor.run_tick(sources, cursor, now or datetime.now(UTC), not_tried)
 
 
 def fate(sources: GateSources, name: str = "r-1") -> Fate | None:
@@ -195,6 +200,57 @@ def test_a_candidate_whose_rows_open_is_frozen_signed_by_the_gate_and_waits_with
     waiting = tick(sources, cursor)
     assert waiting.requests == []
     assert sum("signature_missing" in line for line in waiting.lines) == len(ROLES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({}, None),
+        ({"evidence_s3_uri": "s3://evidence/phase5/"}, "s3://evidence/phase5/run-1/"),
+        (
+            {"evidence_s3_uri": "s3://evidence", "dagster_url": "https://dagster.example.com/x/"},
+            "https://dagster.example.com/x/runs/run-1",
+        ),
+    ],
+)
+def test_what_is_frozen_names_what_was_not_tried_and_where_the_run_is(sources, monkeypatch, changes, url):
+    settings = load_settings(**{**dict(sources.platform.settings), **changes})
+    sources = GateSources(sources.instance, replace(sources.platform, settings=settings))
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    tick(sources, cursor)
+    payload, _, _ = sources.state.statement(Release("r-1", DIGEST, "production"), 1)
+    predicate = json.loads(payload)["predicate"]
+    said = {part["name"]: part.get("annotations") for part in predicate["configuration"]}
+    assert predicate.get("url") == url
+    assert any("event_log_group" in line for line in said["evidence"]["not_tried"])
+
+
+def test_a_waiver_that_matches_nothing_is_said_and_a_used_one_is_counted_in_the_statement(sources, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    state, gap = sources.state, ("alarm_missing", "a")
+    state.note_promotion(Release("r-0", OTHER, "production"), 1, datetime.now(UTC), {("1.2", gap)})
+    now = sources.platform.now()
+    waiver = Waiver("w-1", "1.2", DIGEST, frozenset({gap}), "why", "T-1", now, now + timedelta(days=1), "ops-sre", "bob")
+    vain = replace(waiver, id="w-2", pairs=frozenset({("alarm_missing", "z")}))
+    judged(monkeypatch)
+    inputs = sensor.read_inputs
+
+    def waived(*arguments, **named):
+        found = inputs(*arguments, **named)
+        verdict = {"verdict": Verdict.FAIL, "findings": (Finding(gap[0], Verdict.FAIL, gap[1], "", ""),)}
+        result = replace(found.results["slo_alarms_defined"], passed=False, **verdict)
+        stored = replace(found.bundle.verdicts["slo_alarms_defined"], **verdict)
+        bundle = replace(found.bundle, verdicts={**found.bundle.verdicts, "slo_alarms_defined": stored})
+        return replace(found, results={**found.results, "slo_alarms_defined": result}, bundle=bundle, waivers=(waiver, vain))
+
+    monkeypatch.setattr(sensor, "read_inputs", waived)
+    assert "r-1: waiver w-2 of row 1.2 matches nothing: alarm_missing@z" in tick(sources, cursor).lines
+    payload, _, _ = state.statement(Release("r-1", DIGEST, "production"), 1)
+    (shown,) = json.loads(payload)["predicate"]["configuration"][3]["annotations"]["waivers"]
+    assert (shown["id"], shown["releases_in_a_row"]) == ("w-1", 2)
 
 
 def test_a_signed_candidate_is_promoted_by_the_promotion_job(sources, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 from phase5_ops.aws.reader import Answer
 from phase5_ops.checklist import ROLES
+from phase5_ops.gate.attestation import StatementRow
 from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.identity import Identity, Refusal
 from phase5_ops.gate.keys import KeysError
@@ -15,6 +16,8 @@ from phase5_ops.gate.sign_off import as_text, registered, sign_off, signer, to_s
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.signing_session import Refused, open_session
 from phase5_ops.gate.state import Fate, StateError
+from phase5_ops.gate.waivers import Waiver
+from phase5_ops.gate.waiving import record_waiver
 from phase5_ops.policy import SigningPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import ConfigurationError, Tables
@@ -165,6 +168,26 @@ def test_the_person_sees_all_that_is_signed_and_nothing_steers_the_terminal(desk
         assert said in text
     assert "\x1b" not in text
     assert text.count("missing: signature_missing") == 2
+
+
+def test_waivers_are_shown_with_their_number_of_releases_and_those_in_vain_are_named(desk):
+    row = StatementRow("1.2", "FAIL", opens=True, waived=True, blocking=True, findings=(("alarm_missing", "a", "FAIL"),))
+    waiver = Waiver(
+        "w-1", "1.2", RELEASE.digest, frozenset({("alarm_missing", "a")}), "known", "OPS-7", NOW, NOW + timedelta(days=1),
+        "security-compliance", "carol",
+    )  # fmt: skip
+    desk.ready(readiness_payload(rows=(row,), waivers=(waiver,), in_a_row={"w-1": 3}))
+    session = desk.person("carol")
+    for each in (
+        waiver,
+        replace(waiver, id="w-2", pairs=frozenset({("alarm_missing", "z")})),
+        replace(waiver, id="w-3", pairs=frozenset({("alarm_missing", "z")}), until=NOW),  # it ended
+    ):
+        record_waiver(session, registered(session, RELEASE.name), each)
+    text = as_text(to_sign(session, registered(session, RELEASE.name)))
+    assert "alarm_missing@a; 3rd release in a row" in text
+    assert "waiver w-2 of row 1.2 matches nothing: alarm_missing@z" in text
+    assert "w-3" not in text
 
 
 # --- the source identity, from CloudTrail ------------------------------------------------------------------------------------

@@ -214,6 +214,17 @@ def test_the_first_record_of_a_promotion_stays(state):
     assert state.promotion(RELEASE, 1) == PROMOTION
 
 
+def test_promotions_are_noted_once_and_come_back_in_order_of_time(state):
+    waived = {("1.2", ("alarm_missing", "x")), ("tool_slo_met", ("slo_missed", "y"))}
+    later = replace(RELEASE, name="a-later-one")
+    for _ in range(2):
+        assert state.note_promotion(later, 1, NOW + timedelta(days=9), ()) is Written.DONE
+        assert state.note_promotion(RELEASE, 2, NOW, waived) is Written.DONE
+    assert state.note_promotion(RELEASE, 2, NOW, ()) is Written.REFUSED
+    assert state.promotions("production") == [(RELEASE.name, frozenset(waived)), ("a-later-one", frozenset())]
+    assert state.promotions("staging") == []
+
+
 # --- what AWS does -----------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +248,7 @@ def test_a_write_whose_answer_was_lost_is_known_as_done(aws, table):
     assert state.take_lock(RELEASE, 1, LOCK) == (Written.DONE, LOCK)
     assert state.take_over_lock(RELEASE, 1, LOCK, "run-2", NOW + timedelta(hours=1)) is Written.DONE
     assert state.record_promotion(RELEASE, 1, PROMOTION) is Written.DONE
+    assert state.note_promotion(RELEASE, 1, NOW, {("1.2", ("alarm_missing", "x"))}) is Written.DONE
 
 
 def test_a_missing_table_is_an_error_that_names_the_remedy_and_never_an_empty_answer(reader):
@@ -248,6 +260,7 @@ def test_a_missing_table_is_an_error_that_names_the_remedy_and_never_an_empty_an
         lambda: state.statement(RELEASE, 1),
         lambda: state.lock(RELEASE, 1),
         lambda: state.promotion(RELEASE, 1),
+        lambda: state.promotions("production"),
         lambda: state.register(CANDIDATE),
         lambda: state.take_lock(RELEASE, 1, LOCK),
         lambda: state.set_fate(CANDIDATE, Fate.ABORTED),

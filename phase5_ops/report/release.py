@@ -1,0 +1,211 @@
+"""The readiness document of a release candidate: its rows as the gate sees them now, sign-offs, waivers, every blocker. Pure.
+
+Nothing is decided here. A row is shown with its stored result only where the gate takes that; otherwise with the gate's reasons,
+INCONCLUSIVE or ERROR (`gate_codes.py`), so that no report shows a PASS that the gate does not believe.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
+from phase5_ops.clock import iso
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate import gate_codes, reasons, sign_off_codes
+from phase5_ops.gate.decision import Decision, Outcome, RowDecision
+from phase5_ops.gate.reasons import RELEASE, GateState
+from phase5_ops.gate.records import GateInputs, Release, SignOff
+from phase5_ops.gate.sign_off_codes import EXPECTED
+from phase5_ops.gate.signature_rules import newest_counting
+from phase5_ops.gate.waiver_report import WaiverUse
+from phase5_ops.report.document import (
+    EXIT_OPEN,
+    EXIT_UNDECIDED,
+    CandidateEntry,
+    FindingEntry,
+    ReadinessDocument,
+    Reading,
+    RowEntry,
+    SignOffEntry,
+    exit_code,
+)
+from phase5_ops.verdict import Finding, Verdict, worst
+
+#: The digest over no file at all, of a candidate that has no evidence yet.
+NO_EVIDENCE = sha256_of(b"{}")
+
+_COUNTS = "a result that counts"
+_AUTHENTIC = (GateState.STALE, GateState.OUTDATED_POLICY)  # what it said may be told, though it no longer counts
+
+
+def release_document(
+    *,
+    candidate: CandidateEntry,
+    release: Release,
+    inputs: GateInputs,
+    decision: Decision,
+    waivers: Sequence[WaiverUse],
+    closed: Sequence[str] = (),
+    promoted: bool = False,
+) -> ReadinessDocument:
+    """The document of a candidate.
+
+    Args:
+        candidate: what became of it.
+        release: name, digest, environment.
+        inputs: what was decided from.
+        decision: over these inputs.
+        waivers: every waiver of the release.
+        closed: why it stays closed whatever its rows say: its fate, or an attestation that does not verify.
+        promoted: it was promoted with an attestation that verifies, and with nothing in `closed` it is open for that.
+    """
+    entries = {each.row: each for each in decision.rows}
+    rows = [_row(row, entries[row.id], inputs, decision) for row in ROWS]
+    extras = [_row(row, entries[row.id], inputs, decision) for row in EXTRA_CHECKS]
+    code = EXIT_OPEN if promoted and not closed else _exit_code([*rows, *extras], inputs, decision, closed)
+    return ReadinessDocument(
+        environment=release.environment,
+        release=release.name,
+        run_id=inputs.run_id or "",
+        evaluated_at=iso(inputs.now),
+        decision="OPEN" if code == EXIT_OPEN else "BLOCKED",
+        exit_code=code,
+        evidence_digest=inputs.bundle.digest if inputs.bundle else NO_EVIDENCE,
+        policy_digest=inputs.policy_digest,
+        rows=rows,
+        extra_checks=extras,
+        sign_offs=[_sign_off(role, entries, inputs, release) for role in ROLES],
+        waivers=[_waiver(use) for use in waivers],
+        blockers=[] if code == EXIT_OPEN else [*closed, *map(str, decision.reasons), *_unshown([*rows, *extras], decision)],
+        reading=Reading(),
+        candidate=candidate,
+    )
+
+
+def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decision, closed: Sequence[str]) -> int:
+    """As the rows say; what concerns the release as a whole counts like a row. Never 0 unless the gate is open."""
+    decided = {each.row: each for each in decision.rows}
+    signatures = {row.id for row in ROWS if row.is_sign_off}
+    verdicts = {
+        entry.id: Verdict.PASS if entry.waived else entry.verdict
+        for entry in entries
+        if entry.id not in signatures and decided[entry.id].blocking
+    }
+    about_all = [gate_codes.verdict_of(reason) for reason in decision.reasons if reason.row == RELEASE]
+    verdicts |= {f"{RELEASE} {index}": verdict for index, verdict in enumerate([*about_all, *(Verdict.FAIL for _ in closed)])}
+    unsigned = any(not decided[row].opens for row in signatures)
+    code = exit_code(verdicts, unsigned=unsigned, gate=inputs.policy)
+    return code if code != EXIT_OPEN or decision.outcome is Outcome.OPEN else EXIT_UNDECIDED
+
+
+def _unshown(entries: Iterable[RowEntry], decision: Decision) -> list[str]:
+    """Rows that the gate takes, and whose stored result cannot be shown: then the document does not say that it is open."""
+    code = reasons.RESULT_UNREADABLE.code
+    return [
+        f"{entry.id} {entry.verdict} {code} {entry.check}: {entry.summary}"
+        for entry in entries
+        if entry.id in decision.facts and any(finding.code == code for finding in entry.findings)
+    ]
+
+
+# --- rows --------------------------------------------------------------------------------------------------------------------
+
+
+def _row(row: Row, decided: RowDecision, inputs: GateInputs, decision: Decision) -> RowEntry:
+    if row.is_sign_off:
+        return _sign_off_row(row, decided, inputs)
+    stored = inputs.bundle.verdicts.get(row.check) if inputs.bundle else None
+    entry = _stored(row, stored.entry) if stored else None
+    if row.id not in decision.facts:
+        return _not_counting(row, decided, inputs, entry)
+    if entry is None:
+        code, seen = gate_codes.BY_NAME[reasons.RESULT_UNREADABLE.code], "the stored result is not one that can be shown"
+        return _plain(row, [code.at(row.check, expected=_COUNTS, seen=seen)], seen, iso(inputs.now))
+    return entry.model_copy(update={"waived": decided.waived})
+
+
+def _stored(row: Row, content: Mapping[str, Any]) -> RowEntry | None:
+    """The entry in a verdict file, under the checklist's own names; None where it is none."""
+    about = {"id": row.id, "section": row.section, "title": row.title, "check": row.check, "asset": row.asset}
+    try:
+        return RowEntry.model_validate({name: content[name] for name in RowEntry.model_fields if name in content} | about)
+    except ValidationError:
+        return None
+
+
+def _not_counting(row: Row, decided: RowDecision, inputs: GateInputs, entry: RowEntry | None) -> RowEntry:
+    found = [
+        gate_codes.BY_NAME[reason.code].at(reason.subject, expected=_COUNTS, seen=reason.seen, link=reason.link)
+        for reason in decided.reasons
+        if reason.code in gate_codes.BY_NAME
+    ]
+    result = inputs.results.get(row.check)
+    states = {reason.state for reason in decided.reasons if reason.code in gate_codes.BY_NAME}
+    said = f"; it said {entry.verdict}: {entry.summary}" if entry and states <= set(_AUTHENTIC) else ""
+    summary = f"{decided.state}: {decided.reasons[0].seen}{said}"
+    return _plain(row, found, summary, iso(result.observed_at if result and result.observed_at else inputs.now))
+
+
+def _sign_off_row(row: Row, decided: RowDecision, inputs: GateInputs) -> RowEntry:
+    found = [
+        sign_off_codes.BY_NAME[reason.code].at(reason.subject, expected=EXPECTED, seen=reason.seen)
+        for reason in decided.reasons
+        if reason.code in sign_off_codes.BY_NAME
+    ]
+    summary = f"{row.owner} has signed." if decided.opens else decided.reasons[0].seen
+    return _plain(row, found, summary, iso(inputs.now), passes=decided.opens)
+
+
+def _plain(row: Row, found: Sequence[Finding], summary: str, observed_at: str, *, passes: bool = False) -> RowEntry:
+    """An entry without facts; without a finding it is PASS only where that was earned, else ERROR."""
+    return RowEntry(
+        id=row.id,
+        section=row.section,
+        title=row.title,
+        check=row.check,
+        asset=row.asset,
+        verdict=worst(finding.verdict for finding in found) if found else Verdict.PASS if passes else Verdict.ERROR,
+        summary=summary,
+        observed_at=observed_at,
+        findings=[FindingEntry(**{name: getattr(finding, name) for name in FindingEntry.model_fields}) for finding in found],
+    )
+
+
+# --- people ------------------------------------------------------------------------------------------------------------------
+
+
+def _sign_off(role: str, decided: Mapping[str, RowDecision], inputs: GateInputs, release: Release) -> SignOffEntry:
+    row = next(row for row in ROWS if row.is_sign_off and row.owner == role)
+    signature = _counting(role, inputs, release) if decided[row.id].opens else None
+    if signature is None:
+        return SignOffEntry(role=role, done=False)
+    return SignOffEntry(role=role, done=True, by=signature.identity, date=iso(signature.signed_at))
+
+
+def _counting(role: str, inputs: GateInputs, release: Release) -> SignOff | None:
+    """The newest signature of a role that counts, where the gate takes the role as signed."""
+    if inputs.statement is None:
+        return None
+    digest = inputs.statement.statement_digest
+    return newest_counting(inputs.sign_offs, role, statement_digest=digest, release=release, policy=inputs.policy, now=inputs.now)
+
+
+def _waiver(use: WaiverUse) -> dict[str, Any]:
+    waiver = use.waiver
+    return {
+        "id": waiver.id,
+        "row": waiver.row,
+        "pairs": [list(pair) for pair in sorted(waiver.pairs)],
+        "reason": waiver.reason,
+        "ticket": waiver.ticket,
+        "issued_at": iso(waiver.issued_at),
+        "until": iso(waiver.until),
+        "signed_by": waiver.signed_by,
+        "by": waiver.identity,
+        "in_force": use.problem is None,
+        "why_not": use.problem,
+        "used": use.used,
+        "unmatched": [list(pair) for pair in sorted(use.unmatched)],
+        "releases_in_a_row": use.in_a_row,
+    }
