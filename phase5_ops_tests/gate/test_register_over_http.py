@@ -29,6 +29,7 @@ from phase5_ops.gate.dagster_http import DagsterWebserver, WebserverError
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Candidate, Fate, StateTable
+from phase5_ops.not_tried import not_tried
 from phase5_ops_tests.gate.conftest import DIGEST
 from phase5_ops_tests.gate.people import Desk
 from phase5_ops_tests.probing.test_client import self_signed
