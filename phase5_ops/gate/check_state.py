@@ -6,7 +6,7 @@ An event that was posted from outside has no run, so it is in no run's log. What
 keeps the gate closed. The tests of this module are the contract with Dagster: they fail first when it changes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -29,6 +29,7 @@ _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CA
 _RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
 _MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
 _MOST_OTHER_RUNS = 50
+_MOST_IDS = 500  # in one query
 _LONGEST_CURSOR = 18  # digits of a storage id
 _MARGIN = timedelta(minutes=5)
 
@@ -114,6 +115,13 @@ def run_named(instance: DagsterInstance, run_id: str) -> ReadinessRun | None:
     return None if record is None else readiness_run(record)
 
 
+def unknown_runs(instance: DagsterInstance, run_ids: Collection[str]) -> set[str]:
+    """Those of the runs that Dagster has no record of: it never had one, or somebody deleted it."""
+    wanted = sorted(run_ids)
+    parts = (wanted[start : start + _MOST_IDS] for start in range(0, len(wanted), _MOST_IDS))
+    return set(wanted).difference(*(instance.get_run_ids(RunsFilter(run_ids=part)) for part in parts))
+
+
 def stored_results(instance: DagsterInstance, run: RunFacts) -> dict[str, StoredResult]:
     """Check name -> what the run's log holds of it, planned ones included; one query. The last evaluation of a check stands."""
     connection = instance.get_records_for_run(run.run_id, of_type=_RESULT_EVENTS, limit=_MOST_EVENTS)
@@ -136,7 +144,7 @@ def _result(evaluation: dg.AssetCheckEvaluation, run: RunFacts) -> StoredResult:
     metadata = {name: value.value for name, value in evaluation.metadata.items()}
     target = evaluation.target_materialization_data
     try:
-        content = _content({**_mapping(metadata["result"]), "verdict": metadata["verdict"]}, metadata["evidence_files"])
+        content = result_content({**_mapping(metadata["result"]), "verdict": metadata["verdict"]}, metadata["evidence_files"])
     except (KeyError, TypeError, ValueError):
         return StoredResult(evaluation.check_name, run, evaluated=True, passed=evaluation.passed)
     return StoredResult(
@@ -169,7 +177,7 @@ def _verdict(store: EvidenceFiles, run_id: str, check: str, digest: str) -> Stor
     content = store.read_verdict(run_id, check)
     try:
         return StoredVerdict(
-            digest, policy_digest=_text_or_none(content.get("policy_digest")), **_content(content, content["tables"])
+            digest, policy_digest=_text_or_none(content.get("policy_digest")), **result_content(content, content["tables"])
         )
     except (KeyError, TypeError, ValueError):
         return StoredVerdict(digest)
@@ -205,7 +213,7 @@ def _rows(results: Mapping[str, StoredResult]) -> dict[str, tuple[Verdict, tuple
     }
 
 
-def _content(entry: Mapping[str, Any], tables: object) -> dict[str, Any]:
+def result_content(entry: Mapping[str, Any], tables: object) -> dict[str, Any]:
     """Verdict, findings, time of reading and tables of a result entry (see `wiring.result_entry`)."""
     return {
         "verdict": Verdict(entry["verdict"]),
