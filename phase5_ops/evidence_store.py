@@ -30,7 +30,7 @@ Upload = Callable[[str, bytes], None]
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
-_ORIGIN = "run.json"
+_ORIGIN, _MANIFEST = "run.json", "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +177,18 @@ class EvidenceStore:
         """The evidence digest over the files as they are now, without sealing."""
         return sha256_of(_canonical(self.manifest(run_id)))
 
+    def sealed_digest(self, run_id: str) -> str:
+        """The digest of the manifest as it was written; that of the evidence, unless somebody changed one of them.
+
+        Raises:
+            OSError: there is none.
+        """
+        return sha256_of((self.run_folder(run_id) / _MANIFEST).read_bytes())
+
     def seal(self, run_id: str) -> str:
         """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""
         content = _canonical(self.manifest(run_id))
-        self._write(run_id, "manifest.json", content)
+        self._write(run_id, _MANIFEST, content)
         return sha256_of(content)
 
 

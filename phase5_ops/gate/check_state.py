@@ -43,6 +43,9 @@ class EvidenceFiles(Protocol):
     def digest(self, run_id: str) -> str:
         """The evidence digest over the files as they are now."""
 
+    def sealed_digest(self, run_id: str) -> str:
+        """The digest of the manifest as the run wrote it."""
+
     def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
         """What the verdict file of a check holds."""
 
@@ -165,11 +168,13 @@ def stored_bundle(store: EvidenceFiles, run: ReadinessRun) -> Bundle | None:
     try:
         manifest = store.manifest(run_id)
         verdicts = {name: _verdict(store, run_id, name, digest) for name, digest in _part(manifest, "verdicts", ".json").items()}
-        digest = store.digest(run_id)
+        found = (store.digest(run_id), store.sealed_digest(run_id))
     except (OSError, ValueError):
         return None
     if not manifest:
         return None
+    # who reads the evidence later starts from its manifest, so that one which was edited is evidence that was changed, too
+    digest = next((each for each in found if each != run.evidence_digest), found[0])
     return Bundle(run_id, digest, run.evidence_digest, _part(manifest, "tables", ".parquet"), verdicts)
 
 
