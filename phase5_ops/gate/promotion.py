@@ -115,7 +115,7 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
         seen = "none" if candidate is None else candidate.release.digest
         return _stopped(f"no candidate {release.name} with digest {release.digest}; registered is {seen}")
     if (done := door.state.promotion(release, candidate.series)) is not None:
-        return _finish(door, candidate, done, Ending.ALREADY_PROMOTED)
+        return _recorded(door, candidate, done)
     if candidate.fate not in (Fate.PENDING, Fate.READY_TO_SIGN):
         return _stopped(f"series {candidate.series} is {candidate.fate}: {candidate.closed_because}", *_begun(door, candidate))
     decided = door.monotonic()
@@ -137,7 +137,7 @@ def _publish_once(
     if (holder := _locked_by_another(door, candidate, key)) is not None:
         return PromotionOutcome(Ending.WAITING, (f"run {holder.holder} promotes since {iso(holder.taken_at)}",))
     if (done := door.state.promotion(release, series)) is not None:  # recorded between our reading and our lock
-        return _finish(door, candidate, done, Ending.ALREADY_PROMOTED)
+        return _recorded(door, candidate, done)
     readiness, decision = door.state.prepare_promotion(release, series, envelopes.readiness, envelopes.decision)
     standing = _Envelopes(readiness, decision)
     if standing != envelopes and (problems := _verification_problems(door, release, standing, inputs.now)):
@@ -179,6 +179,18 @@ def _last_look(door: PromotionDoor, candidate: Candidate, decided: float) -> Pro
     if door.monotonic() - decided > LOCK_AGE.total_seconds():
         return _blocked("the decision is older than five minutes; it is made again at the next attempt")
     return None
+
+
+def _recorded(door: PromotionDoor, candidate: Candidate, promotion: Promotion) -> PromotionOutcome:
+    """The end of an attempt that finds a record, if that carries what only a promotion makes.
+
+    Who can write to the table can write any record; one that was just believed would pass for a promotion that nobody decided
+    and no target was told of.
+    """
+    envelopes = _Envelopes(promotion.readiness_envelope.encode(), promotion.decision_envelope.encode())
+    if problems := _verification_problems(door, candidate.release, envelopes, promotion.promoted_at):
+        return _blocked(*(f"the record of its promotion is not to be believed: {each}" for each in problems))
+    return _finish(door, candidate, promotion, Ending.ALREADY_PROMOTED)
 
 
 def _finish(door: PromotionDoor, candidate: Candidate, promotion: Promotion, ending: Ending) -> PromotionOutcome:
@@ -252,9 +264,12 @@ def _verification_problems(door: PromotionDoor, release: Release, envelopes: _En
     """Why `phase5 verify` would refuse these envelopes; nothing is published that it would not take."""
     files = {READINESS_FILE: envelopes.readiness, DECISION_FILE: envelopes.decision}
     try:
-        return verify(files, digest=release.digest, keys=door.keys(), now=now, max_age=LONGEST_WAIT).problems
+        found = verify(files, digest=release.digest, keys=door.keys(), now=now, max_age=LONGEST_WAIT)
     except MalformedEnvelope as error:
         return (str(error),)
+    about = (found.facts.get("release"), found.facts.get("environment"))
+    foreign = () if about == (release.name, release.environment) else (f"it is about {about[0]} in {about[1]}",)
+    return (*found.problems, *foreign)
 
 
 def _begun(door: PromotionDoor, candidate: Candidate) -> tuple[str, ...]:
