@@ -1,6 +1,7 @@
 """Where a run's evidence is kept: tables as Parquet, verdicts as JSON, one folder a run, and a digest over all of it.
 
-    <state folder>/evidence/<run id>/tables/<asset>.parquet
+    <state folder>/evidence/<run id>/run.json           what made it (see `Origin`), outside the digest
+                                     tables/<asset>.parquet
                                      reports/<name>        pages for people made from a table
                                      verdicts/<check>.json
                                      manifest.json      path -> SHA-256 of every file above
@@ -11,8 +12,11 @@ file is also put there, before the step that made it succeeds.
 """
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,24 @@ Upload = Callable[[str, bytes], None]
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
+_ORIGIN, _MANIFEST = "run.json", "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What made a folder of evidence, as it says itself, so that it can be told after Dagster has forgotten the run.
+
+    Attributes:
+        job: the run's job.
+        environment: what was judged.
+        fixed_now: it ran under PHASE5_NOW.
+        assets: those that were chosen, sorted; None for all of the job.
+    """
+
+    job: str
+    environment: str
+    fixed_now: bool
+    assets: tuple[str, ...] | None
 
 
 class EvidenceStore:
@@ -90,6 +112,42 @@ class EvidenceStore:
         """Keeps the run's readiness document beside the evidence."""
         self._write(run_id, "readiness.json", _canonical(document))
 
+    def write_origin(self, run_id: str, origin: Origin) -> None:
+        """Says what makes this folder; done before the first table or verdict, and once a run."""
+        if not (self.run_folder(run_id) / _ORIGIN).exists():
+            self._write(run_id, _ORIGIN, _canonical(asdict(origin)))
+
+    def origin(self, run_id: str) -> Origin | None:
+        """What made the evidence of a run; None where nothing was gathered or judged in it.
+
+        Raises:
+            OSError, ValueError: there is evidence, and what made it is not said or cannot be read.
+        """
+        folder = self.run_folder(run_id)
+        if not any((folder / part).exists() for part in _DIGESTED):
+            return None
+        content = json.loads((folder / _ORIGIN).read_bytes())
+        try:
+            chosen = None if content["assets"] is None else tuple(map(str, content["assets"]))
+            return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{_ORIGIN} of {run_id} does not say what made it") from error
+
+    def runs_by_change(self) -> list[tuple[datetime, str]]:
+        """When the folder of each run was changed last (that is when the run last sealed), and the run's id; oldest first.
+
+        Raises:
+            OSError: the folders cannot be listed; that there are none yet is no error.
+        """
+        if not self._root.exists():
+            return []
+        found = []
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                if _SAFE_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                    found.append((datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC), entry.name))
+        return sorted(found)
+
     def write_attestation(self, run_id: str, name: str, content: bytes) -> None:
         """Keeps a signed envelope (`decision.dsse.json`) of a promotion under its run; outside every evidence digest."""
         stem, _, suffix = name.partition(".")
@@ -119,10 +177,18 @@ class EvidenceStore:
         """The evidence digest over the files as they are now, without sealing."""
         return sha256_of(_canonical(self.manifest(run_id)))
 
+    def sealed_digest(self, run_id: str) -> str:
+        """The digest of the manifest as it was written; that of the evidence, unless somebody changed one of them.
+
+        Raises:
+            OSError: there is none.
+        """
+        return sha256_of((self.run_folder(run_id) / _MANIFEST).read_bytes())
+
     def seal(self, run_id: str) -> str:
         """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""
         content = _canonical(self.manifest(run_id))
-        self._write(run_id, "manifest.json", content)
+        self._write(run_id, _MANIFEST, content)
         return sha256_of(content)
 
 

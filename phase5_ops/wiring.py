@@ -19,6 +19,7 @@ import pandas as pd
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, Row
 from phase5_ops.clock import iso
+from phase5_ops.evidence_store import Origin
 from phase5_ops.platform import Platform
 from phase5_ops.reads import observed_at, reads_of
 from phase5_ops.verdict import JUDGE_CRASHED, Finding, Judgement, Verdict, conclude
@@ -142,6 +143,13 @@ def _run_tags(platform: Platform) -> dict[str, str]:
     }
 
 
+def _write_origin(platform: Platform, run: dg.DagsterRun) -> None:
+    """Says in the evidence what makes it, before anything of it is there."""
+    chosen = tuple(sorted(key.path[-1] for key in run.asset_selection or ())) or None
+    origin = Origin(run.job_name, platform.settings.environment, platform.settings.now is not None, chosen)
+    platform.store.write_origin(platform.run_id, origin)
+
+
 def _reads_table(table: pd.DataFrame) -> dg.MetadataValue:
     records = [
         dg.TableRecord(
@@ -177,6 +185,7 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
     )
     def checked(context: dg.AssetCheckExecutionContext, **tables: pd.DataFrame) -> Iterator[dg.AssetCheckResult]:
         platform: Platform = context.resources.platform
+        _write_origin(platform, context.run)
         for name in names:
             log.info("judging %s", name)
             started = time.perf_counter()
@@ -280,6 +289,7 @@ class EvidenceIOManager(dg.IOManager):
         """Stores the table under the run and records its digest."""
         platform: Platform = context.resources.platform
         asset = context.asset_key.path[-1]
+        _write_origin(platform, context.step_context.dagster_run)
         digest = platform.store.write_table(platform.run_id, asset, obj)
         # an asset without checks may be the last step of a run: then no check seals the evidence after it
         sealed = platform.store.seal(platform.run_id)

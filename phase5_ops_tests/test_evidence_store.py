@@ -30,7 +30,7 @@ def test_the_digest_is_over_the_sorted_manifest(store: EvidenceStore, tmp_path: 
     digest = store.seal("run-1")
     manifest = json.loads((tmp_path / "run-1" / "manifest.json").read_bytes())
     assert list(manifest) == ["tables/breaker_snapshot.parquet", "verdicts/check.json"]
-    assert digest == sha256_of((tmp_path / "run-1" / "manifest.json").read_bytes())
+    assert digest == sha256_of((tmp_path / "run-1" / "manifest.json").read_bytes()) == store.sealed_digest("run-1")
     for name, expected in manifest.items():
         assert sha256_of((tmp_path / "run-1" / name).read_bytes()) == expected
 

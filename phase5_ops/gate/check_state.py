@@ -7,7 +7,7 @@ keeps the gate closed. The tests of this module are the contract with Dagster: t
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CA
 _RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
 _MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
 _MOST_OTHER_RUNS = 50
+_MOST_IDS = 500  # in one query
 _LONGEST_CURSOR = 18  # digits of a storage id
 _BEYOND = 10**_LONGEST_CURSOR  # every storage id
 _MOST_UNREADABLE = 10  # events that one look finds
@@ -44,6 +45,9 @@ class EvidenceFiles(Protocol):
 
     def digest(self, run_id: str) -> str:
         """The evidence digest over the files as they are now."""
+
+    def sealed_digest(self, run_id: str) -> str:
+        """The digest of the manifest as the run wrote it."""
 
     def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
         """What the verdict file of a check holds."""
@@ -123,6 +127,13 @@ def run_named(instance: DagsterInstance, run_id: str) -> ReadinessRun | None:
     return None if record is None else readiness_run(record)
 
 
+def unknown_runs(instance: DagsterInstance, run_ids: Collection[str]) -> set[str]:
+    """Those of the runs that Dagster has no record of: it never had one, or somebody deleted it."""
+    wanted = sorted(run_ids)
+    parts = (wanted[start : start + _MOST_IDS] for start in range(0, len(wanted), _MOST_IDS))
+    return set(wanted).difference(*(instance.get_run_ids(RunsFilter(run_ids=part)) for part in parts))
+
+
 def stored_results(instance: DagsterInstance, run: RunFacts) -> dict[str, StoredResult]:
     """Check name -> what the run's log holds of it, planned ones included; one query. The last evaluation of a check stands."""
     connection = instance.get_records_for_run(run.run_id, of_type=_RESULT_EVENTS, limit=_MOST_EVENTS)
@@ -145,7 +156,7 @@ def _result(evaluation: dg.AssetCheckEvaluation, run: RunFacts) -> StoredResult:
     metadata = {name: value.value for name, value in evaluation.metadata.items()}
     target = evaluation.target_materialization_data
     try:
-        content = _content({**_mapping(metadata["result"]), "verdict": metadata["verdict"]}, metadata["evidence_files"])
+        content = result_content({**_mapping(metadata["result"]), "verdict": metadata["verdict"]}, metadata["evidence_files"])
     except (KeyError, TypeError, ValueError):
         return StoredResult(evaluation.check_name, run, evaluated=True, passed=evaluation.passed)
     return StoredResult(
@@ -166,11 +177,13 @@ def stored_bundle(store: EvidenceFiles, run: ReadinessRun) -> Bundle | None:
     try:
         manifest = store.manifest(run_id)
         verdicts = {name: _verdict(store, run_id, name, digest) for name, digest in _part(manifest, "verdicts", ".json").items()}
-        digest = store.digest(run_id)
+        found = (store.digest(run_id), store.sealed_digest(run_id))
     except (OSError, ValueError):
         return None
     if not manifest:
         return None
+    # who reads the evidence later starts from its manifest, so that one which was edited is evidence that was changed, too
+    digest = next((each for each in found if each != run.evidence_digest), found[0])
     return Bundle(run_id, digest, run.evidence_digest, _part(manifest, "tables", ".parquet"), verdicts)
 
 
@@ -181,7 +194,7 @@ def _verdict(store: EvidenceFiles, run_id: str, check: str, digest: str) -> Stor
             digest,
             policy_digest=_text_or_none(content.get("policy_digest")),
             entry=content,
-            **_content(content, content["tables"]),
+            **result_content(content, content["tables"]),
         )
     except (KeyError, TypeError, ValueError):
         return StoredVerdict(digest)
@@ -217,7 +230,7 @@ def _rows(results: Mapping[str, StoredResult]) -> dict[str, tuple[Verdict, tuple
     }
 
 
-def _content(entry: Mapping[str, Any], tables: object) -> dict[str, Any]:
+def result_content(entry: Mapping[str, Any], tables: object) -> dict[str, Any]:
     """Verdict, findings, time of reading and tables of a result entry (see `wiring.result_entry`)."""
     return {
         "verdict": Verdict(entry["verdict"]),

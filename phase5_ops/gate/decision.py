@@ -205,14 +205,15 @@ def _newer_run_problems(inputs: GateInputs, environment: str) -> Iterable[Reason
 
 
 def _disagreements(run: OtherRun, inputs: GateInputs) -> Iterable[Reason]:
+    whence = "" if run.recorded else "; Dagster has no record of it, its evidence is left"
     if run.rows is None:
-        yield reasons.NEWER_RUN_UNREADABLE.at(RELEASE, run.run_id, "its results cannot be read")
+        yield reasons.NEWER_RUN_UNREADABLE.at(RELEASE, run.run_id, f"its results cannot be read{whence}")
         return
     for row in ALL_CHECKS:
         verdict, _ = run.rows.get(row.id, (Verdict.PASS, ()))
         bad = verdict in (Verdict.FAIL, Verdict.ERROR)
         if bad and not row.is_sign_off and is_blocking(row, inputs.policy) and not _opens_there(row, run, inputs):
-            yield reasons.NEWER_RUN_DISAGREES.at(RELEASE, run.run_id, f"row {row.id} is {verdict} there")
+            yield reasons.NEWER_RUN_DISAGREES.at(RELEASE, run.run_id, f"row {row.id} is {verdict} there{whence}")
 
 
 def _opens_there(row: Row, run: OtherRun, inputs: GateInputs) -> bool:
@@ -225,7 +226,7 @@ def _opens_there(row: Row, run: OtherRun, inputs: GateInputs) -> bool:
 
 def _passes(run: OtherRun, inputs: GateInputs) -> bool:
     wanted = (row for row in ALL_CHECKS if not row.is_sign_off and is_blocking(row, inputs.policy))
-    return all(_opens_there(row, run, inputs) for row in wanted)
+    return run.recorded and all(_opens_there(row, run, inputs) for row in wanted)
 
 
 def _decide_sign_offs(

@@ -5,6 +5,7 @@ another. Nothing is kept between calls, and nothing is decided here.
 """
 
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import dagster as dg
 
@@ -12,6 +13,7 @@ from phase5_ops.gate import check_state
 from phase5_ops.gate.believed_keys import believed_keys
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.fixed_clock import in_sandbox
+from phase5_ops.gate.forgotten_runs import ForgottenRuns
 from phase5_ops.gate.records import GateInputs, Reason, SignedFacts
 from phase5_ops.gate.state import Candidate, StateTable
 from phase5_ops.gate.statements import facts_of
@@ -36,6 +38,11 @@ class GateSources:
     def state(self) -> StateTable:
         """The state table of these settings."""
         return StateTable(self.platform.reader, self.platform.settings.tables.readiness)
+
+    @cached_property
+    def forgotten(self) -> ForgottenRuns:
+        """The runs whose evidence is left and whose record is not; listed once for all candidates of a tick."""
+        return ForgottenRuns(self.platform.store, partial(check_state.unknown_runs, self.instance))
 
 
 def read_inputs(
@@ -66,7 +73,10 @@ def read_inputs(
     stored, waivers, frozen = state.sign_offs(release), state.waivers(release), state.statement(release, candidate.series)
     keys = believed_keys(platform.reader, settings) if stored or waivers else None
     others = (
-        check_state.other_runs(sources.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now)
+        (
+            *check_state.other_runs(sources.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now),
+            *sources.forgotten.since(run.ended_at, release.environment, allow_fixed_now=allow_fixed_now),
+        )
         if run is not None and run.ended_at is not None
         else ()
     )

@@ -15,19 +15,16 @@ from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_reasons import ATTESTATION_INVALID, OVERRIDE_NOT_POSSIBLE
 from phase5_ops.gate.overrides import ROLLBACK_ROLE, Override, override_of, problems, signed_roles
-from phase5_ops.gate.promotion_records import record_problems
+from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE, record_problems
 from phase5_ops.gate.publication import (
-    DECISION_FILE,
-    OVERRIDE_FILE,
-    Ending,
     Envelopes,
     Errand,
     PromotionDoor,
     PromotionOutcome,
     begun,
     blocked,
-    finish,
     publish_once,
+    recorded,
     stopped,
 )
 from phase5_ops.gate.records import Reason
@@ -79,10 +76,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
     if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
         return stopped(f"no candidate {override.release.name} {override.release.digest} in series {override.series}")
     if (done := door.state.promotion(override.release, override.series, override=name)) is not None:
-        found = record_problems(done, override.release, override.series, keys=door.keys(), now=rules.now, override=override)
-        if found:
-            return blocked(*(f"what is recorded of the override does not verify: {each}" for each in found))
-        return finish(door, candidate, override.kind, done, Ending.ALREADY_PROMOTED)
+        return recorded(door, candidate, done, override)
     decided = door.monotonic()
     sign_offs = verified_sign_offs(stored.signatures, [override.payload], door.keys())
     reasons = (
@@ -112,7 +106,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
         decided_at=rules.now,
         decided=decided,
         context=override.context,
-        override=name,
+        override=override,
         last_word=lambda: _told(override, roles, rules),
     )
     return publish_once(door, errand)

@@ -12,19 +12,16 @@ from phase5_ops.gate.attestation import decision_statement
 from phase5_ops.gate.decision import Decision, Outcome, decide
 from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.promotion_records import record_problems
+from phase5_ops.gate.promotion_records import DECISION_FILE, READINESS_FILE
 from phase5_ops.gate.publication import (
-    DECISION_FILE,
-    READINESS_FILE,
-    Ending,
     Envelopes,
     Errand,
     PromotionDoor,
     PromotionOutcome,
     begun,
     blocked,
-    finish,
     publish_once,
+    recorded,
     stopped,
 )
 from phase5_ops.gate.records import GateInputs, Release
@@ -49,9 +46,7 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
         seen = "none" if candidate is None else candidate.release.digest
         return stopped(f"no candidate {release.name} with digest {release.digest}; registered is {seen}")
     if (done := door.state.promotion(release, candidate.series)) is not None:
-        if problems := record_problems(done, release, candidate.series, keys=door.keys(), now=door.wall()):
-            return blocked(*(f"what is recorded of a promotion does not verify: {each}" for each in problems))
-        return finish(door, candidate, Kind.OPEN, done, Ending.ALREADY_PROMOTED)
+        return recorded(door, candidate, done)
     if candidate.fate not in (Fate.PENDING, Fate.READY_TO_SIGN):
         return stopped(f"series {candidate.series} is {candidate.fate}: {candidate.closed_because}", *begun(door, candidate))
     decided = door.monotonic()

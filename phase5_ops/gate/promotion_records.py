@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind, idempotency_key
 from phase5_ops.gate.overrides import Override
-from phase5_ops.gate.publication import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Promotion
 from phase5_ops.gate.verification import verify
+
+#: Names of the envelopes of a promotion, as files.
+READINESS_FILE, OVERRIDE_FILE, DECISION_FILE = "readiness.dsse.json", "override.dsse.json", "decision.dsse.json"
 
 _ANY_AGE = timedelta(days=36500)  # what was promoted stays promoted
 
@@ -40,7 +42,7 @@ def record_problems(
     found = verify(files, digest=release.digest, keys=keys, now=now, max_age=_ANY_AGE, accept=accept)
     about = (found.facts.get("release"), found.facts.get("environment"))
     if found.ok and about != (release.name, release.environment):
-        problems.append(f"its attestation is about {about[0]} in {about[1]}")
+        problems.append(f"it is about {about[0]} in {about[1]}")
     if found.ok and override is not None and found.facts.get("override") != override.id:
-        problems.append(f"its attestation is of override {found.facts.get('override')}")
+        problems.append(f"it is of override {found.facts.get('override')}")
     return (*problems, *found.problems)

@@ -23,6 +23,8 @@ from phase5_ops.clock import iso
 from phase5_ops.gate.envelopes import MalformedEnvelope, read_envelope
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind, Order, Publication, Published, idempotency_key
+from phase5_ops.gate.overrides import Override
+from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE, record_problems
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.state import Candidate, Fate, Lock, Promotion, StateTable, Written
 from phase5_ops.gate.statements import decision_facts, read_statement, waived_findings
@@ -30,8 +32,6 @@ from phase5_ops.gate.waivers import Pair
 
 LOCK_AGE = timedelta(minutes=5)
 """A lock that is older and without a record of its promotion may be taken over; a decision that is older is made again."""
-
-READINESS_FILE, OVERRIDE_FILE, DECISION_FILE = "readiness.dsse.json", "override.dsse.json", "decision.dsse.json"
 
 
 class Ending(StrEnum):
@@ -108,7 +108,7 @@ class Errand:
         decided_at: evaluation time of the decision.
         decided: the same by the door's monotonic clock.
         context: for the target.
-        override: id of the override; "" where the gate was open.
+        override: the order; None where the gate was open.
         last_word: done before the lock is taken; says why not to publish, if anything.
     """
 
@@ -119,8 +119,13 @@ class Errand:
     decided_at: datetime
     decided: float
     context: Mapping[str, str]
-    override: str = ""
+    override: Override | None = None
     last_word: Callable[[], tuple[str, ...]] = tuple
+
+    @property
+    def name(self) -> str:
+        """The id of the override; "" where the gate was open."""
+        return self.override.id if self.override else ""
 
 
 def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
@@ -129,7 +134,7 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
     Raises:
         StateError: the state table cannot be read or written.
     """
-    release, series, override = errand.candidate.release, errand.candidate.series, errand.override
+    release, series, override = errand.candidate.release, errand.candidate.series, errand.name
     key = idempotency_key(release, series, override)
     if said := errand.last_word():
         return blocked(*said)
@@ -137,7 +142,7 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
         return PromotionOutcome(Ending.WAITING, (f"run {holder.holder} promotes since {iso(holder.taken_at)}",))
     # recorded between our reading and our lock
     if (done := door.state.promotion(release, series, override=override)) is not None:
-        return finish(door, errand.candidate, errand.kind, done, Ending.ALREADY_PROMOTED)
+        return recorded(door, errand.candidate, done, errand.override)
     mine = errand.envelopes
     standing = Envelopes(*door.state.prepare_promotion(release, series, mine.basis, mine.decision, override=override))
     if standing != mine and (problems := errand.problems(standing)):
@@ -154,12 +159,12 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
     written = door.state.record_promotion(release, series, promotion, override=override)
     record = door.state.promotion(release, series, override=override) or promotion
     ending = Ending.PROMOTED if written is Written.DONE else Ending.ALREADY_PROMOTED
-    return finish(door, errand.candidate, errand.kind, record, ending)
+    return _finish(door, errand.candidate, errand.kind, record, ending)
 
 
 def _locked_by_another(door: PromotionDoor, errand: Errand, key: str) -> Lock | None:
     """The lock of another run; None where it is ours now, taken or taken over."""
-    release, series, override = errand.candidate.release, errand.candidate.series, errand.override
+    release, series, override = errand.candidate.release, errand.candidate.series, errand.name
     written, present = door.state.take_lock(release, series, Lock(door.holder, door.wall(), key), override=override)
     if written is Written.DONE:
         return None
@@ -174,7 +179,7 @@ def _last_look(door: PromotionDoor, errand: Errand) -> PromotionOutcome | None:
     if present != candidate:
         became = present.fate if present else "gone"
         return stopped(f"the candidate changed meanwhile: it is {became}")
-    lock = door.state.lock(candidate.release, candidate.series, override=errand.override)
+    lock = door.state.lock(candidate.release, candidate.series, override=errand.name)
     if lock is None or lock.holder != door.holder:
         return PromotionOutcome(Ending.WAITING, (f"run {lock.holder if lock else 'nobody'} has taken the lock over",))
     if door.monotonic() - errand.decided > LOCK_AGE.total_seconds():
@@ -186,7 +191,21 @@ def _last_look(door: PromotionDoor, errand: Errand) -> PromotionOutcome | None:
 _FATES = {Kind.OPEN: Fate.PROMOTED, Kind.BREAK_GLASS: Fate.BREAK_GLASS}
 
 
-def finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Promotion, ending: Ending) -> PromotionOutcome:
+def recorded(door: PromotionDoor, candidate: Candidate, record: Promotion, override: Override | None = None) -> PromotionOutcome:
+    """The end of an attempt that finds a record, if that carries what only a promotion makes.
+
+    Who can write to the table can write any record; one that was just believed would pass for a promotion that nobody decided and
+    no target was told of.
+    """
+    problems = record_problems(
+        record, candidate.release, candidate.series, keys=door.keys(), now=record.promoted_at, override=override
+    )
+    if problems:
+        return blocked(*(f"the record of its promotion is not to be believed: {each}" for each in problems))
+    return _finish(door, candidate, override.kind if override else Kind.OPEN, record, Ending.ALREADY_PROMOTED)
+
+
+def _finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Promotion, ending: Ending) -> PromotionOutcome:
     """Makes good what follows a record: its note among the promotions, the candidate's fate, the files beside the evidence."""
     if kind is Kind.OPEN:
         door.state.note_promotion(candidate.release, candidate.series, promotion.promoted_at, _waived(promotion))

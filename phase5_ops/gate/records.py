@@ -136,12 +136,14 @@ class OtherRun:
         environment: what it judged.
         completed_at: when it ended.
         rows: row id (or extra check) -> verdict and findings; None if its results could not be read.
+        recorded: Dagster has its record; without one only its evidence files tell of it, and those can only close.
     """
 
     run_id: str
     environment: str
     completed_at: datetime
     rows: Mapping[str, tuple[Verdict, tuple[Finding, ...]]] | None
+    recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

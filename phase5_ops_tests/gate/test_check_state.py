@@ -177,6 +177,16 @@ def test_an_edited_evidence_file_is_noticed(instance, store, file):
     assert reasons.RESULT_NOT_OF_THE_EVIDENCE.code in problems(instance, store, RUN_1)
 
 
+def test_an_edited_manifest_is_changed_evidence_and_a_missing_one_is_none(instance, store):
+    readiness(instance, store, RUN_1)
+    path = store.run_folder(RUN_1) / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b"sha256:", b"sha512:"))
+    bundle = stored_bundle(store, run_named(instance, RUN_1))
+    assert bundle.digest != bundle.sealed_digest
+    path.unlink()
+    assert stored_bundle(store, run_named(instance, RUN_1)) is None
+
+
 def test_evidence_that_is_gone_or_no_json_is_no_evidence(instance, store):
     readiness(instance, store, RUN_1)
     run = run_named(instance, RUN_1)

@@ -168,8 +168,8 @@ def test_a_refused_waiver_is_named_in_the_reason():
 # --- newer runs --------------------------------------------------------------------------------------------------------------
 
 
-def newer(hours: float, rows, environment: str = "drill", run_id: str = "newer") -> OtherRun:
-    return OtherRun(f"{run_id}-{hours}", environment, NOW + timedelta(hours=hours), rows)
+def newer(hours: float, rows, environment: str = "drill", run_id: str = "newer", *, recorded: bool = True) -> OtherRun:
+    return OtherRun(f"{run_id}-{hours}", environment, NOW + timedelta(hours=hours), rows, recorded)
 
 
 ALL_PASS = {row.id: (PASS, ()) for row in EVIDENCE_ROWS}
@@ -193,6 +193,11 @@ ONE_ROW_ONLY = {"2.2": (PASS, ())}
         ((newer(-1, ONE_FAILS),), Outcome.OPEN),
         ((newer(0, ONE_FAILS),), Outcome.BLOCKED),
         ((newer(1, ONE_FAILS, environment="staging"),), Outcome.OPEN),
+        ((newer(1, ONE_FAILS, recorded=False),), Outcome.BLOCKED),
+        ((newer(1, None, recorded=False),), Outcome.BLOCKED),
+        ((newer(1, ALL_PASS, recorded=False),), Outcome.OPEN),
+        ((newer(1, ONE_FAILS), newer(2, ALL_PASS, recorded=False)), Outcome.BLOCKED),
+        ((newer(1, ONE_FAILS, recorded=False), newer(2, ALL_PASS)), Outcome.OPEN),
     ],
 )
 def test_a_newer_run_that_disagrees_blocks_until_a_newer_one_passes(runs, outcome):

@@ -21,7 +21,8 @@ from phase5_ops.gate.override_promotion import promote_override
 from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.overrides import override_of
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, open_door, override_rules
-from phase5_ops.gate.publication import DECISION_FILE, OVERRIDE_FILE, Ending, PromotionOutcome
+from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE
+from phase5_ops.gate.publication import Ending, PromotionOutcome
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.state import Candidate, Fate, Registered, StateTable
 from phase5_ops.gate.statements import decision_facts, read_statement

@@ -13,7 +13,8 @@ from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import Publication, Published, idempotency_key
 from phase5_ops.gate.promotion import promote
-from phase5_ops.gate.publication import DECISION_FILE, READINESS_FILE, Ending, PromotionDoor
+from phase5_ops.gate.promotion_records import DECISION_FILE, READINESS_FILE
+from phase5_ops.gate.publication import Ending, PromotionDoor
 from phase5_ops.gate.records import Reason
 from phase5_ops.gate.state import Candidate, Fate, Promotion, StateError, StateTable, StoredSignOff
 from phase5_ops.gate.statements import facts_of
@@ -124,7 +125,7 @@ def test_a_record_that_somebody_wrote_into_the_table_is_no_promotion(bench):
     bench.state.record_promotion(RELEASE, 1, forged)
     outcome = promote(bench.door(), RELEASE)
     assert (outcome.ending, bench.told, bench.fate()) == (Ending.BLOCKED, [], Fate.READY_TO_SIGN)
-    assert "does not verify" in outcome.reasons[0]
+    assert "is not to be believed" in outcome.reasons[0]
 
 
 def test_a_closed_gate_promotes_nothing_and_gives_every_reason(bench):
