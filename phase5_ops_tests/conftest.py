@@ -24,6 +24,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Settings come from the test alone; nothing is read from the user's AWS profile, nothing is proxied."""
+    clean(monkeypatch, tmp_path)
+
+
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment as every test begins with it; for a fixture that lives longer than a test."""
     for name in list(os.environ):
         if name.startswith(("PHASE5_", "AWS_", "DAGSTER_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

@@ -1,0 +1,249 @@
+"""One real candidate that the gate opens for, as it is stored: a sandbox's AWS, Dagster's records on a disk, evidence files.
+
+Made once by what makes it in production (registration, sensor, readiness run, three people with their KMS keys), then put back to
+the same state for each test: a fresh copy of the state folder, and the items of the state table as they were.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import dagster as dg
+import pytest
+from botocore.loaders import create_loader
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.build import build_defs, evidence_for, open_platform
+from phase5_ops.checklist import ROLES
+from phase5_ops.gate import candidates, sensor
+from phase5_ops.gate.believed_keys import pin_keys
+from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
+from phase5_ops.gate.signing_session import SigningSession, open_session
+from phase5_ops.gate.state import StateTable
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.settings import Settings, load_settings
+from phase5_ops.state_folder import prepare_state_folder
+from phase5_ops_tests.conftest import NOW, clean
+
+RELEASE = Release("r-1", "sha256:" + "d" * 64, "sandbox")
+PARAMETER = "/phase5/promoted"
+PEOPLE = dict(zip(ROLES, ("alice", "bob", "carol"), strict=True))
+TABLE = "phase5-readiness"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Promotion:
+    """How a run of promotion_job ended."""
+
+    success: bool
+    said: str
+    run_id: str
+
+
+@dataclass
+class World:
+    """The sandbox, and the state folder that the environment points to."""
+
+    sandbox: Sandbox
+    folder: Path
+    instance: dg.DagsterInstance
+    cursor: str | None
+    clients: dict[str, Any]
+
+    @property
+    def settings(self) -> Settings:
+        """As the environment has them now, like a process that begins now."""
+        return load_settings()
+
+    @property
+    def state(self) -> StateTable:
+        return StateTable(AwsReader(self.settings.reading), TABLE)
+
+    @property
+    def evidence(self) -> Path:
+        return self.folder / "evidence"
+
+    def client(self, service: str):
+        if service not in self.clients:
+            self.clients[service] = self.sandbox.session().client(service)
+        return self.clients[service]
+
+    def register(self, release: Release = RELEASE, **metadata: Any) -> None:
+        event = dg.AssetMaterialization(candidates.ASSET, partition=release.name, metadata={"digest": release.digest, **metadata})
+        self.instance.report_runless_asset_event(event)
+
+    def tick(self, cursor: str | None = "", now: datetime | None = None) -> sensor.Tick:
+        """One look of the sensor, by default from where the last one ended."""
+        sources = GateSources(self.instance, open_platform(self.settings, "sensor-tick"))
+        tick = sensor.run_tick(sources, self.cursor if cursor == "" else cursor, now or datetime.now(UTC))
+        self.cursor = tick.cursor
+        return tick
+
+    def readiness(self, tags: dict[str, str] | None = None, rows: Sequence[str] | None = None) -> str:
+        """A run of readiness_job with these tags; its id."""
+        selection = [dg.AssetKey(name) for name in sorted(evidence_for(set(rows)))] if rows else None
+        job = build_defs(settings=self.settings).resolve_job_def(READINESS_JOB)
+        return job.execute_in_process(
+            instance=self.instance, tags=tags, asset_selection=selection, run_config=QUIET, raise_on_error=False
+        ).run_id
+
+    def promote(self, tags: dict[str, str] | None = None, release: Release | None = RELEASE, instance=None) -> Promotion:
+        """A run of promotion_job, as by hand unless it has a request's tags."""
+        job = build_defs(settings=self.settings).resolve_job_def(PROMOTION_JOB)
+        config = {**QUIET, **(promotion_run_config(release) if release else {})}
+        result = job.execute_in_process(
+            instance=instance or self.instance, run_config=config, tags=tags or {}, raise_on_error=False
+        )
+        said = ""
+        for event in result.all_events:
+            if event.is_step_failure:
+                failure = event.step_failure_data
+                described = failure.user_failure_data
+                said = described.description if described else str(failure.error.cause or failure.error)
+        return Promotion(result.success, said, result.run_id)
+
+    def launch(self, request: dg.RunRequest, instance=None) -> Promotion:
+        """What the daemon makes of a request for a promotion."""
+        assert request.job_name == PROMOTION_JOB
+        return self.promote({**request.tags, "dagster/run_key": request.run_key}, instance=instance)
+
+    def session(self, person: str) -> SigningSession:
+        arn = "arn:aws:iam::123456789012:role/phase5-signer-x"
+        given = self.client("sts").assume_role(RoleArn=arn, RoleSessionName=person)["Credentials"]
+        keys = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        assumed = boto3.Session(*keys, region_name=self.sandbox.region)
+        return open_session(self.settings, "signing", reader=AwsReader(self.settings.reading, session=assumed))
+
+    def sign(self, role: str, person: str, release: Release = RELEASE) -> None:
+        session = self.session(person)
+        what = to_sign(session, registered(session, release.name))
+        sign_off(session, role, what, signer(session, role, what))
+
+    def items(self) -> list[dict[str, Any]]:
+        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=TABLE)
+        return [item for page in pages for item in page["Items"]]
+
+    def item(self, sort_key: str) -> dict[str, Any]:
+        """The item of the candidate whose sort key begins so."""
+        (found,) = [
+            each for each in self.items() if each["pk"]["S"].startswith("RELEASE#") and each["sk"]["S"].startswith(sort_key)
+        ]
+        return found
+
+    def put(self, item: dict[str, Any]) -> None:
+        self.client("dynamodb").put_item(TableName=TABLE, Item=item)
+
+    def delete(self, item: dict[str, Any]) -> None:
+        self.client("dynamodb").delete_item(TableName=TABLE, Key={name: item[name] for name in ("pk", "sk")})
+
+    def effects(self) -> int:
+        """How often the target was told."""
+        ssm = self.client("ssm")
+        try:
+            return int(ssm.get_parameter(Name=PARAMETER)["Parameter"]["Version"])
+        except ssm.exceptions.ParameterNotFound:
+            return 0
+
+    def records(self) -> int:
+        """How often the state table says that something was promoted."""
+        return sum(item["sk"]["S"].startswith("PROMOTION#") for item in self.items())
+
+    def stays_closed(self, *codes: str, release: Release = RELEASE) -> None:
+        """The sensor asks for no promotion, one made by hand ends with these reasons, and nothing is told or recorded."""
+        tick = self.tick()
+        assert [request for request in tick.requests if request.job_name == PROMOTION_JOB] == []
+        by_hand = self.promote(release=release)
+        assert not by_hand.success
+        for code in codes:
+            assert code in by_hand.said, by_hand.said
+        assert (self.effects(), self.records()) == (0, 0)
+        assert not list(self.evidence.glob("*/attestations/*"))
+
+    def is_promoted_once(self, *, asked: bool = True) -> None:
+        """The sensor asks for the promotion, it succeeds, and whatever comes after, there is one effect and one record."""
+        tick = self.tick()
+        requests = [request for request in tick.requests if request.job_name == PROMOTION_JOB]
+        assert len(requests) == asked, tick.lines
+        for request in requests:
+            promoted = self.launch(request)
+            assert promoted.success, promoted.said
+        assert (self.effects(), self.records()) == (1, 1)
+        assert self.promote().success
+        assert self.tick().requests == []
+        assert (self.effects(), self.records()) == (1, 1)
+
+
+@contextmanager
+def opened_candidate(folder: Path) -> Iterator[Callable[[pytest.MonkeyPatch, Path], World]]:
+    """Makes the candidate; yields what puts its state back, for one test, into a folder of that test."""
+    with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context() as sharing:
+        # every session of botocore's parses the same descriptions of AWS; here hundreds of sessions are made
+        sharing.setattr("botocore.session.create_loader", cache(create_loader))
+        clean(patch, folder)
+        patch.setenv("PHASE5_NOW", NOW)
+        with Sandbox("healthy") as sandbox:
+            patch.undo()
+            exports = {
+                **sandbox.exports(),
+                "PHASE5_PROMOTION__TARGET": "ssm",
+                "PHASE5_PROMOTION__SSM_PARAMETER": PARAMETER,
+                "PHASE5_FLOW__ATTEMPT_MINUTES": "0.000001",  # seconds matter in no test
+            }
+
+            clients: dict[str, Any] = {}  # making one takes longer than what most tests do with it
+
+            def begin(monkeypatch: pytest.MonkeyPatch, state: Path, cursor: str | None = None) -> World:
+                for name, value in {**exports, "PHASE5_STATE_DIR": str(state), "DAGSTER_HOME": str(state)}.items():
+                    monkeypatch.setenv(name, value)
+                prepare_state_folder(state)
+                return World(sandbox, state, dg.DagsterInstance.get(), cursor, clients)
+
+            clean(patch, folder)
+            world = begin(patch, folder / "made")
+            _make(world)
+            items = world.items()
+            world.instance.dispose()
+            patch.undo()
+
+            def again(monkeypatch: pytest.MonkeyPatch, state: Path) -> World:
+                shutil.copytree(folder / "made", state, symlinks=True)
+                copy = begin(monkeypatch, state, world.cursor)
+                _restore(copy, items)
+                return copy
+
+            yield again
+
+
+def _make(world: World) -> None:
+    settings = world.settings
+    pin_keys(AwsReader(settings.reading), settings, datetime.now(UTC))
+    world.register()
+    (request,) = world.tick().requests
+    assert request.job_name == READINESS_JOB
+    world.readiness({**request.tags, "dagster/run_key": request.run_key})
+    assert world.tick().requests == []
+    for role, person in PEOPLE.items():
+        world.sign(role, person)
+    (request,) = world.tick().requests
+    assert request.job_name == PROMOTION_JOB
+
+
+def _restore(world: World, items: list[dict[str, Any]]) -> None:
+    for item in world.items():
+        world.delete(item)
+    for item in items:
+        world.put(item)
+    if world.effects():
+        world.client("ssm").delete_parameter(Name=PARAMETER)
+    world.sandbox.faults.clear()
