@@ -17,7 +17,7 @@ from phase5_ops.gate import candidates
 from phase5_ops.gate.candidates import NotARegistration, registration
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.signing import SigningError
@@ -171,7 +171,7 @@ def _lines(sources: GateSources, candidate: Candidate) -> Iterator[str]:
     if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
         return
     try:
-        decision = decide(read_inputs(sources, candidate))
+        decision = decide(look_again(sources, read_inputs(sources, candidate)))
     except (StateError, KeysError, SigningError) as error:
         yield f"  not known: {error}"
         return

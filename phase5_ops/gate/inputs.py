@@ -1,10 +1,11 @@
 """Everything a decision about one candidate rests on, read afresh: Dagster's records, evidence files, state table, keys, clock.
 
 The sensor, the promotion and the command line all decide from what `read_inputs` gives, so that none of them can know less than
-another. Nothing is kept between calls, and nothing is decided here.
+another; `look_again` adds what the platform is like now. Nothing is decided here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import dagster as dg
 
@@ -12,7 +13,8 @@ from phase5_ops.gate import check_state
 from phase5_ops.gate.believed_keys import believed_keys
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.fixed_clock import in_sandbox
-from phase5_ops.gate.records import GateInputs, Reason, SignedFacts
+from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now, deployed_then
+from phase5_ops.gate.records import GateInputs, Reason, Release, SignedFacts
 from phase5_ops.gate.state import Candidate, StateTable
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
@@ -21,7 +23,7 @@ from phase5_ops.platform import Platform
 
 @dataclass(frozen=True)
 class GateSources:
-    """Where a decision's facts come from.
+    """Where a decision's facts come from; made for one decision or one tick.
 
     Attributes:
         instance: Dagster's records.
@@ -37,6 +39,11 @@ class GateSources:
         """The state table of these settings."""
         return StateTable(self.platform.reader, self.platform.settings.tables.readiness)
 
+    @cached_property
+    def present(self) -> PresentPlatform:
+        """The platform as it is now, looked at once."""
+        return PresentPlatform(self.platform.reader, self.platform.settings.deployed)
+
 
 def read_inputs(
     sources: GateSources,
@@ -51,7 +58,7 @@ def read_inputs(
         sources: what is read.
         candidate: as it stands in the state table.
         runs: the readiness runs of its series, where they were just read.
-        closing: what other fresh reads found; it can only close.
+        closing: what other reads found; it can only close.
 
     Raises:
         StateError: the state table cannot be read; nothing is known then.
@@ -83,9 +90,30 @@ def read_inputs(
         waivers=verified_waivers(waivers, keys) if waivers and keys else (),
         other_runs=others,
         run_completed_at=run.ended_at if run else None,
-        closing=closing,
+        closing=(*closing, *_recorded(platform, run.facts.run_id, release)) if run else closing,
         allow_fixed_now=allow_fixed_now,
     )
+
+
+def look_again(sources: GateSources, inputs: GateInputs, *, alarms: bool = True) -> GateInputs:
+    """The inputs, and what the platform as it is now says against them; it can only close.
+
+    Args:
+        sources: what is read.
+        inputs: of `read_inputs`.
+        alarms: whether the alarms are looked at too: what fires while people sign may be over before anything is promoted.
+    """
+    platform, run_id = sources.platform, inputs.run_id
+    if run_id is None:
+        return inputs  # closes by itself
+    found = deployed_now(sources.present, platform.store, run_id)
+    firing = alarms_now(sources.present, platform.store, run_id, platform.settings.gate) if alarms else ()
+    return replace(inputs, closing=(*inputs.closing, *found, *firing))
+
+
+def _recorded(platform: Platform, run_id: str, release: Release) -> tuple[Reason, ...]:
+    """What the run's own record of what was deployed says against its evidence."""
+    return deployed_then(platform.store, run_id, release, platform.settings.deployed)
 
 
 def _signed_facts(payload: bytes) -> SignedFacts | None:

@@ -20,10 +20,10 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.gate import candidates, check_state
 from phase5_ops.gate.attestation import readiness_statement, statement_rows
 from phase5_ops.gate.believed_keys import believed_keys, signing_key
-from phase5_ops.gate.decision import Decision, decide
+from phase5_ops.gate.decision import Decision, Outcome, decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.flow import Action, Attempt, Step, in_order, next_action
-from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
 from phase5_ops.gate.keys import GATE, KeysError
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
 from phase5_ops.gate.records import GateInputs
@@ -124,8 +124,7 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
     try:
         runs = check_state.runs_of_candidate(sources.instance, release, candidate.series)
         promotions = check_state.runs_of_candidate(sources.instance, release, candidate.series, job=PROMOTION_JOB)
-        inputs = read_inputs(sources, candidate, runs=runs) if check_state.newest_finished(runs) else None
-        decision = decide(inputs) if inputs else None
+        inputs, decision = _decided(sources, candidate, runs)
         action = next_action(
             candidate,
             runs=_attempts(runs),
@@ -144,6 +143,24 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
             _do(sources, candidate, action, tick)
     except (KeysError, SigningError) as error:
         tick.lines.append(f"{name}: {error}")
+
+
+def _decided(
+    sources: GateSources, candidate: Candidate, runs: list[check_state.ReadinessRun]
+) -> tuple[GateInputs | None, Decision | None]:
+    """Decides about the last run that is over; what would be signed or promoted is held against the platform as it is now.
+
+    Evidence that people sign while something else runs would only be refused by the promotion, again and again: closed here, it
+    gets a confirmation run. Alarms count when all is signed: what fires before may be over until then.
+    """
+    if check_state.newest_finished(runs) is None:
+        return None, None
+    inputs = read_inputs(sources, candidate, runs=runs)
+    decision = decide(inputs)
+    if decision.outcome is Outcome.BLOCKED:
+        return inputs, decision
+    inputs = look_again(sources, inputs, alarms=decision.outcome is Outcome.OPEN)
+    return inputs, decide(inputs)
 
 
 def _do(sources: GateSources, candidate: Candidate, action: Action, tick: Tick) -> None:

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from phase5_ops.gate import fresh_reasons
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Attempt, Step, in_order, next_action
+from phase5_ops.gate.reasons import RELEASE
 from phase5_ops.gate.records import Release, RunState
 from phase5_ops.gate.state import Candidate, Fate
 from phase5_ops.policy import FlowPolicy, GatePolicy
@@ -62,6 +64,15 @@ def test_a_closed_candidate_is_tried_again_after_the_interval_and_says_why():
     assert any("result_missing" in reason for reason in waiting.reasons)
     action = step(inputs=CLOSED_INPUTS, runs=(OVER,))
     assert (action.step, action.attempt) == (Step.START_RUN, 2)
+
+
+def test_what_is_signed_while_something_else_runs_gets_a_confirmation_run_at_the_interval_and_is_never_promoted():
+    changed = replace(COMPLETE, closing=(fresh_reasons.PLATFORM_CHANGED_SINCE.at(RELEASE, "cc-native-a", "version 2"),))
+    waiting = step(SIGNING, inputs=changed, runs=(replace(OVER, ended_at=NOW - timedelta(minutes=29)),))
+    assert waiting.step is Step.WAIT
+    assert any("platform_changed_since_evidence" in reason for reason in waiting.reasons)
+    action = step(SIGNING, inputs=changed)
+    assert (action.step, action.attempt, action.reasons) == (Step.START_RUN, 2, waiting.reasons)
 
 
 def test_a_number_tagged_by_hand_is_never_used_again():
