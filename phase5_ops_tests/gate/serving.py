@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import URLError
@@ -57,12 +57,14 @@ class Serving:
 
     environment: dict[str, str]
     port: int
-    log: Path
+    commands: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
         """Starts a command."""
         given = self.environment if environment is None else dict(environment)
-        return subprocess.Popen([*COMMAND, *arguments], env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([*COMMAND, *arguments], env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.commands.append(process)
+        return process
 
     def phase5(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
         """Runs a command to its end."""
@@ -113,7 +115,7 @@ class Serving:
         return self.graphql(_RUNS % job)["runsOrError"]["results"]
 
 
-def ended(process: "subprocess.Popen[str]", seconds: float = 180) -> Ended:
+def ended(process: "subprocess.Popen[str]", seconds: float = 600) -> Ended:
     """How a command ends; it is killed where it does not."""
     try:
         out, err = process.communicate(timeout=seconds)
@@ -132,8 +134,7 @@ def serving(scenario: str, folder: Path, **settings: str) -> Iterator[Serving]:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         environment = {**os.environ, **exports, **settings, "PHASE5_STATE_DIR": str(folder / "state")}
-        log = folder / "ui.log"
-        with log.open("w") as output:
+        with (folder / "ui.log").open("w") as output:
             ui = subprocess.Popen(
                 [*COMMAND, "ui", "--port", str(port)],
                 env=environment,
@@ -141,9 +142,13 @@ def serving(scenario: str, folder: Path, **settings: str) -> Iterator[Serving]:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        running = Serving(environment, port)
         try:
-            yield Serving(environment, port, log)
+            yield running
         finally:
+            for command in running.commands:
+                command.kill()  # does nothing to one that is over
+                command.wait()
             _end(ui)
 
 
