@@ -117,7 +117,11 @@ class EvidenceStore:
 
     def digest(self, run_id: str) -> str:
         """The evidence digest over the files as they are now, without sealing."""
-        return sha256_of(_canonical(self.manifest(run_id)))
+        return self.digest_of(self.manifest(run_id))
+
+    def digest_of(self, manifest: Mapping[str, str]) -> str:
+        """The evidence digest over a manifest."""
+        return sha256_of(_canonical(manifest))
 
     def seal(self, run_id: str) -> str:
         """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""

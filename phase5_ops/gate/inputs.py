@@ -4,7 +4,7 @@ The sensor, the promotion and the command line all decide from what `read_inputs
 another; `look_again` adds what the platform is like now. Nothing is decided here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import dagster as dg
@@ -14,6 +14,7 @@ from phase5_ops.gate.believed_keys import believed_keys
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.fixed_clock import in_sandbox
 from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now, deployed_then
+from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.records import GateInputs, Reason, Release, SignedFacts
 from phase5_ops.gate.state import Candidate, StateTable
 from phase5_ops.gate.statements import facts_of
@@ -29,15 +30,31 @@ class GateSources:
         instance: Dagster's records.
         platform: settings, clock, reader of AWS and evidence files; one of its own for each decision or tick, since its reader
             has one deadline for everything.
+        kept: results that an earlier tick has read; a promotion has none.
     """
 
     instance: dg.DagsterInstance
     platform: Platform
+    kept: check_state.KeptResults = field(default_factory=check_state.KeptResults)
 
     @property
     def state(self) -> StateTable:
         """The state table of these settings."""
         return StateTable(self.platform.reader, self.platform.settings.tables.readiness)
+
+    @cached_property
+    def keys(self) -> KeySet:
+        """The keys that are believed.
+
+        Raises:
+            KeysError, SigningError: it cannot be told which.
+        """
+        return believed_keys(self.platform.reader, self.platform.settings)
+
+    @cached_property
+    def seen(self) -> check_state.SeenRuns:
+        """The runs that were looked at."""
+        return check_state.SeenRuns(self.instance, self.kept)
 
     @cached_property
     def present(self) -> PresentPlatform:
@@ -71,16 +88,18 @@ def read_inputs(
     run = check_state.newest_finished(found)
     state = sources.state
     stored, waivers, frozen = state.sign_offs(release), state.waivers(release), state.statement(release, candidate.series)
-    keys = believed_keys(platform.reader, settings) if stored or waivers else None
+    keys = sources.keys if stored or waivers else None
     others = (
-        check_state.other_runs(sources.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now)
+        check_state.other_runs(
+            sources.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now, seen=sources.seen
+        )
         if run is not None and run.ended_at is not None
         else ()
     )
     return GateInputs(
         release=release,
         run_id=run.facts.run_id if run else None,
-        results=check_state.stored_results(sources.instance, run.facts) if run else {},
+        results=sources.seen.results(run.facts) if run else {},
         bundle=check_state.stored_bundle(platform.store, run) if run else None,
         policy_digest=platform.policy_digest,
         policy=settings.gate,

@@ -22,7 +22,7 @@ from phase5_ops.gate.attestation import readiness_statement, statement_rows
 from phase5_ops.gate.believed_keys import believed_keys, signing_key
 from phase5_ops.gate.decision import Decision, Outcome, decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.flow import Action, Attempt, Step, in_order, next_action
+from phase5_ops.gate.flow import Action, Attempt, Step, in_order, in_turn, next_action
 from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
 from phase5_ops.gate.keys import GATE, KeysError
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
@@ -37,10 +37,11 @@ SENSOR = "promotion_gate"
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 
 _EVENTS_A_TICK = 100
+_WORKED_A_TICK = 10  # candidates that are looked at, some 0.05 s each
 _CLOSED_A_TICK = 25  # superseded or unlisted, two writes each
 _CHECKS = {row.id: row.check for row in ALL_CHECKS if not row.is_sign_off}
-_LONGEST_REASON = 8000  # characters
-_SHOWN = 20  # blockers of a candidate in the skip reason
+_LONGEST_REASON, _LONGEST_LINE = 8000, 300  # characters
+_SHOWN = 25  # blockers of a candidate in the skip reason
 
 release_candidate = dg.AssetSpec(
     candidates.ASSET,
@@ -109,8 +110,11 @@ def _work(sources: GateSources, tick: Tick, now: datetime) -> None:
         because = f"superseded by {newer.release.name}"
         state.set_fate(older, Fate.SUPERSEDED, because)
         tick.lines.append(f"{older.release.name}: {because}")
-    for candidate in queue.active:
+    turn = in_turn(queue.active, _WORKED_A_TICK, now)
+    for candidate in turn:
         _advance(sources, candidate, tick, now)
+    if len(turn) < len(queue.active):
+        tick.lines.append(f"{len(queue.active) - len(turn)} more are looked at in other ticks")
     if queue.waiting:
         tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
     if not queue.superseded:  # a promoted one stays listed until everything older gave way
@@ -134,15 +138,20 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
             policy=sources.platform.settings.flow,
             now=now,
         )
-        tick.lines += [f"{name}: {action.step}: {reason}" for reason in action.reasons[:_SHOWN]]
-        if len(action.reasons) > _SHOWN:
-            tick.lines.append(f"{name}: and {len(action.reasons) - _SHOWN} more")
+        tick.lines += said(name, action)
         if action.step is Step.FREEZE and inputs is not None and decision is not None:
             _freeze(sources, candidate, inputs, decision)
         else:
             _do(sources, candidate, action, tick)
     except (KeysError, SigningError) as error:
         tick.lines.append(f"{name}: {error}")
+
+
+def said(name: str, action: Action) -> list[str]:
+    """The lines of a tick about one candidate."""
+    lines = [f"{name}: {action.step}: {reason}"[:_LONGEST_LINE] for reason in action.reasons[:_SHOWN]]
+    left = len(action.reasons) - len(lines)
+    return [*lines, f"{name}: and {left} more"] if left else lines
 
 
 def _decided(
