@@ -16,6 +16,7 @@ from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.gate import deployed_assets as deployed
 from phase5_ops.gate import drill_assets as gate_drill
+from phase5_ops.gate.check_state import KeptResults
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_job
 from phase5_ops.gate.sensor import promotion_gate, release_candidate
@@ -91,6 +92,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         ConfigurationError: the settings are invalid.
     """
     chosen = settings or load_settings()
+    kept = KeptResults()  # for all ticks of the sensor in this process
     assets = [evidence_asset(evidence) for evidence in EVIDENCE]
     checks = [row_checks(judging) for judging in JUDGING]
     job = dg.define_asset_job(
@@ -116,7 +118,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         sensors=[
             sign_off_watch(lambda: open_platform(chosen, "sensor-tick")),
             promotion_gate(
-                lambda instance: GateSources(instance, open_platform(chosen, "sensor-tick")),
+                lambda instance: GateSources(instance, open_platform(chosen, "sensor-tick"), kept),
                 {READINESS_JOB: job, PROMOTION_JOB: promotion_job},
                 chosen.flow.tick_seconds,
                 not_tried,

@@ -175,7 +175,11 @@ class EvidenceStore:
 
     def digest(self, run_id: str) -> str:
         """The evidence digest over the files as they are now, without sealing."""
-        return sha256_of(_canonical(self.manifest(run_id)))
+        return self.digest_of(self.manifest(run_id))
+
+    def digest_of(self, manifest: Mapping[str, str]) -> str:
+        """The evidence digest over a manifest."""
+        return sha256_of(_canonical(manifest))
 
     def sealed_digest(self, run_id: str) -> str:
         """The digest of the manifest as it was written; that of the evidence, unless somebody changed one of them.

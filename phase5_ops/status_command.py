@@ -14,8 +14,7 @@ from phase5_ops.clock import iso
 from phase5_ops.gate.believed_keys import believed_keys
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.fresh_reads import closing_now
-from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import GateInputs, Release
@@ -45,7 +44,7 @@ def _lines(sources: GateSources, candidate: Candidate) -> Iterator[str]:
     if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
         return
     try:
-        inputs = read_inputs(sources, candidate)
+        inputs = look_again(sources, read_inputs(sources, candidate))
     except (StateError, KeysError, SigningError) as error:
         yield f"  not known: {error}"
         return
@@ -83,7 +82,7 @@ def release_status(settings: Settings, instance: dg.DagsterInstance, name: str) 
     elif candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
         closed = (f"release {candidate.fate}: {candidate.closed_because or 'no record says why'}",)
     if record is None and not closed and inputs.run_id is not None:
-        inputs = replace(inputs, closing=(*inputs.closing, *closing_now(platform, inputs.run_id, candidate.release)))
+        inputs = look_again(sources, inputs)
     decision = decide(inputs)
     outcome = Outcome.OPEN if record is not None and not closed else decision.outcome
     return release_document(

@@ -57,6 +57,8 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
         sandbox.stop()
 
 
-def run(settings: Settings | None = None, rows: list[str] | None = None) -> ReadinessDocument:
+def run(
+    settings: Settings | None = None, rows: list[str] | None = None, instance: dg.DagsterInstance | None = None
+) -> ReadinessDocument:
     """A readiness run that Dagster records in memory."""
-    return run_readiness(settings or load_settings(), rows, instance=dg.DagsterInstance.ephemeral())
+    return run_readiness(settings or load_settings(), rows, instance=instance or dg.DagsterInstance.ephemeral())

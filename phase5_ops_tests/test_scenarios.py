@@ -1,4 +1,4 @@
-"""The scenarios as acceptance tests: each turns exactly the rows it declares, into what it declares.
+"""The scenarios as acceptance tests: each turns exactly the rows it declares, into what it declares, and the gate says so.
 
 A scenario is judged on every row whose evidence reads something that the scenario changed; the other rows see the healthy
 platform, on which the scenario `healthy` judges them. PHASE5_WHOLE_SCENARIOS=1 judges every row of every scenario.
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime
 
+import dagster as dg
 import pytest
 
 from phase5_ops.build import implemented_checks
@@ -19,8 +20,10 @@ from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.traffic import rows_of
+from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.conftest import NOW, run
+from phase5_ops_tests.gate.candidacy import assert_gate_says, of_run
 
 SCENARIOS = all_scenarios()
 WHOLE = {"PHASE5_WHOLE_SCENARIOS"} & set(os.environ)  # read before a test clears the environment
@@ -78,7 +81,8 @@ def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, start: Callable[[
     assert set(scenario.turns) <= set(rows)
     if rows != JUDGED:
         monkeypatch.setenv("PHASE5_PROBE_MODE", "off")
-    document = run(rows=None if rows == JUDGED else list(rows))
+    instance = dg.DagsterInstance.ephemeral()
+    document = run(rows=None if rows == JUDGED else list(rows), instance=instance)
     entries = {entry.id: entry for entry in (*document.rows, *document.extra_checks)}
     verdicts = {row: entries[row].verdict for row in rows}
     assert verdicts == {row: scenario.turns[row][0] if row in scenario.turns else Verdict.PASS for row in rows}
@@ -86,6 +90,7 @@ def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, start: Callable[[
         assert code in {finding.code for finding in entries[row].findings}
     assert document.decision == "BLOCKED"
     assert document.exit_code == exit_code_of(verdicts)
+    assert_gate_says(of_run(instance, load_settings(), document, rows), scenario.turns)
 
 
 def test_there_are_scenarios_for_every_kind_of_fault():

@@ -3,7 +3,7 @@
 import base64
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import dagster as dg
@@ -86,7 +86,9 @@ def _pull(platform: Platform, scope: Scope, now: datetime) -> tuple[CostPull, Re
     cache, digest = CostCache(settings.state_dir / CACHE_FOLDER), question_digest(question)
     with cache.locked(digest, wait_seconds=settings.reading.deadline_seconds / 2):
         kept = None if settings.refresh_costs else cache.load(digest, until=now)
-        if kept is not None:
+        # what is nearly stale for the gate is pulled again: else a new run, made because evidence grew stale, would not cure it
+        usable = timedelta(hours=settings.gate.max_evidence_age_hours / 2)
+        if kept is not None and now - kept.observed_at <= usable:
             return kept, identity_read
         pull = _ask(platform, scope, now)
         if pull.whole:

@@ -7,8 +7,8 @@ keeps the gate closed. The tests of this module are the contract with Dagster: t
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -43,8 +43,8 @@ class EvidenceFiles(Protocol):
     def manifest(self, run_id: str) -> dict[str, str]:
         """Path -> digest of every file of a run's evidence, read afresh."""
 
-    def digest(self, run_id: str) -> str:
-        """The evidence digest over the files as they are now."""
+    def digest_of(self, manifest: Mapping[str, str]) -> str:
+        """The evidence digest over a manifest."""
 
     def sealed_digest(self, run_id: str) -> str:
         """The digest of the manifest as the run wrote it."""
@@ -177,7 +177,7 @@ def stored_bundle(store: EvidenceFiles, run: ReadinessRun) -> Bundle | None:
     try:
         manifest = store.manifest(run_id)
         verdicts = {name: _verdict(store, run_id, name, digest) for name, digest in _part(manifest, "verdicts", ".json").items()}
-        found = (store.digest(run_id), store.sealed_digest(run_id))
+        found = (store.digest_of(manifest), store.sealed_digest(run_id))
     except (OSError, ValueError):
         return None
     if not manifest:
@@ -200,22 +200,64 @@ def _verdict(store: EvidenceFiles, run_id: str, check: str, digest: str) -> Stor
         return StoredVerdict(digest)
 
 
-def other_runs(instance: DagsterInstance, environment: str, since: datetime, *, allow_fixed_now: bool) -> tuple[OtherRun, ...]:
+class KeptResults:
+    """The results of runs that are over, which no longer change; the last few hundred of them, for the ticks of one process.
+
+    A tick that reads from here asks for runs and promotions only; what is promoted is decided from results that are read again.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self._most = most
+        self._results: dict[RunFacts, dict[str, StoredResult]] = {}
+
+    def of(self, instance: DagsterInstance, run: RunFacts) -> dict[str, StoredResult]:
+        """`stored_results` of a run; those of one that is not over are not kept."""
+        found = self._results.pop(run, None) or stored_results(instance, run)
+        if run.state is RunState.FINISHED:
+            self._results[run] = found  # at the end: the first is the one that was not asked for the longest
+            while len(self._results) > self._most:
+                del self._results[next(iter(self._results))]
+        return found
+
+
+@dataclass
+class SeenRuns:
+    """The runs that one tick or decision has looked at; candidates of one tick share them."""
+
+    instance: DagsterInstance
+    kept: KeptResults
+    _runs: dict[str, ReadinessRun] = field(default_factory=dict)
+
+    def named(self, run_ids: Sequence[str]) -> list[ReadinessRun]:
+        """The runs with these ids, in this order; one whose record is gone meanwhile is left out."""
+        if missing := [run_id for run_id in run_ids if run_id not in self._runs]:
+            records = self.instance.get_run_records(RunsFilter(run_ids=missing))
+            self._runs |= {record.dagster_run.run_id: readiness_run(record) for record in records}
+        return [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
+
+    def results(self, run: RunFacts) -> dict[str, StoredResult]:
+        """`stored_results` of a run."""
+        return self.kept.of(self.instance, run)
+
+
+def other_runs(
+    instance: DagsterInstance, environment: str, since: datetime, *, allow_fixed_now: bool, seen: SeenRuns | None = None
+) -> tuple[OtherRun, ...]:
     """The readiness runs of an environment that ended since a moment; what ran under a fixed clock says nothing of now.
 
-    Where there are more than can be looked at, one that cannot be read stands for the rest, so that none is passed over.
+    Where there are more than can be looked at, one that cannot be read stands for the rest, so that none is passed over. `seen`
+    holds what need not be read again.
     """
     # the storage's time of the last change of a run is not exactly the end of it, so a little more is asked for
     wanted = RunsFilter(
         job_name=READINESS_JOB, statuses=list(_OVER), tags={ENVIRONMENT_TAG: environment}, updated_after=since - _MARGIN
     )
-    records = instance.get_run_records(wanted, limit=_MOST_OTHER_RUNS + 1)
+    seen = seen or SeenRuns(instance, KeptResults())
     found = []
-    for index, record in enumerate(records):
-        run = readiness_run(record)
+    for index, run in enumerate(seen.named(instance.get_run_ids(wanted, limit=_MOST_OTHER_RUNS + 1))):
         if run.ended_at is None or run.ended_at < since or (run.facts.fixed_now and not allow_fixed_now):
             continue
-        rows = None if index == _MOST_OTHER_RUNS else _rows(stored_results(instance, run.facts))
+        rows = None if index == _MOST_OTHER_RUNS else _rows(seen.results(run.facts))
         found.append(OtherRun(run.facts.run_id, environment, run.ended_at, rows))
     return tuple(found)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from phase5_ops.digest import sha256_of
 from phase5_ops.gate.decision import Decision, Outcome
-from phase5_ops.gate.records import GateInputs, RunState
+from phase5_ops.gate.records import GateInputs, Reason, RunState
 from phase5_ops.gate.signature_rules import differences
 from phase5_ops.gate.state import CLOSED, Candidate, Fate
 from phase5_ops.policy import FlowPolicy
@@ -99,6 +100,18 @@ def in_order(candidates: Sequence[Candidate], policy: FlowPolicy) -> Queue:
     )
 
 
+def in_turn(active: Sequence[Candidate], most: int, now: datetime) -> tuple[Candidate, ...]:
+    """Those of the active candidates that this tick works on: all where they are few, else `most`, by lot.
+
+    A tick has an end: one that took longer than the daemon waits would do nothing, again and again. The lot is drawn anew at each
+    moment and needs no memory, so that whatever is lost or reset, every candidate's turn comes.
+    """
+    if len(active) <= most:
+        return tuple(active)
+    drawn = sorted(active, key=lambda each: sha256_of(f"{now.isoformat()}\0{each.release.name}".encode()))[:most]
+    return tuple(candidate for candidate in active if candidate in drawn)
+
+
 def _gives_way(older: Candidate, newer: Candidate, policy: FlowPolicy) -> bool:
     if newer.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
         return True
@@ -132,7 +145,7 @@ def next_action(
     """
     if pending := [run for run in (*promotions, *runs) if run.state is RunState.RUNNING]:
         return Action(Step.WAIT, (f"run {pending[0].run_id} is under way",))
-    blockers = tuple(str(reason) for reason in decision.reasons) if decision else ()
+    blockers = tuple(str(reason) for reason in named_first(decision.reasons)) if decision else ()
     if inputs is None or decision is None or not runs:
         return Action(Step.START_RUN, ("no readiness run yet",), _next_number(runs))
     if decision.outcome is Outcome.OPEN:
@@ -142,6 +155,17 @@ def next_action(
     if decision.outcome is Outcome.READY_TO_SIGN:
         return _ready(candidate, inputs, decision, blockers)
     return _again(Step.START_RUN, runs, blockers, policy, now)
+
+
+def named_first(reasons: Sequence[Reason]) -> list[Reason]:
+    """Of each row and code the first reason, then the others, each in their order: who cuts the list still names what closes."""
+    seen: set[tuple[str, str]] = set()
+    first: list[Reason] = []
+    others: list[Reason] = []
+    for reason in reasons:
+        (others if (reason.row, reason.code) in seen else first).append(reason)
+        seen.add((reason.row, reason.code))
+    return [*first, *others]
 
 
 def _ready(candidate: Candidate, inputs: GateInputs, decision: Decision, blockers: tuple[str, ...]) -> Action:

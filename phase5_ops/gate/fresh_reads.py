@@ -1,7 +1,9 @@
-"""What is looked at once more immediately before a promotion: SLO alarms that fire now, and what is deployed. It can only close.
+"""What the platform is like now against the stored evidence: what is deployed, and the SLO alarms that fire. It can only close.
 
 Reads only; what the answers mean is in `alarm_rules.py` and `deployed_rules.py`, which the gate drill exercises.
 """
+
+from functools import cached_property
 
 import pandas as pd
 
@@ -9,48 +11,54 @@ from phase5_ops.aws.deployed_identity import read_deployed
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.alarm_rules import TABLE, alarm_problems, alarms_count
-from phase5_ops.gate.deployed_rules import COLUMNS, present_problems, recorded_problems
+from phase5_ops.gate.deployed_rules import COLUMNS, Identity, present_problems, recorded_problems
 from phase5_ops.gate.records import Reason, Release
-from phase5_ops.platform import Platform
 from phase5_ops.policy import DeployedPolicy, GatePolicy
-from phase5_ops.reads import ReadStatus
+from phase5_ops.reads import Read, ReadStatus
 
 IAM_ACTIONS = ("cloudwatch:DescribeAlarms", "lambda:ListFunctions", "ssm:GetParameter")
 
 _DEPLOYED = "deployed_identity"
 
 
-def closing_now(platform: Platform, run_id: str, release: Release) -> tuple[Reason, ...]:
-    """Everything that closes the gate for a candidate whatever its stored results say.
+class PresentPlatform:
+    """The platform as it is now. Each part is read when it is first asked for and never again: for one decision, or one tick."""
 
-    Args:
-        platform: of this decision.
-        run_id: the candidate's readiness run.
-        release: the candidate.
-    """
-    settings, reader, store = platform.settings, platform.reader, platform.store
-    return (
-        *deployed_then(store, run_id, release, settings.deployed),
-        *deployed_now(reader, store, run_id, settings.deployed),
-        *alarms_now(reader, store, run_id, settings.gate),
-    )
+    def __init__(self, reader: AwsReader, policy: DeployedPolicy) -> None:
+        self._reader = reader
+        self._policy = policy
+
+    @cached_property
+    def deployed(self) -> tuple[Identity, tuple[str, ...]]:
+        """What runs, and how reading it failed, in words; one call, and one for the parameter."""
+        found, reads = read_deployed(self._reader, self._policy.function_prefixes, self._policy.digest_parameter)
+        failed = [read for read in reads if read.status is not ReadStatus.OK]
+        return (
+            {(each.kind, each.name): (each.version, each.code) for each in found},
+            tuple(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed),
+        )
+
+    @cached_property
+    def alarms(self) -> tuple[dict[str, str], Read]:
+        """Alarm -> state, and how that was read; one paginated call."""
+        kinds = ["MetricAlarm", "CompositeAlarm"]
+        answer = self._reader.paginate("cloudwatch", "describe_alarms", "all alarms", AlarmTypes=kinds)
+        alarms = (*answer.items("MetricAlarms"), *answer.items("CompositeAlarms"))
+        return {str(alarm.get("AlarmName")): str(alarm.get("StateValue")) for alarm in alarms}, answer.read
 
 
-def alarms_now(reader: AwsReader, store: EvidenceStore, run_id: str, policy: GatePolicy) -> tuple[Reason, ...]:
+def alarms_now(present: PresentPlatform, store: EvidenceStore, run_id: str, policy: GatePolicy) -> tuple[Reason, ...]:
     """Why the SLO alarms close the gate now.
 
     Args:
-        reader: reads the alarms' present states, in one paginated call.
+        present: knows the alarms' present states.
         store: holds the table `slo_alarms` of the run.
         run_id: the candidate's readiness run.
         policy: where it only shows the check no_slo_alarm_firing, alarms do not close here either, and are not read.
     """
     if not alarms_count(policy):
         return ()
-    answer = reader.paginate("cloudwatch", "describe_alarms", "all alarms", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-    alarms = (*answer.items("MetricAlarms"), *answer.items("CompositeAlarms"))
-    now = {str(alarm.get("AlarmName")): str(alarm.get("StateValue")) for alarm in alarms}
-    return alarm_problems(_table(store, run_id, TABLE), now, answer.read, policy)
+    return alarm_problems(_table(store, run_id, TABLE), *present.alarms, policy)
 
 
 def deployed_then(store: EvidenceStore, run_id: str, release: Release, policy: DeployedPolicy) -> tuple[Reason, ...]:
@@ -58,14 +66,9 @@ def deployed_then(store: EvidenceStore, run_id: str, release: Release, policy: D
     return recorded_problems(_deployed_table(store, run_id), release, policy)
 
 
-def deployed_now(reader: AwsReader, store: EvidenceStore, run_id: str, policy: DeployedPolicy) -> tuple[Reason, ...]:
+def deployed_now(present: PresentPlatform, store: EvidenceStore, run_id: str) -> tuple[Reason, ...]:
     """Why what is deployed now closes the gate: it is not what the evidence is about, or cannot be read."""
-    found, reads = read_deployed(reader, policy.function_prefixes, policy.digest_parameter)
-    failed = [
-        f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in reads if read.status is not ReadStatus.OK
-    ]
-    now = {(each.kind, each.name): (each.version, each.code) for each in found}
-    return present_problems(_deployed_table(store, run_id), now, failed)
+    return present_problems(_deployed_table(store, run_id), *present.deployed)
 
 
 def _deployed_table(store: EvidenceStore, run_id: str) -> pd.DataFrame | None:

@@ -1,10 +1,10 @@
 """Everything a decision about one candidate rests on, read afresh: Dagster's records, evidence files, state table, keys, clock.
 
 The sensor, the promotion and the command line all decide from what `read_inputs` gives, so that none of them can know less than
-another. Nothing is kept between calls, and nothing is decided here.
+another; `look_again` adds what the platform is like now. Nothing is decided here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import dagster as dg
@@ -14,7 +14,9 @@ from phase5_ops.gate.believed_keys import believed_keys
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.fixed_clock import in_sandbox
 from phase5_ops.gate.forgotten_runs import ForgottenRuns
-from phase5_ops.gate.records import GateInputs, Reason, SignedFacts
+from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now, deployed_then
+from phase5_ops.gate.keys import KeySet
+from phase5_ops.gate.records import GateInputs, Reason, Release, SignedFacts
 from phase5_ops.gate.state import Candidate, StateTable
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
@@ -23,16 +25,18 @@ from phase5_ops.platform import Platform
 
 @dataclass(frozen=True)
 class GateSources:
-    """Where a decision's facts come from.
+    """Where a decision's facts come from; made for one decision or one tick.
 
     Attributes:
         instance: Dagster's records.
         platform: settings, clock, reader of AWS and evidence files; one of its own for each decision or tick, since its reader
             has one deadline for everything.
+        kept: results that an earlier tick has read; a promotion has none.
     """
 
     instance: dg.DagsterInstance
     platform: Platform
+    kept: check_state.KeptResults = field(default_factory=check_state.KeptResults)
 
     @property
     def state(self) -> StateTable:
@@ -43,6 +47,25 @@ class GateSources:
     def forgotten(self) -> ForgottenRuns:
         """The runs whose evidence is left and whose record is not; listed once for all candidates of a tick."""
         return ForgottenRuns(self.platform.store, partial(check_state.unknown_runs, self.instance))
+
+    @cached_property
+    def keys(self) -> KeySet:
+        """The keys that are believed.
+
+        Raises:
+            KeysError, SigningError: it cannot be told which.
+        """
+        return believed_keys(self.platform.reader, self.platform.settings)
+
+    @cached_property
+    def seen(self) -> check_state.SeenRuns:
+        """The runs that were looked at."""
+        return check_state.SeenRuns(self.instance, self.kept)
+
+    @cached_property
+    def present(self) -> PresentPlatform:
+        """The platform as it is now, looked at once."""
+        return PresentPlatform(self.platform.reader, self.platform.settings.deployed)
 
 
 def read_inputs(
@@ -58,7 +81,7 @@ def read_inputs(
         sources: what is read.
         candidate: as it stands in the state table.
         runs: the readiness runs of its series, where they were just read.
-        closing: what other fresh reads found; it can only close.
+        closing: what other reads found; it can only close.
 
     Raises:
         StateError: the state table cannot be read; nothing is known then.
@@ -71,10 +94,12 @@ def read_inputs(
     run = check_state.newest_finished(found)
     state = sources.state
     stored, waivers, frozen = state.sign_offs(release), state.waivers(release), state.statement(release, candidate.series)
-    keys = believed_keys(platform.reader, settings) if stored or waivers else None
+    keys = sources.keys if stored or waivers else None
     others = (
         (
-            *check_state.other_runs(sources.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now),
+            *check_state.other_runs(
+                sources.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now, seen=sources.seen
+            ),
             *sources.forgotten.since(run.ended_at, release.environment, allow_fixed_now=allow_fixed_now),
         )
         if run is not None and run.ended_at is not None
@@ -83,7 +108,7 @@ def read_inputs(
     return GateInputs(
         release=release,
         run_id=run.facts.run_id if run else None,
-        results=check_state.stored_results(sources.instance, run.facts) if run else {},
+        results=sources.seen.results(run.facts) if run else {},
         bundle=check_state.stored_bundle(platform.store, run) if run else None,
         policy_digest=platform.policy_digest,
         policy=settings.gate,
@@ -93,9 +118,30 @@ def read_inputs(
         waivers=verified_waivers(waivers, keys) if waivers and keys else (),
         other_runs=others,
         run_completed_at=run.ended_at if run else None,
-        closing=closing,
+        closing=(*closing, *_recorded(platform, run.facts.run_id, release)) if run else closing,
         allow_fixed_now=allow_fixed_now,
     )
+
+
+def look_again(sources: GateSources, inputs: GateInputs, *, alarms: bool = True) -> GateInputs:
+    """The inputs, and what the platform as it is now says against them; it can only close.
+
+    Args:
+        sources: what is read.
+        inputs: of `read_inputs`.
+        alarms: whether the alarms are looked at too: what fires while people sign may be over before anything is promoted.
+    """
+    platform, run_id = sources.platform, inputs.run_id
+    if run_id is None:
+        return inputs  # closes by itself
+    found = deployed_now(sources.present, platform.store, run_id)
+    firing = alarms_now(sources.present, platform.store, run_id, platform.settings.gate) if alarms else ()
+    return replace(inputs, closing=(*inputs.closing, *found, *firing))
+
+
+def _recorded(platform: Platform, run_id: str, release: Release) -> tuple[Reason, ...]:
+    """What the run's own record of what was deployed says against its evidence."""
+    return deployed_then(platform.store, run_id, release, platform.settings.deployed)
 
 
 def _signed_facts(payload: bytes) -> SignedFacts | None:

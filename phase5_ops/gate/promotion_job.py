@@ -6,7 +6,6 @@ description; nothing depends on how Dagster records it.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -15,8 +14,7 @@ import dagster as dg
 from phase5_ops.gate import check_state
 from phase5_ops.gate.believed_keys import believed_keys, signing_key
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.fresh_reads import closing_now
-from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.notifications import notify
 from phase5_ops.gate.override_promotion import OverrideRules, promote_override
@@ -26,7 +24,7 @@ from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import Ending, PromotionDoor, PromotionOutcome
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signing import sign
-from phase5_ops.gate.state import Candidate, check_release
+from phase5_ops.gate.state import Candidate, StateTable, check_release
 from phase5_ops.gate.targets.choice import publish
 from phase5_ops.platform import Platform
 
@@ -64,14 +62,11 @@ def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor
         KeysError, SigningError: it cannot be told which keys to believe.
     """
     settings, reader = platform.settings, platform.reader
-    sources = GateSources(instance, platform)
     keys = believed_keys(reader, settings)
 
     def inputs(candidate: Candidate) -> GateInputs:
-        found = read_inputs(sources, candidate)
-        if found.run_id is None:  # closes by itself
-            return found
-        return replace(found, closing=(*found.closing, *closing_now(platform, found.run_id, candidate.release)))
+        sources = GateSources(instance, platform)  # of its own for each decision, so that everything is read again
+        return look_again(sources, read_inputs(sources, candidate))
 
     def signed(payload: bytes) -> tuple[str, bytes]:
         made = sign(reader, signing_key(reader, settings.signing, GATE, keys), payload)
@@ -82,7 +77,7 @@ def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor
             platform.store.write_attestation(run_id, name, content)
 
     return PromotionDoor(
-        state=sources.state,
+        state=StateTable(reader, settings.tables.readiness),
         inputs=inputs,
         keys=lambda: keys,
         sign=signed,

@@ -20,10 +20,10 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.gate import candidates, check_state
 from phase5_ops.gate.attestation import readiness_statement, statement_rows
 from phase5_ops.gate.believed_keys import believed_keys, signing_key
-from phase5_ops.gate.decision import Decision, decide
+from phase5_ops.gate.decision import Decision, Outcome, decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.flow import Action, Attempt, Step, in_order, next_action
-from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.flow import Action, Attempt, Step, in_order, in_turn, next_action
+from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
 from phase5_ops.gate.keys import GATE, KeysError
 from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
@@ -44,10 +44,11 @@ Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 NotTried = Callable[[GateInputs, Decision, Settings], Sequence[str]]
 
 _EVENTS_A_TICK = 100
+_WORKED_A_TICK = 10  # candidates that are looked at, some 0.05 s each
 _CLOSED_A_TICK = 25  # superseded or unlisted, two writes each
 _CHECKS = {row.id: row.check for row in ALL_CHECKS if not row.is_sign_off}
-_LONGEST_REASON = 8000  # characters
-_SHOWN = 20  # blockers of a candidate in the skip reason
+_LONGEST_REASON, _LONGEST_LINE = 8000, 300  # characters
+_SHOWN = 25  # blockers of a candidate in the skip reason
 
 release_candidate = dg.AssetSpec(
     candidates.ASSET,
@@ -130,8 +131,11 @@ def _work(sources: GateSources, tick: Tick, now: datetime, not_tried: NotTried) 
         because = f"superseded by {newer.release.name}"
         state.set_fate(older, Fate.SUPERSEDED, because)
         tick.lines.append(f"{older.release.name}: {because}")
-    for candidate in queue.active:
+    turn = in_turn(queue.active, _WORKED_A_TICK, now)
+    for candidate in turn:
         _advance(sources, candidate, tick, now, not_tried)
+    if len(turn) < len(queue.active):
+        tick.lines.append(f"{len(queue.active) - len(turn)} more are looked at in other ticks")
     if queue.waiting:
         tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
     if not queue.superseded:  # a promoted one stays listed until everything older gave way
@@ -145,8 +149,7 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
     try:
         runs = check_state.runs_of_candidate(sources.instance, release, candidate.series)
         promotions = check_state.runs_of_candidate(sources.instance, release, candidate.series, job=PROMOTION_JOB)
-        inputs = read_inputs(sources, candidate, runs=runs) if check_state.newest_finished(runs) else None
-        decision = decide(inputs) if inputs else None
+        inputs, decision = _decided(sources, candidate, runs)
         action = next_action(
             candidate,
             runs=_attempts(runs),
@@ -156,9 +159,7 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
             policy=sources.platform.settings.flow,
             now=now,
         )
-        tick.lines += [f"{name}: {action.step}: {reason}" for reason in action.reasons[:_SHOWN]]
-        if len(action.reasons) > _SHOWN:
-            tick.lines.append(f"{name}: and {len(action.reasons) - _SHOWN} more")
+        tick.lines += said(name, action)
         if inputs and decision:
             tick.lines += [f"{name}: {line}" for line in matching_nothing(waiver_uses(inputs, decision, ()))]
         if action.step is Step.FREEZE and inputs is not None and decision is not None:
@@ -167,6 +168,31 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
             _do(sources, candidate, action, tick)
     except (KeysError, SigningError) as error:
         tick.lines.append(f"{name}: {error}")
+
+
+def said(name: str, action: Action) -> list[str]:
+    """The lines of a tick about one candidate."""
+    lines = [f"{name}: {action.step}: {reason}"[:_LONGEST_LINE] for reason in action.reasons[:_SHOWN]]
+    left = len(action.reasons) - len(lines)
+    return [*lines, f"{name}: and {left} more"] if left else lines
+
+
+def _decided(
+    sources: GateSources, candidate: Candidate, runs: list[check_state.ReadinessRun]
+) -> tuple[GateInputs | None, Decision | None]:
+    """Decides about the last run that is over; what would be signed or promoted is held against the platform as it is now.
+
+    Evidence that people sign while something else runs would only be refused by the promotion, again and again: closed here, it
+    gets a confirmation run. Alarms count when all is signed: what fires before may be over until then.
+    """
+    if check_state.newest_finished(runs) is None:
+        return None, None
+    inputs = read_inputs(sources, candidate, runs=runs)
+    decision = decide(inputs)
+    if decision.outcome is Outcome.BLOCKED:
+        return inputs, decision
+    inputs = look_again(sources, inputs, alarms=decision.outcome is Outcome.OPEN)
+    return inputs, decide(inputs)
 
 
 def _do(sources: GateSources, candidate: Candidate, action: Action, tick: Tick) -> None:

@@ -30,6 +30,10 @@ class PlatformClock:
             return self._newest + REPLAY_LAG
         return self._start + timedelta(seconds=time.monotonic() - self._began)
 
+    def advance(self, by: timedelta) -> None:
+        """Lets time pass at once."""
+        self._start += by
+
     def observe(self, moment: datetime) -> None:
         """Tells the clock of a data point's timestamp; only a replay clock follows it."""
         with self._lock:

@@ -1,5 +1,6 @@
 """The contract with Dagster: what its records of a real readiness run say, and what posted, wiped and deleted records do."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import check_state, reasons
 from phase5_ops.gate.check_state import newest_finished, other_runs, run_named, runs_of_candidate, stored_bundle, stored_results
-from phase5_ops.gate.records import GateInputs, Release, RunState, StoredResult
+from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, StoredResult
 from phase5_ops.gate.row_state import READINESS_JOB, state_problems
 from phase5_ops.history import History
 from phase5_ops.platform import Platform
@@ -228,3 +229,17 @@ def test_the_last_run_that_is_over_is_the_one_judged(instance, store):
     runs = runs_of_candidate(instance, RELEASE, 1)
     assert newest_finished(runs).facts.run_id == RUN_2
     assert newest_finished([]) is None
+
+
+def test_results_of_runs_that_are_over_are_read_once_and_the_oldest_of_many_are_forgotten(instance, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        check_state, "stored_results", lambda _, run: read.append(run.run_id) or {CHECK: StoredResult(CHECK, run)}
+    )
+    kept = check_state.KeptResults(most=2)
+    over = [RunFacts(name, READINESS_JOB, RunState.FINISHED) for name in ("a", "b", "c")]
+    running = RunFacts("r", READINESS_JOB, RunState.RUNNING)
+    retagged = replace(over[0], release_digest="sha256:other")
+    for run in (over[0], over[0], running, running, retagged, over[1], over[2], over[0]):
+        assert kept.of(instance, run)[CHECK].run == run
+    assert read == ["a", "r", "r", "a", "b", "c", "a"]

@@ -1,15 +1,25 @@
 """Evidence counts only if what ran stayed the same, is what runs now, and where it must be, is the candidate."""
 
+from datetime import timedelta
+
+import dagster as dg
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from phase5_ops.build import open_platform
 from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.gate.check_state import ReadinessRun
 from phase5_ops.gate.deployed_rules import COLUMNS, END, START, present_problems, recorded_problems
-from phase5_ops.gate.fresh_reads import deployed_now, deployed_then
+from phase5_ops.gate.fresh_reads import PresentPlatform, deployed_now, deployed_then
+from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.records import RunFacts, RunState
+from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.gate.state import Candidate, Fate
 from phase5_ops.policy import DeployedPolicy
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE
+from phase5_ops_tests.gate.people import Desk
 
 FREE = DeployedPolicy()
 BOUND = DeployedPolicy(digest_parameter="/deployed", must_be_candidate=True)
@@ -94,7 +104,32 @@ def test_stored_and_present_identity_are_compared_as_read(aws, reader, tmp_path)
     policy = DeployedPolicy(function_prefixes=("none-",), digest_parameter="/deployed-now", must_be_candidate=True)
     ran = (("parameter", "/deployed-now", "1", DIGEST),)
     store.write_table("run-1", "deployed_identity", table(ran, ran))
-    assert (deployed_then(store, "run-1", RELEASE, policy), deployed_now(reader, store, "run-1", policy)) == ((), ())
+    present = PresentPlatform(reader, policy)
+    assert (deployed_then(store, "run-1", RELEASE, policy), deployed_now(present, store, "run-1")) == ((), ())
     aws.client("ssm").put_parameter(Name="/deployed-now", Value="sha256:other", Type="String", Overwrite=True)
-    assert said(deployed_now(reader, store, "run-1", policy))[0][1] == "platform_changed_since_evidence"
+    assert deployed_now(present, store, "run-1") == ()  # looked at once
+    later = PresentPlatform(reader, policy)
+    assert said(deployed_now(later, store, "run-1"))[0][1] == "platform_changed_since_evidence"
     assert said(deployed_then(store, "run-2", RELEASE, policy))[0][1] == "deployed_identity_unknown"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "closing"),
+    [
+        (None, ["deployed_identity_unknown"]),
+        (table(), []),
+        (table(end=(("function", "cc-native-a", "2", "c2"),)), ["platform_changed_during_run"]),
+    ],
+    ids=["nothing recorded", "unchanged", "changed"],
+)
+def test_whoever_decides_knows_what_the_run_recorded_of_the_platform(aws, tmp_path, recorded, closing, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+    sources = GateSources(dg.DagsterInstance.ephemeral(), open_platform(Desk.on(aws, tmp_path).settings, "gate"))
+    if recorded is not None:
+        sources.platform.store.write_table("run-1", "deployed_identity", recorded)
+    facts = RunFacts("run-1", READINESS_JOB, RunState.FINISHED, RELEASE.environment, RELEASE.digest)
+    run = ReadinessRun(facts, RELEASE.name, 1, 1, NOW, None)
+    candidate = Candidate(RELEASE, 1, Fate.PENDING, NOW, NOW + timedelta(days=1), "pipeline")
+    with sources.instance:
+        assert [reason.code for reason in read_inputs(sources, candidate, runs=[run]).closing] == closing

@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from phase5_ops.gate import fresh_reasons
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
-from phase5_ops.gate.flow import Attempt, Step, in_order, next_action
-from phase5_ops.gate.records import Release, RunState
+from phase5_ops.gate.flow import Attempt, Step, in_order, in_turn, named_first, next_action
+from phase5_ops.gate.reasons import RELEASE
+from phase5_ops.gate.records import Reason, Release, RunState
 from phase5_ops.gate.state import Candidate, Fate
 from phase5_ops.policy import FlowPolicy, GatePolicy
 from phase5_ops_tests.gate.conftest import DIGEST, NOW
@@ -64,6 +66,15 @@ def test_a_closed_candidate_is_tried_again_after_the_interval_and_says_why():
     assert (action.step, action.attempt) == (Step.START_RUN, 2)
 
 
+def test_what_is_signed_while_something_else_runs_gets_a_confirmation_run_at_the_interval_and_is_never_promoted():
+    changed = replace(COMPLETE, closing=(fresh_reasons.PLATFORM_CHANGED_SINCE.at(RELEASE, "cc-native-a", "version 2"),))
+    waiting = step(SIGNING, inputs=changed, runs=(replace(OVER, ended_at=NOW - timedelta(minutes=29)),))
+    assert waiting.step is Step.WAIT
+    assert any("platform_changed_since_evidence" in reason for reason in waiting.reasons)
+    action = step(SIGNING, inputs=changed)
+    assert (action.step, action.attempt, action.reasons) == (Step.START_RUN, 2, waiting.reasons)
+
+
 def test_a_number_tagged_by_hand_is_never_used_again():
     assert step(inputs=CLOSED_INPUTS, runs=(replace(OVER, number=0), replace(OVER, number=41))).attempt == 42
 
@@ -99,6 +110,20 @@ def test_a_statement_that_no_longer_holds_is_renewed_with_the_difference_named()
     assert any("row 1.1" in reason for reason in action.reasons)
 
 
+def test_whoever_cuts_the_reasons_short_still_names_every_row_and_code():
+    def reason(row: str, code: str, subject: str) -> Reason:
+        return Reason(row, "FAIL", code, subject, "seen")
+
+    many = [reason("1.1", "a", str(n)) for n in range(3)] + [reason("1.1", "b", "x"), reason("2.1", "a", "y")]
+    assert [(each.row, each.code, each.subject) for each in named_first(many)] == [
+        ("1.1", "a", "0"),
+        ("1.1", "b", "x"),
+        ("2.1", "a", "y"),
+        ("1.1", "a", "1"),
+        ("1.1", "a", "2"),
+    ]
+
+
 # --- order -------------------------------------------------------------------------------------------------------------------
 
 
@@ -127,6 +152,14 @@ def test_what_is_being_signed_gives_way_only_where_that_was_asked_for():
 def test_a_queue_works_on_the_oldest_alone():
     queue = in_order([candidate("b", 2), candidate("a", 1)], FlowPolicy(newer_candidate="queue"))
     assert (names(queue.active), names(queue.waiting), queue.superseded) == (["a"], ["b"], ())
+
+
+def test_of_many_candidates_a_tick_works_on_some_and_the_turn_of_each_comes():
+    many = [candidate(f"r-{number}", number, Fate.READY_TO_SIGN) for number in range(30)]
+    assert in_turn(many[:10], 10, NOW) == tuple(many[:10])
+    turns = [in_turn(many, 10, NOW + timedelta(seconds=30 * tick)) for tick in range(60)]
+    assert {len(turn) for turn in turns} == {10}
+    assert {each.release.name for turn in turns for each in turn} == {each.release.name for each in many}
 
 
 @pytest.mark.parametrize("fate", [Fate.PROMOTED, Fate.BREAK_GLASS])

@@ -5,8 +5,8 @@ import pytest
 
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.alarm_rules import alarm_problems, alarm_states
-from phase5_ops.gate.fresh_reads import alarms_now
-from phase5_ops.policy import GatePolicy
+from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now
+from phase5_ops.policy import DeployedPolicy, GatePolicy
 from phase5_ops.reads import Read, ReadStatus
 
 
@@ -16,6 +16,10 @@ def read(status: ReadStatus = ReadStatus.OK) -> Read:
 
 def table(**states: str) -> pd.DataFrame:
     return pd.DataFrame({"tool": "t", "alarm": list(states), "state": list(states.values())})
+
+
+def firing(reader, store: EvidenceStore, policy: GatePolicy | None = None):
+    return alarms_now(PresentPlatform(reader, DeployedPolicy()), store, "run-1", policy or GatePolicy())
 
 
 def codes(reasons) -> list[tuple[str, str]]:
@@ -55,9 +59,9 @@ def test_only_alarms_on_a_tools_slo_count():
 
 def test_a_run_without_its_stored_alarms_closes_unless_the_check_is_only_shown(reader, tmp_path):
     store = EvidenceStore(tmp_path)
-    assert codes(alarms_now(reader, store, "run-1", GatePolicy())) == [("alarms_unreadable", "slo_alarms")]
+    assert codes(firing(reader, store)) == [("alarms_unreadable", "slo_alarms")]
     shown = GatePolicy(extra_checks_warn_only=("no_slo_alarm_firing",))
-    assert alarms_now(reader, store, "run-1", shown) == ()
+    assert firing(reader, store, shown) == ()
 
 
 def test_an_alarm_set_off_after_the_run_is_found(aws, reader, tmp_path):
@@ -74,6 +78,6 @@ def test_an_alarm_set_off_after_the_run_is_found(aws, reader, tmp_path):
     )
     store = EvidenceStore(tmp_path)
     store.write_table("run-1", "slo_alarms", pd.DataFrame({"tool": ["t"], "alarm": ["slo-a"], "state": ["OK"]}))
-    assert alarms_now(reader, store, "run-1", GatePolicy()) == ()
+    assert firing(reader, store) == ()
     client.set_alarm_state(AlarmName="slo-a", StateValue="ALARM", StateReason="test")
-    assert codes(alarms_now(reader, store, "run-1", GatePolicy())) == [("alarm_firing_now", "slo-a")]
+    assert codes(firing(reader, store)) == [("alarm_firing_now", "slo-a")]

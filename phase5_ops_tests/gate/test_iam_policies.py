@@ -18,7 +18,7 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, iam, state
 from phase5_ops.gate.believed_keys import FILE_NAME, pin_keys
-from phase5_ops.gate.fresh_reads import alarms_now, deployed_now
+from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.install_check import check_installation
 from phase5_ops.gate.keys import SIGNERS
@@ -279,8 +279,9 @@ def test_the_gate_calls_nothing_that_its_policy_does_not_allow(desk, tmp_path):
     ready = desk.ready()  # signs with the gate's key
     signing.state.candidate(ready.release)
     store = EvidenceStore(tmp_path / "evidence")
-    alarms_now(platform.reader, store, "run", desk.settings.gate)
-    deployed_now(platform.reader, store, "run", desk.settings.deployed)
+    present = PresentPlatform(platform.reader, desk.settings.deployed)
+    alarms_now(present, store, "run", desk.settings.gate)
+    deployed_now(present, store, "run")
     assert platform.account != "unknown"
     assert called(platform.reader) | called(signing.reader) <= allowed(policy_for(Purpose.gate, desk.settings)["Statement"])
     assert {"dynamodb:BatchGetItem", "cloudwatch:DescribeAlarms", "ssm:GetParameter"} <= called(platform.reader)

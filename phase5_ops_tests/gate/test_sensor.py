@@ -5,13 +5,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from phase5_ops.build import open_platform
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.check_state import ReadinessRun
+from phase5_ops.gate.deployed_rules import COLUMNS
 from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.flow import Queue
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import Release, RunFacts, RunState
@@ -53,7 +56,7 @@ def fate(sources: GateSources, name: str = "r-1") -> Fate | None:
     return found.fate if found else None
 
 
-def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: bool = False) -> None:
+def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: bool = False, ended: datetime | None = None) -> None:
     """The candidate's run is over, and everything in it opens."""
 
     def inputs(sources, candidate, *, runs=None):
@@ -80,10 +83,39 @@ def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: boo
 
     def runs(_instance, release, _series, *, job=READINESS_JOB):
         facts = RunFacts("run-1", job, RunState.FINISHED, release.environment, release.digest)
-        return [ReadinessRun(facts, release.name, 1, 1, datetime.now(UTC), None)] if job == READINESS_JOB else []
+        return [ReadinessRun(facts, release.name, 1, 1, ended or datetime.now(UTC), None)] if job == READINESS_JOB else []
 
     monkeypatch.setattr(sensor, "read_inputs", inputs)
     monkeypatch.setattr(check_state, "runs_of_candidate", runs)
+
+
+def recorded(sources: GateSources, *, alarm: str = "OK") -> None:
+    """What the candidate's run kept of the platform: no function, one alarm."""
+    store = sources.platform.store
+    store.write_table("run-1", "slo_alarms", pd.DataFrame({"tool": ["t"], "alarm": ["slo-a"], "state": [alarm]}))
+    store.write_table("run-1", "deployed_identity", pd.DataFrame(columns=list(COLUMNS), dtype="str"))
+
+
+def alarm_is(aws, state: str) -> None:
+    client = aws.client("cloudwatch")
+    client.put_metric_alarm(
+        AlarmName="slo-a",
+        Namespace="n",
+        MetricName="m",
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    client.set_alarm_state(AlarmName="slo-a", StateValue=state, StateReason="test")
+
+
+def deployed(sources: GateSources, **functions: str) -> GateSources:
+    """A tick's sources on a platform where these functions (name -> code) run."""
+    fresh = GateSources(sources.instance, sources.platform)
+    fresh.present.deployed = ({("function", name): ("1", code) for name, code in functions.items()}, ())
+    return fresh
 
 
 def test_a_registered_candidate_gets_one_run_with_its_tags(sources):
@@ -253,14 +285,72 @@ def test_a_waiver_that_matches_nothing_is_said_and_a_used_one_is_counted_in_the_
     assert (shown["id"], shown["releases_in_a_row"]) == ("w-1", 2)
 
 
-def test_a_signed_candidate_is_promoted_by_the_promotion_job(sources, monkeypatch):
+def test_a_signed_candidate_is_promoted_by_the_promotion_job(sources, aws, monkeypatch):
     register(sources)
     cursor = tick(sources).cursor
     judged(monkeypatch, signed=True)
+    recorded(sources)
+    alarm_is(aws, "OK")
     tick(sources, cursor)
     (request,) = tick(sources, cursor).requests
     assert request.job_name == sensor.PROMOTION_JOB
     assert request.run_config == sensor.promotion_run_config(Release("r-1", DIGEST, "production"))
+
+
+def test_an_alarm_that_fires_when_all_is_signed_keeps_it_from_promotion_until_a_confirmation_run(sources, aws, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch, signed=True)
+    recorded(sources)
+    alarm_is(aws, "ALARM")
+    tick(sources, cursor)
+    assert fate(sources) is Fate.READY_TO_SIGN  # it may be over when all have signed
+    waiting = tick(GateSources(sources.instance, sources.platform), cursor)
+    assert waiting.requests == []
+    assert any("alarm_firing_now slo-a" in line for line in waiting.lines)
+    later = datetime.now(UTC) + timedelta(minutes=31)
+    (request,) = tick(GateSources(sources.instance, sources.platform), cursor, later).requests
+    assert (request.job_name, request.tags[check_state.ATTEMPT_TAG]) == (READINESS_JOB, "2")
+
+
+def test_nothing_is_frozen_for_signing_on_evidence_about_something_else_than_what_runs(sources, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    recorded(sources)
+    waiting = tick(deployed(sources, **{"cc-native-a": "c2"}), cursor)
+    assert (waiting.requests, fate(sources)) == ([], Fate.PENDING)
+    assert any("platform_changed_since_evidence cc-native-a" in line for line in waiting.lines)
+    later = datetime.now(UTC) + timedelta(minutes=31)
+    assert [each.job_name for each in tick(deployed(sources, **{"cc-native-a": "c2"}), cursor, later).requests] == [READINESS_JOB]
+
+
+def test_a_platform_that_was_changed_while_people_sign_is_said_and_gets_a_confirmation_run(sources, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    recorded(sources)
+    tick(deployed(sources), cursor)
+    assert fate(sources) is Fate.READY_TO_SIGN
+    later = datetime.now(UTC) + timedelta(minutes=31)
+    found = tick(deployed(sources, **{"cc-native-a": "c2"}), cursor, later)
+    assert [each.job_name for each in found.requests] == [READINESS_JOB]
+    assert any("platform_changed_since_evidence cc-native-a" in line for line in found.lines)
+    assert fate(sources) is Fate.READY_TO_SIGN  # what was signed may still hold
+
+
+def test_what_is_deployed_is_asked_once_for_all_candidates_and_not_at_all_for_closed_ones(sources, monkeypatch):
+    for name in ("r-1", "r-2", "r-3"):
+        register(sources, name)
+    monkeypatch.setattr(sensor, "in_order", lambda found, _: Queue(tuple(found), (), (), ()))  # all are worked on
+    cursor = tick(sources).cursor
+    calls = sources.platform.reader.meter.calls
+    judged(monkeypatch, closed=True)
+    tick(GateSources(sources.instance, sources.platform), cursor)
+    assert "lambda:ListFunctions" not in calls
+    judged(monkeypatch)
+    tick(GateSources(sources.instance, sources.platform), cursor)
+    assert (calls["lambda:ListFunctions"], "cloudwatch:DescribeAlarms" in calls) == (1, False)
 
 
 def test_a_tick_that_ended_between_freezing_and_saying_so_is_made_good(sources, monkeypatch):

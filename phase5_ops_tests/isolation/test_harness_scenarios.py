@@ -26,6 +26,7 @@ from phase5_ops.sandbox.trail_delivery import BUCKET
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
+from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
 
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".isolation")]
@@ -114,6 +115,7 @@ def test_a_leak_is_found(scenario: Scenario, sandbox: Sandbox, run: Callable[[],
     assert judgement.verdict == verdict, found
     assert code in {finding.code for finding in judgement.findings}, found
     assert items_of_b() == before
+    assert_gate_says(of_judgements({HARNESS: judgement}), scenario.turns)
 
 
 def test_there_is_a_scenario_for_every_hole_of_executions_and_routes():

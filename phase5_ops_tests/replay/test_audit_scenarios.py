@@ -22,6 +22,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Reading, load_settings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.conftest import NOW, run
+from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
 
 LEDGER = "cc-native-ledger"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".replay_audit")]
@@ -62,6 +63,7 @@ def test_a_scenario_of_the_ledger_turns_its_row(scenario, sandbox, monkeypatch, 
     verdict, code = scenario.turns["3.2"]
     assert (row.verdict, code in {finding.code for finding in row.findings}) == (verdict, True)
     assert all(finding.link for finding in row.findings)
+    assert_gate_says(of_judgements({"3.2": row}), scenario.turns)
 
 
 def test_the_scenarios_cover_every_code_that_one_run_can_find():

@@ -21,6 +21,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
+from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
 
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".replay_probes")]
@@ -68,6 +69,7 @@ def assert_turned(scenario: Scenario, rows: dict[str, Judgement]) -> None:
     assert {row: rows[row].verdict for row in ROWS} == expected, found
     for row, (_, code) in scenario.turns.items():
         assert code in {finding.code for finding in rows[row].findings}
+    assert_gate_says(of_judgements(rows), scenario.turns)
 
 
 @pytest.mark.parametrize("scenario", [each for each in SCENARIOS if only_holes(each)], ids=lambda each: each.name)

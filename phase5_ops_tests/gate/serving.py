@@ -1,0 +1,163 @@
+"""The whole of it as a user has it: a sandbox, `phase5 ui` with webserver and daemon, commands and people, in real processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import boto3
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.gate.sensor import SENSOR
+from phase5_ops.gate.state import StateTable
+from phase5_ops.sandbox.process import sandbox_process
+from phase5_ops.settings import Reading, Tables
+
+T = TypeVar("T")
+
+COMMAND = (sys.executable, "-m", "phase5_ops.cli")
+SIGNER_ROLE = "arn:aws:iam::123456789012:role/phase5-signer-x"
+_TICKS = """{instigationStateOrError(instigationSelector: {
+  repositoryLocationName: "phase5_ops.definitions", repositoryName: "__repository__", name: "%s"
+}) {... on InstigationState {ticks(limit: 500) {tickId status skipReason runIds}}}}"""
+_RUNS = """{runsOrError(filter: {pipelineName: "%s"}) {... on Runs {results {runId status}}}}"""
+
+
+def until(what: str, look: Callable[[], T | None], seconds: float) -> T:
+    """What `look` gives once it gives something; an AssertionError that says what was waited for where that takes too long."""
+    ends = time.monotonic() + seconds
+    while (found := look()) is None:
+        assert time.monotonic() < ends, f"not within {seconds:g} s: {what}"
+        time.sleep(0.5)
+    return found
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Serving:
+    """A running `phase5 ui` on a sandbox."""
+
+    environment: dict[str, str]
+    port: int
+    commands: "list[subprocess.Popen[str]]" = field(default_factory=list)
+
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+        """Starts a command."""
+        given = self.environment if environment is None else dict(environment)
+        process = subprocess.Popen([*COMMAND, *arguments], env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.commands.append(process)
+        return process
+
+    def phase5(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
+        """Runs a command to its end."""
+        return ended(self.start(*arguments, environment=environment))
+
+    def session(self) -> boto3.Session:
+        return boto3.Session("sandbox", "sandbox", region_name=self.environment["AWS_REGION"])
+
+    def client(self, service: str):
+        return self.session().client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
+
+    def person(self, name: str) -> dict[str, str]:
+        """The environment of a person whom the identity provider calls `name`."""
+        given = self.client("sts").assume_role(RoleArn=SIGNER_ROLE, RoleSessionName=name)["Credentials"]
+        return {
+            **self.environment,
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+    @property
+    def state(self) -> StateTable:
+        """The state table; AWS_ENDPOINT_URL of this process must be the sandbox's."""
+        return StateTable(AwsReader(Reading(), session=self.session()), Tables().readiness)
+
+    def graphql(self, query: str) -> Any:
+        address, headers = f"http://127.0.0.1:{self.port}/graphql", {"Content-Type": "application/json"}
+        with urlopen(Request(address, json.dumps({"query": query}).encode(), headers), timeout=20) as answer:
+            return json.load(answer)["data"]
+
+    def ticks(self) -> list[dict[str, Any]]:
+        """The ticks of the gate's sensor, oldest first; none while the webserver does not serve yet."""
+        try:
+            found = self.graphql(_TICKS % SENSOR)["instigationStateOrError"].get("ticks", [])
+        except (URLError, OSError):
+            return []
+        return sorted(found, key=lambda tick: int(tick["tickId"]))
+
+    def tick_that_says(self, *words: str) -> dict[str, Any] | None:
+        """The first tick whose skip reason has a line with all these words."""
+        for tick in self.ticks():
+            if any(all(word in line for word in words) for line in (tick["skipReason"] or "").splitlines()):
+                return tick
+        return None
+
+    def runs(self, job: str) -> list[dict[str, str]]:
+        return self.graphql(_RUNS % job)["runsOrError"]["results"]
+
+
+def ended(process: "subprocess.Popen[str]", seconds: float = 600) -> Ended:
+    """How a command ends; it is killed where it does not."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"not over after {seconds:g} s: {process.args}\n{out}\n{err}") from None
+    return Ended(process.returncode, out, err)
+
+
+@contextmanager
+def serving(scenario: str, folder: Path, **settings: str) -> Iterator[Serving]:
+    """A sandbox in a scenario and `phase5 ui` on it, which is still starting; all of it ends with the block."""
+    with sandbox_process(scenario) as exports:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {**os.environ, **exports, **settings, "PHASE5_STATE_DIR": str(folder / "state")}
+        with (folder / "ui.log").open("w") as output:
+            ui = subprocess.Popen(
+                [*COMMAND, "ui", "--port", str(port)],
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        running = Serving(environment, port)
+        try:
+            yield running
+        finally:
+            for command in running.commands:
+                command.kill()  # does nothing to one that is over
+                command.wait()
+            _end(ui)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ctrl-C, as a terminal sends it to the whole group; whatever of the group is left is killed."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

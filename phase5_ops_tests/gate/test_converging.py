@@ -1,0 +1,134 @@
+"""A candidate whose evidence ages while people sign: real readiness and promotion runs in this process, a moving clock."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import dagster as dg
+import pytest
+
+from phase5_ops.build import build_defs, open_platform
+from phase5_ops.gate import candidates
+from phase5_ops.gate.check_state import ATTEMPT_TAG, SERIES_TAG
+from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.promotion_job import PROMOTION_JOB
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.gate.sensor import Tick, run_tick
+from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
+from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.not_tried import not_tried
+from phase5_ops.sandbox import blueprint
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.settings import Settings, load_settings
+from phase5_ops_tests.gate.conftest import DIGEST, NOW
+from phase5_ops_tests.gate.people import Desk
+
+RELEASE = Release("r-1", DIGEST, "sandbox")
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class Gate:
+    """The gate of a sandbox, without a daemon: what a tick asks for is done when the test says so."""
+
+    def __init__(self, sandbox: Sandbox, instance: dg.DagsterInstance) -> None:
+        self._sandbox, self._instance = sandbox, instance
+        self._now, self._wall, self._cursor = NOW, datetime.now(UTC), None
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(now=self._now)
+
+    @property
+    def candidate(self) -> Candidate:
+        return GateSources(self._instance, open_platform(self.settings, "test")).state.candidate(RELEASE)
+
+    def pass_time(self, minutes: float) -> None:
+        """Lets time pass: evidence time, the platform's, and the daemon's."""
+        by = timedelta(minutes=minutes)
+        self._now, self._wall = self._now + by, self._wall + by
+        self._sandbox.clock.advance(by)
+
+    def tick(self) -> Tick:
+        found = run_tick(GateSources(self._instance, open_platform(self.settings, "tick")), self._cursor, self._wall, not_tried)
+        self._cursor = found.cursor
+        return found
+
+    def run(self, request: dg.RunRequest) -> None:
+        """What the daemon does with a request."""
+        job = build_defs(settings=self.settings).resolve_job_def(request.job_name)
+        config = {**QUIET, **request.run_config} if request.run_config else QUIET
+        job.execute_in_process(run_config=config, tags=request.tags, instance=self._instance)
+        self._wall = max(self._wall, datetime.now(UTC))
+
+    def open_breaker(self, connector: str) -> None:
+        """A breaker opens: a warning that still opens its row."""
+        present = blueprint.healthy(self._now, self._sandbox.region)
+        table = boto3.resource("dynamodb", region_name=self._sandbox.region).Table(self.settings.tables.resilience)
+        table.put_item(Item=blueprint.opened(present, connector, seconds_ago=10))
+
+    def sign(self, role: str) -> None:
+        session = boto3.Session("sandbox", "sandbox", region_name=self._sandbox.region)
+        person = Desk(session, self.settings).person(f"person-of-{role}", now=self._now)
+        what = to_sign(person, registered(person, RELEASE.name))
+        sign_off(person, role, what, signer(person, role, what))
+
+
+@pytest.fixture
+def gate(start: Callable[[str], Sandbox], monkeypatch):
+    for name, value in {
+        "PHASE5_GATE__MAX_EVIDENCE_AGE_HOURS": "0.1",
+        "PHASE5_FLOW__ATTEMPT_MINUTES": "5",
+        "PHASE5_PROBES__RUNS_PER_HOUR": "100",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.ephemeral() as instance:
+        gate = Gate(start("healthy"), instance)
+        event = dg.AssetMaterialization(candidates.ASSET, partition=RELEASE.name, metadata={"digest": DIGEST})
+        instance.report_runless_asset_event(event)
+        (request,) = gate.tick().requests
+        gate.run(request)
+        gate.tick()
+        assert gate.candidate.fate is Fate.READY_TO_SIGN
+        yield gate
+
+
+def grown_stale(gate: Gate) -> dg.RunRequest:
+    """The confirmation run that is asked for once the evidence has grown stale."""
+    gate.pass_time(7)
+    found = gate.tick()
+    assert all("START_RUN" in line for line in found.lines)
+    assert any("STALE evidence_stale" in line for line in found.lines)
+    (request,) = found.requests
+    assert (request.job_name, request.tags[SERIES_TAG], request.tags[ATTEMPT_TAG]) == (READINESS_JOB, "1", "2")
+    return request
+
+
+def test_evidence_that_grows_stale_after_two_signatures_is_confirmed_and_the_third_signature_promotes_once(gate: Gate):
+    gate.sign("eng-reliability")
+    gate.sign("ops-sre")
+    gate.run(grown_stale(gate))
+    [line] = gate.tick().lines
+    assert "S.3 UNSIGNED signature_missing" in line
+    gate.sign("security-compliance")
+    (request,) = gate.tick().requests
+    assert request.job_name == PROMOTION_JOB
+    gate.run(request)
+    assert (gate.candidate.fate, gate.candidate.series) == (Fate.PROMOTED, 1)
+    assert gate.tick().requests == []
+
+
+def test_a_confirmation_run_that_finds_something_new_voids_what_was_signed_and_names_it_and_the_next_series_begins(gate: Gate):
+    gate.sign("eng-reliability")
+    gate.sign("ops-sre")
+    confirmation = grown_stale(gate)
+    gate.open_breaker("crm_salesforce")
+    gate.run(confirmation)
+    found = gate.tick().lines
+    assert all("RENEW" in line for line in found), found
+    assert [line for line in found if "row 2.2 is WARN, signed PASS" in line], found
+    assert [line for line in found if "row 2.2 has breaker_open" in line], found
+    closed = gate.candidate
+    assert (closed.series, closed.fate) == (2, Fate.PENDING)
+    (request,) = gate.tick().requests
+    assert (request.job_name, request.tags[SERIES_TAG], request.tags[ATTEMPT_TAG]) == (READINESS_JOB, "2", "1")
