@@ -1,6 +1,11 @@
 """Telling people what became of a candidate: one SNS topic. Whether it must succeed is the caller's to say."""
 
+from datetime import datetime
+
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.clock import iso
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.state import Fate
 from phase5_ops.policy import NotificationPolicy
 from phase5_ops.reads import ReadStatus
 
@@ -9,6 +14,17 @@ IAM_ACTIONS = ("sns:Publish",)
 NOT_SET = "PHASE5_NOTIFICATIONS__SNS_TOPIC_ARN is not set, so nobody would be told"
 
 _LONGEST_SUBJECT = 100  # characters, printable ASCII, see https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+
+
+def tell_fate(
+    reader: AwsReader, policy: NotificationPolicy, release: Release, fate: Fate, *, because: str, at: datetime
+) -> str | None:
+    """Tells people that a candidate is by now READY_TO_SIGN, PROMOTED, ...; None where no topic is set, or SNS took it."""
+    if policy.sns_topic_arn is None:
+        return None
+    subject = f"phase5: {release.name} in {release.environment} is {fate}"
+    text = f"{release.name} {release.digest}\nin {release.environment} is {fate} at {iso(at)}\n{because}".rstrip()
+    return notify(reader, policy, subject, text)
 
 
 def notify(reader: AwsReader, policy: NotificationPolicy, subject: str, text: str) -> str | None:

@@ -16,7 +16,7 @@ from phase5_ops.gate.believed_keys import believed_keys, signing_key
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
 from phase5_ops.gate.keys import GATE
-from phase5_ops.gate.notifications import notify
+from phase5_ops.gate.notifications import notify, tell_fate
 from phase5_ops.gate.override_promotion import OverrideRules, promote_override
 from phase5_ops.gate.overrides import Override
 from phase5_ops.gate.overriding import as_text
@@ -24,7 +24,7 @@ from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import Ending, PromotionDoor, PromotionOutcome
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signing import sign
-from phase5_ops.gate.state import Candidate, StateTable, check_release
+from phase5_ops.gate.state import Candidate, Fate, StateTable, check_release
 from phase5_ops.gate.targets.choice import publish
 from phase5_ops.platform import Platform
 
@@ -112,9 +112,7 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
     context.instance.add_run_tags(context.run_id, shown)
     outcome = promote(open_door(context.instance, platform), release)
     if outcome.ending is Ending.PROMOTED:
-        _tell(
-            platform, f"phase5: {release.name} is promoted in {release.environment}", f"{release.digest}\nrun {platform.run_id}"
-        )
+        _tell(platform, release)
     _end(context, outcome)
 
 
@@ -143,11 +141,11 @@ def override_rules(platform: Platform) -> OverrideRules:
     )
 
 
-def _tell(platform: Platform, subject: str, text: str) -> None:
-    """Tells people where a topic is set; what is promoted stays promoted whether they hear of it or not."""
-    policy = platform.settings.notifications
-    if policy.sns_topic_arn is not None and (problem := notify(platform.reader, policy, subject, text)):
-        log.warning("nobody was told that %s: %s", subject, problem)
+def _tell(platform: Platform, release: Release) -> None:
+    """Tells people of a promotion; what is promoted stays promoted whether they hear of it or not."""
+    because, topic = f"by run {platform.run_id}", platform.settings.notifications
+    if problem := tell_fate(platform.reader, topic, release, Fate.PROMOTED, because=because, at=platform.now()):
+        log.warning("nobody was told that %s is promoted: %s", release.name, problem)
 
 
 def _end(context: dg.OpExecutionContext, outcome: PromotionOutcome) -> None:

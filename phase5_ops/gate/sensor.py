@@ -25,12 +25,13 @@ from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.flow import Action, Attempt, Step, in_order, in_turn, next_action
 from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
 from phase5_ops.gate.keys import GATE, KeysError
+from phase5_ops.gate.notifications import tell_fate
 from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import SigningError, sign
-from phase5_ops.gate.state import Candidate, Fate, Registered, StateError
+from phase5_ops.gate.state import Candidate, Fate, Registered, StateError, Written
 from phase5_ops.gate.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.settings import ConfigurationError, Settings
@@ -129,7 +130,7 @@ def _work(sources: GateSources, tick: Tick, now: datetime, not_tried: NotTried) 
     marks = {candidate.release.name: mark for candidate, mark in listed}
     for older, newer in queue.superseded[:_CLOSED_A_TICK]:
         because = f"superseded by {newer.release.name}"
-        state.set_fate(older, Fate.SUPERSEDED, because)
+        _becomes(sources, older, Fate.SUPERSEDED, tick, because)
         tick.lines.append(f"{older.release.name}: {because}")
     turn = in_turn(queue.active, _WORKED_A_TICK, now)
     for candidate in turn:
@@ -164,6 +165,8 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
             tick.lines += [f"{name}: {line}" for line in matching_nothing(waiver_uses(inputs, decision, ()))]
         if action.step is Step.FREEZE and inputs is not None and decision is not None:
             _freeze(sources, candidate, inputs, decision, not_tried(inputs, decision, sources.platform.settings))
+            if candidate.fate is Fate.PENDING:
+                _becomes(sources, candidate, Fate.READY_TO_SIGN, tick)
         else:
             _do(sources, candidate, action, tick)
     except (KeysError, SigningError) as error:
@@ -203,14 +206,25 @@ def _do(sources: GateSources, candidate: Candidate, action: Action, tick: Tick) 
     elif action.step is Step.PROMOTE:
         tick.requests.append(_request(PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
     elif action.step is Step.REJECT:
-        state.set_fate(candidate, Fate.REJECTED, because)
+        _becomes(sources, candidate, Fate.REJECTED, tick, because)
     elif action.step is Step.RENEW:
-        state.set_fate(candidate, Fate.REJECTED, because)
+        _becomes(sources, candidate, Fate.REJECTED, tick, because)
         state.register(candidate)  # the next series, with what was registered: deadline, pipeline's context
 
 
+def _becomes(sources: GateSources, candidate: Candidate, fate: Fate, tick: Tick, because: str = "") -> None:
+    """Sets a candidate's fate, and then tells people of it; that nobody could be told changes nothing."""
+    if sources.state.set_fate(candidate, fate, because) is not Written.DONE:
+        return  # it changed meanwhile: then that stands
+    platform, release = sources.platform, candidate.release
+    topic = platform.settings.notifications
+    problem = tell_fate(platform.reader, topic, release, fate, because=because, at=platform.now())
+    if problem is not None:
+        tick.lines.append(f"{release.name}: nobody was told that it is {fate}: {problem}")
+
+
 def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, decision: Decision, not_tried: Sequence[str]) -> None:
-    """Freezes the statement that the roles sign, then says so; a tick that ended in between is made good by the next.
+    """Freezes the statement that the roles sign; a tick that ended before it said so is made good by the next.
 
     Raises:
         SigningError, KeysError: the gate's key does not sign, or is not the believed one.
@@ -236,8 +250,6 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
         key = signing_key(platform.reader, platform.settings.signing, GATE, believed)
         signature = sign(platform.reader, key, payload)
         state.freeze_statement(candidate.release, candidate.series, payload, signature.signature, signature.key_id)
-    if candidate.fate is Fate.PENDING:
-        state.set_fate(candidate, Fate.READY_TO_SIGN)
 
 
 def _in_a_row(sources: GateSources, candidate: Candidate, waivers: Sequence[Waiver]) -> dict[str, int]:

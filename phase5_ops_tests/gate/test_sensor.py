@@ -1,8 +1,10 @@
 """Ticks of the sensor on a real Dagster instance, state table and keys: what is registered, asked for, frozen and closed."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import dagster as dg
 import pandas as pd
@@ -24,7 +26,7 @@ from phase5_ops.gate.state import Fate
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.not_tried import not_tried
-from phase5_ops.policy import GatePolicy
+from phase5_ops.policy import GatePolicy, NotificationPolicy
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.conftest import DIGEST
@@ -416,3 +418,41 @@ def test_a_state_table_that_does_not_answer_starts_nothing_and_loses_no_event(so
     assert broken.lines[-1].startswith("nothing is known")
     aws_faults.clear()
     assert len(tick(sources, broken.cursor).requests) == 1
+
+
+def told(aws, sources: GateSources) -> tuple[GateSources, Callable[[], list[str]]]:
+    """The same sources, with a topic; and what it was told, by subject."""
+    topic = aws.client("sns").create_topic(Name=f"told-{uuid4().hex[:8]}")["TopicArn"]
+    queue = aws.client("sqs").create_queue(QueueName=f"told-{uuid4().hex[:8]}")["QueueUrl"]
+    arn = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    settings = sources.platform.settings.model_copy(update={"notifications": NotificationPolicy(sns_topic_arn=topic)})
+
+    def subjects() -> list[str]:
+        found = aws.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(each["Body"])["Subject"] for each in found]
+
+    return replace(sources, platform=replace(sources.platform, settings=settings)), subjects
+
+
+def test_people_are_told_once_when_they_can_sign_and_of_each_end(sources, aws, monkeypatch):
+    sources, subjects = told(aws, sources)
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    tick(sources, cursor)
+    tick(sources, cursor)
+    assert subjects() == ["phase5: r-1 in production is READY_TO_SIGN"]
+    judged(monkeypatch, closed=True)
+    tick(sources, cursor, datetime.now(UTC) + timedelta(days=8))
+    assert subjects() == ["phase5: r-1 in production is REJECTED"]
+
+
+def test_that_nobody_could_be_told_is_said_and_changes_nothing(sources, aws, monkeypatch, aws_faults):
+    sources, _ = told(aws, sources)
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    aws_faults.add("denied", service="sns")
+    assert any("nobody was told that it is READY_TO_SIGN" in line for line in tick(sources, cursor).lines)
+    assert fate(sources) is Fate.READY_TO_SIGN
