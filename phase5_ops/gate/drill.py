@@ -402,6 +402,18 @@ def _newer(inputs: GateInputs, rows: Mapping[str, tuple[Verdict, tuple[Finding, 
     return replace(inputs, other_runs=(OtherRun(_OTHER_RUN, _RELEASE.environment, inputs.now + _HOUR, rows),))
 
 
+def _deleted_failure(inputs: GateInputs) -> GateInputs:
+    """A newer run failed, and only its evidence is left; so is that of a later one that passed, which cures nothing."""
+    finding = _finding(ROWS[0], Verdict.FAIL)
+    passed = {row.id: (Verdict.PASS, ()) for row in ALL_CHECKS if not row.is_sign_off}
+    failed: Mapping[str, tuple[Verdict, tuple[Finding, ...]]] = {**passed, ROWS[0].id: (Verdict.FAIL, (finding,))}
+    runs = [
+        OtherRun(f"deleted-run-{number}", _RELEASE.environment, inputs.now + number * _HOUR, rows, recorded=False)
+        for number, rows in enumerate((failed, passed), start=1)
+    ]
+    return replace(inputs, other_runs=tuple(runs))
+
+
 RELEASE_FAULTS: Mapping[str, tuple[str, Callable[[GateInputs], GateInputs]]] = {
     "no release": (reasons.NO_RELEASE.code, lambda i: replace(i, release=None)),
     "no readiness run": (reasons.NO_READINESS_RUN.code, lambda i: replace(i, run_id=None)),
@@ -410,6 +422,7 @@ RELEASE_FAULTS: Mapping[str, tuple[str, Callable[[GateInputs], GateInputs]]] = {
     "evidence edited": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, digest=_OTHER_DIGEST)),
     "evidence never sealed": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, sealed_digest=None)),
     "a newer run is unreadable": (reasons.NEWER_RUN_UNREADABLE.code, lambda i: _newer(i, None)),
+    "a newer run failed and was deleted": (reasons.NEWER_RUN_DISAGREES.code, _deleted_failure),
     "a fresh read closes": (
         "drilled_fresh_read",
         lambda i: replace(i, closing=(Reason(RELEASE, "FAIL", "drilled_fresh_read", "platform", "the drill's fault"),)),
