@@ -31,7 +31,9 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
+from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
+from botocore.session import get_session
 
 from phase5_ops.clock import iso
 from phase5_ops.reads import Read, ReadStatus
@@ -106,6 +108,20 @@ def configured_region() -> str | None:
     return os.environ.get("AWS_REGION") or boto3.Session().region_name
 
 
+#: Keeps the descriptions of services that were read: each decision and tick has clients of its own, and making them anew would
+#: read megabytes of JSON again.
+_DESCRIPTIONS = create_loader()
+
+
+def _new_session() -> boto3.Session:
+    core = get_session()
+    core.register_component("data_loader", _DESCRIPTIONS)
+    session = boto3.Session(botocore_session=core, region_name=configured_region())
+    paths = _DESCRIPTIONS.search_paths
+    paths[:] = dict.fromkeys(paths)  # each session adds boto3's own folder once more
+    return session
+
+
 class DeadlineExceeded(Exception):
     """The run's reading time is used up."""
 
@@ -138,7 +154,7 @@ class AwsReader:
     ) -> None:
         self.meter = meter or CallMeter()
         self._reading = reading
-        self._session = session or boto3.Session(region_name=configured_region())
+        self._session = session or _new_session()
         self._monotonic = monotonic
         self._ends = monotonic() + reading.deadline_seconds
         self._clients: dict[tuple[str, str | None], BaseClient] = {}

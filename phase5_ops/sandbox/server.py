@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
@@ -127,6 +127,8 @@ class Sandbox:
         if self.platform is not None:
             self.platform.stop()
         if self._serving:
+            with suppress(OSError):  # the server may have ended by itself
+                self._reset()
             self._server.stop()
         self._patches.close()
         moto_cloudwatch.uninstall()
