@@ -12,6 +12,7 @@ from typing import Any
 from phase5_ops.aws.pace import Pace
 from phase5_ops.clock import iso
 from phase5_ops.gate.keys import KeysError
+from phase5_ops.gate.overriding import read_stored
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sign_events import REQUESTS_A_SECOND, read_sign_events
 from phase5_ops.gate.signature_audit import Audited, Claim, Period, exit_code, judge, period_of, region_of
@@ -38,7 +39,7 @@ class Audit:
 
 
 def audit_release(settings: Settings, name: str) -> Audit:
-    """Audits every signature that was ever recorded for a release.
+    """Audits every signature that was ever recorded for a release, those of its overrides too.
 
     Raises:
         ConfigurationError: the name may not be used, the clock is fixed, or the file of keys cannot be used.
@@ -69,7 +70,12 @@ def audit(session: SigningSession, release: Release) -> Audit:
 
 def _claims(session: SigningSession, release: Release) -> Iterator[Claim]:
     stored = session.state.sign_offs(release)
-    verified = verified_sign_offs(stored, session.state.statements(release) if stored else (), session.keys)
+    verified = list(verified_sign_offs(stored, session.state.statements(release) if stored else (), session.keys))
+    for order in session.state.overrides(release.environment):
+        override = read_stored(order)
+        if override is not None and override.release.name == release.name:
+            stored += order.signatures
+            verified += verified_sign_offs(order.signatures, [order.payload], session.keys)
     for off, known in zip(stored, verified, strict=True):
         key = session.keys.keys.get(off.key_id)
         yield Claim(

@@ -126,7 +126,7 @@ class EvidenceStore:
         folder = self.run_folder(run_id)
         if not any((folder / part).exists() for part in _DIGESTED):
             return None
-        content = json.loads((folder / _ORIGIN).read_bytes())
+        content = _json(folder / _ORIGIN)
         try:
             chosen = None if content["assets"] is None else tuple(map(str, content["assets"]))
             return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen)
@@ -168,7 +168,7 @@ class EvidenceStore:
             OSError: there is none, or it cannot be read.
             ValueError: it is no JSON object.
         """
-        content = json.loads((self.run_folder(run_id) / "verdicts" / f"{_checked(check)}.json").read_bytes())
+        content = _json(self.run_folder(run_id) / "verdicts" / f"{_checked(check)}.json")
         if isinstance(content, dict):
             return content
         raise ValueError(f"the verdict of {check} is no JSON object")
@@ -194,6 +194,13 @@ class EvidenceStore:
         content = _canonical(self.manifest(run_id))
         self._write(run_id, _MANIFEST, content)
         return sha256_of(content)
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError as error:
+        raise ValueError(f"{path.name} is nested too deep") from error
 
 
 def _checked(name: str) -> str:

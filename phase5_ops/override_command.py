@@ -27,6 +27,7 @@ from phase5_ops.promote_command import context_of
 from phase5_ops.settings import ConfigurationError, Settings
 
 _POLL_SECONDS = 2.0
+_MOST_REASONS, _LONGEST_REASON = 100, 300  # of what is gone past: it is signed, kept and sent to people as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def _order(session: SigningSession, candidate: Candidate, request: OverrideReque
         person=asker.person,
         reason=request.reason,
         ticket=request.ticket,
-        context=context_of(request.context),
+        context=context_of(request.context) or dict(candidate.context or {}),
         goes_past=_blockers(session.settings, candidate) if request.kind is Kind.BREAK_GLASS else (),
     )
     return override, ()
@@ -121,6 +122,7 @@ def _blockers(settings: Settings, candidate: Candidate) -> Sequence[str]:
 
     from phase5_ops.build import open_platform
     from phase5_ops.gate.decision import decide
+    from phase5_ops.gate.flow import named_first
     from phase5_ops.gate.inputs import GateSources, read_inputs
     from phase5_ops.state_folder import prepare_state_folder
 
@@ -130,7 +132,9 @@ def _blockers(settings: Settings, candidate: Candidate) -> Sequence[str]:
             decision = decide(read_inputs(GateSources(instance, open_platform(with_folder, str(uuid4()))), candidate))
     except (StateError, KeysError, SigningError) as error:
         return (f"not known: {error}",)
-    return tuple(map(str, decision.reasons)) or (f"nothing: the gate is {decision.outcome}",)
+    said = [str(reason)[:_LONGEST_REASON] for reason in named_first(decision.reasons)]
+    left = [f"and {len(said) - _MOST_REASONS} more"] if len(said) > _MOST_REASONS else []
+    return (*said[:_MOST_REASONS], *left) or (f"nothing: the gate is {decision.outcome}",)
 
 
 def _wait(

@@ -7,6 +7,7 @@ run key. Applying is idempotent: an event that is not younger than the present s
 events again (a cursor that was reset) changes nothing.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ ASSET, PARTITIONS = "release_candidate", "releases"
 #: Metadata of an event. `context/NAME` is handed on to the target as NAME; whoever posts finds the event again by `request`.
 DIGEST, ABORT, SUPERSEDE, BY, CONTEXT, REQUEST = "digest", "abort", "supersede", "by", "context/", "request"
 
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")  # of a text of the context
 _LONGEST = 256  # of a text of the context
 _MOST = 10  # entries of the context
 
@@ -70,9 +72,13 @@ def registration(partition: str | None, metadata: Mapping[str, object], environm
     except ValueError as error:
         raise NotARegistration(_shown(str(error))) from error
     context = {name.removeprefix(CONTEXT): value for name, value in metadata.items() if name.startswith(CONTEXT)}
-    texts = {name: value for name, value in context.items() if isinstance(value, str) and value.isprintable()}
+    texts = {
+        name: value for name, value in context.items() if _NAME.fullmatch(name) and isinstance(value, str) and value.isprintable()
+    }
     if texts.keys() != context.keys() or len(texts) > _MOST or any(len(text) > _LONGEST for text in (*texts, *texts.values())):
-        raise NotARegistration(f"the context takes at most {_MOST} texts of at most {_LONGEST} characters")
+        raise NotARegistration(
+            f"the context takes at most {_MOST} printable texts of at most {_LONGEST} characters, named with A-Z a-z 0-9 . _ -"
+        )
     by = metadata.get(BY)
     return Registration(
         release,

@@ -35,6 +35,7 @@ _LONGEST_CURSOR = 18  # digits of a storage id
 _BEYOND = 10**_LONGEST_CURSOR  # every storage id
 _MOST_UNREADABLE = 10  # events that one look finds
 _MARGIN = timedelta(minutes=5)
+_NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # later than every run that could cure
 
 
 class EvidenceFiles(Protocol):
@@ -115,10 +116,10 @@ def runs_of_candidate(
     return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
 
 
-def runs_of_override(instance: DagsterInstance, override: str, environment: str) -> list[ReadinessRun]:
-    """The runs that were asked for by one override, newest first."""
+def runs_of_override(instance: DagsterInstance, override: str, environment: str, *, job: str) -> list[ReadinessRun]:
+    """The runs of a job that were asked for by one override, newest first."""
     tags = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: environment}
-    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(tags=tags))]
+    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
 
 
 def run_named(instance: DagsterInstance, run_id: str) -> ReadinessRun | None:
@@ -253,12 +254,14 @@ def other_runs(
         job_name=READINESS_JOB, statuses=list(_OVER), tags={ENVIRONMENT_TAG: environment}, updated_after=since - _MARGIN
     )
     seen = seen or SeenRuns(instance, KeptResults())
+    run_ids = instance.get_run_ids(wanted, limit=_MOST_OTHER_RUNS + 1)
     found = []
-    for index, run in enumerate(seen.named(instance.get_run_ids(wanted, limit=_MOST_OTHER_RUNS + 1))):
+    for run in seen.named(run_ids[:_MOST_OTHER_RUNS]):
         if run.ended_at is None or run.ended_at < since or (run.facts.fixed_now and not allow_fixed_now):
             continue
-        rows = None if index == _MOST_OTHER_RUNS else _rows(seen.results(run.facts))
-        found.append(OtherRun(run.facts.run_id, environment, run.ended_at, rows))
+        found.append(OtherRun(run.facts.run_id, environment, run.ended_at, _rows(seen.results(run.facts))))
+    if len(run_ids) > _MOST_OTHER_RUNS:  # whatever those that were looked at are: somebody may have made them to hide it
+        found.append(OtherRun(run_ids[-1], environment, _NO_MOMENT, None))
     return tuple(found)
 
 

@@ -131,6 +131,8 @@ def next_action(
     decision: Decision | None,
     policy: FlowPolicy,
     now: datetime,
+    recorded: bool = False,
+    begun: tuple[str, ...] = (),
 ) -> Action:
     """The next step of one active candidate.
 
@@ -142,12 +144,16 @@ def next_action(
         decision: over these inputs.
         policy: intervals and deadlines.
         now: wall clock.
+        recorded: its promotion is recorded already; a run that was killed then left the rest to be made good.
+        begun: what is known of a promotion that was begun and left no record; it is said with whatever is done.
     """
     if pending := [run for run in (*promotions, *runs) if run.state is RunState.RUNNING]:
         return Action(Step.WAIT, (f"run {pending[0].run_id} is under way",))
-    blockers = tuple(str(reason) for reason in named_first(decision.reasons)) if decision else ()
+    if recorded:
+        return _again(Step.PROMOTE, promotions, ("its promotion is recorded; what follows of it is made good",), policy, now)
+    blockers = (*begun, *(str(reason) for reason in named_first(decision.reasons))) if decision else begun
     if inputs is None or decision is None or not runs:
-        return Action(Step.START_RUN, ("no readiness run yet",), _next_number(runs))
+        return Action(Step.START_RUN, ("no readiness run yet",), next_number(runs))
     if decision.outcome is Outcome.OPEN:
         return _again(Step.PROMOTE, promotions, ("every row opens and the three roles have signed",), policy, now)
     if now >= candidate.deadline:
@@ -191,9 +197,10 @@ def _again(step: Step, attempts: Sequence[Attempt], because: tuple[str, ...], po
     ended = max((attempt.ended_at for attempt in attempts if attempt.ended_at is not None), default=None)
     if ended is not None and now - ended < timedelta(minutes=policy.attempt_minutes):
         return Action(Step.WAIT, because)
-    return Action(step, because, _next_number(attempts))
+    return Action(step, because, next_number(attempts))
 
 
-def _next_number(attempts: Sequence[Attempt]) -> int:
-    """One more than the highest there is, so that no run key is used twice, whatever was tagged by hand."""
-    return max((attempt.number for attempt in attempts), default=0) + 1
+def next_number(attempts: Sequence[Attempt]) -> int:
+    """One more than the highest there is, so that no run key is used twice; a number tagged by hand beyond sense is left out."""
+    most = 1000 + 10 * len(attempts)
+    return max((attempt.number for attempt in attempts if attempt.number <= most), default=0) + 1

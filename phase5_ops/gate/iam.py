@@ -43,7 +43,7 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
     """
     own = settings.signing.key_of(GATE)
     return [
-        _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES"),
+        _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES", "PROMOTED"),
         *key_statements("GateSigns", signing.IAM_ACTIONS, [own]),
         *_public_keys(settings, ROLES, pinned=pinned),
         statement("GateIdentity", [_IDENTITY], ["*"]),
@@ -65,6 +65,7 @@ def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
     others = [other for other in SIGNERS if other != role]
     return [
         _state("SignerState", _SIGNING, settings, "RELEASE", "OVERRIDES"),
+        _state("SignerReadsPromotions", _READING, settings, "PROMOTED"),
         *key_statements("RoleSigns", signing.IAM_ACTIONS, [settings.signing.key_of(role)]),
         *_public_keys(settings, others, pinned=pinned),
         statement("SignerIdentity", caller.IAM_ACTIONS, ["*"]),
@@ -75,7 +76,7 @@ def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
 def auditor(settings: Settings, *, pinned: bool) -> list[Statement]:
     """`phase5 audit-signatures`; see `gate` for `pinned`."""
     return [
-        _state("AuditState", _READING, settings, "RELEASE"),
+        _state("AuditState", _READING, settings, "RELEASE", "OVERRIDES"),
         *_public_keys(settings, SIGNERS, pinned=pinned),
         statement("AuditSignEvents", sign_events.IAM_ACTIONS, ["*"]),
     ]
@@ -113,6 +114,7 @@ def _state(sid: str, actions: Sequence[str], settings: Settings, *kinds: str) ->
         "RELEASE": f"RELEASE#{settings.environment}#*",
         "OPEN": f"OPEN#{settings.environment}",
         "OVERRIDES": f"OVERRIDES#{settings.environment}",
+        "PROMOTED": f"PROMOTED#{settings.environment}",
     }
     return keyed(sid, actions, [settings.tables.readiness], [patterns[kind] for kind in kinds])
 

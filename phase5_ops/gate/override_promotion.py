@@ -4,6 +4,7 @@ It trusts nobody who started it, and no row, evidence or policy of readiness is 
 glass is broken somebody must have been told. What must not live here: Dagster, settings, targets; they come in as functions.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_reasons import ATTESTATION_INVALID, OVERRIDE_NOT_POSSIBLE
 from phase5_ops.gate.overrides import ROLLBACK_ROLE, Override, override_of, problems, signed_roles
-from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE, record_problems
+from phase5_ops.gate.promotion_records import envelope_problems, record_problems
 from phase5_ops.gate.publication import (
     Envelopes,
     Errand,
@@ -30,8 +31,9 @@ from phase5_ops.gate.publication import (
 from phase5_ops.gate.records import Reason
 from phase5_ops.gate.state import Candidate, Fate, Promotion, StateTable
 from phase5_ops.gate.stored_signatures import counting_signatures, verified_sign_offs
-from phase5_ops.gate.verification import verify
 from phase5_ops.policy import GatePolicy, OverridePolicy
+
+log = logging.getLogger(__name__)
 
 _ANY_AGE = timedelta(days=36500)  # an attestation to go back to does not grow old
 
@@ -84,7 +86,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
         *standing_problems(door.state, door.keys(), override, candidate, rules.now),
     )
     if reasons:
-        return blocked(*map(str, reasons), *begun(door, candidate, name))
+        return blocked(*map(str, reasons), *begun(door.state, candidate, override))
     roles, _ = signed_roles(override, sign_offs, policy=rules.gate, now=rules.now)
     signatures = counting_signatures(
         stored.signatures,
@@ -97,7 +99,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
     )
     envelopes = _attest(door, override, signatures, rules)
     if found := _verification_problems(door, override, envelopes, rules.now):
-        return blocked(*found, *begun(door, candidate, name))
+        return blocked(*found, *begun(door.state, candidate, override))
     errand = Errand(
         candidate=candidate,
         kind=override.kind,
@@ -119,6 +121,8 @@ def standing_problems(
     if override.kind is Kind.BREAK_GLASS:
         if candidate.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
             return (OVERRIDE_NOT_POSSIBLE.at(override.id, override.kind, f"the candidate is {candidate.fate} already"),)
+        if there := _in_production(state, override):
+            return (OVERRIDE_NOT_POSSIBLE.at(override.id, override.kind, f"the series is recorded as promoted by {there}"),)
         return ()
     record = state.promotion(override.release, override.series)
     if candidate.fate is not Fate.PROMOTED or record is None:
@@ -131,9 +135,20 @@ def standing_problems(
     return tuple(ATTESTATION_INVALID.at(override.id, override.kind, each) for each in found)
 
 
+def _in_production(state: StateTable, override: Override) -> str | None:
+    """By what the series of an order to break the glass is recorded as promoted already."""
+    release, series = override.release, override.series
+    if state.promotion(release, series) is not None:
+        return "the open gate"
+    for stored in state.overrides(release.environment):
+        if stored.id != override.id and state.promotion(release, series, override=stored.id) is not None:
+            return stored.id
+    return None
+
+
 def envelope_digests(record: Promotion) -> tuple[str, str]:
     """The digests of a promotion's readiness and decision envelope."""
-    return sha256_of(record.readiness_envelope.encode("ascii")), sha256_of(record.decision_envelope.encode("ascii"))
+    return sha256_of(record.readiness_envelope.encode()), sha256_of(record.decision_envelope.encode())
 
 
 def _attest(door: PromotionDoor, override: Override, signatures: Mapping[str, bytes], rules: OverrideRules) -> Envelopes:
@@ -151,13 +166,15 @@ def _attest(door: PromotionDoor, override: Override, signatures: Mapping[str, by
 
 
 def _verification_problems(door: PromotionDoor, override: Override, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
-    """Why `phase5 verify --accept` would refuse these envelopes; nothing is published that it would not take."""
-    files = {OVERRIDE_FILE: envelopes.basis, DECISION_FILE: envelopes.decision}
-    found = verify(files, digest=override.release.digest, keys=door.keys(), now=now, max_age=_ANY_AGE, accept=(override.kind,))
-    return found.problems
+    """Why these envelopes do not attest this order; nothing is published that `phase5 verify --accept` would not take."""
+    return envelope_problems(envelopes.basis, envelopes.decision, override.release, keys=door.keys(), now=now, override=override)
 
 
 def _told(override: Override, roles: frozenset[str], rules: OverrideRules) -> tuple[str, ...]:
     """Tells people; that it could not be done keeps glass from being broken, and no incident from being cured."""
     problem = rules.tell(override, roles)
-    return (f"nobody was told: {problem}",) if problem and override.kind is Kind.BREAK_GLASS else ()
+    if problem and override.kind is Kind.BREAK_GLASS:
+        return (f"nobody was told: {problem}",)
+    if problem:
+        log.warning("nobody was told of %s: %s", override.id, problem)
+    return ()

@@ -1,7 +1,8 @@
 """What the gate's sensor does about overrides: launches the promotion of each that stands and is signed, and says why not. Thin.
 
 Whatever this launches, the promotion judges the order again by itself. An order that did not take effect is tried again until it
-ends, under the same idempotency key.
+ends, under the same idempotency key; one whose run was killed after its effect is finished, and where it is not known whether
+there was one, that is said.
 """
 
 from datetime import datetime, timedelta
@@ -10,15 +11,20 @@ import dagster as dg
 
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate import check_state
-from phase5_ops.gate.believed_keys import believed_keys
+from phase5_ops.gate.flow import Attempt, next_number
 from phase5_ops.gate.inputs import GateSources
-from phase5_ops.gate.keys import KeySet
+from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import Override, problems
 from phase5_ops.gate.overriding import read_stored
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, override_run_config
+from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import RunState
-from phase5_ops.gate.state import StateTable, StoredOverride
+from phase5_ops.gate.state import Fate, StateError, StoredOverride
 from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.printable import printable
+
+_LOOKED_AT = timedelta(days=7)  # how long after its end an order is looked at, for what it left half done
+_LONGEST_LINE = 300
 
 
 def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunRequest], list[str]]:
@@ -32,41 +38,51 @@ def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunReq
         StateError: the table cannot be read.
         KeysError, SigningError: it cannot be told which keys to believe.
     """
-    requests, lines = [], []
-    keys: KeySet | None = None
-    settings, state = sources.platform.settings, sources.state
-    for stored in state.overrides(settings.environment):
+    requests: list[dg.RunRequest] = []
+    lines: list[str] = []
+    for stored in sources.state.overrides(sources.platform.settings.environment):
         override = read_stored(stored)
         if override is None:
-            lines.append(f"override {stored.id}: not an override; find out who wrote it")
+            lines.append(printable(f"override {stored.id}: not an override; find out who wrote it")[:_LONGEST_LINE])
             continue
-        if override.until <= sources.platform.now():
+        if override.until + _LOOKED_AT <= sources.platform.now():
             continue
-        keys = keys or believed_keys(sources.platform.reader, settings)
-        request, why = _next(sources, state, override, stored, keys, now)
+        try:
+            request, why = _next(sources, override, stored, now)
+        except StateError as error:
+            request, why = None, f"nothing is known: {error}"
         requests += [request] if request else []
-        lines += [f"{override.release.name}: {override.kind} {override.id}: {why}"] if why else []
+        lines += [printable(f"{override.release.name}: {override.kind} {override.id}: {why}")[:_LONGEST_LINE]] if why else []
     return requests, lines
 
 
-def _next(  # noqa: PLR0917 - what one look at one order needs
-    sources: GateSources, state: StateTable, override: Override, stored: StoredOverride, keys: KeySet, now: datetime
-) -> tuple[dg.RunRequest | None, str]:
-    settings = sources.platform.settings
-    offs = verified_sign_offs(stored.signatures, [stored.payload], keys)
+def _next(sources: GateSources, override: Override, stored: StoredOverride, now: datetime) -> tuple[dg.RunRequest | None, str]:
+    """The run to launch for one order, and what is to be said of it."""
+    state, settings = sources.state, sources.platform.settings
+    candidate = state.candidate(override.release)
+    if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
+        return None, "" if override.until <= sources.platform.now() else "its candidate is not there, or in another series"
+    if state.promotion(override.release, override.series, override=override.id) is not None:
+        finished = override.kind is not Kind.BREAK_GLASS or candidate.fate in (Fate.BREAK_GLASS, Fate.PROMOTED)
+        return (None, "") if finished else _launched(sources, override, now, "it took effect; what follows of it is made good")
+    if override.until <= sources.platform.now():
+        return None, "; ".join(begun(state, candidate, override))  # it ended: nothing more is done, but what was is said
+    offs = verified_sign_offs(stored.signatures, [stored.payload], sources.keys)
     against = problems(override, offs, policy=settings.overrides, gate=settings.gate, now=sources.platform.now())
     if against:
         return None, "; ".join(map(str, against))
-    if state.promotion(override.release, override.series, override=override.id) is not None:
-        return None, ""
-    runs = check_state.runs_of_override(sources.instance, override.id, override.release.environment)
+    return _launched(sources, override, now, "promotion_job is launched")
+
+
+def _launched(sources: GateSources, override: Override, now: datetime, why: str) -> tuple[dg.RunRequest | None, str]:
+    runs = check_state.runs_of_override(sources.instance, override.id, override.release.environment, job=PROMOTION_JOB)
     if pending := [run for run in runs if run.facts.state is RunState.RUNNING]:
         return None, f"run {pending[0].facts.run_id} is under way"
     ended = max((run.ended_at for run in runs if run.ended_at is not None), default=None)
-    if ended is not None and now - ended < timedelta(seconds=settings.overrides.retry_seconds):
+    if ended is not None and now - ended < timedelta(seconds=sources.platform.settings.overrides.retry_seconds):
         return None, "it did not take effect; it is tried again soon, see the run's log"
-    attempt = max((run.attempt for run in runs), default=0) + 1
-    return _request(override, attempt), f"promotion_job is launched, attempt {attempt}"
+    attempt = next_number([Attempt(run.facts.run_id, run.attempt, run.facts.state, run.ended_at) for run in runs])
+    return _request(override, attempt), f"{why}, attempt {attempt}"
 
 
 def _request(override: Override, attempt: int) -> dg.RunRequest:

@@ -10,9 +10,9 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attestation import decision_statement
 from phase5_ops.gate.decision import Decision, Outcome, decide
-from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes
+from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.promotion_records import DECISION_FILE, READINESS_FILE
+from phase5_ops.gate.promotion_records import envelope_problems
 from phase5_ops.gate.publication import (
     Envelopes,
     Errand,
@@ -27,7 +27,7 @@ from phase5_ops.gate.publication import (
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.state import Candidate, Fate
 from phase5_ops.gate.stored_signatures import counting_signatures, verified_sign_offs
-from phase5_ops.gate.verification import LONGEST_WAIT, verify
+from phase5_ops.gate.verification import LONGEST_WAIT
 
 
 def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
@@ -48,15 +48,17 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
     if (done := door.state.promotion(release, candidate.series)) is not None:
         return recorded(door, candidate, done)
     if candidate.fate not in (Fate.PENDING, Fate.READY_TO_SIGN):
-        return stopped(f"series {candidate.series} is {candidate.fate}: {candidate.closed_because}", *begun(door, candidate))
+        return stopped(
+            f"series {candidate.series} is {candidate.fate}: {candidate.closed_because}", *begun(door.state, candidate)
+        )
     decided = door.monotonic()
     inputs = door.inputs(candidate)
     decision = decide(inputs)
     if decision.outcome is not Outcome.OPEN:
-        return blocked(*map(str, decision.reasons), *begun(door, candidate))
+        return blocked(*map(str, decision.reasons), *begun(door.state, candidate))
     envelopes, problems = _attest(door, candidate, inputs, decision)
     if envelopes is None:
-        return blocked(*problems, *begun(door, candidate))
+        return blocked(*problems, *begun(door.state, candidate))
     errand = Errand(
         candidate=candidate,
         kind=Kind.OPEN,
@@ -110,9 +112,5 @@ def _role_signatures(door: PromotionDoor, candidate: Candidate, inputs: GateInpu
 
 
 def _verification_problems(door: PromotionDoor, release: Release, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
-    """Why `phase5 verify` would refuse these envelopes; nothing is published that it would not take."""
-    files = {READINESS_FILE: envelopes.basis, DECISION_FILE: envelopes.decision}
-    try:
-        return verify(files, digest=release.digest, keys=door.keys(), now=now, max_age=LONGEST_WAIT).problems
-    except MalformedEnvelope as error:
-        return (str(error),)
+    """Why these envelopes do not attest an open gate; nothing is published that `phase5 verify` would not take."""
+    return envelope_problems(envelopes.basis, envelopes.decision, release, keys=door.keys(), now=now, max_age=LONGEST_WAIT)

@@ -1,22 +1,48 @@
-"""Whether the record of a promotion is what it says: its envelopes verify, and it is about this release and series.
+"""Whether the record of a promotion is what it says: signed by the gate after the target took the order, for this very series.
 
-The state table is not believed: who can write items can write that something was promoted. What is believed is the gate's signed
-decision in the record. Reads nothing but what it is given.
+The state table is not believed: who can write items can write that something was promoted, or copy what was prepared and never
+published. What is believed is the gate's signature over the publication, and the signed decision that it names. Reads nothing but
+what it is given.
 """
 
 from datetime import datetime, timedelta
 
-from phase5_ops.gate.keys import KeySet
+from phase5_ops.clock import iso
+from phase5_ops.digest import sha256_of
+from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, read_envelope
+from phase5_ops.gate.keys import GATE, KeySet
 from phase5_ops.gate.orders import Kind, idempotency_key
 from phase5_ops.gate.overrides import Override
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Promotion
+from phase5_ops.gate.statements import PUBLICATION, STATEMENT_TYPE
 from phase5_ops.gate.verification import verify
 
 #: Names of the envelopes of a promotion, as files.
 READINESS_FILE, OVERRIDE_FILE, DECISION_FILE = "readiness.dsse.json", "override.dsse.json", "decision.dsse.json"
 
 _ANY_AGE = timedelta(days=36500)  # what was promoted stays promoted
+
+
+def publication_statement(record: Promotion, release: Release, series: int, override: Override | None = None) -> bytes:
+    """What the gate signs once the target took the order: which, for which series, by which decision, and what it answered."""
+    return canonical_json(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": release.name, "digest": {"sha256": release.digest.removeprefix("sha256:")}}],
+            "predicateType": PUBLICATION,
+            "predicate": {
+                "environment": release.environment,
+                "series": series,
+                "override": override.id if override else None,
+                "idempotencyKey": record.idempotency_key,
+                "decision": sha256_of(record.decision_envelope.encode()),
+                "publishedBy": record.holder,
+                "promotedAt": iso(record.promoted_at),
+                "answer": record.answer,
+            },
+        }
+    )
 
 
 def record_problems(
@@ -32,17 +58,60 @@ def record_problems(
         now: evaluation time.
         override: the order by which it was promoted; None where the gate was open.
     """
-    name = override.id if override else ""
     problems = []
-    if record.idempotency_key != idempotency_key(release, series, name):
+    if record.idempotency_key != idempotency_key(release, series, override.id if override else ""):
         problems.append(f"its idempotency key {record.idempotency_key} is another's")
-    basis, decision = record.readiness_envelope.encode("utf-8"), record.decision_envelope.encode("utf-8")
+    if not _published(record, publication_statement(record, release, series, override), keys):
+        problems.append("the gate has not signed that it was published")
+    basis, decision = record.readiness_envelope.encode(), record.decision_envelope.encode()
+    return (*problems, *envelope_problems(basis, decision, release, keys=keys, now=now, max_age=_ANY_AGE, override=override))
+
+
+def _published(record: Promotion, statement: bytes, keys: KeySet) -> bool:
+    key = keys.keys.get(record.key_id)
+    if key is None or key.role != GATE or (key.revoked_at is not None and record.promoted_at >= key.revoked_at):
+        return False
+    try:
+        return key.verifies(statement, bytes.fromhex(record.signature))
+    except ValueError:
+        return False
+
+
+def envelope_problems(
+    basis: bytes,
+    decision: bytes,
+    release: Release,
+    *,
+    keys: KeySet,
+    now: datetime,
+    max_age: timedelta = _ANY_AGE,
+    override: Override | None = None,
+) -> tuple[str, ...]:
+    """Why two envelopes do not attest the promotion of this release, by this override or by an open gate.
+
+    Args:
+        basis: what the decision rests on: the readiness envelope, or the override's.
+        decision: the decision's envelope.
+        release: name, digest, environment.
+        keys: the keys that are believed.
+        now: evaluation time.
+        max_age: how old the decision may be.
+        override: the order; None where the gate was open.
+    """
     files = {READINESS_FILE if override is None else OVERRIDE_FILE: basis, DECISION_FILE: decision}
     accept: tuple[Kind, ...] = () if override is None else (override.kind,)
-    found = verify(files, digest=release.digest, keys=keys, now=now, max_age=_ANY_AGE, accept=accept)
+    found = verify(files, digest=release.digest, keys=keys, now=now, max_age=max_age, accept=accept)
+    problems = list(found.problems)
     about = (found.facts.get("release"), found.facts.get("environment"))
     if found.ok and about != (release.name, release.environment):
         problems.append(f"it is about {about[0]} in {about[1]}")
-    if found.ok and override is not None and found.facts.get("override") != override.id:
-        problems.append(f"it is of override {found.facts.get('override')}")
-    return (*problems, *found.problems)
+    if found.ok and override is not None and not _is_order(basis, override):
+        problems.append(f"it is of another order than {override.id}")
+    return tuple(problems)
+
+
+def _is_order(basis: bytes, override: Override) -> bool:
+    try:
+        return read_envelope(basis).payload == override.payload
+    except MalformedEnvelope:
+        return False

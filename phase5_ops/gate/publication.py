@@ -15,7 +15,7 @@ table goes up as StateError: nothing is known then, and the next attempt begins 
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -24,7 +24,13 @@ from phase5_ops.gate.envelopes import MalformedEnvelope, read_envelope
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind, Order, Publication, Published, idempotency_key
 from phase5_ops.gate.overrides import Override
-from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE, record_problems
+from phase5_ops.gate.promotion_records import (
+    DECISION_FILE,
+    OVERRIDE_FILE,
+    READINESS_FILE,
+    publication_statement,
+    record_problems,
+)
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.state import Candidate, Fate, Lock, Promotion, StateTable, Written
 from phase5_ops.gate.statements import decision_facts, read_statement, waived_findings
@@ -127,6 +133,11 @@ class Errand:
         """The id of the override; "" where the gate was open."""
         return self.override.id if self.override else ""
 
+    @property
+    def lock(self) -> str:
+        """Whose lock: an open gate and broken glass bring the same series to production, so they have one; a rollback its own."""
+        return self.name if self.kind is Kind.ROLLBACK else ""
+
 
 def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
     """Publishes what was decided, unless it was published before or is no longer as it was.
@@ -155,7 +166,9 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
         again = "it is tried again under the same key" if published.publication != Publication.TAKEN else "it needs a person"
         return PromotionOutcome(Ending.NOT_TAKEN, (f"{published.publication}: {published.answer}; {again}",))
     basis, decision = standing.basis.decode("ascii"), standing.decision.decode("ascii")
-    promotion = Promotion(door.holder, errand.decided_at, key, basis, decision, published.answer)
+    unsigned = Promotion(door.holder, errand.decided_at, key, basis, decision, published.answer)
+    key_id, signature = door.sign(publication_statement(unsigned, release, series, errand.override))
+    promotion = replace(unsigned, key_id=key_id, signature=signature.hex())
     written = door.state.record_promotion(release, series, promotion, override=override)
     record = door.state.promotion(release, series, override=override) or promotion
     ending = Ending.PROMOTED if written is Written.DONE else Ending.ALREADY_PROMOTED
@@ -164,7 +177,7 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
 
 def _locked_by_another(door: PromotionDoor, errand: Errand, key: str) -> Lock | None:
     """The lock of another run; None where it is ours now, taken or taken over."""
-    release, series, override = errand.candidate.release, errand.candidate.series, errand.name
+    release, series, override = errand.candidate.release, errand.candidate.series, errand.lock
     written, present = door.state.take_lock(release, series, Lock(door.holder, door.wall(), key), override=override)
     if written is Written.DONE:
         return None
@@ -179,11 +192,14 @@ def _last_look(door: PromotionDoor, errand: Errand) -> PromotionOutcome | None:
     if present != candidate:
         became = present.fate if present else "gone"
         return stopped(f"the candidate changed meanwhile: it is {became}")
-    lock = door.state.lock(candidate.release, candidate.series, override=errand.name)
+    lock = door.state.lock(candidate.release, candidate.series, override=errand.lock)
     if lock is None or lock.holder != door.holder:
         return PromotionOutcome(Ending.WAITING, (f"run {lock.holder if lock else 'nobody'} has taken the lock over",))
-    if door.monotonic() - errand.decided > LOCK_AGE.total_seconds():
+    since = door.monotonic() - errand.decided
+    if since > LOCK_AGE.total_seconds():
         return blocked("the decision is older than five minutes; it is made again at the next attempt")
+    if errand.override is not None and errand.decided_at + timedelta(seconds=since) >= errand.override.until:
+        return blocked(f"the order has ended meanwhile: {iso(errand.override.until)}")
     return None
 
 
@@ -216,8 +232,8 @@ def _finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Pr
     if present is not None and ours and fate is not None and present.fate not in (fate, Fate.PROMOTED):
         door.state.set_fate(present, fate)
     files = {
-        READINESS_FILE if kind is Kind.OPEN else OVERRIDE_FILE: promotion.readiness_envelope.encode("ascii"),
-        DECISION_FILE: promotion.decision_envelope.encode("ascii"),
+        READINESS_FILE if kind is Kind.OPEN else OVERRIDE_FILE: promotion.readiness_envelope.encode(),
+        DECISION_FILE: promotion.decision_envelope.encode(),
     }
     door.keep(promotion.holder, files)
     return PromotionOutcome(ending, (promotion.answer,), promotion)
@@ -231,12 +247,18 @@ def _waived(promotion: Promotion) -> frozenset[tuple[str, Pair]]:
         return frozenset()
 
 
-def begun(door: PromotionDoor, candidate: Candidate, override: str = "") -> tuple[str, ...]:
-    """What to know where an earlier attempt got as far as the lock and left no record."""
-    lock = door.state.lock(candidate.release, candidate.series, override=override)
-    if lock is None:
+def begun(state: StateTable, candidate: Candidate, override: Override | None = None) -> tuple[str, ...]:
+    """What to know where an earlier attempt got as far as the lock and left no record.
+
+    Raises:
+        StateError: the state table cannot be read.
+    """
+    release, series, name = candidate.release, candidate.series, override.id if override else ""
+    lock = state.lock(release, series, override=name if override and override.kind is Kind.ROLLBACK else "")
+    if lock is None or state.promotion(release, series, override=name) is not None:
         return ()
-    prepared = door.state.prepared_promotion(candidate.release, candidate.series, override=override) is not None
+    mine = lock.idempotency_key == idempotency_key(release, series, name)
+    prepared = not mine or state.prepared_promotion(release, series, override=name) is not None
     so_far = "it may have reached the target" if prepared else "nothing was published"
     return (
         f"run {lock.holder} began to promote at {iso(lock.taken_at)} and left no record: {so_far} (key {lock.idempotency_key})",

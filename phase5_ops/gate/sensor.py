@@ -28,6 +28,7 @@ from phase5_ops.gate.keys import GATE, KeysError
 from phase5_ops.gate.notifications import tell_fate
 from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
+from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import SigningError, sign
@@ -159,6 +160,8 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
             decision=decision,
             policy=sources.platform.settings.flow,
             now=now,
+            recorded=sources.state.promotion(release, candidate.series) is not None,
+            begun=begun(sources.state, candidate),
         )
         tick.lines += said(name, action)
         if inputs and decision:
@@ -169,8 +172,8 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
                 _becomes(sources, candidate, Fate.READY_TO_SIGN, tick)
         else:
             _do(sources, candidate, action, tick)
-    except (KeysError, SigningError) as error:
-        tick.lines.append(f"{name}: {error}")
+    except (StateError, KeysError, SigningError) as error:
+        tick.lines.append(f"{name}: nothing is known: {error}"[:_LONGEST_LINE])
 
 
 def said(name: str, action: Action) -> list[str]:

@@ -22,11 +22,11 @@ decided elsewhere.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
@@ -46,6 +46,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OPEN, _OVERRIDE, _PROMOTED = "CANDIDATE#", "OVERRIDE#", "AT#"
 _BATCH = 100  # keys that one BatchGetItem takes
 _CONDITION_FAILED = "ConditionalCheckFailedException"
+Made = TypeVar("Made")
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 
@@ -56,6 +57,14 @@ class StateError(Exception):
         remedy = "make the table with phase5 init" if read.status is ReadStatus.NOT_FOUND else "allow the action, or try again"
         super().__init__(f"{read.operation} {read.resource}: {read.status}: {read.error}; {remedy}")
         self.read = read
+
+
+class MalformedItem(StateError):
+    """An item of the table is not what it should be: whoever wrote it was not this program. It is named, and nothing is known."""
+
+    def __init__(self, item: Mapping[str, Any], error: Exception) -> None:
+        key = f"{item.get('pk')} {item.get('sk')}"
+        super().__init__(Read("dynamodb:Item", key, ReadStatus.INVALID, f"{type(error).__name__}: {error}", 0, "", ""))
 
 
 class Fate(StrEnum):
@@ -176,7 +185,8 @@ class Lock:
 class Promotion:
     """That a series was promoted: by which run, when, with which key and envelopes, and what the target answered.
 
-    `readiness_envelope` is what the decision rests on; of a promotion by override that is the signed override.
+    `readiness_envelope` is what the decision rests on; of a promotion by override that is the signed override. `key_id` and
+    `signature` (hex) are the gate's, over what `promotion_records.publication_statement` says: that the target took the order.
     """
 
     holder: str
@@ -185,6 +195,8 @@ class Promotion:
     readiness_envelope: str
     decision_envelope: str
     answer: str
+    key_id: str = ""
+    signature: str = ""
 
 
 def check_release(release: Release) -> None:
@@ -335,10 +347,7 @@ class StateTable:
 
     def waivers(self, release: Release) -> list[StoredWaiver]:
         """Every waiver ever recorded under the release's name, by id. `signed_by` is None: the caller verifies the signature."""
-        return [
-            StoredWaiver(waiver_of(str(item["waiver"])), str(item["key_id"]), bytes(item["signature"]))
-            for item in self._query(_pk(release), "WAIVER#")
-        ]
+        return [_strict(_waiver_in, item) for item in self._query(_pk(release), "WAIVER#")]
 
     # --- promotion -----------------------------------------------------------------------------------------------------------
 
@@ -415,7 +424,7 @@ class StateTable:
         item = self._get(_pk(release), _slot("PROMOTION", series, override))
         if item is None:
             return None
-        content = {name: str(item[name]) for name in Promotion.__dataclass_fields__ if name != "promoted_at"}
+        content = {name: str(item.get(name, "")) for name in Promotion.__dataclass_fields__ if name != "promoted_at"}
         return Promotion(promoted_at=parse_iso(item["promoted_at"]), **content)
 
     def note_promotion(self, release: Release, series: int, at: datetime, waived: Iterable[tuple[str, Pair]]) -> Written:
@@ -457,10 +466,15 @@ class StateTable:
         signatures: dict[str, list[StoredSignOff]] = {}
         for item in self._query(_overrides_pk(environment), _OVERRIDE):
             name, marked, _ = str(item["sk"]).removeprefix(_OVERRIDE).partition("#SIGNATURE#")
-            if marked:
-                signatures.setdefault(name, []).append(_sign_off_of(item))
-            else:
-                payloads[name] = bytes(item["payload"])
+            try:
+                if marked:
+                    signatures.setdefault(name, []).append(_sign_off_of(item))
+                else:
+                    payloads[name] = bytes(item["payload"])
+            except MalformedItem:
+                continue  # a signature that cannot be read is none
+            except (KeyError, TypeError, ValueError):
+                payloads[name] = b""  # not an order, which whoever reads it says
         return [StoredOverride(name, payload, tuple(signatures.get(name, ()))) for name, payload in sorted(payloads.items())]
 
     # --- the table -----------------------------------------------------------------------------------------------------------
@@ -609,7 +623,23 @@ def _candidate_item(candidate: Candidate) -> dict[str, Any]:
     }
 
 
+def _strict(make: Callable[[Mapping[str, Any]], Made], item: Mapping[str, Any]) -> Made:
+    """What an item holds.
+
+    Raises:
+        MalformedItem: it is not what it should be.
+    """
+    try:
+        return make(item)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedItem(item, error) from error
+
+
 def _candidate_of(item: Mapping[str, Any]) -> Candidate:
+    return _strict(_candidate_in, item)
+
+
+def _candidate_in(item: Mapping[str, Any]) -> Candidate:
     return Candidate(
         Release(item["name"], item["digest"], item["environment"]),
         int(item["series"]),
@@ -628,6 +658,14 @@ def _sign_off_item(pk: str, prefix: str, sign_off: StoredSignOff) -> dict[str, A
 
 
 def _sign_off_of(item: Mapping[str, Any]) -> StoredSignOff:
+    return _strict(_sign_off_in, item)
+
+
+def _waiver_in(item: Mapping[str, Any]) -> StoredWaiver:
+    return StoredWaiver(waiver_of(str(item["waiver"])), str(item["key_id"]), bytes(item["signature"]))
+
+
+def _sign_off_in(item: Mapping[str, Any]) -> StoredSignOff:
     texts = ("id", "role", "release_digest", "statement_digest", "key_id", "kms_key", "identity", "session", "request_id")
     return StoredSignOff(
         **{name: str(item[name]) for name in texts},

@@ -26,6 +26,8 @@ EVIDENCE, POLICY, ROWS_DESCRIPTOR, WAIVERS = "evidence", "policy", "rows", "waiv
 
 #: Predicate of a signed order to promote without an open gate; see `overrides.py`.
 OVERRIDE = "urn:phase5-ops:predicate:override:v1"
+#: Predicate of what the gate signs once a target took an order; see `promotion_records.py`.
+PUBLICATION = "urn:phase5-ops:predicate:publication:v1"
 
 #: verificationResult and verifiedLevels of a decision, by the right by which it promotes. Broken glass has not passed: who only
 #: looks for PASSED must not take it for an open gate.

@@ -94,7 +94,9 @@ def test_the_bucket_may_be_the_whole_location(stubbed):
 
 
 @pytest.mark.parametrize(
-    "content", [b"not json", gzip.compress(b"[1]"), packed(event(START))[:-12], gzip.compress(b'{"Records": 1}')]
+    "content",
+    [b"not json", gzip.compress(b"[1]"), packed(event(START))[:-12], gzip.compress(b'{"Records": 1}')],
+    ids=["no gzip", "a list", "cut off", "no records"],
 )
 def test_a_broken_file_is_said_and_the_others_are_read(stubbed, content):
     reader, stubber = stubbed

@@ -214,16 +214,17 @@ def test_public_keys_of_others_are_asked_for_only_where_none_are_pinned(tmp_path
 
 def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
     settings = load_settings(environment="staging")
-    own = [state._pk(Release("r-1", DIGEST, "staging")), state._open_pk("staging"), state._overrides_pk("staging")]
+    release = Release("r-1", DIGEST, "staging")
+    own = [state._pk(release), *(of("staging") for of in (state._open_pk, state._overrides_pk, state._promoted_pk))]
     foreign = [state._pk(Release("r-1", DIGEST, "staging-2")), state._open_pk("staging-2"), state._overrides_pk("staging-2"), ""]
-    wanted = {"readiness": [False] * 3, "auditor": [True, False, False], "gate": [True] * 3}
+    wanted = {"readiness": [False] * 4, "gate": [True] * 4, "signer": [True, False, True, True]}
     for name, statements in policies(settings).items():
         on_table = [each for each in statements if any(arn.endswith(f"/{settings.tables.readiness}") for arn in each["Resource"])]
         if name != "init":
             assert all(each["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"} for each in on_table)
             keys = [key for each in on_table for key in each["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]]
             reached = [any(fnmatchcase(key, pattern) for pattern in keys) for key in own]
-            assert reached == wanted.get(name, [True, False, True]), name
+            assert reached == wanted.get(name.split()[0], [True, False, True, False]), name
             assert not any(fnmatchcase(key, pattern) for key in foreign for pattern in keys)
             assert name == "readiness" or "PROBES" not in keys
         deleting = [each for each in statements if "dynamodb:DeleteItem" in each["Action"]]

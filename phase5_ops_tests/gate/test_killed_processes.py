@@ -131,11 +131,11 @@ def files_are_whole(world: World) -> None:
     ]
 
 
-PROMOTION = ("sign", "lock", "prepared", "publish", "record", "note", "fate", "file 1", "file 2")
+PROMOTION = ("sign", "lock", "prepared", "publish", "signed", "record", "note", "fate", "file 1", "file 2")
 POINTS = [
     pytest.param(0, False, id="before sign"),
     *(pytest.param(n, True, id=f"after {name}") for n, name in enumerate(PROMOTION[:-1]) if n),
-    pytest.param(7, False, id="before file 1 has its name"),
+    pytest.param(8, False, id="before file 1 has its name"),
 ]
 
 

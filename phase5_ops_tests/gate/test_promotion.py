@@ -267,7 +267,7 @@ def test_two_runs_at_once_promote_once(bench):
 
 # --- killed anywhere ---------------------------------------------------------------------------------------------------------
 
-WRITES = ("sign", "lock", "prepared", "publish", "record", "note", "fate", "files")
+WRITES = ("sign", "lock", "prepared", "publish", "signed", "record", "note", "fate", "files")
 
 
 class Mortal(AwsReader):
