@@ -324,11 +324,11 @@ class StateTable:
     def statement(self, release: Release, series: int) -> tuple[bytes, bytes, str] | None:
         """Payload, the gate's signature and its key id of the frozen statement; None if none is frozen."""
         item = self._get(_pk(release), f"STATEMENT#{series:06d}")
-        return None if item is None else (bytes(item["payload"]), bytes(item["gate_signature"]), str(item["gate_key_id"]))
+        return None if item is None else _strict(_statement_in, item)
 
     def statements(self, release: Release) -> list[bytes]:
         """The payload of every statement that was ever frozen under the release's name, by series."""
-        return [bytes(item["payload"]) for item in self._query(_pk(release), "STATEMENT#")]
+        return [_strict(_statement_in, item)[0] for item in self._query(_pk(release), "STATEMENT#")]
 
     def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
         """Adds a signature; one that is there is never changed."""
@@ -371,7 +371,7 @@ class StateTable:
     def lock(self, release: Release, series: int, *, override: str = "") -> Lock | None:
         """The lock of a series; None if nobody took it."""
         item = self._get(_pk(release), _slot("LOCK", series, override))
-        return None if item is None else Lock(str(item["holder"]), parse_iso(item["taken_at"]), str(item["idempotency_key"]))
+        return None if item is None else _strict(_lock_in, item)
 
     def take_over_lock(
         self,
@@ -410,7 +410,7 @@ class StateTable:
     def prepared_promotion(self, release: Release, series: int, *, override: str = "") -> tuple[bytes, bytes] | None:
         """Readiness and decision envelope of a promotion that was begun; None if none was."""
         item = self._get(_pk(release), _slot("PREPARED", series, override))
-        return None if item is None else (bytes(item["readiness"]), bytes(item["decision"]))
+        return None if item is None else _strict(_prepared_in, item)
 
     def record_promotion(self, release: Release, series: int, promotion: Promotion, *, override: str = "") -> Written:
         """Records that a series was promoted; the first record stays."""
@@ -422,10 +422,7 @@ class StateTable:
     def promotion(self, release: Release, series: int, *, override: str = "") -> Promotion | None:
         """The record of a promotion; None if the series was not promoted."""
         item = self._get(_pk(release), _slot("PROMOTION", series, override))
-        if item is None:
-            return None
-        content = {name: str(item.get(name, "")) for name in Promotion.__dataclass_fields__ if name != "promoted_at"}
-        return Promotion(promoted_at=parse_iso(item["promoted_at"]), **content)
+        return None if item is None else _strict(_promotion_in, item)
 
     def note_promotion(self, release: Release, series: int, at: datetime, waived: Iterable[tuple[str, Pair]]) -> Written:
         """Notes a recorded promotion among those of its environment; the same again is no second note.
@@ -443,10 +440,7 @@ class StateTable:
 
     def promotions(self, environment: str) -> list[tuple[str, frozenset[tuple[str, Pair]]]]:
         """Every promotion of an environment, oldest first: name of the release, and what was waived as (row id, pair)."""
-        return [
-            (str(item["name"]), frozenset((str(row), (str(code), str(subject))) for row, code, subject in item["waived"]))
-            for item in self._query(_promoted_pk(environment), _PROMOTED)
-        ]
+        return [_strict(_noted_in, item) for item in self._query(_promoted_pk(environment), _PROMOTED)]
 
     # --- overrides: written once -----------------------------------------------------------------------------------------------
 
@@ -659,6 +653,27 @@ def _sign_off_item(pk: str, prefix: str, sign_off: StoredSignOff) -> dict[str, A
 
 def _sign_off_of(item: Mapping[str, Any]) -> StoredSignOff:
     return _strict(_sign_off_in, item)
+
+
+def _statement_in(item: Mapping[str, Any]) -> tuple[bytes, bytes, str]:
+    return bytes(item["payload"]), bytes(item["gate_signature"]), str(item["gate_key_id"])
+
+
+def _prepared_in(item: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    return bytes(item["readiness"]), bytes(item["decision"])
+
+
+def _promotion_in(item: Mapping[str, Any]) -> Promotion:
+    content = {name: str(item.get(name, "")) for name in Promotion.__dataclass_fields__ if name != "promoted_at"}
+    return Promotion(promoted_at=parse_iso(item["promoted_at"]), **content)
+
+
+def _noted_in(item: Mapping[str, Any]) -> tuple[str, frozenset[tuple[str, Pair]]]:
+    return str(item["name"]), frozenset((str(row), (str(code), str(subject))) for row, code, subject in item["waived"])
+
+
+def _lock_in(item: Mapping[str, Any]) -> Lock:
+    return Lock(str(item["holder"]), parse_iso(item["taken_at"]), str(item["idempotency_key"]))
 
 
 def _waiver_in(item: Mapping[str, Any]) -> StoredWaiver:

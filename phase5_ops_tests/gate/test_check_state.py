@@ -1,5 +1,6 @@
 """The contract with Dagster: what its records of a real readiness run say, and what posted, wiped and deleted records do."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -186,6 +187,28 @@ def test_an_edited_manifest_is_changed_evidence_and_a_missing_one_is_none(instan
     assert bundle.digest != bundle.sealed_digest
     path.unlink()
     assert stored_bundle(store, run_named(instance, RUN_1)) is None
+
+
+def test_more_runs_than_are_looked_at_close_whatever_they_are(instance):
+    """Fifty and one runs that say nothing of now must not hide a newer one that failed."""
+    ended = datetime.now(UTC) - timedelta(hours=1)
+    tags = {"phase5/environment": "production", "phase5/fixed_now": "x"}
+    for _ in range(50):
+        instance.add_run(dg.DagsterRun(job_name="readiness_job", status=dg.DagsterRunStatus.CANCELED, tags=tags))
+    assert other_runs(instance, "production", ended, allow_fixed_now=False) == ()
+    instance.add_run(dg.DagsterRun(job_name="readiness_job", status=dg.DagsterRunStatus.CANCELED, tags=tags))
+    [hidden] = other_runs(instance, "production", ended, allow_fixed_now=False)
+    assert hidden.rows is None
+
+
+def test_evidence_that_is_nested_without_end_or_of_no_day_is_no_evidence(instance, store):
+    readiness(instance, store, RUN_1)
+    run, path = run_named(instance, RUN_1), store.run_folder(RUN_1) / "verdicts" / f"{CHECK}.json"
+    content = path.read_text()
+    path.write_text("[" * 100_000)
+    assert stored_bundle(store, run) is None
+    path.write_text(re.sub(r'"observed_at":"[^"]*"', '"observed_at":"0001-01-01T00:00:00+14:00"', content))
+    assert stored_bundle(store, run).verdicts[CHECK].verdict is None
 
 
 def test_evidence_that_is_gone_or_no_json_is_no_evidence(instance, store):

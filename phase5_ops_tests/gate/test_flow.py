@@ -22,9 +22,10 @@ CANDIDATE = Candidate(COMPLETE.release, 1, Fate.PENDING, NOW - timedelta(hours=2
 SIGNING = replace(CANDIDATE, fate=Fate.READY_TO_SIGN)
 
 
-def step(candidate=CANDIDATE, inputs=COMPLETE, runs=(OVER,), *, promotions=(), now=NOW, policy=POLICY):
+def step(candidate=CANDIDATE, inputs=COMPLETE, runs=(OVER,), *, promotions=(), now=NOW, policy=POLICY, **known):
     decision = decide(inputs) if inputs else None
-    return next_action(candidate, runs=runs, promotions=promotions, inputs=inputs, decision=decision, policy=policy, now=now)
+    given = {"promotions": promotions, "inputs": inputs, "decision": decision, "policy": policy, "now": now, **known}
+    return next_action(candidate, runs=runs, **given)
 
 
 def without(check: str):
@@ -48,6 +49,22 @@ def test_nothing_is_started_while_a_run_is_under_way():
 def test_an_open_candidate_is_promoted_even_at_its_deadline():
     assert step(SIGNING).step is Step.PROMOTE
     assert step(SIGNING, now=CANDIDATE.deadline).step is Step.PROMOTE
+
+
+def test_a_promotion_that_is_recorded_is_finished_although_the_gate_has_closed_since():
+    late = {"inputs": CLOSED_INPUTS, "now": CANDIDATE.deadline}
+    assert step(SIGNING, **late).step is Step.REJECT
+    assert step(SIGNING, **late, recorded=True).step is Step.PROMOTE
+
+
+def test_a_promotion_that_was_begun_and_not_recorded_is_said_with_the_rejection():
+    action = step(SIGNING, inputs=CLOSED_INPUTS, now=CANDIDATE.deadline, begun=("run p-1 began to promote",))
+    assert (action.step, action.reasons[1]) == (Step.REJECT, "run p-1 began to promote")
+
+
+def test_a_number_that_somebody_tagged_does_not_use_up_the_numbers_of_attempts():
+    tagged = replace(OVER, run_id="by-hand", number=999_999)
+    assert step(inputs=CLOSED_INPUTS, runs=(OVER, tagged)).attempt == 2
 
 
 def test_a_promotion_that_failed_is_tried_again_later_under_another_number():

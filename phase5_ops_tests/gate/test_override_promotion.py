@@ -24,7 +24,7 @@ from phase5_ops.gate.promotion_job import PROMOTION_JOB, open_door, override_rul
 from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE
 from phase5_ops.gate.publication import Ending, PromotionOutcome
 from phase5_ops.gate.sensor import Tick, run_tick
-from phase5_ops.gate.state import Candidate, Fate, Registered, StateTable
+from phase5_ops.gate.state import Candidate, Fate, Lock, Promotion, Registered, StateTable
 from phase5_ops.gate.statements import decision_facts, read_statement
 from phase5_ops.gate.verification import verify
 from phase5_ops.not_tried import not_tried
@@ -71,6 +71,11 @@ class Incident:
         job = build_defs(settings=self.settings).resolve_job_def(PROMOTION_JOB)
         config = {**request.run_config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         return job.execute_in_process(config, instance=self.instance, tags=request.tags, raise_on_error=False)
+
+    def at(self, moment: datetime) -> GateSources:
+        """What a tick at this moment reads from."""
+        settings = self.settings.model_copy(update={"now": moment})
+        return GateSources(self.instance, open_platform(settings, "tick"))
 
     def carries_out(
         self, override: str | dg.RunRequest, *, run: str = "run-1", later: timedelta = timedelta(0)
@@ -202,9 +207,7 @@ def test_an_old_order_has_no_effect(promoted):
     promoted.asks("bob", Kind.ROLLBACK, **WHY)
     [request] = promoted.tick().requests
     later = datetime.now(UTC) + timedelta(minutes=61)
-    promoted.settings = promoted.settings.model_copy(update={"now": later, "environment": "production"})
-    sources = GateSources(promoted.instance, open_platform(promoted.settings, "tick"))
-    assert watch_overrides(sources, later) == ([], [])
+    assert watch_overrides(promoted.at(later), later) == ([], [])
     assert request.tags["phase5/override"].startswith("rollback-")
 
 
@@ -359,9 +362,90 @@ def test_a_run_of_an_order_killed_at_any_write_leaves_exactly_one_effect(inciden
         _kill_at(dying, write, after=after)
         with pytest.raises(Killed):
             incident.carries_out(request)
+    done = (write, after) == ("set_fate", True)
+    again = [each for each in incident.tick().requests if each.job_name == PROMOTION_JOB]
+    assert len(again) == (not done)  # the sensor has it finished
     assert incident.carries_out(request, run="run-2", later=timedelta(minutes=6)).promoted
     assert len(incident.effects()) == 1
     assert incident.candidate.fate is Fate.BREAK_GLASS
+    assert incident.tick().requests == []
+
+
+def test_an_effect_that_was_recorded_is_finished_although_the_order_has_ended(incident, monkeypatch):
+    incident.desk.ready(fate=Fate.PENDING)
+    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
+    incident.asks("bob", Kind.BREAK_GLASS)
+    [request] = incident.tick().requests
+    with monkeypatch.context() as dying:
+        _kill_at(dying, "set_fate", after=False)
+        with pytest.raises(Killed):
+            incident.carries_out(request)
+    later = datetime.now(UTC) + timedelta(hours=5)
+    [again], _ = watch_overrides(incident.at(later), later)
+    assert incident.carries_out(again).promoted
+    assert (incident.candidate.fate, len(incident.effects())) == (Fate.BREAK_GLASS, 1)
+
+
+def test_an_order_that_ended_with_an_effect_that_nobody_recorded_says_so(incident, monkeypatch):
+    incident.desk.ready(fate=Fate.PENDING)
+    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
+    incident.asks("bob", Kind.BREAK_GLASS)
+    [request] = incident.tick().requests
+    with monkeypatch.context() as dying:
+        _kill_at(dying, "record_promotion", after=False)
+        with pytest.raises(Killed):
+            incident.carries_out(request)
+    later = datetime.now(UTC) + timedelta(hours=5)
+    requests, [line] = watch_overrides(incident.at(later), later)
+    assert requests == []
+    assert "it may have reached the target" in line
+
+
+def test_an_order_that_ends_while_it_is_carried_out_has_no_effect(incident):
+    incident.desk.ready(fate=Fate.PENDING)
+    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
+    incident.asks("bob", Kind.BREAK_GLASS)
+    [request] = incident.tick().requests
+    platform = open_platform(incident.settings, "run-1")
+    seconds = iter([0.0, 200.0])
+    door = replace(open_door(incident.instance, platform), monotonic=lambda: next(seconds))
+    soon = override_of(incident.state.overrides("production")[0].payload).until - timedelta(seconds=100)
+    outcome = promote_override(door, request.tags["phase5/override"], replace(override_rules(platform), now=soon))
+    assert (outcome.ending, incident.effects()) == (Ending.BLOCKED, [])
+    assert "the order has ended meanwhile" in outcome.reasons[0]
+
+
+def test_glass_is_not_broken_for_what_another_run_promotes_or_has_promoted(incident):
+    incident.desk.ready(fate=Fate.PENDING)
+    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
+    incident.asks("bob", Kind.BREAK_GLASS)
+    [request] = incident.tick().requests
+    incident.state.take_lock(RELEASE, 1, Lock("run-of-the-gate", datetime.now(UTC), "key"))
+    assert incident.carries_out(request).ending is Ending.WAITING
+    incident.state.record_promotion(RELEASE, 1, Promotion("run-of-the-gate", datetime.now(UTC), "key", "{}", "{}", "fine"))
+    outcome = incident.carries_out(request, later=timedelta(minutes=6))
+    assert (outcome.ending, incident.effects(), incident.candidate.fate) == (Ending.BLOCKED, [], Fate.PENDING)
+    assert "recorded as promoted by the open gate" in outcome.reasons[0]
+
+
+def test_what_somebody_wrote_among_the_orders_stops_nothing(promoted):
+    table = promoted.aws.resource("dynamodb").Table(promoted.settings.tables.readiness)
+    odd = {"until": "0001-01-01T00:00:00+14:00"}
+    bad = [
+        {"sk": "OVERRIDE#a"},
+        {"sk": "OVERRIDE#b", "payload": 1},
+        {"sk": "OVERRIDE#c", "payload": "text"},
+        {"sk": "OVERRIDE#d", "payload": json.dumps(odd).encode()},
+        {"sk": "OVERRIDE#f\n", "payload": b"x"},
+        {"sk": "OVERRIDE#e#SIGNATURE#ops-sre#1", "payload": b"x"},
+    ]
+    for item in bad:
+        table.put_item(Item={"pk": "OVERRIDES#production", **item})
+    promoted.asks("bob", Kind.ROLLBACK, **WHY)
+    tick = promoted.tick()
+    assert len(tick.requests) == 1
+    assert sum("not an override" in line for line in tick.lines) == 5
+    assert promoted.carries_out(tick.requests[0]).promoted
 
 
 def _kill_at(dying: pytest.MonkeyPatch, write: str, *, after: bool) -> None:

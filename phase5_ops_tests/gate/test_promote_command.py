@@ -8,6 +8,8 @@ import pytest
 
 from phase5_ops.gate import candidates, sensor
 from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.orders import idempotency_key
+from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Candidate, Fate, StateTable
 from phase5_ops.not_tried import not_tried
@@ -145,6 +147,19 @@ def test_a_record_that_somebody_wrote_into_the_table_is_not_taken_for_a_promotio
     state.record_promotion(again.release, 1, replace(record, **{forged: "{}"}))
     answer = waited(desk, again.release)
     assert (answer.exit_code, "nothing is known" in answer.text) == (2, True)
+
+
+@pytest.mark.parametrize("series", [1, 2])
+def test_what_was_prepared_or_belongs_to_another_series_is_no_record_of_a_promotion(desk, state, series):
+    """Copied by somebody who can write items and sign nothing: the gate's own signature is over this series' publication."""
+    candidate = desk.promoted()
+    record = state.promotion(candidate.release, 1)
+    if series == 1:
+        record = replace(record, key_id="", signature="")
+    else:
+        record = replace(record, idempotency_key=idempotency_key(candidate.release, 2))
+    problems = record_problems(record, candidate.release, series, keys=desk.open().keys, now=record.promoted_at)
+    assert problems == ("the gate has not signed that it was published",)
 
 
 def test_broken_glass_is_promoted_only_for_who_accepts_it(desk, state):

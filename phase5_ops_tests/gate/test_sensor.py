@@ -435,6 +435,19 @@ def told(aws, sources: GateSources) -> tuple[GateSources, Callable[[], list[str]
     return replace(sources, platform=replace(sources.platform, settings=settings)), subjects
 
 
+def test_an_item_that_somebody_wrote_into_the_table_closes_its_candidate_and_stops_no_other(sources, monkeypatch, aws):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    tick(sources, cursor)  # r-1 waits for signatures, so that a newer one does not take its place
+    register(sources, "r-2")
+    table = aws.resource("dynamodb").Table(sources.platform.settings.tables.readiness)
+    table.put_item(Item={"pk": "RELEASE#production#r-1", "sk": "LOCK#000001", "holder": "x", "taken_at": "never"})
+    found = tick(sources, cursor)
+    assert any("r-1: nothing is known" in line and "LOCK#000001" in line for line in found.lines)
+    assert fate(sources, "r-2") is Fate.READY_TO_SIGN
+
+
 def test_people_are_told_once_when_they_can_sign_and_of_each_end(sources, aws, monkeypatch):
     sources, subjects = told(aws, sources)
     register(sources)
