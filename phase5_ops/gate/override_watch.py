@@ -45,7 +45,7 @@ def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunReq
         if override is None:
             lines.append(printable(f"override {stored.id}: not an override; find out who wrote it")[:_LONGEST_LINE])
             continue
-        if override.until + _LOOKED_AT <= sources.platform.now():
+        if sources.platform.now() - override.until >= _LOOKED_AT:
             continue
         try:
             request, why = _next(sources, override, stored, now)

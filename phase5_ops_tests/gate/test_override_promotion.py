@@ -19,7 +19,7 @@ from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import promote_override
 from phase5_ops.gate.override_watch import watch_overrides
-from phase5_ops.gate.overrides import override_of
+from phase5_ops.gate.overrides import Override, override_of
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, open_door, override_rules
 from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE
 from phase5_ops.gate.publication import Ending, PromotionOutcome
@@ -428,15 +428,22 @@ def test_glass_is_not_broken_for_what_another_run_promotes_or_has_promoted(incid
     assert "recorded as promoted by the open gate" in outcome.reasons[0]
 
 
+def override_of_nobody() -> Override:
+    now = datetime.now(UTC)
+    return Override("rollback-endless", Kind.ROLLBACK, RELEASE, 1, "why", "T-1", "nobody", now, now)
+
+
 def test_what_somebody_wrote_among_the_orders_stops_nothing(promoted):
     table = promoted.aws.resource("dynamodb").Table(promoted.settings.tables.readiness)
     odd = {"until": "0001-01-01T00:00:00+14:00"}
+    endless = replace(override_of_nobody(), until=datetime.max.replace(tzinfo=UTC, microsecond=0))
     bad = [
         {"sk": "OVERRIDE#a"},
         {"sk": "OVERRIDE#b", "payload": 1},
         {"sk": "OVERRIDE#c", "payload": "text"},
         {"sk": "OVERRIDE#d", "payload": json.dumps(odd).encode()},
         {"sk": "OVERRIDE#f\n", "payload": b"x"},
+        {"sk": f"OVERRIDE#{endless.id}", "payload": endless.payload},
         {"sk": "OVERRIDE#e#SIGNATURE#ops-sre#1", "payload": b"x"},
     ]
     for item in bad:
