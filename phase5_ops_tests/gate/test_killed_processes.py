@@ -134,8 +134,8 @@ def files_are_whole(world: World) -> None:
 PROMOTION = ("sign", "lock", "prepared", "publish", "signed", "record", "note", "fate", "file 1", "file 2")
 POINTS = [
     pytest.param(0, False, id="before sign"),
-    *(pytest.param(n, True, id=f"after {name}") for n, name in enumerate(PROMOTION[:-1]) if n),
-    pytest.param(8, False, id="before file 1 has its name"),
+    *(pytest.param(PROMOTION.index(name), True, id=f"after {name}") for name in PROMOTION[1:-3]),
+    pytest.param(PROMOTION.index("file 1"), False, id="before file 1 has its name"),
 ]
 
 
