@@ -210,9 +210,7 @@ def test_a_sign_off_killed_at_any_write_is_there_once_after_the_next(world, alic
     ("at", "after", "code"),
     [
         pytest.param(0, True, "2.1 CRASHED result_crashed", id="after it said what it is"),
-        pytest.param(1, False, "2.1 CRASHED result_crashed", id="before the first table has its name"),
         pytest.param(1, True, "2.1 CRASHED result_crashed", id="after the first table, before it is sealed"),
-        pytest.param(-2, True, "evidence_changed", id="after the last verdict, before it is sealed"),
         pytest.param(-1, True, "evidence_changed", id="after the last seal, before Dagster is told"),
     ],
 )
