@@ -19,7 +19,7 @@ from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate import candidates, check_state
 from phase5_ops.gate.attestation import readiness_statement, statement_rows
-from phase5_ops.gate.believed_keys import believed_keys, signing_key
+from phase5_ops.gate.believed_keys import signing_key
 from phase5_ops.gate.decision import Decision, Outcome, decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.flow import Action, Attempt, Step, in_order, in_turn, next_action
@@ -249,8 +249,7 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
             not_tried=not_tried,
             url=platform.settings.run_address(inputs.run_id),
         )
-        believed = believed_keys(platform.reader, platform.settings)
-        key = signing_key(platform.reader, platform.settings.signing, GATE, believed)
+        key = signing_key(platform.reader, platform.settings.signing, GATE, sources.keys)
         signature = sign(platform.reader, key, payload)
         state.freeze_statement(candidate.release, candidate.series, payload, signature.signature, signature.key_id)
 

@@ -77,6 +77,14 @@ class Incident:
         settings = self.settings.model_copy(update={"now": moment})
         return GateSources(self.instance, open_platform(settings, "tick"))
 
+    def ordered(self) -> dg.RunRequest:
+        """Two people have signed to break the glass, and the sensor asks for the run."""
+        self.desk.ready(fate=Fate.PENDING)
+        assert self.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY) == 0
+        assert self.asks("bob", Kind.BREAK_GLASS) == 0
+        [request] = self.tick().requests
+        return request
+
     def carries_out(
         self, override: str | dg.RunRequest, *, run: str = "run-1", later: timedelta = timedelta(0)
     ) -> PromotionOutcome:
@@ -276,10 +284,7 @@ def test_glass_is_not_broken_in_silence(incident, aws_faults, monkeypatch, capsy
 
 
 def test_glass_that_is_broken_closes_the_series_and_the_release_may_pass_the_gate_later(incident):
-    incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
-    incident.asks("bob", Kind.BREAK_GLASS)
-    [request] = incident.tick().requests
+    request = incident.ordered()
     incident.carries_out(request)
     how, again = incident.state.register(replace(incident.candidate, fate=Fate.PENDING, registered_at=datetime.now(UTC)))
     assert (how, again.series, again.fate) == (Registered.NEW, 2, Fate.PENDING)
@@ -354,10 +359,7 @@ def test_an_order_killed_at_any_write_has_no_effect_or_its_own(incident, monkeyp
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("write", PROMOTION_WRITES)
 def test_a_run_of_an_order_killed_at_any_write_leaves_exactly_one_effect(incident, monkeypatch, write, after):
-    incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
-    incident.asks("bob", Kind.BREAK_GLASS)
-    [request] = incident.tick().requests
+    request = incident.ordered()
     with monkeypatch.context() as dying:
         _kill_at(dying, write, after=after)
         with pytest.raises(Killed):
@@ -372,10 +374,7 @@ def test_a_run_of_an_order_killed_at_any_write_leaves_exactly_one_effect(inciden
 
 
 def test_an_effect_that_was_recorded_is_finished_although_the_order_has_ended(incident, monkeypatch):
-    incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
-    incident.asks("bob", Kind.BREAK_GLASS)
-    [request] = incident.tick().requests
+    request = incident.ordered()
     with monkeypatch.context() as dying:
         _kill_at(dying, "set_fate", after=False)
         with pytest.raises(Killed):
@@ -387,10 +386,7 @@ def test_an_effect_that_was_recorded_is_finished_although_the_order_has_ended(in
 
 
 def test_an_order_that_ended_with_an_effect_that_nobody_recorded_says_so(incident, monkeypatch):
-    incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
-    incident.asks("bob", Kind.BREAK_GLASS)
-    [request] = incident.tick().requests
+    request = incident.ordered()
     with monkeypatch.context() as dying:
         _kill_at(dying, "record_promotion", after=False)
         with pytest.raises(Killed):
@@ -402,10 +398,7 @@ def test_an_order_that_ended_with_an_effect_that_nobody_recorded_says_so(inciden
 
 
 def test_an_order_that_ends_while_it_is_carried_out_has_no_effect(incident):
-    incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
-    incident.asks("bob", Kind.BREAK_GLASS)
-    [request] = incident.tick().requests
+    request = incident.ordered()
     platform = open_platform(incident.settings, "run-1")
     seconds = iter([0.0, 200.0])
     door = replace(open_door(incident.instance, platform), monotonic=lambda: next(seconds))
@@ -416,10 +409,7 @@ def test_an_order_that_ends_while_it_is_carried_out_has_no_effect(incident):
 
 
 def test_glass_is_not_broken_for_what_another_run_promotes_or_has_promoted(incident):
-    incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
-    incident.asks("bob", Kind.BREAK_GLASS)
-    [request] = incident.tick().requests
+    request = incident.ordered()
     incident.state.take_lock(RELEASE, 1, Lock("run-of-the-gate", datetime.now(UTC), "key"))
     assert incident.carries_out(request).ending is Ending.WAITING
     incident.state.record_promotion(RELEASE, 1, Promotion("run-of-the-gate", datetime.now(UTC), "key", "{}", "{}", "fine"))
