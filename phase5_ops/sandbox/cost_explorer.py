@@ -1,6 +1,6 @@
 """Cost Explorer of the sandbox: real queries answered from billing lines. moto alone replays canned answers in order.
 
-`install` grafts the operations onto moto's response class, as `moto_cloudwatch` does. GetCostAndUsage knows periods (DAILY and
+`installed` grafts the operations onto moto's response class, as `moto_cloudwatch` does. GetCostAndUsage knows periods (DAILY and
 MONTHLY), every cost metric, grouping by one or two tags or dimensions, filters (And, Or, Not, Dimensions, Tags with match
 options) and paging. Days of the running month are estimated, as on a real bill that is not closed.
 """
@@ -9,6 +9,7 @@ import json
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -47,22 +48,22 @@ class _Setup:
     tags: Mapping[str, str]
     tags_updated: str
     page_size: int
-    replaced: dict[str, Any]
     pages: dict[str, list[dict[str, Any]]]
 
 
 _installed: _Setup | None = None
 
 
-def install(
+@contextmanager
+def installed(
     clock: PlatformClock,
     *,
     lines: Sequence[BillingLine] = (),
     tags: Mapping[str, str] | None = None,
     tags_updated: str = "2026-01-15T00:00:00Z",
     page_size: int = PAGE_SIZE,
-) -> None:
-    """Answers from these lines from now on.
+) -> Iterator[None]:
+    """Answers from these lines in the block; in a block within it, from that one's.
 
     Args:
         clock: the platform's clock; today decides what is estimated.
@@ -72,29 +73,25 @@ def install(
         page_size: groups a page.
     """
     global _installed  # noqa: PLW0603 - moto's class exists once a process, and so does what replaces it
-    uninstall()
+    before = _installed
     replaced = {name: getattr(CostExplorerResponse, name, None) for name in _OPERATIONS}
-    _installed = _Setup(clock, lines, tags or {}, tags_updated, page_size, replaced, {})
+    _installed = _Setup(clock, lines, tags or {}, tags_updated, page_size, {})
     for name, function in zip(_OPERATIONS, (_get_cost_and_usage, _list_cost_allocation_tags), strict=True):
         setattr(CostExplorerResponse, name, function)
-
-
-def uninstall() -> None:
-    """Gives moto its own Cost Explorer back."""
-    global _installed  # noqa: PLW0603 - see install
-    if _installed is None:
-        return
-    for name, function in _installed.replaced.items():
-        if function is None:
-            delattr(CostExplorerResponse, name)
-        else:
-            setattr(CostExplorerResponse, name, function)
-    _installed = None
+    try:
+        yield
+    finally:
+        for name, function in replaced.items():
+            if function is None:
+                delattr(CostExplorerResponse, name)
+            else:
+                setattr(CostExplorerResponse, name, function)
+        _installed = before
 
 
 def _setup() -> _Setup:
     if _installed is None:
-        raise RuntimeError("install() comes first")
+        raise RuntimeError("installed() comes first")
     return _installed
 
 

@@ -1,6 +1,6 @@
 """CloudWatch of the sandbox: moto's API with its metrics, queries and alarms replaced by ones that behave as AWS documents.
 
-`install` grafts the functions of `_Operations` and `_Backend` onto moto's classes, so that they serve every way into moto. What
+`installed` grafts the functions of `_Operations` and `_Backend` onto moto's classes, so that they serve every way into moto. What
 is stored hangs on moto's own backend object, and goes when moto is reset. Data older than PutMetricData takes is seeded through
 `store`.
 """
@@ -10,7 +10,8 @@ import json
 import math
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import FunctionType
@@ -101,6 +102,19 @@ def uninstall() -> None:
         else:
             setattr(target, name, function)
     _installed = None
+
+
+@contextmanager
+def installed(clock: PlatformClock, faults: Faults) -> Iterator[None]:
+    """Replaces moto's CloudWatch for the block; afterwards what was installed before counts again."""
+    before = _installed
+    install(clock, faults)
+    try:
+        yield
+    finally:
+        uninstall()
+        if before is not None:
+            install(before.clock, before.faults)
 
 
 def store(region: str, account_id: str = ACCOUNT) -> MetricStore:

@@ -7,7 +7,8 @@ https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html and API_GetPub
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -41,6 +42,18 @@ def uninstall() -> None:
     for name, theirs in _moto.items():
         setattr(KmsResponse, name, theirs)
     _moto.clear()
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """Corrects moto's KMS for the block; afterwards it is as it was before."""
+    before = bool(_moto)
+    install()
+    try:
+        yield
+    finally:
+        if not before:
+            uninstall()
 
 
 def _sign(self: Any) -> str:  # noqa: ANN401 - moto's response object

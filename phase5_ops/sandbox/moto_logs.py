@@ -3,8 +3,9 @@
 A sandbox that replays a capture takes events of any age, since its clock follows the data.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from types import FunctionType
 from typing import Any
 
 from moto.logs.exceptions import InvalidParameterException, ResourceNotFoundException
@@ -13,22 +14,19 @@ from moto.logs.models import LogsBackend
 from phase5_ops.sandbox.platform_clock import PlatformClock
 
 _OLDEST, _NEWEST = timedelta(days=14), timedelta(hours=2)  # PutLogEvents (API reference)
-_original: FunctionType = LogsBackend.put_log_events
 _clock: PlatformClock | None = None
 
 
-def install(clock: PlatformClock) -> None:
-    """Replaces moto's PutLogEvents in this process; again with another clock: that one counts."""
+@contextmanager
+def installed(clock: PlatformClock) -> Iterator[None]:
+    """Replaces moto's PutLogEvents for the block; in a block of another clock that one counts."""
     global _clock  # noqa: PLW0603 - moto's classes exist once a process, and so does what replaces them
-    _clock = clock
-    LogsBackend.put_log_events = _put_log_events
-
-
-def uninstall() -> None:
-    """Gives moto its own PutLogEvents back."""
-    global _clock  # noqa: PLW0603 - see install
-    _clock = None
-    LogsBackend.put_log_events = _original
+    before = (_clock, LogsBackend.put_log_events)
+    _clock, LogsBackend.put_log_events = clock, _put_log_events
+    try:
+        yield
+    finally:
+        _clock, LogsBackend.put_log_events = before
 
 
 def _put_log_events(

@@ -1,6 +1,7 @@
 """The sandbox itself: moto's server with the corrected CloudWatch and a working platform, in this process, in one scenario.
 
-One at a time a process, since moto keeps its state in the process. What it serves is on 127.0.0.1 only.
+moto keeps its state in the process: a sandbox that begins while another one runs has it to itself until it ends (`moto_state`).
+What it serves is on 127.0.0.1 only.
 """
 
 import logging
@@ -8,13 +9,11 @@ import os
 import shutil
 import socket
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import timedelta
-from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 import boto3
 
@@ -25,6 +24,7 @@ from phase5_ops.sandbox.ccnative_platform import Platform
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import InsideAws, one_at_a_time
+from phase5_ops.sandbox.moto_state import own_aws
 from phase5_ops.sandbox.platform_clock import PlatformClock
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops.sandbox.scenarios.registry import EMPTY
@@ -96,13 +96,17 @@ class Sandbox:
         """
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         _check_port(self._port)
-        moto_cloudwatch.install(self.clock, self.faults)
-        moto_kms.install()
-        self._patches.enter_context(one_at_a_time())
-        moto_logs.install(self.clock)
+        patches = (
+            own_aws(),
+            moto_cloudwatch.installed(self.clock, self.faults),
+            moto_kms.installed(),
+            moto_logs.installed(self.clock),
+            one_at_a_time(),
+        )
+        for patch in patches:
+            self._patches.enter_context(patch)
         self._server.start()
         self._serving = True
-        self._reset()
         blueprint = self._scenario.blueprint(self.clock.now(), self.region)
         store = moto_cloudwatch.store(self.region)
         for key, rows in rows_of(blueprint).items():
@@ -111,9 +115,10 @@ class Sandbox:
         self.holes.update(blueprint.holes)
         self.platform = Platform(self.inside, self.clock, self.region, self.holes, serving=blueprint.serving)
         self._settings = {**self.platform.start(self._folder), **blueprint.settings}
-        cost_explorer.install(
+        bill = cost_explorer.installed(
             self.clock, lines=blueprint.billing, tags=blueprint.cost_tags, tags_updated=blueprint.cost_tags_updated
         )
+        self._patches.enter_context(bill)
         runbook = self._folder / "phase_5_7_reliability.md"
         if blueprint.runbook is not None:
             runbook.write_text(blueprint.runbook, encoding="utf-8")
@@ -123,28 +128,13 @@ class Sandbox:
             self.faults.add(**fault)
 
     def stop(self) -> None:
-        """Ends the server and forgets its state."""
+        """Ends the server; the process has the AWS again that it had before."""
         if self.platform is not None:
             self.platform.stop()
         if self._serving:
-            with suppress(OSError):  # the server may have ended by itself
-                self._reset()
             self._server.stop()
         self._patches.close()
-        moto_cloudwatch.uninstall()
-        moto_kms.uninstall()
-        moto_logs.uninstall()
-        cost_explorer.uninstall()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _reset(self) -> None:
-        """Forgets what an earlier sandbox of this process left in moto's state."""
-        connection = HTTPConnection(urlsplit(self.endpoint).netloc, timeout=10)
-        try:
-            connection.request("POST", "/moto-api/reset")
-            connection.getresponse().read()
-        finally:
-            connection.close()
 
     def exports(self) -> dict[str, str]:
         """The environment variables that point AWS clients and `phase5` at this sandbox."""

@@ -21,6 +21,7 @@ from phase5_ops.gate.records import Release
 from phase5_ops.policy import GatePolicy
 from phase5_ops.sandbox import moto_kms
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
+from phase5_ops.sandbox.moto_state import own_aws
 from phase5_ops.settings import Reading
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -104,12 +105,11 @@ def aws_server(aws_faults):
 
 @pytest.fixture
 def aws(aws_server, aws_faults, monkeypatch):
-    """A boto3 session on the bare server, with KMS as the sandbox has it."""
+    """A boto3 session on the bare and empty server, with KMS as the sandbox has it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server.endpoint)
     monkeypatch.setenv("AWS_REGION", "us-west-2")
-    moto_kms.install()
-    yield boto3.Session("sandbox", "sandbox", region_name="us-west-2")
-    moto_kms.uninstall()
+    with own_aws(), moto_kms.installed():
+        yield boto3.Session("sandbox", "sandbox", region_name="us-west-2")
     aws_faults.clear()
 
 

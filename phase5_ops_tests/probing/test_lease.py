@@ -8,6 +8,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.codes import Obstructed
 from phase5_ops.probing.lease import acquire
+from phase5_ops.sandbox.moto_state import own_aws
 from phase5_ops.settings import ConfigurationError, Reading
 from phase5_ops.state_table import initialise
 
@@ -20,7 +21,7 @@ NOON = 1_795_435_200.0
 def reader(monkeypatch):
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-west-2"}.items():
         monkeypatch.setenv(name, value)
-    with mock_aws():
+    with own_aws(), mock_aws():
         made = AwsReader(Reading(max_attempts=1), session=boto3.Session(region_name="us-west-2"))
         list(initialise(made, TABLE, sleep=lambda _: None))
         yield made

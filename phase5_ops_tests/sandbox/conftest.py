@@ -9,6 +9,7 @@ from botocore.config import Config
 
 from phase5_ops.sandbox import moto_cloudwatch
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
+from phase5_ops.sandbox.moto_state import own_aws
 from phase5_ops.sandbox.platform_clock import PlatformClock
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops_tests.sandbox.ccnative import Ccnative
@@ -51,7 +52,6 @@ def aws(moto_server, clock):
     """Makes clients of an emptied server; `aws.faults` and `aws.endpoint` are its."""
     server, faults = moto_server
     faults.clear()
-    moto_cloudwatch.install(clock, faults)
 
     def client(service, **options):
         config = Config(retries={"total_max_attempts": 1}, read_timeout=5, **options)
@@ -59,16 +59,9 @@ def aws(moto_server, clock):
         return boto3.client(service, endpoint_url=server.endpoint, config=config, **keys)
 
     client.faults, client.endpoint = faults, server.endpoint
-    yield client
+    with own_aws(), moto_cloudwatch.installed(clock, faults):
+        yield client
     faults.clear()
-    boto3_reset(server.endpoint)
-    moto_cloudwatch.uninstall()
-
-
-def boto3_reset(endpoint):
-    import urllib.request
-
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")).read()
 
 
 @pytest.fixture

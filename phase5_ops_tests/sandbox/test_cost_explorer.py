@@ -20,9 +20,8 @@ MONDAY = {"Start": "2026-11-16", "End": "2026-11-17"}  # the weekly pattern's 1;
 
 @pytest.fixture
 def ce(aws, clock):
-    cost_explorer.install(clock, lines=LINES, tags=TAGS, page_size=2)
-    yield aws("ce")
-    cost_explorer.uninstall()
+    with cost_explorer.installed(clock, lines=LINES, tags=TAGS, page_size=2):
+        yield aws("ce")
 
 
 def ask(ce, **request):

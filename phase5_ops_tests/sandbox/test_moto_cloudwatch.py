@@ -1,6 +1,7 @@
 """The sandbox's CloudWatch through boto3 over HTTP, where moto's own answers wrongly or not at all."""
 
 import json
+import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -613,11 +614,9 @@ class TestListingAlarms:
 
 
 def test_motos_reset_empties_everything(aws, cloudwatch):
-    from phase5_ops_tests.sandbox.conftest import boto3_reset
-
     put(cloudwatch, "m", [1])
     cloudwatch.put_metric_alarm(**ALARM)
-    boto3_reset(aws.endpoint)
+    urllib.request.urlopen(urllib.request.Request(f"{aws.endpoint}/moto-api/reset", method="POST")).close()
     assert cloudwatch.list_metrics()["Metrics"] == []
     assert cloudwatch.describe_alarms()["MetricAlarms"] == []
 

@@ -1,5 +1,6 @@
 """PutLogEvents by the platform's clock: what is too old or too new is rejected as the service does."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -8,6 +9,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from phase5_ops.sandbox import moto_logs
+from phase5_ops.sandbox.moto_state import own_aws
 from phase5_ops.sandbox.platform_clock import PlatformClock
 
 NOW = datetime(2031, 3, 1, 12, tzinfo=UTC)
@@ -17,17 +19,16 @@ GROUP, STREAM = "/aws/lambda/cc-native-tool-invoker", "2031/03/01/[$LATEST]0123"
 @pytest.fixture
 def logs_at():
     """CloudWatch Logs in a platform of a clock, with one group and stream."""
-    with mock_aws():
+    with own_aws(), mock_aws(), ExitStack() as installed:
 
         def begin(clock):
-            moto_logs.install(clock)
+            installed.enter_context(moto_logs.installed(clock))
             client = boto3.client("logs", "us-west-2", aws_access_key_id="test", aws_secret_access_key="test")
             client.create_log_group(logGroupName=GROUP)
             client.create_log_stream(logGroupName=GROUP, logStreamName=STREAM)
             return client
 
         yield begin
-        moto_logs.uninstall()
 
 
 def put(client, *moments, group=GROUP):
