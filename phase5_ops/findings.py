@@ -10,6 +10,7 @@ from phase5_ops.isolation import harness_judge, iam_judge, log_judge
 from phase5_ops.loosened import POLICY_LOOSENED
 from phase5_ops.reads import COMMON_CODES
 from phase5_ops.replay import audit_judge, probe_codes
+from phase5_ops.replay.audit_files import LEDGER_FILE_WITHOUT_ITEMS
 from phase5_ops.report.document import CHECK_NOT_EVALUATED, NOT_IMPLEMENTED
 from phase5_ops.slo import alarm_judge, burn_judge, runbook_judge, slo_met_judge, summary_judge
 from phase5_ops.verdict import JUDGE_CRASHED, NOTHING_JUDGED, FindingCode
@@ -24,7 +25,7 @@ GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
     "1.3 Alarm runbook, and the runbook section of 2.2": (*runbook.CODES, *runbook_judge.CODES),
     "2.1 and 2.2 Circuit breakers": breakers.CODES,
     "3.1 Replay API authorization": probe_codes.AUTHORIZATION_CODES,
-    "3.2 Replay audit trail": audit_judge.CODES,
+    "3.2 Replay audit trail": (*audit_judge.CODES, LEDGER_FILE_WITHOUT_ITEMS),
     "3.3 Replay permission tests": probe_codes.PERMISSION_CODES,
     "3.1 and 3.3 Probes": probe_codes.SHARED_CODES,
     "4.1 Isolation harness": harness_judge.CODES,

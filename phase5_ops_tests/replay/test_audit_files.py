@@ -17,6 +17,8 @@ from phase5_ops.report import file_audit
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.replay.ledgers import NOW, dynamodb, replay
 
+INCONCLUSIVE = Verdict.INCONCLUSIVE
+
 WHOLE = [dynamodb(item) for item in (*replay(name="one"), *replay(name="two", minutes_ago=90, failed=True))]
 BROKEN = [item for item in WHOLE if item["eventType"] != {"S": "REPLAY_STARTED"}]
 
@@ -29,7 +31,27 @@ def lines(entries):
     return "".join(json.dumps(entry) + "\n" for entry in entries).encode()
 
 
+def by_table(items, member):
+    return {"cc-native-ledger": [member(item) for item in items]}
+
+
+def pretty(value):
+    return json.dumps(value, indent=4).encode()
+
+
 FORMS = {
+    "batch get": lambda items: pretty({"Responses": by_table(items, lambda item: item), "UnprocessedKeys": {}}),
+    "batch get on one line": lambda items: lines([{"Responses": by_table(items, lambda item: item), "UnprocessedKeys": {}}]),
+    "transact get": lambda items: pretty({"Responses": [{"Item": item} for item in items] + [{}]}),
+    "put requests": lambda items: pretty(by_table(items, lambda item: {"PutRequest": {"Item": item}})),
+    "put requests on one line": lambda items: lines([by_table(items, lambda item: {"PutRequest": {"Item": item}})]),
+    "request items": lambda items: pretty({"RequestItems": by_table(items, lambda item: {"PutRequest": {"Item": item}})}),
+    "put requests as lines": lambda items: lines({"PutRequest": {"Item": item}} for item in items),
+    "get items, each over many lines": lambda items: b"\n".join(pretty({"Item": item}) for item in items),
+    "items, each over many lines": lambda items: b"\n".join(pretty(item) for item in items),
+    "items joined without line ends": lambda items: b"".join(json.dumps(item).encode() for item in items),
+    "scan answers over many lines, joined": lambda items: pretty(answer(items[:3], NextToken="x")) + pretty(answer(items[3:])),
+    "a list of scan answers": lambda items: pretty([answer(items[:3], NextToken="x"), answer(items[3:])]),
     "scan answer": lambda items: json.dumps(answer(items)).encode(),
     "scan answer over many lines": lambda items: json.dumps({"TableName": "t", **answer(items)}, indent=1).encode(),
     "scan answers as lines": lambda items: lines([answer(items[:3], LastEvaluatedKey={"pk": {"S": "x"}}), answer(items[3:])]),
@@ -83,7 +105,7 @@ def test_one_key_with_two_contents_is_malformed(judged):
     [
         (b"", Verdict.ERROR, "read_failed", "empty"),
         (b"\n \n", Verdict.ERROR, "read_failed", "blank"),
-        (b"\x7fELF\x02\x00\x00junk\x00", Verdict.ERROR, "read_failed", "not text"),
+        (b"\x7fELF\x02\x00\x00junk\x00", Verdict.ERROR, "read_failed", "ELF"),
         (b"hello\nworld\n", Verdict.ERROR, "ledger_record_malformed", "not JSON"),
         (gzip.compress(lines(WHOLE))[:-9], Verdict.ERROR, "read_failed", "invalid"),
         (PACKED["zstd"](lines(WHOLE))[:-9], Verdict.ERROR, "read_failed", "invalid"),
@@ -100,8 +122,21 @@ def test_one_key_with_two_contents_is_malformed(judged):
         (b"{}\n", Verdict.ERROR, "ledger_record_malformed", "not an item"),
         (b'{"Items": []}', Verdict.INCONCLUSIVE, "no_replay_in_window", "none"),
         (b"[]", Verdict.INCONCLUSIVE, "no_replay_in_window", "none"),
-        (b'{\n "other": 1\n}\n', Verdict.INCONCLUSIVE, "no_replay_in_window", "none"),
+        (b'{\n "other": 1\n}\n', Verdict.ERROR, "read_failed", "an object with 'other'"),
         (b"[" * 100_000, Verdict.ERROR, "read_failed", "nested deeper"),
+        (pretty({**answer(WHOLE), "More": [WHOLE[0]]}), Verdict.ERROR, "read_failed", "'More', which is not understood"),
+        (lines([{**answer(WHOLE), "More": [WHOLE[0]]}]), Verdict.ERROR, "ledger_record_malformed", "'More'"),
+        (
+            pretty({"Responses": {"t": WHOLE}, "UnprocessedKeys": {"t": {"Keys": [1]}}}),
+            INCONCLUSIVE,
+            "partial_data",
+            "Unprocessed",
+        ),
+        (pretty({"t": [{"PutRequest": {"Item": WHOLE[0]}}, {"DeleteRequest": {}}]}), Verdict.ERROR, "read_failed", "a deletion"),
+        (pretty({"Records": [{"dynamodb": {"NewImage": WHOLE[0]}}]}), Verdict.ERROR, "read_failed", "stream"),
+        (pretty({"Table": {"ItemCount": 3}}), Verdict.ERROR, "read_failed", "description"),
+        (b'$ion_1_0 {Item:{pk:"TENANT#t"}}\n', Verdict.ERROR, "read_failed", "Ion"),
+        (b"\xe0\x01\x00\xea\x81", Verdict.ERROR, "read_failed", "Ion"),
         (b'{"Items": [\n' + b'{"M":\n' * 100_000, Verdict.ERROR, "read_failed", "nested deeper"),
     ],
     ids=lambda value: "" if isinstance(value, bytes) else str(value),  # what is packed holds the time of packing
@@ -147,7 +182,8 @@ def export(tmp_path):
 
 
 def test_an_export_is_read_by_its_manifest(judged, export, tmp_path):
-    (export / "data" / "stray.json.gz").write_bytes(b"junk")
+    (export / "_started").touch()
+    (export / "manifest-files.md5").write_text("x")
     assert judged(tmp_path).verdict is Verdict.PASS
 
 
@@ -176,8 +212,8 @@ def test_an_export_that_its_manifest_does_not_describe_never_passes(judged, expo
 
 def test_a_folder_without_manifest_is_all_its_files(judged, tmp_path):
     (tmp_path / "a.json.gz").write_bytes(gzip.compress(lines(WHOLE[:5])))
-    (tmp_path / "b.jsonl").write_bytes(lines(WHOLE[5:]))
-    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "b").write_bytes(lines(WHOLE[5:]))
+    (tmp_path / ".notes").write_text("hello")
     assert judged(tmp_path).verdict is Verdict.PASS
 
 

@@ -1,0 +1,428 @@
+"""Files that people hand over: every file of a folder, and what a file holds once its packing is taken off, layer by layer.
+
+Packing is told by the first bytes and never by the name: gzip, zstd, bzip2 and xz in each other, zip and tar with each of their
+files, and UTF-16 and UTF-32, which come out as UTF-8. What looks like any other packing, or like no text at all, is a
+`FileUnreadable` that says what it looks like, so that bytes which nobody could read never count as read. Memory stays bounded.
+What must not live here: what the text says.
+"""
+
+import bz2
+import codecs
+import io
+import lzma
+import os
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol, cast
+
+_CHUNK = 1 << 18
+_HEAD = 512  # bytes that tell a packing; tar names itself at 257
+_MOST_LAYERS = 8
+_SPOOLED = 16 << 20  # of a zip archive that comes as a stream, kept in memory before it goes to a temporary file
+_TAR_MAGIC = slice(257, 262)
+
+#: At most this share of a file may be bytes that are no UTF-8; beyond it the file is another encoding, or no text.
+MOST_UNDECODABLE = 0.05
+
+#: What begins like this is no text and is not unpacked here.
+_FOREIGN = {
+    b"\xff\x06\x00\x00sNaPpY": "Snappy frames",
+    b"\x82SNAPPY\x00": "Snappy of Java",
+    b"\x04\x22\x4d\x18": "LZ4",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"LZIP": "lzip",
+    b"\x89LZO": "lzop",
+    b"\x1f\x9d": "compress (.Z)",
+    b"\x1f\xa0": "compress (.Z)",
+    b"x\x01": "zlib",
+    b"x\x5e": "zlib",
+    b"x\x9c": "zlib",
+    b"x\xda": "zlib",
+    b"PAR1": "Parquet",
+    b"Obj\x01": "Avro",
+    b"ORC": "ORC",
+    b"ARROW1": "Arrow",
+    b"\xe0\x01\x00\xea": "Amazon Ion (binary)",
+    b"SQLite format 3\x00": "an SQLite database",
+    b"%PDF-": "PDF",
+    b"\x7fELF": "a program (ELF)",
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"Salted__": "an encrypted file (OpenSSL)",
+    b"age-encryption.org/": "an encrypted file (age)",
+    b"-----BEGIN PGP MESSAGE": "an encrypted file (PGP)",
+}
+_ZLIB_MAGIC = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
+_TEXT_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class FileUnreadable(Exception):
+    """A file, or a part of it, cannot be read as text; the message says why, without its content."""
+
+
+class Content(NamedTuple):
+    """Text that a file holds, as a stream of UTF-8; a zip or tar archive holds several.
+
+    Attributes:
+        name: of the file, and of the file inside it: `logs.zip!/app/one.log`.
+        stream: raises FileUnreadable where it breaks off or turns out to be no text; valid until the next content is asked for.
+        layers: what was taken off, outermost first.
+    """
+
+    name: str
+    stream: BinaryIO
+    layers: tuple[str, ...]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files of a folder and the folders in it, ordered, without those whose name (or a folder's) begins with `.`.
+
+    Raises:
+        FileUnreadable: a folder cannot be listed, or a link leads to a folder elsewhere. What is there is not known, so the rest
+            does not stand for the whole.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise FileUnreadable(f"{error.filename}: {error.strerror}") from error
+
+    inside, root = [], folder.resolve()
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside += [Path(parent, name) for name in names if not name.startswith(".")]
+        for name in folders:
+            link = Path(parent, name)
+            if link.is_symlink() and not link.resolve().is_relative_to(root):
+                raise FileUnreadable(f"{link}: a link to another folder is not followed; name that folder itself")
+    return sorted(inside)
+
+
+def contents(name: str, open_file: Callable[[], BinaryIO]) -> Iterator[Content]:
+    """Every text that a file holds, each to be read before the next is asked for.
+
+    Args:
+        name: of the file, for messages.
+        open_file: opens it; what it gives is closed when all was read.
+
+    Raises:
+        FileUnreadable: the file, or one inside it, is packed in a way that is not known, or is damaged; also while reading.
+        OSError: it cannot be opened.
+    """
+    with open_file() as raw:
+        yield from _unpacked(name, raw, ())
+
+
+def _unpacked(name: str, raw: BinaryIO, layers: tuple[str, ...]) -> Iterator[Content]:
+    if len(layers) > _MOST_LAYERS:
+        raise FileUnreadable(f"packed more than {_MOST_LAYERS} times: {', '.join(layers)}")
+    stream = cast("BinaryIO", peeked := _Peeked(raw))
+    head = peeked.peek(_HEAD)
+    if packing := next((each for magic, each in _PACKINGS.items() if head.startswith(magic)), None):
+        yield from _unpacked(name, _reading(packing.open(stream)), (*layers, packing.name))
+    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
+        yield from _zipped(name, stream, (*layers, "zip"))
+    elif head[_TAR_MAGIC] == b"ustar":
+        yield from _tarred(name, stream, (*layers, "tar"))
+    elif encoding := _wide_encoding(head):
+        yield Content(name, _reading(_Transcoded(stream, encoding)), (*layers, encoding))
+    elif (foreign := _foreign(head)) is not None:
+        raise FileUnreadable(f"it looks like {foreign}, which is not unpacked here")
+    else:
+        yield Content(name, _reading(_Text(stream)), layers)
+
+
+def _foreign(head: bytes) -> str | None:
+    """What a file is that is neither text nor unpacked here; None for everything else."""
+    for magic, what in _FOREIGN.items():
+        if head.startswith(magic) and not (magic in _ZLIB_MAGIC and not _is_zlib(head)):
+            return what
+    return "Snappy" if _is_snappy(head) or _is_hadoop_snappy(head) else None
+
+
+def _is_zlib(head: bytes) -> bool:
+    """Whether a zlib stream begins here; text may begin with its two bytes too."""
+    try:
+        return bool(zlib.decompressobj().decompress(head, 1))
+    except zlib.error:
+        return False
+
+
+def _is_snappy(block: bytes) -> bool:
+    """A Snappy block: its length once unpacked as a varint, then a literal; and not the beginning of any text."""
+    length, shift = 0, 0
+    for at, byte in enumerate(block[:5]):
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:  # noqa: PLR2004 - the last byte of a varint
+            literal = block[at + 1 : at + 2]
+            return length > 0 and literal != b"" and literal[0] & 3 == 0 and not _begins_text(block[: at + 2])
+    return False
+
+
+def _begins_text(head: bytes) -> bool:
+    try:
+        return (
+            codecs.getincrementaldecoder("utf-8")().decode(head).replace("\x1b", "").replace("\t", "").strip("\r\n").isprintable()
+        )
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_hadoop_snappy(head: bytes) -> bool:
+    """Two big-endian lengths, unpacked and packed, and then a Snappy block."""
+    whole, packed = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big")
+    return 0 < packed <= whole + whole // 6 + 32 and head[:1] < b"\x20" and _is_snappy(head[8:])
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """The encoding of text whose characters take two or four bytes, by its byte order mark or by its zeros."""
+    for mark, encoding in _TEXT_BOMS:
+        if head.startswith(mark):
+            return encoding
+    pairs = len(head) // 2
+    if pairs < 8:  # noqa: PLR2004 - too little to tell
+        return None
+    low, high = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
+    if high > 0.8 * pairs and low < 0.1 * pairs:  # Latin text
+        return "utf-16-le"
+    return "utf-16-be" if low > 0.8 * pairs and high < 0.1 * pairs else None
+
+
+def _zipped(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Content]:
+    with tempfile.SpooledTemporaryFile(_SPOOLED) as whole, _damage("zip"):
+        shutil.copyfileobj(stream, whole, _CHUNK)
+        with zipfile.ZipFile(cast("BinaryIO", whole)) as archive:
+            members = [each for each in archive.infolist() if not each.is_dir() and not _hidden(each.filename)]
+            if not members:
+                raise FileUnreadable("a zip archive without files")
+            for member in members:
+                with archive.open(member) as raw:
+                    yield from _unpacked(f"{name}!/{member.filename}", cast("BinaryIO", raw), layers)
+
+
+def _tarred(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Content]:
+    found = False
+    with _damage("tar"), tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            if not member.isreg() or _hidden(member.name):
+                continue
+            raw = archive.extractfile(member)
+            if raw is not None:
+                found = True
+                yield from _unpacked(f"{name}!/{member.name}", cast("BinaryIO", raw), layers)
+    if not found:
+        raise FileUnreadable("a tar archive without files")
+
+
+def _hidden(path: str) -> bool:
+    return any(part.startswith(".") and part not in (".", "..") for part in path.split("/"))
+
+
+@contextmanager
+def _damage(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError, EOFError, zlib.error, OSError) as error:
+        raise FileUnreadable(f"damaged or locked {what}: {type(error).__name__}: {error}") from error
+
+
+class _Source(Protocol):
+    def read(self, size: int = -1, /) -> bytes | None: ...
+
+
+class _Layer(io.RawIOBase):
+    """A stream made from chunks; `_more` gives the next one, and none at the end."""
+
+    def __init__(self) -> None:
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._left:
+            chunk = self._more()
+            if not chunk:
+                return 0
+            self._left = memoryview(chunk)
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
+
+    def _more(self) -> bytes:
+        raise NotImplementedError
+
+
+class _Peeked(_Layer):
+    """A stream whose first bytes can be looked at."""
+
+    def __init__(self, source: _Source) -> None:
+        super().__init__()
+        self._source = source
+
+    def peek(self, size: int) -> bytes:
+        """The first bytes, fewer only where the stream ends; a pipe may give less than is asked for."""
+        head = bytes(self._left)
+        while len(head) < size and (more := self._more()):
+            head += more
+        self._left = memoryview(head)
+        return head[:size]
+
+    def _more(self) -> bytes:
+        return _read(self._source)
+
+
+class _Decompressor(Protocol):
+    """What `bz2` and `lzma` call a decompressor."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gunzip:
+    """zlib's decompressor with the face of the others."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+
+
+class _Inflated(_Layer):
+    """One compressed stream after the other, as gzip, bzip2 and xz may be joined; zeros may follow, nothing else."""
+
+    def __init__(self, source: _Source, name: str, make: Callable[[], _Decompressor]) -> None:
+        super().__init__()
+        self._source, self._name, self._make = source, name, make
+        self._decompressor = make()
+        self._waiting = b""
+
+    def _more(self) -> bytes:
+        while True:
+            chunk = b""
+            if self._decompressor.needs_input or self._decompressor.eof:
+                chunk, self._waiting = self._waiting or _read(self._source), b""
+                if not chunk:
+                    if not self._decompressor.eof:
+                        raise FileUnreadable(f"the {self._name} stream breaks off")
+                    return b""
+            if self._decompressor.eof:
+                chunk = chunk.lstrip(b"\0")
+                if not chunk:
+                    continue
+                self._decompressor = self._make()
+            try:
+                out = self._decompressor.decompress(chunk, _CHUNK)
+            except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+                raise FileUnreadable(f"damaged {self._name}: {error}") from error
+            if self._decompressor.eof:
+                self._waiting = self._decompressor.unused_data
+            if out:
+                return out
+
+
+def _read(source: _Source) -> bytes:
+    """The next bytes of a source.
+
+    Raises:
+        FileUnreadable: it breaks off.
+    """
+    try:
+        return source.read(_CHUNK) or b""
+    except (OSError, EOFError, zlib.error, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise FileUnreadable(f"{type(error).__name__}: {error}") from error
+
+
+class _Packing(NamedTuple):
+    name: str
+    open: Callable[[BinaryIO], _Source]
+
+
+def _zstd(stream: BinaryIO) -> _Source:
+    import pyarrow as pa
+
+    return cast("_Source", pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd"))
+
+
+_PACKINGS = {
+    b"\x1f\x8b": _Packing("gzip", lambda stream: _Inflated(stream, "gzip", _Gunzip)),
+    b"\x28\xb5\x2f\xfd": _Packing("zstd", _zstd),
+    b"BZh": _Packing("bzip2", lambda stream: _Inflated(stream, "bzip2", bz2.BZ2Decompressor)),
+    b"\xfd7zXZ\x00": _Packing("xz", lambda stream: _Inflated(stream, "xz", lzma.LZMADecompressor)),
+}
+
+
+class _Transcoded(_Layer):
+    """UTF-16 or UTF-32 as UTF-8, without a byte order mark."""
+
+    def __init__(self, source: _Source, encoding: str) -> None:
+        super().__init__()
+        self._source, self._encoding = source, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._begun = False
+
+    def _more(self) -> bytes:
+        while True:
+            chunk = _read(self._source)
+            try:
+                text = self._decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                raise FileUnreadable(f"not whole {self._encoding} text: {error.reason}") from error
+            if text and not self._begun:
+                self._begun, text = True, text.removeprefix("\ufeff")
+            if text or not chunk:
+                return text.encode("utf-8", "surrogatepass")
+
+
+class _Text(_Layer):
+    """Text as it is; at its end it is held against the share of bytes that were no UTF-8."""
+
+    def __init__(self, source: _Source) -> None:
+        super().__init__()
+        self._source = source
+        self._bytes = self._undecodable = 0
+
+    def _more(self) -> bytes:
+        chunk = _read(self._source)
+        self._bytes += len(chunk)
+        if not chunk.isascii():
+            self._undecodable += chunk.decode("utf-8", "replace").count("\ufffd")
+        if not chunk and self._undecodable > MOST_UNDECODABLE * self._bytes:
+            seen = f"{self._undecodable} of {self._bytes} bytes are no UTF-8"
+            raise FileUnreadable(f"it looks like binary data or another encoding: {seen}")
+        return chunk
+
+
+def _reading(source: _Source) -> BinaryIO:
+    """The stream, buffered where it is one of ours."""
+    return cast("BinaryIO", io.BufferedReader(source, _CHUNK) if isinstance(source, io.RawIOBase) else source)
