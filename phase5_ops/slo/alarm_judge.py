@@ -22,7 +22,8 @@ from phase5_ops.clock import parse_iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import AlarmPolicy, SloPolicy
 from phase5_ops.reads import ReadStatus, observed_at, read_findings, reads_of
-from phase5_ops.slo.alarm_evidence import SIGNALS, is_topic, spec_of, traffic_of
+from phase5_ops.slo import notification_path
+from phase5_ops.slo.alarm_evidence import SIGNALS, spec_of, traffic_of
 from phase5_ops.slo.alarm_model import (
     DEFAULT_REQUESTS,
     AlarmError,
@@ -33,6 +34,7 @@ from phase5_ops.slo.alarm_model import (
     Trial,
     least_that_breaches,
 )
+from phase5_ops.slo.notification_path import told
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
 
 LATENCY_ALARM_MISSING = FindingCode(
@@ -101,41 +103,6 @@ ERROR_ALARM_COUNTS_ERRORS = FindingCode(
     "The error alarm compares a number of errors, not their share: what share it fires at changes with the traffic.",
     "Divide by the number of calls with metric math.",
 )
-ALARM_ACTIONS_DISABLED = FindingCode(
-    "alarm_actions_disabled", Verdict.FAIL, "The alarm's actions are switched off.", "Run EnableAlarmActions for the alarm."
-)
-ALARM_ACTIONS_MISSING = FindingCode(
-    "alarm_actions_missing",
-    Verdict.FAIL,
-    "The alarm has no action for ALARM (OK actions do not count), and no composite above it has one that it sets off alone.",
-    "Add an SNS topic to AlarmActions.",
-)
-ALARM_ACTION_GOES_NOWHERE = FindingCode(
-    "alarm_action_goes_nowhere",
-    Verdict.FAIL,
-    "The alarm publishes to an SNS topic that does not exist or that nobody has a confirmed subscription to.",
-    "Create the topic, or confirm a subscription.",
-)
-ALARM_ACTION_NOT_FOLLOWED = FindingCode(
-    "alarm_action_not_followed",
-    Verdict.WARN,
-    "The alarm's only actions are not SNS topics, and whether they reach anyone is not checked.",
-    "See for yourself that the action reaches the people on call.",
-    not_tried=True,
-)
-ALARM_ACTIONS_SUPPRESSED = FindingCode(
-    "alarm_actions_suppressed",
-    Verdict.FAIL,
-    "The alarm notifies only through a composite alarm whose actions are suppressed now.",
-    "End what the suppressor alarm stands for, or give the alarm an action of its own.",
-)
-ALARM_MUTED = FindingCode(
-    "alarm_muted",
-    Verdict.FAIL,
-    "A mute rule silences the alarm now (FAIL) or will do so later (WARN).",
-    "Delete the mute rule, or wait for its end.",
-    also=(Verdict.WARN,),
-)
 MISSING_DATA_LOOKS_FINE = FindingCode(
     "missing_data_looks_fine",
     Verdict.WARN,
@@ -203,12 +170,6 @@ CODES = (
     LATENCY_ALARM_MISSES_CALLS,
     ERROR_ALARM_MISSES_TENANTS,
     ERROR_ALARM_COUNTS_ERRORS,
-    ALARM_ACTIONS_DISABLED,
-    ALARM_ACTIONS_MISSING,
-    ALARM_ACTION_GOES_NOWHERE,
-    ALARM_ACTION_NOT_FOLLOWED,
-    ALARM_ACTIONS_SUPPRESSED,
-    ALARM_MUTED,
     MISSING_DATA_LOOKS_FINE,
     MISSING_DATA_BREACHES,
     LATENCY_ALARM_BLIND_TO_ERRORS,
@@ -218,6 +179,7 @@ CODES = (
     ALARM_MALFORMED,
     SLO_ALARM_FIRING,
     NO_SLO_ALARM,
+    *notification_path.CODES,
 )
 _MISSING = {"latency": LATENCY_ALARM_MISSING, "error": ERROR_ALARM_MISSING}
 
@@ -238,6 +200,13 @@ OTHER_READS = (
     "cloudwatch:GetAlarmMuteRule",
     "sns:GetTopicAttributes",
     "sns:ListSubscriptionsByTopic",
+    "sns:GetSubscriptionAttributes",
+    "kms:DescribeKey",
+    "kms:GetKeyPolicy",
+    "sqs:GetQueueUrl",
+    "sqs:GetQueueAttributes",
+    "lambda:GetFunctionConfiguration",
+    "lambda:GetPolicy",
 )
 
 _STATES = frozenset({"OK", "ALARM", "INSUFFICIENT_DATA"})
@@ -398,7 +367,7 @@ def _judge_alarm(row: Row, context: _Context) -> list[Finding]:
     if row["unreadable"]:
         return [_at(ALARM_MALFORMED, row, "a readable definition", row["unreadable"])]
     definition = _without_inputs(row, context) or _definition(row, context)
-    return [*definition, *_window(row, context), *_reachable(row, context), *_actions(row), *_state(row, context)]
+    return [*definition, *_window(row, context), *_reachable(row, context), *told(row, longest_wait_seconds=context.policy.window_max_seconds), *_state(row, context)]
 
 
 def _without_inputs(row: Row, context: _Context) -> list[Finding]:
@@ -656,74 +625,6 @@ def _least_samples(row: Row) -> float | None:
     except AlarmError:
         return None
     return max((count for count in counts if count is not None and math.isfinite(count)), default=None)
-
-
-# --- who is told ---
-
-
-def _actions(row: Row) -> list[Finding]:
-    """Nothing (or warnings) if the alarm, or a composite that it sets off alone, reaches someone; otherwise what is wrong."""
-    parents = json.loads(row["parents"])
-    own = {"alarm": row["alarm"], "actions": json.loads(row["alarm_actions"]), "actions_enabled": row["actions_enabled"]}
-    paths = [own, *(parent for parent in parents if parent["alone"] and parent["actions"])]
-    outcomes = [_path(row, path) for path in paths]
-    clean = [found for found in outcomes if not any(finding.verdict.blocks for finding in found)]
-    if clean:
-        return min(clean, key=len)
-    if own["actions"] or len(outcomes) == 1:
-        return outcomes[0]
-    return min(outcomes[1:], key=len)
-
-
-def _path(row: Row, path: Mapping[str, Any]) -> list[Finding]:
-    """What is wrong with one way of telling people: the alarm's own actions, or a composite's."""
-    via = "" if path["alarm"] == row["alarm"] else f"composite {path['alarm']}: "
-    if not path["actions"]:
-        unread = [parent["alarm"] for parent in json.loads(row["parents"]) if parent["rule_error"]]
-        aside = f"; the rule of composite {_some(unread)} cannot be read" if unread else ""
-        return [_at(ALARM_ACTIONS_MISSING, row, "at least one action for ALARM", f"none{aside}")]
-    findings = []
-    if not path["actions_enabled"]:
-        findings.append(_at(ALARM_ACTIONS_DISABLED, row, "actions enabled", f"{via}ActionsEnabled is false"))
-    if path.get("suppressor_state") == "ALARM" or path.get("suppressed_by"):
-        by = path.get("suppressed_by") or "Alarm"
-        seen = f"{via}suppressed by {path.get('suppressor')} ({by})"
-        findings.append(_at(ALARM_ACTIONS_SUPPRESSED, row, "actions that are carried out", seen))
-    return [*findings, *_destinations(row, path["actions"], via), *_mutes(row, path["alarm"], via)]
-
-
-def _destinations(row: Row, actions: Sequence[str], via: str) -> list[Finding]:
-    topics = json.loads(row["topics"])
-    followed = [arn for arn in actions if is_topic(arn)]
-    if not followed:
-        return [_at(ALARM_ACTION_NOT_FOLLOWED, row, "an SNS topic", f"{via}{_some(actions)}")]
-    faults = [fault for arn in followed if (fault := _topic_fault(arn, topics[arn]))]
-    if len(faults) < len(actions):
-        return []
-    return [_at(ALARM_ACTION_GOES_NOWHERE, row, "an SNS topic with a confirmed subscription", f"{via}{'; '.join(faults)}")]
-
-
-def _topic_fault(arn: str, topic: Mapping[str, Any]) -> str | None:
-    """Why nobody hears of it; None for a topic that works, or that could not be read (its read is an ERROR already)."""
-    if topic["exists"] is False:
-        return f"{arn} does not exist"
-    if topic["confirmed"] == 0:
-        pending = f", {topic['pending']} waiting for confirmation" if topic["pending"] else ""
-        return f"{arn} has no confirmed subscription{pending}"
-    return None
-
-
-def _mutes(row: Row, alarm: str, via: str) -> list[Finding]:
-    findings = []
-    for rule in json.loads(row["mute_rules"]):
-        if rule["alarm"] != alarm or rule["status"] == "EXPIRED":
-            continue
-        schedule = " ".join(str(rule[key]) for key in ("expression", "duration", "timezone") if rule[key])
-        until = f", expires {rule['expires']}" if rule["expires"] else ""
-        verdict = Verdict.WARN if rule["status"] == "SCHEDULED" else Verdict.FAIL
-        seen = f"{via}mute rule {rule['name']} is {rule['status']} ({schedule or 'no schedule'}{until})"
-        findings.append(_at(ALARM_MUTED, row, "no mute rule on the alarm", seen, verdict))
-    return findings
 
 
 # --- state ---
