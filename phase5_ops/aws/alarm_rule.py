@@ -189,7 +189,9 @@ class AlarmRule:
 
     def assume(self, states: Mapping[str, str]) -> "AlarmRule":
         """The rule that is left where these alarms are in these states; an alarm in no known state is in none of the three."""
-        return self._replaced(lambda node: (_TRUE if states[node.name] == node.state else _FALSE) if node.name in states else node)
+        return self._replaced(
+            lambda node: (_TRUE if states[node.name] == node.state else _FALSE) if node.name in states else node
+        )
 
     def with_rules(self, rules: Mapping[str, "AlarmRule"]) -> "AlarmRule":
         """The rule with the composite alarms among its parts replaced by their own rules.
@@ -206,7 +208,7 @@ class AlarmRule:
         def replace(node: _InState) -> _Node:
             if node.name not in rules:
                 return node
-            held = rules[node.name]._root  # noqa: SLF001 - of the same class
+            held = rules[node.name]._root
             return {"ALARM": held, "OK": _not(held)}.get(node.state, _FALSE)
 
         return self._replaced(replace)

@@ -126,7 +126,9 @@ def slo_alarms_table(
         if _reads_platform(queries := _queries(raw), namespace)
     }
     for name, (raw, queries, signal, about) in sorted(watching.items()):
-        alike = [other for other, (_, _, same, of) in watching.items() if other != name and same == signal and set(of) & set(about)]
+        alike = [
+            other for other, (_, _, same, of) in watching.items() if other != name and same == signal and set(of) & set(about)
+        ]
         columns = _alarm_columns(raw, queries, composites.above(name, alike), topics, alarms.mute_rules, links)
         for tool in about if signal else []:
             candidates[tool, str(signal)].append(

@@ -65,6 +65,7 @@ def gather_tool_slo_summary(platform: Platform, tables: Tables) -> pd.DataFrame:
         namespace=settings.metrics_namespace,
         region=reader.region,
         account=platform.account,
+        now=now,
     )
     return tool_slo_summary(
         series,

@@ -1,4 +1,4 @@
-"""Composite alarms above an alarm: does one of them go into ALARM when the alarm does, and are its actions carried out then? Pure.
+"""Composite alarms above an alarm: does one go into ALARM when the alarm does, and are its actions carried out then? Pure.
 
 The rule decides, over the states that its parts may take, not the states they have now. A composite is a way to people where it
 is not in ALARM while the alarm and everything else is OK, and is in ALARM once the alarm is. It must not depend on another alarm
@@ -170,7 +170,9 @@ def _judged(rule: AlarmRule, alarm: str, alike: Collection[str]) -> Opening:
     quiet = dict.fromkeys(rule.alarm_names, "OK")
     if rule.evaluate(quiet):
         always = _or_none(rule.negated()) is None
-        return Opening(Way.OPEN_BEFORE, "it is in ALARM " + ("whatever its parts say" if always else "while all its parts are OK"))
+        return Opening(
+            Way.OPEN_BEFORE, "it is in ALARM " + ("whatever its parts say" if always else "while all its parts are OK")
+        )
     with_it = rule.assume({alarm: "ALARM"})
     if not rule.evaluate(quiet | {alarm: "ALARM"}):
         needed = _or_none(with_it)

@@ -1,8 +1,8 @@
 """Does an SNS topic deliver what a CloudWatch alarm publishes to it? Pure.
 
-Sources: AWS re:Post, "How do I configure a CloudWatch alarm to use an encrypted SNS topic" (the key that AWS manages for SNS cannot
-be used by CloudWatch; a customer's key must allow it kms:Decrypt and kms:GenerateDataKey*) and "Why didn't I receive an SNS
-notification for my CloudWatch alarm" (topic policy); Amazon SNS Developer Guide, "Amazon SNS message filtering".
+Sources: AWS re:Post knowledge center, cloudwatch-configure-alarm-sns (CloudWatch cannot use the key that AWS manages for SNS; a
+customer's key must allow it kms:Decrypt and kms:GenerateDataKey*) and cloudwatch-receive-sns-for-alarm-trigger (topic policy,
+region); Amazon SNS Developer Guide, "Amazon SNS message filtering".
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ class Sender:
     def context(self) -> dict[str, str | None]:
         """The condition keys of a request that CloudWatch makes for the alarm."""
         known = {"aws:sourcearn": self.arn, "aws:sourceaccount": self.account, "aws:sourceowner": self.account}
-        return {key: value for key, value in known.items() if value is not None} | _OF_A_SERVICE
+        return {**_OF_A_SERVICE, **{key: value for key, value in known.items() if value is not None}}
 
     @property
     def message(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def delivery(arn: str, topic: Mapping[str, Any], sender: Sender) -> Delivery:
     if sender.region and region != sender.region:
         return Delivery(f"{arn} is in {region}, and CloudWatch publishes to topics of the alarm's region {sender.region} only")
     if arn.endswith(".fifo"):
-        return Delivery(f"{arn} is a FIFO topic, and CloudWatch publishes to standard topics only")
+        return Delivery(f"{arn} is a FIFO topic, which needs a message group that CloudWatch does not give")
     if topic["confirmed"] == 0:
         pending = f", {topic['pending']} waiting for confirmation" if topic["pending"] else ""
         return Delivery(f"{arn} has no confirmed subscription{pending}")
@@ -115,8 +115,10 @@ def _key(key: Mapping[str, Any], sender: Sender) -> Delivery:
         return Delivery(f"it is encrypted with {key['name']}, a key of AWS that CloudWatch may not use")
     if key["state"] not in (None, "Enabled"):
         return Delivery(f"its encryption key {key['name']} is {key['state']}")
-    if key["aws_managed"] is None or key["policy"] is None:
-        return Delivery()  # its read is an ERROR already, or it is another account's, whose owner alone may read its policy
+    if key["state"] is None:
+        return Delivery()  # its read is an ERROR already
+    if key["policy"] is None:  # of another account, whose owner alone may read it; or its read is an ERROR already
+        return Delivery(unknown=f"whether its encryption key {key['name']} allows CloudWatch is not known")
     answers = [permission(key["policy"], ServiceRequest(_CLOUDWATCH, action, "*", sender.context)) for action in _KEY_ACTIONS]
     worst = min(answers, key=lambda answer: (answer.allowed is not False, answer.allowed is not None))
     return _of(Permission(worst.allowed, f"its encryption key {key['name']}: {worst.reason}"))
@@ -136,7 +138,7 @@ def _subscription(subscription: Mapping[str, Any], arn: str, sender: Sender) -> 
     name = f"its {subscription['protocol']} subscription"
     if subscription["missing"]:
         target = f" {subscription['target']}" if subscription["target"] else ""
-        return Delivery(f"{subscription['missing']}{target} that it delivers to does not exist")
+        return Delivery(f"{name}: {subscription['missing']}{target} does not exist")
     if not subscription["read"]:
         return Delivery()
     if subscription["filter_policy"]:

@@ -25,9 +25,9 @@ ALARM_ACTIONS_MISSING = FindingCode(
 ALARM_ACTION_GOES_NOWHERE = FindingCode(
     "alarm_action_goes_nowhere",
     Verdict.FAIL,
-    "The alarm publishes to an SNS topic that delivers nothing: it does not exist, CloudWatch may not publish to it or use its key,"
-    " it is in another region, or no confirmed subscription takes the alarm's message to something that is there.",
-    "Mend what the finding names: topic, topic policy, key (a customer's, that allows CloudWatch), filter policy or subscription.",
+    "The alarm publishes to an SNS topic that delivers nothing: it does not exist, is in another region, CloudWatch may not"
+    " publish to it or use its key, or no confirmed subscription takes the alarm's message to something that is there.",
+    "Mend what the finding names: the topic, its policy, its key (a customer's, that allows CloudWatch), or a subscription.",
 )
 ALARM_DELIVERY_NOT_JUDGED = FindingCode(
     "alarm_delivery_not_judged",
@@ -47,7 +47,7 @@ ALARM_ACTIONS_SUPPRESSED = FindingCode(
     "alarm_actions_suppressed",
     Verdict.FAIL,
     "The alarm notifies only through a composite alarm whose actions are suppressed, now or whenever the alarm fires.",
-    "End what the suppressor alarm stands for, choose one that does not depend on the alarm, or give the alarm an action of its own.",
+    "End what the suppressor stands for, choose one that does not depend on the alarm, or give the alarm an action of its own.",
 )
 ALARM_WAY_OPEN_BEFORE = FindingCode(
     "alarm_way_open_before",
