@@ -76,7 +76,7 @@ class Source:
     def unfit(self, metric: str) -> str | None:
         """Why the line says nothing useful of this metric, or None."""
         if not 0 < self.period <= LONGEST_PERIOD:
-            return f"{metric} with a period of {self.period:g} s"
+            return f"{metric} with a period of {self.period:.10g} s"
         return None if _tells(metric, self.statistic) else f"{metric} as {self.statistic.text}"
 
 
