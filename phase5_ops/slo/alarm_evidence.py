@@ -55,7 +55,7 @@ SCHEMA = pa.DataFrameSchema(
         "alarm_actions": _text,  # JSON list of ARNs
         "topics": _text,  # JSON {ARN: {exists, confirmed, pending, error, policy, key, subscriptions}} of all SNS actions
         "parents": _text,  # JSON list of the composites above it: {alarm, way, why, actions_enabled, actions, suppressor, ...}
-        "mute_rules": _text,  # JSON list of {alarm, name, status, expression, duration, timezone, expires}
+        "mute_rules": _text,  # JSON list of {alarm, name, status, expression, duration, timezone, starts, expires}
         "state": _text,
         "state_reason": _text,
         "state_updated_at": _text,
@@ -384,6 +384,7 @@ def _mutes(names: set[str], rules: Sequence[Mapping[str, Any]]) -> list[dict[str
                     "expression": schedule.get("Expression"),
                     "duration": schedule.get("Duration"),
                     "timezone": schedule.get("Timezone"),
+                    "starts": _stamp(rule.get("StartDate")),
                     "expires": _stamp(rule.get("ExpireDate")),
                 }
             )

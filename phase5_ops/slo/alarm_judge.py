@@ -253,7 +253,7 @@ def _judge_alarm(row: Row, context: _Context) -> list[Finding]:
         *definition,
         *_window(row, context),
         *_reachable(row, context),
-        *told(row, longest_wait_seconds=context.policy.window_max_seconds),
+        *told(row, longest_wait_seconds=context.policy.window_max_seconds, now=context.now),
         *_state(row, context),
     ]
 

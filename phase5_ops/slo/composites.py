@@ -92,6 +92,7 @@ class Composites:
         raw = self._raw[name]
         suppressor = raw.get("ActionsSuppressor")
         suppressor_name = str(suppressor).rpartition(":alarm:")[2] if suppressor else None
+        actions = raw.get("AlarmActions")
         opening = Opening(Way.STAYS_SHUT, "its rule cannot be read")
         if name in self._rules:
             opening = self._opening(name, alarm, alike, suppressor_name)
@@ -100,7 +101,7 @@ class Composites:
             "arn": raw.get("AlarmArn"),
             "description": raw.get("AlarmDescription"),
             "actions_enabled": raw.get("ActionsEnabled") is not False,
-            "actions": [str(arn) for arn in raw.get("AlarmActions") or ()],
+            "actions": [str(arn) for arn in actions] if isinstance(actions, list | tuple) else [],
             "suppressor": suppressor_name,
             "suppressor_state": self._states.get(suppressor_name) if suppressor_name else None,
             "suppressor_wait": raw.get("ActionsSuppressorWaitPeriod") if suppressor_name else None,

@@ -6,8 +6,11 @@ that works is enough. What composites do is found by `composites`, what topics d
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
+from phase5_ops.aws.mute_schedule import MuteScheduleError, parse_schedule
+from phase5_ops.clock import parse_iso
 from phase5_ops.slo.alarm_evidence import is_topic
 from phase5_ops.slo.composites import Way
 from phase5_ops.slo.delivery import Sender, delivery
@@ -73,9 +76,10 @@ ALARM_WAY_NEEDS_DATA = FindingCode(
 ALARM_MUTED = FindingCode(
     "alarm_muted",
     Verdict.FAIL,
-    "A mute rule silences the alarm now (FAIL) or will do so later (WARN).",
+    "A mute rule silences the alarm now or for most of a week (FAIL), will do so later (WARN), or has a schedule that cannot be"
+    " read (INCONCLUSIVE).",
     "Delete the mute rule, or wait for its end.",
-    also=(Verdict.WARN,),
+    also=(Verdict.WARN, Verdict.INCONCLUSIVE),
 )
 CODES = (
     ALARM_ACTIONS_DISABLED,
@@ -93,20 +97,24 @@ CODES = (
 #: Ways in which a composite with actions does not tell of an alarm, and what is said of it.
 _NO_WAY = {Way.OPEN_BEFORE: ALARM_WAY_OPEN_BEFORE, Way.NOT_JUDGED: ALARM_WAY_NOT_JUDGED}
 
+_WEEK = timedelta(weeks=1)
+_MOST_MUTED = 0.5  # of a week, beyond which a mute rule is no maintenance window
+
 Row = Mapping[str, Any]
 
 
-def told(row: Row, *, longest_wait_seconds: int) -> list[Finding]:
+def told(row: Row, *, longest_wait_seconds: int, now: datetime) -> list[Finding]:
     """Nothing (or warnings) if the alarm, or a composite that it sets off alone, reaches someone; otherwise what is wrong.
 
     Args:
         row: of the evidence table `slo_alarms`.
         longest_wait_seconds: that a composite may wait for its suppressor before it tells anyone.
+        now: evaluation time.
     """
     parents = [parent for parent in json.loads(row["parents"]) if parent["actions"]]
     own = {"alarm": row["alarm"], "actions": json.loads(row["alarm_actions"]), "actions_enabled": row["actions_enabled"]}
     opening = [parent for parent in parents if parent["way"] == Way.OPENS]
-    outcomes = [_path(row, path, longest_wait_seconds) for path in (own, *opening)]
+    outcomes = [_path(row, path, longest_wait_seconds, now) for path in (own, *opening)]
     clean = [found for found in outcomes if not _blocks(found)]
     if clean:
         return min(clean, key=len)
@@ -129,7 +137,7 @@ def _no_way(row: Row, parent: Mapping[str, Any]) -> Finding:
     return _at(_NO_WAY[Way(parent["way"])], row, expected, f"composite {parent['alarm']} ({parent['rule']}): {parent['why']}")
 
 
-def _path(row: Row, path: Mapping[str, Any], longest_wait: int) -> list[Finding]:
+def _path(row: Row, path: Mapping[str, Any], longest_wait: int, now: datetime) -> list[Finding]:
     """What is wrong with one way of telling people: the alarm's own actions, or a composite's."""
     via = "" if path["alarm"] == row["alarm"] else f"composite {path['alarm']}: "
     if not path["actions"]:
@@ -141,7 +149,7 @@ def _path(row: Row, path: Mapping[str, Any], longest_wait: int) -> list[Finding]
         findings.append(_at(ALARM_ACTIONS_SUPPRESSED, row, "actions that are carried out", f"{via}{reason}"))
     if path.get("only_sometimes"):
         findings.append(_at(ALARM_WAY_NEEDS_DATA, row, "a rule that asks for the alarm alone", f"{via}{path['why']}"))
-    return [*findings, *_destinations(row, path, via), *_mutes(row, path["alarm"], via)]
+    return [*findings, *_destinations(row, path, via), *_mutes(row, path["alarm"], via, now)]
 
 
 def _aside(row: Row) -> str:
@@ -194,14 +202,27 @@ def _sender(row: Row, path: Mapping[str, Any]) -> Sender:
     return Sender(path["alarm"], path["arn"] or beside, region, account, path["description"], {})
 
 
-def _mutes(row: Row, alarm: str, via: str) -> list[Finding]:
+def _mutes(row: Row, alarm: str, via: str, now: datetime) -> list[Finding]:
     findings = []
     for rule in json.loads(row["mute_rules"]):
         if rule["alarm"] != alarm or rule["status"] == "EXPIRED":
             continue
         schedule = " ".join(str(rule[key]) for key in ("expression", "duration", "timezone") if rule[key])
         until = f", expires {rule['expires']}" if rule["expires"] else ""
-        verdict = Verdict.WARN if rule["status"] == "SCHEDULED" else Verdict.FAIL
-        seen = f"{via}mute rule {rule['name']} is {rule['status']} ({schedule or 'no schedule'}{until})"
+        verdict, share = _silence(rule, now)
+        seen = f"{via}mute rule {rule['name']} is {rule['status']} ({schedule or 'no schedule'}{until}){share}"
         findings.append(_at(ALARM_MUTED, row, "no mute rule on the alarm", seen, verdict))
     return findings
+
+
+def _silence(rule: Mapping[str, Any], now: datetime) -> tuple[Verdict, str]:
+    """How much a mute rule silences: a rule between two of its times silences nothing now, and may do so nearly always."""
+    if rule["status"] != "SCHEDULED":
+        return Verdict.FAIL, ""
+    try:
+        schedule = parse_schedule({key.title(): rule[key] for key in ("expression", "duration", "timezone")})
+    except MuteScheduleError as error:
+        return Verdict.INCONCLUSIVE, f": {error}"
+    start = max(now, parse_iso(rule["starts"])) if rule.get("starts") else now
+    share = schedule.share(start, _WEEK)
+    return (Verdict.FAIL, f", which is {share:.0%} of a week") if share > _MOST_MUTED else (Verdict.WARN, "")

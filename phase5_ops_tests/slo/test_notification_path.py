@@ -11,7 +11,7 @@ from phase5_ops.slo.composites import Composites, Way
 from phase5_ops.slo.delivery import Sender, delivery
 from phase5_ops.slo.notification_path import told
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.slo.alarm_platform import TOPIC, policy_of_topic
+from phase5_ops_tests.slo.alarm_platform import NOW, TOPIC, policy_of_topic
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:cloudwatch:us-west-2:{ACCOUNT}:alarm:x"
@@ -72,7 +72,7 @@ def told_through(*composites, alike=(), states=None, topic=None):
     parents = Composites(composites, states or {}).above("x", alike)
     topics = {TOPIC: {"exists": True, "confirmed": 1, "pending": 0, "error": None} | (topic or {})}
     row = ROW | {"parents": json.dumps(parents), "topics": json.dumps(topics)}
-    findings = told(row, longest_wait_seconds=900)
+    findings = told(row, longest_wait_seconds=900, now=NOW)
     return findings, [finding.code for finding in findings]
 
 
@@ -409,3 +409,33 @@ def test_a_composite_publishes_under_its_own_name():
         assert told_through(composite("ALARM(x)"), topic={"policy": policy_of_topic(condition)})[1] == codes
         takes = subscription(filter_policy={"AlarmName": [name]}, scope=BODY)
         assert told_through(composite("ALARM(x)"), topic={"subscriptions": [takes]})[1] == codes
+
+
+# --- mute rules ---
+
+
+@pytest.mark.parametrize(
+    ("status", "expression", "duration", "verdict"),
+    [
+        ("ACTIVE", "cron(0 2 * * *)", "PT4H", Verdict.FAIL),
+        ("UNHEARD_OF", "cron(0 2 * * *)", "PT4H", Verdict.FAIL),
+        ("SCHEDULED", "cron(0 2 * * *)", "PT4H", Verdict.WARN),
+        ("SCHEDULED", "cron(0 2 * * SUN)", "P1D", Verdict.WARN),
+        ("SCHEDULED", "at(2026-12-24T00:00)", "P1D", Verdict.WARN),
+        ("SCHEDULED", "cron(0 * * * *)", "PT59M", Verdict.FAIL),
+        ("SCHEDULED", "cron(*/10 * * * *)", "PT9M", Verdict.FAIL),
+        ("SCHEDULED", "cron(30 9 * * *)", "PT23H", Verdict.FAIL),
+        ("SCHEDULED", "cron(0 10 * * MON-FRI)", "PT20H", Verdict.FAIL),
+        ("SCHEDULED", "at(2026-11-23T10:00)", "P15D", Verdict.FAIL),
+        ("SCHEDULED", "rate(1 hour)", "PT59M", Verdict.INCONCLUSIVE),
+        ("SCHEDULED", "cron(0 2 * * *)", None, Verdict.INCONCLUSIVE),
+        ("SCHEDULED", None, None, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_mute_rule_is_judged_by_how_much_it_silences(status, expression, duration, verdict):
+    rule = {"alarm": "x", "name": "night", "status": status, "expression": expression, "duration": duration}
+    rules = [rule | {"timezone": "UTC", "starts": None, "expires": None}]
+    row = ROW | {"parents": "[]", "alarm_actions": json.dumps([TOPIC]), "mute_rules": json.dumps(rules)}
+    topic = {"exists": True, "confirmed": 1, "pending": 0, "error": None}
+    findings = told(row | {"topics": json.dumps({TOPIC: topic})}, longest_wait_seconds=900, now=NOW)
+    assert [(finding.code, finding.verdict) for finding in findings] == [("alarm_muted", verdict)]
