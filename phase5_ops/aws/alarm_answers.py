@@ -1,4 +1,4 @@
-"""What the alarm reader hands on, as plain data. Pure: no boto3, so that evidence can use it."""
+"""What the readers of alarms and topics hand on, as plain data. Pure: no boto3, so that evidence can use it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,59 @@ from phase5_ops.reads import Read
 
 
 @dataclass(frozen=True, slots=True)
+class Subscription:
+    """A confirmed subscription of a topic.
+
+    Attributes:
+        arn: its ARN.
+        protocol: email, sqs, lambda, https, ...
+        endpoint: where it delivers; kept out of the evidence, since it may be a person's address.
+        attributes: of GetSubscriptionAttributes; None where they were not asked for.
+        missing: what it delivers to and is not there any more, or None.
+        target_policy: the policy of the queue or function it delivers to (JSON text); None where it was not asked for.
+        target_key: the KMS key that the queue is encrypted with, as the queue names it.
+    """
+
+    arn: str
+    protocol: str
+    endpoint: str
+    attributes: Mapping[str, str] | None = None
+    missing: str | None = None
+    target_policy: str | None = None
+    target_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionKey:
+    """The KMS key of a topic: as the topic names it, whose it is, its state, and its policy (None: not asked for)."""
+
+    name: str
+    aws_managed: bool | None = None
+    state: str | None = None
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Topic:
-    """An SNS topic: whether it exists (None: could not be read), and its subscriptions (None: could not be read)."""
+    """An SNS topic.
+
+    Attributes:
+        exists: None where it could not be read.
+        confirmed: number of confirmed subscriptions; None where they could not be read.
+        pending: number of those that wait for confirmation.
+        policy: its access policy (JSON text); None where it was not asked for.
+        key: what it is encrypted with; None where it is not, or only with SNS's own invisible key.
+        subscriptions: the confirmed ones.
+    """
 
     arn: str
     exists: bool | None
     confirmed: int | None
     pending: int | None
     error: str | None = None
+    policy: str | None = None
+    key: EncryptionKey | None = None
+    subscriptions: Sequence[Subscription] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from phase5_ops.aws.alarm_answers import Alarms, Topic
+from phase5_ops.aws.alarm_answers import Alarms, EncryptionKey, Subscription, Topic
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import Read, ReadStatus
 
@@ -56,7 +56,7 @@ def read_topics(reader: AwsReader, arns: Iterable[str]) -> tuple[dict[str, Topic
 
 
 def _read_topic(reader: AwsReader, arn: str) -> tuple[Topic, list[Read]]:
-    region = arn.split(":")[3] or None
+    region = region_of(arn)
     attributes = reader.call("sns", "get_topic_attributes", arn, region=region, TopicArn=arn)
     if attributes.read.status is ReadStatus.NOT_FOUND:
         return Topic(arn, False, 0, 0, attributes.read.error), [replace(attributes.read, status=ReadStatus.OK, error=None)]
@@ -66,6 +66,24 @@ def _read_topic(reader: AwsReader, arn: str) -> tuple[Topic, list[Read]]:
     reads = [attributes.read, listed.read]
     if listed.read.status is not ReadStatus.OK:
         return Topic(arn, True, None, None, listed.read.error), reads
-    states = [str(subscription.get("SubscriptionArn", "")) for subscription in listed.items("Subscriptions")]
-    confirmed = sum(state.startswith("arn:") for state in states)
-    return Topic(arn, True, confirmed, sum(state == "PendingConfirmation" for state in states)), reads
+    found = listed.items("Subscriptions")
+    confirmed = tuple(
+        Subscription(str(each["SubscriptionArn"]), str(each.get("Protocol", "")), str(each.get("Endpoint", "")))
+        for each in found
+        if str(each.get("SubscriptionArn", "")).startswith("arn:")
+    )
+    values = (attributes.pages[0] if attributes.pages else {}).get("Attributes") or {}
+    return Topic(
+        arn,
+        True,
+        len(confirmed),
+        sum(each.get("SubscriptionArn") == "PendingConfirmation" for each in found),
+        policy=str(values.get("Policy") or ""),
+        key=EncryptionKey(str(values["KmsMasterKeyId"])) if values.get("KmsMasterKeyId") else None,
+        subscriptions=confirmed,
+    ), reads
+
+
+def region_of(arn: str) -> str | None:
+    """The region that an ARN names."""
+    return (arn.split(":") + [""] * 4)[3] or None

@@ -16,6 +16,7 @@ from phase5_ops.aws import (
     role_policies,
     runbook_source,
     tables,
+    topic_delivery,
 )
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES
 from phase5_ops.iam_statements import document, evidence_statements, parameter_arn, statement, table_arn
@@ -40,6 +41,7 @@ def reader_actions() -> tuple[str, ...]:
         metrics,
         dashboards,
         alarms,
+        topic_delivery,
         runbook_source,
         data_trail,
         deployed_identity,
@@ -80,6 +82,9 @@ def policy_document(settings: Settings) -> dict[str, Any]:
             ["*"],
         ),
         statement("ReadTopics", [action for action in actions if action.startswith("sns:")], ["arn:*:sns:*:*:*"]),
+        statement("ReadTopicKeys", [action for action in actions if action.startswith("kms:")], ["arn:*:kms:*:*:key/*"]),
+        statement("ReadTopicQueues", [action for action in actions if action.startswith("sqs:")], ["arn:*:sqs:*:*:*"]),
+        statement("ReadTopicFunctions", ["lambda:GetFunctionConfiguration", "lambda:GetPolicy"], ["arn:*:lambda:*:*:function:*"]),
         *(statement(sid, [action], [resource]) for action, (sid, resource) in _NAMED.items()),
         statement("ReadCosts", [action for action in actions if action.split(":")[0] in ("budgets", "ce")], ["*"]),
     ]

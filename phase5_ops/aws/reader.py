@@ -66,6 +66,8 @@ _STATUS_OF_CODE = {
     "ResourceNotFound": ReadStatus.NOT_FOUND,
     "NotFound": ReadStatus.NOT_FOUND,
     "NotFoundException": ReadStatus.NOT_FOUND,
+    "AWS.SimpleQueueService.NonExistentQueue": ReadStatus.NOT_FOUND,
+    "QueueDoesNotExist": ReadStatus.NOT_FOUND,
     "NoSuchKey": ReadStatus.NOT_FOUND,
     "NoSuchBucket": ReadStatus.NOT_FOUND,
     "404": ReadStatus.NOT_FOUND,

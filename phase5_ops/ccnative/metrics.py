@@ -9,6 +9,9 @@ SUCCESS = "tool_success"
 ERROR = "tool_error"
 TOOL_METRICS = (LATENCY, SUCCESS, ERROR)
 
+RESOLUTION_SECONDS = 60
+"""Between the data points that CloudWatch keeps of them: PutMetricData is called without StorageResolution."""
+
 TOOL_DIMENSION = "tool_name"
 CONNECTOR_DIMENSION = "connector_id"
 TENANT_DIMENSION = "tenant_id"

@@ -155,6 +155,7 @@ class Blueprint:
     composites: list[dict[str, Any]] = field(default_factory=list)
     mute_rules: list[dict[str, Any]] = field(default_factory=list)
     topics: dict[str, list[str]] = field(default_factory=dict)
+    topic_attributes: dict[str, dict[str, str]] = field(default_factory=dict)  # by topic, as CreateTopic takes them
     roles: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
     billing: list[BillingLine] = field(default_factory=list)

@@ -32,6 +32,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from phase5_ops.aws.alarm_rule import AlarmRuleError, parse_rule
 from phase5_ops.aws.metric_math import MathError, parse
 from phase5_ops.aws.metrics_insights import InsightsError, is_insights_query, parse_query
+from phase5_ops.aws.mute_schedule import MuteScheduleError
 from phase5_ops.aws.statistics import StatisticError, parse_statistic
 from phase5_ops.sandbox.cloudwatch_alarms import (
     ALARM,
@@ -45,7 +46,7 @@ from phase5_ops.sandbox.cloudwatch_alarms import (
 from phase5_ops.sandbox.cloudwatch_queries import MAX_DATAPOINTS, SEARCHABLE, QueryError, Request, Result, pages
 from phase5_ops.sandbox.faults import CLOUDWATCH_KINDS, Faults
 from phase5_ops.sandbox.metric_store import MetricStore, Row, Series
-from phase5_ops.sandbox.mute_rules import MuteRule, MuteRuleError
+from phase5_ops.sandbox.mute_rules import MuteRule
 from phase5_ops.sandbox.platform_clock import PlatformClock
 
 ACCOUNT = "123456789012"
@@ -450,8 +451,8 @@ class _Operations:
         arn = f"arn:aws:cloudwatch:{backend.region_name}:{backend.account_id}:alarm-mute-rule:{params['Name']}"
         rule = MuteRule(params, arn, _now())
         try:
-            rule.check()
-        except MuteRuleError as error:
+            _ = rule.schedule
+        except MuteScheduleError as error:
             raise ValidationError(str(error)) from error
         _state(backend).mute_rules[rule.name] = rule
         return EmptyResult()

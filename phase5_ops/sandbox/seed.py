@@ -201,7 +201,7 @@ def _item(plain: dict[str, Any]) -> dict[str, Any]:
 
 def _seed_alarms(cloudwatch: Any, sns: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
     for topic, addresses in blueprint.topics.items():
-        arn = sns.create_topic(Name=topic)["TopicArn"]
+        arn = sns.create_topic(Name=topic, Attributes=blueprint.topic_attributes.get(topic, {}))["TopicArn"]
         for address in addresses:
             sns.subscribe(TopicArn=arn, Protocol="email", Endpoint=address)
     for alarm in blueprint.alarms:

@@ -5,14 +5,14 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
 
-from phase5_ops.aws.alarm_answers import Alarms, Topic
-from phase5_ops.aws.alarm_rule import AlarmRuleError, parse_rule
+from phase5_ops.aws.alarm_answers import Alarms, Subscription, Topic
 from phase5_ops.aws.metrics_insights import InsightsError, InsightsQuery, is_insights_query, parse_query
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TOOL_METRICS
 from phase5_ops.ccnative.names import canonical_tool
@@ -20,6 +20,7 @@ from phase5_ops.clock import iso, parse_iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.reads import Read, attach, reads_of
 from phase5_ops.slo.alarm_model import AlarmError, AlarmSpec, Leaf, ToolTraffic, signal_of, tools_of
+from phase5_ops.slo.composites import Composites
 
 SIGNALS = ("latency", "error")
 
@@ -48,11 +49,13 @@ SCHEMA = pa.DataFrameSchema(
         "treat_missing": _text,
         "low_sample": _text,  # EvaluateLowSampleCountPercentile
         "account": _text,
+        "region": _text,
+        "arn": _text,
         "actions_enabled": pa.Column("boolean", nullable=True),
         "alarm_actions": _text,  # JSON list of ARNs
-        "topics": _text,  # JSON {ARN: {exists, confirmed, pending, error}} of its and its parents' SNS actions
-        "parents": _text,  # JSON list of the composites above it: {alarm, alone, actions_enabled, actions, suppressor, ...}
-        "mute_rules": _text,  # JSON list of {alarm, name, status, expression, duration, timezone, expires}
+        "topics": _text,  # JSON {ARN: {exists, confirmed, pending, error, policy, key, subscriptions}} of all SNS actions
+        "parents": _text,  # JSON list of the composites above it: {alarm, way, why, actions_enabled, actions, suppressor, ...}
+        "mute_rules": _text,  # JSON list of {alarm, name, status, expression, duration, timezone, starts, expires}
         "state": _text,
         "state_reason": _text,
         "state_updated_at": _text,
@@ -73,7 +76,7 @@ SCHEMA = pa.DataFrameSchema(
 
 def topics_to_read(alarms: Alarms, namespace: str) -> list[str]:
     """The SNS topics that alarms on the platform's metrics publish to when they go into ALARM, and the composites above them."""
-    composites = _Composites(alarms.composite_alarms, {})
+    composites = Composites(alarms.composite_alarms, {})
     arns = set()
     for raw in alarms.metric_alarms:
         if _reads_platform(_queries(raw), namespace):
@@ -114,15 +117,19 @@ def slo_alarms_table(
     tools = _tools(registered_tools, tool_slo_summary)
     traffic = {tool: entry["traffic_model"] for tool, entry in tools.items()}
     states = {str(raw.get("AlarmName")): str(raw.get("StateValue")) for raw in (*alarms.metric_alarms, *alarms.composite_alarms)}
-    composites = _Composites(alarms.composite_alarms, states)
+    composites = Composites(alarms.composite_alarms, states)
     candidates: dict[tuple[str, str], list[dict[str, Any]]] = {(tool, signal): [] for tool in tools for signal in SIGNALS}
     others = []
-    for raw in sorted(alarms.metric_alarms, key=lambda raw: str(raw.get("AlarmName"))):
-        queries = _queries(raw)
-        if not _reads_platform(queries, namespace):
-            continue
-        columns = _alarm_columns(raw, queries, composites, topics, alarms.mute_rules, links)
-        signal, about = _about(queries, traffic)
+    watching = {
+        str(raw.get("AlarmName")): (raw, queries, *_about(queries, traffic))
+        for raw in alarms.metric_alarms
+        if _reads_platform(queries := _queries(raw), namespace)
+    }
+    for name, (raw, queries, signal, about) in sorted(watching.items()):
+        alike = [
+            other for other, (_, _, same, of) in watching.items() if other != name and same == signal and set(of) & set(about)
+        ]
+        columns = _alarm_columns(raw, queries, composites.above(name, alike), topics, alarms.mute_rules, links)
         for tool in about if signal else []:
             candidates[tool, str(signal)].append(
                 columns | {"inputs_last_datapoint_at": _inputs_last(queries, tools[tool]["sets"])}
@@ -270,13 +277,12 @@ def _insights(expression: object) -> InsightsQuery | None:
 def _alarm_columns(  # noqa: PLR0917 - everything that is known of an alarm
     raw: Mapping[str, Any],
     queries: Sequence[Mapping[str, Any]],
-    composites: "_Composites",
+    parents: Sequence[Mapping[str, Any]],
     topics: Mapping[str, Topic],
     mute_rules: Sequence[Mapping[str, Any]],
     links: ConsoleLinks,
 ) -> dict[str, Any]:
-    name = str(raw.get("AlarmName"))
-    parents = composites.above(name)
+    name, arn = str(raw.get("AlarmName")), str(raw.get("AlarmArn") or "")
     actions = _names(raw.get("AlarmActions"))
     used = sorted({arn for arn in (*actions, *(arn for parent in parents for arn in parent["actions"])) if is_topic(arn)})
     returned = next((query for query in queries if query["returned"]), queries[0] if queries else {})
@@ -289,7 +295,9 @@ def _alarm_columns(  # noqa: PLR0917 - everything that is known of an alarm
         "queries": _json(queries),
         "treat_missing": raw.get("TreatMissingData") or "missing",
         "low_sample": raw.get("EvaluateLowSampleCountPercentile"),
-        "account": (str(raw.get("AlarmArn") or "").split(":") + [""] * 5)[4] or None,
+        "account": (arn.split(":") + [""] * 5)[4] or None,
+        "region": (arn.split(":") + [""] * 4)[3] or links.region,
+        "arn": arn or None,
         "comparison": raw.get("ComparisonOperator"),
         "actions_enabled": raw.get("ActionsEnabled") is not False,
         "alarm_actions": _json(actions),
@@ -334,9 +342,32 @@ def _stamp(value: object) -> str | None:
 
 
 def _topic_columns(topic: Topic | None) -> dict[str, Any]:
+    """What is kept of a topic; addresses of people are not."""
     if topic is None:
         return {"exists": None, "confirmed": None, "pending": None, "error": "not read"}
-    return {"exists": topic.exists, "confirmed": topic.confirmed, "pending": topic.pending, "error": topic.error}
+    return {
+        "exists": topic.exists,
+        "confirmed": topic.confirmed,
+        "pending": topic.pending,
+        "error": topic.error,
+        "policy": topic.policy,
+        "key": asdict(topic.key) if topic.key else None,
+        "subscriptions": [_subscription_columns(subscription) for subscription in topic.subscriptions],
+    }
+
+
+def _subscription_columns(subscription: Subscription) -> dict[str, Any]:
+    attributes = subscription.attributes or {}
+    return {
+        "protocol": subscription.protocol,
+        "target": subscription.endpoint if subscription.protocol in ("sqs", "lambda") else None,
+        "read": subscription.attributes is not None,
+        "filter_policy": attributes.get("FilterPolicy"),
+        "filter_scope": attributes.get("FilterPolicyScope"),
+        "missing": subscription.missing,
+        "target_policy": subscription.target_policy,
+        "target_key": subscription.target_key,
+    }
 
 
 def _mutes(names: set[str], rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -353,6 +384,7 @@ def _mutes(names: set[str], rules: Sequence[Mapping[str, Any]]) -> list[dict[str
                     "expression": schedule.get("Expression"),
                     "duration": schedule.get("Duration"),
                     "timezone": schedule.get("Timezone"),
+                    "starts": _stamp(rule.get("StartDate")),
                     "expires": _stamp(rule.get("ExpireDate")),
                 }
             )
@@ -379,60 +411,6 @@ def _inputs_last(queries: Sequence[Mapping[str, Any]], sets: Sequence[Mapping[st
     }
     required = [stamp for key, stamp in latest.items() if key not in spec.filled]
     return (min(required) if required else max(latest.values(), default="")) or None
-
-
-class _Composites:
-    """The composite alarms of a region: which of them go into ALARM when one alarm does."""
-
-    def __init__(self, raw_alarms: Sequence[Mapping[str, Any]], states: Mapping[str, str]) -> None:
-        self._raw = {str(raw.get("AlarmName")): raw for raw in raw_alarms}
-        self._states = states
-        self._rules = {}
-        self._errors: dict[str, str] = {}
-        for name, raw in self._raw.items():
-            try:
-                self._rules[name] = parse_rule(str(raw.get("AlarmRule") or ""))
-            except AlarmRuleError as error:
-                self._errors[name] = str(error)
-
-    def above(self, alarm: str) -> list[dict[str, Any]]:
-        """The composites that refer to an alarm, directly or through others, by name."""
-        names: set[str] = set()
-        frontier = {alarm}
-        while frontier:
-            frontier = {name for name, rule in self._rules.items() if rule.alarm_names & frontier} - names
-            names |= frontier
-        unread = {name for name in self._errors if alarm in str(self._raw[name].get("AlarmRule"))}
-        alone = self._in_alarm_with(alarm)
-        return [self._entry(name, name in alone) for name in sorted(names | unread)]
-
-    def _in_alarm_with(self, alarm: str) -> set[str]:
-        """The composites in ALARM when this alarm is in ALARM and every other metric alarm is OK."""
-        mentioned = {name for rule in self._rules.values() for name in rule.alarm_names}
-        states = dict.fromkeys(mentioned | self._raw.keys(), "OK") | {alarm: "ALARM"}
-        for _ in self._rules:  # composites above composites settle after as many rounds as there are composites
-            settled = {name: "ALARM" if rule.evaluate(states) else "OK" for name, rule in self._rules.items()}
-            if all(states[name] == state for name, state in settled.items()):
-                break
-            states |= settled
-        return {name for name in self._rules if states[name] == "ALARM"}
-
-    def _entry(self, name: str, alone: bool) -> dict[str, Any]:
-        raw = self._raw[name]
-        suppressor = raw.get("ActionsSuppressor")
-        suppressor_name = str(suppressor).rpartition(":alarm:")[2] if suppressor else None
-        return {
-            "alarm": name,
-            "alone": alone,
-            "actions_enabled": raw.get("ActionsEnabled") is not False,
-            "actions": _names(raw.get("AlarmActions")),
-            "suppressor": suppressor_name,
-            "suppressor_state": self._states.get(suppressor_name) if suppressor_name else None,
-            "suppressed_by": raw.get("ActionsSuppressedBy"),
-            "state": raw.get("StateValue"),
-            "rule": raw.get("AlarmRule"),
-            "rule_error": self._errors.get(name),
-        }
 
 
 def _names(value: object) -> list[str]:

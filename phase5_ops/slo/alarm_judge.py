@@ -17,12 +17,36 @@ from typing import Any
 import pandas as pd
 
 from phase5_ops.aws.statistics import Kind
-from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSION
+from phase5_ops.ccnative.metrics import ERROR, LATENCY, RESOLUTION_SECONDS, SUCCESS, TENANT_DIMENSION
 from phase5_ops.clock import parse_iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import AlarmPolicy, SloPolicy
 from phase5_ops.reads import ReadStatus, observed_at, read_findings, reads_of
-from phase5_ops.slo.alarm_evidence import SIGNALS, is_topic, spec_of, traffic_of
+from phase5_ops.slo import alarm_codes, notification_path
+from phase5_ops.slo.alarm_codes import (
+    ALARM_CANNOT_FIRE,
+    ALARM_COMPARISON_WRONG,
+    ALARM_EVALUATION_FAILED,
+    ALARM_FIRES_WHEN_HEALTHY,
+    ALARM_INSUFFICIENT_DATA,
+    ALARM_MALFORMED,
+    ALARM_PERIOD_TOO_SHORT,
+    ALARM_STATE_UNREADABLE,
+    ALARM_STATISTIC_WRONG,
+    ALARM_THRESHOLD_TOO_LAX,
+    ALARM_WINDOW_OUT_OF_RANGE,
+    ERROR_ALARM_COUNTS_ERRORS,
+    ERROR_ALARM_MISSES_TENANTS,
+    ERROR_ALARM_MISSING,
+    LATENCY_ALARM_BLIND_TO_ERRORS,
+    LATENCY_ALARM_MISSES_CALLS,
+    LATENCY_ALARM_MISSING,
+    MISSING_DATA_BREACHES,
+    MISSING_DATA_LOOKS_FINE,
+    NO_SLO_ALARM,
+    SLO_ALARM_FIRING,
+)
+from phase5_ops.slo.alarm_evidence import SIGNALS, spec_of, traffic_of
 from phase5_ops.slo.alarm_model import (
     DEFAULT_REQUESTS,
     AlarmError,
@@ -33,192 +57,12 @@ from phase5_ops.slo.alarm_model import (
     Trial,
     least_that_breaches,
 )
+from phase5_ops.slo.notification_path import told
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
 
-LATENCY_ALARM_MISSING = FindingCode(
-    "latency_alarm_missing",
-    Verdict.FAIL,
-    "No alarm watches the latency of a registered tool.",
-    "Create an alarm on p99 of tool_latency_ms; ccnative/recommended_alarms.py gives the parameters.",
-)
-ERROR_ALARM_MISSING = FindingCode(
-    "error_alarm_missing",
-    Verdict.FAIL,
-    "No alarm watches the error share of a registered tool.",
-    "Create an alarm on the share of tool_error (Metrics Insights); ccnative/recommended_alarms.py gives the parameters.",
-)
-ALARM_STATISTIC_WRONG = FindingCode(
-    "alarm_statistic_wrong",
-    Verdict.FAIL,
-    "A latency alarm watches a statistic that says nothing of the slowest calls (average, sum, a low percentile).",
-    "Use p99, p95 or the percentile rank PR(:threshold).",
-)
-ALARM_COMPARISON_WRONG = FindingCode(
-    "alarm_comparison_wrong",
-    Verdict.FAIL,
-    "The comparison points the wrong way: the alarm fires while all is well, and not when it should.",
-    "Turn the comparison operator around.",
-)
-ALARM_FIRES_WHEN_HEALTHY = FindingCode(
-    "alarm_fires_when_healthy",
-    Verdict.FAIL,
-    "The alarm would be in ALARM without any slow or failed call, so it says nothing.",
-    "Correct threshold (latency is in milliseconds), comparison or the treatment of missing data.",
-)
-ALARM_THRESHOLD_TOO_LAX = FindingCode(
-    "alarm_threshold_too_lax",
-    Verdict.FAIL,
-    "The SLO can be missed without the alarm firing: its threshold is beyond the SLO's.",
-    "Lower the threshold (for a percentile rank: raise it); mind percent and fraction.",
-)
-ALARM_WINDOW_OUT_OF_RANGE = FindingCode(
-    "alarm_window_out_of_range",
-    Verdict.FAIL,
-    "Period x evaluation periods is outside the allowed range (default 5-15 min).",
-    "Change the period or the number of evaluation periods.",
-)
-ALARM_CANNOT_FIRE = FindingCode(
-    "alarm_cannot_fire",
-    Verdict.FAIL,
-    "The alarm is there and can never go into ALARM: its metrics receive no data points, or its settings cannot be met.",
-    "Define it over dimension sets in which the platform emits (errors always carry tenant_id); see what the finding names.",
-)
-LATENCY_ALARM_MISSES_CALLS = FindingCode(
-    "latency_alarm_misses_calls",
-    Verdict.FAIL,
-    "The latency alarm watches sets with tenant_id only, which hold 1 % of the successful calls.",
-    "Watch the set {tool_name, connector_id}.",
-)
-ERROR_ALARM_MISSES_TENANTS = FindingCode(
-    "error_alarm_misses_tenants",
-    Verdict.FAIL,
-    "The error alarm sees the errors of some tenants only.",
-    "Add up over all tenants with a Metrics Insights query: SELECT SUM(tool_error) ... WHERE tool_name = '...'.",
-)
-ERROR_ALARM_COUNTS_ERRORS = FindingCode(
-    "error_alarm_counts_errors",
-    Verdict.WARN,
-    "The error alarm compares a number of errors, not their share: what share it fires at changes with the traffic.",
-    "Divide by the number of calls with metric math.",
-)
-ALARM_ACTIONS_DISABLED = FindingCode(
-    "alarm_actions_disabled", Verdict.FAIL, "The alarm's actions are switched off.", "Run EnableAlarmActions for the alarm."
-)
-ALARM_ACTIONS_MISSING = FindingCode(
-    "alarm_actions_missing",
-    Verdict.FAIL,
-    "The alarm has no action for ALARM (OK actions do not count), and no composite above it has one that it sets off alone.",
-    "Add an SNS topic to AlarmActions.",
-)
-ALARM_ACTION_GOES_NOWHERE = FindingCode(
-    "alarm_action_goes_nowhere",
-    Verdict.FAIL,
-    "The alarm publishes to an SNS topic that does not exist or that nobody has a confirmed subscription to.",
-    "Create the topic, or confirm a subscription.",
-)
-ALARM_ACTION_NOT_FOLLOWED = FindingCode(
-    "alarm_action_not_followed",
-    Verdict.WARN,
-    "The alarm's only actions are not SNS topics, and whether they reach anyone is not checked.",
-    "See for yourself that the action reaches the people on call.",
-    not_tried=True,
-)
-ALARM_ACTIONS_SUPPRESSED = FindingCode(
-    "alarm_actions_suppressed",
-    Verdict.FAIL,
-    "The alarm notifies only through a composite alarm whose actions are suppressed now.",
-    "End what the suppressor alarm stands for, or give the alarm an action of its own.",
-)
-ALARM_MUTED = FindingCode(
-    "alarm_muted",
-    Verdict.FAIL,
-    "A mute rule silences the alarm now (FAIL) or will do so later (WARN).",
-    "Delete the mute rule, or wait for its end.",
-    also=(Verdict.WARN,),
-)
-MISSING_DATA_LOOKS_FINE = FindingCode(
-    "missing_data_looks_fine",
-    Verdict.WARN,
-    "The latency alarm of a tool with steady traffic stays OK when its data points stop.",
-    "Use TreatMissingData missing or breaching; or mark the tool as traffic: rare.",
-)
-MISSING_DATA_BREACHES = FindingCode(
-    "missing_data_breaches",
-    Verdict.WARN,
-    "The error alarm changes its state when there is merely nothing to count (to ALARM, or to INSUFFICIENT_DATA).",
-    "Use TreatMissingData notBreaching, or FILL(..., 0).",
-)
-LATENCY_ALARM_BLIND_TO_ERRORS = FindingCode(
-    "latency_alarm_blind_to_errors",
-    Verdict.WARN,
-    "The latency alarm cannot see failed calls (they are emitted with tenant_id only), and no working error alarm covers them.",
-    "Give the tool a working error alarm.",
-)
-ALARM_INSUFFICIENT_DATA = FindingCode(
-    "alarm_insufficient_data",
-    Verdict.FAIL,
-    "The alarm has INSUFFICIENT_DATA although its inputs had data that day (INCONCLUSIVE: just created, or in the check"
-    " no_slo_alarm_firing; WARN: rare traffic).",
-    "See what its queries really select, and how it treats missing data.",
-    also=(Verdict.INCONCLUSIVE, Verdict.WARN),
-)
-ALARM_EVALUATION_FAILED = FindingCode(
-    "alarm_evaluation_failed",
-    Verdict.ERROR,
-    "CloudWatch says that it could not evaluate the alarm (ERROR), or only on part of the data (WARN).",
-    "See the alarm's state reason; for partial data narrow its Metrics Insights query.",
-    also=(Verdict.WARN,),
-)
-ALARM_STATE_UNREADABLE = FindingCode(
-    "alarm_state_unreadable",
-    Verdict.ERROR,
-    "The alarm's state is none that CloudWatch documents.",
-    "Run again; look at the alarm.",
-)
-ALARM_MALFORMED = FindingCode(
-    "alarm_malformed",
-    Verdict.ERROR,
-    "The description of an alarm could not be understood.",
-    "Look at the alarm; report its definition.",
-)
-SLO_ALARM_FIRING = FindingCode(
-    "slo_alarm_firing", Verdict.FAIL, "An SLO alarm is in ALARM now.", "Follow the runbook's section on SLO alarms."
-)
-NO_SLO_ALARM = FindingCode(
-    "no_slo_alarm",
-    Verdict.INCONCLUSIVE,
-    "There is no SLO alarm that could fire, so silence says nothing.",
-    "See row 1.2.",
-    not_tried=True,
-)
-CODES = (
-    LATENCY_ALARM_MISSING,
-    ERROR_ALARM_MISSING,
-    ALARM_STATISTIC_WRONG,
-    ALARM_COMPARISON_WRONG,
-    ALARM_FIRES_WHEN_HEALTHY,
-    ALARM_THRESHOLD_TOO_LAX,
-    ALARM_WINDOW_OUT_OF_RANGE,
-    ALARM_CANNOT_FIRE,
-    LATENCY_ALARM_MISSES_CALLS,
-    ERROR_ALARM_MISSES_TENANTS,
-    ERROR_ALARM_COUNTS_ERRORS,
-    ALARM_ACTIONS_DISABLED,
-    ALARM_ACTIONS_MISSING,
-    ALARM_ACTION_GOES_NOWHERE,
-    ALARM_ACTION_NOT_FOLLOWED,
-    ALARM_ACTIONS_SUPPRESSED,
-    ALARM_MUTED,
-    MISSING_DATA_LOOKS_FINE,
-    MISSING_DATA_BREACHES,
-    LATENCY_ALARM_BLIND_TO_ERRORS,
-    ALARM_INSUFFICIENT_DATA,
-    ALARM_EVALUATION_FAILED,
-    ALARM_STATE_UNREADABLE,
-    ALARM_MALFORMED,
-    SLO_ALARM_FIRING,
-    NO_SLO_ALARM,
-)
+#: Every code of row 1.2 and the check no_slo_alarm_firing.
+CODES = (*alarm_codes.CODES, *notification_path.CODES)
+
 _MISSING = {"latency": LATENCY_ALARM_MISSING, "error": ERROR_ALARM_MISSING}
 
 #: Reads of the metrics evidence that say nothing of where data points are.
@@ -238,6 +82,13 @@ OTHER_READS = (
     "cloudwatch:GetAlarmMuteRule",
     "sns:GetTopicAttributes",
     "sns:ListSubscriptionsByTopic",
+    "sns:GetSubscriptionAttributes",
+    "kms:DescribeKey",
+    "kms:GetKeyPolicy",
+    "sqs:GetQueueUrl",
+    "sqs:GetQueueAttributes",
+    "lambda:GetFunctionConfiguration",
+    "lambda:GetPolicy",
 )
 
 _STATES = frozenset({"OK", "ALARM", "INSUFFICIENT_DATA"})
@@ -398,7 +249,13 @@ def _judge_alarm(row: Row, context: _Context) -> list[Finding]:
     if row["unreadable"]:
         return [_at(ALARM_MALFORMED, row, "a readable definition", row["unreadable"])]
     definition = _without_inputs(row, context) or _definition(row, context)
-    return [*definition, *_window(row, context), *_reachable(row, context), *_actions(row), *_state(row, context)]
+    return [
+        *definition,
+        *_window(row, context),
+        *_reachable(row, context),
+        *told(row, longest_wait_seconds=context.policy.window_max_seconds, now=context.now),
+        *_state(row, context),
+    ]
 
 
 def _without_inputs(row: Row, context: _Context) -> list[Finding]:
@@ -619,6 +476,10 @@ def _window(row: Row, context: _Context) -> list[Finding]:
     low, high = context.policy.window_min_seconds, context.policy.window_max_seconds
     if row["period"] is None:
         return []
+    shortest = min([int(query["period"]) for query in json.loads(row["queries"]) if query["period"]], default=RESOLUTION_SECONDS)
+    if shortest < RESOLUTION_SECONDS:
+        expected = f"at least {RESOLUTION_SECONDS} s, as the metrics are stored"
+        return [_at(ALARM_PERIOD_TOO_SHORT, row, expected, f"a period of {shortest} s")]
     span = row["period"] * row["evaluation_periods"]
     if low <= span <= high:
         return []
@@ -656,74 +517,6 @@ def _least_samples(row: Row) -> float | None:
     except AlarmError:
         return None
     return max((count for count in counts if count is not None and math.isfinite(count)), default=None)
-
-
-# --- who is told ---
-
-
-def _actions(row: Row) -> list[Finding]:
-    """Nothing (or warnings) if the alarm, or a composite that it sets off alone, reaches someone; otherwise what is wrong."""
-    parents = json.loads(row["parents"])
-    own = {"alarm": row["alarm"], "actions": json.loads(row["alarm_actions"]), "actions_enabled": row["actions_enabled"]}
-    paths = [own, *(parent for parent in parents if parent["alone"] and parent["actions"])]
-    outcomes = [_path(row, path) for path in paths]
-    clean = [found for found in outcomes if not any(finding.verdict.blocks for finding in found)]
-    if clean:
-        return min(clean, key=len)
-    if own["actions"] or len(outcomes) == 1:
-        return outcomes[0]
-    return min(outcomes[1:], key=len)
-
-
-def _path(row: Row, path: Mapping[str, Any]) -> list[Finding]:
-    """What is wrong with one way of telling people: the alarm's own actions, or a composite's."""
-    via = "" if path["alarm"] == row["alarm"] else f"composite {path['alarm']}: "
-    if not path["actions"]:
-        unread = [parent["alarm"] for parent in json.loads(row["parents"]) if parent["rule_error"]]
-        aside = f"; the rule of composite {_some(unread)} cannot be read" if unread else ""
-        return [_at(ALARM_ACTIONS_MISSING, row, "at least one action for ALARM", f"none{aside}")]
-    findings = []
-    if not path["actions_enabled"]:
-        findings.append(_at(ALARM_ACTIONS_DISABLED, row, "actions enabled", f"{via}ActionsEnabled is false"))
-    if path.get("suppressor_state") == "ALARM" or path.get("suppressed_by"):
-        by = path.get("suppressed_by") or "Alarm"
-        seen = f"{via}suppressed by {path.get('suppressor')} ({by})"
-        findings.append(_at(ALARM_ACTIONS_SUPPRESSED, row, "actions that are carried out", seen))
-    return [*findings, *_destinations(row, path["actions"], via), *_mutes(row, path["alarm"], via)]
-
-
-def _destinations(row: Row, actions: Sequence[str], via: str) -> list[Finding]:
-    topics = json.loads(row["topics"])
-    followed = [arn for arn in actions if is_topic(arn)]
-    if not followed:
-        return [_at(ALARM_ACTION_NOT_FOLLOWED, row, "an SNS topic", f"{via}{_some(actions)}")]
-    faults = [fault for arn in followed if (fault := _topic_fault(arn, topics[arn]))]
-    if len(faults) < len(actions):
-        return []
-    return [_at(ALARM_ACTION_GOES_NOWHERE, row, "an SNS topic with a confirmed subscription", f"{via}{'; '.join(faults)}")]
-
-
-def _topic_fault(arn: str, topic: Mapping[str, Any]) -> str | None:
-    """Why nobody hears of it; None for a topic that works, or that could not be read (its read is an ERROR already)."""
-    if topic["exists"] is False:
-        return f"{arn} does not exist"
-    if topic["confirmed"] == 0:
-        pending = f", {topic['pending']} waiting for confirmation" if topic["pending"] else ""
-        return f"{arn} has no confirmed subscription{pending}"
-    return None
-
-
-def _mutes(row: Row, alarm: str, via: str) -> list[Finding]:
-    findings = []
-    for rule in json.loads(row["mute_rules"]):
-        if rule["alarm"] != alarm or rule["status"] == "EXPIRED":
-            continue
-        schedule = " ".join(str(rule[key]) for key in ("expression", "duration", "timezone") if rule[key])
-        until = f", expires {rule['expires']}" if rule["expires"] else ""
-        verdict = Verdict.WARN if rule["status"] == "SCHEDULED" else Verdict.FAIL
-        seen = f"{via}mute rule {rule['name']} is {rule['status']} ({schedule or 'no schedule'}{until})"
-        findings.append(_at(ALARM_MUTED, row, "no mute rule on the alarm", seen, verdict))
-    return findings
 
 
 # --- state ---

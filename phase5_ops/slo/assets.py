@@ -12,6 +12,7 @@ from phase5_ops.aws.dashboards import read_dashboards
 from phase5_ops.aws.metrics import list_metric_sets, read_metric_data
 from phase5_ops.aws.runbook_source import read_runbook
 from phase5_ops.aws.tables import scan_items
+from phase5_ops.aws.topic_delivery import read_delivery
 from phase5_ops.ccnative.metrics import TOOL_METRICS
 from phase5_ops.ccnative.registry import malformed_reads, registered_tools
 from phase5_ops.ccnative.runbook import runbook_table
@@ -64,6 +65,7 @@ def gather_tool_slo_summary(platform: Platform, tables: Tables) -> pd.DataFrame:
         namespace=settings.metrics_namespace,
         region=reader.region,
         account=platform.account,
+        now=now,
     )
     return tool_slo_summary(
         series,
@@ -81,13 +83,14 @@ def gather_slo_alarms(platform: Platform, tables: Tables) -> pd.DataFrame:
     """What every tool needs beside the alarms that exist."""
     settings, observed_at = platform.settings, platform.now()
     alarms = read_alarms(platform.reader)
-    topics, topic_reads = read_topics(platform.reader, topics_to_read(alarms, settings.metrics_namespace))
+    listed, topic_reads = read_topics(platform.reader, topics_to_read(alarms, settings.metrics_namespace))
+    topics, delivery_reads = read_delivery(platform.reader, listed)
     return slo_alarms_table(
         tables["registered_tools"],
         tables["tool_slo_summary"],
         alarms,
         topics,
-        topic_reads=[*topic_reads, *malformed_reads(tables["registered_tools"])],
+        topic_reads=[*topic_reads, *delivery_reads, *malformed_reads(tables["registered_tools"])],
         namespace=settings.metrics_namespace,
         links=platform.links,
         observed_at=observed_at,

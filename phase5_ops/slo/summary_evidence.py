@@ -159,7 +159,8 @@ def tool_slo_summary(
 
     Returns:
         `TOOL_SLO_SUMMARY`, by tool and connector: as emitted, plus a row of zeros for each registered tool without any data. In
-        attrs: `lookback_start`, `dashboards` (names), `dashboards_malformed` (names whose body is not understood).
+        attrs: `lookback_start`, `dashboards` (names), `dashboards_malformed` (names whose body is not understood),
+            `dashboards_unfit` (by name what is drawn in a way that says nothing of it).
     """
     groups: dict[tuple[str, str], list[Series]] = defaultdict(list)
     for one in series:
@@ -181,6 +182,7 @@ def tool_slo_summary(
     table.attrs["lookback_start"] = iso(_lookback_start(policy, now))
     table.attrs["dashboards"] = list(dashboards.names)
     table.attrs["dashboards_malformed"] = list(dashboards.malformed)
+    table.attrs["dashboards_unfit"] = {name: list(reasons) for name, reasons in dashboards.unfit.items()}
     return attach(table, reads, now)
 
 

@@ -346,6 +346,8 @@ def _dashboard_findings(summary: pd.DataFrame, registered_tools: pd.DataFrame, l
     best = min(gaps, key=lambda name: (len(gaps[name]), name), default=None)
     malformed = summary.attrs.get("dashboards_malformed") or ()
     hint = f"; not understood: {listed(malformed)}" if malformed else ""
+    unfit = (summary.attrs.get("dashboards_unfit") or {}).get(best) or ()
+    hint += f"; drawn so that it says nothing: {listed(unfit)}" if unfit else ""
     if best is None or len(gaps[best]) == most:
         yield DASHBOARD_MISSING.at(
             "dashboards",

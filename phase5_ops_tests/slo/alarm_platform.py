@@ -30,6 +30,12 @@ def read(operation, status=ReadStatus.OK, error=None, resource="x"):
     return Read(operation, resource, status, error, 1, iso(NOW), iso(NOW))
 
 
+def policy_of_topic(condition=None, *, principal=None, effect="Allow", action="sns:Publish", resource=TOPIC):
+    """A topic's policy of one statement; by default it lets CloudWatch publish."""
+    statement = {"Effect": effect, "Principal": principal or {"Service": "cloudwatch.amazonaws.com"}, "Action": action}
+    return json.dumps({"Statement": [statement | {"Resource": resource} | ({"Condition": condition} if condition else {})]})
+
+
 def described(parameters, **changes):
     """An alarm as DescribeAlarms gives it for PutMetricAlarm's parameters."""
     raw = copy.deepcopy(parameters)

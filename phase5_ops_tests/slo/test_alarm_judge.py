@@ -36,6 +36,7 @@ from phase5_ops_tests.slo.alarm_platform import (
     latency,
     math,
     metric_stat,
+    policy_of_topic,
     read,
     registered,
     summary,
@@ -516,6 +517,60 @@ def test_a_suppressed_composite_speaks_for_nobody(suppressor):
     for state, codes in (("ALARM", ["alarm_actions_suppressed"]), ("OK", [])):
         deploying = composite("FALSE", "deploying", StateValue=state)
         assert found(evidence(latency(AlarmActions=[]), errors(), composites=[above, deploying]))[1] == codes
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict", "codes"),
+    [
+        ("TRUE OR ALARM(x)", Verdict.FAIL, ["alarm_way_open_before"]),
+        ("ALARM(x) OR ALARM(composite)", Verdict.INCONCLUSIVE, ["alarm_way_not_judged"]),
+        ("ALARM(x) AND OK(other)", Verdict.WARN, ["alarm_way_needs_data"]),
+    ],
+)
+def test_what_a_composite_would_do_decides_and_not_its_state(rule, verdict, codes):
+    """Every kind of rule is tried in test_notification_path."""
+    above = composite(rule.replace("(x)", f'("{LATENCY_NAME}")'))
+    judgement, seen = found(evidence(latency(AlarmActions=[]), errors(), composites=[above]))
+    assert (judgement.verdict, seen) == (verdict, codes)
+
+
+def test_an_alarm_on_the_same_signal_must_not_keep_the_way_shut():
+    """Both fire together, so that the one would silence the other."""
+    twin = latency(AlarmName="twin", AlarmActions=[], Threshold=4000)
+    for changes in ({"AlarmRule": f'ALARM("{LATENCY_NAME}") AND NOT ALARM(twin)'}, {"ActionsSuppressor": "twin"}):
+        above = composite(f'ALARM("{LATENCY_NAME}")', **changes)
+        judgement, codes = found(evidence(latency(AlarmActions=[]), twin, errors(), composites=[above]))
+        assert judgement.verdict is Verdict.FAIL
+        assert codes[0] in ("alarm_actions_missing", "alarm_actions_suppressed")
+
+
+@pytest.mark.parametrize("period", [10, 30])
+def test_periods_under_a_minute_look_at_metrics_that_are_not_there(period):
+    """30 s x 30 is a quarter of an hour, and every other period of it is empty."""
+    count = 600 // period
+    for changes in (
+        {"Period": period, "EvaluationPeriods": count, "DatapointsToAlarm": 1},
+        {"Metrics": [metric_stat("m", "tool_latency_ms", "p99", returned=True, period=period)], "EvaluationPeriods": count},
+    ):
+        assert codes_of_latency(**changes)[1][0] == "alarm_period_too_short"
+    mixed = ratio(error_query=insights("e", SUM_OF_TOOL) | {"Period": period}, EvaluationPeriods=3)
+    assert "alarm_period_too_short" in found(evidence(latency(), mixed))[1]
+
+
+def test_a_dead_topic_beside_an_action_that_is_not_followed_is_a_warning():
+    """The other action may reach someone, which is not checked."""
+    function = "arn:aws:lambda:us-west-2:123456789012:function:pager"
+    table = evidence(
+        latency(AlarmActions=[TOPIC, function]), errors(AlarmActions=[function]), topics={TOPIC: Topic(TOPIC, False, 0, 0)}
+    )
+    judgement, codes = found(table)
+    assert (judgement.verdict, codes) == (Verdict.WARN, ["alarm_action_not_followed"] * 2)
+
+
+def test_a_topic_whose_delivery_hangs_on_what_is_not_known_decides_nothing():
+    unknown = Topic(TOPIC, True, 1, 0, policy=policy_of_topic({"StringEquals": {"aws:SourceOrgID": "o-1"}}))
+    judgement, codes = found(evidence(latency(), errors(), topics={TOPIC: unknown}))
+    assert (judgement.verdict, codes) == (Verdict.INCONCLUSIVE, ["alarm_delivery_not_judged"] * 2)
 
 
 def mute(status, alarm=LATENCY_NAME):

@@ -1,6 +1,7 @@
 """What dashboards show."""
 
 import json
+from functools import cache
 
 import pytest
 
@@ -14,17 +15,23 @@ ALL = ["tool_latency_ms", "tool_success", "tool_error"]
 SEARCH_ERRORS = "SEARCH('{CCNative/Execution,tool_name,connector_id,tenant_id} MetricName=\"tool_error\"', 'Sum', 300)"
 
 
+@cache
+def registered(*tools):
+    """The table of these registered tools; no test changes it."""
+    return registered_tools([registry_item(tool) for tool in tools], GOOD_READ, (), observed_at=NOW)
+
+
 def shown(*lines, tools=("crm.create_task",), errors=(), region=None, body=None, account="123456789012", of_account=None):
     """The metrics of crm.create_task that a dashboard of one widget shows."""
     properties = {"metrics": list(lines)} | ({"region": region} if region else {})
     properties |= {"accountId": of_account} if of_account else {}
     body = body if body is not None else json.dumps({"widgets": [{"type": "metric", "properties": properties}]})
-    registered = registered_tools([registry_item(tool) for tool in tools], GOOD_READ, (), observed_at=NOW)
+    table = registered(*tools)
     sets = [
         MetricSet.of("tool_error", {"tool_name": "crm.create_task", "connector_id": "crm_salesforce", "tenant_id": tenant})
         for tenant in errors
     ]
-    coverage = dashboard_coverage({"d": body}, registered, sets, namespace=NAMESPACE, region="us-east-1", account=account)
+    coverage = dashboard_coverage({"d": body}, table, sets, namespace=NAMESPACE, region="us-east-1", account=account)
     found = coverage.of_tool("crm.create_task")
     return list(found[0]["metrics"]) if found else []
 
@@ -139,8 +146,8 @@ def test_metrics_insights(query, metrics):
 
 @pytest.mark.parametrize("body", ["", "[]", '{"widgets": 1}', "None"])
 def test_body_that_is_no_dashboard_is_named(body):
-    registered = registered_tools([registry_item("crm.x")], GOOD_READ, (), observed_at=NOW)
-    coverage = dashboard_coverage({"d": body}, registered, [], namespace=NAMESPACE, region="us-east-1", account=None)
+    tools = registered("crm.x")
+    coverage = dashboard_coverage({"d": body}, tools, [], namespace=NAMESPACE, region="us-east-1", account=None)
     assert coverage.malformed == ("d",)
 
 
@@ -149,3 +156,211 @@ def test_body_that_is_no_dashboard_is_named(body):
 )
 def test_widgets_without_metrics_show_nothing(body):
     assert shown(body=body) == []
+
+
+# --- what is drawn and says nothing ---
+
+LATENCY_LINE = [NAMESPACE, "tool_latency_ms", *CRM]
+SUCCESS_LINE = [NAMESPACE, "tool_success", *CRM]
+
+
+def search_latency(statistic, period=300):
+    return f"SEARCH('{{{NAMESPACE},tool_name,connector_id}} MetricName=\"tool_latency_ms\"', '{statistic}', {period})"
+
+
+def shows_latency(*lines, tools=("crm.create_task",), **properties):
+    body = {"widgets": [{"type": "metric", "properties": {"metrics": list(lines)} | properties}]}
+    return shown(body=json.dumps(body), tools=tools) == ["tool_latency_ms"]
+
+
+@pytest.mark.parametrize(
+    ("statistic", "tells"),
+    [
+        *((name, True) for name in ("p99", "p95", "p50", "Average", "Maximum", "Sum", "PR(:5000)", "tm99", "TM(2%:98%)", "IQM")),
+        *((name, False) for name in ("SampleCount", "Minimum", "p0", "p10", "tc99", "TC(:5000)", "TM(:10%)", "tm5", "p101", "x")),
+        *((value, False) for value in (99, None, ["p99"])),
+    ],
+)
+def test_the_statistic_of_latency_must_tell_of_its_slow_calls(statistic, tells):
+    assert shows_latency([*LATENCY_LINE, {"stat": statistic}]) is tells
+    assert shows_latency(LATENCY_LINE, stat=statistic) is tells
+    if isinstance(statistic, str):
+        assert shows_latency([{"expression": search_latency(statistic)}]) is tells
+    assert shows_latency([*LATENCY_LINE, {"stat": "p99"}], stat="Minimum")
+
+
+@pytest.mark.parametrize(("statistic", "tells"), [("Sum", True), ("SampleCount", True), ("Minimum", False), ("p99", False)])
+def test_the_statistic_of_a_count_must_count(statistic, tells):
+    assert (shown([*SUCCESS_LINE, {"stat": statistic}]) == ["tool_success"]) is tells
+
+
+@pytest.mark.parametrize("function", ["COUNT", "MIN"])
+def test_queries_that_count_calls_or_take_the_fastest_show_no_latency(function):
+    query = 'SELECT {}(tool_latency_ms) FROM "CCNative/Execution" GROUP BY tool_name'
+    assert not shows_latency([{"expression": query.format(function)}])
+    assert shows_latency([{"expression": query.format("MAX")}])
+
+
+@pytest.mark.parametrize(
+    ("period", "tells"),
+    [(60, True), (3600, True), (86400, True), ("300", True), (30 * 86400, False), (7 * 86400, False), (0, False), (-300, False)]
+    + [(value, False) for value in ("auto", None, [], "inf", "nan", {})],
+)
+def test_a_period_must_let_see_what_a_day_was_like(period, tells):
+    assert shows_latency([*LATENCY_LINE, {"period": period}]) is tells
+    assert shows_latency(LATENCY_LINE, period=period) is tells
+    if isinstance(period, int) and period >= 0:
+        assert shows_latency([{"expression": search_latency("p99", period)}], period=300) is tells
+
+
+@pytest.mark.parametrize(
+    ("scope", "tells"),
+    [
+        ({"start": "-PT6H"}, True),
+        ({"start": "-P3M"}, True),
+        ({"start": "-PT3H", "end": "P0D"}, True),
+        ({"start": "-PT3H", "end": "PT0H"}, True),
+        ({"start": "2026-11-01T00:00:00Z"}, True),
+        ({"start": "2026-11-01T00:00:00Z", "end": "2099-01-01T00:00:00.000Z"}, True),
+        ({"start": "2020-01-01T00:00:00Z", "end": "2020-02-01T00:00:00.000Z"}, False),
+        ({"start": "2026-11-01T00:00:00Z", "end": "2026-11-23T09:16:41Z"}, False),
+        ({"start": "2026-11-01T00:00:00", "end": "2026-11-22"}, False),
+        ({"end": "2020-02-01T00:00:00Z"}, False),
+        ({"start": "2099-01-01T00:00:00Z", "end": "2099-02-01T00:00:00Z"}, False),
+        ({"start": "2099-01-01T00:00:00Z"}, False),
+        ({"start": "-P9D", "end": "-P8D"}, False),
+        ({"start": "-PT0S"}, False),
+        ({"start": "yesterday"}, False),
+        ({"start": "-PT3H", "end": "yesterday"}, False),
+        ({"start": 0, "end": 1}, False),
+    ],
+)
+def test_a_time_range_must_reach_the_present(scope, tells):
+    """That of the dashboard, or of the widget, which stands above it."""
+    past = {"start": "2020-01-01T00:00:00Z", "end": "2020-02-01T00:00:00Z"}
+    for of_dashboard, of_widget in ((scope, {}), (past, scope), ({"start": "-PT1H"}, scope)):
+        body = of_dashboard | {"widgets": [{"type": "metric", "properties": {"metrics": [LATENCY_LINE]} | of_widget}]}
+        tools = registered("crm.create_task")
+        coverage = dashboard_coverage(
+            {"d": json.dumps(body)}, tools, [], namespace=NAMESPACE, region="us-east-1", account=None, now=NOW
+        )
+        assert bool(coverage.shown) is tells
+
+
+@pytest.mark.parametrize("size", [0, -1, 0.5, "6", None, True, []])
+@pytest.mark.parametrize("side", ["width", "height"])
+def test_a_widget_without_size_shows_nothing(side, size):
+    widget = {"type": "metric", "width": 6, "height": 6, "properties": {"metrics": [LATENCY_LINE]}}
+    assert shown(body=json.dumps({"widgets": [widget]})) == ["tool_latency_ms"]
+    assert shown(body=json.dumps({"widgets": [widget | {side: size}]})) == []
+
+
+@pytest.mark.parametrize("visible", [False, "false", "False", "no", "", 0, 1, None, [], {}])
+def test_only_what_is_plainly_visible_is_shown(visible):
+    assert not shows_latency([*LATENCY_LINE, {"visible": visible}])
+    assert not shows_latency([{"expression": search_latency("p99"), "visible": visible}])
+
+
+@pytest.mark.parametrize("visible", [True, "true", "True"])
+def test_what_is_visible_in_words_is_shown(visible):
+    assert shows_latency([*LATENCY_LINE, {"visible": visible}])
+
+
+HIDDEN = [*LATENCY_LINE, {"id": "m1", "visible": False, "stat": "p99"}]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "FILL(m1, 0)",
+        "FILL(m1, REPEAT)",
+        "REMOVE_EMPTY(m1)",
+        "m1",
+        "m1 / 1000",
+        "0.001 * m1",
+        "FILL(METRICS(), 0)",
+        "METRICS('m')",
+        "SORT([m1], AVG, DESC)",
+        "MAX([m1])",
+        "AVG(METRICS())",
+        "SORT(REMOVE_EMPTY(SEARCH_P99), MAX, DESC)",
+        "SUM(SEARCH_P99)",
+    ],
+)
+def test_an_expression_that_keeps_the_line_shows_its_metric(expression):
+    text = expression.replace("SEARCH_P99", search_latency("p99"))
+    assert shows_latency(HIDDEN, [{"expression": text, "id": "e1"}])
+    assert shows_latency(HIDDEN, [{"expression": text, "id": "e1", "visible": False}], [{"expression": "FILL(e1, 0)"}])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "m1 * 0",
+        "m1 / 0",
+        "-1 * m1",
+        "-m1",
+        "m1 ^ 2",
+        "m1 - m1",
+        "m1 / m1",
+        "1",
+        "IF(m1 > 0, 1, 0)",
+        "m1 > 5000",
+        "m1 * m1",
+        "MIN(m1)",
+        "MIN([m1])",
+        "SUM(m1)",
+        "STDDEV([m1])",
+        "RATE(m1)",
+        "DIFF(m1)",
+        "RUNNING_SUM(m1)",
+        "TIME_SERIES(0)",
+        "METRIC_COUNT([m1])",
+        "DATAPOINT_COUNT(m1)",
+        "ANOMALY_DETECTION_BAND(m1)",
+        "PERIOD(m1)",
+        "HOUR(m1)",
+        "METRICS('absent')",
+        "FILL(absent, 0)",
+        "FILL(e1, 0)",
+        "SLICE(METRICS(), 0, 1)",
+        "SORT([m1], AVG, DESC, 1)",
+        "MIN(SEARCH_P99)",
+        "SEARCH_P99 * 0",
+        "0 * SUM(SEARCH_P99)",
+        "RATE(SEARCH_P99)",
+        "IF(SUM(SEARCH_P99) > 0, 1, 0)",
+        "METRIC_COUNT(SEARCH_P99)",
+        "FILL(m1",
+    ],
+)
+def test_an_expression_that_does_not_keep_the_line_shows_nothing(expression):
+    assert not shows_latency(HIDDEN, [{"expression": expression.replace("SEARCH_P99", search_latency("p99")), "id": "e1"}])
+
+
+def test_a_hidden_metric_is_shown_as_the_statistic_that_it_has():
+    hidden = [*LATENCY_LINE, {"id": "m1", "visible": False, "stat": "Minimum"}]
+    assert not shows_latency(hidden, [{"expression": "FILL(m1, 0)"}])
+    foreign = [*LATENCY_LINE, {"id": "m1", "visible": False, "region": "eu-west-1"}]
+    assert not shows_latency(foreign, [{"expression": "FILL(m1, 0)"}])
+
+
+def test_a_line_that_puts_metrics_or_tools_together_shows_none_of_them():
+    other = [NAMESPACE, "tool_latency_ms", "tool_name", "internal.x", "connector_id", "internal", {"id": "m2", "visible": False}]
+    both = [{"expression": "AVG([m1, m2])"}]
+    assert not shows_latency(HIDDEN, other, both, tools=("crm.create_task", "internal.x"))
+    count = [*SUCCESS_LINE, {"id": "m2", "visible": False, "stat": "Sum"}]
+    assert shown(HIDDEN, count, [{"expression": "SUM(METRICS())"}]) == []
+    assert shown(HIDDEN, count, [{"expression": "FILL(METRICS(), 0)"}]) == ["tool_latency_ms", "tool_success"]
+    everything = f"SUM(SEARCH('{{{NAMESPACE},tool_name,connector_id}}', 'Sum', 300))"
+    assert shown([{"expression": everything}]) == []
+
+
+def test_what_says_nothing_is_named():
+    tools = registered("crm.create_task")
+    lines = [[*LATENCY_LINE, {"stat": "Minimum"}], [*SUCCESS_LINE, {"period": 2592000}]]
+    body = json.dumps({"widgets": [{"type": "metric", "properties": {"metrics": lines}}]})
+    coverage = dashboard_coverage({"d": body}, tools, [], namespace=NAMESPACE, region="us-east-1", account=None)
+    assert coverage.unfit == {
+        "d": ["crm.create_task tool_latency_ms as Minimum", "crm.create_task tool_success with a period of 2592000 s"]
+    }

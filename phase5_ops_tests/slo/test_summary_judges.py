@@ -183,6 +183,14 @@ def test_dashboard_incomplete_names_the_best_one_and_what_it_leaves_out():
     assert judgement.findings[0].seen == f"not shown: {CRM} tool_error, {NOTE} tool_error"
 
 
+def test_what_a_dashboard_draws_so_that_it_says_nothing_is_named():
+    world = World().steady()
+    world.cloudwatch.dashboards = {"tools": world.cloudwatch.dashboards["tools"].replace("p99", "Minimum")}
+    judgement = world.judge(judge_metrics_visible)
+    assert codes(judgement) == [("dashboard_incomplete", "FAIL", "tools")]
+    assert f"drawn so that it says nothing: {CRM} tool_latency_ms as Minimum" in judgement.findings[0].seen
+
+
 @pytest.mark.parametrize("operation", ["list_dashboards", "get_dashboard"])
 def test_unreadable_dashboards_are_an_error_of_row_1_1_only(operation):
     world = World().steady()

@@ -59,6 +59,26 @@ def _alarm_topic_unsubscribed(state: Blueprint) -> None:
 
 
 @scenario(
+    "alarm-topic-key-of-aws",
+    "The alarms' topic is encrypted with the key that AWS manages for SNS, which CloudWatch cannot use.",
+    {"1.2": (FAIL, "alarm_action_goes_nowhere")},
+)
+def _alarm_topic_key_of_aws(state: Blueprint) -> None:
+    state.topic_attributes = {name: {"KmsMasterKeyId": "alias/aws/sns"} for name in state.topics}
+
+
+@scenario(
+    "alarm-composite-always-on",
+    "An alarm tells people only through a composite alarm that is in ALARM whatever happens.",
+    {"1.2": (FAIL, "alarm_way_open_before")},
+)
+def _alarm_composite_always_on(state: Blueprint) -> None:
+    alarm = state.alarm(CRM, "latency")
+    rule = f'NOT FALSE OR ALARM("{alarm["AlarmName"]}")'
+    state.composites.append({"AlarmName": "any tool", "AlarmRule": rule, "AlarmActions": alarm.pop("AlarmActions")})
+
+
+@scenario(
     "error-alarm-on-base-set",
     "An error alarm watches {tool_name, connector_id}, where the platform never puts an error.",
     {"1.2": (FAIL, "alarm_cannot_fire")},

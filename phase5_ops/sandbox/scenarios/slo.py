@@ -134,6 +134,16 @@ def _dashboard_incomplete(state: Blueprint) -> None:
     content["widgets"].pop()
 
 
+@scenario(
+    "dashboard-of-the-past",
+    "The dashboard shows a fixed time range that is over.",
+    {"1.1": (FAIL, "dashboard_missing")},
+)
+def _dashboard_of_the_past(state: Blueprint) -> None:
+    for content in state.dashboards.values():
+        content |= {"start": "2020-01-01T00:00:00Z", "end": "2020-01-08T00:00:00Z"}
+
+
 # Section 1: the SLO itself
 
 
