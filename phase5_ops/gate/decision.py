@@ -226,7 +226,7 @@ def _opens_there(row: Row, run: OtherRun, inputs: GateInputs) -> bool:
 
 def _passes(run: OtherRun, inputs: GateInputs) -> bool:
     wanted = (row for row in ALL_CHECKS if not row.is_sign_off and is_blocking(row, inputs.policy))
-    return run.recorded and all(_opens_there(row, run, inputs) for row in wanted)
+    return run.recorded and run.confirmed and all(_opens_there(row, run, inputs) for row in wanted)
 
 
 def _decide_sign_offs(
