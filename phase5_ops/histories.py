@@ -2,8 +2,8 @@
 
 A judge of breakers, of the ledger or of a budget relies on what earlier runs kept. Each run therefore says in its evidence, and
 in the state table, where every history stood when it ended: its head, a hash over everything in it. The next run must continue
-from there. Where it does not, that is a break: it closes the rows that rest on the history, it is carried from run to run, and only a
-signed acceptance of exactly this break ends it. What must not live here: reading files or tables.
+from there. Where it does not, that is a break: it closes the rows that rest on the history, it is carried from run to run, and
+only a signed acceptance of exactly this break ends it. What must not live here: reading files or tables.
 
 A break has a `code` (below), `about` (what it concerns), `subject` (its name for people), and what was `lost` and `found` in its
 place, as text. Histories are known by the hash of their first entry, so that one that was made anew is another one.

@@ -73,7 +73,7 @@ def _record(inputs: GateInputs, run_id: str, seq: int = 1, previous: str = "", b
 
 @dataclass(frozen=True)
 class RecordedCase:
-    """What is wrong: the trail from the inputs and the own run's id, what Dagster knows of the newer run, what evidence is left."""
+    """What is wrong: the trail of records, what Dagster knows of the newer run, what evidence is left of it, the stored digest."""
 
     trail: Callable[[GateInputs, str], Sequence[RunRecord]]
     known: Rows | None = None

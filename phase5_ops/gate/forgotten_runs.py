@@ -3,8 +3,8 @@
 Whoever reaches the webserver can delete a run, and with its record goes what it found. Its evidence is not Dagster's and stays.
 A run that files alone tell of is believed only where it closes; it never cures what another run found. A row that it should have
 judged, and of which it has no verdict that can be read, is an ERROR there, as a check that was not evaluated is everywhere.
-When such a run ended is told by what it wrote, never by the times of files: by its end, else by its beginning and the longest that
-a run takes, else (an earlier version) by what it read last. What must not live here: reading Dagster, deciding.
+When such a run ended is told by what it wrote, never by the times of files: by its end, else by its beginning and the longest
+that a run takes, else (an earlier version) by what it read last. What must not live here: reading Dagster, deciding.
 """
 
 from collections.abc import Callable, Collection

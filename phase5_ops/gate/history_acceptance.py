@@ -1,8 +1,8 @@
 """Accepting that a history does not continue: what a person signs, and what of it is believed later.
 
 An acceptance is JSON, `phase5.history-acceptance/v1`, signed with a role's KMS key under a type of its own. It names exactly the
-breaks that the record of a run shows (what was lost, and the head of what is there in its place): anything else that breaks, before
-or after, is not covered. What must not live here: the command line, and what a break does to a row (`histories.py`).
+breaks that the record of a run shows (what was lost, and the head of what is there in its place): anything else that breaks,
+before or after, is not covered. What must not live here: the command line, and what a break does to a row (`histories.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,6 +32,15 @@ SCHEMA = "phase5.history-acceptance/v1"
 ACCEPTANCE_TYPE = "application/vnd.phase5.history-acceptance+json"
 
 _LOOKED_THROUGH = 500  # records
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asks for: under which role, why, and where it is followed up."""
+
+    role: str
+    reason: str
+    ticket: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ def who_accepts(session: SigningSession) -> str:
 
 
 def accept(
-    session: SigningSession, role: str, record: RunRecord, breaks: Sequence[Break], identity: str, reason: str, ticket: str
+    session: SigningSession, record: RunRecord, breaks: Sequence[Break], request: Request, identity: str
 ) -> Acceptance:
     """Signs with the role's key and records that these breaks are accepted.
 
@@ -138,7 +147,7 @@ def accept(
         StateError: the acceptance could not be recorded.
         Refused: there is no reason or ticket; or another acceptance is recorded under the same id.
     """
-    if not reason.strip() or not ticket.strip():
+    if not request.reason.strip() or not request.ticket.strip():
         raise Refused("an acceptance needs a reason and a ticket")
     settings = session.settings
     acceptance = Acceptance(
@@ -146,14 +155,14 @@ def accept(
         environment=settings.environment,
         run_id=record.found.run_id,
         breaks=tuple(breaks),
-        role=role,
+        role=request.role,
         identity=identity,
-        reason=reason.strip(),
-        ticket=ticket.strip(),
+        reason=request.reason.strip(),
+        ticket=request.ticket.strip(),
         at=session.now,
     )
     payload = acceptance_payload(acceptance)
-    key = signing_key(session.reader, settings.signing, role, session.keys)
+    key = signing_key(session.reader, settings.signing, request.role, session.keys)
     made = sign(session.reader, key, payload, ACCEPTANCE_TYPE)
     stored = StoredAcceptance(acceptance.id, payload, made.key_id, made.signature)
     if _records(session).accept(settings.environment, stored) is not Written.DONE:

@@ -1,8 +1,8 @@
 """What the state table's records of runs say against a candidate's evidence, and of newer runs. Pure: reasons and rules.
 
 The table is written when a run ends, by conditional writes, and signed where the run may sign; the evidence folder and Dagster's
-records can be rewritten later. So evidence counts only as it was recorded, a newer run counts as the record says, and one that the
-table knows and the folder does not cannot be read. What must not live here: reading, and the decision itself.
+records can be rewritten later. So evidence counts only as it was recorded, a newer run counts as the record says, and one that
+the table knows and the folder does not cannot be read. What must not live here: reading, and the decision itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
