@@ -148,7 +148,7 @@ def platform_resource(settings: Settings, given: Platform | None = None) -> dg.R
 
     @dg.resource(description="Settings, AWS reader, history and evidence store of one run.")
     def platform(context: dg.InitResourceContext) -> Iterator[Platform]:
-        opened = given or open_platform(settings, context.run_id or "no-run")
+        opened = given or open_platform(settings, context.run.run_id if context.run is not None else "no-run")
         yield opened
         if context.run is not None and context.run.job_name == READINESS_JOB and context.instance is not None:
             try:

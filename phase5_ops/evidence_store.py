@@ -234,21 +234,16 @@ class EvidenceStore:
         """Check -> what its verdict file holds, for every one that the sealed manifest names.
 
         Raises:
-            OSError, ValueError: there is no manifest, or a file is not there or not the one that was sealed.
+            OSError, ValueError: there is no manifest; or a verdict, or what the run says of itself, is not there or not as sealed.
         """
         listed = _json(self.run_folder(run_id) / _MANIFEST)
         if not isinstance(listed, dict):
             raise ValueError(f"{_MANIFEST} of {run_id} is no JSON object")
-        found = {}
-        for name, digest in listed.items():
-            part, _, file = name.partition("/")
-            if part != "verdicts":
-                continue
-            check = _checked(file.removesuffix(".json"))
-            if sha256_of((self.run_folder(run_id) / "verdicts" / f"{check}.json").read_bytes()) != digest:
-                raise ValueError(f"{name} of {run_id} is not the one that was sealed")
-            found[check] = self.read_verdict(run_id, check)
-        return found
+        checks = sorted(name.removeprefix("verdicts/").removesuffix(".json") for name in listed if name.startswith("verdicts/"))
+        for name in (*(f"verdicts/{_checked(check)}.json" for check in checks), *({_ORIGIN, _ENDED} & listed.keys())):
+            if sha256_of((self.run_folder(run_id) / name).read_bytes()) != listed.get(name):
+                raise ValueError(f"{name} of {run_id} is not as it was sealed")
+        return {check: self.read_verdict(run_id, check) for check in checks}
 
     def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
         """What the verdict file of a check holds.

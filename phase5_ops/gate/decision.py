@@ -205,10 +205,11 @@ def _newer_run_problems(inputs: GateInputs, environment: str) -> Iterable[Reason
 
 
 def _disagreements(run: OtherRun, inputs: GateInputs) -> Iterable[Reason]:
-    whence = "" if run.recorded else "; Dagster has no record of it, its evidence is left"
+    whence = "" if run.recorded else "; Dagster has no record of it"
     if run.rows is None:
         yield reasons.NEWER_RUN_UNREADABLE.at(RELEASE, run.run_id, f"its results cannot be read{whence}")
         return
+    whence += "" if run.recorded else ", its evidence is left"
     for row in ALL_CHECKS:
         verdict, _ = run.rows.get(row.id, (Verdict.PASS, ()))
         bad = verdict in (Verdict.FAIL, Verdict.ERROR)

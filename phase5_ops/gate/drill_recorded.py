@@ -80,6 +80,7 @@ class RecordedCase:
     left: LeftEvidence = field(default_factory=lambda: LeftEvidence(_MANIFEST, _PASSING))
     keys: Callable[[], KeySet | None] = lambda: None
     stored: str | None = _MANIFEST
+    before: Callable[[GateInputs], RunRecord | None] = lambda _inputs: None
 
     def given(self, inputs: GateInputs) -> GateInputs:
         """The inputs with what the rules make of it."""
@@ -89,7 +90,7 @@ class RecordedCase:
         left = {_NEWER: self.left}
         return replace(
             inputs,
-            closing=record_problems(trail, run_id, self.stored, keys),
+            closing=record_problems(trail, run_id, self.stored, keys, before=self.before(inputs)),
             other_runs=confirmed_runs(known, trail, left, run_id, keys, allow_fixed_now=False),
         )
 
@@ -136,6 +137,10 @@ RECORDED_FAULTS: Mapping[str, tuple[str, RecordedCase]] = {
         RecordedCase(_own(by="gate"), keys=lambda: _revoked("gate")),
     ),
     "record unsigned where others are signed": (RUN_RECORD_NOT_BELIEVED.code, RecordedCase(_unsigned_among_signed, keys=_keys)),
+    "record unsigned where that of an earlier candidate is signed": (
+        RUN_RECORD_NOT_BELIEVED.code,
+        RecordedCase(_own(seq=2), keys=_keys, before=lambda inputs: _record(inputs, "earlier-run", by="gate")),
+    ),
     "a record is gone": (RUN_RECORDS_BROKEN.code, RecordedCase(_one_gone)),
     "a record was exchanged": (
         RUN_RECORDS_BROKEN.code,

@@ -137,9 +137,7 @@ def who_accepts(session: SigningSession) -> str:
     return who.person
 
 
-def accept(
-    session: SigningSession, record: RunRecord, breaks: Sequence[Break], request: Request, identity: str
-) -> Acceptance:
+def accept(session: SigningSession, record: RunRecord, breaks: Sequence[Break], request: Request, identity: str) -> Acceptance:
     """Signs with the role's key and records that these breaks are accepted.
 
     Raises:

@@ -109,7 +109,8 @@ def read_inputs(
     state = sources.state
     stored, waivers, frozen = state.sign_offs(release), state.waivers(release), state.statement(release, candidate.series)
     trail = sources.trail.back_to(run.facts.run_id) if run else []
-    keys = sources.keys if stored or waivers or needs_keys(trail) else None
+    before = sources.trail.candidate_before(run.facts.run_id) if run else None
+    keys = sources.keys if stored or waivers or needs_keys(trail, before) else None
     bundle = check_state.stored_bundle(platform.store, run) if run else None
     others: tuple[OtherRun, ...] = ()
     if run is not None and run.ended_at is not None:
@@ -161,7 +162,13 @@ def _found_of(
     """What the run's record in the state table, and its own record of what was deployed, say against its evidence."""
     platform = sources.platform
     return (
-        *record_problems(sources.trail.back_to(run_id), run_id, bundle.digest if bundle else None, keys),
+        *record_problems(
+            sources.trail.back_to(run_id),
+            run_id,
+            bundle.digest if bundle else None,
+            keys,
+            before=sources.trail.candidate_before(run_id),
+        ),
         *deployed_then(platform.store, run_id, release, platform.settings.deployed),
     )
 

@@ -58,12 +58,19 @@ class LeftEvidence:
     rows: Rows | None
 
 
-def needs_keys(trail: Sequence[RunRecord]) -> bool:
+def needs_keys(trail: Sequence[RunRecord], before: RunRecord | None) -> bool:
     """Whether judging these records takes the keys that are believed."""
-    return any(record.signature for record in trail)
+    return any(record.signature for record in (*trail, before) if record is not None)
 
 
-def record_problems(trail: Sequence[RunRecord], run_id: str, digest: str | None, keys: KeySet | None) -> tuple[Reason, ...]:
+def record_problems(
+    trail: Sequence[RunRecord],
+    run_id: str,
+    digest: str | None,
+    keys: KeySet | None,
+    *,
+    before: RunRecord | None = None,
+) -> tuple[Reason, ...]:
     """Why the records close the gate for a candidate.
 
     Args:
@@ -71,6 +78,7 @@ def record_problems(trail: Sequence[RunRecord], run_id: str, digest: str | None,
         run_id: the candidate's readiness run.
         digest: of its evidence as it is stored now; None where there is none.
         keys: those that are believed; None only where no record is signed.
+        before: the last record of a candidate's run that is older; None where there is none.
     """
     broken = _gap(trail)
     found = [RUN_RECORDS_BROKEN.at(RELEASE, "state table", broken)] if broken else []
@@ -80,7 +88,8 @@ def record_problems(trail: Sequence[RunRecord], run_id: str, digest: str | None,
         return (*found, RUN_NOT_RECORDED.at(RELEASE, run_id, seen))
     if own.found.manifest != digest:
         found.append(EVIDENCE_NOT_AS_RECORDED.at(RELEASE, run_id, f"recorded {own.found.manifest}, stored {digest or 'none'}"))
-    must_be_signed = bool(own.signature) or any(record.signature and record.found.release_digest for record in trail)
+    candidates = [record for record in (*trail, before) if record is not None and record.found.release_digest is not None]
+    must_be_signed = bool(own.signature) or any(record.signature for record in candidates)
     if must_be_signed and (keys is None or not own.signed_by_gate(keys)):
         seen = "a signature that no believed key of the gate made" if own.signature else "no signature"
         found.append(RUN_RECORD_NOT_BELIEVED.at(RELEASE, run_id, seen))

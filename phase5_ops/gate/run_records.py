@@ -5,6 +5,7 @@ Items: see `state.py`. What a record holds is in `run_record.py`, what follows f
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import dropwhile, islice
 from typing import Any
 
 from phase5_ops.gate.run_record import RunFound, RunRecord, record_of, record_payload
@@ -18,6 +19,7 @@ Sign = Callable[[bytes], tuple[str, bytes]]  # payload -> key id, signature; (""
 
 _RUN, _ACCEPTED = "RUN#", "ACCEPTED#"
 _PAGE = 100
+_LOOKED_BACK = 200  # records before a candidate's, for that of the candidate before it
 _TRIES = 5  # runs that end at the same moment
 
 
@@ -116,16 +118,31 @@ class RunTrail:
         Raises:
             StateError: the table cannot be read.
         """
-        for position, record in enumerate(self._seen):
+        found = []
+        for record in self._all():
+            found.append(record)
             if record.found.run_id == run_id:
-                return self._seen[: position + 1]
+                break
+        return found
+
+    def candidate_before(self, run_id: str) -> RunRecord | None:
+        """The last record of a candidate's run before that of a run; None where there is none near.
+
+        Raises:
+            StateError: the table cannot be read.
+        """
+        earlier = dropwhile(lambda record: record.found.run_id != run_id, self._all())
+        looked_at = islice(earlier, 1, 1 + _LOOKED_BACK)
+        return next((record for record in looked_at if record.found.release_digest is not None), None)
+
+    def _all(self) -> Iterator[RunRecord]:
+        """What was read, and then the rest, newest first."""
         if self._rest is None:
             self._rest = self.records.newest_first(self.environment)
-        for record in self._rest:
+        yield from list(self._seen)
+        while len(self._seen) < self.most and (record := next(self._rest, None)) is not None:
             self._seen.append(record)
-            if record.found.run_id == run_id or len(self._seen) >= self.most:
-                break
-        return list(self._seen)
+            yield record
 
 
 def _runs_pk(environment: str) -> str:
