@@ -1,7 +1,7 @@
 """Reads where histories stood when earlier runs ended, and where they stand now; what follows from it is in `histories.py`.
 
-Two things tell of earlier runs: their records in the state table, and the evidence that they left in the state folder. Each of them
-must be continued. A table that is not there has no records; one that cannot be read leaves the word to the evidence alone.
+Two things tell of earlier runs: their records in the state table, and the evidence that they left in the state folder. Each of
+them must be continued. A table that is not there has no records; one that cannot be read leaves the word to the evidence alone.
 """
 
 import logging

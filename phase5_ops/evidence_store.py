@@ -214,8 +214,11 @@ class EvidenceStore:
 
         Where the sealed manifest knows no run.json, it is of an earlier version, which left that out.
         """
-        listed = self._listed(run_id)
-        return self._manifest(run_id, older=listed is not None and _ORIGIN not in listed)
+        try:
+            older = _ORIGIN not in self._listed(run_id)
+        except (OSError, ValueError):
+            older = False
+        return self._manifest(run_id, older=older)
 
     def _manifest(self, run_id: str, *, older: bool = False) -> dict[str, str]:
         folder = self.run_folder(run_id)
@@ -223,22 +226,24 @@ class EvidenceStore:
         files += [path for name in (_ORIGIN, _ENDED) if not older and (path := folder / name).is_file()]
         return {path.relative_to(folder).as_posix(): sha256_of(path.read_bytes()) for path in sorted(files)}
 
-    def _listed(self, run_id: str) -> Any:  # noqa: ANN401 - any JSON value
-        """The sealed manifest; None where there is none that can be read."""
-        try:
-            return _json(self.run_folder(run_id) / _MANIFEST)
-        except (OSError, ValueError):
-            return None
+    def _listed(self, run_id: str) -> dict[str, Any]:
+        """The sealed manifest.
+
+        Raises:
+            OSError, ValueError: there is none that can be read.
+        """
+        content = _json(self.run_folder(run_id) / _MANIFEST)
+        if isinstance(content, dict):
+            return content
+        raise ValueError(f"{_MANIFEST} of {run_id} is no JSON object")
 
     def sealed_verdicts(self, run_id: str) -> dict[str, Mapping[str, Any]]:
         """Check -> what its verdict file holds, for every one that the sealed manifest names.
 
         Raises:
-            OSError, ValueError: there is no manifest; or a verdict, or what the run says of itself, is not there or not as sealed.
+            OSError, ValueError: there is no manifest; or a verdict, or what the run says of itself, is gone or not as sealed.
         """
-        listed = _json(self.run_folder(run_id) / _MANIFEST)
-        if not isinstance(listed, dict):
-            raise ValueError(f"{_MANIFEST} of {run_id} is no JSON object")
+        listed = self._listed(run_id)
         checks = sorted(name.removeprefix("verdicts/").removesuffix(".json") for name in listed if name.startswith("verdicts/"))
         for name in (*(f"verdicts/{_checked(check)}.json" for check in checks), *({_ORIGIN, _ENDED} & listed.keys())):
             if sha256_of((self.run_folder(run_id) / name).read_bytes()) != listed.get(name):

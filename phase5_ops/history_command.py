@@ -4,7 +4,7 @@ Exit codes: 0 accepted; 1 refused; 2 it could not be found out, or AWS did not d
 """
 
 from phase5_ops.clock import iso
-from phase5_ops.gate.history_acceptance import Request, acceptable, accept, broken_run, who_accepts
+from phase5_ops.gate.history_acceptance import Request, accept, acceptable, broken_run, who_accepts
 from phase5_ops.gate.signing_session import Refused, open_session
 from phase5_ops.people_command import DONE, Confirm, check_role, ending
 from phase5_ops.printable import printable

@@ -1,4 +1,4 @@
-"""No sequence of removing, cutting off, replacing or editing a history leaves a row passing until a person accepts exactly that."""
+"""No sequence of removing, cutting off, replacing or editing a history leaves a row passing until a person accepts that."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ def verdict(found: tuple[Break, ...], rests_on) -> Verdict:
 
 
 class World:
-    """A state folder with two histories and the tables they are about; what each run left, as the table or the evidence keeps it."""
+    """A state folder with two histories, the tables they are about, and what the last run left of where they stood."""
 
     def __init__(self) -> None:
         self.files = {RUN_HISTORY: [], OF_LEDGER: []}

@@ -2,7 +2,8 @@
 
 Each case starts from a complete set that opens and changes one thing. What lives here: the cases and the table `gate_drill`, one
 row per case. Judging the table is in `drill_judge.py`; the cases of the fresh reads are in `drill_fresh.py`, those of the records
-of runs in `drill_recorded.py`. The cases use the policy in force, so that a policy which lets something through is drilled as it is.
+of runs in `drill_recorded.py`. The cases use the policy in force, so that a policy which lets something through is drilled as it
+is.
 """
 
 import traceback
