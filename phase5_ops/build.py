@@ -3,6 +3,8 @@
 Resources can be swapped for tests and the sandbox through the arguments; nothing here reads AWS or decides anything.
 """
 
+import logging
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 from urllib.parse import urlparse
@@ -12,6 +14,7 @@ import dagster as dg
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.breakers import assets as breakers
 from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.continuity import look_back
 from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.gate import deployed_assets as deployed
@@ -29,9 +32,12 @@ from phase5_ops.not_tried import not_tried
 from phase5_ops.platform import Platform
 from phase5_ops.replay import audit_assets as replay_audit
 from phase5_ops.replay import probe_assets as replay_probes
+from phase5_ops.run_end import end_run
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.slo import assets as slo
 from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, Source, evidence_asset, row_checks, source_asset
+
+log = logging.getLogger(__name__)
 
 READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
@@ -125,19 +131,30 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
             ),
         ],
         resources={
-            "platform": dg.ResourceDefinition.hardcoded_resource(platform) if platform else platform_resource(chosen),
+            "platform": platform_resource(chosen, platform),
             "evidence_io": evidence_io_manager,
         },
         executor=dg.in_process_executor,
     )
 
 
-def platform_resource(settings: Settings) -> dg.ResourceDefinition:
-    """The resource `platform`: one reader, history and store for all steps of a run."""
+def platform_resource(settings: Settings, given: Platform | None = None) -> dg.ResourceDefinition:
+    """The resource `platform`: one reader, history and store for all steps of a run. With it a readiness run ends.
+
+    Args:
+        settings: of the location.
+        given: what the run works with; default: one is opened for each run.
+    """
 
     @dg.resource(description="Settings, AWS reader, history and evidence store of one run.")
-    def platform(context: dg.InitResourceContext) -> Platform:
-        return open_platform(settings, context.run_id or "no-run")
+    def platform(context: dg.InitResourceContext) -> Iterator[Platform]:
+        opened = given or open_platform(settings, context.run.run_id if context.run is not None else "no-run")
+        yield opened
+        if context.run is not None and context.run.job_name == READINESS_JOB and context.instance is not None:
+            try:
+                end_run(opened, context.instance, context.run)
+            except Exception:  # the run is over: without a record no candidate can rely on it
+                log.exception("the end of run %s could not be recorded", opened.run_id)
 
     return platform
 
@@ -150,6 +167,7 @@ def open_platform(settings: Settings, run_id: str) -> Platform:
         history=History(settings.state_dir / "history.sqlite"),
         store=EvidenceStore(settings.state_dir / "evidence", _uploader(settings)),
         run_id=run_id,
+        look_back=look_back,
     )
 
 

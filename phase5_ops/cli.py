@@ -543,6 +543,32 @@ def sign_off(
     raise typer.Exit(run_sign_off(_settings(), release, role, _confirmation(yes=yes or show), show_only=show))
 
 
+history_app = typer.Typer(
+    help="Histories that runs build on: breaker snapshots, what earlier runs saw of the ledger, and the tables they are about.",
+    no_args_is_help=True,
+)
+app.add_typer(history_app, name="history")
+
+
+@history_app.command("accept")
+def history_accept(
+    role: RoleOption,
+    reason: Annotated[str, typer.Option("--reason", help="Why what was lost need not be judged any more.")],
+    ticket: Annotated[str, typer.Option("--ticket", help="Where it is followed up.")],
+    run: Annotated[str | None, typer.Option("--run", help="The run that found it; default: the newest recorded run.")] = None,
+    yes: YesOption = False,
+) -> None:
+    """Accept that a history starts anew, or that a table was made anew, as a recorded run found it; signed with the role's key.
+
+    It covers exactly the heads that are shown, and nothing that breaks before or after. The state table keeps it, and the rows
+    that it is about show it. Exit codes: 0 accepted; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.gate.history_acceptance import Request
+    from phase5_ops.history_command import run_accept
+
+    raise typer.Exit(run_accept(_settings(), run, Request(role, reason, ticket), _confirmation(yes=yes)))
+
+
 @app.command()
 def waive(  # noqa: PLR0917 - each is an option of the command
     row: Annotated[str, typer.Argument(metavar="ROW", help="Row (1.2, 2.1, ...) or extra check (tool_slo_met, ...).")],

@@ -1,36 +1,40 @@
 """Where a run's evidence is kept: tables as Parquet, verdicts as JSON, one folder a run, and a digest over all of it.
 
-    <state folder>/evidence/<run id>/run.json           what made it (see `Origin`), outside the digest
+    <state folder>/evidence/<run id>/run.json           what made it (see `Origin`)
                                      tables/<asset>.parquet
                                      reports/<name>        pages for people made from a table
                                      verdicts/<check>.json
+                                     histories.json     where histories stood at the end (see `Ended`)
                                      manifest.json      path -> SHA-256 of every file above
                                      readiness.json     the result of `phase5 check`, outside the digest it names
 
 Files appear whole or not at all (written beside, then renamed), so a killed run leaves no half file. With a copy target every
-file is also put there, before the step that made it succeeds.
+file is also put there, before the step that made it succeeds. Nothing is told from the times of files, which anybody can set.
+Evidence of an earlier version has no run.json in its manifest and no histories.json; it is read by its own manifest.
 """
 
 import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from phase5_ops.clock import iso, parse_iso
 from phase5_ops.digest import sha256_of
+from phase5_ops.histories import Standing
 from phase5_ops.whole_file import write_whole
 
 Upload = Callable[[str, bytes], None]
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
-_ORIGIN, _MANIFEST = "run.json", "manifest.json"
+_ORIGIN, _ENDED, _MANIFEST = "run.json", "histories.json", "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,31 @@ class Origin:
         environment: what was judged.
         fixed_now: it ran under PHASE5_NOW.
         assets: those that were chosen, sorted; None for all of the job.
+        began_at: wall clock, before the first table; None in evidence of an earlier version.
     """
 
     job: str
     environment: str
     fixed_now: bool
     assets: tuple[str, ...] | None
+    began_at: datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """That a run came to its end, and how: what it says of histories to the next one.
+
+    Attributes:
+        environment: what was judged.
+        at: wall clock.
+        standing: where histories stood.
+        accepted: ids of the acceptances that the run relied on.
+    """
+
+    environment: str
+    at: datetime
+    standing: Standing
+    accepted: tuple[str, ...] = ()
 
 
 class EvidenceStore:
@@ -115,7 +138,15 @@ class EvidenceStore:
     def write_origin(self, run_id: str, origin: Origin) -> None:
         """Says what makes this folder; done before the first table or verdict, and once a run."""
         if not (self.run_folder(run_id) / _ORIGIN).exists():
-            self._write(run_id, _ORIGIN, _canonical(asdict(origin)))
+            began = iso(origin.began_at) if origin.began_at else None
+            content = {
+                "job": origin.job,
+                "environment": origin.environment,
+                "fixed_now": origin.fixed_now,
+                "assets": origin.assets,
+                "began_at": began,
+            }
+            self._write(run_id, _ORIGIN, _canonical(content))
 
     def origin(self, run_id: str) -> Origin | None:
         """What made the evidence of a run; None where nothing was gathered or judged in it.
@@ -129,24 +160,47 @@ class EvidenceStore:
         content = _json(folder / _ORIGIN)
         try:
             chosen = None if content["assets"] is None else tuple(map(str, content["assets"]))
-            return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen)
-        except (KeyError, TypeError) as error:
+            began = parse_iso(content["began_at"]) if content.get("began_at") is not None else None
+            return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen, began)
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{_ORIGIN} of {run_id} does not say what made it") from error
 
-    def runs_by_change(self) -> list[tuple[datetime, str]]:
-        """When the folder of each run was changed last (that is when the run last sealed), and the run's id; oldest first.
+    def write_ended(self, run_id: str, ended: Ended) -> None:
+        """Says where histories stood; the last file before the evidence is sealed for good."""
+        content = {
+            "environment": ended.environment,
+            "ended_at": iso(ended.at),
+            "accepted": list(ended.accepted),
+            **ended.standing.as_json(),
+        }
+        self._write(run_id, _ENDED, _canonical(content))
+
+    def ended(self, run_id: str) -> Ended | None:
+        """How a run came to its end; None where it says nothing of it: it was killed, or is of an earlier version.
+
+        Raises:
+            OSError, ValueError: what it says cannot be read.
+        """
+        try:
+            content = _json(self.run_folder(run_id) / _ENDED)
+        except FileNotFoundError:
+            return None
+        try:
+            accepted = tuple(map(str, content["accepted"]))
+            return Ended(str(content["environment"]), parse_iso(content["ended_at"]), Standing.of_json(content), accepted)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{_ENDED} of {run_id} does not say how it ended") from error
+
+    def run_ids(self) -> list[str]:
+        """The run of every folder, by name.
 
         Raises:
             OSError: the folders cannot be listed; that there are none yet is no error.
         """
         if not self._root.exists():
             return []
-        found = []
         with os.scandir(self._root) as entries:
-            for entry in entries:
-                if _SAFE_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                    found.append((datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC), entry.name))
-        return sorted(found)
+            return sorted(e.name for e in entries if _SAFE_NAME.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
 
     def write_attestation(self, run_id: str, name: str, content: bytes) -> None:
         """Keeps a signed envelope (`decision.dsse.json`) of a promotion under its run; outside every evidence digest."""
@@ -156,10 +210,45 @@ class EvidenceStore:
         self._write(run_id, f"attestations/{_checked(stem)}.{suffix}", content)
 
     def manifest(self, run_id: str) -> dict[str, str]:
-        """Path -> digest of every table, report and verdict of a run, read afresh."""
+        """Path -> digest of every file that belongs to the evidence of a run, read afresh.
+
+        Where the sealed manifest knows no run.json, it is of an earlier version, which left that out.
+        """
+        try:
+            older = _ORIGIN not in self._listed(run_id)
+        except (OSError, ValueError):
+            older = False
+        return self._manifest(run_id, older=older)
+
+    def _manifest(self, run_id: str, *, older: bool = False) -> dict[str, str]:
         folder = self.run_folder(run_id)
-        files = sorted(path for part in _DIGESTED for path in (folder / part).glob("[!.]*") if path.is_file())
-        return {path.relative_to(folder).as_posix(): sha256_of(path.read_bytes()) for path in files}
+        files = [path for part in _DIGESTED for path in (folder / part).glob("[!.]*") if path.is_file()]
+        files += [path for name in (_ORIGIN, _ENDED) if not older and (path := folder / name).is_file()]
+        return {path.relative_to(folder).as_posix(): sha256_of(path.read_bytes()) for path in sorted(files)}
+
+    def _listed(self, run_id: str) -> dict[str, Any]:
+        """The sealed manifest.
+
+        Raises:
+            OSError, ValueError: there is none that can be read.
+        """
+        content = _json(self.run_folder(run_id) / _MANIFEST)
+        if isinstance(content, dict):
+            return content
+        raise ValueError(f"{_MANIFEST} of {run_id} is no JSON object")
+
+    def sealed_verdicts(self, run_id: str) -> dict[str, Mapping[str, Any]]:
+        """Check -> what its verdict file holds, for every one that the sealed manifest names.
+
+        Raises:
+            OSError, ValueError: there is no manifest; or a verdict, or what the run says of itself, is gone or not as sealed.
+        """
+        listed = self._listed(run_id)
+        checks = sorted(name.removeprefix("verdicts/").removesuffix(".json") for name in listed if name.startswith("verdicts/"))
+        for name in (*(f"verdicts/{_checked(check)}.json" for check in checks), *({_ORIGIN, _ENDED} & listed.keys())):
+            if sha256_of((self.run_folder(run_id) / name).read_bytes()) != listed.get(name):
+                raise ValueError(f"{name} of {run_id} is not as it was sealed")
+        return {check: self.read_verdict(run_id, check) for check in checks}
 
     def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
         """What the verdict file of a check holds.
@@ -191,7 +280,7 @@ class EvidenceStore:
 
     def seal(self, run_id: str) -> str:
         """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""
-        content = _canonical(self.manifest(run_id))
+        content = _canonical(self._manifest(run_id))
         self._write(run_id, _MANIFEST, content)
         return sha256_of(content)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from phase5_ops import histories
 from phase5_ops.breakers import judge as breakers
 from phase5_ops.ccnative import runbook
 from phase5_ops.costs import budget_judge, cost_judge
@@ -18,6 +19,7 @@ from phase5_ops.verdict import JUDGE_CRASHED, NOTHING_JUDGED, FindingCode
 #: Heading -> codes, in the order of the documentation.
 GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
     "Any row": (*COMMON_CODES, NOTHING_JUDGED, JUDGE_CRASHED, CHECK_NOT_EVALUATED, NOT_IMPLEMENTED),
+    "Rows that rest on histories: 2.1, 2.2, 3.2, error budget": histories.CODES,
     "1.1 Tool SLO metrics visible": summary_judge.CODES,
     "Tool SLO met": slo_met_judge.CODES,
     "Error budget not burning": burn_judge.CODES,

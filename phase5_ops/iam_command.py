@@ -36,7 +36,8 @@ def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) ->
         raise ConfigurationError("--role goes with --for signer")
     pinned = keys_file(settings).is_file()
     if purpose is Purpose.readiness:
-        return policy_document(settings)
+        policy = policy_document(settings)
+        return {**policy, "Statement": [*policy["Statement"], *gate.readiness(settings)]}
     if purpose is Purpose.gate:
         return document(gate.gate(settings, pinned=pinned))
     if purpose is Purpose.signer:

@@ -4,6 +4,7 @@
 function can be called in a test with a plain object.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.checklist import CHECKLIST_VERSION
 from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.histories import UNCONFIRMED, Continuity
 from phase5_ops.history import History
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.reads import ReadStatus
@@ -24,7 +26,8 @@ UNKNOWN_ACCOUNT = "unknown"
 class Platform:
     """One run's view of the platform. `run_id` names the run in evidence and history.
 
-    `shared` holds what one asset of a section read and another of it may use instead of reading it again.
+    `shared` holds what one asset of a section read and another of it may use instead of reading it again. `look_back` tells what
+    of the histories continues; without it nothing is known of that.
     """
 
     settings: Settings
@@ -34,6 +37,7 @@ class Platform:
     run_id: str
     timings: dict[str, float] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
+    look_back: Callable[["Platform"], Continuity] | None = None
 
     def __post_init__(self) -> None:
         self._began = self.settings.clock.now()
@@ -49,6 +53,11 @@ class Platform:
         Tool metrics carry no tenant on most successes, so that only time can keep a run's own canaries out of them.
         """
         return self._began.replace(second=0, microsecond=0) if self.settings.sends_canaries else self.now()
+
+    @cached_property
+    def continuity(self) -> Continuity:
+        """What of the histories continues where earlier runs left them; found out once a run."""
+        return self.look_back(self) if self.look_back is not None else Continuity((), (UNCONFIRMED,))
 
     @cached_property
     def links(self) -> ConsoleLinks:

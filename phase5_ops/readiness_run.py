@@ -22,6 +22,7 @@ from phase5_ops.report.document import (
     missing_entry,
     readiness_document,
 )
+from phase5_ops.run_end import notices
 from phase5_ops.settings import Settings
 from phase5_ops.state_folder import prepare_state_folder
 
@@ -58,6 +59,7 @@ def run_readiness(
         gate=settings.gate,
         reading=_reading(platform),
         chosen=rows,
+        notices=notices(platform),
     )
     platform.store.write_result(platform.run_id, document.to_json())
     return document

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -20,6 +20,7 @@ from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, Row
 from phase5_ops.clock import iso
 from phase5_ops.evidence_store import Origin
+from phase5_ops.histories import with_breaks
 from phase5_ops.platform import Platform
 from phase5_ops.reads import observed_at, reads_of
 from phase5_ops.verdict import JUDGE_CRASHED, Finding, Judgement, Verdict, conclude
@@ -74,11 +75,16 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judging:
-    """The checks of one asset; `also` names further tables their judges read."""
+    """The checks of one asset; `also` names further tables their judges read.
+
+    `rests_on` says of a check which histories, and which tables that they are about, its judge relies on (names of
+    `histories.py`): where one of them does not continue what earlier runs had, the check does not pass.
+    """
 
     asset: str
     judges: Mapping[str, Judge]
     also: tuple[str, ...] = field(default=())
+    rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def source_asset(source: Source) -> dg.AssetSpec:
@@ -145,9 +151,14 @@ def _run_tags(platform: Platform) -> dict[str, str]:
 
 def _write_origin(platform: Platform, run: dg.DagsterRun) -> None:
     """Says in the evidence what makes it, before anything of it is there."""
+    platform.store.write_origin(platform.run_id, origin_of(platform, run))
+
+
+def origin_of(platform: Platform, run: dg.DagsterRun) -> Origin:
+    """What makes the evidence of a run."""
     chosen = tuple(sorted(key.path[-1] for key in run.asset_selection or ())) or None
-    origin = Origin(run.job_name, platform.settings.environment, platform.settings.now is not None, chosen)
-    platform.store.write_origin(platform.run_id, origin)
+    settings = platform.settings
+    return Origin(run.job_name, settings.environment, settings.now is not None, chosen, datetime.now(UTC))
 
 
 def _reads_table(table: pd.DataFrame) -> dg.MetadataValue:
@@ -189,7 +200,7 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
         for name in names:
             log.info("judging %s", name)
             started = time.perf_counter()
-            judgement, problem = _judge(judging.judges[name], platform, tables)
+            judgement, problem = _judge(judging.judges[name], platform, tables, judging.rests_on.get(name, ()))
             platform.timings[name] = time.perf_counter() - started
             yield _check_result(ROW_OF_CHECK[name], judgement, platform, tables, problem)
         digest = platform.store.seal(platform.run_id)  # after every step, so that a run of any origin ends sealed
@@ -198,9 +209,10 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
     return checked
 
 
-def _judge(judge: Judge, platform: Platform, tables: Tables) -> tuple[Judgement, str | None]:
+def _judge(judge: Judge, platform: Platform, tables: Tables, rests_on: tuple[str, ...]) -> tuple[Judgement, str | None]:
     try:
-        return judge(platform, tables, observed_at(*tables.values()) or platform.now()), None
+        judgement = judge(platform, tables, observed_at(*tables.values()) or platform.now())
+        return (with_breaks(judgement, platform.continuity, rests_on) if rests_on else judgement), None
     except Exception as error:
         log.exception("judge failed")
         finding = JUDGE_CRASHED.at("judge", expected="a verdict", seen=f"{type(error).__name__}: {error}")

@@ -1,13 +1,15 @@
 """Evidence appears whole or not at all, and its digest tells any change."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from phase5_ops.digest import sha256_of
-from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.evidence_store import Ended, EvidenceStore, Origin
+from phase5_ops.histories import Break, Head, Standing
 
 
 @pytest.fixture
@@ -79,3 +81,56 @@ def test_every_file_is_copied_and_a_failing_copy_fails_the_write(tmp_path: Path)
 
     with pytest.raises(PermissionError):
         EvidenceStore(tmp_path, refused).write_verdict("run-1", "check", {"verdict": "PASS"})
+
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ORIGIN = Origin("readiness_job", "production", fixed_now=False, assets=None, began_at=NOW)
+
+
+def test_what_a_run_says_of_itself_is_within_the_digest_but_of_an_earlier_version(store: EvidenceStore, tmp_path: Path):
+    store.write_origin("run-1", ORIGIN)
+    store.write_ended("run-1", Ended("production", NOW, Standing()))
+    digest = store.seal("run-1")
+    assert {"run.json", "histories.json"} < store.manifest("run-1").keys()
+    for name in ("run.json", "histories.json"):
+        path = tmp_path / "run-1" / name
+        before = path.read_bytes()
+        path.write_bytes(before + b" ")
+        assert store.digest("run-1") != digest
+        path.write_bytes(before)
+    assert store.digest("run-1") == digest
+    older = {name: each for name, each in store.manifest("run-1").items() if name not in ("run.json", "histories.json")}
+    (tmp_path / "run-1" / "manifest.json").write_text(json.dumps(older, sort_keys=True, separators=(",", ":")))
+    assert store.digest("run-1") == store.sealed_digest("run-1") != digest
+
+
+def test_how_a_run_ended_is_read_back_whole(store: EvidenceStore, tmp_path: Path):
+    assert store.ended("run-1") is None
+    broken = Break("history_starts_anew", "run", "history.sqlite", "a of 1, head b")
+    standing = Standing({"history.sqlite": Head("a", 2, "b")}, {"table:ledger": "l"}, (broken,), (3, "sha256:x"))
+    ended = Ended("production", NOW, standing, ("a-1",))
+    store.write_ended("run-1", ended)
+    assert store.ended("run-1") == ended
+    for content in (b"[]", b"{}", b"\xff", b"x"):
+        (tmp_path / "run-1" / "histories.json").write_bytes(content)
+        with pytest.raises(ValueError, match=r".+"):
+            store.ended("run-1")
+
+
+def test_verdicts_are_given_only_as_they_were_sealed(store: EvidenceStore, tmp_path: Path):
+    store.write_origin("run-1", ORIGIN)
+    store.seal("run-1")
+    assert store.sealed_verdicts("run-1") == {"check": {"verdict": "PASS"}}
+    for name in ("run.json", "verdicts/check.json"):
+        path = tmp_path / "run-1" / name
+        before = path.read_bytes()
+        path.write_bytes(before + b" ")
+        with pytest.raises(ValueError, match="not as it was sealed"):
+            store.sealed_verdicts("run-1")
+        path.unlink()
+        with pytest.raises(FileNotFoundError):
+            store.sealed_verdicts("run-1")
+        path.write_bytes(before)
+    (tmp_path / "run-1" / "manifest.json").write_text("[]")
+    with pytest.raises(ValueError, match="no JSON object"):
+        store.sealed_verdicts("run-1")

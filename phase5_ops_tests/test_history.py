@@ -1,5 +1,6 @@
 """The history file: order, scopes, evaluation time, concurrency, and a process killed in the middle."""
 
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phase5_ops.histories import Chain
 from phase5_ops.history import History
 
 NOW = datetime(2026, 11, 23, 9, 16, tzinfo=UTC)
@@ -117,3 +119,81 @@ def test_an_append_that_fails_adds_nothing(tmp_path):
     with pytest.raises(TypeError):
         history.append("s", "x", "r", NOW, {"a": {}, "b": {"bad": object()}})
     assert history.snapshots("s", "x", until=NOW) == []
+
+
+# --- the journal -------------------------------------------------------------------------------------------------------------
+
+
+def written(tmp_path) -> tuple[History, Path]:
+    history = History(tmp_path / "h")
+    for run in ("r1", "r2", "r3"):
+        history.append("breakers", "table-1", run, NOW, {"crm": {"state": "OPEN"}, "internal": {"state": "CLOSED"}})
+        history.sight("sets", "ns", NOW, [run, "each"])
+    return history, tmp_path / "h"
+
+
+def edited(path: Path, statement: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_what_is_written_continues_what_was_there(tmp_path):
+    history, _ = written(tmp_path)
+    before = history.chain()
+    assert (before.problems, len(before.hashes)) == ((), 7)  # the beginning, and six writings
+    history.append("breakers", "table-1", "r4", NOW, {})
+    after = history.chain()
+    assert after.problems == ()
+    assert after.hashes[:7] == before.hashes
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM snapshots WHERE run_id = 'r2'",
+        "DELETE FROM snapshots WHERE run_id = 'r3'",
+        """UPDATE snapshots SET payload = '{"state": "CLOSED"}' WHERE run_id = 'r1'""",
+        "UPDATE snapshots SET observed_at = '2020-01-01T00:00:00.000Z' WHERE run_id = 'r1'",
+        "INSERT INTO snapshots (stream, scope, subject, run_id, observed_at, payload) VALUES ('s', 'x', 'a', 'r', 'now', '{}')",
+        "DELETE FROM sightings WHERE subject = 'each'",
+        "UPDATE sightings SET last_seen = '2020-01-01T00:00:00.000Z'",
+        "DELETE FROM journal WHERE seq = 3",
+        "UPDATE journal SET body = replace(body, '\"count\": 2', '\"count\": 1') WHERE seq = 2",
+        "UPDATE journal SET body = 'x' WHERE seq = 2",
+        "UPDATE journal SET hash = 'x' WHERE seq = 7",
+    ],
+)
+def test_an_entry_that_was_taken_out_altered_or_put_in_shows(tmp_path, statement):
+    history, path = written(tmp_path)
+    edited(path, statement)
+    assert history.chain().problems
+
+
+def test_a_history_that_was_cut_off_whole_has_another_head_and_one_made_anew_another_id(tmp_path):
+    history, path = written(tmp_path)
+    before = history.chain().head
+    edited(path, "DELETE FROM journal")
+    history.append("breakers", "table-1", "r4", NOW, {})
+    assert history.chain().problems == ()
+    assert history.chain().head.id != before.id
+    path.unlink()
+    assert history.chain() == Chain()
+    assert not path.exists()
+    history.sight("sets", "ns", NOW, ["x"])
+    assert history.chain().head.id != before.id
+
+
+def test_a_file_of_a_version_without_a_journal_is_covered_from_its_next_entry_on(tmp_path):
+    history, path = written(tmp_path)
+    edited(path, "DROP TABLE journal")
+    assert history.chain() == Chain()
+    history.append("breakers", "table-1", "r4", NOW, {"crm": {}})
+    assert (history.chain().problems, len(history.chain().hashes)) == ((), 2)
+    edited(path, "DELETE FROM snapshots WHERE run_id = 'r1'")
+    assert history.chain().problems
+
+
+def test_a_file_that_is_no_history_has_a_problem(tmp_path):
+    (tmp_path / "h").write_bytes(b"not a database, but long enough to be read as one" * 100)
+    assert "cannot be used" in History(tmp_path / "h").chain().problems[0]

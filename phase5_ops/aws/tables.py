@@ -47,6 +47,11 @@ def describe_table(reader: AwsReader, table: str) -> Answer:
     return reader.call("dynamodb", "describe_table", table, TableName=table)
 
 
+def describe_table_once(reader: AwsReader, table: str) -> Answer:
+    """As `describe_table`, asked once a run: for what does not change in it, above all which table it is."""
+    return reader.once(f"describe {table}", lambda: describe_table(reader, table))
+
+
 def identity_of(description: Mapping[str, Any]) -> str | None:
     """What tells this table from a later one of the same name: its TableId, else its ARN with the time it was made."""
     if table_id := description.get("TableId"):
@@ -57,7 +62,7 @@ def identity_of(description: Mapping[str, Any]) -> str | None:
 
 def table_identity(reader: AwsReader, table: str) -> tuple[str | None, Read]:
     """The identity of `table`; None if it could not be described."""
-    answer = describe_table(reader, table)
+    answer = describe_table_once(reader, table)
     return identity_of(answer.pages[0].get("Table", {}) if answer.pages else {}), answer.read
 
 

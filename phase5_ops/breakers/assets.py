@@ -11,6 +11,7 @@ from phase5_ops.breakers.evidence import HISTORY_STREAM, breaker_snapshot, snaps
 from phase5_ops.breakers.judge import judge_operator_action, judge_state_observable
 from phase5_ops.breakers.timeline import timeline
 from phase5_ops.ccnative.registry import malformed_reads
+from phase5_ops.histories import RESILIENCE_TABLE, RUN
 from phase5_ops.history import Snapshot
 from phase5_ops.platform import Platform
 from phase5_ops.reads import attach, reads_of
@@ -108,5 +109,9 @@ JUDGING = (
             "open_breaker_has_operator_action": _judge_operator_action,
         },
         also=("runbook",),
+        rests_on={
+            "breaker_state_observable": (RUN, RESILIENCE_TABLE),
+            "open_breaker_has_operator_action": (RUN, RESILIENCE_TABLE),
+        },
     ),
 )

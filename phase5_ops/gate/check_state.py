@@ -275,6 +275,15 @@ def _rows(results: Mapping[str, StoredResult]) -> dict[str, tuple[Verdict, tuple
     }
 
 
+def rows_of(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Verdict, tuple[Finding, ...]]] | None:
+    """Row id -> verdict and findings of verdict files; None where one of them cannot be read."""
+    try:
+        content = {name: result_content(entry, entry["tables"]) for name, entry in verdicts.items()}
+    except (KeyError, TypeError, ValueError):
+        return None
+    return {ROW_OF_CHECK[name].id: (each["verdict"], each["findings"]) for name, each in content.items() if name in ROW_OF_CHECK}
+
+
 def result_content(entry: Mapping[str, Any], tables: object) -> dict[str, Any]:
     """Verdict, findings, time of reading and tables of a result entry (see `wiring.result_entry`)."""
     return {

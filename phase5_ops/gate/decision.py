@@ -205,10 +205,11 @@ def _newer_run_problems(inputs: GateInputs, environment: str) -> Iterable[Reason
 
 
 def _disagreements(run: OtherRun, inputs: GateInputs) -> Iterable[Reason]:
-    whence = "" if run.recorded else "; Dagster has no record of it, its evidence is left"
+    whence = "" if run.recorded else "; Dagster has no record of it"
     if run.rows is None:
         yield reasons.NEWER_RUN_UNREADABLE.at(RELEASE, run.run_id, f"its results cannot be read{whence}")
         return
+    whence += "" if run.recorded else ", its evidence is left"
     for row in ALL_CHECKS:
         verdict, _ = run.rows.get(row.id, (Verdict.PASS, ()))
         bad = verdict in (Verdict.FAIL, Verdict.ERROR)
@@ -226,7 +227,7 @@ def _opens_there(row: Row, run: OtherRun, inputs: GateInputs) -> bool:
 
 def _passes(run: OtherRun, inputs: GateInputs) -> bool:
     wanted = (row for row in ALL_CHECKS if not row.is_sign_off and is_blocking(row, inputs.policy))
-    return run.recorded and all(_opens_there(row, run, inputs) for row in wanted)
+    return run.recorded and run.confirmed and all(_opens_there(row, run, inputs) for row in wanted)
 
 
 def _decide_sign_offs(

@@ -1,8 +1,9 @@
 """The gate drill (row 4.3): every way in which a candidate can be unfit, as data, tried on the decision function. Pure.
 
 Each case starts from a complete set that opens and changes one thing. What lives here: the cases and the table `gate_drill`, one
-row per case. Judging the table is in `drill_judge.py`, the cases of the fresh reads are in `drill_fresh.py`. The cases use the
-policy in force, so that a policy which lets something through is drilled as it is.
+row per case. Judging the table is in `drill_judge.py`; the cases of the fresh reads are in `drill_fresh.py`, those of the records
+of runs in `drill_recorded.py`. The cases use the policy in force, so that a policy which lets something through is drilled as it
+is.
 """
 
 import traceback
@@ -20,6 +21,7 @@ from phase5_ops.gate import reasons
 from phase5_ops.gate.alarm_rules import alarms_count
 from phase5_ops.gate.decision import Decision, Outcome, decide, is_blocking
 from phase5_ops.gate.drill_fresh import ALARM_FAULTS, DEPLOYED_FAULTS, FRESH_CONTROLS, Find, FreshContext
+from phase5_ops.gate.drill_recorded import RECORDED_CONTROLS, RECORDED_FAULTS
 from phase5_ops.gate.reasons import RELEASE, ReasonCode
 from phase5_ops.gate.records import (
     Bundle,
@@ -466,6 +468,10 @@ def cases(policy: GatePolicy, now: datetime) -> Iterator[DrillCase]:
     for fault, (code, change_all) in RELEASE_FAULTS.items():
         yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, partial(change_all, complete))
     yield from _fresh_cases(complete)
+    for fault, (code, recorded) in RECORDED_FAULTS.items():
+        yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, partial(recorded.given, complete))
+    for control, recorded in RECORDED_CONTROLS.items():
+        yield DrillCase(RELEASE, control, Outcome.OPEN, "", partial(recorded.given, complete))
 
 
 def _waiver_cases(complete: GateInputs, row: Row) -> Iterator[DrillCase]:
@@ -495,7 +501,8 @@ def _fresh_cases(complete: GateInputs) -> Iterator[DrillCase]:
 
 def required_cases(policy: GatePolicy) -> set[tuple[str, str]]:
     """(row, fault) of every case that a drill under this policy must have tried."""
-    required = {(RELEASE, fault) for fault in (CONTROL, *RELEASE_FAULTS, *DEPLOYED_FAULTS, *ALARM_FAULTS, *FRESH_CONTROLS)}
+    about_all = (*RELEASE_FAULTS, *DEPLOYED_FAULTS, *ALARM_FAULTS, *FRESH_CONTROLS, *RECORDED_FAULTS, *RECORDED_CONTROLS)
+    required = {(RELEASE, fault) for fault in (CONTROL, *about_all)}
     required |= {(row.id, fault) for row in ROWS if row.is_sign_off for fault in SIGNATURE_FAULTS}
     for row in blocking_rows(policy):
         waivers = (*WAIVER_FAULTS, CONTROL) if row.waivable else (WAIVED_UNWAIVABLE,)

@@ -3,16 +3,17 @@
 Whoever reaches the webserver can delete a run, and with its record goes what it found. Its evidence is not Dagster's and stays.
 A run that files alone tell of is believed only where it closes; it never cures what another run found. A row that it should have
 judged, and of which it has no verdict that can be read, is an ERROR there, as a check that was not evaluated is everywhere.
-What must not live here: reading Dagster, deciding.
+When such a run ended is told by what it wrote, never by the times of files: by its end, else by its beginning and the longest
+that a run takes, else (an earlier version) by what it read last. What must not live here: reading Dagster, deciding.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.clock import parse_iso
 from phase5_ops.evidence_store import EvidenceStore, Origin
 from phase5_ops.gate.check_state import result_content
 from phase5_ops.gate.records import OtherRun
@@ -22,6 +23,7 @@ from phase5_ops.verdict import Finding, Verdict
 Rows = dict[str, tuple[Verdict, tuple[Finding, ...]]]
 
 _MOST = 50  # runs that are read; one that cannot be read stands for the rest, so that none is passed over
+_LONGEST_RUN = timedelta(hours=1)  # of one that did not come to its end
 _NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # later than every run that could cure
 
 
@@ -30,7 +32,7 @@ class _Left:
     """What the evidence of a forgotten run says; the origin is None where it cannot be read."""
 
     origin: Origin | None
-    rows: Rows | None = None
+    ended_at: datetime
 
 
 class ForgottenRuns:
@@ -45,38 +47,40 @@ class ForgottenRuns:
         """
         self._store = store
         self._unknown = unknown
-        self._forgotten: dict[str, bool] = {}
-        self._left: dict[str, _Left | None] = {}
+        self._rows_of: dict[str, Rows] = {}
 
     @cached_property
-    def _folders(self) -> list[tuple[datetime, str]]:
-        return self._store.runs_by_change()
+    def _left(self) -> list[tuple[str, _Left]]:
+        """Every forgotten run that left evidence, the latest first."""
+        run_ids = self._store.run_ids()
+        unknown = self._unknown(run_ids) if run_ids else set()
+        found = [(run_id, left) for run_id in run_ids if run_id in unknown and (left := _read(self._store, run_id))]
+        return sorted(found, key=lambda each: (each[1].ended_at, each[0]), reverse=True)
 
     def since(self, moment: datetime, environment: str, *, allow_fixed_now: bool) -> tuple[OtherRun, ...]:
         """Those of an environment that ended since a moment; what ran under a fixed clock says nothing of now."""
         try:
-            folders = self._folders
+            left = self._left
         except OSError as error:
             return (OtherRun(f"evidence folder: {error}", environment, _NO_MOMENT, None, recorded=False),)
-        late = folders[bisect_left(folders, (moment, "")) :]
-        if new := [run_id for _, run_id in late if run_id not in self._forgotten]:
-            unknown = self._unknown(new)
-            self._forgotten.update({run_id: run_id in unknown for run_id in new})
         found: list[OtherRun] = []
-        for changed, run_id in reversed(late):
-            left = self._left_by(run_id) if self._forgotten[run_id] else None
-            if left is None or not _concerns(left.origin, environment, allow_fixed_now=allow_fixed_now):
+        for run_id, each in left:
+            if each.ended_at < moment:
+                break
+            if not _concerns(each.origin, environment, allow_fixed_now=allow_fixed_now):
                 continue
-            rows = left.rows if len(found) < _MOST else None
-            found.append(OtherRun(run_id, environment, changed, rows, recorded=False))
+            rows = self._rows(run_id, each.origin) if len(found) < _MOST else None
+            found.append(OtherRun(run_id, environment, each.ended_at, rows, recorded=False))
             if len(found) > _MOST:
                 break
         return tuple(found)
 
-    def _left_by(self, run_id: str) -> _Left | None:
-        if run_id not in self._left:
-            self._left[run_id] = _read(self._store, run_id)
-        return self._left[run_id]
+    def _rows(self, run_id: str, origin: Origin | None) -> Rows | None:
+        if origin is None:
+            return None
+        if run_id not in self._rows_of:
+            self._rows_of[run_id] = _rows(self._store, run_id, origin)
+        return self._rows_of[run_id]
 
 
 def _concerns(origin: Origin | None, environment: str, *, allow_fixed_now: bool) -> bool:
@@ -91,8 +95,31 @@ def _read(store: EvidenceStore, run_id: str) -> _Left | None:
     try:
         origin = store.origin(run_id)
     except (OSError, ValueError):
-        return _Left(None)
-    return None if origin is None else _Left(origin, _rows(store, run_id, origin))
+        return _Left(None, _ended_at(store, run_id, None))
+    return None if origin is None else _Left(origin, _ended_at(store, run_id, origin))
+
+
+def _ended_at(store: EvidenceStore, run_id: str, origin: Origin | None) -> datetime:
+    """When the run was over at the latest."""
+    try:
+        ended = store.ended(run_id)
+    except (OSError, ValueError):
+        return _NO_MOMENT
+    if ended is not None:
+        return ended.at
+    if origin is not None and origin.began_at is not None:
+        return origin.began_at + _LONGEST_RUN
+    moments = [moment for row in ALL_CHECKS if (moment := _read_last(store, run_id, row.check))]
+    return max(moments) + _LONGEST_RUN if moments and not (origin and origin.fixed_now) else _NO_MOMENT
+
+
+def _read_last(store: EvidenceStore, run_id: str, check: str) -> datetime | None:
+    try:
+        return parse_iso(store.read_verdict(run_id, check)["observed_at"])
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, TypeError, ValueError):
+        return _NO_MOMENT - _LONGEST_RUN
 
 
 def _rows(store: EvidenceStore, run_id: str, origin: Origin) -> Rows:

@@ -7,7 +7,7 @@ release as a whole is FAIL where something is known against it. The reasons abou
 
 from collections.abc import Mapping
 
-from phase5_ops.gate import fresh_reasons, override_reasons, reasons, sign_off_codes
+from phase5_ops.gate import fresh_reasons, override_reasons, reasons, recorded_rules, sign_off_codes
 from phase5_ops.gate.reasons import GateState, ReasonCode
 from phase5_ops.gate.records import Reason
 from phase5_ops.verdict import FindingCode, Verdict
@@ -39,7 +39,7 @@ def _finding_code(reason: ReasonCode) -> FindingCode:
 
 CODES: tuple[FindingCode, ...] = tuple(
     _finding_code(reason)
-    for reason in (*reasons.CODES, *fresh_reasons.CODES, *override_reasons.CODES)
+    for reason in (*reasons.CODES, *recorded_rules.CODES, *fresh_reasons.CODES, *override_reasons.CODES)
     if reason.code not in sign_off_codes.BY_NAME
 )
 BY_NAME: Mapping[str, FindingCode] = {code.code: code for code in CODES}

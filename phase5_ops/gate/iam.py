@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from phase5_ops import state_table
 from phase5_ops.checklist import ROLES
-from phase5_ops.gate import caller, fresh_reads, install_check, notifications, sign_events, signing, state
+from phase5_ops.gate import caller, fresh_reads, install_check, notifications, run_records, sign_events, signing, state
 from phase5_ops.gate.keys import GATE, SIGNERS
 from phase5_ops.gate.targets.choice import iam_actions
 from phase5_ops.iam_statements import (
@@ -44,6 +44,7 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
     own = settings.signing.key_of(GATE)
     return [
         _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES", "PROMOTED"),
+        _state("GateReadsRuns", _READING, settings, "RUNS"),
         *key_statements("GateSigns", signing.IAM_ACTIONS, [own]),
         *_public_keys(settings, ROLES, pinned=pinned),
         statement("GateIdentity", [_IDENTITY], ["*"]),
@@ -65,11 +66,24 @@ def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
     others = [other for other in SIGNERS if other != role]
     return [
         _state("SignerState", _SIGNING, settings, "RELEASE", "OVERRIDES"),
-        _state("SignerReadsPromotions", _READING, settings, "PROMOTED"),
+        _state("SignerReadsPromotions", _READING, settings, "PROMOTED", "RUNS"),
+        _state("SignerAcceptsHistories", _SIGNING, settings, "HISTORY"),
         *key_statements("RoleSigns", signing.IAM_ACTIONS, [settings.signing.key_of(role)]),
         *_public_keys(settings, others, pinned=pinned),
         statement("SignerIdentity", caller.IAM_ACTIONS, ["*"]),
         *_topic(settings),
+    ]
+
+
+def readiness(settings: Settings) -> list[Statement]:
+    """What a readiness run does in the state table: it records itself, and reads the records before it.
+
+    Signing the record is a right of the gate's (`gate`): a run that has it not leaves its record unsigned.
+    """
+    return [
+        _state("RunRecords", run_records.IAM_ACTIONS, settings, "RUNS"),
+        _state("HistoryAcceptances", _READING, settings, "HISTORY"),
+        statement("StateTableIdentity", ["dynamodb:DescribeTable"], [_table(settings)]),
     ]
 
 
@@ -115,6 +129,8 @@ def _state(sid: str, actions: Sequence[str], settings: Settings, *kinds: str) ->
         "OPEN": f"OPEN#{settings.environment}",
         "OVERRIDES": f"OVERRIDES#{settings.environment}",
         "PROMOTED": f"PROMOTED#{settings.environment}",
+        "RUNS": f"RUNS#{settings.environment}",
+        "HISTORY": f"HISTORY#{settings.environment}",
     }
     return keyed(sid, actions, [settings.tables.readiness], [patterns[kind] for kind in kinds])
 

@@ -16,7 +16,10 @@ from phase5_ops.gate.fixed_clock import in_sandbox
 from phase5_ops.gate.forgotten_runs import ForgottenRuns
 from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now, deployed_then
 from phase5_ops.gate.keys import KeySet
-from phase5_ops.gate.records import GateInputs, Reason, Release, SignedFacts
+from phase5_ops.gate.recorded_rules import LeftEvidence, confirmed_runs, needs_keys, record_problems
+from phase5_ops.gate.records import Bundle, GateInputs, OtherRun, Reason, Release, SignedFacts
+from phase5_ops.gate.run_record import RunRecord
+from phase5_ops.gate.run_records import RunRecords, RunTrail
 from phase5_ops.gate.state import Candidate, StateTable
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
@@ -42,6 +45,17 @@ class GateSources:
     def state(self) -> StateTable:
         """The state table of these settings."""
         return StateTable(self.platform.reader, self.platform.settings.tables.readiness)
+
+    @cached_property
+    def trail(self) -> RunTrail:
+        """The records of the environment's readiness runs; read once for all candidates of a tick."""
+        settings = self.platform.settings
+        return RunTrail(RunRecords(self.platform.reader, settings.tables.readiness), settings.environment)
+
+    @cached_property
+    def left(self) -> dict[str, LeftEvidence]:
+        """What the evidence folder holds of recorded runs, by run id; filled as they are come to."""
+        return {}
 
     @cached_property
     def forgotten(self) -> ForgottenRuns:
@@ -94,22 +108,25 @@ def read_inputs(
     run = check_state.newest_finished(found)
     state = sources.state
     stored, waivers, frozen = state.sign_offs(release), state.waivers(release), state.statement(release, candidate.series)
-    keys = sources.keys if stored or waivers else None
-    others = (
-        (
+    trail = sources.trail.back_to(run.facts.run_id) if run else []
+    before = sources.trail.candidate_before(run.facts.run_id) if run else None
+    keys = sources.keys if stored or waivers or needs_keys(trail, before) else None
+    bundle = check_state.stored_bundle(platform.store, run) if run else None
+    others: tuple[OtherRun, ...] = ()
+    if run is not None and run.ended_at is not None:
+        others = (
             *check_state.other_runs(
                 sources.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now, seen=sources.seen
             ),
             *sources.forgotten.since(run.ended_at, release.environment, allow_fixed_now=allow_fixed_now),
         )
-        if run is not None and run.ended_at is not None
-        else ()
-    )
+        left = {record.found.run_id: _left(sources, record) for record in trail if record.found.run_id != run.facts.run_id}
+        others = confirmed_runs(others, trail, left, run.facts.run_id, keys, allow_fixed_now=allow_fixed_now)
     return GateInputs(
         release=release,
         run_id=run.facts.run_id if run else None,
         results=sources.seen.results(run.facts) if run else {},
-        bundle=check_state.stored_bundle(platform.store, run) if run else None,
+        bundle=bundle,
         policy_digest=platform.policy_digest,
         policy=settings.gate,
         now=platform.now(),
@@ -118,7 +135,7 @@ def read_inputs(
         waivers=verified_waivers(waivers, keys) if waivers and keys else (),
         other_runs=others,
         run_completed_at=run.ended_at if run else None,
-        closing=(*closing, *_recorded(platform, run.facts.run_id, release)) if run else closing,
+        closing=(*closing, *_found_of(sources, run.facts.run_id, release, bundle, keys)) if run else closing,
         allow_fixed_now=allow_fixed_now,
     )
 
@@ -139,9 +156,32 @@ def look_again(sources: GateSources, inputs: GateInputs, *, alarms: bool = True)
     return replace(inputs, closing=(*inputs.closing, *found, *firing))
 
 
-def _recorded(platform: Platform, run_id: str, release: Release) -> tuple[Reason, ...]:
-    """What the run's own record of what was deployed says against its evidence."""
-    return deployed_then(platform.store, run_id, release, platform.settings.deployed)
+def _found_of(
+    sources: GateSources, run_id: str, release: Release, bundle: Bundle | None, keys: KeySet | None
+) -> tuple[Reason, ...]:
+    """What the run's record in the state table, and its own record of what was deployed, say against its evidence."""
+    platform = sources.platform
+    return (
+        *record_problems(
+            sources.trail.back_to(run_id),
+            run_id,
+            bundle.digest if bundle else None,
+            keys,
+            before=sources.trail.candidate_before(run_id),
+        ),
+        *deployed_then(platform.store, run_id, release, platform.settings.deployed),
+    )
+
+
+def _left(sources: GateSources, record: RunRecord) -> LeftEvidence:
+    """What the evidence folder holds of a recorded run."""
+    run_id, store = record.found.run_id, sources.platform.store
+    if run_id not in sources.left:
+        try:
+            sources.left[run_id] = LeftEvidence(store.sealed_digest(run_id), check_state.rows_of(store.sealed_verdicts(run_id)))
+        except (OSError, ValueError):
+            sources.left[run_id] = LeftEvidence(None, None)
+    return sources.left[run_id]
 
 
 def _signed_facts(payload: bytes) -> SignedFacts | None:

@@ -137,6 +137,7 @@ class OtherRun:
         completed_at: when it ended.
         rows: row id (or extra check) -> verdict and findings; None if its results could not be read.
         recorded: Dagster has its record; without one only its evidence files tell of it, and those can only close.
+        confirmed: the state table's record of it says the same; without that it cures nothing.
     """
 
     run_id: str
@@ -144,6 +145,7 @@ class OtherRun:
     completed_at: datetime
     rows: Mapping[str, tuple[Verdict, tuple[Finding, ...]]] | None
     recorded: bool = True
+    confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

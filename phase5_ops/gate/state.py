@@ -13,11 +13,13 @@
     OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never believed
     PROMOTED#<environment>          AT#<when>#<name>#<series>       one promotion and what was waived for it, in order of time:
                                                                     for counting, never believed
+    RUNS#<environment>              RUN#<number>                    what a readiness run sealed and found, where histories stood
+    HISTORY#<environment>           ACCEPTED#<id>                   that a person accepted breaks of histories, signed
 
 Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
 item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted;
 only an entry for finding an open candidate ends by TTL, once that is closed. Reads are consistent. What may be written when is
-decided elsewhere.
+decided elsewhere. The last two kinds of items are read and written by `run_records.py`.
 """
 
 import json
@@ -538,6 +540,26 @@ class StateTable:
         if answer.read.status is not ReadStatus.OK:
             raise StateError(answer.read)
         return [_plain(item) for item in answer.items("Items")]
+
+    def _newest_page(
+        self, pk: str, prefix: str, most: int, after: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], Mapping[str, Any] | None]:
+        """At most so many items of a partition, newest sort key first, and from where the next page goes on."""
+        answer = self._reader.call(
+            "dynamodb",
+            "query",
+            self._table,
+            TableName=self._table,
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=most,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": _serialize(pk), ":prefix": _serialize(prefix)},
+            **after,
+        )
+        if answer.read.status is not ReadStatus.OK:
+            raise StateError(answer.read)
+        return [_plain(item) for item in answer.items("Items")], answer.pages[0].get("LastEvaluatedKey")
 
 
 def waiver_payload(waiver: Waiver) -> bytes:

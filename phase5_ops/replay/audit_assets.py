@@ -12,7 +12,7 @@ import pandas as pd
 from phase5_ops.aws.ledger import ReadPlan, get_items, nothing_to_read, plan_reading, read_window
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.aws.reader import CallMeter
-from phase5_ops.aws.tables import describe_table, identity_of, scan_items_once
+from phase5_ops.aws.tables import describe_table_once, identity_of, scan_items_once
 from phase5_ops.ccnative.execution_records import (
     ATTEMPT_PREFIX,
     OUTCOME_PREFIX,
@@ -22,6 +22,7 @@ from phase5_ops.ccnative.execution_records import (
 )
 from phase5_ops.ccnative.ledger import PARTITION_PREFIX, SORT_PREFIX, Ledger, epoch_ms, stamp_of
 from phase5_ops.clock import iso
+from phase5_ops.histories import LEDGER, LEDGER_HISTORY, LEDGER_TABLE, RUN
 from phase5_ops.platform import Platform
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.replay.audit_evidence import Window, read_from, replay_audit, replays_within, timeline
@@ -36,7 +37,7 @@ SOURCES = (
     Source("dynamodb/executions", "Attempts and outcomes of executions, one of each per intent.", frozenset({"dynamodb"})),
 )
 
-HISTORY_FILE = "ledger_history.sqlite"
+HISTORY_FILE = LEDGER_HISTORY
 _KEPT_DAYS = 30  # beyond the window: how long the history keeps what no run compares any more
 _TIMELINE = "timeline"
 
@@ -65,7 +66,7 @@ def gather_replay_audit(platform: Platform, _tables: Tables) -> pd.DataFrame:
     policy, ledger_table = settings.replay, settings.tables.ledger
     window = Window.before(now, policy)
     since = SORT_PREFIX + stamp_of(read_from(window, policy))
-    described = describe_table(reader, ledger_table)
+    described = describe_table_once(reader, ledger_table)
     description = described.pages[0].get("Table", {}) if described.pages else {}
     identity = identity_of(description)
     history = LedgerHistory(settings.state_dir / HISTORY_FILE, platform.history, identity) if identity else None
@@ -180,4 +181,5 @@ EVIDENCE = (
     ),
 )
 
-JUDGING = (Judging("replay_audit", {"replay_audit_trail_complete": _judge_audit}),)
+_CHECK = "replay_audit_trail_complete"
+JUDGING = (Judging("replay_audit", {_CHECK: _judge_audit}, rests_on={_CHECK: (RUN, LEDGER, LEDGER_TABLE)}),)

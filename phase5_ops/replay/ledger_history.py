@@ -6,8 +6,8 @@ before it. The next run compares: whatever was seen and lies within what it read
 digest. A finding stays until its entry leaves the window, since what was noted first is what counts.
 
 The chain shows a record that was altered or taken out. Cutting off its tail, or the whole file, shows by the heads: every run
-also notes its record's hash in the run history (`history.sqlite`, another file) and in its evidence. Who removes both files
-starts anew; the fact `history_runs` then says 1, and the heads in older evidence say what is gone.
+also notes its record's hash in the run history (`history.sqlite`, another file), in its evidence and in the state table. Who
+removes both files starts anew, which the next run finds by what the last one left there (`histories.py`).
 
 A run that is killed leaves the file as it was, or its whole record; two runs at once take turns. Records are kept by TableId,
 so that a table made anew has a history of its own. Entries that no run will compare again are dropped from their record,
@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 
 from phase5_ops.ccnative.attributes import shown
 from phase5_ops.clock import iso
+from phase5_ops.histories import Chain
 from phase5_ops.history import History
 
 #: Stream of `History` that keeps the heads; its scope is the identity of the ledger table.
@@ -236,6 +237,24 @@ class LedgerHistory:
             "UPDATE records SET entries = NULL WHERE scope = ? AND seq = ?", [(self._scope, number) for number in dropped]
         )
         return head
+
+
+def chains(path: Path) -> dict[str, Chain]:
+    """The hashes of the records of every ledger table, by scope; none where there is no file or it cannot be read."""
+    if not path.exists():
+        return {}
+    try:
+        connection = sqlite3.connect(path, timeout=30)
+        try:
+            rows = connection.execute("SELECT scope, hash FROM records ORDER BY scope, seq").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return {}  # comparing says so; what was there before is not there now
+    hashes: dict[str, list[str]] = {}
+    for scope, hashed in rows:
+        hashes.setdefault(str(scope), []).append(str(hashed))
+    return {scope: Chain(tuple(found)) for scope, found in hashes.items()}
 
 
 def _newest(record: _Record) -> str:

@@ -127,6 +127,7 @@ class ReadinessDocument(_Model):
     blockers: list[str]
     reading: Reading
     candidate: CandidateEntry | None = None
+    notices: list[str] = Field(default_factory=list)  # what is worth knowing and keeps no row closed
 
     def to_json(self) -> dict[str, Any]:
         """The document as JSON values, under its published names."""
@@ -223,6 +224,7 @@ def readiness_document(
     gate: GatePolicy,
     reading: Reading,
     chosen: Sequence[str] | None = None,
+    notices: Sequence[str] = (),
 ) -> ReadinessDocument:
     """The document of a run without a release: sign-offs cannot be there, so the decision is BLOCKED.
 
@@ -236,6 +238,7 @@ def readiness_document(
         gate: which WARN rows open and which extra checks block.
         reading: calls, price and times of the run.
         chosen: row ids (or extra check names) to show and to base the exit code on; None for all.
+        notices: what the run has to say beside its rows.
     """
     rows = [_entry(row, entries, evaluated_at) for row in ROWS if chosen is None or row.id in chosen]
     extras = [_entry(row, entries, evaluated_at) for row in EXTRA_CHECKS if chosen is None or row.id in chosen]
@@ -259,6 +262,7 @@ def readiness_document(
         waivers=[],
         blockers=[line for entry in shown for line in _blockers(entry, gate)],
         reading=reading,
+        notices=list(notices),
     )
 
 

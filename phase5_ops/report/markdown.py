@@ -43,6 +43,8 @@ def render(document: ReadinessDocument) -> str:
     lines += [f"| {s.role} | {'☑' if s.done else '☐'} | {s.date or ''} | {_cell(s.by or '')} |" for s in document.sign_offs]
     if document.waivers:
         lines += ["", "## Waivers", "", *(f"- row {each['row']}: {_cell(waiver_line(each))}" for each in document.waivers)]
+    if document.notices:
+        lines += ["", "## Notices", "", *(f"- {_cell(notice)}" for notice in document.notices)]
     calls = sum(document.reading.calls.values())
     cost = f"; {calls} AWS calls, {document.reading.cost_usd:.4f} USD at list price" if calls else ""
     lines += ["", f"Evidence `{document.evidence_digest}`, policy `{document.policy_digest}`{cost}.", ""]

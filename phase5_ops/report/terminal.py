@@ -40,6 +40,8 @@ def render(document: ReadinessDocument, console: Console) -> None:
         console.print(Panel(_lines([waiver_line(each) for each in document.waivers]), title="Waivers", title_align="left"))
     if document.release and document.blockers:
         console.print(Panel(_lines(document.blockers), title="What keeps it closed", title_align="left"))
+    if document.notices:
+        console.print(Panel(_lines(document.notices), title="Notices", title_align="left"))
     console.print(_footer(document))
 
 

@@ -16,6 +16,7 @@ from phase5_ops.aws.topic_delivery import read_delivery
 from phase5_ops.ccnative.metrics import TOOL_METRICS
 from phase5_ops.ccnative.registry import malformed_reads, registered_tools
 from phase5_ops.ccnative.runbook import runbook_table
+from phase5_ops.histories import RUN
 from phase5_ops.platform import Platform
 from phase5_ops.reads import ReadStatus, observed_at
 from phase5_ops.slo.alarm_evidence import slo_alarms_table, topics_to_read
@@ -193,6 +194,7 @@ JUDGING = (
             "error_budget_not_burning": _of_summary(judge_budget_not_burning),
         },
         also=("registered_tools",),
+        rests_on={"error_budget_not_burning": (RUN,)},  # sets of dimensions that ListMetrics no longer shows
     ),
     Judging("slo_alarms", {"slo_alarms_defined": _judge_alarms, "no_slo_alarm_firing": _judge_firing}),
     Judging("runbook", {"alarm_runbook_linked": _judge_runbook}, also=("slo_alarms",)),

@@ -142,6 +142,11 @@ class World:
         ]
         return found
 
+    def run_records(self, *run_ids: str) -> list[dict[str, Any]]:
+        """The records of these runs, or of all."""
+        records = [each for each in self.items() if each["pk"]["S"].startswith("RUNS#")]
+        return [each for each in records if not run_ids or each["run_id"]["S"] in run_ids]
+
     def put(self, item: dict[str, Any]) -> None:
         self.client("dynamodb").put_item(TableName=TABLE, Item=item)
 

@@ -5,15 +5,19 @@ or where the attack is none on the decision (a renamed sensor, a reset cursor), 
 """
 
 import json
+import os
 import shutil
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 
 import dagster as dg
+import pandas as pd
 import pytest
 from dagster._core.definitions.reconstruct import reconstructable
 
+from phase5_ops import continuity
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import build_defs, open_platform
 from phase5_ops.checklist import ALL_CHECKS, ROLES
@@ -33,7 +37,7 @@ from phase5_ops.not_tried import not_tried
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.gate.conftest import decision_payload, readiness_payload
-from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, World, opened_candidate
+from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, TABLE, World, opened_candidate
 from phase5_ops_tests.gate.warm_processes import CONTEXT, exit_code, started, warm
 
 pytestmark = pytest.mark.xdist_group("attacks")
@@ -96,6 +100,12 @@ def forget_runs(world: World) -> None:
 
 def test_without_an_attack_it_is_promoted_once(world):
     world.is_promoted_once()
+
+
+def forget_entirely(world: World, run_id: str) -> None:
+    """Dagster's record of a run and its evidence are gone; the state table alone knows it."""
+    world.instance.delete_run(run_id)
+    shutil.rmtree(world.evidence / run_id)
 
 
 # --- what Dagster holds ------------------------------------------------------------------------------------------------------
@@ -163,14 +173,17 @@ def test_a_deleted_run_that_no_longer_says_what_it_was_closes(world):
 
 
 def test_a_partial_run_that_passes_cures_nothing_and_closes_nothing_whether_or_not_it_is_deleted(world):
-    passing = world.readiness(rows=BREAKERS)
-    world.instance.delete_run(passing)
     failed = failing_run(world)
     later = world.readiness(rows=BREAKERS)
     world.stays_closed(f"newer_run_disagrees {failed}")
-    for run_id in (failed, later):
-        world.instance.delete_run(run_id)
-        shutil.rmtree(world.evidence / run_id)
+    world.instance.delete_run(later)
+    world.stays_closed(f"newer_run_disagrees {failed}")
+    forget_entirely(world, failed)
+    world.stays_closed(f"newer_run_unreadable {failed}")
+    for record in world.run_records(failed, later):
+        world.delete(record)
+    shutil.rmtree(world.evidence / later)
+    world.readiness(rows=BREAKERS)
     world.is_promoted_once()
 
 
@@ -355,6 +368,131 @@ def test_evidence_that_is_edited_and_sealed_again_is_not_what_dagster_recorded(w
     edit(world, "verdicts/breaker_state_observable.json")
     world.instance.add_run_tags(run_id, {check_state.EVIDENCE_TAG: EvidenceStore(world.evidence).seal(run_id)})
     world.stays_closed("2.1 UNTRUSTED result_not_of_the_evidence")
+
+
+def test_evidence_that_is_rewritten_with_manifest_and_tags_is_not_what_the_state_table_recorded(world):
+    run_id = own_run(world)
+    table = world.evidence / run_id / "tables" / "registered_tools.parquet"
+    pd.read_parquet(table).to_parquet(table, index=False, compression="gzip")  # a table of which no verdict names the digest
+    store = EvidenceStore(world.evidence)
+    recorded = store.sealed_digest(run_id)
+    digest = store.seal(run_id)
+    world.instance.add_run_tags(run_id, {check_state.EVIDENCE_TAG: digest})
+    world.stays_closed(f"evidence_not_as_recorded {run_id}: recorded {recorded}, stored {digest}")
+    record = world.run_records(run_id)[0]
+    forged = json.loads(record["payload"]["B"]) | {"manifest": digest}
+    payload = json.dumps(forged, sort_keys=True, separators=(",", ":")).encode()
+    world.put({**record, "payload": {"B": payload}})
+    world.stays_closed(f"run_record_not_believed {run_id}")
+    attempt = world.readiness(tags_of(world), BREAKERS)
+    signed = world.run_records(attempt)[0]
+    world.put({name: value for name, value in signed.items() if name not in ("key_id", "signature")})
+    world.stays_closed(f"run_record_not_believed {attempt}: no signature")  # the attempt before has one
+
+
+def test_what_a_run_says_of_itself_is_part_of_its_evidence(world):
+    for name in ("run.json", "histories.json"):
+        path = world.evidence / own_run(world) / name
+        before = path.read_bytes()
+        path.write_text(json.dumps({**json.loads(before), "environment": "elsewhere"}))
+        world.stays_closed("evidence_changed", "evidence_not_as_recorded")
+        path.write_bytes(before)
+
+
+def test_a_failing_run_whose_evidence_says_another_thing_of_itself_still_closes(world):
+    run_id = failing_run(world)
+    world.instance.delete_run(run_id)
+    path = world.evidence / run_id / "run.json"
+    before = json.loads(path.read_bytes())
+    for change in ({"job": "other_job"}, {"environment": "elsewhere"}, {"began_at": "2020-01-01T00:00:00.000Z"}):
+        path.write_text(json.dumps({**before, **change}))
+        world.stays_closed(f"newer_run_unreadable {run_id}")
+
+
+def test_a_failing_run_whose_verdicts_were_made_to_pass_still_closes(world):
+    run_id = failing_run(world)
+    passing = world.readiness(rows=BREAKERS)
+    world.instance.delete_run(run_id)
+    for part in ("verdicts", "tables"):
+        shutil.rmtree(world.evidence / run_id / part)
+        shutil.copytree(world.evidence / passing / part, world.evidence / run_id / part)
+    EvidenceStore(world.evidence).seal(run_id)
+    world.stays_closed(f"newer_run_unreadable {run_id}")
+
+
+def test_a_failing_run_that_the_state_table_alone_knows_still_closes(world):
+    run_id = failing_run(world)
+    forget_entirely(world, run_id)
+    world.stays_closed(f"newer_run_unreadable {run_id}")
+
+
+def test_a_record_that_was_taken_out_of_the_state_table_shows_and_the_candidates_own_is_needed(world):
+    run_id = failing_run(world)
+    run_of_candidate = check_state.runs_of_candidate(world.instance, RELEASE, 1)[0].facts.run_id
+    world.readiness(rows=BREAKERS)
+    forget_entirely(world, run_id)
+    world.delete(world.run_records(run_id)[0])
+    world.stays_closed("run_records_broken")
+    for record in world.run_records():
+        world.delete(record)
+    world.stays_closed(f"run_not_recorded {run_of_candidate}")
+
+
+def test_the_times_of_files_decide_nothing(world):
+    run_id = failing_run(world)
+    world.instance.delete_run(run_id)
+    for seconds in (0, 4_000_000_000):
+        for path in (world.evidence, *world.evidence.rglob("*")):
+            os.utime(path, (seconds, seconds))
+        world.stays_closed(f"newer_run_disagrees {run_id}")
+
+
+@pytest.mark.parametrize(
+    ("how", "closes"),
+    [
+        ("removed", "INCONCLUSIVE history_starts_anew"),
+        ("emptied", "INCONCLUSIVE history_starts_anew"),
+        ("cut off", "FAIL history_altered"),
+        ("older copy", "INCONCLUSIVE history_not_continued"),
+    ],
+)
+def test_a_history_that_was_removed_or_cut_off_closes(world, how, closes):
+    path = world.folder / "history.sqlite"
+    older = path.read_bytes()
+    if how == "older copy":
+        world.readiness(rows=BREAKERS)
+        path.write_bytes(older)
+    elif how == "removed":
+        path.unlink()
+    else:
+        with sqlite3.connect(path) as connection:
+            for table in ("snapshots", "sightings", "journal"):
+                connection.execute(f"DELETE FROM {table}" + (" WHERE rowid > 2" if how == "cut off" else ""))
+        connection.close()
+    for attempt in (2, 3) if how == "removed" else (2,):
+        world.readiness(tags_of(world, attempt), BREAKERS)
+        world.stays_closed(f"2.1 {closes} history.sqlite", f"2.2 {closes} history.sqlite")
+
+
+def made_anew(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
+    """DescribeTable tells of another table of this name."""
+    described = continuity.identity_of
+    anew = {"TableId": "11111111-2222-3333-4444-555555555555"}
+    monkeypatch.setattr(continuity, "identity_of", lambda d: described({**d, **anew} if d.get("TableName") == table else d))
+
+
+@pytest.mark.parametrize("table", ["cc-native-resilience", TABLE])
+def test_a_table_that_was_made_anew_closes(world, monkeypatch, table):
+    made_anew(monkeypatch, table)
+    world.readiness(tags_of(world), BREAKERS)
+    world.stays_closed("2.1 INCONCLUSIVE table_made_anew", "2.2 INCONCLUSIVE table_made_anew")
+
+
+def test_a_ledger_that_was_made_anew_and_its_history_that_was_removed_close(world, monkeypatch):
+    (world.folder / "ledger_history.sqlite").unlink()
+    made_anew(monkeypatch, "cc-native-ledger")
+    world.readiness(tags_of(world), ["3.2"])
+    world.stays_closed("3.2 INCONCLUSIVE table_made_anew", "3.2 INCONCLUSIVE history_starts_anew ledger_history.sqlite")
 
 
 def test_an_added_file_in_the_evidence_closes(world):

@@ -132,4 +132,5 @@ def test_whoever_decides_knows_what_the_run_recorded_of_the_platform(aws, tmp_pa
     run = ReadinessRun(facts, RELEASE.name, 1, 1, NOW, None)
     candidate = Candidate(RELEASE, 1, Fate.PENDING, NOW, NOW + timedelta(days=1), "pipeline")
     with sources.instance:
-        assert [reason.code for reason in read_inputs(sources, candidate, runs=[run]).closing] == closing
+        found = [reason.code for reason in read_inputs(sources, candidate, runs=[run]).closing]
+    assert found == ["run_not_recorded", *closing]  # this run was made up

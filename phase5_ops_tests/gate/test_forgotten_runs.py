@@ -1,16 +1,18 @@
 """A run that was deleted in Dagster is remembered by its evidence: it closes where it failed, and opens or cures nothing."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from phase5_ops.checklist import ALL_CHECKS
-from phase5_ops.evidence_store import EvidenceStore, Origin
+from phase5_ops.evidence_store import Ended, EvidenceStore, Origin
 from phase5_ops.gate.check_state import ENVIRONMENT_TAG, unknown_runs
 from phase5_ops.gate.forgotten_runs import ForgottenRuns
 from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.histories import Standing
 from phase5_ops.verdict import Verdict, conclude
 from phase5_ops_tests.gate.test_check_state import CHECK, RUN_1, RUN_2, RUN_3, SMALL, readiness
 
@@ -60,10 +62,10 @@ def test_a_failing_run_that_is_deleted_still_says_so(instance, store):
     assert again.since(run.completed_at + timedelta(seconds=1), "production", allow_fixed_now=False) == ()
 
 
-def test_the_wiring_says_what_made_the_evidence_outside_the_digest(instance, store):
+def test_the_wiring_says_what_made_the_evidence_within_the_digest(instance, store):
     readiness(instance, store, RUN_1)
     assert store.origin(RUN_1) == Origin(READINESS_JOB, "production", fixed_now=False, assets=None)
-    assert "run.json" not in store.manifest(RUN_1)
+    assert "run.json" in store.manifest(RUN_1)
     assert instance.get_run_by_id(RUN_1).tags["phase5/evidence_digest"] == store.digest(RUN_1)
 
 
@@ -122,8 +124,8 @@ def test_a_row_that_was_not_judged_or_cannot_be_read_is_an_error_and_one_that_wa
 
 def test_of_very_many_one_that_cannot_be_read_stands_for_the_rest(store):
     for number in range(60):
-        left(store, f"run-{number}")
-        os.utime(store.run_folder(f"run-{number}"), (1_700_000_000 + number,) * 2)
+        left(store, f"run-{number}", replace(MADE, began_at=datetime.fromtimestamp(1_700_000_000 + number, UTC)))
+        os.utime(store.run_folder(f"run-{number}"), (1_700_000_000 - number,) * 2)  # which tells nothing
     runs = found(store, since=datetime(2020, 1, 1, tzinfo=UTC))
     assert [run.run_id for run in runs] == [f"run-{number}" for number in range(59, 8, -1)]
     assert [run.rows is None for run in runs] == [False] * 50 + [True]
@@ -133,8 +135,8 @@ def test_a_tick_lists_once_and_asks_dagster_once_whatever_the_number_of_candidat
     for number in range(5):
         left(store, f"run-{number}")
     listed, asked = [], []
-    listing = EvidenceStore.runs_by_change
-    monkeypatch.setattr(EvidenceStore, "runs_by_change", lambda self: listed.append(1) or listing(self))
+    listing = EvidenceStore.run_ids
+    monkeypatch.setattr(EvidenceStore, "run_ids", lambda self: listed.append(1) or listing(self))
     runs = ForgottenRuns(store, lambda ids: asked.append(sorted(ids)) or set())
     for hours in range(100):
         runs.since(BEFORE + timedelta(hours=hours), "production", allow_fixed_now=False)
@@ -146,3 +148,30 @@ def test_an_evidence_folder_that_cannot_be_listed_closes_and_one_that_is_not_the
     (tmp_path / "evidence").write_text("no folder")
     (run,) = found(store)
     assert (run.rows, run.recorded, run.completed_at.year) == (None, False, 9999)
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "observed", "moment"),
+    [
+        ("10:00", "10:20", "09:00", "10:20"),
+        ("10:00", None, "09:00", "11:00"),  # killed: the longest that a run takes
+        (None, None, "09:00", "10:00"),  # of an earlier version: what it read last, and the same
+        (None, None, "gone", "never"),
+        ("10:00", "unreadable", "09:00", "never"),
+    ],
+)
+def test_when_a_run_ended_is_told_by_what_it_wrote(store, began, ended, observed, moment):
+    def at(clock: str) -> datetime:
+        return datetime.fromisoformat(f"2026-11-23T{clock}:00+00:00")
+
+    store.write_origin(RUN_1, replace(MADE, began_at=at(began) if began else None))
+    said = f"2026-11-23T{observed}:00Z" if observed != "gone" else "?"
+    store.write_verdict(RUN_1, CHECK, {"verdict": "FAIL", "findings": [], "observed_at": said, "tables": {}})
+    if ended == "unreadable":
+        (store.run_folder(RUN_1) / "histories.json").write_text("{}")
+    elif ended:
+        store.write_ended(RUN_1, Ended("production", at(ended), Standing()))
+    for seconds in (0, 4_000_000_000):
+        os.utime(store.run_folder(RUN_1), (seconds, seconds))
+        (run,) = found(store)
+        assert run.completed_at == at(moment) if moment != "never" else run.completed_at.year == 9999

@@ -1,0 +1,156 @@
+"""Reads where histories stood when earlier runs ended, and where they stand now; what follows from it is in `histories.py`.
+
+Two things tell of earlier runs: their records in the state table, and the evidence that they left in the state folder. Each of
+them must be continued. A table that is not there has no records; one that cannot be read leaves the word to the evidence alone.
+"""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from phase5_ops.aws.tables import describe_table_once, identity_of
+from phase5_ops.clock import iso
+from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.gate.believed_keys import believed_keys
+from phase5_ops.gate.fixed_clock import in_sandbox
+from phase5_ops.gate.history_acceptance import Acceptance, believed_acceptances
+from phase5_ops.gate.keys import KeysError
+from phase5_ops.gate.run_record import RunRecord
+from phase5_ops.gate.run_records import RunRecords
+from phase5_ops.gate.signing import SigningError
+from phase5_ops.gate.state import StateError
+from phase5_ops.histories import (
+    LEDGER_HISTORY,
+    LEDGER_TABLE,
+    RESILIENCE_TABLE,
+    RUN_HISTORY,
+    STATE_TABLE,
+    Accepted,
+    Chain,
+    Continuity,
+    Present,
+    Standing,
+    breaks,
+    standing_now,
+)
+from phase5_ops.platform import Platform
+from phase5_ops.reads import ReadStatus
+from phase5_ops.replay.ledger_history import chains
+
+log = logging.getLogger(__name__)
+
+_MOST_RECORDS = 500  # that are looked through for the last run that had this very history
+_SHOWN_DAYS = 30  # how long an acceptance is shown with the rows that it is about
+
+
+def standing_at_end(platform: Platform) -> Standing:
+    """Where the histories stand now that the run has written what it saw."""
+    found = platform.continuity
+    return standing_now(found.breaks, found.earlier, Present(_chains(platform), _tables(platform)), found.record)
+
+
+def look_back(platform: Platform) -> Continuity:
+    """What a run builds on."""
+    settings = platform.settings
+    now_chains, tables = _chains(platform), _tables(platform)
+    table = RunRecords(platform.reader, settings.tables.readiness)
+    notices: list[str] = []
+    records: list[RunRecord] | None
+    try:
+        records = _back_to(table, settings.environment, now_chains.get(RUN_HISTORY, Chain()))
+    except StateError as error:
+        records = [] if error.read.status is ReadStatus.NOT_FOUND else None
+        notices.append(f"the records of earlier runs cannot be read: {error}")
+    earlier = [records[-1].found.standing] if records else []
+    local = _last_left(platform.store, settings.environment, platform.run_id)
+    if local is not None and not (in_sandbox(settings) and _another_sandbox(local, tables)):
+        earlier.append(local)
+    acceptances = _acceptances(platform, table) if records else []
+    now = Present(
+        now_chains,
+        tables,
+        None if records is None else {record.seq: record.digest for record in records},
+        records[0].seq if records else 0,
+    )
+    accepted = {each.id for acceptance in acceptances for each in acceptance.breaks}
+    newest = (records[0].seq, records[0].digest) if records else (0, "")
+    since = datetime.now(UTC) - timedelta(days=_SHOWN_DAYS)
+    carried = {each.id for standing in earlier for each in standing.breaks}
+    shown = tuple(
+        Accepted(a.id, frozenset(each.about for each in a.breaks), str(a))
+        for a in acceptances
+        if a.at >= since or not carried.isdisjoint(each.id for each in a.breaks)
+    )
+    return Continuity(tuple(earlier), breaks(earlier, now, accepted), shown, newest, tuple(notices))
+
+
+def _back_to(table: RunRecords, environment: str, chain: Chain) -> list[RunRecord]:
+    """The records, newest first, whose last one is that of the last run with this very history; the newest alone without one.
+
+    Runs with another state folder, hence with other histories, may have come between.
+    """
+    found: list[RunRecord] = []
+    wanted = chain.hashes[:1]
+    for record in table.newest_first(environment):
+        found.append(record)
+        head = record.found.standing.heads.get(RUN_HISTORY)
+        if head is not None and (head.id,) == wanted:
+            return found
+        if len(found) >= _MOST_RECORDS:
+            break
+    return found[:1]
+
+
+def _last_left(store: EvidenceStore, environment: str, own: str) -> Standing | None:
+    """Where things stood when the last run that left evidence here ended, by what it says itself."""
+    found = []
+    for run_id in store.run_ids():
+        try:
+            ended = store.ended(run_id)
+        except (OSError, ValueError) as error:
+            log.warning("%s", error)
+            continue
+        if ended is not None and ended.environment == environment and run_id != own:
+            found.append((ended.at, run_id, ended.standing))
+    return max(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _another_sandbox(local: Standing, tables: dict[str, str]) -> bool:
+    """Whether every table is a new one, the state table too: a sandbox is another platform each time that it starts."""
+    now = {name: tables.get(name, "") for name in local.tables}
+    return STATE_TABLE in now and all(identity and identity != local.tables[name] for name, identity in now.items())
+
+
+def _chains(platform: Platform) -> dict[str, Chain]:
+    """The histories of the state folder; one that is not there is left out."""
+    folder: Path = platform.settings.state_dir
+    found = {f"{LEDGER_HISTORY} {scope}": chain for scope, chain in chains(folder / LEDGER_HISTORY).items()}
+    own = platform.history.chain()
+    return {**found, RUN_HISTORY: own} if own.hashes or own.problems else found
+
+
+def _tables(platform: Platform) -> dict[str, str]:
+    """The identities of the tables that histories are about, and of the state table."""
+    names = platform.settings.tables
+    wanted = {RESILIENCE_TABLE: names.resilience, LEDGER_TABLE: names.ledger, STATE_TABLE: names.readiness}
+    found = {}
+    for about, name in wanted.items():
+        answer = describe_table_once(platform.reader, name)
+        if answer.read.status is ReadStatus.NOT_FOUND:
+            found[about] = ""
+        elif answer.pages and (identity := identity_of(description := answer.pages[0].get("Table", {}))):
+            created = description.get("CreationDateTime")
+            found[about] = f"{name} {identity}" + (f" made {iso(created)}" if isinstance(created, datetime) else "")
+    return found
+
+
+def _acceptances(platform: Platform, table: RunRecords) -> list[Acceptance]:
+    """The acceptances that are signed by a believed key of a role; what cannot be told is accepted by nobody."""
+    settings = platform.settings
+    try:
+        stored = table.acceptances(settings.environment)
+        keys = believed_keys(platform.reader, settings) if stored else None
+    except (StateError, KeysError, SigningError) as error:
+        log.warning("acceptances of histories cannot be told: %s", error)
+        return []
+    return believed_acceptances(stored, settings.environment, keys) if keys is not None else []

@@ -1,0 +1,315 @@
+"""Histories as evidence: what earlier runs knew must still be there, or a person has said that it may be gone. Pure.
+
+A judge of breakers, of the ledger or of a budget relies on what earlier runs kept. Each run therefore says in its evidence, and
+in the state table, where every history stood when it ended: its head, a hash over everything in it. The next run must continue
+from there. Where it does not, that is a break: it closes the rows that rest on the history, it is carried from run to run, and
+only a signed acceptance of exactly this break ends it. What must not live here: reading files or tables.
+
+A break has a `code` (below), `about` (what it concerns), `subject` (its name for people), and what was `lost` and `found` in its
+place, as text. Histories are known by the hash of their first entry, so that one that was made anew is another one.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+from phase5_ops.verdict import Finding, FindingCode, Judgement, Verdict, worst
+
+#: What a break can be about; of tables `table:` and the role that the table has in the settings.
+RUN, LEDGER, RECORDS = "run", "ledger", "records"
+RESILIENCE_TABLE, LEDGER_TABLE, STATE_TABLE = "table:resilience", "table:ledger", "table:readiness"
+RUN_HISTORY, LEDGER_HISTORY = "history.sqlite", "ledger_history.sqlite"
+
+#: What every row that rests on a history rests on as well: that which tells where the history stood.
+_EVERYWHERE = frozenset({RECORDS, STATE_TABLE})
+
+_ACCEPT = "Find out who did it. If it may stand, a person accepts exactly this with phase5 history accept."
+
+HISTORY_STARTS_ANEW = FindingCode(
+    "history_starts_anew",
+    Verdict.INCONCLUSIVE,
+    "An earlier run had a history that is not there now, or another one is in its place: what it would show is not known.",
+    f"Put the file back from a backup of the state folder, or keep the one state folder for all runs. {_ACCEPT}",
+)
+HISTORY_NOT_CONTINUED = FindingCode(
+    "history_not_continued",
+    Verdict.INCONCLUSIVE,
+    "The history does not hold what an earlier run had in it: it was cut off, or put back from an older copy.",
+    f"Put the newest file back. {_ACCEPT}",
+)
+HISTORY_ALTERED = FindingCode(
+    "history_altered",
+    Verdict.FAIL,
+    "Entries of the history were taken out, altered or put in by something else than a run.",
+    "Find out who changed the file; put it back from a backup. Where there is none, move it away, and accept the one that begins"
+    " with phase5 history accept.",
+)
+TABLE_MADE_ANEW = FindingCode(
+    "table_made_anew",
+    Verdict.INCONCLUSIVE,
+    "The table has another id or creation time than in an earlier run, or is gone: what the history was about went with it.",
+    _ACCEPT,
+)
+RUN_RECORDS_GONE = FindingCode(
+    "run_records_gone",
+    Verdict.INCONCLUSIVE,
+    "The state table no longer holds the records of runs that an earlier run saw in it.",
+    f"Put the table back (point-in-time recovery). {_ACCEPT}",
+)
+HISTORY_UNCONFIRMED = FindingCode(
+    "history_unconfirmed",
+    Verdict.INCONCLUSIVE,
+    "Where the histories stood when the last run ended cannot be told: neither the state table nor earlier evidence says it.",
+    "Allow dynamodb:Query on the partition RUNS of the state table (phase5 iam-policy), or put the evidence folder back.",
+)
+CODES = (
+    HISTORY_STARTS_ANEW,
+    HISTORY_NOT_CONTINUED,
+    HISTORY_ALTERED,
+    TABLE_MADE_ANEW,
+    RUN_RECORDS_GONE,
+    HISTORY_UNCONFIRMED,
+)
+_BY_NAME = {code.code: code for code in CODES}
+
+#: Breaks that nobody can accept: what is there is not to be relied on, or nothing is known of it.
+NEVER_ACCEPTED = frozenset({HISTORY_ALTERED.code, HISTORY_UNCONFIRMED.code})
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A history as it is now: the hash of each of its entries, each over the one before; and where it contradicts itself."""
+
+    hashes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def head(self) -> "Head | None":
+        """Where it stands; None where there is nothing in it."""
+        return Head(self.hashes[0], len(self.hashes), self.hashes[-1]) if self.hashes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a history stood: the hash of its first entry, how many there were, the hash of the last."""
+
+    id: str
+    length: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.id} of {self.length}, head {self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A history, or what it is about, that an earlier run knew otherwise."""
+
+    code: str
+    about: str
+    subject: str
+    lost: str
+    found: str = ""
+
+    @property
+    def id(self) -> str:
+        """Names exactly this break; an acceptance is of such ids."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def finding(self) -> Finding:
+        """As a row shows it."""
+        seen = f"found {self.found or 'none'}; break {self.id[:16]}, which nobody has accepted"
+        return _BY_NAME[self.code].at(self.subject, expected=f"what the earlier run had: {self.lost}", seen=seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where everything stood when a run ended: what the next run is held against.
+
+    Attributes:
+        heads: history -> where it stood; of the ledger one for each table that there was (`ledger_history.sqlite <table id>`).
+        tables: `table:<role>` -> identity of the table (id and creation time).
+        breaks: what does not continue and was not accepted.
+        record: sequence number and digest of the newest run record that the run saw in the state table; (0, "") for none.
+    """
+
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
+    breaks: tuple[Break, ...] = ()
+    record: tuple[int, str] = (0, "")
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "heads": {name: asdict(head) for name, head in self.heads.items()},
+            "tables": dict(self.tables),
+            "breaks": [asdict(each) for each in self.breaks],
+            "record": list(self.record),
+        }
+
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of `as_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: it is not one.
+        """
+        breaks = tuple(Break(**{name: str(value) for name, value in each.items()}) for each in content["breaks"])
+        if unknown := {each.code for each in breaks} - _BY_NAME.keys():
+            raise ValueError(f"no codes of a break: {sorted(unknown)}")
+        seq, digest = content["record"]
+        return cls(
+            {str(name): Head(str(h["id"]), int(h["length"]), str(h["hash"])) for name, h in content["heads"].items()},
+            {str(name): str(identity) for name, identity in content["tables"].items()},
+            breaks,
+            (int(seq), str(digest)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An acceptance that is believed: its id, what its breaks are about, and who gave it, in words."""
+
+    id: str
+    about: frozenset[str]
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continuity:
+    """What a run found of the histories that it builds on.
+
+    Attributes:
+        earlier: where things stood before.
+        breaks: what does not continue, and nobody accepted.
+        acceptances: the believed ones of the last weeks, and those that this run relied on.
+        record: number and digest of the newest run record; (0, "") where there is none.
+        notices: what could not be read.
+    """
+
+    earlier: tuple[Standing, ...]
+    breaks: tuple[Break, ...]
+    acceptances: tuple[Accepted, ...] = ()
+    record: tuple[int, str] = (0, "")
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Histories and tables as they are now.
+
+    Attributes:
+        chains: history -> chain; one that is not there is left out.
+        tables: `table:<role>` -> identity; empty text for a table that is not there; left out where it could not be read.
+        records: sequence number -> digest of the run records that were read; None where the state table could not be read.
+        newest: the highest sequence number in the state table.
+    """
+
+    chains: Mapping[str, Chain]
+    tables: Mapping[str, str] = field(default_factory=dict)
+    records: Mapping[int, str] | None = None
+    newest: int = 0
+
+
+#: Nothing tells where the histories stood.
+UNCONFIRMED = Break(HISTORY_UNCONFIRMED.code, RECORDS, "histories", "not known")
+
+
+def breaks(earlier: Sequence[Standing], now: Present, accepted: Collection[str] = ()) -> tuple[Break, ...]:
+    """Everything that does not continue what earlier runs left, and that nobody has accepted.
+
+    Args:
+        earlier: where things stood: as the state table tells it, as the evidence folder tells it. Each of them must be continued.
+        now: as it is.
+        accepted: ids of accepted breaks.
+    """
+    found: list[Break] = []
+    for standing in earlier:
+        found += [each for each in standing.breaks if _still_holds(each, now)]
+        found += [*_of_heads(standing, now), *_of_tables(standing, now), *_of_records(standing, now)]
+    found += [
+        Break(HISTORY_ALTERED.code, _about(name), name, "entries as runs wrote them", "; ".join(chain.problems)[:300])
+        for name, chain in now.chains.items()
+        if chain.problems
+    ]
+    if not earlier and now.records is None:
+        found.append(UNCONFIRMED)
+    return tuple(each for each in dict.fromkeys(found) if each.code in NEVER_ACCEPTED or each.id not in accepted)
+
+
+def _still_holds(carried: Break, now: Present) -> bool:
+    """What an earlier run found: an altered file is looked at anew, and the state table tells what was not known before."""
+    if carried.code == HISTORY_UNCONFIRMED.code:
+        return now.records is None
+    return carried.code != HISTORY_ALTERED.code
+
+
+def _about(name: str) -> str:
+    return RUN if name == RUN_HISTORY else LEDGER
+
+
+def _of_heads(standing: Standing, now: Present) -> Iterable[Break]:
+    for name, head in standing.heads.items():
+        chain = now.chains.get(name, Chain())
+        if chain.hashes[:1] != (head.id,):
+            yield Break(HISTORY_STARTS_ANEW.code, _about(name), name, str(head), str(chain.head or ""))
+        elif chain.hashes[head.length - 1 : head.length] != (head.hash,):
+            yield Break(HISTORY_NOT_CONTINUED.code, _about(name), name, str(head), str(chain.head))
+
+
+def _of_tables(standing: Standing, now: Present) -> Iterable[Break]:
+    for name, identity in standing.tables.items():
+        present = now.tables.get(name)
+        if present is not None and present != identity:
+            yield Break(TABLE_MADE_ANEW.code, name, name, identity, present)
+
+
+def _of_records(standing: Standing, now: Present) -> Iterable[Break]:
+    seq, digest = standing.record
+    if not seq or now.records is None:
+        return
+    if now.newest < seq or now.records.get(seq, digest) != digest:
+        yield Break(RUN_RECORDS_GONE.code, RECORDS, "run records", f"record {seq} {digest}", f"{now.newest} records")
+
+
+def standing_now(open_breaks: Iterable[Break], earlier: Sequence[Standing], now: Present, record: tuple[int, str]) -> Standing:
+    """Where things stand when a run ends: what the next one is held against.
+
+    A table that could not be read keeps the identity that it had. A break that began in this run is about what is there at its
+    end, since the run itself writes.
+
+    Args:
+        open_breaks: of this run.
+        earlier: what this run was held against.
+        now: as it is at the end.
+        record: the newest run record.
+    """
+    known = {name: identity for standing in earlier for name, identity in standing.tables.items()}
+    tables = {**known, **{name: identity for name, identity in now.tables.items() if identity}}
+    heads = {name: chain.head for name, chain in now.chains.items() if chain.head is not None}
+    carried = {each for standing in earlier for each in standing.breaks}
+    histories = (HISTORY_STARTS_ANEW.code, HISTORY_NOT_CONTINUED.code)
+    settled = tuple(
+        replace(each, found=str(heads.get(each.subject) or "")) if each.code in histories and each not in carried else each
+        for each in open_breaks
+    )
+    return Standing(heads, tables, settled, record)
+
+
+def with_breaks(judgement: Judgement, continuity: Continuity, rests_on: Collection[str]) -> Judgement:
+    """A judgement, worse by the breaks in what it rests on; that somebody accepted an earlier one is a fact of it.
+
+    Args:
+        judgement: of a check.
+        continuity: of the run.
+        rests_on: what the check rests on, as `Break.about` names it.
+    """
+    wanted = _EVERYWHERE | set(rests_on)
+    found = [each.finding() for each in continuity.breaks if each.about in wanted]
+    accepted = "; ".join(each.said for each in continuity.acceptances if not wanted.isdisjoint(each.about))
+    facts = {**judgement.facts, "history_accepted": accepted} if accepted else judgement.facts
+    findings = sorted([*judgement.findings, *found], key=lambda f: (-f.verdict.severity, f.code, f.subject, f.seen))
+    verdict = worst([judgement.verdict, *(finding.verdict for finding in found)])
+    return replace(judgement, verdict=verdict, findings=tuple(findings), facts=facts)

@@ -1,0 +1,103 @@
+"""The end of a readiness run: says where histories stand, seals the evidence for good, and records the run in the state table.
+
+It comes after every step, however the run ended, unless its process was killed. A run that could not be recorded is judged and
+printed all the same, and says so: where it belongs to a candidate, the gate stays closed for it (`run_not_recorded`).
+"""
+
+import logging
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.continuity import standing_at_end
+from phase5_ops.evidence_store import Ended
+from phase5_ops.gate import check_state
+from phase5_ops.gate.fixed_clock import in_sandbox
+from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.run_record import RECORD_TYPE, RunFound
+from phase5_ops.gate.run_records import RunRecords
+from phase5_ops.gate.signing import SigningError, load_key, sign
+from phase5_ops.gate.state import StateError
+from phase5_ops.platform import Platform
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.verdict import Verdict
+from phase5_ops.wiring import origin_of
+
+log = logging.getLogger(__name__)
+
+_NOTICES = "notices"
+_RECORDED = "recorded"
+
+
+def notices(platform: Platform) -> list[str]:
+    """What a run has to say beside its rows; empty where it was recorded and everything could be read."""
+    return list(platform.shared.get(_NOTICES, ()))
+
+
+def end_run(platform: Platform, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Ends a run of the readiness job; another time it does nothing.
+
+    Args:
+        platform: of the run.
+        instance: where Dagster records it; gets the digest of the sealed evidence.
+        run: as Dagster has it.
+    """
+    if platform.shared.setdefault(_RECORDED, False):
+        return
+    platform.shared[_RECORDED] = True
+    store, run_id, settings = platform.store, platform.run_id, platform.settings
+    origin = origin_of(platform, run)
+    store.write_origin(run_id, origin)
+    found = platform.continuity
+    standing, now = standing_at_end(platform), datetime.now(UTC)
+    store.write_ended(run_id, Ended(settings.environment, now, standing, tuple(each.id for each in found.acceptances)))
+    digest = store.seal(run_id)
+    instance.add_run_tags(run_id, {check_state.EVIDENCE_TAG: digest})
+    said = list(found.notices)
+    record = RunFound(
+        environment=settings.environment,
+        run_id=run_id,
+        ended_at=now,
+        fixed_now=origin.fixed_now,
+        assets=origin.assets,
+        release_digest=run.tags.get(check_state.DIGEST_TAG),
+        manifest=digest,
+        verdicts={check: Verdict(content["verdict"]) for check, content in store.sealed_verdicts(run_id).items()},
+        standing=standing,
+    )
+    if problem := _append(platform, record):
+        said.append(f"the run is not recorded in the state table, so that no candidate can rely on it: {problem}")
+    platform.shared[_NOTICES] = said
+    for line in said:
+        log.warning("%s", line)
+
+
+def _append(platform: Platform, found: RunFound) -> str | None:
+    """Why the run could not be recorded; None where it was."""
+    problem = _appended(platform.reader, platform, found)
+    if problem is not None and problem.status is ReadStatus.TIMEOUT:  # the run may have used up its time for reading
+        problem = _appended(AwsReader(platform.settings.reading), platform, found)
+    return None if problem is None else f"{problem.operation} {problem.resource}: {problem.status}: {problem.error}"
+
+
+def _appended(reader: AwsReader, platform: Platform, found: RunFound) -> Read | None:
+    try:
+        table = RunRecords(reader, platform.settings.tables.readiness)
+        table.append(found, lambda payload: _signed(reader, platform, payload))
+    except StateError as error:
+        return error.read
+    return None
+
+
+def _signed(reader: AwsReader, platform: Platform, payload: bytes) -> tuple[str, bytes]:
+    """Key id and signature of the gate's key; nothing where the run may not sign."""
+    settings = platform.settings
+    if settings.now is not None and not in_sandbox(settings):
+        return "", b""
+    try:
+        made = sign(reader, load_key(reader, settings.signing, GATE), payload, RECORD_TYPE)
+    except SigningError as error:
+        log.info("the record of the run is not signed: %s", error)
+        return "", b""
+    return made.key_id, made.signature
