@@ -297,9 +297,9 @@ def audit_ledger(
 ) -> None:
     """Audit the replays in ledger exports, without Dagster or AWS: the same judgement as row 3.2.
 
-    Takes DynamoDB JSON or plain items: scan, query, get and batch-get answers, put requests, lists, lines, and full exports, packed
-    (gzip, zstd, bzip2, xz, zip, tar) or not. Every file of a folder is read, or named as not read (ERROR). Evaluated at PHASE5_NOW, else at the newest entry. Exit codes: 0 PASS or WARN, 1 FAIL, 2 INCONCLUSIVE or
-    ERROR, 3 usage.
+    Takes DynamoDB JSON or plain items: scan, query, get and batch-get answers, put requests, lists, lines, and full exports,
+    packed (gzip, zstd, bzip2, xz, zip, tar) or not. Every file of a folder is read, or named as not read (ERROR). Evaluated at
+    PHASE5_NOW, else at the newest entry. Exit codes: 0 PASS or WARN, 1 FAIL, 2 INCONCLUSIVE or ERROR, 3 usage.
     """
     from phase5_ops.settings import ConfigurationError, load_settings
 

@@ -20,7 +20,7 @@ _clock: PlatformClock | None = None
 @contextmanager
 def installed(clock: PlatformClock) -> Iterator[None]:
     """Replaces moto's PutLogEvents for the block; in a block of another clock that one counts."""
-    global _clock  # noqa: PLW0603 - moto's classes exist once a process, and so does what replaces them
+    global _clock
     before = (_clock, LogsBackend.put_log_events)
     _clock, LogsBackend.put_log_events = clock, _put_log_events
     try:
