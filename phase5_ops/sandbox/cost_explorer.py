@@ -81,11 +81,11 @@ def installed(
     try:
         yield
     finally:
-        for name, function in replaced.items():
-            if function is None:
+        for name, original in replaced.items():
+            if original is None:
                 delattr(CostExplorerResponse, name)
             else:
-                setattr(CostExplorerResponse, name, function)
+                setattr(CostExplorerResponse, name, original)
         _installed = before
 
 
