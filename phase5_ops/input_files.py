@@ -87,7 +87,7 @@ class Content(NamedTuple):
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The files of a folder and the folders in it, ordered, without those whose name (or a folder's) begins with `.`.
+    """The files of a folder and the folders in it, ordered, without names that begin with `.`; links to folders are not followed.
 
     Raises:
         FileUnreadable: a folder cannot be listed, or a link leads to a folder elsewhere. What is there is not known, so the rest
@@ -99,13 +99,12 @@ def files_below(folder: Path) -> list[Path]:
 
     inside, root = [], folder.resolve()
     for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        inside += [Path(parent, name) for name in names if not name.startswith(".")]
+        inside += [Path(parent, name) for name in names]
         for name in folders:
             link = Path(parent, name)
             if link.is_symlink() and not link.resolve().is_relative_to(root):
                 raise FileUnreadable(f"{link}: a link to another folder is not followed; name that folder itself")
-    return sorted(inside)
+    return sorted(file for file in inside if not file.name.startswith(".") and (file.is_file() or file.is_symlink()))
 
 
 def contents(name: str, open_file: Callable[[], BinaryIO]) -> Iterator[Content]:

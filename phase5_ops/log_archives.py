@@ -7,13 +7,14 @@ What lives here: opening, decompressing, cutting. What must not: what the lines 
 
 import gzip
 import io
-import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
+
+from phase5_ops.input_files import FileUnreadable, files_below
 
 BLOCK_BYTES = 1 << 20  # what the arrays of a scan of it fit into the caches of a core with
 LONGEST_LINE_BYTES = 4 << 20  # a longer line is given in pieces
@@ -42,10 +43,6 @@ class Block(NamedTuple):
     ends_line: bool
 
 
-class ArchiveUnreadable(Exception):
-    """A file cannot be read, or not to its end; the message says why, without its content."""
-
-
 def blocks(
     stream: Readable,
     *,
@@ -58,13 +55,13 @@ def blocks(
     """The stream as blocks of whole lines of about `size` bytes; a line longer than `longest` is cut.
 
     Raises:
-        ArchiveUnreadable: the stream broke off, or a line was longer than `most` bytes and what follows on it was left out; all
+        FileUnreadable: the stream broke off, or a line was longer than `most` bytes and what follows on it was left out; all
             other lines were given.
     """
     rest, begin, given, too_long = b"", 0, 0, 0  # given: bytes of the line that `rest` goes on with
     skipping = False
     for came in _chunks(stream, size):
-        if isinstance(came, ArchiveUnreadable):
+        if isinstance(came, FileUnreadable):
             if len(rest) > begin:
                 yield Block(rest, begin, len(rest), True)
             raise came
@@ -92,16 +89,16 @@ def blocks(
     if len(rest) > begin:
         yield Block(rest, begin, len(rest), True)
     if too_long:
-        raise ArchiveUnreadable(f"{too_long} lines longer than {most} bytes: what follows on them was not scanned")
+        raise FileUnreadable(f"{too_long} lines longer than {most} bytes: what follows on them was not scanned")
 
 
-def _chunks(stream: Readable, size: int) -> Iterator[bytes | ArchiveUnreadable]:
+def _chunks(stream: Readable, size: int) -> Iterator[bytes | FileUnreadable]:
     """The bytes of a stream as they come; last, where it broke off, why."""
     while True:
         try:
             chunk = stream.read(size)
         except (OSError, EOFError, zlib.error, ValueError) as error:
-            yield ArchiveUnreadable(f"{type(error).__name__}: {error}")
+            yield FileUnreadable(f"{type(error).__name__}: {error}")
             return
         if not chunk:
             return
@@ -120,7 +117,7 @@ def files(paths: list[str]) -> list[Archive]:
     """The archives that paths name: files, folders with all files in them in order of name, `-` for stdin.
 
     Raises:
-        ArchiveUnreadable: a path does not exist, or a folder cannot be listed.
+        FileUnreadable: a path does not exist, or a folder cannot be listed.
     """
     found: list[Archive] = []
     for path in paths:
@@ -129,33 +126,12 @@ def files(paths: list[str]) -> list[Archive]:
             continue
         where = Path(path)
         if where.is_dir():
-            found += [_file(file) for file in _files_below(where)]
+            found += [_file(file) for file in files_below(where)]
         elif where.exists():
             found.append(_file(where))
         else:
-            raise ArchiveUnreadable(f"{path}: no such file or folder")
+            raise FileUnreadable(f"{path}: no such file or folder")
     return found
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """The files of a folder and the folders in it, ordered, without names that begin with `.`; links to folders are not followed.
-
-    Raises:
-        ArchiveUnreadable: a folder cannot be listed, or a link leads to a folder elsewhere. What is there is not known, so the
-            rest does not stand for the whole.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise ArchiveUnreadable(f"{error.filename}: {error.strerror}") from error
-
-    inside, root = [], folder.resolve()
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        inside += [Path(parent, name) for name in names]
-        for name in folders:
-            link = Path(parent, name)
-            if link.is_symlink() and not link.resolve().is_relative_to(root):
-                raise ArchiveUnreadable(f"{link}: a link to another folder is not followed; name that folder itself")
-    return sorted(file for file in inside if not file.name.startswith(".") and (file.is_file() or file.is_symlink()))
 
 
 def _file(path: Path) -> Archive:

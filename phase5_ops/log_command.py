@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from phase5_ops.clock import iso
+from phase5_ops.input_files import FileUnreadable
 from phase5_ops.isolation.log_evidence import dictionary_of, scan_facts, scan_rows
 from phase5_ops.isolation.log_judge import READ_ARCHIVE, judge_log_scan
 from phase5_ops.isolation.log_run import LogRun
-from phase5_ops.log_archives import Archive, ArchiveUnreadable, files
+from phase5_ops.log_archives import Archive, files
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Judgement, Verdict
@@ -51,7 +52,7 @@ def scan_files(paths: list[str], tenants: list[str], policy: LogScanPolicy, prog
         for path in paths:
             try:
                 archives = files([path])
-            except (ArchiveUnreadable, OSError, ValueError) as error:
+            except (FileUnreadable, OSError, ValueError) as error:
                 reads.append(_read(path, ReadStatus.NOT_FOUND, str(error), pages=0))
                 continue
             if not archives:
@@ -68,7 +69,7 @@ def _scan(run: LogRun, archive: Archive, progress: Progress | None) -> Read:
         with closing(archive.open()) as stream:
             opened = True
             run.archive(archive.name, stream, progress)
-    except ArchiveUnreadable as error:
+    except FileUnreadable as error:
         return _read(archive.name, ReadStatus.INVALID, str(error), pages=int(opened))
     except PermissionError:
         return _read(archive.name, ReadStatus.DENIED, "permission denied", pages=0)

@@ -14,10 +14,10 @@ from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.sign_off import ToSign, as_text, registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import SigningError
-from phase5_ops.gate.signing_session import Refused, SigningSession, open_session
+from phase5_ops.gate.signing_session import Refused, SigningSession, open_session, person_of
 from phase5_ops.gate.state import Candidate, StateError, check_release
 from phase5_ops.gate.waiver_report import in_words, releases_in_a_row
-from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver, waiver_identity
+from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver
 from phase5_ops.printable import printable
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.verdict import Finding
@@ -85,7 +85,7 @@ def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm:
         row = checked_row(request.row)
         session = open_session(settings, "waiving")
         candidate = registered(session, release)
-        waiver = make_waiver(session, candidate, request, _findings(session, candidate, row.id), waiver_identity(session))
+        waiver = make_waiver(session, candidate, request, _findings(session, candidate, row.id), person_of(session).person)
         print(f"row {row.id} {row.title} of {candidate.release.name} {candidate.release.digest} until {iso(waiver.until)}")
         print("\n".join(printable(f"  {code} {subject}") for code, subject in sorted(waiver.pairs)))
         print(printable(f"because {waiver.reason} ({waiver.ticket})"))

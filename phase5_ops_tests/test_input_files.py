@@ -5,6 +5,7 @@ import gzip
 import io
 import itertools
 import lzma
+import os
 import tarfile
 import zipfile
 import zlib
@@ -140,13 +141,14 @@ def test_no_byte_is_lost_without_a_word(data: bytes, packings: list[str]):
     assert b"".join(found.values()) == data or data.startswith((b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b")) or 0 in data
 
 
-def test_hidden_files_are_left_out_and_links_elsewhere_refused(tmp_path):
+def test_hidden_files_and_pipes_are_left_out_and_links_elsewhere_refused(tmp_path):
     inside = tmp_path / "in"
-    (inside / ".git").mkdir(parents=True)
-    (inside / ".git" / "config").write_text("x")
+    (inside / ".kept").mkdir(parents=True)
+    (inside / ".kept" / "b.log").write_text("x")  # what a folder is called hides no file in it
+    os.mkfifo(inside / "pipe")
     (inside / "a.log").write_text("x")
     (inside / ".hidden").write_text("x")
-    assert files_below(inside) == [inside / "a.log"]
+    assert files_below(inside) == [inside / ".kept" / "b.log", inside / "a.log"]
     (inside / "else").symlink_to(tmp_path)
     with pytest.raises(FileUnreadable, match="is not followed"):
         files_below(inside)

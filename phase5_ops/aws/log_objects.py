@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.log_archives import Archive, ArchiveUnreadable, decompressed
+from phase5_ops.input_files import FileUnreadable
+from phase5_ops.log_archives import Archive, decompressed
 from phase5_ops.reads import ReadStatus
 
 #: What this reader needs to be allowed to do.
@@ -16,12 +17,12 @@ def s3_archives(reader: AwsReader, location: str) -> list[Archive]:
     """The archives below `s3://bucket/prefix`.
 
     Raises:
-        ArchiveUnreadable: the bucket cannot be listed.
+        FileUnreadable: the bucket cannot be listed.
     """
     bucket, _, prefix = location.removeprefix("s3://").partition("/")
     answer = reader.paginate("s3", "list_objects_v2", location, Bucket=bucket, Prefix=prefix)
     if answer.read.status is not ReadStatus.OK:
-        raise ArchiveUnreadable(f"{answer.read.status}: {answer.read.error}")
+        raise FileUnreadable(f"{answer.read.status}: {answer.read.error}")
     keys = sorted(str(entry["Key"]) for entry in answer.items("Contents") if entry.get("Size"))
     return [Archive(f"s3://{bucket}/{key}", _opener(reader, bucket, key)) for key in keys]
 

@@ -15,9 +15,7 @@ from uuid import uuid4
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate.believed_keys import signing_key
-from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
-from phase5_ops.gate.identity import Refusal
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.run_record import RunRecord
 from phase5_ops.gate.run_records import RunRecords, StoredAcceptance
@@ -123,18 +121,6 @@ def broken_run(session: SigningSession, run_id: str | None) -> RunRecord:
 def acceptable(record: RunRecord) -> tuple[Break, ...]:
     """The breaks of a record that a person may accept."""
     return tuple(each for each in record.found.standing.breaks if each.code not in NEVER_ACCEPTED)
-
-
-def who_accepts(session: SigningSession) -> str:
-    """The person who accepts.
-
-    Raises:
-        Refused: nobody is known.
-    """
-    who = who_signs(session.reader, session.settings.signing)
-    if isinstance(who, Refusal):
-        raise Refused(who.reason)
-    return who.person
 
 
 def accept(session: SigningSession, record: RunRecord, breaks: Sequence[Break], request: Request, identity: str) -> Acceptance:

@@ -10,15 +10,14 @@ from uuid import uuid4
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
-from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.envelopes import MalformedEnvelope
-from phase5_ops.gate.identity import Identity, Refusal, repeated_role
+from phase5_ops.gate.identity import Identity, repeated_role
 from phase5_ops.gate.notifications import NOT_SET, notify
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import envelope_digests, standing_problems
 from phase5_ops.gate.overrides import SIGNERS, Override, longest_life, override_of, problems_of_form, signed_roles
 from phase5_ops.gate.records import Reason, SignOff
-from phase5_ops.gate.signing_session import Refused, SigningSession, signature_over
+from phase5_ops.gate.signing_session import Refused, SigningSession, person_of, signature_over
 from phase5_ops.gate.state import Candidate, StoredOverride, StoredSignOff, Written
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.settings import ConfigurationError
@@ -109,9 +108,7 @@ def who_overrides(session: SigningSession, role: str, signed: Sequence[SignOff])
     Raises:
         Refused: nobody is known, or the person has signed it for another role.
     """
-    who = who_signs(session.reader, session.settings.signing)
-    if isinstance(who, Refusal):
-        raise Refused(who.reason)
+    who = person_of(session)
     pairs = [(off.role, off.identity) for off in signed if off.key_role == off.role]
     if other := repeated_role(who.person, role, pairs):
         raise Refused(f"{who.person} has signed for {other} already; breaking the glass takes two people")

@@ -10,13 +10,12 @@ from typing import Any
 
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.clock import iso
-from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.envelopes import MalformedEnvelope
-from phase5_ops.gate.identity import Identity, Refusal, repeated_role
+from phase5_ops.gate.identity import Identity, repeated_role
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import Release, SignedFacts, SignOff
 from phase5_ops.gate.signature_rules import sign_off_problems
-from phase5_ops.gate.signing_session import Refused, SigningSession, signature_over
+from phase5_ops.gate.signing_session import Refused, SigningSession, person_of, signature_over
 from phase5_ops.gate.state import Candidate, Fate, StoredSignOff, Written
 from phase5_ops.gate.statements import (
     EVIDENCE,
@@ -133,9 +132,7 @@ def signer(session: SigningSession, role: str, what: ToSign) -> Identity:
     Raises:
         Refused: nobody is known, or the person has signed for another role.
     """
-    who = who_signs(session.reader, session.settings.signing)
-    if isinstance(who, Refusal):
-        raise Refused(who.reason)
+    who = person_of(session)
     signed = [
         (off.role, off.identity)
         for off in what.sign_offs

@@ -6,8 +6,9 @@ from datetime import datetime
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.believed_keys import believed_keys, signing_key
+from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.identity import Identity
+from phase5_ops.gate.identity import Identity, Refusal
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.signing import sign
@@ -41,6 +42,18 @@ def open_session(settings: Settings, what: str, *, reader: AwsReader | None = No
     reader = reader or AwsReader(settings.reading)
     state = StateTable(reader, settings.tables.readiness)
     return SigningSession(settings, reader, state, believed_keys(reader, settings), settings.clock.now())
+
+
+def person_of(session: SigningSession) -> Identity:
+    """The person whose session it is.
+
+    Raises:
+        Refused: nobody is known.
+    """
+    who = who_signs(session.reader, session.settings.signing)
+    if isinstance(who, Refusal):
+        raise Refused(who.reason)
+    return who
 
 
 def signature_over(

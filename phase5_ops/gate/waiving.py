@@ -10,9 +10,7 @@ from uuid import uuid4
 
 from phase5_ops.checklist import ROLES, ROW_OF_ID, Row
 from phase5_ops.gate.believed_keys import signing_key
-from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.envelopes import WAIVER_TYPE
-from phase5_ops.gate.identity import Refusal
 from phase5_ops.gate.signing import sign
 from phase5_ops.gate.signing_session import Refused, SigningSession
 from phase5_ops.gate.state import CLOSED, Candidate, Fate, StoredWaiver, Written, waiver_payload
@@ -107,18 +105,6 @@ def _refuse_what_is_never_waived(row: Row, candidate: Candidate, closing: Sequen
         raise Refused(f"row {row.id} has no finding that keeps it closed in the present readiness run; there is nothing to waive")
     if errors := sorted({f"{f.code}@{f.subject}" for f in closing if f.verdict is Verdict.ERROR}):
         raise Refused(f"row {row.id}: what could not be found out is never waived: {', '.join(errors)}")
-
-
-def waiver_identity(session: SigningSession) -> str:
-    """The person who asks for a waiver.
-
-    Raises:
-        Refused: nobody is known.
-    """
-    who = who_signs(session.reader, session.settings.signing)
-    if isinstance(who, Refusal):
-        raise Refused(who.reason)
-    return who.person
 
 
 def record_waiver(session: SigningSession, candidate: Candidate, waiver: Waiver) -> StoredWaiver:

@@ -18,11 +18,12 @@ from phase5_ops.aws.tables import describe_table, scan_items_once
 from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
 from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
+from phase5_ops.input_files import FileUnreadable
 from phase5_ops.isolation.log_evidence import LedgerOwners, dictionary_of
 from phase5_ops.isolation.log_judge import OWN_READS, READ_ARCHIVE, judge_log_scan
 from phase5_ops.isolation.log_run import Event, LogRun
 from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
-from phase5_ops.log_archives import Archive, ArchiveUnreadable, files
+from phase5_ops.log_archives import Archive, files
 from phase5_ops.platform import Platform
 from phase5_ops.probing import own_work
 from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
@@ -129,7 +130,7 @@ def scan_archive(run: LogRun, archive: Archive) -> Read:
 
 
 def _archive_read(name: str, started: str, pages: int, error: Exception) -> Read:
-    if isinstance(error, ArchiveUnreadable):
+    if isinstance(error, FileUnreadable):
         status, message = ReadStatus.INVALID, str(error)
     elif isinstance(error, FileNotFoundError):
         status, message = ReadStatus.NOT_FOUND, "no such file"

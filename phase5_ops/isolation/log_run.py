@@ -82,7 +82,7 @@ class LogRun:
         """Scans one file of lines.
 
         Raises:
-            ArchiveUnreadable: it broke off; what came before is scanned.
+            FileUnreadable: it broke off; what came before is scanned.
         """
         done = 0
         for block in blocks(stream, lookbehind=LOOKBEHIND, lookahead=LOOKAHEAD):

@@ -11,7 +11,8 @@ from botocore.stub import Stubber
 
 from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.log_archives import ArchiveUnreadable, blocks
+from phase5_ops.input_files import FileUnreadable
+from phase5_ops.log_archives import blocks
 from phase5_ops.settings import Reading
 
 LINES = b"one\ntwo\n" * 1_000
@@ -70,5 +71,5 @@ def test_a_truncated_object_and_a_body_that_ends_early_are_no_whole_archives(stu
 def test_a_bucket_that_cannot_be_listed_is_unreadable(stubbed):
     reader, stubber = stubbed
     stubber.add_client_error("list_objects_v2", "AccessDenied")
-    with pytest.raises(ArchiveUnreadable, match="AccessDenied"):
+    with pytest.raises(FileUnreadable, match="AccessDenied"):
         s3_archives(reader, "s3://kept/logs/")

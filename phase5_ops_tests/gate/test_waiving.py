@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from phase5_ops.gate.sign_off import registered
-from phase5_ops.gate.signing_session import Refused
+from phase5_ops.gate.signing_session import Refused, person_of
 from phase5_ops.gate.state import Fate, StateError
 from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.gate.waivers import waive
-from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver, waiver_identity
+from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE
@@ -39,7 +39,7 @@ def asked(desk, candidate, found, **changes):
 
 def test_a_waiver_that_covers_the_row_is_signed_recorded_and_opens_it(desk, candidate):
     session = desk.person("carol")
-    waiver = make_waiver(session, candidate, REQUEST, [A, WARNING], waiver_identity(session))
+    waiver = make_waiver(session, candidate, REQUEST, [A, WARNING], person_of(session).person)
     record_waiver(session, candidate, waiver)
     kept = verified_waivers(session.state.waivers(candidate.release), session.keys)
     assert kept == (waiver,)
@@ -103,7 +103,7 @@ def test_an_extra_check_is_waived_by_its_name(desk, candidate):
 
 def test_nobody_waives_without_a_name_and_nothing_is_kept_that_could_not_be_signed(desk, candidate, aws_faults):
     with pytest.raises(Refused, match="not a session"):
-        waiver_identity(desk.open())
+        person_of(desk.open())
     session = desk.person("carol")
     waiver = make_waiver(session, candidate, REQUEST, [A], "carol")
     aws_faults.add("denied", service="dynamodb")
