@@ -99,7 +99,9 @@ class _Exchange:
             self._outcome.append((None, *_describe(error), b""))
 
     def _exchange(self) -> _Result:
-        headers = {"User-Agent": self._user_agent, "Connection": "close", **self._request.headers}
+        headers = urllib3.HTTPHeaderDict({"User-Agent": self._user_agent, "Connection": "close"})
+        for name, value in self._request.header_pairs:
+            headers.add(name, value)
         context = ssl.create_default_context() if self._url.startswith("https:") else None
         with urllib3.PoolManager(num_pools=1, ssl_context=context, cert_reqs="CERT_REQUIRED") as pool:
             self._send_in_time_only(pool.connection_from_url(self._url))
