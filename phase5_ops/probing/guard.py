@@ -7,7 +7,7 @@ refusal is a `ConfigurationError`, because only settings (or a change of this co
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -99,24 +99,32 @@ def _check_tenants(ground: Ground) -> None:
         raise ForbiddenTarget("probes need two different test tenants: PHASE5_PROBE_USERS__A__TENANT_ID and __B__TENANT_ID")
 
 
-#: Routes that cross-tenant probes use, by method; the last part of a path may be a name that is checked.
-_CROSS_ROUTES = frozenset(
+#: Paths that cross-tenant probes use; a part that is `*` is a name, which is checked.
+_CROSS_PATHS = frozenset(
     {
-        "GET /ledger/explanation",
-        "GET /budget",
-        "GET /budget/state",
-        "GET /config",
-        "GET /kill-switches",
-        "GET /audit/exports/*",
-        "GET /executions/*/status",
-        "GET /accounts/*/executions",
-        "PUT /budget",
-        "PUT /config",
-        "PUT /kill-switches",
-        "POST /audit/exports",
+        "/ledger/explanation",
+        "/budget",
+        "/budget/state",
+        "/config",
+        "/kill-switches",
+        "/audit/exports",
+        "/audit/exports/*",
+        "/executions/*/status",
+        "/accounts/*/executions",
+        "/accounts/*/decisions",
+        "/decisions/evaluate",
+        "/decisions/*/status",
+        "/actions/*/approve",
+        "/actions/*/reject",
     }
 )
-_PLAIN_VALUES = frozenset({"PROPOSE_ONLY", "json"})
+_CROSS_METHODS = frozenset({"GET", "PUT", "POST"})
+#: Fields of a body, or of the query of a request that has its fields there; their values are checked like those of a body.
+_CROSS_FIELDS = frozenset(
+    {"mode", "action_type", "max_autonomous_per_day", "max_per_action_type", "execution_enabled", "disabled_action_types"}
+    | {"from", "to", "format", "trigger_type", "decision_id", "reason", "pk", "sk"}
+)
+_PLAIN_VALUES = frozenset({"PROPOSE_ONLY", "json", "EXPLICIT_USER_REQUEST", "BUDGET#CONFIG"})
 
 
 def check_cross_tenant(request: Request, ground: Ground) -> None:
@@ -126,53 +134,102 @@ def check_cross_tenant(request: Request, ground: Ground) -> None:
         ForbiddenTarget: otherwise.
     """
     _check_tenants(ground)
-    route, names = _route(request)
-    if route not in _CROSS_ROUTES or request.raw is not None:
-        raise ForbiddenTarget(f"no cross-tenant probe is made of {request.method} {request.path}")
-    known = ground.tenants | ground.accounts | ground.intents | ground.marks
+    path, names = _cross_path(request.path, ground)
+    if request.method not in _CROSS_METHODS or path not in _CROSS_PATHS or request.raw is not None:
+        raise ForbiddenTarget(f"no cross-tenant probe is made of {request.method} {request.path[:80]}")
     for name in names:
-        _allow("path", name, known)
+        if not _is_made_up(name, ground):
+            _allow("path", name, ground.tenants | ground.accounts | ground.intents)
     for name, value in request.query_pairs:
-        allowed: Mapping[str, Collection[str]] = {"account_id": ground.accounts, "action_intent_id": ground.intents}
-        if name in allowed:
-            _allow(f"query field {name}", value, allowed[name])
-        elif not _check_channel(_QUERY, name, value, ground):
-            raise ForbiddenTarget(f"query field {name!r} is not one that probes send")
+        if not (_check_named(_QUERY, name, value, ground) or _check_channel(_QUERY, name, value, ground)):
+            if name not in _CROSS_FIELDS:
+                raise ForbiddenTarget(f"query field {name!r} is not one that probes send")
+            _check_values("query", {name: _of_query(value)}, ground)
     for name, value in request.header_pairs:
         _check_header(name, value, ground)
-    allowed_texts = known | _PLAIN_VALUES | {f"TENANT#{tenant}" for tenant in ground.tenants}
     for name, value in request.body_pairs:  # one by one: a name may be given twice
-        _check_values("body", {name: value}, allowed_texts)
+        of_channel = name not in ("pk", "account_id") and _check_channel(_BODY, name, value, ground)
+        if not (of_channel or _check_named(_BODY, name, value, ground)):
+            _check_values("body", {name: value}, ground)
 
 
-_FREE_PARTS = frozenset(part for route in _CROSS_ROUTES for part in route.split("/")[1:] if part != "*")
+def _check_named(part: str, name: str, value: object, ground: Ground) -> bool:
+    """Whether a field is one that names an account or an intent.
+
+    Raises:
+        ForbiddenTarget: it is, and the value is none of ours.
+    """
+    allowed = {"account_id": ground.accounts, "action_intent_id": ground.intents}.get(name)
+    if allowed is None:
+        return False
+    for each in value if isinstance(value, list) else [value]:
+        _allow(f"{part} {name}", each, allowed)
+    return True
 
 
-def _route(request: Request) -> tuple[str, list[str]]:
-    """The route with `*` for every part of the path that is a name, and those names."""
-    parts = request.path.strip("/").split("/")
+def _of_query(value: str) -> Any:  # noqa: ANN401 - any JSON
+    """What a field of the query stands for: JSON where it looks like it."""
+    try:
+        return json.loads(value) if value[:1] in ("[", "{") or value.isdigit() or value == "true" else value
+    except ValueError:
+        return value
+
+
+def _is_made_up(text: str, ground: Ground) -> bool:
+    """Whether a text is one that this run made up, alone or with a number behind it."""
+    stem, _, number = text.rpartition("_")
+    return text in ground.marks or (stem in ground.marks and number.isascii() and number.isdigit())
+
+
+_FREE_PARTS = frozenset(part for path in _CROSS_PATHS for part in path.split("/")[1:] if part != "*")
+
+
+def _cross_path(path: str, ground: Ground) -> tuple[str, list[str]]:
+    """The path with `*` for every part that is a name, and those names; a test tenant or account around it is left out."""
+    parts = path.strip("/").split("/")
+    candidates = [parts]
+    if parts[:1] == ["tenants"] and parts[1:2] and parts[1] in ground.tenants:
+        candidates.append(parts[2:])
+    if parts[:1] == ["accounts"] and parts[1:2] and parts[1] in ground.accounts:
+        candidates.append(parts[2:])
+    if parts[-1] in ground.tenants:
+        candidates.append(parts[:-1])
+    found = [_shape_of(each) for each in candidates]
+    return next((each for each in found if each[0] in _CROSS_PATHS), found[0])
+
+
+def _shape_of(parts: Sequence[str]) -> tuple[str, list[str]]:
     names = [part for part in parts if part not in _FREE_PARTS]
-    return f"{request.method} /" + "/".join("*" if part in names else part for part in parts), names
+    return "/" + "/".join("*" if part in names else part for part in parts), names
 
 
 _MOST = 1  # of a number: a budget that a probe names must stay harmless
 
 
-def _check_values(path: str, value: object, allowed: Collection[str]) -> None:
+def _check_values(path: str, value: object, ground: Ground) -> None:
     """Every text of a body is an allowed one or a timestamp, every key a plain name or a mark, every number small."""
     if isinstance(value, Mapping):
         for name, entry in value.items():
-            if not str(name).replace("_", "").isalpha() and name not in allowed:
+            if not str(name).replace("_", "").isalpha() and not _is_made_up(str(name), ground):
                 raise ForbiddenTarget(f"{path} field {str(name)[:80]!r} is not one that probes send")
-            _check_values(f"{path}.{name}", entry, allowed)
+            _check_values(f"{path}.{name}", entry, ground)
     elif isinstance(value, list):
         for entry in value:
-            _check_values(path, entry, allowed)
+            _check_values(path, entry, ground)
     elif isinstance(value, str):
-        if not (path.endswith((".from", ".to")) and _is_moment(value)):
-            _allow(path, value.removeprefix("AUTONOMY#") if path.endswith(".sk") else value, allowed)
+        _check_text(path, value, ground)
     elif isinstance(value, int) and not 0 <= value <= _MOST:
         raise ForbiddenTarget(f"{path} is larger than a probe may ask for")
+
+
+def _check_text(path: str, text: str, ground: Ground) -> None:
+    if path.endswith((".from", ".to")) and _is_moment(text):
+        return
+    own = text.removeprefix("AUTONOMY#") if path.endswith(".sk") else text
+    if not _is_made_up(own, ground):
+        keys = {f"TENANT#{tenant}" for tenant in ground.tenants}
+        keys |= {f"{key}#ACCOUNT#{account}" for key in keys for account in ground.accounts}
+        _allow(path, own, ground.tenants | ground.accounts | ground.intents | _PLAIN_VALUES | keys)
 
 
 def _is_moment(text: str) -> bool:
