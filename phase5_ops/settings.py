@@ -169,6 +169,10 @@ class Settings(BaseSettings):
         None, description="address of the Dagster webserver: for links to runs, and for registering candidates over HTTP"
     )
     control_center_url: AnyHttpUrl | None = None
+    decision_api_url: AnyHttpUrl | None = Field(
+        None, description="address of the decision API; default: the Control Center's, and WARN where it is not there"
+    )
+    decision_api_key: SecretStr | None = Field(None, description="API key of the decision API, sent as x-api-key")
     user_pool_id: str | None = None
     user_pool_client_id: str | None = None
     probe_mode: Literal["full", "refusals", "off"] = "full"
@@ -212,7 +216,7 @@ class Settings(BaseSettings):
             raise ValueError("takes neither user, query nor fragment")
         return value
 
-    @field_validator("control_center_url")
+    @field_validator("control_center_url", "decision_api_url")
     @classmethod
     def _tokens_stay_secret(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
         """Tokens of the probe users go there, so the way must be encrypted unless it does not leave this machine."""
@@ -289,6 +293,7 @@ class Settings(BaseSettings):
             user.pop("password", None)
             user.pop("client_secret", None)
         chosen["probes"].pop("expired_token_file")
+        chosen.pop("decision_api_key")
         return chosen
 
     def policy_digest(self, *, checklist_version: str, account: str) -> str:

@@ -130,6 +130,8 @@ class _Starting:
             intent_b=new_intent_id(wall=self.wall),
             told_b=TOLD_INTENT,
             export_b=f"exp-{mark.removeprefix('PHASE5_')[:12].lower()}",
+            account_out=probes.account_a_out_of_scope,
+            action_type=probes.action_type,
             canary=new_intent_id(wall=self.wall) if configured.mode == "full" else None,
             now=self.platform.now(),
         )

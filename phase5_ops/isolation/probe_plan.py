@@ -1,24 +1,44 @@
-"""The cross-tenant probes of row 4.1 as data: what each asks with A's token, how B's data would show, what is planted. Pure.
+"""The probes of row 4.1 as data: every route of the Control Center and the decision API, asked in every way. Pure.
 
-Test tenant B gets data that holds a marker made for this run, also under the account id that is in the scope of A's user, so
-that a refused account cannot hide a tenant that was taken from the request. What an answer shows of B is recognised by that
-marker, or, where only B has what was asked for, by its being answered at all. A route counts as closed only if A's own data came
-through it.
+The plan is a product of declared dimensions: route, who asks (`probing.forge`), through which channel a tenant or an account is
+named beside the token (`probing.channel`), and in which way the route is come to (method, override, trailing slash, keys in the
+body). It is pruned: every route is paired with every kind of token and with every kind of channel, every channel is also tried
+alone, and what must be refused in any case names all channels at once. So that a refused account cannot hide a tenant that was
+taken from the request, test tenant B has data under the account id of A's user too.
+
+What an answer shows of B is recognised by a marker made for this run, or, where only B has what is asked for, by its being
+answered at all. A route counts as closed only if A's own data came through it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from phase5_ops.clock import iso
-from phase5_ops.probing.canary_intent import Place
-from phase5_ops.probing.guard import TENANT_HEADER
+from phase5_ops.isolation.probe_routes import ROUTES, Asked, Route
+from phase5_ops.probing.channel import CHANNELS, TENANT_CHANNELS, Form, Medium
+from phase5_ops.probing.forge import ODD_CLAIMS, TokenKind, WhoGroup, group_of
+from phase5_ops.probing.guard import OVERRIDE_HEADERS, Ground
 from phase5_ops.probing.request import JSON, Request
 
-Item = dict[str, Any]
+#: The number of the first probe: in the marks of what probes would write.
+FIRST_NUMBER = 1000
+_PERIOD_EPOCH = datetime(1971, 1, 1, tzinfo=UTC)  # nobody else asks for an export of those years
 
-MARKER_ATTRIBUTE = "phase5_marker"
+
+class Expect(StrEnum):
+    """What must come of a probe."""
+
+    REFUSED = "refused"
+    OWN_ONLY = "own_only"  # refused, or acting on the token's own tenant alone
+
+    @property
+    def words(self) -> str:
+        """As a finding says it."""
+        return "refused, and nothing done" if self is Expect.REFUSED else "refused, or acting on the caller's own tenant only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,8 @@ class CrossTargets:
         export_b: an export that only B has.
         canary: A's own executed intent; None if there is none.
         now: the platform's time.
+        account_out: an account of A outside the scope of A's user; "" if none is known.
+        action_type: of the actions that the planted decisions propose; harmless.
     """
 
     tenant_a: str
@@ -48,250 +70,447 @@ class CrossTargets:
     export_b: str
     canary: str | None
     now: datetime
+    account_out: str = ""
+    action_type: str = "CREATE_INTERNAL_NOTE"
+
+    @property
+    def export_a(self) -> str:
+        """An export that only A has."""
+        return f"{self.export_b}_1"
+
+    @property
+    def decisions(self) -> tuple[str, str]:
+        """The decisions that only A and only B have."""
+        return f"{self.written}_1", f"{self.written}_2"
+
+    @property
+    def actions(self) -> tuple[str, str]:
+        """The actions that those decisions propose."""
+        return f"{self.written}_3", f"{self.written}_4"
+
+    @property
+    def scope_marker(self) -> str:
+        """In what is planted for A under accounts that A's user may not name."""
+        return f"{self.written}_7"
+
+    @property
+    def own_marker(self) -> str:
+        """In what is planted for A itself."""
+        return f"{self.written}_8"
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Every account that is named, each once."""
+        return tuple(dict.fromkeys(name for name in (self.account_a, self.account_out, self.account_b) if name))
+
+    @property
+    def ground(self) -> Ground:
+        """All that a probe may name."""
+        intents = {self.intent_b, self.told_b, *([self.canary] if self.canary else [])}
+        marks = {self.marker, self.written, self.export_b}
+        return Ground(self.tenant_a, self.tenant_b, frozenset(self.accounts), frozenset(intents), marks=frozenset(marks))
+
+    def asked(self, *, of_b: bool, account: str, number: int) -> Asked:
+        """What the probe of that number names."""
+        seconds = int(self.written[-7:], 16) if self.written[-7:].isalnum() else 0
+        begin = _PERIOD_EPOCH + timedelta(seconds=seconds, milliseconds=number)
+        return Asked(
+            account,
+            self.told_b if of_b else self.canary or self.intent_b,
+            self.export_b if of_b else self.export_a,
+            self.decisions[of_b],
+            self.actions[of_b],
+            f"{self.written}_{number}",
+            (iso(begin), iso(begin + timedelta(seconds=1))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class CrossProbe:
-    """One request with A's token.
+    """One request.
 
     Attributes:
         name: stable name.
-        family: probes that an own request of that name vouches for.
+        route: which it is of.
         method, path, query, body: the request, without its headers.
-        header: also names B in the tenant header.
+        headers: what it names in headers; the token is not among them.
+        who: what stands in its Authorization header.
+        expect: what must come of it.
+        mark: in what it would write.
         only_b: only B has what is asked for, so any success shows it.
-        role: setting of the table that a write would change; "" for a read.
+        out_of_scope: it names an account that the caller may not name.
+        shown_marks: texts that an answer must not hold.
+        harmless: a healthy platform starts and changes nothing for it.
     """
 
     name: str
-    family: str
+    route: Route
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
-    header: bool = False
+    query: Sequence[tuple[str, Any]] = ()
+    body: Sequence[tuple[str, Any]] | None = None
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    who: TokenKind = TokenKind.VALID
+    expect: Expect = Expect.OWN_ONLY
+    mark: str = ""
     only_b: bool = False
-    role: str = ""
+    out_of_scope: bool = False
+    shown_marks: tuple[str, ...] = ()
+    harmless: bool = True
+
+    @property
+    def family(self) -> str:
+        """The probes that an own request of that name vouches for."""
+        return self.route.family
+
+    @property
+    def role(self) -> str:
+        """Setting of the table that it would change; "" for a read."""
+        return self.route.role
 
     @property
     def reads(self) -> bool:
-        """True for a request for B's data."""
-        return not self.role
+        """True for a request for data."""
+        return self.route.reads
 
     @property
     def shown(self) -> str:
         """Method and route for people."""
         return f"{self.method} {self.path}"
 
-    def request(self, token: str, tenant_b: str) -> Request:
-        """The request as it is sent."""
-        headers = {"Authorization": f"Bearer {token}", "Accept": JSON}
+    def request(self, token: str | None, _tenant_b: str = "") -> Request:
+        """The request as it is sent; None sends no Authorization header."""
+        headers: list[tuple[str, str]] = [("Accept", JSON)]
+        if token is not None:
+            headers.append(("Authorization", f"Bearer {token}"))
         if self.body is not None:
-            headers["Content-Type"] = JSON
-        if self.header:
-            headers[TENANT_HEADER] = tenant_b
-        return Request(self.method, self.path, self.query, headers, self.body)
+            headers.append(("Content-Type", JSON))
+        body = None if self.body is None else list(self.body)
+        return Request(self.method, self.path, list(self.query), [*headers, *self.headers], body)
 
 
 def own_requests(targets: CrossTargets) -> dict[str, CrossProbe]:
     """For each family a request for A's own data, which has to succeed; else a refusal of B's data shows nothing."""
-    account = {"account_id": targets.account_a}
-    canary = targets.canary or targets.intent_b
+    asked = targets.asked(of_b=False, account=targets.account_a, number=FIRST_NUMBER - 1)
+    chosen = {route.family: route for route in ROUTES if route.reads and route.name != "budget_state"}
+    chosen["status"] = next(route for route in ROUTES if route.name == "execution_status")
+    chosen["decisions"] = next(route for route in ROUTES if route.name == "decision_status")
     return {
-        "explanation": _get("explanation", "/ledger/explanation", {"action_intent_id": canary, **account}),
-        "budget": _get("budget", "/budget", account),
-        "config": _get("config", "/config"),
-        "kill_switches": _get("kill_switches", "/kill-switches"),
-        "status": _get("status", f"/executions/{canary}/status", account),
-        "executions": _get("executions", f"/accounts/{targets.account_a}/executions"),
+        family: CrossProbe(f"own_{family}", route, route.method, route.path_of(asked), tuple(route.query_of(asked).items()))
+        for family, route in chosen.items()
     }
 
 
-def _get(family: str, path: str, query: Mapping[str, str] | None = None) -> CrossProbe:
-    return CrossProbe(f"own_{family}", family, "GET", path, query or {})
+def build_cross_plan(
+    targets: CrossTargets, kinds: Collection[TokenKind] = tuple(TokenKind), *, scoped: bool = True
+) -> tuple[CrossProbe, ...]:
+    """Every probe: reads first.
+
+    Args:
+        targets: what may be named.
+        kinds: the kinds of token that there are.
+        scoped: whether A's token limits it to its account.
+    """
+    planner = _Planner(targets, frozenset(kinds), scoped)
+    probes = [probe for index, route in enumerate(ROUTES) for probe in planner.of_route(route, index)]
+    numbered = [_numbered(probe, targets, FIRST_NUMBER + at) for at, probe in enumerate(probes)]
+    return tuple(sorted(numbered, key=lambda probe: not probe.reads))
 
 
-def build_cross_plan(targets: CrossTargets) -> tuple[CrossProbe, ...]:
-    """Every cross-tenant probe: reads first."""
-    return (*_reads(targets), *_writes(targets))
+def combinations() -> int:
+    """How many combinations of route, kind of token, channel and way there are, of which the plan is chosen."""
+    return len(ROUTES) * len(TokenKind) * (len(CHANNELS) + 1) * len(_WAYS)
 
 
-def _reads(targets: CrossTargets) -> list[CrossProbe]:
-    own, foreign = {"account_id": targets.account_a}, {"account_id": targets.account_b}
-    named = {"tenant_id": targets.tenant_b}
-    told = {"action_intent_id": targets.told_b, **own}
-    status = f"/executions/{targets.intent_b}/status"
-
-    def read(name: str, family: str, path: str, query: Mapping[str, str], *, only_b: bool = False) -> CrossProbe:
-        return CrossProbe(name, family, "GET", path, query, header=query.keys() >= named.keys(), only_b=only_b)
-
-    return [
-        read("ledger_explanation", "explanation", "/ledger/explanation", told, only_b=True),
-        read("ledger_explanation_named", "explanation", "/ledger/explanation", told | named, only_b=True),
-        read("budget_named", "budget", "/budget", own | named),
-        read("budget_foreign_account", "budget", "/budget", foreign),
-        read("budget_state_named", "budget", "/budget/state", own | named),
-        read("budget_state_foreign_account", "budget", "/budget/state", foreign),
-        read("config_named", "config", "/config", named),
-        read("kill_switches_named", "kill_switches", "/kill-switches", named),
-        read("export", "budget", f"/audit/exports/{targets.export_b}", {}, only_b=True),
-        read("export_named", "budget", f"/audit/exports/{targets.export_b}", named, only_b=True),
-        read("execution_status", "status", status, own, only_b=True),
-        read("execution_status_named", "status", status, own | named, only_b=True),
-        read("execution_status_foreign_account", "status", status, foreign, only_b=True),
-        read("executions_named", "executions", f"/accounts/{targets.account_a}/executions", named),
-        read("executions_foreign_account", "executions", f"/accounts/{targets.account_b}/executions", {}),
-    ]
+_PLACEHOLDER = 0
 
 
-def _writes(targets: CrossTargets) -> list[CrossProbe]:
-    b, mark = {"tenant_id": targets.tenant_b}, targets.written
-    mode = {"mode": "PROPOSE_ONLY", "action_type": mark}
-    budget = {"max_autonomous_per_day": 0, "max_per_action_type": {mark: 0}}
-    period = {"from": iso(targets.now - timedelta(hours=1)), "to": iso(targets.now)}
-    keyed = {"pk": f"TENANT#{targets.tenant_b}", "sk": f"AUTONOMY#{mark}"}
-    switches = {"execution_enabled": True, "disabled_action_types": [mark]}
-    return [
-        CrossProbe("write_config", "config", "PUT", "/config", body=b | mode, role="autonomy_config"),
-        CrossProbe("write_config_key", "config", "PUT", "/config", body=b | mode | keyed, role="autonomy_config"),
-        CrossProbe(
-            "write_budget",
-            "budget",
-            "PUT",
-            "/budget",
-            body=b | budget | {"account_id": targets.account_a},
-            role="autonomy_budget_state",
-        ),
-        CrossProbe(
-            "write_budget_foreign_account",
-            "budget",
-            "PUT",
-            "/budget",
-            body=b | budget | {"account_id": targets.account_b},
-            role="autonomy_budget_state",
-        ),
-        CrossProbe("write_kill_switches", "kill_switches", "PUT", "/kill-switches", body=b | switches, role="tenants"),
-        CrossProbe(
-            "write_kill_switches_named",
-            "kill_switches",
-            "PUT",
-            "/kill-switches",
-            query=b,
-            body=switches,
-            header=True,
-            role="tenants",
-        ),
-        CrossProbe(
-            "create_export", "budget", "POST", "/audit/exports", body=b | period | {"format": "json"}, role="audit_export"
-        ),
-    ]
+def _numbered(draft: CrossProbe, targets: CrossTargets, number: int) -> CrossProbe:
+    """The probe with a mark and a period of its own."""
+    before = targets.asked(of_b=False, account="", number=_PLACEHOLDER)
+    after = targets.asked(of_b=False, account="", number=number)
+    texts = ((before.mark, after.mark), *zip(before.period, after.period, strict=True))
+
+    def filled(value: Any) -> Any:  # noqa: ANN401 - JSON
+        if isinstance(value, str):
+            for old, new in texts:
+                value = value.replace(old, new) if value.endswith(old) or old in value.split('"') else value
+            return value
+        if isinstance(value, Mapping):
+            return {filled(name): filled(entry) for name, entry in value.items()}
+        return [filled(entry) for entry in value] if isinstance(value, list) else value
+
+    body = None if draft.body is None else [(name, filled(value)) for name, value in draft.body]
+    query = [(name, filled(value)) for name, value in draft.query]
+    return replace(draft, body=body, query=query, mark=after.mark)
 
 
-# What is planted for B, and what is watched
+_ALG_NONE = (TokenKind.ALG_NONE, TokenKind.ALG_NONE_UPPER, TokenKind.ALG_NONE_TITLE, TokenKind.ALG_NONE_MIXED)
+_HS256 = (TokenKind.HS256_PEM, TokenKind.HS256_DER, TokenKind.HS256_JWK)
+_FORGED_CLAIMS = (TokenKind.FORGED_UNCLAIMED, TokenKind.FORGED_EMPTY, TokenKind.FORGED_LIST)
+#: Kinds of which one is chosen for each route in turn: they differ in spelling alone.
+_IN_TURN = (_ALG_NONE, _HS256, _FORGED_CLAIMS)
+
+#: Named all at once where every channel names the caller's own tenant. Left out is what changes how a request is routed.
+_TOGETHER = tuple(
+    channel
+    for channel in TENANT_CHANNELS
+    if channel.medium is not Medium.PATH
+    and channel.form in (Form.PLAIN, Form.TOKEN, Form.CLAIMS)
+    and channel.name not in ("query", "body", "forwarded_host")
+)
+_TWICE = tuple(
+    channel
+    for channel in TENANT_CHANNELS
+    if channel.form in (Form.OWN_FIRST, Form.ARRAY) and channel.medium is not Medium.PATH and channel.name != "body_array"
+)
+_HEADERS = tuple(
+    channel.name
+    for channel in TENANT_CHANNELS
+    if channel.medium in (Medium.HEADER, Medium.PROXY_HEADER, Medium.COOKIE)
+    and channel.form in (Form.PLAIN, Form.TOKEN, Form.CLAIMS)
+    and channel.name not in ("header", "header_title_case", "header_upper_case", "forwarded_host")
+)
+#: What a token of A contradicts, group by group: a check of one group must not hide that another is believed.
+_CONTRADICTIONS = (
+    ("query", "query_tenant"),
+    ("query_own_first", "header_own_first"),
+    ("query_own_last", "header_own_last", "query_array"),
+    ("header",),
+    ("header_title_case",),
+    ("header_upper_case",),
+    _HEADERS,
+    ("path",),
+    ("body", "body_tenant", "body_claim"),
+    ("body_own_first",),
+    ("body_own_last",),
+)
+#: Each channel alone, on the routes in turn, where no group above is that channel.
+_ALONE = tuple(channel.name for channel in TENANT_CHANNELS if (channel.name,) not in _CONTRADICTIONS)
+_ACCOUNT_ELSEWHERE = (
+    ("account_header", "account_header_title_case", "account_header_camel", "account_header_underscores", "account_cookie"),
+    ("account_query", "account_query_accountId", "account_query_short"),
+    ("account_query_own_first",),
+    ("account_query_own_last",),
+    ("account_body_accountId", "account_body_short"),
+    ("account_body_own_first",),
+    ("account_body_own_last",),
+)
+#: Ways to come to a route besides its own method and path.
+_WAYS = ("plain", "trailing_slash", "method_override", "get", "key")
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """A partition of a test tenant that is compared before and after the probes: setting of its table, and its key."""
+class _Planner:
+    targets: CrossTargets
+    kinds: frozenset[TokenKind]
+    scoped: bool
 
-    role: str
-    partition: str
-    tenant: str
+    def of_route(self, route: Route, index: int) -> Iterator[CrossProbe]:
+        """The probes of one route, the `index`-th."""
+        yield from self._without_a_tenant(route, index)
+        yield from self._contradicting(route, index)
+        if route.by_account:
+            yield from self._accounts(route)
+        if route.by_object:
+            yield from self._objects(route)
+        yield from self._ways(route)
 
-    @property
-    def attribute(self) -> str:
-        """The partition key's name."""
-        return "tenantId" if self.role == "tenants" else "pk"
+    def _probe(
+        self,
+        route: Route,
+        name: str,
+        who: TokenKind,
+        *,
+        channels: Sequence[str] = (),
+        names: str = "",
+        of_b: bool = False,
+        account: str | None = None,
+        expect: Expect = Expect.OWN_ONLY,
+    ) -> CrossProbe:
+        """A probe of a route: who asks, what is named through which channels; `names` is a tenant or an account."""
+        targets = self.targets
+        account = targets.account_a if account is None else account
+        asked = targets.asked(of_b=of_b, account=account, number=_PLACEHOLDER)
+        body = route.body_of(asked)
+        request = Request(
+            route.method, route.path_of(asked), list(route.query_of(asked).items()), [], None if body is None else body
+        )
+        for channel in (CHANNELS[each] for each in channels):
+            if channel.medium is Medium.BODY and body is None:
+                continue
+            own = targets.account_a if channel.name.startswith("account_") else targets.tenant_a
+            request = channel.put(request, names, own)
+        marks = (targets.marker, targets.scope_marker) if who is TokenKind.VALID else (targets.marker,)
+        own_write = not route.reads and expect is Expect.OWN_ONLY
+        return CrossProbe(
+            f"{route.name}+{name}",
+            route,
+            request.method,
+            request.path,
+            request.query_pairs,
+            None if request.body is None else request.body_pairs,
+            request.header_pairs,
+            who,
+            expect,
+            shown_marks=marks,
+            harmless=not own_write,
+        )
 
+    def _without_a_tenant(self, route: Route, index: int) -> Iterator[CrossProbe]:
+        """Requests whose token lets nobody in, or names no tenant: every channel names the tenant whose data is asked for."""
+        turns = {kind for group in _IN_TURN for kind in group if kind is not group[index % len(group)]}
+        together = [channel.name for channel in _TOGETHER]
+        for kind in TokenKind:
+            group = group_of(kind)
+            if kind not in self.kinds or kind in turns or (group is WhoGroup.CLAIMED and kind not in ODD_CLAIMS):
+                continue
+            own = self.targets.tenant_b if kind is TokenKind.TAMPERED else self.targets.tenant_a
+            if kind in ODD_CLAIMS:
+                yield from self._odd_claim(route, kind, together)
+                continue
+            yield self._probe(route, f"{kind}+all", kind, channels=together, names=own, expect=Expect.REFUSED)
+            if kind in (TokenKind.NONE, TokenKind.UNCLAIMED):
+                yield self._probe(route, kind, kind, expect=Expect.REFUSED)
+                twice = [channel.name for channel in _TWICE]
+                yield self._probe(route, f"{kind}+twice", kind, channels=twice, names=own, expect=Expect.REFUSED)
+                yield self._probe(route, f"{kind}+path", kind, channels=["path"], names=own, expect=Expect.REFUSED)
 
-def watched(targets: CrossTargets) -> list[Watched]:
-    """Every partition that a probe could change, of both test tenants: what is written for A itself is put back too."""
-    found = []
-    for tenant in (targets.tenant_a, targets.tenant_b):
-        accounts = [Place(tenant, account).partition for account in (targets.account_a, targets.account_b)]
-        whole = f"TENANT#{tenant}"
-        found += [Watched("autonomy_budget_state", partition, tenant) for partition in accounts]
-        found += [Watched("autonomy_config", partition, tenant) for partition in (whole, *accounts)]
-        found += [Watched("audit_export", whole, tenant), Watched("tenants", tenant, tenant)]
-    return found
+    def _odd_claim(self, route: Route, kind: TokenKind, together: Sequence[str]) -> Iterator[CrossProbe]:
+        """A claim that only looks like A's: it may be taken as a tenant of its own, of which there is nothing, but not as A.
 
+        What would be written for such a tenant nobody could find again, so routes that write without naming what there is are
+        not asked.
+        """
+        if not (route.reads or route.by_object):
+            return
+        targets = self.targets
+        probe = self._probe(route, f"{kind}+all", kind, channels=together, names=targets.tenant_a)
+        marks = (targets.marker, targets.own_marker, *([targets.canary] if route.name == "executions" and targets.canary else []))
+        only_a = route.by_object or route.name == "kill_switches"
+        yield replace(probe, shown_marks=marks, only_b=only_a, harmless=True)
 
-def planted(targets: CrossTargets) -> list[tuple[str, Item]]:
-    """B's test data in DynamoDB JSON with the setting of its table; what B has there already is kept beside the marker."""
-    stamp, day = iso(targets.now), f"{targets.now:%Y-%m-%d}"
-    mark = {MARKER_ATTRIBUTE: _text(targets.marker), "tenant_id": _text(targets.tenant_b), "updated_at": _text(stamp)}
-    items: list[tuple[str, Item]] = [
-        (
-            "autonomy_config",
-            {
-                "pk": _text(f"TENANT#{targets.tenant_b}"),
-                "sk": _text(f"AUTONOMY#{targets.marker}"),
-                "action_type": _text(targets.marker),
-                "mode": _text("PROPOSE_ONLY"),
-                **mark,
-            },
-        ),
-        (
-            "audit_export",
-            {
-                "pk": _text(f"TENANT#{targets.tenant_b}"),
-                "sk": _text(f"EXPORT#{targets.export_b}"),
-                "export_id": _text(targets.export_b),
-                "status": _text("PENDING"),
-                "format": _text("json"),
-                "from": _text(stamp),
-                "to": _text(stamp),
-                "created_at": _text(stamp),
-                **mark,
-            },
-        ),
-    ]
-    for account in (targets.account_a, targets.account_b):
-        key = {"pk": _text(Place(targets.tenant_b, account).partition), "account_id": _text(account), **mark}
-        items.append(("autonomy_budget_state", {**key, "sk": _text("BUDGET#CONFIG"), "max_autonomous_per_day": {"N": "0"}}))
-        state = {"total": {"N": "0"}, "counts": {"M": {}}, "date_key": _text(day)}
-        items.append(("autonomy_budget_state", {**key, "sk": _text(f"BUDGET_STATE#{day}"), **state}))
-        items.append(("execution_outcomes", {**key, "sk": _text(f"OUTCOME#{targets.intent_b}"), **_outcome(targets, stamp)}))
-    return items
+    def _contradicting(self, route: Route, index: int) -> Iterator[CrossProbe]:
+        """A's token with tenant B named elsewhere."""
+        groups = [group for group in _CONTRADICTIONS if not (route.reads and group[0].startswith("body"))]
+        alone = [name for at, name in enumerate(_ALONE) if at % len(ROUTES) == index]
+        named = [*groups, *((name,) for name in alone if not (route.reads and CHANNELS[name].medium is Medium.BODY))]
+        for channels in dict.fromkeys(named):
+            yield self._as_b(route, TokenKind.VALID, channels)
+        for kind in (TokenKind.UNSCOPED, TokenKind.VALID_B):
+            if kind in self.kinds and not (kind is TokenKind.VALID_B and not route.reads):
+                yield self._as_b(route, kind, [channel.name for channel in _TOGETHER])
 
+    def _as_b(self, route: Route, who: TokenKind, channels: Sequence[str]) -> CrossProbe:
+        """With the other tenant named: what starts work names what only that tenant has, so that only a hole starts it."""
+        other = self.targets.tenant_a if who is TokenKind.VALID_B else self.targets.tenant_b
+        name = f"{who}+{'+'.join(channels[:2])}" if len(channels) <= 2 else f"{who}+{channels[0]}+{len(channels) - 1}"  # noqa: PLR2004
+        only_b = route.by_object
+        account = self.targets.account_b if route.name == "evaluate" else self.targets.account_a
+        of_b = only_b and who is not TokenKind.VALID_B
+        names_account = route.name == "evaluate"
+        refused = (of_b and not route.reads) or (names_account and who is TokenKind.VALID and self.scoped)
+        probe = self._probe(
+            route,
+            name,
+            who,
+            channels=channels,
+            names=other,
+            of_b=of_b,
+            account=account,
+            expect=Expect.REFUSED if refused else Expect.OWN_ONLY,
+        )
+        if route.name == "create_export" and probe.body is not None:  # A's own would be made; this account is not A's
+            probe = replace(probe, body=[*probe.body, ("account_id", self.targets.account_b)])
+            probe = replace(probe, expect=Expect.REFUSED if self.scoped and who is TokenKind.VALID else probe.expect)
+        if route.name in ("execution_status",) and of_b:
+            probe = self._of_outcome(probe)
+        marks = (self.targets.marker,) if who is not TokenKind.VALID_B else (self.targets.own_marker,)
+        refuses = probe.expect is Expect.REFUSED
+        return replace(
+            probe, only_b=of_b or (who is TokenKind.VALID_B and only_b), shown_marks=marks, harmless=refuses or route.reads
+        )
 
-def _outcome(targets: CrossTargets, stamp: str) -> Item:
-    return {
-        "action_intent_id": _text(targets.intent_b),
-        "status": _text("SUCCEEDED"),
-        "external_object_refs": {"L": []},
-        "attempt_count": {"N": "1"},
-        "started_at": _text(stamp),
-        "completed_at": _text(stamp),
-        "ttl": {"N": str(int((targets.now + timedelta(hours=1)).timestamp()))},
-    }
+    def _of_outcome(self, probe: CrossProbe) -> CrossProbe:
+        """Execution status is asked for the intent that only B has an outcome of."""
+        return replace(probe, path=probe.path.replace(self.targets.told_b, self.targets.intent_b))
 
+    def _accounts(self, route: Route) -> Iterator[CrossProbe]:
+        """A's token with an account that it may not name: where the route takes it from, and elsewhere."""
+        targets = self.targets
+        expect = Expect.REFUSED if self.scoped else Expect.OWN_ONLY
+        for account, name in ((targets.account_b, "foreign_account"), (targets.account_out, "account_out_of_scope")):
+            if not account or (name == "account_out_of_scope" and not self.scoped):
+                continue
+            probe = self._probe(route, name, TokenKind.VALID, account=account, expect=expect)
+            yield replace(probe, out_of_scope=self.scoped)
+            if name == "foreign_account":
+                for channels in _ACCOUNT_ELSEWHERE:
+                    if route.reads and channels[0].startswith("account_body"):
+                        continue
+                    if route.starts_work:
+                        continue  # it would start A's own
+                    yield self._probe(route, channels[0], TokenKind.VALID, channels=channels, names=account)
 
-def told_entry(targets: CrossTargets, stamp: str) -> Item:
-    """An entry of B's ledger that its explanation shows; it stays, as nothing is ever deleted there, and serves later runs."""
-    entry_id = f"entry-{targets.told_b}"
-    return {
-        "pk": _text(f"TENANT#{targets.tenant_b}"),
-        "sk": _text(f"ENTRY#{stamp}#{entry_id}"),
-        "entryId": _text(entry_id),
-        "gsi1pk": _text(f"TRACE#trace-{targets.told_b}"),
-        "gsi1sk": _text(stamp),
-        "gsi2pk": _text(f"TENANT#{targets.tenant_b}"),
-        "gsi2sk": _text(stamp),
-        "eventType": _text("ACTION_APPROVED"),
-        "tenantId": _text(targets.tenant_b),
-        "accountId": _text(targets.account_a),
-        "traceId": _text(f"trace-{targets.told_b}"),
-        "timestamp": _text(stamp),
-        "data": {
-            "M": {
-                "action_intent_id": _text(targets.told_b),
-                "decision_id": _text(f"dec-{targets.told_b}"),
-                "edited_fields": {"L": []},
-            }
-        },
-    }
+    def _objects(self, route: Route) -> Iterator[CrossProbe]:
+        """A's token and what only B has, with no tenant named: it may be looked up by its id alone."""
+        accounts = (self.targets.account_a, self.targets.account_b) if route.by_account else (self.targets.account_a,)
+        for account in accounts:
+            name = "of_b" if account == self.targets.account_a else "of_b_and_its_account"
+            probe = self._probe(route, name, TokenKind.VALID, of_b=True, account=account, expect=Expect.REFUSED)
+            probe = self._of_outcome(probe) if route.name == "execution_status" else probe
+            yield replace(probe, only_b=True)
 
+    def _ways(self, route: Route) -> Iterator[CrossProbe]:
+        """The route come to in other ways, by nobody, by a token without a tenant, and as B."""
+        together = [channel.name for channel in _TOGETHER]
+        for kind in (TokenKind.NONE, TokenKind.UNCLAIMED, TokenKind.VALID):
+            if kind not in self.kinds:
+                continue
+            if kind is TokenKind.VALID:
+                base = self._as_b(route, kind, together)
+            else:
+                base = self._probe(route, kind, kind, channels=together, names=self.targets.tenant_a, expect=Expect.REFUSED)
+            yield replace(base, name=f"{route.name}+{kind}+trailing_slash", path=f"{base.path}/")
+            if not route.reads:
+                overridden = [*base.headers, *((name, route.method) for name in OVERRIDE_HEADERS)]
+                other = "PUT" if route.method == "POST" else "POST"
+                way = replace(base, harmless=True)
+                yield replace(way, name=f"{route.name}+{kind}+method_override", method=other, headers=overridden)
+                yield replace(
+                    way, name=f"{route.name}+{kind}+get_override", method="GET", headers=overridden, expect=self._of_get(base)
+                )
+                fields = [
+                    (name, value if isinstance(value, str) else json.dumps(value))
+                    for name, value in base.body or ()
+                    if name.isidentifier()
+                ]
+                kept = [pair for pair in base.query if pair[0] not in {name for name, _ in fields}]
+                yield replace(
+                    way,
+                    name=f"{route.name}+{kind}+get",
+                    method="GET",
+                    query=[*kept, *fields],
+                    body=None,
+                    expect=self._of_get(base),
+                )
+        if route.role in ("autonomy_config", "autonomy_budget_state", "tenants"):
+            yield from self._keys(route)
 
-def _text(value: str) -> dict[str, str]:
-    return {"S": value}
+    @staticmethod
+    def _of_get(base: CrossProbe) -> Expect:
+        """A GET of A's may be one of A's own data."""
+        return Expect.OWN_ONLY if base.who is TokenKind.VALID else base.expect
+
+    def _keys(self, route: Route) -> Iterator[CrossProbe]:
+        """The key of the item in the body, with and without the tenant's own fields."""
+        targets = self.targets
+        partition = f"TENANT#{targets.tenant_b}" + (f"#ACCOUNT#{targets.account_b}" if route.by_account else "")
+        mark = targets.asked(of_b=False, account="", number=_PLACEHOLDER).mark
+        sort = "BUDGET#CONFIG" if route.by_account else f"AUTONOMY#{mark}"
+        key = [("tenantId", targets.tenant_b)] if route.role == "tenants" else [("pk", partition), ("sk", sort)]
+        both = [("tenant_id", targets.tenant_b), ("tenantId", targets.tenant_b)]
+        for name, fields in (("key", key), ("key_and_tenant", [*key, *both])):
+            probe = self._probe(route, name, TokenKind.VALID)
+            kept = [pair for pair in probe.body or () if pair[0] not in dict(fields)]
+            yield replace(probe, body=[*kept, *dict(fields).items()])

@@ -45,6 +45,21 @@ def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[Place, str
     return reads + delete_items(reader, tables.action_intent, [_key(place, f"ACTION_INTENT#{intent}") for place, intent in going])
 
 
+def remove_made(reader: AwsReader, tables: Tables, place: Place, intent: str) -> list[Read]:
+    """Removes an intent that the platform made of a planted decision, and what came of it.
+
+    The caller knows from the ledger that it was made of one: its id is the platform's own.
+    """
+    key = [_key(place, f"{prefix}#{intent}") for prefix in ("EXECUTION", "OUTCOME", "ACTION_INTENT")]
+    reads = delete_items(reader, tables.execution_attempts, key[:1])
+    reads += delete_items(reader, tables.execution_outcomes, key[1:2])
+    notes, read = query_partition(reader, tables.internal_notes, place.partition, beginning="NOTE#")
+    ours = [note for note in notes if note.get("content", {}).get("S", "").startswith(f"{REASON_PREFIX}PHASE5_")]
+    reads += [read, *delete_items(reader, tables.internal_notes, [{"pk": note["pk"], "sk": note["sk"]} for note in ours])]
+    reads += delete_items(reader, tables.signals, _signal_keys(place, intent))
+    return reads + delete_items(reader, tables.action_intent, key[2:])
+
+
 def _remove_notes(reader: AwsReader, table: str, place: Place, intents: Sequence[str]) -> list[Read]:
     notes, read = query_partition(reader, table, place.partition, beginning="NOTE#")
     ours = [note for note in notes if _names_one(note.get("content", {}).get("S", ""), intents)]

@@ -10,7 +10,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -33,6 +33,7 @@ class HttpClient:
 
     `shown_body` is how many characters of a body are kept, redacted; None keeps all of it (up to `MAX_BODY_BYTES`) as it came,
     for what is read and not shown: a key's digits may look like a token. `plain_http` is for where nothing secret is sent.
+    `api_key` goes with every request as x-api-key: it says which program asks, never who.
 
     Raises:
         ConfigurationError: the URL is neither https nor of this machine.
@@ -47,6 +48,7 @@ class HttpClient:
         redactor: Redactor,
         shown_body: int | None = SHOWN_BODY,
         plain_http: bool = False,
+        api_key: str | None = None,
     ) -> None:
         parts = urlsplit(url)
         host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
@@ -55,13 +57,15 @@ class HttpClient:
         self._url = url.rstrip("/")
         self._timeout = timeout_seconds
         self._user_agent = user_agent
+        self._api_key = api_key
         self._redact = redactor
         self._shown = shown_body
 
     def send(self, request: Request) -> HttpAnswer:
         """The answer to one request, or why there is none. Never raises for what the network or the server does."""
         started = time.perf_counter()
-        exchange = _Exchange(self._url, request, self._timeout, self._user_agent)
+        key = {"x-api-key": self._api_key} if self._api_key else {}
+        exchange = _Exchange(self._url, request, self._timeout, {"User-Agent": self._user_agent, **key})
         status, problem, detail, body = exchange.result()
         latency = (time.perf_counter() - started) * 1000
         text = body.decode("utf-8", "replace")
@@ -75,11 +79,11 @@ _Result = tuple[int | None, Problem | None, str, bytes]
 class _Exchange:
     """One request and its answer, in a thread of its own."""
 
-    def __init__(self, url: str, request: Request, timeout: float, user_agent: str) -> None:
+    def __init__(self, url: str, request: Request, timeout: float, headers: Mapping[str, str]) -> None:
         self._url = url + request.target
         self._request = request
         self._timeout = timeout
-        self._user_agent = user_agent
+        self._headers = headers
         self._given_up = False
         self._outcome: list[_Result] = []
 
@@ -99,7 +103,9 @@ class _Exchange:
             self._outcome.append((None, *_describe(error), b""))
 
     def _exchange(self) -> _Result:
-        headers = {"User-Agent": self._user_agent, "Connection": "close", **self._request.headers}
+        headers = urllib3.HTTPHeaderDict({**self._headers, "Connection": "close"})
+        for name, value in self._request.header_pairs:
+            headers.add(name, value)
         context = ssl.create_default_context() if self._url.startswith("https:") else None
         with urllib3.PoolManager(num_pools=1, ssl_context=context, cert_reqs="CERT_REQUIRED") as pool:
             self._send_in_time_only(pool.connection_from_url(self._url))

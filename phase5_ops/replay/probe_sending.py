@@ -20,6 +20,7 @@ from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, kept_token, own_work, stops
 from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import intent_item, new_intent_id
+from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import (
     ACCOUNT_SCOPE_NOT_TESTABLE,
@@ -35,7 +36,7 @@ from phase5_ops.probing.codes import (
 )
 from phase5_ops.probing.configured import Configured, require_settings
 from phase5_ops.probing.forge import Forger, TokenKind
-from phase5_ops.probing.guard import ACCOUNTS_CLAIM, ForbiddenTarget, Ground, check
+from phase5_ops.probing.guard import ForbiddenTarget, Ground, check
 from phase5_ops.probing.identity import Identity, KeySetClient, Pool
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request

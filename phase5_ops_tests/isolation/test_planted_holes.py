@@ -1,0 +1,155 @@
+"""Every planted hole of the routes is found by row 4.1, whatever route, token, channel and effect; a healthy platform passes."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from phase5_ops.isolation.cross_probes import CrossProbing
+from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result
+from phase5_ops.isolation.harness_judge import findings_of
+from phase5_ops.isolation.probe_plan import CrossProbe, CrossTargets
+from phase5_ops.links import ConsoleLinks
+from phase5_ops.policy import IsolationPolicy, ProbePolicy
+from phase5_ops.probing.forge import Forger, TokenKind
+from phase5_ops.sandbox.planted_holes import Effect, PlantedHole, Route, Who, family, real_platform
+from phase5_ops.sandbox.probe_tenants import A, B
+from phase5_ops.settings import Tables
+from phase5_ops.verdict import Finding, Verdict
+from phase5_ops_tests.sandbox.memory_platform import JWK, NOW, OTHER_CLIENT, MemoryPlatform, MemoryReader
+
+MARKER, WRITTEN = "PHASE5_AAAAAAAAAAAAAAAA", "PHASE5_BBBBBBBBBBBBBBB1"
+CANARY = "ai_1795435200000_phase5c"
+#: The sandbox's routes under the names of the plan.
+NAMES = {
+    Route.READ_KILL_SWITCHES: "kill_switches",
+    Route.EXPLANATION: "ledger_explanation",
+    Route.REQUEST_EXPORT: "create_export",
+    Route.READ_EXPORT: "export",
+    Route.READ_CONFIG: "config",
+    Route.READ_BUDGET: "budget",
+    Route.READ_BUDGET_STATE: "budget_state",
+    Route.EVALUATE_DECISION: "evaluate",
+    Route.APPROVE_ACTION: "approve",
+    Route.REJECT_ACTION: "reject",
+}
+HOLES = [hole for hole in family() if hole.row == "4.1"]
+
+
+def all_tokens(platform: MemoryPlatform) -> Mapping[TokenKind, str | None]:
+    """A token of every kind."""
+    pool = platform.pool
+    genuine = pool.token()
+    forger = Forger(genuine, JWK, B.tenant_id)
+    return {
+        **{kind: forger.token(kind) for kind in forger.kinds},
+        TokenKind.NONE: None,
+        TokenKind.EMPTY: "",
+        TokenKind.VALID: genuine,
+        TokenKind.ACCESS: pool.token(token_use="access", aud=None, client_id="web-client", **{"custom:tenant_id": None}),
+        TokenKind.EXPIRED: pool.token(exp=1),
+        TokenKind.OTHER_CLIENT: pool.token(aud=OTHER_CLIENT),
+        TokenKind.VALID_B: pool.token(B),
+        TokenKind.UNSCOPED: pool.token(**{"custom:account_ids": None}),
+        TokenKind.UNCLAIMED: pool.token(**{"custom:tenant_id": None}),
+        TokenKind.CLAIM_BLANKS: pool.token(**{"custom:tenant_id": f" {A.tenant_id} "}),
+        TokenKind.CLAIM_CASE: pool.token(**{"custom:tenant_id": A.tenant_id.upper()}),
+        TokenKind.CLAIM_LIST: pool.token(**{"custom:tenant_id": f'["{A.tenant_id}"]'}),
+    }
+
+
+def targets() -> CrossTargets:
+    return CrossTargets(
+        tenant_a=A.tenant_id,
+        tenant_b=B.tenant_id,
+        account_a="canary-a-1",
+        account_b="canary-b-1",
+        marker=MARKER,
+        written=WRITTEN,
+        intent_b="ai_1795435200000_phase5b",
+        told_b="ai_1_phase5told",
+        export_b="exp-0123456789ab",
+        canary=CANARY,
+        now=NOW,
+        account_out="canary-a-2",
+    )
+
+
+class Probed:
+    """A platform in memory with the probes of row 4.1 before it."""
+
+    def __init__(self, *holes: PlantedHole) -> None:
+        self.platform = MemoryPlatform()
+        self.platform.holes.update(holes)
+        ledger = self.platform.application._replay._ledger
+        for tenant, account, intent in (
+            (A.tenant_id, "canary-a-1", CANARY),
+            (B.tenant_id, "canary-a-1", "ai_1_phase5told"),
+        ):
+            ledger.append(
+                "ACTION_EXECUTED", tenant=tenant, account=account, trace_id=f"trace-{intent}", data={"action_intent_id": intent}
+            )
+        key = {"pk": f"TENANT#{A.tenant_id}#ACCOUNT#canary-a-1", "sk": f"OUTCOME#{CANARY}"}
+        outcome = {"action_intent_id": CANARY, "status": "SUCCEEDED", "completed_at": "2026-11-23T12:00:00.000Z"}
+        self.platform.aws.put("cc-native-execution-outcomes", {**key, **outcome})
+        settings = SimpleNamespace(
+            tables=Tables(), isolation=IsolationPolicy(probe_requests_per_second=1000), probes=ProbePolicy()
+        )
+        self.context = SimpleNamespace(
+            settings=settings, reader=MemoryReader(self.platform.tables), run_id="run", now=lambda: NOW
+        )
+        self.tokens = all_tokens(self.platform)
+
+    def run(self, *only: str, **more: Any) -> list[HarnessRow]:
+        """The rows of one run, of all routes or of some."""
+        probing = CrossProbing(self.context, targets(), self.platform, self.tokens, sleep=lambda _: None, **more)
+        whole = probing.plan()
+        probing.plan = lambda: tuple(probe for probe in whole if not only or probe.route.name in only)
+        return probing.run()
+
+    def everything(self) -> Mapping[str, Any]:
+        """Every item, the ledger aside."""
+        tables = self.platform.tables.tables
+        return {name: dict(items) for name, items in tables.items() if items and name != "cc-native-ledger"}
+
+
+def findings(rows: list[HarnessRow]) -> list[Finding]:
+    return findings_of(rows, policy=IsolationPolicy(), environment="production", links=ConsoleLinks("us-west-2"))
+
+
+def test_a_healthy_platform_passes_and_is_left_as_it_was():
+    probed = Probed()
+    before = probed.everything()
+    rows = probed.run()
+    probes = [row for row in rows if row.kind is Kind.PROBE]
+    assert findings(rows) == []
+    assert {row.result for row in probes} == {Result.REFUSED}
+    assert len({row.key for row in probes}) == len(probes) > 600
+    assert probed.everything() == before
+
+
+@pytest.mark.parametrize("route", sorted({hole.route for hole in HOLES}))
+def test_every_planted_hole_of_a_route_is_found_and_its_effects_are_put_back(route: Route):
+    missed, left = [], []
+    for hole in (each for each in HOLES if each.route is route):
+        probed = Probed(hole)
+        before = probed.everything()
+        found = findings(probed.run(NAMES.get(route, route)))
+        if hole.effect is Effect.ACTS_LATE:
+            assert not [one for one in found if one.verdict is Verdict.FAIL], hole.name
+            probed.platform.application.act_late()
+            found = findings(probed.run(NAMES.get(route, route)))
+        wanted = Verdict.WARN if hole.who is Who.OTHER_CLIENT else Verdict.FAIL
+        if wanted not in {one.verdict for one in found}:
+            missed.append((hole.name, [(one.code, one.seen) for one in found][:3]))
+        if probed.everything() != before:
+            left.append(hole.name)
+    assert (missed, left) == ([], [])
+
+
+def test_the_family_has_more_than_enough_distinct_holes():
+    assert len(set(family())) == len(family()) >= 120
+    assert len(HOLES) >= 120
+    assert {hole.row for hole in family()} == {"3.1", "3.3", "4.1"}
+    assert all(PlantedHole.named(hole.name) == hole for hole in family())
