@@ -9,15 +9,15 @@ import pytest
 from phase5_ops.isolation.cross_probes import CrossProbing
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result
 from phase5_ops.isolation.harness_judge import findings_of
-from phase5_ops.isolation.probe_plan import CrossProbe, CrossTargets
+from phase5_ops.isolation.probe_plan import CrossTargets, build_cross_plan
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import IsolationPolicy, ProbePolicy
-from phase5_ops.probing.forge import Forger, TokenKind
+from phase5_ops.probing.forge import OTHER_CLAIMS, Forger, TokenKind
 from phase5_ops.sandbox.planted_holes import Effect, PlantedHole, Route, Who, family, real_platform
 from phase5_ops.sandbox.probe_tenants import A, B
 from phase5_ops.settings import Tables
 from phase5_ops.verdict import Finding, Verdict
-from phase5_ops_tests.sandbox.memory_platform import JWK, NOW, OTHER_CLIENT, MemoryPlatform, MemoryReader
+from phase5_ops_tests.sandbox.memory_platform import JWK, NOW, OTHER_CLIENT, MemoryPlatform, MemoryPool, MemoryReader
 
 MARKER, WRITTEN = "PHASE5_AAAAAAAAAAAAAAAA", "PHASE5_BBBBBBBBBBBBBBB1"
 CANARY = "ai_1795435200000_phase5c"
@@ -37,13 +37,13 @@ NAMES = {
 HOLES = [hole for hole in family() if hole.row == "4.1"]
 
 
-def all_tokens(platform: MemoryPlatform) -> Mapping[TokenKind, str | None]:
+def all_tokens() -> Mapping[TokenKind, str | None]:
     """A token of every kind."""
-    pool = platform.pool
+    pool = MemoryPool()
     genuine = pool.token()
     forger = Forger(genuine, JWK, B.tenant_id)
     return {
-        **{kind: forger.token(kind) for kind in forger.kinds},
+        **{kind: forger.token(kind) for kind in forger.kinds | OTHER_CLAIMS},
         TokenKind.NONE: None,
         TokenKind.EMPTY: "",
         TokenKind.VALID: genuine,
@@ -76,6 +76,10 @@ def targets() -> CrossTargets:
     )
 
 
+TOKENS = all_tokens()
+PLAN = build_cross_plan(targets())
+
+
 class Probed:
     """A platform in memory with the probes of row 4.1 before it."""
 
@@ -99,13 +103,11 @@ class Probed:
         self.context = SimpleNamespace(
             settings=settings, reader=MemoryReader(self.platform.tables), run_id="run", now=lambda: NOW
         )
-        self.tokens = all_tokens(self.platform)
 
     def run(self, *only: str, **more: Any) -> list[HarnessRow]:
         """The rows of one run, of all routes or of some."""
-        probing = CrossProbing(self.context, targets(), self.platform, self.tokens, sleep=lambda _: None, **more)
-        whole = probing.plan()
-        probing.plan = lambda: tuple(probe for probe in whole if not only or probe.route.name in only)
+        probing = CrossProbing(self.context, targets(), self.platform, TOKENS, sleep=lambda _: None, **more)
+        probing.plan = lambda: tuple(probe for probe in PLAN if not only or probe.route.name in only)
         return probing.run()
 
     def everything(self) -> Mapping[str, Any]:
