@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from phase5_ops.isolation.cross_probes import CrossProbing
+from phase5_ops.clock import iso
+from phase5_ops.isolation.cross_probes import CrossProbing, tell_once
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result
 from phase5_ops.isolation.harness_judge import findings_of
-from phase5_ops.isolation.probe_plan import CrossTargets, build_cross_plan
+from phase5_ops.isolation.probe_matrix import build_cross_plan
+from phase5_ops.isolation.probe_plan import CrossTargets
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import IsolationPolicy, ProbePolicy
 from phase5_ops.probing.forge import OTHER_CLAIMS, Forger, TokenKind
-from phase5_ops.sandbox.planted_holes import Effect, PlantedHole, Route, Who, family, real_platform
+from phase5_ops.sandbox.planted_holes import Effect, PlantedHole, Route, Who, family
 from phase5_ops.sandbox.probe_tenants import A, B
 from phase5_ops.settings import Tables
 from phase5_ops.verdict import Finding, Verdict
@@ -86,14 +88,6 @@ class Probed:
     def __init__(self, *holes: PlantedHole) -> None:
         self.platform = MemoryPlatform()
         self.platform.holes.update(holes)
-        ledger = self.platform.application._replay._ledger
-        for tenant, account, intent in (
-            (A.tenant_id, "canary-a-1", CANARY),
-            (B.tenant_id, "canary-a-1", "ai_1_phase5told"),
-        ):
-            ledger.append(
-                "ACTION_EXECUTED", tenant=tenant, account=account, trace_id=f"trace-{intent}", data={"action_intent_id": intent}
-            )
         key = {"pk": f"TENANT#{A.tenant_id}#ACCOUNT#canary-a-1", "sk": f"OUTCOME#{CANARY}"}
         outcome = {"action_intent_id": CANARY, "status": "SUCCEEDED", "completed_at": "2026-11-23T12:00:00.000Z"}
         self.platform.aws.put("cc-native-execution-outcomes", {**key, **outcome})
@@ -102,6 +96,15 @@ class Probed:
         )
         self.context = SimpleNamespace(
             settings=settings, reader=MemoryReader(self.platform.tables), run_id="run", now=lambda: NOW
+        )
+
+        tell_once(self.context, targets(), iso(NOW))
+        self.platform.ledger.append(
+            "ACTION_EXECUTED",
+            tenant=A.tenant_id,
+            account="canary-a-1",
+            trace_id=f"trace-{CANARY}",
+            data={"action_intent_id": CANARY},
         )
 
     def run(self, *only: str, **more: Any) -> list[HarnessRow]:
