@@ -48,7 +48,7 @@ IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "d
 #: Where the saved items are in phase5's own state table.
 SAVED_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "ISOLATION"}}
 #: Where it says how far the last run has looked at the ledgers.
-TOLD_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "ISOLATION#LEDGER"}}
+TOLD_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "RUNS#ISOLATION"}}
 _MOST_SAVED = 350_000  # characters; an item of DynamoDB holds 400 KB
 _LEDGER_SKEW = timedelta(minutes=5)
 _READERS = 4  # partitions that are read at once

@@ -87,24 +87,29 @@ class Effects:
         """The changes that no probe may cause, by the name of the probe.
 
         Args:
-            seen: what was there at first, and after each wave of probes: a later one may write over what an earlier one did.
+            seen: what was there at first, after the probes that must be refused, and after those that may write for A itself,
+                over what the former left.
             told: the ledger's decisions before the first probe.
             told_after: and after the last.
         """
         found: dict[str, list[str]] = {}
-        changes = [change for before, after in pairwise(seen) for change in self._changes(before, after)]
+        changes = [
+            change
+            for at, (before, after) in enumerate(pairwise(seen))
+            for change in self._changes(before, after, may_write=at > 0)
+        ]
         for what, probes in (*changes, *self._decisions(told, told_after)):
             for probe in probes:
                 found.setdefault(probe.name, []).append(what)
         return found
 
-    def _changes(self, before: Snapshot, after: Snapshot) -> Iterator[tuple[str, Sequence[CrossProbe]]]:
+    def _changes(self, before: Snapshot, after: Snapshot, *, may_write: bool) -> Iterator[tuple[str, Sequence[CrossProbe]]]:
         sent = [probe for probe in self.plan if not probe.reads and probe.name in self.answers]
         for place, items in after.items():
-            foreign = place.tenant == self.targets.tenant_b
+            foreign = place.tenant == self.targets.tenant_b or not may_write
             out = self._out_of_scope(place)
             for key, item in _differences(place, before[place], items):
-                writers = [probe for probe in sent if probe.role == place.role]
+                writers = [probe for probe in sent if probe.role == place.role and (may_write or probe.expect is Expect.REFUSED)]
                 named = [probe for probe in writers if _holds(item, probe)]
                 if named:
                     yield f"{place.role} {key}", [each for each in named if foreign or out or each.expect is Expect.REFUSED]
@@ -243,7 +248,7 @@ def _code_of(probe: CrossProbe) -> str:
 
 
 def late_decisions(told: Told) -> list[HarnessRow]:
-    """The rows of decisions that were asked for or made since the last run ended: nobody but a probe acts for the test tenants."""
+    """The rows of what was decided since the last run ended: nobody but a probe decides for the test tenants."""
     rows = []
     for (tenant, _), entry in sorted(told.items()):
         event, data = str(entry["eventType"]), entry.get("data")

@@ -191,6 +191,7 @@ class MemoryPlatform:
         tables: its tables.
         holes: its faults; may change.
         ledger: writes to its ledger.
+        authorizer: tells its callers apart.
         application: the Control Center.
     """
 
@@ -200,7 +201,8 @@ class MemoryPlatform:
         clock = SimpleNamespace(now=lambda: NOW)
         self.ledger = LedgerWriter(self.aws, clock)
         context = PlatformContext(self.aws, clock, _Logs(), self.ledger, "us-west-2", self.holes)
-        self.application = ControlCenter(context, Authorizer(self.pool, self.holes))
+        self.authorizer = Authorizer(self.pool, self.holes)
+        self.application = ControlCenter(context, self.authorizer)
         for user in PROBE_TENANTS:
             self.aws.put("cc-native-tenants", {"tenantId": user.tenant_id, "status": "active"})
             for account in user.accounts:
