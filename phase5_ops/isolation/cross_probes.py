@@ -130,10 +130,10 @@ class CrossProbing:
         )
         try:
             seen = [self._plant(saved)]
-            for wave in asking.waves():
+            asking.ask(asking.reads())
+            for wave in asking.writes():
                 asking.ask(wave)
-                if any(not probe.reads for probe in wave):
-                    seen.append(self._snapshot())
+                seen.append(self._snapshot())
             asking.ask_own_again()
             effects = Effects(self.targets, plan, asking.answers).of(seen, told, self._told())
             self._keep_newest()

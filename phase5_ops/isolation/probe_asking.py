@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -70,16 +70,22 @@ class Asking:
     def __post_init__(self) -> None:
         self._pace = Pace(self.policy.probe_requests_per_second, self.policy.probe_seconds, self.sleep)
 
-    def waves(self) -> Iterator[Wave]:
-        """The probes in the order of sending; between the waves that write the caller looks at what changed.
+    def reads(self) -> Wave:
+        """What is sent first: the requests for A's own data, and the probes that read."""
+        return (*self.own, *(probe for probe in self._chosen if probe.reads))
 
-        Reads come first. What must be refused comes before what may write for A itself, which would hide what the former left.
+    def writes(self) -> tuple[Wave, Wave]:
+        """The other probes, once those were asked: what must be refused, then what may write for A itself.
+
+        The caller looks at what changed after each: the latter would hide what the former left.
         """
-        chosen = [probe for probe in self.plan if self.may_write or probe.harmless][: self.policy.probe_requests]
-        yield (*self.own, *(probe for probe in chosen if probe.reads))
-        writes = [probe for probe in chosen if not probe.reads and not (probe.once_refused and not self.kept_out(probe.who))]
-        yield tuple(probe for probe in writes if probe.expect is Expect.REFUSED)
-        yield tuple(probe for probe in writes if probe.expect is not Expect.REFUSED)
+        writes = [probe for probe in self._chosen if not (probe.reads or (probe.once_refused and not self.kept_out(probe.who)))]
+        refused = tuple(probe for probe in writes if probe.expect is Expect.REFUSED)
+        return refused, tuple(probe for probe in writes if probe.expect is not Expect.REFUSED)
+
+    @property
+    def _chosen(self) -> Wave:
+        return tuple(probe for probe in self.plan if self.may_write or probe.harmless)[: self.policy.probe_requests]
 
     def kept_out(self, who: TokenKind) -> bool:
         """Whether every request for data with such a token, the path as it is, was answered, and with 401 or 403."""
