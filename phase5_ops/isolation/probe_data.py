@@ -41,6 +41,7 @@ def watched(targets: CrossTargets) -> list[Watched]:
         for role in ("autonomy_budget_state", "decision_proposal", "decision_budget"):
             found += [Watched(role, partition, tenant) for partition in accounts]
         found += [Watched("autonomy_config", partition, tenant) for partition in (whole, *accounts)]
+        found.append(Watched("autonomy_budget_state", whole, tenant))  # where a key of the body alone would put one
         found += [Watched("audit_export", whole, tenant), Watched("tenants", tenant, tenant)]
     return found
 

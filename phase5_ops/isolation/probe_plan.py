@@ -147,6 +147,7 @@ class CrossProbe:
         method, path, query, body: the request, without its headers.
         headers: what it names in headers; the token is not among them.
         who: what stands in its Authorization header.
+        channels: through which a tenant or an account is named besides the token.
         expect: what must come of it.
         mark: in what it would write.
         only_b: only B has what is asked for, so any success shows it.
@@ -166,6 +167,7 @@ class CrossProbe:
     body: Sequence[tuple[str, Any]] | None = None
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
     who: TokenKind = TokenKind.VALID
+    channels: tuple[str, ...] = ()
     expect: Expect = Expect.OWN_ONLY
     mark: str = ""
     only_b: bool = False
