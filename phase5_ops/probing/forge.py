@@ -58,6 +58,7 @@ class TokenKind(StrEnum):
     VALID_B = "valid_of_b"  # user B's own
     UNSCOPED = "valid_without_accounts"  # of tenant A, without custom:account_ids
     UNCLAIMED = "without_tenant_claim"  # without custom:tenant_id
+    CLAIM_EMPTY = "tenant_claim_empty"
     CLAIM_BLANKS = "tenant_claim_with_blanks"
     CLAIM_CASE = "tenant_claim_in_other_case"
     CLAIM_LIST = "tenant_claim_as_list"  # the text of a JSON list: Cognito's attributes are texts
@@ -80,6 +81,7 @@ _GROUPS = {
     TokenKind.NONE: WhoGroup.NOBODY,
     TokenKind.EMPTY: WhoGroup.NOBODY,
     TokenKind.UNCLAIMED: WhoGroup.UNCLAIMED,
+    TokenKind.CLAIM_EMPTY: WhoGroup.UNCLAIMED,
     **dict.fromkeys(
         (
             TokenKind.VALID,
