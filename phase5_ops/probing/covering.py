@@ -83,7 +83,8 @@ def _allowed_product(dimensions: Sequence[Dimension], rules: Sequence[Rule]) -> 
     if not allowed or allowed[0] != cases[0]:
         raise ValueError("a rule forbids the base case")
     base = cases[0]
-    return tuple(sorted(allowed, key=lambda case: sum(case[name] != base[name] for name in names)))
+    same = {id(case): tuple(case[name] == base[name] for name in names) for case in allowed}
+    return tuple(sorted(allowed, key=lambda case: (same[id(case)].count(False), same[id(case)])))
 
 
 _Side = tuple[str, bool, Hashable]  # dimension, whether a group is meant, the value or group

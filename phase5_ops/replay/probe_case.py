@@ -36,7 +36,7 @@ _JUDGED_READS = (
 _LEDGER_SEARCH = "dynamodb:Query"
 _SHOWN_NAMES = 6
 #: Findings of one code that are shown one by one; a platform that lets everybody in is told in few words.
-_SHOWN_FINDINGS = 25
+_SHOWN_FINDINGS = 12
 #: Obstacles that concern one row alone.
 _ONLY_ROW = {
     EXPIRED_TOKEN_UNAVAILABLE.code: AUTHORIZATION_ROW,
