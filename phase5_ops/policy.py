@@ -176,12 +176,12 @@ class IsolationPolicy(Policy):
         None, min_length=1, description="log group that a rule of the platform's event bus delivers its events to"
     )
     probe_requests: int = Field(
-        1000, ge=100, le=1000, description="most probes of one run beside those of /replay; the rest is not tried"
+        3000, ge=100, le=10_000, description="most probes of one run beside those of /replay; the rest is not tried"
     )
     probe_seconds: float = Field(
         60, gt=0, le=600, description="longest that sending those probes may take; the rest is not tried"
     )
-    probe_requests_per_second: float = Field(50, gt=0, le=1000, description="most requests of those probes in one second")
+    probe_requests_per_second: float = Field(300, gt=0, le=1000, description="most requests of those probes in one second")
     probe_tries: int = Field(
         2, ge=1, le=5, description="how often such a probe is sent where a connection breaks, no answer comes in time, or a 429"
     )

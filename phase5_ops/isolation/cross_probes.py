@@ -6,7 +6,6 @@ by the next one (`undo`), whoever runs it. Every request passes the guard.
 
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,8 @@ from datetime import timedelta
 from phase5_ops.ccnative.keys import plain_item
 from phase5_ops.clock import iso
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, shown_key
-from phase5_ops.isolation.probe_data import Item, Watched, late_mark, planted, planted_for_a, told_entry, watched
+from phase5_ops.isolation.probe_asking import Asking
+from phase5_ops.isolation.probe_data import Item, Watched, late_mark, outcomes, planted, planted_for_a, told_entries, watched
 from phase5_ops.isolation.probe_effects import (
     DECIDED,
     Effects,
@@ -24,12 +24,14 @@ from phase5_ops.isolation.probe_effects import (
     Snapshot,
     Told,
     key_of,
+    late_decisions,
     late_row,
     of_planted,
     unproven_of,
     without_mark,
 )
-from phase5_ops.isolation.probe_plan import CrossProbe, CrossTargets, build_cross_plan, combinations, own_requests
+from phase5_ops.isolation.probe_matrix import build_cross_plan, combinations
+from phase5_ops.isolation.probe_plan import CrossProbe, CrossTargets, own_requests
 from phase5_ops.platform import Platform
 from phase5_ops.probing import canary
 from phase5_ops.probing.canary_intent import Place
@@ -38,13 +40,15 @@ from phase5_ops.probing.codes import PROBE_STATE_UNAVAILABLE, PROBE_TENANT_REFUS
 from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check_cross_tenant
-from phase5_ops.probing.request import HttpAnswer, Problem
+from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.reads import Read, ReadStatus
 
 IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchWriteItem")
 
 #: Where the saved items are in phase5's own state table.
 SAVED_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "ISOLATION"}}
+#: Where it says how far the last run has looked at the ledgers.
+TOLD_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "RUNS#ISOLATION"}}
 _MOST_SAVED = 350_000  # characters; an item of DynamoDB holds 400 KB
 _LEDGER_SKEW = timedelta(minutes=5)
 _READERS = 4  # partitions that are read at once
@@ -60,16 +64,15 @@ TOLD_INTENT = "ai_1_phase5told"
 
 
 def tell_once(platform: Platform, targets: CrossTargets, stamp: str) -> list[Read]:
-    """Puts B's entry into the ledger, unless it is there from an earlier run."""
+    """Puts the planted entries into the ledger, unless they are there from an earlier run."""
     table = platform.settings.tables.ledger
-    known, read = query_partition(platform.reader, table, f"TRACE#trace-{targets.told_b}", key="gsi1pk", index="gsi1-index")
-    if known or read.status is not ReadStatus.OK:
-        return [read]
-    return [read, *put_items(platform.reader, table, [told_entry(targets, stamp)])]
-
-
-#: How often a request that got no answer is sent again: what it asks for is refused by a healthy platform.
-_AGAIN = (Problem.DOWN, Problem.TIMEOUT, Problem.THROTTLED)
+    reads: list[Read] = []
+    for entry in told_entries(targets, stamp):
+        known, read = query_partition(platform.reader, table, entry["gsi1pk"]["S"], key="gsi1pk", index="gsi1-index")
+        reads.append(read)
+        if not known and read.status is ReadStatus.OK:
+            reads += put_items(platform.reader, table, [entry])
+    return reads
 
 
 @dataclass
@@ -96,8 +99,8 @@ class CrossProbing:
     decisions: HttpClient | None = None
     sleep: Callable[[float], None] = time.sleep
     reads: list[Read] = field(default_factory=list)
-    requests: int = 0
     seconds: float = 0.0
+    _newest: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> list[HarnessRow]:
         """Every probe with what came of it; what was changed is put back.
@@ -112,40 +115,59 @@ class CrossProbing:
         for probe in (*plan, *own.values()):
             self._check(probe, ground)
         saved, late = self._without_late(self._snapshot())
+        late += self._late_decisions()
         self._save(saved)
         told = self._told()
+        settings = self.platform.settings
+        asking = Asking(
+            plan,
+            tuple(own.values()),
+            self._send,
+            settings.isolation,
+            settings.probes.parallel_requests,
+            may_write=self.may_write,
+            sleep=self.sleep,
+        )
         try:
-            before = self._plant(saved)
-            answers = self._ask(plan, own)
-            after = self._snapshot()
-            effects = Effects(self.targets, plan, answers).of(before, after, told, self._told())
+            seen = [self._plant(saved)]
+            asking.ask(asking.reads())
+            for wave in asking.writes():
+                asking.ask(wave)
+                seen.append(self._snapshot())
+            asking.ask_own_again()
+            effects = Effects(self.targets, plan, asking.answers).of(seen, told, self._told())
+            self._keep_newest()
         finally:
             undone = [*undo(self.platform, self.targets), *self._remove_approved(told)]
             self.reads += undone
         self.seconds = time.monotonic() - began
         put_back = all(read.status is ReadStatus.OK for read in undone)
-        unproven = {family: unproven_of(answers[probe.name], probe) for family, probe in own.items()}
+        both = {probe.name: (asking.answers.get(probe.name), asking.after.get(probe.name)) for probe in own.values()}
+        unproven = {family: unproven_of(both[probe.name], probe) for family, probe in own.items()}
         judged = Judged(self.targets, unproven, effects, put_back=put_back, elsewhere=self.decisions is not None)
-        rows = [self._row(judged, probe, answers) for probe in plan]
-        return [*late, *judged.absences(), *rows, self._cost(plan, answers)]
+        rows = [self._row(judged, probe, asking) for probe in plan]
+        return [*late, *judged.absences(), *rows, self._cost(plan, asking)]
 
     def plan(self) -> tuple[CrossProbe, ...]:
         """The probes of this run, as many as the settings allow."""
         return build_cross_plan(self.targets, self.tokens.keys(), scoped=self.scoped)
 
-    def _row(self, judged: "Judged", probe: CrossProbe, answers: Mapping[str, HttpAnswer]) -> HarnessRow:
-        if probe.name in answers:
-            return judged.row(probe, answers[probe.name])
+    def _row(self, judged: Judged, probe: CrossProbe, asking: Asking) -> HarnessRow:
+        if probe.name in asking.answers:
+            return judged.row(probe, asking.answers[probe.name])
         if not self.may_write and not probe.harmless:
             return not_tried(probe, "PHASE5_PROBE_MODE=refusals: it may be taken as a write for A's own tenant")
+        if probe.once_refused and not asking.kept_out(probe.who):
+            reason = "not sent: the platform takes such a token for one of a tenant of its own, for whom it would write"
+            return HarnessRow(Kind.PROBE, probe.shown, probe.name, Result.LISTED, reason, operation="write")
         policy = self.platform.settings.isolation
         return not_tried(probe, f"bounds: {policy.probe_requests} requests, {policy.probe_seconds:g} s")
 
-    def _cost(self, plan: Sequence[CrossProbe], answers: Mapping[str, HttpAnswer]) -> HarnessRow:
+    def _cost(self, plan: Sequence[CrossProbe], asking: Asking) -> HarnessRow:
         absent = sorted(kind.value for kind in TokenKind if kind not in self.tokens)
         reason = (
-            f"{len(answers)} requests of {len(plan)} probes, chosen of {combinations()} combinations, {self.requests} sent in"
-            f" {self.seconds:.1f} s" + (f"; no token of these kinds: {', '.join(absent)}" if absent else "")
+            f"{len(plan)} probes, chosen of {combinations()} combinations; {asking.requests} requests in {self.seconds:.1f} s"
+            + (f"; no token of these kinds: {', '.join(absent)}" if absent else "")
         )
         return HarnessRow(Kind.RUN, "probes", "", Result.LISTED, reason, operation="cost")
 
@@ -165,17 +187,42 @@ class CrossProbing:
 
     def _told(self) -> Told:
         """What the ledger tells of decisions, by the key of the entry; of the last minutes."""
-        since = iso(self.targets.now - _LEDGER_SKEW)
+        since = f"ENTRY#{iso(self.targets.now - _LEDGER_SKEW)}"
+        return self._told_since({self.targets.tenant_a: since, self.targets.tenant_b: since})
+
+    def _told_since(self, since: Mapping[str, str]) -> Told:
+        """The same, from a sort key on for each tenant; the newest key of each is kept."""
         told: Told = {}
-        for tenant in (self.targets.tenant_a, self.targets.tenant_b):
-            table = self.platform.settings.tables.ledger
-            entries, read = query_partition(self.platform.reader, table, f"TENANT#{tenant}", since=f"ENTRY#{since}")
+        for tenant, key in since.items():
+            entries, read = query_partition(
+                self.platform.reader, self.platform.settings.tables.ledger, f"TENANT#{tenant}", since=key
+            )
             self.reads.append(read)
             _require([read])
             for entry in map(plain_item, entries):
+                self._newest[tenant] = max(self._newest.get(tenant, key), str(entry["sk"]))
                 if str(entry.get("eventType")) in DECIDED:
                     told[tenant, str(entry["sk"])] = entry
+            self._newest.setdefault(tenant, key)
         return told
+
+    def _late_decisions(self) -> list[HarnessRow]:
+        """What was decided after the last run had looked at the ledger."""
+        table = self.platform.settings.tables.readiness
+        answer = self.platform.reader.call("dynamodb", "get_item", table, TableName=table, Key=TOLD_KEY, ConsistentRead=True)
+        self.reads.append(answer.read)
+        _require([answer.read])
+        item = plain_item(answer.pages[0].get("Item") or {}) if answer.pages else {}
+        last = {tenant: str(item[tenant]) for tenant in (self.targets.tenant_a, self.targets.tenant_b) if tenant in item}
+        return late_decisions({place: entry for place, entry in self._told_since(last).items() if place[1] != last[place[0]]})
+
+    def _keep_newest(self) -> None:
+        """Notes how far this run has looked at the ledger."""
+        table = self.platform.settings.tables.readiness
+        seen = {tenant: {"S": key} for tenant, key in self._newest.items()}
+        self.reads.append(
+            self.platform.reader.call("dynamodb", "put_item", table, TableName=table, Item={**TOLD_KEY, **seen}).read
+        )
 
     def _save(self, snapshot: Snapshot) -> None:
         content = json.dumps(
@@ -193,7 +240,7 @@ class CrossProbing:
                     **SAVED_KEY,
                     "run": {"S": self.platform.run_id},
                     "content": {"S": content},
-                    "intent": {"S": self.targets.intent_b},
+                    "intent": {"S": f"{self.targets.intent_b} {self.targets.intent_out}"},
                 },
             )
             self.reads.append(answer.read)
@@ -254,57 +301,9 @@ class CrossProbing:
             reads += canary.remove_made(self.platform.reader, self.platform.settings.tables, Place(tenant, account), intent)
         return reads
 
-    # Asking
-
-    def _ask(self, plan: Sequence[CrossProbe], own: Mapping[str, CrossProbe]) -> Mapping[str, HttpAnswer]:
-        """The answers by probe: own requests first, then everything side by side, reads before writes."""
-        settings = self.platform.settings
-        policy = settings.isolation
-        pace = Pace(policy.probe_requests_per_second, policy.probe_seconds, self.sleep)
-        sent = [probe for probe in plan if self.may_write or probe.harmless][: policy.probe_requests]
-        reading = [*own.values(), *(probe for probe in sent if probe.reads)]
-        answers: dict[str, HttpAnswer] = {}
-        with ThreadPoolExecutor(settings.probes.parallel_requests, thread_name_prefix="cross-probes") as workers:
-            for wave in (reading, [probe for probe in sent if not probe.reads]):
-                done = workers.map(lambda probe: self._send(probe, pace), wave)
-                answers |= {probe.name: answer for probe, answer in zip(wave, done, strict=True) if answer is not None}
-        return answers
-
-    def _send(self, probe: CrossProbe, pace: "Pace") -> HttpAnswer | None:
-        """The answer; one that did not come is asked for again, within the bounds. None where the time is over."""
+    def _send(self, probe: CrossProbe) -> HttpAnswer:
         client = self.decisions if self.decisions is not None and probe.route.of_decisions else self.client
-        request = probe.request(self.tokens.get(probe.who))
-        answer = None
-        for _ in range(self.platform.settings.isolation.probe_tries):
-            if not pace.may_send():
-                break
-            self.requests += 1
-            answer = client.send(request)
-            if answer.problem not in _AGAIN:
-                break
-        return answer
-
-
-class Pace:
-    """Lets so many requests go in a second, until the time is over. Safe for several threads."""
-
-    def __init__(self, per_second: float, seconds: float, sleep: Callable[[float], None]) -> None:
-        self._gap, self._sleep = 1 / per_second, sleep
-        self._next = time.monotonic()
-        self._ends = self._next + seconds
-        self._lock = threading.Lock()
-
-    def may_send(self) -> bool:
-        """True once it is this request's turn; False where the time is over."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(self._next, now)
-            if turn >= self._ends:
-                return False
-            self._next = turn + self._gap
-        if turn > now:
-            self._sleep(turn - now)
-        return True
+        return client.send(probe.request(self.tokens.get(probe.who)))
 
 
 def _require(reads: Sequence[Read]) -> None:
@@ -378,9 +377,9 @@ def undo(platform: Platform, targets: CrossTargets | None, *, accounts: Callable
     content = json.loads(item["content"]["S"])
     wanted: Snapshot = {Watched(role, partition, tenant): items for role, partition, tenant, items in content}
     reads += restore(platform, wanted)
-    places = [Place(targets.tenant_b, account) for account in (targets.account_a, targets.account_b)] if targets else accounts()
-    intent = item["intent"]["S"]
-    reads += canary.remove(platform.reader, platform.settings.tables, [(place, intent) for place in places], [intent])
+    intents = item["intent"]["S"].split()
+    planted_at = outcomes(targets) if targets else [(place, intent) for place in accounts() for intent in intents]
+    reads += canary.remove(platform.reader, platform.settings.tables, planted_at, intents)
     if all(read.status is ReadStatus.OK for read in reads):
         reads.append(platform.reader.call("dynamodb", "delete_item", table, TableName=table, Key=SAVED_KEY).read)
     return reads

@@ -35,7 +35,8 @@ from phase5_ops.isolation.footprint_evidence import (
 )
 from phase5_ops.isolation.harness_start import CONTEXT, LEASE_USER, SKEW, obstacle_of
 from phase5_ops.isolation.harness_tables import Partitions, PlatformTable, Seen, images, read_items
-from phase5_ops.isolation.probe_plan import CrossTargets, build_cross_plan
+from phase5_ops.isolation.probe_matrix import build_cross_plan
+from phase5_ops.isolation.probe_plan import CrossTargets
 from phase5_ops.isolation.probe_tokens import tokens_of
 from phase5_ops.isolation.trail_evidence import TrailWindow, read_trail, trail_row
 from phase5_ops.platform import Platform

@@ -100,7 +100,7 @@ class _Starting:
         self._clean_up_after_killed_runs(places)
         targets = self._targets(configured)
         self.context["targets"] = asdict(targets) | {"now": iso(targets.now)}
-        own_work.note(platform, [targets.intent_b, targets.told_b, *([targets.canary] if targets.canary else [])])
+        own_work.note(platform, sorted(targets.ground.intents))
         self.reads += tell_once(platform, targets, iso(platform.now()))
         if targets.canary is None:
             return

@@ -35,14 +35,13 @@ class Watched:
 def watched(targets: CrossTargets) -> list[Watched]:
     """Every partition that a probe could change, of both test tenants: what is written for A itself is put back too."""
     found = []
-    for tenant, account in ((targets.tenant_a, targets.account_a), (targets.tenant_b, targets.account_b)):
+    for tenant in (targets.tenant_a, targets.tenant_b):
         accounts = [Place(tenant, each).partition for each in targets.accounts]
         whole = f"TENANT#{tenant}"
-        found += [Watched("autonomy_budget_state", partition, tenant) for partition in accounts]
+        for role in ("autonomy_budget_state", "decision_proposal", "decision_budget"):
+            found += [Watched(role, partition, tenant) for partition in accounts]
         found += [Watched("autonomy_config", partition, tenant) for partition in (whole, *accounts)]
         found += [Watched("audit_export", whole, tenant), Watched("tenants", tenant, tenant)]
-        own = Place(tenant, account).partition
-        found += [Watched("decision_proposal", own, tenant), Watched("decision_budget", own, tenant)]
     return found
 
 
@@ -55,13 +54,21 @@ def late_mark(item: Item) -> str | None:
     return f"an export of {period}" if "export_id" in item and period and period < _PERIODS_BEFORE else None
 
 
+def outcomes(targets: CrossTargets) -> list[tuple[Place, str]]:
+    """Where outcomes are planted, and of which intents."""
+    of_b = [Place(targets.tenant_b, account) for account in dict.fromkeys((targets.account_a, targets.account_b))]
+    return [*((place, targets.intent_b) for place in of_b), *((place, targets.intent_out) for place in beside(targets))]
+
+
 def planted(targets: CrossTargets) -> list[tuple[str, Item]]:
     """B's test data in DynamoDB JSON with the setting of its table; what B has there already is kept beside the marker."""
     items: list[tuple[str, Item]] = [_config(targets, targets.tenant_b, targets.marker)]
     items.append(_export(targets, targets.tenant_b, targets.export_b, targets.marker))
     for account in dict.fromkeys((targets.account_a, targets.account_b)):
-        items += _of_account(targets, Place(targets.tenant_b, account), targets.marker)
+        items += _of_account(targets, Place(targets.tenant_b, account), targets.marker, targets.intent_b)
     items.append(_decision(targets, Place(targets.tenant_b, targets.account_b), targets.marker, of_b=True))
+    if targets.account_a != targets.account_b:
+        items.append(_decision(targets, Place(targets.tenant_b, targets.account_a), targets.marker))
     return items
 
 
@@ -70,11 +77,16 @@ def planted_for_a(targets: CrossTargets) -> list[tuple[str, Item]]:
     items: list[tuple[str, Item]] = [_config(targets, targets.tenant_a, targets.own_marker)]
     items.append(_export(targets, targets.tenant_a, targets.export_a, targets.own_marker))
     items.append(_decision(targets, Place(targets.tenant_a, targets.account_a), targets.own_marker, of_b=False))
-    items += _of_account(targets, Place(targets.tenant_a, targets.account_a), targets.own_marker, outcome=False)
-    for account in targets.accounts:
-        if account != targets.account_a:
-            items += _of_account(targets, Place(targets.tenant_a, account), targets.scope_marker, outcome=False)
+    items += _of_account(targets, Place(targets.tenant_a, targets.account_a), targets.own_marker, "")
+    for place in beside(targets):
+        items += _of_account(targets, place, targets.scope_marker, targets.intent_out)
+    items.append(_decision(targets, Place(targets.tenant_a, targets.account_beside), targets.scope_marker))
     return items
+
+
+def beside(targets: CrossTargets) -> list[Place]:
+    """A's accounts that A's user may not name."""
+    return [Place(targets.tenant_a, account) for account in targets.accounts if account != targets.account_a]
 
 
 def _marked(targets: CrossTargets, tenant: str, marker: str) -> Item:
@@ -112,8 +124,8 @@ def _export(targets: CrossTargets, tenant: str, export: str, marker: str) -> tup
     )
 
 
-def _of_account(targets: CrossTargets, place: Place, marker: str, *, outcome: bool = True) -> list[tuple[str, Item]]:
-    """Budget, what is used of it, and an outcome, under one account."""
+def _of_account(targets: CrossTargets, place: Place, marker: str, intent: str) -> list[tuple[str, Item]]:
+    """Budget, what is used of it, and an outcome of the intent, if one is named, under one account."""
     stamp, day = iso(targets.now), f"{targets.now:%Y-%m-%d}"
     mark = _marked(targets, place.tenant, marker)
     key = {"pk": _text(place.partition), "account_id": _text(place.account), **mark}
@@ -122,17 +134,17 @@ def _of_account(targets: CrossTargets, place: Place, marker: str, *, outcome: bo
         ("autonomy_budget_state", {**key, "sk": _text("BUDGET#CONFIG"), "max_autonomous_per_day": {"N": "0"}}),
         ("autonomy_budget_state", {**key, "sk": _text(f"BUDGET_STATE#{day}"), **state}),
     ]
-    if outcome:
-        items.append(("execution_outcomes", {**key, "sk": _text(f"OUTCOME#{targets.intent_b}"), **_outcome(targets, stamp)}))
+    if intent:
+        items.append(("execution_outcomes", {**key, "sk": _text(f"OUTCOME#{intent}"), **_outcome(targets, intent, stamp)}))
     return items
 
 
-def _decision(targets: CrossTargets, place: Place, marker: str, *, of_b: bool) -> tuple[str, Item]:
-    """A decision that proposes one harmless action."""
-    decision = targets.decisions[of_b]
+def _decision(targets: CrossTargets, place: Place, marker: str, *, of_b: bool | None = None) -> tuple[str, Item]:
+    """A decision that proposes one harmless action: the one that probes of A or of B name, or one that is only listed."""
+    decision = targets.listed[place.tenant == targets.tenant_b] if of_b is None else targets.decisions[of_b]
     note = _text(f"{REASON_PREFIX}{decision}: a canary, safe to delete")
     action = {
-        "action_ref": _text(targets.actions[of_b]),
+        "action_ref": _text(f"{decision}_5" if of_b is None else targets.actions[of_b]),
         "action_type": _text(targets.action_type),
         "parameters": {"M": {"title": _text("phase5 canary"), "content": note}},
     }
@@ -153,9 +165,9 @@ def _decision(targets: CrossTargets, place: Place, marker: str, *, of_b: bool) -
     )
 
 
-def _outcome(targets: CrossTargets, stamp: str) -> Item:
+def _outcome(targets: CrossTargets, intent: str, stamp: str) -> Item:
     return {
-        "action_intent_id": _text(targets.intent_b),
+        "action_intent_id": _text(intent),
         "status": _text("SUCCEEDED"),
         "external_object_refs": {"L": []},
         "attempt_count": {"N": "1"},
@@ -165,26 +177,36 @@ def _outcome(targets: CrossTargets, stamp: str) -> Item:
     }
 
 
-def told_entry(targets: CrossTargets, stamp: str) -> Item:
-    """An entry of B's ledger that its explanation shows; it stays, as nothing is ever deleted there, and serves later runs."""
-    entry_id = f"entry-{targets.told_b}"
+def told_entries(targets: CrossTargets, stamp: str) -> list[Item]:
+    """Entries that the explanation of B shows, and that of an account that A's user may not name.
+
+    They stay, as nothing is ever deleted in the ledger, and serve later runs.
+    """
+    return [
+        _told(targets.told_b, targets.tenant_b, targets.account_a, stamp),
+        _told(targets.told_out, targets.tenant_a, targets.account_beside, stamp),
+    ]
+
+
+def _told(intent: str, tenant: str, account: str, stamp: str) -> Item:
+    entry_id = f"entry-{intent}"
     return {
-        "pk": _text(f"TENANT#{targets.tenant_b}"),
+        "pk": _text(f"TENANT#{tenant}"),
         "sk": _text(f"ENTRY#{stamp}#{entry_id}"),
         "entryId": _text(entry_id),
-        "gsi1pk": _text(f"TRACE#trace-{targets.told_b}"),
+        "gsi1pk": _text(f"TRACE#trace-{intent}"),
         "gsi1sk": _text(stamp),
-        "gsi2pk": _text(f"TENANT#{targets.tenant_b}"),
+        "gsi2pk": _text(f"TENANT#{tenant}"),
         "gsi2sk": _text(stamp),
         "eventType": _text("ACTION_APPROVED"),
-        "tenantId": _text(targets.tenant_b),
-        "accountId": _text(targets.account_a),
-        "traceId": _text(f"trace-{targets.told_b}"),
+        "tenantId": _text(tenant),
+        "accountId": _text(account),
+        "traceId": _text(f"trace-{intent}"),
         "timestamp": _text(stamp),
         "data": {
             "M": {
-                "action_intent_id": _text(targets.told_b),
-                "decision_id": _text(f"dec-{targets.told_b}"),
+                "action_intent_id": _text(intent),
+                "decision_id": _text(f"dec-{intent}"),
                 "edited_fields": {"L": []},
             }
         },

@@ -8,11 +8,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Any
 
 from phase5_ops.ccnative.keys import plain_item
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, ProbeAnswer, Result, probe_row, shown_key
-from phase5_ops.isolation.probe_data import Item, Watched, late_mark
+from phase5_ops.isolation.probe_data import ANY_MARK, Item, Watched, late_mark
 from phase5_ops.isolation.probe_plan import CrossProbe, CrossTargets, Expect
 from phase5_ops.isolation.probe_routes import DECISIONS
 from phase5_ops.probing.forge import ODD_CLAIMS, TokenKind, WhoGroup, group_of
@@ -54,14 +55,18 @@ def succeeded(answer: HttpAnswer) -> bool:
     return answer.status is not None and answer.status < HTTPStatus.MULTIPLE_CHOICES and answer.problem in _DECIDES
 
 
-def unproven_of(answer: HttpAnswer | None, probe: CrossProbe) -> str:
-    """Why refusals of a family show nothing; "" where A's own data came."""
-    if answer is None:
-        return f"A's own {probe.shown} was not sent in time, so a refusal shows nothing"
-    if succeeded(answer):
-        return ""
-    seen = f"HTTP {answer.status}" if answer.problem is None else answer.detail or str(answer.problem)
-    return f"A's own {probe.shown} was not answered either ({seen}), so a refusal shows nothing"
+def unproven_of(answers: Sequence[HttpAnswer | None], probe: CrossProbe) -> str:
+    """Why refusals of a family show nothing; "" where A's own data came, before the probes and after them.
+
+    A platform that blocks a caller who was refused too often would otherwise seem to be closed.
+    """
+    for answer, when in zip(answers, ("before", "after"), strict=True):
+        if answer is None:
+            return f"A's own {probe.shown} was not sent in time, so a refusal shows nothing"
+        if not succeeded(answer):
+            seen = f"HTTP {answer.status}" if answer.problem is None else answer.detail or str(answer.problem)
+            return f"A's own {probe.shown} was not answered either {when} the probes ({seen}), so a refusal shows nothing"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +83,33 @@ class Effects:
     plan: Sequence[CrossProbe]
     answers: Mapping[str, HttpAnswer]
 
-    def of(self, before: Snapshot, after: Snapshot, told: Told, told_after: Told) -> Mapping[str, list[str]]:
-        """The changes that no probe may cause, by the name of the probe."""
+    def of(self, seen: Sequence[Snapshot], told: Told, told_after: Told) -> Mapping[str, list[str]]:
+        """The changes that no probe may cause, by the name of the probe.
+
+        Args:
+            seen: what was there at first, after the probes that must be refused, and after those that may write for A itself,
+                over what the former left.
+            told: the ledger's decisions before the first probe.
+            told_after: and after the last.
+        """
         found: dict[str, list[str]] = {}
-        for what, probes in (*self._changes(before, after), *self._decisions(told, told_after)):
+        changes = [
+            change
+            for at, (before, after) in enumerate(pairwise(seen))
+            for change in self._changes(before, after, may_write=at > 0)
+        ]
+        for what, probes in (*changes, *self._decisions(told, told_after)):
             for probe in probes:
                 found.setdefault(probe.name, []).append(what)
         return found
 
-    def _changes(self, before: Snapshot, after: Snapshot) -> Iterator[tuple[str, Sequence[CrossProbe]]]:
+    def _changes(self, before: Snapshot, after: Snapshot, *, may_write: bool) -> Iterator[tuple[str, Sequence[CrossProbe]]]:
         sent = [probe for probe in self.plan if not probe.reads and probe.name in self.answers]
         for place, items in after.items():
-            foreign = place.tenant == self.targets.tenant_b
+            foreign = place.tenant == self.targets.tenant_b or not may_write
             out = self._out_of_scope(place)
             for key, item in _differences(place, before[place], items):
-                writers = [probe for probe in sent if probe.role == place.role]
+                writers = [probe for probe in sent if probe.role == place.role and (may_write or probe.expect is Expect.REFUSED)]
                 named = [probe for probe in writers if _holds(item, probe)]
                 if named:
                     yield f"{place.role} {key}", [each for each in named if foreign or out or each.expect is Expect.REFUSED]
@@ -201,9 +218,8 @@ class Judged:
     def _shown(self, probe: CrossProbe, answer: HttpAnswer, yes: bool) -> tuple[str, ...]:
         if any(mark in answer.body for mark in probe.shown_marks):
             return ("the marker of this run in data that is not the caller's",)
-        of_b = probe.shown_marks[:1] == (self.targets.marker,)
-        if yes and of_b and self.targets.intent_b in answer.body and not probe.only_b and self.targets.canary is not None:
-            return ("an execution that only B has",)
+        if yes and any(each in answer.body for each in probe.asked_ids):
+            return ("an execution that is not the caller's",)
         return ("what only the other tenant has",) if yes and probe.only_b and probe.expect is Expect.OWN_ONLY else ()
 
 
@@ -224,22 +240,33 @@ def _code_of(probe: CrossProbe) -> str:
         return "other_client_request_answered"
     if group in (WhoGroup.NOBODY, WhoGroup.INVALID):
         return "unauthorized_request_answered"
-    if group is WhoGroup.UNCLAIMED:
+    if group is WhoGroup.UNCLAIMED or probe.who in ODD_CLAIMS:
         return "request_without_tenant_answered"
     if probe.out_of_scope:
         return "foreign_account_answered"
     return "foreign_data_readable" if probe.reads else "foreign_data_writable"
 
 
-def late_row(subject: str, mark: str, removed: bool) -> HarnessRow:
-    """The row of what an earlier run's probe left after that run had put everything back."""
+def late_decisions(told: Told) -> list[HarnessRow]:
+    """The rows of what was decided since the last run ended: nobody but a probe decides for the test tenants."""
+    rows = []
+    for (tenant, _), entry in sorted(told.items()):
+        event, data = str(entry["eventType"]), entry.get("data")
+        planted = isinstance(data, Mapping) and ANY_MARK.fullmatch(str(data.get("decision_id")))
+        if event == DECIDED[0] or planted:
+            rows.append(late_row(f"ledger {tenant} {entry.get('accountId')} {event}", str(entry["sk"]), None))
+    return rows
+
+
+def late_row(subject: str, mark: str, removed: bool | None) -> HarnessRow:
+    """The row of what an earlier run's probe left after that run had put everything back; None: it is not for removal."""
     return HarnessRow(
         Kind.PROBE,
         subject,
         mark,
         Result.VIOLATION,
-        f"{mark} of an earlier run" + (", removed" if removed else ", NOT removed"),
+        f"{mark} of an earlier run" + {None: "", True: ", removed", False: ", NOT removed"}[removed],
         operation="write",
-        codes=("late_effect", *(() if removed else ("not_put_back",))),
+        codes=("late_effect", *(("not_put_back",) if removed is False else ())),
         expected="nothing, once a probe was refused or undone",
     )

@@ -70,6 +70,11 @@ class Route:
             account=asked.account, intent=asked.intent, export=asked.export, decision=asked.decision, action=asked.action
         )
 
+    def is_path(self, path: str) -> bool:
+        """Whether a path is this route's, whatever it names."""
+        parts, own = path.split("/"), self.path.split("/")
+        return len(parts) == len(own) and all(part == of or (of[:1] == "{" and part) for part, of in zip(parts, own, strict=True))
+
     def query_of(self, asked: Asked) -> dict[str, str]:
         """The query with what is named."""
         return {field: str(getattr(asked, name)) for field, name in self.query}

@@ -25,6 +25,8 @@ from phase5_ops.probing.request import Request
 #: The claims of a verified token that alone say for which tenant and accounts it may act.
 TENANT_CLAIM, ACCOUNTS_CLAIM = "custom:tenant_id", "custom:account_ids"
 
+_COOKIE = "Cookie"
+
 
 class Subject(StrEnum):
     """What is named."""
@@ -85,8 +87,10 @@ class Channel:
         if self.medium is Medium.PATH:
             return replace(request, path=self.keys[0].format(path=request.path, value=value))
         if self.medium is Medium.COOKIE:
-            cookie = "; ".join(f"{key}={value}" for key in self.keys)
-            return replace(request, headers=[*request.header_pairs, ("Cookie", cookie)])
+            others = [sent for name, sent in request.header_pairs if name == _COOKIE]
+            kept = [pair for pair in request.header_pairs if pair[0] != _COOKIE]
+            cookies = "; ".join([*others, *(f"{key}={value}" for key in self.keys)])  # one header: RFC 6265, 5.4
+            return replace(request, headers=[*kept, (_COOKIE, cookies)])
         pairs = [(key, each) for key in self._names() for each in self._values(value, own)]
         if self.medium is Medium.QUERY:
             return replace(request, query=_placed(request.query_pairs, pairs))

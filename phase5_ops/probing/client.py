@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from http.client import HTTP_PORT, HTTPS_PORT
+from typing import NoReturn
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
@@ -54,7 +56,8 @@ class HttpClient:
         host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
         if parts.scheme != "https" and not (parts.scheme == "http" and (plain_http or host in LOOPBACK_HOSTS)):
             raise ConfigurationError("PHASE5_CONTROL_CENTER_URL: needs https:// (http:// is taken for a loopback address only)")
-        self._url = url.rstrip("/")
+        self._url = parts
+        self._context = ssl.create_default_context() if parts.scheme == "https" else None
         self._timeout = timeout_seconds
         self._user_agent = user_agent
         self._api_key = api_key
@@ -65,7 +68,8 @@ class HttpClient:
         """The answer to one request, or why there is none. Never raises for what the network or the server does."""
         started = time.perf_counter()
         key = {"x-api-key": self._api_key} if self._api_key else {}
-        exchange = _Exchange(self._url, request, self._timeout, {"User-Agent": self._user_agent, **key})
+        headers = {"User-Agent": self._user_agent, **key}
+        exchange = _Exchange(self._url, request, self._timeout, headers, self._context)
         status, problem, detail, body = exchange.result()
         latency = (time.perf_counter() - started) * 1000
         text = body.decode("utf-8", "replace")
@@ -79,8 +83,11 @@ _Result = tuple[int | None, Problem | None, str, bytes]
 class _Exchange:
     """One request and its answer, in a thread of its own."""
 
-    def __init__(self, url: str, request: Request, timeout: float, headers: Mapping[str, str]) -> None:
-        self._url = url + request.target
+    def __init__(
+        self, url: SplitResult, request: Request, timeout: float, headers: Mapping[str, str], context: ssl.SSLContext | None
+    ) -> None:
+        self._url, self._context = url, context
+        self._target = url.path.rstrip("/") + request.target
         self._request = request
         self._timeout = timeout
         self._headers = headers
@@ -106,40 +113,30 @@ class _Exchange:
         headers = urllib3.HTTPHeaderDict({**self._headers, "Connection": "close"})
         for name, value in self._request.header_pairs:
             headers.add(name, value)
-        context = ssl.create_default_context() if self._url.startswith("https:") else None
-        with urllib3.PoolManager(num_pools=1, ssl_context=context, cert_reqs="CERT_REQUIRED") as pool:
-            self._send_in_time_only(pool.connection_from_url(self._url))
-            response = pool.request(
+        connection = self._connection()
+        try:
+            connection.connect()
+            if self._given_up:  # a handshake can drip for long
+                raise TimeoutError("given up before the connection stood")
+            connection.request(
                 self._request.method,
-                self._url,
+                self._target,
                 body=self._request.content,
                 headers=headers,
-                timeout=urllib3.Timeout(total=self._timeout),
-                retries=False,
-                redirect=False,
                 preload_content=False,
                 decode_content=False,
             )
+            response = connection.getresponse()
             body = self._body(response)
+        finally:
+            connection.close()
         return (response.status, *_classify(response, body), body[:MAX_BODY_BYTES])
 
-    def _send_in_time_only(self, pool: urllib3.HTTPConnectionPool) -> None:
-        """Makes the pool's connections send nothing once the exchange was given up: a handshake can drip for long."""
-        make = pool.ConnectionCls
-
-        def in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - a connection of either scheme
-            connection = make(*args, **kwargs)
-            send = connection.request
-
-            def request(*parts: Any, **options: Any) -> None:  # noqa: ANN401 - handed on as they come
-                if self._given_up:
-                    raise TimeoutError("given up before the connection stood")
-                send(*parts, **options)
-
-            connection.request = request  # type: ignore[method-assign]
-            return connection
-
-        pool.ConnectionCls = in_time  # type: ignore[assignment]
+    def _connection(self) -> HTTPConnection:
+        host, port = str(self._url.hostname), self._url.port
+        if self._context is None:
+            return HTTPConnection(host, port or HTTP_PORT, timeout=self._timeout)
+        return HTTPSConnection(host, port or HTTPS_PORT, timeout=self._timeout, ssl_context=self._context)
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """The body as it comes, at most one chunk beyond the limit; `read` would wait for a whole chunk."""
@@ -170,7 +167,7 @@ def _classify(response: urllib3.BaseHTTPResponse, body: bytes) -> tuple[Problem 
 
 def _describe(error: Exception) -> tuple[Problem, str]:
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, urllib3.exceptions.SSLError):
+    if isinstance(error, ssl.SSLError):
         return Problem.TLS, text
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError) and not isinstance(error, urllib3.exceptions.NewConnectionError):
         return Problem.TIMEOUT, text

@@ -118,7 +118,7 @@ _CROSS_PATHS = frozenset(
         "/actions/*/reject",
     }
 )
-_CROSS_METHODS = frozenset({"GET", "PUT", "POST"})
+_CROSS_METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH"})
 #: Fields of a body, or of the query of a request that has its fields there; their values are checked like those of a body.
 _CROSS_FIELDS = frozenset(
     {"mode", "action_type", "max_autonomous_per_day", "max_per_action_type", "execution_enabled", "disabled_action_types"}
@@ -141,7 +141,9 @@ def check_cross_tenant(request: Request, ground: Ground) -> None:
         if not _is_made_up(name, ground):
             _allow("path", name, ground.tenants | ground.accounts | ground.intents)
     for name, value in request.query_pairs:
-        if not (_check_named(_QUERY, name, value, ground) or _check_channel(_QUERY, name, value, ground)):
+        if name == OVERRIDE_FIELD:
+            _allow(f"query {name}", value, METHODS)
+        elif not (_check_named(_QUERY, name, value, ground) or _check_channel(_QUERY, name, value, ground)):
             if name not in _CROSS_FIELDS:
                 raise ForbiddenTarget(f"query field {name!r} is not one that probes send")
             _check_values("query", {name: _of_query(value)}, ground)

@@ -67,17 +67,27 @@ class Asked:
     def pairs(self) -> Sequence[tuple[str, Any]]:
         """The fields of the body's JSON object in their order, a repeated one as often as it is there."""
         try:
-            found = json.loads(self.raw, object_pairs_hook=list)
+            found = json.loads(self.raw, object_pairs_hook=_Object)
         except ValueError:
             return ()
-        is_object = isinstance(found, list) and all(isinstance(pair, tuple) for pair in found)
-        return found if is_object else ()
+        return [(name, _plain(value)) for name, value in found] if isinstance(found, _Object) else ()
 
     @property
     def prefix(self) -> str | None:
         """The tenant that stands before the route's own path: /tenants/<id>/..."""
         parts = self.request.path.split("/")
         return parts[2] if len(parts) > 3 and parts[1] == _PREFIX else None  # noqa: PLR2004 - "", tenants, id, the rest
+
+
+class _Object(list[tuple[str, Any]]):
+    """The fields of a JSON object in their order."""
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """A value as JSON parsers give it: of a field that is there twice the last one counts."""
+    if isinstance(value, _Object):
+        return {name: _plain(each) for name, each in value}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,9 @@ def _possible(route: Route, who: Who, channel: Channel, effect: Effect) -> bool:
     match effect:
         case Effect.ACTS:
             return True
-        case Effect.ACTS_LATE | Effect.DESPITE_REFUSAL:
+        case Effect.ACTS_LATE:  # a decision that a probe named is gone by then
+            return route.changes and not channel.of_account and route not in _DECIDED
+        case Effect.DESPITE_REFUSAL:
             return route.changes and not channel.of_account
         case Effect.UNDER_CALLER:
             return route is Route.REPLAY and who is Who.CLAIMED and not channel.of_account

@@ -92,7 +92,7 @@ class MemoryAws:
     def put_event(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
         self.events.append((source, detail_type, detail))
 
-    def query(self, *, TableName: str, KeyConditionExpression: str, ExpressionAttributeValues: Any, **_: Any) -> Any:  # noqa: N803
+    def query(self, *, TableName: str, KeyConditionExpression: str, ExpressionAttributeValues: Any, **_: Any) -> Any:
         return {"Items": self._tables.query(TableName, KeyConditionExpression, ExpressionAttributeValues, {})}
 
     def get_paginator(self, operation: str) -> Any:
@@ -139,7 +139,7 @@ class MemoryReader:
         self._tables.delete(p["TableName"], p["Key"])
         return {}
 
-    def _batch_write_item(self, *, RequestItems: Any) -> Any:  # noqa: N803
+    def _batch_write_item(self, *, RequestItems: Any) -> Any:
         for table, requests in RequestItems.items():
             for request in requests:
                 if "PutRequest" in request:
@@ -190,6 +190,8 @@ class MemoryPlatform:
     Attributes:
         tables: its tables.
         holes: its faults; may change.
+        ledger: writes to its ledger.
+        authorizer: tells its callers apart.
         application: the Control Center.
     """
 
@@ -197,8 +199,10 @@ class MemoryPlatform:
         self.tables, self.holes = MemoryTables(), set()
         self.aws, self.pool = MemoryAws(self.tables), MemoryPool()
         clock = SimpleNamespace(now=lambda: NOW)
-        context = PlatformContext(self.aws, clock, _Logs(), LedgerWriter(self.aws, clock), "us-west-2", self.holes)
-        self.application = ControlCenter(context, Authorizer(self.pool, self.holes))
+        self.ledger = LedgerWriter(self.aws, clock)
+        context = PlatformContext(self.aws, clock, _Logs(), self.ledger, "us-west-2", self.holes)
+        self.authorizer = Authorizer(self.pool, self.holes)
+        self.application = ControlCenter(context, self.authorizer)
         for user in PROBE_TENANTS:
             self.aws.put("cc-native-tenants", {"tenantId": user.tenant_id, "status": "active"})
             for account in user.accounts:
