@@ -116,10 +116,19 @@ class ProbeUser(Section):
 
 
 class ProbeUsers(Section):
-    """The two dedicated test tenants."""
+    """The users of the two dedicated test tenants, and further users of the pool whose tokens must not get in.
+
+    The further ones need a name and a password (or a secret) alone; a probe that needs one that is not named is not tried.
+    """
 
     a: ProbeUser = ProbeUser()
     b: ProbeUser = ProbeUser()
+    unscoped: ProbeUser = Field(ProbeUser(), description="user of test tenant A without custom:account_ids")
+    unclaimed: ProbeUser = Field(ProbeUser(), description="user without custom:tenant_id")
+    claim_empty: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is set to nothing")
+    claim_blanks: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is test tenant A's id between blanks")
+    claim_case: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is test tenant A's id in another case")
+    claim_list: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is a JSON list of both test tenants' ids")
 
     @model_validator(mode="after")
     def _tenants_differ(self) -> Self:

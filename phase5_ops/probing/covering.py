@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations as subsets
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -65,7 +66,25 @@ def covering(dimensions: Sequence[Dimension], rules: Sequence[Rule] = ()) -> tup
     for dimension in dimensions:
         if not dimension.values or len(set(dimension.values)) < len(dimension.values):
             raise ValueError(f"dimension {dimension.name!r} has no value, or one twice")
+    if len(dimensions) == 2 and not any(_is_grouped(dimension) for dimension in dimensions):  # noqa: PLR2004 - a pair is a case
+        return _allowed_product(dimensions, rules)
     return _Covering(tuple(dimensions), tuple(rules)).cases()
+
+
+def _is_grouped(dimension: Dimension) -> bool:
+    return any(dimension.group(value) != value for value in dimension.values)
+
+
+def _allowed_product(dimensions: Sequence[Dimension], rules: Sequence[Rule]) -> tuple[Case, ...]:
+    """Every case that the rules allow: of two dimensions each pair of values is one."""
+    names = [dimension.name for dimension in dimensions]
+    cases = [dict(zip(names, values, strict=True)) for values in product(*(dimension.values for dimension in dimensions))]
+    allowed = [case for case in cases if all(rule.allows(*(case[name] for name in rule.names)) for rule in rules)]
+    if not allowed or allowed[0] != cases[0]:
+        raise ValueError("a rule forbids the base case")
+    base = cases[0]
+    same = {id(case): tuple(case[name] == base[name] for name in names) for case in allowed}
+    return tuple(sorted(allowed, key=lambda case: (same[id(case)].count(False), same[id(case)])))
 
 
 _Side = tuple[str, bool, Hashable]  # dimension, whether a group is meant, the value or group

@@ -344,13 +344,17 @@ def tenant_of_token(authorization: str) -> str | None:
 
 
 def tenants_of_token(authorization: str) -> list[str]:
-    """Every tenant that a token's claim can be taken for: without blanks around it, each of a list."""
-    claim = _claims_of(authorization).get(TENANT_CLAIM)
+    """Every tenant that a token's claim can be taken for."""
+    return tenants_claimed(_claims_of(authorization).get(TENANT_CLAIM))
+
+
+def tenants_claimed(claim: object) -> list[str]:
+    """Every tenant that a claim can be taken for: without blanks around it, each of a list."""
     if isinstance(claim, str) and claim.strip().startswith("["):
         try:
             claim = json.loads(claim)
         except ValueError:
-            return [claim]
+            return [str(claim)]
     named = claim if isinstance(claim, list) else [claim]
     return [str(each).strip() for each in named if each not in (None, "")]
 

@@ -127,10 +127,18 @@ class ControlCenter:
 
         def act() -> Answer:
             try:
-                return self._handlers[taken.hole.route](call)
+                return ask()
             except Refusal as refusal:
                 return refusal.status, {"error": str(refusal)}
 
+        def ask() -> Answer:
+            return self._handlers[taken.hole.route](call)
+
+        if taken.hole.route is Route.REPLAY:
+            try:
+                ask = self._replay.granted(call)  # looked up now, also where it is done later
+            except Refusal as refusal:
+                return refusal.status, {"error": str(refusal)}
         if effect is Effect.ACTS_LATE:
             with self._late_lock:
                 self._late.append(act)

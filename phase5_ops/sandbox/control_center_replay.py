@@ -1,12 +1,18 @@
-"""POST /replay of the sandbox's Control Center, with the holes that are its own."""
+"""POST /replay of the sandbox's Control Center, with the holes that are its own.
 
-from collections.abc import Mapping
+A replay that could not be started, because one of the same intent is under way, is refused with 409: what is accepted is done.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from phase5_ops.sandbox.platform_context import PlatformContext
 
 from phase5_ops.sandbox.control_center_auth import Hints
 from phase5_ops.sandbox.control_center_call import Answer, Call, Refusal, Routes, text_of
 from phase5_ops.sandbox.holes import Hole
-from phase5_ops.sandbox.platform_records import INTENTS, Item, account_key, milliseconds
+from phase5_ops.sandbox.platform_records import ATTEMPTS, INTENTS, Item, account_key, milliseconds
 from phase5_ops.sandbox.probe_tenants import A, other_tenant
 
 _FIELDS = ("action_intent_id", "account_id", "replay_reason", "requested_by")
@@ -15,8 +21,21 @@ _FIELDS = ("action_intent_id", "account_id", "replay_reason", "requested_by")
 class ReplayRoutes(Routes):
     """POST /replay."""
 
+    def __init__(self, context: PlatformContext) -> None:
+        super().__init__(context)
+        self._asking = threading.Lock()
+        self._asked: dict[str, int] = {}  # intent -> number of its attempts when it was asked for last
+
     def replay(self, call: Call) -> Answer:
         """Asks for a replay of one of the caller's intents."""
+        return self.granted(call)()
+
+    def granted(self, call: Call) -> Callable[[], Answer]:
+        """What asks for the replay, once everything has been looked up; it may be done later.
+
+        Raises:
+            Refusal: the call may not ask for it.
+        """
         body = call.body
         missing = [name for name in _FIELDS if not (isinstance(body.get(name), str) and body[name].strip())]
         optional = Hole.REQUIRED_FIELD_OPTIONAL in self._holes
@@ -31,8 +50,19 @@ class ReplayRoutes(Routes):
             raise Refusal(404, "Intent not found")
         tenant = call.recorded_for or (str(intent["tenant_id"]) if intent else call.tenant)
         where = str(intent["account_id"]) if intent else account or ""
-        self._request_replay(tenant, where, intent_id, text_of(body.get("replay_reason")) or "", self._requester(call))
-        return 202, {"status": "replay_requested", "action_intent_id": intent_id}
+        reason, requester = text_of(body.get("replay_reason")) or "", self._requester(call)
+
+        def ask() -> Answer:
+            with self._asking:
+                attempt = self._aws.get(ATTEMPTS, pk=account_key(tenant, where), sk=f"EXECUTION#{intent_id}") or {}
+                attempts = int(attempt.get("attempt_count", 0))
+                if attempt.get("status") == "RUNNING" or self._asked.get(intent_id) == attempts:
+                    raise Refusal(409, "A replay of this intent is under way")
+                self._asked[intent_id] = attempts
+                self._request_replay(tenant, where, intent_id, reason, requester)
+            return 202, {"status": "replay_requested", "action_intent_id": intent_id}
+
+        return ask
 
     def _intent(self, call: Call, intent_id: str, account: str | None) -> Item | None:
         """The caller's intent; with a hole, whichever has that id, through the index that knows no tenant."""

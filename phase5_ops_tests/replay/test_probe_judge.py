@@ -13,9 +13,10 @@ from phase5_ops.probing.codes import PROBE_LEASE_HELD, Obstacle
 from phase5_ops.probing.request import HttpAnswer, Problem
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.replay.probe_codes import CONTROL_CENTER
-from phase5_ops.replay.probe_evidence import probe_table, probed_rows, sent_row, sent_table
+from phase5_ops.replay.probe_evidence import attribute_entries, probe_table, probed_rows, sent_row, sent_rows, sent_table
 from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
-from phase5_ops.replay.probe_plan import Expect, Targets, build_plan
+from phase5_ops.replay.probe_matrix import COMBINATIONS, build_plan
+from phase5_ops.replay.probe_plan import Expect, Targets
 from phase5_ops.verdict import Verdict
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -25,10 +26,15 @@ PLAN = build_plan(
 )
 PROBES = {probe.name: probe for probe in PLAN}
 #: One probe of each kind: what stands beside a token differs only in where it stands.
-KINDS = [probe for probe in PLAN if "+" not in probe.name or probe.name.startswith("no_token")]
+KINDS = [probe for probe in PLAN if "+" not in probe.name or probe.name.startswith(("no_token", "own_replay"))]
+MAY_WORK = (Expect.ACCEPTED, Expect.REQUESTER, Expect.REPEATED, Expect.EXPIRED)
 STATUS = {
     Expect.REFUSED: 401,
+    Expect.NOT_LET_IN: 401,
     Expect.FOREIGN_TENANT: 404,
+    Expect.FOREIGN_ACCOUNT: 404,
+    Expect.REPEATED: 202,
+    Expect.EXPIRED: 202,
     Expect.OWN_TENANT_ONLY: 403,
     Expect.ACCEPTED: 202,
     Expect.REQUESTER: 202,
@@ -41,27 +47,31 @@ REPLAY = ("REPLAY_REQUESTED", "REPLAY_STARTED", "EXECUTION_STARTED", "ACTION_EXE
 READ = Read("dynamodb:Query", "cc-native-ledger", ReadStatus.OK, None, 1, "", "")
 
 
-def entries(name: str, *events: str, tenant: str = A, requester: str = USER):
+def entries(name: str, *events: str, tenant: str = A, requester: str = USER, trace: str = ""):
     probe = PROBES[name]
     data = {"action_intent_id": probe.intent, "replay_reason": probe.reason, "requested_by": requester}
     inner = {key: {"S": value} for key, value in data.items()}
-    return [(tenant, {"eventType": {"S": event}, "data": {"M": inner}}) for event in events]
+    shared = {"traceId": {"S": trace or f"trace-{name}"}, "data": {"M": inner}}
+    return [(tenant, {"eventType": {"S": event}, **shared}) for event in events]
 
 
-HEALTHY = [*entries("own_replay", *REPLAY), *entries("requester_claimed_in_body", *REPLAY)]
+REPEATS = [*entries("own_replay+at_once", *REPLAY), *entries("own_replay+repeated", *REPLAY)]
+FAILED = ("REPLAY_REQUESTED", "REPLAY_STARTED", "EXECUTION_STARTED", "ACTION_FAILED", "REPLAY_FAILED")
+OTHERS = [*REPEATS, *entries("own_replay+expired", *FAILED)]
+HEALTHY = [*entries("own_replay", *REPLAY), *entries("requester_claimed_in_body", *REPLAY), *OTHERS]
 
 
-def table(statuses=None, *, problems=None, not_tried=None, left=HEALTHY, obstacles=(), reads=(READ,)) -> pd.DataFrame:
+def table(statuses=None, *, problems=None, not_tried=None, left=HEALTHY, obstacles=(), reads=(READ,), **more) -> pd.DataFrame:
     statuses, problems, not_tried = statuses or {}, problems or {}, not_tried or {}
     rows = []
     for probe in PLAN:
         problem = problems.get(probe.name)
-        status = None if problem else statuses.get(probe.name, STATUS[probe.expect])
+        status = statuses.get(probe.name, None if problem else STATUS[probe.expect])
         answer = HttpAnswer(status, problem, f"{problem}" if problem else "", "{}", 5.0)
         reason = not_tried.get(probe.name)
         rows.append(sent_row(probe, None if reason else answer, reason))
-    sent = sent_table(rows, [], {"requesters": [USER], "mode": "full"})
-    return attach(probe_table(sent, left, obstacles), reads, NOW)
+    sent = sent_table(rows, [], {"requesters": [USER], "mode": "full", **more})
+    return attach(probe_table(sent, attribute_entries(sent_rows(sent), left), obstacles), reads, NOW)
 
 
 def judge(table: pd.DataFrame):
@@ -81,14 +91,14 @@ def test_all_as_expected_passes_and_survives_parquet(tmp_path):
     assert probed_rows(stored) == probed_rows(table())
 
 
-@pytest.mark.parametrize("name", [probe.name for probe in KINDS if probe.expect not in (Expect.ACCEPTED, Expect.REQUESTER)])
+@pytest.mark.parametrize("name", [probe.name for probe in KINDS if probe.expect not in MAY_WORK])
 def test_a_2xx_to_what_must_be_refused_never_passes(name):
     judgement = judge(table({name: 202}))[0 if PROBES[name].row == "3.1" else 1]
     assert judgement.verdict is (Verdict.WARN if name == "other_client" else Verdict.FAIL)
     assert name in {finding.subject for finding in judgement.findings}
 
 
-@pytest.mark.parametrize("name", ["no_token", "alg_none+query", "expired", "access_token+body"])
+@pytest.mark.parametrize("name", ["no_token", "alg_none+any_query", "expired", "access_token+any_body"])
 @pytest.mark.parametrize("status", [404, 400, 422])
 def test_an_answer_from_behind_authentication_is_no_refusal_of_a_token(name, status):
     assert judge(table({name: status}))[0].verdict is Verdict.FAIL
@@ -120,7 +130,7 @@ def test_an_answer_that_says_nothing_is_inconclusive_for_one_probe_and_an_error_
         assert code in codes(judgement)
 
 
-@pytest.mark.parametrize("name", [probe.name for probe in KINDS if probe.expect not in (Expect.ACCEPTED, Expect.REQUESTER)])
+@pytest.mark.parametrize("name", [probe.name for probe in KINDS if probe.expect not in MAY_WORK])
 def test_a_refused_request_in_the_ledger_fails(name):
     left = [*HEALTHY, *entries(name, "REPLAY_REQUESTED")]
     judgement = judge(table(left=left))[0 if PROBES[name].row == "3.1" else 1]
@@ -153,7 +163,7 @@ def test_an_own_intent_beside_a_foreign_tenant_may_be_accepted_for_the_own_tenan
     ],
 )
 def test_the_canary_must_come_to_its_good_end(events, code):
-    left = [*entries("own_replay", *events), *entries("requester_claimed_in_body", *REPLAY)]
+    left = [*entries("own_replay", *events), *entries("requester_claimed_in_body", *REPLAY), *OTHERS]
     judgement = judge(table(left=left))[1]
     assert judgement.verdict is Verdict.FAIL
     assert code in codes(judgement)
@@ -161,12 +171,12 @@ def test_the_canary_must_come_to_its_good_end(events, code):
 
 @pytest.mark.parametrize("requester", ["phase5-somebody-else", "", "ops@example.com"])
 def test_the_requester_in_the_ledger_must_be_the_tokens_user(requester):
-    left = [*entries("own_replay", *REPLAY), *entries("requester_claimed_in_body", *REPLAY, requester=requester)]
+    left = [*entries("own_replay", *REPLAY), *entries("requester_claimed_in_body", *REPLAY, requester=requester), *OTHERS]
     assert codes(judge(table(left=left))[1]) == {"requester_not_authenticated"}
 
 
 def test_a_requester_who_lies_may_be_refused():
-    left = entries("own_replay", *REPLAY)
+    left = [*entries("own_replay", *REPLAY), *OTHERS]
     assert judge(table({"requester_claimed_in_body": 403}, left=left))[1].verdict is Verdict.PASS
 
 
@@ -215,5 +225,135 @@ def test_other_answers_than_the_documented_ones(name, status, verdict, code):
 
 def test_an_empty_table_passes_nothing():
     sent = sent_table([], [], {})
-    for judgement in judge(attach(probe_table(sent, [], []), [READ], NOW)):
+    for judgement in judge(attach(probe_table(sent, attribute_entries([], []), []), [READ], NOW)):
         assert judgement.verdict.blocks
+
+
+# What the contract says of repeats and of expired intents
+
+
+@pytest.mark.parametrize("name", ["own_replay+at_once", "own_replay+repeated"])
+def test_a_repeat_may_be_refused_and_what_is_accepted_is_done_under_a_trace_of_its_own(name):
+    left = [entry for entry in HEALTHY if entry not in entries(name, *REPLAY)]
+    assert judge(table({name: 409}, left=left))[1].verdict is Verdict.PASS
+    for events in ((), REPLAY[:1], REPLAY[:4]):
+        judgement = judge(table(left=[*left, *entries(name, *events)]))[1]
+        assert (judgement.verdict, codes(judgement)) == (Verdict.FAIL, {"repeated_replay_lost"})
+    judgement = judge(table(left=[*left, *entries(name, *REPLAY, trace="trace-own_replay")]))[1]
+    assert (judgement.verdict, codes(judgement)) == (Verdict.FAIL, {"repeated_replay_shares_trace"})
+    assert codes(judge(table({name: 409}, left=[*left, *entries(name, *REPLAY)]))[1]) == {"refused_but_recorded"}
+
+
+def test_an_expired_intent_may_be_refused_and_is_never_executed():
+    name = "own_replay+expired"
+    left = [entry for entry in HEALTHY if entry not in entries(name, *FAILED)]
+    assert judge(table({name: 404}, left=left))[1].verdict is Verdict.PASS
+    for status in (202, 404):
+        judgement = judge(table({name: status}, left=[*left, *entries(name, *REPLAY)]))[1]
+        assert codes(judgement) == {"expired_intent_executed"}
+
+
+# What is accepted is a finding, whoever it is recorded for
+
+
+@pytest.mark.parametrize("recorded", [(), (A,), (B,), (A, B)])
+@pytest.mark.parametrize("source", ["query", "header", "cookie", "path", "body"])
+def test_an_intent_that_is_not_the_callers_may_not_be_accepted_whoever_it_is_recorded_for(source, recorded):
+    name = f"tenant_b_in_{source}"
+    left = [*HEALTHY, *(entry for tenant in recorded for entry in entries(name, *REPLAY, tenant=tenant))]
+    judgement = judge(table({name: 202}, left=left))[0]
+    assert (judgement.verdict, codes(judgement)) == (Verdict.FAIL, {f"tenant_taken_from_{source}"})
+
+
+def test_a_token_without_a_tenant_is_told_from_a_tenant_that_is_taken_from_elsewhere():
+    alone, named = "without_tenant_claim", "without_tenant_claim+query"
+    assert codes(judge(table({alone: 202}))[0]) == {"token_without_tenant_accepted"}
+    assert codes(judge(table({named: 202}))[0]) == {"tenant_taken_from_query"}
+    assert codes(judge(table({alone: 202, named: 202}))[0]) == {"token_without_tenant_accepted"}
+
+
+def test_of_several_channels_the_one_that_works_alone_is_named():
+    both = next(probe.name for probe in PLAN if probe.token == "valid" and {"query", "cookie"} <= set(probe.placement.split("+")))
+    judgement = judge(table({both: 202, "tenant_b_in_cookie": 202}))[0]
+    assert codes(judgement) == {"tenant_taken_from_cookie"}
+    assert codes(judge(table({both: 202}))[0]) == {"tenant_taken_from_query"}
+
+
+def test_an_account_that_is_named_elsewhere_is_row_3_3s():
+    authorization, permissions = judge(table({"valid+account_header": 202}))
+    assert authorization.verdict is Verdict.PASS
+    assert codes(permissions) == {"account_taken_from_elsewhere"}
+
+
+@pytest.mark.parametrize("name", ["valid+path1", "valid+get", "valid+get_override0"])
+def test_another_way_to_replays_is_one_too_many(name):
+    judgement = judge(table({name: 200}))[0]
+    assert (judgement.verdict, codes(judgement)) == (Verdict.FAIL, {"replay_by_other_route"})
+
+
+@pytest.mark.parametrize(("problem", "status"), [(Problem.HTML, 404), (Problem.REDIRECT, 308), (Problem.HTML, 405)])
+def test_a_router_may_refuse_another_way_with_a_page_or_a_redirect_and_nothing_else_may(problem, status):
+    assert judge(table(problems={"no_token+get": problem}, statuses={"no_token+get": status}))[0].verdict is Verdict.PASS
+    assert judge(table(problems={"no_token": problem}, statuses={"no_token": status}))[0].verdict is Verdict.INCONCLUSIVE
+    assert judge(table(problems={"no_token+get": problem}, statuses={"no_token+get": 200}))[0].verdict is Verdict.INCONCLUSIVE
+
+
+# A search that found nothing is no guilt
+
+
+def test_a_search_that_found_nothing_of_anything_decides_nothing():
+    accepted = {f"tenant_b_in_{source}_own_intent": 202 for source in ("query", "header", "body")}
+    for judgement in judge(table(accepted, left=[])):
+        assert (judgement.verdict, codes(judgement)) == (Verdict.INCONCLUSIVE, {"ledger_search_empty"})
+
+
+def test_a_search_that_failed_is_an_error_and_names_nobody():
+    accepted = {f"tenant_b_in_{source}_own_intent": 202 for source in ("query", "header", "body")}
+    for judgement in judge(table(accepted, left=[], reads=(replace(READ, status=ReadStatus.TIMEOUT, error="late"),))):
+        assert (judgement.verdict, codes(judgement)) == (Verdict.ERROR, {"read_failed"})
+
+
+# What earlier runs' refused probes do later
+
+
+def test_what_an_earlier_run_was_refused_and_is_done_now_fails_both_rows():
+    earlier = build_plan(
+        Targets.of(ProbePolicy(), run_id="run-0", tenant_a=A, tenant_b=B, requester=USER), new_intent_id, other_client=True
+    )
+    foreign = next(probe for probe in earlier if probe.name == "foreign_intent")
+    own = next(probe for probe in earlier if probe.name == "own_replay")
+    data = {"action_intent_id": foreign.intent, "replay_reason": foreign.reason, "requested_by": USER}
+    shapes = [
+        {"eventType": {"S": "REPLAY_REQUESTED"}, "data": {"M": {name: {"S": value} for name, value in data.items()}}},
+        {"eventType": {"S": "ACTION_EXECUTED"}, "data": {"M": {"action_intent_id": {"S": foreign.intent}}}},
+        {"eventType": {"S": "SIGNAL"}, "evidenceRefs": {"S": f"execution://{B}/canary-b-1/{foreign.intent}"}},
+        {"eventType": {"S": "REPLAY_STARTED"}, "traceId": {"S": f"replay-request-1-{foreign.intent}"}},
+    ]
+    for shape in shapes:
+        for judgement in judge(table(left=[*HEALTHY, (B, shape)])):
+            assert (judgement.verdict, codes(judgement)) == (Verdict.FAIL, {"refused_probe_acted_on_later"})
+            assert judgement.findings[0].subject == foreign.intent
+    ours = {"eventType": {"S": "REPLAY_REQUESTED"}, "data": {"M": {"action_intent_id": {"S": own.intent}}}}
+    assert [judgement.verdict for judgement in judge(table(left=[*HEALTHY, (A, ours)]))] == [Verdict.PASS, Verdict.PASS]
+
+
+def test_what_only_an_execution_leaves_shows_a_late_effect_too():
+    refused = new_intent_id(refused=True)
+    for judgement in judge(table(acted_on=[f"EXECUTION#{refused}"])):
+        assert (judgement.verdict, codes(judgement)) == (Verdict.FAIL, {"refused_probe_acted_on_later"})
+
+
+def test_a_platform_that_lets_everybody_in_is_told_in_few_words():
+    judgement = judge(table({probe.name: 202 for probe in PLAN if probe.row == "3.1"}))[0]
+    assert judgement.verdict is Verdict.FAIL
+    assert len(judgement.findings) < 150
+
+
+def test_the_plan_says_what_it_was_chosen_of():
+    names = [probe.name for probe in PLAN]
+    assert len(names) == len(set(names)) < COMBINATIONS
+    assert len(PLAN) <= ProbePolicy().max_requests
+    judgement = judge(table(combinations=COMBINATIONS, requests=len(PLAN), send_seconds=3.5))[0]
+    assert judgement.facts["combinations"] == COMBINATIONS
+    assert judgement.facts["requests"] == len(PLAN)
+    assert judgement.facts["send_seconds"] == 3.5
