@@ -42,10 +42,12 @@ from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, own_work
 from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import Place, decision_trace, is_ours
+from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import CODES, Obstacle, Obstructed
 from phase5_ops.probing.dynamo import delete_items, query_partition
-from phase5_ops.probing.identity import Pool
+from phase5_ops.probing.forge import TokenKind, claims_of
+from phase5_ops.probing.identity import Pool, parse_accounts
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.tokens import supply_of
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
@@ -292,6 +294,7 @@ class _Collecting:
                 supply.tokens,
                 may_write=self.context["mode"] == "full",
                 scoped=user.accounts is not None and not user.accounts & outside,
+                b_scoped=_limits(supply.tokens.get(TokenKind.VALID_B), targets.account_a),
                 decisions=self._decision_client(redactor),
                 sleep=self.sleep,
             )
@@ -375,6 +378,12 @@ class _Collecting:
                     keys.append({attribute: item[attribute] for attribute in image.keys.key})
             if keys:
                 yield name, keys
+
+
+def _limits(token: str | None, account: str) -> bool:
+    """Whether a token names accounts, and this one is not among them."""
+    accounts = parse_accounts(claims_of(token).get(ACCOUNTS_CLAIM)) if token else None
+    return accounts is not None and account not in accounts
 
 
 def _data(entry: Item) -> Mapping[str, Any]:

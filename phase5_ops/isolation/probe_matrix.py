@@ -17,17 +17,18 @@ from typing import Any
 
 from phase5_ops.isolation.probe_plan import FIRST_NUMBER, CrossProbe, CrossTargets, Expect
 from phase5_ops.isolation.probe_routes import ROUTES, Route
-from phase5_ops.probing.channel import ACCOUNT_CHANNELS, CHANNELS, TENANT_CHANNELS, Channel, Form, Medium
+from phase5_ops.probing.channel import ACCOUNT_CHANNELS, CHANNELS, TENANT_CHANNELS, Channel, Form, Medium, Subject
 from phase5_ops.probing.forge import ODD_CLAIMS, TokenKind, WhoGroup, group_of
 from phase5_ops.probing.guard import OVERRIDE_FIELD, OVERRIDE_HEADERS
 from phase5_ops.probing.request import Request
 
+_OF_LEDGER = "ledger_explanation"
 #: Ways to come to a route besides its own method and path.
 WAYS = ("plain", "trailing_slash", "method_override", "get_override", "get", "other_method", "key")
 
 
 def build_cross_plan(
-    targets: CrossTargets, kinds: Collection[TokenKind] = tuple(TokenKind), *, scoped: bool = True
+    targets: CrossTargets, kinds: Collection[TokenKind] = tuple(TokenKind), *, scoped: bool = True, b_scoped: bool = True
 ) -> tuple[CrossProbe, ...]:
     """Every probe: reads first, then writes that must be refused, then those that may act on the caller's own tenant.
 
@@ -35,8 +36,9 @@ def build_cross_plan(
         targets: what may be named.
         kinds: the kinds of token that there are.
         scoped: whether A's token limits it to its account.
+        b_scoped: whether B's token does.
     """
-    planner = _Planner(targets, frozenset(kinds), scoped)
+    planner = _Planner(targets, frozenset(kinds), scoped, b_scoped)
     probes = [probe for route in ROUTES for probe in planner.of_route(route)]
     numbered = [_numbered(probe, targets, FIRST_NUMBER + at) for at, probe in enumerate(probes)]
     return tuple(sorted(numbered, key=lambda probe: (not probe.reads, probe.expect is not Expect.REFUSED)))
@@ -130,7 +132,9 @@ def _in_turn(channels: Sequence[Channel], groups: Collection[tuple[str, ...]], r
 
 _ROUTE_OF_CHANNEL = _in_turn(TENANT_CHANNELS, _CONTRADICTIONS, ROUTES)
 _ROUTE_OF_ACCOUNT = _in_turn(
-    ACCOUNT_CHANNELS, _ACCOUNT_ELSEWHERE, [route for route in ROUTES if route.by_account and not route.starts_work]
+    ACCOUNT_CHANNELS,
+    _ACCOUNT_ELSEWHERE,
+    [route for route in ROUTES if route.by_account and not route.starts_work and route.name != _OF_LEDGER],
 )
 _KINDS_OF_WAYS = (TokenKind.NONE, TokenKind.SELF_SIGNED, TokenKind.UNCLAIMED, TokenKind.VALID)
 
@@ -140,6 +144,7 @@ class _Planner:
     targets: CrossTargets
     kinds: frozenset[TokenKind]
     scoped: bool
+    b_scoped: bool
 
     def of_route(self, route: Route) -> Iterator[CrossProbe]:
         """The probes of one route."""
@@ -178,7 +183,8 @@ class _Planner:
         for channel in (CHANNELS[each] for each in channels):
             if channel.medium is Medium.BODY and body is None:
                 continue
-            request = channel.put(request, names, targets.account_a if channel.name.startswith("account_") else targets.tenant_a)
+            own = targets.account_b if who is TokenKind.VALID_B else targets.account_a
+            request = channel.put(request, names, own if channel.subject is Subject.ACCOUNT else targets.tenant_a)
         own_scope = who is TokenKind.VALID and self.scoped
         return CrossProbe(
             f"{route.name}+{name}",
@@ -279,10 +285,26 @@ class _Planner:
             if account and (self.scoped or name == "foreign_account"):
                 probe = self._probe(route, name, TokenKind.VALID, account=account, expect=expect)
                 yield replace(probe, out_of_scope=self.scoped)
+        of_ledger = route.name == _OF_LEDGER
+        if of_ledger and self.b_scoped and TokenKind.VALID_B in self.kinds:
+            yield self._told_of_another(route, (), targets.account_a)
         alone = [(name,) for name, turn in _ROUTE_OF_ACCOUNT.items() if turn == route.name]
-        for channels in (*_ACCOUNT_ELSEWHERE, *alone) if self.scoped else ():
-            if not (route.reads and channels[0].startswith("account_body")):
+        for channels in (*_ACCOUNT_ELSEWHERE, *alone):
+            if route.reads and channels[0].startswith("account_body"):
+                continue
+            if of_ledger and self.b_scoped and TokenKind.VALID_B in self.kinds:
+                yield self._told_of_another(route, channels, targets.account_b)
+            elif not of_ledger and self.scoped:
                 yield from self._account_elsewhere(route, channels)
+
+    def _told_of_another(self, route: Route, channels: Sequence[str], account: str) -> CrossProbe:
+        """B's token for what the ledger tells under an account that B's user may not name: A's ledger is not written to."""
+        targets, who = self.targets, TokenKind.VALID_B
+        name = f"{who}+{_label(channels) if channels else 'foreign_account'}"
+        probe = self._probe(
+            route, name, who, channels=channels, names=targets.account_a, of_b=True, account=account, expect=Expect.REFUSED
+        )
+        return replace(probe, shown_marks=(), foreign_ids=(), out_of_scope=True)
 
     def _account_elsewhere(self, route: Route, channels: Sequence[str]) -> Iterator[CrossProbe]:
         """A's own account where the route takes it from, and another elsewhere; asked for what lies under the other alone."""
@@ -301,10 +323,8 @@ class _Planner:
         expect = Expect.REFUSED if route.by_object else Expect.OWN_ONLY
         probe = self._probe(route, _label(channels), TokenKind.VALID, channels=channels, names=beside, expect=expect)
         if route.by_object:
-            asked = targets.canary or targets.intent_b
-            hidden = targets.intent_out if route.name == "execution_status" else targets.told_out
-            query = [(name, hidden if value == asked else value) for name, value in probe.query]
-            probe = replace(probe, path=probe.path.replace(asked, hidden), query=query, out_of_scope=True)
+            path = probe.path.replace(targets.canary or targets.intent_b, targets.intent_out)
+            probe = replace(probe, path=path, out_of_scope=True)
         yield probe
 
     def _objects(self, route: Route) -> Iterator[CrossProbe]:
