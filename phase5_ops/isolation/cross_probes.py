@@ -129,11 +129,12 @@ class CrossProbing:
         )
         try:
             seen = [self._plant(saved)]
-            asking.ask(asking.reads())
-            for wave in asking.writes():
-                asking.ask(wave)
-                seen.append(self._snapshot())
-            asking.ask_own_again()
+            if reached := asking.reached():
+                asking.ask(asking.reads())
+                for wave in asking.writes():
+                    asking.ask(wave)
+                    seen.append(self._snapshot())
+                asking.ask_own_again()
             effects = Effects(self.targets, plan, asking.answers).of(seen, told, self._told())
             self._keep_newest()
         finally:
@@ -144,7 +145,7 @@ class CrossProbing:
         both = {probe.name: (asking.answers.get(probe.name), asking.after.get(probe.name)) for probe in own.values()}
         unproven = {family: unproven_of(both[probe.name], probe) for family, probe in own.items()}
         judged = Judged(self.targets, unproven, effects, put_back=put_back, elsewhere=self.decisions is not None)
-        rows = [self._row(judged, probe, asking) for probe in plan]
+        rows = [self._row(judged, probe, asking) if reached else judged.unanswered(probe) for probe in plan]
         return [*late, *judged.absences(), *rows, self._cost(plan, asking)]
 
     def plan(self) -> tuple[CrossProbe, ...]:

@@ -51,12 +51,17 @@ class Asking:
         """How many were sent, tries again included."""
         return self._pace.sent
 
+    def reached(self) -> bool:
+        """Asks for A's own data; whether anything answered at all. Where nothing does, no probe would show anything."""
+        self.ask(tuple(self.own))
+        return any(probe.name in self.answers and self.answers[probe.name].problem is None for probe in self.own)
+
     def reads(self) -> Wave:
-        """What is sent first: the requests for A's own data, and the probes that read."""
-        return (*self.own, *(probe for probe in self._chosen if probe.reads))
+        """The probes that read."""
+        return tuple(probe for probe in self._chosen if probe.reads)
 
     def writes(self) -> tuple[Wave, Wave]:
-        """The other probes, once those were asked: what must be refused, then what may write for A itself.
+        """The others, once those were asked: what must be refused, then what may write for A itself.
 
         The caller looks at what changed after each: the latter would hide what the former left.
         """

@@ -3,6 +3,7 @@
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,6 +59,24 @@ def test_an_answer_is_not_asked_for_again(problem):
     once = asking(send, probe_tries=5)
     once.ask(once.reads())
     assert set(tries.values()) == {1}
+
+
+@pytest.mark.parametrize("problem", list(Problem))
+def test_where_nothing_answers_only_the_own_requests_are_sent_and_nothing_is_judged(problem):
+    probed = Probed()
+    sent: list[Request] = []
+    before = probed.everything()
+
+    def send(request: Request) -> HttpAnswer:
+        sent.append(request)
+        return HttpAnswer(None, problem, "nobody there", "", 1.0)
+
+    probing = CrossProbing(probed.context, targets(), SimpleNamespace(send=send), TOKENS, sleep=lambda _: None)
+    rows = [row for row in probing.run() if row.kind is Kind.PROBE]
+    assert {code for row in rows for code in row.codes} == {"probe_not_answered"}
+    assert len(rows) == len(PLAN)
+    assert len(sent) < 30
+    assert probed.everything() == before
 
 
 def test_what_may_start_work_is_sent_once():
@@ -136,9 +155,7 @@ def test_a_platform_that_blocks_the_caller_after_some_refusals_is_not_closed():
         return probed.platform.send(request) if served < 40 else blocked
 
     blocked = HttpAnswer(403, None, "", "{}", 1.0)
-    probing = CrossProbing(
-        probed.context, targets(), type("Client", (), {"send": staticmethod(send)}), TOKENS, sleep=lambda _: None
-    )
+    probing = CrossProbing(probed.context, targets(), SimpleNamespace(send=send), TOKENS, sleep=lambda _: None)
     probing.plan = lambda: tuple(probe for probe in PLAN if probe.route.name == "config")
     rows = [row for row in probing.run() if row.kind is Kind.PROBE]
     assert {code for row in rows for code in row.codes} == {"probe_not_answered"}
