@@ -7,11 +7,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from phase5_ops.sandbox.platform_context import PlatformContext
-
 from phase5_ops.sandbox.control_center_auth import Hints
 from phase5_ops.sandbox.control_center_call import Answer, Call, Refusal, Routes, text_of
 from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_records import ATTEMPTS, INTENTS, Item, account_key, milliseconds
 from phase5_ops.sandbox.probe_tenants import A, other_tenant
 
