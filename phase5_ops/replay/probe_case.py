@@ -91,6 +91,12 @@ class Case:
         return self._by_name.get(name)
 
     @cached_property
+    def tenant_a(self) -> str | None:
+        """Test tenant A: whose the intent of the own replay is."""
+        own = self.named(OWN_REPLAY)
+        return own.intent_tenant if own is not None else None
+
+    @cached_property
     def plain(self) -> frozenset[str]:
         """The tokens that were accepted at POST /replay without anything named besides them."""
         rows = (row for row in self.everything if row.placement == NOWHERE and not row.route and row.accepted)

@@ -132,6 +132,15 @@ class Probed(Sent):
 _SENT_NAMES = [field.name for field in fields(Sent)]
 
 
+def _values(row: Sent) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _SENT_NAMES}
+
+
+def probed(row: Sent, left: Iterable[LeftEntry]) -> Probed:
+    """The row of a probe with what it left behind."""
+    return Probed(**_values(row), left_behind=tuple(left))
+
+
 def sent_row(probe: Probe, answer: HttpAnswer | None, not_tried: str | None, *, tries: int = 1) -> Sent:
     """The row of a probe: its answer and how often it was sent, or why it was not tried."""
     return Sent(
@@ -167,7 +176,7 @@ def sent_table(rows: Iterable[Sent], obstacles: Sequence[Obstacle], context: Map
         obstacles: what kept probes from being sent.
         context: what collecting and judging need, as JSON values; see `replay.probe_assets`.
     """
-    table = REPLAY_PROBES_SENT.validate(pd.DataFrame([asdict(row) for row in rows], columns=_SENT_NAMES))
+    table = REPLAY_PROBES_SENT.validate(pd.DataFrame([_values(row) for row in rows], columns=_SENT_NAMES))
     table.attrs[OBSTACLES] = [asdict(obstacle) for obstacle in obstacles]
     table.attrs[CONTEXT] = dict(context)
     return table
@@ -187,7 +196,7 @@ def probe_table(sent: pd.DataFrame, found: Attribution, obstacles: Sequence[Obst
         obstacles: what went wrong while collecting; added to those of sending.
     """
     records = [
-        {**asdict(row), "left_behind": json.dumps([asdict(entry) for entry in found.left.get(row.name, [])])}
+        {**_values(row), "left_behind": json.dumps([asdict(entry) for entry in found.left.get(row.name, [])])}
         for row in sent_rows(sent)
     ]
     table = REPLAY_PROBE.validate(pd.DataFrame(records, columns=[*_SENT_NAMES, "left_behind"]))
@@ -200,11 +209,8 @@ def probe_table(sent: pd.DataFrame, found: Attribution, obstacles: Sequence[Obst
 
 def probed_rows(table: pd.DataFrame) -> list[Probed]:
     """The rows of a `replay_probe` table."""
-    rows = []
-    for record in _records(table, [*_SENT_NAMES, "left_behind"]):
-        left = tuple(map(_left_of, json.loads(record.pop("left_behind"))))
-        rows.append(Probed(**record, left_behind=left))
-    return rows
+    left = table["left_behind"].tolist()
+    return [probed(row, map(_left_of, json.loads(each))) for row, each in zip(sent_rows(table), left, strict=True)]
 
 
 def obstacles_of(table: pd.DataFrame) -> list[Obstacle]:

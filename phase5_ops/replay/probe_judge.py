@@ -57,20 +57,7 @@ def judge_authorization(table: pd.DataFrame, *, links: ConsoleLinks, ledger_tabl
         links: console links.
         ledger_table: name of the ledger's table, to link to.
     """
-    case = Case.of(table, AUTHORIZATION_ROW, links.table(ledger_table))
-    findings = case.common()
-    if case.tried and not case.control:
-        findings.append(
-            codes.POSITIVE_CONTROL_FAILED.at(
-                OWN_REPLAY,
-                expected="the own replay accepted (or, without one, 404 for a missing intent)",
-                seen=case.seen_of_control(),
-                link=case.link,
-            )
-        )
-    for row in case.tried:
-        findings += _ROW_JUDGES[Expect(row.expect)](row, case)
-    return case.conclude("replay API refuses what it must", findings)
+    return authorization_of(Case.of(table, AUTHORIZATION_ROW, links.table(ledger_table)))
 
 
 def judge_permissions(table: pd.DataFrame, *, links: ConsoleLinks, ledger_table: str) -> Judgement:
@@ -81,11 +68,31 @@ def judge_permissions(table: pd.DataFrame, *, links: ConsoleLinks, ledger_table:
         links: console links.
         ledger_table: name of the ledger's table, to link to.
     """
-    case = Case.of(table, PERMISSION_ROW, links.table(ledger_table))
+    return permissions_of(Case.of(table, PERMISSION_ROW, links.table(ledger_table)))
+
+
+def authorization_of(case: Case) -> Judgement:
+    """The judgement of row 3.1 on its case."""
     findings = case.common()
-    for row in case.tried:
-        findings += _ROW_JUDGES[Expect(row.expect)](row, case)
-    return case.conclude("replay API lets the owner in, and nobody else", findings)
+    if case.tried and not case.control:
+        findings.append(
+            codes.POSITIVE_CONTROL_FAILED.at(
+                OWN_REPLAY,
+                expected="the own replay accepted (or, without one, 404 for a missing intent)",
+                seen=case.seen_of_control(),
+                link=case.link,
+            )
+        )
+    return case.conclude("replay API refuses what it must", [*findings, *_of_probes(case)])
+
+
+def permissions_of(case: Case) -> Judgement:
+    """The judgement of row 3.3 on its case."""
+    return case.conclude("replay API lets the owner in, and nobody else", [*case.common(), *_of_probes(case)])
+
+
+def _of_probes(case: Case) -> list[Finding]:
+    return [finding for row in case.tried for finding in _ROW_JUDGES[Expect(row.expect)](row, case)]
 
 
 def _recorded(row: Probed, case: Case) -> list[Finding]:
@@ -112,7 +119,9 @@ def _not_let_in(row: Probed, case: Case) -> list[Finding]:
         return findings
     if group_of(TokenKind(row.token)) in (WhoGroup.NOBODY, WhoGroup.INVALID):
         findings.append(case.finding(_code_of_token(row), row))
-        if row.named_tenant and row.token not in case.plain:
+        if TokenKind(row.token) is TokenKind.OTHER_CLIENT and row.intent_tenant != case.tenant_a:
+            findings.append(case.finding(_code_of_foreign(row, case), row))  # of A's user: for tenant B it is no stranger alone
+        elif row.named_tenant and row.token not in case.plain:
             seen = f"{answer_of(row)}, while the same token without it is refused"
             findings += [case.finding(code, row, seen=seen) for code in _codes_of_channel(row, case)]
         return findings
@@ -137,7 +146,11 @@ def _code_of_foreign(row: Probed, case: Case) -> FindingCode:
     foreign = case.named(FOREIGN_INTENT_SAME_ACCOUNT)
     if kind in _OF_A_TENANT and foreign is not None and foreign.accepted:
         return codes.FOREIGN_INTENT_ACCEPTED
-    if kind not in _OF_A_TENANT and (row.placement == NOWHERE or row.token in case.plain) and not row.route:
+    if (
+        kind not in (*_OF_A_TENANT, TokenKind.OTHER_CLIENT)
+        and (row.placement == NOWHERE or row.token in case.plain)
+        and not row.route
+    ):
         return codes.TENANTLESS_TOKEN_ACCEPTED
     if row.route and row.placement == NOWHERE:
         return codes.OTHER_WAY_IN

@@ -58,9 +58,9 @@ _BUNDLES = (
 )
 #: For genuine tokens alone: they are about a check of one value and an act on the other.
 _TWICE = (
-    Bundle("twice_own_first", ("query_own_first", "header_own_first", "body_own_first", "path_end")),
+    Bundle("twice_own_first", ("query_own_first", "header_own_first", "body_own_first")),
     Bundle("twice_own_last", ("query_own_last", "header_own_last", "body_own_last")),
-    Bundle("array_in_body", ("body_array",)),
+    Bundle("array_and_path_end", ("body_array", "path_end")),
 )
 #: One asker of each group.
 _ASKERS = (TokenKind.VALID, TokenKind.NONE, TokenKind.UNCLAIMED, TokenKind.SELF_SIGNED)
@@ -73,8 +73,8 @@ _CHANNEL_RULES = (
 )
 _SEVERAL = (
     Dimension("who", _ASKERS),
-    Dimension("query", (None, "query", "query_own_last")),
-    Dimension("header", (None, "header", "header_title_case")),
+    Dimension("query", ("query", "query_own_last", None)),
+    Dimension("header", ("header", "header_title_case", None)),
     Dimension("proxy", (None, "request_context", "forwarded_user")),
     Dimension("cookie", (None, "cookie")),
     Dimension("body", (None, "body", "body_own_first")),
@@ -123,6 +123,7 @@ def build_plan(targets: Targets, new_intent_id: NewId, *, other_client: bool) ->
     probes = [
         *(matrix.by_channel(case) for case in covering(_BY_CHANNEL, _CHANNEL_RULES)),
         *matrix.own_intents(),
+        matrix.of_other_client(),
         *(matrix.several(case) for case in covering(_SEVERAL)),
         *(matrix.account(case) for case in covering(_ACCOUNTS, _ACCOUNT_RULES)),
         *(matrix.by_route(case) for case in covering(_BY_ROUTE)),
@@ -157,7 +158,7 @@ class _Matrix:
     def _naming(self, name: str, kind: TokenKind, bundle: Bundle) -> Probe:
         """A probe whose channels all name one tenant, with an intent that only that tenant has."""
         tenant = self._tenant_for(kind)
-        genuine = group_of(kind) in (WhoGroup.UNCLAIMED, WhoGroup.CLAIMED)
+        genuine = group_of(kind) in (WhoGroup.UNCLAIMED, WhoGroup.CLAIMED) or kind is TokenKind.OTHER_CLIENT
         if genuine and (bundle.channels or kind in (TokenKind.VALID_B, TokenKind.UNSCOPED)):
             tenant = self._other(tenant)  # what the token says, or would have to say, is contradicted
         account = self._targets.account_b if kind in (TokenKind.VALID_B, TokenKind.UNSCOPED) else self._targets.account_a
@@ -184,6 +185,11 @@ class _Matrix:
             probe = self.make.probe(shown, AUTHORIZATION_ROW, TokenKind.VALID, Expect.OWN_TENANT_ONLY, home)
             found.append(replace(probe, named=(Named(CHANNELS[name], targets.tenant_b, targets.tenant_a),)))
         return found
+
+    def of_other_client(self) -> Probe:
+        """A's user as another client's, on what only tenant B has: that it is let in is one thing, what it may do another."""
+        home = Place(self._targets.tenant_b, self._targets.account_b)
+        return self.make.probe("other_client+foreign", AUTHORIZATION_ROW, TokenKind.OTHER_CLIENT, Expect.REFUSED, home)
 
     def account(self, case: Case) -> Probe:
         """The body names A's account; a channel names another one, which has the intent; B's tenant too, where one names that."""
