@@ -52,6 +52,7 @@ from phase5_ops.replay.probe_plan import (
     OWN_REPLAY,
     REPEATED_REPLAY,
     REPLAY_AT_ONCE,
+    Expect,
     Probe,
     Targets,
     intents_of,
@@ -235,7 +236,8 @@ class _Sending:
         """The request of a probe, or why it is not sent."""
         if self.settings.probe_mode == "refusals" and probe.starts_work:
             return None, "PHASE5_PROBE_MODE=refusals: it would start work"
-        if unscoped is not None and probe.name in ("account_out_of_scope", "foreign_account"):
+        of_scope = probe.expect is Expect.FOREIGN_ACCOUNT or probe.name in ("account_out_of_scope", "foreign_account")
+        if unscoped is not None and probe.token is TokenKind.VALID and of_scope:
             return None, unscoped
         if probe.token not in supply.tokens:
             return None, supply.missing[probe.token]
