@@ -12,7 +12,7 @@ from typing import Any
 from phase5_ops.aws.pace import Pace
 from phase5_ops.clock import iso
 from phase5_ops.gate.keys import KeysError
-from phase5_ops.gate.overriding import read_stored
+from phase5_ops.gate.overrides import stored_order
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sign_events import REQUESTS_A_SECOND, read_sign_events
 from phase5_ops.gate.signature_audit import Audited, Claim, Period, exit_code, judge, period_of, region_of
@@ -72,7 +72,7 @@ def _claims(session: SigningSession, release: Release) -> Iterator[Claim]:
     stored = session.state.sign_offs(release)
     verified = list(verified_sign_offs(stored, session.state.statements(release) if stored else (), session.keys))
     for order in session.state.overrides(release.environment):
-        override = read_stored(order)
+        override = stored_order(order.id, order.payload)
         if override is not None and override.release.name == release.name:
             stored += order.signatures
             verified += verified_sign_offs(order.signatures, [order.payload], session.keys)

@@ -343,6 +343,10 @@ def promote(
         bool, typer.Option("--supersede", help="Take the place of an older candidate even where that is being signed.")
     ] = False,
     abort: Annotated[bool, typer.Option("--abort", help="Give the candidate up.")] = False,
+    new_series: Annotated[
+        bool,
+        typer.Option("--new-series", help="Try a release again that ended: rejected, aborted, superseded, broken glass."),
+    ] = False,
     context: Annotated[
         list[str] | None, typer.Option("--context", help="NAME=VALUE for the target, e.g. pipeline_execution_id=...")
     ] = None,
@@ -358,7 +362,8 @@ def promote(
 ) -> None:
     """Register a release candidate with the gate; the sensor promotion_gate does the rest.
 
-    The same release and digest again is the same candidate; the name with another digest is refused (exit 3). With --wait: exit 0
+    The same release and digest again is the same candidate, and one that has ended reports the same end again; --new-series tries
+    it once more. The name with another digest is refused (exit 3). With --wait: exit 0
     promoted, and the gate's signed decision verifies; 1 rejected, aborted, superseded, or no end in time. Exit 2: webserver,
     state table or KMS did not do it or did not say, or what the table says is not signed. The sensor runs in `phase5 ui`, or in
     any Dagster daemon.
@@ -382,7 +387,7 @@ def promote(
         def keys() -> KeySet:
             return believed_keys(AwsReader(settings.reading), settings)
 
-        wish = Wish(release, digest, abort=abort, supersede=supersede, context=tuple(context or ()))
+        wish = Wish(release, digest, abort=abort, supersede=supersede, new_series=new_series, context=tuple(context or ()))
         with _dagster(settings, local=local) as post:
             answer, series = ask(settings, post, table(), wish)
         print(answer.text, flush=True)
@@ -417,30 +422,51 @@ def status(
     output_format: FormatOption = Format.table,
     output: OutputOption = None,
 ) -> None:
-    """Show a release candidate as the gate sees it now: rows, findings, sign-offs, waivers, and everything that keeps it closed.
+    """Show what the gate says of a release candidate: rows, findings, sign-offs, waivers, and everything that keeps it closed.
 
-    It decides from fresh reads, as a promotion does, and changes nothing; a promotion decides again. Exit codes with RELEASE:
-    0 open, or promoted with an attestation that verifies; 1 closed by a failing row or a missing signature, or given up
-    (rejected, aborted, superseded); 2 closed by INCONCLUSIVE or ERROR, or nothing is known; 3 no such candidate, usage or
-    configuration error. Without RELEASE: the candidates that may be open, and 0.
+    It is the document that the gate signs and keeps in the state table, with its age, the same on every machine; a promotion
+    decides again. Exit codes with RELEASE: 0 open, or promoted with an attestation that verifies; 1 closed by a failing row or a
+    missing signature, given up (rejected, aborted, superseded), or rolled back from; 2 closed by INCONCLUSIVE or ERROR, or
+    nothing is known: the gate has said nothing of it, or not for long; 3 no such candidate, usage or configuration error.
+    Without RELEASE: the candidates that may be open, and 0. `phase5 releases` shows what is live.
     """
     settings = _settings()
     if release is None and output_format is not Format.table:
         _refuse(f"--format {output_format}: name a RELEASE")
     _check_writable(output)
     with _gate_failures():
-        from dagster import DagsterInstance
-
         from phase5_ops import status_command
-        from phase5_ops.state_folder import prepare_state_folder
 
-        settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
-        with DagsterInstance.get() as instance:
-            if release is None:
-                _write(status_command.open_candidates(settings, instance), output)
-                return
-            document = status_command.release_status(settings, instance, release)
+        if release is None:
+            _write(status_command.open_candidates(settings), output)
+            return
+        document = status_command.release_status(settings, release)
     _finish(document, output_format, output)
+
+
+@app.command()
+def releases(
+    output_format: Annotated[AuditFormat, typer.Option("--format", "-f", help="How the result is printed.")] = AuditFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Show what is live, since when and by what (gate, rollback, broken glass), and the history of promotions.
+
+    From records that the gate signed. What somebody brought to production past this gate is not known here. Exit codes: 0; 2 it
+    is not known what is live, or nothing could be read; 3 usage or configuration.
+    """
+    settings = _settings()
+    _check_writable(output)
+    with _gate_failures():
+        from phase5_ops import status_command
+
+        history, live = status_command.releases(settings)
+    if output_format is AuditFormat.json:
+        import json
+
+        _write(json.dumps(status_command.releases_json(settings.environment, history, live), indent=2), output)
+    else:
+        _write(status_command.releases_text(settings.environment, history, live), output)
+    raise typer.Exit(status_command.releases_exit_code(history, live))
 
 
 @contextmanager
@@ -450,10 +476,14 @@ def _gate_failures() -> Iterator[None]:
     from phase5_ops.gate.keys import KeysError
     from phase5_ops.gate.signing import SigningError
     from phase5_ops.gate.state import StateError
+    from phase5_ops.gate.stated_documents import NotStated
     from phase5_ops.settings import ConfigurationError
 
     try:
         yield
+    except NotStated as error:
+        _complain(str(error))
+        raise typer.Exit(EXIT_UNDECIDED) from error
     except WebserverError as error:
         _complain(str(error))
         raise typer.Exit(EXIT_UNDECIDED) from error

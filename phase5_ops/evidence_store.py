@@ -35,6 +35,7 @@ Upload = Callable[[str, bytes], None]
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
 _ORIGIN, _ENDED, _MANIFEST = "run.json", "histories.json", "manifest.json"
+_WHO = ("account", "region", "identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Origin:
         fixed_now: it ran under PHASE5_NOW.
         assets: those that were chosen, sorted; None for all of the job.
         began_at: wall clock, before the first table; None in evidence of an earlier version.
+        account, region, identity: what was judged, and the ARN of who judged; None in evidence of an earlier version.
     """
 
     job: str
@@ -54,6 +56,9 @@ class Origin:
     fixed_now: bool
     assets: tuple[str, ...] | None
     began_at: datetime | None = field(default=None, compare=False)
+    account: str | None = field(default=None, compare=False)
+    region: str | None = field(default=None, compare=False)
+    identity: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,7 @@ class EvidenceStore:
                 "fixed_now": origin.fixed_now,
                 "assets": origin.assets,
                 "began_at": began,
+                **{name: getattr(origin, name) for name in _WHO},
             }
             self._write(run_id, _ORIGIN, _canonical(content))
 
@@ -161,7 +167,8 @@ class EvidenceStore:
         try:
             chosen = None if content["assets"] is None else tuple(map(str, content["assets"]))
             began = parse_iso(content["began_at"]) if content.get("began_at") is not None else None
-            return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen, began)
+            who = {name: str(content[name]) if content.get(name) is not None else None for name in _WHO}
+            return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen, began, **who)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{_ORIGIN} of {run_id} does not say what made it") from error
 

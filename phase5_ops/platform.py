@@ -16,7 +16,7 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.histories import UNCONFIRMED, Continuity
 from phase5_ops.history import History
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.reads import ReadStatus
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Settings
 
 UNKNOWN_ACCOUNT = "unknown"
@@ -71,8 +71,21 @@ class Platform:
     @property
     def account(self) -> str:
         """The AWS account that is read, or `unknown` where STS did not answer."""
+        return self._caller("Account")
+
+    @property
+    def identity(self) -> str:
+        """The ARN of the identity that reads, or `unknown` where STS did not answer."""
+        return self._caller("Arn")
+
+    @property
+    def who_am_i(self) -> Read:
+        """How asking STS for account and identity ended."""
+        return self._identity.read
+
+    def _caller(self, name: str) -> str:
         answer = self._identity
-        return str(answer.pages[0].get("Account")) if answer.read.status is ReadStatus.OK else UNKNOWN_ACCOUNT
+        return str(answer.pages[0].get(name)) if answer.read.status is ReadStatus.OK else UNKNOWN_ACCOUNT
 
     @cached_property
     def policy_digest(self) -> str:

@@ -16,6 +16,7 @@ from phase5_ops.platform import Platform
 from phase5_ops.report.document import (
     CHECK_NOT_EVALUATED,
     WHOLE_RUN,
+    Judged,
     ReadinessDocument,
     Reading,
     RowEntry,
@@ -60,6 +61,7 @@ def run_readiness(
         reading=_reading(platform),
         chosen=rows,
         notices=notices(platform),
+        judged=Judged(account=platform.account, region=platform.reader.region, identity=platform.identity),
     )
     platform.store.write_result(platform.run_id, document.to_json())
     return document

@@ -196,22 +196,6 @@ def test_what_concerns_the_release_as_a_whole_closes_and_counts_like_a_row(reaso
     assert (doc.exit_code, doc.decision, doc.blockers) == (code, "BLOCKED", [str(reason)])
 
 
-@pytest.mark.parametrize("fate", ["REJECTED", "ABORTED", "SUPERSEDED"])
-def test_what_was_given_up_is_closed_whatever_its_rows_say(fate):
-    doc = document(complete(), fate, closed=(f"release {fate}: because",))
-    assert (doc.exit_code, doc.decision, doc.blockers) == (1, "BLOCKED", [f"release {fate}: because"])
-
-
-def test_a_promoted_release_is_open_only_while_nothing_stands_against_its_attestation():
-    aged = replace(complete(), now=NOW + timedelta(days=99))
-    assert (document(aged, "PROMOTED", promoted=True).exit_code, document(aged, "PROMOTED", promoted=True).decision) == (
-        0,
-        "OPEN",
-    )
-    broken = document(aged, "PROMOTED", promoted=True, closed=("release PROMOTED, and its attestation does not verify: x",))
-    assert (broken.exit_code, broken.decision) == (1, "BLOCKED")
-
-
 def test_a_row_whose_stored_result_cannot_be_shown_is_not_shown_as_open():
     inputs = complete()
     broken = replace(inputs.bundle.verdicts["slo_alarms_defined"], entry={"verdict": "PASS"})

@@ -5,6 +5,7 @@ another; `look_again` adds what the platform is like now. Nothing is decided her
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property, partial
 
 import dagster as dg
@@ -154,6 +155,15 @@ def look_again(sources: GateSources, inputs: GateInputs, *, alarms: bool = True)
     found = deployed_now(sources.present, platform.store, run_id)
     firing = alarms_now(sources.present, platform.store, run_id, platform.settings.gate) if alarms else ()
     return replace(inputs, closing=(*inputs.closing, *found, *firing))
+
+
+def as_promoted(inputs: GateInputs, promoted_at: datetime) -> GateInputs:
+    """What a promotion was decided from: evidence grows old afterwards, newer runs and another policy are about what came later.
+
+    What was changed since is not undone: a file that is no longer as it was sealed is shown as that.
+    """
+    policy_digest = inputs.statement.policy_digest if inputs.statement else inputs.policy_digest
+    return replace(inputs, now=promoted_at, policy_digest=policy_digest, other_runs=())
 
 
 def _found_of(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attestation import override_decision_statement
 from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes
@@ -29,6 +30,7 @@ from phase5_ops.gate.publication import (
     stopped,
 )
 from phase5_ops.gate.records import Reason
+from phase5_ops.gate.released import BY, live, released
 from phase5_ops.gate.state import Candidate, Fate, Promotion, StateTable
 from phase5_ops.gate.stored_signatures import counting_signatures, verified_sign_offs
 from phase5_ops.policy import GatePolicy, OverridePolicy
@@ -127,6 +129,10 @@ def standing_problems(
     record = state.promotion(override.release, override.series)
     if candidate.fate is not Fate.PROMOTED or record is None:
         seen = f"the candidate is {candidate.fate}; only what this gate promoted is rolled back to"
+        return (OVERRIDE_NOT_POSSIBLE.at(override.id, override.kind, seen),)
+    present = live(released(state, keys, override.release.environment))
+    if present is not None and present.release == override.release:
+        seen = f"it is live since {iso(present.at)}, by {BY[present.kind]}; there is nothing to go back from"
         return (OVERRIDE_NOT_POSSIBLE.at(override.id, override.kind, seen),)
     if envelope_digests(record) != override.rests_on:
         seen = f"the order rests on {', '.join(override.rests_on)}, the promotion on {', '.join(envelope_digests(record))}"

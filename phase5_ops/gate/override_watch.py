@@ -14,8 +14,7 @@ from phase5_ops.gate import check_state
 from phase5_ops.gate.flow import Attempt, next_number
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overrides import Override, problems
-from phase5_ops.gate.overriding import read_stored
+from phase5_ops.gate.overrides import Override, problems, stored_order
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, override_run_config
 from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import RunState
@@ -41,7 +40,7 @@ def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunReq
     requests: list[dg.RunRequest] = []
     lines: list[str] = []
     for stored in sources.state.overrides(sources.platform.settings.environment):
-        override = read_stored(stored)
+        override = stored_order(stored.id, stored.payload)
         if override is None:
             lines.append(printable(f"override {stored.id}: not an override; find out who wrote it")[:_LONGEST_LINE])
             continue

@@ -3,6 +3,7 @@
 A row that its verdict closes has the codes of its findings instead; those are in `phase5_ops.findings`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -175,3 +176,14 @@ SIGNER_REPEATED = ReasonCode(
 )
 
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, ReasonCode))
+
+
+def named_first(reasons: Sequence[Reason]) -> list[Reason]:
+    """Of each row and code the first reason, then the others, each in their order: who cuts the list still names what closes."""
+    seen: set[tuple[str, str]] = set()
+    first: list[Reason] = []
+    others: list[Reason] = []
+    for reason in reasons:
+        (others if (reason.row, reason.code) in seen else first).append(reason)
+        seen.add((reason.row, reason.code))
+    return [*first, *others]

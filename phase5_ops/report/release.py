@@ -14,7 +14,7 @@ from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate import gate_codes, reasons, sign_off_codes
 from phase5_ops.gate.decision import Decision, Outcome, RowDecision
-from phase5_ops.gate.reasons import RELEASE, GateState
+from phase5_ops.gate.reasons import RELEASE, GateState, named_first
 from phase5_ops.gate.records import GateInputs, Release, SignOff
 from phase5_ops.gate.sign_off_codes import EXPECTED
 from phase5_ops.gate.signature_rules import newest_counting
@@ -24,6 +24,7 @@ from phase5_ops.report.document import (
     EXIT_UNDECIDED,
     CandidateEntry,
     FindingEntry,
+    Judged,
     ReadinessDocument,
     Reading,
     RowEntry,
@@ -46,8 +47,7 @@ def release_document(
     inputs: GateInputs,
     decision: Decision,
     waivers: Sequence[WaiverUse],
-    closed: Sequence[str] = (),
-    promoted: bool = False,
+    judged: Judged | None = None,
 ) -> ReadinessDocument:
     """The document of a candidate.
 
@@ -57,13 +57,12 @@ def release_document(
         inputs: what was decided from.
         decision: over these inputs.
         waivers: every waiver of the release.
-        closed: why it stays closed whatever its rows say: its fate, or an attestation that does not verify.
-        promoted: it was promoted with an attestation that verifies, and with nothing in `closed` it is open for that.
+        judged: who judged what in its run; None where nothing was judged.
     """
     entries = {each.row: each for each in decision.rows}
     rows = [_row(row, entries[row.id], inputs, decision) for row in ROWS]
     extras = [_row(row, entries[row.id], inputs, decision) for row in EXTRA_CHECKS]
-    code = EXIT_OPEN if promoted and not closed else _exit_code([*rows, *extras], inputs, decision, closed)
+    code = _exit_code([*rows, *extras], inputs, decision)
     return ReadinessDocument(
         environment=release.environment,
         release=release.name,
@@ -77,13 +76,14 @@ def release_document(
         extra_checks=extras,
         sign_offs=[_sign_off(role, entries, inputs, release) for role in ROLES],
         waivers=[_waiver(use) for use in waivers],
-        blockers=[] if code == EXIT_OPEN else [*closed, *map(str, decision.reasons), *_unshown([*rows, *extras], decision)],
+        blockers=[] if code == EXIT_OPEN else [*map(str, named_first(decision.reasons)), *_unshown([*rows, *extras], decision)],
         reading=Reading(),
+        judged=judged,
         candidate=candidate,
     )
 
 
-def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decision, closed: Sequence[str]) -> int:
+def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decision) -> int:
     """As the rows say; what concerns the release as a whole counts like a row. Never 0 unless the gate is open."""
     decided = {each.row: each for each in decision.rows}
     signatures = {row.id for row in ROWS if row.is_sign_off}
@@ -93,7 +93,7 @@ def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decisi
         if entry.id not in signatures and decided[entry.id].blocking
     }
     about_all = [gate_codes.verdict_of(reason) for reason in decision.reasons if reason.row == RELEASE]
-    verdicts |= {f"{RELEASE} {index}": verdict for index, verdict in enumerate([*about_all, *(Verdict.FAIL for _ in closed)])}
+    verdicts |= {f"{RELEASE} {index}": verdict for index, verdict in enumerate(about_all)}
     unsigned = any(not decided[row].opens for row in signatures)
     code = exit_code(verdicts, unsigned=unsigned, gate=inputs.policy)
     return code if code != EXIT_OPEN or decision.outcome is Outcome.OPEN else EXIT_UNDECIDED

@@ -19,7 +19,7 @@ from dagster._core.definitions.reconstruct import reconstructable
 
 from phase5_ops import continuity
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.checklist import ALL_CHECKS, ROLES
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, check_state, sensor
@@ -33,7 +33,6 @@ from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state import Fate, Promotion, StateTable, StoredSignOff
 from phase5_ops.gate.statements import facts_of
-from phase5_ops.not_tried import not_tried
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.gate.conftest import decision_payload, readiness_payload
@@ -680,7 +679,7 @@ def daemon(meet: Barrier) -> int:
     """A process that looks as the sensor does and launches what it asks for, knowing of no other."""
     settings = load_settings()
     with dg.DagsterInstance.get() as instance:
-        tick = sensor.run_tick(GateSources(instance, open_platform(settings, "sensor-tick")), None, datetime.now(UTC), not_tried)
+        tick = sensor.run_tick(GateSources(instance, open_platform(settings, "sensor-tick")), None, datetime.now(UTC), WORDS)
         meet.wait()
         job = build_defs(settings=settings).resolve_job_def(PROMOTION_JOB)
         (request,) = [request for request in tick.requests if request.job_name == PROMOTION_JOB]
