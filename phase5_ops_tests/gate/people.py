@@ -95,12 +95,12 @@ class Desk:
         desk.state.set_fate(candidate, fate)
         return replace(candidate, fate=fate)
 
-    def states(self, inputs: GateInputs | None = None, *, now: datetime | None = None) -> None:
+    def states(self, inputs: GateInputs | None = None, *, now: datetime | None = None, release: Release = RELEASE) -> None:
         """The gate says what it thinks of the candidate as a tick at `now` does: of these inputs, or of what there is."""
         settings = self.settings if now is None else self.settings.model_copy(update={"now": now})
         with dg.DagsterInstance.ephemeral() as instance:
             sources = GateSources(instance, open_platform(settings, "tick"))
-            candidate = sources.state.candidate(Release(RELEASE.name, "", RELEASE.environment))
+            candidate = sources.state.candidate(release)
             document = describe(sources, candidate, inputs or read_inputs(sources, candidate))
             assert state_document(sources, candidate, document, sources.platform.now()) == ()
 

@@ -12,7 +12,8 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.gate import fresh_reasons
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.keys import GATE
-from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
+from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state import Candidate, Fate, Promotion
 from phase5_ops.gate.stated_documents import SILENT_AFTER
@@ -50,12 +51,20 @@ def envelope(desk: Desk, payload: bytes, signers: tuple[str, ...]) -> bytes:
     return envelope_bytes(payload, {each.key_id: each.signature for each in made})
 
 
-def judged(desk: Desk, *, closing=(), signed: bool = True) -> GateInputs:
+def judged(desk: Desk, *, closing=(), signed: bool = True, release: Release = RELEASE) -> GateInputs:
     """Inputs of a candidate whose stored evidence opens, while what is looked at afresh says `closing`."""
     complete = complete_with_files()
-    facts = facts_of(desk.open().state.statement(RELEASE, 1)[0])
-    offs = tuple(replace(off, statement_digest=facts.statement_digest) for off in complete.sign_offs)
-    return replace(complete, statement=facts, sign_offs=offs if signed else (), closing=closing)
+    facts = facts_of(desk.open().state.statement(release, 1)[0])
+    about = {"statement_digest": facts.statement_digest, "release_digest": release.digest}
+    run = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
+    return replace(
+        complete,
+        release=release,
+        results={name: replace(result, run=run) for name, result in complete.results.items()},
+        statement=facts,
+        sign_offs=tuple(replace(off, **about) for off in complete.sign_offs) if signed else (),
+        closing=closing,
+    )
 
 
 def shown(desk: Desk, now: datetime | None = None) -> ReadinessDocument:
