@@ -65,7 +65,7 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:
-        _complain("interrupted")
+        _complain("interrupted, nothing decided")
         code = EXIT_INTERRUPTED
     except typer.Exit as stop:
         code = stop.exit_code
@@ -78,10 +78,14 @@ def main() -> NoReturn:
 
 def _exit_code_of(error: Exception) -> int:
     from phase5_ops.settings import ConfigurationError
+    from phase5_ops.state_folder import FolderUnusable
 
     if isinstance(error, ConfigurationError):
         _complain(str(error))
         return EXIT_USAGE
+    if isinstance(error, FolderUnusable):
+        _complain(f"{error}; nothing was decided")
+        return EXIT_UNDECIDED
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error of the command line
         error.show(file=sys.stderr)
         return EXIT_USAGE
@@ -139,10 +143,13 @@ def demo(
     """Start the embedded platform in a scenario, make a readiness run against it, print its rows, and serve the UI."""
     _require_sandbox()
     _check_writable(output)
+    if not no_ui:
+        port = _free_port(port)
     from phase5_ops.sandbox.process import sandbox_process
 
     with sandbox_process(scenario) as exports:
         os.environ.update(exports)
+        print(f"phase5: state folder {os.environ['PHASE5_STATE_DIR']}", file=sys.stderr)
         document = _run(_settings(), None)
         if no_ui:
             _finish(document, output_format, output)
@@ -175,6 +182,7 @@ def sandbox(
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000) -> None:
     """Serve the Dagster UI (lineage, checks, schedules) and its daemon on the state folder, until Ctrl-C."""
+    port = _free_port(port)
     _settings()
     _serve_ui(port)
 
@@ -741,9 +749,13 @@ def _require_sandbox() -> None:
 
 def _run(settings: "Settings", rows: list[str] | None) -> "ReadinessDocument":
     with _progress("starting"):
-        from phase5_ops.readiness_run import run_readiness
+        from phase5_ops.readiness_run import NotAsked, run_readiness
 
-        return run_readiness(settings, rows)
+        try:
+            return run_readiness(settings, rows)
+        except NotAsked as error:
+            _complain(str(error))
+            raise typer.Exit(EXIT_UNDECIDED) from error
 
 
 @contextmanager
@@ -823,6 +835,27 @@ def _finish(document: "ReadinessDocument", output_format: Format, output: Path |
     raise typer.Exit(document.exit_code)
 
 
+def _free_port(port: int) -> int:
+    """The port, or a free one for 0. Found out before anything is run, and not when the result is there and nobody can see it.
+
+    Raises:
+        ConfigurationError: the port is taken.
+    """
+    import socket
+
+    from phase5_ops.settings import ConfigurationError
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"--port {port}: the UI cannot listen on 127.0.0.1:{port}: {error.strerror}; give another, or 0 for a free one"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
 def _serve_ui(port: int) -> None:
     """Runs `dagster dev` on the state folder until it ends or Ctrl-C, and ends with it."""
     import subprocess
@@ -832,6 +865,7 @@ def _serve_ui(port: int) -> None:
 
     home = prepare_state_folder(load_settings().state_dir)
     command = [sys.executable, "-m", "dagster", "dev", "-m", "phase5_ops.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    command += ["--log-level", "warning", "--code-server-log-level", "warning"]  # its start says nothing that we do not say
     environment = {**os.environ, "DAGSTER_HOME": str(home), "PHASE5_STATE_DIR": str(home)}
     print(f"Dagster UI on http://127.0.0.1:{port} (state folder {home}); Ctrl-C ends it", file=sys.stderr)
     process = subprocess.Popen(command, env=environment)

@@ -1,4 +1,4 @@
-"""What the gate said of a candidate is believed only as the gate signed it, of this series and whole; it is said again in time."""
+"""What the gate said of a candidate is believed only as the gate signed it, of this series and whole, and said again in time."""
 
 import random
 from dataclasses import replace
