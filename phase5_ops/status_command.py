@@ -15,8 +15,7 @@ from phase5_ops.gate.believed_keys import believed_keys
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
-from phase5_ops.gate.keys import KeysError
-from phase5_ops.gate.promotion_records import record_problems
+from phase5_ops.gate.promotion_records import record_problems, with_attested_times
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state import CLOSED, Candidate, Fate, Promotion, StateError
@@ -32,8 +31,10 @@ def open_candidates(settings: Settings, instance: dg.DagsterInstance) -> str:
 
     Raises:
         StateError: the state table cannot be read.
+        KeysError: the file of keys is gone, or cannot be used.
     """
     sources = GateSources(instance, open_platform(settings, "status"))
+    sources.pinned  # noqa: B018 - where the file of keys is not what it was, nothing of what follows is to be trusted
     found = [candidate for candidate, _ in sources.state.open_candidates(settings.environment)]
     lines = [each for candidate in found for each in _lines(sources, candidate)]
     return "\n".join(lines) or f"no open candidate in {settings.environment}"
@@ -45,7 +46,7 @@ def _lines(sources: GateSources, candidate: Candidate) -> Iterator[str]:
         return
     try:
         inputs = look_again(sources, read_inputs(sources, candidate))
-    except (StateError, KeysError, SigningError) as error:
+    except (StateError, SigningError) as error:
         yield f"  not known: {error}"
         return
     decision = decide(inputs)
@@ -78,7 +79,7 @@ def release_status(settings: Settings, instance: dg.DagsterInstance, name: str) 
     closed: tuple[str, ...] = ()
     if record is not None:
         closed = _attestation_problems(sources, candidate, record)
-        inputs = _as_of(inputs, record)
+        inputs = _as_of(inputs, record, attested=not closed)
     elif candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
         closed = (f"release {candidate.fate}: {candidate.closed_because or 'no record says why'}",)
     if record is None and not closed and inputs.run_id is not None:
@@ -111,13 +112,15 @@ def _entry(candidate: Candidate, outcome: str, url: str | None) -> CandidateEntr
     )
 
 
-def _as_of(inputs: GateInputs, record: Promotion) -> GateInputs:
+def _as_of(inputs: GateInputs, record: Promotion, *, attested: bool) -> GateInputs:
     """What a promotion was decided from: evidence grows old afterwards, newer runs and another policy are about what came later.
 
-    What was changed since is not undone: a file that is no longer as it was sealed is shown as that.
+    What was changed since is not undone: a file that is no longer as it was sealed is shown as that. Where the attestation
+    verifies, it proves by when its signatures were made, so that those of keys revoked since still count.
     """
     policy_digest = inputs.statement.policy_digest if inputs.statement else inputs.policy_digest
-    return replace(inputs, now=record.promoted_at, policy_digest=policy_digest, other_runs=())
+    offs = with_attested_times(inputs.sign_offs, record) if attested else inputs.sign_offs
+    return replace(inputs, now=record.promoted_at, policy_digest=policy_digest, other_runs=(), sign_offs=offs)
 
 
 def _attestation_problems(sources: GateSources, candidate: Candidate, record: Promotion) -> tuple[str, ...]:

@@ -83,10 +83,11 @@ def run_tick(sources: GateSources, cursor: str | None, now: datetime, not_tried:
     tick = Tick(cursor=cursor)
     try:
         refuse_fixed_clock(sources.platform.settings, "the gate's sensor")
+        sources.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted and nothing is done
         _watch_overrides(sources, tick, now)  # first: an incident waits for nothing else
         tick.cursor = _register(sources, cursor, tick)
         _work(sources, tick, now, not_tried)
-    except (StateError, ConfigurationError) as error:
+    except (StateError, ConfigurationError, KeysError) as error:
         tick.lines.append(f"nothing is known: {error}")
     return tick
 

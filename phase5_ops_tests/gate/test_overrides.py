@@ -46,7 +46,7 @@ NAMES = {"eng-reliability": "alice", "ops-sre": "bob", "security-compliance": "c
 
 
 def off(override: Override, role: str, **changes) -> SignOff:
-    good = SignOff(role, role, f"key-{role}", NAMES[role], override.digest, override.release.digest, NOW)
+    good = SignOff(role, role, f"key-{role}", NAMES[role], override.digest, override.release, NOW, frozen_at=NOW)
     return replace(good, **changes)
 
 
@@ -89,7 +89,7 @@ def test_a_readiness_statement_is_no_override_and_an_override_no_readiness_state
     with pytest.raises(MalformedEnvelope):
         override_of(readiness_payload())
     files = {"o": signers.envelope(GLASS.payload)}
-    assert not verify(files, digest=DIGEST, keys=signers.keys(), now=NOW, max_age=timedelta(days=7)).ok
+    assert not verify(files, digest=DIGEST, keys=signers.keys(), now=NOW, max_age=timedelta(days=7), environment="production").ok
 
 
 def test_a_rollback_needs_ops_sre_and_broken_glass_any_two_roles():
@@ -194,7 +194,15 @@ def files_of(signers: Signers, override: Override, roles=None, at: datetime = NO
 
 
 def verdict(signers: Signers, files, accept=tuple(SIGNERS), now: datetime = NOW, digest: str = DIGEST, **keys):
-    return verify(files, digest=digest, keys=signers.keys(**keys), now=now, max_age=timedelta(days=7), accept=accept)
+    return verify(
+        files,
+        digest=digest,
+        keys=signers.keys(**keys),
+        now=now,
+        max_age=timedelta(days=7),
+        environment="production",
+        accept=accept,
+    )
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda each: each.kind)

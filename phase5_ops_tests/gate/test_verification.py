@@ -27,8 +27,8 @@ WEEK = timedelta(days=7)
 OTHER = "sha256:" + "0" * 64
 
 
-def checked(files, keys, digest=DIGEST, now=NOW, max_age=WEEK):
-    return verify(files, digest=digest, keys=keys, now=now, max_age=max_age)
+def checked(files, keys, digest=DIGEST, now=NOW, *, max_age=WEEK, environment=RELEASE.environment):
+    return verify(files, digest=digest, keys=keys, now=now, max_age=max_age, environment=environment)
 
 
 def complete(signers: Signers, **changes) -> dict[str, bytes]:
