@@ -539,14 +539,14 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     except (ValueError, OverflowError) as error:
         _refuse(f"--at or --max-age-hours: {error}")
     kinds = [Kind[each.value.upper().replace("-", "_")] for each in accept or ()]
-    named = environment or _environment_of_settings()
+    named = environment if environment is not None else _environment_of_settings()
     verification = verify_files(
         contents,
         digest=digest,
         keys=keys,
         now=now,
         max_age=max_age,
-        environment=named or DEFAULT_ENVIRONMENT,
+        environment=DEFAULT_ENVIRONMENT if named is None else named,
         accept=kinds,
     )
     print("\n".join(verification.lines()), flush=True)
@@ -558,7 +558,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
 
 def _environment_of_settings() -> str | None:
     """The environment that the settings name; None where nothing sets any, so that they need not be loaded."""
-    if not any(name in os.environ for name in ("PHASE5_ENVIRONMENT", "PHASE5_CONFIG")):
+    if not {"PHASE5_ENVIRONMENT", "PHASE5_CONFIG"} & {name.upper() for name in os.environ}:
         return None
     from phase5_ops.settings import load_settings
 

@@ -86,6 +86,7 @@ def readiness(settings: Settings) -> list[Statement]:
     return [
         _state("RunRecords", run_records.IAM_ACTIONS, settings, "RUNS"),
         _state("HistoryAcceptances", _READING, settings, "HISTORY"),
+        _pinned(settings),
         statement("StateTableIdentity", ["dynamodb:DescribeTable"], [_table(settings)]),
     ]
 

@@ -107,10 +107,15 @@ def test_a_rollback_needs_ops_sre_and_broken_glass_any_two_roles():
     [
         ({"key_role": None}, "signature_invalid"),
         ({"key_role": "eng-reliability"}, "signature_of_another_role"),
-        ({"release_digest": "sha256:" + "0" * 64}, "signature_of_another_release"),
+        ({"release": replace(RELEASE, digest="sha256:" + "0" * 64)}, "signature_of_another_release"),
+        ({"release": replace(RELEASE, environment="staging")}, "signature_of_another_environment"),
+        ({"release": None, "frozen_at": None}, "signature_of_another_release"),
         ({"statement_digest": BACK.digest}, "signature_of_another_statement"),
         ({"signed_at": NOW + timedelta(hours=1)}, "signature_from_the_future"),
+        ({"signed_at": NOW - timedelta(milliseconds=1)}, "signature_before_statement"),
         ({"key_revoked_at": NOW}, "signature_key_revoked"),
+        ({"key_revoked_at": NOW + timedelta(hours=1)}, "signature_key_revoked"),
+        ({"key_revoked_at": NOW, "proved_at": NOW}, "signature_key_revoked"),
         ({"identity": " "}, "signer_unknown"),
         ({"identity": "ALICE"}, "signer_repeated"),
         ({"key_id": "key-eng-reliability"}, "signer_repeated"),
@@ -119,6 +124,11 @@ def test_a_rollback_needs_ops_sre_and_broken_glass_any_two_roles():
 def test_glass_is_not_broken_with_a_signature_that_does_not_count(changes, code):
     found = codes(GLASS, off(GLASS, "eng-reliability"), off(GLASS, "ops-sre", **changes))
     assert {"override_not_signed", code} <= found
+
+
+def test_a_key_that_was_revoked_since_breaks_glass_where_its_time_is_proved():
+    proved = {"key_revoked_at": NOW + timedelta(hours=1), "proved_at": NOW}
+    assert codes(GLASS, off(GLASS, "eng-reliability"), off(GLASS, "ops-sre", **proved)) == set()
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda each: each.kind)
