@@ -1,4 +1,4 @@
-"""Which environments are production is no matter of spelling: all that are not the sandbox, and that no setting lists otherwise."""
+"""Which environments are production is no matter of spelling: all but the sandbox and those that a setting lists."""
 
 import pytest
 
@@ -8,9 +8,10 @@ from phase5_ops.settings import ConfigurationError, load_settings
 LOCAL = "http://127.0.0.1:5000"
 
 
-@pytest.mark.parametrize(
-    "name", ["production", "prod", "Production", "PRD", "live", "staging", "dev", "test", "eu-1", "sandbox", "SANDBOX"]
-)
+NAMES = ["production", "prod", "Production", "PRD", "live", "staging", "dev", "test", "eu-1", "sandbox", "SANDBOX"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_name_is_production_by_default(monkeypatch, name):
     monkeypatch.setenv("PHASE5_ENVIRONMENT", name)
     assert is_production(load_settings())

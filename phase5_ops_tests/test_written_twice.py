@@ -61,11 +61,11 @@ def test_a_setting_given_twice_in_the_file_is_a_configuration_error_with_the_lin
 
 def test_a_name_given_twice_in_a_variable_is_a_configuration_error(monkeypatch):
     monkeypatch.setenv("PHASE5_TOOLS", '[{"name": "crm.write", "traffic": "steady", "traffic": "rare"}]')
-    with pytest.raises(ConfigurationError, match="PHASE5_TOOLS: not valid JSON .*'traffic' stands twice"):
+    with pytest.raises(ConfigurationError, match=r"PHASE5_TOOLS: not valid JSON .*'traffic' stands twice"):
         load_settings()
     monkeypatch.delenv("PHASE5_TOOLS")
     monkeypatch.setenv("PHASE5_SLO", '{"error_rate_max": 0.001, "error_rate_max": 0.5}')
-    with pytest.raises(ConfigurationError, match="PHASE5_SLO: not valid JSON .*'error_rate_max' stands twice"):
+    with pytest.raises(ConfigurationError, match=r"PHASE5_SLO: not valid JSON .*'error_rate_max' stands twice"):
         load_settings()
 
 

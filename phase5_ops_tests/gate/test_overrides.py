@@ -229,6 +229,21 @@ def test_an_override_verifies_only_for_who_accepts_it(signers, override):
     assert (levels["verificationResult"] == "PASSED") is (override.kind is Kind.ROLLBACK)
 
 
+@pytest.mark.parametrize("override", OVERRIDES, ids=lambda each: each.kind)
+def test_an_override_for_another_environment_is_not_verified(signers, override):
+    staging = replace(override, release=replace(RELEASE, environment="staging"))
+    problems_there = verdict(signers, files_of(signers, staging)).problems
+    assert any(each.startswith("another environment: not for production") for each in problems_there)
+
+
+def test_a_revoked_key_counts_for_an_override_where_its_decision_says_so(signers):
+    files = files_of(signers, GLASS)
+    assert verdict(signers, files, eng_reliability=NOW + timedelta(seconds=1), ops_sre=NOW + timedelta(seconds=1)).ok
+    for revoked in (NOW, NOW - timedelta(hours=1)):
+        found = verdict(signers, files, **{role.replace("-", "_"): revoked for role in ROLES_OF[GLASS.kind]})
+        assert any("was revoked at" in each for each in found.problems)
+
+
 def override_statement(files: dict[str, bytes]) -> bytes:
     from phase5_ops.gate.envelopes import read_envelope
 
