@@ -28,7 +28,7 @@ FILE_NAME = "keys.json"
 #: The mark beside it: that the folder has had pinned keys.
 MARK_NAME = "keys.pinned"
 _MARK = b"keys.json was here. Where it is gone, nothing is trusted until it is put back or phase5 init pins the keys anew.\n"
-_REMEDY = f"nothing is trusted: put the {FILE_NAME} of the last phase5 init here, or run phase5 init"
+_REMEDY = f"nothing is trusted: put the {FILE_NAME} of the last phase5 init here; or take away what is here, and run phase5 init"
 
 
 def keys_file(settings: Settings) -> Path:
@@ -62,7 +62,7 @@ def pinned_keys(settings: Settings, state: StateTable) -> KeySet | None:
     path = keys_file(settings)
     keys = read_keys(path)
     if keys is None:
-        if path.with_name(MARK_NAME).exists():
+        if os.path.lexists(path.with_name(MARK_NAME)):
             raise KeysError(f"{path} is gone, and keys were pinned there; {_REMEDY}")
         return None
     _refuse_others(keys, state.pinned_keys(settings.environment), str(path))
@@ -80,8 +80,12 @@ def read_keys(path: Path) -> KeySet | None:
         KeysError: it is a link to nothing, no plain file, cannot be read, or is no file of keys.
     """
     try:
-        if not os.path.lexists(path):
-            return None
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KeysError(f"{path}: cannot be looked for: {error.strerror}; {_REMEDY}") from error
+    try:
         if not path.is_file():
             raise KeysError(f"{path} is {'a link to nothing' if not path.exists() else 'no plain file'}; {_REMEDY}")
         content = path.read_bytes()
@@ -192,7 +196,7 @@ def pin_keys(
     pinned, noted = read_keys(path), state.pinned_keys(settings.environment)
     present = load_keys(reader, settings.signing, SIGNERS)
     keys, changes = merged(pinned, present, now)
-    replaced = _replaced(pinned, noted, present, marked=path.with_name(MARK_NAME).exists())
+    replaced = _replaced(pinned, noted, present, marked=os.path.lexists(path.with_name(MARK_NAME)))
     if (replaced.keys or replaced.unknown) and not may_replace(replaced):
         raise NotReplaced("the pinned keys stay as they are")
     if changes:
