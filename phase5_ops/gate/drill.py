@@ -412,6 +412,14 @@ SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
     "a row not in what was signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, rows={})),
 }
 
+#: Where a signature that needs a closer look counts all the same.
+SIGNATURE_CONTROLS: Mapping[str, RowFault] = {
+    "proved to be signed before its key was revoked": lambda i, row: _off(
+        i, row, key_revoked_at=i.now, proved_at=i.now - _MOMENT
+    ),
+    "signed the moment the statement was frozen": lambda i, row: _off(i, row, frozen_at=i.now),
+}
+
 
 def _signed(inputs: GateInputs, **changes: Any) -> GateInputs:  # noqa: ANN401 - fields of SignedFacts
     return replace(inputs, statement=replace(inputs.statement, **changes) if inputs.statement else None)
@@ -489,6 +497,8 @@ def cases(policy: GatePolicy, now: datetime) -> Iterator[DrillCase]:
     for row in (row for row in ROWS if row.is_sign_off):
         for fault, (reason, change) in SIGNATURE_FAULTS.items():
             yield DrillCase(row.id, fault, Outcome.READY_TO_SIGN, reason.code, partial(change, complete, row))
+        for control, change in SIGNATURE_CONTROLS.items():
+            yield DrillCase(row.id, control, Outcome.OPEN, "", partial(change, complete, row))
     for fault, (code, change_all) in RELEASE_FAULTS.items():
         yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, partial(change_all, complete))
     yield from _fresh_cases(complete)
@@ -527,7 +537,7 @@ def required_cases(policy: GatePolicy) -> set[tuple[str, str]]:
     """(row, fault) of every case that a drill under this policy must have tried."""
     about_all = (*RELEASE_FAULTS, *DEPLOYED_FAULTS, *ALARM_FAULTS, *FRESH_CONTROLS, *RECORDED_FAULTS, *RECORDED_CONTROLS)
     required = {(RELEASE, fault) for fault in (CONTROL, *about_all)}
-    required |= {(row.id, fault) for row in ROWS if row.is_sign_off for fault in SIGNATURE_FAULTS}
+    required |= {(row.id, fault) for row in ROWS if row.is_sign_off for fault in (*SIGNATURE_FAULTS, *SIGNATURE_CONTROLS)}
     for row in blocking_rows(policy):
         waivers = (*WAIVER_FAULTS, CONTROL) if row.waivable else (WAIVED_UNWAIVABLE,)
         required |= {(row.id, fault) for fault in (*ROW_FAULTS, WARNING, *waivers)}
