@@ -84,7 +84,7 @@ def verify_override(
         facts |= {"decided at": iso(decided.time_verified), "levels": ", ".join(decided.levels)}
         problems += _decision_problems(override, decided, sha256_of(file.content), asked)
         problems += signature_problems(decision, keys, (GATE,), stated_by_itself(decided))
-        proved_at = stated_by(decided)
+        proved_at = stated_by(decided, override.requested_at)
     roles = signed_roles(file, keys, proved_at, problems)
     problems += _role_problems(override, file, roles)
     return Verification(tuple(problems), {**facts, "signed for": ", ".join(sorted(roles)) or "nobody"})

@@ -79,11 +79,13 @@ def with_attested_times(sign_offs: Iterable[SignOff], record: Promotion) -> tupl
     """
     signed = read_envelope(record.readiness_envelope.encode()).signatures
     decided = decision_facts(read_statement(read_envelope(record.decision_envelope.encode()).payload))
-    proved_at = stated_by(decided)
-    return tuple(
-        replace(off, proved_at=proved_at(off.key_id), unproved="") if signed.get(off.key_id) == off.signature else off
-        for off in sign_offs
-    )
+
+    def attested(off: SignOff) -> SignOff:
+        if signed.get(off.key_id) != off.signature or off.frozen_at is None:
+            return off
+        return replace(off, proved_at=stated_by(decided, off.frozen_at)(off.key_id), unproved="")
+
+    return tuple(map(attested, sign_offs))
 
 
 def _published(record: Promotion, statement: bytes, keys: KeySet) -> bool:

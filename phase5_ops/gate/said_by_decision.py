@@ -9,6 +9,12 @@ from phase5_ops.gate.attested_files import ANOTHER_ENVIRONMENT, ProvedAt
 from phase5_ops.gate.statements import DecisionFacts, gate_id, resource_uri
 
 SKEW = timedelta(minutes=5)
+_SECOND = timedelta(seconds=1)
+
+
+def made_too_early(recorded: datetime, frozen_at: datetime) -> bool:
+    """Whether a call that CloudTrail records to the second, so up to one too early, was over before something existed to sign."""
+    return recorded + _SECOND <= frozen_at
 
 
 def unproved(_key_id: str) -> datetime | None:
@@ -16,11 +22,15 @@ def unproved(_key_id: str) -> datetime | None:
     return None
 
 
-def stated_by(decided: DecisionFacts) -> ProvedAt:
-    """By when what a decision rests on was signed: by its own time, or earlier where it states KMS's record of that key."""
+def stated_by(decided: DecisionFacts, frozen_at: datetime) -> ProvedAt:
+    """By when what a decision rests on was signed: by its own time, or earlier where it states KMS's record of that key.
+
+    A record from before `frozen_at`, when what was signed came to be, is of another call.
+    """
 
     def proved_at(key_id: str) -> datetime:
-        return min(decided.time_verified, decided.proved.get(key_id, decided.time_verified))
+        stated = decided.proved.get(key_id, decided.time_verified)
+        return decided.time_verified if made_too_early(stated, frozen_at) else min(decided.time_verified, stated)
 
     return proved_at
 

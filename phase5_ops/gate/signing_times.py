@@ -7,19 +7,18 @@ as `phase5 audit-signatures` does; without one that matches, the signature does 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from phase5_ops.aws.pace import Pace
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.clock import iso
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.records import SignOff
+from phase5_ops.gate.said_by_decision import made_too_early
 from phase5_ops.gate.sign_events import REQUESTS_A_SECOND, read_sign_events
 from phase5_ops.gate.signature_audit import Audited, Claim, Match, Period, judge, period_of, region_of
 from phase5_ops.gate.state import StoredSignOff
 from phase5_ops.gate.stored_signatures import verified_sign_offs
-
-_SECOND = timedelta(seconds=1)
 
 
 def claim_of(stored: StoredSignOff, verified: SignOff, keys: KeySet) -> Claim:
@@ -94,6 +93,6 @@ def counted_sign_offs(
 def _with_proof(off: SignOff, seen: Audited) -> SignOff:
     if seen.match is not Match.MATCHED or seen.called_at is None:
         return replace(off, unproved="; ".join((f"CloudTrail: {seen.match}", *seen.why)))
-    if off.frozen_at is None or seen.called_at + _SECOND <= off.frozen_at:  # CloudTrail leaves the parts of a second out
+    if off.frozen_at is None or made_too_early(seen.called_at, off.frozen_at):
         return replace(off, unproved=f"CloudTrail: the call of {iso(seen.called_at)} is older than what is signed")
     return replace(off, proved_at=seen.called_at)

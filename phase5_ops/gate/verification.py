@@ -97,7 +97,7 @@ def verify(
             facts |= {"decided at": iso(decided.time_verified), "levels": ", ".join(decided.levels)}
             problems += _decision_problems(decided, said, sha256_of(readiness.content), digest, now)
             problems += signature_problems(decision, keys, (GATE,), stated_by_itself(decided))
-            proved_at = stated_by(decided)
+            proved_at = stated_by(decided, said.evaluated_at)
         problems += _age_problems(said, decided if decision is not None else None, now, max_age)
     except MalformedEnvelope as error:
         problems.append(f"malformed: {error}")

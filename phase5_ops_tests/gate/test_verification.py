@@ -196,6 +196,7 @@ def test_a_decision_states_when_a_key_that_was_revoked_by_then_had_signed(signer
     assert with_times({key_id: revoked - timedelta(seconds=1)}).problems == ()
     said("was revoked", with_times(None))
     said("was revoked", with_times({key_id: revoked}))
+    said("was revoked", with_times({key_id: begun - timedelta(seconds=1)}))  # there was nothing to sign yet
     said("was revoked", with_times({signers.trusted("eng-reliability").key_id: begun}))
     assert not with_times({key_id: begun}, ("ops-sre",)).ok
 
