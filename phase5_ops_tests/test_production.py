@@ -37,6 +37,21 @@ def test_the_sandbox_alone_is_none_and_is_known_by_name_and_address_together(mon
     assert (in_sandbox(settings), is_production(settings)) == (sandbox, not sandbox)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "sandbox"),
+    [
+        ("AWS_ENDPOINT_URL_DYNAMODB", "https://dynamodb.us-west-2.amazonaws.com", False),
+        ("AWS_ENDPOINT_URL_KMS", "http://localhost:5000", True),
+        ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", False),
+    ],
+)
+def test_where_one_service_is_asked_elsewhere_it_is_no_sandbox(monkeypatch, name, value, sandbox):
+    monkeypatch.setenv("PHASE5_ENVIRONMENT", "sandbox")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", LOCAL)
+    monkeypatch.setenv(name, value)
+    assert in_sandbox(load_settings()) is sandbox
+
+
 def test_an_environment_that_is_listed_is_none_and_only_as_it_is_written(monkeypatch):
     monkeypatch.setenv("PHASE5_NON_PRODUCTION_ENVIRONMENTS", '["staging"]')
     found = {}
