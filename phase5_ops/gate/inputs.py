@@ -155,7 +155,7 @@ def read_inputs(
         now=platform.now(),
         statement=_signed_facts(frozen[0]) if frozen else None,
         sign_offs=sources.sign_offs(stored, [each.payload for each in statements]) if stored else (),
-        waivers=verified_waivers(waivers, sources.keys, statements) if waivers else (),
+        waivers=verified_waivers(waivers, sources.keys, statements, environment=release.environment) if waivers else (),
         other_runs=others,
         run_completed_at=run.ended_at if run else None,
         closing=(*closing, *_found_of(sources, run.facts.run_id, release, bundle, keys)) if run else closing,

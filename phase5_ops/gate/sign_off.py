@@ -117,7 +117,9 @@ def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
 def _in_vain(session: SigningSession, release: Release, stated: Mapping[str, tuple[Finding, ...]]) -> tuple[str, ...]:
     """The waivers in force that match nothing of what is signed, in words."""
     policy = session.settings.gate
-    waivers = verified_waivers(session.state.waivers(release), session.keys, session.state.statements(release))
+    waivers = verified_waivers(
+        session.state.waivers(release), session.keys, session.state.statements(release), environment=release.environment
+    )
     in_force = [w for w in waivers if problem_of(w, release_digest=release.digest, policy=policy, now=session.now) is None]
     closing = {row: closing_findings(ROW_OF_ID[row], found, policy) for row, found in stated.items() if row in ROW_OF_ID}
     vain: dict[str, list[Pair]] = {}

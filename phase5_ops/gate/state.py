@@ -611,7 +611,7 @@ def waiver_payload(waiver: Waiver) -> bytes:
         "issued_at": iso(waiver.issued_at),
         "until": iso(waiver.until),
         "identity": waiver.identity,
-    }
+    } | ({"environment": waiver.environment} if waiver.environment else {})
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
@@ -634,8 +634,9 @@ def waiver_of(payload: str) -> Waiver:
             parse_iso(content["until"]),
             None,
             content["identity"],
+            content.get("environment", ""),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a waiver: {error!r}") from error
 
 

@@ -68,7 +68,7 @@ def _named_by(payload: bytes) -> tuple[Release | None, datetime | None]:
 
 
 def verified_waivers(
-    stored: Iterable[StoredWaiver], keys: KeySet, statements: Sequence[StoredStatement] = ()
+    stored: Iterable[StoredWaiver], keys: KeySet, statements: Sequence[StoredStatement] = (), *, environment: str
 ) -> tuple[Waiver, ...]:
     """The waivers of a release for the decision; `signed_by` is the role whose key really signed it, else None with the reason.
 
@@ -77,14 +77,18 @@ def verified_waivers(
         keys: the keys that are believed.
         statements: those that the gate froze for the release: one that shows a waiver proves that it was signed by then, which is
             what a waiver by a revoked key needs.
+        environment: where they are to be in force: with the same keys, one that was given for staging is none for production.
     """
-    return tuple(_waiver(each, keys, statements) for each in stored)
+    return tuple(_waiver(each, keys, statements, environment) for each in stored)
 
 
-def _waiver(stored: StoredWaiver, keys: KeySet, statements: Sequence[StoredStatement]) -> Waiver:
+def _waiver(stored: StoredWaiver, keys: KeySet, statements: Sequence[StoredStatement], environment: str) -> Waiver:
     key = keys.keys.get(stored.key_id)
     if key is None or not key.verifies(waiver_payload(stored.waiver), stored.signature, WAIVER_TYPE):
         return replace(stored.waiver, signed_by=None, unsigned="no believed key made its signature")
+    if stored.waiver.environment != environment:
+        given = f"it was given for {stored.waiver.environment or 'no environment'}, not for {environment}"
+        return replace(stored.waiver, signed_by=None, unsigned=given)
     shown = [_shown_at(stored.waiver, key.role, each, keys) for each in statements] if key.revoked_at is not None else []
     proved_at = min((moment for moment in shown if moment is not None), default=None)
     if problem := revocation_problem(key.revoked_at, proved_at):

@@ -33,6 +33,7 @@ class Waiver:
         issued_at, until: it is in force from the one to just before the other.
         signed_by: the role whose key made its signature; None where no known key did.
         identity: the person who signed.
+        environment: where it is in force; "" in one from before waivers named it, which is in force nowhere.
         unsigned: why no role's key has signed it, in words; "" where one has, or that was not looked at.
     """
 
@@ -46,6 +47,7 @@ class Waiver:
     until: datetime
     signed_by: str | None
     identity: str
+    environment: str = ""
     unsigned: str = ""
 
 

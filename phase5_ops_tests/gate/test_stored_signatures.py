@@ -110,7 +110,9 @@ def test_a_signature_over_the_same_release_of_another_environment_does_not_count
     assert codes(offs) == [reasons.SIGNATURE_OF_ANOTHER_ENVIRONMENT, reasons.SIGNATURE_OF_ANOTHER_STATEMENT]
 
 
-WAIVER = Waiver("w-1", "1.2", DIGEST, frozenset({("c", "s")}), "why", "T-1", NOW, NOW + timedelta(days=1), None, "carol")
+WAIVER = Waiver(
+    "w-1", "1.2", DIGEST, frozenset({("c", "s")}), "why", "T-1", NOW, NOW + timedelta(days=1), None, "carol", "production"
+)
 
 
 def waiver(signers, role, waived=WAIVER, kind=WAIVER_TYPE) -> StoredWaiver:
@@ -118,15 +120,28 @@ def waiver(signers, role, waived=WAIVER, kind=WAIVER_TYPE) -> StoredWaiver:
     return StoredWaiver(waived, signers.trusted(role).key_id, signature)
 
 
+def kept_of(given, keys, statements=(), environment=RELEASE.environment):
+    return verified_waivers(given, keys, statements, environment=environment)
+
+
+@pytest.mark.parametrize("named", ["staging", "Production", ""])
+def test_a_waiver_that_was_given_for_another_environment_or_none_is_in_force_nowhere_else(signers, named):
+    given = [waiver(signers, "ops-sre", replace(WAIVER, environment=named))]
+    (kept,) = kept_of(given, signers.keys())
+    assert (kept.signed_by, "not for production" in kept.unsigned) == (None, True)
+    relabelled = [replace(given[0], waiver=WAIVER)]  # in the table, by who can write there
+    assert [w.unsigned for w in kept_of(relabelled, signers.keys())] == ["no believed key made its signature"]
+
+
 def test_a_waiver_is_signed_by_the_role_whose_key_made_it(signers):
-    assert [w.signed_by for w in verified_waivers([waiver(signers, "ops-sre")], signers.keys())] == ["ops-sre"]
+    assert [w.signed_by for w in kept_of([waiver(signers, "ops-sre")], signers.keys())] == ["ops-sre"]
 
 
 def test_a_waiver_that_was_changed_or_signed_as_something_else_is_signed_by_nobody(signers):
     changed = replace(waiver(signers, "ops-sre"), waiver=replace(WAIVER, until=NOW + timedelta(days=9)))
     as_statement = waiver(signers, "ops-sre", kind="application/vnd.in-toto+json")
     by_stranger = waiver(type(signers).fresh(), "ops-sre")
-    assert [w.signed_by for w in verified_waivers([changed, as_statement, by_stranger], signers.keys())] == [None] * 3
+    assert [w.signed_by for w in kept_of([changed, as_statement, by_stranger], signers.keys())] == [None] * 3
 
 
 def frozen(signers, waived: Waiver, at=NOW, by=GATE) -> StoredStatement:
@@ -138,7 +153,7 @@ def frozen(signers, waived: Waiver, at=NOW, by=GATE) -> StoredStatement:
 
 def test_a_waiver_by_a_key_that_was_revoked_counts_where_a_statement_of_before_shows_it(signers):
     given, keys = [waiver(signers, "ops-sre")], signers.keys(ops_sre=NOW + timedelta(hours=1))
-    (kept,) = verified_waivers(given, keys, [frozen(signers, WAIVER)])
+    (kept,) = kept_of(given, keys, [frozen(signers, WAIVER)])
     assert (kept.signed_by, kept.unsigned) == ("ops-sre", "")
     for statements in (
         [],  # when it was issued, it says itself
@@ -147,7 +162,7 @@ def test_a_waiver_by_a_key_that_was_revoked_counts_where_a_statement_of_before_s
         [frozen(signers, WAIVER, by="ops-sre")],
         [replace(frozen(signers, WAIVER), gate_signature=b"x")],
     ):
-        (kept,) = verified_waivers(given, keys, statements)
+        (kept,) = kept_of(given, keys, statements)
         assert kept.signed_by is None
         assert "the key of ops-sre was revoked at 2026-11-23T13:00:00.000Z" in kept.unsigned
         problem = problem_of(kept, release_digest=DIGEST, policy=GatePolicy(), now=NOW)
