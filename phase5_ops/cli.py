@@ -190,12 +190,19 @@ def init(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; say what is not as it must be, of the table and the signing keys.")
     ] = False,
+    revoke: Annotated[
+        list[str] | None,
+        typer.Option("--revoke", metavar="KEY_ID", help="This pinned key may be replaced, without asking; may be repeated."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace pinned keys without asking.")] = False,
 ) -> None:
     """Create phase5's own state table (PHASE5_TABLES__READINESS), and pin the public keys of the gate and the three roles.
 
     The table is on demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness
-    runs do not have; run again, it changes nothing that is right. A key that was replaced in KMS is kept as revoked. Exit codes:
-    0 done, or nothing wrong; 1 --check found something wrong; 2 something could not be read; 3 usage or configuration.
+    runs do not have; run again, it changes nothing that is right. Before a pinned key is replaced by another of KMS it says which
+    one would be revoked, and asks; without a terminal it needs --revoke for each, or --yes. Replaced keys are kept as revoked.
+    Exit codes: 0 done, or nothing wrong; 1 --check found something wrong, or a key was not to be replaced; 2 something could not
+    be read; 3 usage or configuration.
     """
     from phase5_ops.aws.reader import AwsReader
 
@@ -207,22 +214,32 @@ def init(
         found = list(check_installation(reader, settings))
         print("\n".join(str(each) for each in found), flush=True)
         raise typer.Exit(exit_code(found))
-    from phase5_ops.gate.believed_keys import pin_keys
-    from phase5_ops.gate.keys import KeysError
+    from phase5_ops.gate.believed_keys import NotReplaced, Replaced, pin_keys
     from phase5_ops.gate.signing import SigningError
-    from phase5_ops.settings import ConfigurationError
     from phase5_ops.state_table import initialise
+
+    def may_replace(replaced: Replaced) -> bool:
+        for line in replaced.lines():
+            _complain(line)
+        if yes or (replaced.keys.keys() <= set(revoke or ()) and not replaced.unknown):
+            return True
+        if not sys.stdin.isatty():
+            named = " ".join(f"--revoke {key_id}" for key_id in sorted(replaced.keys))
+            _refuse(f"not a terminal to ask on, and nothing was pinned: give {named if not replaced.unknown else '--yes'}")
+        return typer.confirm("phase5: replace what is pinned by the keys that KMS has now?", err=True)
 
     for line in initialise(reader, settings.tables.readiness):
         print(line)
-    try:
-        for line in pin_keys(reader, settings, settings.clock.now()):
-            print(line)
-    except SigningError as error:
-        _complain(f"the keys are not pinned, run phase5 init again once they are there: {error}")
-        raise typer.Exit(EXIT_UNDECIDED) from error
-    except KeysError as error:
-        raise ConfigurationError(str(error)) from error
+    with _gate_failures():
+        try:
+            for line in pin_keys(reader, settings, settings.clock.now(), may_replace=may_replace):
+                print(line)
+        except NotReplaced as error:
+            _complain(str(error))
+            raise typer.Exit(1) from error
+        except SigningError as error:
+            _complain(f"the keys are not pinned, run phase5 init again once they are there: {error}")
+            raise typer.Exit(EXIT_UNDECIDED) from error
 
 
 class ScanFormat(StrEnum):
@@ -514,8 +531,12 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     policy: Annotated[
         Path | None, typer.Option("--policy", help="The keys that are believed; default: keys.json of the state folder.")
     ] = None,
-    at: Annotated[str | None, typer.Option("--at", help="Judge age and revocation as of this moment (ISO-8601).")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Judge age as of this moment (ISO-8601).")] = None,
     max_age_hours: Annotated[float, typer.Option(help="How old the statement may be.", min=0)] = 168,
+    environment: Annotated[
+        str | None,
+        typer.Option("--environment", help="The environment they must be for; default: PHASE5_ENVIRONMENT, as everywhere."),
+    ] = None,
     accept: Annotated[
         list[Accepted] | None,
         typer.Option("--accept", help="Take a promotion by this right too, although the gate was not open; may be repeated."),
@@ -524,7 +545,9 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     """Verify attestations offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
 
     Needs neither AWS nor Dagster nor the network, only the files and the keys. The files are those of a promotion: the readiness
-    statement and the decision; or, with --accept, the signed override and the decision.
+    statement and the decision; or, with --accept, the signed override and the decision. They must be for one environment: that of
+    --environment, else of the settings; where neither names one and the statement is not for the default, it is to be named
+    (exit 3). A key that was revoked counts only for what a decision, by its own time, shows to have been signed before.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -533,6 +556,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     from phase5_ops.gate.orders import Kind
     from phase5_ops.gate.verification import DIGEST_PATTERN
     from phase5_ops.gate.verification import verify as verify_files
+    from phase5_ops.production import DEFAULT_ENVIRONMENT
 
     if not file:
         _refuse("nothing to verify: name the files of the envelopes")
@@ -551,9 +575,31 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     except (ValueError, OverflowError) as error:
         _refuse(f"--at or --max-age-hours: {error}")
     kinds = [Kind[each.value.upper().replace("-", "_")] for each in accept or ()]
-    verification = verify_files(contents, digest=digest, keys=keys, now=now, max_age=max_age, accept=kinds)
+    named = environment if environment is not None else _environment_of_settings()
+    verification = verify_files(
+        contents,
+        digest=digest,
+        keys=keys,
+        now=now,
+        max_age=max_age,
+        environment=DEFAULT_ENVIRONMENT if named is None else named,
+        accept=kinds,
+    )
     print("\n".join(verification.lines()), flush=True)
+    if named is None and verification.only_environment_differs:
+        said = verification.facts.get("environment")
+        _refuse(f"the statement is for {said!r}, and no environment is named: give --environment {said} if it is to be for that")
     raise typer.Exit(0 if verification.ok else 1)
+
+
+def _environment_of_settings() -> str | None:
+    """The environment that the settings name; None where nothing sets any, so that they need not be loaded."""
+    if not {"PHASE5_ENVIRONMENT", "PHASE5_CONFIG"} & {name.upper() for name in os.environ}:
+        return None
+    from phase5_ops.settings import load_settings
+
+    settings = load_settings()
+    return settings.environment if "environment" in settings.model_fields_set else None
 
 
 ReleaseArgument = Annotated[str, typer.Argument(metavar="RELEASE", help="Name of the candidate.")]

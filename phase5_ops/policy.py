@@ -145,9 +145,6 @@ class IamException(Policy):
 class IsolationPolicy(Policy):
     """Row 4.1 and the check iam_is_tenant_scoped."""
 
-    production_environments: tuple[str, ...] = Field(
-        ("production", "prod"), description="environments where reads that could not be judged keep row 4.1 closed"
-    )
     table_prefix: Name = Field("cc-native-", description="tables of the account that belong to the platform begin with this")
     outcome_seconds: float = Field(60, gt=0, le=900, description="longest wait for the canary execution's outcome")
     compare_item_limit: int = Field(

@@ -16,8 +16,8 @@ from phase5_ops.aws.tables import describe_table_once
 from phase5_ops.build import READINESS_JOB, build_defs, evidence_for, implemented_checks, open_platform
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK
 from phase5_ops.clock import iso
-from phase5_ops.gate.fixed_clock import in_sandbox
 from phase5_ops.platform import Platform
+from phase5_ops.production import in_sandbox
 from phase5_ops.reads import ReadStatus
 from phase5_ops.report.document import (
     CHECK_NOT_EVALUATED,

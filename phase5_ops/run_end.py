@@ -13,13 +13,13 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.continuity import standing_at_end
 from phase5_ops.evidence_store import Ended
 from phase5_ops.gate import check_state
-from phase5_ops.gate.fixed_clock import in_sandbox
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.run_record import RECORD_TYPE, RunFound
 from phase5_ops.gate.run_records import RunRecords
 from phase5_ops.gate.signing import SigningError, load_key, sign
 from phase5_ops.gate.state import StateError
 from phase5_ops.platform import Platform
+from phase5_ops.production import in_sandbox
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Verdict
 from phase5_ops.wiring import origin_of

@@ -74,6 +74,20 @@ class KeySet:
         return next((key for key in self.keys.values() if key.role == role and key.revoked_at is None), None)
 
 
+def revocation_problem(revoked_at: datetime | None, proved_at: datetime | None) -> str | None:
+    """Why a signature does not count because its key was revoked; None if it counts. The one rule, wherever it is asked.
+
+    Args:
+        revoked_at: when the key was revoked; None if it was not.
+        proved_at: a moment by which the signature was made, as KMS's own record or a statement signed by the gate says; None if
+            neither does. What the state table says is no proof: whoever holds the revoked key can have written it.
+    """
+    if revoked_at is None or (proved_at is not None and proved_at < revoked_at):
+        return None
+    known = "nothing proves" if proved_at is None else f"it is proved for {iso(proved_at)} only, not"
+    return f"was revoked at {iso(revoked_at)}, and {known} that the signature was made before"
+
+
 def public_key(pem: str) -> SSlibKey:
     """A P-256 public key from PEM, under the id computed from it.
 

@@ -5,7 +5,7 @@ glass is broken somebody must have been told. What must not live here: Dagster, 
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,10 +29,10 @@ from phase5_ops.gate.publication import (
     recorded,
     stopped,
 )
-from phase5_ops.gate.records import Reason
+from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.released import BY, live, released
-from phase5_ops.gate.state import Candidate, Fate, Promotion, StateTable
-from phase5_ops.gate.stored_signatures import counting_signatures, verified_sign_offs
+from phase5_ops.gate.signature_rules import counting, proved_times
+from phase5_ops.gate.state import Candidate, Fate, Promotion, StateTable, StoredSignOff
 from phase5_ops.policy import GatePolicy, OverridePolicy
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class OverrideRules:
         policy_digest: what is in force; stated, not compared.
         now: evaluation time.
         tell: tells people of the override and of the roles that signed; says why nobody was told, if so.
+        sign_offs: signatures over these bytes as the gate counts them, see `signing_times.counted_sign_offs`.
     """
 
     environment: str
@@ -58,6 +59,7 @@ class OverrideRules:
     policy_digest: str
     now: datetime
     tell: Callable[[Override, frozenset[str]], str | None]
+    sign_offs: Callable[[Sequence[StoredSignOff], bytes, KeySet], tuple[SignOff, ...]]
 
 
 def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> PromotionOutcome:
@@ -82,7 +84,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
     if (done := door.state.promotion(override.release, override.series, override=name)) is not None:
         return recorded(door, candidate, done, override)
     decided = door.monotonic()
-    sign_offs = verified_sign_offs(stored.signatures, [override.payload], door.keys())
+    sign_offs = rules.sign_offs(stored.signatures, override.payload, door.keys())
     reasons = (
         *problems(override, sign_offs, policy=rules.policy, gate=rules.gate, now=rules.now),
         *standing_problems(door.state, door.keys(), override, candidate, rules.now),
@@ -90,8 +92,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
     if reasons:
         return blocked(*map(str, reasons), *begun(door.state, candidate, override))
     roles, _ = signed_roles(override, sign_offs, policy=rules.gate, now=rules.now)
-    signatures = counting_signatures(
-        stored.signatures,
+    counted = counting(
         sign_offs,
         roles & {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else roles,
         statement_digest=override.digest,
@@ -99,7 +100,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
         policy=rules.gate,
         now=rules.now,
     )
-    envelopes = _attest(door, override, signatures, rules)
+    envelopes = _attest(door, override, counted, rules)
     if found := _verification_problems(door, override, envelopes, rules.now):
         return blocked(*found, *begun(door.state, candidate, override))
     errand = Errand(
@@ -157,15 +158,16 @@ def envelope_digests(record: Promotion) -> tuple[str, str]:
     return sha256_of(record.readiness_envelope.encode()), sha256_of(record.decision_envelope.encode())
 
 
-def _attest(door: PromotionDoor, override: Override, signatures: Mapping[str, bytes], rules: OverrideRules) -> Envelopes:
+def _attest(door: PromotionDoor, override: Override, counted: Sequence[SignOff], rules: OverrideRules) -> Envelopes:
     """The signed override, and the gate's decision on it."""
-    envelope = envelope_bytes(override.payload, signatures)
+    envelope = envelope_bytes(override.payload, {off.key_id: off.signature for off in counted})
     statement = override_decision_statement(
         override=override,
         override_envelope=envelope,
         policy_digest=rules.policy_digest,
         time_verified=rules.now,
         version=door.version,
+        proved=proved_times(counted),
     )
     key_id, signature = door.sign(statement)
     return Envelopes(envelope, envelope_bytes(statement, {key_id: signature}))

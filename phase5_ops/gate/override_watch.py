@@ -19,7 +19,6 @@ from phase5_ops.gate.promotion_job import PROMOTION_JOB, override_run_config
 from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import RunState
 from phase5_ops.gate.state import Fate, StateError, StoredOverride
-from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.printable import printable
 
 _LOOKED_AT = timedelta(days=7)  # how long after its end an order is looked at, for what it left half done
@@ -66,7 +65,7 @@ def _next(sources: GateSources, override: Override, stored: StoredOverride, now:
         return (None, "") if finished else _launched(sources, override, now, "it took effect; what follows of it is made good")
     if override.until <= sources.platform.now():
         return None, "; ".join(begun(state, candidate, override))  # it ended: nothing more is done, but what was is said
-    offs = verified_sign_offs(stored.signatures, [stored.payload], sources.keys)
+    offs = sources.sign_offs(stored.signatures, [stored.payload])
     against = problems(override, offs, policy=settings.overrides, gate=settings.gate, now=sources.platform.now())
     if against:
         return None, "; ".join(map(str, against))

@@ -18,7 +18,6 @@ from phase5_ops.gate.overrides import SIGNERS, Override, longest_life, problems_
 from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.signing_session import Refused, SigningSession, person_of, signature_over
 from phase5_ops.gate.state import Candidate, StoredSignOff, Written
-from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.settings import ConfigurationError
 
 
@@ -85,7 +84,7 @@ def waiting_override(session: SigningSession, candidate: Candidate, kind: Kind) 
         override = stored_order(stored.id, stored.payload)
         if override is None or (override.kind, override.release, override.series) != (kind, candidate.release, candidate.series):
             continue
-        offs = verified_sign_offs(stored.signatures, [stored.payload], session.keys)
+        offs = session.sign_offs(stored.signatures, [stored.payload])
         good, _ = signed_roles(override, offs, policy=settings.gate, now=session.now)
         if len(good) < SIGNERS[kind] and not _problems_of_form(session, override):
             found.append((override, offs))

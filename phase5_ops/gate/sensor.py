@@ -97,10 +97,11 @@ def run_tick(sources: GateSources, cursor: str | None, now: datetime, words: Wor
     tick = Tick(cursor=cursor)
     try:
         refuse_fixed_clock(sources.platform.settings, "the gate's sensor")
+        sources.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted and nothing is done
         _watch_overrides(sources, tick, now)  # first: an incident waits for nothing else
         tick.cursor = _register(sources, cursor, tick)
         _work(sources, tick, now, words)
-    except (StateError, ConfigurationError) as error:
+    except (StateError, ConfigurationError, KeysError) as error:
         tick.lines.append(f"nothing is known: {error}")
     return tick
 
@@ -202,7 +203,7 @@ def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, now: d
     try:
         record = sources.state.promotion(candidate.release, candidate.series)
         if record is not None and not stated_open(sources, candidate):
-            inputs = as_promoted(read_inputs(sources, candidate), record.promoted_at)
+            inputs = as_promoted(sources, candidate, record)
             document = words.describe(sources, candidate, inputs)
             tick.lines += [
                 f"{candidate.release.name}: {problem}" for problem in state_document(sources, candidate, document, now)

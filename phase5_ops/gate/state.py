@@ -11,6 +11,7 @@
     OVERRIDES#<environment>         OVERRIDE#<id>                   a rollback or broken glass, as it is signed
     OVERRIDES#<environment>         OVERRIDE#<id>#SIGNATURE#<role>#<id>   one signature of it
     OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never believed
+    KEYS#<environment>              PINNED                          which keys `phase5 init` pinned: their ids, never the keys
     PROMOTED#<environment>          AT#<when>#<name>#<series>       one promotion and what was waived for it, in order of time:
                                                                     for counting, never believed
     RELEASE#<environment>#<name>    STATED#<series>...              what the gate last said of a series, signed
@@ -46,7 +47,7 @@ IAM_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", 
 RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
-_OPEN, _OVERRIDE, _PROMOTED = "CANDIDATE#", "OVERRIDE#", "AT#"
+_OPEN, _OVERRIDE, _PROMOTED, _PINNED = "CANDIDATE#", "OVERRIDE#", "AT#", "PINNED"
 _BATCH = 100  # keys that one BatchGetItem takes
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 Made = TypeVar("Made")
@@ -155,6 +156,23 @@ class StoredSignOff:
     session: str
     request_id: str
     signed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStatement:
+    """A frozen readiness statement as it stands in the table, with what should be the gate's signature over it."""
+
+    payload: bytes
+    gate_signature: bytes
+    gate_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedKeys:
+    """Which keys `phase5 init` pinned last, by whatever machine: role -> key id, and when."""
+
+    present: Mapping[str, str]
+    pinned_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,9 +347,9 @@ class StateTable:
         item = self._get(release_pk(release), f"STATEMENT#{series:06d}")
         return None if item is None else _strict(_statement_in, item)
 
-    def statements(self, release: Release) -> list[bytes]:
-        """The payload of every statement that was ever frozen under the release's name, by series."""
-        return [_strict(_statement_in, item)[0] for item in self._query(release_pk(release), "STATEMENT#")]
+    def statements(self, release: Release) -> list[StoredStatement]:
+        """Every statement that was ever frozen under the release's name, by series."""
+        return [StoredStatement(*_strict(_statement_in, item)) for item in self._query(release_pk(release), "STATEMENT#")]
 
     def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
         """Adds a signature; one that is there is never changed."""
@@ -483,6 +501,25 @@ class StateTable:
                 payloads[name] = b""  # not an order, which whoever reads it says
         return [StoredOverride(name, payload, tuple(signatures.get(name, ()))) for name, payload in sorted(payloads.items())]
 
+    # --- which keys are pinned: changed by `phase5 init` alone ------------------------------------------------------------------
+
+    def pinned_keys(self, environment: str) -> PinnedKeys | None:
+        """Which keys were pinned last for an environment; None if no `phase5 init` has noted any here."""
+        try:
+            item = self._get(_keys_pk(environment), _PINNED)
+        except StateError as error:
+            if error.read.status is ReadStatus.NOT_FOUND:  # there is no table: nothing was noted in it
+                return None
+            raise
+        return None if item is None else _strict(_pinned_in, item)
+
+    def note_pinned_keys(self, environment: str, pinned: PinnedKeys, *, instead_of: PinnedKeys | None) -> Written:
+        """Notes which keys are pinned; refused where something else is noted than was read."""
+        item = {"pk": _keys_pk(environment), "sk": _PINNED, "present": dict(pinned.present), "pinned_at": iso(pinned.pinned_at)}
+        if instead_of is None:
+            return self._put(item, "attribute_not_exists(pk)")
+        return self._put(item, "#present = :present", {"present": dict(instead_of.present)})
+
     # --- the table -----------------------------------------------------------------------------------------------------------
 
     def _put(
@@ -584,7 +621,7 @@ def waiver_payload(waiver: Waiver) -> bytes:
         "issued_at": iso(waiver.issued_at),
         "until": iso(waiver.until),
         "identity": waiver.identity,
-    }
+    } | ({"environment": waiver.environment} if waiver.environment else {})
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
@@ -607,8 +644,9 @@ def waiver_of(payload: str) -> Waiver:
             parse_iso(content["until"]),
             None,
             content["identity"],
+            content.get("environment", ""),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a waiver: {error!r}") from error
 
 
@@ -627,6 +665,10 @@ def _overrides_pk(environment: str) -> str:
 
 def _promoted_pk(environment: str) -> str:
     return f"PROMOTED#{environment}"
+
+
+def _keys_pk(environment: str) -> str:
+    return f"KEYS#{environment}"
 
 
 def _slot(what: str, series: int, override: str) -> str:
@@ -690,6 +732,13 @@ def _sign_off_of(item: Mapping[str, Any]) -> StoredSignOff:
 
 def _statement_in(item: Mapping[str, Any]) -> tuple[bytes, bytes, str]:
     return bytes(item["payload"]), bytes(item["gate_signature"]), str(item["gate_key_id"])
+
+
+def _pinned_in(item: Mapping[str, Any]) -> PinnedKeys:
+    present = {str(role): str(key_id) for role, key_id in item["present"].items()}
+    if not present:
+        raise ValueError("no key")
+    return PinnedKeys(present, parse_iso(item["pinned_at"]))
 
 
 def _prepared_in(item: Mapping[str, Any]) -> tuple[bytes, bytes]:

@@ -26,7 +26,6 @@ from phase5_ops.isolation.footprint_evidence import (
 from phase5_ops.isolation.harness_judge import DETECTORS, findings_of
 from phase5_ops.isolation.trail_evidence import DYNAMODB, TrailWindow, read_trail, trail_row
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.policy import IsolationPolicy
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _NOTES = TableKeys("cc-native-internal-notes", ("pk", "sk"))
@@ -64,7 +63,7 @@ def _control(detector: str, scope: ExecutionScope, other: str) -> HarnessRow:
 
 
 def _codes(rows: Sequence[HarnessRow]) -> set[str]:
-    found = findings_of(rows, policy=IsolationPolicy(), environment="control", links=ConsoleLinks("us-east-1"))
+    found = findings_of(rows, production=False, links=ConsoleLinks("us-east-1"))
     return {finding.code for finding in found}
 
 

@@ -5,7 +5,6 @@ parameters with a default) and become `UNKNOWN` where it does not: what an Allow
 open may be nothing, so a role is never taken for narrower than it is. Both branches of a condition count.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from phase5_ops.isolation.iam_scope import UNKNOWN, RolePolicies
+from phase5_ops.written_twice import DistinctKeysLoader, WrittenTwice, distinct_json, distinct_yaml
 
 _TABLE_TYPES = ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::Serverless::SimpleTable")
 #: The own region and account, whatever they are.
@@ -89,7 +89,9 @@ def read_template(text: str) -> TemplateRoles:
         UnreadableTemplate: not YAML or JSON, or without a mapping of Resources.
     """
     try:
-        content = json.loads(text) if text.lstrip()[:1] == "{" else yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        content = distinct_json(text) if text.lstrip()[:1] == "{" else distinct_yaml(text, _Loader)
+    except WrittenTwice as error:
+        raise UnreadableTemplate(str(error)) from error
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise UnreadableTemplate(f"neither JSON nor YAML: {str(error)[:200]}") from error
     if not isinstance(content, Mapping) or not isinstance(content.get("Resources"), Mapping):
@@ -97,7 +99,7 @@ def read_template(text: str) -> TemplateRoles:
     return _Template(content).read()
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(DistinctKeysLoader):
     """YAML with CloudFormation's short forms (`!Sub`), as the long ones (`Fn::Sub`)."""
 
 

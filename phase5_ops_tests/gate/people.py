@@ -34,6 +34,14 @@ from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
 TRUSTED = "123456789012/phase5-signer-*"
 
 
+def complete_for_release(now: datetime = NOW, release: Release = RELEASE) -> GateInputs:
+    """What opens the gate for the release, in one run of its own; the signatures are the drill's."""
+    complete = complete_inputs(GatePolicy(), now)
+    owned = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
+    results = {name: replace(result, run=owned) for name, result in complete.results.items()}
+    return replace(complete, release=release, results=results)
+
+
 @dataclass
 class Desk:
     """AWS with keys and a table, and sessions on it."""
@@ -114,13 +122,9 @@ class Desk:
         session = self.open(now=now)
 
         def inputs(_candidate: Candidate) -> GateInputs:
-            complete = complete_inputs(GatePolicy(), now)
             payload = session.state.statement(release, 1)[0]
-            owned = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
             return replace(
-                complete,
-                release=release,
-                results={name: replace(result, run=owned) for name, result in complete.results.items()},
+                complete_for_release(now, release),
                 statement=facts_of(payload),
                 sign_offs=verified_sign_offs(session.state.sign_offs(release), [payload], session.keys),
             )

@@ -168,7 +168,13 @@ def test_what_a_rollback_leaves_verifies_offline_for_who_accepts_it(promoted):
     folder = promoted.settings.state_dir / "evidence" / "run-9" / "attestations"
     files = {name: (folder / name).read_bytes() for name in (OVERRIDE_FILE, DECISION_FILE)}
     keys, now = promoted.desk.open().keys, datetime.now(UTC)
-    given = {"digest": RELEASE.digest, "keys": keys, "now": now, "max_age": timedelta(hours=1)}
+    given = {
+        "digest": RELEASE.digest,
+        "keys": keys,
+        "now": now,
+        "max_age": timedelta(hours=1),
+        "environment": RELEASE.environment,
+    }
     assert verify(files, **given, accept=[Kind.ROLLBACK]).problems == ()
     assert not verify(files, **given).ok
 

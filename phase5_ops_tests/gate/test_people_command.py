@@ -22,7 +22,7 @@ from phase5_ops.policy import GatePolicy
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
-from phase5_ops_tests.gate.people import TRUSTED, Desk
+from phase5_ops_tests.gate.people import TRUSTED, Desk, complete_for_release
 
 SIGN = ("sign-off", RELEASE.name, "--role", "ops-sre")
 WAIVE = ("waive", "1.2", "--release", RELEASE.name, "--finding", "alarm_missing", "--role", "ops-sre", "--reason", "known")
@@ -83,7 +83,7 @@ def test_signatures_that_people_made_open_the_gate_and_with_one_less_it_stays_cl
         what = to_sign(session, registered(session, RELEASE.name))
         sign_off(session, role, what, signer(session, role, what))
     stored, keys, payload = desk.open().state.sign_offs(RELEASE), desk.open().keys, readiness_payload()
-    complete = replace(complete_inputs(GatePolicy(), NOW), statement=facts_of(payload))
+    complete = replace(complete_for_release(), statement=facts_of(payload))
     for left_out in (None, *stored):
         kept = [each for each in stored if each is not left_out]
         decision = decide(replace(complete, sign_offs=verified_sign_offs(kept, [payload], keys)))
@@ -240,7 +240,9 @@ def test_an_extra_check_is_waived_by_its_name_and_then_opens(desk, monkeypatch, 
     results = {**complete.results, "tool_slo_met": replace(complete.results["tool_slo_met"], passed=False, **failing)}
     verdicts = {**complete.bundle.verdicts, "tool_slo_met": replace(complete.bundle.verdicts["tool_slo_met"], **failing)}
     inputs = replace(complete, results=results, bundle=replace(complete.bundle, verdicts=verdicts), statement=None, sign_offs=())
-    waived = replace(inputs, waivers=verified_waivers(session.state.waivers(RELEASE), session.keys))
+    waived = replace(
+        inputs, waivers=verified_waivers(session.state.waivers(RELEASE), session.keys, environment=RELEASE.environment)
+    )
     assert (decide(inputs).outcome, decide(waived).outcome) == (Outcome.BLOCKED, Outcome.READY_TO_SIGN)
 
 

@@ -69,7 +69,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: boo
         frozen = sources.state.statement(release, candidate.series)
         facts = facts_of(frozen[0]) if frozen else None
         offs = tuple(
-            replace(off, release_digest=release.digest, statement_digest=facts.statement_digest)
+            replace(off, release=release, statement_digest=facts.statement_digest)
             for off in (complete.sign_offs if signed and facts else ())
         )
         return replace(

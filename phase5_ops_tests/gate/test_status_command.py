@@ -55,7 +55,7 @@ def judged(desk: Desk, *, closing=(), signed: bool = True, release: Release = RE
     """Inputs of a candidate whose stored evidence opens, while what is looked at afresh says `closing`."""
     complete = complete_with_files()
     facts = facts_of(desk.open().state.statement(release, 1)[0])
-    about = {"statement_digest": facts.statement_digest, "release_digest": release.digest}
+    about = {"statement_digest": facts.statement_digest, "release": release}
     run = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
     return replace(
         complete,
