@@ -407,7 +407,7 @@ def _count_not_share(row: Row, trial: Trial, limit: float) -> list[Finding]:
 def _obstacles(trial: Trial) -> str:
     """Why the alarm does not fire: the first query that receives nothing, else its condition."""
     for leaf in trial.spec.leaves.values():
-        reason = leaf.obstacle(trial.namespace, trial.spec.account)
+        reason = leaf.obstacle(trial.namespace)
         if reason:
             return reason
         if not trial.tool.receives(leaf.metric, leaf):

@@ -16,7 +16,7 @@ from typing import Any
 
 from phase5_ops.aws.metric_math import Call, Expression, MathError, Name, Points, evaluate
 from phase5_ops.aws.metric_math import parse as parse_math
-from phase5_ops.aws.metrics_insights import InsightsError, InsightsQuery, is_insights_query, parse_query
+from phase5_ops.aws.metrics_insights import ACCOUNT, InsightsError, InsightsQuery, is_insights_query, parse_query
 from phase5_ops.aws.statistics import Kind, Statistic, StatisticError, parse_statistic
 from phase5_ops.ccnative.metrics import (
     CONNECTOR_DIMENSION,
@@ -73,21 +73,29 @@ class Leaf:
     unit: str | None = None
     account: str | None = None
     insights: InsightsQuery | None = None
+    own_account: str | None = None
 
     def names(self, dimensions: Dimensions) -> bool:
-        """Whether the query asks for this dimension set, in whatever namespace."""
+        """Whether the query asks for this dimension set of the alarm's own account, in whatever namespace."""
         if self.insights is not None:
-            return self.insights.matches(self.insights.namespace, dimensions)
+            return self.insights.matches(self.insights.namespace, dimensions, account=self.own_account)
         return dict(self.dimensions) == dict(dimensions)
 
-    def obstacle(self, namespace: str, account: str | None) -> str | None:
+    def other_accounts(self, dimensions: Dimensions) -> list[str]:
+        """The accounts whose metrics the query puts together with the own one's, as far as it names them."""
+        if self.insights is None or ACCOUNT in self.insights.group_by or not self.names(dimensions):
+            return []
+        others = self.insights.finds_others(dimensions, self.own_account)
+        return sorted(self.insights.accounts - {self.own_account}) if others else []
+
+    def obstacle(self, namespace: str) -> str | None:
         """Why the query receives nothing whatever its dimensions are, or None."""
         if self.namespace != namespace:
             return f"reads namespace {self.namespace!r}, the platform emits to {namespace!r}"
         if self.unit and self.metric in UNITS and self.unit != UNITS[self.metric]:
             return f"asks for unit {self.unit}, {self.metric} is emitted in {UNITS[self.metric]}"
-        if self.account and account and self.account != account:
-            return f"reads account {self.account}, the alarm lives in {account}"
+        if self.account and self.account != self.own_account:
+            return f"reads account {self.account}, the alarm lives in {self.own_account or 'one that is not known'}"
         return None
 
     @property
@@ -193,7 +201,7 @@ class AlarmSpec:
                 if text and not is_insights_query(text):
                     expressions[query["id"]] = parse_math(text)
                 else:
-                    leaves[query["id"]] = _leaf(query, text)
+                    leaves[query["id"]] = _leaf(query, text, rest.get("account"))
         except (MathError, InsightsError, StatisticError) as error:
             raise AlarmError(str(error)) from error
         if any("SEARCH" in expression.functions for expression in expressions.values()):
@@ -232,7 +240,7 @@ class AlarmSpec:
         return frozenset(target.id for target in fills if isinstance(target, Name))
 
 
-def _leaf(query: Mapping[str, Any], text: str | None) -> Leaf:
+def _leaf(query: Mapping[str, Any], text: str | None, own_account: str | None) -> Leaf:
     if text:
         insights = parse_query(text)
         return Leaf(
@@ -242,6 +250,7 @@ def _leaf(query: Mapping[str, Any], text: str | None) -> Leaf:
             parse_statistic(insights.statistic),
             account=query.get("account"),
             insights=insights,
+            own_account=own_account,
         )
     return Leaf(
         query["id"],
@@ -251,6 +260,7 @@ def _leaf(query: Mapping[str, Any], text: str | None) -> Leaf:
         query["dimensions"],
         query.get("unit"),
         query.get("account"),
+        own_account=own_account,
     )
 
 
@@ -404,7 +414,8 @@ class Trial:
         keys = leaf.insights.group_by if leaf.insights else ()
         for series in world:
             if series.metric == leaf.metric and self._sees(leaf, series.dimensions):
-                groups.setdefault(tuple(series.dimensions[key] for key in keys), []).extend(series.values)
+                labels = {ACCOUNT: leaf.own_account or "", **series.dimensions}
+                groups.setdefault(tuple(labels[key] for key in keys), []).extend(series.values)
         values = [value for pairs in groups.values() if (value := compute(leaf.statistic, pairs)) is not None]
         if leaf.insights and leaf.insights.order_by:
             values.sort(reverse=leaf.insights.descending)
@@ -413,7 +424,7 @@ class Trial:
     def _sees(self, leaf: Leaf, dimensions: Dimensions) -> bool:
         key = (leaf.id, id(dimensions))  # the tools keep their dimension sets, so that identity lasts as long as the trial
         if key not in self._matches:
-            self._matches[key] = leaf.obstacle(self.namespace, self.spec.account) is None and leaf.names(dimensions)
+            self._matches[key] = leaf.obstacle(self.namespace) is None and leaf.names(dimensions)
         return self._matches[key]
 
 
