@@ -146,6 +146,7 @@ def _topic_columns(topic: Topic | None) -> dict[str, Any]:
         "error": topic.error,
         "policy": topic.policy,
         "key": asdict(topic.key) if topic.key else None,
+        "withheld": topic.withheld,
         "subscriptions": [_subscription_columns(subscription) for subscription in topic.subscriptions],
     }
 
@@ -160,7 +161,8 @@ def _subscription_columns(subscription: Subscription) -> dict[str, Any]:
         "filter_scope": attributes.get("FilterPolicyScope"),
         "missing": subscription.missing,
         "target_policy": subscription.target_policy,
-        "target_key": subscription.target_key,
+        "target_key": asdict(subscription.target_key) if subscription.target_key else None,
+        "withheld": subscription.withheld,
     }
 
 

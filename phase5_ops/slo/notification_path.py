@@ -36,8 +36,10 @@ ALARM_ACTION_GOES_NOWHERE = FindingCode(
 ALARM_DELIVERY_NOT_JUDGED = FindingCode(
     "alarm_delivery_not_judged",
     Verdict.INCONCLUSIVE,
-    "Whether the alarm's SNS topic delivers depends on a condition or filter whose outcome is not known here.",
-    "Publish a test (SetAlarmState) and see it arrive; or write the policy so that it names the alarm or its account.",
+    "Whether the alarm's SNS topic delivers depends on a condition or filter whose outcome is not known here, or on a topic,"
+    " queue, function or key of another account, which does not let it be read.",
+    "Publish a test (SetAlarmState) and see it arrive; write the policy so that it names the alarm or its account; let the other"
+    " account's policy allow the reading; or add a subscription that needs neither.",
     not_tried=True,
 )
 ALARM_ACTION_NOT_FOLLOWED = FindingCode(
