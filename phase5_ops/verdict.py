@@ -123,7 +123,7 @@ def summarized(verdict: Verdict, figures: str, findings: Iterable[Finding], *, j
     shown = ", ".join(named[:_NAMED]) + (f" and {len(named) - _NAMED} more" if len(named) > _NAMED else "")
     why = f": {missing[0].seen}" if len(missing) == 1 else ""
     if judged <= 0:
-        return f"Nothing was judged. {shown}{why}"
+        return f"Nothing was judged: {shown}{why}"
     return f"Not judged: {shown}{why}. Of the rest: {figures}"
 
 

@@ -21,7 +21,7 @@ UNDECIDED_CODES = [(code, verdict) for code in ALL_CODES for verdict in (code.ve
 
 
 def says_what_was_not_judged(summary: str) -> bool:
-    return summary.startswith(("Nothing was judged. ", "Not judged: "))
+    return summary.startswith(("Nothing was judged: ", "Not judged: "))
 
 
 @pytest.mark.parametrize(("code", "verdict"), UNDECIDED_CODES, ids=lambda each: getattr(each, "code", each))
@@ -29,7 +29,7 @@ def test_every_code_that_leaves_a_check_undecided_is_told_in_its_summary(code: F
     finding = code.at("the subject", expected="a", seen="what was seen", verdict=verdict)
     some, none = (conclude(judged=judged, summary=FIGURES, findings=[finding]) for judged in (3, 0))
     assert some.summary == f"Not judged: the subject ({code.code}): what was seen. Of the rest: {FIGURES}"
-    assert none.summary == f"Nothing was judged. the subject ({code.code}): what was seen"
+    assert none.summary == f"Nothing was judged: the subject ({code.code}): what was seen"
 
 
 @given(
@@ -56,7 +56,7 @@ def test_a_check_without_a_result_says_that_nothing_was_judged(row):
     for code in (CHECK_NOT_EVALUATED, NOT_IMPLEMENTED):
         entry = missing_entry(row, code, "the run ended early", "2026-11-23T09:00:00Z")
         assert entry.verdict in UNDECIDED
-        assert entry.summary == f"Nothing was judged. {row.check} ({code.code}): the run ended early"
+        assert entry.summary == f"Nothing was judged: {row.check} ({code.code}): the run ended early"
 
 
 def test_there_is_no_other_way_to_a_summary():

@@ -103,9 +103,10 @@ def _unshown(entries: Iterable[RowEntry], decision: Decision) -> list[str]:
     """Rows that the gate takes, and whose stored result cannot be shown: then the document does not say that it is open."""
     code = reasons.RESULT_UNREADABLE.code
     return [
-        f"{entry.id} {entry.verdict} {code} {entry.check}: {entry.summary}"
+        f"{entry.id} {entry.verdict} {code} {entry.check}: {finding.seen}"
         for entry in entries
-        if entry.id in decision.facts and any(finding.code == code for finding in entry.findings)
+        for finding in entry.findings
+        if entry.id in decision.facts and finding.code == code
     ]
 
 

@@ -85,7 +85,6 @@ OWN, OTHER = "111122223333", "444455556666"
         (f'x OR :aws.AccountId="{OTHER}"', True, True, False),
         (':aws.AccountId="LOCAL" x', True, False, True),
         ("NOT :aws.AccountId=LOCAL x", False, True, False),
-        (f':aws.AccountId="{OWN[:-1]}" x', False, False, False),
     ],
 )
 def test_the_account_that_a_search_names(text, own, other, unknown):
@@ -94,6 +93,12 @@ def test_the_account_that_a_search_names(text, own, other, unknown):
     assert search.matches("NS", "x", {}, account=OTHER, foreign=True) is other
     assert search.matches("NS", "x", {}) is unknown
     assert search.finds_others("NS", "x", {}, OWN) is (other and OTHER in search.accounts)
+
+
+def test_part_of_a_number_is_another_account():
+    search = parse_search_text(f':aws.AccountId="{OWN[:-1]}" x', "Sum")
+    assert not search.matches("NS", "x", {}, account=OWN)
+    assert search.finds_others("NS", "x", {}, OWN)
 
 
 @pytest.mark.parametrize("text", [':aws.Region="us-west-2"', ":aws.accountid=1 x", ':other="x"'])
