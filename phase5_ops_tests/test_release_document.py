@@ -166,6 +166,7 @@ def test_a_result_that_does_not_count_is_never_shown_as_its_verdict(state, found
     row = row_of(doc, "1.2")
     assert (row.verdict, doc.decision, doc.exit_code) == (verdict, "BLOCKED", 2)
     assert row.summary.startswith(f"{state}: ")
+    assert ("not judged" in row.summary) is (verdict in ("INCONCLUSIVE", "ERROR"))
     assert {finding.code for finding in row.findings} <= set(gate_codes.BY_NAME)
     assert any(line.startswith(f"1.2 {state} ") for line in doc.blockers)
     told = f"; it said {'FAIL' if found else 'PASS'}: of 1.2"

@@ -24,6 +24,7 @@ from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.conftest import NOW, run
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_run
+from phase5_ops_tests.test_summaries import says_what_was_not_judged
 
 SCENARIOS = all_scenarios()
 WHOLE = {"PHASE5_WHOLE_SCENARIOS"} & set(os.environ)  # read before a test clears the environment
@@ -88,6 +89,9 @@ def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, start: Callable[[
     assert verdicts == {row: scenario.turns[row][0] if row in scenario.turns else Verdict.PASS for row in rows}
     for row, (_, code) in scenario.turns.items():
         assert code in {finding.code for finding in entries[row].findings}
+    for row in rows:
+        if verdicts[row] in (Verdict.INCONCLUSIVE, Verdict.ERROR):
+            assert says_what_was_not_judged(entries[row].summary)
     assert document.decision == "BLOCKED"
     assert document.exit_code == exit_code_of(verdicts)
     assert_gate_says(of_run(instance, load_settings(), document, rows), scenario.turns)

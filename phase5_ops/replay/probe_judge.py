@@ -91,7 +91,7 @@ def judge_authorization(table: pd.DataFrame, *, links: ConsoleLinks, ledger_tabl
         if row.expect == Expect.REFUSED and row.accepted and row.named_tenant and row.token not in plain:
             code = _CODE_OF_SOURCE[Placement(row.placement).source]
             findings.append(case.finding(code, row, seen=f"{_answer(row)}, while the same token without it is refused"))
-    return case.conclude("replay API refuses what it must", findings)
+    return case.conclude("Requests that the replay API must refuse", findings)
 
 
 def judge_permissions(table: pd.DataFrame, *, links: ConsoleLinks, ledger_table: str) -> Judgement:
@@ -106,7 +106,7 @@ def judge_permissions(table: pd.DataFrame, *, links: ConsoleLinks, ledger_table:
     findings = case.common()
     for row in case.tried:
         findings += _ROW_JUDGES[Expect(row.expect)](row, case)
-    return case.conclude("replay API lets the owner in, and nobody else", findings)
+    return case.conclude("Requests of the owner and of others", findings)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.gate.sign_off_codes import NO_RELEASE_TO_SIGN
 from phase5_ops.gate.waiver_report import in_words
 from phase5_ops.policy import GatePolicy
-from phase5_ops.verdict import FindingCode, Verdict
+from phase5_ops.verdict import FindingCode, Verdict, summarized
 
 SCHEMA_ID: Literal["phase5.readiness/v2"] = "phase5.readiness/v2"
 SCHEMA_FILE = "readiness.schema.json"
@@ -210,7 +210,7 @@ def missing_entry(row: Row, code: FindingCode, seen: str, evaluated_at: str) -> 
         check=row.check,
         asset=row.asset,
         verdict=found.verdict,
-        summary=seen,
+        summary=summarized(found.verdict, seen, [found]),
         observed_at=evaluated_at,
         findings=[FindingEntry(**{name: getattr(found, name) for name in FindingEntry.model_fields})],
     )

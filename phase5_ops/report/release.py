@@ -31,7 +31,7 @@ from phase5_ops.report.document import (
     SignOffEntry,
     exit_code,
 )
-from phase5_ops.verdict import Finding, Verdict, worst
+from phase5_ops.verdict import Finding, Verdict, summarized, worst
 
 #: The digest over no file at all, of a candidate that has no evidence yet.
 NO_EVIDENCE = sha256_of(b"{}")
@@ -103,9 +103,10 @@ def _unshown(entries: Iterable[RowEntry], decision: Decision) -> list[str]:
     """Rows that the gate takes, and whose stored result cannot be shown: then the document does not say that it is open."""
     code = reasons.RESULT_UNREADABLE.code
     return [
-        f"{entry.id} {entry.verdict} {code} {entry.check}: {entry.summary}"
+        f"{entry.id} {entry.verdict} {code} {entry.check}: {finding.seen}"
         for entry in entries
-        if entry.id in decision.facts and any(finding.code == code for finding in entry.findings)
+        for finding in entry.findings
+        if entry.id in decision.facts and finding.code == code
     ]
 
 
@@ -121,7 +122,8 @@ def _row(row: Row, decided: RowDecision, inputs: GateInputs, decision: Decision)
         return _not_counting(row, decided, inputs, entry)
     if entry is None:
         code, seen = gate_codes.BY_NAME[reasons.RESULT_UNREADABLE.code], "the stored result is not one that can be shown"
-        return _plain(row, [code.at(row.check, expected=_COUNTS, seen=seen)], seen, iso(inputs.now))
+        found = [code.at(row.check, expected=_COUNTS, seen=seen)]
+        return _plain(row, found, summarized(found[0].verdict, seen, found), iso(inputs.now))
     return entry.model_copy(update={"waived": decided.waived})
 
 
@@ -143,7 +145,8 @@ def _not_counting(row: Row, decided: RowDecision, inputs: GateInputs, entry: Row
     result = inputs.results.get(row.check)
     states = {reason.state for reason in decided.reasons if reason.code in gate_codes.BY_NAME}
     said = f"; it said {entry.verdict}: {entry.summary}" if entry and states <= set(_AUTHENTIC) else ""
-    summary = f"{decided.state}: {decided.reasons[0].seen}{said}"
+    undecided = worst(finding.verdict for finding in found) is not Verdict.FAIL if found else True
+    summary = f"{decided.state}: {'not judged, ' if undecided else ''}{decided.reasons[0].seen}{said}"
     return _plain(row, found, summary, iso(result.observed_at if result and result.observed_at else inputs.now))
 
 
@@ -154,6 +157,8 @@ def _sign_off_row(row: Row, decided: RowDecision, inputs: GateInputs) -> RowEntr
         if reason.code in sign_off_codes.BY_NAME
     ]
     summary = f"{row.owner} has signed." if decided.opens else decided.reasons[0].seen
+    if found:
+        summary = summarized(worst(finding.verdict for finding in found), summary, found)
     return _plain(row, found, summary, iso(inputs.now), passes=decided.opens)
 
 
