@@ -10,7 +10,8 @@ from phase5_ops.aws.role_policies import Document, RoleAnswer, read_roles
 from phase5_ops.clock import iso
 from phase5_ops.isolation.iam_judge import judge_iam_scope
 from phase5_ops.isolation.iam_scope import RolePolicies, Universe, role_access, roles_within, tables_within, to_table
-from phase5_ops.isolation.iam_template import TemplateRoles, UnreadableTemplate, managed_policy, read_template
+from phase5_ops.isolation.iam_template import TemplateRoles, UnreadableTemplate, read_template
+from phase5_ops.isolation.managed_policies import known_policy
 from phase5_ops.platform import UNKNOWN_ACCOUNT, Platform
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
@@ -47,12 +48,12 @@ def _role(answer: RoleAnswer, documents: Mapping[str, Document]) -> RolePolicies
     policies = list(answer.inline)
     unknown = []
     for arn in answer.attached:
-        document = documents.get(arn) or managed_policy(arn)
+        document = documents.get(arn) or known_policy(arn)
         if document is not None:
             policies.append((arn.rsplit("/", 1)[-1], document))
         else:
             unknown.append(arn)
-    boundary = None if answer.boundary is None else documents.get(answer.boundary) or managed_policy(answer.boundary)
+    boundary = None if answer.boundary is None else documents.get(answer.boundary) or known_policy(answer.boundary)
     return RolePolicies(
         answer.name,
         tuple(policies),
