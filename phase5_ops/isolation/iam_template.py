@@ -119,10 +119,9 @@ class _Template:
         self._tables: dict[str, tuple[str, Sequence[str]]] = {}  # logical id -> (name here, names it may have)
         self._documents = PolicyReader(self._values)
         self._resources: dict[str, Mapping[str, Any]] = {}
-        self._say(_TEMPLATE, *expanded.not_judged)
+        self._odd = {_TEMPLATE: list(expanded.not_judged)}
         for name, entry in expanded.resources.items():
-            if odd := unusable(name, entry):
-                self._say(name, *odd)
+            self._odd[name] = unusable(name, entry)
             if isinstance(entry, Mapping) and isinstance(entry.get("Type"), str):
                 self._resources[name] = entry
 
@@ -137,8 +136,10 @@ class _Template:
             self._bound(self._roles[role], self._properties(name))
         self._attach_policies()
         self._read_table_policies()
+        for name, odd in self._odd.items():
+            self._say(made.get(name, name), *odd)
         for name, entry in self._resources.items():
-            self._name_what_is_not_judged(name, entry, made)
+            self._name_what_is_not_judged(name, entry, made.get(name, name))
         return TemplateRoles(
             tuple(self._finished(role) for role in self._roles.values()), tuple(name for name, _ in self._tables.values())
         )
@@ -336,9 +337,8 @@ class _Template:
         if names:
             self._roles.setdefault(holder, _Role(holder)).parts.append(not_judged(*names))
 
-    def _name_what_is_not_judged(self, name: str, entry: Mapping[str, Any], made: Mapping[str, str]) -> None:
+    def _name_what_is_not_judged(self, name: str, entry: Mapping[str, Any], holder: str) -> None:
         kind, properties = entry["Type"], self._properties(name)
-        holder = name if kind == "AWS::IAM::Role" else made.get(name, name)
         maker = _MAKERS.get(kind)
         service, _, rest = kind.removeprefix("AWS::").partition("::")
         unheard = (service == "Serverless" and kind not in sam.WITH_ROLES and rest not in sam.WITHOUT_ROLES and not maker) or (

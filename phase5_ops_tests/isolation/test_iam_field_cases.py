@@ -45,7 +45,7 @@ BOUND = ("cc-native-bound", "bound", "")
                 BOUND,
                 ("cc-native-fn", UNSCOPED, "DynamoDBCrudPolicy"),
                 ("cc-native-fn", KEYLESS, "DynamoDBCrudPolicy"),
-                ("cc-native-fn", NOT_JUDGED, "Role: Fn::If, Ref RoleArn, Ref AWS::NoValue"),
+                ("cc-native-fn", NOT_JUDGED, "Role: Fn::If HasRole, Ref RoleArn"),
             },
         ),
         ("i9_param_default", {BOUND, ("cc-native-worker", UNSCOPED, "p"), ("cc-native-worker", KEYLESS, "p")}),

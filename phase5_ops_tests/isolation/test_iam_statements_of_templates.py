@@ -182,7 +182,7 @@ def test_policy_text_is_read_after_its_variables_are_put_in(text, expected):
         ('{"Statement": [], "Statement": []}', "p: policy text that is no JSON"),
         ({"Fn::ImportValue": "doc"}, "p: Fn::ImportValue doc as policy document"),
         ({"Ref": "Unset"}, "p: Ref Unset as policy document"),
-        ([], "p: list as policy document"),
+        ([], "p: a list as policy document"),
         ({"Version": "2012-10-17"}, "p: no Statement"),
         ({**document(bound()), "Statment": []}, "p: Statment"),
         ({**document(bound()), "Fn::Transform": {"Name": "M"}}, "p: Fn::Transform M"),

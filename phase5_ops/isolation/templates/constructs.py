@@ -15,7 +15,9 @@ def described(value: object) -> str:
     names = list(dict.fromkeys(_functions(value)))
     if names:
         return ", ".join(names[:_SHOWN])
-    text = value if isinstance(value, str) else type(value).__name__ if value is not None else "null"
+    if isinstance(value, Mapping):
+        return f"a mapping of {', '.join(map(str, list(value)[:_SHOWN])) or 'nothing'}"
+    text = "null" if value is None else "a list" if isinstance(value, list) else str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
@@ -64,8 +66,15 @@ def _functions(value: object) -> Iterator[str]:
             elif name.startswith("Fn::ForEach"):
                 yield name
             elif name == "Ref" or name.startswith("Fn::"):
-                inner = list(_functions(entry))
-                yield f"{name} {entry}"[:_LONGEST] if isinstance(entry, str) else name
-                yield from inner
+                if (name, entry) != ("Ref", "AWS::NoValue"):
+                    yield f"{name} {_argument(name, entry)}".strip()[:_LONGEST]
+                yield from _functions(entry)
             else:
                 yield from _functions(entry)
+
+
+def _argument(name: str, argument: object) -> str:
+    """What a function is about: its text, the condition of Fn::If, the attribute of Fn::GetAtt."""
+    if isinstance(argument, list) and argument and all(isinstance(part, str) for part in argument[:1]):
+        return str(argument[0]) if name == "Fn::If" else ".".join(map(str, argument)) if name == "Fn::GetAtt" else ""
+    return argument if isinstance(argument, str) else ""
