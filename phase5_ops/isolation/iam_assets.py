@@ -68,7 +68,11 @@ def _template(path: Path, now: datetime) -> tuple[TemplateRoles, Read]:
     status, error, content = ReadStatus.OK, None, TemplateRoles((), ())
     try:
         with path.expanduser().open("rb") as file:
-            content = read_template(file.read(_MAX_TEMPLATE_BYTES).decode("utf-8-sig"))
+            whole = file.read(_MAX_TEMPLATE_BYTES + 1)
+        if len(whole) > _MAX_TEMPLATE_BYTES:  # a part of it must not be judged for all
+            status, error = ReadStatus.INVALID, f"larger than {_MAX_TEMPLATE_BYTES} bytes"
+        else:
+            content = read_template(whole.decode("utf-8-sig"))
     except FileNotFoundError:
         status, error = ReadStatus.NOT_FOUND, "no such file"
     except PermissionError:

@@ -27,6 +27,7 @@ __all__ = ["TemplateRoles", "UnreadableTemplate", "read_template"]
 
 _TABLE_TYPES = ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::Serverless::SimpleTable")
 _ATTACHED_TYPES = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy")
+_JUDGED_TYPES = ("AWS::IAM::Role", *_ATTACHED_TYPES, *_TABLE_TYPES, *sam.WITH_ROLES)
 #: Other resources that run under a role, and the property that names it.
 _ROLE_OF = {
     "AWS::Lambda::Function": "Role",
@@ -289,7 +290,7 @@ class _Template:
         grants = self._managed_policy(found[0], value, "PermissionsBoundary")
         documents = [document for _, document in grants.documents()]
         if not grants.not_judged and not grants.managed and len(documents) <= 1:
-            role.boundary = documents[0] if documents else {"Statement": []}
+            role.boundary = self._widened_document(documents[0]) if documents else {"Statement": []}
 
     def _attach_policies(self) -> None:
         """Policies that stand beside their roles: AWS::IAM::Policy, RolePolicy, and ManagedPolicy with Roles."""
@@ -341,9 +342,8 @@ class _Template:
         kind, properties = entry["Type"], self._properties(name)
         maker = _MAKERS.get(kind)
         service, _, rest = kind.removeprefix("AWS::").partition("::")
-        unheard = (service == "Serverless" and kind not in sam.WITH_ROLES and rest not in sam.WITHOUT_ROLES and not maker) or (
-            service == "IAM" and kind not in (*_ATTACHED_TYPES, "AWS::IAM::Role") and rest not in _IAM_TYPES_WITHOUT_ROLES
-        )
+        heard_of = rest in (sam.WITHOUT_ROLES if service == "Serverless" else _IAM_TYPES_WITHOUT_ROLES)
+        unheard = service in ("Serverless", "IAM", "DynamoDB") and kind not in _JUDGED_TYPES and not heard_of
         if maker or unheard or kind.endswith("::MODULE"):
             self._say(holder, f"{kind} {described(properties[maker]) if maker and maker in properties else ''}".strip())
         if connectors := entry.get("Connectors"):
@@ -354,7 +354,7 @@ class _Template:
             self._say(holder, f"{role}: {described(properties[role])}")
         elif kind in _ROLE_OF and role not in properties:
             self._say(holder, *macros({key: value for key, value in properties.items() if str(key).startswith("Fn::")}))
-        if kind in (*_ATTACHED_TYPES, *_TABLE_TYPES, *sam.WITH_ROLES, "AWS::IAM::Role"):
+        if kind in _JUDGED_TYPES:
             self._say_macros(holder, properties, only_direct=kind in sam.WITH_ROLES)
 
     def _say_macros(self, holder: str, properties: Mapping[str, Any], *, only_direct: bool) -> None:
@@ -373,12 +373,12 @@ class _Template:
 
     def _finished(self, role: _Role) -> RolePolicies:
         whole = together(role.parts)
-        policies = tuple(
-            (policy, {**document, "Statement": [self._widened(one) for one in document["Statement"]]})
-            for policy, document in whole.documents()
-        )
+        policies = tuple((policy, self._widened_document(document)) for policy, document in whole.documents())
         unknown = tuple(dict.fromkeys((*whole.not_judged, *whole.managed)))
         return RolePolicies(role.shown, policies, role.boundary, has_boundary=role.has_boundary, unknown=unknown)
+
+    def _widened_document(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        return {**document, "Statement": [self._widened(one) for one in document["Statement"]]}
 
     def _widened(self, statement: Mapping[str, Any]) -> Mapping[str, Any]:
         """An Allow that may mean a table by one of the names that it may have also names the table as it is called here."""

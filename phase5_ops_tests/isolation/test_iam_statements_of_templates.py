@@ -200,6 +200,13 @@ def test_what_is_not_understood_in_a_document_is_named(content, construct):
     assert any(name.startswith(construct) for name in found), found
 
 
+def test_a_deny_in_policy_text_covers_the_own_region_and_account():
+    denied = deny(resource="arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*")
+    text = sub(json.dumps(document(allow("dynamodb:GetItem"), denied)))
+    policies = [{"PolicyName": "p", "PolicyDocument": text}]
+    assert codes(template({"Worker": {"Type": "AWS::IAM::Role", "Properties": {"Policies": policies}}})) == set()
+
+
 def test_a_version_that_is_not_fixed_is_both():
     either = {"V": {"Type": "String", "AllowedValues": ["2012-10-17", "2008-10-17"]}}
     lettered = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["TENANT#${aws:PrincipalTag/tenant_id}*"]}}

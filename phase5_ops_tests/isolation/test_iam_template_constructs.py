@@ -65,6 +65,7 @@ def attached(kind, **properties):
         ({"N": {"Type": "AWS::Serverless::Agent", "Properties": {}}}, ("N", "AWS::Serverless::Agent")),
         ({"N": {"Type": "My::Roles::MODULE", "Properties": {}}}, ("N", "My::Roles::MODULE")),
         ({"N": {"Type": "AWS::IAM::RoleSet", "Properties": {}}}, ("N", "AWS::IAM::RoleSet")),
+        ({"N": {"Type": "AWS::DynamoDB::TablePolicy", "Properties": {}}}, ("N", "AWS::DynamoDB::TablePolicy")),
         ({"N": "text"}, ("N", "N: text as resource")),
         ({"N": {"Type": {"Ref": "Unset"}}}, ("N", "N: Ref Unset as Type")),
         (
@@ -313,6 +314,17 @@ def test_a_boundary_limits_only_where_it_is_certain():
         assert found - {"bound"} == expected
 
 
+def test_a_boundary_that_may_mean_a_table_by_name_lets_its_requests_through():
+    resources = {
+        "Limits": attached(
+            "AWS::IAM::ManagedPolicy", PolicyDocument=document(allow(resource="arn:aws:dynamodb:*:*:table/*-customers"))
+        ),
+        "Customers": {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": {"Fn::Sub": "${Unset}-customers"}}},
+        "Worker": role(allow("dynamodb:GetItem"), PermissionsBoundary={"Ref": "Limits"}),
+    }
+    assert codes(template(resources, Parameters=UNSET)) == {UNSCOPED}
+
+
 # Tables' own policies
 
 
@@ -350,7 +362,10 @@ def test_a_tables_policy_counts_for_those_whom_it_names(principal, holders):
     assert found == holders
 
 
-@pytest.mark.parametrize("principal", [{"AWS": {"Ref": "Unset"}}, {"Ref": "Unset"}, {"AWS": "{{resolve:ssm:/role}}"}])
+@pytest.mark.parametrize(
+    "principal",
+    ["AWS", {"Fn::Transform": INCLUDE, "AWS": []}, {"AWS": {"Ref": "Unset"}}, {"Ref": "Unset"}, {"AWS": "{{resolve:ssm:/role}}"}],
+)
 def test_a_principal_that_is_not_known_may_be_any_role(principal):
     found = {
         row.role

@@ -21,6 +21,7 @@ from phase5_ops.isolation.templates.values import ABSENT, Spread, Values, branch
 _DOCUMENT_KEYS = frozenset({"Version", "Id", "Statement"})
 _STATEMENT_KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"})
 _PRINCIPAL_KEYS = frozenset({"Principal", "NotPrincipal"})
+_PRINCIPAL_KINDS = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
 VERSIONS = ("2012-10-17", "2008-10-17")
 #: In place of a statement's principal: everybody.
 EVERYBODY = "*"
@@ -65,7 +66,7 @@ class PolicyReader:
             return NOTHING
         if isinstance(found, str) and found != UNKNOWN:
             try:
-                found = json.loads(settled(found), object_pairs_hook=once_each)
+                found = json.loads(found, object_pairs_hook=once_each)
             except (ValueError, RecursionError):
                 return not_judged(f"{policy}: policy text that is no JSON ({described(value)})")
         if isinstance(found, Mapping):
@@ -178,7 +179,7 @@ class PolicyReader:
 
 
 def _principals(found: object, *, certain: bool) -> Iterable[str]:
-    if not isinstance(found, Mapping):
+    if not isinstance(found, Mapping) or not _PRINCIPAL_KINDS.issuperset(found):
         yield EVERYBODY if found == EVERYBODY else UNKNOWN
         return
     for kind, named in found.items():

@@ -80,7 +80,7 @@ class _Loops:
             return [self.written(entry) for entry in value]
         if not isinstance(value, Mapping):
             return value
-        found: dict[Any, Any] = {}
+        found: dict[str, Any] = {}
         for key, entry in value.items():
             turns = self._turns(entry) if str(key).startswith(_LOOP) else None
             if turns is None:
@@ -91,10 +91,10 @@ class _Loops:
                     self._add(found, inner, part)
         return found
 
-    def _add(self, found: dict[Any, Any], key: object, entry: object) -> None:
-        if key in found:
+    def _add(self, found: dict[str, Any], key: object, entry: object) -> None:
+        if str(key) in found:
             self.clashes.append(f"{key} stands twice after Fn::ForEach")
-        found[key] = entry
+        found[str(key)] = entry
 
     def _turns(self, loop: object) -> list[tuple[str, str, Mapping[str, Any]]] | None:
         """(variable, value, body) of each turn; None for a loop that cannot be written out."""
