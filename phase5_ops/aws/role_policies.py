@@ -69,6 +69,8 @@ def read_managed_policy(reader: AwsReader, arns: Sequence[str]) -> tuple[Documen
     for arn in arns:
         answer = reader.call("iam", "get_policy", arn, may_miss=True, PolicyArn=arn)
         reads.append(answer.read)
+        if answer.read.status is not ReadStatus.OK:
+            break
         version = answer.pages[0].get("Policy", {}).get("DefaultVersionId") if answer.pages else None
         if version is not None:
             found = reader.call("iam", "get_policy_version", arn, PolicyArn=arn, VersionId=version)

@@ -31,7 +31,7 @@ def gather_role_access(platform: Platform, _tables: Tables) -> pd.DataFrame:
     tables = tables_within(names, policy.iam_tables)
     if policy.iam_template is not None:
         content, read = _template(Path(policy.iam_template), platform.now())
-        roles, reads = _with_managed_policies(content.roles, platform)[0], [read]
+        roles, reads = _with_managed_policies(content.roles, platform, attached=False)[0], [read]
         tables = sorted({*content.tables, *tables})
     else:
         roles, reads = _deployed(platform, tables, account)
@@ -48,7 +48,9 @@ def _deployed(platform: Platform, tables: Sequence[str], account: str) -> tuple[
     return with_table_policies(roles, policies, account), [*reads, *asked, *described]
 
 
-def _with_managed_policies(roles: Sequence[RolePolicies], platform: Platform) -> tuple[list[RolePolicies], list[Read]]:
+def _with_managed_policies(
+    roles: Sequence[RolePolicies], platform: Platform, *, attached: bool = True
+) -> tuple[list[RolePolicies], list[Read]]:
     """The roles with the managed policies that IAM has, each asked for once, and how they were read."""
     documents: dict[str, Document] = {}
     failures: dict[str, str] = {}
@@ -60,7 +62,7 @@ def _with_managed_policies(roles: Sequence[RolePolicies], platform: Platform) ->
             documents[name] = document
         elif failed := next((read for read in asked if read.status is not ReadStatus.OK), None):
             failures[name] = f"{failed.operation} {failed.status}"
-    return [with_documents(role, documents, failures) for role in roles], reads
+    return [with_documents(role, documents, failures, attached=attached) for role in roles], reads
 
 
 def _template(path: Path, now: datetime) -> tuple[TemplateRoles, Read]:

@@ -14,8 +14,7 @@ from typing import Any
 from phase5_ops.isolation.iam_scope import UNKNOWN, RolePolicies
 from phase5_ops.isolation.managed_policies import allowing, known_policy
 from phase5_ops.isolation.table_policies import KnownRoles, held, resource_policies, role_token
-from phase5_ops.isolation.templates import resource_types as types
-from phase5_ops.isolation.templates import sam
+from phase5_ops.isolation.templates import resource_types, sam
 from phase5_ops.isolation.templates.constructs import described, macros
 from phase5_ops.isolation.templates.documents import PolicyReader, over
 from phase5_ops.isolation.templates.expansion import expand, unusable
@@ -122,7 +121,7 @@ class _Template:
 
     def _name_tables(self) -> None:
         """A table whose name is not certain is called by its logical id; `_widened` sees to the names that it may have."""
-        for kind in types.TABLES:
+        for kind in resource_types.TABLES:
             for logical, properties in self._of_type(kind):
                 names = self._names(properties.get("TableName"), logical)
                 certain = len(names) == 1 and names[0] and "${" not in names[0]
@@ -159,7 +158,11 @@ class _Template:
     # What roles are granted
 
     def _role(self, properties: Mapping[str, Any]) -> Grants:
-        odd = [f"property {name}" for name in properties if name not in types.ROLE_PROPERTIES and not name.startswith("Fn::")]
+        odd = [
+            f"property {name}"
+            for name in properties
+            if name not in resource_types.ROLE_PROPERTIES and not name.startswith("Fn::")
+        ]
         inline, managed = properties.get("Policies"), properties.get("ManagedPolicyArns")
         return together(
             [
@@ -246,7 +249,7 @@ class _Template:
 
     def _attach_policies(self) -> None:
         """Policies that stand beside their roles: AWS::IAM::Policy, RolePolicy, and ManagedPolicy with Roles."""
-        for kind in types.ATTACHED:
+        for kind in resource_types.ATTACHED:
             for name, properties in self._of_type(kind):
                 targets = self._values.spread([properties[key] for key in ("Roles", "RoleName") if key in properties])
                 if not targets.union:
@@ -292,21 +295,21 @@ class _Template:
 
     def _name_what_is_not_judged(self, name: str, entry: Mapping[str, Any], holder: str) -> None:
         kind, properties = entry["Type"], self._properties(name)
-        maker = types.MAKERS.get(kind)
+        maker = resource_types.MAKERS.get(kind)
         service, _, rest = kind.removeprefix("AWS::").partition("::")
-        heard_of = rest in (sam.WITHOUT_ROLES if service == "Serverless" else types.IAM_WITHOUT_ROLES)
-        unheard = service in ("Serverless", "IAM", "DynamoDB") and kind not in types.JUDGED and not heard_of
+        heard_of = rest in (sam.WITHOUT_ROLES if service == "Serverless" else resource_types.IAM_WITHOUT_ROLES)
+        unheard = service in ("Serverless", "IAM", "DynamoDB") and kind not in resource_types.JUDGED and not heard_of
         if maker or unheard or kind.endswith("::MODULE"):
             self._say(holder, f"{kind} {described(properties[maker]) if maker and maker in properties else ''}".strip())
         if connectors := entry.get("Connectors"):
             names = connectors if isinstance(connectors, Mapping) else [described(connectors)]
             self._say(holder, *(f"SAM connector {connector}" for connector in names))
-        role = types.ROLE_OF.get(kind, "Role" if kind in sam.WITH_ROLES else "")
+        role = resource_types.ROLE_OF.get(kind, "Role" if kind in sam.WITH_ROLES else "")
         if role in properties and self._is_elsewhere(properties[role]):
             self._say(holder, f"{role}: {described(properties[role])}")
-        elif kind in types.ROLE_OF and role not in properties:
+        elif kind in resource_types.ROLE_OF and role not in properties:
             self._say(holder, *macros({key: value for key, value in properties.items() if str(key).startswith("Fn::")}))
-        if kind in types.JUDGED:
+        if kind in resource_types.JUDGED:
             self._say_macros(holder, properties, only_direct=kind in sam.WITH_ROLES)
 
     def _say_macros(self, holder: str, properties: Mapping[str, Any], *, only_direct: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from phase5_ops.isolation.iam_scope import RolePolicies
+from phase5_ops.isolation.iam_scope import RolePolicies, statements_of
 from phase5_ops.isolation.managed_policies import known_policy
 from phase5_ops.isolation.table_policies import KnownRoles, held
 from phase5_ops.isolation.templates.documents import PolicyReader
@@ -62,9 +62,15 @@ def deployed_role(role: DeployedRole, documents: Mapping[str, Document]) -> Role
     )
 
 
-def with_documents(role: RolePolicies, documents: Mapping[str, Document], failures: Mapping[str, str]) -> RolePolicies:
-    """A role with the documents of policies that were not known before; of the rest, why they could not be had."""
-    found = [(name.rsplit("/", 1)[-1], documents[name]) for name in role.unknown if name in documents]
+def with_documents(
+    role: RolePolicies, documents: Mapping[str, Document], failures: Mapping[str, str], *, attached: bool = True
+) -> RolePolicies:
+    """A role with the documents of policies that were not known before; of the rest, why they could not be had.
+
+    Where it is not certain that they are attached, as in a template with conditions, what they deny does not count.
+    """
+    had = [(name.rsplit("/", 1)[-1], documents[name]) for name in role.unknown if name in documents]
+    found = had if attached else [(name, _allowing(document)) for name, document in had]
     odd = [name for policy, document in found for name in _not_understood(policy, document)]
     left = [f"{name} ({failures[name]})" if name in failures else name for name in role.unknown if name not in documents]
     return replace(role, policies=(*role.policies, *found), unknown=(*left, *odd))
@@ -85,6 +91,10 @@ def with_table_policies(roles: Sequence[RolePolicies], policies: Iterable[TableP
             role = found.setdefault(holder, RolePolicies(holder, ()))
             found[holder] = replace(role, policies=(*role.policies, *part.documents()))
     return list(found.values())
+
+
+def _allowing(document: Document) -> Document:
+    return {**document, "Statement": [one for one in statements_of(document) if str(one.get("Effect")).lower() != "deny"]}
 
 
 def _not_understood(policy: str, document: Document) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from botocore.stub import Stubber
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.role_policies import RoleAnswer, TablePolicy
+from phase5_ops.isolation import iam_assets
 from phase5_ops.isolation.iam_assets import gather_role_access
 from phase5_ops.isolation.iam_judge import judge_iam_scope
 from phase5_ops.isolation.iam_scope import RolePolicies, Universe, role_access
@@ -50,8 +51,9 @@ def test_a_document_from_iam_counts_whole_and_a_failed_read_is_named():
     found = with_documents(unknown, {NEW: document(allow())}, {"arn:aws:iam::1:policy/other": "iam:GetPolicy denied"})
     assert said([found]) >= {("fn", UNSCOPED), ("fn", KEYLESS), ("fn", NOT_JUDGED)}
     assert found.unknown == ("arn:aws:iam::1:policy/other (iam:GetPolicy denied)",)
-    denied = with_documents(RolePolicies("fn", (("own", document(allow())),), unknown=(NEW,)), {NEW: document(deny())}, {})
-    assert said([denied]) == set()
+    wide = RolePolicies("fn", (("own", document(allow())),), unknown=(NEW,))
+    assert said([with_documents(wide, {NEW: document(deny())}, {})]) == set()
+    assert ("fn", UNSCOPED) in said([with_documents(wide, {NEW: document(deny())}, {}, attached=False)])
 
 
 def test_what_a_document_has_that_no_policy_has_is_named():
@@ -218,6 +220,14 @@ def test_a_table_whose_policy_cannot_be_read_is_an_error_and_one_that_opens_it_a
     policy = json.dumps(document(to({"AWS": f"arn:aws:iam::{ACCOUNT}:role/cc-native-fn"}, Action="dynamodb:GetItem")))
     dynamodb.add_response("get_resource_policy", {"Policy": policy}, {"ResourceArn": arn})
     assert judged(gather_role_access(platform(reader, **LEDGER), {})) == {("FAIL", UNSCOPED)}
+
+
+def test_a_template_of_which_only_a_part_could_be_read_is_an_error(aws, tmp_path, monkeypatch):
+    path = tmp_path / "template.json"
+    path.write_text(template({}))
+    monkeypatch.setattr(iam_assets, "_MAX_TEMPLATE_BYTES", path.stat().st_size - 1)
+    found = judged(gather_role_access(platform(aws[0], iam_template=str(path), **LEDGER), {}))
+    assert ("ERROR", "read_failed") in found
 
 
 def test_a_template_is_judged_with_the_managed_policies_that_iam_has(aws, tmp_path):
