@@ -1,6 +1,7 @@
 """Patterns with IAM's wildcards, asked about each other: may they mean one thing."""
 
 import re
+from functools import cache
 
 from phase5_ops.isolation.iam_scope import UNKNOWN
 
@@ -23,6 +24,7 @@ def settled(text: str) -> str:
     return _DYNAMIC.sub(UNKNOWN, _OWN.sub(UNKNOWN, ":".join(parts)))
 
 
+@cache
 def overlap(one: str, other: str) -> bool:
     """Whether some text fits both patterns; variables and what is not known fit anything."""
     left, right = (re.sub(r"\*+", "*", _VARIABLE.sub("*", pattern)) for pattern in (one, other))
