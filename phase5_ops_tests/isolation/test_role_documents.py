@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.stub import Stubber
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.role_policies import RoleAnswer, TablePolicy
@@ -87,6 +88,26 @@ def test_no_policy_is_harmless_for_being_unheard_of():
     assert known_policy(NEW) is None
     assert known_policy("arn:aws:iam::1:policy/AWSLambdaBasicExecutionRole") is None  # a customer's own of that name
     assert known_policy("arn:aws-cn:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole") == {"Statement": []}
+
+
+@pytest.fixture(scope="module")
+def of_aws():
+    """The managed policies of AWS as moto ships them: name -> document."""
+    return {name: entry["Document"] for name, entry in json.loads(aws_managed_policies_data).items()}
+
+
+def test_what_is_known_by_name_is_what_the_documents_of_aws_grant(of_aws):
+    asked = [name for name in of_aws if known_policy(name) is not None]
+    assert len(asked) > 40
+    for name in asked:
+        by_name, by_document = (RolePolicies("fn", (("p", content),)) for content in (known_policy(name), of_aws[name]))
+        short = Universe(["cc-native-ledger"])
+        assert role_access([by_name], short) == role_access([by_document], short), name
+
+
+def test_no_document_of_aws_has_what_is_not_understood(of_aws):
+    for name, content in of_aws.items():
+        assert deployed_role(RoleAnswer("fn", [(name, content)], [], None), {}).unknown == (), name
 
 
 def of_table(*statements, table="cc-native-ledger", of_stream=False):
