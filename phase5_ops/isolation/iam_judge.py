@@ -102,7 +102,9 @@ def _finding(row: RoleAccess, blocks: bool) -> Finding:
     seen = row.reason
     if row.actions:
         seen = f"{', '.join(row.actions)}: {row.reason or row.justification}"
-    if row.policy:
+    if row.result == "unknown":
+        seen = f"{row.policy}: {row.reason}"
+    elif row.policy:
         seen += f" (policy {row.policy})"
     return code.at(f"{row.role} {row.table}".strip(), expected=_expected(row), seen=seen, verdict=verdict)
 
