@@ -53,7 +53,8 @@ UNKNOWN = "${unknown}"
 class RolePolicies:
     """A role with everything that grants or limits it: inline and attached policies, the permissions boundary.
 
-    `policies` are (name, document); `unknown` names attached policies whose document could not be had.
+    `policies` are (name, document); `unknown` names attached policies whose document could not be had, and constructs of a
+    template whose effect is not evaluated.
     """
 
     role: str
@@ -370,7 +371,7 @@ def role_access(roles: Iterable[RolePolicies], universe: Universe, exceptions: S
     used: set[int] = set()
     for role in sorted(roles, key=lambda entry: entry.role):
         rows += [
-            RoleAccess(role.role, "", "unknown", "iam_policy_not_judged", policy=name, reason="its document could not be had")
+            RoleAccess(role.role, "", "unknown", "iam_policy_not_judged", policy=name, reason="what it grants is not known")
             for name in role.unknown
         ]
         for table in universe.tables:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from phase5_ops.isolation.iam_judge import judge_iam_scope
 from phase5_ops.isolation.iam_scope import KEYED_ACTIONS, UNKNOWN, RolePolicies, Universe, role_access, rows_of, to_table
-from phase5_ops.isolation.iam_template import UnreadableTemplate, managed_policy, read_template
+from phase5_ops.isolation.iam_template import UnreadableTemplate, read_template
+from phase5_ops.isolation.managed_policies import known_policy
 from phase5_ops.policy import IamException, IsolationPolicy
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Verdict
@@ -287,9 +288,9 @@ def test_what_is_no_template_is_said(text):
 
 
 def test_policies_of_aws_are_known_as_far_as_dynamodb_goes():
-    assert managed_policy("arn:aws:iam::111122223333:policy/mine") is None
-    assert managed_policy("arn:aws:iam::aws:policy/AmazonS3FullAccess") == {"Statement": []}
-    wide = RolePolicies("fn", (("x", managed_policy("arn:aws:iam::aws:policy/AdministratorAccess") or {}),))
+    assert known_policy("arn:aws:iam::111122223333:policy/mine") is None
+    assert known_policy("arn:aws:iam::aws:policy/AmazonS3FullAccess") == {"Statement": []}
+    wide = RolePolicies("fn", (("x", known_policy("arn:aws:iam::aws:policy/AdministratorAccess") or {}),))
     assert {row.code for row in role_access([wide], UNIVERSE)} == {UNSCOPED, KEYLESS}
 
 
