@@ -21,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from phase5_ops.ccnative.log_lines import REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS, LineHead, line_head
-from phase5_ops.isolation.log_scan import Flags, Hashes, Hits, Ints, key_hashes, spellings
+from phase5_ops.isolation.log_dictionary import spellings
+from phase5_ops.isolation.log_scan import Hits
+from phase5_ops.isolation.log_tokens import Flags, Hashes, Ints, key_hashes
 
 UNKNOWN, SET_ASIDE = -1, -2
 MAX_DETAILED = 1000  # hits that are described; the rest is counted

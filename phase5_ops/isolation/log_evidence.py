@@ -6,8 +6,9 @@ from typing import Any
 
 from phase5_ops.ccnative.attributes import AttributeProblem, as_item, attribute, text
 from phase5_ops.ccnative.log_lines import NO_VALUE, REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS
+from phase5_ops.isolation.log_dictionary import TenantDictionary
 from phase5_ops.isolation.log_run import LogScan
-from phase5_ops.isolation.log_scan import MAX_ID_BYTES, TenantDictionary
+from phase5_ops.isolation.log_tokens import MAX_ID_BYTES
 from phase5_ops.policy import LogScanPolicy
 
 #: Kinds of rows.

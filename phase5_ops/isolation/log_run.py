@@ -15,7 +15,9 @@ from typing import Self
 import numpy as np
 
 from phase5_ops.isolation.log_attribution import Attribution, BlockLines, ForeignHit, Totals
-from phase5_ops.isolation.log_scan import LOOKAHEAD, LOOKBEHIND, Hits, Ints, LineScanner, TenantDictionary
+from phase5_ops.isolation.log_dictionary import TenantDictionary
+from phase5_ops.isolation.log_scan import Hits, LineScanner
+from phase5_ops.isolation.log_tokens import LOOKAHEAD, LOOKBEHIND, Ints
 from phase5_ops.log_archives import Block, Readable, blocks
 from phase5_ops.policy import LogException
 
