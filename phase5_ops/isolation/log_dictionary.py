@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -172,3 +173,20 @@ def spellings(name: str) -> tuple[bytes, ...]:
     if not _UNRESERVED.fullmatch(name):
         raws.append(quote(raws[0], safe="").encode())
     return tuple(dict.fromkeys(raws))
+
+
+def lower_case(text: bytes) -> bytes:
+    """The text in lower case, each letter in its place: those whose lower case has another length in UTF-8 stay as they are."""
+    if text.isascii():
+        return text.lower()
+    written = text.decode("utf-8", "surrogateescape")
+    lower = {ord(letter): letter.lower() for letter in set(written) if not "\ud800" <= letter <= "\udfff"}
+    same = {point: meant for point, meant in lower.items() if len(meant.encode()) == len(chr(point).encode())}
+    return written.translate(same).encode("utf-8", "surrogateescape")
+
+
+def told_by_case(ids: Sequence[str]) -> tuple[str, ...]:
+    """The ids in lower case, "" for those that another id differs from by case alone: in other case they could be either."""
+    lower = [lower_case(name.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass") for name in ids]
+    counts = Counter(lower)
+    return tuple(name if counts[name] == 1 else "" for name in lower)
