@@ -48,7 +48,7 @@ def scan_files(paths: list[str], tenants: list[str], policy: LogScanPolicy, prog
     """The judgement of the lines in these files and folders (`-` is stdin)."""
     dictionary = dictionary_of(tenants, policy)
     reads: list[Read] = []
-    with LogRun(dictionary.tenants, exceptions=policy.exceptions) as run:
+    with LogRun(dictionary.tenants, exceptions=policy.exceptions, base64=policy.base64, any_case=policy.any_letter_case) as run:
         for path in paths:
             try:
                 archives = files([path])
@@ -96,8 +96,10 @@ def as_json(judgement: Judgement) -> str:
 
 
 def as_text(judgement: Judgement) -> str:
-    """The result for a terminal: verdict and summary, then one line a finding."""
-    lines = [f"{judgement.verdict}  {judgement.summary}"]
+    """The result for a terminal: verdict and summary, what was looked through, then one line a finding."""
+    lines = [f"{judgement.verdict}  {judgement.summary}", f"  ids as written and behind {judgement.facts['layers']}"]
+    if judgement.facts["layers_not_searched"]:
+        lines.append(f"  not in {judgement.facts['layers_not_searched']}")
     for finding in judgement.findings:
         lines.append(f"  {finding.verdict} {finding.code}  {finding.subject}")
         lines.append(f"      expected {finding.expected}; seen: {finding.seen}")

@@ -62,6 +62,8 @@ _MORE_IS_STRICTER = frozenset(
         "logs.window_hours",
         "logs.lead_in_minutes",
         "logs.sample_share",
+        "logs.base64",
+        "logs.any_letter_case",
         "budget.lookback_days",
         "gate.warn_blocks",
     }

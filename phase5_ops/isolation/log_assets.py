@@ -54,7 +54,13 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
     days = int(policy.window_hours // 24) + 2
     probes = sorted(own_work.noted(platform, days=days) | ours)
     with LogRun(
-        dictionary.tenants, ledger=owners, canaries=settings.canary_tenants, probes=probes, exceptions=policy.exceptions
+        dictionary.tenants,
+        ledger=owners,
+        canaries=settings.canary_tenants,
+        probes=probes,
+        exceptions=policy.exceptions,
+        base64=policy.base64,
+        any_case=policy.any_letter_case,
     ) as run:
 
         def consume(group: str, events: list[LogEvent]) -> None:

@@ -15,7 +15,12 @@ from typing import Self
 import numpy as np
 
 from phase5_ops.isolation.log_attribution import Attribution, BlockLines, ForeignHit, Totals
-from phase5_ops.isolation.log_scan import LOOKAHEAD, LOOKBEHIND, Hits, Ints, LineScanner, TenantDictionary
+from phase5_ops.isolation.log_dictionary import TenantDictionary
+from phase5_ops.isolation.log_escapes import Layer
+from phase5_ops.isolation.log_layered import LayeredScanner
+from phase5_ops.isolation.log_layers import LOOK_AROUND
+from phase5_ops.isolation.log_scan import Hits
+from phase5_ops.isolation.log_tokens import Ints
 from phase5_ops.log_archives import Block, Readable, blocks
 from phase5_ops.policy import LogException
 
@@ -35,11 +40,12 @@ class Event:
 
 @dataclass(frozen=True)
 class LogScan:
-    """What a scan found: totals by group, foreign hits (the first of them in detail), owners that were forgotten."""
+    """What a scan found: totals by group, foreign hits (the first of them in detail), owners that were forgotten, layers looked through."""
 
     totals: Mapping[str, Totals]
     foreign: Sequence[ForeignHit]
     forgotten: int
+    layers: Layer
 
 
 @dataclass
@@ -60,9 +66,11 @@ class LogRun:
         canaries: frozenset[str] = frozenset(),
         probes: Sequence[str] = (),
         exceptions: Sequence[LogException] = (),
+        base64: bool = False,
+        any_case: bool = False,
         threads: int | None = None,
     ) -> None:
-        self._scanner = LineScanner(dictionary)
+        self._scanner = LayeredScanner(dictionary, base64=base64, any_case=any_case)
         self._attribution = Attribution(dictionary.ids, ledger=ledger, canaries=canaries, probes=probes)
         self._exceptions = exceptions
         threads = threads or max(1, min(MAX_THREADS, os.cpu_count() or 1))
@@ -85,7 +93,7 @@ class LogRun:
             FileUnreadable: it broke off; what came before is scanned.
         """
         done = 0
-        for block in blocks(stream, lookbehind=LOOKBEHIND, lookahead=LOOKAHEAD):
+        for block in blocks(stream, lookbehind=LOOK_AROUND, lookahead=LOOK_AROUND):
             self._submit(block, BlockLines(name))
             done += block.stop - block.begin
             if progress:
@@ -113,7 +121,8 @@ class LogRun:
         while self._queue:
             self._take()
         self._attribution.finish()
-        return LogScan(self._attribution.totals, self._attribution.foreign, self._attribution.forgotten)
+        attributed = self._attribution
+        return LogScan(attributed.totals, attributed.foreign, attributed.forgotten, self._scanner.looked_through)
 
     def _submit(self, block: Block, lines: BlockLines) -> None:
         marks = [exception.message.encode() for exception in self._exceptions if fnmatchcase(lines.group, exception.log_group)]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from unicodedata import normalize
 from urllib.parse import quote
 
 _ESCAPED = re.compile(rb"\\(?:[nrtbfv]|u[0-9a-fA-F]{4})\Z|%[0-9a-fA-F]{2}\Z")
@@ -35,8 +36,10 @@ def naive_hits(data: bytes, ids: list[str]) -> list[tuple[int, int, int, int]]:
     for index, name in enumerate(ids):
         forms.setdefault(name.encode(), index)
     for index, name in enumerate(ids):
-        for ascii_only in (True, False):
-            forms.setdefault(json.dumps(name, ensure_ascii=ascii_only)[1:-1].encode(), index)
+        for text in (name, normalize("NFC", name), name.replace(" ", "+")):
+            forms.setdefault(text.encode(), index)
+            for ascii_only in (True, False):
+                forms.setdefault(json.dumps(text, ensure_ascii=ascii_only)[1:-1].encode(), index)
         forms.setdefault(quote(name, safe="").encode(), index)
     spans = set()
     for form, index in forms.items():
