@@ -344,7 +344,8 @@ def terminal_sequences(data: Bytes) -> Iterator[Edits]:
             stop = stop + more
         final = view.at(stop)
         ends[sequence] = np.where((final >= 0x40) & (final <= 0x7E), stop + 1, at[sequence] + 2)
-        yield _edits(at, ends, np.zeros(len(at), np.int64), Layer.TERMINAL)
+        known = (ends > at + 1) | ((following != NUL) & (following < 0x80))  # else what hides its other half goes first
+        yield _edits(at[known], ends[known], np.zeros(int(known.sum()), np.int64), Layer.TERMINAL)
     if ord("^") in data:
         yield _texts(((m.start(), m.end(), b"\0") for m in _CARET.finditer(data.tobytes())), Layer.TERMINAL)
 
@@ -485,7 +486,7 @@ def _base64_text(run: bytes) -> bytes | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     readable = all(character.isprintable() or character in "\t\r\n\x1b\0" for character in text)
-    return meant if readable else None
+    return b" " + meant + b" " if readable else None  # what is beside the code is beside no word of the text
 
 
 Finder = Callable[[Bytes], Iterator[Edits]]

@@ -19,6 +19,7 @@ MAX_LAYERS = 8
 LOOK_AROUND = 8192
 
 Places = npt.NDArray[np.int32]
+_UNSEEN = np.int32(Layer.TERMINAL | Layer.NUL | Layer.INVISIBLE)
 
 
 class Text(NamedTuple):
@@ -124,19 +125,57 @@ class Layers:
             text = self._lines_with(text, places)
         nul = np.flatnonzero(text.data == NUL)
         np.bitwise_or.at(text.layers, np.searchsorted(text.line_ends(), nul, side="right"), np.int32(Layer.NUL))
+        shown: Text | None = text
+        hidden: Text | None = None  # as a person sees it: what nobody sees is taken out before each layer is taken off
         for depth in range(MAX_LAYERS + 1):
-            yield Reading(text, depth, True)
-            if (text.data == NUL).any():
-                yield Reading(text.without_nul(), depth, False)
-            edits = self._edits(text.data)
-            places = edits.at[edits.matters]
-            if not len(places):
-                return
+            if shown is not None:
+                yield Reading(shown, depth, True)
+                if (shown.data == NUL).any():
+                    yield Reading(shown.without_nul(), depth, False)
+                if hidden is None:
+                    bare = self._bare(shown)
+                    hidden = None if bare is shown else bare
+            if hidden is not None:
+                yield Reading(hidden, depth, False)
             if depth == MAX_LAYERS:
-                yield len(np.unique(np.searchsorted(text.line_ends(), places, side="right")))
+                if left := len(np.unique(np.concatenate([self._encoded(each) for each in (shown, hidden) if each is not None]))):
+                    yield left
                 return
-            text = self._lines_with(text, places)
-            text = text.edited(self._edits(text.data))
+            shown, hidden = self._next(shown), self._next(hidden)
+            hidden = None if hidden is None else self._bare(hidden)
+            if shown is None and hidden is None:
+                return
+
+    def _bare(self, text: Text) -> Text:
+        """The text without what nobody sees, also where one such thing hides another; the same text where there is none."""
+        for _ in range(MAX_LAYERS):
+            edits = self._edits(text.data)
+            edits = edits.only((edits.layers & _UNSEEN) != 0)
+            if len(edits.at):
+                text = text.edited(edits).without_nul()
+            elif (text.data == NUL).any():
+                text = text.without_nul()
+            else:
+                break
+        return text
+
+    def _next(self, text: Text | None) -> Text | None:
+        """The lines that hold an encoding, with one layer off; None where there are none."""
+        if text is None:
+            return None
+        edits = self._edits(text.data)
+        places = edits.at[edits.matters]
+        if not len(places):
+            return None
+        text = self._lines_with(text, places)
+        return text.edited(self._edits(text.data))
+
+    def _encoded(self, text: Text) -> Ints:
+        """Where in the block the lines end that hold an encoding."""
+        edits = self._edits(text.data)
+        ends = text.line_ends()
+        lines = np.searchsorted(ends, edits.at[edits.matters], side="right")
+        return text.first[ends[lines] - 1].astype(np.int64)
 
     def _edits(self, data: Bytes) -> Edits:
         return find_edits(data, separators=self.separators, with_base64=self.base64)
