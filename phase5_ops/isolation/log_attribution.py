@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from phase5_ops.ccnative.log_lines import REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS, LineHead, line_head
 from phase5_ops.isolation.log_dictionary import lower_case, spellings
-from phase5_ops.isolation.log_escapes import Layer, names_of
+from phase5_ops.isolation.log_edits import Layer, names_of
 from phase5_ops.isolation.log_scan import Hits
 from phase5_ops.isolation.log_tokens import Flags, Hashes, Ints, key_hashes
 

@@ -77,6 +77,7 @@ class Table:
 
     @classmethod
     def of(cls, shape: Shape, entries: list[Entry], numbers: Sequence[int]) -> "Table":
+        """The table of these entries, all of one shape; `numbers` are theirs among all."""
         lengths = np.array([len(entry.text) for entry in entries], np.int64)
         joined = b"".join(entry.text for entry in entries) + bytes(PADDING)
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
@@ -105,6 +106,7 @@ class Table:
 
     @property
     def bits(self) -> int:
+        """How many of a hash's bits choose a slot."""
         return int(self.anchor_bits.size).bit_length() - 1
 
     def place(self, hashes: Hashes) -> Ints:
@@ -133,6 +135,7 @@ def _first_token(text: bytes, lead: int) -> int:
 
 
 def shape_of(text: bytes) -> Shape:
+    """How a text is made of tokens."""
     if _ONE_TOKEN.fullmatch(text):
         return Shape(0, 1, 0)
     flags = np.concatenate([[False], token_bytes(np.frombuffer(text, np.uint8)), [False]])

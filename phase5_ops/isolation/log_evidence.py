@@ -7,7 +7,7 @@ from typing import Any
 from phase5_ops.ccnative.attributes import AttributeProblem, as_item, attribute, text
 from phase5_ops.ccnative.log_lines import NO_VALUE, REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS
 from phase5_ops.isolation.log_dictionary import TenantDictionary
-from phase5_ops.isolation.log_escapes import names_of
+from phase5_ops.isolation.log_edits import names_of
 from phase5_ops.isolation.log_layers import MAX_LAYERS
 from phase5_ops.isolation.log_run import LogScan
 from phase5_ops.isolation.log_tokens import MAX_ID_BYTES

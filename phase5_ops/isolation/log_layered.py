@@ -9,13 +9,12 @@ What counts of several readings:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-
 from typing import NamedTuple
 
 import numpy as np
 
 from phase5_ops.isolation.log_dictionary import TenantDictionary, lower_case, told_by_case
-from phase5_ops.isolation.log_escapes import Layer
+from phase5_ops.isolation.log_edits import Layer
 from phase5_ops.isolation.log_layers import Layers, Reading, Text
 from phase5_ops.isolation.log_scan import NEWLINE, Decoded, Hits, LineScanner
 from phase5_ops.isolation.log_tokens import FIRST_NON_ASCII, Bytes, Flags, Hashes, Ints, token_bytes

@@ -10,8 +10,10 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from phase5_ops.isolation.log_escapes import NEWLINE, NUL, Edits, Layer, find_edits
+from phase5_ops.isolation.log_edits import NEWLINE, NUL, Edits, Layer
+from phase5_ops.isolation.log_escapes import find_edits
 from phase5_ops.isolation.log_tokens import Bytes, Flags, Ints
+from phase5_ops.isolation.log_unseen import unseen
 
 #: How many layers are taken off. What is in more of them is said (`log_encoded_too_deep`), and not looked at further.
 MAX_LAYERS = 8
@@ -19,7 +21,6 @@ MAX_LAYERS = 8
 LOOK_AROUND = 8192
 
 Places = npt.NDArray[np.int32]
-_UNSEEN = np.int32(Layer.TERMINAL | Layer.NUL | Layer.INVISIBLE)
 
 
 class Text(NamedTuple):
@@ -146,11 +147,11 @@ class Layers:
             if shown is None and hidden is None:
                 return
 
-    def _bare(self, text: Text) -> Text:
+    @staticmethod
+    def _bare(text: Text) -> Text:
         """The text without what nobody sees, also where one such thing hides another; the same text where there is none."""
         for _ in range(MAX_LAYERS):
-            edits = self._edits(text.data)
-            edits = edits.only((edits.layers & _UNSEEN) != 0)
+            edits = unseen(text.data)
             if len(edits.at):
                 text = text.edited(edits).without_nul()
             elif (text.data == NUL).any():
@@ -168,7 +169,7 @@ class Layers:
         if not len(places):
             return None
         text = self._lines_with(text, places)
-        return text.edited(self._edits(text.data))
+        return text.edited(self._edits(text.data, all_plain=True))
 
     def _encoded(self, text: Text) -> Ints:
         """Where in the block the lines end that hold an encoding."""
@@ -177,8 +178,8 @@ class Layers:
         lines = np.searchsorted(ends, edits.at[edits.matters], side="right")
         return text.first[ends[lines] - 1].astype(np.int64)
 
-    def _edits(self, data: Bytes) -> Edits:
-        return find_edits(data, separators=self.separators, with_base64=self.base64)
+    def _edits(self, data: Bytes, *, all_plain: bool = False) -> Edits:
+        return find_edits(data, separators=self.separators, with_base64=self.base64, all_plain=all_plain)
 
     @staticmethod
     def _lines_with(text: Text, places: Ints) -> Text:

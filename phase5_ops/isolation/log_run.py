@@ -16,7 +16,7 @@ import numpy as np
 
 from phase5_ops.isolation.log_attribution import Attribution, BlockLines, ForeignHit, Totals
 from phase5_ops.isolation.log_dictionary import TenantDictionary
-from phase5_ops.isolation.log_escapes import Layer
+from phase5_ops.isolation.log_edits import Layer
 from phase5_ops.isolation.log_layered import LayeredScanner
 from phase5_ops.isolation.log_layers import LOOK_AROUND
 from phase5_ops.isolation.log_scan import Hits
@@ -40,7 +40,7 @@ class Event:
 
 @dataclass(frozen=True)
 class LogScan:
-    """What a scan found: totals by group, foreign hits (the first of them in detail), owners that were forgotten, layers looked through."""
+    """What a scan found: totals by group, foreign hits (the first in detail), owners that were forgotten, what was decoded."""
 
     totals: Mapping[str, Totals]
     foreign: Sequence[ForeignHit]

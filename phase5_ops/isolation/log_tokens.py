@@ -76,6 +76,7 @@ class Words:
         self._view: Hashes = np.ndarray((len(data) - WORD + 1,), "<u8", data, 0, (1,))
 
     def at(self, positions: Ints) -> Hashes:
+        """The words that begin at these positions."""
         return self._view[positions]
 
 
@@ -110,6 +111,7 @@ def _where(flags: Flags) -> Ints | slice | None:
 
 
 def anchor_slots(words: Words, starts: Ints, lengths: Ints, bits: int) -> Ints:
+    """Hashes, of so many bits, of the first word and the length of each span: what filters most spans out."""
     first = words.at(starts) & MASKS[np.minimum(lengths, WORD)]
     mixed = (first ^ (lengths.astype(np.uint64) * _MULTIPLIERS[-1])) * _MULTIPLIERS[0]
     slots: Ints = (mixed >> np.uint64(64 - bits)).astype(np.int64)

@@ -65,7 +65,7 @@ _UNSEEN = frozenset(map(chr, range(0x202A, 0x202F))) | frozenset(
 )
 _SIMPLE = {"n": "\r", "r": "\r", "t": "\t", "b": "\v", "f": "\v", "v": "\v"}
 _TERMINAL = re.compile(
-    rb"\x1b(?:\[[ -?]{0,64}[@-~]|\[|[()][A-Za-z0-9]|[\\\]PX^_78=>cDEHMNOZ]|(?![\0\x80-\xff]))|\^\[\[[0-9;:?]{0,32}[@-~]"
+    rb"\x1b(?:\[[ -?]{0,64}[@-~]|\[|[()][A-Za-z0-9]|[\\\]PX^_78=>cDEHMNOZ]|(?![\0\x80-\xff]))|\^\[\[[0-9;:?]{0,32}[@A-Za-z~]"
 )
 _UTF16 = re.compile(rb"(?:(?:\\u|%u)[0-9a-fA-F]{4}){1,2}")
 _BYTE_CODE = {
