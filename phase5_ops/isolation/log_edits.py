@@ -3,9 +3,8 @@
 An edit says that the bytes [at, end) stand for other bytes, at most as many. One edit is one layer of one encoding.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntFlag
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,6 @@ from phase5_ops.isolation.log_tokens import Bytes, Flags, Ints
 
 NUL, ESC, NEWLINE, RETURN, BACKSLASH, PERCENT = 0, 27, 10, 13, 92, 37
 LONGEST_EDIT = 12  # bytes of most edits
-_PIECE = 768  # a longer text (base64) is put by several edits, which bounds the memory that edits take
 
 #: Letters and digits of ASCII.
 NAME_BYTES = np.zeros(256, np.bool_)
@@ -119,7 +117,7 @@ def quiet(values: Ints) -> Ints:
 
 def text_edits(found: Iterable[tuple[int, int, bytes]], layer: Layer) -> Edits:
     """Edits of any texts (start, end, new bytes), each no longer than what it replaces."""
-    rows = [piece for row in found if len(row[2]) <= row[1] - row[0] for piece in _pieces(*row)]
+    rows = [row for row in found if len(row[2]) <= row[1] - row[0]]
     if not rows:
         return no_edits()
     width = max(LONGEST_EDIT, *(len(text) for _, _, text in rows))
@@ -133,14 +131,6 @@ def text_edits(found: Iterable[tuple[int, int, bytes]], layer: Layer) -> Edits:
         np.full(len(rows), layer, np.int32),
         np.ones(len(rows), np.bool_),
     )
-
-
-def _pieces(start: int, end: int, text: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """A text in pieces, each with the part of what it replaces that goes with it."""
-    count = max(1, -(-len(text) // _PIECE))
-    edges = [(start + (end - start) * n // count, len(text) * n // count) for n in range(count + 1)]
-    for (begin, first), (stop, last) in pairwise(edges):
-        yield begin, stop, text[first:last]
 
 
 _HEX_VALUE = np.full(256, -1, np.int64)

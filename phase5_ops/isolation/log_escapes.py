@@ -193,8 +193,25 @@ _BETWEEN = re.compile(rb"[/+_-]")
 
 
 def base64_texts(data: Bytes) -> Edits:
-    """Runs of base64, in either alphabet and with or without padding, that hold text in UTF-8; or the parts of such a run."""
-    return text_edits(_base64_runs(data.tobytes()), Layer.BASE64)
+    """Runs of base64, in either alphabet and with or without padding, that hold text in UTF-8; or the parts of such a run.
+
+    Each four signs are an edit of their own, so that ids in one run have places of their own.
+    """
+    return in_order([_base64_edits(*run) for run in _base64_runs(data.tobytes())])
+
+
+def _base64_edits(start: int, end: int, meant: bytes) -> Edits:
+    """The edits of one run, with a blank before and after: what is beside the code is beside no word of the text."""
+    at = np.arange(start, end, 4)
+    texts = np.frombuffer(meant.replace(b"\n", b"\r").ljust(3 * len(at), b"\0"), np.uint8).reshape(-1, 3)
+    edits = edits_of(at, np.minimum(at + 4, end), texts[:, 0].astype(np.int64), Layer.BASE64)
+    edits.values[:, :3] = texts
+    edits.values[0, :4] = [ord(" "), *texts[0]]
+    edits.sizes[:] = 3
+    edits.sizes[-1] = len(meant) - 3 * (len(at) - 1) + 1
+    edits.values[-1, edits.sizes[-1] - 1] = ord(" ")
+    edits.sizes[0] = 4
+    return edits
 
 
 def _base64_runs(text: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -220,7 +237,7 @@ def _base64_text(run: bytes) -> bytes | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     readable = all(character.isprintable() or character in "\t\r\n\x1b\0" for character in text)
-    return b" " + meant + b" " if readable else None  # what is beside the code is beside no word of the text
+    return meant if readable else None
 
 
 def find_edits(data: Bytes, *, separators: frozenset[int], with_base64: bool, all_plain: bool = False) -> Edits:

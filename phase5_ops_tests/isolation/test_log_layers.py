@@ -145,6 +145,8 @@ def test_letter_case_and_base64_are_looked_through_where_policy_asks():
     assert found(json.dumps({"body": run}).replace("/", "\\/"), base64=True) == ["globex-x"] * 3
     long = base64.b64encode(b"some words, " * 4000 + b"globex-x" + b" and some more" * 4000).decode()
     assert found(f"body={long}", base64=True) == ["globex-x"]
+    both = base64.b64encode(b'{"tenant_id":"acme","note":"globex%2dx, acme-eu"}').decode()
+    assert found(f"body={both}", base64=True) == ["acme", "globex-x", "acme-eu"]  # not only the first of a run
 
 
 def test_a_hit_says_how_it_is_written_how_it_reads_and_what_hid_it():
