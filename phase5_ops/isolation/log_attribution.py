@@ -82,10 +82,11 @@ class BlockLines:
         stream: number of each line's stream, or one number for all.
         stream_names: the names of the streams, by number.
         serial: the lines of one stream are those of one process in order, so that a line without ids continues the one before it.
-        times: epoch milliseconds of each line, if known.
+        times: epoch milliseconds of each line, if known; less than 0 for a line whose time is not.
         context: lines that are only read for whose the others are (before the window).
         set_aside: lines that the allow-list names.
         first_line: number of the block's first line in its source, from 1.
+        source: file that the lines of the group are in, where it is not the group itself.
     """
 
     group: str
@@ -96,6 +97,7 @@ class BlockLines:
     context: Flags | None = None
     set_aside: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     first_line: int = 1
+    source: str = ""
 
 
 @dataclass
@@ -548,7 +550,7 @@ class Attribution:
             group=lines.group,
             stream=lines.stream_names.get(stream, ""),
             line=lines.first_line + line,
-            time=_iso(int(lines.times[line])) if lines.times is not None else head.time,
+            time=_iso(int(lines.times[line])) if lines.times is not None and lines.times[line] >= 0 else head.time,
             request=head.request,
             owner=owner,
             foreign=self._ids[int(hits.tenant[position])],

@@ -11,6 +11,7 @@ What must not: text in an encoding (`log_layers` decodes it, `log_layered` scans
 lines come from (`log_archives`, `aws.logs`), verdicts.
 """
 
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -57,12 +58,18 @@ _MAX_INTENT_BYTES = 48
 _MAX_GAP = 12
 _LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 
+#: Lambda's own lines around an invocation in its JSON format: `"type":"platform.start"`. What is after `runtimeDone` belongs to it
+#: still, as the function's extensions may write then.
+_PLATFORM_PREFIX = b'"platform.'
+_PLATFORM_EVENT = re.compile(rb'"platform\.(start|report|end)"')
+_TYPE_FIELD, _LONGEST_TYPE_FIELD = re.compile(rb'"type"\s*:\s*\Z'), 16
+
 #: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
 _GAP = np.zeros(256, np.bool_)
 _GAP[[ord(c) for c in "\\\"':= "]] = True
 #: What ends a value.
 _END_OF_VALUE = np.zeros(256, np.bool_)
-_END_OF_VALUE[[0, *(ord(c) for c in "\"'\\ ,;}])>&\t\r\n")]] = True
+_END_OF_VALUE[[0, *(ord(c) for c in "\"'\\ ,;}])>&\t\r\n\v")]] = True
 _ESCAPES = np.zeros(256, np.bool_)
 _ESCAPES[[ord(c) for c in "nrtbfv"]] = True
 _HEX = np.zeros(256, np.bool_)
@@ -185,7 +192,7 @@ class LineScanner:
         of_lines = scratch[2, : stop - begin].view(np.bool_)
         newlines = np.flatnonzero(np.equal(data[slice(*reported)], np.uint8(NEWLINE), out=of_lines))
         newlines += reported[0]
-        return self._hits(data, words, tokens, found=found, newlines=newlines, reported=reported)
+        return self._hits(raw, data, words, tokens, found=found, newlines=newlines, reported=reported)
 
     def _scratch(self, size: int) -> npt.NDArray[np.uint8]:
         """Four rows of memory that this thread's next block uses again: fresh memory costs as much as the scan of it."""
@@ -256,6 +263,7 @@ class LineScanner:
 
     def _hits(
         self,
+        raw: bytes,
         data: Bytes,
         words: Words,
         tokens: _Tokens,
@@ -288,7 +296,8 @@ class LineScanner:
             keep[restricted] = _after_structured_prefix(data, start[restricted])
             start, end, tenant, in_field = start[keep], end[keep], tenant[keep], in_field[keep]
         is_request = kind_of_value == REQUEST_FIELD
-        scope_at, scope_keys, opens = _scopes(words, values.only(is_request))
+        requests = values.only(is_request)
+        scope_at, scope_keys, opens = _scopes(words, requests, *_platform_events(raw, requests, newlines))
         signals = kind_of_value == SIGNAL_FIELD
         if signals.any():
             values, signals = _intents_of_signals(data, values, signals)
@@ -432,13 +441,33 @@ def _intents_of_signals(data: Bytes, values: _Values, signals: Flags) -> tuple[_
     return values._replace(starts=starts, ends=ends), found
 
 
-def _scopes(words: Words, values: _Values) -> tuple[Ints, Hashes, Flags]:
-    """Lambda's `START RequestId: <id>`, `END RequestId: <id>` and `REPORT RequestId: <id>`: position, key, whether it opens."""
+def _platform_events(raw: bytes, requests: _Values, newlines: Ints) -> tuple[Flags, Flags]:
+    """Of these values of request fields, those of lines that Lambda begins or ends an invocation with in its JSON format."""
+    opens, closes = np.zeros(len(requests.starts), np.bool_), np.zeros(len(requests.starts), np.bool_)
+    if _PLATFORM_PREFIX in raw and len(requests.starts):
+        order = np.argsort(requests.starts, kind="stable")
+        lines = np.searchsorted(newlines, requests.starts[order])
+        for match in _PLATFORM_EVENT.finditer(raw):
+            if _TYPE_FIELD.search(raw, max(0, match.start() - _LONGEST_TYPE_FIELD), match.start()):
+                line = int(np.searchsorted(newlines, match.start() + _LEAD))
+                first = int(np.searchsorted(lines, line))
+                if first < len(lines) and lines[first] == line:
+                    (opens if match[1] == b"start" else closes)[order[first]] = True
+    return opens, closes
+
+
+def _scopes(words: Words, values: _Values, opening: Flags, closing: Flags) -> tuple[Ints, Hashes, Flags]:
+    """Lambda's `START RequestId: <id>`, `END RequestId: <id>` and `REPORT RequestId: <id>`: position, key, whether it opens.
+
+    `opening` and `closing` are the values that say so in another way.
+    """
     starts, ends, before = values.starts, values.ends, values.names
     word = words.at(before - WORD)
     opens = (word >> np.uint64(16)) == np.uint64(int.from_bytes(b"START ", "little"))
     closes = (word >> np.uint64(32)) == np.uint64(int.from_bytes(b"END ", "little"))
     closes |= (word >> np.uint64(8)) == np.uint64(int.from_bytes(b"REPORT ", "little"))
+    opens |= opening
+    closes |= closing
     chosen = opens | closes
     starts, ends, opens = starts[chosen], ends[chosen], opens[chosen]
     keys = span_hashes(words, starts, ends - starts) if len(starts) else np.empty(0, np.uint64)
