@@ -275,6 +275,11 @@ class _Layer(io.RawIOBase):
         self._left = self._left[count:]
         return count
 
+    def chunk(self) -> bytes:
+        """The next bytes as they come, without copying them; none at the end."""
+        left, self._left = bytes(self._left), memoryview(b"")
+        return left or self._more()
+
     def _more(self) -> bytes:
         raise NotImplementedError
 
@@ -372,7 +377,7 @@ def _read(source: _Source) -> bytes:
         FileUnreadable: it breaks off.
     """
     try:
-        return source.read(_CHUNK) or b""
+        return source.chunk() if isinstance(source, _Layer) else source.read(_CHUNK) or b""
     except (OSError, EOFError, zlib.error, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise FileUnreadable(f"{type(error).__name__}: {error}") from error
 

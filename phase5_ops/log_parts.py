@@ -5,6 +5,7 @@ that no function would log (`log_documents`). A document over several lines that
 not understood, since its lines are no events. A document is read an element at a time, so that memory stays bounded.
 """
 
+import codecs
 import io
 import re
 from collections.abc import Generator, Iterator
@@ -29,13 +30,12 @@ _BEGINS = object()
 _NAME_OF_EVENTS, _NAMED_WITHIN = '"logEvents"', 4096
 _BROKEN = re.compile(r'\s*(?:\{\s*"[^"]*"\s*:|\[\s*["{\[])')  # what only JSON begins with
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\{\s*"([A-Za-z]+)"\s*:')
+_MARKED = re.compile(rb"\n(?=\xef\xbb\xbf\{)")  # a file with a byte order mark that was joined to another
 _LONGEST_HEAD = 256
 _FIRST_MEMBERS = frozenset(
     {b"messageType", b"owner", b"logGroup", b"logStream", b"subscriptionFilters", b"logEvents"}
     | {b"events", b"searchedLogStreams", b"nextToken", b"nextForwardToken", b"nextBackwardToken"}
 )
-_OPENINGS = np.zeros(256, np.bool_)
-_OPENINGS[[ord("{"), 0xEF]] = True
 _SECOND = np.zeros(256, np.bool_)
 _SECOND[[*b'" \t\r\n\xbb']] = True
 
@@ -56,6 +56,7 @@ class LogParts:
         self._ended = False
         self._broken: list[str] = []
         self._not_understood: list[str] = []
+        self._scratch = np.empty((2, 0), np.bool_)
         self.more: bool | None = None
 
     def __iter__(self) -> Iterator[Block | Events]:
@@ -86,9 +87,10 @@ class LogParts:
         chunk, self._held = self._held, b""
         return chunk or self._stream.read(CHUNK_BYTES)
 
-    def read(self, _size: int, /) -> bytes:
-        """The next bytes of text; none at the end, and where a document begins."""
+    def read(self, size: int, /) -> bytes:
+        """The next bytes of text, about `size` of them; none at the end, and where a document begins."""
         chunk = self._next()
+        chunk, self._held = chunk[:size], chunk[size:]
         while chunk:
             at = self._beginning(chunk)
             if at is None:
@@ -96,13 +98,13 @@ class LogParts:
                 return chunk
             if at:
                 self._line_start, self._passed = True, False
-                self._held = chunk[at:]
+                self._held = chunk[at:] + self._held
                 return chunk[:at]
-            if len(chunk) >= _LONGEST_HEAD or not (more := self._stream.read(CHUNK_BYTES)):
+            if len(chunk) >= _LONGEST_HEAD or not (more := self._next()):
                 if not self._is_head(chunk, 0):
                     self._passed = True
                     continue
-                self._held = chunk
+                self._held = chunk + self._held
                 return b""
             chunk += more
         self._ended = True
@@ -111,11 +113,15 @@ class LogParts:
     def _beginning(self, chunk: bytes) -> int | None:
         """Where a line begins in a chunk that may begin a document."""
         data = np.frombuffer(chunk, np.uint8)
-        starts = np.flatnonzero(data == NEWLINE) + 1
-        if self._line_start and not self._passed:
-            starts = np.concatenate([[0], starts])
-        starts = starts[starts < len(data)]
-        starts = starts[_OPENINGS[data[starts]]]
+        if self._scratch.shape[1] < len(data):  # kept, since fresh memory costs more than what is done with it
+            self._scratch = np.empty((2, len(data)), np.bool_)
+        ends = np.equal(data, NEWLINE, out=self._scratch[0, : len(data)])
+        ends[:-1] &= np.equal(data, ord("{"), out=self._scratch[1, : len(data)])[1:]
+        starts = np.flatnonzero(ends[:-1]) + 1
+        if codecs.BOM_UTF8[0] in chunk:
+            starts = np.union1d(starts, np.array([match.end() for match in _MARKED.finditer(chunk)], np.int64))
+        if self._line_start and not self._passed and chunk.startswith((b"{", codecs.BOM_UTF8)):
+            starts = np.append(0, starts)
         last = len(data) - 1
         starts = starts[_SECOND[data[np.minimum(starts + 1, last)]] | (starts == last)]
         for at in starts.tolist():

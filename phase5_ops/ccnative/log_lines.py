@@ -2,7 +2,8 @@ r"""The platform's log lines: the logger's format, Lambda's own lines, and the n
 
 Logger line: `[<ISO ms Z>] [<LEVEL>] [<Service>] <message> <JSON object>`, on one line. Lambda puts
 `<ISO>\t<request id>\t<LEVEL>\t` before it (text format) or wraps it into JSON with a `requestId`, and writes START, END and
-REPORT lines around each invocation (in JSON format `platform.start` and `platform.report`). Field names are not uniform: snake_case in execution handlers, camelCase in services.
+REPORT lines around each invocation (in JSON format `platform.start` and `platform.report`). Field names are not uniform:
+snake_case in execution handlers, camelCase in services.
 """
 
 import re

@@ -240,17 +240,23 @@ def _base64_text(run: bytes) -> bytes | None:
     return meant if readable else None
 
 
-def find_edits(data: Bytes, *, separators: frozenset[int], with_base64: bool, all_plain: bool = False) -> Edits:
+def find_edits(
+    data: Bytes, *, separators: frozenset[int], with_base64: bool, all_plain: bool = False, raw: bytes | None = None
+) -> Edits:
     """All edits of one pass over a text, as `in_order` has them.
 
     Args:
         data: the text.
         separators: ASCII bytes of ids that are no letter, digit, `_` or `-`.
         with_base64: base64 is taken off too.
+        raw: the text as bytes, where the caller has it as such.
         all_plain: also the plain escapes of a text in which none of them matters: for the text that is to be edited.
     """
     found: list[Edits] = []
-    given, raw = data, data.tobytes()  # a search of bytes for one of them is faster than any array operation
+    given, raw = (
+        data,
+        data.tobytes() if raw is None else raw,
+    )  # a search of bytes for one of them is faster than any array operation
     if ESC in raw:
         found += escape_sequences(data)
         data = _blanked(data, found)

@@ -115,7 +115,7 @@ class Layers:
         Last a number: the lines that hold an encoding still after `MAX_LAYERS`.
         """
         data = np.frombuffer(raw, np.uint8)
-        edits = self._edits(data)
+        edits = find_edits(data, separators=self.separators, with_base64=self.base64, raw=raw)
         places = edits.at[edits.matters]
         if NUL in raw:
             places = np.concatenate([places, np.flatnonzero(data == NUL)])

@@ -121,7 +121,7 @@ class LogRun:
         self._submit(Block(raw, 0, len(raw), ends_line=True), lines)
 
     def _joined(self, name: str, held: Events, part: Events) -> tuple[Events, int]:
-        """What is held with this part, so that small documents are scanned together; and bytes of what was held and is not now."""
+        """What is held with this part, so that small documents are scanned together; and bytes of what is scanned now."""
         if (held.group, held.of_streams) == (part.group, part.of_streams) and len(held.events) < MOST_HELD_EVENTS:
             held.events += part.events
             return held, 0

@@ -58,11 +58,9 @@ _MAX_INTENT_BYTES = 48
 _MAX_GAP = 12
 _LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 
-#: Lambda's own lines around an invocation in its JSON format: `"type":"platform.start"`. What is after `runtimeDone` belongs to it
-#: still, as the function's extensions may write then.
-_PLATFORM_PREFIX = b'"platform.'
-_PLATFORM_EVENT = re.compile(rb'"platform\.(start|report|end)"')
-_TYPE_FIELD, _LONGEST_TYPE_FIELD = re.compile(rb'"type"\s*:\s*\Z'), 16
+#: Lambda's own lines around an invocation in its JSON format. What comes after `platform.runtimeDone` belongs to it still, as the
+#: function's extensions may write then.
+_PLATFORM_EVENT = re.compile(rb'"type"\s*:\s*"platform\.(start|report|end)"')
 
 #: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
 _GAP = np.zeros(256, np.bool_)
@@ -297,7 +295,7 @@ class LineScanner:
             start, end, tenant, in_field = start[keep], end[keep], tenant[keep], in_field[keep]
         is_request = kind_of_value == REQUEST_FIELD
         requests = values.only(is_request)
-        scope_at, scope_keys, opens = _scopes(words, requests, *_platform_events(raw, requests, newlines))
+        scope_at, scope_keys, opens = _scopes(words, requests, *_platform_events(raw, data, requests, newlines))
         signals = kind_of_value == SIGNAL_FIELD
         if signals.any():
             values, signals = _intents_of_signals(data, values, signals)
@@ -441,18 +439,20 @@ def _intents_of_signals(data: Bytes, values: _Values, signals: Flags) -> tuple[_
     return values._replace(starts=starts, ends=ends), found
 
 
-def _platform_events(raw: bytes, requests: _Values, newlines: Ints) -> tuple[Flags, Flags]:
+def _platform_events(raw: bytes, data: Bytes, requests: _Values, newlines: Ints) -> tuple[Flags, Flags]:
     """Of these values of request fields, those of lines that Lambda begins or ends an invocation with in its JSON format."""
     opens, closes = np.zeros(len(requests.starts), np.bool_), np.zeros(len(requests.starts), np.bool_)
-    if _PLATFORM_PREFIX in raw and len(requests.starts):
+    quoted = (data[requests.names - 1] == ord('"')).any()  # else a search for nothing
+    matches = list(_PLATFORM_EVENT.finditer(raw)) if quoted else []
+    if matches:
         order = np.argsort(requests.starts, kind="stable")
         lines = np.searchsorted(newlines, requests.starts[order])
-        for match in _PLATFORM_EVENT.finditer(raw):
-            if _TYPE_FIELD.search(raw, max(0, match.start() - _LONGEST_TYPE_FIELD), match.start()):
-                line = int(np.searchsorted(newlines, match.start() + _LEAD))
-                first = int(np.searchsorted(lines, line))
-                if first < len(lines) and lines[first] == line:
-                    (opens if match[1] == b"start" else closes)[order[first]] = True
+        wanted = np.searchsorted(newlines, np.array([match.start() for match in matches]) + _LEAD)
+        place = np.minimum(np.searchsorted(lines, wanted), len(lines) - 1)  # the first request of the line
+        there = lines[place] == wanted
+        starting = np.array([match[1] == b"start" for match in matches])
+        opens[order[place[there & starting]]] = True
+        closes[order[place[there & ~starting]]] = True
     return opens, closes
 
 
