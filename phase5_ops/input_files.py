@@ -176,9 +176,7 @@ def _is_snappy(block: bytes) -> bool:
 
 def _begins_text(head: bytes) -> bool:
     try:
-        return (
-            codecs.getincrementaldecoder("utf-8")().decode(head).replace("\x1b", "").replace("\t", "").strip("\r\n").isprintable()
-        )
+        return not _NO_TEXT.search(codecs.getincrementaldecoder("utf-8")().decode(head))
     except UnicodeDecodeError:
         return False
 
@@ -430,6 +428,7 @@ class _Text(_Layer):
         super().__init__()
         self._source = source
         self._bytes = self._undecodable = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._before = b""  # the last bytes, as a part that is no text may go across
         self._binary = ""  # what the first part that is no text looks like
 
@@ -442,34 +441,40 @@ class _Text(_Layer):
             if self._binary:
                 raise NotUnderstood(self._binary)
         elif not chunk.isascii():
-            bad = chunk.decode("utf-8", "replace").count("\ufffd")
+            bad = self._decoder.decode(chunk).count("\ufffd")
             self._undecodable += bad
-            if bad > _MOST_CUT and not self._binary and (part := _binary_part(self._before + chunk)):
+            if bad and not self._binary and (part := _binary_part(self._before + chunk)):
                 self._binary = f"{part} among its text, in the {len(chunk)} bytes from byte {self._bytes} on"
         self._bytes += len(chunk)
         self._before = chunk[-_WINDOW:]
         return chunk
 
 
-_MOST_CUT = 4  # bytes of characters that the ends of a chunk cut in two
 _WINDOW, _MOST_IN_WINDOW = 32, 11  # characters, and how many of them may be none of a text
 _NO_TEXT = re.compile("[\udc80-\udcff\x01-\x07\x0e-\x1a\x1c-\x1f\x7f]")
-_WITHIN = {
-    **{magic: packing.name for magic, packing in _PACKINGS.items() if len(magic) > 3},  # noqa: PLR2004 - a shorter one may be text
+
+
+def _as_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+_PACKED = {
     b"\x1f\x8b\x08": "gzip",
     b"BZh91AY&SY": "bzip2",
     b"PK\x03\x04": "zip",
-    **{magic: what for magic, what in _FOREIGN.items() if len(magic) > 5 and not magic.isalnum()},  # noqa: PLR2004
+    **{magic: packing.name for magic, packing in _PACKINGS.items()},
+    **_FOREIGN,
 }
+#: Those of them that no text holds.
+_WITHIN = {magic: what for magic, what in _PACKED.items() if len(magic) > 2 and _NO_TEXT.search(_as_text(magic))}  # noqa: PLR2004
 
 
 def _binary_part(raw: bytes) -> str:
     """What a part of this text looks like that is no text itself; "" where there is none. Single odd bytes are none."""
-    at = [match.start() for match in _NO_TEXT.finditer(raw.decode("utf-8", "surrogateescape"))]
+    packing = next((what for magic, what in _WITHIN.items() if magic in raw), "")
+    at = [match.start() for match in _NO_TEXT.finditer(_as_text(raw))]
     crowded = any(last - first < _WINDOW for first, last in zip(at, at[_MOST_IN_WINDOW:], strict=False))
-    if not crowded:
-        return ""
-    return f"what looks like {next((what for magic, what in _WITHIN.items() if magic in raw), 'binary data or another encoding')}"
+    return f"what looks like {packing or 'binary data or another encoding'}" if packing or crowded else ""
 
 
 def _reading(source: _Source) -> BinaryIO:

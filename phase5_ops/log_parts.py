@@ -29,7 +29,7 @@ EVENT_NEWLINE = b"\x0b"  # what stands for a line break inside one log event: no
 _BEGINS = object()
 _NAME_OF_EVENTS, _NAMED_WITHIN = '"logEvents"', 4096
 _BROKEN = re.compile(r'\s*(?:\{\s*"[^"]*"\s*:|\[\s*["{\[])')  # what only JSON begins with
-_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\{\s*"([A-Za-z]+)"\s*:')
+_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\{(\s*)"([^"\n]*)"\s*:')
 _MARKED = re.compile(rb"\n(?=\xef\xbb\xbf\{)")  # a file with a byte order mark that was joined to another
 _LONGEST_HEAD = 256
 _FIRST_MEMBERS = frozenset(
@@ -117,7 +117,7 @@ class LogParts:
             self._scratch = np.empty((2, len(data)), np.bool_)
         ends = np.equal(data, NEWLINE, out=self._scratch[0, : len(data)])
         ends[:-1] &= np.equal(data, ord("{"), out=self._scratch[1, : len(data)])[1:]
-        starts = np.flatnonzero(ends[:-1]) + 1
+        starts = np.flatnonzero(ends[:-1]) + 1 if ends[:-1].any() else np.empty(0, np.int64)
         if codecs.BOM_UTF8[0] in chunk:
             starts = np.union1d(starts, np.array([match.end() for match in _MARKED.finditer(chunk)], np.int64))
         if self._line_start and not self._passed and chunk.startswith((b"{", codecs.BOM_UTF8)):
@@ -132,7 +132,7 @@ class LogParts:
     @staticmethod
     def _is_head(chunk: bytes, at: int) -> bool:
         head = _HEAD.match(chunk, at)
-        return head is not None and head[1] in _FIRST_MEMBERS
+        return head is not None and (head[2] in _FIRST_MEMBERS or b"\n" in head[1])
 
     def _documents(self, *, certain: bool) -> Iterator[Block | Events]:
         """The events of the documents that follow each other here; what comes then is held as text.
