@@ -11,6 +11,7 @@ import codecs
 import io
 import lzma
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -70,6 +71,10 @@ _TEXT_BOMS = (
 
 class FileUnreadable(Exception):
     """A file, or a part of it, cannot be read as text; the message says why, without its content."""
+
+
+class NotUnderstood(FileUnreadable):
+    """The file, or a part of it, is of a kind that is not known here, and nothing is known of what it says."""
 
 
 class Content(NamedTuple):
@@ -136,7 +141,7 @@ def _unpacked(name: str, raw: BinaryIO, layers: tuple[str, ...]) -> Iterator[Con
     elif encoding := _wide_encoding(head):
         yield Content(name, _reading(_Transcoded(stream, encoding)), (*layers, encoding))
     elif (foreign := _foreign(head)) is not None:
-        raise FileUnreadable(f"it looks like {foreign}, which is not unpacked here")
+        raise NotUnderstood(f"it looks like {foreign}, which is not unpacked here")
     else:
         yield Content(name, _reading(_Text(stream)), layers)
 
@@ -171,9 +176,7 @@ def _is_snappy(block: bytes) -> bool:
 
 def _begins_text(head: bytes) -> bool:
     try:
-        return (
-            codecs.getincrementaldecoder("utf-8")().decode(head).replace("\x1b", "").replace("\t", "").strip("\r\n").isprintable()
-        )
+        return not _NO_TEXT.search(codecs.getincrementaldecoder("utf-8")().decode(head))
     except UnicodeDecodeError:
         return False
 
@@ -206,7 +209,7 @@ def _zipped(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Co
             if not members:
                 raise FileUnreadable("a zip archive without files")
             for member in members:
-                with archive.open(member) as raw:
+                with archive.open(member) as raw, _inside(member.filename):
                     yield from _unpacked(f"{name}!/{member.filename}", cast("BinaryIO", raw), layers)
 
 
@@ -219,9 +222,19 @@ def _tarred(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Co
             raw = archive.extractfile(member)
             if raw is not None:
                 found = True
-                yield from _unpacked(f"{name}!/{member.name}", cast("BinaryIO", raw), layers)
+                with _inside(member.name):
+                    yield from _unpacked(f"{name}!/{member.name}", cast("BinaryIO", raw), layers)
     if not found:
         raise FileUnreadable("a tar archive without files")
+
+
+@contextmanager
+def _inside(member: str) -> Iterator[None]:
+    """Names the file of an archive that cannot be read; those after it are not read either."""
+    try:
+        yield
+    except FileUnreadable as error:
+        raise type(error)(f"{member} in it, and what follows there: {error}") from error
 
 
 def _hidden(path: str) -> bool:
@@ -259,6 +272,11 @@ class _Layer(io.RawIOBase):
         buffer[:count] = self._left[:count]
         self._left = self._left[count:]
         return count
+
+    def chunk(self) -> bytes:
+        """The next bytes as they come, without copying them; none at the end."""
+        left, self._left = bytes(self._left), memoryview(b"")
+        return left or self._more()
 
     def _more(self) -> bytes:
         raise NotImplementedError
@@ -357,7 +375,7 @@ def _read(source: _Source) -> bytes:
         FileUnreadable: it breaks off.
     """
     try:
-        return source.read(_CHUNK) or b""
+        return source.chunk() if isinstance(source, _Layer) else source.read(_CHUNK) or b""
     except (OSError, EOFError, zlib.error, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise FileUnreadable(f"{type(error).__name__}: {error}") from error
 
@@ -404,22 +422,59 @@ class _Transcoded(_Layer):
 
 
 class _Text(_Layer):
-    """Text as it is; at its end it is held against the share of bytes that were no UTF-8."""
+    """Text as it is; at its end it is held against the bytes that were no UTF-8: their share, and where they crowd."""
 
     def __init__(self, source: _Source) -> None:
         super().__init__()
         self._source = source
         self._bytes = self._undecodable = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._before = b""  # the last bytes, as a part that is no text may go across
+        self._binary = ""  # what the first part that is no text looks like
 
     def _more(self) -> bytes:
         chunk = _read(self._source)
+        if not chunk:
+            if self._undecodable > MOST_UNDECODABLE * self._bytes:
+                seen = f"{self._undecodable} of {self._bytes} bytes are no UTF-8"
+                raise NotUnderstood(f"it looks like binary data or another encoding: {seen}")
+            if self._binary:
+                raise NotUnderstood(self._binary)
+        elif not chunk.isascii():
+            bad = self._decoder.decode(chunk).count("\ufffd")
+            self._undecodable += bad
+            if bad and not self._binary and (part := _binary_part(self._before + chunk)):
+                self._binary = f"{part} among its text, in the {len(chunk)} bytes from byte {self._bytes} on"
         self._bytes += len(chunk)
-        if not chunk.isascii():
-            self._undecodable += chunk.decode("utf-8", "replace").count("\ufffd")
-        if not chunk and self._undecodable > MOST_UNDECODABLE * self._bytes:
-            seen = f"{self._undecodable} of {self._bytes} bytes are no UTF-8"
-            raise FileUnreadable(f"it looks like binary data or another encoding: {seen}")
+        self._before = chunk[-_WINDOW:]
         return chunk
+
+
+_WINDOW, _MOST_IN_WINDOW = 32, 11  # characters, and how many of them may be none of a text
+_NO_TEXT = re.compile("[\udc80-\udcff\x01-\x07\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+def _as_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+_PACKED = {
+    b"\x1f\x8b\x08": "gzip",
+    b"BZh91AY&SY": "bzip2",
+    b"PK\x03\x04": "zip",
+    **{magic: packing.name for magic, packing in _PACKINGS.items()},
+    **_FOREIGN,
+}
+#: Those of them that no text holds.
+_WITHIN = {magic: what for magic, what in _PACKED.items() if len(magic) > 2 and _NO_TEXT.search(_as_text(magic))}  # noqa: PLR2004
+
+
+def _binary_part(raw: bytes) -> str:
+    """What a part of this text looks like that is no text itself; "" where there is none. Single odd bytes are none."""
+    packing = next((what for magic, what in _WITHIN.items() if magic in raw), "")
+    at = [match.start() for match in _NO_TEXT.finditer(_as_text(raw))]
+    crowded = any(last - first < _WINDOW for first, last in zip(at, at[_MOST_IN_WINDOW:], strict=False))
+    return f"what looks like {packing or 'binary data or another encoding'}" if packing or crowded else ""
 
 
 def _reading(source: _Source) -> BinaryIO:

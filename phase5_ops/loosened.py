@@ -50,7 +50,7 @@ _NAMES: dict[Stricter, dict[str, str]] = {
         " trail_s3_uri trail_wait_seconds",
         "probes": "expired_token_file other_client_id settle_seconds",
         "replay": "ledger_tenants window_days",
-        "logs": "archives group_prefixes lead_in_minutes sample_share window_hours",
+        "logs": "any_letter_case archives base64 group_prefixes lead_in_minutes sample_share window_hours",
         "budget": "lookback_days",
         "deployed": "digest_parameter function_prefixes must_be_candidate",
         "gate": "warn_blocks",

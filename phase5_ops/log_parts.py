@@ -1,0 +1,267 @@
+"""What a file of logs is made of: lines of text, and JSON documents that hold events; every byte is in one or the other. Pure.
+
+A document is looked for where a file begins, where another document ends, and at the beginning of a line; there only in shapes
+that no function would log (`log_documents`). A document over several lines that is not known is scanned as lines and named as
+not understood, since its lines are no events. A document is read an element at a time, so that memory stays bounded.
+"""
+
+import codecs
+import io
+import re
+from collections.abc import Generator, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from phase5_ops.input_files import FileUnreadable, NotUnderstood, contents
+from phase5_ops.json_cursor import MOST_CHARACTERS, JsonCursor, NotJson
+from phase5_ops.log_archives import Block, Readable, blocks
+from phase5_ops.log_documents import LISTS, Document, Events, document_of
+
+CHUNK_BYTES = 1 << 20
+KEPT_CHARACTERS = 4 << 20  # of a document, until what came of it is handed on
+_MOST_NAMED = 5
+_PERMISSION_CHECK = b"Permission Check Successful"  # `aws-logs-write-test`, which an export leaves in its bucket
+
+NEWLINE = 10
+EVENT_NEWLINE = b"\x0b"  # what stands for a line break inside one log event: no letter, and no end of a line
+_BEGINS = object()
+_NAME_OF_EVENTS, _NAMED_WITHIN = '"logEvents"', 4096
+_BROKEN = re.compile(r'\s*(?:\{\s*"[^"]*"\s*:|\[\s*["{\[])')  # what only JSON begins with
+_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\{(\s*)"([^"\n]*)"\s*:')
+_MARKED = re.compile(rb"\n(?=\xef\xbb\xbf\{)")  # a file with a byte order mark that was joined to another
+_LONGEST_HEAD = 256
+_FIRST_MEMBERS = frozenset(
+    {b"messageType", b"owner", b"logGroup", b"logStream", b"subscriptionFilters", b"logEvents"}
+    | {b"events", b"searchedLogStreams", b"nextToken", b"nextForwardToken", b"nextBackwardToken"}
+)
+_SECOND = np.zeros(256, np.bool_)
+_SECOND[[*b'" \t\r\n\xbb']] = True
+
+
+class LogParts:
+    """The parts of one file, in order.
+
+    Attributes:
+        more: whether the last answer in it says that more events follow in another one; None where it holds none.
+    """
+
+    def __init__(self, stream: Readable, *, lookbehind: int, lookahead: int) -> None:
+        self._stream = stream
+        self._around = {"lookbehind": lookbehind, "lookahead": lookahead}
+        self._held = b""  # read and not given yet
+        self._line_start = True  # whether a line begins with the next byte
+        self._passed = False  # a document that begins with the next byte was looked at and is text
+        self._ended = False
+        self._broken: list[str] = []
+        self._not_understood: list[str] = []
+        self._scratch = np.empty((2, 0), np.bool_)
+        self.more: bool | None = None
+
+    def __iter__(self) -> Iterator[Block | Events]:
+        """The parts.
+
+        Raises:
+            FileUnreadable: the file broke off; all else was given.
+            NotUnderstood: it holds documents whose shape is not known; they were given as text.
+        """
+        if self._is_permission_check():
+            return
+        certain = False
+        while not self._ended:
+            yield from self._documents(certain=certain)
+            yield from blocks(self, **self._around)
+            certain = True
+        if self._not_understood:
+            raise NotUnderstood(_named(self._not_understood + self._broken))
+        if self._broken:
+            raise FileUnreadable(_named(self._broken))
+
+    def _is_permission_check(self) -> bool:
+        while len(self._held) <= len(_PERMISSION_CHECK) + 2 and (more := self._stream.read(CHUNK_BYTES)):
+            self._held += more
+        return self._held.strip() == _PERMISSION_CHECK
+
+    def _next(self) -> bytes:
+        chunk, self._held = self._held, b""
+        return chunk or self._stream.read(CHUNK_BYTES)
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes of text, about `size` of them; none at the end, and where a document begins."""
+        chunk = self._next()
+        chunk, self._held = chunk[:size], chunk[size:]
+        while chunk:
+            at = self._beginning(chunk)
+            if at is None:
+                self._line_start, self._passed = chunk.endswith(b"\n"), False
+                return chunk
+            if at:
+                self._line_start, self._passed = True, False
+                self._held = chunk[at:] + self._held
+                return chunk[:at]
+            if len(chunk) >= _LONGEST_HEAD or not (more := self._next()):
+                if not self._is_head(chunk, 0):
+                    self._passed = True
+                    continue
+                self._held = chunk + self._held
+                return b""
+            chunk += more
+        self._ended = True
+        return b""
+
+    def _beginning(self, chunk: bytes) -> int | None:
+        """Where a line begins in a chunk that may begin a document."""
+        data = np.frombuffer(chunk, np.uint8)
+        if self._scratch.shape[1] < len(data):  # kept, since fresh memory costs more than what is done with it
+            self._scratch = np.empty((2, len(data)), np.bool_)
+        ends = np.equal(data, NEWLINE, out=self._scratch[0, : len(data)])
+        ends[:-1] &= np.equal(data, ord("{"), out=self._scratch[1, : len(data)])[1:]
+        starts = np.flatnonzero(ends[:-1]) + 1 if ends[:-1].any() else np.empty(0, np.int64)
+        if codecs.BOM_UTF8[0] in chunk:
+            starts = np.union1d(starts, np.array([match.end() for match in _MARKED.finditer(chunk)], np.int64))
+        if self._line_start and not self._passed and chunk.startswith((b"{", codecs.BOM_UTF8)):
+            starts = np.append(0, starts)
+        last = len(data) - 1
+        starts = starts[_SECOND[data[np.minimum(starts + 1, last)]] | (starts == last)]
+        for at in starts.tolist():
+            if len(chunk) - at < _LONGEST_HEAD or self._is_head(chunk, at):
+                return int(at)
+        return None
+
+    @staticmethod
+    def _is_head(chunk: bytes, at: int) -> bool:
+        head = _HEAD.match(chunk, at)
+        return head is not None and (head[2] in _FIRST_MEMBERS or b"\n" in head[1])
+
+    def _documents(self, *, certain: bool) -> Iterator[Block | Events]:
+        """The events of the documents that follow each other here; what comes then is held as text.
+
+        Args:
+            certain: text is before, so that only documents count which no function logs.
+        """
+        cursor = JsonCursor(self._next)
+        cursor.mark()
+        while cursor.peek() in ("{", "["):
+            begin = cursor.place
+            try:
+                understood = yield from self._document(cursor, certain=certain)
+            except NotJson as error:
+                understood = False
+                looks_so = _BROKEN.match(cursor.ahead(_LONGEST_HEAD)) is not None
+                if (error.unfinished and looks_so) or _NAME_OF_EVENTS in cursor.ahead(_NAMED_WITHIN):
+                    self._broken.append(f"a JSON document from character {begin} on is not whole: {error}")
+            if not understood:
+                self._passed = True
+                break
+            certain = False
+            cursor.peek()
+            cursor.mark()
+        cursor.back()
+        self._held = cursor.rest()
+        self._line_start = True
+
+    def _document(self, cursor: JsonCursor, *, certain: bool) -> Generator[Block | Events, None, bool]:
+        """The events of the document here, and whether it was one; else what was not handed on may be gone back to."""
+        begin = cursor.place
+        members: dict[str, Any] = {}
+        elements: list[Any] = []
+        released = False
+        for name, value in _members(cursor):
+            if name in LISTS and value is _BEGINS:
+                elements = members[name] = []
+            elif name in LISTS or not name:
+                elements.append(value)
+            else:
+                members[name] = value
+            if cursor.place - begin > KEPT_CHARACTERS and elements:
+                document = document_of(members or elements, certain=certain)
+                if document is None:
+                    raise NotJson(f"{_shown(members or elements)} is not known")
+                yield from self._given(document)
+                elements.clear()
+                released, begin = True, cursor.place
+                cursor.mark()
+            elif cursor.place - begin > MOST_CHARACTERS:
+                raise NotJson(f"{_shown(members or elements)} of more than {MOST_CHARACTERS} characters is not known")
+        document = document_of(members or elements, certain=certain)
+        if document is not None:
+            yield from self._given(document)
+        elif not released:
+            return (yield from self._one_event(cursor, _shown(members or elements), certain=certain))
+        return True
+
+    def _one_event(self, cursor: JsonCursor, what: str, *, certain: bool) -> Generator[Block, None, bool]:
+        """A document that is not known, over several lines, as one line; whether it was one of several lines.
+
+        Where text is before it, it is what a function printed; else it may hold events, and is named as not understood.
+        """
+        text = cursor.since_mark()
+        lines = text.strip().count("\n")
+        if _NAME_OF_EVENTS in text or (lines and not certain):
+            self._not_understood.append(f"a JSON document whose shape is not known ({what})")
+        if not lines:
+            return False
+        raw = text.strip().encode("utf-8", "surrogateescape").replace(b"\n", EVENT_NEWLINE) + b"\n"
+        yield Block(raw, 0, len(raw), ends_line=True, joined=lines)
+        return True
+
+    def _given(self, document: Document) -> Iterator[Block | Events]:
+        self.more = self.more if document.more is None else document.more
+        if document.unfinished:
+            self._broken.append(document.unfinished)
+        yield from document.events
+        for data in document.packed:
+            for content in contents("", partial(io.BytesIO, data)):
+                yield from LogParts(content.stream, **self._around)
+
+
+def _members(cursor: JsonCursor) -> Iterator[tuple[str, Any]]:
+    """The members of the object here; of one in `LISTS` first that it begins and then each element; of a list each, without name.
+
+    Raises:
+        NotJson: it is none, or has a member twice.
+    """
+    if cursor.peek() == "[":
+        yield from (("", value) for value in _elements(cursor))
+        return
+    cursor.take("{")
+    seen: set[str] = set()
+    while cursor.peek() != "}":
+        if seen:
+            cursor.take(",")
+        name = cursor.value()
+        if not isinstance(name, str) or name in seen:
+            raise NotJson("no name of a member, or a member given twice")
+        seen.add(name)
+        cursor.take(":")
+        if name in LISTS and cursor.peek() == "[":
+            yield name, _BEGINS
+            yield from ((name, value) for value in _elements(cursor))
+        else:
+            yield name or " ", cursor.value()
+    cursor.take("}")
+
+
+def _elements(cursor: JsonCursor) -> Iterator[Any]:
+    cursor.take("[")
+    begun = False
+    while cursor.peek() != "]":
+        if begun:
+            cursor.take(",")
+        begun = True
+        yield cursor.value()
+    cursor.take("]")
+
+
+def _named(problems: list[str]) -> str:
+    more = len(problems) - _MOST_NAMED
+    return "; ".join(problems[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _shown(value: object) -> str:
+    """The kind of a document, without its content."""
+    if isinstance(value, dict):
+        names = [name for name in value if name.isidentifier()][:_MOST_NAMED]
+        return f"an object with {', '.join(names) or 'other members'}"
+    return "a list"
