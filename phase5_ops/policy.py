@@ -120,6 +120,24 @@ class BreakerPolicy(Policy):
     max_in_flight: int = Field(20, gt=0, description="slots a connector has")
     open_max_minutes: int = Field(10, gt=0, description="a breaker open longer than this under traffic needs its operator action")
     max_reopenings: int = Field(3, ge=1, description="re-openings in a row that need the operator action")
+    recurrence_days: int = Field(
+        7, ge=1, le=30, description="over how many days openings are counted, whatever lies between the runs (history keeps 30)"
+    )
+    max_openings: int = Field(6, ge=1, description="openings seen within recurrence_days that need the operator action")
+    max_open_share: Share = Field(
+        0.5,
+        description="share of the runs of recurrence_days that may find a breaker not closed, once max_reopenings openings were"
+        " seen in it",
+    )
+    recurrence_hours: float = Field(
+        1, ge=0, le=24, allow_inf_nan=False, description="runs closer together than this are one look, whose share says nothing"
+    )
+    recovery_hours: float = Field(
+        36,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long a breaker that opened again and again must have been found closed; a daily run's last look counts",
+    )
     slot_idle_minutes: int = Field(15, gt=0, description="a slot in use without any data point for this long is leaked")
     clock_skew_seconds: int = Field(300, ge=0, description="how far ahead of evaluation time a platform timestamp may be")
     inactive_tenant_statuses: tuple[str, ...] = Field(
