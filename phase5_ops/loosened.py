@@ -37,6 +37,7 @@ _LESS_IS_STRICTER = frozenset(
         "replay.finish_deadline_minutes",
         "replay.max_replays_per_intent",
         "replay.clock_skew_ms",
+        "replay.entry_id_tolerance_seconds",
         "replay.future_tolerance_seconds",
         "logs.unattributed_max_share",
         "logs.min_free_text_length",

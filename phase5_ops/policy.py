@@ -268,6 +268,12 @@ class ReplayPolicy(Policy):
         le=5000,
         description="how far the clocks of two functions may differ; entries of one function are not allowed any",
     )
+    entry_id_tolerance_seconds: float = Field(
+        300,
+        ge=0,
+        le=3600,
+        description="how far an entry's timestamp may be from the time in its entry id; one call writes both",
+    )
     future_tolerance_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the clock an entry may be stamped")
     ledger_tenants: tuple[Name, ...] = Field(
         (), description="tenants whose ledger partitions are read although the tenants table does not name them"
