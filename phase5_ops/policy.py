@@ -23,6 +23,20 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+#: Statuses of a tenant that is no longer served: what the platform writes (suspended, deleted), and what operators write.
+#: Any other status, and none, is that of an active tenant.
+INACTIVE_TENANT_STATUSES = (
+    "inactive",
+    "suspended",
+    "deleted",
+    "disabled",
+    "archived",
+    "closed",
+    "deactivated",
+    "terminated",
+)
+
+
 class ToolSetting(Policy):
     """A tool that must be there although the action type registry may not name it, or whose traffic is known to be rare."""
 
@@ -141,7 +155,7 @@ class BreakerPolicy(Policy):
     slot_idle_minutes: int = Field(15, gt=0, description="a slot in use without any data point for this long is leaked")
     clock_skew_seconds: int = Field(300, ge=0, description="how far ahead of evaluation time a platform timestamp may be")
     inactive_tenant_statuses: tuple[str, ...] = Field(
-        ("inactive", "suspended", "deleted", "disabled"), description="tenants that a kill switch need not cover"
+        INACTIVE_TENANT_STATUSES, description="tenants that a kill switch need not cover; any other status is active"
     )
 
     @model_validator(mode="after")
@@ -342,7 +356,7 @@ class CostPolicy(Policy):
         5, ge=0, allow_inf_nan=False, description="smallest increase over the median day that stands out, in the bill's currency"
     )
     inactive_tenant_statuses: tuple[str, ...] = Field(
-        ("inactive", "suspended", "deleted", "disabled"), description="tenants that need not have a cost"
+        INACTIVE_TENANT_STATUSES, description="tenants that need not have a cost; any other status is active"
     )
 
 
