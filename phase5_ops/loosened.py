@@ -79,6 +79,7 @@ _NO_THRESHOLDS = frozenset(
         "flow",
         "overrides",
         "notifications",
+        "retention",
         "probes",
         "runbook_policy",
         "isolation.production_environments",

@@ -464,6 +464,29 @@ class FlowPolicy(Policy):
     tick_seconds: int = Field(30, ge=5, le=3600, description="how often the sensor looks")
 
 
+class RetentionPolicy(Policy):
+    """How long the state folder keeps readiness runs: their evidence and Dagster's record of them. Changes no verdict.
+
+    Whatever is set, what the gate may still read stays: see `retention.py`.
+    """
+
+    run_days: float = Field(
+        30,
+        gt=0,
+        le=3650,
+        allow_inf_nan=False,
+        description="how long a readiness run without a release is kept in the state folder",
+    )
+    release_days: float = Field(
+        400,
+        gt=0,
+        le=3650,
+        allow_inf_nan=False,
+        description="how long one that was made for a release is kept: an auditor may come a year later",
+    )
+    newest_runs: int = Field(20, ge=1, le=100_000, description="newest runs of the environment that are kept whatever their age")
+
+
 class OverridePolicy(Policy):
     """Promoting without an open gate: rolling back, and breaking the glass. Changes no verdict and opens nothing."""
 
