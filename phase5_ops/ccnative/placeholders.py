@@ -25,8 +25,6 @@ _ROLE = frozenset(
     {"user", "users", "username", "caller", "requester", "requestor", "requested", "by", "person", "name", "email", "id"}
     | {"value", "string", "the", "a", "an"}
 )
-#: The platform itself: an answer, but nobody who can be asked.
-_SHARED = frozenset({"system", "admin", "administrator", "root", "service", "automation", "automatic", "bot"})
 _TEMPLATE = re.compile(r"\$\{.*?\}|\{\{.*?\}\}|<[^<>]*>|%\([^)]*\)s|%[sv]\b|\$\w+")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -62,13 +60,6 @@ def names_nobody(text: str | None) -> bool:
     """True if a text that should say who says nothing; of an address, the part before the @ must say who."""
     local = visible(text or "").partition("@")[0]
     return says_nothing(local)
-
-
-@lru_cache(maxsize=65_536)
-def names_nobody_in_person(text: str | None) -> bool:
-    """True for `system` and the like: it says what asked, and leaves nobody who can be asked."""
-    words = _words(text)
-    return not _SHARED.isdisjoint(words) and all(word in _SHARED or word in _ROLE for word in words)
 
 
 def _words(text: str | None) -> list[str]:

@@ -17,7 +17,7 @@ import pandera.pandas as pa
 
 from phase5_ops.ccnative.execution_records import ExecutionRecords
 from phase5_ops.ccnative.ledger import PARTITION_PREFIX, REPLAY_TYPES, Ledger, LedgerEntry, Oddity, epoch_ms, stamp_of
-from phase5_ops.ccnative.placeholders import names_nobody, names_nobody_in_person, says_nothing
+from phase5_ops.ccnative.placeholders import names_nobody, says_nothing
 from phase5_ops.clock import iso
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import ReadStatus, reads_of
@@ -103,7 +103,6 @@ class ReplayRow:
 
 REASON_MISSING, REQUESTER_MISSING = "reason missing", "requester missing"
 REASON_DIFFERS, REQUESTER_DIFFERS = "reason differs", "requester differs"
-REQUESTER_SHARED = "requester shared"
 OTHER_TENANT, OTHER_INTENT = "other tenant", "other intent"
 OTHER_STATUS, OTHER_INDEX, OTHER_TIME = "other status", "other index", "other time"
 
@@ -284,8 +283,6 @@ def _field_notes(entry: LedgerEntry, first: LedgerEntry) -> Iterable[tuple[str, 
             yield missing, entry.event, "absent" if value is None else repr(value[:80])
         elif value and not is_blank(expected) and expected and value.strip() != expected.strip():
             yield differs, entry.event, repr(value[:80])
-    if names_nobody_in_person(entry.requester):
-        yield REQUESTER_SHARED, entry.event, repr((entry.requester or "")[:80])
 
 
 def timeline(table: pd.DataFrame, limit: int = 50) -> str:

@@ -33,7 +33,6 @@ from phase5_ops.replay.audit_evidence import (
     REQUEST,
     REQUESTER_DIFFERS,
     REQUESTER_MISSING,
-    REQUESTER_SHARED,
     START,
     ReplayRow,
     read_whole,
@@ -67,12 +66,6 @@ REQUESTED_BY_MISSING = FindingCode(
     "An entry of a replay has no requested_by, one that names nobody (blanks, unseen characters, `undefined`, `null`, `unknown`,"
     " `anonymous`, `[object Object]`, ...), or another one than the rest of the replay.",
     "Take requested_by from the verified token of the request; the entry's writer must carry it on.",
-)
-REQUESTED_BY_SHARED = FindingCode(
-    "requested_by_shared",
-    Verdict.WARN,
-    "A replay was requested by `system` or the like: that says what asked, and names nobody who can be asked why.",
-    "Record the person or the named job behind it.",
 )
 REPLAY_OUT_OF_ORDER = FindingCode(
     "replay_out_of_order",
@@ -180,7 +173,6 @@ CODES = (
     REPLAY_NOT_FINISHED,
     REPLAY_REASON_MISSING,
     REQUESTED_BY_MISSING,
-    REQUESTED_BY_SHARED,
     REPLAY_OUT_OF_ORDER,
     REPLAY_STARTED_WITHOUT_REQUEST,
     REPLAY_FINISHED_WITHOUT_START,
@@ -377,7 +369,6 @@ _NOTE_CODES: Mapping[str, tuple[FindingCode, str]] = {
     REASON_DIFFERS: (REPLAY_REASON_MISSING, "the same replay_reason in every entry of the replay"),
     REQUESTER_MISSING: (REQUESTED_BY_MISSING, "a requested_by in every entry of the replay"),
     REQUESTER_DIFFERS: (REQUESTED_BY_MISSING, "the same requested_by in every entry of the replay"),
-    REQUESTER_SHARED: (REQUESTED_BY_SHARED, "a requested_by who can be asked"),
     OTHER_STATUS: (REPLAY_CONTRADICTS_OUTCOME, "a status that says what the entry says"),
     OTHER_INDEX: (LEDGER_INDEX_MISMATCH, "index keys of the entry's own trace and timestamp"),
     OTHER_TENANT: (REPLAY_TENANT_MISMATCH, "one tenant and account, in that tenant's partition"),

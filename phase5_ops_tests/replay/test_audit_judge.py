@@ -124,11 +124,6 @@ def test_a_requester_that_is_nobody_in_every_entry_is_one_finding(value):
     assert audit(replay(requester=value)).codes() == ["requested_by_missing"]
 
 
-def test_a_requester_that_nobody_can_ask_is_a_warning():
-    judged = audit(replay(requester="system")).judged()
-    assert (judged.verdict, [finding.code for finding in judged.findings]) == (Verdict.WARN, ["requested_by_shared"])
-
-
 def test_a_reason_blank_in_all_entries_is_one_finding():
     assert audit(replay(reason=" ")).codes() == ["replay_reason_missing"]
 
