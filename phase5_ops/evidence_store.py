@@ -16,7 +16,9 @@ Evidence of an earlier version has no run.json in its manifest and no histories.
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -36,6 +38,8 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
 _ORIGIN, _ENDED, _MANIFEST = "run.json", "histories.json", "manifest.json"
 _WHO = ("account", "region", "identity")
+_ATTESTATIONS = "attestations"
+_REMOVED = ".removed-"  # no name of a run begins so
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +213,29 @@ class EvidenceStore:
         with os.scandir(self._root) as entries:
             return sorted(e.name for e in entries if _SAFE_NAME.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
 
+    def has_attestations(self, run_id: str) -> bool:
+        """Whether something that was signed is kept under the run."""
+        return (self.run_folder(run_id) / _ATTESTATIONS).exists()
+
+    def remove(self, run_id: str) -> None:
+        """Removes the folder of a run, all at once for whoever looks; a copy elsewhere stays. One that is not there is no error.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        gone = self._root / f"{_REMOVED}{run_id}"
+        with suppress(FileNotFoundError):
+            self.run_folder(run_id).rename(gone)
+        for left in self._root.glob(f"{_REMOVED}*"):  # this one, and what a process that was killed left
+            with suppress(FileNotFoundError):  # another process is at it
+                shutil.rmtree(left)
+
     def write_attestation(self, run_id: str, name: str, content: bytes) -> None:
         """Keeps a signed envelope (`decision.dsse.json`) of a promotion under its run; outside every evidence digest."""
         stem, _, suffix = name.partition(".")
         if suffix != "dsse.json":
             raise ValueError(f"not the name of an envelope: {name!r}")
-        self._write(run_id, f"attestations/{_checked(stem)}.{suffix}", content)
+        self._write(run_id, f"{_ATTESTATIONS}/{_checked(stem)}.{suffix}", content)
 
     def manifest(self, run_id: str) -> dict[str, str]:
         """Path -> digest of every file that belongs to the evidence of a run, read afresh.

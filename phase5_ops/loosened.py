@@ -29,11 +29,12 @@ _NAMES: dict[Stricter, dict[str, str]] = {
         "": "non_production_environments",
         "slo": "latency_threshold_ms error_rate_max max_bad_window_share max_datapoint_age_minutes",
         "alarms": "window_max_seconds",
-        "breakers": "call_timeout_seconds clock_skew_seconds inactive_tenant_statuses max_in_flight max_reopenings"
-        " open_max_minutes slot_idle_minutes ttl_max_days",
+        "breakers": "call_timeout_seconds clock_skew_seconds inactive_tenant_statuses max_in_flight max_open_share"
+        " max_openings max_reopenings open_max_minutes recurrence_hours slot_idle_minutes ttl_max_days",
         "isolation": "iam_exceptions outcome_seconds",
         "probes": "follow_seconds",
-        "replay": "start_deadline_minutes finish_deadline_minutes max_replays_per_intent clock_skew_ms future_tolerance_seconds",
+        "replay": "clock_skew_ms entry_id_tolerance_seconds finish_deadline_minutes future_tolerance_seconds max_replays_per_intent"
+        " start_deadline_minutes",
         "logs": "common_words exceptions min_free_text_length unattributed_max_share",
         "budget": "clock_skew_seconds settle_seconds",
         "costs": "grace_hours inactive_tenant_statuses max_lag_days max_unallocated_share",
@@ -45,7 +46,7 @@ _NAMES: dict[Stricter, dict[str, str]] = {
         "": "connectors",
         "slo": "latency_target",
         "alarms": "min_percentile",
-        "breakers": "hand_closing_hours ttl_min_days",
+        "breakers": "hand_closing_hours recovery_hours ttl_min_days",
         "isolation": "compare_item_limit event_log_group iam_blocks iam_roles iam_tables trail_exclusive trail_functions"
         " trail_s3_uri trail_wait_seconds",
         "probes": "expired_token_file other_client_id settle_seconds",
@@ -64,7 +65,7 @@ _NAMES: dict[Stricter, dict[str, str]] = {
         " min_window_samples",
         "alarms": "window_min_seconds",
         "runbook_policy": "alarm_anchor breaker_anchor",
-        "breakers": "cooldown_seconds failure_threshold state_ttl_days",
+        "breakers": "cooldown_seconds failure_threshold recurrence_days state_ttl_days",
         "isolation": "iam_template table_prefix",
         "probes": "stop_functions",
         "logs": "ledger_margin_hours",
@@ -86,6 +87,7 @@ _NAMES: dict[Stricter, dict[str, str]] = {
         "overrides": "retry_seconds",
         "notifications": "sns_topic_arn",
         "reading": "connect_timeout_seconds deadline_seconds max_attempts read_timeout_seconds",
+        "retention": "newest_runs release_days run_days",
         "schedule": "hour minute timezone",
     },
 }

@@ -44,6 +44,7 @@ from phase5_ops.policy import (
     ProbePolicy,
     PromotionPolicy,
     ReplayPolicy,
+    RetentionPolicy,
     RunbookPolicy,
     SigningPolicy,
     SloPolicy,
@@ -67,6 +68,7 @@ _NO_VERDICT = frozenset(
         "flow",
         "overrides",
         "notifications",
+        "retention",
         "evidence_s3_uri",
         "refresh_costs",
     }
@@ -216,6 +218,7 @@ class Settings(BaseSettings):
     promotion: PromotionPolicy = PromotionPolicy()
     overrides: OverridePolicy = OverridePolicy()
     notifications: NotificationPolicy = NotificationPolicy()
+    retention: RetentionPolicy = RetentionPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
 
