@@ -204,6 +204,16 @@ class IsolationPolicy(Policy):
     event_log_group: str | None = Field(
         None, min_length=1, description="log group that a rule of the platform's event bus delivers its events to"
     )
+    probe_requests: int = Field(
+        3000, ge=100, le=10_000, description="most probes of one run beside those of /replay; the rest is not tried"
+    )
+    probe_seconds: float = Field(
+        60, gt=0, le=600, description="longest that sending those probes may take; the rest is not tried"
+    )
+    probe_requests_per_second: float = Field(300, gt=0, le=1000, description="most requests of those probes in one second")
+    probe_tries: int = Field(
+        2, ge=1, le=5, description="how often such a probe is sent where a connection breaks, no answer comes in time, or a 429"
+    )
     iam_roles: tuple[Name, ...] = Field(
         ("cc-native-*", "CCNative*"), min_length=1, description="names of the roles of the platform's functions"
     )
@@ -229,6 +239,14 @@ class ProbePolicy(Policy):
     send_seconds: float = Field(60, gt=0, le=600, description="longest that sending all probes may take; the rest is not tried")
     follow_seconds: float = Field(60, gt=0, le=900, description="how long the canary replay is followed to its end")
     parallel_requests: int = Field(8, ge=1, le=16, description="requests under way at once")
+    requests_per_second: float = Field(100, gt=0, le=1000, description="how fast requests are sent at most")
+    max_requests: int = Field(800, ge=1, le=5000, description="requests to /replay that one run may send; the rest is not tried")
+    tries: int = Field(
+        2, ge=1, le=5, description="how often a probe that starts no work is sent where the connection broke off or timed out"
+    )
+    late_effect_days: int = Field(
+        2, ge=1, le=30, description="how far back the ledger is searched for what refused probes of earlier runs left, at most"
+    )
     runs_per_hour: int = Field(20, ge=1, le=1000, description="readiness runs that may probe in one clock hour")
     lease_seconds: int = Field(
         900, ge=60, le=7200, description="how long one run may probe before another may take over; must outlast a run"

@@ -128,10 +128,19 @@ class ProbeUser(Section):
 
 
 class ProbeUsers(Section):
-    """The two dedicated test tenants."""
+    """The users of the two dedicated test tenants, and further users of the pool whose tokens must not get in.
+
+    The further ones need a name and a password (or a secret) alone; a probe that needs one that is not named is not tried.
+    """
 
     a: ProbeUser = ProbeUser()
     b: ProbeUser = ProbeUser()
+    unscoped: ProbeUser = Field(ProbeUser(), description="user of test tenant A without custom:account_ids")
+    unclaimed: ProbeUser = Field(ProbeUser(), description="user without custom:tenant_id")
+    claim_empty: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is set to nothing")
+    claim_blanks: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is test tenant A's id between blanks")
+    claim_case: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is test tenant A's id in another case")
+    claim_list: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is a JSON list of both test tenants' ids")
 
     @model_validator(mode="after")
     def _tenants_differ(self) -> Self:
@@ -186,6 +195,10 @@ class Settings(BaseSettings):
         None, description="address of the Dagster webserver: for links to runs, and for registering candidates over HTTP"
     )
     control_center_url: AnyHttpUrl | None = None
+    decision_api_url: AnyHttpUrl | None = Field(
+        None, description="address of the decision API; default: the Control Center's, and WARN where it is not there"
+    )
+    decision_api_key: SecretStr | None = Field(None, description="API key of the decision API, sent as x-api-key")
     user_pool_id: str | None = None
     user_pool_client_id: str | None = None
     probe_mode: Literal["full", "refusals", "off"] = "full"
@@ -230,7 +243,7 @@ class Settings(BaseSettings):
             raise ValueError("takes neither user, query nor fragment")
         return value
 
-    @field_validator("control_center_url")
+    @field_validator("control_center_url", "decision_api_url")
     @classmethod
     def _tokens_stay_secret(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
         """Tokens of the probe users go there, so the way must be encrypted unless it does not leave this machine."""
@@ -307,6 +320,7 @@ class Settings(BaseSettings):
             user.pop("password", None)
             user.pop("client_secret", None)
         chosen["probes"].pop("expired_token_file")
+        chosen.pop("decision_api_key")
         return chosen
 
     def policy_digest(self, *, checklist_version: str, account: str) -> str:

@@ -108,6 +108,43 @@ FOREIGN_DATA_WRITABLE = FindingCode(
     "A request with a token of test tenant A changed data of test tenant B through the Control Center.",
     "Take the tenant from the token's claim custom:tenant_id alone in the named route; refuse a body that names another.",
 )
+UNAUTHORIZED_REQUEST_ANSWERED = FindingCode(
+    "unauthorized_request_answered",
+    Verdict.FAIL,
+    "A route of the Control Center or the decision API answered a request without a token, or with one that is not valid.",
+    "Put the named route behind the user pool's authorizer, for every method and spelling of its path.",
+)
+OTHER_CLIENT_REQUEST_ANSWERED = FindingCode(
+    "other_client_request_answered",
+    Verdict.WARN,
+    "A route of the Control Center or the decision API takes tokens that another client of the user pool was given.",
+    "Check the audience of the token in the named route, or have the other client approved.",
+)
+REQUEST_WITHOUT_TENANT_ANSWERED = FindingCode(
+    "request_without_tenant_answered",
+    Verdict.FAIL,
+    "A route answered for a tenant although the token names none: its claim custom:tenant_id is missing or is no tenant's id.",
+    "Refuse tokens without custom:tenant_id in the named route; take the tenant from nowhere else, and compare it exactly.",
+)
+FOREIGN_ACCOUNT_ANSWERED = FindingCode(
+    "foreign_account_answered",
+    Verdict.FAIL,
+    "A route answered for an account that the token's claim custom:account_ids does not name.",
+    "Check the account of the named route against the token's accounts.",
+)
+LATE_EFFECT = FindingCode(
+    "late_effect",
+    Verdict.FAIL,
+    "What a probe of an earlier run asked for was done after that run had ended and had put everything back.",
+    "Find what carries out requests later (a queue, a retry, a stream) and have it check who asked; or what repeats writes.",
+)
+DECISION_API_NOT_FOUND = FindingCode(
+    "decision_api_not_found",
+    Verdict.WARN,
+    "The decision API is not at the Control Center's address, so nothing was shown about its routes.",
+    "Set PHASE5_DECISION_API_URL, and PHASE5_DECISION_API_KEY where it wants a key.",
+    not_tried=True,
+)
 NOT_PUT_BACK = FindingCode(
     "not_put_back",
     Verdict.ERROR,
@@ -156,6 +193,12 @@ CODES = (
     READS_NOT_JUDGED,
     FOREIGN_DATA_READABLE,
     FOREIGN_DATA_WRITABLE,
+    UNAUTHORIZED_REQUEST_ANSWERED,
+    OTHER_CLIENT_REQUEST_ANSWERED,
+    REQUEST_WITHOUT_TENANT_ANSWERED,
+    FOREIGN_ACCOUNT_ANSWERED,
+    LATE_EFFECT,
+    DECISION_API_NOT_FOUND,
     NOT_PUT_BACK,
     PROBE_NOT_ANSWERED,
     PROBE_NOT_TRIED,
@@ -178,6 +221,10 @@ DETECTORS = (
     "reads_not_judged",
     "foreign_data_readable",
     "foreign_data_writable",
+    "unauthorized_request_answered",
+    "request_without_tenant_answered",
+    "foreign_account_answered",
+    "late_effect",
 )
 
 _OF_A_ROW = (Kind.WRITE, Kind.EVENT, Kind.OUTCOME, Kind.READ, Kind.TRAIL, Kind.PROBE, Kind.RUN)
@@ -210,6 +257,7 @@ def judge_harness(table: pd.DataFrame, *, production: bool, links: ConsoleLinks,
         "reads_not_judged": results[Kind.READ, Result.NOT_JUDGED],
         "probes_refused": results[Kind.PROBE, Result.REFUSED],
         "probes": sum(1 for row in rows if row.kind is Kind.PROBE),
+        "probe_cost": "; ".join(row.reason for row in rows if row.kind is Kind.RUN and row.operation == "cost"),
         "events": sum(1 for row in rows if row.kind is Kind.EVENT),
         "detectors_shown": results[Kind.CONTROL, Result.DETECTED],
         "violations": sum(1 for row in rows if row.result is Result.VIOLATION),

@@ -35,7 +35,9 @@ from phase5_ops.isolation.footprint_evidence import (
 )
 from phase5_ops.isolation.harness_start import CONTEXT, LEASE_USER, SKEW, obstacle_of
 from phase5_ops.isolation.harness_tables import Partitions, PlatformTable, Seen, images, read_items
-from phase5_ops.isolation.probe_plan import CrossTargets, build_cross_plan
+from phase5_ops.isolation.probe_matrix import build_cross_plan
+from phase5_ops.isolation.probe_plan import CrossTargets
+from phase5_ops.isolation.probe_tokens import tokens_of
 from phase5_ops.isolation.trail_evidence import TrailWindow, read_trail, trail_row
 from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, own_work
@@ -280,15 +282,19 @@ class _Collecting:
             pool = Pool(reader, str(settings.user_pool_id), str(settings.user_pool_client_id), redactor)
             user, reads = pool.sign_in("A", settings.probe_users.a)
             self.reads += reads
-            client = HttpClient(
-                str(settings.control_center_url),
-                timeout_seconds=settings.probes.request_timeout_seconds,
-                user_agent=settings.probes.user_agent,
-                redactor=redactor,
-                shown_body=None,
+            tokens, reads = tokens_of(self.platform, pool, user, wall=time.time)
+            self.reads += reads
+            outside = set(targets.accounts) - {targets.account_a}
+            probing = CrossProbing(
+                self.platform,
+                targets,
+                self._client(str(settings.control_center_url), redactor),
+                tokens,
+                may_write=self.context["mode"] == "full",
+                scoped=user.accounts is not None and not user.accounts & outside,
+                decisions=self._decision_client(redactor),
+                sleep=self.sleep,
             )
-            full = self.context["mode"] == "full"
-            probing = CrossProbing(self.platform, targets, client, user.id_token, may_write=full)
             try:
                 return probing.run()
             finally:
@@ -296,6 +302,26 @@ class _Collecting:
         except Obstructed as stop:
             reason = f"{stop.obstacle.code}: {stop.obstacle.subject}: {stop.obstacle.seen}"
             return [not_tried(probe, reason) for probe in build_cross_plan(targets)]
+
+    def _client(self, url: str, redactor: Redactor, key: str | None = None) -> HttpClient:
+        probes = self.platform.settings.probes
+        return HttpClient(
+            url,
+            timeout_seconds=probes.request_timeout_seconds,
+            user_agent=probes.user_agent,
+            redactor=redactor,
+            shown_body=None,
+            api_key=key,
+        )
+
+    def _decision_client(self, redactor: Redactor) -> HttpClient | None:
+        """The client of the decision API, where it has an address or a key of its own."""
+        settings = self.platform.settings
+        key = settings.decision_api_key.get_secret_value() if settings.decision_api_key is not None else None
+        if settings.decision_api_url is None and key is None:
+            return None
+        redactor.add(*([key] if key else []))
+        return self._client(str(settings.decision_api_url or settings.control_center_url), redactor, key)
 
     # Cleaning up
 

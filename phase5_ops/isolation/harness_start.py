@@ -100,7 +100,7 @@ class _Starting:
         self._clean_up_after_killed_runs(places)
         targets = self._targets(configured)
         self.context["targets"] = asdict(targets) | {"now": iso(targets.now)}
-        own_work.note(platform, [targets.intent_b, targets.told_b, *([targets.canary] if targets.canary else [])])
+        own_work.note(platform, sorted(targets.ground.intents))
         self.reads += tell_once(platform, targets, iso(platform.now()))
         if targets.canary is None:
             return
@@ -130,6 +130,8 @@ class _Starting:
             intent_b=new_intent_id(wall=self.wall),
             told_b=TOLD_INTENT,
             export_b=f"exp-{mark.removeprefix('PHASE5_')[:12].lower()}",
+            account_out=probes.account_a_out_of_scope,
+            action_type=probes.action_type,
             canary=new_intent_id(wall=self.wall) if configured.mode == "full" else None,
             now=self.platform.now(),
         )
