@@ -210,7 +210,7 @@ class IsolationPolicy(Policy):
     probe_seconds: float = Field(
         60, gt=0, le=600, description="longest that sending those probes may take; the rest is not tried"
     )
-    probe_requests_per_second: float = Field(300, gt=0, le=1000, description="most requests of those probes in one second")
+    probe_requests_per_second: float = Field(500, gt=0, le=1000, description="most requests of those probes in one second")
     probe_tries: int = Field(
         2, ge=1, le=5, description="how often such a probe is sent where a connection breaks, no answer comes in time, or a 429"
     )

@@ -136,8 +136,8 @@ def _answered(**answer: Any) -> Plant:  # noqa: ANN401 - fields of ProbeAnswer
     return lambda _scope, _other: [probe_row(ProbeAnswer(**base | answer))]
 
 
-def _judged(who: TokenKind) -> Plant:
-    """The row of a probe that had to be refused and was answered: the way that real answers go."""
+def _judged(who: TokenKind, status: int = 200) -> Plant:
+    """The row of a probe that has to be refused, with such an answer: the way that real answers go."""
 
     def plant(scope: ExecutionScope, other: str) -> list[HarnessRow]:
         targets = CrossTargets(
@@ -145,9 +145,13 @@ def _judged(who: TokenKind) -> Plant:
         )
         route = next(route for route in ROUTES if route.name == "budget")
         probe = CrossProbe("control", route, "GET", "/budget", who=who, expect=Expect.REFUSED, out_of_scope=True)
-        return [Judged(targets, {route.family: ""}, {}).row(probe, HttpAnswer(200, None, "", "{}", 1.0))]
+        return [Judged(targets, {route.family: ""}, {}).row(probe, HttpAnswer(status, None, "", "{}", 1.0))]
 
     return plant
+
+
+def _refused_or_answered(who: TokenKind) -> tuple[Plant, Plant]:
+    return _judged(who, 401), _judged(who)
 
 
 def _left(item: Mapping[str, Any]) -> Plant:
@@ -201,8 +205,8 @@ _PLANTS: Mapping[str, tuple[Plant, Plant]] = {
     "reads_not_judged": (_trail(""), _trail("control")),
     "foreign_data_readable": (_answered(), _answered(status=200, shown=("budget",))),
     "foreign_data_writable": (_answered(reads=False), _answered(reads=False, status=200, changed=("TENANT#b / BUDGET",))),
-    "unauthorized_request_answered": (_answered(), _judged(TokenKind.NONE)),
-    "request_without_tenant_answered": (_answered(), _judged(TokenKind.UNCLAIMED)),
-    "foreign_account_answered": (_answered(), _judged(TokenKind.VALID)),
-    "late_effect": (_answered(), _left({"sk": {"S": "AUTONOMY#PHASE5_0123456789ABCDEF_1000"}})),
+    "unauthorized_request_answered": _refused_or_answered(TokenKind.NONE),
+    "request_without_tenant_answered": _refused_or_answered(TokenKind.UNCLAIMED),
+    "foreign_account_answered": _refused_or_answered(TokenKind.VALID),
+    "late_effect": (_left({"sk": {"S": "AUTONOMY#DEFAULT"}}), _left({"sk": {"S": "AUTONOMY#PHASE5_0123456789ABCDEF_1000"}})),
 }

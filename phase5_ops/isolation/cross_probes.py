@@ -16,7 +16,7 @@ from phase5_ops.ccnative.keys import plain_item
 from phase5_ops.clock import iso
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, shown_key
 from phase5_ops.isolation.probe_asking import Asking
-from phase5_ops.isolation.probe_data import Item, Watched, late_mark, outcomes, planted, planted_for_a, told_entries, watched
+from phase5_ops.isolation.probe_data import Item, Watched, late_mark, outcomes, planted, planted_for_a, told_entry, watched
 from phase5_ops.isolation.probe_effects import (
     DECIDED,
     Effects,
@@ -64,15 +64,12 @@ TOLD_INTENT = "ai_1_phase5told"
 
 
 def tell_once(platform: Platform, targets: CrossTargets, stamp: str) -> list[Read]:
-    """Puts the planted entries into the ledger, unless they are there from an earlier run."""
+    """Puts B's entry into the ledger, unless it is there from an earlier run."""
     table = platform.settings.tables.ledger
-    reads: list[Read] = []
-    for entry in told_entries(targets, stamp):
-        known, read = query_partition(platform.reader, table, entry["gsi1pk"]["S"], key="gsi1pk", index="gsi1-index")
-        reads.append(read)
-        if not known and read.status is ReadStatus.OK:
-            reads += put_items(platform.reader, table, [entry])
-    return reads
+    known, read = query_partition(platform.reader, table, f"TRACE#trace-{targets.told_b}", key="gsi1pk", index="gsi1-index")
+    if known or read.status is not ReadStatus.OK:
+        return [read]
+    return [read, *put_items(platform.reader, table, [told_entry(targets, stamp)])]
 
 
 @dataclass
@@ -86,6 +83,7 @@ class CrossProbing:
         tokens: by kind; None sends no token.
         may_write: False in probe mode `refusals`: what may be taken as a write for A's own tenant is not sent.
         scoped: whether A's token limits it to its account.
+        b_scoped: whether B's does.
         decisions: to the decision API, where it has another address.
         sleep: waits.
     """
@@ -96,6 +94,7 @@ class CrossProbing:
     tokens: Mapping[TokenKind, str | None] = field(repr=False)
     may_write: bool = True
     scoped: bool = True
+    b_scoped: bool = True
     decisions: HttpClient | None = None
     sleep: Callable[[float], None] = time.sleep
     reads: list[Read] = field(default_factory=list)
@@ -130,11 +129,12 @@ class CrossProbing:
         )
         try:
             seen = [self._plant(saved)]
-            asking.ask(asking.reads())
-            for wave in asking.writes():
-                asking.ask(wave)
-                seen.append(self._snapshot())
-            asking.ask_own_again()
+            if reached := asking.reached():
+                asking.ask(asking.reads())
+                for wave in asking.writes():
+                    asking.ask(wave)
+                    seen.append(self._snapshot())
+                asking.ask_own_again()
             effects = Effects(self.targets, plan, asking.answers).of(seen, told, self._told())
             self._keep_newest()
         finally:
@@ -145,12 +145,12 @@ class CrossProbing:
         both = {probe.name: (asking.answers.get(probe.name), asking.after.get(probe.name)) for probe in own.values()}
         unproven = {family: unproven_of(both[probe.name], probe) for family, probe in own.items()}
         judged = Judged(self.targets, unproven, effects, put_back=put_back, elsewhere=self.decisions is not None)
-        rows = [self._row(judged, probe, asking) for probe in plan]
+        rows = [self._row(judged, probe, asking) if reached else judged.unanswered(probe) for probe in plan]
         return [*late, *judged.absences(), *rows, self._cost(plan, asking)]
 
     def plan(self) -> tuple[CrossProbe, ...]:
         """The probes of this run, as many as the settings allow."""
-        return build_cross_plan(self.targets, self.tokens.keys(), scoped=self.scoped)
+        return build_cross_plan(self.targets, self.tokens.keys(), scoped=self.scoped, b_scoped=self.b_scoped)
 
     def _row(self, judged: Judged, probe: CrossProbe, asking: Asking) -> HarnessRow:
         if probe.name in asking.answers:

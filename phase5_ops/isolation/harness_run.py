@@ -37,17 +37,19 @@ from phase5_ops.isolation.harness_start import CONTEXT, LEASE_USER, SKEW, obstac
 from phase5_ops.isolation.harness_tables import Partitions, PlatformTable, Seen, images, read_items
 from phase5_ops.isolation.probe_matrix import build_cross_plan
 from phase5_ops.isolation.probe_plan import CrossTargets
-from phase5_ops.isolation.probe_tokens import tokens_of
 from phase5_ops.isolation.trail_evidence import TrailWindow, read_trail, trail_row
 from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, own_work
 from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import Place, decision_trace, is_ours
+from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import CODES, Obstacle, Obstructed
 from phase5_ops.probing.dynamo import delete_items, query_partition
-from phase5_ops.probing.identity import Pool
+from phase5_ops.probing.forge import TokenKind, claims_of
+from phase5_ops.probing.identity import Pool, parse_accounts
 from phase5_ops.probing.redact import Redactor
+from phase5_ops.probing.tokens import supply_of
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
 from phase5_ops.verdict import Verdict
 
@@ -282,16 +284,17 @@ class _Collecting:
             pool = Pool(reader, str(settings.user_pool_id), str(settings.user_pool_client_id), redactor)
             user, reads = pool.sign_in("A", settings.probe_users.a)
             self.reads += reads
-            tokens, reads = tokens_of(self.platform, pool, user, wall=time.time)
-            self.reads += reads
+            supply = supply_of(self.platform, pool, user)
+            self.reads += supply.reads
             outside = set(targets.accounts) - {targets.account_a}
             probing = CrossProbing(
                 self.platform,
                 targets,
                 self._client(str(settings.control_center_url), redactor),
-                tokens,
+                supply.tokens,
                 may_write=self.context["mode"] == "full",
                 scoped=user.accounts is not None and not user.accounts & outside,
+                b_scoped=_limits(supply.tokens.get(TokenKind.VALID_B), targets.account_a),
                 decisions=self._decision_client(redactor),
                 sleep=self.sleep,
             )
@@ -375,6 +378,12 @@ class _Collecting:
                     keys.append({attribute: item[attribute] for attribute in image.keys.key})
             if keys:
                 yield name, keys
+
+
+def _limits(token: str | None, account: str) -> bool:
+    """Whether a token names accounts, and this one is not among them."""
+    accounts = parse_accounts(claims_of(token).get(ACCOUNTS_CLAIM)) if token else None
+    return accounts is not None and account not in accounts
 
 
 def _data(entry: Item) -> Mapping[str, Any]:

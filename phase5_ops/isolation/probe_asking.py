@@ -1,6 +1,5 @@
 """Sends the probes of row 4.1: in waves, at a bounded rate, for a bounded time, and again where no answer came."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from http import HTTPStatus
 from phase5_ops.isolation.probe_plan import CrossProbe, Expect
 from phase5_ops.policy import IsolationPolicy
 from phase5_ops.probing.forge import TokenKind
+from phase5_ops.probing.pace import Pace
 from phase5_ops.probing.request import HttpAnswer, Problem
 
 Wave = tuple[CrossProbe, ...]
@@ -17,28 +17,6 @@ Wave = tuple[CrossProbe, ...]
 #: A request that ended so is sent again: a connection that broke, or an answer that did not come, says nothing.
 _AGAIN = (Problem.DOWN, Problem.TIMEOUT, Problem.THROTTLED)
 _KEEPS_OUT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-
-
-class Pace:
-    """Lets so many requests go in a second, until the time is over. Safe for several threads."""
-
-    def __init__(self, per_second: float, seconds: float, sleep: Callable[[float], None]) -> None:
-        self._gap, self._sleep = 1 / per_second, sleep
-        self._next = time.monotonic()
-        self._ends = self._next + seconds
-        self._lock = threading.Lock()
-
-    def may_send(self) -> bool:
-        """True once it is this request's turn; False where the time is over."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(self._next, now)
-            if turn >= self._ends:
-                return False
-            self._next = turn + self._gap
-        if turn > now:
-            self._sleep(turn - now)
-        return True
 
 
 @dataclass
@@ -64,18 +42,26 @@ class Asking:
     sleep: Callable[[float], None] = time.sleep
     answers: dict[str, HttpAnswer] = field(default_factory=dict)
     after: dict[str, HttpAnswer] = field(default_factory=dict)
-    requests: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._pace = Pace(self.policy.probe_requests_per_second, self.policy.probe_seconds, self.sleep)
+        self._pace = Pace(self.policy.probe_requests_per_second, self.policy.probe_seconds, sleep=self.sleep)
+
+    @property
+    def requests(self) -> int:
+        """How many were sent, tries again included."""
+        return self._pace.sent
+
+    def reached(self) -> bool:
+        """Asks for A's own data; whether anything answered at all. Where nothing does, no probe would show anything."""
+        self.ask(tuple(self.own))
+        return any(probe.name in self.answers and self.answers[probe.name].problem is None for probe in self.own)
 
     def reads(self) -> Wave:
-        """What is sent first: the requests for A's own data, and the probes that read."""
-        return (*self.own, *(probe for probe in self._chosen if probe.reads))
+        """The probes that read."""
+        return tuple(probe for probe in self._chosen if probe.reads)
 
     def writes(self) -> tuple[Wave, Wave]:
-        """The other probes, once those were asked: what must be refused, then what may write for A itself.
+        """The others, once those were asked: what must be refused, then what may write for A itself.
 
         The caller looks at what changed after each: the latter would hide what the former left.
         """
@@ -113,8 +99,6 @@ class Asking:
         for _ in range(tries):
             if not self._pace.may_send():
                 break
-            with self._lock:
-                self.requests += 1
             answer = self.send(probe)
             if answer.problem not in _AGAIN:
                 break

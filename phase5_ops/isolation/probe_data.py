@@ -41,6 +41,7 @@ def watched(targets: CrossTargets) -> list[Watched]:
         for role in ("autonomy_budget_state", "decision_proposal", "decision_budget"):
             found += [Watched(role, partition, tenant) for partition in accounts]
         found += [Watched("autonomy_config", partition, tenant) for partition in (whole, *accounts)]
+        found.append(Watched("autonomy_budget_state", whole, tenant))  # where a key of the body alone would put one
         found += [Watched("audit_export", whole, tenant), Watched("tenants", tenant, tenant)]
     return found
 
@@ -177,36 +178,26 @@ def _outcome(targets: CrossTargets, intent: str, stamp: str) -> Item:
     }
 
 
-def told_entries(targets: CrossTargets, stamp: str) -> list[Item]:
-    """Entries that the explanation of B shows, and that of an account that A's user may not name.
-
-    They stay, as nothing is ever deleted in the ledger, and serve later runs.
-    """
-    return [
-        _told(targets.told_b, targets.tenant_b, targets.account_a, stamp),
-        _told(targets.told_out, targets.tenant_a, targets.account_beside, stamp),
-    ]
-
-
-def _told(intent: str, tenant: str, account: str, stamp: str) -> Item:
-    entry_id = f"entry-{intent}"
+def told_entry(targets: CrossTargets, stamp: str) -> Item:
+    """An entry of B's ledger that its explanation shows; it stays, as nothing is ever deleted there, and serves later runs."""
+    entry_id = f"entry-{targets.told_b}"
     return {
-        "pk": _text(f"TENANT#{tenant}"),
+        "pk": _text(f"TENANT#{targets.tenant_b}"),
         "sk": _text(f"ENTRY#{stamp}#{entry_id}"),
         "entryId": _text(entry_id),
-        "gsi1pk": _text(f"TRACE#trace-{intent}"),
+        "gsi1pk": _text(f"TRACE#trace-{targets.told_b}"),
         "gsi1sk": _text(stamp),
-        "gsi2pk": _text(f"TENANT#{tenant}"),
+        "gsi2pk": _text(f"TENANT#{targets.tenant_b}"),
         "gsi2sk": _text(stamp),
         "eventType": _text("ACTION_APPROVED"),
-        "tenantId": _text(tenant),
-        "accountId": _text(account),
-        "traceId": _text(f"trace-{intent}"),
+        "tenantId": _text(targets.tenant_b),
+        "accountId": _text(targets.account_a),
+        "traceId": _text(f"trace-{targets.told_b}"),
         "timestamp": _text(stamp),
         "data": {
             "M": {
-                "action_intent_id": _text(intent),
-                "decision_id": _text(f"dec-{intent}"),
+                "action_intent_id": _text(targets.told_b),
+                "decision_id": _text(f"dec-{targets.told_b}"),
                 "edited_fields": {"L": []},
             }
         },

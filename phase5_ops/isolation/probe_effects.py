@@ -190,6 +190,10 @@ class Judged:
             )
         ]
 
+    def unanswered(self, probe: CrossProbe) -> HarnessRow:
+        """The row of a probe that was not sent, since nothing answered."""
+        return probe_row(ProbeAnswer(probe.name, probe.shown, probe.reads, None, problem=self.unproven[probe.family]))
+
     def row(self, probe: CrossProbe, answer: HttpAnswer) -> HarnessRow:
         """The row of one probe."""
         yes = succeeded(answer)

@@ -17,17 +17,18 @@ from typing import Any
 
 from phase5_ops.isolation.probe_plan import FIRST_NUMBER, CrossProbe, CrossTargets, Expect
 from phase5_ops.isolation.probe_routes import ROUTES, Route
-from phase5_ops.probing.channel import ACCOUNT_CHANNELS, CHANNELS, TENANT_CHANNELS, Form, Medium
+from phase5_ops.probing.channel import ACCOUNT_CHANNELS, CHANNELS, TENANT_CHANNELS, Channel, Form, Medium, Subject
 from phase5_ops.probing.forge import ODD_CLAIMS, TokenKind, WhoGroup, group_of
 from phase5_ops.probing.guard import OVERRIDE_FIELD, OVERRIDE_HEADERS
 from phase5_ops.probing.request import Request
 
+_OF_LEDGER = "ledger_explanation"
 #: Ways to come to a route besides its own method and path.
 WAYS = ("plain", "trailing_slash", "method_override", "get_override", "get", "other_method", "key")
 
 
 def build_cross_plan(
-    targets: CrossTargets, kinds: Collection[TokenKind] = tuple(TokenKind), *, scoped: bool = True
+    targets: CrossTargets, kinds: Collection[TokenKind] = tuple(TokenKind), *, scoped: bool = True, b_scoped: bool = True
 ) -> tuple[CrossProbe, ...]:
     """Every probe: reads first, then writes that must be refused, then those that may act on the caller's own tenant.
 
@@ -35,9 +36,10 @@ def build_cross_plan(
         targets: what may be named.
         kinds: the kinds of token that there are.
         scoped: whether A's token limits it to its account.
+        b_scoped: whether B's token does.
     """
-    planner = _Planner(targets, frozenset(kinds), scoped)
-    probes = [probe for index, route in enumerate(ROUTES) for probe in planner.of_route(route, index)]
+    planner = _Planner(targets, frozenset(kinds), scoped, b_scoped)
+    probes = [probe for route in ROUTES for probe in planner.of_route(route)]
     numbered = [_numbered(probe, targets, FIRST_NUMBER + at) for at, probe in enumerate(probes)]
     return tuple(sorted(numbered, key=lambda probe: (not probe.reads, probe.expect is not Expect.REFUSED)))
 
@@ -106,8 +108,6 @@ _CONTRADICTIONS = (
     ("body_own_first",),
     ("body_own_last",),
 )
-#: Each channel alone, on the routes in turn, where no group above is that channel.
-_ALONE = tuple(channel.name for channel in TENANT_CHANNELS if (channel.name,) not in _CONTRADICTIONS)
 _ACCOUNT_HEADERS = tuple(channel.name for channel in ACCOUNT_CHANNELS if channel.medium in (Medium.HEADER, Medium.COOKIE))
 _ACCOUNT_ELSEWHERE = (
     _ACCOUNT_HEADERS,
@@ -120,6 +120,22 @@ _ACCOUNT_ELSEWHERE = (
     ("account_body_own_first",),
     ("account_body_own_last",),
 )
+
+
+def _in_turn(channels: Sequence[Channel], groups: Collection[tuple[str, ...]], routes: Sequence[Route]) -> dict[str, str]:
+    """The route by which each channel is tried alone, where no group is that channel: the routes take turns."""
+    alone = [channel for channel in channels if (channel.name,) not in groups]
+    writing = [route for route in routes if not route.reads]
+    turns = ((channel, writing if channel.medium is Medium.BODY else routes) for channel in alone)
+    return {channel.name: among[at % len(among)].name for at, (channel, among) in enumerate(turns)}
+
+
+_ROUTE_OF_CHANNEL = _in_turn(TENANT_CHANNELS, _CONTRADICTIONS, ROUTES)
+_ROUTE_OF_ACCOUNT = _in_turn(
+    ACCOUNT_CHANNELS,
+    _ACCOUNT_ELSEWHERE,
+    [route for route in ROUTES if route.by_account and not route.starts_work and route.name != _OF_LEDGER],
+)
 _KINDS_OF_WAYS = (TokenKind.NONE, TokenKind.SELF_SIGNED, TokenKind.UNCLAIMED, TokenKind.VALID)
 
 
@@ -128,13 +144,14 @@ class _Planner:
     targets: CrossTargets
     kinds: frozenset[TokenKind]
     scoped: bool
+    b_scoped: bool
 
-    def of_route(self, route: Route, index: int) -> Iterator[CrossProbe]:
-        """The probes of one route, the `index`-th."""
+    def of_route(self, route: Route) -> Iterator[CrossProbe]:
+        """The probes of one route."""
         for kind in TokenKind:
             if kind in self.kinds and (group_of(kind) is not WhoGroup.CLAIMED or kind in ODD_CLAIMS):
                 yield from self._outsider(route, kind)
-        yield from self._contradicting(route, index)
+        yield from self._contradicting(route)
         if route.by_account:
             yield from self._accounts(route)
         if route.by_object:
@@ -166,7 +183,8 @@ class _Planner:
         for channel in (CHANNELS[each] for each in channels):
             if channel.medium is Medium.BODY and body is None:
                 continue
-            request = channel.put(request, names, targets.account_a if channel.name.startswith("account_") else targets.tenant_a)
+            own = targets.account_b if who is TokenKind.VALID_B else targets.account_a
+            request = channel.put(request, names, own if channel.subject is Subject.ACCOUNT else targets.tenant_a)
         own_scope = who is TokenKind.VALID and self.scoped
         return CrossProbe(
             f"{route.name}+{name}",
@@ -177,6 +195,7 @@ class _Planner:
             None if request.body is None else request.body_pairs,
             request.header_pairs,
             who,
+            tuple(channels),
             expect,
             shown_marks=(targets.marker, targets.scope_marker) if own_scope else (targets.marker,),
             foreign_ids=(targets.intent_b, *([targets.intent_out] if own_scope else [])),
@@ -221,9 +240,9 @@ class _Planner:
 
     # A's token, with something else named
 
-    def _contradicting(self, route: Route, index: int) -> Iterator[CrossProbe]:
+    def _contradicting(self, route: Route) -> Iterator[CrossProbe]:
         """A's token with tenant B named elsewhere; and other tokens of a tenant's users."""
-        alone = [(name,) for at, name in enumerate(_ALONE) if at % len(ROUTES) == index]
+        alone = [(name,) for name, turn in _ROUTE_OF_CHANNEL.items() if turn == route.name]
         for channels in dict.fromkeys((*_CONTRADICTIONS, *alone)):
             if not (route.reads and CHANNELS[channels[0]].medium is Medium.BODY):
                 yield self._as_b(route, TokenKind.VALID, channels)
@@ -237,12 +256,11 @@ class _Planner:
     def _as_b(self, route: Route, who: TokenKind, channels: Sequence[str]) -> CrossProbe:
         """With the other tenant named: what starts work names what only that tenant has, so that only a hole starts it."""
         targets, by_b = self.targets, who is TokenKind.VALID_B
-        others = f"{channels[0]}+{len(channels) - 1}" if len(channels) > 1 else channels[0]
         of_b, foreign_account = route.by_object and not by_b, route.name == "evaluate"
         refused = (of_b and not route.reads) or (foreign_account and who is TokenKind.VALID and self.scoped)
         probe = self._probe(
             route,
-            f"{who}+{others}",
+            f"{who}+{_label(channels)}",
             who,
             channels=channels,
             names=targets.tenant_a if by_b else targets.tenant_b,
@@ -267,9 +285,26 @@ class _Planner:
             if account and (self.scoped or name == "foreign_account"):
                 probe = self._probe(route, name, TokenKind.VALID, account=account, expect=expect)
                 yield replace(probe, out_of_scope=self.scoped)
-        for channels in _ACCOUNT_ELSEWHERE if self.scoped else ():
-            if not (route.reads and channels[0].startswith("account_body")):
+        of_ledger = route.name == _OF_LEDGER
+        if of_ledger and self.b_scoped and TokenKind.VALID_B in self.kinds:
+            yield self._told_of_another(route, (), targets.account_a)
+        alone = [(name,) for name, turn in _ROUTE_OF_ACCOUNT.items() if turn == route.name]
+        for channels in (*_ACCOUNT_ELSEWHERE, *alone):
+            if route.reads and channels[0].startswith("account_body"):
+                continue
+            if of_ledger and self.b_scoped and TokenKind.VALID_B in self.kinds:
+                yield self._told_of_another(route, channels, targets.account_b)
+            elif not of_ledger and self.scoped:
                 yield from self._account_elsewhere(route, channels)
+
+    def _told_of_another(self, route: Route, channels: Sequence[str], account: str) -> CrossProbe:
+        """B's token for what the ledger tells under an account that B's user may not name: A's ledger is not written to."""
+        targets, who = self.targets, TokenKind.VALID_B
+        name = f"{who}+{_label(channels) if channels else 'foreign_account'}"
+        probe = self._probe(
+            route, name, who, channels=channels, names=targets.account_a, of_b=True, account=account, expect=Expect.REFUSED
+        )
+        return replace(probe, shown_marks=(), foreign_ids=(), out_of_scope=True)
 
     def _account_elsewhere(self, route: Route, channels: Sequence[str]) -> Iterator[CrossProbe]:
         """A's own account where the route takes it from, and another elsewhere; asked for what lies under the other alone."""
@@ -278,7 +313,7 @@ class _Planner:
             if channels[0] in ("account_body_own_first", "account_body_own_last"):
                 return
             probe = self._probe(
-                route, channels[0], TokenKind.VALID, channels=channels, names=beside, account=beside, expect=Expect.REFUSED
+                route, _label(channels), TokenKind.VALID, channels=channels, names=beside, account=beside, expect=Expect.REFUSED
             )
             yield replace(probe, out_of_scope=True)
             if not channels[0].startswith("account_body"):
@@ -286,12 +321,10 @@ class _Planner:
                 yield replace(probe, name=f"{probe.name}+alone", body=without, out_of_scope=True)
             return
         expect = Expect.REFUSED if route.by_object else Expect.OWN_ONLY
-        probe = self._probe(route, channels[0], TokenKind.VALID, channels=channels, names=beside, expect=expect)
+        probe = self._probe(route, _label(channels), TokenKind.VALID, channels=channels, names=beside, expect=expect)
         if route.by_object:
-            asked = targets.canary or targets.intent_b
-            hidden = targets.intent_out if route.name == "execution_status" else targets.told_out
-            query = [(name, hidden if value == asked else value) for name, value in probe.query]
-            probe = replace(probe, path=probe.path.replace(asked, hidden), query=query, out_of_scope=True)
+            path = probe.path.replace(targets.canary or targets.intent_b, targets.intent_out)
+            probe = replace(probe, path=path, out_of_scope=True)
         yield probe
 
     def _objects(self, route: Route) -> Iterator[CrossProbe]:
@@ -352,3 +385,8 @@ class _Planner:
 def _other(route: Route) -> str:
     """The other of the two methods that write."""
     return "PUT" if route.method == "POST" else "POST"
+
+
+def _label(channels: Sequence[str]) -> str:
+    """The channels in the name of a probe: the first, and how many others."""
+    return f"{channels[0]}+{len(channels) - 1}" if len(channels) > 1 else channels[0]

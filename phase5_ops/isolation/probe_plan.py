@@ -43,7 +43,7 @@ class CrossTargets:
         marker: in all that is planted for B.
         written: in all that the writing probes try to write.
         intent_b: an intent that only B has an outcome of.
-        told_b: an intent that only the ledger of B tells of.
+        told_b: an intent that only the ledger of B tells of, under the id of A's account.
         export_b: an export that only B has.
         canary: A's own executed intent; None if there is none.
         now: the platform's time.
@@ -91,11 +91,6 @@ class CrossTargets:
         return f"{self.intent_b}f"
 
     @property
-    def told_out(self) -> str:
-        """An intent that the ledger of A tells of, under an account that A's user may not name."""
-        return f"{self.told_b}out"
-
-    @property
     def account_beside(self) -> str:
         """An account that A's user may not name: A's own if one is known, else the id of B's."""
         return self.account_out or self.account_b
@@ -118,7 +113,7 @@ class CrossTargets:
     @property
     def ground(self) -> Ground:
         """All that a probe may name."""
-        intents = {self.intent_b, self.told_b, self.intent_out, self.told_out, *([self.canary] if self.canary else [])}
+        intents = {self.intent_b, self.told_b, self.intent_out, *([self.canary] if self.canary else [])}
         marks = {self.marker, self.written, self.export_b}
         return Ground(self.tenant_a, self.tenant_b, frozenset(self.accounts), frozenset(intents), marks=frozenset(marks))
 
@@ -147,6 +142,7 @@ class CrossProbe:
         method, path, query, body: the request, without its headers.
         headers: what it names in headers; the token is not among them.
         who: what stands in its Authorization header.
+        channels: through which a tenant or an account is named besides the token.
         expect: what must come of it.
         mark: in what it would write.
         only_b: only B has what is asked for, so any success shows it.
@@ -166,6 +162,7 @@ class CrossProbe:
     body: Sequence[tuple[str, Any]] | None = None
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
     who: TokenKind = TokenKind.VALID
+    channels: tuple[str, ...] = ()
     expect: Expect = Expect.OWN_ONLY
     mark: str = ""
     only_b: bool = False

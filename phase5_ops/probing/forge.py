@@ -64,6 +64,16 @@ class TokenKind(StrEnum):
     CLAIM_LIST = "tenant_claim_as_list"  # the text of a JSON list: Cognito's attributes are texts
 
 
+#: Further probe users: the kind of token that each is for, and its name in the settings.
+FURTHER_USERS = {
+    TokenKind.UNSCOPED: "unscoped",
+    TokenKind.UNCLAIMED: "unclaimed",
+    TokenKind.CLAIM_EMPTY: "claim_empty",
+    TokenKind.CLAIM_BLANKS: "claim_blanks",
+    TokenKind.CLAIM_CASE: "claim_case",
+    TokenKind.CLAIM_LIST: "claim_list",
+}
+
 #: Forgeries that break the signature and the claim of the tenant.
 OTHER_CLAIMS = frozenset((TokenKind.FORGED_UNCLAIMED, TokenKind.FORGED_EMPTY, TokenKind.FORGED_LIST))
 

@@ -81,17 +81,6 @@ def parse_accounts(claim: object) -> frozenset[str] | None:
     return frozenset(str(name).strip() for name in names)
 
 
-#: Further probe users: the kind of token that each is for, and its name in the settings.
-FURTHER_USERS = {
-    TokenKind.UNSCOPED: "unscoped",
-    TokenKind.UNCLAIMED: "unclaimed",
-    TokenKind.CLAIM_EMPTY: "claim_empty",
-    TokenKind.CLAIM_BLANKS: "claim_blanks",
-    TokenKind.CLAIM_CASE: "claim_case",
-    TokenKind.CLAIM_LIST: "claim_list",
-}
-
-
 def why_unfit(kind: TokenKind, claims: Mapping[str, Any], tenant_a: str, tenant_b: str) -> str | None:
     """Why the token of a user other than A is not one of its kind; None if it is."""
     claim = claims.get(TENANT_CLAIM)

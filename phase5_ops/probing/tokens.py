@@ -19,8 +19,8 @@ from phase5_ops.probing.codes import (
     Obstacle,
     Obstructed,
 )
-from phase5_ops.probing.forge import GARBAGE, OTHER_CLAIMS, Forger, TokenKind
-from phase5_ops.probing.identity import FURTHER_USERS, Identity, KeySetClient, Pool, why_unfit
+from phase5_ops.probing.forge import FURTHER_USERS, GARBAGE, OTHER_CLAIMS, Forger, TokenKind
+from phase5_ops.probing.identity import Identity, KeySetClient, Pool, why_unfit
 from phase5_ops.reads import Read
 from phase5_ops.settings import ProbeUser
 from phase5_ops.verdict import FindingCode
