@@ -1,12 +1,16 @@
 """What every test gets: no settings and no AWS configuration of the machine it runs on."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import hypothesis
 import pytest
+from botocore.loaders import create_loader
+from cryptography.hazmat.primitives.asymmetric.rsa import rsa_recover_prime_factors
 
 from phase5_ops.readiness_run import run_readiness
 from phase5_ops.report.document import ReadinessDocument
@@ -19,6 +23,32 @@ NOW = "2026-11-23T12:00:00Z"
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported to itself: the collector would look through some million objects again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def made_once() -> Iterator[None]:
+    """What every sandbox and every session of botocore's would work out again, hundreds of times, and always the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", cache(create_loader))  # descriptions of AWS, megabytes of JSON
+        patch.setattr("joserfc._rfc7518.rsa_key.rsa_recover_prime_factors", cache(rsa_recover_prime_factors))  # moto's one key
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_pictures() -> Iterator[None]:
+    """Runs in this process draw none: their own tests do, and so does each run in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("phase5_ops.slo.assets.plot_summary", lambda *_, **__: b"")
+        patch.setattr("phase5_ops.costs.cost_assets.plot_costs", lambda *_: b"")
+        patch.setattr("phase5_ops.costs.budget_assets.plot_budget_use", lambda *_: b"")
+        yield
 
 
 @pytest.fixture(autouse=True)
