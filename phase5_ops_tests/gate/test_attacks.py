@@ -40,8 +40,6 @@ from phase5_ops_tests.gate.conftest import decision_payload, readiness_payload
 from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, TABLE, World, opened_candidate
 from phase5_ops_tests.gate.warm_processes import CONTEXT, exit_code, started, warm
 
-pytestmark = pytest.mark.xdist_group("attacks")
-
 OTHER_DIGEST = "sha256:" + "e" * 64
 JUDGED = [row for row in ALL_CHECKS if not row.is_sign_off]
 BREAKERS = ("2.1", "2.2")
