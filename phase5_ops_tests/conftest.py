@@ -3,19 +3,17 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import hypothesis
 import pytest
-from botocore.loaders import create_loader
-from cryptography.hazmat.primitives.asymmetric.rsa import rsa_recover_prime_factors
 
 from phase5_ops.readiness_run import run_readiness
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
+from phase5_ops_tests.made_once import made_once
 
 NOW = "2026-11-23T12:00:00Z"
 
@@ -33,11 +31,9 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def made_once() -> Iterator[None]:
-    """What every sandbox and every session of botocore's would work out again, hundreds of times, and always the same."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", cache(create_loader))  # descriptions of AWS, megabytes of JSON
-        patch.setattr("joserfc._rfc7518.rsa_key.rsa_recover_prime_factors", cache(rsa_recover_prime_factors))  # moto's one key
+def kept_by_libraries() -> Iterator[None]:
+    """See `made_once`."""
+    with made_once():
         yield
 
 
