@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
@@ -121,7 +121,9 @@ class EvidenceStore:
         Raises:
             FileNotFoundError: the run kept no such table.
         """
-        return pd.read_parquet(self.table_path(run_id, asset))
+        table = pd.read_parquet(self.table_path(run_id, asset))
+        table.attrs = {name: _not_copied(value) for name, value in table.attrs.items()}
+        return table
 
     def table_digest(self, run_id: str, asset: str) -> str:
         """The digest of the stored table file."""
@@ -311,6 +313,26 @@ class EvidenceStore:
         content = _canonical(self._manifest(run_id))
         self._write(run_id, _MANIFEST, content)
         return sha256_of(content)
+
+
+class _SameDict(dict[str, Any]):
+    """What stands beside a table; nobody changes it, and pandas would copy it deeply with every operation on the table."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+class _SameList(list[Any]):
+    """Likewise."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+def _not_copied(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return _SameDict(value)
+    return _SameList(value) if isinstance(value, list) else value
 
 
 def _json(path: Path) -> Any:  # noqa: ANN401 - any JSON value

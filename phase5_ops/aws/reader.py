@@ -34,6 +34,7 @@ from botocore.exceptions import (
 from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 from botocore.session import get_session
+from botocore.utils import parse_timestamp
 
 from phase5_ops.clock import iso
 from phase5_ops.reads import Read, ReadStatus
@@ -120,10 +121,19 @@ _DESCRIPTIONS = create_loader()
 def _new_session() -> boto3.Session:
     core = get_session()
     core.register_component("data_loader", _DESCRIPTIONS)
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_in_utc)
     session = boto3.Session(botocore_session=core, region_name=configured_region())
     paths = _DESCRIPTIONS.search_paths
     paths[:] = dict.fromkeys(paths)  # each session adds boto3's own folder once more
     return session
+
+
+def _in_utc(value: Any) -> datetime:  # noqa: ANN401 - what the answer has: seconds since 1970, or a text
+    """A time of an answer. botocore's own parser looks up the machine's time zone for each data point of a metric."""
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, UTC)
+    parsed: datetime = parse_timestamp(value)
+    return parsed.astimezone(UTC)
 
 
 class DeadlineExceeded(Exception):

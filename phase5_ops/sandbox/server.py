@@ -17,7 +17,7 @@ from typing import Self
 
 import boto3
 
-from phase5_ops.sandbox import cost_explorer, moto_cloudwatch, moto_kms, moto_logs
+from phase5_ops.sandbox import cost_explorer, moto_cloudwatch, moto_dynamodb, moto_kms, moto_logs
 from phase5_ops.sandbox.access_trail import AccessTrail
 from phase5_ops.sandbox.blueprint import ACCOUNT, NAMESPACE, RUNBOOK_ADDRESS
 from phase5_ops.sandbox.ccnative_platform import Platform
@@ -100,6 +100,7 @@ class Sandbox:
         patches = (
             own_aws(),
             moto_cloudwatch.installed(self.clock, self.faults),
+            moto_dynamodb.installed(),
             moto_kms.installed(),
             moto_logs.installed(self.clock),
             one_at_a_time(),

@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
 import dagster as dg
 import pytest
-from botocore.loaders import create_loader
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs, evidence_for, open_platform
@@ -192,9 +190,7 @@ class World:
 @contextmanager
 def opened_candidate(folder: Path) -> Iterator[Callable[[pytest.MonkeyPatch, Path], World]]:
     """Makes the candidate; yields what puts its state back, for one test, into a folder of that test."""
-    with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context() as sharing:
-        # every session of botocore's parses the same descriptions of AWS; here hundreds of sessions are made
-        sharing.setattr("botocore.session.create_loader", cache(create_loader))
+    with pytest.MonkeyPatch.context() as patch:
         clean(patch, folder)
         patch.setenv("PHASE5_NOW", NOW)
         with Sandbox("healthy") as sandbox:

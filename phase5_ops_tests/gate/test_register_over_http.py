@@ -33,8 +33,6 @@ from phase5_ops_tests.gate.conftest import DIGEST
 from phase5_ops_tests.gate.people import Desk
 from phase5_ops_tests.probing.test_client import self_signed
 
-pytestmark = pytest.mark.xdist_group("webserver")
-
 OTHER = "sha256:" + "0" * 64
 ASSET = f"/report_asset_materialization/{candidates.ASSET}"
 ROOT = Path(__file__).parents[2]
