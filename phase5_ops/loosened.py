@@ -33,8 +33,8 @@ _NAMES: dict[Stricter, dict[str, str]] = {
         " max_openings max_reopenings open_max_minutes recurrence_hours slot_idle_minutes ttl_max_days",
         "isolation": "iam_exceptions outcome_seconds",
         "probes": "follow_seconds",
-        "replay": "clock_skew_ms entry_id_tolerance_seconds finish_deadline_minutes future_tolerance_seconds max_replays_per_intent"
-        " start_deadline_minutes",
+        "replay": "clock_skew_ms entry_id_tolerance_seconds finish_deadline_minutes future_tolerance_seconds"
+        " max_replays_per_intent start_deadline_minutes",
         "logs": "common_words exceptions min_free_text_length unattributed_max_share",
         "budget": "clock_skew_seconds settle_seconds",
         "costs": "grace_hours inactive_tenant_statuses max_lag_days max_unallocated_share",
