@@ -141,7 +141,7 @@ def lines_of(body: str, place: Place, now: datetime | None, found: Found) -> tup
     """
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(content, dict) or not isinstance(content.setdefault("widgets", []), list):
         return None
@@ -209,7 +209,7 @@ class _Drawn:
         """Seconds; 0 for what is no number."""
         try:
             period = float(self._option(options, "period", _DEFAULT_PERIOD))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return 0
         return period if math.isfinite(period) else 0
 

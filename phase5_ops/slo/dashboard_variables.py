@@ -51,7 +51,7 @@ def opened(content: Options, found: Found, unread: list[str]) -> Options:
             raise _NotUnderstood("variables that are no list")  # noqa: TRY301 - as what one variable raises
         for variable in variables:
             shown = _applied(shown, variable, found, unread)
-    except _NotUnderstood as error:
+    except (_NotUnderstood, RecursionError) as error:
         unread.append(str(error))
         return shown | {"widgets": []}
     return shown

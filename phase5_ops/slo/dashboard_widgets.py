@@ -13,7 +13,7 @@ from typing import Any
 
 Options = Mapping[str, Any]
 
-_OTHER_WIDGETS = frozenset({"alarm", "custom", "explorer", "log", "text"})
+_OTHER_WIDGETS = ("alarm", "custom", "explorer", "log", "text")
 _DEFAULT_SIZE = 6
 _SECONDS = re.compile(r"-?P(?=.)(?:\d+[YMWD])*(?:T(?:\d+[HMS])+)?")
 

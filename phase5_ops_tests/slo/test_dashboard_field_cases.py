@@ -332,6 +332,46 @@ def test_what_is_not_understood_is_named(body, part):
     assert (part is None and not parts) or any(str(part) in each for each in parts)
 
 
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["metric", "...", ".", "SEARCH('{a} b', 'Sum')", "", REGION]),
+    lambda each: (
+        st.lists(each, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["id", "type", "properties", "metrics", "expression", "value", "region", "a"]), each, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@hypothesis.given(
+    widget=st.fixed_dictionaries({}, optional={"type": JSON, "width": JSON, "properties": JSON}),
+    rows=st.lists(JSON, max_size=3),
+    options=st.dictionaries(
+        st.sampled_from(["stat", "period", "visible", "id", "region", "title", "start", "end"]), JSON, max_size=3
+    ),
+    variables=st.lists(
+        st.fixed_dictionaries(
+            {"type": st.sampled_from(["property", "pattern"])},
+            optional=dict.fromkeys(
+                ("property", "pattern", "defaultValue", "values", "search", "populateFrom", "inputType"), JSON
+            ),
+        )
+        | JSON,
+        max_size=2,
+    ),
+)
+@hypothesis.settings(max_examples=150, deadline=None)
+def test_whatever_stands_in_a_dashboard_it_is_read(widget, rows, options, variables):
+    drawn = {"type": "metric", "properties": options | {"metrics": [*rows, [NAMESPACE, "tool_success", options]]}}
+    coverage({"widgets": [widget, drawn], "variables": variables})
+    coverage("[" * 100_000)
+
+
 # --- whatever the parts: nothing is shown that is hidden, and what is not understood is named ---
 
 HIDING = (
