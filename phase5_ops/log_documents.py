@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 #: Members of a document whose elements may be more than fit into memory.
@@ -31,6 +32,7 @@ _OF_QUERY = frozenset({"results", "statistics", "status", "queryLanguage", "encr
 _ROW_FIELDS = frozenset({"@message", "@timestamp", "@ingestionTime", "@logStream", "@log", "@ptr"})
 _TELEMETRY = frozenset({"time", "type", "record"})
 _QUERY_DONE = "Complete"
+_GZIP = b"\x1f\x8b"
 
 
 NOT_TOLD = -1
@@ -75,46 +77,53 @@ class Document:
     unfinished: str = ""
 
 
-def document_of(value: object, *, certain: bool) -> Document | None:
-    """What a JSON value holds; None where it is none of the known shapes.
+class Where(Enum):
+    """Where a document stands: the less a function could have printed it there, the more shapes are believed."""
+
+    BEGINNING = "where a file or another document ends"
+    OVER_LINES = "after text, over several lines"
+    ON_A_LINE = "after text, on a line"
+
+
+def document_of(value: object, where: Where) -> Document | None:
+    """What a JSON value holds; None where it is none of the shapes that are known there.
 
     Args:
         value: the whole value, or one with part of the elements of its list (`LISTS`).
-        certain: only shapes that no function would log as a line of its own.
+        where: where it stands.
     """
     if isinstance(value, Mapping):
-        return _of_object(value, certain=certain)
-    if isinstance(value, list) and value and not certain:
-        return _of_list(value)
-    return None
+        return _of_object(value, where)
+    return _of_list(value, where) if isinstance(value, list) and value else None
 
 
-def _of_object(value: Mapping[str, Any], *, certain: bool) -> Document | None:
+def _of_object(value: Mapping[str, Any], where: Where) -> Document | None:
+    printable = where is not Where.ON_A_LINE
     if is_envelope(value):
         return Document([_envelope(value)])
     if isinstance(value.get("events"), list) and value.keys() <= _OF_ANSWER and all(map(_is_event, value["events"])):
-        if certain and not all("ingestionTime" in event for event in value["events"]):
+        if not printable and not all("ingestionTime" in event for event in value["events"]):
             return None
         return Document([_events("", value["events"])], more=bool(value.get("nextToken") or value.get("NextToken")))
-    if certain:
-        return None
-    if isinstance(value.get("results"), list) and value.keys() <= _OF_QUERY and all(map(_is_row, value["results"])):
+    if printable and isinstance(value.get("results"), list) and value.keys() <= _OF_QUERY and all(map(_is_row, value["results"])):
         status = value.get("status", _QUERY_DONE)
         return Document(_rows(value["results"]), unfinished="" if status == _QUERY_DONE else f"the query was {status}")
     packed = _packed(value)
-    return Document(packed=packed) if packed is not None else None
+    if packed is None or not (printable or all(data.startswith(_GZIP) for data in packed)):
+        return None
+    return Document(packed=packed)
 
 
-def _of_list(value: Sequence[object]) -> Document | None:
-    if all(isinstance(each, str) for each in value):
+def _of_list(value: Sequence[object], where: Where) -> Document | None:
+    if where is Where.BEGINNING and all(isinstance(each, str) for each in value):
         return Document([Events("", [Event("", NOT_TOLD, str(each)) for each in value], of_streams=False)])
-    if all(map(_is_event, value)):
+    if where is not Where.ON_A_LINE and all(map(_is_event, value)):
         return Document([_events("", value)])
-    if all(isinstance(each, Mapping) and each.keys() == _TELEMETRY for each in value):
+    if where is not Where.ON_A_LINE and all(isinstance(each, Mapping) and each.keys() == _TELEMETRY for each in value):
         return Document([Events("", [_telemetry(each) for each in value if isinstance(each, Mapping)])])
     whole = Document()
     for each in value:
-        inner = _of_object(each, certain=False) if isinstance(each, Mapping) else None
+        inner = _of_object(each, where) if isinstance(each, Mapping) else None
         if inner is None:
             return None
         whole.events += inner.events

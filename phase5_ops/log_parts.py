@@ -17,27 +17,28 @@ import numpy as np
 from phase5_ops.input_files import FileUnreadable, NotUnderstood, contents
 from phase5_ops.json_cursor import MOST_CHARACTERS, JsonCursor, NotJson
 from phase5_ops.log_archives import Block, Readable, blocks
-from phase5_ops.log_documents import LISTS, Document, Events, document_of
+from phase5_ops.log_documents import LISTS, Document, Events, Where, document_of
 
 CHUNK_BYTES = 1 << 20
 KEPT_CHARACTERS = 4 << 20  # of a document, until what came of it is handed on
 _MOST_NAMED = 5
 _PERMISSION_CHECK = b"Permission Check Successful"  # `aws-logs-write-test`, which an export leaves in its bucket
 
-NEWLINE = 10
+NEWLINE, BRACKET, BRACE = 10, ord("["), ord("{")
 EVENT_NEWLINE = b"\x0b"  # what stands for a line break inside one log event: no letter, and no end of a line
 _BEGINS = object()
 _NAME_OF_EVENTS, _NAMED_WITHIN = '"logEvents"', 4096
 _BROKEN = re.compile(r'\s*(?:\{\s*"[^"]*"\s*:|\[\s*["{\[])')  # what only JSON begins with
-_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\{(\s*)"([^"\n]*)"\s*:')
-_MARKED = re.compile(rb"\n(?=\xef\xbb\xbf\{)")  # a file with a byte order mark that was joined to another
+_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?((?:\[\s*)*\{\s*)"([^"\n]*)"\s*:')
+_MARKED = re.compile(rb"\n(?=\xef\xbb\xbf[\[{])")  # a file with a byte order mark that was joined to another
 _LONGEST_HEAD = 256
 _FIRST_MEMBERS = frozenset(
     {b"messageType", b"owner", b"logGroup", b"logStream", b"subscriptionFilters", b"logEvents"}
+    | {b"awslogs", b"Records", b"records", b"invocationId"}
     | {b"events", b"searchedLogStreams", b"nextToken", b"nextForwardToken", b"nextBackwardToken"}
 )
 _SECOND = np.zeros(256, np.bool_)
-_SECOND[[*b'" \t\r\n\xbb']] = True
+_SECOND[[*b'"{[ \t\r\n\xbb']] = True
 
 
 class LogParts:
@@ -68,11 +69,11 @@ class LogParts:
         """
         if self._is_permission_check():
             return
-        certain = False
+        after_text = False
         while not self._ended:
-            yield from self._documents(certain=certain)
+            yield from self._documents(after_text=after_text)
             yield from blocks(self, **self._around)
-            certain = True
+            after_text = True
         if self._not_understood:
             raise NotUnderstood(_named(self._not_understood + self._broken))
         if self._broken:
@@ -116,11 +117,12 @@ class LogParts:
         if self._scratch.shape[1] < len(data):  # kept, since fresh memory costs more than what is done with it
             self._scratch = np.empty((2, len(data)), np.bool_)
         ends = np.equal(data, NEWLINE, out=self._scratch[0, : len(data)])
-        ends[:-1] &= np.equal(data, ord("{"), out=self._scratch[1, : len(data)])[1:]
+        lower = np.bitwise_or(data, BRACKET ^ BRACE, out=self._scratch[1, : len(data)].view(np.uint8))
+        ends[:-1] &= np.equal(lower, BRACE, out=lower.view(np.bool_))[1:]  # both of them
         starts = np.flatnonzero(ends[:-1]) + 1 if ends[:-1].any() else np.empty(0, np.int64)
         if codecs.BOM_UTF8[0] in chunk:
             starts = np.union1d(starts, np.array([match.end() for match in _MARKED.finditer(chunk)], np.int64))
-        if self._line_start and not self._passed and chunk.startswith((b"{", codecs.BOM_UTF8)):
+        if self._line_start and not self._passed and chunk.startswith((b"{", b"[", codecs.BOM_UTF8)):
             starts = np.append(0, starts)
         last = len(data) - 1
         starts = starts[_SECOND[data[np.minimum(starts + 1, last)]] | (starts == last)]
@@ -134,18 +136,18 @@ class LogParts:
         head = _HEAD.match(chunk, at)
         return head is not None and (head[2] in _FIRST_MEMBERS or b"\n" in head[1])
 
-    def _documents(self, *, certain: bool) -> Iterator[Block | Events]:
+    def _documents(self, *, after_text: bool) -> Iterator[Block | Events]:
         """The events of the documents that follow each other here; what comes then is held as text.
 
         Args:
-            certain: text is before, so that only documents count which no function logs.
+            after_text: text is before, so that only documents count which no function prints.
         """
         cursor = JsonCursor(self._next)
         cursor.mark()
         while cursor.peek() in ("{", "["):
             begin = cursor.place
             try:
-                understood = yield from self._document(cursor, certain=certain)
+                understood = yield from self._document(cursor, after_text=after_text)
             except NotJson as error:
                 understood = False
                 looks_so = _BROKEN.match(cursor.ahead(_LONGEST_HEAD)) is not None
@@ -154,14 +156,14 @@ class LogParts:
             if not understood:
                 self._passed = True
                 break
-            certain = False
+            after_text = False
             cursor.peek()
             cursor.mark()
         cursor.back()
         self._held = cursor.rest()
         self._line_start = True
 
-    def _document(self, cursor: JsonCursor, *, certain: bool) -> Generator[Block | Events, None, bool]:
+    def _document(self, cursor: JsonCursor, *, after_text: bool) -> Generator[Block | Events, None, bool]:
         """The events of the document here, and whether it was one; else what was not handed on may be gone back to."""
         begin = cursor.place
         members: dict[str, Any] = {}
@@ -175,7 +177,7 @@ class LogParts:
             else:
                 members[name] = value
             if cursor.place - begin > KEPT_CHARACTERS and elements:
-                document = document_of(members or elements, certain=certain)
+                document = document_of(members or elements, self._where(cursor, after_text=after_text))
                 if document is None:
                     raise NotJson(f"{_shown(members or elements)} is not known")
                 yield from self._given(document)
@@ -184,21 +186,27 @@ class LogParts:
                 cursor.mark()
             elif cursor.place - begin > MOST_CHARACTERS:
                 raise NotJson(f"{_shown(members or elements)} of more than {MOST_CHARACTERS} characters is not known")
-        document = document_of(members or elements, certain=certain)
+        document = document_of(members or elements, self._where(cursor, after_text=after_text))
         if document is not None:
             yield from self._given(document)
         elif not released:
-            return (yield from self._one_event(cursor, _shown(members or elements), certain=certain))
+            return (yield from self._one_event(cursor, _shown(members or elements), after_text=after_text))
         return True
 
-    def _one_event(self, cursor: JsonCursor, what: str, *, certain: bool) -> Generator[Block, None, bool]:
+    @staticmethod
+    def _where(cursor: JsonCursor, *, after_text: bool) -> Where:
+        if not after_text:
+            return Where.BEGINNING
+        return Where.OVER_LINES if "\n" in cursor.since_mark().strip() else Where.ON_A_LINE
+
+    def _one_event(self, cursor: JsonCursor, what: str, *, after_text: bool) -> Generator[Block, None, bool]:
         """A document that is not known, over several lines, as one line; whether it was one of several lines.
 
         Where text is before it, it is what a function printed; else it may hold events, and is named as not understood.
         """
         text = cursor.since_mark()
         lines = text.strip().count("\n")
-        if _NAME_OF_EVENTS in text or (lines and not certain):
+        if _NAME_OF_EVENTS in text or (lines and not after_text):
             self._not_understood.append(f"a JSON document whose shape is not known ({what})")
         if not lines:
             return False
