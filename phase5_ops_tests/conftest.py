@@ -41,9 +41,9 @@ def kept_by_libraries() -> Iterator[None]:
 def no_pictures() -> Iterator[None]:
     """Runs in this process draw none: their own tests do, and so does each run in a process of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("phase5_ops.slo.assets.plot_summary", lambda *_, **__: b"")
-        patch.setattr("phase5_ops.costs.cost_assets.plot_costs", lambda *_: b"")
-        patch.setattr("phase5_ops.costs.budget_assets.plot_budget_use", lambda *_: b"")
+        patch.setattr("phase5_ops.slo.plot.plot_summary", lambda *_, **__: b"")
+        patch.setattr("phase5_ops.costs.cost_plot.plot_costs", lambda *_: b"")
+        patch.setattr("phase5_ops.costs.budget_plot.plot_budget_use", lambda *_: b"")
         yield
 
 
