@@ -153,7 +153,10 @@ def platform_resource(settings: Settings, given: Platform | None = None) -> dg.R
     @dg.resource(description="Settings, AWS reader, history and evidence store of one run.")
     def platform(context: dg.InitResourceContext) -> Iterator[Platform]:
         opened = given or open_platform(settings, context.run.run_id if context.run is not None else "no-run")
-        yield opened
+        try:
+            yield opened
+        finally:
+            _give_back(opened)
         if context.run is not None and context.run.job_name == READINESS_JOB and context.instance is not None:
             try:
                 end_run(opened, context.instance, context.run)
@@ -161,6 +164,16 @@ def platform_resource(settings: Settings, given: Platform | None = None) -> dg.R
                 log.exception("the end of run %s could not be recorded", opened.run_id)
 
     return platform
+
+
+def _give_back(platform: Platform) -> None:
+    """What a run still holds that ended before its own steps gave it back, interrupted or failed."""
+    for name, give_back in platform.at_end.items():
+        try:
+            give_back()
+        except Exception:  # the run is over; what is still held ends by itself
+            log.exception("what %s holds could not be given back", name)
+    platform.at_end.clear()
 
 
 def open_platform(settings: Settings, run_id: str) -> Platform:

@@ -64,13 +64,14 @@ def main() -> NoReturn:
     warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")  # dagster's own call
     try:
         code = app(standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):  # the latter is what typer makes of the former
-        _complain("interrupted, nothing decided")
+    except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
     except typer.Exit as stop:
-        code = stop.exit_code
+        code = stop.exit_code  # typer makes EXIT_INTERRUPTED of Ctrl-C
     except Exception as error:  # noqa: BLE001 - the boundary: every error becomes an exit code here
         code = _exit_code_of(error)
+    if code == EXIT_INTERRUPTED:
+        _complain("interrupted, nothing decided")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -27,7 +27,8 @@ class Platform:
     """One run's view of the platform. `run_id` names the run in evidence and history.
 
     `shared` holds what one asset of a section read and another of it may use instead of reading it again. `look_back` tells what
-    of the histories continues; without it nothing is known of that.
+    of the histories continues; without it nothing is known of that. `at_end` is what the run holds of the platform, by the part
+    that will give it back: whatever is left there when the run is over is called.
     """
 
     settings: Settings
@@ -37,6 +38,7 @@ class Platform:
     run_id: str
     timings: dict[str, float] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
+    at_end: dict[str, Callable[[], None]] = field(default_factory=dict)
     look_back: Callable[["Platform"], Continuity] | None = None
 
     def __post_init__(self) -> None:

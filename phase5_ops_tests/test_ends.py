@@ -9,6 +9,7 @@ import pytest
 
 from phase5_ops import cli, evidence_store, readiness_run, state_folder
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.replay import probe_collecting
 from phase5_ops.sandbox.process import FOLDER, own_state_folder
 from phase5_ops.sandbox.server import Sandbox
 
@@ -136,3 +137,25 @@ def test_an_interrupt_of_the_run_itself_ends_it(sandbox_env, monkeypatch, capsys
 
     monkeypatch.setattr(readiness_run, "_execute", interrupted)
     assert phase5(monkeypatch, capsys, *CHECK)[0] == 130
+
+
+def test_an_interrupted_run_gives_back_its_lease_and_its_canaries(start, monkeypatch, capsys):
+    sandbox = start("healthy")
+    dynamodb = sandbox.session().resource("dynamodb")
+    written: list[str] = []
+
+    def interrupted(*_, **__):
+        written.extend(item["sk"] for item in canaries(dynamodb))
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the signal was not taken")
+
+    monkeypatch.setattr(probe_collecting._Collecting, "watch", interrupted)
+    code, out, said = phase5(monkeypatch, capsys, "check", "--row", "3.3")
+    assert (code, out, said) == (130, "", ["phase5: interrupted, nothing decided"])
+    assert written
+    assert canaries(dynamodb) == []
+    assert "Item" not in dynamodb.Table("phase5-readiness").get_item(Key={"pk": "PROBES", "sk": "LEASE"})
+
+
+def canaries(dynamodb) -> list[dict]:
+    return [item for item in dynamodb.Table("cc-native-action-intent").scan()["Items"] if "_phase5" in item["sk"]]

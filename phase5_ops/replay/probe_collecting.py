@@ -54,6 +54,7 @@ def collect_probes(
             collecting.clean_up()
         finally:
             collecting.give_back_lease()
+    platform.at_end.pop(LEASE_USER, None)
     table = probe_table(sent, collecting.found(), collecting.obstacles)
     return attach(table, [*reads_of(sent), *collecting.reads], platform.now())
 
