@@ -68,6 +68,9 @@ _DO_NOT = (
     r"(?:please )?(?:do not|don t|dont|never|must not|should not|may not|cannot|not to) (?:be )?"
     r"(?:use|used|follow|followed|rely on|apply|applied|trust|trusted|read|open|execute)"
 )
+_BECAUSE = (  # what a "do not use" goes on with where it is about the text, and not a list of what not to use
+    rf"it|this|these|they|we|see|use|please|ask|instead|only|unless|until|without|under|not|old|draft|stub|todo|tb[dacw]|wip|{_NO_MORE}"
+)
 _DISOWN_MARK = re.compile(
     r"(?:deprecated|obsolete|outdated|superseded|retired|withdrawn|archived|invalid)"
     r"(?:\s*[:;,.!(\[\u2013\u2014-]|\]|\)| use | see | do |$)"
@@ -75,7 +78,8 @@ _DISOWN_MARK = re.compile(
 _DISOWNED = (
     re.compile(
         rf"{_DO_NOT}(?: (?:it|this|these|that|them|the|our|old|any|{_SELF}))*"
-        r"(?: (?:any ?more|any longer|yet|for now|until \w.*|in production|at all))?$"
+        r"(?: (?:any ?more|any longer|yet|for now|until \w.*|in production|at all))?"
+        rf"(?:$|\s*(?:[:;,(\[!]|[\u2013\u2014-](?=\s))\s*(?:{_BECAUSE})\b)"
     ),
     re.compile(rf".*\b{_SELF}\b(?: \w+){{0,3}}? (?:is|are|was|were|has been|have been|now)(?: \w+){{0,2}}? {_NO_MORE}\b"),
     re.compile(rf".*\b(?:this|the|these) {_SELF} {_DO_NOT}\b"),
