@@ -252,12 +252,17 @@ class ScanFormat(StrEnum):
 
 @app.command("scan-logs")
 def scan_logs(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders (plain, gzip, zstd); - is stdin.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders, packed or not; - is stdin.")],
     tenants: Annotated[Path, typer.Option("--tenants", "-t", help="File of tenant ids, one a line.")],
     output_format: Annotated[ScanFormat, typer.Option("--format", "-f", help="How the result is printed.")] = ScanFormat.table,
     output: OutputOption = None,
 ) -> None:
     """Scan log files for lines of one tenant's trace that name another tenant, without Dagster and AWS.
+
+    Text in Lambda's text or JSON format, subscription envelopes as Firehose writes them, answers of filter-log-events,
+    get-log-events and get-query-results, and lists of events; packed (gzip, zstd, bzip2, xz, zip, tar, also in each other) or
+    not. What is not understood is named and an ERROR. Ids are also found behind encodings; PHASE5_LOGS__BASE64 and
+    PHASE5_LOGS__ANY_LETTER_CASE add two.
 
     Exit codes: 0 PASS or WARN; 1 FAIL; 2 INCONCLUSIVE or ERROR; 3 usage. Thresholds are those of PHASE5_LOGS__*.
     """

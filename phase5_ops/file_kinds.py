@@ -47,6 +47,9 @@ _TEXT_BOMS = (
 )
 
 
+LONGEST_NARROW = 64  # bytes: half as many characters, of which in any language some would have another byte in them
+_NARROW = re.compile(rb"[\t\n\r -~]{%d}" % LONGEST_NARROW)
+
 #: What no text holds: bytes that are no UTF-8 (as `surrogateescape` has them) and control characters.
 _NO_TEXT = re.compile("[\udc80-\udcff\x01-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 
@@ -104,6 +107,11 @@ def wide_encoding(head: bytes) -> str | None:
     if high > 0.8 * pairs and low < 0.1 * pairs:  # Latin text
         return "utf-16-le"
     return "utf-16-be" if low > 0.8 * pairs and high < 0.1 * pairs else None
+
+
+def is_narrow(raw: bytes) -> bool:
+    """Whether a part of these bytes, which are to be characters of two or four bytes, is text of one byte a character."""
+    return _NARROW.search(raw) is not None
 
 
 WINDOW, _MOST_IN_WINDOW = 32, 11  # characters, and how many of them may be none of a text

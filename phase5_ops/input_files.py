@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
-from phase5_ops.file_kinds import MOST_UNDECODABLE, WINDOW, binary_part, foreign, wide_encoding
+from phase5_ops.file_kinds import LONGEST_NARROW, MOST_UNDECODABLE, WINDOW, binary_part, foreign, is_narrow, wide_encoding
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 20
 _HEAD = 512  # bytes that tell a packing; tar names itself at 257
 _MOST_LAYERS = 8
 _SPOOLED = 16 << 20  # of a zip archive that comes as a stream, kept in memory before it goes to a temporary file
@@ -312,15 +312,21 @@ class _Transcoded(_Layer):
         super().__init__()
         self._source, self._encoding = source, encoding
         self._decoder = codecs.getincrementaldecoder(encoding)()
-        self._begun = False
+        self._begun = self._joined = False
+        self._before = b""
 
     def _more(self) -> bytes:
         while True:
             chunk = _read(self._source)
+            if self._joined or is_narrow(self._before + chunk):
+                self._joined = True  # told at the end: what is wide before it is text
+            self._before = chunk[-LONGEST_NARROW:]
             try:
                 text = self._decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 raise FileUnreadable(f"not whole {self._encoding} text: {error.reason}") from error
+            if not chunk and self._joined:
+                raise NotUnderstood(f"text of one byte a character among its {self._encoding} text")
             if text and not self._begun:
                 self._begun, text = True, text.removeprefix("\ufeff")
             if text or not chunk:

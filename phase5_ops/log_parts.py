@@ -8,7 +8,7 @@ not understood, since its lines are no events. A document is read an element at 
 import codecs
 import io
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -49,7 +49,8 @@ class LogParts:
     """
 
     def __init__(self, stream: Readable, *, lookbehind: int, lookahead: int) -> None:
-        self._stream = stream
+        self._read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+        self._failure: Exception | None = None
         self._around = {"lookbehind": lookbehind, "lookahead": lookahead}
         self._held = b""  # read and not given yet
         self._line_start = True  # whether a line begins with the next byte
@@ -80,13 +81,26 @@ class LogParts:
             raise FileUnreadable(_named(self._broken))
 
     def _is_permission_check(self) -> bool:
-        while len(self._held) <= len(_PERMISSION_CHECK) + 2 and (more := self._stream.read(CHUNK_BYTES)):
-            self._held += more
+        self._held = self._next()
         return self._held.strip() == _PERMISSION_CHECK
 
     def _next(self) -> bytes:
+        """The next bytes; what came before the stream broke off comes first."""
         chunk, self._held = self._held, b""
-        return chunk or self._stream.read(CHUNK_BYTES)
+        if chunk:
+            return chunk
+        if self._failure is not None:
+            raise self._failure
+        parts, count = list[bytes](), 0
+        try:
+            while count < CHUNK_BYTES and (more := self._read(CHUNK_BYTES - count)):
+                parts.append(more)
+                count += len(more)
+        except Exception as error:
+            if not parts:
+                raise
+            self._failure = error
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read(self, size: int, /) -> bytes:
         """The next bytes of text, about `size` of them; none at the end, and where a document begins."""

@@ -80,6 +80,15 @@ def test_what_is_not_known_is_named_wherever_it_is(unknown: str, tmp_path: Path)
         file.unlink()
 
 
+def test_text_after_text_of_another_width_is_seen_or_named(tmp_path: Path):
+    file, wide, narrow = tmp_path / "file", SHAPES["text"](A, B).encode("utf-16"), SHAPES["text"](B, LEAK).encode()
+    file.write_bytes(wide + narrow)
+    judgement = scan(file)
+    assert (judgement.verdict, codes(judgement)) == (Verdict.ERROR, ["log_group_unreadable"])  # and what came before is judged
+    file.write_bytes(SHAPES["text"](A, B).encode() + SHAPES["text"](B, LEAK).encode("utf-16"))
+    assert scan(file).verdict not in (Verdict.PASS, Verdict.WARN)
+
+
 def test_an_event_of_an_envelope_is_shown_with_its_group_stream_time_and_file(tmp_path: Path):
     file = tmp_path / "delivered"
     file.write_text(SHAPES["envelopes joined"](B, LEAK))

@@ -25,8 +25,8 @@ FOREIGN_TENANT_IN_LOG = FindingCode(
 LOG_GROUP_UNREADABLE = FindingCode(
     "log_group_unreadable",
     Verdict.ERROR,
-    "A log group or archive could not be read at all, so nothing is known of its lines.",
-    "Grant logs:FilterLogEvents on the group (or access to the file), or correct the setting that names it.",
+    "A log group or archive, or a part of it, could not be read at all, so nothing is known of its lines.",
+    "Grant logs:FilterLogEvents on the group (or access to the file), correct the setting that names it, or unpack it.",
 )
 LOG_WINDOW_INCOMPLETE = FindingCode(
     "log_window_incomplete",
