@@ -547,6 +547,10 @@ def verify(  # noqa: PLR0917 - each is an option of the command
         list[Accepted] | None,
         typer.Option("--accept", help="Take a promotion by this right too, although the gate was not open; may be repeated."),
     ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", help="Folder of the run, evidence/<run id>: its files must be those of the statement."),
+    ] = None,
 ) -> None:
     """Verify attestations offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
 
@@ -554,6 +558,8 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     statement and the decision; or, with --accept, the signed override and the decision. They must be for one environment: that of
     --environment, else of the settings; where neither names one and the statement is not for the default, it is to be named
     (exit 3). A key that was revoked counts only for what a decision, by its own time, shows to have been signed before.
+    What is older than --max-age-hours is not verified for a deployment; an auditor looks at it as of its own day with --at, and
+    at the evidence files with --evidence.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -591,11 +597,27 @@ def verify(  # noqa: PLR0917 - each is an option of the command
         environment=DEFAULT_ENVIRONMENT if named is None else named,
         accept=kinds,
     )
+    if evidence is not None:
+        verification = verification.with_problems(_evidence_problems(evidence, verification.facts.get("evidence")))
     print("\n".join(verification.lines()), flush=True)
     if named is None and verification.only_environment_differs:
         said = verification.facts.get("environment")
         _refuse(f"the statement is for {said!r}, and no environment is named: give --environment {said} if it is to be for that")
     raise typer.Exit(0 if verification.ok else 1)
+
+
+def _evidence_problems(folder: Path, digest: str | None) -> list[str]:
+    """Why a folder is not the evidence of a statement."""
+    from phase5_ops.evidence_store import EvidenceStore
+
+    if digest is None:
+        return ["--evidence: no file says which evidence it rests on"]
+    resolved = folder.resolve()
+    try:
+        found = EvidenceStore(resolved.parent).differences(resolved.name, digest)
+    except ValueError as error:
+        found = [str(error)]
+    return [f"evidence {folder}: {line}" for line in found]
 
 
 def _environment_of_settings() -> str | None:

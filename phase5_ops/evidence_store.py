@@ -308,6 +308,19 @@ class EvidenceStore:
         """
         return sha256_of((self.run_folder(run_id) / _MANIFEST).read_bytes())
 
+    def differences(self, run_id: str, digest: str) -> list[str]:
+        """Why the files of a run are not those of an evidence digest, a line each; empty if they are."""
+        try:
+            sealed, listed, present = self.sealed_digest(run_id), self._listed(run_id), self.manifest(run_id)
+        except (OSError, ValueError) as error:
+            return [f"{_MANIFEST}: cannot be read: {error}"]
+        found = [f"{_MANIFEST}: it is {sealed}, not {digest}"] if sealed != digest else []
+        for name in sorted(listed.keys() | present.keys()):
+            if listed.get(name) != present.get(name):
+                how = "missing" if name not in present else "changed" if name in listed else "not among what was sealed"
+                found.append(f"{name}: {how}")
+        return found
+
     def seal(self, run_id: str) -> str:
         """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""
         content = _canonical(self._manifest(run_id))

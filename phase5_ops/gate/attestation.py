@@ -18,7 +18,7 @@ from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.envelopes import canonical_json
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import Override
-from phase5_ops.gate.records import GateInputs, Release
+from phase5_ops.gate.records import GateInputs, Release, SignOff
 from phase5_ops.gate.statements import (
     EVIDENCE,
     OUTCOMES,
@@ -141,6 +141,7 @@ def decision_statement(
     time_verified: datetime,
     version: str,
     proved: Mapping[str, datetime] | None = None,
+    signers: Sequence[SignOff] = (),
 ) -> bytes:
     """The statement that the gate signs when it promotes because it is open.
 
@@ -151,6 +152,7 @@ def decision_statement(
         time_verified: when it was decided.
         version: of phase5_ops.
         proved: key id -> when KMS's record says that it signed, of keys that are revoked by now.
+        signers: the signatures that counted; who made each, in which session, by which request and when is stated.
 
     Raises:
         ValueError: a digest is not a sha256.
@@ -163,6 +165,7 @@ def decision_statement(
         time_verified=time_verified,
         version=version,
         proved=proved,
+        signers=signers,
     )
 
 
@@ -174,6 +177,7 @@ def override_decision_statement(
     time_verified: datetime,
     version: str,
     proved: Mapping[str, datetime] | None = None,
+    signers: Sequence[SignOff] = (),
 ) -> bytes:
     """The statement that the gate signs when it promotes by an override; it never says that the gate was open.
 
@@ -184,6 +188,7 @@ def override_decision_statement(
         time_verified: when the override was found to stand.
         version: of phase5_ops.
         proved: as in `decision_statement`.
+        signers: as in `decision_statement`.
 
     Raises:
         ValueError: a digest is not a sha256.
@@ -197,6 +202,7 @@ def override_decision_statement(
         time_verified=time_verified,
         version=version,
         proved=proved,
+        signers=signers,
     )
 
 
@@ -209,13 +215,17 @@ def _summary(
     time_verified: datetime,
     version: str,
     proved: Mapping[str, datetime] | None,
+    signers: Sequence[SignOff],
 ) -> bytes:
-    """`proved` belongs to the first input, whose signatures it is about; see `statements.DecisionFacts`."""
+    """`proved` and `signers` belong to the first input, whose signatures they are about; see `statements.DecisionFacts`."""
     result, levels = OUTCOMES[kind]
     attested: list[dict[str, Any]] = [{"digest": _digest(digest)} for digest in inputs]
+    annotations: dict[str, Any] = {}
+    if signers:
+        annotations["signers"] = [_signer(off) for off in sorted(signers, key=lambda off: off.role)]
     if proved:
-        signatures = [{"keyid": key_id, "signedAt": iso(moment)} for key_id, moment in sorted(proved.items())]
-        attested[0]["annotations"] = {"signatures": signatures}
+        annotations["signatures"] = [{"keyid": key_id, "signedAt": iso(moment)} for key_id, moment in sorted(proved.items())]
+    attested[0] |= {"annotations": annotations} if annotations else {}
     predicate = {
         "verifier": {"id": gate_id(release.environment), "version": {"phase5-ops": version}},
         "timeVerified": iso(time_verified),
@@ -238,6 +248,17 @@ def _statement(release: Release, predicate_type: str, predicate: Mapping[str, An
             "predicate": predicate,
         }
     )
+
+
+def _signer(off: SignOff) -> dict[str, str]:
+    return {
+        "role": off.role,
+        "person": off.identity,
+        "session": off.session,
+        "keyid": off.key_id,
+        "kmsRequestId": off.request_id,
+        "signedAt": iso(off.signed_at),
+    }
 
 
 def _digest(digest: str) -> dict[str, str]:

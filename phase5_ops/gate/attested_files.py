@@ -5,7 +5,7 @@ signing a file makes it fail.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from phase5_ops.gate.envelopes import MalformedEnvelope, ReadEnvelope, read_envelope
@@ -33,6 +33,10 @@ class Verification:
     def only_environment_differs(self) -> bool:
         """Whether nothing stands against it but that it is for another environment."""
         return bool(self.problems) and all(problem.startswith(ANOTHER_ENVIRONMENT) for problem in self.problems)
+
+    def with_problems(self, more: Sequence[str]) -> "Verification":
+        """The same, and what else stands against it."""
+        return replace(self, problems=(*self.problems, *more))
 
     def lines(self) -> list[str]:
         """For people: the facts, then what stands against them."""

@@ -199,7 +199,7 @@ def pin_keys(
     replaced = _replaced(pinned, noted, present, marked=os.path.lexists(path.with_name(MARK_NAME)))
     if (replaced.keys or replaced.unknown) and not may_replace(replaced):
         raise NotReplaced("the pinned keys stay as they are")
-    if changes:
+    if changes or path.read_bytes() != _content(keys):  # or it is written as an earlier version wrote it
         write_keys(path, keys)
     ids = present_ids(keys)
     if noted is None or noted.present != ids:
@@ -221,8 +221,12 @@ def _replaced(pinned: KeySet | None, noted: PinnedKeys | None, present: KeySet, 
 def write_keys(path: Path, keys: KeySet) -> None:
     """Writes the file whole or not at all, and the mark beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, keys_document(keys) + b"\n")
+    write_whole(path, _content(keys))
     _mark(path)
+
+
+def _content(keys: KeySet) -> bytes:
+    return keys_document(keys) + b"\n"
 
 
 def _mark(path: Path) -> None:

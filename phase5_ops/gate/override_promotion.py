@@ -168,6 +168,7 @@ def _attest(door: PromotionDoor, override: Override, counted: Sequence[SignOff],
         time_verified=rules.now,
         version=door.version,
         proved=proved_times(counted),
+        signers=counted,
     )
     key_id, signature = door.sign(statement)
     return Envelopes(envelope, envelope_bytes(statement, {key_id: signature}))

@@ -19,6 +19,7 @@ from phase5_ops.gate.overrides import ROLLBACK_ROLE, SIGNERS, Override, override
 from phase5_ops.gate.said_by_decision import (
     SKEW,
     decider_problems,
+    decision_summary,
     environment_problems,
     stated_by,
     stated_by_itself,
@@ -81,7 +82,7 @@ def verify_override(
     facts = _summary(override)
     proved_at: ProvedAt = unproved
     if decision is not None and decided is not None:
-        facts |= {"decided at": iso(decided.time_verified), "levels": ", ".join(decided.levels)}
+        facts |= decision_summary(decided)
         problems += _decision_problems(override, decided, sha256_of(file.content), asked)
         problems += signature_problems(decision, keys, (GATE,), stated_by_itself(decided))
         proved_at = stated_by(decided, override.requested_at)
@@ -126,5 +127,6 @@ def _decision_problems(override: Override, decided: DecisionFacts, envelope_dige
     if decided.time_verified - asked.now > SKEW:
         problems.append(f"the decision is from the future: {iso(decided.time_verified)}")
     if asked.now - decided.time_verified > asked.max_age:
-        problems.append(f"an old statement: the decision is of {iso(decided.time_verified)}")
+        moment = iso(decided.time_verified)
+        problems.append(f"an old statement: the decision is of {moment}; to look at it as of then, give --at {moment}")
     return problems

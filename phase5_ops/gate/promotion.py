@@ -96,6 +96,7 @@ def _attest(
         time_verified=inputs.now,
         version=door.version,
         proved=proved_times(counted),
+        signers=counted,
     )
     key_id, signature = door.sign(statement)
     envelopes = Envelopes(readiness, envelope_bytes(statement, {key_id: signature}))

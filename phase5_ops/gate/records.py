@@ -184,6 +184,7 @@ class SignOff:
         proved_at: when KMS's own record says that it was made; asked for only where the key was revoked.
         unproved: why it is not known from KMS when it was made; "" where that was not asked.
         signature: DER.
+        session, request_id: ARN of the person's session and KMS's request id, as the state table says; shown, not decided on.
     """
 
     role: str
@@ -198,6 +199,8 @@ class SignOff:
     proved_at: datetime | None = None
     unproved: str = ""
     signature: bytes = b""
+    session: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

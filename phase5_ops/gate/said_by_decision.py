@@ -5,6 +5,7 @@ Shared by the verification of an open gate's promotion and of one by override.
 
 from datetime import datetime, timedelta
 
+from phase5_ops.clock import iso
 from phase5_ops.gate.attested_files import ANOTHER_ENVIRONMENT, ProvedAt
 from phase5_ops.gate.statements import DecisionFacts, gate_id, resource_uri
 
@@ -38,6 +39,12 @@ def stated_by(decided: DecisionFacts, frozen_at: datetime) -> ProvedAt:
 def stated_by_itself(decided: DecisionFacts) -> ProvedAt:
     """By when the decision was signed, as it says."""
     return lambda _: decided.time_verified
+
+
+def decision_summary(decided: DecisionFacts) -> dict[str, str]:
+    """What a decision says, for people: when, by which right, and who signed what it rests on."""
+    facts = {"decided at": iso(decided.time_verified), "levels": ", ".join(decided.levels)}
+    return {**facts, **{f"signed for {signer.role} by": str(signer) for signer in decided.signers}}
 
 
 def environment_problems(said: str, wanted: str, name: str) -> list[str]:

@@ -65,11 +65,27 @@ class ReadinessFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Signer:
+    """Who made a signature that counted, as the gate states it: the state table's word at that time."""
+
+    role: str
+    person: str
+    session: str
+    key_id: str
+    request_id: str
+    signed_at: datetime
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.person} at {iso(self.signed_at)}, session {self.session}, KMS request {self.request_id}, key {self.key_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionFacts:
     """What a decision statement says.
 
     `verifier` and `resource` name the environment; `proved` is key id -> when that key signed what the decision rests on, of keys
-    that were revoked when it was made.
+    that were revoked when it was made. `signers` is empty in statements of an earlier version.
     """
 
     name: str
@@ -82,6 +98,7 @@ class DecisionFacts:
     verifier: str
     resource: str
     proved: Mapping[str, datetime]
+    signers: tuple["Signer", ...] = ()
 
 
 def gate_id(environment: str) -> str:
@@ -154,15 +171,34 @@ def decision_facts(statement: Statement) -> DecisionFacts:
         _text(predicate.get("verifier"), "id"),
         _text(predicate, "resourceUri"),
         _proved(inputs[0]) if inputs else {},
+        _signers(inputs[0]) if inputs else (),
     )
 
 
 def _proved(entry: Mapping[str, Any]) -> dict[str, datetime]:
+    return {_text(each, "keyid"): _moment(each, "signedAt") for each in _annotated(entry, "signatures")}
+
+
+def _signers(entry: Mapping[str, Any]) -> tuple[Signer, ...]:
+    return tuple(
+        Signer(
+            role=_text(each, "role"),
+            person=_text(each, "person"),
+            session=_text(each, "session"),
+            key_id=_text(each, "keyid"),
+            request_id=_text(each, "kmsRequestId"),
+            signed_at=_moment(each, "signedAt"),
+        )
+        for each in _annotated(entry, "signers")
+    )
+
+
+def _annotated(entry: Mapping[str, Any], name: str) -> list[Any]:
     annotations = entry.get("annotations", {})
-    signatures = annotations.get("signatures", []) if isinstance(annotations, dict) else None
-    if not isinstance(signatures, list):
+    found = annotations.get(name, []) if isinstance(annotations, dict) else None
+    if not isinstance(found, list):
         raise MalformedEnvelope("the decision's annotations are not what they should be")
-    return {_text(each, "keyid"): _moment(each, "signedAt") for each in signatures}
+    return found
 
 
 def facts_of(payload: bytes) -> SignedFacts:

@@ -51,6 +51,8 @@ def _sign_off(stored: StoredSignOff, payload: bytes | None, keys: KeySet) -> Sig
         frozen_at=frozen_at,
         key_revoked_at=key.revoked_at if key else None,
         signature=stored.signature,
+        session=stored.session,
+        request_id=stored.request_id,
     )
 
 

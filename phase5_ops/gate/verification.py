@@ -21,6 +21,7 @@ from phase5_ops.gate.override_verification import Asked, verify_override
 from phase5_ops.gate.said_by_decision import (
     SKEW,
     decider_problems,
+    decision_summary,
     environment_problems,
     stated_by,
     stated_by_itself,
@@ -94,7 +95,7 @@ def verify(
         problems += environment_problems(said.environment, environment, said.name)
         if decision is not None:
             decided = decision_facts(decision.statement)
-            facts |= {"decided at": iso(decided.time_verified), "levels": ", ".join(decided.levels)}
+            facts |= decision_summary(decided)
             problems += _decision_problems(decided, said, sha256_of(readiness.content), digest, now)
             problems += signature_problems(decision, keys, (GATE,), stated_by_itself(decided))
             proved_at = stated_by(decided, said.evaluated_at)
@@ -156,5 +157,8 @@ def _age_problems(said: ReadinessFacts, decided: DecisionFacts | None, now: date
     moment, what = (decided.time_verified, "decision") if decided else (said.evaluated_at, "readiness statement")
     if now - moment > max_age:
         hours = max_age.total_seconds() / 3600
-        return [f"an old statement: the {what} is of {iso(moment)}, more than {hours:g} h before {iso(now)}"]
+        return [
+            f"an old statement: the {what} is of {iso(moment)}, more than {hours:g} h before {iso(now)};"
+            f" to look at it as of then, give --at {iso(moment)}"
+        ]
     return []

@@ -317,7 +317,8 @@ def test_a_file_of_keys_that_cannot_be_believed_is_refused(signers):
     good = entries(signers)
     other = entries(Signers.fresh())
     refused = {
-        "one key for": [*good[:3], {**good[3], "public_key": good[2]["public_key"]}],
+        "one key for": [*good[:3], {**good[2], "role": good[3]["role"]}],
+        "is not that of the public key beside it": [*good[:3], {**good[3], "public_key": good[2]["public_key"]}],
         "no key of security-compliance": good[:3],
         "two present keys of gate": [*good, other[0]],
         "no role 'boss'": [*good, {**other[0], "role": "boss"}],
