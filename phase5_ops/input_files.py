@@ -88,13 +88,13 @@ def contents(name: str, open_file: Callable[[], BinaryIO]) -> Iterator[Content]:
         yield from _unpacked(name, raw, ())
 
 
-def _unpacked(name: str, raw: BinaryIO, layers: tuple[str, ...]) -> Iterator[Content]:
+def _unpacked(name: str, raw: "_Source", layers: tuple[str, ...]) -> Iterator[Content]:
     if len(layers) > _MOST_LAYERS:
         raise FileUnreadable(f"packed more than {_MOST_LAYERS} times: {', '.join(layers)}")
     stream = cast("BinaryIO", peeked := _Peeked(raw))
     head = peeked.peek(_HEAD)
     if packing := next((each for magic, each in _PACKINGS.items() if head.startswith(magic)), None):
-        yield from _unpacked(name, _reading(packing.open(stream)), (*layers, packing.name))
+        yield from _unpacked(name, packing.open(stream), (*layers, packing.name))
     elif head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         yield from _zipped(name, stream, (*layers, "zip"))
     elif head[_TAR_MAGIC] == b"ustar":
@@ -281,7 +281,10 @@ def _read(source: _Source) -> bytes:
         FileUnreadable: it breaks off.
     """
     try:
-        return source.chunk() if isinstance(source, _Layer) else source.read(_CHUNK) or b""
+        if isinstance(source, _Layer):
+            return source.chunk()
+        some: Callable[[int], bytes | None] = getattr(source, "read1", source.read)  # what came before an error is not lost
+        return some(_CHUNK) or b""
     except (OSError, EOFError, zlib.error, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise FileUnreadable(f"{type(error).__name__}: {error}") from error
 

@@ -95,6 +95,9 @@ def _chunks(stream: Readable, size: int) -> Iterator[bytes | FileUnreadable]:
     while True:
         try:
             chunk = stream.read(size)
+        except FileUnreadable as error:
+            yield error
+            return
         except (OSError, EOFError, zlib.error, ValueError) as error:
             yield FileUnreadable(f"{type(error).__name__}: {error}")
             return

@@ -32,7 +32,7 @@ _OF_QUERY = frozenset({"results", "statistics", "status", "queryLanguage", "encr
 _ROW_FIELDS = frozenset({"@message", "@timestamp", "@ingestionTime", "@logStream", "@log", "@ptr"})
 _TELEMETRY = frozenset({"time", "type", "record"})
 _QUERY_DONE = "Complete"
-_GZIP = b"\x1f\x8b"
+_BEGIN_PACKED = (b"\x1f\x8b", b'{"messageType"')
 
 
 NOT_TOLD = -1
@@ -109,9 +109,7 @@ def _of_object(value: Mapping[str, Any], where: Where) -> Document | None:
         status = value.get("status", _QUERY_DONE)
         return Document(_rows(value["results"]), unfinished="" if status == _QUERY_DONE else f"the query was {status}")
     packed = _packed(value)
-    if packed is None or not (printable or all(data.startswith(_GZIP) for data in packed)):
-        return None
-    return Document(packed=packed)
+    return None if packed is None else Document(packed=packed)
 
 
 def _of_list(value: Sequence[object], where: Where) -> Document | None:
@@ -220,6 +218,7 @@ def _packed(value: Mapping[str, Any]) -> list[bytes] | None:
     else:
         return None
     try:
-        return [base64.b64decode(text or "", validate=True) for text in texts]
+        packed = [base64.b64decode(text or "", validate=True) for text in texts]
     except (TypeError, ValueError, binascii.Error):
         return None
+    return packed if packed and all(data.startswith(_BEGIN_PACKED) for data in packed) else None

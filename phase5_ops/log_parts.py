@@ -17,7 +17,7 @@ import numpy as np
 from phase5_ops.input_files import FileUnreadable, NotUnderstood, contents
 from phase5_ops.json_cursor import MOST_CHARACTERS, JsonCursor, NotJson
 from phase5_ops.log_archives import Block, Readable, blocks
-from phase5_ops.log_documents import LISTS, Document, Events, Where, document_of
+from phase5_ops.log_documents import LISTS, Events, Where, document_of
 
 CHUNK_BYTES = 1 << 20
 KEPT_CHARACTERS = 4 << 20  # of a document, until what came of it is handed on
@@ -82,7 +82,7 @@ class LogParts:
 
     def _is_permission_check(self) -> bool:
         self._held = self._next()
-        return self._held.strip() == _PERMISSION_CHECK
+        return self._held.strip() == _PERMISSION_CHECK and self._failure is None
 
     def _next(self) -> bytes:
         """The next bytes; what came before the stream broke off comes first."""
@@ -101,6 +101,14 @@ class LogParts:
                 raise
             self._failure = error
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _next_or_none(self) -> bytes:
+        """The next bytes; none also where the stream broke off, which is said when what came before was given."""
+        try:
+            return self._next()
+        except Exception as error:  # noqa: BLE001 - kept, and raised by the next call of `_next`
+            self._failure = error
+            return b""
 
     def read(self, size: int, /) -> bytes:
         """The next bytes of text, about `size` of them; none at the end, and where a document begins."""
@@ -156,18 +164,10 @@ class LogParts:
         Args:
             after_text: text is before, so that only documents count which no function prints.
         """
-        cursor = JsonCursor(self._next)
+        cursor = JsonCursor(self._next_or_none)
         cursor.mark()
         while cursor.peek() in ("{", "["):
-            begin = cursor.place
-            try:
-                understood = yield from self._document(cursor, after_text=after_text)
-            except NotJson as error:
-                understood = False
-                looks_so = _BROKEN.match(cursor.ahead(_LONGEST_HEAD)) is not None
-                if (error.unfinished and looks_so) or _NAME_OF_EVENTS in cursor.ahead(_NAMED_WITHIN):
-                    self._broken.append(f"a JSON document from character {begin} on is not whole: {error}")
-            if not understood:
+            if not (yield from self._document(cursor, after_text=after_text)):
                 self._passed = True
                 break
             after_text = False
@@ -179,33 +179,62 @@ class LogParts:
 
     def _document(self, cursor: JsonCursor, *, after_text: bool) -> Generator[Block | Events, None, bool]:
         """The events of the document here, and whether it was one; else what was not handed on may be gone back to."""
-        begin = cursor.place
+        first, released = cursor.place, False
         members: dict[str, Any] = {}
         elements: list[Any] = []
-        released = False
-        for name, value in _members(cursor):
-            if name in LISTS and value is _BEGINS:
-                elements = members[name] = []
-            elif name in LISTS or not name:
-                elements.append(value)
-            else:
-                members[name] = value
-            if cursor.place - begin > KEPT_CHARACTERS and elements:
-                document = document_of(members or elements, self._where(cursor, after_text=after_text))
-                if document is None:
-                    raise NotJson(f"{_shown(members or elements)} is not known")
-                yield from self._given(document)
-                elements.clear()
-                released, begin = True, cursor.place
-                cursor.mark()
-            elif cursor.place - begin > MOST_CHARACTERS:
-                raise NotJson(f"{_shown(members or elements)} of more than {MOST_CHARACTERS} characters is not known")
-        document = document_of(members or elements, self._where(cursor, after_text=after_text))
-        if document is not None:
-            yield from self._given(document)
-        elif not released:
-            return (yield from self._one_event(cursor, _shown(members or elements), after_text=after_text))
+        try:
+            for name, value in _members(cursor):
+                if name in LISTS and value is _BEGINS:
+                    elements = members[name] = []
+                elif name in LISTS or not name:
+                    elements.append(value)
+                else:
+                    members[name] = value
+                if cursor.place - first <= KEPT_CHARACTERS:
+                    continue
+                if elements:
+                    yield from self._events(members or elements, cursor, after_text=after_text)
+                    elements.clear()
+                    cursor.mark()
+                    first, released = cursor.place, True
+                elif cursor.place - first > MOST_CHARACTERS:
+                    self._not_understood.append(f"a JSON document of more than {MOST_CHARACTERS} characters ({_shown(members)})")
+                    return False
+            if elements or members or not released:
+                yield from self._events(members or elements, cursor, after_text=after_text)
+        except _UnknownShape:
+            if released:
+                self._not_understood.append(
+                    f"a JSON document that goes on in a shape that is not known ({_shown(members or elements)})"
+                )
+                return False
+            return (yield from self._one_event(cursor, members or elements, after_text=after_text))
+        except NotJson as error:
+            begins_so = _BROKEN.match(cursor.ahead(_LONGEST_HEAD)) is not None
+            if released or (error.unfinished and begins_so) or _NAME_OF_EVENTS in cursor.ahead(_NAMED_WITHIN):
+                self._broken.append(f"a JSON document at character {first} is not whole: {error}")
+            return False
         return True
+
+    def _events(self, value: Any, cursor: JsonCursor, *, after_text: bool) -> Iterator[Block | Events]:  # noqa: ANN401 - JSON
+        """The events of a document, or of what was read of it.
+
+        Raises:
+            _UnknownShape: it is none that is known where it stands.
+        """
+        document = document_of(value, self._where(cursor, after_text=after_text))
+        if document is None:
+            raise _UnknownShape
+        self.more = self.more if document.more is None else document.more
+        if document.unfinished:
+            self._broken.append(document.unfinished)
+        yield from document.events
+        for data in document.packed:
+            try:
+                for content in contents("", partial(io.BytesIO, data)):
+                    yield from LogParts(content.stream, **self._around)
+            except FileUnreadable as error:
+                (self._not_understood if isinstance(error, NotUnderstood) else self._broken).append(f"packed in it: {error}")
 
     @staticmethod
     def _where(cursor: JsonCursor, *, after_text: bool) -> Where:
@@ -213,29 +242,26 @@ class LogParts:
             return Where.BEGINNING
         return Where.OVER_LINES if "\n" in cursor.since_mark().strip() else Where.ON_A_LINE
 
-    def _one_event(self, cursor: JsonCursor, what: str, *, after_text: bool) -> Generator[Block, None, bool]:
+    def _one_event(
+        self, cursor: JsonCursor, value: dict[str, Any] | list[Any], *, after_text: bool
+    ) -> Generator[Block, None, bool]:
         """A document that is not known, over several lines, as one line; whether it was one of several lines.
 
         Where text is before it, it is what a function printed; else it may hold events, and is named as not understood.
         """
-        text = cursor.since_mark()
-        lines = text.strip().count("\n")
-        if _NAME_OF_EVENTS in text or (lines and not after_text):
-            self._not_understood.append(f"a JSON document whose shape is not known ({what})")
+        text = cursor.since_mark().strip()
+        lines = text.count("\n")
+        if "logEvents" in value or (lines and not after_text):
+            self._not_understood.append(f"a JSON document whose shape is not known ({_shown(value)})")
         if not lines:
             return False
-        raw = text.strip().encode("utf-8", "surrogateescape").replace(b"\n", EVENT_NEWLINE) + b"\n"
+        raw = text.encode("utf-8", "surrogateescape").replace(b"\n", EVENT_NEWLINE) + b"\n"
         yield Block(raw, 0, len(raw), ends_line=True, joined=lines)
         return True
 
-    def _given(self, document: Document) -> Iterator[Block | Events]:
-        self.more = self.more if document.more is None else document.more
-        if document.unfinished:
-            self._broken.append(document.unfinished)
-        yield from document.events
-        for data in document.packed:
-            for content in contents("", partial(io.BytesIO, data)):
-                yield from LogParts(content.stream, **self._around)
+
+class _UnknownShape(Exception):
+    """A JSON value that is no document of events."""
 
 
 def _members(cursor: JsonCursor) -> Iterator[tuple[str, Any]]:

@@ -220,3 +220,26 @@ def test_no_violation_passes_and_no_part_that_was_not_read_goes_unnamed(
             assert judgement.verdict not in (Verdict.PASS, Verdict.WARN)
         else:
             assert judgement.verdict == Verdict.PASS, judgement.findings
+
+
+def test_of_an_envelope_that_breaks_off_the_whole_events_before_are_judged(tmp_path: Path):
+    file, packed = tmp_path / "file.gz", gzip.compress(SHAPES["envelopes joined"](LEAK, B).encode() * 500, 0)
+    file.write_bytes(packed[: len(packed) * 2 // 3])
+    judgement = scan(file)
+    assert (judgement.verdict, set(codes(judgement))) == (Verdict.FAIL, {"foreign_tenant_in_log", "log_window_incomplete"})
+
+
+def test_a_document_that_goes_on_in_another_shape_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("phase5_ops.log_parts.KEPT_CHARACTERS", 500)
+    file, answer = tmp_path / "file", json.loads(SHAPES["answer on a line"](A, B))
+    answer["events"].append({"text": "another"})
+    file.write_text(json.dumps(answer))
+    assert (scan(file).verdict, codes(scan(file))) == (Verdict.ERROR, ["log_group_unreadable"])
+
+
+def test_records_that_are_no_logs_stay_a_line_of_the_function_that_printed_them(tmp_path: Path):
+    file = tmp_path / "file"
+    records = json.dumps({"Records": [{"kinesis": {"data": "AAECAwQF"}}]})
+    file.write_text("\n".join([records, *A.lines(), records, *LEAK.lines()]) + "\n")
+    judgement = scan(file)
+    assert (judgement.facts["lines"], codes(judgement)) == (12, ["foreign_tenant_in_log"])

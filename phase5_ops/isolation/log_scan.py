@@ -11,7 +11,6 @@ What must not: text in an encoding (`log_layers` decodes it, `log_layered` scans
 lines come from (`log_archives`, `aws.logs`), verdicts.
 """
 
-import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phase5_ops.ccnative.log_lines import NO_VALUE, SIGNAL_PREFIX, STRUCTURED_PREFIXES
+from phase5_ops.ccnative.log_lines import NO_VALUE, STRUCTURED_PREFIXES
 from phase5_ops.isolation.log_dictionary import (
     NO_FIELD,
     REQUEST_FIELD,
@@ -33,12 +32,11 @@ from phase5_ops.isolation.log_dictionary import (
     entries_of,
     shape_of,
 )
+from phase5_ops.isolation.log_fields import LEAD, Tokens, Values, intents_of_signals, platform_events, scopes, values_of
 from phase5_ops.isolation.log_tokens import (
-    MASKS,
     MAX_ID_BYTES,
     MAX_KEY_BYTES,
     PADDING,
-    WORD,
     Bytes,
     Flags,
     Hashes,
@@ -51,23 +49,9 @@ from phase5_ops.isolation.log_tokens import (
 )
 
 NEWLINE, BACKSLASH, TAB, PERCENT = 10, 92, 9, 37
-_LEAD = WORD  # zeros before the first byte of a block
 _UUID_LENGTH = 36
-_MAX_KEY_PARTS = 8
-_MAX_INTENT_BYTES = 48
-_MAX_GAP = 12
 _LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 
-#: Lambda's own lines around an invocation in its JSON format. What comes after `platform.runtimeDone` belongs to it still, as the
-#: function's extensions may write then.
-_PLATFORM_EVENT = re.compile(rb'"type"\s*:\s*"platform\.(start|report|end)"')
-
-#: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
-_GAP = np.zeros(256, np.bool_)
-_GAP[[ord(c) for c in "\\\"':= "]] = True
-#: What ends a value.
-_END_OF_VALUE = np.zeros(256, np.bool_)
-_END_OF_VALUE[[0, *(ord(c) for c in "\"'\\ ,;}])>&\t\r\n\v")]] = True
 _ESCAPES = np.zeros(256, np.bool_)
 _ESCAPES[[ord(c) for c in "nrtbfv"]] = True
 _HEX = np.zeros(256, np.bool_)
@@ -112,13 +96,6 @@ class Hits:
     lines: int
     decoded: Mapping[int, Decoded] = field(default_factory=dict)
     too_deep: int = 0
-
-
-class _Tokens(NamedTuple):
-    """The tokens of a block: starts, ends, and where their names of entries are looked up."""
-
-    starts: Ints
-    ends: Ints
 
 
 class _Found(NamedTuple):
@@ -174,19 +151,19 @@ class LineScanner:
             stop: end of what is reported on; default: all. Where it is not the end of a line, `LOOKAHEAD` bytes follow.
         """
         stop = len(raw) if stop is None else stop
-        size = _LEAD + len(raw) + PADDING
+        size = LEAD + len(raw) + PADDING
         scratch = self._scratch(size)
         data = scratch[0, :size]
-        data[:_LEAD] = 0
-        data[_LEAD : _LEAD + len(raw)] = np.frombuffer(raw, np.uint8)
-        data[_LEAD + len(raw) :] = 0
+        data[:LEAD] = 0
+        data[LEAD : LEAD + len(raw)] = np.frombuffer(raw, np.uint8)
+        data[LEAD + len(raw) :] = 0
         flags = token_bytes(data, scratch[1:4, :size])
         edges = np.flatnonzero(np.not_equal(flags[1:], flags[:-1], out=scratch[2, : size - 1].view(np.bool_)))
         edges += 1
-        tokens = _Tokens(edges[0::2], edges[1::2])
+        tokens = Tokens(edges[0::2], edges[1::2])
         words = Words(data)
         found = self._find(raw, data, flags, words, tokens)
-        reported = begin + _LEAD, stop + _LEAD
+        reported = begin + LEAD, stop + LEAD
         of_lines = scratch[2, : stop - begin].view(np.bool_)
         newlines = np.flatnonzero(np.equal(data[slice(*reported)], np.uint8(NEWLINE), out=of_lines))
         newlines += reported[0]
@@ -199,7 +176,7 @@ class LineScanner:
             rows = self._local.rows = np.empty((4, size + size // 8), np.uint8)
         return rows
 
-    def _find(self, raw: bytes, data: Bytes, flags: Flags, words: Words, tokens: _Tokens) -> _Found:
+    def _find(self, raw: bytes, data: Bytes, flags: Flags, words: Words, tokens: Tokens) -> _Found:
         lengths = tokens.ends - tokens.starts
         np.minimum(lengths, MAX_ID_BYTES + 1, out=lengths)
         parts = []
@@ -220,7 +197,7 @@ class LineScanner:
         return _Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def _verify(
-        self, table: Table, data: Bytes, flags: Flags, *, words: Words, tokens: _Tokens, anchors: Ints, first: Ints
+        self, table: Table, data: Bytes, flags: Flags, *, words: Words, tokens: Tokens, anchors: Ints, first: Ints
     ) -> _Found:
         """The entries of one shape among spans that begin with the tokens `first`, or inside them at `anchors`."""
         shape = table.shape
@@ -232,7 +209,7 @@ class LineScanner:
         lengths = ends - starts
         keep = table.lengths_ok[np.minimum(lengths, MAX_ID_BYTES + 1)]
         if shape.lead:
-            keep &= starts >= _LEAD
+            keep &= starts >= LEAD
             keep[keep] = ~flags[starts[keep] - 1]
         if shape.trail:
             keep &= ends <= len(data) - PADDING
@@ -252,7 +229,7 @@ class LineScanner:
         for wanted, number in self._odd:
             at, starts = raw.find(wanted), []
             while at >= 0:
-                begin = at + _LEAD
+                begin = at + LEAD
                 if not flags[begin - 1] and not flags[begin + len(wanted)]:
                     starts.append(begin)
                 at = raw.find(wanted, at + 1)
@@ -264,7 +241,7 @@ class LineScanner:
         raw: bytes,
         data: Bytes,
         words: Words,
-        tokens: _Tokens,
+        tokens: Tokens,
         *,
         found: _Found,
         newlines: Ints,
@@ -272,7 +249,7 @@ class LineScanner:
     ) -> Hits:
         kinds = self._kind_of[found.entry]
         named = np.flatnonzero(kinds > NO_FIELD)
-        values = _values(data, words, tokens, found.token[named])
+        values = values_of(data, words, tokens, found.token[named])
         values = values.only((values.names >= reported[0]) & (values.names < reported[1]))
         kind_of_value = kinds[named][values.of]
         is_tenant = self._tenant_of[found.entry] >= 0
@@ -295,10 +272,10 @@ class LineScanner:
             start, end, tenant, in_field = start[keep], end[keep], tenant[keep], in_field[keep]
         is_request = kind_of_value == REQUEST_FIELD
         requests = values.only(is_request)
-        scope_at, scope_keys, opens = _scopes(words, requests, *_platform_events(raw, data, requests, newlines))
+        scope_at, scope_keys, opens = scopes(words, requests, *platform_events(raw, data, requests, newlines))
         signals = kind_of_value == SIGNAL_FIELD
         if signals.any():
-            values, signals = _intents_of_signals(data, values, signals)
+            values, signals = intents_of_signals(data, values, signals)
             kind_of_value = np.where(signals, WORK_FIELD, kind_of_value)
         chosen = (kind_of_value == WORK_FIELD) | is_request
         key_at, keys, is_request = self._keys(
@@ -306,13 +283,13 @@ class LineScanner:
         )
         return Hits(
             line=np.searchsorted(newlines, start),
-            start=start - _LEAD,
-            end=end - _LEAD,
+            start=start - LEAD,
+            end=end - LEAD,
             tenant=tenant,
             in_field=in_field,
             key_line=np.searchsorted(newlines, key_at),
             key=keys,
-            key_start=key_at - _LEAD,
+            key_start=key_at - LEAD,
             key_is_request=is_request,
             scope_line=np.searchsorted(newlines, scope_at),
             scope_key=scope_keys,
@@ -321,7 +298,7 @@ class LineScanner:
         )
 
     def _keys(
-        self, data: Bytes, words: Words, tokens: _Tokens, values: "_Values", *, is_request: Flags, reported: tuple[int, int]
+        self, data: Bytes, words: Words, tokens: Tokens, values: Values, *, is_request: Flags, reported: tuple[int, int]
     ) -> tuple[Ints, Hashes, Flags]:
         """Position, hash and kind of the trace, intent and request ids that lines carry."""
         starts, ends = values.starts, values.ends
@@ -346,14 +323,14 @@ def _starts_after_escapes(raw: bytes, data: Bytes, flags: Flags) -> Ints:
     r"""Where a token begins inside a run of token bytes: after `\n`, `\t`, ... and `\u0022` in JSON texts, `%2F` in addresses."""
     found = []
     if b"\\" in raw:
-        at = np.flatnonzero(data[: _LEAD + len(raw)] == BACKSLASH)
+        at = np.flatnonzero(data[: LEAD + len(raw)] == BACKSLASH)
         found.append(at[_ESCAPES[data[at + 1]]] + 2)
         unicode = at[data[at + 1] == ord("u")]
         for offset in range(2, 6):
             unicode = unicode[_HEX[data[unicode + offset]]]
         found.append(unicode + 6)
     if b"%" in raw:
-        at = np.flatnonzero(data[: _LEAD + len(raw)] == PERCENT)
+        at = np.flatnonzero(data[: LEAD + len(raw)] == PERCENT)
         found.append(at[_HEX[data[at + 1]] & _HEX[data[at + 2]]] + 3)
     if not found:
         return np.empty(0, np.int64)
@@ -380,99 +357,6 @@ def _after_structured_prefix(data: Bytes, starts: Ints) -> Flags:
             fits[fits] = data[starts[fits] - offset] == wanted[-offset]
         found |= fits
     return found
-
-
-class _Values(NamedTuple):
-    """Values of fields: start and end, where the field's name begins, and which of the names each belongs to."""
-
-    starts: Ints
-    ends: Ints
-    names: Ints
-    of: Ints
-
-    def only(self, chosen: Flags) -> "_Values":
-        return _Values(*(part[chosen] for part in self))
-
-
-def _values(data: Bytes, words: Words, tokens: _Tokens, names: Ints) -> _Values:
-    r"""The values after the field names at these tokens.
-
-    A value follows after quotes, colon or equals sign, escaped or not: `"trace_id":"T"`, `\\"trace_id\\": \\"T\\"`, `trace_id=T`.
-    """
-    of = np.flatnonzero((names >= 0) & (names + 1 < len(tokens.starts)))
-    after = names[of] + 1
-    ends, starts = tokens.ends[names[of]], tokens.starts[after]
-    gap = starts - ends
-    plain = (gap == 3) & ((words.at(ends) & MASKS[3]) == np.uint64(int.from_bytes(b'":"', "little")))  # noqa: PLR2004
-    other = np.flatnonzero(~plain & (gap <= _MAX_GAP) & (gap > 0))
-    if len(other):
-        fine, assigned = np.ones(len(other), np.bool_), np.zeros(len(other), np.bool_)
-        for offset in range(_MAX_GAP):
-            within = gap[other] > offset
-            byte = data[ends[other] + offset]
-            fine &= ~within | _GAP[byte]
-            assigned |= within & ((byte == ord(":")) | (byte == ord("=")))
-        plain[other] = fine & assigned
-    of, after, starts = of[plain], after[plain], starts[plain]
-    value_ends = tokens.ends[after]
-    for _ in range(_MAX_KEY_PARTS):  # a value with separators of its own, `a.b:c`
-        more = np.flatnonzero(~_END_OF_VALUE[data[value_ends]] & (after + 1 < len(tokens.starts)))
-        more = more[tokens.starts[after[more] + 1] == value_ends[more] + 1]
-        if not len(more):
-            break
-        after[more] += 1
-        value_ends[more] = tokens.ends[after[more]]
-    return _Values(starts, value_ends, tokens.starts[names[of]], of)
-
-
-def _intents_of_signals(data: Bytes, values: _Values, signals: Flags) -> tuple[_Values, Flags]:
-    """The values with those of signals cut to the intent in them, and which of the signals have one."""
-    starts, ends = values.starts.copy(), values.ends.copy()
-    at = np.flatnonzero(signals)
-    for offset, wanted in enumerate(SIGNAL_PREFIX.encode()):
-        at = at[data[starts[at] + offset] == wanted]
-    starts[at] += len(SIGNAL_PREFIX)
-    is_dash = data[starts[at][:, None] + np.arange(_MAX_INTENT_BYTES)] == ord("-")
-    ends[at] = np.where(is_dash.any(axis=1), np.minimum(starts[at] + is_dash.argmax(axis=1), ends[at]), ends[at])
-    found = np.zeros(len(signals), np.bool_)
-    found[at[ends[at] > starts[at]]] = True
-    return values._replace(starts=starts, ends=ends), found
-
-
-def _platform_events(raw: bytes, data: Bytes, requests: _Values, newlines: Ints) -> tuple[Flags, Flags]:
-    """Of these values of request fields, those of lines that Lambda begins or ends an invocation with in its JSON format."""
-    opens, closes = np.zeros(len(requests.starts), np.bool_), np.zeros(len(requests.starts), np.bool_)
-    quoted = (data[requests.names - 1] == ord('"')).any()  # else a search for nothing
-    matches = list(_PLATFORM_EVENT.finditer(raw)) if quoted else []
-    if matches:
-        order = np.argsort(requests.starts, kind="stable")
-        lines = np.searchsorted(newlines, requests.starts[order])
-        wanted = np.searchsorted(newlines, np.array([match.start() for match in matches]) + _LEAD)
-        place = np.minimum(np.searchsorted(lines, wanted), len(lines) - 1)  # the first request of the line
-        there = lines[place] == wanted
-        starting = np.array([match[1] == b"start" for match in matches])
-        opens[order[place[there & starting]]] = True
-        closes[order[place[there & ~starting]]] = True
-    return opens, closes
-
-
-def _scopes(words: Words, values: _Values, opening: Flags, closing: Flags) -> tuple[Ints, Hashes, Flags]:
-    """Lambda's `START RequestId: <id>`, `END RequestId: <id>` and `REPORT RequestId: <id>`: position, key, whether it opens.
-
-    `opening` and `closing` are the values that say so in another way.
-    """
-    starts, ends, before = values.starts, values.ends, values.names
-    word = words.at(before - WORD)
-    opens = (word >> np.uint64(16)) == np.uint64(int.from_bytes(b"START ", "little"))
-    closes = (word >> np.uint64(32)) == np.uint64(int.from_bytes(b"END ", "little"))
-    closes |= (word >> np.uint64(8)) == np.uint64(int.from_bytes(b"REPORT ", "little"))
-    opens |= opening
-    closes |= closing
-    chosen = opens | closes
-    starts, ends, opens = starts[chosen], ends[chosen], opens[chosen]
-    keys = span_hashes(words, starts, ends - starts) if len(starts) else np.empty(0, np.uint64)
-    order = np.argsort(starts, kind="stable")
-    return starts[order], keys[order], opens[order]
 
 
 def as_rows(hits: Hits) -> list[tuple[Any, ...]]:
