@@ -245,7 +245,7 @@ class ProbePolicy(Policy):
         2, ge=1, le=5, description="how often a probe that starts no work is sent where the connection broke off or timed out"
     )
     late_effect_days: int = Field(
-        2, ge=1, le=30, description="how far back the ledger is searched for what refused probes of earlier runs left, at most"
+        7, ge=1, le=30, description="how far back the ledger is searched for what refused probes of earlier runs left, at most"
     )
     runs_per_hour: int = Field(20, ge=1, le=1000, description="readiness runs that may probe in one clock hour")
     lease_seconds: int = Field(

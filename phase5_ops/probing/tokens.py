@@ -115,7 +115,7 @@ def _add_other_users(supply: Supply, platform: Platform, pool: Pool) -> None:
     """The tokens of user B and of the further users; who is not named in the settings is one obstacle for all."""
     users = platform.settings.probe_users
     wanted = {TokenKind.VALID_B: ("b", users.b)} | {kind: (name, getattr(users, name)) for kind, name in FURTHER_USERS.items()}
-    absent = [kind for kind, (_, user) in wanted.items() if user.username is None and user.secret_id is None]
+    absent = [kind for kind, (_, user) in wanted.items() if not user.username and not user.secret_id]
     if absent:
         names = ", ".join(f"PHASE5_PROBE_USERS__{wanted[kind][0].upper()}__USERNAME" for kind in absent)
         supply.lacks(absent, _obstacle(PROBE_USER_MISSING, names, "a user for each kind of token", "not set"))
