@@ -2,10 +2,10 @@
 
 The plan is a product of declared dimensions: route, who asks (`probing.forge`), through which channel a tenant or an account is
 named beside the token (`probing.channel`), and in which way the route is come to (method, override, trailing slash, keys in the
-body). It is pruned, and keeps this (the tests hold it against it): every route is asked by every kind of token, alone and
-through every channel of a tenant; every channel is also the only deviation of some request; ways are paired with every group of
-tokens. One request names the tenant through many channels at once, where none of them can hide that another is believed: a
-token that lets nobody in names everywhere the tenant that it claims, while a token of A names B in groups, since a check of one
+body). It is pruned, and keeps this (the tests hold it against it): every route is asked by every kind of token, and through every
+channel of a tenant; every kind of token and every channel is also the only deviation of some request; ways are paired with every
+group of tokens. One request names the tenant through many channels at once, where none of them can hide that another is believed:
+a token that lets nobody in names everywhere the tenant that it claims, while a token of A names B in groups, since a check of one
 group must not hide that another is believed. So that a refused account cannot hide a tenant that was taken from the request, test
 tenant B has data under the account id of A's user too.
 """
@@ -136,6 +136,18 @@ _ROUTE_OF_ACCOUNT = _in_turn(
     _ACCOUNT_ELSEWHERE,
     [route for route in ROUTES if route.by_account and not route.starts_work and route.name != _OF_LEDGER],
 )
+#: Forgeries of the same kind as others: what is tried with those through every channel on every route is tried with these once.
+SPELLINGS = frozenset(
+    {
+        TokenKind.ALG_NONE_TITLE,
+        TokenKind.ALG_NONE_UPPER,
+        TokenKind.ALG_NONE_MIXED,
+        TokenKind.HS256_DER,
+        TokenKind.HS256_JWK,
+    }
+)
+_READING = [route for route in ROUTES if route.reads]
+_ROUTE_OF_KIND = {kind: _READING[at % len(_READING)].name for at, kind in enumerate(TokenKind)}
 _KINDS_OF_WAYS = (TokenKind.NONE, TokenKind.SELF_SIGNED, TokenKind.UNCLAIMED, TokenKind.VALID)
 
 
@@ -206,17 +218,30 @@ class _Planner:
 
     def _outsider(self, route: Route, kind: TokenKind) -> Iterator[CrossProbe]:
         """Requests of one such token: alone, through every channel at once, by the path, and what has to be told apart."""
-        named: dict[str, tuple[str, ...]] = {"": (), "all": _ALL, "path": ("path",)}
-        unnamed = group_of(kind) in (WhoGroup.NOBODY, WhoGroup.UNCLAIMED)
-        if unnamed or kind in ODD_CLAIMS:
-            named["twice"] = _TWICE
-        if unnamed:
-            named |= {name: (name,) for name in ("query_tenant_id", "header", "body_tenant_id")}
-        for name, channels in named.items():
+        for name, channels in self._named_by(route, kind).items():
             if route.reads and name.startswith("body"):
                 continue
             full = f"{kind}+{name}" if name else str(kind)
             yield self._odd(route, full, kind, channels) if kind in ODD_CLAIMS else self._refused(route, full, kind, channels)
+
+    @staticmethod
+    def _named_by(route: Route, kind: TokenKind) -> dict[str, tuple[str, ...]]:
+        """Through which channels at once a token names a tenant.
+
+        Forgeries that differ in spelling name one on their own route alone. Elsewhere a token that claims a tenant is sent
+        without more only where something is written: an unknown field may be refused there before the token is looked at.
+        """
+        named: dict[str, tuple[str, ...]] = {"": (), "all": _ALL, "path": ("path",)}
+        unnamed, own_route = group_of(kind) in (WhoGroup.NOBODY, WhoGroup.UNCLAIMED), _ROUTE_OF_KIND[kind] == route.name
+        if kind in SPELLINGS and not own_route:
+            return {"": ()}
+        if route.reads and not unnamed and not own_route:
+            named.pop("")
+        if unnamed or kind in ODD_CLAIMS:
+            named["twice"] = _TWICE
+        if kind in (TokenKind.NONE, TokenKind.UNCLAIMED):
+            named |= {name: (name,) for name in ("query_tenant_id", "header", "body_tenant_id")}
+        return named
 
     def _refused(self, route: Route, name: str, kind: TokenKind, channels: Sequence[str]) -> CrossProbe:
         of_b = kind is TokenKind.TAMPERED

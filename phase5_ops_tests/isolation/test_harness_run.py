@@ -70,7 +70,7 @@ def test_a_healthy_platform_passes_and_is_left_as_it_was(settings: Settings, hea
     assert judgement.verdict is Verdict.PASS, judgement.findings
     assert judgement.facts["keys_written"] >= 10
     assert judgement.facts["reads_judged"] >= 10
-    assert judgement.facts["probes_refused"] == judgement.facts["probes"] > 2000
+    assert judgement.facts["probes_refused"] == judgement.facts["probes"] > 1500
     assert "combinations" in judgement.facts["probe_cost"]
     assert everything(healthy) == before
     compared = [row for row in rows if row.kind is Kind.RUN and row.operation == "compared"]
