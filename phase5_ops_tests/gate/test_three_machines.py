@@ -83,6 +83,18 @@ class Machines:
             config = {**request.run_config, **QUIET}
             return job.execute_in_process(config, instance=instance, tags=request.tags, raise_on_error=False).success
 
+    def envelopes(self) -> list[str]:
+        """Files of the promotion, as the state table holds them."""
+        record = self.desk.open().state.promotion(RELEASE, 1)
+        files = {"readiness.dsse.json": record.readiness_envelope, "decision.dsse.json": record.decision_envelope}
+        for name, content in files.items():
+            (self.root / name).write_text(content)
+        return [str(self.root / name) for name in files]
+
+    def keys(self) -> str:
+        """The keys that the gate pinned, as they are given to who verifies."""
+        return str(self.root / "gate" / "keys.json")
+
     def become(self, name: str) -> None:
         given = self.desk.session.client("sts").assume_role(
             RoleArn="arn:aws:iam::123456789012:role/phase5-signer-x", RoleSessionName=name
@@ -136,6 +148,9 @@ def test_what_is_promoted_rolled_back_from_and_back_to_says_so_everywhere(machin
     machines.desk.states(judged(machines.desk))
     assert machines.status()["decision"] == "OPEN"
     assert machines.live() == (RELEASE.name, "OPEN")
+    waited = machines.everywhere("promote", RELEASE.name, "--digest", RELEASE.digest, "--local", "--wait", "--timeout", "1")
+    assert (waited[0], "PROMOTED" in waited[1]) == (0, True)
+    assert machines.everywhere("verify", *machines.envelopes(), "--digest", RELEASE.digest, "--policy", machines.keys())[0] == 0
     code, _, err = machines.runs("signer", "rollback", RELEASE.name, *WHY)
     assert code == 1
     assert "it is live since" in err
