@@ -7,11 +7,13 @@ where nothing was sent it is given back here.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import pandas as pd
@@ -35,6 +37,7 @@ from phase5_ops.probing.codes import (
     Obstructed,
 )
 from phase5_ops.probing.configured import Configured, require_settings
+from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.giving_back import give_back
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check
 from phase5_ops.probing.identity import Identity, Pool
@@ -46,6 +49,7 @@ from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.replay.probe_evidence import Sent, sent_row, sent_table
 from phase5_ops.replay.probe_matrix import COMBINATIONS, build_plan
 from phase5_ops.replay.probe_plan import (
+    AUTHORIZATION_ROW,
     MISSING_INTENT,
     OWN_REPLAY,
     REPEATED_REPLAY,
@@ -69,6 +73,12 @@ LEDGER_SKEW = timedelta(minutes=5)
 _NOT_THE_API = (Problem.DOWN, Problem.TIMEOUT, Problem.TLS, Problem.REDIRECT, Problem.HTML)
 #: No answer to the request itself: a probe that may start no work is sent again.
 _AGAIN = (Problem.DOWN, Problem.TIMEOUT, Problem.THROTTLED)
+#: A kind of token that was let in so often is not tried any more: each that is let in makes the platform act.
+_ENOUGH = 10
+#: How often the own replay is asked for once more while it is refused as being under way, and seconds between.
+_REPEATS, _REPEAT_PAUSE = 8, 0.4
+#: Probes whose place in the order of sending matters.
+_APART = (MISSING_INTENT, OWN_REPLAY, REPLAY_AT_ONCE, REPEATED_REPLAY)
 
 
 def send_probes(platform: Platform, *, wall: Callable[[], float] = time.time) -> pd.DataFrame:
@@ -314,12 +324,12 @@ class _Sender:
     lease: leases.Lease
     pace: Pace
     policy: ProbePolicy
+    let_in: Counter[TokenKind] = field(default_factory=Counter)
 
     def send(self, outgoing: Sequence[_Outgoing]) -> list[Sent]:
         """The rows of all probes, in their order.
 
-        One request alone shows whether the API answers. The own replay and its first repeat go one after the other, and the last
-        repeat after all others, so that the replay has had time to end.
+        One request alone shows whether the API answers. The own replay and its repeats go one after the other, beside the others.
         """
         by_name = {each.probe.name: each for each in outgoing}
         rows = {MISSING_INTENT: self._one(by_name[MISSING_INTENT])}
@@ -330,21 +340,31 @@ class _Sender:
             rows |= {each.probe.name: sent_row(each.probe, None, each.not_tried or stop) for each in rest}
         else:
             begun = [by_name[OWN_REPLAY], by_name[REPLAY_AT_ONCE]]
-            between = [
-                each for each in outgoing if each.probe.name not in (MISSING_INTENT, REPEATED_REPLAY) and each not in begun
-            ]
+            between = [each for each in outgoing if each.probe.name not in _APART]
             with ThreadPoolExecutor(self.policy.parallel_requests, thread_name_prefix="probes") as workers:
-                replayed = workers.submit(lambda: [self._one(each) for each in begun])
+                replayed = workers.submit(lambda: [*map(self._one, begun), self._once_more(by_name[REPEATED_REPLAY])])
                 done = workers.map(self._one, between)
                 rows |= {row.name: row for row in (*done, *replayed.result())}
-            rows[REPEATED_REPLAY] = self._one(by_name[REPEATED_REPLAY])
         return [rows[each.probe.name] for each in outgoing]
+
+    def _once_more(self, outgoing: _Outgoing) -> Sent:
+        """The answer to a repeat; while the replay is under way, which 409 says, it is asked for again."""
+        row = self._one(outgoing)
+        for _ in range(_REPEATS):
+            if row.status != HTTPStatus.CONFLICT:
+                break
+            time.sleep(_REPEAT_PAUSE)
+            row = self._one(outgoing)
+        return row
 
     def _one(self, outgoing: _Outgoing) -> Sent:
         """The answer; where the connection broke off or no answer came in time, a probe that starts no work is sent again."""
         probe, request, policy = outgoing.probe, outgoing.request, self.policy
         if request is None:
             return sent_row(probe, None, outgoing.not_tried)
+        must_not = probe.row == AUTHORIZATION_ROW and not probe.starts_work
+        if must_not and self.let_in[probe.token] >= _ENOUGH:
+            return sent_row(probe, None, f"{_ENOUGH} probes with such a token were let in: more would only make the platform act")
         answer, tries = None, 0
         for _ in range(1 if probe.starts_work else policy.tries):
             if self.lease.remaining() < policy.request_timeout_seconds:
@@ -356,4 +376,6 @@ class _Sender:
             answer, tries = self.client.send(request), tries + 1
             if answer.problem not in _AGAIN:
                 break
+        if must_not and answer and answer.status is not None and answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            self.let_in[probe.token] += 1
         return sent_row(probe, answer, None if answer else why, tries=tries)

@@ -1,5 +1,6 @@
 """How probes are sent: again where no answer came, within the bounds, and never twice where they may start work."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import new_intent_id
 from phase5_ops.probing.pace import Pace
 from phase5_ops.probing.request import HttpAnswer, Problem
+from phase5_ops.replay import probe_sending
 from phase5_ops.replay.probe_matrix import build_plan
 from phase5_ops.replay.probe_plan import MISSING_INTENT, Expect, Targets, request_of
 from phase5_ops.replay.probe_sending import _Outgoing, _Sender
@@ -86,3 +88,27 @@ def test_refusals_mode_has_all_that_start_no_work():
         Expect.EXPIRED,
     }
     assert len(held_back) < 10
+
+
+def test_a_platform_that_lets_a_token_in_is_not_made_to_act_without_end():
+    everybody = SimpleNamespace(send=lambda _: HttpAnswer(202, None, "", "{}", 1.0))
+    rows, _ = sent(everybody, ProbePolicy(requests_per_second=1000, max_requests=5000, parallel_requests=1))
+    let_in = Counter(
+        row.token for row in rows.values() if row.row == "3.1" and row.status == 202 and "own_intent" not in row.name
+    )
+    assert max(let_in.values()) == 10
+    assert all("were let in" in row.not_tried for row in rows.values() if row.not_tried)
+    assert all(row.not_tried is None for row in rows.values() if row.row == "3.3")
+
+
+def test_the_own_replay_is_asked_for_again_while_it_is_under_way(monkeypatch):
+    monkeypatch.setattr(probe_sending, "_REPEAT_PAUSE", 0)
+    intent = next(probe.intent for probe in PLAN if probe.name == "own_replay")
+    answers = iter((202, 409, 409, 409, 202))
+
+    def answer(request):
+        own = request.body is not None and dict(request.body).get("action_intent_id") == intent
+        return HttpAnswer(next(answers) if own else 404, None, "", "{}", 1.0)
+
+    rows, _ = sent(SimpleNamespace(send=answer), ProbePolicy(requests_per_second=1000))
+    assert [rows[name].status for name in ("own_replay", "own_replay+at_once", "own_replay+repeated")] == [202, 409, 202]

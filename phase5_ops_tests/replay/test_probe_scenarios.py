@@ -65,7 +65,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 def forget_probes(sandbox: Sandbox) -> None:
     """Ends what earlier scenarios' holes have begun, and removes it: it would be a late effect in this one."""
-    assert sandbox.platform.executor.wait_idle(60)
+    assert sandbox.platform.executor.wait_idle(300)
     tables = dynamodb_backends[ACCOUNT][REGION].tables
     tables[LEDGER].items.clear()
     for name in ("cc-native-action-intent", "cc-native-execution-attempts", "cc-native-execution-outcomes"):
