@@ -17,7 +17,14 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from phase5_ops.clock import Clock
 from phase5_ops.digest import sha256_of
@@ -37,11 +44,14 @@ from phase5_ops.policy import (
     ProbePolicy,
     PromotionPolicy,
     ReplayPolicy,
+    RetentionPolicy,
     RunbookPolicy,
     SigningPolicy,
     SloPolicy,
     ToolSetting,
 )
+from phase5_ops.production import DEFAULT_ENVIRONMENT
+from phase5_ops.written_twice import WrittenTwice, distinct_json, distinct_yaml
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
@@ -58,6 +68,7 @@ _NO_VERDICT = frozenset(
         "flow",
         "overrides",
         "notifications",
+        "retention",
         "evidence_s3_uri",
         "refresh_costs",
     }
@@ -74,6 +85,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{3,1024}$")]
 
 
@@ -168,7 +180,12 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
     )
 
-    environment: str = Field("production", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of what is judged")
+    environment: EnvironmentName = Field(DEFAULT_ENVIRONMENT, description="name of what is judged")
+    non_production_environments: tuple[EnvironmentName, ...] = Field(
+        (),
+        description="environments that are not production: reads that could not be judged do not keep their row 4.1 closed; every"
+        " other but the sandbox is production, whatever its name",
+    )
     state_dir: Path = Field(Path(".phase5"), description="where evidence, history and Dagster's storage live")
     now: datetime | None = Field(None, description="fixes evaluation time (ISO-8601 with zone)")
     evidence_s3_uri: str | None = Field(
@@ -214,6 +231,7 @@ class Settings(BaseSettings):
     promotion: PromotionPolicy = PromotionPolicy()
     overrides: OverridePolicy = OverridePolicy()
     notifications: NotificationPolicy = NotificationPolicy()
+    retention: RetentionPolicy = RetentionPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
 
@@ -265,7 +283,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line and environment; the file comes in as the lowest source, see `load_settings`."""
-        return init_settings, env_settings, _FileSource(settings_cls)
+        return init_settings, _EnvironmentSource(settings_cls), _FileSource(settings_cls)
 
     @property
     def clock(self) -> Clock:
@@ -311,6 +329,19 @@ class Settings(BaseSettings):
         return sha256_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
+class _EnvironmentSource(EnvSettingsSource):
+    """The environment's variables, whose lists and mappings are JSON."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as the base class
+        """The list or mapping in a variable.
+
+        Raises:
+            ValueError: it is not JSON, or a name stands twice in it.
+        """
+        del field_name, field
+        return distinct_json(value)
+
+
 class _FileSource(PydanticBaseSettingsSource):
     """The YAML file named by PHASE5_CONFIG."""
 
@@ -323,8 +354,10 @@ class _FileSource(PydanticBaseSettingsSource):
         if not name:
             return {}
         try:
-            content = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            content = distinct_yaml(Path(name).read_text(encoding="utf-8"))
+        except WrittenTwice as error:
+            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: {error}; keep one of them") from error
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: the file cannot be read: {error}") from error
         if content is None:
             return {}

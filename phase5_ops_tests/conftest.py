@@ -1,5 +1,6 @@
 """What every test gets: no settings and no AWS configuration of the machine it runs on."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from phase5_ops.readiness_run import run_readiness
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
+from phase5_ops_tests.made_once import made_once
 
 NOW = "2026-11-23T12:00:00Z"
 
@@ -19,6 +21,30 @@ NOW = "2026-11-23T12:00:00Z"
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported to itself: the collector would look through some million objects again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_by_libraries() -> Iterator[None]:
+    """See `made_once`."""
+    with made_once():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_pictures() -> Iterator[None]:
+    """Runs in this process draw none: their own tests do, and so does each run in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("phase5_ops.slo.plot.plot_summary", lambda *_, **__: b"")
+        patch.setattr("phase5_ops.costs.cost_plot.plot_costs", lambda *_: b"")
+        patch.setattr("phase5_ops.costs.budget_plot.plot_budget_use", lambda *_: b"")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,14 @@ def test_tables_come_back_with_how_they_were_read(store: EvidenceStore):
     assert table.attrs["reads"] == [{"operation": "x"}]
 
 
+def test_what_stands_beside_a_table_is_not_copied_with_each_operation_and_is_kept_again(store: EvidenceStore):
+    table = store.read_table("run-1", "breaker_snapshot")
+    part = table[table["a"] > 1]
+    assert part.attrs["reads"] is table.attrs["reads"]
+    store.write_table("run-2", "breaker_snapshot", part)
+    assert store.read_table("run-2", "breaker_snapshot").attrs == {"reads": [{"operation": "x"}]}
+
+
 def test_the_digest_is_over_the_sorted_manifest(store: EvidenceStore, tmp_path: Path):
     digest = store.seal("run-1")
     manifest = json.loads((tmp_path / "run-1" / "manifest.json").read_bytes())

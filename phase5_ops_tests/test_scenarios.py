@@ -1,7 +1,8 @@
 """The scenarios as acceptance tests: each turns exactly the rows it declares, into what it declares, and the gate says so.
 
 A scenario is judged on every row whose evidence reads something that the scenario changed; the other rows see the healthy
-platform, on which the scenario `healthy` judges them. PHASE5_WHOLE_SCENARIOS=1 judges every row of every scenario.
+platform, on which the scenario `healthy` judges them. One scenario of each kind goes through Dagster; the others are gathered and
+judged by the same declarations without it. PHASE5_WHOLE_SCENARIOS=1 judges every row of every scenario, through Dagster.
 """
 
 import os
@@ -10,11 +11,16 @@ from dataclasses import fields
 from datetime import UTC, datetime
 
 import dagster as dg
+import pandas as pd
 import pytest
+from moto.dynamodb.models import dynamodb_backends
 
-from phase5_ops.build import implemented_checks
+from phase5_ops.build import EVIDENCE, implemented_checks, open_platform
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.findings import catalogue
+from phase5_ops.reads import reads_of
+from phase5_ops.report.document import ReadinessDocument, RowEntry
+from phase5_ops.sandbox.blueprint import ACCOUNT
 from phase5_ops.sandbox.scenarios import replay_probes
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
@@ -22,9 +28,13 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.traffic import rows_of
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Verdict
+from phase5_ops.wiring import Evidence
 from phase5_ops_tests.conftest import NOW, run
-from phase5_ops_tests.gate.candidacy import assert_gate_says, of_run
+from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements, of_run
+from phase5_ops_tests.test_summaries import says_what_was_not_judged
+from phase5_ops_tests.without_dagster import gathered, judged
 
+REGION = "us-west-2"
 SCENARIOS = all_scenarios()
 WHOLE = {"PHASE5_WHOLE_SCENARIOS"} & set(os.environ)  # read before a test clears the environment
 WHOLE_RUNS = [
@@ -36,15 +46,46 @@ JUDGED = tuple(row.id for row in ALL_CHECKS if row.check in implemented_checks()
 _METRICS_AND_ALARMS = frozenset({"tool_slo_summary", "slo_alarms", "runbook", "breaker_snapshot"})
 _RECORDS = frozenset({"replay_audit", "tenant_log_scan", "autonomy_budget", "tenant_cost_report"})
 _BILL = frozenset({"tenant_cost_report"})
+_LOGS, _ROLES = frozenset({"tenant_log_scan"}), frozenset({"role_access"})
 #: Field of the blueprint -> the assets that read what it becomes; a field that is not here is read by every asset.
 READERS = {
     **dict.fromkeys(("traffic", "points", "alarms", "alarm_states", "composites", "mute_rules", "topics"), _METRICS_AND_ALARMS),
     **dict.fromkeys(("dashboards", "runbook", "breakers"), _METRICS_AND_ALARMS),
     **dict.fromkeys(("items", "raw_items"), _RECORDS),
     **dict.fromkeys(("billing", "cost_tags", "cost_tags_updated", "cost_budgets"), _BILL),
-    "logs": frozenset({"tenant_log_scan"}),
-    "roles": frozenset({"role_access"}),
+    "logs": _LOGS,
+    "roles": _ROLES,
+    "tenants": frozenset({"tenant_log_scan", "autonomy_budget", "tenant_cost_report", "breaker_snapshot"}),
 }
+#: Operation that a fault strikes -> the assets that call it; a fault of another one may strike every asset.
+CALLERS = {
+    **dict.fromkeys(("GetMetricData", "ListDashboards", "DescribeAlarms", "ListSubscriptionsByTopic"), _METRICS_AND_ALARMS),
+    **dict.fromkeys(("ListCostAllocationTags", "GetCostAndUsage", "DescribeBudgets"), _BILL),
+    "FilterLogEvents": _LOGS,
+    "GetAccountAuthorizationDetails": _ROLES,
+}
+#: Gathered from metrics and dashboards alone, which takes longest: a scenario that leaves those alone takes the healthy tables.
+SUMMARY = ("registered_tools", "tool_slo_summary")
+LEAVES_SUMMARY = frozenset({"alarms", "alarm_states", "mute_rules", "topics", "runbook", "breakers"})
+
+
+def changed_by(scenario: Scenario) -> frozenset[str]:
+    """The fields of the blueprint in which the scenario is not the healthy platform."""
+    now = datetime.fromisoformat(NOW)
+    state, healthy = scenario.blueprint(now, REGION), named("healthy").blueprint(now, REGION)
+    return frozenset(field.name for field in fields(state) if getattr(state, field.name) != getattr(healthy, field.name))
+
+
+def readers_of(scenario: Scenario) -> frozenset[str] | None:
+    """The assets that read something that the scenario changed; None for all."""
+    found = []
+    for name in changed_by(scenario):
+        if name == "faults":
+            faults = scenario.blueprint(datetime.fromisoformat(NOW), REGION).faults
+            found += [CALLERS.get(str(fault.get("operation"))) for fault in faults]
+        else:
+            found.append(READERS.get(name))
+    return None if None in found else frozenset().union(*found)
 
 
 def judged_in(scenario: Scenario) -> tuple[str, ...]:
@@ -52,13 +93,18 @@ def judged_in(scenario: Scenario) -> tuple[str, ...]:
     if scenario.change.__module__.endswith(".platform"):
         return JUDGED
     rows = [row for row in ALL_CHECKS if row.id in JUDGED and row.id not in PROBED]
-    now = datetime.fromisoformat(NOW)
-    state, healthy = scenario.blueprint(now, "us-west-2"), named("healthy").blueprint(now, "us-west-2")
-    changed = [field.name for field in fields(state) if getattr(state, field.name) != getattr(healthy, field.name)]
-    if "PHASE5_WHOLE_SCENARIOS" in WHOLE or any(name not in READERS for name in changed):
+    readers = readers_of(scenario)
+    if WHOLE or readers is None:
         return tuple(row.id for row in rows)
-    readers = frozenset().union(*(READERS[name] for name in changed))
     return tuple(row.id for row in rows if row.asset in readers)
+
+
+def first_of_each_module() -> frozenset[str]:
+    """A scenario of each kind of fault, together of every verdict."""
+    first: dict[str, str] = {}
+    for scenario in WHOLE_RUNS:
+        first.setdefault(scenario.change.__module__, scenario.name)
+    return frozenset(first.values())
 
 
 def exit_code_of(verdicts: dict[str, Verdict]) -> int:
@@ -70,27 +116,129 @@ def exit_code_of(verdicts: dict[str, Verdict]) -> int:
     return 1 if set(verdicts) == set(JUDGED) else 0
 
 
-@pytest.mark.parametrize("scenario", WHOLE_RUNS, ids=lambda scenario: scenario.name)
-def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "2")
-    monkeypatch.setattr("phase5_ops.slo.assets.plot_summary", lambda *_, **__: b"")  # their own tests draw them
-    monkeypatch.setattr("phase5_ops.costs.cost_assets.plot_costs", lambda *_: b"")
-    monkeypatch.setattr("phase5_ops.costs.budget_assets.plot_budget_use", lambda *_: b"")
-    start(scenario.name)
-    rows = judged_in(scenario)
-    assert set(scenario.turns) <= set(rows)
-    if rows != JUDGED:
-        monkeypatch.setenv("PHASE5_PROBE_MODE", "off")
-    instance = dg.DagsterInstance.ephemeral()
-    document = run(rows=None if rows == JUDGED else list(rows), instance=instance)
-    entries = {entry.id: entry for entry in (*document.rows, *document.extra_checks)}
+THROUGH_DAGSTER = [
+    each for each in WHOLE_RUNS if WHOLE or each.name in first_of_each_module() or each.change.__module__.endswith(".platform")
+]
+
+
+@pytest.fixture
+def begin(start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch) -> Callable[[Scenario], tuple[str, ...]]:
+    """Starts the sandbox in a scenario; the rows that it is held to."""
+
+    def started(scenario: Scenario) -> tuple[str, ...]:
+        monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "2")
+        start(scenario.name)
+        rows = judged_in(scenario)
+        assert set(scenario.turns) <= set(rows)
+        if rows != JUDGED:
+            monkeypatch.setenv("PHASE5_PROBE_MODE", "off")
+        return rows
+
+    return started
+
+
+def assert_turned(scenario: Scenario, rows: tuple[str, ...], document: ReadinessDocument) -> None:
+    """Exactly what the scenario declares, with its codes, and nothing opens."""
+    entries = entries_of(document)
     verdicts = {row: entries[row].verdict for row in rows}
     assert verdicts == {row: scenario.turns[row][0] if row in scenario.turns else Verdict.PASS for row in rows}
     for row, (_, code) in scenario.turns.items():
         assert code in {finding.code for finding in entries[row].findings}
-    assert document.decision == "BLOCKED"
+    for row in rows:
+        if verdicts[row] in (Verdict.INCONCLUSIVE, Verdict.ERROR):
+            assert says_what_was_not_judged(entries[row].summary)
+    assert document.decision == ("BLOCKED" if document.covers is None else "NOT_DECIDED")
     assert document.exit_code == exit_code_of(verdicts)
+
+
+def entries_of(document: ReadinessDocument) -> dict[str, RowEntry]:
+    return {entry.id: entry for entry in (*document.rows, *document.extra_checks)}
+
+
+@pytest.fixture(scope="module")
+def healthy_summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    """What is gathered from metrics and dashboards of the healthy platform."""
+    folder = tmp_path_factory.mktemp("healthy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHASE5_NOW", NOW)
+        with Sandbox("healthy") as sandbox:
+            for name, value in {**sandbox.exports(), "PHASE5_PROBE_MODE": "off"}.items():
+                patch.setenv(name, value)
+            return gathered(open_platform(load_settings(state_dir=folder), "healthy"), SUMMARY)
+
+
+@pytest.mark.parametrize("scenario", [each for each in WHOLE_RUNS if each not in THROUGH_DAGSTER], ids=lambda each: each.name)
+def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, begin, healthy_summary):
+    rows = begin(scenario)
+    settings = load_settings()
+    made = judged(settings, rows, healthy_summary if changed_by(scenario) <= LEAVES_SUMMARY else None)
+    assert_turned(scenario, rows, made.document)
+    assert_gate_says(of_judgements(made.judgements, settings.gate), scenario.turns)
+
+
+@pytest.mark.parametrize("scenario", THROUGH_DAGSTER, ids=lambda each: each.name)
+def test_a_whole_run_of_a_scenario_turns_exactly_its_rows(scenario: Scenario, begin, tmp_path):
+    rows = begin(scenario)
+    instance = dg.DagsterInstance.ephemeral()
+    document = run(rows=None if rows == JUDGED else list(rows), instance=instance)
+    assert_turned(scenario, rows, document)
     assert_gate_says(of_run(instance, load_settings(), document, rows), scenario.turns)
+    if rows != JUDGED:  # and without Dagster the same is found, by a run that is a first one too
+        alone_settings = load_settings(state_dir=tmp_path / "alone")
+        dynamodb_backends[ACCOUNT][REGION].tables[alone_settings.tables.readiness].items.clear()
+        alone = entries_of(judged(alone_settings, rows).document)
+        found = entries_of(document)
+        assert {row: found_in(alone[row]) for row in rows} == {row: found_in(found[row]) for row in rows}
+
+
+def found_in(entry: RowEntry) -> tuple[object, ...]:
+    """What a judge found, but for the times of the reading."""
+    return entry.verdict, entry.summary, [(each.code, each.subject, each.expected) for each in entry.findings], entry.observed_at
+
+
+def test_whole_runs_are_made_of_every_kind_of_fault_and_of_every_verdict():
+    assert {verdict for each in THROUGH_DAGSTER for verdict, _ in each.turns.values()} == set(Verdict) - {Verdict.PASS}
+    assert {each.change.__module__ for each in THROUGH_DAGSTER} == {each.change.__module__ for each in WHOLE_RUNS}
+
+
+def test_an_asset_reads_nothing_of_what_is_left_out_where_only_its_readers_are_judged(start, monkeypatch):
+    """The tables above say what a scenario cannot reach; here is what each asset really reads."""
+    start("healthy")
+    monkeypatch.setenv("PHASE5_PROBE_MODE", "off")
+    platform = open_platform(load_settings(), "reading")
+    calls: dict[str, set[str]] = {}
+    scanned: dict[str, set[str]] = {}
+    tables: dict[str, pd.DataFrame] = {}
+    assets = [row.asset for row in ALL_CHECKS if row.id in JUDGED and row.id not in PROBED]
+    for name in dict.fromkeys(("registered_tools", "tool_slo_summary", "replay_probes_sent", "replay_probe", *assets)):
+        before = dict(platform.reader.meter.calls)
+        needed = evidence_of(name).needs
+        tables |= gathered(platform, (*needed, name), tables)
+        meter = platform.reader.meter.calls
+        calls[name] = {call for call in meter if meter[call] != before.get(call, 0)}
+        scanned[name] = {read.resource for read in reads_of(tables[name]) if read.operation.startswith("dynamodb:")}
+    for operation, callers in CALLERS.items():
+        assert {name for name, called in calls.items() if any(call.endswith(f":{operation}") for call in called)} <= callers
+    services = {name: {call.split(":")[0] for call in called} for name, called in calls.items()}
+    for service, readers in {
+        "cloudwatch": _METRICS_AND_ALARMS,
+        "sns": _METRICS_AND_ALARMS,
+        "logs": _LOGS,
+        "iam": _ROLES,
+        "ce": _BILL,
+        "budgets": _BILL,
+    }.items():
+        assert {name for name, used in services.items() if service in used} <= readers
+    assert {name for name, read in scanned.items() if "cc-native-tenants" in read} == READERS["tenants"]
+    assert {name for name, read in scanned.items() if "cc-native-resilience" in read} <= READERS["breakers"]
+    of_summary = set().union(*(calls[name] for name in SUMMARY)) - {"sts:GetCallerIdentity"}
+    metrics = {f"cloudwatch:{name}" for name in ("ListMetrics", "GetMetricData", "ListDashboards", "GetDashboard")}
+    assert of_summary == metrics | {"dynamodb:Scan"}
+    assert set().union(*(scanned[name] for name in SUMMARY)) == {"cc-native-action-type-registry"}
+
+
+def evidence_of(name: str) -> Evidence:
+    return next(evidence for evidence in EVIDENCE if evidence.name == name)
 
 
 def test_there_are_scenarios_for_every_kind_of_fault():
@@ -107,7 +255,7 @@ def test_a_scenario_is_the_same_whenever_it_is_seeded_at_the_same_moment():
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     compared = []  # traffic is slow to make, and most scenarios leave it alone
     for scenario in SCENARIOS:
-        first, second = (scenario.blueprint(now, "us-west-2") for _ in range(2))
+        first, second = (scenario.blueprint(now, REGION) for _ in range(2))
         assert first == second
         if (first.traffic, first.points) not in compared:
             compared.append((first.traffic, first.points))

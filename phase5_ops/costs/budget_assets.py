@@ -13,7 +13,6 @@ from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
 from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy_budget, window_days
 from phase5_ops.costs.budget_judge import judge_budget_visible
-from phase5_ops.costs.budget_plot import plot_budget_use
 from phase5_ops.costs.budget_report import by_tenant
 from phase5_ops.costs.outcomes import read_outcomes
 from phase5_ops.platform import Platform
@@ -105,6 +104,8 @@ def describe_budget(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
     """Budget use by tenant as Markdown, and its picture."""
     described: dict[str, dg.MetadataValue] = {"by_tenant": dg.MetadataValue.md(by_tenant(table))}
     if not table.empty:
+        from phase5_ops.costs.budget_plot import plot_budget_use  # matplotlib takes a second to import
+
         picture = base64.b64encode(plot_budget_use(table)).decode()
         described["plot"] = dg.MetadataValue.md(f"![autonomy budget use](data:image/png;base64,{picture})")
     return described

@@ -17,7 +17,6 @@ from phase5_ops.ccnative.tenant_register import parse_tenants
 from phase5_ops.costs.cost_cache import CostCache, CostPull, question_digest
 from phase5_ops.costs.cost_evidence import Scope, tenant_cost_report
 from phase5_ops.costs.cost_judge import judge_cost_report
-from phase5_ops.costs.cost_plot import plot_costs
 from phase5_ops.costs.cost_report import as_html, as_markdown
 from phase5_ops.costs.outcomes import read_usage
 from phase5_ops.platform import UNKNOWN_ACCOUNT, Platform
@@ -139,6 +138,8 @@ def describe_cost_report(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
         "cost_explorer_price_of_pull_usd": dg.MetadataValue.float(round(pull["requests"] * PRICE_USD, 2)),
     }
     if len(table.attrs["currencies"]) == 1:
+        from phase5_ops.costs.cost_plot import plot_costs  # matplotlib takes a second to import
+
         picture = base64.b64encode(plot_costs(table)).decode()
         metadata["plot"] = dg.MetadataValue.md(f"![cost per tenant](data:image/png;base64,{picture})")
     return metadata

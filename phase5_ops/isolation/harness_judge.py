@@ -11,7 +11,6 @@ import pandas as pd
 
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, rows_of
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.policy import IsolationPolicy
 from phase5_ops.reads import read_findings, reads_of
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
 
@@ -232,22 +231,19 @@ _OF_A_ROW = (Kind.WRITE, Kind.EVENT, Kind.OUTCOME, Kind.READ, Kind.TRAIL, Kind.P
 _SHOWN_OF_A_CODE = 50
 
 
-def judge_harness(
-    table: pd.DataFrame, *, policy: IsolationPolicy, environment: str, links: ConsoleLinks, ignoring: Iterable[str] = ()
-) -> Judgement:
+def judge_harness(table: pd.DataFrame, *, production: bool, links: ConsoleLinks, ignoring: Iterable[str] = ()) -> Judgement:
     """Row 4.1: one real execution for tenant A touched only tenant A's keys.
 
     Args:
         table: `isolation_harness`, with its reads.
-        policy: which environments count as production, where unread reads keep the row closed.
-        environment: the setting of that name.
+        production: whether what is judged counts as production, where unread reads keep the row closed.
         links: console links of the platform's region.
         ignoring: reads that do not bear on this row, or that its rows judge themselves (`reads.read_findings`).
     """
     rows = rows_of(table)
     nothing_begun = not reads_of(table) and any("canary_not_executed" in row.codes for row in rows)  # and its row says why
     unread = [] if nothing_begun else read_findings(table, ignoring=ignoring)
-    findings = [*unread, *findings_of(rows, policy=policy, environment=environment, links=links)]
+    findings = [*unread, *findings_of(rows, production=production, links=links)]
     findings += _control_findings(rows)
     written = [row for row in rows if row.kind is Kind.WRITE and row.result is not Result.SET_ASIDE]
     results = Counter((row.kind, row.result) for row in rows)
@@ -278,15 +274,14 @@ def judge_harness(
     return conclude(judged=len(written), summary=summary, findings=findings, facts=facts, evidence=evidence)
 
 
-def findings_of(rows: Sequence[HarnessRow], *, policy: IsolationPolicy, environment: str, links: ConsoleLinks) -> list[Finding]:
+def findings_of(rows: Sequence[HarnessRow], *, production: bool, links: ConsoleLinks) -> list[Finding]:
     """The findings of these rows, controls and exceptions aside; of one code at most fifty, with a count of the rest."""
-    reads_matter = environment in policy.production_environments
     by_code: dict[str, list[Finding]] = {}
     for row in rows:
         if row.kind not in _OF_A_ROW:
             continue
         for name in row.codes:
-            by_code.setdefault(name, []).append(_finding(name, row, reads_matter, links))
+            by_code.setdefault(name, []).append(_finding(name, row, production, links))
     findings = []
     for name, found in by_code.items():
         findings += found[:_SHOWN_OF_A_CODE]
@@ -303,11 +298,11 @@ def findings_of(rows: Sequence[HarnessRow], *, policy: IsolationPolicy, environm
     return findings
 
 
-def _finding(name: str, row: HarnessRow, reads_matter: bool, links: ConsoleLinks) -> Finding:
+def _finding(name: str, row: HarnessRow, production: bool, links: ConsoleLinks) -> Finding:
     code = _CODE_OF_NAME[name]
     verdict = None
     if code is READS_NOT_JUDGED:
-        verdict = Verdict.INCONCLUSIVE if reads_matter else Verdict.WARN
+        verdict = Verdict.INCONCLUSIVE if production else Verdict.WARN
     if code is CANARY_NOT_EXECUTED and row.operation == "error":
         verdict = Verdict.ERROR
     return code.at(_subject(row), expected=row.expected or code.meaning, seen=_seen(row), verdict=verdict, link=_link(row, links))

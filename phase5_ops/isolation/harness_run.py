@@ -79,6 +79,7 @@ def collect_harness(platform: Platform, started: pd.DataFrame, *, sleep: Callabl
             collecting.reads.append(
                 leases.release(platform.reader, platform.settings.tables.readiness, str(context["run_id"]), user=LEASE_USER)
             )
+    platform.at_end.pop(LEASE_USER, None)
     return attach(to_table(rows), [*reads_of(started), *collecting.reads], platform.now())
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -26,6 +27,7 @@ from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import Place, intent_item, new_intent_id
 from phase5_ops.probing.codes import CANARY_NOT_WRITTEN, Obstacle, Obstructed
 from phase5_ops.probing.configured import Configured, require_settings
+from phase5_ops.probing.giving_back import give_back
 from phase5_ops.reads import Read, ReadStatus, attach
 
 IAM_ACTIONS = ("events:PutEvents",)
@@ -82,11 +84,13 @@ class _Starting:
         table = settings.tables.readiness
         lease, reads = leases.acquire(platform.reader, table, platform.run_id, settings.probes, user=LEASE_USER, wall=self.wall)
         self.reads += reads
+        platform.at_end[LEASE_USER] = partial(give_back, settings, platform.run_id)
         try:
             self._run_leased(configured)
             self.context["leased"] = True
-        except BaseException:
+        except Obstructed:
             self.reads.append(lease.release())
+            platform.at_end.pop(LEASE_USER)
             raise
 
     def _run_leased(self, configured: Configured) -> None:

@@ -34,6 +34,7 @@ from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import Request
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import ProbeUser
+from phase5_ops.written_twice import distinct_json
 
 IAM_ACTIONS = ("cognito-idp:AdminInitiateAuth", "secretsmanager:GetSecretValue")
 
@@ -207,7 +208,7 @@ class Pool:
             seen = f"{answer.read.operation}: {answer.read.status}: {answer.read.error}"
             raise Obstructed(PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected=f"the secret {user.secret_id}", seen=seen)
         try:
-            content = json.loads(answer.pages[0]["SecretString"])
+            content = distinct_json(answer.pages[0]["SecretString"])
             clients = [str(content[name]) if content.get(name) else None for name in ("client_secret", "other_client_secret")]
             credentials = Credentials(str(content["username"]), str(content["password"]), *clients)
         except (AttributeError, KeyError, TypeError, ValueError):

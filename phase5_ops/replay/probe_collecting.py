@@ -48,12 +48,11 @@ def collect_probes(
     rows, context = sent_rows(sent), sent.attrs.get(CONTEXT, {})
     collecting = _Collecting(platform, rows, context, wall, sleep)
     if context.get("written"):
-        try:
-            if any(row.not_tried is None for row in rows):
-                collecting.watch()
-            collecting.clean_up()
-        finally:
-            collecting.give_back_lease()
+        if any(row.not_tried is None for row in rows):
+            collecting.watch()
+        collecting.clean_up()
+        collecting.give_back_lease()
+    platform.at_end.pop(LEASE_USER, None)  # where it does not come to this, the run's end gives back canaries and lease
     table = probe_table(sent, collecting.found(), collecting.obstacles)
     return attach(table, [*reads_of(sent), *collecting.reads], platform.now())
 

@@ -83,12 +83,12 @@ def authorization_of(case: Case) -> Judgement:
                 link=case.link,
             )
         )
-    return case.conclude("replay API refuses what it must", [*findings, *_of_probes(case)])
+    return case.conclude("Requests that the replay API must refuse", [*findings, *_of_probes(case)])
 
 
 def permissions_of(case: Case) -> Judgement:
     """The judgement of row 3.3 on its case."""
-    return case.conclude("replay API lets the owner in, and nobody else", [*case.common(), *_of_probes(case)])
+    return case.conclude("Requests of the owner and of others", [*case.common(), *_of_probes(case)])
 
 
 def _of_probes(case: Case) -> list[Finding]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -37,6 +38,7 @@ from phase5_ops.probing.codes import (
 )
 from phase5_ops.probing.configured import Configured, require_settings
 from phase5_ops.probing.forge import TokenKind
+from phase5_ops.probing.giving_back import give_back
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check
 from phase5_ops.probing.identity import Identity, Pool
 from phase5_ops.probing.pace import Pace
@@ -160,10 +162,12 @@ class _Sending:
             wall=self.wall,
         )
         self.reads += reads
+        self.platform.at_end[LEASE_USER] = partial(give_back, self.settings, self.platform.run_id)
         try:
             return self._run_leased(configured, lease)
-        except BaseException:
+        except Obstructed:
             given_back = lease.release()
+            self.platform.at_end.pop(LEASE_USER)
             if given_back.status is not ReadStatus.OK:
                 seen = f"{given_back.operation}: {given_back.status}: {given_back.error}"
                 self._obstacle(LEASE_NOT_RELEASED, given_back.resource, expected="the lease given back", seen=seen)

@@ -24,7 +24,6 @@ from phase5_ops.slo.alarm_judge import judge_no_slo_alarm_firing, judge_slo_alar
 from phase5_ops.slo.burn_judge import judge_budget_not_burning
 from phase5_ops.slo.dashboard_coverage import dashboard_coverage
 from phase5_ops.slo.metric_plan import plan
-from phase5_ops.slo.plot import plot_summary
 from phase5_ops.slo.runbook_judge import judge_alarm_runbook
 from phase5_ops.slo.set_history import known_sets
 from phase5_ops.slo.slo_met_judge import judge_slo_met
@@ -84,8 +83,8 @@ def gather_slo_alarms(platform: Platform, tables: Tables) -> pd.DataFrame:
     """What every tool needs beside the alarms that exist."""
     settings, observed_at = platform.settings, platform.now()
     alarms = read_alarms(platform.reader)
-    listed, topic_reads = read_topics(platform.reader, topics_to_read(alarms, settings.metrics_namespace))
-    topics, delivery_reads = read_delivery(platform.reader, listed)
+    listed, topic_reads = read_topics(platform.reader, topics_to_read(alarms, settings.metrics_namespace), platform.account)
+    topics, delivery_reads = read_delivery(platform.reader, listed, platform.account)
     return slo_alarms_table(
         tables["registered_tools"],
         tables["tool_slo_summary"],
@@ -110,6 +109,8 @@ def describe_summary(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
     now = observed_at(table)
     if now is None or table.empty:
         return {}
+    from phase5_ops.slo.plot import plot_summary  # a second of matplotlib, which a process that draws nothing does not need
+
     picture = base64.b64encode(plot_summary(table, now=now)).decode()
     return {"plot": dg.MetadataValue.md(f"![tool SLOs](data:image/png;base64,{picture})")}
 

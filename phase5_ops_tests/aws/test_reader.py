@@ -263,3 +263,23 @@ def test_the_meter_adds_up():
 )
 def test_whatever_is_raised_has_a_status(error, status):
     assert describe_failure(error)[0] is status
+
+
+@pytest.fixture
+def in_india() -> Iterator[None]:
+    """A machine whose clock is five and a half hours ahead of UTC."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_india")
+@pytest.mark.parametrize("stamp", [1_795_435_200, 1_795_435_200.0, "2026-11-23T12:00:00Z", "2026-11-23T17:30:00+05:30"])
+def test_times_of_answers_are_in_utc_wherever_the_machine_stands(stamp, endpoint, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    endpoint.script = [(200, {"Table": {"CreationDateTime": stamp}})]
+    (page,) = AwsReader(Reading()).call("dynamodb", "describe_table", "t", TableName="t").pages
+    assert page["Table"]["CreationDateTime"].isoformat() == "2026-11-23T12:00:00+00:00"

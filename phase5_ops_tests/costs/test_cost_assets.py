@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.request import url2pathname
 
 import pandas as pd
-import pytest
 from typer.testing import CliRunner
 
 from phase5_ops import cli
@@ -20,11 +19,6 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import run
-
-
-@pytest.fixture(autouse=True)
-def _no_picture(monkeypatch):
-    monkeypatch.setattr("phase5_ops.costs.cost_assets.plot_costs", lambda _: b"")  # its own tests draw it
 
 
 def cost_row(document):

@@ -58,9 +58,9 @@ def of_run(instance: dg.DagsterInstance, settings: Settings, document: Readiness
     )
 
 
-def of_judgements(judgements: Mapping[str, Judgement]) -> GateInputs:
+def of_judgements(judgements: Mapping[str, Judgement], policy: GatePolicy | None = None) -> GateInputs:
     """The inputs of a candidate whose run judged these rows so; every other row passes."""
-    complete = complete_inputs(GatePolicy(), datetime.fromisoformat(NOW))
+    complete = complete_inputs(policy or GatePolicy(), datetime.fromisoformat(NOW))
     results, verdicts = dict(complete.results), dict(complete.bundle.verdicts)
     for row, judgement in judgements.items():
         check, found = ROW_OF_ID[row].check, {"verdict": judgement.verdict, "findings": judgement.findings}
@@ -79,7 +79,7 @@ def signed(inputs: GateInputs) -> GateInputs:
         evidence_digest=inputs.bundle.digest,
         rows=facts,
     )
-    offs = tuple(replace(off, release_digest=inputs.release.digest) for off in inputs.sign_offs)
+    offs = tuple(replace(off, release=inputs.release) for off in inputs.sign_offs)
     return replace(inputs, statement=statement, sign_offs=offs)
 
 

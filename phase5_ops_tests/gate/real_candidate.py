@@ -9,17 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
 import dagster as dg
 import pytest
-from botocore.loaders import create_loader
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import build_defs, evidence_for, open_platform
+from phase5_ops.build import WORDS, build_defs, evidence_for, open_platform
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate import candidates, sensor
 from phase5_ops.gate.believed_keys import pin_keys
@@ -30,7 +28,6 @@ from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.state import StateTable
-from phase5_ops.not_tried import not_tried
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.state_folder import prepare_state_folder
@@ -87,7 +84,7 @@ class World:
     def tick(self, cursor: str | None = "", now: datetime | None = None) -> sensor.Tick:
         """One look of the sensor, by default from where the last one ended."""
         sources = GateSources(self.instance, open_platform(self.settings, "sensor-tick"))
-        tick = sensor.run_tick(sources, self.cursor if cursor == "" else cursor, now or datetime.now(UTC), not_tried)
+        tick = sensor.run_tick(sources, self.cursor if cursor == "" else cursor, now or datetime.now(UTC), WORDS)
         self.cursor = tick.cursor
         return tick
 
@@ -193,9 +190,7 @@ class World:
 @contextmanager
 def opened_candidate(folder: Path) -> Iterator[Callable[[pytest.MonkeyPatch, Path], World]]:
     """Makes the candidate; yields what puts its state back, for one test, into a folder of that test."""
-    with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context() as sharing:
-        # every session of botocore's parses the same descriptions of AWS; here hundreds of sessions are made
-        sharing.setattr("botocore.session.create_loader", cache(create_loader))
+    with pytest.MonkeyPatch.context() as patch:
         clean(patch, folder)
         patch.setenv("PHASE5_NOW", NOW)
         with Sandbox("healthy") as sandbox:

@@ -17,6 +17,7 @@ from phase5_ops.isolation.harness_start import start_harness
 from phase5_ops.isolation.probe_matrix import build_cross_plan
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.request import HttpAnswer
+from phase5_ops.production import is_production
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.verdict import Judgement, Verdict
@@ -48,7 +49,7 @@ def settings(healthy: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def judged(settings: Settings, *, wall=time.time) -> tuple[Judgement, list]:
     platform = open_platform(settings, str(uuid4()))
     table = collect_harness(platform, start_harness(platform, wall=wall))
-    judgement = judge_harness(table, policy=settings.isolation, environment=settings.environment, links=platform.links)
+    judgement = judge_harness(table, production=is_production(settings), links=platform.links)
     return judgement, rows_of(table)
 
 

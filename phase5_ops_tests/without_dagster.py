@@ -1,0 +1,89 @@
+"""A readiness run of some rows without Dagster: the same declarations, gathered, stored and judged one after the other.
+
+What Dagster adds (records of runs, checks and materializations) is not there: where that is what is tested, a whole run is made.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from uuid import uuid4
+
+import pandas as pd
+
+from phase5_ops import wiring
+from phase5_ops.build import EVIDENCE, JUDGING, evidence_for, open_platform
+from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.clock import iso
+from phase5_ops.platform import Platform
+from phase5_ops.reads import observed_at
+from phase5_ops.report.document import ReadinessDocument, Reading, RowEntry, readiness_document
+from phase5_ops.settings import Settings
+from phase5_ops.verdict import Judgement
+from phase5_ops.wiring import Evidence
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judgement of each row, by its id, and the document of the run."""
+
+    judgements: dict[str, Judgement]
+    document: ReadinessDocument
+
+
+def gathered(
+    platform: Platform, assets: Collection[str], given: Mapping[str, pd.DataFrame] | None = None
+) -> dict[str, pd.DataFrame]:
+    """The tables of these assets as they are read back from the evidence store; all that they need must be among them.
+
+    `given` holds tables that are taken as they are, and not gathered.
+    """
+    declared = {evidence.name: evidence for evidence in EVIDENCE}
+    tables: dict[str, pd.DataFrame] = {}
+    order = TopologicalSorter({name: declared[name].needs for name in assets})
+    order.prepare()
+    while order.is_active():
+        for name in sorted(order.get_ready(), key=lambda name: -declared[name].priority):
+            if given and name in given:
+                tables[name] = given[name]
+            else:
+                tables[name] = _gathered(platform, declared[name], tables)
+            order.done(name)
+    return tables
+
+
+def _gathered(platform: Platform, evidence: Evidence, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    table = evidence.gather(platform, {needed: tables[needed] for needed in evidence.needs})
+    platform.store.write_table(platform.run_id, evidence.name, table)
+    if evidence.describe is not None:
+        evidence.describe(table)
+    return platform.store.read_table(platform.run_id, evidence.name)
+
+
+def judged(settings: Settings, rows: Collection[str], given: Mapping[str, pd.DataFrame] | None = None) -> Judged:
+    """What a run of these rows (ids or names of extra checks) finds; see `gathered` for what is `given`."""
+    platform = open_platform(settings, str(uuid4()))
+    tables = gathered(platform, evidence_for(set(rows)), given)
+    judgements, entries = {}, {}
+    for judging in JUDGING:
+        for check, judge in judging.judges.items():
+            row = ROW_OF_CHECK[check]
+            if row.id not in rows:
+                continue
+            seen = {name: tables[name] for name in (judging.asset, *judging.also)}
+            judgement, _ = wiring._judge(judge, platform, seen, judging.rests_on.get(check, ()))
+            entry = wiring.result_entry(row, judgement, observed_at(*seen.values()) or platform.now())
+            judgements[row.id] = judgement
+            entries[check] = RowEntry.model_validate(json.loads(json.dumps(entry)))
+    document = readiness_document(
+        environment=settings.environment,
+        run_id=platform.run_id,
+        evaluated_at=iso(platform.now()),
+        evidence_digest=platform.store.seal(platform.run_id),
+        policy_digest=platform.policy_digest,
+        entries=entries,
+        gate=settings.gate,
+        reading=Reading(calls=dict(platform.reader.meter.calls), cost_usd=0.0, seconds={}),
+        chosen=sorted(rows),
+    )
+    return Judged(judgements, document)
