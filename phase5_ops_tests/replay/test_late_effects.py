@@ -53,6 +53,7 @@ class World:
             history=self.history,
             account="111122223333",
             run_id=name,
+            at_end={},
             now=lambda: self.now,
         )
         return plan, collect_probes(platform, attach(sent, [READ], self.now), sleep=lambda _: None)
