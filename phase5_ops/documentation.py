@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from phase5_ops.checklist import EXTRA_CHECKS, ROWS, Row
 from phase5_ops.findings import as_markdown
 from phase5_ops.report.document import SCHEMA_FILE, json_schema
-from phase5_ops.settings import ENV_PREFIX, Settings
+from phase5_ops.settings import ENV_PREFIX, ProbeUsers, Settings
 
 _ROWS_BEGIN, _ROWS_END = "<!-- rows: made from phase5_ops/checklist.py -->", "<!-- end of rows -->"
 
@@ -111,8 +111,8 @@ _MEANING = {
     "PHASE5_RUNBOOK_POLICY__ALARM_ANCHOR": "section that alarms point to",
     "PHASE5_RUNBOOK_POLICY__BREAKER_ANCHOR": "section on an open breaker",
     **{f"PHASE5_PROBE_USERS__{who}__TENANT_ID": f"dedicated test tenant {who}" for who in "AB"},
-    **{f"PHASE5_PROBE_USERS__{who}__USERNAME": f"user of test tenant {who}" for who in "AB"},
-    **{f"PHASE5_PROBE_USERS__{who}__PASSWORD": "its password" for who in "AB"},
+    **{f"PHASE5_PROBE_USERS__{who.upper()}__USERNAME": str(field.description) for who, field in ProbeUsers.model_fields.items()},
+    **{f"PHASE5_PROBE_USERS__{who.upper()}__PASSWORD": "its password" for who in ProbeUsers.model_fields},
 }
 
 

@@ -114,10 +114,9 @@ class Tables(Section):
     readiness: TableName = Field("phase5-readiness", description="state of phase5 itself; `phase5 init` creates it")
 
 
-class ProbeUser(Section):
-    """A user of a dedicated test tenant; its executions never count as the platform's own traffic."""
+class PoolUser(Section):
+    """A user of the user pool whom probes sign in."""
 
-    tenant_id: str | None = None
     username: str | None = None
     password: SecretStr | None = None
     client_secret: SecretStr | None = Field(None, description="secret of the user pool client, where it has one")
@@ -127,20 +126,26 @@ class ProbeUser(Section):
     )
 
 
+class ProbeUser(PoolUser):
+    """A user of a dedicated test tenant; its executions never count as the platform's own traffic."""
+
+    tenant_id: str | None = None
+
+
 class ProbeUsers(Section):
     """The users of the two dedicated test tenants, and further users of the pool whose tokens must not get in.
 
-    The further ones need a name and a password (or a secret) alone; a probe that needs one that is not named is not tried.
+    A probe that needs one that is not named is not tried.
     """
 
-    a: ProbeUser = ProbeUser()
-    b: ProbeUser = ProbeUser()
-    unscoped: ProbeUser = Field(ProbeUser(), description="user of test tenant A without custom:account_ids")
-    unclaimed: ProbeUser = Field(ProbeUser(), description="user without custom:tenant_id")
-    claim_empty: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is set to nothing")
-    claim_blanks: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is test tenant A's id between blanks")
-    claim_case: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is test tenant A's id in another case")
-    claim_list: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is a JSON list of both test tenants' ids")
+    a: ProbeUser = Field(ProbeUser(), description="user of test tenant A")
+    b: ProbeUser = Field(ProbeUser(), description="user of test tenant B")
+    unscoped: PoolUser = Field(PoolUser(), description="user of test tenant A without custom:account_ids")
+    unclaimed: PoolUser = Field(PoolUser(), description="user without custom:tenant_id")
+    claim_empty: PoolUser = Field(PoolUser(), description="user whose custom:tenant_id is set to nothing")
+    claim_blanks: PoolUser = Field(PoolUser(), description="user whose custom:tenant_id is test tenant A's id between blanks")
+    claim_case: PoolUser = Field(PoolUser(), description="user whose custom:tenant_id is test tenant A's id in another case")
+    claim_list: PoolUser = Field(PoolUser(), description="user whose custom:tenant_id is a JSON list of both test tenants' ids")
 
     @model_validator(mode="after")
     def _tenants_differ(self) -> Self:

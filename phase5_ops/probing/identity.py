@@ -33,7 +33,7 @@ from phase5_ops.probing.guard import tenants_claimed
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import Request
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.settings import ProbeUser
+from phase5_ops.settings import PoolUser, ProbeUser
 from phase5_ops.written_twice import distinct_json
 
 IAM_ACTIONS = ("cognito-idp:AdminInitiateAuth", "secretsmanager:GetSecretValue")
@@ -133,7 +133,7 @@ class Pool:
         user_signed_in, reads = self.authenticate(who, user, client_id=client_id)
         return self._of_test_tenant(who, user, user_signed_in), reads
 
-    def authenticate(self, who: str, user: ProbeUser, *, client_id: str | None = None) -> tuple[Identity, list[Read]]:
+    def authenticate(self, who: str, user: PoolUser, *, client_id: str | None = None) -> tuple[Identity, list[Read]]:
         """A user signed in, whatever its token claims (`tenant` is "" where that is no text); and how it was read.
 
         Raises:
@@ -190,7 +190,7 @@ class Pool:
             raise Obstructed(PROBE_TOKEN_UNUSABLE, subject, expected="an id token", seen=f"token_use = {claims.get('token_use')}")
         return identity
 
-    def _credentials(self, who: str, user: ProbeUser) -> tuple[Credentials, list[Read]]:
+    def _credentials(self, who: str, user: PoolUser) -> tuple[Credentials, list[Read]]:
         prefix = f"PHASE5_PROBE_USERS__{who}__"
         if user.secret_id is None:
             if user.username is None or user.password is None:

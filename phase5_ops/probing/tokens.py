@@ -22,7 +22,7 @@ from phase5_ops.probing.codes import (
 from phase5_ops.probing.forge import FURTHER_USERS, GARBAGE, OTHER_CLAIMS, Forger, TokenKind
 from phase5_ops.probing.identity import Identity, KeySetClient, Pool, why_unfit
 from phase5_ops.reads import Read
-from phase5_ops.settings import ProbeUser
+from phase5_ops.settings import PoolUser
 from phase5_ops.verdict import FindingCode
 
 Tokens = Mapping[TokenKind, str | None]
@@ -134,7 +134,7 @@ def _add_other_users(supply: Supply, platform: Platform, pool: Pool) -> None:
                 supply.tokens[kind] = identity.id_token
 
 
-def _signed_in(pool: Pool, name: str, user: ProbeUser) -> tuple[Identity, list[Read]] | Obstacle:
+def _signed_in(pool: Pool, name: str, user: PoolUser) -> tuple[Identity, list[Read]] | Obstacle:
     try:
         return pool.authenticate(name.upper(), user)
     except Obstructed as stop:
