@@ -49,7 +49,7 @@ _NAMES: dict[Stricter, dict[str, str]] = {
         "breakers": "hand_closing_hours recovery_hours ttl_min_days",
         "isolation": "compare_item_limit event_log_group iam_blocks iam_roles iam_tables trail_exclusive trail_functions"
         " trail_s3_uri trail_wait_seconds",
-        "probes": "expired_token_file other_client_id settle_seconds",
+        "probes": "expired_token_file late_effect_days other_client_id settle_seconds",
         "replay": "ledger_tenants window_days",
         "logs": "any_letter_case archives base64 group_prefixes lead_in_minutes sample_share window_hours",
         "budget": "lookback_days",
@@ -73,12 +73,17 @@ _NAMES: dict[Stricter, dict[str, str]] = {
         "costs": "accounts anomaly_factor anomaly_min_increase connector_tag days metric services tenant_tag",
     },
     Stricter.JUDGES_NOTHING: {
-        "": "control_center_url dagster_url environment evidence_s3_uri now refresh_costs runbook runbook_url state_dir"
+        "": "control_center_url dagster_url decision_api_key decision_api_url environment evidence_s3_uri now refresh_costs runbook runbook_url state_dir"
         " user_pool_client_id user_pool_id",
         "probe_users.a": "client_secret password secret_id tenant_id username",
         "probe_users.b": "client_secret password secret_id tenant_id username",
-        "probes": "account_a account_a_out_of_scope account_b action_type lease_seconds parallel_requests"
-        " request_timeout_seconds runs_per_hour send_seconds test_tenant_prefix user_agent",
+        **{
+            f"probe_users.{user}": "client_secret password secret_id username"
+            for user in ("claim_blanks", "claim_case", "claim_empty", "claim_list", "unclaimed", "unscoped")
+        },
+        "isolation": "probe_requests probe_requests_per_second probe_seconds probe_tries",
+        "probes": "account_a account_a_out_of_scope account_b action_type lease_seconds max_requests parallel_requests"
+        " request_timeout_seconds requests_per_second runs_per_hour send_seconds test_tenant_prefix tries user_agent",
         "logs": "requests_per_second",
         "flow": "attempt_minutes deadline_hours newer_candidate tick_seconds",
         "signing": "eng_reliability_key gate_key ops_sre_key security_compliance_key",
