@@ -20,7 +20,7 @@ import boto3
 import dagster as dg
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate import candidates
 from phase5_ops.gate.inputs import GateSources
@@ -30,7 +30,6 @@ from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing_session import Refused, open_session
 from phase5_ops.gate.state import Fate
-from phase5_ops.not_tried import not_tried
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox
@@ -63,7 +62,7 @@ def tried(sandbox: Sandbox, settings: Settings) -> Outcome:
         instance.report_runless_asset_event(event)
 
         def tick() -> Tick:
-            return run_tick(GateSources(instance, open_platform(settings, "tick")), None, datetime.now(UTC), not_tried)
+            return run_tick(GateSources(instance, open_platform(settings, "tick")), None, datetime.now(UTC), WORDS)
 
         def run(request: dg.RunRequest) -> None:
             job = build_defs(settings=settings).resolve_job_def(request.job_name)

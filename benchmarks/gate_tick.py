@@ -23,7 +23,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from phase5_ops.build import build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate import check_state
 from phase5_ops.gate.believed_keys import pin_keys
@@ -31,7 +31,6 @@ from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import Tick, candidate_tags, run_tick
 from phase5_ops.gate.state import Candidate, Fate
-from phase5_ops.not_tried import not_tried
 from phase5_ops.sandbox.process import sandbox_process
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.state_folder import prepare_state_folder
@@ -162,11 +161,11 @@ class Bench:
     def first_run(self) -> str:
         """A real readiness run of a candidate that the sensor asked for, to READY_TO_SIGN; its id."""
         self.candidate(0, "first")
-        (request,) = run_tick(self.sources(), None, datetime.now(UTC), not_tried).requests
+        (request,) = run_tick(self.sources(), None, datetime.now(UTC), WORDS).requests
         job = build_defs(settings=self._settings).resolve_job_def(request.job_name)
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         run_id = job.execute_in_process(run_config=quiet, tags=request.tags, instance=self._instance).run_id
-        tick = run_tick(self.sources(), None, datetime.now(UTC), not_tried)
+        tick = run_tick(self.sources(), None, datetime.now(UTC), WORDS)
         if not any("FREEZE" in line for line in tick.lines):
             raise SystemExit(f"the sandbox is not ready to sign: {tick.lines}")
         return run_id
@@ -174,7 +173,7 @@ class Bench:
     def freeze(self, count: int) -> None:
         """One tick that works on all candidates: their statements are frozen then, as they are while people sign."""
         with patch("phase5_ops.gate.sensor._WORKED_A_TICK", count):
-            run_tick(self.sources(), None, datetime.now(UTC), not_tried)
+            run_tick(self.sources(), None, datetime.now(UTC), WORDS)
 
     def measure(self, past: int, what: str) -> None:
         """Prints one line."""
@@ -182,7 +181,7 @@ class Bench:
         for _ in range(REPEATS):
             sources = self.sources()
             began, cpu_began = time.perf_counter(), time.process_time()
-            tick: Tick = run_tick(sources, None, datetime.now(UTC), not_tried)
+            tick: Tick = run_tick(sources, None, datetime.now(UTC), WORDS)
             seconds.append(time.perf_counter() - began)
             cpu.append(time.process_time() - cpu_began)
             meter = sources.platform.reader.meter

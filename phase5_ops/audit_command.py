@@ -12,11 +12,12 @@ from typing import Any
 from phase5_ops.aws.pace import Pace
 from phase5_ops.clock import iso
 from phase5_ops.gate.keys import KeysError
-from phase5_ops.gate.overriding import read_stored
+from phase5_ops.gate.overrides import stored_order
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.sign_events import REQUESTS_A_SECOND, read_sign_events
-from phase5_ops.gate.signature_audit import Audited, Claim, Period, exit_code, judge, period_of, region_of
+from phase5_ops.gate.sign_events import REQUESTS_A_SECOND
+from phase5_ops.gate.signature_audit import Audited, Claim, exit_code
 from phase5_ops.gate.signing_session import SigningSession, open_session
+from phase5_ops.gate.signing_times import audited, claim_of
 from phase5_ops.gate.state import check_release
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.printable import printable
@@ -64,38 +65,22 @@ def audit(session: SigningSession, release: Release) -> Audit:
     Raises:
         StateError: the state table cannot be read.
     """
-    pace = Pace(REQUESTS_A_SECOND)
-    return Audit(release, tuple(_audited(session, claim, pace) for claim in _claims(session, release)))
+    pace, trusted = Pace(REQUESTS_A_SECOND), session.settings.signing.trusted_roles
+    claims = _claims(session, release)
+    return Audit(release, tuple(audited(session.reader, claim, pace, trusted_roles=trusted, now=session.now) for claim in claims))
 
 
 def _claims(session: SigningSession, release: Release) -> Iterator[Claim]:
     stored = session.state.sign_offs(release)
-    verified = list(verified_sign_offs(stored, session.state.statements(release) if stored else (), session.keys))
+    frozen = [each.payload for each in session.state.statements(release)] if stored else []
+    verified = list(verified_sign_offs(stored, frozen, session.keys))
     for order in session.state.overrides(release.environment):
-        override = read_stored(order)
+        override = stored_order(order.id, order.payload)
         if override is not None and override.release.name == release.name:
             stored += order.signatures
             verified += verified_sign_offs(order.signatures, [order.payload], session.keys)
     for off, known in zip(stored, verified, strict=True):
-        key = session.keys.keys.get(off.key_id)
-        yield Claim(
-            role=off.role,
-            kms_key=off.kms_key,
-            session=off.session,
-            identity=off.identity,
-            request_id=off.request_id,
-            signed_at=off.signed_at,
-            key_role=known.key_role,
-            key_arn=key.kms_key if key else None,
-        )
-
-
-def _audited(session: SigningSession, claim: Claim, pace: Pace) -> Audited:
-    trusted, period = session.settings.signing.trusted_roles, period_of(claim, session.now)
-    if not isinstance(period, Period):
-        return judge(claim, (), None, trusted_roles=trusted, now=session.now)
-    answer = read_sign_events(session.reader, region_of(claim.kms_key), period, pace)
-    return judge(claim, answer.items("Events"), answer.read, trusted_roles=trusted, now=session.now)
+        yield claim_of(off, known, session.keys)
 
 
 # --- what is printed ---------------------------------------------------------------------------------------------------------

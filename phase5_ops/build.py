@@ -13,6 +13,7 @@ import dagster as dg
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.breakers import assets as breakers
+from phase5_ops.candidate_document import describe
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.continuity import look_back
 from phase5_ops.costs import budget_assets, cost_assets
@@ -22,7 +23,7 @@ from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.gate.check_state import KeptResults
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_job
-from phase5_ops.gate.sensor import promotion_gate, release_candidate
+from phase5_ops.gate.sensor import Words, promotion_gate, release_candidate
 from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
 from phase5_ops.gate.sign_off_watch import sign_off_watch
@@ -60,6 +61,9 @@ _PARTS = (
 SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())
 EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))
 JUDGING: tuple[Judging, ...] = tuple(chain.from_iterable(part.JUDGING for part in _PARTS))
+
+#: How the sensor puts what it finds.
+WORDS = Words(not_tried, describe)
 
 
 def implemented_checks() -> frozenset[str]:
@@ -127,7 +131,7 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
                 lambda instance: GateSources(instance, open_platform(chosen, "sensor-tick"), kept),
                 {READINESS_JOB: job, PROMOTION_JOB: promotion_job},
                 chosen.flow.tick_seconds,
-                not_tried,
+                WORDS,
             ),
         ],
         resources={
@@ -149,7 +153,10 @@ def platform_resource(settings: Settings, given: Platform | None = None) -> dg.R
     @dg.resource(description="Settings, AWS reader, history and evidence store of one run.")
     def platform(context: dg.InitResourceContext) -> Iterator[Platform]:
         opened = given or open_platform(settings, context.run.run_id if context.run is not None else "no-run")
-        yield opened
+        try:
+            yield opened
+        finally:
+            _give_back(opened)
         if context.run is not None and context.run.job_name == READINESS_JOB and context.instance is not None:
             try:
                 end_run(opened, context.instance, context.run)
@@ -157,6 +164,16 @@ def platform_resource(settings: Settings, given: Platform | None = None) -> dg.R
                 log.exception("the end of run %s could not be recorded", opened.run_id)
 
     return platform
+
+
+def _give_back(platform: Platform) -> None:
+    """What a run still holds that ended before its own steps gave it back, interrupted or failed."""
+    for name, give_back in platform.at_end.items():
+        try:
+            give_back()
+        except Exception:  # the run is over; what is still held ends by itself
+            log.exception("what %s holds could not be given back", name)
+    platform.at_end.clear()
 
 
 def open_platform(settings: Settings, run_id: str) -> Platform:

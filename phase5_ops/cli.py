@@ -64,24 +64,27 @@ def main() -> NoReturn:
     warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")  # dagster's own call
     try:
         code = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        _complain("interrupted")
+    except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
     except typer.Exit as stop:
-        code = stop.exit_code
-    except typer.Abort:
-        code = EXIT_INTERRUPTED
+        code = stop.exit_code  # typer makes EXIT_INTERRUPTED of Ctrl-C
     except Exception as error:  # noqa: BLE001 - the boundary: every error becomes an exit code here
         code = _exit_code_of(error)
+    if code == EXIT_INTERRUPTED:
+        _complain("interrupted, nothing decided")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _exit_code_of(error: Exception) -> int:
     from phase5_ops.settings import ConfigurationError
+    from phase5_ops.state_folder import FolderUnusable
 
     if isinstance(error, ConfigurationError):
         _complain(str(error))
         return EXIT_USAGE
+    if isinstance(error, FolderUnusable):
+        _complain(f"{error}; nothing was decided")
+        return EXIT_UNDECIDED
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error of the command line
         error.show(file=sys.stderr)
         return EXIT_USAGE
@@ -139,10 +142,13 @@ def demo(
     """Start the embedded platform in a scenario, make a readiness run against it, print its rows, and serve the UI."""
     _require_sandbox()
     _check_writable(output)
+    if not no_ui:
+        port = _free_port(port)
     from phase5_ops.sandbox.process import sandbox_process
 
     with sandbox_process(scenario) as exports:
         os.environ.update(exports)
+        print(f"phase5: state folder {os.environ['PHASE5_STATE_DIR']}", file=sys.stderr)
         document = _run(_settings(), None)
         if no_ui:
             _finish(document, output_format, output)
@@ -175,6 +181,7 @@ def sandbox(
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000) -> None:
     """Serve the Dagster UI (lineage, checks, schedules) and its daemon on the state folder, until Ctrl-C."""
+    port = _free_port(port)
     _settings()
     _serve_ui(port)
 
@@ -184,12 +191,19 @@ def init(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; say what is not as it must be, of the table and the signing keys.")
     ] = False,
+    revoke: Annotated[
+        list[str] | None,
+        typer.Option("--revoke", metavar="KEY_ID", help="This pinned key may be replaced, without asking; may be repeated."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace pinned keys without asking.")] = False,
 ) -> None:
     """Create phase5's own state table (PHASE5_TABLES__READINESS), and pin the public keys of the gate and the three roles.
 
     The table is on demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness
-    runs do not have; run again, it changes nothing that is right. A key that was replaced in KMS is kept as revoked. Exit codes:
-    0 done, or nothing wrong; 1 --check found something wrong; 2 something could not be read; 3 usage or configuration.
+    runs do not have; run again, it changes nothing that is right. Before a pinned key is replaced by another of KMS it says which
+    one would be revoked, and asks; without a terminal it needs --revoke for each, or --yes. Replaced keys are kept as revoked.
+    Exit codes: 0 done, or nothing wrong; 1 --check found something wrong, or a key was not to be replaced; 2 something could not
+    be read; 3 usage or configuration.
     """
     from phase5_ops.aws.reader import AwsReader
 
@@ -201,22 +215,32 @@ def init(
         found = list(check_installation(reader, settings))
         print("\n".join(str(each) for each in found), flush=True)
         raise typer.Exit(exit_code(found))
-    from phase5_ops.gate.believed_keys import pin_keys
-    from phase5_ops.gate.keys import KeysError
+    from phase5_ops.gate.believed_keys import NotReplaced, Replaced, pin_keys
     from phase5_ops.gate.signing import SigningError
-    from phase5_ops.settings import ConfigurationError
     from phase5_ops.state_table import initialise
+
+    def may_replace(replaced: Replaced) -> bool:
+        for line in replaced.lines():
+            _complain(line)
+        if yes or (replaced.keys.keys() <= set(revoke or ()) and not replaced.unknown):
+            return True
+        if not sys.stdin.isatty():
+            named = " ".join(f"--revoke {key_id}" for key_id in sorted(replaced.keys))
+            _refuse(f"not a terminal to ask on, and nothing was pinned: give {named if not replaced.unknown else '--yes'}")
+        return typer.confirm("phase5: replace what is pinned by the keys that KMS has now?", err=True)
 
     for line in initialise(reader, settings.tables.readiness):
         print(line)
-    try:
-        for line in pin_keys(reader, settings, settings.clock.now()):
-            print(line)
-    except SigningError as error:
-        _complain(f"the keys are not pinned, run phase5 init again once they are there: {error}")
-        raise typer.Exit(EXIT_UNDECIDED) from error
-    except KeysError as error:
-        raise ConfigurationError(str(error)) from error
+    with _gate_failures():
+        try:
+            for line in pin_keys(reader, settings, settings.clock.now(), may_replace=may_replace):
+                print(line)
+        except NotReplaced as error:
+            _complain(str(error))
+            raise typer.Exit(1) from error
+        except SigningError as error:
+            _complain(f"the keys are not pinned, run phase5 init again once they are there: {error}")
+            raise typer.Exit(EXIT_UNDECIDED) from error
 
 
 class ScanFormat(StrEnum):
@@ -228,12 +252,17 @@ class ScanFormat(StrEnum):
 
 @app.command("scan-logs")
 def scan_logs(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders (plain, gzip, zstd); - is stdin.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders, packed or not; - is stdin.")],
     tenants: Annotated[Path, typer.Option("--tenants", "-t", help="File of tenant ids, one a line.")],
     output_format: Annotated[ScanFormat, typer.Option("--format", "-f", help="How the result is printed.")] = ScanFormat.table,
     output: OutputOption = None,
 ) -> None:
     """Scan log files for lines of one tenant's trace that name another tenant, without Dagster and AWS.
+
+    Text in Lambda's text or JSON format, subscription envelopes as Firehose writes them, answers of filter-log-events,
+    get-log-events and get-query-results, and lists of events; packed (gzip, zstd, bzip2, xz, zip, tar, also in each other) or
+    not. What is not understood is named and an ERROR. Ids are also found behind encodings; PHASE5_LOGS__BASE64 and
+    PHASE5_LOGS__ANY_LETTER_CASE add two.
 
     Exit codes: 0 PASS or WARN; 1 FAIL; 2 INCONCLUSIVE or ERROR; 3 usage. Thresholds are those of PHASE5_LOGS__*.
     """
@@ -343,6 +372,10 @@ def promote(
         bool, typer.Option("--supersede", help="Take the place of an older candidate even where that is being signed.")
     ] = False,
     abort: Annotated[bool, typer.Option("--abort", help="Give the candidate up.")] = False,
+    new_series: Annotated[
+        bool,
+        typer.Option("--new-series", help="Try a release again that ended: rejected, aborted, superseded, broken glass."),
+    ] = False,
     context: Annotated[
         list[str] | None, typer.Option("--context", help="NAME=VALUE for the target, e.g. pipeline_execution_id=...")
     ] = None,
@@ -358,7 +391,8 @@ def promote(
 ) -> None:
     """Register a release candidate with the gate; the sensor promotion_gate does the rest.
 
-    The same release and digest again is the same candidate; the name with another digest is refused (exit 3). With --wait: exit 0
+    The same release and digest again is the same candidate, and one that has ended reports the same end again; --new-series tries
+    it once more. The name with another digest is refused (exit 3). With --wait: exit 0
     promoted, and the gate's signed decision verifies; 1 rejected, aborted, superseded, or no end in time. Exit 2: webserver,
     state table or KMS did not do it or did not say, or what the table says is not signed. The sensor runs in `phase5 ui`, or in
     any Dagster daemon.
@@ -382,7 +416,7 @@ def promote(
         def keys() -> KeySet:
             return believed_keys(AwsReader(settings.reading), settings)
 
-        wish = Wish(release, digest, abort=abort, supersede=supersede, context=tuple(context or ()))
+        wish = Wish(release, digest, abort=abort, supersede=supersede, new_series=new_series, context=tuple(context or ()))
         with _dagster(settings, local=local) as post:
             answer, series = ask(settings, post, table(), wish)
         print(answer.text, flush=True)
@@ -417,30 +451,51 @@ def status(
     output_format: FormatOption = Format.table,
     output: OutputOption = None,
 ) -> None:
-    """Show a release candidate as the gate sees it now: rows, findings, sign-offs, waivers, and everything that keeps it closed.
+    """Show what the gate says of a release candidate: rows, findings, sign-offs, waivers, and everything that keeps it closed.
 
-    It decides from fresh reads, as a promotion does, and changes nothing; a promotion decides again. Exit codes with RELEASE:
-    0 open, or promoted with an attestation that verifies; 1 closed by a failing row or a missing signature, or given up
-    (rejected, aborted, superseded); 2 closed by INCONCLUSIVE or ERROR, or nothing is known; 3 no such candidate, usage or
-    configuration error. Without RELEASE: the candidates that may be open, and 0.
+    It is the document that the gate signs and keeps in the state table, with its age, the same on every machine; a promotion
+    decides again. Exit codes with RELEASE: 0 open, or promoted with an attestation that verifies; 1 closed by a failing row or a
+    missing signature, given up (rejected, aborted, superseded), or rolled back from; 2 closed by INCONCLUSIVE or ERROR, or
+    nothing is known: the gate has said nothing of it, or not for long; 3 no such candidate, usage or configuration error.
+    Without RELEASE: the candidates that may be open, and 0. `phase5 releases` shows what is live.
     """
     settings = _settings()
     if release is None and output_format is not Format.table:
         _refuse(f"--format {output_format}: name a RELEASE")
     _check_writable(output)
     with _gate_failures():
-        from dagster import DagsterInstance
-
         from phase5_ops import status_command
-        from phase5_ops.state_folder import prepare_state_folder
 
-        settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
-        with DagsterInstance.get() as instance:
-            if release is None:
-                _write(status_command.open_candidates(settings, instance), output)
-                return
-            document = status_command.release_status(settings, instance, release)
+        if release is None:
+            _write(status_command.open_candidates(settings), output)
+            return
+        document = status_command.release_status(settings, release)
     _finish(document, output_format, output)
+
+
+@app.command()
+def releases(
+    output_format: Annotated[AuditFormat, typer.Option("--format", "-f", help="How the result is printed.")] = AuditFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Show what is live, since when and by what (gate, rollback, broken glass), and the history of promotions.
+
+    From records that the gate signed. What somebody brought to production past this gate is not known here. Exit codes: 0; 2 it
+    is not known what is live, or nothing could be read; 3 usage or configuration.
+    """
+    settings = _settings()
+    _check_writable(output)
+    with _gate_failures():
+        from phase5_ops import status_command
+
+        history, live = status_command.releases(settings)
+    if output_format is AuditFormat.json:
+        import json
+
+        _write(json.dumps(status_command.releases_json(settings.environment, history, live), indent=2), output)
+    else:
+        _write(status_command.releases_text(settings.environment, history, live), output)
+    raise typer.Exit(status_command.releases_exit_code(history, live))
 
 
 @contextmanager
@@ -450,10 +505,14 @@ def _gate_failures() -> Iterator[None]:
     from phase5_ops.gate.keys import KeysError
     from phase5_ops.gate.signing import SigningError
     from phase5_ops.gate.state import StateError
+    from phase5_ops.gate.stated_documents import NotStated
     from phase5_ops.settings import ConfigurationError
 
     try:
         yield
+    except NotStated as error:
+        _complain(str(error))
+        raise typer.Exit(EXIT_UNDECIDED) from error
     except WebserverError as error:
         _complain(str(error))
         raise typer.Exit(EXIT_UNDECIDED) from error
@@ -478,17 +537,29 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     policy: Annotated[
         Path | None, typer.Option("--policy", help="The keys that are believed; default: keys.json of the state folder.")
     ] = None,
-    at: Annotated[str | None, typer.Option("--at", help="Judge age and revocation as of this moment (ISO-8601).")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Judge age as of this moment (ISO-8601).")] = None,
     max_age_hours: Annotated[float, typer.Option(help="How old the statement may be.", min=0)] = 168,
+    environment: Annotated[
+        str | None,
+        typer.Option("--environment", help="The environment they must be for; default: PHASE5_ENVIRONMENT, as everywhere."),
+    ] = None,
     accept: Annotated[
         list[Accepted] | None,
         typer.Option("--accept", help="Take a promotion by this right too, although the gate was not open; may be repeated."),
+    ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", help="Folder of the run, evidence/<run id>: its files must be those of the statement."),
     ] = None,
 ) -> None:
     """Verify attestations offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
 
     Needs neither AWS nor Dagster nor the network, only the files and the keys. The files are those of a promotion: the readiness
-    statement and the decision; or, with --accept, the signed override and the decision.
+    statement and the decision; or, with --accept, the signed override and the decision. They must be for one environment: that of
+    --environment, else of the settings; where neither names one and the statement is not for the default, it is to be named
+    (exit 3). A key that was revoked counts only for what a decision, by its own time, shows to have been signed before.
+    What is older than --max-age-hours is not verified for a deployment; an auditor looks at it as of its own day with --at, and
+    at the evidence files with --evidence.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -497,6 +568,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     from phase5_ops.gate.orders import Kind
     from phase5_ops.gate.verification import DIGEST_PATTERN
     from phase5_ops.gate.verification import verify as verify_files
+    from phase5_ops.production import DEFAULT_ENVIRONMENT
 
     if not file:
         _refuse("nothing to verify: name the files of the envelopes")
@@ -515,9 +587,47 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     except (ValueError, OverflowError) as error:
         _refuse(f"--at or --max-age-hours: {error}")
     kinds = [Kind[each.value.upper().replace("-", "_")] for each in accept or ()]
-    verification = verify_files(contents, digest=digest, keys=keys, now=now, max_age=max_age, accept=kinds)
+    named = environment if environment is not None else _environment_of_settings()
+    verification = verify_files(
+        contents,
+        digest=digest,
+        keys=keys,
+        now=now,
+        max_age=max_age,
+        environment=DEFAULT_ENVIRONMENT if named is None else named,
+        accept=kinds,
+    )
+    if evidence is not None:
+        verification = verification.with_problems(_evidence_problems(evidence, verification.facts.get("evidence")))
     print("\n".join(verification.lines()), flush=True)
+    if named is None and verification.only_environment_differs:
+        said = verification.facts.get("environment")
+        _refuse(f"the statement is for {said!r}, and no environment is named: give --environment {said} if it is to be for that")
     raise typer.Exit(0 if verification.ok else 1)
+
+
+def _evidence_problems(folder: Path, digest: str | None) -> list[str]:
+    """Why a folder is not the evidence of a statement."""
+    from phase5_ops.evidence_store import EvidenceStore
+
+    if digest is None:
+        return ["--evidence: no file says which evidence it rests on"]
+    resolved = folder.resolve()
+    try:
+        found = EvidenceStore(resolved.parent).differences(resolved.name, digest)
+    except ValueError as error:
+        found = [str(error)]
+    return [f"evidence {folder}: {line}" for line in found]
+
+
+def _environment_of_settings() -> str | None:
+    """The environment that the settings name; None where nothing sets any, so that they need not be loaded."""
+    if not {"PHASE5_ENVIRONMENT", "PHASE5_CONFIG"} & {name.upper() for name in os.environ}:
+        return None
+    from phase5_ops.settings import load_settings
+
+    settings = load_settings()
+    return settings.environment if "environment" in settings.model_fields_set else None
 
 
 ReleaseArgument = Annotated[str, typer.Argument(metavar="RELEASE", help="Name of the candidate.")]
@@ -711,9 +821,13 @@ def _require_sandbox() -> None:
 
 def _run(settings: "Settings", rows: list[str] | None) -> "ReadinessDocument":
     with _progress("starting"):
-        from phase5_ops.readiness_run import run_readiness
+        from phase5_ops.readiness_run import NotAsked, run_readiness
 
-        return run_readiness(settings, rows)
+        try:
+            return run_readiness(settings, rows)
+        except NotAsked as error:
+            _complain(str(error))
+            raise typer.Exit(EXIT_UNDECIDED) from error
 
 
 @contextmanager
@@ -793,6 +907,27 @@ def _finish(document: "ReadinessDocument", output_format: Format, output: Path |
     raise typer.Exit(document.exit_code)
 
 
+def _free_port(port: int) -> int:
+    """The port, or a free one for 0. Found out before anything is run, and not when the result is there and nobody can see it.
+
+    Raises:
+        ConfigurationError: the port is taken.
+    """
+    import socket
+
+    from phase5_ops.settings import ConfigurationError
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"--port {port}: the UI cannot listen on 127.0.0.1:{port}: {error.strerror}; give another, or 0 for a free one"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
 def _serve_ui(port: int) -> None:
     """Runs `dagster dev` on the state folder until it ends or Ctrl-C, and ends with it."""
     import subprocess
@@ -802,6 +937,7 @@ def _serve_ui(port: int) -> None:
 
     home = prepare_state_folder(load_settings().state_dir)
     command = [sys.executable, "-m", "dagster", "dev", "-m", "phase5_ops.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    command += ["--log-level", "warning", "--code-server-log-level", "warning"]  # its start says nothing that we do not say
     environment = {**os.environ, "DAGSTER_HOME": str(home), "PHASE5_STATE_DIR": str(home)}
     print(f"Dagster UI on http://127.0.0.1:{port} (state folder {home}); Ctrl-C ends it", file=sys.stderr)
     process = subprocess.Popen(command, env=environment)

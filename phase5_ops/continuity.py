@@ -12,7 +12,6 @@ from phase5_ops.aws.tables import describe_table_once, identity_of
 from phase5_ops.clock import iso
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.believed_keys import believed_keys
-from phase5_ops.gate.fixed_clock import in_sandbox
 from phase5_ops.gate.history_acceptance import Acceptance, believed_acceptances
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.run_record import RunRecord
@@ -34,6 +33,7 @@ from phase5_ops.histories import (
     standing_now,
 )
 from phase5_ops.platform import Platform
+from phase5_ops.production import in_sandbox
 from phase5_ops.reads import ReadStatus
 from phase5_ops.replay.ledger_history import chains
 

@@ -16,7 +16,9 @@ Evidence of an earlier version has no run.json in its manifest and no histories.
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -35,6 +37,9 @@ Upload = Callable[[str, bytes], None]
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
 _ORIGIN, _ENDED, _MANIFEST = "run.json", "histories.json", "manifest.json"
+_WHO = ("account", "region", "identity")
+_ATTESTATIONS = "attestations"
+_REMOVED = ".removed-"  # no name of a run begins so
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Origin:
         fixed_now: it ran under PHASE5_NOW.
         assets: those that were chosen, sorted; None for all of the job.
         began_at: wall clock, before the first table; None in evidence of an earlier version.
+        account, region, identity: what was judged, and the ARN of who judged; None in evidence of an earlier version.
     """
 
     job: str
@@ -54,6 +60,9 @@ class Origin:
     fixed_now: bool
     assets: tuple[str, ...] | None
     began_at: datetime | None = field(default=None, compare=False)
+    account: str | None = field(default=None, compare=False)
+    region: str | None = field(default=None, compare=False)
+    identity: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +156,7 @@ class EvidenceStore:
                 "fixed_now": origin.fixed_now,
                 "assets": origin.assets,
                 "began_at": began,
+                **{name: getattr(origin, name) for name in _WHO},
             }
             self._write(run_id, _ORIGIN, _canonical(content))
 
@@ -163,7 +173,8 @@ class EvidenceStore:
         try:
             chosen = None if content["assets"] is None else tuple(map(str, content["assets"]))
             began = parse_iso(content["began_at"]) if content.get("began_at") is not None else None
-            return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen, began)
+            who = {name: str(content[name]) if content.get(name) is not None else None for name in _WHO}
+            return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen, began, **who)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{_ORIGIN} of {run_id} does not say what made it") from error
 
@@ -204,12 +215,29 @@ class EvidenceStore:
         with os.scandir(self._root) as entries:
             return sorted(e.name for e in entries if _SAFE_NAME.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
 
+    def has_attestations(self, run_id: str) -> bool:
+        """Whether something that was signed is kept under the run."""
+        return (self.run_folder(run_id) / _ATTESTATIONS).exists()
+
+    def remove(self, run_id: str) -> None:
+        """Removes the folder of a run, all at once for whoever looks; a copy elsewhere stays. One that is not there is no error.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        gone = self._root / f"{_REMOVED}{run_id}"
+        with suppress(FileNotFoundError):
+            self.run_folder(run_id).rename(gone)
+        for left in self._root.glob(f"{_REMOVED}*"):  # this one, and what a process that was killed left
+            with suppress(FileNotFoundError):  # another process is at it
+                shutil.rmtree(left)
+
     def write_attestation(self, run_id: str, name: str, content: bytes) -> None:
         """Keeps a signed envelope (`decision.dsse.json`) of a promotion under its run; outside every evidence digest."""
         stem, _, suffix = name.partition(".")
         if suffix != "dsse.json":
             raise ValueError(f"not the name of an envelope: {name!r}")
-        self._write(run_id, f"attestations/{_checked(stem)}.{suffix}", content)
+        self._write(run_id, f"{_ATTESTATIONS}/{_checked(stem)}.{suffix}", content)
 
     def manifest(self, run_id: str) -> dict[str, str]:
         """Path -> digest of every file that belongs to the evidence of a run, read afresh.
@@ -279,6 +307,19 @@ class EvidenceStore:
             OSError: there is none.
         """
         return sha256_of((self.run_folder(run_id) / _MANIFEST).read_bytes())
+
+    def differences(self, run_id: str, digest: str) -> list[str]:
+        """Why the files of a run are not those of an evidence digest, a line each; empty if they are."""
+        try:
+            sealed, listed, present = self.sealed_digest(run_id), self._listed(run_id), self.manifest(run_id)
+        except (OSError, ValueError) as error:
+            return [f"{_MANIFEST}: cannot be read: {error}"]
+        found = [f"{_MANIFEST}: it is {sealed}, not {digest}"] if sealed != digest else []
+        for name in sorted(listed.keys() | present.keys()):
+            if listed.get(name) != present.get(name):
+                how = "missing" if name not in present else "changed" if name in listed else "not among what was sealed"
+                found.append(f"{name}: {how}")
+        return found
 
     def seal(self, run_id: str) -> str:
         """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""

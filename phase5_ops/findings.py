@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from phase5_ops import histories
-from phase5_ops.breakers import judge as breakers
+from phase5_ops.breakers import codes as breakers
 from phase5_ops.ccnative import runbook
 from phase5_ops.costs import budget_judge, cost_judge
 from phase5_ops.gate import drill_judge, gate_codes, sign_off_codes

@@ -21,55 +21,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
-_CHUNK = 1 << 18
+from phase5_ops.file_kinds import LONGEST_NARROW, MOST_UNDECODABLE, WINDOW, binary_part, foreign, is_narrow, wide_encoding
+
+_CHUNK = 1 << 20
 _HEAD = 512  # bytes that tell a packing; tar names itself at 257
 _MOST_LAYERS = 8
 _SPOOLED = 16 << 20  # of a zip archive that comes as a stream, kept in memory before it goes to a temporary file
 _TAR_MAGIC = slice(257, 262)
 
-#: At most this share of a file may be bytes that are no UTF-8; beyond it the file is another encoding, or no text.
-MOST_UNDECODABLE = 0.05
-
-#: What begins like this is no text and is not unpacked here.
-_FOREIGN = {
-    b"\xff\x06\x00\x00sNaPpY": "Snappy frames",
-    b"\x82SNAPPY\x00": "Snappy of Java",
-    b"\x04\x22\x4d\x18": "LZ4",
-    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
-    b"Rar!\x1a\x07": "a RAR archive",
-    b"LZIP": "lzip",
-    b"\x89LZO": "lzop",
-    b"\x1f\x9d": "compress (.Z)",
-    b"\x1f\xa0": "compress (.Z)",
-    b"x\x01": "zlib",
-    b"x\x5e": "zlib",
-    b"x\x9c": "zlib",
-    b"x\xda": "zlib",
-    b"PAR1": "Parquet",
-    b"Obj\x01": "Avro",
-    b"ORC": "ORC",
-    b"ARROW1": "Arrow",
-    b"\xe0\x01\x00\xea": "Amazon Ion (binary)",
-    b"SQLite format 3\x00": "an SQLite database",
-    b"%PDF-": "PDF",
-    b"\x7fELF": "a program (ELF)",
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"Salted__": "an encrypted file (OpenSSL)",
-    b"age-encryption.org/": "an encrypted file (age)",
-    b"-----BEGIN PGP MESSAGE": "an encrypted file (PGP)",
-}
-_ZLIB_MAGIC = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
-_TEXT_BOMS = (
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
 
 class FileUnreadable(Exception):
     """A file, or a part of it, cannot be read as text; the message says why, without its content."""
+
+
+class NotUnderstood(FileUnreadable):
+    """The file, or a part of it, is of a kind that is not known here, and nothing is known of what it says."""
 
 
 class Content(NamedTuple):
@@ -122,80 +88,23 @@ def contents(name: str, open_file: Callable[[], BinaryIO]) -> Iterator[Content]:
         yield from _unpacked(name, raw, ())
 
 
-def _unpacked(name: str, raw: BinaryIO, layers: tuple[str, ...]) -> Iterator[Content]:
+def _unpacked(name: str, raw: "_Source", layers: tuple[str, ...]) -> Iterator[Content]:
     if len(layers) > _MOST_LAYERS:
         raise FileUnreadable(f"packed more than {_MOST_LAYERS} times: {', '.join(layers)}")
     stream = cast("BinaryIO", peeked := _Peeked(raw))
     head = peeked.peek(_HEAD)
     if packing := next((each for magic, each in _PACKINGS.items() if head.startswith(magic)), None):
-        yield from _unpacked(name, _reading(packing.open(stream)), (*layers, packing.name))
+        yield from _unpacked(name, packing.open(stream), (*layers, packing.name))
     elif head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         yield from _zipped(name, stream, (*layers, "zip"))
     elif head[_TAR_MAGIC] == b"ustar":
         yield from _tarred(name, stream, (*layers, "tar"))
-    elif encoding := _wide_encoding(head):
+    elif encoding := wide_encoding(head):
         yield Content(name, _reading(_Transcoded(stream, encoding)), (*layers, encoding))
-    elif (foreign := _foreign(head)) is not None:
-        raise FileUnreadable(f"it looks like {foreign}, which is not unpacked here")
+    elif (what := foreign(head)) is not None:
+        raise NotUnderstood(f"it looks like {what}, which is not unpacked here")
     else:
         yield Content(name, _reading(_Text(stream)), layers)
-
-
-def _foreign(head: bytes) -> str | None:
-    """What a file is that is neither text nor unpacked here; None for everything else."""
-    for magic, what in _FOREIGN.items():
-        if head.startswith(magic) and not (magic in _ZLIB_MAGIC and not _is_zlib(head)):
-            return what
-    return "Snappy" if _is_snappy(head) or _is_hadoop_snappy(head) else None
-
-
-def _is_zlib(head: bytes) -> bool:
-    """Whether a zlib stream begins here; text may begin with its two bytes too."""
-    try:
-        return bool(zlib.decompressobj().decompress(head, 1))
-    except zlib.error:
-        return False
-
-
-def _is_snappy(block: bytes) -> bool:
-    """A Snappy block: its length once unpacked as a varint, then a literal; and not the beginning of any text."""
-    length, shift = 0, 0
-    for at, byte in enumerate(block[:5]):
-        length |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:  # noqa: PLR2004 - the last byte of a varint
-            literal = block[at + 1 : at + 2]
-            return length > 0 and literal != b"" and literal[0] & 3 == 0 and not _begins_text(block[: at + 2])
-    return False
-
-
-def _begins_text(head: bytes) -> bool:
-    try:
-        return (
-            codecs.getincrementaldecoder("utf-8")().decode(head).replace("\x1b", "").replace("\t", "").strip("\r\n").isprintable()
-        )
-    except UnicodeDecodeError:
-        return False
-
-
-def _is_hadoop_snappy(head: bytes) -> bool:
-    """Two big-endian lengths, unpacked and packed, and then a Snappy block."""
-    whole, packed = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big")
-    return 0 < packed <= whole + whole // 6 + 32 and head[:1] < b"\x20" and _is_snappy(head[8:])
-
-
-def _wide_encoding(head: bytes) -> str | None:
-    """The encoding of text whose characters take two or four bytes, by its byte order mark or by its zeros."""
-    for mark, encoding in _TEXT_BOMS:
-        if head.startswith(mark):
-            return encoding
-    pairs = len(head) // 2
-    if pairs < 8:  # noqa: PLR2004 - too little to tell
-        return None
-    low, high = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
-    if high > 0.8 * pairs and low < 0.1 * pairs:  # Latin text
-        return "utf-16-le"
-    return "utf-16-be" if low > 0.8 * pairs and high < 0.1 * pairs else None
 
 
 def _zipped(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Content]:
@@ -206,7 +115,7 @@ def _zipped(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Co
             if not members:
                 raise FileUnreadable("a zip archive without files")
             for member in members:
-                with archive.open(member) as raw:
+                with archive.open(member) as raw, _inside(member.filename):
                     yield from _unpacked(f"{name}!/{member.filename}", cast("BinaryIO", raw), layers)
 
 
@@ -219,9 +128,19 @@ def _tarred(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Co
             raw = archive.extractfile(member)
             if raw is not None:
                 found = True
-                yield from _unpacked(f"{name}!/{member.name}", cast("BinaryIO", raw), layers)
+                with _inside(member.name):
+                    yield from _unpacked(f"{name}!/{member.name}", cast("BinaryIO", raw), layers)
     if not found:
         raise FileUnreadable("a tar archive without files")
+
+
+@contextmanager
+def _inside(member: str) -> Iterator[None]:
+    """Names the file of an archive that cannot be read; those after it are not read either."""
+    try:
+        yield
+    except FileUnreadable as error:
+        raise type(error)(f"{member} in it, and what follows there: {error}") from error
 
 
 def _hidden(path: str) -> bool:
@@ -259,6 +178,11 @@ class _Layer(io.RawIOBase):
         buffer[:count] = self._left[:count]
         self._left = self._left[count:]
         return count
+
+    def chunk(self) -> bytes:
+        """The next bytes as they come, without copying them; none at the end."""
+        left, self._left = bytes(self._left), memoryview(b"")
+        return left or self._more()
 
     def _more(self) -> bytes:
         raise NotImplementedError
@@ -357,7 +281,10 @@ def _read(source: _Source) -> bytes:
         FileUnreadable: it breaks off.
     """
     try:
-        return source.read(_CHUNK) or b""
+        if isinstance(source, _Layer):
+            return source.chunk()
+        some: Callable[[int], bytes | None] = getattr(source, "read1", source.read)  # what came before an error is not lost
+        return some(_CHUNK) or b""
     except (OSError, EOFError, zlib.error, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise FileUnreadable(f"{type(error).__name__}: {error}") from error
 
@@ -388,15 +315,21 @@ class _Transcoded(_Layer):
         super().__init__()
         self._source, self._encoding = source, encoding
         self._decoder = codecs.getincrementaldecoder(encoding)()
-        self._begun = False
+        self._begun = self._joined = False
+        self._before = b""
 
     def _more(self) -> bytes:
         while True:
             chunk = _read(self._source)
+            if self._joined or is_narrow(self._before + chunk):
+                self._joined = True  # told at the end: what is wide before it is text
+            self._before = chunk[-LONGEST_NARROW:]
             try:
                 text = self._decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 raise FileUnreadable(f"not whole {self._encoding} text: {error.reason}") from error
+            if not chunk and self._joined:
+                raise NotUnderstood(f"text of one byte a character among its {self._encoding} text")
             if text and not self._begun:
                 self._begun, text = True, text.removeprefix("\ufeff")
             if text or not chunk:
@@ -404,21 +337,31 @@ class _Transcoded(_Layer):
 
 
 class _Text(_Layer):
-    """Text as it is; at its end it is held against the share of bytes that were no UTF-8."""
+    """Text as it is; at its end it is held against the bytes that were no UTF-8: their share, and where they crowd."""
 
     def __init__(self, source: _Source) -> None:
         super().__init__()
         self._source = source
         self._bytes = self._undecodable = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._before = b""  # the last bytes, as a part that is no text may go across
+        self._binary = ""  # what the first part that is no text looks like
 
     def _more(self) -> bytes:
         chunk = _read(self._source)
+        if not chunk:
+            if self._undecodable > MOST_UNDECODABLE * self._bytes:
+                seen = f"{self._undecodable} of {self._bytes} bytes are no UTF-8"
+                raise NotUnderstood(f"it looks like binary data or another encoding: {seen}")
+            if self._binary:
+                raise NotUnderstood(self._binary)
+        elif not chunk.isascii():
+            bad = self._decoder.decode(chunk).count("\ufffd")
+            self._undecodable += bad
+            if bad and not self._binary and (part := binary_part(self._before + chunk)):
+                self._binary = f"{part} among its text, in the {len(chunk)} bytes from byte {self._bytes} on"
         self._bytes += len(chunk)
-        if not chunk.isascii():
-            self._undecodable += chunk.decode("utf-8", "replace").count("\ufffd")
-        if not chunk and self._undecodable > MOST_UNDECODABLE * self._bytes:
-            seen = f"{self._undecodable} of {self._bytes} bytes are no UTF-8"
-            raise FileUnreadable(f"it looks like binary data or another encoding: {seen}")
+        self._before = chunk[-WINDOW:]
         return chunk
 
 

@@ -1,12 +1,10 @@
-"""Log lines as blocks of bytes: from files, folders, stdin and S3, plain, gzip or zstd, in bounded memory.
+"""Log lines as blocks of bytes: from files, folders and stdin, in bounded memory.
 
 A block is a run of whole lines; a line longer than a block is cut, with enough of it on both sides for the scan to see every id.
 Of a line that is longer than anything a log holds only the beginning is given, and the reading ends as one that was not whole.
-What lives here: opening, decompressing, cutting. What must not: what the lines say.
+What lives here: naming files, cutting. What must not: unpacking (`input_files`), documents (`log_parts`), what the lines say.
 """
 
-import gzip
-import io
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,7 +17,6 @@ from phase5_ops.input_files import FileUnreadable, files_below
 BLOCK_BYTES = 1 << 20  # what the arrays of a scan of it fit into the caches of a core with
 LONGEST_LINE_BYTES = 4 << 20  # a longer line is given in pieces
 MOST_OF_LINE_BYTES = 64 << 20  # what is given of one line: all of it is held until its end, since ids at its end say whose it is
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 STDIN = "-"
 
 
@@ -34,13 +31,14 @@ class Readable(Protocol):
 class Block(NamedTuple):
     """A piece of a log: the scan reports what begins in [begin, stop) of `raw`, and may look at the rest.
 
-    `ends_line` is False where the last line goes on in the next block.
+    `ends_line` is False where the last line goes on in the next block; `joined` line ends of the log were made no line ends.
     """
 
     raw: bytes
     begin: int
     stop: int
     ends_line: bool
+    joined: int = 0
 
 
 def blocks(
@@ -97,6 +95,9 @@ def _chunks(stream: Readable, size: int) -> Iterator[bytes | FileUnreadable]:
     while True:
         try:
             chunk = stream.read(size)
+        except FileUnreadable as error:
+            yield error
+            return
         except (OSError, EOFError, zlib.error, ValueError) as error:
             yield FileUnreadable(f"{type(error).__name__}: {error}")
             return
@@ -122,7 +123,7 @@ def files(paths: list[str]) -> list[Archive]:
     found: list[Archive] = []
     for path in paths:
         if path == STDIN:
-            found.append(Archive("stdin", lambda: decompressed(sys.stdin.buffer)))
+            found.append(Archive("stdin", lambda: sys.stdin.buffer))
             continue
         where = Path(path)
         if where.is_dir():
@@ -135,45 +136,4 @@ def files(paths: list[str]) -> list[Archive]:
 
 
 def _file(path: Path) -> Archive:
-    return Archive(str(path), lambda: decompressed(path.open("rb", buffering=0)))
-
-
-def decompressed(raw: BinaryIO) -> BinaryIO:
-    """The plain bytes of a file that is plain, gzip or zstd, told by its first bytes."""
-    head = b""
-    while len(head) < len(_ZSTD) and (more := raw.read(len(_ZSTD) - len(head))):  # a pipe may give less than is asked for
-        head += more
-    rewound = _Rewound(head, raw)
-    if head.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=io.BufferedReader(rewound, 1 << 18))  # type: ignore[return-value]
-    if head == _ZSTD:
-        import pyarrow as pa
-
-        stream: BinaryIO = pa.CompressedInputStream(pa.PythonFile(rewound, mode="r"), "zstd")
-        return stream
-    return rewound  # type: ignore[return-value]
-
-
-class _Rewound(io.RawIOBase):
-    """A stream whose first bytes were read already."""
-
-    def __init__(self, head: bytes, stream: BinaryIO) -> None:
-        self._head, self._stream = head, stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        chunk = self.read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
-    def read(self, size: int = -1) -> bytes:
-        if self._head:
-            head, self._head = self._head[:size] if size >= 0 else self._head, self._head[size:] if size >= 0 else b""
-            return head
-        return self._stream.read(size) or b""
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
+    return Archive(str(path), lambda: path.open("rb", buffering=0))

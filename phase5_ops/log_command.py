@@ -6,17 +6,15 @@ a tenant field names.
 
 import json
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
-from phase5_ops.clock import iso
 from phase5_ops.input_files import FileUnreadable
 from phase5_ops.isolation.log_evidence import dictionary_of, scan_facts, scan_rows
-from phase5_ops.isolation.log_judge import READ_ARCHIVE, judge_log_scan
+from phase5_ops.isolation.log_judge import judge_log_scan
+from phase5_ops.isolation.log_reading import archive_read, scan_archive, unfinished_read
 from phase5_ops.isolation.log_run import LogRun
-from phase5_ops.log_archives import Archive, files
+from phase5_ops.log_archives import files
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Judgement, Verdict
@@ -47,40 +45,27 @@ def read_tenant_ids(path: Path) -> list[str]:
 def scan_files(paths: list[str], tenants: list[str], policy: LogScanPolicy, progress: Progress | None = None) -> Judgement:
     """The judgement of the lines in these files and folders (`-` is stdin)."""
     dictionary = dictionary_of(tenants, policy)
-    reads: list[Read] = []
-    with LogRun(dictionary.tenants, exceptions=policy.exceptions) as run:
+    reads, count = list[Read](), 0
+    with LogRun(dictionary.tenants, exceptions=policy.exceptions, base64=policy.base64, any_case=policy.any_letter_case) as run:
         for path in paths:
             try:
                 archives = files([path])
             except (FileUnreadable, OSError, ValueError) as error:
-                reads.append(_read(path, ReadStatus.NOT_FOUND, str(error), pages=0))
+                reads.append(archive_read(path, ReadStatus.NOT_FOUND, str(error), pages=0))
                 continue
             if not archives:
-                reads.append(_read(path, ReadStatus.NOT_FOUND, "a folder without files", pages=0))
-            reads += [_scan(run, archive, progress) for archive in archives]
+                reads.append(archive_read(path, ReadStatus.NOT_FOUND, "a folder without files", pages=0))
+            for archive in archives:
+                reads += scan_archive(run, archive, _failure, progress)
+            count += max(1, len(archives))
         scan = run.finish()
-    facts = {**scan_facts(scan, dictionary), "files": len(reads)}
+        reads += unfinished_read(run)
+    facts = {**scan_facts(scan, dictionary), "files": count}
     return judge_log_scan(scan_rows(scan, dictionary), facts=facts, reads=reads, policy=policy)
 
 
-def _scan(run: LogRun, archive: Archive, progress: Progress | None) -> Read:
-    opened = False
-    try:
-        with closing(archive.open()) as stream:
-            opened = True
-            run.archive(archive.name, stream, progress)
-    except FileUnreadable as error:
-        return _read(archive.name, ReadStatus.INVALID, str(error), pages=int(opened))
-    except PermissionError:
-        return _read(archive.name, ReadStatus.DENIED, "permission denied", pages=0)
-    except (OSError, ValueError) as error:  # a name that no file can have; stdin named twice
-        return _read(archive.name, ReadStatus.FAILED, str(error), pages=int(opened))
-    return _read(archive.name, ReadStatus.OK, None, pages=1)
-
-
-def _read(name: str, status: ReadStatus, error: str | None, *, pages: int) -> Read:
-    now = iso(datetime.now(UTC))
-    return Read(READ_ARCHIVE, name, status, error, pages, now, now)
+def _failure(error: Exception) -> tuple[ReadStatus, str]:
+    return ReadStatus.FAILED, str(error)  # a name that no file can have; stdin named twice
 
 
 def as_json(judgement: Judgement) -> str:
@@ -96,8 +81,10 @@ def as_json(judgement: Judgement) -> str:
 
 
 def as_text(judgement: Judgement) -> str:
-    """The result for a terminal: verdict and summary, then one line a finding."""
-    lines = [f"{judgement.verdict}  {judgement.summary}"]
+    """The result for a terminal: verdict and summary, what was looked through, then one line a finding."""
+    lines = [f"{judgement.verdict}  {judgement.summary}", f"  ids as written and behind {judgement.facts['layers']}"]
+    if judgement.facts["layers_not_searched"]:
+        lines.append(f"  not in {judgement.facts['layers_not_searched']}")
     for finding in judgement.findings:
         lines.append(f"  {finding.verdict} {finding.code}  {finding.subject}")
         lines.append(f"      expected {finding.expected}; seen: {finding.seen}")

@@ -8,23 +8,22 @@ codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from uuid import uuid4
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.clock import iso
-from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import SIGNERS, Override
 from phase5_ops.gate.overriding import announce, as_text, new_override, sign_override, waiting_override, who_overrides
 from phase5_ops.gate.records import SignOff
 from phase5_ops.gate.sign_off import registered
-from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.signing_session import Refused, SigningSession, open_session
-from phase5_ops.gate.state import Candidate, StateError, StateTable
-from phase5_ops.people_command import DONE, REFUSED, Confirm, check_name, check_role, ending
+from phase5_ops.gate.state import Candidate, StateTable
+from phase5_ops.people_command import DONE, REFUSED, Confirm, check_name, check_role, ending, gate_says
 from phase5_ops.printable import printable
 from phase5_ops.promote_command import context_of
+from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.status_command import age_line
 
 _POLL_SECONDS = 2.0
 _MOST_REASONS, _LONGEST_REASON = 100, 300  # of what is gone past: it is signed, kept and sent to people as a whole
@@ -111,30 +110,29 @@ def _order(session: SigningSession, candidate: Candidate, request: OverrideReque
         reason=request.reason,
         ticket=request.ticket,
         context=context_of(request.context) or dict(candidate.context or {}),
-        goes_past=_blockers(session.settings, candidate) if request.kind is Kind.BREAK_GLASS else (),
+        goes_past=_gate_says(session, candidate) if request.kind is Kind.BREAK_GLASS else (),
     )
     return override, ()
 
 
-def _blockers(settings: Settings, candidate: Candidate) -> Sequence[str]:
-    """What keeps the gate closed as far as it can be told from here; that it cannot be told keeps nobody from an emergency."""
-    import dagster as dg
+def _gate_says(session: SigningSession, candidate: Candidate) -> Sequence[str]:
+    """What glass is broken for, as the gate says it, after showing how old that is.
 
-    from phase5_ops.build import open_platform
-    from phase5_ops.gate.decision import decide
-    from phase5_ops.gate.flow import named_first
-    from phase5_ops.gate.inputs import GateSources, read_inputs
-    from phase5_ops.state_folder import prepare_state_folder
+    Raises:
+        Refused: the gate has said nothing of the candidate; the order would name reasons that nobody knows to be true.
+        StateError: the state table cannot be read.
+    """
+    document = gate_says(session, candidate)
+    print(printable(age_line(session, document)))
+    return _blockers(document)
 
-    try:
-        with_folder = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
-        with dg.DagsterInstance.get() as instance:
-            decision = decide(read_inputs(GateSources(instance, open_platform(with_folder, str(uuid4()))), candidate))
-    except (StateError, KeysError, SigningError) as error:
-        return (f"not known: {error}",)
-    said = [str(reason)[:_LONGEST_REASON] for reason in named_first(decision.reasons)]
+
+def _blockers(document: ReadinessDocument) -> Sequence[str]:
+    """What keeps the gate closed, as the gate says itself."""
+    said = [blocker[:_LONGEST_REASON] for blocker in document.blockers]
     left = [f"and {len(said) - _MOST_REASONS} more"] if len(said) > _MOST_REASONS else []
-    return (*said[:_MOST_REASONS], *left) or (f"nothing: the gate is {decision.outcome}",)
+    gate = document.candidate.gate if document.candidate else document.decision
+    return (*said[:_MOST_REASONS], *left) or (f"nothing: the gate is {gate}",)
 
 
 def _wait(

@@ -7,19 +7,22 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, time
-from uuid import uuid4
 
-from phase5_ops.checklist import ROLES
+from phase5_ops.checklist import ROLES, Row
 from phase5_ops.clock import iso, parse_iso
+from phase5_ops.gate import gate_codes
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.sign_off import ToSign, as_text, registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.signing_session import Refused, SigningSession, open_session, person_of
 from phase5_ops.gate.state import Candidate, StateError, check_release
+from phase5_ops.gate.stated_documents import NotStated
 from phase5_ops.gate.waiver_report import in_words, releases_in_a_row
 from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver
 from phase5_ops.printable import printable
+from phase5_ops.report.document import FindingEntry, ReadinessDocument
 from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.status_command import age_line, document_of
 from phase5_ops.verdict import Finding
 
 DONE, REFUSED, UNKNOWN = 0, 1, 2
@@ -47,7 +50,9 @@ def run_sign_off(settings: Settings, release: str, role: str, confirm: Confirm, 
 
     def act() -> int:
         session = open_session(settings, "signing")
-        what = to_sign(session, registered(session, release))
+        candidate = registered(session, release)
+        print(printable(age_line(session, gate_says(session, candidate))))
+        what = to_sign(session, candidate)
         print(as_text(what), flush=True)
         if show_only:
             return DONE
@@ -85,7 +90,9 @@ def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm:
         row = checked_row(request.row)
         session = open_session(settings, "waiving")
         candidate = registered(session, release)
-        waiver = make_waiver(session, candidate, request, _findings(session, candidate, row.id), person_of(session).person)
+        document = gate_says(session, candidate)
+        print(printable(age_line(session, document)))
+        waiver = make_waiver(session, candidate, request, _findings(document, row), person_of(session).person)
         print(f"row {row.id} {row.title} of {candidate.release.name} {candidate.release.digest} until {iso(waiver.until)}")
         print("\n".join(printable(f"  {code} {subject}") for code, subject in sorted(waiver.pairs)))
         print(printable(f"because {waiver.reason} ({waiver.ticket})"))
@@ -148,30 +155,29 @@ def check_name(settings: Settings, release: str) -> None:
         raise ConfigurationError(str(error)) from error
 
 
-def _findings(session: SigningSession, candidate: Candidate, row_id: str) -> tuple[Finding, ...]:
-    """The findings of a row in the candidate's present readiness run, if its result counts.
+def gate_says(session: SigningSession, candidate: Candidate) -> ReadinessDocument:
+    """The document that the gate keeps of a candidate: what a person is shown, and all that anything signed here is about.
+
+    Raises:
+        Refused: there is none that can be believed.
+        StateError: the state table cannot be read.
+    """
+    try:
+        return document_of(session, candidate)
+    except NotStated as error:
+        raise Refused(str(error)) from error
+
+
+def _findings(document: ReadinessDocument, row: Row) -> tuple[Finding, ...]:
+    """The findings of a row in the gate's document, if its result counts.
 
     Raises:
         Refused: there is no result that counts; the gate's own states are never waived.
     """
-    import dagster as dg
-
-    from phase5_ops.build import open_platform
-    from phase5_ops.checklist import ROW_OF_ID
-    from phase5_ops.gate.inputs import GateSources, read_inputs
-    from phase5_ops.gate.row_state import state_problems
-    from phase5_ops.state_folder import prepare_state_folder
-
-    settings = session.settings.model_copy(update={"state_dir": prepare_state_folder(session.settings.state_dir)})
-    row = ROW_OF_ID[row_id]
-    with dg.DagsterInstance.get() as instance:
-        inputs = read_inputs(GateSources(instance, open_platform(settings, str(uuid4()))), candidate)
-    result = inputs.results.get(row.check)
-    if problems := state_problems(row, result, inputs):
-        raise Refused(
-            "; ".join(f"row {row.id} is {problem.state}, which is never waived: {problem.seen}" for problem in problems)
-        )
-    return result.findings if result is not None else ()
+    entry = next(each for each in (*document.rows, *document.extra_checks) if each.id == row.id)
+    if any(found.code in gate_codes.BY_NAME for found in entry.findings):
+        raise Refused(f"row {row.id} has no result that counts, which is never waived: {entry.summary}")
+    return tuple(Finding(**{name: getattr(found, name) for name in FindingEntry.model_fields}) for found in entry.findings)
 
 
 def _show_in_dagster(settings: Settings, release: str) -> None:

@@ -16,7 +16,7 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.histories import UNCONFIRMED, Continuity
 from phase5_ops.history import History
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.reads import ReadStatus
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Settings
 
 UNKNOWN_ACCOUNT = "unknown"
@@ -27,7 +27,8 @@ class Platform:
     """One run's view of the platform. `run_id` names the run in evidence and history.
 
     `shared` holds what one asset of a section read and another of it may use instead of reading it again. `look_back` tells what
-    of the histories continues; without it nothing is known of that.
+    of the histories continues; without it nothing is known of that. `at_end` is what the run holds of the platform, by the part
+    that will give it back: whatever is left there when the run is over is called.
     """
 
     settings: Settings
@@ -37,6 +38,7 @@ class Platform:
     run_id: str
     timings: dict[str, float] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
+    at_end: dict[str, Callable[[], None]] = field(default_factory=dict)
     look_back: Callable[["Platform"], Continuity] | None = None
 
     def __post_init__(self) -> None:
@@ -71,8 +73,21 @@ class Platform:
     @property
     def account(self) -> str:
         """The AWS account that is read, or `unknown` where STS did not answer."""
+        return self._caller("Account")
+
+    @property
+    def identity(self) -> str:
+        """The ARN of the identity that reads, or `unknown` where STS did not answer."""
+        return self._caller("Arn")
+
+    @property
+    def who_am_i(self) -> Read:
+        """How asking STS for account and identity ended."""
+        return self._identity.read
+
+    def _caller(self, name: str) -> str:
         answer = self._identity
-        return str(answer.pages[0].get("Account")) if answer.read.status is ReadStatus.OK else UNKNOWN_ACCOUNT
+        return str(answer.pages[0].get(name)) if answer.read.status is ReadStatus.OK else UNKNOWN_ACCOUNT
 
     @cached_property
     def policy_digest(self) -> str:

@@ -23,6 +23,20 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+#: Statuses of a tenant that is no longer served: what the platform writes (suspended, deleted), and what operators write.
+#: Any other status, and none, is that of an active tenant.
+INACTIVE_TENANT_STATUSES = (
+    "inactive",
+    "suspended",
+    "deleted",
+    "disabled",
+    "archived",
+    "closed",
+    "deactivated",
+    "terminated",
+)
+
+
 class ToolSetting(Policy):
     """A tool that must be there although the action type registry may not name it, or whose traffic is known to be rare."""
 
@@ -120,10 +134,28 @@ class BreakerPolicy(Policy):
     max_in_flight: int = Field(20, gt=0, description="slots a connector has")
     open_max_minutes: int = Field(10, gt=0, description="a breaker open longer than this under traffic needs its operator action")
     max_reopenings: int = Field(3, ge=1, description="re-openings in a row that need the operator action")
+    recurrence_days: int = Field(
+        7, ge=1, le=30, description="over how many days openings are counted, whatever lies between the runs (history keeps 30)"
+    )
+    max_openings: int = Field(6, ge=1, description="openings seen within recurrence_days that need the operator action")
+    max_open_share: Share = Field(
+        0.5,
+        description="share of the runs of recurrence_days that may find a breaker not closed, once max_reopenings openings were"
+        " seen in it",
+    )
+    recurrence_hours: float = Field(
+        1, ge=0, le=24, allow_inf_nan=False, description="runs closer together than this are one look, whose share says nothing"
+    )
+    recovery_hours: float = Field(
+        36,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long a breaker that opened again and again must have been found closed; a daily run's last look counts",
+    )
     slot_idle_minutes: int = Field(15, gt=0, description="a slot in use without any data point for this long is leaked")
     clock_skew_seconds: int = Field(300, ge=0, description="how far ahead of evaluation time a platform timestamp may be")
     inactive_tenant_statuses: tuple[str, ...] = Field(
-        ("inactive", "suspended", "deleted", "disabled"), description="tenants that a kill switch need not cover"
+        INACTIVE_TENANT_STATUSES, description="tenants that a kill switch need not cover; any other status is active"
     )
 
     @model_validator(mode="after")
@@ -145,9 +177,6 @@ class IamException(Policy):
 class IsolationPolicy(Policy):
     """Row 4.1 and the check iam_is_tenant_scoped."""
 
-    production_environments: tuple[str, ...] = Field(
-        ("production", "prod"), description="environments where reads that could not be judged keep row 4.1 closed"
-    )
     table_prefix: Name = Field("cc-native-", description="tables of the account that belong to the platform begin with this")
     outcome_seconds: float = Field(60, gt=0, le=900, description="longest wait for the canary execution's outcome")
     compare_item_limit: int = Field(
@@ -175,6 +204,16 @@ class IsolationPolicy(Policy):
     event_log_group: str | None = Field(
         None, min_length=1, description="log group that a rule of the platform's event bus delivers its events to"
     )
+    probe_requests: int = Field(
+        3000, ge=100, le=10_000, description="most probes of one run beside those of /replay; the rest is not tried"
+    )
+    probe_seconds: float = Field(
+        60, gt=0, le=600, description="longest that sending those probes may take; the rest is not tried"
+    )
+    probe_requests_per_second: float = Field(500, gt=0, le=1000, description="most requests of those probes in one second")
+    probe_tries: int = Field(
+        2, ge=1, le=5, description="how often such a probe is sent where a connection breaks, no answer comes in time, or a 429"
+    )
     iam_roles: tuple[Name, ...] = Field(
         ("cc-native-*", "CCNative*"), min_length=1, description="names of the roles of the platform's functions"
     )
@@ -200,6 +239,14 @@ class ProbePolicy(Policy):
     send_seconds: float = Field(60, gt=0, le=600, description="longest that sending all probes may take; the rest is not tried")
     follow_seconds: float = Field(60, gt=0, le=900, description="how long the canary replay is followed to its end")
     parallel_requests: int = Field(8, ge=1, le=16, description="requests under way at once")
+    requests_per_second: float = Field(100, gt=0, le=1000, description="how fast requests are sent at most")
+    max_requests: int = Field(800, ge=1, le=5000, description="requests to /replay that one run may send; the rest is not tried")
+    tries: int = Field(
+        2, ge=1, le=5, description="how often a probe that starts no work is sent where the connection broke off or timed out"
+    )
+    late_effect_days: int = Field(
+        7, ge=1, le=30, description="how far back the ledger is searched for what refused probes of earlier runs left, at most"
+    )
     runs_per_hour: int = Field(20, ge=1, le=1000, description="readiness runs that may probe in one clock hour")
     lease_seconds: int = Field(
         900, ge=60, le=7200, description="how long one run may probe before another may take over; must outlast a run"
@@ -250,6 +297,12 @@ class ReplayPolicy(Policy):
         le=5000,
         description="how far the clocks of two functions may differ; entries of one function are not allowed any",
     )
+    entry_id_tolerance_seconds: float = Field(
+        300,
+        ge=0,
+        le=3600,
+        description="how far an entry's timestamp may be from the time in its entry id; one call writes both",
+    )
     future_tolerance_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the clock an entry may be stamped")
     ledger_tenants: tuple[Name, ...] = Field(
         (), description="tenants whose ledger partitions are read although the tenants table does not name them"
@@ -279,6 +332,8 @@ class LogScanPolicy(Policy):
     unattributed_max_share: Share = Field(0.01, description="share of lines naming a tenant whose owner may be unknown")
     min_free_text_length: int = Field(3, ge=1, le=16, description="shorter ids are judged in structured places only")
     common_words: tuple[Name, ...] = Field((), description="further words that are tenant ids and too common for free text")
+    base64: bool = Field(False, description="ids are looked for in base64 too (about a fifth of the speed)")
+    any_letter_case: bool = Field(False, description="ids are looked for in any letter case too (ids are told apart by case)")
     exceptions: tuple[LogException, ...] = Field((), description="invocations that may name several tenants, and why")
 
 
@@ -318,7 +373,7 @@ class CostPolicy(Policy):
         5, ge=0, allow_inf_nan=False, description="smallest increase over the median day that stands out, in the bill's currency"
     )
     inactive_tenant_statuses: tuple[str, ...] = Field(
-        ("inactive", "suspended", "deleted", "disabled"), description="tenants that need not have a cost"
+        INACTIVE_TENANT_STATUSES, description="tenants that need not have a cost; any other status is active"
     )
 
 
@@ -424,6 +479,29 @@ class FlowPolicy(Policy):
         168, gt=0, le=720, allow_inf_nan=False, description="after how long a candidate that is still closed is rejected"
     )
     tick_seconds: int = Field(30, ge=5, le=3600, description="how often the sensor looks")
+
+
+class RetentionPolicy(Policy):
+    """How long the state folder keeps readiness runs: their evidence and Dagster's record of them. Changes no verdict.
+
+    Whatever is set, what the gate may still read stays: see `retention.py`.
+    """
+
+    run_days: float = Field(
+        30,
+        gt=0,
+        le=3650,
+        allow_inf_nan=False,
+        description="how long a readiness run without a release is kept in the state folder",
+    )
+    release_days: float = Field(
+        400,
+        gt=0,
+        le=3650,
+        allow_inf_nan=False,
+        description="how long one that was made for a release is kept: an auditor may come a year later",
+    )
+    newest_runs: int = Field(20, ge=1, le=100_000, description="newest runs of the environment that are kept whatever their age")
 
 
 class OverridePolicy(Policy):

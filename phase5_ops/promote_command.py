@@ -17,7 +17,7 @@ from phase5_ops.gate.candidates import NotARegistration, registration
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overriding import read_stored
+from phase5_ops.gate.overrides import stored_order
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import CLOSED, Candidate, Fate, StateTable
@@ -41,6 +41,7 @@ class Wish:
     digest: str
     abort: bool = False
     supersede: bool = False
+    new_series: bool = False
     by: str = "phase5 promote"
     context: tuple[str, ...] = ()  # NAME=VALUE
 
@@ -50,7 +51,11 @@ class Wish:
         Raises:
             ConfigurationError: a context is not NAME=VALUE.
         """
-        flags = {candidates.ABORT: self.abort, candidates.SUPERSEDE: self.supersede}
+        flags = {
+            candidates.ABORT: self.abort,
+            candidates.SUPERSEDE: self.supersede,
+            candidates.NEW_SERIES: self.new_series,
+        }
         return {
             candidates.DIGEST: self.digest,
             candidates.BY: self.by,
@@ -93,6 +98,8 @@ def to_instance(instance: "dg.DagsterInstance") -> Post:
 def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[Answer, int]:
     """Posts the event, if there is nothing against it.
 
+    The end of a candidate that is closed is told, and stays, unless a new series is asked for.
+
     Returns:
         What to print; and the series that the candidate has, or will have once the sensor has seen the event.
 
@@ -114,8 +121,10 @@ def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[
         )
     if wish.abort and present is None:
         raise ConfigurationError(f"no candidate {release.name} in {release.environment}")
-    post(release.name, metadata)
     again = present is not None and present.fate in CLOSED and not wish.abort
+    if present is not None and again and not wish.new_series:
+        return Answer(f"{line(present)}; that is its end, and --new-series tries the release again", 1), present.series
+    post(release.name, metadata)
     series = 1 if present is None else present.series + again
     asked = "to be aborted" if wish.abort else "registered"
     return Answer(f"{release.name} {release.digest}: {asked}, series {series}", 0), series
@@ -176,7 +185,9 @@ def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_b
     if candidate.fate is Fate.BREAK_GLASS:
         if not accept_break_glass:
             return Answer(f"{line(candidate)}; the gate was not open (--accept-break-glass takes it)", 1)
-        orders = [order for each in state.overrides(release.environment) if (order := read_stored(each)) is not None]
+        orders = [
+            order for each in state.overrides(release.environment) if (order := stored_order(each.id, each.payload)) is not None
+        ]
         glass = [order for order in orders if (order.kind, order.release, order.series) == (Kind.BREAK_GLASS, release, series)]
         records = [(order, state.promotion(release, series, override=order.id)) for order in glass]
         tried = [record_problems(r, release, series, keys=keys, now=now, override=order) for order, r in records if r is not None]

@@ -1,21 +1,28 @@
 """One readiness run in this process: runs the job on the state folder's Dagster instance and composes the document."""
 
+import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from uuid import uuid4
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy.exc import SQLAlchemyError
 
 from phase5_ops.aws.pricing import cost_usd
+from phase5_ops.aws.tables import describe_table_once
 from phase5_ops.build import READINESS_JOB, build_defs, evidence_for, implemented_checks, open_platform
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK
 from phase5_ops.clock import iso
 from phase5_ops.platform import Platform
+from phase5_ops.production import in_sandbox
+from phase5_ops.reads import ReadStatus
 from phase5_ops.report.document import (
     CHECK_NOT_EVALUATED,
     WHOLE_RUN,
+    Judged,
     ReadinessDocument,
     Reading,
     RowEntry,
@@ -23,10 +30,15 @@ from phase5_ops.report.document import (
     readiness_document,
 )
 from phase5_ops.run_end import notices
-from phase5_ops.settings import Settings
-from phase5_ops.state_folder import prepare_state_folder
+from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.state_folder import prepare_state_folder, raise_if_unusable
 
+_LINKS_LEAD_NOWHERE = "this is the sandbox: links to the AWS console lead nowhere"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class NotAsked(Exception):
+    """AWS did not say who asks; the message names the call and the remedy."""
 
 
 def run_readiness(
@@ -40,14 +52,53 @@ def run_readiness(
         instance: where Dagster records the run; default: the state folder's instance.
 
     Raises:
-        ConfigurationError: the state folder cannot be used.
+        ConfigurationError: the state folder cannot be used, AWS knows nobody by these credentials, or no table of the platform is
+            where they lead.
+        NotAsked: AWS did not say who asks; nothing was read.
+        FolderUnusable: the state folder took nothing any more before the run was over; nothing was decided.
+        KeyboardInterrupt: the run was interrupted; nothing was decided.
     """
     settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
     platform = open_platform(settings, str(uuid4()))
+    _make_sure_who_asks(platform)
+    _make_sure_of_the_platform(platform)
+    try:
+        return _run(settings, platform, rows, instance)
+    except (OSError, dg.DagsterError, SQLAlchemyError, sqlite3.Error):
+        raise_if_unusable(settings.state_dir)
+        raise
+
+
+def _make_sure_who_asks(platform: Platform) -> None:
+    read = platform.who_am_i
+    if read.status is ReadStatus.OK:
+        return
+    said = f"AWS does not say who asks ({read.operation}: {read.status}: {read.error}), so nothing was read"
+    if read.status is ReadStatus.DENIED:
+        raise ConfigurationError(f"{said}: set credentials that are in force, e.g. AWS_PROFILE, or log in again")
+    raise NotAsked(f"{said}: see the network, AWS_REGION ({platform.reader.region}) and AWS_ENDPOINT_URL, and run it again")
+
+
+def _make_sure_of_the_platform(platform: Platform) -> None:
+    """That some table is where it is looked for: in another region or account every row would be an error of its own."""
+    tables = platform.settings.tables
+    names = (tables.ledger, tables.resilience, tables.readiness)
+    if all(describe_table_once(platform.reader, name).read.status is ReadStatus.NOT_FOUND for name in names):
+        raise ConfigurationError(
+            f"none of {', '.join(names)} is in account {platform.account}, region {platform.reader.region}: set AWS_REGION and"
+            " the credentials to those of the platform, or the names with PHASE5_TABLES__*"
+        )
+
+
+def _run(
+    settings: Settings, platform: Platform, rows: Sequence[str] | None, instance: dg.DagsterInstance | None
+) -> ReadinessDocument:
     evaluated_at = iso(platform.now())
     assets = evidence_for(set(rows)) if rows is not None else None
     started = time.perf_counter()
     entries = _execute(platform, assets, evaluated_at, instance) if assets is None or assets else {}
+    if any(finding.code == CHECK_NOT_EVALUATED.code for entry in entries.values() for finding in entry.findings):
+        raise_if_unusable(settings.state_dir)
     platform.timings[WHOLE_RUN] = time.perf_counter() - started
     document = readiness_document(
         environment=settings.environment,
@@ -59,7 +110,8 @@ def run_readiness(
         gate=settings.gate,
         reading=_reading(platform),
         chosen=rows,
-        notices=notices(platform),
+        notices=[*notices(platform), *([_LINKS_LEAD_NOWHERE] if in_sandbox(settings) else [])],
+        judged=Judged(account=platform.account, region=platform.reader.region, identity=platform.identity),
     )
     platform.store.write_result(platform.run_id, document.to_json())
     return document
@@ -78,6 +130,8 @@ def _execute(
             asset_selection=[dg.AssetKey(name) for name in sorted(assets)] if assets is not None else None,
             raise_on_error=False,
         )
+    if any(map(_interrupted, result.all_events)):
+        raise KeyboardInterrupt
     evaluations = {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
     failures = [
         f"step {event.step_key} failed: {_cause(event.step_failure_data.error)}"
@@ -92,6 +146,16 @@ def _execute(
         elif row.check in implemented_checks():
             entries[row.check] = missing_entry(ROW_OF_CHECK[row.check], CHECK_NOT_EVALUATED, reason, evaluated_at)
     return entries
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether an event says that Ctrl-C or SIGTERM ended the run; Dagster keeps a run that nobody asked it to end as failed."""
+    if event.is_step_failure:
+        error = event.step_failure_data.error
+        return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
+    if event.event_type is dg.DagsterEventType.RUN_FAILURE:
+        return "Execution was interrupted" in (event.message or "")
+    return event.event_type is dg.DagsterEventType.RUN_CANCELED
 
 
 def _cause(error: SerializableErrorInfo | None) -> str:

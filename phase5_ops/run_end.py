@@ -1,4 +1,4 @@
-"""The end of a readiness run: says where histories stand, seals the evidence for good, and records the run in the state table.
+"""The end of a readiness run: says where histories stand, seals the evidence for good, records the run, removes what is too old.
 
 It comes after every step, however the run ended, unless its process was killed. A run that could not be recorded is judged and
 printed all the same, and says so: where it belongs to a candidate, the gate stays closed for it (`run_not_recorded`).
@@ -13,13 +13,14 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.continuity import standing_at_end
 from phase5_ops.evidence_store import Ended
 from phase5_ops.gate import check_state
-from phase5_ops.gate.fixed_clock import in_sandbox
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.run_record import RECORD_TYPE, RunFound
 from phase5_ops.gate.run_records import RunRecords
 from phase5_ops.gate.signing import SigningError, load_key, sign
 from phase5_ops.gate.state import StateError
 from phase5_ops.platform import Platform
+from phase5_ops.production import in_sandbox
+from phase5_ops.pruning import prune
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Verdict
 from phase5_ops.wiring import origin_of
@@ -68,6 +69,8 @@ def end_run(platform: Platform, instance: dg.DagsterInstance, run: dg.DagsterRun
     )
     if problem := _append(platform, record):
         said.append(f"the run is not recorded in the state table, so that no candidate can rely on it: {problem}")
+    if problem := prune(platform, instance):
+        said.append(problem)
     platform.shared[_NOTICES] = said
     for line in said:
         log.warning("%s", line)

@@ -17,7 +17,14 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from phase5_ops.clock import Clock
 from phase5_ops.digest import sha256_of
@@ -37,11 +44,14 @@ from phase5_ops.policy import (
     ProbePolicy,
     PromotionPolicy,
     ReplayPolicy,
+    RetentionPolicy,
     RunbookPolicy,
     SigningPolicy,
     SloPolicy,
     ToolSetting,
 )
+from phase5_ops.production import DEFAULT_ENVIRONMENT
+from phase5_ops.written_twice import WrittenTwice, distinct_json, distinct_yaml
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
@@ -58,6 +68,7 @@ _NO_VERDICT = frozenset(
         "flow",
         "overrides",
         "notifications",
+        "retention",
         "evidence_s3_uri",
         "refresh_costs",
     }
@@ -74,6 +85,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{3,1024}$")]
 
 
@@ -116,10 +128,19 @@ class ProbeUser(Section):
 
 
 class ProbeUsers(Section):
-    """The two dedicated test tenants."""
+    """The users of the two dedicated test tenants, and further users of the pool whose tokens must not get in.
+
+    The further ones need a name and a password (or a secret) alone; a probe that needs one that is not named is not tried.
+    """
 
     a: ProbeUser = ProbeUser()
     b: ProbeUser = ProbeUser()
+    unscoped: ProbeUser = Field(ProbeUser(), description="user of test tenant A without custom:account_ids")
+    unclaimed: ProbeUser = Field(ProbeUser(), description="user without custom:tenant_id")
+    claim_empty: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is set to nothing")
+    claim_blanks: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is test tenant A's id between blanks")
+    claim_case: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is test tenant A's id in another case")
+    claim_list: ProbeUser = Field(ProbeUser(), description="user whose custom:tenant_id is a JSON list of both test tenants' ids")
 
     @model_validator(mode="after")
     def _tenants_differ(self) -> Self:
@@ -159,7 +180,12 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
     )
 
-    environment: str = Field("production", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of what is judged")
+    environment: EnvironmentName = Field(DEFAULT_ENVIRONMENT, description="name of what is judged")
+    non_production_environments: tuple[EnvironmentName, ...] = Field(
+        (),
+        description="environments that are not production: reads that could not be judged do not keep their row 4.1 closed; every"
+        " other but the sandbox is production, whatever its name",
+    )
     state_dir: Path = Field(Path(".phase5"), description="where evidence, history and Dagster's storage live")
     now: datetime | None = Field(None, description="fixes evaluation time (ISO-8601 with zone)")
     evidence_s3_uri: str | None = Field(
@@ -169,6 +195,10 @@ class Settings(BaseSettings):
         None, description="address of the Dagster webserver: for links to runs, and for registering candidates over HTTP"
     )
     control_center_url: AnyHttpUrl | None = None
+    decision_api_url: AnyHttpUrl | None = Field(
+        None, description="address of the decision API; default: the Control Center's, and WARN where it is not there"
+    )
+    decision_api_key: SecretStr | None = Field(None, description="API key of the decision API, sent as x-api-key")
     user_pool_id: str | None = None
     user_pool_client_id: str | None = None
     probe_mode: Literal["full", "refusals", "off"] = "full"
@@ -201,6 +231,7 @@ class Settings(BaseSettings):
     promotion: PromotionPolicy = PromotionPolicy()
     overrides: OverridePolicy = OverridePolicy()
     notifications: NotificationPolicy = NotificationPolicy()
+    retention: RetentionPolicy = RetentionPolicy()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
 
@@ -212,7 +243,7 @@ class Settings(BaseSettings):
             raise ValueError("takes neither user, query nor fragment")
         return value
 
-    @field_validator("control_center_url")
+    @field_validator("control_center_url", "decision_api_url")
     @classmethod
     def _tokens_stay_secret(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
         """Tokens of the probe users go there, so the way must be encrypted unless it does not leave this machine."""
@@ -252,7 +283,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line and environment; the file comes in as the lowest source, see `load_settings`."""
-        return init_settings, env_settings, _FileSource(settings_cls)
+        return init_settings, _EnvironmentSource(settings_cls), _FileSource(settings_cls)
 
     @property
     def clock(self) -> Clock:
@@ -289,12 +320,26 @@ class Settings(BaseSettings):
             user.pop("password", None)
             user.pop("client_secret", None)
         chosen["probes"].pop("expired_token_file")
+        chosen.pop("decision_api_key")
         return chosen
 
     def policy_digest(self, *, checklist_version: str, account: str) -> str:
         """`sha256:...` over checklist version, every setting that can change a verdict, environment and account."""
         content = {"checklist_version": checklist_version, "account": account, "settings": self.verdict_settings()}
         return sha256_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+
+
+class _EnvironmentSource(EnvSettingsSource):
+    """The environment's variables, whose lists and mappings are JSON."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as the base class
+        """The list or mapping in a variable.
+
+        Raises:
+            ValueError: it is not JSON, or a name stands twice in it.
+        """
+        del field_name, field
+        return distinct_json(value)
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -309,8 +354,10 @@ class _FileSource(PydanticBaseSettingsSource):
         if not name:
             return {}
         try:
-            content = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            content = distinct_yaml(Path(name).read_text(encoding="utf-8"))
+        except WrittenTwice as error:
+            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: {error}; keep one of them") from error
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: the file cannot be read: {error}") from error
         if content is None:
             return {}

@@ -2,11 +2,31 @@
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.whole_file import write_whole
 
+_REMEDY = "free its disk or let it be written, or name another with PHASE5_STATE_DIR"
 _SOURCES = (Path(__file__).parent / "dagster.yaml", Path(__file__).parent.parent / "dagster.yaml")
+
+
+_TRIED = b"0" * 65536  # bytes that show whether the folder takes anything; more than a disk leaves in its last block
+
+
+class FolderUnusable(Exception):
+    """The state folder takes nothing any more, in the middle of what was done; the message names it, why, and the remedy."""
+
+
+def why_unusable(folder: Path) -> str | None:
+    """Why the folder cannot be written now; None where it can."""
+    target = folder / f".tried-{uuid4().hex}"
+    try:
+        write_whole(target, _TRIED)
+        target.unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def prepare_state_folder(folder: Path) -> Path:
@@ -26,6 +46,18 @@ def prepare_state_folder(folder: Path) -> Path:
             source = next(path for path in _SOURCES if path.exists())
             write_whole(target, source.read_bytes())
     except OSError as error:
-        raise ConfigurationError(f"PHASE5_STATE_DIR={folder}: the state folder cannot be used: {error}") from error
+        raise ConfigurationError(f"PHASE5_STATE_DIR={folder}: the state folder cannot be used: {error}; {_REMEDY}") from error
+    if why := why_unusable(home):
+        raise ConfigurationError(f"PHASE5_STATE_DIR={folder}: the state folder {home} cannot be written: {why}; {_REMEDY}")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+def raise_if_unusable(folder: Path) -> None:
+    """Told of failures that may have come from the folder: whether that is so.
+
+    Raises:
+        FolderUnusable: the folder takes nothing now.
+    """
+    if why := why_unusable(folder):
+        raise FolderUnusable(f"the state folder {folder} cannot be written any more: {why}; {_REMEDY}")

@@ -1,127 +1,142 @@
-"""`phase5 status`: the candidates that may be open, or the readiness document of one as the gate sees it now.
+"""`phase5 status` and `phase5 releases`: what the gate said of its candidates, and what went to production.
 
-It decides from the same fresh reads as a promotion does, and changes nothing. What it says is no permission by itself: the
-promotion decides again. Exit codes of one release are those of its document; the list exits with 0.
+Nothing is decided here, and nothing of this machine but the pinned keys counts: a release pipeline, a person who signs and the
+gate's own machine are all shown the document that the gate keeps in the state table. Exit codes of one release are those of its
+document; the list of candidates exits with 0, that of releases with 2 where what is live is not known.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-import dagster as dg
-
-from phase5_ops.build import open_platform
-from phase5_ops.clock import iso
-from phase5_ops.gate.believed_keys import believed_keys
-from phase5_ops.gate.decision import Outcome, decide
-from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
-from phase5_ops.gate.keys import KeysError
-from phase5_ops.gate.promotion_records import record_problems
-from phase5_ops.gate.records import GateInputs, Release
-from phase5_ops.gate.signing import SigningError
-from phase5_ops.gate.state import CLOSED, Candidate, Fate, Promotion, StateError
-from phase5_ops.gate.waiver_report import matching_nothing, waiver_uses
+from phase5_ops.clock import iso, parse_iso
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.released import BY, Released, live, released
+from phase5_ops.gate.signing_session import SigningSession, open_session
+from phase5_ops.gate.state import CLOSED, Candidate, Fate
+from phase5_ops.gate.stated_documents import NotStated, StatedDocuments
+from phase5_ops.printable import printable
 from phase5_ops.promote_command import line
-from phase5_ops.report.document import CandidateEntry, ReadinessDocument
-from phase5_ops.report.release import release_document
+from phase5_ops.report.document import EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
 from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.standing import in_words, standing_document
 
 
-def open_candidates(settings: Settings, instance: dg.DagsterInstance) -> str:
+def open_candidates(settings: Settings) -> str:
     """Every candidate that may be open, and what each is waiting for.
 
     Raises:
         StateError: the state table cannot be read.
+        KeysError, SigningError: it cannot be told which keys to believe.
     """
-    sources = GateSources(instance, open_platform(settings, "status"))
-    found = [candidate for candidate, _ in sources.state.open_candidates(settings.environment)]
-    lines = [each for candidate in found for each in _lines(sources, candidate)]
+    session = open_session(settings, "phase5 status")
+    found = [candidate for candidate, _ in session.state.open_candidates(settings.environment)]
+    lines = [each for candidate in found for each in _lines(session, candidate)]
     return "\n".join(lines) or f"no open candidate in {settings.environment}"
 
 
-def _lines(sources: GateSources, candidate: Candidate) -> Iterator[str]:
+def _lines(session: SigningSession, candidate: Candidate) -> Iterator[str]:
     yield line(candidate)
     if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
         return
     try:
-        inputs = look_again(sources, read_inputs(sources, candidate))
-    except (StateError, KeysError, SigningError) as error:
+        document = document_of(session, candidate)
+    except NotStated as error:
         yield f"  not known: {error}"
         return
-    decision = decide(inputs)
-    yield f"  the gate is {decision.outcome}"
-    for reason in decision.reasons:
-        yield f"  {reason}"
-    for vain in matching_nothing(waiver_uses(inputs, decision, ())):
-        yield f"  {vain}"
+    yield f"  {age_line(session, document)}"
+    yield from (f"  {blocker}" for blocker in document.blockers)
 
 
-def release_status(settings: Settings, instance: dg.DagsterInstance, name: str) -> ReadinessDocument:
-    """The document of one candidate. One that was promoted is shown as of its promotion.
+def age_line(session: SigningSession, document: ReadinessDocument) -> str:
+    """What the gate says of a candidate in a word, and how long ago it said so."""
+    at = parse_iso(document.stated_at or document.evaluated_at)
+    gate = document.candidate.gate if document.candidate else document.decision
+    return f"the gate is {gate}: said by it {in_words(session.now - at)} ago, at {iso(at)}"
+
+
+def document_of(session: SigningSession, candidate: Candidate) -> ReadinessDocument:
+    """The document of a candidate, as every machine shows it.
+
+    Raises:
+        NotStated: the gate has said nothing of it that can be believed.
+        StateError: the state table cannot be read.
+    """
+    state = StatedDocuments(session.reader, session.settings.tables.readiness)
+    return standing_document(state, session.keys, candidate, session.now)
+
+
+def release_status(settings: Settings, name: str) -> ReadinessDocument:
+    """The document of one candidate.
 
     Raises:
         ConfigurationError: no such candidate, or the clock is fixed.
+        NotStated: the gate has said nothing of it that can be believed.
         StateError: the state table cannot be read.
         KeysError, SigningError: it cannot be told which keys to believe.
     """
-    refuse_fixed_clock(settings, "phase5 status of a release")
-    platform = open_platform(settings, "status")
-    sources = GateSources(instance, platform)
-    candidate = sources.state.candidate(Release(name, "", settings.environment))
+    session = open_session(settings, "phase5 status of a release")
+    candidate = session.state.candidate(Release(name, "", settings.environment))
     if candidate is None:
         raise ConfigurationError(
             f"no candidate {name} in {settings.environment}; register it with phase5 promote, "
             "and let the sensor promotion_gate see it"
         )
-    record = sources.state.promotion(candidate.release, candidate.series)
-    inputs = read_inputs(sources, candidate)
-    closed: tuple[str, ...] = ()
-    if record is not None:
-        closed = _attestation_problems(sources, candidate, record)
-        inputs = _as_of(inputs, record)
-    elif candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
-        closed = (f"release {candidate.fate}: {candidate.closed_because or 'no record says why'}",)
-    if record is None and not closed and inputs.run_id is not None:
-        inputs = look_again(sources, inputs)
-    decision = decide(inputs)
-    outcome = Outcome.OPEN if record is not None and not closed else decision.outcome
-    return release_document(
-        candidate=_entry(candidate, outcome, settings.run_address(inputs.run_id) if inputs.run_id else None),
-        release=candidate.release,
-        inputs=inputs,
-        decision=decision,
-        waivers=waiver_uses(inputs, decision, sources.state.promotions(settings.environment)),
-        closed=closed,
-        promoted=record is not None,
-    )
+    return document_of(session, candidate)
 
 
-def _entry(candidate: Candidate, outcome: str, url: str | None) -> CandidateEntry:
-    return CandidateEntry.model_validate(
-        {
-            "digest": candidate.release.digest,
-            "series": candidate.series,
-            "fate": str(candidate.fate),
-            "gate": str(outcome),
-            "registered_at": iso(candidate.registered_at),
-            "deadline": iso(candidate.deadline),
-            "closed_because": candidate.closed_because,
-            "url": url,
-        }
-    )
+def releases(settings: Settings) -> tuple[list[Released], Released | None]:
+    """Every publication of the environment, oldest first, and what is live; None where nothing is, or it is not known.
 
-
-def _as_of(inputs: GateInputs, record: Promotion) -> GateInputs:
-    """What a promotion was decided from: evidence grows old afterwards, newer runs and another policy are about what came later.
-
-    What was changed since is not undone: a file that is no longer as it was sealed is shown as that.
+    Raises:
+        StateError: the state table cannot be read.
+        KeysError, SigningError: it cannot be told which keys to believe.
     """
-    policy_digest = inputs.statement.policy_digest if inputs.statement else inputs.policy_digest
-    return replace(inputs, now=record.promoted_at, policy_digest=policy_digest, other_runs=())
+    session = open_session(settings, "phase5 releases")
+    history = released(session.state, session.keys, settings.environment)
+    return history, live(history)
 
 
-def _attestation_problems(sources: GateSources, candidate: Candidate, record: Promotion) -> tuple[str, ...]:
-    """Why the attestation of a promotion does not say that the gate was open for this candidate."""
-    keys = believed_keys(sources.platform.reader, sources.platform.settings)
-    found = record_problems(record, candidate.release, candidate.series, keys=keys, now=record.promoted_at)
-    return tuple(f"release PROMOTED, and its attestation does not verify: {problem}" for problem in found)
+def releases_text(environment: str, history: list[Released], present: Released | None) -> str:
+    """For people: what is live, and the history, newest first."""
+    if not history:
+        return f"nothing was ever promoted to {environment} through this gate"
+    if present is None:
+        first = f"live in {environment}: NOT KNOWN, the last record of a promotion is not to be believed"
+    else:
+        order = f" {present.override.id}, {present.override.reason} ({present.override.ticket})" if present.override else ""
+        first = (
+            f"live in {environment}: {present.release.name} {present.release.digest}"
+            f" since {iso(present.at)}, by {BY[present.kind]}{printable(order)}"
+        )
+    return "\n".join([first, "", "history, newest first:", *(f"  {printable(str(each))}" for each in reversed(history))])
+
+
+def releases_json(environment: str, history: list[Released], present: Released | None) -> dict[str, object]:
+    """The same for programs: `live` is null where it is not known or nothing is."""
+    return {
+        "schema": "phase5.releases/v1",
+        "environment": environment,
+        "live": None if present is None else _entry(present),
+        "known": present is not None or not history,
+        "history": [_entry(each) for each in history],
+    }
+
+
+def releases_exit_code(history: list[Released], present: Released | None) -> int:
+    """2 where it is not known what is live."""
+    return EXIT_UNDECIDED if history and present is None else EXIT_OPEN
+
+
+def _entry(each: Released) -> dict[str, object]:
+    override = each.override
+    return {
+        "release": each.release.name,
+        "digest": each.release.digest,
+        "series": each.series,
+        "by": str(each.kind),
+        "at": iso(each.at),
+        "run_id": each.run_id,
+        "override": None
+        if override is None
+        else {"id": override.id, "reason": override.reason, "ticket": override.ticket, "requested_by": override.requested_by},
+        "problems": list(each.problems),
+    }

@@ -29,6 +29,10 @@ class Verdict(StrEnum):
         return self.severity >= Verdict.INCONCLUSIVE.severity
 
 
+_UNDECIDED = (Verdict.INCONCLUSIVE, Verdict.ERROR)
+_NAMED = 3  # findings that a summary names
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The most severe verdict; no verdict at all is FAIL, never PASS."""
     return max(verdicts, key=lambda verdict: verdict.severity, default=Verdict.FAIL)
@@ -86,13 +90,41 @@ Fact = float | int | str | bool
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A judge's whole answer about one check."""
+    """A judge's whole answer about one check.
+
+    Attributes:
+        verdict: the worst finding's, or PASS.
+        figures: one sentence of what was counted.
+        judged: number of subjects that the figures are about.
+    """
 
     verdict: Verdict
-    summary: str
+    figures: str
+    judged: int
     facts: Mapping[str, Fact] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     evidence: Sequence[EvidenceLink] = ()
+
+    @property
+    def summary(self) -> str:
+        """What a person reads first."""
+        return summarized(self.verdict, self.figures, self.findings, judged=self.judged)
+
+
+def summarized(verdict: Verdict, figures: str, findings: Iterable[Finding], *, judged: int = 0) -> str:
+    """The figures; where the verdict is INCONCLUSIVE or ERROR, behind what was not judged, so that no figure sounds like success.
+
+    Where nothing was judged, there are no figures.
+    """
+    if verdict not in _UNDECIDED:
+        return figures
+    missing = [finding for finding in findings if finding.verdict in _UNDECIDED]
+    named = list(dict.fromkeys(f"{finding.subject} ({finding.code})" for finding in missing))
+    shown = ", ".join(named[:_NAMED]) + (f" and {len(named) - _NAMED} more" if len(named) > _NAMED else "")
+    why = f": {missing[0].seen}" if len(missing) == 1 else ""
+    if judged <= 0:
+        return f"Nothing was judged: {shown}{why}"
+    return f"Not judged: {shown}{why}. Of the rest: {figures}"
 
 
 NOTHING_JUDGED = FindingCode(
@@ -122,11 +154,12 @@ def conclude(
     """The judgement of `judged` subjects: the worst finding, or PASS if there is none and something was judged.
 
     With nothing judged and nothing (or only warnings) found, `nothing_judged` is added, so that an empty platform never passes.
-    Findings are ordered by severity, then code and subject, so that equal evidence gives equal output.
+    Findings are ordered by severity, then code and subject, so that equal evidence gives equal output. `summary` says what was
+    counted; what is shown to people is `Judgement.summary`.
     """
     all_findings = list(findings)
     if judged <= 0 and not any(f.verdict.blocks for f in all_findings):
         all_findings.append(NOTHING_JUDGED.at("evidence", expected="at least one subject to judge", seen="no subject at all"))
     all_findings.sort(key=lambda f: (-f.verdict.severity, f.code, f.subject, f.seen))
     verdict = worst(f.verdict for f in all_findings) if all_findings else Verdict.PASS
-    return Judgement(verdict, summary, dict(facts or {}), tuple(all_findings), tuple(evidence))
+    return Judgement(verdict, summary, judged, dict(facts or {}), tuple(all_findings), tuple(evidence))

@@ -158,7 +158,16 @@ def origin_of(platform: Platform, run: dg.DagsterRun) -> Origin:
     """What makes the evidence of a run."""
     chosen = tuple(sorted(key.path[-1] for key in run.asset_selection or ())) or None
     settings = platform.settings
-    return Origin(run.job_name, settings.environment, settings.now is not None, chosen, datetime.now(UTC))
+    return Origin(
+        job=run.job_name,
+        environment=settings.environment,
+        fixed_now=settings.now is not None,
+        assets=chosen,
+        began_at=datetime.now(UTC),
+        account=platform.account,
+        region=platform.reader.region,
+        identity=platform.identity,
+    )
 
 
 def _reads_table(table: pd.DataFrame) -> dg.MetadataValue:

@@ -19,6 +19,7 @@ from phase5_ops.report.document import (
     Reading,
     RowEntry,
     exit_code,
+    headline,
     readiness_document,
     shipped_json_schema,
 )
@@ -108,9 +109,11 @@ def test_extra_checks_block_unless_the_policy_makes_them_warn():
     assert document(with_row, lenient, chosen=["2.1", "tool_slo_met"]).exit_code == 0
 
 
-def test_chosen_rows_alone_decide_the_exit_code_and_the_decision_stays_blocked():
+def test_chosen_rows_alone_decide_the_exit_code_and_nothing_is_decided():
     result = document({"breaker_state_observable": Verdict.PASS}, chosen=["2.1"])
-    assert (result.exit_code, result.decision, [row.id for row in result.rows]) == (0, "BLOCKED", ["2.1"])
+    assert (result.exit_code, result.decision, [row.id for row in result.rows]) == (0, "NOT_DECIDED", ["2.1"])
+    assert (result.covers, headline(result)) == (["2.1"], "NOT DECIDED, 2.1 only")
+    assert document({}).covers is None
     assert document({}, chosen=["3.1"]).exit_code == 2
 
 

@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from phase5_ops.cli import app
-from phase5_ops.log_archives import blocks, decompressed
+from phase5_ops.input_files import contents
+from phase5_ops.log_archives import blocks
 from phase5_ops.log_command import SCHEMA, read_tenant_ids, scan_files
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.sandbox.ordinary_logs import execution_logs, ordinary_executions
@@ -164,7 +165,8 @@ def test_a_pipe_that_gives_one_byte_at_a_time_is_still_recognized():
             return super().read(min(1, size) if size else 0)
 
     for packed in (gzip.compress(OWN.encode()), zstd(OWN.encode())):
-        assert decompressed(Trickle(packed)).read(1_000) == OWN.encode()
+        (text,) = [content.stream.read() for content in contents("pipe", functools.partial(Trickle, packed))]
+        assert text == OWN.encode()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_a_pipe_that_gives_one_byte_at_a_time_is_still_recognized():
         ("head.gz", gzip.compress(OWN.encode())[:5], "INCONCLUSIVE log_window_incomplete no_log_lines"),
         ("head.zst", zstd(OWN.encode())[:7], "INCONCLUSIVE log_window_incomplete no_log_lines"),
         ("not.gz", b"\x1f\x8b not gzip at all, but it begins so", "INCONCLUSIVE log_window_incomplete no_log_lines"),
-        ("binary", bytes(range(256)) * 64, "INCONCLUSIVE nothing_judged"),
+        ("binary", bytes(range(256)) * 64, "ERROR log_group_unreadable"),
         ("blank", b"\n" * 1_000, "INCONCLUSIVE nothing_judged"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",  # the bytes hold the time at which they were packed
@@ -238,7 +240,7 @@ def test_of_a_line_without_end_the_beginning_is_judged_and_the_rest_is_said_to_b
     monkeypatch: pytest.MonkeyPatch, log: Path
 ):
     cut = functools.partial(blocks, size=1_000, longest=4_000, most=20_000)
-    monkeypatch.setattr("phase5_ops.isolation.log_run.blocks", cut)
+    monkeypatch.setattr("phase5_ops.log_parts.blocks", cut)
     log.write_text(OWN + LEAK.strip() + " ." * 20_000 + " globex\n" + OWN + LEAK)
     judgement = scan([log])
     assert codes(judgement) == {"foreign_tenant_in_log", "log_window_incomplete"}

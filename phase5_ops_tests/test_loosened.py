@@ -3,8 +3,7 @@
 import pytest
 
 from phase5_ops import loosened as module
-from phase5_ops.loosened import loosened
-from phase5_ops.policy import Policy
+from phase5_ops.loosened import CLASSIFIED, fields_of, loosened
 from phase5_ops.settings import Settings, load_settings
 
 
@@ -53,14 +52,34 @@ def test_rare_tools_and_probes_that_are_off_are_named(monkeypatch):
     assert len(loosened(load_settings())) == 2
 
 
-def test_every_classified_name_is_a_setting():
-    settings = load_settings()
-    sections = {name: getattr(settings, name) for name in Settings.model_fields}
-    known = {
-        f"{name}.{field}"
-        for name, policy in sections.items()
-        if isinstance(policy, Policy)
-        for field in type(policy).model_fields
-    }
-    classified = module._LESS_IS_STRICTER | module._MORE_IS_STRICTER | module._NO_THRESHOLDS
-    assert classified - known - set(sections) == set()
+def test_every_setting_is_classified_once():
+    named = [name for name, _ in CLASSIFIED]
+    assert sorted(named) == sorted(name for name, _, _ in fields_of(load_settings()))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("NON_PRODUCTION_ENVIRONMENTS", '["staging"]', "non_production_environments is [staging], shipped []"),
+        ("PROBES__SETTLE_SECONDS", "0", "probes.settle_seconds is 0.0, shipped 10"),
+        ("TABLES__LEDGER", "other-ledger", "tables.ledger is other-ledger, shipped cc-native-ledger"),
+        ("TABLES__READINESS", "other", "tables.readiness is other, shipped phase5-readiness"),
+        ("METRICS_NAMESPACE", "Other", "metrics_namespace is Other, shipped CCNative/Execution"),
+        ("EVENT_BUS", "other", "event_bus is other, shipped cc-native-events"),
+        ("RUNBOOK_POLICY__ALARM_ANCHOR", "top", "runbook_policy.alarm_anchor is top, shipped slo-alarms"),
+        ("RUNBOOK_POLICY__BREAKER_ANCHOR", "top", "runbook_policy.breaker_anchor is top, shipped circuit-breaker-open"),
+        ("ISOLATION__IAM_TEMPLATE", "narrow.yaml", "isolation.iam_template is narrow.yaml, shipped None"),
+        ("ISOLATION__TABLE_PREFIX", "x-", "isolation.table_prefix is x-, shipped cc-native-"),
+        ("SIGNING__TRUSTED_ROLES", '["123456789012/any-*"]', "signing.trusted_roles is [123456789012/any-*], shipped []"),
+        ("COSTS__TENANT_TAG", "other", "costs.tenant_tag is other, shipped tenant"),
+    ],
+)
+def test_what_is_asked_elsewhere_or_by_other_names_is_named_too(monkeypatch, name, value, said):
+    monkeypatch.setenv(f"PHASE5_{name}", value)
+    (line,) = loosened(load_settings())
+    assert line.startswith(said)
+
+
+def test_a_setting_that_nobody_classified_is_listed_wherever_it_differs(monkeypatch):
+    monkeypatch.delitem(module._STRICTER, "slo.error_rate_max")
+    assert loosened(changed("slo", error_rate_max=0.005)) == ("slo.error_rate_max is 0.005, shipped 0.01",)

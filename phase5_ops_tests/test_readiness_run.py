@@ -18,6 +18,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.conftest import run
+from phase5_ops_tests.test_summaries import says_what_was_not_judged
 
 SECTIONS = ["1.1", "1.2", "1.3", "2.1", "2.2"]  # what is shown here holds for every row, and these are quickly gathered
 
@@ -74,6 +75,9 @@ def test_without_credentials_every_judged_row_is_an_error(monkeypatch: pytest.Mo
     monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path))
     document = run()
     assert set(verdicts(document).values()) == {"ERROR"}
+    undecided = [entry for entry in (*document.rows, *document.extra_checks) if entry.verdict in ("INCONCLUSIVE", "ERROR")]
+    assert len(undecided) > len(SECTIONS)
+    assert [entry.id for entry in undecided if not says_what_was_not_judged(entry.summary)] == []
     assert document.exit_code == 2
 
 

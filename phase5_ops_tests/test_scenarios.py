@@ -31,6 +31,7 @@ from phase5_ops.verdict import Verdict
 from phase5_ops.wiring import Evidence
 from phase5_ops_tests.conftest import NOW, run
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements, of_run
+from phase5_ops_tests.test_summaries import says_what_was_not_judged
 from phase5_ops_tests.without_dagster import gathered, judged
 
 REGION = "us-west-2"
@@ -143,7 +144,10 @@ def assert_turned(scenario: Scenario, rows: tuple[str, ...], document: Readiness
     assert verdicts == {row: scenario.turns[row][0] if row in scenario.turns else Verdict.PASS for row in rows}
     for row, (_, code) in scenario.turns.items():
         assert code in {finding.code for finding in entries[row].findings}
-    assert document.decision == "BLOCKED"
+    for row in rows:
+        if verdicts[row] in (Verdict.INCONCLUSIVE, Verdict.ERROR):
+            assert says_what_was_not_judged(entries[row].summary)
+    assert document.decision == ("BLOCKED" if document.covers is None else "NOT_DECIDED")
     assert document.exit_code == exit_code_of(verdicts)
 
 

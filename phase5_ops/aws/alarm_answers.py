@@ -6,6 +6,9 @@ from typing import Any
 
 from phase5_ops.reads import Read
 
+DIRECT_PROTOCOLS = frozenset({"application", "email", "email-json", "http", "https", "sms"})
+"""Of subscriptions that reach people, or what tells them, without anything of AWS between."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
@@ -18,7 +21,8 @@ class Subscription:
         attributes: of GetSubscriptionAttributes; None where they were not asked for.
         missing: what it delivers to and is not there any more, or None.
         target_policy: the policy of the queue or function it delivers to (JSON text); None where it was not asked for.
-        target_key: the KMS key that the queue is encrypted with, as the queue names it.
+        target_key: what the queue is encrypted with; None where it is not, or only with the invisible key of SQS itself.
+        withheld: what another account keeps to itself, so that it is not known whether the subscription delivers, or None.
     """
 
     arn: str
@@ -27,17 +31,22 @@ class Subscription:
     attributes: Mapping[str, str] | None = None
     missing: str | None = None
     target_policy: str | None = None
-    target_key: str | None = None
+    target_key: "EncryptionKey | None" = None
+    withheld: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """The KMS key of a topic: as the topic names it, whose it is, its state, and its policy (None: not asked for)."""
+    """The KMS key of a topic or queue: as that names it, whose it is, its state, and its policy (None: not read).
+
+    `withheld`: another account keeps it to itself.
+    """
 
     name: str
     aws_managed: bool | None = None
     state: str | None = None
     policy: str | None = None
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class Topic:
         policy: its access policy (JSON text); None where it was not asked for.
         key: what it is encrypted with; None where it is not, or only with SNS's own invisible key.
         subscriptions: the confirmed ones.
+        withheld: it belongs to another account, which does not let it be read.
     """
 
     arn: str
@@ -61,6 +71,7 @@ class Topic:
     policy: str | None = None
     key: EncryptionKey | None = None
     subscriptions: Sequence[Subscription] = ()
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)

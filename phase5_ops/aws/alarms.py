@@ -1,7 +1,7 @@
 """Reads alarms as they are: metric and composite alarms, mute rules, and the SNS topics that alarms publish to.
 
 Answers are handed on in the API's own words (`slo/alarm_evidence.py` makes a table of them). A topic that does not exist is an
-answer, not a failed read.
+answer, not a failed read; so is one that another account keeps to itself.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,24 +45,34 @@ def _read_mute_rules(reader: AwsReader) -> tuple[list[Mapping[str, Any]], list[R
     return rules, reads
 
 
-def read_topics(reader: AwsReader, arns: Iterable[str]) -> tuple[dict[str, Topic], list[Read]]:
-    """The topics behind SNS action ARNs, by ARN, each read in the region that its ARN names."""
+def read_topics(reader: AwsReader, arns: Iterable[str], account: str | None = None) -> tuple[dict[str, Topic], list[Read]]:
+    """The topics behind SNS action ARNs, by ARN, each read in the region that its ARN names.
+
+    Args:
+        reader: bounds and counts the calls.
+        arns: of the topics.
+        account: that reads; a topic of another one may be kept from it. None: not known, every topic counts as its own.
+    """
     topics: dict[str, Topic] = {}
     reads: list[Read] = []
     for arn in sorted(set(arns)):
-        topics[arn], topic_reads = _read_topic(reader, arn)
+        topics[arn], topic_reads = _read_topic(reader, arn, foreign=is_foreign(arn, account))
         reads.extend(topic_reads)
     return topics, reads
 
 
-def _read_topic(reader: AwsReader, arn: str) -> tuple[Topic, list[Read]]:
+def _read_topic(reader: AwsReader, arn: str, *, foreign: bool) -> tuple[Topic, list[Read]]:
     region = region_of(arn)
     attributes = reader.call("sns", "get_topic_attributes", arn, region=region, TopicArn=arn)
+    if foreign and withheld(attributes.read):
+        return Topic(arn, None, None, None, attributes.read.error, withheld=True), []
     if attributes.read.status is ReadStatus.NOT_FOUND:
         return Topic(arn, False, 0, 0, attributes.read.error), [replace(attributes.read, status=ReadStatus.OK, error=None)]
     if attributes.read.status is not ReadStatus.OK:
         return Topic(arn, None, None, None, attributes.read.error), [attributes.read]
     listed = reader.paginate("sns", "list_subscriptions_by_topic", arn, region=region, TopicArn=arn)
+    if foreign and withheld(listed.read):
+        return Topic(arn, True, None, None, listed.read.error, withheld=True), [attributes.read]
     reads = [attributes.read, listed.read]
     if listed.read.status is not ReadStatus.OK:
         return Topic(arn, True, None, None, listed.read.error), reads
@@ -87,3 +97,19 @@ def _read_topic(reader: AwsReader, arn: str) -> tuple[Topic, list[Read]]:
 def region_of(arn: str) -> str | None:
     """The region that an ARN names."""
     return (arn.split(":") + [""] * 4)[3] or None
+
+
+def account_of(arn: str) -> str | None:
+    """The account that an ARN names; None for what is no ARN."""
+    return None if not arn.startswith("arn:") else (arn.split(":") + [""] * 5)[4] or None
+
+
+def is_foreign(arn: str, account: str | None) -> bool:
+    """Whether an ARN is known to be of another account than this one."""
+    owner = account_of(arn)
+    return bool(account and account.isdigit() and owner and owner != account)
+
+
+def withheld(read: Read) -> bool:
+    """Whether what belongs to another account is kept from the reader: some services say then that it does not exist."""
+    return read.status in (ReadStatus.DENIED, ReadStatus.NOT_FOUND)

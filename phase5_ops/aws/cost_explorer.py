@@ -46,7 +46,8 @@ def _all_pages(reader: AwsReader, resource: str, take: Callable[[Mapping[str, An
     token: str | None = None
     pages, start = 0, None
     while True:
-        answer = reader.call("ce", "get_cost_and_usage", resource, **request, **({"NextPageToken": token} if token else {}))
+        further: Mapping[str, Any] = {"NextPageToken": token} if token else {}
+        answer = reader.call("ce", "get_cost_and_usage", resource, **request, **further)
         start = start or answer.read.start
         read = replace(answer.read, pages=pages + answer.read.pages, start=start)
         if answer.read.status is not ReadStatus.OK:

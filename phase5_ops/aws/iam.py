@@ -26,8 +26,10 @@ from phase5_ops.settings import Settings
 #: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.
 IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
 
-#: Actions of CloudWatch on things that have a name: action -> (Sid, resource).
+#: Actions of CloudWatch and IAM on things that have a name: action -> (Sid, resource).
 _NAMED = {
+    "iam:GetPolicy": ("ReadManagedPolicies", "arn:*:iam::*:policy/*"),
+    "iam:GetPolicyVersion": ("ReadManagedPolicyVersions", "arn:*:iam::*:policy/*"),
     "cloudwatch:GetDashboard": ("ReadDashboards", "arn:*:cloudwatch::*:dashboard/*"),
     "cloudwatch:GetAlarmMuteRule": ("ReadMuteRules", "arn:*:cloudwatch:*:*:alarm-mute-rule:*"),
 }
@@ -73,8 +75,13 @@ def policy_document(settings: Settings) -> dict[str, Any]:
     statements = [
         statement(
             "ReadTables",
-            [action for action in actions if action.startswith("dynamodb:")],
+            [action for action in actions if action.startswith("dynamodb:") and action != "dynamodb:GetResourcePolicy"],
             [table_arn(name) for name in read_tables],
+        ),
+        statement(
+            "ReadTablePolicies",
+            role_policies.TABLE_POLICY_ACTIONS,
+            [f"{table_arn(name)}{part}" for name in settings.isolation.iam_tables for part in ("", "/stream/*")],
         ),
         statement(
             "ReadMetricsAlarms",

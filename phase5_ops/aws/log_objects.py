@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.input_files import FileUnreadable
-from phase5_ops.log_archives import Archive, decompressed
+from phase5_ops.log_archives import Archive
 from phase5_ops.reads import ReadStatus
 
 #: What this reader needs to be allowed to do.
@@ -30,7 +30,7 @@ def s3_archives(reader: AwsReader, location: str) -> list[Archive]:
 def _opener(reader: AwsReader, bucket: str, key: str) -> Callable[[], BinaryIO]:
     def load() -> BinaryIO:
         body = reader.bounded(lambda: reader.client("s3").get_object(Bucket=bucket, Key=key)["Body"])
-        return decompressed(io.BufferedReader(_Bounded(reader, body), 1 << 20))
+        return io.BufferedReader(_Bounded(reader, body), 1 << 20)
 
     return load
 

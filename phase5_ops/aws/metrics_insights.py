@@ -3,12 +3,13 @@
 Pure: which metrics a query covers and how it adds them up. Keywords are case-insensitive, identifiers are not.
 
 Source: CloudWatch User Guide, "Metrics Insights query components and syntax". FROM "ns" covers every metric of that name in the
-namespace; FROM SCHEMA("ns", a, b) only those with exactly the dimensions a and b, and SCHEMA("ns") only those without any.
+namespace; FROM SCHEMA("ns", a, b) only those with exactly the dimensions a and b, and SCHEMA("ns") only those without any. In a
+monitoring account AWS.AccountId tells whose metrics are meant: a number, or the account's own (CURRENT_ACCOUNT_ID(), LOCAL()).
 """
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from phase5_ops.aws.tokens import TokenStream, unquote
@@ -18,13 +19,28 @@ STATISTIC_OF_FUNCTION = {"AVG": "Average", "COUNT": "SampleCount", "MAX": "Maxim
 """The CloudWatch statistic that a function of Metrics Insights stands for."""
 
 
+ACCOUNT = "AWS.AccountId"
+"""The label of the account that a metric belongs to. It is no dimension: every metric has it."""
+
+_OWN_ACCOUNT = ("CURRENT_ACCOUNT_ID", "LOCAL")
+
+
 class InsightsError(ValueError):
     """The text is not a Metrics Insights query."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Metric:
+    """What a condition looks at; `account` None: not known, `own`: it is the account that asks."""
+
+    dimensions: Mapping[str, str]
+    account: str | None
+    own: bool
+
+
 class _Condition(ABC):
     @abstractmethod
-    def holds(self, dimensions: Mapping[str, str]) -> bool: ...
+    def holds(self, metric: _Metric) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +51,47 @@ class _OneOf(_Condition):
     values: frozenset[str]
     negated: bool
 
-    def holds(self, dimensions: Mapping[str, str]) -> bool:
-        value = dimensions.get(self.key)
+    def holds(self, metric: _Metric) -> bool:
+        value = metric.dimensions.get(self.key)
         return value is not None and (value in self.values) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
-class _All(_Condition):
-    conditions: tuple[_Condition, ...]
+class _OfAccount(_Condition):
+    """An account that is, or (negated) is not, one of the numbers, or the own one. What is not known never matches."""
 
-    def holds(self, dimensions: Mapping[str, str]) -> bool:
-        return all(condition.holds(dimensions) for condition in self.conditions)
+    numbers: frozenset[str]
+    own: bool
+    negated: bool
+
+    def holds(self, metric: _Metric) -> bool:
+        named = (self.own and metric.own) or metric.account in self.numbers
+        if metric.account is None and self.numbers and not named:
+            return False
+        return named != self.negated
 
 
 @dataclass(frozen=True, slots=True)
-class _Any(_Condition):
+class _Several(_Condition):
     conditions: tuple[_Condition, ...]
 
-    def holds(self, dimensions: Mapping[str, str]) -> bool:
-        return any(condition.holds(dimensions) for condition in self.conditions)
+
+class _All(_Several):
+    def holds(self, metric: _Metric) -> bool:
+        return all(condition.holds(metric) for condition in self.conditions)
+
+
+class _Any(_Several):
+    def holds(self, metric: _Metric) -> bool:
+        return any(condition.holds(metric) for condition in self.conditions)
+
+
+def _accounts(condition: _Condition) -> Iterator[str]:
+    if isinstance(condition, _OfAccount):
+        yield from condition.numbers
+    if isinstance(condition, _Several):
+        for part in condition.conditions:
+            yield from _accounts(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +126,32 @@ class InsightsQuery:
         """The CloudWatch statistic the function stands for."""
         return STATISTIC_OF_FUNCTION[self.function]
 
-    def matches(self, namespace: str, dimensions: Mapping[str, str]) -> bool:
-        """Whether a metric of the query's name, with these dimensions, is part of the answer."""
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The accounts that the query names by their numbers."""
+        return frozenset(_accounts(self._where))
+
+    def matches(
+        self, namespace: str, dimensions: Mapping[str, str], *, account: str | None = None, foreign: bool = False
+    ) -> bool:
+        """Whether a metric of the query's name, with these dimensions, is part of the answer.
+
+        Args:
+            namespace: the metric's namespace.
+            dimensions: the metric's dimensions.
+            account: the metric's account; None: not known, so that a query that asks for one by its number does not match.
+            foreign: the account is not the one that asks.
+        """
         return (
             namespace == self.namespace
             and (self.schema is None or self.schema == dimensions.keys())
-            and all(key in dimensions for key in self.group_by)
-            and self._where.holds(dimensions)
+            and all(key in dimensions for key in self.group_by if key != ACCOUNT)
+            and self._where.holds(_Metric(dimensions, account, not foreign))
         )
+
+    def finds_others(self, dimensions: Mapping[str, str], own: str | None) -> bool:
+        """Whether a metric with these dimensions of another account that the query names is part of the answer."""
+        return any(self.matches(self.namespace, dimensions, account=other, foreign=True) for other in self.accounts - {own})
 
 
 _TOKENS = re.compile(
@@ -174,19 +230,31 @@ def _condition(tokens: TokenStream) -> _Condition:
         tokens.expect(")")
         return condition
     key = _identifier(tokens)
+    negated, values = _compared(tokens, functions=_OWN_ACCOUNT if key == ACCOUNT else ())
+    if key == ACCOUNT:
+        return _OfAccount(frozenset(value for value in values if value is not None), None in values, negated)
+    return _OneOf(key, frozenset(value for value in values if value is not None), negated)
+
+
+def _compared(tokens: TokenStream, functions: Sequence[str]) -> tuple[bool, list[str | None]]:
+    """Whether a comparison is negated, and what with; None for one of the functions."""
     if operator := tokens.accept("=", "!="):
-        return _OneOf(key, frozenset({_value(tokens)}), negated=operator.text == "!=")
+        return operator.text == "!=", [_value(tokens, functions)]
     negated = tokens.accept_keyword("NOT") is not None
     _keyword(tokens, "IN")
     tokens.expect("(")
-    values = [_value(tokens)]
+    values = [_value(tokens, functions)]
     while tokens.accept(","):
-        values.append(_value(tokens))
+        values.append(_value(tokens, functions))
     tokens.expect(")")
-    return _OneOf(key, frozenset(values), negated)
+    return negated, values
 
 
-def _value(tokens: TokenStream) -> str:
+def _value(tokens: TokenStream, functions: Sequence[str]) -> str | None:
+    if functions and tokens.accept_keyword(*functions):
+        tokens.expect("(")
+        tokens.expect(")")
+        return None
     token = tokens.accept_kind("string") or tokens.fail("expected a value in single quotes")
     return unquote(token.text)
 

@@ -69,6 +69,8 @@ _STATUS_OF_CODE = {
     "NotFoundException": ReadStatus.NOT_FOUND,
     "AWS.SimpleQueueService.NonExistentQueue": ReadStatus.NOT_FOUND,
     "QueueDoesNotExist": ReadStatus.NOT_FOUND,
+    "NoSuchEntity": ReadStatus.NOT_FOUND,
+    "PolicyNotFoundException": ReadStatus.NOT_FOUND,
     "NoSuchKey": ReadStatus.NOT_FOUND,
     "NoSuchBucket": ReadStatus.NOT_FOUND,
     "404": ReadStatus.NOT_FOUND,
@@ -180,6 +182,11 @@ class AwsReader:
         return self._session.region_name or "us-east-1"
 
     @property
+    def partition(self) -> str:
+        """The partition of AWS that is read, as ARNs name it."""
+        return str(self.client("iam").meta.partition)
+
+    @property
     def access_key_id(self) -> str | None:
         """The id of the access key that calls are made with, as CloudTrail records it; None without credentials."""
         credentials = self._session.get_credentials()
@@ -214,10 +221,14 @@ class AwsReader:
         resource: str,
         *,
         region: str | None = None,
+        may_miss: bool = False,
         **params: Any,  # noqa: ANN401
     ) -> Answer:
-        """One call, e.g. `call("sts", "get_caller_identity", "caller")`."""
-        return self._read(service, operation, resource, region, params, paginate=False)
+        """One call, e.g. `call("sts", "get_caller_identity", "caller")`.
+
+        With `may_miss`, that AWS has no such thing is an answer like any other: OK without a page.
+        """
+        return self._read(service, operation, resource, region, params, paginate=False, may_miss=may_miss)
 
     def paginate(
         self,
@@ -256,6 +267,7 @@ class AwsReader:
         params: Mapping[str, Any],
         *,
         paginate: bool,
+        may_miss: bool = False,
         consume: Callable[[Mapping[str, Any]], None] | None = None,
         before_page: Callable[[], None] | None = None,
     ) -> Answer:
@@ -279,8 +291,11 @@ class AwsReader:
                 came += 1
         except Exception as error:  # noqa: BLE001 - the border: whatever AWS or the network does becomes the read's status
             status, message = describe_failure(error)
-            log.warning("%s %s: %s: %s", name, resource, status, message)
-            self.meter.add(name, failures=1)
+            if may_miss and status is ReadStatus.NOT_FOUND:
+                status, message = ReadStatus.OK, None
+            else:
+                log.warning("%s %s: %s: %s", name, resource, status, message)
+                self.meter.add(name, failures=1)
         self.meter.add(name, seconds=self._monotonic() - clock_started)
         read = Read(name, resource, status, message, came, iso(started), iso(datetime.now(UTC)))
         return Answer(pages, read)

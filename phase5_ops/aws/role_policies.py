@@ -1,18 +1,24 @@
 """Reads the roles of the platform's functions with everything that grants or limits them. Judges nothing.
 
-One GetAccountAuthorizationDetails answers for all roles and for the customer's own policies; policies of AWS are known by name
-(`isolation/iam_template.managed_policy` has those that grant DynamoDB), so no call a policy is needed.
+One GetAccountAuthorizationDetails answers for all roles and for the customer's own policies; a managed policy that is known
+neither from there nor by its name (`isolation/managed_policies`) is asked for by itself. Tables have policies of their own.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.tables import describe_table
 from phase5_ops.reads import Read, ReadStatus
 
-IAM_ACTIONS = ("iam:GetAccountAuthorizationDetails",)
+#: On every table that is judged, and its stream.
+TABLE_POLICY_ACTIONS = ("dynamodb:DescribeTable", "dynamodb:GetResourcePolicy")
+IAM_ACTIONS = ("iam:GetAccountAuthorizationDetails", "iam:GetPolicy", "iam:GetPolicyVersion", *TABLE_POLICY_ACTIONS)
+_AT_ONCE = 8
 
 Document = Mapping[str, Any]
 
@@ -54,23 +60,69 @@ def read_roles(reader: AwsReader, wanted: Callable[[str], bool]) -> tuple[list[R
         for entry in answer.items("RoleDetailList")
         if wanted(str(entry.get("RoleName", "")))
     ]
-    read = answer.read
-    if broken and read.status is ReadStatus.OK:
-        read = Read(
-            read.operation,
-            read.resource,
-            ReadStatus.INVALID,
-            f"policy that is no JSON: {broken[0]}",
-            read.pages,
-            read.start,
-            read.end,
-        )
-    return roles, documents, [read]
+    return roles, documents, [_invalid(answer.read, broken)]
+
+
+def read_managed_policy(reader: AwsReader, arns: Sequence[str]) -> tuple[Document | None, list[Read]]:
+    """The document of the first of these policies that there is, and how it was read; None where it could not be had."""
+    reads: list[Read] = []
+    for arn in arns:
+        answer = reader.call("iam", "get_policy", arn, may_miss=True, PolicyArn=arn)
+        reads.append(answer.read)
+        if answer.read.status is not ReadStatus.OK:
+            break
+        version = answer.pages[0].get("Policy", {}).get("DefaultVersionId") if answer.pages else None
+        if version is not None:
+            found = reader.call("iam", "get_policy_version", arn, PolicyArn=arn, VersionId=version)
+            broken: list[str] = []
+            content = found.pages[0].get("PolicyVersion", {}).get("Document") if found.pages else None
+            document = _document(content, broken) if found.pages else None
+            reads.append(_invalid(found.read, broken))
+            return (None if broken else document), reads
+    return None, reads
+
+
+@dataclass(frozen=True, slots=True)
+class TablePolicy:
+    """The policy of a table or of its stream, as text."""
+
+    table: str
+    text: str
+    of_stream: bool = False
+
+
+def read_table_policies(reader: AwsReader, tables: Iterable[str]) -> tuple[list[TablePolicy], list[Read]]:
+    """The policies of tables and their streams, and how they were read; a table that is not there has none."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = list(pool.map(lambda table: _policies_of(reader, table), tables))
+    return [policy for policies, _ in answers for policy in policies], [read for _, reads in answers for read in reads]
+
+
+def _policies_of(reader: AwsReader, table: str) -> tuple[list[TablePolicy], list[Read]]:
+    described = describe_table(reader, table)
+    if described.read.status is ReadStatus.NOT_FOUND:
+        return [], []
+    reads = [described.read]
+    policies = []
+    found = described.pages[0].get("Table", {}) if described.pages else {}
+    for key, of_stream in (("TableArn", False), ("LatestStreamArn", True)):
+        if arn := found.get(key):
+            answer = reader.call("dynamodb", "get_resource_policy", arn, may_miss=True, ResourceArn=arn)
+            reads.append(answer.read)
+            policies += [TablePolicy(table, str(page["Policy"]), of_stream) for page in answer.pages if page.get("Policy")]
+    return policies, reads
 
 
 def _default_version(policy: Mapping[str, Any], broken: list[str]) -> Document:
     versions = [version for version in policy.get("PolicyVersionList", []) if version.get("IsDefaultVersion")]
     return _document(versions[0].get("Document") if versions else None, broken)
+
+
+def _invalid(read: Read, broken: Sequence[str]) -> Read:
+    """The read, INVALID where a document could not be understood."""
+    if not broken or read.status is not ReadStatus.OK:
+        return read
+    return replace(read, status=ReadStatus.INVALID, error=f"policy that is no JSON: {broken[0]}")
 
 
 def _document(content: object, broken: list[str]) -> Document:

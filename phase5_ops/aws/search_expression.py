@@ -4,20 +4,27 @@ Pure: which metrics a search finds.
 
 Source: CloudWatch User Guide, "CloudWatch search expression syntax": a schema in braces names the namespace and exactly the
 dimensions a metric has (the namespace alone: any dimensions); a quoted term is an exact match; any other term is matched token
-by token. Names are cut into tokens at capitals, digits and characters that are neither letters nor digits.
+by token. Names are cut into tokens at capitals, digits and characters that are neither letters nor digits. In a monitoring
+account `:aws.AccountId=` tells whose metrics are meant: a number, or "LOCAL" for the account's own.
 """
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from phase5_ops.aws.statistics import Statistic, StatisticError, parse_statistic
 from phase5_ops.aws.tokens import TokenStream, unquote
 
 MAX_QUERY = 1024
 """Characters of a search that CloudWatch accepts."""
+
+
+ACCOUNT = ":aws.AccountId"
+"""The designator of the account that a metric belongs to."""
+
+_OWN_ACCOUNT = "LOCAL"
 
 
 class SearchError(ValueError):
@@ -31,6 +38,7 @@ class _Metric:
     namespace: str
     name: str
     dimensions: Mapping[str, str]
+    account: Sequence[str]
 
     def texts(self, designator: str | None) -> Iterable[str]:
         """The texts of one property (`MetricName`, `Namespace` or a dimension), or of all of them."""
@@ -40,10 +48,14 @@ class _Metric:
             return (self.name,)
         if designator == "Namespace":
             return (self.namespace,)
+        if designator == ACCOUNT:
+            return self.account
         return (self.dimensions[designator],) if designator in self.dimensions else ()
 
 
 class _Node(ABC):
+    parts: "Sequence[_Node]" = ()
+
     @abstractmethod
     def finds(self, metric: _Metric) -> bool: ...
 
@@ -61,31 +73,31 @@ class _Term(_Node):
         return any(_partially_matches(self.text, text) for text in texts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Not(_Node):
-    node: _Node
+    parts: tuple[_Node]
 
     def finds(self, metric: _Metric) -> bool:
-        return not self.node.finds(metric)
+        return not self.parts[0].finds(metric)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _All(_Node):
-    nodes: tuple[_Node, ...]
+    parts: tuple[_Node, ...]
 
     def finds(self, metric: _Metric) -> bool:
-        return all(node.finds(metric) for node in self.nodes)
+        return all(node.finds(metric) for node in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Any(_Node):
-    nodes: tuple[_Node, ...]
+    parts: tuple[_Node, ...]
 
     def finds(self, metric: _Metric) -> bool:
-        return any(node.finds(metric) for node in self.nodes)
+        return any(node.finds(metric) for node in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Search:
     """A search for metrics.
 
@@ -104,13 +116,43 @@ class Search:
     dimension_names: frozenset[str] | None
     _root: _Node
 
-    def matches(self, namespace: str, metric_name: str, dimensions: Mapping[str, str]) -> bool:
-        """Whether the search finds this metric."""
+    @cached_property
+    def accounts(self) -> frozenset[str]:
+        """The accounts that the search names by their numbers."""
+        return frozenset(term.text for term in _terms(self._root) if term.designator == ACCOUNT) - {_OWN_ACCOUNT}
+
+    def matches(
+        self,
+        namespace: str,
+        metric_name: str,
+        dimensions: Mapping[str, str],
+        *,
+        account: str | None = None,
+        foreign: bool = False,
+    ) -> bool:
+        """Whether the search finds this metric.
+
+        Args:
+            namespace: the metric's namespace.
+            metric_name: its name.
+            dimensions: its dimensions.
+            account: its account; None: not known, so that a search that asks for one by its number finds nothing.
+            foreign: the account is not the one that searches.
+        """
         if self.namespace is not None and namespace != self.namespace:
             return False
         if self.dimension_names is not None and dimensions.keys() != self.dimension_names:
             return False
-        return self._root.finds(_Metric(namespace, metric_name, dimensions))
+        if account is None and self.accounts:
+            return False
+        names = (*([account] if account else []), *([] if foreign else [_OWN_ACCOUNT]))
+        return self._root.finds(_Metric(namespace, metric_name, dimensions, names))
+
+    def finds_others(self, namespace: str, metric_name: str, dimensions: Mapping[str, str], own: str | None) -> bool:
+        """Whether the search finds this metric of another account that it names."""
+        return any(
+            self.matches(namespace, metric_name, dimensions, account=other, foreign=True) for other in self.accounts - {own}
+        )
 
 
 _CALL = re.compile(
@@ -156,6 +198,13 @@ def parse_search_text(text: str, statistic: str, period: int | None = None) -> S
     return Search(text, parsed_statistic, period, namespace, names, root)
 
 
+def _terms(node: _Node) -> Iterator[_Term]:
+    if isinstance(node, _Term):
+        yield node
+    for part in node.parts:
+        yield from _terms(part)
+
+
 def _schema(tokens: TokenStream) -> tuple[str | None, frozenset[str] | None]:
     if not tokens.accept("{"):
         return None, None
@@ -189,7 +238,7 @@ def _both(tokens: TokenStream, designator: str | None) -> _Node:
 
 def _negated(tokens: TokenStream, designator: str | None) -> _Node:
     with tokens.nested():
-        return _Not(_negated(tokens, designator)) if tokens.accept("NOT") else _term(tokens, designator)
+        return _Not((_negated(tokens, designator),)) if tokens.accept("NOT") else _term(tokens, designator)
 
 
 def _term(tokens: TokenStream, designator: str | None) -> _Node:
@@ -201,7 +250,9 @@ def _term(tokens: TokenStream, designator: str | None) -> _Node:
         designator = _name(tokens)
         tokens.expect("=")
         node = _term(tokens, designator)
-        return _All(()) if designator.startswith(":aws.") else node  # the account is always one's own here
+        if designator.startswith(":") and designator != ACCOUNT:
+            tokens.fail(f"{designator} is not known")
+        return node
     token = tokens.accept_kind("string", "word") or tokens.fail("expected a term")
     exact = token.kind == "string"
     return _Term(unquote(token.text) if exact else token.text, exact, designator)

@@ -1,15 +1,16 @@
 """Reads what decides whether a topic delivers what is published to it: its key, its subscriptions' filters, and their targets.
 
-Subscriptions are asked for one after the other until one is found that takes every message and whose target is there, so that an
-ordinary topic costs one call. A key, queue or function of another account is not asked for: its owner alone may read its policy.
+Subscriptions are asked for one after the other until one is found that tells people of every message, so that an ordinary topic
+costs one call. A topic, key, queue or function of another account is asked for too; what its owner does not let be read is no
+failed read, and is handed on as withheld.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from phase5_ops.aws.alarm_answers import EncryptionKey, Subscription, Topic
-from phase5_ops.aws.alarms import region_of
+from phase5_ops.aws.alarm_answers import DIRECT_PROTOCOLS, EncryptionKey, Subscription, Topic
+from phase5_ops.aws.alarms import account_of, is_foreign, region_of, withheld
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.reads import Read, ReadStatus
 
@@ -26,16 +27,31 @@ IAM_ACTIONS = (
 #: The key that AWS manages for SNS in each account.
 SNS_KEY_ALIAS = "alias/aws/sns"
 
+#: The key that AWS manages for SQS in each account.
+SQS_KEY_ALIAS = "alias/aws/sqs"
+
 MOST_SUBSCRIPTIONS = 100
 """Subscriptions of one topic that are looked at."""
 
 
-def read_delivery(reader: AwsReader, topics: Mapping[str, Topic]) -> tuple[dict[str, Topic], list[Read]]:
-    """The topics of `read_topics` with their keys and subscriptions, and how those were read."""
+class _Withheld(Exception):
+    """Another account does not let this be read."""
+
+
+def read_delivery(
+    reader: AwsReader, topics: Mapping[str, Topic], account: str | None = None
+) -> tuple[dict[str, Topic], list[Read]]:
+    """The topics of `read_topics` with their keys and subscriptions, and how those were read.
+
+    Args:
+        reader: bounds and counts the calls.
+        topics: by ARN.
+        account: that reads; None: not known, everything counts as its own.
+    """
     found: dict[str, Topic] = {}
     reads: list[Read] = []
     for arn, topic in topics.items():
-        delivery = _Delivery(reader, topic)
+        delivery = _Delivery(reader, topic, account)
         found[arn] = delivery.whole()
         reads += delivery.reads
     return found, reads
@@ -44,31 +60,38 @@ def read_delivery(reader: AwsReader, topics: Mapping[str, Topic]) -> tuple[dict[
 class _Delivery:
     """One topic while its delivery is read."""
 
-    def __init__(self, reader: AwsReader, topic: Topic) -> None:
+    def __init__(self, reader: AwsReader, topic: Topic, account: str | None) -> None:
         self._reader = reader
         self._topic = topic
         self._region = region_of(topic.arn)
-        self._account = _account(topic.arn)
+        self._own = account
         self.reads: list[Read] = []
 
     def whole(self) -> Topic:
         if not self._topic.exists:
             return self._topic
-        return replace(self._topic, key=self._key(self._topic.key), subscriptions=self._subscriptions())
+        key = self._topic.key and self._key(self._topic.key.name, self._topic.arn)
+        return replace(self._topic, key=key, subscriptions=self._subscriptions())
 
-    def _key(self, key: EncryptionKey | None) -> EncryptionKey | None:
-        if key is None or key.name.endswith(SNS_KEY_ALIAS):
-            return key and replace(key, aws_managed=True)
-        described = self._ask("kms", "describe_key", key.name, KeyId=key.name)
-        if described is None:
-            return replace(key, state="missing")
-        metadata = _first(described).get("KeyMetadata") or {}
-        key = replace(key, aws_managed=metadata.get("KeyManager") == "AWS", state=metadata.get("KeyState"))
-        arn = str(metadata.get("Arn", ""))
-        if key.aws_managed or _account(arn) != self._account:
-            return key
-        answer = self._ask("kms", "get_key_policy", key.name, KeyId=arn, PolicyName="default")
-        return replace(key, policy=_first(answer).get("Policy") if answer else None)
+    def _key(self, name: str, user: str) -> EncryptionKey:
+        """The key that a topic or queue names, in whose region and, where it names no other, account the key is."""
+        if name.endswith((SNS_KEY_ALIAS, SQS_KEY_ALIAS)):
+            return EncryptionKey(name, aws_managed=True)
+        region, key = region_of(user), EncryptionKey(name)
+        try:
+            owner = name if account_of(name) else user
+            described = self._ask("kms", "describe_key", name, region, owner=owner, KeyId=name)
+            if described is None:
+                return replace(key, state="missing")
+            metadata = _first(described).get("KeyMetadata") or {}
+            key = replace(key, aws_managed=metadata.get("KeyManager") == "AWS", state=metadata.get("KeyState"))
+            if key.aws_managed or described.read.status is not ReadStatus.OK:
+                return key
+            arn = str(metadata["Arn"])
+            answer = self._ask("kms", "get_key_policy", name, region, owner=arn, KeyId=arn, PolicyName="default")
+            return replace(key, policy=_first(answer).get("Policy") if answer else None)
+        except _Withheld:
+            return replace(key, withheld=True)
 
     def _subscriptions(self) -> tuple[Subscription, ...]:
         """The subscriptions up to the first that takes every message."""
@@ -86,51 +109,71 @@ class _Delivery:
         return tuple(found)
 
     def _subscription(self, subscription: Subscription) -> Subscription:
-        answer = self._ask("sns", "get_subscription_attributes", subscription.arn, SubscriptionArn=subscription.arn)
-        if answer is None:
-            return replace(subscription, missing="the subscription")
-        if answer.read.status is not ReadStatus.OK:
-            return subscription
-        subscription = replace(subscription, attributes=_first(answer).get("Attributes") or {})
-        if _account(subscription.endpoint) != self._account:
-            return subscription
-        target = {"sqs": self._queue, "lambda": self._function}.get(subscription.protocol)
-        return target(subscription) if target else subscription
+        owner = next((arn for arn in (self._topic.arn, subscription.endpoint) if is_foreign(arn, self._own)), self._topic.arn)
+        try:
+            asked = {"SubscriptionArn": subscription.arn}
+            answer = self._ask("sns", "get_subscription_attributes", subscription.arn, owner=owner, **asked)
+            if answer is None:
+                return replace(subscription, missing="the subscription")
+            if answer.read.status is not ReadStatus.OK:
+                return subscription
+            subscription = replace(subscription, attributes=_first(answer).get("Attributes") or {})
+            target = {"sqs": self._queue, "lambda": self._function}.get(subscription.protocol)
+            return target(subscription) if target else subscription
+        except _Withheld as error:
+            return replace(subscription, withheld=str(error))
 
     def _queue(self, subscription: Subscription) -> Subscription:
         arn = subscription.endpoint
         name, region = arn.rpartition(":")[2], region_of(arn)
-        address = self._ask("sqs", "get_queue_url", arn, region, QueueName=name, QueueOwnerAWSAccountId=self._account)
+        whose = {"QueueOwnerAWSAccountId": account_of(arn)}
+        address = self._ask("sqs", "get_queue_url", arn, region, owner=arn, QueueName=name, **whose)
         if address is None:
             return replace(subscription, missing="the queue")
         if address.read.status is not ReadStatus.OK:
             return replace(subscription, attributes=None)
         wanted = ["Policy", "KmsMasterKeyId"]
         url = _first(address)["QueueUrl"]
-        answer = self._ask("sqs", "get_queue_attributes", arn, region, QueueUrl=url, AttributeNames=wanted)
+        answer = self._ask("sqs", "get_queue_attributes", arn, region, owner=arn, QueueUrl=url, AttributeNames=wanted)
         if answer is None:
             return replace(subscription, missing="the queue")
         if answer.read.status is not ReadStatus.OK:
             return replace(subscription, attributes=None)
         values = _first(answer).get("Attributes") or {}
-        return replace(subscription, target_policy=values.get("Policy") or "", target_key=values.get("KmsMasterKeyId"))
+        key = self._key(str(values["KmsMasterKeyId"]), arn) if values.get("KmsMasterKeyId") else None
+        return replace(subscription, target_policy=values.get("Policy") or "", target_key=key)
 
     def _function(self, subscription: Subscription) -> Subscription:
         arn = subscription.endpoint
         region = region_of(arn)
-        described = self._ask("lambda", "get_function_configuration", arn, region, FunctionName=arn)
+        described = self._ask("lambda", "get_function_configuration", arn, region, owner=arn, FunctionName=arn)
         if described is None:
             return replace(subscription, missing="the function")
-        answer = self._ask("lambda", "get_policy", arn, region, FunctionName=arn)
+        answer = self._ask("lambda", "get_policy", arn, region, owner=arn, FunctionName=arn)
         if answer is None:
             return replace(subscription, target_policy="")
         if described.read.status is not ReadStatus.OK or answer.read.status is not ReadStatus.OK:
             return replace(subscription, attributes=None)
         return replace(subscription, target_policy=_first(answer).get("Policy") or "")
 
-    def _ask(self, service: str, operation: str, resource: str, region: str | None = None, **params: Any) -> Answer | None:  # noqa: ANN401
-        """The answer, with its read kept; None where what is asked for does not exist, which is an answer too."""
+    def _ask(
+        self,
+        service: str,
+        operation: str,
+        resource: str,
+        region: str | None = None,
+        *,
+        owner: str,
+        **params: Any,  # noqa: ANN401 - of the API
+    ) -> Answer | None:
+        """The answer, with its read kept; None where what is asked for does not exist, which is an answer too.
+
+        Raises:
+            _Withheld: it belongs to another account (that of the ARN `owner`), which does not let it be read.
+        """
         answer = self._reader.call(service, operation, resource, region=region or self._region, **params)
+        if is_foreign(owner, self._own) and withheld(answer.read):
+            raise _Withheld(f"{resource} of account {account_of(owner)}")
         if answer.read.status is ReadStatus.NOT_FOUND:
             self.reads.append(replace(answer.read, status=ReadStatus.OK, error=None))
             return None
@@ -139,15 +182,11 @@ class _Delivery:
 
 
 def takes_everything(subscription: Subscription) -> bool:
-    """Whether a subscription was read, has no filter, and delivers to what is there (or to what cannot be looked at)."""
-    if subscription.attributes is None or subscription.missing or subscription.target_policy is not None:
+    """Whether a subscription was read, has no filter, and tells people of every message."""
+    if subscription.attributes is None or subscription.missing or subscription.protocol not in DIRECT_PROTOCOLS:
         return False
     return not subscription.attributes.get("FilterPolicy")
 
 
 def _first(answer: Answer) -> Mapping[str, Any]:
     return answer.pages[0] if answer.pages else {}
-
-
-def _account(arn: str) -> str | None:
-    return (arn.split(":") + [""] * 5)[4] or None

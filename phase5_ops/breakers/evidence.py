@@ -8,12 +8,13 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
 
+from phase5_ops.breakers.recurrence import Recurrence
 from phase5_ops.ccnative.breaker_records import CLOSED, CONCURRENCY_KEY, STATE_KEY, BreakerState, ResilienceRecords, parse_records
 from phase5_ops.ccnative.names import CONNECTOR_OF_PREFIX, canonical_connector
 from phase5_ops.ccnative.tenants import KillSwitches, parse_kill_switches
@@ -60,6 +61,7 @@ BREAKER_SNAPSHOT = pa.DataFrameSchema(
         "malformed": pa.Column(str),  # JSON list of {table, key, attribute, problem}: items of this connector
         "malformed_tenants": pa.Column(str),  # the same of the tenants table; equal in every row
         "history": pa.Column(str),  # JSON list of earlier snapshots in the order of writing, see `snapshot_payloads`
+        "recurrence": pa.Column(str),  # JSON object, see `Recurrence`: what all earlier runs of `recurrence_days` saw of it
     },
     strict=True,
     coerce=True,
@@ -90,10 +92,11 @@ class Breaker:
     malformed: list[dict[str, str]]
     malformed_tenants: list[dict[str, str]]
     history: list[dict[str, Any]]
+    recurrence: dict[str, Any]
 
 
 _COLUMNS = [field.name for field in fields(Breaker)]
-_JSON_COLUMNS = ("action_types", "malformed", "malformed_tenants", "history")
+_JSON_COLUMNS = ("action_types", "malformed", "malformed_tenants", "history", "recurrence")
 
 
 def breaker_snapshot(
@@ -137,6 +140,7 @@ def breaker_snapshot(
     required = {*registered_tools["connector"], *connectors}
     known = {*required, *CONNECTOR_OF_PREFIX.values()}
     earlier = _by_subject(history)
+    recurrences = _recurrences(history, since=now - timedelta(days=policy.recurrence_days))
     now_epoch = now.timestamp()
     rows = []
     for connector in sorted({*required, *records.connectors, *_still_expected(earlier, now_epoch)}):
@@ -157,6 +161,7 @@ def breaker_snapshot(
                 malformed=[asdict(record) for record in records.malformed.get(connector, [])],
                 malformed_tenants=[asdict(record) for record in switches.malformed],
                 history=earlier.get(connector, []),
+                recurrence=recurrences.get(connector, Recurrence()).as_json(),
             )
         )
     table = to_table(rows)
@@ -290,6 +295,14 @@ def _by_subject(history: Sequence[Snapshot]) -> dict[str, list[dict[str, Any]]]:
     for snapshot in history:
         grouped[snapshot.subject].append({**snapshot.payload, "observed_at": iso(snapshot.observed_at)})
     return {subject: _without_repeats(entries)[-HISTORY_LIMIT:] for subject, entries in grouped.items()}
+
+
+def _recurrences(history: Sequence[Snapshot], *, since: datetime) -> dict[str, Recurrence]:
+    """Each connector's recurrence, over every snapshot since then: here equal snapshots count each."""
+    grouped: dict[str, list[Snapshot]] = defaultdict(list)
+    for snapshot in history:
+        grouped[snapshot.subject].append(snapshot)
+    return {subject: Recurrence.of(snapshots, since=since) for subject, snapshots in grouped.items()}
 
 
 def _without_repeats(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,11 +5,13 @@ gateway's form; `unknown` stands for an execution that failed before its tool.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from phase5_ops.ccnative.attributes import AttributeProblem, MalformedRecord, as_item, required, shown, text
+from phase5_ops.ccnative.autonomy import owner_of_key
 from phase5_ops.ccnative.names import canonical_tool, connector_of_tool
 from phase5_ops.clock import parse_iso
 
@@ -40,6 +42,7 @@ class ExecutionUsage:
                 key = f"{shown(item.get('pk'))} {shown(item.get('sk'))}"
                 tenant = required(text(item, "tenant_id") or None, "tenant_id")
                 tool = required(text(item, "tool_name") or None, "tool_name")
+                _own_partition(item, tenant)
                 completed = _moment(required(text(item, "completed_at"), "completed_at"))
             except AttributeProblem as problem:
                 self._note(MalformedRecord(self.table, key, problem.attribute, problem.problem))
@@ -52,6 +55,13 @@ class ExecutionUsage:
             self.malformed.append(record)
         else:
             self.further_malformed += 1
+
+
+def _own_partition(item: Mapping[str, Any], tenant: str) -> None:
+    """An outcome that lies in another tenant's partition is counted for neither: who used the platform cannot be told."""
+    pk = text(item, "pk")
+    if pk is not None and owner_of_key(pk)[0] != tenant:
+        raise AttributeProblem("tenant_id", f"names {shown(tenant)} under {shown(pk)}")
 
 
 def _moment(written: str) -> datetime:

@@ -6,16 +6,20 @@ one is no problem. An item that is not what the platform writes becomes a `Malfo
 of it can be read (type, tenant, trace, time, and the intent of a replay) the entry is kept beside its problem, so that one odd
 attribute does not show as missing entries too.
 
-A partition key that names another tenant than `tenantId` is no malformed record: both are kept, and judged.
+A partition key that names another tenant than `tenantId` is no malformed record: both are kept, and judged. So are index keys
+that name another trace, tenant or time than the entry (see `Oddity`), and the time in the entry id.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from phase5_ops.ccnative.attributes import MalformedRecord, shown
 
 PARTITION_PREFIX = "TENANT#"
+TRACE_PREFIX = "TRACE#"
 SORT_PREFIX = "ENTRY#"
 
 REPLAY_REQUESTED = "REPLAY_REQUESTED"
@@ -28,17 +32,33 @@ ACTION_FAILED = "ACTION_FAILED"
 
 TERMINAL = frozenset({REPLAY_COMPLETED, REPLAY_FAILED})
 REPLAY_TYPES = frozenset({REPLAY_REQUESTED, REPLAY_STARTED, *TERMINAL})
+ENDS = frozenset({*TERMINAL, ACTION_EXECUTED, ACTION_FAILED})
 RELEVANT = frozenset({*REPLAY_TYPES, EXECUTION_STARTED, ACTION_EXECUTED, ACTION_FAILED})
 
 #: Malformed records that are kept with their key; all are counted.
 MALFORMED_KEPT = 1000
 
+#: Statuses by which an entry says that its action succeeded; the platform writes SUCCEEDED.
+SUCCESS_STATUSES = frozenset({"SUCCEEDED", "SUCCESS", "COMPLETED"})
+
+_ENTRY_ID = re.compile(r"entry-(?P<ms>\d{12,14})(?:-|$)")  # the platform puts the time of writing into the id
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+class Oddity(StrEnum):
+    """In what an entry's index keys differ from the entry."""
+
+    INDEX_TENANT = "index tenant"  # gsi2pk is not the entry's own partition
+    INDEX_TRACE = "index trace"  # gsi1pk is not the entry's own trace
+    INDEX_TIME = "index time"  # gsi1sk or gsi2sk is not the entry's own timestamp
+
+
 class LedgerEntry(NamedTuple):
-    """An entry of one of the relevant types; `at` in epoch milliseconds, reason and requester None where they are absent."""
+    """An entry of one of the relevant types; `at` in epoch milliseconds, reason, requester and status None where they are absent.
+
+    `id_ms`: the epoch milliseconds that the entry id names, None where it names none. `oddities`: (kind, what the index holds).
+    """
 
     event: str
     tenant: str
@@ -51,6 +71,16 @@ class LedgerEntry(NamedTuple):
     intent: str
     reason: str | None
     requester: str | None
+    status: str | None = None
+    id_ms: int | None = None
+    oddities: tuple[tuple[Oddity, str], ...] = ()
+
+    @property
+    def status_contradicts(self) -> bool:
+        """True if the entry's own status is not what its type says; an entry without status says nothing."""
+        if not self.status or self.event not in ENDS:
+            return False
+        return (self.status.strip().upper() in SUCCESS_STATUSES) is not (self.event in (REPLAY_COMPLETED, ACTION_EXECUTED))
 
     @property
     def partition_tenant(self) -> str:
@@ -161,10 +191,27 @@ class _Reading:
         stamp, entry_id = self._required("timestamp"), self._required("entryId")
         account = self._required("accountId") if event in REPLAY_TYPES else self._text(self._item, "accountId", "accountId")
         pk, sk = self._keys(stamp, entry_id)
-        intent, reason, requester = self._data(event)
+        intent, reason, requester, status = self._data(event)
+        odd = self._oddities(pk, tenant, trace)
         if tenant is None or trace is None or self.at is None or (intent is None and event in REPLAY_TYPES):
             return None
-        return LedgerEntry(event, tenant, account or "", trace, self.at, entry_id or "", pk, sk, intent or "", reason, requester)
+        named = _ENTRY_ID.match(entry_id or "")
+        return LedgerEntry(
+            event,
+            tenant,
+            account or "",
+            trace,
+            self.at,
+            entry_id or "",
+            pk,
+            sk,
+            intent or "",
+            reason,
+            requester,
+            status,
+            int(named["ms"]) if named else None,
+            odd,
+        )
 
     def _event(self) -> str | None:
         event = self._required("eventType")
@@ -214,22 +261,37 @@ class _Reading:
                 self.problem("sk", f"expected {shown(f'{SORT_PREFIX}{stamp}#{entry_id}', 120)}")
         return pk or "", sk or ""
 
-    def _data(self, event: str) -> tuple[str | None, str | None, str | None]:
-        """Intent, reason and requester."""
+    def _oddities(self, pk: str, tenant: str | None, trace: str | None) -> tuple[tuple[Oddity, str], ...]:
+        """Index keys that are not the entry's own; an index that the entry is not in says nothing."""
+        found: list[tuple[Oddity, str]] = []
+        trace_key, tenant_key = self._text(self._item, "gsi1pk", "gsi1pk"), self._text(self._item, "gsi2pk", "gsi2pk")
+        if trace_key is not None and trace is not None and trace_key != f"{TRACE_PREFIX}{trace}":
+            found.append((Oddity.INDEX_TRACE, f"gsi1pk {shown(trace_key)}"))
+        if tenant_key is not None and tenant is not None and not tenant_key == f"{PARTITION_PREFIX}{tenant}" == pk:
+            found.append((Oddity.INDEX_TENANT, f"gsi2pk {shown(tenant_key)}"))
+        for name in ("gsi1sk", "gsi2sk"):
+            stamp = self._text(self._item, name, name)
+            if stamp is not None and self.at is not None and _moment(stamp) != self.at:
+                found.append((Oddity.INDEX_TIME, f"{name} {shown(stamp)}"))
+        return tuple(found)
+
+    def _data(self, event: str) -> tuple[str | None, str | None, str | None, str | None]:
+        """Intent, reason, requester and status."""
         data = self._item.get("data")
         if isinstance(data, dict) and len(data) == 1 and isinstance(data.get("M"), dict):
             data = data["M"]
         if not isinstance(data, dict):
             self.problem("data", "missing" if data is None else f"expected a map, found {shown(data)}")
-            return None, None, None
+            return None, None, None, None
         intent = self._text(data, "action_intent_id", "data.action_intent_id")
+        status = self._field(data, "status") if event in ENDS else None
         if event not in REPLAY_TYPES:
-            return intent, None, None
+            return intent, None, None, status
         if not (intent and intent.strip()):
             if ("data.action_intent_id") not in {attribute for attribute, _ in self.problems}:
                 self.problem("data.action_intent_id", "missing")
             intent = None
-        return intent, self._field(data, "replay_reason"), self._field(data, "requested_by")
+        return intent, self._field(data, "replay_reason"), self._field(data, "requested_by"), status
 
     def _field(self, data: Mapping[str, Any], name: str) -> str | None:
         """A text of `data`; one of another type is a problem, and is not missing too."""

@@ -2,7 +2,8 @@ r"""The platform's log lines: the logger's format, Lambda's own lines, and the n
 
 Logger line: `[<ISO ms Z>] [<LEVEL>] [<Service>] <message> <JSON object>`, on one line. Lambda puts
 `<ISO>\t<request id>\t<LEVEL>\t` before it (text format) or wraps it into JSON with a `requestId`, and writes START, END and
-REPORT lines around each invocation. Field names are not uniform: snake_case in execution handlers, camelCase in services.
+REPORT lines around each invocation (in JSON format `platform.start` and `platform.report`). Field names are not uniform:
+snake_case in execution handlers, camelCase in services.
 """
 
 import re
@@ -26,7 +27,7 @@ WORK_FIELDS = (
 SIGNAL_FIELDS = ("signalId", "signal_id")
 SIGNAL_PREFIX = "exec-"
 #: Fields whose value is a Lambda request id: what holds the lines of one invocation together.
-REQUEST_FIELDS = ("requestId", "request_id", "RequestId", "awsRequestId", "aws_request_id")
+REQUEST_FIELDS = ("requestId", "request_id", "RequestId", "awsRequestId", "aws_request_id", "AWSRequestId")
 #: Values of those fields that say "none": lines of different tenants share them.
 NO_VALUE = ("unknown", "undefined", "null", "none", "None", "NULL", "Unknown", "UNKNOWN", "nil", "NaN", "na", "NA", "-")
 

@@ -1,23 +1,21 @@
 """The operator runbook: its sections and GitHub anchors, and what can be wrong with an anchor.
 
-The platform's alarms and breakers send people to sections of one Markdown file. This module parses that file the way GitHub
-shows it (CommonMark with tables; heading anchors by GitHub's rules; explicit `<a id>`, `<a name>` and `id` attributes), and holds
-the findings that checklist rows 1.3 and 2.2 share. Pure: the text is read by `aws/runbook_source.py`.
+The platform's alarms and breakers send people to sections of one Markdown file. This module makes the table of its sections
+(heading anchors by GitHub's rules; how the file is cut: `markdown_sections`) and holds the findings that checklist rows 1.3 and
+2.2 share. Pure: the text is read by `aws/runbook_source.py`.
 """
 
-import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pandas as pd
 import pandera.pandas as pa
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
+from phase5_ops.ccnative.disclaimers import disowning, says_something, sentences
+from phase5_ops.ccnative.markdown_sections import Section, markdown_sections
+from phase5_ops.ccnative.placeholders import visible
 from phase5_ops.reads import READS_MISSING, Read, ReadStatus, attach, reads_of
 from phase5_ops.verdict import Finding, FindingCode, Verdict
 
@@ -37,10 +35,16 @@ RUNBOOK_ANCHOR_MISSING = FindingCode(
 RUNBOOK_SECTION_EMPTY = FindingCode(
     "runbook_section_empty",
     Verdict.FAIL,
-    "The runbook section is there and says nothing (no text, or only a placeholder such as TODO).",
+    "The runbook section is there and says nothing (no text, or only that it will be written: TODO, work in progress, ...).",
     "Write what the operator has to do.",
 )
-CODES = (RUNBOOK_UNREADABLE, RUNBOOK_ANCHOR_MISSING, RUNBOOK_SECTION_EMPTY)
+RUNBOOK_SECTION_DISOWNED = FindingCode(
+    "runbook_section_disowned",
+    Verdict.FAIL,
+    "The runbook section says of itself that it must not be used (deprecated, do not use, superseded, ...).",
+    "Bring the section up to date, or send people to the one that holds.",
+)
+CODES = (RUNBOOK_UNREADABLE, RUNBOOK_ANCHOR_MISSING, RUNBOOK_SECTION_EMPTY, RUNBOOK_SECTION_DISOWNED)
 
 #: One row per heading (kind `heading`) and per explicit anchor (kind `anchor`, level null), in the order of the file.
 SCHEMA = pa.DataFrameSchema(
@@ -51,51 +55,12 @@ SCHEMA = pa.DataFrameSchema(
         "anchor": pa.Column(str),  # what follows # in a link
         "line": pa.Column("Int64"),  # 1-based
         "words": pa.Column("Int64"),  # words of body text up to the next heading of the same or a higher level
-        "has_content": pa.Column(bool),  # words that are not only a placeholder
+        "has_content": pa.Column(bool),  # a picture, or words that are not only a placeholder
+        "disowned": pa.Column(str),  # the sentence by which the section says that it must not be used; "" for none
     },
     strict=True,
     coerce=True,
 )
-
-_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_PUNCTUATION = ".,:;!?()[]*-\u2013\u2014\u2026"
-_PLACEHOLDERS = frozenset(
-    {"", "todo", "tbd", "tba", "fixme", "wip", "n/a", "placeholder", "coming", "soon", "to", "be", "done", "written"}
-)
-_TEXT = frozenset({"text", "code_inline", "softbreak", "hardbreak"})
-
-
-@dataclass(slots=True)
-class _Section:
-    """A heading or explicit anchor while the file is walked; `text` collects the body below it."""
-
-    kind: str
-    level: int | None
-    title: str
-    anchor: str
-    line: int
-    text: list[str] = field(default_factory=list)
-
-
-class _Html(HTMLParser):
-    """The anchors and the visible text of raw HTML inside Markdown; comments are neither."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.anchors: list[str] = []
-        self.text: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        """Any element's `id` is an anchor, and the `name` of an `a`."""
-        for key, value in attrs:
-            if value and (key == "id" or (key == "name" and tag == "a")) and value not in self.anchors:
-                self.anchors.append(value)
-
-    def handle_data(self, data: str) -> None:
-        """Visible text."""
-        self.text.append(data)
 
 
 def slug(title: str) -> str:
@@ -125,21 +90,22 @@ class _Slugs:
 
 def parse(text: str) -> pd.DataFrame:
     """The sections of a runbook; columns see `SCHEMA`. Text without headings or anchors gives an empty table."""
-    without_front_matter = _FRONT_MATTER.sub(lambda match: "\n" * match.group().count("\n"), text, count=1)
-    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(without_front_matter)
-    sections = _sections(tokens)
+    sections, slugs = markdown_sections(text), _Slugs()
     rows = []
     for index, section in enumerate(sections):
-        title, words = _below(sections, index)
+        title, parts = _below(sections, index)
+        units = [unit for part in parts for unit in part.units]
+        said = any(says_something(sentence) for unit in units for sentence in sentences(unit))
         rows.append(
             {
                 "kind": section.kind,
                 "level": section.level,
                 "title": title,
-                "anchor": section.anchor,
+                "anchor": slugs.next(title) if section.kind == "heading" else section.anchor,
                 "line": section.line,
-                "words": len(words),
-                "has_content": any(word.strip(_PUNCTUATION).lower() not in _PLACEHOLDERS for word in words),
+                "words": sum(len(visible(unit).split()) for unit in units),
+                "has_content": said or any(part.images for part in parts),
+                "disowned": disowning(title) or disowning("\n".join(units)) or "",
             }
         )
     return _table(rows)
@@ -149,77 +115,31 @@ def _table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     return SCHEMA.validate(pd.DataFrame(rows, columns=list(SCHEMA.columns)))
 
 
-def _sections(tokens: Sequence[Token]) -> list[_Section]:
-    slugs = _Slugs()
-    sections: list[_Section] = []
-    for index, token in enumerate(tokens):
-        line = token.map[0] + 1 if token.map else 0
-        if token.type == "heading_open":
-            title = _visible(tokens[index + 1])
-            sections.append(_Section("heading", int(token.tag[1]), title, slugs.next(title), line))
-            sections.extend(_Section("anchor", None, title, anchor, line) for anchor in _inline_anchors(tokens[index + 1]))
-        elif token.type == "inline" and tokens[index - 1].type != "heading_open":
-            _add_inline(sections, token, line)
-        elif token.type == "html_block":
-            html = _Html(token.content)
-            sections.extend(_Section("anchor", None, "", anchor, line) for anchor in html.anchors)
-            _add_text(sections, " ".join(html.text))
-        elif token.type in ("fence", "code_block"):
-            _add_text(sections, token.content)
-    return sections
-
-
-def _add_text(sections: list[_Section], text: str) -> None:
-    if sections and text.strip():
-        sections[-1].text.append(text)
-
-
-def _add_inline(sections: list[_Section], inline: Token, line: int) -> None:
-    """Text before an anchor belongs to the section above it, text after it to the anchor."""
-    for child in inline.children or []:
-        if child.type == "html_inline":
-            sections.extend(_Section("anchor", None, "", anchor, line) for anchor in _Html(child.content).anchors)
-        elif child.type == "image":
-            _add_text(sections, child.content or "image")
-        else:
-            _add_text(sections, child.content)
-
-
-def _visible(heading: Token) -> str:
-    """Text of a heading without markup, images and raw HTML, which is what its anchor is made of."""
-    parts = (
-        " " if child.type in ("softbreak", "hardbreak") else child.content
-        for child in heading.children or []
-        if child.type in _TEXT
-    )
-    return "".join(parts).strip()
-
-
-def _inline_anchors(inline: Token) -> Iterator[str]:
-    for child in inline.children or []:
-        if child.type == "html_inline":
-            yield from _Html(child.content).anchors
-
-
-def _below(sections: Sequence[_Section], index: int) -> tuple[str, list[str]]:
-    """Title and words of the section that starts at `index`.
+def _below(sections: Sequence[Section], index: int) -> tuple[str, list[Section]]:
+    """Title and parts of the section that starts at `index`.
 
     A heading's section ends before the next heading of the same or a higher level; the titles of its subsections are not content.
     An explicit anchor with nothing between it and the next heading leads to that heading, otherwise to the rest of its section.
     """
     section = sections[index]
-    if section.kind == "anchor" and not section.title and not section.text:
-        following = next((i for i in range(index + 1, len(sections)) if sections[i].text or sections[i].kind == "heading"), None)
+    if section.kind == "anchor" and not section.title and not _holds(section):
+        following = next(
+            (i for i in range(index + 1, len(sections)) if _holds(sections[i]) or sections[i].kind == "heading"), None
+        )
         if following is not None:
             return _below(sections, following)
     level = section.level or next((s.level for s in reversed(sections[:index]) if s.level), 1)
-    words = " ".join(section.text).split()
+    parts = [section]
     for later in sections[index + 1 :]:
         if later.level is not None and later.level <= level:
             break
-        words.extend(" ".join(later.text).split())
+        parts.append(later)
     own_heading = next((s.title for s in reversed(sections[: index + 1]) if s.kind == "heading"), "")
-    return section.title or own_heading, words
+    return section.title or own_heading, parts
+
+
+def _holds(section: Section) -> bool:
+    return bool(section.units or section.images)
 
 
 def runbook_table(text: str | None, read: Read, *, location: str, url: str | None, observed_at: datetime) -> pd.DataFrame:
@@ -294,6 +214,15 @@ def anchor_findings(table: pd.DataFrame, anchor: str, *, subject: str | None = N
                 name,
                 expected=f"instructions under #{wanted}",
                 seen=f"section {first['title']!r} (line {first['line']}) has no content",
+                link=link_to(table, wanted),
+            )
+        ]
+    if first["disowned"]:
+        return [
+            RUNBOOK_SECTION_DISOWNED.at(
+                name,
+                expected=f"instructions under #{wanted} that hold",
+                seen=f"section {first['title']!r} (line {first['line']}) says {first['disowned'][:200]!r}",
                 link=link_to(table, wanted),
             )
         ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from phase5_ops.ccnative.attributes import AttributeProblem, MalformedRecord, as_item, required, shown, text
+from phase5_ops.ccnative.tenants import is_active
 from phase5_ops.clock import parse_iso
 
 
@@ -21,8 +22,8 @@ class RegisteredTenant:
     created_at: datetime | None
 
     def active(self, inactive_statuses: Collection[str]) -> bool:
-        """True if its status is none of `inactive_statuses`, compared without case."""
-        return self.status.casefold() not in {status.casefold() for status in inactive_statuses}
+        """True if its status is none of `inactive_statuses`, see `tenants.is_active`."""
+        return is_active(self.status, inactive_statuses)
 
 
 def parse_tenants(items: Iterable[object], table: str) -> tuple[dict[str, RegisteredTenant], list[MalformedRecord]]:

@@ -8,6 +8,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from phase5_ops.ccnative.attributes import AttributeProblem, MalformedRecord, as_item, flag, required, shown, text, texts
+from phase5_ops.ccnative.placeholders import visible
+
+
+def is_active(status: str, inactive_statuses: Collection[str]) -> bool:
+    """True if a tenant's status is none of `inactive_statuses`, compared without case and outer blanks; unknown is active."""
+    return visible(status).casefold() not in {visible(each).casefold() for each in inactive_statuses}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,8 @@ class KillSwitches:
     malformed: tuple[MalformedRecord, ...]
 
     def active(self, inactive_statuses: Collection[str]) -> list[KillSwitch]:
-        """The tenants whose status is none of `inactive_statuses` (compared without case)."""
-        inactive = {status.casefold() for status in inactive_statuses}
-        return [tenant for tenant in self.tenants if tenant.status.casefold() not in inactive]
+        """The tenants whose status is none of `inactive_statuses`, see `is_active`."""
+        return [tenant for tenant in self.tenants if is_active(tenant.status, inactive_statuses)]
 
 
 def parse_kill_switches(items: Iterable[object], table: str) -> KillSwitches:

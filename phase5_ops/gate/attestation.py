@@ -18,7 +18,7 @@ from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.envelopes import canonical_json
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import Override
-from phase5_ops.gate.records import GateInputs, Release
+from phase5_ops.gate.records import GateInputs, Release, SignOff
 from phase5_ops.gate.statements import (
     EVIDENCE,
     OUTCOMES,
@@ -28,6 +28,9 @@ from phase5_ops.gate.statements import (
     TEST_RESULT,
     VERIFICATION_SUMMARY,
     WAIVERS,
+    gate_id,
+    resource_uri,
+    waiver_entry,
 )
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.verdict import Verdict
@@ -137,6 +140,8 @@ def decision_statement(
     policy_digest: str,
     time_verified: datetime,
     version: str,
+    proved: Mapping[str, datetime] | None = None,
+    signers: Sequence[SignOff] = (),
 ) -> bytes:
     """The statement that the gate signs when it promotes because it is open.
 
@@ -146,16 +151,33 @@ def decision_statement(
         policy_digest: what was decided under.
         time_verified: when it was decided.
         version: of phase5_ops.
+        proved: key id -> when KMS's record says that it signed, of keys that are revoked by now.
+        signers: the signatures that counted; who made each, in which session, by which request and when is stated.
 
     Raises:
         ValueError: a digest is not a sha256.
     """
-    inputs = [sha256_of(readiness_envelope)]
-    return _summary(release, Kind.OPEN, inputs=inputs, policy_digest=policy_digest, time_verified=time_verified, version=version)
+    return _summary(
+        release,
+        Kind.OPEN,
+        inputs=[sha256_of(readiness_envelope)],
+        policy_digest=policy_digest,
+        time_verified=time_verified,
+        version=version,
+        proved=proved,
+        signers=signers,
+    )
 
 
 def override_decision_statement(
-    *, override: Override, override_envelope: bytes, policy_digest: str, time_verified: datetime, version: str
+    *,
+    override: Override,
+    override_envelope: bytes,
+    policy_digest: str,
+    time_verified: datetime,
+    version: str,
+    proved: Mapping[str, datetime] | None = None,
+    signers: Sequence[SignOff] = (),
 ) -> bytes:
     """The statement that the gate signs when it promotes by an override; it never says that the gate was open.
 
@@ -165,6 +187,8 @@ def override_decision_statement(
         policy_digest: what is in force.
         time_verified: when the override was found to stand.
         version: of phase5_ops.
+        proved: as in `decision_statement`.
+        signers: as in `decision_statement`.
 
     Raises:
         ValueError: a digest is not a sha256.
@@ -177,19 +201,37 @@ def override_decision_statement(
         policy_digest=policy_digest,
         time_verified=time_verified,
         version=version,
+        proved=proved,
+        signers=signers,
     )
 
 
 def _summary(
-    release: Release, kind: Kind, *, inputs: Sequence[str], policy_digest: str, time_verified: datetime, version: str
+    release: Release,
+    kind: Kind,
+    *,
+    inputs: Sequence[str],
+    policy_digest: str,
+    time_verified: datetime,
+    version: str,
+    proved: Mapping[str, datetime] | None,
+    signers: Sequence[SignOff],
 ) -> bytes:
+    """`proved` and `signers` belong to the first input, whose signatures they are about; see `statements.DecisionFacts`."""
     result, levels = OUTCOMES[kind]
+    attested: list[dict[str, Any]] = [{"digest": _digest(digest)} for digest in inputs]
+    annotations: dict[str, Any] = {}
+    if signers:
+        annotations["signers"] = [_signer(off) for off in sorted(signers, key=lambda off: off.role)]
+    if proved:
+        annotations["signatures"] = [{"keyid": key_id, "signedAt": iso(moment)} for key_id, moment in sorted(proved.items())]
+    attested[0] |= {"annotations": annotations} if annotations else {}
     predicate = {
-        "verifier": {"id": f"urn:phase5-ops:gate:{release.environment}", "version": {"phase5-ops": version}},
+        "verifier": {"id": gate_id(release.environment), "version": {"phase5-ops": version}},
         "timeVerified": iso(time_verified),
-        "resourceUri": f"urn:phase5-ops:release:{release.environment}:{release.name}",
+        "resourceUri": resource_uri(release.environment, release.name),
         "policy": {"uri": "urn:phase5-ops:policy", "digest": _digest(policy_digest)},
-        "inputAttestations": [{"digest": _digest(digest)} for digest in inputs],
+        "inputAttestations": attested,
         "verificationResult": result,
         "verifiedLevels": list(levels),
         "slsaVersion": "1.1",
@@ -206,6 +248,17 @@ def _statement(release: Release, predicate_type: str, predicate: Mapping[str, An
             "predicate": predicate,
         }
     )
+
+
+def _signer(off: SignOff) -> dict[str, str]:
+    return {
+        "role": off.role,
+        "person": off.identity,
+        "session": off.session,
+        "keyid": off.key_id,
+        "kmsRequestId": off.request_id,
+        "signedAt": iso(off.signed_at),
+    }
 
 
 def _digest(digest: str) -> dict[str, str]:
@@ -232,17 +285,7 @@ def _row(row: StatementRow) -> dict[str, Any]:
 
 
 def _waiver(waiver: Waiver, in_a_row: int) -> dict[str, Any]:
-    return {
-        "id": waiver.id,
-        "row": waiver.row,
-        "pairs": [list(pair) for pair in sorted(waiver.pairs)],
-        "reason": waiver.reason,
-        "ticket": waiver.ticket,
-        "until": iso(waiver.until),
-        "signed_by": waiver.signed_by,
-        "identity": waiver.identity,
-        "releases_in_a_row": in_a_row,
-    }
+    return {**waiver_entry(waiver), "releases_in_a_row": in_a_row}
 
 
 def _plain_pass(row: StatementRow) -> bool:

@@ -4,15 +4,17 @@ Every signature in a file must verify with a key that is believed, each role cou
 signing a file makes it fail.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from phase5_ops.clock import iso
 from phase5_ops.gate.envelopes import MalformedEnvelope, ReadEnvelope, read_envelope
-from phase5_ops.gate.keys import KeySet, TrustedKey
+from phase5_ops.gate.keys import KeySet, TrustedKey, revocation_problem
 from phase5_ops.gate.statements import Statement, read_statement
 from phase5_ops.printable import printable
+
+#: How the problem begins that a statement is for another environment than the one asked about.
+ANOTHER_ENVIRONMENT = "another environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,15 @@ class Verification:
     def ok(self) -> bool:
         """Whether everything holds."""
         return not self.problems
+
+    @property
+    def only_environment_differs(self) -> bool:
+        """Whether nothing stands against it but that it is for another environment."""
+        return bool(self.problems) and all(problem.startswith(ANOTHER_ENVIRONMENT) for problem in self.problems)
+
+    def with_problems(self, more: Sequence[str]) -> "Verification":
+        """The same, and what else stands against it."""
+        return replace(self, problems=(*self.problems, *more))
 
     def lines(self) -> list[str]:
         """For people: the facts, then what stands against them."""
@@ -67,13 +78,17 @@ def only(
     return found[0] if found else None
 
 
-def signed_roles(file: AttestedFile, keys: KeySet, signed_before: datetime, problems: list[str]) -> set[str]:
+#: By when the signature of a key (its id) is proved to have been made; None where nothing proves it.
+ProvedAt = Callable[[str], datetime | None]
+
+
+def signed_roles(file: AttestedFile, keys: KeySet, proved_at: ProvedAt, problems: list[str]) -> set[str]:
     """The roles whose own keys signed a file; what is wrong with a signature is said in `problems`.
 
     Args:
         file: whose signatures.
         keys: those that are believed.
-        signed_before: the moment before which they are known to have been made: a key revoked later still counts.
+        proved_at: by when they are proved to have been made: a key revoked later still counts.
         problems: is added to.
     """
     signed: set[str] = set()
@@ -83,17 +98,17 @@ def signed_roles(file: AttestedFile, keys: KeySet, signed_before: datetime, prob
             problems.append(f"{file.name}: a signature by an unknown key {key_id}")
         elif not key.verifies(file.envelope.payload, signature):
             problems.append(f"{file.name}: the signature of {key.role} does not verify")
-        elif key.revoked_at is not None and signed_before >= key.revoked_at:
-            problems.append(f"{file.name}: the key of {key.role} was revoked at {iso(key.revoked_at)}")
+        elif problem := revocation_problem(key.revoked_at, proved_at(key_id)):
+            problems.append(f"{file.name}: the key of {key.role} {problem}")
         else:
             signed.add(key.role)
     return signed
 
 
-def signature_problems(file: AttestedFile, keys: KeySet, wanted: Collection[str], signed_before: datetime) -> list[str]:
+def signature_problems(file: AttestedFile, keys: KeySet, wanted: Collection[str], proved_at: ProvedAt) -> list[str]:
     """Why a file is not signed by exactly the wanted roles."""
     problems: list[str] = []
-    signed = signed_roles(file, keys, signed_before, problems)
+    signed = signed_roles(file, keys, proved_at, problems)
     problems += [f"{file.name}: too few signatures: {role} has not signed" for role in wanted if role not in signed]
     problems += [f"{file.name}: {role} has no business signing it" for role in sorted(signed - set(wanted))]
     return problems

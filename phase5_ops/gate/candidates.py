@@ -20,6 +20,7 @@ ASSET, PARTITIONS = "release_candidate", "releases"
 
 #: Metadata of an event. `context/NAME` is handed on to the target as NAME; whoever posts finds the event again by `request`.
 DIGEST, ABORT, SUPERSEDE, BY, CONTEXT, REQUEST = "digest", "abort", "supersede", "by", "context/", "request"
+NEW_SERIES = "new_series"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")  # of a text of the context
 _LONGEST = 256  # of a text of the context
@@ -35,6 +36,7 @@ class Registration:
         at: when Dagster recorded the event (wall clock), in whole milliseconds.
         abort: the candidate is to be given up.
         supersede: older candidates give way even where their statement is signed already.
+        new_series: a candidate that is closed is tried again, as the next series; without it, its end stands.
         by: who says to have registered it; shown, never believed.
         context: for the target.
     """
@@ -43,6 +45,7 @@ class Registration:
     at: datetime
     abort: bool
     supersede: bool
+    new_series: bool
     by: str
     context: Mapping[str, str]
 
@@ -85,6 +88,7 @@ def registration(partition: str | None, metadata: Mapping[str, object], environm
         at.replace(microsecond=at.microsecond // 1000 * 1000),  # as the state table keeps it, so that the two compare
         abort=_flag(metadata, ABORT),
         supersede=_flag(metadata, SUPERSEDE),
+        new_series=_flag(metadata, NEW_SERIES),
         by=_shown(by) if isinstance(by, str) else "unknown",
         context={**texts, **({SUPERSEDE: "true"} if _flag(metadata, SUPERSEDE) else {})},
     )
@@ -103,7 +107,8 @@ def apply(state: StateTable, wanted: Registration, deadline: timedelta) -> tuple
     if wanted.abort:
         return None, _abort(state, wanted, present)
     same = present is not None and present.release.digest == wanted.release.digest
-    if present is not None and same and (wanted.at <= present.registered_at or present.fate not in CLOSED):
+    tried_again = wanted.new_series and present is not None and present.fate in CLOSED and wanted.at > present.registered_at
+    if present is not None and same and not tried_again:
         return Registered.SAME, present
     candidate = Candidate(
         wanted.release, 1, Fate.PENDING, wanted.at, wanted.at + deadline, wanted.by, context=dict(wanted.context)

@@ -116,6 +116,12 @@ def runs_of_candidate(
     return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
 
 
+def finished_runs(instance: DagsterInstance, environment: str) -> list[ReadinessRun]:
+    """Every readiness run of an environment that is over, as long as Dagster keeps it."""
+    wanted = RunsFilter(job_name=READINESS_JOB, statuses=list(_OVER), tags={ENVIRONMENT_TAG: environment})
+    return [readiness_run(record) for record in instance.get_run_records(wanted)]
+
+
 def runs_of_override(instance: DagsterInstance, override: str, environment: str, *, job: str) -> list[ReadinessRun]:
     """The runs of a job that were asked for by one override, newest first."""
     tags = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: environment}

@@ -64,7 +64,7 @@ _DIGEST, _OTHER_DIGEST = "sha256:" + "d" * 64, "sha256:" + "0" * 64
 _POLICY_DIGEST = "sha256:" + "a" * 64
 _RELEASE = Release("drill", _DIGEST, "drill")
 _FINDING_CODE = "drilled_finding"
-_HOUR = timedelta(hours=1)
+_HOUR, _MOMENT = timedelta(hours=1), timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def complete_inputs(policy: GatePolicy, now: datetime) -> GateInputs:
 
 
 def _sign_off(role: str, statement: SignedFacts, now: datetime) -> SignOff:
-    return SignOff(role, role, f"key-of-{role}", f"person-of-{role}", statement.statement_digest, statement.release_digest, now)
+    return SignOff(role, role, f"key-of-{role}", f"person-of-{role}", statement.statement_digest, _RELEASE, now, frozen_at=now)
 
 
 # --- faults of one row's stored result ---------------------------------------------------------------------------------------
@@ -361,7 +361,19 @@ SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
     "another role's signature again": (reasons.SIGNATURE_OF_ANOTHER_ROLE, _copied),
     "signed for another release": (
         reasons.SIGNATURE_OF_ANOTHER_RELEASE,
-        lambda i, row: _off(i, row, release_digest=_OTHER_DIGEST),
+        lambda i, row: _off(i, row, release=replace(_RELEASE, digest=_OTHER_DIGEST)),
+    ),
+    "signed for another name of the release": (
+        reasons.SIGNATURE_OF_ANOTHER_RELEASE,
+        lambda i, row: _off(i, row, release=replace(_RELEASE, name="another")),
+    ),
+    "signed bytes that name no release": (
+        reasons.SIGNATURE_OF_ANOTHER_RELEASE,
+        lambda i, row: _off(i, row, release=None, frozen_at=None),
+    ),
+    "signed for another environment": (
+        reasons.SIGNATURE_OF_ANOTHER_ENVIRONMENT,
+        lambda i, row: _off(i, row, release=replace(_RELEASE, environment="another")),
     ),
     "signed another statement": (
         reasons.SIGNATURE_OF_ANOTHER_STATEMENT,
@@ -369,7 +381,19 @@ SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
     ),
     "signed too long ago": (reasons.SIGNATURE_EXPIRED, _expired),
     "signed in the future": (reasons.SIGNATURE_FROM_THE_FUTURE, lambda i, row: _off(i, row, signed_at=i.now + 2 * _HOUR)),
+    "signed before the statement was frozen": (
+        reasons.SIGNATURE_BEFORE_STATEMENT,
+        lambda i, row: _off(i, row, frozen_at=i.now + _MOMENT),
+    ),
     "signed with a revoked key": (reasons.SIGNATURE_KEY_REVOKED, lambda i, row: _off(i, row, key_revoked_at=i.now)),
+    "said to be signed before its key was revoked": (
+        reasons.SIGNATURE_KEY_REVOKED,
+        lambda i, row: _off(i, row, key_revoked_at=i.now + _HOUR),
+    ),
+    "proved to be signed when its key was revoked": (
+        reasons.SIGNATURE_KEY_REVOKED,
+        lambda i, row: _off(i, row, key_revoked_at=i.now, proved_at=i.now),
+    ),
     "signed by nobody known": (reasons.SIGNER_UNKNOWN, lambda i, row: _off(i, row, identity="")),
     "signed by the person of another role": (
         reasons.SIGNER_REPEATED,
@@ -386,6 +410,14 @@ SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
     "a row worse than it was signed": (reasons.SIGNATURE_VOID, _worse),
     "a finding that was not signed": (reasons.SIGNATURE_VOID, lambda i, _: _judged(i, ROWS[0], Verdict.PASS)),
     "a row not in what was signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, rows={})),
+}
+
+#: Where a signature that needs a closer look counts all the same.
+SIGNATURE_CONTROLS: Mapping[str, RowFault] = {
+    "proved to be signed before its key was revoked": lambda i, row: _off(
+        i, row, key_revoked_at=i.now, proved_at=i.now - _MOMENT
+    ),
+    "signed the moment the statement was frozen": lambda i, row: _off(i, row, frozen_at=i.now),
 }
 
 
@@ -465,6 +497,8 @@ def cases(policy: GatePolicy, now: datetime) -> Iterator[DrillCase]:
     for row in (row for row in ROWS if row.is_sign_off):
         for fault, (reason, change) in SIGNATURE_FAULTS.items():
             yield DrillCase(row.id, fault, Outcome.READY_TO_SIGN, reason.code, partial(change, complete, row))
+        for control, change in SIGNATURE_CONTROLS.items():
+            yield DrillCase(row.id, control, Outcome.OPEN, "", partial(change, complete, row))
     for fault, (code, change_all) in RELEASE_FAULTS.items():
         yield DrillCase(RELEASE, fault, Outcome.BLOCKED, code, partial(change_all, complete))
     yield from _fresh_cases(complete)
@@ -503,7 +537,7 @@ def required_cases(policy: GatePolicy) -> set[tuple[str, str]]:
     """(row, fault) of every case that a drill under this policy must have tried."""
     about_all = (*RELEASE_FAULTS, *DEPLOYED_FAULTS, *ALARM_FAULTS, *FRESH_CONTROLS, *RECORDED_FAULTS, *RECORDED_CONTROLS)
     required = {(RELEASE, fault) for fault in (CONTROL, *about_all)}
-    required |= {(row.id, fault) for row in ROWS if row.is_sign_off for fault in SIGNATURE_FAULTS}
+    required |= {(row.id, fault) for row in ROWS if row.is_sign_off for fault in (*SIGNATURE_FAULTS, *SIGNATURE_CONTROLS)}
     for row in blocking_rows(policy):
         waivers = (*WAIVER_FAULTS, CONTROL) if row.waivable else (WAIVED_UNWAIVABLE,)
         required |= {(row.id, fault) for fault in (*ROW_FAULTS, WARNING, *waivers)}

@@ -7,11 +7,13 @@ payload is not signed, so a field more, a name twice or a base64 that decodes tw
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from securesystemslib.dsse import Envelope
+
+from phase5_ops.written_twice import WrittenTwice, distinct
 
 #: The media type of an in-toto Statement, https://github.com/in-toto/attestation/blob/main/spec/v1/envelope.md
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -102,20 +104,13 @@ def strict_json(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
         MalformedEnvelope: it is not that.
     """
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_no_constant)
+        return json.loads(content.decode("utf-8"), object_pairs_hook=distinct, parse_constant=_no_constant)
     except MalformedEnvelope:
         raise
+    except WrittenTwice as error:
+        raise MalformedEnvelope(str(error)) from error
     except (ValueError, RecursionError) as error:
         raise MalformedEnvelope(f"not JSON: {error}") from error
-
-
-def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise MalformedEnvelope(f"the name {twice!r} stands twice")
-    return found
 
 
 def _no_constant(name: str) -> None:

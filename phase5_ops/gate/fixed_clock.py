@@ -1,22 +1,7 @@
-"""PHASE5_NOW and the gate: what runs under a fixed clock never promotes, signs or waives, but in a sandbox.
+"""PHASE5_NOW and the gate: what runs under a fixed clock never promotes, signs or waives, but in a sandbox (`production.py`)."""
 
-A sandbox is known by two things together, so that neither a name nor an address alone lets a fixed clock in: its environment is
-called `sandbox`, and the AWS that is asked is on this very machine.
-"""
-
-import os
-from urllib.parse import urlsplit
-
+from phase5_ops.production import in_sandbox
 from phase5_ops.settings import ConfigurationError, Settings
-
-SANDBOX_ENVIRONMENT = "sandbox"
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-def in_sandbox(settings: Settings) -> bool:
-    """Whether what is judged is a sandbox on this machine."""
-    host = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname
-    return settings.environment == SANDBOX_ENVIRONMENT and host in _LOOPBACK
 
 
 def refuse_fixed_clock(settings: Settings, what: str) -> None:

@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.decision import Decision, Outcome
-from phase5_ops.gate.records import GateInputs, Reason, RunState
+from phase5_ops.gate.reasons import named_first
+from phase5_ops.gate.records import GateInputs, RunState
 from phase5_ops.gate.signature_rules import differences
 from phase5_ops.gate.state import CLOSED, Candidate, Fate
 from phase5_ops.policy import FlowPolicy
@@ -161,17 +162,6 @@ def next_action(
     if decision.outcome is Outcome.READY_TO_SIGN:
         return _ready(candidate, inputs, decision, blockers)
     return _again(Step.START_RUN, runs, blockers, policy, now)
-
-
-def named_first(reasons: Sequence[Reason]) -> list[Reason]:
-    """Of each row and code the first reason, then the others, each in their order: who cuts the list still names what closes."""
-    seen: set[tuple[str, str]] = set()
-    first: list[Reason] = []
-    others: list[Reason] = []
-    for reason in reasons:
-        (others if (reason.row, reason.code) in seen else first).append(reason)
-        seen.add((reason.row, reason.code))
-    return [*first, *others]
 
 
 def _ready(candidate: Candidate, inputs: GateInputs, decision: Decision, blockers: tuple[str, ...]) -> Action:

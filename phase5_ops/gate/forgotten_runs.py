@@ -24,7 +24,7 @@ Rows = dict[str, tuple[Verdict, tuple[Finding, ...]]]
 
 _MOST = 50  # runs that are read; one that cannot be read stands for the rest, so that none is passed over
 _LONGEST_RUN = timedelta(hours=1)  # of one that did not come to its end
-_NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # later than every run that could cure
+NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # later than every run that could cure
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class ForgottenRuns:
         try:
             left = self._left
         except OSError as error:
-            return (OtherRun(f"evidence folder: {error}", environment, _NO_MOMENT, None, recorded=False),)
+            return (OtherRun(f"evidence folder: {error}", environment, NO_MOMENT, None, recorded=False),)
         found: list[OtherRun] = []
         for run_id, each in left:
             if each.ended_at < moment:
@@ -95,22 +95,22 @@ def _read(store: EvidenceStore, run_id: str) -> _Left | None:
     try:
         origin = store.origin(run_id)
     except (OSError, ValueError):
-        return _Left(None, _ended_at(store, run_id, None))
-    return None if origin is None else _Left(origin, _ended_at(store, run_id, origin))
+        return _Left(None, over_at(store, run_id, None))
+    return None if origin is None else _Left(origin, over_at(store, run_id, origin))
 
 
-def _ended_at(store: EvidenceStore, run_id: str, origin: Origin | None) -> datetime:
-    """When the run was over at the latest."""
+def over_at(store: EvidenceStore, run_id: str, origin: Origin | None) -> datetime:
+    """When the run was over at the latest, by what it wrote; `NO_MOMENT` where nothing tells."""
     try:
         ended = store.ended(run_id)
     except (OSError, ValueError):
-        return _NO_MOMENT
+        return NO_MOMENT
     if ended is not None:
         return ended.at
     if origin is not None and origin.began_at is not None:
         return origin.began_at + _LONGEST_RUN
     moments = [moment for row in ALL_CHECKS if (moment := _read_last(store, run_id, row.check))]
-    return max(moments) + _LONGEST_RUN if moments and not (origin and origin.fixed_now) else _NO_MOMENT
+    return max(moments) + _LONGEST_RUN if moments and not (origin and origin.fixed_now) else NO_MOMENT
 
 
 def _read_last(store: EvidenceStore, run_id: str, check: str) -> datetime | None:
@@ -119,7 +119,7 @@ def _read_last(store: EvidenceStore, run_id: str, check: str) -> datetime | None
     except FileNotFoundError:
         return None
     except (OSError, KeyError, TypeError, ValueError):
-        return _NO_MOMENT - _LONGEST_RUN
+        return NO_MOMENT - _LONGEST_RUN
 
 
 def _rows(store: EvidenceStore, run_id: str, origin: Origin) -> Rows:

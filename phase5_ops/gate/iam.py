@@ -43,11 +43,13 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
     """
     own = settings.signing.key_of(GATE)
     return [
+        _pinned(settings),
         _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES", "PROMOTED"),
         _state("GateReadsRuns", _READING, settings, "RUNS"),
         *key_statements("GateSigns", signing.IAM_ACTIONS, [own]),
         *_public_keys(settings, ROLES, pinned=pinned),
         statement("GateIdentity", [_IDENTITY], ["*"]),
+        statement("GateReadsSignEvents", sign_events.IAM_ACTIONS, ["*"]),  # when a key that is revoked by now had signed
         *_fresh_reads(settings),
         *_target(settings.promotion),
         *_topic(settings),
@@ -65,6 +67,7 @@ def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
     """
     others = [other for other in SIGNERS if other != role]
     return [
+        _pinned(settings),
         _state("SignerState", _SIGNING, settings, "RELEASE", "OVERRIDES"),
         _state("SignerReadsPromotions", _READING, settings, "PROMOTED", "RUNS"),
         _state("SignerAcceptsHistories", _SIGNING, settings, "HISTORY"),
@@ -83,6 +86,7 @@ def readiness(settings: Settings) -> list[Statement]:
     return [
         _state("RunRecords", run_records.IAM_ACTIONS, settings, "RUNS"),
         _state("HistoryAcceptances", _READING, settings, "HISTORY"),
+        _pinned(settings),
         statement("StateTableIdentity", ["dynamodb:DescribeTable"], [_table(settings)]),
     ]
 
@@ -90,6 +94,7 @@ def readiness(settings: Settings) -> list[Statement]:
 def auditor(settings: Settings, *, pinned: bool) -> list[Statement]:
     """`phase5 audit-signatures`; see `gate` for `pinned`."""
     return [
+        _pinned(settings),
         _state("AuditState", _READING, settings, "RELEASE", "OVERRIDES"),
         *_public_keys(settings, SIGNERS, pinned=pinned),
         statement("AuditSignEvents", sign_events.IAM_ACTIONS, ["*"]),
@@ -102,6 +107,7 @@ def pipeline(settings: Settings, *, pinned: bool) -> list[Statement]:
     Registering a candidate is a matter of Dagster's. See `gate` for `pinned`.
     """
     return [
+        _pinned(settings),
         _state("PipelineReadsCandidates", _WAITING, settings, "RELEASE"),
         _state("PipelineReadsOverrides", _READING, settings, "OVERRIDES"),
         *_public_keys(settings, SIGNERS, pinned=pinned),
@@ -114,6 +120,7 @@ def init(settings: Settings) -> list[Statement]:
     names = [settings.signing.key_of(role) for role in SIGNERS]
     return [
         statement("StateTable", [each for each in actions if each.startswith("dynamodb:")], [_table(settings)]),
+        _state("NotesPinnedKeys", ("dynamodb:GetItem", "dynamodb:PutItem"), settings, "KEYS"),
         *key_statements("SigningKeys", [each for each in actions if each.startswith("kms:")], names),
     ]
 
@@ -131,8 +138,14 @@ def _state(sid: str, actions: Sequence[str], settings: Settings, *kinds: str) ->
         "PROMOTED": f"PROMOTED#{settings.environment}",
         "RUNS": f"RUNS#{settings.environment}",
         "HISTORY": f"HISTORY#{settings.environment}",
+        "KEYS": f"KEYS#{settings.environment}",
     }
     return keyed(sid, actions, [settings.tables.readiness], [patterns[kind] for kind in kinds])
+
+
+def _pinned(settings: Settings) -> Statement:
+    """Which keys `phase5 init` pinned is asked before any key is believed; nobody else may change it."""
+    return _state("ReadsPinnedKeys", ("dynamodb:GetItem",), settings, "KEYS")
 
 
 def _topic(settings: Settings) -> list[Statement]:

@@ -4,26 +4,30 @@ The sensor, the promotion and the command line all decide from what `read_inputs
 another; `look_again` adds what the platform is like now. Nothing is decided here.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import dagster as dg
 
 from phase5_ops.gate import check_state
-from phase5_ops.gate.believed_keys import believed_keys
+from phase5_ops.gate.believed_keys import believed_keys, pinned_keys
 from phase5_ops.gate.envelopes import MalformedEnvelope
-from phase5_ops.gate.fixed_clock import in_sandbox
 from phase5_ops.gate.forgotten_runs import ForgottenRuns
 from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now, deployed_then
 from phase5_ops.gate.keys import KeySet
+from phase5_ops.gate.promotion_records import record_problems as attestation_problems
+from phase5_ops.gate.promotion_records import with_attested_times
 from phase5_ops.gate.recorded_rules import LeftEvidence, confirmed_runs, needs_keys, record_problems
-from phase5_ops.gate.records import Bundle, GateInputs, OtherRun, Reason, Release, SignedFacts
+from phase5_ops.gate.records import Bundle, GateInputs, OtherRun, Reason, Release, SignedFacts, SignOff
 from phase5_ops.gate.run_record import RunRecord
 from phase5_ops.gate.run_records import RunRecords, RunTrail
-from phase5_ops.gate.state import Candidate, StateTable
+from phase5_ops.gate.signing_times import counted_sign_offs
+from phase5_ops.gate.state import Candidate, Promotion, StateTable, StoredSignOff
 from phase5_ops.gate.statements import facts_of
-from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
+from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.platform import Platform
+from phase5_ops.production import in_sandbox
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,28 @@ class GateSources:
         """The keys that are believed.
 
         Raises:
-            KeysError, SigningError: it cannot be told which.
+            KeysError, SigningError, StateError: it cannot be told which.
         """
-        return believed_keys(self.platform.reader, self.platform.settings)
+        return self.pinned or believed_keys(self.platform.reader, self.platform.settings)
+
+    @cached_property
+    def pinned(self) -> KeySet | None:
+        """The keys of the file; None where there is none and never was.
+
+        Raises:
+            KeysError: the file is not what it was, or cannot be used.
+            StateError: the table does not say which keys were pinned.
+        """
+        return pinned_keys(self.platform.settings, self.state)
+
+    def sign_offs(self, stored: Sequence[StoredSignOff], payloads: Iterable[bytes]) -> tuple[SignOff, ...]:
+        """Signatures as the gate counts them; see `signing_times.counted_sign_offs`.
+
+        Raises:
+            KeysError, SigningError: it cannot be told which keys to believe.
+        """
+        platform, trusted = self.platform, self.platform.settings.signing.trusted_roles
+        return counted_sign_offs(platform.reader, stored, payloads, self.keys, trusted_roles=trusted, now=platform.now())
 
     @cached_property
     def seen(self) -> check_state.SeenRuns:
@@ -108,6 +131,8 @@ def read_inputs(
     run = check_state.newest_finished(found)
     state = sources.state
     stored, waivers, frozen = state.sign_offs(release), state.waivers(release), state.statement(release, candidate.series)
+    sources.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted, signed or not
+    statements = state.statements(release) if stored or waivers else []
     trail = sources.trail.back_to(run.facts.run_id) if run else []
     before = sources.trail.candidate_before(run.facts.run_id) if run else None
     keys = sources.keys if stored or waivers or needs_keys(trail, before) else None
@@ -131,8 +156,8 @@ def read_inputs(
         policy=settings.gate,
         now=platform.now(),
         statement=_signed_facts(frozen[0]) if frozen else None,
-        sign_offs=verified_sign_offs(stored, state.statements(release), keys) if stored and keys else (),
-        waivers=verified_waivers(waivers, keys) if waivers and keys else (),
+        sign_offs=sources.sign_offs(stored, [each.payload for each in statements]) if stored else (),
+        waivers=verified_waivers(waivers, sources.keys, statements, environment=release.environment) if waivers else (),
         other_runs=others,
         run_completed_at=run.ended_at if run else None,
         closing=(*closing, *_found_of(sources, run.facts.run_id, release, bundle, keys)) if run else closing,
@@ -154,6 +179,22 @@ def look_again(sources: GateSources, inputs: GateInputs, *, alarms: bool = True)
     found = deployed_now(sources.present, platform.store, run_id)
     firing = alarms_now(sources.present, platform.store, run_id, platform.settings.gate) if alarms else ()
     return replace(inputs, closing=(*inputs.closing, *found, *firing))
+
+
+def as_promoted(sources: GateSources, candidate: Candidate, record: Promotion) -> GateInputs:
+    """What a promotion was decided from: evidence grows old afterwards, newer runs and another policy are about what came later.
+
+    What was changed since is not undone: a file that is no longer as it was sealed is shown as that. Where the attestation
+    verifies, it proves by when its signatures were made, so that those of keys revoked since still count.
+
+    Raises:
+        StateError, KeysError, SigningError: as `read_inputs`.
+    """
+    inputs = read_inputs(sources, candidate)
+    problems = attestation_problems(record, candidate.release, candidate.series, keys=sources.keys, now=record.promoted_at)
+    offs = inputs.sign_offs if problems else with_attested_times(inputs.sign_offs, record)
+    policy_digest = inputs.statement.policy_digest if inputs.statement else inputs.policy_digest
+    return replace(inputs, now=record.promoted_at, policy_digest=policy_digest, other_runs=(), sign_offs=offs)
 
 
 def _found_of(

@@ -17,6 +17,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.gate.believed_keys import pinned_keys, signing_key
 from phase5_ops.gate.keys import SIGNERS, KeysError, KeySet, TrustedKey
 from phase5_ops.gate.signing import SigningError, load_key
+from phase5_ops.gate.state import StateError, StateTable
 from phase5_ops.reads import ReadStatus
 from phase5_ops.settings import Settings
 from phase5_ops.state_table import TTL_ATTRIBUTE
@@ -113,9 +114,12 @@ def _unread(operation: str, resource: str, error: str | None) -> Checked:
 
 def _check_keys(reader: AwsReader, settings: Settings) -> Iterator[Checked]:
     try:
-        pinned = pinned_keys(settings)
+        pinned = pinned_keys(settings, StateTable(reader, settings.tables.readiness))
     except KeysError as error:
         yield Checked(Outcome.PROBLEM, str(error))
+        return
+    except StateError as error:
+        yield Checked(Outcome.UNKNOWN, str(error))
         return
     if pinned is None:
         yield Checked(Outcome.PROBLEM, "the keys are not pinned: no keys.json in the state folder; run phase5 init")

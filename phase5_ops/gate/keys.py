@@ -26,7 +26,7 @@ SCHEMA = "phase5.keys/v1"
 GATE = "gate"
 SIGNERS = (GATE, *ROLES)
 
-_FIELDS = {"role", "public_key", "kms_key", "revoked_at"}
+_FIELDS = {"role", "key_id", "public_key", "kms_key", "revoked_at"}
 
 
 class KeysError(ValueError):
@@ -72,6 +72,20 @@ class KeySet:
     def present(self, role: str) -> TrustedKey | None:
         """The key that a role signs with now."""
         return next((key for key in self.keys.values() if key.role == role and key.revoked_at is None), None)
+
+
+def revocation_problem(revoked_at: datetime | None, proved_at: datetime | None) -> str | None:
+    """Why a signature does not count because its key was revoked; None if it counts. The one rule, wherever it is asked.
+
+    Args:
+        revoked_at: when the key was revoked; None if it was not.
+        proved_at: a moment by which the signature was made, as KMS's own record or a statement signed by the gate says; None if
+            neither does. What the state table says is no proof: whoever holds the revoked key can have written it.
+    """
+    if revoked_at is None or (proved_at is not None and proved_at < revoked_at):
+        return None
+    known = "nothing proves" if proved_at is None else f"it is proved for {iso(proved_at)} only, not"
+    return f"was revoked at {iso(revoked_at)}, and {known} that the signature was made before"
 
 
 def public_key(pem: str) -> SSlibKey:
@@ -130,7 +144,7 @@ def parse_keys(content: bytes) -> KeySet:
 
 def _parse_key(entry: Any) -> TrustedKey:  # noqa: ANN401 - any JSON value
     if not isinstance(entry, dict) or not {"role", "public_key"} <= entry.keys() <= _FIELDS:
-        raise KeysError(f"a key needs role and public_key, and may have kms_key and revoked_at: {str(entry)[:200]}")
+        raise KeysError(f"a key needs role and public_key, and may have key_id, kms_key and revoked_at: {str(entry)[:200]}")
     if any(value is not None and not isinstance(value, str) for value in entry.values()):
         raise KeysError("the fields of a key are text")
     if not isinstance(entry["public_key"], str) or not isinstance(entry["role"], str):
@@ -140,7 +154,10 @@ def _parse_key(entry: Any) -> TrustedKey:  # noqa: ANN401 - any JSON value
         revoked_at = parse_iso(revoked) if revoked is not None else None
     except ValueError as error:
         raise KeysError(f"revoked_at: {error}") from error
-    return TrustedKey(entry["role"], public_key(entry["public_key"]), entry.get("kms_key"), revoked_at)
+    key = TrustedKey(entry["role"], public_key(entry["public_key"]), entry.get("kms_key"), revoked_at)
+    if entry.get("key_id") not in (None, key.key_id):
+        raise KeysError(f"key_id {entry['key_id']} is not that of the public key beside it, {key.key_id}")
+    return key
 
 
 def keys_document(keys: KeySet) -> bytes:
@@ -148,6 +165,7 @@ def keys_document(keys: KeySet) -> bytes:
     entries = [
         {
             "role": key.role,
+            "key_id": key.key_id,
             "public_key": key.key.keyval["public"],
             "kms_key": key.kms_key,
             "revoked_at": iso(key.revoked_at) if key.revoked_at else None,

@@ -5,10 +5,11 @@ glass is broken somebody must have been told. What must not live here: Dagster, 
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attestation import override_decision_statement
 from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes
@@ -28,9 +29,10 @@ from phase5_ops.gate.publication import (
     recorded,
     stopped,
 )
-from phase5_ops.gate.records import Reason
-from phase5_ops.gate.state import Candidate, Fate, Promotion, StateTable
-from phase5_ops.gate.stored_signatures import counting_signatures, verified_sign_offs
+from phase5_ops.gate.records import Reason, SignOff
+from phase5_ops.gate.released import BY, live, released
+from phase5_ops.gate.signature_rules import counting, proved_times
+from phase5_ops.gate.state import Candidate, Fate, Promotion, StateTable, StoredSignOff
 from phase5_ops.policy import GatePolicy, OverridePolicy
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class OverrideRules:
         policy_digest: what is in force; stated, not compared.
         now: evaluation time.
         tell: tells people of the override and of the roles that signed; says why nobody was told, if so.
+        sign_offs: signatures over these bytes as the gate counts them, see `signing_times.counted_sign_offs`.
     """
 
     environment: str
@@ -56,6 +59,7 @@ class OverrideRules:
     policy_digest: str
     now: datetime
     tell: Callable[[Override, frozenset[str]], str | None]
+    sign_offs: Callable[[Sequence[StoredSignOff], bytes, KeySet], tuple[SignOff, ...]]
 
 
 def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> PromotionOutcome:
@@ -80,7 +84,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
     if (done := door.state.promotion(override.release, override.series, override=name)) is not None:
         return recorded(door, candidate, done, override)
     decided = door.monotonic()
-    sign_offs = verified_sign_offs(stored.signatures, [override.payload], door.keys())
+    sign_offs = rules.sign_offs(stored.signatures, override.payload, door.keys())
     reasons = (
         *problems(override, sign_offs, policy=rules.policy, gate=rules.gate, now=rules.now),
         *standing_problems(door.state, door.keys(), override, candidate, rules.now),
@@ -88,8 +92,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
     if reasons:
         return blocked(*map(str, reasons), *begun(door.state, candidate, override))
     roles, _ = signed_roles(override, sign_offs, policy=rules.gate, now=rules.now)
-    signatures = counting_signatures(
-        stored.signatures,
+    counted = counting(
         sign_offs,
         roles & {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else roles,
         statement_digest=override.digest,
@@ -97,7 +100,7 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
         policy=rules.gate,
         now=rules.now,
     )
-    envelopes = _attest(door, override, signatures, rules)
+    envelopes = _attest(door, override, counted, rules)
     if found := _verification_problems(door, override, envelopes, rules.now):
         return blocked(*found, *begun(door.state, candidate, override))
     errand = Errand(
@@ -128,6 +131,10 @@ def standing_problems(
     if candidate.fate is not Fate.PROMOTED or record is None:
         seen = f"the candidate is {candidate.fate}; only what this gate promoted is rolled back to"
         return (OVERRIDE_NOT_POSSIBLE.at(override.id, override.kind, seen),)
+    present = live(released(state, keys, override.release.environment))
+    if present is not None and present.release == override.release:
+        seen = f"it is live since {iso(present.at)}, by {BY[present.kind]}; there is nothing to go back from"
+        return (OVERRIDE_NOT_POSSIBLE.at(override.id, override.kind, seen),)
     if envelope_digests(record) != override.rests_on:
         seen = f"the order rests on {', '.join(override.rests_on)}, the promotion on {', '.join(envelope_digests(record))}"
         return (ATTESTATION_INVALID.at(override.id, override.kind, seen),)
@@ -151,15 +158,17 @@ def envelope_digests(record: Promotion) -> tuple[str, str]:
     return sha256_of(record.readiness_envelope.encode()), sha256_of(record.decision_envelope.encode())
 
 
-def _attest(door: PromotionDoor, override: Override, signatures: Mapping[str, bytes], rules: OverrideRules) -> Envelopes:
+def _attest(door: PromotionDoor, override: Override, counted: Sequence[SignOff], rules: OverrideRules) -> Envelopes:
     """The signed override, and the gate's decision on it."""
-    envelope = envelope_bytes(override.payload, signatures)
+    envelope = envelope_bytes(override.payload, {off.key_id: off.signature for off in counted})
     statement = override_decision_statement(
         override=override,
         override_envelope=envelope,
         policy_digest=rules.policy_digest,
         time_verified=rules.now,
         version=door.version,
+        proved=proved_times(counted),
+        signers=counted,
     )
     key_id, signature = door.sign(statement)
     return Envelopes(envelope, envelope_bytes(statement, {key_id: signature}))

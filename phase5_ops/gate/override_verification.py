@@ -4,32 +4,55 @@ It verifies only for who says that such a promotion is accepted: an override is 
 signed cannot be told from the files, only that two roles did, each with its own key; who they were stands in the state table.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.attested_files import AttestedFile, Verification, only, signature_problems, signed_roles
+from phase5_ops.gate.attested_files import AttestedFile, ProvedAt, Verification, only, signature_problems, signed_roles
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.keys import GATE, KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import ROLLBACK_ROLE, SIGNERS, Override, override_of
+from phase5_ops.gate.said_by_decision import (
+    SKEW,
+    decider_problems,
+    decision_summary,
+    environment_problems,
+    stated_by,
+    stated_by_itself,
+    unproved,
+)
 from phase5_ops.gate.statements import OUTCOMES, VERIFICATION_SUMMARY, DecisionFacts, decision_facts
 
-SKEW = timedelta(minutes=5)
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What files of attestation must be.
+
+    Attributes:
+        digest: `sha256:...` of the artifact that they must be about.
+        environment: for which they must be.
+        now: the time to judge age by.
+        max_age: how old the decision may be.
+        accept: the kinds of override that are taken.
+    """
+
+    digest: str
+    environment: str
+    now: datetime
+    max_age: timedelta
+    accept: frozenset[Kind]
 
 
 def verify_override(
     file: AttestedFile,
     others: Sequence[AttestedFile],
     problems: list[str],
-    *,
-    digest: str,
+    asked: Asked,
     keys: KeySet,
-    now: datetime,
-    max_age: timedelta,
-    accept: Collection[Kind],
 ) -> Verification:
     """Verifies an override and the decision on it.
 
@@ -37,11 +60,8 @@ def verify_override(
         file: the override's.
         others: all files that could be read.
         problems: what stands against the files already.
-        digest: `sha256:...` of the artifact that they must be about.
+        asked: what they must be.
         keys: the keys that are believed.
-        now: the time to judge age and revocation by.
-        max_age: how old the decision may be.
-        accept: the kinds of override that are taken.
     """
     decision = only(others, VERIFICATION_SUMMARY, "decision statement", problems)
     problems += [
@@ -52,19 +72,21 @@ def verify_override(
         decided = decision_facts(decision.statement) if decision is not None else None
     except MalformedEnvelope as error:
         return Verification((*problems, f"malformed: {error}"), {})
-    if override.kind not in accept:
+    if override.kind not in asked.accept:
         name = override.kind.lower().replace("_", "-")
         problems.append(f"the gate was not open: {override.kind}; accepted only with --accept {name}")
-    if override.release.digest != digest:
-        problems.append(f"another digest: the override is about {override.release.name} {override.release.digest}")
+    release = override.release
+    if release.digest != asked.digest:
+        problems.append(f"another digest: the override is about {release.name} {release.digest}")
+    problems += environment_problems(release.environment, asked.environment, release.name)
     facts = _summary(override)
-    signed_before = now
+    proved_at: ProvedAt = unproved
     if decision is not None and decided is not None:
-        facts |= {"decided at": iso(decided.time_verified), "levels": ", ".join(decided.levels)}
-        problems += _decision_problems(override, decided, sha256_of(file.content), now, max_age)
-        problems += signature_problems(decision, keys, (GATE,), decided.time_verified)
-        signed_before = min(now, decided.time_verified)
-    roles = signed_roles(file, keys, signed_before, problems)
+        facts |= decision_summary(decided)
+        problems += _decision_problems(override, decided, sha256_of(file.content), asked)
+        problems += signature_problems(decision, keys, (GATE,), stated_by_itself(decided))
+        proved_at = stated_by(decided, override.requested_at)
+    roles = signed_roles(file, keys, proved_at, problems)
     problems += _role_problems(override, file, roles)
     return Verification(tuple(problems), {**facts, "signed for": ", ".join(sorted(roles)) or "nobody"})
 
@@ -92,10 +114,8 @@ def _role_problems(override: Override, file: AttestedFile, roles: set[str]) -> l
     return problems
 
 
-def _decision_problems(
-    override: Override, decided: DecisionFacts, envelope_digest: str, now: datetime, max_age: timedelta
-) -> list[str]:
-    problems = []
+def _decision_problems(override: Override, decided: DecisionFacts, envelope_digest: str, asked: Asked) -> list[str]:
+    problems = decider_problems(decided, override.release.environment)
     if (decided.digest, decided.name) != (override.release.digest, override.release.name):
         problems.append(f"another digest: the decision is about {decided.name} {decided.digest}")
     if (decided.result, decided.levels) != OUTCOMES[override.kind]:
@@ -104,8 +124,9 @@ def _decision_problems(
         problems.append(f"the decision rests on {', '.join(decided.inputs) or 'nothing'}, the override is {envelope_digest}")
     if not override.requested_at - SKEW <= decided.time_verified < override.until:
         problems.append(f"the decision of {iso(decided.time_verified)} is not within the life of the override")
-    if decided.time_verified - now > SKEW:
+    if decided.time_verified - asked.now > SKEW:
         problems.append(f"the decision is from the future: {iso(decided.time_verified)}")
-    if now - decided.time_verified > max_age:
-        problems.append(f"an old statement: the decision is of {iso(decided.time_verified)}")
+    if asked.now - decided.time_verified > asked.max_age:
+        moment = iso(decided.time_verified)
+        problems.append(f"an old statement: the decision is of {moment}; to look at it as of then, give --at {moment}")
     return problems

@@ -14,13 +14,11 @@ from phase5_ops.gate import check_state
 from phase5_ops.gate.flow import Attempt, next_number
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overrides import Override, problems
-from phase5_ops.gate.overriding import read_stored
+from phase5_ops.gate.overrides import Override, problems, stored_order
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, override_run_config
 from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import RunState
 from phase5_ops.gate.state import Fate, StateError, StoredOverride
-from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.printable import printable
 
 _LOOKED_AT = timedelta(days=7)  # how long after its end an order is looked at, for what it left half done
@@ -41,7 +39,7 @@ def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunReq
     requests: list[dg.RunRequest] = []
     lines: list[str] = []
     for stored in sources.state.overrides(sources.platform.settings.environment):
-        override = read_stored(stored)
+        override = stored_order(stored.id, stored.payload)
         if override is None:
             lines.append(printable(f"override {stored.id}: not an override; find out who wrote it")[:_LONGEST_LINE])
             continue
@@ -67,7 +65,7 @@ def _next(sources: GateSources, override: Override, stored: StoredOverride, now:
         return (None, "") if finished else _launched(sources, override, now, "it took effect; what follows of it is made good")
     if override.until <= sources.platform.now():
         return None, "; ".join(begun(state, candidate, override))  # it ended: nothing more is done, but what was is said
-    offs = verified_sign_offs(stored.signatures, [stored.payload], sources.keys)
+    offs = sources.sign_offs(stored.signatures, [stored.payload])
     against = problems(override, offs, policy=settings.overrides, gate=settings.gate, now=sources.platform.now())
     if against:
         return None, "; ".join(map(str, against))

@@ -132,6 +132,15 @@ def override_of(payload: bytes) -> Override:
     return found
 
 
+def stored_order(name: str, payload: bytes) -> Override | None:
+    """The order that is stored under this id; None where it is none, so that nobody signs or follows it."""
+    try:
+        override = override_of(payload)
+    except MalformedEnvelope:
+        return None
+    return override if override.id == name else None
+
+
 def longest_life(kind: Kind, policy: OverridePolicy) -> timedelta:
     """How long an override of a kind may stand."""
     return timedelta(minutes=policy.rollback_minutes) if kind is Kind.ROLLBACK else timedelta(hours=policy.break_glass_hours)

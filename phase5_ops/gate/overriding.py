@@ -10,16 +10,14 @@ from uuid import uuid4
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
-from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.identity import Identity, repeated_role
 from phase5_ops.gate.notifications import NOT_SET, notify
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import envelope_digests, standing_problems
-from phase5_ops.gate.overrides import SIGNERS, Override, longest_life, override_of, problems_of_form, signed_roles
+from phase5_ops.gate.overrides import SIGNERS, Override, longest_life, problems_of_form, signed_roles, stored_order
 from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.signing_session import Refused, SigningSession, person_of, signature_over
-from phase5_ops.gate.state import Candidate, StoredOverride, StoredSignOff, Written
-from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.gate.state import Candidate, StoredSignOff, Written
 from phase5_ops.settings import ConfigurationError
 
 
@@ -83,23 +81,14 @@ def waiting_override(session: SigningSession, candidate: Candidate, kind: Kind) 
     settings = session.settings
     found: list[tuple[Override, tuple[SignOff, ...]]] = []
     for stored in session.state.overrides(settings.environment):
-        override = read_stored(stored)
+        override = stored_order(stored.id, stored.payload)
         if override is None or (override.kind, override.release, override.series) != (kind, candidate.release, candidate.series):
             continue
-        offs = verified_sign_offs(stored.signatures, [stored.payload], session.keys)
+        offs = session.sign_offs(stored.signatures, [stored.payload])
         good, _ = signed_roles(override, offs, policy=settings.gate, now=session.now)
         if len(good) < SIGNERS[kind] and not _problems_of_form(session, override):
             found.append((override, offs))
     return max(found, key=lambda each: (each[0].requested_at, each[0].id), default=None)
-
-
-def read_stored(stored: StoredOverride) -> Override | None:
-    """The order in an item of the state table; None where it is none, so that nobody signs or follows it."""
-    try:
-        override = override_of(stored.payload)
-    except MalformedEnvelope:
-        return None
-    return override if override.id == stored.id else None
 
 
 def who_overrides(session: SigningSession, role: str, signed: Sequence[SignOff]) -> Identity:

@@ -25,8 +25,8 @@ from phase5_ops.gate.publication import (
     stopped,
 )
 from phase5_ops.gate.records import GateInputs, Release
+from phase5_ops.gate.signature_rules import counting, proved_times
 from phase5_ops.gate.state import Candidate, Fate
-from phase5_ops.gate.stored_signatures import counting_signatures, verified_sign_offs
 from phase5_ops.gate.verification import LONGEST_WAIT
 
 
@@ -80,35 +80,28 @@ def _attest(
     if frozen is None or opened is None or sha256_of(frozen[0]) != opened.statement_digest:
         return None, ("the frozen statement changed while it was decided",)
     payload, gate_signature, gate_key_id = frozen
-    signatures = {gate_key_id: gate_signature, **_role_signatures(door, candidate, inputs, payload)}
-    readiness = envelope_bytes(payload, signatures)
+    counted = counting(
+        inputs.sign_offs,
+        ROLES,
+        statement_digest=opened.statement_digest,
+        release=release,
+        policy=inputs.policy,
+        now=inputs.now,
+    )
+    readiness = envelope_bytes(payload, {gate_key_id: gate_signature, **{off.key_id: off.signature for off in counted}})
     statement = decision_statement(
         release=release,
         readiness_envelope=readiness,
         policy_digest=inputs.policy_digest,
         time_verified=inputs.now,
         version=door.version,
+        proved=proved_times(counted),
+        signers=counted,
     )
     key_id, signature = door.sign(statement)
     envelopes = Envelopes(readiness, envelope_bytes(statement, {key_id: signature}))
     problems = _verification_problems(door, release, envelopes, inputs.now)
     return (None, problems) if problems else (envelopes, ())
-
-
-def _role_signatures(door: PromotionDoor, candidate: Candidate, inputs: GateInputs, payload: bytes) -> dict[str, bytes]:
-    """Of each role the first signature that counts, as key id -> DER."""
-    if inputs.statement is None:
-        return {}
-    stored = door.state.sign_offs(candidate.release)
-    return counting_signatures(
-        stored,
-        verified_sign_offs(stored, [payload], door.keys()),
-        ROLES,
-        statement_digest=inputs.statement.statement_digest,
-        release=candidate.release,
-        policy=inputs.policy,
-        now=inputs.now,
-    )
 
 
 def _verification_problems(door: PromotionDoor, release: Release, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import Ending, PromotionDoor, PromotionOutcome
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signing import sign
+from phase5_ops.gate.signing_times import counted_sign_offs
 from phase5_ops.gate.state import Candidate, Fate, StateTable, check_release
 from phase5_ops.gate.targets.choice import publish
 from phase5_ops.platform import Platform
@@ -138,6 +139,9 @@ def override_rules(platform: Platform) -> OverrideRules:
         policy_digest=platform.policy_digest,
         now=platform.now(),
         tell=tell,
+        sign_offs=lambda stored, payload, keys: counted_sign_offs(
+            platform.reader, stored, [payload], keys, trusted_roles=settings.signing.trusted_roles, now=platform.now()
+        ),
     )
 
 

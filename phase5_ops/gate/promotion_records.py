@@ -5,17 +5,20 @@ published. What is believed is the gate's signature over the publication, and th
 what it is given.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, read_envelope
-from phase5_ops.gate.keys import GATE, KeySet
+from phase5_ops.gate.keys import GATE, KeySet, revocation_problem
 from phase5_ops.gate.orders import Kind, idempotency_key
 from phase5_ops.gate.overrides import Override
-from phase5_ops.gate.records import Release
+from phase5_ops.gate.records import Release, SignOff
+from phase5_ops.gate.said_by_decision import stated_by
 from phase5_ops.gate.state import Promotion
-from phase5_ops.gate.statements import PUBLICATION, STATEMENT_TYPE
+from phase5_ops.gate.statements import PUBLICATION, STATEMENT_TYPE, decision_facts, read_statement
 from phase5_ops.gate.verification import verify
 
 #: Names of the envelopes of a promotion, as files.
@@ -67,9 +70,27 @@ def record_problems(
     return (*problems, *envelope_problems(basis, decision, release, keys=keys, now=now, max_age=_ANY_AGE, override=override))
 
 
+def with_attested_times(sign_offs: Iterable[SignOff], record: Promotion) -> tuple[SignOff, ...]:
+    """The signatures, those in the envelope of a promotion with the time by which its decision proves them to be made.
+
+    Args:
+        sign_offs: verified, of the release.
+        record: against which `record_problems` has found nothing.
+    """
+    signed = read_envelope(record.readiness_envelope.encode()).signatures
+    decided = decision_facts(read_statement(read_envelope(record.decision_envelope.encode()).payload))
+
+    def attested(off: SignOff) -> SignOff:
+        if signed.get(off.key_id) != off.signature or off.frozen_at is None:
+            return off
+        return replace(off, proved_at=stated_by(decided, off.frozen_at)(off.key_id), unproved="")
+
+    return tuple(map(attested, sign_offs))
+
+
 def _published(record: Promotion, statement: bytes, keys: KeySet) -> bool:
     key = keys.keys.get(record.key_id)
-    if key is None or key.role != GATE or (key.revoked_at is not None and record.promoted_at >= key.revoked_at):
+    if key is None or key.role != GATE or revocation_problem(key.revoked_at, record.promoted_at):  # the statement says when
         return False
     try:
         return key.verifies(statement, bytes.fromhex(record.signature))
@@ -100,11 +121,12 @@ def envelope_problems(
     """
     files = {READINESS_FILE if override is None else OVERRIDE_FILE: basis, DECISION_FILE: decision}
     accept: tuple[Kind, ...] = () if override is None else (override.kind,)
-    found = verify(files, digest=release.digest, keys=keys, now=now, max_age=max_age, accept=accept)
+    found = verify(
+        files, digest=release.digest, keys=keys, now=now, max_age=max_age, environment=release.environment, accept=accept
+    )
     problems = list(found.problems)
-    about = (found.facts.get("release"), found.facts.get("environment"))
-    if found.ok and about != (release.name, release.environment):
-        problems.append(f"it is about {about[0]} in {about[1]}")
+    if found.ok and (about := found.facts.get("release")) != release.name:
+        problems.append(f"it is about {about}")
     if found.ok and override is not None and not _is_order(basis, override):
         problems.append(f"it is of another order than {override.id}")
     return tuple(problems)

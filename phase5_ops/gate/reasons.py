@@ -3,6 +3,7 @@
 A row that its verdict closes has the codes of its findings instead; those are in `phase5_ops.findings`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -150,6 +151,9 @@ SIGNATURE_OF_ANOTHER_ROLE = ReasonCode(
 SIGNATURE_OF_ANOTHER_RELEASE = ReasonCode(
     "signature_of_another_release", GateState.UNSIGNED, "The signature is for another release.", _SIGN
 )
+SIGNATURE_OF_ANOTHER_ENVIRONMENT = ReasonCode(
+    "signature_of_another_environment", GateState.UNSIGNED, "What was signed is for another environment.", _SIGN
+)
 SIGNATURE_OF_ANOTHER_STATEMENT = ReasonCode(
     "signature_of_another_statement",
     GateState.UNSIGNED,
@@ -163,8 +167,17 @@ SIGNATURE_EXPIRED = ReasonCode("signature_expired", GateState.UNSIGNED, "The sig
 SIGNATURE_FROM_THE_FUTURE = ReasonCode(
     "signature_from_the_future", GateState.UNSIGNED, "The signature was made later than now: a clock is wrong.", _SIGN
 )
+SIGNATURE_BEFORE_STATEMENT = ReasonCode(
+    "signature_before_statement",
+    GateState.UNSIGNED,
+    "The signature is dated before what it signs was frozen, so its date is not true.",
+    "Find out who wrote it; set the signer's clock right, and sign again.",
+)
 SIGNATURE_KEY_REVOKED = ReasonCode(
-    "signature_key_revoked", GateState.UNSIGNED, "The key was revoked before it signed.", "Sign with the role's present key."
+    "signature_key_revoked",
+    GateState.UNSIGNED,
+    "The key was revoked, and neither KMS's record nor a statement of the gate proves that it had signed before.",
+    "Sign with the role's present key.",
 )
 SIGNER_UNKNOWN = ReasonCode("signer_unknown", GateState.UNSIGNED, "Nobody is known to have made the signature.", _SIGN)
 SIGNER_REPEATED = ReasonCode(
@@ -175,3 +188,14 @@ SIGNER_REPEATED = ReasonCode(
 )
 
 CODES = tuple(value for value in list(globals().values()) if isinstance(value, ReasonCode))
+
+
+def named_first(reasons: Sequence[Reason]) -> list[Reason]:
+    """Of each row and code the first reason, then the others, each in their order: who cuts the list still names what closes."""
+    seen: set[tuple[str, str]] = set()
+    first: list[Reason] = []
+    others: list[Reason] = []
+    for reason in reasons:
+        (others if (reason.row, reason.code) in seen else first).append(reason)
+        seen.add((reason.row, reason.code))
+    return [*first, *others]

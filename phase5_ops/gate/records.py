@@ -177,9 +177,14 @@ class SignOff:
         key_id: of the key that made it.
         identity: the person, as `identity.py` tells; empty if not known.
         statement_digest: of the bytes that were signed.
-        release_digest: of the release it was recorded for.
-        signed_at: when.
+        release: what the signed bytes are about: name, digest, environment; None where they are not known or cannot be read.
+        signed_at: when, as the state table says.
+        frozen_at: since when the signed bytes exist, as they say themselves; None with `release`.
         key_revoked_at: when the key was revoked, if it was.
+        proved_at: when KMS's own record says that it was made; asked for only where the key was revoked.
+        unproved: why it is not known from KMS when it was made; "" where that was not asked.
+        signature: DER.
+        session, request_id: ARN of the person's session and KMS's request id, as the state table says; shown, not decided on.
     """
 
     role: str
@@ -187,9 +192,15 @@ class SignOff:
     key_id: str
     identity: str
     statement_digest: str
-    release_digest: str
+    release: Release | None
     signed_at: datetime
+    frozen_at: datetime | None
     key_revoked_at: datetime | None = None
+    proved_at: datetime | None = None
+    unproved: str = ""
+    signature: bytes = b""
+    session: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

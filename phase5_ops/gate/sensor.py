@@ -23,7 +23,7 @@ from phase5_ops.gate.believed_keys import signing_key
 from phase5_ops.gate.decision import Decision, Outcome, decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.flow import Action, Attempt, Step, in_order, in_turn, next_action
-from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
+from phase5_ops.gate.inputs import GateSources, as_promoted, look_again, read_inputs
 from phase5_ops.gate.keys import GATE, KeysError
 from phase5_ops.gate.notifications import tell_fate
 from phase5_ops.gate.override_watch import watch_overrides
@@ -33,6 +33,7 @@ from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import SigningError, sign
 from phase5_ops.gate.state import Candidate, Fate, Registered, StateError, Written
+from phase5_ops.gate.stating import Describe, state_document, stated_open
 from phase5_ops.gate.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.settings import ConfigurationError, Settings
@@ -71,22 +72,36 @@ class Tick:
     cursor: str | None = None
 
 
-def run_tick(sources: GateSources, cursor: str | None, now: datetime, not_tried: NotTried) -> Tick:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How the sensor puts things; given from outside, because it stands above the gate what there is to say.
+
+    Attributes:
+        not_tried: tells those who sign what a run did not try.
+        describe: makes the document of a candidate.
+    """
+
+    not_tried: NotTried
+    describe: Describe
+
+
+def run_tick(sources: GateSources, cursor: str | None, now: datetime, words: Words) -> Tick:
     """One look at everything.
 
     Args:
         sources: Dagster's records, AWS, evidence; made for this tick alone.
         cursor: where reading of events ended last time.
         now: wall clock.
-        not_tried: tells those who sign what a run did not try.
+        words: how what is found is put.
     """
     tick = Tick(cursor=cursor)
     try:
         refuse_fixed_clock(sources.platform.settings, "the gate's sensor")
+        sources.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted and nothing is done
         _watch_overrides(sources, tick, now)  # first: an incident waits for nothing else
         tick.cursor = _register(sources, cursor, tick)
-        _work(sources, tick, now, not_tried)
-    except (StateError, ConfigurationError) as error:
+        _work(sources, tick, now, words)
+    except (StateError, ConfigurationError, KeysError) as error:
         tick.lines.append(f"nothing is known: {error}")
     return tick
 
@@ -124,7 +139,7 @@ def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | Non
     return since
 
 
-def _work(sources: GateSources, tick: Tick, now: datetime, not_tried: NotTried) -> None:
+def _work(sources: GateSources, tick: Tick, now: datetime, words: Words) -> None:
     state, settings = sources.state, sources.platform.settings
     listed = state.open_candidates(settings.environment)
     queue = in_order([candidate for candidate, _ in listed], settings.flow)
@@ -135,17 +150,19 @@ def _work(sources: GateSources, tick: Tick, now: datetime, not_tried: NotTried) 
         tick.lines.append(f"{older.release.name}: {because}")
     turn = in_turn(queue.active, _WORKED_A_TICK, now)
     for candidate in turn:
-        _advance(sources, candidate, tick, now, not_tried)
+        _advance(sources, candidate, tick, now, words)
     if len(turn) < len(queue.active):
         tick.lines.append(f"{len(queue.active) - len(turn)} more are looked at in other ticks")
     if queue.waiting:
         tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
     if not queue.superseded:  # a promoted one stays listed until everything older gave way
         for candidate in queue.closed[:_CLOSED_A_TICK]:
+            if candidate.fate is Fate.PROMOTED and not _said_on_what(sources, candidate, tick, now, words):
+                continue  # looked at again by the next tick
             state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
 
 
-def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, not_tried: NotTried) -> None:
+def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, words: Words) -> None:
     """The next step of one candidate; a problem of one is said and does not keep the others."""
     name, release = candidate.release.name, candidate.release
     try:
@@ -167,13 +184,34 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
         if inputs and decision:
             tick.lines += [f"{name}: {line}" for line in matching_nothing(waiver_uses(inputs, decision, ()))]
         if action.step is Step.FREEZE and inputs is not None and decision is not None:
-            _freeze(sources, candidate, inputs, decision, not_tried(inputs, decision, sources.platform.settings))
+            _freeze(sources, candidate, inputs, decision, words.not_tried(inputs, decision, sources.platform.settings))
             if candidate.fate is Fate.PENDING:
                 _becomes(sources, candidate, Fate.READY_TO_SIGN, tick)
         else:
             _do(sources, candidate, action, tick)
+        document = words.describe(sources, candidate, inputs or read_inputs(sources, candidate, runs=runs))
+        tick.lines += [f"{name}: {problem}" for problem in state_document(sources, candidate, document, now)]
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{name}: nothing is known: {error}"[:_LONGEST_LINE])
+
+
+def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, words: Words) -> bool:
+    """Makes sure that the document of a promoted candidate shows what it was promoted on; False where that could not be done.
+
+    One that was promoted between two ticks, by a run that somebody launched, may have none that does.
+    """
+    try:
+        record = sources.state.promotion(candidate.release, candidate.series)
+        if record is not None and not stated_open(sources, candidate):
+            inputs = as_promoted(sources, candidate, record)
+            document = words.describe(sources, candidate, inputs)
+            tick.lines += [
+                f"{candidate.release.name}: {problem}" for problem in state_document(sources, candidate, document, now)
+            ]
+    except (StateError, KeysError, SigningError) as error:
+        tick.lines.append(f"{candidate.release.name}: what it was promoted on is not said: {error}"[:_LONGEST_LINE])
+        return False
+    return True
 
 
 def said(name: str, action: Action) -> list[str]:
@@ -283,7 +321,7 @@ def _request(job: str, candidate: Candidate, attempt: int, config: Mapping[str, 
 
 
 def promotion_gate(
-    open_sources: Callable[[dg.DagsterInstance], GateSources], jobs: Mapping[str, Job], seconds: int, not_tried: NotTried
+    open_sources: Callable[[dg.DagsterInstance], GateSources], jobs: Mapping[str, Job], seconds: int, words: Words
 ) -> dg.SensorDefinition:
     """The sensor.
 
@@ -291,7 +329,7 @@ def promotion_gate(
         open_sources: what one tick reads from.
         jobs: those it may launch, by name; a run of any other is not asked for.
         seconds: how often it looks.
-        not_tried: as for `run_tick`.
+        words: as for `run_tick`.
     """
 
     @dg.sensor(
@@ -302,7 +340,7 @@ def promotion_gate(
         description="Makes readiness runs for release candidates, asks for signatures, launches the promotion when all is open.",
     )
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        tick = run_tick(open_sources(context.instance), context.cursor, datetime.now(UTC), not_tried)
+        tick = run_tick(open_sources(context.instance), context.cursor, datetime.now(UTC), words)
         for line in tick.lines:
             context.log.info(line)
         requests = [request for request in tick.requests if request.job_name in jobs]

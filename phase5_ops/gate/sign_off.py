@@ -27,7 +27,7 @@ from phase5_ops.gate.statements import (
     readiness_facts,
     stated_findings,
 )
-from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
+from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.gate.waiver_report import in_vain, in_words
 from phase5_ops.gate.waivers import Pair, closing_findings, problem_of, unmatched
 from phase5_ops.printable import printable
@@ -101,7 +101,7 @@ def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
         raise Refused(
             f"the readiness statement is about {said.name} {said.digest} in {said.environment}, not about this candidate"
         )
-    offs = verified_sign_offs(state.sign_offs(release), [payload], keys)
+    offs = session.sign_offs(state.sign_offs(release), [payload])
     found = sign_off_problems(
         offs,
         statement_digest=facts.statement_digest,
@@ -117,7 +117,9 @@ def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
 def _in_vain(session: SigningSession, release: Release, stated: Mapping[str, tuple[Finding, ...]]) -> tuple[str, ...]:
     """The waivers in force that match nothing of what is signed, in words."""
     policy = session.settings.gate
-    waivers = verified_waivers(session.state.waivers(release), session.keys)
+    waivers = verified_waivers(
+        session.state.waivers(release), session.keys, session.state.statements(release), environment=release.environment
+    )
     in_force = [w for w in waivers if problem_of(w, release_digest=release.digest, policy=policy, now=session.now) is None]
     closing = {row: closing_findings(ROW_OF_ID[row], found, policy) for row, found in stated.items() if row in ROW_OF_ID}
     vain: dict[str, list[Pair]] = {}
@@ -154,6 +156,9 @@ def sign_off(session: SigningSession, role: str, what: ToSign, who: Identity) ->
         Refused: another signature is recorded under the same id.
     """
     release, series = what.candidate.release, what.candidate.series
+    frozen_at = readiness_facts(read_statement(what.payload)).evaluated_at
+    if session.now < frozen_at:
+        raise Refused(f"this machine's clock says {iso(session.now)}, the statement is of {iso(frozen_at)}: set the clock right")
     stored = signature_over(session, role, what.payload, release=release, series=series, who=who)
     if session.state.add_sign_off(release, stored) is not Written.DONE:
         raise Refused(f"another signature is recorded as {stored.id}; nothing was changed, sign again")

@@ -19,9 +19,9 @@ from phase5_ops.gate.records import Release
 from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.signing import SigningError
+from phase5_ops.gate.signing_times import counted_sign_offs
 from phase5_ops.gate.state import StateError, StateTable
 from phase5_ops.gate.statements import facts_of
-from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.platform import Platform
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
@@ -86,7 +86,14 @@ def _table(platform: Platform, state: StateTable, name: str, now: datetime) -> p
         return sign_offs_table(candidate.release, None)
     statement = facts_of(frozen[0])
     keys = believed_keys(platform.reader, platform.settings)
-    offs = verified_sign_offs(state.sign_offs(candidate.release), state.statements(candidate.release), keys)
+    offs = counted_sign_offs(
+        platform.reader,
+        state.sign_offs(candidate.release),
+        [each.payload for each in state.statements(candidate.release)],
+        keys,
+        trusted_roles=platform.settings.signing.trusted_roles,
+        now=now,
+    )
     problems = sign_off_problems(
         offs,
         statement_digest=statement.statement_digest,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from phase5_ops.clock import parse_iso
 from phase5_ops.gate.envelopes import MalformedEnvelope, strict_json
 from phase5_ops.gate.identity import Identity, Refusal, identify
 from phase5_ops.reads import Read, ReadStatus
@@ -72,6 +73,7 @@ class Audited:
         settled: looking again later would not change it.
         why: differences, or why nothing was found.
         event_id: of CloudTrail's record, if it was found.
+        called_at: when the call was made, as that record says; None where it does not.
     """
 
     claim: Claim
@@ -79,6 +81,7 @@ class Audited:
     settled: bool
     why: tuple[str, ...] = ()
     event_id: str | None = None
+    called_at: datetime | None = None
 
 
 def exit_code(found: Sequence[Audited]) -> int:
@@ -123,8 +126,10 @@ def judge(claim: Claim, records: Iterable[Any], read: Read | None, *, trusted_ro
     events, odd = _events(records)
     mine = [event for event in events if event.get("requestID") == claim.request_id]
     if mine:  # a call into another account is recorded in both
-        why, event_id = min((tuple(_differences(claim, each, trusted_roles)), str(each.get("eventID"))) for each in mine)
-        return Audited(claim, Match.DIFFERENT if why else Match.MATCHED, settled=True, why=why, event_id=event_id)
+        best = min(mine, key=lambda each: (tuple(_differences(claim, each, trusted_roles)), str(each.get("eventID"))))
+        why = tuple(_differences(claim, best, trusted_roles))
+        match, event_id = Match.DIFFERENT if why else Match.MATCHED, str(best.get("eventID"))
+        return Audited(claim, match, settled=True, why=why, event_id=event_id, called_at=_called_at(best))
     if read is not None and read.status is not ReadStatus.OK:
         return Audited(
             claim, Match.UNREADABLE, settled=False, why=(f"{read.operation} {read.resource}: {read.status}: {read.error}",)
@@ -186,6 +191,13 @@ def _differences(claim: Claim, event: Mapping[str, Any], trusted_roles: Sequence
     if who.get("arn") != claim.session:
         yield f"the call was made by {who.get('arn')}, the table says {claim.session}"
     yield from _another_person(claim, who, trusted_roles)
+
+
+def _called_at(event: Mapping[str, Any]) -> datetime | None:
+    try:
+        return parse_iso(str(event.get("eventTime")))
+    except ValueError:
+        return None
 
 
 def _key_of(event: Mapping[str, Any], asked: Mapping[str, Any]) -> str:

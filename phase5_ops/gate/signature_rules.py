@@ -1,15 +1,18 @@
 """Which recorded signatures count for which role, and whether what was signed still holds. Pure.
 
-Three roles, three keys, three people. A signature is bound to the bytes of one readiness statement; it stands for a later
-confirmation run only if that run is no worse than what was signed. That a signature verifies at all was found out before.
+Three roles, three keys, three people. A signature is bound to the bytes of one readiness statement (or override), and so to the
+release, environment and moment that those bytes name; it stands for a later confirmation run only if that run is no worse than
+what was signed. That a signature verifies at all was found out before. Sensor, promotion, status, signing and overrides all ask
+here; what a revoked key is worth is one rule with `phase5 verify` (`keys.revocation_problem`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
 from phase5_ops.gate import reasons
+from phase5_ops.gate.keys import revocation_problem
 from phase5_ops.gate.reasons import ReasonCode
 from phase5_ops.gate.records import Release, RowFacts, SignedFacts, SignOff
 from phase5_ops.policy import GatePolicy
@@ -101,15 +104,39 @@ def newest_counting(
     return None
 
 
+def counting(
+    sign_offs: Sequence[SignOff],
+    roles: Iterable[str],
+    *,
+    statement_digest: str,
+    release: Release,
+    policy: GatePolicy,
+    now: datetime,
+) -> tuple[SignOff, ...]:
+    """Of each of the roles the newest signature that counts: what goes into an envelope; arguments as in `sign_off_problems`."""
+    found = (
+        newest_counting(sign_offs, role, statement_digest=statement_digest, release=release, policy=policy, now=now)
+        for role in roles
+    )
+    return tuple(off for off in found if off is not None)
+
+
+def proved_times(sign_offs: Iterable[SignOff]) -> dict[str, datetime]:
+    """Key id -> when KMS's record says that it signed, of the signatures that count by that alone, for the decision to state."""
+    return {off.key_id: off.proved_at for off in sign_offs if off.key_revoked_at is not None and off.proved_at is not None}
+
+
 def _problems_of(
     off: SignOff, *, statement_digest: str, release: Release, void: tuple[str, ...], policy: GatePolicy, now: datetime
 ) -> list[Problem]:
     who = f"by {off.identity or 'nobody known'} at {iso(off.signed_at)}"
     skew = timedelta(seconds=policy.clock_skew_seconds)
+    revoked = revocation_problem(off.key_revoked_at, off.proved_at)
+    unproved = f" ({off.unproved})" if off.unproved else ""
     tests: list[tuple[bool, ReasonCode, str]] = [
         (off.key_role is None, reasons.SIGNATURE_INVALID, who),
         (off.key_role not in (None, off.role), reasons.SIGNATURE_OF_ANOTHER_ROLE, f"{who} with the key of {off.key_role}"),
-        (off.release_digest != release.digest, reasons.SIGNATURE_OF_ANOTHER_RELEASE, f"{who} for {off.release_digest}"),
+        *_about_another(off, release, who),
         (
             off.statement_digest != statement_digest,
             reasons.SIGNATURE_OF_ANOTHER_STATEMENT,
@@ -119,13 +146,27 @@ def _problems_of(
         (now - off.signed_at >= timedelta(days=policy.sign_off_days), reasons.SIGNATURE_EXPIRED, who),
         (off.signed_at - now > skew, reasons.SIGNATURE_FROM_THE_FUTURE, who),
         (
-            off.key_revoked_at is not None and off.signed_at >= off.key_revoked_at,
-            reasons.SIGNATURE_KEY_REVOKED,
-            f"{who}, revoked {iso(off.key_revoked_at) if off.key_revoked_at else ''}",
+            off.frozen_at is not None and off.signed_at < off.frozen_at,
+            reasons.SIGNATURE_BEFORE_STATEMENT,
+            f"{who}, what it signs is of {iso(off.frozen_at) if off.frozen_at else ''}",
         ),
+        (revoked is not None, reasons.SIGNATURE_KEY_REVOKED, f"{who}: the key {revoked}{unproved}"),
         (not off.identity.strip(), reasons.SIGNER_UNKNOWN, who),
     ]
     return [(code, seen) for failed, code, seen in tests if failed]
+
+
+def _about_another(off: SignOff, release: Release, who: str) -> Iterator[tuple[bool, ReasonCode, str]]:
+    """Whether the signed bytes are about something else; where a key made it over bytes that say nothing, they are."""
+    if off.release is None:
+        seen = f"{who} for a statement that cannot be read"
+        yield off.key_role is not None, reasons.SIGNATURE_OF_ANOTHER_RELEASE, seen
+        return
+    named = f"{off.release.name} {off.release.digest}"
+    other = (off.release.name, off.release.digest) != (release.name, release.digest)
+    yield other, reasons.SIGNATURE_OF_ANOTHER_RELEASE, f"{who} for {named}"
+    seen = f"{who} for {off.release.environment}, not for {release.environment}"
+    yield off.release.environment != release.environment, reasons.SIGNATURE_OF_ANOTHER_ENVIRONMENT, seen
 
 
 def _repeated(off: SignOff, good: Iterable[SignOff]) -> list[Problem]:

@@ -1,5 +1,6 @@
 """What a person who signs off or waives works with: settings, AWS, the state table, the keys believed, one moment."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,8 +11,9 @@ from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.identity import Identity, Refusal
 from phase5_ops.gate.keys import KeySet
-from phase5_ops.gate.records import Release
+from phase5_ops.gate.records import Release, SignOff
 from phase5_ops.gate.signing import sign
+from phase5_ops.gate.signing_times import counted_sign_offs
 from phase5_ops.gate.state import StateTable, StoredSignOff
 from phase5_ops.settings import Settings
 
@@ -29,6 +31,11 @@ class SigningSession:
     state: StateTable
     keys: KeySet
     now: datetime
+
+    def sign_offs(self, stored: Sequence[StoredSignOff], payloads: Iterable[bytes]) -> tuple[SignOff, ...]:
+        """Signatures as the gate counts them; see `signing_times.counted_sign_offs`."""
+        trusted = self.settings.signing.trusted_roles
+        return counted_sign_offs(self.reader, stored, payloads, self.keys, trusted_roles=trusted, now=self.now)
 
 
 def open_session(settings: Settings, what: str, *, reader: AwsReader | None = None) -> SigningSession:

@@ -11,15 +11,17 @@
     OVERRIDES#<environment>         OVERRIDE#<id>                   a rollback or broken glass, as it is signed
     OVERRIDES#<environment>         OVERRIDE#<id>#SIGNATURE#<role>#<id>   one signature of it
     OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never believed
+    KEYS#<environment>              PINNED                          which keys `phase5 init` pinned: their ids, never the keys
     PROMOTED#<environment>          AT#<when>#<name>#<series>       one promotion and what was waived for it, in order of time:
                                                                     for counting, never believed
+    RELEASE#<environment>#<name>    STATED#<series>...              what the gate last said of a series, signed
     RUNS#<environment>              RUN#<number>                    what a readiness run sealed and found, where histories stood
     HISTORY#<environment>           ACCEPTED#<id>                   that a person accepted breaks of histories, signed
 
 Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
 item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted;
 only an entry for finding an open candidate ends by TTL, once that is closed. Reads are consistent. What may be written when is
-decided elsewhere. The last two kinds of items are read and written by `run_records.py`.
+decided elsewhere. Documents are read and written by `stated_documents.py`, the last two kinds of items by `run_records.py`.
 """
 
 import json
@@ -45,7 +47,7 @@ IAM_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", 
 RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
-_OPEN, _OVERRIDE, _PROMOTED = "CANDIDATE#", "OVERRIDE#", "AT#"
+_OPEN, _OVERRIDE, _PROMOTED, _PINNED = "CANDIDATE#", "OVERRIDE#", "AT#", "PINNED"
 _BATCH = 100  # keys that one BatchGetItem takes
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 Made = TypeVar("Made")
@@ -157,6 +159,23 @@ class StoredSignOff:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredStatement:
+    """A frozen readiness statement as it stands in the table, with what should be the gate's signature over it."""
+
+    payload: bytes
+    gate_signature: bytes
+    gate_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedKeys:
+    """Which keys `phase5 init` pinned last, by whatever machine: role -> key id, and when."""
+
+    present: Mapping[str, str]
+    pinned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StoredWaiver:
     """A waiver as it stands in the table, with the signature over `waiver_payload`."""
 
@@ -258,13 +277,13 @@ class StateTable:
 
     def candidate(self, release: Release) -> Candidate | None:
         """The candidate of this name and environment, whatever its digest; None if there is none."""
-        item = self._get(_pk(release), "CANDIDATE")
+        item = self._get(release_pk(release), "CANDIDATE")
         return None if item is None else _candidate_of(item)
 
     def set_fate(self, candidate: Candidate, fate: Fate, because: str = "") -> Written:
         """Moves this series from the fate that was read to another; refused if it changed in between."""
         return self._update(
-            _pk(candidate.release),
+            release_pk(candidate.release),
             "CANDIDATE",
             {"fate": str(fate), "closed_because": because},
             "#digest = :was_digest AND #series = :was_series AND #fate = :was_fate",
@@ -305,7 +324,7 @@ class StateTable:
         )
 
     def _candidates(self, releases: list[Release]) -> list[Candidate]:
-        keys = [_typed({"pk": _pk(release), "sk": "CANDIDATE"}) for release in releases]
+        keys = [_typed({"pk": release_pk(release), "sk": "CANDIDATE"}) for release in releases]
         request = {self._table: {"Keys": keys, "ConsistentRead": True}}
         answer = self._reader.call("dynamodb", "batch_get_item", self._table, RequestItems=request)
         if answer.read.status is not ReadStatus.OK:
@@ -320,36 +339,36 @@ class StateTable:
     def freeze_statement(self, release: Release, series: int, payload: bytes, gate_signature: bytes, gate_key_id: str) -> Written:
         """Freezes the statement that the roles of this series sign; refused if another one is frozen already."""
         content = {"payload": payload, "gate_signature": gate_signature, "gate_key_id": gate_key_id}
-        item = {"pk": _pk(release), "sk": f"STATEMENT#{series:06d}", "digest": release.digest, **content}
+        item = {"pk": release_pk(release), "sk": f"STATEMENT#{series:06d}", "digest": release.digest, **content}
         return self._put(item, "attribute_not_exists(pk)", same=("digest", "payload"))
 
     def statement(self, release: Release, series: int) -> tuple[bytes, bytes, str] | None:
         """Payload, the gate's signature and its key id of the frozen statement; None if none is frozen."""
-        item = self._get(_pk(release), f"STATEMENT#{series:06d}")
+        item = self._get(release_pk(release), f"STATEMENT#{series:06d}")
         return None if item is None else _strict(_statement_in, item)
 
-    def statements(self, release: Release) -> list[bytes]:
-        """The payload of every statement that was ever frozen under the release's name, by series."""
-        return [_strict(_statement_in, item)[0] for item in self._query(_pk(release), "STATEMENT#")]
+    def statements(self, release: Release) -> list[StoredStatement]:
+        """Every statement that was ever frozen under the release's name, by series."""
+        return [StoredStatement(*_strict(_statement_in, item)) for item in self._query(release_pk(release), "STATEMENT#")]
 
     def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
         """Adds a signature; one that is there is never changed."""
-        return self._put(_sign_off_item(_pk(release), "SIGN_OFF", sign_off), "attribute_not_exists(pk)")
+        return self._put(_sign_off_item(release_pk(release), "SIGN_OFF", sign_off), "attribute_not_exists(pk)")
 
     def sign_offs(self, release: Release) -> list[StoredSignOff]:
         """Every signature ever recorded under the release's name, by role and id."""
-        return [_sign_off_of(item) for item in self._query(_pk(release), "SIGN_OFF#")]
+        return [_sign_off_of(item) for item in self._query(release_pk(release), "SIGN_OFF#")]
 
     def add_waiver(self, release: Release, waiver: StoredWaiver) -> Written:
         """Adds a waiver; one that is there is never changed."""
         payload = waiver_payload(waiver.waiver).decode("ascii")
         sk = f"WAIVER#{waiver.waiver.id}"
-        item = {"pk": _pk(release), "sk": sk, "waiver": payload, "key_id": waiver.key_id, "signature": waiver.signature}
+        item = {"pk": release_pk(release), "sk": sk, "waiver": payload, "key_id": waiver.key_id, "signature": waiver.signature}
         return self._put(item, "attribute_not_exists(pk)")
 
     def waivers(self, release: Release) -> list[StoredWaiver]:
         """Every waiver ever recorded under the release's name, by id. `signed_by` is None: the caller verifies the signature."""
-        return [_strict(_waiver_in, item) for item in self._query(_pk(release), "WAIVER#")]
+        return [_strict(_waiver_in, item) for item in self._query(release_pk(release), "WAIVER#")]
 
     # --- promotion -----------------------------------------------------------------------------------------------------------
 
@@ -363,7 +382,7 @@ class StateTable:
         """
         content = {"holder": lock.holder, "taken_at": iso(lock.taken_at), "idempotency_key": lock.idempotency_key}
         written = self._put(
-            {"pk": _pk(release), "sk": _slot("LOCK", series, override), **content},
+            {"pk": release_pk(release), "sk": _slot("LOCK", series, override), **content},
             "attribute_not_exists(pk)",
             same=("holder", "idempotency_key"),
         )
@@ -372,7 +391,7 @@ class StateTable:
 
     def lock(self, release: Release, series: int, *, override: str = "") -> Lock | None:
         """The lock of a series; None if nobody took it."""
-        item = self._get(_pk(release), _slot("LOCK", series, override))
+        item = self._get(release_pk(release), _slot("LOCK", series, override))
         return None if item is None else _strict(_lock_in, item)
 
     def take_over_lock(
@@ -390,7 +409,7 @@ class StateTable:
         if now - abandoned.taken_at <= after:
             return Written.REFUSED
         return self._update(
-            _pk(release),
+            release_pk(release),
             _slot("LOCK", series, override),
             {"holder": holder, "taken_at": iso(now)},
             "#holder = :was_holder AND #taken_at = :was_taken_at",
@@ -405,25 +424,30 @@ class StateTable:
         Returns:
             Readiness and decision envelope as they stand.
         """
-        item = {"pk": _pk(release), "sk": _slot("PREPARED", series, override), "readiness": readiness, "decision": decision}
+        item = {
+            "pk": release_pk(release),
+            "sk": _slot("PREPARED", series, override),
+            "readiness": readiness,
+            "decision": decision,
+        }
         self._put(item, "attribute_not_exists(pk)")
         return self.prepared_promotion(release, series, override=override) or (readiness, decision)
 
     def prepared_promotion(self, release: Release, series: int, *, override: str = "") -> tuple[bytes, bytes] | None:
         """Readiness and decision envelope of a promotion that was begun; None if none was."""
-        item = self._get(_pk(release), _slot("PREPARED", series, override))
+        item = self._get(release_pk(release), _slot("PREPARED", series, override))
         return None if item is None else _strict(_prepared_in, item)
 
     def record_promotion(self, release: Release, series: int, promotion: Promotion, *, override: str = "") -> Written:
         """Records that a series was promoted; the first record stays."""
         content = {name: getattr(promotion, name) for name in Promotion.__dataclass_fields__}
-        item = {"pk": _pk(release), "sk": _slot("PROMOTION", series, override), "digest": release.digest, **content}
+        item = {"pk": release_pk(release), "sk": _slot("PROMOTION", series, override), "digest": release.digest, **content}
         item["promoted_at"] = iso(promotion.promoted_at)
         return self._put(item, "attribute_not_exists(pk)", same=("idempotency_key", "decision_envelope"))
 
     def promotion(self, release: Release, series: int, *, override: str = "") -> Promotion | None:
         """The record of a promotion; None if the series was not promoted."""
-        item = self._get(_pk(release), _slot("PROMOTION", series, override))
+        item = self._get(release_pk(release), _slot("PROMOTION", series, override))
         return None if item is None else _strict(_promotion_in, item)
 
     def note_promotion(self, release: Release, series: int, at: datetime, waived: Iterable[tuple[str, Pair]]) -> Written:
@@ -443,6 +467,10 @@ class StateTable:
     def promotions(self, environment: str) -> list[tuple[str, frozenset[tuple[str, Pair]]]]:
         """Every promotion of an environment, oldest first: name of the release, and what was waived as (row id, pair)."""
         return [_strict(_noted_in, item) for item in self._query(_promoted_pk(environment), _PROMOTED)]
+
+    def noted_releases(self, environment: str) -> list[tuple[datetime, Release, int]]:
+        """When, release and series of every noted promotion of an environment, oldest first."""
+        return [_strict(_noted_release_in, item) for item in self._query(_promoted_pk(environment), _PROMOTED)]
 
     # --- overrides: written once -----------------------------------------------------------------------------------------------
 
@@ -472,6 +500,25 @@ class StateTable:
             except (KeyError, TypeError, ValueError):
                 payloads[name] = b""  # not an order, which whoever reads it says
         return [StoredOverride(name, payload, tuple(signatures.get(name, ()))) for name, payload in sorted(payloads.items())]
+
+    # --- which keys are pinned: changed by `phase5 init` alone ------------------------------------------------------------------
+
+    def pinned_keys(self, environment: str) -> PinnedKeys | None:
+        """Which keys were pinned last for an environment; None if no `phase5 init` has noted any here."""
+        try:
+            item = self._get(_keys_pk(environment), _PINNED)
+        except StateError as error:
+            if error.read.status is ReadStatus.NOT_FOUND:  # there is no table: nothing was noted in it
+                return None
+            raise
+        return None if item is None else _strict(_pinned_in, item)
+
+    def note_pinned_keys(self, environment: str, pinned: PinnedKeys, *, instead_of: PinnedKeys | None) -> Written:
+        """Notes which keys are pinned; refused where something else is noted than was read."""
+        item = {"pk": _keys_pk(environment), "sk": _PINNED, "present": dict(pinned.present), "pinned_at": iso(pinned.pinned_at)}
+        if instead_of is None:
+            return self._put(item, "attribute_not_exists(pk)")
+        return self._put(item, "#present = :present", {"present": dict(instead_of.present)})
 
     # --- the table -----------------------------------------------------------------------------------------------------------
 
@@ -574,7 +621,7 @@ def waiver_payload(waiver: Waiver) -> bytes:
         "issued_at": iso(waiver.issued_at),
         "until": iso(waiver.until),
         "identity": waiver.identity,
-    }
+    } | ({"environment": waiver.environment} if waiver.environment else {})
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
@@ -597,12 +644,14 @@ def waiver_of(payload: str) -> Waiver:
             parse_iso(content["until"]),
             None,
             content["identity"],
+            content.get("environment", ""),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a waiver: {error!r}") from error
 
 
-def _pk(release: Release) -> str:
+def release_pk(release: Release) -> str:
+    """The partition of everything about the candidates of one name."""
     return f"RELEASE#{release.environment}#{release.name}"
 
 
@@ -618,13 +667,17 @@ def _promoted_pk(environment: str) -> str:
     return f"PROMOTED#{environment}"
 
 
+def _keys_pk(environment: str) -> str:
+    return f"KEYS#{environment}"
+
+
 def _slot(what: str, series: int, override: str) -> str:
     return f"{what}#{series:06d}" + (f"#{override}" if override else "")
 
 
 def _candidate_item(candidate: Candidate) -> dict[str, Any]:
     return {
-        "pk": _pk(candidate.release),
+        "pk": release_pk(candidate.release),
         "sk": "CANDIDATE",
         "name": candidate.release.name,
         "environment": candidate.release.environment,
@@ -681,6 +734,13 @@ def _statement_in(item: Mapping[str, Any]) -> tuple[bytes, bytes, str]:
     return bytes(item["payload"]), bytes(item["gate_signature"]), str(item["gate_key_id"])
 
 
+def _pinned_in(item: Mapping[str, Any]) -> PinnedKeys:
+    present = {str(role): str(key_id) for role, key_id in item["present"].items()}
+    if not present:
+        raise ValueError("no key")
+    return PinnedKeys(present, parse_iso(item["pinned_at"]))
+
+
 def _prepared_in(item: Mapping[str, Any]) -> tuple[bytes, bytes]:
     return bytes(item["readiness"]), bytes(item["decision"])
 
@@ -692,6 +752,12 @@ def _promotion_in(item: Mapping[str, Any]) -> Promotion:
 
 def _noted_in(item: Mapping[str, Any]) -> tuple[str, frozenset[tuple[str, Pair]]]:
     return str(item["name"]), frozenset((str(row), (str(code), str(subject))) for row, code, subject in item["waived"])
+
+
+def _noted_release_in(item: Mapping[str, Any]) -> tuple[datetime, Release, int]:
+    at, _, rest = str(item["sk"]).removeprefix(_PROMOTED).partition("#")
+    environment = str(item["pk"]).removeprefix(_promoted_pk(""))
+    return parse_iso(at), Release(str(item["name"]), str(item["digest"]), environment), int(rest.rpartition("#")[2])
 
 
 def _lock_in(item: Mapping[str, Any]) -> Lock:

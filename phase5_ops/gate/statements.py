@@ -5,16 +5,16 @@ A statement is believed only after its signatures were verified; reading it here
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from phase5_ops.clock import parse_iso
+from phase5_ops.clock import iso, parse_iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.records import RowFacts, SignedFacts
-from phase5_ops.gate.waivers import Pair
+from phase5_ops.gate.waivers import Pair, Waiver
 from phase5_ops.verdict import Finding, Verdict
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -65,8 +65,28 @@ class ReadinessFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Signer:
+    """Who made a signature that counted, as the gate states it: the state table's word at that time."""
+
+    role: str
+    person: str
+    session: str
+    key_id: str
+    request_id: str
+    signed_at: datetime
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.person} at {iso(self.signed_at)}, session {self.session}, KMS request {self.request_id}, key {self.key_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionFacts:
-    """What a decision statement says."""
+    """What a decision statement says.
+
+    `verifier` and `resource` name the environment; `proved` is key id -> when that key signed what the decision rests on, of keys
+    that were revoked when it was made. `signers` is empty in statements of an earlier version.
+    """
 
     name: str
     digest: str
@@ -75,6 +95,20 @@ class DecisionFacts:
     time_verified: datetime
     policy_digest: str
     inputs: tuple[str, ...]
+    verifier: str
+    resource: str
+    proved: Mapping[str, datetime]
+    signers: tuple["Signer", ...] = ()
+
+
+def gate_id(environment: str) -> str:
+    """How a decision names the gate of an environment."""
+    return f"urn:phase5-ops:gate:{environment}"
+
+
+def resource_uri(environment: str, name: str) -> str:
+    """How a decision names a release of an environment."""
+    return f"urn:phase5-ops:release:{environment}:{name}"
 
 
 def read_statement(payload: bytes) -> Statement:
@@ -134,7 +168,37 @@ def decision_facts(statement: Statement) -> DecisionFacts:
         _moment(predicate, "timeVerified"),
         _sha256(predicate.get("policy")),
         tuple(_sha256(entry) for entry in inputs),
+        _text(predicate.get("verifier"), "id"),
+        _text(predicate, "resourceUri"),
+        _proved(inputs[0]) if inputs else {},
+        _signers(inputs[0]) if inputs else (),
     )
+
+
+def _proved(entry: Mapping[str, Any]) -> dict[str, datetime]:
+    return {_text(each, "keyid"): _moment(each, "signedAt") for each in _annotated(entry, "signatures")}
+
+
+def _signers(entry: Mapping[str, Any]) -> tuple[Signer, ...]:
+    return tuple(
+        Signer(
+            role=_text(each, "role"),
+            person=_text(each, "person"),
+            session=_text(each, "session"),
+            key_id=_text(each, "keyid"),
+            request_id=_text(each, "kmsRequestId"),
+            signed_at=_moment(each, "signedAt"),
+        )
+        for each in _annotated(entry, "signers")
+    )
+
+
+def _annotated(entry: Mapping[str, Any], name: str) -> list[Any]:
+    annotations = entry.get("annotations", {})
+    found = annotations.get(name, []) if isinstance(annotations, dict) else None
+    if not isinstance(found, list):
+        raise MalformedEnvelope("the decision's annotations are not what they should be")
+    return found
 
 
 def facts_of(payload: bytes) -> SignedFacts:
@@ -198,6 +262,31 @@ def waived_findings(payload: bytes) -> frozenset[tuple[str, Pair]]:
         named = {(str(code), str(subject)) for code, subject in pairs}
         found |= {(_text(waiver, "row"), pair) for pair in (facts.findings & named if facts else ())}
     return frozenset(found)
+
+
+def waiver_entry(waiver: Waiver) -> dict[str, Any]:
+    """A waiver as a readiness statement shows it, but for how often it was given."""
+    return {
+        "id": waiver.id,
+        "row": waiver.row,
+        "pairs": [list(pair) for pair in sorted(waiver.pairs)],
+        "reason": waiver.reason,
+        "ticket": waiver.ticket,
+        "until": iso(waiver.until),
+        "signed_by": waiver.signed_by,
+        "identity": waiver.identity,
+    }
+
+
+def shows_waiver(statement: Statement, waiver: Waiver, role: str) -> bool:
+    """Whether a readiness statement shows this very waiver as signed by this role.
+
+    Raises:
+        MalformedEnvelope: it is no readiness statement.
+    """
+    wanted = waiver_entry(replace(waiver, signed_by=role))
+    shown = _listed(_descriptors(statement), WAIVERS, "waivers")
+    return any(all(entry.get(name) == value for name, value in wanted.items()) for entry in shown)
 
 
 def _row_facts(row: Mapping[str, Any]) -> RowFacts | None:

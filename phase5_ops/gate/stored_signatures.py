@@ -1,8 +1,9 @@
 """From what the state table holds to what the gate decides from: every signature is verified here. Reads nothing.
 
 The table is not believed: who can write to it can write any role, digest or name. So the role of a signature is that of the
-key that verifies it, and the release is the one that the signed bytes name. Who the person was and when it was signed stand
-only in the table; CloudTrail's record of the Sign call, which carries the same request id, tells the same from KMS's side.
+key that verifies it, and release, environment and moment are those that the signed bytes name. Who the person was and when it was
+signed stand only in the table; CloudTrail's record of the Sign call, which carries the same request id, tells the same from KMS's
+side (`signing_times.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,13 +12,12 @@ from datetime import datetime
 
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import WAIVER_TYPE, MalformedEnvelope
-from phase5_ops.gate.keys import KeySet, TrustedKey
+from phase5_ops.gate.keys import GATE, KeySet, TrustedKey, revocation_problem
+from phase5_ops.gate.overrides import override_of
 from phase5_ops.gate.records import Release, SignOff
-from phase5_ops.gate.signature_rules import newest_counting
-from phase5_ops.gate.state import StoredSignOff, StoredWaiver, waiver_payload
-from phase5_ops.gate.statements import read_statement
+from phase5_ops.gate.state import StoredSignOff, StoredStatement, StoredWaiver, waiver_payload
+from phase5_ops.gate.statements import OVERRIDE, read_statement, readiness_facts, shows_waiver
 from phase5_ops.gate.waivers import Waiver
-from phase5_ops.policy import GatePolicy
 
 
 def verified_sign_offs(stored: Iterable[StoredSignOff], payloads: Iterable[bytes], keys: KeySet) -> tuple[SignOff, ...]:
@@ -25,7 +25,7 @@ def verified_sign_offs(stored: Iterable[StoredSignOff], payloads: Iterable[bytes
 
     Args:
         stored: as the table holds them.
-        payloads: the bytes of every readiness statement that was frozen for the release.
+        payloads: the bytes of every readiness statement that was frozen for the release; or those of an override.
         keys: the keys that are believed.
 
     Returns:
@@ -39,64 +39,75 @@ def _sign_off(stored: StoredSignOff, payload: bytes | None, keys: KeySet) -> Sig
     key: TrustedKey | None = keys.keys.get(stored.key_id)
     if payload is None or key is None or not key.verifies(payload, stored.signature):
         key = None
+    release, frozen_at = _named_by(payload) if payload is not None else (None, None)
     return SignOff(
         role=stored.role,
         key_role=key.role if key else None,
         key_id=stored.key_id,
         identity=stored.identity,
         statement_digest=stored.statement_digest,
-        release_digest=_release_digest(payload) if payload is not None else stored.release_digest,
+        release=release,
         signed_at=stored.signed_at,
+        frozen_at=frozen_at,
         key_revoked_at=key.revoked_at if key else None,
+        signature=stored.signature,
+        session=stored.session,
+        request_id=stored.request_id,
     )
 
 
-def _release_digest(payload: bytes) -> str:
+def _named_by(payload: bytes) -> tuple[Release | None, datetime | None]:
+    """What signed bytes are about, and since when they exist; (None, None) where they are no statement or override."""
     try:
-        return read_statement(payload).digest
+        statement = read_statement(payload)
+        if statement.predicate_type == OVERRIDE:
+            override = override_of(payload)
+            return override.release, override.requested_at
+        said = readiness_facts(statement)
     except MalformedEnvelope:
-        return "none: the statement cannot be read"
+        return None, None
+    return Release(said.name, said.digest, said.environment), said.evaluated_at
 
 
-def counting_signatures(
-    stored: Sequence[StoredSignOff],
-    verified: Sequence[SignOff],
-    roles: Iterable[str],
-    *,
-    statement_digest: str,
-    release: Release,
-    policy: GatePolicy,
-    now: datetime,
-) -> dict[str, bytes]:
-    """Of each of the roles the newest signature that counts, as key id -> DER: what goes into an envelope.
+def verified_waivers(
+    stored: Iterable[StoredWaiver], keys: KeySet, statements: Sequence[StoredStatement] = (), *, environment: str
+) -> tuple[Waiver, ...]:
+    """The waivers of a release for the decision; `signed_by` is the role whose key really signed it, else None with the reason.
 
     Args:
         stored: as the table holds them.
-        verified: the same, as `verified_sign_offs` tells.
-        roles: whose signatures are wanted.
-        statement_digest: of the bytes that they must have signed.
-        release: for which.
-        policy: the rules of signatures.
-        now: evaluation time.
+        keys: the keys that are believed.
+        statements: those that the gate froze for the release: one that shows a waiver proves that it was signed by then, which is
+            what a waiver by a revoked key needs.
+        environment: where they are to be in force: with the same keys, one that was given for staging is none for production.
     """
-    found: dict[str, bytes] = {}
-    for role in roles:
-        counting = newest_counting(verified, role, statement_digest=statement_digest, release=release, policy=policy, now=now)
-        for each, off in zip(stored, verified, strict=True):
-            if off is counting:
-                found[each.key_id] = each.signature
-    return found
+    return tuple(_waiver(each, keys, statements, environment) for each in stored)
 
 
-def verified_waivers(stored: Iterable[StoredWaiver], keys: KeySet) -> tuple[Waiver, ...]:
-    """The waivers of a release for the decision; `signed_by` is the role whose key really signed it, else None."""
-    return tuple(replace(each.waiver, signed_by=_signed_by(each, keys)) for each in stored)
-
-
-def _signed_by(stored: StoredWaiver, keys: KeySet) -> str | None:
+def _waiver(stored: StoredWaiver, keys: KeySet, statements: Sequence[StoredStatement], environment: str) -> Waiver:
     key = keys.keys.get(stored.key_id)
     if key is None or not key.verifies(waiver_payload(stored.waiver), stored.signature, WAIVER_TYPE):
+        return replace(stored.waiver, signed_by=None, unsigned="no believed key made its signature")
+    if stored.waiver.environment != environment:
+        given = f"it was given for {stored.waiver.environment or 'no environment'}, not for {environment}"
+        return replace(stored.waiver, signed_by=None, unsigned=given)
+    shown = [_shown_at(stored.waiver, key.role, each, keys) for each in statements] if key.revoked_at is not None else []
+    proved_at = min((moment for moment in shown if moment is not None), default=None)
+    if problem := revocation_problem(key.revoked_at, proved_at):
+        return replace(stored.waiver, signed_by=None, unsigned=f"the key of {key.role} {problem}")
+    return replace(stored.waiver, signed_by=key.role)
+
+
+def _shown_at(waiver: Waiver, role: str, frozen: StoredStatement, keys: KeySet) -> datetime | None:
+    """The moment of a statement that shows the very waiver and is signed by the gate; None where it does not or is not."""
+    key = keys.keys.get(frozen.gate_key_id)
+    if key is None or key.role != GATE or not key.verifies(frozen.payload, frozen.gate_signature):
         return None
-    if key.revoked_at is not None and stored.waiver.issued_at >= key.revoked_at:
+    try:
+        statement = read_statement(frozen.payload)
+        said = readiness_facts(statement)
+        if said.digest != waiver.release_digest or not shows_waiver(statement, waiver, role):
+            return None
+    except MalformedEnvelope:
         return None
-    return key.role
+    return said.evaluated_at if revocation_problem(key.revoked_at, said.evaluated_at) is None else None

@@ -2,7 +2,8 @@
 
 Starts at "not verified". A readiness statement needs the gate's signature and that of each of the three roles, each with that
 role's own key: never "any four keys". A decision statement needs the gate's, and must name the very readiness envelope beside it.
-A key that was revoked counts for what a decision of before shows to have been signed in time.
+A key that was revoked counts for what a decision, by the time that it states itself, shows to have been signed before.
+Everything must be for the one environment that is asked about.
 """
 
 import re
@@ -12,11 +13,20 @@ from datetime import datetime, timedelta
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.attested_files import Verification, only, read_file, signature_problems
+from phase5_ops.gate.attested_files import ProvedAt, Verification, only, read_file, signature_problems
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.keys import GATE, KeySet
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.override_verification import SKEW, verify_override
+from phase5_ops.gate.override_verification import Asked, verify_override
+from phase5_ops.gate.said_by_decision import (
+    SKEW,
+    decider_problems,
+    decision_summary,
+    environment_problems,
+    stated_by,
+    stated_by_itself,
+    unproved,
+)
 from phase5_ops.gate.statements import (
     OUTCOMES,
     OVERRIDE,
@@ -42,6 +52,7 @@ def verify(
     keys: KeySet,
     now: datetime,
     max_age: timedelta,
+    environment: str,
     accept: Collection[Kind] = (),
 ) -> Verification:
     """Verifies one readiness envelope, and the decision envelope if it is there; or an override and the decision on it.
@@ -50,8 +61,9 @@ def verify(
         files: name -> content.
         digest: `sha256:...` of the artifact that they must be about.
         keys: the keys that are believed.
-        now: the time to judge age and revocation by.
+        now: the time to judge age by.
         max_age: how old the decision, or without one the readiness statement, may be.
+        environment: for which they must be.
         accept: by which rights beside an open gate the release may have been promoted.
     """
     problems: list[str] = []
@@ -62,7 +74,8 @@ def verify(
     read = [file for name, content in files.items() if (file := read_file(name, content, problems)) is not None]
     override = only(read, OVERRIDE, "override", problems, optional=True)
     if override is not None:
-        return verify_override(override, read, problems, digest=digest, keys=keys, now=now, max_age=max_age, accept=accept)
+        asked = Asked(digest, environment, now, max_age, frozenset(accept))
+        return verify_override(override, read, problems, asked, keys)
     readiness = only(read, TEST_RESULT, "readiness statement", problems)
     decision = only(read, VERIFICATION_SUMMARY, "decision statement", problems, optional=True)
     problems += [
@@ -73,22 +86,23 @@ def verify(
     if readiness is None:
         return Verification(tuple(problems), {})
     facts: dict[str, str] = {}
-    signed_before = now
+    proved_at: ProvedAt = unproved
     try:
         said = readiness_facts(readiness.statement)
         facts_of(readiness.envelope.payload)
         facts |= _readiness_summary(said)
         problems += _readiness_problems(said, digest, now)
+        problems += environment_problems(said.environment, environment, said.name)
         if decision is not None:
             decided = decision_facts(decision.statement)
-            facts |= {"decided at": iso(decided.time_verified), "levels": ", ".join(decided.levels)}
+            facts |= decision_summary(decided)
             problems += _decision_problems(decided, said, sha256_of(readiness.content), digest, now)
-            problems += signature_problems(decision, keys, (GATE,), decided.time_verified)
-            signed_before = min(now, decided.time_verified)
+            problems += signature_problems(decision, keys, (GATE,), stated_by_itself(decided))
+            proved_at = stated_by(decided, said.evaluated_at)
         problems += _age_problems(said, decided if decision is not None else None, now, max_age)
     except MalformedEnvelope as error:
         problems.append(f"malformed: {error}")
-    problems += signature_problems(readiness, keys, (GATE, *ROLES), signed_before)
+    problems += signature_problems(readiness, keys, (GATE, *ROLES), proved_at)
     return Verification(tuple(problems), facts)
 
 
@@ -127,6 +141,7 @@ def _decision_problems(
         problems.append(
             f"the decision rests on {', '.join(decided.inputs) or 'nothing'}, the readiness envelope is {envelope_digest}"
         )
+    problems += decider_problems(decided, said.environment)
     if decided.policy_digest != said.policy_digest:
         problems.append(
             f"the decision was made under policy {decided.policy_digest}, the readiness statement under {said.policy_digest}"
@@ -142,5 +157,8 @@ def _age_problems(said: ReadinessFacts, decided: DecisionFacts | None, now: date
     moment, what = (decided.time_verified, "decision") if decided else (said.evaluated_at, "readiness statement")
     if now - moment > max_age:
         hours = max_age.total_seconds() / 3600
-        return [f"an old statement: the {what} is of {iso(moment)}, more than {hours:g} h before {iso(now)}"]
+        return [
+            f"an old statement: the {what} is of {iso(moment)}, more than {hours:g} h before {iso(now)};"
+            f" to look at it as of then, give --at {iso(moment)}"
+        ]
     return []

@@ -33,6 +33,8 @@ class Waiver:
         issued_at, until: it is in force from the one to just before the other.
         signed_by: the role whose key made its signature; None where no known key did.
         identity: the person who signed.
+        environment: where it is in force; "" in one from before waivers named it, which is in force nowhere.
+        unsigned: why no role's key has signed it, in words; "" where one has, or that was not looked at.
     """
 
     id: str
@@ -45,6 +47,8 @@ class Waiver:
     until: datetime
     signed_by: str | None
     identity: str
+    environment: str = ""
+    unsigned: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def problem_of(waiver: Waiver, *, release_digest: str, policy: GatePolicy, now: 
     if not waiver.reason.strip() or not waiver.ticket.strip():
         return "it has no reason or no ticket"
     if waiver.signed_by not in ROLES:
-        return "no role's key has signed it"
+        return f"no role's key has signed it{f': {waiver.unsigned}' if waiver.unsigned else ''}"
     if waiver.signed_by == row.owner:
         return f"the row's owner {row.owner} has signed it; another role must"
     if not waiver.identity:

@@ -87,10 +87,14 @@ def make_waiver(
         until=request.until,
         signed_by=request.role if request.role in ROLES else None,
         identity=identity,
+        environment=candidate.release.environment,
     )
     if problem := problem_of(waiver, release_digest=candidate.release.digest, policy=policy, now=session.now):
         raise Refused(f"row {row.id}: the waiver would not count: {problem}")
-    others = verified_waivers(session.state.waivers(candidate.release), session.keys)
+    release = candidate.release
+    others = verified_waivers(
+        session.state.waivers(release), session.keys, session.state.statements(release), environment=release.environment
+    )
     outcome = waive(row, found, [*others, waiver], release_digest=candidate.release.digest, policy=policy, now=session.now)
     if not outcome.waived:
         left = ", ".join(sorted({f"{f.code}@{f.subject}" for f in outcome.uncovered}))

@@ -24,9 +24,14 @@ from phase5_ops.isolation.footprint_evidence import (
     probe_row,
 )
 from phase5_ops.isolation.harness_judge import DETECTORS, findings_of
+from phase5_ops.isolation.probe_data import late_mark
+from phase5_ops.isolation.probe_effects import Judged, late_row
+from phase5_ops.isolation.probe_plan import CrossProbe, CrossTargets, Expect
+from phase5_ops.isolation.probe_routes import ROUTES
 from phase5_ops.isolation.trail_evidence import DYNAMODB, TrailWindow, read_trail, trail_row
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.policy import IsolationPolicy
+from phase5_ops.probing.forge import TokenKind
+from phase5_ops.probing.request import HttpAnswer
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _NOTES = TableKeys("cc-native-internal-notes", ("pk", "sk"))
@@ -64,7 +69,7 @@ def _control(detector: str, scope: ExecutionScope, other: str) -> HarnessRow:
 
 
 def _codes(rows: Sequence[HarnessRow]) -> set[str]:
-    found = findings_of(rows, policy=IsolationPolicy(), environment="control", links=ConsoleLinks("us-east-1"))
+    found = findings_of(rows, production=False, links=ConsoleLinks("us-east-1"))
     return {finding.code for finding in found}
 
 
@@ -131,6 +136,28 @@ def _answered(**answer: Any) -> Plant:  # noqa: ANN401 - fields of ProbeAnswer
     return lambda _scope, _other: [probe_row(ProbeAnswer(**base | answer))]
 
 
+def _judged(who: TokenKind, status: int = 200) -> Plant:
+    """The row of a probe that has to be refused, with such an answer: the way that real answers go."""
+
+    def plant(scope: ExecutionScope, other: str) -> list[HarnessRow]:
+        targets = CrossTargets(
+            scope.tenant, other, "control-account", "control-b", "marker", "written_1", "ai_1_b", "ai_2_b", "exp-b", None, _AT
+        )
+        route = next(route for route in ROUTES if route.name == "budget")
+        probe = CrossProbe("control", route, "GET", "/budget", who=who, expect=Expect.REFUSED, out_of_scope=True)
+        return [Judged(targets, {route.family: ""}, {}).row(probe, HttpAnswer(status, None, "", "{}", 1.0))]
+
+    return plant
+
+
+def _refused_or_answered(who: TokenKind) -> tuple[Plant, Plant]:
+    return _judged(who, 401), _judged(who)
+
+
+def _left(item: Mapping[str, Any]) -> Plant:
+    return lambda _scope, _other: [late_row("control", mark, True) for mark in [late_mark(dict(item))] if mark]
+
+
 def _trail(why_not: str) -> Plant:
     def plant(scope: ExecutionScope, other: str) -> list[HarnessRow]:
         window = TrailWindow(_AT, _AT, (_FUNCTION,))
@@ -178,4 +205,8 @@ _PLANTS: Mapping[str, tuple[Plant, Plant]] = {
     "reads_not_judged": (_trail(""), _trail("control")),
     "foreign_data_readable": (_answered(), _answered(status=200, shown=("budget",))),
     "foreign_data_writable": (_answered(reads=False), _answered(reads=False, status=200, changed=("TENANT#b / BUDGET",))),
+    "unauthorized_request_answered": _refused_or_answered(TokenKind.NONE),
+    "request_without_tenant_answered": _refused_or_answered(TokenKind.UNCLAIMED),
+    "foreign_account_answered": _refused_or_answered(TokenKind.VALID),
+    "late_effect": (_left({"sk": {"S": "AUTONOMY#DEFAULT"}}), _left({"sk": {"S": "AUTONOMY#PHASE5_0123456789ABCDEF_1000"}})),
 }

@@ -6,43 +6,52 @@ by the next one (`undo`), whoever runs it. Every request passes the guard.
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any
+from datetime import timedelta
 
 from phase5_ops.ccnative.keys import plain_item
-from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, ProbeAnswer, Result, probe_row, shown_key
-from phase5_ops.isolation.probe_plan import (
-    CrossProbe,
-    CrossTargets,
-    Watched,
-    build_cross_plan,
-    own_requests,
-    planted,
-    told_entry,
-    watched,
+from phase5_ops.clock import iso
+from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, shown_key
+from phase5_ops.isolation.probe_asking import Asking
+from phase5_ops.isolation.probe_data import Item, Watched, late_mark, outcomes, planted, planted_for_a, told_entry, watched
+from phase5_ops.isolation.probe_effects import (
+    DECIDED,
+    Effects,
+    Judged,
+    Snapshot,
+    Told,
+    key_of,
+    late_decisions,
+    late_row,
+    of_planted,
+    unproven_of,
+    without_mark,
 )
+from phase5_ops.isolation.probe_matrix import build_cross_plan, combinations
+from phase5_ops.isolation.probe_plan import CrossProbe, CrossTargets, own_requests
 from phase5_ops.platform import Platform
 from phase5_ops.probing import canary
 from phase5_ops.probing.canary_intent import Place
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import PROBE_STATE_UNAVAILABLE, PROBE_TENANT_REFUSED, Obstructed
 from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
+from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check_cross_tenant
-from phase5_ops.probing.request import HttpAnswer, Problem
+from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.reads import Read, ReadStatus
 
 IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchWriteItem")
 
 #: Where the saved items are in phase5's own state table.
 SAVED_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "ISOLATION"}}
+#: Where it says how far the last run has looked at the ledgers.
+TOLD_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "RUNS#ISOLATION"}}
 _MOST_SAVED = 350_000  # characters; an item of DynamoDB holds 400 KB
-
-Item = dict[str, Any]
-Snapshot = dict[Watched, list[Item]]
-_DECIDES = (None, Problem.SERVER_ERROR, Problem.TOO_LARGE)
+_LEDGER_SKEW = timedelta(minutes=5)
+_READERS = 4  # partitions that are read at once
 
 
 def new_mark() -> str:
@@ -71,16 +80,26 @@ class CrossProbing:
         platform: of the run.
         targets: what they name.
         client: to the Control Center.
-        token: A's.
-        may_write: False in probe mode `refusals`: a write may be taken as one for A's own tenant.
+        tokens: by kind; None sends no token.
+        may_write: False in probe mode `refusals`: what may be taken as a write for A's own tenant is not sent.
+        scoped: whether A's token limits it to its account.
+        b_scoped: whether B's does.
+        decisions: to the decision API, where it has another address.
+        sleep: waits.
     """
 
     platform: Platform
     targets: CrossTargets
     client: HttpClient
-    token: str = field(repr=False)
+    tokens: Mapping[TokenKind, str | None] = field(repr=False)
     may_write: bool = True
+    scoped: bool = True
+    b_scoped: bool = True
+    decisions: HttpClient | None = None
+    sleep: Callable[[float], None] = time.sleep
     reads: list[Read] = field(default_factory=list)
+    seconds: float = 0.0
+    _newest: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> list[HarnessRow]:
         """Every probe with what came of it; what was changed is put back.
@@ -88,31 +107,73 @@ class CrossProbing:
         Raises:
             Obstructed: the test tenants' items could not be saved, so nothing was changed or asked.
         """
-        plan = build_cross_plan(self.targets)
-        ground = self._ground()
-        for probe in (*plan, *own_requests(self.targets).values()):
+        began = time.monotonic()
+        plan = self.plan()
+        ground = self.targets.ground
+        own = own_requests(self.targets)
+        for probe in (*plan, *own.values()):
             self._check(probe, ground)
-        saved = self._save()
+        saved, late = self._without_late(self._snapshot())
+        late += self._late_decisions()
+        self._save(saved)
+        told = self._told()
+        settings = self.platform.settings
+        asking = Asking(
+            plan,
+            tuple(own.values()),
+            self._send,
+            settings.isolation,
+            settings.probes.parallel_requests,
+            may_write=self.may_write,
+            sleep=self.sleep,
+        )
         try:
-            before = self._plant(saved)
-            answers = self._ask(plan)
-            changes = self._changes(before, self._snapshot()) if self.may_write else {}
+            seen = [self._plant(saved)]
+            if reached := asking.reached():
+                asking.ask(asking.reads())
+                for wave in asking.writes():
+                    asking.ask(wave)
+                    seen.append(self._snapshot())
+                asking.ask_own_again()
+            effects = Effects(self.targets, plan, asking.answers).of(seen, told, self._told())
+            self._keep_newest()
         finally:
-            undone = undo(self.platform, self.targets)
+            undone = [*undo(self.platform, self.targets), *self._remove_approved(told)]
             self.reads += undone
+        self.seconds = time.monotonic() - began
         put_back = all(read.status is ReadStatus.OK for read in undone)
-        return self._rows(plan, answers, changes, put_back=put_back)
+        both = {probe.name: (asking.answers.get(probe.name), asking.after.get(probe.name)) for probe in own.values()}
+        unproven = {family: unproven_of(both[probe.name], probe) for family, probe in own.items()}
+        judged = Judged(self.targets, unproven, effects, put_back=put_back, elsewhere=self.decisions is not None)
+        rows = [self._row(judged, probe, asking) if reached else judged.unanswered(probe) for probe in plan]
+        return [*late, *judged.absences(), *rows, self._cost(plan, asking)]
 
-    def _ground(self) -> Ground:
-        targets = self.targets
-        intents = {targets.intent_b, targets.told_b, *([targets.canary] if targets.canary else [])}
-        marks = {targets.marker, targets.written, targets.export_b}
-        accounts = frozenset((targets.account_a, targets.account_b))
-        return Ground(targets.tenant_a, targets.tenant_b, accounts, frozenset(intents), marks=frozenset(marks))
+    def plan(self) -> tuple[CrossProbe, ...]:
+        """The probes of this run, as many as the settings allow."""
+        return build_cross_plan(self.targets, self.tokens.keys(), scoped=self.scoped, b_scoped=self.b_scoped)
+
+    def _row(self, judged: Judged, probe: CrossProbe, asking: Asking) -> HarnessRow:
+        if probe.name in asking.answers:
+            return judged.row(probe, asking.answers[probe.name])
+        if not self.may_write and not probe.harmless:
+            return not_tried(probe, "PHASE5_PROBE_MODE=refusals: it may be taken as a write for A's own tenant")
+        if probe.once_refused and not asking.kept_out(probe.who):
+            reason = "not sent: the platform takes such a token for one of a tenant of its own, for whom it would write"
+            return HarnessRow(Kind.PROBE, probe.shown, probe.name, Result.LISTED, reason, operation="write")
+        policy = self.platform.settings.isolation
+        return not_tried(probe, f"bounds: {policy.probe_requests} requests, {policy.probe_seconds:g} s")
+
+    def _cost(self, plan: Sequence[CrossProbe], asking: Asking) -> HarnessRow:
+        absent = sorted(kind.value for kind in TokenKind if kind not in self.tokens)
+        reason = (
+            f"{len(plan)} probes, chosen of {combinations()} combinations; {asking.requests} requests in {self.seconds:.1f} s"
+            + (f"; no token of these kinds: {', '.join(absent)}" if absent else "")
+        )
+        return HarnessRow(Kind.RUN, "probes", "", Result.LISTED, reason, operation="cost")
 
     def _check(self, probe: CrossProbe, ground: Ground) -> None:
         try:
-            check_cross_tenant(probe.request(self.token, self.targets.tenant_b), ground)
+            check_cross_tenant(probe.request(self.tokens.get(probe.who)), ground)
         except ForbiddenTarget as refusal:
             raise Obstructed(PROBE_TENANT_REFUSED, "probe", expected="only the test tenants named", seen=str(refusal)) from None
 
@@ -121,17 +182,49 @@ class CrossProbing:
     def _snapshot(self) -> Snapshot:
         snapshot, reads = read_watched(self.platform, self.targets)
         self.reads += reads
-        if failed := [read for read in reads if read.status is not ReadStatus.OK]:
-            raise Obstructed(
-                PROBE_STATE_UNAVAILABLE,
-                failed[0].resource,
-                expected="what the test tenants have, before and after the probes",
-                seen=f"{failed[0].operation}: {failed[0].status}: {failed[0].error}",
-            )
+        _require(reads)
         return snapshot
 
-    def _save(self) -> Snapshot:
-        snapshot = self._snapshot()
+    def _told(self) -> Told:
+        """What the ledger tells of decisions, by the key of the entry; of the last minutes."""
+        since = f"ENTRY#{iso(self.targets.now - _LEDGER_SKEW)}"
+        return self._told_since({self.targets.tenant_a: since, self.targets.tenant_b: since})
+
+    def _told_since(self, since: Mapping[str, str]) -> Told:
+        """The same, from a sort key on for each tenant; the newest key of each is kept."""
+        told: Told = {}
+        for tenant, key in since.items():
+            entries, read = query_partition(
+                self.platform.reader, self.platform.settings.tables.ledger, f"TENANT#{tenant}", since=key
+            )
+            self.reads.append(read)
+            _require([read])
+            for entry in map(plain_item, entries):
+                self._newest[tenant] = max(self._newest.get(tenant, key), str(entry["sk"]))
+                if str(entry.get("eventType")) in DECIDED:
+                    told[tenant, str(entry["sk"])] = entry
+            self._newest.setdefault(tenant, key)
+        return told
+
+    def _late_decisions(self) -> list[HarnessRow]:
+        """What was decided after the last run had looked at the ledger."""
+        table = self.platform.settings.tables.readiness
+        answer = self.platform.reader.call("dynamodb", "get_item", table, TableName=table, Key=TOLD_KEY, ConsistentRead=True)
+        self.reads.append(answer.read)
+        _require([answer.read])
+        item = plain_item(answer.pages[0].get("Item") or {}) if answer.pages else {}
+        last = {tenant: str(item[tenant]) for tenant in (self.targets.tenant_a, self.targets.tenant_b) if tenant in item}
+        return late_decisions({place: entry for place, entry in self._told_since(last).items() if place[1] != last[place[0]]})
+
+    def _keep_newest(self) -> None:
+        """Notes how far this run has looked at the ledger."""
+        table = self.platform.settings.tables.readiness
+        seen = {tenant: {"S": key} for tenant, key in self._newest.items()}
+        self.reads.append(
+            self.platform.reader.call("dynamodb", "put_item", table, TableName=table, Item={**TOLD_KEY, **seen}).read
+        )
+
+    def _save(self, snapshot: Snapshot) -> None:
         content = json.dumps(
             [[place.role, place.partition, place.tenant, items] for place, items in snapshot.items()], default=repr
         )
@@ -147,20 +240,43 @@ class CrossProbing:
                     **SAVED_KEY,
                     "run": {"S": self.platform.run_id},
                     "content": {"S": content},
-                    "intent": {"S": self.targets.intent_b},
+                    "intent": {"S": f"{self.targets.intent_b} {self.targets.intent_out}"},
                 },
             )
             self.reads.append(answer.read)
             problem = None if answer.read.status is ReadStatus.OK else f"{answer.read.status}: {answer.read.error}"
         if problem is not None:
             raise Obstructed(PROBE_STATE_UNAVAILABLE, table, expected="the test tenants' items saved", seen=problem)
-        return snapshot
+
+    def _without_late(self, saved: Snapshot) -> tuple[Snapshot, list[HarnessRow]]:
+        """The snapshot without what earlier runs' probes left, which is removed, and a row for each such item.
+
+        Everything that a run changed it put back before it ended; so what holds a mark now was done later. A budget that was
+        written over is removed: what stood there before nobody knows.
+        """
+        rows: list[HarnessRow] = []
+        clean: Snapshot = {}
+        for place, items in saved.items():
+            table = getattr(self.platform.settings.tables, place.role)
+            marked = {id(item): mark for item in items if (mark := late_mark(item))}
+            clean[place] = [kept for item in items if (kept := without_mark(place.role, item)) is not None]
+            gone = [key_of(place, item) for item in items if without_mark(place.role, item) is None]
+            changed = [item for item in clean[place] if item not in items]
+            reads = [*delete_items(self.platform.reader, table, gone), *put_items(self.platform.reader, table, changed)]
+            self.reads += reads
+            done = all(read.status is ReadStatus.OK for read in reads) and place.role != "autonomy_budget_state"
+            rows += [
+                late_row(f"{place.role} {shown_key(list(key_of(place, item)), plain_item(item))}", marked[id(item)], done)
+                for item in items
+                if id(item) in marked
+            ]
+        return clean, rows
 
     def _plant(self, saved: Snapshot) -> Snapshot:
-        """Writes B's test data; what the watched partitions hold then."""
+        """Writes the test data; what the watched partitions hold then."""
         tables, before = self.platform.settings.tables, {place: list(items) for place, items in saved.items()}
         items: dict[str, list[Item]] = {}
-        for role, item in planted(self.targets):
+        for role, item in (*planted(self.targets), *planted_for_a(self.targets)):
             items.setdefault(role, []).append(item)
         for switches in _switches_of(saved, self.targets.tenant_b):
             disabled = [*switches.get("disabled_action_types", {}).get("L", []), {"S": self.targets.marker}]
@@ -170,91 +286,34 @@ class CrossProbing:
             for item in chosen:
                 for place, known in before.items():
                     if place.role == role and item[place.attribute]["S"] == place.partition:
-                        known[:] = [*(each for each in known if _key_of(place, each) != _key_of(place, item)), item]
+                        known[:] = [*(each for each in known if key_of(place, each) != key_of(place, item)), item]
         return before
 
-    # Asking
-
-    def _ask(self, plan: Sequence[CrossProbe]) -> Mapping[str, HttpAnswer]:
-        """The answers by probe: reads and own requests side by side, then the writes one after the other."""
-        reading = [*own_requests(self.targets).values(), *(probe for probe in plan if probe.reads)]
-        with ThreadPoolExecutor(self.platform.settings.probes.parallel_requests, thread_name_prefix="cross-probes") as workers:
-            answers = dict(zip((probe.name for probe in reading), workers.map(self._send, reading), strict=True))
-        if self.may_write:
-            answers |= {probe.name: self._send(probe) for probe in plan if not probe.reads}
-        return answers
+    def _remove_approved(self, told: Told) -> list[Read]:
+        """Removes the intents that approvals of planted decisions made, with what came of them."""
+        made = {
+            (tenant, str(entry.get("accountId")), str(entry["data"].get("action_intent_id")))
+            for (tenant, key), entry in self._told().items()
+            if (tenant, key) not in told and entry["eventType"] == "ACTION_APPROVED" and of_planted(self.targets, entry)
+        }
+        reads: list[Read] = []
+        for tenant, account, intent in sorted(made):
+            reads += canary.remove_made(self.platform.reader, self.platform.settings.tables, Place(tenant, account), intent)
+        return reads
 
     def _send(self, probe: CrossProbe) -> HttpAnswer:
-        return self.client.send(probe.request(self.token, self.targets.tenant_b))
-
-    def _rows(
-        self,
-        plan: Sequence[CrossProbe],
-        answers: Mapping[str, HttpAnswer],
-        changes: Mapping[str, Sequence[str]],
-        *,
-        put_back: bool,
-    ) -> list[HarnessRow]:
-        unproven = {family: _unproven(answers[probe.name], probe) for family, probe in own_requests(self.targets).items()}
-        rows = []
-        for probe in plan:
-            if probe.reads:
-                rows.append(self._read_row(probe, answers[probe.name], unproven[probe.family]))
-            elif not self.may_write:
-                rows.append(not_tried(probe, "PHASE5_PROBE_MODE=refusals: it may be taken as a write for A's own tenant"))
-            else:
-                changed = tuple(changes.get(probe.name, ()))
-                reason = unproven[probe.family] if not changed else ""
-                rows.append(_probe_row(probe, answers[probe.name], reason, changed=changed, put_back=put_back))
-        return rows
-
-    def _read_row(self, probe: CrossProbe, answer: HttpAnswer, unproven: str) -> HarnessRow:
-        succeeded = answer.status is not None and answer.status < HTTPStatus.MULTIPLE_CHOICES and answer.problem in _DECIDES
-        shown = []
-        if self.targets.marker in answer.body or (succeeded and self.targets.intent_b in answer.body and not probe.only_b):
-            shown.append("the marker of this run in B's data")
-        elif probe.only_b and succeeded:
-            shown.append("what only B has")
-        return _probe_row(probe, answer, unproven if not shown else "", shown=tuple(shown))
-
-    def _changes(self, before: Snapshot, after: Snapshot) -> Mapping[str, list[str]]:
-        """B's keys that changed, by the probe that wrote them; which of several, its account or key tells, else all of them."""
-        found: dict[str, list[str]] = {}
-        writes = [probe for probe in build_cross_plan(self.targets) if not probe.reads]
-        for place, items in after.items():
-            if place.tenant != self.targets.tenant_b:
-                continue
-            for key, item in _differences(place, before[place], items):
-                blamed = [probe for probe in writes if probe.role == place.role and self._may_be_of(probe, item)]
-                for probe in blamed or [probe for probe in writes if probe.role == place.role]:
-                    found.setdefault(probe.name, []).append(f"{place.role} {key}")
-        return found
-
-    def _may_be_of(self, probe: CrossProbe, item: Item) -> bool:
-        account = (probe.body or {}).get("account_id")
-        return account is None or account in json.dumps(item, default=repr)
+        client = self.decisions if self.decisions is not None and probe.route.of_decisions else self.client
+        return client.send(probe.request(self.tokens.get(probe.who)))
 
 
-def _unproven(answer: HttpAnswer, probe: CrossProbe) -> str:
-    """Why refusals of a family show nothing; "" where A's own data came."""
-    if answer.status is not None and answer.status < HTTPStatus.MULTIPLE_CHOICES and answer.problem in _DECIDES:
-        return ""
-    seen = f"HTTP {answer.status}" if answer.problem is None else answer.detail or str(answer.problem)
-    return f"A's own {probe.shown} was not answered either ({seen}), so a refusal shows nothing"
-
-
-def _probe_row(
-    probe: CrossProbe,
-    answer: HttpAnswer,
-    unproven: str,
-    *,
-    shown: tuple[str, ...] = (),
-    changed: tuple[str, ...] = (),
-    put_back: bool = True,
-) -> HarnessRow:
-    status = None if unproven or answer.problem not in _DECIDES else answer.status
-    problem = unproven or answer.detail
-    return probe_row(ProbeAnswer(probe.name, probe.shown, probe.reads, status, shown, changed, put_back, problem))
+def _require(reads: Sequence[Read]) -> None:
+    if failed := [read for read in reads if read.status is not ReadStatus.OK]:
+        raise Obstructed(
+            PROBE_STATE_UNAVAILABLE,
+            failed[0].resource,
+            expected="what the test tenants have, before and after the probes",
+            seen=f"{failed[0].operation}: {failed[0].status}: {failed[0].error}",
+        )
 
 
 def not_tried(probe: CrossProbe, reason: str) -> HarnessRow:
@@ -267,7 +326,7 @@ def not_tried(probe: CrossProbe, reason: str) -> HarnessRow:
         reason,
         operation="read" if probe.reads else "write",
         codes=("probe_not_tried",),
-        expected="a request with A's token",
+        expected=probe.expect.words,
     )
 
 
@@ -280,13 +339,13 @@ def read_watched(platform: Platform, targets: CrossTargets) -> tuple[Snapshot, l
 
 
 def _read(platform: Platform, places: Sequence[Watched]) -> tuple[Snapshot, list[Read]]:
-    snapshot: Snapshot = {}
-    reads = []
-    for place in places:
+    def one(place: Watched) -> tuple[list[Item], Read]:
         table = getattr(platform.settings.tables, place.role)
-        snapshot[place], read = query_partition(platform.reader, table, place.partition, key=place.attribute)
-        reads.append(read)
-    return snapshot, reads
+        return query_partition(platform.reader, table, place.partition, key=place.attribute)
+
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="cross-probes") as workers:
+        found = list(workers.map(one, places))
+    return {place: items for place, (items, _) in zip(places, found, strict=True)}, [read for _, read in found]
 
 
 def _switches_of(snapshot: Snapshot, tenant: str) -> list[Item]:
@@ -294,26 +353,13 @@ def _switches_of(snapshot: Snapshot, tenant: str) -> list[Item]:
     return [item for place, items in snapshot.items() if place.role == "tenants" and place.tenant == tenant for item in items]
 
 
-def _key_of(place: Watched, item: Item) -> dict[str, Any]:
-    return {name: item[name] for name in (("tenantId",) if place.role == "tenants" else ("pk", "sk"))}
-
-
-def _differences(place: Watched, before: Sequence[Item], after: Sequence[Item]) -> list[tuple[str, Item]]:
-    old = {json.dumps(_key_of(place, item)): item for item in before}
-    new = {json.dumps(_key_of(place, item)): item for item in after}
-    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    return [
-        (shown_key(list(_key_of(place, item)), plain_item(item)), item) for item in (new.get(key) or old[key] for key in changed)
-    ]
-
-
 def restore(platform: Platform, wanted: Snapshot) -> list[Read]:
     """Makes the watched partitions what they were: removes what is new, writes what changed or is gone."""
     current, reads = _read(platform, list(wanted))
     for place, items in wanted.items():
         table = getattr(platform.settings.tables, place.role)
-        keep = {json.dumps(_key_of(place, item)) for item in items}
-        new = [_key_of(place, item) for item in current[place] if json.dumps(_key_of(place, item)) not in keep]
+        keep = {json.dumps(key_of(place, item)) for item in items}
+        new = [key_of(place, item) for item in current[place] if json.dumps(key_of(place, item)) not in keep]
         changed = [item for item in items if item not in current[place]]
         reads += delete_items(platform.reader, table, new)
         reads += put_items(platform.reader, table, changed)
@@ -331,9 +377,9 @@ def undo(platform: Platform, targets: CrossTargets | None, *, accounts: Callable
     content = json.loads(item["content"]["S"])
     wanted: Snapshot = {Watched(role, partition, tenant): items for role, partition, tenant, items in content}
     reads += restore(platform, wanted)
-    places = [Place(targets.tenant_b, account) for account in (targets.account_a, targets.account_b)] if targets else accounts()
-    intent = item["intent"]["S"]
-    reads += canary.remove(platform.reader, platform.settings.tables, [(place, intent) for place in places], [intent])
+    intents = item["intent"]["S"].split()
+    planted_at = outcomes(targets) if targets else [(place, intent) for place in accounts() for intent in intents]
+    reads += canary.remove(platform.reader, platform.settings.tables, planted_at, intents)
     if all(read.status is ReadStatus.OK for read in reads):
         reads.append(platform.reader.call("dynamodb", "delete_item", table, TableName=table, Key=SAVED_KEY).read)
     return reads

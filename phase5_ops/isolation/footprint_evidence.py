@@ -439,6 +439,9 @@ class ProbeAnswer:
         shown: texts of B's data that the answer holds, redacted names of what was recognised.
         changed: keys of B's partitions that changed.
         put_back: True if everything that changed was put back.
+        problem: why no answer came.
+        answered: the finding code of an answer that had to be a refusal; "" if it was none.
+        expected: what should have come of it, for findings; "" for the usual.
     """
 
     name: str
@@ -449,6 +452,8 @@ class ProbeAnswer:
     changed: tuple[str, ...] = ()
     put_back: bool = True
     problem: str = ""
+    answered: str = ""
+    expected: str = ""
 
 
 _SERVER_ERROR = 500
@@ -456,7 +461,7 @@ _SERVER_ERROR = 500
 
 def probe_row(answer: ProbeAnswer) -> HarnessRow:
     """The row of one probe: what counts is what the answer shows of B and what changed on B's side, not the status alone."""
-    codes = []
+    codes = [answer.answered] if answer.answered else []
     if answer.shown:
         codes.append("foreign_data_readable")
     if answer.changed:
@@ -470,7 +475,7 @@ def probe_row(answer: ProbeAnswer) -> HarnessRow:
         seen += f", shows {', '.join(answer.shown)}"
     if answer.changed:
         seen += f", changed {', '.join(answer.changed)}" + (", put back" if answer.put_back else ", NOT put back")
-    violated = bool(answer.shown or answer.changed)
+    violated = bool(answer.shown or answer.changed or answer.answered)
     return HarnessRow(
         Kind.PROBE,
         answer.request,
@@ -479,5 +484,5 @@ def probe_row(answer: ProbeAnswer) -> HarnessRow:
         seen,
         operation="read" if answer.reads else "write",
         codes=tuple(codes),
-        expected="refused, or acting on the caller's own tenant only" if not answer.reads else "nothing of tenant B",
+        expected=answer.expected or ("nothing of tenant B" if answer.reads else "refused, or acting on the caller's own tenant"),
     )

@@ -14,6 +14,7 @@ from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
 from phase5_ops.platform import Platform
+from phase5_ops.production import is_production
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
@@ -60,14 +61,8 @@ def describe_harness(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
 
 
 def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    settings = platform.settings
-    return judge_harness(
-        tables["isolation_harness"],
-        policy=settings.isolation,
-        environment=settings.environment,
-        links=platform.links,
-        ignoring=OWN_READS,
-    )
+    production = is_production(platform.settings)
+    return judge_harness(tables["isolation_harness"], production=production, links=platform.links, ignoring=OWN_READS)
 
 
 EVIDENCE = (

@@ -11,7 +11,6 @@ import pandas as pd
 
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, rows_of
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.policy import IsolationPolicy
 from phase5_ops.reads import read_findings, reads_of
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
 
@@ -109,6 +108,43 @@ FOREIGN_DATA_WRITABLE = FindingCode(
     "A request with a token of test tenant A changed data of test tenant B through the Control Center.",
     "Take the tenant from the token's claim custom:tenant_id alone in the named route; refuse a body that names another.",
 )
+UNAUTHORIZED_REQUEST_ANSWERED = FindingCode(
+    "unauthorized_request_answered",
+    Verdict.FAIL,
+    "A route of the Control Center or the decision API answered a request without a token, or with one that is not valid.",
+    "Put the named route behind the user pool's authorizer, for every method and spelling of its path.",
+)
+OTHER_CLIENT_REQUEST_ANSWERED = FindingCode(
+    "other_client_request_answered",
+    Verdict.WARN,
+    "A route of the Control Center or the decision API takes tokens that another client of the user pool was given.",
+    "Check the audience of the token in the named route, or have the other client approved.",
+)
+REQUEST_WITHOUT_TENANT_ANSWERED = FindingCode(
+    "request_without_tenant_answered",
+    Verdict.FAIL,
+    "A route answered for a tenant although the token names none: its claim custom:tenant_id is missing or is no tenant's id.",
+    "Refuse tokens without custom:tenant_id in the named route; take the tenant from nowhere else, and compare it exactly.",
+)
+FOREIGN_ACCOUNT_ANSWERED = FindingCode(
+    "foreign_account_answered",
+    Verdict.FAIL,
+    "A route answered for an account that the token's claim custom:account_ids does not name.",
+    "Check the account of the named route against the token's accounts.",
+)
+LATE_EFFECT = FindingCode(
+    "late_effect",
+    Verdict.FAIL,
+    "What a probe of an earlier run asked for was done after that run had ended and had put everything back.",
+    "Find what carries out requests later (a queue, a retry, a stream) and have it check who asked; or what repeats writes.",
+)
+DECISION_API_NOT_FOUND = FindingCode(
+    "decision_api_not_found",
+    Verdict.WARN,
+    "The decision API is not at the Control Center's address, so nothing was shown about its routes.",
+    "Set PHASE5_DECISION_API_URL, and PHASE5_DECISION_API_KEY where it wants a key.",
+    not_tried=True,
+)
 NOT_PUT_BACK = FindingCode(
     "not_put_back",
     Verdict.ERROR,
@@ -157,6 +193,12 @@ CODES = (
     READS_NOT_JUDGED,
     FOREIGN_DATA_READABLE,
     FOREIGN_DATA_WRITABLE,
+    UNAUTHORIZED_REQUEST_ANSWERED,
+    OTHER_CLIENT_REQUEST_ANSWERED,
+    REQUEST_WITHOUT_TENANT_ANSWERED,
+    FOREIGN_ACCOUNT_ANSWERED,
+    LATE_EFFECT,
+    DECISION_API_NOT_FOUND,
     NOT_PUT_BACK,
     PROBE_NOT_ANSWERED,
     PROBE_NOT_TRIED,
@@ -179,28 +221,29 @@ DETECTORS = (
     "reads_not_judged",
     "foreign_data_readable",
     "foreign_data_writable",
+    "unauthorized_request_answered",
+    "request_without_tenant_answered",
+    "foreign_account_answered",
+    "late_effect",
 )
 
 _OF_A_ROW = (Kind.WRITE, Kind.EVENT, Kind.OUTCOME, Kind.READ, Kind.TRAIL, Kind.PROBE, Kind.RUN)
 _SHOWN_OF_A_CODE = 50
 
 
-def judge_harness(
-    table: pd.DataFrame, *, policy: IsolationPolicy, environment: str, links: ConsoleLinks, ignoring: Iterable[str] = ()
-) -> Judgement:
+def judge_harness(table: pd.DataFrame, *, production: bool, links: ConsoleLinks, ignoring: Iterable[str] = ()) -> Judgement:
     """Row 4.1: one real execution for tenant A touched only tenant A's keys.
 
     Args:
         table: `isolation_harness`, with its reads.
-        policy: which environments count as production, where unread reads keep the row closed.
-        environment: the setting of that name.
+        production: whether what is judged counts as production, where unread reads keep the row closed.
         links: console links of the platform's region.
         ignoring: reads that do not bear on this row, or that its rows judge themselves (`reads.read_findings`).
     """
     rows = rows_of(table)
     nothing_begun = not reads_of(table) and any("canary_not_executed" in row.codes for row in rows)  # and its row says why
     unread = [] if nothing_begun else read_findings(table, ignoring=ignoring)
-    findings = [*unread, *findings_of(rows, policy=policy, environment=environment, links=links)]
+    findings = [*unread, *findings_of(rows, production=production, links=links)]
     findings += _control_findings(rows)
     written = [row for row in rows if row.kind is Kind.WRITE and row.result is not Result.SET_ASIDE]
     results = Counter((row.kind, row.result) for row in rows)
@@ -214,6 +257,7 @@ def judge_harness(
         "reads_not_judged": results[Kind.READ, Result.NOT_JUDGED],
         "probes_refused": results[Kind.PROBE, Result.REFUSED],
         "probes": sum(1 for row in rows if row.kind is Kind.PROBE),
+        "probe_cost": "; ".join(row.reason for row in rows if row.kind is Kind.RUN and row.operation == "cost"),
         "events": sum(1 for row in rows if row.kind is Kind.EVENT),
         "detectors_shown": results[Kind.CONTROL, Result.DETECTED],
         "violations": sum(1 for row in rows if row.result is Result.VIOLATION),
@@ -230,15 +274,14 @@ def judge_harness(
     return conclude(judged=len(written), summary=summary, findings=findings, facts=facts, evidence=evidence)
 
 
-def findings_of(rows: Sequence[HarnessRow], *, policy: IsolationPolicy, environment: str, links: ConsoleLinks) -> list[Finding]:
+def findings_of(rows: Sequence[HarnessRow], *, production: bool, links: ConsoleLinks) -> list[Finding]:
     """The findings of these rows, controls and exceptions aside; of one code at most fifty, with a count of the rest."""
-    reads_matter = environment in policy.production_environments
     by_code: dict[str, list[Finding]] = {}
     for row in rows:
         if row.kind not in _OF_A_ROW:
             continue
         for name in row.codes:
-            by_code.setdefault(name, []).append(_finding(name, row, reads_matter, links))
+            by_code.setdefault(name, []).append(_finding(name, row, production, links))
     findings = []
     for name, found in by_code.items():
         findings += found[:_SHOWN_OF_A_CODE]
@@ -255,11 +298,11 @@ def findings_of(rows: Sequence[HarnessRow], *, policy: IsolationPolicy, environm
     return findings
 
 
-def _finding(name: str, row: HarnessRow, reads_matter: bool, links: ConsoleLinks) -> Finding:
+def _finding(name: str, row: HarnessRow, production: bool, links: ConsoleLinks) -> Finding:
     code = _CODE_OF_NAME[name]
     verdict = None
     if code is READS_NOT_JUDGED:
-        verdict = Verdict.INCONCLUSIVE if reads_matter else Verdict.WARN
+        verdict = Verdict.INCONCLUSIVE if production else Verdict.WARN
     if code is CANARY_NOT_EXECUTED and row.operation == "error":
         verdict = Verdict.ERROR
     return code.at(_subject(row), expected=row.expected or code.meaning, seen=_seen(row), verdict=verdict, link=_link(row, links))

@@ -35,17 +35,21 @@ from phase5_ops.isolation.footprint_evidence import (
 )
 from phase5_ops.isolation.harness_start import CONTEXT, LEASE_USER, SKEW, obstacle_of
 from phase5_ops.isolation.harness_tables import Partitions, PlatformTable, Seen, images, read_items
-from phase5_ops.isolation.probe_plan import CrossTargets, build_cross_plan
+from phase5_ops.isolation.probe_matrix import build_cross_plan
+from phase5_ops.isolation.probe_plan import CrossTargets
 from phase5_ops.isolation.trail_evidence import TrailWindow, read_trail, trail_row
 from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, own_work
 from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import Place, decision_trace, is_ours
+from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import CODES, Obstacle, Obstructed
 from phase5_ops.probing.dynamo import delete_items, query_partition
-from phase5_ops.probing.identity import Pool
+from phase5_ops.probing.forge import TokenKind, claims_of
+from phase5_ops.probing.identity import Pool, parse_accounts
 from phase5_ops.probing.redact import Redactor
+from phase5_ops.probing.tokens import supply_of
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
 from phase5_ops.verdict import Verdict
 
@@ -75,6 +79,7 @@ def collect_harness(platform: Platform, started: pd.DataFrame, *, sleep: Callabl
             collecting.reads.append(
                 leases.release(platform.reader, platform.settings.tables.readiness, str(context["run_id"]), user=LEASE_USER)
             )
+    platform.at_end.pop(LEASE_USER, None)
     return attach(to_table(rows), [*reads_of(started), *collecting.reads], platform.now())
 
 
@@ -280,15 +285,20 @@ class _Collecting:
             pool = Pool(reader, str(settings.user_pool_id), str(settings.user_pool_client_id), redactor)
             user, reads = pool.sign_in("A", settings.probe_users.a)
             self.reads += reads
-            client = HttpClient(
-                str(settings.control_center_url),
-                timeout_seconds=settings.probes.request_timeout_seconds,
-                user_agent=settings.probes.user_agent,
-                redactor=redactor,
-                shown_body=None,
+            supply = supply_of(self.platform, pool, user)
+            self.reads += supply.reads
+            outside = set(targets.accounts) - {targets.account_a}
+            probing = CrossProbing(
+                self.platform,
+                targets,
+                self._client(str(settings.control_center_url), redactor),
+                supply.tokens,
+                may_write=self.context["mode"] == "full",
+                scoped=user.accounts is not None and not user.accounts & outside,
+                b_scoped=_limits(supply.tokens.get(TokenKind.VALID_B), targets.account_a),
+                decisions=self._decision_client(redactor),
+                sleep=self.sleep,
             )
-            full = self.context["mode"] == "full"
-            probing = CrossProbing(self.platform, targets, client, user.id_token, may_write=full)
             try:
                 return probing.run()
             finally:
@@ -296,6 +306,26 @@ class _Collecting:
         except Obstructed as stop:
             reason = f"{stop.obstacle.code}: {stop.obstacle.subject}: {stop.obstacle.seen}"
             return [not_tried(probe, reason) for probe in build_cross_plan(targets)]
+
+    def _client(self, url: str, redactor: Redactor, key: str | None = None) -> HttpClient:
+        probes = self.platform.settings.probes
+        return HttpClient(
+            url,
+            timeout_seconds=probes.request_timeout_seconds,
+            user_agent=probes.user_agent,
+            redactor=redactor,
+            shown_body=None,
+            api_key=key,
+        )
+
+    def _decision_client(self, redactor: Redactor) -> HttpClient | None:
+        """The client of the decision API, where it has an address or a key of its own."""
+        settings = self.platform.settings
+        key = settings.decision_api_key.get_secret_value() if settings.decision_api_key is not None else None
+        if settings.decision_api_url is None and key is None:
+            return None
+        redactor.add(*([key] if key else []))
+        return self._client(str(settings.decision_api_url or settings.control_center_url), redactor, key)
 
     # Cleaning up
 
@@ -349,6 +379,12 @@ class _Collecting:
                     keys.append({attribute: item[attribute] for attribute in image.keys.key})
             if keys:
                 yield name, keys
+
+
+def _limits(token: str | None, account: str) -> bool:
+    """Whether a token names accounts, and this one is not among them."""
+    accounts = parse_accounts(claims_of(token).get(ACCOUNTS_CLAIM)) if token else None
+    return accounts is not None and account not in accounts
 
 
 def _data(entry: Item) -> Mapping[str, Any]:

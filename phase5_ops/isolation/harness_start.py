@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -26,6 +27,7 @@ from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import Place, intent_item, new_intent_id
 from phase5_ops.probing.codes import CANARY_NOT_WRITTEN, Obstacle, Obstructed
 from phase5_ops.probing.configured import Configured, require_settings
+from phase5_ops.probing.giving_back import give_back
 from phase5_ops.reads import Read, ReadStatus, attach
 
 IAM_ACTIONS = ("events:PutEvents",)
@@ -82,11 +84,13 @@ class _Starting:
         table = settings.tables.readiness
         lease, reads = leases.acquire(platform.reader, table, platform.run_id, settings.probes, user=LEASE_USER, wall=self.wall)
         self.reads += reads
+        platform.at_end[LEASE_USER] = partial(give_back, settings, platform.run_id)
         try:
             self._run_leased(configured)
             self.context["leased"] = True
-        except BaseException:
+        except Obstructed:
             self.reads.append(lease.release())
+            platform.at_end.pop(LEASE_USER)
             raise
 
     def _run_leased(self, configured: Configured) -> None:
@@ -100,7 +104,7 @@ class _Starting:
         self._clean_up_after_killed_runs(places)
         targets = self._targets(configured)
         self.context["targets"] = asdict(targets) | {"now": iso(targets.now)}
-        own_work.note(platform, [targets.intent_b, targets.told_b, *([targets.canary] if targets.canary else [])])
+        own_work.note(platform, sorted(targets.ground.intents))
         self.reads += tell_once(platform, targets, iso(platform.now()))
         if targets.canary is None:
             return
@@ -130,6 +134,8 @@ class _Starting:
             intent_b=new_intent_id(wall=self.wall),
             told_b=TOLD_INTENT,
             export_b=f"exp-{mark.removeprefix('PHASE5_')[:12].lower()}",
+            account_out=probes.account_a_out_of_scope,
+            action_type=probes.action_type,
             canary=new_intent_id(wall=self.wall) if configured.mode == "full" else None,
             now=self.platform.now(),
         )

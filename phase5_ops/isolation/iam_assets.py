@@ -1,16 +1,18 @@
 """The roles of the platform's functions as Dagster sees them: asset `role_access` and the check on it. Thin."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
-from phase5_ops.aws.role_policies import Document, RoleAnswer, read_roles
+from phase5_ops.aws.role_policies import Document, read_managed_policy, read_roles, read_table_policies
 from phase5_ops.clock import iso
 from phase5_ops.isolation.iam_judge import judge_iam_scope
 from phase5_ops.isolation.iam_scope import RolePolicies, Universe, role_access, roles_within, tables_within, to_table
-from phase5_ops.isolation.iam_template import TemplateRoles, UnreadableTemplate, managed_policy, read_template
+from phase5_ops.isolation.iam_template import TemplateRoles, UnreadableTemplate, read_template
+from phase5_ops.isolation.managed_policies import arns_to_ask
+from phase5_ops.isolation.role_documents import deployed_role, with_documents, with_table_policies
 from phase5_ops.platform import UNKNOWN_ACCOUNT, Platform
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
@@ -25,41 +27,42 @@ def gather_role_access(platform: Platform, _tables: Tables) -> pd.DataFrame:
     """What each role may reach beyond its caller's tenant, of the deployed roles or of a template."""
     policy = platform.settings.isolation
     names = set(platform.settings.tables.model_dump().values())
+    account = "000000000000" if platform.account == UNKNOWN_ACCOUNT else platform.account
+    tables = tables_within(names, policy.iam_tables)
     if policy.iam_template is not None:
         content, read = _template(Path(policy.iam_template), platform.now())
-        roles, tables, reads = content.roles, sorted({*content.tables, *tables_within(names, policy.iam_tables)}), [read]
+        roles, reads = _with_managed_policies(content.roles, platform, attached=False)[0], [read]
+        tables = sorted({*content.tables, *tables})
     else:
-        roles, reads = _deployed(platform)
-        tables = tables_within(names, policy.iam_tables)
-    account = "000000000000" if platform.account == UNKNOWN_ACCOUNT else platform.account
+        roles, reads = _deployed(platform, tables, account)
     rows = role_access(roles, Universe(tables, platform.reader.region, account), policy.iam_exceptions)
     return attach(to_table(rows), reads, platform.now())
 
 
-def _deployed(platform: Platform) -> tuple[tuple[RolePolicies, ...], list[Read]]:
+def _deployed(platform: Platform, tables: Sequence[str], account: str) -> tuple[list[RolePolicies], list[Read]]:
     patterns = platform.settings.isolation.iam_roles
     answers, documents, reads = read_roles(platform.reader, lambda name: bool(roles_within([name], patterns)))
     known = {arn: document for arn, document in documents.items() if document}
-    return tuple(_role(answer, known) for answer in answers), reads
+    roles, asked = _with_managed_policies([deployed_role(answer, known) for answer in answers], platform)
+    policies, described = read_table_policies(platform.reader, tables)
+    return with_table_policies(roles, policies, account), [*reads, *asked, *described]
 
 
-def _role(answer: RoleAnswer, documents: Mapping[str, Document]) -> RolePolicies:
-    policies = list(answer.inline)
-    unknown = []
-    for arn in answer.attached:
-        document = documents.get(arn) or managed_policy(arn)
+def _with_managed_policies(
+    roles: Sequence[RolePolicies], platform: Platform, *, attached: bool = True
+) -> tuple[list[RolePolicies], list[Read]]:
+    """The roles with the managed policies that IAM has, each asked for once, and how they were read."""
+    documents: dict[str, Document] = {}
+    failures: dict[str, str] = {}
+    reads: list[Read] = []
+    for name in dict.fromkeys(name for role in roles for name in role.unknown):
+        document, asked = read_managed_policy(platform.reader, arns_to_ask(name, platform.reader.partition))
+        reads += asked
         if document is not None:
-            policies.append((arn.rsplit("/", 1)[-1], document))
-        else:
-            unknown.append(arn)
-    boundary = None if answer.boundary is None else documents.get(answer.boundary) or managed_policy(answer.boundary)
-    return RolePolicies(
-        answer.name,
-        tuple(policies),
-        boundary,
-        has_boundary=answer.boundary is not None,
-        unknown=tuple(unknown),
-    )
+            documents[name] = document
+        elif failed := next((read for read in asked if read.status is not ReadStatus.OK), None):
+            failures[name] = f"{failed.operation} {failed.status}"
+    return [with_documents(role, documents, failures, attached=attached) for role in roles], reads
 
 
 def _template(path: Path, now: datetime) -> tuple[TemplateRoles, Read]:
@@ -67,7 +70,11 @@ def _template(path: Path, now: datetime) -> tuple[TemplateRoles, Read]:
     status, error, content = ReadStatus.OK, None, TemplateRoles((), ())
     try:
         with path.expanduser().open("rb") as file:
-            content = read_template(file.read(_MAX_TEMPLATE_BYTES).decode("utf-8-sig"))
+            whole = file.read(_MAX_TEMPLATE_BYTES + 1)
+        if len(whole) > _MAX_TEMPLATE_BYTES:  # a part of it must not be judged for all
+            status, error = ReadStatus.INVALID, f"larger than {_MAX_TEMPLATE_BYTES} bytes"
+        else:
+            content = read_template(whole.decode("utf-8-sig"))
     except FileNotFoundError:
         status, error = ReadStatus.NOT_FOUND, "no such file"
     except PermissionError:

@@ -43,8 +43,9 @@ IAM_BATCH_UNBOUND = FindingCode(
 IAM_POLICY_NOT_JUDGED = FindingCode(
     "iam_policy_not_judged",
     Verdict.WARN,
-    "A policy of a role could not be had, so what it allows is not known.",
-    "Name a template that holds it, or judge the deployed roles.",
+    "A policy of a role could not be had, or a template has a construct whose effect is not evaluated, so that what a role may"
+    " do is not known.",
+    "Judge the deployed roles, or the template as it is deployed (transformed, with nested stacks written out).",
     also=(Verdict.INCONCLUSIVE,),
     not_tried=True,
 )
@@ -78,15 +79,20 @@ def judge_iam_scope(table: pd.DataFrame, *, policy: IsolationPolicy) -> Judgemen
         *read_findings(table),
         *(_finding(row, policy.iam_blocks) for row in rows if row.code and row.result != "excepted"),
     ]
-    roles = {row.role for row in rows if row.result != "unused"}
+    unknown = {row.role for row in rows if row.result == "unknown"}
+    roles = {row.role for row in rows if row.result not in ("unused", "unknown")}
     unbound = {row.role for row in rows if row.result == "violation"}
     facts: dict[str, Fact] = {
         "roles": len(roles),
         "roles_beyond_their_tenant": len(unbound),
+        "roles_not_judged": len(unknown),
         "tables": len({row.table for row in rows if row.table and row.result != "unused"}),
         "excepted": sum(1 for row in rows if row.result == "excepted"),
     }
-    summary = f"{len(roles) - len(unbound)} of {len(roles)} roles reach no tenant but their caller's"
+    bound = len(roles - unbound - unknown)
+    summary = f"{bound} of {len(roles | unknown)} roles reach no tenant but their caller's"
+    if unknown:
+        summary += f", {len(unknown)} not judged in full"
     return conclude(judged=len(roles), summary=summary, findings=findings, facts=facts)
 
 
@@ -96,7 +102,9 @@ def _finding(row: RoleAccess, blocks: bool) -> Finding:
     seen = row.reason
     if row.actions:
         seen = f"{', '.join(row.actions)}: {row.reason or row.justification}"
-    if row.policy:
+    if row.result == "unknown":
+        seen = f"{row.policy}: {row.reason}"
+    elif row.policy:
         seen += f" (policy {row.policy})"
     return code.at(f"{row.role} {row.table}".strip(), expected=_expected(row), seen=seen, verdict=verdict)
 
@@ -104,4 +112,8 @@ def _finding(row: RoleAccess, blocks: bool) -> Finding:
 def _expected(row: RoleAccess) -> str:
     if row.result == "unused":
         return "an access that the exception covers"
-    return "the policy's document" if row.result == "unknown" else "requests bound to the caller's tenant by dynamodb:LeadingKeys"
+    return (
+        "everything that the role is granted"
+        if row.result == "unknown"
+        else "requests bound to the caller's tenant by dynamodb:LeadingKeys"
+    )

@@ -1,10 +1,11 @@
 """Evidence of the check iam_is_tenant_scoped: can a function's role reach another tenant's items. Pure, offline.
 
-A role is asked, as IAM would be asked, for requests on behalf of tenant `acme`: for another tenant's partition key, for one of
-`acme-eu` (which patterns such as `acme*` let in), for a batch that mixes both, and without any key, as Scan and unkeyed PartiQL
-come. `dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and `ForAllValues` is true for an
-absent key. What cannot be known offline (source network, tags) is assumed to favour the caller: an Allow applies unless it surely
-does not, a Deny only if it surely does. Service control policies and session policies are not looked at.
+A role is asked, as IAM would be asked, for requests on behalf of tenant `acme`: for another tenant's partition key, for those
+that its own policies name, for one of `acme-eu` (which patterns such as `acme*` let in), for a batch that mixes both, and without
+any key, as Scan and unkeyed PartiQL come; and on behalf of a caller without tenant tag, for whom variables have their defaults.
+`dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and `ForAllValues` is true for an absent key.
+What cannot be known offline (source network, tags) is assumed to favour the caller: an Allow applies unless it surely does not, a
+Deny only if it surely does. Service control policies and session policies are not looked at.
 
 Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table of condition keys by action.
 """
@@ -19,10 +20,19 @@ from typing import Any, Literal
 import pandas as pd
 import pandera.pandas as pa
 
+from phase5_ops.isolation.leading_keys import (
+    LEADING_KEYS,
+    OWN,
+    Caller,
+    NoValue,
+    has_defaults,
+    is_tenant_tag,
+    named_keys,
+    resolved,
+)
 from phase5_ops.policy import IamException
 
-OWN, OTHER, LONGER = "acme", "zeta", "acme-eu"
-TENANT_TAG = "tenant"  # `${aws:PrincipalTag/<a name with this in it>}` is the caller's tenant
+OTHER, LONGER = "zeta", "acme-eu"
 
 #: Actions that reach items, by what IAM can bind them to. GetRecords and exports carry no key at all, like Scan.
 KEYED_ACTIONS = (
@@ -53,7 +63,8 @@ UNKNOWN = "${unknown}"
 class RolePolicies:
     """A role with everything that grants or limits it: inline and attached policies, the permissions boundary.
 
-    `policies` are (name, document); `unknown` names attached policies whose document could not be had.
+    `policies` are (name, document); `unknown` names attached policies whose document could not be had, and constructs of a
+    template whose effect is not evaluated.
     """
 
     role: str
@@ -70,11 +81,12 @@ Truth = bool | None  # None: cannot be known offline
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: action without its prefix, the resource's ARN, and the context keys in lower case."""
+    """One request: action without its prefix, the resource's ARN, the context keys in lower case, and who asks."""
 
     action: str
     resource: str
     context: Mapping[str, tuple[str, ...]]
+    caller: Caller = Caller.TAGGED
 
 
 def allowed(role: RolePolicies, request: Request) -> str | None:
@@ -117,7 +129,7 @@ def _applies(statement: Mapping[str, Any], request: Request, document: Mapping[s
     if not _about_action(statement, request.action, allow) or not _about_resource(statement, request, allow):
         return False
     variables = str(document.get("Version", "")) == _VARIABLES_VERSION
-    return _conditions(statement.get("Condition"), request.context, variables)
+    return _conditions(statement.get("Condition"), request, variables)
 
 
 def _about_action(statement: Mapping[str, Any], action: str, allow: bool) -> bool:
@@ -162,14 +174,14 @@ def _glob(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
 # Conditions
 
 
-def _conditions(block: object, context: Mapping[str, tuple[str, ...]], variables: bool) -> Truth:
+def _conditions(block: object, request: Request, variables: bool) -> Truth:
     """All operators and keys of a Condition block together (AND)."""
     if block is None:
         return True
     if not isinstance(block, Mapping):
         return None
     return _all(
-        _condition(str(operator), str(key), [_text(value) for value in _listed(values)], context, variables)
+        _condition(str(operator), str(key), [_text(value) for value in _listed(values)], request, variables)
         for operator, keys in block.items()
         for key, values in (keys.items() if isinstance(keys, Mapping) else [("", None)])
     )
@@ -198,15 +210,15 @@ def _text(value: object) -> str:
 
 
 #: Context keys whose presence is known for every request; all others cannot be known offline.
-_KNOWN_KEYS = frozenset({"dynamodb:leadingkeys", "dynamodb:fulltablescan"})
+_KNOWN_KEYS = frozenset({LEADING_KEYS, "dynamodb:fulltablescan"})
 
 
-def _condition(operator: str, key: str, values: Sequence[str], context: Mapping[str, tuple[str, ...]], variables: bool) -> Truth:
-    """One operator on one key."""
+def _condition(operator: str, key: str, values: Sequence[str], request: Request, variables: bool) -> Truth:
+    """One operator on one key; of the tenant tag only its absence is known."""
     name = key.lower()
-    if name not in _KNOWN_KEYS:
+    if name not in _KNOWN_KEYS and not (request.caller is Caller.UNTAGGED and is_tenant_tag(name)):
         return None
-    asked = context.get(name, ())
+    asked = request.context.get(name, ())
     quantifier, _, bare = operator.rpartition(":")
     bare = bare.lower()
     if bare == "null":
@@ -217,7 +229,7 @@ def _condition(operator: str, key: str, values: Sequence[str], context: Mapping[
     if not asked:
         negated = bare.startswith(("stringnot", "arnnot"))
         return True if if_exists or quantifier.lower() == "forallvalues" else negated and not quantifier
-    truths = [_fits(bare, value, values, variables) for value in asked]
+    truths = [_fits(bare, value, values, request.caller if variables else None) for value in asked]
     if quantifier.lower() == "forallvalues":
         return _all(truths)
     if quantifier.lower() == "foranyvalue":
@@ -225,56 +237,43 @@ def _condition(operator: str, key: str, values: Sequence[str], context: Mapping[
     return truths[0] if len(truths) == 1 else None  # IAM does not define a single-valued operator on several values
 
 
-def _is_tenant_tag(name: str) -> bool:
-    return name.startswith("aws:principaltag/") and TENANT_TAG in name.removeprefix("aws:principaltag/")
+def _fits(operator: str, value: str, wanted: Sequence[str], caller: Caller | None) -> Truth:
+    """One value of the request against the values of the policy: any of them, or for negated operators none of them.
 
-
-def _fits(operator: str, value: str, wanted: Sequence[str], variables: bool) -> Truth:
-    """One value of the request against the values of the policy: any of them, or for negated operators none of them."""
+    `caller` is whom variables are read for; None where they are no variables. What a variable without a value does to a negated
+    operator is not relied on.
+    """
     negated = operator.startswith("stringnot")
     positive = operator.replace("stringnot", "string", 1)
-    truths = [_matches(positive, value, pattern, variables) for pattern in wanted]
+    truths: list[Truth] = []
+    for pattern in wanted:
+        try:
+            truths.append(_matches(positive, value, pattern, caller))
+        except NoValue:
+            truths.append(None if negated else False)
     if None in truths and True not in truths:
         return None
     return (True not in truths) if negated else (True in truths)
 
 
-def _matches(operator: str, value: str, pattern: str, variables: bool) -> Truth:
-    resolved = _resolved(pattern, literal_stars=operator != "stringlike") if variables else pattern
-    if resolved is None or UNKNOWN in pattern:
+def _matches(operator: str, value: str, pattern: str, caller: Caller | None) -> Truth:
+    wanted = resolved(pattern, caller, literal_stars=operator != "stringlike") if caller is not None else pattern
+    if wanted is None or UNKNOWN in pattern:
         return None
     if operator in {"stringequals", "bool"}:
-        return value == resolved
+        return value == wanted
     if operator == "stringequalsignorecase":
-        return value.casefold() == resolved.casefold()
+        return value.casefold() == wanted.casefold()
     if operator == "stringlike":
-        return _glob(resolved, value)
+        return _glob(wanted, value)
     return None
-
-
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
-
-
-def _resolved(pattern: str, *, literal_stars: bool) -> str | None:
-    """The pattern with the caller's tenant for its variables; None if it holds a variable that is not the tenant."""
-    parts = []
-    position = 0
-    for match in _VARIABLE.finditer(pattern):
-        name = match.group(1).split(",")[0].strip().lower()
-        if name in ("*", "?", "$"):  # IAM's way to write the characters themselves
-            text = name if literal_stars or name == "$" else f"[{name}]"
-        elif _is_tenant_tag(name):
-            text = OWN
-        else:
-            return None
-        parts += [pattern[position : match.start()], text]
-        position = match.end()
-    return "".join([*parts, pattern[position:]])
 
 
 # Asking a role
 
 Code = Literal["iam_access_unscoped", "iam_keyless_access", "iam_prefix_pattern", "iam_batch_unbound"]
+
+_Named = Mapping[Caller, Sequence[str]]
 
 _FOREIGN = tuple(form.format(OTHER) for form in ("TENANT#{}", "TENANT#{}#ACCOUNT#1", "{}", "ACCOUNT#{}#1", "SIGNAL#{}#1"))
 _PREFIXED = tuple(
@@ -282,20 +281,40 @@ _PREFIXED = tuple(
 )
 
 
-def _asked(action: str) -> Iterator[tuple[Code, Mapping[str, tuple[str, ...]]]]:
-    """The contexts in which a role is asked for an action, each with what it means if it is let through."""
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A context in which a role is asked for an action, and what it means if it is let through."""
+
+    code: Code
+    context: Mapping[str, tuple[str, ...]]
+    reason: str
+    caller: Caller = Caller.TAGGED
+
+
+def _asked(action: str, named: _Named) -> Iterator[_Question]:
+    """The questions about an action; `named` are the keys that the role's own policies name."""
+    scan = {"dynamodb:fulltablescan": ("false",)} if action == "PartiQLSelect" else {}
+
+    def question(code: Code, *keys: str, caller: Caller = Caller.TAGGED, reason: str = "") -> _Question:
+        return _Question(code, {LEADING_KEYS: keys, **scan}, reason or _REASONS[code], caller)
+
     if action in KEYLESS_ACTIONS:
-        yield "iam_keyless_access", {"dynamodb:fulltablescan": ("true",)} if action == "PartiQLSelect" else {}
+        context = {"dynamodb:fulltablescan": ("true",)} if action == "PartiQLSelect" else {}
+        yield _Question("iam_keyless_access", context, _REASONS["iam_keyless_access"])
     if action not in KEYED_ACTIONS:
         return
-    scan = {"dynamodb:fulltablescan": ("false",)} if action == "PartiQLSelect" else {}
     for key in _FOREIGN:
-        yield "iam_access_unscoped", {"dynamodb:leadingkeys": (key,), **scan}
+        yield question("iam_access_unscoped", key)
     for key in _PREFIXED:
-        yield "iam_prefix_pattern", {"dynamodb:leadingkeys": (key,), **scan}
+        yield question("iam_prefix_pattern", key)
     if action in _SEVERAL_KEYS:
         for own, foreign in ((f"TENANT#{OWN}", f"TENANT#{OTHER}"), (f"TENANT#{OWN}#ACCOUNT#1", f"TENANT#{OTHER}#ACCOUNT#1")):
-            yield "iam_batch_unbound", {"dynamodb:leadingkeys": (own, foreign), **scan}
+            yield question("iam_batch_unbound", own, foreign)
+    for key in named[Caller.TAGGED]:
+        yield question("iam_access_unscoped", key, reason=f"allows the key {key} by name, whichever tenant the caller is of")
+    for key in named[Caller.UNTAGGED]:
+        reason = f"allows the key {key} to a caller without a tenant tag"
+        yield question("iam_access_unscoped", key, caller=Caller.UNTAGGED, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +389,7 @@ def role_access(roles: Iterable[RolePolicies], universe: Universe, exceptions: S
     used: set[int] = set()
     for role in sorted(roles, key=lambda entry: entry.role):
         rows += [
-            RoleAccess(role.role, "", "unknown", "iam_policy_not_judged", policy=name, reason="its document could not be had")
+            RoleAccess(role.role, "", "unknown", "iam_policy_not_judged", policy=name, reason="what it grants is not known")
             for name in role.unknown
         ]
         for table in universe.tables:
@@ -386,30 +405,39 @@ def role_access(roles: Iterable[RolePolicies], universe: Universe, exceptions: S
 def _table_rows(
     role: RolePolicies, table: str, universe: Universe, exceptions: Sequence[IamException], used: set[int]
 ) -> Iterator[RoleAccess]:
-    found: dict[tuple[str, str, str, str], list[str]] = {}
+    found: dict[tuple[str, str, str, str, str], list[str]] = {}
+    named = _named(role)
     for action in dict.fromkeys((*KEYED_ACTIONS, *KEYLESS_ACTIONS)):
-        for code, policy in _beyond(role, table, action, universe):
+        for code, (policy, reason) in _beyond(role, table, action, universe, named).items():
             justification = _excepted(role.role, table, action, exceptions, used)
             result = "excepted" if justification else "violation"
-            found.setdefault((result, code, policy, justification), []).append(action)
-    for (result, code, policy, justification), actions in found.items():
-        yield RoleAccess(role.role, table, result, code, tuple(actions), policy, _REASONS[code], justification)
+            found.setdefault((result, code, policy, reason, justification), []).append(action)
+    for (result, code, policy, reason, justification), actions in found.items():
+        yield RoleAccess(role.role, table, result, code, tuple(actions), policy, reason, justification)
     if not found and _reaches_own(role, table, universe):
         yield RoleAccess(role.role, table, "bound", "", reason="every access is bound to the caller's tenant")
 
 
-def _beyond(role: RolePolicies, table: str, action: str, universe: Universe) -> list[tuple[str, str]]:
-    """(code, policy) of an action that goes beyond the tenant; a role that is unscoped altogether is not said to be so thrice."""
-    found: dict[str, str] = {}
+def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, named: _Named) -> dict[str, tuple[str, str]]:
+    """Code -> (policy, reason) of an action that goes beyond the tenant; a role that is unscoped is not said to be so thrice."""
+    found: dict[str, tuple[str, str]] = {}
     for resource in universe.resources(table, action):
-        for code, context in _asked(action):
-            if code in found or ("iam_access_unscoped" in found and code != "iam_keyless_access"):
+        for each in _asked(action, named):
+            if each.code in found or ("iam_access_unscoped" in found and each.code != "iam_keyless_access"):
                 continue
-            if policy := allowed(role, Request(action, resource, context)):
-                found[code] = policy
+            if policy := allowed(role, Request(action, resource, each.context, each.caller)):
+                found[each.code] = (policy, each.reason)
     if "iam_access_unscoped" in found:  # found on the index after a lesser one on the table
-        found = {code: policy for code, policy in found.items() if code in ("iam_access_unscoped", "iam_keyless_access")}
-    return list(found.items())
+        found = {code: found[code] for code in ("iam_access_unscoped", "iam_keyless_access") if code in found}
+    return found
+
+
+def _named(role: RolePolicies) -> _Named:
+    """The keys of other tenants to ask for by name; a caller without tag is asked about where variables have defaults."""
+    statements = [each for _, document in role.policies for each in statements_of(document)]
+    keys = named_keys(each for each in statements if _effect(each) == "allow")
+    untagged = (*keys[Caller.UNTAGGED], *_FOREIGN) if has_defaults(statements) else ()
+    return {**keys, Caller.UNTAGGED: untagged}
 
 
 def _reaches_own(role: RolePolicies, table: str, universe: Universe) -> bool:

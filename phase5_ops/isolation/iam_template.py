@@ -1,64 +1,32 @@
-"""Roles and tables of a CloudFormation or SAM template, as far as it says them itself. Pure: text in, roles out.
+"""Roles and tables of a CloudFormation or SAM template. Pure: text in, roles out.
 
-Intrinsic functions are resolved where the template holds the answer (Ref and GetAtt to its own tables and roles, Sub, Join,
-parameters with a default) and become `UNKNOWN` where it does not: what an Allow leaves open may be anything, what a Deny leaves
-open may be nothing, so a role is never taken for narrower than it is. Both branches of a condition count.
+Whatever the template holds is accounted for: a construct whose effect on a role is not evaluated here either widens what the
+role may do, or is named as not judged, at the role or, where there is none, at a role that stands in its place. So a role is
+never taken for narrower than it is. A custom resource grants nothing itself: its function's role is judged like any other.
+
+Values are resolved in `templates/values`, loops in `templates/expansion`, policy documents in `templates/documents`.
 """
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from phase5_ops.isolation.iam_scope import UNKNOWN, RolePolicies
+from phase5_ops.isolation.managed_policies import allowing, known_policy
+from phase5_ops.isolation.table_policies import KnownRoles, held, resource_policies, role_token
+from phase5_ops.isolation.templates import resource_types, sam
+from phase5_ops.isolation.templates.constructs import described, macros
+from phase5_ops.isolation.templates.documents import PolicyReader, over
+from phase5_ops.isolation.templates.expansion import expand, unusable
+from phase5_ops.isolation.templates.grants import NOTHING, Grants, not_judged, perhaps, together
+from phase5_ops.isolation.templates.patterns import ARN_PARTS, OWN_ACCOUNT, overlap, settled
+from phase5_ops.isolation.templates.text import UnreadableTemplate, parse
+from phase5_ops.isolation.templates.values import ABSENT, Values, function_of, parameters
 
-_TABLE_TYPES = ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::Serverless::SimpleTable")
-#: The own region and account, whatever they are.
-_PSEUDO = {"AWS::Region": "*", "AWS::AccountId": "*", "AWS::Partition": "aws"}
+__all__ = ["TemplateRoles", "UnreadableTemplate", "read_template"]
 
-#: Policies of AWS that grant DynamoDB, by the last part of their ARN or their name; any other AWS-managed one grants none of it.
-_MANAGED_DYNAMODB = {
-    "AmazonDynamoDBFullAccess": ("dynamodb:*",),
-    "AmazonDynamoDBFullAccess_v2": ("dynamodb:*",),
-    "AmazonDynamoDBFullAccesswithDataPipeline": ("dynamodb:*",),
-    "AdministratorAccess": ("*",),
-    "PowerUserAccess": ("*",),
-    "AmazonDynamoDBReadOnlyAccess": (
-        "dynamodb:BatchGetItem",
-        "dynamodb:Get*",
-        "dynamodb:Query",
-        "dynamodb:Scan",
-        "dynamodb:PartiQLSelect",
-    ),
-    "ReadOnlyAccess": ("dynamodb:BatchGet*", "dynamodb:Get*", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PartiQLSelect"),
-    "AWSLambdaDynamoDBExecutionRole": ("dynamodb:GetRecords",),
-    "AWSLambdaInvocation-DynamoDB": ("dynamodb:GetRecords",),
-}
-#: SAM's policy templates that grant DynamoDB items, without condition, on the table and its indexes.
-_SAM_TEMPLATES = {
-    "DynamoDBCrudPolicy": (
-        "GetItem",
-        "DeleteItem",
-        "PutItem",
-        "Scan",
-        "Query",
-        "UpdateItem",
-        "BatchWriteItem",
-        "BatchGetItem",
-        "ConditionCheckItem",
-    ),
-    "DynamoDBReadPolicy": ("GetItem", "Scan", "Query", "BatchGetItem"),
-    "DynamoDBWritePolicy": ("PutItem", "UpdateItem", "BatchWriteItem"),
-    "DynamoDBStreamReadPolicy": ("GetRecords",),
-    "DynamoDBReconfigurePolicy": (),
-}
-
-
-class UnreadableTemplate(Exception):
-    """The text is no CloudFormation template."""
+_POLICY_TOKEN = "${policy-of-template "  # noqa: S105 - no password: a text that stands for an ARN
+_TEMPLATE = "(template)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,243 +37,328 @@ class TemplateRoles:
     tables: tuple[str, ...]
 
 
-def managed_policy(arn: str) -> dict[str, Any] | None:
-    """The document of a policy of AWS, as far as DynamoDB goes; None for one that is not AWS's own."""
-    if ":iam::aws:policy/" not in arn and arn not in _MANAGED_DYNAMODB:
-        return None
-    actions = _MANAGED_DYNAMODB.get(arn.rsplit("/", 1)[-1])
-    return document(actions, ["*"]) if actions else {"Statement": []}
-
-
-def document(actions: Sequence[str], resources: Sequence[str]) -> dict[str, Any]:
-    """A policy document that allows `actions` on `resources`."""
-    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}]}
-
-
 def read_template(text: str) -> TemplateRoles:
     """The roles of a template in YAML or JSON.
 
     Raises:
-        UnreadableTemplate: not YAML or JSON, or without a mapping of Resources.
+        UnreadableTemplate: not YAML or JSON, without a mapping of Resources, or nested without end.
     """
     try:
-        content = json.loads(text) if text.lstrip()[:1] == "{" else yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise UnreadableTemplate(f"neither JSON nor YAML: {str(error)[:200]}") from error
-    if not isinstance(content, Mapping) or not isinstance(content.get("Resources"), Mapping):
-        raise UnreadableTemplate("no mapping of Resources")
-    return _Template(content).read()
+        return _Template(parse(text)).read()
+    except RecursionError as error:
+        raise UnreadableTemplate("its values are nested too deeply to be read") from error
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms (`!Sub`), as the long ones (`Fn::Sub`)."""
+@dataclass(slots=True)
+class _Role:
+    """A role in the making: the names it may have, the one it is shown under, and its parts."""
 
-
-def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    value: Any
-    if isinstance(node, yaml.MappingNode):
-        value = loader.construct_mapping(node, deep=True)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_scalar(node)  # type: ignore[arg-type]
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _short_form)
+    shown: str
+    names: Sequence[str] = ()
+    parts: list[Grants] = field(default_factory=list)
+    boundary: Mapping[str, Any] | None = None
+    has_boundary: bool = False
 
 
 class _Template:
     def __init__(self, content: Mapping[str, Any]) -> None:
-        self._resources: dict[str, Mapping[str, Any]] = {
-            str(name): entry for name, entry in content["Resources"].items() if isinstance(entry, Mapping)
-        }
-        parameters = content.get("Parameters") if isinstance(content.get("Parameters"), Mapping) else {}
-        self._parameters = {
-            str(name): str(entry["Default"])
-            for name, entry in (parameters or {}).items()
-            if isinstance(entry, Mapping) and "Default" in entry
-        }
-        self._globals = content.get("Globals") if isinstance(content.get("Globals"), Mapping) else {}
+        expanded = expand(content)
+        mappings = content.get("Mappings")
+        known = mappings if isinstance(mappings, Mapping) else {}
+        self._values = Values(parameters(content.get("Parameters")), known)
+        self._shown = Values(parameters(content.get("Parameters"), by_default=True), known)
+        self._roles: dict[str, _Role] = {}
+        self._tables: dict[str, tuple[str, Sequence[str]]] = {}  # logical id -> (name here, names it may have)
+        self._documents = PolicyReader(self._values)
+        self._resources: dict[str, Mapping[str, Any]] = {}
+        self._odd = {_TEMPLATE: list(expanded.not_judged)}
+        for name, entry in expanded.resources.items():
+            self._odd[name] = unusable(name, entry)
+            if isinstance(entry, Mapping) and isinstance(entry.get("Type"), str):
+                self._resources[name] = entry
 
     def read(self) -> TemplateRoles:
-        attached = self._policies_attached_to_roles()
-        roles = [self._role(name, entry, attached.get(name, [])) for name, entry in self._of_type("AWS::IAM::Role")]
-        roles += [role for name, entry in self._of_type("AWS::Serverless::Function") if (role := self._function(name, entry))]
-        tables = [self._table_name(name) for kind in _TABLE_TYPES for name, _ in self._of_type(kind)]
-        return TemplateRoles(tuple(roles), tuple(tables))
+        self._name_tables()
+        made = self._name_roles()
+        for name, properties in self._of_type("AWS::IAM::Role"):
+            self._roles[name].parts.append(self._role(properties))
+            self._bound(self._roles[name], properties)
+        for name, role in made.items():
+            self._roles[role].parts.append(self._of_function(self._properties(name)))
+            self._bound(self._roles[role], self._properties(name))
+        self._attach_policies()
+        self._read_table_policies()
+        for name, odd in self._odd.items():
+            self._say(made.get(name, name), *odd)
+        for name, entry in self._resources.items():
+            self._name_what_is_not_judged(name, entry, made.get(name, name))
+        return TemplateRoles(
+            tuple(self._finished(role) for role in self._roles.values()), tuple(name for name, _ in self._tables.values())
+        )
+
+    # Names
 
     def _of_type(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for name, entry in self._resources.items():
-            if entry.get("Type") == kind:
-                properties = entry.get("Properties")
-                yield name, properties if isinstance(properties, Mapping) else {}
+            if entry["Type"] == kind:
+                yield name, self._properties(name)
 
-    def _role(self, name: str, properties: Mapping[str, Any], attached: list[tuple[str, Mapping[str, Any]]]) -> RolePolicies:
-        policies = list(attached)
-        for entry in self._list(properties.get("Policies")):
-            if isinstance(entry, Mapping):
-                policies.append(
-                    (str(self._value(entry.get("PolicyName")) or "inline"), self._document(entry.get("PolicyDocument")))
-                )
-        known, unknown = self._managed(properties.get("ManagedPolicyArns"))
-        role_name = str(self._value(properties.get("RoleName")) or name)
-        boundary = properties.get("PermissionsBoundary")
-        return RolePolicies(
-            name if UNKNOWN in role_name else role_name,
-            tuple(policies + known),
-            self._referenced(boundary) if boundary else None,
-            has_boundary=boundary is not None,
-            unknown=tuple(unknown),
+    def _properties(self, name: str) -> Mapping[str, Any]:
+        properties = self._resources[name].get("Properties")
+        return properties if isinstance(properties, Mapping) else {}
+
+    def _names(self, value: object, logical: str) -> list[str]:
+        """The names that a property gives a resource; one that it does not name is called after its logical id."""
+        return [
+            f"{UNKNOWN}-{logical}-{UNKNOWN}" if name is ABSENT or name is None else settled(str(name))
+            for name in self._values.alternatives(value)
+        ]
+
+    def _shown_name(self, value: object, logical: str) -> str:
+        found = self._shown.alternatives(value)
+        usable = len(found) == 1 and isinstance(found[0], str) and found[0] and "${" not in found[0] and "{{" not in found[0]
+        return str(found[0]) if usable else logical
+
+    def _name_tables(self) -> None:
+        """A table whose name is not certain is called by its logical id; `_widened` sees to the names that it may have."""
+        for kind in resource_types.TABLES:
+            for logical, properties in self._of_type(kind):
+                names = self._names(properties.get("TableName"), logical)
+                certain = len(names) == 1 and names[0] and "${" not in names[0]
+                name = names[0] if certain else logical
+                self._tables[logical] = (name, () if certain else names)
+                arn = f"arn:aws:dynamodb:*:*:table/{name}"
+                self._know(logical, name, {"Arn": arn, "StreamArn": f"{arn}/stream/*"})
+
+    def _know(self, logical: str, reference: str, attributes: Mapping[str, str]) -> None:
+        for values in (self._values, self._shown):
+            values.references[logical] = reference
+            values.attributes |= {(logical, name): value for name, value in attributes.items()}
+
+    def _name_roles(self) -> dict[str, str]:
+        """Finds all roles, also those that SAM makes. Returns function -> role of the latter."""
+        made = {name: f"{name}Role" for kind in sam.WITH_ROLES for name, entry in self._of_type(kind) if self._makes_role(entry)}
+        for name, properties in self._of_type("AWS::IAM::Role"):
+            names = self._names(properties.get("RoleName"), name)
+            self._roles[name] = _Role(self._shown_name(properties.get("RoleName"), name), names)
+        for name, role in made.items():
+            properties = self._properties(name)
+            called = properties.get("FunctionName", properties.get("Name"))
+            self._roles.setdefault(role, _Role(self._shown_name(called, name), [f"{UNKNOWN}-{role}-{UNKNOWN}"]))
+        for role in (*(name for name, _ in self._of_type("AWS::IAM::Role")), *made.values()):
+            self._know(role, role_token(role), {"Arn": f"arn:aws:iam::{OWN_ACCOUNT}:role/{role_token(role)}"})
+        for name, _ in self._of_type("AWS::IAM::ManagedPolicy"):
+            token = f"{_POLICY_TOKEN}{name}}}"
+            self._know(name, token, {"Arn": token, "PolicyArn": token})
+        return made
+
+    def _makes_role(self, properties: Mapping[str, Any]) -> bool:
+        return any(role is ABSENT or role is None or role == "" for role in self._values.alternatives(properties.get("Role")))
+
+    # What roles are granted
+
+    def _role(self, properties: Mapping[str, Any]) -> Grants:
+        odd = [
+            f"property {name}"
+            for name in properties
+            if name not in resource_types.ROLE_PROPERTIES and not name.startswith("Fn::")
+        ]
+        inline, managed = properties.get("Policies"), properties.get("ManagedPolicyArns")
+        return together(
+            [
+                NOTHING if inline is None else over(inline, self._inline),
+                NOTHING if managed is None else over(managed, lambda entry: self._managed(entry, "ManagedPolicyArns")),
+                not_judged(*odd),
+            ]
         )
 
-    def _function(self, name: str, properties: Mapping[str, Any]) -> RolePolicies | None:
-        """The role that SAM makes for a function; None where the function names a role of its own."""
-        if properties.get("Role"):
-            return None
-        policies: list[tuple[str, Mapping[str, Any]]] = []
-        unknown: list[str] = []
-        for entry in self._list(properties.get("Policies")):
-            kept, missing = self._function_policy(entry)
-            policies += kept
-            unknown += missing
-        function = str(self._value(properties.get("FunctionName")) or name)
-        return RolePolicies(name if UNKNOWN in function else function, tuple(policies), unknown=tuple(unknown))
+    def _inline(self, entry: Any) -> Grants:  # noqa: ANN401 - an entry of a role's Policies
+        if not isinstance(entry, Mapping) or "PolicyDocument" not in entry:
+            return not_judged(f"Policies: {described(entry)}")
+        return self._documents.document(entry["PolicyDocument"], self._shown_name(entry.get("PolicyName"), "inline"))
 
-    def _function_policy(self, entry: Any) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:  # noqa: ANN401
-        if not isinstance(entry, Mapping) or _is_intrinsic(entry):
-            return self._managed([entry])
+    def _of_function(self, properties: Mapping[str, Any]) -> Grants:
+        """What SAM puts into the role that it makes for a function or state machine."""
+        policies, events = properties.get("Policies"), properties.get("Events")
+        granted = NOTHING if policies is None else over(policies, self._of_sam)
+        if events is None:
+            return granted
+        if not isinstance(events, Mapping) or function_of(events) is not None:
+            return together([granted, not_judged(f"Events: {described(events)}")])
+        return together([granted, *(self._event(str(name), entry) for name, entry in events.items())])
+
+    def _of_sam(self, entry: Any) -> Grants:  # noqa: ANN401 - an entry of SAM's Policies
+        if not isinstance(entry, Mapping) or function_of(entry) is not None:
+            return self._managed(entry, "Policies")
         if "Statement" in entry:
-            return [("inline", self._document(entry))], []
-        found: list[tuple[str, Mapping[str, Any]]] = []
-        for name, parameters in entry.items():
-            actions = [f"dynamodb:{action}" for action in _SAM_TEMPLATES.get(str(name), ())]
-            if actions:
-                table = self._value((parameters or {}).get("TableName")) if isinstance(parameters, Mapping) else None
-                base = f"arn:aws:dynamodb:*:*:table/{table or UNKNOWN}"
-                found.append((str(name), document(actions, [base, f"{base}/index/*", f"{base}/stream/*"])))
-        return found, []
+            return self._documents.document(entry, "inline")
+        return together(self._policy_template(str(name), given) for name, given in entry.items())
 
-    def _policies_attached_to_roles(self) -> dict[str, list[tuple[str, Mapping[str, Any]]]]:
+    def _policy_template(self, name: str, given: object) -> Grants:
+        if name in sam.WITHOUT_ITEMS:
+            return NOTHING
+        if name not in sam.ON_ITEMS:
+            return not_judged(f"SAM policy template {name}")
+        actions, suffixes = sam.ON_ITEMS[name]
+        tables = self._values.spread(given.get("TableName", UNKNOWN) if isinstance(given, Mapping) else UNKNOWN).union
+        resources = [f"arn:aws:dynamodb:*:*:table/{_text(table)}{suffix}" for table in tables for suffix in suffixes]
+        return self._documents.document(allowing([f"dynamodb:{action}" for action in actions], resources), name)
+
+    def _event(self, name: str, entry: object) -> Grants:
+        def one(part: Any) -> Grants:  # noqa: ANN401 - an event of SAM
+            kinds = self._values.alternatives(part.get("Type")) if isinstance(part, Mapping) else [UNKNOWN]
+            stream = self._managed(sam.STREAM_POLICY, "Events") if sam.STREAM_EVENT in kinds else NOTHING
+            known = all(kind == sam.STREAM_EVENT or kind in sam.OTHER_EVENTS for kind in map(str, kinds))
+            return stream if known else together([stream, not_judged(f"event {name}: {described(part)}")])
+
+        return over(entry, one)
+
+    def _managed(self, entry: Any, where: str) -> Grants:  # noqa: ANN401 - a reference to managed policies
+        spread = self._values.spread(entry)
+        parts = []
+        for reference in spread.union:
+            part = self._managed_policy(reference, entry, where)
+            parts.append(part if reference in spread.certain else perhaps(part))
+        return together(parts)
+
+    def _managed_policy(self, reference: object, entry: object, where: str) -> Grants:
+        text = _text(reference)
+        if text.startswith(_POLICY_TOKEN):
+            return self._own_policy(text.removeprefix(_POLICY_TOKEN).removesuffix("}"))
+        if "${" in text:
+            return not_judged(f"{where}: {described(entry)}")
+        document = known_policy(text)
+        return Grants(managed=(text,)) if document is None else self._documents.document(document, text.rsplit("/", 1)[-1])
+
+    def _own_policy(self, name: str) -> Grants:
+        """The document of a managed policy of this template."""
+        found = self._documents.document(self._properties(name).get("PolicyDocument"), name)
+        return perhaps(found) if "Condition" in self._resources[name] else found
+
+    def _bound(self, role: _Role, properties: Mapping[str, Any]) -> None:
+        """A boundary limits a role only where it is certain, and all of it is judged."""
+        value = properties.get("PermissionsBoundary")
+        found = self._values.alternatives(value)
+        role.has_boundary = value is not None
+        if value is None or len(found) != 1 or found[0] is ABSENT:
+            return
+        grants = self._managed_policy(found[0], value, "PermissionsBoundary")
+        documents = [document for _, document in grants.documents()]
+        if not grants.not_judged and not grants.managed and len(documents) <= 1:
+            role.boundary = self._widened_document(documents[0]) if documents else {"Statement": []}
+
+    def _attach_policies(self) -> None:
         """Policies that stand beside their roles: AWS::IAM::Policy, RolePolicy, and ManagedPolicy with Roles."""
-        attached: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
+        for kind in resource_types.ATTACHED:
             for name, properties in self._of_type(kind):
-                targets = self._list(properties.get("Roles")) or self._list(properties.get("RoleName"))
-                for target in targets:
-                    for role in self._role_ids(target):
-                        attached.setdefault(role, []).append((name, self._document(properties.get("PolicyDocument"))))
-        return attached
+                targets = self._values.spread([properties[key] for key in ("Roles", "RoleName") if key in properties])
+                if not targets.union:
+                    continue
+                granted = self._own_policy(name)
+                for target in targets.union:
+                    keys, certain = self._meant(_text(target), name)
+                    part = granted if certain and target in targets.certain else perhaps(granted)
+                    for key in keys:
+                        self._roles[key].parts.append(part)
 
-    def _role_ids(self, target: Any) -> list[str]:  # noqa: ANN401
-        """The logical ids of the roles that a reference means; every role where that is not known."""
-        if isinstance(target, Mapping) and isinstance(target.get("Ref"), str) and target["Ref"] in self._resources:
-            return [target["Ref"]]
-        name = self._value(target)
-        every = list(self._of_type("AWS::IAM::Role"))
-        named = [role for role, properties in every if name in (role, self._value(properties.get("RoleName")))]
-        return named or [role for role, _ in every]
+    def _meant(self, target: str, policy: str) -> tuple[list[str], bool]:
+        """The roles that a name may mean, and whether it surely does; one that is none of this template's gets a place."""
+        own = [role for role in self._roles if role_token(role) == target]
+        found = own or [role for role, entry in self._roles.items() if any(overlap(name, target) for name in entry.names)]
+        if found:
+            return found, bool(own) or all(list(self._roles[role].names) == [target] for role in found)
+        place = f"role of {policy}" if "${" in target else f"role {target}"
+        self._roles.setdefault(place, _Role(place if "${" in target else target))
+        return [place], "${" not in target
 
-    def _managed(self, arns: Any) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:  # noqa: ANN401
-        known: list[tuple[str, Mapping[str, Any]]] = []
-        unknown: list[str] = []
-        for arn in self._list(arns):
-            found = self._referenced(arn)
-            name = str(self._value(arn))
-            if found is not None:
-                known.append((name.rsplit("/", 1)[-1], found))
-            else:
-                unknown.append(name)
-        return known, unknown
+    def _read_table_policies(self) -> None:
+        reader = PolicyReader(self._values, of_resource=True)
+        known = KnownRoles({key: role.names for key, role in self._roles.items() if role.names})
+        for logical, (table, _) in self._tables.items():
+            surely = "Condition" not in self._resources[logical]
+            for value, of_stream, certain in resource_policies(self._properties(logical), certain=surely):
+                policy = f"resource policy of {table}"
+                if isinstance(value, Mapping) and "PolicyDocument" in value:
+                    granted = reader.document(value["PolicyDocument"], policy)
+                else:
+                    granted = not_judged(f"{policy}: {described(value)}")
+                self._say(f"table {table}", *granted.not_judged)
+                for holder, part in held(table, granted if certain else perhaps(granted), known, of_stream=of_stream).items():
+                    self._roles.setdefault(holder, _Role(_stranger(holder))).parts.append(part)
 
-    def _referenced(self, reference: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
-        """The document of a policy of this template or of AWS; None where neither has it."""
-        logical = reference.get("Ref") if isinstance(reference, Mapping) else None
-        if isinstance(logical, str) and self._resources.get(logical, {}).get("Type") == "AWS::IAM::ManagedPolicy":
-            return self._document((self._resources[logical].get("Properties") or {}).get("PolicyDocument"))
-        arn = self._value(reference)
-        return managed_policy(arn) if isinstance(arn, str) else None
+    # What is not judged
 
-    def _document(self, content: Any) -> dict[str, Any]:  # noqa: ANN401
-        """A policy document without intrinsic functions; conditions keep IAM's own variables."""
-        plain = self._value(content)
-        if not isinstance(plain, Mapping):
-            return document(["*"], ["*"]) if plain == UNKNOWN else {"Statement": []}
-        return {**plain, "Statement": [entry for entry in self._list(plain.get("Statement")) if isinstance(entry, Mapping)]}
+    def _say(self, holder: str, *names: str) -> None:
+        """Names constructs at a role of the template, else at one that stands in its place."""
+        if names:
+            self._roles.setdefault(holder, _Role(holder)).parts.append(not_judged(*names))
 
-    def _list(self, value: Any) -> list[Any]:  # noqa: ANN401
-        """A list, with the branches of Fn::If inside it as entries of their own."""
-        entries = value if isinstance(value, list) else [] if value is None else [value]
-        found: list[Any] = []
-        for entry in entries:
-            if isinstance(entry, Mapping) and isinstance(branches := entry.get("Fn::If"), list):
-                found += [part for branch in branches[1:] for part in self._list(branch)]
-            elif not (isinstance(entry, Mapping) and entry.get("Ref") == "AWS::NoValue"):
-                found.append(entry)
-        return found
+    def _name_what_is_not_judged(self, name: str, entry: Mapping[str, Any], holder: str) -> None:
+        kind, properties = entry["Type"], self._properties(name)
+        maker = resource_types.MAKERS.get(kind)
+        service, _, rest = kind.removeprefix("AWS::").partition("::")
+        heard_of = rest in (sam.WITHOUT_ROLES if service == "Serverless" else resource_types.IAM_WITHOUT_ROLES)
+        unheard = service in ("Serverless", "IAM", "DynamoDB") and kind not in resource_types.JUDGED and not heard_of
+        if maker or unheard or kind.endswith("::MODULE"):
+            self._say(holder, f"{kind} {described(properties[maker]) if maker and maker in properties else ''}".strip())
+        if connectors := entry.get("Connectors"):
+            names = connectors if isinstance(connectors, Mapping) else [described(connectors)]
+            self._say(holder, *(f"SAM connector {connector}" for connector in names))
+        role = resource_types.ROLE_OF.get(kind, "Role" if kind in sam.WITH_ROLES else "")
+        if role in properties and self._is_elsewhere(properties[role]):
+            self._say(holder, f"{role}: {described(properties[role])}")
+        elif kind in resource_types.ROLE_OF and role not in properties:
+            self._say(holder, *macros({key: value for key, value in properties.items() if str(key).startswith("Fn::")}))
+        if kind in resource_types.JUDGED:
+            self._say_macros(holder, properties, only_direct=kind in sam.WITH_ROLES)
 
-    def _value(self, value: Any) -> Any:  # noqa: ANN401
-        """The value with its intrinsic functions resolved; UNKNOWN for what the template does not say."""
-        if isinstance(value, list):
-            return [self._value(entry) for entry in self._list(value)]
-        if not isinstance(value, Mapping):
-            return value
-        if not _is_intrinsic(value):
-            return {str(name): self._value(entry) for name, entry in value.items()}
-        ((name, argument),) = value.items()
-        if name == "Ref":
-            return self._ref(str(argument))
-        if name == "Fn::GetAtt":
-            return self._attribute(argument)
-        if name == "Fn::Sub":
-            return self._sub(argument)
-        if name == "Fn::Join" and isinstance(argument, list) and len(argument) == 2 and isinstance(argument[1], list):  # noqa: PLR2004
-            return str(argument[0]).join(str(self._value(entry)) for entry in argument[1])
-        if name == "Fn::If" and isinstance(argument, list):
-            branches = [self._value(entry) for entry in self._list(value)]
-            return branches[0] if len(branches) == 1 else branches
-        return UNKNOWN
+    def _say_macros(self, holder: str, properties: Mapping[str, Any], *, only_direct: bool) -> None:
+        said = [name for part in self._roles[holder].parts for name in part.not_judged] if holder in self._roles else []
+        bearing = ("Policies", "Events", "Role")
+        looked = {k: v for k, v in properties.items() if not only_direct or k in bearing or str(k).startswith("Fn::")}
+        self._say(holder, *(name for name in dict.fromkeys(macros(looked)) if not any(name in one for one in said)))
 
-    def _ref(self, name: str) -> str:
-        if name in _PSEUDO:
-            return _PSEUDO[name]
-        kind = self._resources.get(name, {}).get("Type")
-        if kind in _TABLE_TYPES:
-            return self._table_name(name)
-        return self._parameters.get(name, UNKNOWN)
+    def _is_elsewhere(self, value: object) -> bool:
+        """Whether a role may be one that is not in this template."""
+        known = KnownRoles({key: role.names for key, role in self._roles.items() if role.names})
+        named = [role for role in self._values.alternatives(value) if role is not ABSENT and role not in ("", None)]
+        return any(
+            not known.surely(role if ":" in role else f"arn:aws:iam::{OWN_ACCOUNT}:role/{role}") for role in map(str, named)
+        )
 
-    def _attribute(self, argument: Any) -> str:  # noqa: ANN401
-        parts = argument if isinstance(argument, list) else str(argument).split(".", 1)
-        name, attribute = str(parts[0]), ".".join(str(part) for part in parts[1:])
-        if self._resources.get(name, {}).get("Type") in _TABLE_TYPES:
-            base = f"arn:aws:dynamodb:*:*:table/{self._table_name(name)}"
-            return base if attribute == "Arn" else f"{base}/stream/*" if attribute == "StreamArn" else UNKNOWN
-        return UNKNOWN
+    def _finished(self, role: _Role) -> RolePolicies:
+        whole = together(role.parts)
+        policies = tuple((policy, self._widened_document(document)) for policy, document in whole.documents())
+        unknown = tuple(dict.fromkeys((*whole.not_judged, *whole.managed)))
+        return RolePolicies(role.shown, policies, role.boundary, has_boundary=role.has_boundary, unknown=unknown)
 
-    def _table_name(self, name: str) -> str:
-        properties = self._resources[name].get("Properties")
-        named = self._value(properties.get("TableName")) if isinstance(properties, Mapping) else None
-        return named if isinstance(named, str) and named and UNKNOWN not in named else name
+    def _widened_document(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        return {**document, "Statement": [self._widened(one) for one in document["Statement"]]}
 
-    def _sub(self, argument: Any) -> str:  # noqa: ANN401
-        text, names = (argument[0], argument[1]) if isinstance(argument, list) and argument else (argument, {})
-        given = names if isinstance(names, Mapping) else {}
-
-        def replaced(match: re.Match[str]) -> str:
-            name = match.group(1)
-            if name.startswith("!"):  # `${!aws:PrincipalTag/x}` is IAM's own `${aws:PrincipalTag/x}`
-                return "${" + name[1:] + "}"
-            if name in given:
-                return str(self._value(given[name]))
-            if "." in name:
-                return self._attribute(name)
-            known = name in _PSEUDO or name in self._resources or name in self._parameters
-            return self._ref(name) if known else match.group(0) if ":" in name or "/" in name else UNKNOWN
-
-        return re.sub(r"\$\{([^}]+)\}", replaced, str(text))
+    def _widened(self, statement: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An Allow that may mean a table by one of the names that it may have also names the table as it is called here."""
+        if statement["Effect"] != "Allow" or "Resource" not in statement:
+            return statement
+        added = [
+            f"arn:aws:dynamodb:*:*:table/{table}{suffix}"
+            for table, names in self._tables.values()
+            for suffix in ("", "/index/*", "/stream/*")
+            for name in names
+            if any(_may_be(str(pattern), f"table/{name}{suffix}") for pattern in statement["Resource"])
+        ]
+        return {**statement, "Resource": [*statement["Resource"], *dict.fromkeys(added)]} if added else statement
 
 
-def _is_intrinsic(value: Mapping[Any, Any]) -> bool:
-    return len(value) == 1 and (next(iter(value)) in ("Ref", "Condition") or str(next(iter(value))).startswith("Fn::"))
+def _may_be(pattern: str, resource: str) -> bool:
+    parts = pattern.split(":", ARN_PARTS - 1)
+    return len(parts) == ARN_PARTS and overlap(parts[2], "dynamodb") and overlap(parts[-1], resource)
+
+
+def _stranger(principal: str) -> str:
+    """A principal that is no role of the template, as it is shown."""
+    text = settled(principal)
+    return text if UNKNOWN not in text else f"principal that is not known ({text.replace(UNKNOWN, '?')})"
+
+
+def _text(value: object) -> str:
+    return settled(value) if isinstance(value, str) else UNKNOWN

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -20,10 +19,12 @@ from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
 from phase5_ops.input_files import FileUnreadable
 from phase5_ops.isolation.log_evidence import LedgerOwners, dictionary_of
-from phase5_ops.isolation.log_judge import OWN_READS, READ_ARCHIVE, judge_log_scan
-from phase5_ops.isolation.log_run import Event, LogRun
+from phase5_ops.isolation.log_judge import OWN_READS, judge_log_scan
+from phase5_ops.isolation.log_reading import archive_read, scan_archive, unfinished_read
+from phase5_ops.isolation.log_run import LogRun
 from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
-from phase5_ops.log_archives import Archive, files
+from phase5_ops.log_archives import files
+from phase5_ops.log_documents import Event
 from phase5_ops.platform import Platform
 from phase5_ops.probing import own_work
 from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
@@ -54,7 +55,13 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
     days = int(policy.window_hours // 24) + 2
     probes = sorted(own_work.noted(platform, days=days) | ours)
     with LogRun(
-        dictionary.tenants, ledger=owners, canaries=settings.canary_tenants, probes=probes, exceptions=policy.exceptions
+        dictionary.tenants,
+        ledger=owners,
+        canaries=settings.canary_tenants,
+        probes=probes,
+        exceptions=policy.exceptions,
+        base64=policy.base64,
+        any_case=policy.any_letter_case,
     ) as run:
 
         def consume(group: str, events: list[LogEvent]) -> None:
@@ -67,6 +74,7 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
         for location in policy.archives:
             reads += _scan_archives(platform, run, location)
         scan = run.finish()
+        reads += unfinished_read(run)
     facts = {
         "sampled_share": policy.sample_share,
         "ledger_owners": len(owners),
@@ -105,40 +113,16 @@ def _read_ledger(platform: Platform, begin: datetime, tenants: list[str]) -> tup
 
 
 def _scan_archives(platform: Platform, run: LogRun, location: str) -> list[Read]:
-    started = iso(datetime.now(UTC))
     try:
         archives = s3_archives(platform.reader, location) if urlsplit(location).scheme == "s3" else files([location])
     except Exception as error:  # noqa: BLE001 - the border: whatever the store does becomes the read's status
-        return [_archive_read(location, started, 0, error)]
+        status, message = (ReadStatus.INVALID, str(error)) if isinstance(error, FileUnreadable) else describe_failure(error)
+        return [archive_read(location, status, message, pages=0)]
     reads = []
     for archive in archives:
         log.info("scanning %s", archive.name)
-        reads.append(scan_archive(run, archive))
-    return reads or [Read(READ_ARCHIVE, location, ReadStatus.NOT_FOUND, "no file there", 0, started, iso(datetime.now(UTC)))]
-
-
-def scan_archive(run: LogRun, archive: Archive) -> Read:
-    """Scans one archive; how it was read."""
-    started, pages = iso(datetime.now(UTC)), 0
-    try:
-        with closing(archive.open()) as stream:
-            pages = 1
-            run.archive(archive.name, stream)
-    except Exception as error:  # noqa: BLE001 - the border: whatever the store does becomes the read's status
-        return _archive_read(archive.name, started, pages, error)
-    return Read(READ_ARCHIVE, archive.name, ReadStatus.OK, None, 1, started, iso(datetime.now(UTC)))
-
-
-def _archive_read(name: str, started: str, pages: int, error: Exception) -> Read:
-    if isinstance(error, FileUnreadable):
-        status, message = ReadStatus.INVALID, str(error)
-    elif isinstance(error, FileNotFoundError):
-        status, message = ReadStatus.NOT_FOUND, "no such file"
-    elif isinstance(error, PermissionError):
-        status, message = ReadStatus.DENIED, "permission denied"
-    else:
-        status, message = describe_failure(error)
-    return Read(READ_ARCHIVE, name, status, message, pages, started, iso(datetime.now(UTC)))
+        reads += scan_archive(run, archive, describe_failure)
+    return reads or [archive_read(location, ReadStatus.NOT_FOUND, "no file there", pages=0)]
 
 
 def _malformed(read: Read, count: int) -> Read:

@@ -21,7 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from phase5_ops.ccnative.log_lines import REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS, LineHead, line_head
-from phase5_ops.isolation.log_scan import Flags, Hashes, Hits, Ints, key_hashes, spellings
+from phase5_ops.isolation.log_dictionary import lower_case, spellings
+from phase5_ops.isolation.log_edits import Layer, names_of
+from phase5_ops.isolation.log_scan import Hits
+from phase5_ops.isolation.log_tokens import Flags, Hashes, Ints, key_hashes
 
 UNKNOWN, SET_ASIDE = -1, -2
 MAX_DETAILED = 1000  # hits that are described; the rest is counted
@@ -36,6 +39,7 @@ _READABLE = frozenset(
     (*TENANT_FIELDS, *WORK_FIELDS, *REQUEST_FIELDS, "TENANT", "ACCOUNT", "error", "message", "stack", "pk", "sk")
 )
 _WORDS = re.compile(r"[\w-]+")
+_LONGEST_WRITTEN = 160  # bytes of an id as it was written that are shown
 _NOT_KEPT = "owner known only later in the log; the line was not kept"
 
 Owners = npt.NDArray[np.int32]
@@ -43,7 +47,10 @@ Owners = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class ForeignHit:
-    """A line of one tenant's invocation that names another tenant. `excerpt` holds nothing of the line but known field names."""
+    """A line of one tenant's invocation that names another tenant. `excerpt` holds nothing of the line but known field names.
+
+    `written` is the id as the line has it, and `layers` what hid it there; both "" where it is written as it is.
+    """
 
     group: str
     stream: str
@@ -53,6 +60,8 @@ class ForeignHit:
     owner: str
     foreign: str
     excerpt: str
+    written: str = ""
+    layers: str = ""
 
 
 class Place(NamedTuple):
@@ -73,10 +82,11 @@ class BlockLines:
         stream: number of each line's stream, or one number for all.
         stream_names: the names of the streams, by number.
         serial: the lines of one stream are those of one process in order, so that a line without ids continues the one before it.
-        times: epoch milliseconds of each line, if known.
+        times: epoch milliseconds of each line, if known; less than 0 for a line whose time is not.
         context: lines that are only read for whose the others are (before the window).
         set_aside: lines that the allow-list names.
         first_line: number of the block's first line in its source, from 1.
+        source: file that the lines of the group are in, where it is not the group itself.
     """
 
     group: str
@@ -87,6 +97,7 @@ class BlockLines:
     context: Flags | None = None
     set_aside: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     first_line: int = 1
+    source: str = ""
 
 
 @dataclass
@@ -100,6 +111,7 @@ class Totals:
     foreign: int = 0
     probes_set_aside: int = 0
     listed_set_aside: int = 0
+    too_deep: int = 0
 
 
 class OwnerTable:
@@ -267,6 +279,7 @@ class Attribution:
         totals.bytes += len(raw) if size is None else size
         count = hits.lines + (1 if ends_line and not raw.endswith(b"\n") else 0)
         totals.lines += count
+        totals.too_deep += hits.too_deep
         self._batch.append(_Held(raw, begin, hits, lines, self._next_line))
         self._next_line += count
         self._bytes += len(raw)
@@ -516,10 +529,12 @@ class Attribution:
                 self.foreign.append(replace(details[at] if at < len(details) else unseen, owner=self._ids[owner]))
 
     def _is_spelt(self, held: _Held, position: int) -> bool:
-        """Whether the bytes of a hit are the id's: hits are found by a hash."""
-        hits = held.hits
-        text = held.raw[int(hits.start[position]) : int(hits.end[position])]
-        return text in _spellings(self._ids[int(hits.tenant[position])])
+        """Whether the bytes of a hit, decoded where they are not written as they are, are the id's: hits are found by a hash."""
+        hits, name = held.hits, self._ids[int(held.hits.tenant[position])]
+        decoded = hits.decoded.get(position)
+        if decoded is None:
+            return held.raw[int(hits.start[position]) : int(hits.end[position])] in _spellings(name)
+        return decoded.text in (_lower_spellings(name) if decoded.layers & Layer.CASE else _spellings(name))
 
     def _described(self, held: _Held, position: int, owner: str) -> ForeignHit:
         """A hit with its place and a redacted excerpt."""
@@ -529,21 +544,30 @@ class Attribution:
         text = held.raw[left : right if right >= 0 else len(held.raw)][:100_000]
         head = line_head(text.decode("utf-8", "replace"))
         stream = lines.stream if isinstance(lines.stream, int) else int(lines.stream[line])
+        decoded, written = hits.decoded.get(position), held.raw[start:end]
+        shown = written if decoded is None else decoded.text
         return ForeignHit(
             group=lines.group,
             stream=lines.stream_names.get(stream, ""),
             line=lines.first_line + line,
-            time=_iso(int(lines.times[line])) if lines.times is not None else head.time,
+            time=_iso(int(lines.times[line])) if lines.times is not None and lines.times[line] >= 0 else head.time,
             request=head.request,
             owner=owner,
             foreign=self._ids[int(hits.tenant[position])],
-            excerpt=redacted(held.raw[left:start], held.raw[start:end], held.raw[end : end + _EXCERPT_RADIUS], head),
+            excerpt=redacted(held.raw[left:start], shown, held.raw[end : end + _EXCERPT_RADIUS], head),
+            written="" if decoded is None else ascii(written[:_LONGEST_WRITTEN].decode("utf-8", "replace"))[1:-1],
+            layers="" if decoded is None else ", ".join(names_of(decoded.layers)),
         )
 
 
 @lru_cache(maxsize=4096)
 def _spellings(name: str) -> frozenset[bytes]:
     return frozenset(spellings(name))
+
+
+@lru_cache(maxsize=4096)
+def _lower_spellings(name: str) -> frozenset[bytes]:
+    return frozenset(spellings(lower_case(name.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")))
 
 
 def _named(batch: Sequence[_Held]) -> _Named:

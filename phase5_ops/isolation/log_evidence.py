@@ -6,8 +6,11 @@ from typing import Any
 
 from phase5_ops.ccnative.attributes import AttributeProblem, as_item, attribute, text
 from phase5_ops.ccnative.log_lines import NO_VALUE, REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS
+from phase5_ops.isolation.log_dictionary import TenantDictionary
+from phase5_ops.isolation.log_edits import names_of
+from phase5_ops.isolation.log_layers import MAX_LAYERS
 from phase5_ops.isolation.log_run import LogScan
-from phase5_ops.isolation.log_scan import MAX_ID_BYTES, TenantDictionary
+from phase5_ops.isolation.log_tokens import MAX_ID_BYTES
 from phase5_ops.policy import LogScanPolicy
 
 #: Kinds of rows.
@@ -148,8 +151,8 @@ _PLATFORM_WORDS = frozenset(
 _MIN_DIGITS = 6
 _LAST = chr(0x10FFFF)  # no sort key comes after it
 
-TEXTS = ("kind", "group", "stream", "time", "request", "owner", "foreign", "excerpt")
-COUNTS = ("line", "lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside")
+TEXTS = ("kind", "group", "stream", "time", "request", "owner", "foreign", "excerpt", "written", "layers")
+COUNTS = ("line", "lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside", "too_deep")
 _EMPTY: Mapping[str, object] = {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(COUNTS, 0)}
 
 
@@ -241,11 +244,14 @@ def scan_rows(scan: LogScan, dictionary: Dictionary) -> list[dict[str, Any]]:
 
 
 def scan_facts(scan: LogScan, dictionary: Dictionary) -> dict[str, Any]:
-    """What a scan was made with."""
+    """What a scan was made with; `layers` are the encodings that ids were looked for behind."""
     return {
         "tenants": len(dictionary.tenants.ids),
         "duplicate_ids": dictionary.duplicates,
         "blank_ids": dictionary.blanks,
         "ids_with_blanks_around": dictionary.stripped,
         "owners_forgotten": scan.forgotten,
+        "layers": ", ".join(names_of(scan.layers)),
+        "layers_not_searched": ", ".join(names_of(~scan.layers)),
+        "layers_at_most": MAX_LAYERS,
     }

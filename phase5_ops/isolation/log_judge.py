@@ -25,8 +25,8 @@ FOREIGN_TENANT_IN_LOG = FindingCode(
 LOG_GROUP_UNREADABLE = FindingCode(
     "log_group_unreadable",
     Verdict.ERROR,
-    "A log group or archive could not be read at all, so nothing is known of its lines.",
-    "Grant logs:FilterLogEvents on the group (or access to the file), or correct the setting that names it.",
+    "A log group or archive, or a part of it, could not be read at all, so nothing is known of its lines.",
+    "Grant logs:FilterLogEvents on the group (or access to the file), correct the setting that names it, or unpack it.",
 )
 LOG_WINDOW_INCOMPLETE = FindingCode(
     "log_window_incomplete",
@@ -84,6 +84,13 @@ OWNERS_FORGOTTEN = FindingCode(
     "Scan a shorter window, or fewer files at once.",
     not_tried=True,
 )
+ENCODED_TOO_DEEP = FindingCode(
+    "log_encoded_too_deep",
+    Verdict.INCONCLUSIVE,
+    "Lines hold text that is encoded in more layers than are taken off, so an id in it was not seen.",
+    "Find what encodes the same text again and again (a retry that escapes its own error is usual), and log it once.",
+    not_tried=True,
+)
 CODES = (
     FOREIGN_TENANT_IN_LOG,
     LOG_GROUP_UNREADABLE,
@@ -95,6 +102,7 @@ CODES = (
     SAMPLED,
     TENANT_ID_NOT_SCANNABLE,
     OWNERS_FORGOTTEN,
+    ENCODED_TOO_DEEP,
 )
 #: Facts that say what was not judged although no finding does, in words.
 NOT_TRIED_FACTS = {
@@ -129,7 +137,7 @@ def judge_log_scan(
         unread: findings about other reads that were not whole (tenants, ledger, the list of groups).
     """
     groups = [row for row in rows if row["kind"] == GROUP]
-    names = ("lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside")
+    names = ("lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside", "too_deep")
     sums = {name: sum(int(group[name]) for group in groups) for name in names}
     share = sums["unattributed"] / sums["naming"] if sums["naming"] else 0.0
     findings = [*unread, *_reading(reads), *_foreign(rows, sums["foreign_hits"], links)]
@@ -155,6 +163,14 @@ def judge_log_scan(
         findings.append(
             OWNERS_FORGOTTEN.at(
                 "owners", expected="all traces of the scan in memory", seen=f"{facts['owners_forgotten']} forgotten"
+            )
+        )
+    if sums["too_deep"]:
+        findings.append(
+            ENCODED_TOO_DEEP.at(
+                "encoded lines",
+                expected=f"at most {facts.get('layers_at_most')} layers of encodings",
+                seen=f"{sums['too_deep']} lines with more" + _worst_groups(groups, "too_deep"),
             )
         )
     summary = (
@@ -204,7 +220,7 @@ def _foreign(rows: Sequence[Row], total: int, links: ConsoleLinks | None) -> lis
             FOREIGN_TENANT_IN_LOG.at(
                 f"{where} line {hit['line']}{when}",
                 expected=f"only tenant {hit['owner']}",
-                seen=f"names tenant {hit['foreign']}{request}: {hit['excerpt']}",
+                seen=f"names tenant {hit['foreign']}{_written(hit)}{request}: {hit['excerpt']}",
                 link=_link(hit["group"], links),
             )
         )
@@ -215,6 +231,11 @@ def _foreign(rows: Sequence[Row], total: int, links: ConsoleLinks | None) -> lis
             )
         )
     return findings
+
+
+def _written(hit: Row) -> str:
+    """How an id is written that an encoding hides."""
+    return f" (written {hit['written']}; behind {hit['layers']})" if hit["layers"] else ""
 
 
 def _not_scannable(rows: Sequence[Row]) -> list[Finding]:
@@ -231,7 +252,7 @@ def _not_scannable(rows: Sequence[Row]) -> list[Finding]:
     return findings
 
 
-def _worst_groups(groups: Sequence[Row]) -> str:
-    ranked = sorted(groups, key=lambda group: -int(group["unattributed"]))[:3]
-    named = [f"{group['group']} {group['unattributed']}" for group in ranked if group["unattributed"]]
+def _worst_groups(groups: Sequence[Row], count: str = "unattributed") -> str:
+    ranked = sorted(groups, key=lambda group: -int(group[count]))[:3]
+    named = [f"{group['group']} {group[count]}" for group in ranked if group[count]]
     return f"; most in {', '.join(named)}" if named else ""

@@ -5,7 +5,7 @@ Bounded: at most a few blocks wait for their turn, whatever the size of the logs
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -15,31 +15,31 @@ from typing import Self
 import numpy as np
 
 from phase5_ops.isolation.log_attribution import Attribution, BlockLines, ForeignHit, Totals
-from phase5_ops.isolation.log_scan import LOOKAHEAD, LOOKBEHIND, Hits, Ints, LineScanner, TenantDictionary
-from phase5_ops.log_archives import Block, Readable, blocks
+from phase5_ops.isolation.log_dictionary import TenantDictionary
+from phase5_ops.isolation.log_edits import Layer
+from phase5_ops.isolation.log_layered import LayeredScanner
+from phase5_ops.isolation.log_layers import LOOK_AROUND
+from phase5_ops.isolation.log_scan import Hits
+from phase5_ops.isolation.log_tokens import Ints
+from phase5_ops.log_archives import BLOCK_BYTES, Block, Readable
+from phase5_ops.log_documents import Event, Events
+from phase5_ops.log_parts import EVENT_NEWLINE, LogParts
 from phase5_ops.policy import LogException
 
 MAX_THREADS = 4
-EVENT_NEWLINE = b"\x0b"  # what stands for a line break inside one log event: no letter, and no end of a line
+MOST_HELD_EVENTS = 5_000
+_TEXT = ("", "")  # the stream of lines of text
 Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
-class Event:
-    """One log event of a group: its stream, epoch milliseconds, and the message."""
-
-    stream: str
-    time: int
-    message: str
-
-
-@dataclass(frozen=True)
 class LogScan:
-    """What a scan found: totals by group, foreign hits (the first of them in detail), owners that were forgotten."""
+    """What a scan found: totals by group, foreign hits (the first in detail), owners that were forgotten, what was decoded."""
 
     totals: Mapping[str, Totals]
     foreign: Sequence[ForeignHit]
     forgotten: int
+    layers: Layer
 
 
 @dataclass
@@ -50,7 +50,11 @@ class _Waiting:
 
 
 class LogRun:
-    """A scan in progress: use as a context manager, call `archive` and `events`, then `finish`."""
+    """A scan in progress: use as a context manager, call `archive` and `events`, then `finish`.
+
+    Attributes:
+        unfinished: the file whose answer says that more events follow, where none of the files scanned after it went on; else "".
+    """
 
     def __init__(
         self,
@@ -60,17 +64,20 @@ class LogRun:
         canaries: frozenset[str] = frozenset(),
         probes: Sequence[str] = (),
         exceptions: Sequence[LogException] = (),
+        base64: bool = False,
+        any_case: bool = False,
         threads: int | None = None,
     ) -> None:
-        self._scanner = LineScanner(dictionary)
+        self._scanner = LayeredScanner(dictionary, base64=base64, any_case=any_case)
         self._attribution = Attribution(dictionary.ids, ledger=ledger, canaries=canaries, probes=probes)
         self._exceptions = exceptions
         threads = threads or max(1, min(MAX_THREADS, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="log-scan")
         self._queue: deque[_Waiting] = deque()
         self._depth = 12 * threads  # while a batch is attributed, the scanning goes on
-        self._streams: dict[str, dict[str, int]] = {}
-        self._line: dict[str, int] = {}
+        self._streams: dict[str, dict[tuple[str, str], int]] = {}
+        self._line: dict[tuple[str, str], int] = {}
+        self.unfinished = ""
 
     def __enter__(self) -> Self:
         return self
@@ -79,41 +86,77 @@ class LogRun:
         self._pool.shutdown(cancel_futures=True)
 
     def archive(self, name: str, stream: Readable, progress: Progress | None = None) -> None:
-        """Scans one file of lines.
+        """Scans one file: its lines, and the events of the documents in it.
 
         Raises:
-            FileUnreadable: it broke off; what came before is scanned.
+            FileUnreadable: it broke off, or holds what is not understood (NotUnderstood); all else is scanned.
         """
-        done = 0
-        for block in blocks(stream, lookbehind=LOOKBEHIND, lookahead=LOOKAHEAD):
-            self._submit(block, BlockLines(name))
-            done += block.stop - block.begin
-            if progress:
-                progress(name, done)
+        done, held = 0, Events("", [])
+        parts = LogParts(stream, lookbehind=LOOK_AROUND, lookahead=LOOK_AROUND)
+        try:
+            for part in parts:
+                if isinstance(part, Events):
+                    held, before = self._joined(name, held, part)
+                    done += before
+                else:
+                    done += self._events_of_file(name, held)
+                    held = Events("", [])
+                    self._submit(part, BlockLines(name))
+                    done += part.stop - part.begin
+                if progress:
+                    progress(name, done)
+        finally:
+            self._events_of_file(name, held)
+        if parts.more is not None:
+            self.unfinished = name if parts.more else ""
 
     def events(self, group: str, events: Sequence[Event], *, judged_from: int = 0) -> None:
         """Scans events of one group, those of a stream in order; those before `judged_from` (ms) only say whose others are."""
         if not events:
             return
-        numbers = self._streams.setdefault(group, {})
-        raw = b"\n".join(event.message.encode("utf-8", "surrogatepass").replace(b"\n", EVENT_NEWLINE) for event in events) + b"\n"
+        raw = _one_a_line(events)
         times = np.array([event.time for event in events], np.int64)
-        lines = BlockLines(
-            group,
-            stream=np.array([numbers.setdefault(event.stream, len(numbers)) for event in events], np.int64),
-            stream_names={number: name for name, number in numbers.items()},
-            serial=True,
-            times=times,
-            context=times < judged_from,
-        )
+        lines = self._lines(group, "live", [event.stream for event in events])
+        lines = replace(lines, serial=True, times=times, context=times < judged_from)
         self._submit(Block(raw, 0, len(raw), ends_line=True), lines)
+
+    def _joined(self, name: str, held: Events, part: Events) -> tuple[Events, int]:
+        """What is held with this part, so that small documents are scanned together; and bytes of what is scanned now."""
+        if (held.group, held.of_streams) == (part.group, part.of_streams) and len(held.events) < MOST_HELD_EVENTS:
+            held.events += part.events
+            return held, 0
+        return Events(part.group, list(part.events), part.of_streams), self._events_of_file(name, held)
+
+    def _events_of_file(self, name: str, part: Events) -> int:
+        """Scans events that a document of this file holds; how many bytes they have."""
+        group, size = part.group or name, 0
+        for events in _batches(part.events):
+            raw = _one_a_line(events)
+            lines = self._lines(group, "file", [event.stream for event in events])
+            if not part.group and not part.of_streams:
+                lines = BlockLines(group)
+            elif part.group:
+                names = {number: f"{stream} in {name}".strip() for number, stream in lines.stream_names.items()}
+                lines = replace(lines, source=name, stream_names=names)
+            times = np.array([event.time for event in events], np.int64)
+            self._submit(Block(raw, 0, len(raw), ends_line=True), replace(lines, serial=part.of_streams, times=times))
+            size += len(raw)
+        return size
+
+    def _lines(self, group: str, origin: str, streams: Sequence[str]) -> BlockLines:
+        numbers = self._streams.setdefault(group, {_TEXT: 0})
+        given = [numbers.setdefault((origin, stream), len(numbers)) for stream in streams]
+        return BlockLines(
+            group, np.array(given, np.int64), {number: stream for (of, stream), number in numbers.items() if of == origin}
+        )
 
     def finish(self) -> LogScan:
         """Waits for what is under way and judges the rest."""
         while self._queue:
             self._take()
         self._attribution.finish()
-        return LogScan(self._attribution.totals, self._attribution.foreign, self._attribution.forgotten)
+        attributed = self._attribution
+        return LogScan(attributed.totals, attributed.foreign, attributed.forgotten, self._scanner.looked_through)
 
     def _submit(self, block: Block, lines: BlockLines) -> None:
         marks = [exception.message.encode() for exception in self._exceptions if fnmatchcase(lines.group, exception.log_group)]
@@ -128,11 +171,11 @@ class LogRun:
     def _take(self) -> None:
         waiting = self._queue.popleft()
         hits, set_aside = waiting.hits.result()
-        group = waiting.lines.group
-        first = self._line.get(group, 1)
+        source = waiting.lines.group, waiting.lines.source
+        first = self._line.get(source, 1)
         block = waiting.block
         unended = block.ends_line and not block.raw.endswith(b"\n")  # a line that is left off in the middle
-        self._line[group] = first + hits.lines + unended
+        self._line[source] = first + hits.lines + unended + block.joined
         self._attribution.add(
             block.raw,
             hits,
@@ -141,6 +184,22 @@ class LogRun:
             size=block.stop - block.begin,
             ends_line=block.ends_line,
         )
+
+
+def _one_a_line(events: Sequence[Event]) -> bytes:
+    """The messages, one a line."""
+    texts = [event.message.rstrip("\r\n").encode("utf-8", "surrogatepass") for event in events]
+    return b"\n".join(text.replace(b"\n", EVENT_NEWLINE) for text in texts) + b"\n"
+
+
+def _batches(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """The events in runs of about a block each."""
+    begin, size = 0, 0
+    for number, event in enumerate(events, 1):
+        size += len(event.message)
+        if size >= BLOCK_BYTES or number == len(events):
+            yield events[begin:number]
+            begin, size = number, 0
 
 
 def _lines_with(block: Block, marks: Sequence[bytes]) -> Ints:

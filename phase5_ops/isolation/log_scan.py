@@ -3,276 +3,66 @@
 A hit is an id with no letter, digit, `_` or `-` on either side; an id inside a longer id that is there too is not a hit. Ids may
 have any shape: what stands between the separators of an id is looked up as whole tokens, so that the cost of a byte does not
 depend on the number of ids nor on their shape. All steps are numpy operations on whole blocks that release the interpreter
-lock: blocks are scanned by several threads. Candidates are compared by a 64-bit hash of all their bytes, with multipliers that
-are drawn anew in every process, so that nobody can prepare two texts of one hash; who reports a hit compares its bytes first
-(`spellings`).
+lock: blocks are scanned by several threads. Candidates are compared by a 64-bit hash of all their bytes; who reports a hit
+compares its bytes first (`log_dictionary.spellings`).
 
-Not seen: an id in other letter case, in base64, encrypted or compressed, or broken up by other characters inside it.
-
-What lives here: the dictionary of ids, finding them, finding the fields that name traces, intents, requests and tenants.
-What must not: whose a line is (`log_attribution`), where lines come from (`log_archives`, `aws.logs`), verdicts.
+What lives here: finding ids, finding the fields that name traces, intents, requests and tenants, in text as it stands.
+What must not: text in an encoding (`log_layers` decodes it, `log_layered` scans it), whose a line is (`log_attribution`), where
+lines come from (`log_archives`, `aws.logs`), verdicts.
 """
 
-import json
-import random
-import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 
-from phase5_ops.ccnative.log_lines import (
-    NO_VALUE,
-    REQUEST_FIELDS,
-    SIGNAL_FIELDS,
-    SIGNAL_PREFIX,
-    STRUCTURED_PREFIXES,
-    TENANT_FIELDS,
-    WORK_FIELDS,
+from phase5_ops.ccnative.log_lines import NO_VALUE, STRUCTURED_PREFIXES
+from phase5_ops.isolation.log_dictionary import (
+    NO_FIELD,
+    REQUEST_FIELD,
+    SIGNAL_FIELD,
+    TENANT_FIELD,
+    WORK_FIELD,
+    Shape,
+    Table,
+    TenantDictionary,
+    entries_of,
+    shape_of,
+)
+from phase5_ops.isolation.log_fields import LEAD, Tokens, Values, intents_of_signals, platform_events, scopes, values_of
+from phase5_ops.isolation.log_tokens import (
+    MAX_ID_BYTES,
+    MAX_KEY_BYTES,
+    PADDING,
+    Bytes,
+    Flags,
+    Hashes,
+    Ints,
+    Words,
+    anchor_slots,
+    key_hash,
+    span_hashes,
+    token_bytes,
 )
 
-Bytes = npt.NDArray[np.uint8]
-Flags = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
-
 NEWLINE, BACKSLASH, TAB, PERCENT = 10, 92, 9, 37
-WORD = 8  # bytes compared at once
-MAX_ID_BYTES = 512
-#: Bytes that a scan may look at before and after the part it reports on: contexts, the longest id, the longest trace id.
-LOOKBEHIND, LOOKAHEAD = MAX_ID_BYTES + 64, MAX_ID_BYTES + 256
-_LEAD = WORD  # zeros before the first byte of a block
-_PADDING = LOOKAHEAD + WORD  # zeros after the last one
 _UUID_LENGTH = 36
-_MAX_KEY_BYTES = 256
-_MAX_KEY_PARTS = 8
-_MAX_INTENT_BYTES = 48
-_MAX_GAP = 12
 _LONGEST_NO_VALUE = max(map(len, NO_VALUE))
-_FIRST_NON_ASCII = 128
 
-NO_FIELD, TENANT_FIELD, WORK_FIELD, REQUEST_FIELD, SIGNAL_FIELD = 0, 1, 2, 3, 4
-
-_random = random.SystemRandom()
-_MULTIPLIERS = np.array([_random.getrandbits(64) | 1 for _ in range((MAX_ID_BYTES + _MAX_KEY_BYTES) // WORD + 2)], np.uint64)
-_MASKS = np.array([(1 << (8 * n)) - 1 for n in range(WORD)] + [(1 << 64) - 1], np.uint64)  # the first n bytes of a word
-_SHIFT = np.uint64(29)
-
-#: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
-_ONE_TOKEN = re.compile(rb"[A-Za-z0-9_-]+")
-_UNESCAPED = re.compile(r"[ !#-\[\]-~]*")  # what JSON leaves as it is
-_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # what an address leaves as it is
-_GAP = np.zeros(256, np.bool_)
-_GAP[[ord(c) for c in "\\\"':= "]] = True
-#: What ends a value.
-_END_OF_VALUE = np.zeros(256, np.bool_)
-_END_OF_VALUE[[0, *(ord(c) for c in "\"'\\ ,;}])>&\t\r\n")]] = True
 _ESCAPES = np.zeros(256, np.bool_)
 _ESCAPES[[ord(c) for c in "nrtbfv"]] = True
 _HEX = np.zeros(256, np.bool_)
 _HEX[[ord(c) for c in "0123456789abcdefABCDEF"]] = True
 
 
-def token_bytes(data: Bytes, scratch: npt.NDArray[np.uint8] | None = None) -> Flags:
-    """For every byte, whether it belongs to a letter, digit, `_` or `-`; letters and digits of any script, as UTF-8.
-
-    Bytes that are no UTF-8 separate tokens. `scratch` is three rows of memory as long as `data`; the answer is in the first.
-    """
-    rows = np.empty((3, len(data)), np.uint8) if scratch is None else scratch
-    flags, other, work = rows[0].view(np.bool_), rows[1].view(np.bool_), rows[2]
-    np.bitwise_or(data, np.uint8(32), out=work)
-    np.subtract(work, np.uint8(97), out=work)
-    np.less(work, np.uint8(26), out=flags)
-    np.subtract(data, np.uint8(48), out=work)
-    flags |= np.less(work, np.uint8(10), out=other)
-    flags |= np.equal(data, np.uint8(ord("_")), out=other)
-    flags |= np.equal(data, np.uint8(ord("-")), out=other)
-    if len(data) and data.max() >= _FIRST_NON_ASCII:
-        _mark_other_scripts(data, flags)
-    answer: Flags = flags
-    return answer
-
-
-def _mark_other_scripts(data: Bytes, flags: Flags) -> None:
-    """Sets the flags of the bytes of letters and digits beyond ASCII."""
-    for lead_low, lead_high, size in ((0xC2, 0xDF, 2), (0xE0, 0xEF, 3), (0xF0, 0xF4, 4)):
-        at = np.flatnonzero((data >= lead_low) & (data <= lead_high))
-        at = at[at <= len(data) - size]
-        point = data[at].astype(np.uint32) & np.uint32(0x7F >> size)
-        valid = np.ones(len(at), np.bool_)
-        for offset in range(1, size):
-            follower = data[at + offset]
-            valid &= (follower & np.uint8(0xC0)) == np.uint8(0x80)
-            point = (point << np.uint32(6)) | (follower & np.uint8(0x3F))
-        valid &= point >= np.uint32((0x80, 0x800, 0x10000)[size - 2])
-        valid &= point <= np.uint32(0x10FFFF)
-        distinct, inverse = np.unique(point[valid], return_inverse=True)
-        letter = np.array([chr(value).isalnum() for value in distinct.tolist()], np.bool_)
-        if letter.any():
-            chosen = at[valid][letter[inverse]]
-            for offset in range(size):
-                flags[chosen + offset] = True
-
-
-class _Words:
-    """Eight bytes at any position of a block, without copying the block; needs `_PADDING` bytes after the last position."""
-
-    def __init__(self, data: Bytes) -> None:
-        self._view: Hashes = np.ndarray((len(data) - WORD + 1,), "<u8", data, 0, (1,))
-
-    def at(self, positions: Ints) -> Hashes:
-        return self._view[positions]
-
-
-def _span_hashes(words: _Words, starts: Ints, lengths: Ints) -> Hashes:
-    """A 64-bit hash of the bytes [start, start + length) of each span: its first word, its last word, and those between."""
-    first = words.at(starts)
-    first &= _MASKS[np.minimum(lengths, WORD)]
-    first ^= lengths.astype(np.uint64) * _MULTIPLIERS[-1]
-    hashes = _mixed(first, 0)
-    active = _where(lengths > WORD)
-    offset = 0
-    while active is not None:
-        spans, sizes = starts[active], lengths[active]
-        offset += WORD
-        word = words.at(spans + np.minimum(offset, sizes - WORD))  # the last word overlaps the one before it
-        word ^= hashes[active]
-        hashes[active] = _mixed(word, offset // WORD)
-        active = _where(lengths > offset + WORD)
-    return hashes
-
-
-def _mixed(word: Hashes, step: int) -> Hashes:
-    word *= _MULTIPLIERS[step]
-    word ^= word >> _SHIFT
-    return word
-
-
-def _where(flags: Flags) -> Ints | slice | None:
-    """Index of the true ones: None for none, a slice (which copies nothing) for all."""
-    count = np.count_nonzero(flags)
-    return None if not count else slice(None) if count == len(flags) else np.flatnonzero(flags)
-
-
-@dataclass
-class _Entry:
-    """What an id or field name stands for."""
+class Decoded(NamedTuple):
+    """How a hit reads that is not written as it is: the text that was found, and the layers of its line (`log_escapes.Layer`)."""
 
     text: bytes
-    tenant: int = -1
-    field_kind: int = NO_FIELD
-
-
-class _Shape(NamedTuple):
-    """How an id is made: separator bytes before its first token, number of tokens, separator bytes after the last."""
-
-    lead: int
-    tokens: int
-    trail: int
-
-
-@dataclass(frozen=True)
-class TenantDictionary:
-    """The tenant ids to look for, by index.
-
-    Attributes:
-        ids: the ids, as given.
-        structured_only: indexes of ids that are too short or too common for free text; they count only in structured places.
-    """
-
-    ids: tuple[str, ...]
-    structured_only: frozenset[int] = frozenset()
-
-
-@dataclass
-class _Table:
-    """The entries of one shape, ready for lookup: allowed lengths, a filter on the first word, hashes, and the bytes."""
-
-    shape: _Shape
-    indexes: Ints  # numbers of the entries, in the order of `hashes`
-    hashes: Hashes  # sorted
-    slots: npt.NDArray[np.int32]  # by the first bits of a hash: where it would be in `hashes`
-    crowded: bool  # two hashes share a slot
-    lengths_ok: Flags  # by length of the span
-    anchor_lengths_ok: Flags  # by length of the first token
-    anchor_bits: Flags  # by hash of the first token's length and first word
-
-    @classmethod
-    def of(cls, shape: _Shape, entries: list[_Entry], numbers: Sequence[int]) -> "_Table":
-        lengths = np.array([len(entry.text) for entry in entries], np.int64)
-        joined = b"".join(entry.text for entry in entries) + bytes(_PADDING)
-        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-        data = np.frombuffer(joined, np.uint8)
-        words = _Words(data)
-        hashes = _span_hashes(words, starts, lengths)
-        order = np.argsort(hashes, kind="stable")
-        anchor_starts = starts + shape.lead
-        anchor_lengths = np.array([_first_token(entry.text, shape.lead) for entry in entries], np.int64)
-        bits = max(12, min(20, int(np.ceil(np.log2(len(entries) * 64)))))
-        anchor_bits = np.zeros(1 << bits, np.bool_)
-        anchor_bits[_anchor_slots(words, anchor_starts, anchor_lengths, bits)] = True
-        slots = np.zeros(1 << bits, np.int32)
-        slot_of = (hashes[order] >> np.uint64(64 - bits)).astype(np.int64)
-        slots[slot_of[::-1]] = np.arange(len(order), dtype=np.int32)[::-1]  # the first of those that share a slot
-        return cls(
-            shape,
-            np.array(numbers, np.int64)[order],
-            hashes[order],
-            slots,
-            bool((np.diff(slot_of) == 0).any()),
-            _allowed(lengths),
-            _allowed(anchor_lengths),
-            anchor_bits,
-        )
-
-    @property
-    def bits(self) -> int:
-        return int(self.anchor_bits.size).bit_length() - 1
-
-    def place(self, hashes: Hashes) -> Ints:
-        """Where each hash would be in `self.hashes`; a place whose hash is another means that it is not there."""
-        place = self.slots[(hashes >> np.uint64(64 - self.bits)).astype(np.int64)].astype(np.int64)
-        if self.crowded:
-            elsewhere = np.flatnonzero(self.hashes[place] != hashes)
-            sorted_place = np.searchsorted(self.hashes, hashes[elsewhere])
-            place[elsewhere] = np.minimum(sorted_place, len(self.hashes) - 1)
-        return place
-
-
-def _allowed(lengths: Ints) -> Flags:
-    """By length, whether an entry has it; the last place stands for everything longer."""
-    allowed = np.zeros(MAX_ID_BYTES + 2, np.bool_)
-    allowed[lengths] = True
-    return allowed
-
-
-def _anchor_slots(words: _Words, starts: Ints, lengths: Ints, bits: int) -> Ints:
-    first = words.at(starts) & _MASKS[np.minimum(lengths, WORD)]
-    mixed = (first ^ (lengths.astype(np.uint64) * _MULTIPLIERS[-1])) * _MULTIPLIERS[0]
-    slots: Ints = (mixed >> np.uint64(64 - bits)).astype(np.int64)
-    return slots
-
-
-def _first_token(text: bytes, lead: int) -> int:
-    if _ONE_TOKEN.fullmatch(text):
-        return len(text)
-    flags = token_bytes(np.frombuffer(text, np.uint8))[lead:]
-    ends = np.flatnonzero(~flags)
-    return int(ends[0]) if len(ends) else len(flags)
-
-
-def _shape_of(text: bytes) -> _Shape:
-    if _ONE_TOKEN.fullmatch(text):
-        return _Shape(0, 1, 0)
-    flags = np.concatenate([[False], token_bytes(np.frombuffer(text, np.uint8)), [False]])
-    edges = np.flatnonzero(flags[1:] != flags[:-1])
-    if not len(edges):
-        return _Shape(len(text), 0, 0)
-    return _Shape(int(edges[0]), len(edges) // 2, len(text) - int(edges[-1]))
+    layers: int
 
 
 @dataclass(slots=True)
@@ -284,9 +74,11 @@ class Hits:
     Attributes:
         line, start, end, tenant: a tenant id, its bytes [start, end) in the block's data; ordered by start.
         in_field: the id is the value of a tenant field.
-        key_line, key, key_is_request: the hash of a trace, intent or request id that a line carries.
+        key_line, key, key_start, key_is_request: the hash of a trace, intent or request id of a line, and its first byte.
         scope_line, scope_key, scope_opens: Lambda's START (opens) and END or REPORT lines.
         lines: number of line ends in the reported part.
+        decoded: the hits, by index, that an encoding hid; their bytes in the block are the id as it was written.
+        too_deep: lines that still held encodings when the last layer was off.
     """
 
     line: Ints
@@ -296,18 +88,14 @@ class Hits:
     in_field: Flags
     key_line: Ints
     key: Hashes
+    key_start: Ints
     key_is_request: Flags
     scope_line: Ints
     scope_key: Hashes
     scope_opens: Flags
     lines: int
-
-
-class _Tokens(NamedTuple):
-    """The tokens of a block: starts, ends, and where their names of entries are looked up."""
-
-    starts: Ints
-    ends: Ints
+    decoded: Mapping[int, Decoded] = field(default_factory=dict)
+    too_deep: int = 0
 
 
 class _Found(NamedTuple):
@@ -329,7 +117,7 @@ class LineScanner:
     """Finds the ids of a dictionary in blocks of lines; safe to use from several threads."""
 
     dictionary: TenantDictionary
-    _tables: list[_Table] = field(init=False)
+    _tables: list[Table] = field(init=False)
     _tenant_of: Ints = field(init=False)
     _kind_of: Ints = field(init=False)
     _odd: list[tuple[bytes, int]] = field(init=False)
@@ -339,13 +127,13 @@ class LineScanner:
     _local: threading.local = field(init=False, default_factory=threading.local)
 
     def __post_init__(self) -> None:
-        entries = _entries(self.dictionary.ids)
-        shapes: dict[_Shape, list[int]] = {}
+        entries = entries_of(self.dictionary.ids)
+        shapes: dict[Shape, list[int]] = {}
         for number, entry in enumerate(entries):
-            shapes.setdefault(_shape_of(entry.text), []).append(number)
+            shapes.setdefault(shape_of(entry.text), []).append(number)
         self._odd = [(entries[n].text, n) for shape, numbers in shapes.items() if not shape.tokens for n in numbers]
         self._tables = [
-            _Table.of(shape, [entries[n] for n in numbers], numbers) for shape, numbers in sorted(shapes.items()) if shape.tokens
+            Table.of(shape, [entries[n] for n in numbers], numbers) for shape, numbers in sorted(shapes.items()) if shape.tokens
         ]
         self._nested = len(shapes) > 1
         self._tenant_of = np.array([entry.tenant for entry in entries], np.int64)
@@ -363,23 +151,23 @@ class LineScanner:
             stop: end of what is reported on; default: all. Where it is not the end of a line, `LOOKAHEAD` bytes follow.
         """
         stop = len(raw) if stop is None else stop
-        size = _LEAD + len(raw) + _PADDING
+        size = LEAD + len(raw) + PADDING
         scratch = self._scratch(size)
         data = scratch[0, :size]
-        data[:_LEAD] = 0
-        data[_LEAD : _LEAD + len(raw)] = np.frombuffer(raw, np.uint8)
-        data[_LEAD + len(raw) :] = 0
+        data[:LEAD] = 0
+        data[LEAD : LEAD + len(raw)] = np.frombuffer(raw, np.uint8)
+        data[LEAD + len(raw) :] = 0
         flags = token_bytes(data, scratch[1:4, :size])
         edges = np.flatnonzero(np.not_equal(flags[1:], flags[:-1], out=scratch[2, : size - 1].view(np.bool_)))
         edges += 1
-        tokens = _Tokens(edges[0::2], edges[1::2])
-        words = _Words(data)
+        tokens = Tokens(edges[0::2], edges[1::2])
+        words = Words(data)
         found = self._find(raw, data, flags, words, tokens)
-        reported = begin + _LEAD, stop + _LEAD
+        reported = begin + LEAD, stop + LEAD
         of_lines = scratch[2, : stop - begin].view(np.bool_)
         newlines = np.flatnonzero(np.equal(data[slice(*reported)], np.uint8(NEWLINE), out=of_lines))
         newlines += reported[0]
-        return self._hits(data, words, tokens, found=found, newlines=newlines, reported=reported)
+        return self._hits(raw, data, words, tokens, found=found, newlines=newlines, reported=reported)
 
     def _scratch(self, size: int) -> npt.NDArray[np.uint8]:
         """Four rows of memory that this thread's next block uses again: fresh memory costs as much as the scan of it."""
@@ -388,7 +176,7 @@ class LineScanner:
             rows = self._local.rows = np.empty((4, size + size // 8), np.uint8)
         return rows
 
-    def _find(self, raw: bytes, data: Bytes, flags: Flags, words: _Words, tokens: _Tokens) -> _Found:
+    def _find(self, raw: bytes, data: Bytes, flags: Flags, words: Words, tokens: Tokens) -> _Found:
         lengths = tokens.ends - tokens.starts
         np.minimum(lengths, MAX_ID_BYTES + 1, out=lengths)
         parts = []
@@ -397,7 +185,7 @@ class LineScanner:
         for table in self._tables:
             chosen = np.flatnonzero(table.anchor_lengths_ok[lengths])
             starts = tokens.starts[chosen]
-            match = _anchor_slots(words, starts, lengths[chosen], table.bits)
+            match = anchor_slots(words, starts, lengths[chosen], table.bits)
             keep = np.flatnonzero(table.anchor_bits[match])
             parts.append(self._verify(table, data, flags, words=words, tokens=tokens, anchors=starts[keep], first=chosen[keep]))
             if len(escaped) and not table.shape.lead:
@@ -409,7 +197,7 @@ class LineScanner:
         return _Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def _verify(
-        self, table: _Table, data: Bytes, flags: Flags, *, words: _Words, tokens: _Tokens, anchors: Ints, first: Ints
+        self, table: Table, data: Bytes, flags: Flags, *, words: Words, tokens: Tokens, anchors: Ints, first: Ints
     ) -> _Found:
         """The entries of one shape among spans that begin with the tokens `first`, or inside them at `anchors`."""
         shape = table.shape
@@ -421,16 +209,16 @@ class LineScanner:
         lengths = ends - starts
         keep = table.lengths_ok[np.minimum(lengths, MAX_ID_BYTES + 1)]
         if shape.lead:
-            keep &= starts >= _LEAD
+            keep &= starts >= LEAD
             keep[keep] = ~flags[starts[keep] - 1]
         if shape.trail:
-            keep &= ends <= len(data) - _PADDING
+            keep &= ends <= len(data) - PADDING
             keep[keep] = ~flags[ends[keep]]
         kept = np.flatnonzero(keep)
         if not len(kept):
             return _Found.none()
         starts, lengths, first = starts[kept], lengths[kept], first[kept]
-        hashes = _span_hashes(words, starts, lengths)
+        hashes = span_hashes(words, starts, lengths)
         place = table.place(hashes)
         same = np.flatnonzero(table.hashes[place] == hashes)
         starts, lengths, first, entry = starts[same], lengths[same], first[same], table.indexes[place[same]]
@@ -441,7 +229,7 @@ class LineScanner:
         for wanted, number in self._odd:
             at, starts = raw.find(wanted), []
             while at >= 0:
-                begin = at + _LEAD
+                begin = at + LEAD
                 if not flags[begin - 1] and not flags[begin + len(wanted)]:
                     starts.append(begin)
                 at = raw.find(wanted, at + 1)
@@ -450,9 +238,10 @@ class LineScanner:
 
     def _hits(
         self,
+        raw: bytes,
         data: Bytes,
-        words: _Words,
-        tokens: _Tokens,
+        words: Words,
+        tokens: Tokens,
         *,
         found: _Found,
         newlines: Ints,
@@ -460,7 +249,7 @@ class LineScanner:
     ) -> Hits:
         kinds = self._kind_of[found.entry]
         named = np.flatnonzero(kinds > NO_FIELD)
-        values = _values(data, words, tokens, found.token[named])
+        values = values_of(data, words, tokens, found.token[named])
         values = values.only((values.names >= reported[0]) & (values.names < reported[1]))
         kind_of_value = kinds[named][values.of]
         is_tenant = self._tenant_of[found.entry] >= 0
@@ -482,10 +271,11 @@ class LineScanner:
             keep[restricted] = _after_structured_prefix(data, start[restricted])
             start, end, tenant, in_field = start[keep], end[keep], tenant[keep], in_field[keep]
         is_request = kind_of_value == REQUEST_FIELD
-        scope_at, scope_keys, opens = _scopes(words, values.only(is_request))
+        requests = values.only(is_request)
+        scope_at, scope_keys, opens = scopes(words, requests, *platform_events(raw, data, requests, newlines))
         signals = kind_of_value == SIGNAL_FIELD
         if signals.any():
-            values, signals = _intents_of_signals(data, values, signals)
+            values, signals = intents_of_signals(data, values, signals)
             kind_of_value = np.where(signals, WORK_FIELD, kind_of_value)
         chosen = (kind_of_value == WORK_FIELD) | is_request
         key_at, keys, is_request = self._keys(
@@ -493,12 +283,13 @@ class LineScanner:
         )
         return Hits(
             line=np.searchsorted(newlines, start),
-            start=start - _LEAD,
-            end=end - _LEAD,
+            start=start - LEAD,
+            end=end - LEAD,
             tenant=tenant,
             in_field=in_field,
             key_line=np.searchsorted(newlines, key_at),
             key=keys,
+            key_start=key_at - LEAD,
             key_is_request=is_request,
             scope_line=np.searchsorted(newlines, scope_at),
             scope_key=scope_keys,
@@ -507,7 +298,7 @@ class LineScanner:
         )
 
     def _keys(
-        self, data: Bytes, words: _Words, tokens: _Tokens, values: "_Values", *, is_request: Flags, reported: tuple[int, int]
+        self, data: Bytes, words: Words, tokens: Tokens, values: Values, *, is_request: Flags, reported: tuple[int, int]
     ) -> tuple[Ints, Hashes, Flags]:
         """Position, hash and kind of the trace, intent and request ids that lines carry."""
         starts, ends = values.starts, values.ends
@@ -517,9 +308,9 @@ class LineScanner:
         starts = np.concatenate([starts, tokens.starts[prefix]])
         ends = np.concatenate([ends, tokens.ends[prefix]])
         is_request = np.concatenate([is_request, np.ones(len(prefix), np.bool_)])
-        fits = ends - starts <= _MAX_KEY_BYTES
+        fits = ends - starts <= MAX_KEY_BYTES
         starts, ends, is_request = starts[fits], ends[fits], is_request[fits]
-        keys = _span_hashes(words, starts, ends - starts) if len(starts) else np.empty(0, np.uint64)
+        keys = span_hashes(words, starts, ends - starts) if len(starts) else np.empty(0, np.uint64)
         short = np.flatnonzero(ends - starts <= _LONGEST_NO_VALUE)
         if len(short):
             said = np.ones(len(keys), np.bool_)
@@ -528,68 +319,18 @@ class LineScanner:
         return starts, keys, is_request
 
 
-def key_hash(value: str) -> int:
-    """The hash under which `Hits.key` has a trace, intent or request id."""
-    raw = value.encode("utf-8", "surrogatepass")
-    data = np.frombuffer(raw + bytes(_PADDING), np.uint8)
-    return int(_span_hashes(_Words(data), np.zeros(1, np.int64), np.array([len(raw)], np.int64))[0])
-
-
-def key_hashes(values: Sequence[str]) -> Hashes:
-    """`key_hash` of many values at once; values longer than any key is read are left as they are hashed."""
-    raws = [value.encode("utf-8", "surrogatepass")[:_MAX_KEY_BYTES] for value in values]
-    if not raws:
-        return np.empty(0, np.uint64)
-    lengths = np.array([len(raw) for raw in raws], np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-    return _span_hashes(_Words(np.frombuffer(b"".join(raws) + bytes(_PADDING), np.uint8)), starts, lengths)
-
-
-def _entries(ids: Sequence[str]) -> list[_Entry]:
-    """Every text to look up: the ids, the ids as JSON escapes them, the names of fields."""
-    entries: dict[bytes, _Entry] = {}
-    for kind, names in (
-        (TENANT_FIELD, TENANT_FIELDS),
-        (WORK_FIELD, WORK_FIELDS),
-        (REQUEST_FIELD, REQUEST_FIELDS),
-        (SIGNAL_FIELD, SIGNAL_FIELDS),
-    ):
-        for name in names:
-            entries[name.encode()] = _Entry(name.encode(), field_kind=kind)
-    forms = [(number, raw) for number, name in enumerate(ids) for raw in spellings(name)]
-    literal = {name.encode("utf-8", "surrogatepass"): number for number, name in reversed(list(enumerate(ids)))}
-    for number, raw in forms:
-        if not raw or len(raw) > MAX_ID_BYTES:
-            continue
-        entry = entries.setdefault(raw, _Entry(raw))
-        if entry.tenant < 0:
-            entry.tenant = literal.get(raw, number)  # what is an id as it stands is no other id's spelling
-    return list(entries.values())
-
-
-def spellings(name: str) -> tuple[bytes, ...]:
-    """The bytes that an id is written with: as it is, as JSON escapes it, as an address (RFC 3986) does."""
-    texts = [name]
-    if not _UNESCAPED.fullmatch(name):
-        texts += [json.dumps(name, ensure_ascii=ascii)[1:-1] for ascii in (True, False)]
-    raws = [text.encode("utf-8", "surrogatepass") for text in texts]
-    if not _UNRESERVED.fullmatch(name):
-        raws.append(quote(raws[0], safe="").encode())
-    return tuple(dict.fromkeys(raws))
-
-
 def _starts_after_escapes(raw: bytes, data: Bytes, flags: Flags) -> Ints:
     r"""Where a token begins inside a run of token bytes: after `\n`, `\t`, ... and `\u0022` in JSON texts, `%2F` in addresses."""
     found = []
     if b"\\" in raw:
-        at = np.flatnonzero(data[: _LEAD + len(raw)] == BACKSLASH)
+        at = np.flatnonzero(data[: LEAD + len(raw)] == BACKSLASH)
         found.append(at[_ESCAPES[data[at + 1]]] + 2)
         unicode = at[data[at + 1] == ord("u")]
         for offset in range(2, 6):
             unicode = unicode[_HEX[data[unicode + offset]]]
         found.append(unicode + 6)
     if b"%" in raw:
-        at = np.flatnonzero(data[: _LEAD + len(raw)] == PERCENT)
+        at = np.flatnonzero(data[: LEAD + len(raw)] == PERCENT)
         found.append(at[_HEX[data[at + 1]] & _HEX[data[at + 2]]] + 3)
     if not found:
         return np.empty(0, np.int64)
@@ -616,77 +357,6 @@ def _after_structured_prefix(data: Bytes, starts: Ints) -> Flags:
             fits[fits] = data[starts[fits] - offset] == wanted[-offset]
         found |= fits
     return found
-
-
-class _Values(NamedTuple):
-    """Values of fields: start and end, where the field's name begins, and which of the names each belongs to."""
-
-    starts: Ints
-    ends: Ints
-    names: Ints
-    of: Ints
-
-    def only(self, chosen: Flags) -> "_Values":
-        return _Values(*(part[chosen] for part in self))
-
-
-def _values(data: Bytes, words: _Words, tokens: _Tokens, names: Ints) -> _Values:
-    r"""The values after the field names at these tokens.
-
-    A value follows after quotes, colon or equals sign, escaped or not: `"trace_id":"T"`, `\\"trace_id\\": \\"T\\"`, `trace_id=T`.
-    """
-    of = np.flatnonzero((names >= 0) & (names + 1 < len(tokens.starts)))
-    after = names[of] + 1
-    ends, starts = tokens.ends[names[of]], tokens.starts[after]
-    gap = starts - ends
-    plain = (gap == 3) & ((words.at(ends) & _MASKS[3]) == np.uint64(int.from_bytes(b'":"', "little")))  # noqa: PLR2004
-    other = np.flatnonzero(~plain & (gap <= _MAX_GAP) & (gap > 0))
-    if len(other):
-        fine, assigned = np.ones(len(other), np.bool_), np.zeros(len(other), np.bool_)
-        for offset in range(_MAX_GAP):
-            within = gap[other] > offset
-            byte = data[ends[other] + offset]
-            fine &= ~within | _GAP[byte]
-            assigned |= within & ((byte == ord(":")) | (byte == ord("=")))
-        plain[other] = fine & assigned
-    of, after, starts = of[plain], after[plain], starts[plain]
-    value_ends = tokens.ends[after]
-    for _ in range(_MAX_KEY_PARTS):  # a value with separators of its own, `a.b:c`
-        more = np.flatnonzero(~_END_OF_VALUE[data[value_ends]] & (after + 1 < len(tokens.starts)))
-        more = more[tokens.starts[after[more] + 1] == value_ends[more] + 1]
-        if not len(more):
-            break
-        after[more] += 1
-        value_ends[more] = tokens.ends[after[more]]
-    return _Values(starts, value_ends, tokens.starts[names[of]], of)
-
-
-def _intents_of_signals(data: Bytes, values: _Values, signals: Flags) -> tuple[_Values, Flags]:
-    """The values with those of signals cut to the intent in them, and which of the signals have one."""
-    starts, ends = values.starts.copy(), values.ends.copy()
-    at = np.flatnonzero(signals)
-    for offset, wanted in enumerate(SIGNAL_PREFIX.encode()):
-        at = at[data[starts[at] + offset] == wanted]
-    starts[at] += len(SIGNAL_PREFIX)
-    is_dash = data[starts[at][:, None] + np.arange(_MAX_INTENT_BYTES)] == ord("-")
-    ends[at] = np.where(is_dash.any(axis=1), np.minimum(starts[at] + is_dash.argmax(axis=1), ends[at]), ends[at])
-    found = np.zeros(len(signals), np.bool_)
-    found[at[ends[at] > starts[at]]] = True
-    return values._replace(starts=starts, ends=ends), found
-
-
-def _scopes(words: _Words, values: _Values) -> tuple[Ints, Hashes, Flags]:
-    """Lambda's `START RequestId: <id>`, `END RequestId: <id>` and `REPORT RequestId: <id>`: position, key, whether it opens."""
-    starts, ends, before = values.starts, values.ends, values.names
-    word = words.at(before - WORD)
-    opens = (word >> np.uint64(16)) == np.uint64(int.from_bytes(b"START ", "little"))
-    closes = (word >> np.uint64(32)) == np.uint64(int.from_bytes(b"END ", "little"))
-    closes |= (word >> np.uint64(8)) == np.uint64(int.from_bytes(b"REPORT ", "little"))
-    chosen = opens | closes
-    starts, ends, opens = starts[chosen], ends[chosen], opens[chosen]
-    keys = _span_hashes(words, starts, ends - starts) if len(starts) else np.empty(0, np.uint64)
-    order = np.argsort(starts, kind="stable")
-    return starts[order], keys[order], opens[order]
 
 
 def as_rows(hits: Hits) -> list[tuple[Any, ...]]:

@@ -1,24 +1,36 @@
-"""The cross-tenant probes of row 4.1 as data: what each asks with A's token, how B's data would show, what is planted. Pure.
+"""What a probe of row 4.1 is: what it names, how it is sent and what must come of it. Pure. `probe_matrix.py` makes them all.
 
-Test tenant B gets data that holds a marker made for this run, also under the account id that is in the scope of A's user, so
-that a refused account cannot hide a tenant that was taken from the request. What an answer shows of B is recognised by that
-marker, or, where only B has what was asked for, by its being answered at all. A route counts as closed only if A's own data came
-through it.
+What an answer shows of B is recognised by a marker made for this run, or, where only B has what is asked for, by its being
+answered at all. A route counts as closed only if A's own data came through it, before the probes and after them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from phase5_ops.clock import iso
-from phase5_ops.probing.canary_intent import Place
-from phase5_ops.probing.guard import TENANT_HEADER
+from phase5_ops.isolation.probe_routes import ROUTES, Asked, Route
+from phase5_ops.probing.forge import TokenKind
+from phase5_ops.probing.guard import Ground
 from phase5_ops.probing.request import JSON, Request
 
-Item = dict[str, Any]
+#: The number of the first probe: in the marks of what probes would write.
+FIRST_NUMBER = 1000
+_PERIOD_EPOCH = datetime(1971, 1, 1, tzinfo=UTC)  # nobody else asks for an export of those years
 
-MARKER_ATTRIBUTE = "phase5_marker"
+
+class Expect(StrEnum):
+    """What must come of a probe."""
+
+    REFUSED = "refused"
+    OWN_ONLY = "own_only"  # refused, or acting on the token's own tenant alone
+
+    @property
+    def words(self) -> str:
+        """As a finding says it."""
+        return "refused, and nothing done" if self is Expect.REFUSED else "refused, or acting on the caller's own tenant only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +43,12 @@ class CrossTargets:
         marker: in all that is planted for B.
         written: in all that the writing probes try to write.
         intent_b: an intent that only B has an outcome of.
-        told_b: an intent that only the ledger of B tells of.
+        told_b: an intent that only the ledger of B tells of, under the id of A's account.
         export_b: an export that only B has.
         canary: A's own executed intent; None if there is none.
         now: the platform's time.
+        account_out: an account of A outside the scope of A's user; "" if none is known.
+        action_type: of the actions that the planted decisions propose; harmless.
     """
 
     tenant_a: str
@@ -48,250 +62,165 @@ class CrossTargets:
     export_b: str
     canary: str | None
     now: datetime
+    account_out: str = ""
+    action_type: str = "CREATE_INTERNAL_NOTE"
+
+    @property
+    def export_a(self) -> str:
+        """An export that only A has."""
+        return f"{self.export_b}_1"
+
+    @property
+    def decisions(self) -> tuple[str, str]:
+        """The decisions that only A and only B have."""
+        return f"{self.written}_1", f"{self.written}_2"
+
+    @property
+    def actions(self) -> tuple[str, str]:
+        """The actions that those decisions propose."""
+        return f"{self.written}_3", f"{self.written}_4"
+
+    @property
+    def listed(self) -> tuple[str, str]:
+        """Decisions that no probe names: of A under an account beside its user's, and of B under the id of A's account."""
+        return f"{self.written}_5", f"{self.written}_6"
+
+    @property
+    def intent_out(self) -> str:
+        """An intent that A has an outcome of, under an account that A's user may not name."""
+        return f"{self.intent_b}f"
+
+    @property
+    def account_beside(self) -> str:
+        """An account that A's user may not name: A's own if one is known, else the id of B's."""
+        return self.account_out or self.account_b
+
+    @property
+    def scope_marker(self) -> str:
+        """In what is planted for A under accounts that A's user may not name."""
+        return f"{self.written}_7"
+
+    @property
+    def own_marker(self) -> str:
+        """In what is planted for A itself."""
+        return f"{self.written}_8"
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Every account that is named, each once."""
+        return tuple(dict.fromkeys(name for name in (self.account_a, self.account_out, self.account_b) if name))
+
+    @property
+    def ground(self) -> Ground:
+        """All that a probe may name."""
+        intents = {self.intent_b, self.told_b, self.intent_out, *([self.canary] if self.canary else [])}
+        marks = {self.marker, self.written, self.export_b}
+        return Ground(self.tenant_a, self.tenant_b, frozenset(self.accounts), frozenset(intents), marks=frozenset(marks))
+
+    def asked(self, *, of_b: bool, account: str, number: int) -> Asked:
+        """What the probe of that number names."""
+        seconds = int(self.written[-7:], 16) if self.written[-7:].isalnum() else 0
+        begin = _PERIOD_EPOCH + timedelta(seconds=seconds, milliseconds=number)
+        return Asked(
+            account,
+            self.told_b if of_b else self.canary or self.intent_b,
+            self.export_b if of_b else self.export_a,
+            self.decisions[of_b],
+            self.actions[of_b],
+            f"{self.written}_{number}",
+            (iso(begin), iso(begin + timedelta(seconds=1))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class CrossProbe:
-    """One request with A's token.
+    """One request.
 
     Attributes:
         name: stable name.
-        family: probes that an own request of that name vouches for.
+        route: which it is of.
         method, path, query, body: the request, without its headers.
-        header: also names B in the tenant header.
+        headers: what it names in headers; the token is not among them.
+        who: what stands in its Authorization header.
+        channels: through which a tenant or an account is named besides the token.
+        expect: what must come of it.
+        mark: in what it would write.
         only_b: only B has what is asked for, so any success shows it.
-        role: setting of the table that a write would change; "" for a read.
+        out_of_scope: it names an account that the caller may not name.
+        shown_marks: texts that an answer must not hold.
+        foreign_ids: ids that a success must not hold, unless the request names them.
+        harmless: a healthy platform starts and changes nothing for it.
+        once_refused: it is sent only where the platform refuses that token on every route that reads: a token that is taken for
+            a tenant of its own would write where nobody looks.
     """
 
     name: str
-    family: str
+    route: Route
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
-    header: bool = False
+    query: Sequence[tuple[str, Any]] = ()
+    body: Sequence[tuple[str, Any]] | None = None
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    who: TokenKind = TokenKind.VALID
+    channels: tuple[str, ...] = ()
+    expect: Expect = Expect.OWN_ONLY
+    mark: str = ""
     only_b: bool = False
-    role: str = ""
+    out_of_scope: bool = False
+    shown_marks: tuple[str, ...] = ()
+    foreign_ids: tuple[str, ...] = ()
+    harmless: bool = True
+    once_refused: bool = False
+
+    @property
+    def family(self) -> str:
+        """The probes that an own request of that name vouches for."""
+        return self.route.family
+
+    @property
+    def role(self) -> str:
+        """Setting of the table that it would change; "" for a read."""
+        return self.route.role
 
     @property
     def reads(self) -> bool:
-        """True for a request for B's data."""
-        return not self.role
+        """True for a request for data."""
+        return self.route.reads
 
     @property
     def shown(self) -> str:
         """Method and route for people."""
         return f"{self.method} {self.path}"
 
-    def request(self, token: str, tenant_b: str) -> Request:
-        """The request as it is sent."""
-        headers = {"Authorization": f"Bearer {token}", "Accept": JSON}
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its path is not the route's own, so that a platform without a hole may know nothing of it."""
+        return not self.route.is_path(self.path)
+
+    @property
+    def asked_ids(self) -> tuple[str, ...]:
+        """The foreign ids that the request does not name itself."""
+        named = repr((self.path, self.query, self.body))
+        return tuple(each for each in self.foreign_ids if each not in named)
+
+    def request(self, token: str | None) -> Request:
+        """The request as it is sent; None sends no Authorization header."""
+        headers: list[tuple[str, str]] = [("Accept", JSON)]
+        if token is not None:
+            headers.append(("Authorization", f"Bearer {token}"))
         if self.body is not None:
-            headers["Content-Type"] = JSON
-        if self.header:
-            headers[TENANT_HEADER] = tenant_b
-        return Request(self.method, self.path, self.query, headers, self.body)
+            headers.append(("Content-Type", JSON))
+        body = None if self.body is None else list(self.body)
+        return Request(self.method, self.path, list(self.query), [*headers, *self.headers], body)
 
 
 def own_requests(targets: CrossTargets) -> dict[str, CrossProbe]:
     """For each family a request for A's own data, which has to succeed; else a refusal of B's data shows nothing."""
-    account = {"account_id": targets.account_a}
-    canary = targets.canary or targets.intent_b
+    asked = targets.asked(of_b=False, account=targets.account_a, number=FIRST_NUMBER - 1)
+    chosen = {route.family: route for route in ROUTES if route.reads and route.name != "budget_state"}
+    chosen["status"] = next(route for route in ROUTES if route.name == "execution_status")
+    chosen["decisions"] = next(route for route in ROUTES if route.name == "decision_status")
     return {
-        "explanation": _get("explanation", "/ledger/explanation", {"action_intent_id": canary, **account}),
-        "budget": _get("budget", "/budget", account),
-        "config": _get("config", "/config"),
-        "kill_switches": _get("kill_switches", "/kill-switches"),
-        "status": _get("status", f"/executions/{canary}/status", account),
-        "executions": _get("executions", f"/accounts/{targets.account_a}/executions"),
+        family: CrossProbe(f"own_{family}", route, route.method, route.path_of(asked), tuple(route.query_of(asked).items()))
+        for family, route in chosen.items()
     }
-
-
-def _get(family: str, path: str, query: Mapping[str, str] | None = None) -> CrossProbe:
-    return CrossProbe(f"own_{family}", family, "GET", path, query or {})
-
-
-def build_cross_plan(targets: CrossTargets) -> tuple[CrossProbe, ...]:
-    """Every cross-tenant probe: reads first."""
-    return (*_reads(targets), *_writes(targets))
-
-
-def _reads(targets: CrossTargets) -> list[CrossProbe]:
-    own, foreign = {"account_id": targets.account_a}, {"account_id": targets.account_b}
-    named = {"tenant_id": targets.tenant_b}
-    told = {"action_intent_id": targets.told_b, **own}
-    status = f"/executions/{targets.intent_b}/status"
-
-    def read(name: str, family: str, path: str, query: Mapping[str, str], *, only_b: bool = False) -> CrossProbe:
-        return CrossProbe(name, family, "GET", path, query, header=query.keys() >= named.keys(), only_b=only_b)
-
-    return [
-        read("ledger_explanation", "explanation", "/ledger/explanation", told, only_b=True),
-        read("ledger_explanation_named", "explanation", "/ledger/explanation", told | named, only_b=True),
-        read("budget_named", "budget", "/budget", own | named),
-        read("budget_foreign_account", "budget", "/budget", foreign),
-        read("budget_state_named", "budget", "/budget/state", own | named),
-        read("budget_state_foreign_account", "budget", "/budget/state", foreign),
-        read("config_named", "config", "/config", named),
-        read("kill_switches_named", "kill_switches", "/kill-switches", named),
-        read("export", "budget", f"/audit/exports/{targets.export_b}", {}, only_b=True),
-        read("export_named", "budget", f"/audit/exports/{targets.export_b}", named, only_b=True),
-        read("execution_status", "status", status, own, only_b=True),
-        read("execution_status_named", "status", status, own | named, only_b=True),
-        read("execution_status_foreign_account", "status", status, foreign, only_b=True),
-        read("executions_named", "executions", f"/accounts/{targets.account_a}/executions", named),
-        read("executions_foreign_account", "executions", f"/accounts/{targets.account_b}/executions", {}),
-    ]
-
-
-def _writes(targets: CrossTargets) -> list[CrossProbe]:
-    b, mark = {"tenant_id": targets.tenant_b}, targets.written
-    mode = {"mode": "PROPOSE_ONLY", "action_type": mark}
-    budget = {"max_autonomous_per_day": 0, "max_per_action_type": {mark: 0}}
-    period = {"from": iso(targets.now - timedelta(hours=1)), "to": iso(targets.now)}
-    keyed = {"pk": f"TENANT#{targets.tenant_b}", "sk": f"AUTONOMY#{mark}"}
-    switches = {"execution_enabled": True, "disabled_action_types": [mark]}
-    return [
-        CrossProbe("write_config", "config", "PUT", "/config", body=b | mode, role="autonomy_config"),
-        CrossProbe("write_config_key", "config", "PUT", "/config", body=b | mode | keyed, role="autonomy_config"),
-        CrossProbe(
-            "write_budget",
-            "budget",
-            "PUT",
-            "/budget",
-            body=b | budget | {"account_id": targets.account_a},
-            role="autonomy_budget_state",
-        ),
-        CrossProbe(
-            "write_budget_foreign_account",
-            "budget",
-            "PUT",
-            "/budget",
-            body=b | budget | {"account_id": targets.account_b},
-            role="autonomy_budget_state",
-        ),
-        CrossProbe("write_kill_switches", "kill_switches", "PUT", "/kill-switches", body=b | switches, role="tenants"),
-        CrossProbe(
-            "write_kill_switches_named",
-            "kill_switches",
-            "PUT",
-            "/kill-switches",
-            query=b,
-            body=switches,
-            header=True,
-            role="tenants",
-        ),
-        CrossProbe(
-            "create_export", "budget", "POST", "/audit/exports", body=b | period | {"format": "json"}, role="audit_export"
-        ),
-    ]
-
-
-# What is planted for B, and what is watched
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A partition of a test tenant that is compared before and after the probes: setting of its table, and its key."""
-
-    role: str
-    partition: str
-    tenant: str
-
-    @property
-    def attribute(self) -> str:
-        """The partition key's name."""
-        return "tenantId" if self.role == "tenants" else "pk"
-
-
-def watched(targets: CrossTargets) -> list[Watched]:
-    """Every partition that a probe could change, of both test tenants: what is written for A itself is put back too."""
-    found = []
-    for tenant in (targets.tenant_a, targets.tenant_b):
-        accounts = [Place(tenant, account).partition for account in (targets.account_a, targets.account_b)]
-        whole = f"TENANT#{tenant}"
-        found += [Watched("autonomy_budget_state", partition, tenant) for partition in accounts]
-        found += [Watched("autonomy_config", partition, tenant) for partition in (whole, *accounts)]
-        found += [Watched("audit_export", whole, tenant), Watched("tenants", tenant, tenant)]
-    return found
-
-
-def planted(targets: CrossTargets) -> list[tuple[str, Item]]:
-    """B's test data in DynamoDB JSON with the setting of its table; what B has there already is kept beside the marker."""
-    stamp, day = iso(targets.now), f"{targets.now:%Y-%m-%d}"
-    mark = {MARKER_ATTRIBUTE: _text(targets.marker), "tenant_id": _text(targets.tenant_b), "updated_at": _text(stamp)}
-    items: list[tuple[str, Item]] = [
-        (
-            "autonomy_config",
-            {
-                "pk": _text(f"TENANT#{targets.tenant_b}"),
-                "sk": _text(f"AUTONOMY#{targets.marker}"),
-                "action_type": _text(targets.marker),
-                "mode": _text("PROPOSE_ONLY"),
-                **mark,
-            },
-        ),
-        (
-            "audit_export",
-            {
-                "pk": _text(f"TENANT#{targets.tenant_b}"),
-                "sk": _text(f"EXPORT#{targets.export_b}"),
-                "export_id": _text(targets.export_b),
-                "status": _text("PENDING"),
-                "format": _text("json"),
-                "from": _text(stamp),
-                "to": _text(stamp),
-                "created_at": _text(stamp),
-                **mark,
-            },
-        ),
-    ]
-    for account in (targets.account_a, targets.account_b):
-        key = {"pk": _text(Place(targets.tenant_b, account).partition), "account_id": _text(account), **mark}
-        items.append(("autonomy_budget_state", {**key, "sk": _text("BUDGET#CONFIG"), "max_autonomous_per_day": {"N": "0"}}))
-        state = {"total": {"N": "0"}, "counts": {"M": {}}, "date_key": _text(day)}
-        items.append(("autonomy_budget_state", {**key, "sk": _text(f"BUDGET_STATE#{day}"), **state}))
-        items.append(("execution_outcomes", {**key, "sk": _text(f"OUTCOME#{targets.intent_b}"), **_outcome(targets, stamp)}))
-    return items
-
-
-def _outcome(targets: CrossTargets, stamp: str) -> Item:
-    return {
-        "action_intent_id": _text(targets.intent_b),
-        "status": _text("SUCCEEDED"),
-        "external_object_refs": {"L": []},
-        "attempt_count": {"N": "1"},
-        "started_at": _text(stamp),
-        "completed_at": _text(stamp),
-        "ttl": {"N": str(int((targets.now + timedelta(hours=1)).timestamp()))},
-    }
-
-
-def told_entry(targets: CrossTargets, stamp: str) -> Item:
-    """An entry of B's ledger that its explanation shows; it stays, as nothing is ever deleted there, and serves later runs."""
-    entry_id = f"entry-{targets.told_b}"
-    return {
-        "pk": _text(f"TENANT#{targets.tenant_b}"),
-        "sk": _text(f"ENTRY#{stamp}#{entry_id}"),
-        "entryId": _text(entry_id),
-        "gsi1pk": _text(f"TRACE#trace-{targets.told_b}"),
-        "gsi1sk": _text(stamp),
-        "gsi2pk": _text(f"TENANT#{targets.tenant_b}"),
-        "gsi2sk": _text(stamp),
-        "eventType": _text("ACTION_APPROVED"),
-        "tenantId": _text(targets.tenant_b),
-        "accountId": _text(targets.account_a),
-        "traceId": _text(f"trace-{targets.told_b}"),
-        "timestamp": _text(stamp),
-        "data": {
-            "M": {
-                "action_intent_id": _text(targets.told_b),
-                "decision_id": _text(f"dec-{targets.told_b}"),
-                "edited_fields": {"L": []},
-            }
-        },
-    }
-
-
-def _text(value: str) -> dict[str, str]:
-    return {"S": value}

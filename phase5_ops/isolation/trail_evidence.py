@@ -17,6 +17,7 @@ from typing import Any
 from phase5_ops.ccnative.keys import ExecutionScope, KeyScope, judge_key, plain
 from phase5_ops.clock import parse_iso
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, TableKeys, mentions, shown_key
+from phase5_ops.isolation.partiql import ANY, HIDDEN, NotUnderstood, read_statement
 
 DYNAMODB = "dynamodb.amazonaws.com"
 
@@ -27,7 +28,6 @@ _STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteTr
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
 _DATA_OPERATIONS = _SINGLE | _BATCHES | _TRANSACTIONS | _STATEMENTS | {"Query", "Scan"}
 _READING_PARTS = frozenset({"get", "conditioncheck", "check"})
-_HIDDEN = re.compile(r"\*\*\*\s*\(?redacted\)?|HIDDEN_DUE_TO_SECURITY_REASONS", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Access:
     Attributes:
         table: the table's name as the trail has it; ARNs are cut to the name.
         key: the key's attributes with their values; None where the trail hides them.
+        statement: which of the request's PartiQL statements it is of.
+        hidden: attributes that are named, and whose values the trail hides; `partiql.ANY` where it hides which.
         scan: True for a request that reads a table or index without naming a key.
     """
 
@@ -51,6 +53,8 @@ class Access:
     trace: str
     request_id: str
     failed: str
+    hidden: frozenset[str] = frozenset()
+    statement: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +162,19 @@ def _parts(operation: str, request: Mapping[str, Any], tables: Sequence[str]) ->
     elif operation in _TRANSACTIONS:
         yield from _transaction(operation, request, tables)
     else:
-        yield from _statements(request, table)
+        yield from _statements(request, tables)
 
 
 def _part(
-    table: str, *, index: str = "", key: Mapping[str, str] | None = None, scan: bool = False, writes: bool = False
+    table: str,
+    *,
+    index: str = "",
+    key: Mapping[str, str] | None = None,
+    hidden: frozenset[str] = frozenset(),
+    scan: bool = False,
+    writes: bool = False,
 ) -> dict[str, Any]:
-    return {"table": table, "index": index, "key": key, "scan": scan, "writes": writes}
+    return {"table": table, "index": index, "key": key, "hidden": hidden, "scan": scan, "writes": writes}
 
 
 def _whole_item(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -179,7 +189,7 @@ def _key(value: object) -> dict[str, str] | None:
         return None
     texts = {str(name): plain(entry) for name, entry in value.items()}
     texts = {name: entry for name, entry in texts.items() if isinstance(entry, str)}
-    return None if not texts or any(_HIDDEN.search(entry) for entry in texts.values()) else texts
+    return None if not texts or any(HIDDEN.search(entry) for entry in texts.values()) else texts
 
 
 _CONDITION = re.compile(r"(?P<name>#?[\w.\-]+)\s*=\s*(?P<value>:\w+)")
@@ -195,7 +205,7 @@ def _queried(request: Mapping[str, Any]) -> dict[str, str] | None:
         for match in _CONDITION.finditer(expression):
             name = str(names.get(match["name"], match["name"])) if isinstance(names, Mapping) else match["name"]
             value = plain(values.get(match["value"]))
-            if isinstance(value, str) and not _HIDDEN.search(value):
+            if isinstance(value, str) and not HIDDEN.search(value):
                 found[name] = value
     conditions = request.get("keyConditions")
     if isinstance(conditions, Mapping):
@@ -241,41 +251,26 @@ def _transaction(operation: str, request: Mapping[str, Any], tables: Sequence[st
         )
 
 
-_FROM = re.compile(
-    r"""\b(?:FROM|UPDATE|INTO)\s+(?:"(?P<quoted>[^"]+)"|(?P<bare>[\w.\-]+))(?:\."(?P<index>[^"]+)")?""", re.IGNORECASE
-)
-_EQUALS = re.compile(r"""(?:"(?P<quoted>[^"]+)"|(?P<bare>[\w.\-]+))\s*=\s*(?:'(?P<text>(?:[^']|'')*)'|(?P<hidden>\?|\*\*\*))""")
-_VALUE = re.compile(r"""'(?P<name>[^']+)'\s*:\s*(?:'(?P<text>(?:[^']|'')*)'|(?P<hidden>\?|\*\*\*))""")
-
-
-def _statements(request: Mapping[str, Any], table: str) -> Iterator[dict[str, Any]]:
-    """PartiQL: the table, the index, and the attributes that WHERE (or an INSERT's VALUE) names with `=`."""
+def _statements(request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """PartiQL: an access for each key that a statement names; a statement that cannot be read hides its keys."""
     listed = request.get("requestItems") or request.get("statements") or request.get("transactStatements") or [request]
-    for entry in listed:
-        statement = str((entry if isinstance(entry, Mapping) else {}).get("statement") or "")
-        target = _FROM.search(statement)
-        name = _table_name(target["quoted"] or target["bare"]) if target else table
-        index = (target["index"] if target else None) or ""
-        insert = statement.lstrip().upper().startswith("INSERT")
-        _, where, condition = (statement, "", statement) if insert else _cut(statement)
-        matches = list((_VALUE if insert else _EQUALS).finditer(condition))
-        key = {_attribute(match): match["text"].replace("''", "'") for match in matches if match["text"] is not None}
-        hidden = not statement or any(match["hidden"] for match in matches)
-        reads = statement.lstrip().upper().startswith("SELECT")
-        # without WHERE, or with one that names no value, it is a scan; a hidden value may be the key
-        disjunct = re.search(r"\bOR\b", re.sub(r"'(?:[^']|'')*'", "''", condition), re.IGNORECASE) is not None
-        scan = not insert and bool(statement) and (not where or disjunct or (not key and not hidden))
-        yield _part(name, index=index, key=None if scan or (hidden and not key) else key or None, scan=scan, writes=not reads)
-
-
-def _attribute(match: re.Match[str]) -> str:
-    groups = match.groupdict()
-    return groups.get("name") or groups.get("quoted") or groups.get("bare") or ""
-
-
-def _cut(statement: str) -> tuple[str, str, str]:
-    parts = re.split(r"\bWHERE\b", statement, maxsplit=1, flags=re.IGNORECASE)
-    return (parts[0], "WHERE", parts[1]) if len(parts) > 1 else (parts[0], "", "")
+    for number, entry in enumerate(listed if isinstance(listed, list) else [listed]):
+        text = str((entry if isinstance(entry, Mapping) else {}).get("statement") or "")
+        try:
+            statement = read_statement(text)
+        except NotUnderstood:
+            yield from ({**_part(table), "statement": number} for table in tables or [""])
+            continue
+        for key in statement.keys:
+            part = _part(
+                _table_name(statement.table),
+                index=statement.index,
+                key=key.attributes,
+                hidden=key.hidden | ({ANY} if statement.inserts else set()),  # an item has a key, named or not
+                scan=key.names_nothing and not statement.inserts,
+                writes=statement.writes,
+            )
+            yield {**part, "statement": number}
 
 
 # Judging
@@ -324,20 +319,46 @@ def read_trail(
             unreadable += 1
             rows.append(_unreadable_row(str(problem)))
             continue
-        for access in accesses:
-            if access.table not in tables or not window.holds(access):
-                continue
-            total += 1
-            row = judge_access(
-                access, scope, tables[access.table], exclusive=window.exclusive, other_test_tenant=other_test_tenant
-            )
-            if row is None:
-                elsewhere += 1
-                continue
-            hidden += row.result is Result.NOT_JUDGED
-            judged += row.result is not Result.NOT_JUDGED
-            rows.append(row)
+        held = [access for access in accesses if access.table in tables and window.holds(access)]
+        found = _judged_together(held, scope, tables, exclusive=window.exclusive, other_test_tenant=other_test_tenant)
+        total += len(held)
+        elsewhere += sum(row is None for row in found)
+        shown = _shown(held, found)
+        hidden += sum(row.result is Result.NOT_JUDGED for row in shown)
+        judged += sum(row.result is not Result.NOT_JUDGED for row in shown)
+        rows += shown
     return TrailReading(rows, total, judged, hidden, elsewhere, unreadable)
+
+
+def _judged_together(
+    held: Sequence[Access], scope: ExecutionScope, tables: Mapping[str, TableKeys], *, exclusive: bool, other_test_tenant: str
+) -> list[HarnessRow | None]:
+    """The row of each access of one request; one that names the execution's tenant is the execution's, with all that it names."""
+
+    def rows(certain: bool) -> list[HarnessRow | None]:
+        return [
+            judge_access(access, scope, tables[access.table], exclusive=certain, other_test_tenant=other_test_tenant)
+            for access in held
+        ]
+
+    found = rows(exclusive)
+    own = any(row is not None and row.result is Result.IN_SCOPE for row in found)
+    return rows(True) if own and None in found else found
+
+
+def _shown(held: Sequence[Access], found: Sequence[HarnessRow | None]) -> list[HarnessRow]:
+    """The rows of one request: of a PartiQL statement that reads a table whole, not what is in scope of what it names besides."""
+    pairs = [(access, row) for access, row in zip(held, found, strict=True) if row is not None]
+    whole = {access.statement for access, row in pairs if access.operation in _STATEMENTS and "unscoped_scan" in row.codes}
+    shown: list[HarnessRow] = []
+    said: set[tuple[int, HarnessRow]] = set()
+    for access, row in pairs:
+        if access.operation in _STATEMENTS:
+            if (access.statement, row) in said or (access.statement in whole and row.result is not Result.VIOLATION):
+                continue
+            said.add((access.statement, row))
+        shown.append(row)
+    return shown
 
 
 def _unreadable_row(problem: str) -> HarnessRow:
@@ -354,7 +375,8 @@ def judge_access(
         return _row(access, keys, Result.VIOLATION, ("unscoped_scan",), "reads a whole table or index, whatever it then filters")
     schema = keys.indexes.get(access.index, keys.key) if access.index else keys.key
     if access.key is None or not set(schema[:1]) & set(access.key):
-        if access.key is not None and access.operation in _STATEMENTS:  # names values, none of them the partition key
+        hidden = access.hidden & {*schema[:1], ANY}
+        if access.key is not None and access.operation in _STATEMENTS and not hidden:  # names values, but no partition key
             return _row(access, keys, Result.VIOLATION, ("unscoped_scan",), "names no partition key, so the table is read whole")
         return _row(access, keys, Result.NOT_JUDGED, ("reads_not_judged",), "the trail hides the key")
     ordered = {name: access.key[name] for name in schema if name in access.key}
@@ -367,7 +389,7 @@ def judge_access(
     if judged.scope is KeyScope.FOREIGN and (certain or judged.tenant == other_test_tenant):
         code = "foreign_key_written" if access.writes else "foreign_key_read"
         return _row(access, keys, Result.VIOLATION, (code,), judged.reason)
-    if judged.scope is KeyScope.AMBIGUOUS:
+    if judged.scope is KeyScope.AMBIGUOUS or (judged.scope is KeyScope.WITHOUT_TENANT and access.hidden & {*schema, ANY}):
         return _row(access, keys, Result.NOT_JUDGED, ("reads_not_judged",), judged.reason)
     if judged.scope is KeyScope.WITHOUT_TENANT and certain:
         code = "key_without_tenant" if access.writes else "unscoped_query" if access.operation == "Query" else "foreign_key_read"

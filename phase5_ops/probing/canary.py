@@ -7,6 +7,7 @@ them.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from phase5_ops.aws.reader import AwsReader
@@ -45,6 +46,21 @@ def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[Place, str
     return reads + delete_items(reader, tables.action_intent, [_key(place, f"ACTION_INTENT#{intent}") for place, intent in going])
 
 
+def remove_made(reader: AwsReader, tables: Tables, place: Place, intent: str) -> list[Read]:
+    """Removes an intent that the platform made of a planted decision, and what came of it.
+
+    The caller knows from the ledger that it was made of one: its id is the platform's own.
+    """
+    key = [_key(place, f"{prefix}#{intent}") for prefix in ("EXECUTION", "OUTCOME", "ACTION_INTENT")]
+    reads = delete_items(reader, tables.execution_attempts, key[:1])
+    reads += delete_items(reader, tables.execution_outcomes, key[1:2])
+    notes, read = query_partition(reader, tables.internal_notes, place.partition, beginning="NOTE#")
+    ours = [note for note in notes if note.get("content", {}).get("S", "").startswith(f"{REASON_PREFIX}PHASE5_")]
+    reads += [read, *delete_items(reader, tables.internal_notes, [{"pk": note["pk"], "sk": note["sk"]} for note in ours])]
+    reads += delete_items(reader, tables.signals, _signal_keys(place, intent))
+    return reads + delete_items(reader, tables.action_intent, key[2:])
+
+
 def _remove_notes(reader: AwsReader, table: str, place: Place, intents: Sequence[str]) -> list[Read]:
     notes, read = query_partition(reader, table, place.partition, beginning="NOTE#")
     ours = [note for note in notes if _names_one(note.get("content", {}).get("S", ""), intents)]
@@ -61,35 +77,57 @@ def _signal_keys(place: Place, intent: str) -> list[dict[str, Any]]:
     return [{"tenantId": {"S": place.tenant}, "signalId": {"S": name}} for name in names]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item of a canary intent in a test tenant's partition: `kind` is the beginning of its sort key."""
+
+    place: Place
+    intent: str
+    kind: str
+    trace: str
+
+    @property
+    def acted_on(self) -> bool:
+        """True for what only an execution leaves."""
+        return self.kind != _INTENT
+
+
+_INTENT, _ATTEMPT, _OUTCOME = "ACTION_INTENT#", "EXECUTION#", "OUTCOME#"
+
+
+def find(reader: AwsReader, tables: Tables, places: Iterable[Place]) -> tuple[list[Found], list[Read]]:
+    """Every canary intent in the test tenants' partitions, and every attempt and outcome of one."""
+    kept = ((tables.action_intent, _INTENT), (tables.execution_attempts, _ATTEMPT), (tables.execution_outcomes, _OUTCOME))
+    found, reads = [], []
+    for place in places:
+        for table, kind in kept:
+            items, read = query_partition(reader, table, place.partition, beginning=f"{kind}ai_")
+            reads.append(read)
+            for item in items:
+                intent = item["sk"]["S"].removeprefix(kind)
+                if is_ours(intent):
+                    found.append(Found(place, intent, kind, item.get("trace_id", {}).get("S", "")))
+    return found, reads
+
+
+def left_over(found: Iterable[Found], *, living: str = "") -> list[tuple[Place, str]]:
+    """The canary intents of earlier runs, each once, also where only their attempt or outcome is left.
+
+    Args:
+        found: of `find`.
+        living: the run that holds the lease; what its own parts wrote is in use.
+    """
+    items = list(found)
+    alive = {each.intent for each in items if living and each.trace == decision_trace(living, each.intent)}
+    return list(dict.fromkeys((each.place, each.intent) for each in items if each.intent not in alive))
+
+
 def leftovers(
     reader: AwsReader, tables: Tables, places: Iterable[Place], *, living: str = ""
 ) -> tuple[list[tuple[Place, str]], list[Read]]:
-    """Canary intents of earlier runs in the test tenants' partitions, also where only their attempt or outcome is left.
-
-    Args:
-        reader: calls AWS.
-        tables: names of the platform's tables.
-        places: where canaries may live.
-        living: the run that holds the lease; what its own parts wrote is in use.
-    """
-    found: dict[tuple[Place, str], None] = {}
-    reads, alive = [], set()
-    kept = (
-        (tables.action_intent, "ACTION_INTENT#"),
-        (tables.execution_attempts, "EXECUTION#"),
-        (tables.execution_outcomes, "OUTCOME#"),
-    )
-    for place in places:
-        for table, prefix in kept:
-            items, read = query_partition(reader, table, place.partition, beginning=f"{prefix}ai_")
-            reads.append(read)
-            for item in items:
-                intent = item["sk"]["S"].removeprefix(prefix)
-                if living and item.get("trace_id", {}).get("S", "") == decision_trace(living, intent):
-                    alive.add(intent)
-                if is_ours(intent):
-                    found[place, intent] = None
-    return [(place, intent) for place, intent in found if intent not in alive], reads
+    """What `left_over` says of the partitions of `places`, and how they were read."""
+    found, reads = find(reader, tables, places)
+    return left_over(found, living=living), reads
 
 
 def _key(place: Place, sort_key: str) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from phase5_ops.clock import iso
 from phase5_ops.probing.guard import INTENT_MARK, REASON_PREFIX
 
 _LIFETIME = timedelta(hours=1)
-_ID = re.compile(rf"ai_\d+_{INTENT_MARK}[0-9a-f]{{10}}")
+#: Follows the mark in the id of an intent that nobody may act on: whatever acts on it, however late, shows by the id alone.
+_REFUSED = "n"
+_ID = re.compile(rf"ai_\d+_{INTENT_MARK}{_REFUSED}?[0-9a-f]{{10}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,19 @@ class Place:
         return f"TENANT#{self.tenant}#ACCOUNT#{self.account}"
 
 
-def new_intent_id(*, wall: Callable[[], float] = time.time) -> str:
-    """An intent id in the platform's form, with this project's mark."""
-    return f"ai_{int(wall() * 1000)}_{INTENT_MARK}{secrets.token_hex(5)}"
+def new_intent_id(*, refused: bool = False, wall: Callable[[], float] = time.time) -> str:
+    """An intent id in the platform's form, with this project's mark.
+
+    Args:
+        refused: every request for it must be refused.
+        wall: epoch seconds.
+    """
+    return f"ai_{int(wall() * 1000)}_{INTENT_MARK}{_REFUSED if refused else ''}{secrets.token_hex(5)}"
+
+
+def must_be_refused(intent_id: str) -> bool:
+    """True for the id of a canary intent that nothing may ever act on."""
+    return is_ours(intent_id) and intent_id.rpartition("_")[2].startswith(f"{INTENT_MARK}{_REFUSED}")
 
 
 def is_ours(intent_id: str) -> bool:
@@ -49,7 +61,9 @@ def decision_trace(run_id: str, intent_id: str) -> str:
     return f"trace-{INTENT_MARK}-{run_id}-{intent_id}"
 
 
-def intent_item(place: Place, intent_id: str, *, run_id: str, action_type: str, now: datetime) -> dict[str, Any]:
+def intent_item(
+    place: Place, intent_id: str, *, run_id: str, action_type: str, now: datetime, expired: bool = False
+) -> dict[str, Any]:
     """The item of an approved intent in DynamoDB JSON, as the platform writes it (platform's action intent table).
 
     Args:
@@ -58,8 +72,9 @@ def intent_item(place: Place, intent_id: str, *, run_id: str, action_type: str, 
         run_id: who made it.
         action_type: a harmless one.
         now: the platform's time, from which the intent is valid for an hour.
+        expired: it has been expired for an hour instead.
     """
-    expires = now + _LIFETIME
+    expires = now - _LIFETIME if expired else now + _LIFETIME
     decision = f"dec_{INTENT_MARK}_{run_id}_{intent_id}"
     note = f"{REASON_PREFIX}{run_id} {intent_id}: a canary, safe to delete"
     policy = {"retry_count": {"N": "3"}, "timeout_seconds": {"N": "300"}, "max_attempts": {"N": "1"}}

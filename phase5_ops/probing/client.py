@@ -10,12 +10,14 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from http.client import HTTP_PORT, HTTPS_PORT
+from typing import NoReturn
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
@@ -33,6 +35,7 @@ class HttpClient:
 
     `shown_body` is how many characters of a body are kept, redacted; None keeps all of it (up to `MAX_BODY_BYTES`) as it came,
     for what is read and not shown: a key's digits may look like a token. `plain_http` is for where nothing secret is sent.
+    `api_key` goes with every request as x-api-key: it says which program asks, never who.
 
     Raises:
         ConfigurationError: the URL is neither https nor of this machine.
@@ -47,21 +50,26 @@ class HttpClient:
         redactor: Redactor,
         shown_body: int | None = SHOWN_BODY,
         plain_http: bool = False,
+        api_key: str | None = None,
     ) -> None:
         parts = urlsplit(url)
         host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
         if parts.scheme != "https" and not (parts.scheme == "http" and (plain_http or host in LOOPBACK_HOSTS)):
             raise ConfigurationError("PHASE5_CONTROL_CENTER_URL: needs https:// (http:// is taken for a loopback address only)")
-        self._url = url.rstrip("/")
+        self._url = parts
+        self._context = ssl.create_default_context() if parts.scheme == "https" else None
         self._timeout = timeout_seconds
         self._user_agent = user_agent
+        self._api_key = api_key
         self._redact = redactor
         self._shown = shown_body
 
     def send(self, request: Request) -> HttpAnswer:
         """The answer to one request, or why there is none. Never raises for what the network or the server does."""
         started = time.perf_counter()
-        exchange = _Exchange(self._url, request, self._timeout, self._user_agent)
+        key = {"x-api-key": self._api_key} if self._api_key else {}
+        headers = {"User-Agent": self._user_agent, **key}
+        exchange = _Exchange(self._url, request, self._timeout, headers, self._context)
         status, problem, detail, body = exchange.result()
         latency = (time.perf_counter() - started) * 1000
         text = body.decode("utf-8", "replace")
@@ -75,11 +83,14 @@ _Result = tuple[int | None, Problem | None, str, bytes]
 class _Exchange:
     """One request and its answer, in a thread of its own."""
 
-    def __init__(self, url: str, request: Request, timeout: float, user_agent: str) -> None:
-        self._url = url + request.target
+    def __init__(
+        self, url: SplitResult, request: Request, timeout: float, headers: Mapping[str, str], context: ssl.SSLContext | None
+    ) -> None:
+        self._url, self._context = url, context
+        self._target = url.path.rstrip("/") + request.target
         self._request = request
         self._timeout = timeout
-        self._user_agent = user_agent
+        self._headers = headers
         self._given_up = False
         self._outcome: list[_Result] = []
 
@@ -99,41 +110,33 @@ class _Exchange:
             self._outcome.append((None, *_describe(error), b""))
 
     def _exchange(self) -> _Result:
-        headers = {"User-Agent": self._user_agent, "Connection": "close", **self._request.headers}
-        context = ssl.create_default_context() if self._url.startswith("https:") else None
-        with urllib3.PoolManager(num_pools=1, ssl_context=context, cert_reqs="CERT_REQUIRED") as pool:
-            self._send_in_time_only(pool.connection_from_url(self._url))
-            response = pool.request(
+        headers = urllib3.HTTPHeaderDict({**self._headers, "Connection": "close"})
+        for name, value in self._request.header_pairs:
+            headers.add(name, value)
+        connection = self._connection()
+        try:
+            connection.connect()
+            if self._given_up:  # a handshake can drip for long
+                raise TimeoutError("given up before the connection stood")
+            connection.request(
                 self._request.method,
-                self._url,
+                self._target,
                 body=self._request.content,
                 headers=headers,
-                timeout=urllib3.Timeout(total=self._timeout),
-                retries=False,
-                redirect=False,
                 preload_content=False,
                 decode_content=False,
             )
+            response = connection.getresponse()
             body = self._body(response)
+        finally:
+            connection.close()
         return (response.status, *_classify(response, body), body[:MAX_BODY_BYTES])
 
-    def _send_in_time_only(self, pool: urllib3.HTTPConnectionPool) -> None:
-        """Makes the pool's connections send nothing once the exchange was given up: a handshake can drip for long."""
-        make = pool.ConnectionCls
-
-        def in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - a connection of either scheme
-            connection = make(*args, **kwargs)
-            send = connection.request
-
-            def request(*parts: Any, **options: Any) -> None:  # noqa: ANN401 - handed on as they come
-                if self._given_up:
-                    raise TimeoutError("given up before the connection stood")
-                send(*parts, **options)
-
-            connection.request = request  # type: ignore[method-assign]
-            return connection
-
-        pool.ConnectionCls = in_time  # type: ignore[assignment]
+    def _connection(self) -> HTTPConnection:
+        host, port = str(self._url.hostname), self._url.port
+        if self._context is None:
+            return HTTPConnection(host, port or HTTP_PORT, timeout=self._timeout)
+        return HTTPSConnection(host, port or HTTPS_PORT, timeout=self._timeout, ssl_context=self._context)
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """The body as it comes, at most one chunk beyond the limit; `read` would wait for a whole chunk."""
@@ -164,7 +167,7 @@ def _classify(response: urllib3.BaseHTTPResponse, body: bytes) -> tuple[Problem 
 
 def _describe(error: Exception) -> tuple[Problem, str]:
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, urllib3.exceptions.SSLError):
+    if isinstance(error, ssl.SSLError):
         return Problem.TLS, text
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError) and not isinstance(error, urllib3.exceptions.NewConnectionError):
         return Problem.TIMEOUT, text

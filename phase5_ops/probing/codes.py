@@ -73,6 +73,20 @@ PROBE_TOKEN_UNUSABLE = FindingCode(
     "The token issued for a probe user is not one of the configured test tenant.",
     "Give the user the attribute custom:tenant_id of its test tenant.",
 )
+PROBE_USER_MISSING = FindingCode(
+    "probe_user_missing",
+    Verdict.INCONCLUSIVE,
+    "The settings name no user for a kind of token, so nothing shows what such a token may do.",
+    "Make these users in the pool, each as its setting says, and name them; beside user B they need no rights at all.",
+    not_tried=True,
+)
+PROBE_USER_UNFIT = FindingCode(
+    "probe_user_unfit",
+    Verdict.INCONCLUSIVE,
+    "A further probe user's token is not of the kind that it is for, or there is none, so that kind was not tried.",
+    "Give the user the attributes that its setting describes, a permanent password and no MFA.",
+    not_tried=True,
+)
 PUBLIC_KEY_UNAVAILABLE = FindingCode(
     "public_key_unavailable",
     Verdict.INCONCLUSIVE,
@@ -125,6 +139,8 @@ CODES = (
     PROBE_STATE_UNAVAILABLE,
     PROBE_TOKEN_UNAVAILABLE,
     PROBE_TOKEN_UNUSABLE,
+    PROBE_USER_MISSING,
+    PROBE_USER_UNFIT,
     PUBLIC_KEY_UNAVAILABLE,
     EXPIRED_TOKEN_UNAVAILABLE,
     ACCOUNT_SCOPE_NOT_TESTABLE,

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 from jwt.utils import base64url_decode, base64url_encode
 
-from phase5_ops.probing.guard import TENANT_CLAIM
+from phase5_ops.probing.channel import TENANT_CLAIM
 
 GARBAGE = "phase5.probe.garbage"
 FOREIGN_KEYS = "https://phase5-probe.invalid/jwks.json"  # .invalid never resolves (RFC 2606): nobody is contacted
@@ -29,9 +29,9 @@ _KEY_SIZE = 2048
 
 
 class TokenKind(StrEnum):
-    """What stands in the Authorization header of a probe."""
+    """Who asks: what stands in the Authorization header of a probe."""
 
-    VALID = "valid"  # user A's own id token
+    VALID = "valid"  # user A's own id token, whose custom:account_ids names account A alone
     NONE = "no_token"
     EMPTY = "empty_token"
     GARBAGE = "garbage"
@@ -50,6 +50,72 @@ class TokenKind(StrEnum):
     EXPIRED = "expired"
     OTHER_CLIENT = "other_client"
     ACCESS = "access_token"
+    # Forged, and beside that without the claim of a tenant, or with one that no tenant has
+    FORGED_UNCLAIMED = "self_signed_without_tenant"
+    FORGED_EMPTY = "self_signed_empty_tenant"
+    FORGED_LIST = "self_signed_list_of_tenants"
+    # Genuine id tokens of further users of the pool
+    VALID_B = "valid_of_b"  # user B's own
+    UNSCOPED = "valid_without_accounts"  # of tenant A, without custom:account_ids
+    UNCLAIMED = "without_tenant_claim"  # without custom:tenant_id
+    CLAIM_EMPTY = "tenant_claim_empty"
+    CLAIM_BLANKS = "tenant_claim_with_blanks"
+    CLAIM_CASE = "tenant_claim_in_other_case"
+    CLAIM_LIST = "tenant_claim_as_list"  # the text of a JSON list: Cognito's attributes are texts
+
+
+#: Further probe users: the kind of token that each is for, and its name in the settings.
+FURTHER_USERS = {
+    TokenKind.UNSCOPED: "unscoped",
+    TokenKind.UNCLAIMED: "unclaimed",
+    TokenKind.CLAIM_EMPTY: "claim_empty",
+    TokenKind.CLAIM_BLANKS: "claim_blanks",
+    TokenKind.CLAIM_CASE: "claim_case",
+    TokenKind.CLAIM_LIST: "claim_list",
+}
+
+#: Forgeries that break the signature and the claim of the tenant.
+OTHER_CLAIMS = frozenset((TokenKind.FORGED_UNCLAIMED, TokenKind.FORGED_EMPTY, TokenKind.FORGED_LIST))
+
+
+class WhoGroup(StrEnum):
+    """Kinds that a Control Center has the same reason to refuse or to let in; dimensions are paired by these."""
+
+    NOBODY = "nobody"
+    INVALID = "invalid"
+    UNCLAIMED = "unclaimed"
+    CLAIMED = "claimed"
+
+
+_GROUPS = {
+    TokenKind.NONE: WhoGroup.NOBODY,
+    TokenKind.EMPTY: WhoGroup.NOBODY,
+    TokenKind.UNCLAIMED: WhoGroup.UNCLAIMED,
+    TokenKind.CLAIM_EMPTY: WhoGroup.UNCLAIMED,
+    **dict.fromkeys(
+        (
+            TokenKind.VALID,
+            TokenKind.VALID_B,
+            TokenKind.UNSCOPED,
+            TokenKind.CLAIM_BLANKS,
+            TokenKind.CLAIM_CASE,
+            TokenKind.CLAIM_LIST,
+        ),
+        WhoGroup.CLAIMED,
+    ),
+}
+
+#: Genuine tokens whose claim is no tenant's id, though it looks like one.
+ODD_CLAIMS = (TokenKind.CLAIM_BLANKS, TokenKind.CLAIM_CASE, TokenKind.CLAIM_LIST)
+
+
+def group_of(kind: TokenKind) -> WhoGroup:
+    """The group of a kind of token."""
+    return _GROUPS.get(kind, WhoGroup.INVALID)
+
+
+#: The dimension "who": the base is user A.
+WHO = tuple(TokenKind)
 
 
 _ALG_NONE = {
@@ -126,8 +192,8 @@ class Forger:
 
     @property
     def kinds(self) -> frozenset[TokenKind]:
-        """What can be forged."""
-        return frozenset(self._makers)
+        """What can be forged beside `OTHER_CLAIMS`; all but the tampered one claim what the genuine token claims."""
+        return frozenset(self._makers) - OTHER_CLAIMS
 
     @cached_property
     def _makers(self) -> dict[TokenKind, Callable[[], str]]:
@@ -142,6 +208,9 @@ class Forger:
             TokenKind.UNKNOWN_KID: lambda: self._self_signed(kid="phase5-unknown-key"),
             TokenKind.EMBEDDED_JWK: lambda: self._self_signed(kid="phase5-embedded-key", jwk=self._own_jwk),
             TokenKind.JKU: lambda: self._self_signed(kid="phase5-foreign-key", jku=FOREIGN_KEYS),
+            TokenKind.FORGED_UNCLAIMED: lambda: self._self_signed_for(None),
+            TokenKind.FORGED_EMPTY: lambda: self._self_signed_for(""),
+            TokenKind.FORGED_LIST: lambda: self._self_signed_for([self.foreign_tenant]),
         }
 
     @cached_property
@@ -177,6 +246,12 @@ class Forger:
         header, payload, signature = self.genuine.split(".")
         claims = {**json.loads(base64url_decode(payload)), TENANT_CLAIM: self.foreign_tenant}
         return f"{header}.{_part(claims)}.{signature}"
+
+    def _self_signed_for(self, tenant: str | list[str] | None) -> str:
+        """Signed with our own key under the pool's key id, for a claim of that kind, or without it."""
+        claims = {name: value for name, value in self._claims.items() if name != TENANT_CLAIM}
+        claims |= {} if tenant is None else {TENANT_CLAIM: tenant}
+        return jwt.encode(claims, self._own_key, algorithm="RS256", headers={"kid": self._kid})
 
     def _self_signed(self, **header: Any) -> str:  # noqa: ANN401 - header fields
         return jwt.encode(self._claims, self._own_key, algorithm="RS256", headers=header)

@@ -6,6 +6,7 @@ the lease is written, never what the gate keeps there.
 """
 
 from phase5_ops.iam_statements import Statement, event_bus_arn, keyed, statement, table_arn
+from phase5_ops.probing.forge import FURTHER_USERS
 from phase5_ops.settings import Settings
 
 #: Partitions of the ledger in which a platform would record a request whose tenant it does not know.
@@ -19,8 +20,10 @@ def statements(settings: Settings) -> list[Statement]:
         return []
     tenants = (users.a.tenant_id, users.b.tenant_id)
     canaries = (tables.action_intent, tables.execution_attempts, tables.execution_outcomes, tables.internal_notes)
-    watched = (tables.autonomy_budget_state, tables.autonomy_config, tables.audit_export)
-    secrets = [user.secret_id for user in (users.a, users.b) if user.secret_id]
+    proposals = (tables.decision_proposal, tables.decision_budget)
+    watched = (tables.autonomy_budget_state, tables.autonomy_config, tables.audit_export, *proposals)
+    further = [getattr(users, name) for name in FURTHER_USERS.values()]
+    secrets = [user.secret_id for user in (users.a, users.b, *further) if user.secret_id]
     accounts = [f"TENANT#{tenant}#ACCOUNT#*" for tenant in tenants]
     whole = [f"TENANT#{tenant}" for tenant in tenants]
     ledgers = [f"TENANT#{tenant}" for tenant in (*tenants, *NOBODY)]

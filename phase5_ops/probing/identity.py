@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.probing.channel import ACCOUNTS_CLAIM, TENANT_CLAIM
 from phase5_ops.probing.client import HttpClient, json_of
 from phase5_ops.probing.codes import (
     PROBE_SETTING_MISSING,
@@ -27,12 +28,13 @@ from phase5_ops.probing.codes import (
     PROBE_TOKEN_UNUSABLE,
     Obstructed,
 )
-from phase5_ops.probing.forge import claims_of, header_of
-from phase5_ops.probing.guard import ACCOUNTS_CLAIM, TENANT_CLAIM
+from phase5_ops.probing.forge import TokenKind, claims_of, header_of
+from phase5_ops.probing.guard import tenants_claimed
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import Request
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import ProbeUser
+from phase5_ops.written_twice import distinct_json
 
 IAM_ACTIONS = ("cognito-idp:AdminInitiateAuth", "secretsmanager:GetSecretValue")
 
@@ -79,6 +81,24 @@ def parse_accounts(claim: object) -> frozenset[str] | None:
     return frozenset(str(name).strip() for name in names)
 
 
+def why_unfit(kind: TokenKind, claims: Mapping[str, Any], tenant_a: str, tenant_b: str) -> str | None:
+    """Why the token of a user other than A is not one of its kind; None if it is."""
+    claim = claims.get(TENANT_CLAIM)
+    text = claim if isinstance(claim, str) else ""
+    fits = {
+        TokenKind.VALID_B: claim == tenant_b,
+        TokenKind.UNSCOPED: claim == tenant_a and not claims.get(ACCOUNTS_CLAIM),
+        TokenKind.UNCLAIMED: claim in (None, ""),
+        TokenKind.CLAIM_EMPTY: claim in (None, ""),  # a pool of Cognito drops an attribute that is set to nothing
+        TokenKind.CLAIM_BLANKS: text != tenant_a and text.strip() == tenant_a,
+        TokenKind.CLAIM_CASE: text != tenant_a and text.casefold() == tenant_a.casefold(),
+        TokenKind.CLAIM_LIST: claim != tenant_a and set(tenants_claimed(claim)) == {tenant_a, tenant_b},
+    }[kind]
+    if claims.get("token_use") != "id":
+        return f"token_use = {claims.get('token_use')}"
+    return None if fits else f"{TENANT_CLAIM} = {claim!r}"[:120]
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What a probe user signs in with; the clients' secrets are None where the clients have none."""
@@ -110,6 +130,15 @@ class Pool:
         Raises:
             Obstructed: no token, or one that is not of the configured test tenant.
         """
+        user_signed_in, reads = self.authenticate(who, user, client_id=client_id)
+        return self._of_test_tenant(who, user, user_signed_in), reads
+
+    def authenticate(self, who: str, user: ProbeUser, *, client_id: str | None = None) -> tuple[Identity, list[Read]]:
+        """A user signed in, whatever its token claims (`tenant` is "" where that is no text); and how it was read.
+
+        Raises:
+            Obstructed: no token.
+        """
         credentials, reads = self._credentials(who, user)
         parameters = {"USERNAME": credentials.username, "PASSWORD": credentials.password}
         secret = credentials.client_secret if client_id is None else credentials.other_client_secret
@@ -138,14 +167,18 @@ class Pool:
                 seen=f"the pool asks for {challenge} first: {remedy}",
             )
         self.redactor.add(*(str(value) for key, value in result.items() if key.endswith("Token")))
-        return self._identity(who, user, credentials.username, result), [*reads, answer.read]
-
-    def _identity(self, who: str, user: ProbeUser, name: str, result: Mapping[str, Any]) -> Identity:
-        subject = f"probe user {who}"
         try:
             claims = claims_of(result["IdToken"])
         except ValueError:
-            raise Obstructed(PROBE_TOKEN_UNUSABLE, subject, expected="a JWT", seen="something else") from None
+            raise Obstructed(PROBE_TOKEN_UNUSABLE, f"probe user {who}", expected="a JWT", seen="something else") from None
+        tenant = claims.get(TENANT_CLAIM)
+        named = tenant if isinstance(tenant, str) else ""
+        access = str(result.get("AccessToken", ""))
+        return Identity(named, credentials.username, result["IdToken"], access, claims), [*reads, answer.read]
+
+    @staticmethod
+    def _of_test_tenant(who: str, user: ProbeUser, identity: Identity) -> Identity:
+        subject, claims = f"probe user {who}", identity.claims
         tenant = claims.get(TENANT_CLAIM)
         if not tenant:
             raise Obstructed(PROBE_TOKEN_UNUSABLE, subject, expected=f"{TENANT_CLAIM} = {user.tenant_id}", seen="no such claim")
@@ -155,7 +188,7 @@ class Pool:
             )
         if claims.get("token_use") != "id":
             raise Obstructed(PROBE_TOKEN_UNUSABLE, subject, expected="an id token", seen=f"token_use = {claims.get('token_use')}")
-        return Identity(str(tenant), name, result["IdToken"], str(result.get("AccessToken", "")), claims)
+        return identity
 
     def _credentials(self, who: str, user: ProbeUser) -> tuple[Credentials, list[Read]]:
         prefix = f"PHASE5_PROBE_USERS__{who}__"
@@ -175,7 +208,7 @@ class Pool:
             seen = f"{answer.read.operation}: {answer.read.status}: {answer.read.error}"
             raise Obstructed(PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected=f"the secret {user.secret_id}", seen=seen)
         try:
-            content = json.loads(answer.pages[0]["SecretString"])
+            content = distinct_json(answer.pages[0]["SecretString"])
             clients = [str(content[name]) if content.get(name) else None for name in ("client_secret", "other_client_secret")]
             credentials = Credentials(str(content["username"]), str(content["password"]), *clients)
         except (AttributeError, KeyError, TypeError, ValueError):

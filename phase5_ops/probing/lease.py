@@ -166,6 +166,26 @@ def release(reader: AwsReader, table: str, holder: str, *, user: str = ANY_USER)
     return _settled(ended, table) if _refused(ended) else ended.read
 
 
+def held(reader: AwsReader, table: str, holder: str) -> bool:
+    """Whether the lease is the holder's and has not been given back; False where the table does not say."""
+    seen = reader.call("dynamodb", "get_item", table, TableName=table, Key=_KEY, ConsistentRead=True)
+    return seen.read.status is ReadStatus.OK and seen.pages[0].get("Item", {}).get("holder", {}).get("S") == holder
+
+
+def end(reader: AwsReader, table: str, holder: str) -> Read:
+    """Ends the lease of `holder`, whichever of its parts use it; one that is not the holder's is left alone, as in `release`."""
+    ended = reader.call(
+        "dynamodb",
+        "delete_item",
+        table,
+        TableName=table,
+        Key=_KEY,
+        ConditionExpression="attribute_not_exists(pk) OR holder = :me",
+        ExpressionAttributeValues={":me": {"S": holder}},
+    )
+    return _settled(ended, table) if _refused(ended) else ended.read
+
+
 def _settled(answer: Answer, table: str) -> Read:
     """A condition that said that there is nothing to give back."""
     return Read(answer.read.operation, table, ReadStatus.OK, None, 0, answer.read.start, answer.read.end)

@@ -16,7 +16,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from phase5_ops.ccnative.execution_records import ExecutionRecords
-from phase5_ops.ccnative.ledger import PARTITION_PREFIX, REPLAY_TYPES, Ledger, LedgerEntry, epoch_ms, stamp_of
+from phase5_ops.ccnative.ledger import PARTITION_PREFIX, REPLAY_TYPES, Ledger, LedgerEntry, Oddity, epoch_ms, stamp_of
+from phase5_ops.ccnative.placeholders import names_nobody, says_nothing
 from phase5_ops.clock import iso
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import ReadStatus, reads_of
@@ -103,6 +104,7 @@ class ReplayRow:
 REASON_MISSING, REQUESTER_MISSING = "reason missing", "requester missing"
 REASON_DIFFERS, REQUESTER_DIFFERS = "reason differs", "requester differs"
 OTHER_TENANT, OTHER_INTENT = "other tenant", "other intent"
+OTHER_STATUS, OTHER_INDEX, OTHER_TIME = "other status", "other index", "other time"
 
 _COLUMNS = [field.name for field in fields(ReplayRow)]
 
@@ -255,17 +257,31 @@ def _notes(replay: Replay) -> str:
             notes.append((OTHER_INTENT, entry.event, entry.intent))
         if entry.event in REPLAY_TYPES:
             notes += _field_notes(entry, first)
+        notes += _own_notes(entry)
     return json.dumps(notes) if notes else ""
 
 
+def _own_notes(entry: LedgerEntry) -> Iterable[tuple[str, str, str]]:
+    """In what an entry contradicts itself."""
+    if entry.status_contradicts:
+        yield OTHER_STATUS, entry.event, f"status {entry.status!r}"
+    for kind, text in entry.oddities:
+        if kind is not Oddity.INDEX_TENANT:
+            yield OTHER_INDEX, entry.event, text
+        elif entry.partition_tenant == entry.tenant:  # an entry that lies elsewhere itself is found by that
+            yield OTHER_TENANT, entry.event, text
+    if entry.id_ms is not None and entry.id_ms != entry.at:
+        yield OTHER_TIME, entry.event, json.dumps([entry.at, entry.id_ms])
+
+
 def _field_notes(entry: LedgerEntry, first: LedgerEntry) -> Iterable[tuple[str, str, str]]:
-    for value, expected, missing, differs in (
-        (entry.reason, first.reason, REASON_MISSING, REASON_DIFFERS),
-        (entry.requester, first.requester, REQUESTER_MISSING, REQUESTER_DIFFERS),
+    for value, expected, is_blank, missing, differs in (
+        (entry.reason, first.reason, says_nothing, REASON_MISSING, REASON_DIFFERS),
+        (entry.requester, first.requester, names_nobody, REQUESTER_MISSING, REQUESTER_DIFFERS),
     ):
-        if not value or not value.strip():
+        if is_blank(value):
             yield missing, entry.event, "absent" if value is None else repr(value[:80])
-        elif expected and expected.strip() and value.strip() != expected.strip():
+        elif value and not is_blank(expected) and expected and value.strip() != expected.strip():
             yield differs, entry.event, repr(value[:80])
 
 

@@ -7,6 +7,7 @@ entries of the same millisecond are in order. A replay under way within its dead
 only where the ledger was read whole, since a page that did not come would look like a replay that never started.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -22,8 +23,11 @@ from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import read_findings
 from phase5_ops.replay.audit_evidence import (
     END,
+    OTHER_INDEX,
     OTHER_INTENT,
+    OTHER_STATUS,
     OTHER_TENANT,
+    OTHER_TIME,
     REASON_DIFFERS,
     REASON_MISSING,
     REQUEST,
@@ -52,14 +56,16 @@ REPLAY_NOT_FINISHED = FindingCode(
 REPLAY_REASON_MISSING = FindingCode(
     "replay_reason_missing",
     Verdict.FAIL,
-    "An entry of a replay has no replay_reason, only blanks, or another one than the rest of the replay.",
+    "An entry of a replay has no replay_reason, one that says nothing (blanks, unseen characters, `undefined`, `null`, ...), or"
+    " another one than the rest of the replay.",
     "The entry's writer must carry the request's replay_reason on.",
 )
 REQUESTED_BY_MISSING = FindingCode(
     "requested_by_missing",
     Verdict.FAIL,
-    "An entry of a replay has no requested_by, only blanks, or another one than the rest of the replay.",
-    "The entry's writer must carry the request's requested_by on.",
+    "An entry of a replay has no requested_by, one that names nobody (blanks, unseen characters, `undefined`, `null`, `unknown`,"
+    " `anonymous`, `[object Object]`, ...), or another one than the rest of the replay.",
+    "Take requested_by from the verified token of the request; the entry's writer must carry it on.",
 )
 REPLAY_OUT_OF_ORDER = FindingCode(
     "replay_out_of_order",
@@ -95,15 +101,29 @@ REPLAY_TRACE_REUSED = FindingCode(
 REPLAY_TENANT_MISMATCH = FindingCode(
     "replay_tenant_mismatch",
     Verdict.FAIL,
-    "The entries of one replay name different tenants or accounts, or an entry lies in another tenant's partition.",
+    "The entries of one replay name different tenants or accounts, or an entry lies in another tenant's partition, in the table"
+    " or in its tenant index (gsi2pk).",
     "Treat it as an isolation incident: find out which function wrote the entry, and whose token it acted for.",
 )
 REPLAY_CONTRADICTS_OUTCOME = FindingCode(
     "replay_contradicts_outcome",
     Verdict.FAIL,
     "A replay's end is not what its action was: COMPLETED beside ACTION_FAILED or without ACTION_EXECUTED, FAILED beside"
-    " ACTION_EXECUTED or without ACTION_FAILED, or the outcome of the same trace says otherwise.",
+    " ACTION_EXECUTED or without ACTION_FAILED, or the outcome of the same trace or the status of an entry says otherwise.",
     "Compare the trace's ledger entries with the outcome and with what the tool did. A failed original is no contradiction.",
+)
+LEDGER_INDEX_MISMATCH = FindingCode(
+    "ledger_index_mismatch",
+    Verdict.FAIL,
+    "An entry of a replay stands in an index under another trace or another time than its own (gsi1pk, gsi1sk, gsi2sk), so who"
+    " looks a trace up does not see what the ledger holds.",
+    "Find out which function wrote the entry; index keys are made from the entry's own traceId and timestamp.",
+)
+LEDGER_ENTRY_MISDATED = FindingCode(
+    "ledger_entry_misdated",
+    Verdict.FAIL,
+    "An entry of a replay is stamped far from the time in its own entry id, which the same call wrote.",
+    "Find out who wrote or rewrote the entry, and when; the order and the deadlines of its replay rest on its timestamp.",
 )
 REPLAY_ATTEMPT_STUCK = FindingCode(
     "replay_attempt_stuck",
@@ -160,6 +180,8 @@ CODES = (
     REPLAY_TRACE_REUSED,
     REPLAY_TENANT_MISMATCH,
     REPLAY_CONTRADICTS_OUTCOME,
+    LEDGER_INDEX_MISMATCH,
+    LEDGER_ENTRY_MISDATED,
     REPLAY_ATTEMPT_STUCK,
     REPLAY_REPEATED,
     LEDGER_RECORD_MALFORMED,
@@ -248,6 +270,7 @@ class _Case:
     def _problems(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         if row.notes:
             yield from _note_problems(row)
+            yield from self._misdated(row)
         if self.whole:
             yield from self._absent(row)
         yield from self._late(row)
@@ -257,6 +280,16 @@ class _Case:
         if row.attempt_status == RUNNING and row.attempt_ttl is not None and row.attempt_ttl * 1000 < self._now:
             seen = f"RUNNING, ttl {stamp_of(row.attempt_ttl * 1000)}"
             yield REPLAY_ATTEMPT_STUCK, "an attempt that has ended, or is within its ttl", seen
+
+    def _misdated(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
+        """Entries stamped farther from their entry id than one call takes."""
+        allowed = int(self.policy.entry_id_tolerance_seconds * 1000)
+        noted = [(event, *json.loads(text)) for kind, event, text in row.noted if kind == OTHER_TIME]
+        far = [
+            f"{event}: {stamp_of(at)}, its id {stamp_of(written)}" for event, at, written in noted if abs(at - written) > allowed
+        ]
+        if far:
+            yield LEDGER_ENTRY_MISDATED, f"a timestamp within {_span(allowed)} of the entry id's", "; ".join(far[:6])
 
     def _absent(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         """What is not there at all."""
@@ -336,6 +369,8 @@ _NOTE_CODES: Mapping[str, tuple[FindingCode, str]] = {
     REASON_DIFFERS: (REPLAY_REASON_MISSING, "the same replay_reason in every entry of the replay"),
     REQUESTER_MISSING: (REQUESTED_BY_MISSING, "a requested_by in every entry of the replay"),
     REQUESTER_DIFFERS: (REQUESTED_BY_MISSING, "the same requested_by in every entry of the replay"),
+    OTHER_STATUS: (REPLAY_CONTRADICTS_OUTCOME, "a status that says what the entry says"),
+    OTHER_INDEX: (LEDGER_INDEX_MISMATCH, "index keys of the entry's own trace and timestamp"),
     OTHER_TENANT: (REPLAY_TENANT_MISMATCH, "one tenant and account, in that tenant's partition"),
     OTHER_INTENT: (REPLAY_TRACE_REUSED, "one intent under a trace"),
 }
@@ -345,7 +380,8 @@ def _note_problems(row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
     """One problem for each kind of note; they name the entries it is about."""
     grouped: dict[str, list[str]] = defaultdict(list)
     for kind, event, text in row.noted:
-        grouped[kind].append(f"{event}: {text}")
+        if kind in _NOTE_CODES:
+            grouped[kind].append(f"{event}: {text}")
     for kind, texts in grouped.items():
         code, expected = _NOTE_CODES[kind]
         yield code, expected, "; ".join(texts[:6])

@@ -4,8 +4,8 @@ REPLAY_REQUESTED has a trace of its own; REPLAY_STARTED and what follows share t
 account, intent, reason and requester, so a request is paired with the earliest unclaimed start after it within that key. Ties go
 by entry id, so equal ledgers pair equally. A start counts as its request's within the start deadline; first come, first served
 over windows of one length pairs as many as can be paired. What is left over then is paired more loosely, in this order, so that
-one fault shows as one finding: later than the deadline, before the request, with a blank reason or requester on one side, in
-another tenant; never farther apart than a replay may take.
+one fault shows as one finding: later than the deadline, before the request, with a reason or requester on one side that says
+nothing, in another tenant; never farther apart than a replay may take.
 
 Everything here is sorting and walking: the time grows with n log n in the entries.
 """
@@ -24,6 +24,7 @@ from phase5_ops.ccnative.ledger import (
     TERMINAL,
     LedgerEntry,
 )
+from phase5_ops.ccnative.placeholders import says_nothing
 from phase5_ops.policy import ReplayPolicy
 
 MINUTE_MS = 60_000
@@ -202,7 +203,8 @@ def _earliest(
 
 
 def _bare(text: str | None) -> str:
-    return text.strip() if text else ""
+    """A reason or requester to pair by; one that says nothing pairs like a blank."""
+    return "" if says_nothing(text) else str(text).strip()
 
 
 def _full_key(entry: LedgerEntry) -> Hashable:

@@ -24,13 +24,42 @@ ACCESS_TOKEN_ACCEPTED = FindingCode(
     "access_token_accepted", _FAIL, "An access token was taken where an id token is due.", _AUTHORIZER
 )
 TENANT_FROM_QUERY = FindingCode("tenant_taken_from_query", _FAIL, "A tenant in the query string was acted on.", _TENANT)
-TENANT_FROM_HEADER = FindingCode("tenant_taken_from_header", _FAIL, "A tenant in the header x-tenant-id was acted on.", _TENANT)
+TENANT_FROM_HEADER = FindingCode(
+    "tenant_taken_from_header", _FAIL, "A tenant in a header (x-tenant-id, or one that proxies set) was acted on.", _TENANT
+)
+TENANT_FROM_COOKIE = FindingCode("tenant_taken_from_cookie", _FAIL, "A tenant in a cookie was acted on.", _TENANT)
+TENANT_FROM_PATH = FindingCode("tenant_taken_from_path", _FAIL, "A tenant in the path was acted on.", _TENANT)
 TENANT_FROM_BODY = FindingCode("tenant_taken_from_body", _FAIL, "A tenant in the request's body was acted on.", _TENANT)
+TENANTLESS_TOKEN_ACCEPTED = FindingCode(
+    "token_without_tenant_accepted",
+    _FAIL,
+    "A genuine token whose custom:tenant_id is missing, or is not exactly a tenant's id, was acted on.",
+    "Refuse a token unless its claim custom:tenant_id is exactly one tenant's id; never go on to look for a tenant elsewhere.",
+)
+OTHER_WAY_IN = FindingCode(
+    "replay_by_other_route",
+    _FAIL,
+    "What POST /replay refuses was accepted with another method, another spelling of the path or a method override.",
+    "Let one route lead to replays: POST /replay exactly, with the authorizer before it; ignore headers that override methods.",
+)
 REFUSED_BUT_RECORDED = FindingCode(
     "refused_but_recorded",
     _FAIL,
     "A request that was refused, or not answered, is in the ledger all the same.",
     "Decide before anything is written.",
+)
+LATE_EFFECT = FindingCode(
+    "refused_probe_acted_on_later",
+    _FAIL,
+    "What an earlier run's probe was refused, or should have been, was done after that run had looked.",
+    "Decide before anything is queued or written; a refused request must leave nothing that is acted on later. Each is reported"
+    " by one run of a state folder, and for as long as PHASE5_PROBES__LATE_EFFECT_DAYS by runs of another one.",
+)
+LEDGER_SEARCH_EMPTY = FindingCode(
+    "ledger_search_empty",
+    _INCONCLUSIVE,
+    "Probes were accepted, and the ledger was searched and holds nothing of any of them: it shows neither guilt nor innocence.",
+    "Check PHASE5_TABLES__LEDGER, and the clocks of the platform and of this machine (PHASE5_NOW).",
 )
 REQUEST_UNEXPLAINED = FindingCode(
     "replay_request_unexplained",
@@ -55,6 +84,36 @@ ACCOUNT_SCOPE_NOT_ENFORCED = FindingCode(
     _FAIL,
     "A token was taken for an account outside its custom:account_ids.",
     "Check that the account is in custom:account_ids before looking anything up.",
+)
+ACCOUNT_FROM_REQUEST = FindingCode(
+    "account_taken_from_elsewhere",
+    _FAIL,
+    "An account that stands elsewhere than in account_id of the body was acted on.",
+    "Take the account from account_id of the body alone, and check that it is in custom:account_ids.",
+)
+INTENT_OF_OTHER_ACCOUNT = FindingCode(
+    "intent_of_other_account_accepted",
+    _FAIL,
+    "An intent of another account of the tenant was replayed under an account that has no such intent.",
+    "Look intents up under the claim's tenant and the account of the request.",
+)
+EXPIRED_INTENT_EXECUTED = FindingCode(
+    "expired_intent_executed",
+    _FAIL,
+    "The replay of an intent that had expired was executed.",
+    "Refuse the replay, or end it with REPLAY_FAILED: check expires_at_epoch before anything is done.",
+)
+REPEAT_NOT_REPLAYED = FindingCode(
+    "repeated_replay_lost",
+    _FAIL,
+    "A replay that was asked for again was accepted, and the ledger does not show that it was done.",
+    "Refuse a replay that cannot be started (409), or start every one that is accepted.",
+)
+REPEAT_SAME_EXECUTION = FindingCode(
+    "repeated_replay_shares_trace",
+    _FAIL,
+    "Two replays of one intent are under one trace: they cannot be told from each other.",
+    "Start every replay as an execution with a trace of its own.",
 )
 MISSING_INTENT_ACCEPTED = FindingCode(
     "missing_intent_accepted",
@@ -163,7 +222,11 @@ AUTHORIZATION_CODES = (
     ACCESS_TOKEN_ACCEPTED,
     TENANT_FROM_QUERY,
     TENANT_FROM_HEADER,
+    TENANT_FROM_COOKIE,
+    TENANT_FROM_PATH,
     TENANT_FROM_BODY,
+    TENANTLESS_TOKEN_ACCEPTED,
+    OTHER_WAY_IN,
     POSITIVE_CONTROL_FAILED,
     REFUSAL_UNCLEAR,
 )
@@ -176,7 +239,12 @@ PERMISSION_CODES = (
     CANARY_FAILED,
     FOREIGN_INTENT_ACCEPTED,
     FOREIGN_ACCOUNT_ACCEPTED,
+    ACCOUNT_FROM_REQUEST,
     ACCOUNT_SCOPE_NOT_ENFORCED,
+    INTENT_OF_OTHER_ACCOUNT,
+    EXPIRED_INTENT_EXECUTED,
+    REPEAT_NOT_REPLAYED,
+    REPEAT_SAME_EXECUTION,
     MISSING_INTENT_ACCEPTED,
     MISSING_INTENT_STATUS,
     REQUIRED_FIELD_OPTIONAL,
@@ -187,6 +255,8 @@ PERMISSION_CODES = (
 )
 SHARED_CODES = (
     REFUSED_BUT_RECORDED,
+    LATE_EFFECT,
+    LEDGER_SEARCH_EMPTY,
     REQUEST_UNEXPLAINED,
     PROBE_NOT_TRIED,
     *CONTROL_CENTER.values(),

@@ -7,11 +7,13 @@ that holds the lease removes. Nothing is deleted from the ledger. At last the le
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 
 from phase5_ops.ccnative.ledger import TERMINAL
+from phase5_ops.clock import iso, parse_iso
 from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, lease
 from phase5_ops.probing.canary_intent import Place
@@ -19,9 +21,12 @@ from phase5_ops.probing.codes import CANARY_NOT_REMOVED, LEASE_NOT_RELEASED, Obs
 from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.probing.iam import NOBODY
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
-from phase5_ops.replay.probe_evidence import CONTEXT, LeftEntry, Sent, attribute_entries, probe_table, sent_rows
-from phase5_ops.replay.probe_sending import LEASE_USER
+from phase5_ops.replay.late_effects import Memory, recall, remember
+from phase5_ops.replay.probe_evidence import CONTEXT, Attribution, Sent, attribute_entries, probe_table, sent_rows
+from phase5_ops.replay.probe_sending import LEASE_USER, LEDGER_SKEW
 
+#: How far back the ledger is searched where nothing of this run was found in it: the platform's clock may be off.
+_FAR_BEHIND = timedelta(days=1)
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 
 
@@ -43,13 +48,12 @@ def collect_probes(
     rows, context = sent_rows(sent), sent.attrs.get(CONTEXT, {})
     collecting = _Collecting(platform, rows, context, wall, sleep)
     if context.get("written"):
-        try:
-            if any(row.not_tried is None for row in rows):
-                collecting.watch()
-            collecting.clean_up()
-        finally:
-            collecting.give_back_lease()
-    table = probe_table(sent, list(collecting.entries.values()), collecting.obstacles)
+        if any(row.not_tried is None for row in rows):
+            collecting.watch()
+        collecting.clean_up()
+        collecting.give_back_lease()
+    platform.at_end.pop(LEASE_USER, None)  # where it does not come to this, the run's end gives back canaries and lease
+    table = probe_table(sent, collecting.found(), collecting.obstacles)
     return attach(table, [*reads_of(sent), *collecting.reads], platform.now())
 
 
@@ -63,9 +67,16 @@ class _Collecting:
     entries: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     reads: list[Read] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
+    memory: Memory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.memory = recall(self.platform, skew=LEDGER_SKEW)
 
     def watch(self) -> None:
-        """Waits the settle time, searches, follows the accepted replays, and searches again."""
+        """Waits the settle time, searches, follows the accepted replays, and searches again, also for what earlier runs left.
+
+        A platform whose clock is far behind writes entries that a search from now on would not find.
+        """
         policy = self.platform.settings.probes
         # A clock that was set back meanwhile must not make this longer than it can be.
         self._wait(min(policy.settle_seconds, float(self.context["sent_at"]) + policy.settle_seconds - self.wall()))
@@ -75,14 +86,33 @@ class _Collecting:
             self._wait(pause)
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
             whole = self._search(keep=False)
-        self._search(keep=True, others=True)
+        since = min(iso(self.memory.since), str(self.context["since"]))
+        whole = self._search(keep=True, others=True, since=since)
+        if self._left_nothing():
+            whole = self._search(keep=True, since=iso(parse_iso(str(self.context["since"])) - _FAR_BEHIND)) and whole
+        if whole:
+            remember(self.platform, self.rows, self.found())
+
+    def found(self) -> Attribution:
+        """Which probe left which of the entries found so far."""
+        return attribute_entries(
+            self.rows,
+            self.entries.values(),
+            since=f"ENTRY#{self.context.get('since', '')}",
+            refused=self.memory.refused,
+            reported=self.memory.reported,
+        )
+
+    def _left_nothing(self) -> bool:
+        """Whether something was accepted, and not one entry of this run was found."""
+        return any(map(_accepted, self.rows)) and not self.found().left
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:
             self.sleep(seconds)
 
-    def _search(self, *, keep: bool, others: bool = False) -> bool:
-        """Adds what the ledger holds since the probes began; whether it was read whole. Failed reads are always kept.
+    def _search(self, *, keep: bool, others: bool = False, since: str | None = None) -> bool:
+        """Adds what the ledger holds since the probes began, or `since`; whether it was read whole. Failed reads are kept.
 
         With `others`, also where a platform would record a request whose tenant it does not know, or whose user it takes for one.
         """
@@ -92,7 +122,7 @@ class _Collecting:
                 self.platform.reader,
                 self.platform.settings.tables.ledger,
                 f"TENANT#{tenant}",
-                since=f"ENTRY#{self.context['since']}",
+                since=f"ENTRY#{since or self.context['since']}",
             )
             for item in items:
                 key = (str(item.get("pk")), str(item.get("sk")))
@@ -103,19 +133,10 @@ class _Collecting:
                 self.reads.append(read)
         return whole
 
-    def _left(self) -> Mapping[str, list[LeftEntry]]:
-        return attribute_entries(self.rows, self.entries.values())[0]
-
-    def _unfinished(self) -> list[str]:
-        """Names of the probes that were accepted, or recorded, and whose replay has not ended."""
-        left = self._left()
-        running = []
-        for row in self.rows:
-            events = {entry.event for entry in left.get(row.name, [])}
-            accepted = row.problem is None and row.status is not None and 200 <= row.status < 300  # noqa: PLR2004 - HTTP's own
-            if accepted and not events & TERMINAL:
-                running.append(row.name)
-        return running
+    def _unfinished(self) -> list[Sent]:
+        """The probes that were accepted and whose replay has not ended."""
+        left = self.found().left
+        return [row for row in self.rows if _accepted(row) and not {entry.event for entry in left.get(row.name, [])} & TERMINAL]
 
     def give_back_lease(self) -> None:
         """Gives the lease back; where that fails, the next run has to wait for its end."""
@@ -128,13 +149,17 @@ class _Collecting:
     def clean_up(self) -> None:
         """Removes this run's canary intents and what came of them."""
         reader, tables = self.platform.reader, self.platform.settings.tables
-        left, running = self._left(), set(self._unfinished())
-        over = [row for row in self.rows if row.intent_tenant and row.intent_account and row.name not in running]
-        intents = [(Place(str(row.intent_tenant), str(row.intent_account)), row.intent) for row in over]
-        reads = canary.remove(reader, tables, intents, [row.intent for row in over if left.get(row.name)])
+        left, running = self.found().left, {row.intent for row in self._unfinished()}
+        over = [row for row in self.rows if row.intent_tenant and row.intent_account and row.intent not in running]
+        intents = dict.fromkeys((Place(str(row.intent_tenant), str(row.intent_account)), row.intent) for row in over)
+        reads = canary.remove(reader, tables, intents, {row.intent for row in over if left.get(row.name)})
         failed = [read for read in reads if read.status is not ReadStatus.OK]
         if failed:
             seen = f"{failed[0].operation}: {failed[0].status}: {failed[0].error}"
             self.obstacles.append(
                 Obstacle(CANARY_NOT_REMOVED.code, failed[0].resource, expected="canary intents removed", seen=seen)
             )
+
+
+def _accepted(row: Sent) -> bool:
+    return row.problem is None and row.status is not None and 200 <= row.status < 300  # noqa: PLR2004 - HTTP's own

@@ -6,37 +6,39 @@ probe whose replay reason or whose intent it names; both are unique to one probe
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
 
-from phase5_ops.probing.canary_intent import is_ours, mentioned
+from phase5_ops.probing.canary_intent import is_ours, mentioned, must_be_refused
 from phase5_ops.probing.codes import Obstacle
 from phase5_ops.probing.guard import REASON_PREFIX
 from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.replay.probe_plan import Probe
 
 #: Names of table attributes (kept in the Parquet metadata).
-OBSTACLES, UNEXPLAINED, CONTEXT = "obstacles", "unexplained", "context"
+OBSTACLES, UNEXPLAINED, LATE, CONTEXT = "obstacles", "unexplained", "late", "context"
 
 _SENT_COLUMNS = {
     "name": pa.Column(str, unique=True),
     "row": pa.Column(str, pa.Check.isin(["3.1", "3.3"])),
     "token": pa.Column(str),  # TokenKind
-    "placement": pa.Column(str),  # Placement: where a tenant is named besides the token
+    "placement": pa.Column(str),  # names of the channels through which it names a tenant or account besides its token
     "named_tenant": pa.Column(str, nullable=True),
+    "route": pa.Column(str),  # "" for POST /replay
     "expect": pa.Column(str),  # Expect
     "expected": pa.Column(str),  # the same in words
     "account": pa.Column(str),
-    "intent": pa.Column(str, unique=True),
+    "intent": pa.Column(str),  # only repeats of a replay share one
     "intent_tenant": pa.Column(str, nullable=True),  # whose the canary intent is; null where none was written
     "intent_account": pa.Column(str, nullable=True),
     "reason": pa.Column(str, unique=True),
     "requester": pa.Column(str),
     "not_tried": pa.Column(str, nullable=True),  # why the probe was not sent; null if it was
+    "tries": pa.Column(int),  # how often it was sent
     "status": pa.Column("Int64", nullable=True),  # HTTP status
     "problem": pa.Column(str, nullable=True),  # Problem: why the answer says nothing about the request
     "detail": pa.Column(str),
@@ -64,6 +66,23 @@ class LeftEntry:
     intent: str
     requester: str
     reason: str
+    key: str = ""  # of the ledger's item
+    intents: tuple[str, ...] = ()  # every canary intent that it names anywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Which probe left which entry of the ledger.
+
+    Attributes:
+        left: entries by the name of the probe of this run.
+        unexplained: replay requests of this run's time that name no probe of any run.
+        late: entries of what an earlier run's probe was refused, or should have been, and that no run has reported yet.
+    """
+
+    left: Mapping[str, list[LeftEntry]]
+    unexplained: Sequence[LeftEntry] = ()
+    late: Sequence[LeftEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +94,7 @@ class Sent:
     token: str
     placement: str
     named_tenant: str | None
+    route: str
     expect: str
     expected: str
     account: str
@@ -84,6 +104,7 @@ class Sent:
     reason: str
     requester: str
     not_tried: str | None
+    tries: int
     status: int | None
     problem: str | None
     detail: str
@@ -111,14 +132,24 @@ class Probed(Sent):
 _SENT_NAMES = [field.name for field in fields(Sent)]
 
 
-def sent_row(probe: Probe, answer: HttpAnswer | None, not_tried: str | None) -> Sent:
-    """The row of a probe: its answer, or why it was not tried."""
+def _values(row: Sent) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _SENT_NAMES}
+
+
+def probed(row: Sent, left: Iterable[LeftEntry]) -> Probed:
+    """The row of a probe with what it left behind."""
+    return Probed(**_values(row), left_behind=tuple(left))
+
+
+def sent_row(probe: Probe, answer: HttpAnswer | None, not_tried: str | None, *, tries: int = 1) -> Sent:
+    """The row of a probe: its answer and how often it was sent, or why it was not tried."""
     return Sent(
         name=probe.name,
         row=probe.row,
         token=probe.token.value,
-        placement=probe.placement.value,
+        placement=probe.placement,
         named_tenant=probe.tenant,
+        route=probe.route.name,
         expect=probe.expect.value,
         expected=probe.expect.words,
         account=probe.account,
@@ -128,6 +159,7 @@ def sent_row(probe: Probe, answer: HttpAnswer | None, not_tried: str | None) -> 
         reason=probe.reason,
         requester=probe.requester,
         not_tried=not_tried,
+        tries=tries if answer else 0,
         status=answer.status if answer else None,
         problem=answer.problem.value if answer and answer.problem else None,
         detail=answer.detail if answer else "",
@@ -144,7 +176,7 @@ def sent_table(rows: Iterable[Sent], obstacles: Sequence[Obstacle], context: Map
         obstacles: what kept probes from being sent.
         context: what collecting and judging need, as JSON values; see `replay.probe_assets`.
     """
-    table = REPLAY_PROBES_SENT.validate(pd.DataFrame([asdict(row) for row in rows], columns=_SENT_NAMES))
+    table = REPLAY_PROBES_SENT.validate(pd.DataFrame([_values(row) for row in rows], columns=_SENT_NAMES))
     table.attrs[OBSTACLES] = [asdict(obstacle) for obstacle in obstacles]
     table.attrs[CONTEXT] = dict(context)
     return table
@@ -155,33 +187,30 @@ def sent_rows(table: pd.DataFrame) -> list[Sent]:
     return [Sent(**record) for record in _records(table, _SENT_NAMES)]
 
 
-def probe_table(
-    sent: pd.DataFrame, entries: Sequence[tuple[str, Mapping[str, Any]]], obstacles: Sequence[Obstacle]
-) -> pd.DataFrame:
+def probe_table(sent: pd.DataFrame, found: Attribution, obstacles: Sequence[Obstacle]) -> pd.DataFrame:
     """The table `replay_probe`; the caller attaches how its inputs were read.
 
     Args:
         sent: the table `replay_probes_sent`.
-        entries: tenant (of the partition) and item (DynamoDB JSON) of every ledger entry found, each once.
+        found: what the ledger holds of them.
         obstacles: what went wrong while collecting; added to those of sending.
     """
-    rows = sent_rows(sent)
-    left, unexplained = attribute_entries(rows, entries)
-    records = [{**asdict(row), "left_behind": json.dumps([asdict(entry) for entry in left.get(row.name, [])])} for row in rows]
+    records = [
+        {**_values(row), "left_behind": json.dumps([asdict(entry) for entry in found.left.get(row.name, [])])}
+        for row in sent_rows(sent)
+    ]
     table = REPLAY_PROBE.validate(pd.DataFrame(records, columns=[*_SENT_NAMES, "left_behind"]))
     table.attrs[OBSTACLES] = [*sent.attrs.get(OBSTACLES, []), *(asdict(obstacle) for obstacle in obstacles)]
     table.attrs[CONTEXT] = dict(sent.attrs.get(CONTEXT, {}))
-    table.attrs[UNEXPLAINED] = [asdict(entry) for entry in unexplained]
+    table.attrs[UNEXPLAINED] = [asdict(entry) for entry in found.unexplained]
+    table.attrs[LATE] = [asdict(entry) for entry in found.late]
     return table
 
 
 def probed_rows(table: pd.DataFrame) -> list[Probed]:
     """The rows of a `replay_probe` table."""
-    rows = []
-    for record in _records(table, [*_SENT_NAMES, "left_behind"]):
-        left = tuple(LeftEntry(**entry) for entry in json.loads(record.pop("left_behind")))
-        rows.append(Probed(**record, left_behind=left))
-    return rows
+    left = table["left_behind"].tolist()
+    return [probed(row, map(_left_of, json.loads(each))) for row, each in zip(sent_rows(table), left, strict=True)]
 
 
 def obstacles_of(table: pd.DataFrame) -> list[Obstacle]:
@@ -191,7 +220,16 @@ def obstacles_of(table: pd.DataFrame) -> list[Obstacle]:
 
 def unexplained_of(table: pd.DataFrame) -> list[LeftEntry]:
     """Replay requests in the test tenants' ledgers that no probe accounts for."""
-    return [LeftEntry(**entry) for entry in table.attrs.get(UNEXPLAINED, [])]
+    return [_left_of(entry) for entry in table.attrs.get(UNEXPLAINED, [])]
+
+
+def late_of(table: pd.DataFrame) -> list[LeftEntry]:
+    """What came of refused probes of earlier runs after those runs."""
+    return [_left_of(entry) for entry in table.attrs.get(LATE, [])]
+
+
+def _left_of(stored: Mapping[str, Any]) -> LeftEntry:
+    return LeftEntry(**{**stored, "intents": tuple(stored["intents"])})
 
 
 def _records(table: pd.DataFrame, names: list[str]) -> list[dict[str, Any]]:
@@ -202,27 +240,42 @@ def _records(table: pd.DataFrame, names: list[str]) -> list[dict[str, Any]]:
 
 
 def attribute_entries(
-    rows: Sequence[Sent], entries: Iterable[tuple[str, Mapping[str, Any]]]
-) -> tuple[dict[str, list[LeftEntry]], list[LeftEntry]]:
+    rows: Sequence[Sent],
+    entries: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    since: str = "",
+    refused: Collection[str] = (),
+    reported: Collection[str] = (),
+) -> Attribution:
     """Which probe left which ledger entry: by replay reason, else by intent, else by an intent's id anywhere in the entry.
 
-    Returns:
-        Entries by probe name; and the replay requests that name neither a probe of this run nor one of another run.
+    Args:
+        rows: the probes of this run.
+        entries: tenant (of the partition) and item (DynamoDB JSON) of every ledger entry found, each once.
+        since: sort key from which on an entry is of this run's time.
+        refused: intents of earlier runs that were refused, beside those whose ids say that they must be.
+        reported: keys of the entries that an earlier run has reported.
     """
     by_reason = {row.reason: row.name for row in rows}
-    by_intent = {row.intent: row.name for row in rows}
+    by_intent = {row.intent: row.name for row in reversed(rows)}
     left: dict[str, list[LeftEntry]] = defaultdict(list)
-    unexplained = []
+    unexplained, late = [], []
     for tenant, item in entries:
         entry = left_entry(tenant, item)
         name = by_reason.get(entry.reason) or by_intent.get(entry.intent)
         if name is None:
-            name = next((by_intent[intent] for intent in mentioned(str(item)) if intent in by_intent), None)
+            name = next((by_intent[intent] for intent in entry.intents if intent in by_intent), None)
         if name is not None:
             left[name].append(entry)
-        elif entry.event.upper() == "REPLAY_REQUESTED" and not (entry.reason.startswith(REASON_PREFIX) or is_ours(entry.intent)):
-            unexplained.append(entry)
-    return left, unexplained
+        elif any(must_be_refused(intent) or intent in refused for intent in entry.intents):
+            late += [] if entry.key in reported else [entry]
+        elif _is_request(entry) and _text(item, "sk") >= since and not is_ours(entry.intent):
+            unexplained += [] if entry.reason.startswith(REASON_PREFIX) else [entry]
+    return Attribution(left, unexplained, late)
+
+
+def _is_request(entry: LeftEntry) -> bool:
+    return entry.event.upper() == "REPLAY_REQUESTED"
 
 
 def left_entry(tenant: str, item: Mapping[str, Any]) -> LeftEntry:
@@ -238,6 +291,8 @@ def left_entry(tenant: str, item: Mapping[str, Any]) -> LeftEntry:
         intent=_text(inner, "action_intent_id"),
         requester=_text(inner, "requested_by"),
         reason=_text(inner, "replay_reason"),
+        key=f"{_text(item, 'pk')} {_text(item, 'sk')}",
+        intents=tuple(mentioned(str(item))),
     )
 
 

@@ -3,50 +3,34 @@
 What makes a pass: every probe of the row was sent, answered as expected, and left nothing behind that it should not have; and
 the API was shown to accept a valid token, since one that refuses everybody refuses the probes too. A 2xx to a probe that must
 be refused fails whatever the ledger says; so does a ledger entry of one whatever the answer says. An answer that says nothing
-about the request (5xx, a page, a redirect, a timeout) is no refusal.
+about the request (5xx, a page, a redirect, a timeout) is no refusal, and a search that found nothing is no guilt.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from statistics import median
 
 import pandas as pd
 
-from phase5_ops.ccnative.ledger import REPLAY_COMPLETED, REPLAY_FAILED, REPLAY_REQUESTED, REPLAY_STARTED
+from phase5_ops.ccnative.ledger import ACTION_EXECUTED, REPLAY_COMPLETED, REPLAY_FAILED, REPLAY_REQUESTED, REPLAY_STARTED
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.probing.codes import ACCOUNT_SCOPE_NOT_TESTABLE, EXPIRED_TOKEN_UNAVAILABLE
-from phase5_ops.probing.forge import TokenKind
+from phase5_ops.probing.forge import TokenKind, WhoGroup, group_of
 from phase5_ops.probing.guard import CLAIMED_REQUESTER
 from phase5_ops.probing.request import Problem
-from phase5_ops.reads import read_findings
 from phase5_ops.replay import probe_codes as codes
-from phase5_ops.replay.probe_evidence import CONTEXT, LeftEntry, Probed, obstacles_of, probed_rows, unexplained_of
+from phase5_ops.replay.probe_case import Case, answer_of
+from phase5_ops.replay.probe_evidence import LeftEntry, Probed
 from phase5_ops.replay.probe_plan import (
     AUTHORIZATION_ROW,
     FOREIGN_INTENT_SAME_ACCOUNT,
-    MISSING_INTENT,
+    INTENT_OF_OTHER_ACCOUNT,
+    NOWHERE,
     OWN_REPLAY,
     PERMISSION_ROW,
     Expect,
-    Placement,
 )
-from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import Finding, FindingCode, Judgement
 
-#: Reads that the judge itself turns into findings of their own (or that decide nothing when they fail).
-_JUDGED_READS = (
-    "cognito-idp:AdminInitiateAuth",
-    "secretsmanager:GetSecretValue",
-    "lambda:GetFunctionConfiguration",
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:BatchWriteItem",
-)
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_SHOWN_NAMES = 6
 _CODE_OF_TOKEN = {
     TokenKind.NONE: codes.UNAUTHENTICATED_ACCEPTED,
     TokenKind.EMPTY: codes.UNAUTHENTICATED_ACCEPTED,
@@ -57,13 +41,12 @@ _CODE_OF_TOKEN = {
 _CODE_OF_SOURCE = {
     "query": codes.TENANT_FROM_QUERY,
     "header": codes.TENANT_FROM_HEADER,
+    "cookie": codes.TENANT_FROM_COOKIE,
+    "path": codes.TENANT_FROM_PATH,
     "body": codes.TENANT_FROM_BODY,
 }
-#: Obstacles that concern one row alone.
-_ONLY_ROW = {
-    EXPIRED_TOKEN_UNAVAILABLE.code: AUTHORIZATION_ROW,
-    ACCOUNT_SCOPE_NOT_TESTABLE.code: PERMISSION_ROW,
-}
+#: Kinds whose claim is exactly the id of a test tenant.
+_OF_A_TENANT = (TokenKind.VALID, TokenKind.VALID_B, TokenKind.UNSCOPED)
 
 
 def judge_authorization(table: pd.DataFrame, *, links: ConsoleLinks, ledger_table: str) -> Judgement:
@@ -74,24 +57,7 @@ def judge_authorization(table: pd.DataFrame, *, links: ConsoleLinks, ledger_tabl
         links: console links.
         ledger_table: name of the ledger's table, to link to.
     """
-    case = _Case.of(table, AUTHORIZATION_ROW, links.table(ledger_table))
-    findings = case.common()
-    if case.tried and not case.control:
-        findings.append(
-            codes.POSITIVE_CONTROL_FAILED.at(
-                OWN_REPLAY,
-                expected="the own replay accepted (or, without one, 404 for a missing intent)",
-                seen=case.seen_of_control(),
-                link=case.link,
-            )
-        )
-    plain = {row.token for row in case.tried if row.placement == Placement.NOWHERE and row.accepted}
-    for row in case.tried:
-        findings += _ROW_JUDGES[Expect(row.expect)](row, case)
-        if row.expect == Expect.REFUSED and row.accepted and row.named_tenant and row.token not in plain:
-            code = _CODE_OF_SOURCE[Placement(row.placement).source]
-            findings.append(case.finding(code, row, seen=f"{_answer(row)}, while the same token without it is refused"))
-    return case.conclude("replay API refuses what it must", findings)
+    return authorization_of(Case.of(table, AUTHORIZATION_ROW, links.table(ledger_table)))
 
 
 def judge_permissions(table: pd.DataFrame, *, links: ConsoleLinks, ledger_table: str) -> Judgement:
@@ -102,223 +68,182 @@ def judge_permissions(table: pd.DataFrame, *, links: ConsoleLinks, ledger_table:
         links: console links.
         ledger_table: name of the ledger's table, to link to.
     """
-    case = _Case.of(table, PERMISSION_ROW, links.table(ledger_table))
+    return permissions_of(Case.of(table, PERMISSION_ROW, links.table(ledger_table)))
+
+
+def authorization_of(case: Case) -> Judgement:
+    """The judgement of row 3.1 on its case."""
     findings = case.common()
-    for row in case.tried:
-        findings += _ROW_JUDGES[Expect(row.expect)](row, case)
-    return case.conclude("replay API lets the owner in, and nobody else", findings)
-
-
-@dataclass(frozen=True)
-class _Case:
-    """The evidence of one row, and what all its judges need."""
-
-    table: pd.DataFrame
-    row: str
-    link: str
-    everything: Sequence[Probed]
-
-    @classmethod
-    def of(cls, table: pd.DataFrame, row: str, link: str) -> "_Case":
-        return cls(table, row, link, probed_rows(table))
-
-    @property
-    def probes(self) -> list[Probed]:
-        """The probes of this row."""
-        return [row for row in self.everything if row.row == self.row]
-
-    @property
-    def tried(self) -> list[Probed]:
-        return [row for row in self.probes if row.not_tried is None]
-
-    @property
-    def context(self) -> Mapping[str, object]:
-        context = self.table.attrs.get(CONTEXT, {})
-        return context if isinstance(context, Mapping) else {}
-
-    @property
-    def requesters(self) -> frozenset[str]:
-        """The names of user A in its token."""
-        names = self.context.get("requesters", [])
-        return frozenset(map(str, names)) if isinstance(names, (list, tuple)) else frozenset()
-
-    @property
-    def tenant_a(self) -> str | None:
-        """Test tenant A: whose the intent of the own replay is."""
-        own = self.named(OWN_REPLAY)
-        return own.intent_tenant if own is not None else None
-
-    def named(self, name: str) -> Probed | None:
-        return next((row for row in self.everything if row.name == name), None)
-
-    @property
-    def control(self) -> bool:
-        """Whether a valid token was shown to be accepted: by the own replay, or, where that was not tried, by a plain 404."""
-        own, missing = self.named(OWN_REPLAY), self.named(MISSING_INTENT)
-        if own is not None and own.not_tried is None:
-            return own.accepted
-        return missing is not None and missing.answered and missing.status == HTTPStatus.NOT_FOUND
-
-    def seen_of_control(self) -> str:
-        rows = [row for row in (self.named(OWN_REPLAY), self.named(MISSING_INTENT)) if row is not None]
-        return "; ".join(f"{row.name}: {_answer(row)}" for row in rows) or "no such probe"
-
-    def finding(self, code: FindingCode, row: Probed, *, seen: str | None = None, expected: str | None = None) -> Finding:
-        return code.at(row.name, expected=expected or row.expected, seen=seen or _answer(row), link=self.link)
-
-    def common(self) -> list[Finding]:
-        """Obstacles, what was not tried, answers that say nothing, unexplained requests, and reads that failed."""
-        obstacles = [o for o in obstacles_of(self.table) if _ONLY_ROW.get(o.code, self.row) == self.row]
-        findings = [obstacle.as_finding() for obstacle in obstacles]
-        findings += [] if not self.tried and obstacles else read_findings(self.table, ignoring=_JUDGED_READS)
-        return [*findings, *self._not_tried(), *self._problems(), *self._unexplained()]
-
-    def _not_tried(self) -> Iterator[Finding]:
-        reasons: dict[str, list[str]] = defaultdict(list)
-        for row in self.probes:
-            if row.not_tried is not None:
-                reasons[row.not_tried].append(row.name)
-        for reason, names in reasons.items():
-            yield codes.PROBE_NOT_TRIED.at(_listed(names), expected="every probe sent", seen=reason)
-
-    def _problems(self) -> Iterator[Finding]:
-        nobody_answered = not any(row.answered for row in self.everything)
-        by_problem: dict[str, list[Probed]] = defaultdict(list)
-        for row in self.everything if nobody_answered else self.tried:
-            if row.problem is not None and not (row.expect == Expect.CLIENT_ERROR and row.problem == Problem.SERVER_ERROR):
-                by_problem[row.problem].append(row)
-        for problem, rows in by_problem.items():
-            yield codes.CONTROL_CENTER[Problem(problem)].at(
-                _listed([row.name for row in rows]),
-                expected="an answer of the API",
-                seen=rows[0].detail or problem,
-                verdict=Verdict.ERROR if nobody_answered else Verdict.INCONCLUSIVE,
-                link=str(self.context.get("control_center") or "") or None,
+    if case.tried and not case.control:
+        findings.append(
+            codes.POSITIVE_CONTROL_FAILED.at(
+                OWN_REPLAY,
+                expected="the own replay accepted (or, without one, 404 for a missing intent)",
+                seen=case.seen_of_control(),
+                link=case.link,
             )
-
-    def _unexplained(self) -> Iterator[Finding]:
-        for entry in unexplained_of(self.table):
-            yield codes.REQUEST_UNEXPLAINED.at(
-                f"{entry.tenant} {entry.timestamp}",
-                expected="only the probes' own replay requests",
-                seen=f"intent {entry.intent or 'none'}, by {entry.requester or 'nobody'}",
-                link=self.link,
-            )
-
-    def conclude(self, title: str, findings: Sequence[Finding]) -> Judgement:
-        tried = self.tried
-        refused = sum(1 for row in tried if row.answered and row.status is not None and row.status >= HTTPStatus.BAD_REQUEST)
-        latencies = [row.latency_ms for row in tried if row.latency_ms is not None]
-        facts: dict[str, Fact] = {
-            "probes": len(self.probes),
-            "sent": len(tried),
-            "refused": refused,
-            "accepted": sum(1 for row in tried if row.accepted),
-            "not_tried": len(self.probes) - len(tried),
-            "ledger_entries": sum(len(row.left_behind) for row in tried),
-            "mode": str(self.context.get("mode", "")),
-        }
-        if latencies:
-            facts["median_latency_ms"] = round(median(latencies), 1)
-        summary = f"{title}: {len(tried)} of {len(self.probes)} probes sent, {refused} refused, {facts['accepted']} accepted."
-        evidence = [EvidenceLink("Ledger", self.link)]
-        return conclude(judged=len(tried), summary=summary, findings=list(findings), facts=facts, evidence=evidence)
+        )
+    return case.conclude("Requests that the replay API must refuse", [*findings, *_of_probes(case)])
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
-    return f"{len(names)} probes: {shown}" if len(names) > 1 else shown
+def permissions_of(case: Case) -> Judgement:
+    """The judgement of row 3.3 on its case."""
+    return case.conclude("Requests of the owner and of others", [*case.common(), *_of_probes(case)])
 
 
-def _answer(row: Probed) -> str:
-    """What came of a probe, as a finding says it."""
-    if row.not_tried is not None:
-        return f"not tried: {row.not_tried}"
-    answer = row.detail or row.problem or "no answer" if row.problem else f"HTTP {row.status}"
-    if not row.left_behind:
-        return answer
-    events = sorted({f"{entry.event} under {entry.tenant}" for entry in row.left_behind})
-    return f"{answer}; ledger: {', '.join(events)}"
+def _of_probes(case: Case) -> list[Finding]:
+    return [finding for row in case.tried for finding in _ROW_JUDGES[Expect(row.expect)](row, case)]
 
 
-def _recorded(row: Probed, case: _Case) -> list[Finding]:
+def _recorded(row: Probed, case: Case) -> list[Finding]:
     """The finding of a probe that is in the ledger although it was not accepted."""
     return [case.finding(codes.REFUSED_BUT_RECORDED, row)] if row.left_behind and not row.accepted else []
 
 
-def _refused(row: Probed, case: _Case) -> list[Finding]:
+def _refused(row: Probed, case: Case) -> list[Finding]:
     """No token, or one that must not get in: 401 or 403. Any other answer of the API itself means that it got past that."""
-    code = _CODE_OF_TOKEN.get(TokenKind(row.token), codes.FORGED_TOKEN_ACCEPTED)
-    findings = _recorded(row, case)
-    if row.accepted:
-        findings.append(case.finding(code, row))
-    elif row.answered and row.status not in _REFUSALS:
+    findings = _not_let_in(row, case)
+    if row.answered and not row.accepted and row.status not in _REFUSALS:
         if case.control:
-            findings.append(case.finding(code, row, seen=f"{_answer(row)}: answered by what lies behind authentication"))
+            seen = f"{answer_of(row)}: answered by what lies behind authentication"
+            findings.append(case.finding(_code_of_token(row), row, seen=seen))
         else:
             findings.append(case.finding(codes.REFUSAL_UNCLEAR, row))
     return findings
 
 
-def _foreign_tenant(row: Probed, case: _Case) -> list[Finding]:
-    """A valid token of A, tenant B named elsewhere, an intent that only B has.
-
-    Where A's token is taken for B's intent without naming B anywhere, it is not the tenant that was taken from elsewhere.
-    """
+def _not_let_in(row: Probed, case: Case) -> list[Finding]:
+    """Whoever may not act on what the probe asks for: any refusal will do."""
     findings = _recorded(row, case)
-    if not row.accepted or {entry.tenant for entry in row.left_behind} == {case.tenant_a}:
+    if not row.accepted:
         return findings
-    taken_anyway = case.named(FOREIGN_INTENT_SAME_ACCOUNT)
-    if taken_anyway is not None and taken_anyway.accepted:
-        return [*findings, case.finding(codes.FOREIGN_INTENT_ACCEPTED, row)]
-    return [*findings, case.finding(_CODE_OF_SOURCE[Placement(row.placement).source], row)]
+    if group_of(TokenKind(row.token)) in (WhoGroup.NOBODY, WhoGroup.INVALID):
+        findings.append(case.finding(_code_of_token(row), row))
+        if TokenKind(row.token) is TokenKind.OTHER_CLIENT and row.intent_tenant != case.tenant_a:
+            findings.append(case.finding(_code_of_foreign(row, case), row))  # of A's user: for tenant B it is no stranger alone
+        elif row.named_tenant and row.token not in case.plain:
+            seen = f"{answer_of(row)}, while the same token without it is refused"
+            findings += [case.finding(code, row, seen=seen) for code in _codes_of_channel(row, case)]
+        return findings
+    return [*findings, case.finding(_code_of_foreign(row, case), row)]
 
 
-def _own_tenant_only(row: Probed, case: _Case) -> list[Finding]:
+def _code_of_token(row: Probed) -> FindingCode:
+    return _CODE_OF_TOKEN.get(TokenKind(row.token), codes.FORGED_TOKEN_ACCEPTED)
+
+
+def _codes_of_channel(row: Probed, case: Case) -> list[FindingCode]:
+    channel = case.tenant_channel(row)
+    return [_CODE_OF_SOURCE[channel.medium.source]] if channel is not None else []
+
+
+def _code_of_foreign(row: Probed, case: Case) -> FindingCode:
+    """Why a genuine token was taken for what is not its tenant's.
+
+    Where the same is accepted without anything named, it is not the tenant that was taken from elsewhere.
+    """
+    kind = TokenKind(row.token)
+    foreign = case.named(FOREIGN_INTENT_SAME_ACCOUNT)
+    if kind in _OF_A_TENANT and foreign is not None and foreign.accepted:
+        return codes.FOREIGN_INTENT_ACCEPTED
+    if (
+        kind not in (*_OF_A_TENANT, TokenKind.OTHER_CLIENT)
+        and (row.placement == NOWHERE or row.token in case.plain)
+        and not row.route
+    ):
+        return codes.TENANTLESS_TOKEN_ACCEPTED
+    if row.route and row.placement == NOWHERE:
+        return codes.OTHER_WAY_IN
+    found = _codes_of_channel(row, case)
+    return found[0] if found else codes.FOREIGN_INTENT_ACCEPTED
+
+
+def _foreign_account(row: Probed, case: Case) -> list[Finding]:
+    """An account of the caller in the body, another one elsewhere, which has the intent."""
+    findings = _recorded(row, case)
+    if row.accepted:
+        findings.append(case.finding(codes.ACCOUNT_FROM_REQUEST, row, seen=f"{answer_of(row)}; named in {row.placement}"))
+    return findings
+
+
+def _own_tenant_only(row: Probed, case: Case) -> list[Finding]:
     """A valid token of A, tenant B named elsewhere, an intent of A: if it is accepted, the ledger must show A alone."""
     tenants = {entry.tenant for entry in row.left_behind}
     if not row.accepted:
         return _recorded(row, case)
-    if tenants == {row.intent_tenant}:
+    if tenants == {row.intent_tenant} or (not tenants and not case.shown):
         return []
     own = case.named(OWN_REPLAY)
     if own is not None and {entry.tenant for entry in own.left_behind} - {own.intent_tenant}:
         return [case.finding(codes.OWN_REPLAY_ELSEWHERE, row)]  # without any tenant named elsewhere, too
-    return [case.finding(_CODE_OF_SOURCE[Placement(row.placement).source], row)]
+    return [case.finding(code, row) for code in _codes_of_channel(row, case)]
 
 
-def _accepted(row: Probed, case: _Case) -> list[Finding]:
+def _accepted(row: Probed, case: Case) -> list[Finding]:
     """The own replay: accepted, recorded under its own tenant, followed to its end."""
     if not row.answered:
         return _recorded(row, case)
     if not row.accepted:
-        return [*_recorded(row, case), case.finding(codes.OWN_REPLAY_REFUSED, row, seen=f"{_answer(row)}: {row.body}"[:300])]
+        return [*_recorded(row, case), case.finding(codes.OWN_REPLAY_REFUSED, row, seen=f"{answer_of(row)}: {row.body}"[:300])]
     findings = [] if row.status == HTTPStatus.ACCEPTED else [case.finding(codes.OWN_REPLAY_STATUS, row)]
     elsewhere = [entry for entry in row.left_behind if entry.tenant != row.intent_tenant]
     events = _events(entry for entry in row.left_behind if entry.tenant == row.intent_tenant)
     if elsewhere:
         findings.append(case.finding(codes.OWN_REPLAY_ELSEWHERE, row, expected=f"entries under {row.intent_tenant} alone"))
+    if not events and not case.shown:
+        return findings
     if REPLAY_REQUESTED not in events and not elsewhere:
         findings.append(case.finding(codes.OWN_REPLAY_NOT_RECORDED, row))
     if REPLAY_FAILED in events:
         findings.append(case.finding(codes.CANARY_FAILED, row))
     elif REPLAY_COMPLETED not in events and not elsewhere:
         stage = "started" if REPLAY_STARTED in events else "never started"
-        findings.append(case.finding(codes.CANARY_NOT_FINISHED, row, seen=f"{_answer(row)}; {stage}, not ended in time"))
+        findings.append(case.finding(codes.CANARY_NOT_FINISHED, row, seen=f"{answer_of(row)}; {stage}, not ended in time"))
     findings += _requester(row, case)
     return findings
 
 
-def _requester_claimed(row: Probed, case: _Case) -> list[Finding]:
+def _requester_claimed(row: Probed, case: Case) -> list[Finding]:
     """Own intent, requested_by of somebody else: refused, or recorded under the token's user."""
     if not row.accepted:
         return _recorded(row, case)
-    if not any(entry.event == REPLAY_REQUESTED for entry in row.left_behind):
+    if not row.left_behind and not case.shown:
+        return []
+    if REPLAY_REQUESTED not in _events(row.left_behind):
         return [case.finding(codes.OWN_REPLAY_NOT_RECORDED, row)]
     return _requester(row, case)
 
 
-def _requester(row: Probed, case: _Case) -> list[Finding]:
+def _repeated(row: Probed, case: Case) -> list[Finding]:
+    """The own replay asked for again: refused, or one more execution with a trace of its own that completes."""
+    if not row.accepted:
+        return _recorded(row, case)
+    if not row.left_behind and not case.shown:
+        return []
+    events = _events(row.left_behind)
+    if not {REPLAY_REQUESTED, REPLAY_STARTED, REPLAY_COMPLETED} <= events:
+        seen = f"{answer_of(row)}; not ended in time" if REPLAY_STARTED in events else f"{answer_of(row)}; never started"
+        return [case.finding(codes.REPEAT_NOT_REPLAYED, row, seen=seen)]
+    others = [other for other in case.everything if other.intent == row.intent and other.name != row.name]
+    if _traces(row) & {trace for other in others for trace in _traces(other)}:
+        return [case.finding(codes.REPEAT_SAME_EXECUTION, row)]
+    return []
+
+
+def _traces(row: Probed) -> frozenset[str]:
+    """The traces of the executions that a probe started."""
+    return frozenset(entry.trace for entry in row.left_behind if entry.event == REPLAY_STARTED and entry.trace)
+
+
+def _expired(row: Probed, case: Case) -> list[Finding]:
+    """An expired intent: refused, or a replay that is recorded as failed. Whatever else, it is not executed."""
+    executed = _events(row.left_behind) & {ACTION_EXECUTED, REPLAY_COMPLETED}
+    if executed:
+        return [case.finding(codes.EXPIRED_INTENT_EXECUTED, row)]
+    return [] if row.accepted else _recorded(row, case)
+
+
+def _requester(row: Probed, case: Case) -> list[Finding]:
     """Every replay entry names the token's user."""
     names = {entry.requester for entry in row.left_behind if entry.event.startswith("REPLAY_")}
     wrong = sorted(names - case.requesters)
@@ -329,7 +254,7 @@ def _requester(row: Probed, case: _Case) -> list[Finding]:
     return [case.finding(codes.REQUESTER_NOT_AUTHENTICATED, row, expected=expected, seen=f"requested_by = {seen}")]
 
 
-def _not_allowed(row: Probed, case: _Case) -> list[Finding]:
+def _not_allowed(row: Probed, case: Case) -> list[Finding]:
     """A's valid token on what is not A's, or not in its scope."""
     findings = _recorded(row, case)
     if row.accepted:
@@ -338,12 +263,14 @@ def _not_allowed(row: Probed, case: _Case) -> list[Finding]:
 
 
 def _permission_code(row: Probed) -> FindingCode:
+    if row.name == INTENT_OF_OTHER_ACCOUNT:
+        return codes.INTENT_OF_OTHER_ACCOUNT
     if row.name.startswith("foreign_account"):
         return codes.FOREIGN_ACCOUNT_ACCEPTED
     return codes.ACCOUNT_SCOPE_NOT_ENFORCED if row.name == "account_out_of_scope" else codes.FOREIGN_INTENT_ACCEPTED
 
 
-def _not_found(row: Probed, case: _Case) -> list[Finding]:
+def _not_found(row: Probed, case: Case) -> list[Finding]:
     findings = _recorded(row, case)
     if row.accepted:
         findings.append(case.finding(codes.MISSING_INTENT_ACCEPTED, row))
@@ -352,7 +279,7 @@ def _not_found(row: Probed, case: _Case) -> list[Finding]:
     return findings
 
 
-def _bad_request(row: Probed, case: _Case) -> list[Finding]:
+def _bad_request(row: Probed, case: Case) -> list[Finding]:
     findings = _recorded(row, case)
     if row.accepted:
         findings.append(case.finding(codes.REQUIRED_FIELD_OPTIONAL, row))
@@ -361,7 +288,7 @@ def _bad_request(row: Probed, case: _Case) -> list[Finding]:
     return findings
 
 
-def _client_error(row: Probed, case: _Case) -> list[Finding]:
+def _client_error(row: Probed, case: Case) -> list[Finding]:
     findings = _recorded(row, case)
     if row.accepted:
         findings.append(case.finding(codes.MALFORMED_JSON_ACCEPTED, row))
@@ -370,16 +297,20 @@ def _client_error(row: Probed, case: _Case) -> list[Finding]:
     return findings
 
 
-def _events(entries: Iterator[LeftEntry]) -> frozenset[str]:
+def _events(entries: Iterable[LeftEntry]) -> frozenset[str]:
     return frozenset(entry.event for entry in entries)
 
 
-_ROW_JUDGES: Mapping[Expect, Callable[[Probed, _Case], list[Finding]]] = {
+_ROW_JUDGES: Mapping[Expect, Callable[[Probed, Case], list[Finding]]] = {
     Expect.REFUSED: _refused,
-    Expect.FOREIGN_TENANT: _foreign_tenant,
+    Expect.NOT_LET_IN: _not_let_in,
+    Expect.FOREIGN_TENANT: _not_let_in,
+    Expect.FOREIGN_ACCOUNT: _foreign_account,
     Expect.OWN_TENANT_ONLY: _own_tenant_only,
     Expect.ACCEPTED: _accepted,
     Expect.REQUESTER: _requester_claimed,
+    Expect.REPEATED: _repeated,
+    Expect.EXPIRED: _expired,
     Expect.NOT_ALLOWED: _not_allowed,
     Expect.NOT_FOUND: _not_found,
     Expect.BAD_REQUEST: _bad_request,

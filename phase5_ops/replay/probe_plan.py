@@ -3,23 +3,31 @@
 Each probe has an intent and a replay reason of its own, so that whatever it leaves in the ledger names it. A probe that must be
 refused names an intent that exists where a platform with that hole would look, under an account in the caller's scope: otherwise
 "not found" or "not in scope" would hide that the token, or the foreign tenant, had been taken. So test tenant B also has intents
-under an account id that is A's.
+under an account id that is A's. The product of who asks and what is named where is `probe_matrix`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import product
+from typing import Protocol
 
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import Place
+from phase5_ops.probing.channel import Channel, Subject
 from phase5_ops.probing.forge import TokenKind
-from phase5_ops.probing.guard import CLAIMED_REQUESTER, MALFORMED_BODIES, REASON_PREFIX, TENANT_FIELDS, TENANT_HEADER
+from phase5_ops.probing.guard import CLAIMED_REQUESTER, MALFORMED_BODIES, REASON_PREFIX
 from phase5_ops.probing.request import JSON, Request
 
 AUTHORIZATION_ROW, PERMISSION_ROW = "3.1", "3.3"
 OWN_REPLAY, MISSING_INTENT = "own_replay", "missing_intent"
 FOREIGN_INTENT_SAME_ACCOUNT = "foreign_intent_same_account"
+INTENT_OF_OTHER_ACCOUNT = "foreign_account_of_intent"
+#: The same intent asked for again: while its replay may still run, and at the end of the sending.
+REPLAY_AT_ONCE, REPEATED_REPLAY = "own_replay+at_once", "own_replay+repeated"
+EXPIRED_INTENT = "own_replay+expired"
+#: `placement` of a probe that names nothing besides its token.
+NOWHERE = "nowhere"
 REQUIRED_FIELDS = ("action_intent_id", "account_id", "replay_reason", "requested_by")
 
 
@@ -27,10 +35,14 @@ class Expect(StrEnum):
     """What must come back, and what may be left behind."""
 
     REFUSED = "refused"
+    NOT_LET_IN = "not_let_in"
     FOREIGN_TENANT = "foreign_tenant"
+    FOREIGN_ACCOUNT = "foreign_account"
     OWN_TENANT_ONLY = "own_tenant_only"
     ACCEPTED = "accepted"
     REQUESTER = "requester"
+    REPEATED = "repeated"
+    EXPIRED = "expired"
     NOT_ALLOWED = "not_allowed"
     NOT_FOUND = "not_found"
     BAD_REQUEST = "bad_request"
@@ -41,62 +53,81 @@ class Expect(StrEnum):
         """As a finding says it."""
         return _WORDS[self]
 
+    @property
+    def starts_work(self) -> bool:
+        """Whether a platform without any hole may start a replay for such a probe."""
+        return self in _STARTS_WORK
+
 
 _WORDS = {
     Expect.REFUSED: "401 or 403, and nothing in the ledger",
-    Expect.FOREIGN_TENANT: "refused (4xx), and nothing in the ledger of the tenant it names",
+    Expect.NOT_LET_IN: "refused (4xx), and nothing in the ledger",
+    Expect.FOREIGN_TENANT: "refused (4xx), and nothing in the ledger",
+    Expect.FOREIGN_ACCOUNT: "refused (4xx), and nothing in the ledger",
     Expect.OWN_TENANT_ONLY: "refused, or acting on the token's own tenant alone",
     Expect.ACCEPTED: "202, and the replay completes",
     Expect.REQUESTER: "refused, or recorded under the token's own user",
+    Expect.REPEATED: "refused, or one more replay of the intent, under a trace of its own, that completes",
+    Expect.EXPIRED: "refused, or recorded as a failed replay; not executed",
     Expect.NOT_ALLOWED: "403 or 404, and nothing in the ledger",
     Expect.NOT_FOUND: "404, and nothing in the ledger",
     Expect.BAD_REQUEST: "400, and nothing in the ledger",
     Expect.CLIENT_ERROR: "4xx, and nothing in the ledger",
 }
+_STARTS_WORK = (Expect.OWN_TENANT_ONLY, Expect.ACCEPTED, Expect.REQUESTER, Expect.REPEATED, Expect.EXPIRED)
 
 
-class Placement(StrEnum):
-    """Where a probe names a tenant besides its token."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the request reaches the API, where that is not POST /replay.
 
-    NOWHERE = "nowhere"
-    QUERY = "query"
-    HEADER = "header"
-    HEADER_TITLE = "header_title_case"
-    HEADER_UPPER = "header_upper_case"
-    BODY = "body"
+    Attributes:
+        name: stable; part of the probe's name.
+        method, path: as sent.
+        header: a further header with its value.
+        query: a further field of the query with its value.
+        fields_in_query: the fields stand in the query, since the method has no body.
+    """
 
-    @property
-    def source(self) -> str:
-        """query, header or body."""
-        return self.value.split("_", 1)[0]
+    name: str
+    method: str = "POST"
+    path: str = "/replay"
+    header: tuple[str, str] | None = None
+    query: tuple[str, str] | None = None
+    fields_in_query: bool = False
 
 
-_HEADER_NAMES = {
-    Placement.HEADER: TENANT_HEADER,
-    Placement.HEADER_TITLE: "X-Tenant-Id",
-    Placement.HEADER_UPPER: "X-TENANT-ID",
-}
-_NAMED = tuple(placement for placement in Placement if placement is not Placement.NOWHERE)
+POST_REPLAY = Route("")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A tenant or an account that a probe names besides its token; `own` is the caller's, for channels that give both."""
+
+    channel: Channel
+    value: str
+    own: str
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One request to `POST /replay` and what must come of it.
+    """One request to the replay API and what must come of it.
 
     Attributes:
         name: stable name; part of the replay reason.
         row: of the checklist.
-        token: what stands in the Authorization header.
+        token: who asks.
         expect: what must come back.
         home: where its canary intent is written; None if the intent must not exist.
         account: `account_id` of the body.
-        intent: id of its intent.
+        intent: id of its intent; only repeats of a replay share one.
         reason: `replay_reason` of the body, unique to this probe.
         requester: `requested_by` of the body.
-        placement, tenant: where it names which tenant besides the token.
+        named: what it names besides the token, and through which channels.
+        route: method and path.
         omit: the required field that is left out.
         raw: a body that is no JSON object, instead of all fields.
-        starts_work: a platform without any hole starts a replay for it.
+        expired: its intent has expired.
     """
 
     name: str
@@ -108,11 +139,26 @@ class Probe:
     intent: str
     reason: str
     requester: str
-    placement: Placement = Placement.NOWHERE
-    tenant: str | None = None
+    named: tuple[Named, ...] = ()
+    route: Route = field(default=POST_REPLAY)
     omit: str | None = None
     raw: str | None = None
-    starts_work: bool = False
+    expired: bool = False
+
+    @property
+    def starts_work(self) -> bool:
+        """A platform without any hole may start a replay for it."""
+        return self.expect.starts_work
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that it names besides the token."""
+        return next((each.value for each in self.named if each.channel.subject is Subject.TENANT), None)
+
+    @property
+    def placement(self) -> str:
+        """The names of its channels with `+` between them; "nowhere" without one."""
+        return "+".join(each.channel.name for each in self.named) or NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,52 +185,27 @@ class Targets:
         return tuple(Place(tenant, account) for tenant, account in product((self.tenant_a, self.tenant_b), accounts))
 
 
-#: Kinds that are tried without and with a tenant named in the query, each spelling of the header, and the body.
-_EVERYWHERE = (
-    TokenKind.NONE,
-    TokenKind.GARBAGE,
-    TokenKind.ALG_NONE,
-    TokenKind.HS256_PEM,
-    TokenKind.TAMPERED,
-    TokenKind.SELF_SIGNED,
-    TokenKind.UNKNOWN_KID,
-    TokenKind.EMBEDDED_JWK,
-    TokenKind.EXPIRED,
-    TokenKind.OTHER_CLIENT,
-    TokenKind.ACCESS,
-)
-#: Variants of those, tried on their own.
-_ALONE = (
-    TokenKind.EMPTY,
-    TokenKind.ALG_NONE_TITLE,
-    TokenKind.ALG_NONE_UPPER,
-    TokenKind.ALG_NONE_MIXED,
-    TokenKind.HS256_DER,
-    TokenKind.HS256_JWK,
-    TokenKind.JKU,
-)
+class NewId(Protocol):
+    """Makes the id of a new canary intent; `refused`: every request for it must be refused."""
 
-
-def build_plan(targets: Targets, new_intent_id: Callable[[], str], *, other_client: bool) -> tuple[Probe, ...]:
-    """Every probe of a run, in a stable order.
-
-    Args:
-        targets: what may be named.
-        new_intent_id: makes a new canary intent's id.
-        other_client: whether the settings name another client of the pool.
-    """
-    plan = _Planner(targets, new_intent_id)
-    probes = [*plan.authorization(other_client=other_client), *plan.foreign_tenants(), *plan.permissions()]
-    return tuple(probes)
+    def __call__(self, *, refused: bool = False) -> str:
+        """The id."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Planner:
-    targets: Targets
-    new_intent_id: Callable[[], str]
+class ProbeMaker:
+    """Makes the probes of one run: each with an intent and a reason of its own."""
 
-    def _probe(self, name: str, row: str, token: TokenKind, expect: Expect, home: Place | None) -> Probe:
+    targets: Targets
+    new_intent_id: NewId
+
+    def probe(
+        self, name: str, row: str, token: TokenKind, expect: Expect, home: Place | None, *, intent: str | None = None
+    ) -> Probe:
+        """A probe without anything named besides its token; with a new intent, unless it repeats another probe's."""
         targets = self.targets
+        intent = intent or self.new_intent_id(refused=not expect.starts_work)
         return Probe(
             name=name,
             row=row,
@@ -192,60 +213,41 @@ class _Planner:
             expect=expect,
             home=home,
             account=home.account if home else targets.account_a,
-            intent=self.new_intent_id(),
-            reason=f"{REASON_PREFIX}{targets.run_id} {name}",
+            intent=intent,
+            reason=f"{REASON_PREFIX}{targets.run_id} {name} {intent}",
             requester=targets.requester,
         )
 
-    def authorization(self, *, other_client: bool) -> Iterator[Probe]:
-        """Tokens that must not get in, alone and beside a tenant named elsewhere."""
-        kinds = [kind for kind in _EVERYWHERE if other_client or kind is not TokenKind.OTHER_CLIENT]
-        for kind in (*kinds, *_ALONE):
-            tenant = self.targets.tenant_b if kind is TokenKind.TAMPERED else self.targets.tenant_a
-            home = Place(tenant, self.targets.account_a)
-            for placement in (Placement.NOWHERE, *(_NAMED if kind in kinds else ())):
-                name = kind.value if placement is Placement.NOWHERE else f"{kind.value}+{placement.value}"
-                probe = self._probe(name, AUTHORIZATION_ROW, kind, Expect.REFUSED, home)
-                yield probe if placement is Placement.NOWHERE else replace(probe, placement=placement, tenant=tenant)
 
-    def foreign_tenants(self) -> Iterator[Probe]:
-        """A valid token of A with tenant B named elsewhere: on an intent that only B has, and on one that only A has."""
-        targets = self.targets
-        for placement in _NAMED:
-            name = f"tenant_b_in_{placement.value}"
-            home = Place(targets.tenant_b, targets.account_a)
-            probe = self._probe(name, AUTHORIZATION_ROW, TokenKind.VALID, Expect.FOREIGN_TENANT, home)
-            yield replace(probe, placement=placement, tenant=targets.tenant_b)
-        for placement in (Placement.QUERY, Placement.HEADER, Placement.BODY):
-            name = f"tenant_b_in_{placement.value}_own_intent"
-            home = Place(targets.tenant_a, targets.account_a)
-            probe = self._probe(name, AUTHORIZATION_ROW, TokenKind.VALID, Expect.OWN_TENANT_ONLY, home)
-            yield replace(probe, placement=placement, tenant=targets.tenant_b, starts_work=True)
+def permission_probes(make: ProbeMaker) -> Iterator[Probe]:
+    """What user A may do, and what not."""
+    targets = make.targets
+    own = Place(targets.tenant_a, targets.account_a)
 
-    def permissions(self) -> Iterator[Probe]:
-        """What user A may do, and what not."""
-        targets = self.targets
-        own = Place(targets.tenant_a, targets.account_a)
+    def valid(name: str, expect: Expect, home: Place | None) -> Probe:
+        return make.probe(name, PERMISSION_ROW, TokenKind.VALID, expect, home)
 
-        def valid(name: str, expect: Expect, home: Place | None) -> Probe:
-            return self._probe(name, PERMISSION_ROW, TokenKind.VALID, expect, home)
-
-        yield replace(valid(OWN_REPLAY, Expect.ACCEPTED, own), starts_work=True)
-        claimed = valid("requester_claimed_in_body", Expect.REQUESTER, own)
-        yield replace(claimed, requester=CLAIMED_REQUESTER, starts_work=True)
-        foreign = Place(targets.tenant_b, targets.account_b)
-        yield replace(valid("foreign_intent", Expect.NOT_ALLOWED, foreign), account=targets.account_a)
-        yield valid(FOREIGN_INTENT_SAME_ACCOUNT, Expect.NOT_ALLOWED, Place(targets.tenant_b, targets.account_a))
-        yield valid("foreign_account_and_intent", Expect.NOT_ALLOWED, foreign)
-        yield valid("foreign_account", Expect.NOT_ALLOWED, Place(targets.tenant_a, targets.account_b))
-        yield replace(valid("foreign_account_own_intent", Expect.NOT_ALLOWED, own), account=targets.account_b)
-        out_of_scope = Place(targets.tenant_a, targets.account_a_out_of_scope)
-        yield valid("account_out_of_scope", Expect.NOT_ALLOWED, out_of_scope)
-        yield valid(MISSING_INTENT, Expect.NOT_FOUND, None)
-        for field in REQUIRED_FIELDS:
-            yield replace(valid(f"without_{field}", Expect.BAD_REQUEST, own), omit=field)
-        for index, raw in enumerate(sorted(MALFORMED_BODIES)):
-            yield replace(valid(f"malformed_json_{index + 1}", Expect.CLIENT_ERROR, None), raw=raw)
+    replay = valid(OWN_REPLAY, Expect.ACCEPTED, own)
+    yield replay
+    for again in (REPLAY_AT_ONCE, REPEATED_REPLAY):
+        yield make.probe(again, PERMISSION_ROW, TokenKind.VALID, Expect.REPEATED, own, intent=replay.intent)
+    yield replace(valid("requester_claimed_in_body", Expect.REQUESTER, own), requester=CLAIMED_REQUESTER)
+    yield replace(valid(EXPIRED_INTENT, Expect.EXPIRED, own), expired=True)
+    foreign = Place(targets.tenant_b, targets.account_b)
+    yield replace(valid("foreign_intent", Expect.NOT_ALLOWED, foreign), account=targets.account_a)
+    yield valid(FOREIGN_INTENT_SAME_ACCOUNT, Expect.NOT_ALLOWED, Place(targets.tenant_b, targets.account_a))
+    yield valid("foreign_account_and_intent", Expect.NOT_ALLOWED, foreign)
+    yield valid("foreign_account", Expect.NOT_ALLOWED, Place(targets.tenant_a, targets.account_b))
+    yield replace(valid("foreign_account_own_intent", Expect.NOT_ALLOWED, own), account=targets.account_b)
+    elsewhere = valid(INTENT_OF_OTHER_ACCOUNT, Expect.NOT_ALLOWED, Place(targets.tenant_a, targets.account_b))
+    yield replace(elsewhere, account=targets.account_a)
+    out_of_scope = Place(targets.tenant_a, targets.account_a_out_of_scope)
+    yield valid("account_out_of_scope", Expect.NOT_ALLOWED, out_of_scope)
+    yield valid(MISSING_INTENT, Expect.NOT_FOUND, None)
+    for name in REQUIRED_FIELDS:
+        yield replace(valid(f"without_{name}", Expect.BAD_REQUEST, own), omit=name)
+    for index, raw in enumerate(sorted(MALFORMED_BODIES)):
+        yield replace(valid(f"malformed_json_{index + 1}", Expect.CLIENT_ERROR, None), raw=raw)
 
 
 def request_of(probe: Probe, token: str | None) -> Request:
@@ -255,26 +257,31 @@ def request_of(probe: Probe, token: str | None) -> Request:
         probe: what to send.
         token: for the Authorization header; None sends no such header.
     """
-    headers = {"Content-Type": JSON, "Accept": JSON}
+    route = probe.route
+    headers = [("Content-Type", JSON), ("Accept", JSON)]
     if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    if probe.tenant is not None and probe.placement in _HEADER_NAMES:
-        headers[_HEADER_NAMES[probe.placement]] = probe.tenant
-    named = dict.fromkeys(TENANT_FIELDS, probe.tenant) if probe.tenant is not None else {}
-    query = {name: tenant for name, tenant in named.items() if probe.placement is Placement.QUERY}
+        headers.append(("Authorization", f"Bearer {token}"))
+    if route.header is not None:
+        headers.append(route.header)
+    query = [route.query] if route.query is not None else []
     if probe.raw is not None:
-        return Request("POST", "/replay", query, headers, raw=probe.raw)
-    body = {
+        return Request(route.method, route.path, query, headers, raw=probe.raw)
+    fields = {
         "action_intent_id": probe.intent,
         "account_id": probe.account,
         "replay_reason": probe.reason,
         "requested_by": probe.requester,
-        **(named if probe.placement is Placement.BODY else {}),
     }
-    body.pop(probe.omit or "", None)
-    return Request("POST", "/replay", query, headers, body)
+    fields.pop(probe.omit or "", None)
+    if route.fields_in_query:
+        request = Request(route.method, route.path, [*fields.items(), *query], headers)
+    else:
+        request = Request(route.method, route.path, query, headers, fields)
+    for each in probe.named:
+        request = each.channel.put(request, each.value, each.own)
+    return request
 
 
 def intents_of(plan: Sequence[Probe]) -> list[tuple[Place, str]]:
-    """Where which canary intents must be written for a plan."""
-    return [(probe.home, probe.intent) for probe in plan if probe.home is not None]
+    """Where which canary intents must be written for a plan, each once."""
+    return list(dict.fromkeys((probe.home, probe.intent) for probe in plan if probe.home is not None))

@@ -7,41 +7,58 @@ where nothing was sent it is given back here.
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import pandas as pd
 
 from phase5_ops.clock import iso
 from phase5_ops.platform import Platform
-from phase5_ops.probing import canary, kept_token, own_work, stops
+from phase5_ops.policy import ProbePolicy
+from phase5_ops.probing import canary, own_work, stops
 from phase5_ops.probing import lease as leases
-from phase5_ops.probing.canary_intent import intent_item, new_intent_id
+from phase5_ops.probing.canary_intent import intent_item, must_be_refused, new_intent_id
+from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import (
     ACCOUNT_SCOPE_NOT_TESTABLE,
     CANARY_NOT_REMOVED,
     CANARY_NOT_WRITTEN,
-    EXPIRED_TOKEN_UNAVAILABLE,
     LEASE_NOT_RELEASED,
     PROBE_TENANT_REFUSED,
     PROBE_TOKEN_UNUSABLE,
-    PUBLIC_KEY_UNAVAILABLE,
     Obstacle,
     Obstructed,
 )
 from phase5_ops.probing.configured import Configured, require_settings
-from phase5_ops.probing.forge import Forger, TokenKind
-from phase5_ops.probing.guard import ACCOUNTS_CLAIM, ForbiddenTarget, Ground, check
-from phase5_ops.probing.identity import Identity, KeySetClient, Pool
+from phase5_ops.probing.forge import TokenKind
+from phase5_ops.probing.giving_back import give_back
+from phase5_ops.probing.guard import ForbiddenTarget, Ground, check
+from phase5_ops.probing.identity import Identity, Pool
+from phase5_ops.probing.pace import Pace
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
+from phase5_ops.probing.tokens import Supply, supply_of
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.replay.probe_evidence import Sent, sent_row, sent_table
-from phase5_ops.replay.probe_plan import MISSING_INTENT, OWN_REPLAY, Probe, Targets, build_plan, intents_of, request_of
+from phase5_ops.replay.probe_matrix import COMBINATIONS, build_plan
+from phase5_ops.replay.probe_plan import (
+    AUTHORIZATION_ROW,
+    MISSING_INTENT,
+    OWN_REPLAY,
+    REPEATED_REPLAY,
+    REPLAY_AT_ONCE,
+    Probe,
+    Targets,
+    intents_of,
+    request_of,
+)
 from phase5_ops.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -54,6 +71,14 @@ LEDGER_SKEW = timedelta(minutes=5)
 
 #: The first request is answered like this by something that is not the API; sending on would only take time.
 _NOT_THE_API = (Problem.DOWN, Problem.TIMEOUT, Problem.TLS, Problem.REDIRECT, Problem.HTML)
+#: No answer to the request itself: a probe that may start no work is sent again.
+_AGAIN = (Problem.DOWN, Problem.TIMEOUT, Problem.THROTTLED)
+#: A kind of token that was let in so often is not tried any more: each that is let in makes the platform act.
+_ENOUGH = 10
+#: How often the own replay is asked for once more while it is refused as being under way, and seconds between.
+_REPEATS, _REPEAT_PAUSE = 8, 0.4
+#: Probes whose place in the order of sending matters.
+_APART = (MISSING_INTENT, OWN_REPLAY, REPLAY_AT_ONCE, REPEATED_REPLAY)
 
 
 def send_probes(platform: Platform, *, wall: Callable[[], float] = time.time) -> pd.DataFrame:
@@ -71,13 +96,15 @@ def send_probes(platform: Platform, *, wall: Callable[[], float] = time.time) ->
         "since": iso(now - LEDGER_SKEW),
         "control_center": str(platform.settings.control_center_url or ""),
         "tenants": sorted(platform.settings.canary_tenants),
+        "combinations": COMBINATIONS,
     }
     try:
         rows = sending.run()
     except Obstructed as stop:
         sending.obstacles.append(stop.obstacle)
         rows = [sent_row(probe, None, stop.obstacle.code) for probe in sending.plan_without_user()]
-    context |= {"sent_at": wall(), "requesters": sorted(sending.requesters), "written": sending.written}
+    context |= {"sent_at": wall(), "requesters": sorted(sending.requesters), "written": sending.written, **sending.cost}
+    context["acted_on"] = sending.acted_on
     return attach(sent_table(rows, sending.obstacles, context), sending.reads, now)
 
 
@@ -91,6 +118,8 @@ class _Sending:
     obstacles: list[Obstacle] = field(default_factory=list)
     requesters: frozenset[str] = frozenset()
     written: bool = False
+    cost: dict[str, float] = field(default_factory=dict)
+    acted_on: list[str] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
@@ -107,8 +136,8 @@ class _Sending:
     def _other_client(self) -> bool:
         return self.settings.probes.other_client_id is not None
 
-    def _new_id(self) -> str:
-        return new_intent_id(wall=self.wall)
+    def _new_id(self, *, refused: bool = False) -> str:
+        return new_intent_id(refused=refused, wall=self.wall)
 
     def _targets(self, tenant_a: str, tenant_b: str, requester: str) -> Targets:
         return Targets.of(
@@ -132,10 +161,12 @@ class _Sending:
             wall=self.wall,
         )
         self.reads += reads
+        self.platform.at_end[LEASE_USER] = partial(give_back, self.settings, self.platform.run_id)
         try:
             return self._run_leased(configured, lease)
-        except BaseException:
+        except Obstructed:
             given_back = lease.release()
+            self.platform.at_end.pop(LEASE_USER)
             if given_back.status is not ReadStatus.OK:
                 seen = f"{given_back.operation}: {given_back.status}: {given_back.error}"
                 self._obstacle(LEASE_NOT_RELEASED, given_back.resource, expected="the lease given back", seen=seen)
@@ -149,11 +180,13 @@ class _Sending:
         self.reads += reads
         self.requesters = user.names
         targets = self._targets(configured.tenant_a, configured.tenant_b, user.name)
-        tokens = self._tokens(pool, user, targets, redactor)
+        supply = supply_of(self.platform, pool, user, keep=True, wall=self.wall)
+        self.reads += supply.reads
+        self.obstacles += supply.obstacles
         unscoped = self._account_scope(user)
         self._remove_leftovers(targets)
         plan = build_plan(targets, self._new_id, other_client=self._other_client)
-        client = _guarded(
+        client = _Guarded(
             HttpClient(
                 configured.control_center,
                 timeout_seconds=policy.request_timeout_seconds,
@@ -162,57 +195,16 @@ class _Sending:
             ),
             _ground(targets, plan),
         )
-        outgoing = [_Outgoing(probe, *self._request(probe, tokens, unscoped)) for probe in plan]
+        outgoing = [_Outgoing(probe, *self._request(probe, supply, unscoped)) for probe in plan]
         for each in outgoing:
             if each.request is not None:
                 client.check(each.request)  # before anything is written, and again as each is sent
         self._write_canaries(plan)
-        return _Sender(client, lease, policy.parallel_requests, policy.send_seconds, policy.request_timeout_seconds).send(
-            outgoing
-        )
-
-    def _tokens(self, pool: Pool, user: Identity, targets: Targets, redactor: Redactor) -> "Tokens":
-        """A token for each kind that can be had; the others are obstacles."""
-        tokens: dict[TokenKind, str | None] = {
-            TokenKind.NONE: None,
-            TokenKind.EMPTY: "",
-            TokenKind.VALID: user.id_token,
-            TokenKind.ACCESS: user.access_token,
-        }
-        tokens |= self._tokens_of_key(pool, user, targets)
-        redactor.add(*(token for token in tokens.values() if token))
-        if (other := self.settings.probes.other_client_id) is not None:
-            try:
-                stranger, reads = pool.sign_in("A", self.settings.probe_users.a, client_id=other)
-                tokens[TokenKind.OTHER_CLIENT] = stranger.id_token
-                self.reads += reads
-            except Obstructed as stop:
-                self.obstacles.append(replace(stop.obstacle, subject=f"{stop.obstacle.subject}, client {other}"))
-        return tokens
-
-    def _tokens_of_key(self, pool: Pool, user: Identity, targets: Targets) -> "Tokens":
-        """What can be made with, or checked against, the key that signed the user's token."""
-        probes, reader = self.settings.probes, self.platform.reader
-        key_set = KeySetClient(
-            reader.client("cognito-idp").meta.endpoint_url, pool.pool_id, probes.request_timeout_seconds, probes.user_agent
-        )
-        try:
-            jwk = pool.signing_key(user.id_token, key_set)
-            forger = Forger(user.id_token, jwk, targets.tenant_b)
-            tokens: dict[TokenKind, str | None] = {kind: forger.token(kind) for kind in forger.kinds}
-        except ValueError as error:
-            self._obstacle(PUBLIC_KEY_UNAVAILABLE, pool.pool_id, expected="the key that signed user A's token", seen=str(error))
-            return {}
-        issue = kept_token.Issue(str(user.claims.get("iss")), pool.client_id, targets.tenant_a, jwk)
-        kept = self.settings.state_dir / kept_token.FILE_NAME
-        try:
-            tokens[TokenKind.EXPIRED] = kept_token.expired_token(kept, probes.expired_token_file, issue, wall=self.wall)
-        except kept_token.NoExpiredToken as reason:
-            self._obstacle(
-                EXPIRED_TOKEN_UNAVAILABLE, "expired token", expected="a genuine token that has expired", seen=str(reason)
-            )
-        kept_token.keep(kept, user.id_token, issue, wall=self.wall)
-        return tokens
+        pace = Pace(policy.requests_per_second, policy.send_seconds, most=policy.max_requests)
+        began = time.monotonic()
+        rows = _Sender(client, lease, pace, policy).send(outgoing)
+        self.cost = {"requests": pace.sent, "send_seconds": round(time.monotonic() - began, 2)}
+        return rows
 
     def _account_scope(self, user: Identity) -> str | None:
         """Why probes of the account scope would show nothing; None if they do.
@@ -243,22 +235,25 @@ class _Sending:
     def _obstacle(self, code: Any, subject: str, *, expected: str, seen: str) -> None:  # noqa: ANN401 - a FindingCode
         self.obstacles.append(Obstacle(code.code, subject, expected, seen))
 
-    def _request(self, probe: Probe, tokens: "Tokens", unscoped: str | None) -> tuple[Request | None, str | None]:
+    def _request(self, probe: Probe, supply: Supply, unscoped: str | None) -> tuple[Request | None, str | None]:
         """The request of a probe, or why it is not sent."""
         if self.settings.probe_mode == "refusals" and probe.starts_work:
             return None, "PHASE5_PROBE_MODE=refusals: it would start work"
         if unscoped is not None and probe.name in ("account_out_of_scope", "foreign_account"):
             return None, unscoped
-        if probe.token not in tokens:
-            missing = {TokenKind.EXPIRED: EXPIRED_TOKEN_UNAVAILABLE.code, TokenKind.OTHER_CLIENT: "probe_token_unavailable"}
-            return None, missing.get(probe.token, PUBLIC_KEY_UNAVAILABLE.code)
-        return request_of(probe, tokens[probe.token]), None
+        if probe.token not in supply.tokens:
+            return None, supply.missing[probe.token]
+        return request_of(probe, supply.tokens[probe.token]), None
 
     def _remove_leftovers(self, targets: Targets) -> None:
-        """Removes what killed runs left; this run holds the lease, so theirs are over. What stays is tried again next time."""
+        """Removes what killed runs left; this run holds the lease, so theirs are over. What stays is tried again next time.
+
+        What only an execution leaves, of an intent that nobody may act on, was done after its probe was refused.
+        """
         reader, tables = self.platform.reader, self.settings.tables
-        found, reads = canary.leftovers(reader, tables, targets.places, living=self.platform.run_id)
-        if found:
+        items, reads = canary.find(reader, tables, targets.places)
+        self.acted_on = sorted({f"{each.kind}{each.intent}" for each in items if each.acted_on and must_be_refused(each.intent)})
+        if found := canary.left_over(items, living=self.platform.run_id):
             log.info("removing %d canary intents of earlier runs", len(found))
             reads += canary.remove(reader, tables, found, [intent for _, intent in found])
         if failed := [read for read in reads if read.status is not ReadStatus.OK]:
@@ -268,9 +263,10 @@ class _Sending:
 
     def _write_canaries(self, plan: Sequence[Probe]) -> None:
         now, probes, reader = self.platform.now(), self.settings.probes, self.platform.reader
-        intents = intents_of(plan)
+        intents, expired = intents_of(plan), {probe.intent for probe in plan if probe.expired}
+        run, action = self.platform.run_id, probes.action_type
         items = [
-            intent_item(place, intent, run_id=self.platform.run_id, action_type=probes.action_type, now=now)
+            intent_item(place, intent, run_id=run, action_type=action, now=now, expired=intent in expired)
             for place, intent in intents
         ]
         own_work.note(self.platform, (probe.intent for probe in plan))
@@ -281,9 +277,6 @@ class _Sending:
             seen = f"{failed[0].status}: {failed[0].error}"
             raise Obstructed(CANARY_NOT_WRITTEN, failed[0].resource, expected="canary intents written", seen=seen)
         self.written = True
-
-
-Tokens = Mapping[TokenKind, str | None]
 
 
 def _ground(targets: Targets, plan: Sequence[Probe]) -> Ground:
@@ -316,10 +309,6 @@ class _Guarded:
         return self.client.send(request)
 
 
-def _guarded(client: HttpClient, ground: Ground) -> _Guarded:
-    return _Guarded(client, ground)
-
-
 @dataclass(frozen=True, slots=True)
 class _Outgoing:
     probe: Probe
@@ -329,36 +318,64 @@ class _Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """Sends requests side by side, within the time that lease and settings leave."""
+    """Sends requests side by side, within the bounds of lease and settings."""
 
     client: _Guarded
     lease: leases.Lease
-    parallel: int
-    seconds: float
-    request_timeout: float
+    pace: Pace
+    policy: ProbePolicy
+    let_in: Counter[TokenKind] = field(default_factory=Counter)
 
     def send(self, outgoing: Sequence[_Outgoing]) -> list[Sent]:
-        """The rows of all probes, in their order."""
-        ends = time.monotonic() + self.seconds
-        first = next(each for each in outgoing if each.probe.name == MISSING_INTENT)
-        rows = {MISSING_INTENT: self._one(first, ends)}
+        """The rows of all probes, in their order.
+
+        One request alone shows whether the API answers. The own replay and its repeats go one after the other, beside the others.
+        """
+        by_name = {each.probe.name: each for each in outgoing}
+        rows = {MISSING_INTENT: self._one(by_name[MISSING_INTENT])}
         problem = rows[MISSING_INTENT].problem
-        stop = problem and Problem(problem) in _NOT_THE_API and f"the first request was not answered by the API: {problem}"
-        rest = sorted((each for each in outgoing if each is not first), key=lambda each: each.probe.name != OWN_REPLAY)
-        if stop:
+        if problem and Problem(problem) in _NOT_THE_API:
+            stop = f"the first request was not answered by the API: {problem}"
+            rest = [each for each in outgoing if each.probe.name != MISSING_INTENT]
             rows |= {each.probe.name: sent_row(each.probe, None, each.not_tried or stop) for each in rest}
         else:
-            with ThreadPoolExecutor(self.parallel, thread_name_prefix="probes") as workers:
-                done = workers.map(lambda each: self._one(each, ends), rest)
-                rows |= {row.name: row for row in done}
+            begun = [by_name[OWN_REPLAY], by_name[REPLAY_AT_ONCE]]
+            between = [each for each in outgoing if each.probe.name not in _APART]
+            with ThreadPoolExecutor(self.policy.parallel_requests, thread_name_prefix="probes") as workers:
+                replayed = workers.submit(lambda: [*map(self._one, begun), self._once_more(by_name[REPEATED_REPLAY])])
+                done = workers.map(self._one, between)
+                rows |= {row.name: row for row in (*done, *replayed.result())}
         return [rows[each.probe.name] for each in outgoing]
 
-    def _one(self, outgoing: _Outgoing, ends: float) -> Sent:
-        probe, request = outgoing.probe, outgoing.request
+    def _once_more(self, outgoing: _Outgoing) -> Sent:
+        """The answer to a repeat; while the replay is under way, which 409 says, it is asked for again."""
+        row = self._one(outgoing)
+        for _ in range(_REPEATS):
+            if row.status != HTTPStatus.CONFLICT:
+                break
+            time.sleep(_REPEAT_PAUSE)
+            row = self._one(outgoing)
+        return row
+
+    def _one(self, outgoing: _Outgoing) -> Sent:
+        """The answer; where the connection broke off or no answer came in time, a probe that starts no work is sent again."""
+        probe, request, policy = outgoing.probe, outgoing.request, self.policy
         if request is None:
             return sent_row(probe, None, outgoing.not_tried)
-        if time.monotonic() >= ends:
-            return sent_row(probe, None, f"the time for sending is over ({self.seconds:g} s, probes.send_seconds)")
-        if self.lease.remaining() < self.request_timeout:
-            return sent_row(probe, None, "the lease is about to end")
-        return sent_row(probe, self.client.send(request), None)
+        must_not = probe.row == AUTHORIZATION_ROW and not probe.starts_work
+        if must_not and self.let_in[probe.token] >= _ENOUGH:
+            return sent_row(probe, None, f"{_ENOUGH} probes with such a token were let in: more would only make the platform act")
+        answer, tries = None, 0
+        for _ in range(1 if probe.starts_work else policy.tries):
+            if self.lease.remaining() < policy.request_timeout_seconds:
+                why = "the lease is about to end"
+                break
+            if not self.pace.may_send():
+                why = f"bounds: {policy.max_requests} requests, {policy.send_seconds:g} s (probes.max_requests, .send_seconds)"
+                break
+            answer, tries = self.client.send(request), tries + 1
+            if answer.problem not in _AGAIN:
+                break
+        if must_not and answer and answer.status is not None and answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            self.let_in[probe.token] += 1
+        return sent_row(probe, answer, None if answer else why, tries=tries)

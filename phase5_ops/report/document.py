@@ -1,6 +1,6 @@
 """The readiness document: the one result that every output format shows, and the exit code that follows from it. Pure.
 
-Contract: schema `phase5.readiness/v1`. Its JSON Schema (`readiness.schema.json`, beside this file) is made from these models.
+Contract: schema `phase5.readiness/v2`. Its JSON Schema (`readiness.schema.json`, beside this file) is made from these models.
 """
 
 import json
@@ -14,9 +14,9 @@ from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.gate.sign_off_codes import NO_RELEASE_TO_SIGN
 from phase5_ops.gate.waiver_report import in_words
 from phase5_ops.policy import GatePolicy
-from phase5_ops.verdict import FindingCode, Verdict
+from phase5_ops.verdict import FindingCode, Verdict, summarized
 
-SCHEMA_ID: Literal["phase5.readiness/v1"] = "phase5.readiness/v1"
+SCHEMA_ID: Literal["phase5.readiness/v2"] = "phase5.readiness/v2"
 SCHEMA_FILE = "readiness.schema.json"
 WHOLE_RUN = "whole run"  # the part of `reading.seconds` that all others are within
 
@@ -98,6 +98,7 @@ class CandidateEntry(_Model):
     deadline: str
     closed_because: str = ""
     url: str | None = None
+    replaced: str = ""  # how and by what, where something took its place in production
 
 
 class Reading(_Model):
@@ -108,15 +109,28 @@ class Reading(_Model):
     seconds: dict[str, float] = Field(default_factory=dict)
 
 
-class ReadinessDocument(_Model):
-    """The result of one readiness run; with `candidate`, of a release candidate as the gate sees it."""
+class Judged(_Model):
+    """What was judged and by whom: account, region, and the ARN of the identity that read it; `unknown` where STS did not say."""
 
-    schema_: Literal["phase5.readiness/v1"] = Field(SCHEMA_ID, alias="schema")
+    account: str
+    region: str
+    identity: str
+
+
+class ReadinessDocument(_Model):
+    """The result of one readiness run; with `candidate`, of a release candidate as the gate sees it.
+
+    `covers` names the rows of a selection, of which nothing is decided (NOT_DECIDED); it is null for the whole. `stated_at` is
+    when the gate said it of a candidate. `judged` is null where no run judged anything yet.
+    """
+
+    schema_: Literal["phase5.readiness/v2"] = Field(SCHEMA_ID, alias="schema")
     environment: str
     release: str | None
     run_id: str
     evaluated_at: str
-    decision: Literal["OPEN", "BLOCKED"]
+    decision: Literal["OPEN", "BLOCKED", "NOT_DECIDED"]
+    covers: list[str] | None = None
     exit_code: int = Field(ge=0, le=3)
     evidence_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     policy_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
@@ -126,7 +140,9 @@ class ReadinessDocument(_Model):
     waivers: list[dict[str, Any]]
     blockers: list[str]
     reading: Reading
+    judged: Judged | None = None
     candidate: CandidateEntry | None = None
+    stated_at: str | None = None
     notices: list[str] = Field(default_factory=list)  # what is worth knowing and keeps no row closed
 
     def to_json(self) -> dict[str, Any]:
@@ -137,6 +153,8 @@ class ReadinessDocument(_Model):
 def headline(document: ReadinessDocument) -> str:
     """The decision in a word or two, which tells a candidate that waits for nothing but signatures from one that is closed."""
     candidate = document.candidate
+    if document.covers is not None:
+        return f"NOT DECIDED, {', '.join(document.covers) or 'no row'} only"
     if document.decision == "OPEN" or candidate is None or candidate.gate != "READY_TO_SIGN":
         return document.decision
     return f"{document.decision}, READY TO SIGN{'' if candidate.fate == 'READY_TO_SIGN' else ' AT THE NEXT TICK'}"
@@ -150,6 +168,12 @@ def candidate_line(document: ReadinessDocument) -> str | None:
     because = f" ({candidate.closed_because})" if candidate.closed_because else ""
     deadline = f", deadline {candidate.deadline}" if candidate.fate in ("PENDING", "READY_TO_SIGN") else ""
     return f"{document.release} {candidate.digest}, series {candidate.series}: {candidate.fate}{because}{deadline}"
+
+
+def judged_line(document: ReadinessDocument) -> str | None:
+    """What was judged and by whom; None where nothing was yet."""
+    judged = document.judged
+    return None if judged is None else f"account {judged.account}, region {judged.region}, judged as {judged.identity}"
 
 
 def waiver_line(waiver: Mapping[str, Any]) -> str:
@@ -186,7 +210,7 @@ def missing_entry(row: Row, code: FindingCode, seen: str, evaluated_at: str) -> 
         check=row.check,
         asset=row.asset,
         verdict=found.verdict,
-        summary=seen,
+        summary=summarized(found.verdict, seen, [found]),
         observed_at=evaluated_at,
         findings=[FindingEntry(**{name: getattr(found, name) for name in FindingEntry.model_fields})],
     )
@@ -225,8 +249,9 @@ def readiness_document(
     reading: Reading,
     chosen: Sequence[str] | None = None,
     notices: Sequence[str] = (),
+    judged: Judged | None = None,
 ) -> ReadinessDocument:
-    """The document of a run without a release: sign-offs cannot be there, so the decision is BLOCKED.
+    """The document of a run without a release: sign-offs cannot be there, so it is BLOCKED; of a selection, NOT_DECIDED.
 
     Args:
         environment: name of what was judged.
@@ -239,21 +264,23 @@ def readiness_document(
         reading: calls, price and times of the run.
         chosen: row ids (or extra check names) to show and to base the exit code on; None for all.
         notices: what the run has to say beside its rows.
+        judged: account, region and identity.
     """
     rows = [_entry(row, entries, evaluated_at) for row in ROWS if chosen is None or row.id in chosen]
     extras = [_entry(row, entries, evaluated_at) for row in EXTRA_CHECKS if chosen is None or row.id in chosen]
     sign_off_ids = {row.id for row in ROWS if row.is_sign_off}
-    judged = {entry.id: entry.verdict for entry in rows if entry.id not in sign_off_ids}
-    judged |= {entry.id: entry.verdict for entry in extras if entry.check not in gate.extra_checks_warn_only}
+    verdicts = {entry.id: entry.verdict for entry in rows if entry.id not in sign_off_ids}
+    verdicts |= {entry.id: entry.verdict for entry in extras if entry.check not in gate.extra_checks_warn_only}
     unsigned = any(entry.id in sign_off_ids for entry in rows)
-    shown = [entry for entry in (*rows, *extras) if entry.id in judged or entry.id in sign_off_ids]
+    shown = [entry for entry in (*rows, *extras) if entry.id in verdicts or entry.id in sign_off_ids]
     return ReadinessDocument(
         environment=environment,
         release=None,
         run_id=run_id,
         evaluated_at=evaluated_at,
-        decision="BLOCKED",
-        exit_code=exit_code(judged, unsigned=unsigned, gate=gate),
+        decision="BLOCKED" if chosen is None else "NOT_DECIDED",
+        covers=None if chosen is None else [entry.id for entry in (*rows, *extras)],
+        exit_code=exit_code(verdicts, unsigned=unsigned, gate=gate),
         evidence_digest=evidence_digest,
         policy_digest=policy_digest,
         rows=rows,
@@ -262,6 +289,7 @@ def readiness_document(
         waivers=[],
         blockers=[line for entry in shown for line in _blockers(entry, gate)],
         reading=reading,
+        judged=judged,
         notices=list(notices),
     )
 

@@ -1,6 +1,6 @@
 """The readiness document as Markdown, for pull requests and tickets."""
 
-from phase5_ops.report.document import ReadinessDocument, RowEntry, candidate_line, headline, waiver_line
+from phase5_ops.report.document import ReadinessDocument, RowEntry, candidate_line, headline, judged_line, waiver_line
 
 _MARK = {"PASS": "✅", "WARN": "⚠️", "INCONCLUSIVE": "❔", "FAIL": "❌", "ERROR": "⛔"}
 
@@ -13,9 +13,12 @@ def render(document: ReadinessDocument) -> str:
     lines = [
         f"# Phase 5 readiness of {_cell(of)}: {headline(document)}",
         "",
-        f"Evaluated at {document.evaluated_at}, {run}, exit code {document.exit_code}.",
+        f"Evaluated at {document.evaluated_at}, {run}, exit code {document.exit_code}"
+        f"{f'; said by the gate at {document.stated_at}' if document.stated_at else ''}.",
         "",
     ]
+    if line := judged_line(document):
+        lines += [f"Judged: {_cell(line)}.", ""]
     if line := candidate_line(document):
         lines += [_cell(line), ""]
     if document.release and document.blockers:

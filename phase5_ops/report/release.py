@@ -14,7 +14,7 @@ from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate import gate_codes, reasons, sign_off_codes
 from phase5_ops.gate.decision import Decision, Outcome, RowDecision
-from phase5_ops.gate.reasons import RELEASE, GateState
+from phase5_ops.gate.reasons import RELEASE, GateState, named_first
 from phase5_ops.gate.records import GateInputs, Release, SignOff
 from phase5_ops.gate.sign_off_codes import EXPECTED
 from phase5_ops.gate.signature_rules import newest_counting
@@ -24,13 +24,14 @@ from phase5_ops.report.document import (
     EXIT_UNDECIDED,
     CandidateEntry,
     FindingEntry,
+    Judged,
     ReadinessDocument,
     Reading,
     RowEntry,
     SignOffEntry,
     exit_code,
 )
-from phase5_ops.verdict import Finding, Verdict, worst
+from phase5_ops.verdict import Finding, Verdict, summarized, worst
 
 #: The digest over no file at all, of a candidate that has no evidence yet.
 NO_EVIDENCE = sha256_of(b"{}")
@@ -46,8 +47,7 @@ def release_document(
     inputs: GateInputs,
     decision: Decision,
     waivers: Sequence[WaiverUse],
-    closed: Sequence[str] = (),
-    promoted: bool = False,
+    judged: Judged | None = None,
 ) -> ReadinessDocument:
     """The document of a candidate.
 
@@ -57,13 +57,12 @@ def release_document(
         inputs: what was decided from.
         decision: over these inputs.
         waivers: every waiver of the release.
-        closed: why it stays closed whatever its rows say: its fate, or an attestation that does not verify.
-        promoted: it was promoted with an attestation that verifies, and with nothing in `closed` it is open for that.
+        judged: who judged what in its run; None where nothing was judged.
     """
     entries = {each.row: each for each in decision.rows}
     rows = [_row(row, entries[row.id], inputs, decision) for row in ROWS]
     extras = [_row(row, entries[row.id], inputs, decision) for row in EXTRA_CHECKS]
-    code = EXIT_OPEN if promoted and not closed else _exit_code([*rows, *extras], inputs, decision, closed)
+    code = _exit_code([*rows, *extras], inputs, decision)
     return ReadinessDocument(
         environment=release.environment,
         release=release.name,
@@ -77,13 +76,14 @@ def release_document(
         extra_checks=extras,
         sign_offs=[_sign_off(role, entries, inputs, release) for role in ROLES],
         waivers=[_waiver(use) for use in waivers],
-        blockers=[] if code == EXIT_OPEN else [*closed, *map(str, decision.reasons), *_unshown([*rows, *extras], decision)],
+        blockers=[] if code == EXIT_OPEN else [*map(str, named_first(decision.reasons)), *_unshown([*rows, *extras], decision)],
         reading=Reading(),
+        judged=judged,
         candidate=candidate,
     )
 
 
-def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decision, closed: Sequence[str]) -> int:
+def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decision) -> int:
     """As the rows say; what concerns the release as a whole counts like a row. Never 0 unless the gate is open."""
     decided = {each.row: each for each in decision.rows}
     signatures = {row.id for row in ROWS if row.is_sign_off}
@@ -93,7 +93,7 @@ def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decisi
         if entry.id not in signatures and decided[entry.id].blocking
     }
     about_all = [gate_codes.verdict_of(reason) for reason in decision.reasons if reason.row == RELEASE]
-    verdicts |= {f"{RELEASE} {index}": verdict for index, verdict in enumerate([*about_all, *(Verdict.FAIL for _ in closed)])}
+    verdicts |= {f"{RELEASE} {index}": verdict for index, verdict in enumerate(about_all)}
     unsigned = any(not decided[row].opens for row in signatures)
     code = exit_code(verdicts, unsigned=unsigned, gate=inputs.policy)
     return code if code != EXIT_OPEN or decision.outcome is Outcome.OPEN else EXIT_UNDECIDED
@@ -103,9 +103,10 @@ def _unshown(entries: Iterable[RowEntry], decision: Decision) -> list[str]:
     """Rows that the gate takes, and whose stored result cannot be shown: then the document does not say that it is open."""
     code = reasons.RESULT_UNREADABLE.code
     return [
-        f"{entry.id} {entry.verdict} {code} {entry.check}: {entry.summary}"
+        f"{entry.id} {entry.verdict} {code} {entry.check}: {finding.seen}"
         for entry in entries
-        if entry.id in decision.facts and any(finding.code == code for finding in entry.findings)
+        for finding in entry.findings
+        if entry.id in decision.facts and finding.code == code
     ]
 
 
@@ -121,7 +122,8 @@ def _row(row: Row, decided: RowDecision, inputs: GateInputs, decision: Decision)
         return _not_counting(row, decided, inputs, entry)
     if entry is None:
         code, seen = gate_codes.BY_NAME[reasons.RESULT_UNREADABLE.code], "the stored result is not one that can be shown"
-        return _plain(row, [code.at(row.check, expected=_COUNTS, seen=seen)], seen, iso(inputs.now))
+        found = [code.at(row.check, expected=_COUNTS, seen=seen)]
+        return _plain(row, found, summarized(found[0].verdict, seen, found), iso(inputs.now))
     return entry.model_copy(update={"waived": decided.waived})
 
 
@@ -143,7 +145,8 @@ def _not_counting(row: Row, decided: RowDecision, inputs: GateInputs, entry: Row
     result = inputs.results.get(row.check)
     states = {reason.state for reason in decided.reasons if reason.code in gate_codes.BY_NAME}
     said = f"; it said {entry.verdict}: {entry.summary}" if entry and states <= set(_AUTHENTIC) else ""
-    summary = f"{decided.state}: {decided.reasons[0].seen}{said}"
+    undecided = worst(finding.verdict for finding in found) is not Verdict.FAIL if found else True
+    summary = f"{decided.state}: {'not judged, ' if undecided else ''}{decided.reasons[0].seen}{said}"
     return _plain(row, found, summary, iso(result.observed_at if result and result.observed_at else inputs.now))
 
 
@@ -154,6 +157,8 @@ def _sign_off_row(row: Row, decided: RowDecision, inputs: GateInputs) -> RowEntr
         if reason.code in sign_off_codes.BY_NAME
     ]
     summary = f"{row.owner} has signed." if decided.opens else decided.reasons[0].seen
+    if found:
+        summary = summarized(worst(finding.verdict for finding in found), summary, found)
     return _plain(row, found, summary, iso(inputs.now), passes=decided.opens)
 
 

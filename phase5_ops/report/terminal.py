@@ -8,7 +8,15 @@ from rich.text import Text
 
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.printable import printable
-from phase5_ops.report.document import WHOLE_RUN, ReadinessDocument, RowEntry, candidate_line, headline, waiver_line
+from phase5_ops.report.document import (
+    WHOLE_RUN,
+    ReadinessDocument,
+    RowEntry,
+    candidate_line,
+    headline,
+    judged_line,
+    waiver_line,
+)
 from phase5_ops.verdict import Verdict
 
 _STYLE = {
@@ -18,6 +26,7 @@ _STYLE = {
     Verdict.FAIL: "bold red",
     Verdict.ERROR: "bold white on red",
 }
+_DECISION_STYLE = {"OPEN": "bold green", "BLOCKED": "bold red", "NOT_DECIDED": "bold yellow"}
 _FINDINGS_SHOWN = 8
 _LINES_SHOWN = 40  # of blockers, of waivers
 _SAID_BY_THE_ROW = frozenset(
@@ -101,8 +110,11 @@ def _footer(document: ReadinessDocument) -> Text:
     text = Text()
     if line := candidate_line(document):
         text.append(f"{printable(line)}\n")
-    text.append(headline(document), style="bold green" if document.decision == "OPEN" else "bold red")
-    text.append(f" (exit code {document.exit_code}), {len(document.blockers)} blocker(s); evaluated at {document.evaluated_at}\n")
+    text.append(headline(document), style=_DECISION_STYLE[document.decision])
+    text.append(f" (exit code {document.exit_code}), {len(document.blockers)} blocker(s); evaluated at {document.evaluated_at}")
+    text.append(f", said by the gate at {document.stated_at}\n" if document.stated_at else "\n")
+    if line := judged_line(document):
+        text.append(f"{printable(line)}\n")
     text.append(f"run {document.run_id or 'none yet'}")
     if calls := sum(document.reading.calls.values()):
         seconds = document.reading.seconds.get(WHOLE_RUN, 0.0)

@@ -17,7 +17,7 @@ from phase5_ops.sandbox.ledger_writer import LedgerWriter
 from phase5_ops.sandbox.platform_clock import PlatformClock
 from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_logs import PlatformLogs
-from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS, A
+from phase5_ops.sandbox.probe_tenants import A
 from phase5_ops.sandbox.seed import arn_of_event_log, arn_of_export_worker, arn_of_state_machine
 from phase5_ops.sandbox.trail_delivery import TrailDelivery
 from phase5_ops.sandbox.user_pool import UserPool
@@ -79,16 +79,12 @@ class Platform:
         token = folder / "expired-token"
         token.touch(mode=0o600)
         token.write_text(self.pool.expired_token(A), encoding="ascii")
-        for tenant in PROBE_TENANTS:
-            user = f"PHASE5_PROBE_USERS__{tenant.letter}__"
-            settings |= {
-                f"{user}TENANT_ID": tenant.tenant_id,
-                f"{user}USERNAME": tenant.username,
-                f"{user}PASSWORD": self.pool.passwords[tenant.username],
-            }
         return settings | {
+            **self.pool.exports,
             "PHASE5_CONTROL_CENTER_URL": self.control_center.url,
             "PHASE5_PROBES__SETTLE_SECONDS": "0",
+            "PHASE5_ISOLATION__PROBE_REQUESTS_PER_SECOND": "1000",  # no pace binds the sandbox
+            "PHASE5_PROBES__REQUESTS_PER_SECOND": "1000",
             "PHASE5_ISOLATION__TRAIL_S3_URI": self.trail.location,
             "PHASE5_ISOLATION__EVENT_LOG_GROUP": GROUP,
             "PHASE5_PROBES__EXPIRED_TOKEN_FILE": str(token),

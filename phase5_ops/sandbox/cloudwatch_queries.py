@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import Any
 
 from phase5_ops.aws.metric_math import Call, Expression, MathError, Points, evaluate, parse
+from phase5_ops.aws.metrics_insights import ACCOUNT as ACCOUNT_LABEL
 from phase5_ops.aws.metrics_insights import InsightsError, InsightsQuery, is_insights_query, parse_query
 from phase5_ops.aws.search_expression import Search, SearchError, parse_search_text
 from phase5_ops.aws.statistics import Statistic, StatisticError, parse_statistic
+from phase5_ops.sandbox.blueprint import ACCOUNT
 from phase5_ops.sandbox.metric_store import MetricStore, Series, timestamps
 
 MAX_QUERIES = 500
@@ -72,6 +74,7 @@ class Request:
         start: inclusive.
         end: exclusive.
         now: the platform's present moment.
+        account: whose metrics they are.
     """
 
     store: MetricStore
@@ -79,6 +82,7 @@ class Request:
     start: datetime
     end: datetime
     now: datetime
+    account: str = ACCOUNT
     _lines: dict[str, list[Line]] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -175,8 +179,9 @@ class Request:
         groups: dict[tuple[str, ...], list[Series]] = {}
         for series in self.store.find(parsed.namespace, parsed.metric_name):
             dimensions = dict(series.dimensions)
-            if parsed.matches(series.namespace, dimensions):
-                groups.setdefault(tuple(dimensions[key] for key in parsed.group_by), []).append(series)
+            if parsed.matches(series.namespace, dimensions, account=self.account):
+                labels = {**dimensions, ACCOUNT_LABEL: self.account}
+                groups.setdefault(tuple(labels[key] for key in parsed.group_by), []).append(series)
         if not groups and not parsed.group_by:
             groups[()] = []
         period, statistic = query.get("Period", _DEFAULT_PERIOD), parse_statistic(parsed.statistic)
@@ -193,7 +198,8 @@ class Request:
         found = [
             series
             for series in self.store.find(search.namespace)
-            if series.newest >= oldest and search.matches(series.namespace, series.name, dict(series.dimensions))
+            if series.newest >= oldest
+            and search.matches(series.namespace, series.name, dict(series.dimensions), account=self.account)
         ]
         lines = []
         for series in found[:MAX_SERIES]:

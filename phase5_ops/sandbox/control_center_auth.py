@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.planted_holes import Who
 from phase5_ops.sandbox.user_pool import UserPool
 
 TENANT_HEADER = "x-tenant-id"
@@ -66,13 +68,30 @@ class Hints:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What an Authorization header holds, whether or not it lets anybody in.
+
+    Attributes:
+        who: which kind it is.
+        tenant, accounts: what it claims, where it can be read.
+        identities: the names that it gives its user.
+    """
+
+    who: Who
+    tenant: str | None = None
+    accounts: frozenset[str] | None = None
+    identities: tuple[str, ...] = ()
+
+
 class Authorizer:
     """Verifies tokens against the pool's keys."""
 
-    def __init__(self, pool: UserPool, holes: set[Hole]) -> None:
+    def __init__(self, pool: UserPool, holes: set[Any]) -> None:
         self._pool, self._holes = pool, holes
         self._key_set = pool.keys["keys"]
         self._keys = {key["kid"]: jwt.PyJWK(key, algorithm="RS256").key for key in self._key_set}
+        self._presented: dict[str, Presented] = {}
 
     def caller(self, authorization: str | None, hints: Hints) -> Caller:
         """The caller of a request.
@@ -88,13 +107,75 @@ class Authorizer:
             raise
         return self._caller_of(claims, hints)
 
+    def kind_of(self, authorization: str | None) -> Presented:
+        """What an Authorization header holds. What was found about a token is kept: telling kinds apart takes its time."""
+        scheme, _, rest = (authorization or "").strip().partition(" ")
+        token = rest.strip() if scheme.lower() == "bearer" else (authorization or "").strip()
+        if authorization is None:
+            return Presented(Who.ANONYMOUS)
+        if not token:
+            return Presented(Who.EMPTY)
+        if token not in self._presented:
+            self._presented[token] = self._looked_at(token)
+        return self._presented[token]
+
+    def _looked_at(self, token: str) -> Presented:
+        claims = _unverified(token)
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.PyJWTError:
+            header = _header_of(token)
+        if not claims or not header:
+            return Presented(Who.GARBAGE)
+        username = str(claims.get("cognito:username") or claims.get("username") or "")
+        identities = tuple(str(name) for name in (username, claims.get("email"), claims.get("sub")) if name)
+        who = self._kind(token, header, claims, username)
+        tenant = claims.get(_TENANT_CLAIM)
+        listed = _listed(tenant)
+        if listed is not None:
+            tenant = listed[0] if listed else None
+        known = str(tenant).strip().lower() if tenant is not None and str(tenant).strip() else None
+        return Presented(who, known if who in _MISSHAPEN else _text(tenant), _accounts(claims.get(_ACCOUNTS_CLAIM)), identities)
+
+    def _kind(self, token: str, header: Mapping[str, Any], claims: Claims, username: str) -> Who:
+        if str(header.get("alg")).lower() == "none":
+            return Who.ALG_NONE
+        if header.get("alg") == "HS256":
+            return Who.HS256 if self._signed_with_public_key(token) else Who.GARBAGE
+        if not self._signed_by_pool(token, header):
+            if "jwk" in header:
+                return Who.EMBEDDED_JWK
+            if "jku" in header:
+                return Who.JKU
+            if header.get("kid") not in self._keys:
+                return Who.UNKNOWN_KID
+            own = self._pool.attributes_of(username).get(_TENANT_CLAIM)
+            return Who.SELF_SIGNED if own == claims.get(_TENANT_CLAIM) else Who.TAMPERED
+        if float(claims.get("exp") or 0) <= time.time():
+            return Who.EXPIRED
+        if claims.get("token_use") == "access":
+            return Who.ACCESS
+        if claims.get("aud") != self._pool.client_id:
+            return Who.OTHER_CLIENT
+        return _shape_of(claims)
+
+    def _signed_by_pool(self, token: str, header: Mapping[str, Any]) -> bool:
+        key = self._keys.get(str(header.get("kid")))
+        try:
+            claims = key and jwt.decode(
+                token, key, algorithms=["RS256"], options={"verify_exp": False, "verify_aud": False, "verify_iat": False}
+            )
+            return bool(claims)
+        except jwt.PyJWTError:
+            return False
+
     def _caller_of(self, claims: Claims, hints: Hints) -> Caller:
         username = claims.get("cognito:username") or claims.get("username")
         attributes: Mapping[str, Any] = claims
         if claims.get("token_use") == "access" and username:
             attributes = {**self._pool.attributes_of(str(username)), **claims}
         identities = tuple(str(name) for name in (username, attributes.get("email"), attributes.get("sub")) if name)
-        tenant = _text(attributes.get("custom:tenant_id"))
+        tenant = None if _shape_of(attributes) in _MISSHAPEN else _text(attributes.get(_TENANT_CLAIM))
         chosen = self._override(hints)
         if chosen and chosen != tenant:
             return Caller(chosen, None, identities)  # the claim's accounts are of the claim's tenant
@@ -190,6 +271,34 @@ class Authorizer:
         return any(hmac.compare_digest(digest, given) for digest in digests)
 
 
+_TENANT_CLAIM, _ACCOUNTS_CLAIM = "custom:tenant_id", "custom:account_ids"
+#: Kinds of token whose claim names a tenant in a shape that a hole reads all the same.
+_MISSHAPEN = frozenset({Who.CLAIM_LIST, Who.CLAIM_BLANK, Who.CLAIM_CASE})
+
+
+def _shape_of(claims: Claims) -> Who:
+    """Which kind a genuine id token is, by the shape of its tenant claim."""
+    tenant = claims.get(_TENANT_CLAIM)
+    if tenant is None:
+        return Who.UNCLAIMED
+    if not isinstance(tenant, str) or tenant.strip()[:1] == "[":
+        return Who.CLAIM_LIST
+    if tenant == "":
+        return Who.CLAIM_EMPTY
+    if tenant != tenant.strip():
+        return Who.CLAIM_BLANK
+    return Who.CLAIMED if tenant == tenant.lower() else Who.CLAIM_CASE
+
+
+def _header_of(token: str) -> dict[str, Any]:
+    """The header of a token that PyJWT does not take for one."""
+    try:
+        found = json.loads(_decoded(token.split(".", maxsplit=1)[0]))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _forms(key: Any) -> Iterable[bytes]:  # noqa: ANN401 - a public key of cryptography
     for form in (PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1):
         pem = key.public_bytes(Encoding.PEM, form)
@@ -219,6 +328,16 @@ def _accounts(claim: object) -> frozenset[str] | None:
     if isinstance(claim, list):
         return frozenset(str(account) for account in claim)
     return frozenset(part.strip() for part in str(claim).split(",") if part.strip())
+
+
+def _listed(claim: object) -> list[Any] | None:
+    """The entries of a claim that is a list, or the JSON text of one: user pools keep texts."""
+    if isinstance(claim, str) and claim.strip()[:1] == "[":
+        try:
+            claim = json.loads(claim)
+        except ValueError:
+            return None
+    return claim if isinstance(claim, list) else None
 
 
 def _text(value: object) -> str | None:

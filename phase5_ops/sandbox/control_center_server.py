@@ -12,8 +12,8 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from phase5_ops.sandbox.control_center import RAW_HEADERS
 from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.planted_calls import RAW_HEADERS
 
 HOST = "127.0.0.1"
 SLOW_SECONDS = 30.0

@@ -203,14 +203,15 @@ def _answer(kind: str, request: _Request) -> tuple[int, str, list[tuple[str, str
     return status, content, [("x-amzn-ErrorType", code)], body_json.encode()
 
 
-def wrap(app: WsgiApp, faults: Faults) -> WsgiApp:
-    """The application, with `faults` in front of it."""
+def wrap(app: WsgiApp, faults: Faults, before: Callable[[], None] = lambda: None) -> WsgiApp:
+    """The application, with `faults` in front of it; `before` is called ahead of each request."""
 
     def faulty(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)
         if environ.get("PATH_INFO") == PATH:
             return _control(faults, environ["REQUEST_METHOD"], body, start_response)
+        before()
         request = _read(environ, body)
         fault = faults.strike(
             HTTP_KINDS, request.operation, service=request.service, text=request.text, further_page=request.further_page
@@ -247,14 +248,22 @@ def _control(faults: Faults, method: str, body: bytes, start_response: StartResp
 
 
 class FaultableMotoServer(ThreadedMotoServer):  # type: ignore[misc]  # moto is not typed
-    """moto's threaded server with faults in front of it."""
+    """moto's threaded server with faults in front of it.
+
+    Attributes:
+        before: called ahead of each request; may change while it serves.
+    """
 
     def __init__(self, faults: Faults, ip_address: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(ip_address, port, verbose=False)
         self._faults = faults
+        self.before: Callable[[], None] = lambda: None
 
     def _server_entry(self) -> None:
-        app = wrap(DomainDispatcherApplication(create_backend_app), self._faults)
+        def before() -> None:
+            self.before()
+
+        app = wrap(DomainDispatcherApplication(create_backend_app), self._faults, before)
         self._server = make_server(self._ip_address, self._port, app, True, request_handler=MotoRequestHandler)
         self._server_ready_event.set()
         self._server.serve_forever()

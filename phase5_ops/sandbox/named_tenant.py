@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from phase5_ops.sandbox.audit_export import EXPORTS
+from phase5_ops.sandbox.control_center_decisions import DECISIONS
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import InsideAws, from_item, to_item
 from phase5_ops.sandbox.platform_records import ACCOUNTS, INTENTS, OUTCOMES, tenant_key
@@ -30,7 +31,7 @@ HOLE_OF_ROUTE = {
 
 
 def owner_of_named(aws: InsideAws, values: Mapping[str, Any]) -> str | None:
-    """The tenant that owns what a request names: its account, else its intent, else its export.
+    """The tenant that owns what a request names: its account, else its intent, its export, its decision.
 
     Args:
         aws: the platform's tables.
@@ -44,6 +45,8 @@ def owner_of_named(aws: InsideAws, values: Mapping[str, Any]) -> str | None:
         )
     if export := values.get("export_id"):
         return _found(aws, EXPORTS, "export_id = :value", str(export))
+    if decision := values.get("decision_id"):
+        return _indexed(aws, DECISIONS, "decision-id-index", "decision_id", str(decision))
     return None
 
 

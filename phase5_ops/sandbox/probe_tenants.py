@@ -35,6 +35,39 @@ B = ProbeTenant("B", "phase5-canary-b", ("canary-b-1",), ("canary-b-1",))
 PROBE_TENANTS = (A, B)
 
 
+@dataclass(frozen=True, slots=True)
+class FurtherUser:
+    """A user of the pool whose token is genuine and names no tenant exactly, or (unscoped) no account.
+
+    Attributes:
+        setting: what the settings call it.
+        claim: its custom:tenant_id; None for a user without one. None of them has custom:account_ids.
+    """
+
+    setting: str
+    claim: str | None
+
+    @property
+    def username(self) -> str:
+        """The name it signs in with."""
+        return f"phase5-probe-{self.setting.lower().replace('_', '-')}"
+
+    @property
+    def email(self) -> str:
+        """The e-mail address in its id token."""
+        return f"{self.username}@example.com"
+
+
+FURTHER_USERS = (
+    FurtherUser("UNSCOPED", A.tenant_id),
+    FurtherUser("UNCLAIMED", None),
+    FurtherUser("CLAIM_EMPTY", ""),
+    FurtherUser("CLAIM_BLANKS", f" {A.tenant_id} "),
+    FurtherUser("CLAIM_CASE", A.tenant_id.upper()),
+    FurtherUser("CLAIM_LIST", f'["{A.tenant_id}", "{B.tenant_id}"]'),
+)
+
+
 def other_tenant(tenant_id: str) -> str:
     """The test tenant that is not `tenant_id`."""
     return A.tenant_id if tenant_id == B.tenant_id else B.tenant_id

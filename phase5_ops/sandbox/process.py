@@ -8,10 +8,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from phase5_ops.settings import ConfigurationError
+from phase5_ops.settings import ConfigurationError, load_settings
 
 READY = "# ready"
+#: The state folder of the sandbox, in the folder where it is started.
+FOLDER = ".phase5-sandbox"
 _START_SECONDS = 60
 
 
@@ -23,12 +26,19 @@ def serve(scenario: str, port: int, *, until_stdin_closes: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     with Sandbox(scenario, port=port) as sandbox:
-        for name, value in sandbox.exports().items():
+        for name, value in {**sandbox.exports(), **own_state_folder()}.items():
             print(f"export {name}={shlex.quote(value)}")
         print(READY, flush=True)
         if until_stdin_closes:
             threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
         ended.wait()
+
+
+def own_state_folder() -> dict[str, str]:
+    """Where the sandbox's runs are kept unless the settings name a folder: never among those of a real platform."""
+    given = load_settings()
+    chosen = given.state_dir if "state_dir" in given.model_fields_set else Path(FOLDER).resolve()
+    return {"PHASE5_STATE_DIR": str(chosen)}
 
 
 def _end_with_stdin(ended: threading.Event) -> None:

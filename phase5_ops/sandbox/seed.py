@@ -6,6 +6,8 @@ it into the store itself) and functions (they are there to be looked at; a packa
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
@@ -21,7 +23,7 @@ from phase5_ops.sandbox.executor import GLOBAL_STOP, STARTER, STATE_MACHINE, VAL
 from phase5_ops.sandbox.function_roles import seed_roles
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import EVENT_BUS, InsideAws, to_item
-from phase5_ops.sandbox.ordinary_logs import GROUP_PREFIX
+from phase5_ops.sandbox.ordinary_logs import GROUP_PREFIX, LogLine
 
 LOG_GROUPS = tuple(
     f"{GROUP_PREFIX}{name}"
@@ -56,7 +58,7 @@ def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
     logs = aws.client("logs")
     for group in LOG_GROUPS:
         logs.create_log_group(logGroupName=group)
-    _seed_logs(logs, blueprint)
+    put_logs(logs, blueprint.logs, blueprint.now_ms)
     seed_roles(aws.client("iam"), blueprint.roles)
     _seed_budgets(aws.client("budgets"), blueprint)
     events = aws.client("events")
@@ -124,13 +126,15 @@ def _seed_functions(region: str, blueprint: Blueprint) -> None:
         backend._lambdas._functions[name] = {"latest": function, "versions": [], "alias": {}}
 
 
-def _seed_logs(logs: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
+def put_logs(logs: Any, lines: Iterable[LogLine], now_ms: int) -> None:  # noqa: ANN401
+    """Writes log lines that are so long before `now_ms`; streams that are there go on."""
     streams: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for line in blueprint.logs:
-        event = {"timestamp": blueprint.now_ms - line.ago_ms, "message": line.message}
+    for line in lines:
+        event = {"timestamp": now_ms - line.ago_ms, "message": line.message}
         streams.setdefault((GROUP_PREFIX + line.function, line.stream), []).append(event)
     for (group, stream), events in sorted(streams.items()):
-        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
         logs.put_log_events(
             logGroupName=group, logStreamName=stream, logEvents=sorted(events, key=lambda event: event["timestamp"])
         )

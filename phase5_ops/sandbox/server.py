@@ -21,6 +21,7 @@ from phase5_ops.sandbox import cost_explorer, moto_cloudwatch, moto_dynamodb, mo
 from phase5_ops.sandbox.access_trail import AccessTrail
 from phase5_ops.sandbox.blueprint import ACCOUNT, NAMESPACE, RUNBOOK_ADDRESS
 from phase5_ops.sandbox.ccnative_platform import Platform
+from phase5_ops.sandbox.continuing import ContinuingPlatform
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import InsideAws, one_at_a_time
@@ -127,6 +128,8 @@ class Sandbox:
         moto_cloudwatch.backdate_alarms(self.region, self.clock.now() - ALARMS_AGE)
         for fault in blueprint.faults:
             self.faults.add(**fault)
+        if not self.clock.replay:
+            self._server.before = ContinuingPlatform(blueprint, self.inside, self.clock, self.region).catch_up
 
     def stop(self) -> None:
         """Ends the server; the process has the AWS again that it had before."""
@@ -147,6 +150,7 @@ class Sandbox:
             **CREDENTIALS,
             "PHASE5_ENVIRONMENT": "sandbox",
             "PHASE5_LOGS__REQUESTS_PER_SECOND": "50",  # the pace that AWS sets does not bind the sandbox
+            "PHASE5_PROBES__RUNS_PER_HOUR": "1000",  # nor does what a platform with customers bears
             "PHASE5_SIGNING__TRUSTED_ROLES": f'["{ACCOUNT}/phase5-signer-*"]',  # their sessions are named after the person
             "PHASE5_NOTIFICATIONS__SNS_TOPIC_ARN": arn_of_notifications(self.region),
             **self._settings,

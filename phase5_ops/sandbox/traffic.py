@@ -51,23 +51,41 @@ def _slots(traffic: Traffic, now: int) -> Iterator[tuple[int, int]]:
         yield from ((start, seconds) for start in range(first, last, seconds))
 
 
+def rows_between(blueprint: Blueprint, since: int, until: int) -> Rows:
+    """The data points of the traffic that goes on, of every whole minute from `since` to before `until` (epoch seconds).
+
+    Traffic that a scenario has ended stays ended, and a burst or slowness that it has at its present goes on.
+    """
+    rows: Rows = defaultdict(list)
+    for traffic in blueprint.traffic:
+        if traffic.until_minutes <= 0:
+            for start in range(since, until, _MINUTE):
+                chance = random.Random(f"{traffic.tool}/{start}")  # noqa: S311 - made-up traffic, not a secret
+                _add_slot(rows, traffic, start, _MINUTE, age_minutes=0, chance=chance)
+    return rows
+
+
 def _add_traffic(rows: Rows, traffic: Traffic, now: int) -> None:
     chance = random.Random(f"{traffic.tool}/{traffic.connector}")  # noqa: S311 - made-up traffic, not a secret
+    for start, seconds in _slots(traffic, now):
+        _add_slot(rows, traffic, start, seconds, age_minutes=(now - start) / _MINUTE, chance=chance)
+
+
+def _add_slot(rows: Rows, traffic: Traffic, start: int, seconds: int, *, age_minutes: float, chance: random.Random) -> None:
+    """The calls of one slot, which began `age_minutes` before the present that the scenario was made for."""
     base = (("connector_id", traffic.connector), ("tool_name", traffic.tool))
     error_every = traffic.error_every_minutes * _MINUTE
-    for start, seconds in _slots(traffic, now):
-        age_minutes = (now - start) / _MINUTE
-        errors = _error_moments(start, start + seconds, error_every) if error_every else 0
-        if age_minutes <= traffic.burst_minutes:
-            errors += traffic.burst * seconds // _MINUTE
-        successes = max(traffic.calls_per_minute * seconds // _MINUTE - errors, 0)
-        slow = traffic.slow_share if age_minutes <= traffic.slow_minutes else 0.0
-        sampled = successes // 100 + (1 if chance.random() < successes % 100 / 100 else 0)
-        at = start + seconds // 2
-        for dimensions, count in ((base, successes - sampled), (_with_tenant(base, chance), sampled)):
-            _emit(rows, traffic, MetricKey("tool_success", dimensions), at, _latencies(traffic, count, slow, chance))
-        failed = _with_tenant(base, chance) if traffic.tenant_on_errors else base
-        _emit(rows, traffic, MetricKey("tool_error", failed), at, _latencies(traffic, errors, slow, chance))
+    errors = _error_moments(start, start + seconds, error_every) if error_every else 0
+    if age_minutes <= traffic.burst_minutes:
+        errors += traffic.burst * seconds // _MINUTE
+    successes = max(traffic.calls_per_minute * seconds // _MINUTE - errors, 0)
+    slow = traffic.slow_share if age_minutes <= traffic.slow_minutes else 0.0
+    sampled = successes // 100 + (1 if chance.random() < successes % 100 / 100 else 0)
+    at = start + seconds // 2
+    for dimensions, count in ((base, successes - sampled), (_with_tenant(base, chance), sampled)):
+        _emit(rows, traffic, MetricKey("tool_success", dimensions), at, _latencies(traffic, count, slow, chance))
+    failed = _with_tenant(base, chance) if traffic.tenant_on_errors else base
+    _emit(rows, traffic, MetricKey("tool_error", failed), at, _latencies(traffic, errors, slow, chance))
 
 
 def _error_moments(start: int, end: int, every: int) -> int:

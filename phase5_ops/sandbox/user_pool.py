@@ -15,7 +15,7 @@ from moto.cognitoidp.responses import CognitoIdpJsonWebKeyResponse
 
 from phase5_ops.sandbox.blueprint import ACCOUNT
 from phase5_ops.sandbox.inside_aws import InsideAws
-from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS, ProbeTenant
+from phase5_ops.sandbox.probe_tenants import FURTHER_USERS, PROBE_TENANTS, ProbeTenant
 
 POOL_NAME = "cc-native-users"
 _FLOWS = ["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
@@ -41,6 +41,7 @@ class UserPool:
         self.client_id = self._client("cc-native-web")
         self.other_client_id = self._client("cc-native-reporting")
         self.passwords: dict[str, str] = {}
+        self.further_passwords: dict[str, str] = {}
 
     def _client(self, name: str) -> str:
         attributes = ["email", *(f"custom:{custom}" for custom in _CUSTOM)]
@@ -51,23 +52,34 @@ class UserPool:
         return client_id
 
     def add_probe_users(self) -> None:
-        """Adds the user of each test tenant, with a random password."""
+        """Adds the user of each test tenant and the further ones, each with a random password."""
         for tenant in PROBE_TENANTS:
-            attributes = {
-                "email": tenant.email,
-                "custom:tenant_id": tenant.tenant_id,
-                "custom:account_ids": ",".join(tenant.scope),
-            }
-            self._cognito.admin_create_user(
-                UserPoolId=self.id,
-                Username=tenant.username,
-                UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
-                MessageAction="SUPPRESS",
-            )
-            self.passwords[tenant.username] = f"Aa1!{secrets.token_urlsafe(18)}"
-            self._cognito.admin_set_user_password(
-                UserPoolId=self.id, Username=tenant.username, Password=self.passwords[tenant.username], Permanent=True
-            )
+            attributes = {"custom:tenant_id": tenant.tenant_id, "custom:account_ids": ",".join(tenant.scope)}
+            self.passwords[tenant.username] = self._add(tenant.username, tenant.email, attributes)
+        for user in FURTHER_USERS:
+            attributes = {} if user.claim is None else {"custom:tenant_id": user.claim}
+            self.further_passwords[user.username] = self._add(user.username, user.email, attributes)
+
+    def _add(self, username: str, email: str, attributes: Mapping[str, str]) -> str:
+        """Adds a user; its password."""
+        given = [{"Name": name, "Value": value} for name, value in {"email": email, **attributes}.items()]
+        self._cognito.admin_create_user(UserPoolId=self.id, Username=username, UserAttributes=given, MessageAction="SUPPRESS")
+        password = f"Aa1!{secrets.token_urlsafe(18)}"
+        self._cognito.admin_set_user_password(UserPoolId=self.id, Username=username, Password=password, Permanent=True)
+        return password
+
+    @property
+    def exports(self) -> dict[str, str]:
+        """The settings that name the probe users."""
+        found: dict[str, str] = {}
+        for tenant in PROBE_TENANTS:
+            user = f"PHASE5_PROBE_USERS__{tenant.letter}__"
+            found |= {f"{user}TENANT_ID": tenant.tenant_id, f"{user}USERNAME": tenant.username}
+            found[f"{user}PASSWORD"] = self.passwords[tenant.username]
+        for further in FURTHER_USERS:
+            user = f"PHASE5_PROBE_USERS__{further.setting}__"
+            found |= {f"{user}USERNAME": further.username, f"{user}PASSWORD": self.further_passwords[further.username]}
+        return found
 
     @property
     def issuer(self) -> str:

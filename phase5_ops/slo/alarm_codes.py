@@ -72,6 +72,14 @@ ERROR_ALARM_MISSES_TENANTS = FindingCode(
     "The error alarm sees the errors of some tenants only.",
     "Add up over all tenants with a Metrics Insights query: SELECT SUM(tool_error) ... WHERE tool_name = '...'.",
 )
+ALARM_READS_OTHER_ACCOUNTS = FindingCode(
+    "alarm_reads_other_accounts",
+    Verdict.INCONCLUSIVE,
+    "The alarm puts metrics of other accounts together with the platform's, whose traffic is not known here: it may hide what the"
+    " alarm should see.",
+    "Ask for the own account alone (WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()), or group by AWS.AccountId.",
+    not_tried=True,
+)
 ERROR_ALARM_COUNTS_ERRORS = FindingCode(
     "error_alarm_counts_errors",
     Verdict.WARN,
@@ -145,6 +153,7 @@ CODES = (
     ALARM_CANNOT_FIRE,
     LATENCY_ALARM_MISSES_CALLS,
     ERROR_ALARM_MISSES_TENANTS,
+    ALARM_READS_OTHER_ACCOUNTS,
     ERROR_ALARM_COUNTS_ERRORS,
     MISSING_DATA_LOOKS_FINE,
     MISSING_DATA_BREACHES,

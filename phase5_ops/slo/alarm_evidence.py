@@ -5,24 +5,26 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
 
-from phase5_ops.aws.alarm_answers import Alarms, Subscription, Topic
-from phase5_ops.aws.metrics_insights import InsightsError, InsightsQuery, is_insights_query, parse_query
+from phase5_ops.aws.alarm_answers import Alarms, Topic
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TOOL_METRICS
 from phase5_ops.ccnative.names import canonical_tool
-from phase5_ops.clock import iso, parse_iso
+from phase5_ops.clock import parse_iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.reads import Read, attach, reads_of
+from phase5_ops.slo.alarm_description import account_of, alarm_columns, as_json, is_topic, names_in, queries_of
 from phase5_ops.slo.alarm_model import AlarmError, AlarmSpec, Leaf, ToolTraffic, signal_of, tools_of
 from phase5_ops.slo.composites import Composites
 
 SIGNALS = ("latency", "error")
+
+#: Of an alarm whose queries alone are looked at.
+_ANY_CONDITION: Mapping[str, Any] = {"period": 60, "threshold": 0, "comparison": "", "treat_missing": ""}
 
 _text = pa.Column("str", nullable=True)
 _whole = pa.Column("Int64", nullable=True)
@@ -79,16 +81,11 @@ def topics_to_read(alarms: Alarms, namespace: str) -> list[str]:
     composites = Composites(alarms.composite_alarms, {})
     arns = set()
     for raw in alarms.metric_alarms:
-        if _reads_platform(_queries(raw), namespace):
-            arns.update(_names(raw.get("AlarmActions")))
+        if _reads_platform(queries_of(raw), namespace):
+            arns.update(names_in(raw.get("AlarmActions")))
             for parent in composites.above(str(raw.get("AlarmName"))):
                 arns.update(parent["actions"])
     return sorted(arn for arn in arns if is_topic(arn))
-
-
-def is_topic(arn: str) -> bool:
-    """Whether an action publishes to SNS."""
-    return arn.split(":")[2:3] == ["sns"]
 
 
 def slo_alarms_table(
@@ -121,18 +118,18 @@ def slo_alarms_table(
     candidates: dict[tuple[str, str], list[dict[str, Any]]] = {(tool, signal): [] for tool in tools for signal in SIGNALS}
     others = []
     watching = {
-        str(raw.get("AlarmName")): (raw, queries, *_about(queries, traffic))
+        str(raw.get("AlarmName")): (raw, queries, *_about(queries, account_of(raw), traffic))
         for raw in alarms.metric_alarms
-        if _reads_platform(queries := _queries(raw), namespace)
+        if _reads_platform(queries := queries_of(raw), namespace)
     }
     for name, (raw, queries, signal, about) in sorted(watching.items()):
         alike = [
             other for other, (_, _, same, of) in watching.items() if other != name and same == signal and set(of) & set(about)
         ]
-        columns = _alarm_columns(raw, queries, composites.above(name, alike), topics, alarms.mute_rules, links)
+        columns = alarm_columns(raw, queries, composites.above(name, alike), topics, alarms.mute_rules, links)
         for tool in about if signal else []:
             candidates[tool, str(signal)].append(
-                columns | {"inputs_last_datapoint_at": _inputs_last(queries, tools[tool]["sets"])}
+                columns | {"inputs_last_datapoint_at": _inputs_last(queries, account_of(raw), tools[tool]["sets"])}
             )
         if not about or not signal:
             others.append(columns)
@@ -158,11 +155,11 @@ def spec_of(row: Mapping[str, Any]) -> AlarmSpec:
         raise AlarmError("no period")
     return AlarmSpec.of(
         json.loads(row["queries"]),
+        row["account"],
         period=int(row["period"]),
         threshold=row["threshold"],
         comparison=str(row["comparison"]),
         treat_missing=str(row["treat_missing"]),
-        account=row["account"],
     )
 
 
@@ -202,23 +199,23 @@ def _tool_columns(tool: Mapping[str, Any], signal: str, period: int | None) -> d
         "connector": tool["connector"],
         "traffic": tool["traffic"],
         "signal": signal,
-        "tool_sets": _json(
+        "tool_sets": as_json(
             [{key: entry.get(key) for key in ("metric", "dimensions", "last_datapoint_at", "samples")} for entry in tool["sets"]]
         ),
-        "request_windows": _json(tool["windows"]),
+        "request_windows": as_json(tool["windows"]),
     }
     model = tool.get("traffic_model")
     return columns | {"requests_per_period": model.requests(period or 300) if model else None}
 
 
-def _about(queries: Sequence[Mapping[str, Any]], traffic: Mapping[str, ToolTraffic]) -> tuple[str | None, list[str]]:
+def _about(
+    queries: Sequence[Mapping[str, Any]], account: str | None, traffic: Mapping[str, ToolTraffic]
+) -> tuple[str | None, list[str]]:
     """The signal of an alarm and the tools it is about; an alarm that cannot be parsed counts by the names in its text."""
     leaves: list[Leaf] = []
     for query in queries:
         try:
-            leaves += AlarmSpec.of(
-                [{**query, "returned": True}], period=60, threshold=0, comparison="", treat_missing=""
-            ).leaves.values()
+            leaves += AlarmSpec.of([{**query, "returned": True}], account, **_ANY_CONDITION).leaves.values()
         except AlarmError:
             continue
     if leaves:
@@ -238,164 +235,11 @@ def _reads_platform(queries: Sequence[Mapping[str, Any]], namespace: str) -> boo
     )
 
 
-def _queries(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """An alarm's queries in one shape, whether it watches one metric or a list of queries."""
-    if not raw.get("Metrics"):
-        stat = raw.get("ExtendedStatistic") or raw.get("Statistic")
-        source = {"Metric": raw, "Stat": stat, "Period": raw.get("Period"), "Unit": raw.get("Unit")}
-        return [_query({"Id": "m1", "MetricStat": source})]
-    return [_query(query) for query in raw["Metrics"] if isinstance(query, Mapping)]
-
-
-def _query(query: Mapping[str, Any]) -> dict[str, Any]:
-    source = query.get("MetricStat") or {}
-    metric = source.get("Metric") or {}
-    expression = query.get("Expression")
-    insights = _insights(expression)
-    return {
-        "id": str(query.get("Id")),
-        "metric": insights.metric_name if insights else metric.get("MetricName"),
-        "namespace": insights.namespace if insights else metric.get("Namespace"),
-        "dimensions": {str(entry.get("Name")): str(entry.get("Value")) for entry in metric.get("Dimensions") or []},
-        "stat": insights.statistic if insights else source.get("Stat"),
-        "unit": source.get("Unit"),
-        "account": query.get("AccountId"),
-        "expression": expression,
-        "returned": query.get("ReturnData", True) is not False,
-        "period": source.get("Period") or query.get("Period"),
-    }
-
-
-def _insights(expression: object) -> InsightsQuery | None:
-    """The Metrics Insights query of an expression, or None where it is not one or cannot be read (the judge says so then)."""
-    try:
-        return parse_query(expression) if isinstance(expression, str) and is_insights_query(expression) else None
-    except InsightsError:
-        return None
-
-
-def _alarm_columns(  # noqa: PLR0917 - everything that is known of an alarm
-    raw: Mapping[str, Any],
-    queries: Sequence[Mapping[str, Any]],
-    parents: Sequence[Mapping[str, Any]],
-    topics: Mapping[str, Topic],
-    mute_rules: Sequence[Mapping[str, Any]],
-    links: ConsoleLinks,
-) -> dict[str, Any]:
-    name, arn = str(raw.get("AlarmName")), str(raw.get("AlarmArn") or "")
-    actions = _names(raw.get("AlarmActions"))
-    used = sorted({arn for arn in (*actions, *(arn for parent in parents for arn in parent["actions"])) if is_topic(arn)})
-    returned = next((query for query in queries if query["returned"]), queries[0] if queries else {})
-    columns = {
-        "alarm": name,
-        "namespace": _joined(query["namespace"] for query in queries),
-        "metric": _joined(query["metric"] for query in queries),
-        "statistic": _joined(query["stat"] for query in queries),
-        "expression": returned.get("expression"),
-        "queries": _json(queries),
-        "treat_missing": raw.get("TreatMissingData") or "missing",
-        "low_sample": raw.get("EvaluateLowSampleCountPercentile"),
-        "account": (arn.split(":") + [""] * 5)[4] or None,
-        "region": (arn.split(":") + [""] * 4)[3] or links.region,
-        "arn": arn or None,
-        "comparison": raw.get("ComparisonOperator"),
-        "actions_enabled": raw.get("ActionsEnabled") is not False,
-        "alarm_actions": _json(actions),
-        "topics": _json({arn: _topic_columns(topics.get(arn)) for arn in used}),
-        "parents": _json(parents),
-        "mute_rules": _json(_mutes({name, *(parent["alarm"] for parent in parents)}, mute_rules)),
-        "state": raw.get("StateValue"),
-        "state_reason": raw.get("StateReason"),
-        "evaluation_state": raw.get("EvaluationState"),
-        "description": raw.get("AlarmDescription"),
-        "url": links.alarm(name),
-    }
-    return columns | _figures(raw, queries)
-
-
-def _figures(raw: Mapping[str, Any], queries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The numbers and timestamps of an alarm, null where they cannot be read, with the reason in `unreadable`."""
-    try:
-        periods = [int(query["period"]) for query in queries if query["period"] is not None]
-        evaluation = int(raw["EvaluationPeriods"])
-        if evaluation < 1 or min(periods, default=1) < 1:
-            raise ValueError(f"period {periods} s, {evaluation} evaluation periods")  # noqa: TRY301 - joins what int() refuses
-        needed = raw.get("DatapointsToAlarm")
-        threshold = raw.get("Threshold")
-        return {
-            "period": max(periods) if periods else 300 if raw.get("Metrics") else None,
-            "evaluation_periods": evaluation,
-            "datapoints_to_alarm": int(needed) if needed is not None else evaluation,
-            "threshold": float(threshold) if threshold is not None else None,
-            "state_updated_at": _stamp(raw.get("StateUpdatedTimestamp")),
-            "configured_at": _stamp(raw.get("AlarmConfigurationUpdatedTimestamp")),
-            "unreadable": None,
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        return {"unreadable": f"{type(error).__name__}: {error}"}
-
-
-def _stamp(value: object) -> str | None:
-    if value is None:
-        return None
-    return iso(value) if isinstance(value, datetime) else iso(parse_iso(str(value)))
-
-
-def _topic_columns(topic: Topic | None) -> dict[str, Any]:
-    """What is kept of a topic; addresses of people are not."""
-    if topic is None:
-        return {"exists": None, "confirmed": None, "pending": None, "error": "not read"}
-    return {
-        "exists": topic.exists,
-        "confirmed": topic.confirmed,
-        "pending": topic.pending,
-        "error": topic.error,
-        "policy": topic.policy,
-        "key": asdict(topic.key) if topic.key else None,
-        "subscriptions": [_subscription_columns(subscription) for subscription in topic.subscriptions],
-    }
-
-
-def _subscription_columns(subscription: Subscription) -> dict[str, Any]:
-    attributes = subscription.attributes or {}
-    return {
-        "protocol": subscription.protocol,
-        "target": subscription.endpoint if subscription.protocol in ("sqs", "lambda") else None,
-        "read": subscription.attributes is not None,
-        "filter_policy": attributes.get("FilterPolicy"),
-        "filter_scope": attributes.get("FilterPolicyScope"),
-        "missing": subscription.missing,
-        "target_policy": subscription.target_policy,
-        "target_key": subscription.target_key,
-    }
-
-
-def _mutes(names: set[str], rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The mute rules, active or scheduled, on any of these alarms."""
-    found = []
-    for rule in rules:
-        schedule = (rule.get("Rule") or {}).get("Schedule") or {}
-        for alarm in sorted(names & set(_names((rule.get("MuteTargets") or {}).get("AlarmNames")))):
-            found.append(
-                {
-                    "alarm": alarm,
-                    "name": rule.get("Name"),
-                    "status": rule.get("Status"),
-                    "expression": schedule.get("Expression"),
-                    "duration": schedule.get("Duration"),
-                    "timezone": schedule.get("Timezone"),
-                    "starts": _stamp(rule.get("StartDate")),
-                    "expires": _stamp(rule.get("ExpireDate")),
-                }
-            )
-    return found
-
-
-def _inputs_last(queries: Sequence[Mapping[str, Any]], sets: Sequence[Mapping[str, Any]]) -> str | None:
+def _inputs_last(queries: Sequence[Mapping[str, Any]], account: str | None, sets: Sequence[Mapping[str, Any]]) -> str | None:
     """When the alarm last had every input that it cannot do without; inputs inside FILL count only where there are no others."""
     try:
         marked = [{**query, "returned": index == 0} for index, query in enumerate(queries)]
-        spec = AlarmSpec.of(marked, period=60, threshold=0, comparison="", treat_missing="")
+        spec = AlarmSpec.of(marked, account, **_ANY_CONDITION)
     except AlarmError:
         return None
     latest = {
@@ -411,15 +255,3 @@ def _inputs_last(queries: Sequence[Mapping[str, Any]], sets: Sequence[Mapping[st
     }
     required = [stamp for key, stamp in latest.items() if key not in spec.filled]
     return (min(required) if required else max(latest.values(), default="")) or None
-
-
-def _names(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list | tuple) else []
-
-
-def _joined(values: Iterable[object]) -> str | None:
-    return ", ".join(dict.fromkeys(str(value) for value in values if value)) or None
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)

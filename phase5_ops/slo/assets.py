@@ -83,8 +83,8 @@ def gather_slo_alarms(platform: Platform, tables: Tables) -> pd.DataFrame:
     """What every tool needs beside the alarms that exist."""
     settings, observed_at = platform.settings, platform.now()
     alarms = read_alarms(platform.reader)
-    listed, topic_reads = read_topics(platform.reader, topics_to_read(alarms, settings.metrics_namespace))
-    topics, delivery_reads = read_delivery(platform.reader, listed)
+    listed, topic_reads = read_topics(platform.reader, topics_to_read(alarms, settings.metrics_namespace), platform.account)
+    topics, delivery_reads = read_delivery(platform.reader, listed, platform.account)
     return slo_alarms_table(
         tables["registered_tools"],
         tables["tool_slo_summary"],

@@ -4,13 +4,15 @@ CloudWatch does not add dimension sets up: latency and success need the set {too
 carry tenant_id, need the sets with it. What a dashboard draws is read by `dashboard_lines`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import pandas as pd
 
 from phase5_ops.aws.metric_query import MetricSet
+from phase5_ops.aws.search_expression import SearchError, parse_search_text
 from phase5_ops.ccnative.metrics import (
     CONNECTOR_DIMENSION,
     ERROR,
@@ -32,12 +34,14 @@ class DashboardCoverage:
         malformed: those whose body is not a dashboard.
         shown: metrics (in the order latency, success, error) by dashboard and tool.
         unfit: by dashboard what it draws in a way that says nothing (`crm.create_task tool_latency_ms as Minimum`).
+        not_understood: by dashboard the parts that are not understood, so that they show nothing.
     """
 
     names: tuple[str, ...]
     malformed: tuple[str, ...]
     shown: Mapping[tuple[str, str], Sequence[str]]
     unfit: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    not_understood: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def of_tool(self, tool: str) -> list[dict[str, object]]:
         """`{dashboard, metrics}` of each dashboard that shows something of the tool."""
@@ -70,13 +74,18 @@ def dashboard_coverage(
     required = _required(registered_tools, error_sets)
     shown: dict[tuple[str, str], Sequence[str]] = {}
     unfit: dict[str, list[str]] = {}
+    not_understood: dict[str, list[str]] = {}
     malformed = []
     place = Place(namespace, region, account)
+    known = {needed for metrics in required.values() for sets in metrics.values() for needed in sets}
     for name, body in sorted(bodies.items()):
-        lines = lines_of(body, place, now)
-        if lines is None:
+        read = lines_of(body, place, now, partial(_found, known, place))
+        if read is None:
             malformed.append(name)
             continue
+        lines, unread = read
+        if unread:
+            not_understood[name] = unread
         drawn = _Drawn(lines, required)
         for tool in required:
             answers = {metric: drawn.shows(tool, metric) for metric in TOOL_METRICS}
@@ -84,7 +93,20 @@ def dashboard_coverage(
                 shown[name, tool] = metrics
             if reasons := [reason for _, found in answers.values() for reason in found]:
                 unfit.setdefault(name, []).extend(dict.fromkeys(reasons))
-    return DashboardCoverage(tuple(sorted(bodies)), tuple(malformed), shown, unfit)
+    return DashboardCoverage(tuple(sorted(bodies)), tuple(malformed), shown, unfit, not_understood)
+
+
+def _found(known: Collection[MetricSet], place: Place, search: str, dimension: str, value: str) -> bool:
+    """Whether a search finds a metric that has this value of this dimension, among those that a dashboard has to show."""
+    try:
+        parsed = parse_search_text(search, "Sum")
+    except SearchError:
+        return False
+    return any(
+        (dimension, value) in metric.dimensions
+        and parsed.matches(place.namespace, metric.metric, dict(metric.dimensions), account=place.account)
+        for metric in known
+    )
 
 
 _Required = Mapping[str, Mapping[str, Sequence[MetricSet]]]
@@ -136,6 +158,7 @@ class _Drawn:
                 for line, source in self._finding(needed)
                 if (line.limit is None or line.limit >= len(self._required))
                 and (line.separate or not _mixes(line, tool, metric, self._required))
+                and not (line.accounts_together and source.finds_others(needed))
             ]
             if None not in reasons:
                 whole = False

@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from phase5_ops.aws.alarm_answers import DIRECT_PROTOCOLS
 from phase5_ops.aws.filter_policy import AND_MORE, UNKNOWN, FilterPolicyError, accepts
 from phase5_ops.aws.resource_policy import Permission, ServiceRequest, permission
 
 _CLOUDWATCH, _SNS = "cloudwatch.amazonaws.com", "sns.amazonaws.com"
+_NAMES = {_CLOUDWATCH: "CloudWatch", _SNS: "SNS"}
+_TARGET_ACTIONS = {"sqs": "sqs:SendMessage", "lambda": "lambda:InvokeFunction"}
 _KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
@@ -83,7 +86,7 @@ def delivery(arn: str, topic: Mapping[str, Any], sender: Sender) -> Delivery:
 
     Args:
         arn: the topic's ARN.
-        topic: its columns in the evidence (see `topic_columns` in `alarm_evidence`).
+        topic: its columns in the evidence (see `alarm_description`).
         sender: the alarm.
     """
     if topic["exists"] is False:
@@ -93,6 +96,8 @@ def delivery(arn: str, topic: Mapping[str, Any], sender: Sender) -> Delivery:
         return Delivery(f"{arn} is in {region}, and CloudWatch publishes to topics of the alarm's region {sender.region} only")
     if arn.endswith(".fifo"):
         return Delivery(f"{arn} is a FIFO topic, which needs a message group that CloudWatch does not give")
+    if topic.get("withheld"):
+        return Delivery(unknown=f"{arn} belongs to another account, which does not let it be read")
     if topic["confirmed"] == 0:
         pending = f", {topic['pending']} waiting for confirmation" if topic["pending"] else ""
         return Delivery(f"{arn} has no confirmed subscription{pending}")
@@ -107,21 +112,22 @@ def _published(arn: str, topic: Mapping[str, Any], sender: Sender) -> Iterable[D
     if topic.get("policy") is not None:
         yield _of(permission(topic["policy"], ServiceRequest(_CLOUDWATCH, "sns:Publish", arn, sender.context)))
     if (key := topic.get("key")) is not None:
-        yield _key(key, sender)
+        yield _key(key, "it", _CLOUDWATCH, sender.context)
 
 
-def _key(key: Mapping[str, Any], sender: Sender) -> Delivery:
+def _key(key: Mapping[str, Any], what: str, service: str, context: Mapping[str, str | None]) -> Delivery:
+    """Whether a service may use the key that a topic or queue is encrypted with."""
     if key["aws_managed"]:
-        return Delivery(f"it is encrypted with {key['name']}, a key of AWS that CloudWatch may not use")
+        return Delivery(f"{what} is encrypted with {key['name']}, a key of AWS that {_NAMES[service]} may not use")
     if key["state"] not in (None, "Enabled"):
-        return Delivery(f"its encryption key {key['name']} is {key['state']}")
-    if key["state"] is None:
+        return Delivery(f"the encryption key {key['name']} of {what} is {key['state']}")
+    if key["state"] is None and not key.get("withheld"):
         return Delivery()  # its read is an ERROR already
-    if key["policy"] is None:  # of another account, whose owner alone may read it; or its read is an ERROR already
-        return Delivery(unknown=f"whether its encryption key {key['name']} allows CloudWatch is not known")
-    answers = [permission(key["policy"], ServiceRequest(_CLOUDWATCH, action, "*", sender.context)) for action in _KEY_ACTIONS]
+    if key["policy"] is None:  # of another account, which does not let it be read; or its read is an ERROR already
+        return Delivery(unknown=f"whether the encryption key {key['name']} of {what} allows {_NAMES[service]} is not known")
+    answers = [permission(key["policy"], ServiceRequest(service, action, "*", context)) for action in _KEY_ACTIONS]
     worst = min(answers, key=lambda answer: (answer.allowed is not False, answer.allowed is not None))
-    return _of(Permission(worst.allowed, f"its encryption key {key['name']}: {worst.reason}"))
+    return _of(Permission(worst.allowed, f"the encryption key {key['name']} of {what}: {worst.reason}"))
 
 
 def _subscribed(subscriptions: Iterable[Mapping[str, Any]], arn: str, sender: Sender) -> Delivery:
@@ -136,11 +142,13 @@ def _subscribed(subscriptions: Iterable[Mapping[str, Any]], arn: str, sender: Se
 
 def _subscription(subscription: Mapping[str, Any], arn: str, sender: Sender) -> Delivery:
     name = f"its {subscription['protocol']} subscription"
+    withheld = subscription.get("withheld")
+    kept = Delivery(unknown=withheld and f"{name}: {withheld} does not let it be read")
     if subscription["missing"]:
         target = f" {subscription['target']}" if subscription["target"] else ""
         return Delivery(f"{name}: {subscription['missing']}{target} does not exist")
     if not subscription["read"]:
-        return Delivery()
+        return kept  # where nobody keeps it from being read, its read is an ERROR already
     if subscription["filter_policy"]:
         body = subscription["filter_scope"] == "MessageBody"
         try:
@@ -151,22 +159,27 @@ def _subscription(subscription: Mapping[str, Any], arn: str, sender: Sender) -> 
             return Delivery(unknown=f"whether the filter policy of {name} takes the alarm's message is not known")
         if not taken:
             return Delivery(f"the filter policy of {name} never takes the alarm's message")
-    return _target(subscription, name, arn)
+    return kept if withheld else _target(subscription, name, arn)
 
 
 def _target(subscription: Mapping[str, Any], name: str, arn: str) -> Delivery:
-    """Whether SNS may deliver to the queue or function behind a subscription."""
-    if str(subscription["target_key"] or "").endswith("alias/aws/sqs"):
-        return Delivery(f"the queue of {name} is encrypted with {subscription['target_key']}, a key of AWS that SNS may not use")
-    if subscription["target_policy"] is None:
+    """Whether SNS may deliver to what is behind a subscription."""
+    protocol = subscription["protocol"]
+    if protocol in DIRECT_PROTOCOLS:
         return Delivery()
-    action = {"sqs": "sqs:SendMessage", "lambda": "lambda:InvokeFunction"}[subscription["protocol"]]
+    action = _TARGET_ACTIONS.get(protocol)
+    if action is None or subscription["target_policy"] is None:
+        return Delivery(unknown=f"what becomes of {name} is not known")
     if not subscription["target_policy"]:
         return Delivery(f"the target of {name} has no policy that allows {action} by {_SNS}")
     account = (arn.split(":") + [""] * 5)[4]
     context = {**_OF_A_SERVICE, "aws:sourcearn": arn, "aws:sourceaccount": account, "aws:sourceowner": account}
     answer = permission(subscription["target_policy"], ServiceRequest(_SNS, action, subscription["target"], context))
-    return _of(Permission(answer.allowed, f"the target of {name}: {answer.reason}"))
+    allowed = _of(Permission(answer.allowed, f"the target of {name}: {answer.reason}"))
+    if allowed.fault or not subscription["target_key"]:
+        return allowed
+    key = _key(subscription["target_key"], f"the queue of {name}", _SNS, context)
+    return key if key.fault or key.unknown else allowed
 
 
 def _of(answer: Permission) -> Delivery:

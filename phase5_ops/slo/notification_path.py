@@ -11,7 +11,8 @@ from typing import Any
 
 from phase5_ops.aws.mute_schedule import MuteScheduleError, parse_schedule
 from phase5_ops.clock import parse_iso
-from phase5_ops.slo.alarm_evidence import is_topic
+from phase5_ops.slo.alarm_context import Row, finding_at
+from phase5_ops.slo.alarm_description import is_topic
 from phase5_ops.slo.composites import Way
 from phase5_ops.slo.delivery import Sender, delivery
 from phase5_ops.verdict import Finding, FindingCode, Verdict
@@ -35,8 +36,10 @@ ALARM_ACTION_GOES_NOWHERE = FindingCode(
 ALARM_DELIVERY_NOT_JUDGED = FindingCode(
     "alarm_delivery_not_judged",
     Verdict.INCONCLUSIVE,
-    "Whether the alarm's SNS topic delivers depends on a condition or filter whose outcome is not known here.",
-    "Publish a test (SetAlarmState) and see it arrive; or write the policy so that it names the alarm or its account.",
+    "Whether the alarm's SNS topic delivers depends on a condition or filter whose outcome is not known here, or on a topic,"
+    " queue, function or key of another account, which does not let it be read.",
+    "Publish a test (SetAlarmState) and see it arrive; write the policy so that it names the alarm or its account; let the other"
+    " account's policy allow the reading; or add a subscription that needs neither.",
     not_tried=True,
 )
 ALARM_ACTION_NOT_FOLLOWED = FindingCode(
@@ -100,8 +103,6 @@ _NO_WAY = {Way.OPEN_BEFORE: ALARM_WAY_OPEN_BEFORE, Way.NOT_JUDGED: ALARM_WAY_NOT
 _WEEK = timedelta(weeks=1)
 _MOST_MUTED = 0.5  # of a week, beyond which a mute rule is no maintenance window
 
-Row = Mapping[str, Any]
-
 
 def told(row: Row, *, longest_wait_seconds: int, now: datetime) -> list[Finding]:
     """Nothing (or warnings) if the alarm, or a composite that it sets off alone, reaches someone; otherwise what is wrong.
@@ -128,27 +129,25 @@ def _blocks(findings: Sequence[Finding]) -> bool:
     return any(finding.verdict.blocks for finding in findings)
 
 
-def _at(code: FindingCode, row: Row, expected: str, seen: str, verdict: Verdict | None = None) -> Finding:
-    return code.at(f"{row['tool']}: {row['alarm']}", expected=expected, seen=seen, verdict=verdict, link=row["url"])
-
-
 def _no_way(row: Row, parent: Mapping[str, Any]) -> Finding:
     expected = "an action of its own, or a composite alarm that goes from OK to ALARM with it"
-    return _at(_NO_WAY[Way(parent["way"])], row, expected, f"composite {parent['alarm']} ({parent['rule']}): {parent['why']}")
+    return finding_at(
+        _NO_WAY[Way(parent["way"])], row, expected, f"composite {parent['alarm']} ({parent['rule']}): {parent['why']}"
+    )
 
 
 def _path(row: Row, path: Mapping[str, Any], longest_wait: int, now: datetime) -> list[Finding]:
     """What is wrong with one way of telling people: the alarm's own actions, or a composite's."""
     via = "" if path["alarm"] == row["alarm"] else f"composite {path['alarm']}: "
     if not path["actions"]:
-        return [_at(ALARM_ACTIONS_MISSING, row, "at least one action for ALARM", f"none{_aside(row)}")]
+        return [finding_at(ALARM_ACTIONS_MISSING, row, "at least one action for ALARM", f"none{_aside(row)}")]
     findings = []
     if not path["actions_enabled"]:
-        findings.append(_at(ALARM_ACTIONS_DISABLED, row, "actions enabled", f"{via}ActionsEnabled is false"))
+        findings.append(finding_at(ALARM_ACTIONS_DISABLED, row, "actions enabled", f"{via}ActionsEnabled is false"))
     if reason := _suppressed(path, longest_wait):
-        findings.append(_at(ALARM_ACTIONS_SUPPRESSED, row, "actions that are carried out", f"{via}{reason}"))
+        findings.append(finding_at(ALARM_ACTIONS_SUPPRESSED, row, "actions that are carried out", f"{via}{reason}"))
     if path.get("only_sometimes"):
-        findings.append(_at(ALARM_WAY_NEEDS_DATA, row, "a rule that asks for the alarm alone", f"{via}{path['why']}"))
+        findings.append(finding_at(ALARM_WAY_NEEDS_DATA, row, "a rule that asks for the alarm alone", f"{via}{path['why']}"))
     return [*findings, *_destinations(row, path, via), *_mutes(row, path["alarm"], via, now)]
 
 
@@ -184,12 +183,14 @@ def _destinations(row: Row, path: Mapping[str, Any], via: str) -> list[Finding]:
         return []
     unknown = [answer.unknown for answer in answers if not answer.fault and answer.unknown]
     if unknown:
-        return [_at(ALARM_DELIVERY_NOT_JUDGED, row, "an SNS topic that delivers", f"{via}{'; '.join(unknown)}")]
+        return [finding_at(ALARM_DELIVERY_NOT_JUDGED, row, "an SNS topic that delivers", f"{via}{'; '.join(unknown)}")]
     if len(followed) < len(actions):
         others = [arn for arn in actions if not is_topic(arn)]
-        return [_at(ALARM_ACTION_NOT_FOLLOWED, row, "an SNS topic", f"{via}{', '.join(others[:5])}")]
+        return [finding_at(ALARM_ACTION_NOT_FOLLOWED, row, "an SNS topic", f"{via}{', '.join(others[:5])}")]
     faults = "; ".join(str(answer.fault) for answer in answers)
-    return [_at(ALARM_ACTION_GOES_NOWHERE, row, "an SNS topic that delivers to a confirmed subscription", f"{via}{faults}")]
+    return [
+        finding_at(ALARM_ACTION_GOES_NOWHERE, row, "an SNS topic that delivers to a confirmed subscription", f"{via}{faults}")
+    ]
 
 
 def _sender(row: Row, path: Mapping[str, Any]) -> Sender:
@@ -211,7 +212,7 @@ def _mutes(row: Row, alarm: str, via: str, now: datetime) -> list[Finding]:
         until = f", expires {rule['expires']}" if rule["expires"] else ""
         verdict, share = _silence(rule, now)
         seen = f"{via}mute rule {rule['name']} is {rule['status']} ({schedule or 'no schedule'}{until}){share}"
-        findings.append(_at(ALARM_MUTED, row, "no mute rule on the alarm", seen, verdict))
+        findings.append(finding_at(ALARM_MUTED, row, "no mute rule on the alarm", seen, verdict))
     return findings
 
 

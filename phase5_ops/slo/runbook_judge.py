@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
+from phase5_ops.ccnative.disclaimers import LINK, disowns_link
 from phase5_ops.ccnative.runbook import anchor_findings, anchor_name, link_to, unreadable_findings
 from phase5_ops.policy import RunbookPolicy
 from phase5_ops.reads import read_findings
@@ -20,10 +21,17 @@ ALARM_WITHOUT_RUNBOOK_LINK = FindingCode(
     "Put the runbook's address with its anchor into AlarmDescription.",
     also=(Verdict.WARN,),
 )
+ALARM_LINK_DISOWNED = FindingCode(
+    "alarm_runbook_link_disowned",
+    Verdict.FAIL,
+    "The description of an SLO alarm leads to the runbook's section and at once says not to use it, or that it is yet to be"
+    " written.",
+    "Say in AlarmDescription what holds, and leave out what does not.",
+)
 NO_ALARM_TO_LINK = FindingCode(
     "no_alarm_to_link", Verdict.FAIL, "There is no SLO alarm at all that could point to the runbook.", "See row 1.2."
 )
-CODES = (ALARM_WITHOUT_RUNBOOK_LINK, NO_ALARM_TO_LINK)
+CODES = (ALARM_WITHOUT_RUNBOOK_LINK, ALARM_LINK_DISOWNED, NO_ALARM_TO_LINK)
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"'`|]+", re.IGNORECASE)
 _AFTER = r"(?![\w/~%+-]|\.\w)(?:[?&][^\s#]*)?(?:#(?P<fragment>[^\s()\[\]<>\"'|,;]+))?"  # the end of the name, query, fragment
@@ -77,7 +85,11 @@ def _link_findings(runbook: pd.DataFrame, alarm: str, description: str, url: str
     wanted = anchor_name(anchor)
     anchors = [anchor_name(fragment) for fragment in _references(runbook, description)]
     if wanted in anchors:
-        return []
+        taken_back = disowns_link(_without_links(runbook, description))
+        if taken_back is None:
+            return []
+        seen = f"the description says {taken_back.replace(LINK, '<link>')[:200]!r}"
+        return [ALARM_LINK_DISOWNED.at(alarm, expected="a link that whoever is woken may follow", seen=seen, link=url or None)]
     verdict = Verdict.FAIL
     if "" in anchors:
         verdict, seen = Verdict.WARN, "points to the runbook, not to its section"
@@ -122,7 +134,7 @@ def _references(runbook: pd.DataFrame, description: str) -> Iterator[str]:
     A URL is a mention if it is the runbook's address; where that is not known, if it ends in the name of the runbook's file. In
     the text beside URLs the name of the file is enough.
     """
-    names = rf"(?<![\w.-])(?:{'|'.join(map(re.escape, _file_names(runbook))) or '(?!)'}){_AFTER}"
+    names = _mention(runbook)
     address = _address(runbook)
     for url in _URL.findall(description):
         match = re.match(_exactly(address), url) if address else re.search(names, url, re.IGNORECASE)
@@ -130,6 +142,16 @@ def _references(runbook: pd.DataFrame, description: str) -> Iterator[str]:
             yield _fragment(match)
     for match in re.finditer(names, _URL.sub(" ", description), re.IGNORECASE):
         yield _fragment(match)
+
+
+def _without_links(runbook: pd.DataFrame, description: str) -> str:
+    """The description with every address and every mention of the runbook's file called `LINK`."""
+    return re.sub(rf"(?:[\w.-]*/)*{_mention(runbook)}", f" {LINK} ", _URL.sub(f" {LINK} ", description), flags=re.IGNORECASE)
+
+
+def _mention(runbook: pd.DataFrame) -> str:
+    """A pattern of the name of the runbook's file, with what may follow it."""
+    return rf"(?<![\w.-])(?:{'|'.join(map(re.escape, _file_names(runbook))) or '(?!)'}){_AFTER}"
 
 
 def _exactly(address: str) -> str:

@@ -160,7 +160,8 @@ def tool_slo_summary(
     Returns:
         `TOOL_SLO_SUMMARY`, by tool and connector: as emitted, plus a row of zeros for each registered tool without any data. In
         attrs: `lookback_start`, `dashboards` (names), `dashboards_malformed` (names whose body is not understood),
-            `dashboards_unfit` (by name what is drawn in a way that says nothing of it).
+            `dashboards_unfit` (by name what is drawn in a way that says nothing of it), `dashboards_not_understood` (by name its
+            parts that are not understood).
     """
     groups: dict[tuple[str, str], list[Series]] = defaultdict(list)
     for one in series:
@@ -183,6 +184,7 @@ def tool_slo_summary(
     table.attrs["dashboards"] = list(dashboards.names)
     table.attrs["dashboards_malformed"] = list(dashboards.malformed)
     table.attrs["dashboards_unfit"] = {name: list(reasons) for name, reasons in dashboards.unfit.items()}
+    table.attrs["dashboards_not_understood"] = {name: list(parts) for name, parts in dashboards.not_understood.items()}
     return attach(table, reads, now)
 
 

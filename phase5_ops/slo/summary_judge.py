@@ -344,8 +344,10 @@ def _dashboard_findings(summary: pd.DataFrame, registered_tools: pd.DataFrame, l
     gaps = dashboard_gaps(summary, registered_tools)
     most = len(registered_tools) * len(TOOL_METRICS)
     best = min(gaps, key=lambda name: (len(gaps[name]), name), default=None)
-    malformed = summary.attrs.get("dashboards_malformed") or ()
-    hint = f"; not understood: {listed(malformed)}" if malformed else ""
+    parts = (summary.attrs.get("dashboards_not_understood") or {}).items()
+    unread = [f"{part} of {name}" for name, listing in sorted(parts, key=lambda entry: entry[0] != best) for part in listing]
+    unread = [*(summary.attrs.get("dashboards_malformed") or ()), *unread]
+    hint = f"; not understood: {listed(unread)}" if unread else ""
     unfit = (summary.attrs.get("dashboards_unfit") or {}).get(best) or ()
     hint += f"; drawn so that it says nothing: {listed(unfit)}" if unfit else ""
     if best is None or len(gaps[best]) == most:

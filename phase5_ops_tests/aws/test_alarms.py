@@ -105,6 +105,18 @@ def test_a_topic_that_cannot_be_read_is_unknown(stubs, failing):
     assert reads[-1].status is ReadStatus.DENIED
 
 
+@pytest.mark.parametrize("failing", ["get_topic_attributes", "list_subscriptions_by_topic"])
+@pytest.mark.parametrize("error", ["AuthorizationError", "NotFound"])
+def test_a_topic_that_another_account_keeps_to_itself_is_no_failed_read(stubs, failing, error):
+    reader, _, sns, _ = stubs
+    if failing == "list_subscriptions_by_topic":
+        sns.add_response("get_topic_attributes", {"Attributes": {}}, {"TopicArn": TOPIC})
+    sns.add_client_error(failing, error)
+    topics, reads = read_topics(reader, [TOPIC], "999999999999")
+    assert (topics[TOPIC].withheld, topics[TOPIC].confirmed) == (True, None)
+    assert all(read.status is ReadStatus.OK for read in reads)
+
+
 def test_the_iam_actions_are_those_of_the_calls():
     assert set(IAM_ACTIONS) == {
         "cloudwatch:DescribeAlarms",

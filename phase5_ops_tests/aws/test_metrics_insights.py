@@ -1,6 +1,8 @@
 """Metrics Insights queries, against the examples of CloudWatch's query language."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phase5_ops.aws.metrics_insights import InsightsError, is_insights_query, parse_query
 
@@ -57,6 +59,40 @@ def test_all_clauses_in_any_case():
 )
 def test_where(where, matches):
     assert parse_query(f'SELECT SUM(tool_error) FROM "{NS}" WHERE {where}').matches(NS, TENANT) == matches
+
+
+ACCOUNTS = ("111122223333", "444455556666")
+
+
+@st.composite
+def _conditions(draw, depth=3):
+    """A condition on the account as text, and what it says to (account, whether it is the own one)."""
+    if depth and draw(st.booleans()):
+        word, together = draw(st.sampled_from([("AND", all), ("OR", any)]))
+        parts = draw(st.lists(_conditions(depth=depth - 1), min_size=2, max_size=3))
+        return f"({f' {word} '.join(text for text, _ in parts)})", lambda *metric: together(holds(*metric) for _, holds in parts)
+    values = draw(st.lists(st.sampled_from([*ACCOUNTS, None]), min_size=1, max_size=3))
+    negated = draw(st.booleans())
+    function = draw(st.sampled_from(["LOCAL()", "current_account_id()"]))
+    texts = [f"'{value}'" if value else function for value in values]
+    one = len(values) == 1 and draw(st.booleans())
+    compared = f"{'!=' if negated else '='} {texts[0]}" if one else f"{'NOT ' * negated}IN ({', '.join(texts)})"
+    return f"AWS.AccountId {compared}", lambda account, own: (account in values or (own and None in values)) is not negated
+
+
+@given(condition=_conditions())
+def test_conditions_on_the_account(condition):
+    """As each of the accounts, own or not; where the own one is not known, nothing that names a number is taken for granted."""
+    text, holds = condition
+    query = parse_query(f'SELECT SUM(tool_error) FROM "{NS}" WHERE {text} GROUP BY AWS.AccountId')
+    assert query.accounts == {account for account in ACCOUNTS if account in text}
+    for account in ACCOUNTS:
+        for foreign in (False, True):
+            assert query.matches(NS, BASE, account=account, foreign=foreign) is holds(account, not foreign)
+    own, other = ACCOUNTS
+    assert query.finds_others(BASE, own) is (other in query.accounts and holds(other, False))
+    if query.matches(NS, BASE):
+        assert all(holds(account, True) for account in (*ACCOUNTS, "777777777777"))
 
 
 def test_group_by_covers_only_metrics_with_that_dimension():

@@ -70,6 +70,43 @@ def test_designators_look_at_one_property():
     assert found(':aws.AccountId="LOCAL" MetricName="x"', "x")
 
 
+OWN, OTHER = "111122223333", "444455556666"
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "other", "unknown"),
+    [
+        ("x", True, True, True),
+        (f':aws.AccountId="{OWN}" x', True, False, False),
+        (f":aws.AccountId={OWN} x", True, False, False),
+        (f':aws.AccountId="{OTHER}" x', False, True, False),
+        (f':aws.AccountId=("{OTHER}" OR "{OWN}") x', True, True, False),
+        (f'NOT :aws.AccountId="{OTHER}" x', True, False, False),
+        (f'x OR :aws.AccountId="{OTHER}"', True, True, False),
+        (':aws.AccountId="LOCAL" x', True, False, True),
+        ("NOT :aws.AccountId=LOCAL x", False, True, False),
+    ],
+)
+def test_the_account_that_a_search_names(text, own, other, unknown):
+    search = parse_search_text(text, "Sum")
+    assert search.matches("NS", "x", {}, account=OWN) is own
+    assert search.matches("NS", "x", {}, account=OTHER, foreign=True) is other
+    assert search.matches("NS", "x", {}) is unknown
+    assert search.finds_others("NS", "x", {}, OWN) is (other and OTHER in search.accounts)
+
+
+def test_part_of_a_number_is_another_account():
+    search = parse_search_text(f':aws.AccountId="{OWN[:-1]}" x', "Sum")
+    assert not search.matches("NS", "x", {}, account=OWN)
+    assert search.finds_others("NS", "x", {}, OWN)
+
+
+@pytest.mark.parametrize("text", [':aws.Region="us-west-2"', ":aws.accountid=1 x", ':other="x"'])
+def test_a_designator_that_is_not_known_is_refused(text):
+    with pytest.raises(SearchError):
+        parse_search_text(text, "Sum")
+
+
 def test_boolean_operators():
     text = '{AWS/Lambda,FunctionName} MetricName="Errors" OR (MetricName="Invocations" AND (ProjectA OR ProjectB))'
     search = parse_search_text(text, "Average")

@@ -60,7 +60,8 @@ def test_filters_targets_and_keys_are_read(stubs):
     topic = Topic(TOPIC, True, 5, 0, key=EncryptionKey("alias/mine"), subscriptions=listed)
     found, reads = read_delivery(reader, {TOPIC: topic})
     whole, gone, unallowed, away, filtered = found[TOPIC].subscriptions
-    assert (whole.target_policy, whole.target_key, whole.missing) == ("{}", "alias/aws/sqs", None)
+    managed = EncryptionKey("alias/aws/sqs", aws_managed=True)
+    assert (whole.target_policy, whole.target_key, whole.missing) == ("{}", managed, None)
     assert (gone.missing, away.missing) == ("the queue", "the function")
     assert (unallowed.target_policy, unallowed.missing) == ("", None)
     assert filtered.attributes == {"FilterPolicy": "{}"}
@@ -139,21 +140,81 @@ def test_what_could_not_be_read_of_one_subscription_has_no_bearing_beside_one_th
     assert [each.status for each in reads] == [ReadStatus.OK]
 
 
-@pytest.mark.parametrize("protocol", ["sqs", "lambda"])
-def test_targets_of_other_accounts_are_not_asked_for(protocol):
-    reader = Scripted({"get_subscription_attributes": {"Attributes": {}}})
-    topic = Topic(TOPIC, True, 1, 0, subscriptions=subscriptions(1, protocol, "999999999999"))
-    _, reads = read_delivery(reader, {TOPIC: topic})
-    assert [each.status for each in reads] == [ReadStatus.OK]
+OTHER = "999999999999"
+ATTRIBUTES = {"get_subscription_attributes": {"Attributes": {}}}
+QUEUE = {"get_queue_url": {"QueueUrl": "https://q"}, "get_queue_attributes": {"Attributes": {"Policy": "{}"}}}
+FUNCTION = {"get_function_configuration": {"FunctionName": "f"}, "get_policy": {"Policy": "{}"}}
+
+
+@pytest.mark.parametrize(("protocol", "answers"), [("sqs", QUEUE), ("lambda", FUNCTION)])
+def test_targets_of_other_accounts_are_read_where_they_let_themselves_be(protocol, answers):
+    topic = Topic(TOPIC, True, 1, 0, subscriptions=subscriptions(1, protocol, OTHER))
+    found, reads = read_delivery(Scripted(ATTRIBUTES | answers), {TOPIC: topic}, ACCOUNT)
+    assert (found[TOPIC].subscriptions[0].target_policy, found[TOPIC].subscriptions[0].withheld) == ("{}", None)
+    assert {each.status for each in reads} == {ReadStatus.OK}
+    first = next(iter(answers))
+    for readable in ({}, {first: answers[first]}):
+        for missing in ((), answers.keys() - readable.keys()):
+            found, reads = read_delivery(Scripted(ATTRIBUTES | readable, missing), {TOPIC: topic}, ACCOUNT)
+            assert OTHER in found[TOPIC].subscriptions[0].withheld
+            assert found[TOPIC].subscriptions[0].missing is None
+            assert {each.status for each in reads} == {ReadStatus.OK}
+
+
+@pytest.mark.parametrize(("account", "protocol"), [(None, "sqs"), ("unknown", "lambda")])
+def test_what_is_not_known_to_be_foreign_is_a_failed_read(account, protocol):
+    topic = Topic(TOPIC, True, 1, 0, subscriptions=subscriptions(1, protocol, OTHER))
+    found, reads = read_delivery(Scripted(ATTRIBUTES), {TOPIC: topic}, account)
+    assert found[TOPIC].subscriptions[0].withheld is None
+    assert ReadStatus.DENIED in {each.status for each in reads}
+
+
+@pytest.mark.parametrize("protocol", ["sqs", "lambda", "email"])
+def test_a_subscription_that_another_account_keeps_to_itself_is_withheld(protocol):
+    foreign_topic = TOPIC.replace(ACCOUNT, OTHER)
+    for arn, listed, kept in (
+        (foreign_topic, subscriptions(1, protocol), True),
+        (TOPIC, subscriptions(1, protocol, OTHER), protocol != "email"),
+        (TOPIC, subscriptions(1, protocol), False),
+    ):
+        found, reads = read_delivery(Scripted({}), {arn: Topic(arn, True, 1, 0, subscriptions=listed)}, ACCOUNT)
+        assert (found[arn].subscriptions[0].withheld is not None) is kept
+        assert ([each.status for each in reads] == [ReadStatus.DENIED]) is not kept
+
+
+def test_a_subscription_that_is_withheld_does_not_end_the_search_for_one_that_tells_people():
+    class Foreign(Scripted):
+        def call(self, service, operation, resource, **params):
+            return Scripted({} if "sqs" in resource or resource.endswith(":0") else ATTRIBUTES).call(service, operation, resource)
+
+    listed = (*subscriptions(1, "sqs", OTHER), *(Subscription(f"{TOPIC}:1", "email", "a@example.com"),))
+    found, _ = read_delivery(Foreign({}), {TOPIC: Topic(TOPIC, True, 2, 0, subscriptions=listed)}, ACCOUNT)
+    assert [each.withheld is None for each in found[TOPIC].subscriptions] == [False, True]
 
 
 def test_the_key_that_aws_manages_needs_no_asking_and_a_foreign_one_keeps_its_policy_to_itself():
     reader = Scripted({})
     found, _ = read_delivery(reader, {TOPIC: Topic(TOPIC, True, 0, 0, key=EncryptionKey("alias/aws/sns"))})
     assert (found[TOPIC].key.aws_managed, reader.calls) == (True, [])
-    foreign = {"KeyMetadata": {"KeyManager": "CUSTOMER", "KeyState": "Enabled", "Arn": "arn:aws:kms:r:999999999999:key/1"}}
-    found, reads = read_delivery(Scripted({"describe_key": foreign}), {TOPIC: Topic(TOPIC, True, 0, 0, key=EncryptionKey("k"))})
+    foreign = {"KeyMetadata": {"KeyManager": "CUSTOMER", "KeyState": "Enabled", "Arn": f"arn:aws:kms:r:{OTHER}:key/1"}}
+    topics = {TOPIC: Topic(TOPIC, True, 0, 0, key=EncryptionKey("k"))}
+    found, reads = read_delivery(Scripted({"describe_key": foreign}), topics, ACCOUNT)
     assert (found[TOPIC].key.policy, found[TOPIC].key.state, len(reads)) == (None, "Enabled", 1)
+    assert found[TOPIC].key.withheld
+    named = {TOPIC: Topic(TOPIC, True, 0, 0, key=EncryptionKey(f"arn:aws:kms:{REGION}:{OTHER}:key/1"))}
+    found, reads = read_delivery(Scripted({}), named, ACCOUNT)
+    assert (found[TOPIC].key.withheld, reads) == (True, [])
+
+
+def test_the_key_of_a_queue_is_read_too():
+    encrypted = {"get_queue_attributes": {"Attributes": {"Policy": "{}", "KmsMasterKeyId": "alias/mine"}}}
+    metadata = {"KeyManager": "CUSTOMER", "KeyState": "Enabled", "Arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"}
+    answers = ATTRIBUTES | QUEUE | encrypted | {"describe_key": {"KeyMetadata": metadata}}
+    topic = {TOPIC: Topic(TOPIC, True, 1, 0, subscriptions=subscriptions(1, "sqs"))}
+    found, _ = read_delivery(Scripted(answers | {"get_key_policy": {"Policy": "{}"}}), topic, ACCOUNT)
+    assert found[TOPIC].subscriptions[0].target_key == EncryptionKey("alias/mine", False, "Enabled", "{}")
+    _, reads = read_delivery(Scripted(answers), topic, ACCOUNT)
+    assert ReadStatus.DENIED in {each.status for each in reads}
 
 
 def test_more_subscriptions_than_are_looked_at_are_a_partial_read():

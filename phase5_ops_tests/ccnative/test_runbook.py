@@ -173,6 +173,110 @@ def test_no_public_address_no_link():
     assert link_to(local, "replay-safely") is None
 
 
+HTML_HEADINGS = """\
+<h1 align="center">Reliability runbook</h1>
+
+<h2>SLO alarms</h2>
+
+Look at the dashboard and roll back.
+
+<h2 id="custom">Breaker open</h2>
+
+Close it by hand.
+"""
+
+PLACEHOLDERS = {
+    "A": "\U0001f6a7 Work in progress",
+    "B": "TODO: describe the steps",
+    "D": "<!-- write me -->",
+    "E": "Not yet written.",
+    "F": "| Step | Owner |\n|---|---|",
+    "G": "- [ ] TODO",
+    "H": "TBC",
+    "I": "\u200b\u2060 &nbsp; &#8203;",
+    "J": "~~Look at the vendor.~~",
+    "K": "<p></p>\n<script>Look at the vendor.</script>",
+    "L": "```\nTODO\n```",
+    "M": "> [!WARNING]\n> To be written",
+    "N": "| Step | Owner |\n|---|---|\n| TBD | n/a |",
+    "O": "<table><thead><tr><th>Step</th></tr></thead></table>",
+    "P": "<!-- an unfinished comment\nLook at the vendor.",
+    "Q": "![work in progress](wip.png)",
+    "R": "<details><summary>Coming soon</summary>\n\nTODO\n\n</details>",
+    "S": "* * *",
+}
+
+
+def test_html_headings_are_headings_with_githubs_anchors():
+    found = parse(HTML_HEADINGS)
+    assert list(found["anchor"]) == ["reliability-runbook", "slo-alarms", "breaker-open", "custom"]
+    assert list(found["level"].fillna(0)) == [1, 2, 2, 0]
+    assert list(found["line"]) == [1, 3, 7, 7]
+    assert found["has_content"].all()
+
+
+@pytest.mark.parametrize(
+    ("text", "anchors"),
+    [
+        ("<h2>\n  Circuit breaker\n  OPEN\n</h2>\n\ntext\n", {"circuit-breaker---open": True}),
+        ("<H2>Circuit <code>breaker</code> <em>OPEN</em></H2>\ntext\n", {"circuit-breaker-open": True}),
+        ("<div>\n\n<h2>A &amp; B</h2>\n\ntext\n\n</div>\n", {"a--b": True}),
+        ("## A\n\n<h2>B</h2>\n\ntext\n", {"a": False, "b": True}),
+        ("## A\n<h3>B</h3>\ntext\n\n<h2>C</h2>\n", {"a": True, "b": True, "c": False}),
+        ("some words <h2>A</h2> text\n", {"a": True}),
+        ("# A\n\n<h1>A</h1>\n\ntext\n", {"a": False, "a-1": True}),
+        ("<h2><a name='x'></a>A</h2>\n\ntext\n", {"a": True, "x": True}),
+        ("<details><summary><h2>A</h2></summary>\n\ntext\n\n</details>\n", {"a": True}),
+        ("<!--\n<h2>A</h2>\n-->\n\n`<h2>B</h2>`\n\n```\n<h2>C</h2>\n```\n", {}),
+    ],
+)
+def test_a_heading_is_a_heading_however_it_is_written(text, anchors):
+    found = parse(text)
+    assert dict(zip(found["anchor"], found["has_content"], strict=True)) == anchors
+
+
+def test_an_empty_section_borrows_nothing_from_the_html_heading_after_it():
+    book = table("## Circuit breaker OPEN\n\n<h2>Next</h2>\n\nLook at the vendor.\n")
+    assert [finding.code for finding in anchor_findings(book, "circuit-breaker-open")] == ["runbook_section_empty"]
+
+
+@pytest.mark.parametrize("text", PLACEHOLDERS.values(), ids=PLACEHOLDERS.keys())
+def test_a_section_that_only_says_that_it_will_be_written_is_empty(text):
+    book = table(f"## Circuit breaker OPEN\n\n{text}\n")
+    assert [finding.code for finding in anchor_findings(book, "circuit-breaker-open")] == ["runbook_section_empty"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<img src="flow.png" alt="flow chart">',
+        "![](flow.png)",
+        "<ul><li>Look at the vendor.</li></ul>",
+        "| Step |\n|---|\n| Look at the vendor. |",
+        "TODO: pictures.\n\nLook at the vendor.",
+        "```\n# TODO: nicer\nphase5 kill\n```",
+        "<p>Look at<br>the vendor.</p>",
+        "- [ ] Look at the vendor.",
+    ],
+)
+def test_pictures_lists_tables_and_commands_are_content_in_either_dress(text):
+    assert anchor_findings(table(f"## Circuit breaker OPEN\n\n{text}\n"), "circuit-breaker-open") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "**DEPRECATED**: see the wiki.\n\nLook at the vendor.",
+        "Look at the vendor.\n\nDo not use this section.",
+        "Look at the vendor. This runbook is no longer maintained.",
+        "> Do not\u200b use\n\nLook at the vendor.",
+    ],
+)
+def test_a_section_that_must_not_be_used_is_found(text):
+    (finding,) = anchor_findings(table(f"## Circuit breaker OPEN\n\n{text}\n"), "circuit-breaker-open")
+    assert (finding.code, finding.verdict) == ("runbook_section_disowned", Verdict.FAIL)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
 def test_any_text_parses(text):

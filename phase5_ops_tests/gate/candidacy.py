@@ -79,7 +79,7 @@ def signed(inputs: GateInputs) -> GateInputs:
         evidence_digest=inputs.bundle.digest,
         rows=facts,
     )
-    offs = tuple(replace(off, release_digest=inputs.release.digest) for off in inputs.sign_offs)
+    offs = tuple(replace(off, release=inputs.release) for off in inputs.sign_offs)
     return replace(inputs, statement=statement, sign_offs=offs)
 
 

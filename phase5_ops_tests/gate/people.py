@@ -5,21 +5,26 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import boto3
+import dagster as dg
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.build import open_platform
+from phase5_ops.candidate_document import describe
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import Publication, Published
 from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import PromotionDoor
-from phase5_ops.gate.records import GateInputs, RunFacts, RunState
+from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
 from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.state import Candidate, Fate
 from phase5_ops.gate.statements import facts_of
+from phase5_ops.gate.stating import state_document
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.policy import GatePolicy, SigningPolicy
 from phase5_ops.sandbox.seed import _seed_signing_keys
@@ -27,6 +32,14 @@ from phase5_ops.settings import Reading, Settings, Tables, load_settings
 from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
 
 TRUSTED = "123456789012/phase5-signer-*"
+
+
+def complete_for_release(now: datetime = NOW, release: Release = RELEASE) -> GateInputs:
+    """What opens the gate for the release, in one run of its own; the signatures are the drill's."""
+    complete = complete_inputs(GatePolicy(), now)
+    owned = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
+    results = {name: replace(result, run=owned) for name, result in complete.results.items()}
+    return replace(complete, release=release, results=results)
 
 
 @dataclass
@@ -72,36 +85,48 @@ class Desk:
         reader = reader or AwsReader(Reading(max_attempts=1), session=self.session)
         return replace(open_session(self.settings, "signing", reader=reader), now=now, **changes)
 
-    def ready(self, payload: bytes | None = None, fate: Fate = Fate.READY_TO_SIGN, signed_by: str = GATE) -> Candidate:
+    def ready(
+        self,
+        payload: bytes | None = None,
+        fate: Fate = Fate.READY_TO_SIGN,
+        signed_by: str = GATE,
+        *,
+        release: Release = RELEASE,
+    ) -> Candidate:
         """A candidate whose statement is frozen and signed by the gate."""
         desk = self.open()
-        candidate = Candidate(RELEASE, 1, Fate.PENDING, NOW, NOW + timedelta(days=1), "pipeline")
+        candidate = Candidate(release, 1, Fate.PENDING, NOW, NOW + timedelta(days=1), "pipeline")
         desk.state.register(candidate)
-        payload = payload or readiness_payload()
+        payload = payload or readiness_payload(release)
         made = sign(desk.reader, load_key(desk.reader, self.settings.signing, signed_by), payload)
-        desk.state.freeze_statement(RELEASE, 1, payload, made.signature, made.key_id)
+        desk.state.freeze_statement(release, 1, payload, made.signature, made.key_id)
         desk.state.set_fate(candidate, fate)
         return replace(candidate, fate=fate)
 
-    def promoted(self, now: datetime = NOW) -> Candidate:
+    def states(self, inputs: GateInputs | None = None, *, now: datetime | None = None, release: Release = RELEASE) -> None:
+        """The gate says what it thinks of the candidate as a tick at `now` does: of these inputs, or of what there is."""
+        settings = self.settings if now is None else self.settings.model_copy(update={"now": now})
+        with dg.DagsterInstance.ephemeral() as instance:
+            sources = GateSources(instance, open_platform(settings, "tick"))
+            candidate = sources.state.candidate(release)
+            document = describe(sources, candidate, inputs or read_inputs(sources, candidate))
+            assert state_document(sources, candidate, document, sources.platform.now()) == ()
+
+    def promoted(self, now: datetime = NOW, *, release: Release = RELEASE) -> Candidate:
         """A candidate that three people signed and the gate promoted at `now`."""
-        candidate = self.ready(readiness_payload(now=now))
+        candidate = self.ready(readiness_payload(release, now=now), release=release)
         for number, role in enumerate(ROLES):
             session = self.person(f"person-{number}", now=now)
-            what = to_sign(session, registered(session, RELEASE.name))
+            what = to_sign(session, registered(session, release.name))
             sign_off(session, role, what, signer(session, role, what))
         session = self.open(now=now)
 
         def inputs(_candidate: Candidate) -> GateInputs:
-            complete = complete_inputs(GatePolicy(), now)
-            payload = session.state.statement(RELEASE, 1)[0]
-            owned = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, RELEASE.environment, RELEASE.digest)
+            payload = session.state.statement(release, 1)[0]
             return replace(
-                complete,
-                release=RELEASE,
-                results={name: replace(result, run=owned) for name, result in complete.results.items()},
+                complete_for_release(now, release),
                 statement=facts_of(payload),
-                sign_offs=verified_sign_offs(session.state.sign_offs(RELEASE), [payload], session.keys),
+                sign_offs=verified_sign_offs(session.state.sign_offs(release), [payload], session.keys),
             )
 
         def signed(payload: bytes) -> tuple[str, bytes]:

@@ -17,7 +17,7 @@ import dagster as dg
 import pytest
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import build_defs, evidence_for, open_platform
+from phase5_ops.build import WORDS, build_defs, evidence_for, open_platform
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate import candidates, sensor
 from phase5_ops.gate.believed_keys import pin_keys
@@ -28,7 +28,6 @@ from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.state import StateTable
-from phase5_ops.not_tried import not_tried
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.state_folder import prepare_state_folder
@@ -85,7 +84,7 @@ class World:
     def tick(self, cursor: str | None = "", now: datetime | None = None) -> sensor.Tick:
         """One look of the sensor, by default from where the last one ended."""
         sources = GateSources(self.instance, open_platform(self.settings, "sensor-tick"))
-        tick = sensor.run_tick(sources, self.cursor if cursor == "" else cursor, now or datetime.now(UTC), not_tried)
+        tick = sensor.run_tick(sources, self.cursor if cursor == "" else cursor, now or datetime.now(UTC), WORDS)
         self.cursor = tick.cursor
         return tick
 

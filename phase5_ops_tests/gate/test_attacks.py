@@ -17,12 +17,13 @@ import pandas as pd
 import pytest
 from dagster._core.definitions.reconstruct import reconstructable
 
-from phase5_ops import continuity
+from phase5_ops import cli, continuity
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.checklist import ALL_CHECKS, ROLES
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, check_state, sensor
+from phase5_ops.gate.believed_keys import MARK_NAME, pin_keys
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.keys import GATE
@@ -33,11 +34,12 @@ from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state import Fate, Promotion, StateTable, StoredSignOff
 from phase5_ops.gate.statements import facts_of
-from phase5_ops.not_tried import not_tried
 from phase5_ops.settings import load_settings
+from phase5_ops.status_command import release_status
 from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.gate.conftest import decision_payload, readiness_payload
 from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, TABLE, World, opened_candidate
+from phase5_ops_tests.gate.test_believed_keys import LOST
 from phase5_ops_tests.gate.warm_processes import CONTEXT, exit_code, started, warm
 
 OTHER_DIGEST = "sha256:" + "e" * 64
@@ -561,6 +563,99 @@ def test_one_person_who_signs_under_three_names_of_roles_is_one(world):
     world.stays_closed("S.1 UNSIGNED signer_repeated", "S.2 UNSIGNED signer_repeated", "S.3 UNSIGNED signer_repeated")
 
 
+def status_says(world: World, *codes: str) -> None:
+    """`phase5 status` of the release: closed, with these reasons."""
+    found = release_status(world.settings, world.instance, RELEASE.name)
+    assert (found.decision, found.exit_code) == ("BLOCKED", 1)
+    for code in codes:
+        assert any(code in blocker for blocker in found.blockers), found.blockers
+
+
+@pytest.mark.parametrize("signed_at", ["2020-01-01T00:00:00.000Z", "2026-11-23T11:59:59.999Z"])
+def test_a_signature_dated_before_its_statement_counts_nowhere(world, signed_at):
+    world.put({**world.item("SIGN_OFF#ops-sre#"), "signed_at": {"S": signed_at}})
+    status_says(world, "S.2 UNSIGNED signature_before_statement ops-sre")
+    world.stays_closed("S.2 UNSIGNED signature_before_statement ops-sre")
+
+
+def test_signatures_over_the_same_release_of_another_environment_are_not_over_this_one(world):
+    """Three people signed it for staging, with the same keys; somebody copies all of that into this environment's table."""
+    reader = AwsReader(world.settings.reading)
+    elsewhere = readiness_payload(replace(RELEASE, environment="staging"))
+    made = sign(reader, load_key(reader, world.settings.signing, GATE), elsewhere)
+    world.state.freeze_statement(RELEASE, 9, elsewhere, made.signature, made.key_id)
+    for role in ROLES:
+        forged_sign_off(world, role, role, elsewhere)
+    codes = [f"{row} UNSIGNED signature_of_another_environment" for row in ("S.1", "S.2", "S.3")]
+    status_says(world, *codes)
+    world.stays_closed(*codes)
+
+
+# --- keys --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repointed(world):
+    """The alias of ops-sre's key names another key, which somebody else holds; afterwards it does not."""
+    kms, alias = world.client("kms"), world.settings.signing.ops_sre_key
+    before = kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
+    other = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    kms.update_alias(AliasName=alias, TargetKeyId=other)
+    yield before
+    kms.update_alias(AliasName=alias, TargetKeyId=before)
+
+
+def signed_by_the_other_key(world: World) -> None:
+    payload, *_ = world.state.statement(RELEASE, 1)
+    forged_sign_off(world, "ops-sre", "ops-sre", payload)
+
+
+@pytest.mark.usefixtures("repointed")
+def test_the_key_that_an_alias_names_by_now_signs_for_nobody(world):
+    signed_by_the_other_key(world)
+    status_says(world, "S.2 UNSIGNED signature_invalid ops-sre")
+    world.stays_closed("S.2 UNSIGNED signature_invalid ops-sre")
+
+
+@pytest.mark.usefixtures("repointed")
+@pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
+def test_where_the_file_of_keys_is_not_what_it_was_nothing_is_trusted_and_status_exits_with_three(
+    world, lose, monkeypatch, capsys
+):
+    signed_by_the_other_key(world)
+    lose(world.folder / "keys.json")
+    tick = world.tick()
+    assert tick.requests == []
+    assert "keys.json" in tick.lines[0]
+    world.stays_closed("keys.json")
+    for arguments in (("status", RELEASE.name), ("status",), ("sign-off", RELEASE.name, "--role", "ops-sre", "--yes")):
+        monkeypatch.setattr("sys.argv", ["phase5", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert (ended.value.code, "keys.json" in capsys.readouterr().err) == (3, True), arguments
+
+
+@pytest.mark.usefixtures("repointed")
+def test_a_state_folder_without_keys_does_not_take_those_that_an_alias_names_by_now(world):
+    """Whoever writes to the folder takes away the mark as well; the state table knows what was pinned."""
+    signed_by_the_other_key(world)
+    for name in ("keys.json", MARK_NAME):
+        (world.folder / name).unlink()
+    world.stays_closed("KMS has another key of ops-sre than was pinned")
+
+
+@pytest.mark.usefixtures("repointed")
+def test_the_signature_of_a_key_that_was_revoked_since_counts_only_by_the_record_of_kms(world):
+    """The table says that it was made in time, which whoever holds the key can have written; CloudTrail here has no record."""
+    settings = world.settings
+    pin_keys(AwsReader(settings.reading), settings, datetime.now(UTC), may_replace=lambda _: True)
+    code = "S.2 UNSIGNED signature_key_revoked ops-sre"
+    status_says(world, code)
+    world.stays_closed(code, "nothing proves that the signature was made before (CloudTrail: ")
+    world.sign("ops-sre", PEOPLE["ops-sre"])  # with the key of now
+    world.is_promoted_once()
+
+
 def test_a_statement_that_was_put_in_the_place_of_the_signed_one_has_no_signatures(world):
     lax = readiness_payload(RELEASE)
     world.put({**world.item("STATEMENT#"), "payload": {"B": lax}})
@@ -678,7 +773,7 @@ def daemon(meet: Barrier) -> int:
     """A process that looks as the sensor does and launches what it asks for, knowing of no other."""
     settings = load_settings()
     with dg.DagsterInstance.get() as instance:
-        tick = sensor.run_tick(GateSources(instance, open_platform(settings, "sensor-tick")), None, datetime.now(UTC), not_tried)
+        tick = sensor.run_tick(GateSources(instance, open_platform(settings, "sensor-tick")), None, datetime.now(UTC), WORDS)
         meet.wait()
         job = build_defs(settings=settings).resolve_job_def(PROMOTION_JOB)
         (request,) = [request for request in tick.requests if request.job_name == PROMOTION_JOB]

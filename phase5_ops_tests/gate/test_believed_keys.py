@@ -5,9 +5,20 @@ from datetime import timedelta
 
 import pytest
 
-from phase5_ops.gate.believed_keys import believed_keys, keys_file, merged, pinned_keys, signing_key, write_keys
+from phase5_ops.gate.believed_keys import (
+    MARK_NAME,
+    NotReplaced,
+    believed_keys,
+    keys_file,
+    merged,
+    pin_keys,
+    pinned_keys,
+    signing_key,
+    write_keys,
+)
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.keys import SIGNERS, KeysError, key_set
+from phase5_ops.gate.state import PinnedKeys, StateError, StateTable
 from phase5_ops.sandbox.seed import _seed_signing_keys
 from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops_tests.gate.conftest import NOW, Signers
@@ -28,14 +39,30 @@ def seeded(aws):
     return kms
 
 
-def test_without_a_file_the_keys_in_kms_are_believed_and_with_one_only_the_file(seeded, reader, settings):
+@pytest.fixture
+def state(aws, reader, settings) -> StateTable:
+    aws.client("dynamodb").create_table(
+        TableName=settings.tables.readiness,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return StateTable(reader, settings.tables.readiness)
+
+
+def repoint(kms, settings, role: str = "ops-sre") -> None:
+    """The alias of a role's key names another key by now."""
+    other = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    kms.update_alias(AliasName=settings.signing.key_of(role), TargetKeyId=other)
+
+
+def test_without_a_file_the_keys_in_kms_are_believed_and_with_one_only_the_file(seeded, reader, settings, state):
     in_kms = believed_keys(reader, settings)
     assert {key.role for key in in_kms.keys.values()} == set(SIGNERS)
-    assert pinned_keys(settings) is None
+    assert pinned_keys(settings, state) is None
     write_keys(keys_file(settings), in_kms)
-    other = seeded.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     assert signing_key(reader, settings.signing, "ops-sre", believed_keys(reader, settings)).role == "ops-sre"
-    seeded.update_alias(AliasName=settings.signing.ops_sre_key, TargetKeyId=other)
+    repoint(seeded, settings)
     assert believed_keys(reader, settings).keys.keys() == in_kms.keys.keys()
     with pytest.raises(KeysError, match="not the believed key of ops-sre"):
         signing_key(reader, settings.signing, "ops-sre", believed_keys(reader, settings))
@@ -46,6 +73,146 @@ def test_a_file_that_cannot_be_used_is_never_passed_over(reader, settings, conte
     keys_file(settings).write_bytes(content)
     with pytest.raises(KeysError, match=r"keys\.json"):
         believed_keys(reader, settings)
+
+
+def dangling(path):
+    path.unlink()
+    path.symlink_to(path.with_name("elsewhere.json"))
+
+
+def loop(path):
+    path.unlink()
+    path.symlink_to(path)
+
+
+def folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+LOST = {
+    "gone": lambda path: path.unlink(),
+    "a link to nothing": dangling,
+    "a link to itself": loop,
+    "a folder": folder,
+    "empty": lambda path: path.write_bytes(b""),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:100]),
+}
+
+
+@pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
+def test_where_the_pinned_file_is_not_what_it_was_nothing_is_believed(seeded, reader, settings, state, lose):
+    pin_keys(reader, settings, NOW)
+    lose(keys_file(settings))
+    for repointed in (False, True):  # not even the keys of KMS that were pinned
+        if repointed:
+            repoint(seeded, settings)
+        for ask in (lambda: believed_keys(reader, settings), lambda: pinned_keys(settings, state)):
+            with pytest.raises(KeysError, match=r"keys\.json"):
+                ask()
+
+
+@pytest.mark.parametrize("call", ["os.lstat", "pathlib.Path.read_bytes"], ids=["its folder", "itself"])
+@pytest.mark.usefixtures("seeded", "state")
+def test_a_file_that_may_not_be_read_is_not_taken_for_none(reader, settings, monkeypatch, call):
+    pin_keys(reader, settings, NOW)
+
+    def refused(*_arguments, **_named):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(call, refused)
+    with pytest.raises(KeysError, match=r"keys\.json: cannot be .*: Permission denied; nothing is trusted"):
+        believed_keys(reader, settings)
+
+
+def test_a_file_from_before_the_mark_leaves_one_when_it_is_read(seeded, reader, settings, state):
+    pin_keys(reader, settings, NOW)
+    mark = keys_file(settings).with_name(MARK_NAME)
+    mark.unlink()
+    believed_keys(reader, settings)
+    assert mark.exists()
+    keys_file(settings).unlink()
+    with pytest.raises(KeysError, match="is gone, and keys were pinned there"):
+        believed_keys(reader, settings)
+
+
+def test_a_new_folder_believes_the_keys_of_kms_only_where_they_are_those_that_were_pinned(
+    seeded, reader, settings, state, tmp_path
+):
+    pin_keys(reader, settings, NOW)
+    new = settings.model_copy(update={"state_dir": tmp_path / "new"})
+    assert believed_keys(reader, new).keys.keys() == believed_keys(reader, settings).keys.keys()
+    repoint(seeded, settings)
+    with pytest.raises(KeysError, match="KMS has another key of ops-sre than was pinned at 2026-11-23"):
+        believed_keys(reader, new)
+
+
+def test_a_file_with_other_keys_than_were_pinned_last_is_not_believed(seeded, reader, settings, state, signers):
+    pin_keys(reader, settings, NOW)
+    write_keys(keys_file(settings), signers.keys())
+    with pytest.raises(KeysError, match="has another key of eng-reliability, gate, ops-sre, security-compliance than was pinned"):
+        believed_keys(reader, settings)
+
+
+def test_what_was_pinned_cannot_be_read_is_not_known(seeded, reader, settings, state, aws_faults):
+    pin_keys(reader, settings, NOW)
+    aws_faults.add("denied", service="dynamodb")
+    with pytest.raises(StateError):
+        believed_keys(reader, settings)
+
+
+# --- pinning -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_replaced_only_where_it_may_be_and_what_is_revoked_is_said_before(seeded, reader, settings, state):
+    pin_keys(reader, settings, NOW)
+    old = believed_keys(reader, settings).present("ops-sre").key_id
+    repoint(seeded, settings)
+    before, asked = keys_file(settings).read_bytes(), []
+    with pytest.raises(NotReplaced):
+        pin_keys(reader, settings, NOW, may_replace=lambda replaced: bool(asked.append(replaced)))
+    assert [replaced.lines() for replaced in asked] == [(f"the key {old} of ops-sre is revoked",)]
+    assert keys_file(settings).read_bytes() == before
+    with pytest.raises(NotReplaced):
+        pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, NOW, may_replace=lambda _: True)
+    keys = believed_keys(reader, settings)
+    assert (keys.keys[old].revoked_at, keys.present("ops-sre").key_id != old) == (NOW, True)
+    assert pin_keys(reader, settings, NOW) == ("the keys are pinned as they are",)
+
+
+def test_pinning_where_the_file_is_gone_asks_before_keys_are_replaced_or_forgotten(seeded, reader, settings, state, aws):
+    pin_keys(reader, settings, NOW)
+    old = believed_keys(reader, settings).present("ops-sre").key_id
+    repoint(seeded, settings)
+    keys_file(settings).unlink()
+    asked = []
+    with pytest.raises(NotReplaced):
+        pin_keys(reader, settings, NOW, may_replace=lambda replaced: bool(asked.append(replaced)))
+    aws.resource("dynamodb").Table(settings.tables.readiness).delete_item(Key={"pk": "KEYS#production", "sk": "PINNED"})
+    with pytest.raises(NotReplaced):
+        pin_keys(reader, settings, NOW, may_replace=lambda replaced: bool(asked.append(replaced)))
+    assert (asked[0].keys, asked[0].unknown) == ({old: "ops-sre"}, False)
+    assert (asked[1].keys, asked[1].unknown) == ({}, True)
+    assert not keys_file(settings).exists()
+
+
+@pytest.mark.parametrize("lose", [dangling, LOST["empty"], LOST["cut off"]], ids=["a link to nothing", "empty", "cut off"])
+def test_pinning_never_writes_over_a_file_that_cannot_be_used(seeded, reader, settings, state, lose):
+    pin_keys(reader, settings, NOW)
+    lose(keys_file(settings))
+    with pytest.raises(KeysError):
+        pin_keys(reader, settings, NOW, may_replace=lambda _: True)
+
+
+def test_two_who_pin_at_once_do_not_both_succeed(seeded, reader, settings, state, monkeypatch):
+    pin_keys(reader, settings, NOW)
+    repoint(seeded, settings)
+    noted = state.pinned_keys(settings.environment)
+    state.note_pinned_keys(settings.environment, PinnedKeys({"gate": "another"}, NOW), instead_of=noted)
+    monkeypatch.setattr(StateTable, "pinned_keys", lambda *_: noted)
+    with pytest.raises(KeysError, match="another phase5 init"):
+        pin_keys(reader, settings, NOW, may_replace=lambda _: True)
 
 
 def test_a_replaced_key_is_kept_as_revoked(signers):

@@ -74,10 +74,12 @@ def test_reading_all_events_again_registers_no_closed_candidate_anew(state):
     assert state.candidate(RELEASE).series == 1
 
 
-def test_a_closed_pair_that_is_registered_later_starts_a_new_series(state):
+def test_a_closed_pair_that_is_registered_later_starts_a_new_series_where_that_is_asked_for(state):
     _, first = apply(state, wanted(), DAYS)
     state.set_fate(first, Fate.REJECTED, "closed")
-    how, again = apply(state, wanted(at=NOW + timedelta(hours=1)), DAYS)
+    how, same = apply(state, wanted(at=NOW + timedelta(hours=1)), DAYS)
+    assert (how, same.series, same.fate) == (Registered.SAME, 1, Fate.REJECTED)
+    how, again = apply(state, wanted(at=NOW + timedelta(hours=1), new_series=True), DAYS)
     assert (how, again.series, again.fate) == (Registered.NEW, 2, Fate.PENDING)
 
 
@@ -86,7 +88,7 @@ def test_an_abort_closes_the_candidate_it_names_and_no_later_series(state):
     abort = wanted(at=NOW + timedelta(hours=1), abort=True)
     assert apply(state, wanted(digest=OTHER, at=NOW + timedelta(hours=1), abort=True), DAYS)[1].fate is Fate.PENDING
     assert apply(state, abort, DAYS)[1].fate is Fate.ABORTED
-    apply(state, wanted(at=NOW + timedelta(hours=2)), DAYS)
+    apply(state, wanted(at=NOW + timedelta(hours=2), new_series=True), DAYS)
     assert apply(state, abort, DAYS)[1].fate is Fate.PENDING
     assert apply(state, wanted(name="r-9", abort=True), DAYS) == (None, None)
 

@@ -7,7 +7,7 @@ import boto3
 import dagster as dg
 import pytest
 
-from phase5_ops.build import build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.gate import candidates
 from phase5_ops.gate.check_state import ATTEMPT_TAG, SERIES_TAG
 from phase5_ops.gate.inputs import GateSources
@@ -17,7 +17,6 @@ from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.state import Candidate, Fate
-from phase5_ops.not_tried import not_tried
 from phase5_ops.sandbox import blueprint
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
@@ -50,7 +49,7 @@ class Gate:
         self._sandbox.clock.advance(by)
 
     def tick(self) -> Tick:
-        found = run_tick(GateSources(self._instance, open_platform(self.settings, "tick")), self._cursor, self._wall, not_tried)
+        found = run_tick(GateSources(self._instance, open_platform(self.settings, "tick")), self._cursor, self._wall, WORDS)
         self._cursor = found.cursor
         return found
 

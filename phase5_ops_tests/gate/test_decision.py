@@ -321,6 +321,9 @@ def waivers(draw, index, rows):
     )
 
 
+SIGNED_FOR = Release("r", DIGESTS[0], "drill")
+
+
 @st.composite
 def sign_offs(draw, role):
     return SignOff(
@@ -329,9 +332,11 @@ def sign_offs(draw, role):
         draw(mostly(f"key-{role}", ["key-shared"])),
         draw(mostly(f"person-{role}", ["person-shared", ""])),
         draw(mostly(COMPLETE.statement.statement_digest, DIGESTS)),
-        draw(mostly(DIGESTS[0], DIGESTS)),
+        draw(mostly(SIGNED_FOR, [replace(SIGNED_FOR, **{part: "x"}) for part in ("name", "digest", "environment")])),
         NOW + draw(mostly(timedelta(0), [timedelta(days=-8), timedelta(days=1), timedelta(days=-1)])),
+        NOW + draw(mostly(timedelta(days=-9), [timedelta(days=-2), timedelta(0), timedelta(hours=1)])),
         draw(mostly(None, [NOW, NOW - timedelta(days=30), NOW + timedelta(days=1)])),
+        draw(st.sampled_from([None, NOW, NOW - timedelta(days=31)])),
     )
 
 
@@ -383,7 +388,7 @@ def situations(draw):
         sealed_digest=draw(mostly(COMPLETE.bundle.digest, [None, DIGESTS[1]])),
     )
     return GateInputs(
-        release=draw(mostly(Release("r", DIGESTS[0], "drill"), [None])),
+        release=draw(mostly(SIGNED_FOR, [None])),
         run_id=draw(mostly("run-of-the-drill", ["other", None])),
         results=present,
         bundle=draw(mostly(bundle, [None])),
@@ -474,9 +479,10 @@ def _signed_by_three(inputs: GateInputs) -> bool:
             off.key_role == off.role
             and off.identity
             and off.statement_digest == statement.statement_digest
-            and off.release_digest == inputs.release.digest
+            and off.release == inputs.release
+            and off.frozen_at <= off.signed_at
             and timedelta(minutes=-5) <= NOW - off.signed_at < timedelta(days=7)
-            and (off.key_revoked_at is None or off.signed_at < off.key_revoked_at)
+            and (off.key_revoked_at is None or (off.proved_at is not None and off.proved_at < off.key_revoked_at))
         )
         if counts:
             people.setdefault(off.role, set()).add(off.identity)

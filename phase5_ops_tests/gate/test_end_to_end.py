@@ -79,5 +79,8 @@ def test_a_fault_closes_with_its_reason_and_the_release_after_it_is_promoted_onc
     files = sorted((tmp_path / "state" / "evidence" / promotion.holder / "attestations").iterdir())
     offline = {name: value for name, value in system.environment.items() if not name.startswith(("AWS_", "PHASE5_"))}
     keys = Path(system.environment["PHASE5_STATE_DIR"]) / "keys.json"
-    checked = system.phase5("verify", *map(str, files), "--digest", GOOD.digest, "--policy", str(keys), environment=offline)
+    given = ("verify", *map(str, files), "--digest", GOOD.digest, "--policy", str(keys))
+    checked = system.phase5(*given, "--environment", GOOD.environment, environment=offline)
     assert (checked.code, len(files)) == (0, 2), checked
+    unnamed = system.phase5(*given, environment=offline)
+    assert (unnamed.code, "give --environment sandbox" in unnamed.err) == (3, True), unnamed

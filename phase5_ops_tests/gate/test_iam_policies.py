@@ -13,7 +13,7 @@ import phase5_ops
 from phase5_ops import cli
 from phase5_ops.audit_command import audit
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import open_platform
+from phase5_ops.build import WORDS, open_platform
 from phase5_ops.checklist import ROLES
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, iam, run_records, state
@@ -32,7 +32,6 @@ from phase5_ops.gate.waivers import Waiver
 from phase5_ops.gate.waiving import record_waiver
 from phase5_ops.iam_command import Purpose, policy_for
 from phase5_ops.iam_statements import key_statements
-from phase5_ops.not_tried import not_tried
 from phase5_ops.policy import DeployedPolicy, NotificationPolicy, PromotionPolicy
 from phase5_ops.promote_command import wait
 from phase5_ops.settings import ConfigurationError, ProbeUser, ProbeUsers, Reading, Settings, load_settings
@@ -282,7 +281,7 @@ def test_the_gate_calls_nothing_that_its_policy_does_not_allow(desk, tmp_path):
         instance.report_runless_asset_event(
             dg.AssetMaterialization(candidates.ASSET, partition="r-1", metadata={"digest": DIGEST})
         )
-        run_tick(GateSources(instance, platform), None, NOW, not_tried)
+        run_tick(GateSources(instance, platform), None, NOW, WORDS)
     signing = desk.open()
     ready = desk.ready()  # signs with the gate's key
     signing.state.candidate(ready.release)

@@ -6,14 +6,16 @@ signed is put together here from the DSSE specification (https://github.com/secu
 
 import base64
 import json
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate.envelopes import envelope_bytes
-from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.keys import GATE, key_set, keys_document
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops_tests.gate.conftest import decision_payload, readiness_payload
 from phase5_ops_tests.gate.people import Desk
@@ -65,6 +67,7 @@ def signed(aws, tmp_path):
 
     readiness = envelope(readiness_payload(), SIGNERS)
     decision = envelope(decision_payload(readiness), (GATE,))
+    (tmp_path / "keys.json").write_bytes(keys_document(key_set(keys.values())))
     openssl = OpenSsl(tmp_path, {role: key.key.keyval["public"] for role, key in keys.items()})
     return json.loads(readiness), json.loads(decision), openssl
 
@@ -95,3 +98,18 @@ def test_nothing_verifies_once_what_was_signed_is_changed(signed, change):
     readiness, _, openssl = signed
     change(readiness)
     assert openssl.signers(readiness) == [[]] * len(SIGNERS)
+
+
+def test_the_documented_steps_verify_each_role_by_its_key_and_notice_a_change(signed, tmp_path):
+    """The very lines of docs/signing.md, run as an auditor does: the files beside each other, nothing of phase5 called."""
+    readiness, decision, _ = signed
+    text = (Path(__file__).parents[2] / "docs" / "signing.md").read_text()
+    steps = re.search(r"```sh\n(cat > take_apart.py .*?)```", text, re.DOTALL)[1]
+    folder = tmp_path / "auditor"
+    folder.mkdir()
+    shutil.copy(tmp_path / "keys.json", folder)
+    (folder / "decision.dsse.json").write_text(json.dumps(decision))
+    for payload, said in ((readiness["payload"], ["Verified OK"] * 5), ("e30=", ["Verification failure"] * 4 + ["Verified OK"])):
+        (folder / "readiness.dsse.json").write_text(json.dumps({**readiness, "payload": payload}))
+        done = subprocess.run(["bash", "-c", steps], cwd=folder, capture_output=True, text=True, check=False)
+        assert [line for line in done.stdout.splitlines() if line.startswith("Verif")] == said, done.stderr

@@ -1,5 +1,6 @@
 """What the gate rests on is looked at: the table, the keys, and who may sign with two of them."""
 
+import io
 import json
 from uuid import uuid4
 
@@ -84,10 +85,57 @@ def test_a_key_that_is_not_the_pinned_one_is_a_problem(desk, monkeypatch, capsys
     other = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     kms.update_alias(AliasName=desk.settings.signing.ops_sre_key, TargetKeyId=other)
     assert any("not the believed key of ops-sre" in text for text in problems(desk)[0])
-    code, said = phase5(monkeypatch, capsys, desk, "init")
+    old = desk.open().keys.present("ops-sre").key_id
+    for arguments in ((), ("--revoke", "another")):
+        code, said = phase5(monkeypatch, capsys, desk, "init", *arguments)
+        assert code == 3
+        assert f"the key {old} of ops-sre is revoked" in said
+        assert f"nothing was pinned: give --revoke {old}" in said
+        assert any("not the believed key of ops-sre" in text for text in problems(desk)[0])
+    code, said = phase5(monkeypatch, capsys, desk, "init", "--revoke", old)
     assert code == 0
     assert "of ops-sre is revoked as of" in said
     assert not any("believed" in text for text in problems(desk)[0])
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("y\n", 0)])
+def test_on_a_terminal_init_asks_before_it_replaces_a_pinned_key(desk, monkeypatch, capsys, answer, code):
+    phase5(monkeypatch, capsys, desk, "init")
+    path = desk.settings.state_dir / "keys.json"
+    before = path.read_bytes()
+    kms = desk.session.client("kms")
+    other = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    kms.update_alias(AliasName=desk.settings.signing.ops_sre_key, TargetKeyId=other)
+    terminal = io.StringIO(answer)
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    ended, said = phase5(monkeypatch, capsys, desk, "init")
+    assert (ended, path.read_bytes() == before) == (code, code == 1)
+    assert "of ops-sre is revoked\n" in said
+    assert "replace what is pinned by the keys that KMS has now?" in said
+
+
+def test_init_without_a_terminal_forgets_no_keys_unless_it_is_told_to(desk, monkeypatch, capsys):
+    """The file is gone, and so is what the state table knew of it."""
+    phase5(monkeypatch, capsys, desk, "init")
+    path = desk.settings.state_dir / "keys.json"
+    path.unlink()
+    table = desk.session.resource("dynamodb").Table(desk.settings.tables.readiness)
+    table.delete_item(Key={"pk": f"KEYS#{desk.settings.environment}", "sk": "PINNED"})
+    code, said = phase5(monkeypatch, capsys, desk, "init")
+    assert (code, path.exists()) == (3, False)
+    assert "nothing tells which keys it held" in said
+    assert "give --yes" in said
+    assert phase5(monkeypatch, capsys, desk, "init", "--yes")[0] == 0
+    assert path.exists()
+
+
+def test_the_check_says_that_the_file_of_keys_is_gone(desk, monkeypatch, capsys):
+    phase5(monkeypatch, capsys, desk, "init")
+    (desk.settings.state_dir / "keys.json").unlink()
+    code, said = phase5(monkeypatch, capsys, desk, "init", "--check")
+    assert code == 1
+    assert "is gone, and keys were pinned there" in said
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "kms"])

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from phase5_ops import override_command
-from phase5_ops.build import build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate.envelopes import read_envelope
 from phase5_ops.gate.inputs import GateSources
@@ -27,13 +27,13 @@ from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.state import Candidate, Fate, Lock, Promotion, Registered, StateTable
 from phase5_ops.gate.statements import decision_facts, read_statement
 from phase5_ops.gate.verification import verify
-from phase5_ops.not_tried import not_tried
 from phase5_ops.override_command import OverrideRequest
 from phase5_ops.promote_command import wait
 from phase5_ops.settings import ConfigurationError, Settings, load_settings
 from phase5_ops_tests.gate.conftest import RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk
 
+NEWER = replace(RELEASE, name="r-1.2.4", digest="sha256:" + "e" * 64)
 WHY = {"reason": "customers cannot log in", "ticket": "INC-1"}
 
 
@@ -60,12 +60,14 @@ class Incident:
         return self.desk.open().keys
 
     def asks(self, person: str, kind: Kind, role: str = "ops-sre", confirm=lambda _question: True, **given) -> int:
+        if kind is Kind.BREAK_GLASS and "reason" in given:
+            self.desk.states()
         self.become(person)
         return override_command.run_override(self.settings, OverrideRequest(kind, RELEASE.name, role, **given), confirm)
 
     def tick(self, now: datetime | None = None) -> Tick:
         sources = GateSources(self.instance, open_platform(self.settings, "tick"))
-        return run_tick(sources, None, now or datetime.now(UTC), not_tried)
+        return run_tick(sources, None, now or datetime.now(UTC), WORDS)
 
     def launch(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         job = build_defs(settings=self.settings).resolve_job_def(PROMOTION_JOB)
@@ -140,8 +142,9 @@ def incident(aws, tmp_path, monkeypatch) -> Incident:
 
 @pytest.fixture
 def promoted(incident) -> Incident:
-    """The candidate was promoted through the open gate."""
+    """The candidate was promoted through the open gate, and then a newer one, which is live."""
     incident.desk.promoted(datetime.now(UTC))
+    incident.desk.promoted(datetime.now(UTC), release=NEWER)
     return incident
 
 
@@ -165,7 +168,13 @@ def test_what_a_rollback_leaves_verifies_offline_for_who_accepts_it(promoted):
     folder = promoted.settings.state_dir / "evidence" / "run-9" / "attestations"
     files = {name: (folder / name).read_bytes() for name in (OVERRIDE_FILE, DECISION_FILE)}
     keys, now = promoted.desk.open().keys, datetime.now(UTC)
-    given = {"digest": RELEASE.digest, "keys": keys, "now": now, "max_age": timedelta(hours=1)}
+    given = {
+        "digest": RELEASE.digest,
+        "keys": keys,
+        "now": now,
+        "max_age": timedelta(hours=1),
+        "environment": RELEASE.environment,
+    }
     assert verify(files, **given, accept=[Kind.ROLLBACK]).problems == ()
     assert not verify(files, **given).ok
 

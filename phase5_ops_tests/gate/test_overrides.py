@@ -46,7 +46,7 @@ NAMES = {"eng-reliability": "alice", "ops-sre": "bob", "security-compliance": "c
 
 
 def off(override: Override, role: str, **changes) -> SignOff:
-    good = SignOff(role, role, f"key-{role}", NAMES[role], override.digest, override.release.digest, NOW)
+    good = SignOff(role, role, f"key-{role}", NAMES[role], override.digest, override.release, NOW, frozen_at=NOW)
     return replace(good, **changes)
 
 
@@ -89,7 +89,7 @@ def test_a_readiness_statement_is_no_override_and_an_override_no_readiness_state
     with pytest.raises(MalformedEnvelope):
         override_of(readiness_payload())
     files = {"o": signers.envelope(GLASS.payload)}
-    assert not verify(files, digest=DIGEST, keys=signers.keys(), now=NOW, max_age=timedelta(days=7)).ok
+    assert not verify(files, digest=DIGEST, keys=signers.keys(), now=NOW, max_age=timedelta(days=7), environment="production").ok
 
 
 def test_a_rollback_needs_ops_sre_and_broken_glass_any_two_roles():
@@ -107,10 +107,15 @@ def test_a_rollback_needs_ops_sre_and_broken_glass_any_two_roles():
     [
         ({"key_role": None}, "signature_invalid"),
         ({"key_role": "eng-reliability"}, "signature_of_another_role"),
-        ({"release_digest": "sha256:" + "0" * 64}, "signature_of_another_release"),
+        ({"release": replace(RELEASE, digest="sha256:" + "0" * 64)}, "signature_of_another_release"),
+        ({"release": replace(RELEASE, environment="staging")}, "signature_of_another_environment"),
+        ({"release": None, "frozen_at": None}, "signature_of_another_release"),
         ({"statement_digest": BACK.digest}, "signature_of_another_statement"),
         ({"signed_at": NOW + timedelta(hours=1)}, "signature_from_the_future"),
+        ({"signed_at": NOW - timedelta(milliseconds=1)}, "signature_before_statement"),
         ({"key_revoked_at": NOW}, "signature_key_revoked"),
+        ({"key_revoked_at": NOW + timedelta(hours=1)}, "signature_key_revoked"),
+        ({"key_revoked_at": NOW, "proved_at": NOW}, "signature_key_revoked"),
         ({"identity": " "}, "signer_unknown"),
         ({"identity": "ALICE"}, "signer_repeated"),
         ({"key_id": "key-eng-reliability"}, "signer_repeated"),
@@ -119,6 +124,11 @@ def test_a_rollback_needs_ops_sre_and_broken_glass_any_two_roles():
 def test_glass_is_not_broken_with_a_signature_that_does_not_count(changes, code):
     found = codes(GLASS, off(GLASS, "eng-reliability"), off(GLASS, "ops-sre", **changes))
     assert {"override_not_signed", code} <= found
+
+
+def test_a_key_that_was_revoked_since_breaks_glass_where_its_time_is_proved():
+    proved = {"key_revoked_at": NOW + timedelta(hours=1), "proved_at": NOW}
+    assert codes(GLASS, off(GLASS, "eng-reliability"), off(GLASS, "ops-sre", **proved)) == set()
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda each: each.kind)
@@ -194,7 +204,15 @@ def files_of(signers: Signers, override: Override, roles=None, at: datetime = NO
 
 
 def verdict(signers: Signers, files, accept=tuple(SIGNERS), now: datetime = NOW, digest: str = DIGEST, **keys):
-    return verify(files, digest=digest, keys=signers.keys(**keys), now=now, max_age=timedelta(days=7), accept=accept)
+    return verify(
+        files,
+        digest=digest,
+        keys=signers.keys(**keys),
+        now=now,
+        max_age=timedelta(days=7),
+        environment="production",
+        accept=accept,
+    )
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda each: each.kind)
@@ -209,6 +227,21 @@ def test_an_override_verifies_only_for_who_accepts_it(signers, override):
     levels = json.loads(override_statement(files))["predicate"]
     assert "PHASE5_OPEN" not in levels["verifiedLevels"]
     assert (levels["verificationResult"] == "PASSED") is (override.kind is Kind.ROLLBACK)
+
+
+@pytest.mark.parametrize("override", OVERRIDES, ids=lambda each: each.kind)
+def test_an_override_for_another_environment_is_not_verified(signers, override):
+    staging = replace(override, release=replace(RELEASE, environment="staging"))
+    problems_there = verdict(signers, files_of(signers, staging)).problems
+    assert any(each.startswith("another environment: not for production") for each in problems_there)
+
+
+def test_a_revoked_key_counts_for_an_override_where_its_decision_says_so(signers):
+    files = files_of(signers, GLASS)
+    assert verdict(signers, files, eng_reliability=NOW + timedelta(seconds=1), ops_sre=NOW + timedelta(seconds=1)).ok
+    for revoked in (NOW, NOW - timedelta(hours=1)):
+        found = verdict(signers, files, **{role.replace("-", "_"): revoked for role in ROLES_OF[GLASS.kind]})
+        assert any("was revoked at" in each for each in found.problems)
 
 
 def override_statement(files: dict[str, bytes]) -> bytes:

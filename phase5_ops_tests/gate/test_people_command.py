@@ -22,7 +22,7 @@ from phase5_ops.policy import GatePolicy
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
-from phase5_ops_tests.gate.people import TRUSTED, Desk
+from phase5_ops_tests.gate.people import TRUSTED, Desk, complete_for_release
 
 SIGN = ("sign-off", RELEASE.name, "--role", "ops-sre")
 WAIVE = ("waive", "1.2", "--release", RELEASE.name, "--finding", "alarm_missing", "--role", "ops-sre", "--reason", "known")
@@ -64,6 +64,7 @@ def waive(monkeypatch, capsys, *more, until=None):
 
 def test_a_signature_is_shown_made_and_kept(desk, monkeypatch, capsys):
     desk.ready()
+    desk.states()
     code, out, err = phase5(monkeypatch, capsys, *SIGN, "--show")
     assert (code, desk.open().state.sign_offs(RELEASE)) == (0, [])
     code, out, err = phase5(monkeypatch, capsys, *SIGN, "--yes")
@@ -76,12 +77,13 @@ def test_a_signature_is_shown_made_and_kept(desk, monkeypatch, capsys):
 
 def test_signatures_that_people_made_open_the_gate_and_with_one_less_it_stays_closed(desk, shown):
     desk.ready()
+    desk.states()
     for number, role in enumerate(ROLES):
         session = desk.person(f"person-{number}")
         what = to_sign(session, registered(session, RELEASE.name))
         sign_off(session, role, what, signer(session, role, what))
     stored, keys, payload = desk.open().state.sign_offs(RELEASE), desk.open().keys, readiness_payload()
-    complete = replace(complete_inputs(GatePolicy(), NOW), statement=facts_of(payload))
+    complete = replace(complete_for_release(), statement=facts_of(payload))
     for left_out in (None, *stored):
         kept = [each for each in stored if each is not left_out]
         decision = decide(replace(complete, sign_offs=verified_sign_offs(kept, [payload], keys)))
@@ -95,6 +97,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("after", [False, True], ids=["before the signature is recorded", "after it is"])
 def test_a_sign_off_that_is_killed_is_there_once_or_not_at_all(desk, shown, monkeypatch, capsys, after):
     desk.ready()
+    desk.states()
     record = StateTable.add_sign_off
 
     def killed(self, *arguments):
@@ -117,6 +120,7 @@ def test_a_sign_off_that_is_killed_is_there_once_or_not_at_all(desk, shown, monk
 @pytest.mark.parametrize("after", [False, True], ids=["before the waiver is recorded", "after it is"])
 def test_a_waiver_that_is_killed_is_there_once_or_not_at_all(desk, monkeypatch, after):
     desk.ready(fate=Fate.PENDING)
+    desk.states()
     monkeypatch.setattr(people_command, "_findings", lambda *_: (Finding("alarm_missing", Verdict.FAIL, "a", "", ""),))
     record = StateTable.add_waiver
 
@@ -134,6 +138,7 @@ def test_a_waiver_that_is_killed_is_there_once_or_not_at_all(desk, monkeypatch, 
 
 def test_the_same_person_is_refused_another_role(desk, shown, monkeypatch, capsys):
     desk.ready()
+    desk.states()
     assert phase5(monkeypatch, capsys, *SIGN, "--yes")[0] == 0
     code, _, err = phase5(monkeypatch, capsys, "sign-off", RELEASE.name, "--role", "security-compliance", "--yes")
     assert (code, shown) == (1, [RELEASE.name])
@@ -151,6 +156,7 @@ def test_the_same_person_is_refused_another_role(desk, shown, monkeypatch, capsy
 )
 def test_usage_errors_exit_with_three(desk, monkeypatch, capsys, arguments, said):
     desk.ready()
+    desk.states()
     code, _, err = phase5(monkeypatch, capsys, *arguments)
     assert code == 3
     assert said in err
@@ -158,6 +164,7 @@ def test_usage_errors_exit_with_three(desk, monkeypatch, capsys, arguments, said
 
 def test_a_fixed_clock_is_a_usage_error_for_both_commands(desk, monkeypatch, capsys):
     desk.ready()
+    desk.states()
     monkeypatch.setenv("PHASE5_NOW", "2026-11-23T12:00:00Z")
     for code, _, err in (phase5(monkeypatch, capsys, *SIGN, "--yes"), waive(monkeypatch, capsys, "--yes")):
         assert code == 3
@@ -166,6 +173,7 @@ def test_a_fixed_clock_is_a_usage_error_for_both_commands(desk, monkeypatch, cap
 
 def test_an_unreadable_table_is_no_refusal_and_a_broken_keys_file_a_configuration_error(desk, monkeypatch, capsys, aws_faults):
     desk.ready()
+    desk.states()
     aws_faults.add("denied", service="dynamodb")
     assert phase5(monkeypatch, capsys, *SIGN, "--yes")[0] == 2
     aws_faults.clear()
@@ -177,6 +185,7 @@ def test_an_unreadable_table_is_no_refusal_and_a_broken_keys_file_a_configuratio
 
 def test_a_person_who_says_no_signs_nothing(desk, shown):
     desk.ready()
+    desk.states()
     asked = []
     assert people_command.run_sign_off(desk.settings, RELEASE.name, "ops-sre", lambda text: bool(asked.append(text))) == 1
     assert asked == ["Sign this for ops-sre as alice?"]
@@ -185,6 +194,7 @@ def test_a_person_who_says_no_signs_nothing(desk, shown):
 
 def test_what_changed_while_the_person_read_is_not_signed(desk, shown, capsys):
     candidate = desk.ready()
+    desk.states()
 
     def meanwhile(_question: str) -> bool:
         state: StateTable = desk.open().state
@@ -201,6 +211,7 @@ def test_what_changed_while_the_person_read_is_not_signed(desk, shown, capsys):
 
 def test_a_waiver_is_shown_made_and_kept(desk, monkeypatch, capsys):
     desk.ready(fate=Fate.PENDING)
+    desk.states()
     found = (Finding("alarm_missing", Verdict.FAIL, "tool\x1b[2J", "", ""),)
     monkeypatch.setattr(people_command, "_findings", lambda *_: found)
     earlier = {("1.2", ("alarm_missing", "tool\x1b[2J"))}
@@ -217,7 +228,8 @@ def test_a_waiver_is_shown_made_and_kept(desk, monkeypatch, capsys):
 def test_an_extra_check_is_waived_by_its_name_and_then_opens(desk, monkeypatch, capsys):
     missed = Finding("latency_slo_missed", Verdict.FAIL, "crm.write", "", "")
     desk.ready(fate=Fate.PENDING)
-    monkeypatch.setattr(people_command, "_findings", lambda _session, _candidate, row: (missed,) if row == "tool_slo_met" else ())
+    desk.states()
+    monkeypatch.setattr(people_command, "_findings", lambda _document, row: (missed,) if row.id == "tool_slo_met" else ())
     until = (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
     options = ("--finding", missed.code, "--role", "ops-sre", "--reason", "known", "--ticket", "OPS-1", "--until", until, "--yes")
     code, out, _ = phase5(monkeypatch, capsys, "waive", "tool_slo_met", "--release", RELEASE.name, *options)
@@ -228,15 +240,18 @@ def test_an_extra_check_is_waived_by_its_name_and_then_opens(desk, monkeypatch, 
     results = {**complete.results, "tool_slo_met": replace(complete.results["tool_slo_met"], passed=False, **failing)}
     verdicts = {**complete.bundle.verdicts, "tool_slo_met": replace(complete.bundle.verdicts["tool_slo_met"], **failing)}
     inputs = replace(complete, results=results, bundle=replace(complete.bundle, verdicts=verdicts), statement=None, sign_offs=())
-    waived = replace(inputs, waivers=verified_waivers(session.state.waivers(RELEASE), session.keys))
+    waived = replace(
+        inputs, waivers=verified_waivers(session.state.waivers(RELEASE), session.keys, environment=RELEASE.environment)
+    )
     assert (decide(inputs).outcome, decide(waived).outcome) == (Outcome.BLOCKED, Outcome.READY_TO_SIGN)
 
 
 def test_a_row_without_a_result_that_counts_is_not_waived(desk, monkeypatch, capsys):
     desk.ready(fate=Fate.PENDING)
+    desk.states()
     code, _, err = waive(monkeypatch, capsys, "--yes")
     assert code == 1
-    assert "MISSING, which is never waived" in err
+    assert "has no result that counts, which is never waived: MISSING" in err
 
 
 def test_the_end_of_a_waiver_is_a_day_or_a_moment():
@@ -249,6 +264,7 @@ def test_the_end_of_a_waiver_is_a_day_or_a_moment():
 
 def test_a_signature_that_dagster_cannot_show_still_stands(desk, monkeypatch, capsys):
     desk.ready()
+    desk.states()
     broken = SimpleNamespace(run_sign_offs=lambda *_: 1 / 0)
     monkeypatch.setitem(sys.modules, "phase5_ops.sign_off_run", broken)
     code, _, err = phase5(monkeypatch, capsys, *SIGN, "--yes")

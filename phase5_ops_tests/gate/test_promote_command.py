@@ -12,7 +12,6 @@ from phase5_ops.gate.orders import idempotency_key
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Candidate, Fate, StateTable
-from phase5_ops.not_tried import not_tried
 from phase5_ops.platform import Platform
 from phase5_ops.promote_command import Wish, ask, to_instance, wait
 from phase5_ops.settings import ConfigurationError
@@ -43,10 +42,10 @@ def instance():
 
 
 def tick(desk: Desk, instance) -> sensor.Tick:
-    from phase5_ops.build import open_platform
+    from phase5_ops.build import WORDS, open_platform
 
     platform: Platform = open_platform(desk.settings, "gate")
-    return sensor.run_tick(GateSources(instance, platform), None, datetime.now(UTC), not_tried)
+    return sensor.run_tick(GateSources(instance, platform), None, datetime.now(UTC), WORDS)
 
 
 def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, instance):
@@ -57,7 +56,7 @@ def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, ins
     found = state.candidate(RELEASE)
     assert found.release == RELEASE
     assert found.context == {"pipeline_execution_id": "e-1", "supersede": "true"}
-    assert open_candidates(desk.settings, instance).startswith("r-1 ")
+    assert open_candidates(desk.settings).startswith("r-1 ")
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_posted(desk, state, instance):
@@ -89,13 +88,17 @@ def test_nothing_is_registered_under_a_fixed_clock(desk, state, instance):
         ask(fixed, to_instance(instance), state, Wish("r-1", DIGEST))
 
 
-def test_an_aborted_candidate_registered_again_is_the_next_series(desk, state, instance):
+def test_an_aborted_candidate_reports_its_end_again_and_is_the_next_series_where_that_is_asked_for(desk, state, instance):
     ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST))
     tick(desk, instance)
     ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST, abort=True))
     tick(desk, instance)
     assert state.candidate(RELEASE).fate is Fate.ABORTED
-    assert ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST))[1] == 2
+    answer, series = ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST))
+    assert (answer.exit_code, series) == (1, 1)
+    assert "ABORTED" in answer.text
+    assert "--new-series" in answer.text
+    assert ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST, new_series=True))[1] == 2
     tick(desk, instance)
     assert (state.candidate(RELEASE).series, state.candidate(RELEASE).fate) == (2, Fate.PENDING)
 

@@ -114,7 +114,12 @@ def test_an_open_candidate_is_promoted_once_and_what_is_kept_verifies_offline(be
     assert (outcome.ending, bench.fate(), bench.told) == (Ending.PROMOTED, Fate.PROMOTED, [idempotency_key(RELEASE, 1)])
     assert set(bench.kept) == {READINESS_FILE, DECISION_FILE}
     week = timedelta(days=7)
-    assert verify(bench.kept, digest=RELEASE.digest, keys=signers.keys(), now=DECIDED, max_age=week).problems == ()
+    assert (
+        verify(
+            bench.kept, digest=RELEASE.digest, keys=signers.keys(), now=DECIDED, max_age=week, environment=RELEASE.environment
+        ).problems
+        == ()
+    )
     again = promote(bench.door("run-2"), RELEASE)
     assert (again.ending, again.promotion, len(bench.told)) == (Ending.ALREADY_PROMOTED, outcome.promotion, 1)
 
@@ -312,7 +317,8 @@ def test_a_run_killed_at_any_write_leaves_exactly_one_effect_after_the_next_run(
     assert aws.client("ssm").get_parameter(Name=target.ssm_parameter)["Parameter"]["Version"] == 1
     assert (bench.fate(), set(bench.kept)) == (Fate.PROMOTED, {READINESS_FILE, DECISION_FILE})
     assert bench.state.promotions(RELEASE.environment) == [(RELEASE.name, frozenset())]
-    assert verify(bench.kept, digest=RELEASE.digest, keys=bench.signers.keys(), now=DECIDED, max_age=timedelta(days=7)).ok
+    given = {"max_age": timedelta(days=7), "environment": RELEASE.environment}
+    assert verify(bench.kept, digest=RELEASE.digest, keys=bench.signers.keys(), now=DECIDED, **given).ok
 
 
 def test_every_write_of_a_promotion_is_one_of_those_that_are_killed(bench, aws):

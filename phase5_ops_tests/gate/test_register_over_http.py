@@ -22,14 +22,13 @@ import pytest
 import urllib3
 
 from phase5_ops import cli
-from phase5_ops.build import open_platform
+from phase5_ops.build import WORDS, open_platform
 from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.check_state import DIGEST_TAG, RELEASE_TAG, SERIES_TAG
 from phase5_ops.gate.dagster_http import DagsterWebserver, WebserverError
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Candidate, Fate, StateTable
-from phase5_ops.not_tried import not_tried
 from phase5_ops_tests.gate.conftest import DIGEST
 from phase5_ops_tests.gate.people import Desk
 from phase5_ops_tests.probing.test_client import self_signed
@@ -135,7 +134,7 @@ class Gate:
 
     def tick(self) -> sensor.Tick:
         sources = GateSources(self.instance, open_platform(self.desk.settings, "gate"))
-        done = sensor.run_tick(sources, self.cursor, datetime.now(UTC), not_tried)
+        done = sensor.run_tick(sources, self.cursor, datetime.now(UTC), WORDS)
         self.cursor = done.cursor
         return done
 

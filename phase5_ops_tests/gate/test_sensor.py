@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from phase5_ops.build import open_platform
+from phase5_ops.build import WORDS, open_platform
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.check_state import ReadinessRun
@@ -25,7 +25,6 @@ from phase5_ops.gate.signing import load_key
 from phase5_ops.gate.state import Fate
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.waivers import Waiver
-from phase5_ops.not_tried import not_tried
 from phase5_ops.policy import GatePolicy, NotificationPolicy
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Finding, Verdict
@@ -50,7 +49,7 @@ def register(sources: GateSources, name: str | None = "r-1", digest: object = DI
 
 
 def tick(sources: GateSources, cursor: str | None = None, now: datetime | None = None) -> sensor.Tick:
-    return sensor.run_tick(sources, cursor, now or datetime.now(UTC), not_tried)
+    return sensor.run_tick(sources, cursor, now or datetime.now(UTC), WORDS)
 
 
 def fate(sources: GateSources, name: str = "r-1") -> Fate | None:
@@ -70,7 +69,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: boo
         frozen = sources.state.statement(release, candidate.series)
         facts = facts_of(frozen[0]) if frozen else None
         offs = tuple(
-            replace(off, release_digest=release.digest, statement_digest=facts.statement_digest)
+            replace(off, release=release, statement_digest=facts.statement_digest)
             for off in (complete.sign_offs if signed and facts else ())
         )
         return replace(

@@ -174,7 +174,7 @@ def test_waivers_are_shown_with_their_number_of_releases_and_those_in_vain_are_n
     row = StatementRow("1.2", "FAIL", opens=True, waived=True, blocking=True, findings=(("alarm_missing", "a", "FAIL"),))
     waiver = Waiver(
         "w-1", "1.2", RELEASE.digest, frozenset({("alarm_missing", "a")}), "known", "OPS-7", NOW, NOW + timedelta(days=1),
-        "security-compliance", "carol",
+        "security-compliance", "carol", RELEASE.environment,
     )  # fmt: skip
     desk.ready(readiness_payload(rows=(row,), waivers=(waiver,), in_a_row={"w-1": 3}))
     session = desk.person("carol")

@@ -68,7 +68,9 @@ def test_everything_signed_in_the_sandbox_verifies_as_a_whole(seeded, reader):
     by_gate = sign(reader, keys.present(GATE), decision)
     files = {"r": readiness, "d": envelope_bytes(decision, {by_gate.key_id: by_gate.signature})}
     believed = parse_keys(keys_document(keys))
-    assert verify(files, digest=DIGEST, keys=believed, now=NOW, max_age=timedelta(days=1)).problems == ()
+    assert (
+        verify(files, digest=DIGEST, keys=believed, now=NOW, max_age=timedelta(days=1), environment="production").problems == ()
+    )
 
 
 def test_signing_is_counted_and_its_request_id_kept(seeded, reader):

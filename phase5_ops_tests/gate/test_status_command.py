@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import dagster as dg
 import jsonschema
 import pytest
 
@@ -13,11 +12,14 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.gate import fresh_reasons
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
+from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state import Candidate, Fate, Promotion
+from phase5_ops.gate.stated_documents import SILENT_AFTER
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.waivers import Waiver
-from phase5_ops.report.document import shipped_json_schema
+from phase5_ops.report.document import ReadinessDocument, shipped_json_schema
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.status_command import open_candidates, release_status
 from phase5_ops_tests.gate.conftest import NOW, RELEASE, decision_payload, readiness_payload
@@ -35,12 +37,6 @@ def desk(aws, tmp_path, monkeypatch) -> Desk:
     return desk
 
 
-@pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as chosen:
-        yield chosen
-
-
 def phase5(monkeypatch, capsys, *arguments):
     monkeypatch.setattr("sys.argv", ["phase5", *arguments])
     with pytest.raises(SystemExit) as end:
@@ -55,23 +51,32 @@ def envelope(desk: Desk, payload: bytes, signers: tuple[str, ...]) -> bytes:
     return envelope_bytes(payload, {each.key_id: each.signature for each in made})
 
 
-def judged(monkeypatch, desk: Desk, *, closing=(), signed: bool = True) -> None:
-    """The candidate's stored evidence opens; what is looked at afresh says `closing`."""
+def judged(desk: Desk, *, closing=(), signed: bool = True, release: Release = RELEASE) -> GateInputs:
+    """Inputs of a candidate whose stored evidence opens, while what is looked at afresh says `closing`."""
     complete = complete_with_files()
+    facts = facts_of(desk.open().state.statement(release, 1)[0])
+    about = {"statement_digest": facts.statement_digest, "release": release}
+    run = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
+    return replace(
+        complete,
+        release=release,
+        results={name: replace(result, run=run) for name, result in complete.results.items()},
+        statement=facts,
+        sign_offs=tuple(replace(off, **about) for off in complete.sign_offs) if signed else (),
+        closing=closing,
+    )
 
-    def inputs(sources, candidate):
-        frozen = sources.state.statement(candidate.release, candidate.series)
-        facts = facts_of(frozen[0])
-        offs = tuple(replace(off, statement_digest=facts.statement_digest) for off in complete.sign_offs)
-        return replace(complete, statement=facts, sign_offs=offs if signed else ())
 
-    monkeypatch.setattr(status_command, "read_inputs", inputs)
-    monkeypatch.setattr(status_command, "look_again", lambda _sources, inputs: replace(inputs, closing=closing))
+def shown(desk: Desk, now: datetime | None = None) -> ReadinessDocument:
+    """What every machine shows now."""
+    session = desk.open(now=now or datetime.now(UTC))
+    return status_command.document_of(session, session.state.candidate(RELEASE))
 
 
 def test_a_candidate_without_a_run_is_undecided_and_its_document_keeps_the_schema(desk, monkeypatch, capsys):
     now = datetime.now(UTC)
     desk.open().state.register(Candidate(RELEASE, 1, Fate.PENDING, now, now + timedelta(days=1), "pipeline"))
+    desk.states()
     code, out, _ = phase5(monkeypatch, capsys, "status", RELEASE.name, "--format", "json")
     found = json.loads(out)
     jsonschema.validate(found, shipped_json_schema())
@@ -82,6 +87,7 @@ def test_a_candidate_without_a_run_is_undecided_and_its_document_keeps_the_schem
 
 def test_a_document_is_written_to_a_file_and_the_exit_code_stays_the_same(desk, monkeypatch, capsys, tmp_path):
     desk.ready()
+    desk.states()
     target = tmp_path / "status.md"
     code, out, _ = phase5(monkeypatch, capsys, "status", RELEASE.name, "--format", "markdown", "--output", str(target))
     assert (code, out) == (2, "")
@@ -103,10 +109,10 @@ def test_usage_errors_exit_with_three(desk, monkeypatch, capsys, arguments, said
     assert said in err
 
 
-def test_a_fixed_clock_says_nothing_of_a_release(desk, instance):
+def test_a_fixed_clock_says_nothing_of_a_release(desk):
     desk.ready()
     with pytest.raises(ConfigurationError, match="PHASE5_NOW"):
-        release_status(desk.settings.model_copy(update={"now": NOW}), instance, RELEASE.name)
+        release_status(desk.settings.model_copy(update={"now": NOW}), RELEASE.name)
 
 
 def test_a_table_that_does_not_answer_is_unknown_and_a_broken_file_of_keys_a_configuration_error(
@@ -124,69 +130,97 @@ def test_a_table_that_does_not_answer_is_unknown_and_a_broken_file_of_keys_a_con
     assert phase5(monkeypatch, capsys, "status", RELEASE.name)[0] == 3
 
 
-def test_without_a_release_the_candidates_are_listed_with_what_they_wait_for(desk, instance):
-    assert open_candidates(desk.settings, instance) == "no open candidate in production"
+def test_without_a_release_the_candidates_are_listed_with_what_they_wait_for(desk):
+    assert open_candidates(desk.settings) == "no open candidate in production"
     candidate, state = desk.ready(), desk.open().state
     state.list_open(RELEASE, NOW)
-    text = open_candidates(desk.settings, instance)
-    assert text.startswith(f"{RELEASE.name} {RELEASE.digest} series 1 {candidate.fate}")
+    assert "the gate has said nothing of" in open_candidates(desk.settings)
+    desk.states()
+    text = open_candidates(desk.settings)
+    assert text.startswith(f"{RELEASE.name} {RELEASE.digest} series 1 {candidate.fate}\n  the gate is BLOCKED: said by it ")
     assert "no_readiness_run" in text
 
 
-def test_a_signed_candidate_is_open_for_the_pipeline_that_asks(desk, instance, monkeypatch):
+def test_what_the_gate_has_not_said_is_undecided_and_says_what_is_needed(desk, monkeypatch, capsys):
     desk.ready()
-    judged(monkeypatch, desk)
-    found = release_status(desk.settings, instance, RELEASE.name)
+    code, out, err = phase5(monkeypatch, capsys, "status", RELEASE.name, "--format", "json")
+    assert (code, out) == (2, "")
+    assert "the gate has said nothing of r-1.2.3 in production, series 1 yet" in err
+    assert "promotion_gate" in err
+
+
+def test_a_signed_candidate_is_open_for_the_pipeline_that_asks(desk):
+    desk.ready()
+    desk.states(judged(desk))
+    found = shown(desk)
     assert (found.decision, found.exit_code, found.blockers, found.candidate.gate) == ("OPEN", 0, [], "OPEN")
-    judged(monkeypatch, desk, signed=False)
-    found = release_status(desk.settings, instance, RELEASE.name)
+    desk.states(judged(desk, signed=False))
+    found = shown(desk)
     assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 1, "READY_TO_SIGN")
 
 
-def test_what_fires_now_closes_although_everything_stored_opens(desk, instance, monkeypatch):
+def test_a_gate_that_has_been_silent_for_long_is_undecided_whatever_it_said(desk):
+    desk.ready()
+    desk.states(judged(desk))
+    found = shown(desk, datetime.now(UTC) + SILENT_AFTER + timedelta(minutes=1))
+    assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 2, "BLOCKED")
+    assert "the gate has said nothing since" in found.blockers[0]
+
+
+def test_what_fires_now_closes_although_everything_stored_opens(desk):
     desk.ready()
     reason = fresh_reasons.ALARM_FIRING.at("release", "latency", "ALARM now")
-    judged(monkeypatch, desk, closing=(reason,))
-    found = release_status(desk.settings, instance, RELEASE.name)
+    desk.states(judged(desk, closing=(reason,)))
+    found = shown(desk)
     assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 1, "BLOCKED")
     assert str(reason) in found.blockers
 
 
 @pytest.mark.parametrize("fate", [fate for fate in Fate if fate not in (Fate.PENDING, Fate.READY_TO_SIGN)])
-def test_what_is_over_without_a_record_of_its_promotion_is_closed_although_its_rows_open(desk, instance, monkeypatch, fate):
-    state = desk.open().state
-    state.set_fate(desk.ready(), fate, "because")
-    judged(monkeypatch, desk)
-    found = release_status(desk.settings, instance, RELEASE.name)
+def test_what_is_over_without_a_record_of_its_promotion_is_closed_although_its_rows_open(desk, fate):
+    candidate = desk.ready()
+    desk.states(judged(desk))
+    desk.open().state.set_fate(candidate, fate, "because")
+    found = shown(desk)
     assert (found.decision, found.exit_code, found.blockers[0]) == ("BLOCKED", 1, f"release {fate}: because")
+    assert (found.candidate.fate, found.candidate.closed_because, found.candidate.gate) == (fate, "because", "BLOCKED")
 
 
-def test_a_promoted_release_is_open_with_its_attestation(desk, instance):
+def test_a_promoted_release_is_open_with_its_attestation_however_old_the_document_is(desk):
     desk.promoted()
-    found = release_status(desk.settings, instance, RELEASE.name)
+    desk.states(judged(desk))
+    found = shown(desk, datetime.now(UTC) + timedelta(days=99))
     assert (found.decision, found.exit_code, found.blockers) == ("OPEN", 0, [])
     assert (found.candidate.fate, found.candidate.gate) == ("PROMOTED", "OPEN")
 
 
+def test_a_promoted_release_is_undecided_until_the_gate_has_said_on_what(desk):
+    desk.promoted()
+    desk.states(judged(desk, signed=False))
+    found = shown(desk)
+    assert (found.decision, found.exit_code) == ("BLOCKED", 2)
+    assert "the gate has not yet said on what" in found.blockers[0]
+
+
 @pytest.mark.parametrize("forged", ["not an envelope", None], ids=["no envelope", "signed by a role"])
-def test_a_promotion_whose_attestation_does_not_verify_is_not_open(desk, instance, forged):
+def test_a_promotion_whose_attestation_does_not_verify_is_not_open(desk, forged):
     desk.ready()
     readiness = envelope(desk, readiness_payload(), (GATE, *ROLES))
     decision = forged or envelope(desk, decision_payload(readiness), ("ops-sre",)).decode()
     state = desk.open().state
+    desk.states(judged(desk))
     state.record_promotion(RELEASE, 1, Promotion("run-1", NOW, "key", readiness.decode(), decision, "ok"))
     state.set_fate(state.candidate(RELEASE), Fate.PROMOTED)
-    found = release_status(desk.settings, instance, RELEASE.name)
+    found = shown(desk)
     assert (found.decision, found.exit_code) == ("BLOCKED", 1)
     assert "attestation" in found.blockers[0]
 
 
-def test_waivers_of_the_release_are_listed_with_the_number_of_releases(desk, instance, monkeypatch):
+def test_waivers_of_the_release_are_listed_with_the_number_of_releases(desk):
     desk.ready()
-    judged(monkeypatch, desk)
-    read, gap = status_command.read_inputs, ("alarm_missing", "a")
+    gap = ("alarm_missing", "a")
     given = Waiver("w", "1.2", RELEASE.digest, frozenset({gap}), "why", "T-1", NOW, NOW + timedelta(days=1), "ops-sre", "bob")
-    monkeypatch.setattr(status_command, "read_inputs", lambda *arguments: replace(read(*arguments), waivers=(given,)))
     desk.open().state.note_promotion(replace(RELEASE, name="r-0"), 1, NOW - timedelta(days=1), {("1.2", gap)})
-    (shown,) = release_status(desk.settings, instance, RELEASE.name).waivers
-    assert (shown["releases_in_a_row"], shown["used"], shown["unmatched"]) == (2, False, [list(gap)])
+    desk.states(replace(judged(desk), waivers=(given,)))
+    (waiver,) = shown(desk).waivers
+    assert (waiver["releases_in_a_row"], waiver["used"], waiver["unmatched"]) == (2, False, [list(gap)])

@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate import reasons
 from phase5_ops.gate.envelopes import WAIVER_TYPE, pae
+from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.signature_rules import sign_off_problems
-from phase5_ops.gate.state import StoredSignOff, StoredWaiver, waiver_payload
+from phase5_ops.gate.state import StoredSignOff, StoredStatement, StoredWaiver, waiver_payload
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
-from phase5_ops.gate.waivers import Waiver
+from phase5_ops.gate.waivers import Waiver, problem_of
 from phase5_ops.policy import GatePolicy
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE, readiness_payload
 
@@ -85,17 +86,33 @@ def test_a_statement_that_was_never_frozen_has_no_signatures(signers):
     assert reasons.SIGNATURE_INVALID in codes(verified_sign_offs([stored(signers, "ops-sre")], [], signers.keys()))
 
 
-def test_a_signature_made_after_its_key_was_revoked_does_not_count_and_one_before_does(signers):
-    one = [stored(signers, "ops-sre")]
-    with_key = {"revoked": signers.trusted("ops-sre", revoked_at=NOW), "later": None}
-    keys = replace(signers.keys(), keys={**signers.keys().keys, one[0].key_id: with_key["revoked"]})
-    assert codes(verified_sign_offs(one, [PAYLOAD], keys)) == [reasons.SIGNATURE_KEY_REVOKED]
-    later = replace(with_key["revoked"], revoked_at=NOW + timedelta(seconds=1))
-    keys = replace(keys, keys={**keys.keys, one[0].key_id: later})
-    assert codes(verified_sign_offs(one, [PAYLOAD], keys)) == []
+@pytest.mark.parametrize("revoked_after", [timedelta(0), timedelta(days=1)])
+def test_a_signature_by_a_key_that_was_revoked_counts_only_where_its_time_is_proved(signers, revoked_after):
+    """When it was signed is the table's word: whoever holds the revoked key can have written it."""
+    keys = signers.keys(ops_sre=NOW + revoked_after)
+    (off,) = verified_sign_offs([stored(signers, "ops-sre", signed_at=NOW - timedelta(days=1))], [PAYLOAD], keys)
+    assert reasons.SIGNATURE_KEY_REVOKED in codes([off])
+    (off,) = verified_sign_offs([stored(signers, "ops-sre")], [PAYLOAD], keys)
+    assert codes([off]) == [reasons.SIGNATURE_KEY_REVOKED]
+    assert codes([replace(off, proved_at=NOW + revoked_after)]) == [reasons.SIGNATURE_KEY_REVOKED]
+    assert codes([replace(off, proved_at=NOW + revoked_after - timedelta(milliseconds=1))]) == []
 
 
-WAIVER = Waiver("w-1", "1.2", DIGEST, frozenset({("c", "s")}), "why", "T-1", NOW, NOW + timedelta(days=1), None, "carol")
+def test_a_signature_dated_before_its_statement_was_frozen_does_not_count(signers):
+    for early in (timedelta(milliseconds=1), timedelta(minutes=4), timedelta(days=300)):
+        offs = verified_sign_offs([stored(signers, "ops-sre", signed_at=NOW - early)], [PAYLOAD], signers.keys())
+        assert reasons.SIGNATURE_BEFORE_STATEMENT in codes(offs)
+
+
+def test_a_signature_over_the_same_release_of_another_environment_does_not_count(signers):
+    elsewhere = readiness_payload(replace(RELEASE, environment="staging"))
+    offs = verified_sign_offs([stored(signers, "ops-sre", payload=elsewhere)], [PAYLOAD, elsewhere], signers.keys())
+    assert codes(offs) == [reasons.SIGNATURE_OF_ANOTHER_ENVIRONMENT, reasons.SIGNATURE_OF_ANOTHER_STATEMENT]
+
+
+WAIVER = Waiver(
+    "w-1", "1.2", DIGEST, frozenset({("c", "s")}), "why", "T-1", NOW, NOW + timedelta(days=1), None, "carol", "production"
+)
 
 
 def waiver(signers, role, waived=WAIVER, kind=WAIVER_TYPE) -> StoredWaiver:
@@ -103,12 +120,50 @@ def waiver(signers, role, waived=WAIVER, kind=WAIVER_TYPE) -> StoredWaiver:
     return StoredWaiver(waived, signers.trusted(role).key_id, signature)
 
 
+def kept_of(given, keys, statements=(), environment=RELEASE.environment):
+    return verified_waivers(given, keys, statements, environment=environment)
+
+
+@pytest.mark.parametrize("named", ["staging", "Production", ""])
+def test_a_waiver_that_was_given_for_another_environment_or_none_is_in_force_nowhere_else(signers, named):
+    given = [waiver(signers, "ops-sre", replace(WAIVER, environment=named))]
+    (kept,) = kept_of(given, signers.keys())
+    assert (kept.signed_by, "not for production" in kept.unsigned) == (None, True)
+    relabelled = [replace(given[0], waiver=WAIVER)]  # in the table, by who can write there
+    assert [w.unsigned for w in kept_of(relabelled, signers.keys())] == ["no believed key made its signature"]
+
+
 def test_a_waiver_is_signed_by_the_role_whose_key_made_it(signers):
-    assert [w.signed_by for w in verified_waivers([waiver(signers, "ops-sre")], signers.keys())] == ["ops-sre"]
+    assert [w.signed_by for w in kept_of([waiver(signers, "ops-sre")], signers.keys())] == ["ops-sre"]
 
 
 def test_a_waiver_that_was_changed_or_signed_as_something_else_is_signed_by_nobody(signers):
     changed = replace(waiver(signers, "ops-sre"), waiver=replace(WAIVER, until=NOW + timedelta(days=9)))
     as_statement = waiver(signers, "ops-sre", kind="application/vnd.in-toto+json")
     by_stranger = waiver(type(signers).fresh(), "ops-sre")
-    assert [w.signed_by for w in verified_waivers([changed, as_statement, by_stranger], signers.keys())] == [None] * 3
+    assert [w.signed_by for w in kept_of([changed, as_statement, by_stranger], signers.keys())] == [None] * 3
+
+
+def frozen(signers, waived: Waiver, at=NOW, by=GATE) -> StoredStatement:
+    """A statement of the gate that shows a waiver."""
+    payload = readiness_payload(now=at, waivers=(replace(waived, signed_by="ops-sre"),))
+    key_id, signature = signers.sign(by, payload)
+    return StoredStatement(payload, signature, key_id)
+
+
+def test_a_waiver_by_a_key_that_was_revoked_counts_where_a_statement_of_before_shows_it(signers):
+    given, keys = [waiver(signers, "ops-sre")], signers.keys(ops_sre=NOW + timedelta(hours=1))
+    (kept,) = kept_of(given, keys, [frozen(signers, WAIVER)])
+    assert (kept.signed_by, kept.unsigned) == ("ops-sre", "")
+    for statements in (
+        [],  # when it was issued, it says itself
+        [frozen(signers, WAIVER, at=NOW + timedelta(hours=1))],
+        [frozen(signers, replace(WAIVER, reason="another"))],
+        [frozen(signers, WAIVER, by="ops-sre")],
+        [replace(frozen(signers, WAIVER), gate_signature=b"x")],
+    ):
+        (kept,) = kept_of(given, keys, statements)
+        assert kept.signed_by is None
+        assert "the key of ops-sre was revoked at 2026-11-23T13:00:00.000Z" in kept.unsigned
+        problem = problem_of(kept, release_digest=DIGEST, policy=GatePolicy(), now=NOW)
+        assert problem.startswith("no role's key has signed it: the key of ops-sre was revoked at")

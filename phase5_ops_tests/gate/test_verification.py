@@ -27,8 +27,8 @@ WEEK = timedelta(days=7)
 OTHER = "sha256:" + "0" * 64
 
 
-def checked(files, keys, digest=DIGEST, now=NOW, max_age=WEEK):
-    return verify(files, digest=digest, keys=keys, now=now, max_age=max_age)
+def checked(files, keys, digest=DIGEST, now=NOW, *, max_age=WEEK, environment=RELEASE.environment):
+    return verify(files, digest=digest, keys=keys, now=now, max_age=max_age, environment=environment)
 
 
 def complete(signers: Signers, **changes) -> dict[str, bytes]:
@@ -177,6 +177,65 @@ def test_old_attestations_of_a_revoked_key_still_verify_and_new_ones_do_not(sign
     said("was revoked", checked(alone, signers.keys(ops_sre=NOW + timedelta(hours=1)), now=NOW + timedelta(days=2)))
 
 
+def test_no_time_but_a_decisions_proves_when_a_revoked_key_signed(signers):
+    """Neither the statement's own time, nor the moment that is asked about: both are before the key was revoked."""
+    alone = {"r": complete(signers)["readiness"]}
+    said("nothing proves", checked(alone, signers.keys(ops_sre=NOW + timedelta(hours=1)), now=NOW))
+    said("nothing proves", checked(alone, signers.keys(gate=NOW + timedelta(hours=1)), now=NOW))
+
+
+def test_a_decision_states_when_a_key_that_was_revoked_by_then_had_signed(signers):
+    revoked, key_id = NOW - timedelta(minutes=5), signers.trusted("ops-sre").key_id
+    keys, begun = signers.keys(ops_sre=revoked), NOW - timedelta(hours=1)
+    readiness = signers.envelope(readiness_payload(now=begun))
+
+    def with_times(proved, roles=(GATE,)):
+        decision = decision_payload(readiness, proved=proved)
+        return checked({"r": readiness, "d": signers.envelope(decision, roles)}, keys)
+
+    assert with_times({key_id: revoked - timedelta(seconds=1)}).problems == ()
+    said("was revoked", with_times(None))
+    said("was revoked", with_times({key_id: revoked}))
+    said("was revoked", with_times({key_id: begun - timedelta(seconds=1)}))  # there was nothing to sign yet
+    said("was revoked", with_times({signers.trusted("eng-reliability").key_id: begun}))
+    assert not with_times({key_id: begun}, ("ops-sre",)).ok
+
+
+@pytest.mark.parametrize(
+    "annotations", [None, [], {"signatures": {}}, {"signatures": [{}]}, {"signatures": [{"keyid": "k", "signedAt": "noon"}]}]
+)
+def test_times_in_a_decision_that_cannot_be_read_are_malformed(signers, annotations):
+    readiness = signers.envelope(readiness_payload())
+    statement = json.loads(decision_payload(readiness))
+    statement["predicate"]["inputAttestations"][0]["annotations"] = annotations
+    said("malformed", checked({"r": readiness, "d": signers.envelope(canonical_json(statement), (GATE,))}, signers.keys()))
+
+
+# --- which environment -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_attested_for_another_environment_is_not_verified(signers):
+    """With the same keys, artifact and name: a release that staging took is not one that production took."""
+    staging = replace(RELEASE, environment="staging")
+    readiness = signers.envelope(readiness_payload(staging))
+    files = {"r": readiness, "d": signers.envelope(decision_payload(readiness, staging), (GATE,))}
+    for found in (checked(files, signers.keys()), checked({"r": readiness}, signers.keys())):
+        said("another environment: not for production, it is about r-1.2.3 in staging", found)
+        assert found.only_environment_differs
+    assert checked(files, signers.keys(), environment="staging").ok
+    for name in ("Staging", "staging ", "", "production"):
+        assert not checked(files, signers.keys(), environment=name).ok
+    assert not checked(files, signers.keys(), digest=OTHER).only_environment_differs
+
+
+def test_a_decision_by_the_gate_of_another_environment_is_not_verified(signers):
+    readiness = signers.envelope(readiness_payload())
+    staging = replace(RELEASE, environment="staging")
+    files = {"r": readiness, "d": signers.envelope(decision_payload(readiness, staging), (GATE,))}
+    said("not by the gate of production", checked(files, signers.keys()))
+    said("not for r-1.2.3 in production", checked(files, signers.keys()))
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -258,7 +317,8 @@ def test_a_file_of_keys_that_cannot_be_believed_is_refused(signers):
     good = entries(signers)
     other = entries(Signers.fresh())
     refused = {
-        "one key for": [*good[:3], {**good[3], "public_key": good[2]["public_key"]}],
+        "one key for": [*good[:3], {**good[2], "role": good[3]["role"]}],
+        "is not that of the public key beside it": [*good[:3], {**good[3], "public_key": good[2]["public_key"]}],
         "no key of security-compliance": good[:3],
         "two present keys of gate": [*good, other[0]],
         "no role 'boss'": [*good, {**other[0], "role": "boss"}],
@@ -328,6 +388,15 @@ def test_the_command_verifies_without_dagster_pandas_or_a_network(folder):
     assert not {"dagster", "pandas", "phase5_ops.aws", "phase5_ops.settings"} & imported
 
 
+def verified(monkeypatch, capsys, *arguments: str) -> tuple[int, str]:
+    """Exit code and what is said of the command in this process."""
+    monkeypatch.setattr("sys.argv", ["phase5", "verify", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    shown = capsys.readouterr()
+    return ended.value.code, shown.out + shown.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said_there"),
     [
@@ -342,13 +411,38 @@ def test_the_command_verifies_without_dagster_pandas_or_a_network(folder):
         (["readiness.json", "--digest", DIGEST, "--policy", "keys.json", "--at", "noon"], 3, "--at"),
         (["readiness.json", "--digest", DIGEST, "--policy", "keys.json", "--max-age-hours", "nan"], 3, "--max-age-hours"),
         (["readiness.json", "--digest", DIGEST, "--policy", "keys.json", "--at", "2031-01-01T00:00:00Z"], 1, "an old statement"),
+        (["readiness.json", "--digest", DIGEST, "--policy", "keys.json", "--environment", ""], 1, "another environment"),
+        (["readiness.json", "--digest", DIGEST, "--policy", "dangling.json"], 3, "dangling.json: cannot be read"),
     ],
 )
 def test_the_command_says_why_not_and_exits_so(folder, capsys, monkeypatch, arguments, code, said_there):  # noqa: PLR0917
+    (folder / "dangling.json").symlink_to(folder / "nothing.json")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("sys.argv", ["phase5", "verify", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == code
-    shown = capsys.readouterr()
-    assert said_there in shown.out + shown.err
+    ended, shown = verified(monkeypatch, capsys, *arguments)
+    assert ended == code
+    assert said_there in shown
+
+
+def test_the_environment_is_the_named_one_else_that_of_the_settings_else_it_is_to_be_named(
+    tmp_path, signers, monkeypatch, capsys
+):
+    now = datetime.now(UTC)
+    (tmp_path / "staging.json").write_bytes(signers.envelope(readiness_payload(replace(RELEASE, environment="staging"), now)))
+    (tmp_path / "keys.json").write_bytes(keys_document(signers.keys()))
+    (tmp_path / "settings.yaml").write_text("environment: staging\n")
+    monkeypatch.chdir(tmp_path)
+    given = ("staging.json", "--digest", DIGEST, "--policy", "keys.json")
+    code, said_there = verified(monkeypatch, capsys, *given)
+    assert code == 3
+    assert "the statement is for 'staging', and no environment is named: give --environment staging" in said_there
+    assert verified(monkeypatch, capsys, *given, "--environment", "staging")[0] == 0
+    assert verified(monkeypatch, capsys, *given, "--environment", "production")[0] == 1
+    monkeypatch.setenv("PHASE5_ENVIRONMENT", "production")
+    assert verified(monkeypatch, capsys, *given)[0] == 1
+    assert verified(monkeypatch, capsys, *given, "--environment", "staging")[0] == 0
+    monkeypatch.setenv("PHASE5_ENVIRONMENT", "staging")
+    assert verified(monkeypatch, capsys, *given)[0] == 0
+    monkeypatch.delenv("PHASE5_ENVIRONMENT")
+    monkeypatch.setenv("PHASE5_CONFIG", str(tmp_path / "settings.yaml"))
+    assert verified(monkeypatch, capsys, *given)[0] == 0
+    assert verified(monkeypatch, capsys, "staging.json", "--digest", OTHER, "--policy", "keys.json")[0] == 1

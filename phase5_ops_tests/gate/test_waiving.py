@@ -41,7 +41,7 @@ def test_a_waiver_that_covers_the_row_is_signed_recorded_and_opens_it(desk, cand
     session = desk.person("carol")
     waiver = make_waiver(session, candidate, REQUEST, [A, WARNING], person_of(session).person)
     record_waiver(session, candidate, waiver)
-    kept = verified_waivers(session.state.waivers(candidate.release), session.keys)
+    kept = verified_waivers(session.state.waivers(candidate.release), session.keys, environment=candidate.release.environment)
     assert kept == (waiver,)
     assert (waiver.identity, waiver.signed_by, waiver.pairs) == ("carol", "security-compliance", {("alarm_missing", "a")})
     outcome = waive(checked_row("1.2"), [A], kept, release_digest=DIGEST, policy=GatePolicy(), now=NOW)

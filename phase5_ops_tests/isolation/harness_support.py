@@ -17,7 +17,6 @@ from phase5_ops.isolation.footprint_evidence import (
 )
 from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.policy import IsolationPolicy
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
 
@@ -161,7 +160,7 @@ READ = Read("dynamodb:Query", "cc-native-ledger", ReadStatus.OK, None, 1, "2026-
 def judged(
     *extra: HarnessRow,
     after: dict[str, list[dict[str, Any]]] | None = None,
-    environment: str = "production",
+    production: bool = True,
     outcome: Outcome = SUCCEEDED,
     controls: bool = True,
     reads: tuple[Read, ...] = (READ,),
@@ -171,7 +170,7 @@ def judged(
     if controls:
         evidence += control_rows(scope(), B)
     table = attach(to_table(evidence), reads, NOW)
-    return judge_harness(table, policy=IsolationPolicy(), environment=environment, links=LINKS)
+    return judge_harness(table, production=production, links=LINKS)
 
 
 def codes(judgement: Judgement) -> set[tuple[str, str]]:

@@ -7,7 +7,6 @@ from phase5_ops.isolation import controls
 from phase5_ops.isolation.controls import control_rows
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Outcome, ProbeAnswer, Result, probe_row, to_table
 from phase5_ops.isolation.harness_judge import CODES, DETECTORS, judge_harness
-from phase5_ops.policy import IsolationPolicy
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.isolation.harness_support import LINKS, NOW, READ, A, B, codes, judged, scope, written
@@ -36,7 +35,7 @@ def test_every_code_of_a_row_becomes_a_finding_of_its_verdict(code):
 def test_unjudged_reads_keep_the_row_closed_in_production_and_warn_elsewhere():
     unread = row("reads_not_judged", Kind.TRAIL, Result.NOT_JUDGED)
     assert judged(unread).verdict is Verdict.INCONCLUSIVE
-    assert judged(unread, environment="staging").verdict is Verdict.WARN
+    assert judged(unread, production=False).verdict is Verdict.WARN
 
 
 def test_nothing_written_is_not_a_pass():
@@ -65,7 +64,7 @@ def test_a_denied_read_is_an_error_never_a_pass():
 
 def test_an_empty_table_is_never_a_pass():
     table = attach(to_table([]), [READ], NOW)
-    judgement = judge_harness(table, policy=IsolationPolicy(), environment="staging", links=LINKS)
+    judgement = judge_harness(table, production=False, links=LINKS)
     assert judgement.verdict is Verdict.ERROR
     assert {finding.code for finding in judgement.findings} == {"detector_blind"}
 

@@ -15,6 +15,7 @@ from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
 from phase5_ops.platform import Platform
+from phase5_ops.production import is_production
 from phase5_ops.sandbox.blueprint import ACCOUNT
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.probe_tenants import B
@@ -90,10 +91,8 @@ def items_of_b() -> dict[str, list[str]]:
 
 
 def judged(platform: Platform) -> Judgement:
-    table, settings = collect_harness(platform, start_harness(platform)), platform.settings
-    return judge_harness(
-        table, policy=settings.isolation, environment=settings.environment, links=platform.links, ignoring=OWN_READS
-    )
+    table = collect_harness(platform, start_harness(platform))
+    return judge_harness(table, production=is_production(platform.settings), links=platform.links, ignoring=OWN_READS)
 
 
 def test_a_healthy_platform_passes_with_every_read_judged_and_every_probe_refused(run: Callable[[], Judgement]):

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from phase5_ops.isolation.iam_judge import judge_iam_scope
 from phase5_ops.isolation.iam_scope import KEYED_ACTIONS, UNKNOWN, RolePolicies, Universe, role_access, rows_of, to_table
-from phase5_ops.isolation.iam_template import UnreadableTemplate, managed_policy, read_template
+from phase5_ops.isolation.iam_template import UnreadableTemplate, read_template
+from phase5_ops.isolation.managed_policies import known_policy
 from phase5_ops.policy import IamException, IsolationPolicy
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Verdict
@@ -85,6 +86,79 @@ def test_access_bound_to_whole_segments_of_the_callers_tenant_is_fine():
 )
 def test_a_statement_is_read_as_iam_reads_it(one, expected):
     assert found(one) == expected
+
+
+GLOBEX = "TENANT#globex"
+DEFAULTED = "${aws:PrincipalTag/tenant_id, '%s'}"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["TENANT#globex"],
+        ["TENANT#globex#*"],
+        [*WHOLE, "TENANT#globex"],
+        ["TENANT#glob*"],
+        ["TENANT#gl?bex"],
+        ["TENANT#globex#ACCOUNT#1"],
+        ["ACCOUNT#globex#*"],
+        ["SIGNAL#globex#1"],
+        ["USER#1#TENANT#globex"],
+        ["globex"],
+        [TAG, "globex"],
+        ["TENANT#" + DEFAULTED % "globex"],
+        ["TENANT#" + DEFAULTED % "*"],
+        ["TENANT#" + DEFAULTED % "*" + "#*"],
+        [DEFAULTED % "globex"],
+        ["${aws:PrincipalTag/tenant_id,'*'}"],
+        [*WHOLE, "TENANT#${aws:principaltag/Tenant_Id , 'a*'}"],
+    ],
+)
+@pytest.mark.parametrize("operator", ["ForAllValues:StringLike", "StringLike", "ForAnyValue:StringLike"])
+def test_a_literal_tenant_and_a_variable_with_a_default_are_let_in_whoever_calls(values, operator):
+    assert UNSCOPED in found(statement(**leading(values, operator)))
+
+
+@pytest.mark.parametrize("values", [["TENANT#globex"], ["TENANT#" + DEFAULTED % "globex"]])
+def test_the_reason_names_the_key(values):
+    role = RolePolicies("fn", (("inline", {"Version": "2012-10-17", "Statement": statement(**leading(values))}),))
+    (row,) = role_access([role], UNIVERSE)
+    assert "TENANT#globex" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("one", "deny"),
+    [
+        (statement(**leading(["AUTO_EXEC_STATE", "ACTION_TYPE#x", "TRACE#*", *WHOLE])), None),  # no tenants
+        (statement(**leading(["TENANT#" + TAG, "TENANT#"])), None),
+        (statement(**leading(["TENANT#" + DEFAULTED % "AUTO"], "ForAllValues:StringNotLike")), None),
+        (
+            statement(**leading(["TENANT#globex"])),
+            statement(effect="Deny", **leading(["TENANT#globex"], "ForAnyValue:StringLike")),
+        ),
+        (
+            statement(
+                Condition={
+                    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["TENANT#" + DEFAULTED % "globex"]},
+                    "Null": {"aws:PrincipalTag/tenant_id": "false"},  # who has no tag is not let in
+                }
+            ),
+            None,
+        ),
+    ],
+)
+def test_what_names_no_tenant_or_is_refused_elsewhere_is_no_literal_tenant(one, deny):
+    names = {row.reason for row in role_access([RolePolicies("fn", (("i", document(one, deny)),))], UNIVERSE)}
+    assert not any("by name" in name or "without a tenant tag" in name for name in names)
+
+
+def test_a_default_in_a_deny_that_lets_callers_without_tag_through():
+    deny = statement("dynamodb:*", ["*"], effect="Deny", **leading(["TENANT#" + DEFAULTED % "*"], "ForAnyValue:StringNotLike"))
+    assert found(statement(KEYED), deny) == {UNSCOPED}
+
+
+def document(*statements):
+    return {"Version": "2012-10-17", "Statement": [each for each in statements if each]}
 
 
 def test_policy_variables_need_the_newer_version_of_the_language():
@@ -287,9 +361,9 @@ def test_what_is_no_template_is_said(text):
 
 
 def test_policies_of_aws_are_known_as_far_as_dynamodb_goes():
-    assert managed_policy("arn:aws:iam::111122223333:policy/mine") is None
-    assert managed_policy("arn:aws:iam::aws:policy/AmazonS3FullAccess") == {"Statement": []}
-    wide = RolePolicies("fn", (("x", managed_policy("arn:aws:iam::aws:policy/AdministratorAccess") or {}),))
+    assert known_policy("arn:aws:iam::111122223333:policy/mine") is None
+    assert known_policy("arn:aws:iam::aws:policy/AmazonS3FullAccess") == {"Statement": []}
+    wide = RolePolicies("fn", (("x", known_policy("arn:aws:iam::aws:policy/AdministratorAccess") or {}),))
     assert {row.code for row in role_access([wide], UNIVERSE)} == {UNSCOPED, KEYLESS}
 
 

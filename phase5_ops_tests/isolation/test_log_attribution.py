@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from phase5_ops.isolation import log_scan
+from phase5_ops.isolation import log_dictionary, log_scan
 from phase5_ops.isolation.log_attribution import UNKNOWN, OwnerTable
 from phase5_ops.isolation.log_evidence import Dictionary, LedgerOwners, dictionary_of
 from phase5_ops.isolation.log_run import Event, LogRun, LogScan
-from phase5_ops.isolation.log_scan import Hashes, Ints, key_hash, key_hashes
+from phase5_ops.isolation.log_tokens import Hashes, Ints, key_hash, key_hashes
 from phase5_ops.policy import LogException, LogScanPolicy
 from phase5_ops.sandbox.ordinary_logs import execution_logs, ledger_items, logged, ordinary_executions
 
@@ -197,15 +197,16 @@ def test_of_late_hits_beyond_the_limit_only_the_group_is_kept(monkeypatch: pytes
 
 
 def test_two_texts_of_one_hash_accuse_nobody(monkeypatch: pytest.MonkeyPatch):
-    true_hashes, other, foreign = log_scan._span_hashes, key_hash("initex"), key_hash("globex")
+    true_hashes, other, foreign = log_scan.span_hashes, key_hash("initex"), key_hash("globex")
 
     def colliding(words: Any, starts: Ints, lengths: Ints) -> Hashes:
         hashes = true_hashes(words, starts, lengths)
         hashes[hashes == np.uint64(other)] = np.uint64(foreign)
         return hashes
 
-    monkeypatch.setattr(log_scan, "_span_hashes", colliding)
-    monkeypatch.setattr(log_scan, "_anchor_slots", lambda _words, starts, *_: np.zeros(len(starts), np.int64))
+    monkeypatch.setattr(log_scan, "span_hashes", colliding)
+    for module in (log_scan, log_dictionary):
+        monkeypatch.setattr(module, "anchor_slots", lambda _words, starts, *_: np.zeros(len(starts), np.int64))
     owned = {"ledger": {"trace-1-a": "acme"}}
     assert log_scan.LineScanner(dictionary(["globex"]).tenants).scan(b"initex").tenant.tolist() == [0]
     assert leaks(scan([line("initex", trace_id="trace-1-a")], **owned)) == []
@@ -247,8 +248,8 @@ def test_ledger_entries_without_tenant_or_in_another_form_are_counted():
         ("/TENANT%23globex/", True),
         ("ops%40globex.example", True),
         ("\u200bglobex\u200b", True),  # beside characters without width
-        ("glo\u200bbex", False),  # these are not seen, and the charter says so
-        ("GLOBEX", False),
+        ("glo\u200bbex", True),  # and with one inside
+        ("GLOBEX", False),  # these are seen where policy asks for them
         ("Z2xvYmV4", False),
         ("globex-eu", False),
         ("my-globex", False),

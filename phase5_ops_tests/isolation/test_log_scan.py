@@ -4,7 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from phase5_ops.isolation.log_scan import LOOKAHEAD, LOOKBEHIND, LineScanner, TenantDictionary, as_rows, key_hash, key_hashes
+from phase5_ops.isolation.log_dictionary import TenantDictionary
+from phase5_ops.isolation.log_scan import LineScanner, as_rows
+from phase5_ops.isolation.log_tokens import LOOKAHEAD, LOOKBEHIND, key_hash, key_hashes
 from phase5_ops.log_archives import blocks
 from phase5_ops_tests.isolation.naive_log_scan import naive_hits
 

@@ -172,6 +172,172 @@ def test_partiql_statements_are_judged_by_the_key_they_name(statement, expected)
     assert only(record("ExecuteTransaction", transactStatements=[{"Statement": statement}])) == expected
 
 
+OWN_READ, B_READ = (IN_SCOPE, ()), (VIOLATION, ("foreign_key_read",))
+NOT_SHOWN = (HIDDEN, ("reads_not_judged",))
+ON_TABLE = {"resources": [{"ARN": f"arn:aws:dynamodb:us-west-2:1:table/{OUTCOMES}"}]}
+
+
+def judged(statement, **more):
+    """Result and codes of every row of a statement."""
+    made = record("ExecuteStatement", statement=statement) | ON_TABLE
+    return {(row.result, row.codes) for row in read(made, **more).rows}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (f"pk IN ['{OWN_PK}']", {OWN_READ}),
+        (f"pk IN ('{OWN_PK}')", {OWN_READ}),
+        (f"pk IN ['{OWN_PK}', '{B_PK}']", {OWN_READ, B_READ}),
+        (f"\"pk\" IN ['{B_PK}'] AND sk = 'x'", {B_READ}),
+        (f"pk = '{OWN_PK}' OR pk = '{OWN_PK}#X#1'", {OWN_READ}),
+        (f"pk = '{OWN_PK}' OR pk = '{B_PK}'", {OWN_READ, B_READ}),
+        (f"(pk = '{OWN_PK}' AND sk = 'a') OR (pk = '{OWN_PK}' AND sk = 'b')", {OWN_READ}),
+        (f"pk = '{OWN_PK}' AND (status = 'a' OR status = 'b')", {OWN_READ}),
+        (f"pk = '{OWN_PK}' AND (status = 'a' OR begins_with(sk, 'x'))", {OWN_READ}),
+        (f"status = 'x' AND pk = '{OWN_PK}'", {OWN_READ}),
+        (f"'{B_PK}' = pk", {B_READ}),
+        (f"(pk) = '{OWN_PK}'", {OWN_READ}),
+        (f"((((((((pk = '{OWN_PK}'))))))))", {OWN_READ}),
+        (f"pk = '{OWN_PK}' AND sk BETWEEN 'a' AND 'b' ORDER BY sk DESC", {OWN_READ}),
+        (f"pk = '{OWN_PK}' AND NOT status = 'x'", {OWN_READ}),
+        (f"pk = '{OWN_PK}' AND pk = '{B_PK}'", {OWN_READ, B_READ}),
+        (f"pk = '{OWN_PK}' AND sk IN [***(Redacted), ***(Redacted)]", {OWN_READ}),
+        (f"pk = '{OWN_PK}' AND ***(Redacted)", {OWN_READ}),
+        (f"pk = '{OWN_PK}' OR ***(Redacted)", {OWN_READ, NOT_SHOWN}),
+        ("pk IN [***(Redacted), ***(Redacted)]", {NOT_SHOWN}),
+        ("pk IN ***(Redacted)", {NOT_SHOWN}),
+        (f"pk IN ['{OWN_PK}', ?]", {OWN_READ, NOT_SHOWN}),
+        ("pk = '***(Redacted)'", {NOT_SHOWN}),
+        ('pk = "***(Redacted)"', {NOT_SHOWN}),
+        ("pk = *** (redacted)", {NOT_SHOWN}),
+        ("pk = 'TENANT#***(Redacted)'", {NOT_SHOWN}),
+        ("pk = HIDDEN_DUE_TO_SECURITY_REASONS", {NOT_SHOWN}),
+        (f"***(Redacted) = '{OWN_PK}'", {NOT_SHOWN}),
+        ("***(Redacted)", {NOT_SHOWN}),
+        (f"pk LIKES '{OWN_PK}'", {NOT_SHOWN}),  # not understood
+        (f"pk = '{OWN_PK}' OR", {NOT_SHOWN}),
+        (f"(pk = '{OWN_PK}'", {NOT_SHOWN}),
+        ("pk > 'TENANT#'", {SCANNED}),
+        (f"pk <> '{OWN_PK}'", {SCANNED}),
+        (f"NOT (pk = '{OWN_PK}')", {SCANNED}),
+        (f"NOT pk IN ['{OWN_PK}']", {SCANNED}),
+        (f"pk NOT IN ['{OWN_PK}']", {SCANNED}),
+        (f"status = '{OWN_PK}' OR pk = '{OWN_PK}'", {SCANNED}),
+        (f"status = ***(Redacted) OR pk = '{OWN_PK}'", {SCANNED}),
+        (f"status = 'x' OR pk = '{B_PK}'", {SCANNED, B_READ}),
+        (f"status = 'pk = ''{OWN_PK}'''", {SCANNED}),  # a text that looks like a condition
+        (f"contains(pk, '{OWN_PK}')", {SCANNED}),
+        (f"sk = '{OWN_PK}' -- pk = 'x'", {SCANNED}),
+        ("pk = sk", {SCANNED}),
+        ("pk.x = 'TENANT#a'", {SCANNED}),
+        ("pk IS NOT MISSING", {SCANNED}),
+        ("pk IN []", {SCANNED}),
+    ],
+)
+def test_partiql_is_judged_by_every_key_that_it_names_and_what_is_hidden_is_hidden(condition, expected):
+    assert judged(f'SELECT * FROM "{OUTCOMES}" WHERE {condition}') == expected
+    assert judged(f'EXISTS(SELECT * FROM "{OUTCOMES}" WHERE {condition}\n)') == expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("INSERT INTO \"{t}\" VALUE {{'pk': ***(Redacted), 'v': ***(Redacted)}}", NOT_SHOWN),
+        ('INSERT INTO "{t}" VALUE ***(Redacted)', NOT_SHOWN),
+        ('INSERT INTO "{t}" VALUE {{***(Redacted)}}', NOT_SHOWN),
+        ("INSERT INTO \"{t}\" VALUE {{'v': {{'pk': 'x'}}, 'pk': '{own}', 'l': [1, 'a']}}", (IN_SCOPE, ())),
+        ("INSERT INTO \"{t}\" VALUE {{'v': {{'pk': '{own}'}}}}", NOT_SHOWN),
+        ("INSERT INTO {t} VALUE {{\"pk\": '{own}'}} IF NOT EXISTS", (IN_SCOPE, ())),
+        ("UPDATE \"{t}\" SET a = ***(Redacted) SET b = 'x' WHERE pk = '{own}' AND sk = 'y' RETURNING ALL OLD *", (IN_SCOPE, ())),
+        ("UPDATE \"{t}\" SET pk2 = '{own}' WHERE pk = ***(Redacted)", NOT_SHOWN),
+        ("UPDATE \"{t}\" SET a = list_append(a, ['WHERE pk']) WHERE pk = '{own}'", (IN_SCOPE, ())),
+        ("DELETE FROM \"{t}\" WHERE pk IN ['{b}']", (VIOLATION, ("foreign_key_written",))),
+        ("***(Redacted)", NOT_SHOWN),
+        ("HIDDEN_DUE_TO_SECURITY_REASONS", NOT_SHOWN),
+        ("TRUNCATE {t}", NOT_SHOWN),
+    ],
+)
+def test_partiql_that_writes(statement, expected):
+    assert judged(statement.format(t=OUTCOMES, own=OWN_PK, b=B_PK)) == {expected}
+
+
+def test_statements_of_one_batch_are_judged_each():
+    own, everything, foreign = (f"SELECT * {FROM} WHERE {part}" for part in (f"pk = '{OWN_PK}'", "v = 1", f"pk = '{B_PK}'"))
+    made = record("BatchExecuteStatement", requestItems=[{"statement": each} for each in (own, everything, foreign)])
+    assert [(row.result, row.codes) for row in read(made).rows] == [OWN_READ, SCANNED, B_READ]
+
+
+OWN_PARTS = [f"pk = '{OWN_PK}'", f"pk IN ['{OWN_PK}']", f"pk = '{OWN_PK}' AND sk = ***(Redacted)", f"(pk = '{OWN_PK}')"]
+BAD_PARTS = {
+    f"pk = '{B_PK}'": VIOLATION,
+    f"pk IN ['{OWN_PK}', '{B_PK}']": VIOLATION,
+    "status = 'x'": VIOLATION,
+    f"NOT pk = '{OWN_PK}'": VIOLATION,
+    "begins_with(pk, 'TENANT#')": VIOLATION,
+    "pk = ***(Redacted)": HIDDEN,
+    "***(Redacted)": HIDDEN,
+    f"pk IN ['{OWN_PK}', ?]": HIDDEN,
+    "pk ~ 'x'": HIDDEN,
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    own=st.lists(st.sampled_from(OWN_PARTS), max_size=4),
+    bad=st.sampled_from(sorted(BAD_PARTS)),
+    more=st.sampled_from(["", " AND status = 'a'", " AND (status = 'a' OR status = 'b')", " AND v > 1"]),
+    place=st.integers(0, 4),
+    brackets=st.integers(0, 3),
+)
+def test_a_part_that_is_foreign_or_not_shown_is_never_lost_among_own_ones(own, bad, more, place, brackets):
+    parts = [f"({each}{more})" for each in own]
+    parts.insert(place, "(" * brackets + f"{bad}{more}" + ")" * brackets)
+    results = {result for result, _ in judged(f'SELECT * FROM "{OUTCOMES}" WHERE {" OR ".join(parts)}')}
+    assert BAD_PARTS[bad] in results
+
+
+WORDS = [
+    "SELECT",
+    "*",
+    "FROM",
+    "t",
+    "WHERE",
+    "pk",
+    "=",
+    "'a'",
+    "IN",
+    "[",
+    "]",
+    "(",
+    ")",
+    ",",
+    "AND",
+    "OR",
+    "NOT",
+    "***(Redacted)",
+    "?",
+    "{",
+    "}",
+    ":",
+    ".",
+    "<<",
+    ">>",
+    "BETWEEN",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=40))
+def test_any_text_is_a_statement_or_is_not_understood(words):
+    made = record("ExecuteStatement", statement="SELECT * FROM t WHERE " + " ".join(words))
+    assert accesses_of(made | ON_TABLE)
+
+
+def test_brackets_without_end_are_not_understood_in_time():
+    assert judged(f"SELECT * {FROM} WHERE " + "(" * 5000 + "pk" + ")" * 5000) == {NOT_SHOWN}
+
+
 def test_calls_of_other_traffic_are_counted_and_not_judged():
     reading = read(record("GetItem", tableName=OUTCOMES, key=ZETA_KEY))
     assert (reading.rows, reading.elsewhere) == ([], 1)

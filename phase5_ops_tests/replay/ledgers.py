@@ -90,9 +90,10 @@ def of(items: Iterable[Item], event: str) -> Item:
 
 
 def moved(item: Item, by_ms: int) -> Item:
-    """The same entry stamped later or earlier, keys included."""
-    stamp = stamp_of(epoch_ms(item["timestamp"]) + by_ms)
-    return {**item, "timestamp": stamp, "sk": f"ENTRY#{stamp}#{item['entryId']}"}
+    """The same entry stamped later or earlier, keys and entry id included."""
+    at = epoch_ms(item["timestamp"])
+    stamp, entry_id = stamp_of(at + by_ms), item["entryId"].replace(f"entry-{at}", f"entry-{at + by_ms}")
+    return {**item, "timestamp": stamp, "entryId": entry_id, "sk": f"ENTRY#{stamp}#{entry_id}"}
 
 
 def retenanted(item: Item, tenant: str) -> Item:

@@ -109,6 +109,21 @@ def test_a_blank_reason_or_requester_is_found_in_every_entry_and_is_the_only_fin
     assert audit(with_data(replay(), event, **{name: value})).codes() == [code]
 
 
+SAYS_NOTHING = ["undefined", "NULL", "unknown", "None", "n/a", "\u200b\u2060", "\u3164", "[object Object]", "${who}", "-"]
+
+
+@pytest.mark.parametrize("event", [REQUESTED, STARTED, COMPLETED])
+@pytest.mark.parametrize("value", SAYS_NOTHING)
+@pytest.mark.parametrize(("name", "code"), [("replay_reason", "replay_reason_missing"), ("requested_by", "requested_by_missing")])
+def test_a_reason_or_requester_that_says_nothing_is_as_good_as_none(event, value, name, code):
+    assert audit(with_data(replay(), event, **{name: value})).codes() == [code]
+
+
+@pytest.mark.parametrize("value", [*SAYS_NOTHING, "anonymous", "undefined@acme.example"])
+def test_a_requester_that_is_nobody_in_every_entry_is_one_finding(value):
+    assert audit(replay(requester=value)).codes() == ["requested_by_missing"]
+
+
 def test_a_reason_blank_in_all_entries_is_one_finding():
     assert audit(replay(reason=" ")).codes() == ["replay_reason_missing"]
 
@@ -206,6 +221,98 @@ def test_completed_beside_a_failed_action_contradicts():
     items = replay()
     failed = entry("ACTION_FAILED", NOW_MS - HOUR + 2000, trace=items[1]["traceId"])
     assert audit([*items, failed]).codes() == ["replay_contradicts_outcome"]
+
+
+@pytest.mark.parametrize("dress", [lambda item: item, dynamodb], ids=["plain", "dynamodb"])
+@pytest.mark.parametrize(
+    ("event", "status", "failed"),
+    [
+        (COMPLETED, "FAILED", False),
+        (COMPLETED, "failed ", False),
+        (COMPLETED, "RUNNING", False),
+        (COMPLETED, "CANCELLED", False),
+        (EXECUTED, "FAILED", False),
+        (EXECUTED, "UNKNOWN", False),
+        ("REPLAY_FAILED", "SUCCEEDED", True),
+        ("ACTION_FAILED", "SUCCEEDED", True),
+        ("ACTION_FAILED", "Completed", True),
+    ],
+)
+def test_an_end_whose_own_status_says_otherwise_contradicts(event, status, failed, dress):
+    items = with_data(replay(failed=failed), event, status=status)
+    assert audit(map(dress, items)).codes() == ["replay_contradicts_outcome"]
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "failed"),
+    [
+        (COMPLETED, "SUCCEEDED", False),
+        (EXECUTED, "SUCCEEDED", False),
+        (EXECUTED, None, False),
+        ("REPLAY_FAILED", "FAILED", True),
+        ("ACTION_FAILED", "TIMED_OUT", True),
+        (STARTED, "RUNNING", False),
+    ],
+)
+def test_a_status_that_fits_or_is_absent_says_nothing_more(event, status, failed):
+    assert audit(with_data(replay(failed=failed), event, status=status)).codes() == []
+
+
+def test_a_status_that_is_no_text_is_malformed():
+    assert audit(with_data(replay(), COMPLETED, status=7)).codes() == ["ledger_record_malformed", "replay_contradicts_outcome"]
+
+
+def indexed(items):
+    """The items with the index keys that the platform writes."""
+    return [
+        {
+            **item,
+            "gsi1pk": f"TRACE#{item['traceId']}",
+            "gsi1sk": item["timestamp"],
+            "gsi2pk": f"TENANT#{item['tenantId']}",
+            "gsi2sk": item["timestamp"],
+        }
+        for item in items
+    ]
+
+
+@pytest.mark.parametrize("event", [REQUESTED, STARTED, EXECUTION, EXECUTED, COMPLETED])
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("gsi1pk", "TRACE#trace-of-another", "ledger_index_mismatch"),
+        ("gsi1pk", "trace-of-another", "ledger_index_mismatch"),
+        ("gsi1pk", "", "ledger_index_mismatch"),
+        ("gsi1sk", "2026-11-22T11:00:00.000Z", "ledger_index_mismatch"),
+        ("gsi2sk", "yesterday", "ledger_index_mismatch"),
+        ("gsi2pk", "TENANT#globex", "replay_tenant_mismatch"),
+        ("gsi2pk", "acme", "replay_tenant_mismatch"),
+        ("gsi2pk", ["TENANT#acme"], "ledger_record_malformed"),
+    ],
+)
+def test_an_index_key_must_be_the_entrys_own(event, name, value, code):
+    items = [{**item, name: value} if item["eventType"] == event else item for item in indexed(replay())]
+    assert set(audit(items).codes()) - {"replay_tenant_mismatch"} | {code} == {code}
+
+
+def test_index_keys_of_the_entry_itself_pass_however_its_time_is_written():
+    assert audit(indexed(replay())).codes() == []
+    written = [{**item, "gsi1sk": item["timestamp"].replace("Z", "+00:00")} for item in indexed(replay())]
+    assert audit(written).codes() == []
+
+
+@pytest.mark.parametrize("event", [REQUESTED, STARTED, EXECUTION, EXECUTED, COMPLETED])
+@pytest.mark.parametrize(
+    ("by", "codes"),
+    [(0, []), (300_000, []), (-300_000, []), (300_001, ["ledger_entry_misdated"]), (-5 * HOUR, ["ledger_entry_misdated"])],
+)
+def test_a_timestamp_far_from_the_entry_ids_is_found(event, by, codes):
+    def written(item, by):
+        entry_id = f"entry-{int(item['entryId'].split('-')[1]) + by}-x-{item['eventType']}"
+        return {**item, "entryId": entry_id, "sk": f"ENTRY#{item['timestamp']}#{entry_id}"}
+
+    items = [written(item, by if item["eventType"] == event else 3) for item in replay()]
+    assert audit(items).codes() == codes
 
 
 def test_the_outcome_of_the_same_trace_must_agree_and_that_of_another_need_not():

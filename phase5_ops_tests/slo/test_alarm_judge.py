@@ -361,6 +361,51 @@ def test_latency_alarms_that_cannot_fire(changes, seen):
     assert seen in judgement.findings[0].seen
 
 
+OWN = "123456789012"
+OTHER = "999999999999"
+
+
+@pytest.mark.parametrize(
+    ("whose", "codes"),
+    [
+        (f"AWS.AccountId = '{OWN}'", []),
+        ("AWS.AccountId = CURRENT_ACCOUNT_ID()", []),
+        ("AWS.AccountId = LOCAL()", []),
+        (f"AWS.AccountId != '{OTHER}'", []),
+        (f"AWS.AccountId = '{OTHER}'", ["alarm_cannot_fire"]),
+        (f"AWS.AccountId NOT IN ('{OWN}', '{OTHER}')", ["alarm_cannot_fire"]),
+        ("AWS.AccountId != LOCAL()", ["alarm_cannot_fire"]),
+        (f"AWS.AccountId IN ('{OWN}', '{OTHER}')", ["alarm_reads_other_accounts"]),
+        (f"(AWS.AccountId = LOCAL() OR AWS.AccountId = '{OTHER}')", ["alarm_reads_other_accounts"]),
+        ("AWS.AccountId = ELSEWHERE()", ["alarm_cannot_fire"]),
+    ],
+)
+def test_a_query_of_an_alarm_is_about_the_account_that_it_names(whose, codes):
+    ours = ratio(error_query=insights("e", f"{SUM_OF_TOOL} AND {whose}"), TreatMissingData="notBreaching")
+    judgement, seen = found(evidence(latency(), ours))
+    assert [code for code in seen if code != "latency_alarm_blind_to_errors"] == codes
+    assert (judgement.verdict is Verdict.INCONCLUSIVE) == (codes == ["alarm_reads_other_accounts"])
+
+
+@pytest.mark.parametrize("accounts", ["", f" AND AWS.AccountId IN ('{OWN}', '{OTHER}')"])
+def test_an_alarm_by_account_compares_the_own_one_apart(accounts):
+    query = f"{SUM_OF_TOOL}{accounts} GROUP BY AWS.AccountId"
+    counting = errors(Metrics=[insights("e", query, returned=True)], Threshold=5, TreatMissingData="notBreaching")
+    assert found(evidence(latency(), counting))[1] == ["error_alarm_counts_errors"]
+    added_up = errors(
+        Metrics=[math("s", "SUM(e)"), insights("e", query)], Threshold=5, TreatMissingData="notBreaching", AlarmName="sum"
+    )
+    assert ("alarm_reads_other_accounts" in found(evidence(latency(), added_up))[1]) is bool(accounts)
+
+
+def test_an_account_that_is_named_and_cannot_be_compared_is_none_of_ours():
+    bare = latency(Metrics=[metric_stat("m", "tool_latency_ms", "p99", returned=True) | {"AccountId": OWN}])
+    assert found(evidence(bare, errors()))[1] == []
+    judgement, codes = found(evidence(bare | {"AlarmArn": None}, errors()))
+    assert codes == ["alarm_cannot_fire"]
+    assert "not known" in judgement.findings[0].seen
+
+
 WATCHED = ("HOUR(l) >= 6", "DAY(l) < 6", "MINUTE(l) < 30", "MONTH(l) == 11", "YEAR(l) < 2027", "EPOCH(l) < 1800000000")
 
 

@@ -376,6 +376,7 @@ def test_a_subscription_must_take_the_message(filter_policy, scope, answer):
     assert delivered(subscription(filter_policy=filter_policy, scope=scope), subscription()) == "delivers"
 
 
+KEY_FOR_SNS = policy_of_topic(principal={"Service": "sns.amazonaws.com"}, action="kms:*", resource="*")
 FOR_SNS = policy_of_topic(principal={"Service": "sns.amazonaws.com"}, action="sqs:SendMessage", resource=QUEUE)
 
 
@@ -387,12 +388,63 @@ FOR_SNS = policy_of_topic(principal={"Service": "sns.amazonaws.com"}, action="sq
         ({"missing": "the subscription", "target": None}, "the subscription does not exist"),
         ({"target_policy": ""}, "no policy"),
         ({"target_policy": policy_of_topic(action="sqs:SendMessage", resource=QUEUE)}, "does not allow"),
-        ({"target_policy": FOR_SNS, "target_key": "alias/aws/sqs"}, "may not use"),
+        ({"target_policy": FOR_SNS, "target_key": key(name="alias/aws/sqs", aws_managed=True)}, "may not use"),
+        ({"target_policy": FOR_SNS, "target_key": key(policy=KEY_FOR_SNS)}, "delivers"),
+        ({"target_policy": FOR_SNS, "target_key": key(policy=FOR_CLOUDWATCH)}, "does not allow"),
+        ({"target_policy": FOR_SNS, "target_key": key(policy=KEY_FOR_SNS, state="Disabled")}, "is Disabled"),
+        ({"target_policy": FOR_SNS, "target_key": key(withheld=True)}, "unknown"),
+        ({"target_policy": "", "target_key": key(withheld=True)}, "no policy"),
+        ({"withheld": "the queue of account 999999999999"}, "unknown"),
+        ({"withheld": "the subscription of account 999999999999", "read": False}, "unknown"),
+        ({"withheld": "the queue of account 999999999999", "filter_policy": {"a": ["b"]}}, "never takes"),
+        ({"target_policy": None}, "unknown"),
+        ({"protocol": "firehose", "target": None}, "unknown"),
+        ({"protocol": "carrier-pigeon", "target": None}, "unknown"),
         ({"read": False}, "delivers"),  # that it could not be read is an ERROR of its own
     ],
 )
 def test_what_a_subscription_delivers_to_must_be_there_and_let_it(changes, answer):
-    assert answer in delivered(subscription("sqs", **changes))
+    assert answer in delivered(subscription(**{"protocol": "sqs"} | changes))
+
+
+def test_what_another_account_withholds_is_not_known_unless_another_subscription_is_proved():
+    kept = subscription("sqs", withheld="the queue of account 999999999999")
+    assert "unknown" in delivered(kept)
+    assert delivered(kept, subscription()) == "delivers"
+    assert "unknown" in delivered(kept, subscription(filter_policy={"severity": ["high"]}))
+    foreign = TOPIC.replace(ACCOUNT, "999999999999")
+    assert "unknown" in delivered(arn=foreign, withheld=True, exists=None, confirmed=None)
+    assert "is in eu-west-1" in delivered(arn=foreign.replace("us-west-2", "eu-west-1"), withheld=True, exists=None)
+    assert "unknown" in delivered(key=key(withheld=True, state=None, aws_managed=None))
+    assert "may not use" in delivered(key=key(withheld=True, aws_managed=True))
+
+
+FOREIGN_TOPIC = TOPIC.replace(ACCOUNT, "999999999999")
+KEPT = {"exists": None, "confirmed": None, "pending": None, "error": "denied", "withheld": True}
+HEARD = {"exists": True, "confirmed": 1, "pending": 0, "error": None, "subscriptions": [subscription()]}
+DEAF = HEARD | {"exists": False}
+
+
+@given(
+    own=st.lists(st.sampled_from(["kept", "heard", "deaf"]), max_size=3),
+    above=st.lists(st.sampled_from(["kept", "heard", "deaf"]), max_size=3),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_way_that_another_account_withholds_passes_only_beside_one_that_is_proved(own, above):
+    kinds = {"kept": KEPT, "heard": HEARD, "deaf": DEAF}
+    arns = {f"{FOREIGN_TOPIC}-{at}": kind for at, kind in enumerate([*own, *above])}
+    parents = Composites([composite("ALARM(x)", AlarmActions=list(arns)[len(own) :])], {}).above("x") if above else []
+    row = ROW | {
+        "alarm_actions": json.dumps(list(arns)[: len(own)]),
+        "parents": json.dumps(parents),
+        "topics": json.dumps({arn: kinds[kind] for arn, kind in arns.items()}),
+    }
+    findings = told(row, longest_wait_seconds=900, now=NOW)
+    proved = "heard" in own or "heard" in above
+    assert (not findings) is proved
+    if not proved and "kept" in (own or above):
+        assert [finding.code for finding in findings] == ["alarm_delivery_not_judged"]
+        assert "another account" in findings[0].seen
 
 
 def test_topics_of_another_region_and_fifo_topics_hear_nothing():

@@ -69,6 +69,48 @@ def test_the_runbook_without_its_section_is_a_warning(text):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        f"TODO: {ADDRESS}{SECTION}",
+        f"T.O.D.O. check the link {ADDRESS}{SECTION}",
+        f"TO\u200bDO {ADDRESS}{SECTION}",
+        f"{ADDRESS}{SECTION} (TBD)",
+        f"Do not use {ADDRESS}{SECTION}",
+        f"DO NOT USE the runbook: {ADDRESS}{SECTION}",
+        f"{ADDRESS}{SECTION} - don\u2019t use!",
+        f"See {ADDRESS}{SECTION}. Do not use.",
+        f"Runbook to be written: {ADDRESS}{SECTION}",
+        f"Runbook {ADDRESS}{SECTION} is deprecated.",
+        f"Deprecated. {ADDRESS}{SECTION}",
+        f"The old runbook, no longer maintained, is phase_5_7_reliability.md{SECTION}",
+        f"WIP\n{ADDRESS}{SECTION}",
+        f"Please ignore {ADDRESS}{SECTION}",
+        f"{ADDRESS}{SECTION} coming soon",
+    ],
+)
+def test_a_link_that_its_own_description_takes_back_is_found(text):
+    assert found(alarms=described_as(text)) == (Verdict.FAIL, ["alarm_runbook_link_disowned"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Do not close the breaker by hand, see {ADDRESS}{SECTION}",
+        f"If the connector is broken or a token invalid, follow {ADDRESS}{SECTION}. Do not ignore this alarm.",
+        f"Missing data is not breaching. Runbook: {ADDRESS}{SECTION}",
+        f"Never restart the tool before reading phase_5_7_reliability.md{SECTION}; then draft a message to customers.",
+    ],
+)
+def test_what_a_description_forbids_elsewhere_is_no_word_against_its_link(text):
+    assert found(alarms=described_as(text)) == (Verdict.PASS, [])
+
+
+def test_a_section_that_must_not_be_used_is_found():
+    book = runbook(TEXT.replace("Look at the vendor.", "**Deprecated**, do not use. Look at the vendor."))
+    assert found(book) == (Verdict.FAIL, ["runbook_section_disowned"])
+
+
+@pytest.mark.parametrize(
     ("fragment", "seen"),
     [("gone", "points to section #gone, which the runbook does not have"), ("empty", "points to section #empty (Empty)")],
 )

@@ -191,6 +191,22 @@ def test_what_a_dashboard_draws_so_that_it_says_nothing_is_named():
     assert f"drawn so that it says nothing: {CRM} tool_latency_ms as Minimum" in judgement.findings[0].seen
 
 
+def test_what_of_a_dashboard_is_not_understood_is_named():
+    world = World().steady()
+    whole = world.cloudwatch.dashboards["tools"]
+    world.cloudwatch.dashboards = {"tools": whole.replace('"SEARCH(', '"SMOOTH(', 1)}
+    judgement = world.judge(judge_metrics_visible)
+    assert codes(judgement) == [("dashboard_incomplete", "FAIL", "tools")]
+    assert "not understood: SMOOTH(" in judgement.findings[0].seen
+    variable = {"type": "property", "property": "region", "inputType": "input", "id": "v", "defaultValue": "eu-west-1"}
+    world.cloudwatch.dashboards = {"tools": json.dumps(json.loads(whole) | {"variables": [variable]})}
+    assert codes(world.judge(judge_metrics_visible)) == [("dashboard_missing", "FAIL", "dashboards")]
+    world.cloudwatch.dashboards = {"tools": json.dumps(json.loads(whole) | {"variables": [variable | {"type": "regex"}]})}
+    judgement = world.judge(judge_metrics_visible)
+    assert codes(judgement) == [("dashboard_missing", "FAIL", "dashboards")]
+    assert "not understood: variable v of type regex of tools" in judgement.findings[0].seen
+
+
 @pytest.mark.parametrize("operation", ["list_dashboards", "get_dashboard"])
 def test_unreadable_dashboards_are_an_error_of_row_1_1_only(operation):
     world = World().steady()

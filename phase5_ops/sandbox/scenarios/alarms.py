@@ -189,3 +189,35 @@ def _runbook_breaker_section_missing(state: Blueprint) -> None:
 def _runbook_section_empty(state: Blueprint) -> None:
     head, heading, _ = bp.RUNBOOK.partition("## SLO alarms (`tool_latency_ms`, `tool_error`)\n")
     state.runbook = head + heading
+
+
+@scenario(
+    "runbook-section-postponed",
+    "The breaker's section only says that it will be written.",
+    {"2.2": (FAIL, "runbook_section_empty")},
+)
+def _runbook_section_postponed(state: Blueprint) -> None:
+    head, heading, rest = bp.RUNBOOK.partition("## Circuit breaker OPEN\n")
+    _, following, others = rest.partition("## Disable a connector\n")
+    state.runbook = f"{head}{heading}\n\U0001f6a7 TO\u200bDO: describe the steps\n\n{following}{others}"
+
+
+@scenario(
+    "runbook-section-disowned",
+    "The runbook's alarm section says that it must not be used.",
+    {"1.3": (FAIL, "runbook_section_disowned")},
+)
+def _runbook_section_disowned(state: Blueprint) -> None:
+    state.runbook = bp.RUNBOOK.replace(
+        "Look at the dashboard, find", "DO NOT USE\u2060: deprecated.\n\nLook at the dashboard, find"
+    )
+
+
+@scenario(
+    "alarm-link-disowned",
+    "An alarm's description says that its runbook is yet to be written.",
+    {"1.3": (FAIL, "alarm_runbook_link_disowned")},
+)
+def _alarm_link_disowned(state: Blueprint) -> None:
+    alarm = state.alarm(CRM, "latency")
+    alarm["AlarmDescription"] = f"TODO: {alarm['AlarmDescription']}"

@@ -4,7 +4,7 @@ from copy import deepcopy
 from datetime import datetime, timedelta
 
 from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.platform_records import ATTEMPTS, LEDGER, OUTCOMES, Item, iso, tenant_key
+from phase5_ops.sandbox.platform_records import ATTEMPTS, LEDGER, OUTCOMES, Item, iso, milliseconds, tenant_key
 from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, WARN, Turns, scenario
 from phase5_ops.verdict import Verdict
 
@@ -41,9 +41,11 @@ def _drop(state: Blueprint, *events: str) -> None:
 
 
 def _move(item: Item, by: timedelta) -> None:
-    """Stamps an entry otherwise, keys included."""
-    stamp = iso(datetime.fromisoformat(item["timestamp"]) + by)
-    item.update(timestamp=stamp, sk=f"ENTRY#{stamp}#{item['entryId']}", gsi1sk=stamp, gsi2sk=stamp)
+    """Stamps an entry otherwise, keys and entry id included."""
+    moment = datetime.fromisoformat(item["timestamp"]) + by
+    stamp, unique = iso(moment), item["entryId"].split("-", 2)[2]
+    entry_id = f"entry-{milliseconds(moment)}-{unique}"
+    item.update(timestamp=stamp, entryId=entry_id, sk=f"ENTRY#{stamp}#{entry_id}", gsi1sk=stamp, gsi2sk=stamp)
 
 
 def _again(state: Blueprint, item: Item, *, by: timedelta = timedelta(0), **changes: str) -> None:
@@ -121,6 +123,36 @@ def _tenant_mismatch(state: Blueprint) -> None:
 @scenario("audit-contradicts-outcome", "A replay's outcome is not its end.", _turns("replay_contradicts_outcome"))
 def _contradicts(state: Blueprint) -> None:
     _record(state, OUTCOMES).update(status="FAILED", trace_id=_entry(state, "REPLAY_STARTED")["traceId"])
+
+
+@scenario(
+    "audit-status-contradicts", "A replay's end says COMPLETED, and its status FAILED.", _turns("replay_contradicts_outcome")
+)
+def _status_contradicts(state: Blueprint) -> None:
+    _entry(state, "REPLAY_COMPLETED")["data"]["status"] = "FAILED"
+
+
+@scenario("audit-requester-nobody", "A replay was requested by `undefined`.", _turns("requested_by_missing"))
+def _requester_nobody(state: Blueprint) -> None:
+    for event in ("REPLAY_REQUESTED", "REPLAY_STARTED", "REPLAY_COMPLETED"):
+        _entry(state, event)["data"]["requested_by"] = "undefined"
+
+
+@scenario("audit-index-mismatch", "A replay's end is indexed under another trace.", _turns("ledger_index_mismatch"))
+def _index_mismatch(state: Blueprint) -> None:
+    _entry(state, "REPLAY_COMPLETED")["gsi1pk"] = "TRACE#trace-elsewhere"
+
+
+@scenario(
+    "audit-misdated",
+    "A replay's request was written six hours after the time it is stamped with.",
+    _turns("ledger_entry_misdated"),
+)
+def _misdated(state: Blueprint) -> None:
+    request = _request(state)
+    written = milliseconds(datetime.fromisoformat(request["timestamp"]) + timedelta(hours=6))
+    request["entryId"] = f"entry-{written}-written-later"
+    request["sk"] = f"ENTRY#{request['timestamp']}#{request['entryId']}"
 
 
 @scenario("audit-attempt-stuck", "A replay's attempt is RUNNING long after its ttl.", _turns("replay_attempt_stuck"))

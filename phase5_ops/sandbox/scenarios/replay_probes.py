@@ -14,13 +14,23 @@ AUTHORIZATION, PERMISSIONS = "3.1", "3.3"
 ROWS = (AUTHORIZATION, PERMISSIONS)
 
 _FAR_FUTURE_EPOCH = "4102444800"  # 2100-01-01: leases are wall clock
-_SHORT = {"PHASE5_PROBES__FOLLOW_SECONDS": "1", "PHASE5_PROBES__REQUEST_TIMEOUT_SECONDS": "5"}
+_SHORT = {"PHASE5_PROBES__REQUEST_TIMEOUT_SECONDS": "5"}
+#: With these a replay that is accepted never ends, so that it would be followed for as long as it may be.
+_ENDLESS = frozenset(
+    {
+        Hole.MISSING_INTENT_ACCEPTED,
+        Hole.REQUIRED_FIELD_OPTIONAL,
+        Hole.REPLAY_NOT_STARTED,
+        Hole.REPLAY_NEVER_FINISHES,
+        Hole.OWN_REPLAY_RECORDED_ELSEWHERE,
+    }
+)
 
 
 def _hole(hole: Hole, description: str, turns: Turns) -> None:
     def change(state: Blueprint) -> None:
         state.holes.add(hole)
-        state.settings |= _SHORT
+        state.settings |= {**_SHORT, "PHASE5_PROBES__FOLLOW_SECONDS": "2" if hole in _ENDLESS else "30"}
 
     change.__module__ = __name__
     scenario(f"replay-{hole.value.removeprefix('replay-')}", description, turns)(change)
@@ -135,6 +145,24 @@ def _probe_state_missing(state: Blueprint) -> None:
 @scenario("probe-password-wrong", "The password of probe user A is wrong.", _both(ERROR, "probe_token_unavailable"))
 def _probe_password_wrong(state: Blueprint) -> None:
     state.settings["PHASE5_PROBE_USERS__A__PASSWORD"] = "not-the-password"  # noqa: S105 - that is the point
+
+
+@scenario(
+    "probe-user-missing",
+    "The settings name no user whose token names no tenant.",
+    _both(INCONCLUSIVE, "probe_user_missing"),
+)
+def _probe_user_missing(state: Blueprint) -> None:
+    state.settings["PHASE5_PROBE_USERS__UNCLAIMED__USERNAME"] = ""
+
+
+@scenario(
+    "probe-user-unfit",
+    "The user whose token should name no tenant cannot sign in.",
+    _both(INCONCLUSIVE, "probe_user_unfit"),
+)
+def _probe_user_unfit(state: Blueprint) -> None:
+    state.settings["PHASE5_PROBE_USERS__UNCLAIMED__PASSWORD"] = "not-the-password"  # noqa: S105 - that is the point
 
 
 @scenario("probe-tenant-unmarked", "Nothing shows that the test tenants are test tenants.", _both(ERROR, "probe_tenant_refused"))

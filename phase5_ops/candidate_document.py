@@ -1,0 +1,62 @@
+"""The document of a candidate, as the gate's sensor makes it at each look and keeps it for everybody to read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from phase5_ops.clock import iso
+from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.gate.decision import decide
+from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.state import Candidate
+from phase5_ops.gate.waiver_report import waiver_uses
+from phase5_ops.report.document import CandidateEntry, Judged
+from phase5_ops.report.release import release_document
+
+
+def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs) -> Mapping[str, Any]:
+    """The document of a candidate as JSON values.
+
+    Args:
+        sources: for what was promoted with the same waivers, and who judged.
+        candidate: as it stands in the state table.
+        inputs: what is decided from.
+
+    Raises:
+        StateError: the state table cannot be read.
+    """
+    decision = decide(inputs)
+    url = sources.platform.settings.run_address(inputs.run_id) if inputs.run_id else None
+    entry = CandidateEntry.model_validate(
+        {
+            "digest": candidate.release.digest,
+            "series": candidate.series,
+            "fate": str(candidate.fate),
+            "gate": str(decision.outcome),
+            "registered_at": iso(candidate.registered_at),
+            "deadline": iso(candidate.deadline),
+            "closed_because": candidate.closed_because,
+            "url": url,
+        }
+    )
+    promotions = sources.state.promotions(candidate.release.environment) if inputs.waivers else []
+    document = release_document(
+        candidate=entry,
+        release=candidate.release,
+        inputs=inputs,
+        decision=decision,
+        waivers=waiver_uses(inputs, decision, promotions),
+        judged=_judged(sources.platform.store, inputs.run_id),
+    )
+    return document.to_json()
+
+
+def _judged(store: EvidenceStore, run_id: str | None) -> Judged | None:
+    """Who judged what in a run, as its evidence says; None where it does not say."""
+    try:
+        origin = store.origin(run_id) if run_id else None
+    except (OSError, ValueError):
+        return None
+    if origin is None or origin.account is None or origin.region is None or origin.identity is None:
+        return None
+    return Judged(account=origin.account, region=origin.region, identity=origin.identity)

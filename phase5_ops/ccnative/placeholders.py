@@ -1,0 +1,69 @@
+"""Text that stands where something should be said and says nothing: blanks that are not seen, and words for "no value". Pure.
+
+A field that a program fills from a value it does not have holds `undefined`, `null`, `[object Object]` or a template's own text;
+a person who must fill it writes `none`, `n/a` or `unknown`. Characters that no one sees (zero-width, control, variation
+selectors, fillers) count as none. What must not live here: what a certain field must hold.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+#: Characters that show nothing and are of a category that usually does: joiners, Hangul and Khmer fillers, the Braille blank.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
+_VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x180B, 0x1810))
+
+#: What programs and people write for no value. `object` is what is left of `[object Object]`.
+_NO_VALUE = frozenset(
+    {"undefined", "undef", "null", "nil", "nul", "none", "nan", "na", "void", "empty", "blank", "unset", "missing", "object"}
+    | {"unknown", "unspecified", "unassigned", "anonymous", "anon", "nobody", "noone", "tbd", "tba", "todo", "fixme"}
+    | {"placeholder", "dummy", "true", "false"}
+)
+#: Words that name a role anybody may have: with one of the above (`unknown user`) they add nothing.
+_ROLE = frozenset(
+    {"user", "users", "username", "caller", "requester", "requestor", "requested", "by", "person", "name", "email", "id"}
+    | {"value", "string", "the", "a", "an"}
+)
+_TEMPLATE = re.compile(r"\$\{.*?\}|\{\{.*?\}\}|<[^<>]*>|%\([^)]*\)s|%[sv]\b|\$\w+")
+_WORD = re.compile(r"[^\W_]+")
+
+
+@lru_cache(maxsize=65_536)
+def visible(text: str) -> str:
+    """What people see of a text: compatibility forms folded (NFKC), unseen characters left out, blanks made one."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    spaced = "".join(" " if char.isspace() else char for char in unicodedata.normalize("NFKC", text))
+    return " ".join("".join(char for char in spaced if not _unseen(char)).split())
+
+
+def _unseen(char: str) -> bool:
+    if char == " ":
+        return False
+    return (
+        char in _UNSEEN
+        or unicodedata.category(char) in _UNSEEN_CATEGORIES
+        or any(ord(char) in each for each in _VARIATION_SELECTORS)
+    )
+
+
+@lru_cache(maxsize=65_536)
+def says_nothing(text: str | None) -> bool:
+    """True for no text, a blank, signs without a letter or digit, an unfilled template, or only words for "no value"."""
+    words = _words(text)
+    return not words or (not _NO_VALUE.isdisjoint(words) and all(word in _NO_VALUE or word in _ROLE for word in words))
+
+
+@lru_cache(maxsize=65_536)
+def names_nobody(text: str | None) -> bool:
+    """True if a text that should say who says nothing; of an address, the part before the @ must say who."""
+    local = visible(text or "").partition("@")[0]
+    return says_nothing(local)
+
+
+def _words(text: str | None) -> list[str]:
+    """The words of a text, lower case; a number of nothing but zeros is none, and `n/a` is one."""
+    shown = _TEMPLATE.sub(" ", visible(text or "")).casefold()
+    shown = re.sub(r"\bn\s*[/.]\s*a\b", "na", shown)
+    return [word for word in _WORD.findall(shown) if word.strip("0")]

@@ -1,0 +1,61 @@
+"""Saying what the gate thinks of a candidate: the sensor's side of `stated_documents.py`."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from phase5_ops.gate.believed_keys import signing_key
+from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.signing import sign
+from phase5_ops.gate.state import Candidate, Written
+from phase5_ops.gate.stated_documents import RESTATED_AFTER, STATED_TYPE, NotStated, Stated, StatedDocuments, mark_of, verified
+
+#: Makes the document of a candidate. Given from outside, because what a document looks like stands above the gate.
+Describe = Callable[[GateSources, Candidate, GateInputs], Mapping[str, Any]]
+
+
+def state_document(sources: GateSources, candidate: Candidate, document: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
+    """Keeps the document where every machine reads it, unless it says what the last one said a moment ago.
+
+    Returns:
+        Why it could not be kept; empty where it was, or need not be.
+
+    Raises:
+        StateError: the state table cannot be read or written.
+        SigningError, KeysError: the gate's key does not sign, or is not the believed one.
+    """
+    reader, settings = sources.platform.reader, sources.platform.settings
+    table = StatedDocuments(reader, settings.tables.readiness)
+    try:
+        present = table.newest(candidate.release, candidate.series)
+        said = verified(present, sources.keys, candidate.release, candidate.series)
+        if mark_of(said.document) == mark_of(document) and now - said.at < RESTATED_AFTER:
+            return ()
+    except (NotStated, KeyError, TypeError):
+        pass  # nothing was said that could be shown: then it is said now
+
+    def signed(payload: bytes) -> tuple[str, bytes]:
+        made = sign(reader, signing_key(reader, settings.signing, GATE, sources.keys), payload, STATED_TYPE)
+        return made.key_id, made.signature
+
+    stated = Stated(candidate.release, candidate.series, now, document)
+    if table.write(stated, signed) is Written.DONE:
+        return ()
+    return ("the state table holds a document of a later moment: see the clocks of the machines that run the gate",)
+
+
+def stated_open(sources: GateSources, candidate: Candidate) -> bool:
+    """Whether the newest document of a candidate says that its gate is open.
+
+    Raises:
+        StateError: the state table cannot be read.
+        SigningError, KeysError: it cannot be told which keys to believe.
+    """
+    table = StatedDocuments(sources.platform.reader, sources.platform.settings.tables.readiness)
+    try:
+        said = verified(table.newest(candidate.release, candidate.series), sources.keys, candidate.release, candidate.series)
+    except NotStated:
+        return False
+    return said.document.get("decision") == "OPEN"

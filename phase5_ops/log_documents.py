@@ -1,0 +1,224 @@
+"""JSON documents that hold log events: which shapes are known, and the events of each with group, stream and time. Pure.
+
+Known:
+- a subscription's envelope (`messageType`, `logGroup`, `logStream`, `logEvents`), as Firehose and Kinesis deliver it;
+- the answer of filter-log-events or get-log-events (`events`), whole or its events as a list;
+- the answer of get-query-results (`results`) whose rows have `@message`;
+- what Lambda's Telemetry API sends (`time`, `type`, `record`), as a list;
+- a list of messages, and a list of any of these;
+- what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed.
+A document that is none of these is not guessed at. Members that are not known are scanned with the event that has them.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+#: Members of a document whose elements may be more than fit into memory.
+LISTS = frozenset({"logEvents", "events"})
+
+_OF_ENVELOPE = frozenset({"messageType", "owner", "logGroup", "logStream", "subscriptionFilters", "logEvents", "policyLevel"})
+_OF_EVENT = frozenset({"id", "eventId", "timestamp", "ingestionTime", "message", "logStreamName"})
+_OF_ANSWER = frozenset(
+    {"events", "searchedLogStreams", "nextToken", "NextToken", "nextForwardToken", "nextBackwardToken"}
+    | {"ResponseMetadata", "$metadata"}
+)
+_OF_QUERY = frozenset({"results", "statistics", "status", "queryLanguage", "encryptionKey", "nextToken", "ResponseMetadata"})
+_ROW_FIELDS = frozenset({"@message", "@timestamp", "@ingestionTime", "@logStream", "@log", "@ptr"})
+_TELEMETRY = frozenset({"time", "type", "record"})
+_QUERY_DONE = "Complete"
+_BEGIN_PACKED = (b"\x1f\x8b", b'{"messageType"')
+
+
+NOT_TOLD = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One log event: its stream, epoch milliseconds (`NOT_TOLD` where nothing says), and the message."""
+
+    stream: str
+    time: int
+    message: str
+
+
+@dataclass
+class Events:
+    """Events of one log group ("" where the document does not name it), those of a stream in order.
+
+    Attributes:
+        of_streams: the document names each event's stream, or all are of one; else streams may be mixed.
+    """
+
+    group: str
+    events: list[Event]
+    of_streams: bool = True
+
+
+@dataclass
+class Document:
+    """What a document holds.
+
+    Attributes:
+        events: the events, by group.
+        packed: packed documents in it.
+        more: whether the document says that more events follow in another one; None where it is of no kind that would.
+        unfinished: why the document does not hold all that it should, if so.
+    """
+
+    events: list[Events] = field(default_factory=list)
+    packed: list[bytes] = field(default_factory=list)
+    more: bool | None = None
+    unfinished: str = ""
+
+
+class Where(Enum):
+    """Where a document stands: the less a function could have printed it there, the more shapes are believed."""
+
+    BEGINNING = "where a file or another document ends"
+    OVER_LINES = "after text, over several lines"
+    ON_A_LINE = "after text, on a line"
+
+
+def document_of(value: object, where: Where) -> Document | None:
+    """What a JSON value holds; None where it is none of the shapes that are known there.
+
+    Args:
+        value: the whole value, or one with part of the elements of its list (`LISTS`).
+        where: where it stands.
+    """
+    if isinstance(value, Mapping):
+        return _of_object(value, where)
+    return _of_list(value, where) if isinstance(value, list) and value else None
+
+
+def _of_object(value: Mapping[str, Any], where: Where) -> Document | None:
+    printable = where is not Where.ON_A_LINE
+    if is_envelope(value):
+        return Document([_envelope(value)])
+    if isinstance(value.get("events"), list) and value.keys() <= _OF_ANSWER and all(map(_is_event, value["events"])):
+        if not printable and not all("ingestionTime" in event for event in value["events"]):
+            return None
+        return Document([_events("", value["events"])], more=bool(value.get("nextToken") or value.get("NextToken")))
+    if printable and isinstance(value.get("results"), list) and value.keys() <= _OF_QUERY and all(map(_is_row, value["results"])):
+        status = value.get("status", _QUERY_DONE)
+        return Document(_rows(value["results"]), unfinished="" if status == _QUERY_DONE else f"the query was {status}")
+    packed = _packed(value)
+    return None if packed is None else Document(packed=packed)
+
+
+def _of_list(value: Sequence[object], where: Where) -> Document | None:
+    if where is Where.BEGINNING and all(isinstance(each, str) for each in value):
+        return Document([Events("", [Event("", NOT_TOLD, str(each)) for each in value], of_streams=False)])
+    if where is not Where.ON_A_LINE and all(map(_is_event, value)):
+        return Document([_events("", value)])
+    if where is not Where.ON_A_LINE and all(isinstance(each, Mapping) and each.keys() == _TELEMETRY for each in value):
+        return Document([Events("", [_telemetry(each) for each in value if isinstance(each, Mapping)])])
+    whole = Document()
+    for each in value:
+        inner = _of_object(each, where) if isinstance(each, Mapping) else None
+        if inner is None:
+            return None
+        whole.events += inner.events
+        whole.packed += inner.packed
+        whole.more, whole.unfinished = inner.more, inner.unfinished or whole.unfinished
+    return whole
+
+
+def is_envelope(value: Mapping[str, Any]) -> bool:
+    """Whether this is a subscription's envelope, with all of its events or the first of them."""
+    return (
+        isinstance(value.get("logEvents"), list)
+        and isinstance(value.get("logGroup"), str)
+        and isinstance(value.get("logStream"), str)
+        and all(isinstance(event, Mapping) for event in value["logEvents"])
+    )
+
+
+def _envelope(value: Mapping[str, Any]) -> Events:
+    events = [_event(event, value["logStream"]) for event in value["logEvents"]]
+    if rest := _unknown(value, _OF_ENVELOPE):
+        events.append(Event(value["logStream"], NOT_TOLD, rest))
+    return Events(value["logGroup"], events)
+
+
+def _is_event(value: object) -> bool:
+    return isinstance(value, Mapping) and "message" in value and isinstance(value.get("timestamp"), int)
+
+
+def _events(group: str, events: Iterable[Any]) -> Events:
+    return Events(group, [_event(event, str(event.get("logStreamName", ""))) for event in events])
+
+
+def _event(event: Mapping[str, Any], stream: str) -> Event:
+    """The event with all that it says: a message that is no text, and members that are not known, as JSON."""
+    message, moment = event.get("message", ""), event.get("timestamp")
+    texts = [message if isinstance(message, str) else _json(message), _unknown(event, _OF_EVENT)]
+    return Event(stream, moment if isinstance(moment, int) else NOT_TOLD, "\n".join(filter(None, texts)))
+
+
+def _unknown(value: Mapping[str, Any], known: frozenset[str]) -> str:
+    rest = {name: each for name, each in value.items() if name not in known}
+    return _json(rest) if rest else ""
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_row(row: object) -> bool:
+    if not isinstance(row, list) or not all(isinstance(cell, Mapping) and {"field", "value"} == cell.keys() for cell in row):
+        return False
+    return any(cell["field"] == "@message" for cell in row)
+
+
+def _rows(rows: Iterable[Sequence[Mapping[str, str]]]) -> list[Events]:
+    """Rows of a query, in order of time: the latest comes first unless the query says otherwise."""
+    groups: dict[str, Events] = {}
+    for row in rows:
+        cells = {str(cell["field"]): str(cell["value"]) for cell in row}
+        texts = [cells["@message"], _unknown(cells, _ROW_FIELDS)]
+        group = cells.get("@log", "").partition(":")[2] or cells.get("@log", "")
+        event = Event(cells.get("@logStream", ""), _milliseconds(cells.get("@timestamp", "")), "\n".join(filter(None, texts)))
+        groups.setdefault(group, Events(group, [])).events.append(event)
+    for found in groups.values():
+        if found.events[0].time > found.events[-1].time:
+            found.events.reverse()
+        found.events.sort(key=lambda event: event.time)
+        found.of_streams = all(event.stream for event in found.events)
+    return list(groups.values())
+
+
+def _telemetry(value: Mapping[str, Any]) -> Event:
+    record = value["record"]
+    return Event("", _milliseconds(str(value["time"])), record if isinstance(record, str) else _json(value))
+
+
+def _milliseconds(moment: str) -> int:
+    try:
+        return int(datetime.fromisoformat(moment).timestamp() * 1000)
+    except ValueError:
+        return NOT_TOLD
+
+
+def _packed(value: Mapping[str, Any]) -> list[bytes] | None:
+    """The documents that a subscription packs into what it invokes a function with."""
+    if value.keys() == {"awslogs"} and isinstance(value["awslogs"], Mapping):
+        texts = [value["awslogs"].get("data")]
+    elif value.keys() == {"Records"} and isinstance(value["Records"], list):
+        records = value["Records"]
+        texts = [each.get("kinesis", {}).get("data") if isinstance(each, Mapping) else None for each in records]
+    elif "records" in value and isinstance(value["records"], list):
+        texts = [each.get("data") if isinstance(each, Mapping) else None for each in value["records"]]
+    else:
+        return None
+    try:
+        packed = [base64.b64decode(text or "", validate=True) for text in texts]
+    except (TypeError, ValueError, binascii.Error):
+        return None
+    return packed if packed and all(data.startswith(_BEGIN_PACKED) for data in packed) else None

@@ -1,0 +1,39 @@
+"""What a run gives back that ended before its time: the canary intents that it wrote, and the lease, so that no other run waits.
+
+A run that was interrupted, or failed between its steps, still holds both. A killed one cannot do this; the next run that gets the
+lease, once it has expired, removes what was left.
+"""
+
+import logging
+from itertools import product
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.probing import canary, lease
+from phase5_ops.probing.canary_intent import Place
+from phase5_ops.reads import ReadStatus
+from phase5_ops.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def give_back(settings: Settings, run_id: str) -> None:
+    """Removes the canary intents of the test tenants, and ends the lease, if the run still holds that; what fails is logged.
+
+    Args:
+        settings: of the run.
+        run_id: which holds the lease.
+    """
+    reader = AwsReader(settings.reading)  # the run's own may have used up its time
+    if not lease.held(reader, settings.tables.readiness, run_id):
+        return  # given back, or another run has it by now, whose canaries these may be
+    probes, users = settings.probes, settings.probe_users
+    tenants = [user.tenant_id for user in (users.a, users.b) if user is not None and user.tenant_id]
+    accounts = (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
+    places = [Place(tenant, account) for tenant, account in product(tenants, accounts)]
+    found, reads = canary.leftovers(reader, settings.tables, places, living="")
+    if found:
+        reads += canary.remove(reader, settings.tables, found, [intent for _, intent in found])
+    reads.append(lease.end(reader, settings.tables.readiness, run_id))
+    for read in reads:
+        if read.status is not ReadStatus.OK:
+            log.warning("not given back: %s %s: %s: %s", read.operation, read.resource, read.status, read.error)

@@ -1,0 +1,145 @@
+"""The tokens of the probes, one of each kind that can be had, and why the others cannot.
+
+The genuine ones come from the user pool: of user A, of user B, and of the further users whose tokens name no tenant exactly. The
+others are forged from user A's own.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from phase5_ops.platform import Platform
+from phase5_ops.probing import kept_token
+from phase5_ops.probing.codes import (
+    EXPIRED_TOKEN_UNAVAILABLE,
+    PROBE_USER_MISSING,
+    PROBE_USER_UNFIT,
+    PUBLIC_KEY_UNAVAILABLE,
+    Obstacle,
+    Obstructed,
+)
+from phase5_ops.probing.forge import FURTHER_USERS, GARBAGE, OTHER_CLAIMS, Forger, TokenKind
+from phase5_ops.probing.identity import Identity, KeySetClient, Pool, why_unfit
+from phase5_ops.reads import Read
+from phase5_ops.settings import ProbeUser
+from phase5_ops.verdict import FindingCode
+
+Tokens = Mapping[TokenKind, str | None]
+
+_GENUINE_OF_OTHERS = (TokenKind.VALID_B, *FURTHER_USERS)
+#: What needs no key: sent as it is.
+_PLAIN: Tokens = {TokenKind.NONE: None, TokenKind.EMPTY: "", TokenKind.GARBAGE: GARBAGE}
+
+
+@dataclass(slots=True)
+class Supply:
+    """What could be had.
+
+    Attributes:
+        tokens: by kind; None for no Authorization header at all.
+        missing: why there is none of a kind, as the code of an obstacle.
+        obstacles: the same for people.
+        reads: how the pool was read.
+    """
+
+    tokens: dict[TokenKind, str | None] = field(repr=False)
+    missing: dict[TokenKind, str] = field(default_factory=dict)
+    obstacles: list[Obstacle] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
+
+    def lacks(self, kinds: Iterable[TokenKind], obstacle: Obstacle) -> None:
+        """Notes that there is no token of these kinds."""
+        self.missing |= dict.fromkeys(kinds, obstacle.code)
+        self.obstacles.append(obstacle)
+
+
+def supply_of(
+    platform: Platform, pool: Pool, user: Identity, *, keep: bool = False, wall: Callable[[], float] = time.time
+) -> Supply:
+    """The tokens of a run.
+
+    Args:
+        platform: of this run.
+        pool: the user pool; what it makes is given to its redactor.
+        user: user A, signed in.
+        keep: whether user A's token is kept until it has expired, for the probe of a later run.
+        wall: epoch seconds.
+    """
+    supply = Supply({**_PLAIN, TokenKind.VALID: user.id_token, TokenKind.ACCESS: user.access_token})
+    _add_forged(supply, platform, pool, user, keep=keep, wall=wall)
+    _add_other_client(supply, platform, pool)
+    _add_other_users(supply, platform, pool)
+    pool.redactor.add(*(token for token in supply.tokens.values() if token))
+    return supply
+
+
+def _add_forged(supply: Supply, platform: Platform, pool: Pool, user: Identity, *, keep: bool, wall: Callable[[], float]) -> None:
+    """What can be made with, or checked against, the key that signed the user's token."""
+    settings, probes = platform.settings, platform.settings.probes
+    endpoint = platform.reader.client("cognito-idp").meta.endpoint_url
+    key_set = KeySetClient(endpoint, pool.pool_id, probes.request_timeout_seconds, probes.user_agent)
+    try:
+        jwk = pool.signing_key(user.id_token, key_set)
+        forger = Forger(user.id_token, jwk, str(settings.probe_users.b.tenant_id))
+        supply.tokens |= {kind: forger.token(kind) for kind in (*forger.kinds, *OTHER_CLAIMS)}
+    except ValueError as error:
+        kinds = [kind for kind in TokenKind if kind not in (*supply.tokens, *_GENUINE_OF_OTHERS, TokenKind.OTHER_CLIENT)]
+        supply.lacks(kinds, _obstacle(PUBLIC_KEY_UNAVAILABLE, pool.pool_id, "the key that signed user A's token", str(error)))
+        return
+    issue = kept_token.Issue(str(user.claims.get("iss")), pool.client_id, str(settings.probe_users.a.tenant_id), jwk)
+    kept = settings.state_dir / kept_token.FILE_NAME
+    try:
+        supply.tokens[TokenKind.EXPIRED] = kept_token.expired_token(kept, probes.expired_token_file, issue, wall=wall)
+    except kept_token.NoExpiredToken as reason:
+        wanted = "a genuine token that has expired"
+        supply.lacks([TokenKind.EXPIRED], _obstacle(EXPIRED_TOKEN_UNAVAILABLE, "expired token", wanted, str(reason)))
+    if keep:
+        kept_token.keep(kept, user.id_token, issue, wall=wall)
+
+
+def _add_other_client(supply: Supply, platform: Platform, pool: Pool) -> None:
+    settings = platform.settings
+    if (other := settings.probes.other_client_id) is None:
+        return
+    try:
+        stranger, reads = pool.sign_in("A", settings.probe_users.a, client_id=other)
+    except Obstructed as stop:
+        supply.lacks([TokenKind.OTHER_CLIENT], replace(stop.obstacle, subject=f"{stop.obstacle.subject}, client {other}"))
+        return
+    supply.tokens[TokenKind.OTHER_CLIENT] = stranger.id_token
+    supply.reads += reads
+
+
+def _add_other_users(supply: Supply, platform: Platform, pool: Pool) -> None:
+    """The tokens of user B and of the further users; who is not named in the settings is one obstacle for all."""
+    users = platform.settings.probe_users
+    wanted = {TokenKind.VALID_B: ("b", users.b)} | {kind: (name, getattr(users, name)) for kind, name in FURTHER_USERS.items()}
+    absent = [kind for kind, (_, user) in wanted.items() if not user.username and not user.secret_id]
+    if absent:
+        names = ", ".join(f"PHASE5_PROBE_USERS__{wanted[kind][0].upper()}__USERNAME" for kind in absent)
+        supply.lacks(absent, _obstacle(PROBE_USER_MISSING, names, "a user for each kind of token", "not set"))
+    present = {kind: each for kind, each in wanted.items() if kind not in absent}
+    with ThreadPoolExecutor(max(1, len(present)), thread_name_prefix="sign-in") as workers:
+        signed_in = workers.map(lambda each: _signed_in(pool, *each), present.values())
+        for (kind, (name, _)), found in zip(present.items(), signed_in, strict=True):
+            if isinstance(found, Obstacle):
+                supply.lacks([kind], found)
+                continue
+            identity, reads = found
+            supply.reads += reads
+            if problem := why_unfit(kind, identity.claims, str(users.a.tenant_id), str(users.b.tenant_id)):
+                supply.lacks([kind], _obstacle(PROBE_USER_UNFIT, f"probe user {name}", f"a token {kind.value}", problem))
+            else:
+                supply.tokens[kind] = identity.id_token
+
+
+def _signed_in(pool: Pool, name: str, user: ProbeUser) -> tuple[Identity, list[Read]] | Obstacle:
+    try:
+        return pool.authenticate(name.upper(), user)
+    except Obstructed as stop:
+        return _obstacle(PROBE_USER_UNFIT, f"probe user {name}", stop.obstacle.expected, stop.obstacle.seen)
+
+
+def _obstacle(code: FindingCode, subject: str, expected: str, seen: str) -> Obstacle:
+    return Obstacle(code.code, subject, expected, seen)

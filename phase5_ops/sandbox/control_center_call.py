@@ -1,0 +1,136 @@
+"""One request to the sandbox's Control Center once it is read, and what the routes' handlers have in common.
+
+What must not be here: a route, or the way from a request to its caller (`control_center.py`, `control_center_auth.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from phase5_ops.sandbox.control_center_auth import TENANT_PARAMETERS, Caller
+from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.inside_aws import from_item, to_item
+from phase5_ops.sandbox.platform_context import PlatformContext
+from phase5_ops.sandbox.platform_records import ACCOUNTS, INTENTS, Item
+
+Answer = tuple[int, Mapping[str, Any]]
+
+
+class Refusal(Exception):
+    """An answer other than success: its status and what it says."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, read and with its caller known.
+
+    Attributes:
+        caller: who asks.
+        query: the query parameters.
+        body: the body's JSON object; empty without one.
+        path: the values of the path.
+        trusted: a hole let it in: neither the tenant that its body names nor its account is looked at.
+        finds_foreign: a hole looks up what it names by its id alone, whosever it is.
+        keys_from_body: a hole takes the key of what is written from the body.
+        recorded_for: a hole records what is done under this tenant.
+    """
+
+    caller: Caller
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+    path: Mapping[str, str]
+    trusted: bool = False
+    finds_foreign: bool = False
+    keys_from_body: bool = False
+    recorded_for: str | None = None
+
+    @property
+    def tenant(self) -> str:
+        """The tenant it acts for.
+
+        Raises:
+            Refusal: there is none.
+        """
+        if self.caller.tenant is None:
+            raise Refusal(401, "tenant_id required (from auth)")
+        return self.caller.tenant
+
+
+class Routes:
+    """What handlers of routes work with: the platform's tables, and whom a request may name."""
+
+    def __init__(self, context: PlatformContext) -> None:
+        self._aws, self._clock, self._logs, self._ledger = context.aws, context.clock, context.logs, context.ledger
+        self._holes = context.holes
+
+    def _check_body_tenant(self, call: Call) -> None:
+        named = named_tenant(call.body)
+        holes = {Hole.TENANT_FROM_BODY, Hole.TENANT_FALLBACK_BODY} & self._holes
+        if call.trusted or holes or named is None or call.caller.tenant is None:
+            return
+        if named != call.caller.tenant:
+            raise Refusal(403, "Forbidden")
+
+    def _check_account(self, call: Call, account: str) -> None:
+        """An account outside the caller's scope is refused, whether or not it exists."""
+        scope = call.caller.accounts
+        if call.trusted or scope is None or account in scope:
+            return
+        own = call.caller.tenant is not None and self._aws.get(ACCOUNTS, tenantId=call.caller.tenant, accountId=account)
+        accepted = Hole.ACCOUNT_SCOPE_NOT_ENFORCED if own else Hole.FOREIGN_ACCOUNT_ACCEPTED
+        if accepted not in self._holes:
+            raise Refusal(403, "Account not in scope")
+
+    def _account(self, call: Call, values: Mapping[str, Any]) -> str:
+        """The account that a request names, once it may."""
+        account = text_of(values.get("account_id"))
+        if account is None:
+            raise Refusal(400, "account_id required")
+        self._check_account(call, account)
+        return account
+
+    def _intent_by_id(self, intent_id: str) -> Item | None:
+        """An intent by its id, through the index that knows no tenant."""
+        return self._indexed(INTENTS, "action-intent-id-index", "action_intent_id", intent_id)
+
+    def _indexed(self, table: str, index: str, attribute: str, value: str) -> Item | None:
+        found = self._aws.dynamodb.query(
+            TableName=table,
+            IndexName=index,
+            KeyConditionExpression=f"{attribute} = :id",
+            ExpressionAttributeValues=to_item({":id": value}),
+        )["Items"]
+        return from_item(found[0]) if found else None
+
+    def _items(self, table: str, pk: str) -> list[Item]:
+        """Every item of one partition."""
+        pages = self._aws.dynamodb.get_paginator("query").paginate(
+            TableName=table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=to_item({":pk": pk}),
+            ConsistentRead=True,
+        )
+        return [from_item(item) for page in pages for item in page["Items"]]
+
+
+def named_tenant(values: Mapping[str, Any]) -> str | None:
+    """The tenant that a query or a body names, in either spelling."""
+    return next((text for name in TENANT_PARAMETERS if (text := text_of(values.get(name)))), None)
+
+
+def text_of(value: object) -> str | None:
+    """A text that holds more than blanks; None for anything else."""
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def moment_of(text: str) -> datetime | None:
+    """A moment in ISO-8601; None for any other text."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,78 @@
+"""Documents that people write, in YAML or JSON, read so that no name stands twice: nobody guesses which was meant. Pure.
+
+YAML's merge keys (`<<`) stay what they are: a key of the mapping itself goes before one that is merged in, and the first of
+several merged mappings before the others. But each mapping has each key once, `<<` included, those behind an anchor too.
+"""
+
+import json
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import yaml
+
+
+class WrittenTwice(ValueError):
+    """A name stands twice in one mapping; the message names it and, for YAML, the lines."""
+
+
+class DistinctKeysLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, which by itself takes the last of two equal keys."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - as the stubs have it
+        """The mapping as it is written, before anything is merged into it.
+
+        Raises:
+            WrittenTwice: a key stands in it twice.
+        """
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        first: dict[Hashable, int] = {}
+        for key_node, _ in node.value:
+            key = self._plain(key_node)
+            line = key_node.start_mark.line + 1
+            if key in first:
+                raise WrittenTwice(f"the key {key_node.value!r} stands twice, in line {first[key]} and in line {line}")
+            first[key] = line
+        return node
+
+    def _plain(self, node: yaml.Node) -> Hashable:
+        """A key as it is compared: its value; a key that is no scalar, which no document of ours has, by where it stands."""
+        if not isinstance(node, yaml.ScalarNode):
+            return id(node)
+        if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"):
+            value: Hashable = self.construct_object(node)  # 1 and 0x1 are one key
+            return value
+        return (node.tag, node.value)
+
+
+def distinct_yaml(text: str, loader: type[DistinctKeysLoader] = DistinctKeysLoader) -> Any:  # noqa: ANN401 - any YAML value
+    """The content of one YAML document.
+
+    Raises:
+        WrittenTwice: a key stands twice in one mapping.
+        yaml.YAMLError: it is not YAML.
+    """
+    return yaml.load(text, loader)  # noqa: S506 - a SafeLoader
+
+
+def distinct_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The content of JSON text.
+
+    Raises:
+        WrittenTwice: a name stands twice in one object.
+        ValueError: it is not JSON.
+    """
+    return json.loads(text, object_pairs_hook=distinct)
+
+
+def distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, as a hook for `json.loads`.
+
+    Raises:
+        WrittenTwice: a name stands in it twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise WrittenTwice(f"the name {twice!r} stands twice")
+    return found

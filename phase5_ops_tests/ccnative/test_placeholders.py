@@ -1,0 +1,82 @@
+"""What says nothing is told from what says something."""
+
+import pytest
+
+from phase5_ops.ccnative.placeholders import names_nobody, says_nothing, visible
+
+NOTHING = [
+    None,
+    "",
+    " \t\n",
+    "\u200b\u200d\ufeff",
+    "\u2060 \u3164",
+    "\u00ad\u034f",
+    "\u2800",
+    "\ufe0f",
+    "\U000e0001",
+    "\x00\x1b",
+    "undefined",
+    "Undefined Undefined",
+    "un\u200bdefined",
+    "\uff4e\uff55\uff4c\uff4c",
+    "NULL",
+    "None",
+    "nil",
+    "NaN",
+    "unknown",
+    "Unknown user",
+    "(unknown)",
+    '"undefined"',
+    "n/a",
+    "N.A.",
+    "-",
+    "???",
+    "[object Object]",
+    "{}",
+    "[]",
+    "${user}",
+    "{{ requester }}",
+    "<name>",
+    "%s",
+    "$USER",
+    "0",
+    "00000000-0000-0000-0000-000000000000",
+    "TBD",
+]
+SOMETHING = [
+    "ops",
+    "a",
+    "ops@acme.example",
+    "Ünal",
+    "李",
+    "nuller",
+    "Unknowable Ltd",
+    "7",
+    "oncall-2",
+    "none-shall-pass",
+    "user-17",
+    "system",
+    "admin user",
+]
+
+
+@pytest.mark.parametrize("text", NOTHING)
+def test_what_says_nothing(text):
+    assert says_nothing(text)
+    assert names_nobody(text)
+
+
+@pytest.mark.parametrize("text", ["undefined@acme.example", "null@null", "@acme.example", "anonymous", "unknown@x"])
+def test_an_address_must_say_who_before_its_at(text):
+    assert names_nobody(text)
+
+
+@pytest.mark.parametrize("text", SOMETHING)
+def test_what_says_something(text):
+    assert not says_nothing(text)
+    assert not names_nobody(text)
+
+
+def test_what_people_see_of_a_text():
+    assert visible("a\u200bb \u00a0 c\ufeff") == "ab c"
+    assert visible("\uff34\uff2f\uff24\uff2f") == "TODO"

@@ -1,0 +1,129 @@
+"""A served sandbox goes on: an hour later there is an hour more of traffic and executions, and it is as healthy as it was."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from phase5_ops.sandbox.blueprint import NAMESPACE
+from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
+from phase5_ops.sandbox.scenarios.catalogue import named
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.sandbox.traffic import rows_between, rows_of
+from phase5_ops_tests.conftest import NOW, run
+
+BEGAN = datetime.fromisoformat(NOW)
+CRM = {"tool_name": "crm.create_task", "connector_id": "crm_salesforce"}
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Starts a sandbox of a scenario at a fixed moment, and lets time pass in it."""
+    running = []
+
+    def begin(scenario: str) -> Sandbox:
+        monkeypatch.setenv("PHASE5_NOW", NOW)
+        sandbox = Sandbox(scenario)
+        running.append(sandbox)
+        sandbox.start()
+        return sandbox
+
+    yield begin
+    for sandbox in running:
+        sandbox.stop()
+
+
+def pass_time(sandbox: Sandbox, **delta) -> datetime:
+    """The platform's time so much after its beginning."""
+    sandbox.clock.advance(BEGAN + timedelta(**delta) - sandbox.clock.now())
+    return sandbox.clock.now()
+
+
+def client(sandbox: Sandbox, service: str):
+    return sandbox.session().client(service, endpoint_url=sandbox.endpoint)
+
+
+def calls(sandbox: Sandbox, since: datetime, until: datetime, dimensions=CRM) -> list[float]:
+    """Calls that succeeded, a minute each."""
+    answer = client(sandbox, "cloudwatch").get_metric_statistics(
+        Namespace=NAMESPACE,
+        MetricName="tool_success",
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+        StartTime=since,
+        EndTime=until,
+        Period=60,
+        Statistics=["Sum"],
+    )
+    return [point["Sum"] for point in sorted(answer["Datapoints"], key=lambda each: each["Timestamp"])]
+
+
+def test_an_hour_later_every_minute_has_its_calls_once(served):
+    sandbox = served("healthy")
+    before = calls(sandbox, BEGAN - timedelta(minutes=30), BEGAN)
+    for minute in (0.5, 1, 1, 7, 59, 60):  # asked at odd times, and twice
+        pass_time(sandbox, minutes=minute, seconds=1)
+        calls(sandbox, BEGAN, BEGAN + timedelta(hours=1))
+    after = calls(sandbox, BEGAN, BEGAN + timedelta(hours=2))
+    assert len(after) == 60
+    assert set(after) <= {count + off for count in set(before) for off in (-1, 0, 1)}
+
+
+def test_the_minute_that_is_not_over_has_no_points(served):
+    sandbox = served("healthy")
+    pass_time(sandbox, seconds=59)
+    assert calls(sandbox, BEGAN, BEGAN + timedelta(hours=1)) == []
+
+
+def test_every_tenant_has_an_execution_an_hour_with_its_lines_and_entries(served):
+    sandbox = served("healthy")
+    logs, dynamodb = client(sandbox, "logs"), client(sandbox, "dynamodb")
+
+    def seen() -> tuple[int, int]:
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/cc-native-execution-starter")
+        lines = [
+            event["message"] for page in pages for event in page["events"] if "Execution starter invoked" in event["message"]
+        ]
+        return len(lines), dynamodb.scan(TableName="cc-native-ledger", Select="COUNT")["Count"]
+
+    lines, entries = seen()
+    pass_time(sandbox, minutes=59)
+    assert seen() == (lines, entries)
+    pass_time(sandbox, hours=3, minutes=1)
+    more = seen()
+    tenants = len(sandbox_tenants(sandbox))
+    assert more == (lines + 3 * tenants, entries + 9 * tenants)
+    assert seen() == more
+
+
+def sandbox_tenants(sandbox: Sandbox) -> list[str]:
+    items = client(sandbox, "dynamodb").scan(TableName="cc-native-tenants")["Items"]
+    return sorted({item["tenantId"]["S"] for item in items} - {tenant.tenant_id for tenant in PROBE_TENANTS})
+
+
+def test_a_table_that_is_gone_takes_no_entries_and_breaks_nothing(served):
+    sandbox = served("healthy")
+    sandbox.inside.dynamodb.delete_table(TableName="cc-native-ledger")
+    pass_time(sandbox, hours=2, minutes=1)
+    assert len(calls(sandbox, BEGAN, BEGAN + timedelta(hours=1))) == 60
+
+
+def test_traffic_that_a_scenario_ended_stays_ended_and_what_goes_on_is_not_repeated():
+    for name in ("healthy", "metrics-stale"):
+        blueprint = named(name).blueprint(BEGAN, "us-west-2")
+        since = blueprint.epoch // 60 * 60
+        following = rows_between(blueprint, since, since + 600)
+        assert rows_between(blueprint, since, since + 600) == following
+        ended = {traffic.tool for traffic in blueprint.traffic if traffic.until_minutes > 0}
+        assert not {dict(key.dimensions)["tool_name"] for key in following} & ended
+        last = max(row.at for rows in rows_of(blueprint).values() for row in rows)
+        assert all(row.at > last - 60 for rows in following.values() for row in rows)
+
+
+@pytest.mark.parametrize("hours", [1, 5])
+def test_an_hour_old_healthy_sandbox_is_healthy(start, monkeypatch, hours):
+    sandbox = start("healthy")
+    moment = pass_time(sandbox, hours=hours, seconds=1)
+    monkeypatch.setenv("PHASE5_NOW", moment.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+    document = run()
+    assert {row.id: str(row.verdict) for row in document.rows if not row.id.startswith("S")} == {
+        row.id: "PASS" for row in document.rows if not row.id.startswith("S")
+    }
