@@ -78,6 +78,33 @@ def test_without_credentials_nothing_is_read_and_there_is_no_result(monkeypatch:
     assert list(tmp_path.rglob("*.parquet")) == list(tmp_path.rglob("readiness.json")) == []
 
 
+def test_where_all_but_the_caller_is_denied_every_judged_row_is_an_error(
+    start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "1")
+    faults = start("healthy").faults
+    for service in (
+        "monitoring",
+        "dynamodb",
+        "logs",
+        "iam",
+        "ce",
+        "lambda",
+        "sns",
+        "s3",
+        "events",
+        "secretsmanager",
+        "cognito-idp",
+    ):
+        faults.add(kind="denied", service=service)
+    document = run()
+    assert set(verdicts(document).values()) == {"ERROR"}
+    undecided = [entry for entry in (*document.rows, *document.extra_checks) if entry.verdict in ("INCONCLUSIVE", "ERROR")]
+    assert len(undecided) > len(SECTIONS)
+    assert [entry.id for entry in undecided if not says_what_was_not_judged(entry.summary)] == []
+    assert document.exit_code == 2
+
+
 def test_an_asset_that_crashes_leaves_its_rows_as_errors_that_name_the_step(
     start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch
 ):
