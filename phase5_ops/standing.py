@@ -16,7 +16,7 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.released import Released, released, replaced_by
 from phase5_ops.gate.state import CLOSED, Candidate, Fate
-from phase5_ops.gate.stated_documents import SILENT_AFTER, NotStated, Stated, StatedDocuments, verified
+from phase5_ops.gate.stated_documents import AHEAD_AT_MOST, SILENT_AFTER, NotStated, Stated, StatedDocuments, verified
 from phase5_ops.report.document import EXIT_FAILING, EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
 
 
@@ -104,6 +104,11 @@ def _undecided(said: ReadinessDocument, stated: Stated, became: Became) -> list[
         return ["release PROMOTED, and the gate has not yet said on what; its next tick does"]
     over = became.candidate.fate in CLOSED or became.candidate.fate is Fate.PROMOTED or became.recorded
     age = became.now - stated.at
+    if not over and age < -AHEAD_AT_MOST:
+        return [
+            f"release what the gate said is dated {iso(stated.at)}, {in_words(-age)} from now: see the clocks of this machine and"
+            " of the gate's"
+        ]
     if not over and age > SILENT_AFTER:
         return [
             f"release the gate has said nothing since {iso(stated.at)}, {in_words(age)} ago: see that Dagster's daemon runs on"
