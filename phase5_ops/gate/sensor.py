@@ -200,11 +200,17 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{name}: nothing is known: {error}"[:_LONGEST_LINE])
         return
-    _state(sources, candidate, tick, now, words, lambda: inputs or read_inputs(sources, candidate, runs=runs))
+    _state(
+        sources,
+        candidate,
+        tick,
+        now,
+        lambda: words.describe(sources, candidate, inputs or read_inputs(sources, candidate, runs=runs)),
+    )
 
 
 def _state(
-    sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, words: Words, inputs: Callable[[], GateInputs]
+    sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, document: Callable[[], Mapping[str, Any]]
 ) -> bool:
     """Keeps the document of a candidate; False where that could not be done, which is said and costs no step that was made.
 
@@ -212,8 +218,7 @@ def _state(
     """
     name = candidate.release.name
     try:
-        document = words.describe(sources, candidate, inputs())
-        problems = state_document(sources, candidate, document, now)
+        problems = state_document(sources, candidate, document(), now)
     except Exception as error:
         if not isinstance(error, (StateError, KeysError, SigningError)):
             log.exception("the document of %s could not be made", name)
@@ -234,7 +239,9 @@ def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, now: d
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{candidate.release.name}: what it was promoted on is not said: {error}"[:_LONGEST_LINE])
         return False
-    return _state(sources, candidate, tick, now, words, lambda: as_promoted(sources, candidate, record))
+    return _state(
+        sources, candidate, tick, now, lambda: words.describe(sources, candidate, as_promoted(sources, candidate, record))
+    )
 
 
 def said(name: str, action: Action) -> list[str]:
@@ -271,9 +278,8 @@ def _do(sources: GateSources, candidate: Candidate, action: Action, tick: Tick) 
         tick.requests.append(_request(PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
     elif action.step is Step.REJECT:
         _becomes(sources, candidate, Fate.REJECTED, tick, because)
-    elif action.step is Step.RENEW:
-        if state.renew(candidate) is Written.DONE:
-            _tell(sources, candidate, Fate.REJECTED, tick, because)
+    elif action.step is Step.RENEW and state.renew(candidate) is Written.DONE:  # one write: it is closed and goes on at once
+        _tell(sources, candidate, Fate.REJECTED, tick, because)
 
 
 def _becomes(sources: GateSources, candidate: Candidate, fate: Fate, tick: Tick, because: str = "") -> None:

@@ -16,7 +16,7 @@ _SIGNED = frozenset({Fate.READY_TO_SIGN, Fate.PROMOTED})
 
 
 def sign_off_requests(state: StateTable, environment: str) -> Iterator[dg.RunRequest]:
-    """A run for each open candidate with signatures, once for each set of them; what is no candidate is the other sensor's to say.
+    """A run for each open candidate with signatures, once for each set of them; promotion_gate says what is no candidate.
 
     Raises:
         StateError: the table cannot be read.
