@@ -6,7 +6,8 @@ Known:
 - the answer of get-query-results (`results`) whose rows have `@message`;
 - what Lambda's Telemetry API sends (`time`, `type`, `record`), as a list;
 - a list of messages, and a list of any of these;
-- what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed.
+- what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed, and the
+  answer of Kinesis' get-records.
 A document that is none of these is not guessed at. Members that are not known are scanned with the event that has them.
 """
 
@@ -29,6 +30,7 @@ _OF_ANSWER = frozenset(
     | {"ResponseMetadata", "$metadata"}
 )
 _OF_QUERY = frozenset({"results", "statistics", "status", "queryLanguage", "encryptionKey", "nextToken", "ResponseMetadata"})
+_OF_RECORDS = frozenset({"Records", "NextShardIterator", "MillisBehindLatest", "ChildShards", "ResponseMetadata", "$metadata"})
 _ROW_FIELDS = frozenset({"@message", "@timestamp", "@ingestionTime", "@logStream", "@log", "@ptr"})
 _TELEMETRY = frozenset({"time", "type", "record"})
 _QUERY_DONE = "Complete"
@@ -206,13 +208,20 @@ def _milliseconds(moment: str) -> int:
         return NOT_TOLD
 
 
+def _data_of(record: object) -> Any:  # noqa: ANN401 - JSON
+    """What a Kinesis record holds: as a function is given it, or as get-records answers."""
+    if not isinstance(record, Mapping):
+        return None
+    inner = record.get("kinesis")
+    return inner.get("data") if isinstance(inner, Mapping) else record.get("Data")
+
+
 def _packed(value: Mapping[str, Any]) -> list[bytes] | None:
     """The documents that a subscription packs into what it invokes a function with."""
     if value.keys() == {"awslogs"} and isinstance(value["awslogs"], Mapping):
         texts = [value["awslogs"].get("data")]
-    elif value.keys() == {"Records"} and isinstance(value["Records"], list):
-        records = value["Records"]
-        texts = [each.get("kinesis", {}).get("data") if isinstance(each, Mapping) else None for each in records]
+    elif value.keys() >= {"Records"} and value.keys() <= _OF_RECORDS and isinstance(value["Records"], list):
+        texts = [_data_of(each) for each in value["Records"]]
     elif "records" in value and isinstance(value["records"], list):
         texts = [each.get("data") if isinstance(each, Mapping) else None for each in value["records"]]
     else:
