@@ -271,7 +271,7 @@ class LogParts:
     def _one_event(
         self, cursor: JsonCursor, value: dict[str, Any] | list[Any], *, after_text: bool
     ) -> Generator[Block, None, bool]:
-        """A document that is not known, over several lines, as one line; whether it was one of several lines.
+        """A document that is not known as one line, where it has several or shares one with the next; else it is none, but text.
 
         Where text is before it, it is what a function printed; else it may hold events, and is named as not understood.
         """
@@ -279,7 +279,7 @@ class LogParts:
         lines = text.count("\n")
         if "logEvents" in value or (lines and not after_text):
             self._not_understood.append(f"a JSON document whose shape is not known ({_shown(value)})")
-        if not lines:
+        if not lines and (after_text or cursor.follows() != "{"):
             return False
         raw = text.encode("utf-8", "surrogateescape").replace(b"\n", EVENT_NEWLINE) + b"\n"
         yield Block(raw, 0, len(raw), ends_line=True, joined=lines)

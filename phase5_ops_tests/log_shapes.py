@@ -149,6 +149,20 @@ SHAPES: dict[str, Shape] = {
     "query": _query,
     "telemetry": lambda one, two: json.dumps([*one.telemetry(), *two.telemetry()]),
     "packed for a function": lambda one, two: "\n".join(json.dumps({"awslogs": {"data": _packed(each)}}) for each in (one, two)),
+    "rows of the console": lambda one, two: json.dumps(
+        [
+            {"@timestamp": f"2026-11-23 09:08:03.{n:03}", "@message": event["message"], "@logStream": event["logStreamName"]}
+            for n, event in reversed(list(enumerate([*one.answers(), *two.answers()])))
+        ]
+    ),
+    "records in a list": lambda one, two: json.dumps(
+        [{"date": 1795424883.5, "log": line, "host": "x"} for line in [*one.lines(), *two.lines()]]
+    ),
+    "records joined": lambda one, two: "".join(
+        json.dumps({"time": 1795424883.5, "event": line, "source": "x"}) for line in [*one.lines(), *two.lines()]
+    ),
+    "events one by one": lambda one, two: "\n".join(json.dumps(event) for event in _interleaved(one, two)),
+    "events one by one over lines": lambda one, two: "\n".join(json.dumps(event, indent=2) for event in _interleaved(one, two)),
     "packed answer": lambda one, two: json.dumps(
         {"Records": [{"SequenceNumber": "1", "Data": _packed(each)} for each in (one, two)], "MillisBehindLatest": 0}, indent=4
     ),
