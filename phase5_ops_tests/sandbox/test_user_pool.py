@@ -85,4 +85,4 @@ def test_an_empty_platform_has_a_pool_and_nobody_in_it():
     with Sandbox("empty") as sandbox:
         names = [name for name in sandbox.exports() if name.startswith("PHASE5_")]
         assert "PHASE5_USER_POOL_ID" in names
-        assert not [name for name in names if "PROBE" in name or "CONTROL" in name]
+        assert not [name for name in names if name.startswith("PHASE5_PROBE_USERS") or "CONTROL" in name]
