@@ -114,7 +114,7 @@ def _of_object(value: Mapping[str, Any], where: Where) -> Document | None:
         return Document(_rows(value["results"]), unfinished="" if status == _QUERY_DONE else f"the query was {status}")
     if _is_event(value) and value.keys() >= _OF_ANSWERED:
         return Document([_events("", [value])])
-    packed = _packed(value)
+    packed = _packed(value, printable=printable)
     return None if packed is None else Document(packed=packed)
 
 
@@ -233,8 +233,8 @@ def _data_of(record: object) -> Any:  # noqa: ANN401 - JSON
     return inner.get("data") if isinstance(inner, Mapping) else record.get("Data")
 
 
-def _packed(value: Mapping[str, Any]) -> list[bytes] | None:
-    """The documents that a subscription packs into what it invokes a function with."""
+def _packed(value: Mapping[str, Any], *, printable: bool) -> list[bytes] | None:
+    """What a subscription packs into what it invokes a function with; on a line after text only documents are believed."""
     if value.keys() == {"awslogs"} and isinstance(value["awslogs"], Mapping):
         texts = [value["awslogs"].get("data")]
     elif value.keys() >= {"Records"} and value.keys() <= _OF_RECORDS and isinstance(value["Records"], list):
@@ -247,4 +247,4 @@ def _packed(value: Mapping[str, Any]) -> list[bytes] | None:
         packed = [base64.b64decode(text or "", validate=True) for text in texts]
     except (TypeError, ValueError, binascii.Error):
         return None
-    return packed if packed and all(data.startswith(_BEGIN_PACKED) for data in packed) else None
+    return packed if packed and all(data and (printable or data.startswith(_BEGIN_PACKED)) for data in packed) else None

@@ -177,6 +177,14 @@ SHAPES: dict[str, Shape] = {
     "base64 of envelopes": lambda one, two: "".join(
         f"{base64.urlsafe_b64encode(_envelope(each).replace(': ', ':').encode()).decode()}\n" for each in (one, two)
     ),
+    "transformed records": lambda one, two: json.dumps(
+        {
+            "records": [
+                {"recordId": "1", "result": "Ok", "data": base64.b64encode("\n".join([*each.lines(), ""]).encode()).decode()}
+                for each in (one, two)
+            ]
+        }
+    ),
     "packed records": lambda one, two: json.dumps({"Records": [{"kinesis": {"data": _packed(each)}} for each in (one, two)]}),
 }
 

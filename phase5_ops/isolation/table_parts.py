@@ -1,7 +1,7 @@
 """ARNs of a table's indexes and streams that a role is asked about: made up ones, and those that its policies name. Pure.
 
-A policy may grant one index alone (`.../index/by-status`), and an index holds the table's items: so every name in a policy is asked
-for, beside names that only a wildcard fits. What must not live here: who may do what on them.
+A policy may grant one index alone (`.../index/by-status`), and an index holds the table's items: so every name in a policy is
+asked for, beside names that only a wildcard fits. What must not live here: who may do what on them.
 """
 
 import re
