@@ -130,6 +130,13 @@ def _packed(invocation: Invocation) -> str:
 SHAPES: dict[str, Shape] = {
     "text": lambda one, two: "\n".join([*one.lines(), *two.lines()]) + "\n",
     "JSON format": lambda one, two: "\n".join([*one.json_lines(), *two.json_lines()]) + "\n",
+    "JSON format kept by a collector": lambda one, two: "".join(
+        json.dumps({"log": line + "\n", "stream": "stdout"}) + "\n" for line in [*one.json_lines(), *two.json_lines()]
+    ),
+    "JSON format in a table": lambda one, two: (
+        "@timestamp,@message\n"
+        + "".join('x,"' + line.replace('"', '""') + '"\n' for line in [*one.json_lines(), *two.json_lines()])
+    ),
     "export": lambda one, two: "".join(f"2026-11-23T09:08:03.525Z {line}\n" for line in [*one.json_lines(), *two.lines()]),
     "envelopes joined": lambda one, two: _CONTROL + _envelope(one) + _envelope(two),
     "envelopes on lines": lambda one, two: f"{_CONTROL}\n{_envelope(one)}\n{_envelope(two)}\n",
