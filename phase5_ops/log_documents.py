@@ -3,7 +3,7 @@
 Known:
 - a subscription's envelope (`messageType`, `logGroup`, `logStream`, `logEvents`), as Firehose and Kinesis deliver it;
 - the answer of filter-log-events or get-log-events (`events`), whole or its events as a list;
-- the answer of get-query-results (`results`) whose rows have `@message`, and a list of such rows as the console saves them;
+- the answer of get-query-results (`results`) whose rows have `@message`, and such rows as the console saves them, as a list or CSV;
 - what Lambda's Telemetry API sends (`time`, `type`, `record`), as a list;
 - a list of messages, of collectors' records (`message`, `log` or `event`), and a list of any of these;
 - what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed, and the
@@ -13,6 +13,8 @@ A document that is none of these is not guessed at. Members that are not known a
 
 import base64
 import binascii
+import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +42,7 @@ _BEGIN_PACKED = (b"\x1f\x8b", b'{"messageType"')
 
 
 NOT_TOLD = -1
+csv.field_size_limit(64 << 20)  # a message may be long
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,20 @@ def document_of(value: object, where: Where) -> Document | None:
     if isinstance(value, Mapping):
         return _of_object(value, where)
     return _of_list(value, where) if isinstance(value, list) and value else None
+
+
+def table_of(text: str) -> Document | None:
+    """The events of a query's rows as the console saves them in CSV, latest first; None where it has no rows.
+
+    Raises:
+        ValueError: it is no CSV, or a row has not the columns that the first line names.
+    """
+    try:
+        names, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        cells = [dict(zip(names, row, strict=True)) for row in rows if row]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    return document_of(cells, Where.BEGINNING)
 
 
 def _of_object(value: Mapping[str, Any], where: Where) -> Document | None:
