@@ -3,7 +3,7 @@
 Known:
 - a subscription's envelope (`messageType`, `logGroup`, `logStream`, `logEvents`), as Firehose and Kinesis deliver it;
 - the answer of filter-log-events or get-log-events (`events`), whole or its events as a list;
-- the answer of get-query-results (`results`) whose rows have `@message`, and a list of such rows as the console saves them;
+- the answer of get-query-results (`results`) whose rows have `@message`, and such rows as the console saves them, as a list or CSV;
 - what Lambda's Telemetry API sends (`time`, `type`, `record`), as a list;
 - a list of messages, of collectors' records (`message`, `log` or `event`), and a list of any of these;
 - what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed, and the
@@ -13,6 +13,8 @@ A document that is none of these is not guessed at. Members that are not known a
 
 import base64
 import binascii
+import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +42,7 @@ _BEGIN_PACKED = (b"\x1f\x8b", b'{"messageType"')
 
 
 NOT_TOLD = -1
+csv.field_size_limit(64 << 20)  # a message may be long
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,20 @@ def document_of(value: object, where: Where) -> Document | None:
     return _of_list(value, where) if isinstance(value, list) and value else None
 
 
+def table_of(text: str) -> Document | None:
+    """The events of a query's rows as the console saves them in CSV, latest first; None where it has no rows.
+
+    Raises:
+        ValueError: it is no CSV, or a row has not the columns that the first line names.
+    """
+    try:
+        names, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        cells = [dict(zip(names, row, strict=True)) for row in rows if row]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    return document_of(cells, Where.BEGINNING)
+
+
 def _of_object(value: Mapping[str, Any], where: Where) -> Document | None:
     printable = where is not Where.ON_A_LINE
     if is_envelope(value):
@@ -114,7 +131,7 @@ def _of_object(value: Mapping[str, Any], where: Where) -> Document | None:
         return Document(_rows(value["results"]), unfinished="" if status == _QUERY_DONE else f"the query was {status}")
     if _is_event(value) and value.keys() >= _OF_ANSWERED:
         return Document([_events("", [value])])
-    packed = _packed(value)
+    packed = _packed(value, printable=printable)
     return None if packed is None else Document(packed=packed)
 
 
@@ -233,8 +250,8 @@ def _data_of(record: object) -> Any:  # noqa: ANN401 - JSON
     return inner.get("data") if isinstance(inner, Mapping) else record.get("Data")
 
 
-def _packed(value: Mapping[str, Any]) -> list[bytes] | None:
-    """The documents that a subscription packs into what it invokes a function with."""
+def _packed(value: Mapping[str, Any], *, printable: bool) -> list[bytes] | None:
+    """What a subscription packs into what it invokes a function with; on a line after text only documents are believed."""
     if value.keys() == {"awslogs"} and isinstance(value["awslogs"], Mapping):
         texts = [value["awslogs"].get("data")]
     elif value.keys() >= {"Records"} and value.keys() <= _OF_RECORDS and isinstance(value["Records"], list):
@@ -247,4 +264,4 @@ def _packed(value: Mapping[str, Any]) -> list[bytes] | None:
         packed = [base64.b64decode(text or "", validate=True) for text in texts]
     except (TypeError, ValueError, binascii.Error):
         return None
-    return packed if packed and all(data.startswith(_BEGIN_PACKED) for data in packed) else None
+    return packed if packed and all(data and (printable or data.startswith(_BEGIN_PACKED)) for data in packed) else None

@@ -17,7 +17,7 @@ import numpy as np
 from phase5_ops.input_files import FileUnreadable, NotUnderstood, contents
 from phase5_ops.json_cursor import MOST_CHARACTERS, JsonCursor, NotJson
 from phase5_ops.log_archives import Block, Readable, blocks
-from phase5_ops.log_documents import LISTS, Events, Where, document_of
+from phase5_ops.log_documents import LISTS, Events, Where, document_of, table_of
 from phase5_ops.packed_text import packed_in
 
 CHUNK_BYTES = 1 << 20
@@ -31,6 +31,8 @@ _BEGINS = object()
 _NAME_OF_EVENTS, _NAMED_WITHIN = '"logEvents"', 4096
 _BROKEN = re.compile(r'\s*(?:\{\s*"[^"]*"\s*:|\[\s*["{\[])')  # what only JSON begins with
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?((?:\[\s*)*\{\s*)"([^"\n]*)"\s*:')
+#: The first line of a query's rows as a table of which one column is the message.
+_TABLE = re.compile(rb'(?:\xef\xbb\xbf)?(?=[^\r\n]*,)(?:[^\r\n{]*,)?"?@message"?(?:,[^\r\n{]*)?\r?\n')
 _MARKED = re.compile(rb"\n(?=\xef\xbb\xbf[\[{])")  # a file with a byte order mark that was joined to another
 _LONGEST_HEAD = 256
 _FIRST_MEMBERS = frozenset(
@@ -71,15 +73,39 @@ class LogParts:
         """
         if self._is_permission_check():
             return
+        if _TABLE.match(self._held):
+            yield from self._table()
+            return
         after_text = False
         while not self._ended:
             yield from self._documents(after_text=after_text)
             yield from self._text()
             after_text = True
+        self._name_what_was_not_read()
+
+    def _name_what_was_not_read(self) -> None:
         if self._not_understood:
             raise NotUnderstood(_named(self._not_understood + self._broken))
         if self._broken:
             raise FileUnreadable(_named(self._broken))
+
+    def _table(self) -> Iterator[Events]:
+        """The events of a table of rows; it is read whole, as the console saves no more than some thousands.
+
+        Raises:
+            FileUnreadable: it is longer than `MOST_CHARACTERS`, or no such table.
+        """
+        whole = b""
+        while chunk := self._next():
+            whole += chunk
+            if len(whole) > MOST_CHARACTERS:
+                raise FileUnreadable(f"a table of more than {MOST_CHARACTERS} bytes")
+        try:
+            document = table_of(whole.decode("utf-8-sig", "surrogateescape"))
+        except ValueError as error:
+            raise FileUnreadable(f"a table of rows that is not whole: {error}") from error
+        yield from self._given(document.events if document else ())
+        self._name_what_was_not_read()
 
     def _text(self) -> Iterator[Block | Events]:
         """The text up to the next document, and after its lines the events of what stands packed in them."""
@@ -99,6 +125,13 @@ class LogParts:
                     self._not_understood.append("packed data in a line, which holds no document of events")
                     break
                 yield part
+
+    def _given(self, found: Iterable[Events]) -> Iterator[Events]:
+        """These events, and after them those in what their messages hold packed."""
+        for events in found:
+            yield events
+            messages = "\n".join(event.message for event in events.events)
+            yield from self._unpacked(packed_in(messages.encode("utf-8", "replace")))
 
     def _inner(self, data: bytes) -> Iterator[Block | Events]:
         """The parts of packed data."""
@@ -256,11 +289,9 @@ class LogParts:
         self.more = self.more if document.more is None else document.more
         if document.unfinished:
             self._broken.append(document.unfinished)
-        yield from document.events
+        yield from self._given(document.events)
         for data in document.packed:
             yield from self._inner(data)
-        for events in document.events:
-            yield from self._unpacked(packed_in("\n".join(event.message for event in events.events).encode("utf-8", "replace")))
 
     @staticmethod
     def _where(cursor: JsonCursor, *, after_text: bool) -> Where:

@@ -130,6 +130,20 @@ def _packed(invocation: Invocation) -> str:
 SHAPES: dict[str, Shape] = {
     "text": lambda one, two: "\n".join([*one.lines(), *two.lines()]) + "\n",
     "JSON format": lambda one, two: "\n".join([*one.json_lines(), *two.json_lines()]) + "\n",
+    "JSON format kept by a collector": lambda one, two: "".join(
+        json.dumps({"log": line + "\n", "stream": "stdout"}) + "\n" for line in [*one.json_lines(), *two.json_lines()]
+    ),
+    "JSON format in a table": lambda one, two: (
+        "@timestamp,@message\n"
+        + "".join('x,"' + line.replace('"', '""') + '"\n' for line in [*one.json_lines(), *two.json_lines()])
+    ),
+    "rows in a table": lambda one, two: (
+        "@timestamp,@message\r\n"
+        + "".join(
+            f'2026-11-23 09:08:03.{n:03},"' + line.replace('"', '""') + '"\r\n'
+            for n, line in reversed(list(enumerate([*one.json_lines(), *two.json_lines()])))
+        )
+    ),
     "export": lambda one, two: "".join(f"2026-11-23T09:08:03.525Z {line}\n" for line in [*one.json_lines(), *two.lines()]),
     "envelopes joined": lambda one, two: _CONTROL + _envelope(one) + _envelope(two),
     "envelopes on lines": lambda one, two: f"{_CONTROL}\n{_envelope(one)}\n{_envelope(two)}\n",
@@ -177,6 +191,14 @@ SHAPES: dict[str, Shape] = {
     "base64 of envelopes": lambda one, two: "".join(
         f"{base64.urlsafe_b64encode(_envelope(each).replace(': ', ':').encode()).decode()}\n" for each in (one, two)
     ),
+    "transformed records": lambda one, two: json.dumps(
+        {
+            "records": [
+                {"recordId": "1", "result": "Ok", "data": base64.b64encode("\n".join([*each.lines(), ""]).encode()).decode()}
+                for each in (one, two)
+            ]
+        }
+    ),
     "packed records": lambda one, two: json.dumps({"Records": [{"kinesis": {"data": _packed(each)}} for each in (one, two)]}),
 }
 
@@ -223,6 +245,7 @@ UNKNOWN: dict[str, Callable[[bytes], bytes]] = {
     "packed text in a line": lambda data: b"said " + base64.b64encode(gzip.compress(b"said\n" + data)) + b"\n",
     "packed over lines": lambda data: base64.encodebytes(gzip.compress(data)),
     "xz in a line": lambda data: b'{"payload": "' + base64.b64encode(lzma.compress(b"said\n" + data)) + b'"}\n',
+    "table cut": lambda data: b'@timestamp,@message,@logStream\n2026-11-23 09:08:03.000,"said\n' + data.replace(b'"', b'""'),
     "another encoding": lambda data: data.decode().encode("cp037"),
     "unknown document": lambda data: json.dumps({"lines": data.decode().splitlines(), "of": "x"}, indent=2).encode(),
     "unknown envelope": lambda data: json.dumps({"logEvents": data.decode().splitlines(), "logGroup": GROUP}).encode(),

@@ -30,6 +30,7 @@ from phase5_ops.isolation.leading_keys import (
     named_keys,
     resolved,
 )
+from phase5_ops.isolation.table_parts import INDEX, STREAM, parts_named
 from phase5_ops.policy import IamException
 
 OTHER, LONGER = "zeta", "acme-eu"
@@ -372,12 +373,13 @@ class Universe:
     account: str = "000000000000"
     partition: str = field(default="aws")
 
-    def resources(self, table: str, action: str) -> list[str]:
-        """The ARNs that an action may be asked for on a table: itself, an index, a stream."""
+    def resources(self, table: str, action: str, role: RolePolicies) -> list[str]:
+        """The ARNs that an action may be asked for on a table: itself, indexes, streams; also those that the role names."""
+        parts = parts_named(each for _, document in role.policies for each in statements_of(document))
         base = f"arn:{self.partition}:dynamodb:{self.region}:{self.account}:table/{table}"
         if action == "GetRecords":
-            return [f"{base}/stream/2026-01-01T00:00:00.000"]
-        return [base, f"{base}/index/gsi1-index"] if action in _ON_INDEXES else [base]
+            return [f"{base}/stream/{name}" for name in parts[STREAM]]
+        return [base, *(f"{base}/index/{name}" for name in parts[INDEX])] if action in _ON_INDEXES else [base]
 
 
 def role_access(roles: Iterable[RolePolicies], universe: Universe, exceptions: Sequence[IamException] = ()) -> list[RoleAccess]:
@@ -421,7 +423,7 @@ def _table_rows(
 def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, named: _Named) -> dict[str, tuple[str, str]]:
     """Code -> (policy, reason) of an action that goes beyond the tenant; a role that is unscoped is not said to be so thrice."""
     found: dict[str, tuple[str, str]] = {}
-    for resource in universe.resources(table, action):
+    for resource in universe.resources(table, action, role):
         for each in _asked(action, named):
             if each.code in found or ("iam_access_unscoped" in found and each.code != "iam_keyless_access"):
                 continue
@@ -444,7 +446,7 @@ def _reaches_own(role: RolePolicies, table: str, universe: Universe) -> bool:
     return any(
         allowed(role, Request(action, resource, {"dynamodb:leadingkeys": (key,)}))
         for action in KEYED_ACTIONS
-        for resource in universe.resources(table, action)
+        for resource in universe.resources(table, action, role)
         for key in (f"TENANT#{OWN}", OWN)
     )
 

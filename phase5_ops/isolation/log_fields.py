@@ -14,8 +14,8 @@ _MAX_INTENT_BYTES = 48
 _MAX_GAP = 12
 
 #: Lambda's own lines around an invocation in its JSON format. What comes after `platform.runtimeDone` belongs to it still, as the
-#: function's extensions may write then.
-_PLATFORM_EVENT = re.compile(rb'"type"\s*:\s*"platform\.(start|report|end)"')
+#: function's extensions may write then. Quotes are escaped or doubled where a collector or a table keeps the line in a text.
+_PLATFORM_EVENT = re.compile(rb'"type\\*"+\s*:\s*\\*"+platform\.(start|report|end)\\*"')
 
 #: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
 _GAP = np.zeros(256, np.bool_)

@@ -45,6 +45,13 @@ UNSCOPED, KEYLESS, PREFIX, BATCH = "iam_access_unscoped", "iam_keyless_access", 
 def test_access_bound_to_whole_segments_of_the_callers_tenant_is_fine():
     assert found(statement(KEYED, **leading(WHOLE))) == set()
     assert found(statement(KEYED, **leading([f"TENANT#{TAG}"], "ForAllValues:StringEquals"))) == set()
+    assert found(statement("dynamodb:Query", [ARN, f"{ARN}/index/by-status"], **leading(WHOLE))) == set()
+
+
+def test_a_deny_of_one_index_says_nothing_of_the_others():
+    deny = statement("dynamodb:*", [ARN, f"{ARN}/index/gsi1-index"], effect="Deny")
+    assert found(statement("dynamodb:Query"), deny) == {UNSCOPED}
+    assert found(statement("dynamodb:Query", [f"{ARN}/index/gsi1-index"]), deny) == set()
 
 
 @pytest.mark.parametrize(
@@ -55,6 +62,9 @@ def test_access_bound_to_whole_segments_of_the_callers_tenant_is_fine():
         (statement("*", ["*"]), {UNSCOPED, KEYLESS}),
         (statement("DynamoDB:getitem"), {UNSCOPED}),  # actions know no case
         (statement("dynamodb:Query", [f"{ARN}/index/*"]), {UNSCOPED}),  # an index alone is enough
+        (statement("dynamodb:Query", [f"{ARN}/index/by-status"]), {UNSCOPED}),  # whatever it is called
+        (statement("dynamodb:Query", ["*/index/by-*"]), {UNSCOPED}),
+        (statement("dynamodb:GetRecords", [f"{ARN}/stream/2025-05-05T05:05:05.555"]), {KEYLESS}),
         (statement(resources=["arn:aws:dynamodb:*:*:table/cc-native-*"]), {UNSCOPED}),
         (statement(resources=[f"arn:aws:dynamodb:us-west-2:*:table/{TABLE}"]), {UNSCOPED}),
         (statement(**leading([f"TENANT#{TAG}*"])), {PREFIX}),  # acme* fits acme-eu

@@ -62,6 +62,7 @@ def attached(kind, **properties):
             ("N", "AWS::Serverless::Connector"),
         ),
         ({"N": {"Type": "AWS::Serverless::GraphQLApi", "Properties": {}}}, ("N", "AWS::Serverless::GraphQLApi")),
+        ({"N": {"Type": "AWS::SSO::PermissionSet", "Properties": {"Name": "ops"}}}, ("N", "AWS::SSO::PermissionSet ops")),
         ({"N": {"Type": "AWS::Serverless::Agent", "Properties": {}}}, ("N", "AWS::Serverless::Agent")),
         ({"N": {"Type": "My::Roles::MODULE", "Properties": {}}}, ("N", "My::Roles::MODULE")),
         ({"N": {"Type": "AWS::IAM::RoleSet", "Properties": {}}}, ("N", "AWS::IAM::RoleSet")),
@@ -142,6 +143,7 @@ def test_what_is_not_evaluated_is_named_at_a_role_or_in_its_place(resources, exp
         ({"Fn::Transform": {"Name": "MyMacro"}}, "Fn::Transform MyMacro"),
         ({"Modules": {}}, "section Modules"),
         ({"Mappings": {"Fn::Transform": INCLUDE}}, "Fn::Transform AWS::Include s3://b/x.yaml in Mappings"),
+        ({"Globals": {"Function": {"Policies": ["AmazonDynamoDBFullAccess"]}}}, "Policies of Function in Globals"),
         ({"Globals": {"Function": {"Fn::Transform": INCLUDE}}}, "Fn::Transform AWS::Include s3://b/x.yaml in Globals"),
     ],
 )

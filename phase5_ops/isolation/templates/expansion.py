@@ -46,6 +46,8 @@ _SECTIONS = frozenset(
 )
 #: Sections in which a macro could put something that bears on roles.
 _BEARING = ("Parameters", "Mappings", "Globals")
+#: What SAM would have to spread over every function, and does not say that it does.
+_GRANTING = ("Policies", "Role", "Connectors", "Events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,20 @@ def expand(content: Mapping[str, Any]) -> Expanded:
     odd = [f"Transform {name}" for name in transforms(content.get("Transform")) if name not in _KNOWN_TRANSFORMS]
     odd += [name for key in content if key not in _SECTIONS for name in macros({key: content[key]}) or [f"section {key}"]]
     odd += [f"{name} in {section}" for section in _BEARING for name in macros(content.get(section))]
+    odd += _of_globals(content.get("Globals"))
     for key in written:
         if str(key).startswith("Fn::"):
             odd += [f"{name} in Resources" for name in macros({key: written[key]}) or [str(key)]]
     resources = {str(key): entry for key, entry in written.items() if not str(key).startswith("Fn::")}
     return Expanded(resources, tuple(dict.fromkeys([*odd, *loops.clashes])))
+
+
+def _of_globals(section: object) -> list[str]:
+    """What grants something to every function of the template, and is not evaluated."""
+    kinds = section.items() if isinstance(section, Mapping) else ()
+    return [
+        f"{key} of {kind} in Globals" for kind, entry in kinds for key in _GRANTING if isinstance(entry, Mapping) and key in entry
+    ]
 
 
 class _Loops:

@@ -20,6 +20,7 @@ MAKERS = {
     "AWS::Serverless::Application": "Location",
     "AWS::Serverless::Connector": "Destination",
     "AWS::Serverless::GraphQLApi": "DataSources",
+    "AWS::SSO::PermissionSet": "Name",
     "AWS::ServiceCatalog::CloudFormationProvisionedProduct": "ProductName",
 }
 ROLE_PROPERTIES = frozenset(
