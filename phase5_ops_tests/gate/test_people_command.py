@@ -260,7 +260,7 @@ def test_a_row_without_a_result_that_counts_is_not_waived(desk, monkeypatch, cap
 def test_a_row_with_more_findings_than_the_gates_document_shows_is_not_waived():
     many = tuple(Finding("alarm_missing", Verdict.FAIL, f"tool-{n}", "an alarm", "none") for n in range(501))
     said = shortened(document(complete(found={"1.2": many})))
-    with pytest.raises(Refused, match="row 1.2 has 1 findings beside the 500"):
+    with pytest.raises(Refused, match=r"row 1\.2 has 1 findings beside the 500"):
         people_command._findings(said, ROW_OF_ID["1.2"])
 
 
