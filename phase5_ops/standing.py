@@ -107,7 +107,9 @@ def as_it_stands(stated: Stated, became: Became) -> ReadinessDocument:
 def _undecided(said: ReadinessDocument, stated: Stated, became: Became) -> list[str]:
     """Why what the gate said is no answer to what is asked now."""
     if became.recorded and not became.unattested and said.exit_code != EXIT_OPEN:
-        return ["release PROMOTED, and the gate has not yet said on what; its next tick does"]
+        return [
+            "release PROMOTED, and the gate has not yet said on what; where its next tick does not either, what follows is why"
+        ]
     over = became.candidate.fate in CLOSED or became.candidate.fate is Fate.PROMOTED or became.recorded
     age = became.now - stated.at
     if not over and age < -AHEAD_AT_MOST:
