@@ -266,8 +266,8 @@ def test_the_address_of_something_else_at_the_webserver_is_exit_2_and_said(promo
 
 
 def test_an_asset_of_another_name_is_refused_before_it_is_posted(webservers, gate, monkeypatch):
-    monkeypatch.setattr(candidates, "ASSET", "release_candidat")
-    with pytest.raises(WebserverError, match=r"asset release_candidat at .*: there is no such asset; nothing was posted"):
+    monkeypatch.setattr(candidates, "ASSET", "no_such_candidate")
+    with pytest.raises(WebserverError, match=r"asset no_such_candidate at .*: there is no such asset; nothing was posted"):
         DagsterWebserver(webservers.open).post("http-x", {"digest": DIGEST})
     assert newest_event(gate.instance) is None
 
