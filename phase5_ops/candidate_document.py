@@ -1,4 +1,8 @@
-"""The document of a candidate, as the gate's sensor makes it at each look and keeps it for everybody to read."""
+"""The document of a candidate, as the gate's sensor makes it at each look and keeps it for everybody to read.
+
+It is made, packed and written within a tick that has other candidates to look at, so that it holds no more of one row than people
+read: how many findings are left out is a fact of the row, and all of them are in the evidence. What is decided rests on all.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +15,7 @@ from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.state import Candidate
 from phase5_ops.gate.waiver_report import waiver_uses
 from phase5_ops.report.document import CandidateEntry, Judged
-from phase5_ops.report.release import release_document
+from phase5_ops.report.release import release_document, shortened
 
 
 def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs) -> Mapping[str, Any]:
@@ -48,7 +52,7 @@ def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs) -> 
         waivers=waiver_uses(inputs, decision, promotions),
         judged=_judged(sources.platform.store, inputs.run_id),
     )
-    return document.to_json()
+    return shortened(document).to_json()
 
 
 def _judged(store: EvidenceStore, run_id: str | None) -> Judged | None:

@@ -130,7 +130,7 @@ def _gate_says(session: SigningSession, candidate: Candidate) -> Sequence[str]:
 def _blockers(document: ReadinessDocument) -> Sequence[str]:
     """What keeps the gate closed, as the gate says itself."""
     said = [blocker[:_LONGEST_REASON] for blocker in document.blockers]
-    left = [f"and {len(said) - _MOST_REASONS} more"] if len(said) > _MOST_REASONS else []
+    left = [f"and at least {len(said) - _MOST_REASONS} more"] if len(said) > _MOST_REASONS else []
     gate = document.candidate.gate if document.candidate else document.decision
     return (*said[:_MOST_REASONS], *left) or (f"nothing: the gate is {gate}",)
 

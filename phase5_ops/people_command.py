@@ -21,6 +21,7 @@ from phase5_ops.gate.waiver_report import in_words, releases_in_a_row
 from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver
 from phase5_ops.printable import printable
 from phase5_ops.report.document import FindingEntry, ReadinessDocument
+from phase5_ops.report.release import LEFT_OUT
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.status_command import age_line, document_of
 from phase5_ops.verdict import Finding
@@ -177,6 +178,11 @@ def _findings(document: ReadinessDocument, row: Row) -> tuple[Finding, ...]:
     entry = next(each for each in (*document.rows, *document.extra_checks) if each.id == row.id)
     if any(found.code in gate_codes.BY_NAME for found in entry.findings):
         raise Refused(f"row {row.id} has no result that counts, which is never waived: {entry.summary}")
+    if left := entry.facts.get(LEFT_OUT):
+        raise Refused(
+            f"row {row.id} has {left} findings beside the {len(entry.findings)} that the gate's document shows; a waiver names"
+            " every one that keeps it closed, and so many are not waived"
+        )
     return tuple(Finding(**{name: getattr(found, name) for name in FindingEntry.model_fields}) for found in entry.findings)
 
 

@@ -58,8 +58,9 @@ def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate
     stated = verified(state.newest(release, series), keys, release, series)
     record = state.promotion(release, series)
     problems = record_problems(record, release, series, keys=keys, now=record.promoted_at) if record else ()
-    broken = candidate.fate is Fate.BREAK_GLASS
-    history = released(state, keys, release.environment, since=None if broken else record.promoted_at) if record or broken else []
+    went = record is not None or candidate.fate is Fate.BREAK_GLASS
+    since = record.promoted_at if record else candidate.registered_at
+    history = released(state, keys, release.environment, since=since) if went else []
     by_glass = [each for each in history if each.kind is Kind.BREAK_GLASS and not each.problems and each.release == release]
     glass = next((each for each in by_glass if each.series == series), None)
     return as_it_stands(stated, Became(candidate, record is not None, problems, glass, replaced_by(history, release), now))
@@ -106,7 +107,9 @@ def as_it_stands(stated: Stated, became: Became) -> ReadinessDocument:
 def _undecided(said: ReadinessDocument, stated: Stated, became: Became) -> list[str]:
     """Why what the gate said is no answer to what is asked now."""
     if became.recorded and not became.unattested and said.exit_code != EXIT_OPEN:
-        return ["release PROMOTED, and the gate has not yet said on what; its next tick does"]
+        return [
+            "release PROMOTED, and the gate has not yet said on what; where its next tick does not either, what follows is why"
+        ]
     over = became.candidate.fate in CLOSED or became.candidate.fate is Fate.PROMOTED or became.recorded
     age = became.now - stated.at
     if not over and age < -AHEAD_AT_MOST:

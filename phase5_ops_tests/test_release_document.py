@@ -22,7 +22,7 @@ from phase5_ops.gate.waivers import Waiver
 from phase5_ops.policy import GatePolicy
 from phase5_ops.report import markdown, terminal
 from phase5_ops.report.document import CandidateEntry, ReadinessDocument, shipped_json_schema
-from phase5_ops.report.release import release_document
+from phase5_ops.report.release import LEFT_OUT, release_document, shortened
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.conftest import NOW
 
@@ -288,3 +288,18 @@ def test_exit_code_zero_is_open_and_open_is_what_the_gate_decided(verdicts, stat
     assert (doc.exit_code == 0) == (doc.decision == "OPEN") == (decide(inputs).outcome is Outcome.OPEN) == (not doc.blockers)
     assert [row.id for row in doc.rows] == [row.id for row in ROWS]
     jsonschema.validate(json.loads(json.dumps(doc.to_json())), shipped_json_schema())
+
+
+def test_a_document_of_very_many_findings_is_short_says_what_it_leaves_out_and_decides_on_all():
+    many = tuple(Finding("alarm_missing", Verdict.FAIL, f"tool-{n}", "an alarm", "x" * 5000, None) for n in range(20_000))
+    made = document(complete(found={"1.2": many}))
+    short = shortened(made)
+    row = row_of(short, "1.2")
+    assert (len(row.findings), row.facts[LEFT_OUT]) == (500, 19_500)
+    assert (short.decision, short.exit_code, row.verdict) == ("BLOCKED", made.exit_code, Verdict.FAIL)
+    assert short.blockers[-1].startswith("and ")
+    assert len(short.blockers) == 1001
+    assert len(json.dumps(short.to_json())) < 3_000_000
+    assert all(LEFT_OUT not in other.facts for other in short.rows if other.id != "1.2")
+    jsonschema.validate(short.to_json(), shipped_json_schema())
+    assert shortened(document(complete())) == document(complete())

@@ -82,9 +82,10 @@ class _Starting:
         configured = require_settings(settings)
         self.reads += stops.require_no_stop(platform.reader, settings, [configured.tenant_a, configured.tenant_b])
         table = settings.tables.readiness
+        # before it is taken: an interrupt, or an answer that is lost, comes in between; what is not held is not given back
+        platform.at_end[LEASE_USER] = partial(give_back, settings, platform.run_id)
         lease, reads = leases.acquire(platform.reader, table, platform.run_id, settings.probes, user=LEASE_USER, wall=self.wall)
         self.reads += reads
-        platform.at_end[LEASE_USER] = partial(give_back, settings, platform.run_id)
         try:
             self._run_leased(configured)
             self.context["leased"] = True

@@ -153,6 +153,8 @@ class _Sending:
         """
         configured = require_settings(self.settings)
         self.reads += stops.require_no_stop(self.platform.reader, self.settings, [configured.tenant_a, configured.tenant_b])
+        # before it is taken: an interrupt, or an answer that is lost, comes in between; what is not held is not given back
+        self.platform.at_end[LEASE_USER] = partial(give_back, self.settings, self.platform.run_id)
         lease, reads = leases.acquire(
             self.platform.reader,
             self.settings.tables.readiness,
@@ -162,7 +164,6 @@ class _Sending:
             wall=self.wall,
         )
         self.reads += reads
-        self.platform.at_end[LEASE_USER] = partial(give_back, self.settings, self.platform.run_id)
         try:
             return self._run_leased(configured, lease)
         except Obstructed:

@@ -36,6 +36,13 @@ from phase5_ops.verdict import Finding, Verdict, summarized, worst
 #: The digest over no file at all, of a candidate that has no evidence yet.
 NO_EVIDENCE = sha256_of(b"{}")
 
+#: The fact of a row that says how many of its findings are in the evidence alone.
+LEFT_OUT = "findings_left_out"
+
+_FINDINGS = 500  # of a row
+_BLOCKERS = 1000
+_LONGEST = 1000  # characters of a text; a subject is never cut, since waivers name it
+
 _COUNTS = "a result that counts"
 _AUTHENTIC = (GateState.STALE, GateState.OUTDATED_POLICY)  # what it said may be told, though it no longer counts
 
@@ -108,6 +115,28 @@ def _unshown(entries: Iterable[RowEntry], decision: Decision) -> list[str]:
         for finding in entry.findings
         if entry.id in decision.facts and finding.code == code
     ]
+
+
+def shortened(document: ReadinessDocument) -> ReadinessDocument:
+    """The document with no more findings and blockers than people read; the first of each row and code are among them."""
+    blockers, left = [each[:_LONGEST] for each in document.blockers[:_BLOCKERS]], len(document.blockers) - _BLOCKERS
+    return document.model_copy(
+        update={
+            "rows": [_shortened_row(row) for row in document.rows],
+            "extra_checks": [_shortened_row(row) for row in document.extra_checks],
+            "blockers": [*blockers, f"and {left} more, all in the evidence"] if left > 0 else blockers,
+        }
+    )
+
+
+def _shortened_row(row: RowEntry) -> RowEntry:
+    findings = [
+        found.model_copy(update={"expected": found.expected[:_LONGEST], "seen": found.seen[:_LONGEST]})
+        for found in row.findings[:_FINDINGS]
+    ]
+    left = len(row.findings) - len(findings)
+    facts = {**row.facts, **({LEFT_OUT: left} if left else {})}
+    return row.model_copy(update={"summary": row.summary[:_LONGEST], "facts": facts, "findings": findings})
 
 
 # --- rows --------------------------------------------------------------------------------------------------------------------

@@ -9,20 +9,23 @@ from types import SimpleNamespace
 import pytest
 
 from phase5_ops import cli, people_command
-from phase5_ops.checklist import ROLES
+from phase5_ops.checklist import ROLES, ROW_OF_ID
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
+from phase5_ops.gate.signing_session import Refused
 from phase5_ops.gate.state import Candidate, Fate, StateTable
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
 from phase5_ops.gate.waiving import WaiverRequest
 from phase5_ops.people_command import end_of
 from phase5_ops.policy import GatePolicy
+from phase5_ops.report.release import shortened
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
 from phase5_ops_tests.gate.people import TRUSTED, Desk, complete_for_release
+from phase5_ops_tests.test_release_document import complete, document
 
 SIGN = ("sign-off", RELEASE.name, "--role", "ops-sre")
 WAIVE = ("waive", "1.2", "--release", RELEASE.name, "--finding", "alarm_missing", "--role", "ops-sre", "--reason", "known")
@@ -252,6 +255,13 @@ def test_a_row_without_a_result_that_counts_is_not_waived(desk, monkeypatch, cap
     code, _, err = waive(monkeypatch, capsys, "--yes")
     assert code == 1
     assert "has no result that counts, which is never waived: MISSING" in err
+
+
+def test_a_row_with_more_findings_than_the_gates_document_shows_is_not_waived():
+    many = tuple(Finding("alarm_missing", Verdict.FAIL, f"tool-{n}", "an alarm", "none") for n in range(501))
+    said = shortened(document(complete(found={"1.2": many})))
+    with pytest.raises(Refused, match=r"row 1\.2 has 1 findings beside the 500"):
+        people_command._findings(said, ROW_OF_ID["1.2"])
 
 
 def test_the_end_of_a_waiver_is_a_day_or_a_moment():
