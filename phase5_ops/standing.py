@@ -29,6 +29,7 @@ class Became:
         recorded: its promotion through the open gate is recorded.
         unattested: why that record is not to be believed; empty if it is, or if there is none.
         replaced_by: what took its place in production; None where nothing did.
+        past_gate: how it went to production past the closed gate; None where it did not, or no believed record says so.
         now: wall clock.
     """
 
@@ -37,6 +38,7 @@ class Became:
     unattested: Sequence[str]
     replaced_by: Released | None
     now: datetime
+    past_gate: Released | None = None
 
 
 def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate, now: datetime) -> ReadinessDocument:
@@ -56,8 +58,13 @@ def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate
     stated = verified(state.newest(release, series), keys, release, series)
     record = state.promotion(release, series)
     problems = record_problems(record, release, series, keys=keys, now=record.promoted_at) if record else ()
-    history = released(state, keys, release.environment, since=record.promoted_at) if record else []
-    return as_it_stands(stated, Became(candidate, record is not None, problems, replaced_by(history, release), now))
+    history = []
+    if record or candidate.fate is Fate.BREAK_GLASS:
+        history = released(state, keys, release.environment, since=record.promoted_at if record else None)
+    past = [each for each in history if (each.release, each.series, each.kind) == (release, series, Kind.BREAK_GLASS)]
+    past_gate = next((each for each in past if not each.problems), None)
+    became = Became(candidate, record is not None, problems, replaced_by(history, release), now, past_gate)
+    return as_it_stands(stated, became)
 
 
 def stated_document(stated: Stated) -> ReadinessDocument:
@@ -118,10 +125,17 @@ def _closed(became: Became) -> list[str]:
     if became.recorded:
         closed += [f"release PROMOTED, and its attestation does not verify: {problem}" for problem in became.unattested]
     elif candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
-        closed.append(f"release {candidate.fate}: {candidate.closed_because or 'no record says why'}")
-    if became.recorded and became.replaced_by is not None and became.replaced_by.kind is Kind.ROLLBACK:
+        closed.append(f"release {candidate.fate}: {candidate.closed_because or _past_the_gate(became.past_gate)}")
+    if (became.recorded or became.past_gate) and became.replaced_by is not None and became.replaced_by.kind is Kind.ROLLBACK:
         closed.append(f"release {_replaced(became.replaced_by)}")
     return closed
+
+
+def _past_the_gate(by: Released | None) -> str:
+    """In words, when and by which order a release went to production although the gate was closed."""
+    if by is None or by.override is None:
+        return "no record says why"
+    return f"it went past the closed gate at {iso(by.at)} ({by.override.id}: {by.override.reason}, {by.override.ticket})"
 
 
 def _replaced(by: Released | None) -> str:
