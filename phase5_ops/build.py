@@ -160,6 +160,8 @@ def platform_resource(settings: Settings, given: Platform | None = None) -> dg.R
         if context.run is not None and context.run.job_name == READINESS_JOB and context.instance is not None:
             try:
                 end_run(opened, context.instance, context.run)
+            except OSError as error:  # a folder that takes nothing: nobody is helped by where in the program that was found
+                log.warning("the end of run %s could not be recorded: %s", opened.run_id, error)
             except Exception:  # the run is over: without a record no candidate can rely on it
                 log.exception("the end of run %s could not be recorded", opened.run_id)
 

@@ -7,11 +7,12 @@ itself failed), 3 usage or configuration error, 130 interrupted. Heavy packages 
 
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from phase5_ops.settings import Settings
 
 EXIT_UNDECIDED, EXIT_USAGE, EXIT_INTERRUPTED = 2, 3, 130
+#: Beginnings of warnings about calls that Dagster makes itself; nobody who uses phase5 can do anything about them.
+_DAGSTER_TO_ITSELF = ("Parameter `owners` of initializer `SensorDefinition", "Function `dev_command` is superseded")
+#: Their warnings are for Dagster's log of a run; a user reads the same in findings, in notices, or in the one line of the error.
+_SAID_OTHERWISE = ("phase5_ops.aws", "phase5_ops.continuity", "phase5_ops.run_end")
 
 app = typer.Typer(
     name="phase5",
@@ -61,7 +66,10 @@ def main() -> NoReturn:
     """Entry of the console script: runs the app and exits with the contract's codes."""
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
-    warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")  # dagster's own call
+    for name in _SAID_OTHERWISE:
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    for message in _DAGSTER_TO_ITSELF:
+        warnings.filterwarnings("ignore", message=re.escape(message))
     try:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -215,8 +223,9 @@ def init(
         found = list(check_installation(reader, settings))
         print("\n".join(str(each) for each in found), flush=True)
         raise typer.Exit(exit_code(found))
-    from phase5_ops.gate.believed_keys import NotReplaced, Replaced, pin_keys
+    from phase5_ops.gate.believed_keys import NotReplaced, Replaced, keys_file, pin_keys
     from phase5_ops.gate.signing import SigningError
+    from phase5_ops.state_folder import prepare_state_folder
     from phase5_ops.state_table import initialise
 
     def may_replace(replaced: Replaced) -> bool:
@@ -229,12 +238,14 @@ def init(
             _refuse(f"not a terminal to ask on, and nothing was pinned: give {named if not replaced.unknown else '--yes'}")
         return typer.confirm("phase5: replace what is pinned by the keys that KMS has now?", err=True)
 
+    prepare_state_folder(settings.state_dir)  # before anything is changed: the keys must have a place to be pinned in
     for line in initialise(reader, settings.tables.readiness):
         print(line)
     with _gate_failures():
         try:
             for line in pin_keys(reader, settings, settings.clock.now(), may_replace=may_replace):
                 print(line)
+            print(f"pinned in {keys_file(settings)}; give this file to everybody who signs or verifies")
         except NotReplaced as error:
             _complain(str(error))
             raise typer.Exit(1) from error
@@ -583,9 +594,10 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     except KeysError as error:
         _refuse(f"{keys_file}: {error}")
     except OSError as error:
-        _refuse(f"{error.filename}: cannot be read: {error.strerror}")
+        remedy = "; name the keys that are believed with --policy" if error.filename == str(keys_file) and policy is None else ""
+        _refuse(f"{error.filename}: cannot be read: {error.strerror}{remedy}")
     except (ValueError, OverflowError) as error:
-        _refuse(f"--at or --max-age-hours: {error}")
+        _refuse(f"--at or --max-age-hours: {error}; a moment is given as 2026-11-24T10:00:00Z, an age as a number of hours")
     kinds = [Kind[each.value.upper().replace("-", "_")] for each in accept or ()]
     named = environment if environment is not None else _environment_of_settings()
     verification = verify_files(
@@ -598,7 +610,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
         accept=kinds,
     )
     if evidence is not None:
-        verification = verification.with_problems(_evidence_problems(evidence, verification.facts.get("evidence")))
+        verification = verification.with_problems(_evidence_problems(evidence, verification.facts))
     print("\n".join(verification.lines()), flush=True)
     if named is None and verification.only_environment_differs:
         said = verification.facts.get("environment")
@@ -606,10 +618,11 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     raise typer.Exit(0 if verification.ok else 1)
 
 
-def _evidence_problems(folder: Path, digest: str | None) -> list[str]:
+def _evidence_problems(folder: Path, facts: Mapping[str, str]) -> list[str]:
     """Why a folder is not the evidence of a statement."""
     from phase5_ops.evidence_store import EvidenceStore
 
+    digest, run_id = facts.get("evidence"), facts.get("of run")
     if digest is None:
         return ["--evidence: no file says which evidence it rests on"]
     resolved = folder.resolve()
@@ -617,6 +630,8 @@ def _evidence_problems(folder: Path, digest: str | None) -> list[str]:
         found = EvidenceStore(resolved.parent).differences(resolved.name, digest)
     except ValueError as error:
         found = [str(error)]
+    if found and resolved.name != run_id:
+        found.append(f"the statement rests on run {run_id}, and so on the folder of that name")
     return [f"evidence {folder}: {line}" for line in found]
 
 
@@ -838,7 +853,8 @@ def _progress(first: str) -> Iterator[None]:
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(first) as status:
+    # a descriptor of its own: while a step runs, Dagster keeps what goes to stderr in the step's file
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal, Console(file=terminal).status(first) as status:
 
         class Handler(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
@@ -938,7 +954,14 @@ def _serve_ui(port: int) -> None:
     home = prepare_state_folder(load_settings().state_dir)
     command = [sys.executable, "-m", "dagster", "dev", "-m", "phase5_ops.definitions", "-h", "127.0.0.1", "-p", str(port)]
     command += ["--log-level", "warning", "--code-server-log-level", "warning"]  # its start says nothing that we do not say
-    environment = {**os.environ, "DAGSTER_HOME": str(home), "PHASE5_STATE_DIR": str(home)}
+    quiet = [f"ignore:{message}" for message in _DAGSTER_TO_ITSELF]
+    given = [os.environ["PYTHONWARNINGS"]] if os.environ.get("PYTHONWARNINGS") else []  # the later ones are the stronger
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "PHASE5_STATE_DIR": str(home),
+        "PYTHONWARNINGS": ",".join([*quiet, *given]),
+    }
     print(f"Dagster UI on http://127.0.0.1:{port} (state folder {home}); Ctrl-C ends it", file=sys.stderr)
     process = subprocess.Popen(command, env=environment)
     try:

@@ -312,7 +312,9 @@ class EvidenceStore:
         """Why the files of a run are not those of an evidence digest, a line each; empty if they are."""
         try:
             sealed, listed, present = self.sealed_digest(run_id), self._listed(run_id), self.manifest(run_id)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            return [f"{error.filename}: cannot be read: {error.strerror}"]
+        except ValueError as error:
             return [f"{_MANIFEST}: cannot be read: {error}"]
         found = [f"{_MANIFEST}: it is {sealed}, not {digest}"] if sealed != digest else []
         for name in sorted(listed.keys() | present.keys()):

@@ -3,7 +3,7 @@
 Known:
 - a subscription's envelope (`messageType`, `logGroup`, `logStream`, `logEvents`), as Firehose and Kinesis deliver it;
 - the answer of filter-log-events or get-log-events (`events`), whole or its events as a list;
-- the answer of get-query-results (`results`) whose rows have `@message`, and such rows as the console saves them, as a list or CSV;
+- the answer of get-query-results (`results`) whose rows have `@message`, and such rows as the console saves them (list or CSV);
 - what Lambda's Telemetry API sends (`time`, `type`, `record`), as a list;
 - a list of messages, of collectors' records (`message`, `log` or `event`), and a list of any of these;
 - what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed, and the
@@ -143,7 +143,8 @@ def _of_list(value: Sequence[object], where: Where) -> Document | None:
     if where is not Where.ON_A_LINE and all(isinstance(each, Mapping) and each.keys() == _TELEMETRY for each in value):
         return Document([Events("", [_telemetry(each) for each in value if isinstance(each, Mapping)])])
     if where is not Where.ON_A_LINE and all(isinstance(each, Mapping) and "@message" in each for each in value):
-        return Document(_rows([[{"field": name, "value": _shown(cell)} for name, cell in each.items()] for each in value]))
+        rows = [each for each in value if isinstance(each, Mapping)]
+        return Document(_rows([[{"field": name, "value": _shown(cell)} for name, cell in row.items()] for row in rows]))
     if where is not Where.ON_A_LINE and all(map(_is_record, value)):
         return Document([Events("", [Event("", NOT_TOLD, _json(each)) for each in value], of_streams=False)])
     whole = Document()

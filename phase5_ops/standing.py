@@ -134,7 +134,7 @@ def _closed(said: ReadinessDocument, became: Became) -> list[str]:
         closed.append(f"release {candidate.fate}: {candidate.closed_because or _by_glass(became.glass) or 'no record says why'}")
     elif said.candidate is not None and said.candidate.fate == Fate.PROMOTED:
         closed.append(f"release {candidate.fate}: the gate said that it is PROMOTED, and the record of that is gone")
-    if became.recorded and became.replaced_by is not None and became.replaced_by.kind is Kind.ROLLBACK:
+    if (became.recorded or became.glass) and became.replaced_by is not None and became.replaced_by.kind is Kind.ROLLBACK:
         closed.append(f"release {_replaced(became.replaced_by)}")
     return closed
 
@@ -143,7 +143,8 @@ def _by_glass(glass: Released | None) -> str:
     """In words, by which order it went past the closed gate; "" where none is believed."""
     if glass is None or glass.override is None:
         return ""
-    return f"at {iso(glass.at)} by {glass.override.id}: {glass.override.reason} ({glass.override.ticket})"
+    order = f"{glass.override.id}: {glass.override.reason}, {glass.override.ticket}"
+    return f"it went past the closed gate at {iso(glass.at)} ({order})"
 
 
 def _replaced(by: Released | None) -> str:

@@ -46,7 +46,9 @@ def prepare_state_folder(folder: Path) -> Path:
             source = next(path for path in _SOURCES if path.exists())
             write_whole(target, source.read_bytes())
     except OSError as error:
-        raise ConfigurationError(f"PHASE5_STATE_DIR={folder}: the state folder cannot be used: {error}; {_REMEDY}") from error
+        raise ConfigurationError(
+            f"PHASE5_STATE_DIR={folder}: the state folder cannot be used: {error.strerror}; {_REMEDY}"
+        ) from error
     if why := why_unusable(home):
         raise ConfigurationError(f"PHASE5_STATE_DIR={folder}: the state folder {home} cannot be written: {why}; {_REMEDY}")
     os.environ["DAGSTER_HOME"] = str(home)

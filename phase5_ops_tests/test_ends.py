@@ -4,8 +4,11 @@ import errno
 import os
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
+from dagster import DagsterInstance
 
 from phase5_ops import cli, evidence_store, readiness_run, state_folder
 from phase5_ops.aws.reader import AwsReader
@@ -87,6 +90,14 @@ def test_a_state_folder_that_cannot_be_written_is_found_before_the_run(sandbox_e
     assert "PHASE5_STATE_DIR" in line
 
 
+def test_init_finds_that_the_keys_have_no_place_before_it_changes_anything(sandbox_env, monkeypatch, capsys):
+    monkeypatch.setattr(state_folder, "write_whole", full(0, errno.EROFS))
+    monkeypatch.setattr(AwsReader, "call", None)
+    code, out, (line,) = phase5(monkeypatch, capsys, "init")
+    assert (code, out) == (3, "")
+    assert "Read-only file system; free its disk" in line
+
+
 @pytest.mark.parametrize("command", [("ui",), ("demo",)])
 def test_a_taken_port_is_found_before_anything_runs(sandbox_env, monkeypatch, capsys, command, folder):
     with socket.socket() as taken:
@@ -106,6 +117,46 @@ def test_without_credentials_nothing_is_read(sandbox_env, monkeypatch, capsys, t
     code, out, (line,) = phase5(monkeypatch, capsys, *CHECK)
     assert (code, out) == (3, "")
     assert "no AWS credentials found), so nothing was read: set credentials" in line
+
+
+def test_one_line_is_all_that_a_shell_shows(sandbox_env):
+    """In a process of its own: what loggers without a handler print is not seen where pytest listens to them."""
+    environment = {**os.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "PHASE5_READING__MAX_ATTEMPTS": "1"}
+    command = [sys.executable, "-m", "phase5_ops.cli", *CHECK]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("phase5: AWS does not say who asks")
+
+
+def test_what_steps_print_is_kept_and_takes_no_process_that_an_interrupt_would_reach(folder, monkeypatch):
+    state_folder.prepare_state_folder(folder)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with DagsterInstance.from_config(str(folder)) as instance:
+        manager = instance.compute_log_manager
+        with manager.capture_logs(["run", "compute_logs", "step"]):
+            print("said by a step")
+        kept = manager.get_log_data(["run", "compute_logs", "step"])
+    assert kept.stdout == b"said by a step\n"
+    assert (folder / "storage" / "run" / "compute_logs" / "step.out").exists()
+
+
+def test_the_ui_starts_without_what_dagster_says_to_itself(folder, monkeypatch):
+    started = []
+
+    class Ended:
+        def __init__(self, command, env):
+            started.append(env["PYTHONWARNINGS"])
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Ended)
+    monkeypatch.setenv("PYTHONWARNINGS", "error::ResourceWarning")
+    cli._serve_ui(0)
+    (given,) = started
+    assert given.endswith(",error::ResourceWarning")
+    assert "ignore:Function `dev_command` is superseded" in given
 
 
 def test_an_aws_that_does_not_answer_is_one_line(sandbox_env, monkeypatch, capsys):

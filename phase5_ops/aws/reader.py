@@ -9,6 +9,7 @@ deadline allows.
 import json
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -336,15 +337,23 @@ def describe_failure(error: Exception) -> tuple[ReadStatus, str]:
         details = error.response.get("Error", {})
         code = str(details.get("Code", "Unknown"))
         status = _STATUS_OF_CODE.get(code, ReadStatus.FAILED)
-        return status, f"{code}: {str(details.get('Message', ''))[:300]}"
+        return status, f"{code}: {_said(details.get('Message', ''))}"
     if isinstance(error, (ReadTimeoutError, ConnectTimeoutError, DeadlineExceeded, TimeoutError)):
-        return ReadStatus.TIMEOUT, str(error)[:300]
+        return ReadStatus.TIMEOUT, _said(error)
     if isinstance(error, (EndpointConnectionError, ConnectionClosedError, HTTPClientError)):
-        return ReadStatus.UNREACHABLE, str(error)[:300]
+        return ReadStatus.UNREACHABLE, _said(error)
     if isinstance(error, (UnreadableAnswer, ResponseParserError)):
-        return ReadStatus.INVALID, str(error)[:300]
+        return ReadStatus.INVALID, _said(error)
     if isinstance(error, NoCredentialsError):
         return ReadStatus.DENIED, "no AWS credentials found"
     if isinstance(error, BotoCoreError):
-        return ReadStatus.FAILED, str(error)[:300]
-    return ReadStatus.FAILED, f"{type(error).__name__}: {str(error)[:300]}"
+        return ReadStatus.FAILED, _said(error)
+    return ReadStatus.FAILED, f"{type(error).__name__}: {_said(error)}"
+
+
+def _said(text: object) -> str:
+    """What was said, short and in one line; of a page that a proxy sent instead of an answer, its words."""
+    said = str(text)
+    if "<html" in said.lower():
+        said = re.sub(r"<[^>]*>", " ", said)
+    return " ".join(said.split())[:300]

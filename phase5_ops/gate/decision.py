@@ -205,7 +205,7 @@ def _newer_run_problems(inputs: GateInputs, environment: str) -> Iterable[Reason
 
 
 def _disagreements(run: OtherRun, inputs: GateInputs) -> Iterable[Reason]:
-    whence = "" if run.recorded else "; Dagster has no record of it"
+    whence = "" if run.recorded else "; Dagster has no record of it here: it was made with another state folder, or is gone"
     if run.rows is None:
         yield reasons.NEWER_RUN_UNREADABLE.at(RELEASE, run.run_id, f"its results cannot be read{whence}")
         return

@@ -101,8 +101,8 @@ def _check_table(reader: AwsReader, table: str) -> Iterator[Checked]:
         yield _unread(expiry.read.operation, table, expiry.read.error)
 
 
-def _held(holds: bool, text: str) -> Checked:
-    return Checked(Outcome.OK, text) if holds else Checked(Outcome.PROBLEM, f"not so: {text}")
+def _held(holds: bool, text: str, *, remedy: str = "run phase5 init") -> Checked:
+    return Checked(Outcome.OK, text) if holds else Checked(Outcome.PROBLEM, f"not so: {text}; {remedy}")
 
 
 def _unread(operation: str, resource: str, error: str | None) -> Checked:

@@ -114,6 +114,7 @@ def _readiness_summary(said: ReadinessFacts) -> dict[str, str]:
         "result": said.result,
         "evaluated at": iso(said.evaluated_at),
         "evidence": said.evidence_digest,
+        "of run": said.run_id,
         "policy": said.policy_digest,
     }
 

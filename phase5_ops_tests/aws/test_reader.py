@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
-from botocore.exceptions import NoCredentialsError, ParamValidationError
+from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
 
 from phase5_ops.aws.reader import AwsReader, CallMeter, DeadlineExceeded, describe_failure
 from phase5_ops.reads import ReadStatus
@@ -263,6 +263,13 @@ def test_the_meter_adds_up():
 )
 def test_whatever_is_raised_has_a_status(error, status):
     assert describe_failure(error)[0] is status
+
+
+def test_a_page_of_a_proxy_is_told_in_one_line_of_words():
+    page = "<!doctype html>\n<html lang=en>\n<title>502 Bad Gateway</title>\n<h1>Bad  Gateway</h1>\n"
+    refused = ClientError({"Error": {"Code": "502", "Message": page}}, "Scan")
+    assert describe_failure(refused) == (ReadStatus.FAILED, "502: 502 Bad Gateway Bad Gateway")
+    assert describe_failure(RuntimeError("a <b>\n c")) == (ReadStatus.FAILED, "RuntimeError: a <b> c")
 
 
 @pytest.fixture

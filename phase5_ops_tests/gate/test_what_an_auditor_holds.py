@@ -87,6 +87,17 @@ def test_the_evidence_files_are_held_against_the_digest_that_was_signed(signers,
     assert (code, said is None or said in out) == (0 if said is None else 1, True), out
 
 
+def test_the_folder_of_the_promotion_is_not_that_of_the_evidence_and_the_right_one_is_named(
+    promoted, tmp_path, monkeypatch, capsys
+):
+    folder = tmp_path / "evidence" / "of-the-promotion"
+    folder.mkdir(parents=True)
+    code, out = verify(monkeypatch, capsys, tmp_path, "--at", iso(NOW), "--evidence", str(folder))
+    assert (code, "manifest.json: cannot be read: No such file" in out) == (1, True)
+    assert "  of run: run-1\n" in out
+    assert "the statement rests on run run-1" in out
+
+
 def test_a_folder_that_is_none_is_no_evidence(promoted, tmp_path, monkeypatch, capsys):
     code, out = verify(monkeypatch, capsys, tmp_path, "--at", iso(NOW), "--evidence", str(tmp_path / "nothing here"))
     assert (code, "not a usable name" in out) == (1, True)
