@@ -31,6 +31,9 @@ def serve(scenario: str, port: int, *, until_stdin_closes: bool) -> None:
         print(READY, flush=True)
         if until_stdin_closes:
             threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
+        else:
+            about = "put these lines into the shell that uses it; links to the AWS console lead nowhere; Ctrl-C ends it"
+            print(f"phase5: the sandbox serves {scenario}: {about}", file=sys.stderr)
         ended.wait()
 
 
