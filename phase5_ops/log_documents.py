@@ -3,7 +3,7 @@
 Known:
 - a subscription's envelope (`messageType`, `logGroup`, `logStream`, `logEvents`), as Firehose and Kinesis deliver it;
 - the answer of filter-log-events or get-log-events (`events`), whole or its events as a list;
-- the answer of get-query-results (`results`) whose rows have `@message`, and such rows as the console saves them, as a list or CSV;
+- the answer of get-query-results (`results`) whose rows have `@message`, and such rows as the console saves them (list or CSV);
 - what Lambda's Telemetry API sends (`time`, `type`, `record`), as a list;
 - a list of messages, of collectors' records (`message`, `log` or `event`), and a list of any of these;
 - what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed, and the
