@@ -11,6 +11,7 @@ import codecs
 import io
 import lzma
 import os
+import posixpath
 import shutil
 import tarfile
 import tempfile
@@ -120,18 +121,29 @@ def _zipped(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Co
 
 
 def _tarred(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Content]:
-    found = False
+    found, names, links = False, set[str](), dict[str, str]()
     with _damage("tar"), tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
-            if not member.isreg() or _hidden(member.name):
+            if _hidden(member.name):
+                continue
+            names.add(posixpath.normpath(member.name))
+            if member.issym() or member.islnk():
+                beside = posixpath.dirname(member.name) if member.issym() else ""
+                links[member.name] = posixpath.normpath(posixpath.join(beside, member.linkname))
+            if not member.isreg():
                 continue
             raw = archive.extractfile(member)
             if raw is not None:
                 found = True
                 with _inside(member.name):
                     yield from _unpacked(f"{name}!/{member.name}", cast("BinaryIO", raw), layers)
+        while archive.fileobj and (after := archive.fileobj.read(_CHUNK)):
+            if after.strip(b"\0"):
+                raise FileUnreadable("more follows after the end of a tar archive, which is not read")
     if not found:
         raise FileUnreadable("a tar archive without files")
+    if lost := [link for link, target in links.items() if target not in names]:
+        raise FileUnreadable(f"{lost[0]} in it leads to a file that is not in it")
 
 
 @contextmanager

@@ -83,6 +83,12 @@ class JsonCursor:
             if self._at < len(self._text) or not self._more():
                 return self._text[self._at : self._at + 1]
 
+    def follows(self) -> str:
+        """The next character, blank or not; "" at the end."""
+        if self._at == len(self._text):
+            self._more()
+        return self._text[self._at : self._at + 1]
+
     def take(self, expected: str) -> None:
         """Goes past one of these characters.
 

@@ -3,10 +3,11 @@
 Known:
 - a subscription's envelope (`messageType`, `logGroup`, `logStream`, `logEvents`), as Firehose and Kinesis deliver it;
 - the answer of filter-log-events or get-log-events (`events`), whole or its events as a list;
-- the answer of get-query-results (`results`) whose rows have `@message`;
+- the answer of get-query-results (`results`) whose rows have `@message`, and a list of such rows as the console saves them;
 - what Lambda's Telemetry API sends (`time`, `type`, `record`), as a list;
-- a list of messages, and a list of any of these;
-- what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed.
+- a list of messages, of collectors' records (`message`, `log` or `event`), and a list of any of these;
+- what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed, and the
+  answer of Kinesis' get-records.
 A document that is none of these is not guessed at. Members that are not known are scanned with the event that has them.
 """
 
@@ -24,12 +25,15 @@ LISTS = frozenset({"logEvents", "events"})
 
 _OF_ENVELOPE = frozenset({"messageType", "owner", "logGroup", "logStream", "subscriptionFilters", "logEvents", "policyLevel"})
 _OF_EVENT = frozenset({"id", "eventId", "timestamp", "ingestionTime", "message", "logStreamName"})
+_OF_ANSWERED = frozenset({"logStreamName", "ingestionTime"})
 _OF_ANSWER = frozenset(
     {"events", "searchedLogStreams", "nextToken", "NextToken", "nextForwardToken", "nextBackwardToken"}
     | {"ResponseMetadata", "$metadata"}
 )
 _OF_QUERY = frozenset({"results", "statistics", "status", "queryLanguage", "encryptionKey", "nextToken", "ResponseMetadata"})
+_OF_RECORDS = frozenset({"Records", "NextShardIterator", "MillisBehindLatest", "ChildShards", "ResponseMetadata", "$metadata"})
 _ROW_FIELDS = frozenset({"@message", "@timestamp", "@ingestionTime", "@logStream", "@log", "@ptr"})
+_OF_RECORD = ("message", "log", "event")
 _TELEMETRY = frozenset({"time", "type", "record"})
 _QUERY_DONE = "Complete"
 _BEGIN_PACKED = (b"\x1f\x8b", b'{"messageType"')
@@ -108,6 +112,8 @@ def _of_object(value: Mapping[str, Any], where: Where) -> Document | None:
     if printable and isinstance(value.get("results"), list) and value.keys() <= _OF_QUERY and all(map(_is_row, value["results"])):
         status = value.get("status", _QUERY_DONE)
         return Document(_rows(value["results"]), unfinished="" if status == _QUERY_DONE else f"the query was {status}")
+    if _is_event(value) and value.keys() >= _OF_ANSWERED:
+        return Document([_events("", [value])])
     packed = _packed(value)
     return None if packed is None else Document(packed=packed)
 
@@ -119,6 +125,10 @@ def _of_list(value: Sequence[object], where: Where) -> Document | None:
         return Document([_events("", value)])
     if where is not Where.ON_A_LINE and all(isinstance(each, Mapping) and each.keys() == _TELEMETRY for each in value):
         return Document([Events("", [_telemetry(each) for each in value if isinstance(each, Mapping)])])
+    if where is not Where.ON_A_LINE and all(isinstance(each, Mapping) and "@message" in each for each in value):
+        return Document(_rows([[{"field": name, "value": _shown(cell)} for name, cell in each.items()] for each in value]))
+    if where is not Where.ON_A_LINE and all(map(_is_record, value)):
+        return Document([Events("", [Event("", NOT_TOLD, _json(each)) for each in value], of_streams=False)])
     whole = Document()
     for each in value:
         inner = _of_object(each, where) if isinstance(each, Mapping) else None
@@ -158,7 +168,7 @@ def _events(group: str, events: Iterable[Any]) -> Events:
 def _event(event: Mapping[str, Any], stream: str) -> Event:
     """The event with all that it says: a message that is no text, and members that are not known, as JSON."""
     message, moment = event.get("message", ""), event.get("timestamp")
-    texts = [message if isinstance(message, str) else _json(message), _unknown(event, _OF_EVENT)]
+    texts = [_shown(message), _unknown(event, _OF_EVENT)]
     return Event(stream, moment if isinstance(moment, int) else NOT_TOLD, "\n".join(filter(None, texts)))
 
 
@@ -175,6 +185,15 @@ def _is_row(row: object) -> bool:
     if not isinstance(row, list) or not all(isinstance(cell, Mapping) and {"field", "value"} == cell.keys() for cell in row):
         return False
     return any(cell["field"] == "@message" for cell in row)
+
+
+def _is_record(value: object) -> bool:
+    """What a collector keeps of a line, with more about it."""
+    return isinstance(value, Mapping) and any(isinstance(value.get(name), str) for name in _OF_RECORD) and not is_envelope(value)
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else _json(value)
 
 
 def _rows(rows: Iterable[Sequence[Mapping[str, str]]]) -> list[Events]:
@@ -206,13 +225,20 @@ def _milliseconds(moment: str) -> int:
         return NOT_TOLD
 
 
+def _data_of(record: object) -> Any:  # noqa: ANN401 - JSON
+    """What a Kinesis record holds: as a function is given it, or as get-records answers."""
+    if not isinstance(record, Mapping):
+        return None
+    inner = record.get("kinesis")
+    return inner.get("data") if isinstance(inner, Mapping) else record.get("Data")
+
+
 def _packed(value: Mapping[str, Any]) -> list[bytes] | None:
     """The documents that a subscription packs into what it invokes a function with."""
     if value.keys() == {"awslogs"} and isinstance(value["awslogs"], Mapping):
         texts = [value["awslogs"].get("data")]
-    elif value.keys() == {"Records"} and isinstance(value["Records"], list):
-        records = value["Records"]
-        texts = [each.get("kinesis", {}).get("data") if isinstance(each, Mapping) else None for each in records]
+    elif value.keys() >= {"Records"} and value.keys() <= _OF_RECORDS and isinstance(value["Records"], list):
+        texts = [_data_of(each) for each in value["Records"]]
     elif "records" in value and isinstance(value["records"], list):
         texts = [each.get("data") if isinstance(each, Mapping) else None for each in value["records"]]
     else:

@@ -8,7 +8,7 @@ not understood, since its lines are no events. A document is read an element at 
 import codecs
 import io
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from phase5_ops.input_files import FileUnreadable, NotUnderstood, contents
 from phase5_ops.json_cursor import MOST_CHARACTERS, JsonCursor, NotJson
 from phase5_ops.log_archives import Block, Readable, blocks
 from phase5_ops.log_documents import LISTS, Events, Where, document_of
+from phase5_ops.packed_text import packed_in
 
 CHUNK_BYTES = 1 << 20
 KEPT_CHARACTERS = 4 << 20  # of a document, until what came of it is handed on
@@ -73,12 +74,39 @@ class LogParts:
         after_text = False
         while not self._ended:
             yield from self._documents(after_text=after_text)
-            yield from blocks(self, **self._around)
+            yield from self._text()
             after_text = True
         if self._not_understood:
             raise NotUnderstood(_named(self._not_understood + self._broken))
         if self._broken:
             raise FileUnreadable(_named(self._broken))
+
+    def _text(self) -> Iterator[Block | Events]:
+        """The text up to the next document, and after its lines the events of what stands packed in them."""
+        packed = list[bytes]()
+        for block in blocks(self, **self._around):
+            yield block
+            packed += packed_in(block.raw[block.begin : block.stop])
+            if block.ends_line:
+                yield from self._unpacked(packed)
+                packed.clear()
+
+    def _unpacked(self, packed: Iterable[bytes]) -> Iterator[Events]:
+        """The events in data that text holds packed; what is no document of events is named, since nobody could see it."""
+        for data in packed:
+            for part in self._inner(data):
+                if isinstance(part, Block):
+                    self._not_understood.append("packed data in a line, which holds no document of events")
+                    break
+                yield part
+
+    def _inner(self, data: bytes) -> Iterator[Block | Events]:
+        """The parts of packed data."""
+        try:
+            for content in contents("", partial(io.BytesIO, data)):
+                yield from LogParts(content.stream, **self._around)
+        except FileUnreadable as error:
+            (self._not_understood if isinstance(error, NotUnderstood) else self._broken).append(f"packed in it: {error}")
 
     def _is_permission_check(self) -> bool:
         self._held = self._next()
@@ -230,11 +258,9 @@ class LogParts:
             self._broken.append(document.unfinished)
         yield from document.events
         for data in document.packed:
-            try:
-                for content in contents("", partial(io.BytesIO, data)):
-                    yield from LogParts(content.stream, **self._around)
-            except FileUnreadable as error:
-                (self._not_understood if isinstance(error, NotUnderstood) else self._broken).append(f"packed in it: {error}")
+            yield from self._inner(data)
+        for events in document.events:
+            yield from self._unpacked(packed_in("\n".join(event.message for event in events.events).encode("utf-8", "replace")))
 
     @staticmethod
     def _where(cursor: JsonCursor, *, after_text: bool) -> Where:
@@ -245,7 +271,7 @@ class LogParts:
     def _one_event(
         self, cursor: JsonCursor, value: dict[str, Any] | list[Any], *, after_text: bool
     ) -> Generator[Block, None, bool]:
-        """A document that is not known, over several lines, as one line; whether it was one of several lines.
+        """A document that is not known as one line, where it has several or shares one with the next; else it is none, but text.
 
         Where text is before it, it is what a function printed; else it may hold events, and is named as not understood.
         """
@@ -253,7 +279,7 @@ class LogParts:
         lines = text.count("\n")
         if "logEvents" in value or (lines and not after_text):
             self._not_understood.append(f"a JSON document whose shape is not known ({_shown(value)})")
-        if not lines:
+        if not lines and (after_text or cursor.follows() != "{"):
             return False
         raw = text.encode("utf-8", "surrogateescape").replace(b"\n", EVENT_NEWLINE) + b"\n"
         yield Block(raw, 0, len(raw), ends_line=True, joined=lines)

@@ -74,8 +74,7 @@ _NAMES: dict[Stricter, dict[str, str]] = {
     },
     Stricter.JUDGES_NOTHING: {
         "": "control_center_url dagster_url decision_api_key decision_api_url environment evidence_s3_uri now refresh_costs"
-        " runbook runbook_url state_dir"
-        " user_pool_client_id user_pool_id",
+        " runbook runbook_url state_dir user_pool_client_id user_pool_id",
         "probe_users.a": "client_secret password secret_id tenant_id username",
         "probe_users.b": "client_secret password secret_id tenant_id username",
         **{

@@ -8,7 +8,7 @@ digest, or a usage error. Dagster is imported where an instance is used: a relea
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -109,9 +109,8 @@ def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[
         WebserverError: the event was not recorded, or it is not known whether it was.
     """
     refuse_fixed_clock(settings, "phase5 promote")
-    metadata = wish.metadata()
     try:
-        release = registration(wish.name, metadata, settings.environment, datetime.now(UTC)).release
+        release = registration(wish.name, wish.metadata(), settings.environment, datetime.now(UTC)).release
     except NotARegistration as error:
         raise ConfigurationError(str(error)) from error
     present = state.candidate(release)
@@ -124,7 +123,8 @@ def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[
     again = present is not None and present.fate in CLOSED and not wish.abort
     if present is not None and again and not wish.new_series:
         return Answer(f"{line(present)}; that is its end, and --new-series tries the release again", 1), present.series
-    post(release.name, metadata)
+    # asked of a candidate that is under way, it would begin a series later, if the events were read once more after its end
+    post(release.name, replace(wish, new_series=again).metadata())
     series = 1 if present is None else present.series + again
     asked = "to be aborted" if wish.abort else "registered"
     return Answer(f"{release.name} {release.digest}: {asked}, series {series}", 0), series

@@ -69,9 +69,9 @@ def end_run(platform: Platform, instance: dg.DagsterInstance, run: dg.DagsterRun
     )
     if problem := _append(platform, record):
         said.append(f"the run is not recorded in the state table, so that no candidate can rely on it: {problem}")
+    platform.shared[_NOTICES] = said  # said, whatever becomes of the removing
     if problem := prune(platform, instance):
         said.append(problem)
-    platform.shared[_NOTICES] = said
     for line in said:
         log.warning("%s", line)
 

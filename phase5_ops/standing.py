@@ -16,7 +16,7 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.released import Released, released, replaced_by
 from phase5_ops.gate.state import CLOSED, Candidate, Fate
-from phase5_ops.gate.stated_documents import SILENT_AFTER, NotStated, Stated, StatedDocuments, verified
+from phase5_ops.gate.stated_documents import AHEAD_AT_MOST, SILENT_AFTER, NotStated, Stated, StatedDocuments, verified
 from phase5_ops.report.document import EXIT_FAILING, EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
 
 
@@ -28,17 +28,17 @@ class Became:
         candidate: as it stands in the state table.
         recorded: its promotion through the open gate is recorded.
         unattested: why that record is not to be believed; empty if it is, or if there is none.
+        glass: the publication past the closed gate that is believed; None where there is none.
         replaced_by: what took its place in production; None where nothing did.
-        past_gate: how it went to production past the closed gate; None where it did not, or no believed record says so.
         now: wall clock.
     """
 
     candidate: Candidate
     recorded: bool
     unattested: Sequence[str]
+    glass: Released | None
     replaced_by: Released | None
     now: datetime
-    past_gate: Released | None = None
 
 
 def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate, now: datetime) -> ReadinessDocument:
@@ -58,13 +58,11 @@ def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate
     stated = verified(state.newest(release, series), keys, release, series)
     record = state.promotion(release, series)
     problems = record_problems(record, release, series, keys=keys, now=record.promoted_at) if record else ()
-    history = []
-    if record or candidate.fate is Fate.BREAK_GLASS:
-        history = released(state, keys, release.environment, since=record.promoted_at if record else None)
-    past = [each for each in history if (each.release, each.series, each.kind) == (release, series, Kind.BREAK_GLASS)]
-    past_gate = next((each for each in past if not each.problems), None)
-    became = Became(candidate, record is not None, problems, replaced_by(history, release), now, past_gate)
-    return as_it_stands(stated, became)
+    broken = candidate.fate is Fate.BREAK_GLASS
+    history = released(state, keys, release.environment, since=None if broken else record.promoted_at) if record or broken else []
+    by_glass = [each for each in history if each.kind is Kind.BREAK_GLASS and not each.problems and each.release == release]
+    glass = next((each for each in by_glass if each.series == series), None)
+    return as_it_stands(stated, Became(candidate, record is not None, problems, glass, replaced_by(history, release), now))
 
 
 def stated_document(stated: Stated) -> ReadinessDocument:
@@ -90,7 +88,7 @@ def as_it_stands(stated: Stated, became: Became) -> ReadinessDocument:
     """
     said, fate = stated_document(stated), became.candidate.fate
     undecided = _undecided(said, stated, became)
-    closed = _closed(became)
+    closed = _closed(said, became)
     replaced = _replaced(became.replaced_by)
     entry = None
     if said.candidate is not None:
@@ -111,6 +109,11 @@ def _undecided(said: ReadinessDocument, stated: Stated, became: Became) -> list[
         return ["release PROMOTED, and the gate has not yet said on what; its next tick does"]
     over = became.candidate.fate in CLOSED or became.candidate.fate is Fate.PROMOTED or became.recorded
     age = became.now - stated.at
+    if not over and age < -AHEAD_AT_MOST:
+        return [
+            f"release what the gate said is dated {iso(stated.at)}, {in_words(-age)} from now: see the clocks of this machine and"
+            " of the gate's"
+        ]
     if not over and age > SILENT_AFTER:
         return [
             f"release the gate has said nothing since {iso(stated.at)}, {in_words(age)} ago: see that Dagster's daemon runs on"
@@ -119,23 +122,25 @@ def _undecided(said: ReadinessDocument, stated: Stated, became: Became) -> list[
     return []
 
 
-def _closed(became: Became) -> list[str]:
+def _closed(said: ReadinessDocument, became: Became) -> list[str]:
     """Why it is closed whatever its rows say."""
     candidate, closed = became.candidate, []
     if became.recorded:
         closed += [f"release PROMOTED, and its attestation does not verify: {problem}" for problem in became.unattested]
     elif candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
-        closed.append(f"release {candidate.fate}: {candidate.closed_because or _past_the_gate(became.past_gate)}")
-    if (became.recorded or became.past_gate) and became.replaced_by is not None and became.replaced_by.kind is Kind.ROLLBACK:
+        closed.append(f"release {candidate.fate}: {candidate.closed_because or _by_glass(became.glass) or 'no record says why'}")
+    elif said.candidate is not None and said.candidate.fate == Fate.PROMOTED:
+        closed.append(f"release {candidate.fate}: the gate said that it is PROMOTED, and the record of that is gone")
+    if became.recorded and became.replaced_by is not None and became.replaced_by.kind is Kind.ROLLBACK:
         closed.append(f"release {_replaced(became.replaced_by)}")
     return closed
 
 
-def _past_the_gate(by: Released | None) -> str:
-    """In words, when and by which order a release went to production although the gate was closed."""
-    if by is None or by.override is None:
-        return "no record says why"
-    return f"it went past the closed gate at {iso(by.at)} ({by.override.id}: {by.override.reason}, {by.override.ticket})"
+def _by_glass(glass: Released | None) -> str:
+    """In words, by which order it went past the closed gate; "" where none is believed."""
+    if glass is None or glass.override is None:
+        return ""
+    return f"at {iso(glass.at)} by {glass.override.id}: {glass.override.reason} ({glass.override.ticket})"
 
 
 def _replaced(by: Released | None) -> str:

@@ -11,7 +11,7 @@ from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.released import BY, Released, live, released
 from phase5_ops.gate.signing_session import SigningSession, open_session
-from phase5_ops.gate.state import CLOSED, Candidate, Fate
+from phase5_ops.gate.state import CLOSED, Candidate, Fate, MalformedItem
 from phase5_ops.gate.stated_documents import NotStated, StatedDocuments
 from phase5_ops.printable import printable
 from phase5_ops.promote_command import line
@@ -28,8 +28,9 @@ def open_candidates(settings: Settings) -> str:
         KeysError, SigningError: it cannot be told which keys to believe.
     """
     session = open_session(settings, "phase5 status")
-    found = [candidate for candidate, _ in session.state.open_candidates(settings.environment)]
-    lines = [each for candidate in found for each in _lines(session, candidate)]
+    lines: list[str] = []
+    listed = session.state.open_candidates(settings.environment, malformed=lambda error: lines.append(f"not known: {error}"))
+    lines += [each for candidate, _ in listed for each in _lines(session, candidate)]
     return "\n".join(lines) or f"no open candidate in {settings.environment}"
 
 
@@ -39,7 +40,7 @@ def _lines(session: SigningSession, candidate: Candidate) -> Iterator[str]:
         return
     try:
         document = document_of(session, candidate)
-    except NotStated as error:
+    except (NotStated, MalformedItem) as error:
         yield f"  not known: {error}"
         return
     yield f"  {age_line(session, document)}"

@@ -149,6 +149,34 @@ SHAPES: dict[str, Shape] = {
     "query": _query,
     "telemetry": lambda one, two: json.dumps([*one.telemetry(), *two.telemetry()]),
     "packed for a function": lambda one, two: "\n".join(json.dumps({"awslogs": {"data": _packed(each)}}) for each in (one, two)),
+    "rows of the console": lambda one, two: json.dumps(
+        [
+            {"@timestamp": f"2026-11-23 09:08:03.{n:03}", "@message": event["message"], "@logStream": event["logStreamName"]}
+            for n, event in reversed(list(enumerate([*one.answers(), *two.answers()])))
+        ]
+    ),
+    "records in a list": lambda one, two: json.dumps(
+        [{"date": 1795424883.5, "log": line, "host": "x"} for line in [*one.lines(), *two.lines()]]
+    ),
+    "records joined": lambda one, two: "".join(
+        json.dumps({"time": 1795424883.5, "event": line, "source": "x"}) for line in [*one.lines(), *two.lines()]
+    ),
+    "events one by one": lambda one, two: "\n".join(json.dumps(event) for event in _interleaved(one, two)),
+    "events one by one over lines": lambda one, two: "\n".join(json.dumps(event, indent=2) for event in _interleaved(one, two)),
+    "packed answer": lambda one, two: json.dumps(
+        {"Records": [{"SequenceNumber": "1", "Data": _packed(each)} for each in (one, two)], "MillisBehindLatest": 0}, indent=4
+    ),
+    "packed on lines": lambda one, two: "".join(f"{_packed(each)}\n" for each in (one, two)),
+    "packed failures": lambda one, two: "".join(
+        json.dumps({"attemptsMade": 4, "errorCode": "x", "rawData": _packed(each), "lambdaArn": "x"}) + "\n"
+        for each in (one, two)
+    ),
+    "packed in what is said": lambda one, two: "".join(
+        f"2026-11-23T09:08:03.525Z\t-\tINFO\tevent {json.dumps({'awslogs': {'data': _packed(each)}})}\n" for each in (one, two)
+    ),
+    "base64 of envelopes": lambda one, two: "".join(
+        f"{base64.urlsafe_b64encode(_envelope(each).replace(': ', ':').encode()).decode()}\n" for each in (one, two)
+    ),
     "packed records": lambda one, two: json.dumps({"Records": [{"kinesis": {"data": _packed(each)}} for each in (one, two)]}),
 }
 
@@ -192,6 +220,9 @@ UNKNOWN: dict[str, Callable[[bytes], bytes]] = {
     "encrypted": lambda data: bytes((byte * 167 + n * n * 31 + 13) % 256 for n, byte in enumerate(data)),
     "gzip cut": lambda data: gzip.compress(data)[:-9],
     "gzip in zip cut": lambda data: _zipped(gzip.compress(data)[:-9]),
+    "packed text in a line": lambda data: b"said " + base64.b64encode(gzip.compress(b"said\n" + data)) + b"\n",
+    "packed over lines": lambda data: base64.encodebytes(gzip.compress(data)),
+    "xz in a line": lambda data: b'{"payload": "' + base64.b64encode(lzma.compress(b"said\n" + data)) + b'"}\n',
     "another encoding": lambda data: data.decode().encode("cp037"),
     "unknown document": lambda data: json.dumps({"lines": data.decode().splitlines(), "of": "x"}, indent=2).encode(),
     "unknown envelope": lambda data: json.dumps({"logEvents": data.decode().splitlines(), "logGroup": GROUP}).encode(),

@@ -41,6 +41,15 @@ def tarred(data: bytes) -> bytes:
     return whole.getvalue()
 
 
+def linked(link: str, target: str, kind: bytes = tarfile.SYMTYPE) -> bytes:
+    whole = io.BytesIO(tarred(TEXT))
+    with tarfile.open(fileobj=whole, mode="a") as archive:
+        member = tarfile.TarInfo(link)
+        member.type, member.linkname = kind, target
+        archive.addfile(member)
+    return whole.getvalue()
+
+
 PACKINGS = {"gzip": gzip.compress, "zstd": zstd, "bzip2": bz2.compress, "xz": lzma.compress, "zip": zipped, "tar": tarred}
 STREAMS = ("gzip", "zstd", "bzip2", "xz")
 
@@ -152,3 +161,19 @@ def test_hidden_files_and_pipes_are_left_out_and_links_elsewhere_refused(tmp_pat
     (inside / "else").symlink_to(tmp_path)
     with pytest.raises(FileUnreadable, match="is not followed"):
         files_below(inside)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [tarred(TEXT) + tarred(TEXT), tarred(TEXT) + b"more", linked("app/two.log", "../two.log"), linked("x", "y", tarfile.LNKTYPE)],
+)
+def test_what_of_a_tar_archive_is_not_read_is_said(data):
+    with pytest.raises(FileUnreadable, match=r"not read|not in it"):
+        read(data)
+
+
+@pytest.mark.parametrize(
+    "data", [linked("app/two.log", "one.log"), linked("two.log", "app/one.log", tarfile.LNKTYPE), tarred(TEXT) + bytes(1 << 20)]
+)
+def test_links_within_a_tar_archive_and_zeros_after_it_hide_nothing(data):
+    assert read(data) == {"file!/app/one.log": TEXT}

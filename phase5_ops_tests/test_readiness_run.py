@@ -70,9 +70,33 @@ def test_a_platform_that_does_not_answer_ends_with_the_deadline(start: Callable[
     assert document.exit_code == 2
 
 
-def test_without_credentials_every_judged_row_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_without_credentials_nothing_is_read_and_there_is_no_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="AWS does not say who asks"):
+        run()
+    assert list(tmp_path.rglob("*.parquet")) == list(tmp_path.rglob("readiness.json")) == []
+
+
+def test_where_all_but_the_caller_is_denied_every_judged_row_is_an_error(
+    start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "1")
+    faults = start("healthy").faults
+    for service in (
+        "monitoring",
+        "dynamodb",
+        "logs",
+        "iam",
+        "ce",
+        "lambda",
+        "sns",
+        "s3",
+        "events",
+        "secretsmanager",
+        "cognito-idp",
+    ):
+        faults.add(kind="denied", service=service)
     document = run()
     assert set(verdicts(document).values()) == {"ERROR"}
     undecided = [entry for entry in (*document.rows, *document.extra_checks) if entry.verdict in ("INCONCLUSIVE", "ERROR")]

@@ -51,6 +51,8 @@ _POSTPONED = (
     ),
     re.compile(r"(?:nothing|no \w+|none)(?: (?:here|yet|so far|to see|written|for now|available))+$"),
     re.compile(rf"(?:no|your|some|more) {_SELF}(?: (?:here|yet|so far|for now|available|goes|go))*$"),
+    re.compile(rf"(?:\w+ )?{_SELF} (?:goes?|comes?|belongs?) here$"),
+    re.compile(r"you can help\b.*\b(?:expand|add|writ|complet|improv|fill)ing\b"),
     re.compile(
         r"(?:more )?(?:to follow|later|soon|pending|missing|empty|none|stub|draft|watch this space|stay tuned"
         r"|check back(?: \w+)*)$"

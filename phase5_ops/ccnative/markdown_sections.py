@@ -52,6 +52,7 @@ class Section:
         anchor: the explicit anchor's name; "" for a heading, whose anchor is made from its title.
         line: 1-based.
         units: body text, a paragraph, list item, table cell, image text or line of code each.
+        labels: what stands over a part that can be folded away (`summary`).
         images: pictures without a text.
     """
 
@@ -61,6 +62,7 @@ class Section:
     anchor: str
     line: int
     units: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
     images: int = 0
 
 
@@ -125,7 +127,7 @@ class _Walker(HTMLParser):
         if _HEADING.fullmatch(tag):
             self._end_heading()
         elif tag in _BREAKING:
-            self._end_unit()
+            self._end_unit(label=tag == "summary")
         if tag in self._hidden:
             while self._hidden.pop() != tag:
                 pass
@@ -171,7 +173,7 @@ class _Walker(HTMLParser):
             self.sections += self._anchors
             self._heading, self._anchors = None, []
 
-    def _end_unit(self) -> None:
+    def _end_unit(self, *, label: bool = False) -> None:
         text, self._unit = "".join(self._unit), []
         if self._heading is None and self.sections and text.strip():
-            self.sections[-1].units.append(text)
+            (self.sections[-1].labels if label else self.sections[-1].units).append(text)

@@ -5,6 +5,7 @@ The platform's alarms and breakers send people to sections of one Markdown file.
 2.2 share. Pure: the text is read by `aws/runbook_source.py`.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,7 +16,7 @@ import pandera.pandas as pa
 
 from phase5_ops.ccnative.disclaimers import disowning, says_something, sentences
 from phase5_ops.ccnative.markdown_sections import Section, markdown_sections
-from phase5_ops.ccnative.placeholders import visible
+from phase5_ops.ccnative.placeholders import says_nothing, visible
 from phase5_ops.reads import READS_MISSING, Read, ReadStatus, attach, reads_of
 from phase5_ops.verdict import Finding, FindingCode, Verdict
 
@@ -62,6 +63,9 @@ SCHEMA = pa.DataFrameSchema(
     coerce=True,
 )
 
+_NUMBER = re.compile(r"[\W\d]{1,4}")  # of a list or a table's row, not one to call
+_LABEL = re.compile(r"^\W*\w+(?: \w+){0,2}\s*:(?=\W*\w)[*_\s]*")
+
 
 def slug(title: str) -> str:
     """GitHub's anchor of a heading: lower case; letters, marks, digits, `_` and `-` kept; spaces to `-`; the rest left out."""
@@ -95,7 +99,8 @@ def parse(text: str) -> pd.DataFrame:
     for index, section in enumerate(sections):
         title, parts = _below(sections, index)
         units = [unit for part in parts for unit in part.units]
-        said = any(says_something(sentence) for unit in units for sentence in sentences(unit))
+        labels = [label for part in parts for label in part.labels]
+        said = any(_says_what_to_do(sentence) for unit in units for sentence in sentences(unit))
         rows.append(
             {
                 "kind": section.kind,
@@ -105,10 +110,17 @@ def parse(text: str) -> pd.DataFrame:
                 "line": section.line,
                 "words": sum(len(visible(unit).split()) for unit in units),
                 "has_content": said or any(part.images for part in parts),
-                "disowned": disowning(title) or disowning("\n".join(units)) or "",
+                "disowned": next(filter(None, map(disowning, (title, "\n".join(units), *labels))), ""),
             }
         )
     return _table(rows)
+
+
+def _says_what_to_do(sentence: str) -> bool:
+    """False also for an unfilled template, for a number alone, and for a label with nothing after it (`Owner: TBD`)."""
+    if says_nothing(sentence) or _NUMBER.fullmatch(sentence):
+        return False
+    return says_something(_LABEL.sub("", sentence, count=1)) and says_something(sentence)
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
@@ -139,7 +151,7 @@ def _below(sections: Sequence[Section], index: int) -> tuple[str, list[Section]]
 
 
 def _holds(section: Section) -> bool:
-    return bool(section.units or section.images)
+    return bool(section.units or section.labels or section.images)
 
 
 def runbook_table(text: str | None, read: Read, *, location: str, url: str | None, observed_at: datetime) -> pd.DataFrame:

@@ -210,11 +210,14 @@ def _verdict(store: EvidenceFiles, run_id: str, check: str, digest: str) -> Stor
 class KeptResults:
     """The results of runs that are over, which no longer change; the last few hundred of them, for the ticks of one process.
 
+    `looked_at` is when a tick of this process last looked at a candidate, by name.
+
     A tick that reads from here asks for runs and promotions only; what is promoted is decided from results that are read again.
     """
 
     def __init__(self, most: int = 256) -> None:
         self._most = most
+        self.looked_at: dict[str, datetime] = {}
         self._results: dict[RunFacts, dict[str, StoredResult]] = {}
 
     def of(self, instance: DagsterInstance, run: RunFacts) -> dict[str, StoredResult]:

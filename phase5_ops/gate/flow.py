@@ -4,7 +4,7 @@ Whatever this says, `promotion_job` decides again by itself: a wrong step here c
 wall clock, like Dagster's own: a fixed evaluation time would never let a candidate's deadline come.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -101,15 +101,29 @@ def in_order(candidates: Sequence[Candidate], policy: FlowPolicy) -> Queue:
     )
 
 
-def in_turn(active: Sequence[Candidate], most: int, now: datetime) -> tuple[Candidate, ...]:
-    """Those of the active candidates that this tick works on: all where they are few, else `most`, by lot.
+def in_turn(
+    active: Sequence[Candidate], most: int, now: datetime, looked_at: Mapping[str, datetime] | None = None
+) -> tuple[Candidate, ...]:
+    """Those of the active candidates that this tick works on: all where they are few, else the `most` not looked at the longest.
 
-    A tick has an end: one that took longer than the daemon waits would do nothing, again and again. The lot is drawn anew at each
-    moment and needs no memory, so that whatever is lost or reset, every candidate's turn comes.
+    A tick has an end: one that took longer than the daemon waits would do nothing, again and again. Among those that are alike in
+    this, a lot decides that is drawn anew at each moment, so that whatever is lost or reset, every candidate's turn comes.
+
+    Args:
+        active: in their order.
+        most: how many a tick takes.
+        now: wall clock.
+        looked_at: when each was looked at last, by name, as far as that is remembered.
     """
     if len(active) <= most:
         return tuple(active)
-    drawn = sorted(active, key=lambda each: sha256_of(f"{now.isoformat()}\0{each.release.name}".encode()))[:most]
+    last = looked_at or {}
+
+    def rank(each: Candidate) -> tuple[float, str]:
+        seen = last.get(each.release.name)
+        return seen.timestamp() if seen else 0.0, sha256_of(f"{now.isoformat()}\0{each.release.name}".encode())
+
+    drawn = sorted(active, key=rank)[:most]
     return tuple(candidate for candidate in active if candidate in drawn)
 
 

@@ -184,15 +184,18 @@ def look_again(sources: GateSources, inputs: GateInputs, *, alarms: bool = True)
 def as_promoted(sources: GateSources, candidate: Candidate, record: Promotion) -> GateInputs:
     """What a promotion was decided from: evidence grows old afterwards, newer runs and another policy are about what came later.
 
-    What was changed since is not undone: a file that is no longer as it was sealed is shown as that. Where the attestation
-    verifies, it proves by when its signatures were made, so that those of keys revoked since still count.
+    What was changed since is not undone: a file that is no longer as it was sealed is shown as that. The attestation proves by
+    when its signatures were made, so that those of keys revoked since still count. Where it does not verify, nothing shows that
+    there was a promotion, nor when, and these are the inputs of now: who can write a record must not choose the moment.
 
     Raises:
         StateError, KeysError, SigningError: as `read_inputs`.
     """
     inputs = read_inputs(sources, candidate)
     problems = attestation_problems(record, candidate.release, candidate.series, keys=sources.keys, now=record.promoted_at)
-    offs = inputs.sign_offs if problems else with_attested_times(inputs.sign_offs, record)
+    if problems:
+        return inputs
+    offs = with_attested_times(inputs.sign_offs, record)
     policy_digest = inputs.statement.policy_digest if inputs.statement else inputs.policy_digest
     return replace(inputs, now=record.promoted_at, policy_digest=policy_digest, other_runs=(), sign_offs=offs)
 

@@ -63,18 +63,25 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
     Raises:
         StateError: the state table cannot be read.
     """
-    found = []
+    found: dict[tuple[str, int, str], Released] = {}
+
+    def note(each: Released) -> None:
+        """One publication has one record: a note beside it that names another digest or moment says nothing of it."""
+        key = (each.release.name, each.series, each.override.id if each.override else "")
+        if key not in found or not each.problems:
+            found[key] = each
+
     for at, release, series in state.noted_releases(environment):
         if (since is None or at >= since) and (record := state.promotion(release, series)) is not None:
-            found.append(_released(record, release, series, keys))
+            note(_released(record, release, series, keys))
     for stored in state.overrides(environment):
         order = stored_order(stored.id, stored.payload)
         if order is None or order.release.environment != environment or (since is not None and order.until < since):
             continue
         if (record := state.promotion(order.release, order.series, override=order.id)) is not None:
-            found.append(_released(record, order.release, order.series, keys, order))
-    found = [each for each in found if since is None or each.at >= since]
-    return sorted(found, key=lambda each: (each.at, each.release.name, each.series))
+            note(_released(record, order.release, order.series, keys, order))
+    late = [each for each in found.values() if since is None or each.at >= since]
+    return sorted(late, key=lambda each: (each.at, each.release.name, each.series))
 
 
 def live(history: Sequence[Released]) -> Released | None:

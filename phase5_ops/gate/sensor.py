@@ -6,6 +6,7 @@ attempt, so that a run that failed is never mistaken for one that was made. A ti
 next one begins anew from what it reads. Nothing is decided here.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,11 +33,13 @@ from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import SigningError, sign
-from phase5_ops.gate.state import Candidate, Fate, Registered, StateError, Written
+from phase5_ops.gate.state import Candidate, Fate, MalformedItem, Registered, StateError, Written
 from phase5_ops.gate.stating import Describe, state_document, stated_open
 from phase5_ops.gate.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.settings import ConfigurationError, Settings
+
+log = logging.getLogger(__name__)
 
 SENSOR = "promotion_gate"
 
@@ -130,7 +133,11 @@ def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | Non
             tick.lines.append(f"refused an event: {error}")
         else:
             sources.state.list_open(wanted.release, wanted.at)
-            how, candidate = candidates.apply(sources.state, wanted, timedelta(hours=settings.flow.deadline_hours))
+            try:
+                how, candidate = candidates.apply(sources.state, wanted, timedelta(hours=settings.flow.deadline_hours))
+            except MalformedItem as error:
+                tick.lines.append(f"refused an event of {wanted.release.name}: {error}")
+                continue
             if how is Registered.CONFLICT and candidate is not None:
                 tick.lines.append(f"CONFLICT: {wanted.release.name} is {candidate.release.digest}, not {wanted.release.digest}")
             elif how is Registered.NEW and candidate is not None:
@@ -141,24 +148,25 @@ def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | Non
 
 def _work(sources: GateSources, tick: Tick, now: datetime, words: Words) -> None:
     state, settings = sources.state, sources.platform.settings
-    listed = state.open_candidates(settings.environment)
+    listed = state.open_candidates(settings.environment, malformed=lambda error: tick.lines.append(f"nothing is known: {error}"))
     queue = in_order([candidate for candidate, _ in listed], settings.flow)
     marks = {candidate.release.name: mark for candidate, mark in listed}
     for older, newer in queue.superseded[:_CLOSED_A_TICK]:
         because = f"superseded by {newer.release.name}"
         _becomes(sources, older, Fate.SUPERSEDED, tick, because)
         tick.lines.append(f"{older.release.name}: {because}")
-    turn = in_turn(queue.active, _WORKED_A_TICK, now)
+    turn = in_turn(queue.active, _WORKED_A_TICK, now, sources.kept.looked_at)
     for candidate in turn:
         _advance(sources, candidate, tick, now, words)
+    sources.kept.looked_at.update({candidate.release.name: now for candidate in turn})
     if len(turn) < len(queue.active):
         tick.lines.append(f"{len(queue.active) - len(turn)} more are looked at in other ticks")
     if queue.waiting:
         tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
     if not queue.superseded:  # a promoted one stays listed until everything older gave way
-        for candidate in queue.closed[:_CLOSED_A_TICK]:
+        for candidate in in_turn(queue.closed, _CLOSED_A_TICK, now):
             if candidate.fate is Fate.PROMOTED and not _said_on_what(sources, candidate, tick, now, words):
-                continue  # looked at again by the next tick
+                continue  # looked at again by another tick; it keeps no other from its turn
             state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
 
 
@@ -189,10 +197,34 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
                 _becomes(sources, candidate, Fate.READY_TO_SIGN, tick)
         else:
             _do(sources, candidate, action, tick)
-        document = words.describe(sources, candidate, inputs or read_inputs(sources, candidate, runs=runs))
-        tick.lines += [f"{name}: {problem}" for problem in state_document(sources, candidate, document, now)]
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{name}: nothing is known: {error}"[:_LONGEST_LINE])
+        return
+    _state(
+        sources,
+        candidate,
+        tick,
+        now,
+        lambda: words.describe(sources, candidate, inputs or read_inputs(sources, candidate, runs=runs)),
+    )
+
+
+def _state(
+    sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, document: Callable[[], Mapping[str, Any]]
+) -> bool:
+    """Keeps the document of a candidate; False where that could not be done, which is said and costs no step that was made.
+
+    Whatever one candidate's evidence holds, what cannot be put into a document takes no run from it, and no turn from another.
+    """
+    name = candidate.release.name
+    try:
+        problems = state_document(sources, candidate, document(), now)
+    except Exception as error:
+        if not isinstance(error, (StateError, KeysError, SigningError)):
+            log.exception("the document of %s could not be made", name)
+        problems = (f"what the gate says of it is not kept: {type(error).__name__}: {error}",)
+    tick.lines += [f"{name}: {problem}"[:_LONGEST_LINE] for problem in problems]
+    return not problems
 
 
 def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, words: Words) -> bool:
@@ -202,16 +234,14 @@ def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, now: d
     """
     try:
         record = sources.state.promotion(candidate.release, candidate.series)
-        if record is not None and not stated_open(sources, candidate):
-            inputs = as_promoted(sources, candidate, record)
-            document = words.describe(sources, candidate, inputs)
-            tick.lines += [
-                f"{candidate.release.name}: {problem}" for problem in state_document(sources, candidate, document, now)
-            ]
+        if record is None or stated_open(sources, candidate):
+            return True
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{candidate.release.name}: what it was promoted on is not said: {error}"[:_LONGEST_LINE])
         return False
-    return True
+    return _state(
+        sources, candidate, tick, now, lambda: words.describe(sources, candidate, as_promoted(sources, candidate, record))
+    )
 
 
 def said(name: str, action: Action) -> list[str]:
@@ -248,15 +278,18 @@ def _do(sources: GateSources, candidate: Candidate, action: Action, tick: Tick) 
         tick.requests.append(_request(PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
     elif action.step is Step.REJECT:
         _becomes(sources, candidate, Fate.REJECTED, tick, because)
-    elif action.step is Step.RENEW:
-        _becomes(sources, candidate, Fate.REJECTED, tick, because)
-        state.register(candidate)  # the next series, with what was registered: deadline, pipeline's context
+    elif action.step is Step.RENEW and state.renew(candidate) is Written.DONE:  # one write: it is closed and goes on at once
+        _tell(sources, candidate, Fate.REJECTED, tick, because)
 
 
 def _becomes(sources: GateSources, candidate: Candidate, fate: Fate, tick: Tick, because: str = "") -> None:
     """Sets a candidate's fate, and then tells people of it; that nobody could be told changes nothing."""
     if sources.state.set_fate(candidate, fate, because) is not Written.DONE:
         return  # it changed meanwhile: then that stands
+    _tell(sources, candidate, fate, tick, because)
+
+
+def _tell(sources: GateSources, candidate: Candidate, fate: Fate, tick: Tick, because: str) -> None:
     platform, release = sources.platform, candidate.release
     topic = platform.settings.notifications
     problem = tell_fate(platform.reader, topic, release, fate, because=because, at=platform.now())

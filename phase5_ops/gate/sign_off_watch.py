@@ -16,12 +16,12 @@ _SIGNED = frozenset({Fate.READY_TO_SIGN, Fate.PROMOTED})
 
 
 def sign_off_requests(state: StateTable, environment: str) -> Iterator[dg.RunRequest]:
-    """A run for each open candidate with signatures, once for each set of them.
+    """A run for each open candidate with signatures, once for each set of them; promotion_gate says what is no candidate.
 
     Raises:
         StateError: the table cannot be read.
     """
-    for candidate, _ in state.open_candidates(environment):
+    for candidate, _ in state.open_candidates(environment, malformed=lambda _: None):
         if candidate.fate not in _SIGNED:
             continue
         ids = sorted(off.id for off in state.sign_offs(candidate.release) if off.series == candidate.series)

@@ -27,7 +27,7 @@ decided elsewhere. Documents are read and written by `stated_documents.py`, the 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -297,22 +297,36 @@ class StateTable:
     def list_open(self, release: Release, at: datetime) -> None:
         """Makes a candidate findable; done before it is registered, so that none is ever registered and not found."""
         item = {"pk": _open_pk(release.environment), "sk": _OPEN + release.name, "listed_at": iso(at)}
-        self._put(item, "attribute_not_exists(pk) OR #listed_at <= :now", {"now": iso(at)})
+        # one that was taken out is listed again whatever its date: another machine's clock may have been ahead
+        condition = f"attribute_not_exists(pk) OR #listed_at <= :now OR attribute_exists(#{TTL_ATTRIBUTE})"
+        self._put(item, condition, {"now": iso(at)})
 
-    def open_candidates(self, environment: str) -> list[tuple[Candidate, str]]:
+    def open_candidates(
+        self, environment: str, *, malformed: Callable[[MalformedItem], None] | None = None
+    ) -> list[tuple[Candidate, str]]:
         """Every candidate of an environment that may be open, as it stands now, each with the mark for `unlist`; oldest first.
 
         One query and one read for each hundred. Those that are closed by now are among them until they are unlisted.
+
+        Args:
+            environment: of the gate.
+            malformed: told of each item that is no candidate, so that it stops no other; without it, it raises.
         """
         entries = {
             str(item["sk"]).removeprefix(_OPEN): str(item["listed_at"])
             for item in self._query(_open_pk(environment), _OPEN)
-            if TTL_ATTRIBUTE not in item
+            if TTL_ATTRIBUTE not in item and "listed_at" in item
         }
         names = sorted(entries)
         found: list[Candidate] = []
         for start in range(0, len(names), _BATCH):
-            found += self._candidates([Release(name, "", environment) for name in names[start : start + _BATCH]])
+            for item in self._candidates([Release(name, "", environment) for name in names[start : start + _BATCH]]):
+                try:
+                    found.append(_candidate_of(item))
+                except MalformedItem as error:
+                    if malformed is None:
+                        raise
+                    malformed(error)
         found.sort(key=lambda candidate: (candidate.registered_at, candidate.release.name))
         return [(candidate, entries[candidate.release.name]) for candidate in found]
 
@@ -323,7 +337,15 @@ class StateTable:
             _open_pk(release.environment), _OPEN + release.name, changes, "#listed_at = :was_listed_at", {"was_listed_at": mark}
         )
 
-    def _candidates(self, releases: list[Release]) -> list[Candidate]:
+    def renew(self, candidate: Candidate) -> Written:
+        """Begins the next series of a candidate in one write, with what was registered; refused if it changed in between."""
+        return self._put(
+            _candidate_item(replace(candidate, series=candidate.series + 1, fate=Fate.PENDING, closed_because="")),
+            "#digest = :digest AND #series = :series AND #fate = :fate",
+            {"digest": candidate.release.digest, "series": candidate.series, "fate": str(candidate.fate)},
+        )
+
+    def _candidates(self, releases: list[Release]) -> list[dict[str, Any]]:
         keys = [_typed({"pk": release_pk(release), "sk": "CANDIDATE"}) for release in releases]
         request = {self._table: {"Keys": keys, "ConsistentRead": True}}
         answer = self._reader.call("dynamodb", "batch_get_item", self._table, RequestItems=request)
@@ -332,7 +354,7 @@ class StateTable:
         items = [_plain(item) for items in answer.pages[0].get("Responses", {}).values() for item in items]
         left = [_plain(key) for part in answer.pages[0].get("UnprocessedKeys", {}).values() for key in part["Keys"]]
         one_by_one = (self._get(str(key["pk"]), str(key["sk"])) for key in left)
-        return [_candidate_of(item) for item in (*items, *(item for item in one_by_one if item is not None))]
+        return [*items, *(item for item in one_by_one if item is not None)]
 
     # --- statement, signatures, waivers: written once ------------------------------------------------------------------------
 
@@ -709,8 +731,11 @@ def _candidate_of(item: Mapping[str, Any]) -> Candidate:
 
 
 def _candidate_in(item: Mapping[str, Any]) -> Candidate:
+    release = Release(item["name"], item["digest"], item["environment"])
+    if item["pk"] != release_pk(release):  # or what was said of another release or environment would be shown for this one
+        raise ValueError(f"it is about {release.name} in {release.environment}")
     return Candidate(
-        Release(item["name"], item["digest"], item["environment"]),
+        release,
         int(item["series"]),
         Fate(item["fate"]),
         parse_iso(item["registered_at"]),

@@ -2,7 +2,8 @@
 
 Whoever asks about a candidate, on whatever machine, is shown this document and its age, and no guess from the evidence and the
 Dagster records of their own machine. The sensor writes it whenever what it says has changed, and again after `RESTATED_AFTER`, so
-that a sensor that stands still shows: `SILENT_AFTER` no document counts any more for a candidate that is still open.
+that a sensor that stands still shows: `SILENT_AFTER` no document counts any more for a candidate that is still open, nor does one
+that is more than `AHEAD_AT_MOST` from the future, since a wrong clock would keep it fresh for as long as it is wrong.
 
     pk                              sk                              what
     RELEASE#<environment>#<name>    STATED#<series>                 the newest document of a series: packed bytes, or their digest
@@ -33,6 +34,7 @@ STATED_TYPE = "application/vnd.phase5.stated-document+json"
 
 RESTATED_AFTER = timedelta(minutes=5)
 SILENT_AFTER = timedelta(minutes=15)
+AHEAD_AT_MOST = timedelta(minutes=5)
 
 Sign = Callable[[bytes], tuple[str, bytes]]  # payload -> key id, signature
 
@@ -113,7 +115,7 @@ class StatedDocuments(StateTable):
             ) from error
 
     def write(self, stated: Stated, sign: Sign) -> Written:
-        """Signs and writes a document; refused where a later one is there already.
+        """Signs and writes a document; refused where a later one is there already, but for one that is from the future.
 
         Raises:
             StateError: the table does not answer, or the document is larger than it takes.
@@ -131,7 +133,8 @@ class StatedDocuments(StateTable):
             for number, part in enumerate(parts[:_MOST_PARTS]):  # one that is cut does not unpack, and is never shown
                 self._put({"pk": pk, "sk": f"{sk}#{digest}#{number:03d}", "part": part}, "attribute_not_exists(pk)")
             item |= {"parts": min(len(parts), _MOST_PARTS), "digest": digest}
-        return self._put(item, "attribute_not_exists(pk) OR #stated_at <= :now", {"now": iso(stated.at)})
+        condition = "attribute_not_exists(pk) OR #stated_at <= :now OR #stated_at > :ahead"
+        return self._put(item, condition, {"now": iso(stated.at), "ahead": iso(stated.at + AHEAD_AT_MOST)})
 
     def _parts(self, release: Release, series: int, item: Mapping[str, Any]) -> bytes:
         found = self._query(release_pk(release), f"{_sk(series)}#{item['digest']}#")

@@ -31,7 +31,7 @@ def state_document(sources: GateSources, candidate: Candidate, document: Mapping
     try:
         present = table.newest(candidate.release, candidate.series)
         said = verified(present, sources.keys, candidate.release, candidate.series)
-        if mark_of(said.document) == mark_of(document) and now - said.at < RESTATED_AFTER:
+        if mark_of(said.document) == mark_of(document) and abs(now - said.at) < RESTATED_AFTER:
             return ()
     except (NotStated, KeyError, TypeError):
         pass  # nothing was said that could be shown: then it is said now

@@ -42,6 +42,16 @@ _REFUSED = {
 }
 
 
+def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(members)
+    if len(value) < len(members):
+        raise ValueError("a member is given twice")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct)
+
+
 class NotALedger(Exception):
     """A document that cannot be taken as ledger items: the status of its read, and why."""
 
@@ -103,9 +113,9 @@ class LedgerDocuments:
         """The documents of a line, which may be joined without anything between them."""
         try:
             text = line.decode("utf-8").strip()
-            decoder, at = json.JSONDecoder(), 0
+            at = 0
             while at < len(text):
-                value, at = decoder.raw_decode(text, at)
+                value, at = _DECODER.raw_decode(text, at)
                 self._value(number, value)
                 while at < len(text) and text[at].isspace():
                     at += 1
@@ -183,6 +193,8 @@ class _Document:
         """A member that is no array."""
         if by_table:
             self.problems.append(f"{shown(name)} holds no list of items")
+        elif name in self.members:
+            self.problems.append(f"{shown(name)} is given twice")
         else:
             self.members[name] = value
 
@@ -250,9 +262,9 @@ class _Document:
 
 
 def _unwrapped(value: object) -> object:
-    """The item that an element of an answer carries; the element itself where it is the item."""
+    """The item that an element of an answer carries, beside its table's name; the element itself where it is the item."""
     for carrier in ("PutRequest", "Item"):
-        if isinstance(value, dict) and value.keys() == {carrier}:
+        if isinstance(value, dict) and value.keys() - {"TableName"} == {carrier}:
             value = value[carrier]
     return value
 

@@ -52,6 +52,10 @@ WRITTEN = [
     "<details><summary>More</summary>\n\nDo not close a breaker by hand.\n\n</details>",
     '<img src="flow.png" alt="flow chart">',
     "> Call the on-call first.",
+    "Owner: TBD\n\nAction: look at the vendor.",
+    "1. On-call: page the owner.",
+    "Call +1 555 0100",
+    "<details><summary>Steps</summary>\n\n- Roll back.\n\n</details>",
     "<table><tr><td>Set the kill switch.</td></tr></table>",
     "<custom-note>Restart nothing.</custom-note>",
     "Text with <unknown attr='x'>odd markup</unknown> in it.",
@@ -75,11 +79,20 @@ UNWRITTEN = [
     "<style>p { color: red }</style>",
     "[//]: # (Look at the vendor.)",
     "<script>lookAtTheVendor()</script>",
+    "Owner: TBD",
+    "**Steps:** _to be written_",
+    "| Step | Action |\n|---|---|\n| 1 | TBD |",
+    "<details><summary>Steps</summary>\n\nTBD\n\n</details>",
+    "_This is a stub. You can help by expanding it._",
+    "Content goes here.",
+    "{{ steps }}",
 ]
 FORBIDDEN = [
     "Do not use this section.",
     "**DEPRECATED**: see the wiki.\n\nLook at the vendor.",
     "This runbook is no longer maintained.",
+    "<details><summary>Do not use this section.</summary>\n\nLook at the vendor.\n\n</details>",
+    "**DEPRECATED**\n\n<details><summary>Steps</summary>\n\nLook at the vendor.\n\n</details>",
 ]
 HEADINGS = {
     "atx": "## {title}",

@@ -564,8 +564,9 @@ def test_one_person_who_signs_under_three_names_of_roles_is_one(world):
 
 
 def status_says(world: World, *codes: str) -> None:
-    """`phase5 status` of the release: closed, with these reasons."""
-    found = release_status(world.settings, world.instance, RELEASE.name)
+    """`phase5 status` of the release after the gate's next look: closed, with these reasons."""
+    world.tick()
+    found = release_status(world.settings, RELEASE.name)
     assert (found.decision, found.exit_code) == ("BLOCKED", 1)
     for code in codes:
         assert any(code in blocker for blocker in found.blockers), found.blockers

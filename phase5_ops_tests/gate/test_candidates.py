@@ -115,3 +115,13 @@ def test_a_candidate_that_is_listed_again_meanwhile_is_not_unlisted(state):
     assert state.unlist(RELEASE, mark, NOW) == "REFUSED"
     assert [found for found, _ in state.open_candidates("production")] == [candidate]
     assert replace(candidate, fate=Fate.PENDING) == candidate
+
+
+def test_a_candidate_that_was_taken_out_by_a_machine_whose_clock_was_ahead_is_listed_again(state):
+    apply(state, wanted(), DAYS)
+    state.list_open(RELEASE, NOW + timedelta(hours=1))
+    ((_, mark),) = state.open_candidates("production")
+    state.unlist(RELEASE, mark, NOW + DAYS)
+    assert state.open_candidates("production") == []
+    state.list_open(RELEASE, NOW + timedelta(minutes=1))
+    assert [found.release for found, _ in state.open_candidates("production")] == [RELEASE]

@@ -179,6 +179,17 @@ def test_of_many_candidates_a_tick_works_on_some_and_the_turn_of_each_comes():
     assert {each.release.name for turn in turns for each in turn} == {each.release.name for each in many}
 
 
+def test_of_a_hundred_candidates_each_is_looked_at_before_any_is_looked_at_again():
+    many = [candidate(f"r-{number}", number % 20, Fate.READY_TO_SIGN) for number in range(100)]
+    looked_at, turns = {}, []
+    for tick in range(20):
+        now = NOW + timedelta(seconds=30 * tick)
+        turns.append(in_turn(many, 10, now, looked_at))
+        looked_at |= {each.release.name: now for each in turns[-1]}
+    for half in (turns[:10], turns[10:]):
+        assert len({each.release.name for turn in half for each in turn}) == 100
+
+
 @pytest.mark.parametrize("fate", [Fate.PROMOTED, Fate.BREAK_GLASS])
 @pytest.mark.parametrize("policy", ["supersede", "queue"])
 def test_nothing_older_than_what_went_to_production_is_ever_promoted_after_it(policy, fate):

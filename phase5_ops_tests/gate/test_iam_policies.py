@@ -216,8 +216,8 @@ def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
     settings = load_settings(environment="staging")
     release = Release("r-1", DIGEST, "staging")
     kinds = (state._open_pk, state._overrides_pk, state._promoted_pk, run_records._runs_pk, run_records._history_pk)
-    own = [state._pk(release), *(of("staging") for of in kinds)]
-    foreign = [state._pk(Release("r-1", DIGEST, "staging-2")), *(of("staging-2") for of in kinds), ""]
+    own = [state.release_pk(release), *(of("staging") for of in kinds)]
+    foreign = [state.release_pk(Release("r-1", DIGEST, "staging-2")), *(of("staging-2") for of in kinds), ""]
     wanted = {
         "readiness": [False] * 4 + [True, True],
         "gate": [True] * 5 + [False],

@@ -226,7 +226,10 @@ def test_a_candidate_is_aborted_and_registered_again_over_http(promote, gate, st
     assert promote("http-abort", "--abort")[:2] == (0, f"http-abort {DIGEST}: to be aborted, series 1\n")
     gate.tick()
     assert state.candidate(Release("http-abort", "", "production")).fate is Fate.ABORTED
-    assert promote("http-abort", "--wait", "--timeout", "0")[1].startswith(f"http-abort {DIGEST}: registered, series 2")
+    code, out, _ = promote("http-abort", "--wait", "--timeout", "0")  # that is its end, until a new series is asked for
+    assert (code, "ABORTED" in out) == (1, True)
+    again = promote("http-abort", "--new-series", "--wait", "--timeout", "0")
+    assert again[1].startswith(f"http-abort {DIGEST}: registered, series 2")
     gate.tick()
     again = state.candidate(Release("http-abort", "", "production"))
     assert (again.series, again.fate) == (2, Fate.PENDING)
@@ -263,8 +266,8 @@ def test_the_address_of_something_else_at_the_webserver_is_exit_2_and_said(promo
 
 
 def test_an_asset_of_another_name_is_refused_before_it_is_posted(webservers, gate, monkeypatch):
-    monkeypatch.setattr(candidates, "ASSET", "release_candidat")
-    with pytest.raises(WebserverError, match=r"asset release_candidat at .*: there is no such asset; nothing was posted"):
+    monkeypatch.setattr(candidates, "ASSET", "no_such_candidate")
+    with pytest.raises(WebserverError, match=r"asset no_such_candidate at .*: there is no such asset; nothing was posted"):
         DagsterWebserver(webservers.open).post("http-x", {"digest": DIGEST})
     assert newest_event(gate.instance) is None
 

@@ -17,12 +17,12 @@ from phase5_ops.gate.check_state import ReadinessRun
 from phase5_ops.gate.deployed_rules import COLUMNS
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Queue
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import GateSources, as_promoted
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import Release, RunFacts, RunState
 from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key
-from phase5_ops.gate.state import Fate
+from phase5_ops.gate.state import Fate, Promotion, StateError
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.policy import GatePolicy, NotificationPolicy
@@ -468,3 +468,79 @@ def test_that_nobody_could_be_told_is_said_and_changes_nothing(sources, aws, mon
     aws_faults.add("denied", service="sns")
     assert any("nobody was told that it is READY_TO_SIGN" in line for line in tick(sources, cursor).lines)
     assert fate(sources) is Fate.READY_TO_SIGN
+
+
+def test_what_cannot_be_put_into_a_document_costs_no_run_and_no_other_candidate(sources, monkeypatch, aws_faults):
+    register(sources)
+    first = tick(sources)
+    judged(monkeypatch)
+    tick(sources, first.cursor)  # r-1 waits for signatures, so that r-2 does not take its place
+    register(sources, "r-2")
+    monkeypatch.setattr(check_state, "runs_of_candidate", lambda *_, **__: [])  # both want a run
+
+    def unable(*_):
+        raise ValueError("evidence that nobody thought of")
+
+    found = sensor.run_tick(sources, first.cursor, datetime.now(UTC), replace(WORDS, describe=unable))
+    assert {request.tags[check_state.RELEASE_TAG] for request in found.requests} == {"r-1", "r-2"}
+    assert any("r-2: what the gate says of it is not kept: ValueError: evidence that nobody" in line for line in found.lines)
+
+
+def test_an_item_that_is_no_candidate_stops_no_other_and_takes_no_other_ones_word(sources, monkeypatch, aws):
+    register(sources)
+    cursor = tick(sources).cursor
+    table = aws.resource("dynamodb").Table(sources.platform.settings.tables.readiness)
+    item = table.get_item(Key={"pk": "RELEASE#production#r-1", "sk": "CANDIDATE"})["Item"]
+    table.put_item(Item={**item, "environment": "staging"})  # its document would be the one of staging
+    register(sources)
+    register(sources, "r-2")
+    judged(monkeypatch)
+    found = tick(sources, cursor)
+    assert fate(sources, "r-2") is Fate.READY_TO_SIGN
+    assert any("nothing is known" in line and "it is about r-1 in staging" in line for line in found.lines)
+    with pytest.raises(StateError, match="it is about r-1 in staging"):
+        fate(sources)
+
+
+def test_a_candidate_that_is_given_up_while_it_is_renewed_stays_given_up(sources, monkeypatch):
+    register(sources)
+    cursor = tick(sources).cursor
+    judged(monkeypatch)
+    tick(sources, cursor)
+    state = sources.state
+
+    def differ(*_, **__):
+        state.set_fate(state.candidate(Release("r-1", "", "production")), Fate.ABORTED, "by a person")
+        return ("row 1.1 is FAIL, signed PASS",)
+
+    monkeypatch.setattr("phase5_ops.gate.flow.differences", differ)
+    tick(sources, cursor)
+    found = state.candidate(Release("r-1", "", "production"))
+    assert (found.series, found.fate) == (1, Fate.ABORTED)
+
+
+def test_promoted_candidates_whose_document_cannot_be_kept_stay_listed_and_keep_no_other_from_being_unlisted(
+    sources, monkeypatch
+):
+    for number in range(sensor._CLOSED_A_TICK + 5):
+        register(sources, f"r-{number:02}")
+    cursor = tick(sources).cursor
+    for candidate, _ in sources.state.open_candidates("production"):
+        sources.state.set_fate(candidate, Fate.REJECTED if candidate.release.name == "r-29" else Fate.PROMOTED)
+    monkeypatch.setattr(sensor, "_said_on_what", lambda *_: False)
+    for second in range(60):
+        tick(sources, cursor, datetime.now(UTC) + timedelta(seconds=second))
+        left = {candidate.release.name for candidate, _ in sources.state.open_candidates("production")}
+        if "r-29" not in left:
+            break
+    assert left == {f"r-{number:02}" for number in range(29)}
+
+
+def test_a_forged_record_of_a_promotion_does_not_choose_the_moment_that_is_judged(sources, monkeypatch):
+    register(sources)
+    tick(sources)
+    now = complete_inputs(GatePolicy(), sources.platform.now())
+    monkeypatch.setattr("phase5_ops.gate.inputs.read_inputs", lambda *_, **__: now)
+    candidate = sources.state.candidate(Release("r-1", "", "production"))
+    forged = Promotion("run-1", now.now - timedelta(days=1), "key", "not an envelope", "not an envelope", "ok", "k", "zz")
+    assert as_promoted(sources, candidate, forged) == now

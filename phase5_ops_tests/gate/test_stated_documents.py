@@ -133,3 +133,10 @@ def test_the_mark_tells_what_changes_from_what_only_grows_old():
         {"blockers": ["one", "two"]},
     ):
         assert mark_of({**document, **changed}) != mark_of(document)
+
+
+def test_a_word_from_the_future_gives_way_when_the_clock_is_right_again(desk, table):
+    ahead = replace(SAID, at=NOW + timedelta(days=300), document={"decision": "OPEN"})
+    assert table.write(ahead, signing(desk)) is Written.DONE
+    assert table.write(SAID, signing(desk)) is Written.DONE
+    assert read(desk, table) == SAID

@@ -167,6 +167,14 @@ def test_a_gate_that_has_been_silent_for_long_is_undecided_whatever_it_said(desk
     assert "the gate has said nothing since" in found.blockers[0]
 
 
+def test_what_the_gate_said_with_a_clock_ahead_is_undecided_whatever_it_said(desk):
+    desk.ready()
+    desk.states(judged(desk))
+    found = shown(desk, datetime.now(UTC) - timedelta(days=300))
+    assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 2, "BLOCKED")
+    assert "see the clocks" in found.blockers[0]
+
+
 def test_what_fires_now_closes_although_everything_stored_opens(desk):
     desk.ready()
     reason = fresh_reasons.ALARM_FIRING.at("release", "latency", "ALARM now")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -148,6 +148,9 @@ def test_what_is_promoted_rolled_back_from_and_back_to_says_so_everywhere(machin
     machines.desk.states(judged(machines.desk))
     assert machines.status()["decision"] == "OPEN"
     assert machines.live() == (RELEASE.name, "OPEN")
+    forged = (replace(RELEASE, digest="sha256:" + "9" * 64), 1, datetime.now(UTC) + timedelta(hours=1))
+    machines.desk.open().state.note_promotion(*forged, ())
+    assert machines.live() == (RELEASE.name, "OPEN")  # a note says nothing of a record that is about something else
     waited = machines.everywhere("promote", RELEASE.name, "--digest", RELEASE.digest, "--local", "--wait", "--timeout", "1")
     assert (waited[0], "PROMOTED" in waited[1]) == (0, True)
     assert machines.everywhere("verify", *machines.envelopes(), "--digest", RELEASE.digest, "--policy", machines.keys())[0] == 0
@@ -190,9 +193,34 @@ def test_glass_that_is_broken_names_what_the_gate_said_and_repeating_the_pipelin
     assert machines.live() == (RELEASE.name, "BREAK_GLASS")
     document = machines.status()
     assert (document["decision"], document["exit_code"], document["candidate"]["fate"]) == ("BLOCKED", 1, "BREAK_GLASS")
-    assert document["blockers"][0].startswith("release BREAK_GLASS: it went past the closed gate at ")
+    assert "release BREAK_GLASS: at " in document["blockers"][0]
+    assert "by break-glass-" in document["blockers"][0]
     again = ("promote", RELEASE.name, "--digest", RELEASE.digest, "--local", "--wait", "--timeout", "1")
     for accepted, expected in (((), 1), (("--accept-break-glass",), 0)):
         code, out, _ = machines.runs("pipeline", *again, *accepted)
         assert (code, "BREAK_GLASS" in out) == (expected, True)
     assert machines.desk.open().state.candidate(RELEASE).series == 1
+
+
+def test_broken_glass_that_was_rolled_back_from_says_so_and_what_was_promoted_is_not_shown_as_under_way(machines, instance):
+    machines.desk.promoted(datetime.now(UTC))
+    machines.desk.states(judged(machines.desk))
+    machines.desk.ready(release=NEWER, fate=Fate.PENDING)
+    machines.desk.states(release=NEWER)
+    for name, given in (("alice", ("--role", "eng-reliability", *WHY)), ("bob", ("--role", "ops-sre", "--yes"))):
+        machines.become(name)
+        assert machines.runs("signer", "break-glass", NEWER.name, *given)[0] == 0
+    assert all(machines.launch(instance, request) for request in machines.tick(instance).requests)
+    assert machines.live() == (NEWER.name, "BREAK_GLASS")
+    assert machines.runs("signer", "rollback", RELEASE.name, *WHY)[0] == 0
+    assert all(machines.launch(instance, request) for request in machines.tick(instance).requests)
+    assert machines.live() == (RELEASE.name, "ROLLBACK")
+    document = machines.status(NEWER.name)
+    assert (document["exit_code"], document["candidate"]["replaced"][:16]) == (1, "rolled back from")
+    table = machines.desk.session.resource("dynamodb").Table(machines.desk.settings.tables.readiness)
+    table.delete_item(Key={"pk": f"RELEASE#{RELEASE.environment}#{RELEASE.name}", "sk": "PROMOTION#000001"})
+    state = machines.desk.open().state
+    state.set_fate(state.candidate(RELEASE), Fate.READY_TO_SIGN)
+    document = machines.status()
+    assert (document["exit_code"], document["decision"]) == (1, "BLOCKED")
+    assert "the record of that is gone" in document["blockers"][0]

@@ -139,7 +139,7 @@ class Probed:
 
 
 def findings(rows: list[HarnessRow]) -> list[Finding]:
-    return findings_of(rows, policy=IsolationPolicy(), environment="production", links=ConsoleLinks("us-west-2"))
+    return findings_of(rows, production=True, links=ConsoleLinks("us-west-2"))
 
 
 def test_a_healthy_platform_passes_and_is_left_as_it_was():

@@ -45,6 +45,7 @@ KNOWN = {
     "scan": lambda items: json.dumps({"Items": items, "Count": len(items)}, indent=1),
     "put": lambda items: json.dumps({"t": [{"PutRequest": {"Item": item}} for item in items]}, indent=1),
     "batch get": lambda items: json.dumps({"Responses": {"t": items}}, indent=1),
+    "statements": lambda items: json.dumps({"Responses": [{"TableName": "t", "Item": item} for item in items]}, indent=1),
     "lines": lambda items: "".join(json.dumps(item) + "\n" for item in items),
     "pretty items": lambda items: "\n".join(json.dumps(item, indent=1) for item in items),
 }
@@ -53,6 +54,9 @@ UNKNOWN = {
     "another member": lambda items: json.dumps({"Rows": items}, indent=1),
     "stream records": lambda items: json.dumps({"Records": [{"dynamodb": {"NewImage": item}} for item in items]}),
     "changes": lambda items: "".join(json.dumps({"Keys": {}, "NewImage": item}) + "\n" for item in items),
+    "twice": lambda items: f'{{"Items": {json.dumps(items)}, "Items": []}}',
+    "item twice": lambda items: f'{{"Item": {json.dumps(items[-1])}, "Item": {json.dumps(GOOD[0])}}}',
+    "item twice over lines": lambda items: f'{{\n"Item": {json.dumps(items[-1])},\n"Item": {json.dumps(GOOD[0])}\n}}',
     "no json": lambda items: f"ledger dump:\n{items}",
     "yaml": lambda items: f"Items:\n- {json.dumps(items)}\n",
 }

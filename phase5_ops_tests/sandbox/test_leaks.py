@@ -8,7 +8,7 @@ import pytest
 
 from phase5_ops.sandbox import platform_records as records
 from phase5_ops.sandbox.audit_export import EXPORTS
-from phase5_ops.sandbox.control_center import BUDGETS, CONFIG
+from phase5_ops.sandbox.control_center_admin import BUDGETS, CONFIG
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.named_tenant import HOLE_OF_ROUTE
 from phase5_ops.sandbox.platform_records import ATTEMPTS
