@@ -59,7 +59,8 @@ def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate
     record = state.promotion(release, series)
     problems = record_problems(record, release, series, keys=keys, now=record.promoted_at) if record else ()
     broken = candidate.fate is Fate.BREAK_GLASS
-    history = released(state, keys, release.environment, since=None if broken else record.promoted_at) if record or broken else []
+    since = record.promoted_at if record and not broken else None
+    history = released(state, keys, release.environment, since=since) if record or broken else []
     by_glass = [each for each in history if each.kind is Kind.BREAK_GLASS and not each.problems and each.release == release]
     glass = next((each for each in by_glass if each.series == series), None)
     return as_it_stands(stated, Became(candidate, record is not None, problems, glass, replaced_by(history, release), now))
