@@ -126,7 +126,8 @@ def _of_list(value: Sequence[object], where: Where) -> Document | None:
     if where is not Where.ON_A_LINE and all(isinstance(each, Mapping) and each.keys() == _TELEMETRY for each in value):
         return Document([Events("", [_telemetry(each) for each in value if isinstance(each, Mapping)])])
     if where is not Where.ON_A_LINE and all(isinstance(each, Mapping) and "@message" in each for each in value):
-        return Document(_rows([[{"field": name, "value": _shown(cell)} for name, cell in each.items()] for each in value]))
+        cells = [each.items() for each in value if isinstance(each, Mapping)]
+        return Document(_rows([[{"field": name, "value": _shown(cell)} for name, cell in row] for row in cells]))
     if where is not Where.ON_A_LINE and all(map(_is_record, value)):
         return Document([Events("", [Event("", NOT_TOLD, _json(each)) for each in value], of_streams=False)])
     whole = Document()
