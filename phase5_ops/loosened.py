@@ -83,7 +83,8 @@ _NAMES: dict[Stricter, dict[str, str]] = {
         },
         "isolation": "probe_requests probe_requests_per_second probe_seconds probe_tries",
         "probes": "account_a account_a_out_of_scope account_b action_type lease_seconds max_requests parallel_requests"
-        " request_timeout_seconds requests_per_second runs_per_hour send_seconds test_tenant_prefix tries user_agent",
+        " request_timeout_seconds requests_per_second runs_per_hour send_seconds"
+        " stopped_action_type test_tenant_prefix tries user_agent",
         "logs": "requests_per_second",
         "flow": "attempt_minutes deadline_hours newer_candidate tick_seconds",
         "signing": "eng_reliability_key gate_key ops_sre_key security_compliance_key",

@@ -244,6 +244,11 @@ class ProbePolicy(Policy):
     tries: int = Field(
         2, ge=1, le=5, description="how often a probe that starts no work is sent where the connection broke off or timed out"
     )
+    stopped_action_type: str = Field(
+        "CREATE_INTERNAL_TASK",
+        pattern=r"^[A-Z][A-Z0-9_]{1,63}$",
+        description="harmless action type, not action_type, that is switched off for test tenant A while one replay is sent",
+    )
     late_effect_days: int = Field(
         7, ge=1, le=30, description="how far back the ledger is searched for what refused probes of earlier runs left, at most"
     )

@@ -34,6 +34,7 @@ def statements(settings: Settings) -> list[Statement]:
             "ProbeStops", ["lambda:GetFunctionConfiguration"], [_function(name) for name in settings.probes.stop_functions]
         ),
         keyed("ProbeTestTenants", ["dynamodb:GetItem"], [tables.tenants], tenants),
+        keyed("ProbeKillSwitch", ["dynamodb:UpdateItem"], [tables.tenants], [users.a.tenant_id]),
         keyed("ProbeCanaries", ["dynamodb:BatchWriteItem", "dynamodb:Query"], canaries, accounts),
         keyed("ProbeLedgerSearch", ["dynamodb:Query"], [tables.ledger], ledgers),
         keyed("HarnessTestData", ["dynamodb:BatchWriteItem", "dynamodb:Query"], watched, [*whole, *accounts]),

@@ -103,6 +103,12 @@ EXPIRED_INTENT_EXECUTED = FindingCode(
     "The replay of an intent that had expired was executed.",
     "Refuse the replay, or end it with REPLAY_FAILED: check expires_at_epoch before anything is done.",
 )
+STOPPED_INTENT_EXECUTED = FindingCode(
+    "stopped_intent_executed",
+    _FAIL,
+    "A replay was executed although the tenant's kill switch covers the action type of its intent.",
+    "Refuse the replay, or end it with REPLAY_FAILED: look at the kill switches before anything is done.",
+)
 REPEAT_NOT_REPLAYED = FindingCode(
     "repeated_replay_lost",
     _FAIL,
@@ -243,6 +249,7 @@ PERMISSION_CODES = (
     ACCOUNT_SCOPE_NOT_ENFORCED,
     INTENT_OF_OTHER_ACCOUNT,
     EXPIRED_INTENT_EXECUTED,
+    STOPPED_INTENT_EXECUTED,
     REPEAT_NOT_REPLAYED,
     REPEAT_SAME_EXECUTION,
     MISSING_INTENT_ACCEPTED,

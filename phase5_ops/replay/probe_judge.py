@@ -236,10 +236,19 @@ def _traces(row: Probed) -> frozenset[str]:
 
 
 def _expired(row: Probed, case: Case) -> list[Finding]:
-    """An expired intent: refused, or a replay that is recorded as failed. Whatever else, it is not executed."""
-    executed = _events(row.left_behind) & {ACTION_EXECUTED, REPLAY_COMPLETED}
-    if executed:
-        return [case.finding(codes.EXPIRED_INTENT_EXECUTED, row)]
+    """An expired intent is not executed."""
+    return _not_executed(codes.EXPIRED_INTENT_EXECUTED, row, case)
+
+
+def _stopped(row: Probed, case: Case) -> list[Finding]:
+    """An intent whose action type is switched off is not executed."""
+    return _not_executed(codes.STOPPED_INTENT_EXECUTED, row, case)
+
+
+def _not_executed(code: FindingCode, row: Probed, case: Case) -> list[Finding]:
+    """Refused, or a replay that is recorded as failed. Whatever else, it is not executed."""
+    if _events(row.left_behind) & {ACTION_EXECUTED, REPLAY_COMPLETED}:
+        return [case.finding(code, row)]
     return [] if row.accepted else _recorded(row, case)
 
 
@@ -311,6 +320,7 @@ _ROW_JUDGES: Mapping[Expect, Callable[[Probed, Case], list[Finding]]] = {
     Expect.REQUESTER: _requester_claimed,
     Expect.REPEATED: _repeated,
     Expect.EXPIRED: _expired,
+    Expect.STOPPED: _stopped,
     Expect.NOT_ALLOWED: _not_allowed,
     Expect.NOT_FOUND: _not_found,
     Expect.BAD_REQUEST: _bad_request,

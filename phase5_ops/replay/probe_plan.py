@@ -25,7 +25,7 @@ FOREIGN_INTENT_SAME_ACCOUNT = "foreign_intent_same_account"
 INTENT_OF_OTHER_ACCOUNT = "foreign_account_of_intent"
 #: The same intent asked for again: while its replay may still run, and at the end of the sending.
 REPLAY_AT_ONCE, REPEATED_REPLAY = "own_replay+at_once", "own_replay+repeated"
-EXPIRED_INTENT = "own_replay+expired"
+EXPIRED_INTENT, STOPPED_INTENT = "own_replay+expired", "own_replay+kill_switch"
 #: `placement` of a probe that names nothing besides its token.
 NOWHERE = "nowhere"
 REQUIRED_FIELDS = ("action_intent_id", "account_id", "replay_reason", "requested_by")
@@ -43,6 +43,7 @@ class Expect(StrEnum):
     REQUESTER = "requester"
     REPEATED = "repeated"
     EXPIRED = "expired"
+    STOPPED = "stopped"
     NOT_ALLOWED = "not_allowed"
     NOT_FOUND = "not_found"
     BAD_REQUEST = "bad_request"
@@ -69,12 +70,13 @@ _WORDS = {
     Expect.REQUESTER: "refused, or recorded under the token's own user",
     Expect.REPEATED: "refused, or one more replay of the intent, under a trace of its own, that completes",
     Expect.EXPIRED: "refused, or recorded as a failed replay; not executed",
+    Expect.STOPPED: "refused, or recorded as a failed replay; not executed",
     Expect.NOT_ALLOWED: "403 or 404, and nothing in the ledger",
     Expect.NOT_FOUND: "404, and nothing in the ledger",
     Expect.BAD_REQUEST: "400, and nothing in the ledger",
     Expect.CLIENT_ERROR: "4xx, and nothing in the ledger",
 }
-_STARTS_WORK = (Expect.OWN_TENANT_ONLY, Expect.ACCEPTED, Expect.REQUESTER, Expect.REPEATED, Expect.EXPIRED)
+_STARTS_WORK = (Expect.OWN_TENANT_ONLY, Expect.ACCEPTED, Expect.REQUESTER, Expect.REPEATED, Expect.EXPIRED, Expect.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class Probe:
         omit: the required field that is left out.
         raw: a body that is no JSON object, instead of all fields.
         expired: its intent has expired.
+        stopped: its action type is switched off for the tenant while it is sent and carried out.
     """
 
     name: str
@@ -144,6 +147,7 @@ class Probe:
     omit: str | None = None
     raw: str | None = None
     expired: bool = False
+    stopped: bool = False
 
     @property
     def starts_work(self) -> bool:
@@ -233,6 +237,7 @@ def permission_probes(make: ProbeMaker) -> Iterator[Probe]:
         yield make.probe(again, PERMISSION_ROW, TokenKind.VALID, Expect.REPEATED, own, intent=replay.intent)
     yield replace(valid("requester_claimed_in_body", Expect.REQUESTER, own), requester=CLAIMED_REQUESTER)
     yield replace(valid(EXPIRED_INTENT, Expect.EXPIRED, own), expired=True)
+    yield replace(valid(STOPPED_INTENT, Expect.STOPPED, own), stopped=True)
     foreign = Place(targets.tenant_b, targets.account_b)
     yield replace(valid("foreign_intent", Expect.NOT_ALLOWED, foreign), account=targets.account_a)
     yield valid(FOREIGN_INTENT_SAME_ACCOUNT, Expect.NOT_ALLOWED, Place(targets.tenant_b, targets.account_a))

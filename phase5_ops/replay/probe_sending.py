@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.clock import iso
 from phase5_ops.platform import Platform
 from phase5_ops.policy import ProbePolicy
@@ -37,6 +38,7 @@ from phase5_ops.probing.codes import (
     Obstructed,
 )
 from phase5_ops.probing.configured import Configured, require_settings
+from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.giving_back import give_back
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check
@@ -44,6 +46,7 @@ from phase5_ops.probing.identity import Identity, Pool
 from phase5_ops.probing.pace import Pace
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
+from phase5_ops.probing.switched_off import NotSwitched, switched_off
 from phase5_ops.probing.tokens import Supply, supply_of
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.replay.probe_evidence import Sent, sent_row, sent_table
@@ -204,9 +207,47 @@ class _Sending:
         self._write_canaries(plan)
         pace = Pace(policy.requests_per_second, policy.send_seconds, most=policy.max_requests)
         began = time.monotonic()
-        rows = _Sender(client, lease, pace, policy).send(outgoing)
+        sender = _Sender(client, lease, pace, policy)
+        rows = sender.send([each for each in outgoing if not each.probe.stopped])
+        rows += self._under_kill_switch(sender, [each for each in outgoing if each.probe.stopped], targets)
         self.cost = {"requests": pace.sent, "send_seconds": round(time.monotonic() - began, 2)}
         return rows
+
+    def _under_kill_switch(self, sender: "_Sender", outgoing: "Sequence[_Outgoing]", targets: Targets) -> list[Sent]:
+        """The rows of probes whose action type is switched off until their replays have ended.
+
+        One whose replay does not end in that time says nothing: it might be carried out once the switch is as it was.
+        """
+        policy, tables, reader = self.settings.probes, self.settings.tables, self.platform.reader
+        if all(each.request is None for each in outgoing):
+            return [sent_row(each.probe, None, each.not_tried) for each in outgoing]
+        try:
+            with switched_off(reader, tables.tenants, targets.tenant_a, policy.stopped_action_type) as switching:
+                rows = [sender.one(each) for each in outgoing]
+                ended = self._ended(rows, targets.tenant_a)
+        except NotSwitched as why:
+            return [sent_row(each.probe, None, str(why)) for each in outgoing]
+        self.reads += switching
+        late = f"its replay did not end within {policy.follow_seconds:g} s, while the kill switch was on"
+        unsaid = [sent_row(each.probe, None, late) for each in outgoing]
+        return [row if ended or row.status != HTTPStatus.ACCEPTED else other for row, other in zip(rows, unsaid, strict=True)]
+
+    def _ended(self, rows: Sequence[Sent], tenant: str) -> bool:
+        """Waits until the replays of these probes have ended; False where they have not in time, or it cannot be told."""
+        wanted = {row.intent for row in rows if row.status == HTTPStatus.ACCEPTED}
+        since, ends = iso(self.platform.now() - LEDGER_SKEW), time.monotonic() + self.settings.probes.follow_seconds
+        while wanted:
+            partition = f"TENANT#{tenant}"
+            items, read = query_partition(self.platform.reader, self.settings.tables.ledger, partition, since=f"ENTRY#{since}")
+            if read.status is not ReadStatus.OK:
+                return False
+            over = [str(item) for item in items if item.get("eventType", {}).get("S") in TERMINAL]
+            wanted = {intent for intent in wanted if not any(intent in entry for entry in over)}
+            if wanted and time.monotonic() >= ends:
+                return False
+            if wanted:
+                time.sleep(_REPEAT_PAUSE)
+        return True
 
     def _account_scope(self, user: Identity) -> str | None:
         """Why probes of the account scope would show nothing; None if they do.
@@ -267,9 +308,17 @@ class _Sending:
     def _write_canaries(self, plan: Sequence[Probe]) -> None:
         now, probes, reader = self.platform.now(), self.settings.probes, self.platform.reader
         intents, expired = intents_of(plan), {probe.intent for probe in plan if probe.expired}
+        stopped = {probe.intent for probe in plan if probe.stopped}
         run, action = self.platform.run_id, probes.action_type
         items = [
-            intent_item(place, intent, run_id=run, action_type=action, now=now, expired=intent in expired)
+            intent_item(
+                place,
+                intent,
+                run_id=run,
+                action_type=probes.stopped_action_type if intent in stopped else action,
+                now=now,
+                expired=intent in expired,
+            )
             for place, intent in intents
         ]
         own_work.note(self.platform, (probe.intent for probe in plan))
@@ -335,7 +384,7 @@ class _Sender:
         One request alone shows whether the API answers. The own replay and its repeats go one after the other, beside the others.
         """
         by_name = {each.probe.name: each for each in outgoing}
-        rows = {MISSING_INTENT: self._one(by_name[MISSING_INTENT])}
+        rows = {MISSING_INTENT: self.one(by_name[MISSING_INTENT])}
         problem = rows[MISSING_INTENT].problem
         if problem and Problem(problem) in _NOT_THE_API:
             stop = f"the first request was not answered by the API: {problem}"
@@ -345,22 +394,22 @@ class _Sender:
             begun = [by_name[OWN_REPLAY], by_name[REPLAY_AT_ONCE]]
             between = [each for each in outgoing if each.probe.name not in _APART]
             with ThreadPoolExecutor(self.policy.parallel_requests, thread_name_prefix="probes") as workers:
-                replayed = workers.submit(lambda: [*map(self._one, begun), self._once_more(by_name[REPEATED_REPLAY])])
-                done = workers.map(self._one, between)
+                replayed = workers.submit(lambda: [*map(self.one, begun), self._once_more(by_name[REPEATED_REPLAY])])
+                done = workers.map(self.one, between)
                 rows |= {row.name: row for row in (*done, *replayed.result())}
         return [rows[each.probe.name] for each in outgoing]
 
     def _once_more(self, outgoing: _Outgoing) -> Sent:
         """The answer to a repeat; while the replay is under way, which 409 says, it is asked for again."""
-        row = self._one(outgoing)
+        row = self.one(outgoing)
         for _ in range(_REPEATS):
             if row.status != HTTPStatus.CONFLICT:
                 break
             time.sleep(_REPEAT_PAUSE)
-            row = self._one(outgoing)
+            row = self.one(outgoing)
         return row
 
-    def _one(self, outgoing: _Outgoing) -> Sent:
+    def one(self, outgoing: _Outgoing) -> Sent:
         """The answer; where the connection broke off or no answer came in time, a probe that starts no work is sent again."""
         probe, request, policy = outgoing.probe, outgoing.request, self.policy
         if request is None:

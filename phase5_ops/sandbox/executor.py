@@ -310,7 +310,8 @@ class Executor:
         action_type = str(execution.intent.get("action_type"))
         tenant = self._aws.get(TENANTS, tenantId=execution.tenant) or {}
         switched_off = tenant.get("execution_enabled") is False or action_type in (tenant.get("disabled_action_types") or ())
-        if switched_off or self._globally_stopped():
+        ignored = execution.replay is not None and Hole.KILL_SWITCH_IGNORED in self._holes
+        if (switched_off and not ignored) or self._globally_stopped():
             text = f"Execution disabled for tenant: {execution.tenant}, action_type: {action_type}"
             raise PlatformError("KillSwitchEnabledError", text, error_code="KILL_SWITCH_ENABLED")
 

@@ -44,6 +44,7 @@ class Hole(StrEnum):
     REPLAY_NOT_STARTED = "replay-not-started"
     REPLAY_NEVER_FINISHES = "replay-never-finishes"
     REPLAY_FAILS = "replay-fails"
+    KILL_SWITCH_IGNORED = "kill-switch-ignored"
     OWN_REPLAY_RECORDED_ELSEWHERE = "own-replay-recorded-elsewhere"
 
     # What an execution writes

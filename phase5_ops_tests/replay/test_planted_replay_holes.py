@@ -56,13 +56,13 @@ class Probed:
             self.platform.tables.put(INTENTS, item)
         answers = {probe: self.platform.send(request_of(probe, TOKENS[probe.token])) for probe in self.asked}
         self.rows = [sent_row(probe, answer, None) for probe, answer in answers.items()]
-        self._execute(expired)
+        self._execute(expired | {probe.intent for probe in self.asked if probe.stopped})
 
-    def _execute(self, expired: set[str]) -> None:
+    def _execute(self, held_back: set[str]) -> None:
         for number, (_, detail_type, detail) in enumerate(self.platform.aws.events):
             data = detail["data"]
             assert detail_type == "REPLAY_REQUESTED"
-            for event in ("REPLAY_STARTED", *(FAILED if data["action_intent_id"] in expired else DONE)):
+            for event in ("REPLAY_STARTED", *(FAILED if data["action_intent_id"] in held_back else DONE)):
                 self.platform.ledger.append(
                     event,
                     tenant=data["tenant_id"],
@@ -122,7 +122,9 @@ def test_a_healthy_platform_passes_both_rows():
     accepted = {row.name for row in probed.rows if row.status == 202}
     assert "own_replay" in accepted
     assert all(
-        row.expect in ("accepted", "own_tenant_only", "requester", "expired") for row in probed.rows if row.name in accepted
+        row.expect in ("accepted", "own_tenant_only", "requester", "expired", "stopped")
+        for row in probed.rows
+        if row.name in accepted
     )
 
 

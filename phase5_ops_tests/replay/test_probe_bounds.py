@@ -86,6 +86,7 @@ def test_refusals_mode_has_all_that_start_no_work():
         Expect.REQUESTER,
         Expect.REPEATED,
         Expect.EXPIRED,
+        Expect.STOPPED,
     }
     assert len(held_back) < 10
 

@@ -39,7 +39,7 @@ PLAN = build_plan(
 PROBES = {probe.name: probe for probe in PLAN}
 #: One probe of each kind: what stands beside a token differs only in where it stands.
 KINDS = [probe for probe in PLAN if "+" not in probe.name or probe.name.startswith(("no_token", "own_replay"))]
-MAY_WORK = (Expect.ACCEPTED, Expect.REQUESTER, Expect.REPEATED, Expect.EXPIRED)
+MAY_WORK = (Expect.ACCEPTED, Expect.REQUESTER, Expect.REPEATED, Expect.EXPIRED, Expect.STOPPED)
 STATUS = {
     Expect.REFUSED: 401,
     Expect.NOT_LET_IN: 401,
@@ -47,6 +47,7 @@ STATUS = {
     Expect.FOREIGN_ACCOUNT: 404,
     Expect.REPEATED: 202,
     Expect.EXPIRED: 202,
+    Expect.STOPPED: 202,
     Expect.OWN_TENANT_ONLY: 403,
     Expect.ACCEPTED: 202,
     Expect.REQUESTER: 202,
@@ -70,7 +71,7 @@ def entries(name: str, *events: str, tenant: str = A, requester: str = USER, tra
 
 REPEATS = [*entries("own_replay+at_once", *REPLAY), *entries("own_replay+repeated", *REPLAY)]
 FAILED = ("REPLAY_REQUESTED", "REPLAY_STARTED", "EXECUTION_STARTED", "ACTION_FAILED", "REPLAY_FAILED")
-OTHERS = [*REPEATS, *entries("own_replay+expired", *FAILED)]
+OTHERS = [*REPEATS, *entries("own_replay+expired", *FAILED), *entries("own_replay+kill_switch", *FAILED)]
 HEALTHY = [*entries("own_replay", *REPLAY), *entries("requester_claimed_in_body", *REPLAY), *OTHERS]
 
 
@@ -264,7 +265,7 @@ def test_an_empty_table_passes_nothing():
         assert each(table, links=ConsoleLinks("us-west-2"), ledger_table="cc-native-ledger").verdict.blocks
 
 
-# What the contract says of repeats and of expired intents
+# What the contract says of repeats, of expired intents, and under a kill switch
 
 
 @pytest.mark.parametrize("name", ["own_replay+at_once", "own_replay+repeated"])
@@ -279,13 +280,16 @@ def test_a_repeat_may_be_refused_and_what_is_accepted_is_done_under_a_trace_of_i
     assert codes(judge(evidence({name: 409}, left=[*left, *entries(name, *REPLAY)]))[1]) == {"refused_but_recorded"}
 
 
-def test_an_expired_intent_may_be_refused_and_is_never_executed():
-    name = "own_replay+expired"
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("own_replay+expired", "expired_intent_executed"), ("own_replay+kill_switch", "stopped_intent_executed")],
+)
+def test_an_intent_that_has_expired_or_is_stopped_may_be_refused_and_is_never_executed(name, code):
     left = [entry for entry in HEALTHY if entry not in entries(name, *FAILED)]
     assert judge(evidence({name: 404}, left=left))[1].verdict is Verdict.PASS
     for status in (202, 404):
         judgement = judge(evidence({name: status}, left=[*left, *entries(name, *REPLAY)]))[1]
-        assert codes(judgement) == {"expired_intent_executed"}
+        assert codes(judgement) == {code}
 
 
 # What is accepted is a finding, whoever it is recorded for

@@ -92,6 +92,7 @@ _hole(
 )
 _hole(Hole.REPLAY_NOT_STARTED, "No rule starts a requested replay.", _permissions("canary_replay_not_finished"))
 _hole(Hole.REPLAY_NEVER_FINISHES, "Replays start and never end.", _permissions("canary_replay_not_finished"))
+_hole(Hole.KILL_SWITCH_IGNORED, "Replays run under a kill switch.", _permissions("stopped_intent_executed"))
 _hole(Hole.REPLAY_FAILS, "Every replay fails.", _permissions("canary_replay_failed"))
 _hole(
     Hole.OWN_REPLAY_RECORDED_ELSEWHERE,
