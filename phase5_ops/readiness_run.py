@@ -33,7 +33,7 @@ from phase5_ops.run_end import notices
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.state_folder import prepare_state_folder, raise_if_unusable
 
-_LINKS_LEAD_NOWHERE = "this is the sandbox: links to the AWS console lead nowhere"
+LINKS_LEAD_NOWHERE = "this is the sandbox: links to the AWS console lead nowhere"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -110,7 +110,7 @@ def _run(
         gate=settings.gate,
         reading=_reading(platform),
         chosen=rows,
-        notices=[*notices(platform), *([_LINKS_LEAD_NOWHERE] if in_sandbox(settings) else [])],
+        notices=[*notices(platform), *([LINKS_LEAD_NOWHERE] if in_sandbox(settings) else [])],
         judged=Judged(account=platform.account, region=platform.reader.region, identity=platform.identity),
     )
     platform.store.write_result(platform.run_id, document.to_json())
