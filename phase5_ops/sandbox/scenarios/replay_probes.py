@@ -84,7 +84,11 @@ _hole(
     {AUTHORIZATION: (FAIL, "foreign_intent_accepted"), PERMISSIONS: (FAIL, "foreign_account_accepted")},
 )
 _hole(Hole.ACCOUNT_SCOPE_NOT_ENFORCED, "custom:account_ids is not looked at.", _permissions("account_scope_not_enforced"))
-_hole(Hole.MISSING_INTENT_ACCEPTED, "Replays of intents that do not exist are accepted.", _permissions("missing_intent_accepted"))
+_hole(  # the other tenant's intents, too, are none of the caller's
+    Hole.MISSING_INTENT_ACCEPTED,
+    "Replays of intents that do not exist are accepted.",
+    {**_authorization("foreign_intent_accepted"), **_permissions("missing_intent_accepted")},
+)
 _hole(Hole.REQUIRED_FIELD_OPTIONAL, "Requests without a required field are accepted.", _permissions("required_field_optional"))
 _hole(Hole.MALFORMED_JSON_500, "Malformed JSON makes the API fail.", _permissions("malformed_json_500", WARN))
 _hole(
