@@ -9,7 +9,7 @@ from typing import Any
 
 from phase5_ops.clock import iso
 from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate.decision import decide
+from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.state import Candidate
@@ -18,18 +18,18 @@ from phase5_ops.report.document import CandidateEntry, Judged
 from phase5_ops.report.release import release_document, shortened
 
 
-def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs) -> Mapping[str, Any]:
+def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs, decision: Decision) -> Mapping[str, Any]:
     """The document of a candidate as JSON values.
 
     Args:
         sources: for what was promoted with the same waivers, and who judged.
         candidate: as it stands in the state table.
         inputs: what is decided from.
+        decision: over these inputs.
 
     Raises:
         StateError: the state table cannot be read.
     """
-    decision = decide(inputs)
     url = sources.platform.settings.run_address(inputs.run_id) if inputs.run_id else None
     entry = CandidateEntry.model_validate(
         {

@@ -16,7 +16,7 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.released import Released, released, replaced_by
 from phase5_ops.gate.state import CLOSED, Candidate, Fate
-from phase5_ops.gate.stated_documents import AHEAD_AT_MOST, SILENT_AFTER, NotStated, Stated, StatedDocuments, verified
+from phase5_ops.gate.stated_documents import AHEAD_AT_MOST, SILENT_AFTER, NotStated, Stated, StatedDocuments
 from phase5_ops.report.document import EXIT_FAILING, EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
 
 
@@ -55,7 +55,7 @@ def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate
         StateError: the state table cannot be read.
     """
     release, series = candidate.release, candidate.series
-    stated = verified(state.newest(release, series), keys, release, series)
+    stated = state.said(release, series, keys)
     record = state.promotion(release, series)
     problems = record_problems(record, release, series, keys=keys, now=record.promoted_at) if record else ()
     went = record is not None or candidate.fate is Fate.BREAK_GLASS

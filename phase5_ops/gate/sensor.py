@@ -200,13 +200,12 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{name}: nothing is known: {error}"[:_LONGEST_LINE])
         return
-    _state(
-        sources,
-        candidate,
-        tick,
-        now,
-        lambda: words.describe(sources, candidate, inputs or read_inputs(sources, candidate, runs=runs)),
-    )
+
+    def document() -> Mapping[str, Any]:
+        found = inputs or read_inputs(sources, candidate, runs=runs)
+        return words.describe(sources, candidate, found, decision or decide(found))
+
+    _state(sources, candidate, tick, now, document)
 
 
 def _state(
@@ -239,9 +238,12 @@ def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, now: d
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{candidate.release.name}: what it was promoted on is not said: {error}"[:_LONGEST_LINE])
         return False
-    return _state(
-        sources, candidate, tick, now, lambda: words.describe(sources, candidate, as_promoted(sources, candidate, record))
-    )
+
+    def document() -> Mapping[str, Any]:
+        found = as_promoted(sources, candidate, record)
+        return words.describe(sources, candidate, found, decide(found))
+
+    return _state(sources, candidate, tick, now, document)
 
 
 def said(name: str, action: Action) -> list[str]:

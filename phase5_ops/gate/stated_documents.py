@@ -114,6 +114,15 @@ class StatedDocuments(StateTable):
                 " the next tick of promotion_gate writes it anew"
             ) from error
 
+    def said(self, release: Release, series: int, keys: KeySet) -> Stated:
+        """What the gate said last of a series.
+
+        Raises:
+            StateError: the table does not answer.
+            NotStated: it said nothing that can be believed.
+        """
+        return verified(self.newest(release, series), keys, release, series)
+
     def write(self, stated: Stated, sign: Sign) -> Written:
         """Signs and writes a document; refused where a later one is there already, but for one that is from the future.
 

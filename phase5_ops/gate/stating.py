@@ -5,15 +5,16 @@ from datetime import datetime
 from typing import Any
 
 from phase5_ops.gate.believed_keys import signing_key
+from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.signing import sign
 from phase5_ops.gate.state import Candidate, Written
-from phase5_ops.gate.stated_documents import RESTATED_AFTER, STATED_TYPE, NotStated, Stated, StatedDocuments, mark_of, verified
+from phase5_ops.gate.stated_documents import RESTATED_AFTER, STATED_TYPE, NotStated, Stated, StatedDocuments, mark_of
 
 #: Makes the document of a candidate. Given from outside, because what a document looks like stands above the gate.
-Describe = Callable[[GateSources, Candidate, GateInputs], Mapping[str, Any]]
+Describe = Callable[[GateSources, Candidate, GateInputs, Decision], Mapping[str, Any]]
 
 
 def state_document(sources: GateSources, candidate: Candidate, document: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
@@ -29,8 +30,7 @@ def state_document(sources: GateSources, candidate: Candidate, document: Mapping
     reader, settings = sources.platform.reader, sources.platform.settings
     table = StatedDocuments(reader, settings.tables.readiness)
     try:
-        present = table.newest(candidate.release, candidate.series)
-        said = verified(present, sources.keys, candidate.release, candidate.series)
+        said = table.said(candidate.release, candidate.series, sources.keys)
         if mark_of(said.document) == mark_of(document) and abs(now - said.at) < RESTATED_AFTER:
             return ()
     except (NotStated, KeyError, TypeError):
@@ -55,7 +55,7 @@ def stated_open(sources: GateSources, candidate: Candidate) -> bool:
     """
     table = StatedDocuments(sources.platform.reader, sources.platform.settings.tables.readiness)
     try:
-        said = verified(table.newest(candidate.release, candidate.series), sources.keys, candidate.release, candidate.series)
+        said = table.said(candidate.release, candidate.series, sources.keys)
     except NotStated:
         return False
     return said.document.get("decision") == "OPEN"

@@ -11,6 +11,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import open_platform
 from phase5_ops.candidate_document import describe
 from phase5_ops.checklist import ROLES
+from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.keys import GATE
@@ -109,7 +110,8 @@ class Desk:
         with dg.DagsterInstance.ephemeral() as instance:
             sources = GateSources(instance, open_platform(settings, "tick"))
             candidate = sources.state.candidate(release)
-            document = describe(sources, candidate, inputs or read_inputs(sources, candidate))
+            found = inputs or read_inputs(sources, candidate)
+            document = describe(sources, candidate, found, decide(found))
             assert state_document(sources, candidate, document, sources.platform.now()) == ()
 
     def promoted(self, now: datetime = NOW, *, release: Release = RELEASE) -> Candidate:
