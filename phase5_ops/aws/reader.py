@@ -239,7 +239,7 @@ class AwsReader:
         *,
         region: str | None = None,
         consume: Callable[[Mapping[str, Any]], None] | None = None,
-        before_page: Callable[[], None] | None = None,
+        before_page: Callable[[], object] | None = None,
         **params: Any,  # noqa: ANN401
     ) -> Answer:
         """All pages of a call, with boto3's own paginator.
@@ -270,7 +270,7 @@ class AwsReader:
         paginate: bool,
         may_miss: bool = False,
         consume: Callable[[Mapping[str, Any]], None] | None = None,
-        before_page: Callable[[], None] | None = None,
+        before_page: Callable[[], object] | None = None,
     ) -> Answer:
         started = datetime.now(UTC)
         clock_started = self._monotonic()
@@ -325,7 +325,7 @@ class AwsReader:
         return outcome[0]
 
 
-def _next_page(iterator: Iterator[Any], before_page: Callable[[], None] | None) -> Any:  # noqa: ANN401 - a page of any call
+def _next_page(iterator: Iterator[Any], before_page: Callable[[], object] | None) -> Any:  # noqa: ANN401 - a page of any call
     if before_page is not None:
         before_page()
     return next(iterator, None)

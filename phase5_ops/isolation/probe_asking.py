@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from phase5_ops.aws.pace import Pace
 from phase5_ops.isolation.probe_plan import CrossProbe, Expect
 from phase5_ops.policy import IsolationPolicy
 from phase5_ops.probing.forge import TokenKind
-from phase5_ops.probing.pace import Pace
 from phase5_ops.probing.request import HttpAnswer, Problem
 
 Wave = tuple[CrossProbe, ...]
@@ -97,7 +97,7 @@ class Asking:
         answer = None
         tries = self.policy.probe_tries if probe.harmless or not probe.route.starts_work else 1
         for _ in range(tries):
-            if not self._pace.may_send():
+            if not self._pace.wait():
                 break
             answer = self.send(probe)
             if answer.problem not in _AGAIN:

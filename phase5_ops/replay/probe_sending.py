@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from phase5_ops.aws.pace import Pace
 from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.clock import iso
 from phase5_ops.platform import Platform
@@ -43,7 +44,6 @@ from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.giving_back import give_back
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check
 from phase5_ops.probing.identity import Identity, Pool
-from phase5_ops.probing.pace import Pace
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
 from phase5_ops.probing.switched_off import NotSwitched, switched_off
@@ -422,7 +422,7 @@ class _Sender:
             if self.lease.remaining() < policy.request_timeout_seconds:
                 why = "the lease is about to end"
                 break
-            if not self.pace.may_send():
+            if not self.pace.wait():
                 why = f"bounds: {policy.max_requests} requests, {policy.send_seconds:g} s (probes.max_requests, .send_seconds)"
                 break
             answer, tries = self.client.send(request), tries + 1

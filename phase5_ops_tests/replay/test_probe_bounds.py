@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from phase5_ops.aws.pace import Pace
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import new_intent_id
-from phase5_ops.probing.pace import Pace
 from phase5_ops.probing.request import HttpAnswer, Problem
 from phase5_ops.replay import probe_sending
 from phase5_ops.replay.probe_matrix import build_plan
@@ -74,7 +74,7 @@ def test_what_is_beyond_the_bounds_is_not_tried():
 def test_requests_go_out_no_faster_than_the_settings_say():
     waits = []
     pace = Pace(10, 100, sleep=waits.append)
-    assert all(pace.may_send() for _ in range(5))
+    assert all(pace.wait() for _ in range(5))
     assert waits == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.05)
 
 
