@@ -153,17 +153,7 @@ def release(reader: AwsReader, table: str, holder: str, *, user: str = ANY_USER)
         return _settled(left, table)
     if left.read.status is not ReadStatus.OK or left.pages[0].get("Attributes", {}).get("users"):
         return left.read
-    ended = reader.call(
-        "dynamodb",
-        "delete_item",
-        table,
-        TableName=table,
-        Key=_KEY,
-        ConditionExpression="attribute_not_exists(pk) OR (holder = :me AND attribute_not_exists(#users))",
-        ExpressionAttributeNames=_NAMES,
-        ExpressionAttributeValues={":me": {"S": holder}},
-    )
-    return _settled(ended, table) if _refused(ended) else ended.read
+    return _delete(reader, table, holder, "holder = :me AND attribute_not_exists(#users)", ExpressionAttributeNames=_NAMES)
 
 
 def held(reader: AwsReader, table: str, holder: str) -> bool:
@@ -174,14 +164,20 @@ def held(reader: AwsReader, table: str, holder: str) -> bool:
 
 def end(reader: AwsReader, table: str, holder: str) -> Read:
     """Ends the lease of `holder`, whichever of its parts use it; one that is not the holder's is left alone, as in `release`."""
+    return _delete(reader, table, holder, "holder = :me")
+
+
+def _delete(reader: AwsReader, table: str, holder: str, condition: str, **names: Any) -> Read:  # noqa: ANN401 - as boto3 takes them
+    """Deletes the lease where it is there and the condition holds; that it does not is no failure."""
     ended = reader.call(
         "dynamodb",
         "delete_item",
         table,
         TableName=table,
         Key=_KEY,
-        ConditionExpression="attribute_not_exists(pk) OR holder = :me",
+        ConditionExpression=f"attribute_not_exists(pk) OR ({condition})",
         ExpressionAttributeValues={":me": {"S": holder}},
+        **names,
     )
     return _settled(ended, table) if _refused(ended) else ended.read
 
