@@ -151,7 +151,9 @@ def demo(
     _require_sandbox()
     _check_writable(output)
     if not no_ui:
-        port = _free_port(port)
+        from phase5_ops.ports import free_port
+
+        port = free_port(port, "the UI")
     from phase5_ops.sandbox.process import sandbox_process
 
     with sandbox_process(scenario) as exports:
@@ -189,7 +191,9 @@ def sandbox(
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000) -> None:
     """Serve the Dagster UI (lineage, checks, schedules) and its daemon on the state folder, until Ctrl-C."""
-    port = _free_port(port)
+    from phase5_ops.ports import free_port
+
+    port = free_port(port, "the UI")
     _settings()
     _serve_ui(port)
 
@@ -921,27 +925,6 @@ def _rendered(document: "ReadinessDocument", output_format: Format, *, to_termin
 def _finish(document: "ReadinessDocument", output_format: Format, output: Path | None) -> NoReturn:
     _emit(document, output_format, output)
     raise typer.Exit(document.exit_code)
-
-
-def _free_port(port: int) -> int:
-    """The port, or a free one for 0. Found out before anything is run, and not when the result is there and nobody can see it.
-
-    Raises:
-        ConfigurationError: the port is taken.
-    """
-    import socket
-
-    from phase5_ops.settings import ConfigurationError
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"--port {port}: the UI cannot listen on 127.0.0.1:{port}: {error.strerror}; give another, or 0 for a free one"
-            ) from error
-        return int(probe.getsockname()[1])
 
 
 def _serve_ui(port: int) -> None:

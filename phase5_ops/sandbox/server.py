@@ -7,7 +7,6 @@ What it serves is on 127.0.0.1 only.
 import logging
 import os
 import shutil
-import socket
 import tempfile
 from contextlib import ExitStack
 from datetime import timedelta
@@ -17,6 +16,7 @@ from typing import Self
 
 import boto3
 
+from phase5_ops.ports import HOST, free_port
 from phase5_ops.sandbox import cost_explorer, moto_cloudwatch, moto_dynamodb, moto_kms, moto_logs
 from phase5_ops.sandbox.access_trail import AccessTrail
 from phase5_ops.sandbox.blueprint import ACCOUNT, NAMESPACE, RUNBOOK_ADDRESS
@@ -31,9 +31,8 @@ from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops.sandbox.scenarios.registry import EMPTY
 from phase5_ops.sandbox.seed import arn_of_notifications, seed
 from phase5_ops.sandbox.traffic import rows_of
-from phase5_ops.settings import ConfigurationError, load_settings
+from phase5_ops.settings import load_settings
 
-HOST = "127.0.0.1"
 ALARMS_AGE = timedelta(days=1)  # a scenario's alarms have long been there, so that what they do not see counts
 DEFAULT_REGION = "us-west-2"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}  # no secret: nothing checks them
@@ -96,7 +95,7 @@ class Sandbox:
             ConfigurationError: the port is taken.
         """
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        _check_port(self._port)
+        free_port(self._port, "the sandbox")  # moto's server ends its thread without a word where the port is taken
         patches = (
             own_aws(),
             moto_cloudwatch.installed(self.clock, self.faults),
@@ -156,13 +155,3 @@ class Sandbox:
             **self._settings,
             **fixed,
         }
-
-
-def _check_port(port: int) -> None:
-    """Moto's server ends its thread without a word where the port is taken, so that is found out before."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise ConfigurationError(f"--port {port}: cannot listen on {HOST}:{port}: {error.strerror}") from error
