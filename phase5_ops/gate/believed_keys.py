@@ -15,8 +15,9 @@ from pathlib import Path
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.clock import iso
-from phase5_ops.gate.keys import SIGNERS, KeysError, KeySet, TrustedKey, key_set, keys_document, parse_keys
-from phase5_ops.gate.signing import load_key, load_keys
+from phase5_ops.gate.envelopes import PAYLOAD_TYPE
+from phase5_ops.gate.keys import GATE, SIGNERS, KeysError, KeySet, TrustedKey, key_set, keys_document, parse_keys
+from phase5_ops.gate.signing import load_key, load_keys, sign
 from phase5_ops.gate.state import PinnedKeys, StateTable, Written
 from phase5_ops.policy import SigningPolicy
 from phase5_ops.settings import Settings
@@ -124,6 +125,19 @@ def signing_key(reader: AwsReader, policy: SigningPolicy, role: str, believed: K
             f"the key {policy.key_of(role)} is not the believed key of {role}; if it was replaced on purpose, run phase5 init"
         )
     return key
+
+
+def signed_by_gate(
+    reader: AwsReader, policy: SigningPolicy, believed: KeySet, payload: bytes, payload_type: str = PAYLOAD_TYPE
+) -> tuple[str, bytes]:
+    """Key id and signature of the gate's key over a payload.
+
+    Raises:
+        SigningError: KMS does not give the key, or it does not sign.
+        KeysError: it is another than the believed one.
+    """
+    made = sign(reader, signing_key(reader, policy, GATE, believed), payload, payload_type)
+    return made.key_id, made.signature
 
 
 def merged(pinned: KeySet | None, present: KeySet, now: datetime) -> tuple[KeySet, tuple[str, ...]]:

@@ -6,16 +6,16 @@ description; nothing depends on how Dagster records it.
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
 
 from phase5_ops.gate import check_state
-from phase5_ops.gate.believed_keys import believed_keys, signing_key
+from phase5_ops.gate.believed_keys import believed_keys, signed_by_gate
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
-from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.notifications import notify, tell_fate
 from phase5_ops.gate.override_promotion import OverrideRules, promote_override
 from phase5_ops.gate.overrides import Override
@@ -23,7 +23,6 @@ from phase5_ops.gate.overriding import as_text
 from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import Ending, PromotionDoor, PromotionOutcome
 from phase5_ops.gate.records import GateInputs, Release
-from phase5_ops.gate.signing import sign
 from phase5_ops.gate.signing_times import counted_sign_offs
 from phase5_ops.gate.state import Candidate, Fate, StateTable, check_release
 from phase5_ops.gate.targets.choice import publish
@@ -69,10 +68,6 @@ def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor
         sources = GateSources(instance, platform)  # of its own for each decision, so that everything is read again
         return look_again(sources, read_inputs(sources, candidate))
 
-    def signed(payload: bytes) -> tuple[str, bytes]:
-        made = sign(reader, signing_key(reader, settings.signing, GATE, keys), payload)
-        return made.key_id, made.signature
-
     def keep(run_id: str, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             platform.store.write_attestation(run_id, name, content)
@@ -81,7 +76,7 @@ def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor
         state=StateTable(reader, settings.tables.readiness),
         inputs=inputs,
         keys=lambda: keys,
-        sign=signed,
+        sign=partial(signed_by_gate, reader, settings.signing, keys),
         publish=lambda order: publish(reader, settings.promotion, order),
         keep=keep,
         holder=platform.run_id,

@@ -20,19 +20,19 @@ from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate import candidates, check_state
 from phase5_ops.gate.attestation import readiness_statement, statement_rows
-from phase5_ops.gate.believed_keys import signing_key
+from phase5_ops.gate.believed_keys import signed_by_gate
 from phase5_ops.gate.decision import Decision, Outcome, decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.flow import Action, Attempt, Step, in_order, in_turn, next_action
 from phase5_ops.gate.inputs import GateSources, as_promoted, look_again, read_inputs
-from phase5_ops.gate.keys import GATE, KeysError
+from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.notifications import tell_fate
 from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
 from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.row_state import READINESS_JOB
-from phase5_ops.gate.signing import SigningError, sign
+from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state import Candidate, Fate, MalformedItem, Registered, StateError, Written
 from phase5_ops.gate.stating import Describe, state_document, stated_open
 from phase5_ops.gate.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
@@ -322,9 +322,8 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
             not_tried=not_tried,
             url=platform.settings.run_address(inputs.run_id),
         )
-        key = signing_key(platform.reader, platform.settings.signing, GATE, sources.keys)
-        signature = sign(platform.reader, key, payload)
-        state.freeze_statement(candidate.release, candidate.series, payload, signature.signature, signature.key_id)
+        key_id, signature = signed_by_gate(platform.reader, platform.settings.signing, sources.keys, payload)
+        state.freeze_statement(candidate.release, candidate.series, payload, signature, key_id)
 
 
 def _in_a_row(sources: GateSources, candidate: Candidate, waivers: Sequence[Waiver]) -> dict[str, int]:

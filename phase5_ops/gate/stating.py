@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from phase5_ops.gate.believed_keys import signing_key
+from phase5_ops.gate.believed_keys import signed_by_gate
 from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.inputs import GateSources
-from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import GateInputs
-from phase5_ops.gate.signing import sign
 from phase5_ops.gate.state import Candidate, Written
 from phase5_ops.gate.stated_documents import RESTATED_AFTER, STATED_TYPE, NotStated, Stated, StatedDocuments, mark_of
 
@@ -36,10 +35,7 @@ def state_document(sources: GateSources, candidate: Candidate, document: Mapping
     except (NotStated, KeyError, TypeError):
         pass  # nothing was said that could be shown: then it is said now
 
-    def signed(payload: bytes) -> tuple[str, bytes]:
-        made = sign(reader, signing_key(reader, settings.signing, GATE, sources.keys), payload, STATED_TYPE)
-        return made.key_id, made.signature
-
+    signed = partial(signed_by_gate, reader, settings.signing, sources.keys, payload_type=STATED_TYPE)
     stated = Stated(candidate.release, candidate.series, now, document)
     if table.write(stated, signed) is Written.DONE:
         return ()
