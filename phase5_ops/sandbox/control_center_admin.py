@@ -9,7 +9,6 @@ from phase5_ops.sandbox.platform_records import ATTEMPTS, LEDGER, OUTCOMES, TENA
 
 CONFIG = "cc-native-autonomy-config"
 BUDGETS = "cc-native-autonomy-budget-state"
-_MAX_LIST, _DEFAULT_LIST = 100, 50
 
 
 class AdminRoutes(Routes):
@@ -184,11 +183,6 @@ class AdminRoutes(Routes):
 
     def executions(self, call: Call) -> Answer:
         """GET /accounts/{id}/executions: the newest first."""
-        account, limit = call.path["account"], call.query.get("limit", str(_DEFAULT_LIST))
-        self._check_account(call, account)
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MAX_LIST:
-            raise Refusal(400, f"limit must be 1 to {_MAX_LIST}")
-        items = [item for item in self._items(OUTCOMES, account_key(call.tenant, account)) if item["sk"].startswith("OUTCOME#")]
-        newest = sorted(items, key=lambda item: str(item["completed_at"]), reverse=True)[: int(limit)]
+        newest = self._newest(call, OUTCOMES, "OUTCOME#", by="completed_at")
         names = ("action_intent_id", "status", "started_at", "completed_at", "attempt_count")
         return 200, {"executions": [{name: item.get(name) for name in names} for item in newest]}

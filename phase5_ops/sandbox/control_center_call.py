@@ -12,9 +12,11 @@ from phase5_ops.sandbox.control_center_auth import TENANT_PARAMETERS, Caller
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import from_item, to_item
 from phase5_ops.sandbox.platform_context import PlatformContext
-from phase5_ops.sandbox.platform_records import ACCOUNTS, INTENTS, Item
+from phase5_ops.sandbox.platform_records import ACCOUNTS, INTENTS, Item, account_key
 
 Answer = tuple[int, Mapping[str, Any]]
+
+_MAX_LIST, _DEFAULT_LIST = 100, 50
 
 
 class Refusal(Exception):
@@ -106,6 +108,15 @@ class Routes:
             ExpressionAttributeValues=to_item({":id": value}),
         )["Items"]
         return from_item(found[0]) if found else None
+
+    def _newest(self, call: Call, table: str, kind: str, by: str) -> list[Item]:
+        """The items of one kind (`OUTCOME#`) in the account of the path, newest first by an attribute, as many as `limit`."""
+        account, limit = call.path["account"], call.query.get("limit", str(_DEFAULT_LIST))
+        self._check_account(call, account)
+        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MAX_LIST:
+            raise Refusal(400, f"limit must be 1 to {_MAX_LIST}")
+        items = [item for item in self._items(table, account_key(call.tenant, account)) if item["sk"].startswith(kind)]
+        return sorted(items, key=lambda item: str(item.get(by, "")), reverse=True)[: int(limit)]
 
     def _items(self, table: str, pk: str) -> list[Item]:
         """Every item of one partition."""

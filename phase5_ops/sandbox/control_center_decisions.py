@@ -13,7 +13,6 @@ from phase5_ops.sandbox.platform_records import INTENTS, Item, account_key, inte
 
 DECISIONS = "cc-native-decision-proposal"
 DECISION_BUDGETS = "cc-native-decision-budget"
-_MAX_LIST, _DEFAULT_LIST = 100, 50
 
 
 class DecisionRoutes(Routes):
@@ -48,12 +47,7 @@ class DecisionRoutes(Routes):
 
     def decisions(self, call: Call) -> Answer:
         """GET /accounts/{id}/decisions: the newest first."""
-        account, limit = call.path["account"], call.query.get("limit", str(_DEFAULT_LIST))
-        self._check_account(call, account)
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MAX_LIST:
-            raise Refusal(400, f"limit must be 1 to {_MAX_LIST}")
-        items = [item for item in self._items(DECISIONS, account_key(call.tenant, account)) if item["sk"].startswith("DECISION#")]
-        newest = sorted(items, key=lambda item: str(item.get("created_at", "")), reverse=True)[: int(limit)]
+        newest = self._newest(call, DECISIONS, "DECISION#", by="created_at")
         return 200, {"decisions": [_shown(item) for item in newest]}
 
     def approve_action(self, call: Call) -> Answer:
