@@ -266,29 +266,3 @@ def _ways() -> Iterator[PlantedHole]:
             if sensible(hole):
                 yield hole
                 break
-
-
-def real_platform() -> frozenset[PlantedHole]:
-    """The holes of the platform as it was observed (routes, and where each takes tenant and account from)."""
-    decisions = (Route.EVALUATE_DECISION, Route.DECISION_STATUS, Route.DECISIONS, Route.APPROVE_ACTION, Route.REJECT_ACTION)
-    executions = (Route.EXECUTION_STATUS, Route.EXECUTIONS)
-    bodies = (Route.WRITE_CONFIG, Route.WRITE_BUDGET)
-    fallback = [route for route in Route if route not in (*decisions, *executions, *bodies)]
-    holes = {
-        PlantedHole(route, Who.UNCLAIMED, channel)
-        for route, channel in product(fallback, (Channel.QUERY_SNAKE, Channel.HEADER_LOWER))
-    }
-    holes |= {
-        PlantedHole(route, who, channel)
-        for route, who, channel in product(bodies, (Who.CLAIMED, Who.UNCLAIMED), (Channel.BODY_SNAKE, Channel.ACCOUNT_BODY))
-        if channel is Channel.BODY_SNAKE or who is Who.CLAIMED
-    }
-    holes |= {PlantedHole(route, Who.CLAIMED, Channel.CLAIM, Effect.KEYS_FROM_BODY) for route in bodies}
-    holes |= {
-        PlantedHole(route, who, Channel.HEADER_LOWER, Effect.CLAIM_IGNORED)
-        for route, who in product(decisions, (Who.CLAIMED, Who.UNCLAIMED))
-    }
-    holes |= {PlantedHole(Route.EVALUATE_DECISION, who, Channel.BODY_SNAKE) for who in (Who.CLAIMED, Who.UNCLAIMED)}
-    holes.add(PlantedHole(Route.REPLAY, Who.CLAIMED, Channel.ACCOUNT_BODY))
-    accounts = (Route.EXPLANATION, Route.READ_BUDGET, Route.READ_BUDGET_STATE)
-    return frozenset(holes | {PlantedHole(route, Who.CLAIMED, Channel.ACCOUNT_QUERY) for route in accounts})
