@@ -165,7 +165,7 @@ def _work(sources: GateSources, tick: Tick, now: datetime, words: Words) -> None
         tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
     if not queue.superseded:  # a promoted one stays listed until everything older gave way
         for candidate in in_turn(queue.closed, _CLOSED_A_TICK, now):
-            if candidate.fate is Fate.PROMOTED and not _said_on_what(sources, candidate, tick, now, words):
+            if candidate.fate is Fate.PROMOTED and not _said_on_what(sources, candidate, tick, words):
                 continue  # looked at again by another tick; it keeps no other from its turn
             state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
 
@@ -205,19 +205,17 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
         found = inputs or read_inputs(sources, candidate, runs=runs)
         return words.describe(sources, candidate, found, decision or decide(found))
 
-    _state(sources, candidate, tick, now, document)
+    _state(sources, candidate, tick, document)
 
 
-def _state(
-    sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, document: Callable[[], Mapping[str, Any]]
-) -> bool:
+def _state(sources: GateSources, candidate: Candidate, tick: Tick, document: Callable[[], Mapping[str, Any]]) -> bool:
     """Keeps the document of a candidate; False where that could not be done, which is said and costs no step that was made.
 
     Whatever one candidate's evidence holds, what cannot be put into a document takes no run from it, and no turn from another.
     """
     name = candidate.release.name
     try:
-        problems = state_document(sources, candidate, document(), now)
+        problems = state_document(sources, candidate, document())
     except Exception as error:
         if not isinstance(error, (StateError, KeysError, SigningError)):
             log.exception("the document of %s could not be made", name)
@@ -226,7 +224,7 @@ def _state(
     return not problems
 
 
-def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, words: Words) -> bool:
+def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, words: Words) -> bool:
     """Makes sure that the document of a promoted candidate shows what it was promoted on; False where that could not be done.
 
     One that was promoted between two ticks, by a run that somebody launched, may have none that does.
@@ -243,7 +241,7 @@ def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, now: d
         found = as_promoted(sources, candidate, record)
         return words.describe(sources, candidate, found, decide(found))
 
-    return _state(sources, candidate, tick, now, document)
+    return _state(sources, candidate, tick, document)
 
 
 def said(name: str, action: Action) -> list[str]:

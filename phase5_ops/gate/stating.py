@@ -1,7 +1,6 @@
 """Saying what the gate thinks of a candidate: the sensor's side of `stated_documents.py`."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from phase5_ops.gate.stated_documents import RESTATED_AFTER, STATED_TYPE, NotSta
 Describe = Callable[[GateSources, Candidate, GateInputs, Decision], Mapping[str, Any]]
 
 
-def state_document(sources: GateSources, candidate: Candidate, document: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
+def state_document(sources: GateSources, candidate: Candidate, document: Mapping[str, Any]) -> tuple[str, ...]:
     """Keeps the document where every machine reads it, unless it says what the last one said a moment ago.
 
     Returns:
@@ -27,6 +26,7 @@ def state_document(sources: GateSources, candidate: Candidate, document: Mapping
         SigningError, KeysError: the gate's key does not sign, or is not the believed one.
     """
     reader, settings = sources.platform.reader, sources.platform.settings
+    now = sources.platform.now()  # the clock by which everybody judges how old it is, that of a sandbox included
     table = StatedDocuments(reader, settings.tables.readiness)
     try:
         said = table.said(candidate.release, candidate.series, sources.keys)

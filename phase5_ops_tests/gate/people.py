@@ -112,7 +112,7 @@ class Desk:
             candidate = sources.state.candidate(release)
             found = inputs or read_inputs(sources, candidate)
             document = describe(sources, candidate, found, decide(found))
-            assert state_document(sources, candidate, document, sources.platform.now()) == ()
+            assert state_document(sources, candidate, document) == ()
 
     def promoted(self, now: datetime = NOW, *, release: Release = RELEASE) -> Candidate:
         """A candidate that three people signed and the gate promoted at `now`."""
