@@ -1,18 +1,22 @@
 """A bounded HTTP client for the Control Center and Dagster: no redirects, no proxies, TLS verified, and every exchange ends.
 
-urllib3 bounds each wait on a socket; a server that sends a byte a second never makes one of those waits too long. So the
-exchange runs in a thread of its own that is left behind when its time is up, and ends itself at the next byte. What was given
-up before its connection stood is not sent any more: nobody would look for what it left. Nothing is retried: a request that was
-perhaps acted on must not be sent twice.
+urllib3 bounds each wait on a socket; a server that sends a byte a second never makes one of those waits too long. So each
+connection has a thread of its own, which is left behind with it when the time of an exchange is up, and ends it at the next
+byte. What was given up before its connection stood is not sent any more: nobody would look for what it left. Nothing is
+retried: a request that was perhaps acted on must not be sent twice. A connection is used again only a moment after its last
+exchange: one that was idle for longer may be closed by the other side just as a request goes out.
 """
 
 import json
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTP_PORT, HTTPS_PORT
+from queue import Empty, SimpleQueue
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
@@ -28,6 +32,7 @@ SHOWN_BODY = 400
 
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _CHUNK = 4096
+_REUSED_WITHIN = 1.0  # seconds
 
 
 class HttpClient:
@@ -59,84 +64,115 @@ class HttpClient:
         self._url = parts
         self._context = ssl.create_default_context() if parts.scheme == "https" else None
         self._timeout = timeout_seconds
-        self._user_agent = user_agent
-        self._api_key = api_key
+        self._headers = {"User-Agent": user_agent, **({"x-api-key": api_key} if api_key else {})}
         self._redact = redactor
         self._shown = shown_body
+        self._idle: deque[_Line] = deque()
 
     def send(self, request: Request) -> HttpAnswer:
         """The answer to one request, or why there is none. Never raises for what the network or the server does."""
         started = time.perf_counter()
-        key = {"x-api-key": self._api_key} if self._api_key else {}
-        headers = {"User-Agent": self._user_agent, **key}
-        exchange = _Exchange(self._url, request, self._timeout, headers, self._context)
-        status, problem, detail, body = exchange.result()
+        line = self._line()
+        result = line.exchange(request)
+        if result is not None:
+            self._idle.append(line)
+        status, problem, detail, body = result or (None, Problem.TIMEOUT, f"no whole answer within {self._timeout:g} s", b"")
         latency = (time.perf_counter() - started) * 1000
         text = body.decode("utf-8", "replace")
         shown = text if self._shown is None else self._redact(text)[: self._shown]
         return HttpAnswer(status, problem, self._redact(detail)[:SHOWN_BODY], shown, round(latency, 1))
 
+    def _line(self) -> "_Line":
+        """One that is idle, else a new one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            line = _Line(self._url, self._timeout, self._headers, self._context)
+            line.start(self._idle)
+            return line
+
 
 _Result = tuple[int | None, Problem | None, str, bytes]
 
 
-class _Exchange:
-    """One request and its answer, in a thread of its own."""
+class _Line:
+    """A connection, and the thread that makes one exchange after the other over it."""
 
-    def __init__(
-        self, url: SplitResult, request: Request, timeout: float, headers: Mapping[str, str], context: ssl.SSLContext | None
-    ) -> None:
-        self._url, self._context = url, context
-        self._target = url.path.rstrip("/") + request.target
-        self._request = request
-        self._timeout = timeout
-        self._headers = headers
+    def __init__(self, url: SplitResult, timeout: float, headers: Mapping[str, str], context: ssl.SSLContext | None) -> None:
+        self._url, self._timeout, self._headers, self._context = url, timeout, headers, context
+        self._connection: HTTPConnection | None = None
+        self._requests: SimpleQueue[Request] = SimpleQueue()
+        self._results: SimpleQueue[_Result] = SimpleQueue()
         self._given_up = False
-        self._outcome: list[_Result] = []
 
-    def result(self) -> _Result:
-        worker = threading.Thread(target=self._run, daemon=True, name="probe")
-        worker.start()
-        worker.join(self._timeout)
-        if self._outcome:
-            return self._outcome[0]
-        self._given_up = True
-        return None, Problem.TIMEOUT, f"no whole answer within {self._timeout:g} s", b""
+    def start(self, idle: deque["_Line"]) -> None:
+        """Begins to wait for requests; between two of them the line is among the idle ones, and ends when none comes."""
+        threading.Thread(target=self._run, args=(idle,), daemon=True, name="probe").start()
 
-    def _run(self) -> None:
+    def exchange(self, request: Request) -> _Result | None:
+        """The answer, or what went wrong; None where it did not come in time: the line is then of no more use."""
+        self._requests.put(request)
         try:
-            self._outcome.append(self._exchange())
-        except Exception as error:  # noqa: BLE001 - the border: whatever the network does becomes the answer's problem
-            self._outcome.append((None, *_describe(error), b""))
+            return self._results.get(timeout=self._timeout)
+        except Empty:
+            self._given_up = True
+            return None
 
-    def _exchange(self) -> _Result:
-        headers = urllib3.HTTPHeaderDict({**self._headers, "Connection": "close"})
-        for name, value in self._request.header_pairs:
+    def _run(self, idle: deque["_Line"]) -> None:
+        while not self._given_up:
+            try:
+                request = self._requests.get(timeout=_REUSED_WITHIN)
+            except Empty:
+                with suppress(ValueError):  # it was taken a moment ago: a request is to come
+                    idle.remove(self)
+                    break
+                continue
+            try:
+                result = self._exchange(request)
+            except Exception as error:  # noqa: BLE001 - the border: whatever the network does becomes the answer's problem
+                result = (None, *_describe(error), b"")
+                self._close()
+            self._results.put(result)
+        self._close()
+
+    def _exchange(self, request: Request) -> _Result:
+        headers = urllib3.HTTPHeaderDict(self._headers)
+        for name, value in request.header_pairs:
             headers.add(name, value)
-        connection = self._connection()
-        try:
-            connection.connect()
-            if self._given_up:  # a handshake can drip for long
-                raise TimeoutError("given up before the connection stood")
-            connection.request(
-                self._request.method,
-                self._target,
-                body=self._request.content,
-                headers=headers,
-                preload_content=False,
-                decode_content=False,
-            )
-            response = connection.getresponse()
-            body = self._body(response)
-        finally:
-            connection.close()
+        connection = self._connected()
+        if self._given_up:  # a handshake can drip for long
+            raise TimeoutError("given up before the connection stood")
+        connection.request(
+            request.method,
+            self._url.path.rstrip("/") + request.target,
+            body=request.content,
+            headers=headers,
+            preload_content=False,
+            decode_content=False,
+        )
+        response = connection.getresponse()
+        body = self._body(response)
+        if not response.closed:  # more was to come: the next answer would begin with it
+            self._close()
         return (response.status, *_classify(response, body), body[:MAX_BODY_BYTES])
 
-    def _connection(self) -> HTTPConnection:
+    def _connected(self) -> HTTPConnection:
+        """The connection of the last exchange where it still stands, else a new one."""
+        if self._connection is not None and self._connection.is_connected:
+            return self._connection
+        self._close()
         host, port = str(self._url.hostname), self._url.port
         if self._context is None:
-            return HTTPConnection(host, port or HTTP_PORT, timeout=self._timeout)
-        return HTTPSConnection(host, port or HTTPS_PORT, timeout=self._timeout, ssl_context=self._context)
+            self._connection = HTTPConnection(host, port or HTTP_PORT, timeout=self._timeout)
+        else:
+            self._connection = HTTPSConnection(host, port or HTTPS_PORT, timeout=self._timeout, ssl_context=self._context)
+        self._connection.connect()
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """The body as it comes, at most one chunk beyond the limit; `read` would wait for a whole chunk."""

@@ -24,6 +24,7 @@ class Redactor:
 
     def __init__(self, *secrets: str) -> None:
         self._secrets: set[str] = set()
+        self._longest_first: tuple[str, ...] = ()
         self.add(*secrets)
 
     def __repr__(self) -> str:
@@ -38,9 +39,10 @@ class Redactor:
             self._secrets |= {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret), encoded}
             if secret.startswith("eyJ"):
                 self._secrets |= {part for part in secret.split(".") if len(part) >= _MIN_TOKEN_PART}
+        self._longest_first = tuple(sorted(self._secrets, key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         """`text` without secrets."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        for secret in self._longest_first:
             text = text.replace(secret, MASK)
         return _BEARER.sub(rf"\g<1>{MASK}", _JWT.sub(MASK, text))

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.kept_open import KeptOpenHandler
 from phase5_ops.sandbox.planted_calls import RAW_HEADERS
 
 HOST = "127.0.0.1"
@@ -96,13 +97,10 @@ def _fixed(start_response: Any, status: str, content: str, body: bytes, *headers
     return [body]
 
 
-class _Handler(WSGIRequestHandler):  # type: ignore[misc]  # werkzeug is not followed
-    """Keeps the headers as sent, and writes no log: requests carry tokens."""
+class _Handler(KeptOpenHandler):
+    """Keeps the headers as sent."""
 
     def make_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().make_environ()
         environ[RAW_HEADERS] = tuple(self.headers.items())
         return environ
-
-    def log(self, *_: object) -> None:
-        """Nothing."""

@@ -23,6 +23,8 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from phase5_ops.sandbox.kept_open import KeptOpenHandler
+
 PATH = "/phase5-sandbox/faults"
 
 HTTP_KINDS = frozenset({"throttle", "denied", "error500", "html", "slow", "bad_page"})
@@ -247,6 +249,10 @@ def _control(faults: Faults, method: str, body: bytes, start_response: StartResp
     return _respond(start_response, 200, "application/json", json.dumps({"faults": faults.list()}).encode())
 
 
+class _Handler(KeptOpenHandler, MotoRequestHandler):  # type: ignore[misc]  # moto is not typed
+    """moto's own reading of headers."""
+
+
 class FaultableMotoServer(ThreadedMotoServer):  # type: ignore[misc]  # moto is not typed
     """moto's threaded server with faults in front of it.
 
@@ -264,7 +270,7 @@ class FaultableMotoServer(ThreadedMotoServer):  # type: ignore[misc]  # moto is 
             self.before()
 
         app = wrap(DomainDispatcherApplication(create_backend_app), self._faults, before)
-        self._server = make_server(self._ip_address, self._port, app, True, request_handler=MotoRequestHandler)
+        self._server = make_server(self._ip_address, self._port, app, True, request_handler=_Handler)
         self._server_ready_event.set()
         self._server.serve_forever()
 

@@ -197,3 +197,51 @@ def test_no_proxy_of_the_environment_sees_a_token(server, monkeypatch, proxy):
 def test_an_unencrypted_way_that_leaves_this_machine_is_refused(url):
     with pytest.raises(ConfigurationError, match="https"):
         client(url)
+
+
+@pytest.fixture
+def keeping(monkeypatch, server):
+    """A server that leaves its connections open, and notes over which one each request came."""
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    server.over = []
+
+    def behave(handler):
+        server.over.append(handler.client_address)
+        if handler.path.startswith("/late"):
+            server.ended.wait(0.6)
+        handler.answer(200, b"{}", **{"Content-Length": "2"})
+
+    server.behave = behave
+    return server
+
+
+def test_requests_in_a_row_go_over_one_connection_and_their_answers_are_their_own(keeping):
+    sending = client(keeping.url)
+    answers = [sending.send(Request("POST", f"/{number}", {}, {})).status for number in range(5)]
+    assert (answers, len(set(keeping.over))) == ([200] * 5, 1)
+    assert [path for path, _, _ in keeping.seen] == [f"/{number}" for number in range(5)]
+
+
+def test_after_an_answer_that_did_not_come_in_time_the_next_request_has_a_connection_of_its_own(keeping):
+    sending = client(keeping.url, timeout=0.3)
+    assert sending.send(Request("POST", "/late", {}, {})).problem is Problem.TIMEOUT
+    assert sending.send(REQUEST).status == 200
+    assert len(set(keeping.over)) == 2
+
+
+def test_a_connection_that_the_other_side_closed_is_not_used_again(keeping):
+    sending = client(keeping.url)
+    keeping.behave = lambda handler: handler.answer(200, b"{}", **{"Content-Length": "2", "Connection": "close"})
+    assert [sending.send(REQUEST).status for _ in range(3)] == [200] * 3
+
+
+def test_a_connection_that_nobody_used_for_a_while_is_closed(keeping, monkeypatch):
+    monkeypatch.setattr("phase5_ops.probing.client._REUSED_WITHIN", 0.05)
+    sending = client(keeping.url)
+    assert sending.send(REQUEST).status == 200
+    waited = time.monotonic() + 5
+    while sending._idle and time.monotonic() < waited:
+        threading.Event().wait(0.01)
+    assert not sending._idle
+    assert sending.send(REQUEST).status == 200
+    assert len(set(keeping.over)) == 2

@@ -126,13 +126,13 @@ def test_without_user_name_or_secret_the_settings_to_set_are_named():
 def test_digits_of_a_key_that_look_like_a_token_are_read_as_they_are(monkeypatch):
     modulus = "q7" + "eyJhbGciOi" + "JSUzI1NiJ9" * 20
     content = json.dumps({"keys": [{"kid": "k", "n": modulus}]}).encode()
-    monkeypatch.setattr("phase5_ops.probing.client._Exchange.result", lambda _: (200, None, "", content))
+    monkeypatch.setattr("phase5_ops.probing.client._Line.exchange", lambda *_: (200, None, "", content))
     keys = KeySetClient("https://pool.example", "pool-1", 1, "phase5-test/1")
     assert keys.entries() == [{"kid": "k", "n": modulus}]
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"keys": {}}', b'{"keys": [1]}', b"<html>"])
 def test_a_key_set_that_is_none_is_no_key_set(monkeypatch, content):
-    monkeypatch.setattr("phase5_ops.probing.client._Exchange.result", lambda _: (200, None, "", content))
+    monkeypatch.setattr("phase5_ops.probing.client._Line.exchange", lambda *_: (200, None, "", content))
     with pytest.raises(ValueError, match=r"key set|Expecting"):
         KeySetClient("https://pool.example", "pool-1", 1, "phase5-test/1").entries()
