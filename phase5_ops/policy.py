@@ -210,7 +210,7 @@ class IsolationPolicy(Policy):
     probe_seconds: float = Field(
         60, gt=0, le=600, description="longest that sending those probes may take; the rest is not tried"
     )
-    probe_requests_per_second: float = Field(500, gt=0, le=1000, description="most requests of those probes in one second")
+    probe_requests_per_second: float = Field(500, gt=0, le=10_000, description="most requests of those probes in one second")
     probe_tries: int = Field(
         2, ge=1, le=5, description="how often such a probe is sent where a connection breaks, no answer comes in time, or a 429"
     )
@@ -239,7 +239,7 @@ class ProbePolicy(Policy):
     send_seconds: float = Field(60, gt=0, le=600, description="longest that sending all probes may take; the rest is not tried")
     follow_seconds: float = Field(60, gt=0, le=900, description="how long the canary replay is followed to its end")
     parallel_requests: int = Field(8, ge=1, le=16, description="requests under way at once")
-    requests_per_second: float = Field(100, gt=0, le=1000, description="how fast requests are sent at most")
+    requests_per_second: float = Field(100, gt=0, le=10_000, description="how fast requests are sent at most")
     max_requests: int = Field(800, ge=1, le=5000, description="requests to /replay that one run may send; the rest is not tried")
     tries: int = Field(
         2, ge=1, le=5, description="how often a probe that starts no work is sent where the connection broke off or timed out"

@@ -65,7 +65,9 @@ class Asking:
 
         The caller looks at what changed after each: the latter would hide what the former left.
         """
-        writes = [probe for probe in self._chosen if not (probe.reads or (probe.once_refused and not self.kept_out(probe.who)))]
+        chosen = [probe for probe in self._chosen if not probe.reads]
+        let_in = {who for who in {probe.who for probe in chosen if probe.once_refused} if not self.kept_out(who)}
+        writes = [probe for probe in chosen if not (probe.once_refused and probe.who in let_in)]
         refused = tuple(probe for probe in writes if probe.expect is Expect.REFUSED)
         return refused, tuple(probe for probe in writes if probe.expect is not Expect.REFUSED)
 

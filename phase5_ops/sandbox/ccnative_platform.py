@@ -83,8 +83,8 @@ class Platform:
             **self.pool.exports,
             "PHASE5_CONTROL_CENTER_URL": self.control_center.url,
             "PHASE5_PROBES__SETTLE_SECONDS": "0",
-            "PHASE5_ISOLATION__PROBE_REQUESTS_PER_SECOND": "1000",  # no pace binds the sandbox
-            "PHASE5_PROBES__REQUESTS_PER_SECOND": "1000",
+            "PHASE5_ISOLATION__PROBE_REQUESTS_PER_SECOND": "10000",  # no pace binds the sandbox
+            "PHASE5_PROBES__REQUESTS_PER_SECOND": "10000",
             "PHASE5_ISOLATION__TRAIL_S3_URI": self.trail.location,
             "PHASE5_ISOLATION__EVENT_LOG_GROUP": GROUP,
             "PHASE5_PROBES__EXPIRED_TOKEN_FILE": str(token),
