@@ -5,6 +5,7 @@ itself failed), 3 usage or configuration error, 130 interrupted. Heavy packages 
 `--help` answers at once.
 """
 
+import gc
 import logging
 import os
 import re
@@ -61,9 +62,13 @@ ScenarioOption = Annotated[
     str, typer.Option("--scenario", "-s", help="A scenario of the sandbox; `phase5 sandbox --list` shows them.")
 ]
 
+#: How seldom the garbage collector looks for cycles: a run makes many objects that live until it ends, and has few cycles.
+_RARELY = (50_000, 20, 20)
+
 
 def main() -> NoReturn:
     """Entry of the console script: runs the app and exits with the contract's codes."""
+    gc.set_threshold(*_RARELY)
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     for name in _SAID_OTHERWISE:

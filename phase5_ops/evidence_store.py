@@ -121,9 +121,7 @@ class EvidenceStore:
         Raises:
             FileNotFoundError: the run kept no such table.
         """
-        table = pd.read_parquet(self.table_path(run_id, asset))
-        table.attrs = {name: _not_copied(value) for name, value in table.attrs.items()}
-        return table
+        return without_copies(pd.read_parquet(self.table_path(run_id, asset)))
 
     def table_digest(self, run_id: str, asset: str) -> str:
         """The digest of the stored table file."""
@@ -342,6 +340,12 @@ class _SameList(list[Any]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
+
+
+def without_copies(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table; what stands beside it in `attrs` is no longer copied by what is done with it."""
+    table.attrs = {name: _not_copied(value) for name, value in table.attrs.items()}
+    return table
 
 
 def _not_copied(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -19,7 +19,7 @@ import pandas as pd
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, Row
 from phase5_ops.clock import iso
-from phase5_ops.evidence_store import Origin
+from phase5_ops.evidence_store import Origin, without_copies
 from phase5_ops.histories import with_breaks
 from phase5_ops.platform import Platform
 from phase5_ops.reads import observed_at, reads_of
@@ -118,7 +118,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         before = cost_usd(platform.reader.meter)
         calls_before = dict(platform.reader.meter.calls)
         started = time.perf_counter()
-        table = evidence.gather(platform, tables)
+        table = without_copies(evidence.gather(platform, tables))
         seconds = time.perf_counter() - started
         platform.timings[evidence.name] = seconds
         calls = {name: n - calls_before.get(name, 0) for name, n in platform.reader.meter.calls.items()}
