@@ -4,7 +4,8 @@ urllib3 bounds each wait on a socket; a server that sends a byte a second never 
 connection has a thread of its own, which is left behind with it when the time of an exchange is up, and ends it at the next
 byte. What was given up before its connection stood is not sent any more: nobody would look for what it left. Nothing is
 retried: a request that was perhaps acted on must not be sent twice. A connection is used again only a moment after its last
-exchange: one that was idle for longer may be closed by the other side just as a request goes out.
+exchange: one that was idle for longer may be closed by the other side just as a request goes out. Without TLS, where opening
+one costs little, each exchange has its own.
 """
 
 import json
@@ -137,6 +138,8 @@ class _Line:
 
     def _exchange(self, request: Request) -> _Result:
         headers = urllib3.HTTPHeaderDict(self._headers)
+        if self._context is None:
+            headers.add("Connection", "close")
         for name, value in request.header_pairs:
             headers.add(name, value)
         connection = self._connected()
@@ -152,7 +155,7 @@ class _Line:
         )
         response = connection.getresponse()
         body = self._body(response)
-        if not response.closed:  # more was to come: the next answer would begin with it
+        if self._context is None or not response.closed:  # more was to come: the next answer would begin with it
             self._close()
         return (response.status, *_classify(response, body), body[:MAX_BODY_BYTES])
 

@@ -81,7 +81,6 @@ _AGAIN = (Problem.DOWN, Problem.TIMEOUT, Problem.THROTTLED)
 _ENOUGH = 10
 #: How often the own replay is asked for once more while it is refused as being under way, and seconds between.
 _REPEATS, _REPEAT_PAUSE = 8, 0.4
-_LOOK_PAUSE, _LONGEST_LOOK_PAUSE = 0.1, 1.6  # between two looks at the ledger; doubled each time
 #: Probes whose place in the order of sending matters.
 _APART = (MISSING_INTENT, OWN_REPLAY, REPLAY_AT_ONCE, REPEATED_REPLAY)
 
@@ -237,7 +236,6 @@ class _Sending:
         """Waits until the replays of these probes have ended; False where they have not in time, or it cannot be told."""
         wanted = {row.intent for row in rows if row.status == HTTPStatus.ACCEPTED}
         since, ends = iso(self.platform.now() - LEDGER_SKEW), time.monotonic() + self.settings.probes.follow_seconds
-        pause = _LOOK_PAUSE
         while wanted:
             partition = f"TENANT#{tenant}"
             items, read = query_partition(self.platform.reader, self.settings.tables.ledger, partition, since=f"ENTRY#{since}")
@@ -248,8 +246,7 @@ class _Sending:
             if wanted and time.monotonic() >= ends:
                 return False
             if wanted:
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_LOOK_PAUSE)
+                time.sleep(_REPEAT_PAUSE)
         return True
 
     def _account_scope(self, user: Identity) -> str | None:

@@ -38,7 +38,7 @@ class KeptOpenHandler(WSGIRequestHandler):  # type: ignore[misc]  # werkzeug is 
         self.send_response(int(code), reason)
         for name, value in headers:
             self.send_header(name, value)
-        if not _ends(self.command, int(code), headers):
+        if self.close_connection or not _ends(self.command, int(code), headers):  # the former where the client asked for it
             self.send_header("Connection", "close")
         self.end_headers()
 

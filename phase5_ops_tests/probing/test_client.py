@@ -200,9 +200,15 @@ def test_an_unencrypted_way_that_leaves_this_machine_is_refused(url):
 
 
 @pytest.fixture
-def keeping(monkeypatch, server):
-    """A server that leaves its connections open, and notes over which one each request came."""
+def keeping(monkeypatch, server, tmp_path):
+    """A server with TLS that leaves its connections open, and notes over which one each request came."""
     monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.url = server.url.replace("http:", "https:")
     server.over = []
 
     def behave(handler):
@@ -245,3 +251,12 @@ def test_a_connection_that_nobody_used_for_a_while_is_closed(keeping, monkeypatc
     assert not sending._idle
     assert sending.send(REQUEST).status == 200
     assert len(set(keeping.over)) == 2
+
+
+def test_without_tls_each_request_has_a_connection_of_its_own_and_says_so(monkeypatch, server):
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    over = []
+    server.behave = lambda handler: (over.append(handler.client_address), handler.answer(200, b"{}", **{"Content-Length": "2"}))
+    sending = client(server.url)
+    assert [sending.send(REQUEST).status for _ in range(3)] == [200] * 3
+    assert (len(set(over)), {headers["Connection"] for _, headers, _ in server.seen}) == (3, {"close"})
