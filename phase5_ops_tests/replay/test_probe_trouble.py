@@ -45,7 +45,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(autouse=True)
 def pointed_at_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    limits = {"PROBES__RUNS_PER_HOUR": "1000", "PROBES__FOLLOW_SECONDS": "0.2", "READING__MAX_ATTEMPTS": "1"}
+    limits = {"PROBES__RUNS_PER_HOUR": "1000", "PROBES__FOLLOW_SECONDS": "3", "READING__MAX_ATTEMPTS": "1"}
     for name, value in {**sandbox.exports(), **{f"PHASE5_{key}": limit for key, limit in limits.items()}}.items():
         monkeypatch.setenv(name, value)
     yield
