@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
+
 from phase5_ops.sandbox.control_center_auth import TENANT_PARAMETERS, Caller
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import from_item, to_item
@@ -118,13 +120,22 @@ class Routes:
         items = [item for item in self._items(table, account_key(call.tenant, account)) if item["sk"].startswith(kind)]
         return sorted(items, key=lambda item: str(item.get(by, "")), reverse=True)[: int(limit)]
 
-    def _items(self, table: str, pk: str) -> list[Item]:
-        """Every item of one partition."""
+    def _items(self, table: str, pk: str, only: ConditionBase | None = None) -> list[Item]:
+        """Every item of one partition; with a condition, those that DynamoDB finds to meet it."""
+        values, filtered = {":pk": pk}, {}
+        if only is not None:
+            built = ConditionExpressionBuilder().build_expression(only)
+            values |= built.attribute_value_placeholders
+            filtered = {
+                "FilterExpression": built.condition_expression,
+                "ExpressionAttributeNames": built.attribute_name_placeholders,
+            }
         pages = self._aws.dynamodb.get_paginator("query").paginate(
             TableName=table,
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=to_item({":pk": pk}),
+            ExpressionAttributeValues=to_item(values),
             ConsistentRead=True,
+            **filtered,
         )
         return [from_item(item) for page in pages for item in page["Items"]]
 
