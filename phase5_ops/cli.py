@@ -455,13 +455,10 @@ def _dagster(settings: "Settings", *, local: bool) -> Iterator["Post"]:
 
         yield DagsterWebserver(str(settings.dagster_url)).post
         return
-    from dagster import DagsterInstance
-
     from phase5_ops.promote_command import to_instance
-    from phase5_ops.state_folder import prepare_state_folder
+    from phase5_ops.state_folder import open_dagster, prepare_state_folder
 
-    prepare_state_folder(settings.state_dir)
-    with DagsterInstance.get() as instance:
+    with open_dagster(prepare_state_folder(settings.state_dir)) as instance:
         yield to_instance(instance)
 
 
@@ -937,9 +934,10 @@ def _serve_ui(port: int) -> None:
     import subprocess
 
     from phase5_ops.settings import load_settings
-    from phase5_ops.state_folder import prepare_state_folder
+    from phase5_ops.state_folder import open_dagster, prepare_state_folder
 
     home = prepare_state_folder(load_settings().state_dir)
+    open_dagster(home).dispose()  # its processes start at once and would stumble over each other's new storage
     command = [sys.executable, "-m", "dagster", "dev", "-m", "phase5_ops.definitions", "-h", "127.0.0.1", "-p", str(port)]
     command += ["--log-level", "warning", "--code-server-log-level", "warning"]  # its start says nothing that we do not say
     quiet = [f"ignore:{message}" for message in _DAGSTER_TO_ITSELF]

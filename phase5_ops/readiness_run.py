@@ -31,7 +31,7 @@ from phase5_ops.report.document import (
 )
 from phase5_ops.run_end import notices
 from phase5_ops.settings import ConfigurationError, Settings
-from phase5_ops.state_folder import prepare_state_folder, raise_if_unusable
+from phase5_ops.state_folder import open_dagster, prepare_state_folder, raise_if_unusable
 
 LINKS_LEAD_NOWHERE = "this is the sandbox: links to the AWS console lead nowhere"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -122,7 +122,7 @@ def _execute(
 ) -> dict[str, RowEntry]:
     """Runs the job; the result of every implemented check, or why there is none."""
     job = build_defs(settings=platform.settings, platform=platform).resolve_job_def(READINESS_JOB)
-    with nullcontext(instance) if instance else dg.DagsterInstance.get() as chosen:
+    with nullcontext(instance) if instance else open_dagster(platform.settings.state_dir) as chosen:
         result = job.execute_in_process(
             instance=chosen,
             run_id=platform.run_id,

@@ -2,12 +2,10 @@
 
 from uuid import uuid4
 
-import dagster as dg
-
 from phase5_ops.build import build_defs, open_platform
 from phase5_ops.gate.sign_off_assets import SIGN_OFF_JOB, sign_off_run_config
 from phase5_ops.settings import Settings
-from phase5_ops.state_folder import prepare_state_folder
+from phase5_ops.state_folder import open_dagster, prepare_state_folder
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -21,7 +19,7 @@ def run_sign_offs(settings: Settings, release: str) -> bool:
     settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
     platform = open_platform(settings, str(uuid4()))
     job = build_defs(settings=settings, platform=platform).resolve_job_def(SIGN_OFF_JOB)
-    with dg.DagsterInstance.get() as instance:
+    with open_dagster(settings.state_dir) as instance:
         result = job.execute_in_process(
             instance=instance,
             run_id=platform.run_id,

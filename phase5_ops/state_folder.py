@@ -1,11 +1,16 @@
 """The state folder: DAGSTER_HOME of everything that `phase5` does, with the project's dagster.yaml in it."""
 
+import fcntl
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 _REMEDY = "free its disk or let it be written, or name another with PHASE5_STATE_DIR"
 _SOURCES = (Path(__file__).parent / "dagster.yaml", Path(__file__).parent.parent / "dagster.yaml")
@@ -53,6 +58,19 @@ def prepare_state_folder(folder: Path) -> Path:
         raise ConfigurationError(f"PHASE5_STATE_DIR={folder}: the state folder {home} cannot be written: {why}; {_REMEDY}")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+def open_dagster(home: Path) -> "DagsterInstance":
+    """Dagster's instance of a prepared state folder; whoever gets it ends it.
+
+    One process at a time opens it: two that make its SQLite storage at once fail with "table already exists". The lock is
+    flock(2): it ends with its process, whatever happens to that.
+    """
+    from dagster import DagsterInstance  # here, since most of what prepares a state folder never needs it
+
+    with (home / ".opening-dagster").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return DagsterInstance.from_config(str(home))
 
 
 def raise_if_unusable(folder: Path) -> None:
