@@ -22,9 +22,9 @@ import dagster as dg
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.checklist import ROLES
+from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate import candidates
 from phase5_ops.gate.inputs import GateSources
-from phase5_ops.gate.promotion_job import PROMOTION_JOB
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign

@@ -25,6 +25,7 @@ import dagster as dg
 
 from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.digest import sha256_of
+from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
 from phase5_ops.gate import check_state
 from phase5_ops.gate.believed_keys import pin_keys
 from phase5_ops.gate.inputs import GateSources
@@ -224,7 +225,7 @@ def main(sizes: list[int]) -> None:
             for size in sorted(sizes):
                 ids = [str(uuid4()) for _ in range(size - done)]
                 began = time.perf_counter()
-                old = {check_state.RELEASE_TAG: "past", check_state.DIGEST_TAG: sha256_of(b"past")}
+                old = {RELEASE_TAG: "past", DIGEST_TAG: sha256_of(b"past")}
                 clones.add(ids, lambda _, tags=old: tags, back=DAY, events=False)
                 done = size
                 print(f"cloned {len(ids)} runs in {time.perf_counter() - began:.1f} s", flush=True)

@@ -17,12 +17,13 @@ from phase5_ops.candidate_document import describe
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.continuity import look_back
 from phase5_ops.costs import budget_assets, cost_assets
+from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
 from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.gate import deployed_assets as deployed
 from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.gate.check_state import KeptResults
 from phase5_ops.gate.inputs import GateSources
-from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_job
+from phase5_ops.gate.promotion_job import promotion_job
 from phase5_ops.gate.sensor import Words, promotion_gate, release_candidate
 from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
@@ -40,7 +41,6 @@ from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, Source, evid
 
 log = logging.getLogger(__name__)
 
-READINESS_JOB = "readiness_job"
 DAILY_SCHEDULE = "daily_readiness"
 
 #: What declares assets and checks, in the order of the checklist.

@@ -13,9 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.aws.tables import describe_table_once
-from phase5_ops.build import READINESS_JOB, build_defs, evidence_for, implemented_checks, open_platform
+from phase5_ops.build import build_defs, evidence_for, implemented_checks, open_platform
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK
 from phase5_ops.clock import iso
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.platform import Platform
 from phase5_ops.production import in_sandbox
 from phase5_ops.reads import ReadStatus

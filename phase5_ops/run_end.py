@@ -11,8 +11,8 @@ import dagster as dg
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.continuity import standing_at_end
+from phase5_ops.evidence.run_tags import DIGEST_TAG, EVIDENCE_TAG
 from phase5_ops.evidence_store import Ended
-from phase5_ops.gate import check_state
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.run_record import RECORD_TYPE, RunFound
 from phase5_ops.gate.run_records import RunRecords
@@ -54,7 +54,7 @@ def end_run(platform: Platform, instance: dg.DagsterInstance, run: dg.DagsterRun
     standing, now = standing_at_end(platform), datetime.now(UTC)
     store.write_ended(run_id, Ended(settings.environment, now, standing, tuple(each.id for each in found.acceptances)))
     digest = store.seal(run_id)
-    instance.add_run_tags(run_id, {check_state.EVIDENCE_TAG: digest})
+    instance.add_run_tags(run_id, {EVIDENCE_TAG: digest})
     said = list(found.notices)
     record = RunFound(
         environment=settings.environment,
@@ -62,7 +62,7 @@ def end_run(platform: Platform, instance: dg.DagsterInstance, run: dg.DagsterRun
         ended_at=now,
         fixed_now=origin.fixed_now,
         assets=origin.assets,
-        release_digest=run.tags.get(check_state.DIGEST_TAG),
+        release_digest=run.tags.get(DIGEST_TAG),
         manifest=digest,
         verdicts={check: Verdict(content["verdict"]) for check, content in store.sealed_verdicts(run_id).items()},
         standing=standing,

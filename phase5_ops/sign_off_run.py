@@ -3,7 +3,8 @@
 from uuid import uuid4
 
 from phase5_ops.build import build_defs, open_platform
-from phase5_ops.gate.sign_off_assets import SIGN_OFF_JOB, sign_off_run_config
+from phase5_ops.evidence.run_tags import SIGN_OFF_JOB
+from phase5_ops.gate.sign_off_assets import sign_off_run_config
 from phase5_ops.settings import Settings
 from phase5_ops.state_folder import open_dagster, prepare_state_folder
 

@@ -19,6 +19,7 @@ import pandas as pd
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, Row
 from phase5_ops.clock import iso
+from phase5_ops.evidence.run_tags import AWS_CALLS_TAG, ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG, LIST_PRICE_TAG, POLICY_TAG
 from phase5_ops.evidence_store import Origin, without_copies
 from phase5_ops.histories import with_breaks
 from phase5_ops.platform import Platform
@@ -141,11 +142,11 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
 def _run_tags(platform: Platform) -> dict[str, str]:
     meter = platform.reader.meter
     return {
-        "phase5/environment": platform.settings.environment,
-        "phase5/aws_calls": str(sum(meter.calls.values())),
-        "phase5/aws_list_price_usd": f"{sum(cost_usd(meter).values()):.6f}",
-        "phase5/policy_digest": platform.policy_digest,
-        **({"phase5/fixed_now": iso(platform.now())} if platform.settings.now else {}),
+        ENVIRONMENT_TAG: platform.settings.environment,
+        AWS_CALLS_TAG: str(sum(meter.calls.values())),
+        LIST_PRICE_TAG: f"{sum(cost_usd(meter).values()):.6f}",
+        POLICY_TAG: platform.policy_digest,
+        **({FIXED_NOW_TAG: iso(platform.now())} if platform.settings.now else {}),
     }
 
 
@@ -213,7 +214,7 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
             platform.timings[name] = time.perf_counter() - started
             yield _check_result(ROW_OF_CHECK[name], judgement, platform, tables, problem)
         digest = platform.store.seal(platform.run_id)  # after every step, so that a run of any origin ends sealed
-        context.instance.add_run_tags(context.run.run_id, {"phase5/evidence_digest": digest})
+        context.instance.add_run_tags(context.run.run_id, {EVIDENCE_TAG: digest})
 
     return checked
 
@@ -314,7 +315,7 @@ class EvidenceIOManager(dg.IOManager):
         digest = platform.store.write_table(platform.run_id, asset, obj)
         # an asset without checks may be the last step of a run: then no check seals the evidence after it
         sealed = platform.store.seal(platform.run_id)
-        context.step_context.instance.add_run_tags(context.run_id, {"phase5/evidence_digest": sealed})
+        context.step_context.instance.add_run_tags(context.run_id, {EVIDENCE_TAG: sealed})
         context.add_output_metadata(
             {
                 "sha256": digest,

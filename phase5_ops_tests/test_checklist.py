@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 
 from phase5_ops import documentation
-from phase5_ops.build import EVIDENCE, JUDGING, READINESS_JOB, build_defs, evidence_for, implemented_checks, judged_checks
+from phase5_ops.build import EVIDENCE, JUDGING, build_defs, evidence_for, implemented_checks, judged_checks
 from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS, ROLES, ROW_OF_CHECK, ROWS
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.findings import GROUPS, as_markdown, catalogue
 from phase5_ops.report.document import json_schema, shipped_json_schema
 from phase5_ops.settings import Settings

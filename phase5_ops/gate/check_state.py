@@ -17,14 +17,19 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunReco
 
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.clock import parse_iso
+from phase5_ops.evidence.run_tags import (
+    ATTEMPT_TAG,
+    DIGEST_TAG,
+    ENVIRONMENT_TAG,
+    EVIDENCE_TAG,
+    FIXED_NOW_TAG,
+    OVERRIDE_TAG,
+    READINESS_JOB,
+    RELEASE_TAG,
+    SERIES_TAG,
+)
 from phase5_ops.gate.records import Bundle, OtherRun, Release, RunFacts, RunState, StoredResult, StoredVerdict
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.verdict import Finding, Verdict
-
-#: Tags of a run; the first two are set by whoever asks for the run, the others by the run itself.
-RELEASE_TAG, DIGEST_TAG = "phase5/release", "phase5/release_digest"
-SERIES_TAG, ATTEMPT_TAG, OVERRIDE_TAG = "phase5/series", "phase5/attempt", "phase5/override"
-ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG = "phase5/environment", "phase5/evidence_digest", "phase5/fixed_now"
 
 _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 _RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}

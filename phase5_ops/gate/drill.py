@@ -17,6 +17,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROWS, Row
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate import reasons
 from phase5_ops.gate.alarm_rules import alarms_count
 from phase5_ops.gate.decision import Decision, Outcome, decide, is_blocking
@@ -37,7 +38,7 @@ from phase5_ops.gate.records import (
     StoredResult,
     StoredVerdict,
 )
-from phase5_ops.gate.row_state import READINESS_JOB, max_age
+from phase5_ops.gate.row_state import max_age
 from phase5_ops.gate.waivers import Waiver
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict

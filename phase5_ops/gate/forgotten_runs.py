@@ -14,10 +14,10 @@ from functools import cached_property
 
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.clock import parse_iso
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.evidence_store import EvidenceStore, Origin
 from phase5_ops.gate.check_state import result_content
 from phase5_ops.gate.records import OtherRun
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.verdict import Finding, Verdict
 
 Rows = dict[str, tuple[Verdict, tuple[Finding, ...]]]

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from phase5_ops.digest import sha256_of
+from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
 from phase5_ops.gate import check_state
 from phase5_ops.gate.flow import Attempt, next_number
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import Override, problems, stored_order
-from phase5_ops.gate.promotion_job import PROMOTION_JOB, override_run_config
+from phase5_ops.gate.promotion_job import override_run_config
 from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import RunState
 from phase5_ops.gate.state import Fate, StateError, StoredOverride
@@ -86,11 +87,11 @@ def _launched(sources: GateSources, override: Override, now: datetime, why: str)
 def _request(override: Override, attempt: int) -> dg.RunRequest:
     release = override.release
     tags = {
-        check_state.OVERRIDE_TAG: override.id,
-        check_state.RELEASE_TAG: release.name,
-        check_state.DIGEST_TAG: release.digest,
-        check_state.ENVIRONMENT_TAG: release.environment,
-        check_state.ATTEMPT_TAG: str(attempt),
+        OVERRIDE_TAG: override.id,
+        RELEASE_TAG: release.name,
+        DIGEST_TAG: release.digest,
+        ENVIRONMENT_TAG: release.environment,
+        ATTEMPT_TAG: str(attempt),
     }
     key = sha256_of("\0".join((PROMOTION_JOB, release.environment, override.id, str(attempt))).encode())[7:39]
     return dg.RunRequest(run_key=key, job_name=PROMOTION_JOB, run_config=override_run_config(override), tags=tags)

@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from phase5_ops.gate import check_state
+from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
 from phase5_ops.gate.believed_keys import believed_keys, signed_by_gate
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
@@ -30,7 +30,6 @@ from phase5_ops.platform import Platform
 
 log = logging.getLogger(__name__)
 
-PROMOTION_JOB = "promotion_job"
 _OP = "promote_release"
 
 
@@ -94,16 +93,16 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
     platform: Platform = context.resources.platform
     refuse_fixed_clock(platform.settings, "promotion")
     tags = context.run.tags
-    if override := config.override or tags.get(check_state.OVERRIDE_TAG):
+    if override := config.override or tags.get(OVERRIDE_TAG):
         _end(context, _promote_override(context, platform, override))
         return
-    name, digest = config.release or tags.get(check_state.RELEASE_TAG), config.digest or tags.get(check_state.DIGEST_TAG)
+    name, digest = config.release or tags.get(RELEASE_TAG), config.digest or tags.get(DIGEST_TAG)
     release = Release(name or "", digest or "", platform.settings.environment)
     check_release(release)
     shown = {
-        check_state.RELEASE_TAG: release.name,
-        check_state.DIGEST_TAG: release.digest,
-        check_state.ENVIRONMENT_TAG: release.environment,
+        RELEASE_TAG: release.name,
+        DIGEST_TAG: release.digest,
+        ENVIRONMENT_TAG: release.environment,
     }
     context.instance.add_run_tags(context.run_id, shown)
     outcome = promote(open_door(context.instance, platform), release)
@@ -113,7 +112,7 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
 
 
 def _promote_override(context: dg.OpExecutionContext, platform: Platform, override: str) -> PromotionOutcome:
-    shown = {check_state.OVERRIDE_TAG: override, check_state.ENVIRONMENT_TAG: platform.settings.environment}
+    shown = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: platform.settings.environment}
     context.instance.add_run_tags(context.run_id, shown)
     return promote_override(open_door(context.instance, platform), override, override_rules(platform))
 

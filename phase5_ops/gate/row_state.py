@@ -10,14 +10,11 @@ from datetime import datetime, timedelta
 
 from phase5_ops.checklist import DEFAULT_MAX_AGE_HOURS, Row
 from phase5_ops.clock import iso
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate import reasons
 from phase5_ops.gate.records import Bundle, GateInputs, Reason, Release, RunFacts, RunState, StoredResult
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Verdict, worst
-
-#: The only job whose results count; `build.py` gives the job this name.
-READINESS_JOB = "readiness_job"
-
 
 #: What Dagster's record of a result must say as the verdict file does.
 _STORED_FIELDS = ("verdict", "findings", "observed_at", "tables", "policy_digest")

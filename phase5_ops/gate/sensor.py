@@ -18,6 +18,15 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from phase5_ops import loosened
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.digest import sha256_of
+from phase5_ops.evidence.run_tags import (
+    ATTEMPT_TAG,
+    DIGEST_TAG,
+    ENVIRONMENT_TAG,
+    PROMOTION_JOB,
+    READINESS_JOB,
+    RELEASE_TAG,
+    SERIES_TAG,
+)
 from phase5_ops.gate import candidates, check_state
 from phase5_ops.gate.attestation import readiness_statement, statement_rows
 from phase5_ops.gate.believed_keys import signed_by_gate
@@ -28,10 +37,9 @@ from phase5_ops.gate.inputs import GateSources, as_promoted, look_again, read_in
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.notifications import tell_fate
 from phase5_ops.gate.override_watch import watch_overrides
-from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
+from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import GateInputs
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state import Candidate, Fate, MalformedItem, Registered, StateError, Written
 from phase5_ops.gate.stating import Describe, state_document, stated_open
@@ -337,11 +345,11 @@ def candidate_tags(candidate: Candidate, attempt: int) -> dict[str, str]:
     """The tags of a run that is made for a candidate."""
     release = candidate.release
     return {
-        check_state.RELEASE_TAG: release.name,
-        check_state.DIGEST_TAG: release.digest,
-        check_state.ENVIRONMENT_TAG: release.environment,
-        check_state.SERIES_TAG: str(candidate.series),
-        check_state.ATTEMPT_TAG: str(attempt),
+        RELEASE_TAG: release.name,
+        DIGEST_TAG: release.digest,
+        ENVIRONMENT_TAG: release.environment,
+        SERIES_TAG: str(candidate.series),
+        ATTEMPT_TAG: str(attempt),
     }
 
 

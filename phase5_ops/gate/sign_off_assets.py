@@ -12,6 +12,7 @@ import pandas as pd
 
 from phase5_ops.checklist import ROWS
 from phase5_ops.clock import iso
+from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG, SIGN_OFF_JOB
 from phase5_ops.gate.believed_keys import FILE_NAME, believed_keys
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.keys import KeysError
@@ -27,7 +28,6 @@ from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Judging, Tables, row_checks
 
-SIGN_OFF_JOB = "sign_off_job"
 ASSET = "sign_offs"
 
 
@@ -55,7 +55,7 @@ def sign_offs(context: dg.AssetExecutionContext, config: SignOffConfig) -> dg.Ma
     """Reads the signatures of a release and verifies them."""
     platform: Platform = context.resources.platform
     table = gather_sign_offs(platform, config.release)
-    tags = {"phase5/environment": platform.settings.environment, **({"phase5/release": config.release} if config.release else {})}
+    tags = {ENVIRONMENT_TAG: platform.settings.environment, **({RELEASE_TAG: config.release} if config.release else {})}
     context.instance.add_run_tags(context.run.run_id, tags)
     signed = [str(role) for role in table.loc[table["done"], "role"]] if len(table) else []
     return dg.MaterializeResult(value=table, metadata={"release": config.release or "none", "signed": ", ".join(signed)})

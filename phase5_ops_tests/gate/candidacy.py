@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from phase5_ops.checklist import ROW_OF_ID
+from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import check_state, sensor
 from phase5_ops.gate.decision import Outcome, decide, is_blocking
@@ -30,7 +31,7 @@ RELEASE = Release("r-scenario", "sha256:" + "d" * 64, "sandbox")
 
 def of_run(instance: dg.DagsterInstance, settings: Settings, document: ReadinessDocument, rows: Collection[str]) -> GateInputs:
     """The inputs of a candidate that this run was made for, its other rows completed."""
-    tags = {check_state.RELEASE_TAG: RELEASE.name, check_state.DIGEST_TAG: RELEASE.digest}
+    tags = {RELEASE_TAG: RELEASE.name, DIGEST_TAG: RELEASE.digest}
     instance.add_run_tags(document.run_id, tags)
     run = check_state.run_named(instance, document.run_id)
     bundle = check_state.stored_bundle(EvidenceStore(settings.state_dir / "evidence"), run)

@@ -11,6 +11,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import open_platform
 from phase5_ops.candidate_document import describe
 from phase5_ops.checklist import ROLES
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.inputs import GateSources, read_inputs
@@ -19,7 +20,6 @@ from phase5_ops.gate.orders import Publication, Published
 from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import PromotionDoor
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.signing_session import SigningSession, open_session

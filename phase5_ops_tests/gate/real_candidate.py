@@ -19,12 +19,12 @@ import pytest
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs, evidence_for, open_platform
 from phase5_ops.checklist import ROLES
+from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
 from phase5_ops.gate import candidates, sensor
 from phase5_ops.gate.believed_keys import pin_keys
 from phase5_ops.gate.inputs import GateSources
-from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
+from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.state import StateTable

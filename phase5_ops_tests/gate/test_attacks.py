@@ -21,6 +21,7 @@ from phase5_ops import cli, continuity
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.checklist import ALL_CHECKS, ROLES
+from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, EVIDENCE_TAG, PROMOTION_JOB, READINESS_JOB
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.believed_keys import MARK_NAME, pin_keys
@@ -28,9 +29,8 @@ from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import idempotency_key
-from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
+from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state import Fate, Promotion, StateTable, StoredSignOff
 from phase5_ops.gate.statements import facts_of
@@ -249,7 +249,7 @@ def test_two_signatures_of_three_do_not_suffice_whoever_launches_the_promotion(w
 
 def test_a_promotion_of_another_artifact_under_the_same_name_is_stopped(world):
     forged = replace(RELEASE, digest=OTHER_DIGEST)
-    by_hand = world.promote(tags_of(world, **{check_state.DIGEST_TAG: OTHER_DIGEST}), release=forged)
+    by_hand = world.promote(tags_of(world, **{DIGEST_TAG: OTHER_DIGEST}), release=forged)
     assert f"no candidate r-1 with digest {OTHER_DIGEST}" in by_hand.said
     assert (by_hand.success, world.effects(), world.records()) == (False, 0, 0)
 
@@ -260,7 +260,7 @@ def test_forged_tags_on_a_promotion_open_nothing(world):
         **world.instance.get_run_by_id(own_run(world)).tags,
         "dagster/sensor_name": sensor.SENSOR,
         "phase5/decision": "OPEN",
-        check_state.ATTEMPT_TAG: "1",
+        ATTEMPT_TAG: "1",
     }
     by_hand = world.promote(tags, release=None)
     assert "signature_missing ops-sre" in by_hand.said
@@ -282,7 +282,7 @@ def test_a_run_of_another_job_with_the_candidates_tags_is_not_its_run(world):
 
 def test_a_run_that_is_tagged_for_another_artifact_is_not_the_candidates(world):
     world.instance.delete_run(own_run(world))
-    world.readiness(tags_of(world, **{check_state.DIGEST_TAG: OTHER_DIGEST}), BREAKERS)
+    world.readiness(tags_of(world, **{DIGEST_TAG: OTHER_DIGEST}), BREAKERS)
     world.stays_closed("no_readiness_run")
 
 
@@ -366,7 +366,7 @@ def test_an_edited_file_of_the_evidence_closes(world, name, codes):
 def test_evidence_that_is_edited_and_sealed_again_is_not_what_dagster_recorded(world):
     run_id = own_run(world)
     edit(world, "verdicts/breaker_state_observable.json")
-    world.instance.add_run_tags(run_id, {check_state.EVIDENCE_TAG: EvidenceStore(world.evidence).seal(run_id)})
+    world.instance.add_run_tags(run_id, {EVIDENCE_TAG: EvidenceStore(world.evidence).seal(run_id)})
     world.stays_closed("2.1 UNTRUSTED result_not_of_the_evidence")
 
 
@@ -377,7 +377,7 @@ def test_evidence_that_is_rewritten_with_manifest_and_tags_is_not_what_the_state
     store = EvidenceStore(world.evidence)
     recorded = store.sealed_digest(run_id)
     digest = store.seal(run_id)
-    world.instance.add_run_tags(run_id, {check_state.EVIDENCE_TAG: digest})
+    world.instance.add_run_tags(run_id, {EVIDENCE_TAG: digest})
     world.stays_closed(f"evidence_not_as_recorded {run_id}: recorded {recorded}, stored {digest}")
     record = world.run_records(run_id)[0]
     forged = json.loads(record["payload"]["B"]) | {"manifest": digest}

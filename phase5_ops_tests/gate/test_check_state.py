@@ -12,11 +12,12 @@ import pytest
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import evidence_io_manager
 from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, READINESS_JOB, RELEASE_TAG, SERIES_TAG
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import check_state, reasons
 from phase5_ops.gate.check_state import newest_finished, other_runs, run_named, runs_of_candidate, stored_bundle, stored_results
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, StoredResult
-from phase5_ops.gate.row_state import READINESS_JOB, state_problems
+from phase5_ops.gate.row_state import state_problems
 from phase5_ops.history import History
 from phase5_ops.platform import Platform
 from phase5_ops.policy import GatePolicy
@@ -32,11 +33,11 @@ POLICY_DIGEST = "sha256:" + "b" * 64
 CHECK = "gate_blocks_on_failure"
 ROW = ROW_OF_CHECK[CHECK]
 TAGS = {
-    check_state.RELEASE_TAG: RELEASE.name,
-    check_state.DIGEST_TAG: RELEASE.digest,
-    check_state.ENVIRONMENT_TAG: RELEASE.environment,
-    check_state.SERIES_TAG: "1",
-    check_state.ATTEMPT_TAG: "1",
+    RELEASE_TAG: RELEASE.name,
+    DIGEST_TAG: RELEASE.digest,
+    ENVIRONMENT_TAG: RELEASE.environment,
+    SERIES_TAG: "1",
+    ATTEMPT_TAG: "1",
 }
 SMALL = FindingCode("case_opens", Verdict.WARN, "A test's.", "None.", also=(Verdict.FAIL,))
 
@@ -234,12 +235,12 @@ def test_newer_runs_of_the_environment_are_found_with_their_verdicts(instance, s
         instance,
         store,
         RUN_2,
-        tags={check_state.ENVIRONMENT_TAG: "production"},
+        tags={ENVIRONMENT_TAG: "production"},
         judge=lambda *_: conclude(
             judged=1, summary="bad", findings=[SMALL.at("t", expected="x", seen="y", verdict=Verdict.FAIL)]
         ),
     )
-    readiness(instance, store, RUN_3, tags={check_state.ENVIRONMENT_TAG: "staging"}, platform_changes={"now": NOW})
+    readiness(instance, store, RUN_3, tags={ENVIRONMENT_TAG: "staging"}, platform_changes={"now": NOW})
     found = {run.run_id: run for run in other_runs(instance, "production", ended, allow_fixed_now=False)}
     assert found.keys() == {RUN_1, RUN_2}  # the decision leaves the candidate's own out
     assert found[RUN_2].rows["4.3"][0] is Verdict.FAIL

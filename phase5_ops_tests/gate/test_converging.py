@@ -8,12 +8,10 @@ import dagster as dg
 import pytest
 
 from phase5_ops.build import WORDS, build_defs, open_platform
+from phase5_ops.evidence.run_tags import ATTEMPT_TAG, PROMOTION_JOB, READINESS_JOB, SERIES_TAG
 from phase5_ops.gate import candidates
-from phase5_ops.gate.check_state import ATTEMPT_TAG, SERIES_TAG
 from phase5_ops.gate.inputs import GateSources
-from phase5_ops.gate.promotion_job import PROMOTION_JOB
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.state import Candidate, Fate

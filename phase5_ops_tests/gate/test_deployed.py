@@ -8,13 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from phase5_ops.build import open_platform
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.check_state import ReadinessRun
 from phase5_ops.gate.deployed_rules import COLUMNS, END, START, present_problems, recorded_problems
 from phase5_ops.gate.fresh_reads import PresentPlatform, deployed_now, deployed_then
 from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.records import RunFacts, RunState
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.state import Candidate, Fate
 from phase5_ops.policy import DeployedPolicy
 from phase5_ops.reads import Read, ReadStatus, attach

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from phase5_ops import build
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.gate import fresh_reasons
 from phase5_ops.gate.decision import Outcome, decide
@@ -23,7 +22,6 @@ from phase5_ops.gate.drill_fresh import ALARM_FAULTS, DEPLOYED_FAULTS, FRESH_CON
 from phase5_ops.gate.drill_judge import judge_gate_drill
 from phase5_ops.gate.reasons import CODES
 from phase5_ops.gate.records import Reason
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Verdict
@@ -187,10 +185,6 @@ def test_the_table_survives_parquet(tmp_path):
     table = drill(POLICY, NOW, gate=lambda inputs: 1 / 0)
     table.to_parquet(tmp_path / "t.parquet", index=False)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), table)
-
-
-def test_the_gate_counts_results_of_the_readiness_job():
-    assert READINESS_JOB == build.READINESS_JOB
 
 
 def test_row_4_3_passes_whatever_the_platform_is_like(start):

@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 
 from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, READINESS_JOB
 from phase5_ops.evidence_store import Ended, EvidenceStore, Origin
-from phase5_ops.gate.check_state import ENVIRONMENT_TAG, unknown_runs
+from phase5_ops.gate.check_state import unknown_runs
 from phase5_ops.gate.forgotten_runs import ForgottenRuns
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.histories import Standing
 from phase5_ops.verdict import Verdict, conclude
 from phase5_ops_tests.gate.test_check_state import CHECK, RUN_1, RUN_2, RUN_3, SMALL, readiness

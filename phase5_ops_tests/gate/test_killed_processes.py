@@ -18,11 +18,11 @@ import pytest
 from phase5_ops import people_command
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import build_defs, evidence_for
+from phase5_ops.evidence.run_tags import ATTEMPT_TAG, PROMOTION_JOB, READINESS_JOB
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import check_state, sensor
-from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
+from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.promotion_records import DECISION_FILE, READINESS_FILE
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.state import Fate
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, World, opened_candidate
@@ -222,7 +222,7 @@ def test_a_readiness_run_killed_at_any_write_counts_for_nothing_and_says_so(worl
     world.instance.report_run_failed(world.instance.get_run_by_id(killed))  # as Dagster's run monitoring does in time
     world.stays_closed(code, "3.1 MISSING result_missing")
     (request,) = world.tick().requests
-    assert (request.job_name, request.tags[check_state.ATTEMPT_TAG]) == (READINESS_JOB, "3")
+    assert (request.job_name, request.tags[ATTEMPT_TAG]) == (READINESS_JOB, "3")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pytest
 from phase5_ops import override_command
 from phase5_ops.build import WORDS, build_defs, open_platform
 from phase5_ops.checklist import ROLES
+from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.envelopes import read_envelope
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.keys import KeySet
@@ -20,7 +21,7 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import promote_override
 from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.overrides import Override, override_of
-from phase5_ops.gate.promotion_job import PROMOTION_JOB, open_door, override_rules
+from phase5_ops.gate.promotion_job import open_door, override_rules
 from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE
 from phase5_ops.gate.publication import Ending, PromotionOutcome
 from phase5_ops.gate.sensor import Tick, run_tick

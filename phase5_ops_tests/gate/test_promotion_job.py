@@ -4,8 +4,8 @@ import dagster as dg
 import pytest
 
 from phase5_ops.build import build_defs
-from phase5_ops.gate.check_state import DIGEST_TAG, RELEASE_TAG
-from phase5_ops.gate.promotion_job import PROMOTION_JOB, promotion_run_config
+from phase5_ops.evidence.run_tags import DIGEST_TAG, PROMOTION_JOB, RELEASE_TAG
+from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.records import Release
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.gate.people import Desk

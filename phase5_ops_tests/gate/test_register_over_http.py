@@ -23,8 +23,8 @@ import urllib3
 
 from phase5_ops import cli
 from phase5_ops.build import WORDS, open_platform
+from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG, SERIES_TAG
 from phase5_ops.gate import candidates, check_state, sensor
-from phase5_ops.gate.check_state import DIGEST_TAG, RELEASE_TAG, SERIES_TAG
 from phase5_ops.gate.dagster_http import DagsterWebserver, WebserverError
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release

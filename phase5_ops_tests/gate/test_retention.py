@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, READINESS_JOB, RELEASE_TAG
 from phase5_ops.evidence_store import Ended, EvidenceStore, Origin
-from phase5_ops.gate.check_state import DIGEST_TAG, ENVIRONMENT_TAG, RELEASE_TAG, run_named
-from phase5_ops.gate.row_state import READINESS_JOB
+from phase5_ops.gate.check_state import run_named
 from phase5_ops.histories import Standing
 from phase5_ops.history import History
 from phase5_ops.platform import Platform

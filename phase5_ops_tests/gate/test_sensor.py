@@ -12,6 +12,7 @@ import pytest
 
 from phase5_ops.build import WORDS, open_platform
 from phase5_ops.checklist import ROLES
+from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, PROMOTION_JOB, READINESS_JOB, RELEASE_TAG, SERIES_TAG
 from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.check_state import ReadinessRun
 from phase5_ops.gate.deployed_rules import COLUMNS
@@ -20,7 +21,6 @@ from phase5_ops.gate.flow import Queue
 from phase5_ops.gate.inputs import GateSources, as_promoted
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import Release, RunFacts, RunState
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key
 from phase5_ops.gate.state import Fate, Promotion, StateError
 from phase5_ops.gate.statements import facts_of
@@ -124,8 +124,8 @@ def test_a_registered_candidate_gets_one_run_with_its_tags(sources):
     first = tick(sources)
     (request,) = first.requests
     assert request.job_name == READINESS_JOB
-    assert request.tags[check_state.DIGEST_TAG] == DIGEST
-    assert (request.tags[check_state.SERIES_TAG], request.tags[check_state.ATTEMPT_TAG]) == ("1", "1")
+    assert request.tags[DIGEST_TAG] == DIGEST
+    assert (request.tags[SERIES_TAG], request.tags[ATTEMPT_TAG]) == ("1", "1")
     assert sources.instance.get_dynamic_partitions(candidates.PARTITIONS) == ["r-1"]
     again = tick(sources, first.cursor)
     assert [each.run_key for each in again.requests] == [request.run_key]  # Dagster makes one run of a key
@@ -198,7 +198,7 @@ def test_another_digest_under_the_same_name_is_a_conflict_and_the_first_stays(so
     register(sources, digest=OTHER)
     found = tick(sources)
     assert any(line.startswith("CONFLICT") for line in found.lines)
-    assert [request.tags[check_state.DIGEST_TAG] for request in found.requests] == [DIGEST]
+    assert [request.tags[DIGEST_TAG] for request in found.requests] == [DIGEST]
 
 
 @pytest.mark.parametrize("cursor", [None, "0", "x", "-1", "9" * 18, "9" * 5000])
@@ -294,7 +294,7 @@ def test_a_signed_candidate_is_promoted_by_the_promotion_job(sources, aws, monke
     alarm_is(aws, "OK")
     tick(sources, cursor)
     (request,) = tick(sources, cursor).requests
-    assert request.job_name == sensor.PROMOTION_JOB
+    assert request.job_name == PROMOTION_JOB
     assert request.run_config == sensor.promotion_run_config(Release("r-1", DIGEST, "production"))
 
 
@@ -311,7 +311,7 @@ def test_an_alarm_that_fires_when_all_is_signed_keeps_it_from_promotion_until_a_
     assert any("alarm_firing_now slo-a" in line for line in waiting.lines)
     later = datetime.now(UTC) + timedelta(minutes=31)
     (request,) = tick(GateSources(sources.instance, sources.platform), cursor, later).requests
-    assert (request.job_name, request.tags[check_state.ATTEMPT_TAG]) == (READINESS_JOB, "2")
+    assert (request.job_name, request.tags[ATTEMPT_TAG]) == (READINESS_JOB, "2")
 
 
 def test_nothing_is_frozen_for_signing_on_evidence_about_something_else_than_what_runs(sources, monkeypatch):
@@ -397,7 +397,7 @@ def test_a_newer_candidate_supersedes_a_pending_one(sources):
     cursor = tick(sources).cursor
     register(sources, "r-2")
     found = tick(sources, cursor)
-    assert [request.tags[check_state.RELEASE_TAG] for request in found.requests] == ["r-2"]
+    assert [request.tags[RELEASE_TAG] for request in found.requests] == ["r-2"]
     assert (fate(sources), fate(sources, "r-2")) == (Fate.SUPERSEDED, Fate.PENDING)
 
 
@@ -482,7 +482,7 @@ def test_what_cannot_be_put_into_a_document_costs_no_run_and_no_other_candidate(
         raise ValueError("evidence that nobody thought of")
 
     found = sensor.run_tick(sources, first.cursor, datetime.now(UTC), replace(WORDS, describe=unable))
-    assert {request.tags[check_state.RELEASE_TAG] for request in found.requests} == {"r-1", "r-2"}
+    assert {request.tags[RELEASE_TAG] for request in found.requests} == {"r-1", "r-2"}
     assert any("r-2: what the gate says of it is not kept: ValueError: evidence that nobody" in line for line in found.lines)
 
 

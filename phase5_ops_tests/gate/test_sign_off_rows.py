@@ -5,10 +5,11 @@ import pytest
 
 from phase5_ops.build import build_defs, open_platform
 from phase5_ops.checklist import ROLES, ROWS
+from phase5_ops.evidence.run_tags import SIGN_OFF_JOB
 from phase5_ops.gate import reasons
 from phase5_ops.gate.believed_keys import keys_file
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.sign_off_assets import SIGN_OFF_JOB, gather_sign_offs, sign_off_run_config
+from phase5_ops.gate.sign_off_assets import gather_sign_offs, sign_off_run_config
 from phase5_ops.gate.sign_off_codes import BY_NAME
 from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
 from phase5_ops.gate.state import Fate

@@ -9,11 +9,11 @@ import pytest
 
 from phase5_ops import cli, status_command
 from phase5_ops.checklist import ROLES
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate import fresh_reasons
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
-from phase5_ops.gate.row_state import READINESS_JOB
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state import Candidate, Fate, Promotion
 from phase5_ops.gate.stated_documents import SILENT_AFTER

@@ -14,9 +14,9 @@ import pytest
 
 from phase5_ops import cli
 from phase5_ops.build import WORDS, build_defs, open_platform
+from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.believed_keys import pin_keys
 from phase5_ops.gate.inputs import GateSources
-from phase5_ops.gate.promotion_job import PROMOTION_JOB
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.state import Fate
 from phase5_ops.settings import load_settings
