@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+import phase5_ops
 from phase5_ops.checklist import EXTRA_CHECKS, ROWS, Row
 from phase5_ops.findings import as_markdown
 from phase5_ops.report.document import SCHEMA_FILE, json_schema
@@ -131,4 +132,4 @@ def write_all(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_all(Path(__file__).parent.parent)
+    write_all(Path(phase5_ops.__file__).parent.parent)

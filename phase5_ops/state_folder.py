@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import phase5_ops
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.whole_file import write_whole
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 _REMEDY = "free its disk or let it be written, or name another with PHASE5_STATE_DIR"
-_SOURCES = (Path(__file__).parent / "dagster.yaml", Path(__file__).parent.parent / "dagster.yaml")
+_PACKAGE = Path(phase5_ops.__file__).parent
+_SOURCES = (_PACKAGE / "dagster.yaml", _PACKAGE.parent / "dagster.yaml")  # installed, and in a clone
 
 
 _TRIED = b"0" * 65536  # bytes that show whether the folder takes anything; more than a disk leaves in its last block

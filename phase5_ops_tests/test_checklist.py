@@ -1,7 +1,6 @@
 """The rows, the definitions and the documentation say the same."""
 
 import json
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -13,8 +12,7 @@ from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.findings import GROUPS, as_markdown, catalogue
 from phase5_ops.report.document import json_schema, shipped_json_schema
 from phase5_ops.settings import Settings
-
-ROOT = Path(__file__).parent.parent
+from phase5_ops_tests.places import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from phase5_ops.histories import Chain
 from phase5_ops.history import History
+from phase5_ops_tests.places import ROOT
 
 NOW = datetime(2026, 11, 23, 9, 16, tzinfo=UTC)
-ROOT = Path(__file__).parents[1]
 
 
 def start(code, *arguments):

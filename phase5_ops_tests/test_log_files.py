@@ -14,8 +14,9 @@ from phase5_ops.log_command import scan_files
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.log_shapes import GROUP, PACKINGS, SHAPES, TENANTS, UNKNOWN, Invocation
+from phase5_ops_tests.places import FIELD_CASES
 
-CASES = Path(__file__).parent / "field_cases" / "logs"
+CASES = FIELD_CASES / "logs"
 A, B, LEAK = Invocation(1, "acme"), Invocation(2, "globex"), Invocation(3, "acme", leaks=True)
 
 

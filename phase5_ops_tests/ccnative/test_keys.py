@@ -1,7 +1,6 @@
 """The key grammar: whole segments, approved exceptions that refer to the execution, tenants in attributes. No false answers."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -18,8 +17,9 @@ from phase5_ops.ccnative.keys import (
     plain_item,
     tenants_named,
 )
+from phase5_ops_tests.places import ROOT
 
-TABLES = json.loads((Path(__file__).parents[2] / "phase5_ops" / "sandbox" / "tables.json").read_text(encoding="utf-8"))
+TABLES = json.loads((ROOT / "phase5_ops" / "sandbox" / "tables.json").read_text(encoding="utf-8"))
 INTENT, TRACE = "ai_1795424883915_l91245", "trace-1795424883938-a1f4"
 
 

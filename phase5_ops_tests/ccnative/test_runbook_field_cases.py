@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
@@ -10,8 +9,9 @@ from hypothesis import given, settings
 
 from phase5_ops.ccnative.runbook import anchor_findings, parse, runbook_table
 from phase5_ops.reads import Read, ReadStatus
+from phase5_ops_tests.places import FIELD_CASES
 
-CASES = Path(__file__).parent.parent / "field_cases" / "runbook"
+CASES = FIELD_CASES / "runbook"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 

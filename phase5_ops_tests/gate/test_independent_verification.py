@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +18,7 @@ from phase5_ops.gate.keys import GATE, key_set, keys_document
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops_tests.gate.conftest import decision_payload, readiness_payload
 from phase5_ops_tests.gate.people import Desk
+from phase5_ops_tests.places import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="OpenSSL's command line is not installed")
 
@@ -103,7 +103,7 @@ def test_nothing_verifies_once_what_was_signed_is_changed(signed, change):
 def test_the_documented_steps_verify_each_role_by_its_key_and_notice_a_change(signed, tmp_path):
     """The very lines of docs/signing.md, run as an auditor does: the files beside each other, nothing of phase5 called."""
     readiness, decision, _ = signed
-    text = (Path(__file__).parents[2] / "docs" / "signing.md").read_text()
+    text = (ROOT / "docs" / "signing.md").read_text()
     steps = re.search(r"```sh\n(cat > take_apart.py .*?)```", text, re.DOTALL)[1]
     folder = tmp_path / "auditor"
     folder.mkdir()

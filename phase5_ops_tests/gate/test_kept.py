@@ -21,8 +21,9 @@ from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.reads import ReadStatus, reads_of
 from phase5_ops.settings import Reading
 from phase5_ops.verdict import Verdict
+from phase5_ops_tests.places import KEPT
 
-ARCHIVES = sorted((Path(__file__).parents[1] / "kept").glob("*.tar.xz"))
+ARCHIVES = sorted(KEPT.glob("*.tar.xz"))
 RELEASE = Release("r-1", "sha256:" + "d" * 64, "sandbox")
 TABLE = "phase5-readiness-kept"
 

@@ -31,11 +31,11 @@ from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Candidate, Fate, StateTable
 from phase5_ops_tests.gate.conftest import DIGEST
 from phase5_ops_tests.gate.people import Desk
+from phase5_ops_tests.places import ROOT
 from phase5_ops_tests.probing.test_client import self_signed
 
 OTHER = "sha256:" + "0" * 64
 ASSET = f"/report_asset_materialization/{candidates.ASSET}"
-ROOT = Path(__file__).parents[2]
 STARTED_WITHIN = 120.0  # seconds; some 15 on a machine that does nothing else
 
 

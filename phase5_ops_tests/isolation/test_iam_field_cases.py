@@ -1,13 +1,12 @@
 """Templates in the shapes that people publish, each with what is right to say of its roles."""
 
-from pathlib import Path
-
 import pytest
 
 from phase5_ops.isolation.iam_scope import Universe, role_access
 from phase5_ops.isolation.iam_template import read_template
+from phase5_ops_tests.places import FIELD_CASES
 
-CASES = Path(__file__).parent.parent / "field_cases" / "iam"
+CASES = FIELD_CASES / "iam"
 UNSCOPED, KEYLESS, NOT_JUDGED = "iam_access_unscoped", "iam_keyless_access", "iam_policy_not_judged"
 
 

@@ -12,9 +12,10 @@ from phase5_ops.clock import parse_iso
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.replay.audit_files import audit_files
 from phase5_ops.verdict import Judgement, Verdict
+from phase5_ops_tests.places import FIELD_CASES
 from phase5_ops_tests.replay.ledgers import dynamodb, replay
 
-CASES = Path(__file__).parent.parent / "field_cases" / "ledger"
+CASES = FIELD_CASES / "ledger"
 NOW = parse_iso("2026-03-01T12:00:00Z")
 
 

@@ -28,6 +28,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
+from phase5_ops_tests.places import SCENARIOS, TESTS
 
 LEDGER, INTENTS = "cc-native-ledger", "cc-native-action-intent"
 ERROR, FAIL, INCONCLUSIVE, PASS, WARN = Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.WARN
@@ -337,7 +338,7 @@ def test_a_refused_request_recorded_under_no_tenant_or_the_users_name_is_found(p
 
 
 def test_every_obstacle_is_shown_by_a_test_or_a_scenario():
-    shown = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("*.py"))
-    scenarios = Path(__file__).parents[2] / "phase5_ops" / "sandbox" / "scenarios" / "replay_probes.py"
+    shown = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("*.py"))
+    scenarios = SCENARIOS / "replay_probes.py"
     shown += scenarios.read_text(encoding="utf-8")
     assert not [code.code for code in CODES if f'"{code.code}"' not in shown]

@@ -1,7 +1,6 @@
 """Dashboards in the shapes that people have published: whose metrics they show, and what they show when they are opened."""
 
 import json
-from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
@@ -10,8 +9,9 @@ import pytest
 
 from phase5_ops.aws.metric_query import MetricSet
 from phase5_ops.slo.dashboard_coverage import DashboardCoverage, dashboard_coverage
+from phase5_ops_tests.places import FIELD_CASES
 
-CASES = Path(__file__).parent.parent / "field_cases" / "dashboards"
+CASES = FIELD_CASES / "dashboards"
 OWN, OTHER = "111122223333", "999988887777"
 NAMESPACE, REGION = "CCNative/Execution", "us-west-2"
 TOOLS = {"crm.update": "crm", "mail.send": "mail"}
