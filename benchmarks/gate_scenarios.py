@@ -20,8 +20,9 @@ import boto3
 import dagster as dg
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import WORDS, build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ROLES
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate import candidates
 from phase5_ops.gate.inputs import GateSources
@@ -62,7 +63,7 @@ def tried(sandbox: Sandbox, settings: Settings) -> Outcome:
         instance.report_runless_asset_event(event)
 
         def tick() -> Tick:
-            return run_tick(GateSources(instance, open_platform(settings, "tick")), None, datetime.now(UTC), WORDS)
+            return run_tick(GateSources(instance, open_run(settings, "tick")), None, datetime.now(UTC), WORDS)
 
         def run(request: dg.RunRequest) -> None:
             job = build_defs(settings=settings).resolve_job_def(request.job_name)
@@ -77,7 +78,7 @@ def tried(sandbox: Sandbox, settings: Settings) -> Outcome:
         for request in last.requests:
             if request.job_name == PROMOTION_JOB:
                 run(request)
-        state = GateSources(instance, open_platform(settings, "end")).state
+        state = GateSources(instance, open_run(settings, "end")).state
         found = state.candidate(RELEASE)
         return Outcome(found.fate, state.promotion(RELEASE, found.series) is not None, signed, [*said, *last.lines])
 

@@ -23,7 +23,8 @@ from uuid import uuid4
 
 import dagster as dg
 
-from phase5_ops.build import WORDS, build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs
+from phase5_ops.context import open_run
 from phase5_ops.digest import sha256_of
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
 from phase5_ops.gate import check_state
@@ -146,7 +147,7 @@ class Bench:
 
     def sources(self) -> GateSources:
         """As the sensor opens them for each tick."""
-        return GateSources(self._instance, open_platform(self._settings, "tick"), self._kept)
+        return GateSources(self._instance, open_run(self._settings, "tick"), self._kept)
 
     def candidate(self, number: int, kind: str, fate: Fate = Fate.PENDING) -> Candidate:
         """A registered candidate."""
@@ -185,7 +186,7 @@ class Bench:
             tick: Tick = run_tick(sources, None, datetime.now(UTC), WORDS)
             seconds.append(time.perf_counter() - began)
             cpu.append(time.process_time() - cpu_began)
-            meter = sources.platform.reader.meter
+            meter = sources.run.reader.meter
             aws.append(sum(meter.seconds.values()))
             calls, said = sum(meter.calls.values()), (tick.lines or ["nothing"])[0]
         print(
@@ -218,7 +219,7 @@ def main(sizes: list[int]) -> None:
         settings = load_settings()
         with dg.DagsterInstance.get() as instance:
             bench = Bench(settings, instance)
-            pin_keys(bench.sources().platform.reader, settings, datetime.now(UTC))
+            pin_keys(bench.sources().run.reader, settings, datetime.now(UTC))
             run_id = bench.first_run()
             clones = Clones(Path(folder), run_id)
             done = 0

@@ -7,18 +7,16 @@ import logging
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
-from urllib.parse import urlparse
 
 import dagster as dg
 
-from phase5_ops.aws.reader import AwsReader
 from phase5_ops.breakers import assets as breakers
 from phase5_ops.candidate_document import describe
 from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.context import RunContext, open_run
 from phase5_ops.continuity import look_back
 from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
-from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.gate import deployed_assets as deployed
 from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.gate.check_state import KeptResults
@@ -28,10 +26,8 @@ from phase5_ops.gate.sensor import Words, promotion_gate, release_candidate
 from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
 from phase5_ops.gate.sign_off_watch import sign_off_watch
-from phase5_ops.history import History
 from phase5_ops.isolation import harness_assets, iam_assets, log_assets
 from phase5_ops.not_tried import not_tried
-from phase5_ops.platform import Platform
 from phase5_ops.replay import audit_assets as replay_audit
 from phase5_ops.replay import probe_assets as replay_probes
 from phase5_ops.run_end import end_run
@@ -91,12 +87,12 @@ def evidence_for(rows: set[str]) -> set[str]:
     return needed
 
 
-def build_defs(*, settings: Settings | None = None, platform: Platform | None = None) -> dg.Definitions:
+def build_defs(*, settings: Settings | None = None, run: RunContext | None = None) -> dg.Definitions:
     """The definitions of the location.
 
     Args:
         settings: validated settings; default: those of this process's environment.
-        platform: what the run works with; default: one is opened for each run.
+        run: what the run works with; default: one is opened for each run.
 
     Raises:
         ConfigurationError: the settings are invalid.
@@ -126,24 +122,24 @@ def build_defs(*, settings: Settings | None = None, platform: Platform | None = 
         jobs=[job, sign_off_job, promotion_job],
         schedules=[schedule],
         sensors=[
-            sign_off_watch(lambda: open_platform(chosen, "sensor-tick")),
+            sign_off_watch(lambda: open_run(chosen, "sensor-tick")),
             promotion_gate(
-                lambda instance: GateSources(instance, open_platform(chosen, "sensor-tick"), kept),
+                lambda instance: GateSources(instance, open_run(chosen, "sensor-tick"), kept),
                 {READINESS_JOB: job, PROMOTION_JOB: promotion_job},
                 chosen.flow.tick_seconds,
                 WORDS,
             ),
         ],
         resources={
-            "platform": platform_resource(chosen, platform),
+            "run": run_resource(chosen, run),
             "evidence_io": evidence_io_manager,
         },
         executor=dg.in_process_executor,
     )
 
 
-def platform_resource(settings: Settings, given: Platform | None = None) -> dg.ResourceDefinition:
-    """The resource `platform`: one reader, history and store for all steps of a run. With it a readiness run ends.
+def run_resource(settings: Settings, given: RunContext | None = None) -> dg.ResourceDefinition:
+    """The resource `run`: one reader, history and store for all steps of a run. With it a readiness run ends.
 
     Args:
         settings: of the location.
@@ -151,8 +147,8 @@ def platform_resource(settings: Settings, given: Platform | None = None) -> dg.R
     """
 
     @dg.resource(description="Settings, AWS reader, history and evidence store of one run.")
-    def platform(context: dg.InitResourceContext) -> Iterator[Platform]:
-        opened = given or open_platform(settings, context.run.run_id if context.run is not None else "no-run")
+    def run(context: dg.InitResourceContext) -> Iterator[RunContext]:
+        opened = given or open_run(settings, context.run.run_id if context.run is not None else "no-run", look_back)
         try:
             yield opened
         finally:
@@ -165,47 +161,20 @@ def platform_resource(settings: Settings, given: Platform | None = None) -> dg.R
             except Exception:  # the run is over: without a record no candidate can rely on it
                 log.exception("the end of run %s could not be recorded", opened.run_id)
 
-    return platform
+    return run
 
 
-def _give_back(platform: Platform) -> None:
+def _give_back(run: RunContext) -> None:
     """What a run still holds that ended before its own steps gave it back, interrupted or failed."""
-    for name, give_back in platform.at_end.items():
+    for name, give_back in run.at_end.items():
         try:
             give_back()
         except Exception:  # the run is over; what is still held ends by itself
             log.exception("what %s holds could not be given back", name)
-    platform.at_end.clear()
+    run.at_end.clear()
 
 
-def open_platform(settings: Settings, run_id: str) -> Platform:
-    """What a run with this id works with; nothing is read yet."""
-    return Platform(
-        settings=settings,
-        reader=AwsReader(settings.reading),
-        history=History(settings.state_dir / "history.sqlite"),
-        store=EvidenceStore(settings.state_dir / "evidence", _uploader(settings)),
-        run_id=run_id,
-        look_back=look_back,
-    )
-
-
-@dg.io_manager(required_resource_keys={"platform"}, description="Evidence tables as Parquet, one folder a run.")
+@dg.io_manager(required_resource_keys={"run"}, description="Evidence tables as Parquet, one folder a run.")
 def evidence_io_manager(_context: Any) -> EvidenceIOManager:  # noqa: ANN401 - dagster's init context
     """The IO manager of evidence tables."""
     return EvidenceIOManager()
-
-
-def _uploader(settings: Settings) -> Upload | None:
-    if settings.evidence_s3_uri is None:
-        return None
-    from dagster_aws.s3 import S3Resource  # imported only where evidence goes to S3: it takes its time
-
-    target = urlparse(settings.evidence_s3_uri)
-    prefix = target.path.strip("/")
-    client = S3Resource(max_attempts=settings.reading.max_attempts, use_unsigned_session=False).get_client()
-
-    def upload(key: str, content: bytes) -> None:
-        client.put_object(Bucket=target.netloc, Key="/".join(part for part in (prefix, key) if part), Body=content)
-
-    return upload

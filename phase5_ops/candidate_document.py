@@ -30,7 +30,7 @@ def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs, dec
     Raises:
         StateError: the state table cannot be read.
     """
-    url = sources.platform.settings.run_address(inputs.run_id) if inputs.run_id else None
+    url = sources.run.settings.run_address(inputs.run_id) if inputs.run_id else None
     entry = CandidateEntry.model_validate(
         {
             "digest": candidate.release.digest,
@@ -50,7 +50,7 @@ def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs, dec
         inputs=inputs,
         decision=decision,
         waivers=waiver_uses(inputs, decision, promotions),
-        judged=_judged(sources.platform.store, inputs.run_id),
+        judged=_judged(sources.run.store, inputs.run_id),
     )
     return shortened(document).to_json()
 

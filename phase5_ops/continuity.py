@@ -10,6 +10,7 @@ from pathlib import Path
 
 from phase5_ops.aws.tables import describe_table_once, identity_of
 from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.believed_keys import believed_keys
 from phase5_ops.gate.history_acceptance import Acceptance, believed_acceptances
@@ -32,7 +33,6 @@ from phase5_ops.histories import (
     breaks,
     standing_now,
 )
-from phase5_ops.platform import Platform
 from phase5_ops.production import in_sandbox
 from phase5_ops.reads import ReadStatus
 from phase5_ops.replay.ledger_history import chains
@@ -43,17 +43,17 @@ _MOST_RECORDS = 500  # that are looked through for the last run that had this ve
 _SHOWN_DAYS = 30  # how long an acceptance is shown with the rows that it is about
 
 
-def standing_at_end(platform: Platform) -> Standing:
+def standing_at_end(run: RunContext) -> Standing:
     """Where the histories stand now that the run has written what it saw."""
-    found = platform.continuity
-    return standing_now(found.breaks, found.earlier, Present(_chains(platform), _tables(platform)), found.record)
+    found = run.continuity
+    return standing_now(found.breaks, found.earlier, Present(_chains(run), _tables(run)), found.record)
 
 
-def look_back(platform: Platform) -> Continuity:
+def look_back(run: RunContext) -> Continuity:
     """What a run builds on."""
-    settings = platform.settings
-    now_chains, tables = _chains(platform), _tables(platform)
-    table = RunRecords(platform.reader, settings.tables.readiness)
+    settings = run.settings
+    now_chains, tables = _chains(run), _tables(run)
+    table = RunRecords(run.reader, settings.tables.readiness)
     notices: list[str] = []
     records: list[RunRecord] | None
     try:
@@ -62,10 +62,10 @@ def look_back(platform: Platform) -> Continuity:
         records = [] if error.read.status is ReadStatus.NOT_FOUND else None
         notices.append(f"the records of earlier runs cannot be read: {error}")
     earlier = [records[-1].found.standing] if records else []
-    local = _last_left(platform.store, settings.environment, platform.run_id)
+    local = _last_left(run.store, settings.environment, run.run_id)
     if local is not None and not (in_sandbox(settings) and _another_sandbox(local, tables)):
         earlier.append(local)
-    acceptances = _acceptances(platform, table) if records else []
+    acceptances = _acceptances(run, table) if records else []
     now = Present(
         now_chains,
         tables,
@@ -121,21 +121,21 @@ def _another_sandbox(local: Standing, tables: dict[str, str]) -> bool:
     return STATE_TABLE in now and all(identity and identity != local.tables[name] for name, identity in now.items())
 
 
-def _chains(platform: Platform) -> dict[str, Chain]:
+def _chains(run: RunContext) -> dict[str, Chain]:
     """The histories of the state folder; one that is not there is left out."""
-    folder: Path = platform.settings.state_dir
+    folder: Path = run.settings.state_dir
     found = {f"{LEDGER_HISTORY} {scope}": chain for scope, chain in chains(folder / LEDGER_HISTORY).items()}
-    own = platform.history.chain()
+    own = run.history.chain()
     return {**found, RUN_HISTORY: own} if own.hashes or own.problems else found
 
 
-def _tables(platform: Platform) -> dict[str, str]:
+def _tables(run: RunContext) -> dict[str, str]:
     """The identities of the tables that histories are about, and of the state table."""
-    names = platform.settings.tables
+    names = run.settings.tables
     wanted = {RESILIENCE_TABLE: names.resilience, LEDGER_TABLE: names.ledger, STATE_TABLE: names.readiness}
     found = {}
     for about, name in wanted.items():
-        answer = describe_table_once(platform.reader, name)
+        answer = describe_table_once(run.reader, name)
         if answer.read.status is ReadStatus.NOT_FOUND:
             found[about] = ""
         elif answer.pages and (identity := identity_of(description := answer.pages[0].get("Table", {}))):
@@ -144,12 +144,12 @@ def _tables(platform: Platform) -> dict[str, str]:
     return found
 
 
-def _acceptances(platform: Platform, table: RunRecords) -> list[Acceptance]:
+def _acceptances(run: RunContext, table: RunRecords) -> list[Acceptance]:
     """The acceptances that are signed by a believed key of a role; what cannot be told is accepted by nobody."""
-    settings = platform.settings
+    settings = run.settings
     try:
         stored = table.acceptances(settings.environment)
-        keys = believed_keys(platform.reader, settings) if stored else None
+        keys = believed_keys(run.reader, settings) if stored else None
     except (StateError, KeysError, SigningError) as error:
         log.warning("acceptances of histories cannot be told: %s", error)
         return []

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from phase5_ops.context import RunContext
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.check_state import ReadinessRun, finished_runs
 from phase5_ops.gate.forgotten_runs import NO_MOMENT, over_at
-from phase5_ops.platform import Platform
 from phase5_ops.retention import KeptRun, no_longer_needed
 
 log = logging.getLogger(__name__)
@@ -22,17 +22,17 @@ log = logging.getLogger(__name__)
 _DAGSTER_RUNS = ("history", "runs")  # where Dagster keeps one SQLite file a run; what it deletes leaves the file
 
 
-def prune(platform: Platform, instance: dg.DagsterInstance) -> str | None:
+def prune(run: RunContext, instance: dg.DagsterInstance) -> str | None:
     """Removes what is no longer needed.
 
     Returns:
         Why not everything was removed; None where there was nothing to say.
     """
-    settings = platform.settings
+    settings = run.settings
     try:
-        old = no_longer_needed(_kept(platform.store, instance, settings.environment), settings, datetime.now(UTC))
+        old = no_longer_needed(_kept(run.store, instance, settings.environment), settings, datetime.now(UTC))
         for run_id in old:
-            _remove(platform.store, instance, settings.state_dir, run_id)
+            _remove(run.store, instance, settings.state_dir, run_id)
     except OSError as error:
         return f"old evidence cannot be removed: {error}"
     if old:

@@ -13,11 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.aws.tables import describe_table_once
-from phase5_ops.build import build_defs, evidence_for, implemented_checks, open_platform
+from phase5_ops.build import build_defs, evidence_for, implemented_checks
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK
 from phase5_ops.clock import iso
+from phase5_ops.context import RunContext, open_run
+from phase5_ops.continuity import look_back
 from phase5_ops.evidence.run_tags import READINESS_JOB
-from phase5_ops.platform import Platform
 from phase5_ops.production import in_sandbox
 from phase5_ops.reads import ReadStatus
 from phase5_ops.report.document import (
@@ -60,73 +61,73 @@ def run_readiness(
         KeyboardInterrupt: the run was interrupted; nothing was decided.
     """
     settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
-    platform = open_platform(settings, str(uuid4()))
-    _make_sure_who_asks(platform)
-    _make_sure_of_the_platform(platform)
+    run = open_run(settings, str(uuid4()), look_back)
+    _make_sure_who_asks(run)
+    _make_sure_of_the_platform(run)
     try:
-        return _run(settings, platform, rows, instance)
+        return _run(settings, run, rows, instance)
     except (OSError, dg.DagsterError, SQLAlchemyError, sqlite3.Error):
         raise_if_unusable(settings.state_dir)
         raise
 
 
-def _make_sure_who_asks(platform: Platform) -> None:
-    read = platform.who_am_i
+def _make_sure_who_asks(run: RunContext) -> None:
+    read = run.who_am_i
     if read.status is ReadStatus.OK:
         return
     said = f"AWS does not say who asks ({read.operation}: {read.status}: {read.error}), so nothing was read"
     if read.status is ReadStatus.DENIED:
         raise ConfigurationError(f"{said}: set credentials that are in force, e.g. AWS_PROFILE, or log in again")
-    raise NotAsked(f"{said}: see the network, AWS_REGION ({platform.reader.region}) and AWS_ENDPOINT_URL, and run it again")
+    raise NotAsked(f"{said}: see the network, AWS_REGION ({run.reader.region}) and AWS_ENDPOINT_URL, and run it again")
 
 
-def _make_sure_of_the_platform(platform: Platform) -> None:
+def _make_sure_of_the_platform(run: RunContext) -> None:
     """That some table is where it is looked for: in another region or account every row would be an error of its own."""
-    tables = platform.settings.tables
+    tables = run.settings.tables
     names = (tables.ledger, tables.resilience, tables.readiness)
-    if all(describe_table_once(platform.reader, name).read.status is ReadStatus.NOT_FOUND for name in names):
+    if all(describe_table_once(run.reader, name).read.status is ReadStatus.NOT_FOUND for name in names):
         raise ConfigurationError(
-            f"none of {', '.join(names)} is in account {platform.account}, region {platform.reader.region}: set AWS_REGION and"
+            f"none of {', '.join(names)} is in account {run.account}, region {run.reader.region}: set AWS_REGION and"
             " the credentials to those of the platform, or the names with PHASE5_TABLES__*"
         )
 
 
 def _run(
-    settings: Settings, platform: Platform, rows: Sequence[str] | None, instance: dg.DagsterInstance | None
+    settings: Settings, run: RunContext, rows: Sequence[str] | None, instance: dg.DagsterInstance | None
 ) -> ReadinessDocument:
-    evaluated_at = iso(platform.now())
+    evaluated_at = iso(run.now())
     assets = evidence_for(set(rows)) if rows is not None else None
     started = time.perf_counter()
-    entries = _execute(platform, assets, evaluated_at, instance) if assets is None or assets else {}
+    entries = _execute(run, assets, evaluated_at, instance) if assets is None or assets else {}
     if any(finding.code == CHECK_NOT_EVALUATED.code for entry in entries.values() for finding in entry.findings):
         raise_if_unusable(settings.state_dir)
-    platform.timings[WHOLE_RUN] = time.perf_counter() - started
+    run.timings[WHOLE_RUN] = time.perf_counter() - started
     document = readiness_document(
         environment=settings.environment,
-        run_id=platform.run_id,
+        run_id=run.run_id,
         evaluated_at=evaluated_at,
-        evidence_digest=platform.store.seal(platform.run_id),
-        policy_digest=platform.policy_digest,
+        evidence_digest=run.store.seal(run.run_id),
+        policy_digest=run.policy_digest,
         entries=entries,
         gate=settings.gate,
-        reading=_reading(platform),
+        reading=_reading(run),
         chosen=rows,
-        notices=[*notices(platform), *([LINKS_LEAD_NOWHERE] if in_sandbox(settings) else [])],
-        judged=Judged(account=platform.account, region=platform.reader.region, identity=platform.identity),
+        notices=[*notices(run), *([LINKS_LEAD_NOWHERE] if in_sandbox(settings) else [])],
+        judged=Judged(account=run.account, region=run.reader.region, identity=run.identity),
     )
-    platform.store.write_result(platform.run_id, document.to_json())
+    run.store.write_result(run.run_id, document.to_json())
     return document
 
 
 def _execute(
-    platform: Platform, assets: set[str] | None, evaluated_at: str, instance: dg.DagsterInstance | None
+    run: RunContext, assets: set[str] | None, evaluated_at: str, instance: dg.DagsterInstance | None
 ) -> dict[str, RowEntry]:
     """Runs the job; the result of every implemented check, or why there is none."""
-    job = build_defs(settings=platform.settings, platform=platform).resolve_job_def(READINESS_JOB)
-    with nullcontext(instance) if instance else open_dagster(platform.settings.state_dir) as chosen:
+    job = build_defs(settings=run.settings, run=run).resolve_job_def(READINESS_JOB)
+    with nullcontext(instance) if instance else open_dagster(run.settings.state_dir) as chosen:
         result = job.execute_in_process(
             instance=chosen,
-            run_id=platform.run_id,
+            run_id=run.run_id,
             run_config=_QUIET,
             asset_selection=[dg.AssetKey(name) for name in sorted(assets)] if assets is not None else None,
             raise_on_error=False,
@@ -166,10 +167,10 @@ def _cause(error: SerializableErrorInfo | None) -> str:
     return error.message.strip() if error is not None else "no details"
 
 
-def _reading(platform: Platform) -> Reading:
-    meter = platform.reader.meter
+def _reading(run: RunContext) -> Reading:
+    meter = run.reader.meter
     return Reading(
         calls=dict(sorted(meter.calls.items())),
         cost_usd=round(sum(cost_usd(meter).values()), 6),
-        seconds={name: round(seconds, 3) for name, seconds in platform.timings.items()},
+        seconds={name: round(seconds, 3) for name, seconds in run.timings.items()},
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.context import RunContext
 from phase5_ops.continuity import standing_at_end
 from phase5_ops.evidence.run_tags import DIGEST_TAG, EVIDENCE_TAG
 from phase5_ops.evidence_store import Ended
@@ -18,7 +19,6 @@ from phase5_ops.gate.run_record import RECORD_TYPE, RunFound
 from phase5_ops.gate.run_records import RunRecords
 from phase5_ops.gate.signing import SigningError, load_key, sign
 from phase5_ops.gate.state import StateError
-from phase5_ops.platform import Platform
 from phase5_ops.production import in_sandbox
 from phase5_ops.pruning import prune
 from phase5_ops.reads import Read, ReadStatus
@@ -31,27 +31,27 @@ _NOTICES = "notices"
 _RECORDED = "recorded"
 
 
-def notices(platform: Platform) -> list[str]:
+def notices(run: RunContext) -> list[str]:
     """What a run has to say beside its rows; empty where it was recorded and everything could be read."""
-    return list(platform.shared.get(_NOTICES, ()))
+    return list(run.shared.get(_NOTICES, ()))
 
 
-def end_run(platform: Platform, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def end_run(context: RunContext, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Ends a run of the readiness job; another time it does nothing.
 
     Args:
-        platform: of the run.
+        context: of the run.
         instance: where Dagster records it; gets the digest of the sealed evidence.
         run: as Dagster has it.
     """
-    if platform.shared.setdefault(_RECORDED, False):
+    if context.shared.setdefault(_RECORDED, False):
         return
-    platform.shared[_RECORDED] = True
-    store, run_id, settings = platform.store, platform.run_id, platform.settings
-    origin = origin_of(platform, run)
+    context.shared[_RECORDED] = True
+    store, run_id, settings = context.store, context.run_id, context.settings
+    origin = origin_of(context, run)
     store.write_origin(run_id, origin)
-    found = platform.continuity
-    standing, now = standing_at_end(platform), datetime.now(UTC)
+    found = context.continuity
+    standing, now = standing_at_end(context), datetime.now(UTC)
     store.write_ended(run_id, Ended(settings.environment, now, standing, tuple(each.id for each in found.acceptances)))
     digest = store.seal(run_id)
     instance.add_run_tags(run_id, {EVIDENCE_TAG: digest})
@@ -67,35 +67,35 @@ def end_run(platform: Platform, instance: dg.DagsterInstance, run: dg.DagsterRun
         verdicts={check: Verdict(content["verdict"]) for check, content in store.sealed_verdicts(run_id).items()},
         standing=standing,
     )
-    if problem := _append(platform, record):
+    if problem := _append(context, record):
         said.append(f"the run is not recorded in the state table, so that no candidate can rely on it: {problem}")
-    platform.shared[_NOTICES] = said  # said, whatever becomes of the removing
-    if problem := prune(platform, instance):
+    context.shared[_NOTICES] = said  # said, whatever becomes of the removing
+    if problem := prune(context, instance):
         said.append(problem)
     for line in said:
         log.warning("%s", line)
 
 
-def _append(platform: Platform, found: RunFound) -> str | None:
+def _append(run: RunContext, found: RunFound) -> str | None:
     """Why the run could not be recorded; None where it was."""
-    problem = _appended(platform.reader, platform, found)
+    problem = _appended(run.reader, run, found)
     if problem is not None and problem.status is ReadStatus.TIMEOUT:  # the run may have used up its time for reading
-        problem = _appended(AwsReader(platform.settings.reading), platform, found)
+        problem = _appended(AwsReader(run.settings.reading), run, found)
     return None if problem is None else f"{problem.operation} {problem.resource}: {problem.status}: {problem.error}"
 
 
-def _appended(reader: AwsReader, platform: Platform, found: RunFound) -> Read | None:
+def _appended(reader: AwsReader, run: RunContext, found: RunFound) -> Read | None:
     try:
-        table = RunRecords(reader, platform.settings.tables.readiness)
-        table.append(found, lambda payload: _signed(reader, platform, payload))
+        table = RunRecords(reader, run.settings.tables.readiness)
+        table.append(found, lambda payload: _signed(reader, run, payload))
     except StateError as error:
         return error.read
     return None
 
 
-def _signed(reader: AwsReader, platform: Platform, payload: bytes) -> tuple[str, bytes]:
+def _signed(reader: AwsReader, run: RunContext, payload: bytes) -> tuple[str, bytes]:
     """Key id and signature of the gate's key; nothing where the run may not sign."""
-    settings = platform.settings
+    settings = run.settings
     if settings.now is not None and not in_sandbox(settings):
         return "", b""
     try:

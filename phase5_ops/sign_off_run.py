@@ -2,7 +2,8 @@
 
 from uuid import uuid4
 
-from phase5_ops.build import build_defs, open_platform
+from phase5_ops.build import build_defs
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import SIGN_OFF_JOB
 from phase5_ops.gate.sign_off_assets import sign_off_run_config
 from phase5_ops.settings import Settings
@@ -18,12 +19,12 @@ def run_sign_offs(settings: Settings, release: str) -> bool:
         ConfigurationError: the state folder cannot be used.
     """
     settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
-    platform = open_platform(settings, str(uuid4()))
-    job = build_defs(settings=settings, platform=platform).resolve_job_def(SIGN_OFF_JOB)
+    run = open_run(settings, str(uuid4()))
+    job = build_defs(settings=settings, run=run).resolve_job_def(SIGN_OFF_JOB)
     with open_dagster(settings.state_dir) as instance:
         result = job.execute_in_process(
             instance=instance,
-            run_id=platform.run_id,
+            run_id=run.run_id,
             run_config={**sign_off_run_config(release), **_QUIET},
             raise_on_error=False,
         )

@@ -19,18 +19,18 @@ import pandas as pd
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, Row
 from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import AWS_CALLS_TAG, ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG, LIST_PRICE_TAG, POLICY_TAG
 from phase5_ops.evidence_store import Origin, without_copies
 from phase5_ops.histories import with_breaks
-from phase5_ops.platform import Platform
 from phase5_ops.reads import observed_at, reads_of
 from phase5_ops.verdict import JUDGE_CRASHED, Finding, Judgement, Verdict, conclude
 
 log = logging.getLogger(__name__)
 
 Tables = Mapping[str, pd.DataFrame]
-Gather = Callable[[Platform, Tables], pd.DataFrame]
-Judge = Callable[[Platform, Tables, datetime], Judgement]
+Gather = Callable[[RunContext, Tables], pd.DataFrame]
+Judge = Callable[[RunContext, Tables, datetime], Judgement]
 Describe = Callable[[pd.DataFrame], Mapping[str, dg.MetadataValue]]
 
 _FILE_DIGEST = "file_sha256"  # attribute of a loaded table: the digest of the file it came from
@@ -109,21 +109,21 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         description=evidence.description,
         owners=[f"team:{evidence.owner}"],
         kinds=set(evidence.kinds),
-        required_resource_keys={"platform"},
+        required_resource_keys={"run"},
         io_manager_key="evidence_io",
         op_tags={"dagster/priority": str(evidence.priority)} if evidence.priority else None,
     )
     def gathered(context: dg.AssetExecutionContext, **tables: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
-        platform: Platform = context.resources.platform
+        run: RunContext = context.resources.run
         log.info("gathering %s", evidence.name)
-        before = cost_usd(platform.reader.meter)
-        calls_before = dict(platform.reader.meter.calls)
+        before = cost_usd(run.reader.meter)
+        calls_before = dict(run.reader.meter.calls)
         started = time.perf_counter()
-        table = without_copies(evidence.gather(platform, tables))
+        table = without_copies(evidence.gather(run, tables))
         seconds = time.perf_counter() - started
-        platform.timings[evidence.name] = seconds
-        calls = {name: n - calls_before.get(name, 0) for name, n in platform.reader.meter.calls.items()}
-        cost = sum(cost_usd(platform.reader.meter).values()) - sum(before.values())
+        run.timings[evidence.name] = seconds
+        calls = {name: n - calls_before.get(name, 0) for name, n in run.reader.meter.calls.items()}
+        cost = sum(cost_usd(run.reader.meter).values()) - sum(before.values())
         metadata: dict[str, Any] = {
             "rows": len(table),
             "seconds": round(seconds, 3),
@@ -133,41 +133,41 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         }
         if evidence.describe is not None:
             metadata |= evidence.describe(table)
-        context.instance.add_run_tags(context.run.run_id, _run_tags(platform))
+        context.instance.add_run_tags(context.run.run_id, _run_tags(run))
         return dg.MaterializeResult(value=table, metadata=metadata)
 
     return gathered
 
 
-def _run_tags(platform: Platform) -> dict[str, str]:
-    meter = platform.reader.meter
+def _run_tags(run: RunContext) -> dict[str, str]:
+    meter = run.reader.meter
     return {
-        ENVIRONMENT_TAG: platform.settings.environment,
+        ENVIRONMENT_TAG: run.settings.environment,
         AWS_CALLS_TAG: str(sum(meter.calls.values())),
         LIST_PRICE_TAG: f"{sum(cost_usd(meter).values()):.6f}",
-        POLICY_TAG: platform.policy_digest,
-        **({FIXED_NOW_TAG: iso(platform.now())} if platform.settings.now else {}),
+        POLICY_TAG: run.policy_digest,
+        **({FIXED_NOW_TAG: iso(run.now())} if run.settings.now else {}),
     }
 
 
-def _write_origin(platform: Platform, run: dg.DagsterRun) -> None:
+def _write_origin(context: RunContext, run: dg.DagsterRun) -> None:
     """Says in the evidence what makes it, before anything of it is there."""
-    platform.store.write_origin(platform.run_id, origin_of(platform, run))
+    context.store.write_origin(context.run_id, origin_of(context, run))
 
 
-def origin_of(platform: Platform, run: dg.DagsterRun) -> Origin:
+def origin_of(context: RunContext, run: dg.DagsterRun) -> Origin:
     """What makes the evidence of a run."""
     chosen = tuple(sorted(key.path[-1] for key in run.asset_selection or ())) or None
-    settings = platform.settings
+    settings = context.settings
     return Origin(
         job=run.job_name,
         environment=settings.environment,
         fixed_now=settings.now is not None,
         assets=chosen,
         began_at=datetime.now(UTC),
-        account=platform.account,
-        region=platform.reader.region,
-        identity=platform.identity,
+        account=context.account,
+        region=context.reader.region,
+        identity=context.identity,
     )
 
 
@@ -202,27 +202,27 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
         name=f"{judging.asset}_checks",
         specs=[_check_spec(ROW_OF_CHECK[name], others) for name in names],
         ins={name: dg.AssetIn(name) for name in (judging.asset, *others)},
-        required_resource_keys={"platform"},
+        required_resource_keys={"run"},
     )
     def checked(context: dg.AssetCheckExecutionContext, **tables: pd.DataFrame) -> Iterator[dg.AssetCheckResult]:
-        platform: Platform = context.resources.platform
-        _write_origin(platform, context.run)
+        run: RunContext = context.resources.run
+        _write_origin(run, context.run)
         for name in names:
             log.info("judging %s", name)
             started = time.perf_counter()
-            judgement, problem = _judge(judging.judges[name], platform, tables, judging.rests_on.get(name, ()))
-            platform.timings[name] = time.perf_counter() - started
-            yield _check_result(ROW_OF_CHECK[name], judgement, platform, tables, problem)
-        digest = platform.store.seal(platform.run_id)  # after every step, so that a run of any origin ends sealed
+            judgement, problem = _judge(judging.judges[name], run, tables, judging.rests_on.get(name, ()))
+            run.timings[name] = time.perf_counter() - started
+            yield _check_result(ROW_OF_CHECK[name], judgement, run, tables, problem)
+        digest = run.store.seal(run.run_id)  # after every step, so that a run of any origin ends sealed
         context.instance.add_run_tags(context.run.run_id, {EVIDENCE_TAG: digest})
 
     return checked
 
 
-def _judge(judge: Judge, platform: Platform, tables: Tables, rests_on: tuple[str, ...]) -> tuple[Judgement, str | None]:
+def _judge(judge: Judge, run: RunContext, tables: Tables, rests_on: tuple[str, ...]) -> tuple[Judgement, str | None]:
     try:
-        judgement = judge(platform, tables, observed_at(*tables.values()) or platform.now())
-        return (with_breaks(judgement, platform.continuity, rests_on) if rests_on else judgement), None
+        judgement = judge(run, tables, observed_at(*tables.values()) or run.now())
+        return (with_breaks(judgement, run.continuity, rests_on) if rests_on else judgement), None
     except Exception as error:
         log.exception("judge failed")
         finding = JUDGE_CRASHED.at("judge", expected="a verdict", seen=f"{type(error).__name__}: {error}")
@@ -261,11 +261,11 @@ def _finding_entry(finding: Finding) -> dict[str, Any]:
     return {**asdict(finding), "verdict": str(finding.verdict)}
 
 
-def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
-    entry = result_entry(row, judgement, observed_at(*tables.values()) or platform.now())
+def _check_result(row: Row, judgement: Judgement, run: RunContext, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
+    entry = result_entry(row, judgement, observed_at(*tables.values()) or run.now())
     digests = {name: str(tables[name].attrs[_FILE_DIGEST]) for name in sorted(tables)}
-    content = {**entry, "tables": digests, "policy_digest": platform.policy_digest}
-    stored = platform.store.write_verdict(platform.run_id, row.check, content)
+    content = {**entry, "tables": digests, "policy_digest": run.policy_digest}
+    stored = run.store.write_verdict(run.run_id, row.check, content)
     findings = [dg.TableRecord({name: finding[name] for name in _FINDING_COLUMNS}) for finding in entry["findings"]]
     links = {f"{f['code']} {f['subject']}": f["link"] for f in entry["findings"] if f["link"]}
     metadata: dict[str, Any] = {
@@ -275,12 +275,12 @@ def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Ta
         "result": dg.MetadataValue.json(entry),
         "evidence_files": dg.MetadataValue.json(digests),
         "verdict_file": stored,
-        "policy_digest": platform.policy_digest,
+        "policy_digest": run.policy_digest,
         **{f"fact: {name}": value for name, value in entry["facts"].items() if not isinstance(value, (bool, str))},
         **{f"link: {link.label}": dg.MetadataValue.url(link.url) for link in judgement.evidence},
         **{f"link: {about}": dg.MetadataValue.url(url) for about, url in list(links.items())[:_LINKS_SHOWN]},
     }
-    if runbook := runbook_link(platform, row):
+    if runbook := runbook_link(run, row):
         metadata["runbook"] = dg.MetadataValue.url(runbook)
     if problem:
         metadata["traceback"] = dg.MetadataValue.md(f"```\n{problem}\n```")
@@ -294,9 +294,9 @@ def _check_result(row: Row, judgement: Judgement, platform: Platform, tables: Ta
     )
 
 
-def runbook_link(platform: Platform, row: Row) -> str | None:
+def runbook_link(run: RunContext, row: Row) -> str | None:
     """The address of the row's runbook section, where people can open the runbook at an address."""
-    base = platform.settings.runbook_address
+    base = run.settings.runbook_address
     return f"{base}#{row.runbook_anchor}" if base and row.runbook_anchor else None
 
 
@@ -309,31 +309,31 @@ class EvidenceIOManager(dg.IOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         """Stores the table under the run and records its digest."""
-        platform: Platform = context.resources.platform
+        run: RunContext = context.resources.run
         asset = context.asset_key.path[-1]
-        _write_origin(platform, context.step_context.dagster_run)
-        digest = platform.store.write_table(platform.run_id, asset, obj)
+        _write_origin(run, context.step_context.dagster_run)
+        digest = run.store.write_table(run.run_id, asset, obj)
         # an asset without checks may be the last step of a run: then no check seals the evidence after it
-        sealed = platform.store.seal(platform.run_id)
+        sealed = run.store.seal(run.run_id)
         context.step_context.instance.add_run_tags(context.run_id, {EVIDENCE_TAG: sealed})
         context.add_output_metadata(
             {
                 "sha256": digest,
-                "path": dg.MetadataValue.path(platform.store.table_path(platform.run_id, asset)),
-                "evidence_run_id": platform.run_id,
+                "path": dg.MetadataValue.path(run.store.table_path(run.run_id, asset)),
+                "evidence_run_id": run.run_id,
             }
         )
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """The table of this run, else of the latest materialization."""
-        platform: Platform = context.resources.platform
+        run: RunContext = context.resources.run
         asset = context.asset_key.path[-1]
-        run_id = platform.run_id
-        if not platform.store.table_path(run_id, asset).exists():
+        run_id = run.run_id
+        if not run.store.table_path(run_id, asset).exists():
             event = context.step_context.instance.get_latest_materialization_event(context.asset_key)
             if event is None:
                 raise FileNotFoundError(f"asset {asset} has no stored evidence: materialize it first")
             run_id = event.run_id
-        table = platform.store.read_table(run_id, asset)
-        table.attrs[_FILE_DIGEST] = platform.store.table_digest(run_id, asset)
+        table = run.store.read_table(run_id, asset)
+        table.attrs[_FILE_DIGEST] = run.store.table_digest(run_id, asset)
         return table

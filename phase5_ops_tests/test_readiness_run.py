@@ -10,8 +10,10 @@ import boto3
 import dagster as dg
 import pytest
 
-from phase5_ops.build import build_defs, open_platform
+from phase5_ops.build import build_defs
 from phase5_ops.checklist import ROWS
+from phase5_ops.context import open_run
+from phase5_ops.continuity import look_back
 from phase5_ops.readiness_run import run_readiness
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.server import Sandbox
@@ -215,7 +217,7 @@ def test_checks_run_alone_judge_the_latest_table(start: Callable[[str], Sandbox]
     with dg.DagsterInstance.ephemeral() as instance:
         first = run_readiness(settings, SECTIONS, instance=instance)
         run_id = str(uuid4())
-        alone = build_defs(settings=settings, platform=open_platform(settings, run_id))
+        alone = build_defs(settings=settings, run=open_run(settings, run_id, look_back))
         selection = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("breaker_snapshot"), "breaker_state_observable"))
         both = selection | dg.AssetSelection.checks(
             dg.AssetCheckKey(dg.AssetKey("breaker_snapshot"), "open_breaker_has_operator_action")

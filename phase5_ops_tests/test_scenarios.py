@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 
-from phase5_ops.build import EVIDENCE, implemented_checks, open_platform
+from phase5_ops.build import EVIDENCE, implemented_checks
 from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.context import open_run
 from phase5_ops.findings import catalogue
 from phase5_ops.reads import reads_of
 from phase5_ops.report.document import ReadinessDocument, RowEntry
@@ -166,7 +167,7 @@ def healthy_summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.Da
         with Sandbox("healthy") as sandbox:
             for name, value in {**sandbox.exports(), "PHASE5_PROBE_MODE": "off"}.items():
                 patch.setenv(name, value)
-            return gathered(open_platform(load_settings(state_dir=folder), "healthy"), SUMMARY)
+            return gathered(open_run(load_settings(state_dir=folder), "healthy"), SUMMARY)
 
 
 @pytest.mark.parametrize("scenario", [each for each in WHOLE_RUNS if each not in THROUGH_DAGSTER], ids=lambda each: each.name)
@@ -207,7 +208,7 @@ def test_an_asset_reads_nothing_of_what_is_left_out_where_only_its_readers_are_j
     """The tables above say what a scenario cannot reach; here is what each asset really reads."""
     start("healthy")
     monkeypatch.setenv("PHASE5_PROBE_MODE", "off")
-    platform = open_platform(load_settings(), "reading")
+    platform = open_run(load_settings(), "reading")
     calls: dict[str, set[str]] = {}
     scanned: dict[str, set[str]] = {}
     tables: dict[str, pd.DataFrame] = {}

@@ -12,10 +12,10 @@ from uuid import uuid4
 import pandas as pd
 
 from phase5_ops import wiring
-from phase5_ops.build import EVIDENCE, JUDGING, evidence_for, open_platform
+from phase5_ops.build import EVIDENCE, JUDGING, evidence_for
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.clock import iso
-from phase5_ops.platform import Platform
+from phase5_ops.context import RunContext, open_run
 from phase5_ops.reads import observed_at
 from phase5_ops.report.document import ReadinessDocument, Reading, RowEntry, readiness_document
 from phase5_ops.settings import Settings
@@ -32,7 +32,7 @@ class Judged:
 
 
 def gathered(
-    platform: Platform, assets: Collection[str], given: Mapping[str, pd.DataFrame] | None = None
+    platform: RunContext, assets: Collection[str], given: Mapping[str, pd.DataFrame] | None = None
 ) -> dict[str, pd.DataFrame]:
     """The tables of these assets as they are read back from the evidence store; all that they need must be among them.
 
@@ -52,7 +52,7 @@ def gathered(
     return tables
 
 
-def _gathered(platform: Platform, evidence: Evidence, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _gathered(platform: RunContext, evidence: Evidence, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     table = evidence.gather(platform, {needed: tables[needed] for needed in evidence.needs})
     platform.store.write_table(platform.run_id, evidence.name, table)
     if evidence.describe is not None:
@@ -62,7 +62,7 @@ def _gathered(platform: Platform, evidence: Evidence, tables: Mapping[str, pd.Da
 
 def judged(settings: Settings, rows: Collection[str], given: Mapping[str, pd.DataFrame] | None = None) -> Judged:
     """What a run of these rows (ids or names of extra checks) finds; see `gathered` for what is `given`."""
-    platform = open_platform(settings, str(uuid4()))
+    platform = open_run(settings, str(uuid4()))
     tables = gathered(platform, evidence_for(set(rows)), given)
     judgements, entries = {}, {}
     for judging in JUDGING:

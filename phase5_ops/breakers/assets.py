@@ -11,9 +11,9 @@ from phase5_ops.breakers.evidence import HISTORY_STREAM, breaker_snapshot, snaps
 from phase5_ops.breakers.judge import judge_operator_action, judge_state_observable
 from phase5_ops.breakers.timeline import timeline
 from phase5_ops.ccnative.registry import malformed_reads
+from phase5_ops.context import RunContext
 from phase5_ops.histories import RESILIENCE_TABLE, RUN
 from phase5_ops.history import Snapshot
-from phase5_ops.platform import Platform
 from phase5_ops.reads import attach, reads_of
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -27,11 +27,11 @@ _DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
 _TIMELINE = "timeline"
 
 
-def gather_breaker_snapshot(platform: Platform, tables: Tables) -> pd.DataFrame:
+def gather_breaker_snapshot(run: RunContext, tables: Tables) -> pd.DataFrame:
     """The state of every connector beside what earlier runs saw; the snapshot is added to the history."""
-    settings, reader, now = platform.settings, platform.reader, platform.now()
+    settings, reader, now = run.settings, run.reader, run.now()
     identity, identity_read = table_identity(reader, settings.tables.resilience)
-    history = platform.history.snapshots(HISTORY_STREAM, identity, until=now) if identity else []
+    history = run.history.snapshots(HISTORY_STREAM, identity, until=now) if identity else []
     items, read = scan_items(reader, settings.tables.resilience)
     tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
     table = breaker_snapshot(
@@ -51,8 +51,8 @@ def gather_breaker_snapshot(platform: Platform, tables: Tables) -> pd.DataFrame:
     attach(table, [identity_read, read, tenants_read, *metric_reads, *malformed_reads(tables["registered_tools"])], now)
     payloads = snapshot_payloads(table)
     if identity:
-        platform.history.append(HISTORY_STREAM, identity, platform.run_id, now, payloads)
-    present = [Snapshot(connector, platform.run_id, now, payload) for connector, payload in payloads.items()]
+        run.history.append(HISTORY_STREAM, identity, run.run_id, now, payloads)
+    present = [Snapshot(connector, run.run_id, now, payload) for connector, payload in payloads.items()]
     table.attrs[_TIMELINE] = timeline([*history, *present])
     return table
 
@@ -62,27 +62,27 @@ def describe_snapshot(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
     return {"timeline": dg.MetadataValue.md(str(table.attrs.get(_TIMELINE, "")))}
 
 
-def _judge_observable(platform: Platform, tables: Tables, now: datetime) -> Judgement:
-    settings = platform.settings
+def _judge_observable(run: RunContext, tables: Tables, now: datetime) -> Judgement:
+    settings = run.settings
     return judge_state_observable(
         tables["breaker_snapshot"],
         policy=settings.breakers,
         now=now,
-        links=platform.links,
+        links=run.links,
         table_name=settings.tables.resilience,
         tenants_table=settings.tables.tenants,
     )
 
 
-def _judge_operator_action(platform: Platform, tables: Tables, now: datetime) -> Judgement:
-    settings = platform.settings
+def _judge_operator_action(run: RunContext, tables: Tables, now: datetime) -> Judgement:
+    settings = run.settings
     return judge_operator_action(
         tables["breaker_snapshot"],
         tables["runbook"],
         policy=settings.breakers,
         runbook_policy=settings.runbook_policy,
         now=now,
-        links=platform.links,
+        links=run.links,
         table_name=settings.tables.resilience,
     )
 

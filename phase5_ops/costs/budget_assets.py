@@ -11,11 +11,11 @@ import pandas as pd
 
 from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
+from phase5_ops.context import RunContext
 from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy_budget, window_days
 from phase5_ops.costs.budget_judge import judge_budget_visible
 from phase5_ops.costs.budget_report import by_tenant
 from phase5_ops.costs.outcomes import read_outcomes
-from phase5_ops.platform import Platform
 from phase5_ops.reads import Read, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -53,16 +53,16 @@ _ATTRIBUTES = {
 _PARALLEL_SCANS = 4
 
 
-def gather_autonomy_budget(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_autonomy_budget(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """What is configured, what was consumed, an independent count of it, and every account that any table names."""
-    settings, now = platform.settings, platform.now()
+    settings, now = run.settings, run.now()
     names = settings.tables.model_dump() | {"budget_state": settings.tables.autonomy_budget_state}
     since = f"ENTRY#{window_days(now, settings.budget)[0]}"
     scans, reads = {}, []
     with ThreadPoolExecutor(_PARALLEL_SCANS, thread_name_prefix="named-accounts") as pool:
-        futures = {each.role: pool.submit(_read_names, platform, each, names[each.role], since) for each in NAMING_TABLES}
+        futures = {each.role: pool.submit(_read_names, run, each, names[each.role], since) for each in NAMING_TABLES}
         for role, attributes in _ATTRIBUTES.items():
-            items, read = _scan(platform, role, names[role], attributes)
+            items, read = _scan(run, role, names[role], attributes)
             scans[role] = Scan(names[role], items)
             reads.append(read)
     naming = {role: future.result() for role, future in futures.items()}
@@ -76,27 +76,27 @@ def gather_autonomy_budget(platform: Platform, _tables: Tables) -> pd.DataFrame:
     return attach(table, [*reads, *(read for _, read in naming.values())], now)
 
 
-def _scan(platform: Platform, role: str, name: str, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
+def _scan(run: RunContext, role: str, name: str, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
     """One table; what others of the run read too is read once."""
     if role == "tenants":
-        return scan_items_once(platform.reader, name)
+        return scan_items_once(run.reader, name)
     if role == "execution_outcomes":
-        return read_outcomes(platform, attributes)
-    return scan_items(platform.reader, name, attributes=attributes)
+        return read_outcomes(run, attributes)
+    return scan_items(run.reader, name, attributes=attributes)
 
 
-def _read_names(platform: Platform, table: NamingTable, name: str, since: str) -> tuple[Naming, Read]:
+def _read_names(run: RunContext, table: NamingTable, name: str, since: str) -> tuple[Naming, Read]:
     """The accounts that one table names; of the ledger, in entries from `since` on."""
     accounts = NamedAccounts()
     read = scan_pages(
-        platform.reader,
+        run.reader,
         name,
         accounts.take,
         attributes=table.attributes,
         at_least=("sk", since) if table.entries else None,
-        seconds=platform.settings.budget.naming_seconds,
+        seconds=run.settings.budget.naming_seconds,
     )
-    default = type(platform.settings.tables).model_fields[table.role].default
+    default = type(run.settings.tables).model_fields[table.role].default
     return Naming(name, accounts, chosen=name != default), read
 
 
@@ -111,8 +111,8 @@ def describe_budget(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
     return described
 
 
-def _judge_budget(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    return judge_budget_visible(tables["autonomy_budget"], links=platform.links)
+def _judge_budget(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    return judge_budget_visible(tables["autonomy_budget"], links=run.links)
 
 
 EVIDENCE = (

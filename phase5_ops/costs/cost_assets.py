@@ -14,12 +14,12 @@ from phase5_ops.aws.cost_answers import LINES, METRICS, BudgetAlerts
 from phase5_ops.aws.cost_explorer import read_cost_tags, read_costs
 from phase5_ops.aws.tables import scan_items_once, table_identity
 from phase5_ops.ccnative.tenant_register import parse_tenants
+from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
 from phase5_ops.costs.cost_cache import CostCache, CostPull, question_digest
 from phase5_ops.costs.cost_evidence import Scope, tenant_cost_report
 from phase5_ops.costs.cost_judge import judge_cost_report
 from phase5_ops.costs.cost_report import as_html, as_markdown
 from phase5_ops.costs.outcomes import read_usage
-from phase5_ops.platform import UNKNOWN_ACCOUNT, Platform
 from phase5_ops.reads import Read, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -36,15 +36,15 @@ PRICE_USD = 0.01  # of one page of Cost Explorer's answer
 CACHE_FOLDER = "costs"  # of the state folder
 
 
-def gather_cost_report(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_cost_report(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """What each tenant costs, from the day's pull of Cost Explorer, the tenants and their executions; stores the report."""
-    settings, now = platform.settings, platform.now()
-    scope = Scope.of(settings.costs, platform.account, now)
-    pull, identity_read = _pull(platform, scope, now)
-    items, tenants_read = scan_items_once(platform.reader, settings.tables.tenants)
+    settings, now = run.settings, run.now()
+    scope = Scope.of(settings.costs, run.account, now)
+    pull, identity_read = _pull(run, scope, now)
+    items, tenants_read = scan_items_once(run.reader, settings.tables.tenants)
     tenants, malformed = parse_tenants(items, settings.tables.tenants)
-    usage, usage_read = read_usage(platform, scope)
-    alerts, budget_reads = _budget_alerts(platform, now)
+    usage, usage_read = read_usage(run, scope)
+    alerts, budget_reads = _budget_alerts(run, now)
     table = tenant_cost_report(
         scope=scope,
         pull=pull,
@@ -58,20 +58,20 @@ def gather_cost_report(platform: Platform, _tables: Tables) -> pd.DataFrame:
     )
     reads = [*pull.reads, identity_read, tenants_read, usage_read, *budget_reads]
     attach(table, reads, min(now, pull.observed_at))
-    platform.store.write_report(platform.run_id, f"{ASSET}.html", as_html(table).encode())
-    table.attrs["report_url"] = _report_url(platform)
+    run.store.write_report(run.run_id, f"{ASSET}.html", as_html(table).encode())
+    table.attrs["report_url"] = _report_url(run)
     return table
 
 
-def _pull(platform: Platform, scope: Scope, now: datetime) -> tuple[CostPull, Read]:
+def _pull(run: RunContext, scope: Scope, now: datetime) -> tuple[CostPull, Read]:
     """The day's pull: the kept one, unless there is none or a new one is asked for; and how the platform was told apart.
 
     Whose costs they are is part of the question: another account, or a platform set up anew, never gets a kept answer.
     """
-    settings = platform.settings
-    identity, identity_read = table_identity(platform.reader, settings.tables.tenants)
+    settings = run.settings
+    identity, identity_read = table_identity(run.reader, settings.tables.tenants)
     question = {
-        "account": platform.account,
+        "account": run.account,
         "platform": identity,
         "environment": settings.environment,
         "accounts": scope.query.accounts,
@@ -80,8 +80,8 @@ def _pull(platform: Platform, scope: Scope, now: datetime) -> tuple[CostPull, Re
         "tags": (scope.query.tenant_tag, scope.query.connector_tag),
         "period": (scope.query.start.isoformat(), scope.query.end.isoformat()),
     }
-    if identity is None or platform.account == UNKNOWN_ACCOUNT:
-        return _ask(platform, scope, now), identity_read
+    if identity is None or run.account == UNKNOWN_ACCOUNT:
+        return _ask(run, scope, now), identity_read
     cache, digest = CostCache(settings.state_dir / CACHE_FOLDER), question_digest(question)
     with cache.locked(digest, wait_seconds=settings.reading.deadline_seconds / 2):
         kept = None if settings.refresh_costs else cache.load(digest, until=now)
@@ -89,7 +89,7 @@ def _pull(platform: Platform, scope: Scope, now: datetime) -> tuple[CostPull, Re
         usable = timedelta(hours=settings.gate.max_evidence_age_hours / 2)
         if kept is not None and now - kept.observed_at <= usable:
             return kept, identity_read
-        pull = _ask(platform, scope, now)
+        pull = _ask(run, scope, now)
         if pull.whole:
             try:
                 cache.keep(digest, pull)
@@ -98,31 +98,31 @@ def _pull(platform: Platform, scope: Scope, now: datetime) -> tuple[CostPull, Re
     return pull, identity_read
 
 
-def _ask(platform: Platform, scope: Scope, now: datetime) -> CostPull:
+def _ask(run: RunContext, scope: Scope, now: datetime) -> CostPull:
     """Asks Cost Explorer; nothing where the account is not known, since the scope would not be."""
-    if platform.account == UNKNOWN_ACCOUNT and not platform.settings.costs.accounts:
+    if run.account == UNKNOWN_ACCOUNT and not run.settings.costs.accounts:
         problem = "the account that is read is not known, so neither is the scope"
         return CostPull(LINES.empty_table(), (), (), (problem,), (), now, 0)
-    answers, reads = read_costs(platform.reader, scope.query)
+    answers, reads = read_costs(run.reader, scope.query)
     lines, totals = answers.finish()
-    tags, tag_read = read_cost_tags(platform.reader, (scope.query.tenant_tag, scope.query.connector_tag))
+    tags, tag_read = read_cost_tags(run.reader, (scope.query.tenant_tag, scope.query.connector_tag))
     further = (f"and {answers.further_problems} more",) if answers.further_problems else ()
     pages = sum(read.pages for read in (*reads, tag_read))
     return CostPull(lines, tuple(totals), tuple(tags), (*answers.problems, *further), (*reads, tag_read), now, pages)
 
 
-def _budget_alerts(platform: Platform, now: datetime) -> tuple[BudgetAlerts, list[Read]]:
-    if platform.account == UNKNOWN_ACCOUNT:
+def _budget_alerts(run: RunContext, now: datetime) -> tuple[BudgetAlerts, list[Read]]:
+    if run.account == UNKNOWN_ACCOUNT:
         return BudgetAlerts(0, None), []
-    return read_budget_alerts(platform.reader, platform.account, now)
+    return read_budget_alerts(run.reader, run.account, now)
 
 
-def _report_url(platform: Platform) -> str:
+def _report_url(run: RunContext) -> str:
     """Where the stored report can be opened: the copy in S3 if there is one, else the file."""
-    settings = platform.settings
+    settings = run.settings
     if settings.evidence_s3_uri:
-        return f"{settings.evidence_s3_uri.rstrip('/')}/{platform.run_id}/reports/{quote(ASSET)}.html"
-    return platform.store.report_path(platform.run_id, f"{ASSET}.html").resolve().as_uri()
+        return f"{settings.evidence_s3_uri.rstrip('/')}/{run.run_id}/reports/{quote(ASSET)}.html"
+    return run.store.report_path(run.run_id, f"{ASSET}.html").resolve().as_uri()
 
 
 def describe_cost_report(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
@@ -145,12 +145,12 @@ def describe_cost_report(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
     return metadata
 
 
-def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    settings = platform.settings
+def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    settings = run.settings
     return judge_cost_report(
         tables[ASSET],
         policy=settings.costs,
-        links=platform.links,
+        links=run.links,
         tenants_table=settings.tables.tenants,
         outcomes_table=settings.tables.execution_outcomes,
     )

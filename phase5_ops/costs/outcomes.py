@@ -9,34 +9,34 @@ from typing import Any
 
 from phase5_ops.aws.tables import scan_items, scan_pages
 from phase5_ops.ccnative.execution_usage import ATTRIBUTES, ExecutionUsage
+from phase5_ops.context import RunContext
 from phase5_ops.costs.cost_evidence import Scope
-from phase5_ops.platform import Platform
 from phase5_ops.reads import Read, ReadStatus
 
 _COUNTED = "costs/execution_usage"  # name among what a run's assets share
 
 
-def read_outcomes(platform: Platform, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
+def read_outcomes(run: RunContext, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
     """The outcomes with at least these attributes, consistently read; counts them for `read_usage` on the way."""
-    table = platform.settings.tables.execution_outcomes
-    items, read = scan_items(platform.reader, table, attributes=tuple(dict.fromkeys((*attributes, *ATTRIBUTES))))
+    table = run.settings.tables.execution_outcomes
+    items, read = scan_items(run.reader, table, attributes=tuple(dict.fromkeys((*attributes, *ATTRIBUTES))))
     if read.status is ReadStatus.OK:
-        usage = _no_usage(platform, Scope.of(platform.settings.costs, "", platform.now()))  # the account bounds no executions
+        usage = _no_usage(run, Scope.of(run.settings.costs, "", run.now()))  # the account bounds no executions
         usage.take(items)
-        platform.shared[_COUNTED] = (usage, read)
+        run.shared[_COUNTED] = (usage, read)
     return items, read
 
 
-def read_usage(platform: Platform, scope: Scope) -> tuple[ExecutionUsage, Read]:
+def read_usage(run: RunContext, scope: Scope) -> tuple[ExecutionUsage, Read]:
     """Executions in the charge period of `scope`, and how they were read."""
-    usage = _no_usage(platform, scope)
-    if _COUNTED in platform.shared:
-        counted, read = platform.shared[_COUNTED]
+    usage = _no_usage(run, scope)
+    if _COUNTED in run.shared:
+        counted, read = run.shared[_COUNTED]
         if (counted.start, counted.end) == (usage.start, usage.end):  # else a day began meanwhile
             return counted, read
-    return usage, scan_pages(platform.reader, usage.table, usage.take, attributes=ATTRIBUTES)
+    return usage, scan_pages(run.reader, usage.table, usage.take, attributes=ATTRIBUTES)
 
 
-def _no_usage(platform: Platform, scope: Scope) -> ExecutionUsage:
+def _no_usage(run: RunContext, scope: Scope) -> ExecutionUsage:
     begin, end = (datetime.combine(day, time(), UTC) for day in (scope.start, scope.query.end))
-    return ExecutionUsage(begin, end, platform.settings.tables.execution_outcomes)
+    return ExecutionUsage(begin, end, run.settings.tables.execution_outcomes)

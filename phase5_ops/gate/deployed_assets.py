@@ -7,8 +7,8 @@ one left, all other evidence has been gathered.
 import pandas as pd
 
 from phase5_ops.aws.deployed_identity import read_deployed
+from phase5_ops.context import RunContext
 from phase5_ops.gate.deployed_rules import COLUMNS, END, START
-from phase5_ops.platform import Platform
 from phase5_ops.reads import attach, reads_of
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
@@ -17,23 +17,23 @@ ASSET, AT_START = "deployed_identity", "deployed_identity_at_start"
 _FIRST, _LAST = 1000, -1000
 
 
-def _read(platform: Platform, moment: str) -> pd.DataFrame:
-    policy = platform.settings.deployed
-    found, reads = read_deployed(platform.reader, policy.function_prefixes, policy.digest_parameter)
+def _read(run: RunContext, moment: str) -> pd.DataFrame:
+    policy = run.settings.deployed
+    found, reads = read_deployed(run.reader, policy.function_prefixes, policy.digest_parameter)
     rows = [(moment, each.kind, each.name, each.version, each.code) for each in found]
-    return attach(pd.DataFrame(rows, columns=list(COLUMNS), dtype="str"), reads, platform.now())
+    return attach(pd.DataFrame(rows, columns=list(COLUMNS), dtype="str"), reads, run.now())
 
 
-def gather_at_start(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_at_start(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """What runs when the run begins."""
-    return _read(platform, START)
+    return _read(run, START)
 
 
-def gather_deployed_identity(platform: Platform, tables: Tables) -> pd.DataFrame:
+def gather_deployed_identity(run: RunContext, tables: Tables) -> pd.DataFrame:
     """What ran when the run began, and what runs when it ends."""
-    start, end = tables[AT_START], _read(platform, END)
+    start, end = tables[AT_START], _read(run, END)
     both = pd.concat([start, end], ignore_index=True)
-    return attach(both, [*reads_of(start), *reads_of(end)], platform.now())
+    return attach(both, [*reads_of(start), *reads_of(end)], run.now())
 
 
 SOURCES = (

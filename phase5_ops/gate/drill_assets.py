@@ -6,9 +6,9 @@ from datetime import datetime
 import pandas as pd
 
 from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
 from phase5_ops.gate.drill import drill, no_cases
 from phase5_ops.gate.drill_judge import judge_gate_drill
-from phase5_ops.platform import Platform
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -19,22 +19,22 @@ log = logging.getLogger(__name__)
 DRILLED = "phase5:Decide"
 
 
-def gather_gate_drill(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_gate_drill(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """Tries every case on the decision function of this very version, under the policy in force.
 
     A drill that cannot be held at all is an empty table with a failed read, so that the row is ERROR and says the cause.
     """
-    now, status, problem = platform.now(), ReadStatus.OK, None
+    now, status, problem = run.now(), ReadStatus.OK, None
     try:
-        table = drill(platform.settings.gate, now)
+        table = drill(run.settings.gate, now)
     except Exception as error:
         log.exception("the gate cannot be drilled")
         table, status, problem = no_cases(), ReadStatus.FAILED, f"{type(error).__name__}: {str(error)[:300]}"
     return attach(table, [Read(DRILLED, "phase5_ops.gate.decision", status, problem, 1, iso(now), iso(now))], now)
 
 
-def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    return judge_gate_drill(tables["gate_drill"], policy=platform.settings.gate)
+def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    return judge_gate_drill(tables["gate_drill"], policy=run.settings.gate)
 
 
 SOURCES: tuple[Source, ...] = ()  # the gate is exercised in memory

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 
 import dagster as dg
 
+from phase5_ops.context import RunContext
 from phase5_ops.gate import check_state
 from phase5_ops.gate.believed_keys import believed_keys, pinned_keys
 from phase5_ops.gate.envelopes import MalformedEnvelope
@@ -26,7 +27,6 @@ from phase5_ops.gate.signing_times import counted_sign_offs
 from phase5_ops.gate.state import Candidate, Promotion, StateTable, StoredSignOff
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_waivers
-from phase5_ops.platform import Platform
 from phase5_ops.production import in_sandbox
 
 
@@ -36,25 +36,25 @@ class GateSources:
 
     Attributes:
         instance: Dagster's records.
-        platform: settings, clock, reader of AWS and evidence files; one of its own for each decision or tick, since its reader
+        run: settings, clock, reader of AWS and evidence files; one of its own for each decision or tick, since its reader
             has one deadline for everything.
         kept: results that an earlier tick has read; a promotion has none.
     """
 
     instance: dg.DagsterInstance
-    platform: Platform
+    run: RunContext
     kept: check_state.KeptResults = field(default_factory=check_state.KeptResults)
 
     @property
     def state(self) -> StateTable:
         """The state table of these settings."""
-        return StateTable(self.platform.reader, self.platform.settings.tables.readiness)
+        return StateTable(self.run.reader, self.run.settings.tables.readiness)
 
     @cached_property
     def trail(self) -> RunTrail:
         """The records of the environment's readiness runs; read once for all candidates of a tick."""
-        settings = self.platform.settings
-        return RunTrail(RunRecords(self.platform.reader, settings.tables.readiness), settings.environment)
+        settings = self.run.settings
+        return RunTrail(RunRecords(self.run.reader, settings.tables.readiness), settings.environment)
 
     @cached_property
     def left(self) -> dict[str, LeftEvidence]:
@@ -64,7 +64,7 @@ class GateSources:
     @cached_property
     def forgotten(self) -> ForgottenRuns:
         """The runs whose evidence is left and whose record is not; listed once for all candidates of a tick."""
-        return ForgottenRuns(self.platform.store, partial(check_state.unknown_runs, self.instance))
+        return ForgottenRuns(self.run.store, partial(check_state.unknown_runs, self.instance))
 
     @cached_property
     def keys(self) -> KeySet:
@@ -73,7 +73,7 @@ class GateSources:
         Raises:
             KeysError, SigningError, StateError: it cannot be told which.
         """
-        return self.pinned or believed_keys(self.platform.reader, self.platform.settings)
+        return self.pinned or believed_keys(self.run.reader, self.run.settings)
 
     @cached_property
     def pinned(self) -> KeySet | None:
@@ -83,7 +83,7 @@ class GateSources:
             KeysError: the file is not what it was, or cannot be used.
             StateError: the table does not say which keys were pinned.
         """
-        return pinned_keys(self.platform.settings, self.state)
+        return pinned_keys(self.run.settings, self.state)
 
     def sign_offs(self, stored: Sequence[StoredSignOff], payloads: Iterable[bytes]) -> tuple[SignOff, ...]:
         """Signatures as the gate counts them; see `signing_times.counted_sign_offs`.
@@ -91,8 +91,8 @@ class GateSources:
         Raises:
             KeysError, SigningError: it cannot be told which keys to believe.
         """
-        platform, trusted = self.platform, self.platform.settings.signing.trusted_roles
-        return counted_sign_offs(platform.reader, stored, payloads, self.keys, trusted_roles=trusted, now=platform.now())
+        run, trusted = self.run, self.run.settings.signing.trusted_roles
+        return counted_sign_offs(run.reader, stored, payloads, self.keys, trusted_roles=trusted, now=run.now())
 
     @cached_property
     def seen(self) -> check_state.SeenRuns:
@@ -102,7 +102,7 @@ class GateSources:
     @cached_property
     def present(self) -> PresentPlatform:
         """The platform as it is now, looked at once."""
-        return PresentPlatform(self.platform.reader, self.platform.settings.deployed)
+        return PresentPlatform(self.run.reader, self.run.settings.deployed)
 
 
 def read_inputs(
@@ -125,8 +125,8 @@ def read_inputs(
         KeysError: the file of keys cannot be used.
         SigningError: there is no file of keys, and KMS does not give them.
     """
-    platform, release = sources.platform, candidate.release
-    settings, allow_fixed_now = platform.settings, in_sandbox(platform.settings)
+    context, release = sources.run, candidate.release
+    settings, allow_fixed_now = context.settings, in_sandbox(context.settings)
     found = runs if runs is not None else check_state.runs_of_candidate(sources.instance, release, candidate.series)
     run = check_state.newest_finished(found)
     state = sources.state
@@ -136,7 +136,7 @@ def read_inputs(
     trail = sources.trail.back_to(run.facts.run_id) if run else []
     before = sources.trail.candidate_before(run.facts.run_id) if run else None
     keys = sources.keys if stored or waivers or needs_keys(trail, before) else None
-    bundle = check_state.stored_bundle(platform.store, run) if run else None
+    bundle = check_state.stored_bundle(context.store, run) if run else None
     others: tuple[OtherRun, ...] = ()
     if run is not None and run.ended_at is not None:
         others = (
@@ -152,9 +152,9 @@ def read_inputs(
         run_id=run.facts.run_id if run else None,
         results=sources.seen.results(run.facts) if run else {},
         bundle=bundle,
-        policy_digest=platform.policy_digest,
+        policy_digest=context.policy_digest,
         policy=settings.gate,
-        now=platform.now(),
+        now=context.now(),
         statement=_signed_facts(frozen[0]) if frozen else None,
         sign_offs=sources.sign_offs(stored, [each.payload for each in statements]) if stored else (),
         waivers=verified_waivers(waivers, sources.keys, statements, environment=release.environment) if waivers else (),
@@ -173,11 +173,11 @@ def look_again(sources: GateSources, inputs: GateInputs, *, alarms: bool = True)
         inputs: of `read_inputs`.
         alarms: whether the alarms are looked at too: what fires while people sign may be over before anything is promoted.
     """
-    platform, run_id = sources.platform, inputs.run_id
+    run, run_id = sources.run, inputs.run_id
     if run_id is None:
         return inputs  # closes by itself
-    found = deployed_now(sources.present, platform.store, run_id)
-    firing = alarms_now(sources.present, platform.store, run_id, platform.settings.gate) if alarms else ()
+    found = deployed_now(sources.present, run.store, run_id)
+    firing = alarms_now(sources.present, run.store, run_id, run.settings.gate) if alarms else ()
     return replace(inputs, closing=(*inputs.closing, *found, *firing))
 
 
@@ -204,7 +204,7 @@ def _found_of(
     sources: GateSources, run_id: str, release: Release, bundle: Bundle | None, keys: KeySet | None
 ) -> tuple[Reason, ...]:
     """What the run's record in the state table, and its own record of what was deployed, say against its evidence."""
-    platform = sources.platform
+    run = sources.run
     return (
         *record_problems(
             sources.trail.back_to(run_id),
@@ -213,13 +213,13 @@ def _found_of(
             keys,
             before=sources.trail.candidate_before(run_id),
         ),
-        *deployed_then(platform.store, run_id, release, platform.settings.deployed),
+        *deployed_then(run.store, run_id, release, run.settings.deployed),
     )
 
 
 def _left(sources: GateSources, record: RunRecord) -> LeftEvidence:
     """What the evidence folder holds of a recorded run."""
-    run_id, store = record.found.run_id, sources.platform.store
+    run_id, store = record.found.run_id, sources.run.store
     if run_id not in sources.left:
         try:
             sources.left[run_id] = LeftEvidence(store.sealed_digest(run_id), check_state.rows_of(store.sealed_verdicts(run_id)))

@@ -39,12 +39,12 @@ def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunReq
     """
     requests: list[dg.RunRequest] = []
     lines: list[str] = []
-    for stored in sources.state.overrides(sources.platform.settings.environment):
+    for stored in sources.state.overrides(sources.run.settings.environment):
         override = stored_order(stored.id, stored.payload)
         if override is None:
             lines.append(printable(f"override {stored.id}: not an override; find out who wrote it")[:_LONGEST_LINE])
             continue
-        if sources.platform.now() - override.until >= _LOOKED_AT:
+        if sources.run.now() - override.until >= _LOOKED_AT:
             continue
         try:
             request, why = _next(sources, override, stored, now)
@@ -57,17 +57,17 @@ def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunReq
 
 def _next(sources: GateSources, override: Override, stored: StoredOverride, now: datetime) -> tuple[dg.RunRequest | None, str]:
     """The run to launch for one order, and what is to be said of it."""
-    state, settings = sources.state, sources.platform.settings
+    state, settings = sources.state, sources.run.settings
     candidate = state.candidate(override.release)
     if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
-        return None, "" if override.until <= sources.platform.now() else "its candidate is not there, or in another series"
+        return None, "" if override.until <= sources.run.now() else "its candidate is not there, or in another series"
     if state.promotion(override.release, override.series, override=override.id) is not None:
         finished = override.kind is not Kind.BREAK_GLASS or candidate.fate in (Fate.BREAK_GLASS, Fate.PROMOTED)
         return (None, "") if finished else _launched(sources, override, now, "it took effect; what follows of it is made good")
-    if override.until <= sources.platform.now():
+    if override.until <= sources.run.now():
         return None, "; ".join(begun(state, candidate, override))  # it ended: nothing more is done, but what was is said
     offs = sources.sign_offs(stored.signatures, [stored.payload])
-    against = problems(override, offs, policy=settings.overrides, gate=settings.gate, now=sources.platform.now())
+    against = problems(override, offs, policy=settings.overrides, gate=settings.gate, now=sources.run.now())
     if against:
         return None, "; ".join(map(str, against))
     return _launched(sources, override, now, "promotion_job is launched")
@@ -78,7 +78,7 @@ def _launched(sources: GateSources, override: Override, now: datetime, why: str)
     if pending := [run for run in runs if run.facts.state is RunState.RUNNING]:
         return None, f"run {pending[0].facts.run_id} is under way"
     ended = max((run.ended_at for run in runs if run.ended_at is not None), default=None)
-    if ended is not None and now - ended < timedelta(seconds=sources.platform.settings.overrides.retry_seconds):
+    if ended is not None and now - ended < timedelta(seconds=sources.run.settings.overrides.retry_seconds):
         return None, "it did not take effect; it is tried again soon, see the run's log"
     attempt = next_number([Attempt(run.facts.run_id, run.attempt, run.facts.state, run.ended_at) for run in runs])
     return _request(override, attempt), f"{why}, attempt {attempt}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
 from phase5_ops.gate.believed_keys import believed_keys, signed_by_gate
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
@@ -26,7 +27,6 @@ from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signing_times import counted_sign_offs
 from phase5_ops.gate.state import Candidate, Fate, StateTable, check_release
 from phase5_ops.gate.targets.choice import publish
-from phase5_ops.platform import Platform
 
 log = logging.getLogger(__name__)
 
@@ -54,22 +54,22 @@ def override_run_config(override: Override) -> dict[str, Any]:
     return {"ops": {_OP: {"config": {"override": override.id}}}}
 
 
-def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor:
+def open_door(instance: dg.DagsterInstance, run: RunContext) -> PromotionDoor:
     """What the promotion works with, for the run of this platform.
 
     Raises:
         KeysError, SigningError: it cannot be told which keys to believe.
     """
-    settings, reader = platform.settings, platform.reader
+    settings, reader = run.settings, run.reader
     keys = believed_keys(reader, settings)
 
     def inputs(candidate: Candidate) -> GateInputs:
-        sources = GateSources(instance, platform)  # of its own for each decision, so that everything is read again
+        sources = GateSources(instance, run)  # of its own for each decision, so that everything is read again
         return look_again(sources, read_inputs(sources, candidate))
 
     def keep(run_id: str, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
-            platform.store.write_attestation(run_id, name, content)
+            run.store.write_attestation(run_id, name, content)
 
     return PromotionDoor(
         state=StateTable(reader, settings.tables.readiness),
@@ -78,7 +78,7 @@ def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor
         sign=partial(signed_by_gate, reader, settings.signing, keys),
         publish=lambda order: publish(reader, settings.promotion, order),
         keep=keep,
-        holder=platform.run_id,
+        holder=run.run_id,
         version=version("phase5-ops"),
     )
 
@@ -86,18 +86,18 @@ def open_door(instance: dg.DagsterInstance, platform: Platform) -> PromotionDoor
 @dg.op(
     name=_OP,
     description="Decides again from fresh reads, takes the lock, publishes once, records.",
-    required_resource_keys={"platform"},
+    required_resource_keys={"run"},
 )
 def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> None:
     """Promotes the release of the run's configuration, or fails with every reason."""
-    platform: Platform = context.resources.platform
-    refuse_fixed_clock(platform.settings, "promotion")
+    run: RunContext = context.resources.run
+    refuse_fixed_clock(run.settings, "promotion")
     tags = context.run.tags
     if override := config.override or tags.get(OVERRIDE_TAG):
-        _end(context, _promote_override(context, platform, override))
+        _end(context, _promote_override(context, run, override))
         return
     name, digest = config.release or tags.get(RELEASE_TAG), config.digest or tags.get(DIGEST_TAG)
-    release = Release(name or "", digest or "", platform.settings.environment)
+    release = Release(name or "", digest or "", run.settings.environment)
     check_release(release)
     shown = {
         RELEASE_TAG: release.name,
@@ -105,44 +105,44 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
         ENVIRONMENT_TAG: release.environment,
     }
     context.instance.add_run_tags(context.run_id, shown)
-    outcome = promote(open_door(context.instance, platform), release)
+    outcome = promote(open_door(context.instance, run), release)
     if outcome.ending is Ending.PROMOTED:
-        _tell(platform, release)
+        _tell(run, release)
     _end(context, outcome)
 
 
-def _promote_override(context: dg.OpExecutionContext, platform: Platform, override: str) -> PromotionOutcome:
-    shown = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: platform.settings.environment}
+def _promote_override(context: dg.OpExecutionContext, run: RunContext, override: str) -> PromotionOutcome:
+    shown = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: run.settings.environment}
     context.instance.add_run_tags(context.run_id, shown)
-    return promote_override(open_door(context.instance, platform), override, override_rules(platform))
+    return promote_override(open_door(context.instance, run), override, override_rules(run))
 
 
-def override_rules(platform: Platform) -> OverrideRules:
+def override_rules(run: RunContext) -> OverrideRules:
     """By what an override is judged in the run of this platform."""
-    settings = platform.settings
+    settings = run.settings
 
     def tell(order: Override, roles: frozenset[str]) -> str | None:
         subject = f"phase5: {order.kind} of {order.release.name} in {order.release.environment} takes effect now"
-        text = f"{as_text(order, ())}\nsigned for {', '.join(sorted(roles))}; run {platform.run_id}"
-        return notify(platform.reader, settings.notifications, subject, text)
+        text = f"{as_text(order, ())}\nsigned for {', '.join(sorted(roles))}; run {run.run_id}"
+        return notify(run.reader, settings.notifications, subject, text)
 
     return OverrideRules(
         environment=settings.environment,
         policy=settings.overrides,
         gate=settings.gate,
-        policy_digest=platform.policy_digest,
-        now=platform.now(),
+        policy_digest=run.policy_digest,
+        now=run.now(),
         tell=tell,
         sign_offs=lambda stored, payload, keys: counted_sign_offs(
-            platform.reader, stored, [payload], keys, trusted_roles=settings.signing.trusted_roles, now=platform.now()
+            run.reader, stored, [payload], keys, trusted_roles=settings.signing.trusted_roles, now=run.now()
         ),
     )
 
 
-def _tell(platform: Platform, release: Release) -> None:
+def _tell(run: RunContext, release: Release) -> None:
     """Tells people of a promotion; what is promoted stays promoted whether they hear of it or not."""
-    because, topic = f"by run {platform.run_id}", platform.settings.notifications
-    if problem := tell_fate(platform.reader, topic, release, Fate.PROMOTED, because=because, at=platform.now()):
+    because, topic = f"by run {run.run_id}", run.settings.notifications
+    if problem := tell_fate(run.reader, topic, release, Fate.PROMOTED, because=because, at=run.now()):
         log.warning("nobody was told that %s is promoted: %s", release.name, problem)
 
 

@@ -107,7 +107,7 @@ def run_tick(sources: GateSources, cursor: str | None, now: datetime, words: Wor
     """
     tick = Tick(cursor=cursor)
     try:
-        refuse_fixed_clock(sources.platform.settings, "the gate's sensor")
+        refuse_fixed_clock(sources.run.settings, "the gate's sensor")
         sources.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted and nothing is done
         _watch_overrides(sources, tick, now)  # first: an incident waits for nothing else
         tick.cursor = _register(sources, cursor, tick)
@@ -128,7 +128,7 @@ def _watch_overrides(sources: GateSources, tick: Tick, now: datetime) -> None:
 
 def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | None:
     """Applies the events since the cursor; the cursor after the last one that was applied."""
-    settings = sources.platform.settings
+    settings = sources.run.settings
     since = cursor
     for event in check_state.candidate_events(sources.instance, candidates.ASSET, cursor, _EVENTS_A_TICK):
         since = str(event.storage_id)
@@ -155,7 +155,7 @@ def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | Non
 
 
 def _work(sources: GateSources, tick: Tick, now: datetime, words: Words) -> None:
-    state, settings = sources.state, sources.platform.settings
+    state, settings = sources.state, sources.run.settings
     listed = state.open_candidates(settings.environment, malformed=lambda error: tick.lines.append(f"nothing is known: {error}"))
     queue = in_order([candidate for candidate, _ in listed], settings.flow)
     marks = {candidate.release.name: mark for candidate, mark in listed}
@@ -191,7 +191,7 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
             promotions=_attempts(promotions),
             inputs=inputs,
             decision=decision,
-            policy=sources.platform.settings.flow,
+            policy=sources.run.settings.flow,
             now=now,
             recorded=sources.state.promotion(release, candidate.series) is not None,
             begun=begun(sources.state, candidate),
@@ -200,7 +200,7 @@ def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: dateti
         if inputs and decision:
             tick.lines += [f"{name}: {line}" for line in matching_nothing(waiver_uses(inputs, decision, ()))]
         if action.step is Step.FREEZE and inputs is not None and decision is not None:
-            _freeze(sources, candidate, inputs, decision, words.not_tried(inputs, decision, sources.platform.settings))
+            _freeze(sources, candidate, inputs, decision, words.not_tried(inputs, decision, sources.run.settings))
             if candidate.fate is Fate.PENDING:
                 _becomes(sources, candidate, Fate.READY_TO_SIGN, tick)
         else:
@@ -298,9 +298,9 @@ def _becomes(sources: GateSources, candidate: Candidate, fate: Fate, tick: Tick,
 
 
 def _tell(sources: GateSources, candidate: Candidate, fate: Fate, tick: Tick, because: str) -> None:
-    platform, release = sources.platform, candidate.release
-    topic = platform.settings.notifications
-    problem = tell_fate(platform.reader, topic, release, fate, because=because, at=platform.now())
+    run, release = sources.run, candidate.release
+    topic = run.settings.notifications
+    problem = tell_fate(run.reader, topic, release, fate, because=because, at=run.now())
     if problem is not None:
         tick.lines.append(f"{release.name}: nobody was told that it is {fate}: {problem}")
 
@@ -311,7 +311,7 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
     Raises:
         SigningError, KeysError: the gate's key does not sign, or is not the believed one.
     """
-    platform, state = sources.platform, sources.state
+    run, state = sources.run, sources.state
     if state.statement(candidate.release, candidate.series) is None and inputs.bundle is not None and inputs.run_id is not None:
         used = [waiver for waiver in inputs.waivers if waiver.id in decision.waivers_used]
         payload = readiness_statement(
@@ -324,11 +324,11 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
             tables=inputs.bundle.tables,
             waivers=used,
             in_a_row=_in_a_row(sources, candidate, used),
-            loosened=loosened.loosened(platform.settings),
+            loosened=loosened.loosened(run.settings),
             not_tried=not_tried,
-            url=platform.settings.run_address(inputs.run_id),
+            url=run.settings.run_address(inputs.run_id),
         )
-        key_id, signature = signed_by_gate(platform.reader, platform.settings.signing, sources.keys, payload)
+        key_id, signature = signed_by_gate(run.reader, run.settings.signing, sources.keys, payload)
         state.freeze_statement(candidate.release, candidate.series, payload, signature, key_id)
 
 

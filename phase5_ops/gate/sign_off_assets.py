@@ -12,6 +12,7 @@ import pandas as pd
 
 from phase5_ops.checklist import ROWS
 from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG, SIGN_OFF_JOB
 from phase5_ops.gate.believed_keys import FILE_NAME, believed_keys
 from phase5_ops.gate.envelopes import MalformedEnvelope
@@ -23,7 +24,6 @@ from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.signing_times import counted_sign_offs
 from phase5_ops.gate.state import StateError, StateTable
 from phase5_ops.gate.statements import facts_of
-from phase5_ops.platform import Platform
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Judging, Tables, row_checks
@@ -48,27 +48,27 @@ def sign_off_run_config(release: str) -> dict[str, Any]:
     description="One row per role: whether it has signed the release's readiness statement, who and when.",
     owners=["team:security-compliance"],
     kinds={"dynamodb", "table"},
-    required_resource_keys={"platform"},
+    required_resource_keys={"run"},
     io_manager_key="evidence_io",
 )
 def sign_offs(context: dg.AssetExecutionContext, config: SignOffConfig) -> dg.MaterializeResult[pd.DataFrame]:
     """Reads the signatures of a release and verifies them."""
-    platform: Platform = context.resources.platform
-    table = gather_sign_offs(platform, config.release)
-    tags = {ENVIRONMENT_TAG: platform.settings.environment, **({RELEASE_TAG: config.release} if config.release else {})}
+    run: RunContext = context.resources.run
+    table = gather_sign_offs(run, config.release)
+    tags = {ENVIRONMENT_TAG: run.settings.environment, **({RELEASE_TAG: config.release} if config.release else {})}
     context.instance.add_run_tags(context.run.run_id, tags)
     signed = [str(role) for role in table.loc[table["done"], "role"]] if len(table) else []
     return dg.MaterializeResult(value=table, metadata={"release": config.release or "none", "signed": ", ".join(signed)})
 
 
-def gather_sign_offs(platform: Platform, release: str | None) -> pd.DataFrame:
+def gather_sign_offs(run: RunContext, release: str | None) -> pd.DataFrame:
     """The table `sign_offs` of a release; what could not be read stands in its reads."""
-    now = platform.now()
+    now = run.now()
     if release is None:
         return attach(sign_offs_table(None, None), [_read("state table", ReadStatus.OK, None, now)], now)
-    state = StateTable(platform.reader, platform.settings.tables.readiness)
+    state = StateTable(run.reader, run.settings.tables.readiness)
     try:
-        return attach(_table(platform, state, release, now), [_read(release, ReadStatus.OK, None, now)], now)
+        return attach(_table(run, state, release, now), [_read(release, ReadStatus.OK, None, now)], now)
     except StateError as error:
         return attach(sign_offs_table(None, None), [error.read], now)
     except (KeysError, SigningError) as error:
@@ -77,21 +77,21 @@ def gather_sign_offs(platform: Platform, release: str | None) -> pd.DataFrame:
         return attach(sign_offs_table(None, None), [_read("readiness statement", ReadStatus.INVALID, str(error), now)], now)
 
 
-def _table(platform: Platform, state: StateTable, name: str, now: datetime) -> pd.DataFrame:
-    candidate = state.candidate(Release(name, "", platform.settings.environment))
+def _table(run: RunContext, state: StateTable, name: str, now: datetime) -> pd.DataFrame:
+    candidate = state.candidate(Release(name, "", run.settings.environment))
     if candidate is None:
         return sign_offs_table(None, None)
     frozen = state.statement(candidate.release, candidate.series)
     if frozen is None:
         return sign_offs_table(candidate.release, None)
     statement = facts_of(frozen[0])
-    keys = believed_keys(platform.reader, platform.settings)
+    keys = believed_keys(run.reader, run.settings)
     offs = counted_sign_offs(
-        platform.reader,
+        run.reader,
         state.sign_offs(candidate.release),
         [each.payload for each in state.statements(candidate.release)],
         keys,
-        trusted_roles=platform.settings.signing.trusted_roles,
+        trusted_roles=run.settings.signing.trusted_roles,
         now=now,
     )
     problems = sign_off_problems(
@@ -99,7 +99,7 @@ def _table(platform: Platform, state: StateTable, name: str, now: datetime) -> p
         statement_digest=statement.statement_digest,
         release=candidate.release,
         void=(),
-        policy=platform.settings.gate,
+        policy=run.settings.gate,
         now=now,
     )
     return sign_offs_table(candidate.release, statement, offs, problems)
@@ -109,8 +109,8 @@ def _read(resource: str, status: ReadStatus, error: str | None, now: datetime) -
     return Read("phase5:SignOffs", resource, status, error, 1, iso(now), iso(now))
 
 
-def _judge(platform: Platform, tables: Tables, _now: datetime, *, role: str) -> Judgement:
-    del platform
+def _judge(run: RunContext, tables: Tables, _now: datetime, *, role: str) -> Judgement:
+    del run
     return judge_sign_off(tables[ASSET], role=role)
 
 

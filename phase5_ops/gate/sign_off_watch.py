@@ -5,10 +5,10 @@ from typing import Any
 
 import dagster as dg
 
+from phase5_ops.context import RunContext
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.sign_off_assets import sign_off_job, sign_off_run_config
 from phase5_ops.gate.state import Candidate, Fate, StateError, StateTable
-from phase5_ops.platform import Platform
 
 SENSOR = "sign_off_watch"
 _SECONDS = 60
@@ -35,8 +35,8 @@ def _key(candidate: Candidate, ids: list[str]) -> str:
     return sha256_of(about.encode()).removeprefix("sha256:")[:32]
 
 
-def sign_off_watch(open_platform: Callable[[], Platform]) -> dg.SensorDefinition:
-    """The sensor; `open_platform` opens what one tick reads with."""
+def sign_off_watch(opened: Callable[[], RunContext]) -> dg.SensorDefinition:
+    """The sensor; `opened` opens what one tick reads with."""
 
     @dg.sensor(
         name=SENSOR,
@@ -46,10 +46,10 @@ def sign_off_watch(open_platform: Callable[[], Platform]) -> dg.SensorDefinition
         description="Shows the rows S.1 to S.3 anew after each signature.",
     )
     def watch(_context: dg.SensorEvaluationContext) -> Any:  # noqa: ANN401 - run requests, or why there are none
-        platform = open_platform()
+        run = opened()
         try:
-            state = StateTable(platform.reader, platform.settings.tables.readiness)
-            requests = list(sign_off_requests(state, platform.settings.environment))
+            state = StateTable(run.reader, run.settings.tables.readiness)
+            requests = list(sign_off_requests(state, run.settings.environment))
         except StateError as error:
             return dg.SkipReason(str(error))
         return requests or dg.SkipReason("no candidate has a signature")

@@ -25,8 +25,8 @@ def state_document(sources: GateSources, candidate: Candidate, document: Mapping
         StateError: the state table cannot be read or written.
         SigningError, KeysError: the gate's key does not sign, or is not the believed one.
     """
-    reader, settings = sources.platform.reader, sources.platform.settings
-    now = sources.platform.now()  # the clock by which everybody judges how old it is, that of a sandbox included
+    reader, settings = sources.run.reader, sources.run.settings
+    now = sources.run.now()  # the clock by which everybody judges how old it is, that of a sandbox included
     table = StatedDocuments(reader, settings.tables.readiness)
     try:
         said = table.said(candidate.release, candidate.series, sources.keys)
@@ -49,7 +49,7 @@ def stated_open(sources: GateSources, candidate: Candidate) -> bool:
         StateError: the state table cannot be read.
         SigningError, KeysError: it cannot be told which keys to believe.
     """
-    table = StatedDocuments(sources.platform.reader, sources.platform.settings.tables.readiness)
+    table = StatedDocuments(sources.run.reader, sources.run.settings.tables.readiness)
     try:
         said = table.said(candidate.release, candidate.series, sources.keys)
     except NotStated:

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from phase5_ops.ccnative.keys import plain_item
 from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, shown_key
 from phase5_ops.isolation.probe_asking import Asking
 from phase5_ops.isolation.probe_data import Item, Watched, late_mark, outcomes, planted, planted_for_a, told_entry, watched
@@ -32,7 +33,6 @@ from phase5_ops.isolation.probe_effects import (
 )
 from phase5_ops.isolation.probe_matrix import build_cross_plan, combinations
 from phase5_ops.isolation.probe_plan import CrossProbe, CrossTargets, own_requests
-from phase5_ops.platform import Platform
 from phase5_ops.probing import canary
 from phase5_ops.probing.canary_intent import Place
 from phase5_ops.probing.client import HttpClient
@@ -63,13 +63,13 @@ def new_mark() -> str:
 TOLD_INTENT = "ai_1_phase5told"
 
 
-def tell_once(platform: Platform, targets: CrossTargets, stamp: str) -> list[Read]:
+def tell_once(run: RunContext, targets: CrossTargets, stamp: str) -> list[Read]:
     """Puts B's entry into the ledger, unless it is there from an earlier run."""
-    table = platform.settings.tables.ledger
-    known, read = query_partition(platform.reader, table, f"TRACE#trace-{targets.told_b}", key="gsi1pk", index="gsi1-index")
+    table = run.settings.tables.ledger
+    known, read = query_partition(run.reader, table, f"TRACE#trace-{targets.told_b}", key="gsi1pk", index="gsi1-index")
     if known or read.status is not ReadStatus.OK:
         return [read]
-    return [read, *put_items(platform.reader, table, [told_entry(targets, stamp)])]
+    return [read, *put_items(run.reader, table, [told_entry(targets, stamp)])]
 
 
 @dataclass
@@ -77,7 +77,7 @@ class CrossProbing:
     """One run's cross-tenant probes.
 
     Attributes:
-        platform: of the run.
+        context: of the run.
         targets: what they name.
         client: to the Control Center.
         tokens: by kind; None sends no token.
@@ -88,7 +88,7 @@ class CrossProbing:
         sleep: waits.
     """
 
-    platform: Platform
+    context: RunContext
     targets: CrossTargets
     client: HttpClient
     tokens: Mapping[TokenKind, str | None] = field(repr=False)
@@ -117,7 +117,7 @@ class CrossProbing:
         late += self._late_decisions()
         self._save(saved)
         told = self._told()
-        settings = self.platform.settings
+        settings = self.context.settings
         asking = Asking(
             plan,
             tuple(own.values()),
@@ -138,7 +138,7 @@ class CrossProbing:
             effects = Effects(self.targets, plan, asking.answers).of(seen, told, self._told())
             self._keep_newest()
         finally:
-            undone = [*undo(self.platform, self.targets), *self._remove_approved(told)]
+            undone = [*undo(self.context, self.targets), *self._remove_approved(told)]
             self.reads += undone
         self.seconds = time.monotonic() - began
         put_back = all(read.status is ReadStatus.OK for read in undone)
@@ -160,7 +160,7 @@ class CrossProbing:
         if probe.once_refused and not asking.kept_out(probe.who):
             reason = "not sent: the platform takes such a token for one of a tenant of its own, for whom it would write"
             return HarnessRow(Kind.PROBE, probe.shown, probe.name, Result.LISTED, reason, operation="write")
-        policy = self.platform.settings.isolation
+        policy = self.context.settings.isolation
         return not_tried(probe, f"bounds: {policy.probe_requests} requests, {policy.probe_seconds:g} s")
 
     def _cost(self, plan: Sequence[CrossProbe], asking: Asking) -> HarnessRow:
@@ -180,7 +180,7 @@ class CrossProbing:
     # Saving, planting, comparing
 
     def _snapshot(self) -> Snapshot:
-        snapshot, reads = read_watched(self.platform, self.targets)
+        snapshot, reads = read_watched(self.context, self.targets)
         self.reads += reads
         _require(reads)
         return snapshot
@@ -195,7 +195,7 @@ class CrossProbing:
         told: Told = {}
         for tenant, key in since.items():
             entries, read = query_partition(
-                self.platform.reader, self.platform.settings.tables.ledger, f"TENANT#{tenant}", since=key
+                self.context.reader, self.context.settings.tables.ledger, f"TENANT#{tenant}", since=key
             )
             self.reads.append(read)
             _require([read])
@@ -208,8 +208,8 @@ class CrossProbing:
 
     def _late_decisions(self) -> list[HarnessRow]:
         """What was decided after the last run had looked at the ledger."""
-        table = self.platform.settings.tables.readiness
-        answer = self.platform.reader.call("dynamodb", "get_item", table, TableName=table, Key=TOLD_KEY, ConsistentRead=True)
+        table = self.context.settings.tables.readiness
+        answer = self.context.reader.call("dynamodb", "get_item", table, TableName=table, Key=TOLD_KEY, ConsistentRead=True)
         self.reads.append(answer.read)
         _require([answer.read])
         item = plain_item(answer.pages[0].get("Item") or {}) if answer.pages else {}
@@ -218,27 +218,27 @@ class CrossProbing:
 
     def _keep_newest(self) -> None:
         """Notes how far this run has looked at the ledger."""
-        table = self.platform.settings.tables.readiness
+        table = self.context.settings.tables.readiness
         seen = {tenant: {"S": key} for tenant, key in self._newest.items()}
         self.reads.append(
-            self.platform.reader.call("dynamodb", "put_item", table, TableName=table, Item={**TOLD_KEY, **seen}).read
+            self.context.reader.call("dynamodb", "put_item", table, TableName=table, Item={**TOLD_KEY, **seen}).read
         )
 
     def _save(self, snapshot: Snapshot) -> None:
         content = json.dumps(
             [[place.role, place.partition, place.tenant, items] for place, items in snapshot.items()], default=repr
         )
-        table = self.platform.settings.tables.readiness
+        table = self.context.settings.tables.readiness
         problem = f"{len(content)} characters, too many for one item" if len(content) > _MOST_SAVED else None
         if problem is None:
-            answer = self.platform.reader.call(
+            answer = self.context.reader.call(
                 "dynamodb",
                 "put_item",
                 table,
                 TableName=table,
                 Item={
                     **SAVED_KEY,
-                    "run": {"S": self.platform.run_id},
+                    "run": {"S": self.context.run_id},
                     "content": {"S": content},
                     "intent": {"S": f"{self.targets.intent_b} {self.targets.intent_out}"},
                 },
@@ -257,12 +257,12 @@ class CrossProbing:
         rows: list[HarnessRow] = []
         clean: Snapshot = {}
         for place, items in saved.items():
-            table = getattr(self.platform.settings.tables, place.role)
+            table = getattr(self.context.settings.tables, place.role)
             marked = {id(item): mark for item in items if (mark := late_mark(item))}
             clean[place] = [kept for item in items if (kept := without_mark(place.role, item)) is not None]
             gone = [key_of(place, item) for item in items if without_mark(place.role, item) is None]
             changed = [item for item in clean[place] if item not in items]
-            reads = [*delete_items(self.platform.reader, table, gone), *put_items(self.platform.reader, table, changed)]
+            reads = [*delete_items(self.context.reader, table, gone), *put_items(self.context.reader, table, changed)]
             self.reads += reads
             done = all(read.status is ReadStatus.OK for read in reads) and place.role != "autonomy_budget_state"
             rows += [
@@ -274,7 +274,7 @@ class CrossProbing:
 
     def _plant(self, saved: Snapshot) -> Snapshot:
         """Writes the test data; what the watched partitions hold then."""
-        tables, before = self.platform.settings.tables, {place: list(items) for place, items in saved.items()}
+        tables, before = self.context.settings.tables, {place: list(items) for place, items in saved.items()}
         items: dict[str, list[Item]] = {}
         for role, item in (*planted(self.targets), *planted_for_a(self.targets)):
             items.setdefault(role, []).append(item)
@@ -282,7 +282,7 @@ class CrossProbing:
             disabled = [*switches.get("disabled_action_types", {}).get("L", []), {"S": self.targets.marker}]
             items["tenants"] = [{**switches, "disabled_action_types": {"L": disabled}}]
         for role, chosen in items.items():
-            self.reads += put_items(self.platform.reader, getattr(tables, role), chosen)
+            self.reads += put_items(self.context.reader, getattr(tables, role), chosen)
             for item in chosen:
                 for place, known in before.items():
                     if place.role == role and item[place.attribute]["S"] == place.partition:
@@ -298,7 +298,7 @@ class CrossProbing:
         }
         reads: list[Read] = []
         for tenant, account, intent in sorted(made):
-            reads += canary.remove_made(self.platform.reader, self.platform.settings.tables, Place(tenant, account), intent)
+            reads += canary.remove_made(self.context.reader, self.context.settings.tables, Place(tenant, account), intent)
         return reads
 
     def _send(self, probe: CrossProbe) -> HttpAnswer:
@@ -333,15 +333,15 @@ def not_tried(probe: CrossProbe, reason: str) -> HarnessRow:
 # The state of the test tenants
 
 
-def read_watched(platform: Platform, targets: CrossTargets) -> tuple[Snapshot, list[Read]]:
+def read_watched(run: RunContext, targets: CrossTargets) -> tuple[Snapshot, list[Read]]:
     """What the test tenants have in the partitions that probes could change."""
-    return _read(platform, watched(targets))
+    return _read(run, watched(targets))
 
 
-def _read(platform: Platform, places: Sequence[Watched]) -> tuple[Snapshot, list[Read]]:
+def _read(run: RunContext, places: Sequence[Watched]) -> tuple[Snapshot, list[Read]]:
     def one(place: Watched) -> tuple[list[Item], Read]:
-        table = getattr(platform.settings.tables, place.role)
-        return query_partition(platform.reader, table, place.partition, key=place.attribute)
+        table = getattr(run.settings.tables, place.role)
+        return query_partition(run.reader, table, place.partition, key=place.attribute)
 
     with ThreadPoolExecutor(_READERS, thread_name_prefix="cross-probes") as workers:
         found = list(workers.map(one, places))
@@ -353,33 +353,33 @@ def _switches_of(snapshot: Snapshot, tenant: str) -> list[Item]:
     return [item for place, items in snapshot.items() if place.role == "tenants" and place.tenant == tenant for item in items]
 
 
-def restore(platform: Platform, wanted: Snapshot) -> list[Read]:
+def restore(run: RunContext, wanted: Snapshot) -> list[Read]:
     """Makes the watched partitions what they were: removes what is new, writes what changed or is gone."""
-    current, reads = _read(platform, list(wanted))
+    current, reads = _read(run, list(wanted))
     for place, items in wanted.items():
-        table = getattr(platform.settings.tables, place.role)
+        table = getattr(run.settings.tables, place.role)
         keep = {json.dumps(key_of(place, item)) for item in items}
         new = [key_of(place, item) for item in current[place] if json.dumps(key_of(place, item)) not in keep]
         changed = [item for item in items if item not in current[place]]
-        reads += delete_items(platform.reader, table, new)
-        reads += put_items(platform.reader, table, changed)
+        reads += delete_items(run.reader, table, new)
+        reads += put_items(run.reader, table, changed)
     return reads
 
 
-def undo(platform: Platform, targets: CrossTargets | None, *, accounts: Callable[[], Sequence[Place]] = tuple) -> list[Read]:
+def undo(run: RunContext, targets: CrossTargets | None, *, accounts: Callable[[], Sequence[Place]] = tuple) -> list[Read]:
     """Puts back what the last probing saved, of this run or of one that was killed, and then forgets it."""
-    table = platform.settings.tables.readiness
-    answer = platform.reader.call("dynamodb", "get_item", table, TableName=table, Key=SAVED_KEY, ConsistentRead=True)
+    table = run.settings.tables.readiness
+    answer = run.reader.call("dynamodb", "get_item", table, TableName=table, Key=SAVED_KEY, ConsistentRead=True)
     reads = [answer.read]
     item = answer.pages[0].get("Item") if answer.pages else None
     if not item:
         return reads
     content = json.loads(item["content"]["S"])
     wanted: Snapshot = {Watched(role, partition, tenant): items for role, partition, tenant, items in content}
-    reads += restore(platform, wanted)
+    reads += restore(run, wanted)
     intents = item["intent"]["S"].split()
     planted_at = outcomes(targets) if targets else [(place, intent) for place in accounts() for intent in intents]
-    reads += canary.remove(platform.reader, platform.settings.tables, planted_at, intents)
+    reads += canary.remove(run.reader, run.settings.tables, planted_at, intents)
     if all(read.status is ReadStatus.OK for read in reads):
-        reads.append(platform.reader.call("dynamodb", "delete_item", table, TableName=table, Key=SAVED_KEY).read)
+        reads.append(run.reader.call("dynamodb", "delete_item", table, TableName=table, Key=SAVED_KEY).read)
     return reads

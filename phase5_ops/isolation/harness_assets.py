@@ -9,11 +9,11 @@ from datetime import datetime
 import dagster as dg
 import pandas as pd
 
+from phase5_ops.context import RunContext
 from phase5_ops.isolation.footprint_evidence import Kind, rows_of
 from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
-from phase5_ops.platform import Platform
 from phase5_ops.production import is_production
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -31,14 +31,14 @@ OWN_READS = ("s3:ListObjectsV2", "s3:GetObject")
 _SHOWN = 200
 
 
-def gather_canary_started(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_canary_started(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """Reads every table, writes the canary intent and announces it."""
-    return start_harness(platform)
+    return start_harness(run)
 
 
-def gather_harness(platform: Platform, tables: Tables) -> pd.DataFrame:
+def gather_harness(run: RunContext, tables: Tables) -> pd.DataFrame:
     """What the canary execution wrote and read, and what the cross-tenant probes got."""
-    return collect_harness(platform, tables["isolation_canary_started"])
+    return collect_harness(run, tables["isolation_canary_started"])
 
 
 def describe_harness(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
@@ -60,9 +60,9 @@ def describe_harness(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
     }
 
 
-def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    production = is_production(platform.settings)
-    return judge_harness(tables["isolation_harness"], production=production, links=platform.links, ignoring=OWN_READS)
+def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    production = is_production(run.settings)
+    return judge_harness(tables["isolation_harness"], production=production, links=run.links, ignoring=OWN_READS)
 
 
 EVIDENCE = (

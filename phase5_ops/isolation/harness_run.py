@@ -16,6 +16,7 @@ from phase5_ops.aws.data_trail import DataTrail, read_data_trail
 from phase5_ops.ccnative.keys import ExecutionScope, distinctive, plain_item
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.clock import parse_iso
+from phase5_ops.context import RunContext
 from phase5_ops.isolation.controls import control_rows
 from phase5_ops.isolation.cross_probes import CrossProbing, not_tried
 from phase5_ops.isolation.event_reading import read_bus_events
@@ -38,7 +39,6 @@ from phase5_ops.isolation.harness_tables import Partitions, PlatformTable, Seen,
 from phase5_ops.isolation.probe_matrix import build_cross_plan
 from phase5_ops.isolation.probe_plan import CrossTargets
 from phase5_ops.isolation.trail_evidence import TrailWindow, read_trail, trail_row
-from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, own_work
 from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import Place, decision_trace, is_ours
@@ -62,30 +62,30 @@ _ERRORS = frozenset(code.code for code in CODES if code.verdict is Verdict.ERROR
 Item = Mapping[str, Any]
 
 
-def collect_harness(platform: Platform, started: pd.DataFrame, *, sleep: Callable[[float], None] = time.sleep) -> pd.DataFrame:
+def collect_harness(run: RunContext, started: pd.DataFrame, *, sleep: Callable[[float], None] = time.sleep) -> pd.DataFrame:
     """The table `isolation_harness`.
 
     Args:
-        platform: of this run.
+        run: of this run.
         started: the table `isolation_canary_started`.
         sleep: waits.
     """
     context = started.attrs.get(CONTEXT, {})
-    collecting = _Collecting(platform, started, context, sleep)
+    collecting = _Collecting(run, started, context, sleep)
     try:
-        rows = collecting.run()
+        rows = collecting.collect()
     finally:
         if context.get("leased"):
             collecting.reads.append(
-                leases.release(platform.reader, platform.settings.tables.readiness, str(context["run_id"]), user=LEASE_USER)
+                leases.release(run.reader, run.settings.tables.readiness, str(context["run_id"]), user=LEASE_USER)
             )
-    platform.at_end.pop(LEASE_USER, None)
-    return attach(to_table(rows), [*reads_of(started), *collecting.reads], platform.now())
+    run.at_end.pop(LEASE_USER, None)
+    return attach(to_table(rows), [*reads_of(started), *collecting.reads], run.now())
 
 
 @dataclass
 class _Collecting:
-    platform: Platform
+    run: RunContext
     started: pd.DataFrame
     context: Mapping[str, Any]
     sleep: Callable[[float], None]
@@ -94,7 +94,7 @@ class _Collecting:
     entries: list[Item] = field(default_factory=list)
     waited: float = 0.0
 
-    def run(self) -> list[HarnessRow]:
+    def collect(self) -> list[HarnessRow]:
         """Every row."""
         if (obstacle := obstacle_of(dict(self.context))) is not None or "targets" not in self.context:
             return [_run_row(obstacle), *self._always(ExecutionScope("control"), "control-b")]
@@ -109,7 +109,7 @@ class _Collecting:
         try:
             self._follow(targets, targets.canary)
             scope = self._scope(targets)
-            own_work.note(self.platform, scope.traces)
+            own_work.note(self.run, scope.traces)
             leaked = self._images(scope, targets)
             rows = [*self._outcome_rows(scope), *self._footprint(leaked, scope, targets), *self._trail(scope, targets)]
             rows += self._events(scope)
@@ -125,7 +125,7 @@ class _Collecting:
 
     def _follow(self, targets: CrossTargets, intent: str) -> None:
         """Waits for the outcome, and a little for what comes after it."""
-        policy = self.platform.settings.isolation
+        policy = self.run.settings.isolation
         began, pause, ended = time.monotonic(), _FIRST_PAUSE, 0.0
         while True:
             whole = self._look(targets, intent)
@@ -141,7 +141,7 @@ class _Collecting:
 
     def _look(self, targets: CrossTargets, intent: str) -> bool:
         """Reads outcome and ledger again; whether both were read whole."""
-        reader, tables = self.platform.reader, self.platform.settings.tables
+        reader, tables = self.run.reader, self.run.settings.tables
         place = Place(targets.tenant_a, targets.account_a)
         found, outcome_read = query_partition(reader, tables.execution_outcomes, place.partition, beginning=f"OUTCOME#{intent}")
         entries, ledger_read = query_partition(
@@ -168,7 +168,7 @@ class _Collecting:
         markers = frozenset(text for text in (targets.account_b, targets.told_b, targets.intent_b) if distinctive(text))
         if targets.canary is None:
             return ExecutionScope(targets.tenant_a, other_tenants=others, foreign_markers=markers)
-        intent, run_id = targets.canary, self.platform.run_id
+        intent, run_id = targets.canary, self.run.run_id
         traces = self._traces(intent)
         mine = [_data(entry) for entry in self.entries if entry.get("traceId") in traces]
         outcome = self.outcome or {}
@@ -181,7 +181,7 @@ class _Collecting:
             traces=frozenset({*traces, decision_trace(run_id, intent)}),
             decisions=frozenset({f"dec_phase5_{run_id}_{intent}"}),
             idempotency_keys=frozenset(str(data["idempotency_key"]) for data in mine if data.get("idempotency_key")),
-            action_types=frozenset({self.platform.settings.probes.action_type}),
+            action_types=frozenset({self.run.settings.probes.action_type}),
             connectors=frozenset({connector_of_tool(tool)} if tool else {}),
             objects=frozenset(str(ref["object_id"]) for ref in references if ref.get("object_id")),
             other_tenants=others,
@@ -209,10 +209,10 @@ class _Collecting:
         ]
 
     def _images(self, scope: ExecutionScope, targets: CrossTargets) -> list[TableImage]:
-        tables, probes = self._tables(), self.platform.settings.probes
+        tables, probes = self._tables(), self.run.settings.probes
         accounts = (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
         partitions = Partitions((targets.tenant_a, targets.tenant_b), accounts, scope)
-        after, reads = read_items(self.platform.reader, tables, partitions)
+        after, reads = read_items(self.run.reader, tables, partitions)
         self.reads += reads
         before = (Seen(*map(str, row)) for row in self.started.itertuples(index=False))
         return images(tables, before, after)
@@ -228,9 +228,9 @@ class _Collecting:
     def _span(self) -> tuple[datetime, datetime]:
         """From the execution's first record to its last, by the platform's clock; wide where there is none."""
         stamps = [parse_iso(str(entry["timestamp"])) for entry in self._own_entries() if entry.get("timestamp")]
-        now = self.platform.now()
+        now = self.run.now()
         if not stamps:
-            return now - SKEW, now + timedelta(seconds=self.platform.settings.isolation.outcome_seconds)
+            return now - SKEW, now + timedelta(seconds=self.run.settings.isolation.outcome_seconds)
         return min(stamps) - _MARGIN, max(stamps) + _MARGIN
 
     def _own_entries(self) -> list[Item]:
@@ -239,7 +239,7 @@ class _Collecting:
         return [entry for entry in self.entries if entry.get("traceId") in traces]
 
     def _trail(self, scope: ExecutionScope, targets: CrossTargets) -> list[HarnessRow]:
-        policy = self.platform.settings.isolation
+        policy = self.run.settings.isolation
         if policy.trail_s3_uri is None:
             return [trail_row(None, "no data-access trail is configured (PHASE5_ISOLATION__TRAIL_S3_URI)")]
         start, end = self._span()
@@ -248,17 +248,17 @@ class _Collecting:
         if failed := [read for read in trail.reads if read.status is not ReadStatus.OK]:
             return [trail_row(None, f"{failed[0].operation}: {failed[0].status}: {failed[0].error}")]
         keys = {table.name: table.keys for table in self._tables()}
-        others = {name for name in own_work.noted(self.platform, days=2) if is_ours(name)} - {targets.intent_b, targets.told_b}
+        others = {name for name in own_work.noted(self.run, days=2) if is_ours(name)} - {targets.intent_b, targets.told_b}
         everything = replace(scope, intents=scope.intents | others)
         window = TrailWindow(start, end, policy.trail_functions, policy.trail_exclusive)
         reading = read_trail(trail.records, everything, window, keys, other_test_tenant=targets.tenant_b)
         return [*reading.rows, trail_row(reading, delivered=trail.delivered(delivered_at))]
 
     def _read_trail(self, location: str, start: datetime, end: datetime, delivered_at: datetime) -> DataTrail:
-        ends, pause = time.monotonic() + self.platform.settings.isolation.trail_wait_seconds, _LONGEST_PAUSE
+        ends, pause = time.monotonic() + self.run.settings.isolation.trail_wait_seconds, _LONGEST_PAUSE
         while True:
-            now = max(end, self.platform.now())
-            trail = read_data_trail(self.platform.reader, location, start, end, now=now)
+            now = max(end, self.run.now())
+            trail = read_data_trail(self.run.reader, location, start, end, now=now)
             failed = any(read.status is not ReadStatus.OK for read in trail.reads)
             if failed or trail.delivered(delivered_at) or time.monotonic() + pause > ends:
                 self.reads += trail.reads
@@ -266,12 +266,12 @@ class _Collecting:
             self.sleep(pause)
 
     def _events(self, scope: ExecutionScope) -> list[HarnessRow]:
-        group = self.platform.settings.isolation.event_log_group
+        group = self.run.settings.isolation.event_log_group
         if group is None:
             return []
         start, end = self._span()
-        rate = self.platform.settings.logs.requests_per_second
-        found = read_bus_events(self.platform.reader, group, start - SKEW, end + SKEW, calls_per_second=rate)
+        rate = self.run.settings.logs.requests_per_second
+        found = read_bus_events(self.run.reader, group, start - SKEW, end + SKEW, calls_per_second=rate)
         self.reads += found.reads
         mine = [event for event in found.events if mentions(event.detail, scope.execution_ids)]
         return [event_row(event.source, event.detail_type, event.detail, scope) for event in mine]
@@ -279,17 +279,17 @@ class _Collecting:
     # Cross-tenant probes
 
     def _probe(self, targets: CrossTargets) -> list[HarnessRow]:
-        settings, reader = self.platform.settings, self.platform.reader
+        settings, reader = self.run.settings, self.run.reader
         redactor = Redactor()
         try:
             pool = Pool(reader, str(settings.user_pool_id), str(settings.user_pool_client_id), redactor)
             user, reads = pool.sign_in("A", settings.probe_users.a)
             self.reads += reads
-            supply = supply_of(self.platform, pool, user)
+            supply = supply_of(self.run, pool, user)
             self.reads += supply.reads
             outside = set(targets.accounts) - {targets.account_a}
             probing = CrossProbing(
-                self.platform,
+                self.run,
                 targets,
                 self._client(str(settings.control_center_url), redactor),
                 supply.tokens,
@@ -308,7 +308,7 @@ class _Collecting:
             return [not_tried(probe, reason) for probe in build_cross_plan(targets)]
 
     def _client(self, url: str, redactor: Redactor, key: str | None = None) -> HttpClient:
-        probes = self.platform.settings.probes
+        probes = self.run.settings.probes
         return HttpClient(
             url,
             timeout_seconds=probes.request_timeout_seconds,
@@ -320,7 +320,7 @@ class _Collecting:
 
     def _decision_client(self, redactor: Redactor) -> HttpClient | None:
         """The client of the decision API, where it has an address or a key of its own."""
-        settings = self.platform.settings
+        settings = self.run.settings
         key = settings.decision_api_key.get_secret_value() if settings.decision_api_key is not None else None
         if settings.decision_api_url is None and key is None:
             return None
@@ -331,7 +331,7 @@ class _Collecting:
 
     def _clean_up(self, targets: CrossTargets, found: Sequence[TableImage]) -> list[HarnessRow]:
         """Removes the canary and all that came of it under the test tenants' keys; what lies elsewhere is left and reported."""
-        reader, tables, intent = self.platform.reader, self.platform.settings.tables, str(targets.canary)
+        reader, tables, intent = self.run.reader, self.run.settings.tables, str(targets.canary)
         places = [Place(targets.tenant_a, targets.account_a), Place(targets.tenant_b, targets.account_a)]
         reads = canary.remove(reader, tables, [(place, intent) for place in places], [intent])
         for table, keys in self._stray(targets, found):
@@ -353,7 +353,7 @@ class _Collecting:
 
     def _stray(self, targets: CrossTargets, found: Sequence[TableImage]) -> Iterable[tuple[str, list[Item]]]:
         """Items of the canary that a leaking platform put elsewhere under a test tenant's key, or into the dedupe table."""
-        tables = self.platform.settings.tables
+        tables = self.run.settings.tables
         names = {table.keys.name: table.name for table in self._tables()}
         removable = {
             tables.execution_attempts,

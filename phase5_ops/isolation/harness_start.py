@@ -18,10 +18,10 @@ import pandas as pd
 import pandera.pandas as pa
 
 from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
 from phase5_ops.isolation.cross_probes import TOLD_INTENT, new_mark, tell_once, undo
 from phase5_ops.isolation.harness_tables import Partitions, PlatformTable, find_tables, read_items, seen_items
 from phase5_ops.isolation.probe_plan import CrossTargets
-from phase5_ops.platform import Platform
 from phase5_ops.probing import canary, own_work, stops
 from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import Place, intent_item, new_intent_id
@@ -45,57 +45,57 @@ STARTED = pa.DataFrameSchema(
 )
 
 
-def start_harness(platform: Platform, *, wall: Callable[[], float] = time.time) -> pd.DataFrame:
+def start_harness(run: RunContext, *, wall: Callable[[], float] = time.time) -> pd.DataFrame:
     """The table `isolation_canary_started`: a digest of every item there was, and in its attributes what was begun.
 
     Args:
-        platform: of this run.
+        run: of this run.
         wall: epoch seconds, for lease and ids.
     """
-    starting = _Starting(platform, wall)
+    starting = _Starting(run, wall)
     context = starting.context
     try:
-        starting.run()
+        starting.start()
     except Obstructed as stop:
         context["obstacle"] = asdict(stop.obstacle)
     table = STARTED.validate(pd.DataFrame(starting.rows, columns=list(STARTED.columns)))
     table.attrs[CONTEXT] = context
-    return attach(table, starting.reads, platform.now())
+    return attach(table, starting.reads, run.now())
 
 
 @dataclass
 class _Starting:
-    platform: Platform
+    run: RunContext
     wall: Callable[[], float]
     reads: list[Read] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     context: dict[str, Any] = field(default_factory=dict)
 
-    def run(self) -> None:
+    def start(self) -> None:
         """All of it.
 
         Raises:
             Obstructed: there is no canary.
         """
-        platform, settings = self.platform, self.platform.settings
-        self.context |= {"run_id": platform.run_id, "since": iso(platform.now() - SKEW), "mode": settings.probe_mode}
+        run, settings = self.run, self.run.settings
+        self.context |= {"run_id": run.run_id, "since": iso(run.now() - SKEW), "mode": settings.probe_mode}
         configured = require_settings(settings)
-        self.reads += stops.require_no_stop(platform.reader, settings, [configured.tenant_a, configured.tenant_b])
+        self.reads += stops.require_no_stop(run.reader, settings, [configured.tenant_a, configured.tenant_b])
         table = settings.tables.readiness
         # before it is taken: an interrupt, or an answer that is lost, comes in between; what is not held is not given back
-        platform.at_end[LEASE_USER] = partial(give_back, settings, platform.run_id)
-        lease, reads = leases.acquire(platform.reader, table, platform.run_id, settings.probes, user=LEASE_USER, wall=self.wall)
+        run.at_end[LEASE_USER] = partial(give_back, settings, run.run_id)
+        lease, reads = leases.acquire(run.reader, table, run.run_id, settings.probes, user=LEASE_USER, wall=self.wall)
         self.reads += reads
         try:
             self._run_leased(configured)
             self.context["leased"] = True
         except Obstructed:
             self.reads.append(lease.release())
-            platform.at_end.pop(LEASE_USER)
+            run.at_end.pop(LEASE_USER)
             raise
 
     def _run_leased(self, configured: Configured) -> None:
-        platform, probes = self.platform, self.platform.settings.probes
+        run, probes = self.run, self.run.settings.probes
         places = tuple(
             Place(tenant, account)
             for tenant, account in product(
@@ -105,8 +105,8 @@ class _Starting:
         self._clean_up_after_killed_runs(places)
         targets = self._targets(configured)
         self.context["targets"] = asdict(targets) | {"now": iso(targets.now)}
-        own_work.note(platform, sorted(targets.ground.intents))
-        self.reads += tell_once(platform, targets, iso(platform.now()))
+        own_work.note(run, sorted(targets.ground.intents))
+        self.reads += tell_once(run, targets, iso(run.now()))
         if targets.canary is None:
             return
         self._read_before(configured)
@@ -114,16 +114,16 @@ class _Starting:
 
     def _clean_up_after_killed_runs(self, places: tuple[Place, ...]) -> None:
         """This run holds the lease, so runs that left something are over; what stays is tried again next time."""
-        platform = self.platform
-        self.reads += undo(platform, None, accounts=lambda: places)
-        found, reads = canary.leftovers(platform.reader, platform.settings.tables, places, living=platform.run_id)
+        run = self.run
+        self.reads += undo(run, None, accounts=lambda: places)
+        found, reads = canary.leftovers(run.reader, run.settings.tables, places, living=run.run_id)
         self.reads += reads
         if found:
             log.info("removing %d canary intents of earlier runs", len(found))
-            self.reads += canary.remove(platform.reader, platform.settings.tables, found, [intent for _, intent in found])
+            self.reads += canary.remove(run.reader, run.settings.tables, found, [intent for _, intent in found])
 
     def _targets(self, configured: Configured) -> CrossTargets:
-        probes = self.platform.settings.probes
+        probes = self.run.settings.probes
         mark = new_mark()
         return CrossTargets(
             tenant_a=configured.tenant_a,
@@ -138,27 +138,27 @@ class _Starting:
             account_out=probes.account_a_out_of_scope,
             action_type=probes.action_type,
             canary=new_intent_id(wall=self.wall) if configured.mode == "full" else None,
-            now=self.platform.now(),
+            now=self.run.now(),
         )
 
     def _read_before(self, configured: Configured) -> None:
-        platform, probes = self.platform, self.platform.settings.probes
-        tables, reads = find_tables(platform.reader, platform.settings)
+        run, probes = self.run, self.run.settings.probes
+        tables, reads = find_tables(run.reader, run.settings)
         self.reads += reads
         tenants = (configured.tenant_a, configured.tenant_b)
         accounts = (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
-        items, reads = read_items(platform.reader, tables, Partitions(tenants, accounts))
+        items, reads = read_items(run.reader, tables, Partitions(tenants, accounts))
         self.reads += reads
         self.rows = [asdict(seen) for seen in seen_items(tables, items, tenants)]
         self.context["tables"] = [_table_entry(table, len(items[table.name])) for table in tables]
-        known = items.get(platform.settings.tables.tenants, [])
+        known = items.get(run.settings.tables.tenants, [])
         self.context["known_tenants"] = sorted({str(item.get("tenantId", {}).get("S", "")) for item in known} - {""})
 
     def _write_canary(self, targets: CrossTargets, intent: str) -> None:
-        platform, settings = self.platform, self.platform.settings
+        run, settings = self.run, self.run.settings
         place = Place(targets.tenant_a, targets.account_a)
-        item = intent_item(place, intent, run_id=platform.run_id, action_type=settings.probes.action_type, now=platform.now())
-        reads = canary.put(platform.reader, settings.tables, [item])
+        item = intent_item(place, intent, run_id=run.run_id, action_type=settings.probes.action_type, now=run.now())
+        reads = canary.put(run.reader, settings.tables, [item])
         self.reads += reads
         self._require(reads, "the canary intent written", settings.tables.action_intent)
         detail = {"data": {"action_intent_id": intent, "tenant_id": place.tenant, "account_id": place.account}}
@@ -169,7 +169,7 @@ class _Starting:
             "EventBusName": settings.event_bus,
         }
         self.context["announced_at"] = self.wall()
-        answer = platform.reader.call("events", "put_events", settings.event_bus, Entries=[entry])
+        answer = run.reader.call("events", "put_events", settings.event_bus, Entries=[entry])
         self.reads.append(answer.read)
         failed = next((each for page in answer.pages for each in page.get("Entries") or [] if each.get("ErrorCode")), None)
         if failed is not None:

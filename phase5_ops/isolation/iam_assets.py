@@ -8,12 +8,12 @@ import pandas as pd
 
 from phase5_ops.aws.role_policies import Document, read_managed_policy, read_roles, read_table_policies
 from phase5_ops.clock import iso
+from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
 from phase5_ops.isolation.iam_judge import judge_iam_scope
 from phase5_ops.isolation.iam_scope import RolePolicies, Universe, role_access, roles_within, tables_within, to_table
 from phase5_ops.isolation.iam_template import TemplateRoles, UnreadableTemplate, read_template
 from phase5_ops.isolation.managed_policies import arns_to_ask
 from phase5_ops.isolation.role_documents import deployed_role, with_documents, with_table_policies
-from phase5_ops.platform import UNKNOWN_ACCOUNT, Platform
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -23,40 +23,40 @@ SOURCES = (Source("iam/function_roles", "The roles of the platform's functions a
 _MAX_TEMPLATE_BYTES = 8 * 1024 * 1024
 
 
-def gather_role_access(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_role_access(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """What each role may reach beyond its caller's tenant, of the deployed roles or of a template."""
-    policy = platform.settings.isolation
-    names = set(platform.settings.tables.model_dump().values())
-    account = "000000000000" if platform.account == UNKNOWN_ACCOUNT else platform.account
+    policy = run.settings.isolation
+    names = set(run.settings.tables.model_dump().values())
+    account = "000000000000" if run.account == UNKNOWN_ACCOUNT else run.account
     tables = tables_within(names, policy.iam_tables)
     if policy.iam_template is not None:
-        content, read = _template(Path(policy.iam_template), platform.now())
-        roles, reads = _with_managed_policies(content.roles, platform, attached=False)[0], [read]
+        content, read = _template(Path(policy.iam_template), run.now())
+        roles, reads = _with_managed_policies(content.roles, run, attached=False)[0], [read]
         tables = sorted({*content.tables, *tables})
     else:
-        roles, reads = _deployed(platform, tables, account)
-    rows = role_access(roles, Universe(tables, platform.reader.region, account), policy.iam_exceptions)
-    return attach(to_table(rows), reads, platform.now())
+        roles, reads = _deployed(run, tables, account)
+    rows = role_access(roles, Universe(tables, run.reader.region, account), policy.iam_exceptions)
+    return attach(to_table(rows), reads, run.now())
 
 
-def _deployed(platform: Platform, tables: Sequence[str], account: str) -> tuple[list[RolePolicies], list[Read]]:
-    patterns = platform.settings.isolation.iam_roles
-    answers, documents, reads = read_roles(platform.reader, lambda name: bool(roles_within([name], patterns)))
+def _deployed(run: RunContext, tables: Sequence[str], account: str) -> tuple[list[RolePolicies], list[Read]]:
+    patterns = run.settings.isolation.iam_roles
+    answers, documents, reads = read_roles(run.reader, lambda name: bool(roles_within([name], patterns)))
     known = {arn: document for arn, document in documents.items() if document}
-    roles, asked = _with_managed_policies([deployed_role(answer, known) for answer in answers], platform)
-    policies, described = read_table_policies(platform.reader, tables)
+    roles, asked = _with_managed_policies([deployed_role(answer, known) for answer in answers], run)
+    policies, described = read_table_policies(run.reader, tables)
     return with_table_policies(roles, policies, account), [*reads, *asked, *described]
 
 
 def _with_managed_policies(
-    roles: Sequence[RolePolicies], platform: Platform, *, attached: bool = True
+    roles: Sequence[RolePolicies], run: RunContext, *, attached: bool = True
 ) -> tuple[list[RolePolicies], list[Read]]:
     """The roles with the managed policies that IAM has, each asked for once, and how they were read."""
     documents: dict[str, Document] = {}
     failures: dict[str, str] = {}
     reads: list[Read] = []
     for name in dict.fromkeys(name for role in roles for name in role.unknown):
-        document, asked = read_managed_policy(platform.reader, arns_to_ask(name, platform.reader.partition))
+        document, asked = read_managed_policy(run.reader, arns_to_ask(name, run.reader.partition))
         reads += asked
         if document is not None:
             documents[name] = document
@@ -84,8 +84,8 @@ def _template(path: Path, now: datetime) -> tuple[TemplateRoles, Read]:
     return content, Read("file:read", str(path), status, error, int(status is ReadStatus.OK), iso(now), iso(now))
 
 
-def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    return judge_iam_scope(tables["role_access"], policy=platform.settings.isolation)
+def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    return judge_iam_scope(tables["role_access"], policy=run.settings.isolation)
 
 
 EVIDENCE = (

@@ -17,6 +17,7 @@ from phase5_ops.aws.tables import describe_table, scan_items_once
 from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
 from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
 from phase5_ops.input_files import FileUnreadable
 from phase5_ops.isolation.log_evidence import LedgerOwners, dictionary_of
 from phase5_ops.isolation.log_judge import OWN_READS, judge_log_scan
@@ -25,7 +26,6 @@ from phase5_ops.isolation.log_run import LogRun
 from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
 from phase5_ops.log_archives import files
 from phase5_ops.log_documents import Event
-from phase5_ops.platform import Platform
 from phase5_ops.probing import own_work
 from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
 from phase5_ops.verdict import Judgement
@@ -40,20 +40,20 @@ SOURCES = (
 _SLICES = 24  # a sampled window is read as this many pieces, so that no time of day is left out
 
 
-def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_log_scan(context: RunContext, _tables: Tables) -> pd.DataFrame:
     """Every log line of the window, scanned for tenants it should not name."""
-    settings, reader, now, policy = platform.settings, platform.reader, platform.now(), platform.settings.logs
+    settings, reader, now, policy = context.settings, context.reader, context.now(), context.settings.logs
     tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
     known = parse_kill_switches(tenants, settings.tables.tenants)
     dictionary = dictionary_of((tenant.tenant for tenant in known.tenants), policy)
     reads = [_malformed(tenants_read, len(known.malformed))]
     begin = now - timedelta(hours=policy.window_hours)
     told = all(read.status is ReadStatus.OK for read in reads)
-    owners, ours, ledger_reads = _read_ledger(platform, begin, [tenant.tenant for tenant in known.tenants] if told else [])
+    owners, ours, ledger_reads = _read_ledger(context, begin, [tenant.tenant for tenant in known.tenants] if told else [])
     reads += ledger_reads
     start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
     days = int(policy.window_hours // 24) + 2
-    probes = sorted(own_work.noted(platform, days=days) | ours)
+    probes = sorted(own_work.noted(context, days=days) | ours)
     with LogRun(
         dictionary.tenants,
         ledger=owners,
@@ -72,7 +72,7 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
         reads += [*group_reads, *read_log_events(reader, groups, window, consume)]
         reads += _retention(groups, _ms(begin), end, group_reads)
         for location in policy.archives:
-            reads += _scan_archives(platform, run, location)
+            reads += _scan_archives(context, run, location)
         scan = run.finish()
         reads += unfinished_read(run)
     facts = {
@@ -84,22 +84,20 @@ def gather_log_scan(platform: Platform, _tables: Tables) -> pd.DataFrame:
     return attach(scan_table(scan, dictionary, facts), reads, now)
 
 
-def _read_ledger(platform: Platform, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], set[str], list[Read]]:
+def _read_ledger(run: RunContext, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], set[str], list[Read]]:
     """Owner of each trace and intent that the ledger names from some time before the window on, and the ids of our own work.
 
     Args:
-        platform: what is read.
+        run: what is read.
         begin: of the window.
         tenants: whose partitions may be queried; none where they cannot all be told, and then the table is scanned.
     """
-    reader, table, policy = platform.reader, platform.settings.tables.ledger, platform.settings.logs
+    reader, table, policy = run.reader, run.settings.tables.ledger, run.settings.logs
     margin = timedelta(hours=policy.ledger_margin_hours)
     described = describe_table(reader, table)
     description = described.pages[0].get("Table", {}) if described.pages else {}
     days = policy.window_hours / 24 + margin / timedelta(days=1)
-    partitions = (
-        sorted({*tenants, *platform.settings.canary_tenants, *platform.settings.replay.ledger_tenants}) if tenants else []
-    )
+    partitions = sorted({*tenants, *run.settings.canary_tenants, *run.settings.replay.ledger_tenants}) if tenants else []
     plan = plan_reading(description, tenants=len(partitions), window_days=days, now=datetime.now(UTC))
     owners, ours = LedgerOwners(), set[str]()
 
@@ -112,9 +110,9 @@ def _read_ledger(platform: Platform, begin: datetime, tenants: list[str]) -> tup
     return owners.owners(), ours, [_malformed(ledger_reads[0], owners.malformed), *ledger_reads[1:]]
 
 
-def _scan_archives(platform: Platform, run: LogRun, location: str) -> list[Read]:
+def _scan_archives(context: RunContext, run: LogRun, location: str) -> list[Read]:
     try:
-        archives = s3_archives(platform.reader, location) if urlsplit(location).scheme == "s3" else files([location])
+        archives = s3_archives(context.reader, location) if urlsplit(location).scheme == "s3" else files([location])
     except Exception as error:  # noqa: BLE001 - the border: whatever the store does becomes the read's status
         status, message = (ReadStatus.INVALID, str(error)) if isinstance(error, FileUnreadable) else describe_failure(error)
         return [archive_read(location, status, message, pages=0)]
@@ -149,14 +147,14 @@ def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _judge(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
+def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
     table = tables["tenant_log_scan"]
     return judge_log_scan(
         rows_of(table),
         facts=table.attrs.get(FACTS) or {},
         reads=reads_of(table),
-        policy=platform.settings.logs,
-        links=platform.links,
+        policy=run.settings.logs,
+        links=run.links,
         unread=read_findings(table, ignoring=OWN_READS),
     )
 

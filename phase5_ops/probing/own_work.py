@@ -8,25 +8,25 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from phase5_ops.platform import Platform
+from phase5_ops.context import RunContext
 from phase5_ops.probing.canary_intent import is_ours
 
 _STREAM = "own_work"
 
 
-def _scope(platform: Platform) -> str:
-    return "/".join((platform.account, platform.reader.region, platform.settings.environment))
+def _scope(run: RunContext) -> str:
+    return "/".join((run.account, run.reader.region, run.settings.environment))
 
 
-def note(platform: Platform, ids: Iterable[str]) -> None:
+def note(run: RunContext, ids: Iterable[str]) -> None:
     """Keeps the ids of intents, traces or requests that this run caused."""
-    platform.history.sight(_STREAM, _scope(platform), platform.now(), sorted(set(ids)))
+    run.history.sight(_STREAM, _scope(run), run.now(), sorted(set(ids)))
 
 
-def noted(platform: Platform, *, days: int) -> frozenset[str]:
+def noted(run: RunContext, *, days: int) -> frozenset[str]:
     """The ids that runs of this state folder caused in the last `days`."""
-    now = platform.now() + timedelta(minutes=1)
-    return frozenset(each.subject for each in platform.history.sightings(_STREAM, _scope(platform), until=now, days=days))
+    now = run.now() + timedelta(minutes=1)
+    return frozenset(each.subject for each in run.history.sightings(_STREAM, _scope(run), until=now, days=days))
 
 
 def in_ledger(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from phase5_ops.platform import Platform
+from phase5_ops.context import RunContext
 from phase5_ops.probing import kept_token
 from phase5_ops.probing.codes import (
     EXPIRED_TOKEN_UNAVAILABLE,
@@ -55,29 +55,29 @@ class Supply:
 
 
 def supply_of(
-    platform: Platform, pool: Pool, user: Identity, *, keep: bool = False, wall: Callable[[], float] = time.time
+    run: RunContext, pool: Pool, user: Identity, *, keep: bool = False, wall: Callable[[], float] = time.time
 ) -> Supply:
     """The tokens of a run.
 
     Args:
-        platform: of this run.
+        run: of this run.
         pool: the user pool; what it makes is given to its redactor.
         user: user A, signed in.
         keep: whether user A's token is kept until it has expired, for the probe of a later run.
         wall: epoch seconds.
     """
     supply = Supply({**_PLAIN, TokenKind.VALID: user.id_token, TokenKind.ACCESS: user.access_token})
-    _add_forged(supply, platform, pool, user, keep=keep, wall=wall)
-    _add_other_client(supply, platform, pool)
-    _add_other_users(supply, platform, pool)
+    _add_forged(supply, run, pool, user, keep=keep, wall=wall)
+    _add_other_client(supply, run, pool)
+    _add_other_users(supply, run, pool)
     pool.redactor.add(*(token for token in supply.tokens.values() if token))
     return supply
 
 
-def _add_forged(supply: Supply, platform: Platform, pool: Pool, user: Identity, *, keep: bool, wall: Callable[[], float]) -> None:
+def _add_forged(supply: Supply, run: RunContext, pool: Pool, user: Identity, *, keep: bool, wall: Callable[[], float]) -> None:
     """What can be made with, or checked against, the key that signed the user's token."""
-    settings, probes = platform.settings, platform.settings.probes
-    endpoint = platform.reader.client("cognito-idp").meta.endpoint_url
+    settings, probes = run.settings, run.settings.probes
+    endpoint = run.reader.client("cognito-idp").meta.endpoint_url
     key_set = KeySetClient(endpoint, pool.pool_id, probes.request_timeout_seconds, probes.user_agent)
     try:
         jwk = pool.signing_key(user.id_token, key_set)
@@ -98,8 +98,8 @@ def _add_forged(supply: Supply, platform: Platform, pool: Pool, user: Identity, 
         kept_token.keep(kept, user.id_token, issue, wall=wall)
 
 
-def _add_other_client(supply: Supply, platform: Platform, pool: Pool) -> None:
-    settings = platform.settings
+def _add_other_client(supply: Supply, run: RunContext, pool: Pool) -> None:
+    settings = run.settings
     if (other := settings.probes.other_client_id) is None:
         return
     try:
@@ -111,9 +111,9 @@ def _add_other_client(supply: Supply, platform: Platform, pool: Pool) -> None:
     supply.reads += reads
 
 
-def _add_other_users(supply: Supply, platform: Platform, pool: Pool) -> None:
+def _add_other_users(supply: Supply, run: RunContext, pool: Pool) -> None:
     """The tokens of user B and of the further users; who is not named in the settings is one obstacle for all."""
-    users = platform.settings.probe_users
+    users = run.settings.probe_users
     wanted = {TokenKind.VALID_B: ("b", users.b)} | {kind: (name, getattr(users, name)) for kind, name in FURTHER_USERS.items()}
     absent = [kind for kind, (_, user) in wanted.items() if not user.username and not user.secret_id]
     if absent:

@@ -22,8 +22,8 @@ from phase5_ops.ccnative.execution_records import (
 )
 from phase5_ops.ccnative.ledger import PARTITION_PREFIX, SORT_PREFIX, Ledger, epoch_ms, stamp_of
 from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
 from phase5_ops.histories import LEDGER, LEDGER_HISTORY, LEDGER_TABLE, RUN
-from phase5_ops.platform import Platform
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.replay.audit_evidence import Window, read_from, replay_audit, replays_within, timeline
 from phase5_ops.replay.audit_judge import judge_replay_audit
@@ -57,32 +57,32 @@ class _LedgerRead:
         return all(read.status is ReadStatus.OK for read in self.reads)
 
 
-def gather_replay_audit(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_replay_audit(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """Every replay of the window, beside its outcome and attempt, and what became of the entries that earlier runs saw.
 
     The canary replay is in the ledger by now: this asset comes after the one that follows it to its end.
     """
-    settings, reader, now = platform.settings, platform.reader, platform.now()
+    settings, reader, now = run.settings, run.reader, run.now()
     policy, ledger_table = settings.replay, settings.tables.ledger
     window = Window.before(now, policy)
     since = SORT_PREFIX + stamp_of(read_from(window, policy))
     described = describe_table_once(reader, ledger_table)
     description = described.pages[0].get("Table", {}) if described.pages else {}
     identity = identity_of(description)
-    history = LedgerHistory(settings.state_dir / HISTORY_FILE, platform.history, identity) if identity else None
-    read = _read_ledger(platform, description, since=since, earlier=history.partitions() if history else ())
+    history = LedgerHistory(settings.state_dir / HISTORY_FILE, run.history, identity) if identity else None
+    read = _read_ledger(run, description, since=since, earlier=history.partitions() if history else ())
     replays = replays_within(read.ledger, window, policy)
-    outcomes, outcome_reads = _records(platform, settings.tables.execution_outcomes, OUTCOME_PREFIX, replays)
-    attempts, attempt_reads = _records(platform, settings.tables.execution_attempts, ATTEMPT_PREFIX, replays)
+    outcomes, outcome_reads = _records(run, settings.tables.execution_outcomes, OUTCOME_PREFIX, replays)
+    attempts, attempt_reads = _records(run, settings.tables.execution_attempts, ATTEMPT_PREFIX, replays)
     table = replay_audit(replays, ledger=read.ledger, window=window, outcomes=outcomes, attempts=attempts)
     table.attrs["read_by"] = read.how
     if history is not None and read.whole:
         compared = history.compare_and_add(
             read.seen,
             since=since,
-            drop_before=SORT_PREFIX + stamp_of(_drop_before(now, window, platform)),
+            drop_before=SORT_PREFIX + stamp_of(_drop_before(now, window, run)),
             partitions=read.partitions,
-            run_id=platform.run_id,
+            run_id=run.run_id,
             now=now,
         )
         table.attrs["history"] = compared.as_attribute()
@@ -90,13 +90,13 @@ def gather_replay_audit(platform: Platform, _tables: Tables) -> pd.DataFrame:
     return attach(table, [described.read, *read.reads, *outcome_reads, *attempt_reads], now)
 
 
-def _read_ledger(platform: Platform, description: Mapping[str, Any], *, since: str, earlier: Iterable[str]) -> _LedgerRead:
+def _read_ledger(run: RunContext, description: Mapping[str, Any], *, since: str, earlier: Iterable[str]) -> _LedgerRead:
     """The ledger from `since` on, by query or scan.
 
     Queries cover the tenants of the tenants table, of the settings, and those whose entries an earlier run saw; a tenant that is
     in none of them is seen by scans only. Where the tenants cannot all be told, the table is scanned.
     """
-    settings, reader = platform.settings, platform.reader
+    settings, reader = run.settings, run.reader
     items, tenants_read = scan_items_once(reader, settings.tables.tenants)
     listed = [item.get("tenantId", {}).get("S") for item in items]
     named = {pk.removeprefix(PARTITION_PREFIX) for pk in earlier if pk.startswith(PARTITION_PREFIX)}
@@ -104,7 +104,7 @@ def _read_ledger(platform: Platform, description: Mapping[str, Any], *, since: s
     told = tenants_read.status is ReadStatus.OK and all(listed) and bool(listed)
     days = settings.replay.window_days
     plan = plan_reading(description, tenants=len(tenants) if told else 0, window_days=days, now=datetime.now(UTC))
-    ledger, seen = Ledger(settings.tables.ledger, latest=_latest(platform)), Seen()
+    ledger, seen = Ledger(settings.tables.ledger, latest=_latest(run)), Seen()
 
     def take(item: Mapping[str, Any]) -> None:
         ledger.add(item)
@@ -128,27 +128,27 @@ def _how(plan: ReadPlan, tenants: int, units: float) -> str:
     return f"{plan.describe(tenants)}; used {units:.1f} units, {sum(cost_usd(meter).values()):.8f} USD"
 
 
-def _latest(platform: Platform) -> int:
+def _latest(run: RunContext) -> int:
     """Epoch ms after which no entry can have been written yet; a fixed evaluation time may lie behind the platform's clock."""
-    tolerance = timedelta(seconds=platform.settings.replay.future_tolerance_seconds)
+    tolerance = timedelta(seconds=run.settings.replay.future_tolerance_seconds)
     latest = datetime.now(UTC) + tolerance
-    if platform.settings.now is not None:
-        latest = max(latest, platform.now() + timedelta(days=1))
+    if run.settings.now is not None:
+        latest = max(latest, run.now() + timedelta(days=1))
     return epoch_ms(iso(latest))
 
 
-def _drop_before(now: datetime, window: Window, platform: Platform) -> int:
+def _drop_before(now: datetime, window: Window, run: RunContext) -> int:
     """Epoch ms; a run with an evaluation time in the future must not make the history forget the present."""
     ahead = max(timedelta(0), now - datetime.now(UTC))
-    return read_from(window, platform.settings.replay) - (timedelta(days=_KEPT_DAYS) + ahead) // timedelta(milliseconds=1)
+    return read_from(window, run.settings.replay) - (timedelta(days=_KEPT_DAYS) + ahead) // timedelta(milliseconds=1)
 
 
-def _records(platform: Platform, table: str, prefix: str, replays: Iterable[Replay]) -> tuple[ExecutionRecords, list[Read]]:
+def _records(run: RunContext, table: str, prefix: str, replays: Iterable[Replay]) -> tuple[ExecutionRecords, list[Read]]:
     """The outcomes or attempts of the replayed intents."""
     started = (replay.execution for replay in replays if replay.execution is not None)
     entries = [(execution.starts or execution.terminals)[0] for execution in started]
     keys = {(partition_key(entry.tenant, entry.account), f"{prefix}{entry.intent}") for entry in entries}
-    items, reads = get_items(platform.reader, table, keys, ("trace_id", "status", "ttl"))
+    items, reads = get_items(run.reader, table, keys, ("trace_id", "status", "ttl"))
     return parse_execution_records(items, table, prefix), reads or [nothing_to_read("dynamodb:BatchGetItem", table)]
 
 
@@ -163,8 +163,8 @@ def describe_audit(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
     }
 
 
-def _judge_audit(platform: Platform, tables: Tables, now: datetime) -> Judgement:
-    return judge_replay_audit(tables["replay_audit"], policy=platform.settings.replay, now=now, links=platform.links)
+def _judge_audit(run: RunContext, tables: Tables, now: datetime) -> Judgement:
+    return judge_replay_audit(tables["replay_audit"], policy=run.settings.replay, now=now, links=run.links)
 
 
 EVIDENCE = (

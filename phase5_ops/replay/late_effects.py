@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from phase5_ops.platform import Platform
+from phase5_ops.context import RunContext
 from phase5_ops.probing.canary_intent import must_be_refused
 from phase5_ops.replay.probe_evidence import Attribution, Sent
 
@@ -32,26 +32,26 @@ class Memory:
     reported: frozenset[str]
 
 
-def recall(platform: Platform, *, skew: timedelta) -> Memory:
+def recall(run: RunContext, *, skew: timedelta) -> Memory:
     """The memory of this platform's runs.
 
     Args:
-        platform: of this run.
+        run: of this run.
         skew: how far the platform's clock may be behind.
     """
-    days, now = platform.settings.probes.late_effect_days, platform.now()
+    days, now = run.settings.probes.late_effect_days, run.now()
     searched = [
         each.last_seen
-        for each in platform.history.sightings(_SEARCHED, _scope(platform), until=now + skew, days=days)
+        for each in run.history.sightings(_SEARCHED, _scope(run), until=now + skew, days=days)
         if each.subject == _LEDGER
     ]
     since = max([*searched, now - timedelta(days=days)])
-    return Memory(since - skew, _seen(platform, _REFUSED, days), _seen(platform, _REPORTED, days + 1))
+    return Memory(since - skew, _seen(run, _REFUSED, days), _seen(run, _REPORTED, days + 1))
 
 
-def remember(platform: Platform, rows: Iterable[Sent], found: Attribution) -> None:
+def remember(run: RunContext, rows: Iterable[Sent], found: Attribution) -> None:
     """Keeps what this run refused, found, and that it searched."""
-    history, scope, now = platform.history, _scope(platform), platform.now()
+    history, scope, now = run.history, _scope(run), run.now()
     tried = [row for row in rows if row.not_tried is None and not must_be_refused(row.intent)]
     granted = {row.intent for row in tried if row.status is not None and 200 <= row.status < 300}  # noqa: PLR2004 - HTTP's own
     refused = {row.intent for row in tried} - granted
@@ -62,10 +62,10 @@ def remember(platform: Platform, rows: Iterable[Sent], found: Attribution) -> No
     history.sight(_SEARCHED, scope, now, [_LEDGER])
 
 
-def _seen(platform: Platform, stream: str, days: int) -> frozenset[str]:
-    until = platform.now() + timedelta(minutes=1)
-    return frozenset(each.subject for each in platform.history.sightings(stream, _scope(platform), until=until, days=days))
+def _seen(run: RunContext, stream: str, days: int) -> frozenset[str]:
+    until = run.now() + timedelta(minutes=1)
+    return frozenset(each.subject for each in run.history.sightings(stream, _scope(run), until=until, days=days))
 
 
-def _scope(platform: Platform) -> str:
-    return "/".join((platform.account, platform.reader.region, platform.settings.environment))
+def _scope(run: RunContext) -> str:
+    return "/".join((run.account, run.reader.region, run.settings.environment))

@@ -10,7 +10,7 @@ from datetime import datetime
 import dagster as dg
 import pandas as pd
 
-from phase5_ops.platform import Platform
+from phase5_ops.context import RunContext
 from phase5_ops.replay.probe_collecting import collect_probes
 from phase5_ops.replay.probe_evidence import probed_rows
 from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
@@ -26,14 +26,14 @@ SOURCES = (
 FIRST, LAST = 100, -100
 
 
-def gather_probes_sent(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_probes_sent(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """Sends every probe, and announces the canary replay that `replay_probe` follows."""
-    return send_probes(platform)
+    return send_probes(run)
 
 
-def gather_probe(platform: Platform, tables: Tables) -> pd.DataFrame:
+def gather_probe(run: RunContext, tables: Tables) -> pd.DataFrame:
     """What came of the probes, with what they left in the ledger."""
-    return collect_probes(platform, tables["replay_probes_sent"])
+    return collect_probes(run, tables["replay_probes_sent"])
 
 
 def describe_probes(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
@@ -56,12 +56,12 @@ def describe_probes(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
     return {"probes": dg.MetadataValue.table(records=records, schema=schema)}
 
 
-def _judge_authorization(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    return judge_authorization(tables["replay_probe"], links=platform.links, ledger_table=platform.settings.tables.ledger)
+def _judge_authorization(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    return judge_authorization(tables["replay_probe"], links=run.links, ledger_table=run.settings.tables.ledger)
 
 
-def _judge_permissions(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    return judge_permissions(tables["replay_probe"], links=platform.links, ledger_table=platform.settings.tables.ledger)
+def _judge_permissions(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    return judge_permissions(tables["replay_probe"], links=run.links, ledger_table=run.settings.tables.ledger)
 
 
 EVIDENCE = (

@@ -14,7 +14,7 @@ import pandas as pd
 
 from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.clock import iso, parse_iso
-from phase5_ops.platform import Platform
+from phase5_ops.context import RunContext
 from phase5_ops.probing import canary, lease
 from phase5_ops.probing.canary_intent import Place
 from phase5_ops.probing.codes import CANARY_NOT_REMOVED, LEASE_NOT_RELEASED, Obstacle
@@ -31,7 +31,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 
 
 def collect_probes(
-    platform: Platform,
+    run: RunContext,
     sent: pd.DataFrame,
     *,
     wall: Callable[[], float] = time.time,
@@ -40,26 +40,26 @@ def collect_probes(
     """The table `replay_probe`.
 
     Args:
-        platform: of this run.
+        run: of this run.
         sent: the table `replay_probes_sent`.
         wall: epoch seconds.
         sleep: waits.
     """
     rows, context = sent_rows(sent), sent.attrs.get(CONTEXT, {})
-    collecting = _Collecting(platform, rows, context, wall, sleep)
+    collecting = _Collecting(run, rows, context, wall, sleep)
     if context.get("written"):
         if any(row.not_tried is None for row in rows):
             collecting.watch()
         collecting.clean_up()
         collecting.give_back_lease()
-    platform.at_end.pop(LEASE_USER, None)  # where it does not come to this, the run's end gives back canaries and lease
+    run.at_end.pop(LEASE_USER, None)  # where it does not come to this, the run's end gives back canaries and lease
     table = probe_table(sent, collecting.found(), collecting.obstacles)
-    return attach(table, [*reads_of(sent), *collecting.reads], platform.now())
+    return attach(table, [*reads_of(sent), *collecting.reads], run.now())
 
 
 @dataclass
 class _Collecting:
-    platform: Platform
+    run: RunContext
     rows: Sequence[Sent]
     context: Mapping[str, Any]
     wall: Callable[[], float]
@@ -70,14 +70,14 @@ class _Collecting:
     memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
-        self.memory = recall(self.platform, skew=LEDGER_SKEW)
+        self.memory = recall(self.run, skew=LEDGER_SKEW)
 
     def watch(self) -> None:
         """Waits the settle time, searches, follows the accepted replays, and searches again, also for what earlier runs left.
 
         A platform whose clock is far behind writes entries that a search from now on would not find.
         """
-        policy = self.platform.settings.probes
+        policy = self.run.settings.probes
         # A clock that was set back meanwhile must not make this longer than it can be.
         self._wait(min(policy.settle_seconds, float(self.context["sent_at"]) + policy.settle_seconds - self.wall()))
         whole = self._search(keep=True)
@@ -91,7 +91,7 @@ class _Collecting:
         if self._left_nothing():
             whole = self._search(keep=True, since=iso(parse_iso(str(self.context["since"])) - _FAR_BEHIND)) and whole
         if whole:
-            remember(self.platform, self.rows, self.found())
+            remember(self.run, self.rows, self.found())
 
     def found(self) -> Attribution:
         """Which probe left which of the entries found so far."""
@@ -119,8 +119,8 @@ class _Collecting:
         whole = True
         for tenant in (*self.context["tenants"], *((*NOBODY, *self.context["requesters"]) if others else ())):
             items, read = query_partition(
-                self.platform.reader,
-                self.platform.settings.tables.ledger,
+                self.run.reader,
+                self.run.settings.tables.ledger,
                 f"TENANT#{tenant}",
                 since=f"ENTRY#{since or self.context['since']}",
             )
@@ -140,15 +140,15 @@ class _Collecting:
 
     def give_back_lease(self) -> None:
         """Gives the lease back; where that fails, the next run has to wait for its end."""
-        table = self.platform.settings.tables.readiness
-        read = lease.release(self.platform.reader, table, str(self.context["run_id"]), user=LEASE_USER)
+        table = self.run.settings.tables.readiness
+        read = lease.release(self.run.reader, table, str(self.context["run_id"]), user=LEASE_USER)
         if read.status is not ReadStatus.OK:
             seen = f"{read.operation}: {read.status}: {read.error}"
             self.obstacles.append(Obstacle(LEASE_NOT_RELEASED.code, table, expected="the lease given back", seen=seen))
 
     def clean_up(self) -> None:
         """Removes this run's canary intents and what came of them."""
-        reader, tables = self.platform.reader, self.platform.settings.tables
+        reader, tables = self.run.reader, self.run.settings.tables
         left, running = self.found().left, {row.intent for row in self._unfinished()}
         over = [row for row in self.rows if row.intent_tenant and row.intent_account and row.intent not in running]
         intents = dict.fromkeys((Place(str(row.intent_tenant), str(row.intent_account)), row.intent) for row in over)

@@ -21,7 +21,7 @@ import pandas as pd
 from phase5_ops.aws.pace import Pace
 from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.clock import iso
-from phase5_ops.platform import Platform
+from phase5_ops.context import RunContext
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing import canary, own_work, stops
 from phase5_ops.probing import lease as leases
@@ -85,25 +85,25 @@ _REPEATS, _REPEAT_PAUSE = 8, 0.4
 _APART = (MISSING_INTENT, OWN_REPLAY, REPLAY_AT_ONCE, REPEATED_REPLAY)
 
 
-def send_probes(platform: Platform, *, wall: Callable[[], float] = time.time) -> pd.DataFrame:
+def send_probes(run: RunContext, *, wall: Callable[[], float] = time.time) -> pd.DataFrame:
     """The table `replay_probes_sent`: every probe with its answer, or why it was not tried.
 
     Args:
-        platform: of this run.
+        run: of this run.
         wall: epoch seconds, for lease and tokens.
     """
-    now = platform.now()
-    sending = _Sending(platform, wall)
+    now = run.now()
+    sending = _Sending(run, wall)
     context: dict[str, Any] = {
-        "run_id": platform.run_id,
-        "mode": platform.settings.probe_mode,
+        "run_id": run.run_id,
+        "mode": run.settings.probe_mode,
         "since": iso(now - LEDGER_SKEW),
-        "control_center": str(platform.settings.control_center_url or ""),
-        "tenants": sorted(platform.settings.canary_tenants),
+        "control_center": str(run.settings.control_center_url or ""),
+        "tenants": sorted(run.settings.canary_tenants),
         "combinations": COMBINATIONS,
     }
     try:
-        rows = sending.run()
+        rows = sending.send_all()
     except Obstructed as stop:
         sending.obstacles.append(stop.obstacle)
         rows = [sent_row(probe, None, stop.obstacle.code) for probe in sending.plan_without_user()]
@@ -116,7 +116,7 @@ def send_probes(platform: Platform, *, wall: Callable[[], float] = time.time) ->
 class _Sending:
     """One run's sending."""
 
-    platform: Platform
+    run: RunContext
     wall: Callable[[], float]
     reads: list[Read] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
@@ -127,7 +127,7 @@ class _Sending:
 
     @property
     def settings(self) -> Settings:
-        return self.platform.settings
+        return self.run.settings
 
     def plan_without_user(self) -> tuple[Probe, ...]:
         """The plan as far as it is known without signing in, to show what was not tried."""
@@ -144,24 +144,22 @@ class _Sending:
         return new_intent_id(refused=refused, wall=self.wall)
 
     def _targets(self, tenant_a: str, tenant_b: str, requester: str) -> Targets:
-        return Targets.of(
-            self.settings.probes, run_id=self.platform.run_id, tenant_a=tenant_a, tenant_b=tenant_b, requester=requester
-        )
+        return Targets.of(self.settings.probes, run_id=self.run.run_id, tenant_a=tenant_a, tenant_b=tenant_b, requester=requester)
 
-    def run(self) -> list[Sent]:
+    def send_all(self) -> list[Sent]:
         """All of it.
 
         Raises:
             Obstructed: nothing was sent.
         """
         configured = require_settings(self.settings)
-        self.reads += stops.require_no_stop(self.platform.reader, self.settings, [configured.tenant_a, configured.tenant_b])
+        self.reads += stops.require_no_stop(self.run.reader, self.settings, [configured.tenant_a, configured.tenant_b])
         # before it is taken: an interrupt, or an answer that is lost, comes in between; what is not held is not given back
-        self.platform.at_end[LEASE_USER] = partial(give_back, self.settings, self.platform.run_id)
+        self.run.at_end[LEASE_USER] = partial(give_back, self.settings, self.run.run_id)
         lease, reads = leases.acquire(
-            self.platform.reader,
+            self.run.reader,
             self.settings.tables.readiness,
-            self.platform.run_id,
+            self.run.run_id,
             self.settings.probes,
             user=LEASE_USER,
             wall=self.wall,
@@ -171,21 +169,21 @@ class _Sending:
             return self._run_leased(configured, lease)
         except Obstructed:
             given_back = lease.release()
-            self.platform.at_end.pop(LEASE_USER)
+            self.run.at_end.pop(LEASE_USER)
             if given_back.status is not ReadStatus.OK:
                 seen = f"{given_back.operation}: {given_back.status}: {given_back.error}"
                 self._obstacle(LEASE_NOT_RELEASED, given_back.resource, expected="the lease given back", seen=seen)
             raise
 
     def _run_leased(self, configured: Configured, lease: leases.Lease) -> list[Sent]:
-        settings, reader, policy = self.settings, self.platform.reader, self.settings.probes
+        settings, reader, policy = self.settings, self.run.reader, self.settings.probes
         redactor = Redactor()
         pool = Pool(reader, configured.user_pool_id, configured.client_id, redactor)
         user, reads = pool.sign_in("A", settings.probe_users.a)
         self.reads += reads
         self.requesters = user.names
         targets = self._targets(configured.tenant_a, configured.tenant_b, user.name)
-        supply = supply_of(self.platform, pool, user, keep=True, wall=self.wall)
+        supply = supply_of(self.run, pool, user, keep=True, wall=self.wall)
         self.reads += supply.reads
         self.obstacles += supply.obstacles
         unscoped = self._account_scope(user)
@@ -218,7 +216,7 @@ class _Sending:
 
         One whose replay does not end in that time says nothing: it might be carried out once the switch is as it was.
         """
-        policy, tables, reader = self.settings.probes, self.settings.tables, self.platform.reader
+        policy, tables, reader = self.settings.probes, self.settings.tables, self.run.reader
         if all(each.request is None for each in outgoing):
             return [sent_row(each.probe, None, each.not_tried) for each in outgoing]
         try:
@@ -235,10 +233,10 @@ class _Sending:
     def _ended(self, rows: Sequence[Sent], tenant: str) -> bool:
         """Waits until the replays of these probes have ended; False where they have not in time, or it cannot be told."""
         wanted = {row.intent for row in rows if row.status == HTTPStatus.ACCEPTED}
-        since, ends = iso(self.platform.now() - LEDGER_SKEW), time.monotonic() + self.settings.probes.follow_seconds
+        since, ends = iso(self.run.now() - LEDGER_SKEW), time.monotonic() + self.settings.probes.follow_seconds
         while wanted:
             partition = f"TENANT#{tenant}"
-            items, read = query_partition(self.platform.reader, self.settings.tables.ledger, partition, since=f"ENTRY#{since}")
+            items, read = query_partition(self.run.reader, self.settings.tables.ledger, partition, since=f"ENTRY#{since}")
             if read.status is not ReadStatus.OK:
                 return False
             over = [str(item) for item in items if item.get("eventType", {}).get("S") in TERMINAL]
@@ -294,10 +292,10 @@ class _Sending:
 
         What only an execution leaves, of an intent that nobody may act on, was done after its probe was refused.
         """
-        reader, tables = self.platform.reader, self.settings.tables
+        reader, tables = self.run.reader, self.settings.tables
         items, reads = canary.find(reader, tables, targets.places)
         self.acted_on = sorted({f"{each.kind}{each.intent}" for each in items if each.acted_on and must_be_refused(each.intent)})
-        if found := canary.left_over(items, living=self.platform.run_id):
+        if found := canary.left_over(items, living=self.run.run_id):
             log.info("removing %d canary intents of earlier runs", len(found))
             reads += canary.remove(reader, tables, found, [intent for _, intent in found])
         if failed := [read for read in reads if read.status is not ReadStatus.OK]:
@@ -306,22 +304,22 @@ class _Sending:
         self.reads += [read for read in reads if read.status is ReadStatus.OK]
 
     def _write_canaries(self, plan: Sequence[Probe]) -> None:
-        now, probes, reader = self.platform.now(), self.settings.probes, self.platform.reader
+        now, probes, reader = self.run.now(), self.settings.probes, self.run.reader
         intents, expired = intents_of(plan), {probe.intent for probe in plan if probe.expired}
         stopped = {probe.intent for probe in plan if probe.stopped}
-        run, action = self.platform.run_id, probes.action_type
+        action = probes.action_type
         items = [
             intent_item(
                 place,
                 intent,
-                run_id=run,
+                run_id=self.run.run_id,
                 action_type=probes.stopped_action_type if intent in stopped else action,
                 now=now,
                 expired=intent in expired,
             )
             for place, intent in intents
         ]
-        own_work.note(self.platform, (probe.intent for probe in plan))
+        own_work.note(self.run, (probe.intent for probe in plan))
         reads = canary.put(reader, self.settings.tables, items)
         self.reads += reads
         if failed := [read for read in reads if read.status is not ReadStatus.OK]:

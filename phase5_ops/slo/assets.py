@@ -16,8 +16,8 @@ from phase5_ops.aws.topic_delivery import read_delivery
 from phase5_ops.ccnative.metrics import TOOL_METRICS
 from phase5_ops.ccnative.registry import malformed_reads, registered_tools
 from phase5_ops.ccnative.runbook import runbook_table
+from phase5_ops.context import RunContext
 from phase5_ops.histories import RUN
-from phase5_ops.platform import Platform
 from phase5_ops.reads import ReadStatus, observed_at
 from phase5_ops.slo.alarm_evidence import slo_alarms_table, topics_to_read
 from phase5_ops.slo.alarm_judge import judge_no_slo_alarm_firing, judge_slo_alarms
@@ -42,18 +42,18 @@ SOURCES = (
 )
 
 
-def gather_registered_tools(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_registered_tools(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """The tools that must be there, from the registry table and the settings."""
-    settings, observed_at = platform.settings, platform.now()
-    items, read = scan_items(platform.reader, settings.tables.action_type_registry)
+    settings, observed_at = run.settings, run.now()
+    items, read = scan_items(run.reader, settings.tables.action_type_registry)
     return registered_tools(items, read, settings.tools, observed_at=observed_at)
 
 
-def gather_tool_slo_summary(platform: Platform, tables: Tables) -> pd.DataFrame:
+def gather_tool_slo_summary(run: RunContext, tables: Tables) -> pd.DataFrame:
     """Metrics of every tool over all dimension sets, with the dashboards that show them."""
-    settings, reader, now = platform.settings, platform.reader, platform.metrics_end
+    settings, reader, now = run.settings, run.reader, run.metrics_end
     listed, list_read = list_metric_sets(reader, settings.metrics_namespace, TOOL_METRICS)
-    known = known_sets(platform.history, platform.metrics_scope, listed, now=now, whole=list_read.status is ReadStatus.OK)
+    known = known_sets(run.history, run.metrics_scope, listed, now=now, whole=list_read.status is ReadStatus.OK)
     queries = plan(known.metric_sets, settings.slo, now=now, read_at=now)
     series, data_reads = read_metric_data(reader, settings.metrics_namespace, queries) if queries else ([], [])
     bodies, dashboard_reads = read_dashboards(reader)
@@ -64,7 +64,7 @@ def gather_tool_slo_summary(platform: Platform, tables: Tables) -> pd.DataFrame:
         error_sets(series),
         namespace=settings.metrics_namespace,
         region=reader.region,
-        account=platform.account,
+        account=run.account,
         now=now,
     )
     return tool_slo_summary(
@@ -79,12 +79,12 @@ def gather_tool_slo_summary(platform: Platform, tables: Tables) -> pd.DataFrame:
     )
 
 
-def gather_slo_alarms(platform: Platform, tables: Tables) -> pd.DataFrame:
+def gather_slo_alarms(run: RunContext, tables: Tables) -> pd.DataFrame:
     """What every tool needs beside the alarms that exist."""
-    settings, observed_at = platform.settings, platform.now()
-    alarms = read_alarms(platform.reader)
-    listed, topic_reads = read_topics(platform.reader, topics_to_read(alarms, settings.metrics_namespace), platform.account)
-    topics, delivery_reads = read_delivery(platform.reader, listed, platform.account)
+    settings, observed_at = run.settings, run.now()
+    alarms = read_alarms(run.reader)
+    listed, topic_reads = read_topics(run.reader, topics_to_read(alarms, settings.metrics_namespace), run.account)
+    topics, delivery_reads = read_delivery(run.reader, listed, run.account)
     return slo_alarms_table(
         tables["registered_tools"],
         tables["tool_slo_summary"],
@@ -92,15 +92,15 @@ def gather_slo_alarms(platform: Platform, tables: Tables) -> pd.DataFrame:
         topics,
         topic_reads=[*topic_reads, *delivery_reads, *malformed_reads(tables["registered_tools"])],
         namespace=settings.metrics_namespace,
-        links=platform.links,
+        links=run.links,
         observed_at=observed_at,
     )
 
 
-def gather_runbook(platform: Platform, _tables: Tables) -> pd.DataFrame:
+def gather_runbook(run: RunContext, _tables: Tables) -> pd.DataFrame:
     """The runbook's headings and anchors."""
-    settings, observed_at = platform.settings, platform.now()
-    text, read = read_runbook(settings.runbook, platform.reader, timeout_seconds=settings.reading.read_timeout_seconds)
+    settings, observed_at = run.settings, run.now()
+    text, read = read_runbook(settings.runbook, run.reader, timeout_seconds=settings.reading.read_timeout_seconds)
     return runbook_table(text, read, location=settings.runbook, url=settings.runbook_address, observed_at=observed_at)
 
 
@@ -118,30 +118,30 @@ def describe_summary(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
 def _of_summary(judge: Callable[..., Judgement]) -> Judge:
     """The judge of a check on `tool_slo_summary`: all three are asked the same way."""
 
-    def judged(platform: Platform, tables: Tables, now: datetime) -> Judgement:
+    def judged(run: RunContext, tables: Tables, now: datetime) -> Judgement:
         return judge(
             tables["tool_slo_summary"],
             tables["registered_tools"],
-            policy=platform.settings.slo,
+            policy=run.settings.slo,
             now=now,
-            links=platform.links,
-            namespace=platform.settings.metrics_namespace,
+            links=run.links,
+            namespace=run.settings.metrics_namespace,
         )
 
     return judged
 
 
-def _judge_alarms(platform: Platform, tables: Tables, now: datetime) -> Judgement:
-    settings = platform.settings
-    return judge_slo_alarms(tables["slo_alarms"], slo=settings.slo, alarms=settings.alarms, now=now, links=platform.links)
+def _judge_alarms(run: RunContext, tables: Tables, now: datetime) -> Judgement:
+    settings = run.settings
+    return judge_slo_alarms(tables["slo_alarms"], slo=settings.slo, alarms=settings.alarms, now=now, links=run.links)
 
 
-def _judge_firing(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    return judge_no_slo_alarm_firing(tables["slo_alarms"], links=platform.links)
+def _judge_firing(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    return judge_no_slo_alarm_firing(tables["slo_alarms"], links=run.links)
 
 
-def _judge_runbook(platform: Platform, tables: Tables, _now: datetime) -> Judgement:
-    return judge_alarm_runbook(tables["runbook"], tables["slo_alarms"], policy=platform.settings.runbook_policy)
+def _judge_runbook(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    return judge_alarm_runbook(tables["runbook"], tables["slo_alarms"], policy=run.settings.runbook_policy)
 
 
 EVIDENCE = (

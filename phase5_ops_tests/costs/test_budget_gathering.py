@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from phase5_ops.aws.iam import policy_document
-from phase5_ops.build import open_platform
+from phase5_ops.context import open_run
 from phase5_ops.costs.budget_assets import gather_autonomy_budget
 from phase5_ops.costs.budget_judge import judge_budget_visible
 from phase5_ops.sandbox.server import Sandbox
@@ -23,7 +23,7 @@ def gathered(start: Callable[[str], Sandbox], tmp_path: Path):
     start("healthy")
 
     def gather():
-        platform = open_platform(load_settings(), "run")
+        platform = open_run(load_settings(), "run")
         return platform, gather_autonomy_budget(platform, {})
 
     return gather

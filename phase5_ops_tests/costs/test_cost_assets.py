@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from phase5_ops import cli
 from phase5_ops.aws.iam import policy_document
-from phase5_ops.build import open_platform
+from phase5_ops.context import open_run
 from phase5_ops.costs import cost_assets
 from phase5_ops.costs.cost_cache import CostCache
 from phase5_ops.costs.cost_evidence import rows_of
@@ -39,7 +39,7 @@ class Gathered:
 
 
 def gather(settings=None):
-    platform = open_platform(settings or load_settings(), "run")
+    platform = open_run(settings or load_settings(), "run")
     table = cost_assets.gather_cost_report(platform, {})
     judgement = cost_assets.JUDGING[0].judges["cost_reported_per_tenant"](platform, {cost_assets.ASSET: table}, platform.now())
     return Gathered(platform.reader.meter.calls, table, judgement)

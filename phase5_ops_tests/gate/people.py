@@ -8,9 +8,9 @@ import boto3
 import dagster as dg
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import open_platform
 from phase5_ops.candidate_document import describe
 from phase5_ops.checklist import ROLES
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
@@ -108,7 +108,7 @@ class Desk:
         """The gate says what it thinks of the candidate as a tick at `now` does: of these inputs, or of what there is."""
         settings = self.settings if now is None else self.settings.model_copy(update={"now": now})
         with dg.DagsterInstance.ephemeral() as instance:
-            sources = GateSources(instance, open_platform(settings, "tick"))
+            sources = GateSources(instance, open_run(settings, "tick"))
             candidate = sources.state.candidate(release)
             found = inputs or read_inputs(sources, candidate)
             document = describe(sources, candidate, found, decide(found))

@@ -17,8 +17,9 @@ import dagster as dg
 import pytest
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import WORDS, build_defs, evidence_for, open_platform
+from phase5_ops.build import WORDS, build_defs, evidence_for
 from phase5_ops.checklist import ROLES
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
 from phase5_ops.gate import candidates, sensor
 from phase5_ops.gate.believed_keys import pin_keys
@@ -83,7 +84,7 @@ class World:
 
     def tick(self, cursor: str | None = "", now: datetime | None = None) -> sensor.Tick:
         """One look of the sensor, by default from where the last one ended."""
-        sources = GateSources(self.instance, open_platform(self.settings, "sensor-tick"))
+        sources = GateSources(self.instance, open_run(self.settings, "sensor-tick"))
         tick = sensor.run_tick(sources, self.cursor if cursor == "" else cursor, now or datetime.now(UTC), WORDS)
         self.cursor = tick.cursor
         return tick

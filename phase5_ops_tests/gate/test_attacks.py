@@ -19,8 +19,9 @@ from dagster._core.definitions.reconstruct import reconstructable
 
 from phase5_ops import cli, continuity
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import WORDS, build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ALL_CHECKS, ROLES
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, EVIDENCE_TAG, PROMOTION_JOB, READINESS_JOB
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, check_state, sensor
@@ -774,7 +775,7 @@ def daemon(meet: Barrier) -> int:
     """A process that looks as the sensor does and launches what it asks for, knowing of no other."""
     settings = load_settings()
     with dg.DagsterInstance.get() as instance:
-        tick = sensor.run_tick(GateSources(instance, open_platform(settings, "sensor-tick")), None, datetime.now(UTC), WORDS)
+        tick = sensor.run_tick(GateSources(instance, open_run(settings, "sensor-tick")), None, datetime.now(UTC), WORDS)
         meet.wait()
         job = build_defs(settings=settings).resolve_job_def(PROMOTION_JOB)
         (request,) = [request for request in tick.requests if request.job_name == PROMOTION_JOB]

@@ -12,6 +12,7 @@ import pytest
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import evidence_io_manager
 from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, READINESS_JOB, RELEASE_TAG, SERIES_TAG
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import check_state, reasons
@@ -19,7 +20,6 @@ from phase5_ops.gate.check_state import newest_finished, other_runs, run_named, 
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, StoredResult
 from phase5_ops.gate.row_state import state_problems
 from phase5_ops.history import History
-from phase5_ops.platform import Platform
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.settings import Reading, Settings
@@ -63,10 +63,10 @@ def store(tmp_path: Path) -> EvidenceStore:
 def readiness(instance, store, run_id: str, *, tags=TAGS, judge=None, job: str = READINESS_JOB, platform_changes=None) -> None:
     """A run of a readiness job with one asset and one row, as the project's own wiring makes them."""
     settings = Settings(environment=RELEASE.environment, state_dir=store.run_folder("x").parent, **(platform_changes or {}))
-    platform = Platform(settings, AwsReader(Reading()), History(settings.state_dir / "h.sqlite"), store, run_id)
+    platform = RunContext(settings, AwsReader(Reading()), History(settings.state_dir / "h.sqlite"), store, run_id)
     platform.__dict__["policy_digest"] = POLICY_DIGEST
 
-    def gather(platform: Platform, _tables) -> pd.DataFrame:
+    def gather(platform: RunContext, _tables) -> pd.DataFrame:
         read = Read("phase5:Decide", "test", ReadStatus.OK, None, 1, "2026-11-23T12:00:00Z", "2026-11-23T12:00:00Z")
         return attach(pd.DataFrame({"case": ["one"]}), [read], NOW)
 
@@ -85,7 +85,7 @@ def readiness(instance, store, run_id: str, *, tags=TAGS, judge=None, job: str =
             )
         ],
         resources={
-            "platform": dg.ResourceDefinition.hardcoded_resource(platform),
+            "run": dg.ResourceDefinition.hardcoded_resource(platform),
             "evidence_io": evidence_io_manager,
         },
     )

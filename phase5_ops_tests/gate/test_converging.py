@@ -7,7 +7,8 @@ import boto3
 import dagster as dg
 import pytest
 
-from phase5_ops.build import WORDS, build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, PROMOTION_JOB, READINESS_JOB, SERIES_TAG
 from phase5_ops.gate import candidates
 from phase5_ops.gate.inputs import GateSources
@@ -38,7 +39,7 @@ class Gate:
 
     @property
     def candidate(self) -> Candidate:
-        return GateSources(self._instance, open_platform(self.settings, "test")).state.candidate(RELEASE)
+        return GateSources(self._instance, open_run(self.settings, "test")).state.candidate(RELEASE)
 
     def pass_time(self, minutes: float) -> None:
         """Lets time pass: evidence time, the platform's, and the daemon's."""
@@ -47,7 +48,7 @@ class Gate:
         self._sandbox.clock.advance(by)
 
     def tick(self) -> Tick:
-        found = run_tick(GateSources(self._instance, open_platform(self.settings, "tick")), self._cursor, self._wall, WORDS)
+        found = run_tick(GateSources(self._instance, open_run(self.settings, "tick")), self._cursor, self._wall, WORDS)
         self._cursor = found.cursor
         return found
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from phase5_ops.build import open_platform
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.check_state import ReadinessRun
@@ -125,9 +125,9 @@ def test_stored_and_present_identity_are_compared_as_read(aws, reader, tmp_path)
 def test_whoever_decides_knows_what_the_run_recorded_of_the_platform(aws, tmp_path, recorded, closing, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
-    sources = GateSources(dg.DagsterInstance.ephemeral(), open_platform(Desk.on(aws, tmp_path).settings, "gate"))
+    sources = GateSources(dg.DagsterInstance.ephemeral(), open_run(Desk.on(aws, tmp_path).settings, "gate"))
     if recorded is not None:
-        sources.platform.store.write_table("run-1", "deployed_identity", recorded)
+        sources.run.store.write_table("run-1", "deployed_identity", recorded)
     facts = RunFacts("run-1", READINESS_JOB, RunState.FINISHED, RELEASE.environment, RELEASE.digest)
     run = ReadinessRun(facts, RELEASE.name, 1, 1, NOW, None)
     candidate = Candidate(RELEASE, 1, Fate.PENDING, NOW, NOW + timedelta(days=1), "pipeline")

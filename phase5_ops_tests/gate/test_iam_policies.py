@@ -13,8 +13,9 @@ import phase5_ops
 from phase5_ops import cli
 from phase5_ops.audit_command import audit
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import WORDS, open_platform
+from phase5_ops.build import WORDS
 from phase5_ops.checklist import ROLES
+from phase5_ops.context import open_run
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, iam, run_records, state
 from phase5_ops.gate.believed_keys import FILE_NAME, pin_keys
@@ -276,7 +277,7 @@ def test_a_signer_calls_nothing_that_its_policy_does_not_allow(desk):
 def test_the_gate_calls_nothing_that_its_policy_does_not_allow(desk, tmp_path):
     changes = {"deployed": DeployedPolicy(digest_parameter="/deployed"), "reading": Reading(max_attempts=1)}
     desk.settings = desk.settings.model_copy(update=changes)
-    platform = open_platform(desk.settings, "gate")
+    platform = open_run(desk.settings, "gate")
     with dg.DagsterInstance.ephemeral() as instance:
         instance.report_runless_asset_event(
             dg.AssetMaterialization(candidates.ASSET, partition="r-1", metadata={"digest": DIGEST})

@@ -11,8 +11,9 @@ import dagster as dg
 import pytest
 
 from phase5_ops import override_command
-from phase5_ops.build import WORDS, build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ROLES
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.envelopes import read_envelope
 from phase5_ops.gate.inputs import GateSources
@@ -67,7 +68,7 @@ class Incident:
         return override_command.run_override(self.settings, OverrideRequest(kind, RELEASE.name, role, **given), confirm)
 
     def tick(self, now: datetime | None = None) -> Tick:
-        sources = GateSources(self.instance, open_platform(self.settings, "tick"))
+        sources = GateSources(self.instance, open_run(self.settings, "tick"))
         return run_tick(sources, None, now or datetime.now(UTC), WORDS)
 
     def launch(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
@@ -78,7 +79,7 @@ class Incident:
     def at(self, moment: datetime) -> GateSources:
         """What a tick at this moment reads from."""
         settings = self.settings.model_copy(update={"now": moment})
-        return GateSources(self.instance, open_platform(settings, "tick"))
+        return GateSources(self.instance, open_run(settings, "tick"))
 
     def ordered(self) -> dg.RunRequest:
         """Two people have signed to break the glass, and the sensor asks for the run."""
@@ -93,7 +94,7 @@ class Incident:
     ) -> PromotionOutcome:
         """What the job does, without Dagster around it."""
         name = override if isinstance(override, str) else override.tags["phase5/override"]
-        platform = open_platform(self.settings, run)
+        platform = open_run(self.settings, run)
         door = replace(open_door(self.instance, platform), wall=lambda: datetime.now(UTC) + later)
         return promote_override(door, name, override_rules(platform))
 
@@ -409,7 +410,7 @@ def test_an_order_that_ended_with_an_effect_that_nobody_recorded_says_so(inciden
 
 def test_an_order_that_ends_while_it_is_carried_out_has_no_effect(incident):
     request = incident.ordered()
-    platform = open_platform(incident.settings, "run-1")
+    platform = open_run(incident.settings, "run-1")
     seconds = iter([0.0, 200.0])
     door = replace(open_door(incident.instance, platform), monotonic=lambda: next(seconds))
     soon = override_of(incident.state.overrides("production")[0].payload).until - timedelta(seconds=100)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from phase5_ops.context import RunContext
 from phase5_ops.gate import candidates, sensor
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.orders import idempotency_key
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import Candidate, Fate, StateTable
-from phase5_ops.platform import Platform
 from phase5_ops.promote_command import Wish, ask, to_instance, wait
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.status_command import open_candidates
@@ -42,9 +42,10 @@ def instance():
 
 
 def tick(desk: Desk, instance) -> sensor.Tick:
-    from phase5_ops.build import WORDS, open_platform
+    from phase5_ops.build import WORDS
+    from phase5_ops.context import open_run
 
-    platform: Platform = open_platform(desk.settings, "gate")
+    platform: RunContext = open_run(desk.settings, "gate")
     return sensor.run_tick(GateSources(instance, platform), None, datetime.now(UTC), WORDS)
 
 

@@ -22,7 +22,8 @@ import pytest
 import urllib3
 
 from phase5_ops import cli
-from phase5_ops.build import WORDS, open_platform
+from phase5_ops.build import WORDS
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG, SERIES_TAG
 from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.dagster_http import DagsterWebserver, WebserverError
@@ -133,7 +134,7 @@ class Gate:
     cursor: str | None
 
     def tick(self) -> sensor.Tick:
-        sources = GateSources(self.instance, open_platform(self.desk.settings, "gate"))
+        sources = GateSources(self.instance, open_run(self.desk.settings, "gate"))
         done = sensor.run_tick(sources, self.cursor, datetime.now(UTC), WORDS)
         self.cursor = done.cursor
         return done

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, READINESS_JOB, RELEASE_TAG
 from phase5_ops.evidence_store import Ended, EvidenceStore, Origin
 from phase5_ops.gate.check_state import run_named
 from phase5_ops.histories import Standing
 from phase5_ops.history import History
-from phase5_ops.platform import Platform
 from phase5_ops.policy import FlowPolicy, GatePolicy, RetentionPolicy
 from phase5_ops.pruning import prune
 from phase5_ops.retention import KeptRun, no_longer_needed, shortest
@@ -142,7 +142,7 @@ class Folder:
         self.store.seal(run_id)
 
     def prune(self) -> str | None:
-        platform = Platform(self.settings, AwsReader(Reading()), History(self.root / "history.sqlite"), self.store, "now")
+        platform = RunContext(self.settings, AwsReader(Reading()), History(self.root / "history.sqlite"), self.store, "now")
         return prune(platform, self.instance)
 
     def files_of(self, run_id: str) -> list[str]:

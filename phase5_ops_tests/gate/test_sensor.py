@@ -10,8 +10,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from phase5_ops.build import WORDS, open_platform
+from phase5_ops.build import WORDS
 from phase5_ops.checklist import ROLES
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, PROMOTION_JOB, READINESS_JOB, RELEASE_TAG, SERIES_TAG
 from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.check_state import ReadinessRun
@@ -40,7 +41,7 @@ def sources(aws, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
     desk = Desk.on(aws, tmp_path)
     with dg.DagsterInstance.ephemeral() as instance:
-        yield GateSources(instance, open_platform(desk.settings, "gate"))
+        yield GateSources(instance, open_run(desk.settings, "gate"))
 
 
 def register(sources: GateSources, name: str | None = "r-1", digest: object = DIGEST, **metadata) -> None:
@@ -61,7 +62,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: boo
     """The candidate's run is over, and everything in it opens."""
 
     def inputs(sources, candidate, *, runs=None):
-        complete = complete_inputs(GatePolicy(), sources.platform.now())
+        complete = complete_inputs(GatePolicy(), sources.run.now())
         release = candidate.release
         owned = RunFacts("run-1", READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
         results = {name: replace(result, run=owned) for name, result in complete.results.items()}
@@ -92,7 +93,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: boo
 
 def recorded(sources: GateSources, *, alarm: str = "OK") -> None:
     """What the candidate's run kept of the platform: no function, one alarm."""
-    store = sources.platform.store
+    store = sources.run.store
     store.write_table("run-1", "slo_alarms", pd.DataFrame({"tool": ["t"], "alarm": ["slo-a"], "state": [alarm]}))
     store.write_table("run-1", "deployed_identity", pd.DataFrame(columns=list(COLUMNS), dtype="str"))
 
@@ -114,7 +115,7 @@ def alarm_is(aws, state: str) -> None:
 
 def deployed(sources: GateSources, **functions: str) -> GateSources:
     """A tick's sources on a platform where these functions (name -> code) run."""
-    fresh = GateSources(sources.instance, sources.platform)
+    fresh = GateSources(sources.instance, sources.run)
     fresh.present.deployed = ({("function", name): ("1", code) for name, code in functions.items()}, ())
     return fresh
 
@@ -227,7 +228,7 @@ def test_a_candidate_whose_rows_open_is_frozen_signed_by_the_gate_and_waits_with
     tick(sources, cursor)
     assert fate(sources) is Fate.READY_TO_SIGN
     payload, signature, key_id = sources.state.statement(Release("r-1", DIGEST, "production"), 1)
-    key = load_key(sources.platform.reader, sources.platform.settings.signing, GATE)
+    key = load_key(sources.run.reader, sources.run.settings.signing, GATE)
     assert key.key_id == key_id
     assert key.verifies(payload, signature)
     waiting = tick(sources, cursor)
@@ -247,8 +248,8 @@ def test_a_candidate_whose_rows_open_is_frozen_signed_by_the_gate_and_waits_with
     ],
 )
 def test_what_is_frozen_names_what_was_not_tried_and_where_the_run_is(sources, monkeypatch, changes, url):
-    settings = load_settings(**{**dict(sources.platform.settings), **changes})
-    sources = GateSources(sources.instance, replace(sources.platform, settings=settings))
+    settings = load_settings(**{**dict(sources.run.settings), **changes})
+    sources = GateSources(sources.instance, replace(sources.run, settings=settings))
     register(sources)
     cursor = tick(sources).cursor
     judged(monkeypatch)
@@ -265,7 +266,7 @@ def test_a_waiver_that_matches_nothing_is_said_and_a_used_one_is_counted_in_the_
     cursor = tick(sources).cursor
     state, gap = sources.state, ("alarm_missing", "a")
     state.note_promotion(Release("r-0", OTHER, "production"), 1, datetime.now(UTC), {("1.2", gap)})
-    now = sources.platform.now()
+    now = sources.run.now()
     waiver = Waiver("w-1", "1.2", DIGEST, frozenset({gap}), "why", "T-1", now, now + timedelta(days=1), "ops-sre", "bob")
     vain = replace(waiver, id="w-2", pairs=frozenset({("alarm_missing", "z")}))
     judged(monkeypatch)
@@ -306,11 +307,11 @@ def test_an_alarm_that_fires_when_all_is_signed_keeps_it_from_promotion_until_a_
     alarm_is(aws, "ALARM")
     tick(sources, cursor)
     assert fate(sources) is Fate.READY_TO_SIGN  # it may be over when all have signed
-    waiting = tick(GateSources(sources.instance, sources.platform), cursor)
+    waiting = tick(GateSources(sources.instance, sources.run), cursor)
     assert waiting.requests == []
     assert any("alarm_firing_now slo-a" in line for line in waiting.lines)
     later = datetime.now(UTC) + timedelta(minutes=31)
-    (request,) = tick(GateSources(sources.instance, sources.platform), cursor, later).requests
+    (request,) = tick(GateSources(sources.instance, sources.run), cursor, later).requests
     assert (request.job_name, request.tags[ATTEMPT_TAG]) == (READINESS_JOB, "2")
 
 
@@ -345,12 +346,12 @@ def test_what_is_deployed_is_asked_once_for_all_candidates_and_not_at_all_for_cl
         register(sources, name)
     monkeypatch.setattr(sensor, "in_order", lambda found, _: Queue(tuple(found), (), (), ()))  # all are worked on
     cursor = tick(sources).cursor
-    calls = sources.platform.reader.meter.calls
+    calls = sources.run.reader.meter.calls
     judged(monkeypatch, closed=True)
-    tick(GateSources(sources.instance, sources.platform), cursor)
+    tick(GateSources(sources.instance, sources.run), cursor)
     assert "lambda:ListFunctions" not in calls
     judged(monkeypatch)
-    tick(GateSources(sources.instance, sources.platform), cursor)
+    tick(GateSources(sources.instance, sources.run), cursor)
     assert (calls["lambda:ListFunctions"], "cloudwatch:DescribeAlarms" in calls) == (1, False)
 
 
@@ -403,8 +404,8 @@ def test_a_newer_candidate_supersedes_a_pending_one(sources):
 
 def test_under_a_fixed_clock_nothing_is_done(sources):
     register(sources)
-    settings = sources.platform.settings.model_copy(update={"now": datetime.now(UTC)})
-    found = tick(GateSources(sources.instance, replace(sources.platform, settings=settings)))
+    settings = sources.run.settings.model_copy(update={"now": datetime.now(UTC)})
+    found = tick(GateSources(sources.instance, replace(sources.run, settings=settings)))
     assert (found.requests, len(found.lines), fate(sources)) == ([], 1, None)
     assert "PHASE5_NOW" in found.lines[0]
 
@@ -425,13 +426,13 @@ def told(aws, sources: GateSources) -> tuple[GateSources, Callable[[], list[str]
     queue = aws.client("sqs").create_queue(QueueName=f"told-{uuid4().hex[:8]}")["QueueUrl"]
     arn = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    settings = sources.platform.settings.model_copy(update={"notifications": NotificationPolicy(sns_topic_arn=topic)})
+    settings = sources.run.settings.model_copy(update={"notifications": NotificationPolicy(sns_topic_arn=topic)})
 
     def subjects() -> list[str]:
         found = aws.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
         return [json.loads(each["Body"])["Subject"] for each in found]
 
-    return replace(sources, platform=replace(sources.platform, settings=settings)), subjects
+    return replace(sources, run=replace(sources.run, settings=settings)), subjects
 
 
 def test_an_item_that_somebody_wrote_into_the_table_closes_its_candidate_and_stops_no_other(sources, monkeypatch, aws):
@@ -440,7 +441,7 @@ def test_an_item_that_somebody_wrote_into_the_table_closes_its_candidate_and_sto
     judged(monkeypatch)
     tick(sources, cursor)  # r-1 waits for signatures, so that a newer one does not take its place
     register(sources, "r-2")
-    table = aws.resource("dynamodb").Table(sources.platform.settings.tables.readiness)
+    table = aws.resource("dynamodb").Table(sources.run.settings.tables.readiness)
     table.put_item(Item={"pk": "RELEASE#production#r-1", "sk": "LOCK#000001", "holder": "x", "taken_at": "never"})
     found = tick(sources, cursor)
     assert any("r-1: nothing is known" in line and "LOCK#000001" in line for line in found.lines)
@@ -489,7 +490,7 @@ def test_what_cannot_be_put_into_a_document_costs_no_run_and_no_other_candidate(
 def test_an_item_that_is_no_candidate_stops_no_other_and_takes_no_other_ones_word(sources, monkeypatch, aws):
     register(sources)
     cursor = tick(sources).cursor
-    table = aws.resource("dynamodb").Table(sources.platform.settings.tables.readiness)
+    table = aws.resource("dynamodb").Table(sources.run.settings.tables.readiness)
     item = table.get_item(Key={"pk": "RELEASE#production#r-1", "sk": "CANDIDATE"})["Item"]
     table.put_item(Item={**item, "environment": "staging"})  # its document would be the one of staging
     register(sources)
@@ -539,7 +540,7 @@ def test_promoted_candidates_whose_document_cannot_be_kept_stay_listed_and_keep_
 def test_a_forged_record_of_a_promotion_does_not_choose_the_moment_that_is_judged(sources, monkeypatch):
     register(sources)
     tick(sources)
-    now = complete_inputs(GatePolicy(), sources.platform.now())
+    now = complete_inputs(GatePolicy(), sources.run.now())
     monkeypatch.setattr("phase5_ops.gate.inputs.read_inputs", lambda *_, **__: now)
     candidate = sources.state.candidate(Release("r-1", "", "production"))
     forged = Promotion("run-1", now.now - timedelta(days=1), "key", "not an envelope", "not an envelope", "ok", "k", "zz")

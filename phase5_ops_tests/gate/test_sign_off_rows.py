@@ -3,8 +3,9 @@
 import dagster as dg
 import pytest
 
-from phase5_ops.build import build_defs, open_platform
+from phase5_ops.build import build_defs
 from phase5_ops.checklist import ROLES, ROWS
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import SIGN_OFF_JOB
 from phase5_ops.gate import reasons
 from phase5_ops.gate.believed_keys import keys_file
@@ -31,7 +32,7 @@ def desk(aws, tmp_path, monkeypatch) -> Desk:
 
 
 def platform_of(desk, **changes):
-    return open_platform(desk.settings.model_copy(update={"now": NOW, **changes}), "run-1")
+    return open_run(desk.settings.model_copy(update={"now": NOW, **changes}), "run-1")
 
 
 def judged(table):
@@ -91,7 +92,7 @@ def test_what_cannot_be_read_is_an_error_and_not_a_missing_signature(desk):
 def test_the_job_shows_the_rows_in_dagster_and_the_readiness_job_does_not_judge_them(desk):
     desk.ready()
     platform = platform_of(desk)
-    definitions = build_defs(settings=platform.settings, platform=platform)
+    definitions = build_defs(settings=platform.settings, run=platform)
     result = definitions.resolve_job_def(SIGN_OFF_JOB).execute_in_process(
         instance=dg.DagsterInstance.ephemeral(), run_config=sign_off_run_config(RELEASE.name)
     )

@@ -13,7 +13,8 @@ import dagster as dg
 import pytest
 
 from phase5_ops import cli
-from phase5_ops.build import WORDS, build_defs, open_platform
+from phase5_ops.build import WORDS, build_defs
+from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.believed_keys import pin_keys
 from phase5_ops.gate.inputs import GateSources
@@ -75,7 +76,7 @@ class Machines:
 
     def tick(self, instance: dg.DagsterInstance) -> Tick:
         with self.on("gate"):
-            return run_tick(GateSources(instance, open_platform(load_settings(), "tick")), None, datetime.now(UTC), WORDS)
+            return run_tick(GateSources(instance, open_run(load_settings(), "tick")), None, datetime.now(UTC), WORDS)
 
     def launch(self, instance: dg.DagsterInstance, request: dg.RunRequest) -> bool:
         with self.on("gate"):

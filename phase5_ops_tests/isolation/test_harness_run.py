@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import EVIDENCE, evidence_for, open_platform
+from phase5_ops.build import EVIDENCE, evidence_for
+from phase5_ops.context import open_run
 from phase5_ops.isolation.footprint_evidence import Kind, Result, rows_of
 from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
@@ -47,7 +48,7 @@ def settings(healthy: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def judged(settings: Settings, *, wall=time.time) -> tuple[Judgement, list]:
-    platform = open_platform(settings, str(uuid4()))
+    platform = open_run(settings, str(uuid4()))
     table = collect_harness(platform, start_harness(platform, wall=wall))
     judgement = judge_harness(table, production=is_production(settings), links=platform.links)
     return judgement, rows_of(table)

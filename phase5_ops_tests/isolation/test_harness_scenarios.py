@@ -9,14 +9,13 @@ import pytest
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 
-from phase5_ops.build import open_platform
+from phase5_ops.context import RunContext, open_run
 from phase5_ops.isolation.cross_probes import CrossProbing
 from phase5_ops.isolation.harness_assets import OWN_READS
 from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
 from phase5_ops.isolation.probe_plan import CrossProbe
-from phase5_ops.platform import Platform
 from phase5_ops.probing.forge import WhoGroup, group_of
 from phase5_ops.production import is_production
 from phase5_ops.sandbox.blueprint import ACCOUNT
@@ -54,11 +53,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def platform(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+def platform(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> RunContext:
     """What all runs work with: making its clients takes longer than a run."""
     with pytest.MonkeyPatch.context() as patch:
         point_at(sandbox, patch)
-        return open_platform(load_settings(state_dir=tmp_path_factory.mktemp("state")), "unused")
+        return open_run(load_settings(state_dir=tmp_path_factory.mktemp("state")), "unused")
 
 
 def point_at(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
@@ -67,7 +66,7 @@ def point_at(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(sandbox: Sandbox, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Judgement]]:
+def run(sandbox: Sandbox, platform: RunContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Judgement]]:
     """Judges row 4.1 of a run of its own. There is no past, which takes long to read, and no hole before and after."""
     point_at(sandbox, monkeypatch)
     for table in LARGE:
@@ -94,7 +93,7 @@ def items_of_b() -> dict[str, list[str]]:
     return found
 
 
-def judged(platform: Platform) -> Judgement:
+def judged(platform: RunContext) -> Judgement:
     table = collect_harness(platform, start_harness(platform))
     return judge_harness(table, production=is_production(platform.settings), links=platform.links, ignoring=OWN_READS)
 

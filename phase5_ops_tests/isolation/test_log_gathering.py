@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from phase5_ops.aws.iam import policy_document
-from phase5_ops.build import open_platform
+from phase5_ops.context import open_run
 from phase5_ops.isolation import log_assets
 from phase5_ops.isolation.log_assets import JUDGING, gather_log_scan
 from phase5_ops.probing.canary_intent import new_intent_id
@@ -26,7 +26,7 @@ def judged(start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PHASE5_LOGS__REQUESTS_PER_SECOND", "50")
 
     def judge():
-        platform = open_platform(load_settings(), "run")
+        platform = open_run(load_settings(), "run")
         table = gather_log_scan(platform, {})
         (judge,) = JUDGING[0].judges.values()
         return judge(platform, {"tenant_log_scan": table}, platform.now())

@@ -28,8 +28,8 @@ def interrupted(*_, **__):
 @pytest.mark.parametrize(
     ("part", "begin"),
     [
-        (harness_start, lambda platform: harness_start._Starting(platform, lambda: 0.0).run()),
-        (probe_sending, lambda platform: probe_sending._Sending(platform, lambda: 0.0).run()),
+        (harness_start, lambda platform: harness_start._Starting(platform, lambda: 0.0).start()),
+        (probe_sending, lambda platform: probe_sending._Sending(platform, lambda: 0.0).send_all()),
     ],
     ids=["isolation", "replay"],
 )

@@ -9,8 +9,8 @@ from moto.dynamodb.models import dynamodb_backends
 
 from phase5_ops.aws.ledger import ReadPlan, read_window
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import open_platform
 from phase5_ops.ccnative.ledger import SORT_PREFIX
+from phase5_ops.context import open_run
 from phase5_ops.reads import ReadStatus
 from phase5_ops.replay.audit_assets import gather_replay_audit
 from phase5_ops.replay.audit_judge import CODES, judge_replay_audit
@@ -57,7 +57,7 @@ def test_a_scenario_of_the_ledger_turns_its_row(scenario, sandbox, monkeypatch, 
     for table in dynamodb_backends[ACCOUNT][sandbox.region].tables.values():
         table.items.clear()
     put_items(sandbox.inside.client("dynamodb"), scenario.blueprint(datetime.fromisoformat(NOW), sandbox.region))
-    platform = open_platform(load_settings(state_dir=tmp_path), str(uuid4()))
+    platform = open_run(load_settings(state_dir=tmp_path), str(uuid4()))
     table = gather_replay_audit(platform, {})
     row = judge_replay_audit(table, policy=platform.settings.replay, now=platform.now(), links=platform.links)
     verdict, code = scenario.turns["3.2"]

@@ -6,7 +6,8 @@ from uuid import uuid4
 import pandas as pd
 import pytest
 
-from phase5_ops.build import EVIDENCE, evidence_for, open_platform
+from phase5_ops.build import EVIDENCE, evidence_for
+from phase5_ops.context import open_run
 from phase5_ops.probing.canary import put
 from phase5_ops.probing.canary_intent import Place, intent_item, is_ours, new_intent_id
 from phase5_ops.probing.kept_token import FILE_NAME
@@ -70,7 +71,7 @@ def test_no_token_and_no_password_is_in_anything_that_a_run_stores(settings: Set
 
 
 def test_a_run_removes_what_it_made_and_what_killed_runs_left_and_nothing_else(settings: Settings, healthy: Sandbox):
-    platform = open_platform(settings, str(uuid4()))
+    platform = open_run(settings, str(uuid4()))
     place = Place("phase5-canary-a", "canary-a-1")
     leftover = new_intent_id()
     put(platform.reader, settings.tables, [intent_item(place, leftover, run_id="killed", action_type="X", now=platform.now())])
@@ -85,13 +86,13 @@ def test_a_run_removes_what_it_made_and_what_killed_runs_left_and_nothing_else(s
 
 def test_the_lease_is_given_back_so_that_the_next_run_can_probe_at_once(settings: Settings):
     for _ in range(2):
-        platform = open_platform(settings, str(uuid4()))
+        platform = open_run(settings, str(uuid4()))
         table = collect_probes(platform, send_probes(platform))
         assert not table.attrs["obstacles"]
 
 
 def test_refusals_mode_starts_nothing_and_still_shows_that_the_api_is_alive(settings: Settings):
-    platform = open_platform(settings.model_copy(update={"probe_mode": "refusals"}), str(uuid4()))
+    platform = open_run(settings.model_copy(update={"probe_mode": "refusals"}), str(uuid4()))
     rows = {row.name: row for row in probed_rows(collect_probes(platform, send_probes(platform)))}
     assert not [row.name for row in rows.values() if row.left_behind]
     assert rows["own_replay"].not_tried is not None
@@ -104,7 +105,7 @@ def test_only_canary_intents_can_be_removed(settings: Settings):
 
     assert is_ours(new_intent_id())
     assert not any(is_ours(name) for name in ("ai_1795424359123_x7k2", "ai_phase5", "phase5", "ai_12_xphase5"))
-    platform = open_platform(settings, "run-1")
+    platform = open_run(settings, "run-1")
     with pytest.raises(ValueError, match="not a canary"):
         remove(platform.reader, settings.tables, [(Place("acme", "acme-1"), "ai_1795424359123_x7k2")], [])
     assert not platform.reader.meter.calls

@@ -9,7 +9,7 @@ import pytest
 from moto.dynamodb.models import dynamodb_backends
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import open_platform
+from phase5_ops.context import open_run
 from phase5_ops.replay.probe_collecting import collect_probes
 from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
 from phase5_ops.replay.probe_sending import send_probes
@@ -32,7 +32,7 @@ SESSION = boto3.Session("sandbox", "sandbox", region_name=REGION)
 def judged(state_dir: Path) -> dict[str, Judgement]:
     """Rows 3.1 and 3.3 of a run against whatever the environment points to."""
     settings = load_settings(state_dir=state_dir)
-    platform = open_platform(settings, str(uuid4()))
+    platform = open_run(settings, str(uuid4()))
     platform.reader = AwsReader(settings.reading, session=SESSION)  # which knows the services' descriptions from the last test
     table = collect_probes(platform, send_probes(platform))
     return {

@@ -16,8 +16,7 @@ import boto3
 import pytest
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.build import open_platform
-from phase5_ops.platform import Platform
+from phase5_ops.context import RunContext, open_run
 from phase5_ops.probing.codes import CODES
 from phase5_ops.probing.identity import KeySetClient
 from phase5_ops.replay.probe_collecting import collect_probes
@@ -54,9 +53,9 @@ def pointed_at_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator
     sandbox.holes.clear()
 
 
-def a_run(state: Path) -> Platform:
+def a_run(state: Path) -> RunContext:
     settings = load_settings(state_dir=state)
-    platform = open_platform(settings, str(uuid4()))
+    platform = open_run(settings, str(uuid4()))
     platform.reader = AwsReader(settings.reading, session=SESSION)
     return platform
 

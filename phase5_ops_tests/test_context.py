@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from phase5_ops.build import open_platform
 from phase5_ops.clock import Clock
+from phase5_ops.context import open_run
 from phase5_ops.settings import Settings, load_settings
 
 TENANTS = {"PHASE5_PROBE_USERS__A__TENANT_ID": "phase5-canary-a", "PHASE5_PROBE_USERS__B__TENANT_ID": "phase5-canary-b"}
@@ -30,7 +30,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 def test_the_metrics_of_a_run_with_canaries_end_before_the_first_of_them(settings, monkeypatch: pytest.MonkeyPatch):
     moments = iter([datetime(2026, 11, 23, 9, 16, 41, tzinfo=UTC), datetime(2026, 11, 23, 9, 18, 2, tzinfo=UTC)])
     monkeypatch.setattr(Clock, "now", lambda _: next(moments))
-    assert open_platform(settings(), "run").metrics_end == datetime(2026, 11, 23, 9, 16, tzinfo=UTC)
+    assert open_run(settings(), "run").metrics_end == datetime(2026, 11, 23, 9, 16, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,4 @@ def test_the_metrics_of_a_run_with_canaries_end_before_the_first_of_them(setting
 )
 def test_the_metrics_of_a_run_without_canaries_are_judged_up_to_now(settings, changes: dict[str, str]):
     chosen = settings(PHASE5_NOW="2026-11-23T09:16:41Z", **changes)
-    assert open_platform(chosen, "run").metrics_end == datetime(2026, 11, 23, 9, 16, 41, tzinfo=UTC)
+    assert open_run(chosen, "run").metrics_end == datetime(2026, 11, 23, 9, 16, 41, tzinfo=UTC)

@@ -1,6 +1,6 @@
-"""What a run works with: settings, clock, reader, history and evidence store, as one plain object.
+"""What a run works with: settings, clock, reader, history and evidence store, as one plain object, and how it is opened.
 
-`Platform` is handed out by the Dagster resource `platform` (see `wiring.py`) and knows nothing of Dagster, so that every gather
+`RunContext` is handed out by the Dagster resource `run` (see `build.py`) and knows nothing of Dagster, so that every gather
 function can be called in a test with a plain object.
 """
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlparse
 
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.checklist import CHECKLIST_VERSION
-from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.evidence_store import EvidenceStore, Upload
 from phase5_ops.histories import UNCONFIRMED, Continuity
 from phase5_ops.history import History
 from phase5_ops.links import ConsoleLinks
@@ -23,7 +24,7 @@ UNKNOWN_ACCOUNT = "unknown"
 
 
 @dataclass
-class Platform:
+class RunContext:
     """One run's view of the platform. `run_id` names the run in evidence and history.
 
     `shared` holds what one asset of a section read and another of it may use instead of reading it again. `look_back` tells what
@@ -39,7 +40,7 @@ class Platform:
     timings: dict[str, float] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
     at_end: dict[str, Callable[[], None]] = field(default_factory=dict)
-    look_back: Callable[["Platform"], Continuity] | None = None
+    look_back: Callable[["RunContext"], Continuity] | None = None
 
     def __post_init__(self) -> None:
         self._began = self.settings.clock.now()
@@ -98,3 +99,36 @@ class Platform:
     def metrics_scope(self) -> str:
         """What the history of dimension sets belongs to."""
         return "/".join((self.account, self.reader.region, self.settings.environment, self.settings.metrics_namespace))
+
+
+def open_run(settings: Settings, run_id: str, look_back: Callable[[RunContext], Continuity] | None = None) -> RunContext:
+    """What a run with this id works with; nothing is read yet.
+
+    Args:
+        settings: validated settings.
+        run_id: names the run in evidence and history; where nothing is written, what is being done.
+        look_back: tells what of the histories continues; a readiness run needs it.
+    """
+    return RunContext(
+        settings=settings,
+        reader=AwsReader(settings.reading),
+        history=History(settings.state_dir / "history.sqlite"),
+        store=EvidenceStore(settings.state_dir / "evidence", _uploader(settings)),
+        run_id=run_id,
+        look_back=look_back,
+    )
+
+
+def _uploader(settings: Settings) -> Upload | None:
+    if settings.evidence_s3_uri is None:
+        return None
+    from dagster_aws.s3 import S3Resource  # imported only where evidence goes to S3: it takes its time
+
+    target = urlparse(settings.evidence_s3_uri)
+    prefix = target.path.strip("/")
+    client = S3Resource(max_attempts=settings.reading.max_attempts, use_unsigned_session=False).get_client()
+
+    def upload(key: str, content: bytes) -> None:
+        client.put_object(Bucket=target.netloc, Key="/".join(part for part in (prefix, key) if part), Body=content)
+
+    return upload
