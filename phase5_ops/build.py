@@ -177,4 +177,4 @@ def _give_back(run: RunContext) -> None:
 @dg.io_manager(required_resource_keys={"run"}, description="Evidence tables as Parquet, one folder a run.")
 def evidence_io_manager(_context: Any) -> EvidenceIOManager:  # noqa: ANN401 - dagster's init context
     """The IO manager of evidence tables."""
-    return EvidenceIOManager()
+    return EvidenceIOManager({each.name: each.table for each in EVIDENCE if each.table})

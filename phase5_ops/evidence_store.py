@@ -29,6 +29,7 @@ import pandas as pd
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.digest import sha256_of
+from phase5_ops.evidence.table import Facts, GatheredTable, Row, Table
 from phase5_ops.histories import Standing
 from phase5_ops.whole_file import write_whole
 
@@ -122,6 +123,20 @@ class EvidenceStore:
             FileNotFoundError: the run kept no such table.
         """
         return without_copies(pd.read_parquet(self.table_path(run_id, asset)))
+
+    def write_gathered(self, run_id: str, asset: str, gathered: GatheredTable[Any, Any]) -> str:
+        """Keeps what was gathered; returns the file's digest."""
+        return self.write_table(run_id, asset, gathered.table.to_keep(gathered))
+
+    def read_gathered(self, run_id: str, asset: str, table: Table[Row, Facts]) -> GatheredTable[Row, Facts]:
+        """What was gathered, as it was kept.
+
+        Raises:
+            FileNotFoundError: the run kept no such table.
+            KeyError, ValueError: the file cannot be understood.
+        """
+        content = self.table_path(run_id, asset).read_bytes()
+        return table.kept(pd.read_parquet(BytesIO(content)), sha256_of(content))
 
     def table_digest(self, run_id: str, asset: str) -> str:
         """The digest of the stored table file."""

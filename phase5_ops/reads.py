@@ -108,15 +108,15 @@ def observed_at(*tables: "pd.DataFrame") -> datetime | None:
     return None if not stamps or None in stamps else min(parse_iso(str(stamp)) for stamp in stamps)
 
 
-def read_findings(table: "pd.DataFrame", *, ignoring: Iterable[str] = ()) -> list[Finding]:
-    """Findings for every read behind `table` that was not whole, and for a table without reads.
+def read_findings(table: "pd.DataFrame | Sequence[Read]", *, ignoring: Iterable[str] = ()) -> list[Finding]:
+    """Findings for every read behind a table that was not whole, and for a table without reads.
 
     Args:
-        table: evidence with `attrs["reads"]`.
+        table: its reads; or evidence with `attrs["reads"]`.
         ignoring: operations (`cloudwatch:GetDashboard`), or operations on one resource (`dynamodb:Scan cc-native-tenants`),
             that do not bear on the check at hand, or that it judges itself.
     """
-    reads = reads_of(table)
+    reads = table if isinstance(table, Sequence) else reads_of(table)
     if not reads:
         return [READS_MISSING.at("evidence", expected="how the table was read", seen="no reads recorded")]
     skipped = set(ignoring)

@@ -16,7 +16,6 @@ from phase5_ops.build import EVIDENCE, JUDGING, evidence_for
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext, open_run
-from phase5_ops.reads import observed_at
 from phase5_ops.report.document import ReadinessDocument, Reading, RowEntry, readiness_document
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import Judgement
@@ -54,9 +53,12 @@ def gathered(
 
 def _gathered(platform: RunContext, evidence: Evidence, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     table = evidence.gather(platform, {needed: tables[needed] for needed in evidence.needs})
-    platform.store.write_table(platform.run_id, evidence.name, table)
+    write = platform.store.write_gathered if evidence.table else platform.store.write_table
+    write(platform.run_id, evidence.name, table)
     if evidence.describe is not None:
         evidence.describe(table)
+    if evidence.table:
+        return platform.store.read_gathered(platform.run_id, evidence.name, evidence.table)
     return platform.store.read_table(platform.run_id, evidence.name)
 
 
@@ -72,7 +74,7 @@ def judged(settings: Settings, rows: Collection[str], given: Mapping[str, pd.Dat
                 continue
             seen = {name: tables[name] for name in (judging.asset, *judging.also)}
             judgement, _ = wiring._judge(judge, platform, seen, judging.rests_on.get(check, ()))
-            entry = wiring.result_entry(row, judgement, observed_at(*seen.values()) or platform.now())
+            entry = wiring.result_entry(row, judgement, wiring._observed_at(seen) or platform.now())
             judgements[row.id] = judgement
             entries[check] = RowEntry.model_validate(json.loads(json.dumps(entry)))
     document = readiness_document(

@@ -1,20 +1,20 @@
 """Section 2 as Dagster sees it: the breaker snapshot and the checks on it. Thin: reads, calls, reports."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import dagster as dg
-import pandas as pd
 
 from phase5_ops.aws.tables import scan_items, scan_items_once, table_identity
-from phase5_ops.breakers.evidence import HISTORY_STREAM, breaker_snapshot, snapshot_payloads
+from phase5_ops.breakers.evidence import BREAKER_SNAPSHOT, HISTORY_STREAM, Snapshots, breaker_snapshot, snapshot_payloads
 from phase5_ops.breakers.judge import judge_operator_action, judge_state_observable
 from phase5_ops.breakers.timeline import timeline
 from phase5_ops.ccnative.registry import malformed_reads
 from phase5_ops.context import RunContext
 from phase5_ops.histories import RESILIENCE_TABLE, RUN
 from phase5_ops.history import Snapshot
-from phase5_ops.reads import attach, reads_of
+from phase5_ops.reads import reads_of
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
@@ -24,16 +24,17 @@ SOURCES = (
 )
 
 _DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
-_TIMELINE = "timeline"
 
 
-def gather_breaker_snapshot(run: RunContext, tables: Tables) -> pd.DataFrame:
+def gather_breaker_snapshot(run: RunContext, tables: Tables) -> Snapshots:
     """The state of every connector beside what earlier runs saw; the snapshot is added to the history."""
     settings, reader, now = run.settings, run.reader, run.now()
     identity, identity_read = table_identity(reader, settings.tables.resilience)
     history = run.history.snapshots(HISTORY_STREAM, identity, until=now) if identity else []
     items, read = scan_items(reader, settings.tables.resilience)
     tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
+    upstream = [read for name in ("registered_tools", "tool_slo_summary") for read in reads_of(tables[name])]
+    metric_reads = [read for read in upstream if read.operation not in _DASHBOARD_READS]
     table = breaker_snapshot(
         items=items,
         tenants=tenants,
@@ -45,21 +46,17 @@ def gather_breaker_snapshot(run: RunContext, tables: Tables) -> pd.DataFrame:
         policy=settings.breakers,
         table_name=settings.tables.resilience,
         tenants_table=settings.tables.tenants,
-    )
-    upstream = [read for name in ("registered_tools", "tool_slo_summary") for read in reads_of(tables[name])]
-    metric_reads = [read for read in upstream if read.operation not in _DASHBOARD_READS]
-    attach(table, [identity_read, read, tenants_read, *metric_reads, *malformed_reads(tables["registered_tools"])], now)
+    ).with_reads([identity_read, read, tenants_read, *metric_reads, *malformed_reads(tables["registered_tools"])], now)
     payloads = snapshot_payloads(table)
     if identity:
         run.history.append(HISTORY_STREAM, identity, run.run_id, now, payloads)
     present = [Snapshot(connector, run.run_id, now, payload) for connector, payload in payloads.items()]
-    table.attrs[_TIMELINE] = timeline([*history, *present])
-    return table
+    return replace(table, facts=replace(table.facts, timeline=timeline([*history, *present])))
 
 
-def describe_snapshot(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+def describe_snapshot(table: Snapshots) -> Mapping[str, dg.MetadataValue]:
     """The timeline of states as Markdown."""
-    return {"timeline": dg.MetadataValue.md(str(table.attrs.get(_TIMELINE, "")))}
+    return {"timeline": dg.MetadataValue.md(table.facts.timeline or "")}
 
 
 def _judge_observable(run: RunContext, tables: Tables, now: datetime) -> Judgement:
@@ -98,6 +95,7 @@ EVIDENCE = (
         needs=("registered_tools", "tool_slo_summary"),
         sources=("dynamodb/resilience", "dynamodb/tenants"),
         describe=describe_snapshot,
+        table=BREAKER_SNAPSHOT,
     ),
 )
 

@@ -7,21 +7,22 @@ whether its operator action (the kill switches of all active tenants) is in plac
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
-import pandera.pandas as pa
 
 from phase5_ops.breakers.recurrence import Recurrence
+from phase5_ops.ccnative.attributes import MalformedRecord
 from phase5_ops.ccnative.breaker_records import CLOSED, CONCURRENCY_KEY, STATE_KEY, BreakerState, ResilienceRecords, parse_records
 from phase5_ops.ccnative.names import CONNECTOR_OF_PREFIX, canonical_connector
 from phase5_ops.ccnative.tenants import KillSwitches, parse_kill_switches
 from phase5_ops.clock import iso
+from phase5_ops.evidence.table import Column, GatheredTable, Table
 from phase5_ops.history import Snapshot
 from phase5_ops.policy import BreakerPolicy
-from phase5_ops.reads import ReadStatus, reads_of
+from phase5_ops.reads import ReadStatus
 
 DAY = 86_400
 
@@ -39,64 +40,44 @@ EXPIRED = "expired"
 #: What a snapshot says of the breaker itself; equal in two snapshots means that nothing happened to it in between that shows.
 _BREAKER_FIELDS = ("state", "open_until", "window_start", "ttl", "in_flight", "failure_count")
 
-BREAKER_SNAPSHOT = pa.DataFrameSchema(
-    {
-        "connector": pa.Column(str, unique=True),  # as written; "" stands for items that name no connector
-        "canonical_connector": pa.Column(str),
-        "required": pa.Column(bool),  # of a registered tool or of the settings
-        "known": pa.Column(bool),  # required, or documented by the platform
-        "state": pa.Column(str, nullable=True),  # as written; null where it was not observed or could not be read
-        "state_source": pa.Column(str, pa.Check.isin([FROM_ITEM, NEVER_FAILED, NOT_OBSERVED, EXPIRED])),
-        "failure_count": pa.Column("Int64", nullable=True),
-        "window_start_epoch_sec": pa.Column("Int64", nullable=True),
-        "open_until_epoch_sec": pa.Column("Int64", nullable=True),  # only while OPEN
-        "ttl_epoch_sec": pa.Column("Int64", nullable=True),
-        "half_open_probe_in_flight": pa.Column("boolean", nullable=True),  # only while HALF_OPEN
-        "in_flight_count": pa.Column("Int64", nullable=True),
-        "last_write_epoch_sec": pa.Column("Int64", nullable=True),  # ttl less state_ttl_days, not before window start
-        "last_datapoint_at": pa.Column(str, nullable=True),  # ISO-8601: newest data point of the connector's tools
-        "action_types": pa.Column(str),  # JSON list: action types whose tools run through the connector
-        "operator_action": pa.Column(bool),  # no active tenant executes through the connector
-        "operator_action_seen": pa.Column(str),
-        "malformed": pa.Column(str),  # JSON list of {table, key, attribute, problem}: items of this connector
-        "malformed_tenants": pa.Column(str),  # the same of the tenants table; equal in every row
-        "history": pa.Column(str),  # JSON list of earlier snapshots in the order of writing, see `snapshot_payloads`
-        "recurrence": pa.Column(str),  # JSON object, see `Recurrence`: what all earlier runs of `recurrence_days` saw of it
-    },
-    strict=True,
-    coerce=True,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """One row of `breaker_snapshot`; columns there."""
+    """One row of `breaker_snapshot`."""
 
-    connector: str
-    canonical_connector: str
-    required: bool
-    known: bool
-    state: str | None
-    state_source: str
-    failure_count: int | None
-    window_start_epoch_sec: int | None
-    open_until_epoch_sec: int | None
-    ttl_epoch_sec: int | None
-    half_open_probe_in_flight: bool | None
-    in_flight_count: int | None
-    last_write_epoch_sec: int | None
-    last_datapoint_at: str | None
-    action_types: list[str]
-    operator_action: bool
-    operator_action_seen: str
-    malformed: list[dict[str, str]]
-    malformed_tenants: list[dict[str, str]]
-    history: list[dict[str, Any]]
-    recurrence: dict[str, Any]
+    connector: Annotated[str, 'as written; "" stands for items that name no connector', Column(unique=True)]
+    canonical_connector: Annotated[str, "the platform's one name for it"]
+    required: Annotated[bool, "of a registered tool or of the settings"]
+    known: Annotated[bool, "required, or documented by the platform"]
+    state: Annotated[str | None, "as written; null where it was not observed or could not be read"]
+    state_source: Annotated[str, "where the state is known from", Column(among=(FROM_ITEM, NEVER_FAILED, NOT_OBSERVED, EXPIRED))]
+    failure_count: Annotated[int | None, "failures in the window"]
+    window_start_epoch_sec: Annotated[int | None, "start of the failure window, epoch seconds"]
+    open_until_epoch_sec: Annotated[int | None, "epoch seconds; only while OPEN"]
+    ttl_epoch_sec: Annotated[int | None, "when the item expires, epoch seconds"]
+    half_open_probe_in_flight: Annotated[bool | None, "only while HALF_OPEN"]
+    in_flight_count: Annotated[int | None, "calls that hold a slot"]
+    last_write_epoch_sec: Annotated[int | None, "ttl less state_ttl_days, not before the window's start; epoch seconds"]
+    last_datapoint_at: Annotated[str | None, "newest data point of the connector's tools, ISO-8601"]
+    action_types: Annotated[list[str], "action types whose tools run through the connector"]
+    operator_action: Annotated[bool, "no active tenant executes through the connector"]
+    operator_action_seen: Annotated[str, "what the tenants' kill switches say"]
+    malformed: Annotated[list[MalformedRecord], "items of this connector that could not be read"]
+    malformed_tenants: Annotated[list[MalformedRecord], "the same of the tenants table; equal in every row"]
+    history: Annotated[list[dict[str, Any]], "earlier snapshots in the order of writing, see `snapshot_payloads`"]
+    recurrence: Annotated[Recurrence, "what all earlier runs of `recurrence_days` saw of it"]
 
 
-_COLUMNS = [field.name for field in fields(Breaker)]
-_JSON_COLUMNS = ("action_types", "malformed", "malformed_tenants", "history", "recurrence")
+@dataclass(frozen=True, slots=True)
+class BreakerFacts:
+    """`table`: name of the resilience table. `timeline`: the states over the latest runs, Markdown."""
+
+    table: str
+    timeline: str | None = None
+
+
+BREAKER_SNAPSHOT = Table(Breaker, BreakerFacts)
+Snapshots = GatheredTable[Breaker, BreakerFacts]
 
 
 def breaker_snapshot(
@@ -111,8 +92,8 @@ def breaker_snapshot(
     policy: BreakerPolicy,
     table_name: str,
     tenants_table: str = "cc-native-tenants",
-) -> pd.DataFrame:
-    """The table `breaker_snapshot`; the caller attaches how its inputs were read (`reads.attach`).
+) -> Snapshots:
+    """The table `breaker_snapshot`; the caller says how its inputs were read (`with_reads`).
 
     Connectors are those of the registered tools, of the settings, of the resilience table, and those of the history whose
     record should still be there.
@@ -131,7 +112,7 @@ def breaker_snapshot(
         tenants_table: name of the tenants table.
 
     Returns:
-        A frame of `BREAKER_SNAPSHOT`, ordered by connector; `attrs["table"]` is `table_name`.
+        The table, ordered by connector.
     """
     records = parse_records(items, table_name)
     switches = parse_kill_switches(tenants, tenants_table)
@@ -158,36 +139,16 @@ def breaker_snapshot(
                 action_types=sorted(types),
                 operator_action=in_place,
                 operator_action_seen=seen,
-                malformed=[asdict(record) for record in records.malformed.get(connector, [])],
-                malformed_tenants=[asdict(record) for record in switches.malformed],
+                malformed=list(records.malformed.get(connector, [])),
+                malformed_tenants=list(switches.malformed),
                 history=earlier.get(connector, []),
-                recurrence=recurrences.get(connector, Recurrence()).as_json(),
+                recurrence=recurrences.get(connector, Recurrence()),
             )
         )
-    table = to_table(rows)
-    table.attrs["table"] = table_name
-    return table
+    return BREAKER_SNAPSHOT.gathered(rows, BreakerFacts(table_name))
 
 
-def to_table(rows: Iterable[Breaker]) -> pd.DataFrame:
-    """The frame of these rows, validated."""
-    records = [asdict(row) for row in rows]
-    for record in records:
-        record.update({name: json.dumps(record[name], sort_keys=True) for name in _JSON_COLUMNS})
-    return BREAKER_SNAPSHOT.validate(pd.DataFrame(records, columns=_COLUMNS))
-
-
-def breakers_of(table: pd.DataFrame) -> list[Breaker]:
-    """The rows of a `breaker_snapshot` table; nulls of any kind are None."""
-    rows = []
-    for record in table[_COLUMNS].astype(object).to_dict("records"):
-        values: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in record.items()}
-        values.update({name: json.loads(values[name]) for name in _JSON_COLUMNS})
-        rows.append(Breaker(**values))
-    return rows
-
-
-def snapshot_payloads(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def snapshot_payloads(table: Snapshots) -> dict[str, dict[str, Any]]:
     """What to append to the history: by connector, see `payload`.
 
     Nothing where the resilience table was not read whole, since an item that was not read would look like one that is gone; and
@@ -195,7 +156,7 @@ def snapshot_payloads(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """
     if not read_whole(table):
         return {}
-    return {row.connector: payload(row) for row in breakers_of(table) if row.connector and not row.malformed}
+    return {row.connector: payload(row) for row in table.rows if row.connector and not row.malformed}
 
 
 def payload(row: Breaker) -> dict[str, Any]:
@@ -212,9 +173,9 @@ def payload(row: Breaker) -> dict[str, Any]:
     }
 
 
-def read_whole(table: pd.DataFrame) -> bool:
+def read_whole(table: Snapshots) -> bool:
     """True if every read of the resilience table behind a `breaker_snapshot` gave its whole answer, and there was one."""
-    reads = [read for read in reads_of(table) if read.resource == table.attrs.get("table")]
+    reads = [read for read in table.reads if read.resource == table.facts.table]
     return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
 
 

@@ -23,7 +23,7 @@ from phase5_ops.breakers.codes import (
     OPEN_WITHOUT_DEADLINE,
     TENANT_RECORD_MALFORMED,
 )
-from phase5_ops.breakers.evidence import DAY, EXPIRED, FROM_ITEM, NEVER_FAILED, NOT_OBSERVED, Breaker, breakers_of, read_whole
+from phase5_ops.breakers.evidence import DAY, EXPIRED, FROM_ITEM, NEVER_FAILED, NOT_OBSERVED, Breaker, Snapshots, read_whole
 from phase5_ops.breakers.irregularities import closed_by_hand_findings, earlier_hand_closing, half_open_findings, slot_findings
 from phase5_ops.breakers.openings import open_findings
 from phase5_ops.breakers.times import duration, instant
@@ -32,7 +32,7 @@ from phase5_ops.ccnative.breaker_records import CLOSED, CONCURRENCY_KEY, HALF_OP
 from phase5_ops.clock import iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import BreakerPolicy, RunbookPolicy
-from phase5_ops.reads import ReadStatus, read_findings, reads_of
+from phase5_ops.reads import ReadStatus, read_findings
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, Judgement, conclude
 
 #: Reads that tell whether a connector was called; the other CloudWatch reads behind the inherited tables decide nothing here.
@@ -40,7 +40,7 @@ _ACTIVITY_READS = ("cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
 
 
 def judge_state_observable(
-    table: pd.DataFrame,
+    table: Snapshots,
     *,
     policy: BreakerPolicy,
     now: datetime,
@@ -58,8 +58,8 @@ def judge_state_observable(
         table_name: the resilience table, for subjects and links.
         tenants_table: the tenants table, whose reads do not bear on this row.
     """
-    rows = breakers_of(table)
-    findings = read_findings(table, ignoring=[*_cloudwatch_reads(table), f"dynamodb:Scan {tenants_table}"])
+    rows = table.rows
+    findings = read_findings(table.reads, ignoring=[*_cloudwatch_reads(table), f"dynamodb:Scan {tenants_table}"])
     whole = read_whole(table)
     for row in rows:
         link = _link(row, links, table_name)
@@ -88,7 +88,7 @@ def judge_state_observable(
 
 
 def judge_operator_action(
-    table: pd.DataFrame,
+    table: Snapshots,
     runbook: pd.DataFrame,
     *,
     policy: BreakerPolicy,
@@ -110,11 +110,11 @@ def judge_operator_action(
         links: console links of the platform's region.
         table_name: the resilience table, for subjects and links.
     """
-    rows = breakers_of(table)
+    rows = table.rows
     anchor = runbook_policy.breaker_anchor
     section = runbooks.link_to(runbook, anchor)
     findings = runbooks.anchor_findings(runbook, anchor)
-    findings += read_findings(table, ignoring=_cloudwatch_reads(table) - set(_ACTIVITY_READS))
+    findings += read_findings(table.reads, ignoring=_cloudwatch_reads(table) - set(_ACTIVITY_READS))
     findings += _tenant_findings(rows, links)
     whole, activity_known = read_whole(table), _activity_known(table)
     for row in rows:
@@ -143,13 +143,13 @@ def judge_operator_action(
     return conclude(judged=len(observed), summary=summary, findings=findings, facts=facts, evidence=evidence)
 
 
-def _cloudwatch_reads(table: pd.DataFrame) -> set[str]:
-    return {read.operation for read in reads_of(table) if read.operation.startswith("cloudwatch:")}
+def _cloudwatch_reads(table: Snapshots) -> set[str]:
+    return {read.operation for read in table.reads if read.operation.startswith("cloudwatch:")}
 
 
-def _activity_known(table: pd.DataFrame) -> bool:
+def _activity_known(table: Snapshots) -> bool:
     """False if data points of a connector may be there that could not be read."""
-    return all(read.status is ReadStatus.OK for read in reads_of(table) if read.operation in _ACTIVITY_READS)
+    return all(read.status is ReadStatus.OK for read in table.reads if read.operation in _ACTIVITY_READS)
 
 
 def _evidence(links: ConsoleLinks, table_name: str) -> list[EvidenceLink]:
@@ -175,9 +175,9 @@ def _link(row: Breaker, links: ConsoleLinks, table_name: str) -> str:
 def _malformed_findings(row: Breaker, link: str) -> Iterator[Finding]:
     for record in row.malformed:
         yield BREAKER_RECORD_MALFORMED.at(
-            f"{record['table']}: {record['key']}: {record['attribute']}",
+            f"{record.table}: {record.key}: {record.attribute}",
             expected="an item as the platform writes it",
-            seen=record["problem"],
+            seen=record.problem,
             link=link,
         )
 
@@ -264,8 +264,8 @@ def _ttl_findings(row: Breaker, policy: BreakerPolicy, link: str) -> Iterator[Fi
 def _tenant_findings(rows: Sequence[Breaker], links: ConsoleLinks) -> Iterator[Finding]:
     for record in rows[0].malformed_tenants if rows else ():
         yield TENANT_RECORD_MALFORMED.at(
-            f"{record['table']}: {record['key']}: {record['attribute']}",
+            f"{record.table}: {record.key}: {record.attribute}",
             expected="a tenant item as the platform writes it",
-            seen=record["problem"],
-            link=links.table(record["table"]),
+            seen=record.problem,
+            link=links.table(record.table),
         )

@@ -11,7 +11,6 @@ from typing import Any
 
 from phase5_ops.breakers.codes import BREAKER_OPEN, OPEN_BREAKER_WITHOUT_OPERATOR_ACTION, OPEN_IDLE
 from phase5_ops.breakers.evidence import Breaker, payload
-from phase5_ops.breakers.recurrence import Recurrence
 from phase5_ops.breakers.times import duration, epoch_of, instant
 from phase5_ops.ccnative.breaker_records import HALF_OPEN, OPEN
 from phase5_ops.policy import BreakerPolicy
@@ -43,7 +42,7 @@ def open_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str)
 
 def _recurring(row: Breaker, policy: BreakerPolicy, now: datetime) -> str | None:
     """Why the breaker counts as one that opens again and again; None if the runs do not show it, or it has recovered since."""
-    found = Recurrence.from_json(row.recurrence).seen(payload(row), now.timestamp())
+    found = row.recurrence.seen(payload(row), now.timestamp())
     if found.first is None or found.last is None or now.timestamp() - found.last > policy.recovery_hours * 3600:
         return None
     again_and_again = len(found.openings) >= policy.max_openings

@@ -8,7 +8,7 @@ anew, as a good probe does.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -59,12 +59,3 @@ class Recurrence:
             first=at if self.first is None else min(self.first, at),
             last=at if self.last is None else max(self.last, at),
         )
-
-    def as_json(self) -> dict[str, Any]:
-        """The values as the column `recurrence` of `breaker_snapshot` holds them."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `as_json`."""
-        return cls(**{**values, "openings": tuple(values["openings"])})

@@ -1,4 +1,4 @@
-"""What a readiness run leaves behind: the results of its checks, and the names that it goes by in Dagster's records.
+"""What a readiness run leaves behind: tables and how each is declared, the results of its checks, the run's names in Dagster.
 
 What must not live here: gathering, judging, deciding.
 """

@@ -6,14 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from phase5_ops.breakers.evidence import DAY, breaker_snapshot, snapshot_payloads
+from phase5_ops.breakers.evidence import DAY, Snapshots, breaker_snapshot, snapshot_payloads
 from phase5_ops.breakers.judge import judge_operator_action, judge_state_observable
 from phase5_ops.ccnative.runbook import runbook_table
 from phase5_ops.clock import iso
 from phase5_ops.history import Snapshot
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import BreakerPolicy, RunbookPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Judgement
 
 TABLE = "cc-native-resilience"
@@ -90,9 +90,9 @@ class Platform:
     policy: BreakerPolicy = field(default_factory=BreakerPolicy)
     now: datetime = NOW
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> Snapshots:
         points = pd.DataFrame({"connector": list(self.datapoints), "last_datapoint_at": list(self.datapoints.values())})
-        table = breaker_snapshot(
+        return breaker_snapshot(
             items=self.items,
             tenants=self.tenants,
             registered_tools=self.registered,
@@ -102,8 +102,7 @@ class Platform:
             now=self.now,
             policy=self.policy,
             table_name=TABLE,
-        )
-        return attach(table, self.reads, self.now)
+        ).with_reads(self.reads, self.now)
 
     def observable(self) -> Judgement:
         return judge_state_observable(self.table(), policy=self.policy, now=self.now, links=LINKS, table_name=TABLE)

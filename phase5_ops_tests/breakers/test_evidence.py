@@ -6,19 +6,19 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from phase5_ops.breakers.evidence import BREAKER_SNAPSHOT, DAY, HISTORY_LIMIT, breakers_of, snapshot_payloads
+from phase5_ops.breakers.evidence import BREAKER_SNAPSHOT, DAY, HISTORY_LIMIT, snapshot_payloads
 from phase5_ops.history import History, Snapshot
 from phase5_ops.reads import ReadStatus
 from phase5_ops_tests.breakers.support import NOW, TENANTS, Platform, T, number, read, slots, state
 
 
 def row(platform, connector):
-    return next(breaker for breaker in breakers_of(platform.table()) if breaker.connector == connector)
+    return next(breaker for breaker in platform.table().rows if breaker.connector == connector)
 
 
 def test_one_row_a_connector_of_tools_settings_and_table():
     platform = Platform(items=[slots("internal"), slots("payroll"), {"sk": {"S": "STATE"}}], connectors=("erp",))
-    rows = {breaker.connector: breaker for breaker in breakers_of(platform.table())}
+    rows = {breaker.connector: breaker for breaker in platform.table().rows}
     assert list(rows) == ["", "crm_salesforce", "erp", "internal", "payroll"]
     assert {name: (breaker.required, breaker.known) for name, breaker in rows.items()} == {
         "": (False, False),
@@ -47,9 +47,9 @@ def test_an_empty_table_has_the_same_columns_and_types():
     platform = Platform(items=[])
     platform.registered = platform.registered.iloc[0:0]
     empty, full = platform.table(), Platform().table()
-    assert len(empty) == 0
-    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
-    BREAKER_SNAPSHOT.validate(empty)
+    assert len(empty.frame) == 0
+    assert empty.frame.dtypes.to_dict() == full.frame.dtypes.to_dict()
+    BREAKER_SNAPSHOT.schema.validate(empty.frame)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_row_holds_a_bounded_history():
 
 
 def test_malformed_records_are_json_in_the_table():
-    table = Platform(items=[state("internal", failure_count=None)]).table().set_index("connector")
+    table = Platform(items=[state("internal", failure_count=None)]).table().frame.set_index("connector")
     assert json.loads(table.loc["internal", "malformed"]) == [
         {
             "attribute": "failure_count",

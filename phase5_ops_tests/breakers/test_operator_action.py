@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from phase5_ops.breakers import codes as declared
-from phase5_ops.breakers.evidence import DAY, breakers_of
+from phase5_ops.breakers.evidence import DAY
 from phase5_ops.reads import ReadStatus
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.breakers.support import NOW, OFF, TENANTS, Platform, T, codes, number, read, slots, state, tenant
@@ -408,5 +408,5 @@ def test_every_code_of_the_judge_is_unique_and_explained():
 
 def test_rows_survive_the_trip_through_the_table():
     seen = re_openings(3)
-    assert [row.connector for row in breakers_of(seen.table())] == ["crm_salesforce", "internal"]
-    assert len(breakers_of(seen.table())[1].history) == 3
+    assert [row.connector for row in seen.table().rows] == ["crm_salesforce", "internal"]
+    assert len(seen.table().rows[1].history) == 3

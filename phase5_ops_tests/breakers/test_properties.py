@@ -1,11 +1,11 @@
 """What holds for any resilience table: judges never raise, a fault never helps, health passes."""
 
-import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.verdict import Verdict, worst
 from phase5_ops_tests.breakers.support import NOW, Platform, T, number, slots, state
+from phase5_ops_tests.evidence.kept_tables import assert_kept
 
 EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -86,7 +86,7 @@ def test_an_item_that_says_nothing_wrong_is_in_one_of_the_three_states(items):
     """PASS needs every required connector readable, valid and closed or on probe."""
     platform = Platform(items=items)
     if platform.observable().verdict is Verdict.PASS:
-        states = set(platform.table()["state"].dropna())
+        states = set(platform.table().frame["state"].dropna())
         assert states <= {"CLOSED", "OPEN", "HALF_OPEN"}
 
 
@@ -126,9 +126,4 @@ def test_the_table_survives_parquet(tmp_path_factory, items, count):
     platform = Platform(items=items)
     for _ in range(count):
         platform.seen_before(state("internal"), slots("internal"))
-    table = platform.table()
-    path = tmp_path_factory.mktemp("table") / "breaker_snapshot.parquet"
-    table.to_parquet(path)
-    back = pd.read_parquet(path)
-    pd.testing.assert_frame_equal(back, table)
-    assert back.attrs == table.attrs
+    assert_kept(platform.table(), tmp_path_factory.mktemp("table"))

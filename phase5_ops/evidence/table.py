@@ -1,0 +1,208 @@
+"""A table of evidence is declared once: a dataclass whose fields are the columns; and what was gathered of it is one value.
+
+A field's type gives the column's type, and whether it may be empty; its annotation says what it holds, with the unit, and what
+pandas and pandera need beyond that (`Column`). From this are made: the schema that every table is validated against, the columns
+that Dagster shows, the rows that judges read. Lists, mappings and dataclasses stand in the table as JSON text. What must not live
+here: what a certain table holds, reading, Dagster.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
+from types import NoneType
+from typing import Any, Generic, Self, TypeVar, get_args, get_type_hints
+
+import pandas as pd
+import pandera.pandas as pa
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from phase5_ops.clock import iso, parse_iso
+from phase5_ops.reads import Read
+
+Row = TypeVar("Row")
+Facts = TypeVar("Facts")
+
+_DTYPES = {str: "str", bool: "bool", int: "int64", float: "float64", datetime: "datetime64[us, UTC]", Decimal: "object"}
+_EMPTY_DTYPES = {"bool": "boolean", "int64": "Int64", "float64": "Float64"}  # of pandas, for columns with empty cells
+_JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a field's type does not say of its column.
+
+    Attributes:
+        name: in the table; default: the field's.
+        dtype: of pandas; default: what fits the type.
+        unique: no value stands twice.
+        among: the values there are; default: those of an enum.
+        least: the smallest value there is.
+        check: what holds for each value, beside the above.
+    """
+
+    name: str = ""
+    dtype: str = ""
+    unique: bool = False
+    among: Sequence[str] = ()
+    least: int | None = None
+    check: Callable[[Any], bool] | None = None
+
+
+class DeclaredColumn:
+    """One column as it is declared."""
+
+    def __init__(self, attribute: str, hint: Any) -> None:  # noqa: ANN401 - a type, perhaps annotated
+        said = getattr(hint, "__metadata__", ())
+        declared = next((each for each in reversed(said) if isinstance(each, Column)), Column())
+        self.description = next((each for each in reversed(said) if isinstance(each, str)), "")
+        options = get_args(bare := getattr(hint, "__origin__", hint) if said else hint)
+        self.nullable = NoneType in options
+        kind = next(each for each in options if each is not NoneType) if self.nullable else bare
+        self.attribute, self.name, self.unique = attribute, declared.name or attribute, declared.unique
+        self.enum = kind if isinstance(kind, type) and issubclass(kind, StrEnum) else None
+        self.json = None if self.enum or kind in _DTYPES else TypeAdapter(kind)
+        found = "str" if self.enum or self.json else _DTYPES[kind]
+        self.dtype = declared.dtype or (_EMPTY_DTYPES.get(found, found) if self.nullable else found)
+        self.among = [*declared.among, *(self.enum or ())]
+        self.limits = [f"one of {', '.join(self.among)}"] if self.among else []
+        self.limits += [f"at least {declared.least}"] if declared.least is not None else []
+        self.type = _JSON if self.json else "decimal" if kind is Decimal else self.dtype
+        self.checks = [pa.Check.isin(self.among)] if self.among else []
+        self.checks += [pa.Check.ge(declared.least)] if declared.least is not None else []
+        self.checks += [pa.Check(declared.check, element_wise=True)] if declared.check else []
+
+    def column(self) -> pa.Column:
+        """The column of the schema."""
+        return pa.Column(self.dtype, self.checks, nullable=self.nullable, unique=self.unique)
+
+    def written(self, rows: Sequence[object]) -> "pd.Series[Any]":
+        """The column of these rows."""
+        values = [getattr(row, self.attribute) for row in rows]
+        if self.json:
+            values = [None if each is None else json.dumps(each, default=to_jsonable_python, sort_keys=True) for each in values]
+        return pd.Series(values, dtype=self.dtype)
+
+    def read(self, frame: pd.DataFrame) -> list[Any]:
+        """The values of the column; an empty cell of any kind is None, and equal texts give the same value."""
+        cells = frame[self.name]
+        values: list[Any] = cells.astype(object).where(cells.notna(), None).tolist()
+        if self.enum or self.json:
+            known = {text: None if text is None else self._of_text(text) for text in set(values)}
+            return [known[text] for text in values]
+        return values
+
+    def _of_text(self, text: str) -> Any:  # noqa: ANN401 - of the field's type
+        return self.enum(text) if self.enum else self.json.validate_python(json.loads(text)) if self.json else text
+
+
+@dataclass(frozen=True)
+class NoFacts:
+    """Of a table that needs none."""
+
+
+class Table(Generic[Row, Facts]):
+    """A declared table: `row` is a dataclass of its columns, in their order; `facts` one of what is known beside the rows.
+
+    Facts are kept as JSON. One whose default is None is left out while it is None. `unique`: attributes whose values together
+    stand once.
+    """
+
+    def __init__(self, row: type[Row], facts: type[Facts], *, unique: Sequence[str] = ()) -> None:
+        self._row, self._facts_type, self._unique = row, facts, unique
+
+    @cached_property
+    def columns(self) -> Sequence[DeclaredColumn]:
+        """The columns: name, type, description, limits."""
+        hints = get_type_hints(self._row, include_extras=True)
+        return tuple(DeclaredColumn(field.name, hints[field.name]) for field in fields(self._row))  # type: ignore[arg-type]
+
+    @cached_property
+    def schema(self) -> pa.DataFrameSchema:
+        """What every table of the kind fulfils."""
+        unique = [field.name for field in self.columns if field.attribute in self._unique]
+        return pa.DataFrameSchema(
+            {field.name: field.column() for field in self.columns}, strict=True, coerce=True, unique=unique or None
+        )
+
+    @cached_property
+    def _facts(self) -> TypeAdapter[Facts]:
+        return TypeAdapter(self._facts_type)
+
+    def gathered(self, rows: Iterable[Row], facts: Facts) -> "GatheredTable[Row, Facts]":
+        """The table of these rows; how it was read is still to be said, see `GatheredTable.with_reads`.
+
+        Raises:
+            pandera.errors.SchemaError: a value is not as declared.
+        """
+        listed = list(rows)
+        frame = pd.DataFrame({field.name: field.written(listed) for field in self.columns})
+        return GatheredTable(self, self.schema.validate(frame), facts)
+
+    def rows(self, frame: pd.DataFrame) -> Sequence[Row]:
+        """The rows of a table as typed values."""
+        return [self._row(*values) for values in zip(*(field.read(frame) for field in self.columns), strict=True)]
+
+    def kept(self, frame: pd.DataFrame, digest: str = "") -> "GatheredTable[Row, Facts]":
+        """What was gathered, from the frame of a Parquet file; `digest` is the file's.
+
+        Raises:
+            KeyError, ValueError: what stands beside the rows cannot be understood.
+        """
+        beside, frame.attrs = frame.attrs, {}
+        reads = tuple(Read.from_entry(entry) for entry in beside.get("reads") or ())
+        stamp = beside.get("observed_at")
+        facts = self._facts.validate_python(beside)
+        return GatheredTable(self, frame, facts, reads, parse_iso(str(stamp)) if stamp else None, digest)
+
+    def to_keep(self, gathered: "GatheredTable[Row, Facts]") -> pd.DataFrame:
+        """The inverse of `kept`: a frame whose attributes, which its Parquet file has too, hold everything beside the rows."""
+        frame, values = gathered.frame.copy(deep=False), self._facts.dump_python(gathered.facts)
+        optional = {field.name for field in fields(self._facts_type) if field.default is None}  # type: ignore[arg-type]
+        frame.attrs = {name: value for name, value in values.items() if value is not None or name not in optional}
+        frame.attrs["reads"] = [read.as_entry() for read in gathered.reads]
+        frame.attrs |= {"observed_at": iso(gathered.observed_at)} if gathered.observed_at else {}
+        return frame
+
+
+@dataclass(frozen=True, eq=False)
+class GatheredTable(Generic[Row, Facts]):
+    """Evidence: a table with what is known beside its rows, and how and when it was read.
+
+    Attributes:
+        table: its declaration.
+        frame: the rows, as the declaration's schema wants them.
+        facts: what is known beside the rows.
+        reads: every read behind it; a table without any is not trusted.
+        observed_at: evaluation time of the run that read it; None where that is not said.
+        digest: of the file that it was kept in; "" of one that comes from no file.
+    """
+
+    table: Table[Row, Facts]
+    frame: pd.DataFrame
+    facts: Facts
+    reads: Sequence[Read] = ()
+    observed_at: datetime | None = None
+    digest: str = ""
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:
+        """The rows as typed values, in the table's order."""
+        return self.table.rows(self.frame)
+
+    def with_reads(self, reads: Iterable[Read], observed_at: datetime) -> Self:
+        """The same, saying how and when it was read."""
+        return replace(self, reads=tuple(reads), observed_at=observed_at)
+
+
+Tables = Mapping[str, GatheredTable[Any, Any]]
+
+
+def observed_at(tables: Tables) -> datetime | None:
+    """When the oldest of these tables was read; None if one of them does not say."""
+    stamps = [table.observed_at for table in tables.values()]
+    return None if not stamps or None in stamps else min(stamp for stamp in stamps if stamp)

@@ -1,0 +1,132 @@
+"""A declared table: its schema, its typed rows, and what stands beside them in the Parquet file."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+import pandas as pd
+import pandera.errors
+import pytest
+
+from phase5_ops.evidence.table import Column, NoFacts, Table, observed_at
+from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops_tests.evidence.kept_tables import assert_kept
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+READ = Read("dynamodb:Scan", "t", ReadStatus.OK, None, 1, "2026-11-23T12:00:00.000Z", "2026-11-23T12:00:01.000Z")
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    sizes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Thing:
+    name: Annotated[str, "how it is called", Column(unique=True)]
+    colour: Annotated[Colour, "of its surface"]
+    parts: Annotated[tuple[Part, ...], "of which it is made"]
+    made_at: Annotated[datetime | None, "when it was made"]
+    cost: Annotated[Decimal, "USD", Column("x_Cost", check=Decimal.is_finite)]
+    count: Annotated[int | None, "how many there are"]
+    good: Annotated[bool | None, "null where nobody looked"]
+    size: Annotated[int, "metres", Column(least=0)] = 1
+    more: Annotated[dict[str, Any] | None, "whatever else"] = None
+
+
+@dataclass(frozen=True)
+class ThingFacts:
+    where: str
+    seen: tuple[Part, ...] = ()
+    note: str | None = None
+
+
+THINGS = Table(Thing, ThingFacts)
+ONE = Thing("a", Colour.RED, (Part("p", (1, 2)), Part("q")), NOW, Decimal("1.20"), 2**60 + 1, None, 3, {"ü": [None]})
+TWO = Thing("b", Colour.BLUE, (), None, Decimal(0), None, good=True)
+
+
+def test_rows_and_what_stands_beside_them_are_kept(tmp_path):
+    table = THINGS.gathered([ONE, TWO], ThingFacts("here", (Part("\ud800"),))).with_reads([READ], NOW)
+    assert list(table.rows) == [ONE, TWO]
+    assert_kept(table, tmp_path)
+    assert_kept(THINGS.gathered([], ThingFacts("here", note="empty")), tmp_path)
+
+
+def test_a_table_without_rows_has_the_types_of_one_with_rows():
+    full, empty = THINGS.gathered([ONE, TWO], ThingFacts("")), THINGS.gathered([], ThingFacts(""))
+    assert empty.frame.dtypes.to_dict() == full.frame.dtypes.to_dict()
+
+
+def test_the_file_holds_plain_columns_and_json(tmp_path):
+    store = EvidenceStore(tmp_path)
+    store.write_gathered("run-1", "a", THINGS.gathered([ONE], ThingFacts("here")).with_reads([READ], NOW))
+    frame = pd.read_parquet(store.table_path("run-1", "a"))
+    assert frame.attrs == {"where": "here", "seen": [], "reads": [READ.as_entry()], "observed_at": "2026-11-23T12:00:00.000Z"}
+    assert list(frame.columns) == ["name", "colour", "parts", "made_at", "x_Cost", "count", "good", "size", "more"]
+    assert frame.loc[0, "parts"] == '[{"name": "p", "sizes": [1, 2]}, {"name": "q", "sizes": []}]'
+    assert frame.loc[0, "colour"] == "red"
+
+
+def test_evidence_that_says_less_is_read(tmp_path):
+    """Of an earlier version: fewer facts, further ones and columns, no reads."""
+    store = EvidenceStore(tmp_path)
+    frame = THINGS.gathered([ONE], ThingFacts("here")).frame.assign(gone=1)
+    frame.attrs = {"where": "there", "gone": 1}
+    store.write_table("run-1", "a", frame)
+    table = store.read_gathered("run-1", "a", THINGS)
+    assert (list(table.rows), table.facts, table.reads, table.observed_at) == ([ONE], ThingFacts("there"), (), None)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"size": -1},
+        {"colour": "green"},
+        {"cost": Decimal("NaN")},
+        {"cost": 1.5},
+        {"name": None},
+        {"size": None},
+        {"made_at": "x"},
+    ],
+)
+def test_a_value_that_is_not_as_declared_makes_no_table(changed):
+    with pytest.raises((pandera.errors.SchemaError, ValueError, TypeError)):
+        THINGS.gathered([replace(ONE, **changed)], ThingFacts("here"))
+
+
+def test_values_that_stand_once_stand_once():
+    with pytest.raises(pandera.errors.SchemaError, match="name"):
+        THINGS.gathered([ONE, ONE], ThingFacts("here"))
+    pairs = Table(Thing, NoFacts, unique=("colour", "cost"))
+    pairs.gathered([ONE, replace(TWO, colour=Colour.RED)], NoFacts())
+    with pytest.raises(pandera.errors.SchemaError, match="x_Cost"):
+        pairs.gathered([ONE, replace(ONE, name="c")], NoFacts())
+
+
+def test_a_column_says_what_it_holds():
+    told = {column.name: (column.type, column.nullable, column.unique, column.limits) for column in THINGS.columns}
+    assert told["name"] == ("str", False, True, [])
+    assert told["colour"] == ("str", False, False, ["one of red, blue"])
+    assert told["parts"] == ("json", False, False, [])
+    assert told["x_Cost"] == ("decimal", False, False, [])
+    assert told["count"] == ("Int64", True, False, [])
+    assert told["size"] == ("int64", False, False, ["at least 0"])
+    assert {column.description for column in THINGS.columns} >= {"metres", "USD"}
+
+
+def test_tables_are_as_old_as_the_oldest():
+    new = THINGS.gathered([], ThingFacts("")).with_reads([READ], NOW)
+    old = new.with_reads([READ], NOW.replace(hour=1))
+    assert observed_at({"a": new, "b": old}) == NOW.replace(hour=1)
+    assert observed_at({"a": new, "b": replace(new, observed_at=None)}) is None
+    assert observed_at({}) is None
