@@ -6,6 +6,9 @@ own timestamps are wall clock and are never compared with it.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import PlainSerializer, PlainValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,15 @@ def parse_iso(text: str) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError as error:
         raise ValueError(f"no moment of the calendar in UTC: {text!r}") from error
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str):
+        return parse_iso(value)
+    raise ValueError(f"no timestamp: {type(value).__name__}")
+
+
+#: The moment of a model's field, written and read as ISO-8601.
+Moment = Annotated[datetime, PlainValidator(_moment), PlainSerializer(iso)]

@@ -20,7 +20,7 @@ from phase5_ops.gate.stated_documents import NotStated
 from phase5_ops.gate.waiver_report import in_words, releases_in_a_row
 from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver
 from phase5_ops.printable import printable
-from phase5_ops.report.document import FindingEntry, ReadinessDocument
+from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.report.release import LEFT_OUT
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.status_command import age_line, document_of
@@ -183,7 +183,7 @@ def _findings(document: ReadinessDocument, row: Row) -> tuple[Finding, ...]:
             f"row {row.id} has {left} findings beside the {len(entry.findings)} that the gate's document shows; a waiver names"
             " every one that keeps it closed, and so many are not waived"
         )
-    return tuple(Finding(**{name: getattr(found, name) for name in FindingEntry.model_fields}) for found in entry.findings)
+    return tuple(Finding(**dict(found)) for found in entry.findings)
 
 
 def _show_in_dagster(settings: Settings, release: str) -> None:

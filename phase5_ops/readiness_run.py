@@ -18,6 +18,7 @@ from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.continuity import look_back
+from phase5_ops.evidence.result import RowEntry
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.production import in_sandbox
 from phase5_ops.reads import ReadStatus
@@ -27,7 +28,6 @@ from phase5_ops.report.document import (
     Judged,
     ReadinessDocument,
     Reading,
-    RowEntry,
     missing_entry,
     readiness_document,
 )

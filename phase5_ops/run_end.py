@@ -12,6 +12,7 @@ import dagster as dg
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.context import RunContext
 from phase5_ops.continuity import standing_at_end
+from phase5_ops.evidence.result import CheckResult
 from phase5_ops.evidence.run_tags import DIGEST_TAG, EVIDENCE_TAG
 from phase5_ops.evidence_store import Ended
 from phase5_ops.gate.keys import GATE
@@ -22,7 +23,6 @@ from phase5_ops.gate.state import StateError
 from phase5_ops.production import in_sandbox
 from phase5_ops.pruning import prune
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.verdict import Verdict
 from phase5_ops.wiring import origin_of
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def end_run(context: RunContext, instance: dg.DagsterInstance, run: dg.DagsterRu
         assets=origin.assets,
         release_digest=run.tags.get(DIGEST_TAG),
         manifest=digest,
-        verdicts={check: Verdict(content["verdict"]) for check, content in store.sealed_verdicts(run_id).items()},
+        verdicts={check: CheckResult.model_validate(content).verdict for check, content in store.sealed_verdicts(run_id).items()},
         standing=standing,
     )
     if problem := _append(context, record):

@@ -9,7 +9,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,12 +20,13 @@ from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, Row
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
+from phase5_ops.evidence.result import RowEntry
 from phase5_ops.evidence.run_tags import AWS_CALLS_TAG, ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG, LIST_PRICE_TAG, POLICY_TAG
 from phase5_ops.evidence.table import GatheredTable, Table
 from phase5_ops.evidence_store import Origin, without_copies
 from phase5_ops.histories import with_breaks
 from phase5_ops.reads import observed_at, reads_of
-from phase5_ops.verdict import JUDGE_CRASHED, Finding, Judgement, Verdict, conclude
+from phase5_ops.verdict import JUDGE_CRASHED, Judgement, Verdict, conclude
 
 log = logging.getLogger(__name__)
 
@@ -266,30 +267,8 @@ def _check_spec(row: Row, others: list[str]) -> dg.AssetCheckSpec:
     )
 
 
-def result_entry(row: Row, judgement: Judgement, observed: datetime) -> dict[str, Any]:
-    """A check's result as JSON values: what is stored with the evidence and shown by every report."""
-    return {
-        "id": row.id,
-        "section": row.section,
-        "title": row.title,
-        "check": row.check,
-        "asset": row.asset,
-        "verdict": str(judgement.verdict),
-        "waived": False,
-        "summary": judgement.summary,
-        "facts": dict(judgement.facts),
-        "observed_at": iso(observed),
-        "findings": [_finding_entry(finding) for finding in judgement.findings],
-        "evidence": [asdict(link) for link in judgement.evidence],
-    }
-
-
-def _finding_entry(finding: Finding) -> dict[str, Any]:
-    return {**asdict(finding), "verdict": str(finding.verdict)}
-
-
 def _check_result(row: Row, judgement: Judgement, run: RunContext, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
-    entry = result_entry(row, judgement, _observed_at(tables) or run.now())
+    entry = RowEntry.of(row, judgement, iso(_observed_at(tables) or run.now())).model_dump(mode="json")
     digests = {name: _file_digest(tables[name]) for name in sorted(tables)}
     content = {**entry, "tables": digests, "policy_digest": run.policy_digest}
     stored = run.store.write_verdict(run.run_id, row.check, content)

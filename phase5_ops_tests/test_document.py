@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS, ROW_OF_CHECK, ROWS
+from phase5_ops.evidence.result import FindingEntry, RowEntry
 from phase5_ops.policy import GatePolicy
 from phase5_ops.report import markdown, terminal
 from phase5_ops.report.document import (
-    FindingEntry,
     ReadinessDocument,
     Reading,
-    RowEntry,
     exit_code,
     headline,
     readiness_document,

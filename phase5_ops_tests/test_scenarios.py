@@ -18,9 +18,10 @@ from moto.dynamodb.models import dynamodb_backends
 from phase5_ops.build import EVIDENCE, implemented_checks
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.context import open_run
+from phase5_ops.evidence.result import RowEntry
 from phase5_ops.findings import catalogue
 from phase5_ops.reads import reads_of
-from phase5_ops.report.document import ReadinessDocument, RowEntry
+from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.blueprint import ACCOUNT
 from phase5_ops.sandbox.scenarios import replay_probes
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named

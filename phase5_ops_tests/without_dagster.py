@@ -3,7 +3,6 @@
 What Dagster adds (records of runs, checks and materializations) is not there: where that is what is tested, a whole run is made.
 """
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -16,7 +15,8 @@ from phase5_ops.build import EVIDENCE, JUDGING, evidence_for
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext, open_run
-from phase5_ops.report.document import ReadinessDocument, Reading, RowEntry, readiness_document
+from phase5_ops.evidence.result import RowEntry
+from phase5_ops.report.document import ReadinessDocument, Reading, readiness_document
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Evidence
@@ -74,9 +74,9 @@ def judged(settings: Settings, rows: Collection[str], given: Mapping[str, pd.Dat
                 continue
             seen = {name: tables[name] for name in (judging.asset, *judging.also)}
             judgement, _ = wiring._judge(judge, platform, seen, judging.rests_on.get(check, ()))
-            entry = wiring.result_entry(row, judgement, wiring._observed_at(seen) or platform.now())
+            entry = RowEntry.of(row, judgement, iso(wiring._observed_at(seen) or platform.now()))
             judgements[row.id] = judgement
-            entries[check] = RowEntry.model_validate(json.loads(json.dumps(entry)))
+            entries[check] = RowEntry.model_validate_json(entry.model_dump_json())
     document = readiness_document(
         environment=settings.environment,
         run_id=platform.run_id,

@@ -16,7 +16,7 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
 from phase5_ops.checklist import ROW_OF_CHECK
-from phase5_ops.clock import parse_iso
+from phase5_ops.evidence.result import CheckResult
 from phase5_ops.evidence.run_tags import (
     ATTEMPT_TAG,
     DIGEST_TAG,
@@ -33,6 +33,8 @@ from phase5_ops.verdict import Finding, Verdict
 
 _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 _RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
+#: What `wiring.py` stores beside the entry of a result.
+_METADATA = {"verdict": "verdict", "tables": "evidence_files", "policy_digest": "policy_digest"}
 _MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
 _MOST_OTHER_RUNS = 50
 _MOST_IDS = 500  # in one query
@@ -165,10 +167,11 @@ def stored_results(instance: DagsterInstance, run: RunFacts) -> dict[str, Stored
 
 def _result(evaluation: dg.AssetCheckEvaluation, run: RunFacts) -> StoredResult:
     """What an evaluation says; one that cannot be read has no verdict, and so closes its row."""
-    metadata = {name: value.value for name, value in evaluation.metadata.items()}
+    metadata: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
     target = evaluation.target_materialization_data
     try:
-        content = result_content({**_mapping(metadata["result"]), "verdict": metadata["verdict"]}, metadata["evidence_files"])
+        said = {name: metadata.get(key) for name, key in _METADATA.items()}
+        result = CheckResult.model_validate({**metadata["result"], **said})
     except (KeyError, TypeError, ValueError):
         return StoredResult(evaluation.check_name, run, evaluated=True, passed=evaluation.passed)
     return StoredResult(
@@ -178,8 +181,7 @@ def _result(evaluation: dg.AssetCheckEvaluation, run: RunFacts) -> StoredResult:
         passed=evaluation.passed,
         target_run_id=target.run_id if target is not None else None,
         verdict_file=_text_or_none(metadata.get("verdict_file")),
-        policy_digest=_text_or_none(metadata.get("policy_digest")),
-        **content,
+        **dict(result),
     )
 
 
@@ -202,13 +204,8 @@ def stored_bundle(store: EvidenceFiles, run: ReadinessRun) -> Bundle | None:
 def _verdict(store: EvidenceFiles, run_id: str, check: str, digest: str) -> StoredVerdict:
     content = store.read_verdict(run_id, check)
     try:
-        return StoredVerdict(
-            digest,
-            policy_digest=_text_or_none(content.get("policy_digest")),
-            entry=content,
-            **result_content(content, content["tables"]),
-        )
-    except (KeyError, TypeError, ValueError):
+        return StoredVerdict(digest, entry=content, **dict(CheckResult.model_validate(content)))
+    except ValueError:
         return StoredVerdict(digest)
 
 
@@ -292,25 +289,10 @@ def _rows(results: Mapping[str, StoredResult]) -> dict[str, tuple[Verdict, tuple
 def rows_of(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Verdict, tuple[Finding, ...]]] | None:
     """Row id -> verdict and findings of verdict files; None where one of them cannot be read."""
     try:
-        content = {name: result_content(entry, entry["tables"]) for name, entry in verdicts.items()}
-    except (KeyError, TypeError, ValueError):
+        results = {name: CheckResult.model_validate(entry) for name, entry in verdicts.items()}
+    except ValueError:
         return None
-    return {ROW_OF_CHECK[name].id: (each["verdict"], each["findings"]) for name, each in content.items() if name in ROW_OF_CHECK}
-
-
-def result_content(entry: Mapping[str, Any], tables: object) -> dict[str, Any]:
-    """Verdict, findings, time of reading and tables of a result entry (see `wiring.result_entry`)."""
-    return {
-        "verdict": Verdict(entry["verdict"]),
-        "findings": tuple(_finding(finding) for finding in entry["findings"]),
-        "observed_at": parse_iso(entry["observed_at"]),
-        "tables": {str(asset): str(digest) for asset, digest in _mapping(tables).items()},
-    }
-
-
-def _finding(content: Mapping[str, Any]) -> Finding:
-    subject, expected, seen = (str(content[name]) for name in ("subject", "expected", "seen"))
-    return Finding(str(content["code"]), Verdict(content["verdict"]), subject, expected, seen, content.get("link"))
+    return {ROW_OF_CHECK[name].id: (each.verdict, each.findings) for name, each in results.items() if name in ROW_OF_CHECK}
 
 
 def _part(manifest: Mapping[str, str], folder: str, suffix: str) -> dict[str, str]:
@@ -319,12 +301,6 @@ def _part(manifest: Mapping[str, str], folder: str, suffix: str) -> dict[str, st
         for path, digest in manifest.items()
         if path.startswith(f"{folder}/") and path.endswith(suffix)
     }
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"not a mapping: {type(value).__name__}")
-    return value
 
 
 def _text_or_none(value: object) -> str | None:

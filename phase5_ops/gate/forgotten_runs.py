@@ -13,10 +13,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from phase5_ops.checklist import ALL_CHECKS
-from phase5_ops.clock import parse_iso
+from phase5_ops.evidence.result import CheckResult
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.evidence_store import EvidenceStore, Origin
-from phase5_ops.gate.check_state import result_content
 from phase5_ops.gate.records import OtherRun
 from phase5_ops.verdict import Finding, Verdict
 
@@ -115,10 +114,10 @@ def over_at(store: EvidenceStore, run_id: str, origin: Origin | None) -> datetim
 
 def _read_last(store: EvidenceStore, run_id: str, check: str) -> datetime | None:
     try:
-        return parse_iso(store.read_verdict(run_id, check)["observed_at"])
+        return CheckResult.model_validate(store.read_verdict(run_id, check)).observed_at
     except FileNotFoundError:
         return None
-    except (OSError, KeyError, TypeError, ValueError):
+    except (OSError, ValueError):
         return NO_MOMENT - _LONGEST_RUN
 
 
@@ -128,13 +127,12 @@ def _rows(store: EvidenceStore, run_id: str, origin: Origin) -> Rows:
         if row.is_sign_off:
             continue
         try:
-            verdict = store.read_verdict(run_id, row.check)
-            content = result_content(verdict, verdict["tables"])
+            result = CheckResult.model_validate(store.read_verdict(run_id, row.check))
         except FileNotFoundError:
             if origin.assets is None or row.asset in origin.assets:
                 found[row.id] = (Verdict.ERROR, ())
-        except (OSError, KeyError, TypeError, ValueError):
+        except (OSError, ValueError):
             found[row.id] = (Verdict.ERROR, ())
         else:
-            found[row.id] = (content["verdict"], content["findings"])
+            found[row.id] = (result.verdict, result.findings)
     return found

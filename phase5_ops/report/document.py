@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
+from phase5_ops.evidence.result import Published, RowEntry
 from phase5_ops.gate.sign_off_codes import NO_RELEASE_TO_SIGN
 from phase5_ops.gate.waiver_report import in_words
 from phase5_ops.policy import GatePolicy
-from phase5_ops.verdict import FindingCode, Verdict, summarized
+from phase5_ops.verdict import FindingCode, Verdict, conclude
 
 SCHEMA_ID: Literal["phase5.readiness/v2"] = "phase5.readiness/v2"
 SCHEMA_FILE = "readiness.schema.json"
@@ -36,46 +37,7 @@ CHECK_NOT_EVALUATED = FindingCode(
 )
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FindingEntry(_Model):
-    """One finding of a row."""
-
-    code: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    verdict: Verdict
-    subject: str
-    expected: str
-    seen: str
-    link: str | None = None
-
-
-class EvidenceEntry(_Model):
-    """A labelled link to evidence."""
-
-    label: str
-    url: str
-
-
-class RowEntry(_Model):
-    """One row, or one extra check."""
-
-    id: str
-    section: str
-    title: str
-    check: str
-    asset: str
-    verdict: Verdict
-    waived: bool = False
-    summary: str
-    facts: dict[str, float | int | str | bool] = Field(default_factory=dict)
-    observed_at: str
-    findings: list[FindingEntry] = Field(default_factory=list)
-    evidence: list[EvidenceEntry] = Field(default_factory=list)
-
-
-class SignOffEntry(_Model):
+class SignOffEntry(Published):
     """The state of one role's signature."""
 
     role: str
@@ -84,7 +46,7 @@ class SignOffEntry(_Model):
     date: str | None = None
 
 
-class CandidateEntry(_Model):
+class CandidateEntry(Published):
     """The release candidate that a document is about, and what became of it.
 
     `gate` is what the gate says of it now: READY_TO_SIGN is closed for nothing but signatures. `url` is where its run is found.
@@ -101,7 +63,7 @@ class CandidateEntry(_Model):
     replaced: str = ""  # how and by what, where something took its place in production
 
 
-class Reading(_Model):
+class Reading(Published):
     """What reading the platform took: calls and list price (USD) by operation, seconds by part."""
 
     calls: dict[str, int] = Field(default_factory=dict)
@@ -109,7 +71,7 @@ class Reading(_Model):
     seconds: dict[str, float] = Field(default_factory=dict)
 
 
-class Judged(_Model):
+class Judged(Published):
     """What was judged and by whom: account, region, and the ARN of the identity that read it; `unknown` where STS did not say."""
 
     account: str
@@ -117,7 +79,7 @@ class Judged(_Model):
     identity: str
 
 
-class ReadinessDocument(_Model):
+class ReadinessDocument(Published):
     """The result of one readiness run; with `candidate`, of a release candidate as the gate sees it.
 
     `covers` names the rows of a selection, of which nothing is decided (NOT_DECIDED); it is null for the whole. `stated_at` is
@@ -203,17 +165,7 @@ def shipped_json_schema() -> dict[str, Any]:
 def missing_entry(row: Row, code: FindingCode, seen: str, evaluated_at: str) -> RowEntry:
     """The entry of a row that has no result; nothing was observed, so it carries the evaluation time."""
     found = code.at(row.check, expected="a result of this check", seen=seen)
-    return RowEntry(
-        id=row.id,
-        section=row.section,
-        title=row.title,
-        check=row.check,
-        asset=row.asset,
-        verdict=found.verdict,
-        summary=summarized(found.verdict, seen, [found]),
-        observed_at=evaluated_at,
-        findings=[FindingEntry(**{name: getattr(found, name) for name in FindingEntry.model_fields})],
-    )
+    return RowEntry.of(row, conclude(judged=0, summary=seen, findings=[found]), evaluated_at)
 
 
 def opens(row_id: str, verdict: Verdict, gate: GatePolicy) -> bool:

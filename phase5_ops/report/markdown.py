@@ -1,6 +1,7 @@
 """The readiness document as Markdown, for pull requests and tickets."""
 
-from phase5_ops.report.document import ReadinessDocument, RowEntry, candidate_line, headline, judged_line, waiver_line
+from phase5_ops.evidence.result import RowEntry
+from phase5_ops.report.document import ReadinessDocument, candidate_line, headline, judged_line, waiver_line
 
 _MARK = {"PASS": "✅", "WARN": "⚠️", "INCONCLUSIVE": "❔", "FAIL": "❌", "ERROR": "⛔"}
 

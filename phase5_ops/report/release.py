@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
+from phase5_ops.evidence.result import RowEntry, identity
 from phase5_ops.gate import gate_codes, reasons, sign_off_codes
 from phase5_ops.gate.decision import Decision, Outcome, RowDecision
 from phase5_ops.gate.reasons import RELEASE, GateState, named_first
@@ -23,11 +24,9 @@ from phase5_ops.report.document import (
     EXIT_OPEN,
     EXIT_UNDECIDED,
     CandidateEntry,
-    FindingEntry,
     Judged,
     ReadinessDocument,
     Reading,
-    RowEntry,
     SignOffEntry,
     exit_code,
 )
@@ -158,9 +157,8 @@ def _row(row: Row, decided: RowDecision, inputs: GateInputs, decision: Decision)
 
 def _stored(row: Row, content: Mapping[str, Any]) -> RowEntry | None:
     """The entry in a verdict file, under the checklist's own names; None where it is none."""
-    about = {"id": row.id, "section": row.section, "title": row.title, "check": row.check, "asset": row.asset}
     try:
-        return RowEntry.model_validate({name: content[name] for name in RowEntry.model_fields if name in content} | about)
+        return RowEntry.model_validate({name: content[name] for name in RowEntry.model_fields if name in content} | identity(row))
     except ValidationError:
         return None
 
@@ -194,15 +192,11 @@ def _sign_off_row(row: Row, decided: RowDecision, inputs: GateInputs) -> RowEntr
 def _plain(row: Row, found: Sequence[Finding], summary: str, observed_at: str, *, passes: bool = False) -> RowEntry:
     """An entry without facts; without a finding it is PASS only where that was earned, else ERROR."""
     return RowEntry(
-        id=row.id,
-        section=row.section,
-        title=row.title,
-        check=row.check,
-        asset=row.asset,
+        **identity(row),
         verdict=worst(finding.verdict for finding in found) if found else Verdict.PASS if passes else Verdict.ERROR,
         summary=summary,
         observed_at=observed_at,
-        findings=[FindingEntry(**{name: getattr(finding, name) for name in FindingEntry.model_fields}) for finding in found],
+        findings=list(found),
     )
 
 

@@ -7,11 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from phase5_ops.checklist import ROW_OF_ID
+from phase5_ops.evidence.result import RowEntry
 from phase5_ops.printable import printable
 from phase5_ops.report.document import (
     WHOLE_RUN,
     ReadinessDocument,
-    RowEntry,
     candidate_line,
     headline,
     judged_line,
