@@ -11,7 +11,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from phase5_ops import cli
+from phase5_ops.cli import app as cli
+from phase5_ops.cli.options import chosen_rows
 from phase5_ops.report.document import shipped_json_schema
 from phase5_ops.sandbox.server import Sandbox
 
@@ -187,7 +188,7 @@ def test_help_loads_no_heavy_package():
     """So that it answers at once; how long that is depends on the machine, what is loaded does not."""
     script = (
         "import sys\n"
-        "from phase5_ops import cli\n"
+        "from phase5_ops.cli import app as cli\n"
         "sys.argv = ['phase5', '--help']\n"
         "try:\n    cli.main()\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
         "loaded = {'dagster', 'pandas', 'numpy', 'boto3', 'botocore', 'moto', 'matplotlib', 'pydantic'} & sys.modules.keys()\n"
@@ -198,9 +199,9 @@ def test_help_loads_no_heavy_package():
 
 
 def test_without_sign_offs_the_exit_code_covers_the_other_rows_only():
-    rows = cli._chosen_rows(None, no_sign_offs=True)
+    rows = chosen_rows(None, no_sign_offs=True)
     assert rows is not None
     assert {"1.1", "5.2", "tool_slo_met"} < set(rows)
     assert not {"S.1", "S.2", "S.3"} & set(rows)
-    assert cli._chosen_rows(["1.1", "S.1"], no_sign_offs=True) == ["1.1"]
-    assert cli._chosen_rows(None, no_sign_offs=False) is None
+    assert chosen_rows(["1.1", "S.1"], no_sign_offs=True) == ["1.1"]
+    assert chosen_rows(None, no_sign_offs=False) is None

@@ -10,8 +10,10 @@ import sys
 import pytest
 from dagster import DagsterInstance
 
-from phase5_ops import cli, evidence_store, readiness_run, state_folder
+from phase5_ops import evidence_store, readiness_run, state_folder
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.cli import app as cli
+from phase5_ops.cli import readiness
 from phase5_ops.replay import probe_collecting
 from phase5_ops.sandbox.process import FOLDER, own_state_folder
 from phase5_ops.sandbox.server import Sandbox
@@ -153,7 +155,7 @@ def test_the_ui_starts_without_what_dagster_says_to_itself(folder, monkeypatch):
 
     monkeypatch.setattr(subprocess, "Popen", Ended)
     monkeypatch.setenv("PYTHONWARNINGS", "error::ResourceWarning")
-    cli._serve_ui(0)
+    readiness._serve_ui(0)
     (given,) = started
     assert given.endswith(",error::ResourceWarning")
     assert "ignore:Function `dev_command` is superseded" in given

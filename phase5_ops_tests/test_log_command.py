@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from phase5_ops.cli import app
+from phase5_ops.cli.app import app
 from phase5_ops.input_files import contents
 from phase5_ops.log_archives import blocks
 from phase5_ops.log_command import SCHEMA, read_tenant_ids, scan_files

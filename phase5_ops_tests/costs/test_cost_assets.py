@@ -9,8 +9,9 @@ from urllib.request import url2pathname
 import pandas as pd
 from typer.testing import CliRunner
 
-from phase5_ops import cli
 from phase5_ops.aws.iam import policy_document
+from phase5_ops.cli import app as cli
+from phase5_ops.cli.options import settings_of_environment
 from phase5_ops.context import open_run
 from phase5_ops.costs import cost_assets
 from phase5_ops.costs.cost_cache import CostCache
@@ -140,8 +141,8 @@ def test_the_report_is_stored_linked_and_digested(start):
 
 def test_the_option_refresh_reaches_the_settings(monkeypatch):
     monkeypatch.setenv("AWS_REGION", "us-west-2")
-    assert cli._settings(refresh_costs=True).refresh_costs
-    assert not cli._settings().refresh_costs
+    assert settings_of_environment(refresh_costs=True).refresh_costs
+    assert not settings_of_environment().refresh_costs
 
 
 def test_refreshing_changes_no_policy(monkeypatch):

@@ -17,10 +17,11 @@ import pandas as pd
 import pytest
 from dagster._core.definitions.reconstruct import reconstructable
 
-from phase5_ops import cli, continuity
+from phase5_ops import continuity
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ALL_CHECKS, ROLES
+from phase5_ops.cli import app as cli
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, EVIDENCE_TAG, PROMOTION_JOB, READINESS_JOB
 from phase5_ops.evidence_store import EvidenceStore

@@ -10,11 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 import phase5_ops
-from phase5_ops import cli
 from phase5_ops.audit_command import audit
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS
 from phase5_ops.checklist import ROLES
+from phase5_ops.cli import app as cli
 from phase5_ops.context import open_run
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, iam, run_records, state

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from phase5_ops import cli
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.cli import app as cli
 from phase5_ops.gate.install_check import Checked, Outcome, check_installation, exit_code, signers_in
 from phase5_ops.gate.keys import SIGNERS
 from phase5_ops.settings import Reading, Tables

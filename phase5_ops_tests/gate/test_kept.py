@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from phase5_ops import cli
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.checklist import ROLES, ROWS
+from phase5_ops.cli import app as cli
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.check_state import rows_of
 from phase5_ops.gate.keys import parse_keys

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from phase5_ops import cli, people_command
+from phase5_ops import people_command
 from phase5_ops.checklist import ROLES, ROW_OF_ID
+from phase5_ops.cli import app as cli
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign

@@ -21,8 +21,8 @@ import dagster as dg
 import pytest
 import urllib3
 
-from phase5_ops import cli
 from phase5_ops.build import WORDS
+from phase5_ops.cli import app as cli
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG, SERIES_TAG
 from phase5_ops.gate import candidates, check_state, sensor
@@ -661,7 +661,7 @@ def test_local_means_the_state_folder_although_an_address_is_set(desk, webserver
 
 def test_over_http_dagster_is_not_even_imported(desk, webserver):
     code = (
-        "import sys; from phase5_ops import cli\n"
+        "import sys; from phase5_ops.cli import app as cli\n"
         f"sys.argv = ['phase5', 'promote', 'r-1', '--digest', '{DIGEST}', '--url', '{webserver.url}']\n"
         "try: cli.main()\n"
         "finally: print([name for name in ('dagster', 'pandas') if name in sys.modules])"

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from botocore.stub import Stubber
 
-from phase5_ops import cli
 from phase5_ops.audit_command import as_json, as_text, audit
 from phase5_ops.aws.pace import Pace
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.checklist import ROLES
+from phase5_ops.cli import app as cli
 from phase5_ops.gate.sign_events import IAM_ACTIONS, read_sign_events
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signature_audit import Claim, Match, Period, exit_code, judge, period_of

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import jsonschema
 import pytest
 
-from phase5_ops import cli, status_command
+from phase5_ops import status_command
 from phase5_ops.checklist import ROLES
+from phase5_ops.cli import app as cli
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate import fresh_reasons
 from phase5_ops.gate.envelopes import envelope_bytes

@@ -12,8 +12,8 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
-from phase5_ops import cli
 from phase5_ops.build import WORDS, build_defs
+from phase5_ops.cli import app as cli
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.believed_keys import pin_keys

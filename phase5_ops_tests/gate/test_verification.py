@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phase5_ops import cli
 from phase5_ops.checklist import ROLES
+from phase5_ops.cli import app as cli
 from phase5_ops.gate.envelopes import canonical_json, envelope_bytes
 from phase5_ops.gate.keys import GATE, KeysError, key_set, keys_document, parse_keys
 from phase5_ops.gate.verification import verify

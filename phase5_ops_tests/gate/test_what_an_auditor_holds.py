@@ -6,8 +6,8 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from phase5_ops import cli
 from phase5_ops.checklist import ROLES
+from phase5_ops.cli import app as cli
 from phase5_ops.clock import iso
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.envelopes import read_envelope

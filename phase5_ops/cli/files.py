@@ -1,0 +1,180 @@
+"""The commands over files, without Dagster and AWS: the log scan, the ledger audit, the verification of attestations."""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phase5_ops.cli.errors import refuse
+from phase5_ops.cli.options import Accepted, OutputOption, PlainFormat
+from phase5_ops.cli.output import check_writable, progress, write
+
+
+def scan_logs(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders, packed or not; - is stdin.")],
+    tenants: Annotated[Path, typer.Option("--tenants", "-t", help="File of tenant ids, one a line.")],
+    output_format: Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")] = PlainFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Scan log files for lines of one tenant's trace that name another tenant, without Dagster and AWS.
+
+    Text in Lambda's text or JSON format, subscription envelopes as Firehose writes them, answers of filter-log-events,
+    get-log-events and get-query-results, and lists of events; packed (gzip, zstd, bzip2, xz, zip, tar, also in each other) or
+    not. What is not understood is named and an ERROR. Ids are also found behind encodings; PHASE5_LOGS__BASE64 and
+    PHASE5_LOGS__ANY_LETTER_CASE add two.
+
+    Exit codes: 0 PASS or WARN; 1 FAIL; 2 INCONCLUSIVE or ERROR; 3 usage. Thresholds are those of PHASE5_LOGS__*.
+    """
+    check_writable(output)
+    from phase5_ops import log_command
+    from phase5_ops.settings import ConfigurationError, load_settings
+
+    settings = load_settings()
+    try:
+        ids = log_command.read_tenant_ids(tenants)
+    except log_command.TenantsUnreadable as error:
+        raise ConfigurationError(str(error)) from error
+    with progress("scanning"):
+        logger = logging.getLogger("phase5_ops.scan")
+
+        def show(name: str, done: int) -> None:
+            logger.info("%s: %d MB", name, done // 1_000_000)
+
+        judgement = log_command.scan_files(paths, ids, settings.logs, show)
+    write(log_command.as_json(judgement) if output_format is PlainFormat.json else log_command.as_text(judgement), output)
+    raise typer.Exit(log_command.EXIT_CODES[judgement.verdict])
+
+
+def audit_ledger(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files or folders with ledger items.", show_default=False)
+    ],
+    output_format: Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")] = PlainFormat.table,
+) -> None:
+    """Audit the replays in ledger exports, without Dagster or AWS: the same judgement as row 3.2.
+
+    Takes DynamoDB JSON or plain items: scan, query, get and batch-get answers, put requests, lists, lines, and full exports,
+    packed (gzip, zstd, bzip2, xz, zip, tar) or not. Every file of a folder is read, or named as not read (ERROR). Evaluated at
+    PHASE5_NOW, else at the newest entry. Exit codes: 0 PASS or WARN, 1 FAIL, 2 INCONCLUSIVE or ERROR, 3 usage.
+    """
+    from phase5_ops.settings import ConfigurationError, load_settings
+
+    settings = load_settings()
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise ConfigurationError(f"no such file or folder: {', '.join(missing)}")
+    with progress("reading"):
+        from phase5_ops.replay.audit_files import audit_files
+        from phase5_ops.report import file_audit
+
+        judgement = audit_files(paths, policy=settings.replay, now=settings.now)
+    if output_format is PlainFormat.json:
+        print(file_audit.as_json("phase5.ledger_audit/v1", judgement))
+    else:
+        print(file_audit.as_table("Replay audit trail", judgement))
+    raise typer.Exit(file_audit.exit_code(judgement))
+
+
+def verify(  # noqa: PLR0917 - each is an option of the command
+    file: Annotated[list[Path] | None, typer.Argument(help="Envelopes: the readiness statement, and the decision.")] = None,
+    digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact they must be about.")] = "",
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="The keys that are believed; default: keys.json of the state folder.")
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Judge age as of this moment (ISO-8601).")] = None,
+    max_age_hours: Annotated[float, typer.Option(help="How old the statement may be.", min=0)] = 168,
+    environment: Annotated[
+        str | None,
+        typer.Option("--environment", help="The environment they must be for; default: PHASE5_ENVIRONMENT, as everywhere."),
+    ] = None,
+    accept: Annotated[
+        list[Accepted] | None,
+        typer.Option("--accept", help="Take a promotion by this right too, although the gate was not open; may be repeated."),
+    ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", help="Folder of the run, evidence/<run id>: its files must be those of the statement."),
+    ] = None,
+) -> None:
+    """Verify attestations offline: exit 0 if everything holds, 1 if not, 3 for a usage error.
+
+    Needs neither AWS nor Dagster nor the network, only the files and the keys. The files are those of a promotion: the readiness
+    statement and the decision; or, with --accept, the signed override and the decision. They must be for one environment: that of
+    --environment, else of the settings; where neither names one and the statement is not for the default, it is to be named
+    (exit 3). A key that was revoked counts only for what a decision, by its own time, shows to have been signed before.
+    What is older than --max-age-hours is not verified for a deployment; an auditor looks at it as of its own day with --at, and
+    at the evidence files with --evidence.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from phase5_ops.clock import parse_iso
+    from phase5_ops.gate.keys import KeysError, parse_keys
+    from phase5_ops.gate.orders import Kind
+    from phase5_ops.gate.verification import DIGEST_PATTERN
+    from phase5_ops.gate.verification import verify as verify_files
+    from phase5_ops.production import DEFAULT_ENVIRONMENT
+
+    if not file:
+        refuse("nothing to verify: name the files of the envelopes")
+    if not DIGEST_PATTERN.fullmatch(digest):
+        refuse(f"--digest {digest}: give the artifact's digest as sha256: and 64 hex digits")
+    keys_file = policy or Path(os.environ.get("PHASE5_STATE_DIR") or ".phase5") / "keys.json"
+    try:
+        keys = parse_keys(keys_file.read_bytes())
+        contents = {str(path): path.read_bytes() for path in file}
+        now = parse_iso(at) if at else datetime.now(UTC)
+        max_age = timedelta(hours=max_age_hours)
+    except KeysError as error:
+        refuse(f"{keys_file}: {error}")
+    except OSError as error:
+        remedy = "; name the keys that are believed with --policy" if error.filename == str(keys_file) and policy is None else ""
+        refuse(f"{error.filename}: cannot be read: {error.strerror}{remedy}")
+    except (ValueError, OverflowError) as error:
+        refuse(f"--at or --max-age-hours: {error}; a moment is given as 2026-11-24T10:00:00Z, an age as a number of hours")
+    kinds = [Kind[each.value.upper().replace("-", "_")] for each in accept or ()]
+    named = environment if environment is not None else _environment_of_settings()
+    verification = verify_files(
+        contents,
+        digest=digest,
+        keys=keys,
+        now=now,
+        max_age=max_age,
+        environment=DEFAULT_ENVIRONMENT if named is None else named,
+        accept=kinds,
+    )
+    if evidence is not None:
+        verification = verification.with_problems(_evidence_problems(evidence, verification.facts))
+    print("\n".join(verification.lines()), flush=True)
+    if named is None and verification.only_environment_differs:
+        said = verification.facts.get("environment")
+        refuse(f"the statement is for {said!r}, and no environment is named: give --environment {said} if it is to be for that")
+    raise typer.Exit(0 if verification.ok else 1)
+
+
+def _evidence_problems(folder: Path, facts: Mapping[str, str]) -> list[str]:
+    """Why a folder is not the evidence of a statement."""
+    from phase5_ops.evidence_store import EvidenceStore
+
+    digest, run_id = facts.get("evidence"), facts.get("of run")
+    if digest is None:
+        return ["--evidence: no file says which evidence it rests on"]
+    resolved = folder.resolve()
+    try:
+        found = EvidenceStore(resolved.parent).differences(resolved.name, digest)
+    except ValueError as error:
+        found = [str(error)]
+    if found and resolved.name != run_id:
+        found.append(f"the statement rests on run {run_id}, and so on the folder of that name")
+    return [f"evidence {folder}: {line}" for line in found]
+
+
+def _environment_of_settings() -> str | None:
+    """The environment that the settings name; None where nothing sets any, so that they need not be loaded."""
+    if not {"PHASE5_ENVIRONMENT", "PHASE5_CONFIG"} & {name.upper() for name in os.environ}:
+        return None
+    from phase5_ops.settings import load_settings
+
+    settings = load_settings()
+    return settings.environment if "environment" in settings.model_fields_set else None

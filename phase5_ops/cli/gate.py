@@ -1,0 +1,292 @@
+"""The commands of a release candidate: its registration, what the gate says of it, signatures, waivers, overrides."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phase5_ops.cli.errors import complain, gate_failures, refuse
+from phase5_ops.cli.options import (
+    ContextOption,
+    Format,
+    FormatOption,
+    OutputOption,
+    PlainFormat,
+    ReasonOption,
+    ReleaseArgument,
+    RoleOption,
+    TicketOption,
+    WaitOption,
+    WaitTimeoutOption,
+    YesOption,
+    settings_of_environment,
+)
+from phase5_ops.cli.output import check_writable, confirmation, finish, write
+
+if TYPE_CHECKING:
+    from phase5_ops.promote_command import Post
+    from phase5_ops.settings import Settings
+
+
+def promote(
+    release: Annotated[str, typer.Argument(help="Name of the release: 1 to 64 of A-Z a-z 0-9 . _ -")],
+    digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact.")],
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is promoted, rejected, aborted or superseded.")] = False,
+    timeout: Annotated[float, typer.Option(help="How long to wait, in seconds.", min=0, max=604800)] = 3600,
+    supersede: Annotated[
+        bool, typer.Option("--supersede", help="Take the place of an older candidate even where that is being signed.")
+    ] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Give the candidate up.")] = False,
+    new_series: Annotated[
+        bool,
+        typer.Option("--new-series", help="Try a release again that ended: rejected, aborted, superseded, broken glass."),
+    ] = False,
+    context: Annotated[
+        list[str] | None, typer.Option("--context", help="NAME=VALUE for the target, e.g. pipeline_execution_id=...")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="Dagster's webserver, http(s)://host:port; default: PHASE5_DAGSTER_URL.")
+    ] = None,
+    accept_break_glass: Annotated[
+        bool, typer.Option("--accept-break-glass", help="With --wait: also what two people took past the gate is promoted.")
+    ] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="Register with the state folder's own Dagster, also where an address is set.")
+    ] = False,
+) -> None:
+    """Register a release candidate with the gate; the sensor promotion_gate does the rest.
+
+    The same release and digest again is the same candidate, and one that has ended reports the same end again; --new-series tries
+    it once more. The name with another digest is refused (exit 3). With --wait: exit 0
+    promoted, and the gate's signed decision verifies; 1 rejected, aborted, superseded, or no end in time. Exit 2: webserver,
+    state table or KMS did not do it or did not say, or what the table says is not signed. The sensor runs in `phase5 ui`, or in
+    any Dagster daemon.
+    """
+    if local and url is not None:
+        refuse("--local and --url: give one of them")
+    settings = settings_of_environment(dagster_url=url)
+    with gate_failures():
+        from phase5_ops.aws.reader import AwsReader
+        from phase5_ops.gate.believed_keys import believed_keys
+        from phase5_ops.gate.keys import KeySet
+        from phase5_ops.gate.records import Release
+        from phase5_ops.gate.state import StateTable
+        from phase5_ops.promote_command import Wish, ask
+        from phase5_ops.promote_command import wait as wait_for
+
+        # time limits of reading count for all calls of one reader, so each look has its own
+        def table() -> StateTable:
+            return StateTable(AwsReader(settings.reading), settings.tables.readiness)
+
+        def keys() -> KeySet:
+            return believed_keys(AwsReader(settings.reading), settings)
+
+        wish = Wish(release, digest, abort=abort, supersede=supersede, new_series=new_series, context=tuple(context or ()))
+        with _dagster(settings, local=local) as post:
+            answer, series = ask(settings, post, table(), wish)
+        print(answer.text, flush=True)
+        if wait:
+            about = Release(release, digest, settings.environment)
+            answer = wait_for(table, keys, about, series, timeout=timeout, accept_break_glass=accept_break_glass, tell=complain)
+            print(answer.text)
+    raise typer.Exit(answer.exit_code)
+
+
+@contextmanager
+def _dagster(settings: "Settings", *, local: bool) -> Iterator["Post"]:
+    """Where a candidate is registered: the webserver of the settings, else the state folder's own Dagster."""
+    if settings.dagster_url is not None and not local:
+        from phase5_ops.gate.dagster_http import DagsterWebserver
+
+        yield DagsterWebserver(str(settings.dagster_url)).post
+        return
+    from phase5_ops.promote_command import to_instance
+    from phase5_ops.state_folder import open_dagster, prepare_state_folder
+
+    with open_dagster(prepare_state_folder(settings.state_dir)) as instance:
+        yield to_instance(instance)
+
+
+def status(
+    release: Annotated[str | None, typer.Argument(help="Name of a release; default: a list of all that may be open.")] = None,
+    output_format: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Show what the gate says of a release candidate: rows, findings, sign-offs, waivers, and everything that keeps it closed.
+
+    It is the document that the gate signs and keeps in the state table, with its age, the same on every machine; a promotion
+    decides again. Exit codes with RELEASE: 0 open, or promoted with an attestation that verifies; 1 closed by a failing row or a
+    missing signature, given up (rejected, aborted, superseded), or rolled back from; 2 closed by INCONCLUSIVE or ERROR, or
+    nothing is known: the gate has said nothing of it, or not for long; 3 no such candidate, usage or configuration error.
+    Without RELEASE: the candidates that may be open, and 0. `phase5 releases` shows what is live.
+    """
+    settings = settings_of_environment()
+    if release is None and output_format is not Format.table:
+        refuse(f"--format {output_format}: name a RELEASE")
+    check_writable(output)
+    with gate_failures():
+        from phase5_ops import status_command
+
+        if release is None:
+            write(status_command.open_candidates(settings), output)
+            return
+        document = status_command.release_status(settings, release)
+    finish(document, output_format, output)
+
+
+def releases(
+    output_format: Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")] = PlainFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Show what is live, since when and by what (gate, rollback, broken glass), and the history of promotions.
+
+    From records that the gate signed. What somebody brought to production past this gate is not known here. Exit codes: 0; 2 it
+    is not known what is live, or nothing could be read; 3 usage or configuration.
+    """
+    settings = settings_of_environment()
+    check_writable(output)
+    with gate_failures():
+        from phase5_ops import status_command
+
+        history, live = status_command.releases(settings)
+    if output_format is PlainFormat.json:
+        import json
+
+        write(json.dumps(status_command.releases_json(settings.environment, history, live), indent=2), output)
+    else:
+        write(status_command.releases_text(settings.environment, history, live), output)
+    raise typer.Exit(status_command.releases_exit_code(history, live))
+
+
+def sign_off(
+    release: ReleaseArgument,
+    role: RoleOption,
+    yes: YesOption = False,
+    show: Annotated[bool, typer.Option("--show", help="Show what would be signed, and sign nothing.")] = False,
+) -> None:
+    """Show what is signed for a release, ask, and sign it with the role's key.
+
+    The person is the one that the AWS credentials name: a source identity, or a session of a role in
+    PHASE5_SIGNING__TRUSTED_ROLES.
+    Exit codes: 0 signed; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.people_command import run_sign_off
+
+    raise typer.Exit(run_sign_off(settings_of_environment(), release, role, confirmation(yes=yes or show), show_only=show))
+
+
+history_app = typer.Typer(
+    help="Histories that runs build on: breaker snapshots, what earlier runs saw of the ledger, and the tables they are about.",
+    no_args_is_help=True,
+)
+
+
+@history_app.command("accept")
+def history_accept(
+    role: RoleOption,
+    reason: Annotated[str, typer.Option("--reason", help="Why what was lost need not be judged any more.")],
+    ticket: Annotated[str, typer.Option("--ticket", help="Where it is followed up.")],
+    run: Annotated[str | None, typer.Option("--run", help="The run that found it; default: the newest recorded run.")] = None,
+    yes: YesOption = False,
+) -> None:
+    """Accept that a history starts anew, or that a table was made anew, as a recorded run found it; signed with the role's key.
+
+    It covers exactly the heads that are shown, and nothing that breaks before or after. The state table keeps it, and the rows
+    that it is about show it. Exit codes: 0 accepted; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.gate.history_acceptance import Request
+    from phase5_ops.history_command import run_accept
+
+    raise typer.Exit(run_accept(settings_of_environment(), run, Request(role, reason, ticket), confirmation(yes=yes)))
+
+
+def waive(  # noqa: PLR0917 - each is an option of the command
+    row: Annotated[str, typer.Argument(metavar="ROW", help="Row (1.2, 2.1, ...) or extra check (tool_slo_met, ...).")],
+    release: Annotated[str, typer.Option("--release", help="Name of the candidate.")],
+    finding: Annotated[list[str], typer.Option("--finding", help="CODE or CODE@SUBJECT; may be repeated.")],
+    role: RoleOption,
+    reason: Annotated[str, typer.Option("--reason", help="Why the finding may stand.")],
+    ticket: Annotated[str, typer.Option("--ticket", help="Where it is followed up.")],
+    until: Annotated[str, typer.Option("--until", help="Last day (2026-12-31, UTC) or moment of the waiver; at most 14 days.")],
+    yes: YesOption = False,
+) -> None:
+    """Waive findings of one row for one release, signed by another role than the row's owner.
+
+    Rows 3.1, 3.3, 4.1, 4.2, 4.3 and the sign-offs cannot be waived, nor what could not be found out. Every finding that keeps the
+    row closed must be covered. Exit codes: 0 waived; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.gate.waiving import WaiverRequest
+    from phase5_ops.people_command import end_of, run_waive
+
+    request = WaiverRequest(row, tuple(finding), role, reason, ticket, end_of(until))
+    raise typer.Exit(run_waive(settings_of_environment(), release, request, confirmation(yes=yes)))
+
+
+def rollback(  # noqa: PLR0917 - each is an option of the command
+    release: ReleaseArgument,
+    reason: ReasonOption = None,
+    ticket: TicketOption = None,
+    context: ContextOption = None,
+    wait: WaitOption = False,
+    timeout: WaitTimeoutOption = 600,
+    yes: YesOption = False,
+) -> None:
+    """Go back to a release that this gate promoted before, with one fresh signature of ops-sre and its own attestation.
+
+    No row has to pass: an incident must not block its own cure. The order stands for PHASE5_OVERRIDES__ROLLBACK_MINUTES and is
+    good for one effect. Exit codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 2 AWS did not do it,
+    or did not say; 3 usage or configuration.
+    """
+    from phase5_ops.gate.orders import Kind
+    from phase5_ops.gate.overrides import ROLLBACK_ROLE
+    from phase5_ops.override_command import OverrideRequest, run_override
+
+    request = OverrideRequest(
+        Kind.ROLLBACK, release, ROLLBACK_ROLE, reason, ticket, tuple(context or ()), timeout if wait else None
+    )
+    raise typer.Exit(run_override(settings_of_environment(), request, confirmation(yes=yes)))
+
+
+def break_glass(  # noqa: PLR0917 - each is an option of the command
+    release: ReleaseArgument,
+    role: RoleOption,
+    reason: ReasonOption = None,
+    ticket: TicketOption = None,
+    context: ContextOption = None,
+    wait: WaitOption = False,
+    timeout: WaitTimeoutOption = 600,
+    yes: YesOption = False,
+) -> None:
+    """Promote a registered release past the closed gate: two people, two roles, a reason, an end; people are told.
+
+    The first person asks for it with --reason and --ticket; the second signs the same order without them. It is attested as
+    BREAK_GLASS, never as OPEN, and stands for PHASE5_OVERRIDES__BREAK_GLASS_HOURS. Needs PHASE5_NOTIFICATIONS__SNS_TOPIC_ARN.
+    Exit codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 2 AWS did not do it, or did not say;
+    3 usage or configuration.
+    """
+    from phase5_ops.gate.orders import Kind
+    from phase5_ops.override_command import OverrideRequest, run_override
+
+    request = OverrideRequest(Kind.BREAK_GLASS, release, role, reason, ticket, tuple(context or ()), timeout if wait else None)
+    raise typer.Exit(run_override(settings_of_environment(), request, confirmation(yes=yes)))
+
+
+def audit_signatures(
+    release: ReleaseArgument,
+    output_format: Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")] = PlainFormat.table,
+) -> None:
+    """Compare each signature of a release with CloudTrail's record of the call in which KMS made it.
+
+    The record of the same request must name the same key, algorithm, session and person. CloudTrail's event history goes back 90
+    days, and a record comes within about 15 minutes. Run it with the settings that people sign with (PHASE5_SIGNING__*).
+    Exit codes: 0 all match; 1 one differs, or has no record although it must have one; 2 not known (not readable, too new, too
+    old, nothing signed); 3 usage or configuration.
+    """
+    from phase5_ops.audit_command import as_json, as_text, audit_release
+
+    with gate_failures():
+        found = audit_release(settings_of_environment(), release)
+    print(as_json(found) if output_format is PlainFormat.json else as_text(found), flush=True)
+    raise typer.Exit(found.exit_code)

@@ -1,0 +1,111 @@
+"""How a command shows progress, asks the person, and prints or writes its result."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from phase5_ops.cli.errors import refuse
+from phase5_ops.cli.options import Format
+
+if TYPE_CHECKING:
+    from phase5_ops.report.document import ReadinessDocument
+
+
+def confirmation(*, yes: bool) -> Callable[[str], bool]:
+    """Asks the person, unless `--yes` did."""
+    if yes:
+        return lambda _question: True
+    if not sys.stdin.isatty():
+        refuse("not a terminal to ask on: give --yes")
+    return lambda question: typer.confirm(question, err=True)
+
+
+@contextmanager
+def progress(first: str) -> Iterator[None]:
+    """Shows on stderr what is being done, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    # a descriptor of its own: while a step runs, Dagster keeps what goes to stderr in the step's file
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal, Console(file=terminal).status(first) as status:
+
+        class Handler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                status.update(record.getMessage())
+
+        logger, handler = logging.getLogger("phase5_ops"), Handler(logging.INFO)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+def check_writable(output: Path | None) -> None:
+    """Found out before anything is read, rather than when the result is there."""
+    if output is None:
+        return
+    from phase5_ops.settings import ConfigurationError
+
+    if output.is_dir() or not os.access(output.parent, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"--output {output}: its folder does not exist or cannot be written")
+
+
+def emit(document: "ReadinessDocument", output_format: Format, output: Path | None) -> None:
+    """Prints a readiness document in a format, or writes it to a file."""
+    write(_rendered(document, output_format, to_terminal=output is None and sys.stdout.isatty()), output)
+
+
+def write(text: str, output: Path | None) -> None:
+    """Prints the text, or writes it whole to a file.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    if output is None:
+        print(text, flush=True)
+        return
+    from phase5_ops.settings import ConfigurationError
+    from phase5_ops.whole_file import write_whole
+
+    try:
+        write_whole(output, f"{text}\n".encode())
+    except OSError as error:
+        raise ConfigurationError(f"--output {output}: cannot be written: {error}") from error
+
+
+def _rendered(document: "ReadinessDocument", output_format: Format, *, to_terminal: bool) -> str:
+    if output_format is Format.json:
+        import json
+
+        return json.dumps(document.to_json(), indent=2, ensure_ascii=False)
+    if output_format is Format.markdown:
+        from phase5_ops.report import markdown
+
+        return markdown.render(document)
+    from io import StringIO
+
+    from rich.console import Console
+
+    from phase5_ops.report import terminal
+
+    buffer = StringIO()
+    width = None if to_terminal else 150
+    console = Console(file=buffer, force_terminal=to_terminal, width=width or Console().width)
+    terminal.render(document, console)
+    return buffer.getvalue().rstrip("\n")
+
+
+def finish(document: "ReadinessDocument", output_format: Format, output: Path | None) -> NoReturn:
+    """Prints or writes a readiness document, and ends with its exit code."""
+    emit(document, output_format, output)
+    raise typer.Exit(document.exit_code)

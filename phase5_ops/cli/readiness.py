@@ -1,0 +1,253 @@
+"""The commands of readiness runs, of the embedded platform, and of what an installation needs."""
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phase5_ops.cli.errors import EXIT_UNDECIDED, complain, gate_failures, refuse
+from phase5_ops.cli.options import (
+    Format,
+    FormatOption,
+    OutputOption,
+    RowOption,
+    ScenarioOption,
+    chosen_rows,
+    settings_of_environment,
+)
+from phase5_ops.cli.output import check_writable, emit, finish, progress
+
+if TYPE_CHECKING:
+    from phase5_ops.report.document import ReadinessDocument
+    from phase5_ops.settings import Settings
+
+
+#: Beginnings of warnings about calls that Dagster makes itself; nobody who uses phase5 can do anything about them.
+DAGSTER_TO_ITSELF = ("Parameter `owners` of initializer `SensorDefinition", "Function `dev_command` is superseded")
+
+
+def check(
+    row: RowOption = None,
+    output_format: FormatOption = Format.table,
+    output: OutputOption = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask Cost Explorer again ($0.01 a page) although today's answer is kept.")
+    ] = False,
+    no_sign_offs: Annotated[
+        bool, typer.Option("--no-sign-offs", help="Leave out the sign-off rows; the exit code covers only the others.")
+    ] = False,
+) -> None:
+    """Make one readiness run against the AWS that the environment points to, and print the rows.
+
+    With --row only the evidence of those rows is gathered, and the exit code covers only them.
+    """
+    chosen = chosen_rows(row, no_sign_offs=no_sign_offs)
+    check_writable(output)
+    finish(_run(settings_of_environment(refresh_costs=refresh), chosen), output_format, output)
+
+
+def demo(
+    scenario: ScenarioOption = "healthy",
+    no_ui: Annotated[
+        bool, typer.Option("--no-ui", help="End after the run, with its exit code, instead of serving the UI.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000,
+    output_format: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Start the embedded platform in a scenario, make a readiness run against it, print its rows, and serve the UI."""
+    _require_sandbox()
+    check_writable(output)
+    if not no_ui:
+        from phase5_ops.ports import free_port
+
+        port = free_port(port, "the UI")
+    from phase5_ops.sandbox.process import sandbox_process
+
+    with sandbox_process(scenario) as exports:
+        os.environ.update(exports)
+        print(f"phase5: state folder {os.environ['PHASE5_STATE_DIR']}", file=sys.stderr)
+        document = _run(settings_of_environment(), None)
+        if no_ui:
+            finish(document, output_format, output)
+        emit(document, output_format, output)
+        _serve_ui(port)
+
+
+def sandbox(
+    scenario: ScenarioOption = "healthy",
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 0,
+    list_scenarios: Annotated[bool, typer.Option("--list", help="Show the scenarios and what each turns, and end.")] = False,
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+) -> None:
+    """Serve the embedded platform on 127.0.0.1 and print the `export` lines that a shell needs.
+
+    `--scenario empty` has the tables and nothing in them.
+    """
+    _require_sandbox()
+    from phase5_ops.sandbox import process
+    from phase5_ops.sandbox.scenarios import catalogue
+
+    if list_scenarios:
+        print(catalogue.as_table())
+        return
+    catalogue.named(scenario)
+    process.serve(scenario, port, until_stdin_closes=until_stdin_closes)
+
+
+def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000) -> None:
+    """Serve the Dagster UI (lineage, checks, schedules) and its daemon on the state folder, until Ctrl-C."""
+    from phase5_ops.ports import free_port
+
+    port = free_port(port, "the UI")
+    settings_of_environment()
+    _serve_ui(port)
+
+
+def init(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; say what is not as it must be, of the table and the signing keys.")
+    ] = False,
+    revoke: Annotated[
+        list[str] | None,
+        typer.Option("--revoke", metavar="KEY_ID", help="This pinned key may be replaced, without asking; may be repeated."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace pinned keys without asking.")] = False,
+) -> None:
+    """Create phase5's own state table (PHASE5_TABLES__READINESS), and pin the public keys of the gate and the three roles.
+
+    The table is on demand, with point-in-time recovery and deletion protection. Needs rights to create tables, which readiness
+    runs do not have; run again, it changes nothing that is right. Before a pinned key is replaced by another of KMS it says which
+    one would be revoked, and asks; without a terminal it needs --revoke for each, or --yes. Replaced keys are kept as revoked.
+    Exit codes: 0 done, or nothing wrong; 1 --check found something wrong, or a key was not to be replaced; 2 something could not
+    be read; 3 usage or configuration.
+    """
+    from phase5_ops.aws.reader import AwsReader
+
+    settings = settings_of_environment()
+    reader = AwsReader(settings.reading)
+    if check:
+        from phase5_ops.gate.install_check import check_installation, exit_code
+
+        found = list(check_installation(reader, settings))
+        print("\n".join(str(each) for each in found), flush=True)
+        raise typer.Exit(exit_code(found))
+    from phase5_ops.gate.believed_keys import NotReplaced, Replaced, keys_file, pin_keys
+    from phase5_ops.gate.signing import SigningError
+    from phase5_ops.state_folder import prepare_state_folder
+    from phase5_ops.state_table import initialise
+
+    def may_replace(replaced: Replaced) -> bool:
+        for line in replaced.lines():
+            complain(line)
+        if yes or (replaced.keys.keys() <= set(revoke or ()) and not replaced.unknown):
+            return True
+        if not sys.stdin.isatty():
+            named = " ".join(f"--revoke {key_id}" for key_id in sorted(replaced.keys))
+            refuse(f"not a terminal to ask on, and nothing was pinned: give {named if not replaced.unknown else '--yes'}")
+        return typer.confirm("phase5: replace what is pinned by the keys that KMS has now?", err=True)
+
+    prepare_state_folder(settings.state_dir)  # before anything is changed: the keys must have a place to be pinned in
+    for line in initialise(reader, settings.tables.readiness):
+        print(line)
+    with gate_failures():
+        try:
+            for line in pin_keys(reader, settings, settings.clock.now(), may_replace=may_replace):
+                print(line)
+            print(f"pinned in {keys_file(settings)}; give this file to everybody who signs or verifies")
+        except NotReplaced as error:
+            complain(str(error))
+            raise typer.Exit(1) from error
+        except SigningError as error:
+            complain(f"the keys are not pinned, run phase5 init again once they are there: {error}")
+            raise typer.Exit(EXIT_UNDECIDED) from error
+
+
+def explain(code: Annotated[str, typer.Argument(help="A finding code, e.g. breaker_open.")]) -> None:
+    """Say what a finding code means and what to do about it."""
+    from phase5_ops.findings import catalogue
+    from phase5_ops.settings import ConfigurationError
+
+    found = catalogue().get(code)
+    if found is None:
+        raise ConfigurationError(f"no finding code {code!r}; docs/findings.md lists them all")
+    for meaning in found:
+        verdicts = " or ".join([meaning.verdict, *meaning.also])
+        print(f"{meaning.code} ({verdicts})\n{meaning.meaning}\nRemedy: {meaning.remedy}\n")
+
+
+def iam_policy(
+    purpose: Annotated[
+        str,
+        typer.Option("--for", help="readiness (runs), gate (sensor and promotion), signer, pipeline (promote), init or auditor."),
+    ] = "readiness",
+    role: Annotated[str | None, typer.Option("--role", help="Whose key a signer signs with.")] = None,
+) -> None:
+    """Print the least-privilege IAM policy of one purpose, as JSON.
+
+    A daemon that makes readiness runs and promotes needs both policies, readiness and gate. Keys that the settings name by alias
+    are recognized by the aliases they have: name them by ARN where others may change aliases.
+    """
+    import json
+
+    from phase5_ops.iam_command import Purpose, policy_for
+
+    try:
+        chosen = Purpose(purpose)
+    except ValueError:
+        refuse(f"--for {purpose}: give one of {', '.join(Purpose)}")
+    print(json.dumps(policy_for(chosen, settings_of_environment(), role), indent=2))
+
+
+def _require_sandbox() -> None:
+    from phase5_ops.settings import ConfigurationError
+
+    try:
+        import moto.server  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(f"the sandbox needs the extra: pip install 'phase5-ops[sandbox]' ({error})") from error
+
+
+def _run(settings: "Settings", rows: list[str] | None) -> "ReadinessDocument":
+    with progress("starting"):
+        from phase5_ops.readiness_run import NotAsked, run_readiness
+
+        try:
+            return run_readiness(settings, rows)
+        except NotAsked as error:
+            complain(str(error))
+            raise typer.Exit(EXIT_UNDECIDED) from error
+
+
+def _serve_ui(port: int) -> None:
+    """Runs `dagster dev` on the state folder until it ends or Ctrl-C, and ends with it."""
+    import subprocess
+
+    from phase5_ops.settings import load_settings
+    from phase5_ops.state_folder import open_dagster, prepare_state_folder
+
+    home = prepare_state_folder(load_settings().state_dir)
+    open_dagster(home).dispose()  # its processes start at once and would stumble over each other's new storage
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "phase5_ops.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    command += ["--log-level", "warning", "--code-server-log-level", "warning"]  # its start says nothing that we do not say
+    quiet = [f"ignore:{message}" for message in DAGSTER_TO_ITSELF]
+    given = [os.environ["PYTHONWARNINGS"]] if os.environ.get("PYTHONWARNINGS") else []  # the later ones are the stronger
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "PHASE5_STATE_DIR": str(home),
+        "PYTHONWARNINGS": ",".join([*quiet, *given]),
+    }
+    print(f"Dagster UI on http://127.0.0.1:{port} (state folder {home}); Ctrl-C ends it", file=sys.stderr)
+    process = subprocess.Popen(command, env=environment)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
