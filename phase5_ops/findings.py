@@ -6,7 +6,7 @@ from phase5_ops import histories
 from phase5_ops.breakers import codes as breakers
 from phase5_ops.ccnative import runbook
 from phase5_ops.costs import budget_judge, cost_judge
-from phase5_ops.gate import drill_judge, gate_codes, sign_off_codes
+from phase5_ops.gate import drill_judge, reasons
 from phase5_ops.isolation import harness_judge, iam_judge, log_judge
 from phase5_ops.loosened import POLICY_LOOSENED
 from phase5_ops.reads import COMMON_CODES
@@ -36,9 +36,9 @@ GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
     "4.3 Gate": drill_judge.CODES,
     "5.1 Autonomy budget visibility": budget_judge.CODES,
     "5.2 Cost reports": cost_judge.CODES,
-    "S.1 to S.3 Sign-off": sign_off_codes.CODES,
+    "S.1 to S.3 Sign-off": tuple(code for code in reasons.CODES if code.of_sign_off),
     "What is signed": (POLICY_LOOSENED,),
-    "A release candidate, as the gate sees it": gate_codes.CODES,
+    "A release candidate, as the gate sees it": tuple(code for code in reasons.CODES if not code.of_sign_off),
 }
 
 #: Names of the codes that say that something was not tried. A name used by two rows means it in both, or in neither.

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time
 
 from phase5_ops.checklist import ROLES, Row
 from phase5_ops.clock import iso, parse_iso
-from phase5_ops.gate import gate_codes
+from phase5_ops.gate import reasons
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.sign_off import ToSign, as_text, registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import SigningError
@@ -176,7 +176,7 @@ def _findings(document: ReadinessDocument, row: Row) -> tuple[Finding, ...]:
         Refused: there is no result that counts; the gate's own states are never waived.
     """
     entry = next(each for each in (*document.rows, *document.extra_checks) if each.id == row.id)
-    if any(found.code in gate_codes.BY_NAME for found in entry.findings):
+    if any(found.code in reasons.BY_NAME for found in entry.findings):
         raise Refused(f"row {row.id} has no result that counts, which is never waived: {entry.summary}")
     if left := entry.facts.get(LEFT_OUT):
         raise Refused(

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROW_OF_ID, ROWS
 from phase5_ops.findings import catalogue
-from phase5_ops.gate import fresh_reasons, gate_codes, reasons
+from phase5_ops.gate import reasons
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.records import GateInputs, Reason, RunState, SignOff
@@ -167,7 +167,7 @@ def test_a_result_that_does_not_count_is_never_shown_as_its_verdict(state, found
     assert (row.verdict, doc.decision, doc.exit_code) == (verdict, "BLOCKED", 2)
     assert row.summary.startswith(f"{state}: ")
     assert ("not judged" in row.summary) is (verdict in ("INCONCLUSIVE", "ERROR"))
-    assert {finding.code for finding in row.findings} <= set(gate_codes.BY_NAME)
+    assert {finding.code for finding in row.findings} <= {code.code for code in reasons.CODES if not code.of_sign_off}
     assert any(line.startswith(f"1.2 {state} ") for line in doc.blockers)
     told = f"; it said {'FAIL' if found else 'PASS'}: of 1.2"
     assert (told in row.summary) is (state in ("STALE", "OUTDATED_POLICY"))
@@ -184,10 +184,10 @@ def test_a_candidate_without_a_run_is_undecided_with_every_row_missing():
 @pytest.mark.parametrize(
     ("reason", "code"),
     [
-        (fresh_reasons.ALARM_FIRING.at("release", "a", "ALARM"), 1),
-        (fresh_reasons.ALARMS_UNREADABLE.at("release", "a", "denied"), 2),
-        (reasons.NEWER_RUN_DISAGREES.at("release", "run", "row 1.1 is FAIL there"), 1),
-        (reasons.EVIDENCE_CHANGED.at("release", "run", "x"), 2),
+        (reasons.ALARM_FIRING.closes("release", "a", "ALARM"), 1),
+        (reasons.ALARMS_UNREADABLE.closes("release", "a", "denied"), 2),
+        (reasons.NEWER_RUN_DISAGREES.closes("release", "run", "row 1.1 is FAIL there"), 1),
+        (reasons.EVIDENCE_CHANGED.closes("release", "run", "x"), 2),
         (Reason("release", "INCONCLUSIVE", "platform_changed_since_evidence", "a", "x"), 2),
         (Reason("release", "BLOCKED", "unheard_of", "a", "x"), 2),
     ],
@@ -270,7 +270,7 @@ def test_what_could_steer_a_terminal_is_escaped():
 
 
 def test_every_reason_of_the_gates_own_is_explained():
-    assert {code.code for code in (*reasons.CODES, *fresh_reasons.CODES)} <= catalogue().keys()
+    assert reasons.BY_NAME.keys() <= catalogue().keys()
 
 
 @given(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from phase5_ops.checklist import ROW_OF_CHECK
-from phase5_ops.gate import fresh_reasons
+from phase5_ops.gate import reasons
 from phase5_ops.gate.decision import is_blocking
 from phase5_ops.gate.reasons import RELEASE
 from phase5_ops.gate.records import Reason
@@ -39,10 +39,10 @@ def alarm_problems(table: pd.DataFrame | None, now: Mapping[str, str], read: Rea
     if not alarms_count(policy):
         return ()
     if table is None or not {"tool", "alarm", "state"} <= set(table.columns):
-        return (fresh_reasons.ALARMS_UNREADABLE.at(RELEASE, TABLE, "the stored alarms cannot be read"),)
+        return (reasons.ALARMS_UNREADABLE.closes(RELEASE, TABLE, "the stored alarms cannot be read"),)
     if read.status is not ReadStatus.OK:
         seen = f"{read.operation}: {read.status}: {read.error}"
-        return (fresh_reasons.ALARMS_UNREADABLE.at(RELEASE, read.resource, seen),)
+        return (reasons.ALARMS_UNREADABLE.closes(RELEASE, read.resource, seen),)
     return tuple(reason for alarm, state in sorted(alarm_states(table).items()) for reason in _against(alarm, state, now))
 
 
@@ -54,9 +54,9 @@ def alarm_states(table: pd.DataFrame) -> dict[str, str]:
 
 def _against(alarm: str, before: str, now: Mapping[str, str]) -> tuple[Reason, ...]:
     if alarm not in now:
-        return (fresh_reasons.ALARM_GONE.at(RELEASE, alarm, "it is no longer there"),)
+        return (reasons.ALARM_GONE.closes(RELEASE, alarm, "it is no longer there"),)
     if now[alarm] not in _STATES:
-        return (fresh_reasons.ALARMS_UNREADABLE.at(RELEASE, alarm, f"not a state of an alarm: {now[alarm]}"),)
+        return (reasons.ALARMS_UNREADABLE.closes(RELEASE, alarm, f"not a state of an alarm: {now[alarm]}"),)
     if now[alarm] == _FIRING and before != _FIRING:
-        return (fresh_reasons.ALARM_FIRING.at(RELEASE, alarm, f"{_FIRING} now, {before} in the evidence"),)
+        return (reasons.ALARM_FIRING.closes(RELEASE, alarm, f"{_FIRING} now, {before} in the evidence"),)
     return ()

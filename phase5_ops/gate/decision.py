@@ -166,22 +166,26 @@ def _verdict_reasons(row: Row, verdict: Verdict, waived: WaivedRow, closing: tup
     why_not = f" (waivers refused: {'; '.join(f'{name}: {why}' for name, why in waived.refused)})" if waived.refused else ""
     found = waived.uncovered or closing
     if not found:
-        return (Reason(row.id, str(verdict), "verdict", row.check, f"the row is {verdict} without a finding{why_not}"),)
-    return tuple(Reason(row.id, str(f.verdict), f.code, f.subject, f.seen + why_not, f.link) for f in found)
+        return (
+            Reason(
+                row.id, str(verdict), "verdict", row.check, f"the row is {verdict} without a finding{why_not}", verdict=verdict
+            ),
+        )
+    return tuple(Reason(row.id, str(f.verdict), f.code, f.subject, f.seen + why_not, f.link, f.verdict) for f in found)
 
 
 def _release_problems(inputs: GateInputs) -> Iterable[Reason]:
     release, bundle = inputs.release, inputs.bundle
     if release is None:
-        yield reasons.NO_RELEASE.at(RELEASE, "release", "no release to sign")
+        yield reasons.NO_RELEASE.closes(RELEASE, "release", "no release to sign")
     if inputs.run_id is None:
-        yield reasons.NO_READINESS_RUN.at(RELEASE, "run", "no readiness run")
+        yield reasons.NO_READINESS_RUN.closes(RELEASE, "run", "no readiness run")
     elif bundle is None:
-        yield reasons.EVIDENCE_MISSING.at(RELEASE, inputs.run_id, "no stored evidence of the run")
+        yield reasons.EVIDENCE_MISSING.closes(RELEASE, inputs.run_id, "no stored evidence of the run")
     elif bundle.run_id != inputs.run_id:
-        yield reasons.EVIDENCE_OF_ANOTHER_RUN.at(RELEASE, inputs.run_id, f"evidence of run {bundle.run_id}")
+        yield reasons.EVIDENCE_OF_ANOTHER_RUN.closes(RELEASE, inputs.run_id, f"evidence of run {bundle.run_id}")
     elif bundle.digest != bundle.sealed_digest:
-        yield reasons.EVIDENCE_CHANGED.at(RELEASE, inputs.run_id, f"sealed {bundle.sealed_digest}, stored {bundle.digest}")
+        yield reasons.EVIDENCE_CHANGED.closes(RELEASE, inputs.run_id, f"sealed {bundle.sealed_digest}, stored {bundle.digest}")
     if release is not None:
         yield from _newer_run_problems(inputs, release.environment)
 
@@ -207,14 +211,14 @@ def _newer_run_problems(inputs: GateInputs, environment: str) -> Iterable[Reason
 def _disagreements(run: OtherRun, inputs: GateInputs) -> Iterable[Reason]:
     whence = "" if run.recorded else "; Dagster has no record of it here: it was made with another state folder, or is gone"
     if run.rows is None:
-        yield reasons.NEWER_RUN_UNREADABLE.at(RELEASE, run.run_id, f"its results cannot be read{whence}")
+        yield reasons.NEWER_RUN_UNREADABLE.closes(RELEASE, run.run_id, f"its results cannot be read{whence}")
         return
     whence += "" if run.recorded else ", its evidence is left"
     for row in ALL_CHECKS:
         verdict, _ = run.rows.get(row.id, (Verdict.PASS, ()))
         bad = verdict in (Verdict.FAIL, Verdict.ERROR)
         if bad and not row.is_sign_off and is_blocking(row, inputs.policy) and not _opens_there(row, run, inputs):
-            yield reasons.NEWER_RUN_DISAGREES.at(RELEASE, run.run_id, f"row {row.id} is {verdict} there{whence}")
+            yield reasons.NEWER_RUN_DISAGREES.closes(RELEASE, run.run_id, f"row {row.id} is {verdict} there{whence}")
 
 
 def _opens_there(row: Row, run: OtherRun, inputs: GateInputs) -> bool:
@@ -240,7 +244,7 @@ def _decide_sign_offs(
             (reasons.NO_RELEASE, "no release to sign") if release is None else (reasons.NOTHING_TO_SIGN, "no readiness statement")
         )
         return tuple(
-            RowDecision(row.id, str(reasons.GateState.UNSIGNED), opens=False, reasons=(code.at(row.id, row.owner, seen),))
+            RowDecision(row.id, str(reasons.GateState.UNSIGNED), opens=False, reasons=(code.closes(row.id, row.owner, seen),))
             for row in rows
         )
     void = differences(
@@ -264,7 +268,7 @@ def _decide_sign_offs(
             row.id,
             str(reasons.GateState.UNSIGNED if problems[row.owner] else Verdict.PASS),
             opens=not problems[row.owner],
-            reasons=tuple(code.at(row.id, row.owner, seen) for code, seen in problems[row.owner]),
+            reasons=tuple(code.closes(row.id, row.owner, seen) for code, seen in problems[row.owner]),
         )
         for row in rows
     )

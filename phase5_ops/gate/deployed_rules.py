@@ -5,16 +5,14 @@ in part after, so the evidence decides nothing. What is not recorded, or could n
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import pandas as pd
 
-from phase5_ops.gate import fresh_reasons
-from phase5_ops.gate.reasons import RELEASE, ReasonCode
+from phase5_ops.gate import reasons
+from phase5_ops.gate.reasons import RELEASE
 from phase5_ops.gate.records import Reason, Release
 from phase5_ops.policy import DeployedPolicy
 from phase5_ops.reads import ReadStatus, reads_of
-from phase5_ops.verdict import Verdict
 
 START, END = "start", "end"
 
@@ -54,10 +52,7 @@ def recorded_problems(table: pd.DataFrame | None, release: Release, policy: Depl
     start, end = identity_at(table, START), identity_at(table, END)
     if not start or not end:
         return (_unknown("deployed_identity", "no function of the platform was found"),)
-    changed = tuple(
-        _at(fresh_reasons.PLATFORM_CHANGED_DURING_RUN, Verdict.INCONCLUSIVE, subject, seen)
-        for subject, seen in differences(start, end)
-    )
+    changed = tuple(reasons.PLATFORM_CHANGED_DURING_RUN.closes(RELEASE, *difference) for difference in differences(start, end))
     return (*changed, *_about_candidate(end, release, policy))
 
 
@@ -74,7 +69,7 @@ def present_problems(table: pd.DataFrame | None, now: Identity, failed: Iterable
     if table is None:
         return ()
     changed = differences(identity_at(table, END), now)
-    return tuple(_at(fresh_reasons.PLATFORM_CHANGED_SINCE, Verdict.INCONCLUSIVE, subject, seen) for subject, seen in changed)
+    return tuple(reasons.PLATFORM_CHANGED_SINCE.closes(RELEASE, *difference) for difference in changed)
 
 
 def differences(before: Identity, after: Identity) -> list[tuple[str, str]]:
@@ -99,13 +94,8 @@ def _about_candidate(identity: Identity, release: Release, policy: DeployedPolic
     if digest == release.digest:
         return ()
     seen = f"{digest} runs, the candidate is {release.digest}"
-    return (_at(fresh_reasons.EVIDENCE_NOT_ABOUT_CANDIDATE, Verdict.FAIL, name, seen),)
+    return (reasons.EVIDENCE_NOT_ABOUT_CANDIDATE.closes(RELEASE, name, seen),)
 
 
 def _unknown(subject: str, seen: str) -> Reason:
-    return _at(fresh_reasons.DEPLOYED_UNKNOWN, Verdict.ERROR, subject, seen)
-
-
-def _at(code: ReasonCode, verdict: Verdict, subject: str, seen: str) -> Reason:
-    """The reason, with the verdict that it would be in a row: whether it fails or merely decides nothing."""
-    return replace(code.at(RELEASE, subject, seen), state=str(verdict))
+    return reasons.DEPLOYED_UNKNOWN.closes(RELEASE, subject, seen)

@@ -12,7 +12,7 @@ from datetime import datetime
 import pandas as pd
 
 from phase5_ops.clock import iso
-from phase5_ops.gate import fresh_reasons
+from phase5_ops.gate import reasons
 from phase5_ops.gate.alarm_rules import alarm_problems
 from phase5_ops.gate.deployed_rules import COLUMNS, END, START, present_problems, recorded_problems
 from phase5_ops.gate.records import Reason, Release
@@ -100,37 +100,37 @@ def _alarm(before: str | None, now: str | None, status: ReadStatus = ReadStatus.
 
 #: What can be wrong with what is deployed: name -> (code of the reason, what the rules find).
 DEPLOYED_FAULTS: Mapping[str, tuple[str, Find]] = {
-    "code changed during the run": (fresh_reasons.PLATFORM_CHANGED_DURING_RUN.code, _recorded(end=(_CHANGED,))),
-    "a function appeared during the run": (fresh_reasons.PLATFORM_CHANGED_DURING_RUN.code, _recorded(end=(_RAN, _MORE))),
-    "a function went during the run": (fresh_reasons.PLATFORM_CHANGED_DURING_RUN.code, _recorded(start=(_RAN, _MORE))),
+    "code changed during the run": (reasons.PLATFORM_CHANGED_DURING_RUN.code, _recorded(end=(_CHANGED,))),
+    "a function appeared during the run": (reasons.PLATFORM_CHANGED_DURING_RUN.code, _recorded(end=(_RAN, _MORE))),
+    "a function went during the run": (reasons.PLATFORM_CHANGED_DURING_RUN.code, _recorded(start=(_RAN, _MORE))),
     "another artifact than the candidate's ran": (
-        fresh_reasons.EVIDENCE_NOT_ABOUT_CANDIDATE.code,
+        reasons.EVIDENCE_NOT_ABOUT_CANDIDATE.code,
         _holding("sha256:" + "0" * 64),
     ),
-    "no digest told what ran": (fresh_reasons.EVIDENCE_NOT_ABOUT_CANDIDATE.code, _no_digest),
+    "no digest told what ran": (reasons.EVIDENCE_NOT_ABOUT_CANDIDATE.code, _no_digest),
     "deployed identity not recorded": (
-        fresh_reasons.DEPLOYED_UNKNOWN.code,
+        reasons.DEPLOYED_UNKNOWN.code,
         lambda context: recorded_problems(None, context.release, _ANY),
     ),
-    "no function recorded": (fresh_reasons.DEPLOYED_UNKNOWN.code, _recorded(start=(), end=())),
-    "deployed identity recorded at the start only": (fresh_reasons.DEPLOYED_UNKNOWN.code, _recorded(end=())),
-    "reading the deployed identity failed": (fresh_reasons.DEPLOYED_UNKNOWN.code, _recorded(status=ReadStatus.DENIED)),
-    "deployed identity without its reads": (fresh_reasons.DEPLOYED_UNKNOWN.code, _without_reads),
-    "code changed since the run": (fresh_reasons.PLATFORM_CHANGED_SINCE.code, _present(_CHANGED)),
-    "a function appeared since the run": (fresh_reasons.PLATFORM_CHANGED_SINCE.code, _present(_RAN, _MORE)),
-    "a function went since the run": (fresh_reasons.PLATFORM_CHANGED_SINCE.code, _present()),
-    "deployed identity unreadable now": (fresh_reasons.DEPLOYED_UNKNOWN.code, _present(_RAN, failed=("denied",))),
+    "no function recorded": (reasons.DEPLOYED_UNKNOWN.code, _recorded(start=(), end=())),
+    "deployed identity recorded at the start only": (reasons.DEPLOYED_UNKNOWN.code, _recorded(end=())),
+    "reading the deployed identity failed": (reasons.DEPLOYED_UNKNOWN.code, _recorded(status=ReadStatus.DENIED)),
+    "deployed identity without its reads": (reasons.DEPLOYED_UNKNOWN.code, _without_reads),
+    "code changed since the run": (reasons.PLATFORM_CHANGED_SINCE.code, _present(_CHANGED)),
+    "a function appeared since the run": (reasons.PLATFORM_CHANGED_SINCE.code, _present(_RAN, _MORE)),
+    "a function went since the run": (reasons.PLATFORM_CHANGED_SINCE.code, _present()),
+    "deployed identity unreadable now": (reasons.DEPLOYED_UNKNOWN.code, _present(_RAN, failed=("denied",))),
 }
 
 #: What can be wrong with the SLO alarms; they close only where the policy lets them.
 ALARM_FAULTS: Mapping[str, tuple[str, Find]] = {
-    "an SLO alarm fires now": (fresh_reasons.ALARM_FIRING.code, _alarm("OK", "ALARM")),
-    "an SLO alarm that knew nothing fires now": (fresh_reasons.ALARM_FIRING.code, _alarm("INSUFFICIENT_DATA", "ALARM")),
-    "an SLO alarm is gone": (fresh_reasons.ALARM_GONE.code, _alarm("OK", None)),
-    "an SLO alarm is in no known state": (fresh_reasons.ALARMS_UNREADABLE.code, _alarm("OK", "None")),
-    "SLO alarms unreadable now": (fresh_reasons.ALARMS_UNREADABLE.code, _alarm("OK", "OK", ReadStatus.DENIED)),
-    "SLO alarms answered in part": (fresh_reasons.ALARMS_UNREADABLE.code, _alarm("OK", "OK", ReadStatus.PARTIAL)),
-    "stored SLO alarms unreadable": (fresh_reasons.ALARMS_UNREADABLE.code, _alarm(None, "OK")),
+    "an SLO alarm fires now": (reasons.ALARM_FIRING.code, _alarm("OK", "ALARM")),
+    "an SLO alarm that knew nothing fires now": (reasons.ALARM_FIRING.code, _alarm("INSUFFICIENT_DATA", "ALARM")),
+    "an SLO alarm is gone": (reasons.ALARM_GONE.code, _alarm("OK", None)),
+    "an SLO alarm is in no known state": (reasons.ALARMS_UNREADABLE.code, _alarm("OK", "None")),
+    "SLO alarms unreadable now": (reasons.ALARMS_UNREADABLE.code, _alarm("OK", "OK", ReadStatus.DENIED)),
+    "SLO alarms answered in part": (reasons.ALARMS_UNREADABLE.code, _alarm("OK", "OK", ReadStatus.PARTIAL)),
+    "stored SLO alarms unreadable": (reasons.ALARMS_UNREADABLE.code, _alarm(None, "OK")),
 }
 
 #: Where the fresh reads find nothing, so that their closing elsewhere shows something.

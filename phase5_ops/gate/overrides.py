@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate import override_reasons as reasons
+from phase5_ops.gate import reasons
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.records import Reason, Release, SignOff
@@ -151,14 +151,14 @@ def problems_of_form(override: Override, *, now: datetime, policy: OverridePolic
     about = override.id
     if not override.reason.strip() or not override.ticket.strip() or len(override.reason) > _LONGEST_TEXT:
         seen = f"it needs a reason of at most {_LONGEST_TEXT} characters, and a ticket"
-        yield reasons.OVERRIDE_WITHOUT_REASON.at(about, override.kind, seen)
+        yield reasons.OVERRIDE_WITHOUT_REASON.closes(about, override.kind, seen)
     if override.until - override.requested_at > longest_life(override.kind, policy):
         seen = f"from {iso(override.requested_at)} to {iso(override.until)}; at most {longest_life(override.kind, policy)}"
-        yield reasons.OVERRIDE_TOO_LONG.at(about, override.kind, seen)
+        yield reasons.OVERRIDE_TOO_LONG.closes(about, override.kind, seen)
     if now >= override.until:
-        yield reasons.OVERRIDE_EXPIRED.at(about, override.kind, f"it ended at {iso(override.until)}")
+        yield reasons.OVERRIDE_EXPIRED.closes(about, override.kind, f"it ended at {iso(override.until)}")
     if override.requested_at - now > skew:
-        yield reasons.OVERRIDE_FROM_THE_FUTURE.at(about, override.kind, f"asked for at {iso(override.requested_at)}")
+        yield reasons.OVERRIDE_FROM_THE_FUTURE.closes(about, override.kind, f"asked for at {iso(override.requested_at)}")
 
 
 def signed_roles(
@@ -178,7 +178,7 @@ def signed_roles(
         now=now,
     )
     good = frozenset(role for role in ROLES if not answers[role])
-    bad = tuple(code.at(override.id, role, seen) for role in ROLES for code, seen in answers[role])
+    bad = tuple(code.closes(override.id, role, seen) for role in ROLES for code, seen in answers[role])
     return good, bad
 
 
@@ -200,6 +200,6 @@ def problems(
     if len(counted) < SIGNERS[override.kind]:
         wanted = ROLLBACK_ROLE if override.kind is Kind.ROLLBACK else "two roles"
         seen = f"{wanted} must sign; signed: {', '.join(sorted(counted)) or 'nobody'}"
-        found.append(reasons.OVERRIDE_NOT_SIGNED.at(override.id, override.kind, seen))
-        found += [each for each in bad if each.code != reasons.MISSING_CODE]
+        found.append(reasons.OVERRIDE_NOT_SIGNED.closes(override.id, override.kind, seen))
+        found += [each for each in bad if each.code != reasons.SIGNATURE_MISSING.code]
     return tuple(found)

@@ -1,4 +1,4 @@
-"""What the state table's records of runs say against a candidate's evidence, and of newer runs. Pure: reasons and rules.
+"""What the state table's records of runs say against a candidate's evidence, and of newer runs. Pure.
 
 The table is written when a run ends, by conditional writes, and signed where the run may sign; the evidence folder and Dagster's
 records can be rewritten later. So evidence counts only as it was recorded, a newer run counts as the record says, and one that
@@ -10,37 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.gate import reasons
 from phase5_ops.gate.keys import KeySet
-from phase5_ops.gate.reasons import RELEASE, GateState, ReasonCode
+from phase5_ops.gate.reasons import RELEASE
 from phase5_ops.gate.records import OtherRun, Reason
 from phase5_ops.gate.run_record import RunFound, RunRecord
 from phase5_ops.verdict import Finding, Verdict
-
-RUN_NOT_RECORDED = ReasonCode(
-    "run_not_recorded",
-    GateState.BLOCKED,
-    "The state table has no record of the candidate's readiness run: it could not write one, was killed, or the record is gone.",
-    "Let readiness runs write to the state table (phase5 init, phase5 iam-policy); then make a new readiness run.",
-)
-EVIDENCE_NOT_AS_RECORDED = ReasonCode(
-    "evidence_not_as_recorded",
-    GateState.BLOCKED,
-    "The stored evidence is not what the run recorded in the state table when it ended.",
-    "Find out who changed the files; then make a new readiness run.",
-)
-RUN_RECORD_NOT_BELIEVED = ReasonCode(
-    "run_record_not_believed",
-    GateState.BLOCKED,
-    "The record of the candidate's run is not signed by the gate's key, although it says so or other runs of candidates are.",
-    "Let the runs of candidates sign with the gate's key, find out who wrote the record; then make a new readiness run.",
-)
-RUN_RECORDS_BROKEN = ReasonCode(
-    "run_records_broken",
-    GateState.BLOCKED,
-    "A record of a run is gone from the state table or was exchanged, so a newer run may be hidden.",
-    "Put the state table back (point-in-time recovery); find out who changed it.",
-)
-CODES = (RUN_NOT_RECORDED, EVIDENCE_NOT_AS_RECORDED, RUN_RECORD_NOT_BELIEVED, RUN_RECORDS_BROKEN)
 
 Rows = Mapping[str, tuple[Verdict, tuple[Finding, ...]]]
 
@@ -81,18 +56,20 @@ def record_problems(
         before: the last record of a candidate's run that is older; None where there is none.
     """
     broken = _gap(trail)
-    found = [RUN_RECORDS_BROKEN.at(RELEASE, "state table", broken)] if broken else []
+    found = [reasons.RUN_RECORDS_BROKEN.closes(RELEASE, "state table", broken)] if broken else []
     own = _own(trail, run_id)
     if own is None:
         seen = f"none of {len(trail)} records" if trail else "no record of any run"
-        return (*found, RUN_NOT_RECORDED.at(RELEASE, run_id, seen))
+        return (*found, reasons.RUN_NOT_RECORDED.closes(RELEASE, run_id, seen))
     if own.found.manifest != digest:
-        found.append(EVIDENCE_NOT_AS_RECORDED.at(RELEASE, run_id, f"recorded {own.found.manifest}, stored {digest or 'none'}"))
+        found.append(
+            reasons.EVIDENCE_NOT_AS_RECORDED.closes(RELEASE, run_id, f"recorded {own.found.manifest}, stored {digest or 'none'}")
+        )
     candidates = [record for record in (*trail, before) if record is not None and record.found.release_digest is not None]
     must_be_signed = bool(own.signature) or any(record.signature for record in candidates)
     if must_be_signed and (keys is None or not own.signed_by_gate(keys)):
         seen = "a signature that no believed key of the gate made" if own.signature else "no signature"
-        found.append(RUN_RECORD_NOT_BELIEVED.at(RELEASE, run_id, seen))
+        found.append(reasons.RUN_RECORD_NOT_BELIEVED.closes(RELEASE, run_id, seen))
     return tuple(found)
 
 

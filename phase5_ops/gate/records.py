@@ -213,6 +213,7 @@ class Reason:
         code: a finding's code, or a reason of the gate's own.
         subject, seen: as in a finding.
         link: where a person should look.
+        verdict: what a report shows for it.
     """
 
     row: str
@@ -221,6 +222,7 @@ class Reason:
     subject: str
     seen: str
     link: str | None = None
+    verdict: Verdict = Verdict.ERROR
 
     def __str__(self) -> str:
         return f"{self.row} {self.state} {self.code} {self.subject}: {self.seen}"

@@ -14,7 +14,6 @@ from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.clock import iso
 from phase5_ops.gate import reasons
 from phase5_ops.gate.records import Release, SignedFacts, SignOff
-from phase5_ops.gate.sign_off_codes import BY_NAME, EXPECTED, NO_RELEASE_TO_SIGN
 from phase5_ops.reads import read_findings
 from phase5_ops.verdict import Finding, Judgement, conclude
 
@@ -83,10 +82,12 @@ def judge_sign_off(table: pd.DataFrame, *, role: str) -> Judgement:
     findings: list[Finding] = read_findings(table)
     mine = table[table["role"] == role].to_dict("records") if len(table) else []
     if not mine and not any(finding.verdict.blocks for finding in findings):
-        findings.append(NO_RELEASE_TO_SIGN.at(role, expected=EXPECTED, seen="no release to sign"))
+        findings.append(reasons.NO_RELEASE.at(role, expected=reasons.SIGNATURE_EXPECTED, seen="no release to sign"))
     for entry in mine:
         if entry["done"] is not True:
-            findings.append(BY_NAME[str(entry["code"])].at(role, expected=EXPECTED, seen=str(entry["seen"])))
+            findings.append(
+                reasons.BY_NAME[str(entry["code"])].at(role, expected=reasons.SIGNATURE_EXPECTED, seen=str(entry["seen"]))
+            )
     signed = next((entry for entry in mine if entry["done"] is True), None)
     return conclude(
         judged=len(mine),

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.evidence.result import Published, RowEntry
-from phase5_ops.gate.sign_off_codes import NO_RELEASE_TO_SIGN
+from phase5_ops.gate.reasons import NO_RELEASE
 from phase5_ops.gate.waiver_report import in_words
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import FindingCode, Verdict, conclude
@@ -248,7 +248,7 @@ def readiness_document(
 
 def _entry(row: Row, entries: Mapping[str, RowEntry], evaluated_at: str) -> RowEntry:
     if row.is_sign_off and row.check not in entries:
-        return missing_entry(row, NO_RELEASE_TO_SIGN, "no release to sign", evaluated_at)
+        return missing_entry(row, NO_RELEASE, "no release to sign", evaluated_at)
     return entries.get(row.check) or missing_entry(row, NOT_IMPLEMENTED, "This version does not judge the row.", evaluated_at)
 
 

@@ -1,7 +1,7 @@
 """The readiness document of a release candidate: its rows as the gate sees them now, sign-offs, waivers, every blocker. Pure.
 
 Nothing is decided here. A row is shown with its stored result only where the gate takes that; otherwise with the gate's reasons,
-INCONCLUSIVE or ERROR (`gate_codes.py`), so that no report shows a PASS that the gate does not believe.
+INCONCLUSIVE or ERROR (`reasons.py`), so that no report shows a PASS that the gate does not believe.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +13,10 @@ from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.evidence.result import RowEntry, identity
-from phase5_ops.gate import gate_codes, reasons, sign_off_codes
+from phase5_ops.gate import reasons
 from phase5_ops.gate.decision import Decision, Outcome, RowDecision
 from phase5_ops.gate.reasons import RELEASE, GateState, named_first
-from phase5_ops.gate.records import GateInputs, Release, SignOff
-from phase5_ops.gate.sign_off_codes import EXPECTED
+from phase5_ops.gate.records import GateInputs, Reason, Release, SignOff
 from phase5_ops.gate.signature_rules import newest_counting
 from phase5_ops.gate.waiver_report import WaiverUse
 from phase5_ops.report.document import (
@@ -98,7 +97,7 @@ def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decisi
         for entry in entries
         if entry.id not in signatures and decided[entry.id].blocking
     }
-    about_all = [gate_codes.verdict_of(reason) for reason in decision.reasons if reason.row == RELEASE]
+    about_all = [reason.verdict for reason in decision.reasons if reason.row == RELEASE]
     verdicts |= {f"{RELEASE} {index}": verdict for index, verdict in enumerate(about_all)}
     unsigned = any(not decided[row].opens for row in signatures)
     code = exit_code(verdicts, unsigned=unsigned, gate=inputs.policy)
@@ -149,8 +148,8 @@ def _row(row: Row, decided: RowDecision, inputs: GateInputs, decision: Decision)
     if row.id not in decision.facts:
         return _not_counting(row, decided, inputs, entry)
     if entry is None:
-        code, seen = gate_codes.BY_NAME[reasons.RESULT_UNREADABLE.code], "the stored result is not one that can be shown"
-        found = [code.at(row.check, expected=_COUNTS, seen=seen)]
+        seen = "the stored result is not one that can be shown"
+        found = [reasons.RESULT_UNREADABLE.at(row.check, expected=_COUNTS, seen=seen)]
         return _plain(row, found, summarized(found[0].verdict, seen, found), iso(inputs.now))
     return entry.model_copy(update={"waived": decided.waived})
 
@@ -164,29 +163,26 @@ def _stored(row: Row, content: Mapping[str, Any]) -> RowEntry | None:
 
 
 def _not_counting(row: Row, decided: RowDecision, inputs: GateInputs, entry: RowEntry | None) -> RowEntry:
-    found = [
-        gate_codes.BY_NAME[reason.code].at(reason.subject, expected=_COUNTS, seen=reason.seen, link=reason.link)
-        for reason in decided.reasons
-        if reason.code in gate_codes.BY_NAME
-    ]
+    own = [reason for reason in decided.reasons if reason.code in reasons.BY_NAME]
+    found = [_finding(reason, _COUNTS) for reason in own]
     result = inputs.results.get(row.check)
-    states = {reason.state for reason in decided.reasons if reason.code in gate_codes.BY_NAME}
-    said = f"; it said {entry.verdict}: {entry.summary}" if entry and states <= set(_AUTHENTIC) else ""
+    authentic = {reason.state for reason in own} <= set(_AUTHENTIC)
+    said = f"; it said {entry.verdict}: {entry.summary}" if entry and authentic else ""
     undecided = worst(finding.verdict for finding in found) is not Verdict.FAIL if found else True
     summary = f"{decided.state}: {'not judged, ' if undecided else ''}{decided.reasons[0].seen}{said}"
     return _plain(row, found, summary, iso(result.observed_at if result and result.observed_at else inputs.now))
 
 
 def _sign_off_row(row: Row, decided: RowDecision, inputs: GateInputs) -> RowEntry:
-    found = [
-        sign_off_codes.BY_NAME[reason.code].at(reason.subject, expected=EXPECTED, seen=reason.seen)
-        for reason in decided.reasons
-        if reason.code in sign_off_codes.BY_NAME
-    ]
+    found = [_finding(reason, reasons.SIGNATURE_EXPECTED) for reason in decided.reasons]
     summary = f"{row.owner} has signed." if decided.opens else decided.reasons[0].seen
     if found:
         summary = summarized(worst(finding.verdict for finding in found), summary, found)
     return _plain(row, found, summary, iso(inputs.now), passes=decided.opens)
+
+
+def _finding(reason: Reason, expected: str) -> Finding:
+    return Finding(reason.code, reason.verdict, reason.subject, expected, reason.seen, reason.link)
 
 
 def _plain(row: Row, found: Sequence[Finding], summary: str, observed_at: str, *, passes: bool = False) -> RowEntry:

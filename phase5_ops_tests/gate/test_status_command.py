@@ -11,7 +11,7 @@ from phase5_ops import status_command
 from phase5_ops.checklist import ROLES
 from phase5_ops.cli import app as cli
 from phase5_ops.evidence.run_tags import READINESS_JOB
-from phase5_ops.gate import fresh_reasons
+from phase5_ops.gate import reasons
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
@@ -178,7 +178,7 @@ def test_what_the_gate_said_with_a_clock_ahead_is_undecided_whatever_it_said(des
 
 def test_what_fires_now_closes_although_everything_stored_opens(desk):
     desk.ready()
-    reason = fresh_reasons.ALARM_FIRING.at("release", "latency", "ALARM now")
+    reason = reasons.ALARM_FIRING.closes("release", "latency", "ALARM now")
     desk.states(judged(desk, closing=(reason,)))
     found = shown(desk)
     assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 1, "BLOCKED")
