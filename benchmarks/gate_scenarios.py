@@ -30,7 +30,7 @@ from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing_session import Refused, open_session
-from phase5_ops.gate.state import Fate
+from phase5_ops.gate.state_items import Fate
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox

@@ -32,7 +32,7 @@ from phase5_ops.gate.believed_keys import pin_keys
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import Tick, candidate_tags, run_tick
-from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.sandbox.process import sandbox_process
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.state_folder import prepare_state_folder

@@ -18,7 +18,7 @@ from phase5_ops.gate.sign_events import REQUESTS_A_SECOND
 from phase5_ops.gate.signature_audit import Audited, Claim, exit_code
 from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.signing_times import audited, claim_of
-from phase5_ops.gate.state import check_release
+from phase5_ops.gate.state_items import check_release
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.printable import printable
 from phase5_ops.settings import ConfigurationError, Settings

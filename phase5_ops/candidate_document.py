@@ -12,7 +12,7 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import GateInputs
-from phase5_ops.gate.state import Candidate
+from phase5_ops.gate.state_items import Candidate
 from phase5_ops.gate.waiver_report import waiver_uses
 from phase5_ops.report.document import CandidateEntry, Judged
 from phase5_ops.report.release import release_document, shortened

@@ -18,7 +18,7 @@ from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.run_record import RunRecord
 from phase5_ops.gate.run_records import RunRecords
 from phase5_ops.gate.signing import SigningError
-from phase5_ops.gate.state import StateError
+from phase5_ops.gate.state_items import StateError
 from phase5_ops.histories import (
     LEDGER_HISTORY,
     LEDGER_TABLE,

@@ -17,7 +17,8 @@ from phase5_ops.gate.overriding import announce, as_text, new_override, sign_ove
 from phase5_ops.gate.records import SignOff
 from phase5_ops.gate.sign_off import registered
 from phase5_ops.gate.signing_session import Refused, SigningSession, open_session
-from phase5_ops.gate.state import Candidate, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate
 from phase5_ops.people_command import DONE, REFUSED, Confirm, check_name, check_role, ending, gate_says
 from phase5_ops.printable import printable
 from phase5_ops.promote_command import context_of

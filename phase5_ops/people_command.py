@@ -15,7 +15,7 @@ from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.sign_off import ToSign, as_text, registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.signing_session import Refused, SigningSession, open_session, person_of
-from phase5_ops.gate.state import Candidate, StateError, check_release
+from phase5_ops.gate.state_items import Candidate, StateError, check_release
 from phase5_ops.gate.stated_documents import NotStated
 from phase5_ops.gate.waiver_report import in_words, releases_in_a_row
 from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver

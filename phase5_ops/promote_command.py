@@ -20,7 +20,8 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import stored_order
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state import CLOSED, Candidate, Fate, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import CLOSED, Candidate, Fate
 from phase5_ops.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:

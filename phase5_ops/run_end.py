@@ -19,7 +19,7 @@ from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.run_record import RECORD_TYPE, RunFound
 from phase5_ops.gate.run_records import RunRecords
 from phase5_ops.gate.signing import SigningError, load_key, sign
-from phase5_ops.gate.state import StateError
+from phase5_ops.gate.state_items import StateError
 from phase5_ops.production import in_sandbox
 from phase5_ops.pruning import prune
 from phase5_ops.reads import Read, ReadStatus

@@ -15,7 +15,7 @@ from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.released import Released, released, replaced_by
-from phase5_ops.gate.state import CLOSED, Candidate, Fate
+from phase5_ops.gate.state_items import CLOSED, Candidate, Fate
 from phase5_ops.gate.stated_documents import AHEAD_AT_MOST, SILENT_AFTER, NotStated, Stated, StatedDocuments
 from phase5_ops.report.document import EXIT_FAILING, EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
 

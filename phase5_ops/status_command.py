@@ -11,7 +11,7 @@ from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.released import BY, Released, live, released
 from phase5_ops.gate.signing_session import SigningSession, open_session
-from phase5_ops.gate.state import CLOSED, Candidate, Fate, MalformedItem
+from phase5_ops.gate.state_items import CLOSED, Candidate, Fate, MalformedItem
 from phase5_ops.gate.stated_documents import NotStated, StatedDocuments
 from phase5_ops.printable import printable
 from phase5_ops.promote_command import line

@@ -16,9 +16,8 @@ from phase5_ops.findings import catalogue
 from phase5_ops.gate import reasons
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import complete_inputs
-from phase5_ops.gate.records import GateInputs, Reason, RunState, SignOff
+from phase5_ops.gate.records import GateInputs, Reason, RunState, SignOff, Waiver
 from phase5_ops.gate.waiver_report import waiver_uses
-from phase5_ops.gate.waivers import Waiver
 from phase5_ops.policy import GatePolicy
 from phase5_ops.report import markdown, terminal
 from phase5_ops.report.document import CandidateEntry, ReadinessDocument, shipped_json_schema

@@ -51,7 +51,7 @@ def gate_failures() -> Iterator[None]:
     from phase5_ops.gate.dagster_http import WebserverError
     from phase5_ops.gate.keys import KeysError
     from phase5_ops.gate.signing import SigningError
-    from phase5_ops.gate.state import StateError
+    from phase5_ops.gate.state_items import StateError
     from phase5_ops.gate.stated_documents import NotStated
     from phase5_ops.settings import ConfigurationError
 

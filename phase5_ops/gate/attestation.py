@@ -18,7 +18,7 @@ from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.envelopes import canonical_json
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import Override
-from phase5_ops.gate.records import GateInputs, Release, SignOff
+from phase5_ops.gate.records import GateInputs, Release, SignOff, Waiver
 from phase5_ops.gate.statements import (
     EVIDENCE,
     OUTCOMES,
@@ -32,7 +32,6 @@ from phase5_ops.gate.statements import (
     resource_uri,
     waiver_entry,
 )
-from phase5_ops.gate.waivers import Waiver
 from phase5_ops.verdict import Verdict
 
 

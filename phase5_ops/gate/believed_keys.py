@@ -18,7 +18,8 @@ from phase5_ops.clock import iso
 from phase5_ops.gate.envelopes import PAYLOAD_TYPE
 from phase5_ops.gate.keys import GATE, SIGNERS, KeysError, KeySet, TrustedKey, key_set, keys_document, parse_keys
 from phase5_ops.gate.signing import load_key, load_keys, sign
-from phase5_ops.gate.state import PinnedKeys, StateTable, Written
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import PinnedKeys, Written
 from phase5_ops.policy import SigningPolicy
 from phase5_ops.settings import Settings
 from phase5_ops.whole_file import write_whole

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state import CLOSED, Candidate, Fate, Registered, StateTable, check_release
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import CLOSED, Candidate, Fate, Registered, check_release
 
 #: The external asset; its partitions are the releases.
 ASSET, PARTITIONS = "release_candidate", "releases"

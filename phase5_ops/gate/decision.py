@@ -12,10 +12,10 @@ from enum import StrEnum
 from phase5_ops.checklist import ALL_CHECKS, ROWS, Row
 from phase5_ops.gate import reasons
 from phase5_ops.gate.reasons import RELEASE
-from phase5_ops.gate.records import GateInputs, OtherRun, Reason, RowFacts, SignedFacts, StoredResult
+from phase5_ops.gate.records import GateInputs, OtherRun, Pair, Reason, RowFacts, SignedFacts, StoredResult
 from phase5_ops.gate.row_state import max_age, state_problems
 from phase5_ops.gate.signature_rules import differences, sign_off_problems
-from phase5_ops.gate.waivers import Pair, WaivedRow, closing_findings, unmatched, waive
+from phase5_ops.gate.waivers import WaivedRow, closing_findings, unmatched, waive
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
 

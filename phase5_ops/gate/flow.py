@@ -14,7 +14,7 @@ from phase5_ops.gate.decision import Decision, Outcome
 from phase5_ops.gate.reasons import named_first
 from phase5_ops.gate.records import GateInputs, RunState
 from phase5_ops.gate.signature_rules import differences
-from phase5_ops.gate.state import CLOSED, Candidate, Fate
+from phase5_ops.gate.state_items import CLOSED, Candidate, Fate
 from phase5_ops.policy import FlowPolicy
 
 SUPERSEDE = "supersede"  # in a candidate's context: it goes before those that are being signed, too

@@ -21,7 +21,7 @@ from phase5_ops.gate.run_record import RunRecord
 from phase5_ops.gate.run_records import RunRecords, StoredAcceptance
 from phase5_ops.gate.signing import sign
 from phase5_ops.gate.signing_session import Refused, SigningSession
-from phase5_ops.gate.state import Written
+from phase5_ops.gate.state_items import Written
 from phase5_ops.histories import NEVER_ACCEPTED, Break
 
 SCHEMA = "phase5.history-acceptance/v1"

@@ -24,7 +24,8 @@ from phase5_ops.gate.records import Bundle, GateInputs, OtherRun, Reason, Releas
 from phase5_ops.gate.run_record import RunRecord
 from phase5_ops.gate.run_records import RunRecords, RunTrail
 from phase5_ops.gate.signing_times import counted_sign_offs
-from phase5_ops.gate.state import Candidate, Promotion, StateTable, StoredSignOff
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Promotion, StoredSignOff
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.production import in_sandbox
@@ -155,7 +156,7 @@ def read_inputs(
         policy_digest=context.policy_digest,
         policy=settings.gate,
         now=context.now(),
-        statement=_signed_facts(frozen[0]) if frozen else None,
+        statement=_signed_facts(frozen.payload) if frozen else None,
         sign_offs=sources.sign_offs(stored, [each.payload for each in statements]) if stored else (),
         waivers=verified_waivers(waivers, sources.keys, statements, environment=release.environment) if waivers else (),
         other_runs=others,

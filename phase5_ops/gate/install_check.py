@@ -17,7 +17,8 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.gate.believed_keys import pinned_keys, signing_key
 from phase5_ops.gate.keys import SIGNERS, KeysError, KeySet, TrustedKey
 from phase5_ops.gate.signing import SigningError, load_key
-from phase5_ops.gate.state import StateError, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import StateError
 from phase5_ops.reads import ReadStatus
 from phase5_ops.settings import Settings
 from phase5_ops.state_table import TTL_ATTRIBUTE

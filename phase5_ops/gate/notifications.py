@@ -5,7 +5,7 @@ from datetime import datetime
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.clock import iso
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state import Fate
+from phase5_ops.gate.state_items import Fate
 from phase5_ops.policy import NotificationPolicy
 from phase5_ops.reads import ReadStatus
 

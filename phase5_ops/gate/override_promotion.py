@@ -32,7 +32,8 @@ from phase5_ops.gate.reasons import ATTESTATION_INVALID, OVERRIDE_NOT_POSSIBLE
 from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.released import BY, live, released
 from phase5_ops.gate.signature_rules import counting, proved_times
-from phase5_ops.gate.state import Candidate, Fate, Promotion, StateTable, StoredSignOff
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Fate, Promotion, StoredSignOff
 from phase5_ops.policy import GatePolicy, OverridePolicy
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from phase5_ops.gate.overrides import Override, problems, stored_order
 from phase5_ops.gate.promotion_job import override_run_config
 from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import RunState
-from phase5_ops.gate.state import Fate, StateError, StoredOverride
+from phase5_ops.gate.state_items import Fate, StateError, StoredOverride
 from phase5_ops.printable import printable
 
 _LOOKED_AT = timedelta(days=7)  # how long after its end an order is looked at, for what it left half done

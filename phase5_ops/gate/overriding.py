@@ -17,7 +17,7 @@ from phase5_ops.gate.override_promotion import envelope_digests, standing_proble
 from phase5_ops.gate.overrides import SIGNERS, Override, longest_life, problems_of_form, signed_roles, stored_order
 from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.signing_session import Refused, SigningSession, person_of, signature_over
-from phase5_ops.gate.state import Candidate, StoredSignOff, Written
+from phase5_ops.gate.state_items import Candidate, StoredSignOff, Written
 from phase5_ops.settings import ConfigurationError
 
 

@@ -26,7 +26,7 @@ from phase5_ops.gate.publication import (
 )
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signature_rules import counting, proved_times
-from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.gate.verification import LONGEST_WAIT
 
 
@@ -77,9 +77,8 @@ def _attest(
     """The two envelopes of this decision, or why they would not verify: then nothing is published."""
     release, opened = candidate.release, decision.opened_on
     frozen = door.state.statement(release, candidate.series)
-    if frozen is None or opened is None or sha256_of(frozen[0]) != opened.statement_digest:
+    if frozen is None or opened is None or sha256_of(frozen.payload) != opened.statement_digest:
         return None, ("the frozen statement changed while it was decided",)
-    payload, gate_signature, gate_key_id = frozen
     counted = counting(
         inputs.sign_offs,
         ROLES,
@@ -88,7 +87,8 @@ def _attest(
         policy=inputs.policy,
         now=inputs.now,
     )
-    readiness = envelope_bytes(payload, {gate_key_id: gate_signature, **{off.key_id: off.signature for off in counted}})
+    signatures = {frozen.gate_key_id: frozen.gate_signature, **{off.key_id: off.signature for off in counted}}
+    readiness = envelope_bytes(frozen.payload, signatures)
     statement = decision_statement(
         release=release,
         readiness_envelope=readiness,

@@ -25,7 +25,8 @@ from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import Ending, PromotionDoor, PromotionOutcome
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signing_times import counted_sign_offs
-from phase5_ops.gate.state import Candidate, Fate, StateTable, check_release
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Fate, check_release
 from phase5_ops.gate.targets.choice import publish
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from phase5_ops.gate.orders import Kind, idempotency_key
 from phase5_ops.gate.overrides import Override
 from phase5_ops.gate.records import Release, SignOff
 from phase5_ops.gate.said_by_decision import stated_by
-from phase5_ops.gate.state import Promotion
+from phase5_ops.gate.state_items import Promotion
 from phase5_ops.gate.statements import PUBLICATION, STATEMENT_TYPE, decision_facts, read_statement
 from phase5_ops.gate.verification import verify
 

@@ -31,10 +31,10 @@ from phase5_ops.gate.promotion_records import (
     publication_statement,
     record_problems,
 )
-from phase5_ops.gate.records import GateInputs
-from phase5_ops.gate.state import Candidate, Fate, Lock, Promotion, StateTable, Written
+from phase5_ops.gate.records import GateInputs, Pair
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Fate, Lock, Promotion, Written
 from phase5_ops.gate.statements import decision_facts, read_statement, waived_findings
-from phase5_ops.gate.waivers import Pair
 
 LOCK_AGE = timedelta(minutes=5)
 """A lock that is older and without a record of its promotion may be taken over; a decision that is older is made again."""
@@ -155,7 +155,8 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
     if (done := door.state.promotion(release, series, override=override)) is not None:
         return recorded(door, errand.candidate, done, errand.override)
     mine = errand.envelopes
-    standing = Envelopes(*door.state.prepare_promotion(release, series, mine.basis, mine.decision, override=override))
+    kept = door.state.prepare_promotion(release, series, mine.basis, mine.decision, override=override)
+    standing = Envelopes(kept.readiness, kept.decision)
     if standing != mine and (problems := errand.problems(standing)):
         return blocked(*(f"what an earlier attempt prepared no longer verifies: {each}" for each in problems))
     if stop := _last_look(door, errand):

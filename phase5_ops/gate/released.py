@@ -15,7 +15,8 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import Override, stored_order
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state import Promotion, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Promotion
 
 #: By what a release went to production, in words.
 BY = {Kind.OPEN: "the gate", Kind.ROLLBACK: "rollback", Kind.BREAK_GLASS: "broken glass"}

@@ -9,7 +9,8 @@ from itertools import dropwhile, islice
 from typing import Any
 
 from phase5_ops.gate.run_record import RunFound, RunRecord, record_of, record_payload
-from phase5_ops.gate.state import MalformedItem, StateError, StateTable, Written
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import MalformedItem, StateError, Written
 from phase5_ops.reads import Read, ReadStatus
 
 #: What recording a run and reading records needs, on the partitions of the state table named in `state.py`.

@@ -39,12 +39,11 @@ from phase5_ops.gate.notifications import tell_fate
 from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.publication import begun
-from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.records import GateInputs, Waiver
 from phase5_ops.gate.signing import SigningError
-from phase5_ops.gate.state import Candidate, Fate, MalformedItem, Registered, StateError, Written
+from phase5_ops.gate.state_items import Candidate, Fate, MalformedItem, Registered, StateError, Written
 from phase5_ops.gate.stating import Describe, state_document, stated_open
 from phase5_ops.gate.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
-from phase5_ops.gate.waivers import Waiver
 from phase5_ops.settings import ConfigurationError, Settings
 
 log = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ from phase5_ops.clock import iso
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.identity import Identity, repeated_role
 from phase5_ops.gate.keys import GATE
-from phase5_ops.gate.records import Release, SignedFacts, SignOff
+from phase5_ops.gate.records import Pair, Release, SignedFacts, SignOff
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.signing_session import Refused, SigningSession, person_of, signature_over
-from phase5_ops.gate.state import Candidate, Fate, StoredSignOff, Written
+from phase5_ops.gate.state_items import Candidate, Fate, StoredSignOff, Written
 from phase5_ops.gate.statements import (
     EVIDENCE,
     POLICY,
@@ -29,7 +29,7 @@ from phase5_ops.gate.statements import (
 )
 from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.gate.waiver_report import in_vain, in_words
-from phase5_ops.gate.waivers import Pair, closing_findings, problem_of, unmatched
+from phase5_ops.gate.waivers import closing_findings, problem_of, unmatched
 from phase5_ops.printable import printable
 from phase5_ops.verdict import Finding
 
@@ -89,9 +89,8 @@ def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
     frozen = state.statement(release, candidate.series)
     if frozen is None:
         raise Refused(f"{release.name} has no readiness statement yet")
-    payload, gate_signature, gate_key_id = frozen
-    gate_key = keys.keys.get(gate_key_id)
-    if gate_key is None or gate_key.role != GATE or gate_key.revoked_at or not gate_key.verifies(payload, gate_signature):
+    payload, gate_key = frozen.payload, keys.keys.get(frozen.gate_key_id)
+    if gate_key is None or gate_key.role != GATE or gate_key.revoked_at or not gate_key.verifies(payload, frozen.gate_signature):
         raise Refused(f"the readiness statement of {release.name} is not signed by the gate's key: do not sign it, find out why")
     try:
         facts, said, stated = facts_of(payload), readiness_facts(read_statement(payload)), stated_findings(payload)

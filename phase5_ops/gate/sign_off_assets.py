@@ -22,7 +22,8 @@ from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.signing_times import counted_sign_offs
-from phase5_ops.gate.state import StateError, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import StateError
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
@@ -84,7 +85,7 @@ def _table(run: RunContext, state: StateTable, name: str, now: datetime) -> pd.D
     frozen = state.statement(candidate.release, candidate.series)
     if frozen is None:
         return sign_offs_table(candidate.release, None)
-    statement = facts_of(frozen[0])
+    statement = facts_of(frozen.payload)
     keys = believed_keys(run.reader, run.settings)
     offs = counted_sign_offs(
         run.reader,

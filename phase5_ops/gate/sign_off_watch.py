@@ -8,7 +8,8 @@ import dagster as dg
 from phase5_ops.context import RunContext
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.sign_off_assets import sign_off_job, sign_off_run_config
-from phase5_ops.gate.state import Candidate, Fate, StateError, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Fate, StateError
 
 SENSOR = "sign_off_watch"
 _SECONDS = 60

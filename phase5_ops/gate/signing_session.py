@@ -14,7 +14,8 @@ from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.records import Release, SignOff
 from phase5_ops.gate.signing import sign
 from phase5_ops.gate.signing_times import counted_sign_offs
-from phase5_ops.gate.state import StateTable, StoredSignOff
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import StoredSignOff
 from phase5_ops.settings import Settings
 
 

@@ -17,7 +17,7 @@ from phase5_ops.gate.records import SignOff
 from phase5_ops.gate.said_by_decision import made_too_early
 from phase5_ops.gate.sign_events import REQUESTS_A_SECOND, read_sign_events
 from phase5_ops.gate.signature_audit import Audited, Claim, Match, Period, judge, period_of, region_of
-from phase5_ops.gate.state import StoredSignOff
+from phase5_ops.gate.state_items import StoredSignOff
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 
 

@@ -25,7 +25,8 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.keys import GATE, KeySet
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state import StateTable, Written, release_pk
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Written, release_pk
 
 SCHEMA = "phase5.stated/v1"
 

@@ -13,8 +13,8 @@ from phase5_ops.clock import iso, parse_iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.records import RowFacts, SignedFacts
-from phase5_ops.gate.waivers import Pair, Waiver
+from phase5_ops.gate.records import Pair, RowFacts, SignedFacts, Waiver
+from phase5_ops.gate.waiver import waiver_fields
 from phase5_ops.verdict import Finding, Verdict
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -266,16 +266,7 @@ def waived_findings(payload: bytes) -> frozenset[tuple[str, Pair]]:
 
 def waiver_entry(waiver: Waiver) -> dict[str, Any]:
     """A waiver as a readiness statement shows it, but for how often it was given."""
-    return {
-        "id": waiver.id,
-        "row": waiver.row,
-        "pairs": [list(pair) for pair in sorted(waiver.pairs)],
-        "reason": waiver.reason,
-        "ticket": waiver.ticket,
-        "until": iso(waiver.until),
-        "signed_by": waiver.signed_by,
-        "identity": waiver.identity,
-    }
+    return waiver_fields(waiver, "id", "row", "pairs", "reason", "ticket", "until", "signed_by", "identity")
 
 
 def shows_waiver(statement: Statement, waiver: Waiver, role: str) -> bool:

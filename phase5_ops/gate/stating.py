@@ -8,7 +8,7 @@ from phase5_ops.gate.believed_keys import signed_by_gate
 from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import GateInputs
-from phase5_ops.gate.state import Candidate, Written
+from phase5_ops.gate.state_items import Candidate, Written
 from phase5_ops.gate.stated_documents import RESTATED_AFTER, STATED_TYPE, NotStated, Stated, StatedDocuments, mark_of
 
 #: Makes the document of a candidate. Given from outside, because what a document looks like stands above the gate.

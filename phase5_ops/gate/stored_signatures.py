@@ -14,10 +14,10 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import WAIVER_TYPE, MalformedEnvelope
 from phase5_ops.gate.keys import GATE, KeySet, TrustedKey, revocation_problem
 from phase5_ops.gate.overrides import override_of
-from phase5_ops.gate.records import Release, SignOff
-from phase5_ops.gate.state import StoredSignOff, StoredStatement, StoredWaiver, waiver_payload
+from phase5_ops.gate.records import Release, SignOff, Waiver
+from phase5_ops.gate.state_items import StoredSignOff, StoredStatement, StoredWaiver
 from phase5_ops.gate.statements import OVERRIDE, read_statement, readiness_facts, shows_waiver
-from phase5_ops.gate.waivers import Waiver
+from phase5_ops.gate.waiver import waiver_payload
 
 
 def verified_sign_offs(stored: Iterable[StoredSignOff], payloads: Iterable[bytes], keys: KeySet) -> tuple[SignOff, ...]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from phase5_ops.gate.decision import Decision
-from phase5_ops.gate.records import GateInputs
-from phase5_ops.gate.waivers import Pair, Waiver, consecutive_releases, problem_of
+from phase5_ops.gate.records import GateInputs, Pair, Waiver
+from phase5_ops.gate.waivers import consecutive_releases, problem_of
 
 #: The promotions of an environment, oldest first: name of the release, and what was waived for it as (row id, pair).
 Promotions = Sequence[tuple[str, frozenset[tuple[str, Pair]]]]

@@ -11,44 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from phase5_ops.checklist import ROLES, ROW_OF_ID, Row
+from phase5_ops.gate.records import Pair, Waiver
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
 
-#: A finding as a waiver names it: code and subject, both exactly as found.
-Pair = tuple[str, str]
-
 LONGEST_DAYS = 14
-
-
-@dataclass(frozen=True, slots=True)
-class Waiver:
-    """One waiver as it is kept in the state table.
-
-    Attributes:
-        id: its name in the state table.
-        row: row id, or the name of an extra check.
-        release_digest: `sha256:...` of the artifact it is bound to.
-        pairs: the findings it excuses.
-        reason, ticket: why, and where that is followed up.
-        issued_at, until: it is in force from the one to just before the other.
-        signed_by: the role whose key made its signature; None where no known key did.
-        identity: the person who signed.
-        environment: where it is in force; "" in one from before waivers named it, which is in force nowhere.
-        unsigned: why no role's key has signed it, in words; "" where one has, or that was not looked at.
-    """
-
-    id: str
-    row: str
-    release_digest: str
-    pairs: frozenset[Pair]
-    reason: str
-    ticket: str
-    issued_at: datetime
-    until: datetime
-    signed_by: str | None
-    identity: str
-    environment: str = ""
-    unsigned: str = ""
 
 
 @dataclass(frozen=True, slots=True)

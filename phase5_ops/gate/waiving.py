@@ -11,11 +11,13 @@ from uuid import uuid4
 from phase5_ops.checklist import ROLES, ROW_OF_ID, Row
 from phase5_ops.gate.believed_keys import signing_key
 from phase5_ops.gate.envelopes import WAIVER_TYPE
+from phase5_ops.gate.records import Pair, Waiver
 from phase5_ops.gate.signing import sign
 from phase5_ops.gate.signing_session import Refused, SigningSession
-from phase5_ops.gate.state import CLOSED, Candidate, Fate, StoredWaiver, Written, waiver_payload
+from phase5_ops.gate.state_items import CLOSED, Candidate, Fate, StoredWaiver, Written
 from phase5_ops.gate.stored_signatures import verified_waivers
-from phase5_ops.gate.waivers import Pair, Waiver, closing_findings, pair_of, problem_of, waive
+from phase5_ops.gate.waiver import waiver_payload
+from phase5_ops.gate.waivers import closing_findings, pair_of, problem_of, waive
 from phase5_ops.verdict import Finding, Verdict
 
 

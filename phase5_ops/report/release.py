@@ -18,6 +18,7 @@ from phase5_ops.gate.decision import Decision, Outcome, RowDecision
 from phase5_ops.gate.reasons import RELEASE, GateState, named_first
 from phase5_ops.gate.records import GateInputs, Reason, Release, SignOff
 from phase5_ops.gate.signature_rules import newest_counting
+from phase5_ops.gate.waiver import waiver_fields
 from phase5_ops.gate.waiver_report import WaiverUse
 from phase5_ops.report.document import (
     EXIT_OPEN,
@@ -218,14 +219,7 @@ def _counting(role: str, inputs: GateInputs, release: Release) -> SignOff | None
 def _waiver(use: WaiverUse) -> dict[str, Any]:
     waiver = use.waiver
     return {
-        "id": waiver.id,
-        "row": waiver.row,
-        "pairs": [list(pair) for pair in sorted(waiver.pairs)],
-        "reason": waiver.reason,
-        "ticket": waiver.ticket,
-        "issued_at": iso(waiver.issued_at),
-        "until": iso(waiver.until),
-        "signed_by": waiver.signed_by,
+        **waiver_fields(waiver, "id", "row", "pairs", "reason", "ticket", "issued_at", "until", "signed_by"),
         "by": waiver.identity,
         "in_force": use.problem is None,
         "why_not": use.problem,

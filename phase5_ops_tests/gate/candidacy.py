@@ -18,7 +18,7 @@ from phase5_ops.gate.decision import Outcome, decide, is_blocking
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Action, Attempt, Step, next_action
 from phase5_ops.gate.records import GateInputs, Release, RunState
-from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.policy import FlowPolicy, GatePolicy
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.scenarios.registry import Turns

@@ -23,7 +23,7 @@ from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.signing_session import SigningSession, open_session
-from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stating import state_document
 from phase5_ops.gate.stored_signatures import verified_sign_offs
@@ -124,7 +124,7 @@ class Desk:
         session = self.open(now=now)
 
         def inputs(_candidate: Candidate) -> GateInputs:
-            payload = session.state.statement(release, 1)[0]
+            payload = session.state.statement(release, 1).payload
             return replace(
                 complete_for_release(now, release),
                 statement=facts_of(payload),

@@ -34,7 +34,8 @@ from phase5_ops.gate.orders import idempotency_key
 from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.signing import load_key, sign
-from phase5_ops.gate.state import Fate, Promotion, StateTable, StoredSignOff
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Fate, Promotion, StoredSignOff
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.settings import load_settings
 from phase5_ops.status_command import release_status
@@ -540,7 +541,7 @@ def forged_sign_off(world: World, role: str, key_of: str, payload: bytes) -> Non
 
 
 def test_three_signatures_by_one_roles_key_are_one(world):
-    payload, *_ = world.state.statement(RELEASE, 1)
+    payload = world.state.statement(RELEASE, 1).payload
     for role in ROLES:
         forged_sign_off(world, role, "ops-sre", payload)
     world.stays_closed(
@@ -609,7 +610,7 @@ def repointed(world):
 
 
 def signed_by_the_other_key(world: World) -> None:
-    payload, *_ = world.state.statement(RELEASE, 1)
+    payload = world.state.statement(RELEASE, 1).payload
     forged_sign_off(world, "ops-sre", "ops-sre", payload)
 
 

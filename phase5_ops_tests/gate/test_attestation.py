@@ -10,9 +10,8 @@ from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attestation import StatementRow
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, envelope_bytes, read_envelope, strict_json
-from phase5_ops.gate.records import RowFacts
+from phase5_ops.gate.records import RowFacts, Waiver
 from phase5_ops.gate.statements import facts_of, stated_findings, waived_findings
-from phase5_ops.gate.waivers import Waiver
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE, decision_payload, readiness_payload
 

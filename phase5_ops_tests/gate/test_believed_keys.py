@@ -18,7 +18,8 @@ from phase5_ops.gate.believed_keys import (
 )
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.keys import SIGNERS, KeysError, key_set
-from phase5_ops.gate.state import PinnedKeys, StateError, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import PinnedKeys, StateError
 from phase5_ops.sandbox.seed import _seed_signing_keys
 from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops_tests.gate.conftest import NOW, Signers

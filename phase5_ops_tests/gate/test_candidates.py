@@ -7,7 +7,8 @@ import pytest
 
 from phase5_ops.gate.candidates import NotARegistration, apply, registration
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state import Fate, Registered, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Fate, Registered
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE
 from phase5_ops_tests.gate.people import Desk
 

@@ -15,7 +15,7 @@ from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.sandbox import blueprint
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings

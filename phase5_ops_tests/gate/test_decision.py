@@ -23,9 +23,9 @@ from phase5_ops.gate.records import (
     SignOff,
     StoredResult,
     StoredVerdict,
+    Waiver,
 )
 from phase5_ops.gate.row_state import max_age
-from phase5_ops.gate.waivers import Waiver
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
 

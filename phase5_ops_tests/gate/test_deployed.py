@@ -15,7 +15,7 @@ from phase5_ops.gate.deployed_rules import COLUMNS, END, START, present_problems
 from phase5_ops.gate.fresh_reads import PresentPlatform, deployed_now, deployed_then
 from phase5_ops.gate.inputs import GateSources, read_inputs
 from phase5_ops.gate.records import RunFacts, RunState
-from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.policy import DeployedPolicy
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE

@@ -11,7 +11,7 @@ from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Attempt, Step, in_order, in_turn, named_first, next_action
 from phase5_ops.gate.reasons import RELEASE
 from phase5_ops.gate.records import Reason, Release, RunState
-from phase5_ops.gate.state import Candidate, Fate
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.policy import FlowPolicy, GatePolicy
 from phase5_ops_tests.gate.conftest import DIGEST, NOW
 

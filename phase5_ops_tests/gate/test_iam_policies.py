@@ -17,19 +17,18 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.cli import app as cli
 from phase5_ops.context import open_run
 from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate import candidates, iam, run_records, state
+from phase5_ops.gate import candidates, iam, run_records, state, state_items
 from phase5_ops.gate.believed_keys import FILE_NAME, pin_keys
 from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.install_check import check_installation
 from phase5_ops.gate.keys import SIGNERS
-from phase5_ops.gate.records import Release
+from phase5_ops.gate.records import Release, Waiver
 from phase5_ops.gate.sensor import run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import load_keys
-from phase5_ops.gate.state import Fate
+from phase5_ops.gate.state_items import Fate
 from phase5_ops.gate.targets.choice import iam_actions
-from phase5_ops.gate.waivers import Waiver
 from phase5_ops.gate.waiving import record_waiver
 from phase5_ops.iam_command import Purpose, policy_for
 from phase5_ops.iam_statements import key_statements
@@ -216,9 +215,15 @@ def test_public_keys_of_others_are_asked_for_only_where_none_are_pinned(tmp_path
 def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
     settings = load_settings(environment="staging")
     release = Release("r-1", DIGEST, "staging")
-    kinds = (state._open_pk, state._overrides_pk, state._promoted_pk, run_records._runs_pk, run_records._history_pk)
-    own = [state.release_pk(release), *(of("staging") for of in kinds)]
-    foreign = [state.release_pk(Release("r-1", DIGEST, "staging-2")), *(of("staging-2") for of in kinds), ""]
+    kinds = (
+        state_items.open_pk,
+        state_items.overrides_pk,
+        state_items.promoted_pk,
+        run_records._runs_pk,
+        run_records._history_pk,
+    )
+    own = [state_items.release_pk(release), *(of("staging") for of in kinds)]
+    foreign = [state_items.release_pk(Release("r-1", DIGEST, "staging-2")), *(of("staging-2") for of in kinds), ""]
     wanted = {
         "readiness": [False] * 4 + [True, True],
         "gate": [True] * 5 + [False],

@@ -11,10 +11,23 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.cli import app as cli
 from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.gate import state
 from phase5_ops.gate.check_state import rows_of
 from phase5_ops.gate.keys import parse_keys
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.released import released
+from phase5_ops.gate.state_items import (
+    Lock,
+    Noted,
+    Prepared,
+    Promotion,
+    StoredSignOff,
+    StoredStatement,
+    attributes,
+    candidate_in,
+    candidate_item,
+    read,
+)
 from phase5_ops.gate.stated_documents import StatedDocuments
 from phase5_ops.gate.statements import read_statement, readiness_facts
 from phase5_ops.gate.stored_signatures import verified_sign_offs
@@ -26,6 +39,17 @@ from phase5_ops_tests.places import KEPT
 ARCHIVES = sorted(KEPT.glob("*.tar.xz"))
 RELEASE = Release("r-1", "sha256:" + "d" * 64, "sandbox")
 TABLE = "phase5-readiness-kept"
+
+
+#: How the sort key of an item of this kind begins.
+KINDS = {
+    "STATEMENT#": StoredStatement,
+    "SIGN_OFF#": StoredSignOff,
+    "LOCK#": Lock,
+    "PREPARED#": Prepared,
+    "PROMOTION#": Promotion,
+    "AT#": Noted,
+}
 
 
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.name.removesuffix(".tar.xz"))
@@ -87,6 +111,19 @@ def test_its_table_tells_what_was_promoted_what_the_gate_said_and_who_signed(kep
     assert {each.role for each in verified_sign_offs(table.sign_offs(RELEASE), payloads, keys)} == set(ROLES)
     promotion = table.promotion(RELEASE, 1)
     assert promotion.decision_envelope == (kept / "decision.dsse.json").read_text()
+
+
+def test_its_items_are_written_again_as_they_were(kept):
+    seen = set()
+    for item in map(state._plain, json.loads((kept / "items.json").read_text(), object_hook=_with_bytes)):
+        if item["sk"] == "CANDIDATE":
+            assert candidate_item(candidate_in(item)) == item
+        kind = next((kind for begin, kind in KINDS.items() if item["sk"].startswith(begin)), None)
+        if kind is not None:
+            again = state._plain(state._typed(attributes(read(kind, item))))
+            assert again == {name: item[name] for name in again}
+            seen.add(kind)
+    assert seen == set(KINDS.values())
 
 
 def test_its_evidence_has_its_digest_and_every_table_and_verdict_can_be_read(kept):

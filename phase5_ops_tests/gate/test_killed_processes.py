@@ -23,7 +23,7 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import check_state, sensor
 from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.promotion_records import DECISION_FILE, READINESS_FILE
-from phase5_ops.gate.state import Fate
+from phase5_ops.gate.state_items import Fate
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, World, opened_candidate
 from phase5_ops_tests.gate.warm_processes import exit_code, started, warm

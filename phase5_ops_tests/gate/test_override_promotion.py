@@ -26,7 +26,8 @@ from phase5_ops.gate.promotion_job import open_door, override_rules
 from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE
 from phase5_ops.gate.publication import Ending, PromotionOutcome
 from phase5_ops.gate.sensor import Tick, run_tick
-from phase5_ops.gate.state import Candidate, Fate, Lock, Promotion, Registered, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Fate, Lock, Promotion, Registered
 from phase5_ops.gate.statements import decision_facts, read_statement
 from phase5_ops.gate.verification import verify
 from phase5_ops.override_command import OverrideRequest

@@ -15,7 +15,8 @@ from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing_session import Refused
-from phase5_ops.gate.state import Candidate, Fate, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
 from phase5_ops.gate.waiving import WaiverRequest
@@ -205,7 +206,8 @@ def test_what_changed_while_the_person_read_is_not_signed(desk, shown, capsys):
         state.set_fate(candidate, Fate.REJECTED, "late")
         _, second = state.register(Candidate(RELEASE, 1, Fate.PENDING, datetime.now(UTC), datetime.now(UTC), "p"))
         frozen = state.statement(RELEASE, 1)
-        state.freeze_statement(RELEASE, 2, readiness_payload(not_tried=("x",)), *frozen[1:])
+        payload = readiness_payload(not_tried=("x",))
+        state.freeze_statement(RELEASE, 2, payload, frozen.gate_signature, frozen.gate_key_id)
         state.set_fate(second, Fate.READY_TO_SIGN)
         return True
 

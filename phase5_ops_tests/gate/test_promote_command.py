@@ -12,7 +12,8 @@ from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.orders import idempotency_key
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state import Candidate, Fate, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.promote_command import Wish, ask, to_instance, wait
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.status_command import open_candidates

@@ -16,7 +16,8 @@ from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.promotion_records import DECISION_FILE, READINESS_FILE
 from phase5_ops.gate.publication import Ending, PromotionDoor
 from phase5_ops.gate.records import Reason
-from phase5_ops.gate.state import Candidate, Fate, Promotion, StateError, StateTable, StoredSignOff
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Fate, Promotion, StateError, StoredSignOff
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.gate.targets.choice import publish
@@ -69,7 +70,7 @@ class Bench:
         )
 
     def inputs(self, candidate: Candidate):
-        payload = self.state.statement(candidate.release, candidate.series)[0]
+        payload = self.state.statement(candidate.release, candidate.series).payload
         sign_offs = verified_sign_offs(self.state.sign_offs(RELEASE), [payload], self.signers.keys())
         return replace(COMPLETE, statement=facts_of(payload), sign_offs=sign_offs, now=DECIDED, **self.changes)
 

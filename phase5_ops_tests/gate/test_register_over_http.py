@@ -29,7 +29,8 @@ from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.dagster_http import DagsterWebserver, WebserverError
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state import Candidate, Fate, StateTable
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops_tests.gate.conftest import DIGEST
 from phase5_ops_tests.gate.people import Desk
 from phase5_ops_tests.places import ROOT

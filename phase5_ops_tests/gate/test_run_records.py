@@ -13,7 +13,7 @@ from phase5_ops.gate.recorded_rules import LeftEvidence, confirmed_runs, record_
 from phase5_ops.gate.records import OtherRun
 from phase5_ops.gate.run_record import RunFound, record_of, record_payload
 from phase5_ops.gate.run_records import RunRecords, RunTrail, StoredAcceptance
-from phase5_ops.gate.state import StateError, Written
+from phase5_ops.gate.state_items import StateError, Written
 from phase5_ops.histories import Break, Head, Standing
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.conftest import NOW

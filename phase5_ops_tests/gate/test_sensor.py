@@ -21,11 +21,10 @@ from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Queue
 from phase5_ops.gate.inputs import GateSources, as_promoted
 from phase5_ops.gate.keys import GATE
-from phase5_ops.gate.records import Release, RunFacts, RunState
+from phase5_ops.gate.records import Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing import load_key
-from phase5_ops.gate.state import Fate, Promotion, StateError
+from phase5_ops.gate.state_items import Fate, Promotion, StateError
 from phase5_ops.gate.statements import facts_of
-from phase5_ops.gate.waivers import Waiver
 from phase5_ops.policy import GatePolicy, NotificationPolicy
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Finding, Verdict
@@ -68,7 +67,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: boo
         results = {name: replace(result, run=owned) for name, result in complete.results.items()}
         bundle = replace(complete.bundle, run_id="run-1")
         frozen = sources.state.statement(release, candidate.series)
-        facts = facts_of(frozen[0]) if frozen else None
+        facts = facts_of(frozen.payload) if frozen else None
         offs = tuple(
             replace(off, release=release, statement_digest=facts.statement_digest)
             for off in (complete.sign_offs if signed and facts else ())
@@ -227,10 +226,10 @@ def test_a_candidate_whose_rows_open_is_frozen_signed_by_the_gate_and_waits_with
     judged(monkeypatch)
     tick(sources, cursor)
     assert fate(sources) is Fate.READY_TO_SIGN
-    payload, signature, key_id = sources.state.statement(Release("r-1", DIGEST, "production"), 1)
+    frozen = sources.state.statement(Release("r-1", DIGEST, "production"), 1)
     key = load_key(sources.run.reader, sources.run.settings.signing, GATE)
-    assert key.key_id == key_id
-    assert key.verifies(payload, signature)
+    assert key.key_id == frozen.gate_key_id
+    assert key.verifies(frozen.payload, frozen.gate_signature)
     waiting = tick(sources, cursor)
     assert waiting.requests == []
     assert sum("signature_missing" in line for line in waiting.lines) == len(ROLES)
@@ -254,7 +253,7 @@ def test_what_is_frozen_names_what_was_not_tried_and_where_the_run_is(sources, m
     cursor = tick(sources).cursor
     judged(monkeypatch)
     tick(sources, cursor)
-    payload, _, _ = sources.state.statement(Release("r-1", DIGEST, "production"), 1)
+    payload = sources.state.statement(Release("r-1", DIGEST, "production"), 1).payload
     predicate = json.loads(payload)["predicate"]
     said = {part["name"]: part.get("annotations") for part in predicate["configuration"]}
     assert predicate.get("url") == url
@@ -282,7 +281,7 @@ def test_a_waiver_that_matches_nothing_is_said_and_a_used_one_is_counted_in_the_
 
     monkeypatch.setattr(sensor, "read_inputs", waived)
     assert "r-1: waiver w-2 of row 1.2 matches nothing: alarm_missing@z" in tick(sources, cursor).lines
-    payload, _, _ = state.statement(Release("r-1", DIGEST, "production"), 1)
+    payload = state.statement(Release("r-1", DIGEST, "production"), 1).payload
     (shown,) = json.loads(payload)["predicate"]["configuration"][3]["annotations"]["waivers"]
     assert (shown["id"], shown["releases_in_a_row"]) == ("w-1", 2)
 

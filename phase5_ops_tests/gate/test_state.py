@@ -7,23 +7,22 @@ from uuid import uuid4
 import pytest
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.gate.records import Release
-from phase5_ops.gate.state import (
+from phase5_ops.gate.records import Release, Waiver
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import (
     Candidate,
     Fate,
     Lock,
     Promotion,
     Registered,
     StateError,
-    StateTable,
     StoredSignOff,
+    StoredStatement,
     StoredWaiver,
     Written,
     check_release,
-    waiver_of,
-    waiver_payload,
 )
-from phase5_ops.gate.waivers import Waiver
+from phase5_ops.gate.waiver import waiver_of, waiver_payload
 from phase5_ops.settings import Reading
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -138,7 +137,7 @@ def test_a_statement_is_frozen_once_a_series(state):
     assert state.freeze_statement(RELEASE, 1, b"one", b"s", "k") is Written.DONE
     assert state.freeze_statement(RELEASE, 1, b"one", b"signed anew", "k") is Written.DONE
     assert state.freeze_statement(RELEASE, 1, b"two", b"s", "k") is Written.REFUSED
-    assert state.statement(RELEASE, 1) == (b"one", b"s", "k")
+    assert state.statement(RELEASE, 1) == StoredStatement(b"one", b"s", "k")
     assert state.freeze_statement(RELEASE, 2, b"two", b"s", "k") is Written.DONE
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.signing import load_key, sign
-from phase5_ops.gate.state import StateTable, Written, release_pk
+from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.state_items import Written, release_pk
 from phase5_ops.gate.stated_documents import (
     STATED_TYPE,
     NotStated,

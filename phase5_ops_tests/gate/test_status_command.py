@@ -14,12 +14,11 @@ from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate import reasons
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.keys import GATE
-from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
+from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing import load_key, sign
-from phase5_ops.gate.state import Candidate, Fate, Promotion
+from phase5_ops.gate.state_items import Candidate, Fate, Promotion
 from phase5_ops.gate.stated_documents import SILENT_AFTER
 from phase5_ops.gate.statements import facts_of
-from phase5_ops.gate.waivers import Waiver
 from phase5_ops.report.document import ReadinessDocument, shipped_json_schema
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.status_command import open_candidates, release_status
@@ -55,7 +54,7 @@ def envelope(desk: Desk, payload: bytes, signers: tuple[str, ...]) -> bytes:
 def judged(desk: Desk, *, closing=(), signed: bool = True, release: Release = RELEASE) -> GateInputs:
     """Inputs of a candidate whose stored evidence opens, while what is looked at afresh says `closing`."""
     complete = complete_with_files()
-    facts = facts_of(desk.open().state.statement(release, 1)[0])
+    facts = facts_of(desk.open().state.statement(release, 1).payload)
     about = {"statement_digest": facts.statement_digest, "release": release}
     run = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
     return replace(

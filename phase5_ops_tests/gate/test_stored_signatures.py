@@ -11,11 +11,13 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.gate import reasons
 from phase5_ops.gate.envelopes import WAIVER_TYPE, pae
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.records import Waiver
 from phase5_ops.gate.signature_rules import sign_off_problems
-from phase5_ops.gate.state import StoredSignOff, StoredStatement, StoredWaiver, waiver_payload
+from phase5_ops.gate.state_items import StoredSignOff, StoredStatement, StoredWaiver
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
-from phase5_ops.gate.waivers import Waiver, problem_of
+from phase5_ops.gate.waiver import waiver_payload
+from phase5_ops.gate.waivers import problem_of
 from phase5_ops.policy import GatePolicy
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE, readiness_payload
 

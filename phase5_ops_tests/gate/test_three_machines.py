@@ -19,7 +19,7 @@ from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.believed_keys import pin_keys
 from phase5_ops.gate.inputs import GateSources
 from phase5_ops.gate.sensor import Tick, run_tick
-from phase5_ops.gate.state import Fate
+from phase5_ops.gate.state_items import Fate
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.gate.conftest import RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk

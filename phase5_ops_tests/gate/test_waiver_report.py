@@ -7,8 +7,8 @@ import pytest
 
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.records import Waiver
 from phase5_ops.gate.waiver_report import in_words, matching_nothing, releases_in_a_row, waiver_uses
-from phase5_ops.gate.waivers import Waiver
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.conftest import NOW

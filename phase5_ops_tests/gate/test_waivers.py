@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROW_OF_ID
-from phase5_ops.gate.waivers import Waiver, consecutive_releases, pair_of, problem_of, unmatched, waive
+from phase5_ops.gate.records import Waiver
+from phase5_ops.gate.waivers import consecutive_releases, pair_of, problem_of, unmatched, waive
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
 

@@ -7,7 +7,7 @@ import pytest
 
 from phase5_ops.gate.sign_off import registered
 from phase5_ops.gate.signing_session import Refused, person_of
-from phase5_ops.gate.state import Fate, StateError
+from phase5_ops.gate.state_items import Fate, StateError
 from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.gate.waivers import waive
 from phase5_ops.gate.waiving import WaiverRequest, checked_row, make_waiver, record_waiver
