@@ -11,6 +11,7 @@ import pytest
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import EVIDENCE, evidence_for
 from phase5_ops.context import open_run
+from phase5_ops.isolation.cross_probes import CrossProbing
 from phase5_ops.isolation.footprint_evidence import Kind, Result, rows_of
 from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
@@ -23,6 +24,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
+from phase5_ops_tests.isolation.harness_support import thin
 from phase5_ops_tests.isolation.test_probe_plan import targets
 
 CHANGING = ("put_item", "update_item", "delete_item", "batch_write_item", "put_events")
@@ -91,6 +93,8 @@ class Killed(BaseException):
 def test_a_run_killed_at_any_change_leaves_nothing_that_the_next_one_does_not_clean(
     settings: Settings, healthy: Sandbox, monkeypatch: pytest.MonkeyPatch
 ):
+    plan = CrossProbing.plan
+    monkeypatch.setattr(CrossProbing, "plan", lambda probing: thin(plan(probing)))  # it is changes that count, not requests
     judged(settings)
     before = everything(healthy)
     call, changes, limit = AwsReader.call, 0, 0
