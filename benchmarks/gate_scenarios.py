@@ -25,11 +25,11 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate import candidates
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import Tick, run_tick
+from phase5_ops.gate.session import Refused, open_session
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.signing_session import Refused, open_session
 from phase5_ops.gate.state_items import Fate
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
@@ -63,7 +63,7 @@ def tried(sandbox: Sandbox, settings: Settings) -> Outcome:
         instance.report_runless_asset_event(event)
 
         def tick() -> Tick:
-            return run_tick(GateSources(instance, open_run(settings, "tick")), None, datetime.now(UTC), WORDS)
+            return run_tick(DecidingSession(open_run(settings, "tick"), instance=instance), None, datetime.now(UTC), WORDS)
 
         def run(request: dg.RunRequest) -> None:
             job = build_defs(settings=settings).resolve_job_def(request.job_name)
@@ -78,7 +78,7 @@ def tried(sandbox: Sandbox, settings: Settings) -> Outcome:
         for request in last.requests:
             if request.job_name == PROMOTION_JOB:
                 run(request)
-        state = GateSources(instance, open_run(settings, "end")).state
+        state = DecidingSession(open_run(settings, "end"), instance=instance).state
         found = state.candidate(RELEASE)
         return Outcome(found.fate, state.promotion(RELEASE, found.series) is not None, signed, [*said, *last.lines])
 

@@ -29,7 +29,7 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
 from phase5_ops.gate import check_state
 from phase5_ops.gate.believed_keys import pin_keys
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import Tick, candidate_tags, run_tick
 from phase5_ops.gate.state_items import Candidate, Fate
@@ -145,9 +145,9 @@ class Bench:
         self._settings, self._instance = settings, instance
         self._kept = check_state.KeptResults()
 
-    def sources(self) -> GateSources:
+    def sources(self) -> DecidingSession:
         """As the sensor opens them for each tick."""
-        return GateSources(self._instance, open_run(self._settings, "tick"), self._kept)
+        return DecidingSession(open_run(self._settings, "tick"), instance=self._instance, kept=self._kept)
 
     def candidate(self, number: int, kind: str, fate: Fate = Fate.PENDING) -> Candidate:
         """A registered candidate."""
@@ -219,7 +219,8 @@ def main(sizes: list[int]) -> None:
         settings = load_settings()
         with dg.DagsterInstance.get() as instance:
             bench = Bench(settings, instance)
-            pin_keys(bench.sources().run.reader, settings, datetime.now(UTC))
+            session = bench.sources()
+            pin_keys(session.reader, settings, session.state, datetime.now(UTC))
             run_id = bench.first_run()
             clones = Clones(Path(folder), run_id)
             done = 0

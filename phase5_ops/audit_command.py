@@ -14,9 +14,9 @@ from phase5_ops.clock import iso
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.overrides import stored_order
 from phase5_ops.gate.records import Release
+from phase5_ops.gate.session import GateSession, open_session
 from phase5_ops.gate.sign_events import REQUESTS_A_SECOND
 from phase5_ops.gate.signature_audit import Audited, Claim, exit_code
-from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.signing_times import audited, claim_of
 from phase5_ops.gate.state_items import check_release
 from phase5_ops.gate.stored_signatures import verified_sign_offs
@@ -59,7 +59,7 @@ def audit_release(settings: Settings, name: str) -> Audit:
     return audit(session, release)
 
 
-def audit(session: SigningSession, release: Release) -> Audit:
+def audit(session: GateSession, release: Release) -> Audit:
     """Audits the signatures of a release in a session.
 
     Raises:
@@ -70,7 +70,7 @@ def audit(session: SigningSession, release: Release) -> Audit:
     return Audit(release, tuple(audited(session.reader, claim, pace, trusted_roles=trusted, now=session.now) for claim in claims))
 
 
-def _claims(session: SigningSession, release: Release) -> Iterator[Claim]:
+def _claims(session: GateSession, release: Release) -> Iterator[Claim]:
     stored = session.state.sign_offs(release)
     frozen = [each.payload for each in session.state.statements(release)] if stored else []
     verified = list(verified_sign_offs(stored, frozen, session.keys))

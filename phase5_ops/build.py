@@ -20,9 +20,10 @@ from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
 from phase5_ops.gate import deployed_assets as deployed
 from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.gate.check_state import KeptResults
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.promotion_job import promotion_job
 from phase5_ops.gate.sensor import Words, promotion_gate, release_candidate
+from phase5_ops.gate.session import new_session
 from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
 from phase5_ops.gate.sign_off_watch import sign_off_watch
@@ -122,9 +123,9 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
         jobs=[job, sign_off_job, promotion_job],
         schedules=[schedule],
         sensors=[
-            sign_off_watch(lambda: open_run(chosen, "sensor-tick")),
+            sign_off_watch(lambda: new_session(chosen, "sensor-tick")),
             promotion_gate(
-                lambda instance: GateSources(instance, open_run(chosen, "sensor-tick"), kept),
+                lambda instance: DecidingSession(open_run(chosen, "sensor-tick"), instance=instance, kept=kept),
                 {READINESS_JOB: job, PROMOTION_JOB: promotion_job},
                 chosen.flow.tick_seconds,
                 WORDS,

@@ -10,7 +10,7 @@ from typing import Any
 from phase5_ops.clock import iso
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.decision import Decision
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.gate.state_items import Candidate
 from phase5_ops.gate.waiver_report import waiver_uses
@@ -18,11 +18,11 @@ from phase5_ops.report.document import CandidateEntry, Judged
 from phase5_ops.report.release import release_document, shortened
 
 
-def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs, decision: Decision) -> Mapping[str, Any]:
+def describe(session: DecidingSession, candidate: Candidate, inputs: GateInputs, decision: Decision) -> Mapping[str, Any]:
     """The document of a candidate as JSON values.
 
     Args:
-        sources: for what was promoted with the same waivers, and who judged.
+        session: for what was promoted with the same waivers, and who judged.
         candidate: as it stands in the state table.
         inputs: what is decided from.
         decision: over these inputs.
@@ -30,7 +30,7 @@ def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs, dec
     Raises:
         StateError: the state table cannot be read.
     """
-    url = sources.run.settings.run_address(inputs.run_id) if inputs.run_id else None
+    url = session.settings.run_address(inputs.run_id) if inputs.run_id else None
     entry = CandidateEntry.model_validate(
         {
             "digest": candidate.release.digest,
@@ -43,14 +43,14 @@ def describe(sources: GateSources, candidate: Candidate, inputs: GateInputs, dec
             "url": url,
         }
     )
-    promotions = sources.state.promotions(candidate.release.environment) if inputs.waivers else []
+    promotions = session.state.promotions(candidate.release.environment) if inputs.waivers else []
     document = release_document(
         candidate=entry,
         release=candidate.release,
         inputs=inputs,
         decision=decision,
         waivers=waiver_uses(inputs, decision, promotions),
-        judged=_judged(sources.run.store, inputs.run_id),
+        judged=_judged(session.run.store, inputs.run_id),
     )
     return shortened(document).to_json()
 

@@ -7,7 +7,7 @@ function can be called in a test with a plain object.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import urlparse
 
@@ -101,17 +101,24 @@ class RunContext:
         return "/".join((self.account, self.reader.region, self.settings.environment, self.settings.metrics_namespace))
 
 
-def open_run(settings: Settings, run_id: str, look_back: Callable[[RunContext], Continuity] | None = None) -> RunContext:
+def open_run(
+    settings: Settings,
+    run_id: str,
+    look_back: Callable[[RunContext], Continuity] | None = None,
+    *,
+    reader: AwsReader | None = None,
+) -> RunContext:
     """What a run with this id works with; nothing is read yet.
 
     Args:
         settings: validated settings.
         run_id: names the run in evidence and history; where nothing is written, what is being done.
         look_back: tells what of the histories continues; a readiness run needs it.
+        reader: reads AWS; default: one of its own.
     """
     return RunContext(
         settings=settings,
-        reader=AwsReader(settings.reading),
+        reader=reader or AwsReader(settings.reading),
         history=History(settings.state_dir / "history.sqlite"),
         store=EvidenceStore(settings.state_dir / "evidence", _uploader(settings)),
         run_id=run_id,
@@ -122,13 +129,16 @@ def open_run(settings: Settings, run_id: str, look_back: Callable[[RunContext], 
 def _uploader(settings: Settings) -> Upload | None:
     if settings.evidence_s3_uri is None:
         return None
-    from dagster_aws.s3 import S3Resource  # imported only where evidence goes to S3: it takes its time
-
     target = urlparse(settings.evidence_s3_uri)
     prefix = target.path.strip("/")
-    client = S3Resource(max_attempts=settings.reading.max_attempts, use_unsigned_session=False).get_client()
+
+    @cache
+    def client() -> Any:  # noqa: ANN401 - boto3's clients have no types
+        from dagster_aws.s3 import S3Resource  # imported only where evidence goes to S3: it takes its time
+
+        return S3Resource(max_attempts=settings.reading.max_attempts, use_unsigned_session=False).get_client()
 
     def upload(key: str, content: bytes) -> None:
-        client.put_object(Bucket=target.netloc, Key="/".join(part for part in (prefix, key) if part), Body=content)
+        client().put_object(Bucket=target.netloc, Key="/".join(part for part in (prefix, key) if part), Body=content)
 
     return upload

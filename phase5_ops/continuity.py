@@ -12,11 +12,11 @@ from phase5_ops.aws.tables import describe_table_once, identity_of
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate.believed_keys import believed_keys
 from phase5_ops.gate.history_acceptance import Acceptance, believed_acceptances
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.run_record import RunRecord
 from phase5_ops.gate.run_records import RunRecords
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state_items import StateError
 from phase5_ops.histories import (
@@ -53,7 +53,8 @@ def look_back(run: RunContext) -> Continuity:
     """What a run builds on."""
     settings = run.settings
     now_chains, tables = _chains(run), _tables(run)
-    table = RunRecords(run.reader, settings.tables.readiness)
+    session = GateSession(run)
+    table = session.records
     notices: list[str] = []
     records: list[RunRecord] | None
     try:
@@ -65,7 +66,7 @@ def look_back(run: RunContext) -> Continuity:
     local = _last_left(run.store, settings.environment, run.run_id)
     if local is not None and not (in_sandbox(settings) and _another_sandbox(local, tables)):
         earlier.append(local)
-    acceptances = _acceptances(run, table) if records else []
+    acceptances = _acceptances(session) if records else []
     now = Present(
         now_chains,
         tables,
@@ -144,13 +145,13 @@ def _tables(run: RunContext) -> dict[str, str]:
     return found
 
 
-def _acceptances(run: RunContext, table: RunRecords) -> list[Acceptance]:
+def _acceptances(session: GateSession) -> list[Acceptance]:
     """The acceptances that are signed by a believed key of a role; what cannot be told is accepted by nobody."""
-    settings = run.settings
+    environment = session.settings.environment
     try:
-        stored = table.acceptances(settings.environment)
-        keys = believed_keys(run.reader, settings) if stored else None
+        stored = session.records.acceptances(environment)
+        keys = session.keys if stored else None
     except (StateError, KeysError, SigningError) as error:
         log.warning("acceptances of histories cannot be told: %s", error)
         return []
-    return believed_acceptances(stored, settings.environment, keys) if keys is not None else []
+    return believed_acceptances(stored, environment, keys) if keys is not None else []

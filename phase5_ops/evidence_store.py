@@ -23,15 +23,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Self
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.evidence.table import Facts, GatheredTable, Row, Table
 from phase5_ops.histories import Standing
 from phase5_ops.whole_file import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd  # a second of import time that a command without tables does not need
 
 Upload = Callable[[str, bytes], None]
 
@@ -110,18 +111,20 @@ class EvidenceStore:
         """Where the table of an asset is kept."""
         return self.run_folder(run_id) / "tables" / f"{_checked(asset)}.parquet"
 
-    def write_table(self, run_id: str, asset: str, table: pd.DataFrame) -> str:
+    def write_table(self, run_id: str, asset: str, table: "pd.DataFrame") -> str:
         """Keeps a table, its attrs in the Parquet metadata; returns the file's digest."""
         buffer = BytesIO()
         table.to_parquet(buffer, index=False)
         return self._write(run_id, f"tables/{_checked(asset)}.parquet", buffer.getvalue())
 
-    def read_table(self, run_id: str, asset: str) -> pd.DataFrame:
+    def read_table(self, run_id: str, asset: str) -> "pd.DataFrame":
         """The table as it was kept.
 
         Raises:
             FileNotFoundError: the run kept no such table.
         """
+        import pandas as pd
+
         return without_copies(pd.read_parquet(self.table_path(run_id, asset)))
 
     def write_gathered(self, run_id: str, asset: str, gathered: GatheredTable[Any, Any]) -> str:
@@ -357,7 +360,7 @@ class _SameList(list[Any]):
         return self
 
 
-def without_copies(table: pd.DataFrame) -> pd.DataFrame:
+def without_copies(table: "pd.DataFrame") -> "pd.DataFrame":
     """The same table; what stands beside it in `attrs` is no longer copied by what is done with it."""
     table.attrs = {name: _not_copied(value) for name, value in table.attrs.items()}
     return table

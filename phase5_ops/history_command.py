@@ -5,7 +5,7 @@ Exit codes: 0 accepted; 1 refused; 2 it could not be found out, or AWS did not d
 
 from phase5_ops.clock import iso
 from phase5_ops.gate.history_acceptance import Request, accept, acceptable, broken_run
-from phase5_ops.gate.signing_session import Refused, open_session, person_of
+from phase5_ops.gate.session import Refused, open_session
 from phase5_ops.people_command import DONE, Confirm, check_role, ending
 from phase5_ops.printable import printable
 from phase5_ops.settings import Settings
@@ -35,11 +35,11 @@ def run_accept(settings: Settings, run_id: str | None, request: Request, confirm
             print(printable(f"    an earlier run had {each.lost}"))
             print(printable(f"    in its place is    {each.found or 'nothing'}"))
         print(printable(f"because {request.reason} ({request.ticket})"), flush=True)
-        who = person_of(session).person
+        who = session.person.person
         if not confirm(f"Accept for {request.role} as {who} that what was lost is not judged any more?"):
             raise Refused("not accepted")
         session = open_session(settings, "accepting")  # a person may read for longer than AWS is waited for
-        made = accept(session, record, breaks, request, person_of(session).person)
+        made = accept(session, record, breaks, request, session.person.person)
         print(f"accepted as {made.id}; the next readiness run goes on from there", flush=True)
         return DONE
 

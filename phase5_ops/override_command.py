@@ -9,15 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from phase5_ops.aws.reader import AwsReader
 from phase5_ops.clock import iso
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import SIGNERS, Override
 from phase5_ops.gate.overriding import announce, as_text, new_override, sign_override, waiting_override, who_overrides
 from phase5_ops.gate.records import SignOff
+from phase5_ops.gate.session import GateSession, Refused, new_session, open_session
 from phase5_ops.gate.sign_off import registered
-from phase5_ops.gate.signing_session import Refused, SigningSession, open_session
-from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate
 from phase5_ops.people_command import DONE, REFUSED, Confirm, check_name, check_role, ending, gate_says
 from phase5_ops.printable import printable
@@ -95,7 +93,7 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.splitlines())
 
 
-def _order(session: SigningSession, candidate: Candidate, request: OverrideRequest) -> tuple[Override, tuple[SignOff, ...]]:
+def _order(session: GateSession, candidate: Candidate, request: OverrideRequest) -> tuple[Override, tuple[SignOff, ...]]:
     """The order to sign: the one that waits, or a new one."""
     if request.reason is None or request.ticket is None:
         waiting = waiting_override(session, candidate, request.kind)
@@ -116,7 +114,7 @@ def _order(session: SigningSession, candidate: Candidate, request: OverrideReque
     return override, ()
 
 
-def _gate_says(session: SigningSession, candidate: Candidate) -> Sequence[str]:
+def _gate_says(session: GateSession, candidate: Candidate) -> Sequence[str]:
     """What glass is broken for, as the gate says it, after showing how old that is.
 
     Raises:
@@ -152,8 +150,7 @@ def _wait(
     ends = monotonic() + seconds
     while True:
         # time limits of reading count for all calls of one reader, so each look has its own
-        state = StateTable(AwsReader(settings.reading), settings.tables.readiness)
-        record = state.promotion(override.release, override.series, override=override.id)
+        record = new_session(settings, "waiting").state.promotion(override.release, override.series, override=override.id)
         if record is not None:
             print(f"{override.id} took effect at {iso(record.promoted_at)} in run {record.holder}: {record.answer}", flush=True)
             return DONE

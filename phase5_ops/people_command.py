@@ -12,9 +12,9 @@ from phase5_ops.checklist import ROLES, Row
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate import reasons
 from phase5_ops.gate.keys import KeysError
+from phase5_ops.gate.session import GateSession, Refused, open_session
 from phase5_ops.gate.sign_off import ToSign, as_text, registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import SigningError
-from phase5_ops.gate.signing_session import Refused, SigningSession, open_session, person_of
 from phase5_ops.gate.state_items import Candidate, StateError, check_release
 from phase5_ops.gate.stated_documents import NotStated
 from phase5_ops.gate.waiver_report import in_words, releases_in_a_row
@@ -93,7 +93,7 @@ def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm:
         candidate = registered(session, release)
         document = gate_says(session, candidate)
         print(printable(age_line(session, document)))
-        waiver = make_waiver(session, candidate, request, _findings(document, row), person_of(session).person)
+        waiver = make_waiver(session, candidate, request, _findings(document, row), session.person.person)
         print(f"row {row.id} {row.title} of {candidate.release.name} {candidate.release.digest} until {iso(waiver.until)}")
         print("\n".join(printable(f"  {code} {subject}") for code, subject in sorted(waiver.pairs)))
         print(printable(f"because {waiver.reason} ({waiver.ticket})"))
@@ -110,7 +110,7 @@ def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm:
     return ending(act)
 
 
-def _again(settings: Settings, shown: ToSign) -> tuple[SigningSession, ToSign]:
+def _again(settings: Settings, shown: ToSign) -> tuple[GateSession, ToSign]:
     """A new session and what is signed now: a person may read for longer than AWS is waited for, and others act meanwhile.
 
     Raises:
@@ -156,7 +156,7 @@ def check_name(settings: Settings, release: str) -> None:
         raise ConfigurationError(str(error)) from error
 
 
-def gate_says(session: SigningSession, candidate: Candidate) -> ReadinessDocument:
+def gate_says(session: GateSession, candidate: Candidate) -> ReadinessDocument:
     """The document that the gate keeps of a candidate: what a person is shown, and all that anything signed here is about.
 
     Raises:

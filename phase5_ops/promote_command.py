@@ -20,6 +20,7 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import stored_order
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import CLOSED, Candidate, Fate
 from phase5_ops.settings import ConfigurationError, Settings
@@ -132,8 +133,7 @@ def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[
 
 
 def wait(
-    table: Callable[[], StateTable],
-    keys: Callable[[], KeySet],
+    look: Callable[[], GateSession],
     release: Release,
     series: int,
     *,
@@ -146,8 +146,8 @@ def wait(
     """Waits until the series has ended.
 
     Args:
-        table: opens the state table; each look has a reader of its own.
-        keys: the keys that are believed; asked for when the table says that it was promoted.
+        look: opens a session; each look has a reader of its own, and the keys are asked for when the table says that it was
+            promoted.
         release: the candidate's.
         series: which; an earlier one is not looked at.
         timeout: seconds.
@@ -162,13 +162,13 @@ def wait(
     """
     ends, said = monotonic() + timeout, ""
     while True:
-        state = table()
+        state = look().state
         found = state.candidate(release)
         if found is not None and found.release.digest != release.digest:
             return Answer(f"CONFLICT: {release.name} is registered with {found.release.digest}", 3)
         present = found if found is not None and found.series >= series else None
         if present is not None and present.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
-            return _attested(state, present, keys(), accept_break_glass=accept_break_glass)
+            return _attested(state, present, look().keys, accept_break_glass=accept_break_glass)
         if present is not None and present.fate in CLOSED and not _renewed(state, present):
             return Answer(line(present), 1)
         now_said = line(present) if present else f"{release.name}: the sensor has not seen it yet"

@@ -5,7 +5,9 @@ printed all the same, and says so: where it belongs to a candidate, the gate sta
 """
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
@@ -17,7 +19,7 @@ from phase5_ops.evidence.run_tags import DIGEST_TAG, EVIDENCE_TAG
 from phase5_ops.evidence_store import Ended
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.run_record import RECORD_TYPE, RunFound
-from phase5_ops.gate.run_records import RunRecords
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.signing import SigningError, load_key, sign
 from phase5_ops.gate.state_items import StateError
 from phase5_ops.production import in_sandbox
@@ -78,24 +80,23 @@ def end_run(context: RunContext, instance: dg.DagsterInstance, run: dg.DagsterRu
 
 def _append(run: RunContext, found: RunFound) -> str | None:
     """Why the run could not be recorded; None where it was."""
-    problem = _appended(run.reader, run, found)
+    problem = _appended(GateSession(run), found)
     if problem is not None and problem.status is ReadStatus.TIMEOUT:  # the run may have used up its time for reading
-        problem = _appended(AwsReader(run.settings.reading), run, found)
+        problem = _appended(GateSession(replace(run, reader=AwsReader(run.settings.reading))), found)
     return None if problem is None else f"{problem.operation} {problem.resource}: {problem.status}: {problem.error}"
 
 
-def _appended(reader: AwsReader, run: RunContext, found: RunFound) -> Read | None:
+def _appended(session: GateSession, found: RunFound) -> Read | None:
     try:
-        table = RunRecords(reader, run.settings.tables.readiness)
-        table.append(found, lambda payload: _signed(reader, run, payload))
+        session.records.append(found, partial(_signed, session))
     except StateError as error:
         return error.read
     return None
 
 
-def _signed(reader: AwsReader, run: RunContext, payload: bytes) -> tuple[str, bytes]:
+def _signed(session: GateSession, payload: bytes) -> tuple[str, bytes]:
     """Key id and signature of the gate's key; nothing where the run may not sign."""
-    settings = run.settings
+    reader, settings = session.reader, session.settings
     if settings.now is not None and not in_sandbox(settings):
         return "", b""
     try:

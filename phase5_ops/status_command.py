@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.released import BY, Released, live, released
-from phase5_ops.gate.signing_session import SigningSession, open_session
+from phase5_ops.gate.session import GateSession, open_session
 from phase5_ops.gate.state_items import CLOSED, Candidate, Fate, MalformedItem
-from phase5_ops.gate.stated_documents import NotStated, StatedDocuments
+from phase5_ops.gate.stated_documents import NotStated
 from phase5_ops.printable import printable
 from phase5_ops.promote_command import line
 from phase5_ops.report.document import EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
@@ -34,7 +34,7 @@ def open_candidates(settings: Settings) -> str:
     return "\n".join(lines) or f"no open candidate in {settings.environment}"
 
 
-def _lines(session: SigningSession, candidate: Candidate) -> Iterator[str]:
+def _lines(session: GateSession, candidate: Candidate) -> Iterator[str]:
     yield line(candidate)
     if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
         return
@@ -47,22 +47,21 @@ def _lines(session: SigningSession, candidate: Candidate) -> Iterator[str]:
     yield from (f"  {blocker}" for blocker in document.blockers)
 
 
-def age_line(session: SigningSession, document: ReadinessDocument) -> str:
+def age_line(session: GateSession, document: ReadinessDocument) -> str:
     """What the gate says of a candidate in a word, and how long ago it said so."""
     at = parse_iso(document.stated_at or document.evaluated_at)
     gate = document.candidate.gate if document.candidate else document.decision
     return f"the gate is {gate}: said by it {in_words(session.now - at)} ago, at {iso(at)}"
 
 
-def document_of(session: SigningSession, candidate: Candidate) -> ReadinessDocument:
+def document_of(session: GateSession, candidate: Candidate) -> ReadinessDocument:
     """The document of a candidate, as every machine shows it.
 
     Raises:
         NotStated: the gate has said nothing of it that can be believed.
         StateError: the state table cannot be read.
     """
-    state = StatedDocuments(session.reader, session.settings.tables.readiness)
-    return standing_document(state, session.keys, candidate, session.now)
+    return standing_document(session.documents, session.keys, candidate, session.now)
 
 
 def release_status(settings: Settings, name: str) -> ReadinessDocument:

@@ -68,28 +68,22 @@ def promote(
         refuse("--local and --url: give one of them")
     settings = settings_of_environment(dagster_url=url)
     with gate_failures():
-        from phase5_ops.aws.reader import AwsReader
-        from phase5_ops.gate.believed_keys import believed_keys
-        from phase5_ops.gate.keys import KeySet
         from phase5_ops.gate.records import Release
-        from phase5_ops.gate.state import StateTable
+        from phase5_ops.gate.session import GateSession, new_session
         from phase5_ops.promote_command import Wish, ask
         from phase5_ops.promote_command import wait as wait_for
 
         # time limits of reading count for all calls of one reader, so each look has its own
-        def table() -> StateTable:
-            return StateTable(AwsReader(settings.reading), settings.tables.readiness)
-
-        def keys() -> KeySet:
-            return believed_keys(AwsReader(settings.reading), settings)
+        def look() -> GateSession:
+            return new_session(settings, "phase5 promote")
 
         wish = Wish(release, digest, abort=abort, supersede=supersede, new_series=new_series, context=tuple(context or ()))
         with _dagster(settings, local=local) as post:
-            answer, series = ask(settings, post, table(), wish)
+            answer, series = ask(settings, post, look().state, wish)
         print(answer.text, flush=True)
         if wait:
             about = Release(release, digest, settings.environment)
-            answer = wait_for(table, keys, about, series, timeout=timeout, accept_break_glass=accept_break_glass, tell=complain)
+            answer = wait_for(look, about, series, timeout=timeout, accept_break_glass=accept_break_glass, tell=complain)
             print(answer.text)
     raise typer.Exit(answer.exit_code)
 

@@ -124,14 +124,14 @@ def init(
     Exit codes: 0 done, or nothing wrong; 1 --check found something wrong, or a key was not to be replaced; 2 something could not
     be read; 3 usage or configuration.
     """
-    from phase5_ops.aws.reader import AwsReader
+    from phase5_ops.gate.session import new_session
 
     settings = settings_of_environment()
-    reader = AwsReader(settings.reading)
+    session = new_session(settings, "phase5 init")
     if check:
         from phase5_ops.gate.install_check import check_installation, exit_code
 
-        found = list(check_installation(reader, settings))
+        found = list(check_installation(session))
         print("\n".join(str(each) for each in found), flush=True)
         raise typer.Exit(exit_code(found))
     from phase5_ops.gate.believed_keys import NotReplaced, Replaced, keys_file, pin_keys
@@ -150,11 +150,11 @@ def init(
         return typer.confirm("phase5: replace what is pinned by the keys that KMS has now?", err=True)
 
     prepare_state_folder(settings.state_dir)  # before anything is changed: the keys must have a place to be pinned in
-    for line in initialise(reader, settings.tables.readiness):
+    for line in initialise(session.reader, settings.tables.readiness):
         print(line)
     with gate_failures():
         try:
-            for line in pin_keys(reader, settings, settings.clock.now(), may_replace=may_replace):
+            for line in pin_keys(session.reader, settings, session.state, session.now, may_replace=may_replace):
                 print(line)
             print(f"pinned in {keys_file(settings)}; give this file to everybody who signs or verifies")
         except NotReplaced as error:

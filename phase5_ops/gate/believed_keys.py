@@ -38,17 +38,14 @@ def keys_file(settings: Settings) -> Path:
     return settings.state_dir / FILE_NAME
 
 
-def believed_keys(reader: AwsReader, settings: Settings) -> KeySet:
-    """The keys that are believed: the file's; those in KMS now only where no keys were ever pinned here, or just these.
+def keys_in_kms(reader: AwsReader, settings: Settings, state: StateTable) -> KeySet:
+    """The keys that are in KMS now, where no file of keys is or was here.
 
     Raises:
-        KeysError: the file is there and cannot be used, is gone, or the keys are others than were pinned; none is passed over.
-        SigningError: there is no file, and KMS does not give the keys.
+        KeysError: they are others than the state table says were pinned last.
+        SigningError: KMS does not give the keys.
         StateError: the state table does not say which keys were pinned.
     """
-    state = StateTable(reader, settings.tables.readiness)
-    if (pinned := pinned_keys(settings, state)) is not None:
-        return pinned
     keys = load_keys(reader, settings.signing, SIGNERS)
     _refuse_others(keys, state.pinned_keys(settings.environment), "KMS")
     return keys
@@ -191,13 +188,19 @@ class NotReplaced(Exception):
 
 
 def pin_keys(
-    reader: AwsReader, settings: Settings, now: datetime, *, may_replace: Callable[[Replaced], bool] = lambda _: False
+    reader: AwsReader,
+    settings: Settings,
+    state: StateTable,
+    now: datetime,
+    *,
+    may_replace: Callable[[Replaced], bool] = lambda _: False,
 ) -> tuple[str, ...]:
     """Pins the present keys of KMS in the file, and revokes those that they replaced; says what changed, a line each.
 
     Args:
-        reader: asks KMS and the state table.
+        reader: asks KMS.
         settings: of the environment.
+        state: the state table, which notes what is pinned.
         now: when replaced keys are revoked.
         may_replace: asked before any pinned key is replaced.
 
@@ -207,7 +210,7 @@ def pin_keys(
         NotReplaced: `may_replace` said no.
         StateError: which keys are pinned cannot be read from the state table or noted there.
     """
-    path, state = keys_file(settings), StateTable(reader, settings.tables.readiness)
+    path = keys_file(settings)
     pinned, noted = read_keys(path), state.pinned_keys(settings.environment)
     present = load_keys(reader, settings.signing, SIGNERS)
     keys, changes = merged(pinned, present, now)

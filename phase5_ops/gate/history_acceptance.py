@@ -18,9 +18,9 @@ from phase5_ops.gate.believed_keys import signing_key
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.run_record import RunRecord
-from phase5_ops.gate.run_records import RunRecords, StoredAcceptance
+from phase5_ops.gate.run_records import StoredAcceptance
+from phase5_ops.gate.session import GateSession, Refused
 from phase5_ops.gate.signing import sign
-from phase5_ops.gate.signing_session import Refused, SigningSession
 from phase5_ops.gate.state_items import Written
 from phase5_ops.histories import NEVER_ACCEPTED, Break
 
@@ -99,7 +99,7 @@ def believed_acceptances(stored: Iterable[StoredAcceptance], environment: str, k
     return found
 
 
-def broken_run(session: SigningSession, run_id: str | None) -> RunRecord:
+def broken_run(session: GateSession, run_id: str | None) -> RunRecord:
     """The record whose breaks are to be accepted: that of a run, or the newest.
 
     Raises:
@@ -107,7 +107,7 @@ def broken_run(session: SigningSession, run_id: str | None) -> RunRecord:
         StateError: the table cannot be read.
     """
     settings = session.settings
-    records = islice(_records(session).newest_first(settings.environment), _LOOKED_THROUGH)
+    records = islice(session.records.newest_first(settings.environment), _LOOKED_THROUGH)
     record = next((each for each in records if run_id in (None, each.found.run_id)), None)
     if record is None:
         raise Refused(f"no record of {f'run {run_id}' if run_id else 'a readiness run'} in {settings.environment}")
@@ -123,7 +123,7 @@ def acceptable(record: RunRecord) -> tuple[Break, ...]:
     return tuple(each for each in record.found.standing.breaks if each.code not in NEVER_ACCEPTED)
 
 
-def accept(session: SigningSession, record: RunRecord, breaks: Sequence[Break], request: Request, identity: str) -> Acceptance:
+def accept(session: GateSession, record: RunRecord, breaks: Sequence[Break], request: Request, identity: str) -> Acceptance:
     """Signs with the role's key and records that these breaks are accepted.
 
     Raises:
@@ -149,10 +149,6 @@ def accept(session: SigningSession, record: RunRecord, breaks: Sequence[Break], 
     key = signing_key(session.reader, settings.signing, request.role, session.keys)
     made = sign(session.reader, key, payload, ACCEPTANCE_TYPE)
     stored = StoredAcceptance(acceptance.id, payload, made.key_id, made.signature)
-    if _records(session).accept(settings.environment, stored) is not Written.DONE:
+    if session.records.accept(settings.environment, stored) is not Written.DONE:
         raise Refused(f"another acceptance is recorded as {acceptance.id}; nothing was changed, accept again")
     return acceptance
-
-
-def _records(session: SigningSession) -> RunRecords:
-    return RunRecords(session.reader, session.settings.tables.readiness)

@@ -4,15 +4,12 @@ The sensor, the promotion and the command line all decide from what `read_inputs
 another; `look_again` adds what the platform is like now. Nothing is decided here.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import dagster as dg
 
-from phase5_ops.context import RunContext
 from phase5_ops.gate import check_state
-from phase5_ops.gate.believed_keys import believed_keys, pinned_keys
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.forgotten_runs import ForgottenRuns
 from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now, deployed_then
@@ -20,42 +17,32 @@ from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.promotion_records import record_problems as attestation_problems
 from phase5_ops.gate.promotion_records import with_attested_times
 from phase5_ops.gate.recorded_rules import LeftEvidence, confirmed_runs, needs_keys, record_problems
-from phase5_ops.gate.records import Bundle, GateInputs, OtherRun, Reason, Release, SignedFacts, SignOff
+from phase5_ops.gate.records import Bundle, GateInputs, OtherRun, Reason, Release, SignedFacts
 from phase5_ops.gate.run_record import RunRecord
-from phase5_ops.gate.run_records import RunRecords, RunTrail
-from phase5_ops.gate.signing_times import counted_sign_offs
-from phase5_ops.gate.state import StateTable
-from phase5_ops.gate.state_items import Candidate, Promotion, StoredSignOff
+from phase5_ops.gate.run_records import RunTrail
+from phase5_ops.gate.session import GateSession
+from phase5_ops.gate.state_items import Candidate, Promotion
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.production import in_sandbox
 
 
 @dataclass(frozen=True)
-class GateSources:
-    """Where a decision's facts come from; made for one decision or one tick.
+class DecidingSession(GateSession):
+    """A session in which it is decided: for one decision or one tick, in which nothing of Dagster and the evidence is read twice.
 
     Attributes:
         instance: Dagster's records.
-        run: settings, clock, reader of AWS and evidence files; one of its own for each decision or tick, since its reader
-            has one deadline for everything.
         kept: results that an earlier tick has read; a promotion has none.
     """
 
-    instance: dg.DagsterInstance
-    run: RunContext
-    kept: check_state.KeptResults = field(default_factory=check_state.KeptResults)
-
-    @property
-    def state(self) -> StateTable:
-        """The state table of these settings."""
-        return StateTable(self.run.reader, self.run.settings.tables.readiness)
+    instance: dg.DagsterInstance = field(kw_only=True)
+    kept: check_state.KeptResults = field(default_factory=check_state.KeptResults, kw_only=True)
 
     @cached_property
     def trail(self) -> RunTrail:
         """The records of the environment's readiness runs; read once for all candidates of a tick."""
-        settings = self.run.settings
-        return RunTrail(RunRecords(self.run.reader, settings.tables.readiness), settings.environment)
+        return RunTrail(self.records, self.settings.environment)
 
     @cached_property
     def left(self) -> dict[str, LeftEvidence]:
@@ -68,34 +55,6 @@ class GateSources:
         return ForgottenRuns(self.run.store, partial(check_state.unknown_runs, self.instance))
 
     @cached_property
-    def keys(self) -> KeySet:
-        """The keys that are believed.
-
-        Raises:
-            KeysError, SigningError, StateError: it cannot be told which.
-        """
-        return self.pinned or believed_keys(self.run.reader, self.run.settings)
-
-    @cached_property
-    def pinned(self) -> KeySet | None:
-        """The keys of the file; None where there is none and never was.
-
-        Raises:
-            KeysError: the file is not what it was, or cannot be used.
-            StateError: the table does not say which keys were pinned.
-        """
-        return pinned_keys(self.run.settings, self.state)
-
-    def sign_offs(self, stored: Sequence[StoredSignOff], payloads: Iterable[bytes]) -> tuple[SignOff, ...]:
-        """Signatures as the gate counts them; see `signing_times.counted_sign_offs`.
-
-        Raises:
-            KeysError, SigningError: it cannot be told which keys to believe.
-        """
-        run, trusted = self.run, self.run.settings.signing.trusted_roles
-        return counted_sign_offs(run.reader, stored, payloads, self.keys, trusted_roles=trusted, now=run.now())
-
-    @cached_property
     def seen(self) -> check_state.SeenRuns:
         """The runs that were looked at."""
         return check_state.SeenRuns(self.instance, self.kept)
@@ -103,11 +62,11 @@ class GateSources:
     @cached_property
     def present(self) -> PresentPlatform:
         """The platform as it is now, looked at once."""
-        return PresentPlatform(self.run.reader, self.run.settings.deployed)
+        return PresentPlatform(self.reader, self.settings.deployed)
 
 
 def read_inputs(
-    sources: GateSources,
+    session: DecidingSession,
     candidate: Candidate,
     *,
     runs: list[check_state.ReadinessRun] | None = None,
@@ -116,7 +75,7 @@ def read_inputs(
     """The facts of a candidate's present series, from its last readiness run that is over.
 
     Args:
-        sources: what is read.
+        session: what is read.
         candidate: as it stands in the state table.
         runs: the readiness runs of its series, where they were just read.
         closing: what other reads found; it can only close.
@@ -126,63 +85,63 @@ def read_inputs(
         KeysError: the file of keys cannot be used.
         SigningError: there is no file of keys, and KMS does not give them.
     """
-    context, release = sources.run, candidate.release
+    context, release = session.run, candidate.release
     settings, allow_fixed_now = context.settings, in_sandbox(context.settings)
-    found = runs if runs is not None else check_state.runs_of_candidate(sources.instance, release, candidate.series)
+    found = runs if runs is not None else check_state.runs_of_candidate(session.instance, release, candidate.series)
     run = check_state.newest_finished(found)
-    state = sources.state
+    state = session.state
     stored, waivers, frozen = state.sign_offs(release), state.waivers(release), state.statement(release, candidate.series)
-    sources.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted, signed or not
+    session.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted, signed or not
     statements = state.statements(release) if stored or waivers else []
-    trail = sources.trail.back_to(run.facts.run_id) if run else []
-    before = sources.trail.candidate_before(run.facts.run_id) if run else None
-    keys = sources.keys if stored or waivers or needs_keys(trail, before) else None
+    trail = session.trail.back_to(run.facts.run_id) if run else []
+    before = session.trail.candidate_before(run.facts.run_id) if run else None
+    keys = session.keys if stored or waivers or needs_keys(trail, before) else None
     bundle = check_state.stored_bundle(context.store, run) if run else None
     others: tuple[OtherRun, ...] = ()
     if run is not None and run.ended_at is not None:
         others = (
             *check_state.other_runs(
-                sources.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now, seen=sources.seen
+                session.instance, release.environment, run.ended_at, allow_fixed_now=allow_fixed_now, seen=session.seen
             ),
-            *sources.forgotten.since(run.ended_at, release.environment, allow_fixed_now=allow_fixed_now),
+            *session.forgotten.since(run.ended_at, release.environment, allow_fixed_now=allow_fixed_now),
         )
-        left = {record.found.run_id: _left(sources, record) for record in trail if record.found.run_id != run.facts.run_id}
+        left = {record.found.run_id: _left(session, record) for record in trail if record.found.run_id != run.facts.run_id}
         others = confirmed_runs(others, trail, left, run.facts.run_id, keys, allow_fixed_now=allow_fixed_now)
     return GateInputs(
         release=release,
         run_id=run.facts.run_id if run else None,
-        results=sources.seen.results(run.facts) if run else {},
+        results=session.seen.results(run.facts) if run else {},
         bundle=bundle,
         policy_digest=context.policy_digest,
         policy=settings.gate,
         now=context.now(),
         statement=_signed_facts(frozen.payload) if frozen else None,
-        sign_offs=sources.sign_offs(stored, [each.payload for each in statements]) if stored else (),
-        waivers=verified_waivers(waivers, sources.keys, statements, environment=release.environment) if waivers else (),
+        sign_offs=session.sign_offs(stored, [each.payload for each in statements]) if stored else (),
+        waivers=verified_waivers(waivers, session.keys, statements, environment=release.environment) if waivers else (),
         other_runs=others,
         run_completed_at=run.ended_at if run else None,
-        closing=(*closing, *_found_of(sources, run.facts.run_id, release, bundle, keys)) if run else closing,
+        closing=(*closing, *_found_of(session, run.facts.run_id, release, bundle, keys)) if run else closing,
         allow_fixed_now=allow_fixed_now,
     )
 
 
-def look_again(sources: GateSources, inputs: GateInputs, *, alarms: bool = True) -> GateInputs:
+def look_again(session: DecidingSession, inputs: GateInputs, *, alarms: bool = True) -> GateInputs:
     """The inputs, and what the platform as it is now says against them; it can only close.
 
     Args:
-        sources: what is read.
+        session: what is read.
         inputs: of `read_inputs`.
         alarms: whether the alarms are looked at too: what fires while people sign may be over before anything is promoted.
     """
-    run, run_id = sources.run, inputs.run_id
+    run, run_id = session.run, inputs.run_id
     if run_id is None:
         return inputs  # closes by itself
-    found = deployed_now(sources.present, run.store, run_id)
-    firing = alarms_now(sources.present, run.store, run_id, run.settings.gate) if alarms else ()
+    found = deployed_now(session.present, run.store, run_id)
+    firing = alarms_now(session.present, run.store, run_id, run.settings.gate) if alarms else ()
     return replace(inputs, closing=(*inputs.closing, *found, *firing))
 
 
-def as_promoted(sources: GateSources, candidate: Candidate, record: Promotion) -> GateInputs:
+def as_promoted(session: DecidingSession, candidate: Candidate, record: Promotion) -> GateInputs:
     """What a promotion was decided from: evidence grows old afterwards, newer runs and another policy are about what came later.
 
     What was changed since is not undone: a file that is no longer as it was sealed is shown as that. The attestation proves by
@@ -192,8 +151,8 @@ def as_promoted(sources: GateSources, candidate: Candidate, record: Promotion) -
     Raises:
         StateError, KeysError, SigningError: as `read_inputs`.
     """
-    inputs = read_inputs(sources, candidate)
-    problems = attestation_problems(record, candidate.release, candidate.series, keys=sources.keys, now=record.promoted_at)
+    inputs = read_inputs(session, candidate)
+    problems = attestation_problems(record, candidate.release, candidate.series, keys=session.keys, now=record.promoted_at)
     if problems:
         return inputs
     offs = with_attested_times(inputs.sign_offs, record)
@@ -202,31 +161,31 @@ def as_promoted(sources: GateSources, candidate: Candidate, record: Promotion) -
 
 
 def _found_of(
-    sources: GateSources, run_id: str, release: Release, bundle: Bundle | None, keys: KeySet | None
+    session: DecidingSession, run_id: str, release: Release, bundle: Bundle | None, keys: KeySet | None
 ) -> tuple[Reason, ...]:
     """What the run's record in the state table, and its own record of what was deployed, say against its evidence."""
-    run = sources.run
+    run = session.run
     return (
         *record_problems(
-            sources.trail.back_to(run_id),
+            session.trail.back_to(run_id),
             run_id,
             bundle.digest if bundle else None,
             keys,
-            before=sources.trail.candidate_before(run_id),
+            before=session.trail.candidate_before(run_id),
         ),
         *deployed_then(run.store, run_id, release, run.settings.deployed),
     )
 
 
-def _left(sources: GateSources, record: RunRecord) -> LeftEvidence:
+def _left(session: DecidingSession, record: RunRecord) -> LeftEvidence:
     """What the evidence folder holds of a recorded run."""
-    run_id, store = record.found.run_id, sources.run.store
-    if run_id not in sources.left:
+    run_id, store = record.found.run_id, session.run.store
+    if run_id not in session.left:
         try:
-            sources.left[run_id] = LeftEvidence(store.sealed_digest(run_id), check_state.rows_of(store.sealed_verdicts(run_id)))
+            session.left[run_id] = LeftEvidence(store.sealed_digest(run_id), check_state.rows_of(store.sealed_verdicts(run_id)))
         except (OSError, ValueError):
-            sources.left[run_id] = LeftEvidence(None, None)
-    return sources.left[run_id]
+            session.left[run_id] = LeftEvidence(None, None)
+    return session.left[run_id]
 
 
 def _signed_facts(payload: bytes) -> SignedFacts | None:

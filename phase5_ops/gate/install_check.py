@@ -14,13 +14,12 @@ from enum import StrEnum
 from typing import Any
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.gate.believed_keys import pinned_keys, signing_key
+from phase5_ops.gate.believed_keys import signing_key
 from phase5_ops.gate.keys import SIGNERS, KeysError, KeySet, TrustedKey
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.signing import SigningError, load_key
-from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import StateError
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Settings
 from phase5_ops.state_table import TTL_ATTRIBUTE
 
 #: What the check needs, beside reading the public keys.
@@ -66,10 +65,10 @@ def exit_code(found: list[Checked]) -> int:
     return 2 if Outcome.UNKNOWN in outcomes or not found else 0
 
 
-def check_installation(reader: AwsReader, settings: Settings) -> Iterator[Checked]:
+def check_installation(session: GateSession) -> Iterator[Checked]:
     """Looks at the state table and the keys, one thing after the other."""
-    yield from _check_table(reader, settings.tables.readiness)
-    yield from _check_keys(reader, settings)
+    yield from _check_table(session.reader, session.settings.tables.readiness)
+    yield from _check_keys(session)
 
 
 # --- the state table ---------------------------------------------------------------------------------------------------------
@@ -113,9 +112,9 @@ def _unread(operation: str, resource: str, error: str | None) -> Checked:
 # --- the keys ----------------------------------------------------------------------------------------------------------------
 
 
-def _check_keys(reader: AwsReader, settings: Settings) -> Iterator[Checked]:
+def _check_keys(session: GateSession) -> Iterator[Checked]:
     try:
-        pinned = pinned_keys(settings, StateTable(reader, settings.tables.readiness))
+        pinned = session.pinned
     except KeysError as error:
         yield Checked(Outcome.PROBLEM, str(error))
         return
@@ -127,22 +126,21 @@ def _check_keys(reader: AwsReader, settings: Settings) -> Iterator[Checked]:
     holders: dict[str, list[str]] = {}
     seen: dict[str, str] = {}
     for role in SIGNERS:
-        key = yield from _check_key(reader, settings, role, pinned)
+        key = yield from _check_key(session, role, pinned)
         if key is None:
             continue
         if key.key_id in seen:
             yield Checked(Outcome.PROBLEM, f"one key for {seen[key.key_id]} and {role}")
         seen[key.key_id] = role
-        for principal in (yield from _check_policy(reader, role, key)):
+        for principal in (yield from _check_policy(session.reader, role, key)):
             holders.setdefault(principal, []).append(role)
     for principal, roles in sorted(holders.items()):
         if len(roles) > 1:
             yield Checked(Outcome.PROBLEM, f"{principal} may sign with the keys of {', '.join(roles)}; a principal holds one key")
 
 
-def _check_key(
-    reader: AwsReader, settings: Settings, role: str, pinned: KeySet | None
-) -> Generator[Checked, None, TrustedKey | None]:
+def _check_key(session: GateSession, role: str, pinned: KeySet | None) -> Generator[Checked, None, TrustedKey | None]:
+    reader, settings = session.reader, session.settings
     try:
         key = signing_key(reader, settings.signing, role, pinned) if pinned else load_key(reader, settings.signing, role)
     except KeysError as error:

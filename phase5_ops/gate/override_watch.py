@@ -13,7 +13,7 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
 from phase5_ops.gate import check_state
 from phase5_ops.gate.flow import Attempt, next_number
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.overrides import Override, problems, stored_order
 from phase5_ops.gate.promotion_job import override_run_config
@@ -26,11 +26,11 @@ _LOOKED_AT = timedelta(days=7)  # how long after its end an order is looked at, 
 _LONGEST_LINE = 300
 
 
-def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunRequest], list[str]]:
+def watch_overrides(session: DecidingSession, now: datetime) -> tuple[list[dg.RunRequest], list[str]]:
     """The runs to launch for the overrides that have not ended, and a line for each that waits.
 
     Args:
-        sources: what the tick reads from.
+        session: what the tick reads from.
         now: wall clock, for the pace of trying again.
 
     Raises:
@@ -39,15 +39,15 @@ def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunReq
     """
     requests: list[dg.RunRequest] = []
     lines: list[str] = []
-    for stored in sources.state.overrides(sources.run.settings.environment):
+    for stored in session.state.overrides(session.settings.environment):
         override = stored_order(stored.id, stored.payload)
         if override is None:
             lines.append(printable(f"override {stored.id}: not an override; find out who wrote it")[:_LONGEST_LINE])
             continue
-        if sources.run.now() - override.until >= _LOOKED_AT:
+        if session.now - override.until >= _LOOKED_AT:
             continue
         try:
-            request, why = _next(sources, override, stored, now)
+            request, why = _next(session, override, stored, now)
         except StateError as error:
             request, why = None, f"nothing is known: {error}"
         requests += [request] if request else []
@@ -55,30 +55,32 @@ def watch_overrides(sources: GateSources, now: datetime) -> tuple[list[dg.RunReq
     return requests, lines
 
 
-def _next(sources: GateSources, override: Override, stored: StoredOverride, now: datetime) -> tuple[dg.RunRequest | None, str]:
+def _next(
+    session: DecidingSession, override: Override, stored: StoredOverride, now: datetime
+) -> tuple[dg.RunRequest | None, str]:
     """The run to launch for one order, and what is to be said of it."""
-    state, settings = sources.state, sources.run.settings
+    state, settings = session.state, session.settings
     candidate = state.candidate(override.release)
     if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
-        return None, "" if override.until <= sources.run.now() else "its candidate is not there, or in another series"
+        return None, "" if override.until <= session.now else "its candidate is not there, or in another series"
     if state.promotion(override.release, override.series, override=override.id) is not None:
         finished = override.kind is not Kind.BREAK_GLASS or candidate.fate in (Fate.BREAK_GLASS, Fate.PROMOTED)
-        return (None, "") if finished else _launched(sources, override, now, "it took effect; what follows of it is made good")
-    if override.until <= sources.run.now():
+        return (None, "") if finished else _launched(session, override, now, "it took effect; what follows of it is made good")
+    if override.until <= session.now:
         return None, "; ".join(begun(state, candidate, override))  # it ended: nothing more is done, but what was is said
-    offs = sources.sign_offs(stored.signatures, [stored.payload])
-    against = problems(override, offs, policy=settings.overrides, gate=settings.gate, now=sources.run.now())
+    offs = session.sign_offs(stored.signatures, [stored.payload])
+    against = problems(override, offs, policy=settings.overrides, gate=settings.gate, now=session.now)
     if against:
         return None, "; ".join(map(str, against))
-    return _launched(sources, override, now, "promotion_job is launched")
+    return _launched(session, override, now, "promotion_job is launched")
 
 
-def _launched(sources: GateSources, override: Override, now: datetime, why: str) -> tuple[dg.RunRequest | None, str]:
-    runs = check_state.runs_of_override(sources.instance, override.id, override.release.environment, job=PROMOTION_JOB)
+def _launched(session: DecidingSession, override: Override, now: datetime, why: str) -> tuple[dg.RunRequest | None, str]:
+    runs = check_state.runs_of_override(session.instance, override.id, override.release.environment, job=PROMOTION_JOB)
     if pending := [run for run in runs if run.facts.state is RunState.RUNNING]:
         return None, f"run {pending[0].facts.run_id} is under way"
     ended = max((run.ended_at for run in runs if run.ended_at is not None), default=None)
-    if ended is not None and now - ended < timedelta(seconds=sources.run.settings.overrides.retry_seconds):
+    if ended is not None and now - ended < timedelta(seconds=session.settings.overrides.retry_seconds):
         return None, "it did not take effect; it is tried again soon, see the run's log"
     attempt = next_number([Attempt(run.facts.run_id, run.attempt, run.facts.state, run.ended_at) for run in runs])
     return _request(override, attempt), f"{why}, attempt {attempt}"

@@ -16,13 +16,13 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import envelope_digests, standing_problems
 from phase5_ops.gate.overrides import SIGNERS, Override, longest_life, problems_of_form, signed_roles, stored_order
 from phase5_ops.gate.records import Reason, SignOff
-from phase5_ops.gate.signing_session import Refused, SigningSession, person_of, signature_over
+from phase5_ops.gate.session import GateSession, Refused, signature_over
 from phase5_ops.gate.state_items import Candidate, StoredSignOff, Written
 from phase5_ops.settings import ConfigurationError
 
 
 def new_override(
-    session: SigningSession,
+    session: GateSession,
     candidate: Candidate,
     kind: Kind,
     *,
@@ -61,7 +61,7 @@ def new_override(
     return override
 
 
-def _refuse_problems(session: SigningSession, candidate: Candidate, override: Override) -> None:
+def _refuse_problems(session: GateSession, candidate: Candidate, override: Override) -> None:
     found = (
         *_problems_of_form(session, override),
         *standing_problems(session.state, session.keys, override, candidate, session.now),
@@ -70,13 +70,13 @@ def _refuse_problems(session: SigningSession, candidate: Candidate, override: Ov
         raise Refused("; ".join(map(str, found)))
 
 
-def _problems_of_form(session: SigningSession, override: Override) -> tuple[Reason, ...]:
+def _problems_of_form(session: GateSession, override: Override) -> tuple[Reason, ...]:
     settings = session.settings
     skew = timedelta(seconds=settings.gate.clock_skew_seconds)
     return tuple(problems_of_form(override, now=session.now, policy=settings.overrides, skew=skew))
 
 
-def waiting_override(session: SigningSession, candidate: Candidate, kind: Kind) -> tuple[Override, tuple[SignOff, ...]] | None:
+def waiting_override(session: GateSession, candidate: Candidate, kind: Kind) -> tuple[Override, tuple[SignOff, ...]] | None:
     """The newest order of a kind for a candidate that stands and lacks signatures, with those it has; None if there is none."""
     settings = session.settings
     found: list[tuple[Override, tuple[SignOff, ...]]] = []
@@ -91,13 +91,13 @@ def waiting_override(session: SigningSession, candidate: Candidate, kind: Kind) 
     return max(found, key=lambda each: (each[0].requested_at, each[0].id), default=None)
 
 
-def who_overrides(session: SigningSession, role: str, signed: Sequence[SignOff]) -> Identity:
+def who_overrides(session: GateSession, role: str, signed: Sequence[SignOff]) -> Identity:
     """The person who is about to sign an override for a role.
 
     Raises:
         Refused: nobody is known, or the person has signed it for another role.
     """
-    who = person_of(session)
+    who = session.person
     pairs = [(off.role, off.identity) for off in signed if off.key_role == off.role]
     if other := repeated_role(who.person, role, pairs):
         raise Refused(f"{who.person} has signed for {other} already; breaking the glass takes two people")
@@ -106,7 +106,7 @@ def who_overrides(session: SigningSession, role: str, signed: Sequence[SignOff])
     return who
 
 
-def announce(session: SigningSession, override: Override, role: str, who: Identity) -> None:
+def announce(session: GateSession, override: Override, role: str, who: Identity) -> None:
     """Tells people that glass is about to be broken, before anything is recorded.
 
     Raises:
@@ -121,7 +121,7 @@ def announce(session: SigningSession, override: Override, role: str, who: Identi
         raise Refused(f"nobody could be told, so nothing was recorded: {problem}")
 
 
-def sign_override(session: SigningSession, override: Override, role: str, who: Identity) -> StoredSignOff:
+def sign_override(session: GateSession, override: Override, role: str, who: Identity) -> StoredSignOff:
     """Signs an override with the role's key and records order and signature.
 
     A process that is killed in between leaves an order without a signature, which has no effect.

@@ -6,7 +6,6 @@ description; nothing depends on how Dagster records it.
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -14,9 +13,8 @@ import dagster as dg
 
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
-from phase5_ops.gate.believed_keys import believed_keys, signed_by_gate
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.inputs import GateSources, look_again, read_inputs
+from phase5_ops.gate.inputs import DecidingSession, look_again, read_inputs
 from phase5_ops.gate.notifications import notify, tell_fate
 from phase5_ops.gate.override_promotion import OverrideRules, promote_override
 from phase5_ops.gate.overrides import Override
@@ -25,7 +23,6 @@ from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import Ending, PromotionDoor, PromotionOutcome
 from phase5_ops.gate.records import GateInputs, Release
 from phase5_ops.gate.signing_times import counted_sign_offs
-from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate, Fate, check_release
 from phase5_ops.gate.targets.choice import publish
 
@@ -61,23 +58,22 @@ def open_door(instance: dg.DagsterInstance, run: RunContext) -> PromotionDoor:
     Raises:
         KeysError, SigningError: it cannot be told which keys to believe.
     """
-    settings, reader = run.settings, run.reader
-    keys = believed_keys(reader, settings)
+    session = DecidingSession(run, instance=instance)
+    keys = session.keys  # before anything else: where it cannot be told which to believe, nothing is promoted
 
     def inputs(candidate: Candidate) -> GateInputs:
-        sources = GateSources(instance, run)  # of its own for each decision, so that everything is read again
-        return look_again(sources, read_inputs(sources, candidate))
+        return look_again(session, read_inputs(session, candidate))
 
     def keep(run_id: str, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             run.store.write_attestation(run_id, name, content)
 
     return PromotionDoor(
-        state=StateTable(reader, settings.tables.readiness),
+        state=session.state,
         inputs=inputs,
         keys=lambda: keys,
-        sign=partial(signed_by_gate, reader, settings.signing, keys),
-        publish=lambda order: publish(reader, settings.promotion, order),
+        sign=session.signed_by_gate,
+        publish=lambda order: publish(run.reader, run.settings.promotion, order),
         keep=keep,
         holder=run.run_id,
         version=version("phase5-ops"),

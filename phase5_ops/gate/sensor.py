@@ -29,11 +29,10 @@ from phase5_ops.evidence.run_tags import (
 )
 from phase5_ops.gate import candidates, check_state
 from phase5_ops.gate.attestation import readiness_statement, statement_rows
-from phase5_ops.gate.believed_keys import signed_by_gate
 from phase5_ops.gate.decision import Decision, Outcome, decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.flow import Action, Attempt, Step, in_order, in_turn, next_action
-from phase5_ops.gate.inputs import GateSources, as_promoted, look_again, read_inputs
+from phase5_ops.gate.inputs import DecidingSession, as_promoted, look_again, read_inputs
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.notifications import tell_fate
 from phase5_ops.gate.override_watch import watch_overrides
@@ -95,41 +94,41 @@ class Words:
     describe: Describe
 
 
-def run_tick(sources: GateSources, cursor: str | None, now: datetime, words: Words) -> Tick:
+def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words: Words) -> Tick:
     """One look at everything.
 
     Args:
-        sources: Dagster's records, AWS, evidence; made for this tick alone.
+        session: opened for this tick alone.
         cursor: where reading of events ended last time.
         now: wall clock.
         words: how what is found is put.
     """
     tick = Tick(cursor=cursor)
     try:
-        refuse_fixed_clock(sources.run.settings, "the gate's sensor")
-        sources.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted and nothing is done
-        _watch_overrides(sources, tick, now)  # first: an incident waits for nothing else
-        tick.cursor = _register(sources, cursor, tick)
-        _work(sources, tick, now, words)
+        refuse_fixed_clock(session.settings, "the gate's sensor")
+        session.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted and nothing is done
+        _watch_overrides(session, tick, now)  # first: an incident waits for nothing else
+        tick.cursor = _register(session, cursor, tick)
+        _work(session, tick, now, words)
     except (StateError, ConfigurationError, KeysError) as error:
         tick.lines.append(f"nothing is known: {error}")
     return tick
 
 
-def _watch_overrides(sources: GateSources, tick: Tick, now: datetime) -> None:
+def _watch_overrides(session: DecidingSession, tick: Tick, now: datetime) -> None:
     try:
-        requests, lines = watch_overrides(sources, now)
+        requests, lines = watch_overrides(session, now)
     except (KeysError, SigningError) as error:
         requests, lines = [], [f"overrides: {error}"]
     tick.requests += requests
     tick.lines += lines
 
 
-def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | None:
+def _register(session: DecidingSession, cursor: str | None, tick: Tick) -> str | None:
     """Applies the events since the cursor; the cursor after the last one that was applied."""
-    settings = sources.run.settings
+    settings = session.settings
     since = cursor
-    for event in check_state.candidate_events(sources.instance, candidates.ASSET, cursor, _EVENTS_A_TICK):
+    for event in check_state.candidate_events(session.instance, candidates.ASSET, cursor, _EVENTS_A_TICK):
         since = str(event.storage_id)
         if event.at is None:
             tick.lines.append(f"refused an event: Dagster cannot read event {event.storage_id} again ({event.unreadable})")
@@ -139,9 +138,9 @@ def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | Non
         except candidates.NotARegistration as error:
             tick.lines.append(f"refused an event: {error}")
         else:
-            sources.state.list_open(wanted.release, wanted.at)
+            session.state.list_open(wanted.release, wanted.at)
             try:
-                how, candidate = candidates.apply(sources.state, wanted, timedelta(hours=settings.flow.deadline_hours))
+                how, candidate = candidates.apply(session.state, wanted, timedelta(hours=settings.flow.deadline_hours))
             except MalformedItem as error:
                 tick.lines.append(f"refused an event of {wanted.release.name}: {error}")
                 continue
@@ -149,80 +148,80 @@ def _register(sources: GateSources, cursor: str | None, tick: Tick) -> str | Non
                 tick.lines.append(f"CONFLICT: {wanted.release.name} is {candidate.release.digest}, not {wanted.release.digest}")
             elif how is Registered.NEW and candidate is not None:
                 tick.lines.append(f"registered {wanted.release.name} {wanted.release.digest}, series {candidate.series}")
-            sources.instance.add_dynamic_partitions(candidates.PARTITIONS, [wanted.release.name])
+            session.instance.add_dynamic_partitions(candidates.PARTITIONS, [wanted.release.name])
     return since
 
 
-def _work(sources: GateSources, tick: Tick, now: datetime, words: Words) -> None:
-    state, settings = sources.state, sources.run.settings
+def _work(session: DecidingSession, tick: Tick, now: datetime, words: Words) -> None:
+    state, settings = session.state, session.settings
     listed = state.open_candidates(settings.environment, malformed=lambda error: tick.lines.append(f"nothing is known: {error}"))
     queue = in_order([candidate for candidate, _ in listed], settings.flow)
     marks = {candidate.release.name: mark for candidate, mark in listed}
     for older, newer in queue.superseded[:_CLOSED_A_TICK]:
         because = f"superseded by {newer.release.name}"
-        _becomes(sources, older, Fate.SUPERSEDED, tick, because)
+        _becomes(session, older, Fate.SUPERSEDED, tick, because)
         tick.lines.append(f"{older.release.name}: {because}")
-    turn = in_turn(queue.active, _WORKED_A_TICK, now, sources.kept.looked_at)
+    turn = in_turn(queue.active, _WORKED_A_TICK, now, session.kept.looked_at)
     for candidate in turn:
-        _advance(sources, candidate, tick, now, words)
-    sources.kept.looked_at.update({candidate.release.name: now for candidate in turn})
+        _advance(session, candidate, tick, now, words)
+    session.kept.looked_at.update({candidate.release.name: now for candidate in turn})
     if len(turn) < len(queue.active):
         tick.lines.append(f"{len(queue.active) - len(turn)} more are looked at in other ticks")
     if queue.waiting:
         tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
     if not queue.superseded:  # a promoted one stays listed until everything older gave way
         for candidate in in_turn(queue.closed, _CLOSED_A_TICK, now):
-            if candidate.fate is Fate.PROMOTED and not _said_on_what(sources, candidate, tick, words):
+            if candidate.fate is Fate.PROMOTED and not _said_on_what(session, candidate, tick, words):
                 continue  # looked at again by another tick; it keeps no other from its turn
             state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
 
 
-def _advance(sources: GateSources, candidate: Candidate, tick: Tick, now: datetime, words: Words) -> None:
+def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: datetime, words: Words) -> None:
     """The next step of one candidate; a problem of one is said and does not keep the others."""
     name, release = candidate.release.name, candidate.release
     try:
-        runs = check_state.runs_of_candidate(sources.instance, release, candidate.series)
-        promotions = check_state.runs_of_candidate(sources.instance, release, candidate.series, job=PROMOTION_JOB)
-        inputs, decision = _decided(sources, candidate, runs)
+        runs = check_state.runs_of_candidate(session.instance, release, candidate.series)
+        promotions = check_state.runs_of_candidate(session.instance, release, candidate.series, job=PROMOTION_JOB)
+        inputs, decision = _decided(session, candidate, runs)
         action = next_action(
             candidate,
             runs=_attempts(runs),
             promotions=_attempts(promotions),
             inputs=inputs,
             decision=decision,
-            policy=sources.run.settings.flow,
+            policy=session.settings.flow,
             now=now,
-            recorded=sources.state.promotion(release, candidate.series) is not None,
-            begun=begun(sources.state, candidate),
+            recorded=session.state.promotion(release, candidate.series) is not None,
+            begun=begun(session.state, candidate),
         )
         tick.lines += said(name, action)
         if inputs and decision:
             tick.lines += [f"{name}: {line}" for line in matching_nothing(waiver_uses(inputs, decision, ()))]
         if action.step is Step.FREEZE and inputs is not None and decision is not None:
-            _freeze(sources, candidate, inputs, decision, words.not_tried(inputs, decision, sources.run.settings))
+            _freeze(session, candidate, inputs, decision, words.not_tried(inputs, decision, session.settings))
             if candidate.fate is Fate.PENDING:
-                _becomes(sources, candidate, Fate.READY_TO_SIGN, tick)
+                _becomes(session, candidate, Fate.READY_TO_SIGN, tick)
         else:
-            _do(sources, candidate, action, tick)
+            _do(session, candidate, action, tick)
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{name}: nothing is known: {error}"[:_LONGEST_LINE])
         return
 
     def document() -> Mapping[str, Any]:
-        found = inputs or read_inputs(sources, candidate, runs=runs)
-        return words.describe(sources, candidate, found, decision or decide(found))
+        found = inputs or read_inputs(session, candidate, runs=runs)
+        return words.describe(session, candidate, found, decision or decide(found))
 
-    _state(sources, candidate, tick, document)
+    _state(session, candidate, tick, document)
 
 
-def _state(sources: GateSources, candidate: Candidate, tick: Tick, document: Callable[[], Mapping[str, Any]]) -> bool:
+def _state(session: DecidingSession, candidate: Candidate, tick: Tick, document: Callable[[], Mapping[str, Any]]) -> bool:
     """Keeps the document of a candidate; False where that could not be done, which is said and costs no step that was made.
 
     Whatever one candidate's evidence holds, what cannot be put into a document takes no run from it, and no turn from another.
     """
     name = candidate.release.name
     try:
-        problems = state_document(sources, candidate, document())
+        problems = state_document(session, candidate, document())
     except Exception as error:
         if not isinstance(error, (StateError, KeysError, SigningError)):
             log.exception("the document of %s could not be made", name)
@@ -231,24 +230,24 @@ def _state(sources: GateSources, candidate: Candidate, tick: Tick, document: Cal
     return not problems
 
 
-def _said_on_what(sources: GateSources, candidate: Candidate, tick: Tick, words: Words) -> bool:
+def _said_on_what(session: DecidingSession, candidate: Candidate, tick: Tick, words: Words) -> bool:
     """Makes sure that the document of a promoted candidate shows what it was promoted on; False where that could not be done.
 
     One that was promoted between two ticks, by a run that somebody launched, may have none that does.
     """
     try:
-        record = sources.state.promotion(candidate.release, candidate.series)
-        if record is None or stated_open(sources, candidate):
+        record = session.state.promotion(candidate.release, candidate.series)
+        if record is None or stated_open(session, candidate):
             return True
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{candidate.release.name}: what it was promoted on is not said: {error}"[:_LONGEST_LINE])
         return False
 
     def document() -> Mapping[str, Any]:
-        found = as_promoted(sources, candidate, record)
-        return words.describe(sources, candidate, found, decide(found))
+        found = as_promoted(session, candidate, record)
+        return words.describe(session, candidate, found, decide(found))
 
-    return _state(sources, candidate, tick, document)
+    return _state(session, candidate, tick, document)
 
 
 def said(name: str, action: Action) -> list[str]:
@@ -259,7 +258,7 @@ def said(name: str, action: Action) -> list[str]:
 
 
 def _decided(
-    sources: GateSources, candidate: Candidate, runs: list[check_state.ReadinessRun]
+    session: DecidingSession, candidate: Candidate, runs: list[check_state.ReadinessRun]
 ) -> tuple[GateInputs | None, Decision | None]:
     """Decides about the last run that is over; what would be signed or promoted is held against the platform as it is now.
 
@@ -268,49 +267,50 @@ def _decided(
     """
     if check_state.newest_finished(runs) is None:
         return None, None
-    inputs = read_inputs(sources, candidate, runs=runs)
+    inputs = read_inputs(session, candidate, runs=runs)
     decision = decide(inputs)
     if decision.outcome is Outcome.BLOCKED:
         return inputs, decision
-    inputs = look_again(sources, inputs, alarms=decision.outcome is Outcome.OPEN)
+    inputs = look_again(session, inputs, alarms=decision.outcome is Outcome.OPEN)
     return inputs, decide(inputs)
 
 
-def _do(sources: GateSources, candidate: Candidate, action: Action, tick: Tick) -> None:
-    state = sources.state
+def _do(session: DecidingSession, candidate: Candidate, action: Action, tick: Tick) -> None:
+    state = session.state
     because = "; ".join(action.reasons)[:1000]
     if action.step is Step.START_RUN:
         tick.requests.append(_request(READINESS_JOB, candidate, action.attempt))
     elif action.step is Step.PROMOTE:
         tick.requests.append(_request(PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
     elif action.step is Step.REJECT:
-        _becomes(sources, candidate, Fate.REJECTED, tick, because)
+        _becomes(session, candidate, Fate.REJECTED, tick, because)
     elif action.step is Step.RENEW and state.renew(candidate) is Written.DONE:  # one write: it is closed and goes on at once
-        _tell(sources, candidate, Fate.REJECTED, tick, because)
+        _tell(session, candidate, Fate.REJECTED, tick, because)
 
 
-def _becomes(sources: GateSources, candidate: Candidate, fate: Fate, tick: Tick, because: str = "") -> None:
+def _becomes(session: DecidingSession, candidate: Candidate, fate: Fate, tick: Tick, because: str = "") -> None:
     """Sets a candidate's fate, and then tells people of it; that nobody could be told changes nothing."""
-    if sources.state.set_fate(candidate, fate, because) is not Written.DONE:
+    if session.state.set_fate(candidate, fate, because) is not Written.DONE:
         return  # it changed meanwhile: then that stands
-    _tell(sources, candidate, fate, tick, because)
+    _tell(session, candidate, fate, tick, because)
 
 
-def _tell(sources: GateSources, candidate: Candidate, fate: Fate, tick: Tick, because: str) -> None:
-    run, release = sources.run, candidate.release
-    topic = run.settings.notifications
-    problem = tell_fate(run.reader, topic, release, fate, because=because, at=run.now())
+def _tell(session: DecidingSession, candidate: Candidate, fate: Fate, tick: Tick, because: str) -> None:
+    release, topic = candidate.release, session.settings.notifications
+    problem = tell_fate(session.reader, topic, release, fate, because=because, at=session.now)
     if problem is not None:
         tick.lines.append(f"{release.name}: nobody was told that it is {fate}: {problem}")
 
 
-def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, decision: Decision, not_tried: Sequence[str]) -> None:
+def _freeze(
+    session: DecidingSession, candidate: Candidate, inputs: GateInputs, decision: Decision, not_tried: Sequence[str]
+) -> None:
     """Freezes the statement that the roles sign; a tick that ended before it said so is made good by the next.
 
     Raises:
         SigningError, KeysError: the gate's key does not sign, or is not the believed one.
     """
-    run, state = sources.run, sources.state
+    state, settings = session.state, session.settings
     if state.statement(candidate.release, candidate.series) is None and inputs.bundle is not None and inputs.run_id is not None:
         used = [waiver for waiver in inputs.waivers if waiver.id in decision.waivers_used]
         payload = readiness_statement(
@@ -322,17 +322,17 @@ def _freeze(sources: GateSources, candidate: Candidate, inputs: GateInputs, deci
             rows=statement_rows(decision, inputs, _CHECKS),
             tables=inputs.bundle.tables,
             waivers=used,
-            in_a_row=_in_a_row(sources, candidate, used),
-            loosened=loosened.loosened(run.settings),
+            in_a_row=_in_a_row(session, candidate, used),
+            loosened=loosened.loosened(settings),
             not_tried=not_tried,
-            url=run.settings.run_address(inputs.run_id),
+            url=settings.run_address(inputs.run_id),
         )
-        key_id, signature = signed_by_gate(run.reader, run.settings.signing, sources.keys, payload)
+        key_id, signature = session.signed_by_gate(payload)
         state.freeze_statement(candidate.release, candidate.series, payload, signature, key_id)
 
 
-def _in_a_row(sources: GateSources, candidate: Candidate, waivers: Sequence[Waiver]) -> dict[str, int]:
-    promotions = sources.state.promotions(candidate.release.environment) if waivers else []
+def _in_a_row(session: DecidingSession, candidate: Candidate, waivers: Sequence[Waiver]) -> dict[str, int]:
+    promotions = session.state.promotions(candidate.release.environment) if waivers else []
     return {each.id: releases_in_a_row(each.row, each.pairs, promotions, candidate.release.name) for each in waivers}
 
 
@@ -360,12 +360,12 @@ def _request(job: str, candidate: Candidate, attempt: int, config: Mapping[str, 
 
 
 def promotion_gate(
-    open_sources: Callable[[dg.DagsterInstance], GateSources], jobs: Mapping[str, Job], seconds: int, words: Words
+    open_tick: Callable[[dg.DagsterInstance], DecidingSession], jobs: Mapping[str, Job], seconds: int, words: Words
 ) -> dg.SensorDefinition:
     """The sensor.
 
     Args:
-        open_sources: what one tick reads from.
+        open_tick: opens the session of one tick.
         jobs: those it may launch, by name; a run of any other is not asked for.
         seconds: how often it looks.
         words: as for `run_tick`.
@@ -379,7 +379,7 @@ def promotion_gate(
         description="Makes readiness runs for release candidates, asks for signatures, launches the promotion when all is open.",
     )
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        tick = run_tick(open_sources(context.instance), context.cursor, datetime.now(UTC), words)
+        tick = run_tick(open_tick(context.instance), context.cursor, datetime.now(UTC), words)
         for line in tick.lines:
             context.log.info(line)
         requests = [request for request in tick.requests if request.job_name in jobs]

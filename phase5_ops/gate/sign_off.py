@@ -14,8 +14,8 @@ from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.identity import Identity, repeated_role
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import Pair, Release, SignedFacts, SignOff
+from phase5_ops.gate.session import GateSession, Refused, signature_over
 from phase5_ops.gate.signature_rules import sign_off_problems
-from phase5_ops.gate.signing_session import Refused, SigningSession, person_of, signature_over
 from phase5_ops.gate.state_items import Candidate, Fate, StoredSignOff, Written
 from phase5_ops.gate.statements import (
     EVIDENCE,
@@ -60,7 +60,7 @@ class ToSign:
         return tuple(role for role, problems in self.problems.items() if problems)
 
 
-def registered(session: SigningSession, name: str) -> Candidate:
+def registered(session: GateSession, name: str) -> Candidate:
     """The candidate of this name.
 
     Raises:
@@ -74,7 +74,7 @@ def registered(session: SigningSession, name: str) -> Candidate:
     return candidate
 
 
-def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
+def to_sign(session: GateSession, candidate: Candidate) -> ToSign:
     """The statement of a candidate that waits for signatures, made sure to be the gate's own and about this candidate.
 
     Raises:
@@ -113,7 +113,7 @@ def to_sign(session: SigningSession, candidate: Candidate) -> ToSign:
     return ToSign(candidate, payload, facts, offs, problems, _in_vain(session, release, stated))
 
 
-def _in_vain(session: SigningSession, release: Release, stated: Mapping[str, tuple[Finding, ...]]) -> tuple[str, ...]:
+def _in_vain(session: GateSession, release: Release, stated: Mapping[str, tuple[Finding, ...]]) -> tuple[str, ...]:
     """The waivers in force that match nothing of what is signed, in words."""
     policy = session.settings.gate
     waivers = verified_waivers(
@@ -127,13 +127,13 @@ def _in_vain(session: SigningSession, release: Release, stated: Mapping[str, tup
     return tuple(in_vain(waiver, vain[waiver.id]) for waiver in in_force if waiver.id in vain)
 
 
-def signer(session: SigningSession, role: str, what: ToSign) -> Identity:
+def signer(session: GateSession, role: str, what: ToSign) -> Identity:
     """The person who is about to sign for a role.
 
     Raises:
         Refused: nobody is known, or the person has signed for another role.
     """
-    who = person_of(session)
+    who = session.person
     signed = [
         (off.role, off.identity)
         for off in what.sign_offs
@@ -144,7 +144,7 @@ def signer(session: SigningSession, role: str, what: ToSign) -> Identity:
     return who
 
 
-def sign_off(session: SigningSession, role: str, what: ToSign, who: Identity) -> StoredSignOff:
+def sign_off(session: GateSession, role: str, what: ToSign, who: Identity) -> StoredSignOff:
     """Signs with the role's key and records the signature.
 
     A process that is killed before the record leaves no signature behind that counts; signing again makes another.

@@ -14,15 +14,14 @@ from phase5_ops.checklist import ROWS
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG, SIGN_OFF_JOB
-from phase5_ops.gate.believed_keys import FILE_NAME, believed_keys
+from phase5_ops.gate.believed_keys import FILE_NAME
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.records import Release
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.signing import SigningError
-from phase5_ops.gate.signing_times import counted_sign_offs
-from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import StateError
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.reads import Read, ReadStatus, attach
@@ -67,9 +66,8 @@ def gather_sign_offs(run: RunContext, release: str | None) -> pd.DataFrame:
     now = run.now()
     if release is None:
         return attach(sign_offs_table(None, None), [_read("state table", ReadStatus.OK, None, now)], now)
-    state = StateTable(run.reader, run.settings.tables.readiness)
     try:
-        return attach(_table(run, state, release, now), [_read(release, ReadStatus.OK, None, now)], now)
+        return attach(_table(GateSession(run, at=now), release), [_read(release, ReadStatus.OK, None, now)], now)
     except StateError as error:
         return attach(sign_offs_table(None, None), [error.read], now)
     except (KeysError, SigningError) as error:
@@ -78,30 +76,24 @@ def gather_sign_offs(run: RunContext, release: str | None) -> pd.DataFrame:
         return attach(sign_offs_table(None, None), [_read("readiness statement", ReadStatus.INVALID, str(error), now)], now)
 
 
-def _table(run: RunContext, state: StateTable, name: str, now: datetime) -> pd.DataFrame:
-    candidate = state.candidate(Release(name, "", run.settings.environment))
+def _table(session: GateSession, name: str) -> pd.DataFrame:
+    state, settings = session.state, session.settings
+    candidate = state.candidate(Release(name, "", settings.environment))
     if candidate is None:
         return sign_offs_table(None, None)
     frozen = state.statement(candidate.release, candidate.series)
     if frozen is None:
         return sign_offs_table(candidate.release, None)
     statement = facts_of(frozen.payload)
-    keys = believed_keys(run.reader, run.settings)
-    offs = counted_sign_offs(
-        run.reader,
-        state.sign_offs(candidate.release),
-        [each.payload for each in state.statements(candidate.release)],
-        keys,
-        trusted_roles=run.settings.signing.trusted_roles,
-        now=now,
-    )
+    payloads = [each.payload for each in state.statements(candidate.release)]
+    offs = session.sign_offs(state.sign_offs(candidate.release), payloads)
     problems = sign_off_problems(
         offs,
         statement_digest=statement.statement_digest,
         release=candidate.release,
         void=(),
-        policy=run.settings.gate,
-        now=now,
+        policy=settings.gate,
+        now=session.now,
     )
     return sign_offs_table(candidate.release, statement, offs, problems)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from phase5_ops.context import RunContext
 from phase5_ops.digest import sha256_of
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.sign_off_assets import sign_off_job, sign_off_run_config
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate, Fate, StateError
@@ -36,7 +36,7 @@ def _key(candidate: Candidate, ids: list[str]) -> str:
     return sha256_of(about.encode()).removeprefix("sha256:")[:32]
 
 
-def sign_off_watch(opened: Callable[[], RunContext]) -> dg.SensorDefinition:
+def sign_off_watch(opened: Callable[[], GateSession]) -> dg.SensorDefinition:
     """The sensor; `opened` opens what one tick reads with."""
 
     @dg.sensor(
@@ -47,10 +47,9 @@ def sign_off_watch(opened: Callable[[], RunContext]) -> dg.SensorDefinition:
         description="Shows the rows S.1 to S.3 anew after each signature.",
     )
     def watch(_context: dg.SensorEvaluationContext) -> Any:  # noqa: ANN401 - run requests, or why there are none
-        run = opened()
+        session = opened()
         try:
-            state = StateTable(run.reader, run.settings.tables.readiness)
-            requests = list(sign_off_requests(state, run.settings.environment))
+            requests = list(sign_off_requests(session.state, session.settings.environment))
         except StateError as error:
             return dg.SkipReason(str(error))
         return requests or dg.SkipReason("no candidate has a signature")

@@ -12,8 +12,8 @@ from phase5_ops.checklist import ROLES, ROW_OF_ID, Row
 from phase5_ops.gate.believed_keys import signing_key
 from phase5_ops.gate.envelopes import WAIVER_TYPE
 from phase5_ops.gate.records import Pair, Waiver
+from phase5_ops.gate.session import GateSession, Refused
 from phase5_ops.gate.signing import sign
-from phase5_ops.gate.signing_session import Refused, SigningSession
 from phase5_ops.gate.state_items import CLOSED, Candidate, Fate, StoredWaiver, Written
 from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.gate.waiver import waiver_payload
@@ -56,7 +56,7 @@ def checked_row(row_id: str) -> Row:
 
 
 def make_waiver(
-    session: SigningSession, candidate: Candidate, request: WaiverRequest, found: Sequence[Finding], identity: str
+    session: GateSession, candidate: Candidate, request: WaiverRequest, found: Sequence[Finding], identity: str
 ) -> Waiver:
     """The waiver that a request stands for, if it would open its row now.
 
@@ -113,7 +113,7 @@ def _refuse_what_is_never_waived(row: Row, candidate: Candidate, closing: Sequen
         raise Refused(f"row {row.id}: what could not be found out is never waived: {', '.join(errors)}")
 
 
-def record_waiver(session: SigningSession, candidate: Candidate, waiver: Waiver) -> StoredWaiver:
+def record_waiver(session: GateSession, candidate: Candidate, waiver: Waiver) -> StoredWaiver:
     """Signs the waiver with the role's key and records it.
 
     Raises:

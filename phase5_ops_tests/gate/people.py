@@ -14,15 +14,15 @@ from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
-from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.inputs import DecidingSession, read_inputs
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import Publication, Published
 from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import PromotionDoor
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
+from phase5_ops.gate.session import GateSession, open_session
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import load_key, sign
-from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stating import state_document
@@ -74,17 +74,19 @@ class Desk:
         }
         return cls(session, load_settings(**given))
 
-    def person(self, name: str, role: str = "phase5-signer-x", now: datetime = NOW, **changes) -> SigningSession:
+    def person(self, name: str, role: str = "phase5-signer-x", now: datetime = NOW, **changes) -> GateSession:
         """The session of a person whom the identity provider calls `name`."""
         arn = f"arn:aws:iam::123456789012:role/{role}"
         given = self.session.client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
         assumed = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name="us-west-2")
         return self.open(AwsReader(Reading(max_attempts=1), session=assumed), now, **changes)
 
-    def open(self, reader: AwsReader | None = None, now: datetime = NOW, **changes) -> SigningSession:
+    def open(self, reader: AwsReader | None = None, now: datetime = NOW, **changes) -> GateSession:
         """A session as `reader`, at `now`."""
         reader = reader or AwsReader(Reading(max_attempts=1), session=self.session)
-        return replace(open_session(self.settings, "signing", reader=reader), now=now, **changes)
+        session = replace(open_session(self.settings, "signing", reader=reader), at=now, **changes)
+        session.keys  # noqa: B018 - a person's session has its keys from when it was opened
+        return session
 
     def ready(
         self,
@@ -108,7 +110,7 @@ class Desk:
         """The gate says what it thinks of the candidate as a tick at `now` does: of these inputs, or of what there is."""
         settings = self.settings if now is None else self.settings.model_copy(update={"now": now})
         with dg.DagsterInstance.ephemeral() as instance:
-            sources = GateSources(instance, open_run(settings, "tick"))
+            sources = DecidingSession(open_run(settings, "tick"), instance=instance)
             candidate = sources.state.candidate(release)
             found = inputs or read_inputs(sources, candidate)
             document = describe(sources, candidate, found, decide(found))

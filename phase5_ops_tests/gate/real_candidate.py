@@ -23,11 +23,11 @@ from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
 from phase5_ops.gate import candidates, sensor
 from phase5_ops.gate.believed_keys import pin_keys
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.records import Release
+from phase5_ops.gate.session import GateSession, new_session, open_session
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.signing_session import SigningSession, open_session
 from phase5_ops.gate.state import StateTable
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
@@ -84,7 +84,7 @@ class World:
 
     def tick(self, cursor: str | None = "", now: datetime | None = None) -> sensor.Tick:
         """One look of the sensor, by default from where the last one ended."""
-        sources = GateSources(self.instance, open_run(self.settings, "sensor-tick"))
+        sources = DecidingSession(open_run(self.settings, "sensor-tick"), instance=self.instance)
         tick = sensor.run_tick(sources, self.cursor if cursor == "" else cursor, now or datetime.now(UTC), WORDS)
         self.cursor = tick.cursor
         return tick
@@ -117,7 +117,7 @@ class World:
         assert request.job_name == PROMOTION_JOB
         return self.promote({**request.tags, "dagster/run_key": request.run_key}, instance=instance)
 
-    def session(self, person: str) -> SigningSession:
+    def session(self, person: str) -> GateSession:
         arn = "arn:aws:iam::123456789012:role/phase5-signer-x"
         given = self.client("sts").assume_role(RoleArn=arn, RoleSessionName=person)["Credentials"]
         keys = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
@@ -229,7 +229,8 @@ def opened_candidate(folder: Path) -> Iterator[Callable[[pytest.MonkeyPatch, Pat
 
 def _make(world: World) -> None:
     settings = world.settings
-    pin_keys(AwsReader(settings.reading), settings, datetime.now(UTC))
+    session = new_session(settings, "phase5 init")
+    pin_keys(session.reader, settings, session.state, datetime.now(UTC))
     world.register()
     (request,) = world.tick().requests
     assert request.job_name == READINESS_JOB

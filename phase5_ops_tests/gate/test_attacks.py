@@ -28,11 +28,12 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.believed_keys import MARK_NAME, pin_keys
 from phase5_ops.gate.envelopes import envelope_bytes
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import idempotency_key
 from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.records import Release
+from phase5_ops.gate.session import new_session
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Fate, Promotion, StoredSignOff
@@ -652,7 +653,8 @@ def test_a_state_folder_without_keys_does_not_take_those_that_an_alias_names_by_
 def test_the_signature_of_a_key_that_was_revoked_since_counts_only_by_the_record_of_kms(world):
     """The table says that it was made in time, which whoever holds the key can have written; CloudTrail here has no record."""
     settings = world.settings
-    pin_keys(AwsReader(settings.reading), settings, datetime.now(UTC), may_replace=lambda _: True)
+    session = new_session(settings, "phase5 init")
+    pin_keys(session.reader, settings, session.state, datetime.now(UTC), may_replace=lambda _: True)
     code = "S.2 UNSIGNED signature_key_revoked ops-sre"
     status_says(world, code)
     world.stays_closed(code, "nothing proves that the signature was made before (CloudTrail: ")
@@ -777,7 +779,9 @@ def daemon(meet: Barrier) -> int:
     """A process that looks as the sensor does and launches what it asks for, knowing of no other."""
     settings = load_settings()
     with dg.DagsterInstance.get() as instance:
-        tick = sensor.run_tick(GateSources(instance, open_run(settings, "sensor-tick")), None, datetime.now(UTC), WORDS)
+        tick = sensor.run_tick(
+            DecidingSession(open_run(settings, "sensor-tick"), instance=instance), None, datetime.now(UTC), WORDS
+        )
         meet.wait()
         job = build_defs(settings=settings).resolve_job_def(PROMOTION_JOB)
         (request,) = [request for request in tick.requests if request.job_name == PROMOTION_JOB]

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.context import open_run
 from phase5_ops.gate.believed_keys import (
     MARK_NAME,
     NotReplaced,
-    believed_keys,
     keys_file,
     merged,
     pin_keys,
@@ -17,12 +18,17 @@ from phase5_ops.gate.believed_keys import (
     write_keys,
 )
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.keys import SIGNERS, KeysError, key_set
+from phase5_ops.gate.keys import SIGNERS, KeysError, KeySet, key_set
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import PinnedKeys, StateError
 from phase5_ops.sandbox.seed import _seed_signing_keys
-from phase5_ops.settings import ConfigurationError, load_settings
+from phase5_ops.settings import ConfigurationError, Settings, load_settings
 from phase5_ops_tests.gate.conftest import NOW, Signers
+
+
+def believed_keys(reader: AwsReader, settings: Settings) -> KeySet:
+    return GateSession(open_run(settings, "test", reader=reader)).keys
 
 
 @pytest.fixture
@@ -103,7 +109,7 @@ LOST = {
 
 @pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
 def test_where_the_pinned_file_is_not_what_it_was_nothing_is_believed(seeded, reader, settings, state, lose):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, state, NOW)
     lose(keys_file(settings))
     for repointed in (False, True):  # not even the keys of KMS that were pinned
         if repointed:
@@ -116,7 +122,7 @@ def test_where_the_pinned_file_is_not_what_it_was_nothing_is_believed(seeded, re
 @pytest.mark.parametrize("call", ["os.lstat", "pathlib.Path.read_bytes"], ids=["its folder", "itself"])
 @pytest.mark.usefixtures("seeded", "state")
 def test_a_file_that_may_not_be_read_is_not_taken_for_none(reader, settings, monkeypatch, call):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, StateTable(reader, settings.tables.readiness), NOW)
 
     def refused(*_arguments, **_named):
         raise PermissionError(13, "Permission denied")
@@ -127,7 +133,7 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_none(reader, settings, mon
 
 
 def test_a_file_from_before_the_mark_leaves_one_when_it_is_read(seeded, reader, settings, state):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, state, NOW)
     mark = keys_file(settings).with_name(MARK_NAME)
     mark.unlink()
     believed_keys(reader, settings)
@@ -140,7 +146,7 @@ def test_a_file_from_before_the_mark_leaves_one_when_it_is_read(seeded, reader, 
 def test_a_new_folder_believes_the_keys_of_kms_only_where_they_are_those_that_were_pinned(
     seeded, reader, settings, state, tmp_path
 ):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, state, NOW)
     new = settings.model_copy(update={"state_dir": tmp_path / "new"})
     assert believed_keys(reader, new).keys.keys() == believed_keys(reader, settings).keys.keys()
     repoint(seeded, settings)
@@ -149,14 +155,14 @@ def test_a_new_folder_believes_the_keys_of_kms_only_where_they_are_those_that_we
 
 
 def test_a_file_with_other_keys_than_were_pinned_last_is_not_believed(seeded, reader, settings, state, signers):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, state, NOW)
     write_keys(keys_file(settings), signers.keys())
     with pytest.raises(KeysError, match="has another key of eng-reliability, gate, ops-sre, security-compliance than was pinned"):
         believed_keys(reader, settings)
 
 
 def test_what_was_pinned_cannot_be_read_is_not_known(seeded, reader, settings, state, aws_faults):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, state, NOW)
     aws_faults.add("denied", service="dynamodb")
     with pytest.raises(StateError):
         believed_keys(reader, settings)
@@ -166,33 +172,33 @@ def test_what_was_pinned_cannot_be_read_is_not_known(seeded, reader, settings, s
 
 
 def test_a_key_is_replaced_only_where_it_may_be_and_what_is_revoked_is_said_before(seeded, reader, settings, state):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, state, NOW)
     old = believed_keys(reader, settings).present("ops-sre").key_id
     repoint(seeded, settings)
     before, asked = keys_file(settings).read_bytes(), []
     with pytest.raises(NotReplaced):
-        pin_keys(reader, settings, NOW, may_replace=lambda replaced: bool(asked.append(replaced)))
+        pin_keys(reader, settings, state, NOW, may_replace=lambda replaced: bool(asked.append(replaced)))
     assert [replaced.lines() for replaced in asked] == [(f"the key {old} of ops-sre is revoked",)]
     assert keys_file(settings).read_bytes() == before
     with pytest.raises(NotReplaced):
-        pin_keys(reader, settings, NOW)
-    pin_keys(reader, settings, NOW, may_replace=lambda _: True)
+        pin_keys(reader, settings, state, NOW)
+    pin_keys(reader, settings, state, NOW, may_replace=lambda _: True)
     keys = believed_keys(reader, settings)
     assert (keys.keys[old].revoked_at, keys.present("ops-sre").key_id != old) == (NOW, True)
-    assert pin_keys(reader, settings, NOW) == ("the keys are pinned as they are",)
+    assert pin_keys(reader, settings, state, NOW) == ("the keys are pinned as they are",)
 
 
 def test_pinning_where_the_file_is_gone_asks_before_keys_are_replaced_or_forgotten(seeded, reader, settings, state, aws):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, state, NOW)
     old = believed_keys(reader, settings).present("ops-sre").key_id
     repoint(seeded, settings)
     keys_file(settings).unlink()
     asked = []
     with pytest.raises(NotReplaced):
-        pin_keys(reader, settings, NOW, may_replace=lambda replaced: bool(asked.append(replaced)))
+        pin_keys(reader, settings, state, NOW, may_replace=lambda replaced: bool(asked.append(replaced)))
     aws.resource("dynamodb").Table(settings.tables.readiness).delete_item(Key={"pk": "KEYS#production", "sk": "PINNED"})
     with pytest.raises(NotReplaced):
-        pin_keys(reader, settings, NOW, may_replace=lambda replaced: bool(asked.append(replaced)))
+        pin_keys(reader, settings, state, NOW, may_replace=lambda replaced: bool(asked.append(replaced)))
     assert (asked[0].keys, asked[0].unknown) == ({old: "ops-sre"}, False)
     assert (asked[1].keys, asked[1].unknown) == ({}, True)
     assert not keys_file(settings).exists()
@@ -200,20 +206,20 @@ def test_pinning_where_the_file_is_gone_asks_before_keys_are_replaced_or_forgott
 
 @pytest.mark.parametrize("lose", [dangling, LOST["empty"], LOST["cut off"]], ids=["a link to nothing", "empty", "cut off"])
 def test_pinning_never_writes_over_a_file_that_cannot_be_used(seeded, reader, settings, state, lose):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, state, NOW)
     lose(keys_file(settings))
     with pytest.raises(KeysError):
-        pin_keys(reader, settings, NOW, may_replace=lambda _: True)
+        pin_keys(reader, settings, state, NOW, may_replace=lambda _: True)
 
 
 def test_two_who_pin_at_once_do_not_both_succeed(seeded, reader, settings, state, monkeypatch):
-    pin_keys(reader, settings, NOW)
+    pin_keys(reader, settings, state, NOW)
     repoint(seeded, settings)
     noted = state.pinned_keys(settings.environment)
     state.note_pinned_keys(settings.environment, PinnedKeys({"gate": "another"}, NOW), instead_of=noted)
     monkeypatch.setattr(StateTable, "pinned_keys", lambda *_: noted)
     with pytest.raises(KeysError, match="another phase5 init"):
-        pin_keys(reader, settings, NOW, may_replace=lambda _: True)
+        pin_keys(reader, settings, state, NOW, may_replace=lambda _: True)
 
 
 def test_a_replaced_key_is_kept_as_revoked(signers):

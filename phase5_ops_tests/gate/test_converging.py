@@ -11,7 +11,7 @@ from phase5_ops.build import WORDS, build_defs
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, PROMOTION_JOB, READINESS_JOB, SERIES_TAG
 from phase5_ops.gate import candidates
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
@@ -39,7 +39,7 @@ class Gate:
 
     @property
     def candidate(self) -> Candidate:
-        return GateSources(self._instance, open_run(self.settings, "test")).state.candidate(RELEASE)
+        return DecidingSession(open_run(self.settings, "test"), instance=self._instance).state.candidate(RELEASE)
 
     def pass_time(self, minutes: float) -> None:
         """Lets time pass: evidence time, the platform's, and the daemon's."""
@@ -48,7 +48,9 @@ class Gate:
         self._sandbox.clock.advance(by)
 
     def tick(self) -> Tick:
-        found = run_tick(GateSources(self._instance, open_run(self.settings, "tick")), self._cursor, self._wall, WORDS)
+        found = run_tick(
+            DecidingSession(open_run(self.settings, "tick"), instance=self._instance), self._cursor, self._wall, WORDS
+        )
         self._cursor = found.cursor
         return found
 

@@ -13,7 +13,7 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.check_state import ReadinessRun
 from phase5_ops.gate.deployed_rules import COLUMNS, END, START, present_problems, recorded_problems
 from phase5_ops.gate.fresh_reads import PresentPlatform, deployed_now, deployed_then
-from phase5_ops.gate.inputs import GateSources, read_inputs
+from phase5_ops.gate.inputs import DecidingSession, read_inputs
 from phase5_ops.gate.records import RunFacts, RunState
 from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.policy import DeployedPolicy
@@ -125,7 +125,7 @@ def test_stored_and_present_identity_are_compared_as_read(aws, reader, tmp_path)
 def test_whoever_decides_knows_what_the_run_recorded_of_the_platform(aws, tmp_path, recorded, closing, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
-    sources = GateSources(dg.DagsterInstance.ephemeral(), open_run(Desk.on(aws, tmp_path).settings, "gate"))
+    sources = DecidingSession(open_run(Desk.on(aws, tmp_path).settings, "gate"), instance=dg.DagsterInstance.ephemeral())
     if recorded is not None:
         sources.run.store.write_table("run-1", "deployed_identity", recorded)
     facts = RunFacts("run-1", READINESS_JOB, RunState.FINISHED, RELEASE.environment, RELEASE.digest)

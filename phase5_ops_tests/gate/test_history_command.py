@@ -7,6 +7,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.gate.believed_keys import pin_keys
 from phase5_ops.gate.history_acceptance import Request
 from phase5_ops.gate.run_records import RunRecords
+from phase5_ops.gate.session import new_session
 from phase5_ops.history_command import run_accept
 from phase5_ops.people_command import DONE, REFUSED, UNKNOWN
 from phase5_ops.readiness_run import LINKS_LEAD_NOWHERE
@@ -56,7 +57,8 @@ def notices_of(document: ReadinessDocument) -> list[str]:
 def test_what_was_lost_closes_the_rows_until_a_person_accepts_exactly_that(start, monkeypatch, capsys, asked):
     sandbox = start("healthy")
     settings = load_settings()
-    pin_keys(AwsReader(settings.reading), settings, settings.clock.now())
+    session = new_session(settings, "phase5 init")
+    pin_keys(session.reader, settings, session.state, settings.clock.now())
     dynamodb = sandbox.session().client("dynamodb")
     given = (
         sandbox.session()

@@ -20,13 +20,12 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import candidates, iam, run_records, state, state_items
 from phase5_ops.gate.believed_keys import FILE_NAME, pin_keys
 from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.install_check import check_installation
-from phase5_ops.gate.keys import SIGNERS
 from phase5_ops.gate.records import Release, Waiver
 from phase5_ops.gate.sensor import run_tick
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.signing import load_keys
 from phase5_ops.gate.state_items import Fate
 from phase5_ops.gate.targets.choice import iam_actions
 from phase5_ops.gate.waiving import record_waiver
@@ -287,7 +286,7 @@ def test_the_gate_calls_nothing_that_its_policy_does_not_allow(desk, tmp_path):
         instance.report_runless_asset_event(
             dg.AssetMaterialization(candidates.ASSET, partition="r-1", metadata={"digest": DIGEST})
         )
-        run_tick(GateSources(instance, platform), None, NOW, WORDS)
+        run_tick(DecidingSession(platform, instance=instance), None, NOW, WORDS)
     signing = desk.open()
     ready = desk.ready()  # signs with the gate's key
     signing.state.candidate(ready.release)
@@ -310,11 +309,11 @@ def test_a_waiting_pipeline_an_auditor_and_init_call_nothing_that_their_policies
     }
 
     waiting = AwsReader(Reading(max_attempts=1), session=desk.session)
-    table = state.StateTable(waiting, desk.settings.tables.readiness)
+    session = GateSession(open_run(desk.settings, "test", reader=waiting))
+    table = session.state
     table.set_fate(table.candidate(RELEASE), Fate.BREAK_GLASS)
     waiting.meter.calls.clear()
-    keys = lambda: load_keys(waiting, desk.settings.signing, SIGNERS)  # noqa: E731
-    wait(lambda: table, keys, RELEASE, 1, timeout=0, tell=lambda _: None, accept_break_glass=True)
+    wait(lambda: session, RELEASE, 1, timeout=0, tell=lambda _: None, accept_break_glass=True)
     table.candidate(RELEASE)
     assert called(waiting) == policy[Purpose.pipeline]
 
@@ -326,8 +325,9 @@ def test_a_waiting_pipeline_an_auditor_and_init_call_nothing_that_their_policies
     tables = desk.settings.tables.model_copy(update={"readiness": desk.settings.tables.readiness + "-2"})
     settings = desk.settings.model_copy(update={"tables": tables})
     list(initialise(making, tables.readiness))
-    pin_keys(making, settings, NOW)
-    list(check_installation(making, settings))
+    session = GateSession(open_run(settings, "test", reader=making))
+    pin_keys(making, settings, session.state, NOW)
+    list(check_installation(session))
     assert called(making) <= allowed(policy_for(Purpose.init, settings)["Statement"])
 
 

@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from phase5_ops.aws.reader import AwsReader
 from phase5_ops.cli import app as cli
 from phase5_ops.gate.install_check import Checked, Outcome, check_installation, exit_code, signers_in
 from phase5_ops.gate.keys import SIGNERS
-from phase5_ops.settings import Reading, Tables
+from phase5_ops.gate.session import new_session
+from phase5_ops.settings import Tables
 from phase5_ops_tests.gate.people import Desk
 
 ROLE = "arn:aws:iam::123456789012:role/"
@@ -35,7 +35,7 @@ def phase5(monkeypatch, capsys, desk, *arguments):
 
 
 def problems(desk):
-    found = list(check_installation(desk.open().reader, desk.settings))
+    found = list(check_installation(new_session(desk.settings, "check")))
     return [each.text for each in found if each.outcome is Outcome.PROBLEM], exit_code(found)
 
 
@@ -141,7 +141,7 @@ def test_the_check_says_that_the_file_of_keys_is_gone(desk, monkeypatch, capsys)
 @pytest.mark.parametrize("service", ["dynamodb", "kms"])
 def test_what_cannot_be_read_is_unknown_and_not_fine(desk, aws_faults, service):
     aws_faults.add("denied", service=service)
-    found = check_installation(AwsReader(Reading(max_attempts=1), session=desk.session), desk.settings)
+    found = check_installation(new_session(desk.settings, "check"))
     assert Outcome.UNKNOWN in {each.outcome for each in found}
 
 

@@ -16,7 +16,7 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.envelopes import read_envelope
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import promote_override
@@ -69,7 +69,7 @@ class Incident:
         return override_command.run_override(self.settings, OverrideRequest(kind, RELEASE.name, role, **given), confirm)
 
     def tick(self, now: datetime | None = None) -> Tick:
-        sources = GateSources(self.instance, open_run(self.settings, "tick"))
+        sources = DecidingSession(open_run(self.settings, "tick"), instance=self.instance)
         return run_tick(sources, None, now or datetime.now(UTC), WORDS)
 
     def launch(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
@@ -77,10 +77,10 @@ class Incident:
         config = {**request.run_config, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         return job.execute_in_process(config, instance=self.instance, tags=request.tags, raise_on_error=False)
 
-    def at(self, moment: datetime) -> GateSources:
+    def at(self, moment: datetime) -> DecidingSession:
         """What a tick at this moment reads from."""
         settings = self.settings.model_copy(update={"now": moment})
-        return GateSources(self.instance, open_run(settings, "tick"))
+        return DecidingSession(open_run(settings, "tick"), instance=self.instance)
 
     def ordered(self) -> dg.RunRequest:
         """Two people have signed to break the glass, and the sensor asks for the run."""
@@ -249,10 +249,7 @@ def test_glass_is_broken_by_two_people_who_are_told_of_and_never_attested_as_ope
     decided = decision_facts(read_statement(read_envelope(record.decision_envelope.encode()).payload))
     assert (decided.result, decided.levels) == ("FAILED", ("FAILED", "PHASE5_BREAK_GLASS"))
     assert incident.state.promotion(RELEASE, 1) is None  # the gate itself promoted nothing
-    ends = [
-        wait(lambda: incident.state, incident.keys, RELEASE, 1, timeout=0, tell=print, accept_break_glass=taken)
-        for taken in (False, True)
-    ]
+    ends = [wait(incident.desk.open, RELEASE, 1, timeout=0, tell=print, accept_break_glass=taken) for taken in (False, True)]
     assert [end.exit_code for end in ends] == [1, 0]
     subjects = [subject for _ in range(3) for subject in incident.told()]
     assert [name.release for name, _ in incident.state.open_candidates("production")] == [RELEASE]  # what is older gives way

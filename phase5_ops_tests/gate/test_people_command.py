@@ -13,8 +13,8 @@ from phase5_ops.checklist import ROLES, ROW_OF_ID
 from phase5_ops.cli import app as cli
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.session import Refused
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.signing_session import Refused
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.gate.statements import facts_of

@@ -8,7 +8,7 @@ import pytest
 
 from phase5_ops.context import RunContext
 from phase5_ops.gate import candidates, sensor
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.orders import idempotency_key
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
@@ -47,7 +47,7 @@ def tick(desk: Desk, instance) -> sensor.Tick:
     from phase5_ops.context import open_run
 
     platform: RunContext = open_run(desk.settings, "gate")
-    return sensor.run_tick(GateSources(instance, platform), None, datetime.now(UTC), WORDS)
+    return sensor.run_tick(DecidingSession(platform, instance=instance), None, datetime.now(UTC), WORDS)
 
 
 def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, instance):
@@ -108,7 +108,7 @@ def test_an_aborted_candidate_reports_its_end_again_and_is_the_next_series_where
 def waited(desk: Desk, release: Release, series: int = 1, **given):
     clock = iter(range(100))
     given = {"timeout": 3, "tell": lambda _: None, "monotonic": lambda: next(clock), "sleep": lambda _: None, **given}
-    return wait(lambda: desk.open().state, lambda: desk.open().keys, release, series, **given)
+    return wait(desk.open, release, series, **given)
 
 
 @pytest.mark.parametrize("fate", [Fate.REJECTED, Fate.ABORTED, Fate.SUPERSEDED, Fate.PENDING])

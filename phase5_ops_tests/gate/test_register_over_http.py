@@ -27,7 +27,7 @@ from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG, SERIES_TAG
 from phase5_ops.gate import candidates, check_state, sensor
 from phase5_ops.gate.dagster_http import DagsterWebserver, WebserverError
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate, Fate
@@ -135,7 +135,7 @@ class Gate:
     cursor: str | None
 
     def tick(self) -> sensor.Tick:
-        sources = GateSources(self.instance, open_run(self.desk.settings, "gate"))
+        sources = DecidingSession(open_run(self.desk.settings, "gate"), instance=self.instance)
         done = sensor.run_tick(sources, self.cursor, datetime.now(UTC), WORDS)
         self.cursor = done.cursor
         return done

@@ -19,7 +19,7 @@ from phase5_ops.gate.check_state import ReadinessRun
 from phase5_ops.gate.deployed_rules import COLUMNS
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Queue
-from phase5_ops.gate.inputs import GateSources, as_promoted
+from phase5_ops.gate.inputs import DecidingSession, as_promoted
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing import load_key
@@ -40,19 +40,19 @@ def sources(aws, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
     desk = Desk.on(aws, tmp_path)
     with dg.DagsterInstance.ephemeral() as instance:
-        yield GateSources(instance, open_run(desk.settings, "gate"))
+        yield DecidingSession(open_run(desk.settings, "gate"), instance=instance)
 
 
-def register(sources: GateSources, name: str | None = "r-1", digest: object = DIGEST, **metadata) -> None:
+def register(sources: DecidingSession, name: str | None = "r-1", digest: object = DIGEST, **metadata) -> None:
     given = {**({"digest": digest} if digest else {}), **metadata}
     sources.instance.report_runless_asset_event(dg.AssetMaterialization(candidates.ASSET, partition=name, metadata=given))
 
 
-def tick(sources: GateSources, cursor: str | None = None, now: datetime | None = None) -> sensor.Tick:
+def tick(sources: DecidingSession, cursor: str | None = None, now: datetime | None = None) -> sensor.Tick:
     return sensor.run_tick(sources, cursor, now or datetime.now(UTC), WORDS)
 
 
-def fate(sources: GateSources, name: str = "r-1") -> Fate | None:
+def fate(sources: DecidingSession, name: str = "r-1") -> Fate | None:
     found = sources.state.candidate(Release(name, "", "production"))
     return found.fate if found else None
 
@@ -90,7 +90,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: boo
     monkeypatch.setattr(check_state, "runs_of_candidate", runs)
 
 
-def recorded(sources: GateSources, *, alarm: str = "OK") -> None:
+def recorded(sources: DecidingSession, *, alarm: str = "OK") -> None:
     """What the candidate's run kept of the platform: no function, one alarm."""
     store = sources.run.store
     store.write_table("run-1", "slo_alarms", pd.DataFrame({"tool": ["t"], "alarm": ["slo-a"], "state": [alarm]}))
@@ -112,9 +112,9 @@ def alarm_is(aws, state: str) -> None:
     client.set_alarm_state(AlarmName="slo-a", StateValue=state, StateReason="test")
 
 
-def deployed(sources: GateSources, **functions: str) -> GateSources:
+def deployed(sources: DecidingSession, **functions: str) -> DecidingSession:
     """A tick's sources on a platform where these functions (name -> code) run."""
-    fresh = GateSources(sources.instance, sources.run)
+    fresh = DecidingSession(sources.run, instance=sources.instance)
     fresh.present.deployed = ({("function", name): ("1", code) for name, code in functions.items()}, ())
     return fresh
 
@@ -248,7 +248,7 @@ def test_a_candidate_whose_rows_open_is_frozen_signed_by_the_gate_and_waits_with
 )
 def test_what_is_frozen_names_what_was_not_tried_and_where_the_run_is(sources, monkeypatch, changes, url):
     settings = load_settings(**{**dict(sources.run.settings), **changes})
-    sources = GateSources(sources.instance, replace(sources.run, settings=settings))
+    sources = DecidingSession(replace(sources.run, settings=settings), instance=sources.instance)
     register(sources)
     cursor = tick(sources).cursor
     judged(monkeypatch)
@@ -306,11 +306,11 @@ def test_an_alarm_that_fires_when_all_is_signed_keeps_it_from_promotion_until_a_
     alarm_is(aws, "ALARM")
     tick(sources, cursor)
     assert fate(sources) is Fate.READY_TO_SIGN  # it may be over when all have signed
-    waiting = tick(GateSources(sources.instance, sources.run), cursor)
+    waiting = tick(DecidingSession(sources.run, instance=sources.instance), cursor)
     assert waiting.requests == []
     assert any("alarm_firing_now slo-a" in line for line in waiting.lines)
     later = datetime.now(UTC) + timedelta(minutes=31)
-    (request,) = tick(GateSources(sources.instance, sources.run), cursor, later).requests
+    (request,) = tick(DecidingSession(sources.run, instance=sources.instance), cursor, later).requests
     assert (request.job_name, request.tags[ATTEMPT_TAG]) == (READINESS_JOB, "2")
 
 
@@ -347,10 +347,10 @@ def test_what_is_deployed_is_asked_once_for_all_candidates_and_not_at_all_for_cl
     cursor = tick(sources).cursor
     calls = sources.run.reader.meter.calls
     judged(monkeypatch, closed=True)
-    tick(GateSources(sources.instance, sources.run), cursor)
+    tick(DecidingSession(sources.run, instance=sources.instance), cursor)
     assert "lambda:ListFunctions" not in calls
     judged(monkeypatch)
-    tick(GateSources(sources.instance, sources.run), cursor)
+    tick(DecidingSession(sources.run, instance=sources.instance), cursor)
     assert (calls["lambda:ListFunctions"], "cloudwatch:DescribeAlarms" in calls) == (1, False)
 
 
@@ -404,7 +404,7 @@ def test_a_newer_candidate_supersedes_a_pending_one(sources):
 def test_under_a_fixed_clock_nothing_is_done(sources):
     register(sources)
     settings = sources.run.settings.model_copy(update={"now": datetime.now(UTC)})
-    found = tick(GateSources(sources.instance, replace(sources.run, settings=settings)))
+    found = tick(DecidingSession(replace(sources.run, settings=settings), instance=sources.instance))
     assert (found.requests, len(found.lines), fate(sources)) == ([], 1, None)
     assert "PHASE5_NOW" in found.lines[0]
 
@@ -419,7 +419,7 @@ def test_a_state_table_that_does_not_answer_starts_nothing_and_loses_no_event(so
     assert len(tick(sources, broken.cursor).requests) == 1
 
 
-def told(aws, sources: GateSources) -> tuple[GateSources, Callable[[], list[str]]]:
+def told(aws, sources: DecidingSession) -> tuple[DecidingSession, Callable[[], list[str]]]:
     """The same sources, with a topic; and what it was told, by subject."""
     topic = aws.client("sns").create_topic(Name=f"told-{uuid4().hex[:8]}")["TopicArn"]
     queue = aws.client("sqs").create_queue(QueueName=f"told-{uuid4().hex[:8]}")["QueueUrl"]

@@ -13,9 +13,9 @@ from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.identity import Identity, Refusal
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.records import Waiver
+from phase5_ops.gate.session import Refused, open_session
 from phase5_ops.gate.sign_off import as_text, registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import SigningError
-from phase5_ops.gate.signing_session import Refused, open_session
 from phase5_ops.gate.state_items import Fate, StateError
 from phase5_ops.gate.waiving import record_waiver
 from phase5_ops.policy import SigningPolicy

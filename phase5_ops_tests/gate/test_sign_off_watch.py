@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from phase5_ops.context import open_run
+from phase5_ops.gate.session import new_session
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.sign_off_assets import sign_off_run_config
 from phase5_ops.gate.sign_off_watch import sign_off_requests, sign_off_watch
@@ -40,7 +40,7 @@ def test_a_run_is_asked_for_once_for_each_signature(desk):
 
 def test_a_table_that_cannot_be_read_is_said_and_asks_for_nothing(desk):
     settings = desk.settings.model_copy(update={"tables": Tables(readiness="phase5-none")})
-    watch = sign_off_watch(lambda: open_run(settings, "tick"))
+    watch = sign_off_watch(lambda: new_session(settings, "tick"))
     said = watch(dg.build_sensor_context())
     assert isinstance(said, dg.SkipReason)
     assert "phase5 init" in str(said.skip_message)

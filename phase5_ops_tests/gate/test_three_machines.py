@@ -17,7 +17,7 @@ from phase5_ops.cli import app as cli
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.believed_keys import pin_keys
-from phase5_ops.gate.inputs import GateSources
+from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.state_items import Fate
 from phase5_ops.settings import load_settings
@@ -76,7 +76,7 @@ class Machines:
 
     def tick(self, instance: dg.DagsterInstance) -> Tick:
         with self.on("gate"):
-            return run_tick(GateSources(instance, open_run(load_settings(), "tick")), None, datetime.now(UTC), WORDS)
+            return run_tick(DecidingSession(open_run(load_settings(), "tick"), instance=instance), None, datetime.now(UTC), WORDS)
 
     def launch(self, instance: dg.DagsterInstance, request: dg.RunRequest) -> bool:
         with self.on("gate"):
@@ -122,7 +122,8 @@ def machines(aws, tmp_path, monkeypatch, capsys) -> Machines:
         monkeypatch.setenv(name, value)
     found = Machines(desk, tmp_path, monkeypatch, capsys)
     found.become("gate")
-    pin_keys(desk.open().reader, desk.settings, datetime.now(UTC))
+    session = desk.open()
+    pin_keys(session.reader, desk.settings, session.state, datetime.now(UTC))
     return found
 
 
