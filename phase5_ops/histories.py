@@ -12,8 +12,10 @@ place, as text. Histories are known by the hash of their first entry, so that on
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, with_config
 
 from phase5_ops.verdict import Finding, FindingCode, Judgement, Verdict, worst
 
@@ -103,11 +105,18 @@ class Head:
         return f"{self.id} of {self.length}, head {self.hash}"
 
 
+def _known(code: str) -> str:
+    if code not in _BY_NAME:
+        raise ValueError(f"no code of a break: {code}")
+    return code
+
+
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class Break:
     """A history, or what it is about, that an earlier run knew otherwise."""
 
-    code: str
+    code: Annotated[str, AfterValidator(_known)]
     about: str
     subject: str
     lost: str
@@ -142,30 +151,20 @@ class Standing:
 
     def as_json(self) -> dict[str, Any]:
         """JSON values."""
-        return {
-            "heads": {name: asdict(head) for name, head in self.heads.items()},
-            "tables": dict(self.tables),
-            "breaks": [asdict(each) for each in self.breaks],
-            "record": list(self.record),
-        }
+        content: dict[str, Any] = _STANDING.dump_python(self)
+        return content
 
     @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> Self:
+    def of_json(cls, content: Mapping[str, Any]) -> "Standing":
         """The inverse of `as_json`.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: it is not one.
+            KeyError, TypeError, ValueError: it is not one.
         """
-        breaks = tuple(Break(**{name: str(value) for name, value in each.items()}) for each in content["breaks"])
-        if unknown := {each.code for each in breaks} - _BY_NAME.keys():
-            raise ValueError(f"no codes of a break: {sorted(unknown)}")
-        seq, digest = content["record"]
-        return cls(
-            {str(name): Head(str(h["id"]), int(h["length"]), str(h["hash"])) for name, h in content["heads"].items()},
-            {str(name): str(identity) for name, identity in content["tables"].items()},
-            breaks,
-            (int(seq), str(digest)),
-        )
+        return _STANDING.validate_python({each.name: content[each.name] for each in fields(cls)})
+
+
+_STANDING = TypeAdapter(Standing)
 
 
 @dataclass(frozen=True, slots=True)

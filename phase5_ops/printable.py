@@ -1,6 +1,8 @@
 """Text from outside as it may be shown on a terminal. Pure."""
 
-from pydantic import ValidationError
+from typing import Annotated
+
+from pydantic import PlainValidator, ValidationError
 
 
 def printable(text: str) -> str:
@@ -11,3 +13,13 @@ def printable(text: str) -> str:
 def in_one_line(error: ValidationError) -> str:
     """What a model does not take, and where."""
     return "; ".join(": ".join([".".join(map(str, each["loc"])), each["msg"]]) for each in error.errors())
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"not a text: {type(value).__name__}")  # noqa: TRY004 - pydantic takes no TypeError
+    return value
+
+
+#: Any text of a model's field. Pydantic's own check takes bytes, and refuses halves of surrogate pairs, which JSON may have.
+Text = Annotated[str, PlainValidator(_text)]

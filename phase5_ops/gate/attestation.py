@@ -24,12 +24,13 @@ from phase5_ops.gate.statements import (
     OUTCOMES,
     POLICY,
     ROWS_DESCRIPTOR,
-    STATEMENT_TYPE,
     TEST_RESULT,
     VERIFICATION_SUMMARY,
     WAIVERS,
+    digest_entry,
     gate_id,
     resource_uri,
+    statement_bytes,
     waiver_entry,
 )
 from phase5_ops.verdict import Verdict
@@ -129,7 +130,7 @@ def readiness_statement(
         *(_descriptor(f"tables/{asset}", digest) for asset, digest in sorted(tables.items())),
     ]
     predicate = {"result": _result(rows), "configuration": configuration, **_tests(rows), **({"url": url} if url else {})}
-    return _statement(release, TEST_RESULT, predicate)
+    return statement_bytes(release, TEST_RESULT, predicate)
 
 
 def decision_statement(
@@ -218,7 +219,7 @@ def _summary(
 ) -> bytes:
     """`proved` and `signers` belong to the first input, whose signatures they are about; see `statements.DecisionFacts`."""
     result, levels = OUTCOMES[kind]
-    attested: list[dict[str, Any]] = [{"digest": _digest(digest)} for digest in inputs]
+    attested: list[dict[str, Any]] = [{"digest": digest_entry(digest)} for digest in inputs]
     annotations: dict[str, Any] = {}
     if signers:
         annotations["signers"] = [_signer(off) for off in sorted(signers, key=lambda off: off.role)]
@@ -229,24 +230,13 @@ def _summary(
         "verifier": {"id": gate_id(release.environment), "version": {"phase5-ops": version}},
         "timeVerified": iso(time_verified),
         "resourceUri": resource_uri(release.environment, release.name),
-        "policy": {"uri": "urn:phase5-ops:policy", "digest": _digest(policy_digest)},
+        "policy": {"uri": "urn:phase5-ops:policy", "digest": digest_entry(policy_digest)},
         "inputAttestations": attested,
         "verificationResult": result,
         "verifiedLevels": list(levels),
         "slsaVersion": "1.1",
     }
-    return _statement(release, VERIFICATION_SUMMARY, predicate)
-
-
-def _statement(release: Release, predicate_type: str, predicate: Mapping[str, Any]) -> bytes:
-    return canonical_json(
-        {
-            "_type": STATEMENT_TYPE,
-            "subject": [{"name": release.name, "digest": _digest(release.digest)}],
-            "predicateType": predicate_type,
-            "predicate": predicate,
-        }
-    )
+    return statement_bytes(release, VERIFICATION_SUMMARY, predicate)
 
 
 def _signer(off: SignOff) -> dict[str, str]:
@@ -260,15 +250,8 @@ def _signer(off: SignOff) -> dict[str, str]:
     }
 
 
-def _digest(digest: str) -> dict[str, str]:
-    algorithm, _, value = digest.partition(":")
-    if algorithm != "sha256" or len(value) != 64 or set(value) - set("0123456789abcdef"):  # noqa: PLR2004 - hex digits of a SHA-256
-        raise ValueError(f"not a sha256 digest: {digest!r}")
-    return {"sha256": value}
-
-
 def _descriptor(name: str, digest: str, annotations: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    return {"name": name, "digest": _digest(digest), **({"annotations": dict(annotations)} if annotations else {})}
+    return {"name": name, "digest": digest_entry(digest), **({"annotations": dict(annotations)} if annotations else {})}
 
 
 def _row(row: StatementRow) -> dict[str, Any]:

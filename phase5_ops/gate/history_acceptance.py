@@ -6,16 +6,17 @@ before or after, is not covered. What must not live here: the command line, and 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from uuid import uuid4
 
+from pydantic import ConfigDict, TypeAdapter, with_config
+
 from phase5_ops.checklist import ROLES
-from phase5_ops.clock import iso, parse_iso
+from phase5_ops.clock import Moment, iso
 from phase5_ops.gate.believed_keys import signing_key
-from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
+from phase5_ops.gate.envelopes import canonical_json, strict_json
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.run_record import RunRecord
 from phase5_ops.gate.run_records import StoredAcceptance
@@ -23,6 +24,7 @@ from phase5_ops.gate.session import GateSession, Refused
 from phase5_ops.gate.signing import sign
 from phase5_ops.gate.state_items import Written
 from phase5_ops.histories import NEVER_ACCEPTED, Break
+from phase5_ops.printable import Text
 
 SCHEMA = "phase5.history-acceptance/v1"
 
@@ -41,28 +43,31 @@ class Request:
     ticket: str
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """That a person accepted breaks; `role` is the one whose key signed."""
 
-    id: str
-    environment: str
-    run_id: str
+    id: Text
+    environment: Text
+    run_id: Text
     breaks: tuple[Break, ...]
-    role: str
-    identity: str
-    reason: str
-    ticket: str
-    at: datetime
+    role: Text
+    identity: Text
+    reason: Text
+    ticket: Text
+    at: Moment
 
     def __str__(self) -> str:
         return f"accepted by {self.identity} for {self.role} at {iso(self.at)}: {self.reason} ({self.ticket})"
 
 
+_ACCEPTANCE = TypeAdapter(Acceptance)
+
+
 def acceptance_payload(acceptance: Acceptance) -> bytes:
     """The bytes that are signed."""
-    content = {**asdict(acceptance), "schema": SCHEMA, "at": iso(acceptance.at)}
-    return canonical_json({**content, "breaks": [asdict(each) for each in acceptance.breaks]})
+    return canonical_json({**_ACCEPTANCE.dump_python(acceptance), "schema": SCHEMA})
 
 
 def acceptance_of(payload: bytes) -> Acceptance:
@@ -73,13 +78,12 @@ def acceptance_of(payload: bytes) -> Acceptance:
     """
     try:
         content: Any = strict_json(payload)
-        if content.pop("schema") != SCHEMA:
-            raise ValueError("not an acceptance of histories")
-        given = tuple(Break(**{name: str(value) for name, value in each.items()}) for each in content.pop("breaks"))
-        at = parse_iso(content.pop("at"))
-        return Acceptance(breaks=given, at=at, **{name: str(value) for name, value in content.items()})
-    except (MalformedEnvelope, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not an acceptance of histories: {error!r}") from error
+        schema, found = content.pop("schema"), _ACCEPTANCE.validate_python(content)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"not an acceptance of histories: {error}") from error
+    if schema != SCHEMA:
+        raise ValueError(f"not an acceptance of histories: schema {schema!r}")
+    return found
 
 
 def believed_acceptances(stored: Iterable[StoredAcceptance], environment: str, keys: KeySet) -> list[Acceptance]:

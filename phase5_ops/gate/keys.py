@@ -10,23 +10,25 @@ key itself, never by a name the file or an envelope gives it. Only ECDSA on P-25
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Signature, SSlibKey
 
 from phase5_ops.checklist import ROLES
-from phase5_ops.clock import iso, parse_iso
+from phase5_ops.clock import Moment, iso
 from phase5_ops.gate.envelopes import PAYLOAD_TYPE, MalformedEnvelope, canonical_json, pae, strict_json
+from phase5_ops.printable import in_one_line
 
-SCHEMA = "phase5.keys/v1"
+SCHEMA: Literal["phase5.keys/v1"] = "phase5.keys/v1"
 GATE = "gate"
 SIGNERS = (GATE, *ROLES)
 
-_FIELDS = {"role", "key_id", "public_key", "kms_key", "revoked_at"}
+_LONGEST_PROBLEM = 400
 
 
 class KeysError(ValueError):
@@ -125,6 +127,36 @@ def key_set(keys: Iterable[TrustedKey]) -> KeySet:
     return KeySet(chosen)
 
 
+class _KeyEntry(BaseModel):
+    """A key in the file; `key_id` is checked where it stands there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: str
+    key_id: str | None = None
+    public_key: str
+    kms_key: str | None = None
+    revoked_at: Moment | None = None
+
+    def trusted(self) -> TrustedKey:
+        """The key.
+
+        Raises:
+            KeysError: it is none, or has another id.
+        """
+        key = TrustedKey(self.role, public_key(self.public_key), self.kms_key, self.revoked_at)
+        if self.key_id not in (None, key.key_id):
+            raise KeysError(f"key_id {self.key_id} is not that of the public key beside it, {key.key_id}")
+        return key
+
+
+class _KeysFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    schema_: Literal["phase5.keys/v1"] = Field(alias="schema")
+    keys: tuple[_KeyEntry, ...]
+
+
 def parse_keys(content: bytes) -> KeySet:
     """The file of keys.
 
@@ -132,44 +164,27 @@ def parse_keys(content: bytes) -> KeySet:
         KeysError: it is not one, or its keys do not do (see `key_set`).
     """
     try:
-        document = strict_json(content)
+        document = _KeysFile.model_validate(strict_json(content))
+    except ValidationError as error:
+        raise KeysError(
+            f"not a file of keys: it needs schema {SCHEMA!r} and keys; a key needs role and public_key, and may have key_id,"
+            f" kms_key and revoked_at: {in_one_line(error)[:_LONGEST_PROBLEM]}"
+        ) from error
     except MalformedEnvelope as error:
         raise KeysError(str(error)) from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA or document.keys() != {"schema", "keys"}:
-        raise KeysError(f"not a file of keys: it needs schema {SCHEMA!r} and keys, and nothing else")
-    if not isinstance(document["keys"], list):
-        raise KeysError("keys is not a list")
-    return key_set([_parse_key(entry) for entry in document["keys"]])
-
-
-def _parse_key(entry: Any) -> TrustedKey:  # noqa: ANN401 - any JSON value
-    if not isinstance(entry, dict) or not {"role", "public_key"} <= entry.keys() <= _FIELDS:
-        raise KeysError(f"a key needs role and public_key, and may have key_id, kms_key and revoked_at: {str(entry)[:200]}")
-    if any(value is not None and not isinstance(value, str) for value in entry.values()):
-        raise KeysError("the fields of a key are text")
-    if not isinstance(entry["public_key"], str) or not isinstance(entry["role"], str):
-        raise KeysError("a key needs role and public_key")
-    revoked = entry.get("revoked_at")
-    try:
-        revoked_at = parse_iso(revoked) if revoked is not None else None
-    except ValueError as error:
-        raise KeysError(f"revoked_at: {error}") from error
-    key = TrustedKey(entry["role"], public_key(entry["public_key"]), entry.get("kms_key"), revoked_at)
-    if entry.get("key_id") not in (None, key.key_id):
-        raise KeysError(f"key_id {entry['key_id']} is not that of the public key beside it, {key.key_id}")
-    return key
+    return key_set([entry.trusted() for entry in document.keys])
 
 
 def keys_document(keys: KeySet) -> bytes:
     """The file of these keys."""
-    entries = [
-        {
-            "role": key.role,
-            "key_id": key.key_id,
-            "public_key": key.key.keyval["public"],
-            "kms_key": key.kms_key,
-            "revoked_at": iso(key.revoked_at) if key.revoked_at else None,
-        }
+    entries = tuple(
+        _KeyEntry(
+            role=key.role,
+            key_id=key.key_id,
+            public_key=key.key.keyval["public"],
+            kms_key=key.kms_key,
+            revoked_at=key.revoked_at,
+        )
         for key in keys.keys.values()
-    ]
-    return canonical_json({"schema": SCHEMA, "keys": entries})
+    )
+    return canonical_json(_KeysFile(schema=SCHEMA, keys=entries).model_dump(by_alias=True))

@@ -12,26 +12,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pydantic import ConfigDict, StrictInt, TypeAdapter, ValidationError, with_config
+from pydantic.alias_generators import to_camel
+
 from phase5_ops.checklist import ROLES
-from phase5_ops.clock import iso, parse_iso
+from phase5_ops.clock import Moment, iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate import reasons
-from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json
+from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.records import Reason, Release, SignOff
 from phase5_ops.gate.signature_rules import sign_off_problems
-from phase5_ops.gate.statements import OVERRIDE, STATEMENT_TYPE, read_statement
+from phase5_ops.gate.statements import OVERRIDE, read_statement, statement_bytes
 from phase5_ops.policy import GatePolicy, OverridePolicy
+from phase5_ops.printable import Text, in_one_line
 
 ROLLBACK_ROLE = "ops-sre"
 #: How many roles must sign.
 SIGNERS = {Kind.ROLLBACK: 1, Kind.BREAK_GLASS: 2}
 
 _LONGEST_TEXT = 1000
-_TEXTS = ("id", "kind", "environment", "reason", "ticket", "requestedBy", "requestedAt", "until")
-_FIELDS = frozenset({*_TEXTS, "series", "restsOn", "goesPast", "context"})
 
 
+@with_config(ConfigDict(alias_generator=to_camel, serialize_by_alias=True))
 @dataclass(frozen=True, slots=True)
 class Override:
     """One order, as it is signed.
@@ -49,48 +52,32 @@ class Override:
         context: for the target, e.g. `pipeline_execution_id`.
     """
 
-    id: str
+    id: Text
     kind: Kind
     release: Release
-    series: int
-    reason: str
-    ticket: str
-    requested_by: str
-    requested_at: datetime
-    until: datetime
-    rests_on: tuple[str, ...] = ()
-    goes_past: tuple[str, ...] = ()
-    context: Mapping[str, str] = field(default_factory=dict)
+    series: StrictInt
+    reason: Text
+    ticket: Text
+    requested_by: Text
+    requested_at: Moment
+    until: Moment
+    rests_on: tuple[Text, ...] = ()
+    goes_past: tuple[Text, ...] = ()
+    context: Mapping[Text, Text] = field(default_factory=dict)
 
     @property
     def payload(self) -> bytes:
         """The bytes that are signed; equal orders give equal bytes."""
-        return canonical_json(
-            {
-                "_type": STATEMENT_TYPE,
-                "subject": [{"name": self.release.name, "digest": {"sha256": self.release.digest.removeprefix("sha256:")}}],
-                "predicateType": OVERRIDE,
-                "predicate": {
-                    "id": self.id,
-                    "kind": str(self.kind),
-                    "environment": self.release.environment,
-                    "series": self.series,
-                    "reason": self.reason,
-                    "ticket": self.ticket,
-                    "requestedBy": self.requested_by,
-                    "requestedAt": iso(self.requested_at),
-                    "until": iso(self.until),
-                    "restsOn": list(self.rests_on),
-                    "goesPast": list(self.goes_past),
-                    "context": dict(self.context),
-                },
-            }
-        )
+        predicate = _OVERRIDE.dump_python(self, by_alias=True, exclude={"release"})
+        return statement_bytes(self.release, OVERRIDE, {**predicate, "environment": self.release.environment})
 
     @property
     def digest(self) -> str:
         """`sha256:...` of these bytes."""
         return sha256_of(self.payload)
+
+
+_OVERRIDE = TypeAdapter(Override)
 
 
 def override_of(payload: bytes) -> Override:
@@ -100,33 +87,13 @@ def override_of(payload: bytes) -> Override:
         MalformedEnvelope: it is none, or not in the one form in which overrides are written.
     """
     statement = read_statement(payload)
-    predicate = statement.predicate
-    if statement.predicate_type != OVERRIDE or predicate.keys() != _FIELDS:
+    if statement.predicate_type != OVERRIDE:
         raise MalformedEnvelope(f"not an override: {statement.predicate_type}")
-    series, context = predicate["series"], predicate["context"]
-    lists = (predicate["restsOn"], predicate["goesPast"])
-    texts = [*(predicate[name] for name in _TEXTS)]
-    if not isinstance(context, dict) or not all(isinstance(each, list) for each in lists):
-        raise MalformedEnvelope("a part of the override is not what it should be")
-    if not all(isinstance(text, str) for text in (*texts, *context.values(), *lists[0], *lists[1])) or type(series) is not int:
-        raise MalformedEnvelope("a part of the override is not what it should be")
     try:
-        found = Override(
-            id=predicate["id"],
-            kind=Kind(predicate["kind"]),
-            release=Release(statement.name, statement.digest, predicate["environment"]),
-            series=series,
-            reason=predicate["reason"],
-            ticket=predicate["ticket"],
-            requested_by=predicate["requestedBy"],
-            requested_at=parse_iso(predicate["requestedAt"]),
-            until=parse_iso(predicate["until"]),
-            rests_on=tuple(lists[0]),
-            goes_past=tuple(lists[1]),
-            context=context,
-        )
-    except ValueError as error:
-        raise MalformedEnvelope(f"not an override: {error}") from error
+        about = {**statement.predicate, "name": statement.name, "digest": statement.digest}
+        found = _OVERRIDE.validate_python({**statement.predicate, "release": about})
+    except ValidationError as error:
+        raise MalformedEnvelope(f"not an override: {in_one_line(error)}") from error
     if found.kind not in SIGNERS or found.payload != payload:
         raise MalformedEnvelope("not an override in the form in which they are written")
     return found

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, read_envelope
+from phase5_ops.gate.envelopes import MalformedEnvelope, read_envelope
 from phase5_ops.gate.keys import GATE, KeySet, revocation_problem
 from phase5_ops.gate.orders import Kind, idempotency_key
 from phase5_ops.gate.overrides import Override
 from phase5_ops.gate.records import Release, SignOff
 from phase5_ops.gate.said_by_decision import stated_by
 from phase5_ops.gate.state_items import Promotion
-from phase5_ops.gate.statements import PUBLICATION, STATEMENT_TYPE, decision_facts, read_statement
+from phase5_ops.gate.statements import PUBLICATION, decision_facts, read_statement, statement_bytes
 from phase5_ops.gate.verification import verify
 
 #: Names of the envelopes of a promotion, as files.
@@ -29,23 +29,17 @@ _ANY_AGE = timedelta(days=36500)  # what was promoted stays promoted
 
 def publication_statement(record: Promotion, release: Release, series: int, override: Override | None = None) -> bytes:
     """What the gate signs once the target took the order: which, for which series, by which decision, and what it answered."""
-    return canonical_json(
-        {
-            "_type": STATEMENT_TYPE,
-            "subject": [{"name": release.name, "digest": {"sha256": release.digest.removeprefix("sha256:")}}],
-            "predicateType": PUBLICATION,
-            "predicate": {
-                "environment": release.environment,
-                "series": series,
-                "override": override.id if override else None,
-                "idempotencyKey": record.idempotency_key,
-                "decision": sha256_of(record.decision_envelope.encode()),
-                "publishedBy": record.holder,
-                "promotedAt": iso(record.promoted_at),
-                "answer": record.answer,
-            },
-        }
-    )
+    predicate = {
+        "environment": release.environment,
+        "series": series,
+        "override": override.id if override else None,
+        "idempotencyKey": record.idempotency_key,
+        "decision": sha256_of(record.decision_envelope.encode()),
+        "publishedBy": record.holder,
+        "promotedAt": iso(record.promoted_at),
+        "answer": record.answer,
+    }
+    return statement_bytes(release, PUBLICATION, predicate)
 
 
 def record_problems(

@@ -14,10 +14,11 @@ from pydantic import PlainSerializer
 
 from phase5_ops.clock import Moment
 from phase5_ops.policy import GatePolicy
+from phase5_ops.printable import Text
 from phase5_ops.verdict import Finding, Verdict
 
 #: A finding as a waiver names it: code and subject, both exactly as found.
-Pair = tuple[str, str]
+Pair = tuple[Text, Text]
 
 
 class RunState(StrEnum):
@@ -32,9 +33,9 @@ class RunState(StrEnum):
 class Release:
     """What asks to be promoted: name, `sha256:...` of the artifact, environment."""
 
-    name: str
-    digest: str
-    environment: str
+    name: Text
+    digest: Text
+    environment: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,18 +226,18 @@ class Waiver:
         unsigned: why no role's key has signed it, in words; "" where one has, or that was not looked at.
     """
 
-    id: str
-    row: str
-    release_digest: str
+    id: Text
+    row: Text
+    release_digest: Text
     pairs: Annotated[frozenset[Pair], PlainSerializer(lambda pairs: [list(pair) for pair in sorted(pairs)])]
-    reason: str
-    ticket: str
+    reason: Text
+    ticket: Text
     issued_at: Moment
     until: Moment
-    signed_by: str | None
-    identity: str
-    environment: str = ""
-    unsigned: str = ""
+    signed_by: Text | None
+    identity: Text
+    environment: Text = ""
+    unsigned: Text = ""
 
 
 @dataclass(frozen=True, slots=True)

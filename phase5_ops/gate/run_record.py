@@ -6,12 +6,13 @@ are numbered without a gap, and each names the digest of the one before, so that
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from phase5_ops.clock import iso, parse_iso
+from pydantic import PlainSerializer, PlainValidator, StrictBool, TypeAdapter
+
+from phase5_ops.clock import Moment
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
+from phase5_ops.gate.envelopes import canonical_json, strict_json
 from phase5_ops.gate.keys import GATE, KeySet
 from phase5_ops.histories import Standing
 from phase5_ops.verdict import Verdict
@@ -39,13 +40,16 @@ class RunFound:
 
     environment: str
     run_id: str
-    ended_at: datetime
-    fixed_now: bool
+    ended_at: Moment
+    fixed_now: StrictBool
     assets: tuple[str, ...] | None
     release_digest: str | None
     manifest: str
     verdicts: Mapping[str, Verdict]
-    standing: Standing
+    standing: Annotated[Standing, PlainValidator(Standing.of_json), PlainSerializer(Standing.as_json)]
+
+
+_FOUND = TypeAdapter(RunFound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +85,7 @@ class RunRecord:
 
 def record_payload(found: RunFound, seq: int, previous: str) -> bytes:
     """The bytes of a record."""
-    return canonical_json(
-        {
-            "schema": SCHEMA,
-            "seq": seq,
-            "previous": previous,
-            "environment": found.environment,
-            "run_id": found.run_id,
-            "ended_at": iso(found.ended_at),
-            "fixed_now": found.fixed_now,
-            "assets": None if found.assets is None else list(found.assets),
-            "release_digest": found.release_digest,
-            "manifest": found.manifest,
-            "verdicts": {check: str(verdict) for check, verdict in found.verdicts.items()},
-            "standing": found.standing.as_json(),
-        }
-    )
+    return canonical_json({**_FOUND.dump_python(found), "schema": SCHEMA, "seq": seq, "previous": previous})
 
 
 def record_of(payload: bytes, key_id: str = "", signature: bytes = b"") -> RunRecord:
@@ -107,24 +96,10 @@ def record_of(payload: bytes, key_id: str = "", signature: bytes = b"") -> RunRe
     """
     try:
         content: Any = strict_json(payload)
-        if content["schema"] != SCHEMA:
-            raise ValueError(f"not a record of a run: schema {content['schema']!r}")
-        digest = content["release_digest"]
-        if not isinstance(content["fixed_now"], bool):
-            raise ValueError("fixed_now is neither true nor false")  # noqa: TRY004 - whoever reads a record catches one kind
-        found = RunFound(
-            environment=str(content["environment"]),
-            run_id=str(content["run_id"]),
-            ended_at=parse_iso(content["ended_at"]),
-            fixed_now=content["fixed_now"],
-            assets=None if content["assets"] is None else tuple(map(str, content["assets"])),
-            release_digest=None if digest is None else str(digest),
-            manifest=str(content["manifest"]),
-            verdicts={str(check): Verdict(verdict) for check, verdict in content["verdicts"].items()},
-            standing=Standing.of_json(content["standing"]),
-        )
-        return RunRecord(found, int(content["seq"]), str(content["previous"]), payload, key_id, signature)
-    except MalformedEnvelope as error:
-        raise ValueError(str(error)) from error
-    except (KeyError, TypeError, AttributeError) as error:
+        schema, found = content["schema"], _FOUND.validate_python(content)
+        record = RunRecord(found, int(content["seq"]), str(content["previous"]), payload, key_id, signature)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"not a record of a run: {error!r}") from error
+    if schema != SCHEMA:
+        raise ValueError(f"not a record of a run: schema {schema!r}")
+    return record

@@ -17,7 +17,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter, Valida
 from phase5_ops.clock import Moment, parse_iso
 from phase5_ops.gate.records import Release, Waiver
 from phase5_ops.gate.waiver import waiver_of, waiver_payload
-from phase5_ops.printable import in_one_line
+from phase5_ops.printable import Text, in_one_line
 from phase5_ops.reads import Read, ReadStatus
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ OPEN, OVERRIDE, PROMOTED, PINNED = "CANDIDATE#", "OVERRIDE#", "AT#", "PINNED"
 
 Item = Mapping[str, Any]
 Made = TypeVar("Made", bound="DataclassInstance")
-Text = Annotated[str, Field(strict=True)]
 Bytes = Annotated[bytes, Field(strict=True)]
 
 

@@ -13,7 +13,7 @@ from phase5_ops.clock import iso, parse_iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, strict_json
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.records import Pair, RowFacts, SignedFacts, Waiver
+from phase5_ops.gate.records import Pair, Release, RowFacts, SignedFacts, Waiver
 from phase5_ops.gate.waiver import waiver_fields
 from phase5_ops.verdict import Finding, Verdict
 
@@ -109,6 +109,34 @@ def gate_id(environment: str) -> str:
 def resource_uri(environment: str, name: str) -> str:
     """How a decision names a release of an environment."""
     return f"urn:phase5-ops:release:{environment}:{name}"
+
+
+def statement_bytes(release: Release, predicate_type: str, predicate: Mapping[str, Any]) -> bytes:
+    """The bytes of an in-toto Statement about a release.
+
+    Raises:
+        ValueError: its digest is not a sha256.
+    """
+    return canonical_json(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": release.name, "digest": digest_entry(release.digest)}],
+            "predicateType": predicate_type,
+            "predicate": predicate,
+        }
+    )
+
+
+def digest_entry(digest: str) -> dict[str, str]:
+    """A digest as attestations write it: `{"sha256": ...}`.
+
+    Raises:
+        ValueError: it is not a sha256.
+    """
+    algorithm, _, value = digest.partition(":")
+    if algorithm != "sha256" or not _HEX.fullmatch(value):
+        raise ValueError(f"not a sha256 digest: {digest!r}")
+    return {"sha256": value}
 
 
 def read_statement(payload: bytes) -> Statement:

@@ -57,6 +57,8 @@ def codes(override: Override, *offs: SignOff, now: datetime = NOW) -> set[str]:
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda each: each.kind)
 def test_what_is_signed_is_read_back_as_it_was(override):
     assert override_of(override.payload) == override
+    odd = replace(override, reason="bytes of an argument that are no text: \udc80")
+    assert override_of(odd.payload) == odd
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda each: each.kind)

@@ -1,5 +1,6 @@
 """State is written once, under its condition; a lost answer is no second write; unknown is never "not there"."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -178,8 +179,11 @@ def test_a_waiver_is_kept_as_it_was_signed(state):
 
 def test_a_waivers_bytes_say_everything_but_who_signed():
     assert waiver_of(waiver_payload(replace(WAIVER, signed_by="ops-sre")).decode()) == WAIVER
-    with pytest.raises(ValueError, match="not a waiver"):
-        waiver_of("{}")
+    odd = replace(WAIVER, reason="bytes of an argument that are no text: \udc80")
+    assert waiver_of(waiver_payload(odd).decode()) == odd
+    for content in ("{}", "[]", "7", "x", json.dumps({**json.loads(waiver_payload(WAIVER)), "pairs": [["code"]]})):
+        with pytest.raises(ValueError, match="not a waiver"):
+            waiver_of(content)
 
 
 # --- promotion ---------------------------------------------------------------------------------------------------------------
