@@ -1,21 +1,22 @@
 """The promotion by override: read the signed order again, see that it stands, attest it as what it is, publish once.
 
 It trusts nobody who started it, and no row, evidence or policy of readiness is asked for: that is what an override is. Before
-glass is broken somebody must have been told. What must not live here: Dagster, settings, targets; they come in as functions.
+glass is broken somebody must have been told. What must not live here: Dagster, targets; they come in as functions.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
 
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attestation import override_decision_statement
 from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes
 from phase5_ops.gate.keys import KeySet
+from phase5_ops.gate.notifications import notify
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overrides import ROLLBACK_ROLE, Override, override_of, problems, signed_roles
+from phase5_ops.gate.overrides import ROLLBACK_ROLE, Override, as_text, override_of, problems, signed_roles
 from phase5_ops.gate.promotion_records import envelope_problems, record_problems
 from phase5_ops.gate.publication import (
     Envelopes,
@@ -31,53 +32,31 @@ from phase5_ops.gate.publication import (
 from phase5_ops.gate.reasons import ATTESTATION_INVALID, OVERRIDE_NOT_POSSIBLE
 from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.released import BY, live, released
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.signature_rules import counting, proved_times
 from phase5_ops.gate.state import StateTable
-from phase5_ops.gate.state_items import Candidate, Fate, Promotion, StoredSignOff
-from phase5_ops.policy import GatePolicy, OverridePolicy
+from phase5_ops.gate.state_items import Candidate, Fate, Promotion
 
 log = logging.getLogger(__name__)
 
-_ANY_AGE = timedelta(days=36500)  # an attestation to go back to does not grow old
 
-
-@dataclass(frozen=True)
-class OverrideRules:
-    """By what an override is judged.
-
-    Attributes:
-        environment: which this gate guards.
-        policy, gate: how long an override may stand, and the rules of signatures.
-        policy_digest: what is in force; stated, not compared.
-        now: evaluation time.
-        tell: tells people of the override and of the roles that signed; says why nobody was told, if so.
-        sign_offs: signatures over these bytes as the gate counts them, see `signing_times.counted_sign_offs`.
-    """
-
-    environment: str
-    policy: OverridePolicy
-    gate: GatePolicy
-    policy_digest: str
-    now: datetime
-    tell: Callable[[Override, frozenset[str]], str | None]
-    sign_offs: Callable[[Sequence[StoredSignOff], bytes, KeySet], tuple[SignOff, ...]]
-
-
-def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> PromotionOutcome:
+def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
     """Promotes by the override of this id if it stands now, once whatever happens.
 
     Raises:
         StateError: the state table cannot be read or written.
         KeysError, SigningError: the keys cannot be had, or the gate's key does not sign.
     """
-    stored = next((each for each in door.state.overrides(rules.environment) if each.id == name), None)
+    session, now = door.session, door.session.now
+    environment, gate = session.settings.environment, session.settings.gate
+    stored = next((each for each in session.state.overrides(environment) if each.id == name), None)
     if stored is None:
-        return stopped(f"no override {name} in {rules.environment}")
+        return stopped(f"no override {name} in {environment}")
     try:
         override = override_of(stored.payload)
     except MalformedEnvelope as error:
         return stopped(f"override {name}: {error}")
-    if (override.id, override.release.environment) != (name, rules.environment):
+    if (override.id, override.release.environment) != (name, environment):
         return stopped(f"override {name} says of itself to be {override.id} in {override.release.environment}")
     candidate = door.state.candidate(override.release)
     if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
@@ -85,35 +64,35 @@ def promote_override(door: PromotionDoor, name: str, rules: OverrideRules) -> Pr
     if (done := door.state.promotion(override.release, override.series, override=name)) is not None:
         return recorded(door, candidate, done, override)
     decided = door.monotonic()
-    sign_offs = rules.sign_offs(stored.signatures, override.payload, door.keys())
+    sign_offs = session.sign_offs(stored.signatures, [override.payload])
     reasons = (
-        *problems(override, sign_offs, policy=rules.policy, gate=rules.gate, now=rules.now),
-        *standing_problems(door.state, door.keys(), override, candidate, rules.now),
+        *problems(override, sign_offs, policy=session.settings.overrides, gate=gate, now=now),
+        *standing_problems(session.state, session.keys, override, candidate, now),
     )
     if reasons:
         return blocked(*map(str, reasons), *begun(door.state, candidate, override))
-    roles, _ = signed_roles(override, sign_offs, policy=rules.gate, now=rules.now)
+    roles, _ = signed_roles(override, sign_offs, policy=gate, now=now)
     counted = counting(
         sign_offs,
         roles & {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else roles,
         statement_digest=override.digest,
         release=override.release,
-        policy=rules.gate,
-        now=rules.now,
+        policy=gate,
+        now=now,
     )
-    envelopes = _attest(door, override, counted, rules)
-    if found := _verification_problems(door, override, envelopes, rules.now):
+    envelopes = _attest(session, override, counted, now)
+    if found := _verification_problems(session, override, envelopes, now):
         return blocked(*found, *begun(door.state, candidate, override))
     errand = Errand(
         candidate=candidate,
         kind=override.kind,
         envelopes=envelopes,
-        problems=lambda standing: _verification_problems(door, override, standing, rules.now),
-        decided_at=rules.now,
+        problems=lambda standing: _verification_problems(session, override, standing, now),
+        decided_at=now,
         decided=decided,
         context=override.context,
         override=override,
-        last_word=lambda: _told(override, roles, rules),
+        last_word=lambda: _told(session, override, roles),
     )
     return publish_once(door, errand)
 
@@ -159,30 +138,32 @@ def envelope_digests(record: Promotion) -> tuple[str, str]:
     return sha256_of(record.readiness_envelope.encode()), sha256_of(record.decision_envelope.encode())
 
 
-def _attest(door: PromotionDoor, override: Override, counted: Sequence[SignOff], rules: OverrideRules) -> Envelopes:
+def _attest(session: GateSession, override: Override, counted: Sequence[SignOff], now: datetime) -> Envelopes:
     """The signed override, and the gate's decision on it."""
     envelope = envelope_bytes(override.payload, {off.key_id: off.signature for off in counted})
     statement = override_decision_statement(
         override=override,
         override_envelope=envelope,
-        policy_digest=rules.policy_digest,
-        time_verified=rules.now,
-        version=door.version,
+        policy_digest=session.run.policy_digest,
+        time_verified=now,
+        version=version("phase5-ops"),
         proved=proved_times(counted),
         signers=counted,
     )
-    key_id, signature = door.sign(statement)
+    key_id, signature = session.signed_by_gate(statement)
     return Envelopes(envelope, envelope_bytes(statement, {key_id: signature}))
 
 
-def _verification_problems(door: PromotionDoor, override: Override, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
+def _verification_problems(session: GateSession, override: Override, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
     """Why these envelopes do not attest this order; nothing is published that `phase5 verify --accept` would not take."""
-    return envelope_problems(envelopes.basis, envelopes.decision, override.release, keys=door.keys(), now=now, override=override)
+    return envelope_problems(envelopes.basis, envelopes.decision, override.release, keys=session.keys, now=now, override=override)
 
 
-def _told(override: Override, roles: frozenset[str], rules: OverrideRules) -> tuple[str, ...]:
+def _told(session: GateSession, override: Override, roles: frozenset[str]) -> tuple[str, ...]:
     """Tells people; that it could not be done keeps glass from being broken, and no incident from being cured."""
-    problem = rules.tell(override, roles)
+    subject = f"phase5: {override.kind} of {override.release.name} in {override.release.environment} takes effect now"
+    text = f"{as_text(override, ())}\nsigned for {', '.join(sorted(roles))}; run {session.run.run_id}"
+    problem = notify(session.reader, session.settings.notifications, subject, text)
     if problem and override.kind is Kind.BREAK_GLASS:
         return (f"nobody was told: {problem}",)
     if problem:

@@ -8,7 +8,7 @@ An override is an in-toto Statement about the release, signed like any other sta
 idempotency key of its own, and never makes the gate OPEN. What must not live here: reading, signing, promoting.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -170,3 +170,26 @@ def problems(
         found.append(reasons.OVERRIDE_NOT_SIGNED.closes(override.id, override.kind, seen))
         found += [each for each in bad if each.code != reasons.SIGNATURE_MISSING.code]
     return tuple(found)
+
+
+def as_text(override: Override, signed: Sequence[SignOff]) -> str:
+    """What is signed, for the person who signs and for those who are told."""
+    return "\n".join(_lines(override, signed))
+
+
+def _lines(override: Override, signed: Sequence[SignOff]) -> Iterator[str]:
+    release = override.release
+    yield f"{override.kind} of {release.name} in {release.environment}, series {override.series}"
+    yield f"artifact   {release.digest}"
+    yield f"because    {override.reason} ({override.ticket})"
+    yield f"asked for  by {override.requested_by} at {iso(override.requested_at)}; it ends at {iso(override.until)}"
+    yield f"override   {override.id} {override.digest}"
+    yield from (f"rests on   {digest}" for digest in override.rests_on)
+    yield from (f"context    {name}={value}" for name, value in sorted(override.context.items()))
+    if override.kind is Kind.BREAK_GLASS:
+        yield f"goes past  {len(override.goes_past)} reasons why the gate is closed:"
+        yield from (f"  {reason}" for reason in override.goes_past)
+    by_role = {off.role: off for off in signed if off.role == off.key_role}
+    for role in ROLES:
+        if role in by_role:
+            yield f"signed     for {role} by {by_role[role].identity} at {iso(by_role[role].signed_at)}"

@@ -4,17 +4,15 @@ The same rules judge an override here, before it is signed, and when it is carri
 Dagster, the target.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
-from phase5_ops.checklist import ROLES
-from phase5_ops.clock import iso
 from phase5_ops.gate.identity import Identity, repeated_role
 from phase5_ops.gate.notifications import NOT_SET, notify
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import envelope_digests, standing_problems
-from phase5_ops.gate.overrides import SIGNERS, Override, longest_life, problems_of_form, signed_roles, stored_order
+from phase5_ops.gate.overrides import SIGNERS, Override, as_text, longest_life, problems_of_form, signed_roles, stored_order
 from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.session import GateSession, Refused, signature_over
 from phase5_ops.gate.state_items import Candidate, StoredSignOff, Written
@@ -138,26 +136,3 @@ def sign_override(session: GateSession, override: Override, role: str, who: Iden
     if session.state.add_override_signature(environment, override.id, stored) is not Written.DONE:
         raise Refused(f"another signature is recorded as {stored.id}; nothing was changed, sign again")
     return stored
-
-
-def as_text(override: Override, signed: Sequence[SignOff]) -> str:
-    """What is signed, for the person who signs and for those who are told."""
-    return "\n".join(_lines(override, signed))
-
-
-def _lines(override: Override, signed: Sequence[SignOff]) -> Iterator[str]:
-    release = override.release
-    yield f"{override.kind} of {release.name} in {release.environment}, series {override.series}"
-    yield f"artifact   {release.digest}"
-    yield f"because    {override.reason} ({override.ticket})"
-    yield f"asked for  by {override.requested_by} at {iso(override.requested_at)}; it ends at {iso(override.until)}"
-    yield f"override   {override.id} {override.digest}"
-    yield from (f"rests on   {digest}" for digest in override.rests_on)
-    yield from (f"context    {name}={value}" for name, value in sorted(override.context.items()))
-    if override.kind is Kind.BREAK_GLASS:
-        yield f"goes past  {len(override.goes_past)} reasons why the gate is closed:"
-        yield from (f"  {reason}" for reason in override.goes_past)
-    by_role = {off.role: off for off in signed if off.role == off.key_role}
-    for role in ROLES:
-        if role in by_role:
-            yield f"signed     for {role} by {by_role[role].identity} at {iso(by_role[role].signed_at)}"

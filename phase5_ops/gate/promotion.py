@@ -1,10 +1,11 @@
 """The promotion of a candidate whose gate is open: decide again from fresh reads, attest, publish once.
 
-It trusts nobody who started it: a run launched by hand goes through the same door. What must not live here: Dagster, settings,
+It trusts nobody who started it: a run launched by hand goes through the same door. What must not live here: Dagster and
 targets, which come in as functions of the door; and how something is published once, which is in `publication.py`.
 """
 
 from datetime import datetime
+from importlib.metadata import version
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.digest import sha256_of
@@ -34,7 +35,7 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
     """Promotes a release if the gate is open now, once whatever happens.
 
     Args:
-        door: what it works with.
+        door: the session of the run that promotes, and how it decides and publishes.
         release: name, digest and environment; the candidate of that name must have that digest.
 
     Raises:
@@ -76,6 +77,7 @@ def _attest(
 ) -> tuple[Envelopes | None, tuple[str, ...]]:
     """The two envelopes of this decision, or why they would not verify: then nothing is published."""
     release, opened = candidate.release, decision.opened_on
+    # read a second time on purpose: what is attested are the bytes that stand there now, if they are those that were decided on
     frozen = door.state.statement(release, candidate.series)
     if frozen is None or opened is None or sha256_of(frozen.payload) != opened.statement_digest:
         return None, ("the frozen statement changed while it was decided",)
@@ -94,11 +96,11 @@ def _attest(
         readiness_envelope=readiness,
         policy_digest=inputs.policy_digest,
         time_verified=inputs.now,
-        version=door.version,
+        version=version("phase5-ops"),
         proved=proved_times(counted),
         signers=counted,
     )
-    key_id, signature = door.sign(statement)
+    key_id, signature = door.session.signed_by_gate(statement)
     envelopes = Envelopes(readiness, envelope_bytes(statement, {key_id: signature}))
     problems = _verification_problems(door, release, envelopes, inputs.now)
     return (None, problems) if problems else (envelopes, ())
@@ -106,4 +108,4 @@ def _attest(
 
 def _verification_problems(door: PromotionDoor, release: Release, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
     """Why these envelopes do not attest an open gate; nothing is published that `phase5 verify` would not take."""
-    return envelope_problems(envelopes.basis, envelopes.decision, release, keys=door.keys(), now=now, max_age=LONGEST_WAIT)
+    return envelope_problems(envelopes.basis, envelopes.decision, release, keys=door.session.keys, now=now, max_age=LONGEST_WAIT)

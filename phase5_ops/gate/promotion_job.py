@@ -5,8 +5,6 @@ description; nothing depends on how Dagster records it.
 """
 
 import logging
-from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
@@ -15,15 +13,13 @@ from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import DecidingSession, look_again, read_inputs
-from phase5_ops.gate.notifications import notify, tell_fate
-from phase5_ops.gate.override_promotion import OverrideRules, promote_override
+from phase5_ops.gate.notifications import tell_fate
+from phase5_ops.gate.override_promotion import promote_override
 from phase5_ops.gate.overrides import Override
-from phase5_ops.gate.overriding import as_text
 from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import Ending, PromotionDoor, PromotionOutcome
-from phase5_ops.gate.records import GateInputs, Release
-from phase5_ops.gate.signing_times import counted_sign_offs
-from phase5_ops.gate.state_items import Candidate, Fate, check_release
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.state_items import Fate, check_release
 from phase5_ops.gate.targets.choice import publish
 
 log = logging.getLogger(__name__)
@@ -53,30 +49,17 @@ def override_run_config(override: Override) -> dict[str, Any]:
 
 
 def open_door(instance: dg.DagsterInstance, run: RunContext) -> PromotionDoor:
-    """What the promotion works with, for the run of this platform.
+    """What the promotion of a run works with; it decides once, so that nothing is there that was read before.
 
     Raises:
         KeysError, SigningError: it cannot be told which keys to believe.
     """
     session = DecidingSession(run, instance=instance)
-    keys = session.keys  # before anything else: where it cannot be told which to believe, nothing is promoted
-
-    def inputs(candidate: Candidate) -> GateInputs:
-        return look_again(session, read_inputs(session, candidate))
-
-    def keep(run_id: str, files: Mapping[str, bytes]) -> None:
-        for name, content in files.items():
-            run.store.write_attestation(run_id, name, content)
-
+    session.keys  # noqa: B018 - before anything else: where it cannot be told which keys to believe, nothing is promoted
     return PromotionDoor(
-        state=session.state,
-        inputs=inputs,
-        keys=lambda: keys,
-        sign=session.signed_by_gate,
+        session=session,
+        inputs=lambda candidate: look_again(session, read_inputs(session, candidate)),
         publish=lambda order: publish(run.reader, run.settings.promotion, order),
-        keep=keep,
-        holder=run.run_id,
-        version=version("phase5-ops"),
     )
 
 
@@ -111,29 +94,7 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
 def _promote_override(context: dg.OpExecutionContext, run: RunContext, override: str) -> PromotionOutcome:
     shown = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: run.settings.environment}
     context.instance.add_run_tags(context.run_id, shown)
-    return promote_override(open_door(context.instance, run), override, override_rules(run))
-
-
-def override_rules(run: RunContext) -> OverrideRules:
-    """By what an override is judged in the run of this platform."""
-    settings = run.settings
-
-    def tell(order: Override, roles: frozenset[str]) -> str | None:
-        subject = f"phase5: {order.kind} of {order.release.name} in {order.release.environment} takes effect now"
-        text = f"{as_text(order, ())}\nsigned for {', '.join(sorted(roles))}; run {run.run_id}"
-        return notify(run.reader, settings.notifications, subject, text)
-
-    return OverrideRules(
-        environment=settings.environment,
-        policy=settings.overrides,
-        gate=settings.gate,
-        policy_digest=run.policy_digest,
-        now=run.now(),
-        tell=tell,
-        sign_offs=lambda stored, payload, keys: counted_sign_offs(
-            run.reader, stored, [payload], keys, trusted_roles=settings.signing.trusted_roles, now=run.now()
-        ),
-    )
+    return promote_override(open_door(context.instance, run), override)
 
 
 def _tell(run: RunContext, release: Release) -> None:

@@ -9,7 +9,7 @@ the same idempotency key:
     prepared, not recorded     perhaps published: the next holder decides again, and gives the very same order again
     recorded                   done; only the candidate's fate and the files are made good
 
-What must not live here: deciding, Dagster, settings, targets; they come in as functions. Every failure to read or write the state
+What must not live here: deciding, Dagster, targets; they come in as functions. Every failure to read or write the state
 table goes up as StateError: nothing is known then, and the next attempt begins anew.
 """
 
@@ -21,7 +21,6 @@ from enum import StrEnum
 
 from phase5_ops.clock import iso
 from phase5_ops.gate.envelopes import MalformedEnvelope, read_envelope
-from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind, Order, Publication, Published, idempotency_key
 from phase5_ops.gate.overrides import Override
 from phase5_ops.gate.promotion_records import (
@@ -32,6 +31,7 @@ from phase5_ops.gate.promotion_records import (
     record_problems,
 )
 from phase5_ops.gate.records import GateInputs, Pair
+from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate, Fate, Lock, Promotion, Written
 from phase5_ops.gate.statements import decision_facts, read_statement, waived_findings
@@ -67,31 +67,31 @@ class PromotionOutcome:
 
 @dataclass(frozen=True)
 class PromotionDoor:
-    """What the promotion works with.
+    """What a promotion does beside its session: decide, and give the order.
 
     Attributes:
-        state: the state table.
-        inputs: reads everything that a candidate's decision rests on, afresh at each call.
-        keys: the keys that are believed.
-        sign: signs a statement with the gate's key: (key id, DER).
+        session: whose run promotes; the state table, the keys, the evidence beside which the attestation is kept.
+        inputs: reads everything that a candidate's decision rests on.
         publish: gives an order to the target.
-        keep: keeps the attestation's files (name -> content) with the evidence of a run.
-        holder: the id of the run that promotes.
-        version: of phase5_ops.
         wall: the time that locks are dated with; never a fixed clock.
         monotonic: seconds, for how long ago this process decided.
     """
 
-    state: StateTable
+    session: GateSession
     inputs: Callable[[Candidate], GateInputs]
-    keys: Callable[[], KeySet]
-    sign: Callable[[bytes], tuple[str, bytes]]
     publish: Callable[[Order], Published]
-    keep: Callable[[str, Mapping[str, bytes]], None]
-    holder: str
-    version: str
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
+
+    @property
+    def state(self) -> StateTable:
+        """The state table."""
+        return self.session.state
+
+    @property
+    def holder(self) -> str:
+        """The id of the run that promotes."""
+        return self.session.run.run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
         return PromotionOutcome(Ending.NOT_TAKEN, (f"{published.publication}: {published.answer}; {again}",))
     basis, decision = standing.basis.decode("ascii"), standing.decision.decode("ascii")
     unsigned = Promotion(door.holder, errand.decided_at, key, basis, decision, published.answer)
-    key_id, signature = door.sign(publication_statement(unsigned, release, series, errand.override))
+    key_id, signature = door.session.signed_by_gate(publication_statement(unsigned, release, series, errand.override))
     promotion = replace(unsigned, key_id=key_id, signature=signature.hex())
     written = door.state.record_promotion(release, series, promotion, override=override)
     record = door.state.promotion(release, series, override=override) or promotion
@@ -215,7 +215,7 @@ def recorded(door: PromotionDoor, candidate: Candidate, record: Promotion, overr
     no target was told of.
     """
     problems = record_problems(
-        record, candidate.release, candidate.series, keys=door.keys(), now=record.promoted_at, override=override
+        record, candidate.release, candidate.series, keys=door.session.keys, now=record.promoted_at, override=override
     )
     if problems:
         return blocked(*(f"the record of its promotion is not to be believed: {each}" for each in problems))
@@ -236,7 +236,8 @@ def _finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Pr
         READINESS_FILE if kind is Kind.OPEN else OVERRIDE_FILE: promotion.readiness_envelope.encode(),
         DECISION_FILE: promotion.decision_envelope.encode(),
     }
-    door.keep(promotion.holder, files)
+    for name, content in files.items():
+        door.session.run.store.write_attestation(promotion.holder, name, content)
     return PromotionOutcome(ending, (promotion.answer,), promotion)
 
 

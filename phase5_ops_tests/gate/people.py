@@ -133,19 +133,10 @@ class Desk:
                 sign_offs=verified_sign_offs(session.state.sign_offs(release), [payload], session.keys),
             )
 
-        def signed(payload: bytes) -> tuple[str, bytes]:
-            made = sign(session.reader, load_key(session.reader, self.settings.signing, GATE), payload)
-            return made.key_id, made.signature
-
         door = PromotionDoor(
-            state=session.state,
+            session=replace(session, run=replace(session.run, run_id="run-of-then")),
             inputs=inputs,
-            keys=lambda: session.keys,
-            sign=signed,
             publish=lambda _order: Published(Publication.PUBLISHED, "then"),
-            keep=lambda _run, _files: None,
-            holder="run-of-then",
-            version="0.1.0",
             wall=lambda: now,
         )
         assert promote(door, candidate.release).promoted

@@ -22,7 +22,7 @@ from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import promote_override
 from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.overrides import Override, override_of
-from phase5_ops.gate.promotion_job import open_door, override_rules
+from phase5_ops.gate.promotion_job import open_door
 from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE
 from phase5_ops.gate.publication import Ending, PromotionOutcome
 from phase5_ops.gate.sensor import Tick, run_tick
@@ -97,7 +97,7 @@ class Incident:
         name = override if isinstance(override, str) else override.tags["phase5/override"]
         platform = open_run(self.settings, run)
         door = replace(open_door(self.instance, platform), wall=lambda: datetime.now(UTC) + later)
-        return promote_override(door, name, override_rules(platform))
+        return promote_override(door, name)
 
     def effects(self) -> list[dict[str, object]]:
         ssm = self.aws.client("ssm")
@@ -412,7 +412,7 @@ def test_an_order_that_ends_while_it_is_carried_out_has_no_effect(incident):
     seconds = iter([0.0, 200.0])
     door = replace(open_door(incident.instance, platform), monotonic=lambda: next(seconds))
     soon = override_of(incident.state.overrides("production")[0].payload).until - timedelta(seconds=100)
-    outcome = promote_override(door, request.tags["phase5/override"], replace(override_rules(platform), now=soon))
+    outcome = promote_override(replace(door, session=replace(door.session, at=soon)), request.tags["phase5/override"])
     assert (outcome.ending, incident.effects()) == (Ending.BLOCKED, [])
     assert "the order has ended meanwhile" in outcome.reasons[0]
 

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -74,24 +75,22 @@ class Bench:
         sign_offs = verified_sign_offs(self.state.sign_offs(RELEASE), [payload], self.signers.keys())
         return replace(COMPLETE, statement=facts_of(payload), sign_offs=sign_offs, now=DECIDED, **self.changes)
 
+    def keep(self, _run: str, name: str, content: bytes) -> None:
+        self.kept[name] = content
+
     def tell(self, order) -> Published:
         self.told.append(order.key)
         return Published(self.answer, "as asked")
 
     def door(self, holder: str = "run-1", **changes) -> PromotionDoor:
-        given = {
-            "state": self.state,
-            "inputs": self.inputs,
-            "keys": self.signers.keys,
-            "sign": lambda payload: self.signers.sign(GATE, payload),
-            "publish": self.tell,
-            "keep": lambda _run, files: self.kept.update(files),
-            "holder": holder,
-            "version": "0.1.0",
-            "wall": lambda: self.wall,
-            **changes,
-        }
-        return PromotionDoor(**given)
+        session = SimpleNamespace(
+            state=changes.pop("state", self.state),
+            keys=self.signers.keys(),
+            signed_by_gate=changes.pop("sign", lambda payload: self.signers.sign(GATE, payload)),
+            run=SimpleNamespace(run_id=holder, store=SimpleNamespace(write_attestation=changes.pop("keep", self.keep))),
+        )
+        given = {"inputs": self.inputs, "publish": self.tell, "wall": lambda: self.wall, **changes}
+        return PromotionDoor(session, **given)
 
     def fate(self) -> Fate:
         return self.state.candidate(RELEASE).fate
@@ -273,7 +272,7 @@ def test_two_runs_at_once_promote_once(bench):
 
 # --- killed anywhere ---------------------------------------------------------------------------------------------------------
 
-WRITES = ("sign", "lock", "prepared", "publish", "signed", "record", "note", "fate", "files")
+WRITES = ("sign", "lock", "prepared", "publish", "signed", "record", "note", "fate", "readiness file", "decision file")
 
 
 class Mortal(AwsReader):
@@ -308,7 +307,7 @@ def test_a_run_killed_at_any_write_leaves_exactly_one_effect_after_the_next_run(
         state=StateTable(mortal, bench.table),
         sign=lambda payload: mortal.dying(lambda: bench.signers.sign(GATE, payload)),
         publish=lambda order: mortal.dying(lambda: publish(bench.reader, target, order)),
-        keep=lambda _run, files: mortal.dying(lambda: bench.kept.update(files)),
+        keep=lambda *file: mortal.dying(lambda: bench.keep(*file)),
     )
     with pytest.raises(Killed):
         promote(door, RELEASE)
@@ -329,7 +328,7 @@ def test_every_write_of_a_promotion_is_one_of_those_that_are_killed(bench, aws):
         state=StateTable(mortal, bench.table),
         sign=lambda payload: mortal.dying(lambda: bench.signers.sign(GATE, payload)),
         publish=lambda order: mortal.dying(lambda: bench.tell(order)),
-        keep=lambda _run, files: mortal.dying(lambda: bench.kept.update(files)),
+        keep=lambda *file: mortal.dying(lambda: bench.keep(*file)),
     )
     assert promote(door, RELEASE).ending is Ending.PROMOTED
     assert mortal.writes == len(WRITES)
