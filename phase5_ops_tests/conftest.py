@@ -13,6 +13,7 @@ from phase5_ops.readiness_run import run_readiness
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
+from phase5_ops_tests.few_probes import few_probes
 from phase5_ops_tests.made_once import made_once
 
 NOW = "2026-11-23T12:00:00Z"
@@ -44,6 +45,13 @@ def no_pictures() -> Iterator[None]:
         patch.setattr("phase5_ops.slo.plot.plot_summary", lambda *_, **__: b"")
         patch.setattr("phase5_ops.costs.cost_plot.plot_costs", lambda *_: b"")
         patch.setattr("phase5_ops.costs.budget_plot.plot_budget_use", lambda *_: b"")
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sent_probes() -> Iterator[None]:
+    """Runs in this process send few probes; the folders whose tests are about the probes have all of them sent."""
+    with few_probes():
         yield
 
 

@@ -7,6 +7,7 @@ judged by the same declarations without it. PHASE5_WHOLE_SCENARIOS=1 judges ever
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields
 from datetime import UTC, datetime
 
@@ -32,6 +33,7 @@ from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Verdict
 from phase5_ops.wiring import Evidence
 from phase5_ops_tests.conftest import NOW, run
+from phase5_ops_tests.few_probes import every_probe
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements, of_run
 from phase5_ops_tests.test_summaries import says_what_was_not_judged
 from phase5_ops_tests.without_dagster import gathered, judged
@@ -184,7 +186,8 @@ def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, begin, healthy_su
 def test_a_whole_run_of_a_scenario_turns_exactly_its_rows(scenario: Scenario, begin, tmp_path):
     rows = begin(scenario)
     instance = dg.DagsterInstance.ephemeral()
-    document = run(rows=None if rows == JUDGED else list(rows), instance=instance)
+    with every_probe() if scenario.name == "healthy" else nullcontext():
+        document = run(rows=None if rows == JUDGED else list(rows), instance=instance)
     assert_turned(scenario, rows, document)
     assert_gate_says(of_run(instance, load_settings(), document, rows), scenario.turns)
     if rows != JUDGED:  # and without Dagster the same is found, by a run that is a first one too

@@ -1,6 +1,5 @@
 """What one canary execution for tenant A leaves behind, in the shapes that the platform's own code wrote."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,9 +16,7 @@ from phase5_ops.isolation.footprint_evidence import (
     to_table,
 )
 from phase5_ops.isolation.harness_judge import judge_harness
-from phase5_ops.isolation.probe_plan import CrossProbe
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.probing.forge import group_of
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
 
@@ -174,14 +171,6 @@ def judged(
         evidence += control_rows(scope(), B)
     table = attach(to_table(evidence), reads, NOW)
     return judge_harness(table, production=production, links=LINKS)
-
-
-def thin(probes: Sequence[CrossProbe]) -> tuple[CrossProbe, ...]:
-    """Of each route one probe for each group of tokens and each way it may end; enough where no probe finds anything."""
-    first: dict[tuple[Any, ...], CrossProbe] = {}
-    for probe in probes:
-        first.setdefault((probe.route.name, group_of(probe.who), probe.expect, probe.harmless), probe)
-    return tuple(first.values())
 
 
 def codes(judgement: Judgement) -> set[tuple[str, str]]:

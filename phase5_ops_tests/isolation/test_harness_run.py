@@ -24,7 +24,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
-from phase5_ops_tests.isolation.harness_support import thin
+from phase5_ops_tests.few_probes import thin
 from phase5_ops_tests.isolation.test_probe_plan import targets
 
 CHANGING = ("put_item", "update_item", "delete_item", "batch_write_item", "put_events")

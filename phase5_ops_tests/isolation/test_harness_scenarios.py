@@ -28,8 +28,8 @@ from phase5_ops.sandbox.trail_delivery import BUCKET
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
+from phase5_ops_tests.few_probes import thin
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
-from phase5_ops_tests.isolation.harness_support import thin
 
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".isolation")]
