@@ -1,45 +1,69 @@
 """The catalogue of finding codes: every code that a row can carry, from the modules that declare them, and its documentation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from phase5_ops import histories
-from phase5_ops.breakers import codes as breakers
-from phase5_ops.ccnative import runbook
-from phase5_ops.costs import budget_judge, cost_judge
-from phase5_ops.gate import drill_judge, reasons
-from phase5_ops.isolation import harness_judge, iam_judge, log_judge
-from phase5_ops.loosened import POLICY_LOOSENED
-from phase5_ops.reads import COMMON_CODES
-from phase5_ops.replay import audit_judge, probe_codes
-from phase5_ops.replay.audit_files import LEDGER_FILE_WITHOUT_ITEMS
-from phase5_ops.report.document import CHECK_NOT_EVALUATED, NOT_IMPLEMENTED
-from phase5_ops.slo import alarm_judge, burn_judge, runbook_judge, slo_met_judge, summary_judge
-from phase5_ops.verdict import JUDGE_CRASHED, NOTHING_JUDGED, FindingCode
+from phase5_ops.breakers.codes import BreakerCode
+from phase5_ops.ccnative.runbook import RunbookCode
+from phase5_ops.costs import budget_judge
+from phase5_ops.costs.budget_judge import BudgetCode
+from phase5_ops.costs.cost_judge import CostCode
+from phase5_ops.gate.drill_judge import DrillCode
+from phase5_ops.gate.reasons import GateReason, SignOffReason
+from phase5_ops.histories import HistoryCode
+from phase5_ops.isolation import log_judge
+from phase5_ops.isolation.harness_judge import HarnessCode
+from phase5_ops.isolation.iam_judge import IamCode
+from phase5_ops.isolation.log_judge import LogCode
+from phase5_ops.loosened import PolicyCode
+from phase5_ops.probing.codes import ProbingCode
+from phase5_ops.reads import ReadCode
+from phase5_ops.replay.audit_files import LedgerFileCode
+from phase5_ops.replay.audit_judge import AuditCode
+from phase5_ops.replay.probe_codes import AuthorizationCode, PermissionCode, ProbeCode
+from phase5_ops.report.document import ReportCode
+from phase5_ops.slo.alarm_codes import AlarmCode
+from phase5_ops.slo.burn_judge import BurnCode
+from phase5_ops.slo.notification_path import DeliveryCode
+from phase5_ops.slo.runbook_judge import RunbookLinkCode
+from phase5_ops.slo.slo_met_judge import SloCode
+from phase5_ops.slo.summary_judge import MetricCode
+from phase5_ops.verdict import FindingCode, FindingCodes, JudgingCode
+
+_OF_EVERY_SLO_CHECK = (MetricCode.NO_TOOL_REGISTERED, MetricCode.REGISTRY_RECORD_MALFORMED, MetricCode.TOO_FEW_SAMPLES)
+
+#: Heading -> who declares the codes, in the order of the documentation.
+_DECLARED: Mapping[str, tuple[type[FindingCodes] | FindingCode, ...]] = {
+    "Any row": (ReadCode, JudgingCode, ReportCode),
+    "Rows that rest on histories: 2.1, 2.2, 3.2, error budget": (HistoryCode,),
+    "1.1 Tool SLO metrics visible": (ReadCode, MetricCode),
+    "Tool SLO met": (ReadCode, *_OF_EVERY_SLO_CHECK, SloCode),
+    "Error budget not burning": (ReadCode, *_OF_EVERY_SLO_CHECK, BurnCode),
+    "1.2 Alarms defined, no SLO alarm firing": (AlarmCode, DeliveryCode),
+    "1.3 Alarm runbook, and the runbook section of 2.2": (RunbookCode, RunbookLinkCode),
+    "2.1 and 2.2 Circuit breakers": (BreakerCode,),
+    "3.1 Replay API authorization": (AuthorizationCode,),
+    "3.2 Replay audit trail": (AuditCode, LedgerFileCode),
+    "3.3 Replay permission tests": (PermissionCode,),
+    "3.1 and 3.3 Probes": (ProbeCode, ProbingCode),
+    "4.1 Isolation harness": (HarnessCode,),
+    "Function roles bound to the tenant": (IamCode,),
+    "4.2 Log scan": (LogCode,),
+    "4.3 Gate": (DrillCode,),
+    "5.1 Autonomy budget visibility": (BudgetCode,),
+    "5.2 Cost reports": (CostCode,),
+    "S.1 to S.3 Sign-off": (SignOffReason,),
+    "What is signed": (PolicyCode,),
+    "A release candidate, as the gate sees it": (GateReason,),
+}
+
+
+def _codes(declared: tuple[type[FindingCodes] | FindingCode, ...]) -> Iterator[FindingCode]:
+    for each in declared:
+        yield from (each,) if isinstance(each, FindingCode) else each.all()
+
 
 #: Heading -> codes, in the order of the documentation.
-GROUPS: Mapping[str, tuple[FindingCode, ...]] = {
-    "Any row": (*COMMON_CODES, NOTHING_JUDGED, JUDGE_CRASHED, CHECK_NOT_EVALUATED, NOT_IMPLEMENTED),
-    "Rows that rest on histories: 2.1, 2.2, 3.2, error budget": histories.CODES,
-    "1.1 Tool SLO metrics visible": summary_judge.CODES,
-    "Tool SLO met": slo_met_judge.CODES,
-    "Error budget not burning": burn_judge.CODES,
-    "1.2 Alarms defined, no SLO alarm firing": alarm_judge.CODES,
-    "1.3 Alarm runbook, and the runbook section of 2.2": (*runbook.CODES, *runbook_judge.CODES),
-    "2.1 and 2.2 Circuit breakers": breakers.CODES,
-    "3.1 Replay API authorization": probe_codes.AUTHORIZATION_CODES,
-    "3.2 Replay audit trail": (*audit_judge.CODES, LEDGER_FILE_WITHOUT_ITEMS),
-    "3.3 Replay permission tests": probe_codes.PERMISSION_CODES,
-    "3.1 and 3.3 Probes": probe_codes.SHARED_CODES,
-    "4.1 Isolation harness": harness_judge.CODES,
-    "Function roles bound to the tenant": iam_judge.CODES,
-    "4.2 Log scan": log_judge.CODES,
-    "4.3 Gate": drill_judge.CODES,
-    "5.1 Autonomy budget visibility": budget_judge.CODES,
-    "5.2 Cost reports": cost_judge.CODES,
-    "S.1 to S.3 Sign-off": tuple(code for code in reasons.CODES if code.of_sign_off),
-    "What is signed": (POLICY_LOOSENED,),
-    "A release candidate, as the gate sees it": tuple(code for code in reasons.CODES if not code.of_sign_off),
-}
+GROUPS: Mapping[str, tuple[FindingCode, ...]] = {heading: tuple(_codes(declared)) for heading, declared in _DECLARED.items()}
 
 #: Names of the codes that say that something was not tried. A name used by two rows means it in both, or in neither.
 NOT_TRIED: frozenset[str] = frozenset(code.code for codes in GROUPS.values() for code in codes if code.not_tried)

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, with_config
 
-from phase5_ops.verdict import Finding, FindingCode, Judgement, Verdict, worst
+from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Judgement, Verdict, worst
 
 #: What a break can be about; of tables `table:` and the role that the table has in the settings.
 RUN, LEDGER, RECORDS = "run", "ledger", "records"
@@ -29,55 +29,46 @@ _EVERYWHERE = frozenset({RECORDS, STATE_TABLE})
 
 _ACCEPT = "Find out who did it. If it may stand, a person accepts exactly this with phase5 history accept."
 
-HISTORY_STARTS_ANEW = FindingCode(
-    "history_starts_anew",
-    Verdict.INCONCLUSIVE,
-    "An earlier run had a history that is not there now, or another one is in its place: what it would show is not known.",
-    f"Put the file back from a backup of the state folder, or keep the one state folder for all runs. {_ACCEPT}",
-)
-HISTORY_NOT_CONTINUED = FindingCode(
-    "history_not_continued",
-    Verdict.INCONCLUSIVE,
-    "The history does not hold what an earlier run had in it: it was cut off, or put back from an older copy.",
-    f"Put the newest file back. {_ACCEPT}",
-)
-HISTORY_ALTERED = FindingCode(
-    "history_altered",
-    Verdict.FAIL,
-    "Entries of the history were taken out, altered or put in by something else than a run.",
-    "Find out who changed the file; put it back from a backup. Where there is none, move it away, and accept the one that begins"
-    " with phase5 history accept.",
-)
-TABLE_MADE_ANEW = FindingCode(
-    "table_made_anew",
-    Verdict.INCONCLUSIVE,
-    "The table has another id or creation time than in an earlier run, or is gone: what the history was about went with it.",
-    _ACCEPT,
-)
-RUN_RECORDS_GONE = FindingCode(
-    "run_records_gone",
-    Verdict.INCONCLUSIVE,
-    "The state table no longer holds the records of runs that an earlier run saw in it.",
-    f"Put the table back (point-in-time recovery). {_ACCEPT}",
-)
-HISTORY_UNCONFIRMED = FindingCode(
-    "history_unconfirmed",
-    Verdict.INCONCLUSIVE,
-    "Where the histories stood when the last run ended cannot be told: neither the state table nor earlier evidence says it.",
-    "Allow dynamodb:Query on the partition RUNS of the state table (phase5 iam-policy), or put the evidence folder back.",
-)
-CODES = (
-    HISTORY_STARTS_ANEW,
-    HISTORY_NOT_CONTINUED,
-    HISTORY_ALTERED,
-    TABLE_MADE_ANEW,
-    RUN_RECORDS_GONE,
-    HISTORY_UNCONFIRMED,
-)
-_BY_NAME = {code.code: code for code in CODES}
+
+class HistoryCode(FindingCodes):
+    """How a history can fail to continue what earlier runs had."""
+
+    HISTORY_STARTS_ANEW = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "An earlier run had a history that is not there now, or another one is in its place: what it would show is not known.",
+        f"Put the file back from a backup of the state folder, or keep the one state folder for all runs. {_ACCEPT}",
+    )
+    HISTORY_NOT_CONTINUED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The history does not hold what an earlier run had in it: it was cut off, or put back from an older copy.",
+        f"Put the newest file back. {_ACCEPT}",
+    )
+    HISTORY_ALTERED = FindingCode(
+        Verdict.FAIL,
+        "Entries of the history were taken out, altered or put in by something else than a run.",
+        "Find out who changed the file; put it back from a backup. Where there is none, move it away, and accept the one"
+        " that begins"
+        " with phase5 history accept.",
+    )
+    TABLE_MADE_ANEW = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The table has another id or creation time than in an earlier run, or is gone: what the history was about went with it.",
+        _ACCEPT,
+    )
+    RUN_RECORDS_GONE = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The state table no longer holds the records of runs that an earlier run saw in it.",
+        f"Put the table back (point-in-time recovery). {_ACCEPT}",
+    )
+    HISTORY_UNCONFIRMED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "Where the histories stood when the last run ended cannot be told: neither the state table nor earlier evidence says it.",
+        "Allow dynamodb:Query on the partition RUNS of the state table (phase5 iam-policy), or put the evidence folder back.",
+    )
+
 
 #: Breaks that nobody can accept: what is there is not to be relied on, or nothing is known of it.
-NEVER_ACCEPTED = frozenset({HISTORY_ALTERED.code, HISTORY_UNCONFIRMED.code})
+NEVER_ACCEPTED = frozenset({HistoryCode.HISTORY_ALTERED.code, HistoryCode.HISTORY_UNCONFIRMED.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +97,7 @@ class Head:
 
 
 def _known(code: str) -> str:
-    if code not in _BY_NAME:
+    if code not in {each.code for each in HistoryCode.all()}:
         raise ValueError(f"no code of a break: {code}")
     return code
 
@@ -130,7 +121,7 @@ class Break:
     def finding(self) -> Finding:
         """As a row shows it."""
         seen = f"found {self.found or 'none'}; break {self.id[:16]}, which nobody has accepted"
-        return _BY_NAME[self.code].at(self.subject, expected=f"what the earlier run had: {self.lost}", seen=seen)
+        return HistoryCode.named(self.code).at(self.subject, expected=f"what the earlier run had: {self.lost}", seen=seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +204,7 @@ class Present:
 
 
 #: Nothing tells where the histories stood.
-UNCONFIRMED = Break(HISTORY_UNCONFIRMED.code, RECORDS, "histories", "not known")
+UNCONFIRMED = Break(HistoryCode.HISTORY_UNCONFIRMED.code, RECORDS, "histories", "not known")
 
 
 def breaks(earlier: Sequence[Standing], now: Present, accepted: Collection[str] = ()) -> tuple[Break, ...]:
@@ -229,7 +220,7 @@ def breaks(earlier: Sequence[Standing], now: Present, accepted: Collection[str] 
         found += [each for each in standing.breaks if _still_holds(each, now)]
         found += [*_of_heads(standing, now), *_of_tables(standing, now), *_of_records(standing, now)]
     found += [
-        Break(HISTORY_ALTERED.code, _about(name), name, "entries as runs wrote them", "; ".join(chain.problems)[:300])
+        Break(HistoryCode.HISTORY_ALTERED.code, _about(name), name, "entries as runs wrote them", "; ".join(chain.problems)[:300])
         for name, chain in now.chains.items()
         if chain.problems
     ]
@@ -240,9 +231,9 @@ def breaks(earlier: Sequence[Standing], now: Present, accepted: Collection[str] 
 
 def _still_holds(carried: Break, now: Present) -> bool:
     """What an earlier run found: an altered file is looked at anew, and the state table tells what was not known before."""
-    if carried.code == HISTORY_UNCONFIRMED.code:
+    if carried.code == HistoryCode.HISTORY_UNCONFIRMED.code:
         return now.records is None
-    return carried.code != HISTORY_ALTERED.code
+    return carried.code != HistoryCode.HISTORY_ALTERED.code
 
 
 def _about(name: str) -> str:
@@ -253,16 +244,16 @@ def _of_heads(standing: Standing, now: Present) -> Iterable[Break]:
     for name, head in standing.heads.items():
         chain = now.chains.get(name, Chain())
         if chain.hashes[:1] != (head.id,):
-            yield Break(HISTORY_STARTS_ANEW.code, _about(name), name, str(head), str(chain.head or ""))
+            yield Break(HistoryCode.HISTORY_STARTS_ANEW.code, _about(name), name, str(head), str(chain.head or ""))
         elif chain.hashes[head.length - 1 : head.length] != (head.hash,):
-            yield Break(HISTORY_NOT_CONTINUED.code, _about(name), name, str(head), str(chain.head))
+            yield Break(HistoryCode.HISTORY_NOT_CONTINUED.code, _about(name), name, str(head), str(chain.head))
 
 
 def _of_tables(standing: Standing, now: Present) -> Iterable[Break]:
     for name, identity in standing.tables.items():
         present = now.tables.get(name)
         if present is not None and present != identity:
-            yield Break(TABLE_MADE_ANEW.code, name, name, identity, present)
+            yield Break(HistoryCode.TABLE_MADE_ANEW.code, name, name, identity, present)
 
 
 def _of_records(standing: Standing, now: Present) -> Iterable[Break]:
@@ -270,7 +261,7 @@ def _of_records(standing: Standing, now: Present) -> Iterable[Break]:
     if not seq or now.records is None:
         return
     if now.newest < seq or now.records.get(seq, digest) != digest:
-        yield Break(RUN_RECORDS_GONE.code, RECORDS, "run records", f"record {seq} {digest}", f"{now.newest} records")
+        yield Break(HistoryCode.RUN_RECORDS_GONE.code, RECORDS, "run records", f"record {seq} {digest}", f"{now.newest} records")
 
 
 def standing_now(open_breaks: Iterable[Break], earlier: Sequence[Standing], now: Present, record: tuple[int, str]) -> Standing:
@@ -289,7 +280,7 @@ def standing_now(open_breaks: Iterable[Break], earlier: Sequence[Standing], now:
     tables = {**known, **{name: identity for name, identity in now.tables.items() if identity}}
     heads = {name: chain.head for name, chain in now.chains.items() if chain.head is not None}
     carried = {each for standing in earlier for each in standing.breaks}
-    histories = (HISTORY_STARTS_ANEW.code, HISTORY_NOT_CONTINUED.code)
+    histories = (HistoryCode.HISTORY_STARTS_ANEW.code, HistoryCode.HISTORY_NOT_CONTINUED.code)
     settled = tuple(
         replace(each, found=str(heads.get(each.subject) or "")) if each.code in histories and each not in carried else each
         for each in open_breaks

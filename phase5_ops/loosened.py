@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from phase5_ops.settings import Settings
-from phase5_ops.verdict import FindingCode, Verdict
+from phase5_ops.verdict import FindingCode, FindingCodes, Verdict
 
 
 class Stricter(StrEnum):
@@ -107,12 +107,15 @@ CLASSIFIED: tuple[tuple[str, Stricter], ...] = tuple(
 )
 _STRICTER = dict(CLASSIFIED)
 
-POLICY_LOOSENED = FindingCode(
-    "policy_loosened",
-    Verdict.WARN,
-    "A setting is, or may be, looser than the shipped one; the statement that people sign lists it.",
-    "Set it back, or sign knowing it.",
-)
+
+class PolicyCode(FindingCodes):
+    """What is said of the settings that a statement was made with."""
+
+    POLICY_LOOSENED = FindingCode(
+        Verdict.WARN,
+        "A setting is, or may be, looser than the shipped one; the statement that people sign lists it.",
+        "Set it back, or sign knowing it.",
+    )
 
 
 def loosened(settings: Settings) -> tuple[str, ...]:

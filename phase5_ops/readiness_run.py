@@ -23,11 +23,11 @@ from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.production import in_sandbox
 from phase5_ops.reads import ReadStatus
 from phase5_ops.report.document import (
-    CHECK_NOT_EVALUATED,
     WHOLE_RUN,
     Judged,
     ReadinessDocument,
     Reading,
+    ReportCode,
     missing_entry,
     readiness_document,
 )
@@ -99,7 +99,7 @@ def _run(
     assets = evidence_for(set(rows)) if rows is not None else None
     started = time.perf_counter()
     entries = _execute(run, assets, evaluated_at, instance) if assets is None or assets else {}
-    if any(finding.code == CHECK_NOT_EVALUATED.code for entry in entries.values() for finding in entry.findings):
+    if any(finding.code == ReportCode.CHECK_NOT_EVALUATED.code for entry in entries.values() for finding in entry.findings):
         raise_if_unusable(settings.state_dir)
     run.timings[WHOLE_RUN] = time.perf_counter() - started
     document = readiness_document(
@@ -146,7 +146,7 @@ def _execute(
         if row.check in evaluations:
             entries[row.check] = RowEntry.model_validate(evaluations[row.check].metadata["result"].value)
         elif row.check in implemented_checks():
-            entries[row.check] = missing_entry(ROW_OF_CHECK[row.check], CHECK_NOT_EVALUATED, reason, evaluated_at)
+            entries[row.check] = missing_entry(ROW_OF_CHECK[row.check], ReportCode.CHECK_NOT_EVALUATED, reason, evaluated_at)
     return entries
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from phase5_ops.clock import iso, parse_iso
-from phase5_ops.verdict import Finding, FindingCode, Verdict
+from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd  # a second of import time that a command over files does not need
@@ -67,27 +67,26 @@ class Read:
         )
 
 
-READ_FAILED = FindingCode(
-    "read_failed",
-    Verdict.ERROR,
-    "A call to the platform did not succeed (access denied, throttled, timeout, missing table, unreachable endpoint,"
-    " unreadable answer).",
-    "The finding names the call and the resource: grant the IAM action, fix the name in the settings, or run again.",
-)
-PARTIAL_DATA = FindingCode(
-    "partial_data",
-    Verdict.INCONCLUSIVE,
-    "The service answered, and said itself that the answer is not whole.",
-    "Run again; if it stays, look at the service's message in the finding.",
-    not_tried=True,
-)
-READS_MISSING = FindingCode(
-    "reads_missing",
-    Verdict.ERROR,
-    "The evidence does not say how it was read, so it cannot be trusted.",
-    "Materialize the asset again with this version of phase5_ops.",
-)
-COMMON_CODES = (READ_FAILED, PARTIAL_DATA, READS_MISSING)
+class ReadCode(FindingCodes):
+    """What can be wrong with how the evidence of any row was read."""
+
+    READ_FAILED = FindingCode(
+        Verdict.ERROR,
+        "A call to the platform did not succeed (access denied, throttled, timeout, missing table, unreachable endpoint,"
+        " unreadable answer).",
+        "The finding names the call and the resource: grant the IAM action, fix the name in the settings, or run again.",
+    )
+    PARTIAL_DATA = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The service answered, and said itself that the answer is not whole.",
+        "Run again; if it stays, look at the service's message in the finding.",
+        not_tried=True,
+    )
+    READS_MISSING = FindingCode(
+        Verdict.ERROR,
+        "The evidence does not say how it was read, so it cannot be trusted.",
+        "Materialize the asset again with this version of phase5_ops.",
+    )
 
 
 def attach(table: "pd.DataFrame", reads: Sequence[Read], observed_at: datetime) -> "pd.DataFrame":
@@ -118,14 +117,14 @@ def read_findings(table: "pd.DataFrame | Sequence[Read]", *, ignoring: Iterable[
     """
     reads = table if isinstance(table, Sequence) else reads_of(table)
     if not reads:
-        return [READS_MISSING.at("evidence", expected="how the table was read", seen="no reads recorded")]
+        return [ReadCode.READS_MISSING.at("evidence", expected="how the table was read", seen="no reads recorded")]
     skipped = set(ignoring)
     findings = []
     for read in reads:
         subject = f"{read.operation} {read.resource}"
         if read.status is ReadStatus.OK or not skipped.isdisjoint((read.operation, subject)):
             continue
-        code = PARTIAL_DATA if read.status is ReadStatus.PARTIAL else READ_FAILED
+        code = ReadCode.PARTIAL_DATA if read.status is ReadStatus.PARTIAL else ReadCode.READ_FAILED
         findings.append(
             code.at(
                 subject,

@@ -55,15 +55,21 @@ class FindingCode:
     """A stable finding code with its meaning; the documentation's table of findings is made from these.
 
     `verdict` is the default; `also` lists the other verdicts that the code may carry. `not_tried`: it says that something of what
-    the row is about was not tried, read or judged; whoever signs is shown it as such.
+    the row is about was not tried, read or judged; whoever signs is shown it as such. `code` is the published name: that of the
+    attribute it is declared as (see `FindingCodes`), in lower case.
     """
 
-    code: str
     verdict: Verdict
     meaning: str
     remedy: str
     also: tuple[Verdict, ...] = ()
     not_tried: bool = False
+    code: str = field(default="", kw_only=True)
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        """Takes the name from the attribute that the code is declared as; a later one may repeat it, and changes no name."""
+        if not self.code:
+            object.__setattr__(self, "code", name.lower())
 
     def at(self, subject: str, *, expected: str, seen: str, verdict: Verdict | None = None, link: str | None = None) -> Finding:
         """A finding of this code about `subject`.
@@ -75,6 +81,24 @@ class FindingCode:
         if chosen not in (self.verdict, *self.also):
             raise ValueError(f"{self.code} may not be {chosen}")
         return Finding(self.code, chosen, subject, expected, seen, link)
+
+
+class FindingCodes:
+    """Base of a class whose attributes are the finding codes of one judge, in the order of the documentation."""
+
+    @classmethod
+    def all(cls) -> tuple[FindingCode, ...]:
+        """Every code, in the order of declaration."""
+        return tuple(value for value in vars(cls).values() if isinstance(value, FindingCode))
+
+    @classmethod
+    def named(cls, name: str) -> FindingCode:
+        """The code of this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {code.code: code for code in cls.all()}[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +151,20 @@ def summarized(verdict: Verdict, figures: str, findings: Iterable[Finding], *, j
     return f"Not judged: {shown}{why}. Of the rest: {figures}"
 
 
-NOTHING_JUDGED = FindingCode(
-    "nothing_judged",
-    Verdict.INCONCLUSIVE,
-    "There was no subject to judge, so nothing could be shown to hold.",
-    "Check that the platform's tables and metrics hold the data the row is about.",
-    not_tried=True,
-)
+class JudgingCode(FindingCodes):
+    """What judging itself can find, whatever the row."""
 
-JUDGE_CRASHED = FindingCode(
-    "judge_crashed",
-    Verdict.ERROR,
-    "The judge itself failed on this evidence, which says nothing good about the evidence.",
-    "Report the traceback in the check's metadata together with the stored table.",
-)
+    NOTHING_JUDGED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "There was no subject to judge, so nothing could be shown to hold.",
+        "Check that the platform's tables and metrics hold the data the row is about.",
+        not_tried=True,
+    )
+    JUDGE_CRASHED = FindingCode(
+        Verdict.ERROR,
+        "The judge itself failed on this evidence, which says nothing good about the evidence.",
+        "Report the traceback in the check's metadata together with the stored table.",
+    )
 
 
 def conclude(
@@ -159,7 +183,9 @@ def conclude(
     """
     all_findings = list(findings)
     if judged <= 0 and not any(f.verdict.blocks for f in all_findings):
-        all_findings.append(NOTHING_JUDGED.at("evidence", expected="at least one subject to judge", seen="no subject at all"))
+        all_findings.append(
+            JudgingCode.NOTHING_JUDGED.at("evidence", expected="at least one subject to judge", seen="no subject at all")
+        )
     all_findings.sort(key=lambda f: (-f.verdict.severity, f.code, f.subject, f.seen))
     verdict = worst(f.verdict for f in all_findings) if all_findings else Verdict.PASS
     return Judgement(verdict, summary, judged, dict(facts or {}), tuple(all_findings), tuple(evidence))

@@ -26,7 +26,7 @@ from phase5_ops.evidence.table import GatheredTable, Table
 from phase5_ops.evidence_store import Origin, without_copies
 from phase5_ops.histories import with_breaks
 from phase5_ops.reads import observed_at, reads_of
-from phase5_ops.verdict import JUDGE_CRASHED, Judgement, Verdict, conclude
+from phase5_ops.verdict import Judgement, JudgingCode, Verdict, conclude
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ def _judge(judge: Judge, run: RunContext, tables: Tables, rests_on: tuple[str, .
         return (with_breaks(judgement, run.continuity, rests_on) if rests_on else judgement), None
     except Exception as error:
         log.exception("judge failed")
-        finding = JUDGE_CRASHED.at("judge", expected="a verdict", seen=f"{type(error).__name__}: {error}")
+        finding = JudgingCode.JUDGE_CRASHED.at("judge", expected="a verdict", seen=f"{type(error).__name__}: {error}")
         return conclude(judged=0, summary="The judge failed on this evidence.", findings=[finding]), traceback.format_exc()
 
 

@@ -12,6 +12,7 @@ from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.findings import GROUPS, as_markdown, catalogue
 from phase5_ops.report.document import json_schema, shipped_json_schema
 from phase5_ops.settings import Settings
+from phase5_ops.verdict import FindingCodes
 from phase5_ops_tests.places import ROOT
 
 
@@ -95,9 +96,16 @@ def test_the_shipped_json_schema_is_that_of_the_document():
     assert shipped_json_schema() == json.loads(json.dumps(json_schema()))
 
 
+def test_every_declared_code_is_documented_and_once_under_a_heading():
+    declared = {code for codes in FindingCodes.__subclasses__() for code in codes.all()}
+    assert declared <= {code for codes in GROUPS.values() for code in codes}
+    assert all(len({code.code for code in codes}) == len(codes) for codes in GROUPS.values())
+
+
 def test_every_finding_code_says_what_it_means_and_what_to_do():
     for codes in GROUPS.values():
         for code in codes:
+            assert code.code
             assert code.code == code.code.lower()
             assert len(code.meaning) > 20, code.code
             assert len(code.remedy) > 10, code.code

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phase5_ops import histories
 from phase5_ops.histories import (
     LEDGER,
     LEDGER_HISTORY,
@@ -21,6 +20,7 @@ from phase5_ops.histories import (
     Break,
     Chain,
     Continuity,
+    HistoryCode,
     Present,
     Standing,
     breaks,
@@ -242,7 +242,7 @@ def test_who_accepted_is_a_fact_of_the_rows_that_it_is_about():
 
 
 def test_every_code_is_produced_here():
-    assert {code.code for code in histories.CODES} == {
+    assert {code.code for code in HistoryCode.all()} == {
         "history_starts_anew",
         "history_not_continued",
         "history_altered",

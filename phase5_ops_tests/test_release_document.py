@@ -16,6 +16,7 @@ from phase5_ops.findings import catalogue
 from phase5_ops.gate import reasons
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import GateInputs, Reason, RunState, SignOff, Waiver
 from phase5_ops.gate.waiver_report import waiver_uses
 from phase5_ops.policy import GatePolicy
@@ -166,7 +167,7 @@ def test_a_result_that_does_not_count_is_never_shown_as_its_verdict(state, found
     assert (row.verdict, doc.decision, doc.exit_code) == (verdict, "BLOCKED", 2)
     assert row.summary.startswith(f"{state}: ")
     assert ("not judged" in row.summary) is (verdict in ("INCONCLUSIVE", "ERROR"))
-    assert {finding.code for finding in row.findings} <= {code.code for code in reasons.CODES if not code.of_sign_off}
+    assert {finding.code for finding in row.findings} <= {code.code for code in GateReason.all()}
     assert any(line.startswith(f"1.2 {state} ") for line in doc.blockers)
     told = f"; it said {'FAIL' if found else 'PASS'}: of 1.2"
     assert (told in row.summary) is (state in ("STALE", "OUTDATED_POLICY"))
@@ -183,10 +184,10 @@ def test_a_candidate_without_a_run_is_undecided_with_every_row_missing():
 @pytest.mark.parametrize(
     ("reason", "code"),
     [
-        (reasons.ALARM_FIRING.closes("release", "a", "ALARM"), 1),
-        (reasons.ALARMS_UNREADABLE.closes("release", "a", "denied"), 2),
-        (reasons.NEWER_RUN_DISAGREES.closes("release", "run", "row 1.1 is FAIL there"), 1),
-        (reasons.EVIDENCE_CHANGED.closes("release", "run", "x"), 2),
+        (GateReason.ALARM_FIRING_NOW.closes("release", "a", "ALARM"), 1),
+        (GateReason.ALARMS_UNREADABLE.closes("release", "a", "denied"), 2),
+        (GateReason.NEWER_RUN_DISAGREES.closes("release", "run", "row 1.1 is FAIL there"), 1),
+        (GateReason.EVIDENCE_CHANGED.closes("release", "run", "x"), 2),
         (Reason("release", "INCONCLUSIVE", "platform_changed_since_evidence", "a", "x"), 2),
         (Reason("release", "BLOCKED", "unheard_of", "a", "x"), 2),
     ],

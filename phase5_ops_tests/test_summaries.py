@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import phase5_ops
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.findings import catalogue
-from phase5_ops.report.document import CHECK_NOT_EVALUATED, NOT_IMPLEMENTED, missing_entry
+from phase5_ops.report.document import ReportCode, missing_entry
 from phase5_ops.verdict import FindingCode, Verdict, conclude
 
 PACKAGE = Path(phase5_ops.__file__).parent
@@ -38,7 +38,7 @@ def test_every_code_that_leaves_a_check_undecided_is_told_in_its_summary(code: F
     figures=st.sampled_from(["0 of 0 probes sent, 0 accepted.", "no SLO missed on the whole", FIGURES]),
 )
 def test_whatever_is_found_an_undecided_summary_names_it_and_any_other_one_is_the_figures(verdicts, judged, figures):
-    codes = {verdict: FindingCode(f"is_{verdict.lower()}", verdict, "Meaning.", "Remedy.") for verdict in Verdict}
+    codes = {verdict: FindingCode(verdict, "Meaning.", "Remedy.", code=f"is_{verdict.lower()}") for verdict in Verdict}
     findings = [codes[verdict].at(f"subject {at}", expected="a", seen="b") for at, verdict in enumerate(verdicts)]
     judgement = conclude(judged=judged, summary=figures, findings=findings)
     undecided = [finding for finding in judgement.findings if finding.verdict in UNDECIDED]
@@ -53,7 +53,7 @@ def test_whatever_is_found_an_undecided_summary_names_it_and_any_other_one_is_th
 
 @pytest.mark.parametrize("row", ALL_CHECKS, ids=lambda row: row.check)
 def test_a_check_without_a_result_says_that_nothing_was_judged(row):
-    for code in (CHECK_NOT_EVALUATED, NOT_IMPLEMENTED):
+    for code in (ReportCode.CHECK_NOT_EVALUATED, ReportCode.NOT_IMPLEMENTED):
         entry = missing_entry(row, code, "the run ended early", "2026-11-23T09:00:00Z")
         assert entry.verdict in UNDECIDED
         assert entry.summary == f"Nothing was judged: {row.check} ({code.code}): the run ended early"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from phase5_ops.verdict import FindingCode, Verdict, conclude, worst
 
-CODES = {verdict: FindingCode(f"is_{verdict.lower()}", verdict, "Meaning.", "Remedy.") for verdict in Verdict}
+CODES = {verdict: FindingCode(verdict, "Meaning.", "Remedy.", code=f"is_{verdict.lower()}") for verdict in Verdict}
 
 
 def finding(verdict, subject="x", seen="b"):
@@ -31,7 +31,7 @@ def test_no_verdict_at_all_is_a_fail():
 
 
 def test_a_code_carries_its_default_or_one_of_its_other_verdicts():
-    code = FindingCode("c", Verdict.FAIL, "Meaning.", "Remedy.", also=(Verdict.WARN,))
+    code = FindingCode(Verdict.FAIL, "Meaning.", "Remedy.", also=(Verdict.WARN,))
     assert code.at("x", expected="a", seen="b").verdict is Verdict.FAIL
     assert code.at("x", expected="a", seen="b", verdict=Verdict.WARN).verdict is Verdict.WARN
     with pytest.raises(ValueError, match="may not be"):

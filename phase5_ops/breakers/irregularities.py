@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from phase5_ops.breakers.codes import CLOSED_BY_HAND, HALF_OPEN_STUCK, SLOT_LEAKED
+from phase5_ops.breakers.codes import BreakerCode
 from phase5_ops.breakers.evidence import EXPIRED, FROM_ITEM, NEVER_FAILED, NOT_OBSERVED, Breaker, payload
 from phase5_ops.breakers.times import age_of, duration, epoch_of, instant
 from phase5_ops.ccnative.breaker_records import CLOSED, CONCURRENCY_KEY, HALF_OPEN, STATE_KEY, item_key
@@ -28,14 +28,14 @@ def half_open_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link:
     age = None if written is None else now.timestamp() - written
     stuck_for = max(held, age or 0)
     if stuck_for > longest:
-        yield HALF_OPEN_STUCK.at(
+        yield BreakerCode.HALF_OPEN_STUCK.at(
             row.connector,
             expected=expected,
             seen=f"HALF_OPEN with {what} for {duration(stuck_for)}, last write {instant(written)}",
             link=link,
         )
     elif age is None or age < -policy.clock_skew_seconds:
-        yield HALF_OPEN_STUCK.at(
+        yield BreakerCode.HALF_OPEN_STUCK.at(
             row.connector,
             expected=f"{expected}, dated by ttl_epoch_sec less {policy.state_ttl_days} days (breakers.state_ttl_days)",
             seen=f"HALF_OPEN with {what}; its ttl ({instant(row.ttl_epoch_sec)}) does not date the last write",
@@ -66,7 +66,7 @@ def slot_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str,
     used = row.in_flight_count or 0
     link = link.replace(f"sk={STATE_KEY}", f"sk={CONCURRENCY_KEY}")
     if used > policy.max_in_flight:
-        yield SLOT_LEAKED.at(
+        yield BreakerCode.SLOT_LEAKED.at(
             row.connector, expected=f"at most {policy.max_in_flight} calls in flight", seen=f"{used} in flight", link=link
         )
     if used == 0 or not activity_known:
@@ -74,7 +74,7 @@ def slot_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str,
     last = epoch_of(row.last_datapoint_at)
     idle = None if last is None else now.timestamp() - last
     if idle is None or idle > policy.slot_idle_minutes * 60:
-        yield SLOT_LEAKED.at(
+        yield BreakerCode.SLOT_LEAKED.at(
             row.connector,
             expected=f"a data point within {policy.slot_idle_minutes} min of calls in flight",
             seen=f"{used} in flight, " + ("no data point at all" if idle is None else f"last data point {duration(idle)} ago"),
@@ -83,7 +83,7 @@ def slot_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str,
     held = [snapshot for snapshot in _held(row, ("in_flight",)) if age_of(snapshot, now) >= policy.call_timeout_seconds]
     if held:
         calls_ended = held[-1].get("last_datapoint_at") != row.last_datapoint_at
-        yield SLOT_LEAKED.at(
+        yield BreakerCode.SLOT_LEAKED.at(
             row.connector,
             expected=f"another number of calls in flight after {policy.call_timeout_seconds} s",
             seen=f"{used} in flight in every snapshot since {held[0].get('observed_at')}, "
@@ -107,7 +107,7 @@ def earlier_hand_closing(row: Breaker, policy: BreakerPolicy, now: datetime, lin
         return
     earlier, later, how = latest
     age = now.timestamp() - (epoch_of(later.get("observed_at")) or 0)
-    yield CLOSED_BY_HAND.at(
+    yield BreakerCode.CLOSED_BY_HAND.at(
         row.connector,
         expected="closed by a probe after its deadline",
         seen=f"{earlier.get('state')} at {earlier.get('observed_at')}, then {how} at {later.get('observed_at')}, "
@@ -126,14 +126,14 @@ def closed_by_hand_findings(row: Breaker, now: datetime, link: str) -> Iterator[
         deadline = max((snapshot.get("open_until") or 0 for snapshot in snapshots), default=0)
         probed = max((s.get("window_start") or 0 for s in row.history if s.get("state") == HALF_OPEN), default=-1)
         if start < deadline:
-            yield CLOSED_BY_HAND.at(
+            yield BreakerCode.CLOSED_BY_HAND.at(
                 row.connector,
                 expected=expected,
                 seen=f"CLOSED with window start {instant(start)}, was open until {instant(deadline)}",
                 link=link,
             )
         elif start <= probed:
-            yield CLOSED_BY_HAND.at(
+            yield BreakerCode.CLOSED_BY_HAND.at(
                 row.connector,
                 expected=expected,
                 seen=f"CLOSED with window start {instant(start)}, which is that of its HALF_OPEN",
@@ -143,7 +143,7 @@ def closed_by_hand_findings(row: Breaker, now: datetime, link: str) -> Iterator[
         lasting = [snapshot for snapshot in row.history if (snapshot.get("ttl") or 0) > now.timestamp()]
         if lasting:
             newest = lasting[-1]
-            yield CLOSED_BY_HAND.at(
+            yield BreakerCode.CLOSED_BY_HAND.at(
                 row.connector,
                 expected=f"{item_key(row.connector, STATE_KEY)} until its ttl {instant(newest.get('ttl'))}",
                 seen=f"no such item with its ttl ahead; it was {newest.get('state')} when seen at {newest.get('observed_at')}",

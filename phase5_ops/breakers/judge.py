@@ -12,17 +12,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from phase5_ops.breakers.codes import (
-    BREAKER_NOT_OBSERVED,
-    BREAKER_RECORD_MALFORMED,
-    BREAKER_STATE_INVALID,
-    BREAKER_TTL_MISSING,
-    BREAKER_TTL_OUT_OF_RANGE,
-    CONNECTOR_NOT_CANONICAL,
-    CONNECTOR_UNKNOWN,
-    OPEN_WITHOUT_DEADLINE,
-    TENANT_RECORD_MALFORMED,
-)
+from phase5_ops.breakers.codes import BreakerCode
 from phase5_ops.breakers.evidence import DAY, EXPIRED, FROM_ITEM, NEVER_FAILED, NOT_OBSERVED, Breaker, Snapshots, read_whole
 from phase5_ops.breakers.irregularities import closed_by_hand_findings, earlier_hand_closing, half_open_findings, slot_findings
 from phase5_ops.breakers.openings import open_findings
@@ -67,7 +57,7 @@ def judge_state_observable(
         findings += [*_name_findings(row, link), *_state_findings(row, policy, now, link), *_ttl_findings(row, policy, link)]
         if row.required and row.state_source in (NOT_OBSERVED, EXPIRED) and row.state is None and whole:
             findings.append(
-                BREAKER_NOT_OBSERVED.at(
+                BreakerCode.BREAKER_NOT_OBSERVED.at(
                     row.connector,
                     expected=f"a STATE or CONCURRENCY item in {table_name}",
                     seen="only a STATE item whose ttl has passed" if row.state_source == EXPIRED else "neither item",
@@ -174,7 +164,7 @@ def _link(row: Breaker, links: ConsoleLinks, table_name: str) -> str:
 
 def _malformed_findings(row: Breaker, link: str) -> Iterator[Finding]:
     for record in row.malformed:
-        yield BREAKER_RECORD_MALFORMED.at(
+        yield BreakerCode.BREAKER_RECORD_MALFORMED.at(
             f"{record.table}: {record.key}: {record.attribute}",
             expected="an item as the platform writes it",
             seen=record.problem,
@@ -186,18 +176,22 @@ def _name_findings(row: Breaker, link: str) -> Iterator[Finding]:
     if not row.connector:
         return
     if not row.known:
-        yield CONNECTOR_UNKNOWN.at(
+        yield BreakerCode.CONNECTOR_UNKNOWN.at(
             row.connector,
             expected="a connector of a registered tool or of the settings",
             seen="only the table names it",
             link=link,
         )
     if row.canonical_connector != row.connector:
-        yield CONNECTOR_NOT_CANONICAL.at(row.connector, expected=row.canonical_connector, seen=row.connector, link=link)
+        yield BreakerCode.CONNECTOR_NOT_CANONICAL.at(
+            row.connector, expected=row.canonical_connector, seen=row.connector, link=link
+        )
 
 
 def _unknown_state(row: Breaker, link: str) -> Finding:
-    return BREAKER_STATE_INVALID.at(row.connector, expected="CLOSED, OPEN or HALF_OPEN", seen=f"state {row.state!r}", link=link)
+    return BreakerCode.BREAKER_STATE_INVALID.at(
+        row.connector, expected="CLOSED, OPEN or HALF_OPEN", seen=f"state {row.state!r}", link=link
+    )
 
 
 def _state_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str) -> Iterator[Finding]:
@@ -207,14 +201,14 @@ def _state_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: st
         yield _unknown_state(row, link)
     start = row.window_start_epoch_sec or 0
     if start > now.timestamp() + policy.clock_skew_seconds:
-        yield BREAKER_STATE_INVALID.at(
+        yield BreakerCode.BREAKER_STATE_INVALID.at(
             row.connector,
             expected=f"a window start no later than {iso(now)} plus {policy.clock_skew_seconds} s",
             seen=f"window start {instant(start)}",
             link=link,
         )
     if row.state == CLOSED and (row.failure_count or 0) >= policy.failure_threshold:
-        yield BREAKER_STATE_INVALID.at(
+        yield BreakerCode.BREAKER_STATE_INVALID.at(
             row.connector,
             expected=f"fewer than {policy.failure_threshold} failures while CLOSED: the breaker opens at that many",
             seen=f"CLOSED with {row.failure_count} failures, as a hand that sets only the state leaves it",
@@ -223,11 +217,13 @@ def _state_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: st
     if row.state != OPEN:
         return
     if row.open_until_epoch_sec is None:
-        yield OPEN_WITHOUT_DEADLINE.at(row.connector, expected="open_until_epoch_sec", seen="OPEN without it", link=link)
+        yield BreakerCode.OPEN_WITHOUT_DEADLINE.at(
+            row.connector, expected="open_until_epoch_sec", seen="OPEN without it", link=link
+        )
         return
     longest = max(policy.open_max_minutes * 60, 2 * policy.cooldown_seconds)
     if row.open_until_epoch_sec - start > longest:
-        yield BREAKER_STATE_INVALID.at(
+        yield BreakerCode.BREAKER_STATE_INVALID.at(
             row.connector,
             expected=f"a deadline at most {duration(longest)} after the window start {instant(start)}",
             seen=f"open until {instant(row.open_until_epoch_sec)}",
@@ -244,12 +240,14 @@ def _ttl_findings(row: Breaker, policy: BreakerPolicy, link: str) -> Iterator[Fi
     if row.window_start_epoch_sec is None or row.state_source not in (FROM_ITEM, EXPIRED):
         return
     if row.ttl_epoch_sec is None:
-        yield BREAKER_TTL_MISSING.at(row.connector, expected="ttl_epoch_sec", seen="a STATE item without it", link=link)
+        yield BreakerCode.BREAKER_TTL_MISSING.at(
+            row.connector, expected="ttl_epoch_sec", seen="a STATE item without it", link=link
+        )
         return
     lives = row.ttl_epoch_sec - row.window_start_epoch_sec
     too_long = lives > policy.ttl_max_days * DAY and row.state != HALF_OPEN
     if lives < policy.ttl_min_days * DAY or too_long:
-        yield BREAKER_TTL_OUT_OF_RANGE.at(
+        yield BreakerCode.BREAKER_TTL_OUT_OF_RANGE.at(
             row.connector,
             expected=f"{policy.ttl_min_days} to {policy.ttl_max_days} days after window start"
             f" {instant(row.window_start_epoch_sec)}",
@@ -263,7 +261,7 @@ def _ttl_findings(row: Breaker, policy: BreakerPolicy, link: str) -> Iterator[Fi
 
 def _tenant_findings(rows: Sequence[Breaker], links: ConsoleLinks) -> Iterator[Finding]:
     for record in rows[0].malformed_tenants if rows else ():
-        yield TENANT_RECORD_MALFORMED.at(
+        yield BreakerCode.TENANT_RECORD_MALFORMED.at(
             f"{record.table}: {record.key}: {record.attribute}",
             expected="a tenant item as the platform writes it",
             seen=record.problem,

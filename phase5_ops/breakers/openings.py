@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from phase5_ops.breakers.codes import BREAKER_OPEN, OPEN_BREAKER_WITHOUT_OPERATOR_ACTION, OPEN_IDLE
+from phase5_ops.breakers.codes import BreakerCode
 from phase5_ops.breakers.evidence import Breaker, payload
 from phase5_ops.breakers.times import duration, epoch_of, instant
 from phase5_ops.ccnative.breaker_records import HALF_OPEN, OPEN
@@ -22,14 +22,14 @@ def open_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str)
     not_closed = row.state in (OPEN, HALF_OPEN)
     lasting = (_persistence(row, policy, now) if not_closed else None) or _recurring(row, policy, now)
     if lasting and not row.operator_action:
-        yield OPEN_BREAKER_WITHOUT_OPERATOR_ACTION.at(
+        yield BreakerCode.OPEN_BREAKER_WITHOUT_OPERATOR_ACTION.at(
             row.connector,
             expected=f"no tenant executes through {row.connector} ({_named(row.action_types)})",
             seen=f"{lasting}; {row.operator_action_seen}",
             link=link,
         )
     elif row.operator_action and not_closed and (lasting or row.state == OPEN):
-        yield BREAKER_OPEN.at(
+        yield BreakerCode.BREAKER_OPEN.at(
             row.connector,
             expected="CLOSED once the connector recovers",
             seen=f"{lasting or _deadline_text(row, now)}; operator action in place: {row.operator_action_seen}",
@@ -37,7 +37,9 @@ def open_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str)
         )
     elif row.state == OPEN:
         idle = _past_deadline(row, now) and not _called_since(row, _episode_end(payload(row)))
-        yield (OPEN_IDLE if idle else BREAKER_OPEN).at(row.connector, expected="CLOSED", seen=_deadline_text(row, now), link=link)
+        yield (BreakerCode.OPEN_IDLE if idle else BreakerCode.BREAKER_OPEN).at(
+            row.connector, expected="CLOSED", seen=_deadline_text(row, now), link=link
+        )
 
 
 def _recurring(row: Breaker, policy: BreakerPolicy, now: datetime) -> str | None:

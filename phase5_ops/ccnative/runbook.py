@@ -17,35 +17,35 @@ import pandera.pandas as pa
 from phase5_ops.ccnative.disclaimers import disowning, says_something, sentences
 from phase5_ops.ccnative.markdown_sections import Section, markdown_sections
 from phase5_ops.ccnative.placeholders import says_nothing, visible
-from phase5_ops.reads import READS_MISSING, Read, ReadStatus, attach, reads_of
-from phase5_ops.verdict import Finding, FindingCode, Verdict
+from phase5_ops.reads import Read, ReadCode, ReadStatus, attach, reads_of
+from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Verdict
 
-RUNBOOK_UNREADABLE = FindingCode(
-    "runbook_unreadable",
-    Verdict.FAIL,
-    "The runbook is not where the settings say (FAIL), or it could not be read or understood (ERROR).",
-    "Set PHASE5_RUNBOOK to the path, URL or s3:// location of the Markdown file, and let this process read it.",
-    also=(Verdict.ERROR,),
-)
-RUNBOOK_ANCHOR_MISSING = FindingCode(
-    "runbook_anchor_missing",
-    Verdict.FAIL,
-    "The runbook has no heading or explicit anchor of the name that people are sent to.",
-    'Add the section, or an <a id="..."></a> before it, or correct the anchor in the policy or the alarm description.',
-)
-RUNBOOK_SECTION_EMPTY = FindingCode(
-    "runbook_section_empty",
-    Verdict.FAIL,
-    "The runbook section is there and says nothing (no text, or only that it will be written: TODO, work in progress, ...).",
-    "Write what the operator has to do.",
-)
-RUNBOOK_SECTION_DISOWNED = FindingCode(
-    "runbook_section_disowned",
-    Verdict.FAIL,
-    "The runbook section says of itself that it must not be used (deprecated, do not use, superseded, ...).",
-    "Bring the section up to date, or send people to the one that holds.",
-)
-CODES = (RUNBOOK_UNREADABLE, RUNBOOK_ANCHOR_MISSING, RUNBOOK_SECTION_EMPTY, RUNBOOK_SECTION_DISOWNED)
+
+class RunbookCode(FindingCodes):
+    """What can be wrong with the runbook and one section of it."""
+
+    RUNBOOK_UNREADABLE = FindingCode(
+        Verdict.FAIL,
+        "The runbook is not where the settings say (FAIL), or it could not be read or understood (ERROR).",
+        "Set PHASE5_RUNBOOK to the path, URL or s3:// location of the Markdown file, and let this process read it.",
+        also=(Verdict.ERROR,),
+    )
+    RUNBOOK_ANCHOR_MISSING = FindingCode(
+        Verdict.FAIL,
+        "The runbook has no heading or explicit anchor of the name that people are sent to.",
+        'Add the section, or an <a id="..."></a> before it, or correct the anchor in the policy or the alarm description.',
+    )
+    RUNBOOK_SECTION_EMPTY = FindingCode(
+        Verdict.FAIL,
+        "The runbook section is there and says nothing (no text, or only that it will be written: TODO, work in progress, ...).",
+        "Write what the operator has to do.",
+    )
+    RUNBOOK_SECTION_DISOWNED = FindingCode(
+        Verdict.FAIL,
+        "The runbook section says of itself that it must not be used (deprecated, do not use, superseded, ...).",
+        "Bring the section up to date, or send people to the one that holds.",
+    )
+
 
 #: One row per heading (kind `heading`) and per explicit anchor (kind `anchor`, level null), in the order of the file.
 SCHEMA = pa.DataFrameSchema(
@@ -181,9 +181,9 @@ def unreadable_findings(table: pd.DataFrame) -> list[Finding]:
     location = str(table.attrs.get("location", "runbook"))
     reads = reads_of(table)
     if not reads:
-        return [READS_MISSING.at(location, expected="how the runbook was read", seen="no reads recorded")]
+        return [ReadCode.READS_MISSING.at(location, expected="how the runbook was read", seen="no reads recorded")]
     return [
-        RUNBOOK_UNREADABLE.at(
+        RunbookCode.RUNBOOK_UNREADABLE.at(
             location,
             expected="a readable Markdown file",
             seen=f"{read.status}: {read.error or 'no details'}",
@@ -215,14 +215,14 @@ def anchor_findings(table: pd.DataFrame, anchor: str, *, subject: str | None = N
     rows = table[table["anchor"] == wanted]
     if rows.empty:
         return [
-            RUNBOOK_ANCHOR_MISSING.at(
+            RunbookCode.RUNBOOK_ANCHOR_MISSING.at(
                 name, expected=f"a section with the anchor #{wanted}", seen=_anchors_seen(table), link=table.attrs.get("url")
             )
         ]
     first = rows.iloc[0]
     if not first["has_content"]:
         return [
-            RUNBOOK_SECTION_EMPTY.at(
+            RunbookCode.RUNBOOK_SECTION_EMPTY.at(
                 name,
                 expected=f"instructions under #{wanted}",
                 seen=f"section {first['title']!r} (line {first['line']}) has no content",
@@ -231,7 +231,7 @@ def anchor_findings(table: pd.DataFrame, anchor: str, *, subject: str | None = N
         ]
     if first["disowned"]:
         return [
-            RUNBOOK_SECTION_DISOWNED.at(
+            RunbookCode.RUNBOOK_SECTION_DISOWNED.at(
                 name,
                 expected=f"instructions under #{wanted} that hold",
                 seen=f"section {first['title']!r} (line {first['line']}) says {first['disowned'][:200]!r}",

@@ -21,100 +21,84 @@ from phase5_ops.ccnative.autonomy import AUTO_EXEC_KEY, CONFIG_KEY, DECISION_KEY
 from phase5_ops.costs.budget_evidence import ABSENT, THERE, UNREADABLE, count_is_sound
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.reads import ReadStatus, read_findings, reads_of
-from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-AUTO_EXECUTE_WITHOUT_BUDGET = FindingCode(
-    "auto_execute_without_budget",
-    Verdict.FAIL,
-    "An account's effective mode lets actions execute alone (AUTO_EXECUTE), and the account has no cap (BUDGET#CONFIG).",
-    "Set the account's budget (PUT /budget), or set the mode to APPROVAL_REQUIRED.",
-)
-BUDGET_STATE_INCONSISTENT = FindingCode(
-    "budget_state_inconsistent",
-    Verdict.FAIL,
-    "The total of a day differs from the sum of its counts by action type, so a limit is enforced on a wrong number. INCONCLUSIVE"
-    " where the state was written as the tables were read and is one ahead, since the gate writes the total first.",
-    "Repair the gate's consumption: both numbers must change in one conditional update, and a refusal must change neither.",
-    also=(Verdict.INCONCLUSIVE,),
-)
-BUDGET_OVERSPENT = FindingCode(
-    "budget_overspent",
-    Verdict.FAIL,
-    "More actions were approved by policy in a day than the cap allows, in total or of one action type. INCONCLUSIVE where the"
-    " cap was set after the day's last consumption, since the cap of that time is not kept.",
-    "Stop the tenant's autonomy (kill switch or mode), then find out how the gate let them through.",
-    also=(Verdict.INCONCLUSIVE,),
-)
-BUDGET_UNDERCOUNTED = FindingCode(
-    "budget_undercounted",
-    Verdict.FAIL,
-    "Outcomes and gate states show more approvals by policy than the budget recorded: actions ran without being charged."
-    " INCONCLUSIVE where the gate's state is all that is left of the approval, so that no account can be named.",
-    "Find the path to execution that does not go through the budget, or what reset the state.",
-    also=(Verdict.INCONCLUSIVE,),
-)
-BUDGET_OVERCOUNTED = FindingCode(
-    "budget_overcounted",
-    Verdict.FAIL,
-    "The budget recorded more than outcomes and gate states can account for: charged without an approval, or charged twice.",
-    "Find out what consumed the budget: a gate that crashed before it wrote its state, a retry, or a call past the gate.",
-)
-BUDGET_TENANT_MISMATCH = FindingCode(
-    "budget_tenant_mismatch",
-    Verdict.FAIL,
-    "A record's key and its attributes name different tenants or accounts.",
-    "Find out who wrote it; the administration API takes the key from the request's body.",
-)
-BUDGET_DATE_MISMATCH = FindingCode(
-    "budget_date_mismatch",
-    Verdict.FAIL,
-    "A budget state's key, date_key and time of writing contradict each other, or its day has not begun.",
-    "The day is the UTC day of the consumption; find out what wrote another.",
-)
-BUDGET_RECORD_MALFORMED = FindingCode(
-    "budget_record_malformed",
-    Verdict.ERROR,
-    "A record of autonomy or its budget is not what the platform writes, so it cannot be judged.",
-    "Look at the named attribute of the named item, and at what wrote it.",
-)
-DECISION_BUDGET_NEGATIVE = FindingCode(
-    "decision_budget_negative",
-    Verdict.FAIL,
-    "An account has fewer than zero decisions or cost units left.",
-    "Consumption of the decision budget must be conditional on what is left.",
-)
-ACCOUNT_WITHOUT_VISIBILITY = FindingCode(
-    "account_without_visibility",
-    Verdict.FAIL,
-    "An account acted alone, or its budget was consumed, and it has no BUDGET#CONFIG to see that against; or an account with"
-    " autonomy belongs to a tenant that the tenants table does not have, so that nobody sees its kill switch.",
-    "Set the account's budget, and register the tenant.",
-)
-ACCOUNTS_NOT_ALL_KNOWN = FindingCode(
-    "accounts_not_all_known",
-    Verdict.INCONCLUSIVE,
-    "A table that names accounts could not be read, or an item of it names its account in an unknown way, so accounts may be"
-    " missing from the evidence. What is known of the others stands.",
-    "Allow dynamodb:Scan on the table, or fix its name in the settings, or look at the item.",
-    not_tried=True,
-)
-CODES = (
-    AUTO_EXECUTE_WITHOUT_BUDGET,
-    BUDGET_STATE_INCONSISTENT,
-    BUDGET_OVERSPENT,
-    BUDGET_UNDERCOUNTED,
-    BUDGET_OVERCOUNTED,
-    BUDGET_TENANT_MISMATCH,
-    BUDGET_DATE_MISMATCH,
-    BUDGET_RECORD_MALFORMED,
-    DECISION_BUDGET_NEGATIVE,
-    ACCOUNT_WITHOUT_VISIBILITY,
-    ACCOUNTS_NOT_ALL_KNOWN,
-)
+
+class BudgetCode(FindingCodes):
+    """The finding codes of row 5.1."""
+
+    AUTO_EXECUTE_WITHOUT_BUDGET = FindingCode(
+        Verdict.FAIL,
+        "An account's effective mode lets actions execute alone (AUTO_EXECUTE), and the account has no cap (BUDGET#CONFIG).",
+        "Set the account's budget (PUT /budget), or set the mode to APPROVAL_REQUIRED.",
+    )
+    BUDGET_STATE_INCONSISTENT = FindingCode(
+        Verdict.FAIL,
+        "The total of a day differs from the sum of its counts by action type, so a limit is enforced on a wrong number."
+        " INCONCLUSIVE"
+        " where the state was written as the tables were read and is one ahead, since the gate writes the total first.",
+        "Repair the gate's consumption: both numbers must change in one conditional update, and a refusal must change neither.",
+        also=(Verdict.INCONCLUSIVE,),
+    )
+    BUDGET_OVERSPENT = FindingCode(
+        Verdict.FAIL,
+        "More actions were approved by policy in a day than the cap allows, in total or of one action type. INCONCLUSIVE"
+        " where the"
+        " cap was set after the day's last consumption, since the cap of that time is not kept.",
+        "Stop the tenant's autonomy (kill switch or mode), then find out how the gate let them through.",
+        also=(Verdict.INCONCLUSIVE,),
+    )
+    BUDGET_UNDERCOUNTED = FindingCode(
+        Verdict.FAIL,
+        "Outcomes and gate states show more approvals by policy than the budget recorded: actions ran without being charged."
+        " INCONCLUSIVE where the gate's state is all that is left of the approval, so that no account can be named.",
+        "Find the path to execution that does not go through the budget, or what reset the state.",
+        also=(Verdict.INCONCLUSIVE,),
+    )
+    BUDGET_OVERCOUNTED = FindingCode(
+        Verdict.FAIL,
+        "The budget recorded more than outcomes and gate states can account for: charged without an approval, or charged twice.",
+        "Find out what consumed the budget: a gate that crashed before it wrote its state, a retry, or a call past the gate.",
+    )
+    BUDGET_TENANT_MISMATCH = FindingCode(
+        Verdict.FAIL,
+        "A record's key and its attributes name different tenants or accounts.",
+        "Find out who wrote it; the administration API takes the key from the request's body.",
+    )
+    BUDGET_DATE_MISMATCH = FindingCode(
+        Verdict.FAIL,
+        "A budget state's key, date_key and time of writing contradict each other, or its day has not begun.",
+        "The day is the UTC day of the consumption; find out what wrote another.",
+    )
+    BUDGET_RECORD_MALFORMED = FindingCode(
+        Verdict.ERROR,
+        "A record of autonomy or its budget is not what the platform writes, so it cannot be judged.",
+        "Look at the named attribute of the named item, and at what wrote it.",
+    )
+    DECISION_BUDGET_NEGATIVE = FindingCode(
+        Verdict.FAIL,
+        "An account has fewer than zero decisions or cost units left.",
+        "Consumption of the decision budget must be conditional on what is left.",
+    )
+    ACCOUNT_WITHOUT_VISIBILITY = FindingCode(
+        Verdict.FAIL,
+        "An account acted alone, or its budget was consumed, and it has no BUDGET#CONFIG to see that against; or an account with"
+        " autonomy belongs to a tenant that the tenants table does not have, so that nobody sees its kill switch.",
+        "Set the account's budget, and register the tenant.",
+    )
+    ACCOUNTS_NOT_ALL_KNOWN = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "A table that names accounts could not be read, or an item of it names its account in an unknown way, so accounts may be"
+        " missing from the evidence. What is known of the others stands.",
+        "Allow dynamodb:Scan on the table, or fix its name in the settings, or look at the item.",
+        not_tried=True,
+    )
+
+
 _CODE_OF_PROBLEM = {
-    ProblemKind.MALFORMED: BUDGET_RECORD_MALFORMED,
-    ProblemKind.OWNER: BUDGET_TENANT_MISMATCH,
-    ProblemKind.DATE: BUDGET_DATE_MISMATCH,
+    ProblemKind.MALFORMED: BudgetCode.BUDGET_RECORD_MALFORMED,
+    ProblemKind.OWNER: BudgetCode.BUDGET_TENANT_MISMATCH,
+    ProblemKind.DATE: BudgetCode.BUDGET_DATE_MISMATCH,
 }
 _JSON_COLUMNS = ("modes", "allowlist", "autonomous_types", "cap_per_type", "consumed_per_type", "counted_per_type")
 _COUNTED = {"budget_state", "autonomy_config", "action_intent", "execution_outcomes"}
@@ -191,7 +175,7 @@ def judge_budget_visible(table: pd.DataFrame, *, links: ConsoleLinks) -> Judgeme
             findings += _day_findings(row, context)
         if context.readable >= _COUNTED:
             findings += _count_findings(rows, context)
-    if BUDGET_UNDERCOUNTED.code not in {finding.code for finding in findings}:
+    if BudgetCode.BUDGET_UNDERCOUNTED.code not in {finding.code for finding in findings}:
         findings += _uncharged(table, accounts, context)
     facts = _facts(table, accounts, context, absent=[name for name, status in naming.items() if status is None])
     evidence = [EvidenceLink(f"Table {name}", links.table(name)) for name in tables.values()]
@@ -256,7 +240,7 @@ def _unknown_accounts(table: pd.DataFrame, naming: Mapping[str, ReadStatus | Non
     errors = {read.resource: read.error for read in reads_of(table) if read.status is not ReadStatus.OK}
     for name, status in naming.items():
         if status not in (None, ReadStatus.OK):
-            yield ACCOUNTS_NOT_ALL_KNOWN.at(
+            yield BudgetCode.ACCOUNTS_NOT_ALL_KNOWN.at(
                 f"{_SCAN} {name}",
                 expected="every account that the table names",
                 seen=f"{status}: {errors[name] or 'no details'}",
@@ -264,7 +248,7 @@ def _unknown_accounts(table: pd.DataFrame, naming: Mapping[str, ReadStatus | Non
             )
     for each in table.attrs["naming_tables"].values():
         if each["odd"]:
-            yield ACCOUNTS_NOT_ALL_KNOWN.at(
+            yield BudgetCode.ACCOUNTS_NOT_ALL_KNOWN.at(
                 each["table"],
                 expected="items that name tenant and account as the platform does",
                 seen=f"{each['odd']} of another form, such as {each['example']}",
@@ -293,7 +277,7 @@ def _account_findings(rows: Sequence[Row], context: _Context) -> Iterator[Findin
     if without_config and row["autonomous_types"] and "autonomy_config" in context.readable:
         types = ["any other action type" if name == DEFAULT else name for name in row["autonomous_types"]]
         listed = f"the allowlist lets pass {_listed(row['allowlist'])}" if row["allowlist"] else "the allowlist is empty"
-        yield AUTO_EXECUTE_WITHOUT_BUDGET.at(
+        yield BudgetCode.AUTO_EXECUTE_WITHOUT_BUDGET.at(
             _subject(row),
             expected=f"{CONFIG_KEY} with max_autonomous_per_day",
             seen=f"AUTO_EXECUTE for {_listed(types)} and no {CONFIG_KEY}; {listed}",
@@ -301,14 +285,14 @@ def _account_findings(rows: Sequence[Row], context: _Context) -> Iterator[Findin
         )
     elif without_config and _active(rows):
         consumed = sum(each["consumed"] or 0 for each in rows)
-        yield ACCOUNT_WITHOUT_VISIBILITY.at(
+        yield BudgetCode.ACCOUNT_WITHOUT_VISIBILITY.at(
             _subject(row),
             expected=f"{CONFIG_KEY} of an account that acted alone",
             seen=f"none, with {consumed} recorded and {row['account_counted_min']} counted actions",
             link=context.budget_item(row, CONFIG_KEY),
         )
     if not row["tenant_known"] and context.tenants_known and "tenants" in context.readable and _autonomous(rows):
-        yield ACCOUNT_WITHOUT_VISIBILITY.at(
+        yield BudgetCode.ACCOUNT_WITHOUT_VISIBILITY.at(
             _subject(row),
             expected=f"tenant {row['tenant']} in {context.tables['tenants']}, with its kill switch",
             seen="no such tenant, and the account has autonomy",
@@ -317,7 +301,7 @@ def _account_findings(rows: Sequence[Row], context: _Context) -> Iterator[Findin
     left = {name: row[name] for name in ("daily_decisions_remaining", "monthly_cost_remaining")}
     negative = [f"{name} {value:g}" for name, value in left.items() if value is not None and value < 0]
     if negative:
-        yield DECISION_BUDGET_NEGATIVE.at(
+        yield BudgetCode.DECISION_BUDGET_NEGATIVE.at(
             _subject(row),
             expected="zero or more left",
             seen=", ".join(negative),
@@ -334,7 +318,7 @@ def _day_findings(row: Row, context: _Context) -> Iterator[Finding]:
     link = context.budget_item(row, STATE_PREFIX + row["day"])
     if row["total"] != row["consumed"]:
         under_way = row["in_motion"] and row["total"] == row["consumed"] + 1
-        yield BUDGET_STATE_INCONSISTENT.at(
+        yield BudgetCode.BUDGET_STATE_INCONSISTENT.at(
             _subject(row, row["day"]),
             expected="total = sum of counts",
             seen=f"total {row['total']}, counts {row['consumed']}: {_shown_counts(row['consumed_per_type'])}"
@@ -353,7 +337,7 @@ def _day_findings(row: Row, context: _Context) -> Iterator[Finding]:
     if over:
         changed = row["cap_updated_at"] is not None and row["cap_updated_at"] > row["state_updated_at"]
         note = f"; the cap was set at {row['cap_updated_at']}, after the last consumption" if changed else ""
-        yield BUDGET_OVERSPENT.at(
+        yield BudgetCode.BUDGET_OVERSPENT.at(
             _subject(row, row["day"]),
             expected="consumed at most the cap",
             seen=_listed(over) + note,
@@ -386,7 +370,7 @@ def _count_findings(rows: Sequence[Row], context: _Context) -> list[Finding]:
                 taken += 1
             explained += taken
             surplus = surplus if taken < wanted else {}
-        for code, off in ((BUDGET_UNDERCOUNTED, short), (BUDGET_OVERCOUNTED, surplus)):
+        for code, off in ((BudgetCode.BUDGET_UNDERCOUNTED, short), (BudgetCode.BUDGET_OVERCOUNTED, surplus)):
             if off:
                 findings.append(_count_finding(code, row, off, context))
     return findings or _over_all_days(rows, explained, context)
@@ -436,7 +420,7 @@ def _over_all_days(rows: Sequence[Row], explained: int, context: _Context) -> li
         surplus -= context.slack.take(each, surplus)
     if recorded >= least and surplus <= 0:
         return []
-    code = BUDGET_UNDERCOUNTED if recorded < least else BUDGET_OVERCOUNTED
+    code = BudgetCode.BUDGET_UNDERCOUNTED if recorded < least else BudgetCode.BUDGET_OVERCOUNTED
     days = f"{rows[0]['day']} to {rows[-1]['day']}"
     return [
         code.at(
@@ -464,7 +448,7 @@ def _uncharged(table: pd.DataFrame, accounts: Sequence[Sequence[Row]], context: 
         room += max(0, sum(row["consumed"] for row in rows) - rows[0]["account_counted_min"])
     if len(unplaced) <= room:
         return
-    yield BUDGET_UNDERCOUNTED.at(
+    yield BudgetCode.BUDGET_UNDERCOUNTED.at(
         _listed([f"{AUTO_EXEC_KEY} {each['intent']}" for each in unplaced]),
         expected="a recorded action of some account for every approval by policy",
         seen=f"{len(unplaced)} approvals that nothing ties to one account, {room} recorded actions that may be theirs",

@@ -21,96 +21,79 @@ from phase5_ops.costs.cost_evidence import ACTIVE, REST, SHARED, UNKNOWN, ZERO, 
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import CostPolicy
 from phase5_ops.reads import Read, ReadStatus, read_findings, reads_of
-from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-COST_UNREADABLE = FindingCode(
-    "cost_unreadable",
-    Verdict.ERROR,
-    "Cost Explorer did not answer, or its answer could not be understood, so no cost can be told.",
-    "Allow ce:GetCostAndUsage and, in a member account, have the management account open Cost Explorer to it; then run with"
-    " --refresh. Thousands of tenants are hundreds of pages: raise reading.deadline_seconds if they take too long.",
-)
-ACTIVE_TENANT_WITHOUT_COST = FindingCode(
-    "active_tenant_without_cost",
-    Verdict.FAIL,
-    "An active tenant has neither a billed nor an allocated cost in the period; WARN while the tenant or the tag is new.",
-    "Tag the tenant's resources with the tenant tag, or find out why it has no executions.",
-    also=(Verdict.WARN,),
-)
-UNALLOCATED_SHARE_TOO_HIGH = FindingCode(
-    "unallocated_share_too_high",
-    Verdict.FAIL,
-    "Too much of the cost is neither tagged with a tenant nor shared out by measured usage of registered tenants.",
-    "Tag more resources, or correct the connector tag of shared ones so that executions can be found for it; register the tenants"
-    " that execute.",
-)
-TAG_NOT_ACTIVE = FindingCode(
-    "tag_not_active",
-    Verdict.FAIL,
-    "A tag that splits the costs is no active cost allocation tag; WARN for the connector tag where that is only inferred.",
-    "Activate it as a cost allocation tag in the management account; it takes up to 24 hours to show, and does not reach back"
-    " unless backfilled.",
-    also=(Verdict.WARN,),
-)
-COST_DATA_STALE = FindingCode(
-    "cost_data_stale",
-    Verdict.FAIL,
-    "Cost Explorer has no cost of the last days, although it is at most a day or two behind; WARN for days without any cost"
-    " between days that have one.",
-    "Look at Cost Explorer in the console; run again with --refresh when the days have arrived.",
-    also=(Verdict.WARN,),
-)
-COST_DOES_NOT_RECONCILE = FindingCode(
-    "cost_does_not_reconcile",
-    Verdict.FAIL,
-    "The costs by tenant and connector do not add up to the total of the same scope, to the cent, over days that are final. On"
-    " days still estimated a difference is WARN, or INCONCLUSIVE where no day is final.",
-    "Run with --refresh; if it stays, compare the two views of the day in Cost Explorer.",
-    also=(Verdict.INCONCLUSIVE, Verdict.WARN),
-)
-UNKNOWN_TENANT_BILLED = FindingCode(
-    "unknown_tenant_billed",
-    Verdict.FAIL,
-    "Resources carry a tenant tag whose value is no tenant of the tenants table.",
-    "Correct the tag's value (case and spaces count), or remove the resources of a tenant that is gone.",
-)
-COST_ANOMALY = FindingCode(
-    "cost_anomaly",
-    Verdict.WARN,
-    "A tenant's (or the shared) cost of a recent day is far above its median day.",
-    "Look at the tenant's costs by service and at what it executed that day.",
-)
-BUDGET_ALARM_MISSING = FindingCode(
-    "budget_alarm_missing",
-    Verdict.WARN,
-    "AWS Budgets has no alert for the account, or it could not be read.",
-    "Create a cost budget with an alert, or allow budgets:ViewBudget.",
-)
-COST_CURRENCY_MIXED = FindingCode(
-    "cost_currency_mixed",
-    Verdict.INCONCLUSIVE,
-    "The bill has costs in more than one currency, which cannot be added.",
-    "Narrow the scope (costs.accounts) to accounts of one billing currency.",
-)
-COST_RECORD_MALFORMED = FindingCode(
-    "cost_record_malformed",
-    Verdict.ERROR,
-    "A record of the tenants or outcomes table could not be read, so tenants or usage may be missing.",
-    "The finding names table, key and attribute: correct the record.",
-)
-CODES = (
-    COST_UNREADABLE,
-    ACTIVE_TENANT_WITHOUT_COST,
-    UNALLOCATED_SHARE_TOO_HIGH,
-    TAG_NOT_ACTIVE,
-    COST_DATA_STALE,
-    COST_DOES_NOT_RECONCILE,
-    UNKNOWN_TENANT_BILLED,
-    COST_ANOMALY,
-    BUDGET_ALARM_MISSING,
-    COST_CURRENCY_MIXED,
-    COST_RECORD_MALFORMED,
-)
+
+class CostCode(FindingCodes):
+    """The finding codes of row 5.2."""
+
+    COST_UNREADABLE = FindingCode(
+        Verdict.ERROR,
+        "Cost Explorer did not answer, or its answer could not be understood, so no cost can be told.",
+        "Allow ce:GetCostAndUsage and, in a member account, have the management account open Cost Explorer to it; then run with"
+        " --refresh. Thousands of tenants are hundreds of pages: raise reading.deadline_seconds if they take too long.",
+    )
+    ACTIVE_TENANT_WITHOUT_COST = FindingCode(
+        Verdict.FAIL,
+        "An active tenant has neither a billed nor an allocated cost in the period; WARN while the tenant or the tag is new.",
+        "Tag the tenant's resources with the tenant tag, or find out why it has no executions.",
+        also=(Verdict.WARN,),
+    )
+    UNALLOCATED_SHARE_TOO_HIGH = FindingCode(
+        Verdict.FAIL,
+        "Too much of the cost is neither tagged with a tenant nor shared out by measured usage of registered tenants.",
+        "Tag more resources, or correct the connector tag of shared ones so that executions can be found for it; register"
+        " the tenants"
+        " that execute.",
+    )
+    TAG_NOT_ACTIVE = FindingCode(
+        Verdict.FAIL,
+        "A tag that splits the costs is no active cost allocation tag; WARN for the connector tag where that is only inferred.",
+        "Activate it as a cost allocation tag in the management account; it takes up to 24 hours to show, and does not reach back"
+        " unless backfilled.",
+        also=(Verdict.WARN,),
+    )
+    COST_DATA_STALE = FindingCode(
+        Verdict.FAIL,
+        "Cost Explorer has no cost of the last days, although it is at most a day or two behind; WARN for days without any cost"
+        " between days that have one.",
+        "Look at Cost Explorer in the console; run again with --refresh when the days have arrived.",
+        also=(Verdict.WARN,),
+    )
+    COST_DOES_NOT_RECONCILE = FindingCode(
+        Verdict.FAIL,
+        "The costs by tenant and connector do not add up to the total of the same scope, to the cent, over days that are"
+        " final. On"
+        " days still estimated a difference is WARN, or INCONCLUSIVE where no day is final.",
+        "Run with --refresh; if it stays, compare the two views of the day in Cost Explorer.",
+        also=(Verdict.INCONCLUSIVE, Verdict.WARN),
+    )
+    UNKNOWN_TENANT_BILLED = FindingCode(
+        Verdict.FAIL,
+        "Resources carry a tenant tag whose value is no tenant of the tenants table.",
+        "Correct the tag's value (case and spaces count), or remove the resources of a tenant that is gone.",
+    )
+    COST_ANOMALY = FindingCode(
+        Verdict.WARN,
+        "A tenant's (or the shared) cost of a recent day is far above its median day.",
+        "Look at the tenant's costs by service and at what it executed that day.",
+    )
+    BUDGET_ALARM_MISSING = FindingCode(
+        Verdict.WARN,
+        "AWS Budgets has no alert for the account, or it could not be read.",
+        "Create a cost budget with an alert, or allow budgets:ViewBudget.",
+    )
+    COST_CURRENCY_MIXED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The bill has costs in more than one currency, which cannot be added.",
+        "Narrow the scope (costs.accounts) to accounts of one billing currency.",
+    )
+    COST_RECORD_MALFORMED = FindingCode(
+        Verdict.ERROR,
+        "A record of the tenants or outcomes table could not be read, so tenants or usage may be missing.",
+        "The finding names table, key and attribute: correct the record.",
+    )
+
 
 #: Reads that this judge turns into findings of its own.
 _COSTS, _TAGS, _BUDGETS = "ce:GetCostAndUsage", "ce:ListCostAllocationTags", "budgets:"
@@ -306,7 +289,7 @@ def _facts(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> dict[str, Fa
 def _unreadable_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
     failed = [read for read in reads if read.operation == _COSTS and read.status is not ReadStatus.OK]
     for read in failed:
-        yield COST_UNREADABLE.at(
+        yield CostCode.COST_UNREADABLE.at(
             f"{read.operation} {read.resource}",
             expected="a complete answer",
             seen=f"{read.status}: {read.error or 'no details'}",
@@ -315,26 +298,32 @@ def _unreadable_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding
     if failed:  # what is missing then is missing for that reason
         return
     if not any(read.operation == _COSTS for read in reads):
-        yield COST_UNREADABLE.at(_COSTS, expected="costs read from Cost Explorer", seen="nothing was asked", link=case.link())
+        yield CostCode.COST_UNREADABLE.at(
+            _COSTS, expected="costs read from Cost Explorer", seen="nothing was asked", link=case.link()
+        )
     for problem in case.table.attrs["problems"]:
-        yield COST_UNREADABLE.at(_COSTS, expected="an answer as Cost Explorer documents it", seen=problem, link=case.link())
+        yield CostCode.COST_UNREADABLE.at(
+            _COSTS, expected="an answer as Cost Explorer documents it", seen=problem, link=case.link()
+        )
 
 
 def _malformed_findings(case: _Case) -> Iterator[Finding]:
     for record in case.table.attrs["malformed"]:
-        yield COST_RECORD_MALFORMED.at(
+        yield CostCode.COST_RECORD_MALFORMED.at(
             f"{record['table']}: {record['key']}: {record['attribute']}",
             expected="an item as the platform writes it",
             seen=record["problem"],
             link=case.links.table(record["table"]),
         )
     if further := case.table.attrs["further_malformed"]:
-        yield COST_RECORD_MALFORMED.at("further outcomes", expected="items as the platform writes them", seen=f"{further} more")
+        yield CostCode.COST_RECORD_MALFORMED.at(
+            "further outcomes", expected="items as the platform writes them", seen=f"{further} more"
+        )
 
 
 def _mixed(case: _Case) -> Finding:
     currencies = ", ".join(case.table.attrs["currencies"])
-    return COST_CURRENCY_MIXED.at("the bill", expected="one billing currency", seen=currencies, link=case.link())
+    return CostCode.COST_CURRENCY_MIXED.at("the bill", expected="one billing currency", seen=currencies, link=case.link())
 
 
 def _budget_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
@@ -346,7 +335,7 @@ def _budget_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
     seen = "; ".join(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed) or (
         f"{budgets['budgets']} cost budgets, none with an alert" if asked else "not asked, since the account is not known"
     )
-    yield BUDGET_ALARM_MISSING.at(
+    yield CostCode.BUDGET_ALARM_MISSING.at(
         f"account {', '.join(case.table.attrs['accounts'])}",
         expected="a cost budget with an alert",
         seen=seen,
@@ -373,12 +362,12 @@ def _tag_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
             tag = _tags(case).get(key)
             if tag is None or not tag.active:
                 seen = tag.status if tag else "no resource carries it: Cost Explorer does not list it"
-                yield TAG_NOT_ACTIVE.at(key, expected=expected, seen=seen, link=link)
+                yield CostCode.TAG_NOT_ACTIVE.at(key, expected=expected, seen=seen, link=link)
         elif not in_use:
             error = f"{listing.status}: {listing.error}" if listing else "not asked"
             verdict = None if key == case.policy.tenant_tag else Verdict.WARN
             seen = f"no cost carries a value of it, and the tags could not be listed ({error})"
-            yield TAG_NOT_ACTIVE.at(key, expected=expected, seen=seen, link=link, verdict=verdict)
+            yield CostCode.TAG_NOT_ACTIVE.at(key, expected=expected, seen=seen, link=link, verdict=verdict)
 
 
 def _stale_findings(case: _Case) -> Iterator[Finding]:
@@ -389,7 +378,7 @@ def _stale_findings(case: _Case) -> Iterator[Finding]:
     if newest is not None and newest >= oldest_fine:
         between = [day["day"] for day in case.days if not day["arrived"] and arrived[0] < day["day"] < newest]
         if between:
-            yield COST_DATA_STALE.at(
+            yield CostCode.COST_DATA_STALE.at(
                 f"{between[0]}{f' and {len(between) - 1} further days' if between[1:] else ''}",
                 expected="a cost on every day between days that have one",
                 seen="none, neither by tenant nor in the total",
@@ -398,7 +387,7 @@ def _stale_findings(case: _Case) -> Iterator[Finding]:
             )
         return
     complete = complete_through(case.days, parse_iso(case.table.attrs["pull"]["observed_at"]))
-    yield COST_DATA_STALE.at(
+    yield CostCode.COST_DATA_STALE.at(
         "Cost Explorer",
         expected=f"costs of {oldest_fine} or later",
         seen=f"the newest day with a cost is {newest or 'none'}; complete through {complete or 'no day'}",
@@ -416,7 +405,7 @@ def _reconcile_findings(case: _Case) -> Iterator[Finding]:
             continue
         verdict = None if not day["estimated"] else Verdict.WARN if final else Verdict.INCONCLUSIVE
         findings.append(
-            COST_DOES_NOT_RECONCILE.at(
+            CostCode.COST_DOES_NOT_RECONCILE.at(
                 f"{day['day']}{' (estimated)' if day['estimated'] else ''}",
                 expected=f"account total {case.money(Decimal(day['total']))}",
                 seen=f"{case.money(Decimal(day['grouped']))} over tenants and connectors, {case.money(gap)} apart",
@@ -424,10 +413,10 @@ def _reconcile_findings(case: _Case) -> Iterator[Finding]:
                 link=case.link(),
             )
         )
-    yield from _limited(findings, COST_DOES_NOT_RECONCILE, "equal totals", "days", most=_DAYS_FOUND)
+    yield from _limited(findings, CostCode.COST_DOES_NOT_RECONCILE, "equal totals", "days", most=_DAYS_FOUND)
     gap = sum((Decimal(day["grouped"]) - Decimal(day["total"]) for day in final), ZERO)
     if abs(gap) >= _HALF_A_CENT and all(abs(Decimal(d["grouped"]) - Decimal(d["total"])) < _HALF_A_CENT for d in final):
-        yield COST_DOES_NOT_RECONCILE.at(
+        yield CostCode.COST_DOES_NOT_RECONCILE.at(
             "all final days", expected="equal totals", seen=f"{case.money(gap)} apart together", link=case.link()
         )
 
@@ -442,7 +431,7 @@ def _share_findings(case: _Case) -> Iterator[Finding]:
     worst = sorted((row for row in case.rows if row.unallocated_gross), key=lambda row: -row.unallocated_gross)[:5]
     strangers = [row for row in case.rows if row.state == UNKNOWN and row.executions]
     parts = ", ".join(f"{row.connector or 'no connector'} {case.money(row.unallocated)}" for row in worst)
-    yield UNALLOCATED_SHARE_TOO_HIGH.at(
+    yield CostCode.UNALLOCATED_SHARE_TOO_HIGH.at(
         "shared costs",
         expected=f"at most {limit:.1%} of the cost unallocated",
         seen=f"{share:.1%}: {parts}{_executed_by(strangers)}",
@@ -465,14 +454,14 @@ def _unknown_tenant_findings(case: _Case) -> Iterator[Finding]:
         close = known.get(_folded(tenant))
         hint = f"; {close!r} is a tenant, and case and spaces count" if close else ""
         findings.append(
-            UNKNOWN_TENANT_BILLED.at(
+            CostCode.UNKNOWN_TENANT_BILLED.at(
                 repr(tenant),
                 expected="a tenant of the tenants table",
                 seen=f"{', '.join(_amounts(case, rows))} billed{hint}",
                 link=case.link(tenant),
             )
         )
-    yield from _limited(findings, UNKNOWN_TENANT_BILLED, "tenants of the tenants table", "tenants", most=_TENANTS_FOUND)
+    yield from _limited(findings, CostCode.UNKNOWN_TENANT_BILLED, "tenants of the tenants table", "tenants", most=_TENANTS_FOUND)
 
 
 def _folded(tenant: str) -> str:
@@ -496,7 +485,7 @@ def _without_cost_findings(case: _Case, active: Mapping[str, Sequence[CostRow]])
         created = next((row.created_at for row in rows if row.created_at), None)
         reason = "the tenant is new" if _young(case, created) else "the tag is new" if young_tag else None
         findings.append(
-            ACTIVE_TENANT_WITHOUT_COST.at(
+            CostCode.ACTIVE_TENANT_WITHOUT_COST.at(
                 tenant,
                 expected="a billed or allocated cost in the period",
                 seen=f"none, {sum(row.executions for row in rows)} executions" + (f"; {reason}" if reason else ""),
@@ -505,7 +494,7 @@ def _without_cost_findings(case: _Case, active: Mapping[str, Sequence[CostRow]])
             )
         )
     expected = "a billed or allocated cost in the period"
-    yield from _limited(findings, ACTIVE_TENANT_WITHOUT_COST, expected, "tenants", most=_TENANTS_FOUND)
+    yield from _limited(findings, CostCode.ACTIVE_TENANT_WITHOUT_COST, expected, "tenants", most=_TENANTS_FOUND)
 
 
 def _has_cost(case: _Case, rows: Sequence[CostRow]) -> bool:
@@ -546,7 +535,7 @@ def _anomaly_findings(case: _Case) -> Iterator[Finding]:
         usual = median(baseline)
         highest = max(range(recent_from, complete), key=lambda n: daily[n])
         if daily[highest] > usual * factor and daily[highest] - usual >= least:
-            yield COST_ANOMALY.at(
+            yield CostCode.COST_ANOMALY.at(
                 tenant or "shared costs",
                 expected=f"about {case.money(usual)} a day, at most {case.policy.anomaly_factor:g} times that",
                 seen=f"{case.money(daily[highest])} on {days[highest]}",

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from phase5_ops.checklist import ROW_OF_CHECK
-from phase5_ops.gate import reasons
 from phase5_ops.gate.decision import is_blocking
-from phase5_ops.gate.reasons import RELEASE
+from phase5_ops.gate.reasons import RELEASE, GateReason
 from phase5_ops.gate.records import Reason
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus
@@ -39,10 +38,10 @@ def alarm_problems(table: pd.DataFrame | None, now: Mapping[str, str], read: Rea
     if not alarms_count(policy):
         return ()
     if table is None or not {"tool", "alarm", "state"} <= set(table.columns):
-        return (reasons.ALARMS_UNREADABLE.closes(RELEASE, TABLE, "the stored alarms cannot be read"),)
+        return (GateReason.ALARMS_UNREADABLE.closes(RELEASE, TABLE, "the stored alarms cannot be read"),)
     if read.status is not ReadStatus.OK:
         seen = f"{read.operation}: {read.status}: {read.error}"
-        return (reasons.ALARMS_UNREADABLE.closes(RELEASE, read.resource, seen),)
+        return (GateReason.ALARMS_UNREADABLE.closes(RELEASE, read.resource, seen),)
     return tuple(reason for alarm, state in sorted(alarm_states(table).items()) for reason in _against(alarm, state, now))
 
 
@@ -54,9 +53,9 @@ def alarm_states(table: pd.DataFrame) -> dict[str, str]:
 
 def _against(alarm: str, before: str, now: Mapping[str, str]) -> tuple[Reason, ...]:
     if alarm not in now:
-        return (reasons.ALARM_GONE.closes(RELEASE, alarm, "it is no longer there"),)
+        return (GateReason.ALARM_GONE.closes(RELEASE, alarm, "it is no longer there"),)
     if now[alarm] not in _STATES:
-        return (reasons.ALARMS_UNREADABLE.closes(RELEASE, alarm, f"not a state of an alarm: {now[alarm]}"),)
+        return (GateReason.ALARMS_UNREADABLE.closes(RELEASE, alarm, f"not a state of an alarm: {now[alarm]}"),)
     if now[alarm] == _FIRING and before != _FIRING:
-        return (reasons.ALARM_FIRING.closes(RELEASE, alarm, f"{_FIRING} now, {before} in the evidence"),)
+        return (GateReason.ALARM_FIRING_NOW.closes(RELEASE, alarm, f"{_FIRING} now, {before} in the evidence"),)
     return ()

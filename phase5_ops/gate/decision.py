@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from phase5_ops.checklist import ALL_CHECKS, ROWS, Row
 from phase5_ops.gate import reasons
-from phase5_ops.gate.reasons import RELEASE
+from phase5_ops.gate.reasons import RELEASE, GateReason, SignOffReason
 from phase5_ops.gate.records import GateInputs, OtherRun, Pair, Reason, RowFacts, SignedFacts, StoredResult
 from phase5_ops.gate.row_state import max_age, state_problems
 from phase5_ops.gate.signature_rules import differences, sign_off_problems
@@ -177,15 +177,15 @@ def _verdict_reasons(row: Row, verdict: Verdict, waived: WaivedRow, closing: tup
 def _release_problems(inputs: GateInputs) -> Iterable[Reason]:
     release, bundle = inputs.release, inputs.bundle
     if release is None:
-        yield reasons.NO_RELEASE.closes(RELEASE, "release", "no release to sign")
+        yield SignOffReason.NO_RELEASE.closes(RELEASE, "release", "no release to sign")
     if inputs.run_id is None:
-        yield reasons.NO_READINESS_RUN.closes(RELEASE, "run", "no readiness run")
+        yield GateReason.NO_READINESS_RUN.closes(RELEASE, "run", "no readiness run")
     elif bundle is None:
-        yield reasons.EVIDENCE_MISSING.closes(RELEASE, inputs.run_id, "no stored evidence of the run")
+        yield GateReason.EVIDENCE_MISSING.closes(RELEASE, inputs.run_id, "no stored evidence of the run")
     elif bundle.run_id != inputs.run_id:
-        yield reasons.EVIDENCE_OF_ANOTHER_RUN.closes(RELEASE, inputs.run_id, f"evidence of run {bundle.run_id}")
+        yield GateReason.EVIDENCE_OF_ANOTHER_RUN.closes(RELEASE, inputs.run_id, f"evidence of run {bundle.run_id}")
     elif bundle.digest != bundle.sealed_digest:
-        yield reasons.EVIDENCE_CHANGED.closes(RELEASE, inputs.run_id, f"sealed {bundle.sealed_digest}, stored {bundle.digest}")
+        yield GateReason.EVIDENCE_CHANGED.closes(RELEASE, inputs.run_id, f"sealed {bundle.sealed_digest}, stored {bundle.digest}")
     if release is not None:
         yield from _newer_run_problems(inputs, release.environment)
 
@@ -211,14 +211,14 @@ def _newer_run_problems(inputs: GateInputs, environment: str) -> Iterable[Reason
 def _disagreements(run: OtherRun, inputs: GateInputs) -> Iterable[Reason]:
     whence = "" if run.recorded else "; Dagster has no record of it here: it was made with another state folder, or is gone"
     if run.rows is None:
-        yield reasons.NEWER_RUN_UNREADABLE.closes(RELEASE, run.run_id, f"its results cannot be read{whence}")
+        yield GateReason.NEWER_RUN_UNREADABLE.closes(RELEASE, run.run_id, f"its results cannot be read{whence}")
         return
     whence += "" if run.recorded else ", its evidence is left"
     for row in ALL_CHECKS:
         verdict, _ = run.rows.get(row.id, (Verdict.PASS, ()))
         bad = verdict in (Verdict.FAIL, Verdict.ERROR)
         if bad and not row.is_sign_off and is_blocking(row, inputs.policy) and not _opens_there(row, run, inputs):
-            yield reasons.NEWER_RUN_DISAGREES.closes(RELEASE, run.run_id, f"row {row.id} is {verdict} there{whence}")
+            yield GateReason.NEWER_RUN_DISAGREES.closes(RELEASE, run.run_id, f"row {row.id} is {verdict} there{whence}")
 
 
 def _opens_there(row: Row, run: OtherRun, inputs: GateInputs) -> bool:
@@ -241,7 +241,9 @@ def _decide_sign_offs(
     release, statement = inputs.release, inputs.statement
     if release is None or statement is None:
         code, seen = (
-            (reasons.NO_RELEASE, "no release to sign") if release is None else (reasons.NOTHING_TO_SIGN, "no readiness statement")
+            (SignOffReason.NO_RELEASE, "no release to sign")
+            if release is None
+            else (SignOffReason.NOTHING_TO_SIGN, "no readiness statement")
         )
         return tuple(
             RowDecision(row.id, str(reasons.GateState.UNSIGNED), opens=False, reasons=(code.closes(row.id, row.owner, seen),))

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from phase5_ops.gate import reasons
-from phase5_ops.gate.reasons import RELEASE
+from phase5_ops.gate.reasons import RELEASE, GateReason
 from phase5_ops.gate.records import Reason, Release
 from phase5_ops.policy import DeployedPolicy
 from phase5_ops.reads import ReadStatus, reads_of
@@ -52,7 +51,7 @@ def recorded_problems(table: pd.DataFrame | None, release: Release, policy: Depl
     start, end = identity_at(table, START), identity_at(table, END)
     if not start or not end:
         return (_unknown("deployed_identity", "no function of the platform was found"),)
-    changed = tuple(reasons.PLATFORM_CHANGED_DURING_RUN.closes(RELEASE, *difference) for difference in differences(start, end))
+    changed = tuple(GateReason.PLATFORM_CHANGED_DURING_RUN.closes(RELEASE, *difference) for difference in differences(start, end))
     return (*changed, *_about_candidate(end, release, policy))
 
 
@@ -69,7 +68,7 @@ def present_problems(table: pd.DataFrame | None, now: Identity, failed: Iterable
     if table is None:
         return ()
     changed = differences(identity_at(table, END), now)
-    return tuple(reasons.PLATFORM_CHANGED_SINCE.closes(RELEASE, *difference) for difference in changed)
+    return tuple(GateReason.PLATFORM_CHANGED_SINCE_EVIDENCE.closes(RELEASE, *difference) for difference in changed)
 
 
 def differences(before: Identity, after: Identity) -> list[tuple[str, str]]:
@@ -94,8 +93,8 @@ def _about_candidate(identity: Identity, release: Release, policy: DeployedPolic
     if digest == release.digest:
         return ()
     seen = f"{digest} runs, the candidate is {release.digest}"
-    return (reasons.EVIDENCE_NOT_ABOUT_CANDIDATE.closes(RELEASE, name, seen),)
+    return (GateReason.EVIDENCE_NOT_ABOUT_CANDIDATE.closes(RELEASE, name, seen),)
 
 
 def _unknown(subject: str, seen: str) -> Reason:
-    return reasons.DEPLOYED_UNKNOWN.closes(RELEASE, subject, seen)
+    return GateReason.DEPLOYED_IDENTITY_UNKNOWN.closes(RELEASE, subject, seen)

@@ -18,12 +18,11 @@ import pandera.pandas as pa
 
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROWS, Row
 from phase5_ops.evidence.run_tags import READINESS_JOB
-from phase5_ops.gate import reasons
 from phase5_ops.gate.alarm_rules import alarms_count
 from phase5_ops.gate.decision import Decision, Outcome, decide, is_blocking
 from phase5_ops.gate.drill_fresh import ALARM_FAULTS, DEPLOYED_FAULTS, FRESH_CONTROLS, Find, FreshContext
 from phase5_ops.gate.drill_recorded import RECORDED_CONTROLS, RECORDED_FAULTS
-from phase5_ops.gate.reasons import RELEASE, ReasonCode
+from phase5_ops.gate.reasons import RELEASE, GateReason, ReasonCode, SignOffReason
 from phase5_ops.gate.records import (
     Bundle,
     GateInputs,
@@ -191,56 +190,56 @@ ROW_FAULTS: Mapping[str, tuple[str, RowFault]] = {
     "failing": (_FINDING_CODE, lambda i, row: _judged(i, row, Verdict.FAIL)),
     "inconclusive": (_FINDING_CODE, lambda i, row: _judged(i, row, Verdict.INCONCLUSIVE)),
     "erroring": (_FINDING_CODE, lambda i, row: _judged(i, row, Verdict.ERROR)),
-    "missing": (reasons.RESULT_MISSING.code, _missing),
-    "running": (reasons.RESULT_PENDING.code, lambda i, row: _run(i, row, state=RunState.RUNNING)),
-    "crashed": (reasons.RESULT_CRASHED.code, lambda i, row: _result(i, row, evaluated=False)),
-    "without a verdict": (reasons.RESULT_UNREADABLE.code, lambda i, row: _result(i, row, verdict=None)),
-    "stale": (reasons.EVIDENCE_STALE.code, _stale),
-    "from the future": (reasons.EVIDENCE_FROM_THE_FUTURE.code, _from_the_future),
-    "undated": (reasons.EVIDENCE_UNDATED.code, lambda i, row: both(i, row, observed_at=None)),
-    "posted from outside": (reasons.RESULT_OF_NO_RUN.code, lambda i, row: _result(i, row, run=None)),
-    "run deleted": (reasons.RESULT_OF_NO_RUN.code, lambda i, row: _run(i, row, state=RunState.UNKNOWN)),
-    "from another job": (reasons.RESULT_OF_ANOTHER_JOB.code, lambda i, row: _run(i, row, job="another_job")),
-    "from another run": (reasons.RESULT_OF_ANOTHER_RUN.code, lambda i, row: _run(i, row, run_id=_OTHER_RUN)),
-    "of another check": (reasons.RESULT_OF_ANOTHER_CHECK.code, lambda i, row: _result(i, row, check="another_check")),
+    "missing": (GateReason.RESULT_MISSING.code, _missing),
+    "running": (GateReason.RESULT_PENDING.code, lambda i, row: _run(i, row, state=RunState.RUNNING)),
+    "crashed": (GateReason.RESULT_CRASHED.code, lambda i, row: _result(i, row, evaluated=False)),
+    "without a verdict": (GateReason.RESULT_UNREADABLE.code, lambda i, row: _result(i, row, verdict=None)),
+    "stale": (GateReason.EVIDENCE_STALE.code, _stale),
+    "from the future": (GateReason.EVIDENCE_FROM_THE_FUTURE.code, _from_the_future),
+    "undated": (GateReason.EVIDENCE_UNDATED.code, lambda i, row: both(i, row, observed_at=None)),
+    "posted from outside": (GateReason.RESULT_OF_NO_RUN.code, lambda i, row: _result(i, row, run=None)),
+    "run deleted": (GateReason.RESULT_OF_NO_RUN.code, lambda i, row: _run(i, row, state=RunState.UNKNOWN)),
+    "from another job": (GateReason.RESULT_OF_ANOTHER_JOB.code, lambda i, row: _run(i, row, job="another_job")),
+    "from another run": (GateReason.RESULT_OF_ANOTHER_RUN.code, lambda i, row: _run(i, row, run_id=_OTHER_RUN)),
+    "of another check": (GateReason.RESULT_OF_ANOTHER_CHECK.code, lambda i, row: _result(i, row, check="another_check")),
     "of another release": (
-        reasons.RESULT_OF_ANOTHER_RELEASE.code,
+        GateReason.RESULT_OF_ANOTHER_RELEASE.code,
         lambda i, row: _run(i, row, release_digest=_OTHER_DIGEST),
     ),
     "of another environment": (
-        reasons.RESULT_OF_ANOTHER_ENVIRONMENT.code,
+        GateReason.RESULT_OF_ANOTHER_ENVIRONMENT.code,
         lambda i, row: _run(i, row, environment="another"),
     ),
     "about another materialization": (
-        reasons.RESULT_OF_ANOTHER_MATERIALIZATION.code,
+        GateReason.RESULT_OF_ANOTHER_MATERIALIZATION.code,
         lambda i, row: _result(i, row, target_run_id=_OTHER_RUN),
     ),
-    "without evidence": (reasons.RESULT_WITHOUT_EVIDENCE.code, lambda i, row: both(i, row, tables={})),
+    "without evidence": (GateReason.RESULT_WITHOUT_EVIDENCE.code, lambda i, row: both(i, row, tables={})),
     "table swapped": (
-        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        GateReason.RESULT_NOT_OF_THE_EVIDENCE.code,
         lambda i, row: both(i, row, tables={row.asset: _OTHER_DIGEST}),
     ),
     "better than the stored verdict": (
-        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        GateReason.RESULT_NOT_OF_THE_EVIDENCE.code,
         lambda i, row: _stored(i, row, verdict=Verdict.FAIL, findings=(_finding(row, Verdict.FAIL),)),
     ),
     "younger than the stored verdict": (
-        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        GateReason.RESULT_NOT_OF_THE_EVIDENCE.code,
         lambda i, row: _stored(i, row, observed_at=i.now - timedelta(days=99)),
     ),
     "under another policy in the stored verdict": (
-        reasons.RESULT_NOT_OF_THE_EVIDENCE.code,
+        GateReason.RESULT_NOT_OF_THE_EVIDENCE.code,
         lambda i, row: _stored(i, row, policy_digest=_OTHER_DIGEST),
     ),
-    "verdict edited": (reasons.RESULT_NOT_OF_THE_EVIDENCE.code, lambda i, row: _result(i, row, verdict_file=_OTHER_DIGEST)),
+    "verdict edited": (GateReason.RESULT_NOT_OF_THE_EVIDENCE.code, lambda i, row: _result(i, row, verdict_file=_OTHER_DIGEST)),
     "verdict contradicts its findings": (
-        reasons.RESULT_CONTRADICTS_ITSELF.code,
+        GateReason.RESULT_CONTRADICTS_ITSELF.code,
         lambda i, row: both(i, row, findings=(_finding(row, Verdict.FAIL),)),
     ),
-    "flag contradicts the verdict": (reasons.RESULT_CONTRADICTS_ITSELF.code, lambda i, row: _result(i, row, passed=False)),
-    "under a fixed clock": (reasons.RESULT_UNDER_FIXED_CLOCK.code, lambda i, row: _run(i, row, fixed_now=True)),
+    "flag contradicts the verdict": (GateReason.RESULT_CONTRADICTS_ITSELF.code, lambda i, row: _result(i, row, passed=False)),
+    "under a fixed clock": (GateReason.RESULT_UNDER_FIXED_CLOCK.code, lambda i, row: _run(i, row, fixed_now=True)),
     "under another policy": (
-        reasons.JUDGED_UNDER_OTHER_POLICY.code,
+        GateReason.JUDGED_UNDER_OTHER_POLICY.code,
         lambda i, row: both(i, row, policy_digest=_OTHER_DIGEST),
     ),
 }
@@ -353,64 +352,64 @@ def _worse(inputs: GateInputs, _row: Row) -> GateInputs:
 
 
 SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
-    "not signed": (reasons.SIGNATURE_MISSING, _unsigned),
-    "signed with an unknown key": (reasons.SIGNATURE_INVALID, lambda i, row: _off(i, row, key_role=None)),
+    "not signed": (SignOffReason.SIGNATURE_MISSING, _unsigned),
+    "signed with an unknown key": (SignOffReason.SIGNATURE_INVALID, lambda i, row: _off(i, row, key_role=None)),
     "signed with another role's key": (
-        reasons.SIGNATURE_OF_ANOTHER_ROLE,
+        SignOffReason.SIGNATURE_OF_ANOTHER_ROLE,
         lambda i, row: _off(i, row, key_role=_other_role(row)),
     ),
-    "another role's signature again": (reasons.SIGNATURE_OF_ANOTHER_ROLE, _copied),
+    "another role's signature again": (SignOffReason.SIGNATURE_OF_ANOTHER_ROLE, _copied),
     "signed for another release": (
-        reasons.SIGNATURE_OF_ANOTHER_RELEASE,
+        SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE,
         lambda i, row: _off(i, row, release=replace(_RELEASE, digest=_OTHER_DIGEST)),
     ),
     "signed for another name of the release": (
-        reasons.SIGNATURE_OF_ANOTHER_RELEASE,
+        SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE,
         lambda i, row: _off(i, row, release=replace(_RELEASE, name="another")),
     ),
     "signed bytes that name no release": (
-        reasons.SIGNATURE_OF_ANOTHER_RELEASE,
+        SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE,
         lambda i, row: _off(i, row, release=None, frozen_at=None),
     ),
     "signed for another environment": (
-        reasons.SIGNATURE_OF_ANOTHER_ENVIRONMENT,
+        SignOffReason.SIGNATURE_OF_ANOTHER_ENVIRONMENT,
         lambda i, row: _off(i, row, release=replace(_RELEASE, environment="another")),
     ),
     "signed another statement": (
-        reasons.SIGNATURE_OF_ANOTHER_STATEMENT,
+        SignOffReason.SIGNATURE_OF_ANOTHER_STATEMENT,
         lambda i, row: _off(i, row, statement_digest=_OTHER_DIGEST),
     ),
-    "signed too long ago": (reasons.SIGNATURE_EXPIRED, _expired),
-    "signed in the future": (reasons.SIGNATURE_FROM_THE_FUTURE, lambda i, row: _off(i, row, signed_at=i.now + 2 * _HOUR)),
+    "signed too long ago": (SignOffReason.SIGNATURE_EXPIRED, _expired),
+    "signed in the future": (SignOffReason.SIGNATURE_FROM_THE_FUTURE, lambda i, row: _off(i, row, signed_at=i.now + 2 * _HOUR)),
     "signed before the statement was frozen": (
-        reasons.SIGNATURE_BEFORE_STATEMENT,
+        SignOffReason.SIGNATURE_BEFORE_STATEMENT,
         lambda i, row: _off(i, row, frozen_at=i.now + _MOMENT),
     ),
-    "signed with a revoked key": (reasons.SIGNATURE_KEY_REVOKED, lambda i, row: _off(i, row, key_revoked_at=i.now)),
+    "signed with a revoked key": (SignOffReason.SIGNATURE_KEY_REVOKED, lambda i, row: _off(i, row, key_revoked_at=i.now)),
     "said to be signed before its key was revoked": (
-        reasons.SIGNATURE_KEY_REVOKED,
+        SignOffReason.SIGNATURE_KEY_REVOKED,
         lambda i, row: _off(i, row, key_revoked_at=i.now + _HOUR),
     ),
     "proved to be signed when its key was revoked": (
-        reasons.SIGNATURE_KEY_REVOKED,
+        SignOffReason.SIGNATURE_KEY_REVOKED,
         lambda i, row: _off(i, row, key_revoked_at=i.now, proved_at=i.now),
     ),
-    "signed by nobody known": (reasons.SIGNER_UNKNOWN, lambda i, row: _off(i, row, identity="")),
+    "signed by nobody known": (SignOffReason.SIGNER_UNKNOWN, lambda i, row: _off(i, row, identity="")),
     "signed by the person of another role": (
-        reasons.SIGNER_REPEATED,
+        SignOffReason.SIGNER_REPEATED,
         lambda i, row: _off(i, row, identity=_of_role(i, _other_role(row)).identity.upper()),
     ),
     "signed with one key for two roles": (
-        reasons.SIGNER_REPEATED,
+        SignOffReason.SIGNER_REPEATED,
         lambda i, row: _off(i, row, key_id=_of_role(i, _other_role(row)).key_id),
     ),
-    "nothing frozen to sign": (reasons.NOTHING_TO_SIGN, lambda i, _: replace(i, statement=None)),
-    "policy changed since signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, policy_digest=_OTHER_DIGEST)),
-    "artifact changed since signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, release_digest=_OTHER_DIGEST)),
-    "waivers changed since signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, waivers=frozenset({"gone"}))),
-    "a row worse than it was signed": (reasons.SIGNATURE_VOID, _worse),
-    "a finding that was not signed": (reasons.SIGNATURE_VOID, lambda i, _: _judged(i, ROWS[0], Verdict.PASS)),
-    "a row not in what was signed": (reasons.SIGNATURE_VOID, lambda i, _: _signed(i, rows={})),
+    "nothing frozen to sign": (SignOffReason.NOTHING_TO_SIGN, lambda i, _: replace(i, statement=None)),
+    "policy changed since signed": (SignOffReason.SIGNATURE_VOID, lambda i, _: _signed(i, policy_digest=_OTHER_DIGEST)),
+    "artifact changed since signed": (SignOffReason.SIGNATURE_VOID, lambda i, _: _signed(i, release_digest=_OTHER_DIGEST)),
+    "waivers changed since signed": (SignOffReason.SIGNATURE_VOID, lambda i, _: _signed(i, waivers=frozenset({"gone"}))),
+    "a row worse than it was signed": (SignOffReason.SIGNATURE_VOID, _worse),
+    "a finding that was not signed": (SignOffReason.SIGNATURE_VOID, lambda i, _: _judged(i, ROWS[0], Verdict.PASS)),
+    "a row not in what was signed": (SignOffReason.SIGNATURE_VOID, lambda i, _: _signed(i, rows={})),
 }
 
 #: Where a signature that needs a closer look counts all the same.
@@ -450,14 +449,14 @@ def _deleted_failure(inputs: GateInputs) -> GateInputs:
 
 
 RELEASE_FAULTS: Mapping[str, tuple[str, Callable[[GateInputs], GateInputs]]] = {
-    "no release": (reasons.NO_RELEASE.code, lambda i: replace(i, release=None)),
-    "no readiness run": (reasons.NO_READINESS_RUN.code, lambda i: replace(i, run_id=None)),
-    "no stored evidence": (reasons.EVIDENCE_MISSING.code, lambda i: replace(i, bundle=None)),
-    "evidence of another run": (reasons.EVIDENCE_OF_ANOTHER_RUN.code, lambda i: _bundle(i, run_id=_OTHER_RUN)),
-    "evidence edited": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, digest=_OTHER_DIGEST)),
-    "evidence never sealed": (reasons.EVIDENCE_CHANGED.code, lambda i: _bundle(i, sealed_digest=None)),
-    "a newer run is unreadable": (reasons.NEWER_RUN_UNREADABLE.code, lambda i: _newer(i, None)),
-    "a newer run failed and was deleted": (reasons.NEWER_RUN_DISAGREES.code, _deleted_failure),
+    "no release": (SignOffReason.NO_RELEASE.code, lambda i: replace(i, release=None)),
+    "no readiness run": (GateReason.NO_READINESS_RUN.code, lambda i: replace(i, run_id=None)),
+    "no stored evidence": (GateReason.EVIDENCE_MISSING.code, lambda i: replace(i, bundle=None)),
+    "evidence of another run": (GateReason.EVIDENCE_OF_ANOTHER_RUN.code, lambda i: _bundle(i, run_id=_OTHER_RUN)),
+    "evidence edited": (GateReason.EVIDENCE_CHANGED.code, lambda i: _bundle(i, digest=_OTHER_DIGEST)),
+    "evidence never sealed": (GateReason.EVIDENCE_CHANGED.code, lambda i: _bundle(i, sealed_digest=None)),
+    "a newer run is unreadable": (GateReason.NEWER_RUN_UNREADABLE.code, lambda i: _newer(i, None)),
+    "a newer run failed and was deleted": (GateReason.NEWER_RUN_DISAGREES.code, _deleted_failure),
     "a fresh read closes": (
         "drilled_fresh_read",
         lambda i: replace(i, closing=(Reason(RELEASE, "FAIL", "drilled_fresh_read", "platform", "the drill's fault"),)),
@@ -493,7 +492,7 @@ def cases(policy: GatePolicy, now: datetime) -> Iterator[DrillCase]:
         yield from _waiver_cases(complete, row)
         for fault, verdict in NEWER_RUN_FAULTS.items():
             rows = {row.id: (verdict, (_finding(row, verdict),))}
-            code = reasons.NEWER_RUN_DISAGREES.code
+            code = GateReason.NEWER_RUN_DISAGREES.code
             yield DrillCase(RELEASE, _newer_fault(row, fault), Outcome.BLOCKED, code, partial(_newer, complete, rows))
     for row in (row for row in ROWS if row.is_sign_off):
         for fault, (reason, change) in SIGNATURE_FAULTS.items():

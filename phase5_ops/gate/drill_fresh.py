@@ -12,9 +12,9 @@ from datetime import datetime
 import pandas as pd
 
 from phase5_ops.clock import iso
-from phase5_ops.gate import reasons
 from phase5_ops.gate.alarm_rules import alarm_problems
 from phase5_ops.gate.deployed_rules import COLUMNS, END, START, present_problems, recorded_problems
+from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import Reason, Release
 from phase5_ops.policy import DeployedPolicy, GatePolicy
 from phase5_ops.reads import Read, ReadStatus, attach
@@ -100,37 +100,37 @@ def _alarm(before: str | None, now: str | None, status: ReadStatus = ReadStatus.
 
 #: What can be wrong with what is deployed: name -> (code of the reason, what the rules find).
 DEPLOYED_FAULTS: Mapping[str, tuple[str, Find]] = {
-    "code changed during the run": (reasons.PLATFORM_CHANGED_DURING_RUN.code, _recorded(end=(_CHANGED,))),
-    "a function appeared during the run": (reasons.PLATFORM_CHANGED_DURING_RUN.code, _recorded(end=(_RAN, _MORE))),
-    "a function went during the run": (reasons.PLATFORM_CHANGED_DURING_RUN.code, _recorded(start=(_RAN, _MORE))),
+    "code changed during the run": (GateReason.PLATFORM_CHANGED_DURING_RUN.code, _recorded(end=(_CHANGED,))),
+    "a function appeared during the run": (GateReason.PLATFORM_CHANGED_DURING_RUN.code, _recorded(end=(_RAN, _MORE))),
+    "a function went during the run": (GateReason.PLATFORM_CHANGED_DURING_RUN.code, _recorded(start=(_RAN, _MORE))),
     "another artifact than the candidate's ran": (
-        reasons.EVIDENCE_NOT_ABOUT_CANDIDATE.code,
+        GateReason.EVIDENCE_NOT_ABOUT_CANDIDATE.code,
         _holding("sha256:" + "0" * 64),
     ),
-    "no digest told what ran": (reasons.EVIDENCE_NOT_ABOUT_CANDIDATE.code, _no_digest),
+    "no digest told what ran": (GateReason.EVIDENCE_NOT_ABOUT_CANDIDATE.code, _no_digest),
     "deployed identity not recorded": (
-        reasons.DEPLOYED_UNKNOWN.code,
+        GateReason.DEPLOYED_IDENTITY_UNKNOWN.code,
         lambda context: recorded_problems(None, context.release, _ANY),
     ),
-    "no function recorded": (reasons.DEPLOYED_UNKNOWN.code, _recorded(start=(), end=())),
-    "deployed identity recorded at the start only": (reasons.DEPLOYED_UNKNOWN.code, _recorded(end=())),
-    "reading the deployed identity failed": (reasons.DEPLOYED_UNKNOWN.code, _recorded(status=ReadStatus.DENIED)),
-    "deployed identity without its reads": (reasons.DEPLOYED_UNKNOWN.code, _without_reads),
-    "code changed since the run": (reasons.PLATFORM_CHANGED_SINCE.code, _present(_CHANGED)),
-    "a function appeared since the run": (reasons.PLATFORM_CHANGED_SINCE.code, _present(_RAN, _MORE)),
-    "a function went since the run": (reasons.PLATFORM_CHANGED_SINCE.code, _present()),
-    "deployed identity unreadable now": (reasons.DEPLOYED_UNKNOWN.code, _present(_RAN, failed=("denied",))),
+    "no function recorded": (GateReason.DEPLOYED_IDENTITY_UNKNOWN.code, _recorded(start=(), end=())),
+    "deployed identity recorded at the start only": (GateReason.DEPLOYED_IDENTITY_UNKNOWN.code, _recorded(end=())),
+    "reading the deployed identity failed": (GateReason.DEPLOYED_IDENTITY_UNKNOWN.code, _recorded(status=ReadStatus.DENIED)),
+    "deployed identity without its reads": (GateReason.DEPLOYED_IDENTITY_UNKNOWN.code, _without_reads),
+    "code changed since the run": (GateReason.PLATFORM_CHANGED_SINCE_EVIDENCE.code, _present(_CHANGED)),
+    "a function appeared since the run": (GateReason.PLATFORM_CHANGED_SINCE_EVIDENCE.code, _present(_RAN, _MORE)),
+    "a function went since the run": (GateReason.PLATFORM_CHANGED_SINCE_EVIDENCE.code, _present()),
+    "deployed identity unreadable now": (GateReason.DEPLOYED_IDENTITY_UNKNOWN.code, _present(_RAN, failed=("denied",))),
 }
 
 #: What can be wrong with the SLO alarms; they close only where the policy lets them.
 ALARM_FAULTS: Mapping[str, tuple[str, Find]] = {
-    "an SLO alarm fires now": (reasons.ALARM_FIRING.code, _alarm("OK", "ALARM")),
-    "an SLO alarm that knew nothing fires now": (reasons.ALARM_FIRING.code, _alarm("INSUFFICIENT_DATA", "ALARM")),
-    "an SLO alarm is gone": (reasons.ALARM_GONE.code, _alarm("OK", None)),
-    "an SLO alarm is in no known state": (reasons.ALARMS_UNREADABLE.code, _alarm("OK", "None")),
-    "SLO alarms unreadable now": (reasons.ALARMS_UNREADABLE.code, _alarm("OK", "OK", ReadStatus.DENIED)),
-    "SLO alarms answered in part": (reasons.ALARMS_UNREADABLE.code, _alarm("OK", "OK", ReadStatus.PARTIAL)),
-    "stored SLO alarms unreadable": (reasons.ALARMS_UNREADABLE.code, _alarm(None, "OK")),
+    "an SLO alarm fires now": (GateReason.ALARM_FIRING_NOW.code, _alarm("OK", "ALARM")),
+    "an SLO alarm that knew nothing fires now": (GateReason.ALARM_FIRING_NOW.code, _alarm("INSUFFICIENT_DATA", "ALARM")),
+    "an SLO alarm is gone": (GateReason.ALARM_GONE.code, _alarm("OK", None)),
+    "an SLO alarm is in no known state": (GateReason.ALARMS_UNREADABLE.code, _alarm("OK", "None")),
+    "SLO alarms unreadable now": (GateReason.ALARMS_UNREADABLE.code, _alarm("OK", "OK", ReadStatus.DENIED)),
+    "SLO alarms answered in part": (GateReason.ALARMS_UNREADABLE.code, _alarm("OK", "OK", ReadStatus.PARTIAL)),
+    "stored SLO alarms unreadable": (GateReason.ALARMS_UNREADABLE.code, _alarm(None, "OK")),
 }
 
 #: Where the fresh reads find nothing, so that their closing elsewhere shows something.

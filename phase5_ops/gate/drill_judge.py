@@ -8,33 +8,31 @@ from phase5_ops.gate.decision import Outcome
 from phase5_ops.gate.drill import required_cases
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import read_findings
-from phase5_ops.verdict import Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-GATE_OPENED = FindingCode(
-    "gate_opened_when_it_should_not",
-    Verdict.FAIL,
-    "The gate opened, or let people sign, for a candidate that is unfit.",
-    "Do not promote with this version of phase5_ops; report the case.",
-)
-GATE_STAYED_CLOSED = FindingCode(
-    "gate_closed_for_complete_set",
-    Verdict.FAIL,
-    "The gate stayed closed for a candidate with nothing missing, so that its staying closed elsewhere shows nothing.",
-    "Report the case; look for a policy that no candidate can meet.",
-)
-GATE_REASON_MISSING = FindingCode(
-    "gate_gave_another_reason",
-    Verdict.FAIL,
-    "The gate stayed closed without naming the fault, so it may have been closed by something else.",
-    "Report the case.",
-)
-DRILL_CASE_FAILED = FindingCode(
-    "drill_case_failed", Verdict.ERROR, "A case could not be tried on the gate.", "Report the traceback in the stored table."
-)
-DRILL_INCOMPLETE = FindingCode(
-    "drill_incomplete", Verdict.ERROR, "Cases that must be tried were not tried.", "Materialize gate_drill again."
-)
-CODES = (GATE_OPENED, GATE_STAYED_CLOSED, GATE_REASON_MISSING, DRILL_CASE_FAILED, DRILL_INCOMPLETE)
+
+class DrillCode(FindingCodes):
+    """The finding codes of row 4.3."""
+
+    GATE_OPENED_WHEN_IT_SHOULD_NOT = FindingCode(
+        Verdict.FAIL,
+        "The gate opened, or let people sign, for a candidate that is unfit.",
+        "Do not promote with this version of phase5_ops; report the case.",
+    )
+    GATE_CLOSED_FOR_COMPLETE_SET = FindingCode(
+        Verdict.FAIL,
+        "The gate stayed closed for a candidate with nothing missing, so that its staying closed elsewhere shows nothing.",
+        "Report the case; look for a policy that no candidate can meet.",
+    )
+    GATE_GAVE_ANOTHER_REASON = FindingCode(
+        Verdict.FAIL,
+        "The gate stayed closed without naming the fault, so it may have been closed by something else.",
+        "Report the case.",
+    )
+    DRILL_CASE_FAILED = FindingCode(
+        Verdict.ERROR, "A case could not be tried on the gate.", "Report the traceback in the stored table."
+    )
+    DRILL_INCOMPLETE = FindingCode(Verdict.ERROR, "Cases that must be tried were not tried.", "Materialize gate_drill again.")
 
 
 def judge_gate_drill(table: pd.DataFrame, *, policy: GatePolicy) -> Judgement:
@@ -44,7 +42,7 @@ def judge_gate_drill(table: pd.DataFrame, *, policy: GatePolicy) -> Judgement:
     tried = set(zip(table["row"], table["fault"], strict=True)) if len(table) else set()
     if missing := sorted(required - tried):
         seen = f"{len(missing)} not tried, e.g. {missing[0][0]} {missing[0][1]}"
-        findings.append(DRILL_INCOMPLETE.at("gate_drill", expected=f"{len(required)} cases", seen=seen))
+        findings.append(DrillCode.DRILL_INCOMPLETE.at("gate_drill", expected=f"{len(required)} cases", seen=seen))
     for case in table.to_dict("records"):
         findings += _judge_case({str(name): value for name, value in case.items()})
     faults = Counter("control" if expected == Outcome.OPEN else "fault" for expected in table["expected"])
@@ -59,13 +57,13 @@ def judge_gate_drill(table: pd.DataFrame, *, policy: GatePolicy) -> Judgement:
 def _judge_case(case: dict[str, object]) -> list[Finding]:
     name, expected, outcome = str(case["case"]), str(case["expected"]), case["outcome"]
     if not isinstance(outcome, str) or outcome not in set(Outcome):
-        return [DRILL_CASE_FAILED.at(name, expected=expected, seen=str(case["problem"]).strip().splitlines()[-1][:300])]
+        return [DrillCode.DRILL_CASE_FAILED.at(name, expected=expected, seen=str(case["problem"]).strip().splitlines()[-1][:300])]
     if expected == Outcome.OPEN:
         seen = f"{outcome}: {case['codes']}"
-        return [] if outcome == Outcome.OPEN else [GATE_STAYED_CLOSED.at(name, expected=expected, seen=seen)]
+        return [] if outcome == Outcome.OPEN else [DrillCode.GATE_CLOSED_FOR_COMPLETE_SET.at(name, expected=expected, seen=seen)]
     if outcome == Outcome.OPEN or (outcome == Outcome.READY_TO_SIGN and expected == Outcome.BLOCKED):
-        return [GATE_OPENED.at(name, expected=expected, seen=outcome)]
+        return [DrillCode.GATE_OPENED_WHEN_IT_SHOULD_NOT.at(name, expected=expected, seen=outcome)]
     if case["expected_code"] not in str(case["codes"]).split():
         seen = f"{outcome}: {case['codes'] or 'no reason'}"
-        return [GATE_REASON_MISSING.at(name, expected=str(case["expected_code"]), seen=seen)]
+        return [DrillCode.GATE_GAVE_ANOTHER_REASON.at(name, expected=str(case["expected_code"]), seen=seen)]
     return []

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from securesystemslib.signer import SSlibKey
 
 from phase5_ops.checklist import ALL_CHECKS
-from phase5_ops.gate import reasons
 from phase5_ops.gate.envelopes import pae
 from phase5_ops.gate.keys import GATE, KeySet, TrustedKey
+from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.recorded_rules import LeftEvidence, Rows, confirmed_runs, record_problems
 from phase5_ops.gate.records import GateInputs, OtherRun
 from phase5_ops.gate.run_record import RECORD_TYPE, RunFound, RunRecord, record_of, record_payload
@@ -118,52 +118,55 @@ _FAILED = {"verdicts": {row.check: Verdict.FAIL if row is _JUDGED[0] else Verdic
 
 #: What can be wrong with records: name -> (code of the reason, the case).
 RECORDED_FAULTS: Mapping[str, tuple[str, RecordedCase]] = {
-    "no run was ever recorded": (reasons.RUN_NOT_RECORDED.code, RecordedCase(lambda _inputs, _run_id: ())),
-    "the run is not recorded": (reasons.RUN_NOT_RECORDED.code, RecordedCase(lambda inputs, _: (_record(inputs, _NEWER),))),
-    "evidence and manifest rewritten": (reasons.EVIDENCE_NOT_AS_RECORDED.code, RecordedCase(_own(), stored=_OTHER)),
-    "evidence gone, its record there": (reasons.EVIDENCE_NOT_AS_RECORDED.code, RecordedCase(_own(), stored=None)),
-    "record signed by another key": (reasons.RUN_RECORD_NOT_BELIEVED.code, RecordedCase(_own(by="stranger"), keys=_keys)),
-    "record signed by a role's key": (reasons.RUN_RECORD_NOT_BELIEVED.code, RecordedCase(_own(by="role"), keys=_keys)),
+    "no run was ever recorded": (GateReason.RUN_NOT_RECORDED.code, RecordedCase(lambda _inputs, _run_id: ())),
+    "the run is not recorded": (GateReason.RUN_NOT_RECORDED.code, RecordedCase(lambda inputs, _: (_record(inputs, _NEWER),))),
+    "evidence and manifest rewritten": (GateReason.EVIDENCE_NOT_AS_RECORDED.code, RecordedCase(_own(), stored=_OTHER)),
+    "evidence gone, its record there": (GateReason.EVIDENCE_NOT_AS_RECORDED.code, RecordedCase(_own(), stored=None)),
+    "record signed by another key": (GateReason.RUN_RECORD_NOT_BELIEVED.code, RecordedCase(_own(by="stranger"), keys=_keys)),
+    "record signed by a role's key": (GateReason.RUN_RECORD_NOT_BELIEVED.code, RecordedCase(_own(by="role"), keys=_keys)),
     "record signed by a revoked key": (
-        reasons.RUN_RECORD_NOT_BELIEVED.code,
+        GateReason.RUN_RECORD_NOT_BELIEVED.code,
         RecordedCase(_own(by="gate"), keys=lambda: _revoked("gate")),
     ),
     "record unsigned where others are signed": (
-        reasons.RUN_RECORD_NOT_BELIEVED.code,
+        GateReason.RUN_RECORD_NOT_BELIEVED.code,
         RecordedCase(_unsigned_among_signed, keys=_keys),
     ),
     "record unsigned where that of an earlier candidate is signed": (
-        reasons.RUN_RECORD_NOT_BELIEVED.code,
+        GateReason.RUN_RECORD_NOT_BELIEVED.code,
         RecordedCase(_own(seq=2), keys=_keys, before=lambda inputs: _record(inputs, "earlier-run", by="gate")),
     ),
-    "a record is gone": (reasons.RUN_RECORDS_BROKEN.code, RecordedCase(_one_gone)),
+    "a record is gone": (GateReason.RUN_RECORDS_BROKEN.code, RecordedCase(_one_gone)),
     "a record was exchanged": (
-        reasons.RUN_RECORDS_BROKEN.code,
+        GateReason.RUN_RECORDS_BROKEN.code,
         RecordedCase(lambda inputs, run_id: (_record(inputs, _NEWER, 2, _OTHER), _record(inputs, run_id))),
     ),
-    "a newer run's evidence is gone": (reasons.NEWER_RUN_UNREADABLE.code, RecordedCase(_newer(), left=LeftEvidence(None, None))),
+    "a newer run's evidence is gone": (
+        GateReason.NEWER_RUN_UNREADABLE.code,
+        RecordedCase(_newer(), left=LeftEvidence(None, None)),
+    ),
     "a newer run's evidence is gone, Dagster knows it": (
-        reasons.NEWER_RUN_UNREADABLE.code,
+        GateReason.NEWER_RUN_UNREADABLE.code,
         RecordedCase(_newer(), known=_PASSING, left=LeftEvidence(None, None)),
     ),
     "a newer run's evidence was rewritten": (
-        reasons.NEWER_RUN_UNREADABLE.code,
+        GateReason.NEWER_RUN_UNREADABLE.code,
         RecordedCase(_newer(), left=LeftEvidence(_OTHER, _PASSING)),
     ),
-    "a newer run's verdicts were rewritten": (reasons.NEWER_RUN_UNREADABLE.code, RecordedCase(_newer(**_FAILED))),
+    "a newer run's verdicts were rewritten": (GateReason.NEWER_RUN_UNREADABLE.code, RecordedCase(_newer(**_FAILED))),
     "a newer run's results in Dagster were rewritten": (
-        reasons.NEWER_RUN_UNREADABLE.code,
+        GateReason.NEWER_RUN_UNREADABLE.code,
         RecordedCase(_newer(**_FAILED), known=_PASSING, left=LeftEvidence(_MANIFEST, _FAILING)),
     ),
     "a newer run failed and Dagster forgot it": (
-        reasons.NEWER_RUN_DISAGREES.code,
+        GateReason.NEWER_RUN_DISAGREES.code,
         RecordedCase(_newer(**_FAILED), left=LeftEvidence(_MANIFEST, _FAILING)),
     ),
     "a newer run failed": (
-        reasons.NEWER_RUN_DISAGREES.code,
+        GateReason.NEWER_RUN_DISAGREES.code,
         RecordedCase(_newer(**_FAILED), known=_FAILING, left=LeftEvidence(_MANIFEST, _FAILING)),
     ),
-    "a newer run failed and is not recorded": (reasons.NEWER_RUN_DISAGREES.code, RecordedCase(_own(), known=_FAILING)),
+    "a newer run failed and is not recorded": (GateReason.NEWER_RUN_DISAGREES.code, RecordedCase(_own(), known=_FAILING)),
 }
 
 #: Where the records say nothing against the candidate.

@@ -29,7 +29,7 @@ from phase5_ops.gate.publication import (
     recorded,
     stopped,
 )
-from phase5_ops.gate.reasons import ATTESTATION_INVALID, OVERRIDE_NOT_POSSIBLE
+from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.released import BY, live, released
 from phase5_ops.gate.session import GateSession
@@ -103,23 +103,29 @@ def standing_problems(
     """Why an override means nothing for its candidate as it stands now."""
     if override.kind is Kind.BREAK_GLASS:
         if candidate.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
-            return (OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, f"the candidate is {candidate.fate} already"),)
+            return (
+                GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, f"the candidate is {candidate.fate} already"),
+            )
         if there := _in_production(state, override):
-            return (OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, f"the series is recorded as promoted by {there}"),)
+            return (
+                GateReason.OVERRIDE_NOT_POSSIBLE.closes(
+                    override.id, override.kind, f"the series is recorded as promoted by {there}"
+                ),
+            )
         return ()
     record = state.promotion(override.release, override.series)
     if candidate.fate is not Fate.PROMOTED or record is None:
         seen = f"the candidate is {candidate.fate}; only what this gate promoted is rolled back to"
-        return (OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, seen),)
+        return (GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, seen),)
     present = live(released(state, keys, override.release.environment))
     if present is not None and present.release == override.release:
         seen = f"it is live since {iso(present.at)}, by {BY[present.kind]}; there is nothing to go back from"
-        return (OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, seen),)
+        return (GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, seen),)
     if envelope_digests(record) != override.rests_on:
         seen = f"the order rests on {', '.join(override.rests_on)}, the promotion on {', '.join(envelope_digests(record))}"
-        return (ATTESTATION_INVALID.closes(override.id, override.kind, seen),)
+        return (GateReason.ATTESTATION_INVALID.closes(override.id, override.kind, seen),)
     found = record_problems(record, override.release, override.series, keys=keys, now=now)
-    return tuple(ATTESTATION_INVALID.closes(override.id, override.kind, each) for each in found)
+    return tuple(GateReason.ATTESTATION_INVALID.closes(override.id, override.kind, each) for each in found)
 
 
 def _in_production(state: StateTable, override: Override) -> str | None:

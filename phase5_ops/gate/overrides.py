@@ -18,9 +18,9 @@ from pydantic.alias_generators import to_camel
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import Moment, iso
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate import reasons
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.orders import Kind
+from phase5_ops.gate.reasons import GateReason, SignOffReason
 from phase5_ops.gate.records import Reason, Release, SignOff
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.statements import OVERRIDE, read_statement, statement_bytes
@@ -118,14 +118,14 @@ def problems_of_form(override: Override, *, now: datetime, policy: OverridePolic
     about = override.id
     if not override.reason.strip() or not override.ticket.strip() or len(override.reason) > _LONGEST_TEXT:
         seen = f"it needs a reason of at most {_LONGEST_TEXT} characters, and a ticket"
-        yield reasons.OVERRIDE_WITHOUT_REASON.closes(about, override.kind, seen)
+        yield GateReason.OVERRIDE_WITHOUT_REASON.closes(about, override.kind, seen)
     if override.until - override.requested_at > longest_life(override.kind, policy):
         seen = f"from {iso(override.requested_at)} to {iso(override.until)}; at most {longest_life(override.kind, policy)}"
-        yield reasons.OVERRIDE_TOO_LONG.closes(about, override.kind, seen)
+        yield GateReason.OVERRIDE_TOO_LONG.closes(about, override.kind, seen)
     if now >= override.until:
-        yield reasons.OVERRIDE_EXPIRED.closes(about, override.kind, f"it ended at {iso(override.until)}")
+        yield GateReason.OVERRIDE_EXPIRED.closes(about, override.kind, f"it ended at {iso(override.until)}")
     if override.requested_at - now > skew:
-        yield reasons.OVERRIDE_FROM_THE_FUTURE.closes(about, override.kind, f"asked for at {iso(override.requested_at)}")
+        yield GateReason.OVERRIDE_FROM_THE_FUTURE.closes(about, override.kind, f"asked for at {iso(override.requested_at)}")
 
 
 def signed_roles(
@@ -167,8 +167,8 @@ def problems(
     if len(counted) < SIGNERS[override.kind]:
         wanted = ROLLBACK_ROLE if override.kind is Kind.ROLLBACK else "two roles"
         seen = f"{wanted} must sign; signed: {', '.join(sorted(counted)) or 'nobody'}"
-        found.append(reasons.OVERRIDE_NOT_SIGNED.closes(override.id, override.kind, seen))
-        found += [each for each in bad if each.code != reasons.SIGNATURE_MISSING.code]
+        found.append(GateReason.OVERRIDE_NOT_SIGNED.closes(override.id, override.kind, seen))
+        found += [each for each in bad if each.code != SignOffReason.SIGNATURE_MISSING.code]
     return tuple(found)
 
 

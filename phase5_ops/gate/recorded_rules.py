@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from phase5_ops.checklist import ALL_CHECKS
-from phase5_ops.gate import reasons
 from phase5_ops.gate.keys import KeySet
-from phase5_ops.gate.reasons import RELEASE
+from phase5_ops.gate.reasons import RELEASE, GateReason
 from phase5_ops.gate.records import OtherRun, Reason
 from phase5_ops.gate.run_record import RunFound, RunRecord
 from phase5_ops.verdict import Finding, Verdict
@@ -56,20 +55,22 @@ def record_problems(
         before: the last record of a candidate's run that is older; None where there is none.
     """
     broken = _gap(trail)
-    found = [reasons.RUN_RECORDS_BROKEN.closes(RELEASE, "state table", broken)] if broken else []
+    found = [GateReason.RUN_RECORDS_BROKEN.closes(RELEASE, "state table", broken)] if broken else []
     own = _own(trail, run_id)
     if own is None:
         seen = f"none of {len(trail)} records" if trail else "no record of any run"
-        return (*found, reasons.RUN_NOT_RECORDED.closes(RELEASE, run_id, seen))
+        return (*found, GateReason.RUN_NOT_RECORDED.closes(RELEASE, run_id, seen))
     if own.found.manifest != digest:
         found.append(
-            reasons.EVIDENCE_NOT_AS_RECORDED.closes(RELEASE, run_id, f"recorded {own.found.manifest}, stored {digest or 'none'}")
+            GateReason.EVIDENCE_NOT_AS_RECORDED.closes(
+                RELEASE, run_id, f"recorded {own.found.manifest}, stored {digest or 'none'}"
+            )
         )
     candidates = [record for record in (*trail, before) if record is not None and record.found.release_digest is not None]
     must_be_signed = bool(own.signature) or any(record.signature for record in candidates)
     if must_be_signed and (keys is None or not own.signed_by_gate(keys)):
         seen = "a signature that no believed key of the gate made" if own.signature else "no signature"
-        found.append(reasons.RUN_RECORD_NOT_BELIEVED.closes(RELEASE, run_id, seen))
+        found.append(GateReason.RUN_RECORD_NOT_BELIEVED.closes(RELEASE, run_id, seen))
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from phase5_ops.checklist import DEFAULT_MAX_AGE_HOURS, Row
 from phase5_ops.clock import iso
 from phase5_ops.evidence.run_tags import READINESS_JOB
-from phase5_ops.gate import reasons
+from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import Bundle, GateInputs, Reason, Release, RunFacts, RunState, StoredResult
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Verdict, worst
@@ -32,17 +32,17 @@ def state_problems(row: Row, result: StoredResult | None, inputs: GateInputs) ->
     What is missing, pending or crashed is said alone, since nothing else can be known of it.
     """
     if result is None:
-        return (reasons.RESULT_MISSING.closes(row.id, row.check, "no result"),)
+        return (GateReason.RESULT_MISSING.closes(row.id, row.check, "no result"),)
     if result.run is None:
-        return (reasons.RESULT_OF_NO_RUN.closes(row.id, row.check, "no run behind it"),)
+        return (GateReason.RESULT_OF_NO_RUN.closes(row.id, row.check, "no run behind it"),)
     if result.run.state is RunState.UNKNOWN:
-        return (reasons.RESULT_OF_NO_RUN.closes(row.id, row.check, f"no record of run {result.run.run_id}"),)
+        return (GateReason.RESULT_OF_NO_RUN.closes(row.id, row.check, f"no record of run {result.run.run_id}"),)
     if result.run.state is RunState.RUNNING:
-        return (reasons.RESULT_PENDING.closes(row.id, row.check, f"run {result.run.run_id} is not over"),)
+        return (GateReason.RESULT_PENDING.closes(row.id, row.check, f"run {result.run.run_id} is not over"),)
     if not result.evaluated:
-        return (reasons.RESULT_CRASHED.closes(row.id, row.check, f"run {result.run.run_id} is over without a result"),)
+        return (GateReason.RESULT_CRASHED.closes(row.id, row.check, f"run {result.run.run_id} is over without a result"),)
     if result.verdict is None:
-        return (reasons.RESULT_UNREADABLE.closes(row.id, row.check, "no verdict"),)
+        return (GateReason.RESULT_UNREADABLE.closes(row.id, row.check, "no verdict"),)
     return (
         *_origin_problems(row, result, result.run, inputs),
         *_evidence_problems(row, result, inputs.bundle),
@@ -55,61 +55,61 @@ def state_problems(row: Row, result: StoredResult | None, inputs: GateInputs) ->
 def _origin_problems(row: Row, result: StoredResult, run: RunFacts, inputs: GateInputs) -> Iterator[Reason]:
     release: Release | None = inputs.release
     if result.check != row.check:
-        yield reasons.RESULT_OF_ANOTHER_CHECK.closes(row.id, row.check, result.check)
+        yield GateReason.RESULT_OF_ANOTHER_CHECK.closes(row.id, row.check, result.check)
     if run.job != READINESS_JOB:
-        yield reasons.RESULT_OF_ANOTHER_JOB.closes(row.id, row.check, f"job {run.job!r}")
+        yield GateReason.RESULT_OF_ANOTHER_JOB.closes(row.id, row.check, f"job {run.job!r}")
     if run.run_id != inputs.run_id:
-        yield reasons.RESULT_OF_ANOTHER_RUN.closes(row.id, row.check, f"run {run.run_id}, not {inputs.run_id}")
+        yield GateReason.RESULT_OF_ANOTHER_RUN.closes(row.id, row.check, f"run {run.run_id}, not {inputs.run_id}")
     if release is not None and run.release_digest != release.digest:
-        yield reasons.RESULT_OF_ANOTHER_RELEASE.closes(row.id, row.check, str(run.release_digest))
+        yield GateReason.RESULT_OF_ANOTHER_RELEASE.closes(row.id, row.check, str(run.release_digest))
     if release is not None and run.environment != release.environment:
-        yield reasons.RESULT_OF_ANOTHER_ENVIRONMENT.closes(row.id, row.check, str(run.environment))
+        yield GateReason.RESULT_OF_ANOTHER_ENVIRONMENT.closes(row.id, row.check, str(run.environment))
     if result.target_run_id != run.run_id:
         seen = f"about the materialization of run {result.target_run_id}"
-        yield reasons.RESULT_OF_ANOTHER_MATERIALIZATION.closes(row.id, row.check, seen)
+        yield GateReason.RESULT_OF_ANOTHER_MATERIALIZATION.closes(row.id, row.check, seen)
     if run.fixed_now and not inputs.allow_fixed_now:
-        yield reasons.RESULT_UNDER_FIXED_CLOCK.closes(row.id, row.check, f"run {run.run_id} ran under PHASE5_NOW")
+        yield GateReason.RESULT_UNDER_FIXED_CLOCK.closes(row.id, row.check, f"run {run.run_id} ran under PHASE5_NOW")
 
 
 def _evidence_problems(row: Row, result: StoredResult, bundle: Bundle | None) -> Iterator[Reason]:
     if row.asset not in result.tables or result.verdict_file is None:
-        yield reasons.RESULT_WITHOUT_EVIDENCE.closes(row.id, row.check, "it does not name its table and its stored verdict")
+        yield GateReason.RESULT_WITHOUT_EVIDENCE.closes(row.id, row.check, "it does not name its table and its stored verdict")
     if bundle is None:
         return  # said once, for the release
     for asset, digest in sorted(result.tables.items()):
         if bundle.tables.get(asset) != digest:
             seen = f"judged from {digest}, stored is {bundle.tables.get(asset)}"
-            yield reasons.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, asset, seen)
+            yield GateReason.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, asset, seen)
     stored = bundle.verdicts.get(row.check)
     if stored is None or stored.digest != result.verdict_file:
         seen = f"verdict file {result.verdict_file}, stored is {stored.digest if stored else None}"
-        yield reasons.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, row.check, seen)
+        yield GateReason.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, row.check, seen)
     elif differing := [name for name in _STORED_FIELDS if getattr(result, name) != getattr(stored, name)]:
         seen = f"it differs from the stored verdict in {', '.join(differing)}"
-        yield reasons.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, row.check, seen)
+        yield GateReason.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, row.check, seen)
 
 
 def _contradictions(row: Row, result: StoredResult, verdict: Verdict) -> Iterator[Reason]:
     found = worst(f.verdict for f in result.findings) if result.findings else Verdict.PASS
     if found is not verdict:
-        yield reasons.RESULT_CONTRADICTS_ITSELF.closes(row.id, row.check, f"verdict {verdict}, worst finding {found}")
+        yield GateReason.RESULT_CONTRADICTS_ITSELF.closes(row.id, row.check, f"verdict {verdict}, worst finding {found}")
     if result.passed is not (not verdict.blocks):
-        yield reasons.RESULT_CONTRADICTS_ITSELF.closes(row.id, row.check, f"verdict {verdict}, passed {result.passed}")
+        yield GateReason.RESULT_CONTRADICTS_ITSELF.closes(row.id, row.check, f"verdict {verdict}, passed {result.passed}")
 
 
 def _policy_problems(row: Row, result: StoredResult, inputs: GateInputs) -> Iterator[Reason]:
     if result.policy_digest != inputs.policy_digest:
         seen = f"judged under {result.policy_digest}, now {inputs.policy_digest}"
-        yield reasons.JUDGED_UNDER_OTHER_POLICY.closes(row.id, row.check, seen)
+        yield GateReason.JUDGED_UNDER_OTHER_POLICY.closes(row.id, row.check, seen)
 
 
 def _age_problems(row: Row, observed_at: datetime | None, inputs: GateInputs) -> Iterator[Reason]:
     if observed_at is None:
-        yield reasons.EVIDENCE_UNDATED.closes(row.id, row.check, "no time of reading")
+        yield GateReason.EVIDENCE_UNDATED.closes(row.id, row.check, "no time of reading")
         return
     age, limit = inputs.now - observed_at, max_age(row, inputs.policy)
     if age > limit:
         seen = f"read {iso(observed_at)}, {age.total_seconds() / 3600:.1f} h ago; at most {limit.total_seconds() / 3600:g} h"
-        yield reasons.EVIDENCE_STALE.closes(row.id, row.check, seen)
+        yield GateReason.EVIDENCE_STALE.closes(row.id, row.check, seen)
     if -age > timedelta(seconds=inputs.policy.clock_skew_seconds):
-        yield reasons.EVIDENCE_FROM_THE_FUTURE.closes(row.id, row.check, f"read {iso(observed_at)}, now {iso(inputs.now)}")
+        yield GateReason.EVIDENCE_FROM_THE_FUTURE.closes(row.id, row.check, f"read {iso(observed_at)}, now {iso(inputs.now)}")

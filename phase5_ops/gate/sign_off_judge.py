@@ -13,6 +13,7 @@ import pandera.pandas as pa
 from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.clock import iso
 from phase5_ops.gate import reasons
+from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release, SignedFacts, SignOff
 from phase5_ops.reads import read_findings
 from phase5_ops.verdict import Finding, Judgement, conclude
@@ -52,9 +53,9 @@ def sign_offs_table(
     rows = []
     for row in ROWS if release is not None else ():
         if row.is_sign_off:
-            found = (problems or {}).get(row.owner, ((reasons.SIGNATURE_MISSING, "no signature"),))
+            found = (problems or {}).get(row.owner, ((SignOffReason.SIGNATURE_MISSING, "no signature"),))
             if statement is None:
-                found = ((reasons.NOTHING_TO_SIGN, "no readiness statement"),)
+                found = ((SignOffReason.NOTHING_TO_SIGN, "no readiness statement"),)
             digest = statement.statement_digest if statement else None
             mine = [off for off in sign_offs if off.role == row.owner == off.key_role and off.statement_digest == digest]
             newest = max(mine, key=lambda off: off.signed_at, default=None)
@@ -72,7 +73,7 @@ def _state(newest: SignOff | None, found: tuple[tuple[reasons.ReasonCode, str], 
         "done": done,
         "by": newest.identity if done and newest else None,
         "date": iso(newest.signed_at) if done and newest else None,
-        "code": None if done else found[0][0].code if found else reasons.SIGNATURE_MISSING.code,
+        "code": None if done else found[0][0].code if found else SignOffReason.SIGNATURE_MISSING.code,
         "seen": None if done else "; ".join(f"{code.code}: {seen}" for code, seen in found) or "no signature",
     }
 
@@ -82,7 +83,7 @@ def judge_sign_off(table: pd.DataFrame, *, role: str) -> Judgement:
     findings: list[Finding] = read_findings(table)
     mine = table[table["role"] == role].to_dict("records") if len(table) else []
     if not mine and not any(finding.verdict.blocks for finding in findings):
-        findings.append(reasons.NO_RELEASE.at(role, expected=reasons.SIGNATURE_EXPECTED, seen="no release to sign"))
+        findings.append(SignOffReason.NO_RELEASE.at(role, expected=reasons.SIGNATURE_EXPECTED, seen="no release to sign"))
     for entry in mine:
         if entry["done"] is not True:
             findings.append(

@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
-from phase5_ops.gate import reasons
 from phase5_ops.gate.keys import revocation_problem
-from phase5_ops.gate.reasons import ReasonCode
+from phase5_ops.gate.reasons import ReasonCode, SignOffReason
 from phase5_ops.gate.records import Release, RowFacts, SignedFacts, SignOff
 from phase5_ops.policy import GatePolicy
 
@@ -86,7 +85,7 @@ def sign_off_problems(
                 problems = []
                 break
             problems += own
-        answers[role] = tuple(problems) if mine else ((reasons.SIGNATURE_MISSING, "no signature"),)
+        answers[role] = tuple(problems) if mine else ((SignOffReason.SIGNATURE_MISSING, "no signature"),)
     return answers
 
 
@@ -134,24 +133,24 @@ def _problems_of(
     revoked = revocation_problem(off.key_revoked_at, off.proved_at)
     unproved = f" ({off.unproved})" if off.unproved else ""
     tests: list[tuple[bool, ReasonCode, str]] = [
-        (off.key_role is None, reasons.SIGNATURE_INVALID, who),
-        (off.key_role not in (None, off.role), reasons.SIGNATURE_OF_ANOTHER_ROLE, f"{who} with the key of {off.key_role}"),
+        (off.key_role is None, SignOffReason.SIGNATURE_INVALID, who),
+        (off.key_role not in (None, off.role), SignOffReason.SIGNATURE_OF_ANOTHER_ROLE, f"{who} with the key of {off.key_role}"),
         *_about_another(off, release, who),
         (
             off.statement_digest != statement_digest,
-            reasons.SIGNATURE_OF_ANOTHER_STATEMENT,
+            SignOffReason.SIGNATURE_OF_ANOTHER_STATEMENT,
             f"{who} over {off.statement_digest}, the statement is {statement_digest}",
         ),
-        (bool(void), reasons.SIGNATURE_VOID, f"{who}: {'; '.join(void)}"),
-        (now - off.signed_at >= timedelta(days=policy.sign_off_days), reasons.SIGNATURE_EXPIRED, who),
-        (off.signed_at - now > skew, reasons.SIGNATURE_FROM_THE_FUTURE, who),
+        (bool(void), SignOffReason.SIGNATURE_VOID, f"{who}: {'; '.join(void)}"),
+        (now - off.signed_at >= timedelta(days=policy.sign_off_days), SignOffReason.SIGNATURE_EXPIRED, who),
+        (off.signed_at - now > skew, SignOffReason.SIGNATURE_FROM_THE_FUTURE, who),
         (
             off.frozen_at is not None and off.signed_at < off.frozen_at,
-            reasons.SIGNATURE_BEFORE_STATEMENT,
+            SignOffReason.SIGNATURE_BEFORE_STATEMENT,
             f"{who}, what it signs is of {iso(off.frozen_at) if off.frozen_at else ''}",
         ),
-        (revoked is not None, reasons.SIGNATURE_KEY_REVOKED, f"{who}: the key {revoked}{unproved}"),
-        (not off.identity.strip(), reasons.SIGNER_UNKNOWN, who),
+        (revoked is not None, SignOffReason.SIGNATURE_KEY_REVOKED, f"{who}: the key {revoked}{unproved}"),
+        (not off.identity.strip(), SignOffReason.SIGNER_UNKNOWN, who),
     ]
     return [(code, seen) for failed, code, seen in tests if failed]
 
@@ -160,13 +159,13 @@ def _about_another(off: SignOff, release: Release, who: str) -> Iterator[tuple[b
     """Whether the signed bytes are about something else; where a key made it over bytes that say nothing, they are."""
     if off.release is None:
         seen = f"{who} for a statement that cannot be read"
-        yield off.key_role is not None, reasons.SIGNATURE_OF_ANOTHER_RELEASE, seen
+        yield off.key_role is not None, SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE, seen
         return
     named = f"{off.release.name} {off.release.digest}"
     other = (off.release.name, off.release.digest) != (release.name, release.digest)
-    yield other, reasons.SIGNATURE_OF_ANOTHER_RELEASE, f"{who} for {named}"
+    yield other, SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE, f"{who} for {named}"
     seen = f"{who} for {off.release.environment}, not for {release.environment}"
-    yield off.release.environment != release.environment, reasons.SIGNATURE_OF_ANOTHER_ENVIRONMENT, seen
+    yield off.release.environment != release.environment, SignOffReason.SIGNATURE_OF_ANOTHER_ENVIRONMENT, seen
 
 
 def _repeated(off: SignOff, good: Iterable[SignOff]) -> list[Problem]:
@@ -174,7 +173,7 @@ def _repeated(off: SignOff, good: Iterable[SignOff]) -> list[Problem]:
     for other in good:
         if other.role != off.role and other.role in ROLES:
             if other.identity.casefold() == off.identity.casefold():
-                return [(reasons.SIGNER_REPEATED, f"{off.identity} signed for {off.role} and {other.role}")]
+                return [(SignOffReason.SIGNER_REPEATED, f"{off.identity} signed for {off.role} and {other.role}")]
             if other.key_id == off.key_id:
-                return [(reasons.SIGNER_REPEATED, f"key {off.key_id} signed for {off.role} and {other.role}")]
+                return [(SignOffReason.SIGNER_REPEATED, f"key {off.key_id} signed for {off.role} and {other.role}")]
     return []

@@ -36,7 +36,7 @@ from phase5_ops.isolation.probe_plan import CrossProbe, CrossTargets, own_reques
 from phase5_ops.probing import canary
 from phase5_ops.probing.canary_intent import Place
 from phase5_ops.probing.client import HttpClient
-from phase5_ops.probing.codes import PROBE_STATE_UNAVAILABLE, PROBE_TENANT_REFUSED, Obstructed
+from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check_cross_tenant
@@ -175,7 +175,9 @@ class CrossProbing:
         try:
             check_cross_tenant(probe.request(self.tokens.get(probe.who)), ground)
         except ForbiddenTarget as refusal:
-            raise Obstructed(PROBE_TENANT_REFUSED, "probe", expected="only the test tenants named", seen=str(refusal)) from None
+            raise Obstructed(
+                ProbingCode.PROBE_TENANT_REFUSED, "probe", expected="only the test tenants named", seen=str(refusal)
+            ) from None
 
     # Saving, planting, comparing
 
@@ -246,7 +248,7 @@ class CrossProbing:
             self.reads.append(answer.read)
             problem = None if answer.read.status is ReadStatus.OK else f"{answer.read.status}: {answer.read.error}"
         if problem is not None:
-            raise Obstructed(PROBE_STATE_UNAVAILABLE, table, expected="the test tenants' items saved", seen=problem)
+            raise Obstructed(ProbingCode.PROBE_STATE_UNAVAILABLE, table, expected="the test tenants' items saved", seen=problem)
 
     def _without_late(self, saved: Snapshot) -> tuple[Snapshot, list[HarnessRow]]:
         """The snapshot without what earlier runs' probes left, which is removed, and a row for each such item.
@@ -309,7 +311,7 @@ class CrossProbing:
 def _require(reads: Sequence[Read]) -> None:
     if failed := [read for read in reads if read.status is not ReadStatus.OK]:
         raise Obstructed(
-            PROBE_STATE_UNAVAILABLE,
+            ProbingCode.PROBE_STATE_UNAVAILABLE,
             failed[0].resource,
             expected="what the test tenants have, before and after the probes",
             seen=f"{failed[0].operation}: {failed[0].status}: {failed[0].error}",

@@ -12,200 +12,153 @@ import pandas as pd
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, rows_of
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.reads import read_findings, reads_of
-from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-FOREIGN_KEY_WRITTEN = FindingCode(
-    "foreign_key_written",
-    Verdict.FAIL,
-    "The execution for one tenant wrote, changed or removed a key of another tenant.",
-    "Find the write in the named table and take the tenant from the execution's own context.",
-)
-FOREIGN_TENANT_ATTRIBUTE = FindingCode(
-    "foreign_tenant_attribute",
-    Verdict.FAIL,
-    "An item or event of the execution names another tenant in an attribute, nested data, an S3 key or an event detail.",
-    "Find where the named attribute is filled, and take the tenant from the execution's own context.",
-)
-KEY_WITHOUT_TENANT = FindingCode(
-    "key_without_tenant",
-    Verdict.FAIL,
-    "A key that the execution wrote names no tenant, and is no approved form that refers to this execution.",
-    "Put the tenant into the partition key, or have the form approved with a justification in the key grammar.",
-)
-KEY_ATTRIBUTE_MISMATCH = FindingCode(
-    "key_attribute_mismatch",
-    Verdict.FAIL,
-    "An item's key names one tenant, its tenant attribute another.",
-    "Write both from the same value; whoever reads by the attribute sees another tenant's item.",
-)
-KEY_AMBIGUOUS = FindingCode(
-    "key_ambiguous",
-    Verdict.INCONCLUSIVE,
-    "Two known tenants fit the same key, since a tenant id holds the separator #.",
-    "Use test tenants whose ids are no beginning of another tenant's id plus #; forbid # in tenant ids.",
-)
-OUTCOME_MISSING = FindingCode(
-    "outcome_missing",
-    Verdict.FAIL,
-    "The canary execution left no outcome under the tenant's own key in time.",
-    "Look at the execution's state machine and logs; check that the outcome is written under the execution's tenant.",
-)
-LEDGER_TRAIL_INCOMPLETE = FindingCode(
-    "ledger_trail_incomplete",
-    Verdict.FAIL,
-    "The tenant's partition of the ledger does not tell the whole execution.",
-    "Look for the missing events under other tenants, and at the function that should have written them.",
-)
-CANARY_FAILED = FindingCode(
-    "canary_failed",
-    Verdict.INCONCLUSIVE,
-    "The canary execution ended with a failure, so it did not touch what a whole execution touches.",
-    "Look at the outcome's error; run again when the action type of the canary works.",
-)
-CANARY_NOT_EXECUTED = FindingCode(
-    "canary_not_executed",
-    Verdict.INCONCLUSIVE,
-    "The canary execution was not made, so nothing about isolation was shown.",
-    "The finding says why: a missing setting, a stop, a lease held by another run, or a rate limit.",
-    also=(Verdict.ERROR,),
-    not_tried=True,
-)
-UNSCOPED_SCAN = FindingCode(
-    "unscoped_scan",
-    Verdict.FAIL,
-    "A function of the execution read a whole table or index: a Scan, or a statement without the partition key.",
-    "Query by the tenant's partition key instead, and take Scan away from the function's role.",
-)
-UNSCOPED_QUERY = FindingCode(
-    "unscoped_query",
-    Verdict.FAIL,
-    "A query of the execution names neither the tenant nor anything of this execution.",
-    "Query by the tenant's partition key; on an index without the tenant, query by an id of the execution only.",
-)
-FOREIGN_KEY_READ = FindingCode(
-    "foreign_key_read",
-    Verdict.FAIL,
-    "The execution for one tenant read a key of another tenant, or one that is nobody's.",
-    "Find the read in the named function and take the tenant from the execution's own context.",
-)
-READS_NOT_JUDGED = FindingCode(
-    "reads_not_judged",
-    Verdict.WARN,
-    "Reads of the execution could not be judged: there is no data-access trail, it is not delivered yet, or it hides the keys.",
-    "Turn on CloudTrail data events for DynamoDB to S3 and name the location in the settings; run again once it is delivered.",
-    also=(Verdict.INCONCLUSIVE,),
-    not_tried=True,
-)
-FOREIGN_DATA_READABLE = FindingCode(
-    "foreign_data_readable",
-    Verdict.FAIL,
-    "The Control Center showed data of test tenant B to a token of test tenant A.",
-    "Take the tenant from the token's claim custom:tenant_id alone in the named route.",
-)
-FOREIGN_DATA_WRITABLE = FindingCode(
-    "foreign_data_writable",
-    Verdict.FAIL,
-    "A request with a token of test tenant A changed data of test tenant B through the Control Center.",
-    "Take the tenant from the token's claim custom:tenant_id alone in the named route; refuse a body that names another.",
-)
-UNAUTHORIZED_REQUEST_ANSWERED = FindingCode(
-    "unauthorized_request_answered",
-    Verdict.FAIL,
-    "A route of the Control Center or the decision API answered a request without a token, or with one that is not valid.",
-    "Put the named route behind the user pool's authorizer, for every method and spelling of its path.",
-)
-OTHER_CLIENT_REQUEST_ANSWERED = FindingCode(
-    "other_client_request_answered",
-    Verdict.WARN,
-    "A route of the Control Center or the decision API takes tokens that another client of the user pool was given.",
-    "Check the audience of the token in the named route, or have the other client approved.",
-)
-REQUEST_WITHOUT_TENANT_ANSWERED = FindingCode(
-    "request_without_tenant_answered",
-    Verdict.FAIL,
-    "A route answered for a tenant although the token names none: its claim custom:tenant_id is missing or is no tenant's id.",
-    "Refuse tokens without custom:tenant_id in the named route; take the tenant from nowhere else, and compare it exactly.",
-)
-FOREIGN_ACCOUNT_ANSWERED = FindingCode(
-    "foreign_account_answered",
-    Verdict.FAIL,
-    "A route answered for an account that the token's claim custom:account_ids does not name.",
-    "Check the account of the named route against the token's accounts.",
-)
-LATE_EFFECT = FindingCode(
-    "late_effect",
-    Verdict.FAIL,
-    "What a probe of an earlier run asked for was done after that run had ended and had put everything back.",
-    "Find what carries out requests later (a queue, a retry, a stream) and have it check who asked; or what repeats writes.",
-)
-DECISION_API_NOT_FOUND = FindingCode(
-    "decision_api_not_found",
-    Verdict.WARN,
-    "The decision API is not at the Control Center's address, so nothing was shown about its routes.",
-    "Set PHASE5_DECISION_API_URL, and PHASE5_DECISION_API_KEY where it wants a key.",
-    not_tried=True,
-)
-NOT_PUT_BACK = FindingCode(
-    "not_put_back",
-    Verdict.ERROR,
-    "What a cross-tenant write changed on test tenant B could not be put back.",
-    "Restore the named item of test tenant B by hand; the stored evidence has its content before the probe.",
-)
-PROBE_NOT_ANSWERED = FindingCode(
-    "probe_not_answered",
-    Verdict.INCONCLUSIVE,
-    "A cross-tenant probe got no answer that decides: a server error, a timeout, no connection.",
-    "Run again; if it stays, look at the Control Center's logs for the named route.",
-    not_tried=True,
-)
-PROBE_NOT_TRIED = FindingCode(
-    "probe_not_tried",
-    Verdict.INCONCLUSIVE,
-    "A cross-tenant probe was not tried, so nothing was shown about its route.",
-    "The finding says why: a missing setting, probe mode, or a stop.",
-    not_tried=True,
-)
-CLEANUP_FAILED = FindingCode(
-    "cleanup_failed",
-    Verdict.ERROR,
-    "Something that the harness put on the platform could not be removed.",
-    "The next run removes leftovers; if this stays, grant the delete on the named table's test tenant partitions.",
-)
-DETECTOR_BLIND = FindingCode(
-    "detector_blind",
-    Verdict.ERROR,
-    "A detector was shown a planted violation in memory and did not report it, so its silence means nothing.",
-    "Report it with the stored evidence: the harness itself is at fault.",
-)
-CODES = (
-    FOREIGN_KEY_WRITTEN,
-    FOREIGN_TENANT_ATTRIBUTE,
-    KEY_WITHOUT_TENANT,
-    KEY_ATTRIBUTE_MISMATCH,
-    KEY_AMBIGUOUS,
-    OUTCOME_MISSING,
-    LEDGER_TRAIL_INCOMPLETE,
-    CANARY_FAILED,
-    CANARY_NOT_EXECUTED,
-    UNSCOPED_SCAN,
-    UNSCOPED_QUERY,
-    FOREIGN_KEY_READ,
-    READS_NOT_JUDGED,
-    FOREIGN_DATA_READABLE,
-    FOREIGN_DATA_WRITABLE,
-    UNAUTHORIZED_REQUEST_ANSWERED,
-    OTHER_CLIENT_REQUEST_ANSWERED,
-    REQUEST_WITHOUT_TENANT_ANSWERED,
-    FOREIGN_ACCOUNT_ANSWERED,
-    LATE_EFFECT,
-    DECISION_API_NOT_FOUND,
-    NOT_PUT_BACK,
-    PROBE_NOT_ANSWERED,
-    PROBE_NOT_TRIED,
-    CLEANUP_FAILED,
-    DETECTOR_BLIND,
-)
-_CODE_OF_NAME = {code.code: code for code in CODES}
+
+class HarnessCode(FindingCodes):
+    """The finding codes of row 4.1."""
+
+    FOREIGN_KEY_WRITTEN = FindingCode(
+        Verdict.FAIL,
+        "The execution for one tenant wrote, changed or removed a key of another tenant.",
+        "Find the write in the named table and take the tenant from the execution's own context.",
+    )
+    FOREIGN_TENANT_ATTRIBUTE = FindingCode(
+        Verdict.FAIL,
+        "An item or event of the execution names another tenant in an attribute, nested data, an S3 key or an event detail.",
+        "Find where the named attribute is filled, and take the tenant from the execution's own context.",
+    )
+    KEY_WITHOUT_TENANT = FindingCode(
+        Verdict.FAIL,
+        "A key that the execution wrote names no tenant, and is no approved form that refers to this execution.",
+        "Put the tenant into the partition key, or have the form approved with a justification in the key grammar.",
+    )
+    KEY_ATTRIBUTE_MISMATCH = FindingCode(
+        Verdict.FAIL,
+        "An item's key names one tenant, its tenant attribute another.",
+        "Write both from the same value; whoever reads by the attribute sees another tenant's item.",
+    )
+    KEY_AMBIGUOUS = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "Two known tenants fit the same key, since a tenant id holds the separator #.",
+        "Use test tenants whose ids are no beginning of another tenant's id plus #; forbid # in tenant ids.",
+    )
+    OUTCOME_MISSING = FindingCode(
+        Verdict.FAIL,
+        "The canary execution left no outcome under the tenant's own key in time.",
+        "Look at the execution's state machine and logs; check that the outcome is written under the execution's tenant.",
+    )
+    LEDGER_TRAIL_INCOMPLETE = FindingCode(
+        Verdict.FAIL,
+        "The tenant's partition of the ledger does not tell the whole execution.",
+        "Look for the missing events under other tenants, and at the function that should have written them.",
+    )
+    CANARY_FAILED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The canary execution ended with a failure, so it did not touch what a whole execution touches.",
+        "Look at the outcome's error; run again when the action type of the canary works.",
+    )
+    CANARY_NOT_EXECUTED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The canary execution was not made, so nothing about isolation was shown.",
+        "The finding says why: a missing setting, a stop, a lease held by another run, or a rate limit.",
+        also=(Verdict.ERROR,),
+        not_tried=True,
+    )
+    UNSCOPED_SCAN = FindingCode(
+        Verdict.FAIL,
+        "A function of the execution read a whole table or index: a Scan, or a statement without the partition key.",
+        "Query by the tenant's partition key instead, and take Scan away from the function's role.",
+    )
+    UNSCOPED_QUERY = FindingCode(
+        Verdict.FAIL,
+        "A query of the execution names neither the tenant nor anything of this execution.",
+        "Query by the tenant's partition key; on an index without the tenant, query by an id of the execution only.",
+    )
+    FOREIGN_KEY_READ = FindingCode(
+        Verdict.FAIL,
+        "The execution for one tenant read a key of another tenant, or one that is nobody's.",
+        "Find the read in the named function and take the tenant from the execution's own context.",
+    )
+    READS_NOT_JUDGED = FindingCode(
+        Verdict.WARN,
+        "Reads of the execution could not be judged: there is no data-access trail, it is not delivered yet, or it hides the"
+        " keys.",
+        "Turn on CloudTrail data events for DynamoDB to S3 and name the location in the settings; run again once it is"
+        " delivered.",
+        also=(Verdict.INCONCLUSIVE,),
+        not_tried=True,
+    )
+    FOREIGN_DATA_READABLE = FindingCode(
+        Verdict.FAIL,
+        "The Control Center showed data of test tenant B to a token of test tenant A.",
+        "Take the tenant from the token's claim custom:tenant_id alone in the named route.",
+    )
+    FOREIGN_DATA_WRITABLE = FindingCode(
+        Verdict.FAIL,
+        "A request with a token of test tenant A changed data of test tenant B through the Control Center.",
+        "Take the tenant from the token's claim custom:tenant_id alone in the named route; refuse a body that names another.",
+    )
+    UNAUTHORIZED_REQUEST_ANSWERED = FindingCode(
+        Verdict.FAIL,
+        "A route of the Control Center or the decision API answered a request without a token, or with one that is not valid.",
+        "Put the named route behind the user pool's authorizer, for every method and spelling of its path.",
+    )
+    OTHER_CLIENT_REQUEST_ANSWERED = FindingCode(
+        Verdict.WARN,
+        "A route of the Control Center or the decision API takes tokens that another client of the user pool was given.",
+        "Check the audience of the token in the named route, or have the other client approved.",
+    )
+    REQUEST_WITHOUT_TENANT_ANSWERED = FindingCode(
+        Verdict.FAIL,
+        "A route answered for a tenant although the token names none: its claim custom:tenant_id is missing or is no"
+        " tenant's id.",
+        "Refuse tokens without custom:tenant_id in the named route; take the tenant from nowhere else, and compare it exactly.",
+    )
+    FOREIGN_ACCOUNT_ANSWERED = FindingCode(
+        Verdict.FAIL,
+        "A route answered for an account that the token's claim custom:account_ids does not name.",
+        "Check the account of the named route against the token's accounts.",
+    )
+    LATE_EFFECT = FindingCode(
+        Verdict.FAIL,
+        "What a probe of an earlier run asked for was done after that run had ended and had put everything back.",
+        "Find what carries out requests later (a queue, a retry, a stream) and have it check who asked; or what repeats writes.",
+    )
+    DECISION_API_NOT_FOUND = FindingCode(
+        Verdict.WARN,
+        "The decision API is not at the Control Center's address, so nothing was shown about its routes.",
+        "Set PHASE5_DECISION_API_URL, and PHASE5_DECISION_API_KEY where it wants a key.",
+        not_tried=True,
+    )
+    NOT_PUT_BACK = FindingCode(
+        Verdict.ERROR,
+        "What a cross-tenant write changed on test tenant B could not be put back.",
+        "Restore the named item of test tenant B by hand; the stored evidence has its content before the probe.",
+    )
+    PROBE_NOT_ANSWERED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "A cross-tenant probe got no answer that decides: a server error, a timeout, no connection.",
+        "Run again; if it stays, look at the Control Center's logs for the named route.",
+        not_tried=True,
+    )
+    PROBE_NOT_TRIED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "A cross-tenant probe was not tried, so nothing was shown about its route.",
+        "The finding says why: a missing setting, probe mode, or a stop.",
+        not_tried=True,
+    )
+    CLEANUP_FAILED = FindingCode(
+        Verdict.ERROR,
+        "Something that the harness put on the platform could not be removed.",
+        "The next run removes leftovers; if this stays, grant the delete on the named table's test tenant partitions.",
+    )
+    DETECTOR_BLIND = FindingCode(
+        Verdict.ERROR,
+        "A detector was shown a planted violation in memory and did not report it, so its silence means nothing.",
+        "Report it with the stored evidence: the harness itself is at fault.",
+    )
+
 
 #: Detectors that every run must have shown a planted violation to (`controls.py` plants them).
 DETECTORS = (
@@ -264,7 +217,9 @@ def judge_harness(table: pd.DataFrame, *, production: bool, links: ConsoleLinks,
     }
     if not written and not any(finding.verdict.blocks for finding in findings):
         findings.append(
-            CANARY_NOT_EXECUTED.at("canary", expected="at least one key written by the execution", seen="no key was written")
+            HarnessCode.CANARY_NOT_EXECUTED.at(
+                "canary", expected="at least one key written by the execution", seen="no key was written"
+            )
         )
     summary = (
         f"{len(written)} keys in {facts['tables_written']} tables written, {facts['reads_judged']} reads judged,"
@@ -288,7 +243,7 @@ def findings_of(rows: Sequence[HarnessRow], *, production: bool, links: ConsoleL
         if len(found) > _SHOWN_OF_A_CODE:
             worst_of_rest = max((one.verdict for one in found[_SHOWN_OF_A_CODE:]), key=lambda verdict: verdict.severity)
             findings.append(
-                _CODE_OF_NAME[name].at(
+                HarnessCode.named(name).at(
                     f"{len(found) - _SHOWN_OF_A_CODE} more",
                     expected="none",
                     seen="see the stored table isolation_harness",
@@ -299,11 +254,11 @@ def findings_of(rows: Sequence[HarnessRow], *, production: bool, links: ConsoleL
 
 
 def _finding(name: str, row: HarnessRow, production: bool, links: ConsoleLinks) -> Finding:
-    code = _CODE_OF_NAME[name]
+    code = HarnessCode.named(name)
     verdict = None
-    if code is READS_NOT_JUDGED:
+    if code is HarnessCode.READS_NOT_JUDGED:
         verdict = Verdict.INCONCLUSIVE if production else Verdict.WARN
-    if code is CANARY_NOT_EXECUTED and row.operation == "error":
+    if code is HarnessCode.CANARY_NOT_EXECUTED and row.operation == "error":
         verdict = Verdict.ERROR
     return code.at(_subject(row), expected=row.expected or code.meaning, seen=_seen(row), verdict=verdict, link=_link(row, links))
 
@@ -328,7 +283,7 @@ def _control_findings(rows: Sequence[HarnessRow]) -> list[Finding]:
         row = shown.get(detector)
         if row is None or row.result is not Result.DETECTED:
             findings.append(
-                DETECTOR_BLIND.at(
+                HarnessCode.DETECTOR_BLIND.at(
                     detector,
                     expected="the planted violation reported, and nothing where nothing is planted",
                     seen="no planted violation was shown to it" if row is None else row.reason,

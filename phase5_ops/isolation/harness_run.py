@@ -44,7 +44,7 @@ from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import Place, decision_trace, is_ours
 from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
-from phase5_ops.probing.codes import CODES, Obstacle, Obstructed
+from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
 from phase5_ops.probing.dynamo import delete_items, query_partition
 from phase5_ops.probing.forge import TokenKind, claims_of
 from phase5_ops.probing.identity import Pool, parse_accounts
@@ -57,7 +57,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 _TRAILING_SECONDS = 3.0  # how long the signal after the outcome is waited for
 _MARGIN = timedelta(seconds=2)  # of the execution's window, for clocks of several functions
 _CANARY_ID = re.compile(r"ai_\d+_phase5[0-9a-z]*")
-_ERRORS = frozenset(code.code for code in CODES if code.verdict is Verdict.ERROR)
+_ERRORS = frozenset(code.code for code in ProbingCode.all() if code.verdict is Verdict.ERROR)
 
 Item = Mapping[str, Any]
 

@@ -25,7 +25,7 @@ from phase5_ops.isolation.probe_plan import CrossTargets
 from phase5_ops.probing import canary, own_work, stops
 from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import Place, intent_item, new_intent_id
-from phase5_ops.probing.codes import CANARY_NOT_WRITTEN, Obstacle, Obstructed
+from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
 from phase5_ops.probing.configured import Configured, require_settings
 from phase5_ops.probing.giving_back import give_back
 from phase5_ops.reads import Read, ReadStatus, attach
@@ -181,7 +181,7 @@ class _Starting:
             self._obstruct(subject, expected, f"{failed[0].operation}: {failed[0].status}: {failed[0].error}")
 
     def _obstruct(self, subject: str, expected: str, seen: str) -> None:
-        raise Obstructed(CANARY_NOT_WRITTEN, subject, expected=expected, seen=seen)
+        raise Obstructed(ProbingCode.CANARY_NOT_WRITTEN, subject, expected=expected, seen=seen)
 
 
 def _table_entry(table: PlatformTable, items: int) -> dict[str, Any]:

@@ -5,66 +5,59 @@ import pandas as pd
 from phase5_ops.isolation.iam_scope import RoleAccess, rows_of
 from phase5_ops.policy import IsolationPolicy
 from phase5_ops.reads import read_findings
-from phase5_ops.verdict import Fact, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 _REMEDY = (
     "Bind dynamodb:LeadingKeys to the caller's tenant tag: TENANT#${aws:PrincipalTag/tenant_id} and the same followed by #*;"
     " or list the role in PHASE5_ISOLATION__IAM_EXCEPTIONS with its justification."
 )
-IAM_ACCESS_UNSCOPED = FindingCode(
-    "iam_access_unscoped",
-    Verdict.WARN,
-    "A role may reach items of any tenant: nothing binds the partition keys of its requests.",
-    _REMEDY,
-    also=(Verdict.FAIL,),
-)
-IAM_KEYLESS_ACCESS = FindingCode(
-    "iam_keyless_access",
-    Verdict.WARN,
-    "A role may read a table without naming a key (Scan, a PartiQL scan, a stream, an export); LeadingKeys cannot bind that,"
-    " since ForAllValues is true where the key is absent.",
-    "Leave these actions out of the role, or deny PartiQL scans by dynamodb:FullTableScan.",
-    also=(Verdict.FAIL,),
-)
-IAM_PREFIX_PATTERN = FindingCode(
-    "iam_prefix_pattern",
-    Verdict.WARN,
-    "A role's key pattern lets in other tenants whose id begins alike (acme* fits acme-eu) or differs in case only.",
-    "End the pattern at a whole segment: the tenant itself, and the tenant followed by #*.",
-    also=(Verdict.FAIL,),
-)
-IAM_BATCH_UNBOUND = FindingCode(
-    "iam_batch_unbound",
-    Verdict.WARN,
-    "A role may mix foreign keys into a batch: ForAnyValue is satisfied by one fitting key.",
-    "Use ForAllValues for dynamodb:LeadingKeys in an Allow.",
-    also=(Verdict.FAIL,),
-)
-IAM_POLICY_NOT_JUDGED = FindingCode(
-    "iam_policy_not_judged",
-    Verdict.WARN,
-    "A policy of a role could not be had, or a template has a construct whose effect is not evaluated, so that what a role may"
-    " do is not known.",
-    "Judge the deployed roles, or the template as it is deployed (transformed, with nested stacks written out).",
-    also=(Verdict.INCONCLUSIVE,),
-    not_tried=True,
-)
-IAM_EXCEPTION_UNUSED = FindingCode(
-    "iam_exception_unused",
-    Verdict.WARN,
-    "A listed exception covers no access that any role has.",
-    "Remove it from PHASE5_ISOLATION__IAM_EXCEPTIONS, so that it does not cover something later.",
-)
-CODES = (
-    IAM_ACCESS_UNSCOPED,
-    IAM_KEYLESS_ACCESS,
-    IAM_PREFIX_PATTERN,
-    IAM_BATCH_UNBOUND,
-    IAM_POLICY_NOT_JUDGED,
-    IAM_EXCEPTION_UNUSED,
-)
-_CODE_OF_NAME = {code.code: code for code in CODES}
-_BLOCKING = {IAM_POLICY_NOT_JUDGED.code: Verdict.INCONCLUSIVE, IAM_EXCEPTION_UNUSED.code: Verdict.WARN}
+
+
+class IamCode(FindingCodes):
+    """The finding codes of the check iam_is_tenant_scoped."""
+
+    IAM_ACCESS_UNSCOPED = FindingCode(
+        Verdict.WARN,
+        "A role may reach items of any tenant: nothing binds the partition keys of its requests.",
+        _REMEDY,
+        also=(Verdict.FAIL,),
+    )
+    IAM_KEYLESS_ACCESS = FindingCode(
+        Verdict.WARN,
+        "A role may read a table without naming a key (Scan, a PartiQL scan, a stream, an export); LeadingKeys cannot bind that,"
+        " since ForAllValues is true where the key is absent.",
+        "Leave these actions out of the role, or deny PartiQL scans by dynamodb:FullTableScan.",
+        also=(Verdict.FAIL,),
+    )
+    IAM_PREFIX_PATTERN = FindingCode(
+        Verdict.WARN,
+        "A role's key pattern lets in other tenants whose id begins alike (acme* fits acme-eu) or differs in case only.",
+        "End the pattern at a whole segment: the tenant itself, and the tenant followed by #*.",
+        also=(Verdict.FAIL,),
+    )
+    IAM_BATCH_UNBOUND = FindingCode(
+        Verdict.WARN,
+        "A role may mix foreign keys into a batch: ForAnyValue is satisfied by one fitting key.",
+        "Use ForAllValues for dynamodb:LeadingKeys in an Allow.",
+        also=(Verdict.FAIL,),
+    )
+    IAM_POLICY_NOT_JUDGED = FindingCode(
+        Verdict.WARN,
+        "A policy of a role could not be had, or a template has a construct whose effect is not evaluated, so that what a"
+        " role may"
+        " do is not known.",
+        "Judge the deployed roles, or the template as it is deployed (transformed, with nested stacks written out).",
+        also=(Verdict.INCONCLUSIVE,),
+        not_tried=True,
+    )
+    IAM_EXCEPTION_UNUSED = FindingCode(
+        Verdict.WARN,
+        "A listed exception covers no access that any role has.",
+        "Remove it from PHASE5_ISOLATION__IAM_EXCEPTIONS, so that it does not cover something later.",
+    )
+
+
+_BLOCKING = {IamCode.IAM_POLICY_NOT_JUDGED.code: Verdict.INCONCLUSIVE, IamCode.IAM_EXCEPTION_UNUSED.code: Verdict.WARN}
 
 
 def judge_iam_scope(table: pd.DataFrame, *, policy: IsolationPolicy) -> Judgement:
@@ -97,7 +90,7 @@ def judge_iam_scope(table: pd.DataFrame, *, policy: IsolationPolicy) -> Judgemen
 
 
 def _finding(row: RoleAccess, blocks: bool) -> Finding:
-    code = _CODE_OF_NAME[row.code]
+    code = IamCode.named(row.code)
     verdict = _BLOCKING.get(row.code, Verdict.FAIL) if blocks else Verdict.WARN
     seen = row.reason
     if row.actions:

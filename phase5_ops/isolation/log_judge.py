@@ -7,7 +7,7 @@ from phase5_ops.isolation.log_evidence import FOREIGN, GROUP, NOT_SCANNABLE
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 FILTER_EVENTS, DESCRIBE_GROUPS, READ_ARCHIVE, RETENTION = (
     "logs:FilterLogEvents",
@@ -16,94 +16,78 @@ FILTER_EVENTS, DESCRIBE_GROUPS, READ_ARCHIVE, RETENTION = (
     "logs:retention",
 )
 
-FOREIGN_TENANT_IN_LOG = FindingCode(
-    "foreign_tenant_in_log",
-    Verdict.FAIL,
-    "A log line of one tenant's invocation names another tenant.",
-    "Open the log stream at the time of the finding, find what put the other tenant's data there, and treat it as a data leak.",
-)
-LOG_GROUP_UNREADABLE = FindingCode(
-    "log_group_unreadable",
-    Verdict.ERROR,
-    "A log group or archive, or a part of it, could not be read at all, so nothing is known of its lines.",
-    "Grant logs:FilterLogEvents on the group (or access to the file), correct the setting that names it, or unpack it.",
-)
-LOG_WINDOW_INCOMPLETE = FindingCode(
-    "log_window_incomplete",
-    Verdict.INCONCLUSIVE,
-    "Part of the window was not read: reading broke off, or the group keeps its lines for less time than the window.",
-    "Give reading more time (reading.deadline_seconds), shorten logs.window_hours, lengthen the retention, or mend the archive.",
-    not_tried=True,
-)
-NO_LOG_LINES = FindingCode(
-    "no_log_lines",
-    Verdict.INCONCLUSIVE,
-    "There was not one log line in the window.",
-    "Check the prefixes of the log groups (logs.group_prefixes) and that the platform ran in the window.",
-    not_tried=True,
-)
-NO_TENANTS = FindingCode(
-    "no_tenant_ids",
-    Verdict.INCONCLUSIVE,
-    "The tenant dictionary is empty, so no line can name a tenant.",
-    "Check the tenants table, or the file of ids.",
-    not_tried=True,
-)
-ONE_TENANT = FindingCode(
-    "one_tenant_id",
-    Verdict.WARN,
-    "The tenant dictionary has one id only, so no line could name another tenant: nothing was shown.",
-    "Check the tenants table, or the file of ids.",
-    not_tried=True,
-)
-UNATTRIBUTED_SHARE = FindingCode(
-    "unattributed_share",
-    Verdict.INCONCLUSIVE,
-    "Too many of the lines that name a tenant cannot be attributed to one, so they could not be judged.",
-    "Log the trace or intent id (or the request id) on every line that names a tenant.",
-    not_tried=True,
-)
-SAMPLED = FindingCode(
-    "sampled",
-    Verdict.WARN,
-    "Policy allows sampling, and only part of the window was scanned.",
-    "Set logs.sample_share to 1 to scan every line.",
-    not_tried=True,
-)
-TENANT_ID_NOT_SCANNABLE = FindingCode(
-    "tenant_id_not_scannable",
-    Verdict.WARN,
-    "A tenant id is too short or too common a word to be looked for in free text; it is judged in structured places only.",
-    "Give the tenant an id that is not a word of the logs.",
-    not_tried=True,
-)
-OWNERS_FORGOTTEN = FindingCode(
-    "log_owners_forgotten",
-    Verdict.WARN,
-    "More traces than fit into memory: the oldest were forgotten, and later lines of theirs count as not attributed.",
-    "Scan a shorter window, or fewer files at once.",
-    not_tried=True,
-)
-ENCODED_TOO_DEEP = FindingCode(
-    "log_encoded_too_deep",
-    Verdict.INCONCLUSIVE,
-    "Lines hold text that is encoded in more layers than are taken off, so an id in it was not seen.",
-    "Find what encodes the same text again and again (a retry that escapes its own error is usual), and log it once.",
-    not_tried=True,
-)
-CODES = (
-    FOREIGN_TENANT_IN_LOG,
-    LOG_GROUP_UNREADABLE,
-    LOG_WINDOW_INCOMPLETE,
-    NO_LOG_LINES,
-    NO_TENANTS,
-    ONE_TENANT,
-    UNATTRIBUTED_SHARE,
-    SAMPLED,
-    TENANT_ID_NOT_SCANNABLE,
-    OWNERS_FORGOTTEN,
-    ENCODED_TOO_DEEP,
-)
+
+class LogCode(FindingCodes):
+    """The finding codes of row 4.2."""
+
+    FOREIGN_TENANT_IN_LOG = FindingCode(
+        Verdict.FAIL,
+        "A log line of one tenant's invocation names another tenant.",
+        "Open the log stream at the time of the finding, find what put the other tenant's data there, and treat it as a data"
+        " leak.",
+    )
+    LOG_GROUP_UNREADABLE = FindingCode(
+        Verdict.ERROR,
+        "A log group or archive, or a part of it, could not be read at all, so nothing is known of its lines.",
+        "Grant logs:FilterLogEvents on the group (or access to the file), correct the setting that names it, or unpack it.",
+    )
+    LOG_WINDOW_INCOMPLETE = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "Part of the window was not read: reading broke off, or the group keeps its lines for less time than the window.",
+        "Give reading more time (reading.deadline_seconds), shorten logs.window_hours, lengthen the retention, or mend the"
+        " archive.",
+        not_tried=True,
+    )
+    NO_LOG_LINES = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "There was not one log line in the window.",
+        "Check the prefixes of the log groups (logs.group_prefixes) and that the platform ran in the window.",
+        not_tried=True,
+    )
+    NO_TENANT_IDS = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The tenant dictionary is empty, so no line can name a tenant.",
+        "Check the tenants table, or the file of ids.",
+        not_tried=True,
+    )
+    ONE_TENANT_ID = FindingCode(
+        Verdict.WARN,
+        "The tenant dictionary has one id only, so no line could name another tenant: nothing was shown.",
+        "Check the tenants table, or the file of ids.",
+        not_tried=True,
+    )
+    UNATTRIBUTED_SHARE = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "Too many of the lines that name a tenant cannot be attributed to one, so they could not be judged.",
+        "Log the trace or intent id (or the request id) on every line that names a tenant.",
+        not_tried=True,
+    )
+    SAMPLED = FindingCode(
+        Verdict.WARN,
+        "Policy allows sampling, and only part of the window was scanned.",
+        "Set logs.sample_share to 1 to scan every line.",
+        not_tried=True,
+    )
+    TENANT_ID_NOT_SCANNABLE = FindingCode(
+        Verdict.WARN,
+        "A tenant id is too short or too common a word to be looked for in free text; it is judged in structured places only.",
+        "Give the tenant an id that is not a word of the logs.",
+        not_tried=True,
+    )
+    LOG_OWNERS_FORGOTTEN = FindingCode(
+        Verdict.WARN,
+        "More traces than fit into memory: the oldest were forgotten, and later lines of theirs count as not attributed.",
+        "Scan a shorter window, or fewer files at once.",
+        not_tried=True,
+    )
+    LOG_ENCODED_TOO_DEEP = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "Lines hold text that is encoded in more layers than are taken off, so an id in it was not seen.",
+        "Find what encodes the same text again and again (a retry that escapes its own error is usual), and log it once.",
+        not_tried=True,
+    )
+
+
 #: Facts that say what was not judged although no finding does, in words.
 NOT_TRIED_FACTS = {
     "unattributed": "lines that name a tenant have no known owner and were not judged",
@@ -142,14 +126,14 @@ def judge_log_scan(
     share = sums["unattributed"] / sums["naming"] if sums["naming"] else 0.0
     findings = [*unread, *_reading(reads), *_foreign(rows, sums["foreign_hits"], links)]
     if not facts.get("tenants"):
-        findings.append(NO_TENANTS.at("tenant ids", expected="at least one id to look for", seen="none"))
+        findings.append(LogCode.NO_TENANT_IDS.at("tenant ids", expected="at least one id to look for", seen="none"))
     elif facts["tenants"] == 1:
-        findings.append(ONE_TENANT.at("tenant ids", expected="at least two ids to tell apart", seen="one"))
+        findings.append(LogCode.ONE_TENANT_ID.at("tenant ids", expected="at least two ids to tell apart", seen="one"))
     if not sums["lines"]:
-        findings.append(NO_LOG_LINES.at("logs", expected="lines of the platform in the window", seen="no line at all"))
+        findings.append(LogCode.NO_LOG_LINES.at("logs", expected="lines of the platform in the window", seen="no line at all"))
     if share > policy.unattributed_max_share:
         findings.append(
-            UNATTRIBUTED_SHARE.at(
+            LogCode.UNATTRIBUTED_SHARE.at(
                 "lines that name a tenant",
                 expected=f"at most {policy.unattributed_max_share:.1%} without a known owner",
                 seen=f"{sums['unattributed']} of {sums['naming']} lines ({share:.1%})" + _worst_groups(groups),
@@ -157,17 +141,17 @@ def judge_log_scan(
         )
     sampled = float(facts.get("sampled_share", 1.0))
     if sampled < 1:
-        findings.append(SAMPLED.at("window", expected="every line", seen=f"{sampled:.0%} of the window was scanned"))
+        findings.append(LogCode.SAMPLED.at("window", expected="every line", seen=f"{sampled:.0%} of the window was scanned"))
     findings += _not_scannable(rows)
     if facts.get("owners_forgotten"):
         findings.append(
-            OWNERS_FORGOTTEN.at(
+            LogCode.LOG_OWNERS_FORGOTTEN.at(
                 "owners", expected="all traces of the scan in memory", seen=f"{facts['owners_forgotten']} forgotten"
             )
         )
     if sums["too_deep"]:
         findings.append(
-            ENCODED_TOO_DEEP.at(
+            LogCode.LOG_ENCODED_TOO_DEEP.at(
                 "encoded lines",
                 expected=f"at most {facts.get('layers_at_most')} layers of encodings",
                 seen=f"{sums['too_deep']} lines with more" + _worst_groups(groups, "too_deep"),
@@ -197,7 +181,7 @@ def _reading(reads: Sequence[Read]) -> list[Finding]:
     for read in reads:
         if read.operation not in OWN_READS or read.status is ReadStatus.OK:
             continue
-        code = LOG_WINDOW_INCOMPLETE if _began(read) else LOG_GROUP_UNREADABLE
+        code = LogCode.LOG_WINDOW_INCOMPLETE if _began(read) else LogCode.LOG_GROUP_UNREADABLE
         findings.append(
             code.at(read.resource, expected="every line of the window", seen=f"{read.status}: {read.error or 'no details'}")
         )
@@ -217,7 +201,7 @@ def _foreign(rows: Sequence[Row], total: int, links: ConsoleLinks | None) -> lis
         when = f", {hit['time']}" if hit["time"] else ""
         request = f", request {hit['request']}" if hit["request"] else ""
         findings.append(
-            FOREIGN_TENANT_IN_LOG.at(
+            LogCode.FOREIGN_TENANT_IN_LOG.at(
                 f"{where} line {hit['line']}{when}",
                 expected=f"only tenant {hit['owner']}",
                 seen=f"names tenant {hit['foreign']}{_written(hit)}{request}: {hit['excerpt']}",
@@ -226,7 +210,7 @@ def _foreign(rows: Sequence[Row], total: int, links: ConsoleLinks | None) -> lis
         )
     if total > len(hits):
         findings.append(
-            FOREIGN_TENANT_IN_LOG.at(
+            LogCode.FOREIGN_TENANT_IN_LOG.at(
                 "further lines", expected="no foreign tenant", seen=f"{total - len(hits)} more hits, not listed"
             )
         )
@@ -241,14 +225,16 @@ def _written(hit: Row) -> str:
 def _not_scannable(rows: Sequence[Row]) -> list[Finding]:
     names = [str(row["foreign"]) for row in rows if row["kind"] == NOT_SCANNABLE]
     findings = [
-        TENANT_ID_NOT_SCANNABLE.at(
+        LogCode.TENANT_ID_NOT_SCANNABLE.at(
             f"tenant {name[:80]}", expected="an id that can be told from other words", seen="judged in structured places only"
         )
         for name in names[:MAX_NAMED_IDS]
     ]
     if len(names) > MAX_NAMED_IDS:
         more = len(names) - MAX_NAMED_IDS
-        findings.append(TENANT_ID_NOT_SCANNABLE.at("further tenants", expected="ids that can be told", seen=f"{more} more"))
+        findings.append(
+            LogCode.TENANT_ID_NOT_SCANNABLE.at("further tenants", expected="ids that can be told", seen=f"{more} more")
+        )
     return findings
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from phase5_ops.probing.codes import PROBE_SETTING_MISSING, PROBES_OFF, Obstructed
+from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.settings import Settings
 
 
@@ -26,7 +26,7 @@ def require_settings(settings: Settings) -> Configured:
         Obstructed: probes are off, or something is not set.
     """
     if settings.probe_mode == "off":
-        raise Obstructed(PROBES_OFF, "PHASE5_PROBE_MODE", expected="full", seen="off")
+        raise Obstructed(ProbingCode.PROBES_OFF, "PHASE5_PROBE_MODE", expected="full", seen="off")
     users = settings.probe_users
     needed = {
         "PHASE5_CONTROL_CENTER_URL": settings.control_center_url,
@@ -36,7 +36,7 @@ def require_settings(settings: Settings) -> Configured:
         "PHASE5_PROBE_USERS__B__TENANT_ID": users.b.tenant_id,
     }
     if missing := [name for name, value in needed.items() if not value]:
-        raise Obstructed(PROBE_SETTING_MISSING, ", ".join(missing), expected="set", seen="not set")
+        raise Obstructed(ProbingCode.PROBE_SETTING_MISSING, ", ".join(missing), expected="set", seen="not set")
     return Configured(
         settings.probe_mode,
         str(settings.control_center_url),

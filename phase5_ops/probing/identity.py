@@ -21,13 +21,7 @@ from typing import Any, cast
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.probing.channel import ACCOUNTS_CLAIM, TENANT_CLAIM
 from phase5_ops.probing.client import HttpClient, json_of
-from phase5_ops.probing.codes import (
-    PROBE_SETTING_MISSING,
-    PROBE_TENANT_REFUSED,
-    PROBE_TOKEN_UNAVAILABLE,
-    PROBE_TOKEN_UNUSABLE,
-    Obstructed,
-)
+from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.probing.forge import TokenKind, claims_of, header_of
 from phase5_ops.probing.guard import tenants_claimed
 from phase5_ops.probing.redact import Redactor
@@ -155,13 +149,15 @@ class Pool:
         )
         if answer.read.status is not ReadStatus.OK:
             seen = self.redactor(f"{answer.read.status}: {answer.read.error}")
-            raise Obstructed(PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected="a token of the user pool", seen=seen)
+            raise Obstructed(
+                ProbingCode.PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected="a token of the user pool", seen=seen
+            )
         result = answer.pages[0].get("AuthenticationResult") or {}
         if "IdToken" not in result:
             challenge = str(answer.pages[0].get("ChallengeName", "no token at all"))
             remedy = _REMEDIES.get(challenge, "give it neither MFA nor another challenge")
             raise Obstructed(
-                PROBE_TOKEN_UNAVAILABLE,
+                ProbingCode.PROBE_TOKEN_UNAVAILABLE,
                 f"probe user {who}",
                 expected="a token of the user pool",
                 seen=f"the pool asks for {challenge} first: {remedy}",
@@ -170,7 +166,9 @@ class Pool:
         try:
             claims = claims_of(result["IdToken"])
         except ValueError:
-            raise Obstructed(PROBE_TOKEN_UNUSABLE, f"probe user {who}", expected="a JWT", seen="something else") from None
+            raise Obstructed(
+                ProbingCode.PROBE_TOKEN_UNUSABLE, f"probe user {who}", expected="a JWT", seen="something else"
+            ) from None
         tenant = claims.get(TENANT_CLAIM)
         named = tenant if isinstance(tenant, str) else ""
         access = str(result.get("AccessToken", ""))
@@ -181,13 +179,20 @@ class Pool:
         subject, claims = f"probe user {who}", identity.claims
         tenant = claims.get(TENANT_CLAIM)
         if not tenant:
-            raise Obstructed(PROBE_TOKEN_UNUSABLE, subject, expected=f"{TENANT_CLAIM} = {user.tenant_id}", seen="no such claim")
+            raise Obstructed(
+                ProbingCode.PROBE_TOKEN_UNUSABLE, subject, expected=f"{TENANT_CLAIM} = {user.tenant_id}", seen="no such claim"
+            )
         if tenant != user.tenant_id:
             raise Obstructed(
-                PROBE_TENANT_REFUSED, subject, expected=f"{TENANT_CLAIM} = {user.tenant_id}", seen=f"{TENANT_CLAIM} = {tenant}"
+                ProbingCode.PROBE_TENANT_REFUSED,
+                subject,
+                expected=f"{TENANT_CLAIM} = {user.tenant_id}",
+                seen=f"{TENANT_CLAIM} = {tenant}",
             )
         if claims.get("token_use") != "id":
-            raise Obstructed(PROBE_TOKEN_UNUSABLE, subject, expected="an id token", seen=f"token_use = {claims.get('token_use')}")
+            raise Obstructed(
+                ProbingCode.PROBE_TOKEN_UNUSABLE, subject, expected="an id token", seen=f"token_use = {claims.get('token_use')}"
+            )
         return identity
 
     def _credentials(self, who: str, user: PoolUser) -> tuple[Credentials, list[Read]]:
@@ -195,7 +200,7 @@ class Pool:
         if user.secret_id is None:
             if user.username is None or user.password is None:
                 raise Obstructed(
-                    PROBE_SETTING_MISSING,
+                    ProbingCode.PROBE_SETTING_MISSING,
                     f"probe user {who}",
                     expected=f"{prefix}USERNAME and {prefix}PASSWORD, or {prefix}SECRET_ID",
                     seen="not set",
@@ -206,14 +211,16 @@ class Pool:
         answer = self.reader.call("secretsmanager", "get_secret_value", user.secret_id, SecretId=user.secret_id)
         if answer.read.status is not ReadStatus.OK:
             seen = f"{answer.read.operation}: {answer.read.status}: {answer.read.error}"
-            raise Obstructed(PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected=f"the secret {user.secret_id}", seen=seen)
+            raise Obstructed(
+                ProbingCode.PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected=f"the secret {user.secret_id}", seen=seen
+            )
         try:
             content = distinct_json(answer.pages[0]["SecretString"])
             clients = [str(content[name]) if content.get(name) else None for name in ("client_secret", "other_client_secret")]
             credentials = Credentials(str(content["username"]), str(content["password"]), *clients)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise Obstructed(
-                PROBE_TOKEN_UNAVAILABLE,
+                ProbingCode.PROBE_TOKEN_UNAVAILABLE,
                 f"probe user {who}",
                 expected=f"the secret {user.secret_id} as JSON with username and password",
                 seen="something else, which is not shown",

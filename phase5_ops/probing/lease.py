@@ -18,7 +18,7 @@ from typing import Any
 
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.policy import ProbePolicy
-from phase5_ops.probing.codes import PROBE_LEASE_HELD, PROBE_RATE_LIMITED, PROBE_STATE_UNAVAILABLE, Obstructed
+from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.reads import Read, ReadStatus
 
 IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
@@ -215,7 +215,7 @@ def _count(reader: AwsReader, table: str, policy: ProbePolicy, now: float, holde
     _require(known, table)
     if (known.pages[0].get("Item") or {}).get("last_run", {}).get("S") != holder:
         raise Obstructed(
-            PROBE_RATE_LIMITED,
+            ProbingCode.PROBE_RATE_LIMITED,
             table,
             expected=f"at most {policy.runs_per_hour} runs an hour",
             seen=f"{policy.runs_per_hour} runs have probed in the hour {hour}Z",
@@ -232,7 +232,7 @@ def _require(answer: Answer, table: str) -> None:
     if read.status is not ReadStatus.OK:
         remedy = "; `phase5 init` creates it" if read.status is ReadStatus.NOT_FOUND else ""
         raise Obstructed(
-            PROBE_STATE_UNAVAILABLE,
+            ProbingCode.PROBE_STATE_UNAVAILABLE,
             f"{read.operation} {table}",
             expected="a lease for this run",
             seen=f"{read.status}: {read.error}{remedy}",
@@ -242,5 +242,5 @@ def _require(answer: Answer, table: str) -> None:
 def _held(table: str, holder: Any, expires: float) -> Obstructed:  # noqa: ANN401 - as DynamoDB shows it
     until = datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds")
     return Obstructed(
-        PROBE_LEASE_HELD, table, expected="no other run probing", seen=f"held by {holder} until {until} at the latest"
+        ProbingCode.PROBE_LEASE_HELD, table, expected="no other run probing", seen=f"held by {holder} until {until} at the latest"
     )

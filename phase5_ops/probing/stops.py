@@ -8,7 +8,7 @@ from typing import Any
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.ccnative.tenants import parse_kill_switches
-from phase5_ops.probing.codes import PROBE_TENANT_REFUSED, PROBES_STOPPED, STOP_UNREADABLE, Obstructed
+from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Settings
 
@@ -34,12 +34,17 @@ def _require_running(reader: AwsReader, function: str) -> Read:
     answer = reader.call("lambda", "get_function_configuration", function, FunctionName=function)
     if answer.read.status is not ReadStatus.OK:
         raise Obstructed(
-            STOP_UNREADABLE, f"{answer.read.operation} {function}", expected=f"{STOP_VARIABLE} of it", seen=_failure(answer.read)
+            ProbingCode.STOP_UNREADABLE,
+            f"{answer.read.operation} {function}",
+            expected=f"{STOP_VARIABLE} of it",
+            seen=_failure(answer.read),
         )
     variables = (answer.pages[0].get("Environment") or {}).get("Variables") or {}
     value = str(variables.get(STOP_VARIABLE, ""))
     if value.strip().lower() not in _OFF:
-        raise Obstructed(PROBES_STOPPED, function, expected=f"{STOP_VARIABLE} not set", seen=f"{STOP_VARIABLE}={value[:40]}")
+        raise Obstructed(
+            ProbingCode.PROBES_STOPPED, function, expected=f"{STOP_VARIABLE} not set", seen=f"{STOP_VARIABLE}={value[:40]}"
+        )
     return answer.read
 
 
@@ -48,18 +53,18 @@ def _require_test_tenant(reader: AwsReader, settings: Settings, tenant: str) -> 
     answer = reader.call("dynamodb", "get_item", table, TableName=table, Key={"tenantId": {"S": tenant}}, ConsistentRead=True)
     if answer.read.status is not ReadStatus.OK:
         raise Obstructed(
-            STOP_UNREADABLE,
+            ProbingCode.STOP_UNREADABLE,
             f"{answer.read.operation} {table}",
             expected=f"the kill switches of {tenant}",
             seen=_failure(answer.read),
         )
     item = answer.pages[0].get("Item")
     if not item:
-        raise Obstructed(PROBE_TENANT_REFUSED, tenant, expected=f"a test tenant in {table}", seen="no such tenant")
+        raise Obstructed(ProbingCode.PROBE_TENANT_REFUSED, tenant, expected=f"a test tenant in {table}", seen="no such tenant")
     prefix = settings.probes.test_tenant_prefix
     if not tenant.startswith(prefix) and not _marked(item):
         raise Obstructed(
-            PROBE_TENANT_REFUSED,
+            ProbingCode.PROBE_TENANT_REFUSED,
             tenant,
             expected=f"an id that starts with {prefix}, or metadata.{TEST_TENANT_MARK} = true",
             seen="neither: it may be a customer",
@@ -68,14 +73,17 @@ def _require_test_tenant(reader: AwsReader, settings: Settings, tenant: str) -> 
     if switches.malformed:
         problem = switches.malformed[0]
         raise Obstructed(
-            STOP_UNREADABLE,
+            ProbingCode.STOP_UNREADABLE,
             f"{table} {tenant}",
             expected="readable kill switches",
             seen=f"{problem.attribute}: {problem.problem}",
         )
     if switches.tenants[0].stops((settings.probes.action_type,)):
         raise Obstructed(
-            PROBES_STOPPED, tenant, expected="a test tenant that may execute", seen="its kill switch stops the canary's action"
+            ProbingCode.PROBES_STOPPED,
+            tenant,
+            expected="a test tenant that may execute",
+            seen="its kill switch stops the canary's action",
         )
     return answer.read
 

@@ -11,14 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from phase5_ops.context import RunContext
 from phase5_ops.probing import kept_token
-from phase5_ops.probing.codes import (
-    EXPIRED_TOKEN_UNAVAILABLE,
-    PROBE_USER_MISSING,
-    PROBE_USER_UNFIT,
-    PUBLIC_KEY_UNAVAILABLE,
-    Obstacle,
-    Obstructed,
-)
+from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
 from phase5_ops.probing.forge import FURTHER_USERS, GARBAGE, OTHER_CLAIMS, Forger, TokenKind
 from phase5_ops.probing.identity import Identity, KeySetClient, Pool, why_unfit
 from phase5_ops.reads import Read
@@ -85,7 +78,9 @@ def _add_forged(supply: Supply, run: RunContext, pool: Pool, user: Identity, *, 
         supply.tokens |= {kind: forger.token(kind) for kind in (*forger.kinds, *OTHER_CLAIMS)}
     except ValueError as error:
         kinds = [kind for kind in TokenKind if kind not in (*supply.tokens, *_GENUINE_OF_OTHERS, TokenKind.OTHER_CLIENT)]
-        supply.lacks(kinds, _obstacle(PUBLIC_KEY_UNAVAILABLE, pool.pool_id, "the key that signed user A's token", str(error)))
+        supply.lacks(
+            kinds, _obstacle(ProbingCode.PUBLIC_KEY_UNAVAILABLE, pool.pool_id, "the key that signed user A's token", str(error))
+        )
         return
     issue = kept_token.Issue(str(user.claims.get("iss")), pool.client_id, str(settings.probe_users.a.tenant_id), jwk)
     kept = settings.state_dir / kept_token.FILE_NAME
@@ -93,7 +88,7 @@ def _add_forged(supply: Supply, run: RunContext, pool: Pool, user: Identity, *, 
         supply.tokens[TokenKind.EXPIRED] = kept_token.expired_token(kept, probes.expired_token_file, issue, wall=wall)
     except kept_token.NoExpiredToken as reason:
         wanted = "a genuine token that has expired"
-        supply.lacks([TokenKind.EXPIRED], _obstacle(EXPIRED_TOKEN_UNAVAILABLE, "expired token", wanted, str(reason)))
+        supply.lacks([TokenKind.EXPIRED], _obstacle(ProbingCode.EXPIRED_TOKEN_UNAVAILABLE, "expired token", wanted, str(reason)))
     if keep:
         kept_token.keep(kept, user.id_token, issue, wall=wall)
 
@@ -118,7 +113,7 @@ def _add_other_users(supply: Supply, run: RunContext, pool: Pool) -> None:
     absent = [kind for kind, (_, user) in wanted.items() if not user.username and not user.secret_id]
     if absent:
         names = ", ".join(f"PHASE5_PROBE_USERS__{wanted[kind][0].upper()}__USERNAME" for kind in absent)
-        supply.lacks(absent, _obstacle(PROBE_USER_MISSING, names, "a user for each kind of token", "not set"))
+        supply.lacks(absent, _obstacle(ProbingCode.PROBE_USER_MISSING, names, "a user for each kind of token", "not set"))
     present = {kind: each for kind, each in wanted.items() if kind not in absent}
     with ThreadPoolExecutor(max(1, len(present)), thread_name_prefix="sign-in") as workers:
         signed_in = workers.map(lambda each: _signed_in(pool, *each), present.values())
@@ -129,7 +124,9 @@ def _add_other_users(supply: Supply, run: RunContext, pool: Pool) -> None:
             identity, reads = found
             supply.reads += reads
             if problem := why_unfit(kind, identity.claims, str(users.a.tenant_id), str(users.b.tenant_id)):
-                supply.lacks([kind], _obstacle(PROBE_USER_UNFIT, f"probe user {name}", f"a token {kind.value}", problem))
+                supply.lacks(
+                    [kind], _obstacle(ProbingCode.PROBE_USER_UNFIT, f"probe user {name}", f"a token {kind.value}", problem)
+                )
             else:
                 supply.tokens[kind] = identity.id_token
 
@@ -138,7 +135,7 @@ def _signed_in(pool: Pool, name: str, user: PoolUser) -> tuple[Identity, list[Re
     try:
         return pool.authenticate(name.upper(), user)
     except Obstructed as stop:
-        return _obstacle(PROBE_USER_UNFIT, f"probe user {name}", stop.obstacle.expected, stop.obstacle.seen)
+        return _obstacle(ProbingCode.PROBE_USER_UNFIT, f"probe user {name}", stop.obstacle.expected, stop.obstacle.seen)
 
 
 def _obstacle(code: FindingCode, subject: str, expected: str, seen: str) -> Obstacle:

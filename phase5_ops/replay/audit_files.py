@@ -30,18 +30,22 @@ from phase5_ops.replay.audit_evidence import Window, replay_audit, within
 from phase5_ops.replay.audit_judge import judge_replay_audit
 from phase5_ops.replay.ledger_documents import LedgerDocuments, NotALedger, Pages
 from phase5_ops.replay.pairing import pair_replays
-from phase5_ops.verdict import FindingCode, Judgement, Verdict, worst
+from phase5_ops.verdict import FindingCode, FindingCodes, Judgement, Verdict, worst
 
 log = logging.getLogger(__name__)
 
 INPUT = "ledger"  # what the files are together, in subjects and reads
 
-LEDGER_FILE_WITHOUT_ITEMS = FindingCode(
-    "ledger_file_without_items",
-    Verdict.WARN,
-    "A file was read whole and holds no item of the ledger: an empty answer, or an empty list.",
-    "Check that it is the file that was meant: a filter, a wrong table or an export that failed leaves such a file too.",
-)
+
+class LedgerFileCode(FindingCodes):
+    """What can be wrong with the files of a ledger, beside what is wrong with the ledger."""
+
+    LEDGER_FILE_WITHOUT_ITEMS = FindingCode(
+        Verdict.WARN,
+        "A file was read whole and holds no item of the ledger: an empty answer, or an empty list.",
+        "Check that it is the file that was meant: a filter, a wrong table or an export that failed leaves such a file too.",
+    )
+
 
 _PROGRESS_EVERY = 100_000
 _NAMED = 20  # files without items that get a finding of their own
@@ -87,7 +91,8 @@ def audit_files(paths: Sequence[Path], *, policy: ReplayPolicy, now: datetime | 
         "outcomes_and_attempts": "not read",
     }
     empty = [
-        LEDGER_FILE_WITHOUT_ITEMS.at(name, expected="items of the ledger", seen="none") for name in reader.without_items[:_NAMED]
+        LedgerFileCode.LEDGER_FILE_WITHOUT_ITEMS.at(name, expected="items of the ledger", seen="none")
+        for name in reader.without_items[:_NAMED]
     ]
     verdict = worst([judgement.verdict, *(finding.verdict for finding in empty)])
     facts["files_without_items"] = len(reader.without_items)

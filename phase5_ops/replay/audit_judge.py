@@ -39,157 +39,125 @@ from phase5_ops.replay.audit_evidence import (
     rows_of,
 )
 from phase5_ops.replay.pairing import MINUTE_MS, Pairing
-from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-REPLAY_NOT_STARTED = FindingCode(
-    "replay_not_started",
-    Verdict.FAIL,
-    "A replay was requested, and no REPLAY_STARTED followed within the start deadline.",
-    "Check that a rule on the event bus takes REPLAY_REQUESTED to the execution state machine, and that its starter ran.",
-)
-REPLAY_NOT_FINISHED = FindingCode(
-    "replay_not_finished",
-    Verdict.FAIL,
-    "A replay started, and neither REPLAY_COMPLETED nor REPLAY_FAILED followed in its trace within the finish deadline.",
-    "Find the execution by its trace id; look at the failure recorder, which must end every replay that its steps do not.",
-)
-REPLAY_REASON_MISSING = FindingCode(
-    "replay_reason_missing",
-    Verdict.FAIL,
-    "An entry of a replay has no replay_reason, one that says nothing (blanks, unseen characters, `undefined`, `null`, ...), or"
-    " another one than the rest of the replay.",
-    "The entry's writer must carry the request's replay_reason on.",
-)
-REQUESTED_BY_MISSING = FindingCode(
-    "requested_by_missing",
-    Verdict.FAIL,
-    "An entry of a replay has no requested_by, one that names nobody (blanks, unseen characters, `undefined`, `null`, `unknown`,"
-    " `anonymous`, `[object Object]`, ...), or another one than the rest of the replay.",
-    "Take requested_by from the verified token of the request; the entry's writer must carry it on.",
-)
-REPLAY_OUT_OF_ORDER = FindingCode(
-    "replay_out_of_order",
-    Verdict.FAIL,
-    "The entries of a replay are stamped in another order than REQUESTED, STARTED, EXECUTION_STARTED, ACTION_*, COMPLETED or"
-    " FAILED, or the EXECUTION_STARTED of that order is not there.",
-    "Find out which function wrote the entry that is out of place, and when; the ledger must not be rewritten.",
-)
-REPLAY_STARTED_WITHOUT_REQUEST = FindingCode(
-    "replay_started_without_request",
-    Verdict.FAIL,
-    "A REPLAY_STARTED has no REPLAY_REQUESTED of the same tenant, account, intent, reason and requester before it.",
-    "Find out who started the execution past the replay API, or why the request was not recorded.",
-)
-REPLAY_FINISHED_WITHOUT_START = FindingCode(
-    "replay_finished_without_start",
-    Verdict.FAIL,
-    "A REPLAY_COMPLETED or REPLAY_FAILED stands in a trace without REPLAY_STARTED.",
-    "Look at the trace: the start was not recorded, or the end was recorded under another trace id.",
-)
-REPLAY_FINISHED_TWICE = FindingCode(
-    "replay_finished_twice",
-    Verdict.FAIL,
-    "A trace has more than one end of its replay.",
-    "Look for a recorder that was retried, or for both recorders having run.",
-)
-REPLAY_TRACE_REUSED = FindingCode(
-    "replay_trace_reused",
-    Verdict.FAIL,
-    "A trace id stands for more than one request or execution, so they cannot be told apart.",
-    "Every request and every execution must get a trace id of its own.",
-)
-REPLAY_TENANT_MISMATCH = FindingCode(
-    "replay_tenant_mismatch",
-    Verdict.FAIL,
-    "The entries of one replay name different tenants or accounts, or an entry lies in another tenant's partition, in the table"
-    " or in its tenant index (gsi2pk).",
-    "Treat it as an isolation incident: find out which function wrote the entry, and whose token it acted for.",
-)
-REPLAY_CONTRADICTS_OUTCOME = FindingCode(
-    "replay_contradicts_outcome",
-    Verdict.FAIL,
-    "A replay's end is not what its action was: COMPLETED beside ACTION_FAILED or without ACTION_EXECUTED, FAILED beside"
-    " ACTION_EXECUTED or without ACTION_FAILED, or the outcome of the same trace or the status of an entry says otherwise.",
-    "Compare the trace's ledger entries with the outcome and with what the tool did. A failed original is no contradiction.",
-)
-LEDGER_INDEX_MISMATCH = FindingCode(
-    "ledger_index_mismatch",
-    Verdict.FAIL,
-    "An entry of a replay stands in an index under another trace or another time than its own (gsi1pk, gsi1sk, gsi2sk), so who"
-    " looks a trace up does not see what the ledger holds.",
-    "Find out which function wrote the entry; index keys are made from the entry's own traceId and timestamp.",
-)
-LEDGER_ENTRY_MISDATED = FindingCode(
-    "ledger_entry_misdated",
-    Verdict.FAIL,
-    "An entry of a replay is stamped far from the time in its own entry id, which the same call wrote.",
-    "Find out who wrote or rewrote the entry, and when; the order and the deadlines of its replay rest on its timestamp.",
-)
-REPLAY_ATTEMPT_STUCK = FindingCode(
-    "replay_attempt_stuck",
-    Verdict.FAIL,
-    "The attempt of a replay is RUNNING beyond its time to live: the intent stays locked until DynamoDB expires the item.",
-    "Find out why the recorder did not finish the attempt.",
-)
-REPLAY_REPEATED = FindingCode(
-    "replay_repeated",
-    Verdict.WARN,
-    "The same intent was replayed more often within the window than the policy allows.",
-    "Ask the requesters why; repair the cause instead of replaying.",
-)
-LEDGER_RECORD_MALFORMED = FindingCode(
-    "ledger_record_malformed",
-    Verdict.ERROR,
-    "An item of the ledger (or of the outcomes or attempts) is not what the platform writes, so its replay cannot be judged.",
-    "Look at the named attribute of the named item, and at what wrote it.",
-)
-LEDGER_ENTRY_MISSING = FindingCode(
-    "ledger_entry_missing",
-    Verdict.FAIL,
-    "An entry that an earlier run saw is no longer in the ledger, which is append-only.",
-    "Find out who deleted it (CloudTrail data events, point-in-time recovery).",
-)
-LEDGER_ENTRY_CHANGED = FindingCode(
-    "ledger_entry_changed",
-    Verdict.FAIL,
-    "An entry is no longer what an earlier run saw, although the ledger is append-only.",
-    "Find out who rewrote it (CloudTrail data events); compare with a point-in-time recovery.",
-)
-LEDGER_HISTORY_BROKEN = FindingCode(
-    "ledger_history_broken",
-    Verdict.FAIL,
-    "What earlier runs noted of the ledger has been cut off or altered, so changes of the ledger may go unseen.",
-    "Find out who changed ledger_history.sqlite of the state folder; restore it from a backup, or move it away and start anew.",
-)
-NO_REPLAY_IN_WINDOW = FindingCode(
-    "no_replay_in_window",
-    Verdict.INCONCLUSIVE,
-    "The window holds no replay that was finished or is past its deadlines, so the audit trail could not be shown to hold.",
-    "Let the canary replay run (PHASE5_PROBE_MODE=full), or widen PHASE5_REPLAY__WINDOW_DAYS.",
-    not_tried=True,
-)
-CODES = (
-    REPLAY_NOT_STARTED,
-    REPLAY_NOT_FINISHED,
-    REPLAY_REASON_MISSING,
-    REQUESTED_BY_MISSING,
-    REPLAY_OUT_OF_ORDER,
-    REPLAY_STARTED_WITHOUT_REQUEST,
-    REPLAY_FINISHED_WITHOUT_START,
-    REPLAY_FINISHED_TWICE,
-    REPLAY_TRACE_REUSED,
-    REPLAY_TENANT_MISMATCH,
-    REPLAY_CONTRADICTS_OUTCOME,
-    LEDGER_INDEX_MISMATCH,
-    LEDGER_ENTRY_MISDATED,
-    REPLAY_ATTEMPT_STUCK,
-    REPLAY_REPEATED,
-    LEDGER_RECORD_MALFORMED,
-    LEDGER_ENTRY_MISSING,
-    LEDGER_ENTRY_CHANGED,
-    LEDGER_HISTORY_BROKEN,
-    NO_REPLAY_IN_WINDOW,
-)
+
+class AuditCode(FindingCodes):
+    """The finding codes of row 3.2."""
+
+    REPLAY_NOT_STARTED = FindingCode(
+        Verdict.FAIL,
+        "A replay was requested, and no REPLAY_STARTED followed within the start deadline.",
+        "Check that a rule on the event bus takes REPLAY_REQUESTED to the execution state machine, and that its starter ran.",
+    )
+    REPLAY_NOT_FINISHED = FindingCode(
+        Verdict.FAIL,
+        "A replay started, and neither REPLAY_COMPLETED nor REPLAY_FAILED followed in its trace within the finish deadline.",
+        "Find the execution by its trace id; look at the failure recorder, which must end every replay that its steps do not.",
+    )
+    REPLAY_REASON_MISSING = FindingCode(
+        Verdict.FAIL,
+        "An entry of a replay has no replay_reason, one that says nothing (blanks, unseen characters, `undefined`, `null`,"
+        " ...), or"
+        " another one than the rest of the replay.",
+        "The entry's writer must carry the request's replay_reason on.",
+    )
+    REQUESTED_BY_MISSING = FindingCode(
+        Verdict.FAIL,
+        "An entry of a replay has no requested_by, one that names nobody (blanks, unseen characters, `undefined`, `null`,"
+        " `unknown`,"
+        " `anonymous`, `[object Object]`, ...), or another one than the rest of the replay.",
+        "Take requested_by from the verified token of the request; the entry's writer must carry it on.",
+    )
+    REPLAY_OUT_OF_ORDER = FindingCode(
+        Verdict.FAIL,
+        "The entries of a replay are stamped in another order than REQUESTED, STARTED, EXECUTION_STARTED, ACTION_*, COMPLETED or"
+        " FAILED, or the EXECUTION_STARTED of that order is not there.",
+        "Find out which function wrote the entry that is out of place, and when; the ledger must not be rewritten.",
+    )
+    REPLAY_STARTED_WITHOUT_REQUEST = FindingCode(
+        Verdict.FAIL,
+        "A REPLAY_STARTED has no REPLAY_REQUESTED of the same tenant, account, intent, reason and requester before it.",
+        "Find out who started the execution past the replay API, or why the request was not recorded.",
+    )
+    REPLAY_FINISHED_WITHOUT_START = FindingCode(
+        Verdict.FAIL,
+        "A REPLAY_COMPLETED or REPLAY_FAILED stands in a trace without REPLAY_STARTED.",
+        "Look at the trace: the start was not recorded, or the end was recorded under another trace id.",
+    )
+    REPLAY_FINISHED_TWICE = FindingCode(
+        Verdict.FAIL,
+        "A trace has more than one end of its replay.",
+        "Look for a recorder that was retried, or for both recorders having run.",
+    )
+    REPLAY_TRACE_REUSED = FindingCode(
+        Verdict.FAIL,
+        "A trace id stands for more than one request or execution, so they cannot be told apart.",
+        "Every request and every execution must get a trace id of its own.",
+    )
+    REPLAY_TENANT_MISMATCH = FindingCode(
+        Verdict.FAIL,
+        "The entries of one replay name different tenants or accounts, or an entry lies in another tenant's partition, in"
+        " the table"
+        " or in its tenant index (gsi2pk).",
+        "Treat it as an isolation incident: find out which function wrote the entry, and whose token it acted for.",
+    )
+    REPLAY_CONTRADICTS_OUTCOME = FindingCode(
+        Verdict.FAIL,
+        "A replay's end is not what its action was: COMPLETED beside ACTION_FAILED or without ACTION_EXECUTED, FAILED beside"
+        " ACTION_EXECUTED or without ACTION_FAILED, or the outcome of the same trace or the status of an entry says otherwise.",
+        "Compare the trace's ledger entries with the outcome and with what the tool did. A failed original is no contradiction.",
+    )
+    LEDGER_INDEX_MISMATCH = FindingCode(
+        Verdict.FAIL,
+        "An entry of a replay stands in an index under another trace or another time than its own (gsi1pk, gsi1sk, gsi2sk),"
+        " so who"
+        " looks a trace up does not see what the ledger holds.",
+        "Find out which function wrote the entry; index keys are made from the entry's own traceId and timestamp.",
+    )
+    LEDGER_ENTRY_MISDATED = FindingCode(
+        Verdict.FAIL,
+        "An entry of a replay is stamped far from the time in its own entry id, which the same call wrote.",
+        "Find out who wrote or rewrote the entry, and when; the order and the deadlines of its replay rest on its timestamp.",
+    )
+    REPLAY_ATTEMPT_STUCK = FindingCode(
+        Verdict.FAIL,
+        "The attempt of a replay is RUNNING beyond its time to live: the intent stays locked until DynamoDB expires the item.",
+        "Find out why the recorder did not finish the attempt.",
+    )
+    REPLAY_REPEATED = FindingCode(
+        Verdict.WARN,
+        "The same intent was replayed more often within the window than the policy allows.",
+        "Ask the requesters why; repair the cause instead of replaying.",
+    )
+    LEDGER_RECORD_MALFORMED = FindingCode(
+        Verdict.ERROR,
+        "An item of the ledger (or of the outcomes or attempts) is not what the platform writes, so its replay cannot be judged.",
+        "Look at the named attribute of the named item, and at what wrote it.",
+    )
+    LEDGER_ENTRY_MISSING = FindingCode(
+        Verdict.FAIL,
+        "An entry that an earlier run saw is no longer in the ledger, which is append-only.",
+        "Find out who deleted it (CloudTrail data events, point-in-time recovery).",
+    )
+    LEDGER_ENTRY_CHANGED = FindingCode(
+        Verdict.FAIL,
+        "An entry is no longer what an earlier run saw, although the ledger is append-only.",
+        "Find out who rewrote it (CloudTrail data events); compare with a point-in-time recovery.",
+    )
+    LEDGER_HISTORY_BROKEN = FindingCode(
+        Verdict.FAIL,
+        "What earlier runs noted of the ledger has been cut off or altered, so changes of the ledger may go unseen.",
+        "Find out who changed ledger_history.sqlite of the state folder; restore it from a backup, or move it away and start"
+        " anew.",
+    )
+    NO_REPLAY_IN_WINDOW = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The window holds no replay that was finished or is past its deadlines, so the audit trail could not be shown to hold.",
+        "Let the canary replay run (PHASE5_PROBE_MODE=full), or widen PHASE5_REPLAY__WINDOW_DAYS.",
+        not_tried=True,
+    )
+
 
 #: Findings of one code that a judgement lists; the facts count them all.
 LISTED = 100
@@ -279,7 +247,7 @@ class _Case:
         yield from self._contradictions(row)
         if row.attempt_status == RUNNING and row.attempt_ttl is not None and row.attempt_ttl * 1000 < self._now:
             seen = f"RUNNING, ttl {stamp_of(row.attempt_ttl * 1000)}"
-            yield REPLAY_ATTEMPT_STUCK, "an attempt that has ended, or is within its ttl", seen
+            yield AuditCode.REPLAY_ATTEMPT_STUCK, "an attempt that has ended, or is within its ttl", seen
 
     def _misdated(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         """Entries stamped farther from their entry id than one call takes."""
@@ -289,34 +257,38 @@ class _Case:
             f"{event}: {stamp_of(at)}, its id {stamp_of(written)}" for event, at, written in noted if abs(at - written) > allowed
         ]
         if far:
-            yield LEDGER_ENTRY_MISDATED, f"a timestamp within {_span(allowed)} of the entry id's", "; ".join(far[:6])
+            yield AuditCode.LEDGER_ENTRY_MISDATED, f"a timestamp within {_span(allowed)} of the entry id's", "; ".join(far[:6])
 
     def _absent(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         """What is not there at all."""
         if row.kind == START:
             expected = "REPLAY_REQUESTED of the same tenant, account, intent, reason and requester before it"
-            yield REPLAY_STARTED_WITHOUT_REQUEST, expected, f"REPLAY_STARTED alone under trace {row.trace}"
+            yield AuditCode.REPLAY_STARTED_WITHOUT_REQUEST, expected, f"REPLAY_STARTED alone under trace {row.trace}"
         if row.kind == END:
-            yield REPLAY_FINISHED_WITHOUT_START, "REPLAY_STARTED in the same trace", f"{row.terminal} under trace {row.trace}"
+            yield (
+                AuditCode.REPLAY_FINISHED_WITHOUT_START,
+                "REPLAY_STARTED in the same trace",
+                f"{row.terminal} under trace {row.trace}",
+            )
         if row.kind == REQUEST and row.started_ms is None and not self._waiting(row):
             expected = f"REPLAY_STARTED within {_minutes(self.policy.start_deadline_minutes)}"
-            yield REPLAY_NOT_STARTED, expected, f"none until {stamp_of(self._now)}"
+            yield AuditCode.REPLAY_NOT_STARTED, expected, f"none until {stamp_of(self._now)}"
         if row.started_ms is not None and row.terminal_ms is None and not self._running(row):
             expected = f"REPLAY_COMPLETED or REPLAY_FAILED within {_minutes(self.policy.finish_deadline_minutes)} of the start"
-            yield REPLAY_NOT_FINISHED, expected, f"neither until {stamp_of(self._now)} under trace {row.trace}"
+            yield AuditCode.REPLAY_NOT_FINISHED, expected, f"neither until {stamp_of(self._now)} under trace {row.trace}"
 
     def _late(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         """What came, and too late."""
         if row.pairing == Pairing.LATE and row.requested_ms is not None and row.started_ms is not None:
             expected = f"REPLAY_STARTED within {_minutes(self.policy.start_deadline_minutes)}"
-            yield REPLAY_NOT_STARTED, expected, f"only after {_span(row.started_ms - row.requested_ms)}"
+            yield AuditCode.REPLAY_NOT_STARTED, expected, f"only after {_span(row.started_ms - row.requested_ms)}"
         if row.started_ms is not None and row.terminal_ms is not None:
             took = row.terminal_ms - row.started_ms
             if took > self._finish_deadline:
                 expected = (
                     f"REPLAY_COMPLETED or REPLAY_FAILED within {_minutes(self.policy.finish_deadline_minutes)} of the start"
                 )
-                yield REPLAY_NOT_FINISHED, expected, f"{row.terminal} only after {_span(took)}"
+                yield AuditCode.REPLAY_NOT_FINISHED, expected, f"{row.terminal} only after {_span(took)}"
 
     def _order(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         skew = self.policy.clock_skew_ms
@@ -343,7 +315,7 @@ class _Case:
             wrong.append("no EXECUTION_STARTED")
         if wrong:
             expected = "REQUESTED, STARTED, EXECUTION_STARTED, ACTION_*, COMPLETED or FAILED in order of time"
-            yield REPLAY_OUT_OF_ORDER, expected, "; ".join(wrong)
+            yield AuditCode.REPLAY_OUT_OF_ORDER, expected, "; ".join(wrong)
 
     def _contradictions(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         if row.terminal is None:
@@ -352,27 +324,27 @@ class _Case:
         fitting, other = (row.executed_entries, row.failed_entries) if completed else (row.failed_entries, row.executed_entries)
         action, opposite = ("ACTION_EXECUTED", "ACTION_FAILED") if completed else ("ACTION_FAILED", "ACTION_EXECUTED")
         if other:
-            yield REPLAY_CONTRADICTS_OUTCOME, f"{action} beside {row.terminal}", f"{opposite} in the same trace"
+            yield AuditCode.REPLAY_CONTRADICTS_OUTCOME, f"{action} beside {row.terminal}", f"{opposite} in the same trace"
         elif not fitting and self.whole and row.started_ms is not None:
-            yield REPLAY_CONTRADICTS_OUTCOME, f"{action} beside {row.terminal}", "no ACTION_* in the trace"
+            yield AuditCode.REPLAY_CONTRADICTS_OUTCOME, f"{action} beside {row.terminal}", "no ACTION_* in the trace"
         status = SUCCEEDED if completed else FAILED
         if row.outcome_status is not None and row.outcome_status != status:
             yield (
-                REPLAY_CONTRADICTS_OUTCOME,
+                AuditCode.REPLAY_CONTRADICTS_OUTCOME,
                 f"outcome {status} of this trace beside {row.terminal}",
                 f"outcome {row.outcome_status}",
             )
 
 
 _NOTE_CODES: Mapping[str, tuple[FindingCode, str]] = {
-    REASON_MISSING: (REPLAY_REASON_MISSING, "a replay_reason in every entry of the replay"),
-    REASON_DIFFERS: (REPLAY_REASON_MISSING, "the same replay_reason in every entry of the replay"),
-    REQUESTER_MISSING: (REQUESTED_BY_MISSING, "a requested_by in every entry of the replay"),
-    REQUESTER_DIFFERS: (REQUESTED_BY_MISSING, "the same requested_by in every entry of the replay"),
-    OTHER_STATUS: (REPLAY_CONTRADICTS_OUTCOME, "a status that says what the entry says"),
-    OTHER_INDEX: (LEDGER_INDEX_MISMATCH, "index keys of the entry's own trace and timestamp"),
-    OTHER_TENANT: (REPLAY_TENANT_MISMATCH, "one tenant and account, in that tenant's partition"),
-    OTHER_INTENT: (REPLAY_TRACE_REUSED, "one intent under a trace"),
+    REASON_MISSING: (AuditCode.REPLAY_REASON_MISSING, "a replay_reason in every entry of the replay"),
+    REASON_DIFFERS: (AuditCode.REPLAY_REASON_MISSING, "the same replay_reason in every entry of the replay"),
+    REQUESTER_MISSING: (AuditCode.REQUESTED_BY_MISSING, "a requested_by in every entry of the replay"),
+    REQUESTER_DIFFERS: (AuditCode.REQUESTED_BY_MISSING, "the same requested_by in every entry of the replay"),
+    OTHER_STATUS: (AuditCode.REPLAY_CONTRADICTS_OUTCOME, "a status that says what the entry says"),
+    OTHER_INDEX: (AuditCode.LEDGER_INDEX_MISMATCH, "index keys of the entry's own trace and timestamp"),
+    OTHER_TENANT: (AuditCode.REPLAY_TENANT_MISMATCH, "one tenant and account, in that tenant's partition"),
+    OTHER_INTENT: (AuditCode.REPLAY_TRACE_REUSED, "one intent under a trace"),
 }
 
 
@@ -403,15 +375,19 @@ def _repeats(row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
     if row.request_trace is not None and row.request_trace == row.trace:
         twice.append(f"request and execution both under {row.trace}")
     if twice:
-        yield REPLAY_TRACE_REUSED, "one request under its trace, one execution under its own", "; ".join(twice)
+        yield AuditCode.REPLAY_TRACE_REUSED, "one request under its trace, one execution under its own", "; ".join(twice)
     if row.terminal_entries > 1:
-        yield REPLAY_FINISHED_TWICE, "one REPLAY_COMPLETED or REPLAY_FAILED", f"{row.terminal_entries} under trace {row.trace}"
+        yield (
+            AuditCode.REPLAY_FINISHED_TWICE,
+            "one REPLAY_COMPLETED or REPLAY_FAILED",
+            f"{row.terminal_entries} under trace {row.trace}",
+        )
 
 
 def _malformed_findings(table: pd.DataFrame, case: _Case) -> Iterator[Finding]:
     for record in table.attrs.get("malformed", []):
         pk, _, sk = record["key"].partition(" / ")
-        yield LEDGER_RECORD_MALFORMED.at(
+        yield AuditCode.LEDGER_RECORD_MALFORMED.at(
             f"{record['table']}: {record['key']}: {record['attribute']}",
             expected="an item as the platform writes it",
             seen=record["problem"],
@@ -419,7 +395,7 @@ def _malformed_findings(table: pd.DataFrame, case: _Case) -> Iterator[Finding]:
         )
     more = table.attrs.get("malformed_count", 0) - len(table.attrs.get("malformed", []))
     if more > 0:
-        yield LEDGER_RECORD_MALFORMED.at(
+        yield AuditCode.LEDGER_RECORD_MALFORMED.at(
             f"{more} more", expected="items as the platform writes them", seen="not listed one by one"
         )
 
@@ -428,8 +404,8 @@ def _history_findings(table: pd.DataFrame, case: _Case) -> Iterator[Finding]:
     """What the kept history says, see `ledger_history`; nothing where none is kept."""
     history: dict[str, Any] = table.attrs.get("history") or {}
     for name, code, seen in (
-        ("missing", LEDGER_ENTRY_MISSING, "not in the ledger any more"),
-        ("changed", LEDGER_ENTRY_CHANGED, "another content than it was"),
+        ("missing", AuditCode.LEDGER_ENTRY_MISSING, "not in the ledger any more"),
+        ("changed", AuditCode.LEDGER_ENTRY_CHANGED, "another content than it was"),
     ):
         listed = history.get(name, [])
         for entry in listed:
@@ -439,7 +415,7 @@ def _history_findings(table: pd.DataFrame, case: _Case) -> Iterator[Finding]:
         if (more := history.get(f"{name}_count", 0) - len(listed)) > 0:
             yield code.at(f"{more} more", expected="entries as earlier runs saw them", seen=seen)
     for problem in history.get("broken", []):
-        yield LEDGER_HISTORY_BROKEN.at(
+        yield AuditCode.LEDGER_HISTORY_BROKEN.at(
             "ledger history", expected="every run's record, unaltered, in an unbroken chain", seen=problem
         )
 
@@ -451,7 +427,7 @@ def _repeated(rows: Sequence[ReplayRow], case: _Case) -> Iterator[Finding]:
     for (tenant, account, intent), count in sorted(counts.items()):
         if count > most:
             row = newest[tenant, account, intent]
-            yield REPLAY_REPEATED.at(
+            yield AuditCode.REPLAY_REPEATED.at(
                 f"{intent} of {tenant}/{account}",
                 expected=f"at most {most} replays of one intent in the window",
                 seen=f"{count} requests",
@@ -462,7 +438,7 @@ def _repeated(rows: Sequence[ReplayRow], case: _Case) -> Iterator[Finding]:
 def _no_replay(table: pd.DataFrame, under_way: int, case: _Case) -> Finding:
     window = table.attrs.get("window", {})
     seen = f"{under_way} under way" if under_way else "none"
-    return NO_REPLAY_IN_WINDOW.at(
+    return AuditCode.NO_REPLAY_IN_WINDOW.at(
         f"{case.table} from {window.get('from')} to {window.get('to')}",
         expected="at least one replay that ended or is past its deadlines",
         seen=seen,

@@ -14,10 +14,11 @@ from statistics import median
 import pandas as pd
 
 from phase5_ops.probing.channel import CHANNELS, Channel, Subject
-from phase5_ops.probing.codes import ACCOUNT_SCOPE_NOT_TESTABLE, EXPIRED_TOKEN_UNAVAILABLE
+from phase5_ops.probing.codes import ProbingCode
 from phase5_ops.probing.request import Problem
 from phase5_ops.reads import ReadStatus, read_findings, reads_of
 from phase5_ops.replay import probe_codes as codes
+from phase5_ops.replay.probe_codes import ProbeCode
 from phase5_ops.replay.probe_evidence import CONTEXT, LeftEntry, Probed, late_of, obstacles_of, probed_rows, unexplained_of
 from phase5_ops.replay.probe_plan import AUTHORIZATION_ROW, MISSING_INTENT, NOWHERE, OWN_REPLAY, PERMISSION_ROW, Expect
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
@@ -39,8 +40,8 @@ _SHOWN_NAMES = 6
 _SHOWN_FINDINGS = 12
 #: Obstacles that concern one row alone.
 _ONLY_ROW = {
-    EXPIRED_TOKEN_UNAVAILABLE.code: AUTHORIZATION_ROW,
-    ACCOUNT_SCOPE_NOT_TESTABLE.code: PERMISSION_ROW,
+    ProbingCode.EXPIRED_TOKEN_UNAVAILABLE.code: AUTHORIZATION_ROW,
+    ProbingCode.ACCOUNT_SCOPE_NOT_TESTABLE.code: PERMISSION_ROW,
 }
 #: Another method or path may be answered by a router that knows no JSON, or that only points to where the API is.
 _OF_A_ROUTER = (Problem.HTML, Problem.REDIRECT)
@@ -156,7 +157,7 @@ class Case:
             if row.not_tried is not None:
                 reasons[row.not_tried].append(row.name)
         for reason, names in reasons.items():
-            yield codes.PROBE_NOT_TRIED.at(listed(names), expected="every probe sent", seen=reason)
+            yield ProbeCode.PROBE_NOT_TRIED.at(listed(names), expected="every probe sent", seen=reason)
 
     def _problems(self) -> Iterator[Finding]:
         nobody_answered = not any(row.answered for row in self.everything)
@@ -175,7 +176,7 @@ class Case:
 
     def _unexplained(self) -> Iterator[Finding]:
         for entry in unexplained_of(self.table):
-            yield codes.REQUEST_UNEXPLAINED.at(
+            yield ProbeCode.REPLAY_REQUEST_UNEXPLAINED.at(
                 f"{entry.tenant} {entry.timestamp}",
                 expected="only the probes' own replay requests",
                 seen=f"intent {entry.intent or 'none'}, by {entry.requester or 'nobody'}",
@@ -191,18 +192,20 @@ class Case:
         for intent, entries in by_intent.items():
             events = sorted({f"{entry.event} under {entry.tenant} at {entry.timestamp}" for entry in entries})
             reason = next((entry.reason for entry in entries if entry.reason), "no reason")
-            yield codes.LATE_EFFECT.at(intent, expected=expected, seen=f"{', '.join(events)} ({reason})"[:400], link=self.link)
+            yield ProbeCode.REFUSED_PROBE_ACTED_ON_LATER.at(
+                intent, expected=expected, seen=f"{', '.join(events)} ({reason})"[:400], link=self.link
+            )
         acted_on = self.context.get("acted_on", ())
         for key in acted_on if isinstance(acted_on, (list, tuple)) else ():
             kind, _, intent = str(key).partition("#")
             if intent not in by_intent:
-                yield codes.LATE_EFFECT.at(intent, expected=expected, seen=f"{kind} of it", link=self.link)
+                yield ProbeCode.REFUSED_PROBE_ACTED_ON_LATER.at(intent, expected=expected, seen=f"{kind} of it", link=self.link)
 
     def _found_nothing(self) -> Iterator[Finding]:
         accepted = [row.name for row in self.everything if row.accepted]
         if accepted and self._read_whole and not self._left_something:
             seen = f"no entry since {self.context.get('since') or 'the probes began'}, nor of the day before"
-            yield codes.LEDGER_SEARCH_EMPTY.at(
+            yield ProbeCode.LEDGER_SEARCH_EMPTY.at(
                 listed(accepted), expected="entries of what was accepted", seen=seen, link=self.link
             )
 

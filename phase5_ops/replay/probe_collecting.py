@@ -17,7 +17,7 @@ from phase5_ops.clock import iso, parse_iso
 from phase5_ops.context import RunContext
 from phase5_ops.probing import canary, lease
 from phase5_ops.probing.canary_intent import Place
-from phase5_ops.probing.codes import CANARY_NOT_REMOVED, LEASE_NOT_RELEASED, Obstacle
+from phase5_ops.probing.codes import Obstacle, ProbingCode
 from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.probing.iam import NOBODY
 from phase5_ops.reads import Read, ReadStatus, attach, reads_of
@@ -144,7 +144,9 @@ class _Collecting:
         read = lease.release(self.run.reader, table, str(self.context["run_id"]), user=LEASE_USER)
         if read.status is not ReadStatus.OK:
             seen = f"{read.operation}: {read.status}: {read.error}"
-            self.obstacles.append(Obstacle(LEASE_NOT_RELEASED.code, table, expected="the lease given back", seen=seen))
+            self.obstacles.append(
+                Obstacle(ProbingCode.PROBE_LEASE_NOT_RELEASED.code, table, expected="the lease given back", seen=seen)
+            )
 
     def clean_up(self) -> None:
         """Removes this run's canary intents and what came of them."""
@@ -157,7 +159,7 @@ class _Collecting:
         if failed:
             seen = f"{failed[0].operation}: {failed[0].status}: {failed[0].error}"
             self.obstacles.append(
-                Obstacle(CANARY_NOT_REMOVED.code, failed[0].resource, expected="canary intents removed", seen=seen)
+                Obstacle(ProbingCode.CANARY_NOT_REMOVED.code, failed[0].resource, expected="canary intents removed", seen=seen)
             )
 
 

@@ -16,8 +16,8 @@ from phase5_ops.links import ConsoleLinks
 from phase5_ops.probing.forge import TokenKind, WhoGroup, group_of
 from phase5_ops.probing.guard import CLAIMED_REQUESTER
 from phase5_ops.probing.request import Problem
-from phase5_ops.replay import probe_codes as codes
 from phase5_ops.replay.probe_case import Case, answer_of
+from phase5_ops.replay.probe_codes import AuthorizationCode, PermissionCode, ProbeCode
 from phase5_ops.replay.probe_evidence import LeftEntry, Probed
 from phase5_ops.replay.probe_plan import (
     AUTHORIZATION_ROW,
@@ -32,18 +32,18 @@ from phase5_ops.verdict import Finding, FindingCode, Judgement
 
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _CODE_OF_TOKEN = {
-    TokenKind.NONE: codes.UNAUTHENTICATED_ACCEPTED,
-    TokenKind.EMPTY: codes.UNAUTHENTICATED_ACCEPTED,
-    TokenKind.EXPIRED: codes.EXPIRED_TOKEN_ACCEPTED,
-    TokenKind.OTHER_CLIENT: codes.OTHER_CLIENT_ACCEPTED,
-    TokenKind.ACCESS: codes.ACCESS_TOKEN_ACCEPTED,
+    TokenKind.NONE: AuthorizationCode.UNAUTHENTICATED_ACCEPTED,
+    TokenKind.EMPTY: AuthorizationCode.UNAUTHENTICATED_ACCEPTED,
+    TokenKind.EXPIRED: AuthorizationCode.EXPIRED_TOKEN_ACCEPTED,
+    TokenKind.OTHER_CLIENT: AuthorizationCode.OTHER_CLIENT_ACCEPTED,
+    TokenKind.ACCESS: AuthorizationCode.ACCESS_TOKEN_ACCEPTED,
 }
 _CODE_OF_SOURCE = {
-    "query": codes.TENANT_FROM_QUERY,
-    "header": codes.TENANT_FROM_HEADER,
-    "cookie": codes.TENANT_FROM_COOKIE,
-    "path": codes.TENANT_FROM_PATH,
-    "body": codes.TENANT_FROM_BODY,
+    "query": AuthorizationCode.TENANT_TAKEN_FROM_QUERY,
+    "header": AuthorizationCode.TENANT_TAKEN_FROM_HEADER,
+    "cookie": AuthorizationCode.TENANT_TAKEN_FROM_COOKIE,
+    "path": AuthorizationCode.TENANT_TAKEN_FROM_PATH,
+    "body": AuthorizationCode.TENANT_TAKEN_FROM_BODY,
 }
 #: Kinds whose claim is exactly the id of a test tenant.
 _OF_A_TENANT = (TokenKind.VALID, TokenKind.VALID_B, TokenKind.UNSCOPED)
@@ -76,7 +76,7 @@ def authorization_of(case: Case) -> Judgement:
     findings = case.common()
     if case.tried and not case.control:
         findings.append(
-            codes.POSITIVE_CONTROL_FAILED.at(
+            AuthorizationCode.POSITIVE_CONTROL_FAILED.at(
                 OWN_REPLAY,
                 expected="the own replay accepted (or, without one, 404 for a missing intent)",
                 seen=case.seen_of_control(),
@@ -97,7 +97,7 @@ def _of_probes(case: Case) -> list[Finding]:
 
 def _recorded(row: Probed, case: Case) -> list[Finding]:
     """The finding of a probe that is in the ledger although it was not accepted."""
-    return [case.finding(codes.REFUSED_BUT_RECORDED, row)] if row.left_behind and not row.accepted else []
+    return [case.finding(ProbeCode.REFUSED_BUT_RECORDED, row)] if row.left_behind and not row.accepted else []
 
 
 def _refused(row: Probed, case: Case) -> list[Finding]:
@@ -108,7 +108,7 @@ def _refused(row: Probed, case: Case) -> list[Finding]:
             seen = f"{answer_of(row)}: answered by what lies behind authentication"
             findings.append(case.finding(_code_of_token(row), row, seen=seen))
         else:
-            findings.append(case.finding(codes.REFUSAL_UNCLEAR, row))
+            findings.append(case.finding(AuthorizationCode.REFUSAL_UNCLEAR, row))
     return findings
 
 
@@ -129,7 +129,7 @@ def _not_let_in(row: Probed, case: Case) -> list[Finding]:
 
 
 def _code_of_token(row: Probed) -> FindingCode:
-    return _CODE_OF_TOKEN.get(TokenKind(row.token), codes.FORGED_TOKEN_ACCEPTED)
+    return _CODE_OF_TOKEN.get(TokenKind(row.token), AuthorizationCode.FORGED_TOKEN_ACCEPTED)
 
 
 def _codes_of_channel(row: Probed, case: Case) -> list[FindingCode]:
@@ -145,24 +145,26 @@ def _code_of_foreign(row: Probed, case: Case) -> FindingCode:
     kind = TokenKind(row.token)
     foreign = case.named(FOREIGN_INTENT_SAME_ACCOUNT)
     if kind in _OF_A_TENANT and foreign is not None and foreign.accepted:
-        return codes.FOREIGN_INTENT_ACCEPTED
+        return PermissionCode.FOREIGN_INTENT_ACCEPTED
     if (
         kind not in (*_OF_A_TENANT, TokenKind.OTHER_CLIENT)
         and (row.placement == NOWHERE or row.token in case.plain)
         and not row.route
     ):
-        return codes.TENANTLESS_TOKEN_ACCEPTED
+        return AuthorizationCode.TOKEN_WITHOUT_TENANT_ACCEPTED
     if row.route and row.placement == NOWHERE:
-        return codes.OTHER_WAY_IN
+        return AuthorizationCode.REPLAY_BY_OTHER_ROUTE
     found = _codes_of_channel(row, case)
-    return found[0] if found else codes.FOREIGN_INTENT_ACCEPTED
+    return found[0] if found else PermissionCode.FOREIGN_INTENT_ACCEPTED
 
 
 def _foreign_account(row: Probed, case: Case) -> list[Finding]:
     """An account of the caller in the body, another one elsewhere, which has the intent."""
     findings = _recorded(row, case)
     if row.accepted:
-        findings.append(case.finding(codes.ACCOUNT_FROM_REQUEST, row, seen=f"{answer_of(row)}; named in {row.placement}"))
+        findings.append(
+            case.finding(PermissionCode.ACCOUNT_TAKEN_FROM_ELSEWHERE, row, seen=f"{answer_of(row)}; named in {row.placement}")
+        )
     return findings
 
 
@@ -175,7 +177,7 @@ def _own_tenant_only(row: Probed, case: Case) -> list[Finding]:
         return []
     own = case.named(OWN_REPLAY)
     if own is not None and {entry.tenant for entry in own.left_behind} - {own.intent_tenant}:
-        return [case.finding(codes.OWN_REPLAY_ELSEWHERE, row)]  # without any tenant named elsewhere, too
+        return [case.finding(PermissionCode.OWN_REPLAY_RECORDED_ELSEWHERE, row)]  # without any tenant named elsewhere, too
     return [case.finding(code, row) for code in _codes_of_channel(row, case)]
 
 
@@ -184,21 +186,28 @@ def _accepted(row: Probed, case: Case) -> list[Finding]:
     if not row.answered:
         return _recorded(row, case)
     if not row.accepted:
-        return [*_recorded(row, case), case.finding(codes.OWN_REPLAY_REFUSED, row, seen=f"{answer_of(row)}: {row.body}"[:300])]
-    findings = [] if row.status == HTTPStatus.ACCEPTED else [case.finding(codes.OWN_REPLAY_STATUS, row)]
+        return [
+            *_recorded(row, case),
+            case.finding(PermissionCode.OWN_REPLAY_REFUSED, row, seen=f"{answer_of(row)}: {row.body}"[:300]),
+        ]
+    findings = [] if row.status == HTTPStatus.ACCEPTED else [case.finding(PermissionCode.OWN_REPLAY_NOT_202, row)]
     elsewhere = [entry for entry in row.left_behind if entry.tenant != row.intent_tenant]
     events = _events(entry for entry in row.left_behind if entry.tenant == row.intent_tenant)
     if elsewhere:
-        findings.append(case.finding(codes.OWN_REPLAY_ELSEWHERE, row, expected=f"entries under {row.intent_tenant} alone"))
+        findings.append(
+            case.finding(PermissionCode.OWN_REPLAY_RECORDED_ELSEWHERE, row, expected=f"entries under {row.intent_tenant} alone")
+        )
     if not events and not case.shown:
         return findings
     if REPLAY_REQUESTED not in events and not elsewhere:
-        findings.append(case.finding(codes.OWN_REPLAY_NOT_RECORDED, row))
+        findings.append(case.finding(PermissionCode.OWN_REPLAY_NOT_RECORDED, row))
     if REPLAY_FAILED in events:
-        findings.append(case.finding(codes.CANARY_FAILED, row))
+        findings.append(case.finding(PermissionCode.CANARY_REPLAY_FAILED, row))
     elif REPLAY_COMPLETED not in events and not elsewhere:
         stage = "started" if REPLAY_STARTED in events else "never started"
-        findings.append(case.finding(codes.CANARY_NOT_FINISHED, row, seen=f"{answer_of(row)}; {stage}, not ended in time"))
+        findings.append(
+            case.finding(PermissionCode.CANARY_REPLAY_NOT_FINISHED, row, seen=f"{answer_of(row)}; {stage}, not ended in time")
+        )
     findings += _requester(row, case)
     return findings
 
@@ -210,7 +219,7 @@ def _requester_claimed(row: Probed, case: Case) -> list[Finding]:
     if not row.left_behind and not case.shown:
         return []
     if REPLAY_REQUESTED not in _events(row.left_behind):
-        return [case.finding(codes.OWN_REPLAY_NOT_RECORDED, row)]
+        return [case.finding(PermissionCode.OWN_REPLAY_NOT_RECORDED, row)]
     return _requester(row, case)
 
 
@@ -223,10 +232,10 @@ def _repeated(row: Probed, case: Case) -> list[Finding]:
     events = _events(row.left_behind)
     if not {REPLAY_REQUESTED, REPLAY_STARTED, REPLAY_COMPLETED} <= events:
         seen = f"{answer_of(row)}; not ended in time" if REPLAY_STARTED in events else f"{answer_of(row)}; never started"
-        return [case.finding(codes.REPEAT_NOT_REPLAYED, row, seen=seen)]
+        return [case.finding(PermissionCode.REPEATED_REPLAY_LOST, row, seen=seen)]
     others = [other for other in case.everything if other.intent == row.intent and other.name != row.name]
     if _traces(row) & {trace for other in others for trace in _traces(other)}:
-        return [case.finding(codes.REPEAT_SAME_EXECUTION, row)]
+        return [case.finding(PermissionCode.REPEATED_REPLAY_SHARES_TRACE, row)]
     return []
 
 
@@ -237,12 +246,12 @@ def _traces(row: Probed) -> frozenset[str]:
 
 def _expired(row: Probed, case: Case) -> list[Finding]:
     """An expired intent is not executed."""
-    return _not_executed(codes.EXPIRED_INTENT_EXECUTED, row, case)
+    return _not_executed(PermissionCode.EXPIRED_INTENT_EXECUTED, row, case)
 
 
 def _stopped(row: Probed, case: Case) -> list[Finding]:
     """An intent whose action type is switched off is not executed."""
-    return _not_executed(codes.STOPPED_INTENT_EXECUTED, row, case)
+    return _not_executed(PermissionCode.STOPPED_INTENT_EXECUTED, row, case)
 
 
 def _not_executed(code: FindingCode, row: Probed, case: Case) -> list[Finding]:
@@ -260,7 +269,7 @@ def _requester(row: Probed, case: Case) -> list[Finding]:
         return []
     seen = "what the body claimed" if CLAIMED_REQUESTER in wrong else ", ".join(wrong) or "nobody"
     expected = f"requested_by of the token's user ({', '.join(sorted(case.requesters)) or 'unknown'})"
-    return [case.finding(codes.REQUESTER_NOT_AUTHENTICATED, row, expected=expected, seen=f"requested_by = {seen}")]
+    return [case.finding(PermissionCode.REQUESTER_NOT_AUTHENTICATED, row, expected=expected, seen=f"requested_by = {seen}")]
 
 
 def _not_allowed(row: Probed, case: Case) -> list[Finding]:
@@ -273,36 +282,40 @@ def _not_allowed(row: Probed, case: Case) -> list[Finding]:
 
 def _permission_code(row: Probed) -> FindingCode:
     if row.name == INTENT_OF_OTHER_ACCOUNT:
-        return codes.INTENT_OF_OTHER_ACCOUNT
+        return PermissionCode.INTENT_OF_OTHER_ACCOUNT_ACCEPTED
     if row.name.startswith("foreign_account"):
-        return codes.FOREIGN_ACCOUNT_ACCEPTED
-    return codes.ACCOUNT_SCOPE_NOT_ENFORCED if row.name == "account_out_of_scope" else codes.FOREIGN_INTENT_ACCEPTED
+        return PermissionCode.FOREIGN_ACCOUNT_ACCEPTED
+    return (
+        PermissionCode.ACCOUNT_SCOPE_NOT_ENFORCED
+        if row.name == "account_out_of_scope"
+        else PermissionCode.FOREIGN_INTENT_ACCEPTED
+    )
 
 
 def _not_found(row: Probed, case: Case) -> list[Finding]:
     findings = _recorded(row, case)
     if row.accepted:
-        findings.append(case.finding(codes.MISSING_INTENT_ACCEPTED, row))
+        findings.append(case.finding(PermissionCode.MISSING_INTENT_ACCEPTED, row))
     elif row.answered and row.status != HTTPStatus.NOT_FOUND:
-        findings.append(case.finding(codes.MISSING_INTENT_STATUS, row))
+        findings.append(case.finding(PermissionCode.MISSING_INTENT_NOT_404, row))
     return findings
 
 
 def _bad_request(row: Probed, case: Case) -> list[Finding]:
     findings = _recorded(row, case)
     if row.accepted:
-        findings.append(case.finding(codes.REQUIRED_FIELD_OPTIONAL, row))
+        findings.append(case.finding(PermissionCode.REQUIRED_FIELD_OPTIONAL, row))
     elif row.answered and row.status != HTTPStatus.BAD_REQUEST:
-        findings.append(case.finding(codes.REQUIRED_FIELD_STATUS, row))
+        findings.append(case.finding(PermissionCode.REQUIRED_FIELD_NOT_400, row))
     return findings
 
 
 def _client_error(row: Probed, case: Case) -> list[Finding]:
     findings = _recorded(row, case)
     if row.accepted:
-        findings.append(case.finding(codes.MALFORMED_JSON_ACCEPTED, row))
+        findings.append(case.finding(PermissionCode.MALFORMED_JSON_ACCEPTED, row))
     elif row.problem == Problem.SERVER_ERROR:
-        findings.append(case.finding(codes.MALFORMED_JSON_500, row))
+        findings.append(case.finding(PermissionCode.MALFORMED_JSON_500, row))
     return findings
 
 

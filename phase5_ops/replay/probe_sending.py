@@ -28,16 +28,7 @@ from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import intent_item, must_be_refused, new_intent_id
 from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
-from phase5_ops.probing.codes import (
-    ACCOUNT_SCOPE_NOT_TESTABLE,
-    CANARY_NOT_REMOVED,
-    CANARY_NOT_WRITTEN,
-    LEASE_NOT_RELEASED,
-    PROBE_TENANT_REFUSED,
-    PROBE_TOKEN_UNUSABLE,
-    Obstacle,
-    Obstructed,
-)
+from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
 from phase5_ops.probing.configured import Configured, require_settings
 from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.probing.forge import TokenKind
@@ -172,7 +163,9 @@ class _Sending:
             self.run.at_end.pop(LEASE_USER)
             if given_back.status is not ReadStatus.OK:
                 seen = f"{given_back.operation}: {given_back.status}: {given_back.error}"
-                self._obstacle(LEASE_NOT_RELEASED, given_back.resource, expected="the lease given back", seen=seen)
+                self._obstacle(
+                    ProbingCode.PROBE_LEASE_NOT_RELEASED, given_back.resource, expected="the lease given back", seen=seen
+                )
             raise
 
     def _run_leased(self, configured: Configured, lease: leases.Lease) -> list[Sent]:
@@ -256,7 +249,7 @@ class _Sending:
         probes, accounts = self.settings.probes, user.accounts
         if accounts is not None and probes.account_a not in accounts:
             raise Obstructed(
-                PROBE_TOKEN_UNUSABLE,
+                ProbingCode.PROBE_TOKEN_UNUSABLE,
                 "probe user A",
                 expected=f"custom:account_ids with {probes.account_a}",
                 seen=", ".join(sorted(accounts)) or "none",
@@ -270,8 +263,8 @@ class _Sending:
         else:
             seen = f"custom:account_ids cannot be read: {str(claim)[:80]!r}" if claim else "no claim custom:account_ids"
         expected = f"custom:account_ids with {probes.account_a} alone"
-        self._obstacle(ACCOUNT_SCOPE_NOT_TESTABLE, "probe user A", expected=expected, seen=seen)
-        return ACCOUNT_SCOPE_NOT_TESTABLE.code
+        self._obstacle(ProbingCode.ACCOUNT_SCOPE_NOT_TESTABLE, "probe user A", expected=expected, seen=seen)
+        return ProbingCode.ACCOUNT_SCOPE_NOT_TESTABLE.code
 
     def _obstacle(self, code: Any, subject: str, *, expected: str, seen: str) -> None:  # noqa: ANN401 - a FindingCode
         self.obstacles.append(Obstacle(code.code, subject, expected, seen))
@@ -300,7 +293,9 @@ class _Sending:
             reads += canary.remove(reader, tables, found, [intent for _, intent in found])
         if failed := [read for read in reads if read.status is not ReadStatus.OK]:
             seen = f"{failed[0].operation}: {failed[0].status}: {failed[0].error}"
-            self._obstacle(CANARY_NOT_REMOVED, failed[0].resource, expected="what killed runs left is removed", seen=seen)
+            self._obstacle(
+                ProbingCode.CANARY_NOT_REMOVED, failed[0].resource, expected="what killed runs left is removed", seen=seen
+            )
         self.reads += [read for read in reads if read.status is ReadStatus.OK]
 
     def _write_canaries(self, plan: Sequence[Probe]) -> None:
@@ -325,7 +320,7 @@ class _Sending:
         if failed := [read for read in reads if read.status is not ReadStatus.OK]:
             canary.remove(reader, self.settings.tables, intents, [])  # as far as it goes; the next run removes the rest
             seen = f"{failed[0].status}: {failed[0].error}"
-            raise Obstructed(CANARY_NOT_WRITTEN, failed[0].resource, expected="canary intents written", seen=seen)
+            raise Obstructed(ProbingCode.CANARY_NOT_WRITTEN, failed[0].resource, expected="canary intents written", seen=seen)
         self.written = True
 
 
@@ -351,7 +346,9 @@ class _Guarded:
         try:
             check(request, self.ground)
         except ForbiddenTarget as refusal:
-            raise Obstructed(PROBE_TENANT_REFUSED, "probe", expected="only the test tenants named", seen=str(refusal)) from None
+            raise Obstructed(
+                ProbingCode.PROBE_TENANT_REFUSED, "probe", expected="only the test tenants named", seen=str(refusal)
+            ) from None
 
     def send(self, request: Request) -> HttpAnswer:
         """The answer; refused requests are not sent."""

@@ -12,10 +12,10 @@ from pydantic import Field
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.evidence.result import Published, RowEntry
-from phase5_ops.gate.reasons import NO_RELEASE
+from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.waiver_report import in_words
 from phase5_ops.policy import GatePolicy
-from phase5_ops.verdict import FindingCode, Verdict, conclude
+from phase5_ops.verdict import FindingCode, FindingCodes, Verdict, conclude
 
 SCHEMA_ID: Literal["phase5.readiness/v2"] = "phase5.readiness/v2"
 SCHEMA_FILE = "readiness.schema.json"
@@ -23,18 +23,20 @@ WHOLE_RUN = "whole run"  # the part of `reading.seconds` that all others are wit
 
 EXIT_OPEN, EXIT_FAILING, EXIT_UNDECIDED, EXIT_USAGE = 0, 1, 2, 3
 
-NOT_IMPLEMENTED = FindingCode(
-    "not_implemented",
-    Verdict.ERROR,
-    "This version of phase5_ops has no judge for the row; it stays closed.",
-    "Use a version that judges the row.",
-)
-CHECK_NOT_EVALUATED = FindingCode(
-    "check_not_evaluated",
-    Verdict.ERROR,
-    "The run ended without a result of this check: its evidence could not be gathered or the check did not run.",
-    "The finding names the step that failed; look at the run's log in the Dagster UI.",
-)
+
+class ReportCode(FindingCodes):
+    """Why a row of a report has no result of its own."""
+
+    CHECK_NOT_EVALUATED = FindingCode(
+        Verdict.ERROR,
+        "The run ended without a result of this check: its evidence could not be gathered or the check did not run.",
+        "The finding names the step that failed; look at the run's log in the Dagster UI.",
+    )
+    NOT_IMPLEMENTED = FindingCode(
+        Verdict.ERROR,
+        "This version of phase5_ops has no judge for the row; it stays closed.",
+        "Use a version that judges the row.",
+    )
 
 
 class SignOffEntry(Published):
@@ -248,8 +250,10 @@ def readiness_document(
 
 def _entry(row: Row, entries: Mapping[str, RowEntry], evaluated_at: str) -> RowEntry:
     if row.is_sign_off and row.check not in entries:
-        return missing_entry(row, NO_RELEASE, "no release to sign", evaluated_at)
-    return entries.get(row.check) or missing_entry(row, NOT_IMPLEMENTED, "This version does not judge the row.", evaluated_at)
+        return missing_entry(row, SignOffReason.NO_RELEASE, "no release to sign", evaluated_at)
+    return entries.get(row.check) or missing_entry(
+        row, ReportCode.NOT_IMPLEMENTED, "This version does not judge the row.", evaluated_at
+    )
 
 
 def _blockers(entry: RowEntry, gate: GatePolicy) -> list[str]:

@@ -15,7 +15,7 @@ from phase5_ops.digest import sha256_of
 from phase5_ops.evidence.result import RowEntry, identity
 from phase5_ops.gate import reasons
 from phase5_ops.gate.decision import Decision, Outcome, RowDecision
-from phase5_ops.gate.reasons import RELEASE, GateState, named_first
+from phase5_ops.gate.reasons import RELEASE, GateReason, GateState, named_first
 from phase5_ops.gate.records import GateInputs, Reason, Release, SignOff
 from phase5_ops.gate.signature_rules import newest_counting
 from phase5_ops.gate.waiver import waiver_fields
@@ -107,7 +107,7 @@ def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decisi
 
 def _unshown(entries: Iterable[RowEntry], decision: Decision) -> list[str]:
     """Rows that the gate takes, and whose stored result cannot be shown: then the document does not say that it is open."""
-    code = reasons.RESULT_UNREADABLE.code
+    code = GateReason.RESULT_UNREADABLE.code
     return [
         f"{entry.id} {entry.verdict} {code} {entry.check}: {finding.seen}"
         for entry in entries
@@ -150,7 +150,7 @@ def _row(row: Row, decided: RowDecision, inputs: GateInputs, decision: Decision)
         return _not_counting(row, decided, inputs, entry)
     if entry is None:
         seen = "the stored result is not one that can be shown"
-        found = [reasons.RESULT_UNREADABLE.at(row.check, expected=_COUNTS, seen=seen)]
+        found = [GateReason.RESULT_UNREADABLE.at(row.check, expected=_COUNTS, seen=seen)]
         return _plain(row, found, summarized(found[0].verdict, seen, found), iso(inputs.now))
     return entry.model_copy(update={"waived": decided.waived})
 

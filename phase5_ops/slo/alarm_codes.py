@@ -3,165 +3,125 @@
 Who hears of an alarm has codes of its own, in `notification_path`.
 """
 
-from phase5_ops.verdict import FindingCode, Verdict
+from phase5_ops.verdict import FindingCode, FindingCodes, Verdict
 
-LATENCY_ALARM_MISSING = FindingCode(
-    "latency_alarm_missing",
-    Verdict.FAIL,
-    "No alarm watches the latency of a registered tool.",
-    "Create an alarm on p99 of tool_latency_ms; ccnative/recommended_alarms.py gives the parameters.",
-)
-ERROR_ALARM_MISSING = FindingCode(
-    "error_alarm_missing",
-    Verdict.FAIL,
-    "No alarm watches the error share of a registered tool.",
-    "Create an alarm on the share of tool_error (Metrics Insights); ccnative/recommended_alarms.py gives the parameters.",
-)
-ALARM_STATISTIC_WRONG = FindingCode(
-    "alarm_statistic_wrong",
-    Verdict.FAIL,
-    "A latency alarm watches a statistic that says nothing of the slowest calls (average, sum, a low percentile).",
-    "Use p99, p95 or the percentile rank PR(:threshold).",
-)
-ALARM_COMPARISON_WRONG = FindingCode(
-    "alarm_comparison_wrong",
-    Verdict.FAIL,
-    "The comparison points the wrong way: the alarm fires while all is well, and not when it should.",
-    "Turn the comparison operator around.",
-)
-ALARM_FIRES_WHEN_HEALTHY = FindingCode(
-    "alarm_fires_when_healthy",
-    Verdict.FAIL,
-    "The alarm would be in ALARM without any slow or failed call, so it says nothing.",
-    "Correct threshold (latency is in milliseconds), comparison or the treatment of missing data.",
-)
-ALARM_THRESHOLD_TOO_LAX = FindingCode(
-    "alarm_threshold_too_lax",
-    Verdict.FAIL,
-    "The SLO can be missed without the alarm firing: its threshold is beyond the SLO's.",
-    "Lower the threshold (for a percentile rank: raise it); mind percent and fraction.",
-)
-ALARM_WINDOW_OUT_OF_RANGE = FindingCode(
-    "alarm_window_out_of_range",
-    Verdict.FAIL,
-    "Period x evaluation periods is outside the allowed range (default 5-15 min).",
-    "Change the period or the number of evaluation periods.",
-)
-ALARM_PERIOD_TOO_SHORT = FindingCode(
-    "alarm_period_too_short",
-    Verdict.FAIL,
-    "A period is shorter than the minute in which the platform's metrics are stored: most periods have no data, so that the alarm"
-    " lapses into INSUFFICIENT_DATA or looks at a sixth of the time.",
-    "Use a period of 60 seconds or more.",
-)
-ALARM_CANNOT_FIRE = FindingCode(
-    "alarm_cannot_fire",
-    Verdict.FAIL,
-    "The alarm is there and can never go into ALARM: its metrics receive no data points, or its settings cannot be met.",
-    "Define it over dimension sets in which the platform emits (errors always carry tenant_id); see what the finding names.",
-)
-LATENCY_ALARM_MISSES_CALLS = FindingCode(
-    "latency_alarm_misses_calls",
-    Verdict.FAIL,
-    "The latency alarm watches sets with tenant_id only, which hold 1 % of the successful calls.",
-    "Watch the set {tool_name, connector_id}.",
-)
-ERROR_ALARM_MISSES_TENANTS = FindingCode(
-    "error_alarm_misses_tenants",
-    Verdict.FAIL,
-    "The error alarm sees the errors of some tenants only.",
-    "Add up over all tenants with a Metrics Insights query: SELECT SUM(tool_error) ... WHERE tool_name = '...'.",
-)
-ALARM_READS_OTHER_ACCOUNTS = FindingCode(
-    "alarm_reads_other_accounts",
-    Verdict.INCONCLUSIVE,
-    "The alarm puts metrics of other accounts together with the platform's, whose traffic is not known here: it may hide what the"
-    " alarm should see.",
-    "Ask for the own account alone (WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()), or group by AWS.AccountId.",
-    not_tried=True,
-)
-ERROR_ALARM_COUNTS_ERRORS = FindingCode(
-    "error_alarm_counts_errors",
-    Verdict.WARN,
-    "The error alarm compares a number of errors, not their share: what share it fires at changes with the traffic.",
-    "Divide by the number of calls with metric math.",
-)
-MISSING_DATA_LOOKS_FINE = FindingCode(
-    "missing_data_looks_fine",
-    Verdict.WARN,
-    "The latency alarm of a tool with steady traffic stays OK when its data points stop.",
-    "Use TreatMissingData missing or breaching; or mark the tool as traffic: rare.",
-)
-MISSING_DATA_BREACHES = FindingCode(
-    "missing_data_breaches",
-    Verdict.WARN,
-    "The error alarm changes its state when there is merely nothing to count (to ALARM, or to INSUFFICIENT_DATA).",
-    "Use TreatMissingData notBreaching, or FILL(..., 0).",
-)
-LATENCY_ALARM_BLIND_TO_ERRORS = FindingCode(
-    "latency_alarm_blind_to_errors",
-    Verdict.WARN,
-    "The latency alarm cannot see failed calls (they are emitted with tenant_id only), and no working error alarm covers them.",
-    "Give the tool a working error alarm.",
-)
-ALARM_INSUFFICIENT_DATA = FindingCode(
-    "alarm_insufficient_data",
-    Verdict.FAIL,
-    "The alarm has INSUFFICIENT_DATA although its inputs had data that day (INCONCLUSIVE: just created, or in the check"
-    " no_slo_alarm_firing; WARN: rare traffic).",
-    "See what its queries really select, and how it treats missing data.",
-    also=(Verdict.INCONCLUSIVE, Verdict.WARN),
-)
-ALARM_EVALUATION_FAILED = FindingCode(
-    "alarm_evaluation_failed",
-    Verdict.ERROR,
-    "CloudWatch says that it could not evaluate the alarm (ERROR), or only on part of the data (WARN).",
-    "See the alarm's state reason; for partial data narrow its Metrics Insights query.",
-    also=(Verdict.WARN,),
-)
-ALARM_STATE_UNREADABLE = FindingCode(
-    "alarm_state_unreadable",
-    Verdict.ERROR,
-    "The alarm's state is none that CloudWatch documents.",
-    "Run again; look at the alarm.",
-)
-ALARM_MALFORMED = FindingCode(
-    "alarm_malformed",
-    Verdict.ERROR,
-    "The description of an alarm could not be understood.",
-    "Look at the alarm; report its definition.",
-)
-SLO_ALARM_FIRING = FindingCode(
-    "slo_alarm_firing", Verdict.FAIL, "An SLO alarm is in ALARM now.", "Follow the runbook's section on SLO alarms."
-)
-NO_SLO_ALARM = FindingCode(
-    "no_slo_alarm",
-    Verdict.INCONCLUSIVE,
-    "There is no SLO alarm that could fire, so silence says nothing.",
-    "See row 1.2.",
-    not_tried=True,
-)
-CODES = (
-    LATENCY_ALARM_MISSING,
-    ERROR_ALARM_MISSING,
-    ALARM_STATISTIC_WRONG,
-    ALARM_COMPARISON_WRONG,
-    ALARM_FIRES_WHEN_HEALTHY,
-    ALARM_THRESHOLD_TOO_LAX,
-    ALARM_WINDOW_OUT_OF_RANGE,
-    ALARM_PERIOD_TOO_SHORT,
-    ALARM_CANNOT_FIRE,
-    LATENCY_ALARM_MISSES_CALLS,
-    ERROR_ALARM_MISSES_TENANTS,
-    ALARM_READS_OTHER_ACCOUNTS,
-    ERROR_ALARM_COUNTS_ERRORS,
-    MISSING_DATA_LOOKS_FINE,
-    MISSING_DATA_BREACHES,
-    LATENCY_ALARM_BLIND_TO_ERRORS,
-    ALARM_INSUFFICIENT_DATA,
-    ALARM_EVALUATION_FAILED,
-    ALARM_STATE_UNREADABLE,
-    ALARM_MALFORMED,
-    SLO_ALARM_FIRING,
-    NO_SLO_ALARM,
-)
+
+class AlarmCode(FindingCodes):
+    """What can be wrong with an SLO alarm itself."""
+
+    LATENCY_ALARM_MISSING = FindingCode(
+        Verdict.FAIL,
+        "No alarm watches the latency of a registered tool.",
+        "Create an alarm on p99 of tool_latency_ms; ccnative/recommended_alarms.py gives the parameters.",
+    )
+    ERROR_ALARM_MISSING = FindingCode(
+        Verdict.FAIL,
+        "No alarm watches the error share of a registered tool.",
+        "Create an alarm on the share of tool_error (Metrics Insights); ccnative/recommended_alarms.py gives the parameters.",
+    )
+    ALARM_STATISTIC_WRONG = FindingCode(
+        Verdict.FAIL,
+        "A latency alarm watches a statistic that says nothing of the slowest calls (average, sum, a low percentile).",
+        "Use p99, p95 or the percentile rank PR(:threshold).",
+    )
+    ALARM_COMPARISON_WRONG = FindingCode(
+        Verdict.FAIL,
+        "The comparison points the wrong way: the alarm fires while all is well, and not when it should.",
+        "Turn the comparison operator around.",
+    )
+    ALARM_FIRES_WHEN_HEALTHY = FindingCode(
+        Verdict.FAIL,
+        "The alarm would be in ALARM without any slow or failed call, so it says nothing.",
+        "Correct threshold (latency is in milliseconds), comparison or the treatment of missing data.",
+    )
+    ALARM_THRESHOLD_TOO_LAX = FindingCode(
+        Verdict.FAIL,
+        "The SLO can be missed without the alarm firing: its threshold is beyond the SLO's.",
+        "Lower the threshold (for a percentile rank: raise it); mind percent and fraction.",
+    )
+    ALARM_WINDOW_OUT_OF_RANGE = FindingCode(
+        Verdict.FAIL,
+        "Period x evaluation periods is outside the allowed range (default 5-15 min).",
+        "Change the period or the number of evaluation periods.",
+    )
+    ALARM_PERIOD_TOO_SHORT = FindingCode(
+        Verdict.FAIL,
+        "A period is shorter than the minute in which the platform's metrics are stored: most periods have no data, so that"
+        " the alarm"
+        " lapses into INSUFFICIENT_DATA or looks at a sixth of the time.",
+        "Use a period of 60 seconds or more.",
+    )
+    ALARM_CANNOT_FIRE = FindingCode(
+        Verdict.FAIL,
+        "The alarm is there and can never go into ALARM: its metrics receive no data points, or its settings cannot be met.",
+        "Define it over dimension sets in which the platform emits (errors always carry tenant_id); see what the finding names.",
+    )
+    LATENCY_ALARM_MISSES_CALLS = FindingCode(
+        Verdict.FAIL,
+        "The latency alarm watches sets with tenant_id only, which hold 1 % of the successful calls.",
+        "Watch the set {tool_name, connector_id}.",
+    )
+    ERROR_ALARM_MISSES_TENANTS = FindingCode(
+        Verdict.FAIL,
+        "The error alarm sees the errors of some tenants only.",
+        "Add up over all tenants with a Metrics Insights query: SELECT SUM(tool_error) ... WHERE tool_name = '...'.",
+    )
+    ALARM_READS_OTHER_ACCOUNTS = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The alarm puts metrics of other accounts together with the platform's, whose traffic is not known here: it may hide"
+        " what the"
+        " alarm should see.",
+        "Ask for the own account alone (WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()), or group by AWS.AccountId.",
+        not_tried=True,
+    )
+    ERROR_ALARM_COUNTS_ERRORS = FindingCode(
+        Verdict.WARN,
+        "The error alarm compares a number of errors, not their share: what share it fires at changes with the traffic.",
+        "Divide by the number of calls with metric math.",
+    )
+    MISSING_DATA_LOOKS_FINE = FindingCode(
+        Verdict.WARN,
+        "The latency alarm of a tool with steady traffic stays OK when its data points stop.",
+        "Use TreatMissingData missing or breaching; or mark the tool as traffic: rare.",
+    )
+    MISSING_DATA_BREACHES = FindingCode(
+        Verdict.WARN,
+        "The error alarm changes its state when there is merely nothing to count (to ALARM, or to INSUFFICIENT_DATA).",
+        "Use TreatMissingData notBreaching, or FILL(..., 0).",
+    )
+    LATENCY_ALARM_BLIND_TO_ERRORS = FindingCode(
+        Verdict.WARN,
+        "The latency alarm cannot see failed calls (they are emitted with tenant_id only), and no working error alarm covers"
+        " them.",
+        "Give the tool a working error alarm.",
+    )
+    ALARM_INSUFFICIENT_DATA = FindingCode(
+        Verdict.FAIL,
+        "The alarm has INSUFFICIENT_DATA although its inputs had data that day (INCONCLUSIVE: just created, or in the check"
+        " no_slo_alarm_firing; WARN: rare traffic).",
+        "See what its queries really select, and how it treats missing data.",
+        also=(Verdict.INCONCLUSIVE, Verdict.WARN),
+    )
+    ALARM_EVALUATION_FAILED = FindingCode(
+        Verdict.ERROR,
+        "CloudWatch says that it could not evaluate the alarm (ERROR), or only on part of the data (WARN).",
+        "See the alarm's state reason; for partial data narrow its Metrics Insights query.",
+        also=(Verdict.WARN,),
+    )
+    ALARM_STATE_UNREADABLE = FindingCode(
+        Verdict.ERROR,
+        "The alarm's state is none that CloudWatch documents.",
+        "Run again; look at the alarm.",
+    )
+    ALARM_MALFORMED = FindingCode(
+        Verdict.ERROR,
+        "The description of an alarm could not be understood.",
+        "Look at the alarm; report its definition.",
+    )
+    SLO_ALARM_FIRING = FindingCode(Verdict.FAIL, "An SLO alarm is in ALARM now.", "Follow the runbook's section on SLO alarms.")
+    NO_SLO_ALARM = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "There is no SLO alarm that could fire, so silence says nothing.",
+        "See row 1.2.",
+        not_tried=True,
+    )

@@ -9,19 +9,7 @@ from dataclasses import replace
 
 from phase5_ops.aws.statistics import Kind
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSION
-from phase5_ops.slo.alarm_codes import (
-    ALARM_CANNOT_FIRE,
-    ALARM_COMPARISON_WRONG,
-    ALARM_FIRES_WHEN_HEALTHY,
-    ALARM_READS_OTHER_ACCOUNTS,
-    ALARM_STATISTIC_WRONG,
-    ALARM_THRESHOLD_TOO_LAX,
-    ERROR_ALARM_COUNTS_ERRORS,
-    ERROR_ALARM_MISSES_TENANTS,
-    LATENCY_ALARM_MISSES_CALLS,
-    MISSING_DATA_BREACHES,
-    MISSING_DATA_LOOKS_FINE,
-)
+from phase5_ops.slo.alarm_codes import AlarmCode
 from phase5_ops.slo.alarm_context import AlarmContext, Row, finding_at
 from phase5_ops.slo.alarm_evidence import spec_of
 from phase5_ops.slo.alarm_model import DEFAULT_REQUESTS, AlarmError, AlarmSpec, Dimensions, Leaf
@@ -38,7 +26,7 @@ def definition(row: Row, context: AlarmContext) -> list[Finding]:
     """What is wrong with what an alarm would do, found by trying it with hypothetical traffic."""
     if row["threshold"] is None:  # such an alarm returns two queries, the metric and its band
         band = "an anomaly band, which moves with the data"
-        return [finding_at(ALARM_THRESHOLD_TOO_LAX, row, "a fixed threshold within the SLO", band)]
+        return [finding_at(AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, "a fixed threshold within the SLO", band)]
     try:
         spec = spec_of(row)
         if len(spec.leaves) > _MAX_METRICS:
@@ -47,7 +35,7 @@ def definition(row: Row, context: AlarmContext) -> list[Finding]:
         judged = _latency if row["signal"] == "latency" else _errors
         return [*judged(row, trial, context), *_other_accounts(row, trial)]
     except AlarmError as error:
-        return [finding_at(ALARM_CANNOT_FIRE, row, "queries that CloudWatch can evaluate", str(error))]
+        return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, "queries that CloudWatch can evaluate", str(error))]
 
 
 def _other_accounts(row: Row, trial: Trial) -> list[Finding]:
@@ -56,7 +44,9 @@ def _other_accounts(row: Row, trial: Trial) -> list[Finding]:
     others = sorted({account for dimensions in sets for account in trial.spec.other_accounts(dimensions)})
     if not others:
         return []
-    return [finding_at(ALARM_READS_OTHER_ACCOUNTS, row, "metrics of the own account alone", f"those of {_some(others)} too")]
+    return [
+        finding_at(AlarmCode.ALARM_READS_OTHER_ACCOUNTS, row, "metrics of the own account alone", f"those of {_some(others)} too")
+    ]
 
 
 def _trial(row: Row, spec: AlarmSpec, context: AlarmContext) -> Trial:
@@ -75,7 +65,7 @@ def _latency(row: Row, trial: Trial, context: AlarmContext) -> list[Finding]:
     wrong = [leaf for leaf in trial.spec.leaves.values() if leaf.metric == LATENCY and not _shows_slow_calls(leaf, context)]
     if wrong:
         expected = f"a percentile of at least p{context.policy.min_percentile:g}, or a percentile rank, of {LATENCY}"
-        return [finding_at(ALARM_STATISTIC_WRONG, row, expected, "; ".join(leaf.label for leaf in wrong))]
+        return [finding_at(AlarmCode.ALARM_STATISTIC_WRONG, row, expected, "; ".join(leaf.label for leaf in wrong))]
     limit = context.slo.latency_threshold_ms
     slow = 1 - context.policy.min_percentile / 100 + 1e-4  # enough slow calls to move the lowest percentile allowed
     healthy = trial.breaches_on_latency(trial.healthy_ms, 0)
@@ -88,18 +78,24 @@ def _latency(row: Row, trial: Trial, context: AlarmContext) -> list[Finding]:
     factors = (_JUST_ABOVE, 1.1, 1.5, 2, 3, 5, 10, 30, 100, 1000)
     later = least_that_breaches(lambda ms: trial.breaches_on_latency(ms, slow), [limit * factor for factor in factors])
     if later:
-        return [finding_at(ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {later:,.0f} ms on")]
+        return [finding_at(AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {later:,.0f} ms on")]
     share = least_that_breaches(
         lambda part: trial.breaches_on_latency(limit * _JUST_ABOVE, part), (slow, 0.1, 0.2, 0.5, 0.9, 1.0)
     )
     if share:
-        return [finding_at(ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires when {100 * share:.3g} % of the calls are too slow")]
+        return [
+            finding_at(
+                AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires when {100 * share:.3g} % of the calls are too slow"
+            )
+        ]
     if trial.breaches_on_latency(limit * _JUST_ABOVE, slow, everywhere=True):
         names = f"{{{', '.join(sorted(trial.tool.base_sets[0]))}}}"
         return [
-            finding_at(LATENCY_ALARM_MISSES_CALLS, row, f"the set {names}, which holds 99 % of the calls", _labels(trial.spec))
+            finding_at(
+                AlarmCode.LATENCY_ALARM_MISSES_CALLS, row, f"the set {names}, which holds 99 % of the calls", _labels(trial.spec)
+            )
         ]
-    return [finding_at(ALARM_CANNOT_FIRE, row, expected, _obstacles(trial))]
+    return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, expected, _obstacles(trial))]
 
 
 def _shows_slow_calls(leaf: Leaf, context: AlarmContext) -> bool:
@@ -114,10 +110,10 @@ def _upside_down(row: Row, trial: Trial, bad: Callable[[Trial], bool], *, at_lim
     turned = replace(trial, spec=trial.spec.flipped())
     compares = f"{row['comparison']} {row['threshold']:g}"
     if not at_limit and bad(turned):
-        return finding_at(ALARM_COMPARISON_WRONG, row, "fires when the SLO is missed, not when it is met", compares)
+        return finding_at(AlarmCode.ALARM_COMPARISON_WRONG, row, "fires when the SLO is missed, not when it is met", compares)
     missing = "" if row["treat_missing"] != "breaching" else ", missing data treated as breaching"
     expected = f"stays OK without slow or failed calls, each taking {trial.healthy_ms:g} ms"
-    return finding_at(ALARM_FIRES_WHEN_HEALTHY, row, expected, f"{compares}{missing} breaches then too")
+    return finding_at(AlarmCode.ALARM_FIRES_WHEN_HEALTHY, row, expected, f"{compares}{missing} breaches then too")
 
 
 def _errors(row: Row, trial: Trial, context: AlarmContext) -> list[Finding]:
@@ -129,14 +125,16 @@ def _errors(row: Row, trial: Trial, context: AlarmContext) -> list[Finding]:
     expected = f"fires when more than {100 * limit:g} % of the calls fail"
     fires_at, missed = _coverage(trial, ladder)
     if fires_at is None and len(missed) == len(trial.tool.error_sets):
-        return [finding_at(ALARM_CANNOT_FIRE, row, expected, _obstacles(trial))]
+        return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, expected, _obstacles(trial))]
     if missed:
         seen = f"errors of {_some([_tenant(dims) for dims in missed])} are not seen"
-        return [finding_at(ERROR_ALARM_MISSES_TENANTS, row, "the errors of every tenant that has data", seen)]
+        return [finding_at(AlarmCode.ERROR_ALARM_MISSES_TENANTS, row, "the errors of every tenant that has data", seen)]
     if fires_at is None:
-        return [finding_at(ALARM_CANNOT_FIRE, row, expected, "does not fire at any share of errors spread over all tenants")]
+        return [
+            finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, expected, "does not fire at any share of errors spread over all tenants")
+        ]
     if fires_at > limit * _JUST_ABOVE:
-        return [finding_at(ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {100 * fires_at:.2g} % on")]
+        return [finding_at(AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, expected, f"fires from {100 * fires_at:.2g} % on")]
     return [*_count_not_share(row, trial, limit), *_silence_of_errors(row, trial)]
 
 
@@ -173,7 +171,7 @@ def _count_not_share(row: Row, trial: Trial, limit: float) -> list[Finding]:
         f"fires from {100 * usual:.2g} % on at {trial.requests:.3g} calls a period, "
         f"from {100 * low:.2g} % on at {trial.requests * _TRAFFIC_DROP:.3g}"
     )
-    return [finding_at(ERROR_ALARM_COUNTS_ERRORS, row, "a share of the calls", seen)]
+    return [finding_at(AlarmCode.ERROR_ALARM_COUNTS_ERRORS, row, "a share of the calls", seen)]
 
 
 def _obstacles(trial: Trial) -> str:
@@ -216,7 +214,7 @@ def _silence_of_latency(row: Row) -> list[Finding]:
         return []
     return [
         finding_at(
-            MISSING_DATA_LOOKS_FINE,
+            AlarmCode.MISSING_DATA_LOOKS_FINE,
             row,
             "missing data treated as missing or breaching",
             f"TreatMissingData {row['treat_missing']}",
@@ -233,7 +231,7 @@ def _silence_of_errors(row: Row, trial: Trial) -> list[Finding]:
         return []
     return [
         finding_at(
-            MISSING_DATA_BREACHES,
+            AlarmCode.MISSING_DATA_BREACHES,
             row,
             "missing data treated as notBreaching, or FILL(..., 0)",
             f"TreatMissingData {row['treat_missing']}",

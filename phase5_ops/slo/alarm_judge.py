@@ -15,15 +15,7 @@ from phase5_ops.ccnative.metrics import ERROR, LATENCY
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import AlarmPolicy, SloPolicy
 from phase5_ops.reads import ReadStatus, observed_at, read_findings, reads_of
-from phase5_ops.slo import alarm_codes, notification_path
-from phase5_ops.slo.alarm_codes import (
-    ALARM_CANNOT_FIRE,
-    ALARM_MALFORMED,
-    ERROR_ALARM_MISSING,
-    LATENCY_ALARM_BLIND_TO_ERRORS,
-    LATENCY_ALARM_MISSING,
-    NO_SLO_ALARM,
-)
+from phase5_ops.slo.alarm_codes import AlarmCode
 from phase5_ops.slo.alarm_context import AlarmContext, Row, finding_at
 from phase5_ops.slo.alarm_definition import definition
 from phase5_ops.slo.alarm_evidence import SIGNALS, traffic_of
@@ -32,10 +24,7 @@ from phase5_ops.slo.alarm_window import reachable, window
 from phase5_ops.slo.notification_path import told
 from phase5_ops.verdict import EvidenceLink, Finding, Judgement, conclude
 
-#: Every code of row 1.2 and the check no_slo_alarm_firing.
-CODES = (*alarm_codes.CODES, *notification_path.CODES)
-
-_MISSING = {"latency": LATENCY_ALARM_MISSING, "error": ERROR_ALARM_MISSING}
+_MISSING = {"latency": AlarmCode.LATENCY_ALARM_MISSING, "error": AlarmCode.ERROR_ALARM_MISSING}
 
 #: Reads of the metrics evidence that say nothing of where data points are.
 _DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
@@ -129,7 +118,7 @@ def judge_no_slo_alarm_firing(table: pd.DataFrame, *, links: ConsoleLinks) -> Ju
         findings += silence_or_alarm(rows, observed_at(table))
     firing = states.count("ALARM")
     if not alarms and slo_alarms_known(table):
-        findings.append(NO_SLO_ALARM.at("SLO alarms", expected="at least one alarm", seen="none", link=links.alarms()))
+        findings.append(AlarmCode.NO_SLO_ALARM.at("SLO alarms", expected="at least one alarm", seen="none", link=links.alarms()))
     return conclude(
         judged=len(alarms),
         summary=f"{firing} of {len(alarms)} SLO alarms are in ALARM.",
@@ -173,13 +162,13 @@ def _severity(findings: Iterable[Finding]) -> int:
 
 def _blind_to_errors(row: Row) -> Finding:
     expected = "failed calls covered by an error alarm, since the latency alarm cannot see them"
-    return finding_at(LATENCY_ALARM_BLIND_TO_ERRORS, row, expected, "no working error alarm")
+    return finding_at(AlarmCode.LATENCY_ALARM_BLIND_TO_ERRORS, row, expected, "no working error alarm")
 
 
 def _judge_alarm(row: Row, context: AlarmContext) -> list[Finding]:
     """Everything wrong with one alarm as the alarm of one tool and signal."""
     if row["unreadable"]:
-        return [finding_at(ALARM_MALFORMED, row, "a readable definition", row["unreadable"])]
+        return [finding_at(AlarmCode.ALARM_MALFORMED, row, "a readable definition", row["unreadable"])]
     return [
         *(_without_inputs(row, context) or definition(row, context)),
         *window(row, context),
@@ -195,4 +184,6 @@ def _without_inputs(row: Row, context: AlarmContext) -> list[Finding]:
     if LATENCY in emitted or (emitted and row["signal"] == "error"):
         return []
     missing = f"{LATENCY} of the tool" if emitted else "any metric of the tool"
-    return [finding_at(ALARM_CANNOT_FIRE, row, "data points of the tool to evaluate", f"{missing} has never been emitted")]
+    return [
+        finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, "data points of the tool to evaluate", f"{missing} has never been emitted")
+    ]

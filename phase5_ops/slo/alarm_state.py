@@ -5,12 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from phase5_ops.clock import parse_iso
-from phase5_ops.slo.alarm_codes import (
-    ALARM_EVALUATION_FAILED,
-    ALARM_INSUFFICIENT_DATA,
-    ALARM_STATE_UNREADABLE,
-    SLO_ALARM_FIRING,
-)
+from phase5_ops.slo.alarm_codes import AlarmCode
 from phase5_ops.slo.alarm_context import Row, finding_at
 from phase5_ops.verdict import Finding, Verdict
 
@@ -26,7 +21,7 @@ def silence_or_alarm(rows: Sequence[Row], now: datetime | None) -> list[Finding]
     findings = _evaluation(row)
     if row["state"] == "ALARM":
         seen = f"ALARM since {row['state_updated_at']}: {row['state_reason'] or 'no reason given'}"
-        findings.append(finding_at(SLO_ALARM_FIRING, row, "OK", seen))
+        findings.append(finding_at(AlarmCode.SLO_ALARM_FIRING, row, "OK", seen))
     elif row["state"] not in _STATES:
         findings.append(_state_unreadable(row))
     elif row["state"] == "INSUFFICIENT_DATA" and now:
@@ -39,7 +34,7 @@ def silence_or_alarm(rows: Sequence[Row], now: datetime | None) -> list[Finding]
 
 
 def _state_unreadable(row: Row) -> Finding:
-    return finding_at(ALARM_STATE_UNREADABLE, row, "OK, ALARM or INSUFFICIENT_DATA", str(row["state"]))
+    return finding_at(AlarmCode.ALARM_STATE_UNREADABLE, row, "OK, ALARM or INSUFFICIENT_DATA", str(row["state"]))
 
 
 def state(row: Row, now: datetime) -> list[Finding]:
@@ -59,7 +54,7 @@ def _evaluation(row: Row) -> list[Finding]:
         return []
     partial = row["evaluation_state"] == "PARTIAL_DATA"
     seen = f"{row['evaluation_state']}: {row['state_reason'] or 'no reason given'}"
-    return [finding_at(ALARM_EVALUATION_FAILED, row, "evaluated on all data", seen, Verdict.WARN if partial else None)]
+    return [finding_at(AlarmCode.ALARM_EVALUATION_FAILED, row, "evaluated on all data", seen, Verdict.WARN if partial else None)]
 
 
 def _insufficient(row: Row, now: datetime) -> list[Finding]:
@@ -76,4 +71,4 @@ def _insufficient(row: Row, now: datetime) -> list[Finding]:
         verdict = Verdict.WARN
     reason = row["state_reason"] or "no reason given"
     seen = f"INSUFFICIENT_DATA since {row['state_updated_at']} ({reason}), inputs had data at {last}"
-    return [finding_at(ALARM_INSUFFICIENT_DATA, row, "OK, as there is data", seen, verdict)]
+    return [finding_at(AlarmCode.ALARM_INSUFFICIENT_DATA, row, "OK, as there is data", seen, verdict)]

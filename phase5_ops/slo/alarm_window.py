@@ -4,7 +4,7 @@ import json
 import math
 
 from phase5_ops.ccnative.metrics import RESOLUTION_SECONDS
-from phase5_ops.slo.alarm_codes import ALARM_CANNOT_FIRE, ALARM_PERIOD_TOO_SHORT, ALARM_WINDOW_OUT_OF_RANGE
+from phase5_ops.slo.alarm_codes import AlarmCode
 from phase5_ops.slo.alarm_context import AlarmContext, Row, finding_at
 from phase5_ops.slo.alarm_evidence import spec_of
 from phase5_ops.slo.alarm_model import AlarmError
@@ -19,12 +19,12 @@ def window(row: Row, context: AlarmContext) -> list[Finding]:
     shortest = min([int(query["period"]) for query in json.loads(row["queries"]) if query["period"]], default=RESOLUTION_SECONDS)
     if shortest < RESOLUTION_SECONDS:
         expected = f"at least {RESOLUTION_SECONDS} s, as the metrics are stored"
-        return [finding_at(ALARM_PERIOD_TOO_SHORT, row, expected, f"a period of {shortest} s")]
+        return [finding_at(AlarmCode.ALARM_PERIOD_TOO_SHORT, row, expected, f"a period of {shortest} s")]
     span = row["period"] * row["evaluation_periods"]
     if low <= span <= high:
         return []
     seen = f"{row['period']} s x {row['evaluation_periods']} = {span / 60:g} min"
-    return [finding_at(ALARM_WINDOW_OUT_OF_RANGE, row, f"{low / 60:g}-{high / 60:g} min", seen)]
+    return [finding_at(AlarmCode.ALARM_WINDOW_OUT_OF_RANGE, row, f"{low / 60:g}-{high / 60:g} min", seen)]
 
 
 def reachable(row: Row, context: AlarmContext) -> list[Finding]:
@@ -33,18 +33,18 @@ def reachable(row: Row, context: AlarmContext) -> list[Finding]:
     if period is None:
         return []
     if needed > among:
-        return [finding_at(ALARM_CANNOT_FIRE, row, f"at most {among} data points to alarm", f"{needed} out of {among}")]
+        return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, f"at most {among} data points to alarm", f"{needed} out of {among}")]
     traffic = context.traffic[row["tool"]]
     findings = []
     most = traffic.most_periods_with_data(period, among)
     if most is not None and most < needed and row["treat_missing"] != "breaching":
         seen = f"at most {most} of {among} periods of {period} s had calls in the lookback"
-        findings.append(finding_at(ALARM_CANNOT_FIRE, row, f"{needed} of {among} periods with data", seen))
+        findings.append(finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, f"{needed} of {among} periods with data", seen))
     least = _least_samples(row)
     samples = traffic.requests(period) or 0
     if least is not None and samples < least:
         seen = f"{samples:.3g} samples a period, and EvaluateLowSampleCountPercentile is ignore"
-        findings.append(finding_at(ALARM_CANNOT_FIRE, row, f"at least {least:g} samples a period", seen))
+        findings.append(finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, f"at least {least:g} samples a period", seen))
     return findings
 
 

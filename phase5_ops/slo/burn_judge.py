@@ -12,12 +12,10 @@ import pandas as pd
 
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import SloPolicy
-from phase5_ops.reads import COMMON_CODES, read_findings
+from phase5_ops.reads import read_findings
 from phase5_ops.slo.summary_judge import (
     DASHBOARD_READS,
-    NO_TOOL_REGISTERED,
-    REGISTRY_RECORD_MALFORMED,
-    TOO_FEW_SAMPLES,
+    MetricCode,
     decided,
     duration,
     label,
@@ -26,16 +24,18 @@ from phase5_ops.slo.summary_judge import (
     registry_findings,
     rows_of,
 )
-from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-ERROR_BUDGET_BURNING = FindingCode(
-    "error_budget_burning",
-    Verdict.FAIL,
-    "A tool uses up its error budget faster than a pair of burn-rate windows allows (WARN: few calls in the short one).",
-    "Treat it as an incident; the runbook's alarm section says how.",
-    also=(Verdict.WARN,),
-)
-CODES = (*COMMON_CODES, NO_TOOL_REGISTERED, REGISTRY_RECORD_MALFORMED, TOO_FEW_SAMPLES, ERROR_BUDGET_BURNING)
+
+class BurnCode(FindingCodes):
+    """The finding codes of the check error_budget_not_burning alone."""
+
+    ERROR_BUDGET_BURNING = FindingCode(
+        Verdict.FAIL,
+        "A tool uses up its error budget faster than a pair of burn-rate windows allows (WARN: few calls in the short one).",
+        "Treat it as an incident; the runbook's alarm section says how.",
+        also=(Verdict.WARN,),
+    )
 
 
 def judge_budget_not_burning(
@@ -60,7 +60,7 @@ def judge_budget_not_burning(
             continue
         judged += 1
         findings += _tool_findings(tool, rows, policy, links.metric(namespace, tool.tool))
-    burning = {f.subject for f in findings if f.code == ERROR_BUDGET_BURNING.code}
+    burning = {f.subject for f in findings if f.code == BurnCode.ERROR_BUDGET_BURNING.code}
     budgets = summary[summary["registered"]][["budget_left_errors", "budget_left_latency"]].min().dropna()
     days = summary["budget_days_covered"].min()
     return conclude(
@@ -84,7 +84,7 @@ def _tool_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) 
     for row, rate in rates:
         if _exceeds(rate):
             certain = rate["short_requests"] >= policy.burn_min_requests and rate["short_bad"] >= policy.burn_min_errors
-            yield ERROR_BUDGET_BURNING.at(
+            yield BurnCode.ERROR_BUDGET_BURNING.at(
                 f"{label(row)} {rate['sli']}",
                 expected=f"at most {rate['factor']:g} times the budgeted rate over {duration(rate['long_hours'] * 3600)}"
                 f" or over {duration(rate['short_minutes'] * 60)}",
@@ -97,7 +97,7 @@ def _tool_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) 
     fresh = rows["last_datapoint_age_seconds"].min() <= longest * 3600  # canaries left out; False if there is nothing at all
     for sli in ("errors", "latency"):
         if not fresh or not any(rate["long_requests"] for _, rate in rates if rate["sli"] == sli):
-            yield TOO_FEW_SAMPLES.at(
+            yield MetricCode.TOO_FEW_SAMPLES.at(
                 f"{tool.tool} {sli}",
                 expected="a call in at least one burn-rate window",
                 seen=f"none in the last {duration(longest * 3600)} (canaries not counted)",

@@ -15,90 +15,78 @@ from phase5_ops.slo.alarm_context import Row, finding_at
 from phase5_ops.slo.alarm_description import is_topic
 from phase5_ops.slo.composites import Way
 from phase5_ops.slo.delivery import Sender, delivery
-from phase5_ops.verdict import Finding, FindingCode, Verdict
+from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Verdict
 
-ALARM_ACTIONS_DISABLED = FindingCode(
-    "alarm_actions_disabled", Verdict.FAIL, "The alarm's actions are switched off.", "Run EnableAlarmActions for the alarm."
-)
-ALARM_ACTIONS_MISSING = FindingCode(
-    "alarm_actions_missing",
-    Verdict.FAIL,
-    "The alarm has no action for ALARM (OK actions do not count), and no composite above it has one that it sets off alone.",
-    "Add an SNS topic to AlarmActions.",
-)
-ALARM_ACTION_GOES_NOWHERE = FindingCode(
-    "alarm_action_goes_nowhere",
-    Verdict.FAIL,
-    "The alarm publishes to an SNS topic that delivers nothing: it does not exist, is in another region, CloudWatch may not"
-    " publish to it or use its key, or no confirmed subscription takes the alarm's message to something that is there.",
-    "Mend what the finding names: the topic, its policy, its key (a customer's, that allows CloudWatch), or a subscription.",
-)
-ALARM_DELIVERY_NOT_JUDGED = FindingCode(
-    "alarm_delivery_not_judged",
-    Verdict.INCONCLUSIVE,
-    "Whether the alarm's SNS topic delivers depends on a condition or filter whose outcome is not known here, or on a topic,"
-    " queue, function or key of another account, which does not let it be read.",
-    "Publish a test (SetAlarmState) and see it arrive; write the policy so that it names the alarm or its account; let the other"
-    " account's policy allow the reading; or add a subscription that needs neither.",
-    not_tried=True,
-)
-ALARM_ACTION_NOT_FOLLOWED = FindingCode(
-    "alarm_action_not_followed",
-    Verdict.WARN,
-    "The alarm's only actions that may work are not SNS topics, and whether they reach anyone is not checked.",
-    "See for yourself that the action reaches the people on call.",
-    not_tried=True,
-)
-ALARM_ACTIONS_SUPPRESSED = FindingCode(
-    "alarm_actions_suppressed",
-    Verdict.FAIL,
-    "The alarm notifies only through a composite alarm whose actions are suppressed, now or whenever the alarm fires.",
-    "End what the suppressor stands for, choose one that does not depend on the alarm, or give the alarm an action of its own.",
-)
-ALARM_WAY_OPEN_BEFORE = FindingCode(
-    "alarm_way_open_before",
-    Verdict.FAIL,
-    "The alarm notifies only through a composite alarm that is in ALARM already while all its parts are OK, so that nothing"
-    " changes, and nobody is told, when the alarm fires.",
-    "Write the composite's rule so that it is OK while its parts are, or give the alarm an action of its own.",
-)
-ALARM_WAY_NOT_JUDGED = FindingCode(
-    "alarm_way_not_judged",
-    Verdict.INCONCLUSIVE,
-    "The alarm notifies only through a composite alarm whose rule cannot be looked through: it depends on itself, on a rule that"
-    " cannot be read, or has too many parts. It does not count.",
-    "Make the rule simpler, or give the alarm an action of its own.",
-    not_tried=True,
-)
-ALARM_WAY_NEEDS_DATA = FindingCode(
-    "alarm_way_needs_data",
-    Verdict.WARN,
-    "The composite alarm that notifies for the alarm does not where another part of its rule has INSUFFICIENT_DATA.",
-    "Ask for NOT ALARM(...) instead of OK(...), or give the alarm an action of its own.",
-)
-ALARM_MUTED = FindingCode(
-    "alarm_muted",
-    Verdict.FAIL,
-    "A mute rule silences the alarm now or for most of a week (FAIL), will do so later (WARN), or has a schedule that cannot be"
-    " read (INCONCLUSIVE).",
-    "Delete the mute rule, or wait for its end.",
-    also=(Verdict.WARN, Verdict.INCONCLUSIVE),
-)
-CODES = (
-    ALARM_ACTIONS_DISABLED,
-    ALARM_ACTIONS_MISSING,
-    ALARM_ACTION_GOES_NOWHERE,
-    ALARM_DELIVERY_NOT_JUDGED,
-    ALARM_ACTION_NOT_FOLLOWED,
-    ALARM_ACTIONS_SUPPRESSED,
-    ALARM_WAY_OPEN_BEFORE,
-    ALARM_WAY_NOT_JUDGED,
-    ALARM_WAY_NEEDS_DATA,
-    ALARM_MUTED,
-)
+
+class DeliveryCode(FindingCodes):
+    """What can keep an alarm from reaching anyone."""
+
+    ALARM_ACTIONS_DISABLED = FindingCode(
+        Verdict.FAIL, "The alarm's actions are switched off.", "Run EnableAlarmActions for the alarm."
+    )
+    ALARM_ACTIONS_MISSING = FindingCode(
+        Verdict.FAIL,
+        "The alarm has no action for ALARM (OK actions do not count), and no composite above it has one that it sets off alone.",
+        "Add an SNS topic to AlarmActions.",
+    )
+    ALARM_ACTION_GOES_NOWHERE = FindingCode(
+        Verdict.FAIL,
+        "The alarm publishes to an SNS topic that delivers nothing: it does not exist, is in another region, CloudWatch may not"
+        " publish to it or use its key, or no confirmed subscription takes the alarm's message to something that is there.",
+        "Mend what the finding names: the topic, its policy, its key (a customer's, that allows CloudWatch), or a subscription.",
+    )
+    ALARM_DELIVERY_NOT_JUDGED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "Whether the alarm's SNS topic delivers depends on a condition or filter whose outcome is not known here, or on a topic,"
+        " queue, function or key of another account, which does not let it be read.",
+        "Publish a test (SetAlarmState) and see it arrive; write the policy so that it names the alarm or its account; let"
+        " the other"
+        " account's policy allow the reading; or add a subscription that needs neither.",
+        not_tried=True,
+    )
+    ALARM_ACTION_NOT_FOLLOWED = FindingCode(
+        Verdict.WARN,
+        "The alarm's only actions that may work are not SNS topics, and whether they reach anyone is not checked.",
+        "See for yourself that the action reaches the people on call.",
+        not_tried=True,
+    )
+    ALARM_ACTIONS_SUPPRESSED = FindingCode(
+        Verdict.FAIL,
+        "The alarm notifies only through a composite alarm whose actions are suppressed, now or whenever the alarm fires.",
+        "End what the suppressor stands for, choose one that does not depend on the alarm, or give the alarm an action of"
+        " its own.",
+    )
+    ALARM_WAY_OPEN_BEFORE = FindingCode(
+        Verdict.FAIL,
+        "The alarm notifies only through a composite alarm that is in ALARM already while all its parts are OK, so that nothing"
+        " changes, and nobody is told, when the alarm fires.",
+        "Write the composite's rule so that it is OK while its parts are, or give the alarm an action of its own.",
+    )
+    ALARM_WAY_NOT_JUDGED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "The alarm notifies only through a composite alarm whose rule cannot be looked through: it depends on itself, on a"
+        " rule that"
+        " cannot be read, or has too many parts. It does not count.",
+        "Make the rule simpler, or give the alarm an action of its own.",
+        not_tried=True,
+    )
+    ALARM_WAY_NEEDS_DATA = FindingCode(
+        Verdict.WARN,
+        "The composite alarm that notifies for the alarm does not where another part of its rule has INSUFFICIENT_DATA.",
+        "Ask for NOT ALARM(...) instead of OK(...), or give the alarm an action of its own.",
+    )
+    ALARM_MUTED = FindingCode(
+        Verdict.FAIL,
+        "A mute rule silences the alarm now or for most of a week (FAIL), will do so later (WARN), or has a schedule that"
+        " cannot be"
+        " read (INCONCLUSIVE).",
+        "Delete the mute rule, or wait for its end.",
+        also=(Verdict.WARN, Verdict.INCONCLUSIVE),
+    )
+
 
 #: Ways in which a composite with actions does not tell of an alarm, and what is said of it.
-_NO_WAY = {Way.OPEN_BEFORE: ALARM_WAY_OPEN_BEFORE, Way.NOT_JUDGED: ALARM_WAY_NOT_JUDGED}
+_NO_WAY = {Way.OPEN_BEFORE: DeliveryCode.ALARM_WAY_OPEN_BEFORE, Way.NOT_JUDGED: DeliveryCode.ALARM_WAY_NOT_JUDGED}
 
 _WEEK = timedelta(weeks=1)
 _MOST_MUTED = 0.5  # of a week, beyond which a mute rule is no maintenance window
@@ -140,14 +128,16 @@ def _path(row: Row, path: Mapping[str, Any], longest_wait: int, now: datetime) -
     """What is wrong with one way of telling people: the alarm's own actions, or a composite's."""
     via = "" if path["alarm"] == row["alarm"] else f"composite {path['alarm']}: "
     if not path["actions"]:
-        return [finding_at(ALARM_ACTIONS_MISSING, row, "at least one action for ALARM", f"none{_aside(row)}")]
+        return [finding_at(DeliveryCode.ALARM_ACTIONS_MISSING, row, "at least one action for ALARM", f"none{_aside(row)}")]
     findings = []
     if not path["actions_enabled"]:
-        findings.append(finding_at(ALARM_ACTIONS_DISABLED, row, "actions enabled", f"{via}ActionsEnabled is false"))
+        findings.append(finding_at(DeliveryCode.ALARM_ACTIONS_DISABLED, row, "actions enabled", f"{via}ActionsEnabled is false"))
     if reason := _suppressed(path, longest_wait):
-        findings.append(finding_at(ALARM_ACTIONS_SUPPRESSED, row, "actions that are carried out", f"{via}{reason}"))
+        findings.append(finding_at(DeliveryCode.ALARM_ACTIONS_SUPPRESSED, row, "actions that are carried out", f"{via}{reason}"))
     if path.get("only_sometimes"):
-        findings.append(finding_at(ALARM_WAY_NEEDS_DATA, row, "a rule that asks for the alarm alone", f"{via}{path['why']}"))
+        findings.append(
+            finding_at(DeliveryCode.ALARM_WAY_NEEDS_DATA, row, "a rule that asks for the alarm alone", f"{via}{path['why']}")
+        )
     return [*findings, *_destinations(row, path, via), *_mutes(row, path["alarm"], via, now)]
 
 
@@ -183,13 +173,20 @@ def _destinations(row: Row, path: Mapping[str, Any], via: str) -> list[Finding]:
         return []
     unknown = [answer.unknown for answer in answers if not answer.fault and answer.unknown]
     if unknown:
-        return [finding_at(ALARM_DELIVERY_NOT_JUDGED, row, "an SNS topic that delivers", f"{via}{'; '.join(unknown)}")]
+        return [
+            finding_at(DeliveryCode.ALARM_DELIVERY_NOT_JUDGED, row, "an SNS topic that delivers", f"{via}{'; '.join(unknown)}")
+        ]
     if len(followed) < len(actions):
         others = [arn for arn in actions if not is_topic(arn)]
-        return [finding_at(ALARM_ACTION_NOT_FOLLOWED, row, "an SNS topic", f"{via}{', '.join(others[:5])}")]
+        return [finding_at(DeliveryCode.ALARM_ACTION_NOT_FOLLOWED, row, "an SNS topic", f"{via}{', '.join(others[:5])}")]
     faults = "; ".join(str(answer.fault) for answer in answers)
     return [
-        finding_at(ALARM_ACTION_GOES_NOWHERE, row, "an SNS topic that delivers to a confirmed subscription", f"{via}{faults}")
+        finding_at(
+            DeliveryCode.ALARM_ACTION_GOES_NOWHERE,
+            row,
+            "an SNS topic that delivers to a confirmed subscription",
+            f"{via}{faults}",
+        )
     ]
 
 
@@ -212,7 +209,7 @@ def _mutes(row: Row, alarm: str, via: str, now: datetime) -> list[Finding]:
         until = f", expires {rule['expires']}" if rule["expires"] else ""
         verdict, share = _silence(rule, now)
         seen = f"{via}mute rule {rule['name']} is {rule['status']} ({schedule or 'no schedule'}{until}){share}"
-        findings.append(finding_at(ALARM_MUTED, row, "no mute rule on the alarm", seen, verdict))
+        findings.append(finding_at(DeliveryCode.ALARM_MUTED, row, "no mute rule on the alarm", seen, verdict))
     return findings
 
 

@@ -11,27 +11,27 @@ from phase5_ops.ccnative.runbook import anchor_findings, anchor_name, link_to, u
 from phase5_ops.policy import RunbookPolicy
 from phase5_ops.reads import read_findings
 from phase5_ops.slo.alarm_judge import OTHER_READS, slo_alarms_known
-from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-ALARM_WITHOUT_RUNBOOK_LINK = FindingCode(
-    "alarm_without_runbook_link",
-    Verdict.FAIL,
-    "The description of an SLO alarm does not lead to the runbook's section on SLO alarms, so whoever it wakes does not know"
-    " where to look (WARN: it leads to the runbook, not to its section).",
-    "Put the runbook's address with its anchor into AlarmDescription.",
-    also=(Verdict.WARN,),
-)
-ALARM_LINK_DISOWNED = FindingCode(
-    "alarm_runbook_link_disowned",
-    Verdict.FAIL,
-    "The description of an SLO alarm leads to the runbook's section and at once says not to use it, or that it is yet to be"
-    " written.",
-    "Say in AlarmDescription what holds, and leave out what does not.",
-)
-NO_ALARM_TO_LINK = FindingCode(
-    "no_alarm_to_link", Verdict.FAIL, "There is no SLO alarm at all that could point to the runbook.", "See row 1.2."
-)
-CODES = (ALARM_WITHOUT_RUNBOOK_LINK, ALARM_LINK_DISOWNED, NO_ALARM_TO_LINK)
+
+class RunbookLinkCode(FindingCodes):
+    """What can be wrong with how alarms point to the runbook."""
+
+    ALARM_WITHOUT_RUNBOOK_LINK = FindingCode(
+        Verdict.FAIL,
+        "The description of an SLO alarm does not lead to the runbook's section on SLO alarms, so whoever it wakes does not know"
+        " where to look (WARN: it leads to the runbook, not to its section).",
+        "Put the runbook's address with its anchor into AlarmDescription.",
+        also=(Verdict.WARN,),
+    )
+    ALARM_RUNBOOK_LINK_DISOWNED = FindingCode(
+        Verdict.FAIL,
+        "The description of an SLO alarm leads to the runbook's section and at once says not to use it, or that it is yet to be"
+        " written.",
+        "Say in AlarmDescription what holds, and leave out what does not.",
+    )
+    NO_ALARM_TO_LINK = FindingCode(Verdict.FAIL, "There is no SLO alarm at all that could point to the runbook.", "See row 1.2.")
+
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"'`|]+", re.IGNORECASE)
 _AFTER = r"(?![\w/~%+-]|\.\w)(?:[?&][^\s#]*)?(?:#(?P<fragment>[^\s()\[\]<>\"'|,;]+))?"  # the end of the name, query, fragment
@@ -54,7 +54,9 @@ def judge_alarm_runbook(runbook: pd.DataFrame, slo_alarms: pd.DataFrame, *, poli
         linked += not any(finding.verdict.blocks for finding in found)
         findings += found
     if alarms.empty and slo_alarms_known(slo_alarms):
-        findings.append(NO_ALARM_TO_LINK.at("SLO alarms", expected="alarms that point to the runbook", seen="no SLO alarm"))
+        findings.append(
+            RunbookLinkCode.NO_ALARM_TO_LINK.at("SLO alarms", expected="alarms that point to the runbook", seen="no SLO alarm")
+        )
     place = str(runbook.attrs.get("url") or runbook.attrs.get("location"))
     link = link_to(runbook, policy.alarm_anchor)
     return conclude(
@@ -89,7 +91,11 @@ def _link_findings(runbook: pd.DataFrame, alarm: str, description: str, url: str
         if taken_back is None:
             return []
         seen = f"the description says {taken_back.replace(LINK, '<link>')[:200]!r}"
-        return [ALARM_LINK_DISOWNED.at(alarm, expected="a link that whoever is woken may follow", seen=seen, link=url or None)]
+        return [
+            RunbookLinkCode.ALARM_RUNBOOK_LINK_DISOWNED.at(
+                alarm, expected="a link that whoever is woken may follow", seen=seen, link=url or None
+            )
+        ]
     verdict = Verdict.FAIL
     if "" in anchors:
         verdict, seen = Verdict.WARN, "points to the runbook, not to its section"
@@ -98,7 +104,7 @@ def _link_findings(runbook: pd.DataFrame, alarm: str, description: str, url: str
     else:
         seen = f"description {description[:200]!r}" if description else "no description"
     expected = f"a link to {' or '.join(f'{name}#{wanted}' for name in _runbook_names(runbook))} in the description"
-    return [ALARM_WITHOUT_RUNBOOK_LINK.at(alarm, expected=expected, seen=seen, verdict=verdict, link=url or None)]
+    return [RunbookLinkCode.ALARM_WITHOUT_RUNBOOK_LINK.at(alarm, expected=expected, seen=seen, verdict=verdict, link=url or None)]
 
 
 def _section(runbook: pd.DataFrame, anchor: str) -> str:

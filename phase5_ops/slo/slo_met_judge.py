@@ -14,63 +14,39 @@ import pandas as pd
 from phase5_ops.clock import parse_iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import SloPolicy
-from phase5_ops.reads import COMMON_CODES, read_findings
-from phase5_ops.slo.summary_judge import (
-    DASHBOARD_READS,
-    NO_TOOL_REGISTERED,
-    REGISTRY_RECORD_MALFORMED,
-    TOO_FEW_SAMPLES,
-    decided,
-    label,
-    real_calls,
-    records,
-    registry_findings,
-    rows_of,
-    too_few,
-)
-from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.reads import read_findings
+from phase5_ops.slo.summary_judge import DASHBOARD_READS, decided, label, real_calls, records, registry_findings, rows_of, too_few
+from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-LATENCY_SLO_MISSED = FindingCode(
-    "latency_slo_missed",
-    Verdict.FAIL,
-    "Over the whole lookback, too large a share of a tool's calls took longer than the threshold.",
-    "Find out what the slow calls have in common (tenant, connector); the runbook's alarm section says how.",
-)
-ERROR_SLO_MISSED = FindingCode(
-    "error_slo_missed",
-    Verdict.FAIL,
-    "Over the whole lookback, too large a share of a tool's calls failed.",
-    "Find out which tenants and errors; the runbook's alarm section says how.",
-)
-CURRENT_WINDOW_BAD = FindingCode(
-    "current_window_bad",
-    Verdict.FAIL,
-    "The tool misses its SLO right now.",
-    "Treat it as an incident; the runbook's alarm section says how.",
-)
-TOO_MANY_BAD_WINDOWS = FindingCode(
-    "too_many_bad_windows",
-    Verdict.FAIL,
-    "The tool meets its SLO on the whole, but missed it in too many five-minute windows.",
-    "Look for what recurs at the times of the bad windows.",
-)
-BAD_WINDOW = FindingCode(
-    "bad_window",
-    Verdict.WARN,
-    "The tool missed its SLO in a few five-minute windows.",
-    "Look at what happened at that time.",
-)
-CODES = (
-    *COMMON_CODES,
-    NO_TOOL_REGISTERED,
-    REGISTRY_RECORD_MALFORMED,
-    TOO_FEW_SAMPLES,
-    LATENCY_SLO_MISSED,
-    ERROR_SLO_MISSED,
-    CURRENT_WINDOW_BAD,
-    TOO_MANY_BAD_WINDOWS,
-    BAD_WINDOW,
-)
+
+class SloCode(FindingCodes):
+    """The finding codes of the check tool_slo_met alone."""
+
+    LATENCY_SLO_MISSED = FindingCode(
+        Verdict.FAIL,
+        "Over the whole lookback, too large a share of a tool's calls took longer than the threshold.",
+        "Find out what the slow calls have in common (tenant, connector); the runbook's alarm section says how.",
+    )
+    ERROR_SLO_MISSED = FindingCode(
+        Verdict.FAIL,
+        "Over the whole lookback, too large a share of a tool's calls failed.",
+        "Find out which tenants and errors; the runbook's alarm section says how.",
+    )
+    CURRENT_WINDOW_BAD = FindingCode(
+        Verdict.FAIL,
+        "The tool misses its SLO right now.",
+        "Treat it as an incident; the runbook's alarm section says how.",
+    )
+    TOO_MANY_BAD_WINDOWS = FindingCode(
+        Verdict.FAIL,
+        "The tool meets its SLO on the whole, but missed it in too many five-minute windows.",
+        "Look for what recurs at the times of the bad windows.",
+    )
+    BAD_WINDOW = FindingCode(
+        Verdict.WARN,
+        "The tool missed its SLO in a few five-minute windows.",
+        "Look at what happened at that time.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +109,7 @@ def judge_slo_met(
             suffix = "" if real_calls(rows) >= policy.min_samples else "_30d"
             for row in records(rows):
                 findings += _row_findings(row, suffix, policy, link)
-    missing = sum(f.code in (LATENCY_SLO_MISSED.code, ERROR_SLO_MISSED.code) for f in findings)
+    missing = sum(f.code in (SloCode.LATENCY_SLO_MISSED.code, SloCode.ERROR_SLO_MISSED.code) for f in findings)
     return conclude(
         judged=judged,
         summary=f"{judged} tools judged over {policy.lookback_hours} h: "
@@ -157,14 +133,14 @@ def _row_findings(row: Any, suffix: str, policy: SloPolicy, link: str) -> Iterat
         *(int(getattr(row, f"{name}{suffix}")) for name in ("requests", "errors", "latency_samples", "within_threshold"))
     )
     if whole.samples and whole.within_share < policy.latency_target:
-        yield LATENCY_SLO_MISSED.at(
+        yield SloCode.LATENCY_SLO_MISSED.at(
             label(row),
             expected=f"{percent(policy.latency_target)} or more of calls within {policy.latency_threshold_ms:g} ms over {period}",
             seen=f"{percent(whole.within_share)}: {whole.samples - whole.within} of {whole.samples} calls took longer",
             link=link,
         )
     if whole.requests and whole.error_share > policy.error_rate_max:
-        yield ERROR_SLO_MISSED.at(
+        yield SloCode.ERROR_SLO_MISSED.at(
             label(row),
             expected=f"at most {percent(policy.error_rate_max)} of calls failed over {period}",
             seen=f"{percent(whole.error_share)}: {whole.errors} of {whole.requests} calls failed",
@@ -172,7 +148,7 @@ def _row_findings(row: Any, suffix: str, policy: SloPolicy, link: str) -> Iterat
         )
     current = _Span(row.current_requests, row.current_errors, row.current_latency_samples, row.current_within_threshold)
     if missed := current.misses(policy, policy.min_window_samples):
-        yield CURRENT_WINDOW_BAD.at(
+        yield SloCode.CURRENT_WINDOW_BAD.at(
             label(row), expected=f"the SLO met in the last {policy.current_window_minutes} min", seen="; ".join(missed), link=link
         )
     yield from _window_findings(row, policy, link)
@@ -191,7 +167,7 @@ def _window_findings(row: Any, policy: SloPolicy, link: str) -> Iterator[Finding
         return
     share = len(bad) / len(windows)
     # A single bad window is a warning however few windows there are: its calls are part of the whole, which is judged above.
-    code = TOO_MANY_BAD_WINDOWS if len(bad) > 1 and share > policy.max_bad_window_share else BAD_WINDOW
+    code = SloCode.TOO_MANY_BAD_WINDOWS if len(bad) > 1 and share > policy.max_bad_window_share else SloCode.BAD_WINDOW
     times = ", ".join(f"{parse_iso(start):%m-%d %H:%M}" for start, _ in bad[:3]) + (" ..." if len(bad) > 3 else "")  # noqa: PLR2004
     yield code.at(
         label(row),

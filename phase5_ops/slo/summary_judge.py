@@ -15,108 +15,87 @@ from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TOOL_METRICS
 from phase5_ops.ccnative.names import is_gateway_form
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import SloPolicy
-from phase5_ops.reads import COMMON_CODES, ReadStatus, read_findings, reads_of
-from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, Judgement, Verdict, conclude
+from phase5_ops.reads import ReadStatus, read_findings, reads_of
+from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-NO_TOOL_REGISTERED = FindingCode(
-    "no_tool_registered",
-    Verdict.INCONCLUSIVE,
-    "Neither the action type registry nor the settings name a tool, so there is nothing that must be visible.",
-    "Seed the action type registry, or check the setting tables.action_type_registry.",
-    not_tried=True,
-)
-REGISTRY_RECORD_MALFORMED = FindingCode(
-    "registry_record_malformed",
-    Verdict.ERROR,
-    "An item of the action type registry cannot be understood, so a tool may be missing from what is judged.",
-    "Repair the item that the finding names, or write it again with the platform's seed script.",
-)
-TOOL_WITHOUT_METRICS = FindingCode(
-    "tool_without_metrics",
-    Verdict.FAIL,
-    "A registered tool has no data point of any of its metrics in 30 days.",
-    "Check that the tool invoker emits metrics for the tool, and the setting metrics_namespace.",
-)
-METRIC_MISSING = FindingCode(
-    "metric_missing",
-    Verdict.FAIL,
-    "One of a tool's metrics is absent although the others show calls that must have produced it; tool_latency_ms and"
-    " tool_success must be there whatever became of the calls.",
-    "Check the emitting code and its permission cloudwatch:PutMetricData.",
-)
-DIMENSION_MISSING = FindingCode(
-    "dimension_missing",
-    Verdict.FAIL,
-    "Data points lack a required dimension: tool_name and connector_id always, tenant_id on errors.",
-    "Emit the dimension; data without it cannot be attributed.",
-)
-METRICS_STALE = FindingCode(
-    "metrics_stale",
-    Verdict.INCONCLUSIVE,
-    "A tool's newest data point is too old to say how it is now.",
-    "If the tool really had no traffic, wait for some, or mark it `traffic: rare` in the setting tools.",
-    also=(Verdict.WARN,),
-)
-TOOL_NOT_REGISTERED = FindingCode(
-    "tool_not_registered",
-    Verdict.WARN,
-    "Metrics name a tool that neither the action type registry nor the settings know.",
-    "Register the tool, or find out what emits under this name.",
-)
-TOOL_NAME_NOT_CANONICAL = FindingCode(
-    "tool_name_not_canonical",
-    Verdict.FAIL,
-    "Metrics of a registered tool are emitted under the gateway's form of its name, so alarms and dashboards by name miss them.",
-    "Emit the canonical tool name.",
-)
-CONNECTOR_NOT_CANONICAL = FindingCode(
-    "connector_not_canonical",
-    Verdict.FAIL,
-    "Metrics of a registered tool are emitted with another connector than the one it runs through.",
-    "Emit the canonical connector id, or correct the connector of the tool in the setting tools.",
-)
-CALL_COUNTS_DISAGREE = FindingCode(
-    "call_counts_disagree",
-    Verdict.WARN,
-    "Latency samples and successes plus errors differ, though every call emits one of each: data points were lost or doubled.",
-    "Compare the metrics named in the finding; the SLO figures are uncertain by the difference.",
-)
-DASHBOARD_MISSING = FindingCode(
-    "dashboard_missing",
-    Verdict.FAIL,
-    "No dashboard shows any metric of the registered tools.",
-    "Create a dashboard with tool_latency_ms, tool_success and tool_error of every registered tool.",
-)
-DASHBOARD_INCOMPLETE = FindingCode(
-    "dashboard_incomplete",
-    Verdict.FAIL,
-    "No single dashboard shows every registered tool's three metrics; errors need the dimension sets with tenant_id.",
-    "Add what the finding names; a SEARCH over {namespace, tool_name, connector_id, tenant_id} shows the errors of all tenants.",
-)
-TOO_FEW_SAMPLES = FindingCode(
-    "too_few_samples",
-    Verdict.INCONCLUSIVE,
-    "A tool had too few calls, canaries not counted, to say anything about it, even over 30 days.",
-    "Wait for traffic, or mark the tool `traffic: rare` in the setting tools.",
-    also=(Verdict.WARN,),
-    not_tried=True,
-)
-CODES = (
-    *COMMON_CODES,
-    NO_TOOL_REGISTERED,
-    REGISTRY_RECORD_MALFORMED,
-    TOOL_WITHOUT_METRICS,
-    METRIC_MISSING,
-    DIMENSION_MISSING,
-    METRICS_STALE,
-    TOOL_NOT_REGISTERED,
-    TOOL_NAME_NOT_CANONICAL,
-    CONNECTOR_NOT_CANONICAL,
-    CALL_COUNTS_DISAGREE,
-    DASHBOARD_MISSING,
-    DASHBOARD_INCOMPLETE,
-    TOO_FEW_SAMPLES,
-)
+
+class MetricCode(FindingCodes):
+    """The finding codes of row 1.1; some are those of the other checks on the table, too."""
+
+    NO_TOOL_REGISTERED = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "Neither the action type registry nor the settings name a tool, so there is nothing that must be visible.",
+        "Seed the action type registry, or check the setting tables.action_type_registry.",
+        not_tried=True,
+    )
+    REGISTRY_RECORD_MALFORMED = FindingCode(
+        Verdict.ERROR,
+        "An item of the action type registry cannot be understood, so a tool may be missing from what is judged.",
+        "Repair the item that the finding names, or write it again with the platform's seed script.",
+    )
+    TOOL_WITHOUT_METRICS = FindingCode(
+        Verdict.FAIL,
+        "A registered tool has no data point of any of its metrics in 30 days.",
+        "Check that the tool invoker emits metrics for the tool, and the setting metrics_namespace.",
+    )
+    METRIC_MISSING = FindingCode(
+        Verdict.FAIL,
+        "One of a tool's metrics is absent although the others show calls that must have produced it; tool_latency_ms and"
+        " tool_success must be there whatever became of the calls.",
+        "Check the emitting code and its permission cloudwatch:PutMetricData.",
+    )
+    DIMENSION_MISSING = FindingCode(
+        Verdict.FAIL,
+        "Data points lack a required dimension: tool_name and connector_id always, tenant_id on errors.",
+        "Emit the dimension; data without it cannot be attributed.",
+    )
+    METRICS_STALE = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "A tool's newest data point is too old to say how it is now.",
+        "If the tool really had no traffic, wait for some, or mark it `traffic: rare` in the setting tools.",
+        also=(Verdict.WARN,),
+    )
+    TOOL_NOT_REGISTERED = FindingCode(
+        Verdict.WARN,
+        "Metrics name a tool that neither the action type registry nor the settings know.",
+        "Register the tool, or find out what emits under this name.",
+    )
+    TOOL_NAME_NOT_CANONICAL = FindingCode(
+        Verdict.FAIL,
+        "Metrics of a registered tool are emitted under the gateway's form of its name, so alarms and dashboards by name"
+        " miss them.",
+        "Emit the canonical tool name.",
+    )
+    CONNECTOR_NOT_CANONICAL = FindingCode(
+        Verdict.FAIL,
+        "Metrics of a registered tool are emitted with another connector than the one it runs through.",
+        "Emit the canonical connector id, or correct the connector of the tool in the setting tools.",
+    )
+    CALL_COUNTS_DISAGREE = FindingCode(
+        Verdict.WARN,
+        "Latency samples and successes plus errors differ, though every call emits one of each: data points were lost or"
+        " doubled.",
+        "Compare the metrics named in the finding; the SLO figures are uncertain by the difference.",
+    )
+    DASHBOARD_MISSING = FindingCode(
+        Verdict.FAIL,
+        "No dashboard shows any metric of the registered tools.",
+        "Create a dashboard with tool_latency_ms, tool_success and tool_error of every registered tool.",
+    )
+    DASHBOARD_INCOMPLETE = FindingCode(
+        Verdict.FAIL,
+        "No single dashboard shows every registered tool's three metrics; errors need the dimension sets with tenant_id.",
+        "Add what the finding names; a SEARCH over {namespace, tool_name, connector_id, tenant_id} shows the errors of all"
+        " tenants.",
+    )
+    TOO_FEW_SAMPLES = FindingCode(
+        Verdict.INCONCLUSIVE,
+        "A tool had too few calls, canaries not counted, to say anything about it, even over 30 days.",
+        "Wait for traffic, or mark the tool `traffic: rare` in the setting tools.",
+        also=(Verdict.WARN,),
+        not_tried=True,
+    )
+
 
 DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
 _LISTED_AT_MOST = 6  # names in one finding
@@ -208,16 +187,20 @@ def registry_read(registered_tools: pd.DataFrame) -> bool:
 def registry_findings(registered_tools: pd.DataFrame) -> Iterator[Finding]:
     """What is wrong with the list of registered tools itself."""
     for entry in registered_tools.attrs.get("malformed") or ():
-        yield REGISTRY_RECORD_MALFORMED.at(entry["item"], expected="an item of the action type registry", seen=entry["problem"])
+        yield MetricCode.REGISTRY_RECORD_MALFORMED.at(
+            entry["item"], expected="an item of the action type registry", seen=entry["problem"]
+        )
     if registered_tools.empty and registry_read(registered_tools):
-        yield NO_TOOL_REGISTERED.at("action type registry", expected="at least one tool", seen="no tool in registry or settings")
+        yield MetricCode.NO_TOOL_REGISTERED.at(
+            "action type registry", expected="at least one tool", seen="no tool in registry or settings"
+        )
 
 
 def too_few(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str | None) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
     """`too_few_samples` unless the lookback or 30 days hold enough calls that were not canaries."""
     lookback, month = real_calls(rows), real_calls(rows, "_30d")
     if max(lookback, month) < policy.min_samples:
-        yield TOO_FEW_SAMPLES.at(
+        yield MetricCode.TOO_FEW_SAMPLES.at(
             tool.tool,
             expected=f"at least {policy.min_samples} calls with result and latency",
             seen=f"{month} calls in 30 days, {lookback} in the last {policy.lookback_hours} h (canaries not counted)",
@@ -229,7 +212,7 @@ def too_few(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str | None) 
 def _presence_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
     """Whether a registered tool's metrics are there, enough and fresh; for a tool of which all was read."""
     if not has_data(rows):
-        yield TOOL_WITHOUT_METRICS.at(
+        yield MetricCode.TOOL_WITHOUT_METRICS.at(
             tool.tool,
             expected=f"{', '.join(TOOL_METRICS)} for connector {tool.connector}",
             seen="no data point in 30 days",
@@ -238,7 +221,7 @@ def _presence_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: s
         return
     for row in records(rows):
         for metric in json.loads(row.missing_metrics):
-            yield METRIC_MISSING.at(
+            yield MetricCode.METRIC_MISSING.at(
                 f"{label(row)} {metric}",
                 expected="a data point for every call"
                 if metric == ERROR
@@ -248,7 +231,7 @@ def _presence_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: s
                 link=link,
             )
         if row.settled_requests != row.settled_latency_samples and not json.loads(row.missing_metrics):
-            yield CALL_COUNTS_DISAGREE.at(
+            yield MetricCode.CALL_COUNTS_DISAGREE.at(
                 label(row),
                 expected="as many latency samples as successes plus errors",
                 seen=f"{row.settled_latency_samples} latency samples, {row.settled_requests} successes plus errors"
@@ -264,7 +247,7 @@ def _freshness(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) -> I
     """`metrics_stale` unless a call that was not a canary is young enough."""
     age = rows["last_datapoint_age_seconds"].min()
     if pd.isna(age) or age > policy.max_datapoint_age_minutes * 60:
-        yield METRICS_STALE.at(
+        yield MetricCode.METRICS_STALE.at(
             tool.tool,
             expected=f"a data point within {policy.max_datapoint_age_minutes} min",
             seen="none but those of canaries"
@@ -278,28 +261,28 @@ def _freshness(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) -> I
 def _form_findings(row: Any, link: str, *, known: bool) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
     """Whether what a row was emitted as is canonical and whole; `known` if it is known which tools are registered."""
     for entry in json.loads(row.bad_dimension_sets):
-        yield DIMENSION_MISSING.at(
+        yield MetricCode.DIMENSION_MISSING.at(
             MetricSet.of(entry["metric"], entry["dimensions"]).label,
             expected=f"dimension {' and '.join(entry['missing'])}",
             seen=f"only {', '.join(sorted(entry['dimensions'])) or 'no dimension at all'}",
             link=link,
         )
     if row.tool and not row.registered and known:
-        yield TOOL_NOT_REGISTERED.at(
+        yield MetricCode.TOOL_NOT_REGISTERED.at(
             label(row),
             expected="a tool of the action type registry or the settings",
             seen=f"{row.requests_30d} calls in 30 days",
             link=link,
         )
     elif row.registered and is_gateway_form(row.tool):
-        yield TOOL_NAME_NOT_CANONICAL.at(
+        yield MetricCode.TOOL_NAME_NOT_CANONICAL.at(
             label(row),
             expected=f"tool_name {row.canonical_tool}",
             seen=f"{row.tool}, {row.requests_30d} calls in 30 days",
             link=link,
         )
     if row.registered and row.connector and row.connector != row.expected_connector:
-        yield CONNECTOR_NOT_CANONICAL.at(
+        yield MetricCode.CONNECTOR_NOT_CANONICAL.at(
             label(row),
             expected=f"connector_id {row.expected_connector}",
             seen=f"{row.connector}, {row.requests_30d} calls in 30 days",
@@ -351,14 +334,14 @@ def _dashboard_findings(summary: pd.DataFrame, registered_tools: pd.DataFrame, l
     unfit = (summary.attrs.get("dashboards_unfit") or {}).get(best) or ()
     hint += f"; drawn so that it says nothing: {listed(unfit)}" if unfit else ""
     if best is None or len(gaps[best]) == most:
-        yield DASHBOARD_MISSING.at(
+        yield MetricCode.DASHBOARD_MISSING.at(
             "dashboards",
             expected="a dashboard with every registered tool's metrics",
             seen=f"{len(gaps)} dashboards, none shows a tool metric{hint}",
             link=links.dashboards(),
         )
         return
-    yield DASHBOARD_INCOMPLETE.at(
+    yield MetricCode.DASHBOARD_INCOMPLETE.at(
         best,
         expected=f"all {most} metrics of {len(registered_tools)} tools on one dashboard",
         seen=f"not shown: {listed(gaps[best])}{hint}",

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from phase5_ops.breakers import codes as declared
+from phase5_ops.breakers.codes import BreakerCode
 from phase5_ops.breakers.evidence import DAY
 from phase5_ops.reads import ReadStatus
 from phase5_ops.verdict import Verdict
@@ -401,9 +401,9 @@ def test_a_real_series_of_transitions_raises_nothing_but_open():
 
 
 def test_every_code_of_the_judge_is_unique_and_explained():
-    names = [code.code for code in declared.CODES]
+    names = [code.code for code in BreakerCode.all()]
     assert len(names) == len(set(names))
-    assert all(code.meaning.endswith(".") and code.remedy.endswith(".") for code in declared.CODES)
+    assert all(code.meaning.endswith(".") and code.remedy.endswith(".") for code in BreakerCode.all())
 
 
 def test_rows_survive_the_trip_through_the_table():

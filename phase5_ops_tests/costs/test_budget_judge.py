@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from phase5_ops.costs import budget_judge
+from phase5_ops.costs.budget_judge import BudgetCode
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.reads import ReadStatus
 from phase5_ops.verdict import Verdict
@@ -556,6 +557,6 @@ def test_every_tenant_and_every_account_is_there_on_every_day():
 
 
 def test_every_code_has_its_default_verdict():
-    assert {code.code for code in budget_judge.CODES if code.verdict is Verdict.ERROR} == {"budget_record_malformed"}
-    assert {code.code for code in budget_judge.CODES if code.verdict is Verdict.INCONCLUSIVE} == {"accounts_not_all_known"}
-    assert {code.verdict for code in budget_judge.CODES} == {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}
+    assert {code.code for code in BudgetCode.all() if code.verdict is Verdict.ERROR} == {"budget_record_malformed"}
+    assert {code.code for code in BudgetCode.all() if code.verdict is Verdict.INCONCLUSIVE} == {"accounts_not_all_known"}
+    assert {code.verdict for code in BudgetCode.all()} == {Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE}

@@ -9,7 +9,7 @@ import pytest
 
 from phase5_ops.aws.cost_answers import BudgetAlerts, CostTag
 from phase5_ops.clock import iso
-from phase5_ops.costs.cost_judge import CODES, shown_amount
+from phase5_ops.costs.cost_judge import CostCode, shown_amount
 from phase5_ops.policy import CostPolicy
 from phase5_ops.reads import ReadStatus
 from phase5_ops.verdict import Verdict
@@ -465,7 +465,7 @@ def test_the_amortized_cost_is_judged_where_the_setting_says_so():
 
 def test_every_code_is_produced_by_a_test_of_this_module():
     source = Path(__file__).read_text(encoding="utf-8")
-    assert [code.code for code in CODES if f'"{code.code}"' not in source] == []
+    assert [code.code for code in CostCode.all() if f'"{code.code}"' not in source] == []
 
 
 def test_amounts_below_a_cent_are_shown_with_their_digits():

@@ -15,8 +15,9 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, READINESS_JOB, RELEASE_TAG, SERIES_TAG
 from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate import check_state, reasons
+from phase5_ops.gate import check_state
 from phase5_ops.gate.check_state import newest_finished, other_runs, run_named, runs_of_candidate, stored_bundle, stored_results
+from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, StoredResult
 from phase5_ops.gate.row_state import state_problems
 from phase5_ops.history import History
@@ -39,7 +40,7 @@ TAGS = {
     SERIES_TAG: "1",
     ATTEMPT_TAG: "1",
 }
-SMALL = FindingCode("case_opens", Verdict.WARN, "A test's.", "None.", also=(Verdict.FAIL,))
+SMALL = FindingCode(Verdict.WARN, "A test's.", "None.", also=(Verdict.FAIL,), code="case_opens")
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_a_run_of_the_readiness_job_gives_results_that_count(sqlite_instance, st
 def test_a_check_that_was_planned_and_never_evaluated_is_crashed(instance, store, monkeypatch):
     monkeypatch.setattr(EvidenceStore, "write_verdict", lambda *_: 1 / 0)
     readiness(instance, store, RUN_1)
-    assert problems(instance, store, RUN_1) == [reasons.RESULT_CRASHED.code]
+    assert problems(instance, store, RUN_1) == [GateReason.RESULT_CRASHED.code]
 
 
 def test_posted_results_and_materializations_are_not_seen(instance, store):
@@ -152,21 +153,21 @@ def test_wiping_the_asset_opens_nothing_and_a_deleted_run_has_no_results(sqlite_
     instance = sqlite_instance
     readiness(instance, store, RUN_1)
     instance.wipe_assets([dg.AssetKey("gate_drill")])
-    assert problems(instance, store, RUN_1) in ([], [reasons.RESULT_MISSING.code])
+    assert problems(instance, store, RUN_1) in ([], [GateReason.RESULT_MISSING.code])
     instance.delete_run(RUN_1)
     assert run_named(instance, RUN_1) is None
-    assert problems(instance, store, RUN_1) == [reasons.RESULT_MISSING.code]
+    assert problems(instance, store, RUN_1) == [GateReason.RESULT_MISSING.code]
 
 
 def test_another_job_is_not_believed(instance, store):
     readiness(instance, store, RUN_1, job="other_job")
     assert runs_of_candidate(instance, RELEASE, 1) == []
-    assert problems(instance, store, RUN_1) == [reasons.RESULT_OF_ANOTHER_JOB.code]
+    assert problems(instance, store, RUN_1) == [GateReason.RESULT_OF_ANOTHER_JOB.code]
 
 
 def test_a_run_under_a_fixed_clock_says_so(instance, store):
     readiness(instance, store, RUN_1, platform_changes={"now": NOW})
-    assert reasons.RESULT_UNDER_FIXED_CLOCK.code in problems(instance, store, RUN_1)
+    assert GateReason.RESULT_UNDER_FIXED_CLOCK.code in problems(instance, store, RUN_1)
 
 
 @pytest.mark.parametrize("file", ["tables/gate_drill.parquet", f"verdicts/{CHECK}.json"])
@@ -177,7 +178,7 @@ def test_an_edited_evidence_file_is_noticed(instance, store, file):
     bundle = stored_bundle(store, run_named(instance, RUN_1))
     assert bundle is not None
     assert bundle.digest != bundle.sealed_digest
-    assert reasons.RESULT_NOT_OF_THE_EVIDENCE.code in problems(instance, store, RUN_1)
+    assert GateReason.RESULT_NOT_OF_THE_EVIDENCE.code in problems(instance, store, RUN_1)
 
 
 def test_an_edited_manifest_is_changed_evidence_and_a_missing_one_is_none(instance, store):

@@ -5,11 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from phase5_ops.gate import reasons
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Attempt, Step, in_order, in_turn, named_first, next_action
-from phase5_ops.gate.reasons import RELEASE
+from phase5_ops.gate.reasons import RELEASE, GateReason
 from phase5_ops.gate.records import Reason, Release, RunState
 from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.policy import FlowPolicy, GatePolicy
@@ -84,7 +83,7 @@ def test_a_closed_candidate_is_tried_again_after_the_interval_and_says_why():
 
 
 def test_what_is_signed_while_something_else_runs_gets_a_confirmation_run_at_the_interval_and_is_never_promoted():
-    changed = replace(COMPLETE, closing=(reasons.PLATFORM_CHANGED_SINCE.closes(RELEASE, "cc-native-a", "version 2"),))
+    changed = replace(COMPLETE, closing=(GateReason.PLATFORM_CHANGED_SINCE_EVIDENCE.closes(RELEASE, "cc-native-a", "version 2"),))
     waiting = step(SIGNING, inputs=changed, runs=(replace(OVER, ended_at=NOW - timedelta(minutes=29)),))
     assert waiting.step is Step.WAIT
     assert any("platform_changed_since_evidence" in reason for reason in waiting.reasons)

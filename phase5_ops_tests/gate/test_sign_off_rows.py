@@ -7,8 +7,8 @@ from phase5_ops.build import build_defs
 from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import SIGN_OFF_JOB
-from phase5_ops.gate import reasons
 from phase5_ops.gate.believed_keys import keys_file
+from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.sign_off_assets import gather_sign_offs, sign_off_run_config
 from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
@@ -42,7 +42,7 @@ def verdicts(table):
     return {role: str(judgement.verdict) for role, judgement in judged(table).items()}
 
 
-@pytest.mark.parametrize("reason", [code for code in reasons.CODES if code.of_sign_off and code is not reasons.NO_RELEASE])
+@pytest.mark.parametrize("reason", [code for code in SignOffReason.all() if code is not SignOffReason.NO_RELEASE])
 def test_every_reason_of_a_signature_closes_its_row_by_name(reason):
     read = Read("phase5:SignOffs", "r", ReadStatus.OK, None, 1, "", "")
     problems = dict.fromkeys(ROLES, ((reason, "why"),))

@@ -7,7 +7,7 @@ import pytest
 
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.clock import iso
-from phase5_ops.gate import reasons
+from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.signature_rules import counting, proved_times, sign_off_problems
 from phase5_ops.gate.signing_times import counted_sign_offs
 from phase5_ops.policy import GatePolicy
@@ -82,7 +82,7 @@ def test_the_record_of_a_call_before_the_revocation_proves_it_and_the_decision_s
 )
 def test_without_a_record_that_fits_it_does_not_count_and_the_reason_is_said(signers, records, why):
     (off,) = counted(signers, Trail(*records))
-    assert (off.proved_at, codes(off)) == (None, [reasons.SIGNATURE_KEY_REVOKED])
+    assert (off.proved_at, codes(off)) == (None, [SignOffReason.SIGNATURE_KEY_REVOKED])
     assert why in off.unproved
     (_, seen) = sign_off_problems(
         [off], statement_digest=off.statement_digest, release=RELEASE, void=(), policy=GatePolicy(), now=LATER
@@ -94,13 +94,13 @@ def test_without_a_record_that_fits_it_does_not_count_and_the_reason_is_said(sig
 def test_a_call_after_the_revocation_proves_that_it_does_not_count(signers, at):
     """The table says a moment before."""
     (off,) = counted(signers, Trail(called(at)))
-    assert (off.proved_at, codes(off)) == (at, [reasons.SIGNATURE_KEY_REVOKED])
+    assert (off.proved_at, codes(off)) == (at, [SignOffReason.SIGNATURE_KEY_REVOKED])
 
 
 @pytest.mark.parametrize("status", [ReadStatus.DENIED, ReadStatus.THROTTLED, ReadStatus.TIMEOUT])
 def test_a_trail_that_does_not_answer_proves_nothing(signers, status):
     (off,) = counted(signers, Trail(status=status))
-    assert codes(off) == [reasons.SIGNATURE_KEY_REVOKED]
+    assert codes(off) == [SignOffReason.SIGNATURE_KEY_REVOKED]
     assert f"CloudTrail: UNREADABLE; cloudtrail:LookupEvents Sign: {status}" in off.unproved
 
 
@@ -108,7 +108,7 @@ def test_a_call_proves_one_signature_and_not_another_that_names_it(signers):
     two = [stored(signers, "ops-sre", id=name, **MADE) for name in ("r1", "r2")]
     assert two[0].signature != two[1].signature
     for off in counted(signers, Trail(called()), *two):
-        assert codes(off) == [reasons.SIGNATURE_KEY_REVOKED]
+        assert codes(off) == [SignOffReason.SIGNATURE_KEY_REVOKED]
         assert "2 signatures name the request" in off.unproved
     same = replace(two[0], id="r2")  # the very signature, entered twice
     assert [codes(off) for off in counted(signers, Trail(called()), two[0], same)] == [[], []]
@@ -118,7 +118,7 @@ def test_another_key_of_kms_than_the_believed_one_proves_nothing(signers):
     keys = keys_of(signers)
     elsewhere = replace(keys, keys={name: replace(key, kms_key=KEY[:-1] + "2") for name, key in keys.keys.items()})
     (off,) = counted(signers, Trail(called()), keys=elsewhere)
-    assert codes(off) == [reasons.SIGNATURE_KEY_REVOKED]
+    assert codes(off) == [SignOffReason.SIGNATURE_KEY_REVOKED]
 
 
 def test_nothing_is_asked_where_no_key_was_revoked(signers):

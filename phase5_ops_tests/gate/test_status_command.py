@@ -11,9 +11,9 @@ from phase5_ops import status_command
 from phase5_ops.checklist import ROLES
 from phase5_ops.cli import app as cli
 from phase5_ops.evidence.run_tags import READINESS_JOB
-from phase5_ops.gate import reasons
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state_items import Candidate, Fate, Promotion
@@ -177,7 +177,7 @@ def test_what_the_gate_said_with_a_clock_ahead_is_undecided_whatever_it_said(des
 
 def test_what_fires_now_closes_although_everything_stored_opens(desk):
     desk.ready()
-    reason = reasons.ALARM_FIRING.closes("release", "latency", "ALARM now")
+    reason = GateReason.ALARM_FIRING_NOW.closes("release", "latency", "ALARM now")
     desk.states(judged(desk, closing=(reason,)))
     found = shown(desk)
     assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 1, "BLOCKED")

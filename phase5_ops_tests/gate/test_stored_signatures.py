@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate import reasons
 from phase5_ops.gate.envelopes import WAIVER_TYPE, pae
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Waiver
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.state_items import StoredSignOff, StoredStatement, StoredWaiver
@@ -54,38 +54,38 @@ def test_three_signatures_by_one_roles_key_are_one_role(signers):
     offs = verified_sign_offs([stored(signers, role, by="ops-sre") for role in roles], [PAYLOAD], signers.keys())
     assert [off.key_role for off in offs] == ["ops-sre"] * 3
     assert codes(offs) == []
-    assert codes(offs, "eng-reliability") == [reasons.SIGNATURE_OF_ANOTHER_ROLE]
-    assert codes(offs, "security-compliance") == [reasons.SIGNATURE_OF_ANOTHER_ROLE]
+    assert codes(offs, "eng-reliability") == [SignOffReason.SIGNATURE_OF_ANOTHER_ROLE]
+    assert codes(offs, "security-compliance") == [SignOffReason.SIGNATURE_OF_ANOTHER_ROLE]
 
 
 def test_a_signature_of_an_older_release_does_not_count_under_the_new_statements_digest(signers):
     replayed = stored(signers, "ops-sre", payload=OLDER, statement_digest=sha256_of(PAYLOAD))
-    assert codes(verified_sign_offs([replayed], [PAYLOAD, OLDER], signers.keys())) == [reasons.SIGNATURE_INVALID]
+    assert codes(verified_sign_offs([replayed], [PAYLOAD, OLDER], signers.keys())) == [SignOffReason.SIGNATURE_INVALID]
 
 
 def test_a_signature_of_an_older_release_is_named_as_such_whatever_the_table_says(signers):
     replayed = stored(signers, "ops-sre", payload=OLDER, release_digest=DIGEST)
     assert codes(verified_sign_offs([replayed], [PAYLOAD, OLDER], signers.keys())) == [
-        reasons.SIGNATURE_OF_ANOTHER_RELEASE,
-        reasons.SIGNATURE_OF_ANOTHER_STATEMENT,
+        SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE,
+        SignOffReason.SIGNATURE_OF_ANOTHER_STATEMENT,
     ]
 
 
 @pytest.mark.parametrize("signature", [b"", b"\x30\x00", b"0" * 70])
 def test_bytes_that_are_no_signature_do_not_count(signers, signature):
     offs = verified_sign_offs([stored(signers, "ops-sre", signature=signature)], [PAYLOAD], signers.keys())
-    assert codes(offs) == [reasons.SIGNATURE_INVALID]
+    assert codes(offs) == [SignOffReason.SIGNATURE_INVALID]
 
 
 def test_an_unknown_key_or_a_key_named_by_another_id_does_not_count(signers):
     stranger = type(signers).fresh()
     other_id = signers.sign("security-compliance", PAYLOAD)[0]
     offs = [stored(stranger, "ops-sre"), stored(signers, "ops-sre", key_id=other_id)]
-    assert set(codes(verified_sign_offs(offs, [PAYLOAD], signers.keys()))) == {reasons.SIGNATURE_INVALID}
+    assert set(codes(verified_sign_offs(offs, [PAYLOAD], signers.keys()))) == {SignOffReason.SIGNATURE_INVALID}
 
 
 def test_a_statement_that_was_never_frozen_has_no_signatures(signers):
-    assert reasons.SIGNATURE_INVALID in codes(verified_sign_offs([stored(signers, "ops-sre")], [], signers.keys()))
+    assert SignOffReason.SIGNATURE_INVALID in codes(verified_sign_offs([stored(signers, "ops-sre")], [], signers.keys()))
 
 
 @pytest.mark.parametrize("revoked_after", [timedelta(0), timedelta(days=1)])
@@ -93,23 +93,23 @@ def test_a_signature_by_a_key_that_was_revoked_counts_only_where_its_time_is_pro
     """When it was signed is the table's word: whoever holds the revoked key can have written it."""
     keys = signers.keys(ops_sre=NOW + revoked_after)
     (off,) = verified_sign_offs([stored(signers, "ops-sre", signed_at=NOW - timedelta(days=1))], [PAYLOAD], keys)
-    assert reasons.SIGNATURE_KEY_REVOKED in codes([off])
+    assert SignOffReason.SIGNATURE_KEY_REVOKED in codes([off])
     (off,) = verified_sign_offs([stored(signers, "ops-sre")], [PAYLOAD], keys)
-    assert codes([off]) == [reasons.SIGNATURE_KEY_REVOKED]
-    assert codes([replace(off, proved_at=NOW + revoked_after)]) == [reasons.SIGNATURE_KEY_REVOKED]
+    assert codes([off]) == [SignOffReason.SIGNATURE_KEY_REVOKED]
+    assert codes([replace(off, proved_at=NOW + revoked_after)]) == [SignOffReason.SIGNATURE_KEY_REVOKED]
     assert codes([replace(off, proved_at=NOW + revoked_after - timedelta(milliseconds=1))]) == []
 
 
 def test_a_signature_dated_before_its_statement_was_frozen_does_not_count(signers):
     for early in (timedelta(milliseconds=1), timedelta(minutes=4), timedelta(days=300)):
         offs = verified_sign_offs([stored(signers, "ops-sre", signed_at=NOW - early)], [PAYLOAD], signers.keys())
-        assert reasons.SIGNATURE_BEFORE_STATEMENT in codes(offs)
+        assert SignOffReason.SIGNATURE_BEFORE_STATEMENT in codes(offs)
 
 
 def test_a_signature_over_the_same_release_of_another_environment_does_not_count(signers):
     elsewhere = readiness_payload(replace(RELEASE, environment="staging"))
     offs = verified_sign_offs([stored(signers, "ops-sre", payload=elsewhere)], [PAYLOAD, elsewhere], signers.keys())
-    assert codes(offs) == [reasons.SIGNATURE_OF_ANOTHER_ENVIRONMENT, reasons.SIGNATURE_OF_ANOTHER_STATEMENT]
+    assert codes(offs) == [SignOffReason.SIGNATURE_OF_ANOTHER_ENVIRONMENT, SignOffReason.SIGNATURE_OF_ANOTHER_STATEMENT]
 
 
 WAIVER = Waiver(

@@ -6,7 +6,7 @@ from phase5_ops.ccnative.keys import ExecutionScope
 from phase5_ops.isolation import controls
 from phase5_ops.isolation.controls import control_rows
 from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Outcome, ProbeAnswer, Result, probe_row, to_table
-from phase5_ops.isolation.harness_judge import CODES, DETECTORS, judge_harness
+from phase5_ops.isolation.harness_judge import DETECTORS, HarnessCode, judge_harness
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.isolation.harness_support import LINKS, NOW, READ, A, B, codes, judged, scope, written
@@ -23,10 +23,10 @@ def test_a_whole_and_clean_execution_passes():
     assert judgement.facts["detectors_shown"] == len(DETECTORS)
 
 
-@pytest.mark.parametrize("code", [code.code for code in CODES if code.code != "detector_blind"])
+@pytest.mark.parametrize("code", [code.code for code in HarnessCode.all() if code.code != "detector_blind"])
 def test_every_code_of_a_row_becomes_a_finding_of_its_verdict(code):
     judgement = judged(row(code))
-    (declared,) = [one for one in CODES if one.code == code]
+    (declared,) = [one for one in HarnessCode.all() if one.code == code]
     verdict = Verdict.INCONCLUSIVE if code == "reads_not_judged" else declared.verdict
     assert codes(judgement) == {(str(verdict), code)}
     assert judgement.verdict is verdict

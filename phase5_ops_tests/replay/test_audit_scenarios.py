@@ -13,7 +13,7 @@ from phase5_ops.ccnative.ledger import SORT_PREFIX
 from phase5_ops.context import open_run
 from phase5_ops.reads import ReadStatus
 from phase5_ops.replay.audit_assets import gather_replay_audit
-from phase5_ops.replay.audit_judge import CODES, judge_replay_audit
+from phase5_ops.replay.audit_judge import AuditCode, judge_replay_audit
 from phase5_ops.sandbox.blueprint import ACCOUNT
 from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios
@@ -69,7 +69,7 @@ def test_a_scenario_of_the_ledger_turns_its_row(scenario, sandbox, monkeypatch, 
 def test_the_scenarios_cover_every_code_that_one_run_can_find():
     shown = {code for scenario in SCENARIOS for _, code in scenario.turns.values()}
     needs_two_runs = {"ledger_entry_missing", "ledger_entry_changed", "ledger_history_broken"}
-    assert {code.code for code in CODES} - needs_two_runs - {"no_replay_in_window"} == shown
+    assert {code.code for code in AuditCode.all()} - needs_two_runs - {"no_replay_in_window"} == shown
 
 
 def test_an_empty_platform_has_no_replay_to_show(audited):

@@ -9,7 +9,7 @@ import pytest
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import new_intent_id
-from phase5_ops.probing.codes import PROBE_LEASE_HELD, Obstacle
+from phase5_ops.probing.codes import Obstacle, ProbingCode
 from phase5_ops.probing.request import HttpAnswer, Problem
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.replay.probe_case import Case
@@ -224,7 +224,7 @@ def test_what_was_not_tried_does_not_pass(name):
 
 
 def test_an_obstacle_says_why_nothing_was_sent():
-    held = Obstacle(PROBE_LEASE_HELD.code, "table", "free", "held")
+    held = Obstacle(ProbingCode.PROBE_LEASE_HELD.code, "table", "free", "held")
     for judgement in judge(evidence(not_tried=dict.fromkeys(PROBES, "probe_lease_held"), obstacles=[held], left=[], reads=())):
         assert judgement.verdict is Verdict.INCONCLUSIVE
         assert codes(judgement) == {"probe_lease_held", "probe_not_tried"}

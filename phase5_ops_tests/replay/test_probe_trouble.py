@@ -17,7 +17,7 @@ import pytest
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.context import RunContext, open_run
-from phase5_ops.probing.codes import CODES
+from phase5_ops.probing.codes import ProbingCode
 from phase5_ops.probing.identity import KeySetClient
 from phase5_ops.replay.probe_collecting import collect_probes
 from phase5_ops.replay.probe_evidence import probed_rows
@@ -340,4 +340,4 @@ def test_every_obstacle_is_shown_by_a_test_or_a_scenario():
     shown = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("*.py"))
     scenarios = SCENARIOS / "replay_probes.py"
     shown += scenarios.read_text(encoding="utf-8")
-    assert not [code.code for code in CODES if f'"{code.code}"' not in shown]
+    assert not [code.code for code in ProbingCode.all() if f'"{code.code}"' not in shown]
