@@ -43,7 +43,7 @@ def describe(session: DecidingSession, candidate: Candidate, inputs: GateInputs,
             "url": url,
         }
     )
-    promotions = session.state.promotions(candidate.release.environment) if inputs.waivers else []
+    promotions = session.promotions if inputs.waivers else []
     document = release_document(
         candidate=entry,
         release=candidate.release,

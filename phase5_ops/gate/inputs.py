@@ -13,11 +13,10 @@ from phase5_ops.gate import check_state
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.forgotten_runs import ForgottenRuns
 from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now, deployed_then
-from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.promotion_records import record_problems as attestation_problems
 from phase5_ops.gate.promotion_records import with_attested_times
 from phase5_ops.gate.recorded_rules import LeftEvidence, confirmed_runs, needs_keys, record_problems
-from phase5_ops.gate.records import Bundle, GateInputs, OtherRun, Reason, Release, SignedFacts
+from phase5_ops.gate.records import GateInputs, OtherRun, Pair, Reason, SignedFacts
 from phase5_ops.gate.run_record import RunRecord
 from phase5_ops.gate.run_records import RunTrail
 from phase5_ops.gate.session import GateSession
@@ -60,6 +59,15 @@ class DecidingSession(GateSession):
         return check_state.SeenRuns(self.instance, self.kept)
 
     @cached_property
+    def promotions(self) -> list[tuple[str, frozenset[tuple[str, Pair]]]]:
+        """The promotions of the environment, oldest first, with what was waived; read once for all candidates of a tick.
+
+        Raises:
+            StateError: the state table cannot be read.
+        """
+        return self.state.promotions(self.settings.environment)
+
+    @cached_property
     def present(self) -> PresentPlatform:
         """The platform as it is now, looked at once."""
         return PresentPlatform(self.reader, self.settings.deployed)
@@ -90,9 +98,9 @@ def read_inputs(
     found = runs if runs is not None else check_state.runs_of_candidate(session.instance, release, candidate.series)
     run = check_state.newest_finished(found)
     state = session.state
-    stored, waivers, frozen = state.sign_offs(release), state.waivers(release), state.statement(release, candidate.series)
+    stored, waivers = state.sign_offs(release), state.waivers(release)
+    frozen, statements = state.statement_among_all(release, candidate.series)
     session.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted, signed or not
-    statements = state.statements(release) if stored or waivers else []
     trail = session.trail.back_to(run.facts.run_id) if run else []
     before = session.trail.candidate_before(run.facts.run_id) if run else None
     keys = session.keys if stored or waivers or needs_keys(trail, before) else None
@@ -107,6 +115,13 @@ def read_inputs(
         )
         left = {record.found.run_id: _left(session, record) for record in trail if record.found.run_id != run.facts.run_id}
         others = confirmed_runs(others, trail, left, run.facts.run_id, keys, allow_fixed_now=allow_fixed_now)
+    if run is not None:  # what its record in the state table, and its own record of what was deployed, say against its evidence
+        about = run.facts.run_id
+        closing = (
+            *closing,
+            *record_problems(trail, about, bundle.digest if bundle else None, keys, before=before),
+            *deployed_then(context.store, about, release, settings.deployed),
+        )
     return GateInputs(
         release=release,
         run_id=run.facts.run_id if run else None,
@@ -114,13 +129,13 @@ def read_inputs(
         bundle=bundle,
         policy_digest=context.policy_digest,
         policy=settings.gate,
-        now=context.now(),
+        now=session.now,
         statement=_signed_facts(frozen.payload) if frozen else None,
         sign_offs=session.sign_offs(stored, [each.payload for each in statements]) if stored else (),
         waivers=verified_waivers(waivers, session.keys, statements, environment=release.environment) if waivers else (),
         other_runs=others,
         run_completed_at=run.ended_at if run else None,
-        closing=(*closing, *_found_of(session, run.facts.run_id, release, bundle, keys)) if run else closing,
+        closing=closing,
         allow_fixed_now=allow_fixed_now,
     )
 
@@ -158,23 +173,6 @@ def as_promoted(session: DecidingSession, candidate: Candidate, record: Promotio
     offs = with_attested_times(inputs.sign_offs, record)
     policy_digest = inputs.statement.policy_digest if inputs.statement else inputs.policy_digest
     return replace(inputs, now=record.promoted_at, policy_digest=policy_digest, other_runs=(), sign_offs=offs)
-
-
-def _found_of(
-    session: DecidingSession, run_id: str, release: Release, bundle: Bundle | None, keys: KeySet | None
-) -> tuple[Reason, ...]:
-    """What the run's record in the state table, and its own record of what was deployed, say against its evidence."""
-    run = session.run
-    return (
-        *record_problems(
-            session.trail.back_to(run_id),
-            run_id,
-            bundle.digest if bundle else None,
-            keys,
-            before=session.trail.candidate_before(run_id),
-        ),
-        *deployed_then(run.store, run_id, release, run.settings.deployed),
-    )
 
 
 def _left(session: DecidingSession, record: RunRecord) -> LeftEvidence:

@@ -311,6 +311,7 @@ def _freeze(
         SigningError, KeysError: the gate's key does not sign, or is not the believed one.
     """
     state, settings = session.state, session.settings
+    # looked for again on purpose, right before the gate's key signs one: another machine may have frozen it meanwhile
     if state.statement(candidate.release, candidate.series) is None and inputs.bundle is not None and inputs.run_id is not None:
         used = [waiver for waiver in inputs.waivers if waiver.id in decision.waivers_used]
         payload = readiness_statement(
@@ -332,8 +333,7 @@ def _freeze(
 
 
 def _in_a_row(session: DecidingSession, candidate: Candidate, waivers: Sequence[Waiver]) -> dict[str, int]:
-    promotions = session.state.promotions(candidate.release.environment) if waivers else []
-    return {each.id: releases_in_a_row(each.row, each.pairs, promotions, candidate.release.name) for each in waivers}
+    return {each.id: releases_in_a_row(each.row, each.pairs, session.promotions, candidate.release.name) for each in waivers}
 
 
 def _attempts(runs: Sequence[check_state.ReadinessRun]) -> list[Attempt]:

@@ -16,7 +16,7 @@ from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.records import Pair, Release, SignedFacts, SignOff
 from phase5_ops.gate.session import GateSession, Refused, signature_over
 from phase5_ops.gate.signature_rules import sign_off_problems
-from phase5_ops.gate.state_items import Candidate, Fate, StoredSignOff, Written
+from phase5_ops.gate.state_items import Candidate, Fate, StoredSignOff, StoredStatement, Written
 from phase5_ops.gate.statements import (
     EVIDENCE,
     POLICY,
@@ -86,7 +86,7 @@ def to_sign(session: GateSession, candidate: Candidate) -> ToSign:
         because = f": {candidate.closed_because}" if candidate.closed_because else ""
         raise Refused(f"{release.name} is {candidate.fate}{because}; only what is {Fate.READY_TO_SIGN} is signed")
     state, keys = session.state, session.keys
-    frozen = state.statement(release, candidate.series)
+    frozen, statements = state.statement_among_all(release, candidate.series)
     if frozen is None:
         raise Refused(f"{release.name} has no readiness statement yet")
     payload, gate_key = frozen.payload, keys.keys.get(frozen.gate_key_id)
@@ -110,15 +110,15 @@ def to_sign(session: GateSession, candidate: Candidate) -> ToSign:
         now=session.now,
     )
     problems = {role: tuple(f"{code.code}: {seen}" for code, seen in each) for role, each in found.items()}
-    return ToSign(candidate, payload, facts, offs, problems, _in_vain(session, release, stated))
+    return ToSign(candidate, payload, facts, offs, problems, _in_vain(session, release, stated, statements))
 
 
-def _in_vain(session: GateSession, release: Release, stated: Mapping[str, tuple[Finding, ...]]) -> tuple[str, ...]:
+def _in_vain(
+    session: GateSession, release: Release, stated: Mapping[str, tuple[Finding, ...]], statements: Sequence[StoredStatement]
+) -> tuple[str, ...]:
     """The waivers in force that match nothing of what is signed, in words."""
     policy = session.settings.gate
-    waivers = verified_waivers(
-        session.state.waivers(release), session.keys, session.state.statements(release), environment=release.environment
-    )
+    waivers = verified_waivers(session.state.waivers(release), session.keys, statements, environment=release.environment)
     in_force = [w for w in waivers if problem_of(w, release_digest=release.digest, policy=policy, now=session.now) is None]
     closing = {row: closing_findings(ROW_OF_ID[row], found, policy) for row, found in stated.items() if row in ROW_OF_ID}
     vain: dict[str, list[Pair]] = {}

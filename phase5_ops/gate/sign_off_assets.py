@@ -81,12 +81,11 @@ def _table(session: GateSession, name: str) -> pd.DataFrame:
     candidate = state.candidate(Release(name, "", settings.environment))
     if candidate is None:
         return sign_offs_table(None, None)
-    frozen = state.statement(candidate.release, candidate.series)
+    frozen, statements = state.statement_among_all(candidate.release, candidate.series)
     if frozen is None:
         return sign_offs_table(candidate.release, None)
     statement = facts_of(frozen.payload)
-    payloads = [each.payload for each in state.statements(candidate.release)]
-    offs = session.sign_offs(state.sign_offs(candidate.release), payloads)
+    offs = session.sign_offs(state.sign_offs(candidate.release), [each.payload for each in statements])
     problems = sign_off_problems(
         offs,
         statement_digest=statement.statement_digest,

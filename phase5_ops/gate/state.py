@@ -224,7 +224,15 @@ class StateTable:
 
     def statements(self, release: Release) -> list[StoredStatement]:
         """Every statement that was ever frozen under the release's name, by series."""
-        return [read(StoredStatement, item) for item in self._query(release_pk(release), "STATEMENT#")]
+        return list(self._statements(release).values())
+
+    def statement_among_all(self, release: Release, series: int) -> tuple[StoredStatement | None, list[StoredStatement]]:
+        """The frozen statement of a series, None if none is frozen; and every one of the release's name. One read."""
+        found = self._statements(release)
+        return found.get(slot("STATEMENT", series)), list(found.values())
+
+    def _statements(self, release: Release) -> dict[str, StoredStatement]:
+        return {str(item["sk"]): read(StoredStatement, item) for item in self._query(release_pk(release), "STATEMENT#")}
 
     def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
         """Adds a signature; one that is there is never changed."""
