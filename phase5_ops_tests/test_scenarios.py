@@ -23,7 +23,7 @@ from phase5_ops.evidence.result import RowEntry
 from phase5_ops.findings import catalogue
 from phase5_ops.reads import reads_of
 from phase5_ops.report.document import ReadinessDocument
-from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.scenarios import replay_probes
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario

@@ -4,23 +4,19 @@ The fields of cron are minutes, hours, day of month, month, day of week. Source:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import CroniterBadDateError, croniter, croniter_range
 
 _AT = re.compile(r"at\((?P<at>[^)]+)\)")
 _CRON = re.compile(r"cron\((?P<fields>[^)]+)\)")
 _DURATION = re.compile(r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?")
 _FIELDS = 5
-_DAYS = {name: str(number) for number, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"))}
-_MONTHS = {
-    name: str(number)
-    for number, name in enumerate(("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"), start=1)
-}
-_MINUTE = timedelta(minutes=1)
-_LONGEST = timedelta(days=31)  # that is looked back for a beginning
 
 
 class MuteScheduleError(ValueError):
@@ -32,42 +28,40 @@ class MuteSchedule:
     """A mute rule's schedule.
 
     Attributes:
-        begins: of a single time: when it begins, in the schedule's time zone; None where it comes again and again.
-        fields: of one that comes again and again: the allowed minutes, hours, days, months and weekdays.
+        begins: of a single time: when it begins; None where it comes again and again.
+        cron: of one that comes again and again: when it begins, as the five fields of cron; empty for a single time.
         duration: how long it mutes each time.
-        zone: the time zone of `fields`.
+        zone: the time zone of `cron`.
     """
 
     begins: datetime | None
-    fields: tuple[frozenset[int], ...]
+    cron: str
     duration: timedelta
     zone: ZoneInfo
 
     def mutes(self, moment: datetime) -> bool:
         """Whether it mutes at a moment."""
-        local = moment.astimezone(self.zone)
-        if self.begins is not None:
-            return self.begins <= local < self.begins + self.duration
-        first = local.replace(second=0, microsecond=0)
-        return any(self._fires(first - back * _MINUTE) for back in range(int(min(self.duration, _LONGEST) / _MINUTE)))
+        return any(begin <= moment < begin + self.duration for begin in self._beginnings(moment, moment))
 
     def share(self, start: datetime, span: timedelta) -> float:
-        """The share of a span of time that it mutes, 0-1, by the minute."""
-        if self.begins is not None:
-            overlap = min(start + span, self.begins + self.duration) - max(start, self.begins)
-            return max(overlap, timedelta()) / span
-        before = min(self.duration, _LONGEST)
-        first = (start - before).astimezone(self.zone).replace(second=0, microsecond=0)
-        muted, left, lasts = 0, 0, int(self.duration / _MINUTE)
-        for minute in range(int((span + before) / _MINUTE)):
-            at = first + minute * _MINUTE
-            left = lasts if self._fires(at) else left - 1
-            muted += left > 0 and at >= start
-        return muted / (span / _MINUTE)
+        """The share of a span of time that it mutes, 0-1."""
+        muted, counted, stop = timedelta(), start, start + span
+        for begin in self._beginnings(start, stop):
+            end = min(begin + self.duration, stop)
+            muted += max(end - max(begin, counted), timedelta())
+            counted = max(counted, end)
+        return muted / span
 
-    def _fires(self, at: datetime) -> bool:
-        values = (at.minute, at.hour, at.day, at.month, at.isoweekday() % 7)
-        return all(value in allowed for value, allowed in zip(values, self.fields, strict=True))
+    def _beginnings(self, start: datetime, stop: datetime) -> Iterator[datetime]:
+        """When it begins to mute, in order: the last time before `start`, and every time from then to `stop`."""
+        if self.begins is not None:
+            yield self.begins.astimezone(UTC)
+            return
+        first, last = (moment.astimezone(self.zone) for moment in (start, stop))
+        with suppress(CroniterBadDateError):  # it never begins
+            yield croniter(self.cron, first, datetime, day_or=False).get_prev().astimezone(UTC)
+            for begin in croniter_range(first, last, self.cron, day_or=False):
+                yield begin.astimezone(UTC)
 
 
 def parse_schedule(schedule: Mapping[str, Any]) -> MuteSchedule:
@@ -83,15 +77,16 @@ def parse_schedule(schedule: Mapping[str, Any]) -> MuteSchedule:
     expression, duration = str(schedule.get("Expression")), _duration(str(schedule.get("Duration")))
     if at := _AT.fullmatch(expression):
         try:
-            return MuteSchedule(datetime.fromisoformat(at["at"]).replace(tzinfo=zone), (), duration, zone)
+            return MuteSchedule(datetime.fromisoformat(at["at"]).replace(tzinfo=zone), "", duration, zone)
         except ValueError as error:
             raise MuteScheduleError(f"not a moment: {at['at']!r}") from error
     if not (cron := _CRON.fullmatch(expression)):
         raise MuteScheduleError(f"neither at(...) nor cron(...): {expression!r}")
-    fields = cron["fields"].split()
-    if len(fields) != _FIELDS:
+    if len(cron["fields"].split()) != _FIELDS:
         raise MuteScheduleError(f"cron takes {_FIELDS} fields: {expression!r}")
-    return MuteSchedule(None, tuple(_allowed(field) for field in fields), duration, zone)
+    if not croniter.is_valid(cron["fields"]):
+        raise MuteScheduleError(f"not a schedule of cron: {expression!r}")
+    return MuteSchedule(None, cron["fields"], duration, zone)
 
 
 def _duration(text: str) -> timedelta:
@@ -100,19 +95,3 @@ def _duration(text: str) -> timedelta:
     if not found:
         raise MuteScheduleError(f"not a duration: {text!r}")
     return found
-
-
-def _allowed(field: str) -> frozenset[int]:
-    """The values of one cron field (`*`, `?`, `5`, `1-5`, `*/15`, `MON-FRI`, lists of those)."""
-    for name, number in (_DAYS | _MONTHS).items():
-        field = field.upper().replace(name, number)
-    found: set[int] = set()
-    for part in field.split(","):
-        span, _, step = part.partition("/")
-        low, _, high = span.partition("-")
-        try:
-            first, last = (0, 99) if low in ("*", "?") else (int(low), int(high or (99 if step else low)))
-            found.update(range(first, last + 1, int(step or 1)))
-        except ValueError as error:
-            raise MuteScheduleError(f"not a cron field: {part!r}") from error
-    return frozenset(found)

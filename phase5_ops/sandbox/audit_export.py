@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from phase5_ops.sandbox.access_trail import Actor, acting_as
-from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.inside_aws import InsideAws, from_item, to_item
 from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_records import LEDGER, Item, iso, tenant_key

@@ -4,16 +4,12 @@ Plain items, put into `Blueprint.items`; `seed.py` writes them. What lives here:
 scenarios change it with.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phase5_ops.clock import iso
-
-if TYPE_CHECKING:
-    from phase5_ops.sandbox.blueprint import Blueprint  # which puts this module's state into the healthy platform
+from phase5_ops.sandbox.blueprint import Blueprint
 
 CONFIG_TABLE = "cc-native-autonomy-config"
 BUDGET_TABLE = "cc-native-autonomy-budget-state"

@@ -3,8 +3,9 @@
 from contextlib import ExitStack
 from pathlib import Path
 
+from phase5_ops.sandbox.account import ACCOUNT
+from phase5_ops.sandbox.arns import arn_of_event_log, arn_of_export_worker, arn_of_state_machine
 from phase5_ops.sandbox.audit_export import AuditExportWorker
-from phase5_ops.sandbox.blueprint import ACCOUNT
 from phase5_ops.sandbox.control_center import ControlCenter
 from phase5_ops.sandbox.control_center_auth import Authorizer
 from phase5_ops.sandbox.control_center_server import ControlCenterServer
@@ -18,7 +19,6 @@ from phase5_ops.sandbox.platform_clock import PlatformClock
 from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_logs import PlatformLogs
 from phase5_ops.sandbox.probe_tenants import A
-from phase5_ops.sandbox.seed import arn_of_event_log, arn_of_export_worker, arn_of_state_machine
 from phase5_ops.sandbox.trail_delivery import TrailDelivery
 from phase5_ops.sandbox.user_pool import UserPool
 

@@ -15,7 +15,7 @@ from phase5_ops.aws.metrics_insights import ACCOUNT as ACCOUNT_LABEL
 from phase5_ops.aws.metrics_insights import InsightsError, InsightsQuery, is_insights_query, parse_query
 from phase5_ops.aws.search_expression import Search, SearchError, parse_search_text
 from phase5_ops.aws.statistics import Statistic, StatisticError, parse_statistic
-from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.metric_store import MetricStore, Series, timestamps
 
 MAX_QUERIES = 500

@@ -18,7 +18,7 @@ from typing import Any
 from moto.ce.responses import CostExplorerResponse
 from moto.core.exceptions import JsonRESTError
 
-from phase5_ops.sandbox.blueprint import BillingLine
+from phase5_ops.sandbox.bill import BillingLine
 from phase5_ops.sandbox.platform_clock import PlatformClock
 
 PAGE_SIZE = 5000  # groups a page, about what the service gives

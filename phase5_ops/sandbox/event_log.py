@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.logs.models import logs_backends
 
-from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.platform_clock import PlatformClock
 from phase5_ops.sandbox.platform_records import iso
 

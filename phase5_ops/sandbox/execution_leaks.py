@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.audit_export import bucket_location
-from phase5_ops.sandbox.blueprint import ACCOUNT, DAY
+from phase5_ops.sandbox.blueprint import DAY
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import to_item
 from phase5_ops.sandbox.platform_context import PlatformContext

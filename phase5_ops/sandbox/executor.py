@@ -19,7 +19,7 @@ from typing import Any
 from moto.awslambda.models import lambda_backends
 
 from phase5_ops.sandbox.access_trail import Actor, acting_as
-from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.execution_leaks import ExecutionLeaks
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import from_item, to_item

@@ -34,6 +34,7 @@ from phase5_ops.aws.metric_math import MathError, parse
 from phase5_ops.aws.metrics_insights import InsightsError, is_insights_query, parse_query
 from phase5_ops.aws.mute_schedule import MuteScheduleError
 from phase5_ops.aws.statistics import StatisticError, parse_statistic
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.cloudwatch_alarms import (
     ALARM,
     COMPARISONS,
@@ -48,9 +49,6 @@ from phase5_ops.sandbox.faults import CLOUDWATCH_KINDS, Faults
 from phase5_ops.sandbox.metric_store import MetricStore, Row, Series
 from phase5_ops.sandbox.mute_rules import MuteRule
 from phase5_ops.sandbox.platform_clock import PlatformClock
-
-ACCOUNT = "123456789012"
-"""The account moto answers for unless told otherwise."""
 
 _MAX_METRICS_A_CALL = 1000
 _MAX_DIMENSIONS = 30

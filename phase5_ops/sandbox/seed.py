@@ -16,10 +16,11 @@ from moto.awslambda.models import LambdaFunction, lambda_backends
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.policy import SigningPolicy
-from phase5_ops.sandbox.audit_export import WORKER
-from phase5_ops.sandbox.blueprint import ACCOUNT, Blueprint, dashboard_body
+from phase5_ops.sandbox.account import ACCOUNT
+from phase5_ops.sandbox.arns import arn_of_event_log, arn_of_export_worker, arn_of_state_machine
+from phase5_ops.sandbox.blueprint import Blueprint
 from phase5_ops.sandbox.event_log import GROUP as EVENT_LOG_GROUP
-from phase5_ops.sandbox.executor import GLOBAL_STOP, STARTER, STATE_MACHINE, VALIDATOR
+from phase5_ops.sandbox.executor import GLOBAL_STOP, STARTER, VALIDATOR
 from phase5_ops.sandbox.function_roles import seed_roles
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.inside_aws import EVENT_BUS, InsideAws, to_item
@@ -74,21 +75,6 @@ def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
 def arn_of_notifications(region: str) -> str:
     """The topic that the gate tells of candidates and overrides."""
     return f"arn:aws:sns:{region}:{ACCOUNT}:{NOTIFICATIONS}"
-
-
-def arn_of_state_machine(region: str) -> str:
-    """The target that executes intents."""
-    return f"arn:aws:states:{region}:{ACCOUNT}:stateMachine:{STATE_MACHINE}"
-
-
-def arn_of_export_worker(region: str) -> str:
-    """The target that writes audit exports."""
-    return f"arn:aws:lambda:{region}:{ACCOUNT}:function:{WORKER}"
-
-
-def arn_of_event_log(region: str) -> str:
-    """The target that keeps every event of the bus."""
-    return f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{EVENT_LOG_GROUP}"
 
 
 def _seed_rules(events: Any, region: str, blueprint: Blueprint) -> None:  # noqa: ANN401
@@ -217,7 +203,7 @@ def _seed_alarms(cloudwatch: Any, sns: Any, blueprint: Blueprint) -> None:  # no
     for name, state in blueprint.alarm_states.items():
         cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by the scenario")
     for name, content in blueprint.dashboards.items():
-        cloudwatch.put_dashboard(DashboardName=name, DashboardBody=dashboard_body(content))
+        cloudwatch.put_dashboard(DashboardName=name, DashboardBody=json.dumps(content))
 
 
 def _seed_signing_keys(kms: Any) -> None:  # noqa: ANN401

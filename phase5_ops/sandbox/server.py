@@ -19,7 +19,8 @@ import boto3
 from phase5_ops.ports import HOST, free_port
 from phase5_ops.sandbox import cost_explorer, moto_cloudwatch, moto_dynamodb, moto_kms, moto_logs
 from phase5_ops.sandbox.access_trail import AccessTrail
-from phase5_ops.sandbox.blueprint import ACCOUNT, NAMESPACE, RUNBOOK_ADDRESS
+from phase5_ops.sandbox.account import ACCOUNT
+from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
 from phase5_ops.sandbox.ccnative_platform import Platform
 from phase5_ops.sandbox.continuing import ContinuingPlatform
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults

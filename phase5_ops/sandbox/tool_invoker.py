@@ -16,7 +16,8 @@ from moto.cloudwatch.models import cloudwatch_backends
 
 from phase5_ops.ccnative.metrics import CONNECTOR_DIMENSION, LATENCY, SUCCESS, TENANT_DIMENSION, TOOL_DIMENSION
 from phase5_ops.ccnative.names import connector_of_tool
-from phase5_ops.sandbox.blueprint import ACCOUNT, DAY, NAMESPACE
+from phase5_ops.sandbox.account import ACCOUNT
+from phase5_ops.sandbox.blueprint import DAY, NAMESPACE
 from phase5_ops.sandbox.execution_leaks import ExecutionLeaks
 from phase5_ops.sandbox.inside_aws import to_item
 from phase5_ops.sandbox.platform_context import PlatformContext

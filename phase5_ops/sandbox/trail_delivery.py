@@ -18,7 +18,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from moto.s3.models import S3Backend, s3_backends
 
 from phase5_ops.sandbox.access_trail import AccessTrail, Actor, DataAccess
-from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.platform_clock import PlatformClock
 

@@ -13,7 +13,7 @@ import jwt
 from moto.cognitoidp.models import cognitoidp_backends
 from moto.cognitoidp.responses import CognitoIdpJsonWebKeyResponse
 
-from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.inside_aws import InsideAws
 from phase5_ops.sandbox.probe_tenants import FURTHER_USERS, PROBE_TENANTS, ProbeTenant
 

@@ -16,7 +16,8 @@ from phase5_ops.gate.records import Release
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.state_items import Candidate, Fate
-from phase5_ops.sandbox import blueprint
+from phase5_ops.sandbox.blueprint import opened
+from phase5_ops.sandbox.healthy import healthy
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops_tests.gate.conftest import DIGEST, NOW
@@ -63,9 +64,9 @@ class Gate:
 
     def open_breaker(self, connector: str) -> None:
         """A breaker opens: a warning that still opens its row."""
-        present = blueprint.healthy(self._now, self._sandbox.region)
+        present = healthy(self._now, self._sandbox.region)
         table = boto3.resource("dynamodb", region_name=self._sandbox.region).Table(self.settings.tables.resilience)
-        table.put_item(Item=blueprint.opened(present, connector, seconds_ago=10))
+        table.put_item(Item=opened(present, connector, seconds_ago=10))
 
     def sign(self, role: str) -> None:
         session = boto3.Session("sandbox", "sandbox", region_name=self._sandbox.region)

@@ -17,7 +17,7 @@ from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
 from phase5_ops.isolation.probe_plan import CrossProbe
 from phase5_ops.production import is_production
-from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.holes import Hole
 from phase5_ops.sandbox.probe_tenants import B
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios

@@ -14,7 +14,7 @@ from phase5_ops.context import open_run
 from phase5_ops.reads import ReadStatus
 from phase5_ops.replay.audit_assets import gather_replay_audit
 from phase5_ops.replay.audit_judge import AuditCode, judge_replay_audit
-from phase5_ops.sandbox.blueprint import ACCOUNT
+from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios
 from phase5_ops.sandbox.seed import put_items

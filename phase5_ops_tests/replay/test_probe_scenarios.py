@@ -13,7 +13,9 @@ from phase5_ops.context import open_run
 from phase5_ops.replay.probe_collecting import collect_probes
 from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
 from phase5_ops.replay.probe_sending import send_probes
-from phase5_ops.sandbox.blueprint import ACCOUNT, Blueprint, healthy
+from phase5_ops.sandbox.account import ACCOUNT
+from phase5_ops.sandbox.blueprint import Blueprint
+from phase5_ops.sandbox.healthy import healthy
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.scenarios.replay_probes import ROWS

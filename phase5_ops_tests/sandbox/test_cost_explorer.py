@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from phase5_ops.sandbox import cost_explorer
-from phase5_ops.sandbox.blueprint import BillingLine
+from phase5_ops.sandbox.bill import BillingLine
 
 LINES = [
     BillingLine("AWS Lambda", "6", {"tenant": "acme", "connector": "internal"}),

@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 from phase5_ops.clock import iso
-from phase5_ops.sandbox.blueprint import BillingLine, Blueprint, executed
+from phase5_ops.sandbox.bill import BillingLine
+from phase5_ops.sandbox.blueprint import Blueprint
+from phase5_ops.sandbox.healthy import executed
 from phase5_ops.sandbox.scenarios.registry import CRM, ERROR, FAIL, INCONCLUSIVE, NOTE, WARN, scenario
 
 _OUTCOMES = "cc-native-execution-outcomes"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from phase5_ops.sandbox import blueprint as bp
 from phase5_ops.sandbox.blueprint import Blueprint
+from phase5_ops.sandbox.healthy import empty, healthy
 from phase5_ops.verdict import Verdict
 
 Change = Callable[[Blueprint], None]
@@ -32,7 +32,7 @@ class Scenario:
 
     def blueprint(self, now: datetime, region: str) -> Blueprint:
         """The platform's state at `now`."""
-        state = bp.empty(now) if self.name == EMPTY else bp.healthy(now, region)
+        state = empty(now) if self.name == EMPTY else healthy(now, region)
         self.change(state)
         return state
 

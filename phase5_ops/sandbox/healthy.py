@@ -1,0 +1,169 @@
+"""The healthy platform as plain data, and the empty one. What must not live here: the form of such data (`blueprint.py`).
+
+The healthy platform is what CCNative would look like if its operations followed its own plan: three registered tools with steady
+traffic, errors well under 1 %, alarms that can fire, a dashboard, closed breakers, a runbook.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from phase5_ops.ccnative.names import connector_of_tool
+from phase5_ops.ccnative.recommended_alarms import recommended_alarms
+from phase5_ops.clock import iso
+from phase5_ops.policy import RunbookPolicy, SloPolicy
+from phase5_ops.sandbox.account import ACCOUNT
+from phase5_ops.sandbox.autonomy_state import add_autonomy
+from phase5_ops.sandbox.bill import BillingLine
+from phase5_ops.sandbox.blueprint import DAY, NAMESPACE, RUNBOOK_ADDRESS, TENANTS, Blueprint, Traffic, closed
+from phase5_ops.sandbox.function_roles import healthy_roles
+from phase5_ops.sandbox.ordinary_logs import LEDGER_TABLE, execution_logs, ledger_items, ordinary_executions
+from phase5_ops.sandbox.past_executions import past_executions
+from phase5_ops.sandbox.platform_records import ACCOUNTS, Item
+from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
+
+ALARM_SECTION = f"{RUNBOOK_ADDRESS}#{RunbookPolicy().alarm_anchor}"
+ALERT_TOPIC = "cc-native-slo-alerts"
+
+
+def empty(now: datetime) -> Blueprint:
+    """The platform's tables and runbook with nothing in them."""
+    return Blueprint(now=now, action_types={}, serving=False)
+
+
+def healthy(now: datetime, region: str) -> Blueprint:
+    """A platform on which every row that is judged passes."""
+    blueprint = Blueprint(now=now)
+    blueprint.tenants = [
+        {"tenantId": name, "name": name.title(), "status": "active", "config": {}, "metadata": {}}
+        for name in (*TENANTS, *(tenant.tenant_id for tenant in PROBE_TENANTS))
+    ]
+    for execution in ordinary_executions([tenant["tenantId"] for tenant in blueprint.tenants], blueprint.now_ms):
+        blueprint.logs += execution_logs(execution)
+        blueprint.raw_items += [(LEDGER_TABLE, item) for item in ledger_items(execution)]
+    blueprint.roles = healthy_roles()
+    topic_arn = f"arn:aws:sns:{region}:{ACCOUNT}:{ALERT_TOPIC}"
+    blueprint.topics = {ALERT_TOPIC: ["sre@example.com"]}
+    for tool in blueprint.tools():
+        connector = connector_of_tool(tool)
+        blueprint.traffic.append(Traffic(tool, connector, latency_ms=420.0 if connector == "crm_salesforce" else 120.0))
+        blueprint.alarms += recommended_alarms(
+            tool, connector, namespace=NAMESPACE, topic_arn=topic_arn, runbook_url=ALARM_SECTION, slo=SloPolicy()
+        )
+    blueprint.dashboards = {"cc-native-tool-slo": dashboard(blueprint.tools(), region)}
+    blueprint.breakers = [
+        {"pk": f"CONNECTOR#{connector}", "sk": "CONCURRENCY", "in_flight_count": 0}
+        for connector in ("calendar", "crm_salesforce", "internal")
+    ]
+    blueprint.breakers.append(closed(blueprint, "crm_salesforce", seconds_ago=40))
+    add_autonomy(blueprint)
+    for table, item in (*past_executions(now), *_accounts()):
+        blueprint.add(table, item)
+    _add_costs(blueprint)
+    return blueprint
+
+
+def _accounts() -> list[tuple[str, Item]]:
+    """The accounts of every tenant; a test tenant's are those that its user may or may not name."""
+    accounts = {tenant.tenant_id: tenant.accounts for tenant in PROBE_TENANTS}
+    accounts |= {tenant: tuple(f"{tenant}-{number}" for number in (1, 2)) for tenant in TENANTS}
+    return [
+        (ACCOUNTS, {"tenantId": tenant, "accountId": account, "status": "active"})
+        for tenant, owned in accounts.items()
+        for account in owned
+    ]
+
+
+#: What the tagged resources of the healthy tenants cost a day: with the CRM connector, with the internal one, with neither.
+_TENANT_COSTS = {"acme": ("6.40", "3.1275", "0.40"), "globex": ("4.10", "2.05", "0.40"), "initech": ("2.2518", "1.33", "0.40")}
+
+#: What all tenants share a day: no tenant tag, and a connector tag only where the resource serves one connector.
+_SHARED_COSTS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("Amazon DynamoDB", "1.8537", {}),
+    ("AmazonCloudWatch", "0.9012", {}),
+    ("AWS Step Functions", "0.4444", {}),
+    ("Amazon API Gateway", "0.30", {"connector": "internal"}),
+)
+
+
+def _add_costs(blueprint: Blueprint) -> None:
+    """A bill on which every tenant has its own resources, a shared rest that measured usage divides, and a budget's alert."""
+    for tenant, (crm, internal, secret) in _TENANT_COSTS.items():
+        blueprint.billing += [
+            BillingLine("AWS Lambda", crm, {"tenant": tenant, "connector": "crm_salesforce"}),
+            BillingLine("AWS Lambda", internal, {"tenant": tenant, "connector": "internal"}),
+            BillingLine("AWS Secrets Manager", secret, {"tenant": tenant}),
+        ]
+    blueprint.billing += [BillingLine(service, daily, dict(tags)) for service, daily, tags in _SHARED_COSTS]
+    blueprint.cost_tags = {"tenant": "Active", "connector": "Active"}
+    blueprint.cost_budgets = {"cc-native-monthly": ["sre@example.com"]}
+    for number, tenant in enumerate(TENANTS):
+        for tool in blueprint.tools():
+            for days_ago in range(2 + number, 29, 9 + 4 * number):
+                blueprint.raw_items.append(("cc-native-execution-outcomes", executed(blueprint, tenant, tool, days_ago=days_ago)))
+
+
+def executed(blueprint: Blueprint, tenant: str, tool: str, *, days_ago: int) -> dict[str, Any]:
+    """The outcome (DynamoDB JSON) of an execution that a person approved, so that no budget is concerned."""
+    completed = blueprint.now - timedelta(days=days_ago)
+    stamp, account = iso(completed), f"acct-{tenant}-1"
+    millis = int(completed.timestamp() * 1000)
+    intent = f"ai_{millis}_{tool[0]}{tool[-4:]}"
+    trace = f"trace-{millis}-{tenant}-{tool.replace('.', '-').replace('_', '-')}"
+    name = f"{tool.replace('.', '-').replace('_', '-')}___{tool}"
+    texts = {
+        "pk": f"TENANT#{tenant}#ACCOUNT#{account}",
+        "sk": f"OUTCOME#{intent}",
+        "gsi1pk": f"ACTION_INTENT#{intent}",
+        "gsi1sk": f"COMPLETED_AT#{stamp}",
+        "gsi2pk": f"TENANT#{tenant}",
+        "gsi2sk": f"COMPLETED_AT#{stamp}",
+        "action_intent_id": intent,
+        "status": "SUCCEEDED",
+        "tool_name": name,
+        "tool_schema_version": "v1.0",
+        "tool_run_ref": f"toolrun/{trace}/1/{name}",
+        "started_at": iso(completed - timedelta(milliseconds=120)),
+        "completed_at": stamp,
+        "compensation_status": "NONE",
+        "tenant_id": tenant,
+        "account_id": account,
+        "trace_id": trace,
+        "approval_source": "HUMAN",
+    }
+    numbers = {"attempt_count": 1, "registry_version": 1, "ttl": int(completed.timestamp()) + 90 * DAY}
+    return {
+        **{key: {"S": value} for key, value in texts.items()},
+        **{key: {"N": str(value)} for key, value in numbers.items()},
+        "external_object_refs": {"L": []},
+        "auto_executed": {"BOOL": False},
+    }
+
+
+def dashboard(tools: list[str], region: str) -> dict[str, Any]:
+    """A dashboard that shows every tool's three metrics: two by name, errors by SEARCH (they always carry tenant_id)."""
+    widgets = []
+    for row, tool in enumerate(tools):
+        base = ["tool_name", tool, "connector_id", connector_of_tool(tool)]
+        schema = f"{{{NAMESPACE},tool_name,connector_id,tenant_id}}"
+        errors = f"SEARCH('{schema} MetricName=\"tool_error\" tool_name=\"{tool}\"', 'Sum', 300)"
+        widgets.append(
+            {
+                "type": "metric",
+                "x": 0,
+                "y": 6 * row,
+                "width": 24,
+                "height": 6,
+                "properties": {
+                    "title": tool,
+                    "region": region,
+                    "view": "timeSeries",
+                    "period": 300,
+                    "metrics": [
+                        [NAMESPACE, "tool_latency_ms", *base, {"stat": "p99"}],
+                        [".", "tool_success", ".", ".", ".", ".", {"stat": "Sum"}],
+                        [{"expression": errors, "id": f"e{row}"}],
+                    ],
+                },
+            }
+        )
+    return {"widgets": widgets}
