@@ -1,6 +1,6 @@
 """Refuses every request that could name anything but the two dedicated test tenants. Pure.
 
-On a platform with a hole a probe really acts, so a probe that names a customer would act on that customer. What is not known to
+On a platform with a fault a probe really acts, so a probe that names a customer would act on that customer. What is not known to
 be ours is refused: an unknown header, query or body field, another tenant, account or intent, a token of another tenant. The
 refusal is a `ConfigurationError`, because only settings (or a change of this code) can bring a foreign name in.
 """

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from phase5_ops.sandbox.bill import BillingLine
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.ordinary_logs import LogLine
 
 NAMESPACE = "CCNative/Execution"
@@ -92,7 +92,7 @@ class Blueprint:
         now: the platform's present.
         items: further items, as plain values, by table.
         raw_items: further items in DynamoDB JSON, by table; for what no serializer would write.
-        holes: faults of the Control Center and the executor.
+        platform_faults: faults of the Control Center and the executor.
         global_stop: GLOBAL_EXECUTION_STOP of the platform's functions.
         serving: whether there is a working platform at all: Control Center, executor, test tenants, event rules.
     """
@@ -122,7 +122,7 @@ class Blueprint:
     runbook: str | None = RUNBOOK
     faults: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
-    holes: set[Hole] = field(default_factory=set)
+    platform_faults: set[PlatformFault] = field(default_factory=set)
     global_stop: bool = False
     serving: bool = True
 

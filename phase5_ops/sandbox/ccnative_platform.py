@@ -12,7 +12,7 @@ from phase5_ops.sandbox.control_center_server import ControlCenterServer
 from phase5_ops.sandbox.event_bus import targets
 from phase5_ops.sandbox.event_log import GROUP, EventLog
 from phase5_ops.sandbox.executor import Executor
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.inside_aws import InsideAws
 from phase5_ops.sandbox.ledger_writer import LedgerWriter
 from phase5_ops.sandbox.platform_clock import PlatformClock
@@ -30,7 +30,7 @@ class Platform:
         aws: AWS as the platform reaches it.
         clock: the platform's clock.
         region: where it is.
-        holes: its faults; the set may change while it runs.
+        platform_faults: its faults; the set may change while it runs.
         serving: False for a platform of tables alone, with a user pool and nobody in it.
 
     Attributes:
@@ -41,19 +41,21 @@ class Platform:
         control_center: its HTTP server.
     """
 
-    def __init__(self, aws: InsideAws, clock: PlatformClock, region: str, holes: set[Hole], *, serving: bool) -> None:
+    def __init__(
+        self, aws: InsideAws, clock: PlatformClock, region: str, platform_faults: set[PlatformFault], *, serving: bool
+    ) -> None:
         logs = PlatformLogs(clock, region, ACCOUNT)
         self.ledger = LedgerWriter(aws, clock)
-        context = PlatformContext(aws, clock, logs, self.ledger, region, holes)
+        context = PlatformContext(aws, clock, logs, self.ledger, region, platform_faults)
         self._serving, self._region = serving, region
         self._patches = ExitStack()
         self.pool = UserPool(aws, region)
         self.executor = Executor(context)
-        self.trail = TrailDelivery(aws.trail, clock, region, holes, self.executor.wait_idle)
+        self.trail = TrailDelivery(aws.trail, clock, region, platform_faults, self.executor.wait_idle)
         self._exports = AuditExportWorker(context)
         self._event_log = EventLog(clock, region)
-        application = ControlCenter(context, Authorizer(self.pool, holes))
-        self.control_center = ControlCenterServer(application, holes)
+        application = ControlCenter(context, Authorizer(self.pool, platform_faults))
+        self.control_center = ControlCenterServer(application, platform_faults)
 
     def start(self, folder: Path) -> dict[str, str]:
         """Takes events and requests from now on.

@@ -17,7 +17,7 @@ from phase5_ops.aws.alarm_rule import AlarmRuleError, parse_rule
 from phase5_ops.aws.metric_math import Points
 from phase5_ops.aws.statistics import parse_statistic
 from phase5_ops.clock import iso
-from phase5_ops.sandbox.cloudwatch_queries import QueryError, Request
+from phase5_ops.sandbox.cloudwatch_queries import MetricDataRequest, QueryError
 from phase5_ops.sandbox.metric_store import MetricStore
 
 OK, ALARM, INSUFFICIENT_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
@@ -157,7 +157,7 @@ class _Evaluation:
         self._threshold = float(config["Threshold"])
         self.end = datetime.fromtimestamp(int(now.timestamp()) // self._period * self._period, UTC)
         self._start = self.end - timedelta(seconds=self._period * (self._n + _EXTRA_PERIODS))
-        self._request = Request(store, self._queries, self._start, self.end, now)
+        self._request = MetricDataRequest(store, self._queries, self._start, self.end, now)
         self._low_samples = self._low_sample_stamps()
         self._recent: list[tuple[datetime, float]] = []
 
@@ -183,7 +183,11 @@ class _Evaluation:
             return frozenset()
         limit = parse_statistic(self._config["ExtendedStatistic"]).low_sample_count
         counting = [{**self._queries[0], "MetricStat": {**self._queries[0]["MetricStat"], "Stat": "SampleCount"}}]
-        counts = Request(self._request.store, counting, self._start, self.end, self._request.now).lines(self._returned)[0].points
+        counts = (
+            MetricDataRequest(self._request.store, counting, self._start, self.end, self._request.now)
+            .lines(self._returned)[0]
+            .points
+        )
         return frozenset(at for at, count in counts.items() if limit is not None and count < limit)
 
     def reason(self, state: str) -> str:

@@ -16,7 +16,7 @@ from phase5_ops.aws.metrics_insights import InsightsError, InsightsQuery, is_ins
 from phase5_ops.aws.search_expression import Search, SearchError, parse_search_text
 from phase5_ops.aws.statistics import Statistic, StatisticError, parse_statistic
 from phase5_ops.sandbox.account import ACCOUNT
-from phase5_ops.sandbox.metric_store import MetricStore, Series, timestamps
+from phase5_ops.sandbox.metric_store import MetricStore, StoredSeries, timestamps
 
 MAX_QUERIES = 500
 MAX_DATAPOINTS = 100_800
@@ -34,7 +34,7 @@ class QueryError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class QueriedSeries:
     """One time series of an answer, ascending."""
 
     label: str
@@ -42,7 +42,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class MetricDataResult:
     """One entry of MetricDataResults."""
 
     id: str
@@ -65,7 +65,7 @@ class Result:
 
 
 @dataclass
-class Request:
+class MetricDataRequest:
     """The queries of one GetMetricData call, or of one alarm, over one span of time.
 
     Args:
@@ -83,7 +83,7 @@ class Request:
     end: datetime
     now: datetime
     account: str = ACCOUNT
-    _lines: dict[str, list[Line]] = field(default_factory=dict)
+    _lines: dict[str, list[QueriedSeries]] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
     def check(self) -> None:
@@ -123,7 +123,7 @@ class Request:
     def _metric_ids(self) -> list[str]:
         return [query["Id"] for query in self.queries if "MetricStat" in query]
 
-    def results(self, *, descending: bool) -> list[Result]:
+    def results(self, *, descending: bool) -> list[MetricDataResult]:
         """The answer, before paging.
 
         Raises:
@@ -136,7 +136,7 @@ class Request:
             for line in self.lines(query["Id"])
         ]
 
-    def lines(self, key: str) -> list[Line]:
+    def lines(self, key: str) -> list[QueriedSeries]:
         """The time series of one query, computed once.
 
         Raises:
@@ -154,12 +154,12 @@ class Request:
                 self._open.pop()
         return self._lines[key]
 
-    def _compute(self, query: Mapping[str, Any]) -> list[Line]:
+    def _compute(self, query: Mapping[str, Any]) -> list[QueriedSeries]:
         if stat := query.get("MetricStat"):
             metric = stat["Metric"]
             label = query.get("Label") or metric["MetricName"]
             series = self.store.get(metric["Namespace"], metric["MetricName"], _dimensions(metric))
-            return [Line(label, self._points(series, parse_statistic(stat["Stat"]), stat["Period"], stat.get("Unit")))]
+            return [QueriedSeries(label, self._points(series, parse_statistic(stat["Stat"]), stat["Period"], stat.get("Unit")))]
         text = query["Expression"]
         if is_insights_query(text):
             return self._insights(parse_query(text), query)
@@ -168,15 +168,15 @@ class Request:
             return self._search(parse_search_text(*expression.searches[0]), query.get("Period"), query.get("Label"))
         return self._math(expression, query)
 
-    def _points(self, series: Sequence[Series], statistic: Statistic, period: int, unit: str | None = None) -> Points:
+    def _points(self, series: Sequence[StoredSeries], statistic: Statistic, period: int, unit: str | None = None) -> Points:
         stamps, values = self.store.statistics(
             series, statistic, start=self.start, end=self.end, period=period, now=self.now, unit=unit
         )
         moments = (datetime.fromtimestamp(at, UTC) for at in stamps.tolist())
         return dict(zip(moments, values.tolist(), strict=True))
 
-    def _insights(self, parsed: InsightsQuery, query: Mapping[str, Any]) -> list[Line]:
-        groups: dict[tuple[str, ...], list[Series]] = {}
+    def _insights(self, parsed: InsightsQuery, query: Mapping[str, Any]) -> list[QueriedSeries]:
+        groups: dict[tuple[str, ...], list[StoredSeries]] = {}
         for series in self.store.find(parsed.namespace, parsed.metric_name):
             dimensions = dict(series.dimensions)
             if parsed.matches(series.namespace, dimensions, account=self.account):
@@ -188,12 +188,12 @@ class Request:
         lines = []
         for values, series_of_group in groups.items():
             label = " ".join([*([query["Label"]] if query.get("Label") else []), *values]) or query["Id"]
-            lines.append(Line(label, self._points(series_of_group, statistic, period)))
+            lines.append(QueriedSeries(label, self._points(series_of_group, statistic, period)))
         if parsed.order_by:
             lines.sort(key=lambda line: sum(line.points.values()), reverse=parsed.descending)
         return lines[: min(parsed.limit or MAX_SERIES, MAX_SERIES)]
 
-    def _search(self, search: Search, period: int | None, label: str | None) -> list[Line]:
+    def _search(self, search: Search, period: int | None, label: str | None) -> list[QueriedSeries]:
         oldest = int((self.now - SEARCHABLE).timestamp())
         found = [
             series
@@ -205,10 +205,10 @@ class Request:
         for series in found[:MAX_SERIES]:
             words = [*([label] if label else []), *(value for _, value in sorted(series.dimensions)), series.name]
             points = self._points([series], search.statistic, search.period or period or _DEFAULT_PERIOD)
-            lines.append(Line(" ".join(words), points))
+            lines.append(QueriedSeries(" ".join(words), points))
         return lines
 
-    def _math(self, expression: Expression, query: Mapping[str, Any]) -> list[Line]:
+    def _math(self, expression: Expression, query: Mapping[str, Any]) -> list[QueriedSeries]:
         unknown = expression.names - self._by_id.keys()
         if unknown:
             raise MathError(f"no metric or expression has the id {sorted(unknown)[0]!r}")
@@ -228,7 +228,7 @@ class Request:
             search=search,
         )
         label = query.get("Label") or query["Id"]
-        return [Line(label, points) for points in (result if isinstance(result, list) else [result])]
+        return [QueriedSeries(label, points) for points in (result if isinstance(result, list) else [result])]
 
     def _value(self, key: str) -> Points | list[Points]:
         lines = self.lines(key)
@@ -243,14 +243,14 @@ def _dimensions(metric: Mapping[str, Any]) -> dict[str, str]:
     return {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions") or []}
 
 
-def _result(key: str, line: Line, *, descending: bool) -> Result:
+def _result(key: str, line: QueriedSeries, *, descending: bool) -> MetricDataResult:
     items = sorted(line.points.items(), reverse=descending)
-    return Result(key, line.label, [at for at, _ in items], [value for _, value in items])
+    return MetricDataResult(key, line.label, [at for at, _ in items], [value for _, value in items])
 
 
-def pages(results: Iterable[Result], limit: int) -> Iterator[list[Result]]:
+def pages(results: Iterable[MetricDataResult], limit: int) -> Iterator[list[MetricDataResult]]:
     """Cuts an answer into pages of at most `limit` data points; a series that goes on is PartialData until its last piece."""
-    page: list[Result] = []
+    page: list[MetricDataResult] = []
     room = limit
     for result in results:
         rest = result

@@ -13,7 +13,7 @@ from typing import Any
 from phase5_ops.sandbox import moto_cloudwatch
 from phase5_ops.sandbox.blueprint import NAMESPACE, Blueprint
 from phase5_ops.sandbox.inside_aws import InsideAws
-from phase5_ops.sandbox.ordinary_logs import LEDGER_TABLE, Execution, LogLine, execution_logs, ledger_items
+from phase5_ops.sandbox.ordinary_logs import LEDGER_TABLE, LogLine, OrdinaryExecution, execution_logs, ledger_items
 from phase5_ops.sandbox.platform_clock import PlatformClock
 from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
 from phase5_ops.sandbox.seed import put_logs
@@ -70,7 +70,7 @@ class ContinuingPlatform:
             self._hours += 1
             for index, tenant in enumerate(self._tenants):
                 began = self._blueprint.now_ms + self._hours * _HOUR * 1000 - 2000 * index
-                execution = Execution(tenant, _FIRST_NUMBER + self._hours, ago_ms=present - began, now_ms=present)
+                execution = OrdinaryExecution(tenant, _FIRST_NUMBER + self._hours, ago_ms=present - began, now_ms=present)
                 lines += execution_logs(execution)
                 items += ledger_items(execution)
         dynamodb, logs = self._aws.dynamodb, self._aws.client("logs")

@@ -2,7 +2,7 @@
 
 A healthy one takes the tenant from the token's claim alone, refuses what its caller may not name, and records who asked by the
 token's identity. `control_center_auth.py` verifies tokens, the handlers of the routes are in `control_center_replay.py`,
-`_admin.py` and `_decisions.py`, `planted_calls.py` is how a hole takes a request, `control_center_server.py` serves.
+`_admin.py` and `_decisions.py`, `planted_calls.py` is how a fault takes a request, `control_center_server.py` serves.
 """
 
 import json
@@ -18,17 +18,17 @@ from werkzeug.wrappers import Request, Response
 from phase5_ops.sandbox.access_trail import Actor, acting_as
 from phase5_ops.sandbox.control_center_admin import AdminRoutes
 from phase5_ops.sandbox.control_center_auth import Authorizer, Hints, Unauthorized
-from phase5_ops.sandbox.control_center_call import Answer, Call, Refusal, named_tenant
+from phase5_ops.sandbox.control_center_call import Answer, ControlCenterCall, RefusedCall, named_tenant
 from phase5_ops.sandbox.control_center_decisions import DecisionRoutes
 from phase5_ops.sandbox.control_center_replay import ReplayRoutes
-from phase5_ops.sandbox.holes import Hole
-from phase5_ops.sandbox.named_tenant import HOLE_OF_ROUTE, owner_of_named
-from phase5_ops.sandbox.planted_calls import RAW_HEADERS, Asked, Taken, take
-from phase5_ops.sandbox.planted_holes import Effect, Route
+from phase5_ops.sandbox.holes import PlatformFault
+from phase5_ops.sandbox.named_tenant import FAULT_OF_ROUTE, owner_of_named
+from phase5_ops.sandbox.planted_calls import RAW_HEADERS, RawRequest, Taken, take
+from phase5_ops.sandbox.planted_holes import ApiRoute, Effect
 from phase5_ops.sandbox.platform_context import PlatformContext
 
 LATE_SECONDS = 15.0
-"""How long after its refusal a request is acted on, where the platform has that hole."""
+"""How long after its refusal a request is acted on, where the platform has that fault."""
 
 _MAX_BODY = 1_000_000
 
@@ -69,11 +69,11 @@ class ControlCenter:
 
     def __init__(self, context: PlatformContext, authorizer: Authorizer) -> None:
         self._aws, self._logs = context.aws, context.logs
-        self._authorizer, self._holes = authorizer, context.holes
+        self._authorizer, self._faults = authorizer, context.platform_faults
         self._replay = ReplayRoutes(context)
-        self._handlers: dict[str, Callable[[Call], Answer]] = {}
+        self._handlers: dict[str, Callable[[ControlCenterCall], Answer]] = {}
         for routes in (self._replay, AdminRoutes(context), DecisionRoutes(context)):
-            self._handlers |= {route.value: getattr(routes, route.value) for route in Route if hasattr(routes, route.value)}
+            self._handlers |= {route.value: getattr(routes, route.value) for route in ApiRoute if hasattr(routes, route.value)}
         self._late: list[Callable[[], Answer]] = []
         self._late_lock = threading.Lock()
 
@@ -99,23 +99,23 @@ class ControlCenter:
         try:
             caller = self._authorizer.caller(request.headers.get("Authorization"), _hints(request, _lenient(raw)))
         except Unauthorized as error:
-            if endpoint == Route.REPLAY:
+            if endpoint == ApiRoute.REPLAY:
                 self._replay.record_refused(_hints(request, _lenient(raw)), _lenient(raw))
             return 401, {"error": str(error)}
         try:
-            call = Call(caller, request.args.to_dict(), self._body(raw), path)
-            if HOLE_OF_ROUTE.get(endpoint) in self._holes:
+            call = ControlCenterCall(caller, request.args.to_dict(), self._body(raw), path)
+            if FAULT_OF_ROUTE.get(endpoint) in self._faults:
                 call = self._for_named(call, _hints(request, call.body))
             return self._handlers[endpoint](call)
-        except Refusal as refusal:
+        except RefusedCall as refusal:
             return refusal.status, {"error": str(refusal)}
 
     def _slipped_through(self, request: Request) -> Answer | None:
-        """The answer to a request that slips through a planted hole; None for every other."""
+        """The answer to a request that slips through a planted fault; None for every other."""
         if (request.content_length or 0) > _MAX_BODY:
             return None
-        asked = Asked(request, request.get_data())
-        taken = take(self._holes, asked, _ROUTES, self._authorizer, self._aws)
+        asked = RawRequest(request, request.get_data())
+        taken = take(self._faults, asked, _ROUTES, self._authorizer, self._aws)
         if taken is None:
             return None
         if taken.refused:
@@ -123,21 +123,21 @@ class ControlCenter:
         return self._acted_on(taken)
 
     def _acted_on(self, taken: Taken) -> Answer:
-        effect, call = taken.hole.effect, taken.call
+        effect, call = taken.fault.effect, taken.call
 
         def act() -> Answer:
             try:
                 return ask()
-            except Refusal as refusal:
+            except RefusedCall as refusal:
                 return refusal.status, {"error": str(refusal)}
 
         def ask() -> Answer:
-            return self._handlers[taken.hole.route](call)
+            return self._handlers[taken.fault.route](call)
 
-        if taken.hole.route is Route.REPLAY:
+        if taken.fault.route is ApiRoute.REPLAY:
             try:
                 ask = self._replay.granted(call)  # looked up now, also where it is done later
-            except Refusal as refusal:
+            except RefusedCall as refusal:
                 return refusal.status, {"error": str(refusal)}
         if effect is Effect.ACTS_LATE:
             with self._late_lock:
@@ -165,17 +165,17 @@ class ControlCenter:
         try:
             body = json.loads(raw)
         except ValueError as error:
-            if Hole.MALFORMED_JSON_500 in self._holes:
+            if PlatformFault.MALFORMED_JSON_500 in self._faults:
                 with self._logs.invocation("autonomy-admin-api") as lines:
                     lines.error("Autonomy admin API error", error={})
-                raise Refusal(500, "Internal server error") from error
-            raise Refusal(400, "Malformed JSON") from error
+                raise RefusedCall(500, "Internal server error") from error
+            raise RefusedCall(400, "Malformed JSON") from error
         if not isinstance(body, dict):
-            raise Refusal(400, "A JSON object is required")
+            raise RefusedCall(400, "A JSON object is required")
         return body
 
-    def _for_named(self, call: Call, hints: Hints) -> Call:
-        """The call as a route with a hole takes it: made by the tenant that it names, whose accounts are all open to it."""
+    def _for_named(self, call: ControlCenterCall, hints: Hints) -> ControlCenterCall:
+        """The call as a route with a fault takes it: made by the tenant that it names, whose accounts are all open to it."""
         tenant = hints.query or hints.body or hints.header(any_case=True)
         tenant = tenant or owner_of_named(self._aws, {**call.body, **call.query, **call.path})
         return replace(call, caller=replace(call.caller, tenant=tenant, accounts=None)) if tenant else call

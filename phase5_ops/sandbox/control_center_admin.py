@@ -5,8 +5,8 @@ import uuid
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from phase5_ops.sandbox.audit_export import EXPORTS, presigned_url
-from phase5_ops.sandbox.control_center_call import Answer, Call, Refusal, Routes, moment_of, text_of
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.control_center_call import Answer, ControlCenterCall, RefusedCall, Routes, moment_of, text_of
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.platform_records import ATTEMPTS, LEDGER, OUTCOMES, TENANTS, Item, account_key, iso, tenant_key
 
 CONFIG = "cc-native-autonomy-config"
@@ -16,36 +16,36 @@ BUDGETS = "cc-native-autonomy-budget-state"
 class AdminRoutes(Routes):
     """What operators see and set."""
 
-    def read_kill_switches(self, call: Call) -> Answer:
+    def read_kill_switches(self, call: ControlCenterCall) -> Answer:
         """GET /kill-switches."""
         tenant = self._aws.get(TENANTS, tenantId=call.tenant)
         if tenant is None:
-            raise Refusal(404, "Tenant not found")
+            raise RefusedCall(404, "Tenant not found")
         return 200, {
             "tenant_id": call.tenant,
             "execution_enabled": tenant.get("execution_enabled", True),
             "disabled_action_types": tenant.get("disabled_action_types", []),
         }
 
-    def write_kill_switches(self, call: Call) -> Answer:
+    def write_kill_switches(self, call: ControlCenterCall) -> Answer:
         """PUT /kill-switches; what is not given stays."""
         self._check_body_tenant(call)
         enabled, disabled = call.body.get("execution_enabled"), call.body.get("disabled_action_types")
         if not isinstance(enabled, bool | None) or not isinstance(disabled, list | None):
-            raise Refusal(400, "execution_enabled is a boolean, disabled_action_types a list")
+            raise RefusedCall(400, "execution_enabled is a boolean, disabled_action_types a list")
         tenant = self._aws.get(TENANTS, tenantId=call.tenant)
         if tenant is None:
-            raise Refusal(404, "Tenant not found")
+            raise RefusedCall(404, "Tenant not found")
         given = {"execution_enabled": enabled, "disabled_action_types": disabled}
         tenant |= {name: value for name, value in given.items() if value is not None} | {"updated_at": iso(self._clock.now())}
         self._aws.put(TENANTS, tenant)
         return self.read_kill_switches(call)
 
-    def read_config(self, call: Call) -> Answer:
+    def read_config(self, call: ControlCenterCall) -> Answer:
         """GET /config."""
         return 200, {"items": self._items(CONFIG, tenant_key(call.tenant))}
 
-    def write_config(self, call: Call) -> Answer:
+    def write_config(self, call: ControlCenterCall) -> Answer:
         """PUT /config."""
         chosen = {name: text for name in ("pk", "sk") if (text := text_of(call.body.get(name)))}
         if not chosen or not self._takes_keys(call):
@@ -53,7 +53,7 @@ class AdminRoutes(Routes):
             self._refuse_keys(call)
         mode = call.body.get("mode")
         if mode not in ("PROPOSE_ONLY", "APPROVAL_REQUIRED", "AUTO_EXECUTE", "DISABLED"):
-            raise Refusal(400, "mode required")
+            raise RefusedCall(400, "mode required")
         account = self._account(call, call.body) if "account_id" in call.body else None
         action_type = text_of(call.body.get("action_type"))
         item = {
@@ -71,15 +71,15 @@ class AdminRoutes(Routes):
         self._aws.put(CONFIG, item)
         return 200, item
 
-    def _takes_keys(self, call: Call) -> bool:
-        return call.keys_from_body or Hole.CONFIG_KEY_FROM_BODY in self._holes
+    def _takes_keys(self, call: ControlCenterCall) -> bool:
+        return call.keys_from_body or PlatformFault.CONFIG_KEY_FROM_BODY in self._faults
 
     @staticmethod
-    def _refuse_keys(call: Call) -> None:
+    def _refuse_keys(call: ControlCenterCall) -> None:
         if {"pk", "sk"} & call.body.keys():
-            raise Refusal(400, "pk and sk are not for the caller to choose")
+            raise RefusedCall(400, "pk and sk are not for the caller to choose")
 
-    def read_budget(self, call: Call) -> Answer:
+    def read_budget(self, call: ControlCenterCall) -> Answer:
         """GET /budget."""
         pk = account_key(call.tenant, self._account(call, call.query))
         config = self._aws.get(BUDGETS, pk=pk, sk="BUDGET#CONFIG")
@@ -89,12 +89,12 @@ class AdminRoutes(Routes):
             "remaining_today": max(0, int(config["max_autonomous_per_day"]) - int(used)) if config else 0,
         }
 
-    def read_budget_state(self, call: Call) -> Answer:
+    def read_budget_state(self, call: ControlCenterCall) -> Answer:
         """GET /budget/state: what is used today."""
         pk = account_key(call.tenant, self._account(call, call.query))
         return 200, {"state": self._aws.get(BUDGETS, pk=pk, sk=f"BUDGET_STATE#{self._clock.now():%Y-%m-%d}")}
 
-    def write_budget(self, call: Call) -> Answer:
+    def write_budget(self, call: ControlCenterCall) -> Answer:
         """PUT /budget."""
         self._check_body_tenant(call)
         chosen = {name: text for name in ("pk", "sk") if call.keys_from_body and (text := text_of(call.body.get(name)))}
@@ -102,7 +102,7 @@ class AdminRoutes(Routes):
             self._refuse_keys(call)
         account, limit = self._account(call, call.body), call.body.get("max_autonomous_per_day")
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-            raise Refusal(400, "max_autonomous_per_day required")
+            raise RefusedCall(400, "max_autonomous_per_day required")
         each = call.body.get("max_per_action_type")
         item = {
             "pk": account_key(call.tenant, account),
@@ -119,30 +119,30 @@ class AdminRoutes(Routes):
 
     # Ledger, exports, executions
 
-    def explanation(self, call: Call) -> Answer:
+    def explanation(self, call: ControlCenterCall) -> Answer:
         """GET /ledger/explanation."""
         intent_id = call.query.get("action_intent_id") or call.query.get("execution_id")
         if not intent_id:
-            raise Refusal(400, "execution_id or action_intent_id required")
+            raise RefusedCall(400, "execution_id or action_intent_id required")
         account = self._account(call, call.query)
         entries = self._entries(call, Attr("data.action_intent_id").eq(intent_id))
         traces = {entry["traceId"] for entry in entries if entry.get("data", {}).get("action_intent_id") == intent_id}
         entries = self._entries(call, Attr("traceId").is_in(sorted(traces))) if traces else []
         told = [entry for entry in entries if entry["traceId"] in traces and entry.get("accountId") == account]
         if not told:
-            raise Refusal(404, "Not found")
+            raise RefusedCall(404, "Not found")
         return 200, {"execution_id": intent_id, "account_id": account, "entries": told}
 
-    def _entries(self, call: Call, only: ConditionBase) -> list[Item]:
+    def _entries(self, call: ControlCenterCall, only: ConditionBase) -> list[Item]:
         """The caller's ledger entries that may meet a condition; the ledger grows for good, and most of it is not asked for."""
         return self._items(LEDGER, tenant_key(call.tenant), only)
 
-    def request_export(self, call: Call) -> Answer:
+    def request_export(self, call: ControlCenterCall) -> Answer:
         """POST /audit/exports."""
         self._check_body_tenant(call)
         begin, end = text_of(call.body.get("from")), text_of(call.body.get("to"))
         if begin is None or end is None or moment_of(begin) is None or moment_of(end) is None:
-            raise Refusal(400, "from and to required")
+            raise RefusedCall(400, "from and to required")
         account = self._account(call, call.body) if "account_id" in call.body else None
         export_id, kind = f"exp-{str(uuid.uuid4())[:12]}", "csv" if call.body.get("format") == "csv" else "json"
         detail = {
@@ -158,15 +158,15 @@ class AdminRoutes(Routes):
         self._aws.put_event("cc-native.autonomy", "AuditExportRequested", detail)
         return 202, {"export_id": export_id, "status": "PENDING"}
 
-    def read_export(self, call: Call) -> Answer:
+    def read_export(self, call: ControlCenterCall) -> Answer:
         """GET /audit/exports/{id}."""
         item = self._aws.get(EXPORTS, pk=tenant_key(call.tenant), sk=f"EXPORT#{call.path['export_id']}")
         if item is None:
-            raise Refusal(404, "Not found")
+            raise RefusedCall(404, "Not found")
         link = presigned_url(self._aws, item, self._clock.now()) if item["status"] == "COMPLETED" else {}
         return 200, {"export_id": item["export_id"], "status": item["status"], **link}
 
-    def execution_status(self, call: Call) -> Answer:
+    def execution_status(self, call: ControlCenterCall) -> Answer:
         """GET /executions/{id}/status."""
         with self._logs.invocation("execution-status-api") as lines:
             route, intent_id = "/executions/{action_intent_id}/status", call.path["intent_id"]
@@ -182,12 +182,12 @@ class AdminRoutes(Routes):
         outcome = self._aws.get(OUTCOMES, pk=pk, sk=f"OUTCOME#{intent_id}")
         attempt = self._aws.get(ATTEMPTS, pk=pk, sk=f"EXECUTION#{intent_id}")
         if outcome is None and attempt is None:
-            raise Refusal(404, "Execution not found")
+            raise RefusedCall(404, "Execution not found")
         shown = outcome or attempt or {}
         names = ("status", "started_at", "completed_at", "external_object_refs", "error_message", "error_class", "attempt_count")
         return 200, {"action_intent_id": intent_id, **{name: shown[name] for name in names if name in shown}}
 
-    def executions(self, call: Call) -> Answer:
+    def executions(self, call: ControlCenterCall) -> Answer:
         """GET /accounts/{id}/executions: the newest first."""
         newest = self._newest(call, OUTCOMES, "OUTCOME#", by="completed_at")
         names = ("action_intent_id", "status", "started_at", "completed_at", "attempt_count")

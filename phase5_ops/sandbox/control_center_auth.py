@@ -1,6 +1,6 @@
 """Who a request to the sandbox's Control Center comes from: the token is verified, and the tenant is the token's claim.
 
-With a hole one step of the verification is really left out, or the tenant is taken from somewhere else. What a healthy Control
+With a fault one step of the verification is really left out, or the tenant is taken from somewhere else. What a healthy Control
 Center asks of a token: RS256, a key of the pool by its id, the pool as issuer, the web client as audience, not expired, an id
 token. The tenant is `custom:tenant_id`; the accounts are those of `custom:account_ids`, and all of the tenant's without it.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.planted_holes import Who
 from phase5_ops.sandbox.user_pool import UserPool
 
@@ -32,11 +32,11 @@ class Unauthorized(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class ControlCenterCaller:
     """Who asks.
 
     Attributes:
-        tenant: whom the request acts for; None where a hole let it in without saying.
+        tenant: whom the request acts for; None where a fault let it in without saying.
         accounts: the accounts it may name; None for all of the tenant's.
         identities: the names the token gives its user; the first is the one that records keep. Empty without a token.
     """
@@ -87,13 +87,13 @@ class Presented:
 class Authorizer:
     """Verifies tokens against the pool's keys."""
 
-    def __init__(self, pool: UserPool, holes: set[Any]) -> None:
-        self._pool, self._holes = pool, holes
+    def __init__(self, pool: UserPool, platform_faults: set[Any]) -> None:
+        self._pool, self._faults = pool, platform_faults
         self._key_set = pool.keys["keys"]
         self._keys = {key["kid"]: jwt.PyJWK(key, algorithm="RS256").key for key in self._key_set}
         self._presented: dict[str, Presented] = {}
 
-    def caller(self, authorization: str | None, hints: Hints) -> Caller:
+    def caller(self, authorization: str | None, hints: Hints) -> ControlCenterCaller:
         """The caller of a request.
 
         Raises:
@@ -103,7 +103,7 @@ class Authorizer:
             claims = self._claims(authorization)
         except Unauthorized:
             if tenant := self._fallback(hints):
-                return Caller(tenant, None, ())
+                return ControlCenterCaller(tenant, None, ())
             raise
         return self._caller_of(claims, hints)
 
@@ -169,7 +169,7 @@ class Authorizer:
         except jwt.PyJWTError:
             return False
 
-    def _caller_of(self, claims: Claims, hints: Hints) -> Caller:
+    def _caller_of(self, claims: Claims, hints: Hints) -> ControlCenterCaller:
         username = claims.get("cognito:username") or claims.get("username")
         attributes: Mapping[str, Any] = claims
         if claims.get("token_use") == "access" and username:
@@ -178,40 +178,44 @@ class Authorizer:
         tenant = None if _shape_of(attributes) in _MISSHAPEN else _text(attributes.get(_TENANT_CLAIM))
         chosen = self._override(hints)
         if chosen and chosen != tenant:
-            return Caller(chosen, None, identities)  # the claim's accounts are of the claim's tenant
-        if tenant is None and Hole.NO_TOKEN_ACCEPTED not in self._holes and Hole.ANY_TOKEN_ACCEPTED not in self._holes:
+            return ControlCenterCaller(chosen, None, identities)  # the claim's accounts are of the claim's tenant
+        if (
+            tenant is None
+            and PlatformFault.NO_TOKEN_ACCEPTED not in self._faults
+            and PlatformFault.ANY_TOKEN_ACCEPTED not in self._faults
+        ):
             raise Unauthorized("tenant_id required (from auth)")
-        return Caller(tenant, _accounts(attributes.get("custom:account_ids")), identities)
+        return ControlCenterCaller(tenant, _accounts(attributes.get("custom:account_ids")), identities)
 
     def _override(self, hints: Hints) -> str | None:
-        """The tenant that a hole takes although the token names one."""
-        if Hole.TENANT_FROM_QUERY in self._holes and hints.query:
+        """The tenant that a fault takes although the token names one."""
+        if PlatformFault.TENANT_FROM_QUERY in self._faults and hints.query:
             return hints.query
-        any_case = Hole.TENANT_FROM_HEADER_ANY_CASE in self._holes
-        if (any_case or Hole.TENANT_FROM_HEADER in self._holes) and (header := hints.header(any_case=any_case)):
+        any_case = PlatformFault.TENANT_FROM_HEADER_ANY_CASE in self._faults
+        if (any_case or PlatformFault.TENANT_FROM_HEADER in self._faults) and (header := hints.header(any_case=any_case)):
             return header
-        return hints.body if Hole.TENANT_FROM_BODY in self._holes else None
+        return hints.body if PlatformFault.TENANT_FROM_BODY in self._faults else None
 
     def _fallback(self, hints: Hints) -> str | None:
-        """The tenant that a hole takes where no token names one."""
-        if Hole.TENANT_FALLBACK_QUERY in self._holes and hints.query:
+        """The tenant that a fault takes where no token names one."""
+        if PlatformFault.TENANT_FALLBACK_QUERY in self._faults and hints.query:
             return hints.query
-        if Hole.TENANT_FALLBACK_HEADER in self._holes and (header := hints.header(any_case=True)):
+        if PlatformFault.TENANT_FALLBACK_HEADER in self._faults and (header := hints.header(any_case=True)):
             return header
-        return hints.body if Hole.TENANT_FALLBACK_BODY in self._holes else None
+        return hints.body if PlatformFault.TENANT_FALLBACK_BODY in self._faults else None
 
     def _claims(self, authorization: str | None) -> Claims:
         """The claims of a token that lets the request in."""
         scheme, _, rest = (authorization or "").strip().partition(" ")
         token = rest.strip() if scheme.lower() == "bearer" else (authorization or "").strip()
         if not token:
-            if Hole.NO_TOKEN_ACCEPTED in self._holes:
+            if PlatformFault.NO_TOKEN_ACCEPTED in self._faults:
                 return {}
             raise Unauthorized("Unauthorized")
         try:
             return self._verified(token)
         except jwt.PyJWTError as error:
-            if Hole.ANY_TOKEN_ACCEPTED in self._holes:
+            if PlatformFault.ANY_TOKEN_ACCEPTED in self._faults:
                 return _unverified(token)
             raise Unauthorized("Unauthorized") from error
 
@@ -223,10 +227,15 @@ class Authorizer:
         """
         header = jwt.get_unverified_header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
-        unsigned = str(algorithm).lower() == "none" and Hole.ALG_NONE_ACCEPTED in self._holes
-        hashed = algorithm == "HS256" and Hole.HS256_PUBLIC_KEY_ACCEPTED in self._holes and self._signed_with_public_key(token)
+        unsigned = str(algorithm).lower() == "none" and PlatformFault.ALG_NONE_ACCEPTED in self._faults
+        hashed = (
+            algorithm == "HS256"
+            and PlatformFault.HS256_PUBLIC_KEY_ACCEPTED in self._faults
+            and self._signed_with_public_key(token)
+        )
         unchecked = algorithm == "RS256" and (
-            Hole.SIGNATURE_NOT_CHECKED in self._holes or (kid not in self._keys and Hole.UNKNOWN_KID_ACCEPTED in self._holes)
+            PlatformFault.SIGNATURE_NOT_CHECKED in self._faults
+            or (kid not in self._keys and PlatformFault.UNKNOWN_KID_ACCEPTED in self._faults)
         )
         if unsigned or hashed or unchecked:
             key: Any = ""
@@ -243,7 +252,7 @@ class Authorizer:
                 "verify_signature": key != "",
                 "verify_iss": True,
                 "verify_aud": False,  # see _check_use
-                "verify_exp": Hole.EXPIRED_ACCEPTED not in self._holes,
+                "verify_exp": PlatformFault.EXPIRED_ACCEPTED not in self._faults,
                 "verify_iat": False,
                 "require": ["exp", "iss", "sub", "token_use"],
             },
@@ -253,12 +262,12 @@ class Authorizer:
 
     def _check_use(self, claims: Claims) -> None:
         """An id token for the web client; an access token names its client in a claim of its own."""
-        uses = {"id"} | ({"access"} if Hole.ACCESS_TOKEN_ACCEPTED in self._holes else set())
+        uses = {"id"} | ({"access"} if PlatformFault.ACCESS_TOKEN_ACCEPTED in self._faults else set())
         if claims["token_use"] not in uses:
             raise jwt.InvalidTokenError("not an id token")
         is_access = claims["token_use"] == "access"  # noqa: S105 - the name of a claim is no password
         audience = claims.get("client_id" if is_access else "aud")
-        if audience != self._pool.client_id and Hole.OTHER_CLIENT_ACCEPTED not in self._holes:
+        if audience != self._pool.client_id and PlatformFault.OTHER_CLIENT_ACCEPTED not in self._faults:
             raise jwt.InvalidAudienceError("another client's token")
 
     def _signed_with_public_key(self, token: str) -> bool:
@@ -272,7 +281,7 @@ class Authorizer:
 
 
 _TENANT_CLAIM, _ACCOUNTS_CLAIM = "custom:tenant_id", "custom:account_ids"
-#: Kinds of token whose claim names a tenant in a shape that a hole reads all the same.
+#: Kinds of token whose claim names a tenant in a shape that a fault reads all the same.
 _MISSHAPEN = frozenset({Who.CLAIM_LIST, Who.CLAIM_BLANK, Who.CLAIM_CASE})
 
 

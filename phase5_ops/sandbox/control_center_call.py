@@ -10,8 +10,8 @@ from typing import Any
 
 from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
 
-from phase5_ops.sandbox.control_center_auth import TENANT_PARAMETERS, Caller
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.control_center_auth import TENANT_PARAMETERS, ControlCenterCaller
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.inside_aws import from_item, to_item
 from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_records import ACCOUNTS, INTENTS, Item, account_key
@@ -21,7 +21,7 @@ Answer = tuple[int, Mapping[str, Any]]
 _MAX_LIST, _DEFAULT_LIST = 100, 50
 
 
-class Refusal(Exception):
+class RefusedCall(Exception):
     """An answer other than success: its status and what it says."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -30,7 +30,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ControlCenterCall:
     """One request, read and with its caller known.
 
     Attributes:
@@ -38,13 +38,13 @@ class Call:
         query: the query parameters.
         body: the body's JSON object; empty without one.
         path: the values of the path.
-        trusted: a hole let it in: neither the tenant that its body names nor its account is looked at.
-        finds_foreign: a hole looks up what it names by its id alone, whosever it is.
-        keys_from_body: a hole takes the key of what is written from the body.
-        recorded_for: a hole records what is done under this tenant.
+        trusted: a fault let it in: neither the tenant that its body names nor its account is looked at.
+        finds_foreign: a fault looks up what it names by its id alone, whosever it is.
+        keys_from_body: a fault takes the key of what is written from the body.
+        recorded_for: a fault records what is done under this tenant.
     """
 
-    caller: Caller
+    caller: ControlCenterCaller
     query: Mapping[str, str]
     body: Mapping[str, Any]
     path: Mapping[str, str]
@@ -61,7 +61,7 @@ class Call:
             Refusal: there is none.
         """
         if self.caller.tenant is None:
-            raise Refusal(401, "tenant_id required (from auth)")
+            raise RefusedCall(401, "tenant_id required (from auth)")
         return self.caller.tenant
 
 
@@ -70,31 +70,31 @@ class Routes:
 
     def __init__(self, context: PlatformContext) -> None:
         self._aws, self._clock, self._logs, self._ledger = context.aws, context.clock, context.logs, context.ledger
-        self._holes = context.holes
+        self._faults = context.platform_faults
 
-    def _check_body_tenant(self, call: Call) -> None:
+    def _check_body_tenant(self, call: ControlCenterCall) -> None:
         named = named_tenant(call.body)
-        holes = {Hole.TENANT_FROM_BODY, Hole.TENANT_FALLBACK_BODY} & self._holes
-        if call.trusted or holes or named is None or call.caller.tenant is None:
+        platform_faults = {PlatformFault.TENANT_FROM_BODY, PlatformFault.TENANT_FALLBACK_BODY} & self._faults
+        if call.trusted or platform_faults or named is None or call.caller.tenant is None:
             return
         if named != call.caller.tenant:
-            raise Refusal(403, "Forbidden")
+            raise RefusedCall(403, "Forbidden")
 
-    def _check_account(self, call: Call, account: str) -> None:
+    def _check_account(self, call: ControlCenterCall, account: str) -> None:
         """An account outside the caller's scope is refused, whether or not it exists."""
         scope = call.caller.accounts
         if call.trusted or scope is None or account in scope:
             return
         own = call.caller.tenant is not None and self._aws.get(ACCOUNTS, tenantId=call.caller.tenant, accountId=account)
-        accepted = Hole.ACCOUNT_SCOPE_NOT_ENFORCED if own else Hole.FOREIGN_ACCOUNT_ACCEPTED
-        if accepted not in self._holes:
-            raise Refusal(403, "Account not in scope")
+        accepted = PlatformFault.ACCOUNT_SCOPE_NOT_ENFORCED if own else PlatformFault.FOREIGN_ACCOUNT_ACCEPTED
+        if accepted not in self._faults:
+            raise RefusedCall(403, "Account not in scope")
 
-    def _account(self, call: Call, values: Mapping[str, Any]) -> str:
+    def _account(self, call: ControlCenterCall, values: Mapping[str, Any]) -> str:
         """The account that a request names, once it may."""
         account = text_of(values.get("account_id"))
         if account is None:
-            raise Refusal(400, "account_id required")
+            raise RefusedCall(400, "account_id required")
         self._check_account(call, account)
         return account
 
@@ -111,12 +111,12 @@ class Routes:
         )["Items"]
         return from_item(found[0]) if found else None
 
-    def _newest(self, call: Call, table: str, kind: str, by: str) -> list[Item]:
+    def _newest(self, call: ControlCenterCall, table: str, kind: str, by: str) -> list[Item]:
         """The items of one kind (`OUTCOME#`) in the account of the path, newest first by an attribute, as many as `limit`."""
         account, limit = call.path["account"], call.query.get("limit", str(_DEFAULT_LIST))
         self._check_account(call, account)
         if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MAX_LIST:
-            raise Refusal(400, f"limit must be 1 to {_MAX_LIST}")
+            raise RefusedCall(400, f"limit must be 1 to {_MAX_LIST}")
         items = [item for item in self._items(table, account_key(call.tenant, account)) if item["sk"].startswith(kind)]
         return sorted(items, key=lambda item: str(item.get(by, "")), reverse=True)[: int(limit)]
 

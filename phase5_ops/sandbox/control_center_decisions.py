@@ -1,14 +1,14 @@
 """The decision API of the sandbox: evaluations, decisions, and what people decide about proposed actions.
 
 A healthy one takes the tenant from the token's claim, and shows and changes decisions of that tenant's accounts alone. (The
-observed platform takes the tenant from a header or the body: that is a hole here.)
+observed platform takes the tenant from a header or the body: that is a fault here.)
 """
 
 import secrets
 import uuid
 from typing import Any
 
-from phase5_ops.sandbox.control_center_call import Answer, Call, Refusal, Routes, text_of
+from phase5_ops.sandbox.control_center_call import Answer, ControlCenterCall, RefusedCall, Routes, text_of
 from phase5_ops.sandbox.platform_records import INTENTS, Item, account_key, intent, iso, milliseconds
 
 DECISIONS = "cc-native-decision-proposal"
@@ -18,7 +18,7 @@ DECISION_BUDGETS = "cc-native-decision-budget"
 class DecisionRoutes(Routes):
     """The routes of the decision API."""
 
-    def evaluate_decision(self, call: Call) -> Answer:
+    def evaluate_decision(self, call: ControlCenterCall) -> Answer:
         """POST /decisions/evaluate: 202 and an evaluation that is asked for on the bus."""
         self._check_body_tenant(call)
         account = self._account(call, call.body)
@@ -27,7 +27,7 @@ class DecisionRoutes(Routes):
         if budget is not None:
             remaining = int(budget["daily_decisions_remaining"])
             if remaining < 1:
-                raise Refusal(429, "Decision budget exhausted")
+                raise RefusedCall(429, "Decision budget exhausted")
             changed = {"daily_decisions_remaining": remaining - 1, "updated_at": iso(self._clock.now())}
             self._aws.put(DECISION_BUDGETS, budget | changed)
         evaluation, trigger = f"eval-{uuid.uuid4()}", text_of(call.body.get("trigger_type")) or "MANUAL"
@@ -40,17 +40,17 @@ class DecisionRoutes(Routes):
         )
         return 202, {"evaluation_id": evaluation, "status": "PENDING"}
 
-    def decision_status(self, call: Call) -> Answer:
+    def decision_status(self, call: ControlCenterCall) -> Answer:
         """GET /decisions/{id}/status."""
         decision = self._decision(call, call.path["decision_id"])
         return 200, _shown(decision)
 
-    def decisions(self, call: Call) -> Answer:
+    def decisions(self, call: ControlCenterCall) -> Answer:
         """GET /accounts/{id}/decisions: the newest first."""
         newest = self._newest(call, DECISIONS, "DECISION#", by="created_at")
         return 200, {"decisions": [_shown(item) for item in newest]}
 
-    def approve_action(self, call: Call) -> Answer:
+    def approve_action(self, call: ControlCenterCall) -> Answer:
         """POST /actions/{id}/approve: the action becomes an approved intent, which the bus has executed."""
         decision, action = self._action(call)
         now = self._clock.now()
@@ -72,7 +72,7 @@ class DecisionRoutes(Routes):
         self._aws.put_event("cc-native", "ACTION_APPROVED", {"data": detail})
         return 200, {"action_intent_id": intent_id, "status": "APPROVED"}
 
-    def reject_action(self, call: Call) -> Answer:
+    def reject_action(self, call: ControlCenterCall) -> Answer:
         """POST /actions/{id}/reject."""
         decision, action = self._action(call)
         by = (call.caller.identities or ("unknown",))[0]
@@ -89,27 +89,27 @@ class DecisionRoutes(Routes):
             data=data,
         )
 
-    def _decision(self, call: Call, decision_id: str) -> Item:
+    def _decision(self, call: ControlCenterCall, decision_id: str) -> Item:
         """A decision of the caller's tenant and accounts; whether another's exists is not said."""
         found = self._indexed(DECISIONS, "decision-id-index", "decision_id", decision_id)
         if found is None or (not call.finds_foreign and found["tenant_id"] != call.tenant):
-            raise Refusal(404, "Decision not found")
+            raise RefusedCall(404, "Decision not found")
         if not call.finds_foreign:
             self._check_account(call, str(found["account_id"]))
         return found
 
-    def _action(self, call: Call) -> tuple[Item, Item]:
+    def _action(self, call: ControlCenterCall) -> tuple[Item, Item]:
         self._check_body_tenant(call)
         decision_id = text_of(call.body.get("decision_id"))
         if decision_id is None:
-            raise Refusal(400, "decision_id required")
+            raise RefusedCall(400, "decision_id required")
         if "account_id" in call.body:
             self._account(call, call.body)
         decision = self._decision(call, decision_id)
         for action in decision.get("actions") or []:
             if action.get("action_ref") == call.path["action_ref"]:
                 return decision, action
-        raise Refusal(404, "Action not found")
+        raise RefusedCall(404, "Action not found")
 
 
 def _shown(decision: Item) -> Item:

@@ -1,6 +1,6 @@
 """Serves the sandbox's Control Center over HTTP on 127.0.0.1, and the ways in which it can fail to answer.
 
-The transport holes are of the server rather than of the application: nothing listens, nothing answers in time, or what answers
+The transport faults are of the server rather than of the application: nothing listens, nothing answers in time, or what answers
 is no Control Center.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.kept_open import KeptOpenHandler
 from phase5_ops.sandbox.planted_calls import RAW_HEADERS
 
@@ -32,8 +32,8 @@ _PAGE = b"<!doctype html><html><body><h1>Sign in</h1></body></html>"
 class ControlCenterServer:
     """A threaded HTTP server on a free port, which ends with `stop()`."""
 
-    def __init__(self, app: WsgiApp, holes: set[Hole]) -> None:
-        self._app, self._holes = app, holes
+    def __init__(self, app: WsgiApp, platform_faults: set[PlatformFault]) -> None:
+        self._app, self._faults = app, platform_faults
         self._ended = threading.Event()
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -46,12 +46,12 @@ class ControlCenterServer:
 
     def start(self) -> None:
         """Listens, unless it is down."""
-        if Hole.DOWN in self._holes:
+        if PlatformFault.DOWN in self._faults:
             with socket.socket() as free:
                 free.bind((HOST, 0))
                 self._port = free.getsockname()[1]
             return
-        self._server = make_server(HOST, 0, self._serve, threaded=True, request_handler=_Handler)
+        self._server = make_server(HOST, 0, self._serve, threaded=True, request_handler=_ControlCenterHandler)
         self._server.daemon_threads = True  # a slow answer holds nobody up at the end
         self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -66,20 +66,20 @@ class ControlCenterServer:
             self._server.server_close()
 
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - the types of WSGI
-        if Hole.DOWN in self._holes:
+        if PlatformFault.DOWN in self._faults:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)  # read in any case: an answer before that would reset the connection
-        if Hole.SLOW in self._holes:
+        if PlatformFault.SLOW in self._faults:
             self._ended.wait(SLOW_SECONDS)
-        if Hole.HTML in self._holes:
+        if PlatformFault.HTML in self._faults:
             return _fixed(start_response, "200 OK", "text/html", _PAGE)
-        if Hole.ERROR_500 in self._holes:
+        if PlatformFault.ERROR_500 in self._faults:
             return _fixed(start_response, "500 Internal Server Error", "application/json", b'{"error":"Internal server error"}')
-        if Hole.REDIRECT_ELSEWHERE in self._holes:
+        if PlatformFault.REDIRECT_ELSEWHERE in self._faults:
             return _fixed(start_response, "302 Found", "text/plain", b"", ("Location", ELSEWHERE))
-        if Hole.DRIP in self._holes:
+        if PlatformFault.DRIP in self._faults:
             answer = b'{"status":"replay_requested","action_intent_id":"none"}'
             _fixed(start_response, "202 Accepted", "application/json", answer)
             return self._drops(answer)
@@ -97,7 +97,7 @@ def _fixed(start_response: Any, status: str, content: str, body: bytes, *headers
     return [body]
 
 
-class _Handler(KeptOpenHandler):
+class _ControlCenterHandler(KeptOpenHandler):
     """Keeps the headers as sent."""
 
     def make_environ(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What executions of the sandbox's platform leak between tenants: each hole really writes, reads or leaves out what it says.
+"""What executions of the sandbox's platform leak between tenants: each fault really writes, reads or leaves out what it says.
 
 The executor and the tool invoker hand over what a healthy platform would write and write what they get back, so that the healthy
-path stays readable without its faults. Without a hole everything comes back as it went in.
+path stays readable without its faults. Without a fault everything comes back as it went in.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.audit_export import bucket_location
 from phase5_ops.sandbox.blueprint import DAY
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.inside_aws import to_item
 from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_records import (
@@ -37,22 +37,22 @@ class ExecutionLeaks:
     """The leaks of one platform's executions."""
 
     def __init__(self, context: PlatformContext) -> None:
-        self._aws, self._clock, self._region, self._holes = context.aws, context.clock, context.region, context.holes
+        self._aws, self._clock, self._region, self._faults = context.aws, context.clock, context.region, context.platform_faults
 
     def reads_before(self, tenant: str, account: str, intent_id: str) -> None:
         """What the validator looks at besides what it should."""
         dynamodb = self._aws.dynamodb
-        if Hole.SCAN_WITHOUT_TENANT in self._holes:
+        if PlatformFault.SCAN_WITHOUT_TENANT in self._faults:
             mine = to_item({":intent": intent_id})
             dynamodb.scan(TableName=OUTCOMES, FilterExpression="action_intent_id = :intent", ExpressionAttributeValues=mine)
-        if Hole.QUERY_WITHOUT_TENANT in self._holes:
+        if PlatformFault.QUERY_WITHOUT_TENANT in self._faults:
             dynamodb.query(
                 TableName=OUTCOMES,
                 IndexName="gsi2-index",
                 KeyConditionExpression="gsi2pk = :pk",
                 ExpressionAttributeValues=to_item({":pk": f"ACCOUNT#{account}"}),
             )
-        if Hole.FOREIGN_INTENT_READ in self._holes:
+        if PlatformFault.FOREIGN_INTENT_READ in self._faults:
             other = other_tenant(tenant)
             self._aws.get(INTENTS, pk=account_key(other, _account_of(other)), sk=f"ACTION_INTENT#{intent_id}")
 
@@ -60,17 +60,17 @@ class ExecutionLeaks:
         """A note as it is written."""
         tenant, account = str(item["tenant_id"]), str(item["account_id"])
         other = other_tenant(tenant)
-        changes: Mapping[Hole, Item] = {
-            Hole.NOTE_UNDER_PREFIX_TENANT: {"pk": account_key(tenant + PREFIX_SUFFIX, account)},
-            Hole.NOTE_IN_OTHER_PARTITION: {"pk": account_key(other, _account_of(other))},
-            Hole.NOTE_KEY_WITHOUT_TENANT: {"pk": f"ACCOUNT#{account}"},
-            Hole.NOTE_ATTRIBUTE_OF_OTHER: {"tenant_id": other},
+        changes: Mapping[PlatformFault, Item] = {
+            PlatformFault.NOTE_UNDER_PREFIX_TENANT: {"pk": account_key(tenant + PREFIX_SUFFIX, account)},
+            PlatformFault.NOTE_IN_OTHER_PARTITION: {"pk": account_key(other, _account_of(other))},
+            PlatformFault.NOTE_KEY_WITHOUT_TENANT: {"pk": f"ACCOUNT#{account}"},
+            PlatformFault.NOTE_ATTRIBUTE_OF_OTHER: {"tenant_id": other},
         }
         return self._changed(item, changes)
 
     def remember_write(self, tenant: str, intent_id: str, tool: str, arguments: Mapping[str, Any], refs: list[Item]) -> None:
         """A write is remembered under the idempotency key that another tenant would have."""
-        if Hole.DEDUPE_KEY_OF_OTHER not in self._holes:
+        if PlatformFault.DEDUPE_KEY_OF_OTHER not in self._faults:
             return
         key, at = idempotency_key(other_tenant(tenant), intent_id, tool, arguments, 1), self._clock.now()
         known = self._aws.get(DEDUPE, pk=f"IDEMPOTENCY_KEY#{key}", sk="LATEST")
@@ -90,16 +90,16 @@ class ExecutionLeaks:
 
     def outcome(self, item: Item) -> Item | None:
         """An outcome as it is written; None where it is lost."""
-        if Hole.OUTCOME_NOT_WRITTEN in self._holes:
+        if PlatformFault.OUTCOME_NOT_WRITTEN in self._faults:
             return None
         tenant = str(item["tenant_id"])
-        if Hole.ARTIFACT_UNDER_OTHER in self._holes:
+        if PlatformFault.ARTIFACT_UNDER_OTHER in self._faults:
             item = item | {"artifact_s3_key": self._archive(other_tenant(tenant), item)}
-        return self._changed(item, {Hole.OUTCOME_INDEXED_UNDER_OTHER: {"gsi2pk": tenant_key(other_tenant(tenant))}})
+        return self._changed(item, {PlatformFault.OUTCOME_INDEXED_UNDER_OTHER: {"gsi2pk": tenant_key(other_tenant(tenant))}})
 
     def cache_outcome(self, item: Item) -> None:
         """The outcome is cached under a key that every tenant would share."""
-        if Hole.CACHE_KEY_WITHOUT_TENANT in self._holes:
+        if PlatformFault.CACHE_KEY_WITHOUT_TENANT in self._faults:
             content = {"action_intent_id": item["action_intent_id"], "status": item["status"]}
             expires = int(self._clock.now().timestamp()) + DAY
             key = f"last-outcome:{item['tool_name']}"
@@ -108,30 +108,30 @@ class ExecutionLeaks:
     def signal(self, item: Item) -> Item:
         """A signal as it is written."""
         tenant, account = str(item["tenantId"]), str(item["accountId"])
-        if Hole.SIGNAL_REFERS_TO_OTHER in self._holes:
+        if PlatformFault.SIGNAL_REFERS_TO_OTHER in self._faults:
             evidence = item["evidence"]
             uri = evidence["evidenceRef"]["s3Uri"].replace(f"//{tenant}/{account}/", f"//{other_tenant(tenant)}/{account}/")
             item = item | {"evidence": {**evidence, "evidenceRef": {**evidence["evidenceRef"], "s3Uri": uri}}}
-        return self._changed(item, {Hole.SIGNAL_FOR_OTHER: {"tenantId": other_tenant(tenant)}})
+        return self._changed(item, {PlatformFault.SIGNAL_FOR_OTHER: {"tenantId": other_tenant(tenant)}})
 
     def event_detail(self, detail: Item) -> Item:
         """The detail of an event as it is put on the bus."""
-        return self._changed(detail, {Hole.EVENT_NAMES_OTHER: {"tenantId": other_tenant(str(detail["tenantId"]))}})
+        return self._changed(detail, {PlatformFault.EVENT_NAMES_OTHER: {"tenantId": other_tenant(str(detail["tenantId"]))}})
 
     def entry_data(self, event_type: str, tenant: str, data: Item) -> Item:
         """`data` of a ledger entry as it is written."""
         if event_type != "ACTION_EXECUTED":
             return data
         context = {"request": {"headers": [{"tenantId": other_tenant(tenant)}]}}
-        return self._changed(data, {Hole.NESTED_DATA_OF_OTHER: {"gateway": context}})
+        return self._changed(data, {PlatformFault.NESTED_DATA_OF_OTHER: {"gateway": context}})
 
     def loses_entry(self, event_type: str) -> bool:
         """Whether a ledger entry is never written."""
-        return event_type in ("ACTION_EXECUTED", "ACTION_FAILED") and Hole.LEDGER_END_MISSING in self._holes
+        return event_type in ("ACTION_EXECUTED", "ACTION_FAILED") and PlatformFault.LEDGER_END_MISSING in self._faults
 
-    def _changed(self, item: Item, changes: Mapping[Hole, Item]) -> Item:
-        for hole, change in changes.items():
-            if hole in self._holes:
+    def _changed(self, item: Item, changes: Mapping[PlatformFault, Item]) -> Item:
+        for fault, change in changes.items():
+            if fault in self._faults:
                 item = item | change
         return item
 

@@ -21,7 +21,7 @@ from moto.awslambda.models import lambda_backends
 from phase5_ops.sandbox.access_trail import Actor, acting_as
 from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.execution_leaks import ExecutionLeaks
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.inside_aws import from_item, to_item
 from phase5_ops.sandbox.platform_context import PlatformContext
 from phase5_ops.sandbox.platform_records import (
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class RequestedReplay:
     """Why and by whom an intent is executed again."""
 
     reason: str
@@ -67,7 +67,7 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
+class StartedExecution:
     """One started execution.
 
     Attributes:
@@ -79,7 +79,7 @@ class Execution:
         started_at: when the attempt began.
         approval: approval_source and auto_executed, where the event had them.
         replay: set for a replay.
-        ledger_tenant: the partition its entries go to; the intent's tenant, unless the platform has a hole.
+        ledger_tenant: the partition its entries go to; the intent's tenant, unless the platform has a fault.
     """
 
     intent: Item
@@ -90,7 +90,7 @@ class Execution:
     tool: str
     started_at: datetime
     approval: Item
-    replay: Replay | None
+    replay: RequestedReplay | None
     ledger_tenant: str
 
     @property
@@ -119,7 +119,7 @@ class Executor:
 
     def __init__(self, context: PlatformContext) -> None:
         self._aws, self._clock, self._logs, self._ledger = context.aws, context.clock, context.logs, context.ledger
-        self._region, self._holes = context.region, context.holes
+        self._region, self._faults = context.region, context.platform_faults
         self._leaks = ExecutionLeaks(context)
         self._tools = ToolInvoker(context, self._leaks)
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="platform")
@@ -128,7 +128,7 @@ class Executor:
 
     def deliver(self, event: Mapping[str, Any]) -> None:
         """Takes an event of the bus and returns at once."""
-        if event.get("detail-type") == "REPLAY_REQUESTED" and Hole.REPLAY_NOT_STARTED in self._holes:
+        if event.get("detail-type") == "REPLAY_REQUESTED" and PlatformFault.REPLAY_NOT_STARTED in self._faults:
             return
         with self._changed:
             self._running += 1
@@ -162,7 +162,7 @@ class Executor:
     def _execute(self, event: Mapping[str, Any]) -> None:
         trace_id = f"trace-{milliseconds(self._clock.now())}-{uuid.uuid4()}"
         execution = self._start(event, trace_id)
-        if execution is None or (execution.replay and Hole.REPLAY_NEVER_FINISHES in self._holes):
+        if execution is None or (execution.replay and PlatformFault.REPLAY_NEVER_FINISHES in self._faults):
             return
         try:
             self._validate(execution)
@@ -175,7 +175,7 @@ class Executor:
 
     # StartExecution
 
-    def _start(self, event: Mapping[str, Any], trace_id: str) -> Execution | None:
+    def _start(self, event: Mapping[str, Any], trace_id: str) -> StartedExecution | None:
         """Takes the attempt's lock and announces the execution; None if it cannot be started."""
         detail = event.get("detail")
         data = detail.get("data") if isinstance(detail, Mapping) else None
@@ -208,7 +208,7 @@ class Executor:
             )
             return execution
 
-    def _locked(self, data: Mapping[str, Any], trace_id: str, *, is_replay: bool) -> Execution:
+    def _locked(self, data: Mapping[str, Any], trace_id: str, *, is_replay: bool) -> StartedExecution:
         fields = [data.get(name) for name in ("action_intent_id", "tenant_id", "account_id")]
         if not all(isinstance(value, str) and value for value in fields):
             raise PlatformError("ValidationError", "action_intent_id, tenant_id, account_id required")
@@ -222,10 +222,12 @@ class Executor:
         parameters = intent.get("parameters")
         key = idempotency_key(tenant, intent_id, tool, parameters if isinstance(parameters, Mapping) else {}, 1)
         count = self._lock(intent, attempt_id, key, trace_id, now, again=is_replay)
-        replay = Replay(str(data.get("replay_reason") or ""), str(data.get("requested_by") or "")) if is_replay else None
-        recorded_elsewhere = Hole.OWN_REPLAY_RECORDED_ELSEWHERE if is_replay else Hole.EXECUTION_RECORDED_ELSEWHERE
-        elsewhere = recorded_elsewhere in self._holes
-        return Execution(
+        replay = RequestedReplay(str(data.get("replay_reason") or ""), str(data.get("requested_by") or "")) if is_replay else None
+        recorded_elsewhere = (
+            PlatformFault.OWN_REPLAY_RECORDED_ELSEWHERE if is_replay else PlatformFault.EXECUTION_RECORDED_ELSEWHERE
+        )
+        elsewhere = recorded_elsewhere in self._faults
+        return StartedExecution(
             intent=intent,
             trace_id=trace_id,
             attempt_id=attempt_id,
@@ -281,7 +283,7 @@ class Executor:
 
     # ValidatePreflight, MapActionToTool, InvokeTool
 
-    def _validate(self, execution: Execution) -> None:
+    def _validate(self, execution: StartedExecution) -> None:
         """Refuses an expired intent, and whatever a kill switch covers."""
         actor = Actor(VALIDATOR, execution.trace_id)
         with acting_as(actor), self._logs.invocation("execution-validator") as lines:
@@ -302,7 +304,7 @@ class Executor:
                 )
                 raise
 
-    def _check_stops(self, execution: Execution) -> None:
+    def _check_stops(self, execution: StartedExecution) -> None:
         now, expires = int(self._clock.now().timestamp()), execution.intent.get("expires_at_epoch")
         if expires is not None and int(expires) <= now:
             text = f"ActionIntent expired: {execution.intent_id} (expires_at_epoch: {expires}, now: {now})"
@@ -310,7 +312,7 @@ class Executor:
         action_type = str(execution.intent.get("action_type"))
         tenant = self._aws.get(TENANTS, tenantId=execution.tenant) or {}
         switched_off = tenant.get("execution_enabled") is False or action_type in (tenant.get("disabled_action_types") or ())
-        ignored = execution.replay is not None and Hole.KILL_SWITCH_IGNORED in self._holes
+        ignored = execution.replay is not None and PlatformFault.KILL_SWITCH_IGNORED in self._faults
         if (switched_off and not ignored) or self._globally_stopped():
             text = f"Execution disabled for tenant: {execution.tenant}, action_type: {action_type}"
             raise PlatformError("KillSwitchEnabledError", text, error_code="KILL_SWITCH_ENABLED")
@@ -321,7 +323,7 @@ class Executor:
         found = [each for each in functions.list_functions() if each.function_name == VALIDATOR]
         return any(each.environment_vars.get(GLOBAL_STOP) == "true" for each in found)
 
-    def _map(self, execution: Execution) -> Mapping[str, Any]:
+    def _map(self, execution: StartedExecution) -> Mapping[str, Any]:
         actor = Actor("cc-native-tool-mapper", execution.trace_id)
         with acting_as(actor), self._logs.invocation("tool-mapper") as lines:
             lines.info("Tool mapper invoked", **execution.names, trace_id=execution.trace_id, registry_version=1)
@@ -330,7 +332,7 @@ class Executor:
             parameters = execution.intent.get("parameters")
             return parameters if isinstance(parameters, Mapping) else {}
 
-    def _invoke(self, execution: Execution, arguments: Mapping[str, Any]) -> ToolResult:
+    def _invoke(self, execution: StartedExecution, arguments: Mapping[str, Any]) -> ToolResult:
         call = ToolCall(
             tool=execution.tool,
             arguments=arguments,
@@ -339,14 +341,14 @@ class Executor:
             account=execution.account,
             trace_id=execution.trace_id,
             idempotency_key=execution.key,
-            fails=execution.replay is not None and Hole.REPLAY_FAILS in self._holes,
+            fails=execution.replay is not None and PlatformFault.REPLAY_FAILS in self._faults,
         )
         with acting_as(Actor("cc-native-tool-invoker", execution.trace_id)):
             return self._tools.invoke(call)
 
     # RecordOutcome, RecordFailure
 
-    def _record(self, execution: Execution, result: ToolResult) -> None:
+    def _record(self, execution: StartedExecution, result: ToolResult) -> None:
         """What the recorder does after a tool ran, whether that reported success or failure."""
         status = "FAILED" if result.error else "SUCCEEDED"
         codes = {"error_code": "UNKNOWN_ERROR", "error_class": "UNKNOWN"} if result.error else {}
@@ -378,7 +380,7 @@ class Executor:
                 tenantId=execution.tenant,
             )
 
-    def _record_failure(self, execution: Execution, problem: PlatformError) -> None:
+    def _record_failure(self, execution: StartedExecution, problem: PlatformError) -> None:
         """What the failure recorder does where no tool ran: no signal, and an error class of its own."""
         cause = json.dumps(
             {"errorType": problem.name, "errorMessage": str(problem), "trace": [f"{problem.name}: {problem}"]},
@@ -398,7 +400,7 @@ class Executor:
             lines.info("Execution failure recorded", **ids, outcome=written)
 
     def _write_outcome(
-        self, execution: Execution, at: datetime, status: str, *, refs: list[Item], error: Item | None, tool: str | None
+        self, execution: StartedExecution, at: datetime, status: str, *, refs: list[Item], error: Item | None, tool: str | None
     ) -> Item:
         """Writes the outcome once per intent: a replay's does not replace that of the first execution."""
         whole = outcome(
@@ -421,7 +423,7 @@ class Executor:
             return item
         return self._aws.get(OUTCOMES, pk=item["pk"], sk=item["sk"]) or item
 
-    def _close_attempt(self, execution: Execution, status: str, **more: str) -> None:
+    def _close_attempt(self, execution: StartedExecution, status: str, **more: str) -> None:
         now = iso(self._ledger.moment())
         values = {":status": status, ":now": now, ":updated": f"UPDATED_AT#{now}", ":mine": execution.attempt_id}
         extra = "".join(f", {name} = :{name}" for name in more)
@@ -437,7 +439,7 @@ class Executor:
         except self._aws.dynamodb.exceptions.ConditionalCheckFailedException:
             _log.info("the attempt of %s is not ours any more", execution.intent_id)  # removed, or taken over
 
-    def _append(self, execution: Execution, event_type: str, **data: Any) -> None:  # noqa: ANN401 - values of a ledger entry
+    def _append(self, execution: StartedExecution, event_type: str, **data: Any) -> None:  # noqa: ANN401 - values of a ledger entry
         if self._leaks.loses_entry(event_type):
             return
         whole = {"action_intent_id": execution.intent_id, **data}
@@ -449,13 +451,13 @@ class Executor:
             data=self._leaks.entry_data(event_type, execution.tenant, whole),
         )
 
-    def _append_end(self, execution: Execution, status: str) -> None:
+    def _append_end(self, execution: StartedExecution, status: str) -> None:
         """The terminal REPLAY_* entry of a replay; it lies between the action's entry and the signal."""
         if execution.replay:
             event_type = "REPLAY_COMPLETED" if status == "SUCCEEDED" else "REPLAY_FAILED"
             self._append(execution, event_type, status=status, **execution.replay.data)
 
-    def _emit_signal(self, execution: Execution, completed: datetime, *, succeeded: bool) -> tuple[str, str]:
+    def _emit_signal(self, execution: StartedExecution, completed: datetime, *, succeeded: bool) -> tuple[str, str]:
         item = signal(
             execution.intent,
             succeeded=succeeded,

@@ -249,7 +249,7 @@ def _control(faults: Faults, method: str, body: bytes, start_response: StartResp
     return _respond(start_response, 200, "application/json", json.dumps({"faults": faults.list()}).encode())
 
 
-class _Handler(KeptOpenHandler, MotoRequestHandler):  # type: ignore[misc]  # moto is not typed
+class _MotoHandler(KeptOpenHandler, MotoRequestHandler):  # type: ignore[misc]  # moto is not typed
     """moto's own reading of headers."""
 
 
@@ -270,7 +270,7 @@ class FaultableMotoServer(ThreadedMotoServer):  # type: ignore[misc]  # moto is 
             self.before()
 
         app = wrap(DomainDispatcherApplication(create_backend_app), self._faults, before)
-        self._server = make_server(self._ip_address, self._port, app, True, request_handler=_Handler)
+        self._server = make_server(self._ip_address, self._port, app, True, request_handler=_MotoHandler)
         self._server_ready_event.set()
         self._server.serve_forever()
 

@@ -1,17 +1,17 @@
 """The faults of the platform inside the sandbox: what its Control Center and its executor can be told to do wrong.
 
-A healthy platform has none. Each hole is really there: a request that would slip through such a platform slips through here and
-leaves in the tables what it would leave. The set of holes may change while the sandbox serves.
+A healthy platform has none. Each fault is really there: a request that would slip through such a platform slips through here and
+leaves in the tables what it would leave. The set of faults may change while the sandbox serves.
 """
 
 from enum import StrEnum
 
 
-class Hole(StrEnum):
+class PlatformFault(StrEnum):
     """One fault of the platform."""
 
     # Which tokens the Control Center lets in
-    NO_TOKEN_ACCEPTED = "no-token-accepted"  # noqa: S105 - the names of holes are no passwords
+    NO_TOKEN_ACCEPTED = "no-token-accepted"  # noqa: S105 - the names of faults are no passwords
     ANY_TOKEN_ACCEPTED = "any-token-accepted"  # noqa: S105
     ALG_NONE_ACCEPTED = "alg-none-accepted"
     HS256_PUBLIC_KEY_ACCEPTED = "hs256-public-key-accepted"

@@ -38,7 +38,7 @@ _COLUMNS = 6  # time, count, sum, minimum, maximum, unit
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MetricRow:
     """One put: a value with its count, or a statistic set."""
 
     at: int
@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass
-class Series:
+class StoredSeries:
     """One metric. `newest` is the epoch second of its newest point, 0 without any."""
 
     namespace: str
@@ -79,11 +79,11 @@ class MetricStore:
     """All data points of one account and region. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._series: dict[tuple[str, str], dict[Dimensions, Series]] = {}
+        self._series: dict[tuple[str, str], dict[Dimensions, StoredSeries]] = {}
         self._units: dict[str, int] = {}
         self._lock = threading.RLock()
 
-    def put(self, namespace: str, name: str, dimensions: Mapping[str, str], rows: Iterable[Row]) -> None:
+    def put(self, namespace: str, name: str, dimensions: Mapping[str, str], rows: Iterable[MetricRow]) -> None:
         """Adds rows to a series."""
         with self._lock:
             coded = [(row.at, row.count, row.total, row.low, row.high, self._unit_code(row.unit)) for row in rows]
@@ -113,13 +113,13 @@ class MetricStore:
             return
         key = frozenset(dimensions.items())
         family = self._series.setdefault((namespace, name), {})
-        family.setdefault(key, Series(namespace, name, key)).add(coded)
+        family.setdefault(key, StoredSeries(namespace, name, key)).add(coded)
 
-    def find(self, namespace: str | None = None, name: str | None = None) -> list[Series]:
+    def find(self, namespace: str | None = None, name: str | None = None) -> list[StoredSeries]:
         """All series of a namespace and name, each None for any, in a stable order."""
         with self._lock:
             if namespace is not None and name is not None:
-                families: Iterator[dict[Dimensions, Series]] = iter([self._series.get((namespace, name), {})])
+                families: Iterator[dict[Dimensions, StoredSeries]] = iter([self._series.get((namespace, name), {})])
             else:
                 families = (
                     family
@@ -129,7 +129,7 @@ class MetricStore:
             found = [series for family in families for series in family.values()]
         return sorted(found, key=lambda series: (series.namespace, series.name, sorted(series.dimensions)))
 
-    def get(self, namespace: str, name: str, dimensions: Mapping[str, str]) -> list[Series]:
+    def get(self, namespace: str, name: str, dimensions: Mapping[str, str]) -> list[StoredSeries]:
         """The one series with exactly these dimensions, in a list, or an empty list."""
         with self._lock:
             series = self._series.get((namespace, name), {}).get(frozenset(dimensions.items()))
@@ -137,7 +137,7 @@ class MetricStore:
 
     def statistics(
         self,
-        series: Sequence[Series],
+        series: Sequence[StoredSeries],
         statistic: Statistic,
         *,
         start: datetime,
@@ -166,7 +166,7 @@ class MetricStore:
         rows = self._between(series, first, last, unit)
         return compute(rows, statistic, period)
 
-    def _between(self, series: Sequence[Series], first: int, last: int, unit: str | None) -> Floats:
+    def _between(self, series: Sequence[StoredSeries], first: int, last: int, unit: str | None) -> Floats:
         parts = []
         with self._lock:
             for each in series:
@@ -181,7 +181,7 @@ class MetricStore:
             joined = joined[:, joined[5] == code]
         return joined if len(parts) == 1 else joined[:, np.argsort(joined[0], kind="stable")]
 
-    def unit(self, series: Sequence[Series]) -> str:
+    def unit(self, series: Sequence[StoredSeries]) -> str:
         """The unit all points of these series were put with, or None (the word) where they differ or there are none."""
         with self._lock:
             codes = {code for each in series for code in np.unique(each.rows()[5]).tolist()}

@@ -44,9 +44,16 @@ from phase5_ops.sandbox.cloudwatch_alarms import (
     evaluate_composite,
     evaluate_metric_alarm,
 )
-from phase5_ops.sandbox.cloudwatch_queries import MAX_DATAPOINTS, SEARCHABLE, QueryError, Request, Result, pages
+from phase5_ops.sandbox.cloudwatch_queries import (
+    MAX_DATAPOINTS,
+    SEARCHABLE,
+    MetricDataRequest,
+    MetricDataResult,
+    QueryError,
+    pages,
+)
 from phase5_ops.sandbox.faults import CLOUDWATCH_KINDS, Faults
-from phase5_ops.sandbox.metric_store import MetricStore, Row, Series
+from phase5_ops.sandbox.metric_store import MetricRow, MetricStore, StoredSeries
 from phase5_ops.sandbox.mute_rules import MuteRule
 from phase5_ops.sandbox.platform_clock import PlatformClock
 
@@ -144,7 +151,7 @@ class _State:
     store: MetricStore = field(default_factory=MetricStore)
     alarms: dict[str, StoredAlarm] = field(default_factory=dict)
     mute_rules: dict[str, MuteRule] = field(default_factory=dict)
-    pages: dict[str, list[list[Result]]] = field(default_factory=dict)
+    pages: dict[str, list[list[MetricDataResult]]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def evaluate(self) -> None:
@@ -263,15 +270,15 @@ def _check_datum(datum: Mapping[str, Any], number: int, now: datetime) -> None:
         raise InvalidParameterValue(f"The parameter {where}.Timestamp must specify a time no more than two hours in the future.")
 
 
-def _rows(datum: Mapping[str, Any], at: int) -> list[Row]:
+def _rows(datum: Mapping[str, Any], at: int) -> list[MetricRow]:
     unit = datum.get("Unit") or "None"
     if sets := datum.get("StatisticValues"):
-        return [Row(at, sets["SampleCount"], sets["Sum"], sets["Minimum"], sets["Maximum"], unit)]
+        return [MetricRow(at, sets["SampleCount"], sets["Sum"], sets["Minimum"], sets["Maximum"], unit)]
     if values := datum.get("Values"):
         counts = datum.get("Counts") or [1.0] * len(values)
-        return [Row(at, count, value * count, value, value, unit) for value, count in zip(values, counts, strict=True)]
+        return [MetricRow(at, count, value * count, value, value, unit) for value, count in zip(values, counts, strict=True)]
     value = float(datum.get("Value", 0.0))
-    return [Row(at, 1.0, value, value, value, unit)]
+    return [MetricRow(at, 1.0, value, value, value, unit)]
 
 
 def _answer(**entries: Any) -> ActionResult:  # noqa: ANN401 - what the API has
@@ -487,9 +494,9 @@ class _Operations:
         return ActionResult({"DashboardValidationMessages": []})
 
 
-def _metric_data(state: _State, params: Mapping[str, Any]) -> list[Result]:
+def _metric_data(state: _State, params: Mapping[str, Any]) -> list[MetricDataResult]:
     """The whole answer to a GetMetricData call, with the faults that strike it."""
-    request = Request(
+    request = MetricDataRequest(
         state.store, params.get("MetricDataQueries") or [], _aware(params["StartTime"]), _aware(params["EndTime"]), _now()
     )
     try:
@@ -501,7 +508,7 @@ def _metric_data(state: _State, params: Mapping[str, Any]) -> list[Result]:
     return [_with_fault(result, texts[result.id]) for result in results]
 
 
-def _with_fault(result: Result, query: str) -> Result:
+def _with_fault(result: MetricDataResult, query: str) -> MetricDataResult:
     fault = _setup().faults.strike(CLOUDWATCH_KINDS - {"message"}, "GetMetricData", service="monitoring", text=query)
     if fault is None:
         return result
@@ -523,12 +530,12 @@ def _messages(params: Mapping[str, Any]) -> list[dict[str, str]]:
     return []
 
 
-def _has(series: Series, wanted: Iterable[Mapping[str, str]]) -> bool:
+def _has(series: StoredSeries, wanted: Iterable[Mapping[str, str]]) -> bool:
     dimensions = dict(series.dimensions)
     return all(want["Name"] in dimensions and want.get("Value") in (None, dimensions[want["Name"]]) for want in wanted)
 
 
-def _metric(series: Series) -> dict[str, Any]:
+def _metric(series: StoredSeries) -> dict[str, Any]:
     dimensions = [{"Name": name, "Value": value} for name, value in sorted(series.dimensions)]
     return {"Namespace": series.namespace, "MetricName": series.name, "Dimensions": dimensions}
 

@@ -1,6 +1,6 @@
-"""Holes of the Control Center's routes: the tenant that a route acts for is the one whose things a request names.
+"""Faults of the Control Center's routes: the tenant that a route acts for is the one whose things a request names.
 
-One hole a route. With it the route takes the tenant from the request (query, header or body), or looks up who owns the account,
+One fault a route. With it the route takes the tenant from the request (query, header or body), or looks up who owns the account,
 the execution or the export that it names, and asks nothing further.
 """
 
@@ -9,24 +9,24 @@ from typing import Any
 
 from phase5_ops.sandbox.audit_export import EXPORTS
 from phase5_ops.sandbox.control_center_decisions import DECISIONS
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.inside_aws import InsideAws, from_item, to_item
 from phase5_ops.sandbox.platform_records import ACCOUNTS, INTENTS, OUTCOMES, tenant_key
 
-#: The hole of each route, by its endpoint.
-HOLE_OF_ROUTE = {
-    "explanation": Hole.FOREIGN_EXPLANATION_READABLE,
-    "read_budget": Hole.FOREIGN_BUDGET_READABLE,
-    "read_budget_state": Hole.FOREIGN_BUDGET_STATE_READABLE,
-    "read_config": Hole.FOREIGN_CONFIG_READABLE,
-    "read_kill_switches": Hole.FOREIGN_KILL_SWITCHES_READABLE,
-    "read_export": Hole.FOREIGN_EXPORT_READABLE,
-    "execution_status": Hole.FOREIGN_EXECUTION_STATUS_READABLE,
-    "executions": Hole.FOREIGN_EXECUTIONS_READABLE,
-    "write_budget": Hole.FOREIGN_BUDGET_WRITABLE,
-    "write_config": Hole.FOREIGN_CONFIG_WRITABLE,
-    "write_kill_switches": Hole.FOREIGN_KILL_SWITCHES_WRITABLE,
-    "request_export": Hole.FOREIGN_EXPORT_WRITABLE,
+#: The fault of each route, by its endpoint.
+FAULT_OF_ROUTE = {
+    "explanation": PlatformFault.FOREIGN_EXPLANATION_READABLE,
+    "read_budget": PlatformFault.FOREIGN_BUDGET_READABLE,
+    "read_budget_state": PlatformFault.FOREIGN_BUDGET_STATE_READABLE,
+    "read_config": PlatformFault.FOREIGN_CONFIG_READABLE,
+    "read_kill_switches": PlatformFault.FOREIGN_KILL_SWITCHES_READABLE,
+    "read_export": PlatformFault.FOREIGN_EXPORT_READABLE,
+    "execution_status": PlatformFault.FOREIGN_EXECUTION_STATUS_READABLE,
+    "executions": PlatformFault.FOREIGN_EXECUTIONS_READABLE,
+    "write_budget": PlatformFault.FOREIGN_BUDGET_WRITABLE,
+    "write_config": PlatformFault.FOREIGN_CONFIG_WRITABLE,
+    "write_kill_switches": PlatformFault.FOREIGN_KILL_SWITCHES_WRITABLE,
+    "request_export": PlatformFault.FOREIGN_EXPORT_WRITABLE,
 }
 
 

@@ -26,7 +26,7 @@ class LogLine:
 
 
 @dataclass(frozen=True)
-class Execution:
+class OrdinaryExecution:
     """The ids of one ordinary execution, made from its tenant and number so that a scenario is the same each time."""
 
     tenant: str
@@ -79,7 +79,7 @@ def logged(at_ms: int, level: str, service: str, message: str, fields: Mapping[s
 
 
 def invocation(
-    execution: Execution, step: int, function: str, lines: list[tuple[str, str, str, Mapping[str, Any]]]
+    execution: OrdinaryExecution, step: int, function: str, lines: list[tuple[str, str, str, Mapping[str, Any]]]
 ) -> list[LogLine]:
     """One invocation: START, the lines (level, service, message, fields), END and REPORT, each a few milliseconds later."""
     request = execution.request(step)
@@ -93,7 +93,7 @@ def invocation(
     return [LogLine(function, stream, at - offset, text) for offset, text in enumerate(texts)]
 
 
-def execution_logs(execution: Execution) -> list[LogLine]:
+def execution_logs(execution: OrdinaryExecution) -> list[LogLine]:
     """The lines of one execution that succeeds."""
     e = execution
     scope = {"tenant_id": e.tenant, "account_id": e.account}
@@ -149,7 +149,7 @@ def execution_logs(execution: Execution) -> list[LogLine]:
     return [line for step, (function, lines) in enumerate(steps) for line in invocation(e, step, function, lines)]
 
 
-def ledger_items(execution: Execution) -> list[dict[str, Any]]:
+def ledger_items(execution: OrdinaryExecution) -> list[dict[str, Any]]:
     """The ledger entries of one execution that succeeds, in DynamoDB JSON."""
     items = []
     for offset, event in enumerate(("EXECUTION_STARTED", "ACTION_EXECUTED", "SIGNAL")):
@@ -174,10 +174,10 @@ def ledger_items(execution: Execution) -> list[dict[str, Any]]:
     return items
 
 
-def ordinary_executions(tenants: list[str], now_ms: int, *, each: int = 3) -> list[Execution]:
+def ordinary_executions(tenants: list[str], now_ms: int, *, each: int = 3) -> list[OrdinaryExecution]:
     """`each` executions of every tenant over the last hours, never two in one second."""
     return [
-        Execution(tenant, number, ago_ms=(number + 1) * 3_600_000 - 2_000 * index, now_ms=now_ms)
+        OrdinaryExecution(tenant, number, ago_ms=(number + 1) * 3_600_000 - 2_000 * index, now_ms=now_ms)
         for index, tenant in enumerate(tenants)
         for number in range(each)
     ]

@@ -1,4 +1,4 @@
-"""How a Control Center with a planted hole takes a request: whether it slips through, and as whose.
+"""How a Control Center with a planted fault takes a request: whether it slips through, and as whose.
 
 What must not be here: the routes' own handlers, and what follows from an effect (`control_center.py`).
 """
@@ -13,11 +13,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map
 from werkzeug.wrappers import Request
 
-from phase5_ops.sandbox.control_center_auth import TENANT_HEADER, Authorizer, Caller
-from phase5_ops.sandbox.control_center_call import Call
+from phase5_ops.sandbox.control_center_auth import TENANT_HEADER, Authorizer, ControlCenterCaller
+from phase5_ops.sandbox.control_center_call import ControlCenterCall
 from phase5_ops.sandbox.inside_aws import InsideAws
 from phase5_ops.sandbox.named_tenant import owner_of_named
-from phase5_ops.sandbox.planted_holes import Channel, Effect, PlantedHole, Who
+from phase5_ops.sandbox.planted_holes import Effect, PlantedFault, TenantSource, Who
 
 RAW_HEADERS = "phase5.raw_headers"
 """WSGI key under which the server puts the headers as sent, since WSGI itself forgets their case."""
@@ -39,7 +39,7 @@ _PREFIX = "tenants"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RawRequest:
     """One request as it came.
 
     Attributes:
@@ -92,37 +92,39 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A request that slipped through a hole: the call that it becomes, and the hole."""
+    """A request that slipped through a fault: the call that it becomes, and the fault."""
 
-    hole: PlantedHole
-    call: Call
-    refused: bool = False  # the hole asks for its channel, which the request does not use
+    fault: PlantedFault
+    call: ControlCenterCall
+    refused: bool = False  # the fault asks for its channel, which the request does not use
 
 
-def take(holes: Iterable[object], asked: Asked, routes: Map, authorizer: Authorizer, aws: InsideAws) -> Taken | None:
-    """What the first of the holes makes of a request; None where it slips through none of them."""
-    planted = sorted(hole for hole in holes if isinstance(hole, PlantedHole))
+def take(
+    platform_faults: Iterable[object], asked: RawRequest, routes: Map, authorizer: Authorizer, aws: InsideAws
+) -> Taken | None:
+    """What the first of the faults makes of a request; None where it slips through none of them."""
+    planted = sorted(fault for fault in platform_faults if isinstance(fault, PlantedFault))
     if not planted:
         return None
     authorization = asked.request.headers.get("Authorization")
     token = authorizer.kind_of(authorization)
     late = None
-    for hole in planted:
-        path = _path_of(hole, asked, routes)
-        if path is None or hole.who is not token.who:
+    for fault in planted:
+        path = _path_of(fault, asked, routes)
+        if path is None or fault.who is not token.who:
             continue
-        taken = _taken(hole, asked, path, Caller(token.tenant, token.accounts, token.identities), aws)
+        taken = _taken(fault, asked, path, ControlCenterCaller(token.tenant, token.accounts, token.identities), aws)
         if taken is not None and not taken.refused:
             return taken
         late = late or taken
     return late
 
 
-def _path_of(hole: PlantedHole, asked: Asked, routes: Map) -> Mapping[str, str] | None:
-    """The values of the path, where the request comes to the hole's route in the way that the hole has open."""
-    request, effect = asked.request, hole.effect
+def _path_of(fault: PlantedFault, asked: RawRequest, routes: Map) -> Mapping[str, str] | None:
+    """The values of the path, where the request comes to the fault's route in the way that the fault has open."""
+    request, effect = asked.request, fault.effect
     path = request.path
-    if hole.channel is Channel.PATH:
+    if fault.channel is TenantSource.PATH:
         if asked.prefix is None:
             return None
         path = "/" + path.split("/", 3)[3]
@@ -139,52 +141,56 @@ def _path_of(hole: PlantedHole, asked: Asked, routes: Map) -> Mapping[str, str] 
             endpoint, values = routes.bind("localhost").match(path, method=method.upper())
         except HTTPException:
             continue
-        if endpoint == hole.route and not (effect is Effect.METHOD_OVERRIDE and method.upper() == request.method):
+        if endpoint == fault.route and not (effect is Effect.METHOD_OVERRIDE and method.upper() == request.method):
             return {str(name): str(value) for name, value in values.items()}
     return None
 
 
-def _taken(hole: PlantedHole, asked: Asked, path: Mapping[str, str], caller: Caller, aws: InsideAws) -> Taken | None:
+def _taken(
+    fault: PlantedFault, asked: RawRequest, path: Mapping[str, str], caller: ControlCenterCaller, aws: InsideAws
+) -> Taken | None:
     query = asked.request.args.to_dict()
     body: dict[str, Any] = dict(asked.pairs)
-    if hole.effect is Effect.GET_ACTS:
+    if fault.effect is Effect.GET_ACTS:
         body = {**query, **body}
         body |= {name: json.loads(value) for name, value in query.items() if value[:1] in ("[", "{") or value in _WORDS}
-    if hole.channel.of_account:
-        return _with_account(hole, asked, Call(caller, query, body, path))
-    if hole.effect is Effect.KEYS_FROM_BODY:
+    if fault.channel.of_account:
+        return _with_account(fault, asked, ControlCenterCall(caller, query, body, path))
+    if fault.effect is Effect.KEYS_FROM_BODY:
         keyed = {"pk", "sk"} & body.keys()
-        return Taken(hole, Call(caller, query, body, path, trusted=True, keys_from_body=True)) if keyed else None
-    if hole.effect is Effect.FOREIGN_ACTION:
-        return Taken(hole, Call(caller, query, body, path, trusted=True, finds_foreign=True))
-    tenant = caller.tenant if hole.channel is Channel.CLAIM else _tenant_in(hole.channel, asked)
-    if hole.channel is Channel.OWNER:
+        return Taken(fault, ControlCenterCall(caller, query, body, path, trusted=True, keys_from_body=True)) if keyed else None
+    if fault.effect is Effect.FOREIGN_ACTION:
+        return Taken(fault, ControlCenterCall(caller, query, body, path, trusted=True, finds_foreign=True))
+    tenant = caller.tenant if fault.channel is TenantSource.CLAIM else _tenant_in(fault.channel, asked)
+    if fault.channel is TenantSource.OWNER:
         tenant = owner_of_named(aws, {**body, **query, **path})
-    under = caller.tenant if hole.effect is Effect.UNDER_CALLER else None
-    call = Call(Caller(tenant, None, caller.identities), query, body, path, trusted=True, recorded_for=under)
-    if tenant is None or (hole.who is Who.CLAIMED and tenant == caller.tenant):
-        return Taken(hole, call, refused=True) if tenant is None and hole.effect is Effect.CLAIM_IGNORED else None
-    return Taken(hole, call)
+    under = caller.tenant if fault.effect is Effect.UNDER_CALLER else None
+    call = ControlCenterCall(
+        ControlCenterCaller(tenant, None, caller.identities), query, body, path, trusted=True, recorded_for=under
+    )
+    if tenant is None or (fault.who is Who.CLAIMED and tenant == caller.tenant):
+        return Taken(fault, call, refused=True) if tenant is None and fault.effect is Effect.CLAIM_IGNORED else None
+    return Taken(fault, call)
 
 
 _WORDS = ("true", "false", "null", "0", "1")
 
 
-def _with_account(hole: PlantedHole, asked: Asked, call: Call) -> Taken | None:
+def _with_account(fault: PlantedFault, asked: RawRequest, call: ControlCenterCall) -> Taken | None:
     """The call on the account that the channel names, which nobody holds against the caller's scope."""
     account = {
-        Channel.ACCOUNT_QUERY: asked.request.args.get("account_id") or asked.request.args.get("accountId"),
-        Channel.ACCOUNT_HEADER: asked.header(*ACCOUNT_HEADERS),
-        Channel.ACCOUNT_BODY: call.body.get("account_id") or call.body.get("accountId"),
-    }[hole.channel]
+        TenantSource.ACCOUNT_QUERY: asked.request.args.get("account_id") or asked.request.args.get("accountId"),
+        TenantSource.ACCOUNT_HEADER: asked.header(*ACCOUNT_HEADERS),
+        TenantSource.ACCOUNT_BODY: call.body.get("account_id") or call.body.get("accountId"),
+    }[fault.channel]
     if not isinstance(account, str) or not account or call.caller.tenant is None:
         return None
     named = {"account_id": account}
     path = {**call.path, "account": account} if "account" in call.path else call.path
-    return Taken(hole, Call(call.caller, {**call.query, **named}, {**call.body, **named}, path, trusted=True))
+    return Taken(fault, ControlCenterCall(call.caller, {**call.query, **named}, {**call.body, **named}, path, trusted=True))
 
 
-def _tenant_in(channel: Channel, asked: Asked) -> str | None:
+def _tenant_in(channel: TenantSource, asked: RawRequest) -> str | None:
     """The tenant that one part of a request names."""
     found: object = None
     if channel.value.startswith("query-"):
@@ -193,46 +199,46 @@ def _tenant_in(channel: Channel, asked: Asked) -> str | None:
         found = _in_body(channel, asked)
     elif channel.value.startswith("header-"):
         found = _in_headers(channel, asked)
-    elif channel is Channel.PATH:
+    elif channel is TenantSource.PATH:
         found = asked.prefix
-    elif channel is Channel.COOKIE:
+    elif channel is TenantSource.COOKIE:
         found = _in_cookie(asked)
     return found if isinstance(found, str) and found.strip() else None
 
 
-def _in_query(channel: Channel, asked: Asked) -> object:
+def _in_query(channel: TenantSource, asked: RawRequest) -> object:
     args = asked.request.args
     repeated = args.getlist("tenant_id")
-    if channel in (Channel.QUERY_FIRST, Channel.QUERY_LAST):
-        return repeated[0 if channel is Channel.QUERY_FIRST else -1] if len(repeated) > 1 else None
-    if channel is Channel.QUERY_ARRAY:
+    if channel in (TenantSource.QUERY_FIRST, TenantSource.QUERY_LAST):
+        return repeated[0 if channel is TenantSource.QUERY_FIRST else -1] if len(repeated) > 1 else None
+    if channel is TenantSource.QUERY_ARRAY:
         return next((args[name] for name in ("tenant_id[]", "tenant_id[0]") if name in args), None)
     if len(set(repeated)) > 1:
-        return None  # which of them counts is another hole
-    return args.get({Channel.QUERY_SNAKE: "tenant_id", Channel.QUERY_CAMEL: "tenantId"}.get(channel, "tenant"))
+        return None  # which of them counts is another fault
+    return args.get({TenantSource.QUERY_SNAKE: "tenant_id", TenantSource.QUERY_CAMEL: "tenantId"}.get(channel, "tenant"))
 
 
-def _in_body(channel: Channel, asked: Asked) -> object:
-    name = "tenantId" if channel is Channel.BODY_CAMEL else "tenant_id"
+def _in_body(channel: TenantSource, asked: RawRequest) -> object:
+    name = "tenantId" if channel is TenantSource.BODY_CAMEL else "tenant_id"
     values = [value for field, value in asked.pairs if field == name]
-    if channel is Channel.BODY_FIRST:
+    if channel is TenantSource.BODY_FIRST:
         return values[0] if len(values) > 1 else None
     return values[0] if len({str(value) for value in values}) == 1 else None
 
 
-def _in_headers(channel: Channel, asked: Asked) -> object:
+def _in_headers(channel: TenantSource, asked: RawRequest) -> object:
     exact = {
-        Channel.HEADER_LOWER: TENANT_HEADER,
-        Channel.HEADER_CANONICAL: "X-Tenant-Id",
-        Channel.HEADER_UPPER: "X-TENANT-ID",
-        Channel.HEADER_UNDERSCORE: _UNDERSCORED,
+        TenantSource.HEADER_LOWER: TENANT_HEADER,
+        TenantSource.HEADER_CANONICAL: "X-Tenant-Id",
+        TenantSource.HEADER_UPPER: "X-TENANT-ID",
+        TenantSource.HEADER_UNDERSCORE: _UNDERSCORED,
     }
     if channel in exact:
         return asked.header(exact[channel], any_case=False)
-    return asked.header(*(PROXY_HEADERS if channel is Channel.PROXY else (TENANT_HEADER,)))
+    return asked.header(*(PROXY_HEADERS if channel is TenantSource.PROXY else (TENANT_HEADER,)))
 
 
-def _in_cookie(asked: Asked) -> object:
+def _in_cookie(asked: RawRequest) -> object:
     try:
         cookies = SimpleCookie(asked.header("cookie") or "")
     except CookieError:

@@ -1,7 +1,7 @@
-"""A family of holes of the Control Center, generated over the dimensions along which one can go wrong. Plain data.
+"""A family of faults of the Control Center, generated over the dimensions along which one can go wrong. Plain data.
 
-A hole says on which route, for whose token, the tenant or account of which part of the request is taken, and what then happens.
-`planted_calls.py` is how a Control Center with such a hole takes a request. `holes.py` has the holes that are no product.
+A fault says on which route, for whose token, the tenant or account of which part of the request is taken, and what then happens.
+`planted_calls.py` is how a Control Center with such a fault takes a request. `holes.py` has the faults that are no product.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import product
 
 
-class Route(StrEnum):
+class ApiRoute(StrEnum):
     """A route of the Control Center or of the decision API, by its endpoint."""
 
     REPLAY = "replay"
@@ -40,14 +40,14 @@ class Route(StrEnum):
 
 _CHANGING = frozenset(
     {
-        Route.REPLAY,
-        Route.WRITE_KILL_SWITCHES,
-        Route.REQUEST_EXPORT,
-        Route.WRITE_CONFIG,
-        Route.WRITE_BUDGET,
-        Route.EVALUATE_DECISION,
-        Route.APPROVE_ACTION,
-        Route.REJECT_ACTION,
+        ApiRoute.REPLAY,
+        ApiRoute.WRITE_KILL_SWITCHES,
+        ApiRoute.REQUEST_EXPORT,
+        ApiRoute.WRITE_CONFIG,
+        ApiRoute.WRITE_BUDGET,
+        ApiRoute.EVALUATE_DECISION,
+        ApiRoute.APPROVE_ACTION,
+        ApiRoute.REJECT_ACTION,
     }
 )
 
@@ -85,8 +85,8 @@ _GENUINE = frozenset({Who.UNCLAIMED, Who.CLAIM_LIST, Who.CLAIM_EMPTY, Who.CLAIM_
 _NAMES_NOBODY = frozenset({Who.ANONYMOUS, Who.EMPTY, Who.GARBAGE, Who.ACCESS, Who.UNCLAIMED, Who.CLAIM_EMPTY})
 
 
-class Channel(StrEnum):
-    """Where such a hole takes the tenant, or the account, from."""
+class TenantSource(StrEnum):
+    """Where such a fault takes the tenant, or the account, from."""
 
     CLAIM = "claim"  # what the token says, whether or not it counts
     OWNER = "owner"  # whose the account, intent, decision or export is that the request names
@@ -119,7 +119,7 @@ class Channel(StrEnum):
     @property
     def of_body(self) -> bool:
         """Whether it is part of the body."""
-        return self.value.startswith("body-") or self is Channel.ACCOUNT_BODY
+        return self.value.startswith("body-") or self is TenantSource.ACCOUNT_BODY
 
 
 class Effect(StrEnum):
@@ -138,12 +138,12 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class PlantedHole:
+class PlantedFault:
     """One fault of the Control Center."""
 
-    route: Route
+    route: ApiRoute
     who: Who
-    channel: Channel
+    channel: TenantSource
     effect: Effect = Effect.ACTS
 
     @property
@@ -154,59 +154,61 @@ class PlantedHole:
     @property
     def row(self) -> str:
         """The row of the checklist that must find it."""
-        if self.route is not Route.REPLAY:
+        if self.route is not ApiRoute.REPLAY:
             return "4.1"
         return "3.3" if self.channel.of_account else "3.1"
 
     @classmethod
-    def named(cls, name: str) -> "PlantedHole":
-        """The hole of that name.
+    def named(cls, name: str) -> "PlantedFault":
+        """The fault of that name.
 
         Raises:
             ValueError: there is none.
         """
         route, who, channel, effect = name.split("/")
-        return cls(Route(route), Who(who), Channel(channel), Effect(effect))
+        return cls(ApiRoute(route), Who(who), TenantSource(channel), Effect(effect))
 
 
 #: Routes that name an account, and in which parts of the request it may stand besides the path.
-_ACCOUNT_ROUTES = frozenset(Route) - {
-    Route.READ_KILL_SWITCHES,
-    Route.WRITE_KILL_SWITCHES,
-    Route.READ_CONFIG,
-    Route.WRITE_CONFIG,
-    Route.READ_EXPORT,
-    Route.REQUEST_EXPORT,
-    Route.DECISION_STATUS,
-    Route.APPROVE_ACTION,
-    Route.REJECT_ACTION,
+_ACCOUNT_ROUTES = frozenset(ApiRoute) - {
+    ApiRoute.READ_KILL_SWITCHES,
+    ApiRoute.WRITE_KILL_SWITCHES,
+    ApiRoute.READ_CONFIG,
+    ApiRoute.WRITE_CONFIG,
+    ApiRoute.READ_EXPORT,
+    ApiRoute.REQUEST_EXPORT,
+    ApiRoute.DECISION_STATUS,
+    ApiRoute.APPROVE_ACTION,
+    ApiRoute.REJECT_ACTION,
 }
-_DECIDED = (Route.DECISION_STATUS, Route.APPROVE_ACTION, Route.REJECT_ACTION)
-_KEYED = (Route.WRITE_CONFIG, Route.WRITE_BUDGET)
-_NAMES_NO_OWNER = frozenset({Route.READ_KILL_SWITCHES, Route.WRITE_KILL_SWITCHES, Route.READ_CONFIG, Route.WRITE_CONFIG})
+_DECIDED = (ApiRoute.DECISION_STATUS, ApiRoute.APPROVE_ACTION, ApiRoute.REJECT_ACTION)
+_KEYED = (ApiRoute.WRITE_CONFIG, ApiRoute.WRITE_BUDGET)
+_NAMES_NO_OWNER = frozenset(
+    {ApiRoute.READ_KILL_SWITCHES, ApiRoute.WRITE_KILL_SWITCHES, ApiRoute.READ_CONFIG, ApiRoute.WRITE_CONFIG}
+)
 
 
-def sensible(hole: PlantedHole) -> bool:
+def sensible(fault: PlantedFault) -> bool:
     """Whether such a fault could be there and would be one: there is something that slips through."""
-    route, who, channel, effect = hole.route, hole.who, hole.channel, hole.effect
-    if channel is Channel.CLAIM and (who in _NAMES_NOBODY or (who is Who.CLAIMED and effect is not Effect.KEYS_FROM_BODY)):
+    route, who, channel, effect = fault.route, fault.who, fault.channel, fault.effect
+    if channel is TenantSource.CLAIM and (who in _NAMES_NOBODY or (who is Who.CLAIMED and effect is not Effect.KEYS_FROM_BODY)):
         return False
     if channel.of_body and not route.changes:
         return False
-    if channel is Channel.OWNER and (route in _NAMES_NO_OWNER or route is Route.REQUEST_EXPORT):
+    if channel is TenantSource.OWNER and (route in _NAMES_NO_OWNER or route is ApiRoute.REQUEST_EXPORT):
         return False
     if channel.of_account and (route not in _ACCOUNT_ROUTES or who is not Who.CLAIMED):
         return False
-    if channel is Channel.ACCOUNT_BODY and not route.changes:
+    if channel is TenantSource.ACCOUNT_BODY and not route.changes:
         return False
-    if channel is Channel.ACCOUNT_QUERY and route.changes and effect is not Effect.ACTS:
+    if channel is TenantSource.ACCOUNT_QUERY and route.changes and effect is not Effect.ACTS:
         return False
-    if channel in (Channel.QUERY_FIRST, Channel.QUERY_LAST, Channel.BODY_FIRST) and not who.genuine:
+    if channel in (TenantSource.QUERY_FIRST, TenantSource.QUERY_LAST, TenantSource.BODY_FIRST) and not who.genuine:
         return False  # those are about a check of one and an act on the other
     return _possible(route, who, channel, effect)
 
 
-def _possible(route: Route, who: Who, channel: Channel, effect: Effect) -> bool:
+def _possible(route: ApiRoute, who: Who, channel: TenantSource, effect: Effect) -> bool:
     """Whether the effect is one of that route, with that way in."""
     match effect:
         case Effect.ACTS:
@@ -216,11 +218,11 @@ def _possible(route: Route, who: Who, channel: Channel, effect: Effect) -> bool:
         case Effect.DESPITE_REFUSAL:
             return route.changes and not channel.of_account
         case Effect.UNDER_CALLER:
-            return route is Route.REPLAY and who is Who.CLAIMED and not channel.of_account
+            return route is ApiRoute.REPLAY and who is Who.CLAIMED and not channel.of_account
         case Effect.KEYS_FROM_BODY:
-            return route in _KEYED and channel is Channel.CLAIM and who is Who.CLAIMED
+            return route in _KEYED and channel is TenantSource.CLAIM and who is Who.CLAIMED
         case Effect.FOREIGN_ACTION:
-            return route in _DECIDED and channel is Channel.OWNER and who is Who.CLAIMED
+            return route in _DECIDED and channel is TenantSource.OWNER and who is Who.CLAIMED
         case Effect.GET_ACTS:
             return route.changes and not channel.of_body and not channel.of_account
         case Effect.METHOD_OVERRIDE:
@@ -231,38 +233,38 @@ def _possible(route: Route, who: Who, channel: Channel, effect: Effect) -> bool:
             return False
 
 
-def family() -> tuple[PlantedHole, ...]:
-    """Holes that have every sensible pair of route, who, channel and effect among them, in a stable order."""
+def family() -> tuple[PlantedFault, ...]:
+    """Faults that have every sensible pair of route, who, channel and effect among them, in a stable order."""
     return tuple(sorted({*_pairs(Effect.ACTS), *_ways()}))
 
 
-def _pairs(effect: Effect) -> Iterator[PlantedHole]:
+def _pairs(effect: Effect) -> Iterator[PlantedFault]:
     """For each route every channel with one kind of token and every kind of token with one channel, in turn."""
-    for number, route in enumerate(Route):
-        for first, second in ((Who, Channel), (Channel, Who)):
+    for number, route in enumerate(ApiRoute):
+        for first, second in ((Who, TenantSource), (TenantSource, Who)):
             for at, one in enumerate(first):
                 others = list(second)
                 for step in range(len(others)):
                     other = others[(at + number + step) % len(others)]
                     who, channel = (one, other) if first is Who else (other, one)
-                    hole = PlantedHole(route, Who(who), Channel(channel), effect)
-                    if sensible(hole):
-                        yield hole
+                    fault = PlantedFault(route, Who(who), TenantSource(channel), effect)
+                    if sensible(fault):
+                        yield fault
                         break
 
 
-def _ways() -> Iterator[PlantedHole]:
+def _ways() -> Iterator[PlantedFault]:
     """For each route every other effect, with the tokens and channels that matter most."""
     chosen = (
-        (Who.ANONYMOUS, (Channel.QUERY_SNAKE, Channel.OWNER)),
-        (Who.UNCLAIMED, (Channel.HEADER_LOWER, Channel.QUERY_SNAKE)),
-        (Who.CLAIMED, (Channel.HEADER_ANY, Channel.BODY_SNAKE, Channel.CLAIM, Channel.OWNER)),
+        (Who.ANONYMOUS, (TenantSource.QUERY_SNAKE, TenantSource.OWNER)),
+        (Who.UNCLAIMED, (TenantSource.HEADER_LOWER, TenantSource.QUERY_SNAKE)),
+        (Who.CLAIMED, (TenantSource.HEADER_ANY, TenantSource.BODY_SNAKE, TenantSource.CLAIM, TenantSource.OWNER)),
     )
-    for route, effect, (who, channels) in product(Route, Effect, chosen):
+    for route, effect, (who, channels) in product(ApiRoute, Effect, chosen):
         if effect is Effect.ACTS:
             continue
         for channel in channels:
-            hole = PlantedHole(route, who, channel, effect)
-            if sensible(hole):
-                yield hole
+            fault = PlantedFault(route, who, channel, effect)
+            if sensible(fault):
+                yield fault
                 break

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.inside_aws import InsideAws
 from phase5_ops.sandbox.ledger_writer import LedgerWriter
 from phase5_ops.sandbox.platform_clock import PlatformClock
@@ -19,7 +19,7 @@ class PlatformContext:
         logs: writes its log groups.
         ledger: appends to its ledger.
         region: where it is.
-        holes: its faults; the set may change while it runs.
+        platform_faults: its faults; the set may change while it runs.
     """
 
     aws: InsideAws
@@ -27,4 +27,4 @@ class PlatformContext:
     logs: PlatformLogs
     ledger: LedgerWriter
     region: str
-    holes: set[Hole]
+    platform_faults: set[PlatformFault]

@@ -22,7 +22,7 @@ from phase5_ops.sandbox.blueprint import Blueprint
 from phase5_ops.sandbox.event_log import GROUP as EVENT_LOG_GROUP
 from phase5_ops.sandbox.executor import GLOBAL_STOP, STARTER, VALIDATOR
 from phase5_ops.sandbox.function_roles import seed_roles
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.inside_aws import EVENT_BUS, InsideAws, to_item
 from phase5_ops.sandbox.ordinary_logs import GROUP_PREFIX, LogLine
 
@@ -83,7 +83,7 @@ def _seed_rules(events: Any, region: str, blueprint: Blueprint) -> None:  # noqa
         "cc-native-replay-requested": ("cc-native", "REPLAY_REQUESTED", arn_of_state_machine(region)),
         "cc-native-audit-export-requested": ("cc-native.autonomy", "AuditExportRequested", arn_of_export_worker(region)),
     }
-    if Hole.REPLAY_NOT_STARTED in blueprint.holes:
+    if PlatformFault.REPLAY_NOT_STARTED in blueprint.platform_faults:
         del rules["cc-native-replay-requested"]
     for name, (source, detail_type, arn) in rules.items():
         _seed_rule(events, name, {"source": [source], "detail-type": [detail_type]}, arn)

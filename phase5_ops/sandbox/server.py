@@ -24,7 +24,7 @@ from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
 from phase5_ops.sandbox.ccnative_platform import Platform
 from phase5_ops.sandbox.continuing import ContinuingPlatform
 from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.inside_aws import InsideAws, one_at_a_time
 from phase5_ops.sandbox.moto_state import own_aws
 from phase5_ops.sandbox.platform_clock import PlatformClock
@@ -46,7 +46,7 @@ class Sandbox:
         region: the one region it has.
         clock: the platform's clock.
         faults: the faults of its AWS; may change while it serves.
-        holes: the faults of the platform in it; may change while it serves.
+        platform_faults: the faults of the platform in it; may change while it serves.
         trail: what data the platform touched.
         inside: AWS as the platform reaches it, past faults and HTTP.
         platform: the working CCNative, once started.
@@ -59,7 +59,7 @@ class Sandbox:
         self.region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
         self.clock = PlatformClock(self._fixed_now, replay=self._scenario.name == EMPTY and self._fixed_now is None)
         self.faults = Faults()
-        self.holes: set[Hole] = set()
+        self.platform_faults: set[PlatformFault] = set()
         self.trail = AccessTrail(self.clock)
         self.inside = InsideAws(self.session(), self.trail)
         self.platform: Platform | None = None
@@ -114,8 +114,8 @@ class Sandbox:
         for key, rows in rows_of(blueprint).items():
             store.put(NAMESPACE, key.metric, dict(key.dimensions), rows)
         seed(self.inside, self.region, blueprint)
-        self.holes.update(blueprint.holes)
-        self.platform = Platform(self.inside, self.clock, self.region, self.holes, serving=blueprint.serving)
+        self.platform_faults.update(blueprint.platform_faults)
+        self.platform = Platform(self.inside, self.clock, self.region, self.platform_faults, serving=blueprint.serving)
         self._settings = {**self.platform.start(self._folder), **blueprint.settings}
         bill = cost_explorer.installed(
             self.clock, lines=blueprint.billing, tags=blueprint.cost_tags, tags_updated=blueprint.cost_tags_updated

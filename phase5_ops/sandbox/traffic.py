@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from phase5_ops.sandbox.blueprint import TENANTS, Blueprint, Traffic
-from phase5_ops.sandbox.metric_store import Row
+from phase5_ops.sandbox.metric_store import MetricRow
 
 _MINUTE, _FIVE_MINUTES, _HOUR = 60, 300, 3600
 _FINE_UNTIL, _MIDDLE_UNTIL = 2 * _HOUR, 73 * _HOUR
@@ -25,7 +25,7 @@ class MetricKey(NamedTuple):
     dimensions: tuple[tuple[str, str], ...]
 
 
-Rows = dict[MetricKey, list[Row]]
+Rows = dict[MetricKey, list[MetricRow]]
 
 
 def rows_of(blueprint: Blueprint) -> Rows:
@@ -119,5 +119,5 @@ def _with_tenant(base: tuple[tuple[str, str], ...], chance: random.Random) -> tu
     return tuple(sorted((*base, ("tenant_id", chance.choice(TENANTS)))))
 
 
-def _row(at: int, value: float, count: int) -> Row:
-    return Row(at, float(count), value * count, value, value)
+def _row(at: int, value: float, count: int) -> MetricRow:
+    return MetricRow(at, float(count), value * count, value, value)

@@ -2,7 +2,7 @@
 
 CloudTrail brings its files minutes later; here they are there as soon as somebody lists the bucket. What differs from the real
 one, so that every detector can be seen to work: expressions keep their values, and each record names the execution it belongs to
-(`additionalEventData.executionTrace`). With `Hole.TRAIL_HIDES_VALUES` it hides and leaves out what CloudTrail does.
+(`additionalEventData.executionTrace`). With `PlatformFault.TRAIL_HIDES_VALUES` it hides and leaves out what CloudTrail does.
 """
 
 import gzip
@@ -19,7 +19,7 @@ from moto.s3.models import S3Backend, s3_backends
 
 from phase5_ops.sandbox.access_trail import AccessTrail, Actor, DataAccess
 from phase5_ops.sandbox.account import ACCOUNT
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.platform_clock import PlatformClock
 
 BUCKET = "cc-native-data-trail"
@@ -39,14 +39,19 @@ class TrailDelivery:
         trail: what the platform's functions did.
         clock: the platform's clock.
         region: the trail's region.
-        holes: the platform's faults.
+        platform_faults: the platform's faults.
         settled: waits until no execution is under way, so that a listing finds whole executions.
     """
 
     def __init__(
-        self, trail: AccessTrail, clock: PlatformClock, region: str, holes: set[Hole], settled: Callable[[], object]
+        self,
+        trail: AccessTrail,
+        clock: PlatformClock,
+        region: str,
+        platform_faults: set[PlatformFault],
+        settled: Callable[[], object],
     ) -> None:
-        self._trail, self._clock, self._region, self._holes, self._settled = trail, clock, region, holes, settled
+        self._trail, self._clock, self._region, self._faults, self._settled = trail, clock, region, platform_faults, settled
         self._keys = _table_keys()
 
     @property
@@ -79,7 +84,7 @@ class TrailDelivery:
     def deliver(self) -> None:
         """Puts one file with what is new, if anything is."""
         accesses = self._trail.undelivered()
-        if not accesses or Hole.TRAIL_NOT_DELIVERED in self._holes:
+        if not accesses or PlatformFault.TRAIL_NOT_DELIVERED in self._faults:
             return
         now = self._clock.now()
         records = [record for access in accesses if (record := self._record(access)) is not None]
@@ -104,7 +109,7 @@ class TrailDelivery:
         return None
 
     def _envelope(self, access: DataAccess, service: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        function, known = access.actor.function, access.actor.trace_id and Hole.TRAIL_HIDES_VALUES not in self._holes
+        function, known = access.actor.function, access.actor.trace_id and PlatformFault.TRAIL_HIDES_VALUES not in self._faults
         table = {"type": "AWS::DynamoDB::Table", "ARN": f"arn:aws:dynamodb:{self._region}:{ACCOUNT}:table/{access.table}"}
         return {
             "eventVersion": "1.10",
@@ -135,7 +140,7 @@ class TrailDelivery:
         request = access.request
         told = {name[:1].lower() + name[1:]: value for name, value in request.items() if name not in ("Item", "Key")}
         if isinstance(values := request.get("ExpressionAttributeValues"), Mapping):
-            hidden = Hole.TRAIL_HIDES_VALUES in self._holes
+            hidden = PlatformFault.TRAIL_HIDES_VALUES in self._faults
             told["expressionAttributeValues"] = dict.fromkeys(values, _HIDDEN) if hidden else _plain(values)
         if isinstance(key := request.get("Key"), Mapping):
             told["key"] = _plain(key)

@@ -18,7 +18,7 @@ from phase5_ops.isolation.harness_start import start_harness
 from phase5_ops.isolation.probe_plan import CrossProbe
 from phase5_ops.production import is_production
 from phase5_ops.sandbox.account import ACCOUNT
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.probe_tenants import B
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios
 from phase5_ops.sandbox.scenarios.isolation import HARNESS
@@ -33,7 +33,10 @@ from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
 
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".isolation")]
-ROUTE_HOLES = set(list(Hole)[list(Hole).index(Hole.FOREIGN_EXPLANATION_READABLE) : list(Hole).index(Hole.TRAIL_NOT_DELIVERED)])
+FAULTS = list(PlatformFault)
+ROUTE_HOLES = set(
+    FAULTS[FAULTS.index(PlatformFault.FOREIGN_EXPLANATION_READABLE) : FAULTS.index(PlatformFault.TRAIL_NOT_DELIVERED)]
+)
 PATIENCE = {
     "PHASE5_ISOLATION__OUTCOME_SECONDS": "1",
     "PHASE5_PROBES__RUNS_PER_HOUR": "1000",
@@ -73,7 +76,7 @@ def run(sandbox: Sandbox, platform: RunContext, monkeypatch: pytest.MonkeyPatch)
         tables()[table].items.clear()
     s3_backends[ACCOUNT]["aws"].buckets[BUCKET].keys.clear()
     yield lambda: judged(replace(platform, run_id=str(uuid4())))
-    sandbox.holes.clear()
+    sandbox.platform_faults.clear()
 
 
 def tables():
@@ -109,23 +112,23 @@ def test_a_healthy_platform_passes_with_every_read_judged_and_every_probe_refuse
 
 #: The route that acts for whom the request names, where it is routes that the scenario opens.
 OPENED = {
-    Hole.FOREIGN_EXPLANATION_READABLE: "ledger_explanation",
-    Hole.FOREIGN_BUDGET_READABLE: "budget",
-    Hole.FOREIGN_BUDGET_STATE_READABLE: "budget_state",
-    Hole.FOREIGN_CONFIG_READABLE: "config",
-    Hole.FOREIGN_KILL_SWITCHES_READABLE: "kill_switches",
-    Hole.FOREIGN_EXPORT_READABLE: "export",
-    Hole.FOREIGN_EXECUTION_STATUS_READABLE: "execution_status",
-    Hole.FOREIGN_EXECUTIONS_READABLE: "executions",
-    Hole.FOREIGN_BUDGET_WRITABLE: "write_budget",
-    Hole.FOREIGN_CONFIG_WRITABLE: "write_config",
-    Hole.CONFIG_KEY_FROM_BODY: "write_config",
-    Hole.FOREIGN_KILL_SWITCHES_WRITABLE: "write_kill_switches",
-    Hole.FOREIGN_EXPORT_WRITABLE: "create_export",
+    PlatformFault.FOREIGN_EXPLANATION_READABLE: "ledger_explanation",
+    PlatformFault.FOREIGN_BUDGET_READABLE: "budget",
+    PlatformFault.FOREIGN_BUDGET_STATE_READABLE: "budget_state",
+    PlatformFault.FOREIGN_CONFIG_READABLE: "config",
+    PlatformFault.FOREIGN_KILL_SWITCHES_READABLE: "kill_switches",
+    PlatformFault.FOREIGN_EXPORT_READABLE: "export",
+    PlatformFault.FOREIGN_EXECUTION_STATUS_READABLE: "execution_status",
+    PlatformFault.FOREIGN_EXECUTIONS_READABLE: "executions",
+    PlatformFault.FOREIGN_BUDGET_WRITABLE: "write_budget",
+    PlatformFault.FOREIGN_CONFIG_WRITABLE: "write_config",
+    PlatformFault.CONFIG_KEY_FROM_BODY: "write_config",
+    PlatformFault.FOREIGN_KILL_SWITCHES_WRITABLE: "write_kill_switches",
+    PlatformFault.FOREIGN_EXPORT_WRITABLE: "create_export",
 }
 
 
-def reaching(probes: Sequence[CrossProbe], holes: Set[Hole]) -> tuple[CrossProbe, ...]:
+def reaching(probes: Sequence[CrossProbe], holes: Set[PlatformFault]) -> tuple[CrossProbe, ...]:
     """Every probe of the routes that these holes open, and a thin plan of the others, which find nothing here."""
     opened = {OPENED[hole] for hole in holes if hole in OPENED}
     few = {probe.name for probe in thin(probes)}
@@ -135,10 +138,10 @@ def reaching(probes: Sequence[CrossProbe], holes: Set[Hole]) -> tuple[CrossProbe
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
 def test_a_leak_is_found(scenario: Scenario, sandbox: Sandbox, run: Callable[[], Judgement], monkeypatch: pytest.MonkeyPatch):
     before = items_of_b()
-    holes = scenario.blueprint(datetime.fromisoformat(NOW), REGION).holes
+    holes = scenario.blueprint(datetime.fromisoformat(NOW), REGION).platform_faults
     plan = CrossProbing.plan
     monkeypatch.setattr(CrossProbing, "plan", lambda probing: reaching(plan(probing), holes))
-    sandbox.holes.update(holes)
+    sandbox.platform_faults.update(holes)
     judgement = run()
     verdict, code = scenario.turns[HARNESS]
     found = [(finding.code, finding.subject, finding.seen) for finding in judgement.findings]
@@ -149,9 +152,9 @@ def test_a_leak_is_found(scenario: Scenario, sandbox: Sandbox, run: Callable[[],
 
 
 def test_there_is_a_scenario_for_every_hole_of_executions_and_routes():
-    named = {hole for each in SCENARIOS for hole in each.blueprint(datetime.fromisoformat(NOW), REGION).holes}
-    first = list(Hole).index(Hole.NOTE_UNDER_PREFIX_TENANT)
-    assert named == set(list(Hole)[first : list(Hole).index(Hole.DOWN)])
+    named = {hole for each in SCENARIOS for hole in each.blueprint(datetime.fromisoformat(NOW), REGION).platform_faults}
+    first = FAULTS.index(PlatformFault.NOTE_UNDER_PREFIX_TENANT)
+    assert named == set(FAULTS[first : FAULTS.index(PlatformFault.DOWN)])
     assert set(OPENED) == ROUTE_HOLES
     leaks = [each for each in all_scenarios() if (Verdict.FAIL, "foreign_tenant_in_log") in each.turns.values()]
     assert len(leaks) + sum(each.turns[HARNESS][0] is Verdict.FAIL for each in SCENARIOS) >= 20

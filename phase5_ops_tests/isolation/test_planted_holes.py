@@ -16,7 +16,7 @@ from phase5_ops.isolation.probe_plan import CrossTargets
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import IsolationPolicy, ProbePolicy
 from phase5_ops.probing.forge import ODD_CLAIMS, OTHER_CLAIMS, Forger, TokenKind
-from phase5_ops.sandbox.planted_holes import Channel, Effect, PlantedHole, Route, Who, family
+from phase5_ops.sandbox.planted_holes import ApiRoute, Effect, PlantedFault, TenantSource, Who, family
 from phase5_ops.sandbox.probe_tenants import A, B
 from phase5_ops.settings import Tables
 from phase5_ops.verdict import Finding
@@ -26,16 +26,16 @@ MARKER, WRITTEN = "PHASE5_AAAAAAAAAAAAAAAA", "PHASE5_BBBBBBBBBBBBBBB1"
 CANARY = "ai_1795435200000_phase5c"
 #: The sandbox's routes under the names of the plan.
 NAMES = {
-    Route.READ_KILL_SWITCHES: "kill_switches",
-    Route.EXPLANATION: "ledger_explanation",
-    Route.REQUEST_EXPORT: "create_export",
-    Route.READ_EXPORT: "export",
-    Route.READ_CONFIG: "config",
-    Route.READ_BUDGET: "budget",
-    Route.READ_BUDGET_STATE: "budget_state",
-    Route.EVALUATE_DECISION: "evaluate",
-    Route.APPROVE_ACTION: "approve",
-    Route.REJECT_ACTION: "reject",
+    ApiRoute.READ_KILL_SWITCHES: "kill_switches",
+    ApiRoute.EXPLANATION: "ledger_explanation",
+    ApiRoute.REQUEST_EXPORT: "create_export",
+    ApiRoute.READ_EXPORT: "export",
+    ApiRoute.READ_CONFIG: "config",
+    ApiRoute.READ_BUDGET: "budget",
+    ApiRoute.READ_BUDGET_STATE: "budget_state",
+    ApiRoute.EVALUATE_DECISION: "evaluate",
+    ApiRoute.APPROVE_ACTION: "approve",
+    ApiRoute.REJECT_ACTION: "reject",
 }
 HOLES = [hole for hole in family() if hole.row == "4.1"]
 
@@ -90,9 +90,9 @@ WHO = {
 class Probed:
     """A platform in memory with the probes of row 4.1 before it."""
 
-    def __init__(self, *holes: PlantedHole) -> None:
+    def __init__(self, *holes: PlantedFault) -> None:
         self.platform = MemoryPlatform()
-        self.platform.holes.update(holes)
+        self.platform.platform_faults.update(holes)
         key = {"pk": f"TENANT#{A.tenant_id}#ACCOUNT#canary-a-1", "sk": f"OUTCOME#{CANARY}"}
         outcome = {"action_intent_id": CANARY, "status": "SUCCEEDED", "completed_at": "2026-11-23T12:00:00.000Z"}
         self.platform.aws.put("cc-native-execution-outcomes", {**key, **outcome})
@@ -125,7 +125,7 @@ class Probed:
         )
         return probing.run()
 
-    def codes(self, hole: PlantedHole) -> set[str]:
+    def codes(self, hole: PlantedFault) -> set[str]:
         """The codes of the findings of one run of what the hole could answer otherwise."""
         return {finding.code for finding in findings(self.run(NAMES.get(hole.route, hole.route), who=hole.who))}
 
@@ -153,7 +153,7 @@ def test_a_healthy_platform_passes_and_is_left_as_it_was():
     assert probed.everything() == before
 
 
-def codes_of(hole: PlantedHole) -> set[str]:
+def codes_of(hole: PlantedFault) -> set[str]:
     """The codes by which a hole may show."""
     if hole.effect is Effect.ACTS_LATE:
         return {"late_effect"}
@@ -161,14 +161,16 @@ def codes_of(hole: PlantedHole) -> set[str]:
         return {"foreign_data_writable"}
     if hole.who is Who.CLAIMED:
         foreign = {"foreign_data_readable", "foreign_data_writable"}
-        return {*foreign, "foreign_account_answered"} if hole.channel.of_account or hole.channel is Channel.OWNER else foreign
+        return (
+            {*foreign, "foreign_account_answered"} if hole.channel.of_account or hole.channel is TenantSource.OWNER else foreign
+        )
     if hole.who is Who.OTHER_CLIENT:
         return {"other_client_request_answered"}
     return {"request_without_tenant_answered" if hole.who.genuine else "unauthorized_request_answered"}
 
 
 @pytest.mark.parametrize("route", sorted({hole.route for hole in HOLES}))
-def test_every_planted_hole_of_a_route_is_found_and_its_effects_are_put_back(route: Route):
+def test_every_planted_hole_of_a_route_is_found_and_its_effects_are_put_back(route: ApiRoute):
     missed, left = [], []
     for hole in (each for each in HOLES if each.route is route):
         probed = Probed(hole)
@@ -192,4 +194,4 @@ def test_the_family_has_more_than_enough_distinct_holes():
     assert len(set(family())) == len(family()) >= 120
     assert len(HOLES) >= 120
     assert {hole.row for hole in family()} == {"3.1", "3.3", "4.1"}
-    assert all(PlantedHole.named(hole.name) == hole for hole in family())
+    assert all(PlantedFault.named(hole.name) == hole for hole in family())

@@ -16,7 +16,7 @@ from phase5_ops.replay.probe_evidence import CONTEXT, LATE, Sent, attribute_entr
 from phase5_ops.replay.probe_judge import authorization_of, permissions_of
 from phase5_ops.replay.probe_matrix import build_plan
 from phase5_ops.replay.probe_plan import Probe, Targets, intents_of, request_of
-from phase5_ops.sandbox.planted_holes import Channel, Effect, PlantedHole, Route, Who, family, sensible
+from phase5_ops.sandbox.planted_holes import ApiRoute, Effect, PlantedFault, TenantSource, Who, family, sensible
 from phase5_ops.sandbox.probe_tenants import A, B
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.isolation.test_planted_holes import TOKENS, WHO
@@ -29,8 +29,8 @@ FAILED = ("EXECUTION_STARTED", "ACTION_FAILED", "REPLAY_FAILED")
 #: Every way in alone, with every token that could use it; and the family's, which do something else than act at once.
 HOLES = sorted(
     {
-        *(hole for hole in family() if hole.route is Route.REPLAY),
-        *(hole for who, channel in product(Who, Channel) if sensible(hole := PlantedHole(Route.REPLAY, who, channel))),
+        *(hole for hole in family() if hole.route is ApiRoute.REPLAY),
+        *(hole for who, channel in product(Who, TenantSource) if sensible(hole := PlantedFault(ApiRoute.REPLAY, who, channel))),
     }
 )
 
@@ -46,9 +46,9 @@ PLAN, NEXT_PLAN = plan_of("run-1"), plan_of("run-2")
 class Probed:
     """A platform in memory with the probes of a plan before it, and what executes a replay that it was asked for."""
 
-    def __init__(self, *holes: PlantedHole, plan: Iterable[Probe] = PLAN, who: Who | None = None) -> None:
+    def __init__(self, *holes: PlantedFault, plan: Iterable[Probe] = PLAN, who: Who | None = None) -> None:
         self.platform = MemoryPlatform()
-        self.platform.holes.update(holes)
+        self.platform.platform_faults.update(holes)
         self.asked = [probe for probe in plan if who is None or WHO[probe.token] is who]
         expired = {probe.intent for probe in self.asked if probe.expired}
         for place, intent in intents_of(self.asked):
@@ -92,7 +92,7 @@ def judged(rows: Sequence[Sent], entries: Iterable[tuple[str, dict]]) -> dict[st
     }
 
 
-def with_hole(hole: PlantedHole) -> tuple[dict[str, Judgement], dict[str, Judgement]]:
+def with_hole(hole: PlantedFault) -> tuple[dict[str, Judgement], dict[str, Judgement]]:
     """The rows of the run that meets the hole, and of the next one.
 
     A hole looks at the token first, so requests with others are answered, and leave behind, what they do on a healthy platform.
@@ -135,7 +135,7 @@ def test_every_planted_hole_is_found_by_its_row(who: Who):
         now, after = with_hole(hole)
         late = hole.effect is Effect.ACTS_LATE
         found = (after if late else now)[hole.row]
-        for_itself = hole.who is Who.OTHER_CLIENT and hole.channel is Channel.CLAIM  # taken for the tenant that it claims
+        for_itself = hole.who is Who.OTHER_CLIENT and hole.channel is TenantSource.CLAIM  # taken for the tenant that it claims
         wanted = Verdict.WARN if for_itself else Verdict.FAIL
         if late and now[hole.row].verdict is not Verdict.PASS:
             missed.append((hole.name, "seen before it was done"))
@@ -147,4 +147,4 @@ def test_every_planted_hole_is_found_by_its_row(who: Who):
 def test_there_are_more_than_enough_distinct_holes():
     assert len(HOLES) == len(set(HOLES)) >= 120
     assert {hole.who for hole in HOLES} == set(Who)
-    assert {hole.channel for hole in HOLES} == set(Channel)
+    assert {hole.channel for hole in HOLES} == set(TenantSource)

@@ -53,7 +53,7 @@ def only_holes(scenario: Scenario) -> bool:
     """Whether a running sandbox can be put into the scenario."""
     state = blueprint_of(scenario)
     untouched = healthy(state.now, REGION)
-    untouched.holes, untouched.settings, untouched.faults = state.holes, state.settings, state.faults
+    untouched.platform_faults, untouched.settings, untouched.faults = state.platform_faults, state.settings, state.faults
     return state == untouched
 
 
@@ -91,15 +91,15 @@ def test_a_hole_turns_exactly_its_rows(scenario: Scenario, sandbox: Sandbox, mon
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "1")
     forget_probes(sandbox)
-    sandbox.holes.clear()
-    sandbox.holes.update(state.holes)
+    sandbox.platform_faults.clear()
+    sandbox.platform_faults.update(state.platform_faults)
     for fault in state.faults:
         sandbox.faults.add(**fault)
     try:
         assert_turned(scenario, judged(tmp_path))
     finally:
         sandbox.faults.clear()
-        sandbox.holes.clear()
+        sandbox.platform_faults.clear()
 
 
 @pytest.mark.parametrize("scenario", [each for each in SCENARIOS if not only_holes(each)], ids=lambda each: each.name)

@@ -50,7 +50,7 @@ def pointed_at_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator
         monkeypatch.setenv(name, value)
     yield
     sandbox.faults.clear()
-    sandbox.holes.clear()
+    sandbox.platform_faults.clear()
 
 
 def a_run(state: Path) -> RunContext:

@@ -18,7 +18,7 @@ class Ccnative:
 
     def __init__(self, sandbox):
         self.sandbox, self.platform, self.aws = sandbox, sandbox.platform, sandbox.inside
-        self.holes = sandbox.holes
+        self.platform_faults = sandbox.platform_faults
         self._session, self._clients = sandbox.session(), {}
         self.token = self.platform.pool.tokens(A)["IdToken"]
         self.token_b = self.platform.pool.tokens(B)["IdToken"]

@@ -80,5 +80,5 @@ def shared_platform():
 def ccnative(shared_platform):
     """The module's platform; a test's holes and faults end with it."""
     yield shared_platform
-    shared_platform.holes.clear()
+    shared_platform.platform_faults.clear()
     shared_platform.sandbox.faults.clear()

@@ -189,19 +189,19 @@ class MemoryPlatform:
 
     Attributes:
         tables: its tables.
-        holes: its faults; may change.
+        platform_faults: its faults; may change.
         ledger: writes to its ledger.
         authorizer: tells its callers apart.
         application: the Control Center.
     """
 
     def __init__(self) -> None:
-        self.tables, self.holes = MemoryTables(), set()
+        self.tables, self.platform_faults = MemoryTables(), set()
         self.aws, self.pool = MemoryAws(self.tables), MemoryPool()
         clock = SimpleNamespace(now=lambda: NOW)
         self.ledger = LedgerWriter(self.aws, clock)
-        context = PlatformContext(self.aws, clock, _Logs(), self.ledger, "us-west-2", self.holes)
-        self.authorizer = Authorizer(self.pool, self.holes)
+        context = PlatformContext(self.aws, clock, _Logs(), self.ledger, "us-west-2", self.platform_faults)
+        self.authorizer = Authorizer(self.pool, self.platform_faults)
         self.application = ControlCenter(context, self.authorizer)
         for user in PROBE_TENANTS:
             self.aws.put("cc-native-tenants", {"tenantId": user.tenant_id, "status": "active"})

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from phase5_ops.sandbox import control_center_server
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.platform_records import TENANTS
 from phase5_ops.sandbox.probe_tenants import A, B
 from phase5_ops.sandbox.server import Sandbox
@@ -55,8 +55,8 @@ def forged(shared_platform):
 
 
 LETS_IN = {
-    Hole.NO_TOKEN_ACCEPTED: {"none"},
-    Hole.ANY_TOKEN_ACCEPTED: {
+    PlatformFault.NO_TOKEN_ACCEPTED: {"none"},
+    PlatformFault.ANY_TOKEN_ACCEPTED: {
         "garbage",
         "alg_none",
         "hs256",
@@ -67,13 +67,13 @@ LETS_IN = {
         "other_client",
         "access",
     },
-    Hole.ALG_NONE_ACCEPTED: {"alg_none"},
-    Hole.HS256_PUBLIC_KEY_ACCEPTED: {"hs256"},
-    Hole.SIGNATURE_NOT_CHECKED: {"tampered", "self_signed", "unknown_kid"},
-    Hole.EXPIRED_ACCEPTED: {"expired"},
-    Hole.OTHER_CLIENT_ACCEPTED: {"other_client"},
-    Hole.ACCESS_TOKEN_ACCEPTED: {"access"},
-    Hole.UNKNOWN_KID_ACCEPTED: {"unknown_kid"},
+    PlatformFault.ALG_NONE_ACCEPTED: {"alg_none"},
+    PlatformFault.HS256_PUBLIC_KEY_ACCEPTED: {"hs256"},
+    PlatformFault.SIGNATURE_NOT_CHECKED: {"tampered", "self_signed", "unknown_kid"},
+    PlatformFault.EXPIRED_ACCEPTED: {"expired"},
+    PlatformFault.OTHER_CLIENT_ACCEPTED: {"other_client"},
+    PlatformFault.ACCESS_TOKEN_ACCEPTED: {"access"},
+    PlatformFault.UNKNOWN_KID_ACCEPTED: {"unknown_kid"},
 }
 
 
@@ -103,7 +103,7 @@ def test_a_healthy_control_center_refuses_every_forged_token(ccnative, forged):
 
 @pytest.mark.parametrize("hole", LETS_IN)
 def test_a_hole_in_the_tokens_check_lets_in_exactly_its_tokens(ccnative, forged, hole):
-    ccnative.holes.add(hole)
+    ccnative.platform_faults.add(hole)
     intents = {kind: ccnative.intent() for kind in forged}
     let_in = {kind for kind, token in forged.items() if ccnative.replay(intents[kind], token=token) == 202}
     assert let_in == LETS_IN[hole]
@@ -124,15 +124,15 @@ NAMED = {
     "body": {"tenant_id": B.tenant_id},
 }
 OVERRIDES = {
-    Hole.TENANT_FROM_QUERY: {"query"},
-    Hole.TENANT_FROM_HEADER: {"header"},
-    Hole.TENANT_FROM_HEADER_ANY_CASE: {"header", "header_title"},
-    Hole.TENANT_FROM_BODY: {"body"},
+    PlatformFault.TENANT_FROM_QUERY: {"query"},
+    PlatformFault.TENANT_FROM_HEADER: {"header"},
+    PlatformFault.TENANT_FROM_HEADER_ANY_CASE: {"header", "header_title"},
+    PlatformFault.TENANT_FROM_BODY: {"body"},
 }
 FALLBACKS = {
-    Hole.TENANT_FALLBACK_QUERY: {"query"},
-    Hole.TENANT_FALLBACK_HEADER: {"header", "header_title"},
-    Hole.TENANT_FALLBACK_BODY: {"body"},
+    PlatformFault.TENANT_FALLBACK_QUERY: {"query"},
+    PlatformFault.TENANT_FALLBACK_HEADER: {"header", "header_title"},
+    PlatformFault.TENANT_FALLBACK_BODY: {"body"},
 }
 
 
@@ -146,7 +146,7 @@ def test_a_healthy_control_center_acts_for_the_claims_tenant_whatever_else_is_na
 
 @pytest.mark.parametrize("hole", OVERRIDES)
 def test_a_tenant_named_beside_the_token_overrides_the_claim_with_its_hole(ccnative, hole):
-    ccnative.holes.add(hole)
+    ccnative.platform_faults.add(hole)
     for where, named in NAMED.items():
         intent = ccnative.intent(tenant=B.tenant_id)
         assert (ccnative.replay(intent, **named) == 202) == (where in OVERRIDES[hole]), where
@@ -155,7 +155,7 @@ def test_a_tenant_named_beside_the_token_overrides_the_claim_with_its_hole(ccnat
 
 @pytest.mark.parametrize("hole", FALLBACKS)
 def test_a_fallback_serves_callers_without_a_valid_token(ccnative, forged, hole):
-    ccnative.holes.add(hole)
+    ccnative.platform_faults.add(hole)
     for where, named in NAMED.items():
         for token in ("", forged["self_signed"]):
             intent = ccnative.intent(tenant=B.tenant_id)
@@ -167,7 +167,7 @@ def test_a_refused_request_leaves_nothing_unless_the_platform_has_that_hole(ccna
     intent = ccnative.intent()
     assert ccnative.replay(intent, token="garbage") == 401
     assert ccnative.events(intent) == []
-    ccnative.holes.add(Hole.REFUSED_BUT_RECORDED)
+    ccnative.platform_faults.add(PlatformFault.REFUSED_BUT_RECORDED)
     assert ccnative.replay(intent, token="garbage") == 401
     assert ccnative.events(intent) == ["REPLAY_REQUESTED"]
 
@@ -184,14 +184,14 @@ def test_what_is_not_the_callers_is_refused(ccnative):
 
 
 def test_a_foreign_intent_is_replayed_with_its_hole(ccnative):
-    ccnative.holes.add(Hole.FOREIGN_INTENT_ACCEPTED)
+    ccnative.platform_faults.add(PlatformFault.FOREIGN_INTENT_ACCEPTED)
     foreign = ccnative.intent(tenant=B.tenant_id, account=FOREIGN)
     assert ccnative.replay(foreign) == 202
     assert ccnative.events(foreign, B.tenant_id) == COMPLETE
 
 
 def test_a_foreign_account_is_accepted_with_its_hole(ccnative):
-    ccnative.holes.add(Hole.FOREIGN_ACCOUNT_ACCEPTED)
+    ccnative.platform_faults.add(PlatformFault.FOREIGN_ACCOUNT_ACCEPTED)
     own, foreign = ccnative.intent(), ccnative.intent(tenant=B.tenant_id, account=FOREIGN)
     assert ccnative.replay(own, account=FOREIGN) == 202
     assert ccnative.replay(foreign, account=FOREIGN) == 202
@@ -200,7 +200,7 @@ def test_a_foreign_account_is_accepted_with_its_hole(ccnative):
 
 
 def test_an_own_account_out_of_scope_is_accepted_with_its_hole(ccnative):
-    ccnative.holes.add(Hole.ACCOUNT_SCOPE_NOT_ENFORCED)
+    ccnative.platform_faults.add(PlatformFault.ACCOUNT_SCOPE_NOT_ENFORCED)
     intent = ccnative.intent(account=OUT_OF_SCOPE)
     assert ccnative.replay(intent, account=OUT_OF_SCOPE) == 202
     assert ccnative.replay(ccnative.intent(), account=FOREIGN) == 403
@@ -209,7 +209,7 @@ def test_an_own_account_out_of_scope_is_accepted_with_its_hole(ccnative):
 
 def test_a_missing_intent_is_not_found_unless_the_platform_has_that_hole(ccnative):
     assert ccnative.replay("ai_1_nowhere") == 404
-    ccnative.holes.add(Hole.MISSING_INTENT_ACCEPTED)
+    ccnative.platform_faults.add(PlatformFault.MISSING_INTENT_ACCEPTED)
     assert ccnative.replay("ai_1_nowhere") == 202
     assert ccnative.events("ai_1_nowhere") == ["REPLAY_REQUESTED"]
 
@@ -225,14 +225,14 @@ def test_each_field_is_required_unless_the_platform_has_that_hole(ccnative, fiel
 
     assert [send(value) for value in (None, "", " ", 7, ["a"])] == [400] * 5
     assert ccnative.events(intent) == []
-    ccnative.holes.add(Hole.REQUIRED_FIELD_OPTIONAL)
+    ccnative.platform_faults.add(PlatformFault.REQUIRED_FIELD_OPTIONAL)
     assert send(None) == (400 if field == "action_intent_id" else 202)
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"a": }', b"\xff\xfe"])
 def test_malformed_json_is_the_callers_error_unless_the_platform_has_that_hole(ccnative, body):
     assert ccnative.request("POST", "/replay", body, token=ccnative.token)[0] == 400
-    ccnative.holes.add(Hole.MALFORMED_JSON_500)
+    ccnative.platform_faults.add(PlatformFault.MALFORMED_JSON_500)
     assert ccnative.request("POST", "/replay", body, token=ccnative.token)[0] == 500
 
 
@@ -245,7 +245,7 @@ def test_the_requester_is_whom_the_token_names_unless_the_platform_has_that_hole
     plain, repeated, claimed = (ccnative.intent() for _ in range(3))
     assert ccnative.replay(plain, requested_by="the-boss") == 202
     assert ccnative.replay(repeated, requested_by=A.email) == 202
-    ccnative.holes.add(Hole.REQUESTER_FROM_BODY)
+    ccnative.platform_faults.add(PlatformFault.REQUESTER_FROM_BODY)
     assert ccnative.replay(claimed, requested_by="the-boss") == 202
     names = [
         {entry["data"]["requested_by"] for entry in ccnative.entries(intent) if entry["eventType"].startswith("REPLAY")}
@@ -255,7 +255,7 @@ def test_the_requester_is_whom_the_token_names_unless_the_platform_has_that_hole
 
 
 def test_an_own_replay_is_recorded_under_the_other_tenant_with_its_hole(ccnative):
-    ccnative.holes.add(Hole.OWN_REPLAY_RECORDED_ELSEWHERE)
+    ccnative.platform_faults.add(PlatformFault.OWN_REPLAY_RECORDED_ELSEWHERE)
     intent = ccnative.intent()
     assert ccnative.replay(intent) == 202
     assert ccnative.events(intent) == []
@@ -264,28 +264,28 @@ def test_an_own_replay_is_recorded_under_the_other_tenant_with_its_hole(ccnative
 
 def test_a_control_center_that_answers_something_else(ccnative):
     intent = ccnative.intent()
-    ccnative.holes.add(Hole.HTML)
+    ccnative.platform_faults.add(PlatformFault.HTML)
     assert ccnative.request("POST", "/replay", {}, token=ccnative.token)[1].startswith(b"<!doctype html>")
-    ccnative.holes.clear()
-    ccnative.holes.add(Hole.ERROR_500)
+    ccnative.platform_faults.clear()
+    ccnative.platform_faults.add(PlatformFault.ERROR_500)
     assert ccnative.replay(intent) == 500
-    ccnative.holes.clear()
-    ccnative.holes.add(Hole.REDIRECT_ELSEWHERE)
+    ccnative.platform_faults.clear()
+    ccnative.platform_faults.add(PlatformFault.REDIRECT_ELSEWHERE)
     assert ccnative.replay(intent) == 302
     assert ccnative.events(intent) == []
 
 
 def test_a_control_center_that_goes_down_resets_its_connections(ccnative):
-    ccnative.holes.add(Hole.DOWN)
+    ccnative.platform_faults.add(PlatformFault.DOWN)
     with pytest.raises((ConnectionError, HTTPException)):
         ccnative.replay(ccnative.intent())
 
 
-@pytest.mark.parametrize("hole", [Hole.SLOW, Hole.DRIP])
+@pytest.mark.parametrize("hole", [PlatformFault.SLOW, PlatformFault.DRIP])
 def test_a_slow_control_center_outlasts_its_caller_but_not_the_sandbox(hole, monkeypatch):
     with Sandbox("healthy") as sandbox:
         platform = Ccnative(sandbox)
-        platform.holes.add(hole)
+        platform.platform_faults.add(hole)
         monkeypatch.setattr(control_center_server, "DRIP_SECONDS", 30.0)
         with pytest.raises(TimeoutError):
             platform.request("POST", "/replay", {}, token=platform.token, timeout=0.2)
@@ -294,7 +294,7 @@ def test_a_slow_control_center_outlasts_its_caller_but_not_the_sandbox(hole, mon
 
 
 def test_nothing_listens_where_the_control_center_is_down_from_the_start(ccnative):
-    server = control_center_server.ControlCenterServer(lambda *_: [], {Hole.DOWN})
+    server = control_center_server.ControlCenterServer(lambda *_: [], {PlatformFault.DOWN})
     server.start()
     original, ccnative.platform.control_center = ccnative.platform.control_center, server
     try:

@@ -11,7 +11,7 @@ from phase5_ops.ccnative.metrics import LATENCY, SUCCESS
 from phase5_ops.sandbox import platform_records as records
 from phase5_ops.sandbox.blueprint import NAMESPACE
 from phase5_ops.sandbox.executor import GLOBAL_STOP, STARTER, VALIDATOR
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.inside_aws import from_item
 from phase5_ops.sandbox.platform_records import ATTEMPTS, DEDUPE, NOTES, OUTCOMES, RESILIENCE, SIGNALS, TASKS, TENANTS
 from phase5_ops.sandbox.probe_tenants import A
@@ -117,14 +117,14 @@ def test_a_tool_that_reports_a_failure_ends_in_a_failure_with_a_signal(ccnative)
 
 
 def test_a_replay_that_fails_with_its_hole_ends_in_replay_failed(ccnative):
-    ccnative.holes.add(Hole.REPLAY_FAILS)
+    ccnative.platform_faults.add(PlatformFault.REPLAY_FAILS)
     intent = ccnative.intent()
     assert ccnative.replay(intent) == 202
     assert ccnative.events(intent)[1:] == ["REPLAY_STARTED", "EXECUTION_STARTED", "ACTION_FAILED", "REPLAY_FAILED", "SIGNAL"]
 
 
 def test_a_replay_that_never_finishes_with_its_hole_keeps_its_attempt_running(ccnative):
-    ccnative.holes.add(Hole.REPLAY_NEVER_FINISHES)
+    ccnative.platform_faults.add(PlatformFault.REPLAY_NEVER_FINISHES)
     intent = ccnative.intent()
     assert ccnative.replay(intent) == 202
     assert ccnative.events(intent) == ["REPLAY_REQUESTED", "REPLAY_STARTED", "EXECUTION_STARTED"]
@@ -132,7 +132,7 @@ def test_a_replay_that_never_finishes_with_its_hole_keeps_its_attempt_running(cc
 
 
 def test_a_replay_that_is_not_started_with_its_hole_leaves_the_request_alone(ccnative):
-    ccnative.holes.add(Hole.REPLAY_NOT_STARTED)
+    ccnative.platform_faults.add(PlatformFault.REPLAY_NOT_STARTED)
     intent = ccnative.intent()
     assert ccnative.replay(intent) == 202
     assert ccnative.events(intent) == ["REPLAY_REQUESTED"]

@@ -9,13 +9,13 @@ import pytest
 from phase5_ops.sandbox import platform_records as records
 from phase5_ops.sandbox.audit_export import EXPORTS
 from phase5_ops.sandbox.control_center_admin import BUDGETS, CONFIG
-from phase5_ops.sandbox.holes import Hole
-from phase5_ops.sandbox.named_tenant import HOLE_OF_ROUTE
+from phase5_ops.sandbox.holes import PlatformFault
+from phase5_ops.sandbox.named_tenant import FAULT_OF_ROUTE
 from phase5_ops.sandbox.platform_records import ATTEMPTS
 from phase5_ops.sandbox.probe_tenants import A, B
 from phase5_ops_tests.sandbox.ccnative import FOREIGN, OWN
 
-OF_ROUTES = {*HOLE_OF_ROUTE.values(), Hole.CONFIG_KEY_FROM_BODY}
+OF_ROUTES = {*FAULT_OF_ROUTE.values(), PlatformFault.CONFIG_KEY_FROM_BODY}
 
 
 def test_the_trail_is_delivered_in_cloudtrails_form_once_it_is_listed(ccnative):
@@ -38,13 +38,13 @@ def test_the_trail_is_delivered_in_cloudtrails_form_once_it_is_listed(ccnative):
 
 
 def test_an_execution_can_leave_out_its_outcome_or_its_end(ccnative):
-    ccnative.holes.add(Hole.OUTCOME_NOT_WRITTEN)
+    ccnative.platform_faults.add(PlatformFault.OUTCOME_NOT_WRITTEN)
     first = ccnative.intent()
     ccnative.approve(first)
     assert ccnative.events(first) == ["EXECUTION_STARTED", "ACTION_EXECUTED", "SIGNAL"]
     assert ccnative.item(records.OUTCOMES, first, "OUTCOME") is None
-    ccnative.holes.clear()
-    ccnative.holes.add(Hole.LEDGER_END_MISSING)
+    ccnative.platform_faults.clear()
+    ccnative.platform_faults.add(PlatformFault.LEDGER_END_MISSING)
     second = ccnative.intent()
     ccnative.approve(second)
     assert ccnative.events(second) == ["EXECUTION_STARTED", "SIGNAL"]
@@ -55,22 +55,22 @@ def test_an_execution_can_leave_out_its_outcome_or_its_end(ccnative):
 EXPORT, EXECUTED = "exp-of-tenant-b", "ai_1_of_tenant_b"
 PERIOD = {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"}
 READS = {
-    Hole.FOREIGN_EXPLANATION_READABLE: ("/ledger/explanation", {"action_intent_id": EXECUTED, "account_id": FOREIGN}),
-    Hole.FOREIGN_BUDGET_READABLE: ("/budget", {"account_id": FOREIGN}),
-    Hole.FOREIGN_BUDGET_STATE_READABLE: ("/budget/state", {"account_id": FOREIGN}),
-    Hole.FOREIGN_CONFIG_READABLE: ("/config", {"tenant_id": B.tenant_id}),
-    Hole.FOREIGN_KILL_SWITCHES_READABLE: ("/kill-switches", {"tenantId": B.tenant_id}),
-    Hole.FOREIGN_EXPORT_READABLE: (f"/audit/exports/{EXPORT}", {}),
-    Hole.FOREIGN_EXECUTION_STATUS_READABLE: (f"/executions/{EXECUTED}/status", {"account_id": FOREIGN}),
-    Hole.FOREIGN_EXECUTIONS_READABLE: (f"/accounts/{FOREIGN}/executions", {}),
+    PlatformFault.FOREIGN_EXPLANATION_READABLE: ("/ledger/explanation", {"action_intent_id": EXECUTED, "account_id": FOREIGN}),
+    PlatformFault.FOREIGN_BUDGET_READABLE: ("/budget", {"account_id": FOREIGN}),
+    PlatformFault.FOREIGN_BUDGET_STATE_READABLE: ("/budget/state", {"account_id": FOREIGN}),
+    PlatformFault.FOREIGN_CONFIG_READABLE: ("/config", {"tenant_id": B.tenant_id}),
+    PlatformFault.FOREIGN_KILL_SWITCHES_READABLE: ("/kill-switches", {"tenantId": B.tenant_id}),
+    PlatformFault.FOREIGN_EXPORT_READABLE: (f"/audit/exports/{EXPORT}", {}),
+    PlatformFault.FOREIGN_EXECUTION_STATUS_READABLE: (f"/executions/{EXECUTED}/status", {"account_id": FOREIGN}),
+    PlatformFault.FOREIGN_EXECUTIONS_READABLE: (f"/accounts/{FOREIGN}/executions", {}),
 }
 KEY_OF_B = {"pk": records.tenant_key(B.tenant_id), "sk": "AUTONOMY#mark"}
 WRITES = {
-    Hole.FOREIGN_BUDGET_WRITABLE: ("PUT", "/budget", {"account_id": FOREIGN, "max_autonomous_per_day": 1}, BUDGETS),
-    Hole.FOREIGN_CONFIG_WRITABLE: ("PUT", "/config", {"mode": "DISABLED"}, CONFIG),
-    Hole.CONFIG_KEY_FROM_BODY: ("PUT", "/config", {"mode": "DISABLED", **KEY_OF_B}, CONFIG),
-    Hole.FOREIGN_KILL_SWITCHES_WRITABLE: ("PUT", "/kill-switches", {"disabled_action_types": ["mark"]}, records.TENANTS),
-    Hole.FOREIGN_EXPORT_WRITABLE: ("POST", "/audit/exports", PERIOD, EXPORTS),
+    PlatformFault.FOREIGN_BUDGET_WRITABLE: ("PUT", "/budget", {"account_id": FOREIGN, "max_autonomous_per_day": 1}, BUDGETS),
+    PlatformFault.FOREIGN_CONFIG_WRITABLE: ("PUT", "/config", {"mode": "DISABLED"}, CONFIG),
+    PlatformFault.CONFIG_KEY_FROM_BODY: ("PUT", "/config", {"mode": "DISABLED", **KEY_OF_B}, CONFIG),
+    PlatformFault.FOREIGN_KILL_SWITCHES_WRITABLE: ("PUT", "/kill-switches", {"disabled_action_types": ["mark"]}, records.TENANTS),
+    PlatformFault.FOREIGN_EXPORT_WRITABLE: ("POST", "/audit/exports", PERIOD, EXPORTS),
 }
 OF_B = "mark-of-tenant-b"
 
@@ -108,9 +108,9 @@ def shown(ccnative, hole):
 @pytest.mark.parametrize("hole", READS, ids=str)
 def test_a_route_shows_another_tenants_data_with_its_hole_alone(hole, ccnative, data_of_b):
     assert OF_B not in shown(ccnative, hole)
-    ccnative.holes.update(OF_ROUTES - {hole})
+    ccnative.platform_faults.update(OF_ROUTES - {hole})
     assert OF_B not in shown(ccnative, hole)
-    ccnative.holes.add(hole)
+    ccnative.platform_faults.add(hole)
     assert OF_B in shown(ccnative, hole)
 
 
@@ -130,10 +130,10 @@ def test_a_route_writes_for_another_tenant_with_its_hole_alone(hole, ccnative, d
         return ccnative.request(method, path, {"tenant_id": B.tenant_id, **body}, token=ccnative.token)[0]
 
     assert write() == 403
-    ccnative.holes.update(OF_ROUTES - {hole, Hole.FOREIGN_CONFIG_WRITABLE, Hole.CONFIG_KEY_FROM_BODY})
+    ccnative.platform_faults.update(OF_ROUTES - {hole, PlatformFault.FOREIGN_CONFIG_WRITABLE, PlatformFault.CONFIG_KEY_FROM_BODY})
     assert write() == 403
     assert of_b(ccnative, table) == before
-    ccnative.holes.add(hole)
+    ccnative.platform_faults.add(hole)
     assert write() in (200, 202)
     assert of_b(ccnative, table) != before
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from phase5_ops.aws.statistics import parse_statistic
-from phase5_ops.sandbox.metric_store import MetricStore, Row, timestamps
+from phase5_ops.sandbox.metric_store import MetricRow, MetricStore, timestamps
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DIMENSIONS = {"tool_name": "t", "connector_id": "c"}
@@ -16,12 +16,12 @@ DIMENSIONS = {"tool_name": "t", "connector_id": "c"}
 
 def put(store, values, at=NOW - timedelta(minutes=10), counts=None, dimensions=DIMENSIONS):
     counts = counts or [1] * len(values)
-    rows = [Row(int(at.timestamp()), n, v * n, v, v) for v, n in zip(values, counts, strict=True)]
+    rows = [MetricRow(int(at.timestamp()), n, v * n, v, v) for v, n in zip(values, counts, strict=True)]
     store.put("NS", "m", dimensions, rows)
 
 
 def put_set(store, count, total, low, high, *, at=NOW - timedelta(minutes=10)):
-    store.put("NS", "m", DIMENSIONS, [Row(int(at.timestamp()), count, total, low, high)])
+    store.put("NS", "m", DIMENSIONS, [MetricRow(int(at.timestamp()), count, total, low, high)])
 
 
 def ask(store, statistic, *, start=NOW - timedelta(hours=1), end=NOW, period=60, now=NOW, dimensions=DIMENSIONS, unit=None):
@@ -183,7 +183,7 @@ def test_several_series_are_computed_together(store):
 
 def test_units_are_told_apart_only_when_asked(store):
     at = int(NOW.timestamp()) - 60
-    store.put("NS", "m", DIMENSIONS, [Row(at, 1, 1, 1, 1, "Seconds"), Row(at, 1, 2, 2, 2, "Milliseconds")])
+    store.put("NS", "m", DIMENSIONS, [MetricRow(at, 1, 1, 1, 1, "Seconds"), MetricRow(at, 1, 2, 2, 2, "Milliseconds")])
     assert one(store, "Sum") == 3
     assert one(store, "Sum", unit="Seconds") == 1
     assert one(store, "Sum", unit="Bytes") is None
@@ -213,7 +213,7 @@ def test_find_lists_series_once_in_a_stable_order(store):
     put(store, [1])
     put(store, [1])
     put(store, [1], dimensions={})
-    store.put("Other", "n", {}, [Row(1, 1, 1, 1, 1)])
+    store.put("Other", "n", {}, [MetricRow(1, 1, 1, 1, 1)])
     assert [(series.namespace, dict(series.dimensions)) for series in store.find()] == [
         ("NS", {}),
         ("NS", DIMENSIONS),

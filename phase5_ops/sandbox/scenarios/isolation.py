@@ -5,7 +5,7 @@ the rows of replay, which execute on the same platform; these scenarios declare 
 """
 
 from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.scenarios.registry import FAIL, WARN, scenario
 from phase5_ops.verdict import Verdict
 
@@ -16,61 +16,77 @@ ROWS = (HARNESS, "4.2")
 _IMPATIENT = {"PHASE5_ISOLATION__OUTCOME_SECONDS": "1"}
 
 
-def _hole(hole: Hole, description: str, code: str, verdict: Verdict = FAIL) -> None:
+def _leak(fault: PlatformFault, description: str, code: str, verdict: Verdict = FAIL) -> None:
     def change(state: Blueprint) -> None:
-        state.holes.add(hole)
+        state.platform_faults.add(fault)
         state.settings |= _IMPATIENT
 
     change.__module__ = __name__
-    scenario(f"isolation-{hole.value}", description, {HARNESS: (verdict, code)})(change)
+    scenario(f"isolation-{fault.value}", description, {HARNESS: (verdict, code)})(change)
 
 
 # Writes of an execution
 
-_hole(
-    Hole.NOTE_UNDER_PREFIX_TENANT,
+_leak(
+    PlatformFault.NOTE_UNDER_PREFIX_TENANT,
     "A note is written under a tenant whose id begins with the execution's tenant.",
     "foreign_key_written",
 )
-_hole(Hole.NOTE_IN_OTHER_PARTITION, "A note is written into another tenant's partition.", "foreign_key_written")
-_hole(Hole.NOTE_KEY_WITHOUT_TENANT, "A note's key names the account alone.", "key_without_tenant")
-_hole(Hole.NOTE_ATTRIBUTE_OF_OTHER, "A note under the right key names another tenant in its tenant_id.", "key_attribute_mismatch")
-_hole(Hole.DEDUPE_KEY_OF_OTHER, "A write is remembered under another tenant's idempotency key.", "key_without_tenant")
-_hole(Hole.CACHE_KEY_WITHOUT_TENANT, "An outcome is cached under a key that all tenants share.", "key_without_tenant")
-_hole(Hole.ARTIFACT_UNDER_OTHER, "An outcome's artifact has an S3 key of another tenant.", "foreign_tenant_attribute")
-_hole(Hole.OUTCOME_INDEXED_UNDER_OTHER, "An outcome stands in the index under another tenant.", "foreign_key_written")
-_hole(Hole.SIGNAL_FOR_OTHER, "The signal of an execution is written for another tenant.", "foreign_key_written")
-_hole(Hole.SIGNAL_REFERS_TO_OTHER, "A signal's evidence refers to another tenant's execution.", "foreign_tenant_attribute")
-_hole(Hole.NESTED_DATA_OF_OTHER, "Deep in a ledger entry stands another tenant.", "foreign_tenant_attribute")
-_hole(Hole.EVENT_NAMES_OTHER, "An event of an execution names another tenant.", "foreign_tenant_attribute")
-_hole(
-    Hole.EXECUTION_RECORDED_ELSEWHERE,
+_leak(PlatformFault.NOTE_IN_OTHER_PARTITION, "A note is written into another tenant's partition.", "foreign_key_written")
+_leak(PlatformFault.NOTE_KEY_WITHOUT_TENANT, "A note's key names the account alone.", "key_without_tenant")
+_leak(
+    PlatformFault.NOTE_ATTRIBUTE_OF_OTHER,
+    "A note under the right key names another tenant in its tenant_id.",
+    "key_attribute_mismatch",
+)
+_leak(PlatformFault.DEDUPE_KEY_OF_OTHER, "A write is remembered under another tenant's idempotency key.", "key_without_tenant")
+_leak(PlatformFault.CACHE_KEY_WITHOUT_TENANT, "An outcome is cached under a key that all tenants share.", "key_without_tenant")
+_leak(PlatformFault.ARTIFACT_UNDER_OTHER, "An outcome's artifact has an S3 key of another tenant.", "foreign_tenant_attribute")
+_leak(PlatformFault.OUTCOME_INDEXED_UNDER_OTHER, "An outcome stands in the index under another tenant.", "foreign_key_written")
+_leak(PlatformFault.SIGNAL_FOR_OTHER, "The signal of an execution is written for another tenant.", "foreign_key_written")
+_leak(
+    PlatformFault.SIGNAL_REFERS_TO_OTHER, "A signal's evidence refers to another tenant's execution.", "foreign_tenant_attribute"
+)
+_leak(PlatformFault.NESTED_DATA_OF_OTHER, "Deep in a ledger entry stands another tenant.", "foreign_tenant_attribute")
+_leak(PlatformFault.EVENT_NAMES_OTHER, "An event of an execution names another tenant.", "foreign_tenant_attribute")
+_leak(
+    PlatformFault.EXECUTION_RECORDED_ELSEWHERE,
     "An execution is told in the ledger of another tenant.",
     "ledger_trail_incomplete",
 )
-_hole(Hole.OUTCOME_NOT_WRITTEN, "An execution leaves no outcome.", "outcome_missing")
-_hole(Hole.LEDGER_END_MISSING, "The ledger does not tell how an execution ended.", "ledger_trail_incomplete")
+_leak(PlatformFault.OUTCOME_NOT_WRITTEN, "An execution leaves no outcome.", "outcome_missing")
+_leak(PlatformFault.LEDGER_END_MISSING, "The ledger does not tell how an execution ended.", "ledger_trail_incomplete")
 
 # Reads of an execution
 
-_hole(Hole.SCAN_WITHOUT_TENANT, "An execution scans a table of all tenants.", "unscoped_scan")
-_hole(Hole.QUERY_WITHOUT_TENANT, "An execution queries an index without a tenant.", "unscoped_query")
-_hole(Hole.FOREIGN_INTENT_READ, "An execution reads an intent of another tenant.", "foreign_key_read")
-_hole(Hole.TRAIL_NOT_DELIVERED, "The data-access trail is not delivered.", "reads_not_judged", WARN)
-_hole(Hole.TRAIL_HIDES_VALUES, "The data-access trail hides the values of queries.", "reads_not_judged", WARN)
+_leak(PlatformFault.SCAN_WITHOUT_TENANT, "An execution scans a table of all tenants.", "unscoped_scan")
+_leak(PlatformFault.QUERY_WITHOUT_TENANT, "An execution queries an index without a tenant.", "unscoped_query")
+_leak(PlatformFault.FOREIGN_INTENT_READ, "An execution reads an intent of another tenant.", "foreign_key_read")
+_leak(PlatformFault.TRAIL_NOT_DELIVERED, "The data-access trail is not delivered.", "reads_not_judged", WARN)
+_leak(PlatformFault.TRAIL_HIDES_VALUES, "The data-access trail hides the values of queries.", "reads_not_judged", WARN)
 
 # The Control Center
 
-_hole(Hole.FOREIGN_EXPLANATION_READABLE, "Another tenant's ledger is explained.", "foreign_data_readable")
-_hole(Hole.FOREIGN_BUDGET_READABLE, "Another tenant's budget is shown.", "foreign_data_readable")
-_hole(Hole.FOREIGN_BUDGET_STATE_READABLE, "What another tenant has used of its budget is shown.", "foreign_data_readable")
-_hole(Hole.FOREIGN_CONFIG_READABLE, "Another tenant's configuration is shown.", "foreign_data_readable")
-_hole(Hole.FOREIGN_KILL_SWITCHES_READABLE, "Another tenant's kill switches are shown.", "foreign_data_readable")
-_hole(Hole.FOREIGN_EXPORT_READABLE, "Another tenant's audit export is shown.", "foreign_data_readable")
-_hole(Hole.FOREIGN_EXECUTION_STATUS_READABLE, "Another tenant's execution is shown.", "foreign_data_readable")
-_hole(Hole.FOREIGN_EXECUTIONS_READABLE, "Another tenant's executions are listed.", "foreign_data_readable")
-_hole(Hole.FOREIGN_BUDGET_WRITABLE, "A budget is set for the tenant that the body names.", "foreign_data_writable")
-_hole(Hole.FOREIGN_CONFIG_WRITABLE, "A configuration is set for the tenant that the body names.", "foreign_data_writable")
-_hole(Hole.CONFIG_KEY_FROM_BODY, "A configuration is written under the key that the body names.", "foreign_data_writable")
-_hole(Hole.FOREIGN_KILL_SWITCHES_WRITABLE, "Kill switches are set for the tenant that is named.", "foreign_data_writable")
-_hole(Hole.FOREIGN_EXPORT_WRITABLE, "An audit export is made for the tenant that the body names.", "foreign_data_writable")
+_leak(PlatformFault.FOREIGN_EXPLANATION_READABLE, "Another tenant's ledger is explained.", "foreign_data_readable")
+_leak(PlatformFault.FOREIGN_BUDGET_READABLE, "Another tenant's budget is shown.", "foreign_data_readable")
+_leak(
+    PlatformFault.FOREIGN_BUDGET_STATE_READABLE, "What another tenant has used of its budget is shown.", "foreign_data_readable"
+)
+_leak(PlatformFault.FOREIGN_CONFIG_READABLE, "Another tenant's configuration is shown.", "foreign_data_readable")
+_leak(PlatformFault.FOREIGN_KILL_SWITCHES_READABLE, "Another tenant's kill switches are shown.", "foreign_data_readable")
+_leak(PlatformFault.FOREIGN_EXPORT_READABLE, "Another tenant's audit export is shown.", "foreign_data_readable")
+_leak(PlatformFault.FOREIGN_EXECUTION_STATUS_READABLE, "Another tenant's execution is shown.", "foreign_data_readable")
+_leak(PlatformFault.FOREIGN_EXECUTIONS_READABLE, "Another tenant's executions are listed.", "foreign_data_readable")
+_leak(PlatformFault.FOREIGN_BUDGET_WRITABLE, "A budget is set for the tenant that the body names.", "foreign_data_writable")
+_leak(
+    PlatformFault.FOREIGN_CONFIG_WRITABLE, "A configuration is set for the tenant that the body names.", "foreign_data_writable"
+)
+_leak(
+    PlatformFault.CONFIG_KEY_FROM_BODY, "A configuration is written under the key that the body names.", "foreign_data_writable"
+)
+_leak(
+    PlatformFault.FOREIGN_KILL_SWITCHES_WRITABLE, "Kill switches are set for the tenant that is named.", "foreign_data_writable"
+)
+_leak(
+    PlatformFault.FOREIGN_EXPORT_WRITABLE, "An audit export is made for the tenant that the body names.", "foreign_data_writable"
+)

@@ -1,10 +1,10 @@
-"""Scenarios of rows 3.1 and 3.3: a Control Center with each hole, one that does not answer, and probes that are not sent.
+"""Scenarios of rows 3.1 and 3.3: a Control Center with each fault, one that does not answer, and probes that are not sent.
 
-A hole leaves in the ledger what it leaves, so row 3.2 may turn too; these scenarios declare rows 3.1 and 3.3 alone.
+A fault leaves in the ledger what it leaves, so row 3.2 may turn too; these scenarios declare rows 3.1 and 3.3 alone.
 """
 
 from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.holes import Hole
+from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.probe_tenants import A
 from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, INCONCLUSIVE, WARN, Turns, scenario
 from phase5_ops.verdict import Verdict
@@ -18,22 +18,22 @@ _SHORT = {"PHASE5_PROBES__REQUEST_TIMEOUT_SECONDS": "5"}
 #: With these a replay that is accepted never ends, so that it would be followed for as long as it may be.
 _ENDLESS = frozenset(
     {
-        Hole.MISSING_INTENT_ACCEPTED,
-        Hole.REQUIRED_FIELD_OPTIONAL,
-        Hole.REPLAY_NOT_STARTED,
-        Hole.REPLAY_NEVER_FINISHES,
-        Hole.OWN_REPLAY_RECORDED_ELSEWHERE,
+        PlatformFault.MISSING_INTENT_ACCEPTED,
+        PlatformFault.REQUIRED_FIELD_OPTIONAL,
+        PlatformFault.REPLAY_NOT_STARTED,
+        PlatformFault.REPLAY_NEVER_FINISHES,
+        PlatformFault.OWN_REPLAY_RECORDED_ELSEWHERE,
     }
 )
 
 
-def _hole(hole: Hole, description: str, turns: Turns) -> None:
+def _faulty(fault: PlatformFault, description: str, turns: Turns) -> None:
     def change(state: Blueprint) -> None:
-        state.holes.add(hole)
-        state.settings |= {**_SHORT, "PHASE5_PROBES__FOLLOW_SECONDS": "2" if hole in _ENDLESS else "30"}
+        state.platform_faults.add(fault)
+        state.settings |= {**_SHORT, "PHASE5_PROBES__FOLLOW_SECONDS": "2" if fault in _ENDLESS else "30"}
 
     change.__module__ = __name__
-    scenario(f"replay-{hole.value.removeprefix('replay-')}", description, turns)(change)
+    scenario(f"replay-{fault.value.removeprefix('replay-')}", description, turns)(change)
 
 
 def _both(verdict: Verdict, code: str) -> Turns:
@@ -48,67 +48,103 @@ def _permissions(code: str, verdict: Verdict = FAIL) -> Turns:
     return {PERMISSIONS: (verdict, code)}
 
 
-_hole(Hole.NO_TOKEN_ACCEPTED, "The replay API takes requests without a token.", _authorization("unauthenticated_accepted"))
-_hole(Hole.ANY_TOKEN_ACCEPTED, "The replay API takes any text for a token.", _authorization("forged_token_accepted"))
-_hole(Hole.ALG_NONE_ACCEPTED, "The replay API takes unsigned tokens.", _authorization("forged_token_accepted"))
-_hole(
-    Hole.HS256_PUBLIC_KEY_ACCEPTED,
+_faulty(
+    PlatformFault.NO_TOKEN_ACCEPTED, "The replay API takes requests without a token.", _authorization("unauthenticated_accepted")
+)
+_faulty(PlatformFault.ANY_TOKEN_ACCEPTED, "The replay API takes any text for a token.", _authorization("forged_token_accepted"))
+_faulty(PlatformFault.ALG_NONE_ACCEPTED, "The replay API takes unsigned tokens.", _authorization("forged_token_accepted"))
+_faulty(
+    PlatformFault.HS256_PUBLIC_KEY_ACCEPTED,
     "The replay API takes tokens that are signed with the public key as a secret.",
     _authorization("forged_token_accepted"),
 )
-_hole(Hole.SIGNATURE_NOT_CHECKED, "The replay API does not check signatures.", _authorization("forged_token_accepted"))
-_hole(Hole.UNKNOWN_KID_ACCEPTED, "The replay API takes tokens of unknown keys.", _authorization("forged_token_accepted"))
-_hole(Hole.EXPIRED_ACCEPTED, "The replay API takes expired tokens.", _authorization("expired_token_accepted"))
-_hole(Hole.OTHER_CLIENT_ACCEPTED, "The replay API takes another client's tokens.", _authorization("other_client_accepted", WARN))
-_hole(Hole.ACCESS_TOKEN_ACCEPTED, "The replay API takes access tokens.", _authorization("access_token_accepted"))
-_hole(Hole.TENANT_FROM_QUERY, "The tenant of the query string overrides the claim.", _authorization("tenant_taken_from_query"))
-_hole(Hole.TENANT_FROM_HEADER, "The header x-tenant-id overrides the claim.", _authorization("tenant_taken_from_header"))
-_hole(
-    Hole.TENANT_FROM_HEADER_ANY_CASE,
+_faulty(PlatformFault.SIGNATURE_NOT_CHECKED, "The replay API does not check signatures.", _authorization("forged_token_accepted"))
+_faulty(
+    PlatformFault.UNKNOWN_KID_ACCEPTED, "The replay API takes tokens of unknown keys.", _authorization("forged_token_accepted")
+)
+_faulty(PlatformFault.EXPIRED_ACCEPTED, "The replay API takes expired tokens.", _authorization("expired_token_accepted"))
+_faulty(
+    PlatformFault.OTHER_CLIENT_ACCEPTED,
+    "The replay API takes another client's tokens.",
+    _authorization("other_client_accepted", WARN),
+)
+_faulty(PlatformFault.ACCESS_TOKEN_ACCEPTED, "The replay API takes access tokens.", _authorization("access_token_accepted"))
+_faulty(
+    PlatformFault.TENANT_FROM_QUERY,
+    "The tenant of the query string overrides the claim.",
+    _authorization("tenant_taken_from_query"),
+)
+_faulty(
+    PlatformFault.TENANT_FROM_HEADER, "The header x-tenant-id overrides the claim.", _authorization("tenant_taken_from_header")
+)
+_faulty(
+    PlatformFault.TENANT_FROM_HEADER_ANY_CASE,
     "The header X-Tenant-Id overrides the claim, in any case.",
     _authorization("tenant_taken_from_header"),
 )
-_hole(Hole.TENANT_FROM_BODY, "The tenant of the body overrides the claim.", _authorization("tenant_taken_from_body"))
-_hole(Hole.TENANT_FALLBACK_QUERY, "Without a valid token the query names the tenant.", _authorization("tenant_taken_from_query"))
-_hole(Hole.TENANT_FALLBACK_HEADER, "Without a valid token a header names the tenant.", _authorization("tenant_taken_from_header"))
-_hole(Hole.TENANT_FALLBACK_BODY, "Without a valid token the body names the tenant.", _authorization("tenant_taken_from_body"))
-_hole(Hole.REFUSED_BUT_RECORDED, "Refused requests are in the ledger.", _authorization("refused_but_recorded"))
-_hole(
-    Hole.FOREIGN_INTENT_ACCEPTED,
+_faulty(PlatformFault.TENANT_FROM_BODY, "The tenant of the body overrides the claim.", _authorization("tenant_taken_from_body"))
+_faulty(
+    PlatformFault.TENANT_FALLBACK_QUERY,
+    "Without a valid token the query names the tenant.",
+    _authorization("tenant_taken_from_query"),
+)
+_faulty(
+    PlatformFault.TENANT_FALLBACK_HEADER,
+    "Without a valid token a header names the tenant.",
+    _authorization("tenant_taken_from_header"),
+)
+_faulty(
+    PlatformFault.TENANT_FALLBACK_BODY,
+    "Without a valid token the body names the tenant.",
+    _authorization("tenant_taken_from_body"),
+)
+_faulty(PlatformFault.REFUSED_BUT_RECORDED, "Refused requests are in the ledger.", _authorization("refused_but_recorded"))
+_faulty(
+    PlatformFault.FOREIGN_INTENT_ACCEPTED,
     "Intents are looked up without their tenant.",
     {AUTHORIZATION: (FAIL, "foreign_intent_accepted"), PERMISSIONS: (FAIL, "foreign_intent_accepted")},
 )
-_hole(
-    Hole.FOREIGN_ACCOUNT_ACCEPTED,
+_faulty(
+    PlatformFault.FOREIGN_ACCOUNT_ACCEPTED,
     "Accounts of another tenant are acted on.",
     {AUTHORIZATION: (FAIL, "foreign_intent_accepted"), PERMISSIONS: (FAIL, "foreign_account_accepted")},
 )
-_hole(Hole.ACCOUNT_SCOPE_NOT_ENFORCED, "custom:account_ids is not looked at.", _permissions("account_scope_not_enforced"))
-_hole(  # the other tenant's intents, too, are none of the caller's
-    Hole.MISSING_INTENT_ACCEPTED,
+_faulty(
+    PlatformFault.ACCOUNT_SCOPE_NOT_ENFORCED, "custom:account_ids is not looked at.", _permissions("account_scope_not_enforced")
+)
+_faulty(  # the other tenant's intents, too, are none of the caller's
+    PlatformFault.MISSING_INTENT_ACCEPTED,
     "Replays of intents that do not exist are accepted.",
     {**_authorization("foreign_intent_accepted"), **_permissions("missing_intent_accepted")},
 )
-_hole(Hole.REQUIRED_FIELD_OPTIONAL, "Requests without a required field are accepted.", _permissions("required_field_optional"))
-_hole(Hole.MALFORMED_JSON_500, "Malformed JSON makes the API fail.", _permissions("malformed_json_500", WARN))
-_hole(
-    Hole.REQUESTER_FROM_BODY, "The ledger keeps the requester that the body claims.", _permissions("requester_not_authenticated")
+_faulty(
+    PlatformFault.REQUIRED_FIELD_OPTIONAL,
+    "Requests without a required field are accepted.",
+    _permissions("required_field_optional"),
 )
-_hole(Hole.REPLAY_NOT_STARTED, "No rule starts a requested replay.", _permissions("canary_replay_not_finished"))
-_hole(Hole.REPLAY_NEVER_FINISHES, "Replays start and never end.", _permissions("canary_replay_not_finished"))
-_hole(Hole.KILL_SWITCH_IGNORED, "Replays run under a kill switch.", _permissions("stopped_intent_executed"))
-_hole(Hole.REPLAY_FAILS, "Every replay fails.", _permissions("canary_replay_failed"))
-_hole(
-    Hole.OWN_REPLAY_RECORDED_ELSEWHERE,
+_faulty(PlatformFault.MALFORMED_JSON_500, "Malformed JSON makes the API fail.", _permissions("malformed_json_500", WARN))
+_faulty(
+    PlatformFault.REQUESTER_FROM_BODY,
+    "The ledger keeps the requester that the body claims.",
+    _permissions("requester_not_authenticated"),
+)
+_faulty(PlatformFault.REPLAY_NOT_STARTED, "No rule starts a requested replay.", _permissions("canary_replay_not_finished"))
+_faulty(PlatformFault.REPLAY_NEVER_FINISHES, "Replays start and never end.", _permissions("canary_replay_not_finished"))
+_faulty(PlatformFault.KILL_SWITCH_IGNORED, "Replays run under a kill switch.", _permissions("stopped_intent_executed"))
+_faulty(PlatformFault.REPLAY_FAILS, "Every replay fails.", _permissions("canary_replay_failed"))
+_faulty(
+    PlatformFault.OWN_REPLAY_RECORDED_ELSEWHERE,
     "A tenant's replay is recorded under another tenant.",
     {AUTHORIZATION: (FAIL, "own_replay_recorded_elsewhere"), PERMISSIONS: (FAIL, "own_replay_recorded_elsewhere")},
 )
-_hole(Hole.DOWN, "Nothing listens where the Control Center should be.", _both(ERROR, "control_center_down"))
-_hole(Hole.SLOW, "The Control Center does not answer in time.", _both(ERROR, "control_center_slow"))
-_hole(Hole.DRIP, "The Control Center answers a byte a second.", _both(ERROR, "control_center_slow"))
-_hole(Hole.HTML, "A page answers in the Control Center's place.", _both(ERROR, "control_center_html"))
-_hole(Hole.ERROR_500, "The Control Center answers 500.", _both(ERROR, "control_center_error"))
-_hole(Hole.REDIRECT_ELSEWHERE, "The Control Center redirects to another host.", _both(ERROR, "control_center_redirect"))
+_faulty(PlatformFault.DOWN, "Nothing listens where the Control Center should be.", _both(ERROR, "control_center_down"))
+_faulty(PlatformFault.SLOW, "The Control Center does not answer in time.", _both(ERROR, "control_center_slow"))
+_faulty(PlatformFault.DRIP, "The Control Center answers a byte a second.", _both(ERROR, "control_center_slow"))
+_faulty(PlatformFault.HTML, "A page answers in the Control Center's place.", _both(ERROR, "control_center_html"))
+_faulty(PlatformFault.ERROR_500, "The Control Center answers 500.", _both(ERROR, "control_center_error"))
+_faulty(
+    PlatformFault.REDIRECT_ELSEWHERE, "The Control Center redirects to another host.", _both(ERROR, "control_center_redirect")
+)
 
 
 @scenario("probes-off", "Probes are switched off.", _both(INCONCLUSIVE, "probes_off"))
