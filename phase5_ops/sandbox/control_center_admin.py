@@ -2,12 +2,12 @@
 
 import uuid
 
-from boto3.dynamodb.conditions import Attr, ConditionBase
+from boto3.dynamodb.conditions import Attr
 
 from phase5_ops.sandbox.audit_export import EXPORTS, presigned_url
 from phase5_ops.sandbox.control_center_call import Answer, ControlCenterCall, RefusedCall, Routes, moment_of, text_of
 from phase5_ops.sandbox.holes import PlatformFault
-from phase5_ops.sandbox.platform_records import ATTEMPTS, LEDGER, OUTCOMES, TENANTS, Item, account_key, iso, tenant_key
+from phase5_ops.sandbox.platform_records import ATTEMPTS, LEDGER, OUTCOMES, TENANTS, account_key, iso, tenant_key
 
 CONFIG = "cc-native-autonomy-config"
 BUDGETS = "cc-native-autonomy-budget-state"
@@ -125,17 +125,13 @@ class AdminRoutes(Routes):
         if not intent_id:
             raise RefusedCall(400, "execution_id or action_intent_id required")
         account = self._account(call, call.query)
-        entries = self._entries(call, Attr("data.action_intent_id").eq(intent_id))
-        traces = {entry["traceId"] for entry in entries if entry.get("data", {}).get("action_intent_id") == intent_id}
-        entries = self._entries(call, Attr("traceId").is_in(sorted(traces))) if traces else []
-        told = [entry for entry in entries if entry["traceId"] in traces and entry.get("accountId") == account]
+        ledger = tenant_key(call.tenant)
+        traces = {entry["traceId"] for entry in self._items(LEDGER, ledger, Attr("data.action_intent_id").eq(intent_id))}
+        entries = self._items(LEDGER, ledger, Attr("traceId").is_in(sorted(traces))) if traces else []
+        told = [entry for entry in entries if entry.get("accountId") == account]
         if not told:
             raise RefusedCall(404, "Not found")
         return 200, {"execution_id": intent_id, "account_id": account, "entries": told}
-
-    def _entries(self, call: ControlCenterCall, only: ConditionBase) -> list[Item]:
-        """The caller's ledger entries that may meet a condition; the ledger grows for good, and most of it is not asked for."""
-        return self._items(LEDGER, tenant_key(call.tenant), only)
 
     def request_export(self, call: ControlCenterCall) -> Answer:
         """POST /audit/exports."""

@@ -121,7 +121,7 @@ class Routes:
         return sorted(items, key=lambda item: str(item.get(by, "")), reverse=True)[: int(limit)]
 
     def _items(self, table: str, pk: str, only: ConditionBase | None = None) -> list[Item]:
-        """Every item of one partition; with a condition, those that DynamoDB finds to meet it."""
+        """Every item of one partition; with a condition, those that meet it."""
         values, filtered = {":pk": pk}, {}
         if only is not None:
             built = ConditionExpressionBuilder().build_expression(only)

@@ -74,6 +74,17 @@ class MemoryTables:
         return sorted(found, key=lambda item: item.get("sk", {}).get("S", ""))
 
 
+def _meets(item: Mapping[str, Any], condition: str, values: Mapping[str, Any], names: Mapping[str, str]) -> bool:
+    """Whether an item meets `a.b = :c` or `a.b IN (:c, :d)`; what is neither raises."""
+    path, operator, places = condition.partition(" IN " if " IN " in condition else " = ")
+    if not operator or not re.fullmatch(r":\w+|\(:\w+(, :\w+)*\)", places):
+        raise NotImplementedError(condition)
+    *parents, last = (names.get(name, name) for name in path.split("."))
+    for parent in parents:
+        item = item.get(parent, {}).get("M", {})
+    return item.get(last) in [values[place] for place in places.strip("()").split(", ")]
+
+
 class MemoryAws:
     """Stands for `InsideAws`."""
 
@@ -92,17 +103,18 @@ class MemoryAws:
     def put_event(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
         self.events.append((source, detail_type, detail))
 
-    def query(self, *, TableName: str, KeyConditionExpression: str, ExpressionAttributeValues: Any, **_: Any) -> Any:
-        return {"Items": self._tables.query(TableName, KeyConditionExpression, ExpressionAttributeValues, {})}
+    def query(self, *, TableName: str, KeyConditionExpression: str, ExpressionAttributeValues: Any, **more: Any) -> Any:
+        names, only = more.get("ExpressionAttributeNames", {}), more.get("FilterExpression")
+        found = self._tables.query(TableName, KeyConditionExpression, ExpressionAttributeValues, names)
+        return {"Items": [item for item in found if only is None or _meets(item, only, ExpressionAttributeValues, names)]}
 
     def get_paginator(self, operation: str) -> Any:
         def pages(**parameters: Any) -> list[Any]:
             if operation == "query":
                 return [self.query(**parameters)]
-            attribute = parameters["FilterExpression"].partition(" = ")[0]
-            value = parameters["ExpressionAttributeValues"][":value"]
+            only, values = parameters["FilterExpression"], parameters["ExpressionAttributeValues"]
             items = self._tables.tables.get(parameters["TableName"], {}).values()
-            return [{"Items": [item for item in items if item.get(attribute) == value]}]
+            return [{"Items": [item for item in items if _meets(item, only, values, {})]}]
 
         return SimpleNamespace(paginate=pages)
 
