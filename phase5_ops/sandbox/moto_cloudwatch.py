@@ -7,12 +7,10 @@ is stored hangs on moto's own backend object, and goes when moto is reset. Data 
 
 import copy
 import json
-import math
-import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import FunctionType
 from typing import Any
@@ -30,20 +28,11 @@ from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, EmptyResult
 
 from phase5_ops.aws.alarm_rule import AlarmRuleError, parse_rule
-from phase5_ops.aws.metric_math import MathError, parse
-from phase5_ops.aws.metrics_insights import InsightsError, is_insights_query, parse_query
 from phase5_ops.aws.mute_schedule import MuteScheduleError
 from phase5_ops.aws.statistics import StatisticError, parse_statistic
 from phase5_ops.sandbox.account import ACCOUNT
-from phase5_ops.sandbox.cloudwatch_alarms import (
-    ALARM,
-    COMPARISONS,
-    INSUFFICIENT_DATA,
-    OK,
-    StoredAlarm,
-    evaluate_composite,
-    evaluate_metric_alarm,
-)
+from phase5_ops.sandbox.cloudwatch_alarms import ALARM, INSUFFICIENT_DATA, OK, StoredAlarm
+from phase5_ops.sandbox.cloudwatch_checks import aware, check_datum, check_metric_alarm
 from phase5_ops.sandbox.cloudwatch_queries import (
     MAX_DATAPOINTS,
     SEARCHABLE,
@@ -52,19 +41,16 @@ from phase5_ops.sandbox.cloudwatch_queries import (
     QueryError,
     pages,
 )
+from phase5_ops.sandbox.cloudwatch_state import CloudWatchState
 from phase5_ops.sandbox.faults import CLOUDWATCH_KINDS, Faults
 from phase5_ops.sandbox.metric_store import MetricRow, MetricStore, StoredSeries
 from phase5_ops.sandbox.mute_rules import MuteRule
 from phase5_ops.sandbox.platform_clock import PlatformClock
 
 _MAX_METRICS_A_CALL = 1000
-_MAX_DIMENSIONS = 30
-_MAX_VALUES = 150
-_OLDEST, _NEWEST = timedelta(days=14), timedelta(hours=2)
 _LIST_METRICS_PAGE = 500
 _RECENT = timedelta(hours=3)
 _MAX_STATISTICS_POINTS = 1440
-_MAX_ALARM_METRICS = 10
 _KEPT_PAGES = 200
 
 
@@ -144,76 +130,11 @@ def _setup() -> _Installation:
     return _installed
 
 
-@dataclass
-class _State:
-    """What one region's CloudWatch holds beside moto's own."""
-
-    store: MetricStore = field(default_factory=MetricStore)
-    alarms: dict[str, StoredAlarm] = field(default_factory=dict)
-    mute_rules: dict[str, MuteRule] = field(default_factory=dict)
-    pages: dict[str, list[list[MetricDataResult]]] = field(default_factory=dict)
-    lock: threading.RLock = field(default_factory=threading.RLock)
-
-    def evaluate(self) -> None:
-        """Brings the state of every alarm up to date, composites after what they refer to."""
-        now = _now()
-        for alarm in self.alarms.values():
-            if not alarm.composite:
-                _evaluate(alarm, self.store, now)
-        done: set[str] = set()
-        for alarm in self.alarms.values():
-            self._evaluate_composite(alarm, done, now)
-
-    def _evaluate_composite(self, alarm: StoredAlarm, done: set[str], now: datetime) -> None:
-        if not alarm.composite or alarm.name in done:
-            return
-        done.add(alarm.name)
-        for name in children(alarm):
-            if name in self.alarms:
-                self._evaluate_composite(self.alarms[name], done, now)
-        if not alarm.by_hand:
-            evaluate_composite(alarm, {name: other.state for name, other in self.alarms.items()}, now)
-
-    def shown(self, alarm: StoredAlarm) -> dict[str, Any]:
-        """The alarm as DescribeAlarms shows it, with its suppression."""
-        shown = alarm.as_response()
-        suppressor = self.alarms.get(_plain_name(alarm.config.get("ActionsSuppressor") or ""))
-        if alarm.state == ALARM and suppressor is not None and suppressor.state == ALARM:
-            shown["ActionsSuppressedBy"] = "Alarm"
-            shown["ActionsSuppressedReason"] = f"Suppressed by alarm {suppressor.name}"
-        return shown
-
-
-def _evaluate(alarm: StoredAlarm, metrics: MetricStore, now: datetime) -> None:
-    fault = _setup().faults.strike(CLOUDWATCH_KINDS, "EvaluateAlarm", service="monitoring", text=alarm.name)
-    if not alarm.by_hand and (fault is None or fault.kind == "partial"):
-        evaluate_metric_alarm(alarm, metrics, now)
-    if fault is not None:
-        states = {"partial": "PARTIAL_DATA", "internal_error": "EVALUATION_FAILURE", "forbidden": "EVALUATION_ERROR"}
-        alarm.evaluation_state = states.get(fault.kind)
-
-
-def _plain_name(name_or_arn: str) -> str:
-    return name_or_arn.split(":alarm:", 1)[1] if name_or_arn.startswith("arn:") else name_or_arn
-
-
-def children(alarm: StoredAlarm) -> frozenset[str]:
-    """The alarms a composite alarm's rule refers to."""
-    try:
-        return parse_rule(alarm.config["AlarmRule"]).alarm_names if alarm.composite else frozenset()
-    except AlarmRuleError:
-        return frozenset()
-
-
-def _state(backend: Any) -> _State:  # noqa: ANN401 - moto is not typed
+def _state(backend: Any) -> CloudWatchState:  # noqa: ANN401 - moto is not typed
     """The state that hangs on a backend; moto's reset empties the backend's __dict__, and the state with it."""
-    found: _State = backend.__dict__.setdefault("phase5_state", _State())
+    found: CloudWatchState = backend.__dict__.setdefault("phase5_state", CloudWatchState())
     backend.alarms = found.alarms  # what moto's tagging looks through
     return found
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _slice(items: Sequence[Any], token: str | None, size: int) -> tuple[Sequence[Any], str | None]:
@@ -233,10 +154,10 @@ class _Backend:
         now = _now()
         for number, datum in enumerate(metric_data, start=1):
             self._validate_parameters_put_metric_data(datum, number)
-            _check_datum(datum, number, now)
+            check_datum(datum, number, now, any_time=_setup().clock.replay)
         state, clock = _state(self), _setup().clock
         for datum in metric_data:
-            at = _aware(datum.get("Timestamp") or now)
+            at = aware(datum.get("Timestamp") or now)
             dimensions = {dimension["Name"]: dimension["Value"] for dimension in datum.get("Dimensions") or []}
             state.store.put(namespace, datum["MetricName"], dimensions, _rows(datum, int(at.timestamp())))
             clock.observe(at)
@@ -247,27 +168,6 @@ class _Backend:
         self.__dict__ = {}
         self.__init__(region_name, account_id)
         _setup().clock.forget()
-
-
-def _check_datum(datum: Mapping[str, Any], number: int, now: datetime) -> None:
-    where = f"MetricData.member.{number}"
-    dimensions = datum.get("Dimensions") or []
-    if len(dimensions) > _MAX_DIMENSIONS:
-        raise InvalidParameterValue(f"The parameter {where}.Dimensions must not have more than {_MAX_DIMENSIONS} members.")
-    if any(not dimension.get("Value") for dimension in dimensions):
-        raise InvalidParameterValue(f"The parameter {where}.Dimensions.member.1.Value is required.")
-    if len(datum.get("Values") or []) > _MAX_VALUES:
-        raise InvalidParameterValue(f"The parameter {where}.Values must not have more than {_MAX_VALUES} members.")
-    numbers = [datum.get("Value", 0.0), *(datum.get("Values") or []), *(datum.get("StatisticValues") or {}).values()]
-    if not all(math.isfinite(value) for value in numbers):
-        raise InvalidParameterValue(f"The parameter {where} has a value that is not a finite number.")
-    if datum.get("Timestamp") is None or _setup().clock.replay:
-        return
-    age = now - _aware(datum["Timestamp"])
-    if age > _OLDEST:
-        raise InvalidParameterValue(f"The parameter {where}.Timestamp must specify a time no more than two weeks in the past.")
-    if -age > _NEWEST:
-        raise InvalidParameterValue(f"The parameter {where}.Timestamp must specify a time no more than two hours in the future.")
 
 
 def _rows(datum: Mapping[str, Any], at: int) -> list[MetricRow]:
@@ -327,7 +227,7 @@ class _Operations:
         basic, extended = params.get("Statistics") or [], params.get("ExtendedStatistics") or []
         if not basic and not extended:
             raise InvalidParameterCombination("Must specify either Statistics or ExtendedStatistics")
-        start, end, period = _aware(params["StartTime"]), _aware(params["EndTime"]), params["Period"]
+        start, end, period = aware(params["StartTime"]), aware(params["EndTime"]), params["Period"]
         if start >= end:
             raise InvalidParameterValue("The parameter StartTime must be less than the parameter EndTime.")
         if (end - start).total_seconds() / period > _MAX_STATISTICS_POINTS:
@@ -368,7 +268,7 @@ class _Operations:
         return _answer(Metrics=[_metric(series) for series in page], NextToken=token)
 
     def put_metric_alarm(self: Any) -> ActionResult:
-        _check_metric_alarm(self.params)
+        check_metric_alarm(self.params)
         _put_alarm(self.cloudwatch_backend, self.params, composite=False)
         return EmptyResult()
 
@@ -387,9 +287,8 @@ class _Operations:
     def describe_alarms(self: Any) -> ActionResult:
         state, params = _state(self.cloudwatch_backend), self.params
         with state.lock:
-            state.evaluate()
-            found = [alarm for _, alarm in sorted(state.alarms.items()) if _selected(alarm, state, params)]
-            page, token = _slice(found, params.get("NextToken"), params.get("MaxRecords") or 50)
+            state.evaluate(_now(), _setup().faults)
+            page, token = _slice(state.selected(params), params.get("NextToken"), params.get("MaxRecords") or 50)
             return _answer(
                 MetricAlarms=[state.shown(alarm) for alarm in page if not alarm.composite],
                 CompositeAlarms=[state.shown(alarm) for alarm in page if alarm.composite],
@@ -399,7 +298,7 @@ class _Operations:
     def describe_alarms_for_metric(self: Any) -> ActionResult:
         state, params = _state(self.cloudwatch_backend), self.params
         with state.lock:
-            state.evaluate()
+            state.evaluate(_now(), _setup().faults)
             keys = ("Namespace", "MetricName", "Statistic", "ExtendedStatistic", "Period", "Unit")
             asked = {key: params[key] for key in keys if params.get(key) is not None}
             dimensions = _dimension_set(params)
@@ -414,7 +313,7 @@ class _Operations:
     def describe_alarm_history(self: Any) -> ActionResult:
         state, params = _state(self.cloudwatch_backend), self.params
         with state.lock:
-            state.evaluate()
+            state.evaluate(_now(), _setup().faults)
             items = [item for alarm in state.alarms.values() for item in alarm.history if _in_history(item, params)]
         items.sort(key=lambda item: item["Timestamp"], reverse=params.get("ScanBy") != "TimestampAscending")
         page, token = _slice(items, params.get("NextToken"), params.get("MaxRecords") or 100)
@@ -494,10 +393,10 @@ class _Operations:
         return ActionResult({"DashboardValidationMessages": []})
 
 
-def _metric_data(state: _State, params: Mapping[str, Any]) -> list[MetricDataResult]:
+def _metric_data(state: CloudWatchState, params: Mapping[str, Any]) -> list[MetricDataResult]:
     """The whole answer to a GetMetricData call, with the faults that strike it."""
     request = MetricDataRequest(
-        state.store, params.get("MetricDataQueries") or [], _aware(params["StartTime"]), _aware(params["EndTime"]), _now()
+        state.store, params.get("MetricDataQueries") or [], aware(params["StartTime"]), aware(params["EndTime"]), _now()
     )
     try:
         request.check()
@@ -571,77 +470,12 @@ def _switch_actions(response: Any, *, enabled: bool) -> ActionResult:  # noqa: A
     return EmptyResult()
 
 
-def _selected(alarm: StoredAlarm, state: _State, params: Mapping[str, Any]) -> bool:
-    """Whether DescribeAlarms was asked for this alarm; without AlarmTypes it was asked for metric alarms only."""
-    config = alarm.config
-    parent = state.alarms.get(params.get("ChildrenOfAlarmName") or "")
-    actions = [
-        *(config.get("AlarmActions") or []),
-        *(config.get("OKActions") or []),
-        *(config.get("InsufficientDataActions") or []),
-    ]
-    kinds = params.get("AlarmTypes") or ["MetricAlarm"]
-    tests: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-        ("AlarmNames", lambda names: alarm.name in names),
-        ("AlarmNamePrefix", alarm.name.startswith),
-        ("StateValue", lambda value: alarm.state == value),
-        ("ActionPrefix", lambda prefix: any(action.startswith(prefix) for action in actions)),
-        ("ChildrenOfAlarmName", lambda _: parent is not None and alarm.name in children(parent)),
-        ("ParentsOfAlarmName", lambda name: name in children(alarm)),
-    )
-    of_kind = ("CompositeAlarm" if alarm.composite else "MetricAlarm") in kinds
-    return of_kind and all(test(params[key]) for key, test in tests if params.get(key))
-
-
 def _in_history(item: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
     begin, end = params.get("StartDate"), params.get("EndDate")
     return (
         params.get("AlarmName") in (None, item["AlarmName"])
         and params.get("HistoryItemType") in (None, item["HistoryItemType"])
         and item["AlarmType"] in (params.get("AlarmTypes") or ["MetricAlarm"])
-        and (begin is None or item["Timestamp"] >= _aware(begin))
-        and (end is None or item["Timestamp"] <= _aware(end))
+        and (begin is None or item["Timestamp"] >= aware(begin))
+        and (end is None or item["Timestamp"] <= aware(end))
     )
-
-
-def _check_metric_alarm(params: Mapping[str, Any]) -> None:
-    """Refuses what PutMetricAlarm refuses; an alarm that is only useless is taken, as AWS takes it."""
-    if params.get("ComparisonOperator") not in COMPARISONS:
-        raise ValidationError(f"ComparisonOperator is required and must be one of {', '.join(sorted(COMPARISONS))}")
-    if int(params.get("EvaluationPeriods") or 0) < 1:
-        raise ValidationError("EvaluationPeriods must be at least 1")
-    if int(params.get("DatapointsToAlarm") or 1) > int(params["EvaluationPeriods"]):
-        raise ValidationError("DatapointsToAlarm must be less than or equal to EvaluationPeriods")
-    if (params.get("TreatMissingData") or "missing") not in ("missing", "ignore", "breaching", "notBreaching"):
-        raise ValidationError(f"Option {params['TreatMissingData']} is not supported for TreatMissingData")
-    if (params.get("EvaluateLowSampleCountPercentile") or "evaluate") not in ("evaluate", "ignore"):
-        raise ValidationError("Supported options for parameter EvaluateLowSampleCountPercentile are evaluate and ignore.")
-    if bool(params.get("MetricName")) == bool(params.get("Metrics")):
-        raise ValidationError("Exactly one of MetricName and Metrics must be specified")
-    if params.get("Metrics"):
-        _check_alarm_queries(params["Metrics"])
-        return
-    if not params.get("Namespace") or not params.get("Period"):
-        raise ValidationError("Namespace and Period are required with MetricName")
-    if bool(params.get("Statistic")) == bool(params.get("ExtendedStatistic")):
-        raise ValidationError("Exactly one of Statistic and ExtendedStatistic must be specified")
-    try:
-        parse_statistic(params.get("ExtendedStatistic") or params["Statistic"])
-    except StatisticError as error:
-        raise InvalidParameterValue(f"The value for parameter ExtendedStatistic is not supported: {error}") from error
-
-
-def _check_alarm_queries(queries: Sequence[Mapping[str, Any]]) -> None:
-    if sum("MetricStat" in query for query in queries) > _MAX_ALARM_METRICS:
-        raise ValidationError(f"An alarm on metric math can have at most {_MAX_ALARM_METRICS} metrics")
-    if sum(bool(query.get("ReturnData", True)) for query in queries) not in (1, 2):
-        raise ValidationError("Exactly one element of the metrics list should return data.")
-    for query in queries:
-        text = query.get("Expression")
-        try:
-            if text is not None and is_insights_query(text):
-                parse_query(text)
-            elif text is not None and "SEARCH" in parse(text).functions:
-                raise ValidationError("SEARCH is not supported in alarms")
-        except (MathError, InsightsError) as error:
-            raise ValidationError(f"Invalid metrics list: {error}") from error
