@@ -5,12 +5,30 @@ Sources: CCNative's Phase 5 plan (5 failures in 60 s, cooldown 30 s, state TTL 7
 5000 ms, errors above 1 %, over 5-15 min); the SRE workbook's multiwindow burn-rate pairs. Pure.
 """
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS
+
+
+class Stricter(StrEnum):
+    """Which way of a setting is stricter than the shipped value: part of its type, read by `loosened.py`."""
+
+    LESS = "less"  # how much, how late, how wrong, how often; of a list, what is excused: fewer entries
+    MORE = "more"  # what must be reached, how far back is looked; of a list, what is looked at: more entries; a name: one at all
+    NEITHER = "neither"  # any other value may be looser
+    JUDGES_NOTHING = "judges nothing"  # who, where and when, which every environment sets for itself, and the pace of asking
+
+
+T = TypeVar("T")
+#: The type of a setting, with which way of it is stricter: `Less[float]`.
+Less = Annotated[T, Stricter.LESS]
+More = Annotated[T, Stricter.MORE]
+Neither = Annotated[T, Stricter.NEITHER]
+JudgesNothing = Annotated[T, Stricter.JUDGES_NOTHING]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
@@ -70,23 +88,25 @@ WORKBOOK_WINDOWS = (
 class SloPolicy(Policy):
     """Row 1.1 and the checks tool_slo_met and error_budget_not_burning."""
 
-    latency_threshold_ms: float = Field(5000, gt=0, allow_inf_nan=False, description="a call is within the SLO at or under this")
-    latency_target: float = Field(0.99, gt=0, lt=1, description="share of calls that must be within the threshold")
-    error_rate_max: float = Field(0.01, gt=0, lt=1, description="largest share of failed calls that meets the SLO")
-    lookback_hours: int = Field(24, ge=1, le=72, description="the window every figure is judged on")
-    current_window_minutes: int = Field(15, ge=5, le=60, multiple_of=5, description="the window judged as 'now'")
-    min_samples: int = Field(30, ge=1, description="fewer calls than this decide nothing")
-    min_window_samples: int = Field(
+    latency_threshold_ms: Less[float] = Field(
+        5000, gt=0, allow_inf_nan=False, description="a call is within the SLO at or under this"
+    )
+    latency_target: More[float] = Field(0.99, gt=0, lt=1, description="share of calls that must be within the threshold")
+    error_rate_max: Less[float] = Field(0.01, gt=0, lt=1, description="largest share of failed calls that meets the SLO")
+    lookback_hours: Neither[int] = Field(24, ge=1, le=72, description="the window every figure is judged on")
+    current_window_minutes: Neither[int] = Field(15, ge=5, le=60, multiple_of=5, description="the window judged as 'now'")
+    min_samples: Neither[int] = Field(30, ge=1, description="fewer calls than this decide nothing")
+    min_window_samples: Neither[int] = Field(
         10, ge=1, description="fewer calls than this in a 5-minute or current window are not judged alone"
     )
-    max_bad_window_share: Share = Field(0.05, description="share of judged 5-minute windows that may be bad")
-    max_datapoint_age_minutes: int = Field(60, ge=1, description="data older than this is stale")
-    budget_days: int = Field(30, ge=7, le=30, description="days the error budget covers")
-    burn_windows: tuple[BurnWindow, ...] = Field(
+    max_bad_window_share: Less[Share] = Field(0.05, description="share of judged 5-minute windows that may be bad")
+    max_datapoint_age_minutes: Less[int] = Field(60, ge=1, description="data older than this is stale")
+    budget_days: Neither[int] = Field(30, ge=7, le=30, description="days the error budget covers")
+    burn_windows: Neither[tuple[BurnWindow, ...]] = Field(
         WORKBOOK_WINDOWS, min_length=1, description="pairs of burn-rate windows; both of a pair must exceed the factor"
     )
-    burn_min_requests: int = Field(10, ge=1, description="requests in the short window for a burn to be certain")
-    burn_min_errors: int = Field(3, ge=1, description="bad calls in the short window for a burn to be certain")
+    burn_min_requests: Neither[int] = Field(10, ge=1, description="requests in the short window for a burn to be certain")
+    burn_min_errors: Neither[int] = Field(3, ge=1, description="bad calls in the short window for a burn to be certain")
 
     @model_validator(mode="after")
     def _factors_reachable(self) -> Self:
@@ -103,9 +123,9 @@ class SloPolicy(Policy):
 class AlarmPolicy(Policy):
     """Row 1.2 and the check no_slo_alarm_firing."""
 
-    min_percentile: float = Field(95, ge=50, lt=100, description="lowest latency percentile an alarm may watch (p95)")
-    window_min_seconds: int = Field(300, gt=0, description="shortest period x evaluation periods")
-    window_max_seconds: int = Field(900, gt=0, description="longest period x evaluation periods")
+    min_percentile: More[float] = Field(95, ge=50, lt=100, description="lowest latency percentile an alarm may watch (p95)")
+    window_min_seconds: Neither[int] = Field(300, gt=0, description="shortest period x evaluation periods")
+    window_max_seconds: Less[int] = Field(900, gt=0, description="longest period x evaluation periods")
 
     @model_validator(mode="after")
     def _window_ordered(self) -> Self:
@@ -117,44 +137,48 @@ class AlarmPolicy(Policy):
 class RunbookPolicy(Policy):
     """Rows 1.3 and 2.2: the anchors that must resolve."""
 
-    alarm_anchor: Name = "slo-alarms-tool_latency_ms-tool_error"
-    breaker_anchor: Name = "circuit-breaker-open"
+    alarm_anchor: Neither[Name] = "slo-alarms-tool_latency_ms-tool_error"
+    breaker_anchor: Neither[Name] = "circuit-breaker-open"
 
 
 class BreakerPolicy(Policy):
     """Rows 2.1 and 2.2."""
 
-    cooldown_seconds: int = Field(30, gt=0)
-    call_timeout_seconds: int = Field(300, gt=0, description="longest a wrapped call may take (execution policy)")
-    state_ttl_days: int = Field(14, gt=0, description="ttl_epoch_sec is last write plus this")
-    ttl_min_days: int = Field(7, gt=0)
-    ttl_max_days: int = Field(30, gt=0)
-    failure_threshold: int = Field(5, gt=0, description="failures at which a breaker opens; a CLOSED one has fewer")
-    hand_closing_hours: int = Field(24, gt=0, description="how long a breaker closed by hand keeps its row failing; then WARN")
-    max_in_flight: int = Field(20, gt=0, description="slots a connector has")
-    open_max_minutes: int = Field(10, gt=0, description="a breaker open longer than this under traffic needs its operator action")
-    max_reopenings: int = Field(3, ge=1, description="re-openings in a row that need the operator action")
-    recurrence_days: int = Field(
+    cooldown_seconds: Neither[int] = Field(30, gt=0)
+    call_timeout_seconds: Less[int] = Field(300, gt=0, description="longest a wrapped call may take (execution policy)")
+    state_ttl_days: Neither[int] = Field(14, gt=0, description="ttl_epoch_sec is last write plus this")
+    ttl_min_days: More[int] = Field(7, gt=0)
+    ttl_max_days: Less[int] = Field(30, gt=0)
+    failure_threshold: Neither[int] = Field(5, gt=0, description="failures at which a breaker opens; a CLOSED one has fewer")
+    hand_closing_hours: More[int] = Field(
+        24, gt=0, description="how long a breaker closed by hand keeps its row failing; then WARN"
+    )
+    max_in_flight: Less[int] = Field(20, gt=0, description="slots a connector has")
+    open_max_minutes: Less[int] = Field(
+        10, gt=0, description="a breaker open longer than this under traffic needs its operator action"
+    )
+    max_reopenings: Less[int] = Field(3, ge=1, description="re-openings in a row that need the operator action")
+    recurrence_days: Neither[int] = Field(
         7, ge=1, le=30, description="over how many days openings are counted, whatever lies between the runs (history keeps 30)"
     )
-    max_openings: int = Field(6, ge=1, description="openings seen within recurrence_days that need the operator action")
-    max_open_share: Share = Field(
+    max_openings: Less[int] = Field(6, ge=1, description="openings seen within recurrence_days that need the operator action")
+    max_open_share: Less[Share] = Field(
         0.5,
         description="share of the runs of recurrence_days that may find a breaker not closed, once max_reopenings openings were"
         " seen in it",
     )
-    recurrence_hours: float = Field(
+    recurrence_hours: Less[float] = Field(
         1, ge=0, le=24, allow_inf_nan=False, description="runs closer together than this are one look, whose share says nothing"
     )
-    recovery_hours: float = Field(
+    recovery_hours: More[float] = Field(
         36,
         ge=0,
         allow_inf_nan=False,
         description="how long a breaker that opened again and again must have been found closed; a daily run's last look counts",
     )
-    slot_idle_minutes: int = Field(15, gt=0, description="a slot in use without any data point for this long is leaked")
-    clock_skew_seconds: int = Field(300, ge=0, description="how far ahead of evaluation time a platform timestamp may be")
-    inactive_tenant_statuses: tuple[str, ...] = Field(
+    slot_idle_minutes: Less[int] = Field(15, gt=0, description="a slot in use without any data point for this long is leaked")
+    clock_skew_seconds: Less[int] = Field(300, ge=0, description="how far ahead of evaluation time a platform timestamp may be")
+    inactive_tenant_statuses: Less[tuple[str, ...]] = Field(
         INACTIVE_TENANT_STATUSES, description="tenants that a kill switch need not cover; any other status is active"
     )
 
@@ -177,18 +201,20 @@ class IamException(Policy):
 class IsolationPolicy(Policy):
     """Row 4.1 and the check iam_is_tenant_scoped."""
 
-    table_prefix: Name = Field("cc-native-", description="tables of the account that belong to the platform begin with this")
-    outcome_seconds: float = Field(60, gt=0, le=900, description="longest wait for the canary execution's outcome")
-    compare_item_limit: int = Field(
+    table_prefix: Neither[Name] = Field(
+        "cc-native-", description="tables of the account that belong to the platform begin with this"
+    )
+    outcome_seconds: Less[float] = Field(60, gt=0, le=900, description="longest wait for the canary execution's outcome")
+    compare_item_limit: More[int] = Field(
         100_000, ge=0, description="tables with more items than this are read by keys and indexes only, never whole"
     )
-    trail_s3_uri: str | None = Field(
+    trail_s3_uri: More[str | None] = Field(
         None,
         pattern=r"^s3://[a-z0-9.-]{3,63}(/.*)?$",
         description="where CloudTrail delivers DynamoDB data events: s3://bucket/prefix/AWSLogs/<account>/CloudTrail/<region>",
     )
-    trail_wait_seconds: float = Field(0, ge=0, le=1800, description="how long to wait for the trail to be delivered")
-    trail_functions: tuple[Name, ...] = Field(
+    trail_wait_seconds: More[float] = Field(0, ge=0, le=1800, description="how long to wait for the trail to be delivered")
+    trail_functions: More[tuple[Name, ...]] = Field(
         (
             "cc-native-execution-*",
             "cc-native-tool-*",
@@ -198,79 +224,93 @@ class IsolationPolicy(Policy):
         min_length=1,
         description="functions whose calls are the execution's, as in the session name of their role",
     )
-    trail_exclusive: bool = Field(
+    trail_exclusive: More[bool] = Field(
         False, description="nothing but test executions runs while the canary does, so every call in its window is judged"
     )
-    event_log_group: str | None = Field(
+    event_log_group: More[str | None] = Field(
         None, min_length=1, description="log group that a rule of the platform's event bus delivers its events to"
     )
-    probe_requests: int = Field(
+    probe_requests: JudgesNothing[int] = Field(
         3000, ge=100, le=10_000, description="most probes of one run beside those of /replay; the rest is not tried"
     )
-    probe_seconds: float = Field(
+    probe_seconds: JudgesNothing[float] = Field(
         60, gt=0, le=600, description="longest that sending those probes may take; the rest is not tried"
     )
-    probe_requests_per_second: float = Field(500, gt=0, le=10_000, description="most requests of those probes in one second")
-    probe_tries: int = Field(
+    probe_requests_per_second: JudgesNothing[float] = Field(
+        500, gt=0, le=10_000, description="most requests of those probes in one second"
+    )
+    probe_tries: JudgesNothing[int] = Field(
         2, ge=1, le=5, description="how often such a probe is sent where a connection breaks, no answer comes in time, or a 429"
     )
-    iam_roles: tuple[Name, ...] = Field(
+    iam_roles: More[tuple[Name, ...]] = Field(
         ("cc-native-*", "CCNative*"), min_length=1, description="names of the roles of the platform's functions"
     )
-    iam_template: str | None = Field(
+    iam_template: Neither[str | None] = Field(
         None, min_length=1, description="CloudFormation or SAM template to judge instead of the deployed roles: a path"
     )
-    iam_tables: tuple[Name, ...] = Field(
+    iam_tables: More[tuple[Name, ...]] = Field(
         ("cc-native-*",), min_length=1, description="tables that hold tenants' data, as in IAM; others are not looked at"
     )
-    iam_exceptions: tuple[IamException, ...] = Field((), description="roles that may reach beyond one tenant, and why")
-    iam_blocks: bool = Field(False, description="findings of iam_is_tenant_scoped are FAIL instead of WARN")
+    iam_exceptions: Less[tuple[IamException, ...]] = Field((), description="roles that may reach beyond one tenant, and why")
+    iam_blocks: More[bool] = Field(False, description="findings of iam_is_tenant_scoped are FAIL instead of WARN")
 
 
 class ProbePolicy(Policy):
     """Rows 3.1 and 3.3: how the replay API is probed, and what a probe may name."""
 
-    settle_seconds: float = Field(
+    settle_seconds: More[float] = Field(
         10, ge=0, le=300, description="time between the last probe and the first search of the ledger for what it left behind"
     )
-    request_timeout_seconds: float = Field(
+    request_timeout_seconds: JudgesNothing[float] = Field(
         10, gt=0, le=60, description="longest one request to the Control Center may take in all"
     )
-    send_seconds: float = Field(60, gt=0, le=600, description="longest that sending all probes may take; the rest is not tried")
-    follow_seconds: float = Field(60, gt=0, le=900, description="how long the canary replay is followed to its end")
-    parallel_requests: int = Field(8, ge=1, le=16, description="requests under way at once")
-    requests_per_second: float = Field(100, gt=0, le=10_000, description="how fast requests are sent at most")
-    max_requests: int = Field(800, ge=1, le=5000, description="requests to /replay that one run may send; the rest is not tried")
-    tries: int = Field(
+    send_seconds: JudgesNothing[float] = Field(
+        60, gt=0, le=600, description="longest that sending all probes may take; the rest is not tried"
+    )
+    follow_seconds: Less[float] = Field(60, gt=0, le=900, description="how long the canary replay is followed to its end")
+    parallel_requests: JudgesNothing[int] = Field(8, ge=1, le=16, description="requests under way at once")
+    requests_per_second: JudgesNothing[float] = Field(100, gt=0, le=10_000, description="how fast requests are sent at most")
+    max_requests: JudgesNothing[int] = Field(
+        800, ge=1, le=5000, description="requests to /replay that one run may send; the rest is not tried"
+    )
+    tries: JudgesNothing[int] = Field(
         2, ge=1, le=5, description="how often a probe that starts no work is sent where the connection broke off or timed out"
     )
-    stopped_action_type: str = Field(
+    stopped_action_type: JudgesNothing[str] = Field(
         "CREATE_INTERNAL_TASK",
         pattern=r"^[A-Z][A-Z0-9_]{1,63}$",
         description="harmless action type, not action_type, that is switched off for test tenant A while one replay is sent",
     )
-    late_effect_days: int = Field(
+    late_effect_days: More[int] = Field(
         7, ge=1, le=30, description="how far back the ledger is searched for what refused probes of earlier runs left, at most"
     )
-    runs_per_hour: int = Field(20, ge=1, le=1000, description="readiness runs that may probe in one clock hour")
-    lease_seconds: int = Field(
+    runs_per_hour: JudgesNothing[int] = Field(20, ge=1, le=1000, description="readiness runs that may probe in one clock hour")
+    lease_seconds: JudgesNothing[int] = Field(
         900, ge=60, le=7200, description="how long one run may probe before another may take over; must outlast a run"
     )
-    expired_token_file: Path | None = Field(
+    expired_token_file: More[Path | None] = Field(
         None, description="file with a genuinely signed id token of user A that has expired; default: one kept by an earlier run"
     )
-    other_client_id: str | None = Field(
+    other_client_id: More[str | None] = Field(
         None, min_length=1, description="another client of the user pool, whose tokens the Control Center should not take"
     )
-    user_agent: Name = Field("phase5-ops-probe/1.0 (authorized readiness probe)", description="how the probes show themselves")
-    test_tenant_prefix: str = Field(
+    user_agent: JudgesNothing[Name] = Field(
+        "phase5-ops-probe/1.0 (authorized readiness probe)", description="how the probes show themselves"
+    )
+    test_tenant_prefix: JudgesNothing[str] = Field(
         "phase5-", min_length=1, description="a test tenant's id starts with this, or its tenants item is marked"
     )
-    account_a: Name = Field("canary-a-1", description="account of test tenant A within user A's custom:account_ids")
-    account_a_out_of_scope: Name = Field("canary-a-2", description="account of test tenant A outside custom:account_ids")
-    account_b: Name = Field("canary-b-1", description="account of test tenant B")
-    action_type: Name = Field("CREATE_INTERNAL_NOTE", description="action type of the canary intents; must be harmless")
-    stop_functions: tuple[Name, ...] = Field(
+    account_a: JudgesNothing[Name] = Field(
+        "canary-a-1", description="account of test tenant A within user A's custom:account_ids"
+    )
+    account_a_out_of_scope: JudgesNothing[Name] = Field(
+        "canary-a-2", description="account of test tenant A outside custom:account_ids"
+    )
+    account_b: JudgesNothing[Name] = Field("canary-b-1", description="account of test tenant B")
+    action_type: JudgesNothing[Name] = Field(
+        "CREATE_INTERNAL_NOTE", description="action type of the canary intents; must be harmless"
+    )
+    stop_functions: Neither[tuple[Name, ...]] = Field(
         ("cc-native-execution-starter", "cc-native-execution-validator"),
         min_length=1,
         description="functions whose GLOBAL_EXECUTION_STOP is the platform's global stop",
@@ -288,28 +328,30 @@ class ProbePolicy(Policy):
 class ReplayPolicy(Policy):
     """Row 3.2: what a complete replay is, and how far back the ledger is read."""
 
-    window_days: int = Field(7, ge=1, le=366, description="replays requested in these last days are judged")
-    start_deadline_minutes: float = Field(
+    window_days: More[int] = Field(7, ge=1, le=366, description="replays requested in these last days are judged")
+    start_deadline_minutes: Less[float] = Field(
         5, gt=0, le=24 * 60, description="a request must have its REPLAY_STARTED within this: one event and one start lie between"
     )
-    finish_deadline_minutes: float = Field(
+    finish_deadline_minutes: Less[float] = Field(
         60, gt=0, le=24 * 60, description="a started replay must end within this: the platform's own execution time limit"
     )
-    max_replays_per_intent: int = Field(3, ge=1, description="replays of one intent within the window; more are WARN")
-    clock_skew_ms: int = Field(
+    max_replays_per_intent: Less[int] = Field(3, ge=1, description="replays of one intent within the window; more are WARN")
+    clock_skew_ms: Less[int] = Field(
         10,
         ge=0,
         le=5000,
         description="how far the clocks of two functions may differ; entries of one function are not allowed any",
     )
-    entry_id_tolerance_seconds: float = Field(
+    entry_id_tolerance_seconds: Less[float] = Field(
         300,
         ge=0,
         le=3600,
         description="how far an entry's timestamp may be from the time in its entry id; one call writes both",
     )
-    future_tolerance_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the clock an entry may be stamped")
-    ledger_tenants: tuple[Name, ...] = Field(
+    future_tolerance_seconds: Less[int] = Field(
+        300, ge=0, le=3600, description="how far ahead of the clock an entry may be stamped"
+    )
+    ledger_tenants: More[tuple[Name, ...]] = Field(
         (), description="tenants whose ledger partitions are read although the tenants table does not name them"
     )
 
@@ -325,32 +367,40 @@ class LogException(Policy):
 class LogScanPolicy(Policy):
     """Row 4.2: which lines are read, and when a line counts as judged."""
 
-    group_prefixes: tuple[Name, ...] = Field(("/aws/lambda/cc-native-",), min_length=1, description="log groups that are read")
-    window_hours: float = Field(24, gt=0, le=24 * 14, description="how far back log lines are judged")
-    lead_in_minutes: int = Field(15, ge=0, le=60, description="read before the window too, for invocations that began there")
-    ledger_margin_hours: float = Field(
+    group_prefixes: More[tuple[Name, ...]] = Field(
+        ("/aws/lambda/cc-native-",), min_length=1, description="log groups that are read"
+    )
+    window_hours: More[float] = Field(24, gt=0, le=24 * 14, description="how far back log lines are judged")
+    lead_in_minutes: More[int] = Field(
+        15, ge=0, le=60, description="read before the window too, for invocations that began there"
+    )
+    ledger_margin_hours: Neither[float] = Field(
         24 * 7, gt=0, le=24 * 90, description="how long before the window an execution may have begun whose lines are in it"
     )
-    archives: tuple[str, ...] = Field((), description="folders, files or s3:// prefixes of archived logs, scanned as well")
-    sample_share: Share = Field(1, gt=0, description="share of the window that is read; less than 1 is reported")
-    requests_per_second: float = Field(5, gt=0, le=50, description="FilterLogEvents calls a second (AWS allows 5 to 10)")
-    unattributed_max_share: Share = Field(0.01, description="share of lines naming a tenant whose owner may be unknown")
-    min_free_text_length: int = Field(3, ge=1, le=16, description="shorter ids are judged in structured places only")
-    common_words: tuple[Name, ...] = Field((), description="further words that are tenant ids and too common for free text")
-    base64: bool = Field(False, description="ids are looked for in base64 too (about a fifth of the speed)")
-    any_letter_case: bool = Field(False, description="ids are looked for in any letter case too (ids are told apart by case)")
-    exceptions: tuple[LogException, ...] = Field((), description="invocations that may name several tenants, and why")
+    archives: More[tuple[str, ...]] = Field((), description="folders, files or s3:// prefixes of archived logs, scanned as well")
+    sample_share: More[Share] = Field(1, gt=0, description="share of the window that is read; less than 1 is reported")
+    requests_per_second: JudgesNothing[float] = Field(
+        5, gt=0, le=50, description="FilterLogEvents calls a second (AWS allows 5 to 10)"
+    )
+    unattributed_max_share: Less[Share] = Field(0.01, description="share of lines naming a tenant whose owner may be unknown")
+    min_free_text_length: Less[int] = Field(3, ge=1, le=16, description="shorter ids are judged in structured places only")
+    common_words: Less[tuple[Name, ...]] = Field((), description="further words that are tenant ids and too common for free text")
+    base64: More[bool] = Field(False, description="ids are looked for in base64 too (about a fifth of the speed)")
+    any_letter_case: More[bool] = Field(
+        False, description="ids are looked for in any letter case too (ids are told apart by case)"
+    )
+    exceptions: Less[tuple[LogException, ...]] = Field((), description="invocations that may name several tenants, and why")
 
 
 class BudgetPolicy(Policy):
     """Row 5.1: autonomy budgets."""
 
-    lookback_days: int = Field(7, ge=1, le=30, description="UTC days that are judged, today included")
-    clock_skew_seconds: int = Field(300, ge=0, le=3600, description="how far a budget's timestamp may be off its day")
-    settle_seconds: int = Field(
+    lookback_days: More[int] = Field(7, ge=1, le=30, description="UTC days that are judged, today included")
+    clock_skew_seconds: Less[int] = Field(300, ge=0, le=3600, description="how far a budget's timestamp may be off its day")
+    settle_seconds: Less[int] = Field(
         5, ge=0, le=300, description="approvals younger than this may be seen in one table and not yet in another"
     )
-    naming_seconds: float = Field(
+    naming_seconds: Neither[float] = Field(
         30, gt=0, le=3600, description="longest reading of one table that only names accounts (signals, ledger, ...)"
     )
 
@@ -358,26 +408,28 @@ class BudgetPolicy(Policy):
 class CostPolicy(Policy):
     """Row 5.2: what is asked of Cost Explorer, and what of the answer is right."""
 
-    tenant_tag: Name = Field("tenant", description="cost allocation tag that names the tenant")
-    connector_tag: Name = Field("connector", description="cost allocation tag that names the connector")
-    days: int = Field(30, ge=1, le=180, description="days the report covers; as many before them are the previous period")
-    metric: Literal["UnblendedCost", "AmortizedCost"] = Field(
+    tenant_tag: Neither[Name] = Field("tenant", description="cost allocation tag that names the tenant")
+    connector_tag: Neither[Name] = Field("connector", description="cost allocation tag that names the connector")
+    days: Neither[int] = Field(
+        30, ge=1, le=180, description="days the report covers; as many before them are the previous period"
+    )
+    metric: Neither[Literal["UnblendedCost", "AmortizedCost"]] = Field(
         "UnblendedCost", description="the cost that is judged and shown; both are stored"
     )
-    accounts: tuple[Annotated[str, Field(pattern=r"^\d{12}$")], ...] = Field(
+    accounts: Neither[tuple[Annotated[str, Field(pattern=r"^\d{12}$")], ...]] = Field(
         (), description="linked accounts in scope; default: the account that is read"
     )
-    services: tuple[Name, ...] = Field((), description="services in scope, as Cost Explorer names them; default: all")
-    max_unallocated_share: Share = Field(0.10, description="largest share of the cost that no tenant may account for")
-    grace_hours: int = Field(72, ge=0, le=720, description="a tenant or tag younger than this may have no cost yet")
-    max_lag_days: int = Field(2, ge=0, le=14, description="whole days that Cost Explorer may be behind")
-    anomaly_factor: float = Field(
+    services: Neither[tuple[Name, ...]] = Field((), description="services in scope, as Cost Explorer names them; default: all")
+    max_unallocated_share: Less[Share] = Field(0.10, description="largest share of the cost that no tenant may account for")
+    grace_hours: Less[int] = Field(72, ge=0, le=720, description="a tenant or tag younger than this may have no cost yet")
+    max_lag_days: Less[int] = Field(2, ge=0, le=14, description="whole days that Cost Explorer may be behind")
+    anomaly_factor: Neither[float] = Field(
         3, gt=1, allow_inf_nan=False, description="a day above this many times the tenant's median day stands out"
     )
-    anomaly_min_increase: float = Field(
+    anomaly_min_increase: Neither[float] = Field(
         5, ge=0, allow_inf_nan=False, description="smallest increase over the median day that stands out, in the bill's currency"
     )
-    inactive_tenant_statuses: tuple[str, ...] = Field(
+    inactive_tenant_statuses: Less[tuple[str, ...]] = Field(
         INACTIVE_TENANT_STATUSES, description="tenants that need not have a cost; any other status is active"
     )
 
@@ -392,8 +444,8 @@ def _known(names: tuple[str, ...], known: list[str]) -> tuple[str, ...]:
 class GatePolicy(Policy):
     """Which WARN rows open, how old evidence may be, and which extra checks block."""
 
-    warn_blocks: tuple[str, ...] = Field((), description='row ids whose WARN does not open, e.g. ["2.2"]')
-    extra_checks_warn_only: tuple[str, ...] = Field(
+    warn_blocks: More[tuple[str, ...]] = Field((), description='row ids whose WARN does not open, e.g. ["2.2"]')
+    extra_checks_warn_only: Less[tuple[str, ...]] = Field(
         (), description='extra checks that are shown but do not block, e.g. ["tool_slo_met"]'
     )
 
@@ -407,28 +459,28 @@ class GatePolicy(Policy):
     def _known_extra_checks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _known(value, [row.check for row in EXTRA_CHECKS])
 
-    max_evidence_age_hours: float = Field(
+    max_evidence_age_hours: Less[float] = Field(
         72,
         gt=0,
         le=720,
         allow_inf_nan=False,
         description="age at which evidence is stale, for every row that has no shorter one of its own",
     )
-    sign_off_days: float = Field(7, gt=0, le=30, allow_inf_nan=False, description="how long a signature stands")
-    waiver_days: float = Field(14, gt=0, le=14, allow_inf_nan=False, description="longest life of a waiver")
-    clock_skew_seconds: int = Field(300, ge=0, le=3600, description="how far ahead of the gate's clock a timestamp may be")
+    sign_off_days: Less[float] = Field(7, gt=0, le=30, allow_inf_nan=False, description="how long a signature stands")
+    waiver_days: Less[float] = Field(14, gt=0, le=14, allow_inf_nan=False, description="longest life of a waiver")
+    clock_skew_seconds: Less[int] = Field(300, ge=0, le=3600, description="how far ahead of the gate's clock a timestamp may be")
 
 
 class DeployedPolicy(Policy):
     """What runs on the platform, and whether it must be the candidate that runs while it is judged."""
 
-    function_prefixes: tuple[Name, ...] = Field(
+    function_prefixes: More[tuple[Name, ...]] = Field(
         ("cc-native-",), min_length=1, description="what the names of the platform's functions begin with"
     )
-    digest_parameter: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,1011}$")] | None = Field(
+    digest_parameter: More[Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,1011}$")] | None] = Field(
         None, description="SSM parameter that holds the digest (sha256:...) of what is deployed"
     )
-    must_be_candidate: bool = Field(False, description="the parameter must hold the candidate's digest while it is judged")
+    must_be_candidate: More[bool] = Field(False, description="the parameter must hold the candidate's digest while it is judged")
 
     @model_validator(mode="after")
     def _digest_is_somewhere(self) -> Self:
@@ -440,23 +492,23 @@ class DeployedPolicy(Policy):
 class PromotionPolicy(Policy):
     """Where a promotion takes effect. The default leaves it at the record in the state table."""
 
-    target: Literal["record", "eventbridge", "ssm", "codepipeline", "stepfunctions", "webhook"] = Field(
+    target: JudgesNothing[Literal["record", "eventbridge", "ssm", "codepipeline", "stepfunctions", "webhook"]] = Field(
         "record", description="what is told of a promotion; `record`: only the state table"
     )
-    event_bus: Name = Field("default", description="name or ARN of the bus, for target eventbridge")
-    ssm_parameter: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,1011}$")] | None = Field(
+    event_bus: JudgesNothing[Name] = Field("default", description="name or ARN of the bus, for target eventbridge")
+    ssm_parameter: JudgesNothing[Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,1011}$")] | None] = Field(
         None, description="name of the parameter that holds the promoted release, for target ssm"
     )
-    pipeline: Name | None = Field(None, description="CodePipeline pipeline, for target codepipeline")
-    pipeline_stage: Name | None = Field(None, description="its stage with the manual approval")
-    pipeline_action: Name | None = Field(None, description="the manual approval action")
-    state_machine_arn: (
-        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}$")] | None
-    ) = Field(None, description="STANDARD state machine, for target stepfunctions")
-    webhook_url: str | None = Field(
+    pipeline: JudgesNothing[Name | None] = Field(None, description="CodePipeline pipeline, for target codepipeline")
+    pipeline_stage: JudgesNothing[Name | None] = Field(None, description="its stage with the manual approval")
+    pipeline_action: JudgesNothing[Name | None] = Field(None, description="the manual approval action")
+    state_machine_arn: JudgesNothing[
+        (Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}$")] | None)
+    ] = Field(None, description="STANDARD state machine, for target stepfunctions")
+    webhook_url: JudgesNothing[str | None] = Field(
         None, pattern=r"^(https://|http://(127\.0\.0\.1|localhost)[:/])[^@\s]+$", description="https address, for target webhook"
     )
-    webhook_timeout_seconds: float = Field(20, gt=0, le=120, description="longest wait for the webhook's answer")
+    webhook_timeout_seconds: JudgesNothing[float] = Field(20, gt=0, le=120, description="longest wait for the webhook's answer")
 
     @model_validator(mode="after")
     def _target_is_named(self) -> Self:
@@ -474,16 +526,16 @@ class PromotionPolicy(Policy):
 class FlowPolicy(Policy):
     """How the gate's sensor works on candidates. Changes no verdict and opens nothing."""
 
-    newer_candidate: Literal["supersede", "queue"] = Field(
+    newer_candidate: JudgesNothing[Literal["supersede", "queue"]] = Field(
         "supersede", description="whether a newer candidate takes the place of an older pending one, or waits behind it"
     )
-    attempt_minutes: float = Field(
+    attempt_minutes: JudgesNothing[float] = Field(
         30, gt=0, le=1440, allow_inf_nan=False, description="after how long a closed candidate is tried again"
     )
-    deadline_hours: float = Field(
+    deadline_hours: JudgesNothing[float] = Field(
         168, gt=0, le=720, allow_inf_nan=False, description="after how long a candidate that is still closed is rejected"
     )
-    tick_seconds: int = Field(30, ge=5, le=3600, description="how often the sensor looks")
+    tick_seconds: JudgesNothing[int] = Field(30, ge=5, le=3600, description="how often the sensor looks")
 
 
 class RetentionPolicy(Policy):
@@ -492,33 +544,35 @@ class RetentionPolicy(Policy):
     Whatever is set, what the gate may still read stays: see `retention.py`.
     """
 
-    run_days: float = Field(
+    run_days: JudgesNothing[float] = Field(
         30,
         gt=0,
         le=3650,
         allow_inf_nan=False,
         description="how long a readiness run without a release is kept in the state folder",
     )
-    release_days: float = Field(
+    release_days: JudgesNothing[float] = Field(
         400,
         gt=0,
         le=3650,
         allow_inf_nan=False,
         description="how long one that was made for a release is kept: an auditor may come a year later",
     )
-    newest_runs: int = Field(20, ge=1, le=100_000, description="newest runs of the environment that are kept whatever their age")
+    newest_runs: JudgesNothing[int] = Field(
+        20, ge=1, le=100_000, description="newest runs of the environment that are kept whatever their age"
+    )
 
 
 class OverridePolicy(Policy):
     """Promoting without an open gate: rolling back, and breaking the glass. Changes no verdict and opens nothing."""
 
-    rollback_minutes: float = Field(
+    rollback_minutes: Less[float] = Field(
         60, gt=0, le=1440, allow_inf_nan=False, description="how long a signed order to roll back stands"
     )
-    break_glass_hours: float = Field(
+    break_glass_hours: Less[float] = Field(
         4, gt=0, le=24, allow_inf_nan=False, description="longest life of an order to promote past a closed gate"
     )
-    retry_seconds: float = Field(
+    retry_seconds: JudgesNothing[float] = Field(
         60, ge=0, le=3600, allow_inf_nan=False, description="after how long an order that did not take effect is tried again"
     )
 
@@ -526,7 +580,9 @@ class OverridePolicy(Policy):
 class NotificationPolicy(Policy):
     """Whom the gate tells of what becomes of candidates. Without a topic nobody is told, and no glass can be broken."""
 
-    sns_topic_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")] | None = Field(
+    sns_topic_arn: JudgesNothing[
+        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")] | None
+    ] = Field(
         None,
         description="standard SNS topic that is told of READY_TO_SIGN, ends of candidates, rollbacks and broken glass",
     )
@@ -535,13 +591,15 @@ class NotificationPolicy(Policy):
 class SigningPolicy(Policy):
     """Rows S.1 to S.3: the keys that sign (KMS key id, ARN or alias), and whose session names are believed."""
 
-    gate_key: KeyName = Field("alias/phase5-gate", description="KMS key of the gate itself")
-    eng_reliability_key: KeyName = Field("alias/phase5-eng-reliability", description="KMS key of the role eng-reliability")
-    ops_sre_key: KeyName = Field("alias/phase5-ops-sre", description="KMS key of the role ops-sre")
-    security_compliance_key: KeyName = Field(
+    gate_key: JudgesNothing[KeyName] = Field("alias/phase5-gate", description="KMS key of the gate itself")
+    eng_reliability_key: JudgesNothing[KeyName] = Field(
+        "alias/phase5-eng-reliability", description="KMS key of the role eng-reliability"
+    )
+    ops_sre_key: JudgesNothing[KeyName] = Field("alias/phase5-ops-sre", description="KMS key of the role ops-sre")
+    security_compliance_key: JudgesNothing[KeyName] = Field(
         "alias/phase5-security-compliance", description="KMS key of the role security-compliance"
     )
-    trusted_roles: tuple[Annotated[str, Field(pattern=r"^\d{12}/[A-Za-z0-9_+=,.@-]+\*?$")], ...] = Field(
+    trusted_roles: Less[tuple[Annotated[str, Field(pattern=r"^\d{12}/[A-Za-z0-9_+=,.@-]+\*?$")], ...]] = Field(
         (),
         description="roles whose session name is set by the identity provider rather than by the caller, as ACCOUNT/NAME, the"
         ' name perhaps with a * at its end, e.g. ["123456789012/AWSReservedSSO_Phase5*"]; sessions of other roles cannot sign',

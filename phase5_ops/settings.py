@@ -37,8 +37,12 @@ from phase5_ops.policy import (
     FlowPolicy,
     GatePolicy,
     IsolationPolicy,
+    JudgesNothing,
+    Less,
     LogScanPolicy,
+    More,
     Name,
+    Neither,
     NotificationPolicy,
     OverridePolicy,
     ProbePolicy,
@@ -48,6 +52,7 @@ from phase5_ops.policy import (
     RunbookPolicy,
     SigningPolicy,
     SloPolicy,
+    Stricter,
     ToolSetting,
 )
 from phase5_ops.production import DEFAULT_ENVIRONMENT
@@ -86,7 +91,7 @@ class Section(BaseModel):
 
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{3,1024}$")]
+TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{3,1024}$"), Stricter.NEITHER]
 
 
 class Tables(Section):
@@ -117,10 +122,10 @@ class Tables(Section):
 class PoolUser(Section):
     """A user of the user pool whom probes sign in."""
 
-    username: str | None = None
-    password: SecretStr | None = None
-    client_secret: SecretStr | None = Field(None, description="secret of the user pool client, where it has one")
-    secret_id: str | None = Field(
+    username: JudgesNothing[str | None] = None
+    password: JudgesNothing[SecretStr | None] = None
+    client_secret: JudgesNothing[SecretStr | None] = Field(None, description="secret of the user pool client, where it has one")
+    secret_id: JudgesNothing[str | None] = Field(
         None,
         description="Secrets Manager id of {username, password}; client_secret, other_client_secret where the clients have one",
     )
@@ -129,7 +134,7 @@ class PoolUser(Section):
 class ProbeUser(PoolUser):
     """A user of a dedicated test tenant; its executions never count as the platform's own traffic."""
 
-    tenant_id: str | None = None
+    tenant_id: JudgesNothing[str | None] = None
 
 
 class ProbeUsers(Section):
@@ -157,18 +162,18 @@ class ProbeUsers(Section):
 class Reading(Section):
     """Bounds of reading AWS; what does not end in time is an ERROR of its rows, never a hang."""
 
-    connect_timeout_seconds: float = Field(5, gt=0, le=60)
-    read_timeout_seconds: float = Field(20, gt=0, le=300)
-    max_attempts: int = Field(4, ge=1, le=10, description="tries a call, with botocore's standard backoff")
-    deadline_seconds: float = Field(120, gt=0, le=3600, description="all reading of one run together")
+    connect_timeout_seconds: JudgesNothing[float] = Field(5, gt=0, le=60)
+    read_timeout_seconds: JudgesNothing[float] = Field(20, gt=0, le=300)
+    max_attempts: JudgesNothing[int] = Field(4, ge=1, le=10, description="tries a call, with botocore's standard backoff")
+    deadline_seconds: JudgesNothing[float] = Field(120, gt=0, le=3600, description="all reading of one run together")
 
 
 class Schedule(Section):
     """When the daily readiness run starts."""
 
-    hour: int = Field(6, ge=0, le=23)
-    minute: int = Field(0, ge=0, le=59)
-    timezone: str = "UTC"
+    hour: JudgesNothing[int] = Field(6, ge=0, le=23)
+    minute: JudgesNothing[int] = Field(0, ge=0, le=59)
+    timezone: JudgesNothing[str] = "UTC"
 
     @field_validator("timezone")
     @classmethod
@@ -185,40 +190,42 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
     )
 
-    environment: EnvironmentName = Field(DEFAULT_ENVIRONMENT, description="name of what is judged")
-    non_production_environments: tuple[EnvironmentName, ...] = Field(
+    environment: JudgesNothing[EnvironmentName] = Field(DEFAULT_ENVIRONMENT, description="name of what is judged")
+    non_production_environments: Less[tuple[EnvironmentName, ...]] = Field(
         (),
         description="environments that are not production: reads that could not be judged do not keep their row 4.1 closed; every"
         " other but the sandbox is production, whatever its name",
     )
-    state_dir: Path = Field(Path(".phase5"), description="where evidence, history and Dagster's storage live")
-    now: datetime | None = Field(None, description="fixes evaluation time (ISO-8601 with zone)")
-    evidence_s3_uri: str | None = Field(
+    state_dir: JudgesNothing[Path] = Field(Path(".phase5"), description="where evidence, history and Dagster's storage live")
+    now: JudgesNothing[datetime | None] = Field(None, description="fixes evaluation time (ISO-8601 with zone)")
+    evidence_s3_uri: JudgesNothing[str | None] = Field(
         None, pattern=r"^s3://[a-z0-9.-]{3,63}(/.*)?$", description="also copy each run's evidence to this s3:// location"
     )
-    dagster_url: AnyHttpUrl | None = Field(
+    dagster_url: JudgesNothing[AnyHttpUrl | None] = Field(
         None, description="address of the Dagster webserver: for links to runs, and for registering candidates over HTTP"
     )
-    control_center_url: AnyHttpUrl | None = None
-    decision_api_url: AnyHttpUrl | None = Field(
+    control_center_url: JudgesNothing[AnyHttpUrl | None] = None
+    decision_api_url: JudgesNothing[AnyHttpUrl | None] = Field(
         None, description="address of the decision API; default: the Control Center's, and WARN where it is not there"
     )
-    decision_api_key: SecretStr | None = Field(None, description="API key of the decision API, sent as x-api-key")
-    user_pool_id: str | None = None
-    user_pool_client_id: str | None = None
-    probe_mode: Literal["full", "refusals", "off"] = "full"
+    decision_api_key: JudgesNothing[SecretStr | None] = Field(None, description="API key of the decision API, sent as x-api-key")
+    user_pool_id: JudgesNothing[str | None] = None
+    user_pool_client_id: JudgesNothing[str | None] = None
+    probe_mode: Neither[Literal["full", "refusals", "off"]] = "full"
     probe_users: ProbeUsers = ProbeUsers()
     tables: Tables = Tables()
-    metrics_namespace: str = Field("CCNative/Execution", min_length=1, max_length=255)
-    event_bus: str = Field("cc-native-events", min_length=1)
-    runbook: str = Field(
+    metrics_namespace: Neither[str] = Field("CCNative/Execution", min_length=1, max_length=255)
+    event_bus: Neither[str] = Field("cc-native-events", min_length=1)
+    runbook: JudgesNothing[str] = Field(
         "docs/runbooks/phase_5_7_reliability.md", min_length=1, description="path, http(s) URL or s3:// location"
     )
-    runbook_url: str | None = Field(None, description="address people open; default: the runbook setting itself if it is a URL")
-    tools: tuple[ToolSetting, ...] = Field(
+    runbook_url: JudgesNothing[str | None] = Field(
+        None, description="address people open; default: the runbook setting itself if it is a URL"
+    )
+    tools: Neither[tuple[ToolSetting, ...]] = Field(
         (), description="tools that must be there beside the registry's, or whose traffic is rare"
     )
-    connectors: tuple[Name, ...] = Field((), description="connectors that must be there beside those of the tools")
+    connectors: More[tuple[Name, ...]] = Field((), description="connectors that must be there beside those of the tools")
     slo: SloPolicy = SloPolicy()
     alarms: AlarmPolicy = AlarmPolicy()
     runbook_policy: RunbookPolicy = RunbookPolicy()
@@ -260,7 +267,7 @@ class Settings(BaseSettings):
             raise ValueError("takes neither user, query nor fragment")
         return value
 
-    refresh_costs: bool = Field(False, description="ask Cost Explorer again although today's answer is kept")
+    refresh_costs: JudgesNothing[bool] = Field(False, description="ask Cost Explorer again although today's answer is kept")
 
     @field_validator("now", mode="before")
     @classmethod
