@@ -138,6 +138,8 @@ class EvidenceStore:
             FileNotFoundError: the run kept no such table.
             KeyError, ValueError: the file cannot be understood.
         """
+        import pandas as pd
+
         content = self.table_path(run_id, asset).read_bytes()
         return table.kept(pd.read_parquet(BytesIO(content)), sha256_of(content))
 
