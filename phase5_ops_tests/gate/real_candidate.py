@@ -235,7 +235,8 @@ def _make(world: World) -> None:
     (request,) = world.tick().requests
     assert request.job_name == READINESS_JOB
     world.readiness({**request.tags, "dagster/run_key": request.run_key})
-    assert world.tick().requests == []
+    waiting = world.tick()
+    assert waiting.requests == [], waiting.lines
     for role, person in PEOPLE.items():
         world.sign(role, person)
     (request,) = world.tick().requests
