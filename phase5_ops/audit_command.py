@@ -12,7 +12,7 @@ from typing import Any
 from phase5_ops.aws.pace import Pace
 from phase5_ops.clock import iso
 from phase5_ops.gate.keys import KeysError
-from phase5_ops.gate.overrides import stored_order
+from phase5_ops.gate.override_statement import stored_order
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, open_session
 from phase5_ops.gate.sign_events import REQUESTS_A_SECOND

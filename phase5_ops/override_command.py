@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from phase5_ops.clock import iso
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overrides import SIGNERS, Override, as_text
+from phase5_ops.gate.override_statement import SIGNERS, Override
+from phase5_ops.gate.overrides import as_text
 from phase5_ops.gate.overriding import announce, new_override, sign_override, waiting_override, who_overrides
 from phase5_ops.gate.records import SignOff
 from phase5_ops.gate.session import GateSession, Refused, new_session, open_session

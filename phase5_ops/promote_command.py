@@ -17,7 +17,7 @@ from phase5_ops.gate.candidates import NotARegistration, registration
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overrides import stored_order
+from phase5_ops.gate.override_statement import stored_order
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession

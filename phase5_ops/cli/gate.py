@@ -234,7 +234,7 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
     or did not say; 3 usage or configuration.
     """
     from phase5_ops.gate.orders import Kind
-    from phase5_ops.gate.overrides import ROLLBACK_ROLE
+    from phase5_ops.gate.override_statement import ROLLBACK_ROLE
     from phase5_ops.override_command import OverrideRequest, run_override
 
     request = OverrideRequest(

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from phase5_ops.gate.envelopes import MalformedEnvelope, ReadEnvelope, read_envelope
 from phase5_ops.gate.keys import KeySet, TrustedKey, revocation_problem
-from phase5_ops.gate.statements import Statement, read_statement
+from phase5_ops.gate.statement import Statement, read_statement
 from phase5_ops.printable import printable
 
 #: How the problem begins that a statement is for another environment than the one asked about.

@@ -15,13 +15,13 @@ from phase5_ops.gate.forgotten_runs import ForgottenRuns
 from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now, deployed_now, deployed_then
 from phase5_ops.gate.promotion_records import record_problems as attestation_problems
 from phase5_ops.gate.promotion_records import with_attested_times
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.recorded_rules import LeftEvidence, confirmed_runs, needs_keys, record_problems
 from phase5_ops.gate.records import GateInputs, OtherRun, Pair, Reason, SignedFacts
 from phase5_ops.gate.run_record import RunRecord
 from phase5_ops.gate.run_records import RunTrail
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state_items import Candidate, Promotion
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.production import in_sandbox
 

@@ -11,12 +11,13 @@ from importlib.metadata import version
 
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.attestation import override_decision_statement
+from phase5_ops.gate.decision_statement import override_decision_statement
 from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.notifications import notify
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overrides import ROLLBACK_ROLE, Override, as_text, override_of, problems, signed_roles
+from phase5_ops.gate.override_statement import ROLLBACK_ROLE, Override, override_of
+from phase5_ops.gate.overrides import as_text, problems, signed_roles
 from phase5_ops.gate.promotion_records import envelope_problems, record_problems
 from phase5_ops.gate.publication import (
     Envelopes,

@@ -12,10 +12,11 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attested_files import AttestedFile, ProvedAt, Verification, only, signature_problems, signed_roles
+from phase5_ops.gate.decision_statement import OUTCOMES, DecisionFacts, decision_facts
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.keys import GATE, KeySet
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overrides import ROLLBACK_ROLE, SIGNERS, Override, override_of
+from phase5_ops.gate.override_statement import ROLLBACK_ROLE, SIGNERS, Override, override_of
 from phase5_ops.gate.said_by_decision import (
     SKEW,
     decider_problems,
@@ -25,7 +26,7 @@ from phase5_ops.gate.said_by_decision import (
     stated_by_itself,
     unproved,
 )
-from phase5_ops.gate.statements import OUTCOMES, VERIFICATION_SUMMARY, DecisionFacts, decision_facts
+from phase5_ops.gate.statement import VERIFICATION_SUMMARY
 
 
 @dataclass(frozen=True, slots=True)

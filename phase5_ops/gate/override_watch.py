@@ -15,7 +15,8 @@ from phase5_ops.gate import check_state
 from phase5_ops.gate.flow import Attempt, next_number
 from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overrides import Override, problems, stored_order
+from phase5_ops.gate.override_statement import Override, stored_order
+from phase5_ops.gate.overrides import problems
 from phase5_ops.gate.promotion_job import override_run_config
 from phase5_ops.gate.publication import begun
 from phase5_ops.gate.records import RunState

@@ -12,7 +12,8 @@ from phase5_ops.gate.identity import Identity, repeated_role
 from phase5_ops.gate.notifications import NOT_SET, notify
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import envelope_digests, standing_problems
-from phase5_ops.gate.overrides import SIGNERS, Override, as_text, longest_life, problems_of_form, signed_roles, stored_order
+from phase5_ops.gate.override_statement import SIGNERS, Override, stored_order
+from phase5_ops.gate.overrides import as_text, longest_life, problems_of_form, signed_roles
 from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.session import GateSession, Refused, signature_over
 from phase5_ops.gate.state_items import Candidate, StoredSignOff, Written

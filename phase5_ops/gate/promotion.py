@@ -9,8 +9,8 @@ from importlib.metadata import version
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.attestation import decision_statement
 from phase5_ops.gate.decision import Decision, Outcome, decide
+from phase5_ops.gate.decision_statement import decision_statement
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.promotion_records import envelope_problems

@@ -15,7 +15,7 @@ from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import DecidingSession, look_again, read_inputs
 from phase5_ops.gate.notifications import tell_fate
 from phase5_ops.gate.override_promotion import promote_override
-from phase5_ops.gate.overrides import Override
+from phase5_ops.gate.override_statement import Override
 from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import Ending, PromotionDoor, PromotionOutcome
 from phase5_ops.gate.records import Release

@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
+from phase5_ops.gate.decision_statement import decision_facts
 from phase5_ops.gate.envelopes import MalformedEnvelope, read_envelope
 from phase5_ops.gate.keys import GATE, KeySet, revocation_problem
 from phase5_ops.gate.orders import Kind, idempotency_key
-from phase5_ops.gate.overrides import Override
+from phase5_ops.gate.override_statement import Override
 from phase5_ops.gate.records import Release, SignOff
 from phase5_ops.gate.said_by_decision import stated_by
 from phase5_ops.gate.state_items import Promotion
-from phase5_ops.gate.statements import PUBLICATION, decision_facts, read_statement, statement_bytes
+from phase5_ops.gate.statement import PUBLICATION, read_statement, statement_bytes
 from phase5_ops.gate.verification import verify
 
 #: Names of the envelopes of a promotion, as files.

@@ -20,9 +20,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from phase5_ops.clock import iso
+from phase5_ops.gate.decision_statement import decision_facts
 from phase5_ops.gate.envelopes import MalformedEnvelope, read_envelope
 from phase5_ops.gate.orders import Kind, Order, Publication, Published, idempotency_key
-from phase5_ops.gate.overrides import Override
+from phase5_ops.gate.override_statement import Override
 from phase5_ops.gate.promotion_records import (
     DECISION_FILE,
     OVERRIDE_FILE,
@@ -30,11 +31,12 @@ from phase5_ops.gate.promotion_records import (
     publication_statement,
     record_problems,
 )
+from phase5_ops.gate.readiness_statement import waived_findings
 from phase5_ops.gate.records import GateInputs, Pair
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate, Fate, Lock, Promotion, Written
-from phase5_ops.gate.statements import decision_facts, read_statement, waived_findings
+from phase5_ops.gate.statement import read_statement
 
 LOCK_AGE = timedelta(minutes=5)
 """A lock that is older and without a record of its promotion may be taken over; a decision that is older is made again."""

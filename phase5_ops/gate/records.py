@@ -19,6 +19,7 @@ from phase5_ops.verdict import Finding, Verdict
 
 #: A finding as a waiver names it: code and subject, both exactly as found.
 Pair = tuple[Text, Text]
+Pairs = Annotated[frozenset[Pair], PlainSerializer(lambda pairs: [list(pair) for pair in sorted(pairs)])]
 
 
 class RunState(StrEnum):
@@ -229,7 +230,7 @@ class Waiver:
     id: Text
     row: Text
     release_digest: Text
-    pairs: Annotated[frozenset[Pair], PlainSerializer(lambda pairs: [list(pair) for pair in sorted(pairs)])]
+    pairs: Pairs
     reason: Text
     ticket: Text
     issued_at: Moment

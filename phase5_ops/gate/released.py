@@ -12,7 +12,7 @@ from datetime import datetime
 from phase5_ops.clock import iso
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
-from phase5_ops.gate.overrides import Override, stored_order
+from phase5_ops.gate.override_statement import Override, stored_order
 from phase5_ops.gate.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state import StateTable

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from phase5_ops.clock import iso
 from phase5_ops.gate.attested_files import ANOTHER_ENVIRONMENT, ProvedAt
-from phase5_ops.gate.statements import DecisionFacts, gate_id, resource_uri
+from phase5_ops.gate.decision_statement import DecisionFacts, gate_id, resource_uri
 
 SKEW = timedelta(minutes=5)
 _SECOND = timedelta(seconds=1)

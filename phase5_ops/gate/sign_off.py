@@ -6,27 +6,24 @@ platform. What must not live here: the command line, and the decision, which jud
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.clock import iso
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.identity import Identity, repeated_role
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.readiness_statement import (
+    StatedWaiver,
+    StatementRow,
+    facts_of,
+    readiness_facts,
+    stated_findings,
+)
 from phase5_ops.gate.records import Pair, Release, SignedFacts, SignOff
 from phase5_ops.gate.session import GateSession, Refused, signature_over
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.state_items import Candidate, Fate, StoredSignOff, StoredStatement, Written
-from phase5_ops.gate.statements import (
-    EVIDENCE,
-    POLICY,
-    ROWS_DESCRIPTOR,
-    WAIVERS,
-    facts_of,
-    read_statement,
-    readiness_facts,
-    stated_findings,
-)
+from phase5_ops.gate.statement import read_statement
 from phase5_ops.gate.stored_signatures import verified_waivers
 from phase5_ops.gate.waiver_report import in_vain, in_words
 from phase5_ops.gate.waivers import closing_findings, problem_of, unmatched
@@ -173,45 +170,40 @@ def as_text(what: ToSign) -> str:
 
 
 def _lines(what: ToSign) -> Iterator[str]:
-    statement = read_statement(what.payload)
-    said = readiness_facts(statement)
-    parts = {part["name"]: part for part in statement.predicate["configuration"]}
-    run, rules = parts[EVIDENCE]["annotations"], parts[POLICY]["annotations"]
-    rows, waivers = parts[ROWS_DESCRIPTOR]["annotations"]["rows"], parts[WAIVERS]["annotations"]["waivers"]
+    said = readiness_facts(read_statement(what.payload))
     yield f"release    {said.name} in {said.environment}, series {what.candidate.series}: {said.result}"
     yield f"artifact   {said.digest}"
     yield f"evidence   {said.evidence_digest} of run {said.run_id}, judged {iso(said.evaluated_at)}"
-    yield f"policy     {said.policy_digest}, checklist version {rules.get('checklist_version')}"
+    yield f"policy     {said.policy_digest}, checklist version {said.checklist_version}"
     yield f"statement  {what.facts.statement_digest}"
-    if url := statement.predicate.get("url"):
-        yield f"report     {url}"
-    yield from _row_lines(rows)
-    yield from _list("waivers", [_waiver_line(waiver) for waiver in waivers])
+    if said.url:
+        yield f"report     {said.url}"
+    yield from _row_lines(said.rows)
+    yield from _list("waivers", [_waiver_line(waiver) for waiver in said.waivers])
     yield from (f"  {line}" for line in what.in_vain)
-    yield from _list("thresholds looser than shipped (policy_loosened)", rules.get("loosened") or [])
-    yield from _list("not tried", run.get("not_tried") or [])
+    yield from _list("thresholds looser than shipped (policy_loosened)", said.loosened)
+    yield from _list("not tried", said.not_tried)
     yield "signatures"
     for role, problems in what.problems.items():
         yield f"  {role}: {_signature(what, role) if not problems else 'missing: ' + '; '.join(problems)}"
 
 
-def _row_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    passing = [row["id"] for row in rows if row["verdict"] == "PASS" and row["opens"] and not row["waived"]]
+def _row_lines(rows: Sequence[StatementRow]) -> Iterator[str]:
+    passing = [row.id for row in rows if row.plain_pass]
     yield f"rows       {len(passing)} of {len(rows)} pass: {', '.join(passing)}"
     for row in rows:
-        if row["id"] in passing:
+        if row.plain_pass:
             continue
-        how = "waived" if row["waived"] else "does not block" if not row["blocking"] else "opens" if row["opens"] else "CLOSED"
-        yield f"  {row['id']} {row['verdict']} ({how})"
-        yield from (f"    {verdict} {code} {subject}" for code, subject, verdict in row["findings"])
+        how = "waived" if row.waived else "does not block" if not row.blocking else "opens" if row.opens else "CLOSED"
+        yield f"  {row.id} {row.verdict} ({how})"
+        yield from (f"    {verdict} {code} {subject}" for code, subject, verdict in row.findings)
 
 
-def _waiver_line(waiver: Mapping[str, Any]) -> str:
-    pairs = ", ".join(f"{code}@{subject}" for code, subject in waiver["pairs"])
-    who = f"{waiver['identity']} for {waiver['signed_by']}"
-    count = waiver.get("releases_in_a_row")
-    how_often = f"; {in_words(count)}" if isinstance(count, int) else ""
-    return f"row {waiver['row']} until {waiver['until']} by {who}: {waiver['reason']} ({waiver['ticket']}); {pairs}{how_often}"
+def _waiver_line(waiver: StatedWaiver) -> str:
+    pairs = ", ".join(f"{code}@{subject}" for code, subject in sorted(waiver.pairs))
+    who = f"{waiver.identity} for {waiver.signed_by}"
+    how_often = f"; {in_words(waiver.releases_in_a_row)}" if waiver.releases_in_a_row is not None else ""
+    return f"row {waiver.row} until {iso(waiver.until)} by {who}: {waiver.reason} ({waiver.ticket}); {pairs}{how_often}"
 
 
 def _list(title: str, entries: Sequence[str]) -> Iterator[str]:

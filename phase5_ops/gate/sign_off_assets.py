@@ -17,13 +17,13 @@ from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG, SIGN_OFF_
 from phase5_ops.gate.believed_keys import FILE_NAME
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.keys import KeysError
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state_items import StateError
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Judgement
 from phase5_ops.wiring import Judging, Tables, row_checks

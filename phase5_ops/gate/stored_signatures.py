@@ -13,10 +13,11 @@ from datetime import datetime
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import WAIVER_TYPE, MalformedEnvelope
 from phase5_ops.gate.keys import GATE, KeySet, TrustedKey, revocation_problem
-from phase5_ops.gate.overrides import override_of
+from phase5_ops.gate.override_statement import override_of
+from phase5_ops.gate.readiness_statement import readiness_facts, shows_waiver
 from phase5_ops.gate.records import Release, SignOff, Waiver
 from phase5_ops.gate.state_items import StoredSignOff, StoredStatement, StoredWaiver
-from phase5_ops.gate.statements import OVERRIDE, read_statement, readiness_facts, shows_waiver
+from phase5_ops.gate.statement import OVERRIDE, read_statement
 from phase5_ops.gate.waiver import waiver_payload
 
 
@@ -104,9 +105,8 @@ def _shown_at(waiver: Waiver, role: str, frozen: StoredStatement, keys: KeySet) 
     if key is None or key.role != GATE or not key.verifies(frozen.payload, frozen.gate_signature):
         return None
     try:
-        statement = read_statement(frozen.payload)
-        said = readiness_facts(statement)
-        if said.digest != waiver.release_digest or not shows_waiver(statement, waiver, role):
+        said = readiness_facts(read_statement(frozen.payload))
+        if said.digest != waiver.release_digest or not shows_waiver(said, waiver, role):
             return None
     except MalformedEnvelope:
         return None

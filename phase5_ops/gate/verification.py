@@ -14,10 +14,12 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.attested_files import ProvedAt, Verification, only, read_file, signature_problems
+from phase5_ops.gate.decision_statement import OUTCOMES, DecisionFacts, decision_facts
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.keys import GATE, KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_verification import Asked, verify_override
+from phase5_ops.gate.readiness_statement import ReadinessFacts, readiness_facts
 from phase5_ops.gate.said_by_decision import (
     SKEW,
     decider_problems,
@@ -27,17 +29,7 @@ from phase5_ops.gate.said_by_decision import (
     stated_by_itself,
     unproved,
 )
-from phase5_ops.gate.statements import (
-    OUTCOMES,
-    OVERRIDE,
-    TEST_RESULT,
-    VERIFICATION_SUMMARY,
-    DecisionFacts,
-    ReadinessFacts,
-    decision_facts,
-    facts_of,
-    readiness_facts,
-)
+from phase5_ops.gate.statement import OVERRIDE, TEST_RESULT, VERIFICATION_SUMMARY
 
 LONGEST_WAIT = timedelta(days=14)
 """Longest time from a readiness statement to the decision on it: a week of signing, and a confirmation run."""
@@ -89,7 +81,6 @@ def verify(
     proved_at: ProvedAt = unproved
     try:
         said = readiness_facts(readiness.statement)
-        facts_of(readiness.envelope.payload)
         facts |= _readiness_summary(said)
         problems += _readiness_problems(said, digest, now)
         problems += environment_problems(said.environment, environment, said.name)

@@ -12,11 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.checklist import ALL_CHECKS, ROLES
-from phase5_ops.gate.attestation import decision_statement, readiness_statement, statement_rows
 from phase5_ops.gate.decision import decide
+from phase5_ops.gate.decision_statement import decision_statement
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.envelopes import envelope_bytes, pae
+from phase5_ops.gate.freeze import statement_rows
 from phase5_ops.gate.keys import GATE, KeySet, TrustedKey, key_set, public_key
+from phase5_ops.gate.readiness_statement import readiness_statement
 from phase5_ops.gate.records import Release
 from phase5_ops.policy import GatePolicy
 from phase5_ops.sandbox import moto_kms

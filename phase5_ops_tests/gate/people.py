@@ -19,12 +19,12 @@ from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import Publication, Published
 from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.publication import PromotionDoor
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
 from phase5_ops.gate.session import GateSession, open_session
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state_items import Candidate, Fate
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stating import state_document
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.policy import GatePolicy, SigningPolicy

@@ -32,12 +32,12 @@ from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import idempotency_key
 from phase5_ops.gate.promotion_job import promotion_run_config
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import new_session
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Fate, Promotion, StoredSignOff
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.settings import load_settings
 from phase5_ops.status_command import release_status
 from phase5_ops_tests.conftest import NOW

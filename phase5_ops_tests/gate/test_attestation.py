@@ -8,10 +8,9 @@ import pytest
 
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.attestation import StatementRow
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, envelope_bytes, read_envelope, strict_json
+from phase5_ops.gate.readiness_statement import StatementRow, facts_of, stated_findings, waived_findings
 from phase5_ops.gate.records import RowFacts, Waiver
-from phase5_ops.gate.statements import facts_of, stated_findings, waived_findings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE, decision_payload, readiness_payload
 
@@ -73,7 +72,7 @@ def test_the_result_is_never_better_than_its_rows(rows, result, listed):
 
 
 def test_what_is_read_back_is_what_was_signed():
-    findings = (("code", "x", "FAIL"), ("code", "y\ud800\u202e", "WARN"))
+    findings = (("code", "x", Verdict.FAIL), ("code", "y\ud800\u202e", Verdict.WARN))
     rows = (replace(ROW, verdict="FAIL", waived=True, findings=findings), replace(ROW, id="1.2", verdict="STALE", opens=False))
     payload = readiness_payload(rows=rows, waivers=(WAIVER,))
     facts = facts_of(payload)
@@ -84,7 +83,7 @@ def test_what_is_read_back_is_what_was_signed():
 
 
 def test_what_was_waived_is_what_a_waiver_names_of_a_waived_rows_findings():
-    findings = (("code", "x", "FAIL"), ("code", "y", "FAIL"))
+    findings = (("code", "x", Verdict.FAIL), ("code", "y", Verdict.FAIL))
     waived = replace(ROW, id="1.2", verdict="FAIL", waived=True, findings=findings)
     wide = replace(WAIVER, pairs=frozenset({("code", "x"), ("gone", "z")}))
     for rows, expected in (
@@ -106,6 +105,70 @@ def test_rows_that_are_not_those_of_their_digest_are_refused():
     rows = next(part for part in statement["predicate"]["configuration"] if part["name"] == "rows")
     rows["annotations"]["rows"][0]["verdict"] = "WARN"
     with pytest.raises(MalformedEnvelope, match="not those of their digest"):
+        facts_of(canonical_json(statement))
+
+
+def with_rows(change) -> bytes:
+    """A readiness statement with the second of its rows changed, under the digest of what it has then."""
+    statement = json.loads(readiness_payload(waivers=(WAIVER,)))
+    part = next(part for part in statement["predicate"]["configuration"] if part["name"] == "rows")
+    rows = part["annotations"]["rows"]
+    change(rows[1])
+    part["digest"]["sha256"] = sha256_of(canonical_json(rows)).removeprefix("sha256:")
+    return canonical_json(statement)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row.pop("id"),
+        lambda row: row.update(id=""),
+        lambda row: row.update(id="1.1"),
+        lambda row: row.pop("verdict"),
+        lambda row: row.update(opens="true"),
+        lambda row: row.update(waived=1),
+        lambda row: row.update(findings=[["code", "subject"]]),
+        lambda row: row.update(findings=[["code", "subject", "FINE"]]),
+        lambda row: row.update(findings=[["code", 7, "FAIL"]]),
+        lambda row: row.update(observed_at="noon"),
+    ],
+)
+def test_rows_that_are_not_what_is_written_are_refused(change):
+    assert facts_of(with_rows(lambda row: row.update(more="is passed over"))).rows
+    with pytest.raises(MalformedEnvelope):
+        facts_of(with_rows(change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s.update(more="x"),
+        lambda s: s.pop("predicate"),
+        lambda s: s.update(predicate=[]),
+        lambda s: s.update(_type="https://in-toto.io/Statement/v0.1"),
+        lambda s: s.update(subject=[]),
+        lambda s: s["subject"].append(s["subject"][0]),
+        lambda s: s["subject"][0].update(name=""),
+        lambda s: s["subject"][0]["digest"].update(md5="d" * 32),
+        lambda s: s["subject"][0].update(digest=RELEASE.digest),
+        lambda s: s.update(predicate_type=s.pop("predicateType")),
+        lambda s: s.update(predicateType="https://slsa.dev/verification_summary/v1"),
+        lambda s: s["predicate"].pop("result"),
+        lambda s: s["predicate"].pop("configuration"),
+        lambda s: s["predicate"]["configuration"].pop(),
+        lambda s: s["predicate"]["configuration"].pop(0),
+        lambda s: s["predicate"]["configuration"].append(s["predicate"]["configuration"][0]),
+        lambda s: s["predicate"]["configuration"][0].pop("annotations"),
+        lambda s: s["predicate"]["configuration"][0].update(annotations=None),
+        lambda s: s["predicate"]["configuration"][0]["annotations"].pop("run_id"),
+        lambda s: s["predicate"]["configuration"][0]["annotations"].update(evaluated_at="noon"),
+        lambda s: s["predicate"]["configuration"][0]["annotations"].update(environment=""),
+    ],
+)
+def test_what_is_not_a_readiness_statement_is_none(change):
+    statement = json.loads(readiness_payload(tables={}))
+    change(statement)
+    with pytest.raises(MalformedEnvelope):
         facts_of(canonical_json(statement))
 
 

@@ -14,6 +14,7 @@ from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import state
 from phase5_ops.gate.check_state import rows_of
 from phase5_ops.gate.keys import parse_keys
+from phase5_ops.gate.readiness_statement import readiness_facts
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.released import released
 from phase5_ops.gate.state_items import (
@@ -29,7 +30,7 @@ from phase5_ops.gate.state_items import (
     read,
 )
 from phase5_ops.gate.stated_documents import StatedDocuments
-from phase5_ops.gate.statements import read_statement, readiness_facts
+from phase5_ops.gate.statement import read_statement
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.reads import ReadStatus, reads_of
 from phase5_ops.settings import Reading

@@ -15,20 +15,21 @@ from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ROLES
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
+from phase5_ops.gate.decision_statement import decision_facts
 from phase5_ops.gate.envelopes import read_envelope
 from phase5_ops.gate.inputs import DecidingSession
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.orders import Kind
 from phase5_ops.gate.override_promotion import promote_override
+from phase5_ops.gate.override_statement import Override, override_of
 from phase5_ops.gate.override_watch import watch_overrides
-from phase5_ops.gate.overrides import Override, override_of
 from phase5_ops.gate.promotion_job import open_door
 from phase5_ops.gate.promotion_records import DECISION_FILE, OVERRIDE_FILE
 from phase5_ops.gate.publication import Ending, PromotionOutcome
 from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate, Fate, Lock, Promotion, Registered
-from phase5_ops.gate.statements import decision_facts, read_statement
+from phase5_ops.gate.statement import read_statement
 from phase5_ops.gate.verification import verify
 from phase5_ops.override_command import OverrideRequest
 from phase5_ops.promote_command import wait

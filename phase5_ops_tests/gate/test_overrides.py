@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase5_ops.checklist import ROLES
-from phase5_ops.gate.attestation import override_decision_statement
+from phase5_ops.gate.decision_statement import override_decision_statement
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, envelope_bytes
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import Kind, idempotency_key
-from phase5_ops.gate.overrides import SIGNERS, Override, override_of, problems
+from phase5_ops.gate.override_statement import SIGNERS, Override, override_of
+from phase5_ops.gate.overrides import problems
 from phase5_ops.gate.records import SignOff
 from phase5_ops.gate.verification import verify
 from phase5_ops.policy import GatePolicy, OverridePolicy

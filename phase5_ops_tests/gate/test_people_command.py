@@ -13,11 +13,11 @@ from phase5_ops.checklist import ROLES, ROW_OF_ID
 from phase5_ops.cli import app as cli
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import complete_inputs
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.session import Refused
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate, Fate
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
 from phase5_ops.gate.waiving import WaiverRequest
 from phase5_ops.people_command import end_of

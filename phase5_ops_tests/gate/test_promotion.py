@@ -16,10 +16,10 @@ from phase5_ops.gate.orders import Publication, Published, idempotency_key
 from phase5_ops.gate.promotion import promote
 from phase5_ops.gate.promotion_records import DECISION_FILE, READINESS_FILE
 from phase5_ops.gate.publication import Ending, PromotionDoor
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.records import Reason
 from phase5_ops.gate.state import StateTable
 from phase5_ops.gate.state_items import Candidate, Fate, Promotion, StateError, StoredSignOff
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs
 from phase5_ops.gate.targets.choice import publish
 from phase5_ops.gate.verification import verify

@@ -21,10 +21,10 @@ from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Queue
 from phase5_ops.gate.inputs import DecidingSession, as_promoted
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.records import Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing import load_key
 from phase5_ops.gate.state_items import Fate, Promotion, StateError
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.policy import GatePolicy, NotificationPolicy
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Finding, Verdict

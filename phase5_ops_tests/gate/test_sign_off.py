@@ -8,10 +8,10 @@ import pytest
 
 from phase5_ops.aws.reader import Answer
 from phase5_ops.checklist import ROLES
-from phase5_ops.gate.attestation import StatementRow
 from phase5_ops.gate.caller import who_signs
 from phase5_ops.gate.identity import Identity, Refusal
 from phase5_ops.gate.keys import KeysError
+from phase5_ops.gate.readiness_statement import StatementRow
 from phase5_ops.gate.records import Waiver
 from phase5_ops.gate.session import Refused, open_session
 from phase5_ops.gate.sign_off import as_text, registered, sign_off, signer, to_sign
@@ -21,6 +21,7 @@ from phase5_ops.gate.waiving import record_waiver
 from phase5_ops.policy import SigningPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import ConfigurationError, Tables
+from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
 from phase5_ops_tests.gate.people import Desk
 
@@ -171,7 +172,7 @@ def test_the_person_sees_all_that_is_signed_and_nothing_steers_the_terminal(desk
 
 
 def test_waivers_are_shown_with_their_number_of_releases_and_those_in_vain_are_named(desk):
-    row = StatementRow("1.2", "FAIL", opens=True, waived=True, blocking=True, findings=(("alarm_missing", "a", "FAIL"),))
+    row = StatementRow("1.2", "FAIL", opens=True, waived=True, blocking=True, findings=(("alarm_missing", "a", Verdict.FAIL),))
     waiver = Waiver(
         "w-1", "1.2", RELEASE.digest, frozenset({("alarm_missing", "a")}), "known", "OPS-7", NOW, NOW + timedelta(days=1),
         "security-compliance", "carol", RELEASE.environment,

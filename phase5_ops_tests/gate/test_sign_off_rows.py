@@ -8,12 +8,12 @@ from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import SIGN_OFF_JOB
 from phase5_ops.gate.believed_keys import keys_file
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.sign_off_assets import gather_sign_offs, sign_off_run_config
 from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
 from phase5_ops.gate.state_items import Fate
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.settings import Tables
 from phase5_ops.verdict import Verdict

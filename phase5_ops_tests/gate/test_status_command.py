@@ -13,12 +13,12 @@ from phase5_ops.cli import app as cli
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing import load_key, sign
 from phase5_ops.gate.state_items import Candidate, Fate, Promotion
 from phase5_ops.gate.stated_documents import SILENT_AFTER
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.report.document import ReadinessDocument, shipped_json_schema
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.status_command import open_candidates, release_status

@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from phase5_ops.digest import sha256_of
 from phase5_ops.gate.envelopes import WAIVER_TYPE, pae
 from phase5_ops.gate.keys import GATE
+from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Waiver
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.state_items import StoredSignOff, StoredStatement, StoredWaiver
-from phase5_ops.gate.statements import facts_of
 from phase5_ops.gate.stored_signatures import verified_sign_offs, verified_waivers
 from phase5_ops.gate.waiver import waiver_payload
 from phase5_ops.gate.waivers import problem_of

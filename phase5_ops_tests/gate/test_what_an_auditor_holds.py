@@ -10,9 +10,10 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.cli import app as cli
 from phase5_ops.clock import iso
 from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.gate.decision_statement import decision_facts
 from phase5_ops.gate.envelopes import read_envelope
 from phase5_ops.gate.keys import GATE, keys_document
-from phase5_ops.gate.statements import decision_facts, read_statement
+from phase5_ops.gate.statement import read_statement
 from phase5_ops_tests.gate.conftest import NOW, RELEASE, decision_payload, readiness_payload
 from phase5_ops_tests.gate.people import Desk
 
