@@ -27,12 +27,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.digest import sha256_of
-from phase5_ops.evidence.table import Facts, GatheredTable, Row, Table
 from phase5_ops.histories import Standing
 from phase5_ops.whole_file import write_whole
 
-if TYPE_CHECKING:
-    import pandas as pd  # a second of import time that a command without tables does not need
+if TYPE_CHECKING:  # seconds of import time that a command without tables does not need
+    import pandas as pd
+
+    from phase5_ops.evidence.table import Facts, GatheredTable, Row, Table
 
 Upload = Callable[[str, bytes], None]
 
@@ -127,11 +128,11 @@ class EvidenceStore:
 
         return without_copies(pd.read_parquet(self.table_path(run_id, asset)))
 
-    def write_gathered(self, run_id: str, asset: str, gathered: GatheredTable[Any, Any]) -> str:
+    def write_gathered(self, run_id: str, asset: str, gathered: "GatheredTable[Any, Any]") -> str:
         """Keeps what was gathered; returns the file's digest."""
         return self.write_table(run_id, asset, gathered.table.to_keep(gathered))
 
-    def read_gathered(self, run_id: str, asset: str, table: Table[Row, Facts]) -> GatheredTable[Row, Facts]:
+    def read_gathered(self, run_id: str, asset: str, table: "Table[Row, Facts]") -> "GatheredTable[Row, Facts]":
         """What was gathered, as it was kept.
 
         Raises:
