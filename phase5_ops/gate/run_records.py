@@ -10,7 +10,8 @@ from typing import Any
 
 from phase5_ops.gate.run_record import RunFound, RunRecord, record_of, record_payload
 from phase5_ops.gate.state import StateTable
-from phase5_ops.gate.state_items import MalformedItem, StateError, Written
+from phase5_ops.gate.state_items import Bytes, MalformedItem, StateError, Written, attributes, read
+from phase5_ops.printable import Text
 from phase5_ops.reads import Read, ReadStatus
 
 #: What recording a run and reading records needs, on the partitions of the state table named in `state.py`.
@@ -28,10 +29,10 @@ _TRIES = 5  # runs that end at the same moment
 class StoredAcceptance:
     """An acceptance of breaks as it stands in the table; nothing of it is believed before its signature is verified."""
 
-    id: str
-    payload: bytes
-    key_id: str
-    signature: bytes
+    id: Text
+    payload: Bytes
+    key_id: Text
+    signature: Bytes
 
 
 class RunRecords(StateTable):
@@ -82,23 +83,17 @@ class RunRecords(StateTable):
 
     def accept(self, environment: str, acceptance: StoredAcceptance) -> Written:
         """Adds an acceptance; one that is there is never changed."""
-        item = {"pk": _history_pk(environment), "sk": _ACCEPTED + acceptance.id, "payload": acceptance.payload}
-        return self._put({**item, "key_id": acceptance.key_id, "signature": acceptance.signature}, "attribute_not_exists(pk)")
+        content = attributes(acceptance)
+        item = {"pk": _history_pk(environment), "sk": _ACCEPTED + content.pop("id"), **content}
+        return self._put(item, "attribute_not_exists(pk)")
 
     def acceptances(self, environment: str) -> list[StoredAcceptance]:
         """Every acceptance of an environment; one that cannot be read is none."""
         found = []
         for item in self._query(_history_pk(environment), _ACCEPTED):
             try:
-                found.append(
-                    StoredAcceptance(
-                        str(item["sk"]).removeprefix(_ACCEPTED),
-                        bytes(item["payload"]),
-                        str(item["key_id"]),
-                        bytes(item["signature"]),
-                    )
-                )
-            except (KeyError, TypeError, ValueError):
+                found.append(read(StoredAcceptance, {**item, "id": str(item["sk"]).removeprefix(_ACCEPTED)}))
+            except MalformedItem:
                 continue
         return found
 
