@@ -5,6 +5,7 @@ Resources can be swapped for tests and the sandbox through the arguments; nothin
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,7 @@ from phase5_ops.context import RunContext, open_run
 from phase5_ops.continuity import look_back
 from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
+from phase5_ops.findings import Catalogue
 from phase5_ops.gate import deployed_assets as deployed
 from phase5_ops.gate import drill_assets as gate_drill
 from phase5_ops.gate.check_state import KeptResults
@@ -59,8 +61,13 @@ SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for s
 EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))
 JUDGING: tuple[Judging, ...] = tuple(chain.from_iterable(part.JUDGING for part in _PARTS))
 
+CATALOGUE = Catalogue.of(chain.from_iterable(judging.codes for judging in (*JUDGING, SIGN_OFF_JUDGING)))
+
+#: Check -> fact -> what it says was not tried, in words.
+NOT_TRIED_FACTS = {check: facts for judging in JUDGING for check, facts in judging.not_tried_facts.items()}
+
 #: How the sensor puts what it finds.
-WORDS = Words(not_tried, describe)
+WORDS = Words(partial(not_tried, codes=CATALOGUE.not_tried, facts=NOT_TRIED_FACTS), describe)
 
 
 def implemented_checks() -> frozenset[str]:

@@ -10,13 +10,22 @@ from dataclasses import dataclass
 #: Raised whenever a row's meaning changes; part of the policy digest, so that results of another version do not count.
 CHECKLIST_VERSION = "1"
 
+
+@dataclass(frozen=True, slots=True)
+class ChecklistSection:
+    """A section of the checklist: its title, and the group of its assets in Dagster."""
+
+    title: str
+    group: str
+
+
 SECTIONS = {
-    "1": "Dashboards & Alarms",
-    "2": "Circuit Breaker State View",
-    "3": "Replay Permission & Audit",
-    "4": "Tenant Isolation Harness",
-    "5": "Budget & Cost per Tenant",
-    "S": "Sign-off",
+    "1": ChecklistSection("Dashboards & Alarms", "section_1_dashboards_and_alarms"),
+    "2": ChecklistSection("Circuit Breaker State View", "section_2_circuit_breakers"),
+    "3": ChecklistSection("Replay Permission & Audit", "section_3_replay"),
+    "4": ChecklistSection("Tenant Isolation Harness", "section_4_tenant_isolation"),
+    "5": ChecklistSection("Budget & Cost per Tenant", "section_5_budget_and_cost"),
+    "S": ChecklistSection("Sign-off", "section_s_sign_off"),
 }
 
 #: Age at which evidence is stale where signatures are waited for; shorter ages belong to rows whose subject moves by the minute.
@@ -40,11 +49,11 @@ class Row:
     @property
     def section(self) -> str:
         """The section's title."""
-        return SECTIONS[self.section_number]
+        return SECTIONS[self.section_number].title
 
     @property
     def section_number(self) -> str:
-        """`1` to `5` or `S`; an extra check belongs to the section of its asset."""
+        """Key of `SECTIONS`: what the id begins with; an extra check belongs to the section of its asset."""
         return self.id[0] if self.id[0] in SECTIONS and "." in self.id else _SECTION_OF_ASSET[self.asset]
 
     @property

@@ -15,7 +15,6 @@ from pydantic_core import PydanticUndefined
 
 import phase5_ops
 from phase5_ops.checklist import EXTRA_CHECKS, ROWS, Row
-from phase5_ops.findings import as_markdown
 from phase5_ops.report.document import SCHEMA_FILE, json_schema
 from phase5_ops.settings import ENV_PREFIX, ProbeUsers, Settings
 
@@ -119,13 +118,13 @@ _MEANING = {
 
 def write_all(root: Path) -> None:
     """Writes everything that is made from code below the repository's `root`."""
-    from phase5_ops.build import judged_checks
+    from phase5_ops.build import CATALOGUE, judged_checks
 
     readme = root / "README.md"
     readme.write_text(readme_with_rows(readme.read_text(encoding="utf-8"), judged_checks()), encoding="utf-8")
     docs = root / "docs"
     docs.mkdir(exist_ok=True)
-    (docs / "findings.md").write_text(as_markdown(), encoding="utf-8")
+    (docs / "findings.md").write_text(CATALOGUE.as_markdown(), encoding="utf-8")
     (docs / "settings.md").write_text(settings_markdown(), encoding="utf-8")
     schema = json.dumps(json_schema(), indent=2) + "\n"
     (root / "phase5_ops" / "report" / SCHEMA_FILE).write_text(schema, encoding="utf-8")

@@ -6,10 +6,9 @@ is said by `loosened.py`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from phase5_ops.checklist import ALL_CHECKS, Row
-from phase5_ops.findings import NOT_TRIED, NOT_TRIED_FACTS
 from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.settings import Settings
@@ -19,35 +18,42 @@ _SUBJECTS_SHOWN = 5  # of one code of one row; the row's own findings name them 
 _LONGEST_SEEN = 200  # characters
 
 
-def not_tried(inputs: GateInputs, decision: Decision, settings: Settings) -> tuple[str, ...]:
+def not_tried(
+    inputs: GateInputs, decision: Decision, settings: Settings, *, codes: Collection[str], facts: Mapping[str, Mapping[str, str]]
+) -> tuple[str, ...]:
     """Every thing that the run did not try, read or judge, one a line, in checklist order; the settings come last.
 
     Args:
         inputs: what was decided from.
         decision: over these inputs.
         settings: under which it was judged.
+        codes: names of the codes that say that something was not tried.
+        facts: check -> fact -> what it says was not tried, in words.
     """
     rows = (row for row in ALL_CHECKS if not row.is_sign_off)
-    return (*(line for row in rows for line in _of_row(row, inputs, decision)), *_of_settings(settings))
+    return (
+        *(line for row in rows for line in _of_row(row, inputs, decision, codes, facts.get(row.check, {}))),
+        *_of_settings(settings),
+    )
 
 
-def _of_row(row: Row, inputs: GateInputs, decision: Decision) -> Iterator[str]:
+def _of_row(row: Row, inputs: GateInputs, decision: Decision, codes: Collection[str], facts: Mapping[str, str]) -> Iterator[str]:
     result = inputs.results.get(row.check)
     by_code: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for finding in result.findings if result else ():
-        if finding.code in NOT_TRIED:
+        if finding.code in codes:
             by_code[finding.code].append((finding.subject, finding.seen))
     yield from (f"{row.id} {code}: {_listed(found)}" for code, found in by_code.items())
-    yield from _of_facts(row, inputs)
+    yield from _of_facts(row, inputs, facts)
     decided = next(each for each in decision.rows if each.row == row.id)
     if not decided.blocking and decided.state not in (Verdict.PASS, Verdict.WARN, Verdict.FAIL):
         yield f"{row.id}: no answer ({decided.state}); the check only shows and does not block"
 
 
-def _of_facts(row: Row, inputs: GateInputs) -> Iterator[str]:
+def _of_facts(row: Row, inputs: GateInputs, words_of: Mapping[str, str]) -> Iterator[str]:
     stored = inputs.bundle.verdicts.get(row.check) if inputs.bundle else None
     facts = stored.entry.get("facts") if stored else None
-    for name, words in NOT_TRIED_FACTS.get(row.check, {}).items():
+    for name, words in words_of.items():
         value = facts.get(name) if isinstance(facts, dict) else None
         if value:
             yield f"{row.id}: {words}: {value}" if isinstance(value, str) else f"{row.id}: {value} {words}"

@@ -7,6 +7,7 @@ PASS is given only when at least one subject was judged and nothing was found.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 
 class Verdict(StrEnum):
@@ -99,6 +100,25 @@ class FindingCodes:
             KeyError: there is none.
         """
         return {code.code: code for code in cls.all()}[name]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeChapter:
+    """A chapter of docs/findings.md.
+
+    Attributes:
+        title: its heading.
+        codes: who declares the codes that it lists: whole classes, or single codes of another one.
+        row: id of the checklist's row that it stands with; None for what is of no row.
+    """
+
+    title: str
+    codes: tuple[type[FindingCodes] | FindingCode, ...]
+    row: str | None = None
+
+    def all(self) -> tuple[FindingCode, ...]:
+        """Every code, in the order of declaration."""
+        return tuple(chain.from_iterable((each,) if isinstance(each, FindingCode) else each.all() for each in self.codes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import dagster as dg
 import pandas as pd
 
 from phase5_ops.aws.pricing import cost_usd
-from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, Row
+from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, SECTIONS, Row
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.result import RowEntry
@@ -26,7 +26,7 @@ from phase5_ops.evidence.table import GatheredTable, Table
 from phase5_ops.evidence_store import Origin, without_copies
 from phase5_ops.histories import with_breaks
 from phase5_ops.reads import observed_at, reads_of
-from phase5_ops.verdict import Judgement, JudgingCode, Verdict, conclude
+from phase5_ops.verdict import CodeChapter, Judgement, JudgingCode, Verdict, conclude
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +38,6 @@ Describe = Callable[[Any], Mapping[str, dg.MetadataValue]]
 
 _FILE_DIGEST = "file_sha256"  # attribute of a loaded table: the digest of the file it came from
 
-SECTION_GROUPS = {
-    "1": "section_1_dashboards_and_alarms",
-    "2": "section_2_circuit_breakers",
-    "3": "section_3_replay",
-    "4": "section_4_tenant_isolation",
-    "5": "section_5_budget_and_cost",
-}
 SOURCES_GROUP = "platform_sources"
 
 
@@ -84,12 +77,17 @@ class Judging:
 
     `rests_on` says of a check which histories, and which tables that they are about, its judge relies on (names of
     `histories.py`): where one of them does not continue what earlier runs had, the check does not pass.
+
+    `codes` are the finding codes that the judges can give, as chapters of the documentation. `not_tried_facts` says of a check
+    which of its facts say that something was not tried although no finding does, and what, in words for those who sign.
     """
 
     asset: str
     judges: Mapping[str, Judge]
     also: tuple[str, ...] = field(default=())
     rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    codes: tuple[CodeChapter, ...] = ()
+    not_tried_facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def source_asset(source: Source) -> dg.AssetSpec:
@@ -109,7 +107,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         name=evidence.name,
         ins={name: dg.AssetIn(name) for name in evidence.needs},
         deps=[dg.AssetKey(key.split("/")) for key in evidence.sources],
-        group_name=SECTION_GROUPS[evidence.section],
+        group_name=SECTIONS[evidence.section].group,
         description=evidence.description,
         owners=[f"team:{evidence.owner}"],
         kinds=set(evidence.kinds),

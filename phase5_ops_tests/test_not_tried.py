@@ -5,14 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from phase5_ops.build import judged_checks
+from phase5_ops.build import CATALOGUE, NOT_TRIED_FACTS, WORDS, judged_checks
 from phase5_ops.checklist import ROW_OF_CHECK, ROW_OF_ID
-from phase5_ops.findings import NOT_TRIED, NOT_TRIED_FACTS, catalogue
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.records import GateInputs
 from phase5_ops.isolation import log_judge
-from phase5_ops.not_tried import not_tried
 from phase5_ops.policy import DeployedPolicy, GatePolicy, LogScanPolicy
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops.verdict import Finding, Verdict
@@ -31,7 +29,7 @@ def settings() -> Settings:
 
 
 def said(inputs: GateInputs, settings: Settings) -> tuple[str, ...]:
-    return not_tried(inputs, decide(inputs), settings)
+    return WORDS.not_tried(inputs, decide(inputs), settings)
 
 
 def with_findings(row: str, *findings: Finding, policy: GatePolicy | None = None) -> GateInputs:
@@ -93,8 +91,8 @@ def test_settings_that_leave_something_out_are_named():
 
 
 def test_every_code_means_it_wherever_it_is_used_and_every_fact_belongs_to_a_judged_check():
-    for name, codes in catalogue().items():
-        assert {code.not_tried for code in codes} == {name in NOT_TRIED}
+    for name, codes in CATALOGUE.by_name.items():
+        assert {code.not_tried for code in codes} == {name in CATALOGUE.not_tried}
     assert NOT_TRIED_FACTS.keys() <= judged_checks() & ROW_OF_CHECK.keys()
     scanned = log_judge.judge_log_scan([], facts={}, reads=[], policy=LogScanPolicy())
     assert log_judge.NOT_TRIED_FACTS.keys() <= scanned.facts.keys()

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from phase5_ops.build import CATALOGUE
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROW_OF_ID, ROWS
-from phase5_ops.findings import catalogue
 from phase5_ops.gate import reasons
 from phase5_ops.gate.decision import Outcome, decide
 from phase5_ops.gate.drill import complete_inputs
@@ -270,7 +270,7 @@ def test_what_could_steer_a_terminal_is_escaped():
 
 
 def test_every_reason_of_the_gates_own_is_explained():
-    assert reasons.BY_NAME.keys() <= catalogue().keys()
+    assert reasons.BY_NAME.keys() <= CATALOGUE.by_name.keys()
 
 
 @given(

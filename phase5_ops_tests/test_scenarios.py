@@ -16,11 +16,10 @@ import pandas as pd
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 
-from phase5_ops.build import EVIDENCE, implemented_checks
+from phase5_ops.build import CATALOGUE, EVIDENCE, implemented_checks
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.context import open_run
 from phase5_ops.evidence.result import RowEntry
-from phase5_ops.findings import catalogue
 from phase5_ops.reads import reads_of
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.account import ACCOUNT
@@ -256,7 +255,7 @@ def test_there_are_scenarios_for_every_kind_of_fault():
 
 
 def test_scenarios_declare_only_known_codes():
-    assert {code for scenario in SCENARIOS for _, code in scenario.turns.values()} <= set(catalogue())
+    assert {code for scenario in SCENARIOS for _, code in scenario.turns.values()} <= set(CATALOGUE.by_name)
 
 
 def test_a_scenario_is_the_same_whenever_it_is_seeded_at_the_same_moment():

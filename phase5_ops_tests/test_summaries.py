@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import phase5_ops
+from phase5_ops.build import CATALOGUE
 from phase5_ops.checklist import ALL_CHECKS
-from phase5_ops.findings import catalogue
 from phase5_ops.report.document import ReportCode, missing_entry
 from phase5_ops.verdict import FindingCode, Verdict, conclude
 
 PACKAGE = Path(phase5_ops.__file__).parent
 UNDECIDED = (Verdict.INCONCLUSIVE, Verdict.ERROR)
 FIGURES = "3 of 3 tools are fine."
-ALL_CODES = [code for codes in catalogue().values() for code in codes]
+ALL_CODES = [code for codes in CATALOGUE.by_name.values() for code in codes]
 UNDECIDED_CODES = [(code, verdict) for code in ALL_CODES for verdict in (code.verdict, *code.also) if verdict in UNDECIDED]
 
 

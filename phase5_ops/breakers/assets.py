@@ -7,6 +7,7 @@ from datetime import datetime
 import dagster as dg
 
 from phase5_ops.aws.tables import scan_items, scan_items_once, table_identity
+from phase5_ops.breakers.codes import BreakerCode
 from phase5_ops.breakers.evidence import BREAKER_SNAPSHOT, HISTORY_STREAM, Snapshots, breaker_snapshot, snapshot_payloads
 from phase5_ops.breakers.judge import judge_operator_action, judge_state_observable
 from phase5_ops.breakers.timeline import timeline
@@ -15,7 +16,7 @@ from phase5_ops.context import RunContext
 from phase5_ops.histories import RESILIENCE_TABLE, RUN
 from phase5_ops.history import Snapshot
 from phase5_ops.reads import reads_of
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 SOURCES = (
@@ -111,5 +112,6 @@ JUDGING = (
             "breaker_state_observable": (RUN, RESILIENCE_TABLE),
             "open_breaker_has_operator_action": (RUN, RESILIENCE_TABLE),
         },
+        codes=(CodeChapter("2.1 and 2.2 Circuit breakers", (BreakerCode,), "2.2"),),
     ),
 )

@@ -167,10 +167,10 @@ def init(
 
 def explain(code: Annotated[str, typer.Argument(help="A finding code, e.g. breaker_open.")]) -> None:
     """Say what a finding code means and what to do about it."""
-    from phase5_ops.findings import catalogue
+    from phase5_ops.build import CATALOGUE
     from phase5_ops.settings import ConfigurationError
 
-    found = catalogue().get(code)
+    found = CATALOGUE.by_name.get(code)
     if found is None:
         raise ConfigurationError(f"no finding code {code!r}; docs/findings.md lists them all")
     for meaning in found:

@@ -13,11 +13,11 @@ from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
 from phase5_ops.context import RunContext
 from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy_budget, window_days
-from phase5_ops.costs.budget_judge import judge_budget_visible
+from phase5_ops.costs.budget_judge import NOT_TRIED_FACTS, BudgetCode, judge_budget_visible
 from phase5_ops.costs.budget_report import by_tenant
 from phase5_ops.costs.outcomes import read_outcomes
 from phase5_ops.reads import Read, attach
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 SOURCES = (
@@ -128,4 +128,11 @@ EVIDENCE = (
     ),
 )
 
-JUDGING = (Judging("autonomy_budget", {"autonomy_budget_visible": _judge_budget}),)
+JUDGING = (
+    Judging(
+        "autonomy_budget",
+        {"autonomy_budget_visible": _judge_budget},
+        codes=(CodeChapter("5.1 Autonomy budget visibility", (BudgetCode,), "5.1"),),
+        not_tried_facts={"autonomy_budget_visible": NOT_TRIED_FACTS},
+    ),
+)

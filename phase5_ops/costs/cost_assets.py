@@ -17,11 +17,11 @@ from phase5_ops.ccnative.tenant_register import parse_tenants
 from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
 from phase5_ops.costs.cost_cache import CostCache, CostPull, question_digest
 from phase5_ops.costs.cost_evidence import Scope, tenant_cost_report
-from phase5_ops.costs.cost_judge import judge_cost_report
+from phase5_ops.costs.cost_judge import CostCode, judge_cost_report
 from phase5_ops.costs.cost_report import as_html, as_markdown
 from phase5_ops.costs.outcomes import read_usage
 from phase5_ops.reads import Read, attach
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 log = logging.getLogger(__name__)
@@ -170,4 +170,10 @@ EVIDENCE = (
     ),
 )
 
-JUDGING = (Judging(ASSET, {"cost_reported_per_tenant": _judge}),)
+JUDGING = (
+    Judging(
+        ASSET,
+        {"cost_reported_per_tenant": _judge},
+        codes=(CodeChapter("5.2 Cost reports", (CostCode,), "5.2"),),
+    ),
+)

@@ -8,9 +8,9 @@ import pandas as pd
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.gate.drill import drill, no_cases
-from phase5_ops.gate.drill_judge import judge_gate_drill
+from phase5_ops.gate.drill_judge import DrillCode, judge_gate_drill
 from phase5_ops.reads import Read, ReadStatus, attach
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 log = logging.getLogger(__name__)
@@ -50,4 +50,10 @@ EVIDENCE = (
     ),
 )
 
-JUDGING = (Judging("gate_drill", {"gate_blocks_on_failure": _judge}),)
+JUDGING = (
+    Judging(
+        "gate_drill",
+        {"gate_blocks_on_failure": _judge},
+        codes=(CodeChapter("4.3 Gate", (DrillCode,), "4.3"),),
+    ),
+)

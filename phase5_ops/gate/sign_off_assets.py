@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from phase5_ops.checklist import ROWS
+from phase5_ops.checklist import ROWS, SECTIONS
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG, SIGN_OFF_JOB
@@ -18,6 +18,7 @@ from phase5_ops.gate.believed_keys import FILE_NAME
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.keys import KeysError
 from phase5_ops.gate.readiness_statement import facts_of
+from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
@@ -25,7 +26,7 @@ from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state_items import StateError
 from phase5_ops.reads import Read, ReadStatus, attach
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Judging, Tables, row_checks
 
 ASSET = "sign_offs"
@@ -44,7 +45,7 @@ def sign_off_run_config(release: str) -> dict[str, Any]:
 
 @dg.asset(
     name=ASSET,
-    group_name="section_s_sign_off",
+    group_name=SECTIONS["S"].group,
     description="One row per role: whether it has signed the release's readiness statement, who and when.",
     owners=["team:security-compliance"],
     kinds={"dynamodb", "table"},
@@ -106,7 +107,11 @@ def _judge(run: RunContext, tables: Tables, _now: datetime, *, role: str) -> Jud
     return judge_sign_off(tables[ASSET], role=role)
 
 
-JUDGING = Judging(ASSET, {row.check: partial(_judge, role=row.owner) for row in ROWS if row.is_sign_off})
+JUDGING = Judging(
+    ASSET,
+    {row.check: partial(_judge, role=row.owner) for row in ROWS if row.is_sign_off},
+    codes=(CodeChapter("S.1 to S.3 Sign-off", (SignOffReason,), "S.1"),),
+)
 
 sign_off_checks = row_checks(JUDGING)
 

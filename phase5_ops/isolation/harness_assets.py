@@ -11,11 +11,11 @@ import pandas as pd
 
 from phase5_ops.context import RunContext
 from phase5_ops.isolation.footprint_evidence import Kind, rows_of
-from phase5_ops.isolation.harness_judge import judge_harness
+from phase5_ops.isolation.harness_judge import HarnessCode, judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
 from phase5_ops.production import is_production
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 SOURCES = (
@@ -89,4 +89,10 @@ EVIDENCE = (
         priority=LATE,
     ),
 )
-JUDGING = (Judging("isolation_harness", {"isolation_harness_passes": _judge}),)
+JUDGING = (
+    Judging(
+        "isolation_harness",
+        {"isolation_harness_passes": _judge},
+        codes=(CodeChapter("4.1 Isolation harness", (HarnessCode,), "4.1"),),
+    ),
+)

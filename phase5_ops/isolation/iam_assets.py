@@ -9,13 +9,13 @@ import pandas as pd
 from phase5_ops.aws.role_policies import Document, read_managed_policy, read_roles, read_table_policies
 from phase5_ops.clock import iso
 from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
-from phase5_ops.isolation.iam_judge import judge_iam_scope
+from phase5_ops.isolation.iam_judge import IamCode, judge_iam_scope
 from phase5_ops.isolation.iam_scope import RolePolicies, Universe, role_access, roles_within, tables_within, to_table
 from phase5_ops.isolation.iam_template import TemplateRoles, UnreadableTemplate, read_template
 from phase5_ops.isolation.managed_policies import arns_to_ask
 from phase5_ops.isolation.role_documents import deployed_role, with_documents, with_table_policies
 from phase5_ops.reads import Read, ReadStatus, attach
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 SOURCES = (Source("iam/function_roles", "The roles of the platform's functions and their policies.", frozenset({"iam"})),)
@@ -99,4 +99,10 @@ EVIDENCE = (
         sources=("iam/function_roles",),
     ),
 )
-JUDGING = (Judging("role_access", {"iam_is_tenant_scoped": _judge}),)
+JUDGING = (
+    Judging(
+        "role_access",
+        {"iam_is_tenant_scoped": _judge},
+        codes=(CodeChapter("Function roles bound to the tenant", (IamCode,), "4.1"),),
+    ),
+)

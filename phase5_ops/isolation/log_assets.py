@@ -20,7 +20,7 @@ from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.input_files import FileUnreadable
 from phase5_ops.isolation.log_evidence import LedgerOwners, dictionary_of
-from phase5_ops.isolation.log_judge import OWN_READS, judge_log_scan
+from phase5_ops.isolation.log_judge import NOT_TRIED_FACTS, OWN_READS, LogCode, judge_log_scan
 from phase5_ops.isolation.log_reading import archive_read, scan_archive, unfinished_read
 from phase5_ops.isolation.log_run import LogRun
 from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
@@ -28,7 +28,7 @@ from phase5_ops.log_archives import files
 from phase5_ops.log_documents import Event
 from phase5_ops.probing import own_work
 from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 log = logging.getLogger(__name__)
@@ -170,4 +170,11 @@ EVIDENCE = (
         sources=("cloudwatch/logs", "dynamodb/ledger", "dynamodb/tenants"),
     ),
 )
-JUDGING = (Judging("tenant_log_scan", {"no_foreign_tenant_in_logs": _judge}),)
+JUDGING = (
+    Judging(
+        "tenant_log_scan",
+        {"no_foreign_tenant_in_logs": _judge},
+        codes=(CodeChapter("4.2 Log scan", (LogCode,), "4.2"),),
+        not_tried_facts={"no_foreign_tenant_in_logs": NOT_TRIED_FACTS},
+    ),
+)

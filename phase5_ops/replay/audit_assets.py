@@ -26,10 +26,11 @@ from phase5_ops.context import RunContext
 from phase5_ops.histories import LEDGER, LEDGER_HISTORY, LEDGER_TABLE, RUN
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.replay.audit_evidence import Window, read_from, replay_audit, replays_within, timeline
-from phase5_ops.replay.audit_judge import judge_replay_audit
+from phase5_ops.replay.audit_files import LedgerFileCode
+from phase5_ops.replay.audit_judge import AuditCode, judge_replay_audit
 from phase5_ops.replay.ledger_history import LedgerHistory, Seen
 from phase5_ops.replay.pairing import Replay
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 SOURCES = (
@@ -182,4 +183,11 @@ EVIDENCE = (
 )
 
 _CHECK = "replay_audit_trail_complete"
-JUDGING = (Judging("replay_audit", {_CHECK: _judge_audit}, rests_on={_CHECK: (RUN, LEDGER, LEDGER_TABLE)}),)
+JUDGING = (
+    Judging(
+        "replay_audit",
+        {_CHECK: _judge_audit},
+        rests_on={_CHECK: (RUN, LEDGER, LEDGER_TABLE)},
+        codes=(CodeChapter("3.2 Replay audit trail", (AuditCode, LedgerFileCode), "3.2"),),
+    ),
+)

@@ -11,11 +11,13 @@ import dagster as dg
 import pandas as pd
 
 from phase5_ops.context import RunContext
+from phase5_ops.probing.codes import ProbingCode
+from phase5_ops.replay.probe_codes import AuthorizationCode, PermissionCode, ProbeCode
 from phase5_ops.replay.probe_collecting import collect_probes
 from phase5_ops.replay.probe_evidence import probed_rows
 from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
 from phase5_ops.replay.probe_sending import send_probes
-from phase5_ops.verdict import Judgement
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
 SOURCES = (
@@ -92,5 +94,10 @@ JUDGING = (
     Judging(
         "replay_probe",
         {"replay_api_authorization": _judge_authorization, "replay_permission_tests": _judge_permissions},
+        codes=(
+            CodeChapter("3.1 Replay API authorization", (AuthorizationCode,), "3.1"),
+            CodeChapter("3.3 Replay permission tests", (PermissionCode,), "3.3"),
+            CodeChapter("3.1 and 3.3 Probes", (ProbeCode, ProbingCode), "3.3"),
+        ),
     ),
 )

@@ -15,21 +15,23 @@ from phase5_ops.aws.tables import scan_items
 from phase5_ops.aws.topic_delivery import read_delivery
 from phase5_ops.ccnative.metrics import TOOL_METRICS
 from phase5_ops.ccnative.registry import malformed_reads, registered_tools
-from phase5_ops.ccnative.runbook import runbook_table
+from phase5_ops.ccnative.runbook import RunbookCode, runbook_table
 from phase5_ops.context import RunContext
 from phase5_ops.histories import RUN
-from phase5_ops.reads import ReadStatus, observed_at
+from phase5_ops.reads import ReadCode, ReadStatus, observed_at
+from phase5_ops.slo.alarm_codes import AlarmCode
 from phase5_ops.slo.alarm_evidence import slo_alarms_table, topics_to_read
 from phase5_ops.slo.alarm_judge import judge_no_slo_alarm_firing, judge_slo_alarms
-from phase5_ops.slo.burn_judge import judge_budget_not_burning
+from phase5_ops.slo.burn_judge import BurnCode, judge_budget_not_burning
 from phase5_ops.slo.dashboard_coverage import dashboard_coverage
 from phase5_ops.slo.metric_plan import plan
-from phase5_ops.slo.runbook_judge import judge_alarm_runbook
+from phase5_ops.slo.notification_path import DeliveryCode
+from phase5_ops.slo.runbook_judge import RunbookLinkCode, judge_alarm_runbook
 from phase5_ops.slo.set_history import known_sets
-from phase5_ops.slo.slo_met_judge import judge_slo_met
+from phase5_ops.slo.slo_met_judge import SloCode, judge_slo_met
 from phase5_ops.slo.summary_evidence import error_sets, tool_slo_summary
-from phase5_ops.slo.summary_judge import judge_metrics_visible
-from phase5_ops.verdict import Judgement
+from phase5_ops.slo.summary_judge import MetricCode, judge_metrics_visible
+from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judge, Judging, Source, Tables
 
 SOURCES = (
@@ -186,6 +188,9 @@ EVIDENCE = (
     ),
 )
 
+#: Codes of every check on `tool_slo_summary`.
+_OF_EVERY_CHECK = (ReadCode, MetricCode.NO_TOOL_REGISTERED, MetricCode.REGISTRY_RECORD_MALFORMED, MetricCode.TOO_FEW_SAMPLES)
+
 JUDGING = (
     Judging(
         "tool_slo_summary",
@@ -196,7 +201,21 @@ JUDGING = (
         },
         also=("registered_tools",),
         rests_on={"error_budget_not_burning": (RUN,)},  # sets of dimensions that ListMetrics no longer shows
+        codes=(
+            CodeChapter("1.1 Tool SLO metrics visible", (ReadCode, MetricCode), "1.1"),
+            CodeChapter("Tool SLO met", (*_OF_EVERY_CHECK, SloCode), "1.1"),
+            CodeChapter("Error budget not burning", (*_OF_EVERY_CHECK, BurnCode), "1.1"),
+        ),
     ),
-    Judging("slo_alarms", {"slo_alarms_defined": _judge_alarms, "no_slo_alarm_firing": _judge_firing}),
-    Judging("runbook", {"alarm_runbook_linked": _judge_runbook}, also=("slo_alarms",)),
+    Judging(
+        "slo_alarms",
+        {"slo_alarms_defined": _judge_alarms, "no_slo_alarm_firing": _judge_firing},
+        codes=(CodeChapter("1.2 Alarms defined, no SLO alarm firing", (AlarmCode, DeliveryCode), "1.2"),),
+    ),
+    Judging(
+        "runbook",
+        {"alarm_runbook_linked": _judge_runbook},
+        also=("slo_alarms",),
+        codes=(CodeChapter("1.3 Alarm runbook, and the runbook section of 2.2", (RunbookCode, RunbookLinkCode), "1.3"),),
+    ),
 )
