@@ -9,9 +9,8 @@ from typing import Any
 
 from phase5_ops.clock import iso
 from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.inputs import DecidingSession
-from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.records import Decision, GateInputs
 from phase5_ops.gate.state_items import Candidate
 from phase5_ops.gate.waiver_report import waiver_uses
 from phase5_ops.report.document import CandidateEntry, Judged

@@ -9,8 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
 from phase5_ops.checklist import ALL_CHECKS, Row
-from phase5_ops.gate.decision import Decision
-from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.records import Decision, GateInputs
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import Verdict
 

@@ -14,10 +14,10 @@ from rich.console import Console
 from phase5_ops.build import CATALOGUE
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROW_OF_ID, ROWS
 from phase5_ops.gate import reasons
-from phase5_ops.gate.decision import Outcome, decide
+from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.reasons import GateReason
-from phase5_ops.gate.records import GateInputs, Reason, RunState, SignOff, Waiver
+from phase5_ops.gate.records import GateInputs, Outcome, Reason, RunState, SignOff, Waiver
 from phase5_ops.gate.waiver_report import waiver_uses
 from phase5_ops.policy import GatePolicy
 from phase5_ops.report import markdown, terminal

@@ -5,84 +5,29 @@ the three roles' signatures over a statement of it. Everything that stands again
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from phase5_ops.checklist import ALL_CHECKS, ROWS, Row
 from phase5_ops.gate import reasons
 from phase5_ops.gate.reasons import RELEASE, GateReason, SignOffReason
-from phase5_ops.gate.records import GateInputs, OtherRun, Pair, Reason, RowFacts, SignedFacts, StoredResult
+from phase5_ops.gate.records import (
+    Decision,
+    GateInputs,
+    OpenedOn,
+    OtherRun,
+    Outcome,
+    Reason,
+    RowDecision,
+    RowFacts,
+    SignedFacts,
+    StoredResult,
+)
 from phase5_ops.gate.row_state import max_age, state_problems
 from phase5_ops.gate.signature_rules import differences, sign_off_problems
 from phase5_ops.gate.waivers import WaivedRow, closing_findings, unmatched, waive
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
-
-
-class Outcome(StrEnum):
-    """What the gate says."""
-
-    OPEN = "OPEN"
-    READY_TO_SIGN = "READY_TO_SIGN"  # every row but the sign-offs opens
-    BLOCKED = "BLOCKED"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedOn:
-    """What a decision rests on; whoever acts on it must find the same again."""
-
-    release_digest: str
-    run_id: str
-    evidence_digest: str
-    policy_digest: str
-    statement_digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class RowDecision:
-    """What was decided of one row.
-
-    Attributes:
-        row: row id, or the name of an extra check.
-        state: its verdict, or the gate's own state.
-        opens: whether it opens; a check that does not block by policy opens whatever it says.
-        waived: it opens by waivers alone.
-        blocking: False for an extra check that the policy only shows.
-        reasons: why it is closed, or for a check that does not block, what it found.
-    """
-
-    row: str
-    state: str
-    opens: bool
-    waived: bool = False
-    blocking: bool = True
-    reasons: tuple[Reason, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The whole answer.
-
-    Attributes:
-        outcome: OPEN, READY_TO_SIGN or BLOCKED.
-        opened_on: the digests it rests on; only with OPEN.
-        reasons: everything that keeps it closed, the release first, then in checklist order; with READY_TO_SIGN the signatures.
-        rows: every row and extra check, in checklist order.
-        facts: verdict and findings of every row that has a result that counts, for the statement to be signed.
-        waivers_used: ids of the waivers that it needs.
-        unmatched_waivers: (waiver id, pair) of what waivers excuse without need.
-        fresh_until: when the first of the evidence grows stale; None where a row has none that counts.
-    """
-
-    outcome: Outcome
-    opened_on: OpenedOn | None
-    reasons: tuple[Reason, ...]
-    rows: tuple[RowDecision, ...]
-    facts: Mapping[str, RowFacts] = field(default_factory=dict)
-    waivers_used: frozenset[str] = frozenset()
-    unmatched_waivers: tuple[tuple[str, Pair], ...] = ()
-    fresh_until: datetime | None = None
 
 
 def is_blocking(row: Row, policy: GatePolicy) -> bool:

@@ -19,14 +19,16 @@ import pandera.pandas as pa
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROWS, Row
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.alarm_rules import alarms_count
-from phase5_ops.gate.decision import Decision, Outcome, decide, is_blocking
+from phase5_ops.gate.decision import decide, is_blocking
 from phase5_ops.gate.drill_fresh import ALARM_FAULTS, DEPLOYED_FAULTS, FRESH_CONTROLS, Find, FreshContext
 from phase5_ops.gate.drill_recorded import RECORDED_CONTROLS, RECORDED_FAULTS
 from phase5_ops.gate.reasons import RELEASE, GateReason, ReasonCode, SignOffReason
 from phase5_ops.gate.records import (
     Bundle,
+    Decision,
     GateInputs,
     OtherRun,
+    Outcome,
     Reason,
     Release,
     RowFacts,

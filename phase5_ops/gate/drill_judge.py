@@ -4,8 +4,8 @@ from collections import Counter
 
 import pandas as pd
 
-from phase5_ops.gate.decision import Outcome
 from phase5_ops.gate.drill import required_cases
+from phase5_ops.gate.records import Outcome
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import read_findings
 from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude

@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.decision import Decision, Outcome
 from phase5_ops.gate.reasons import named_first
-from phase5_ops.gate.records import GateInputs, RunState
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, RunState
 from phase5_ops.gate.signature_rules import differences
 from phase5_ops.gate.state_items import CLOSED, Candidate, Fate
 from phase5_ops.policy import FlowPolicy

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.readiness_statement import StatementRow
-from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.records import Decision, GateInputs
 
 
 def statement_rows(decision: Decision, inputs: GateInputs, checks: Mapping[str, str]) -> tuple[StatementRow, ...]:

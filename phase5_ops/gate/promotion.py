@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.decision import Decision, Outcome, decide
+from phase5_ops.gate.decision import decide
 from phase5_ops.gate.decision_statement import decision_statement
 from phase5_ops.gate.envelopes import envelope_bytes
 from phase5_ops.gate.orders import Kind
@@ -25,7 +25,7 @@ from phase5_ops.gate.publication import (
     recorded,
     stopped,
 )
-from phase5_ops.gate.records import GateInputs, Release
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, Release
 from phase5_ops.gate.signature_rules import counting, proved_times
 from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.gate.verification import LONGEST_WAIT

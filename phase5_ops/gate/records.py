@@ -1,4 +1,4 @@
-"""What the gate decides from: plain facts of stored results, evidence, runs, statements and signatures. Pure data.
+"""What the gate decides from, and what it decides: facts of results, evidence, runs, statements and signatures. Pure data.
 
 `check_state.py` and the state table's readers fill these from Dagster, the evidence store and DynamoDB; here nothing is read and
 nothing is decided. A fact that could not be read is left at the value that keeps the gate closed.
@@ -301,3 +301,68 @@ class GateInputs:
     run_completed_at: datetime | None = None
     closing: tuple[Reason, ...] = ()
     allow_fixed_now: bool = False
+
+
+class Outcome(StrEnum):
+    """What the gate says."""
+
+    OPEN = "OPEN"
+    READY_TO_SIGN = "READY_TO_SIGN"  # every row but the sign-offs opens
+    BLOCKED = "BLOCKED"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedOn:
+    """What a decision rests on; whoever acts on it must find the same again."""
+
+    release_digest: str
+    run_id: str
+    evidence_digest: str
+    policy_digest: str
+    statement_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowDecision:
+    """What was decided of one row.
+
+    Attributes:
+        row: row id, or the name of an extra check.
+        state: its verdict, or the gate's own state.
+        opens: whether it opens; a check that does not block by policy opens whatever it says.
+        waived: it opens by waivers alone.
+        blocking: False for an extra check that the policy only shows.
+        reasons: why it is closed, or for a check that does not block, what it found.
+    """
+
+    row: str
+    state: str
+    opens: bool
+    waived: bool = False
+    blocking: bool = True
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The whole answer.
+
+    Attributes:
+        outcome: OPEN, READY_TO_SIGN or BLOCKED.
+        opened_on: the digests it rests on; only with OPEN.
+        reasons: everything that keeps it closed, the release first, then in checklist order; with READY_TO_SIGN the signatures.
+        rows: every row and extra check, in checklist order.
+        facts: verdict and findings of every row that has a result that counts, for the statement to be signed.
+        waivers_used: ids of the waivers that it needs.
+        unmatched_waivers: (waiver id, pair) of what waivers excuse without need.
+        fresh_until: when the first of the evidence grows stale; None where a row has none that counts.
+    """
+
+    outcome: Outcome
+    opened_on: OpenedOn | None
+    reasons: tuple[Reason, ...]
+    rows: tuple[RowDecision, ...]
+    facts: Mapping[str, RowFacts] = field(default_factory=dict)
+    waivers_used: frozenset[str] = frozenset()
+    unmatched_waivers: tuple[tuple[str, Pair], ...] = ()
+    fresh_until: datetime | None = None

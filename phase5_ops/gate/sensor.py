@@ -28,7 +28,7 @@ from phase5_ops.evidence.run_tags import (
     SERIES_TAG,
 )
 from phase5_ops.gate import candidates, check_state
-from phase5_ops.gate.decision import Decision, Outcome, decide
+from phase5_ops.gate.decision import decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.flow import Action, Attempt, Step, in_order, in_turn, next_action
 from phase5_ops.gate.freeze import statement_rows
@@ -39,7 +39,7 @@ from phase5_ops.gate.override_watch import watch_overrides
 from phase5_ops.gate.promotion_job import promotion_run_config
 from phase5_ops.gate.publication import begun
 from phase5_ops.gate.readiness_statement import readiness_statement
-from phase5_ops.gate.records import GateInputs, Waiver
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, Waiver
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state_items import Candidate, Fate, MalformedItem, Registered, StateError, Written
 from phase5_ops.gate.stating import Describe, state_document, stated_open

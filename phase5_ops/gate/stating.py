@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from phase5_ops.gate.decision import Decision
 from phase5_ops.gate.inputs import DecidingSession
-from phase5_ops.gate.records import GateInputs
+from phase5_ops.gate.records import Decision, GateInputs
 from phase5_ops.gate.state_items import Candidate, Written
 from phase5_ops.gate.stated_documents import RESTATED_AFTER, STATED_TYPE, NotStated, Stated, mark_of
 

@@ -6,8 +6,7 @@ Nothing is decided here; `waivers.py` says what a waiver does, `decision.py` whi
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from phase5_ops.gate.decision import Decision
-from phase5_ops.gate.records import GateInputs, Pair, Waiver
+from phase5_ops.gate.records import Decision, GateInputs, Pair, Waiver
 from phase5_ops.gate.waivers import consecutive_releases, problem_of
 
 #: The promotions of an environment, oldest first: name of the release, and what was waived for it as (row id, pair).

@@ -14,9 +14,8 @@ from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
 from phase5_ops.evidence.result import RowEntry, identity
 from phase5_ops.gate import reasons
-from phase5_ops.gate.decision import Decision, Outcome, RowDecision
 from phase5_ops.gate.reasons import RELEASE, GateReason, GateState, named_first
-from phase5_ops.gate.records import GateInputs, Reason, Release, SignOff
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, Reason, Release, RowDecision, SignOff
 from phase5_ops.gate.signature_rules import newest_counting
 from phase5_ops.gate.waiver import waiver_fields
 from phase5_ops.gate.waiver_report import WaiverUse

@@ -14,10 +14,10 @@ from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import check_state, sensor
-from phase5_ops.gate.decision import Outcome, decide, is_blocking
+from phase5_ops.gate.decision import decide, is_blocking
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Action, Attempt, Step, next_action
-from phase5_ops.gate.records import GateInputs, Release, RunState
+from phase5_ops.gate.records import GateInputs, Outcome, Release, RunState
 from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.policy import FlowPolicy, GatePolicy
 from phase5_ops.report.document import ReadinessDocument

@@ -8,12 +8,13 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS, ROLES, ROW_OF_CHECK, ROWS
-from phase5_ops.gate.decision import Outcome, decide
+from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import ROW_FAULTS, SIGNATURE_FAULTS, both, complete_inputs, good_waiver
 from phase5_ops.gate.records import (
     Bundle,
     GateInputs,
     OtherRun,
+    Outcome,
     Reason,
     Release,
     RowFacts,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from phase5_ops.checklist import ALL_CHECKS
-from phase5_ops.gate.decision import Outcome, decide
+from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import (
     ROW_FAULTS,
     SIGNATURE_FAULTS,
@@ -20,7 +20,7 @@ from phase5_ops.gate.drill import (
 from phase5_ops.gate.drill_fresh import ALARM_FAULTS, DEPLOYED_FAULTS, FRESH_CONTROLS
 from phase5_ops.gate.drill_judge import judge_gate_drill
 from phase5_ops.gate.reasons import BY_NAME
-from phase5_ops.gate.records import Reason
+from phase5_ops.gate.records import Outcome, Reason
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus, attach
 from phase5_ops.verdict import Verdict

@@ -11,9 +11,10 @@ import pytest
 from phase5_ops import people_command
 from phase5_ops.checklist import ROLES, ROW_OF_ID
 from phase5_ops.cli import app as cli
-from phase5_ops.gate.decision import Outcome, decide
+from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.readiness_statement import facts_of
+from phase5_ops.gate.records import Outcome
 from phase5_ops.gate.session import Refused
 from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.state import StateTable
