@@ -1,9 +1,11 @@
 """`phase5 iam-policy --for PURPOSE`: the least-privilege policy of each part of the project."""
 
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from phase5_ops.aws.iam import policy_document
+from phase5_ops.build import EVIDENCE
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate import iam as gate
 from phase5_ops.gate.believed_keys import keys_file
@@ -36,8 +38,8 @@ def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) ->
         raise ConfigurationError("--role goes with --for signer")
     pinned = keys_file(settings).is_file()
     if purpose is Purpose.readiness:
-        policy = policy_document(settings)
-        return {**policy, "Statement": [*policy["Statement"], *gate.readiness(settings)]}
+        declared = chain.from_iterable(evidence.iam(settings) for evidence in EVIDENCE)
+        return policy_document(settings, (*declared, *gate.readiness(settings)))
     if purpose is Purpose.gate:
         return document(gate.gate(settings, pinned=pinned))
     if purpose is Purpose.signer:

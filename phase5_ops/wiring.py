@@ -8,7 +8,7 @@ metadata, timing, turning a Judgement into a check result. What must not: readin
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,9 @@ from phase5_ops.evidence.run_tags import AWS_CALLS_TAG, ENVIRONMENT_TAG, EVIDENC
 from phase5_ops.evidence.table import GatheredTable, Table
 from phase5_ops.evidence_store import Origin, without_copies
 from phase5_ops.histories import with_breaks
+from phase5_ops.iam_statements import Statement
 from phase5_ops.reads import observed_at, reads_of
+from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement, JudgingCode, Verdict, conclude
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ class Evidence:
 
     `priority` orders the steps that are ready (highest first), so that waiting can be overlapped: one asset begins something
     early, another collects what came of it late. It orders nothing that `needs` does not allow.
+
+    `iam` gives the statements of what gathering needs to be allowed to do under the settings (`phase5 iam-policy`).
     """
 
     name: str
@@ -69,6 +73,7 @@ class Evidence:
     describe: Describe | None = None
     priority: int = 0
     table: Table[Any, Any] | None = None
+    iam: Callable[[Settings], Iterable[Statement]] = lambda _: ()
 
 
 @dataclass(frozen=True)

@@ -1,117 +1,169 @@
-"""The least-privilege policy of a readiness run, put together from what each reader declares. Pure."""
+"""What reading the platform needs to be allowed to do: statements that evidence declares, and the policy that they make. Pure.
 
+Which evidence reads what is said where the evidence is declared (`Evidence.iam`).
+"""
+
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from phase5_ops.aws import (
     alarms,
     budgets,
     cost_explorer,
-    dashboards,
-    data_trail,
-    deployed_identity,
     ledger,
-    log_objects,
-    logs,
     metrics,
     role_policies,
     runbook_source,
     tables,
     topic_delivery,
 )
-from phase5_ops.ccnative.named_accounts import NAMING_TABLES
-from phase5_ops.iam_statements import document, evidence_statements, parameter_arn, statement, table_arn
-from phase5_ops.probing import iam as probing
+from phase5_ops.iam_statements import Statement, document, evidence_statements, parameter_arn, statement, table_arn
 from phase5_ops.settings import Settings
 
 #: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.
 IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
 
-#: Actions of CloudWatch and IAM on things that have a name: action -> (Sid, resource).
-_NAMED = {
-    "iam:GetPolicy": ("ReadManagedPolicies", "arn:*:iam::*:policy/*"),
-    "iam:GetPolicyVersion": ("ReadManagedPolicyVersions", "arn:*:iam::*:policy/*"),
-    "cloudwatch:GetDashboard": ("ReadDashboards", "arn:*:cloudwatch::*:dashboard/*"),
-    "cloudwatch:GetAlarmMuteRule": ("ReadMuteRules", "arn:*:cloudwatch:*:*:alarm-mute-rule:*"),
-}
+#: Sids in the order in which policies have them; others come after these, as they are declared.
+_ORDER = (
+    "ReadTables",
+    "ReadTablePolicies",
+    "ReadMetricsAlarms",
+    "ReadTopics",
+    "ReadTopicKeys",
+    "ReadTopicQueues",
+    "ReadTopicFunctions",
+    "ReadManagedPolicies",
+    "ReadManagedPolicyVersions",
+    "ReadDashboards",
+    "ReadMuteRules",
+    "ReadCosts",
+    "ReadLogs",
+    "ListLogGroups",
+    "ListLogArchives",
+    "ReadLogArchives",
+    "ReadRunbook",
+    "ReadDataTrail",
+    "ListDataTrail",
+    "KeepEvidence",
+    "ListFunctions",
+    "ReadDeployedDigest",
+)
 
 
-def reader_actions() -> tuple[str, ...]:
-    """Every IAM action that the readers declare, once each, in order."""
-    declared = (
-        tables,
-        ledger,
-        metrics,
-        dashboards,
-        alarms,
-        topic_delivery,
-        runbook_source,
-        data_trail,
-        deployed_identity,
-        role_policies,
-        log_objects,
-        logs,
-        cost_explorer,
-        budgets,
-    )
-    return tuple(sorted({*IDENTITY_ACTIONS, *(action for module in declared for action in module.IAM_ACTIONS)}))
+def policy_document(settings: Settings, declared: Iterable[Statement]) -> dict[str, Any]:
+    """The least-privilege policy of a readiness run: what every run does, and what the evidence declares."""
+    own = [statement("ReadMetricsAlarms", IDENTITY_ACTIONS, ["*"]), *evidence_statements(settings.evidence_s3_uri)]
+    by_sid: dict[str, list[Statement]] = {}
+    for each in (*own, *declared):
+        by_sid.setdefault(each["Sid"], []).append(each)
+    sids = sorted(by_sid, key=lambda sid: _ORDER.index(sid) if sid in _ORDER else len(_ORDER))
+    return document([_together(by_sid[sid]) for sid in sids])
 
 
-def policy_document(settings: Settings) -> dict[str, Any]:
-    """An IAM policy document for these settings: tables by name, everything else as narrow as the service allows."""
-    actions = reader_actions()
-    read_tables = (
-        settings.tables.action_type_registry,
-        settings.tables.resilience,
-        settings.tables.tenants,
-        settings.tables.ledger,
-        settings.tables.execution_attempts,
-        settings.tables.execution_outcomes,
-        settings.tables.action_intent,
-        settings.tables.autonomy_config,
-        settings.tables.autonomy_budget_state,
-        settings.tables.decision_budget,
-        *(getattr(settings.tables, table.role) for table in NAMING_TABLES),
-    )
-    statements = [
-        statement(
-            "ReadTables",
-            [action for action in actions if action.startswith("dynamodb:") and action != "dynamodb:GetResourcePolicy"],
-            [table_arn(name) for name in read_tables],
-        ),
-        statement(
-            "ReadTablePolicies",
-            role_policies.TABLE_POLICY_ACTIONS,
-            [f"{table_arn(name)}{part}" for name in settings.isolation.iam_tables for part in ("", "/stream/*")],
-        ),
-        statement(
-            "ReadMetricsAlarms",
-            [action for action in actions if action.split(":")[0] in ("cloudwatch", "iam", "sts") and action not in _NAMED],
-            ["*"],
-        ),
-        statement("ReadTopics", [action for action in actions if action.startswith("sns:")], ["arn:*:sns:*:*:*"]),
-        statement("ReadTopicKeys", [action for action in actions if action.startswith("kms:")], ["arn:*:kms:*:*:key/*"]),
-        statement("ReadTopicQueues", [action for action in actions if action.startswith("sqs:")], ["arn:*:sqs:*:*:*"]),
-        statement("ReadTopicFunctions", ["lambda:GetFunctionConfiguration", "lambda:GetPolicy"], ["arn:*:lambda:*:*:function:*"]),
-        *(statement(sid, [action], [resource]) for action, (sid, resource) in _NAMED.items()),
-        statement("ReadCosts", [action for action in actions if action.split(":")[0] in ("budgets", "ce")], ["*"]),
+def _together(statements: list[Statement]) -> Statement:
+    """Statements of one Sid as one: every action, and the resources of each; what two declare alike is there once."""
+    actions = list(dict.fromkeys(tuple(each["Action"]) for each in statements))
+    resources = dict.fromkeys(tuple(each["Resource"]) for each in statements)
+    return statements[0] | {
+        "Action": list(actions[0]) if len(actions) == 1 else sorted(set(chain.from_iterable(actions))),
+        "Resource": list(chain.from_iterable(resources)),
+    }
+
+
+def tables_read(*names: str) -> list[Statement]:
+    """Reading these tables whole."""
+    return [statement("ReadTables", tables.IAM_ACTIONS, [table_arn(name)]) for name in names]
+
+
+def ledger_read(*names: str) -> list[Statement]:
+    """Reading a part of these tables: some partitions, or single items."""
+    return [statement("ReadTables", ledger.IAM_ACTIONS, [table_arn(name)]) for name in names]
+
+
+def metrics_read() -> list[Statement]:
+    """Listing metrics and reading their data."""
+    return [statement("ReadMetricsAlarms", metrics.IAM_ACTIONS, ["*"])]
+
+
+def dashboards_read() -> list[Statement]:
+    """Listing and reading dashboards."""
+    return [
+        statement("ReadMetricsAlarms", ["cloudwatch:ListDashboards"], ["*"]),
+        statement("ReadDashboards", ["cloudwatch:GetDashboard"], ["arn:*:cloudwatch::*:dashboard/*"]),
     ]
-    groups = [f"arn:*:logs:*:*:log-group:{prefix}*" for prefix in settings.logs.group_prefixes]
-    statements.append(statement("ReadLogs", ["logs:FilterLogEvents"], groups))
-    statements.append(statement("ListLogGroups", ["logs:DescribeLogGroups"], ["*"]))
+
+
+def alarms_read() -> list[Statement]:
+    """Reading alarms, mute rules, topics, and what the topics deliver to."""
+    wanted = sorted((*alarms.IAM_ACTIONS, *topic_delivery.IAM_ACTIONS))
+    mute_rule = "cloudwatch:GetAlarmMuteRule"
+    return [
+        statement("ReadMetricsAlarms", [each for each in _of("cloudwatch", wanted) if each != mute_rule], ["*"]),
+        statement("ReadTopics", _of("sns", wanted), ["arn:*:sns:*:*:*"]),
+        statement("ReadTopicKeys", _of("kms", wanted), ["arn:*:kms:*:*:key/*"]),
+        statement("ReadTopicQueues", _of("sqs", wanted), ["arn:*:sqs:*:*:*"]),
+        statement("ReadTopicFunctions", _of("lambda", wanted), ["arn:*:lambda:*:*:function:*"]),
+        statement("ReadMuteRules", [mute_rule], ["arn:*:cloudwatch:*:*:alarm-mute-rule:*"]),
+    ]
+
+
+def runbook_read(settings: Settings) -> list[Statement]:
+    """Reading the runbook, where it is in S3."""
+    if not settings.runbook.startswith("s3://"):
+        return []
+    return [statement("ReadRunbook", runbook_source.IAM_ACTIONS, [f"arn:*:s3:::{settings.runbook.removeprefix('s3://')}"])]
+
+
+def roles_read(settings: Settings) -> list[Statement]:
+    """Reading the functions' roles, managed policies, and the policies of the tables that they reach."""
+    parts = [f"{table_arn(name)}{part}" for name in settings.isolation.iam_tables for part in ("", "/stream/*")]
+    return [
+        statement("ReadTablePolicies", role_policies.TABLE_POLICY_ACTIONS, parts),
+        statement("ReadMetricsAlarms", ["iam:GetAccountAuthorizationDetails"], ["*"]),
+        statement("ReadManagedPolicies", ["iam:GetPolicy"], ["arn:*:iam::*:policy/*"]),
+        statement("ReadManagedPolicyVersions", ["iam:GetPolicyVersion"], ["arn:*:iam::*:policy/*"]),
+    ]
+
+
+def logs_read(settings: Settings) -> list[Statement]:
+    """Reading the functions' logs, and archives of them in S3."""
+    found = [
+        statement(
+            "ReadLogs", ["logs:FilterLogEvents"], [f"arn:*:logs:*:*:log-group:{each}*" for each in settings.logs.group_prefixes]
+        ),
+        statement("ListLogGroups", ["logs:DescribeLogGroups"], ["*"]),
+    ]
     archives = [location.removeprefix("s3://").rstrip("/") for location in settings.logs.archives if location.startswith("s3://")]
     if archives:
-        statements.append(statement("ListLogArchives", ["s3:ListBucket"], [f"arn:*:s3:::{a.split('/')[0]}" for a in archives]))
-        statements.append(statement("ReadLogArchives", ["s3:GetObject"], [f"arn:*:s3:::{archive}*" for archive in archives]))
-    if settings.runbook.startswith("s3://"):
-        bucket_key = settings.runbook.removeprefix("s3://")
-        statements.append(statement("ReadRunbook", [*runbook_source.IAM_ACTIONS], [f"arn:*:s3:::{bucket_key}"]))
-    if settings.isolation.trail_s3_uri:
-        trail = settings.isolation.trail_s3_uri.removeprefix("s3://").rstrip("/")
-        statements.append(statement("ReadDataTrail", ["s3:GetObject"], [f"arn:*:s3:::{trail}/*"]))
-        statements.append(statement("ListDataTrail", ["s3:ListBucket"], [f"arn:*:s3:::{trail.split('/', 1)[0]}"]))
-    statements += evidence_statements(settings.evidence_s3_uri)
-    statements.append(statement("ListFunctions", ["lambda:ListFunctions"], ["*"]))
+        found.append(statement("ListLogArchives", ["s3:ListBucket"], [f"arn:*:s3:::{a.split('/')[0]}" for a in archives]))
+        found.append(statement("ReadLogArchives", ["s3:GetObject"], [f"arn:*:s3:::{archive}*" for archive in archives]))
+    return found
+
+
+def data_trail_read(settings: Settings) -> list[Statement]:
+    """Reading what CloudTrail delivers of DynamoDB, where the settings say where."""
+    if not settings.isolation.trail_s3_uri:
+        return []
+    trail = settings.isolation.trail_s3_uri.removeprefix("s3://").rstrip("/")
+    return [
+        statement("ReadDataTrail", ["s3:GetObject"], [f"arn:*:s3:::{trail}/*"]),
+        statement("ListDataTrail", ["s3:ListBucket"], [f"arn:*:s3:::{trail.split('/', 1)[0]}"]),
+    ]
+
+
+def deployed_read(settings: Settings) -> list[Statement]:
+    """Reading what is deployed."""
+    found = [statement("ListFunctions", ["lambda:ListFunctions"], ["*"])]
     if (parameter := settings.deployed.digest_parameter) is not None:
-        statements.append(statement("ReadDeployedDigest", ["ssm:GetParameter"], [parameter_arn(parameter)]))
-    statements += probing.statements(settings)
-    return document(statements)
+        found.append(statement("ReadDeployedDigest", ["ssm:GetParameter"], [parameter_arn(parameter)]))
+    return found
+
+
+def costs_read() -> list[Statement]:
+    """Reading the bill, its tags, and budgets."""
+    return [statement("ReadCosts", sorted((*budgets.IAM_ACTIONS, *cost_explorer.IAM_ACTIONS)), ["*"])]
+
+
+def _of(service: str, actions: Iterable[str]) -> list[str]:
+    return [action for action in actions if action.startswith(f"{service}:")]

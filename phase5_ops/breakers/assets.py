@@ -6,6 +6,7 @@ from datetime import datetime
 
 import dagster as dg
 
+from phase5_ops.aws.iam import tables_read
 from phase5_ops.aws.tables import scan_items, scan_items_once, table_identity
 from phase5_ops.breakers.codes import BreakerCode
 from phase5_ops.breakers.evidence import BREAKER_SNAPSHOT, HISTORY_STREAM, Snapshots, breaker_snapshot, snapshot_payloads
@@ -95,6 +96,7 @@ EVIDENCE = (
         kinds=frozenset({"dynamodb", "table"}),
         needs=("registered_tools", "tool_slo_summary"),
         sources=("dynamodb/resilience", "dynamodb/tenants"),
+        iam=lambda settings: tables_read(settings.tables.resilience, settings.tables.tenants),
         describe=describe_snapshot,
         table=BREAKER_SNAPSHOT,
     ),

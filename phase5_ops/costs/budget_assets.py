@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from phase5_ops.aws.iam import tables_read
 from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
 from phase5_ops.context import RunContext
@@ -16,7 +17,9 @@ from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy
 from phase5_ops.costs.budget_judge import NOT_TRIED_FACTS, BudgetCode, judge_budget_visible
 from phase5_ops.costs.budget_report import by_tenant
 from phase5_ops.costs.outcomes import read_outcomes
+from phase5_ops.iam_statements import Statement, statement, table_arn
 from phase5_ops.reads import Read, attach
+from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
 
@@ -115,6 +118,13 @@ def _judge_budget(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
     return judge_budget_visible(tables["autonomy_budget"], links=run.links)
 
 
+def _iam(settings: Settings) -> list[Statement]:
+    read = settings.tables
+    budgets = (read.tenants, read.action_intent, read.autonomy_config, read.autonomy_budget_state, read.decision_budget)
+    naming = [table_arn(getattr(read, table.role)) for table in NAMING_TABLES]
+    return [*tables_read(*budgets, read.execution_outcomes), statement("ReadTables", ["dynamodb:Scan"], naming)]
+
+
 EVIDENCE = (
     Evidence(
         name="autonomy_budget",
@@ -124,6 +134,7 @@ EVIDENCE = (
         owner="ops-sre",
         kinds=frozenset({"dynamodb", "table"}),
         sources=("dynamodb/tenants", *(source.key for source in SOURCES)),
+        iam=_iam,
         describe=describe_budget,
     ),
 )

@@ -12,6 +12,7 @@ import pandas as pd
 from phase5_ops.aws.budgets import read_budget_alerts
 from phase5_ops.aws.cost_answers import LINES, METRICS, BudgetAlerts
 from phase5_ops.aws.cost_explorer import read_cost_tags, read_costs
+from phase5_ops.aws.iam import costs_read, tables_read
 from phase5_ops.aws.tables import scan_items_once, table_identity
 from phase5_ops.ccnative.tenant_register import parse_tenants
 from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
@@ -165,6 +166,7 @@ EVIDENCE = (
         owner="ops-sre",
         kinds=frozenset({"dynamodb", "table"}),
         sources=("costexplorer/costs", "budgets/alerts", "dynamodb/tenants", "dynamodb/execution_outcomes"),
+        iam=lambda settings: (*costs_read(), *tables_read(settings.tables.tenants, settings.tables.execution_outcomes)),
         describe=describe_cost_report,
         priority=-1,  # after row 5.1, which reads the outcomes in any case
     ),

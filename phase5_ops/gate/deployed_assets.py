@@ -7,6 +7,7 @@ one left, all other evidence has been gathered.
 import pandas as pd
 
 from phase5_ops.aws.deployed_identity import read_deployed
+from phase5_ops.aws.iam import deployed_read
 from phase5_ops.context import RunContext
 from phase5_ops.gate.deployed_rules import COLUMNS, END, START
 from phase5_ops.reads import attach, reads_of
@@ -53,6 +54,7 @@ EVIDENCE = (
         owner="ops-sre",
         kinds=frozenset({"lambda", "table"}),
         sources=("lambda/platform_functions",),
+        iam=deployed_read,
         priority=_FIRST,
     ),
     Evidence(
@@ -63,6 +65,7 @@ EVIDENCE = (
         owner="ops-sre",
         kinds=frozenset({"lambda", "table"}),
         needs=(AT_START,),
+        iam=deployed_read,
         priority=_LAST,
     ),
 )

@@ -9,11 +9,13 @@ from datetime import datetime
 import dagster as dg
 import pandas as pd
 
+from phase5_ops.aws.iam import data_trail_read, logs_read
 from phase5_ops.context import RunContext
 from phase5_ops.isolation.footprint_evidence import Kind, rows_of
 from phase5_ops.isolation.harness_judge import HarnessCode, judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
+from phase5_ops.probing import iam as probing
 from phase5_ops.production import is_production
 from phase5_ops.verdict import CodeChapter, Judgement
 from phase5_ops.wiring import Evidence, Judging, Source, Tables
@@ -74,6 +76,7 @@ EVIDENCE = (
         owner="security-compliance",
         kinds=frozenset({"dynamodb", "table"}),
         sources=("eventbridge/platform_bus", "dynamodb/tenants"),
+        iam=probing.statements,
         priority=EARLY,
     ),
     Evidence(
@@ -85,6 +88,7 @@ EVIDENCE = (
         kinds=frozenset({"dynamodb", "https", "table"}),
         sources=("cloudtrail/dynamodb_data_events", "control_center/replay", "cognito/user_pool", "dynamodb/ledger"),
         needs=("isolation_canary_started",),
+        iam=lambda settings: (*data_trail_read(settings), *logs_read(settings), *probing.statements(settings)),
         describe=describe_harness,
         priority=LATE,
     ),

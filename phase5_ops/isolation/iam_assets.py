@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from phase5_ops.aws.iam import roles_read
 from phase5_ops.aws.role_policies import Document, read_managed_policy, read_roles, read_table_policies
 from phase5_ops.clock import iso
 from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
@@ -97,6 +98,7 @@ EVIDENCE = (
         owner="security-compliance",
         kinds=frozenset({"iam", "table"}),
         sources=("iam/function_roles",),
+        iam=roles_read,
     ),
 )
 JUDGING = (

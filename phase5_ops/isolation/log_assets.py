@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
+from phase5_ops.aws.iam import ledger_read, logs_read, tables_read
 from phase5_ops.aws.ledger import plan_reading, read_window
 from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.logs import LogEvent, LogGroup, Window, list_log_groups, read_log_events, retention_reads
@@ -168,6 +169,11 @@ EVIDENCE = (
         owner="security-compliance",
         kinds=frozenset({"cloudwatch", "table"}),
         sources=("cloudwatch/logs", "dynamodb/ledger", "dynamodb/tenants"),
+        iam=lambda settings: (
+            *tables_read(settings.tables.tenants),
+            *ledger_read(settings.tables.ledger),
+            *logs_read(settings),
+        ),
     ),
 )
 JUDGING = (

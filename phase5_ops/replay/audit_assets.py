@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from phase5_ops.aws.iam import ledger_read, tables_read
 from phase5_ops.aws.ledger import ReadPlan, get_items, nothing_to_read, plan_reading, read_window
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.aws.reader import CallMeter
@@ -178,6 +179,10 @@ EVIDENCE = (
         kinds=frozenset({"dynamodb", "table"}),
         needs=("replay_probe",),
         sources=("dynamodb/ledger", "dynamodb/executions", "dynamodb/tenants"),
+        iam=lambda settings: (
+            *tables_read(settings.tables.tenants),
+            *ledger_read(settings.tables.ledger, settings.tables.execution_attempts, settings.tables.execution_outcomes),
+        ),
         describe=describe_audit,
     ),
 )

@@ -11,6 +11,7 @@ import dagster as dg
 import pandas as pd
 
 from phase5_ops.context import RunContext
+from phase5_ops.probing import iam as probing
 from phase5_ops.probing.codes import ProbingCode
 from phase5_ops.replay.probe_codes import AuthorizationCode, PermissionCode, ProbeCode
 from phase5_ops.replay.probe_collecting import collect_probes
@@ -75,6 +76,7 @@ EVIDENCE = (
         owner="security-compliance",
         kinds=frozenset({"https", "table"}),
         sources=("control_center/replay", "cognito/user_pool", "dynamodb/tenants"),
+        iam=probing.statements,
         priority=FIRST,
     ),
     Evidence(
@@ -85,6 +87,7 @@ EVIDENCE = (
         owner="security-compliance",
         kinds=frozenset({"dynamodb", "table"}),
         needs=("replay_probes_sent",),
+        iam=probing.statements,
         describe=describe_probes,
         priority=LAST,
     ),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from phase5_ops.aws.alarms import read_alarms, read_topics
 from phase5_ops.aws.dashboards import read_dashboards
+from phase5_ops.aws.iam import alarms_read, dashboards_read, metrics_read, runbook_read, tables_read
 from phase5_ops.aws.metrics import list_metric_sets, read_metric_data
 from phase5_ops.aws.runbook_source import read_runbook
 from phase5_ops.aws.tables import scan_items
@@ -155,6 +156,7 @@ EVIDENCE = (
         owner="eng-reliability",
         kinds=frozenset({"dynamodb", "table"}),
         sources=("dynamodb/action_type_registry",),
+        iam=lambda settings: tables_read(settings.tables.action_type_registry),
     ),
     Evidence(
         name="tool_slo_summary",
@@ -165,6 +167,7 @@ EVIDENCE = (
         kinds=frozenset({"cloudwatch", "table"}),
         needs=("registered_tools",),
         sources=("cloudwatch/tool_metrics", "cloudwatch/dashboards"),
+        iam=lambda _: (*metrics_read(), *dashboards_read()),
         describe=describe_summary,
     ),
     Evidence(
@@ -176,6 +179,7 @@ EVIDENCE = (
         kinds=frozenset({"cloudwatch", "sns", "table"}),
         needs=("registered_tools", "tool_slo_summary"),
         sources=("cloudwatch/alarms", "sns/alarm_topics"),
+        iam=lambda _: (*metrics_read(), *alarms_read()),
     ),
     Evidence(
         name="runbook",
@@ -185,6 +189,7 @@ EVIDENCE = (
         owner="ops-sre",
         kinds=frozenset({"markdown", "table"}),
         sources=("docs/runbook",),
+        iam=runbook_read,
     ),
 )
 

@@ -5,9 +5,9 @@ import pytest
 from botocore.stub import Stubber
 
 from phase5_ops.aws.alarm_answers import EncryptionKey, Subscription, Topic
-from phase5_ops.aws.iam import policy_document, reader_actions
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.aws.topic_delivery import IAM_ACTIONS, MOST_SUBSCRIPTIONS, read_delivery
+from phase5_ops.iam_command import Purpose, policy_for
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Reading, load_settings
 
@@ -232,5 +232,7 @@ def test_topics_that_are_not_there_or_not_known_are_left_alone():
 
 
 def test_the_readiness_policy_allows_every_call():
-    allowed = {action for statement in policy_document(load_settings())["Statement"] for action in statement["Action"]}
-    assert set(IAM_ACTIONS) <= set(reader_actions()) & allowed
+    allowed = {
+        action for statement in policy_for(Purpose.readiness, load_settings())["Statement"] for action in statement["Action"]
+    }
+    assert set(IAM_ACTIONS) <= allowed

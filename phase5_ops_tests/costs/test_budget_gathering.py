@@ -6,10 +6,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from phase5_ops.aws.iam import policy_document
 from phase5_ops.context import open_run
 from phase5_ops.costs.budget_assets import gather_autonomy_budget
 from phase5_ops.costs.budget_judge import judge_budget_visible
+from phase5_ops.iam_command import Purpose, policy_for
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.costs.test_budget_accounts import NAMED
@@ -67,6 +67,6 @@ def test_tables_that_are_not_there_are_said_unless_the_settings_name_them(gather
 
 def test_the_policy_allows_every_table_that_is_read(gathered):
     platform, table = gathered()
-    (statement,) = [each for each in policy_document(platform.settings)["Statement"] if each["Sid"] == "ReadTables"]
+    (statement,) = [each for each in policy_for(Purpose.readiness, platform.settings)["Statement"] if each["Sid"] == "ReadTables"]
     read = {f"arn:*:dynamodb:*:*:table/{each['resource']}" for each in table.attrs["reads"]}
     assert read <= set(statement["Resource"])

@@ -9,7 +9,6 @@ from urllib.request import url2pathname
 import pandas as pd
 from typer.testing import CliRunner
 
-from phase5_ops.aws.iam import policy_document
 from phase5_ops.cli import app as cli
 from phase5_ops.cli.options import settings_of_environment
 from phase5_ops.context import open_run
@@ -17,6 +16,7 @@ from phase5_ops.costs import cost_assets
 from phase5_ops.costs.cost_cache import CostCache
 from phase5_ops.costs.cost_evidence import rows_of
 from phase5_ops.evidence_store import EvidenceStore
+from phase5_ops.iam_command import Purpose, policy_for
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import run
@@ -161,7 +161,7 @@ def test_the_help_of_check_tells_what_refresh_costs():
 def test_the_policy_of_a_run_allows_all_that_costs_need(monkeypatch):
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     settings = load_settings()
-    statements = policy_document(settings)["Statement"]
+    statements = policy_for(Purpose.readiness, settings)["Statement"]
     for action in ("ce:GetCostAndUsage", "ce:ListCostAllocationTags", "budgets:ViewBudget"):
         assert any(action in each["Action"] and "*" in each["Resource"] for each in statements), action
     for table in ("tenants", "execution_outcomes"):

@@ -7,8 +7,8 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from phase5_ops.aws.iam import policy_document
 from phase5_ops.context import open_run
+from phase5_ops.iam_command import Purpose, policy_for
 from phase5_ops.isolation import log_assets
 from phase5_ops.isolation.log_assets import JUDGING, gather_log_scan
 from phase5_ops.probing.canary_intent import new_intent_id
@@ -106,7 +106,9 @@ def test_archives_in_s3_are_scanned_with_the_owners_of_the_ledger(judged, monkey
     (finding,) = judged().findings
     assert (finding.code, finding.expected) == ("foreign_tenant_in_log", f"only tenant {owner}")
     assert finding.subject.startswith("s3://kept-logs/2026/11.gz line 1")
-    allowed = {action for statement in policy_document(load_settings())["Statement"] for action in statement["Action"]}
+    allowed = {
+        action for statement in policy_for(Purpose.readiness, load_settings())["Statement"] for action in statement["Action"]
+    }
     assert {"s3:ListBucket", "s3:GetObject", "logs:FilterLogEvents", "logs:DescribeLogGroups"} <= allowed
 
 
