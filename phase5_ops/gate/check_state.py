@@ -16,18 +16,8 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
 from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.evidence import run_tags
 from phase5_ops.evidence.result import CheckResult
-from phase5_ops.evidence.run_tags import (
-    ATTEMPT_TAG,
-    DIGEST_TAG,
-    ENVIRONMENT_TAG,
-    EVIDENCE_TAG,
-    FIXED_NOW_TAG,
-    OVERRIDE_TAG,
-    READINESS_JOB,
-    RELEASE_TAG,
-    SERIES_TAG,
-)
 from phase5_ops.gate.records import Bundle, OtherRun, Release, RunFacts, RunState, StoredResult, StoredVerdict
 from phase5_ops.verdict import Finding, Verdict
 
@@ -89,17 +79,17 @@ def readiness_run(record: RunRecord) -> ReadinessRun:
         run_id=run.run_id,
         job=run.job_name,
         state=RunState.FINISHED if over else RunState.RUNNING,
-        environment=run.tags.get(ENVIRONMENT_TAG),
-        release_digest=run.tags.get(DIGEST_TAG),
-        fixed_now=FIXED_NOW_TAG in run.tags,
+        environment=run.tags.get(run_tags.ENVIRONMENT_TAG),
+        release_digest=run.tags.get(run_tags.DIGEST_TAG),
+        fixed_now=run_tags.FIXED_NOW_TAG in run.tags,
     )
     return ReadinessRun(
         facts,
-        run.tags.get(RELEASE_TAG),
-        _count(run.tags.get(SERIES_TAG)),
-        _count(run.tags.get(ATTEMPT_TAG)),
+        run.tags.get(run_tags.RELEASE_TAG),
+        _count(run.tags.get(run_tags.SERIES_TAG)),
+        _count(run.tags.get(run_tags.ATTEMPT_TAG)),
         _ended_at(record) if over else None,
-        run.tags.get(EVIDENCE_TAG),
+        run.tags.get(run_tags.EVIDENCE_TAG),
     )
 
 
@@ -111,27 +101,27 @@ def _ended_at(record: RunRecord) -> datetime:
 
 
 def runs_of_candidate(
-    instance: DagsterInstance, release: Release, series: int, *, job: str = READINESS_JOB
+    instance: DagsterInstance, release: Release, series: int, *, job: str = run_tags.READINESS_JOB
 ) -> list[ReadinessRun]:
     """The runs of a job that were asked for by one series of a candidate, newest first."""
     tags = {
-        RELEASE_TAG: release.name,
-        DIGEST_TAG: release.digest,
-        ENVIRONMENT_TAG: release.environment,
-        SERIES_TAG: str(series),
+        run_tags.RELEASE_TAG: release.name,
+        run_tags.DIGEST_TAG: release.digest,
+        run_tags.ENVIRONMENT_TAG: release.environment,
+        run_tags.SERIES_TAG: str(series),
     }
     return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
 
 
 def finished_runs(instance: DagsterInstance, environment: str) -> list[ReadinessRun]:
     """Every readiness run of an environment that is over, as long as Dagster keeps it."""
-    wanted = RunsFilter(job_name=READINESS_JOB, statuses=list(_OVER), tags={ENVIRONMENT_TAG: environment})
+    wanted = RunsFilter(job_name=run_tags.READINESS_JOB, statuses=list(_OVER), tags={run_tags.ENVIRONMENT_TAG: environment})
     return [readiness_run(record) for record in instance.get_run_records(wanted)]
 
 
 def runs_of_override(instance: DagsterInstance, override: str, environment: str, *, job: str) -> list[ReadinessRun]:
     """The runs of a job that were asked for by one override, newest first."""
-    tags = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: environment}
+    tags = {run_tags.OVERRIDE_TAG: override, run_tags.ENVIRONMENT_TAG: environment}
     return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
 
 
@@ -262,7 +252,10 @@ def other_runs(
     """
     # the storage's time of the last change of a run is not exactly the end of it, so a little more is asked for
     wanted = RunsFilter(
-        job_name=READINESS_JOB, statuses=list(_OVER), tags={ENVIRONMENT_TAG: environment}, updated_after=since - _MARGIN
+        job_name=run_tags.READINESS_JOB,
+        statuses=list(_OVER),
+        tags={run_tags.ENVIRONMENT_TAG: environment},
+        updated_after=since - _MARGIN,
     )
     seen = seen or SeenRuns(instance, KeptResults())
     run_ids = instance.get_run_ids(wanted, limit=_MOST_OTHER_RUNS + 1)

@@ -126,111 +126,54 @@ def resource_uri(environment: str, name: str) -> str:
 def decision_statement(
     *,
     release: Release,
-    readiness_envelope: bytes,
+    envelope: bytes,
     policy_digest: str,
     time_verified: datetime,
     version: str,
+    override: Override | None = None,
     proved: Mapping[str, datetime] | None = None,
     signers: Sequence[SignOff] = (),
 ) -> bytes:
-    """The statement that the gate signs when it promotes because it is open.
+    """The statement that the gate signs when it promotes; of a promotion by override it never says that the gate was open.
 
     Args:
         release: the subject.
-        readiness_envelope: the signed readiness envelope, byte for byte as it is stored.
+        envelope: what it rests on, the signed readiness statement or override, byte for byte as it is stored.
         policy_digest: what was decided under.
-        time_verified: when it was decided.
+        time_verified: when it was decided, or when the override was found to stand.
         version: of phase5_ops.
-        proved: key id -> when KMS's record says that it signed, of keys that are revoked by now.
-        signers: the signatures that counted; who made each, in which session, by which request and when is stated.
+        override: the order by which it promotes; None where the gate is open.
+        proved: key id -> when KMS's record says that it signed the envelope, of keys that are revoked by now.
+        signers: the signatures of the envelope that counted; who made each, in which session, by which request and when.
 
     Raises:
         ValueError: a digest is not a sha256.
     """
-    return _summary(
-        release,
-        Kind.OPEN,
-        inputs=[sha256_of(readiness_envelope)],
-        policy_digest=policy_digest,
-        time_verified=time_verified,
-        version=version,
-        proved=proved,
-        signers=signers,
-    )
-
-
-def override_decision_statement(
-    *,
-    override: Override,
-    override_envelope: bytes,
-    policy_digest: str,
-    time_verified: datetime,
-    version: str,
-    proved: Mapping[str, datetime] | None = None,
-    signers: Sequence[SignOff] = (),
-) -> bytes:
-    """The statement that the gate signs when it promotes by an override; it never says that the gate was open.
-
-    Args:
-        override: the order.
-        override_envelope: as it was signed, byte for byte as it is stored.
-        policy_digest: what is in force.
-        time_verified: when the override was found to stand.
-        version: of phase5_ops.
-        proved: as in `decision_statement`.
-        signers: as in `decision_statement`.
-
-    Raises:
-        ValueError: a digest is not a sha256.
-    """
-    inputs = [sha256_of(override_envelope), *override.rests_on]
-    return _summary(
-        override.release,
-        override.kind,
-        inputs=inputs,
-        policy_digest=policy_digest,
-        time_verified=time_verified,
-        version=version,
-        proved=proved,
-        signers=signers,
-    )
-
-
-def _summary(
-    release: Release,
-    kind: Kind,
-    *,
-    inputs: Sequence[str],
-    policy_digest: str,
-    time_verified: datetime,
-    version: str,
-    proved: Mapping[str, datetime] | None,
-    signers: Sequence[SignOff],
-) -> bytes:
-    """`proved` and `signers` belong to the first input, whose signatures they are about; see `DecisionFacts`."""
     annotations: dict[str, Any] = {}
     if signers:
-        annotations["signers"] = tuple(_signer(off) for off in sorted(signers, key=lambda off: off.role))
+        annotations["signers"] = tuple(
+            Signer(off.role, off.identity, off.session, off.key_id, off.request_id, off.signed_at)
+            for off in sorted(signers, key=lambda off: off.role)
+        )
     if proved:
         annotations["signatures"] = tuple(_Proved(keyid=key_id, signed_at=at) for key_id, at in sorted(proved.items()))
     about = {"annotations": _Signatures(**annotations)} if annotations else {}
-    first, *others = (digest_entry(digest) for digest in inputs)
-    result, levels = OUTCOMES[kind]
+    others = override.rests_on if override else ()
+    result, levels = OUTCOMES[override.kind if override else Kind.OPEN]
     predicate = _Summary(
         verifier=_Verifier(id=gate_id(release.environment), version={"phase5-ops": version}),
         time_verified=time_verified,
         resource_uri=resource_uri(release.environment, release.name),
         policy=_Policy(uri="urn:phase5-ops:policy", digest=digest_entry(policy_digest)),
-        input_attestations=(_Input(digest=first, **about), *(_Input(digest=digest) for digest in others)),
+        input_attestations=(
+            _Input(digest=digest_entry(sha256_of(envelope)), **about),
+            *(_Input(digest=digest_entry(digest)) for digest in others),
+        ),
         verification_result=result,
         verified_levels=levels,
         slsa_version="1.1",
     )
     return statement_bytes(release, VERIFICATION_SUMMARY, predicate.content())
-
-
-def _signer(off: SignOff) -> Signer:
-    return Signer(off.role, off.identity, off.session, off.key_id, off.request_id, off.signed_at)
 
 
 def decision_facts(statement: Statement) -> DecisionFacts:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from phase5_ops.clock import iso
 from phase5_ops.digest import sha256_of
-from phase5_ops.gate.decision_statement import override_decision_statement
+from phase5_ops.gate.decision_statement import decision_statement
 from phase5_ops.gate.envelopes import MalformedEnvelope, envelope_bytes
 from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.notifications import notify
@@ -148,9 +148,10 @@ def envelope_digests(record: Promotion) -> tuple[str, str]:
 def _attest(session: GateSession, override: Override, counted: Sequence[SignOff], now: datetime) -> Envelopes:
     """The signed override, and the gate's decision on it."""
     envelope = envelope_bytes(override.payload, {off.key_id: off.signature for off in counted})
-    statement = override_decision_statement(
+    statement = decision_statement(
+        release=override.release,
         override=override,
-        override_envelope=envelope,
+        envelope=envelope,
         policy_digest=session.run.policy_digest,
         time_verified=now,
         version=version("phase5-ops"),

@@ -93,7 +93,7 @@ def _attest(
     readiness = envelope_bytes(frozen.payload, signatures)
     statement = decision_statement(
         release=release,
-        readiness_envelope=readiness,
+        envelope=readiness,
         policy_digest=inputs.policy_digest,
         time_verified=inputs.now,
         version=version("phase5-ops"),

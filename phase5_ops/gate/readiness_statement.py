@@ -6,7 +6,7 @@ facts give equal bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -84,17 +84,8 @@ class StatedWaiver:
     @classmethod
     def of(cls, waiver: Waiver, in_a_row: int | None = None) -> "StatedWaiver":
         """As it is shown."""
-        return cls(
-            waiver.id,
-            waiver.row,
-            waiver.pairs,
-            waiver.reason,
-            waiver.ticket,
-            waiver.until,
-            waiver.signed_by,
-            waiver.identity,
-            in_a_row,
-        )
+        shown = {each.name: getattr(waiver, each.name) for each in fields(cls) if each.name != "releases_in_a_row"}
+        return cls(**shown, releases_in_a_row=in_a_row)
 
 
 @dataclass(frozen=True, slots=True)

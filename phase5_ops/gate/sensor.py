@@ -18,15 +18,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from phase5_ops import loosened
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.digest import sha256_of
-from phase5_ops.evidence.run_tags import (
-    ATTEMPT_TAG,
-    DIGEST_TAG,
-    ENVIRONMENT_TAG,
-    PROMOTION_JOB,
-    READINESS_JOB,
-    RELEASE_TAG,
-    SERIES_TAG,
-)
+from phase5_ops.evidence import run_tags
 from phase5_ops.gate import candidates, check_state
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
@@ -182,7 +174,7 @@ def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: da
     name, release = candidate.release.name, candidate.release
     try:
         runs = check_state.runs_of_candidate(session.instance, release, candidate.series)
-        promotions = check_state.runs_of_candidate(session.instance, release, candidate.series, job=PROMOTION_JOB)
+        promotions = check_state.runs_of_candidate(session.instance, release, candidate.series, job=run_tags.PROMOTION_JOB)
         inputs, decision = _decided(session, candidate, runs)
         action = next_action(
             candidate,
@@ -280,9 +272,9 @@ def _do(session: DecidingSession, candidate: Candidate, action: Action, tick: Ti
     state = session.state
     because = "; ".join(action.reasons)[:1000]
     if action.step is Step.START_RUN:
-        tick.requests.append(_request(READINESS_JOB, candidate, action.attempt))
+        tick.requests.append(_request(run_tags.READINESS_JOB, candidate, action.attempt))
     elif action.step is Step.PROMOTE:
-        tick.requests.append(_request(PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
+        tick.requests.append(_request(run_tags.PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
     elif action.step is Step.REJECT:
         _becomes(session, candidate, Fate.REJECTED, tick, because)
     elif action.step is Step.RENEW and state.renew(candidate) is Written.DONE:  # one write: it is closed and goes on at once
@@ -345,11 +337,11 @@ def candidate_tags(candidate: Candidate, attempt: int) -> dict[str, str]:
     """The tags of a run that is made for a candidate."""
     release = candidate.release
     return {
-        RELEASE_TAG: release.name,
-        DIGEST_TAG: release.digest,
-        ENVIRONMENT_TAG: release.environment,
-        SERIES_TAG: str(candidate.series),
-        ATTEMPT_TAG: str(attempt),
+        run_tags.RELEASE_TAG: release.name,
+        run_tags.DIGEST_TAG: release.digest,
+        run_tags.ENVIRONMENT_TAG: release.environment,
+        run_tags.SERIES_TAG: str(candidate.series),
+        run_tags.ATTEMPT_TAG: str(attempt),
     }
 
 

@@ -77,7 +77,7 @@ def readiness_payload(release: Release = RELEASE, now: datetime = NOW, **changes
 def decision_payload(envelope: bytes, release: Release = RELEASE, now: datetime = NOW, **changes) -> bytes:
     given = {
         "release": release,
-        "readiness_envelope": envelope,
+        "envelope": envelope,
         "policy_digest": complete_inputs(GatePolicy(), now).policy_digest,
         "time_verified": now,
         "version": "0.1.0",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase5_ops.checklist import ROLES
-from phase5_ops.gate.decision_statement import override_decision_statement
+from phase5_ops.gate.decision_statement import decision_statement
 from phase5_ops.gate.envelopes import MalformedEnvelope, canonical_json, envelope_bytes
 from phase5_ops.gate.keys import GATE
 from phase5_ops.gate.orders import Kind, idempotency_key
@@ -196,14 +196,15 @@ ROLES_OF = {Kind.ROLLBACK: ("ops-sre",), Kind.BREAK_GLASS: ("ops-sre", "eng-reli
 def files_of(signers: Signers, override: Override, roles=None, at: datetime = NOW, **changes) -> dict[str, bytes]:
     envelope = signers.envelope(override.payload, roles or ROLES_OF[override.kind])
     given = {
+        "release": override.release,
         "override": override,
-        "override_envelope": envelope,
+        "envelope": envelope,
         "policy_digest": "sha256:" + "a" * 64,
         "time_verified": at,
         "version": "0.1.0",
         **changes,
     }
-    return {"override": envelope, "decision": signers.envelope(override_decision_statement(**given), (GATE,))}
+    return {"override": envelope, "decision": signers.envelope(decision_statement(**given), (GATE,))}
 
 
 def verdict(signers: Signers, files, accept=tuple(SIGNERS), now: datetime = NOW, digest: str = DIGEST, **keys):
@@ -261,7 +262,7 @@ def override_statement(files: dict[str, bytes]) -> bytes:
         (lambda s, o: files_of(s, o, (*ROLES_OF[o.kind], GATE)), "gate has no business signing it"),
         (lambda s, o: files_of(s, o, at=o.until), "not within the life"),
         (lambda s, o: files_of(s, o, at=NOW - timedelta(hours=1)), "not within the life"),
-        (lambda s, o: files_of(s, o, override_envelope=b"another"), "the decision rests on"),
+        (lambda s, o: files_of(s, o, envelope=b"another"), "the decision rests on"),
         (
             lambda s, o: {**files_of(s, o), "decision": files_of(s, ON_SOMETHING_ELSE[o.kind])["decision"]},
             "the decision rests on",
