@@ -100,16 +100,7 @@ class Routes:
 
     def _intent_by_id(self, intent_id: str) -> Item | None:
         """An intent by its id, through the index that knows no tenant."""
-        return self._indexed(INTENTS, "action-intent-id-index", "action_intent_id", intent_id)
-
-    def _indexed(self, table: str, index: str, attribute: str, value: str) -> Item | None:
-        found = self._aws.dynamodb.query(
-            TableName=table,
-            IndexName=index,
-            KeyConditionExpression=f"{attribute} = :id",
-            ExpressionAttributeValues=to_item({":id": value}),
-        )["Items"]
-        return from_item(found[0]) if found else None
+        return self._aws.indexed(INTENTS, "action-intent-id-index", "action_intent_id", intent_id)
 
     def _newest(self, call: ControlCenterCall, table: str, kind: str, by: str) -> list[Item]:
         """The items of one kind (`OUTCOME#`) in the account of the path, newest first by an attribute, as many as `limit`."""

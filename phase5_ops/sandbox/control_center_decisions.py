@@ -91,7 +91,7 @@ class DecisionRoutes(Routes):
 
     def _decision(self, call: ControlCenterCall, decision_id: str) -> Item:
         """A decision of the caller's tenant and accounts; whether another's exists is not said."""
-        found = self._indexed(DECISIONS, "decision-id-index", "decision_id", decision_id)
+        found = self._aws.indexed(DECISIONS, "decision-id-index", "decision_id", decision_id)
         if found is None or (not call.finds_foreign and found["tenant_id"] != call.tenant):
             raise RefusedCall(404, "Decision not found")
         if not call.finds_foreign:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 from moto.ce.responses import CostExplorerResponse
 from moto.core.exceptions import JsonRESTError
@@ -23,7 +24,6 @@ from phase5_ops.sandbox.platform_clock import PlatformClock
 
 PAGE_SIZE = 5000  # groups a page, about what the service gives
 
-_OPERATIONS = ("get_cost_and_usage", "list_cost_allocation_tags")
 _WEEK = [Decimal(text) for text in ("1", "1.03", "0.98", "1.01", "1.05", "0.92", "0.9")]  # a day's part of the usual cost
 _AMORTIZED = {"AmortizedCost", "NetAmortizedCost"}
 _METRICS = {"UnblendedCost", "BlendedCost", "NetUnblendedCost"} | _AMORTIZED
@@ -74,18 +74,17 @@ def installed(
     """
     global _installed  # noqa: PLW0603 - moto's class exists once a process, and so does what replaces it
     before = _installed
-    replaced = {name: getattr(CostExplorerResponse, name, None) for name in _OPERATIONS}
     _installed = _Setup(clock, lines, tags or {}, tags_updated, page_size, {})
-    for name, function in zip(_OPERATIONS, (_get_cost_and_usage, _list_cost_allocation_tags), strict=True):
-        setattr(CostExplorerResponse, name, function)
+    operations = patch.multiple(
+        CostExplorerResponse,
+        create=True,
+        get_cost_and_usage=_get_cost_and_usage,
+        list_cost_allocation_tags=_list_cost_allocation_tags,
+    )
     try:
-        yield
+        with operations:
+            yield
     finally:
-        for name, original in replaced.items():
-            if original is None:
-                delattr(CostExplorerResponse, name)
-            else:
-                setattr(CostExplorerResponse, name, original)
         _installed = before
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from moto.events.models import Rule
 
@@ -36,11 +37,8 @@ def targets(served: Mapping[str, Deliver]) -> Iterator[None]:
             others.targets = [target for target in self.targets if target not in ours]
             original(others, original_event, transform_input)
 
-    Rule.send_to_targets = send_to_targets
-    try:
+    with patch.object(Rule, "send_to_targets", send_to_targets):
         yield
-    finally:
-        Rule.send_to_targets = original
 
 
 def _deliver(deliver: Deliver, event: dict[str, Any]) -> None:

@@ -9,16 +9,15 @@ from typing import Any
 
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.ccnative.recommended_alarms import recommended_alarms
-from phase5_ops.clock import iso
 from phase5_ops.policy import RunbookPolicy, SloPolicy
 from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.autonomy_state import add_autonomy
 from phase5_ops.sandbox.bill import BillingLine
-from phase5_ops.sandbox.blueprint import DAY, NAMESPACE, RUNBOOK_ADDRESS, TENANTS, Blueprint, Traffic, closed
+from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS, TENANTS, Blueprint, Traffic, closed
 from phase5_ops.sandbox.function_roles import healthy_roles
 from phase5_ops.sandbox.ordinary_logs import LEDGER_TABLE, execution_logs, ledger_items, ordinary_executions
 from phase5_ops.sandbox.past_executions import past_executions
-from phase5_ops.sandbox.platform_records import ACCOUNTS, Item
+from phase5_ops.sandbox.platform_records import ACCOUNTS, OUTCOMES, Item, milliseconds, outcome
 from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
 
 ALARM_SECTION = f"{RUNBOOK_ADDRESS}#{RunbookPolicy().alarm_anchor}"
@@ -99,44 +98,24 @@ def _add_costs(blueprint: Blueprint) -> None:
     for number, tenant in enumerate(TENANTS):
         for tool in blueprint.tools():
             for days_ago in range(2 + number, 29, 9 + 4 * number):
-                blueprint.raw_items.append(("cc-native-execution-outcomes", executed(blueprint, tenant, tool, days_ago=days_ago)))
+                blueprint.add(OUTCOMES, executed(blueprint, tenant, tool, days_ago=days_ago))
 
 
-def executed(blueprint: Blueprint, tenant: str, tool: str, *, days_ago: int) -> dict[str, Any]:
-    """The outcome (DynamoDB JSON) of an execution that a person approved, so that no budget is concerned."""
+def executed(blueprint: Blueprint, tenant: str, tool: str, *, days_ago: int) -> Item:
+    """The outcome of an execution that a person approved, so that no budget is concerned."""
     completed = blueprint.now - timedelta(days=days_ago)
-    stamp, account = iso(completed), f"acct-{tenant}-1"
-    millis = int(completed.timestamp() * 1000)
-    intent = f"ai_{millis}_{tool[0]}{tool[-4:]}"
-    trace = f"trace-{millis}-{tenant}-{tool.replace('.', '-').replace('_', '-')}"
-    name = f"{tool.replace('.', '-').replace('_', '-')}___{tool}"
-    texts = {
-        "pk": f"TENANT#{tenant}#ACCOUNT#{account}",
-        "sk": f"OUTCOME#{intent}",
-        "gsi1pk": f"ACTION_INTENT#{intent}",
-        "gsi1sk": f"COMPLETED_AT#{stamp}",
-        "gsi2pk": f"TENANT#{tenant}",
-        "gsi2sk": f"COMPLETED_AT#{stamp}",
-        "action_intent_id": intent,
-        "status": "SUCCEEDED",
-        "tool_name": name,
-        "tool_schema_version": "v1.0",
-        "tool_run_ref": f"toolrun/{trace}/1/{name}",
-        "started_at": iso(completed - timedelta(milliseconds=120)),
-        "completed_at": stamp,
-        "compensation_status": "NONE",
-        "tenant_id": tenant,
-        "account_id": account,
-        "trace_id": trace,
-        "approval_source": "HUMAN",
-    }
-    numbers = {"attempt_count": 1, "registry_version": 1, "ttl": int(completed.timestamp()) + 90 * DAY}
-    return {
-        **{key: {"S": value} for key, value in texts.items()},
-        **{key: {"N": str(value)} for key, value in numbers.items()},
-        "external_object_refs": {"L": []},
-        "auto_executed": {"BOOL": False},
-    }
+    millis, name = milliseconds(completed), tool.replace(".", "-").replace("_", "-")
+    intent = {"tenant_id": tenant, "account_id": f"acct-{tenant}-1", "action_intent_id": f"ai_{millis}_{tool[0]}{tool[-4:]}"}
+    return outcome(
+        intent,
+        status="SUCCEEDED",
+        trace_id=f"trace-{millis}-{tenant}-{name}",
+        started_at=completed - timedelta(milliseconds=120),
+        at=completed,
+        count=1,
+        tool=tool,
+        approval={"approval_source": "HUMAN", "auto_executed": False},
+    )
 
 
 def dashboard(tools: list[str], region: str) -> dict[str, Any]:

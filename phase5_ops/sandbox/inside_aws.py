@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -89,6 +90,16 @@ class InsideAws:
         item = self.dynamodb.get_item(TableName=table, Key=to_item(key), ConsistentRead=True).get("Item")
         return from_item(item) if item else None
 
+    def indexed(self, table: str, index: str, attribute: str, value: str) -> dict[str, Any] | None:
+        """The first plain item with that value of an index's key attribute; None if there is none."""
+        found = self.dynamodb.query(
+            TableName=table,
+            IndexName=index,
+            KeyConditionExpression=f"{attribute} = :value",
+            ExpressionAttributeValues=to_item({":value": value}),
+        )["Items"]
+        return from_item(found[0]) if found else None
+
     def put(self, table: str, item: Mapping[str, Any], *, once_by: str | None = None) -> bool:
         """Puts a plain item.
 
@@ -128,8 +139,5 @@ def one_at_a_time() -> Iterator[None]:
         with lock:
             return original(self)
 
-    DynamoHandler.call_action = call_action
-    try:
+    with patch.object(DynamoHandler, "call_action", call_action):
         yield
-    finally:
-        DynamoHandler.call_action = original

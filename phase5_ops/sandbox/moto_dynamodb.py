@@ -8,6 +8,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models.utilities import dynamo_to_dict
@@ -24,11 +25,8 @@ def installed() -> Iterator[None]:
         else:
             theirs(self, serialized, value, shape, key)
 
-    BaseJSONSerializer._serialize_type_map = serialize_map
-    try:
+    with patch.object(BaseJSONSerializer, "_serialize_type_map", serialize_map):
         yield
-    finally:
-        BaseJSONSerializer._serialize_type_map = theirs
 
 
 def _written(value: Any) -> dict[str, Any]:  # noqa: ANN401 - moto's type, or its plain form

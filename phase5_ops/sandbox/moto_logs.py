@@ -6,7 +6,9 @@ A sandbox that replays a capture takes events of any age, since its clock follow
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partialmethod
 from typing import Any
+from unittest.mock import patch
 
 from moto.logs.exceptions import InvalidParameterException, ResourceNotFoundException
 from moto.logs.models import LogsBackend
@@ -14,23 +16,17 @@ from moto.logs.models import LogsBackend
 from phase5_ops.sandbox.platform_clock import PlatformClock
 
 _OLDEST, _NEWEST = timedelta(days=14), timedelta(hours=2)  # PutLogEvents (API reference)
-_clock: PlatformClock | None = None
 
 
 @contextmanager
 def installed(clock: PlatformClock) -> Iterator[None]:
     """Replaces moto's PutLogEvents for the block; in a block of another clock that one counts."""
-    global _clock
-    before = (_clock, LogsBackend.put_log_events)
-    _clock, LogsBackend.put_log_events = clock, _put_log_events
-    try:
+    with patch.object(LogsBackend, "put_log_events", partialmethod(_put_log_events, clock)):
         yield
-    finally:
-        _clock, LogsBackend.put_log_events = before
 
 
 def _put_log_events(
-    self: LogsBackend, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]
+    self: LogsBackend, clock: PlatformClock, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]
 ) -> tuple[str, dict[str, Any]]:
     if log_group_name not in self.groups:
         raise ResourceNotFoundException()
@@ -39,8 +35,8 @@ def _put_log_events(
         raise InvalidParameterException("Log events in a single PutLogEvents request must be in chronological order.")
     rejected: dict[str, Any] = {}
     accepted = log_events
-    if _clock is not None and not _clock.replay:
-        now = _clock.now()
+    if not clock.replay:
+        now = clock.now()
         oldest, newest = ((now - _OLDEST).timestamp() * 1000, (now + _NEWEST).timestamp() * 1000)
         accepted = [event for event in log_events if oldest <= event["timestamp"] <= newest]
         old = sum(stamp < oldest for stamp in stamps)

@@ -40,13 +40,12 @@ def owner_of_named(aws: InsideAws, values: Mapping[str, Any]) -> str | None:
     if account := values.get("account") or values.get("account_id"):
         return _found(aws, ACCOUNTS, "accountId = :value", str(account))
     if intent := values.get("intent_id") or values.get("action_intent_id") or values.get("execution_id"):
-        return _indexed(aws, INTENTS, "action-intent-id-index", "action_intent_id", str(intent)) or _indexed(
-            aws, OUTCOMES, "gsi1-index", "gsi1pk", f"ACTION_INTENT#{intent}"
-        )
+        found = aws.indexed(INTENTS, "action-intent-id-index", "action_intent_id", str(intent))
+        return _tenant(found) or _tenant(aws.indexed(OUTCOMES, "gsi1-index", "gsi1pk", f"ACTION_INTENT#{intent}"))
     if export := values.get("export_id"):
         return _found(aws, EXPORTS, "export_id = :value", str(export))
     if decision := values.get("decision_id"):
-        return _indexed(aws, DECISIONS, "decision-id-index", "decision_id", str(decision))
+        return _tenant(aws.indexed(DECISIONS, "decision-id-index", "decision_id", str(decision)))
     return None
 
 
@@ -57,16 +56,8 @@ def _found(aws: InsideAws, table: str, condition: str, value: str) -> str | None
     return next((_tenant(from_item(item)) for page in pages for item in page["Items"]), None)
 
 
-def _indexed(aws: InsideAws, table: str, index: str, attribute: str, value: str) -> str | None:
-    items = aws.dynamodb.query(
-        TableName=table,
-        IndexName=index,
-        KeyConditionExpression=f"{attribute} = :value",
-        ExpressionAttributeValues=to_item({":value": value}),
-    )["Items"]
-    return _tenant(from_item(items[0])) if items else None
-
-
-def _tenant(item: Mapping[str, Any]) -> str | None:
+def _tenant(item: Mapping[str, Any] | None) -> str | None:
+    if item is None:
+        return None
     found = item.get("tenantId") or item.get("tenant_id") or str(item.get("pk", "")).removeprefix(tenant_key("")).split("#", 1)[0]
     return str(found) if found else None

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any
+from unittest.mock import patch
 
 from boto3.dynamodb.types import TypeDeserializer
 from moto.s3.models import S3Backend, s3_backends
@@ -75,11 +76,8 @@ class TrailDelivery:
             return original(backend, bucket, *given, **more)
 
         s3_backends[ACCOUNT]["aws"].create_bucket(BUCKET, self._region)
-        S3Backend.list_objects_v2 = list_objects_v2
-        try:
+        with patch.object(S3Backend, "list_objects_v2", list_objects_v2):
             yield
-        finally:
-            S3Backend.list_objects_v2 = original
 
     def deliver(self) -> None:
         """Puts one file with what is new, if anything is."""

@@ -96,6 +96,10 @@ class MemoryAws:
         item = self._tables.get(table, to_item(key))
         return from_item(item) if item else None
 
+    def indexed(self, table: str, _index: str, attribute: str, value: str) -> dict[str, Any] | None:
+        found = self._tables.query(table, f"{attribute} = :value", to_item({":value": value}), {})
+        return from_item(found[0]) if found else None
+
     def put(self, table: str, item: Mapping[str, Any], *, once_by: str | None = None) -> bool:
         self._tables.put(table, to_item(item))
         return True

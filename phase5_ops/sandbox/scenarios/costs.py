@@ -6,9 +6,8 @@ from phase5_ops.clock import iso
 from phase5_ops.sandbox.bill import BillingLine
 from phase5_ops.sandbox.blueprint import Blueprint
 from phase5_ops.sandbox.healthy import executed
+from phase5_ops.sandbox.platform_records import OUTCOMES
 from phase5_ops.sandbox.scenarios.registry import CRM, ERROR, FAIL, INCONCLUSIVE, NOTE, WARN, scenario
-
-_OUTCOMES = "cc-native-execution-outcomes"
 
 
 def _add_tenant(state: Blueprint, tenant: str, **more: object) -> None:
@@ -36,7 +35,7 @@ def _cost_tenant_new(state: Blueprint) -> None:
 @scenario("cost-tenant-shared-only", "A tenant uses shared resources only; its allocated part is its cost.", {})
 def _cost_tenant_shared_only(state: Blueprint) -> None:
     _add_tenant(state, "umbrella")
-    state.raw_items.append((_OUTCOMES, executed(state, "umbrella", NOTE, days_ago=3)))
+    state.add(OUTCOMES, executed(state, "umbrella", NOTE, days_ago=3))
 
 
 @scenario(
@@ -133,4 +132,4 @@ def _cost_credits(state: Blueprint) -> None:
     {"5.2": (ERROR, "cost_record_malformed")},
 )
 def _cost_record_malformed(state: Blueprint) -> None:
-    state.raw_items.append((_OUTCOMES, {**executed(state, "acme", CRM, days_ago=2), "completed_at": {"S": "yesterday"}}))
+    state.add(OUTCOMES, {**executed(state, "acme", CRM, days_ago=2), "completed_at": "yesterday"})
