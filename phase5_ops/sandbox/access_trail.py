@@ -62,7 +62,7 @@ _actor: ContextVar[Actor | None] = ContextVar("phase5_sandbox_actor", default=No
 
 @contextmanager
 def acting_as(actor: Actor) -> Iterator[None]:
-    """What is called in this block, on this thread, is the work of `actor`."""
+    """AWS calls made in this block, on this thread, are recorded as the work of `actor`."""
     token = _actor.set(actor)
     try:
         yield

@@ -21,7 +21,7 @@ _COLUMNS = ("timestamp", "eventType", "tenantId", "accountId", "traceId", "entry
 
 
 class AuditExportWorker:
-    """Does an export as its event arrives."""
+    """Writes an export when its event arrives."""
 
     def __init__(self, context: PlatformContext) -> None:
         self._aws, self._clock, self._logs, self._region = context.aws, context.clock, context.logs, context.region

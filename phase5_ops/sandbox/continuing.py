@@ -1,4 +1,4 @@
-"""What goes on while a sandbox is served: the tools' traffic, and ordinary executions with their log lines and ledger entries.
+"""What the platform goes on doing while a sandbox is served: its tools' traffic, and executions with their log lines and entries.
 
 Nothing runs by itself. Ahead of a request to the AWS endpoint, what the platform did since the last one is put in, up to the
 platform's clock: so an hour may pass at once, and a sandbox that nobody asks costs nothing. A minute's calls are there when the
@@ -44,7 +44,7 @@ class ContinuingPlatform:
         self._tenants = [str(t["tenantId"]) for t in blueprint.tenants if t["tenantId"] not in test_tenants] if executing else []
 
     def catch_up(self) -> None:
-        """Puts in what happened until now, once a minute at most; who comes meanwhile waits until it is there."""
+        """Puts in what the platform did until now, once a minute at most; requests that arrive meanwhile wait for it."""
         if self._clock.now().timestamp() < self._minute + _MINUTE:
             return
         with self._lock:

@@ -2,7 +2,7 @@
 
 A healthy one takes the tenant from the token's claim alone, refuses what its caller may not name, and records who asked by the
 token's identity. `control_center_auth.py` verifies tokens, the handlers of the routes are in `control_center_replay.py`,
-`_admin.py` and `_decisions.py`, `planted_calls.py` is how a fault takes a request, `control_center_server.py` serves.
+`_admin.py` and `_decisions.py`, `planted_calls.py` lets requests through faults, `control_center_server.py` serves.
 """
 
 import json
@@ -28,7 +28,7 @@ from phase5_ops.sandbox.planted_holes import ApiRoute, Effect
 from phase5_ops.sandbox.platform_context import PlatformContext
 
 LATE_SECONDS = 15.0
-"""How long after its refusal a request is acted on, where the platform has that fault."""
+"""How long after its refusal a request is carried out all the same, where the platform has that fault."""
 
 _MAX_BODY = 1_000_000
 
@@ -152,7 +152,7 @@ class ControlCenter:
         return act()
 
     def act_late(self) -> None:
-        """Does what was refused and put off."""
+        """Carries out the requests that were refused and put off."""
         with self._late_lock:
             acts, self._late[:] = list(self._late), []
         with acting_as(Actor("cc-native-autonomy-admin-api")):
@@ -175,7 +175,7 @@ class ControlCenter:
         return body
 
     def _for_named(self, call: ControlCenterCall, hints: Hints) -> ControlCenterCall:
-        """The call as a route with a fault takes it: made by the tenant that it names, whose accounts are all open to it."""
+        """The call as a faulty route takes it: for the tenant that the request names, and with all accounts of that tenant."""
         tenant = hints.query or hints.body or hints.header(any_case=True)
         tenant = tenant or owner_of_named(self._aws, {**call.body, **call.query, **call.path})
         return replace(call, caller=replace(call.caller, tenant=tenant, accounts=None)) if tenant else call

@@ -36,7 +36,7 @@ class ControlCenterCaller:
     """Who asks.
 
     Attributes:
-        tenant: whom the request acts for; None where a fault let it in without saying.
+        tenant: the tenant that the request acts for; None where a fault lets in a request that names none.
         accounts: the accounts it may name; None for all of the tenant's.
         identities: the names the token gives its user; the first is the one that records keep. Empty without a token.
     """
@@ -108,7 +108,7 @@ class Authorizer:
         return self._caller_of(claims, hints)
 
     def kind_of(self, authorization: str | None) -> Presented:
-        """What an Authorization header holds. What was found about a token is kept: telling kinds apart takes its time."""
+        """What an Authorization header holds. The answer for a token is kept, since it takes long to find."""
         scheme, _, rest = (authorization or "").strip().partition(" ")
         token = rest.strip() if scheme.lower() == "bearer" else (authorization or "").strip()
         if authorization is None:
@@ -322,7 +322,7 @@ def _decoded(part: str) -> bytes:
 
 
 def _unverified(token: str) -> Claims:
-    """What a token says, believed as it is; nothing where it is no token at all."""
+    """The claims of a token, which is not verified; empty where it is no token at all."""
     parts = token.split(".")
     try:
         claims = json.loads(_decoded(parts[1])) if len(parts) > 1 else {}

@@ -38,10 +38,10 @@ class ControlCenterCall:
         query: the query parameters.
         body: the body's JSON object; empty without one.
         path: the values of the path.
-        trusted: a fault let it in: neither the tenant that its body names nor its account is looked at.
-        finds_foreign: a fault looks up what it names by its id alone, whosever it is.
-        keys_from_body: a fault takes the key of what is written from the body.
-        recorded_for: a fault records what is done under this tenant.
+        trusted: a fault let it in, so that the tenant and the account that it names are not checked.
+        finds_foreign: a fault looks up a decision by its id alone, whichever tenant owns it.
+        keys_from_body: a fault writes under the key that the body names.
+        recorded_for: the tenant under which a fault records what is done; None: the one that it is done for.
     """
 
     caller: ControlCenterCaller
@@ -66,7 +66,7 @@ class ControlCenterCall:
 
 
 class Routes:
-    """What handlers of routes work with: the platform's tables, and whom a request may name."""
+    """What the handlers of all routes use: the platform's tables, and checks of the tenant and account that a request names."""
 
     def __init__(self, context: PlatformContext) -> None:
         self._aws, self._clock, self._logs, self._ledger = context.aws, context.clock, context.logs, context.ledger

@@ -1,6 +1,7 @@
 """POST /replay of the sandbox's Control Center, with the faults that are its own.
 
-A replay that could not be started, because one of the same intent is under way, is refused with 409: what is accepted is done.
+A replay that could not be started, because one of the same intent is under way, is refused with 409, so that whatever is accepted
+is carried out.
 """
 
 import threading
@@ -30,10 +31,10 @@ class ReplayRoutes(Routes):
         return self.granted(call)()
 
     def granted(self, call: ControlCenterCall) -> Callable[[], Answer]:
-        """What asks for the replay, once everything has been looked up; it may be done later.
+        """A function that asks for the replay. Everything has been looked up by then, so that it may be called later.
 
         Raises:
-            Refusal: the call may not ask for it.
+            RefusedCall: the call may not ask for it.
         """
         body = call.body
         missing = [name for name in _FIELDS if not (isinstance(body.get(name), str) and body[name].strip())]
@@ -64,7 +65,7 @@ class ReplayRoutes(Routes):
         return ask
 
     def _intent(self, call: ControlCenterCall, intent_id: str, account: str | None) -> Item | None:
-        """The caller's intent; with a fault, whichever has that id, through the index that knows no tenant."""
+        """The caller's intent; with a fault, the one with that id of whichever tenant."""
         if call.caller.tenant is not None and account is not None:
             key = {"pk": account_key(call.caller.tenant, account), "sk": f"ACTION_INTENT#{intent_id}"}
             if found := self._aws.get(INTENTS, **key):
@@ -106,7 +107,7 @@ class ReplayRoutes(Routes):
         )
 
     def record_refused(self, hints: Hints, body: Mapping[str, Any]) -> None:
-        """With a fault, a request is recorded before it is refused: under the intent's tenant, else the one it named."""
+        """Records a refused request where the platform has that fault: under the intent's tenant, else the one that was named."""
         intent_id = text_of(body.get("action_intent_id"))
         if PlatformFault.REFUSED_BUT_RECORDED not in self._faults or intent_id is None:
             return

@@ -1,7 +1,7 @@
 """What executions of the sandbox's platform leak between tenants: each fault really writes, reads or leaves out what it says.
 
-The executor and the tool invoker hand over what a healthy platform would write and write what they get back, so that the healthy
-path stays readable without its faults. Without a fault everything comes back as it went in.
+The executor and the tool invoker pass in what a healthy platform would write, and write what they get back: the same, where the
+platform has no such fault. So the healthy path can be read without its faults.
 """
 
 import json
@@ -40,7 +40,7 @@ class ExecutionLeaks:
         self._aws, self._clock, self._region, self._faults = context.aws, context.clock, context.region, context.platform_faults
 
     def reads_before(self, tenant: str, account: str, intent_id: str) -> None:
-        """What the validator looks at besides what it should."""
+        """Makes the reads that a validator with such a fault makes besides its own."""
         dynamodb = self._aws.dynamodb
         if PlatformFault.SCAN_WITHOUT_TENANT in self._faults:
             mine = to_item({":intent": intent_id})
@@ -69,7 +69,7 @@ class ExecutionLeaks:
         return self._changed(item, changes)
 
     def remember_write(self, tenant: str, intent_id: str, tool: str, arguments: Mapping[str, Any], refs: list[Item]) -> None:
-        """A write is remembered under the idempotency key that another tenant would have."""
+        """With its fault, remembers a write under the idempotency key that another tenant would have."""
         if PlatformFault.DEDUPE_KEY_OF_OTHER not in self._faults:
             return
         key, at = idempotency_key(other_tenant(tenant), intent_id, tool, arguments, 1), self._clock.now()
@@ -98,7 +98,7 @@ class ExecutionLeaks:
         return self._changed(item, {PlatformFault.OUTCOME_INDEXED_UNDER_OTHER: {"gsi2pk": tenant_key(other_tenant(tenant))}})
 
     def cache_outcome(self, item: Item) -> None:
-        """The outcome is cached under a key that every tenant would share."""
+        """With its fault, caches the outcome under a key that all tenants share."""
         if PlatformFault.CACHE_KEY_WITHOUT_TENANT in self._faults:
             content = {"action_intent_id": item["action_intent_id"], "status": item["status"]}
             expires = int(self._clock.now().timestamp()) + DAY

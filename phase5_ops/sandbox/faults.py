@@ -1,4 +1,4 @@
-"""Faults of the sandbox's AWS, to order: throttling, refusals, server errors, HTML instead of an answer, slowness, bad pages.
+"""Faults that the sandbox's AWS can be told to show: throttling, refusals, server errors, HTML, slowness, bad pages.
 
 `wrap` is WSGI middleware around the whole endpoint, so that a fault works for any service; it knows a request by its
 `X-Amz-Target` header, its `Action` form field or its signature. Statuses inside a GetMetricData answer and of an alarm's
@@ -250,7 +250,7 @@ def _control(faults: Faults, method: str, body: bytes, start_response: StartResp
 
 
 class _MotoHandler(KeptOpenHandler, MotoRequestHandler):  # type: ignore[misc]  # moto is not typed
-    """moto's own reading of headers."""
+    """Reads headers as moto does, and keeps connections open."""
 
 
 class FaultableMotoServer(ThreadedMotoServer):  # type: ignore[misc]  # moto is not typed

@@ -1,8 +1,8 @@
 """AWS as the platform inside the sandbox reaches it: boto3 clients whose requests go into moto directly.
 
-They pass neither HTTP nor the ordered faults, so that a fault of the endpoint strikes who reads the platform and not the
-platform itself. Every call is recorded in the access trail. Since such calls and those of the server now come from many
-threads, DynamoDB is served one request at a time: moto's tables are plain dictionaries, and a conditional write must be one step.
+Their requests pass neither HTTP nor the faults of `faults.py`: those are for the programs that read the platform, and not for the
+platform itself. Every call is recorded in the access trail. Since these calls and those of the server come from many threads,
+DynamoDB is served one request at a time: moto's tables are plain dictionaries, and a conditional write must be one step.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""The AWS that moto keeps in this process: lent empty to whoever begins, and given back as it was when that one ends.
+"""The AWS that moto keeps in this process: whoever takes it gets it empty, and it is afterwards what it was before.
 
-moto has one state a process. Who needs an AWS of its own (a sandbox, a test) takes it with `own_aws`; what another one had put
-there is laid aside meanwhile, so that nobody's end takes away what somebody else still works with. They end in the reverse order
-of their beginning; while an inner one lasts, the servers of the outer ones answer from its state.
+moto has one state a process. A sandbox or a test that needs an AWS of its own takes it with `own_aws`; what was in it is laid
+aside meanwhile, so that the end of one never takes away what another still works with. Blocks end in the reverse order of
+their beginning; while an inner one lasts, the servers of the outer ones answer from its state.
 """
 
 from collections.abc import Iterator

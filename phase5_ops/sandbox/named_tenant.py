@@ -1,7 +1,7 @@
-"""Faults of the Control Center's routes: the tenant that a route acts for is the one whose things a request names.
+"""Faults of the Control Center's routes, one a route: with it the route acts for whichever tenant the request names.
 
-One fault a route. With it the route takes the tenant from the request (query, header or body), or looks up who owns the account,
-the execution or the export that it names, and asks nothing further.
+Such a route takes the tenant from the request (query, header or body), or looks up who owns the account, the execution or the
+export that the request names, and checks nothing further.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How a Control Center with a planted fault takes a request: whether it slips through, and as whose.
+"""Takes a request as a Control Center with a planted fault does: whether it slips through, and for which tenant it then acts.
 
 What must not be here: the routes' own handlers, and what follows from an effect (`control_center.py`).
 """
@@ -92,17 +92,17 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A request that slipped through a fault: the call that it becomes, and the fault."""
+    """A request that slipped through a fault, and the call that is made of it."""
 
     fault: PlantedFault
     call: ControlCenterCall
-    refused: bool = False  # the fault asks for its channel, which the request does not use
+    refused: bool = False  # the fault ignores the claim, and the request names no tenant where the fault looks
 
 
 def take(
     platform_faults: Iterable[object], asked: RawRequest, routes: Map, authorizer: Authorizer, aws: InsideAws
 ) -> Taken | None:
-    """What the first of the faults makes of a request; None where it slips through none of them."""
+    """The call that the first fitting fault makes of a request; None if the request slips through none."""
     planted = sorted(fault for fault in platform_faults if isinstance(fault, PlantedFault))
     if not planted:
         return None
@@ -121,7 +121,7 @@ def take(
 
 
 def _path_of(fault: PlantedFault, asked: RawRequest, routes: Map) -> Mapping[str, str] | None:
-    """The values of the path, where the request comes to the fault's route in the way that the fault has open."""
+    """The values in the path if the request reaches the fault's route in the way that the fault leaves open; else None."""
     request, effect = asked.request, fault.effect
     path = request.path
     if fault.channel is TenantSource.PATH:
@@ -177,7 +177,7 @@ _WORDS = ("true", "false", "null", "0", "1")
 
 
 def _with_account(fault: PlantedFault, asked: RawRequest, call: ControlCenterCall) -> Taken | None:
-    """The call on the account that the channel names, which nobody holds against the caller's scope."""
+    """The call on the account that the request names, which is not checked against the caller's scope."""
     account = {
         TenantSource.ACCOUNT_QUERY: asked.request.args.get("account_id") or asked.request.args.get("accountId"),
         TenantSource.ACCOUNT_HEADER: asked.header(*ACCOUNT_HEADERS),

@@ -1,7 +1,7 @@
-"""A family of faults of the Control Center, generated over the dimensions along which one can go wrong. Plain data.
+"""Faults of the Control Center that are generated from their parts, so that no combination is forgotten. Plain data.
 
-A fault says on which route, for whose token, the tenant or account of which part of the request is taken, and what then happens.
-`planted_calls.py` is how a Control Center with such a fault takes a request. `holes.py` has the faults that are no product.
+The parts: the route, the kind of token that slips through, the part of the request from which the tenant or account is taken, and
+what the request then does. `planted_calls.py` lets requests through them; `holes.py` has the faults that are declared one by one.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ _CHANGING = frozenset(
 
 
 class Who(StrEnum):
-    """Whose requests slip through: what their Authorization header holds."""
+    """Whose requests slip through: the kind of token in their Authorization header."""
 
     ANONYMOUS = "no_token"
     EMPTY = "empty_token"
@@ -189,7 +189,7 @@ _NAMES_NO_OWNER = frozenset(
 
 
 def sensible(fault: PlantedFault) -> bool:
-    """Whether such a fault could be there and would be one: there is something that slips through."""
+    """Whether a Control Center could have this fault, and something would slip through it."""
     route, who, channel, effect = fault.route, fault.who, fault.channel, fault.effect
     if channel is TenantSource.CLAIM and (who in _NAMES_NOBODY or (who is Who.CLAIMED and effect is not Effect.KEYS_FROM_BODY)):
         return False

@@ -1,7 +1,7 @@
 """Puts a blueprint into a running sandbox: tables, items, alarms, topics, dashboards, log groups, event rules, functions.
 
 Everything goes through boto3 as on a real account, except metric data (it is older than PutMetricData accepts, so the server puts
-it into the store itself) and functions (they are there to be looked at; a package and a role would be made for nobody).
+it into the store itself) and functions (they are only looked at, so they need no package and no role).
 """
 
 import json

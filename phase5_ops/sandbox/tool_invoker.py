@@ -1,8 +1,7 @@
 """The tool invoker and the adapters behind it: runs one tool for one intent, through breaker, slots and metrics.
 
 Internal tools write their note or task; the CRM tool writes its two idempotency items, and its object exists in the reference
-alone. A tool that reports a failure has been called successfully: to breaker and metrics that is a success, as the platform
-has it.
+alone. A call that the tool answers with a failure is a success to breaker and metrics, as on the platform.
 """
 
 import secrets

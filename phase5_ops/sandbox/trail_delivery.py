@@ -1,7 +1,7 @@
 """Delivers the sandbox's access trail as CloudTrail does: gzip files of data events in a bucket, under the day of delivery.
 
-CloudTrail brings its files minutes later; here they are there as soon as somebody lists the bucket. What differs from the real
-one, so that every detector can be seen to work: expressions keep their values, and each record names the execution it belongs to
+CloudTrail brings its files minutes later; here they are there as soon as somebody lists the bucket. Unlike CloudTrail's, so that
+every detector can be tried, expressions keep their values, and each record names the execution that it belongs to
 (`additionalEventData.executionTrace`). With `PlatformFault.TRAIL_HIDES_VALUES` it hides and leaves out what CloudTrail does.
 """
 
@@ -25,7 +25,7 @@ from phase5_ops.sandbox.platform_clock import PlatformClock
 
 BUCKET = "cc-native-data-trail"
 ROLE = "cc-native-platform"
-#: Who is seen beside the platform's functions: an account is never quiet, and the last event says how far a trail has got.
+#: Another function of the account, whose event ends each file: the last event shows up to when a trail is complete.
 PASSER_BY = "account-inventory"
 
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"

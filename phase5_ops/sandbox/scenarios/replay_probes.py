@@ -1,6 +1,6 @@
 """Scenarios of rows 3.1 and 3.3: a Control Center with each fault, one that does not answer, and probes that are not sent.
 
-A fault leaves in the ledger what it leaves, so row 3.2 may turn too; these scenarios declare rows 3.1 and 3.3 alone.
+Such a fault leaves entries in the ledger, so that row 3.2 may turn too; these scenarios declare rows 3.1 and 3.3 alone.
 """
 
 from phase5_ops.sandbox.blueprint import Blueprint
@@ -15,7 +15,7 @@ ROWS = (AUTHORIZATION, PERMISSIONS)
 
 _FAR_FUTURE_EPOCH = "4102444800"  # 2100-01-01: leases are wall clock
 _SHORT = {"PHASE5_PROBES__REQUEST_TIMEOUT_SECONDS": "5"}
-#: With these a replay that is accepted never ends, so that it would be followed for as long as it may be.
+#: With these an accepted replay never ends, so that a run would follow it until its time is over.
 _ENDLESS = frozenset(
     {
         PlatformFault.MISSING_INTENT_ACCEPTED,
@@ -112,7 +112,7 @@ _faulty(
 _faulty(
     PlatformFault.ACCOUNT_SCOPE_NOT_ENFORCED, "custom:account_ids is not looked at.", _permissions("account_scope_not_enforced")
 )
-_faulty(  # the other tenant's intents, too, are none of the caller's
+_faulty(  # row 3.1 turns too: the other tenant's intents do not exist among the caller's
     PlatformFault.MISSING_INTENT_ACCEPTED,
     "Replays of intents that do not exist are accepted.",
     {**_authorization("foreign_intent_accepted"), **_permissions("missing_intent_accepted")},
