@@ -19,6 +19,7 @@ from moto.dynamodb.models import dynamodb_backends
 from phase5_ops.build import CATALOGUE, EVIDENCE, implemented_checks
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.context import open_run
+from phase5_ops.continuity import look_back
 from phase5_ops.evidence.result import RowEntry
 from phase5_ops.reads import reads_of
 from phase5_ops.report.document import ReadinessDocument
@@ -211,7 +212,7 @@ def test_an_asset_reads_nothing_of_what_is_left_out_where_only_its_readers_are_j
     """The tables above say what a scenario cannot reach; here is what each asset really reads."""
     start("healthy")
     monkeypatch.setenv("PHASE5_PROBE_MODE", "off")
-    platform = open_run(load_settings(), "reading")
+    platform = open_run(load_settings(), "reading", look_back)
     calls: dict[str, set[str]] = {}
     scanned: dict[str, set[str]] = {}
     tables: dict[str, pd.DataFrame] = {}

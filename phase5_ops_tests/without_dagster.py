@@ -15,6 +15,7 @@ from phase5_ops.build import EVIDENCE, JUDGING, evidence_for
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext, open_run
+from phase5_ops.continuity import look_back
 from phase5_ops.evidence.result import RowEntry
 from phase5_ops.report.document import ReadinessDocument, Reading, readiness_document
 from phase5_ops.settings import Settings
@@ -64,7 +65,7 @@ def _gathered(platform: RunContext, evidence: Evidence, tables: Mapping[str, pd.
 
 def judged(settings: Settings, rows: Collection[str], given: Mapping[str, pd.DataFrame] | None = None) -> Judged:
     """What a run of these rows (ids or names of extra checks) finds; see `gathered` for what is `given`."""
-    platform = open_run(settings, str(uuid4()))
+    platform = open_run(settings, str(uuid4()), look_back)
     tables = gathered(platform, evidence_for(set(rows)), given)
     judgements, entries = {}, {}
     for judging in JUDGING:
