@@ -530,7 +530,7 @@ def test_adding_a_fault_never_opens(inputs: GateInputs, row_faults, signature_fa
     roles = {off.role for off in faulty.sign_offs}
     if roles == set(ROLES):
         for row, fault in signature_faults:
-            if {off.role for off in faulty.sign_offs} == set(ROLES):
+            if {off.role for off in faulty.sign_offs} == set(ROLES) and faulty.results.keys() >= COMPLETE.results.keys():
                 faulty = SIGNATURE_FAULTS[fault][1](faulty, row)
         if after is not Outcome.OPEN:
             assert decide(faulty).outcome is not Outcome.OPEN
