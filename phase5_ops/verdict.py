@@ -22,7 +22,7 @@ class Verdict(StrEnum):
     @property
     def severity(self) -> int:
         """Position in PASS < WARN < INCONCLUSIVE < FAIL < ERROR."""
-        return list(Verdict).index(self)
+        return _SEVERITY[self]
 
     @property
     def blocks(self) -> bool:
@@ -30,6 +30,7 @@ class Verdict(StrEnum):
         return self.severity >= Verdict.INCONCLUSIVE.severity
 
 
+_SEVERITY = {verdict: position for position, verdict in enumerate(Verdict)}
 _UNDECIDED = (Verdict.INCONCLUSIVE, Verdict.ERROR)
 _NAMED = 3  # findings that a summary names
 

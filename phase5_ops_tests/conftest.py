@@ -15,6 +15,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops_tests.few_probes import few_probes
 from phase5_ops_tests.made_once import made_once
+from phase5_ops_tests.seeded_once import seeded_once
 
 NOW = "2026-11-23T12:00:00Z"
 
@@ -31,10 +32,16 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says in which order the tests ran, so that they can be run in it again."""
+    if (seed := config.getoption("randomly_seed", None)) is not None:
+        terminalreporter.write_line(f"order of the tests: --randomly-seed={seed}")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def kept_by_libraries() -> Iterator[None]:
-    """See `made_once`."""
-    with made_once():
+    """See `made_once` and `seeded_once`."""
+    with made_once(), seeded_once():
         yield
 
 

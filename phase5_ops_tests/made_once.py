@@ -3,18 +3,23 @@
 Nothing of what is tested depends on it. What must not live here: anything that a test puts another value into.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from botocore.hooks import EVENT_ALIASES, EventAliaser
 from botocore.loaders import create_loader
 from cryptography.hazmat.primitives.asymmetric.rsa import rsa_recover_prime_factors
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
+
+from phase5_ops.wiring import evidence_asset, row_checks
+
+T, M = TypeVar("T"), TypeVar("M")
 
 _STORAGES = ("event_log.sqlite.sqlite_event_log", "runs.sqlite.sqlite_run_storage", "schedules.sqlite.sqlite_schedule_storage")
 
@@ -28,7 +33,33 @@ def made_once() -> Iterator[None]:
         patch.setattr(ScriptDirectory, "from_config", _migrations)
         for storage in _STORAGES:
             patch.setattr(f"dagster._core.storage.{storage}.create_engine", _engine)
+        patch.setattr(EventAliaser, "__init__", _aliaser)
+        patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
+        patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
         yield
+
+
+_aliases: dict[str, str] = {}
+_new_aliaser = EventAliaser.__init__
+
+
+def _aliaser(aliaser: EventAliaser, emitter: Any, aliases: dict[str, str] | None = None) -> None:
+    """Botocore looks the same thousands of names up for each session and client."""
+    _new_aliaser(aliaser, emitter, aliases)
+    if aliaser._event_aliases == EVENT_ALIASES:
+        aliaser._alias_name_cache = _aliases
+
+
+def _once_for_each(make: Callable[[T], M]) -> Callable[[T], M]:
+    """What Dagster makes of a declaration: it looks into each function, and nothing of it depends on settings or a run."""
+    made: dict[int, tuple[T, M]] = {}
+
+    def kept(declared: T) -> M:
+        if id(declared) not in made:
+            made[id(declared)] = (declared, make(declared))  # kept with it, so that the id stays its own
+        return made[id(declared)][1]
+
+    return kept
 
 
 _scripts: dict[tuple[Any, ...], ScriptDirectory] = {}
