@@ -28,6 +28,7 @@ from phase5_ops.gate.sensor import Words, promotion_gate, release_candidate
 from phase5_ops.gate.session import new_session
 from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
+from phase5_ops.gate.sign_off_judge import SIGN_OFFS
 from phase5_ops.gate.sign_off_watch import sign_off_watch
 from phase5_ops.isolation import harness_assets, iam_assets, log_assets
 from phase5_ops.not_tried import not_tried
@@ -185,4 +186,4 @@ def _give_back(run: RunContext) -> None:
 @dg.io_manager(required_resource_keys={"run"}, description="Evidence tables as Parquet, one folder a run.")
 def evidence_io_manager(_context: Any) -> EvidenceIOManager:  # noqa: ANN401 - dagster's init context
     """The IO manager of evidence tables."""
-    return EvidenceIOManager({each.name: each.table for each in EVIDENCE if each.table})
+    return EvidenceIOManager({**{each.name: each.table for each in EVIDENCE}, SIGN_OFF_JUDGING.asset: SIGN_OFFS})

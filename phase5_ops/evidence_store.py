@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.digest import sha256_of
@@ -31,9 +31,7 @@ from phase5_ops.histories import Standing
 from phase5_ops.whole_file import write_whole
 
 if TYPE_CHECKING:  # seconds of import time that a command without tables does not need
-    import pandas as pd
-
-    from phase5_ops.evidence.table import Facts, GatheredTable, Row, Table
+    from phase5_ops.evidence.table import DeclaredTable, Facts, GatheredTable, Row
 
 Upload = Callable[[str, bytes], None]
 
@@ -112,27 +110,13 @@ class EvidenceStore:
         """Where the table of an asset is kept."""
         return self.run_folder(run_id) / "tables" / f"{_checked(asset)}.parquet"
 
-    def write_table(self, run_id: str, asset: str, table: "pd.DataFrame") -> str:
-        """Keeps a table, its attrs in the Parquet metadata; returns the file's digest."""
+    def write_table(self, run_id: str, asset: str, table: "GatheredTable[Any, Any]") -> str:
+        """Keeps what was gathered; returns the file's digest."""
         buffer = BytesIO()
-        table.to_parquet(buffer, index=False)
+        table.table.to_keep(table).to_parquet(buffer, index=False)
         return self._write(run_id, f"tables/{_checked(asset)}.parquet", buffer.getvalue())
 
-    def read_table(self, run_id: str, asset: str) -> "pd.DataFrame":
-        """The table as it was kept.
-
-        Raises:
-            FileNotFoundError: the run kept no such table.
-        """
-        import pandas as pd
-
-        return without_copies(pd.read_parquet(self.table_path(run_id, asset)))
-
-    def write_gathered(self, run_id: str, asset: str, gathered: "GatheredTable[Any, Any]") -> str:
-        """Keeps what was gathered; returns the file's digest."""
-        return self.write_table(run_id, asset, gathered.table.to_keep(gathered))
-
-    def read_gathered(self, run_id: str, asset: str, table: "Table[Row, Facts]") -> "GatheredTable[Row, Facts]":
+    def read_table(self, run_id: str, asset: str, table: "DeclaredTable[Row, Facts]") -> "GatheredTable[Row, Facts]":
         """What was gathered, as it was kept.
 
         Raises:
@@ -143,10 +127,6 @@ class EvidenceStore:
 
         content = self.table_path(run_id, asset).read_bytes()
         return table.kept(pd.read_parquet(BytesIO(content)), sha256_of(content))
-
-    def table_digest(self, run_id: str, asset: str) -> str:
-        """The digest of the stored table file."""
-        return sha256_of(self.table_path(run_id, asset).read_bytes())
 
     def report_path(self, run_id: str, name: str) -> Path:
         """Where a report (`tenant_cost_report.html`) is kept."""
@@ -347,32 +327,6 @@ class EvidenceStore:
         content = _canonical(self._manifest(run_id))
         self._write(run_id, _MANIFEST, content)
         return sha256_of(content)
-
-
-class _SameDict(dict[str, Any]):
-    """What stands beside a table; nobody changes it, and pandas would copy it deeply with every operation on the table."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
-class _SameList(list[Any]):
-    """Likewise."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
-def without_copies(table: "pd.DataFrame") -> "pd.DataFrame":
-    """The same table; what stands beside it in `attrs` is no longer copied by what is done with it."""
-    table.attrs = {name: _not_copied(value) for name, value in table.attrs.items()}
-    return table
-
-
-def _not_copied(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, dict):
-        return _SameDict(value)
-    return _SameList(value) if isinstance(value, list) else value
 
 
 def _json(path: Path) -> Any:  # noqa: ANN401 - any JSON value

@@ -6,15 +6,10 @@ Pure: the reading itself is in `aws/`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from phase5_ops.clock import iso, parse_iso
 from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Verdict
-
-if TYPE_CHECKING:
-    import pandas as pd  # a second of import time that a command over files does not need
 
 
 class ReadStatus(StrEnum):
@@ -89,33 +84,14 @@ class ReadCode(FindingCodes):
     )
 
 
-def attach(table: "pd.DataFrame", reads: Sequence[Read], observed_at: datetime) -> "pd.DataFrame":
-    """The same table carrying how and when it was read, in `DataFrame.attrs` (kept in the Parquet metadata)."""
-    table.attrs["reads"] = [read.as_entry() for read in reads]
-    table.attrs["observed_at"] = iso(observed_at)
-    return table
-
-
-def reads_of(table: "pd.DataFrame") -> list[Read]:
-    """The reads behind a table; empty if it carries none."""
-    return [Read.from_entry(entry) for entry in table.attrs.get("reads") or []]
-
-
-def observed_at(*tables: "pd.DataFrame") -> datetime | None:
-    """When the oldest of these tables was read; None if one of them does not say."""
-    stamps = [table.attrs.get("observed_at") for table in tables]
-    return None if not stamps or None in stamps else min(parse_iso(str(stamp)) for stamp in stamps)
-
-
-def read_findings(table: "pd.DataFrame | Sequence[Read]", *, ignoring: Iterable[str] = ()) -> list[Finding]:
-    """Findings for every read behind a table that was not whole, and for a table without reads.
+def read_findings(reads: Sequence[Read], *, ignoring: Iterable[str] = ()) -> list[Finding]:
+    """Findings for every read that was not whole, and for a table without reads.
 
     Args:
-        table: its reads; or evidence with `attrs["reads"]`.
+        reads: those behind a table.
         ignoring: operations (`cloudwatch:GetDashboard`), or operations on one resource (`dynamodb:Scan cc-native-tenants`),
             that do not bear on the check at hand, or that it judges itself.
     """
-    reads = table if isinstance(table, Sequence) else reads_of(table)
     if not reads:
         return [ReadCode.READS_MISSING.at("evidence", expected="how the table was read", seen="no reads recorded")]
     skipped = set(ignoring)

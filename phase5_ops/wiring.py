@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, SECTIONS, Row
@@ -22,23 +21,18 @@ from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.result import RowEntry
 from phase5_ops.evidence.run_tags import AWS_CALLS_TAG, ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG, LIST_PRICE_TAG, POLICY_TAG
-from phase5_ops.evidence.table import GatheredTable, Table
-from phase5_ops.evidence_store import Origin, without_copies
+from phase5_ops.evidence.table import DeclaredTable, GatheredTable, Tables, observed_at
+from phase5_ops.evidence_store import Origin
 from phase5_ops.histories import with_breaks
 from phase5_ops.iam_statements import Statement
-from phase5_ops.reads import observed_at, reads_of
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement, JudgingCode, Verdict, conclude
 
 log = logging.getLogger(__name__)
 
-_Table = pd.DataFrame | GatheredTable[Any, Any]  # the latter where the asset names its table
-Tables = Mapping[str, Any]  # of such
-Gather = Callable[[RunContext, Tables], Any]
+Gather = Callable[[RunContext, Tables], GatheredTable[Any, Any]]
 Judge = Callable[[RunContext, Tables, datetime], Judgement]
-Describe = Callable[[Any], Mapping[str, dg.MetadataValue]]
-
-_FILE_DIGEST = "file_sha256"  # attribute of a loaded table: the digest of the file it came from
+Describe = Callable[[Any], Mapping[str, dg.MetadataValue]]  # of a GatheredTable of the asset's own
 
 SOURCES_GROUP = "platform_sources"
 
@@ -68,11 +62,11 @@ class Evidence:
     gather: Gather
     owner: str
     kinds: frozenset[str]
+    table: DeclaredTable[Any, Any]
     needs: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     describe: Describe | None = None
     priority: int = 0
-    table: Table[Any, Any] | None = None
     iam: Callable[[Settings], Iterable[Statement]] = lambda _: ()
 
 
@@ -116,28 +110,26 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         description=evidence.description,
         owners=[f"team:{evidence.owner}"],
         kinds=set(evidence.kinds),
-        metadata={"dagster/column_schema": _column_schema(evidence.table)} if evidence.table else None,
+        metadata=column_schema(evidence.table),
         required_resource_keys={"run"},
         io_manager_key="evidence_io",
         op_tags={"dagster/priority": str(evidence.priority)} if evidence.priority else None,
     )
-    def gathered(context: dg.AssetExecutionContext, **tables: Any) -> dg.MaterializeResult[Any]:  # noqa: ANN401 - tables
+    def gathered(context: dg.AssetExecutionContext, **tables: GatheredTable[Any, Any]) -> dg.MaterializeResult[Any]:
         run: RunContext = context.resources.run
         log.info("gathering %s", evidence.name)
         before = cost_usd(run.reader.meter)
         calls_before = dict(run.reader.meter.calls)
         started = time.perf_counter()
         table = evidence.gather(run, tables)
-        if evidence.table is None:
-            table = without_copies(table)
-        elif table.table is not evidence.table:  # which its rows were validated against
+        if table.table is not evidence.table:  # which its rows were validated against
             raise TypeError(f"{evidence.name} is not the table that it is declared to be")
         seconds = time.perf_counter() - started
         run.timings[evidence.name] = seconds
         calls = {name: n - calls_before.get(name, 0) for name, n in run.reader.meter.calls.items()}
         cost = sum(cost_usd(run.reader.meter).values()) - sum(before.values())
         metadata: dict[str, Any] = {
-            "rows": len(table.frame if isinstance(table, GatheredTable) else table),
+            "rows": len(table.frame),
             "seconds": round(seconds, 3),
             "aws_calls": dg.MetadataValue.json({name: n for name, n in sorted(calls.items()) if n}),
             "aws_list_price_usd": round(cost, 6),
@@ -151,18 +143,18 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
     return gathered
 
 
-def _column_schema(table: Table[Any, Any]) -> dg.TableSchema:
-    return dg.TableSchema(
-        [
-            dg.TableColumn(
-                column.name,
-                column.type,
-                column.description,
-                dg.TableColumnConstraints(nullable=column.nullable, unique=column.unique, other=column.limits),
-            )
-            for column in table.columns
-        ]
-    )
+def column_schema(table: DeclaredTable[Any, Any]) -> dict[str, dg.TableSchema]:
+    """The metadata by which Dagster shows the columns of an asset."""
+    columns = [
+        dg.TableColumn(
+            column.name,
+            column.type,
+            column.description,
+            dg.TableColumnConstraints(nullable=column.nullable, unique=column.unique, other=column.limits),
+        )
+        for column in table.columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns)}
 
 
 def _run_tags(run: RunContext) -> dict[str, str]:
@@ -197,17 +189,12 @@ def origin_of(context: RunContext, run: dg.DagsterRun) -> Origin:
     )
 
 
-def _observed_at(tables: Tables) -> datetime | None:
-    stamps = [each.observed_at if isinstance(each, GatheredTable) else observed_at(each) for each in tables.values()]
-    return None if not stamps or None in stamps else min(stamp for stamp in stamps if stamp)
-
-
-def _reads_table(table: _Table) -> dg.MetadataValue:
+def _reads_table(table: GatheredTable[Any, Any]) -> dg.MetadataValue:
     records = [
         dg.TableRecord(
             {"operation": r.operation, "resource": r.resource, "status": str(r.status), "pages": r.pages, "error": r.error or ""}
         )
-        for r in (table.reads if isinstance(table, GatheredTable) else reads_of(table))
+        for r in table.reads
     ]
     return dg.MetadataValue.table(records=records, schema=_READS_SCHEMA)
 
@@ -235,7 +222,7 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
         ins={name: dg.AssetIn(name) for name in (judging.asset, *others)},
         required_resource_keys={"run"},
     )
-    def checked(context: dg.AssetCheckExecutionContext, **tables: Any) -> Iterator[dg.AssetCheckResult]:  # noqa: ANN401
+    def checked(context: dg.AssetCheckExecutionContext, **tables: GatheredTable[Any, Any]) -> Iterator[dg.AssetCheckResult]:
         run: RunContext = context.resources.run
         _write_origin(run, context.run)
         for name in names:
@@ -252,7 +239,7 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
 
 def _judge(judge: Judge, run: RunContext, tables: Tables, rests_on: tuple[str, ...]) -> tuple[Judgement, str | None]:
     try:
-        judgement = judge(run, tables, _observed_at(tables) or run.now())
+        judgement = judge(run, tables, observed_at(tables) or run.now())
         return (with_breaks(judgement, run.continuity, rests_on) if rests_on else judgement), None
     except Exception as error:
         log.exception("judge failed")
@@ -271,8 +258,8 @@ def _check_spec(row: Row, others: list[str]) -> dg.AssetCheckSpec:
 
 
 def _check_result(row: Row, judgement: Judgement, run: RunContext, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
-    entry = RowEntry.of(row, judgement, iso(_observed_at(tables) or run.now())).model_dump(mode="json")
-    digests = {name: _file_digest(tables[name]) for name in sorted(tables)}
+    entry = RowEntry.of(row, judgement, iso(observed_at(tables) or run.now())).model_dump(mode="json")
+    digests = {name: tables[name].digest for name in sorted(tables)}
     content = {**entry, "tables": digests, "policy_digest": run.policy_digest}
     stored = run.store.write_verdict(run.run_id, row.check, content)
     findings = [dg.TableRecord({name: finding[name] for name in _FINDING_COLUMNS}) for finding in entry["findings"]]
@@ -303,10 +290,6 @@ def _check_result(row: Row, judgement: Judgement, run: RunContext, tables: Table
     )
 
 
-def _file_digest(table: _Table) -> str:
-    return table.digest if isinstance(table, GatheredTable) else str(table.attrs[_FILE_DIGEST])
-
-
 def runbook_link(run: RunContext, row: Row) -> str | None:
     """The address of the row's runbook section, where people can open the runbook at an address."""
     base = run.settings.runbook_address
@@ -320,18 +303,15 @@ class EvidenceIOManager(dg.IOManager):
     result does not target a materialization of its own run, which the gate tells apart.
     """
 
-    def __init__(self, tables: Mapping[str, Table[Any, Any]]) -> None:
+    def __init__(self, tables: Mapping[str, DeclaredTable[Any, Any]]) -> None:
         self._tables = tables
 
-    def handle_output(self, context: dg.OutputContext, obj: _Table) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: GatheredTable[Any, Any]) -> None:
         """Stores the table under the run and records its digest."""
         run: RunContext = context.resources.run
         asset = context.asset_key.path[-1]
         _write_origin(run, context.step_context.dagster_run)
-        if isinstance(obj, GatheredTable):
-            digest = run.store.write_gathered(run.run_id, asset, obj)
-        else:
-            digest = run.store.write_table(run.run_id, asset, obj)
+        digest = run.store.write_table(run.run_id, asset, obj)
         # an asset without checks may be the last step of a run: then no check seals the evidence after it
         sealed = run.store.seal(run.run_id)
         context.step_context.instance.add_run_tags(context.run_id, {EVIDENCE_TAG: sealed})
@@ -343,7 +323,7 @@ class EvidenceIOManager(dg.IOManager):
             }
         )
 
-    def load_input(self, context: dg.InputContext) -> _Table:
+    def load_input(self, context: dg.InputContext) -> GatheredTable[Any, Any]:
         """The table of this run, else of the latest materialization."""
         run: RunContext = context.resources.run
         asset = context.asset_key.path[-1]
@@ -353,8 +333,4 @@ class EvidenceIOManager(dg.IOManager):
             if event is None:
                 raise FileNotFoundError(f"asset {asset} has no stored evidence: materialize it first")
             run_id = event.run_id
-        if asset in self._tables:
-            return run.store.read_gathered(run_id, asset, self._tables[asset])
-        table = run.store.read_table(run_id, asset)
-        table.attrs[_FILE_DIGEST] = run.store.table_digest(run_id, asset)
-        return table
+        return run.store.read_table(run_id, asset, self._tables[asset])

@@ -1,39 +1,41 @@
 """Evidence appears whole or not at all, and its digest tells any change."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from phase5_ops.digest import sha256_of
+from phase5_ops.evidence.table import DeclaredTable, NoFacts
 from phase5_ops.evidence_store import Ended, EvidenceStore, Origin
 from phase5_ops.histories import Break, Head, Standing
+from phase5_ops.reads import Read, ReadStatus
+
+
+@dataclass(frozen=True)
+class Number:
+    a: int
+
+
+NUMBERS = DeclaredTable(Number, NoFacts)
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+READ = Read("dynamodb:Scan", "t", ReadStatus.OK, None, 1, "2026-11-23T12:00:00.000Z", "2026-11-23T12:00:01.000Z")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> EvidenceStore:
     kept = EvidenceStore(tmp_path)
-    table = pd.DataFrame({"a": [1, 2]})
-    table.attrs["reads"] = [{"operation": "x"}]
-    kept.write_table("run-1", "breaker_snapshot", table)
+    kept.write_table("run-1", "breaker_snapshot", NUMBERS.gathered([Number(1), Number(2)], NoFacts()).with_reads([READ], NOW))
     kept.write_verdict("run-1", "check", {"verdict": "PASS"})
     return kept
 
 
 def test_tables_come_back_with_how_they_were_read(store: EvidenceStore):
-    table = store.read_table("run-1", "breaker_snapshot")
-    assert list(table["a"]) == [1, 2]
-    assert table.attrs["reads"] == [{"operation": "x"}]
-
-
-def test_what_stands_beside_a_table_is_not_copied_with_each_operation_and_is_kept_again(store: EvidenceStore):
-    table = store.read_table("run-1", "breaker_snapshot")
-    part = table[table["a"] > 1]
-    assert part.attrs["reads"] is table.attrs["reads"]
-    store.write_table("run-2", "breaker_snapshot", part)
-    assert store.read_table("run-2", "breaker_snapshot").attrs == {"reads": [{"operation": "x"}]}
+    table = store.read_table("run-1", "breaker_snapshot", NUMBERS)
+    assert (table.rows, table.reads, table.observed_at) == ([Number(1), Number(2)], (READ,), NOW)
+    assert table.digest == store.manifest("run-1")["tables/breaker_snapshot.parquet"]
 
 
 def test_the_digest_is_over_the_sorted_manifest(store: EvidenceStore, tmp_path: Path):
@@ -91,7 +93,6 @@ def test_every_file_is_copied_and_a_failing_copy_fails_the_write(tmp_path: Path)
         EvidenceStore(tmp_path, refused).write_verdict("run-1", "check", {"verdict": "PASS"})
 
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ORIGIN = Origin("readiness_job", "production", fixed_now=False, assets=None, began_at=NOW)
 
 

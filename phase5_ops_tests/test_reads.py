@@ -1,11 +1,10 @@
 """Reads travel with their table, and what was not read whole becomes a finding."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-import pandas as pd
 import pytest
 
-from phase5_ops.reads import Read, ReadStatus, attach, observed_at, read_findings, reads_of
+from phase5_ops.reads import Read, ReadStatus, read_findings
 from phase5_ops.verdict import Verdict
 
 NOW = datetime(2026, 11, 23, 9, 16, tzinfo=UTC)
@@ -13,17 +12,6 @@ NOW = datetime(2026, 11, 23, 9, 16, tzinfo=UTC)
 
 def read(status=ReadStatus.OK, operation="dynamodb:Scan", resource="t", error=None):
     return Read(operation, resource, status, error, 2, "2026-11-23T09:16:00.000Z", "2026-11-23T09:16:01.000Z")
-
-
-def table(*reads):
-    return attach(pd.DataFrame({"a": [1]}), list(reads), NOW)
-
-
-def test_reads_survive_parquet(tmp_path):
-    table(read(), read(ReadStatus.DENIED, error="AccessDenied: no")).to_parquet(tmp_path / "t.parquet")
-    back = pd.read_parquet(tmp_path / "t.parquet")
-    assert reads_of(back) == [read(), read(ReadStatus.DENIED, error="AccessDenied: no")]
-    assert observed_at(back) == NOW
 
 
 def test_an_entry_has_the_published_names():
@@ -39,12 +27,12 @@ def test_an_entry_has_the_published_names():
 
 
 def test_whole_reads_find_nothing():
-    assert read_findings(table(read(), read())) == []
+    assert read_findings([read(), read()]) == []
 
 
 @pytest.mark.parametrize("status", [status for status in ReadStatus if status is not ReadStatus.OK])
 def test_a_read_that_was_not_whole_names_call_and_resource(status):
-    (finding,) = read_findings(table(read(), read(status, error="why")))
+    (finding,) = read_findings([read(), read(status, error="why")])
     assert (finding.subject, finding.seen) == ("dynamodb:Scan t", f"{status}: why")
     partial = status is ReadStatus.PARTIAL
     assert (finding.code, finding.verdict) == (
@@ -52,20 +40,12 @@ def test_a_read_that_was_not_whole_names_call_and_resource(status):
     )
 
 
-@pytest.mark.parametrize("frame", [pd.DataFrame(), attach(pd.DataFrame(), [], NOW)])
-def test_a_table_that_does_not_say_how_it_was_read_is_an_error(frame):
-    (finding,) = read_findings(frame)
+def test_a_table_that_does_not_say_how_it_was_read_is_an_error():
+    (finding,) = read_findings([])
     assert (finding.code, finding.verdict) == ("reads_missing", Verdict.ERROR)
 
 
 def test_ignoring_an_operation_or_one_resource_of_it():
-    frame = table(read(ReadStatus.DENIED), read(ReadStatus.DENIED, resource="u"), read(ReadStatus.DENIED, "s3:GetObject"))
-    assert [f.subject for f in read_findings(frame, ignoring=["dynamodb:Scan"])] == ["s3:GetObject t"]
-    assert [f.subject for f in read_findings(frame, ignoring=["dynamodb:Scan t", "s3:GetObject"])] == ["dynamodb:Scan u"]
-
-
-def test_several_tables_are_as_old_as_the_oldest_and_unknown_if_one_does_not_say():
-    older = attach(pd.DataFrame(), [read()], NOW - timedelta(hours=1))
-    assert observed_at(table(read()), older) == NOW - timedelta(hours=1)
-    assert observed_at(table(read()), pd.DataFrame()) is None
-    assert observed_at() is None
+    reads = [read(ReadStatus.DENIED), read(ReadStatus.DENIED, resource="u"), read(ReadStatus.DENIED, "s3:GetObject")]
+    assert [f.subject for f in read_findings(reads, ignoring=["dynamodb:Scan"])] == ["s3:GetObject t"]
+    assert [f.subject for f in read_findings(reads, ignoring=["dynamodb:Scan t", "s3:GetObject"])] == ["dynamodb:Scan u"]

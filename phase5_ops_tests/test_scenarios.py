@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
-import pandas as pd
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 
@@ -21,7 +21,7 @@ from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.context import open_run
 from phase5_ops.continuity import look_back
 from phase5_ops.evidence.result import RowEntry
-from phase5_ops.reads import reads_of
+from phase5_ops.evidence.table import GatheredTable
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.account import ACCOUNT
 from phase5_ops.sandbox.scenarios import replay_probes
@@ -162,7 +162,7 @@ def entries_of(document: ReadinessDocument) -> dict[str, RowEntry]:
 
 
 @pytest.fixture(scope="module")
-def healthy_summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+def healthy_summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, GatheredTable[Any, Any]]:
     """What is gathered from metrics and dashboards of the healthy platform."""
     folder = tmp_path_factory.mktemp("healthy")
     with pytest.MonkeyPatch.context() as patch:
@@ -215,7 +215,7 @@ def test_an_asset_reads_nothing_of_what_is_left_out_where_only_its_readers_are_j
     platform = open_run(load_settings(), "reading", look_back)
     calls: dict[str, set[str]] = {}
     scanned: dict[str, set[str]] = {}
-    tables: dict[str, pd.DataFrame] = {}
+    tables: dict[str, GatheredTable[Any, Any]] = {}
     assets = [row.asset for row in ALL_CHECKS if row.id in JUDGED and row.id not in PROBED]
     for name in dict.fromkeys(("registered_tools", "tool_slo_summary", "replay_probes_sent", "replay_probe", *assets)):
         before = dict(platform.reader.meter.calls)
@@ -223,7 +223,7 @@ def test_an_asset_reads_nothing_of_what_is_left_out_where_only_its_readers_are_j
         tables |= gathered(platform, (*needed, name), tables)
         meter = platform.reader.meter.calls
         calls[name] = {call for call in meter if meter[call] != before.get(call, 0)}
-        of_tables = [read for read in reads_of(tables[name]) if read.operation.startswith("dynamodb:")]
+        of_tables = [read for read in tables[name].reads if read.operation.startswith("dynamodb:")]
         scanned[name] = {read.resource for read in of_tables if read.operation not in NO_ITEMS}
     for operation, callers in CALLERS.items():
         assert {name for name, called in calls.items() if any(call.endswith(f":{operation}") for call in called)} <= callers

@@ -6,9 +6,8 @@ What Dagster adds (records of runs, checks and materializations) is not there: w
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from typing import Any
 from uuid import uuid4
-
-import pandas as pd
 
 from phase5_ops import wiring
 from phase5_ops.build import EVIDENCE, JUDGING, evidence_for
@@ -17,6 +16,7 @@ from phase5_ops.clock import iso
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.continuity import look_back
 from phase5_ops.evidence.result import RowEntry
+from phase5_ops.evidence.table import GatheredTable, observed_at
 from phase5_ops.report.document import ReadinessDocument, Reading, readiness_document
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import Judgement
@@ -32,14 +32,14 @@ class Judged:
 
 
 def gathered(
-    platform: RunContext, assets: Collection[str], given: Mapping[str, pd.DataFrame] | None = None
-) -> dict[str, pd.DataFrame]:
+    platform: RunContext, assets: Collection[str], given: Mapping[str, GatheredTable[Any, Any]] | None = None
+) -> dict[str, GatheredTable[Any, Any]]:
     """The tables of these assets as they are read back from the evidence store; all that they need must be among them.
 
     `given` holds tables that are taken as they are, and not gathered.
     """
     declared = {evidence.name: evidence for evidence in EVIDENCE}
-    tables: dict[str, pd.DataFrame] = {}
+    tables: dict[str, GatheredTable[Any, Any]] = {}
     order = TopologicalSorter({name: declared[name].needs for name in assets})
     order.prepare()
     while order.is_active():
@@ -52,18 +52,15 @@ def gathered(
     return tables
 
 
-def _gathered(platform: RunContext, evidence: Evidence, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _gathered(platform: RunContext, evidence: Evidence, tables: Mapping[str, GatheredTable[Any, Any]]) -> GatheredTable[Any, Any]:
     table = evidence.gather(platform, {needed: tables[needed] for needed in evidence.needs})
-    write = platform.store.write_gathered if evidence.table else platform.store.write_table
-    write(platform.run_id, evidence.name, table)
+    platform.store.write_table(platform.run_id, evidence.name, table)
     if evidence.describe is not None:
         evidence.describe(table)
-    if evidence.table:
-        return platform.store.read_gathered(platform.run_id, evidence.name, evidence.table)
-    return platform.store.read_table(platform.run_id, evidence.name)
+    return platform.store.read_table(platform.run_id, evidence.name, evidence.table)
 
 
-def judged(settings: Settings, rows: Collection[str], given: Mapping[str, pd.DataFrame] | None = None) -> Judged:
+def judged(settings: Settings, rows: Collection[str], given: Mapping[str, GatheredTable[Any, Any]] | None = None) -> Judged:
     """What a run of these rows (ids or names of extra checks) finds; see `gathered` for what is `given`."""
     platform = open_run(settings, str(uuid4()), look_back)
     tables = gathered(platform, evidence_for(set(rows)), given)
@@ -75,7 +72,7 @@ def judged(settings: Settings, rows: Collection[str], given: Mapping[str, pd.Dat
                 continue
             seen = {name: tables[name] for name in (judging.asset, *judging.also)}
             judgement, _ = wiring._judge(judge, platform, seen, judging.rests_on.get(check, ()))
-            entry = RowEntry.of(row, judgement, iso(wiring._observed_at(seen) or platform.now()))
+            entry = RowEntry.of(row, judgement, iso(observed_at(seen) or platform.now()))
             judgements[row.id] = judgement
             entries[check] = RowEntry.model_validate_json(entry.model_dump_json())
     document = readiness_document(

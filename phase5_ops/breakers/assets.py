@@ -14,11 +14,11 @@ from phase5_ops.breakers.judge import judge_operator_action, judge_state_observa
 from phase5_ops.breakers.timeline import timeline
 from phase5_ops.ccnative.registry import malformed_reads
 from phase5_ops.context import RunContext
+from phase5_ops.evidence.table import Tables
 from phase5_ops.histories import RESILIENCE_TABLE, RUN
 from phase5_ops.history import Snapshot
-from phase5_ops.reads import reads_of
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judging, Source
 
 SOURCES = (
     Source("dynamodb/resilience", "Breaker states and concurrency slots of every connector.", frozenset({"dynamodb"})),
@@ -35,13 +35,13 @@ def gather_breaker_snapshot(run: RunContext, tables: Tables) -> Snapshots:
     history = run.history.snapshots(HISTORY_STREAM, identity, until=now) if identity else []
     items, read = scan_items(reader, settings.tables.resilience)
     tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
-    upstream = [read for name in ("registered_tools", "tool_slo_summary") for read in reads_of(tables[name])]
+    upstream = [read for name in ("registered_tools", "tool_slo_summary") for read in tables[name].reads]
     metric_reads = [read for read in upstream if read.operation not in _DASHBOARD_READS]
     table = breaker_snapshot(
         items=items,
         tenants=tenants,
-        registered_tools=tables["registered_tools"],
-        tool_slo_summary=tables["tool_slo_summary"],
+        registered_tools=tables["registered_tools"].rows,
+        tool_slo_summary=tables["tool_slo_summary"].frame,
         connectors=settings.connectors,
         history=history,
         now=now,

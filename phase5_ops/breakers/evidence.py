@@ -4,7 +4,6 @@ The table holds everything that the two judges need: what the resilience table s
 whether its operator action (the kill switches of all active tenants) is in place, and what earlier runs saw of it.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from phase5_ops.breakers.recurrence import Recurrence
 from phase5_ops.ccnative.attributes import MalformedRecord
 from phase5_ops.ccnative.breaker_records import CLOSED, CONCURRENCY_KEY, STATE_KEY, BreakerState, ResilienceRecords, parse_records
 from phase5_ops.ccnative.names import CONNECTOR_OF_PREFIX, canonical_connector
+from phase5_ops.ccnative.registry import RegisteredTool
 from phase5_ops.ccnative.tenants import KillSwitches, parse_kill_switches
 from phase5_ops.clock import iso
-from phase5_ops.evidence.table import Column, GatheredTable, Table
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.history import Snapshot
 from phase5_ops.policy import BreakerPolicy
 from phase5_ops.reads import ReadStatus
@@ -40,6 +40,8 @@ EXPIRED = "expired"
 #: What a snapshot says of the breaker itself; equal in two snapshots means that nothing happened to it in between that shows.
 _BREAKER_FIELDS = ("state", "open_until", "window_start", "ttl", "in_flight", "failure_count")
 
+_SORTED = Column(json={"sort_keys": True})
+
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
@@ -59,24 +61,24 @@ class Breaker:
     in_flight_count: Annotated[int | None, "calls that hold a slot"]
     last_write_epoch_sec: Annotated[int | None, "ttl less state_ttl_days, not before the window's start; epoch seconds"]
     last_datapoint_at: Annotated[str | None, "newest data point of the connector's tools, ISO-8601"]
-    action_types: Annotated[list[str], "action types whose tools run through the connector"]
+    action_types: Annotated[list[str], "action types whose tools run through the connector", _SORTED]
     operator_action: Annotated[bool, "no active tenant executes through the connector"]
     operator_action_seen: Annotated[str, "what the tenants' kill switches say"]
-    malformed: Annotated[list[MalformedRecord], "items of this connector that could not be read"]
-    malformed_tenants: Annotated[list[MalformedRecord], "the same of the tenants table; equal in every row"]
-    history: Annotated[list[dict[str, Any]], "earlier snapshots in the order of writing, see `snapshot_payloads`"]
-    recurrence: Annotated[Recurrence, "what all earlier runs of `recurrence_days` saw of it"]
+    malformed: Annotated[list[MalformedRecord], "items of this connector that could not be read", _SORTED]
+    malformed_tenants: Annotated[list[MalformedRecord], "the same of the tenants table; equal in every row", _SORTED]
+    history: Annotated[list[dict[str, Any]], "earlier snapshots in the order of writing, see `snapshot_payloads`", _SORTED]
+    recurrence: Annotated[Recurrence, "what all earlier runs of `recurrence_days` saw of it", _SORTED]
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerFacts:
     """`table`: name of the resilience table. `timeline`: the states over the latest runs, Markdown."""
 
-    table: str
+    table: str = ""
     timeline: str | None = None
 
 
-BREAKER_SNAPSHOT = Table(Breaker, BreakerFacts)
+BREAKER_SNAPSHOT = DeclaredTable(Breaker, BreakerFacts)
 Snapshots = GatheredTable[Breaker, BreakerFacts]
 
 
@@ -84,7 +86,7 @@ def breaker_snapshot(
     *,
     items: Iterable[object],
     tenants: Iterable[object],
-    registered_tools: pd.DataFrame,
+    registered_tools: Sequence[RegisteredTool],
     tool_slo_summary: pd.DataFrame,
     connectors: Sequence[str],
     history: Sequence[Snapshot],
@@ -101,7 +103,7 @@ def breaker_snapshot(
     Args:
         items: a consistent scan of the resilience table, DynamoDB JSON.
         tenants: a scan of the tenants table, DynamoDB JSON.
-        registered_tools: columns connector, action_types (JSON list).
+        registered_tools: the rows of the table of that name.
         tool_slo_summary: columns connector (as emitted), last_datapoint_at.
         connectors: the setting of that name.
         history: earlier snapshots of `HISTORY_STREAM`, in the order of writing, read before the scan so that none
@@ -118,7 +120,7 @@ def breaker_snapshot(
     switches = parse_kill_switches(tenants, tenants_table)
     action_types = _action_types(registered_tools)
     last_datapoint = _last_datapoints(tool_slo_summary)
-    required = {*registered_tools["connector"], *connectors}
+    required = {*(tool.connector for tool in registered_tools), *connectors}
     known = {*required, *CONNECTOR_OF_PREFIX.values()}
     earlier = _by_subject(history)
     recurrences = _recurrences(history, since=now - timedelta(days=policy.recurrence_days))
@@ -211,10 +213,10 @@ def _last_write(item: BreakerState, policy: BreakerPolicy) -> int | None:
     return None if item.ttl is None else max(item.ttl - policy.state_ttl_days * DAY, item.window_start)
 
 
-def _action_types(registered_tools: pd.DataFrame) -> dict[str, set[str]]:
+def _action_types(registered_tools: Iterable[RegisteredTool]) -> dict[str, set[str]]:
     types: dict[str, set[str]] = defaultdict(set)
-    for connector, listed in zip(registered_tools["connector"], registered_tools["action_types"], strict=True):
-        types[str(connector)].update(json.loads(listed))
+    for tool in registered_tools:
+        types[tool.connector].update(tool.action_types)
     return types
 
 

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-import pandas as pd
-
 from phase5_ops.breakers.codes import BreakerCode
 from phase5_ops.breakers.evidence import DAY, EXPIRED, FROM_ITEM, NEVER_FAILED, NOT_OBSERVED, Breaker, Snapshots, read_whole
 from phase5_ops.breakers.irregularities import closed_by_hand_findings, earlier_hand_closing, half_open_findings, slot_findings
@@ -79,7 +77,7 @@ def judge_state_observable(
 
 def judge_operator_action(
     table: Snapshots,
-    runbook: pd.DataFrame,
+    runbook: runbooks.Runbook,
     *,
     policy: BreakerPolicy,
     runbook_policy: RunbookPolicy,

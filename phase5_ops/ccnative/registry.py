@@ -1,34 +1,40 @@
 """The action type registry: its items, and the table `registered_tools` made from them and the settings. Pure."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-import pandas as pd
-import pandera.pandas as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phase5_ops.ccnative.names import canonical_tool, connector_of_tool
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.policy import ToolSetting
-from phase5_ops.reads import Read, ReadStatus, attach, reads_of
+from phase5_ops.reads import Read, ReadStatus
 
-#: `tool`: canonical name. `connector`: the canonical connector it runs through. `action_types`: JSON list of those that the
-#: registry maps to it. `source`: who names it. `traffic`: rare where the settings say so.
-REGISTERED_TOOLS = pa.DataFrameSchema(
-    {
-        "tool": pa.Column(str, unique=True),
-        "connector": pa.Column(str),
-        "action_types": pa.Column(str),
-        "source": pa.Column(str, pa.Check.isin(["registry", "settings", "registry+settings"])),
-        "traffic": pa.Column(str, pa.Check.isin(["steady", "rare"])),
-    },
-    strict=True,
-    coerce=True,
-)
+
+@dataclass(frozen=True, slots=True)
+class RegisteredTool:
+    """One row of `registered_tools`: a tool that must be there."""
+
+    tool: Annotated[str, "canonical name", Column(unique=True)]
+    connector: Annotated[str, "the canonical connector it runs through"]
+    action_types: Annotated[list[str], "those that the registry maps to it"]
+    source: Annotated[str, "who names it", Column(among=("registry", "settings", "registry+settings"))]
+    traffic: Annotated[str, "rare where the settings say so", Column(among=("steady", "rare"))]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryFacts:
+    """`malformed`: the items that could not be understood, as {item: key, problem: text}; the others are used."""
+
+    malformed: list[dict[str, str]] = field(default_factory=list)
+
+
+REGISTERED_TOOLS = DeclaredTable(RegisteredTool, RegistryFacts)
+Registry = GatheredTable[RegisteredTool, RegistryFacts]
 
 _PARTITION_KEY = re.compile(r"ACTION_TYPE#(?P<action_type>.+)")
 _SORT_KEY = re.compile(r"REGISTRY_VERSION#(?P<version>\d+)")
@@ -61,7 +67,7 @@ class _RegistryItem(BaseModel):
 
 def registered_tools(
     items: Iterable[Mapping[str, Any]], read: Read, settings_tools: Sequence[ToolSetting], *, observed_at: datetime
-) -> pd.DataFrame:
+) -> Registry:
     """The tools that must be there: those of the registry's highest version of each action type, plus the settings' list.
 
     Args:
@@ -71,8 +77,7 @@ def registered_tools(
         observed_at: evaluation time of the run.
 
     Returns:
-        `REGISTERED_TOOLS`, by tool. `attrs["malformed"]` lists the items that could not be understood as
-        {"item": key, "problem": text}; the others are used.
+        The table, by tool.
     """
     action_types, malformed = _registry_tools(items)
     settings = {canonical_tool(tool.name): tool for tool in settings_tools}
@@ -81,29 +86,26 @@ def registered_tools(
         setting = settings.get(tool)
         named_by = [name for name, tools in (("registry", action_types), ("settings", settings)) if tool in tools]
         rows.append(
-            {
-                "tool": tool,
-                "connector": (setting and setting.connector) or connector_of_tool(tool),
-                "action_types": json.dumps(sorted(action_types.get(tool, ()))),
-                "source": "+".join(named_by),
-                "traffic": setting.traffic if setting else "steady",
-            }
+            RegisteredTool(
+                tool=tool,
+                connector=(setting and setting.connector) or connector_of_tool(tool),
+                action_types=sorted(action_types.get(tool, ())),
+                source="+".join(named_by),
+                traffic=setting.traffic if setting else "steady",
+            )
         )
-    table = REGISTERED_TOOLS.validate(pd.DataFrame(rows, columns=list(REGISTERED_TOOLS.columns)))
-    table.attrs["malformed"] = malformed
-    return attach(table, [read], observed_at)
+    return REGISTERED_TOOLS.gathered(rows, RegistryFacts(malformed)).with_reads([read], observed_at)
 
 
-def malformed_reads(table: pd.DataFrame) -> list[Read]:
+def malformed_reads(table: Registry) -> list[Read]:
     """The registry items behind `registered_tools` that could not be understood, as reads, for evidence that builds on it.
 
     Which action types a tool or connector has is then not known.
     """
-    scans = reads_of(table)
     return [
-        replace(scans[0], status=ReadStatus.INVALID, resource=f"{scans[0].resource} {entry['item']}", error=entry["problem"])
-        for entry in table.attrs.get("malformed", [])
-        if scans
+        replace(scan, status=ReadStatus.INVALID, resource=f"{scan.resource} {entry['item']}", error=entry["problem"])
+        for scan in table.reads[:1]
+        for entry in table.facts.malformed
     ]
 
 

@@ -7,17 +7,17 @@ The platform's alarms and breakers send people to sections of one Markdown file.
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 from urllib.parse import unquote
-
-import pandas as pd
-import pandera.pandas as pa
 
 from phase5_ops.ccnative.disclaimers import disowning, says_something, sentences
 from phase5_ops.ccnative.markdown_sections import Section, markdown_sections
 from phase5_ops.ccnative.placeholders import says_nothing, visible
-from phase5_ops.reads import Read, ReadCode, ReadStatus, attach, reads_of
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
+from phase5_ops.reads import Read, ReadCode, ReadStatus
 from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Verdict
 
 
@@ -47,21 +47,30 @@ class RunbookCode(FindingCodes):
     )
 
 
-#: One row per heading (kind `heading`) and per explicit anchor (kind `anchor`, level null), in the order of the file.
-SCHEMA = pa.DataFrameSchema(
-    {
-        "kind": pa.Column(str, pa.Check.isin(["heading", "anchor"])),
-        "level": pa.Column("Int64", nullable=True),  # 1-6
-        "title": pa.Column(str),  # text of the heading, or of the section that the anchor leads to
-        "anchor": pa.Column(str),  # what follows # in a link
-        "line": pa.Column("Int64"),  # 1-based
-        "words": pa.Column("Int64"),  # words of body text up to the next heading of the same or a higher level
-        "has_content": pa.Column(bool),  # a picture, or words that are not only a placeholder
-        "disowned": pa.Column(str),  # the sentence by which the section says that it must not be used; "" for none
-    },
-    strict=True,
-    coerce=True,
-)
+@dataclass(frozen=True, slots=True)
+class RunbookSection:
+    """One row of `runbook`: a heading, or an explicit anchor, in the order of the file."""
+
+    kind: Annotated[str, "what it is", Column(among=("heading", "anchor"))]
+    level: Annotated[int | None, "1-6; null for an anchor"]
+    title: Annotated[str, "text of the heading, or of the section that the anchor leads to"]
+    anchor: Annotated[str, "what follows # in a link"]
+    line: Annotated[int, "1-based", Column(dtype="Int64")]
+    words: Annotated[int, "words of body text up to the next heading of the same or a higher level", Column(dtype="Int64")]
+    has_content: Annotated[bool, "a picture, or words that are not only a placeholder"]
+    disowned: Annotated[str, 'the sentence by which the section says that it must not be used; "" for none']
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookFacts:
+    """`location`: the setting `runbook` (path, URL or s3:// location). `url`: the address people open, if there is one."""
+
+    location: str = "runbook"
+    url: str | None = None
+
+
+RUNBOOK = DeclaredTable(RunbookSection, RunbookFacts)
+Runbook = GatheredTable[RunbookSection, RunbookFacts]
 
 _NUMBER = re.compile(r"[\W\d]{1,4}")  # of a list or a table's row, not one to call
 _LABEL = re.compile(r"^\W*\w+(?: \w+){0,2}\s*:(?=\W*\w)[*_\s]*")
@@ -92,8 +101,8 @@ class _Slugs:
         return anchor
 
 
-def parse(text: str) -> pd.DataFrame:
-    """The sections of a runbook; columns see `SCHEMA`. Text without headings or anchors gives an empty table."""
+def parse(text: str) -> list[RunbookSection]:
+    """The sections of a runbook; none of text without headings or anchors."""
     sections, slugs = markdown_sections(text), _Slugs()
     rows = []
     for index, section in enumerate(sections):
@@ -102,18 +111,18 @@ def parse(text: str) -> pd.DataFrame:
         labels = [label for part in parts for label in part.labels]
         said = any(_says_what_to_do(sentence) for unit in units for sentence in sentences(unit))
         rows.append(
-            {
-                "kind": section.kind,
-                "level": section.level,
-                "title": title,
-                "anchor": slugs.next(title) if section.kind == "heading" else section.anchor,
-                "line": section.line,
-                "words": sum(len(visible(unit).split()) for unit in units),
-                "has_content": said or any(part.images for part in parts),
-                "disowned": next(filter(None, map(disowning, (title, "\n".join(units), *labels))), ""),
-            }
+            RunbookSection(
+                kind=section.kind,
+                level=section.level,
+                title=title,
+                anchor=slugs.next(title) if section.kind == "heading" else section.anchor,
+                line=section.line,
+                words=sum(len(visible(unit).split()) for unit in units),
+                has_content=said or any(part.images for part in parts),
+                disowned=next(filter(None, map(disowning, (title, "\n".join(units), *labels))), ""),
+            )
         )
-    return _table(rows)
+    return rows
 
 
 def _says_what_to_do(sentence: str) -> bool:
@@ -121,10 +130,6 @@ def _says_what_to_do(sentence: str) -> bool:
     if says_nothing(sentence) or _NUMBER.fullmatch(sentence):
         return False
     return says_something(_LABEL.sub("", sentence, count=1)) and says_something(sentence)
-
-
-def _table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    return SCHEMA.validate(pd.DataFrame(rows, columns=list(SCHEMA.columns)))
 
 
 def _below(sections: Sequence[Section], index: int) -> tuple[str, list[Section]]:
@@ -154,33 +159,30 @@ def _holds(section: Section) -> bool:
     return bool(section.units or section.labels or section.images)
 
 
-def runbook_table(text: str | None, read: Read, *, location: str, url: str | None, observed_at: datetime) -> pd.DataFrame:
+def runbook_table(text: str | None, read: Read, *, location: str, url: str | None, observed_at: datetime) -> Runbook:
     """The evidence table `runbook`; empty where nothing could be read.
 
     Args:
         text: the Markdown, or None where the read did not succeed.
         read: how it was read.
-        location: the setting `runbook` (path, URL or s3:// location); kept in `attrs["location"]`.
-        url: the address people open, if there is one; kept in `attrs["url"]`.
+        location: the setting `runbook` (path, URL or s3:// location).
+        url: the address people open, if there is one.
         observed_at: when it was read.
     """
-    table = parse(text) if text is not None else _table([])
-    table.attrs["location"] = location
-    table.attrs["url"] = url
-    return attach(table, [read], observed_at)
+    rows = parse(text) if text is not None else []
+    return RUNBOOK.gathered(rows, RunbookFacts(location, url)).with_reads([read], observed_at)
 
 
-def link_to(table: pd.DataFrame, anchor: str) -> str | None:
+def link_to(table: Runbook, anchor: str) -> str | None:
     """The address of a section, or None where the runbook has no address that people can open."""
-    url = table.attrs.get("url")
-    return f"{str(url).split('#', 1)[0]}#{anchor.lstrip('#')}" if url else None
+    url = table.facts.url
+    return f"{url.split('#', 1)[0]}#{anchor.lstrip('#')}" if url else None
 
 
-def unreadable_findings(table: pd.DataFrame) -> list[Finding]:
+def unreadable_findings(table: Runbook) -> list[Finding]:
     """Empty if the runbook was read whole; otherwise why not: FAIL where it does not exist, ERROR where access failed."""
-    location = str(table.attrs.get("location", "runbook"))
-    reads = reads_of(table)
-    if not reads:
+    location = table.facts.location
+    if not table.reads:
         return [ReadCode.READS_MISSING.at(location, expected="how the runbook was read", seen="no reads recorded")]
     return [
         RunbookCode.RUNBOOK_UNREADABLE.at(
@@ -189,7 +191,7 @@ def unreadable_findings(table: pd.DataFrame) -> list[Finding]:
             seen=f"{read.status}: {read.error or 'no details'}",
             verdict=Verdict.FAIL if read.status is ReadStatus.NOT_FOUND else Verdict.ERROR,
         )
-        for read in reads
+        for read in table.reads
         if read.status is not ReadStatus.OK
     ]
 
@@ -199,7 +201,7 @@ def anchor_name(fragment: str) -> str:
     return unquote(fragment).lstrip("#").removeprefix("user-content-")
 
 
-def anchor_findings(table: pd.DataFrame, anchor: str, *, subject: str | None = None) -> list[Finding]:
+def anchor_findings(table: Runbook, anchor: str, *, subject: str | None = None) -> list[Finding]:
     """What is wrong with one anchor of the runbook; empty if it resolves to a section with content.
 
     Args:
@@ -211,38 +213,37 @@ def anchor_findings(table: pd.DataFrame, anchor: str, *, subject: str | None = N
     if unreadable:
         return unreadable
     wanted = anchor_name(anchor)
-    name = subject or f"{table.attrs.get('location', 'runbook')}#{wanted}"
-    rows = table[table["anchor"] == wanted]
-    if rows.empty:
+    name = subject or f"{table.facts.location}#{wanted}"
+    first = next((row for row in table.rows if row.anchor == wanted), None)
+    if first is None:
         return [
             RunbookCode.RUNBOOK_ANCHOR_MISSING.at(
-                name, expected=f"a section with the anchor #{wanted}", seen=_anchors_seen(table), link=table.attrs.get("url")
+                name, expected=f"a section with the anchor #{wanted}", seen=_anchors_seen(table), link=table.facts.url
             )
         ]
-    first = rows.iloc[0]
-    if not first["has_content"]:
+    if not first.has_content:
         return [
             RunbookCode.RUNBOOK_SECTION_EMPTY.at(
                 name,
                 expected=f"instructions under #{wanted}",
-                seen=f"section {first['title']!r} (line {first['line']}) has no content",
+                seen=f"section {first.title!r} (line {first.line}) has no content",
                 link=link_to(table, wanted),
             )
         ]
-    if first["disowned"]:
+    if first.disowned:
         return [
             RunbookCode.RUNBOOK_SECTION_DISOWNED.at(
                 name,
                 expected=f"instructions under #{wanted} that hold",
-                seen=f"section {first['title']!r} (line {first['line']}) says {first['disowned'][:200]!r}",
+                seen=f"section {first.title!r} (line {first.line}) says {first.disowned[:200]!r}",
                 link=link_to(table, wanted),
             )
         ]
     return []
 
 
-def _anchors_seen(table: pd.DataFrame, limit: int = 8) -> str:
-    anchors = [f"#{anchor}" for anchor in table["anchor"]]
+def _anchors_seen(table: Runbook, limit: int = 8) -> str:
+    anchors = [f"#{row.anchor}" for row in table.rows]
     if not anchors:
         return "no heading at all"
     more = f" and {len(anchors) - limit} more" if len(anchors) > limit else ""

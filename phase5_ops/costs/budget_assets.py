@@ -7,21 +7,21 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from phase5_ops.aws.iam import tables_read
 from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
 from phase5_ops.context import RunContext
-from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy_budget, window_days
+from phase5_ops.costs.budget_evidence import AUTONOMY_BUDGET, Budgets, BudgetScans, Naming, Scan, autonomy_budget, window_days
 from phase5_ops.costs.budget_judge import NOT_TRIED_FACTS, BudgetCode, judge_budget_visible
 from phase5_ops.costs.budget_report import by_tenant
 from phase5_ops.costs.outcomes import read_outcomes
+from phase5_ops.evidence.table import Tables
 from phase5_ops.iam_statements import Statement, statement, table_arn
-from phase5_ops.reads import Read, attach
+from phase5_ops.reads import Read
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judging, Source
 
 SOURCES = (
     Source("dynamodb/autonomy_config", "Autonomy modes, allowlists, and what the gate approved.", frozenset({"dynamodb"})),
@@ -56,7 +56,7 @@ _ATTRIBUTES = {
 _PARALLEL_SCANS = 4
 
 
-def gather_autonomy_budget(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_autonomy_budget(run: RunContext, _tables: Tables) -> Budgets:
     """What is configured, what was consumed, an independent count of it, and every account that any table names."""
     settings, now = run.settings, run.now()
     names = settings.tables.model_dump() | {"budget_state": settings.tables.autonomy_budget_state}
@@ -76,7 +76,7 @@ def gather_autonomy_budget(run: RunContext, _tables: Tables) -> pd.DataFrame:
         named={role: named for role, (named, _) in naming.items()},
         canary_tenants=settings.canary_tenants,
     )
-    return attach(table, [*reads, *(read for _, read in naming.values())], now)
+    return table.with_reads([*reads, *(read for _, read in naming.values())], now)
 
 
 def _scan(run: RunContext, role: str, name: str, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
@@ -103,13 +103,13 @@ def _read_names(run: RunContext, table: NamingTable, name: str, since: str) -> t
     return Naming(name, accounts, chosen=name != default), read
 
 
-def describe_budget(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+def describe_budget(table: Budgets) -> Mapping[str, dg.MetadataValue]:
     """Budget use by tenant as Markdown, and its picture."""
-    described: dict[str, dg.MetadataValue] = {"by_tenant": dg.MetadataValue.md(by_tenant(table))}
-    if not table.empty:
+    described: dict[str, dg.MetadataValue] = {"by_tenant": dg.MetadataValue.md(by_tenant(table.frame))}
+    if table.rows:
         from phase5_ops.costs.budget_plot import plot_budget_use  # matplotlib takes a second to import
 
-        picture = base64.b64encode(plot_budget_use(table)).decode()
+        picture = base64.b64encode(plot_budget_use(table.frame)).decode()
         described["plot"] = dg.MetadataValue.md(f"![autonomy budget use](data:image/png;base64,{picture})")
     return described
 
@@ -136,6 +136,7 @@ EVIDENCE = (
         sources=("dynamodb/tenants", *(source.key for source in SOURCES)),
         iam=_iam,
         describe=describe_budget,
+        table=AUTONOMY_BUDGET,
     ),
 )
 

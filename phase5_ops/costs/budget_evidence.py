@@ -10,16 +10,12 @@ consumed on the day, `max` that may have been. The range is a single number unle
 gone (expired), or it is younger than the reading itself.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
-
-import pandas as pd
-import pandera.pandas as pa
+from typing import Annotated, Any
 
 from phase5_ops.ccnative.autonomy import (
     AUTO_EXEC_KEY,
@@ -36,48 +32,81 @@ from phase5_ops.ccnative.autonomy import (
 from phase5_ops.ccnative.named_accounts import NamedAccounts, all_owners
 from phase5_ops.ccnative.tenants import KillSwitch, parse_kill_switches
 from phase5_ops.clock import iso
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.policy import BudgetPolicy
 
 THERE, ABSENT, UNREADABLE = "there", "absent", "unreadable"
-_STATUS = pa.Check.isin([THERE, ABSENT, UNREADABLE])
+_STATUS, _SORTED = Column(among=(THERE, ABSENT, UNREADABLE)), Column(json={"sort_keys": True})
+_Number = Annotated[int, Column(dtype="Int64")]
 
-AUTONOMY_BUDGET = pa.DataFrameSchema(
-    {
-        "tenant": pa.Column(str),
-        "account": pa.Column(str),  # "" for a tenant that no table names an account of
-        "day": pa.Column(str),  # UTC, YYYY-MM-DD
-        "tenant_known": pa.Column(bool),  # the tenants table has it
-        "mode": pa.Column(str),  # effective mode of action types that no record names
-        "mode_source": pa.Column(str),
-        "modes": pa.Column(str),  # JSON {action type: effective mode} of those that a record names
-        "allowlist": pa.Column(str),  # JSON list of action types that may pass the gate
-        "autonomous_types": pa.Column(str),  # JSON list of action types whose effective mode is AUTO_EXECUTE; DEFAULT: any other
-        "config": pa.Column(str, _STATUS),  # BUDGET#CONFIG
-        "cap": pa.Column("Int64", nullable=True),  # actions a day
-        "cap_per_type": pa.Column(str),  # JSON {action type: actions a day}; others: cap
-        "cap_updated_at": pa.Column(str, nullable=True),
-        "state": pa.Column(str, _STATUS),  # BUDGET_STATE#<day>
-        "total": pa.Column("Int64", nullable=True),  # as recorded
-        "consumed": pa.Column("Int64", nullable=True),  # sum of the recorded counts; 0 without a state, null if unreadable
-        "consumed_per_type": pa.Column(str),  # JSON {action type: actions}
-        "remaining": pa.Column("Int64", nullable=True),  # cap less the larger of total and consumed; negative if overspent
-        "state_updated_at": pa.Column(str, nullable=True),
-        "in_motion": pa.Column(bool),  # written so shortly before the reading that its approval may not show yet
-        "counted_min": pa.Column("Int64"),  # approvals by policy that were certainly consumed on the day
-        "counted_max": pa.Column("Int64"),  # those that may have been
-        "counted_per_type": pa.Column(str),  # JSON {action type: [min, max]}, of every type counted or recorded
-        "account_counted_min": pa.Column("Int64"),  # the same over all days of the account
-        "account_counted_max": pa.Column("Int64"),
-        "execution_enabled": pa.Column("boolean", nullable=True),  # kill switch of the tenant; null where it cannot be told
-        "disabled_action_types": pa.Column(str),  # JSON list
-        "daily_decisions_remaining": pa.Column("Float64", nullable=True),  # decision budget, as it is now
-        "monthly_cost_remaining": pa.Column("Float64", nullable=True),
-    },
-    unique=["tenant", "account", "day"],
-    strict=True,
-    coerce=True,
-)
-_COLUMNS = list(AUTONOMY_BUDGET.columns)
+
+@dataclass(frozen=True, slots=True)
+class AccountDay:
+    """One row of `autonomy_budget`: a tenant's account on one UTC day."""
+
+    tenant: Annotated[str, "its id"]
+    account: Annotated[str, '"" for a tenant that no table names an account of']
+    day: Annotated[str, "UTC, YYYY-MM-DD"]
+    tenant_known: Annotated[bool, "the tenants table has it"]
+    mode: Annotated[str, "effective mode of action types that no record names"]
+    mode_source: Annotated[str, "where that mode stands"]
+    modes: Annotated[dict[str, str], "{action type: effective mode} of those that a record names", _SORTED]
+    allowlist: Annotated[list[str], "action types that may pass the gate", _SORTED]
+    autonomous_types: Annotated[list[str], "action types whose effective mode is AUTO_EXECUTE; DEFAULT: any other", _SORTED]
+    config: Annotated[str, "BUDGET#CONFIG", _STATUS]
+    cap: Annotated[int | None, "actions a day"]
+    cap_per_type: Annotated[dict[str, int], "{action type: actions a day}; others: cap", _SORTED]
+    cap_updated_at: Annotated[str | None, "ISO-8601"]
+    state: Annotated[str, "BUDGET_STATE#<day>", _STATUS]
+    total: Annotated[int | None, "actions, as recorded"]
+    consumed: Annotated[int | None, "sum of the recorded counts; 0 without a state, null if unreadable"]
+    consumed_per_type: Annotated[dict[str, int], "{action type: actions}", _SORTED]
+    remaining: Annotated[int | None, "cap less the larger of total and consumed; negative if overspent"]
+    state_updated_at: Annotated[str | None, "ISO-8601"]
+    in_motion: Annotated[bool, "written so shortly before the reading that its approval may not show yet"]
+    counted_min: Annotated[_Number, "approvals by policy that were certainly consumed on the day"]
+    counted_max: Annotated[_Number, "those that may have been"]
+    counted_per_type: Annotated[
+        dict[str, tuple[int, int]], "{action type: [min, max]}, of every type counted or recorded", _SORTED
+    ]
+    account_counted_min: Annotated[_Number, "counted_min over all days of the account"]
+    account_counted_max: Annotated[_Number, "counted_max over all days of the account"]
+    execution_enabled: Annotated[bool | None, "kill switch of the tenant; null where it cannot be told"]
+    disabled_action_types: Annotated[list[str], "action types that the tenant's kill switch stops", _SORTED]
+    daily_decisions_remaining: Annotated[float | None, "decision budget, as it is now"]
+    monthly_cost_remaining: Annotated[float | None, "USD, as it is now"]
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFacts:
+    """What is known beside the rows.
+
+    Attributes:
+        tables: {role: table name}.
+        problems: items at fault.
+        unattributed: {intent, owners, first, last, certain} of approvals that nothing ties to one account; see `_Unplaced`.
+        left_out_surplus: what test tenants recorded beyond what was certainly counted.
+        untyped, straddling: numbers of approvals.
+        tenants: of the tenants table; `left_out`: test tenants left out.
+        naming_tables: {role: {table, chosen, odd, example}}; `named_elsewhere`: accounts that only those name.
+        days: the UTC days that are judged, YYYY-MM-DD.
+    """
+
+    tables: dict[str, str] = field(default_factory=dict)
+    problems: list[RecordProblem] = field(default_factory=list)
+    unattributed: list[dict[str, Any]] = field(default_factory=list)
+    left_out_surplus: int = 0
+    untyped: int = 0
+    straddling: int = 0
+    tenants: int = 0
+    left_out: int = 0
+    naming_tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    named_elsewhere: int = 0
+    days: list[str] = field(default_factory=list)
+
+
+AUTONOMY_BUDGET = DeclaredTable(AccountDay, BudgetFacts, unique=("tenant", "account", "day"))
+Budgets = GatheredTable[AccountDay, BudgetFacts]
 
 _INTENT_ID = re.compile(r"ai_(?P<ms>\d{12,14})_\w+")  # the platform puts the time of making into the id
 
@@ -170,10 +199,10 @@ class _Count:
             if approval.action_type is not None:
                 self.type_min[days[0], approval.action_type] += 1
 
-    def per_type(self, day: str, recorded: Iterable[str]) -> dict[str, list[int]]:
+    def per_type(self, day: str, recorded: Iterable[str]) -> dict[str, tuple[int, int]]:
         """[min, max] of every type counted or recorded on `day`; an approval of unknown type may be of any."""
         types = {*recorded, *(name for at, name in self.type_max if at == day)}
-        return {name: [self.type_min[day, name], self.type_max[day, name] + self.untyped_max[day]] for name in sorted(types)}
+        return {name: (self.type_min[day, name], self.type_max[day, name] + self.untyped_max[day]) for name in sorted(types)}
 
 
 def window_days(now: datetime, policy: BudgetPolicy) -> list[str]:
@@ -188,8 +217,8 @@ def autonomy_budget(
     policy: BudgetPolicy,
     named: Mapping[str, Naming] | None = None,
     canary_tenants: Collection[str] = (),
-) -> pd.DataFrame:
-    """The table `autonomy_budget`; the caller attaches how its inputs were read (`reads.attach`).
+) -> Budgets:
+    """The table `autonomy_budget`; the caller says how its inputs were read (`with_reads`).
 
     Every tenant of the tenants table and every account that a table names is there, on every day of the lookback.
     Modes, caps, kill switch and decision budget are those of now, on every row.
@@ -203,11 +232,7 @@ def autonomy_budget(
         canary_tenants: dedicated test tenants, left out.
 
     Returns:
-        A frame of `AUTONOMY_BUDGET`, ordered by tenant, account, day. attrs: `tables` {role: table name}; `problems` (list of
-        `RecordProblem` as dicts); `unattributed` (list of {intent, owners, first, last, certain} of approvals that nothing ties
-        to one account; see `_Unplaced`); `left_out_surplus` (what test tenants recorded beyond what was certainly counted);
-        `untyped` and `straddling` (numbers of approvals); `tenants` (of the tenants table), `left_out` (test tenants left out),
-        `naming_tables` {role: {table, chosen, odd, example}}; `named_elsewhere` (accounts that only those name), `days`.
+        The table, ordered by tenant, account, day.
     """
     window = window_days(now, policy)
     records = AutonomyRecords()
@@ -235,33 +260,31 @@ def autonomy_budget(
             records, owner, window=window, count=counts.get(owner), switch=tenants.get(owner[0]), young=young
         )
     ]
-    table = AUTONOMY_BUDGET.validate(pd.DataFrame(rows, columns=_COLUMNS))
-
     judged = [approval for approval in approvals if approval.owner[0] not in left_out and _within(approval, window)]
     problems = [*records.problems, *_date_problems(records, scans.budget_state.table, now, policy)]
     malformed_tenants = [
         RecordProblem(ProblemKind.MALFORMED, each.table, each.key, "", each.attribute, "a readable tenant", each.problem)
         for each in switches.malformed
     ]
-    table.attrs |= {
-        "tables": {role: getattr(scans, role).table for role in BudgetScans.__slots__},
-        "problems": [asdict(each) for each in (*problems, *malformed_tenants) if each.tenant not in left_out],
-        "unattributed": [_entry(each) for each in unplaced if _within(each, window) and not _only_of(each, left_out)],
-        "left_out_surplus": sum(
+    facts = BudgetFacts(
+        tables={role: getattr(scans, role).table for role in BudgetScans.__slots__},
+        problems=[each for each in (*problems, *malformed_tenants) if each.tenant not in left_out],
+        unattributed=[_entry(each) for each in unplaced if _within(each, window) and not _only_of(each, left_out)],
+        left_out_surplus=sum(
             _surplus(records, owner, counts.get(owner), window) for owner in records.owners if owner[0] in left_out
         ),
-        "untyped": sum(approval.action_type is None for approval in judged),
-        "straddling": sum(approval.first != approval.last for approval in judged),
-        "tenants": len(tenants),
-        "left_out": len(left_out & {tenant for tenant, _ in known | further}),
-        "naming_tables": {
+        untyped=sum(approval.action_type is None for approval in judged),
+        straddling=sum(approval.first != approval.last for approval in judged),
+        tenants=len(tenants),
+        left_out=len(left_out & {tenant for tenant, _ in known | further}),
+        naming_tables={
             role: {"table": each.table, "chosen": each.chosen, "odd": each.accounts.odd, "example": each.accounts.example}
             for role, each in naming.items()
         },
-        "named_elsewhere": sum(tenant not in left_out for tenant, _ in further),
-        "days": window,
-    }
-    return table
+        named_elsewhere=sum(tenant not in left_out for tenant, _ in further),
+        days=window,
+    )
+    return AUTONOMY_BUDGET.gathered(rows, facts)
 
 
 def _within_span(moment: datetime, span: _Span) -> bool:
@@ -372,7 +395,7 @@ def _account_rows(
     count: _Count | None,
     switch: KillSwitch | None,
     young: _Span,
-) -> list[dict[str, Any]]:
+) -> list[AccountDay]:
     """The rows of one account, one a day; what was written within `young` may show in one table and not in another."""
     counted = count or _Count()
     fixed = {
@@ -386,15 +409,15 @@ def _account_rows(
     }
     states = records.days.get(owner, {})
     return [
-        {
+        AccountDay(
             **fixed,
-            "day": day,
+            day=day,
             **_consumed(states.get(day), fixed["cap"], unreadable=(owner, STATE_PREFIX + day) in records.unreadable),
-            "in_motion": day in states and _within_span(states[day].updated_at, young),
-            "counted_min": counted.day_min[day],
-            "counted_max": counted.day_max[day],
-            "counted_per_type": _json(counted.per_type(day, states[day].counts if day in states else ())),
-        }
+            in_motion=day in states and _within_span(states[day].updated_at, young),
+            counted_min=counted.day_min[day],
+            counted_max=counted.day_max[day],
+            counted_per_type=counted.per_type(day, states[day].counts if day in states else ()),
+        )
         for day in window
     ]
 
@@ -409,12 +432,12 @@ def _configured(records: AutonomyRecords, owner: Owner) -> dict[str, Any]:
     return {
         "mode": mode,
         "mode_source": source,
-        "modes": _json(modes),
-        "allowlist": _json(sorted(set(records.allowlist(owner)))),
-        "autonomous_types": _json(autonomous + ([DEFAULT] if mode == AUTO_EXECUTE else [])),
+        "modes": modes,
+        "allowlist": sorted(set(records.allowlist(owner))),
+        "autonomous_types": autonomous + ([DEFAULT] if mode == AUTO_EXECUTE else []),
         "config": THERE if config else UNREADABLE if unreadable else ABSENT,
         "cap": config.cap if config else None,
-        "cap_per_type": _json(dict(config.per_type) if config else {}),
+        "cap_per_type": dict(config.per_type) if config else {},
         "cap_updated_at": iso(config.updated_at) if config and config.updated_at else None,
     }
 
@@ -423,7 +446,7 @@ def _switches(switch: KillSwitch | None) -> dict[str, Any]:
     return {
         "tenant_known": switch is not None,
         "execution_enabled": switch.execution_enabled if switch else None,
-        "disabled_action_types": _json(sorted(switch.disabled_action_types) if switch else []),
+        "disabled_action_types": sorted(switch.disabled_action_types) if switch else [],
     }
 
 
@@ -443,7 +466,7 @@ def _consumed(state: BudgetDay | None, cap: int | None, *, unreadable: bool) -> 
         "state": THERE if state else UNREADABLE if unreadable else ABSENT,
         "total": state.total if state else None,
         "consumed": consumed,
-        "consumed_per_type": _json(dict(state.counts) if state else {}),
+        "consumed_per_type": dict(state.counts) if state else {},
         "remaining": None if cap is None or used is None else cap - used,
         "state_updated_at": iso(state.updated_at) if state else None,
     }
@@ -469,16 +492,12 @@ def _date_problems(records: AutonomyRecords, table: str, now: datetime, policy: 
     return problems
 
 
-def count_is_sound(table: pd.DataFrame) -> bool:
+def count_is_sound(facts: BudgetFacts) -> bool:
     """False if an item that may be an approval by policy could not be read, so that the count may be too small."""
-    roles = table.attrs["tables"]
+    roles = facts.tables
     sources = {roles["execution_outcomes"], roles["action_intent"]}
     return not any(
-        each["kind"] == ProblemKind.MALFORMED
-        and (each["table"] in sources or (each["table"] == roles["autonomy_config"] and each["pk"] == AUTO_EXEC_KEY))
-        for each in table.attrs["problems"]
+        each.kind == ProblemKind.MALFORMED
+        and (each.table in sources or (each.table == roles["autonomy_config"] and each.pk == AUTO_EXEC_KEY))
+        for each in facts.problems
     )
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -9,18 +9,16 @@ Accounts also come from tables that hold nothing of the budgets. Where one of th
 doubt, only whether every account was: that is a finding of its own, and INCONCLUSIVE.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-import pandas as pd
-
 from phase5_ops.ccnative.autonomy import AUTO_EXEC_KEY, CONFIG_KEY, DECISION_KEY, DEFAULT, STATE_PREFIX, ProblemKind
-from phase5_ops.costs.budget_evidence import ABSENT, THERE, UNREADABLE, count_is_sound
+from phase5_ops.costs.budget_evidence import ABSENT, THERE, UNREADABLE, AccountDay, Budgets, count_is_sound
+from phase5_ops.evidence.table import filled
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.reads import ReadStatus, read_findings, reads_of
+from phase5_ops.reads import ReadStatus, read_findings
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
@@ -100,12 +98,9 @@ _CODE_OF_PROBLEM = {
     ProblemKind.OWNER: BudgetCode.BUDGET_TENANT_MISMATCH,
     ProblemKind.DATE: BudgetCode.BUDGET_DATE_MISMATCH,
 }
-_JSON_COLUMNS = ("modes", "allowlist", "autonomous_types", "cap_per_type", "consumed_per_type", "counted_per_type")
 _COUNTED = {"budget_state", "autonomy_config", "action_intent", "execution_outcomes"}
 _SCAN = "dynamodb:Scan"
 _SHOWN = 6
-
-Row = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -115,7 +110,7 @@ class _Slack:
     approvals: list[Mapping[str, Any]]
     used: int = 0
 
-    def take(self, row: Row, wanted: int) -> int:
+    def take(self, row: AccountDay, wanted: int) -> int:
         """How many of `wanted` surplus actions of the row's account and day are explained."""
         fitting = [each for each in self.approvals if _may_be_of(each, row)][:wanted]
         for each in fitting:
@@ -124,9 +119,9 @@ class _Slack:
         return len(fitting)
 
 
-def _may_be_of(approval: Mapping[str, Any], row: Row) -> bool:
+def _may_be_of(approval: Mapping[str, Any], row: AccountDay) -> bool:
     owners = approval["owners"]
-    return approval["first"] <= row["day"] <= approval["last"] and (not owners or [row["tenant"], row["account"]] in owners)
+    return approval["first"] <= row.day <= approval["last"] and (not owners or [row.tenant, row.account] in owners)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,34 +136,32 @@ class _Context:
     tenants_known: bool  # every tenant of the tenants table could be read
     in_motion: list[str] = field(default_factory=list)  # accounts with a surplus left to the next run
 
-    def budget_item(self, row: Row, sort_key: str) -> str:
+    def budget_item(self, row: AccountDay, sort_key: str) -> str:
         """The page of an item of the account's budget."""
         return self.links.item(self.tables["budget_state"], _pk(row), sort_key)
 
 
-def judge_budget_visible(table: pd.DataFrame, *, links: ConsoleLinks) -> Judgement:
+def judge_budget_visible(table: Budgets, *, links: ConsoleLinks) -> Judgement:
     """Row 5.1: configuration and consumption of every tenant and account are visible, and agree.
 
     Args:
-        table: `autonomy_budget`, with its reads and attrs.
+        table: `autonomy_budget`, with its reads.
         links: console links of the platform's region.
     """
-    tables: Mapping[str, str] = table.attrs["tables"]
-    whole = {read.resource for read in reads_of(table)} - {
-        read.resource for read in reads_of(table) if read.status is not ReadStatus.OK
-    }
+    tables = table.facts.tables
+    whole = {read.resource for read in table.reads} - {read.resource for read in table.reads if read.status is not ReadStatus.OK}
     context = _Context(
         links=links,
         tables=tables,
         readable=frozenset(role for role, name in tables.items() if name in whole),
-        slack=_Slack(sorted(table.attrs["unattributed"], key=lambda each: (not each["owners"], each["last"], each["intent"]))),
-        sound=count_is_sound(table),
-        tenants_known=not any(each["table"] == tables["tenants"] for each in table.attrs["problems"]),
+        slack=_Slack(sorted(table.facts.unattributed, key=lambda each: (not each["owners"], each["last"], each["intent"]))),
+        sound=count_is_sound(table.facts),
+        tenants_known=not any(each.table == tables["tenants"] for each in table.facts.problems),
     )
     naming = _naming_tables(table)
-    findings = [*read_findings(table, ignoring=[f"{_SCAN} {name}" for name in naming]), *_problem_findings(table, links)]
+    findings = [*read_findings(table.reads, ignoring=[f"{_SCAN} {name}" for name in naming]), *_problem_findings(table, links)]
     findings += _unknown_accounts(table, naming, links)
-    accounts = [list(rows) for _, rows in groupby(_rows(table), key=lambda row: (row["tenant"], row["account"]))]
+    accounts = [list(rows) for _, rows in groupby(table.rows, key=lambda row: (row.tenant, row.account))]
     for rows in accounts:
         findings += _account_findings(rows, context)
         for row in rows:
@@ -179,31 +172,17 @@ def judge_budget_visible(table: pd.DataFrame, *, links: ConsoleLinks) -> Judgeme
         findings += _uncharged(table, accounts, context)
     facts = _facts(table, accounts, context, absent=[name for name, status in naming.items() if status is None])
     evidence = [EvidenceLink(f"Table {name}", links.table(name)) for name in tables.values()]
-    summary = _summary(facts, len(table.attrs["days"]))
+    summary = _summary(facts, len(table.facts.days))
     return conclude(judged=len(accounts), summary=summary, findings=findings, facts=facts, evidence=evidence)
 
 
-def _rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The rows as plain values: nulls are None, JSON is read."""
-    columns = {str(name): table[name].astype(object).where(table[name].notna(), None).tolist() for name in table.columns}
-    parsed: dict[str, Any] = {}
-    for values in zip(*columns.values(), strict=True):
-        row = dict(zip(columns, values, strict=True))
-        for name in _JSON_COLUMNS:
-            text = row[name]
-            if text not in parsed:
-                parsed[text] = json.loads(text)
-            row[name] = parsed[text]
-        yield row
+def _pk(row: AccountDay) -> str:
+    return f"TENANT#{row.tenant}#ACCOUNT#{row.account}" if row.account else f"TENANT#{row.tenant}"
 
 
-def _pk(row: Row) -> str:
-    return f"TENANT#{row['tenant']}#ACCOUNT#{row['account']}" if row["account"] else f"TENANT#{row['tenant']}"
-
-
-def _subject(row: Row, day: str | None = None) -> str:
+def _subject(row: AccountDay, day: str | None = None) -> str:
     """`acme / eu-1 on 2026-11-23`."""
-    name = f"{row['tenant']} / {row['account']}" if row["account"] else f"{row['tenant']} (no account known)"
+    name = f"{row.tenant} / {row.account}" if row.account else f"{row.tenant} (no account known)"
     return f"{name} on {day}" if day else name
 
 
@@ -211,23 +190,23 @@ def _listed(texts: Sequence[str]) -> str:
     return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
 
 
-def _problem_findings(table: pd.DataFrame, links: ConsoleLinks) -> Iterator[Finding]:
-    for each in table.attrs["problems"]:
-        key = " / ".join(part for part in (each["pk"], each["sk"]) if part)
-        yield _CODE_OF_PROBLEM[ProblemKind(each["kind"])].at(
-            f"{each['table']}: {key}: {each['attribute']}",
-            expected=each["expected"],
-            seen=each["problem"],
-            link=links.item(each["table"], each["pk"], each["sk"]) if each["sk"] else links.table(each["table"]),
+def _problem_findings(table: Budgets, links: ConsoleLinks) -> Iterator[Finding]:
+    for each in table.facts.problems:
+        key = " / ".join(part for part in (each.pk, each.sk) if part)
+        yield _CODE_OF_PROBLEM[ProblemKind(each.kind)].at(
+            f"{each.table}: {key}: {each.attribute}",
+            expected=each.expected,
+            seen=each.problem,
+            link=links.item(each.table, each.pk, each.sk) if each.sk else links.table(each.table),
         )
 
 
-def _naming_tables(table: pd.DataFrame) -> dict[str, ReadStatus | None]:
+def _naming_tables(table: Budgets) -> dict[str, ReadStatus | None]:
     """How each table that only names accounts was read; None if it is not deployed, and nobody chose its name."""
-    judged = set(table.attrs["tables"].values())
-    reads = [read for read in reads_of(table) if read.operation == _SCAN]
+    judged = set(table.facts.tables.values())
+    reads = [read for read in table.reads if read.operation == _SCAN]
     statuses: dict[str, ReadStatus | None] = {}
-    for each in table.attrs["naming_tables"].values():
+    for each in table.facts.naming_tables.values():
         found = [read.status for read in reads if read.resource == each["table"]]
         if each["table"] not in judged and found:
             failed = [status for status in found if status is not ReadStatus.OK]
@@ -236,8 +215,8 @@ def _naming_tables(table: pd.DataFrame) -> dict[str, ReadStatus | None]:
     return statuses
 
 
-def _unknown_accounts(table: pd.DataFrame, naming: Mapping[str, ReadStatus | None], links: ConsoleLinks) -> Iterator[Finding]:
-    errors = {read.resource: read.error for read in reads_of(table) if read.status is not ReadStatus.OK}
+def _unknown_accounts(table: Budgets, naming: Mapping[str, ReadStatus | None], links: ConsoleLinks) -> Iterator[Finding]:
+    errors = {read.resource: read.error for read in table.reads if read.status is not ReadStatus.OK}
     for name, status in naming.items():
         if status not in (None, ReadStatus.OK):
             yield BudgetCode.ACCOUNTS_NOT_ALL_KNOWN.at(
@@ -246,7 +225,7 @@ def _unknown_accounts(table: pd.DataFrame, naming: Mapping[str, ReadStatus | Non
                 seen=f"{status}: {errors[name] or 'no details'}",
                 link=links.table(name),
             )
-    for each in table.attrs["naming_tables"].values():
+    for each in table.facts.naming_tables.values():
         if each["odd"]:
             yield BudgetCode.ACCOUNTS_NOT_ALL_KNOWN.at(
                 each["table"],
@@ -259,24 +238,24 @@ def _unknown_accounts(table: pd.DataFrame, naming: Mapping[str, ReadStatus | Non
 # One account
 
 
-def _autonomous(rows: Sequence[Row]) -> bool:
+def _autonomous(rows: Sequence[AccountDay]) -> bool:
     """True if an account may act alone, has a cap to do so, or did."""
     first = rows[0]
-    return bool(first["autonomous_types"]) or bool(first["cap"]) or _active(rows)
+    return bool(first.autonomous_types) or bool(first.cap) or _active(rows)
 
 
-def _active(rows: Sequence[Row]) -> bool:
+def _active(rows: Sequence[AccountDay]) -> bool:
     """True if the account's budget was consumed, or an approval by policy was counted."""
-    return rows[0]["account_counted_min"] > 0 or any(row["consumed"] or row["total"] for row in rows)
+    return rows[0].account_counted_min > 0 or any(row.consumed or row.total for row in rows)
 
 
-def _account_findings(rows: Sequence[Row], context: _Context) -> Iterator[Finding]:
+def _account_findings(rows: Sequence[AccountDay], context: _Context) -> Iterator[Finding]:
     row = rows[0]
     budgets_known = "budget_state" in context.readable
-    without_config = row["config"] == ABSENT and budgets_known
-    if without_config and row["autonomous_types"] and "autonomy_config" in context.readable:
-        types = ["any other action type" if name == DEFAULT else name for name in row["autonomous_types"]]
-        listed = f"the allowlist lets pass {_listed(row['allowlist'])}" if row["allowlist"] else "the allowlist is empty"
+    without_config = row.config == ABSENT and budgets_known
+    if without_config and row.autonomous_types and "autonomy_config" in context.readable:
+        types = ["any other action type" if name == DEFAULT else name for name in row.autonomous_types]
+        listed = f"the allowlist lets pass {_listed(row.allowlist)}" if row.allowlist else "the allowlist is empty"
         yield BudgetCode.AUTO_EXECUTE_WITHOUT_BUDGET.at(
             _subject(row),
             expected=f"{CONFIG_KEY} with max_autonomous_per_day",
@@ -284,21 +263,21 @@ def _account_findings(rows: Sequence[Row], context: _Context) -> Iterator[Findin
             link=context.budget_item(row, CONFIG_KEY),
         )
     elif without_config and _active(rows):
-        consumed = sum(each["consumed"] or 0 for each in rows)
+        consumed = sum(each.consumed or 0 for each in rows)
         yield BudgetCode.ACCOUNT_WITHOUT_VISIBILITY.at(
             _subject(row),
             expected=f"{CONFIG_KEY} of an account that acted alone",
-            seen=f"none, with {consumed} recorded and {row['account_counted_min']} counted actions",
+            seen=f"none, with {consumed} recorded and {row.account_counted_min} counted actions",
             link=context.budget_item(row, CONFIG_KEY),
         )
-    if not row["tenant_known"] and context.tenants_known and "tenants" in context.readable and _autonomous(rows):
+    if not row.tenant_known and context.tenants_known and "tenants" in context.readable and _autonomous(rows):
         yield BudgetCode.ACCOUNT_WITHOUT_VISIBILITY.at(
             _subject(row),
-            expected=f"tenant {row['tenant']} in {context.tables['tenants']}, with its kill switch",
+            expected=f"tenant {row.tenant} in {context.tables['tenants']}, with its kill switch",
             seen="no such tenant, and the account has autonomy",
             link=context.links.table(context.tables["tenants"]),
         )
-    left = {name: row[name] for name in ("daily_decisions_remaining", "monthly_cost_remaining")}
+    left = {name: getattr(row, name) for name in ("daily_decisions_remaining", "monthly_cost_remaining")}
     negative = [f"{name} {value:g}" for name, value in left.items() if value is not None and value < 0]
     if negative:
         yield BudgetCode.DECISION_BUDGET_NEGATIVE.at(
@@ -312,33 +291,34 @@ def _account_findings(rows: Sequence[Row], context: _Context) -> Iterator[Findin
 # One day of an account, by its own record
 
 
-def _day_findings(row: Row, context: _Context) -> Iterator[Finding]:
-    if row["state"] != THERE:
+def _day_findings(row: AccountDay, context: _Context) -> Iterator[Finding]:
+    if row.state != THERE:
         return
-    link = context.budget_item(row, STATE_PREFIX + row["day"])
-    if row["total"] != row["consumed"]:
-        under_way = row["in_motion"] and row["total"] == row["consumed"] + 1
+    link = context.budget_item(row, STATE_PREFIX + row.day)
+    total, consumed = filled(row.total), filled(row.consumed)
+    if total != consumed:
+        under_way = row.in_motion and total == consumed + 1
         yield BudgetCode.BUDGET_STATE_INCONSISTENT.at(
-            _subject(row, row["day"]),
+            _subject(row, row.day),
             expected="total = sum of counts",
-            seen=f"total {row['total']}, counts {row['consumed']}: {_shown_counts(row['consumed_per_type'])}"
-            + (f"; written at {row['state_updated_at']}, as the tables were read" if under_way else ""),
+            seen=f"total {total}, counts {consumed}: {_shown_counts(row.consumed_per_type)}"
+            + (f"; written at {row.state_updated_at}, as the tables were read" if under_way else ""),
             verdict=Verdict.INCONCLUSIVE if under_way else Verdict.FAIL,
             link=link,
         )
-    if row["cap"] is None:
+    if row.cap is None:
         return
     over = []
-    if (used := max(row["total"], row["consumed"])) > row["cap"]:
-        over.append(f"{used} of {row['cap']} actions")
-    for name, number in sorted(row["consumed_per_type"].items()):
-        if name in row["cap_per_type"] and number > row["cap_per_type"][name]:
-            over.append(f"{name}: {number} of {row['cap_per_type'][name]}")
+    if (used := max(total, consumed)) > row.cap:
+        over.append(f"{used} of {row.cap} actions")
+    for name, number in sorted(row.consumed_per_type.items()):
+        if name in row.cap_per_type and number > row.cap_per_type[name]:
+            over.append(f"{name}: {number} of {row.cap_per_type[name]}")
     if over:
-        changed = row["cap_updated_at"] is not None and row["cap_updated_at"] > row["state_updated_at"]
-        note = f"; the cap was set at {row['cap_updated_at']}, after the last consumption" if changed else ""
+        changed = row.cap_updated_at is not None and row.cap_updated_at > filled(row.state_updated_at)
+        note = f"; the cap was set at {row.cap_updated_at}, after the last consumption" if changed else ""
         yield BudgetCode.BUDGET_OVERSPENT.at(
-            _subject(row, row["day"]),
+            _subject(row, row.day),
             expected="consumed at most the cap",
             seen=_listed(over) + note,
             verdict=Verdict.INCONCLUSIVE if changed else Verdict.FAIL,
@@ -353,9 +333,9 @@ def _shown_counts(counts: Mapping[str, int]) -> str:
 # The record against the independent count
 
 
-def _count_findings(rows: Sequence[Row], context: _Context) -> list[Finding]:
+def _count_findings(rows: Sequence[AccountDay], context: _Context) -> list[Finding]:
     """What the record of an account says less or more than the count; by action type, else by day, else over all days."""
-    if any(row["state"] == UNREADABLE for row in rows):
+    if any(row.state == UNREADABLE for row in rows):
         return []  # said once, as malformed
     findings, explained = [], 0
     for row in rows:
@@ -365,8 +345,8 @@ def _count_findings(rows: Sequence[Row], context: _Context) -> list[Finding]:
         if surplus:
             wanted = sum(surplus.values())
             taken = context.slack.take(row, wanted)
-            if row["in_motion"] and wanted == taken + 1:
-                context.in_motion.append(_subject(row, row["day"]))
+            if row.in_motion and wanted == taken + 1:
+                context.in_motion.append(_subject(row, row.day))
                 taken += 1
             explained += taken
             surplus = surplus if taken < wanted else {}
@@ -376,52 +356,53 @@ def _count_findings(rows: Sequence[Row], context: _Context) -> list[Finding]:
     return findings or _over_all_days(rows, explained, context)
 
 
-def _off(row: Row) -> tuple[dict[str, int], dict[str, int]]:
+def _off(row: AccountDay) -> tuple[dict[str, int], dict[str, int]]:
     """By action type, how much the record is below the certain count, and above the possible one; "" is the day as a whole."""
-    recorded: Mapping[str, int] = row["consumed_per_type"]
-    if not recorded and not row["counted_max"]:
+    recorded: Mapping[str, int] = row.consumed_per_type
+    if not recorded and not row.counted_max:
         return {}, {}
     short, surplus = {}, {}
-    for name, (least, most) in row["counted_per_type"].items():
+    for name, (least, most) in row.counted_per_type.items():
         number = recorded.get(name, 0)
         if number < least:
             short[name] = least - number
         elif number > most:
             surplus[name] = number - most
-    if not short and row["consumed"] < row["counted_min"]:
-        short[""] = row["counted_min"] - row["consumed"]
-    if not surplus and row["consumed"] > row["counted_max"]:
-        surplus[""] = row["consumed"] - row["counted_max"]
+    consumed = filled(row.consumed)
+    if not short and consumed < row.counted_min:
+        short[""] = row.counted_min - consumed
+    if not surplus and consumed > row.counted_max:
+        surplus[""] = consumed - row.counted_max
     return short, surplus
 
 
-def _count_finding(code: FindingCode, row: Row, off: Mapping[str, int], context: _Context) -> Finding:
+def _count_finding(code: FindingCode, row: AccountDay, off: Mapping[str, int], context: _Context) -> Finding:
     parts = []
     for name in sorted(off):
-        recorded = row["consumed_per_type"].get(name, 0) if name else row["consumed"]
-        least, most = row["counted_per_type"][name] if name else (row["counted_min"], row["counted_max"])
+        recorded = row.consumed_per_type.get(name, 0) if name else row.consumed
+        least, most = row.counted_per_type[name] if name else (row.counted_min, row.counted_max)
         parts.append(f"{name or 'all types'}: {recorded} recorded, {_range(least, most)} counted")
-    absent = "; there is no state of the day" if row["state"] == ABSENT else ""
+    absent = "; there is no state of the day" if row.state == ABSENT else ""
     return code.at(
-        _subject(row, row["day"]),
+        _subject(row, row.day),
         expected="as many recorded as approvals by policy counted from outcomes and gate states",
         seen=_listed(parts) + absent,
-        link=context.budget_item(row, STATE_PREFIX + row["day"]),
+        link=context.budget_item(row, STATE_PREFIX + row.day),
     )
 
 
-def _over_all_days(rows: Sequence[Row], explained: int, context: _Context) -> list[Finding]:
+def _over_all_days(rows: Sequence[AccountDay], explained: int, context: _Context) -> list[Finding]:
     """Approvals that may belong to either of two days must still be on one of them, and only on one."""
     row = rows[0]
-    recorded = sum(each["consumed"] for each in rows)
-    least, most = row["account_counted_min"], row["account_counted_max"]
+    recorded = sum(filled(each.consumed) for each in rows)
+    least, most = row.account_counted_min, row.account_counted_max
     surplus = recorded - most - explained if context.sound else 0
     for each in rows if surplus > 0 else ():
         surplus -= context.slack.take(each, surplus)
     if recorded >= least and surplus <= 0:
         return []
     code = BudgetCode.BUDGET_UNDERCOUNTED if recorded < least else BudgetCode.BUDGET_OVERCOUNTED
-    days = f"{rows[0]['day']} to {rows[-1]['day']}"
+    days = f"{rows[0].day} to {rows[-1].day}"
     return [
         code.at(
             f"{_subject(row)}, {days}",
@@ -432,20 +413,20 @@ def _over_all_days(rows: Sequence[Row], explained: int, context: _Context) -> li
     ]
 
 
-def _uncharged(table: pd.DataFrame, accounts: Sequence[Sequence[Row]], context: _Context) -> Iterator[Finding]:
+def _uncharged(table: Budgets, accounts: Sequence[Sequence[AccountDay]], context: _Context) -> Iterator[Finding]:
     """Approvals that nothing ties to one account, and more of them than all accounts together recorded beyond what was counted.
 
     Each was charged to some account, or to none. INCONCLUSIVE, since the records of a tenant that left are gone, too.
     """
-    days = table.attrs["days"]
+    days = table.facts.days
     unplaced = [
-        each for each in table.attrs["unattributed"] if each["certain"] and days[0] <= each["first"] and each["last"] <= days[-1]
+        each for each in table.facts.unattributed if each["certain"] and days[0] <= each["first"] and each["last"] <= days[-1]
     ]
-    if not unplaced or not context.readable >= _COUNTED or any(row["state"] == UNREADABLE for rows in accounts for row in rows):
+    if not unplaced or not context.readable >= _COUNTED or any(row.state == UNREADABLE for rows in accounts for row in rows):
         return
-    room = table.attrs["left_out_surplus"]
+    room = table.facts.left_out_surplus
     for rows in accounts:
-        room += max(0, sum(row["consumed"] for row in rows) - rows[0]["account_counted_min"])
+        room += max(0, sum(filled(row.consumed) for row in rows) - rows[0].account_counted_min)
     if len(unplaced) <= room:
         return
     yield BudgetCode.BUDGET_UNDERCOUNTED.at(
@@ -471,24 +452,24 @@ NOT_TRIED_FACTS = {
 
 
 def _facts(
-    table: pd.DataFrame, accounts: Sequence[Sequence[Row]], context: _Context, *, absent: Sequence[str]
+    table: Budgets, accounts: Sequence[Sequence[AccountDay]], context: _Context, *, absent: Sequence[str]
 ) -> dict[str, Fact]:
-    named = [rows for rows in accounts if rows[0]["account"]]
+    named = [rows for rows in accounts if rows[0].account]
     return {
-        "tenants": int(table.attrs["tenants"]),
+        "tenants": table.facts.tenants,
         "accounts": len(named),
-        "accounts_named_elsewhere": int(table.attrs["named_elsewhere"]),
+        "accounts_named_elsewhere": table.facts.named_elsewhere,
         "tables_not_deployed": ", ".join(sorted(absent)),
         "accounts_with_autonomy": sum(_autonomous(rows) for rows in accounts),
-        "accounts_in_auto_execute": sum(bool(rows[0]["autonomous_types"]) for rows in accounts),
-        "actions_recorded": sum(row["consumed"] or 0 for rows in accounts for row in rows),
-        "actions_counted": sum(rows[0]["account_counted_max"] for rows in accounts),
-        "approvals_of_unknown_type": int(table.attrs["untyped"]),
-        "approvals_over_midnight": int(table.attrs["straddling"]),
-        "approvals_of_unknown_account": len(table.attrs["unattributed"]),
+        "accounts_in_auto_execute": sum(bool(rows[0].autonomous_types) for rows in accounts),
+        "actions_recorded": sum(row.consumed or 0 for rows in accounts for row in rows),
+        "actions_counted": sum(rows[0].account_counted_max for rows in accounts),
+        "approvals_of_unknown_type": table.facts.untyped,
+        "approvals_over_midnight": table.facts.straddling,
+        "approvals_of_unknown_account": len(table.facts.unattributed),
         "surplus_left_to_unknown_account": context.slack.used,
         "surplus_left_to_next_run": len(context.in_motion),
-        "test_tenants_left_out": int(table.attrs["left_out"]),
+        "test_tenants_left_out": table.facts.left_out,
     }
 
 

@@ -3,11 +3,11 @@
 import base64
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import dagster as dg
-import pandas as pd
 
 from phase5_ops.aws.budgets import read_budget_alerts
 from phase5_ops.aws.cost_answers import LINES, METRICS, BudgetAlerts
@@ -17,13 +17,14 @@ from phase5_ops.aws.tables import scan_items_once, table_identity
 from phase5_ops.ccnative.tenant_register import parse_tenants
 from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
 from phase5_ops.costs.cost_cache import CostCache, CostPull, question_digest
-from phase5_ops.costs.cost_evidence import Scope, tenant_cost_report
+from phase5_ops.costs.cost_evidence import TENANT_COST_REPORT, CostReport, Scope, tenant_cost_report
 from phase5_ops.costs.cost_judge import CostCode, judge_cost_report
 from phase5_ops.costs.cost_report import as_html, as_markdown
 from phase5_ops.costs.outcomes import read_usage
-from phase5_ops.reads import Read, attach
+from phase5_ops.evidence.table import Tables
+from phase5_ops.reads import Read
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judging, Source
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ PRICE_USD = 0.01  # of one page of Cost Explorer's answer
 CACHE_FOLDER = "costs"  # of the state folder
 
 
-def gather_cost_report(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_cost_report(run: RunContext, _tables: Tables) -> CostReport:
     """What each tenant costs, from the day's pull of Cost Explorer, the tenants and their executions; stores the report."""
     settings, now = run.settings, run.now()
     scope = Scope.of(settings.costs, run.account, now)
@@ -58,10 +59,9 @@ def gather_cost_report(run: RunContext, _tables: Tables) -> pd.DataFrame:
         now=now,
     )
     reads = [*pull.reads, identity_read, tenants_read, usage_read, *budget_reads]
-    attach(table, reads, min(now, pull.observed_at))
     run.store.write_report(run.run_id, f"{ASSET}.html", as_html(table).encode())
-    table.attrs["report_url"] = _report_url(run)
-    return table
+    table = replace(table, facts=replace(table.facts, report_url=_report_url(run)))
+    return table.with_reads(reads, min(now, pull.observed_at))
 
 
 def _pull(run: RunContext, scope: Scope, now: datetime) -> tuple[CostPull, Read]:
@@ -126,19 +126,19 @@ def _report_url(run: RunContext) -> str:
     return run.store.report_path(run.run_id, f"{ASSET}.html").resolve().as_uri()
 
 
-def describe_cost_report(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+def describe_cost_report(table: CostReport) -> Mapping[str, dg.MetadataValue]:
     """The report of the most expensive tenants, its picture, and what the pull cost and when it was made."""
-    pull = table.attrs["pull"]
+    pull = table.facts.pull
     paid = 0 if pull["reused"] else pull["requests"]
     metadata: dict[str, dg.MetadataValue] = {
         "report": dg.MetadataValue.md(as_markdown(table)),
-        "stored_report": dg.MetadataValue.url(table.attrs["report_url"]),
+        "stored_report": dg.MetadataValue.url(table.facts.report_url or ""),
         "costs_read_at": dg.MetadataValue.text(pull["observed_at"]),
         "cost_explorer_requests": dg.MetadataValue.int(paid),
         "cost_explorer_price_usd": dg.MetadataValue.float(round(paid * PRICE_USD, 2)),
         "cost_explorer_price_of_pull_usd": dg.MetadataValue.float(round(pull["requests"] * PRICE_USD, 2)),
     }
-    if len(table.attrs["currencies"]) == 1:
+    if len(table.facts.currencies) == 1:
         from phase5_ops.costs.cost_plot import plot_costs  # matplotlib takes a second to import
 
         picture = base64.b64encode(plot_costs(table)).decode()
@@ -168,6 +168,7 @@ EVIDENCE = (
         sources=("costexplorer/costs", "budgets/alerts", "dynamodb/tenants", "dynamodb/execution_outcomes"),
         iam=lambda settings: (*costs_read(), *tables_read(settings.tables.tenants, settings.tables.execution_outcomes)),
         describe=describe_cost_report,
+        table=TENANT_COST_REPORT,
         priority=-1,  # after row 5.1, which reads the outcomes in any case
     ),
 )

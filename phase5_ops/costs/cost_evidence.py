@@ -6,20 +6,17 @@ executions in the same period, and stands in columns of its own. Rows without a 
 register could be given of it stays there as unallocated.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
-import pandas as pd
-import pandera.pandas as pa
 import pyarrow
 import pyarrow.compute as pc
 
-from phase5_ops.aws.cost_answers import AMORTIZED, BudgetAlerts, CostQuery
+from phase5_ops.aws.cost_answers import AMORTIZED, BudgetAlerts, CostQuery, CostTag
 from phase5_ops.ccnative.attributes import MalformedRecord
 from phase5_ops.ccnative.execution_usage import ExecutionUsage, connector_of_usage
 from phase5_ops.ccnative.names import canonical_connector
@@ -27,6 +24,7 @@ from phase5_ops.ccnative.tenant_register import RegisteredTenant
 from phase5_ops.clock import iso
 from phase5_ops.costs.allocation import allocate
 from phase5_ops.costs.cost_cache import CostPull
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.policy import CostPolicy
 
 ZERO = Decimal(0)
@@ -36,57 +34,68 @@ _BATCH = 50_000  # lines that are Python objects at a time
 
 ACTIVE, INACTIVE, UNKNOWN, REST = "active", "inactive", "unknown", "shared"
 
-_is_decimal = pa.Check(lambda value: isinstance(value, Decimal) and value.is_finite(), element_wise=True)
-_Amount = pa.Column(object, _is_decimal)
+_SORTED = {"sort_keys": True}
 
-TENANT_COST_REPORT = pa.DataFrameSchema(
-    {
-        "SubAccountId": pa.Column(str, nullable=True),  # the account in scope; null if several are
-        "ServiceName": pa.Column(str, nullable=True),  # the service in scope; null if several are (Cost Explorer groups by two)
-        "ChargePeriodStart": pa.Column(str),  # ISO-8601, inclusive
-        "ChargePeriodEnd": pa.Column(str),  # ISO-8601, exclusive
-        "BillingCurrency": pa.Column(
-            str
-        ),  # ISO 4217; "" for a tenant that nothing was billed for where nothing was billed at all
-        "BilledCost": _Amount,  # unblended
-        "EffectiveCost": _Amount,  # amortized
-        "Tags": pa.Column(str),  # JSON object of the tenant and connector tag, as on the bill
-        "x_TenantId": pa.Column(str),
-        "x_ConnectorId": pa.Column(str),  # value of the connector tag, or the connector executions ran through; "" for neither
-        "x_TenantState": pa.Column(str, pa.Check.isin([ACTIVE, INACTIVE, UNKNOWN, REST])),
-        "x_TenantCreatedAt": pa.Column(str, nullable=True),  # ISO-8601
-        "x_AllocatedCost": _Amount,  # of the shared rest, in the metric that is judged
-        "x_UnallocatedCost": _Amount,  # of a row without a tenant: what no registered tenant's usage could be found for
-        "x_UnallocatedGross": _Amount,  # the same of its days without their signs, so that a credit hides no other day's cost
-        "x_PreviousCost": _Amount,  # own cost in the period before, in the metric that is judged
-        "x_Executions": pa.Column(int, pa.Check.ge(0)),  # through this connector in the charge period
-        "x_ExecutionsByTool": pa.Column(str),  # JSON object
-        "x_DailyCosts": pa.Column(str),  # JSON list, one decimal text a day of the charge period, in the metric that is judged
-    },
-    strict=True,
-    coerce=True,
-    unique=["x_TenantId", "x_ConnectorId", "BillingCurrency"],
-)
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, Decimal) and value.is_finite()
+
+
+def _digits(amount: Decimal) -> str:
+    return format(amount, "f")
 
 
 @dataclass(slots=True)
 class CostRow:
-    """One row of `tenant_cost_report`; the columns are told there. `daily` is x_DailyCosts."""
+    """One row of `tenant_cost_report`; amounts in the billing currency."""
 
-    tenant: str
-    connector: str
-    currency: str
-    state: str
-    created_at: str | None = None
-    billed: Decimal = ZERO
-    effective: Decimal = ZERO
-    allocated: Decimal = ZERO
-    unallocated: Decimal = ZERO
-    unallocated_gross: Decimal = ZERO
-    previous: Decimal = ZERO
-    executions: int = 0
-    tools: dict[str, int] = field(default_factory=dict)
-    daily: list[Decimal] = field(default_factory=list)
+    sub_account: Annotated[str | None, "the account in scope; null if several are", Column("SubAccountId")] = None
+    service: Annotated[
+        str | None, "the service in scope; null if several are (Cost Explorer groups by two)", Column("ServiceName")
+    ] = None
+    period_start: Annotated[str, "ISO-8601, inclusive", Column("ChargePeriodStart")] = ""
+    period_end: Annotated[str, "ISO-8601, exclusive", Column("ChargePeriodEnd")] = ""
+    currency: Annotated[
+        str,
+        'ISO 4217; "" for a tenant that nothing was billed for where nothing was billed at all',
+        Column("BillingCurrency"),
+    ] = ""
+    billed: Annotated[Decimal, "unblended", Column("BilledCost", check=_is_amount)] = ZERO
+    effective: Annotated[Decimal, "amortized", Column("EffectiveCost", check=_is_amount)] = ZERO
+    tags: Annotated[dict[str, str], "tenant and connector tag, as on the bill", Column("Tags", json=_SORTED)] = field(
+        default_factory=dict
+    )
+    tenant: Annotated[str, '"" for what carries no tenant tag', Column("x_TenantId")] = SHARED
+    connector: Annotated[
+        str, 'value of the connector tag, or the connector executions ran through; "" for neither', Column("x_ConnectorId")
+    ] = ""
+    state: Annotated[str, "of the tenant", Column("x_TenantState", among=(ACTIVE, INACTIVE, UNKNOWN, REST))] = ACTIVE
+    created_at: Annotated[str | None, "ISO-8601", Column("x_TenantCreatedAt")] = None
+    allocated: Annotated[
+        Decimal, "of the shared rest, in the metric that is judged", Column("x_AllocatedCost", check=_is_amount)
+    ] = ZERO
+    unallocated: Annotated[
+        Decimal,
+        "of a row without a tenant: what no registered tenant's usage could be found for",
+        Column("x_UnallocatedCost", check=_is_amount),
+    ] = ZERO
+    unallocated_gross: Annotated[
+        Decimal,
+        "the same of its days without their signs, so that a credit hides no other day's cost",
+        Column("x_UnallocatedGross", check=_is_amount),
+    ] = ZERO
+    previous: Annotated[
+        Decimal, "own cost in the period before, in the metric that is judged", Column("x_PreviousCost", check=_is_amount)
+    ] = ZERO
+    executions: Annotated[int, "through this connector in the charge period", Column("x_Executions", least=0)] = 0
+    tools: Annotated[dict[str, int], "executions by tool", Column("x_ExecutionsByTool", json=_SORTED)] = field(
+        default_factory=dict
+    )
+    daily: Annotated[
+        list[Decimal],
+        "own cost on each day of the charge period, in the metric that is judged",
+        Column("x_DailyCosts", json={"default": _digits}),
+    ] = field(default_factory=list)
 
     def cost(self, metric: str) -> Decimal:
         """The row's own cost in a metric of Cost Explorer."""
@@ -96,6 +105,47 @@ class CostRow:
     def gross(self) -> Decimal:
         """The row's own cost with every day's sign left out."""
         return sum(map(abs, self.daily), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class CostFacts:
+    """What is known beside the rows.
+
+    Attributes:
+        metric: of Cost Explorer, that is judged.
+        start, end: of the charge period, ISO dates; the end is exclusive.
+        accounts, services: in scope; no service means all.
+        currencies: of the bill.
+        days: every day of both periods with both totals, see `_days`.
+        test_tenant_cost: of the dedicated test tenants, a decimal text.
+        problems: what of Cost Explorer's answer was not understood.
+        malformed: records of tenants and outcomes; `further_malformed`: how many more there are.
+        tags: the cost allocation tags. `budgets`: what AWS Budgets has.
+        tenants_read_at: ISO-8601.
+        pull: {observed_at, requests, reused} of the pull of Cost Explorer.
+        report_url: where the stored report can be opened.
+    """
+
+    metric: str = ""
+    start: str = ""
+    end: str = ""
+    accounts: list[str] = field(default_factory=list)
+    services: list[str] = field(default_factory=list)
+    currencies: list[str] = field(default_factory=list)
+    days: list[dict[str, Any]] = field(default_factory=list)
+    test_tenant_cost: str = ""
+    problems: list[str] = field(default_factory=list)
+    malformed: list[MalformedRecord] = field(default_factory=list)
+    further_malformed: int = 0
+    tags: list[CostTag] = field(default_factory=list)
+    budgets: BudgetAlerts = field(default_factory=lambda: BudgetAlerts(0, None))
+    tenants_read_at: str = ""
+    pull: dict[str, Any] = field(default_factory=dict)
+    report_url: str | None = None
+
+
+TENANT_COST_REPORT = DeclaredTable(CostRow, CostFacts, unique=("tenant", "connector", "currency"))
+CostReport = GatheredTable[CostRow, CostFacts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +187,11 @@ def tenant_cost_report(
     canary_tenants: frozenset[str],
     policy: CostPolicy,
     now: datetime,
-) -> pd.DataFrame:
-    """The table `tenant_cost_report`; the caller attaches how its inputs were read (`reads.attach`).
+) -> CostReport:
+    """The table `tenant_cost_report`; the caller says how its inputs were read (`with_reads`).
 
     Every tenant of the register, of the bill and of the outcomes has a row, except the test tenants: their executions never
-    count, and what they cost is a number of its own (`attrs["test_tenant_cost"]`), so that totals still reconcile.
+    count, and what they cost is a number of its own (the fact `test_tenant_cost`), so that totals still reconcile.
 
     Args:
         scope: period, tags, accounts, services, metric.
@@ -155,9 +205,7 @@ def tenant_cost_report(
         now: when tenants and usage were read; the costs may be of an earlier run.
 
     Returns:
-        A frame of `TENANT_COST_REPORT`, ordered by tenant and connector. Its attrs hold what is not a row: `metric`, `days`
-        (every day of both periods with both totals), `currencies`, `problems`, `malformed`, `tags`, `budgets`,
-        `tenants_read_at`, `pull`.
+        The table, ordered by tenant and connector.
     """
     rows = _billed_rows(scope, pull, canary_tenants)
     currencies = sorted({row.currency for row in rows.values()} | {total.currency for total in pull.totals if total.currency})
@@ -171,97 +219,42 @@ def tenant_cost_report(
                 row.unallocated, row.unallocated_gross = row.cost(scope.metric), row.gross
     present = {row.tenant for row in rows.values()}
     for tenant in tenants.keys() - present - canary_tenants:
-        rows[tenant, "", main] = CostRow(tenant, "", main, ACTIVE)
+        rows[tenant, "", main] = CostRow(tenant=tenant, currency=main)
     nothing = [ZERO] * len(scope.days())
     for row in rows.values():
         known = tenants.get(row.tenant)
         row.daily = row.daily or nothing
         row.state = _state(row.tenant, known, policy)
+        _set_scope(row, scope)
         row.created_at = iso(known.created_at) if known and known.created_at else None
-    table = to_table((rows[key] for key in sorted(rows)), scope)
     all_malformed = [*malformed, *usage.malformed]
-    table.attrs |= {
-        "metric": scope.metric,
-        "start": scope.start.isoformat(),
-        "end": scope.query.end.isoformat(),
-        "accounts": list(scope.query.accounts),
-        "services": list(scope.query.services),
-        "currencies": currencies,
-        "days": _days(scope, pull),
-        "test_tenant_cost": str(_cost_of(pull, scope, canary_tenants)),
-        "problems": list(pull.problems),
-        "malformed": [asdict(record) for record in all_malformed],
-        "further_malformed": usage.further_malformed,
-        "tags": [asdict(tag) for tag in pull.tags],
-        "budgets": asdict(budget_alerts),
-        "tenants_read_at": iso(now),
-        "pull": {"observed_at": iso(pull.observed_at), "requests": pull.requests, "reused": pull.reused},
-    }
-    return table
+    facts = CostFacts(
+        metric=scope.metric,
+        start=scope.start.isoformat(),
+        end=scope.query.end.isoformat(),
+        accounts=list(scope.query.accounts),
+        services=list(scope.query.services),
+        currencies=currencies,
+        days=_days(scope, pull),
+        test_tenant_cost=str(_cost_of(pull, scope, canary_tenants)),
+        problems=list(pull.problems),
+        malformed=all_malformed,
+        further_malformed=usage.further_malformed,
+        tags=list(pull.tags),
+        budgets=budget_alerts,
+        tenants_read_at=iso(now),
+        pull={"observed_at": iso(pull.observed_at), "requests": pull.requests, "reused": pull.reused},
+    )
+    return TENANT_COST_REPORT.gathered((rows[key] for key in sorted(rows)), facts)
 
 
-def to_table(rows: Iterable[CostRow], scope: Scope) -> pd.DataFrame:
-    """The frame of these rows, validated."""
-    query, end = scope.query, scope.query.end
-    constant = {
-        "SubAccountId": query.accounts[0] if len(query.accounts) == 1 else None,
-        "ServiceName": query.services[0] if len(query.services) == 1 else None,
-        "ChargePeriodStart": f"{scope.start.isoformat()}T00:00:00Z",
-        "ChargePeriodEnd": f"{end.isoformat()}T00:00:00Z",
-    }
-    records = [
-        {
-            **constant,
-            "BillingCurrency": row.currency,
-            "BilledCost": row.billed,
-            "EffectiveCost": row.effective,
-            "Tags": json.dumps(
-                {k: v for k, v in ((query.tenant_tag, row.tenant), (query.connector_tag, row.connector)) if v}, sort_keys=True
-            ),
-            "x_TenantId": row.tenant,
-            "x_ConnectorId": row.connector,
-            "x_TenantState": row.state,
-            "x_TenantCreatedAt": row.created_at,
-            "x_AllocatedCost": row.allocated,
-            "x_UnallocatedCost": row.unallocated,
-            "x_UnallocatedGross": row.unallocated_gross,
-            "x_PreviousCost": row.previous,
-            "x_Executions": row.executions,
-            "x_ExecutionsByTool": json.dumps(row.tools, sort_keys=True),
-            "x_DailyCosts": json.dumps([format(cost, "f") for cost in row.daily]),
-        }
-        for row in rows
-    ]
-    return TENANT_COST_REPORT.validate(pd.DataFrame(records, columns=list(TENANT_COST_REPORT.columns)))
-
-
-_ATTRIBUTES = {
-    "tenant": "x_TenantId",
-    "connector": "x_ConnectorId",
-    "currency": "BillingCurrency",
-    "state": "x_TenantState",
-    "created_at": "x_TenantCreatedAt",
-    "billed": "BilledCost",
-    "effective": "EffectiveCost",
-    "allocated": "x_AllocatedCost",
-    "unallocated": "x_UnallocatedCost",
-    "unallocated_gross": "x_UnallocatedGross",
-    "previous": "x_PreviousCost",
-    "executions": "x_Executions",
-    "tools": "x_ExecutionsByTool",
-    "daily": "x_DailyCosts",
-}
-
-
-def rows_of(table: pd.DataFrame) -> list[CostRow]:
-    """The rows of a `tenant_cost_report` table."""
-    columns = [table[_ATTRIBUTES[field.name]].tolist() for field in fields(CostRow)]
-    rows = [CostRow(*values) for values in zip(*columns, strict=True)]
-    for row in rows:
-        row.created_at = None if pd.isna(row.created_at) else row.created_at
-        row.tools = json.loads(str(row.tools))
-        row.daily = [Decimal(text) for text in json.loads(str(row.daily))]
-    return rows
+def _set_scope(row: CostRow, scope: Scope) -> None:
+    """Says in a row what it is about."""
+    query = scope.query
+    row.sub_account = query.accounts[0] if len(query.accounts) == 1 else None
+    row.service = query.services[0] if len(query.services) == 1 else None
+    row.period_start, row.period_end = f"{scope.start.isoformat()}T00:00:00Z", f"{query.end.isoformat()}T00:00:00Z"
+    row.tags = {k: v for k, v in ((query.tenant_tag, row.tenant), (query.connector_tag, row.connector)) if v}
 
 
 def _state(tenant: str, known: RegisteredTenant | None, policy: CostPolicy) -> str:
@@ -273,6 +266,12 @@ def _state(tenant: str, known: RegisteredTenant | None, policy: CostPolicy) -> s
 
 
 Rows = dict[tuple[str, str, str], CostRow]  # by tenant, connector, currency
+
+
+def _row_of(rows: Rows, tenant: str, connector: str, currency: str) -> CostRow:
+    """The row of that key, made if there is none."""
+    made = CostRow(tenant=tenant, connector=connector, currency=currency)
+    return rows.setdefault((tenant, connector, currency), made)
 
 
 def _billed_rows(scope: Scope, pull: CostPull, canary_tenants: frozenset[str]) -> Rows:
@@ -287,9 +286,11 @@ def _billed_rows(scope: Scope, pull: CostPull, canary_tenants: frozenset[str]) -
     is_current = pc.greater_equal(lines["day"], first)
     current, previous = lines.filter(is_current), lines.filter(pc.invert(is_current))
     for tenant, connector, currency, billed, effective in _summed(current, keys, ("billed", "effective")):
-        rows[tenant, connector, currency] = CostRow(tenant, connector, currency, ACTIVE, billed=billed, effective=effective)
+        rows[tenant, connector, currency] = CostRow(
+            tenant=tenant, connector=connector, currency=currency, billed=billed, effective=effective
+        )
     for tenant, connector, currency, cost in _summed(previous, keys, (chosen,)):
-        rows.setdefault((tenant, connector, currency), CostRow(tenant, connector, currency, ACTIVE)).previous = cost
+        _row_of(rows, tenant, connector, currency).previous = cost
     for row in rows.values():
         row.daily = [ZERO] * len(position)
     for batch in current.select([*keys, "day", chosen]).to_batches(max_chunksize=_BATCH):
@@ -309,8 +310,7 @@ def _add_usage(rows: Rows, usage: ExecutionUsage, currency: str, canary_tenants:
     for (tenant, tool), count in sorted(usage.counts.items()):
         if tenant in canary_tenants:
             continue
-        key = (tenant, connector_of_usage(tool), currency)
-        row = rows.setdefault(key, CostRow(*key, ACTIVE))
+        row = _row_of(rows, tenant, connector_of_usage(tool), currency)
         row.executions += count
         row.tools[tool] = row.tools.get(tool, 0) + count
 
@@ -340,8 +340,7 @@ def _allocate_shared_rest(
         rest.unallocated, rest.unallocated_gross = allocation.unallocated, gross.unallocated
         for tenant, share in allocation.shares.items():
             if tenant in registered:
-                key = (tenant, rest.connector, currency)
-                rows.setdefault(key, CostRow(*key, ACTIVE)).allocated += share
+                _row_of(rows, tenant, rest.connector, currency).allocated += share
             else:
                 rest.unallocated += share
         rest.unallocated_gross += sum((share for tenant, share in gross.shares.items() if tenant not in registered), ZERO)

@@ -13,14 +13,12 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
-import pandas as pd
-
 from phase5_ops.aws.cost_answers import CostTag
 from phase5_ops.clock import parse_iso
-from phase5_ops.costs.cost_evidence import ACTIVE, REST, SHARED, UNKNOWN, ZERO, CostRow, rows_of
+from phase5_ops.costs.cost_evidence import ACTIVE, REST, SHARED, UNKNOWN, ZERO, CostReport, CostRow
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import CostPolicy
-from phase5_ops.reads import Read, ReadStatus, read_findings, reads_of
+from phase5_ops.reads import Read, ReadStatus, read_findings
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
@@ -111,23 +109,23 @@ _DAYS_FOUND = 10
 class _Case:
     """What every rule looks at."""
 
-    table: pd.DataFrame
-    rows: list[CostRow]
+    table: CostReport
+    rows: Sequence[CostRow]
     policy: CostPolicy
     links: ConsoleLinks
 
     @property
     def metric(self) -> str:
-        return str(self.table.attrs["metric"])
+        return self.table.facts.metric
 
     @property
     def currency(self) -> str:
-        currencies = self.table.attrs["currencies"]
-        return str(currencies[0]) if len(currencies) == 1 else ""
+        currencies = self.table.facts.currencies
+        return currencies[0] if len(currencies) == 1 else ""
 
     @property
     def days(self) -> list[dict[str, Any]]:
-        return list(self.table.attrs["days"])
+        return self.table.facts.days
 
     @cached_property
     def shared_cost(self) -> bool:
@@ -139,21 +137,21 @@ class _Case:
 
     def link(self, tenant: str | None = None, tag: str | None = None) -> str:
         """The Cost Explorer view behind the report, or one tenant's part of it."""
-        attrs = self.table.attrs
-        last = date.fromisoformat(attrs["end"]) - timedelta(days=1)
+        facts = self.table.facts
+        last = date.fromisoformat(facts.end) - timedelta(days=1)
         return self.links.cost_explorer(
-            date.fromisoformat(attrs["start"]),
+            date.fromisoformat(facts.start),
             last,
             tag=tag or self.policy.tenant_tag,
             metric=self.metric,
             value=tenant,
-            accounts=attrs["accounts"],
-            services=attrs["services"],
+            accounts=facts.accounts,
+            services=facts.services,
         )
 
 
 def judge_cost_report(
-    table: pd.DataFrame, *, policy: CostPolicy, links: ConsoleLinks, tenants_table: str, outcomes_table: str
+    table: CostReport, *, policy: CostPolicy, links: ConsoleLinks, tenants_table: str, outcomes_table: str
 ) -> Judgement:
     """Row 5.2.
 
@@ -164,11 +162,11 @@ def judge_cost_report(
         tenants_table: name of the tenants table.
         outcomes_table: name of the outcomes table.
     """
-    reads = reads_of(table)
-    findings = read_findings(table, ignoring={r.operation for r in reads if r.operation.startswith((_COSTS, _TAGS, _BUDGETS))})
-    if not reads or "days" not in table.attrs:
-        return conclude(judged=0, summary="The costs could not be judged", findings=findings or read_findings(pd.DataFrame()))
-    case = _Case(table, rows_of(table), policy, links)
+    reads = table.reads
+    findings = read_findings(reads, ignoring={r.operation for r in reads if r.operation.startswith((_COSTS, _TAGS, _BUDGETS))})
+    if not reads:
+        return conclude(judged=0, summary="The costs could not be judged", findings=findings)
+    case = _Case(table, table.rows, policy, links)
     evidence = _evidence(case, tenants_table, outcomes_table)
     findings += [*_malformed_findings(case), *_budget_findings(case, reads)]
     unreadable = list(_unreadable_findings(case, reads))
@@ -179,7 +177,7 @@ def judge_cost_report(
     findings += _tag_findings(case, reads)
     findings += _stale_findings(case)
     findings += _unknown_tenant_findings(case) if tenants_known else []
-    if len(table.attrs["currencies"]) > 1:
+    if len(table.facts.currencies) > 1:
         findings.append(_mixed(case))
     else:
         findings += [*_reconcile_findings(case), *_anomaly_findings(case)]
@@ -234,11 +232,11 @@ def _read_whole(reads: Sequence[Read], resource: str) -> bool:
 
 
 def _evidence(case: _Case, tenants_table: str, outcomes_table: str) -> list[EvidenceLink]:
-    report = case.table.attrs.get("report_url")
+    report = case.table.facts.report_url
     return [
         EvidenceLink("Cost Explorer by tenant", case.link()),
         EvidenceLink("Cost Explorer by connector", case.link(tag=case.policy.connector_tag)),
-        *([EvidenceLink("Stored cost report", str(report))] if report else []),
+        *([EvidenceLink("Stored cost report", report)] if report else []),
         *(EvidenceLink(f"Table {name}", case.links.table(name)) for name in (tenants_table, outcomes_table)),
         EvidenceLink("AWS Budgets", case.links.budgets()),
     ]
@@ -249,31 +247,31 @@ def _summary(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> str:
     total = total_cost(case.rows, case.metric)
     unallocated = sum((row.unallocated for row in rest), ZERO)
     with_cost = sum(1 for rows in active.values() if _has_cost(case, rows))
-    attrs = case.table.attrs
-    if len(attrs["currencies"]) > 1:
-        return f"{with_cost} of {len(active)} active tenants have a cost; the bill is in {', '.join(attrs['currencies'])}"
+    known = case.table.facts
+    if len(known.currencies) > 1:
+        return f"{with_cost} of {len(active)} active tenants have a cost; the bill is in {', '.join(known.currencies)}"
     return (
-        f"{with_cost} of {len(active)} active tenants have a cost; {case.currency} {in_cents(total)} from {attrs['start']} to"
-        f" before {attrs['end']}, {in_cents(total_cost(rest, case.metric))} of it shared, {in_cents(unallocated)} unallocated"
+        f"{with_cost} of {len(active)} active tenants have a cost; {case.currency} {in_cents(total)} from {known.start} to"
+        f" before {known.end}, {in_cents(total_cost(rest, case.metric))} of it shared, {in_cents(unallocated)} unallocated"
     )
 
 
 def _facts(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> dict[str, Fact]:
-    attrs, days = case.table.attrs, case.days
+    known, days = case.table.facts, case.days
     rest = [row for row in case.rows if row.state == REST]
     facts: dict[str, Fact] = {
         "active_tenants": len(active),
         "active_tenants_with_cost": sum(1 for rows in active.values() if _has_cost(case, rows)),
         "executions": sum(row.executions for row in case.rows),
-        "currency": ", ".join(attrs["currencies"]),
+        "currency": ", ".join(known.currencies),
         "days_final": sum(1 for day in days if not day["estimated"]),
         "days_estimated": sum(1 for day in days if day["estimated"]),
-        "complete_through": complete_through(days, parse_iso(attrs["pull"]["observed_at"])) or "no day",
-        "costs_read_at": attrs["pull"]["observed_at"],
-        "cost_explorer_requests": attrs["pull"]["requests"],
-        "test_tenant_cost": attrs["test_tenant_cost"],
+        "complete_through": complete_through(days, parse_iso(known.pull["observed_at"])) or "no day",
+        "costs_read_at": known.pull["observed_at"],
+        "cost_explorer_requests": known.pull["requests"],
+        "test_tenant_cost": known.test_tenant_cost,
     }
-    if len(attrs["currencies"]) <= 1:
+    if len(known.currencies) <= 1:
         facts |= {
             "cost": in_cents(total_cost(case.rows, case.metric)),
             "shared_cost": in_cents(total_cost(rest, case.metric)),
@@ -301,42 +299,42 @@ def _unreadable_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding
         yield CostCode.COST_UNREADABLE.at(
             _COSTS, expected="costs read from Cost Explorer", seen="nothing was asked", link=case.link()
         )
-    for problem in case.table.attrs["problems"]:
+    for problem in case.table.facts.problems:
         yield CostCode.COST_UNREADABLE.at(
             _COSTS, expected="an answer as Cost Explorer documents it", seen=problem, link=case.link()
         )
 
 
 def _malformed_findings(case: _Case) -> Iterator[Finding]:
-    for record in case.table.attrs["malformed"]:
+    for record in case.table.facts.malformed:
         yield CostCode.COST_RECORD_MALFORMED.at(
-            f"{record['table']}: {record['key']}: {record['attribute']}",
+            f"{record.table}: {record.key}: {record.attribute}",
             expected="an item as the platform writes it",
-            seen=record["problem"],
-            link=case.links.table(record["table"]),
+            seen=record.problem,
+            link=case.links.table(record.table),
         )
-    if further := case.table.attrs["further_malformed"]:
+    if further := case.table.facts.further_malformed:
         yield CostCode.COST_RECORD_MALFORMED.at(
             "further outcomes", expected="items as the platform writes them", seen=f"{further} more"
         )
 
 
 def _mixed(case: _Case) -> Finding:
-    currencies = ", ".join(case.table.attrs["currencies"])
+    currencies = ", ".join(case.table.facts.currencies)
     return CostCode.COST_CURRENCY_MIXED.at("the bill", expected="one billing currency", seen=currencies, link=case.link())
 
 
 def _budget_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
-    budgets = case.table.attrs["budgets"]
-    if budgets["alerting"]:
+    budgets = case.table.facts.budgets
+    if budgets.alerting:
         return
     failed = [read for read in reads if read.operation.startswith(_BUDGETS) and read.status is not ReadStatus.OK]
     asked = any(read.operation.startswith(_BUDGETS) for read in reads)
     seen = "; ".join(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed) or (
-        f"{budgets['budgets']} cost budgets, none with an alert" if asked else "not asked, since the account is not known"
+        f"{budgets.budgets} cost budgets, none with an alert" if asked else "not asked, since the account is not known"
     )
     yield CostCode.BUDGET_ALARM_MISSING.at(
-        f"account {', '.join(case.table.attrs['accounts'])}",
+        f"account {', '.join(case.table.facts.accounts)}",
         expected="a cost budget with an alert",
         seen=seen,
         link=case.links.budgets(),
@@ -347,7 +345,7 @@ def _budget_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
 
 
 def _tags(case: _Case) -> dict[str, CostTag]:
-    return {tag["key"]: CostTag(**tag) for tag in case.table.attrs["tags"]}
+    return {tag.key: tag for tag in case.table.facts.tags}
 
 
 def _tag_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
@@ -371,7 +369,7 @@ def _tag_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
 
 
 def _stale_findings(case: _Case) -> Iterator[Finding]:
-    end = date.fromisoformat(case.table.attrs["end"])
+    end = date.fromisoformat(case.table.facts.end)
     oldest_fine = (end - timedelta(days=1 + case.policy.max_lag_days)).isoformat()
     arrived = [day["day"] for day in case.days if day["arrived"]]
     newest = max(arrived, default=None)
@@ -386,7 +384,7 @@ def _stale_findings(case: _Case) -> Iterator[Finding]:
                 link=case.link(),
             )
         return
-    complete = complete_through(case.days, parse_iso(case.table.attrs["pull"]["observed_at"]))
+    complete = complete_through(case.days, parse_iso(case.table.facts.pull["observed_at"]))
     yield CostCode.COST_DATA_STALE.at(
         "Cost Explorer",
         expected=f"costs of {oldest_fine} or later",
@@ -512,7 +510,7 @@ def _has_cost(case: _Case, rows: Sequence[CostRow]) -> bool:
 def _young(case: _Case, stamp: str | None) -> bool:
     """True for something that began less than the grace ago; not for what is unknown or in the future."""
     try:
-        age = parse_iso(case.table.attrs["tenants_read_at"]) - parse_iso(stamp) if stamp else None
+        age = parse_iso(case.table.facts.tenants_read_at) - parse_iso(stamp) if stamp else None
     except ValueError:
         return False
     return age is not None and timedelta(minutes=-5) <= age < timedelta(hours=case.policy.grace_hours)
@@ -520,7 +518,7 @@ def _young(case: _Case, stamp: str | None) -> bool:
 
 def _anomaly_findings(case: _Case) -> Iterator[Finding]:
     """A recent complete day far above the median of the days before the recent ones."""
-    through = complete_through(case.days, parse_iso(case.table.attrs["pull"]["observed_at"]))
+    through = complete_through(case.days, parse_iso(case.table.facts.pull["observed_at"]))
     days = [day["day"] for day in case.days if day["current"]]
     complete = sum(1 for day in days if through is not None and day <= through)
     recent_from = complete - _RECENT_DAYS

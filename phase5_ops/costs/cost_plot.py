@@ -9,13 +9,12 @@ from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from phase5_ops.costs.cost_evidence import SHARED, ZERO
+from phase5_ops.costs.cost_evidence import SHARED, ZERO, CostReport
 from phase5_ops.costs.cost_report import TenantCost, tenant_costs
 
 _MOST_BARS = 25
@@ -25,11 +24,11 @@ _BILLED, _ALLOCATED, _UNALLOCATED, _OTHERS = "#3b6ea5", "#9dc3e6", "#d1495b", "#
 _BANDS = ("#3b6ea5", "#e08e45", "#5b9f6d", "#8c6bb1", "#c8a415")
 
 
-def plot_costs(table: pd.DataFrame) -> bytes:
+def plot_costs(table: CostReport) -> bytes:
     """The picture as PNG: bars of every tenant (or of the most expensive and the others), and stacked days.
 
     Args:
-        table: `tenant_cost_report` in one currency, with its attrs.
+        table: `tenant_cost_report` in one currency.
     """
     everyone = tenant_costs(table)
     lines = [line for line in everyone if line.tenant != SHARED]
@@ -41,12 +40,10 @@ def plot_costs(table: pd.DataFrame) -> bytes:
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     # Fixed margins in inches: a solved layout takes longer than the drawing itself.
     figure.subplots_adjust(left=0.17, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.14)
-    currency = ", ".join(table.attrs["currencies"]) or "no currency"
+    currency = ", ".join(table.facts.currencies) or "no currency"
     _draw_bars(left, bars, rest, currency)
     _draw_days(right, table, lines, rest, currency, low=height < _LOW)
-    figure.suptitle(
-        f"Cost per tenant, {table.attrs['start']} to before {table.attrs['end']} ({table.attrs['metric']})", fontsize=11
-    )
+    figure.suptitle(f"Cost per tenant, {table.facts.start} to before {table.facts.end} ({table.facts.metric})", fontsize=11)
     png = BytesIO()
     figure.savefig(png, format="png", dpi=90)
     return png.getvalue()
@@ -114,10 +111,10 @@ def _label_bars(axes: Axes, whole: npt.NDArray[np.float64], own: int) -> None:
 
 
 def _draw_days(
-    axes: Axes, table: pd.DataFrame, lines: list[TenantCost], rest: TenantCost | None, currency: str, *, low: bool
+    axes: Axes, table: CostReport, lines: list[TenantCost], rest: TenantCost | None, currency: str, *, low: bool
 ) -> None:
     """Billed cost a day, stacked: the five most expensive tenants, all others, and the shared rest."""
-    days = [date.fromisoformat(day["day"]) for day in table.attrs["days"] if day["current"]]
+    days = [date.fromisoformat(day["day"]) for day in table.facts.days if day["current"]]
     top = sorted(lines, key=lambda line: -line.billed)[: len(_BANDS)]
     named = {line.tenant for line in top}
     others = [line for line in lines if line.tenant not in named]

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-import pandas as pd
-
 from phase5_ops.ccnative.names import canonical_connector
-from phase5_ops.costs.cost_evidence import REST, SHARED, ZERO, CostRow, rows_of
+from phase5_ops.costs.cost_evidence import REST, SHARED, ZERO, CostReport, CostRow
 
 MARKDOWN_TENANTS = 50  # in the asset's metadata; the stored report has them all
 
@@ -46,11 +44,11 @@ class TenantCost:
         return self.billed + self.allocated
 
 
-def tenant_costs(table: pd.DataFrame) -> list[TenantCost]:
+def tenant_costs(table: CostReport) -> list[TenantCost]:
     """The tenants of a `tenant_cost_report` table, most expensive first; what carries no tenant tag is the line of tenant ""."""
-    metric = str(table.attrs["metric"])
+    metric = table.facts.metric
     lines: dict[str, TenantCost] = {}
-    for row in rows_of(table):
+    for row in table.rows:
         line = lines.setdefault(row.tenant, TenantCost(row.tenant, row.state, daily=[ZERO] * len(row.daily)))
         line.billed += row.cost(metric)
         line.allocated += row.allocated
@@ -112,25 +110,25 @@ def _money(amount: Decimal) -> str:
     return f"{amount.quantize(_CENT) + ZERO:,}"  # adding zero turns -0.00 into 0.00
 
 
-def _header(table: pd.DataFrame) -> str:
-    attrs = table.attrs
-    scope = f"accounts {', '.join(attrs['accounts'])}; services {', '.join(attrs['services']) or 'all'}"
-    again = "kept from an earlier run" if attrs["pull"]["reused"] else "pulled by this run"
+def _header(table: CostReport) -> str:
+    facts = table.facts
+    scope = f"accounts {', '.join(facts.accounts)}; services {', '.join(facts.services) or 'all'}"
+    again = "kept from an earlier run" if facts.pull["reused"] else "pulled by this run"
     return (
-        f"{attrs['metric']} in {', '.join(attrs['currencies']) or 'no currency'}, {attrs['start']} to before {attrs['end']};"
-        f" {scope}; read from Cost Explorer at {attrs['pull']['observed_at']} ({again})"
+        f"{facts.metric} in {', '.join(facts.currencies) or 'no currency'}, {facts.start} to before {facts.end};"
+        f" {scope}; read from Cost Explorer at {facts.pull['observed_at']} ({again})"
     )
 
 
-def _comparable(table: pd.DataFrame) -> bool:
+def _comparable(table: CostReport) -> bool:
     """Amounts can be compared and added: there is at most one currency."""
-    return len(table.attrs["currencies"]) <= 1
+    return len(table.facts.currencies) <= 1
 
 
 _MIXED = "The bill is in more than one currency; amounts are not added. The table tenant_cost_report has every line."
 
 
-def as_markdown(table: pd.DataFrame, limit: int = MARKDOWN_TENANTS) -> str:
+def as_markdown(table: CostReport, limit: int = MARKDOWN_TENANTS) -> str:
     """The report as Markdown: the `limit` most expensive tenants, and the shared rest."""
     if not _comparable(table):
         return f"{_header(table)}\n\n{_MIXED}"
@@ -150,7 +148,7 @@ def _escaped(cell: str) -> str:
     return html.escape(" ".join(cell.split()), quote=False).replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`")
 
 
-def as_html(table: pd.DataFrame) -> str:
+def as_html(table: CostReport) -> str:
     """The whole report as one HTML page that needs nothing else."""
     lines = tenant_costs(table) if _comparable(table) else []
     whole = sum((line.together for line in lines if line.tenant != SHARED), ZERO)

@@ -8,24 +8,27 @@ here: what a certain table holds, reading, Dagster.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from types import NoneType
-from typing import Any, Generic, Self, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, get_args, get_type_hints
 
-import pandas as pd
-import pandera.pandas as pa
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.reads import Read
 
+if TYPE_CHECKING:
+    import pandas as pd  # seconds of import time that a command without tables does not need
+    import pandera.pandas as pa
+
 Row = TypeVar("Row")
 Facts = TypeVar("Facts")
+Value = TypeVar("Value")
 
 _DTYPES = {str: "str", bool: "bool", int: "int64", float: "float64", datetime: "datetime64[us, UTC]", Decimal: "object"}
 _EMPTY_DTYPES = {"bool": "boolean", "int64": "Int64", "float64": "Float64"}  # of pandas, for columns with empty cells
@@ -43,6 +46,7 @@ class Column:
         among: the values there are; default: those of an enum.
         least: the smallest value there is.
         check: what holds for each value, beside the above.
+        json: options of `json.dumps`, for a column that is kept as JSON text.
     """
 
     name: str = ""
@@ -51,6 +55,7 @@ class Column:
     among: Sequence[str] = ()
     least: int | None = None
     check: Callable[[Any], bool] | None = None
+    json: Mapping[str, Any] = field(default_factory=dict)
 
 
 class DeclaredColumn:
@@ -66,28 +71,44 @@ class DeclaredColumn:
         self.attribute, self.name, self.unique = attribute, declared.name or attribute, declared.unique
         self.enum = kind if isinstance(kind, type) and issubclass(kind, StrEnum) else None
         self.json = None if self.enum or kind in _DTYPES else TypeAdapter(kind)
+        self.dumping: dict[str, Any] = {"default": to_jsonable_python, **declared.json}
         found = "str" if self.enum or self.json else _DTYPES[kind]
         self.dtype = declared.dtype or (_EMPTY_DTYPES.get(found, found) if self.nullable else found)
         self.among = [*declared.among, *(self.enum or ())]
-        self.limits = [f"one of {', '.join(self.among)}"] if self.among else []
-        self.limits += [f"at least {declared.least}"] if declared.least is not None else []
+        self.least, self.check = declared.least, declared.check
         self.type = _JSON if self.json else "decimal" if kind is Decimal else self.dtype
-        self.checks = [pa.Check.isin(self.among)] if self.among else []
-        self.checks += [pa.Check.ge(declared.least)] if declared.least is not None else []
-        self.checks += [pa.Check(declared.check, element_wise=True)] if declared.check else []
 
-    def column(self) -> pa.Column:
+    @property
+    def limits(self) -> list[str]:
+        """What values there may be, in words."""
+        among = [f"one of {', '.join(self.among)}"] if self.among else []
+        return [*among, *([f"at least {self.least}"] if self.least is not None else [])]
+
+    def column(self) -> "pa.Column":
         """The column of the schema."""
-        return pa.Column(self.dtype, self.checks, nullable=self.nullable, unique=self.unique)
+        import pandera.pandas as pa
+
+        checks = [pa.Check.isin(self.among)] if self.among else []
+        checks += [pa.Check.ge(self.least)] if self.least is not None else []
+        checks += [pa.Check(self.check, element_wise=True)] if self.check else []
+        return pa.Column(self.dtype, checks, nullable=self.nullable, unique=self.unique)
 
     def written(self, rows: Sequence[object]) -> "pd.Series[Any]":
         """The column of these rows."""
+        import pandas as pd
+
         values = [getattr(row, self.attribute) for row in rows]
         if self.json:
-            values = [None if each is None else json.dumps(each, default=to_jsonable_python, sort_keys=True) for each in values]
+            values = self._texts(values)
         return pd.Series(values, dtype=self.dtype)
 
-    def read(self, frame: pd.DataFrame) -> list[Any]:
+    def _texts(self, values: Sequence[Any]) -> list[str | None]:
+        """The values as JSON; one that is in many rows is written once."""
+        different = {id(each): each for each in values}
+        texts = {key: None if each is None else json.dumps(each, **self.dumping) for key, each in different.items()}
+        return [texts[id(each)] for each in values]
+
+    def read(self, frame: "pd.DataFrame") -> list[Any]:
         """The values of the column; an empty cell of any kind is None, and equal texts give the same value."""
         cells = frame[self.name]
         values: list[Any] = cells.astype(object).where(cells.notna(), None).tolist()
@@ -105,7 +126,7 @@ class NoFacts:
     """Of a table that needs none."""
 
 
-class Table(Generic[Row, Facts]):
+class DeclaredTable(Generic[Row, Facts]):
     """A declared table: `row` is a dataclass of its columns, in their order; `facts` one of what is known beside the rows.
 
     Facts are kept as JSON. One whose default is None is left out while it is None. `unique`: attributes whose values together
@@ -119,14 +140,16 @@ class Table(Generic[Row, Facts]):
     def columns(self) -> Sequence[DeclaredColumn]:
         """The columns: name, type, description, limits."""
         hints = get_type_hints(self._row, include_extras=True)
-        return tuple(DeclaredColumn(field.name, hints[field.name]) for field in fields(self._row))  # type: ignore[arg-type]
+        return tuple(DeclaredColumn(each.name, hints[each.name]) for each in fields(self._row))  # type: ignore[arg-type]
 
     @cached_property
-    def schema(self) -> pa.DataFrameSchema:
+    def schema(self) -> "pa.DataFrameSchema":
         """What every table of the kind fulfils."""
-        unique = [field.name for field in self.columns if field.attribute in self._unique]
+        import pandera.pandas as pa
+
+        unique = [column.name for column in self.columns if column.attribute in self._unique]
         return pa.DataFrameSchema(
-            {field.name: field.column() for field in self.columns}, strict=True, coerce=True, unique=unique or None
+            {column.name: column.column() for column in self.columns}, strict=True, coerce=True, unique=unique or None
         )
 
     @cached_property
@@ -139,15 +162,17 @@ class Table(Generic[Row, Facts]):
         Raises:
             pandera.errors.SchemaError: a value is not as declared.
         """
+        import pandas as pd
+
         listed = list(rows)
-        frame = pd.DataFrame({field.name: field.written(listed) for field in self.columns})
+        frame = pd.DataFrame({column.name: column.written(listed) for column in self.columns})
         return GatheredTable(self, self.schema.validate(frame), facts)
 
-    def rows(self, frame: pd.DataFrame) -> Sequence[Row]:
+    def rows(self, frame: "pd.DataFrame") -> Sequence[Row]:
         """The rows of a table as typed values."""
-        return [self._row(*values) for values in zip(*(field.read(frame) for field in self.columns), strict=True)]
+        return [self._row(*values) for values in zip(*(column.read(frame) for column in self.columns), strict=True)]
 
-    def kept(self, frame: pd.DataFrame, digest: str = "") -> "GatheredTable[Row, Facts]":
+    def kept(self, frame: "pd.DataFrame", digest: str = "") -> "GatheredTable[Row, Facts]":
         """What was gathered, from the frame of a Parquet file; `digest` is the file's.
 
         Raises:
@@ -159,10 +184,10 @@ class Table(Generic[Row, Facts]):
         facts = self._facts.validate_python(beside)
         return GatheredTable(self, frame, facts, reads, parse_iso(str(stamp)) if stamp else None, digest)
 
-    def to_keep(self, gathered: "GatheredTable[Row, Facts]") -> pd.DataFrame:
+    def to_keep(self, gathered: "GatheredTable[Row, Facts]") -> "pd.DataFrame":
         """The inverse of `kept`: a frame whose attributes, which its Parquet file has too, hold everything beside the rows."""
         frame, values = gathered.frame.copy(deep=False), self._facts.dump_python(gathered.facts)
-        optional = {field.name for field in fields(self._facts_type) if field.default is None}  # type: ignore[arg-type]
+        optional = {each.name for each in fields(self._facts_type) if each.default is None}  # type: ignore[arg-type]
         frame.attrs = {name: value for name, value in values.items() if value is not None or name not in optional}
         frame.attrs["reads"] = [read.as_entry() for read in gathered.reads]
         frame.attrs |= {"observed_at": iso(gathered.observed_at)} if gathered.observed_at else {}
@@ -182,8 +207,8 @@ class GatheredTable(Generic[Row, Facts]):
         digest: of the file that it was kept in; "" of one that comes from no file.
     """
 
-    table: Table[Row, Facts]
-    frame: pd.DataFrame
+    table: DeclaredTable[Row, Facts]
+    frame: "pd.DataFrame"
     facts: Facts
     reads: Sequence[Read] = ()
     observed_at: datetime | None = None
@@ -197,6 +222,17 @@ class GatheredTable(Generic[Row, Facts]):
     def with_reads(self, reads: Iterable[Read], observed_at: datetime) -> Self:
         """The same, saying how and when it was read."""
         return replace(self, reads=tuple(reads), observed_at=observed_at)
+
+
+def filled(value: Value | None) -> Value:
+    """A cell that every row of its kind has.
+
+    Raises:
+        TypeError: this row has it not.
+    """
+    if value is None:
+        raise TypeError("a cell is empty that no row of this kind leaves empty")
+    return value
 
 
 Tables = Mapping[str, GatheredTable[Any, Any]]

@@ -5,10 +5,11 @@ waived by people; what fires since, is gone, or cannot be read closes, and no wa
 """
 
 from collections.abc import Mapping
-
-import pandas as pd
+from dataclasses import dataclass
+from typing import Annotated
 
 from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.evidence.table import DeclaredTable, GatheredTable, NoFacts
 from phase5_ops.gate.decision import is_blocking
 from phase5_ops.gate.reasons import RELEASE, GateReason
 from phase5_ops.gate.records import Reason
@@ -16,6 +17,19 @@ from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus
 
 TABLE = "slo_alarms"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlarm:
+    """What the gate reads of a row of `slo_alarms`."""
+
+    tool: Annotated[str | None, "that the alarm watches"]
+    alarm: Annotated[str | None, "its name"]
+    state: Annotated[str | None, "when the evidence was gathered"]
+
+
+STORED_ALARMS = DeclaredTable(StoredAlarm, NoFacts)
+StoredAlarms = GatheredTable[StoredAlarm, NoFacts]
 
 _CHECK = "no_slo_alarm_firing"
 _FIRING, _STATES = "ALARM", ("ALARM", "OK", "INSUFFICIENT_DATA")
@@ -26,7 +40,7 @@ def alarms_count(policy: GatePolicy) -> bool:
     return is_blocking(ROW_OF_CHECK[_CHECK], policy)
 
 
-def alarm_problems(table: pd.DataFrame | None, now: Mapping[str, str], read: Read, policy: GatePolicy) -> tuple[Reason, ...]:
+def alarm_problems(table: StoredAlarms | None, now: Mapping[str, str], read: Read, policy: GatePolicy) -> tuple[Reason, ...]:
     """What the alarms say against a promotion.
 
     Args:
@@ -37,7 +51,7 @@ def alarm_problems(table: pd.DataFrame | None, now: Mapping[str, str], read: Rea
     """
     if not alarms_count(policy):
         return ()
-    if table is None or not {"tool", "alarm", "state"} <= set(table.columns):
+    if table is None:
         return (GateReason.ALARMS_UNREADABLE.closes(RELEASE, TABLE, "the stored alarms cannot be read"),)
     if read.status is not ReadStatus.OK:
         seen = f"{read.operation}: {read.status}: {read.error}"
@@ -45,10 +59,9 @@ def alarm_problems(table: pd.DataFrame | None, now: Mapping[str, str], read: Rea
     return tuple(reason for alarm, state in sorted(alarm_states(table).items()) for reason in _against(alarm, state, now))
 
 
-def alarm_states(table: pd.DataFrame) -> dict[str, str]:
+def alarm_states(table: StoredAlarms) -> dict[str, str]:
     """Alarm -> state of the alarms on a tool's SLO, as the evidence table has them."""
-    rows = table.loc[table["tool"].notna() & table["alarm"].notna(), ["alarm", "state"]]
-    return {str(alarm): str(state) for alarm, state in rows.itertuples(index=False)}
+    return {row.alarm: str(row.state) for row in table.rows if row.tool is not None and row.alarm is not None}
 
 
 def _against(alarm: str, before: str, now: Mapping[str, str]) -> tuple[Reason, ...]:

@@ -4,37 +4,35 @@ The first asset goes before everything else that is ready, the second one after:
 one left, all other evidence has been gathered.
 """
 
-import pandas as pd
-
 from phase5_ops.aws.deployed_identity import read_deployed
 from phase5_ops.aws.iam import deployed_read
 from phase5_ops.context import RunContext
-from phase5_ops.gate.deployed_rules import COLUMNS, END, START
-from phase5_ops.reads import attach, reads_of
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.evidence.table import NoFacts, Tables
+from phase5_ops.gate.deployed_rules import DEPLOYED_IDENTITY, END, START, DeployedIdentity, DeployedThing
+from phase5_ops.wiring import Evidence, Judging, Source
 
 ASSET, AT_START = "deployed_identity", "deployed_identity_at_start"
 
 _FIRST, _LAST = 1000, -1000
 
 
-def _read(run: RunContext, moment: str) -> pd.DataFrame:
+def _read(run: RunContext, moment: str) -> DeployedIdentity:
     policy = run.settings.deployed
     found, reads = read_deployed(run.reader, policy.function_prefixes, policy.digest_parameter)
-    rows = [(moment, each.kind, each.name, each.version, each.code) for each in found]
-    return attach(pd.DataFrame(rows, columns=list(COLUMNS), dtype="str"), reads, run.now())
+    rows = [DeployedThing(moment, each.kind, each.name, each.version, each.code) for each in found]
+    return DEPLOYED_IDENTITY.gathered(rows, NoFacts()).with_reads(reads, run.now())
 
 
-def gather_at_start(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_at_start(run: RunContext, _tables: Tables) -> DeployedIdentity:
     """What runs when the run begins."""
     return _read(run, START)
 
 
-def gather_deployed_identity(run: RunContext, tables: Tables) -> pd.DataFrame:
+def gather_deployed_identity(run: RunContext, tables: Tables) -> DeployedIdentity:
     """What ran when the run began, and what runs when it ends."""
     start, end = tables[AT_START], _read(run, END)
-    both = pd.concat([start, end], ignore_index=True)
-    return attach(both, [*reads_of(start), *reads_of(end)], run.now())
+    both = DEPLOYED_IDENTITY.gathered([*start.rows, *end.rows], NoFacts())
+    return both.with_reads([*start.reads, *end.reads], run.now())
 
 
 SOURCES = (
@@ -56,6 +54,7 @@ EVIDENCE = (
         sources=("lambda/platform_functions",),
         iam=deployed_read,
         priority=_FIRST,
+        table=DEPLOYED_IDENTITY,
     ),
     Evidence(
         name=ASSET,
@@ -67,6 +66,7 @@ EVIDENCE = (
         needs=(AT_START,),
         iam=deployed_read,
         priority=_LAST,
+        table=DEPLOYED_IDENTITY,
     ),
 )
 

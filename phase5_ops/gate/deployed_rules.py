@@ -5,34 +5,46 @@ in part after, so the evidence decides nothing. What is not recorded, or could n
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
 
-import pandas as pd
-
+from phase5_ops.evidence.table import DeclaredTable, GatheredTable, NoFacts
 from phase5_ops.gate.reasons import RELEASE, GateReason
 from phase5_ops.gate.records import Reason, Release
 from phase5_ops.policy import DeployedPolicy
-from phase5_ops.reads import ReadStatus, reads_of
+from phase5_ops.reads import ReadStatus
 
 START, END = "start", "end"
 
-#: Columns of the table: one row a moment and thing that runs. `code` is CodeSha256, or the parameter's value.
-COLUMNS = ("moment", "kind", "name", "version", "code")
+
+@dataclass(frozen=True, slots=True)
+class DeployedThing:
+    """One row of `deployed_identity`: a thing that runs, at one moment of a readiness run."""
+
+    moment: Annotated[str, "start, end"]
+    kind: Annotated[str, "function, parameter"]
+    name: Annotated[str, "of the function or parameter"]
+    version: Annotated[str, "its version"]
+    code: Annotated[str, "CodeSha256, or the parameter's value"]
+
+
+DEPLOYED_IDENTITY = DeclaredTable(DeployedThing, NoFacts)
+DeployedIdentity = GatheredTable[DeployedThing, NoFacts]
 
 #: (kind, name) -> (version, code)
 Identity = Mapping[tuple[str, str], tuple[str, str]]
 
 
-def identity_at(table: pd.DataFrame, moment: str) -> dict[tuple[str, str], tuple[str, str]]:
+def identity_at(table: DeployedIdentity, moment: str) -> dict[tuple[str, str], tuple[str, str]]:
     """What ran at one moment of a run.
 
     Raises:
         KeyError: it is no such table.
     """
-    rows = table.loc[table["moment"] == moment, list(COLUMNS[1:])]
-    return {(str(kind), str(name)): (str(version), str(code)) for kind, name, version, code in rows.itertuples(index=False)}
+    return {(row.kind, row.name): (row.version, row.code) for row in table.rows if row.moment == moment}
 
 
-def recorded_problems(table: pd.DataFrame | None, release: Release, policy: DeployedPolicy) -> tuple[Reason, ...]:
+def recorded_problems(table: DeployedIdentity | None, release: Release, policy: DeployedPolicy) -> tuple[Reason, ...]:
     """What the record of a readiness run says against its evidence.
 
     Args:
@@ -42,8 +54,8 @@ def recorded_problems(table: pd.DataFrame | None, release: Release, policy: Depl
     """
     if table is None:
         return (_unknown("deployed_identity", "the run recorded nothing that can be read"),)
-    failed = [read for read in reads_of(table) if read.status is not ReadStatus.OK]
-    if failed or not reads_of(table):
+    failed = [read for read in table.reads if read.status is not ReadStatus.OK]
+    if failed or not table.reads:
         seen = (
             "; ".join(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed) or "no reads recorded"
         )
@@ -55,7 +67,7 @@ def recorded_problems(table: pd.DataFrame | None, release: Release, policy: Depl
     return (*changed, *_about_candidate(end, release, policy))
 
 
-def present_problems(table: pd.DataFrame | None, now: Identity, failed: Iterable[str]) -> tuple[Reason, ...]:
+def present_problems(table: DeployedIdentity | None, now: Identity, failed: Iterable[str]) -> tuple[Reason, ...]:
     """What runs now against what the evidence is about.
 
     Args:

@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
-
-import pandas as pd
-import pandera.pandas as pa
+from typing import Annotated, Any
 
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROWS, Row
 from phase5_ops.evidence.run_tags import READINESS_JOB
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, NoFacts
 from phase5_ops.gate.alarm_rules import alarms_count
 from phase5_ops.gate.decision import decide, is_blocking
 from phase5_ops.gate.drill_fresh import ALARM_FAULTS, DEPLOYED_FAULTS, FRESH_CONTROLS, Find, FreshContext
@@ -46,20 +44,23 @@ from phase5_ops.verdict import Finding, Verdict
 
 CONTROL = "control"  # the fault of a case that has none: the gate must open
 
-GATE_DRILL = pa.DataFrameSchema(
-    {
-        "case": pa.Column(str, unique=True),
-        "row": pa.Column(str),  # row id, extra check, or "release"
-        "fault": pa.Column(str),  # key of one of the tables of faults below, or "control"
-        "expected": pa.Column(str, pa.Check.isin(list(Outcome))),
-        "expected_code": pa.Column(str),  # must be among the reasons; "" for a control
-        "outcome": pa.Column(str, nullable=True),  # null where the case could not be tried
-        "codes": pa.Column(str),  # of the reasons given for the row, space-separated
-        "problem": pa.Column(str, nullable=True),  # why the case could not be tried
-    },
-    strict=True,
-    coerce=True,
-)
+
+@dataclass(frozen=True, slots=True)
+class DrilledCase:
+    """One row of `gate_drill`: a case that was tried on the gate."""
+
+    case: Annotated[str, "row and fault", Column(unique=True)]
+    row: Annotated[str, 'row id, extra check, or "release"']
+    fault: Annotated[str, 'key of one of the tables of faults, or "control"']
+    expected: Annotated[str, "what the gate must say", Column(among=[str(each) for each in Outcome])]
+    expected_code: Annotated[str, 'must be among the reasons; "" for a control']
+    outcome: Annotated[str | None, "what the gate said; null where the case could not be tried"]
+    codes: Annotated[str, "of the reasons given for the row, space-separated"]
+    problem: Annotated[str | None, "why the case could not be tried"]
+
+
+GATE_DRILL = DeclaredTable(DrilledCase, NoFacts)
+GateDrill = GatheredTable[DrilledCase, NoFacts]
 
 _RUN, _OTHER_RUN = "run-of-the-drill", "another-run"
 _DIGEST, _OTHER_DIGEST = "sha256:" + "d" * 64, "sha256:" + "0" * 64
@@ -550,21 +551,15 @@ def required_cases(policy: GatePolicy) -> set[tuple[str, str]]:
 Decide = Callable[[GateInputs], Decision]
 
 
-def drill(policy: GatePolicy, now: datetime, *, gate: Decide = decide) -> pd.DataFrame:
-    """The table `gate_drill` (columns: `GATE_DRILL`): every case tried on `gate`.
+def drill(policy: GatePolicy, now: datetime, *, gate: Decide = decide) -> GateDrill:
+    """The table `gate_drill`: every case tried on `gate`.
 
     A case that raises is a row with its problem; the drill goes on.
     """
-    rows = [_tried(case, gate) for case in cases(policy, now)]
-    return GATE_DRILL.validate(pd.DataFrame(rows, columns=list(GATE_DRILL.columns)))
+    return GATE_DRILL.gathered((_tried(case, gate) for case in cases(policy, now)), NoFacts())
 
 
-def no_cases() -> pd.DataFrame:
-    """The table of a drill that could not be held."""
-    return pd.DataFrame({name: pd.Series(dtype="str") for name in GATE_DRILL.columns})
-
-
-def _tried(case: DrillCase, gate: Decide) -> dict[str, object]:
+def _tried(case: DrillCase, gate: Decide) -> DrilledCase:
     outcome, codes, problem = None, "", None
     try:
         decision = gate(case.inputs())
@@ -572,13 +567,13 @@ def _tried(case: DrillCase, gate: Decide) -> dict[str, object]:
         codes = " ".join(sorted({reason.code for reason in decision.reasons if reason.row == case.row}))
     except Exception:  # noqa: BLE001 - a gate that raises is what the drill is to find out
         problem = traceback.format_exc(limit=-2)
-    return {
-        "case": case.name,
-        "row": case.row,
-        "fault": case.fault,
-        "expected": str(case.expected),
-        "expected_code": case.code,
-        "outcome": outcome,
-        "codes": codes,
-        "problem": problem,
-    }
+    return DrilledCase(
+        case=case.name,
+        row=case.row,
+        fault=case.fault,
+        expected=str(case.expected),
+        expected_code=case.code,
+        outcome=outcome,
+        codes=codes,
+        problem=problem,
+    )

@@ -3,15 +3,14 @@
 import logging
 from datetime import datetime
 
-import pandas as pd
-
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
-from phase5_ops.gate.drill import drill, no_cases
+from phase5_ops.evidence.table import NoFacts, Tables
+from phase5_ops.gate.drill import GATE_DRILL, GateDrill, drill
 from phase5_ops.gate.drill_judge import DrillCode, judge_gate_drill
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judging, Source
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +18,7 @@ log = logging.getLogger(__name__)
 DRILLED = "phase5:Decide"
 
 
-def gather_gate_drill(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_gate_drill(run: RunContext, _tables: Tables) -> GateDrill:
     """Tries every case on the decision function of this very version, under the policy in force.
 
     A drill that cannot be held at all is an empty table with a failed read, so that the row is ERROR and says the cause.
@@ -29,8 +28,9 @@ def gather_gate_drill(run: RunContext, _tables: Tables) -> pd.DataFrame:
         table = drill(run.settings.gate, now)
     except Exception as error:
         log.exception("the gate cannot be drilled")
-        table, status, problem = no_cases(), ReadStatus.FAILED, f"{type(error).__name__}: {str(error)[:300]}"
-    return attach(table, [Read(DRILLED, "phase5_ops.gate.decision", status, problem, 1, iso(now), iso(now))], now)
+        table = GATE_DRILL.gathered([], NoFacts())
+        status, problem = ReadStatus.FAILED, f"{type(error).__name__}: {str(error)[:300]}"
+    return table.with_reads([Read(DRILLED, "phase5_ops.gate.decision", status, problem, 1, iso(now), iso(now))], now)
 
 
 def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
@@ -47,6 +47,7 @@ EVIDENCE = (
         gather=gather_gate_drill,
         owner="security-compliance",
         kinds=frozenset({"python", "table"}),
+        table=GATE_DRILL,
     ),
 )
 

@@ -6,18 +6,25 @@ Each case is a table or an answer made here, put through the very rules that a p
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-import pandas as pd
-
 from phase5_ops.clock import iso
-from phase5_ops.gate.alarm_rules import alarm_problems
-from phase5_ops.gate.deployed_rules import COLUMNS, END, START, present_problems, recorded_problems
+from phase5_ops.evidence.table import NoFacts
+from phase5_ops.gate.alarm_rules import STORED_ALARMS, StoredAlarm, alarm_problems
+from phase5_ops.gate.deployed_rules import (
+    DEPLOYED_IDENTITY,
+    END,
+    START,
+    DeployedIdentity,
+    DeployedThing,
+    present_problems,
+    recorded_problems,
+)
 from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import Reason, Release
 from phase5_ops.policy import DeployedPolicy, GatePolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 
 _Row = tuple[str, str, str, str]  # kind, name, version, code
 
@@ -48,10 +55,10 @@ def _read(context: FreshContext, operation: str, status: ReadStatus) -> Read:
 
 def _deployed(
     context: FreshContext, start: tuple[_Row, ...] = (_RAN,), end: tuple[_Row, ...] = (_RAN,), status: ReadStatus = ReadStatus.OK
-) -> pd.DataFrame:
-    rows = [(START, *each) for each in start] + [(END, *each) for each in end]
-    table = pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
-    return attach(table, [_read(context, "lambda:ListFunctions", status)], context.now)
+) -> DeployedIdentity:
+    rows = [DeployedThing(moment, *each) for moment, there in ((START, start), (END, end)) for each in there]
+    reads = [_read(context, "lambda:ListFunctions", status)]
+    return DEPLOYED_IDENTITY.gathered(rows, NoFacts()).with_reads(reads, context.now)
 
 
 def _recorded(*, start: tuple[_Row, ...] = (_RAN,), end: tuple[_Row, ...] = (_RAN,), status: ReadStatus = ReadStatus.OK) -> Find:
@@ -60,9 +67,7 @@ def _recorded(*, start: tuple[_Row, ...] = (_RAN,), end: tuple[_Row, ...] = (_RA
 
 
 def _without_reads(context: FreshContext) -> tuple[Reason, ...]:
-    table = _deployed(context)
-    table.attrs.clear()
-    return recorded_problems(table, context.release, _ANY)
+    return recorded_problems(replace(_deployed(context), reads=()), context.release, _ANY)
 
 
 def _holding(digest: str | None = None) -> Find:
@@ -91,7 +96,7 @@ def _alarm(before: str | None, now: str | None, status: ReadStatus = ReadStatus.
     def find(context: FreshContext) -> tuple[Reason, ...]:
         table = None
         if before is not None:
-            table = pd.DataFrame({"tool": ["drilled-tool"], "alarm": ["drilled-alarm"], "state": [before]})
+            table = STORED_ALARMS.gathered([StoredAlarm("drilled-tool", "drilled-alarm", before)], NoFacts())
         states = {"drilled-alarm": now} if now is not None else {}
         return alarm_problems(table, states, _read(context, "cloudwatch:DescribeAlarms", status), context.policy)
 

@@ -2,9 +2,7 @@
 
 from collections import Counter
 
-import pandas as pd
-
-from phase5_ops.gate.drill import required_cases
+from phase5_ops.gate.drill import DrilledCase, GateDrill, required_cases
 from phase5_ops.gate.records import Outcome
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import read_findings
@@ -35,35 +33,35 @@ class DrillCode(FindingCodes):
     DRILL_INCOMPLETE = FindingCode(Verdict.ERROR, "Cases that must be tried were not tried.", "Materialize gate_drill again.")
 
 
-def judge_gate_drill(table: pd.DataFrame, *, policy: GatePolicy) -> Judgement:
-    """Judges the table `gate_drill` (columns: `drill.GATE_DRILL`): every required case is there and went as it must."""
-    findings = read_findings(table)
+def judge_gate_drill(table: GateDrill, *, policy: GatePolicy) -> Judgement:
+    """Judges the table `gate_drill`: every required case is there and went as it must."""
+    findings = read_findings(table.reads)
     required = required_cases(policy)
-    tried = set(zip(table["row"], table["fault"], strict=True)) if len(table) else set()
+    tried = {(case.row, case.fault) for case in table.rows}
     if missing := sorted(required - tried):
         seen = f"{len(missing)} not tried, e.g. {missing[0][0]} {missing[0][1]}"
         findings.append(DrillCode.DRILL_INCOMPLETE.at("gate_drill", expected=f"{len(required)} cases", seen=seen))
-    for case in table.to_dict("records"):
-        findings += _judge_case({str(name): value for name, value in case.items()})
-    faults = Counter("control" if expected == Outcome.OPEN else "fault" for expected in table["expected"])
+    for case in table.rows:
+        findings += _judge_case(case)
+    faults = Counter("control" if case.expected == Outcome.OPEN else "fault" for case in table.rows)
     return conclude(
-        judged=len(table),
+        judged=len(table.rows),
         summary=f"{faults['fault']} faults were tried on the gate, and {faults['control']} candidates without one.",
         findings=findings,
-        facts={"cases": len(table), "faults": faults["fault"], "controls": faults["control"]},
+        facts={"cases": len(table.rows), "faults": faults["fault"], "controls": faults["control"]},
     )
 
 
-def _judge_case(case: dict[str, object]) -> list[Finding]:
-    name, expected, outcome = str(case["case"]), str(case["expected"]), case["outcome"]
-    if not isinstance(outcome, str) or outcome not in set(Outcome):
-        return [DrillCode.DRILL_CASE_FAILED.at(name, expected=expected, seen=str(case["problem"]).strip().splitlines()[-1][:300])]
+def _judge_case(case: DrilledCase) -> list[Finding]:
+    name, expected, outcome = case.case, case.expected, case.outcome
+    if outcome is None or outcome not in set(Outcome):
+        return [DrillCode.DRILL_CASE_FAILED.at(name, expected=expected, seen=str(case.problem).strip().splitlines()[-1][:300])]
     if expected == Outcome.OPEN:
-        seen = f"{outcome}: {case['codes']}"
+        seen = f"{outcome}: {case.codes}"
         return [] if outcome == Outcome.OPEN else [DrillCode.GATE_CLOSED_FOR_COMPLETE_SET.at(name, expected=expected, seen=seen)]
     if outcome == Outcome.OPEN or (outcome == Outcome.READY_TO_SIGN and expected == Outcome.BLOCKED):
         return [DrillCode.GATE_OPENED_WHEN_IT_SHOULD_NOT.at(name, expected=expected, seen=outcome)]
-    if case["expected_code"] not in str(case["codes"]).split():
-        seen = f"{outcome}: {case['codes'] or 'no reason'}"
-        return [DrillCode.GATE_GAVE_ANOTHER_REASON.at(name, expected=str(case["expected_code"]), seen=seen)]
+    if case.expected_code not in case.codes.split():
+        seen = f"{outcome}: {case.codes or 'no reason'}"
+        return [DrillCode.GATE_GAVE_ANOTHER_REASON.at(name, expected=case.expected_code, seen=seen)]
     return []

@@ -5,13 +5,12 @@ Reads only; what the answers mean is in `alarm_rules.py` and `deployed_rules.py`
 
 from functools import cached_property
 
-import pandas as pd
-
 from phase5_ops.aws.deployed_identity import read_deployed
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.evidence.table import DeclaredTable, Facts, GatheredTable, Row
 from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate.alarm_rules import TABLE, alarm_problems, alarms_count
-from phase5_ops.gate.deployed_rules import COLUMNS, Identity, present_problems, recorded_problems
+from phase5_ops.gate.alarm_rules import STORED_ALARMS, TABLE, alarm_problems, alarms_count
+from phase5_ops.gate.deployed_rules import DEPLOYED_IDENTITY, Identity, present_problems, recorded_problems
 from phase5_ops.gate.records import Reason, Release
 from phase5_ops.policy import DeployedPolicy, GatePolicy
 from phase5_ops.reads import Read, ReadStatus
@@ -58,26 +57,24 @@ def alarms_now(present: PresentPlatform, store: EvidenceStore, run_id: str, poli
     """
     if not alarms_count(policy):
         return ()
-    return alarm_problems(_table(store, run_id, TABLE), *present.alarms, policy)
+    return alarm_problems(_table(store, run_id, TABLE, STORED_ALARMS), *present.alarms, policy)
 
 
 def deployed_then(store: EvidenceStore, run_id: str, release: Release, policy: DeployedPolicy) -> tuple[Reason, ...]:
     """Why the run's own record of what is deployed closes the gate; reads nothing but the stored table."""
-    return recorded_problems(_deployed_table(store, run_id), release, policy)
+    return recorded_problems(_table(store, run_id, _DEPLOYED, DEPLOYED_IDENTITY), release, policy)
 
 
 def deployed_now(present: PresentPlatform, store: EvidenceStore, run_id: str) -> tuple[Reason, ...]:
     """Why what is deployed now closes the gate: it is not what the evidence is about, or cannot be read."""
-    return present_problems(_deployed_table(store, run_id), *present.deployed)
+    return present_problems(_table(store, run_id, _DEPLOYED, DEPLOYED_IDENTITY), *present.deployed)
 
 
-def _deployed_table(store: EvidenceStore, run_id: str) -> pd.DataFrame | None:
-    table = _table(store, run_id, _DEPLOYED)
-    return table if table is not None and set(COLUMNS) <= set(table.columns) else None
-
-
-def _table(store: EvidenceStore, run_id: str, asset: str) -> pd.DataFrame | None:
+def _table(store: EvidenceStore, run_id: str, asset: str, table: DeclaredTable[Row, Facts]) -> GatheredTable[Row, Facts] | None:
+    """The stored table; None if it is not there, or cannot be read as such a table."""
     try:
-        return store.read_table(run_id, asset)
-    except (OSError, ValueError):
+        kept = store.read_table(run_id, asset, table)
+        _ = kept.rows  # raises where the table has other columns
+    except (OSError, ValueError, KeyError):
         return None
+    return kept

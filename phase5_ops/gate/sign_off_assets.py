@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from phase5_ops.checklist import ROWS, SECTIONS
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG, SIGN_OFF_JOB
+from phase5_ops.evidence.table import Tables
 from phase5_ops.gate.believed_keys import FILE_NAME
 from phase5_ops.gate.envelopes import MalformedEnvelope
 from phase5_ops.gate.keys import KeysError
@@ -21,13 +21,13 @@ from phase5_ops.gate.readiness_statement import facts_of
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
-from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
+from phase5_ops.gate.sign_off_judge import SIGN_OFFS, SignOffs, judge_sign_off, sign_offs_table
 from phase5_ops.gate.signature_rules import sign_off_problems
 from phase5_ops.gate.signing import SigningError
 from phase5_ops.gate.state_items import StateError
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Judging, Tables, row_checks
+from phase5_ops.wiring import Judging, column_schema, row_checks
 
 ASSET = "sign_offs"
 
@@ -51,33 +51,34 @@ def sign_off_run_config(release: str) -> dict[str, Any]:
     kinds={"dynamodb", "table"},
     required_resource_keys={"run"},
     io_manager_key="evidence_io",
+    metadata=column_schema(SIGN_OFFS),
 )
-def sign_offs(context: dg.AssetExecutionContext, config: SignOffConfig) -> dg.MaterializeResult[pd.DataFrame]:
+def sign_offs(context: dg.AssetExecutionContext, config: SignOffConfig) -> dg.MaterializeResult[Any]:
     """Reads the signatures of a release and verifies them."""
     run: RunContext = context.resources.run
     table = gather_sign_offs(run, config.release)
     tags = {ENVIRONMENT_TAG: run.settings.environment, **({RELEASE_TAG: config.release} if config.release else {})}
     context.instance.add_run_tags(context.run.run_id, tags)
-    signed = [str(role) for role in table.loc[table["done"], "role"]] if len(table) else []
+    signed = [row.role for row in table.rows if row.done]
     return dg.MaterializeResult(value=table, metadata={"release": config.release or "none", "signed": ", ".join(signed)})
 
 
-def gather_sign_offs(run: RunContext, release: str | None) -> pd.DataFrame:
+def gather_sign_offs(run: RunContext, release: str | None) -> SignOffs:
     """The table `sign_offs` of a release; what could not be read stands in its reads."""
     now = run.now()
     if release is None:
-        return attach(sign_offs_table(None, None), [_read("state table", ReadStatus.OK, None, now)], now)
+        return sign_offs_table(None, None).with_reads([_read("state table", ReadStatus.OK, None, now)], now)
     try:
-        return attach(_table(GateSession(run, at=now), release), [_read(release, ReadStatus.OK, None, now)], now)
+        return _table(GateSession(run, at=now), release).with_reads([_read(release, ReadStatus.OK, None, now)], now)
     except StateError as error:
-        return attach(sign_offs_table(None, None), [error.read], now)
+        return sign_offs_table(None, None).with_reads([error.read], now)
     except (KeysError, SigningError) as error:
-        return attach(sign_offs_table(None, None), [_read(FILE_NAME, ReadStatus.INVALID, str(error), now)], now)
+        return sign_offs_table(None, None).with_reads([_read(FILE_NAME, ReadStatus.INVALID, str(error), now)], now)
     except MalformedEnvelope as error:
-        return attach(sign_offs_table(None, None), [_read("readiness statement", ReadStatus.INVALID, str(error), now)], now)
+        return sign_offs_table(None, None).with_reads([_read("readiness statement", ReadStatus.INVALID, str(error), now)], now)
 
 
-def _table(session: GateSession, name: str) -> pd.DataFrame:
+def _table(session: GateSession, name: str) -> SignOffs:
     state, settings = session.state, session.settings
     candidate = state.candidate(Release(name, "", settings.environment))
     if candidate is None:

@@ -5,35 +5,37 @@ them whether what was signed still holds.
 """
 
 from collections.abc import Mapping
-from typing import Any
-
-import pandas as pd
-import pandera.pandas as pa
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.clock import iso
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, NoFacts
 from phase5_ops.gate import reasons
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release, SignedFacts, SignOff
 from phase5_ops.reads import read_findings
 from phase5_ops.verdict import Finding, Judgement, conclude
 
-SIGN_OFFS = pa.DataFrameSchema(
-    {
-        "row": pa.Column(str, pa.Check.isin([row.id for row in ROWS if row.is_sign_off]), unique=True),
-        "role": pa.Column(str, pa.Check.isin(list(ROLES))),
-        "release": pa.Column(str),
-        "digest": pa.Column(str),
-        "statement": pa.Column(str, nullable=True),  # digest of the statement to sign; null where none is frozen
-        "done": pa.Column(bool),
-        "by": pa.Column(str, nullable=True),
-        "date": pa.Column(str, nullable=True),  # ISO-8601
-        "code": pa.Column(str, nullable=True),  # why it is not done: the first reason
-        "seen": pa.Column(str, nullable=True),  # every reason, in words
-    },
-    strict=True,
-    coerce=True,
-)
+
+@dataclass(frozen=True, slots=True)
+class RoleSignOff:
+    """One row of `sign_offs`: whether a role has signed."""
+
+    row: Annotated[str, "of the checklist", Column(unique=True, among=[row.id for row in ROWS if row.is_sign_off])]
+    role: Annotated[str, "who signs", Column(among=ROLES)]
+    release: Annotated[str, "its name"]
+    digest: Annotated[str, "of the release"]
+    statement: Annotated[str | None, "digest of the statement to sign; null where none is frozen"]
+    done: Annotated[bool, "whether the role has signed"]
+    by: Annotated[str | None, "who signed"]
+    date: Annotated[str | None, "when, ISO-8601"]
+    code: Annotated[str | None, "why it is not done: the first reason"]
+    seen: Annotated[str | None, "every reason, in words"]
+
+
+SIGN_OFFS = DeclaredTable(RoleSignOff, NoFacts)
+SignOffs = GatheredTable[RoleSignOff, NoFacts]
 
 
 def sign_offs_table(
@@ -41,8 +43,8 @@ def sign_offs_table(
     statement: SignedFacts | None,
     sign_offs: tuple[SignOff, ...] = (),
     problems: Mapping[str, tuple[tuple[reasons.ReasonCode, str], ...]] | None = None,
-) -> pd.DataFrame:
-    """The table `sign_offs` (columns: `SIGN_OFFS`); no rows without a release.
+) -> SignOffs:
+    """The table `sign_offs`; no rows without a release.
 
     Args:
         release: of the candidate; None if there is none.
@@ -51,20 +53,16 @@ def sign_offs_table(
         problems: role -> why it has not signed, as `signature_rules.sign_off_problems` tells.
     """
     rows = []
-    for row in ROWS if release is not None else ():
-        if row.is_sign_off:
+    for row in ROWS:
+        if release is not None and row.is_sign_off:
             found = (problems or {}).get(row.owner, ((SignOffReason.SIGNATURE_MISSING, "no signature"),))
             if statement is None:
                 found = ((SignOffReason.NOTHING_TO_SIGN, "no readiness statement"),)
             digest = statement.statement_digest if statement else None
             mine = [off for off in sign_offs if off.role == row.owner == off.key_role and off.statement_digest == digest]
             newest = max(mine, key=lambda off: off.signed_at, default=None)
-            rows.append({"row": row.id, "role": row.owner, "statement": digest, **_named(release), **_state(newest, found)})
-    return SIGN_OFFS.validate(pd.DataFrame(rows, columns=list(SIGN_OFFS.columns)))
-
-
-def _named(release: Release | None) -> dict[str, str]:
-    return {"release": release.name, "digest": release.digest} if release else {}
+            rows.append(RoleSignOff(row.id, row.owner, release.name, release.digest, digest, **_state(newest, found)))
+    return SIGN_OFFS.gathered(rows, NoFacts())
 
 
 def _state(newest: SignOff | None, found: tuple[tuple[reasons.ReasonCode, str], ...]) -> dict[str, Any]:
@@ -78,21 +76,19 @@ def _state(newest: SignOff | None, found: tuple[tuple[reasons.ReasonCode, str], 
     }
 
 
-def judge_sign_off(table: pd.DataFrame, *, role: str) -> Judgement:
-    """Judges whether a role has signed (table: `SIGN_OFFS`): FAIL until it has."""
-    findings: list[Finding] = read_findings(table)
-    mine = table[table["role"] == role].to_dict("records") if len(table) else []
+def judge_sign_off(table: SignOffs, *, role: str) -> Judgement:
+    """Judges whether a role has signed: FAIL until it has."""
+    findings: list[Finding] = read_findings(table.reads)
+    mine = [entry for entry in table.rows if entry.role == role]
     if not mine and not any(finding.verdict.blocks for finding in findings):
         findings.append(SignOffReason.NO_RELEASE.at(role, expected=reasons.SIGNATURE_EXPECTED, seen="no release to sign"))
     for entry in mine:
-        if entry["done"] is not True:
-            findings.append(
-                reasons.BY_NAME[str(entry["code"])].at(role, expected=reasons.SIGNATURE_EXPECTED, seen=str(entry["seen"]))
-            )
-    signed = next((entry for entry in mine if entry["done"] is True), None)
+        if not entry.done:
+            findings.append(reasons.BY_NAME[str(entry.code)].at(role, expected=reasons.SIGNATURE_EXPECTED, seen=str(entry.seen)))
+    signed = next((entry for entry in mine if entry.done), None)
     return conclude(
         judged=len(mine),
-        summary=f"{signed['by']} signed for {role} at {signed['date']}." if signed else f"Nobody has signed for {role}.",
+        summary=f"{signed.by} signed for {role} at {signed.date}." if signed else f"Nobody has signed for {role}.",
         findings=findings,
-        facts={"by": str(signed["by"]), "date": str(signed["date"]), "release": str(signed["release"])} if signed else {},
+        facts={"by": str(signed.by), "date": str(signed.date), "release": str(signed.release)} if signed else {},
     )

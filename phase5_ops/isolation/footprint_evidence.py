@@ -7,12 +7,9 @@ and their classification. What must not: reading AWS, verdicts (`harness_judge.p
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
-
-import pandas as pd
-import pandera.pandas as pa
+from typing import Annotated, Any
 
 from phase5_ops.ccnative.keys import (
     APPROVED,
@@ -25,6 +22,7 @@ from phase5_ops.ccnative.keys import (
     plain_item,
     tenants_named,
 )
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, NoFacts
 
 
 class Kind(StrEnum):
@@ -57,53 +55,27 @@ class Result(StrEnum):
     LISTED = "listed"
 
 
+_UNESCAPED = Column(json={"ensure_ascii": False})
+
+
 @dataclass(frozen=True, slots=True)
 class HarnessRow:
-    """One row of `isolation_harness`.
+    """One row of `isolation_harness`."""
 
-    Attributes:
-        kind, result: see `Kind`, `Result`.
-        table: table, event source, Control Center route, or detector.
-        index: index of the key; "" is the table's own key.
-        key: the key as JSON, or the request.
-        operation: `written`, `removed`, or the API operation of a read.
-        tenants: every tenant named by key and attributes: `path=tenant`, in order.
-        codes: finding codes that this row gives rise to.
-        reason: why, in words; exceptions carry their justification.
-        expected: what should have been seen, for findings.
-    """
-
-    kind: Kind
-    table: str
-    key: str
-    result: Result
-    reason: str
-    index: str = ""
-    operation: str = ""
-    tenants: tuple[str, ...] = ()
-    codes: tuple[str, ...] = ()
-    expected: str = ""
+    kind: Annotated[Kind, "what was looked at, see `Kind`"]
+    table: Annotated[str, "table, event source, Control Center route, or detector"]
+    key: Annotated[str, "the key as JSON, or the request"]
+    result: Annotated[Result, "see `Result`"]
+    reason: Annotated[str, "why, in words; exceptions carry their justification"]
+    index: Annotated[str, 'index of the key; "" is the table\'s own key'] = ""
+    operation: Annotated[str, "`written`, `removed`, or the API operation of a read"] = ""
+    tenants: Annotated[tuple[str, ...], "every tenant named by key and attributes: `path=tenant`, in order", _UNESCAPED] = ()
+    codes: Annotated[tuple[str, ...], "finding codes that this row gives rise to", _UNESCAPED] = ()
+    expected: Annotated[str, "what should have been seen, for findings"] = ""
 
 
-_COLUMNS = [column.name for column in fields(HarnessRow)]
-_JSON_COLUMNS = ("tenants", "codes")
-
-ISOLATION_HARNESS = pa.DataFrameSchema(
-    {
-        "kind": pa.Column(str, pa.Check.isin(list(Kind))),
-        "table": pa.Column(str),
-        "key": pa.Column(str),
-        "result": pa.Column(str, pa.Check.isin(list(Result))),
-        "reason": pa.Column(str),
-        "index": pa.Column(str),
-        "operation": pa.Column(str),
-        "tenants": pa.Column(str),  # JSON list
-        "codes": pa.Column(str),  # JSON list
-        "expected": pa.Column(str),
-    },
-    strict=True,
-    coerce=True,
-)
+ISOLATION_HARNESS = DeclaredTable(HarnessRow, NoFacts)
+Harness = GatheredTable[HarnessRow, NoFacts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +106,6 @@ class TableImage:
     keys: TableKeys
     before: Sequence[Mapping[str, Any]]
     after: Sequence[Mapping[str, Any]]
-
-
-def to_table(rows: Iterable[HarnessRow]) -> pd.DataFrame:
-    """The frame of these rows, validated."""
-    records = [asdict(row) for row in rows]
-    for record in records:
-        record.update({name: json.dumps(record[name], ensure_ascii=False) for name in _JSON_COLUMNS})
-    return ISOLATION_HARNESS.validate(pd.DataFrame(records, columns=_COLUMNS))
-
-
-def rows_of(table: pd.DataFrame) -> list[HarnessRow]:
-    """The rows of an `isolation_harness` table."""
-    rows = []
-    for record in table[_COLUMNS].astype(object).to_dict("records"):
-        values: dict[str, Any] = {str(name): value for name, value in record.items()}
-        values.update({name: tuple(json.loads(values[name])) for name in _JSON_COLUMNS})
-        rows.append(HarnessRow(**values | {"kind": Kind(values["kind"]), "result": Result(values["result"])}))
-    return rows
 
 
 def exception_rows() -> list[HarnessRow]:

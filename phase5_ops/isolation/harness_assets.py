@@ -7,18 +7,19 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
-import pandas as pd
 
 from phase5_ops.aws.iam import data_trail_read, logs_read
 from phase5_ops.context import RunContext
-from phase5_ops.isolation.footprint_evidence import Kind, rows_of
+from phase5_ops.evidence.table import Tables
+from phase5_ops.isolation.footprint_evidence import ISOLATION_HARNESS, Harness, Kind
 from phase5_ops.isolation.harness_judge import HarnessCode, judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
+from phase5_ops.isolation.harness_tables import ISOLATION_CANARY_STARTED, CanaryStarted
 from phase5_ops.probing import iam as probing
 from phase5_ops.production import is_production
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judging, Source
 
 SOURCES = (
     Source("eventbridge/platform_bus", "The platform's event bus.", frozenset({"eventbridge"})),
@@ -33,19 +34,19 @@ OWN_READS = ("s3:ListObjectsV2", "s3:GetObject")
 _SHOWN = 200
 
 
-def gather_canary_started(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_canary_started(run: RunContext, _tables: Tables) -> CanaryStarted:
     """Reads every table, writes the canary intent and announces it."""
     return start_harness(run)
 
 
-def gather_harness(run: RunContext, tables: Tables) -> pd.DataFrame:
+def gather_harness(run: RunContext, tables: Tables) -> Harness:
     """What the canary execution wrote and read, and what the cross-tenant probes got."""
     return collect_harness(run, tables["isolation_canary_started"])
 
 
-def describe_harness(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+def describe_harness(table: Harness) -> Mapping[str, dg.MetadataValue]:
     """What was found about each key and probe, and the approved exceptions with their justification."""
-    rows = rows_of(table)
+    rows = table.rows
     names = ("kind", "table", "index", "key", "result", "reason")
     schema = dg.TableSchema([dg.TableColumn(name) for name in names])
     found = [row for row in rows if row.kind not in (Kind.EXCEPTION, Kind.CONTROL)]
@@ -78,6 +79,7 @@ EVIDENCE = (
         sources=("eventbridge/platform_bus", "dynamodb/tenants"),
         iam=probing.statements,
         priority=EARLY,
+        table=ISOLATION_CANARY_STARTED,
     ),
     Evidence(
         name="isolation_harness",
@@ -91,6 +93,7 @@ EVIDENCE = (
         iam=lambda settings: (*data_trail_read(settings), *logs_read(settings), *probing.statements(settings)),
         describe=describe_harness,
         priority=LATE,
+        table=ISOLATION_HARNESS,
     ),
 )
 JUDGING = (

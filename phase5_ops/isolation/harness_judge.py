@@ -7,11 +7,9 @@ unread parts of the evidence are worth in this environment, and refuses evidence
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-import pandas as pd
-
-from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Result, rows_of
+from phase5_ops.isolation.footprint_evidence import Harness, HarnessRow, Kind, Result
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.reads import read_findings, reads_of
+from phase5_ops.reads import read_findings
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
@@ -184,7 +182,7 @@ _OF_A_ROW = (Kind.WRITE, Kind.EVENT, Kind.OUTCOME, Kind.READ, Kind.TRAIL, Kind.P
 _SHOWN_OF_A_CODE = 50
 
 
-def judge_harness(table: pd.DataFrame, *, production: bool, links: ConsoleLinks, ignoring: Iterable[str] = ()) -> Judgement:
+def judge_harness(table: Harness, *, production: bool, links: ConsoleLinks, ignoring: Iterable[str] = ()) -> Judgement:
     """Row 4.1: one real execution for tenant A touched only tenant A's keys.
 
     Args:
@@ -193,9 +191,9 @@ def judge_harness(table: pd.DataFrame, *, production: bool, links: ConsoleLinks,
         links: console links of the platform's region.
         ignoring: reads that do not bear on this row, or that its rows judge themselves (`reads.read_findings`).
     """
-    rows = rows_of(table)
-    nothing_begun = not reads_of(table) and any("canary_not_executed" in row.codes for row in rows)  # and its row says why
-    unread = [] if nothing_begun else read_findings(table, ignoring=ignoring)
+    rows = table.rows
+    nothing_begun = not table.reads and any("canary_not_executed" in row.codes for row in rows)  # and its row says why
+    unread = [] if nothing_begun else read_findings(table.reads, ignoring=ignoring)
     findings = [*unread, *findings_of(rows, production=production, links=links)]
     findings += _control_findings(rows)
     written = [row for row in rows if row.kind is Kind.WRITE and row.result is not Result.SET_ASIDE]

@@ -10,17 +10,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import pandas as pd
-
 from phase5_ops.aws.data_trail import DataTrail, read_data_trail
 from phase5_ops.ccnative.keys import ExecutionScope, distinctive, plain_item
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.clock import parse_iso
 from phase5_ops.context import RunContext
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.isolation.controls import control_rows
 from phase5_ops.isolation.cross_probes import CrossProbing, not_tried
 from phase5_ops.isolation.event_reading import read_bus_events
 from phase5_ops.isolation.footprint_evidence import (
+    ISOLATION_HARNESS,
+    Harness,
     HarnessRow,
     Kind,
     Outcome,
@@ -32,10 +33,9 @@ from phase5_ops.isolation.footprint_evidence import (
     footprint,
     mentions,
     outcome_rows,
-    to_table,
 )
-from phase5_ops.isolation.harness_start import CONTEXT, LEASE_USER, SKEW, obstacle_of
-from phase5_ops.isolation.harness_tables import Partitions, PlatformTable, Seen, images, read_items
+from phase5_ops.isolation.harness_start import LEASE_USER, SKEW, obstacle_of
+from phase5_ops.isolation.harness_tables import CanaryStarted, Partitions, PlatformTable, images, read_items
 from phase5_ops.isolation.probe_matrix import build_cross_plan
 from phase5_ops.isolation.probe_plan import CrossTargets
 from phase5_ops.isolation.trail_evidence import TrailWindow, read_trail, trail_row
@@ -50,7 +50,7 @@ from phase5_ops.probing.forge import TokenKind, claims_of
 from phase5_ops.probing.identity import Pool, parse_accounts
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.tokens import supply_of
-from phase5_ops.reads import Read, ReadStatus, attach, reads_of
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Verdict
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
@@ -62,7 +62,7 @@ _ERRORS = frozenset(code.code for code in ProbingCode.all() if code.verdict is V
 Item = Mapping[str, Any]
 
 
-def collect_harness(run: RunContext, started: pd.DataFrame, *, sleep: Callable[[float], None] = time.sleep) -> pd.DataFrame:
+def collect_harness(run: RunContext, started: CanaryStarted, *, sleep: Callable[[float], None] = time.sleep) -> Harness:
     """The table `isolation_harness`.
 
     Args:
@@ -70,7 +70,7 @@ def collect_harness(run: RunContext, started: pd.DataFrame, *, sleep: Callable[[
         started: the table `isolation_canary_started`.
         sleep: waits.
     """
-    context = started.attrs.get(CONTEXT, {})
+    context = started.facts.context
     collecting = _Collecting(run, started, context, sleep)
     try:
         rows = collecting.collect()
@@ -80,13 +80,13 @@ def collect_harness(run: RunContext, started: pd.DataFrame, *, sleep: Callable[[
                 leases.release(run.reader, run.settings.tables.readiness, str(context["run_id"]), user=LEASE_USER)
             )
     run.at_end.pop(LEASE_USER, None)
-    return attach(to_table(rows), [*reads_of(started), *collecting.reads], run.now())
+    return ISOLATION_HARNESS.gathered(rows, NoFacts()).with_reads([*started.reads, *collecting.reads], run.now())
 
 
 @dataclass
 class _Collecting:
     run: RunContext
-    started: pd.DataFrame
+    started: CanaryStarted
     context: Mapping[str, Any]
     sleep: Callable[[float], None]
     reads: list[Read] = field(default_factory=list)
@@ -214,8 +214,7 @@ class _Collecting:
         partitions = Partitions((targets.tenant_a, targets.tenant_b), accounts, scope)
         after, reads = read_items(self.run.reader, tables, partitions)
         self.reads += reads
-        before = (Seen(*map(str, row)) for row in self.started.itertuples(index=False))
-        return images(tables, before, after)
+        return images(tables, self.started.rows, after)
 
     def _footprint(self, found: Sequence[TableImage], scope: ExecutionScope, targets: CrossTargets) -> list[HarnessRow]:
         rows = footprint(found, scope, other_test_tenant=targets.tenant_b, own_ids=_other_canaries(found, scope))

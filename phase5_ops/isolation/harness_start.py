@@ -14,13 +14,20 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-import pandas as pd
-import pandera.pandas as pa
-
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.isolation.cross_probes import TOLD_INTENT, new_mark, tell_once, undo
-from phase5_ops.isolation.harness_tables import Partitions, PlatformTable, find_tables, read_items, seen_items
+from phase5_ops.isolation.harness_tables import (
+    ISOLATION_CANARY_STARTED,
+    CanaryStarted,
+    Partitions,
+    PlatformTable,
+    Seen,
+    StartedFacts,
+    find_tables,
+    read_items,
+    seen_items,
+)
 from phase5_ops.isolation.probe_plan import CrossTargets
 from phase5_ops.probing import canary, own_work, stops
 from phase5_ops.probing import lease as leases
@@ -28,7 +35,7 @@ from phase5_ops.probing.canary_intent import Place, intent_item, new_intent_id
 from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
 from phase5_ops.probing.configured import Configured, require_settings
 from phase5_ops.probing.giving_back import give_back
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 
 IAM_ACTIONS = ("events:PutEvents",)
 
@@ -38,15 +45,10 @@ log = logging.getLogger(__name__)
 LEASE_USER = "isolation"
 #: How far a record's time may be behind evaluation time and still be of this run.
 SKEW = timedelta(minutes=5)
-CONTEXT = "context"
-
-STARTED = pa.DataFrameSchema(
-    {name: pa.Column(str) for name in ("table", "key_digest", "item_digest", "key")}, strict=True, coerce=True
-)
 
 
-def start_harness(run: RunContext, *, wall: Callable[[], float] = time.time) -> pd.DataFrame:
-    """The table `isolation_canary_started`: a digest of every item there was, and in its attributes what was begun.
+def start_harness(run: RunContext, *, wall: Callable[[], float] = time.time) -> CanaryStarted:
+    """The table `isolation_canary_started`: a digest of every item there was, and beside them what was begun.
 
     Args:
         run: of this run.
@@ -58,9 +60,7 @@ def start_harness(run: RunContext, *, wall: Callable[[], float] = time.time) -> 
         starting.start()
     except Obstructed as stop:
         context["obstacle"] = asdict(stop.obstacle)
-    table = STARTED.validate(pd.DataFrame(starting.rows, columns=list(STARTED.columns)))
-    table.attrs[CONTEXT] = context
-    return attach(table, starting.reads, run.now())
+    return ISOLATION_CANARY_STARTED.gathered(starting.rows, StartedFacts(context)).with_reads(starting.reads, run.now())
 
 
 @dataclass
@@ -68,7 +68,7 @@ class _Starting:
     run: RunContext
     wall: Callable[[], float]
     reads: list[Read] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Seen] = field(default_factory=list)
     context: dict[str, Any] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -149,7 +149,7 @@ class _Starting:
         accounts = (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
         items, reads = read_items(run.reader, tables, Partitions(tenants, accounts))
         self.reads += reads
-        self.rows = [asdict(seen) for seen in seen_items(tables, items, tenants)]
+        self.rows = list(seen_items(tables, items, tenants))
         self.context["tables"] = [_table_entry(table, len(items[table.name])) for table in tables]
         known = items.get(run.settings.tables.tenants, [])
         self.context["known_tenants"] = sorted({str(item.get("tenantId", {}).get("S", "")) for item in known} - {""})

@@ -8,12 +8,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.tables import describe_table, scan_table
 from phase5_ops.ccnative.keys import BARE_TENANT_TABLES, ExecutionScope, plain_item
+from phase5_ops.evidence.table import DeclaredTable, GatheredTable
 from phase5_ops.isolation.footprint_evidence import TableImage, TableKeys, shown_key
 from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.reads import Read, ReadStatus
@@ -38,10 +39,21 @@ class PlatformTable:
 class Seen:
     """One item as the first reading keeps it; `key` (JSON) only where it names a test tenant."""
 
-    table: str
-    key_digest: str
-    item_digest: str
-    key: str
+    table: Annotated[str, "name of the DynamoDB table"]
+    key_digest: Annotated[str, "of the item's key"]
+    item_digest: Annotated[str, "of the whole item"]
+    key: Annotated[str, "as JSON, only where it names a test tenant"]
+
+
+@dataclass(frozen=True, slots=True)
+class StartedFacts:
+    """`context`: what was begun, as JSON values; see `harness_start`."""
+
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+ISOLATION_CANARY_STARTED = DeclaredTable(Seen, StartedFacts)
+CanaryStarted = GatheredTable[Seen, StartedFacts]
 
 
 def literal_names(tables: Tables) -> dict[str, str]:

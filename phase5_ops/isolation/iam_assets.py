@@ -4,27 +4,34 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
-
 from phase5_ops.aws.iam import roles_read
 from phase5_ops.aws.role_policies import Document, read_managed_policy, read_roles, read_table_policies
 from phase5_ops.clock import iso
 from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
+from phase5_ops.evidence.table import NoFacts, Tables
 from phase5_ops.isolation.iam_judge import IamCode, judge_iam_scope
-from phase5_ops.isolation.iam_scope import RolePolicies, Universe, role_access, roles_within, tables_within, to_table
+from phase5_ops.isolation.iam_scope import (
+    ROLE_ACCESS,
+    RolePolicies,
+    Roles,
+    Universe,
+    role_access,
+    roles_within,
+    tables_within,
+)
 from phase5_ops.isolation.iam_template import TemplateRoles, UnreadableTemplate, read_template
 from phase5_ops.isolation.managed_policies import arns_to_ask
 from phase5_ops.isolation.role_documents import deployed_role, with_documents, with_table_policies
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judging, Source
 
 SOURCES = (Source("iam/function_roles", "The roles of the platform's functions and their policies.", frozenset({"iam"})),)
 
 _MAX_TEMPLATE_BYTES = 8 * 1024 * 1024
 
 
-def gather_role_access(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_role_access(run: RunContext, _tables: Tables) -> Roles:
     """What each role may reach beyond its caller's tenant, of the deployed roles or of a template."""
     policy = run.settings.isolation
     names = set(run.settings.tables.model_dump().values())
@@ -37,7 +44,7 @@ def gather_role_access(run: RunContext, _tables: Tables) -> pd.DataFrame:
     else:
         roles, reads = _deployed(run, tables, account)
     rows = role_access(roles, Universe(tables, run.reader.region, account), policy.iam_exceptions)
-    return attach(to_table(rows), reads, run.now())
+    return ROLE_ACCESS.gathered(rows, NoFacts()).with_reads(reads, run.now())
 
 
 def _deployed(run: RunContext, tables: Sequence[str], account: str) -> tuple[list[RolePolicies], list[Read]]:
@@ -99,6 +106,7 @@ EVIDENCE = (
         kinds=frozenset({"iam", "table"}),
         sources=("iam/function_roles",),
         iam=roles_read,
+        table=ROLE_ACCESS,
     ),
 )
 JUDGING = (

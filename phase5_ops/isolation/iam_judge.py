@@ -1,8 +1,6 @@
 """Judge of the extra check iam_is_tenant_scoped: is no role of a function able to reach beyond its caller's tenant. Pure."""
 
-import pandas as pd
-
-from phase5_ops.isolation.iam_scope import RoleAccess, rows_of
+from phase5_ops.isolation.iam_scope import RoleAccess, Roles
 from phase5_ops.policy import IsolationPolicy
 from phase5_ops.reads import read_findings
 from phase5_ops.verdict import Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
@@ -60,16 +58,16 @@ class IamCode(FindingCodes):
 _BLOCKING = {IamCode.IAM_POLICY_NOT_JUDGED.code: Verdict.INCONCLUSIVE, IamCode.IAM_EXCEPTION_UNUSED.code: Verdict.WARN}
 
 
-def judge_iam_scope(table: pd.DataFrame, *, policy: IsolationPolicy) -> Judgement:
+def judge_iam_scope(table: Roles, *, policy: IsolationPolicy) -> Judgement:
     """Every role of the platform's functions is bound to its caller's tenant, or excepted with a justification.
 
     Args:
         table: `role_access`, with its reads.
         policy: whether findings block (`iam_blocks`); by default they are WARN.
     """
-    rows = rows_of(table)
+    rows = table.rows
     findings = [
-        *read_findings(table),
+        *read_findings(table.reads),
         *(_finding(row, policy.iam_blocks) for row in rows if row.code and row.result != "excepted"),
     ]
     unknown = {row.role for row in rows if row.result == "unknown"}

@@ -10,16 +10,13 @@ Deny only if it surely does. Service control policies and session policies are n
 Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table of condition keys by action.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import pandas as pd
-import pandera.pandas as pa
-
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, NoFacts
 from phase5_ops.isolation.leading_keys import (
     LEADING_KEYS,
     OWN,
@@ -320,41 +317,24 @@ def _asked(action: str, named: _Named) -> Iterator[_Question]:
 
 @dataclass(frozen=True, slots=True)
 class RoleAccess:
-    """One row of `role_access`: what a role may do on a table beyond its caller's tenant, or that it may not.
+    """One row of `role_access`: what a role may do on a table beyond its caller's tenant, or that it may not."""
 
-    Attributes:
-        result: `bound` (nothing beyond the tenant), `violation`, `excepted`, `unknown` (a policy could not be had).
-        actions: actions of this row, in the order of the API's families.
-        policy: the policy that lets them through.
-        justification: of the exception that covers the row.
-    """
-
-    role: str
-    table: str
-    result: str
-    code: str
-    actions: tuple[str, ...] = ()
-    policy: str = ""
-    reason: str = ""
-    justification: str = ""
+    role: Annotated[str, "name of the role, or of the table whose policy it is"]
+    table: Annotated[str, '"" where the row is about the role as a whole']
+    result: Annotated[
+        str,
+        "bound: nothing beyond the tenant; unknown: a policy could not be had; unused: an exception without use",
+        Column(among=("bound", "violation", "excepted", "unknown", "unused")),
+    ]
+    code: Annotated[str, "finding code"]
+    actions: Annotated[tuple[str, ...], "of this row, in the order of the API's families"] = ()
+    policy: Annotated[str, "that lets them through"] = ""
+    reason: Annotated[str, "in words"] = ""
+    justification: Annotated[str, "of the exception that covers the row"] = ""
 
 
-_COLUMNS = [column.name for column in fields(RoleAccess)]
-
-ROLE_ACCESS = pa.DataFrameSchema(
-    {
-        "role": pa.Column(str),
-        "table": pa.Column(str),  # "" where the row is about the role as a whole
-        "result": pa.Column(str, pa.Check.isin(["bound", "violation", "excepted", "unknown", "unused"])),
-        "code": pa.Column(str),
-        "actions": pa.Column(str),  # JSON list
-        "policy": pa.Column(str),
-        "reason": pa.Column(str),
-        "justification": pa.Column(str),
-    },
-    strict=True,
-    coerce=True,
-)
+ROLE_ACCESS = DeclaredTable(RoleAccess, NoFacts)
+Roles = GatheredTable[RoleAccess, NoFacts]
 
 _REASONS: Mapping[str, str] = {
     "iam_access_unscoped": f"allows the key of another tenant ({_FOREIGN[0]} for a caller of {OWN})",
@@ -469,18 +449,3 @@ def tables_within(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
 def roles_within(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     """The roles of the platform's functions, by the setting iam_roles."""
     return sorted({name for name in names if any(_glob(pattern, name, ignore_case=True) for pattern in patterns)})
-
-
-def to_table(rows: Iterable[RoleAccess]) -> pd.DataFrame:
-    """The frame of these rows, validated."""
-    records = [asdict(row) | {"actions": json.dumps(row.actions)} for row in rows]
-    return ROLE_ACCESS.validate(pd.DataFrame(records, columns=_COLUMNS))
-
-
-def rows_of(table: pd.DataFrame) -> list[RoleAccess]:
-    """The rows of a `role_access` table."""
-    records = table[_COLUMNS].astype(object).to_dict("records")
-    return [
-        RoleAccess(**{str(k): v for k, v in record.items()} | {"actions": tuple(json.loads(record["actions"]))})
-        for record in records
-    ]

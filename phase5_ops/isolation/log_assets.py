@@ -7,8 +7,6 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
-import pandas as pd
-
 from phase5_ops.aws.iam import ledger_read, logs_read, tables_read
 from phase5_ops.aws.ledger import plan_reading, read_window
 from phase5_ops.aws.log_objects import s3_archives
@@ -19,18 +17,26 @@ from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
 from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
+from phase5_ops.evidence.table import Tables
 from phase5_ops.input_files import FileUnreadable
-from phase5_ops.isolation.log_evidence import LedgerOwners, dictionary_of
+from phase5_ops.isolation.log_evidence import (
+    TENANT_LOG_SCAN,
+    LedgerOwners,
+    LogFacts,
+    TenantLogScan,
+    dictionary_of,
+    scan_facts,
+    scan_rows,
+)
 from phase5_ops.isolation.log_judge import NOT_TRIED_FACTS, OWN_READS, LogCode, judge_log_scan
 from phase5_ops.isolation.log_reading import archive_read, scan_archive, unfinished_read
 from phase5_ops.isolation.log_run import LogRun
-from phase5_ops.isolation.log_table import FACTS, rows_of, scan_table
 from phase5_ops.log_archives import files
 from phase5_ops.log_documents import Event
 from phase5_ops.probing import own_work
-from phase5_ops.reads import Read, ReadStatus, attach, read_findings, reads_of
+from phase5_ops.reads import Read, ReadStatus, read_findings
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judging, Source
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +47,7 @@ SOURCES = (
 _SLICES = 24  # a sampled window is read as this many pieces, so that no time of day is left out
 
 
-def gather_log_scan(context: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     """Every log line of the window, scanned for tenants it should not name."""
     settings, reader, now, policy = context.settings, context.reader, context.now(), context.settings.logs
     tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
@@ -76,13 +82,13 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> pd.DataFrame:
             reads += _scan_archives(context, run, location)
         scan = run.finish()
         reads += unfinished_read(run)
-    facts = {
+    facts = scan_facts(scan, dictionary) | {
         "sampled_share": policy.sample_share,
         "ledger_owners": len(owners),
         "window_start": iso(begin),
         "window_end": iso(now),
     }
-    return attach(scan_table(scan, dictionary, facts), reads, now)
+    return TENANT_LOG_SCAN.gathered(scan_rows(scan, dictionary), LogFacts(facts)).with_reads(reads, now)
 
 
 def _read_ledger(run: RunContext, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], set[str], list[Read]]:
@@ -149,14 +155,14 @@ def _ms(moment: datetime) -> int:
 
 
 def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
-    table = tables["tenant_log_scan"]
+    table: TenantLogScan = tables["tenant_log_scan"]
     return judge_log_scan(
-        rows_of(table),
-        facts=table.attrs.get(FACTS) or {},
-        reads=reads_of(table),
+        table.rows,
+        facts=table.facts.log_scan,
+        reads=table.reads,
         policy=run.settings.logs,
         links=run.links,
-        unread=read_findings(table, ignoring=OWN_READS),
+        unread=read_findings(table.reads, ignoring=OWN_READS),
     )
 
 
@@ -174,6 +180,7 @@ EVIDENCE = (
             *ledger_read(settings.tables.ledger),
             *logs_read(settings),
         ),
+        table=TENANT_LOG_SCAN,
     ),
 )
 JUDGING = (

@@ -1,11 +1,12 @@
 """The evidence of row 4.2: the tenant dictionary, the owners that the ledger knows, and the scan as rows. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
 
 from phase5_ops.ccnative.attributes import AttributeProblem, as_item, attribute, text
 from phase5_ops.ccnative.log_lines import NO_VALUE, REQUEST_FIELDS, TENANT_FIELDS, WORK_FIELDS
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.isolation.log_dictionary import TenantDictionary
 from phase5_ops.isolation.log_edits import names_of
 from phase5_ops.isolation.log_layers import MAX_LAYERS
@@ -151,9 +152,43 @@ _PLATFORM_WORDS = frozenset(
 _MIN_DIGITS = 6
 _LAST = chr(0x10FFFF)  # no sort key comes after it
 
-TEXTS = ("kind", "group", "stream", "time", "request", "owner", "foreign", "excerpt", "written", "layers")
-COUNTS = ("line", "lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside", "too_deep")
-_EMPTY: Mapping[str, object] = {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(COUNTS, 0)}
+_Count = Annotated[int, Column(least=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One row of `tenant_log_scan`: a log group or file with what was counted, a foreign hit, an id that cannot be looked for."""
+
+    kind: Annotated[str, "what the row is about", Column(among=(GROUP, FOREIGN, NOT_SCANNABLE))]
+    group: Annotated[str, "log group or file"] = ""
+    stream: Annotated[str, "of a hit"] = ""
+    time: Annotated[str, "of the line, ISO-8601"] = ""
+    request: Annotated[str, "id of the invocation"] = ""
+    owner: Annotated[str, "tenant whose invocation it is"] = ""
+    foreign: Annotated[str, "tenant that the line names; of not_scannable: the id"] = ""
+    excerpt: Annotated[str, "nothing of the line but known field names"] = ""
+    written: Annotated[str, "the id as the line has it, where something hides it"] = ""
+    layers: Annotated[str, "what hid it there"] = ""
+    line: Annotated[_Count, "its number in the stream or file"] = 0
+    lines: Annotated[_Count, "that were scanned"] = 0
+    bytes: Annotated[_Count, "that were scanned"] = 0
+    naming: Annotated[_Count, "lines that name a tenant"] = 0
+    unattributed: Annotated[_Count, "of those, lines without a known owner"] = 0
+    foreign_hits: Annotated[_Count, "lines that name a foreign tenant"] = 0
+    probes_set_aside: Annotated[_Count, "hits that our own probes explain"] = 0
+    listed_set_aside: Annotated[_Count, "hits that exceptions of the policy cover"] = 0
+    too_deep: Annotated[_Count, "lines with more layers of encodings than are undone"] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogFacts:
+    """`log_scan`: what the scan was made with, see `scan_facts`; sampled share, window."""
+
+    log_scan: dict[str, Any] = field(default_factory=dict)
+
+
+TENANT_LOG_SCAN = DeclaredTable(LogRow, LogFacts)
+TenantLogScan = GatheredTable[LogRow, LogFacts]
 
 
 @dataclass(frozen=True)
@@ -231,15 +266,14 @@ class LedgerOwners:
         return {key: tenant for key, (_, tenant) in self._first.items()}
 
 
-def scan_rows(scan: LogScan, dictionary: Dictionary) -> list[dict[str, Any]]:
+def scan_rows(scan: LogScan, dictionary: Dictionary) -> list[LogRow]:
     """A row for each log group or file, each foreign hit in detail, each id that cannot be looked for in free text."""
-    rows: list[dict[str, Any]] = []
+    rows = []
     for group, totals in sorted(scan.totals.items()):
         counts = asdict(totals)
-        counts["foreign_hits"] = counts.pop("foreign")
-        rows.append({**_EMPTY, "kind": GROUP, "group": group, **counts})
-    rows += [{**_EMPTY, "kind": FOREIGN, **asdict(hit)} for hit in scan.foreign]
-    rows += [{**_EMPTY, "kind": NOT_SCANNABLE, "foreign": name} for name in dictionary.not_scannable]
+        rows.append(LogRow(GROUP, group, foreign_hits=counts.pop("foreign"), **counts))
+    rows += [LogRow(FOREIGN, **asdict(hit)) for hit in scan.foreign]
+    rows += [LogRow(NOT_SCANNABLE, foreign=name) for name in dictionary.not_scannable]
     return rows
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from phase5_ops.isolation.log_evidence import FOREIGN, GROUP, NOT_SCANNABLE
+from phase5_ops.isolation.log_evidence import FOREIGN, GROUP, NOT_SCANNABLE, LogRow
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.reads import Read, ReadStatus
@@ -98,11 +98,8 @@ OWN_READS = (FILTER_EVENTS, READ_ARCHIVE, RETENTION)
 MAX_NAMED_IDS = 20
 
 
-Row = Mapping[str, Any]
-
-
 def judge_log_scan(
-    rows: Sequence[Row],
+    rows: Sequence[LogRow],
     *,
     facts: Mapping[str, Any],
     reads: Sequence[Read],
@@ -120,9 +117,9 @@ def judge_log_scan(
         links: to the log groups, where the scan read CloudWatch.
         unread: findings about other reads that were not whole (tenants, ledger, the list of groups).
     """
-    groups = [row for row in rows if row["kind"] == GROUP]
+    groups = [row for row in rows if row.kind == GROUP]
     names = ("lines", "bytes", "naming", "unattributed", "foreign_hits", "probes_set_aside", "listed_set_aside", "too_deep")
-    sums = {name: sum(int(group[name]) for group in groups) for name in names}
+    sums = {name: sum(getattr(group, name) for group in groups) for name in names}
     share = sums["unattributed"] / sums["naming"] if sums["naming"] else 0.0
     findings = [*unread, *_reading(reads), *_foreign(rows, sums["foreign_hits"], links)]
     if not facts.get("tenants"):
@@ -167,7 +164,7 @@ def judge_log_scan(
         summary=summary,
         findings=findings,
         facts={**sums, "unattributed_share": round(share, 6), **shown},
-        evidence=[EvidenceLink(str(group["group"]), link) for group in groups if (link := _link(group["group"], links))],
+        evidence=[EvidenceLink(group.group, link) for group in groups if (link := _link(group.group, links))],
     )
 
 
@@ -193,19 +190,19 @@ def _began(read: Read) -> bool:
     return read.pages > 0 or read.operation == RETENTION
 
 
-def _foreign(rows: Sequence[Row], total: int, links: ConsoleLinks | None) -> list[Finding]:
-    hits = [row for row in rows if row["kind"] == FOREIGN]
+def _foreign(rows: Sequence[LogRow], total: int, links: ConsoleLinks | None) -> list[Finding]:
+    hits = [row for row in rows if row.kind == FOREIGN]
     findings = []
     for hit in hits:
-        where = " ".join(str(hit[part]) for part in ("group", "stream") if hit[part])
-        when = f", {hit['time']}" if hit["time"] else ""
-        request = f", request {hit['request']}" if hit["request"] else ""
+        where = " ".join(part for part in (hit.group, hit.stream) if part)
+        when = f", {hit.time}" if hit.time else ""
+        request = f", request {hit.request}" if hit.request else ""
         findings.append(
             LogCode.FOREIGN_TENANT_IN_LOG.at(
-                f"{where} line {hit['line']}{when}",
-                expected=f"only tenant {hit['owner']}",
-                seen=f"names tenant {hit['foreign']}{_written(hit)}{request}: {hit['excerpt']}",
-                link=_link(hit["group"], links),
+                f"{where} line {hit.line}{when}",
+                expected=f"only tenant {hit.owner}",
+                seen=f"names tenant {hit.foreign}{_written(hit)}{request}: {hit.excerpt}",
+                link=_link(hit.group, links),
             )
         )
     if total > len(hits):
@@ -217,13 +214,13 @@ def _foreign(rows: Sequence[Row], total: int, links: ConsoleLinks | None) -> lis
     return findings
 
 
-def _written(hit: Row) -> str:
+def _written(hit: LogRow) -> str:
     """How an id is written that an encoding hides."""
-    return f" (written {hit['written']}; behind {hit['layers']})" if hit["layers"] else ""
+    return f" (written {hit.written}; behind {hit.layers})" if hit.layers else ""
 
 
-def _not_scannable(rows: Sequence[Row]) -> list[Finding]:
-    names = [str(row["foreign"]) for row in rows if row["kind"] == NOT_SCANNABLE]
+def _not_scannable(rows: Sequence[LogRow]) -> list[Finding]:
+    names = [row.foreign for row in rows if row.kind == NOT_SCANNABLE]
     findings = [
         LogCode.TENANT_ID_NOT_SCANNABLE.at(
             f"tenant {name[:80]}", expected="an id that can be told from other words", seen="judged in structured places only"
@@ -238,7 +235,7 @@ def _not_scannable(rows: Sequence[Row]) -> list[Finding]:
     return findings
 
 
-def _worst_groups(groups: Sequence[Row], count: str = "unattributed") -> str:
-    ranked = sorted(groups, key=lambda group: -int(group[count]))[:3]
-    named = [f"{group['group']} {group[count]}" for group in ranked if group[count]]
+def _worst_groups(groups: Sequence[LogRow], count: str = "unattributed") -> str:
+    ranked = sorted(groups, key=lambda group: -getattr(group, count))[:3]
+    named = [f"{group.group} {getattr(group, count)}" for group in ranked if getattr(group, count)]
     return f"; most in {', '.join(named)}" if named else ""

@@ -1,13 +1,11 @@
 """Row 3.2 as Dagster sees it: the ledger's window, paired, and compared with what earlier runs saw. Thin: reads, calls."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from phase5_ops.aws.iam import ledger_read, tables_read
 from phase5_ops.aws.ledger import ReadPlan, get_items, nothing_to_read, plan_reading, read_window
@@ -24,15 +22,25 @@ from phase5_ops.ccnative.execution_records import (
 from phase5_ops.ccnative.ledger import PARTITION_PREFIX, SORT_PREFIX, Ledger, epoch_ms, stamp_of
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
+from phase5_ops.evidence.table import Tables
 from phase5_ops.histories import LEDGER, LEDGER_HISTORY, LEDGER_TABLE, RUN
-from phase5_ops.reads import Read, ReadStatus, attach
-from phase5_ops.replay.audit_evidence import Window, read_from, replay_audit, replays_within, timeline
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.replay.audit_evidence import (
+    REPLAY_AUDIT,
+    ReplayAudit,
+    Window,
+    ends,
+    read_from,
+    replay_audit,
+    replays_within,
+    timeline,
+)
 from phase5_ops.replay.audit_files import LedgerFileCode
 from phase5_ops.replay.audit_judge import AuditCode, judge_replay_audit
 from phase5_ops.replay.ledger_history import LedgerHistory, Seen
 from phase5_ops.replay.pairing import Replay
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judging, Source
 
 SOURCES = (
     Source("dynamodb/ledger", "The platform's append-only ledger of decisions and executions.", frozenset({"dynamodb"})),
@@ -41,7 +49,6 @@ SOURCES = (
 
 HISTORY_FILE = LEDGER_HISTORY
 _KEPT_DAYS = 30  # beyond the window: how long the history keeps what no run compares any more
-_TIMELINE = "timeline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class _LedgerRead:
         return all(read.status is ReadStatus.OK for read in self.reads)
 
 
-def gather_replay_audit(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_replay_audit(run: RunContext, _tables: Tables) -> ReplayAudit:
     """Every replay of the window, beside its outcome and attempt, and what became of the entries that earlier runs saw.
 
     The canary replay is in the ledger by now: this asset comes after the one that follows it to its end.
@@ -77,7 +84,7 @@ def gather_replay_audit(run: RunContext, _tables: Tables) -> pd.DataFrame:
     outcomes, outcome_reads = _records(run, settings.tables.execution_outcomes, OUTCOME_PREFIX, replays)
     attempts, attempt_reads = _records(run, settings.tables.execution_attempts, ATTEMPT_PREFIX, replays)
     table = replay_audit(replays, ledger=read.ledger, window=window, outcomes=outcomes, attempts=attempts)
-    table.attrs["read_by"] = read.how
+    facts = replace(table.facts, read_by=read.how, timeline=timeline(table))
     if history is not None and read.whole:
         compared = history.compare_and_add(
             read.seen,
@@ -87,9 +94,8 @@ def gather_replay_audit(run: RunContext, _tables: Tables) -> pd.DataFrame:
             run_id=run.run_id,
             now=now,
         )
-        table.attrs["history"] = compared.as_attribute()
-    table.attrs[_TIMELINE] = timeline(table)
-    return attach(table, [described.read, *read.reads, *outcome_reads, *attempt_reads], now)
+        facts = replace(facts, history=compared.as_attribute())
+    return replace(table, facts=facts).with_reads([described.read, *read.reads, *outcome_reads, *attempt_reads], now)
 
 
 def _read_ledger(run: RunContext, description: Mapping[str, Any], *, since: str, earlier: Iterable[str]) -> _LedgerRead:
@@ -154,14 +160,13 @@ def _records(run: RunContext, table: str, prefix: str, replays: Iterable[Replay]
     return parse_execution_records(items, table, prefix), reads or [nothing_to_read("dynamodb:BatchGetItem", table)]
 
 
-def describe_audit(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+def describe_audit(table: ReplayAudit) -> Mapping[str, dg.MetadataValue]:
     """The replays with their times, how they ended, how the ledger was read, and what the history says."""
-    ends = Counter(table["terminal"].fillna("no end").tolist())
     return {
-        "timeline": dg.MetadataValue.md(str(table.attrs.get(_TIMELINE, ""))),
-        "ends": dg.MetadataValue.json(dict(sorted(ends.items()))),
-        "ledger_read_by": dg.MetadataValue.text(str(table.attrs.get("read_by", ""))),
-        "ledger_history": dg.MetadataValue.json(table.attrs.get("history") or {}),
+        "timeline": dg.MetadataValue.md(table.facts.timeline or ""),
+        "ends": dg.MetadataValue.json(dict(sorted(ends(table.rows).items()))),
+        "ledger_read_by": dg.MetadataValue.text(table.facts.read_by or ""),
+        "ledger_history": dg.MetadataValue.json(table.facts.history or {}),
     }
 
 
@@ -184,6 +189,7 @@ EVIDENCE = (
             *ledger_read(settings.tables.ledger, settings.tables.execution_attempts, settings.tables.execution_outcomes),
         ),
         describe=describe_audit,
+        table=REPLAY_AUDIT,
     ),
 )
 

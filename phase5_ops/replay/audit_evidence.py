@@ -8,19 +8,18 @@ read to pair them and are not judged themselves: a start early in the window has
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-import pandas as pd
-import pandera.pandas as pa
-
+from phase5_ops.ccnative.attributes import MalformedRecord
 from phase5_ops.ccnative.execution_records import ExecutionRecords
 from phase5_ops.ccnative.ledger import PARTITION_PREFIX, REPLAY_TYPES, Ledger, LedgerEntry, Oddity, epoch_ms, stamp_of
 from phase5_ops.ccnative.placeholders import names_nobody, says_nothing
 from phase5_ops.clock import iso
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.policy import ReplayPolicy
-from phase5_ops.reads import ReadStatus, reads_of
+from phase5_ops.reads import ReadStatus
 from phase5_ops.replay.pairing import Execution, Pairing, Replay, pair_replays
 
 REQUEST, START, END = "request", "start", "end"
@@ -28,72 +27,40 @@ REQUEST, START, END = "request", "start", "end"
 #: Findings of one kind that the table's attributes list; all are counted.
 LISTED = 100
 
-REPLAY_AUDIT = pa.DataFrameSchema(
-    {
-        "kind": pa.Column(str, pa.Check.isin([REQUEST, START, END])),  # what the row is known by; start and end: without request
-        "tenant": pa.Column(str),
-        "account": pa.Column(str),
-        "intent": pa.Column(str),
-        "reason": pa.Column(str, nullable=True),
-        "requester": pa.Column(str, nullable=True),
-        "pk": pa.Column(str),  # key of the entry that the row is known by
-        "sk": pa.Column(str),
-        "request_trace": pa.Column(str, nullable=True),
-        "trace": pa.Column(str, nullable=True),  # of the execution
-        "pairing": pa.Column(str, pa.Check.isin([str(each) for each in Pairing])),
-        "requested_ms": pa.Column("Int64", nullable=True),  # these five: epoch milliseconds of the first such entry
-        "started_ms": pa.Column("Int64", nullable=True),
-        "execution_ms": pa.Column("Int64", nullable=True),
-        "action_ms": pa.Column("Int64", nullable=True),
-        "terminal_ms": pa.Column("Int64", nullable=True),
-        "terminal": pa.Column(str, nullable=True),  # REPLAY_COMPLETED, REPLAY_FAILED
-        "request_entries": pa.Column("int64"),  # under the request's trace
-        "start_entries": pa.Column("int64"),  # the rest: under the execution's trace
-        "execution_entries": pa.Column("int64"),
-        "executed_entries": pa.Column("int64"),
-        "failed_entries": pa.Column("int64"),
-        "terminal_entries": pa.Column("int64"),
-        "outcome_status": pa.Column(str, nullable=True),  # of the outcome of this very trace
-        "attempt_status": pa.Column(str, nullable=True),
-        "attempt_ttl": pa.Column("Int64", nullable=True),  # epoch seconds
-        "notes": pa.Column(str),  # JSON list of [kind of note, event type, text], see `_notes`; "" for none
-    },
-    strict=True,
-    coerce=True,
-)
+_Ms = Annotated[int | None, "epoch milliseconds of the first such entry"]
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayRow:
-    """One row of `replay_audit`; columns there."""
+    """One row of `replay_audit`."""
 
-    kind: str
-    tenant: str
-    account: str
-    intent: str
-    reason: str | None
-    requester: str | None
-    pk: str
-    sk: str
-    request_trace: str | None
-    trace: str | None
-    pairing: str
-    requested_ms: int | None
-    started_ms: int | None
-    execution_ms: int | None
-    action_ms: int | None
-    terminal_ms: int | None
-    terminal: str | None
-    request_entries: int
-    start_entries: int
-    execution_entries: int
-    executed_entries: int
-    failed_entries: int
-    terminal_entries: int
-    outcome_status: str | None
-    attempt_status: str | None
-    attempt_ttl: int | None
-    notes: str
+    kind: Annotated[str, "what the row is known by; start and end: without request", Column(among=(REQUEST, START, END))]
+    tenant: Annotated[str, "of the entry that the row is known by"]
+    account: Annotated[str, "likewise"]
+    intent: Annotated[str, "likewise"]
+    reason: Annotated[str | None, "of the replay"]
+    requester: Annotated[str | None, "of the replay"]
+    pk: Annotated[str, "key of the entry that the row is known by"]
+    sk: Annotated[str, "key of the entry that the row is known by"]
+    request_trace: Annotated[str | None, "trace of the request"]
+    trace: Annotated[str | None, "of the execution"]
+    pairing: Annotated[str, "how start and request were found to belong together", Column(among=[str(each) for each in Pairing])]
+    requested_ms: _Ms
+    started_ms: _Ms
+    execution_ms: _Ms
+    action_ms: _Ms
+    terminal_ms: _Ms
+    terminal: Annotated[str | None, "REPLAY_COMPLETED, REPLAY_FAILED"]
+    request_entries: Annotated[int, "under the request's trace"]
+    start_entries: Annotated[int, "under the execution's trace, as the rest"]
+    execution_entries: Annotated[int, "EXECUTION_STARTED"]
+    executed_entries: Annotated[int, "ACTION_EXECUTED"]
+    failed_entries: Annotated[int, "ACTION_FAILED"]
+    terminal_entries: Annotated[int, "REPLAY_COMPLETED, REPLAY_FAILED"]
+    outcome_status: Annotated[str | None, "of the outcome of this very trace"]
+    attempt_status: Annotated[str | None, "of the attempt of this very trace"]
+    attempt_ttl: Annotated[int | None, "epoch seconds"]
+    notes: Annotated[str, 'JSON list of [kind of note, event type, text], see `_notes`; "" for none']
 
     @property
     def noted(self) -> list[tuple[str, str, str]]:
@@ -106,7 +73,34 @@ REASON_DIFFERS, REQUESTER_DIFFERS = "reason differs", "requester differs"
 OTHER_TENANT, OTHER_INTENT = "other tenant", "other intent"
 OTHER_STATUS, OTHER_INDEX, OTHER_TIME = "other status", "other index", "other time"
 
-_COLUMNS = [field.name for field in fields(ReplayRow)]
+
+@dataclass(frozen=True, slots=True)
+class AuditFacts:
+    """What is known beside the rows.
+
+    Attributes:
+        table: the ledger's name.
+        window: what is judged, {from, to}, as stamps of the ledger.
+        items, entries: of the ledger, that were read.
+        malformed: the first of the records that are not what the platform writes; `malformed_count`: how many there are.
+        read_by: how the ledger was read, in words.
+        history: what became of the entries that earlier runs saw, see `ledger_history`; None where no history is kept.
+        timeline: Markdown for people.
+    """
+
+    table: str = ""
+    window: dict[str, str] = field(default_factory=dict)
+    items: int = 0
+    entries: int = 0
+    malformed: list[MalformedRecord] = field(default_factory=list)
+    malformed_count: int = 0
+    read_by: str | None = None
+    history: dict[str, Any] | None = None
+    timeline: str | None = None
+
+
+REPLAY_AUDIT = DeclaredTable(ReplayRow, AuditFacts)
+ReplayAudit = GatheredTable[ReplayRow, AuditFacts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +139,8 @@ def replay_audit(
     window: Window,
     outcomes: ExecutionRecords,
     attempts: ExecutionRecords,
-) -> pd.DataFrame:
-    """The table `replay_audit`; the caller attaches how its inputs were read (`reads.attach`).
+) -> ReplayAudit:
+    """The table `replay_audit`; the caller says how its inputs were read (`with_reads`).
 
     Args:
         replays: those of `replays_within`.
@@ -154,53 +148,30 @@ def replay_audit(
         window: what is judged.
         outcomes: the outcomes of the replayed intents.
         attempts: the attempts of the replayed intents.
-
-    Returns:
-        A frame of `REPLAY_AUDIT`. `attrs`: `table`, `window` {from, to}, `items`, `entries`, `malformed` (a list of {table, key,
-        attribute, problem}) and `malformed_count`.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    appends = [columns[name].append for name in _COLUMNS]
-    for replay in replays:
-        for append, value in zip(appends, _row(replay, outcomes, attempts), strict=True):
-            append(value)
-    table = REPLAY_AUDIT.validate(pd.DataFrame({name: _series(name, values) for name, values in columns.items()}))
     malformed = [*ledger.malformed, *outcomes.malformed, *attempts.malformed]
-    table.attrs.update(
+    facts = AuditFacts(
         table=ledger.name,
         window={"from": stamp_of(window.start), "to": stamp_of(window.end)},
         items=ledger.items,
         entries=len(ledger.entries),
-        malformed=[asdict(record) for record in malformed[:LISTED]],
+        malformed=malformed[:LISTED],
         malformed_count=ledger.malformed_count + len(outcomes.malformed) + len(attempts.malformed),
     )
-    return table
+    return REPLAY_AUDIT.gathered((_row(replay, outcomes, attempts) for replay in replays), facts)
 
 
-def _series(name: str, values: list[Any]) -> "pd.Series[Any]":
-    """Whole numbers that may be missing stay whole numbers."""
-    kind = REPLAY_AUDIT.columns[name].dtype
-    return pd.Series(values, dtype=str(kind))
-
-
-def rows_of(table: pd.DataFrame) -> list[ReplayRow]:
-    """The rows of a `replay_audit` table; nulls of any kind are None."""
-    columns = [table[name].astype(object).where(table[name].notna(), None).tolist() for name in _COLUMNS]
-    return [ReplayRow(*values) for values in zip(*columns, strict=True)]
-
-
-def read_whole(table: pd.DataFrame) -> bool:
+def read_whole(table: ReplayAudit) -> bool:
     """True if every read of the ledger behind a `replay_audit` gave its whole answer, and there was one."""
-    name = str(table.attrs.get("table"))
-    reads = [read for read in reads_of(table) if read.resource == name or read.resource.startswith(f"{name} ")]
+    name = table.facts.table
+    reads = [read for read in table.reads if read.resource == name or read.resource.startswith(f"{name} ")]
     return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
 
 
 _NO_EXECUTION = Execution()
 
 
-def _row(replay: Replay, outcomes: ExecutionRecords, attempts: ExecutionRecords) -> tuple[Any, ...]:
-    """The values of one row, in the order of `ReplayRow`."""
+def _row(replay: Replay, outcomes: ExecutionRecords, attempts: ExecutionRecords) -> ReplayRow:
     request, first = replay.request, replay.first
     execution = replay.execution or _NO_EXECUTION
     start = execution.starts[0] if execution.starts else None
@@ -211,7 +182,7 @@ def _row(replay: Replay, outcomes: ExecutionRecords, attempts: ExecutionRecords)
     whose = start or first
     outcome = outcomes.of(whose.tenant, whose.account, whose.intent, trace) if trace else None
     attempt = attempts.of(whose.tenant, whose.account, whose.intent, trace) if trace else None
-    return (
+    return ReplayRow(
         REQUEST if request else START if start else END,
         first.tenant,
         first.account,
@@ -285,19 +256,19 @@ def _field_notes(entry: LedgerEntry, first: LedgerEntry) -> Iterable[tuple[str, 
             yield differs, entry.event, repr(value[:80])
 
 
-def timeline(table: pd.DataFrame, limit: int = 50) -> str:
+def timeline(table: ReplayAudit, limit: int = 50) -> str:
     """Markdown for people: how many replays ended how, and the latest replays with their times."""
-    if table.empty:
+    rows = table.rows
+    if not rows:
         return "No replay in the window."
-    counts = Counter(table["terminal"].fillna("no end").tolist())
+    counts = ends(rows)
     lines = [
-        ", ".join(f"{count} {terminal}" for terminal, count in sorted(counts.items()))
-        + f"; the latest {min(limit, len(table))}:",
+        ", ".join(f"{count} {terminal}" for terminal, count in sorted(counts.items())) + f"; the latest {min(limit, len(rows))}:",
         "",
         "| requested | tenant | account | intent | reason | requested by | started | action | ended | how |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in reversed(rows_of(table.tail(limit))):
+    for row in reversed(rows[-limit:]):
         cells = [
             stamp_of(row.requested_ms) if row.requested_ms is not None else "no request",
             *(_code(value) for value in (row.tenant, row.account, row.intent, row.reason, row.requester)),
@@ -306,6 +277,11 @@ def timeline(table: pd.DataFrame, limit: int = 50) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def ends(rows: Iterable[ReplayRow]) -> Counter[str]:
+    """How many replays ended how."""
+    return Counter(row.terminal or "no end" for row in rows)
 
 
 def _after(row: ReplayRow, at: int | None) -> str:

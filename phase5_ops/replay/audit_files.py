@@ -25,7 +25,7 @@ from phase5_ops.ccnative.ledger import Ledger, epoch_ms, stamp_of
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.input_files import FileUnreadable, contents, files_below
 from phase5_ops.policy import ReplayPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.replay.audit_evidence import Window, replay_audit, within
 from phase5_ops.replay.audit_judge import judge_replay_audit
 from phase5_ops.replay.ledger_documents import LedgerDocuments, NotALedger, Pages
@@ -80,7 +80,7 @@ def audit_files(paths: Sequence[Path], *, policy: ReplayPolicy, now: datetime | 
     table = replay_audit(
         within(replays, window), ledger=ledger, window=window, outcomes=ExecutionRecords(), attempts=ExecutionRecords()
     )
-    judgement = judge_replay_audit(attach(table, reader.reads, now), policy=policy, now=now, links=None)
+    judgement = judge_replay_audit(table.with_reads(reader.reads, now), policy=policy, now=now, links=None)
     facts = {
         **judgement.facts,
         "evaluated_at": iso(now),

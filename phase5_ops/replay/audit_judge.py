@@ -11,9 +11,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
-
-import pandas as pd
 
 from phase5_ops.ccnative.execution_records import FAILED, RUNNING, SUCCEEDED
 from phase5_ops.ccnative.ledger import EXECUTION_STARTED, REPLAY_COMPLETED, REPLAY_STARTED, epoch_ms, stamp_of
@@ -34,9 +31,9 @@ from phase5_ops.replay.audit_evidence import (
     REQUESTER_DIFFERS,
     REQUESTER_MISSING,
     START,
+    ReplayAudit,
     ReplayRow,
     read_whole,
-    rows_of,
 )
 from phase5_ops.replay.pairing import MINUTE_MS, Pairing
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
@@ -164,7 +161,7 @@ LISTED = 100
 
 
 def judge_replay_audit(
-    table: pd.DataFrame, *, policy: ReplayPolicy, now: datetime, links: ConsoleLinks | None, ignoring: Iterable[str] = ()
+    table: ReplayAudit, *, policy: ReplayPolicy, now: datetime, links: ConsoleLinks | None, ignoring: Iterable[str] = ()
 ) -> Judgement:
     """Row 3.2: every replay is whole, in order, in time, with reason and requester.
 
@@ -175,9 +172,9 @@ def judge_replay_audit(
         links: console links of the platform's region; None where there is no console (files).
         ignoring: reads that do not bear on the row, see `reads.read_findings`.
     """
-    rows = rows_of(table)
-    case = _Case(policy, now, links, str(table.attrs.get("table", "")), whole=read_whole(table))
-    findings = read_findings(table, ignoring=ignoring)
+    rows = table.rows
+    case = _Case(policy, now, links, table.facts.table, whole=read_whole(table))
+    findings = read_findings(table.reads, ignoring=ignoring)
     findings += [*_malformed_findings(table, case), *_history_findings(table, case)]
     states: Counter[str] = Counter()
     for row in rows:
@@ -384,25 +381,25 @@ def _repeats(row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         )
 
 
-def _malformed_findings(table: pd.DataFrame, case: _Case) -> Iterator[Finding]:
-    for record in table.attrs.get("malformed", []):
-        pk, _, sk = record["key"].partition(" / ")
+def _malformed_findings(table: ReplayAudit, case: _Case) -> Iterator[Finding]:
+    for record in table.facts.malformed:
+        pk, _, sk = record.key.partition(" / ")
         yield AuditCode.LEDGER_RECORD_MALFORMED.at(
-            f"{record['table']}: {record['key']}: {record['attribute']}",
+            f"{record.table}: {record.key}: {record.attribute}",
             expected="an item as the platform writes it",
-            seen=record["problem"],
-            link=case.link(pk, sk) if record["table"] == case.table else None,
+            seen=record.problem,
+            link=case.link(pk, sk) if record.table == case.table else None,
         )
-    more = table.attrs.get("malformed_count", 0) - len(table.attrs.get("malformed", []))
+    more = table.facts.malformed_count - len(table.facts.malformed)
     if more > 0:
         yield AuditCode.LEDGER_RECORD_MALFORMED.at(
             f"{more} more", expected="items as the platform writes them", seen="not listed one by one"
         )
 
 
-def _history_findings(table: pd.DataFrame, case: _Case) -> Iterator[Finding]:
+def _history_findings(table: ReplayAudit, case: _Case) -> Iterator[Finding]:
     """What the kept history says, see `ledger_history`; nothing where none is kept."""
-    history: dict[str, Any] = table.attrs.get("history") or {}
+    history = table.facts.history or {}
     for name, code, seen in (
         ("missing", AuditCode.LEDGER_ENTRY_MISSING, "not in the ledger any more"),
         ("changed", AuditCode.LEDGER_ENTRY_CHANGED, "another content than it was"),
@@ -435,8 +432,8 @@ def _repeated(rows: Sequence[ReplayRow], case: _Case) -> Iterator[Finding]:
             )
 
 
-def _no_replay(table: pd.DataFrame, under_way: int, case: _Case) -> Finding:
-    window = table.attrs.get("window", {})
+def _no_replay(table: ReplayAudit, under_way: int, case: _Case) -> Finding:
+    window = table.facts.window
     seen = f"{under_way} under way" if under_way else "none"
     return AuditCode.NO_REPLAY_IN_WINDOW.at(
         f"{case.table} from {window.get('from')} to {window.get('to')}",
@@ -445,9 +442,9 @@ def _no_replay(table: pd.DataFrame, under_way: int, case: _Case) -> Finding:
     )
 
 
-def _facts(table: pd.DataFrame, rows: Sequence[ReplayRow], states: Mapping[str, int]) -> dict[str, Fact]:
+def _facts(table: ReplayAudit, rows: Sequence[ReplayRow], states: Mapping[str, int]) -> dict[str, Fact]:
     """Counts, and how far the audit reached."""
-    window, history = table.attrs.get("window", {}), table.attrs.get("history") or {}
+    window, history = table.facts.window, table.facts.history or {}
     facts: dict[str, Fact] = {
         "replays": sum(1 for row in rows if row.kind == REQUEST),
         **{
@@ -455,13 +452,13 @@ def _facts(table: pd.DataFrame, rows: Sequence[ReplayRow], states: Mapping[str, 
             for state in (COMPLETED, FAILED_REPLAY, UNDER_WAY, NOT_STARTED, NOT_FINISHED)
         },
         "orphans": sum(1 for row in rows if row.kind != REQUEST),
-        "ledger_items": int(table.attrs.get("items", 0)),
-        "malformed_records": int(table.attrs.get("malformed_count", 0)),
+        "ledger_items": table.facts.items,
+        "malformed_records": table.facts.malformed_count,
         "window_from": str(window.get("from", "")),
         "window_to": str(window.get("to", "")),
     }
-    if read_by := table.attrs.get("read_by"):
-        facts["read_by"] = str(read_by)
+    if table.facts.read_by:
+        facts["read_by"] = table.facts.read_by
     if history:
         facts |= {
             "history_runs": int(history.get("runs", 0)),

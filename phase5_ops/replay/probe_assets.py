@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
-import pandas as pd
 
 from phase5_ops.context import RunContext
+from phase5_ops.evidence.table import Tables
 from phase5_ops.probing import iam as probing
 from phase5_ops.probing.codes import ProbingCode
 from phase5_ops.replay.probe_codes import AuthorizationCode, PermissionCode, ProbeCode
 from phase5_ops.replay.probe_collecting import collect_probes
-from phase5_ops.replay.probe_evidence import probed_rows
+from phase5_ops.replay.probe_evidence import REPLAY_PROBE, REPLAY_PROBES_SENT, Probes, SentProbes
 from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
 from phase5_ops.replay.probe_sending import send_probes
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judging, Source
 
 SOURCES = (
     Source("control_center/replay", "The replay API of the Control Center.", frozenset({"https"})),
@@ -29,17 +29,17 @@ SOURCES = (
 FIRST, LAST = 100, -100
 
 
-def gather_probes_sent(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_probes_sent(run: RunContext, _tables: Tables) -> SentProbes:
     """Sends every probe, and announces the canary replay that `replay_probe` follows."""
     return send_probes(run)
 
 
-def gather_probe(run: RunContext, tables: Tables) -> pd.DataFrame:
+def gather_probe(run: RunContext, tables: Tables) -> Probes:
     """What came of the probes, with what they left in the ledger."""
     return collect_probes(run, tables["replay_probes_sent"])
 
 
-def describe_probes(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+def describe_probes(table: Probes) -> Mapping[str, dg.MetadataValue]:
     """Every probe with its answer, as a table; bodies and tokens are not shown here."""
     records = [
         dg.TableRecord(
@@ -52,7 +52,7 @@ def describe_probes(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
                 "latency_ms": row.latency_ms or 0.0,
             }
         )
-        for row in probed_rows(table)
+        for row in table.rows
     ]
     columns = [dg.TableColumn(name) for name in ("row", "probe", "expected", "answer", "ledger")]
     schema = dg.TableSchema([*columns, dg.TableColumn("latency_ms", "float")])
@@ -78,6 +78,7 @@ EVIDENCE = (
         sources=("control_center/replay", "cognito/user_pool", "dynamodb/tenants"),
         iam=probing.statements,
         priority=FIRST,
+        table=REPLAY_PROBES_SENT,
     ),
     Evidence(
         name="replay_probe",
@@ -90,6 +91,7 @@ EVIDENCE = (
         iam=probing.statements,
         describe=describe_probes,
         priority=LAST,
+        table=REPLAY_PROBE,
     ),
 )
 

@@ -11,15 +11,17 @@ from functools import cached_property
 from http import HTTPStatus
 from statistics import median
 
-import pandas as pd
-
 from phase5_ops.probing.channel import CHANNELS, Channel, Subject
 from phase5_ops.probing.codes import ProbingCode
 from phase5_ops.probing.request import Problem
-from phase5_ops.reads import ReadStatus, read_findings, reads_of
+from phase5_ops.reads import ReadStatus, read_findings
 from phase5_ops.replay import probe_codes as codes
 from phase5_ops.replay.probe_codes import ProbeCode
-from phase5_ops.replay.probe_evidence import CONTEXT, LeftEntry, Probed, late_of, obstacles_of, probed_rows, unexplained_of
+from phase5_ops.replay.probe_evidence import (
+    LeftEntry,
+    Probed,
+    Probes,
+)
 from phase5_ops.replay.probe_plan import AUTHORIZATION_ROW, MISSING_INTENT, NOWHERE, OWN_REPLAY, PERMISSION_ROW, Expect
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, Judgement, Verdict, conclude
 
@@ -51,15 +53,15 @@ _OF_A_ROUTER = (Problem.HTML, Problem.REDIRECT)
 class Case:
     """The evidence of one row, and what all its judges need."""
 
-    table: pd.DataFrame
+    table: Probes
     row: str
     link: str
     everything: Sequence[Probed]
 
     @classmethod
-    def of(cls, table: pd.DataFrame, row: str, link: str) -> "Case":
+    def of(cls, table: Probes, row: str, link: str) -> "Case":
         """The case of one row; `link` is to the ledger."""
-        return cls(table, row, link, probed_rows(table))
+        return cls(table, row, link, table.rows)
 
     @property
     def probes(self) -> list[Probed]:
@@ -74,8 +76,7 @@ class Case:
     @property
     def context(self) -> Mapping[str, object]:
         """What the sending kept about the run."""
-        context = self.table.attrs.get(CONTEXT, {})
-        return context if isinstance(context, Mapping) else {}
+        return self.table.facts.context
 
     @property
     def requesters(self) -> frozenset[str]:
@@ -121,7 +122,7 @@ class Case:
 
     @property
     def _read_whole(self) -> bool:
-        return all(read.status is ReadStatus.OK for read in reads_of(self.table) if read.operation == _LEDGER_SEARCH)
+        return all(read.status is ReadStatus.OK for read in self.table.reads if read.operation == _LEDGER_SEARCH)
 
     @property
     def _left_something(self) -> bool:
@@ -146,9 +147,9 @@ class Case:
 
     def common(self) -> list[Finding]:
         """Obstacles, what was not tried, answers that say nothing, what no probe accounts for, and reads that failed."""
-        obstacles = [o for o in obstacles_of(self.table) if _ONLY_ROW.get(o.code, self.row) == self.row]
+        obstacles = [o for o in self.table.facts.obstacles if _ONLY_ROW.get(o.code, self.row) == self.row]
         findings = [obstacle.as_finding() for obstacle in obstacles]
-        findings += [] if not self.tried and obstacles else read_findings(self.table, ignoring=_JUDGED_READS)
+        findings += [] if not self.tried and obstacles else read_findings(self.table.reads, ignoring=_JUDGED_READS)
         return [*findings, *self._not_tried(), *self._problems(), *self._unexplained(), *self._late(), *self._found_nothing()]
 
     def _not_tried(self) -> Iterator[Finding]:
@@ -175,7 +176,7 @@ class Case:
             )
 
     def _unexplained(self) -> Iterator[Finding]:
-        for entry in unexplained_of(self.table):
+        for entry in self.table.facts.unexplained:
             yield ProbeCode.REPLAY_REQUEST_UNEXPLAINED.at(
                 f"{entry.tenant} {entry.timestamp}",
                 expected="only the probes' own replay requests",
@@ -186,7 +187,7 @@ class Case:
     def _late(self) -> Iterator[Finding]:
         """What an earlier run's refused probes did after that run: entries of the ledger, by intent, and what executions left."""
         by_intent: dict[str, list[LeftEntry]] = defaultdict(list)
-        for entry in late_of(self.table):
+        for entry in self.table.facts.late:
             by_intent[entry.intents[0]].append(entry)
         expected = "nothing of what was refused"
         for intent, entries in by_intent.items():

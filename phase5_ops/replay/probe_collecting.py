@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import pandas as pd
-
 from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.context import RunContext
@@ -20,9 +18,9 @@ from phase5_ops.probing.canary_intent import Place
 from phase5_ops.probing.codes import Obstacle, ProbingCode
 from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.probing.iam import NOBODY
-from phase5_ops.reads import Read, ReadStatus, attach, reads_of
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.replay.late_effects import Memory, recall, remember
-from phase5_ops.replay.probe_evidence import CONTEXT, Attribution, Sent, attribute_entries, probe_table, sent_rows
+from phase5_ops.replay.probe_evidence import Attribution, Probes, Sent, SentProbes, attribute_entries, probe_table
 from phase5_ops.replay.probe_sending import LEASE_USER, LEDGER_SKEW
 
 #: How far back the ledger is searched where nothing of this run was found in it: the platform's clock may be off.
@@ -32,11 +30,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 
 def collect_probes(
     run: RunContext,
-    sent: pd.DataFrame,
+    sent: SentProbes,
     *,
     wall: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
-) -> pd.DataFrame:
+) -> Probes:
     """The table `replay_probe`.
 
     Args:
@@ -45,7 +43,7 @@ def collect_probes(
         wall: epoch seconds.
         sleep: waits.
     """
-    rows, context = sent_rows(sent), sent.attrs.get(CONTEXT, {})
+    rows, context = sent.rows, sent.facts.context
     collecting = _Collecting(run, rows, context, wall, sleep)
     if context.get("written"):
         if any(row.not_tried is None for row in rows):
@@ -54,7 +52,7 @@ def collect_probes(
         collecting.give_back_lease()
     run.at_end.pop(LEASE_USER, None)  # where it does not come to this, the run's end gives back canaries and lease
     table = probe_table(sent, collecting.found(), collecting.obstacles)
-    return attach(table, [*reads_of(sent), *collecting.reads], run.now())
+    return table.with_reads([*sent.reads, *collecting.reads], run.now())
 
 
 @dataclass

@@ -4,54 +4,17 @@ The first says what was sent and what came back; the second adds what each probe
 probe whose replay reason or whose intent it names; both are unique to one probe of one run.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
 
-import pandas as pd
-import pandera.pandas as pa
-
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.probing.canary_intent import is_ours, mentioned, must_be_refused
 from phase5_ops.probing.codes import Obstacle
 from phase5_ops.probing.guard import REASON_PREFIX
 from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.replay.probe_plan import Probe
-
-#: Names of table attributes (kept in the Parquet metadata).
-OBSTACLES, UNEXPLAINED, LATE, CONTEXT = "obstacles", "unexplained", "late", "context"
-
-_SENT_COLUMNS = {
-    "name": pa.Column(str, unique=True),
-    "row": pa.Column(str, pa.Check.isin(["3.1", "3.3"])),
-    "token": pa.Column(str),  # TokenKind
-    "placement": pa.Column(str),  # names of the channels through which it names a tenant or account besides its token
-    "named_tenant": pa.Column(str, nullable=True),
-    "route": pa.Column(str),  # "" for POST /replay
-    "expect": pa.Column(str),  # Expect
-    "expected": pa.Column(str),  # the same in words
-    "account": pa.Column(str),
-    "intent": pa.Column(str),  # only repeats of a replay share one
-    "intent_tenant": pa.Column(str, nullable=True),  # whose the canary intent is; null where none was written
-    "intent_account": pa.Column(str, nullable=True),
-    "reason": pa.Column(str, unique=True),
-    "requester": pa.Column(str),
-    "not_tried": pa.Column(str, nullable=True),  # why the probe was not sent; null if it was
-    "tries": pa.Column(int),  # how often it was sent
-    "status": pa.Column("Int64", nullable=True),  # HTTP status
-    "problem": pa.Column(str, nullable=True),  # Problem: why the answer says nothing about the request
-    "detail": pa.Column(str),
-    "body": pa.Column(str),  # beginning of the body, redacted
-    "latency_ms": pa.Column("Float64", nullable=True),
-}
-
-REPLAY_PROBES_SENT = pa.DataFrameSchema(_SENT_COLUMNS, strict=True, coerce=True)
-REPLAY_PROBE = pa.DataFrameSchema(
-    {**_SENT_COLUMNS, "left_behind": pa.Column(str)},  # JSON list of LeftEntry, in the order of the ledger
-    strict=True,
-    coerce=True,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,36 +50,36 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One row of `replay_probes_sent`; columns there."""
+    """One row of `replay_probes_sent`."""
 
-    name: str
-    row: str
-    token: str
-    placement: str
-    named_tenant: str | None
-    route: str
-    expect: str
-    expected: str
-    account: str
-    intent: str
-    intent_tenant: str | None
-    intent_account: str | None
-    reason: str
-    requester: str
-    not_tried: str | None
-    tries: int
-    status: int | None
-    problem: str | None
-    detail: str
-    body: str
-    latency_ms: float | None
+    name: Annotated[str, "of the probe", Column(unique=True)]
+    row: Annotated[str, "that it is for", Column(among=("3.1", "3.3"))]
+    token: Annotated[str, "TokenKind"]
+    placement: Annotated[str, "names of the channels through which it names a tenant or account besides its token"]
+    named_tenant: Annotated[str | None, "whom it names there"]
+    route: Annotated[str, '"" for POST /replay']
+    expect: Annotated[str, "Expect"]
+    expected: Annotated[str, "the same in words"]
+    account: Annotated[str, "that it names"]
+    intent: Annotated[str, "only repeats of a replay share one"]
+    intent_tenant: Annotated[str | None, "whose the canary intent is; null where none was written"]
+    intent_account: Annotated[str | None, "likewise"]
+    reason: Annotated[str, "of the replay", Column(unique=True)]
+    requester: Annotated[str, "name of the user"]
+    not_tried: Annotated[str | None, "why the probe was not sent; null if it was"]
+    tries: Annotated[int, "how often it was sent"]
+    status: Annotated[int | None, "HTTP status"]
+    problem: Annotated[str | None, "Problem: why the answer says nothing about the request"]
+    detail: Annotated[str, "of the problem"]
+    body: Annotated[str, "beginning of the body, redacted"]
+    latency_ms: Annotated[float | None, "milliseconds"]
 
 
 @dataclass(frozen=True, slots=True)
 class Probed(Sent):
     """One row of `replay_probe`: what was sent, what came back, and what it left behind."""
 
-    left_behind: tuple[LeftEntry, ...]
+    left_behind: Annotated[tuple[LeftEntry, ...], "in the order of the ledger"]
 
     @property
     def answered(self) -> bool:
@@ -129,16 +92,41 @@ class Probed(Sent):
         return self.answered and self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's own
 
 
-_SENT_NAMES = [field.name for field in fields(Sent)]
+@dataclass(frozen=True)
+class SentFacts:
+    """What is known beside the rows.
+
+    Attributes:
+        obstacles: what kept probes from being sent or collected.
+        context: what collecting and judging need, as JSON values; see `replay.probe_sending`.
+    """
+
+    obstacles: tuple[Obstacle, ...] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _values(row: Sent) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _SENT_NAMES}
+@dataclass(frozen=True)
+class ProbeFacts(SentFacts):
+    """Those, and what the ledger holds besides.
+
+    Attributes:
+        unexplained: replay requests in the test tenants' ledgers that no probe accounts for.
+        late: what came of refused probes of earlier runs after those runs.
+    """
+
+    unexplained: tuple[LeftEntry, ...] = ()
+    late: tuple[LeftEntry, ...] = ()
+
+
+REPLAY_PROBES_SENT = DeclaredTable(Sent, SentFacts)
+SentProbes = GatheredTable[Sent, SentFacts]
+REPLAY_PROBE = DeclaredTable(Probed, ProbeFacts)
+Probes = GatheredTable[Probed, ProbeFacts]
 
 
 def probed(row: Sent, left: Iterable[LeftEntry]) -> Probed:
     """The row of a probe with what it left behind."""
-    return Probed(**_values(row), left_behind=tuple(left))
+    return Probed(**{each.name: getattr(row, each.name) for each in fields(Sent)}, left_behind=tuple(left))
 
 
 def sent_row(probe: Probe, answer: HttpAnswer | None, not_tried: str | None, *, tries: int = 1) -> Sent:
@@ -168,75 +156,16 @@ def sent_row(probe: Probe, answer: HttpAnswer | None, not_tried: str | None, *, 
     )
 
 
-def sent_table(rows: Iterable[Sent], obstacles: Sequence[Obstacle], context: Mapping[str, Any]) -> pd.DataFrame:
-    """The table `replay_probes_sent`; the caller attaches how its inputs were read.
-
-    Args:
-        rows: one a probe.
-        obstacles: what kept probes from being sent.
-        context: what collecting and judging need, as JSON values; see `replay.probe_assets`.
-    """
-    table = REPLAY_PROBES_SENT.validate(pd.DataFrame([_values(row) for row in rows], columns=_SENT_NAMES))
-    table.attrs[OBSTACLES] = [asdict(obstacle) for obstacle in obstacles]
-    table.attrs[CONTEXT] = dict(context)
-    return table
-
-
-def sent_rows(table: pd.DataFrame) -> list[Sent]:
-    """The rows of a `replay_probes_sent` table (or of the same columns of `replay_probe`); nulls of any kind are None."""
-    return [Sent(**record) for record in _records(table, _SENT_NAMES)]
-
-
-def probe_table(sent: pd.DataFrame, found: Attribution, obstacles: Sequence[Obstacle]) -> pd.DataFrame:
-    """The table `replay_probe`; the caller attaches how its inputs were read.
+def probe_table(sent: SentProbes, found: Attribution, obstacles: Iterable[Obstacle]) -> Probes:
+    """The table `replay_probe`; the caller says how its inputs were read.
 
     Args:
         sent: the table `replay_probes_sent`.
         found: what the ledger holds of them.
         obstacles: what went wrong while collecting; added to those of sending.
     """
-    records = [
-        {**_values(row), "left_behind": json.dumps([asdict(entry) for entry in found.left.get(row.name, [])])}
-        for row in sent_rows(sent)
-    ]
-    table = REPLAY_PROBE.validate(pd.DataFrame(records, columns=[*_SENT_NAMES, "left_behind"]))
-    table.attrs[OBSTACLES] = [*sent.attrs.get(OBSTACLES, []), *(asdict(obstacle) for obstacle in obstacles)]
-    table.attrs[CONTEXT] = dict(sent.attrs.get(CONTEXT, {}))
-    table.attrs[UNEXPLAINED] = [asdict(entry) for entry in found.unexplained]
-    table.attrs[LATE] = [asdict(entry) for entry in found.late]
-    return table
-
-
-def probed_rows(table: pd.DataFrame) -> list[Probed]:
-    """The rows of a `replay_probe` table."""
-    left = table["left_behind"].tolist()
-    return [probed(row, map(_left_of, json.loads(each))) for row, each in zip(sent_rows(table), left, strict=True)]
-
-
-def obstacles_of(table: pd.DataFrame) -> list[Obstacle]:
-    """What kept probes from being sent or collected."""
-    return [Obstacle.from_entry(entry) for entry in table.attrs.get(OBSTACLES, [])]
-
-
-def unexplained_of(table: pd.DataFrame) -> list[LeftEntry]:
-    """Replay requests in the test tenants' ledgers that no probe accounts for."""
-    return [_left_of(entry) for entry in table.attrs.get(UNEXPLAINED, [])]
-
-
-def late_of(table: pd.DataFrame) -> list[LeftEntry]:
-    """What came of refused probes of earlier runs after those runs."""
-    return [_left_of(entry) for entry in table.attrs.get(LATE, [])]
-
-
-def _left_of(stored: Mapping[str, Any]) -> LeftEntry:
-    return LeftEntry(**{**stored, "intents": tuple(stored["intents"])})
-
-
-def _records(table: pd.DataFrame, names: list[str]) -> list[dict[str, Any]]:
-    return [
-        {str(name): None if pd.isna(value) else value for name, value in record.items()}
-        for record in table[names].astype(object).to_dict("records")
-    ]
+    facts = ProbeFacts((*sent.facts.obstacles, *obstacles), sent.facts.context, tuple(found.unexplained), tuple(found.late))
+    return REPLAY_PROBE.gathered((probed(row, found.left.get(row.name, ())) for row in sent.rows), facts)
 
 
 def attribute_entries(

@@ -9,8 +9,6 @@ about the request (5xx, a page, a redirect, a timeout) is no refusal, and a sear
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 
-import pandas as pd
-
 from phase5_ops.ccnative.ledger import ACTION_EXECUTED, REPLAY_COMPLETED, REPLAY_FAILED, REPLAY_REQUESTED, REPLAY_STARTED
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.probing.forge import TokenKind, WhoGroup, group_of
@@ -18,7 +16,7 @@ from phase5_ops.probing.guard import CLAIMED_REQUESTER
 from phase5_ops.probing.request import Problem
 from phase5_ops.replay.probe_case import Case, answer_of
 from phase5_ops.replay.probe_codes import AuthorizationCode, PermissionCode, ProbeCode
-from phase5_ops.replay.probe_evidence import LeftEntry, Probed
+from phase5_ops.replay.probe_evidence import LeftEntry, Probed, Probes
 from phase5_ops.replay.probe_plan import (
     AUTHORIZATION_ROW,
     FOREIGN_INTENT_SAME_ACCOUNT,
@@ -49,7 +47,7 @@ _CODE_OF_SOURCE = {
 _OF_A_TENANT = (TokenKind.VALID, TokenKind.VALID_B, TokenKind.UNSCOPED)
 
 
-def judge_authorization(table: pd.DataFrame, *, links: ConsoleLinks, ledger_table: str) -> Judgement:
+def judge_authorization(table: Probes, *, links: ConsoleLinks, ledger_table: str) -> Judgement:
     """Row 3.1: nobody gets in without a valid token, and nothing but its claim says for which tenant.
 
     Args:
@@ -60,7 +58,7 @@ def judge_authorization(table: pd.DataFrame, *, links: ConsoleLinks, ledger_tabl
     return authorization_of(Case.of(table, AUTHORIZATION_ROW, links.table(ledger_table)))
 
 
-def judge_permissions(table: pd.DataFrame, *, links: ConsoleLinks, ledger_table: str) -> Judgement:
+def judge_permissions(table: Probes, *, links: ConsoleLinks, ledger_table: str) -> Judgement:
     """Row 3.3: own tenant and account are accepted and really replayed, any other is refused, a missing intent is 404.
 
     Args:

@@ -16,8 +16,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-import pandas as pd
-
 from phase5_ops.aws.pace import Pace
 from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.clock import iso
@@ -39,8 +37,8 @@ from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
 from phase5_ops.probing.switched_off import NotSwitched, switched_off
 from phase5_ops.probing.tokens import Supply, supply_of
-from phase5_ops.reads import Read, ReadStatus, attach
-from phase5_ops.replay.probe_evidence import Sent, sent_row, sent_table
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.replay.probe_evidence import REPLAY_PROBES_SENT, Sent, SentFacts, SentProbes, sent_row
 from phase5_ops.replay.probe_matrix import COMBINATIONS, build_plan
 from phase5_ops.replay.probe_plan import (
     AUTHORIZATION_ROW,
@@ -76,7 +74,7 @@ _REPEATS, _REPEAT_PAUSE = 8, 0.4
 _APART = (MISSING_INTENT, OWN_REPLAY, REPLAY_AT_ONCE, REPEATED_REPLAY)
 
 
-def send_probes(run: RunContext, *, wall: Callable[[], float] = time.time) -> pd.DataFrame:
+def send_probes(run: RunContext, *, wall: Callable[[], float] = time.time) -> SentProbes:
     """The table `replay_probes_sent`: every probe with its answer, or why it was not tried.
 
     Args:
@@ -100,7 +98,7 @@ def send_probes(run: RunContext, *, wall: Callable[[], float] = time.time) -> pd
         rows = [sent_row(probe, None, stop.obstacle.code) for probe in sending.plan_without_user()]
     context |= {"sent_at": wall(), "requesters": sorted(sending.requesters), "written": sending.written, **sending.cost}
     context["acted_on"] = sending.acted_on
-    return attach(sent_table(rows, sending.obstacles, context), sending.reads, now)
+    return REPLAY_PROBES_SENT.gathered(rows, SentFacts(tuple(sending.obstacles), context)).with_reads(sending.reads, now)
 
 
 @dataclass

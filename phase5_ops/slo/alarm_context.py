@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from phase5_ops.policy import AlarmPolicy, SloPolicy
+from phase5_ops.slo.alarm_evidence import SloAlarm
 from phase5_ops.slo.alarm_model import ToolTraffic
 from phase5_ops.verdict import Finding, FindingCode, Verdict
-
-Row = Mapping[str, Any]
-"""Of the evidence table `slo_alarms`, None for null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +29,6 @@ class AlarmContext:
     traffic: Mapping[str, ToolTraffic]
 
 
-def finding_at(code: FindingCode, row: Row, expected: str, seen: str, verdict: Verdict | None = None) -> Finding:
+def finding_at(code: FindingCode, row: SloAlarm, expected: str, seen: str, verdict: Verdict | None = None) -> Finding:
     """A finding about the alarm of a row as the alarm of its tool."""
-    return code.at(f"{row['tool']}: {row['alarm']}", expected=expected, seen=seen, verdict=verdict, link=row["url"])
+    return code.at(f"{row.tool}: {row.alarm}", expected=expected, seen=seen, verdict=verdict, link=row.url)

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from phase5_ops.aws.statistics import Kind
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSION
+from phase5_ops.evidence.table import filled
 from phase5_ops.slo.alarm_codes import AlarmCode
-from phase5_ops.slo.alarm_context import AlarmContext, Row, finding_at
-from phase5_ops.slo.alarm_evidence import spec_of
+from phase5_ops.slo.alarm_context import AlarmContext, finding_at
+from phase5_ops.slo.alarm_evidence import SloAlarm, spec_of
 from phase5_ops.slo.alarm_model import DEFAULT_REQUESTS, AlarmError, AlarmSpec, Dimensions, Leaf
 from phase5_ops.slo.alarm_trial import Trial, least_that_breaches
 from phase5_ops.verdict import Finding
@@ -22,9 +23,9 @@ _HEALTHY_PART = 1 / 50  # of the latency threshold: how long a healthy call take
 _TRAFFIC_DROP = 0.1  # by which a count is told from a share
 
 
-def definition(row: Row, context: AlarmContext) -> list[Finding]:
+def definition(row: SloAlarm, context: AlarmContext) -> list[Finding]:
     """What is wrong with what an alarm would do, found by trying it with hypothetical traffic."""
-    if row["threshold"] is None:  # such an alarm returns two queries, the metric and its band
+    if row.threshold is None:  # such an alarm returns two queries, the metric and its band
         band = "an anomaly band, which moves with the data"
         return [finding_at(AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, "a fixed threshold within the SLO", band)]
     try:
@@ -32,13 +33,13 @@ def definition(row: Row, context: AlarmContext) -> list[Finding]:
         if len(spec.leaves) > _MAX_METRICS:
             raise AlarmError(f"{len(spec.leaves)} metrics, metric math takes {_MAX_METRICS}")  # noqa: TRY301 - as its parser does
         trial = _trial(row, spec, context)
-        judged = _latency if row["signal"] == "latency" else _errors
+        judged = _latency if row.signal == "latency" else _errors
         return [*judged(row, trial, context), *_other_accounts(row, trial)]
     except AlarmError as error:
         return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, "queries that CloudWatch can evaluate", str(error))]
 
 
-def _other_accounts(row: Row, trial: Trial) -> list[Finding]:
+def _other_accounts(row: SloAlarm, trial: Trial) -> list[Finding]:
     """Whether other accounts' traffic, which no trial has, bears on the alarm."""
     sets = [*trial.tool.base_sets, *trial.tool.error_sets]
     others = sorted({account for dimensions in sets for account in trial.spec.other_accounts(dimensions)})
@@ -49,8 +50,8 @@ def _other_accounts(row: Row, trial: Trial) -> list[Finding]:
     ]
 
 
-def _trial(row: Row, spec: AlarmSpec, context: AlarmContext) -> Trial:
-    tool = context.traffic[row["tool"]]
+def _trial(row: SloAlarm, spec: AlarmSpec, context: AlarmContext) -> Trial:
+    tool = context.traffic[filled(row.tool)]
     others = [
         other
         for name, other in context.traffic.items()
@@ -61,7 +62,7 @@ def _trial(row: Row, spec: AlarmSpec, context: AlarmContext) -> Trial:
     return Trial(spec, tool, others, context.namespace, requests, healthy_ms, context.now)
 
 
-def _latency(row: Row, trial: Trial, context: AlarmContext) -> list[Finding]:
+def _latency(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding]:
     wrong = [leaf for leaf in trial.spec.leaves.values() if leaf.metric == LATENCY and not _shows_slow_calls(leaf, context)]
     if wrong:
         expected = f"a percentile of at least p{context.policy.min_percentile:g}, or a percentile rank, of {LATENCY}"
@@ -105,18 +106,18 @@ def _shows_slow_calls(leaf: Leaf, context: AlarmContext) -> bool:
     return statistic.is_percentile_rank or statistic.kind in (Kind.TRIMMED_COUNT, Kind.SAMPLE_COUNT)
 
 
-def _upside_down(row: Row, trial: Trial, bad: Callable[[Trial], bool], *, at_limit: bool) -> Finding:
+def _upside_down(row: SloAlarm, trial: Trial, bad: Callable[[Trial], bool], *, at_limit: bool) -> Finding:
     """An alarm that breaches when all is well: turned the wrong way, or always on."""
     turned = replace(trial, spec=trial.spec.flipped())
-    compares = f"{row['comparison']} {row['threshold']:g}"
+    compares = f"{row.comparison} {row.threshold:g}"
     if not at_limit and bad(turned):
         return finding_at(AlarmCode.ALARM_COMPARISON_WRONG, row, "fires when the SLO is missed, not when it is met", compares)
-    missing = "" if row["treat_missing"] != "breaching" else ", missing data treated as breaching"
+    missing = "" if row.treat_missing != "breaching" else ", missing data treated as breaching"
     expected = f"stays OK without slow or failed calls, each taking {trial.healthy_ms:g} ms"
     return finding_at(AlarmCode.ALARM_FIRES_WHEN_HEALTHY, row, expected, f"{compares}{missing} breaches then too")
 
 
-def _errors(row: Row, trial: Trial, context: AlarmContext) -> list[Finding]:
+def _errors(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding]:
     limit = context.slo.error_rate_max
     if trial.breaches_on_errors(0):
         at_limit = trial.breaches_on_errors(limit * _JUST_ABOVE)
@@ -158,7 +159,7 @@ def _coverage(trial: Trial, ladder: Sequence[float]) -> tuple[float | None, list
     return least_that_breaches(trial.breaches_on_errors, ladder), missed
 
 
-def _count_not_share(row: Row, trial: Trial, limit: float) -> list[Finding]:
+def _count_not_share(row: SloAlarm, trial: Trial, limit: float) -> list[Finding]:
     """A warning where a tenth of the traffic moves the share at which the alarm fires by a multiple."""
     shares = [limit * part for part in (0.01, 0.03, 0.1, 0.3, _JUST_ABOVE)]
     usual = least_that_breaches(trial.breaches_on_errors, shares)
@@ -209,31 +210,31 @@ def _some(names: Sequence[str], limit: int = 5) -> str:
     return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
 
 
-def _silence_of_latency(row: Row) -> list[Finding]:
-    if row["traffic"] != "steady" or row["treat_missing"] not in ("notBreaching", "ignore"):
+def _silence_of_latency(row: SloAlarm) -> list[Finding]:
+    if row.traffic != "steady" or row.treat_missing not in ("notBreaching", "ignore"):
         return []
     return [
         finding_at(
             AlarmCode.MISSING_DATA_LOOKS_FINE,
             row,
             "missing data treated as missing or breaching",
-            f"TreatMissingData {row['treat_missing']}",
+            f"TreatMissingData {row.treat_missing}",
         )
     ]
 
 
-def _silence_of_errors(row: Row, trial: Trial) -> list[Finding]:
+def _silence_of_errors(row: SloAlarm, trial: Trial) -> list[Finding]:
     """Without errors the error queries have no data points: that must leave the alarm OK."""
-    if row["treat_missing"] in ("notBreaching", "ignore"):
+    if row.treat_missing in ("notBreaching", "ignore"):
         return []
     counted = {key for key, leaf in trial.spec.leaves.items() if leaf.metric in (ERROR, SUCCESS)}
-    if row["treat_missing"] == "missing" and counted <= trial.spec.filled:
+    if row.treat_missing == "missing" and counted <= trial.spec.filled:
         return []
     return [
         finding_at(
             AlarmCode.MISSING_DATA_BREACHES,
             row,
             "missing data treated as notBreaching, or FILL(..., 0)",
-            f"TreatMissingData {row['treat_missing']}",
+            f"TreatMissingData {row.treat_missing}",
         )
     ]

@@ -1,6 +1,5 @@
 """One alarm as DescribeAlarms gives it, and what belongs to it, in the columns of the evidence table `slo_alarms`. Pure."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -86,7 +85,7 @@ def alarm_columns(  # noqa: PLR0917 - everything that is known of an alarm
         "metric": _joined(query["metric"] for query in queries),
         "statistic": _joined(query["stat"] for query in queries),
         "expression": returned.get("expression"),
-        "queries": as_json(queries),
+        "queries": queries,
         "treat_missing": raw.get("TreatMissingData") or "missing",
         "low_sample": raw.get("EvaluateLowSampleCountPercentile"),
         "account": account_of(raw),
@@ -94,10 +93,10 @@ def alarm_columns(  # noqa: PLR0917 - everything that is known of an alarm
         "arn": arn or None,
         "comparison": raw.get("ComparisonOperator"),
         "actions_enabled": raw.get("ActionsEnabled") is not False,
-        "alarm_actions": as_json(actions),
-        "topics": as_json({arn: _topic_columns(topics.get(arn)) for arn in used}),
-        "parents": as_json(parents),
-        "mute_rules": as_json(_mutes({name, *(parent["alarm"] for parent in parents)}, mute_rules)),
+        "alarm_actions": actions,
+        "topics": {arn: _topic_columns(topics.get(arn)) for arn in used},
+        "parents": parents,
+        "mute_rules": _mutes({name, *(parent["alarm"] for parent in parents)}, mute_rules),
         "state": raw.get("StateValue"),
         "state_reason": raw.get("StateReason"),
         "evaluation_state": raw.get("EvaluationState"),
@@ -194,8 +193,3 @@ def names_in(value: object) -> list[str]:
 
 def _joined(values: Iterable[object]) -> str | None:
     return ", ".join(dict.fromkeys(str(value) for value in values if value)) or None
-
-
-def as_json(value: object) -> str:
-    """JSON that is the same for equal values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)

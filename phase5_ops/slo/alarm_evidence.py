@@ -5,75 +5,105 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-import pandas as pd
-import pandera.pandas as pa
+from typing import Annotated, Any
 
 from phase5_ops.aws.alarm_answers import Alarms, Topic
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TOOL_METRICS
 from phase5_ops.ccnative.names import canonical_tool
+from phase5_ops.ccnative.registry import RegisteredTool, Registry
 from phase5_ops.clock import parse_iso
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, filled
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.reads import Read, attach, reads_of
-from phase5_ops.slo.alarm_description import account_of, alarm_columns, as_json, is_topic, names_in, queries_of
+from phase5_ops.reads import Read
+from phase5_ops.slo.alarm_description import account_of, alarm_columns, is_topic, names_in, queries_of
 from phase5_ops.slo.alarm_model import AlarmError, AlarmSpec, Leaf, ToolTraffic, signal_of, tools_of
 from phase5_ops.slo.composites import Composites
+from phase5_ops.slo.summary_evidence import Summary, ToolSlo
 
 SIGNALS = ("latency", "error")
 
 #: Of an alarm whose queries alone are looked at.
 _ANY_CONDITION: Mapping[str, Any] = {"period": 60, "threshold": 0, "comparison": "", "treat_missing": ""}
 
-_text = pa.Column("str", nullable=True)
-_whole = pa.Column("Int64", nullable=True)
+_JSON = Column(json={"sort_keys": True, "separators": (",", ":"), "default": str})
 
-#: One row per (tool, signal, candidate alarm), the alarm's columns null where a tool has no candidate; then one row per other
-#: alarm on the platform's metrics or namespace, its tool and signal null. JSON columns hold text; timestamps are ISO-8601 UTC.
-SCHEMA = pa.DataFrameSchema(
-    {
-        "tool": _text,  # canonical name of a registered tool
-        "connector": _text,
-        "traffic": _text,  # steady | rare
-        "signal": _text,  # latency | error
-        "alarm": _text,  # name
-        "namespace": _text,
-        "metric": _text,  # metrics read, joined by ", "
-        "statistic": _text,  # statistics, joined by ", "
-        "expression": _text,  # of the query that is compared, where it is math or Metrics Insights
-        "queries": _text,  # JSON list of {id, metric, namespace, dimensions, stat, unit, account, expression, returned, period}
-        "period": _whole,  # seconds
-        "evaluation_periods": _whole,
-        "datapoints_to_alarm": _whole,
-        "threshold": pa.Column("Float64", nullable=True),
-        "comparison": _text,
-        "treat_missing": _text,
-        "low_sample": _text,  # EvaluateLowSampleCountPercentile
-        "account": _text,
-        "region": _text,
-        "arn": _text,
-        "actions_enabled": pa.Column("boolean", nullable=True),
-        "alarm_actions": _text,  # JSON list of ARNs
-        "topics": _text,  # JSON {ARN: {exists, confirmed, pending, error, policy, key, subscriptions}} of all SNS actions
-        "parents": _text,  # JSON list of the composites above it: {alarm, way, why, actions_enabled, actions, suppressor, ...}
-        "mute_rules": _text,  # JSON list of {alarm, name, status, expression, duration, timezone, starts, expires}
-        "state": _text,
-        "state_reason": _text,
-        "state_updated_at": _text,
-        "configured_at": _text,
-        "evaluation_state": _text,
-        "description": _text,
-        "url": _text,
-        "unreadable": _text,  # why the alarm could not be understood
-        "inputs_last_datapoint_at": _text,  # when the last of its inputs that it cannot do without last had data
-        "requests_per_period": pa.Column("Float64", nullable=True),  # median over the 5-minute windows with requests
-        "tool_sets": _text,  # JSON list of {metric, dimensions, last_datapoint_at, samples} of the tool; samples: of the lookback
-        "request_windows": _text,  # JSON list of requests of consecutive 5-minute windows
-    },
-    strict=True,
-    coerce=True,
-)
+
+@dataclass(frozen=True, slots=True)
+class SloAlarm:
+    """One row of `slo_alarms`: a tool, a signal and a candidate alarm; null in all that is the alarm's where there is none.
+
+    After these one row per other alarm on the platform's metrics or namespace, its tool and signal null. Timestamps are ISO-8601
+    UTC.
+    """
+
+    tool: Annotated[str | None, "canonical name of a registered tool"] = None
+    connector: Annotated[str | None, "that the tool runs through"] = None
+    traffic: Annotated[str | None, "of the tool: steady, rare"] = None
+    signal: Annotated[str | None, "latency, error"] = None
+    alarm: Annotated[str | None, "its name"] = None
+    namespace: Annotated[str | None, 'namespaces read, joined by ", "'] = None
+    metric: Annotated[str | None, 'metrics read, joined by ", "'] = None
+    statistic: Annotated[str | None, 'statistics, joined by ", "'] = None
+    expression: Annotated[str | None, "of the query that is compared, where it is math or Metrics Insights"] = None
+    queries: Annotated[
+        list[dict[str, Any]] | None,
+        "[{id, metric, namespace, dimensions, stat, unit, account, expression, returned, period}]",
+        _JSON,
+    ] = None
+    period: Annotated[int | None, "seconds"] = None
+    evaluation_periods: Annotated[int | None, "periods that are looked at"] = None
+    datapoints_to_alarm: Annotated[int | None, "periods of those that must breach"] = None
+    threshold: Annotated[float | None, "in the unit of what is compared"] = None
+    comparison: Annotated[str | None, "ComparisonOperator"] = None
+    treat_missing: Annotated[str | None, "TreatMissingData"] = None
+    low_sample: Annotated[str | None, "EvaluateLowSampleCountPercentile"] = None
+    account: Annotated[str | None, "of its metrics"] = None
+    region: Annotated[str | None, "where it is"] = None
+    arn: Annotated[str | None, "its ARN"] = None
+    actions_enabled: Annotated[bool | None, "ActionsEnabled"] = None
+    alarm_actions: Annotated[list[str] | None, "ARNs", _JSON] = None
+    topics: Annotated[
+        dict[str, dict[str, Any]] | None,
+        "of all SNS actions: {ARN: {exists, confirmed, pending, error, policy, key, subscriptions}}",
+        _JSON,
+    ] = None
+    parents: Annotated[
+        list[dict[str, Any]] | None,
+        "the composites above it: [{alarm, way, why, actions_enabled, actions, suppressor, ...}]",
+        _JSON,
+    ] = None
+    mute_rules: Annotated[
+        list[dict[str, Any]] | None, "[{alarm, name, status, expression, duration, timezone, starts, expires}]", _JSON
+    ] = None
+    state: Annotated[str | None, "OK, ALARM, INSUFFICIENT_DATA"] = None
+    state_reason: Annotated[str | None, "as CloudWatch gives it"] = None
+    state_updated_at: Annotated[str | None, "since when it is in that state"] = None
+    configured_at: Annotated[str | None, "when its definition was last changed"] = None
+    evaluation_state: Annotated[str | None, "EvaluationState"] = None
+    description: Annotated[str | None, "AlarmDescription"] = None
+    url: Annotated[str | None, "its page in the console"] = None
+    unreadable: Annotated[str | None, "why the alarm could not be understood"] = None
+    inputs_last_datapoint_at: Annotated[str | None, "when the last of its inputs that it cannot do without last had data"] = None
+    requests_per_period: Annotated[float | None, "median over the 5-minute windows with requests"] = None
+    tool_sets: Annotated[
+        list[dict[str, Any]] | None,
+        "of the tool: [{metric, dimensions, last_datapoint_at, samples}]; samples: of the lookback",
+        _JSON,
+    ] = None
+    request_windows: Annotated[list[float] | None, "requests of consecutive 5-minute windows", _JSON] = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmFacts:
+    """`metrics_namespace`: that the platform emits to."""
+
+    metrics_namespace: str = ""
+
+
+SLO_ALARMS = DeclaredTable(SloAlarm, AlarmFacts)
+SloAlarms = GatheredTable[SloAlarm, AlarmFacts]
 
 
 def topics_to_read(alarms: Alarms, namespace: str) -> list[str]:
@@ -89,8 +119,8 @@ def topics_to_read(alarms: Alarms, namespace: str) -> list[str]:
 
 
 def slo_alarms_table(
-    registered_tools: pd.DataFrame,
-    tool_slo_summary: pd.DataFrame,
+    registered_tools: Registry,
+    tool_slo_summary: Summary,
     alarms: Alarms,
     topics: Mapping[str, Topic],
     *,
@@ -98,8 +128,8 @@ def slo_alarms_table(
     namespace: str,
     links: ConsoleLinks,
     observed_at: datetime,
-) -> pd.DataFrame:
-    """The evidence table; columns see `SCHEMA`. `attrs["metrics_namespace"]` keeps the namespace for the judge.
+) -> SloAlarms:
+    """The evidence table.
 
     Args:
         registered_tools: the tools that are required (tool, connector, traffic).
@@ -111,7 +141,7 @@ def slo_alarms_table(
         links: console URLs of the region.
         observed_at: when the alarms were read.
     """
-    tools = _tools(registered_tools, tool_slo_summary)
+    tools = _tools(registered_tools.rows, tool_slo_summary.rows)
     traffic = {tool: entry["traffic_model"] for tool, entry in tools.items()}
     states = {str(raw.get("AlarmName")): str(raw.get("StateValue")) for raw in (*alarms.metric_alarms, *alarms.composite_alarms)}
     composites = Composites(alarms.composite_alarms, states)
@@ -134,52 +164,51 @@ def slo_alarms_table(
         if not about or not signal:
             others.append(columns)
     rows = [
-        _tool_columns(tools[tool], signal, found.get("period")) | found
+        SloAlarm(**_tool_columns(tools[tool], signal, found.get("period")) | found)
         for (tool, signal), listed in candidates.items()
         for found in listed or [{}]
     ]
-    table = SCHEMA.validate(pd.DataFrame([*rows, *others], columns=list(SCHEMA.columns)))
-    reads = [*reads_of(registered_tools), *reads_of(tool_slo_summary), *alarms.reads, *topic_reads]
+    reads = [*registered_tools.reads, *tool_slo_summary.reads, *alarms.reads, *topic_reads]
     unique = list({(read.operation, read.resource, read.status, read.error): read for read in reads}.values())
-    table.attrs["metrics_namespace"] = namespace
-    return attach(table, unique, observed_at)
+    table = SLO_ALARMS.gathered([*rows, *(SloAlarm(**columns) for columns in others)], AlarmFacts(namespace))
+    return table.with_reads(unique, observed_at)
 
 
-def spec_of(row: Mapping[str, Any]) -> AlarmSpec:
+def spec_of(row: SloAlarm) -> AlarmSpec:
     """The alarm of a row, ready to be tried.
 
     Raises:
         AlarmError: it cannot work or cannot be understood.
     """
-    if row.get("period") is None:
+    if row.period is None:
         raise AlarmError("no period")
     return AlarmSpec.of(
-        json.loads(row["queries"]),
-        row["account"],
-        period=int(row["period"]),
-        threshold=row["threshold"],
-        comparison=str(row["comparison"]),
-        treat_missing=str(row["treat_missing"]),
+        filled(row.queries),
+        row.account,
+        period=row.period,
+        threshold=row.threshold,
+        comparison=str(row.comparison),
+        treat_missing=str(row.treat_missing),
     )
 
 
-def traffic_of(row: Mapping[str, Any]) -> ToolTraffic:
+def traffic_of(row: SloAlarm) -> ToolTraffic:
     """The traffic of the tool of a row."""
-    entries = json.loads(row["tool_sets"])
+    entries = filled(row.tool_sets)
     chosen = [entry for entry in entries if entry["samples"]] or entries
     sets = [(entry["metric"], entry["dimensions"]) for entry in chosen]
-    return ToolTraffic(row["tool"], row["connector"], sets, json.loads(row["request_windows"]))
+    return ToolTraffic(filled(row.tool), filled(row.connector), sets, filled(row.request_windows))
 
 
-def _tools(registered: pd.DataFrame, summary: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def _tools(registered: Iterable[RegisteredTool], summary: Sequence[ToolSlo]) -> dict[str, dict[str, Any]]:
     tools: dict[str, dict[str, Any]] = {}
-    for row in registered.sort_values("tool").to_dict("records"):
-        tool = canonical_tool(str(row["tool"]))
-        mine = summary[summary["tool"].map(canonical_tool) == tool].to_dict("records")
-        sets = [entry for measured in mine for entry in json.loads(measured["dimension_sets"])]
-        entry = {"tool": tool, "connector": row["connector"], "traffic": row["traffic"], "sets": sets}
-        entry["windows"] = _windows([window for measured in mine for window in json.loads(measured["windows"])])
-        entry["traffic_model"] = traffic_of(_tool_columns(entry, "", None))
+    for row in sorted(registered, key=lambda row: row.tool):
+        tool = canonical_tool(row.tool)
+        mine = [measured for measured in summary if canonical_tool(measured.tool) == tool]
+        sets = [entry for measured in mine for entry in measured.dimension_sets]
+        entry: dict[str, Any] = {"tool": tool, "connector": row.connector, "traffic": row.traffic, "sets": sets}
+        entry["windows"] = _windows([window for measured in mine for window in measured.windows])
+        entry["traffic_model"] = traffic_of(SloAlarm(**_tool_columns(entry, "", None)))
         tools[tool] = entry
     return tools
 
@@ -199,10 +228,10 @@ def _tool_columns(tool: Mapping[str, Any], signal: str, period: int | None) -> d
         "connector": tool["connector"],
         "traffic": tool["traffic"],
         "signal": signal,
-        "tool_sets": as_json(
-            [{key: entry.get(key) for key in ("metric", "dimensions", "last_datapoint_at", "samples")} for entry in tool["sets"]]
-        ),
-        "request_windows": as_json(tool["windows"]),
+        "tool_sets": [
+            {key: entry.get(key) for key in ("metric", "dimensions", "last_datapoint_at", "samples")} for entry in tool["sets"]
+        ],
+        "request_windows": tool["windows"],
     }
     model = tool.get("traffic_model")
     return columns | {"requests_per_period": model.requests(period or 300) if model else None}

@@ -7,18 +7,16 @@ are given.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
-
-import pandas as pd
 
 from phase5_ops.ccnative.metrics import ERROR, LATENCY
+from phase5_ops.evidence.table import filled
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import AlarmPolicy, SloPolicy
-from phase5_ops.reads import ReadStatus, observed_at, read_findings, reads_of
+from phase5_ops.reads import ReadStatus, read_findings
 from phase5_ops.slo.alarm_codes import AlarmCode
-from phase5_ops.slo.alarm_context import AlarmContext, Row, finding_at
+from phase5_ops.slo.alarm_context import AlarmContext, finding_at
 from phase5_ops.slo.alarm_definition import definition
-from phase5_ops.slo.alarm_evidence import SIGNALS, traffic_of
+from phase5_ops.slo.alarm_evidence import SIGNALS, SloAlarm, SloAlarms, traffic_of
 from phase5_ops.slo.alarm_state import silence_or_alarm, state
 from phase5_ops.slo.alarm_window import reachable, window
 from phase5_ops.slo.notification_path import told
@@ -53,9 +51,7 @@ OTHER_READS = (
 )
 
 
-def judge_slo_alarms(
-    table: pd.DataFrame, *, slo: SloPolicy, alarms: AlarmPolicy, now: datetime, links: ConsoleLinks
-) -> Judgement:
+def judge_slo_alarms(table: SloAlarms, *, slo: SloPolicy, alarms: AlarmPolicy, now: datetime, links: ConsoleLinks) -> Judgement:
     """Row 1.2: PASS when every registered tool has a faultless latency alarm and a faultless error alarm.
 
     Args:
@@ -65,16 +61,16 @@ def judge_slo_alarms(
         now: evaluation time.
         links: console URLs of the region.
     """
-    rows = _rows(table)
-    required = {row["tool"]: row for row in rows if row["signal"] in SIGNALS}
-    namespace = str(table.attrs.get("metrics_namespace", ""))
+    rows = table.rows
+    required = {filled(row.tool): row for row in rows if row.signal in SIGNALS}
+    namespace = table.facts.metrics_namespace
     context = AlarmContext(slo, alarms, namespace, now, {tool: traffic_of(row) for tool, row in required.items()})
-    findings = read_findings(table, ignoring=_DASHBOARD_READS)
-    working: dict[tuple[str, str], Row] = {}
+    findings = read_findings(table.reads, ignoring=_DASHBOARD_READS)
+    working: dict[tuple[str, str], SloAlarm] = {}
     for tool in required:
         for signal in SIGNALS:
-            row, found = _best([row for row in rows if row["tool"] == tool and row["signal"] == signal], context)
-            if row["alarm"] is None and not _read(table, "cloudwatch:DescribeAlarms"):
+            row, found = _best([row for row in rows if row.tool == tool and row.signal == signal], context)
+            if row.alarm is None and not _read(table, "cloudwatch:DescribeAlarms"):
                 continue  # whether there is one is not known, and the read is an ERROR already
             findings += found
             if not any(finding.verdict.blocks for finding in found):
@@ -93,29 +89,29 @@ def judge_slo_alarms(
             "tools_with_latency_alarm": alarmed["latency"],
             "tools_with_error_alarm": alarmed["error"],
             "tools_whose_latency_alarm_cannot_see_failed_calls": alarmed["latency"],
-            "slo_alarms": len({row["alarm"] for row in rows if row["signal"] and row["alarm"]}),
-            "other_alarms_on_platform_metrics": sum(row["signal"] is None for row in rows),
+            "slo_alarms": len({row.alarm for row in rows if row.signal and row.alarm}),
+            "other_alarms_on_platform_metrics": sum(row.signal is None for row in rows),
         },
         evidence=[EvidenceLink("CloudWatch alarms", links.alarms())],
     )
 
 
-def judge_no_slo_alarm_firing(table: pd.DataFrame, *, links: ConsoleLinks) -> Judgement:
+def judge_no_slo_alarm_firing(table: SloAlarms, *, links: ConsoleLinks) -> Judgement:
     """The extra check no_slo_alarm_firing: FAIL while an SLO alarm is in ALARM, INCONCLUSIVE where silence says nothing.
 
     Args:
         table: the evidence table `slo_alarms`.
         links: console URLs of the region.
     """
-    alarms: dict[str, list[Row]] = {}  # one alarm may watch several tools
-    for row in _rows(table):
-        if row["signal"] and row["alarm"]:
-            alarms.setdefault(row["alarm"], []).append(row)
-    states = [rows[0]["state"] for rows in alarms.values()]
+    alarms: dict[str, list[SloAlarm]] = {}  # one alarm may watch several tools
+    for row in table.rows:
+        if row.signal and row.alarm:
+            alarms.setdefault(row.alarm, []).append(row)
+    states = [rows[0].state for rows in alarms.values()]
     bearing = _METRIC_READS if "INSUFFICIENT_DATA" in states else ()  # whether its inputs had data decides then
-    findings = read_findings(table, ignoring=set(OTHER_READS) - set(bearing))
+    findings = read_findings(table.reads, ignoring=set(OTHER_READS) - set(bearing))
     for _, rows in sorted(alarms.items()):
-        findings += silence_or_alarm(rows, observed_at(table))
+        findings += silence_or_alarm(rows, table.observed_at)
     firing = states.count("ALARM")
     if not alarms and slo_alarms_known(table):
         findings.append(AlarmCode.NO_SLO_ALARM.at("SLO alarms", expected="at least one alarm", seen="none", link=links.alarms()))
@@ -128,47 +124,43 @@ def judge_no_slo_alarm_firing(table: pd.DataFrame, *, links: ConsoleLinks) -> Ju
     )
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows with None for null."""
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
-
-
-def slo_alarms_known(table: pd.DataFrame) -> bool:
+def slo_alarms_known(table: SloAlarms) -> bool:
     """Whether tools and alarms were read whole, so that an SLO alarm that is not in the table does not exist."""
     return _read(table, *_ALARM_READS)
 
 
-def _read(table: pd.DataFrame, *operations: str) -> bool:
-    return all(read.status is ReadStatus.OK for read in reads_of(table) if read.operation in operations)
+def _read(table: SloAlarms, *operations: str) -> bool:
+    return all(read.status is ReadStatus.OK for read in table.reads if read.operation in operations)
 
 
-def _best(candidates: Sequence[Row], context: AlarmContext) -> tuple[Row, list[Finding]]:
+def _best(candidates: Sequence[SloAlarm], context: AlarmContext) -> tuple[SloAlarm, list[Finding]]:
     """The candidate with the mildest findings; the missing-alarm finding where there is no candidate."""
-    judged = [(row, _judge_alarm(row, context)) for row in candidates if row["alarm"] is not None]
+    judged = [(row, _judge_alarm(row, context)) for row in candidates if row.alarm is not None]
     if judged:
         return min(judged, key=lambda pair: (_severity(pair[1]), len(pair[1])))
     row = candidates[0]
-    if row["signal"] == "latency":
+    if row.signal == "latency":
         expected = f"an alarm on p99 of {LATENCY} above {context.slo.latency_threshold_ms:g} ms"
     else:
         expected = f"an alarm on the share of {ERROR} above {100 * context.slo.error_rate_max:g} %"
-    return row, [_MISSING[row["signal"]].at(row["tool"], expected=expected, seen=f"no {row['signal']} alarm names this tool")]
+    return row, [
+        _MISSING[filled(row.signal)].at(filled(row.tool), expected=expected, seen=f"no {row.signal} alarm names this tool")
+    ]
 
 
 def _severity(findings: Iterable[Finding]) -> int:
     return max((finding.verdict.severity for finding in findings), default=0)
 
 
-def _blind_to_errors(row: Row) -> Finding:
+def _blind_to_errors(row: SloAlarm) -> Finding:
     expected = "failed calls covered by an error alarm, since the latency alarm cannot see them"
     return finding_at(AlarmCode.LATENCY_ALARM_BLIND_TO_ERRORS, row, expected, "no working error alarm")
 
 
-def _judge_alarm(row: Row, context: AlarmContext) -> list[Finding]:
+def _judge_alarm(row: SloAlarm, context: AlarmContext) -> list[Finding]:
     """Everything wrong with one alarm as the alarm of one tool and signal."""
-    if row["unreadable"]:
-        return [finding_at(AlarmCode.ALARM_MALFORMED, row, "a readable definition", row["unreadable"])]
+    if row.unreadable:
+        return [finding_at(AlarmCode.ALARM_MALFORMED, row, "a readable definition", row.unreadable)]
     return [
         *(_without_inputs(row, context) or definition(row, context)),
         *window(row, context),
@@ -178,10 +170,10 @@ def _judge_alarm(row: Row, context: AlarmContext) -> list[Finding]:
     ]
 
 
-def _without_inputs(row: Row, context: AlarmContext) -> list[Finding]:
+def _without_inputs(row: SloAlarm, context: AlarmContext) -> list[Finding]:
     """An alarm on what the tool has never emitted; that there were no errors yet is no fault of an error alarm."""
-    emitted = {metric for metric, _ in context.traffic[row["tool"]].sets}
-    if LATENCY in emitted or (emitted and row["signal"] == "error"):
+    emitted = {metric for metric, _ in context.traffic[filled(row.tool)].sets}
+    if LATENCY in emitted or (emitted and row.signal == "error"):
         return []
     missing = f"{LATENCY} of the tool" if emitted else "any metric of the tool"
     return [

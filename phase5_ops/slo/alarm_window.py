@@ -1,43 +1,44 @@
 """When an SLO alarm can fire: its periods, the window they make, and whether enough of them have data. Pure."""
 
-import json
 import math
 
 from phase5_ops.ccnative.metrics import RESOLUTION_SECONDS
+from phase5_ops.evidence.table import filled
 from phase5_ops.slo.alarm_codes import AlarmCode
-from phase5_ops.slo.alarm_context import AlarmContext, Row, finding_at
-from phase5_ops.slo.alarm_evidence import spec_of
+from phase5_ops.slo.alarm_context import AlarmContext, finding_at
+from phase5_ops.slo.alarm_evidence import SloAlarm, spec_of
 from phase5_ops.slo.alarm_model import AlarmError
 from phase5_ops.verdict import Finding
 
 
-def window(row: Row, context: AlarmContext) -> list[Finding]:
+def window(row: SloAlarm, context: AlarmContext) -> list[Finding]:
     """Whether the periods are long enough, and together within the policy's range."""
     low, high = context.policy.window_min_seconds, context.policy.window_max_seconds
-    if row["period"] is None:
+    if row.period is None:
         return []
-    shortest = min([int(query["period"]) for query in json.loads(row["queries"]) if query["period"]], default=RESOLUTION_SECONDS)
+    shortest = min([int(query["period"]) for query in filled(row.queries) if query["period"]], default=RESOLUTION_SECONDS)
     if shortest < RESOLUTION_SECONDS:
         expected = f"at least {RESOLUTION_SECONDS} s, as the metrics are stored"
         return [finding_at(AlarmCode.ALARM_PERIOD_TOO_SHORT, row, expected, f"a period of {shortest} s")]
-    span = row["period"] * row["evaluation_periods"]
+    span = row.period * filled(row.evaluation_periods)
     if low <= span <= high:
         return []
-    seen = f"{row['period']} s x {row['evaluation_periods']} = {span / 60:g} min"
+    seen = f"{row.period} s x {row.evaluation_periods} = {span / 60:g} min"
     return [finding_at(AlarmCode.ALARM_WINDOW_OUT_OF_RANGE, row, f"{low / 60:g}-{high / 60:g} min", seen)]
 
 
-def reachable(row: Row, context: AlarmContext) -> list[Finding]:
+def reachable(row: SloAlarm, context: AlarmContext) -> list[Finding]:
     """Whether enough periods with enough samples can come together."""
-    period, needed, among = row["period"], row["datapoints_to_alarm"], row["evaluation_periods"]
+    period = row.period
     if period is None:
         return []
+    needed, among = filled(row.datapoints_to_alarm), filled(row.evaluation_periods)
     if needed > among:
         return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, f"at most {among} data points to alarm", f"{needed} out of {among}")]
-    traffic = context.traffic[row["tool"]]
+    traffic = context.traffic[filled(row.tool)]
     findings = []
     most = traffic.most_periods_with_data(period, among)
-    if most is not None and most < needed and row["treat_missing"] != "breaching":
+    if most is not None and most < needed and row.treat_missing != "breaching":
         seen = f"at most {most} of {among} periods of {period} s had calls in the lookback"
         findings.append(finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, f"{needed} of {among} periods with data", seen))
     least = _least_samples(row)
@@ -48,9 +49,9 @@ def reachable(row: Row, context: AlarmContext) -> list[Finding]:
     return findings
 
 
-def _least_samples(row: Row) -> float | None:
+def _least_samples(row: SloAlarm) -> float | None:
     """Samples a period under which CloudWatch does not evaluate the alarm; None where it always does."""
-    if row["low_sample"] != "ignore" or row["signal"] != "latency":
+    if row.low_sample != "ignore" or row.signal != "latency":
         return None
     try:
         counts = [leaf.statistic.low_sample_count for leaf in spec_of(row).leaves.values()]

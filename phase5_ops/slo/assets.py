@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import dagster as dg
-import pandas as pd
 
 from phase5_ops.aws.alarms import read_alarms, read_topics
 from phase5_ops.aws.dashboards import read_dashboards
@@ -15,13 +14,14 @@ from phase5_ops.aws.runbook_source import read_runbook
 from phase5_ops.aws.tables import scan_items
 from phase5_ops.aws.topic_delivery import read_delivery
 from phase5_ops.ccnative.metrics import TOOL_METRICS
-from phase5_ops.ccnative.registry import malformed_reads, registered_tools
-from phase5_ops.ccnative.runbook import RunbookCode, runbook_table
+from phase5_ops.ccnative.registry import REGISTERED_TOOLS, Registry, malformed_reads, registered_tools
+from phase5_ops.ccnative.runbook import RUNBOOK, Runbook, RunbookCode, runbook_table
 from phase5_ops.context import RunContext
+from phase5_ops.evidence.table import Tables
 from phase5_ops.histories import RUN
-from phase5_ops.reads import ReadCode, ReadStatus, observed_at
+from phase5_ops.reads import ReadCode, ReadStatus
 from phase5_ops.slo.alarm_codes import AlarmCode
-from phase5_ops.slo.alarm_evidence import slo_alarms_table, topics_to_read
+from phase5_ops.slo.alarm_evidence import SLO_ALARMS, SloAlarms, slo_alarms_table, topics_to_read
 from phase5_ops.slo.alarm_judge import judge_no_slo_alarm_firing, judge_slo_alarms
 from phase5_ops.slo.burn_judge import BurnCode, judge_budget_not_burning
 from phase5_ops.slo.dashboard_coverage import dashboard_coverage
@@ -30,10 +30,10 @@ from phase5_ops.slo.notification_path import DeliveryCode
 from phase5_ops.slo.runbook_judge import RunbookLinkCode, judge_alarm_runbook
 from phase5_ops.slo.set_history import known_sets
 from phase5_ops.slo.slo_met_judge import SloCode, judge_slo_met
-from phase5_ops.slo.summary_evidence import error_sets, tool_slo_summary
+from phase5_ops.slo.summary_evidence import TOOL_SLO_SUMMARY, Summary, error_sets, tool_slo_summary
 from phase5_ops.slo.summary_judge import MetricCode, judge_metrics_visible
 from phase5_ops.verdict import CodeChapter, Judgement
-from phase5_ops.wiring import Evidence, Judge, Judging, Source, Tables
+from phase5_ops.wiring import Evidence, Judge, Judging, Source
 
 SOURCES = (
     Source("cloudwatch/tool_metrics", "Metrics that the platform's resilience wrapper emits.", frozenset({"cloudwatch"})),
@@ -45,14 +45,14 @@ SOURCES = (
 )
 
 
-def gather_registered_tools(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_registered_tools(run: RunContext, _tables: Tables) -> Registry:
     """The tools that must be there, from the registry table and the settings."""
     settings, observed_at = run.settings, run.now()
     items, read = scan_items(run.reader, settings.tables.action_type_registry)
     return registered_tools(items, read, settings.tools, observed_at=observed_at)
 
 
-def gather_tool_slo_summary(run: RunContext, tables: Tables) -> pd.DataFrame:
+def gather_tool_slo_summary(run: RunContext, tables: Tables) -> Summary:
     """Metrics of every tool over all dimension sets, with the dashboards that show them."""
     settings, reader, now = run.settings, run.reader, run.metrics_end
     listed, list_read = list_metric_sets(reader, settings.metrics_namespace, TOOL_METRICS)
@@ -60,10 +60,10 @@ def gather_tool_slo_summary(run: RunContext, tables: Tables) -> pd.DataFrame:
     queries = plan(known.metric_sets, settings.slo, now=now, read_at=now)
     series, data_reads = read_metric_data(reader, settings.metrics_namespace, queries) if queries else ([], [])
     bodies, dashboard_reads = read_dashboards(reader)
-    registry = tables["registered_tools"]
+    registry: Registry = tables["registered_tools"]
     coverage = dashboard_coverage(
         bodies,
-        registry,
+        registry.rows,
         error_sets(series),
         namespace=settings.metrics_namespace,
         region=reader.region,
@@ -73,7 +73,7 @@ def gather_tool_slo_summary(run: RunContext, tables: Tables) -> pd.DataFrame:
     return tool_slo_summary(
         series,
         known,
-        registry,
+        registry.rows,
         coverage,
         policy=settings.slo,
         canary_tenants=settings.canary_tenants,
@@ -82,7 +82,7 @@ def gather_tool_slo_summary(run: RunContext, tables: Tables) -> pd.DataFrame:
     )
 
 
-def gather_slo_alarms(run: RunContext, tables: Tables) -> pd.DataFrame:
+def gather_slo_alarms(run: RunContext, tables: Tables) -> SloAlarms:
     """What every tool needs beside the alarms that exist."""
     settings, observed_at = run.settings, run.now()
     alarms = read_alarms(run.reader)
@@ -100,17 +100,17 @@ def gather_slo_alarms(run: RunContext, tables: Tables) -> pd.DataFrame:
     )
 
 
-def gather_runbook(run: RunContext, _tables: Tables) -> pd.DataFrame:
+def gather_runbook(run: RunContext, _tables: Tables) -> Runbook:
     """The runbook's headings and anchors."""
     settings, observed_at = run.settings, run.now()
     text, read = read_runbook(settings.runbook, run.reader, timeout_seconds=settings.reading.read_timeout_seconds)
     return runbook_table(text, read, location=settings.runbook, url=settings.runbook_address, observed_at=observed_at)
 
 
-def describe_summary(table: pd.DataFrame) -> Mapping[str, dg.MetadataValue]:
+def describe_summary(table: Summary) -> Mapping[str, dg.MetadataValue]:
     """The plot of the lookback, as a picture in the asset's metadata."""
-    now = observed_at(table)
-    if now is None or table.empty:
+    now = table.observed_at
+    if now is None or not table.rows:
         return {}
     from phase5_ops.slo.plot import plot_summary  # a second of matplotlib, which a process that draws nothing does not need
 
@@ -157,6 +157,7 @@ EVIDENCE = (
         kinds=frozenset({"dynamodb", "table"}),
         sources=("dynamodb/action_type_registry",),
         iam=lambda settings: tables_read(settings.tables.action_type_registry),
+        table=REGISTERED_TOOLS,
     ),
     Evidence(
         name="tool_slo_summary",
@@ -169,6 +170,7 @@ EVIDENCE = (
         sources=("cloudwatch/tool_metrics", "cloudwatch/dashboards"),
         iam=lambda _: (*metrics_read(), *dashboards_read()),
         describe=describe_summary,
+        table=TOOL_SLO_SUMMARY,
     ),
     Evidence(
         name="slo_alarms",
@@ -180,6 +182,7 @@ EVIDENCE = (
         needs=("registered_tools", "tool_slo_summary"),
         sources=("cloudwatch/alarms", "sns/alarm_topics"),
         iam=lambda _: (*metrics_read(), *alarms_read()),
+        table=SLO_ALARMS,
     ),
     Evidence(
         name="runbook",
@@ -190,6 +193,7 @@ EVIDENCE = (
         kinds=frozenset({"markdown", "table"}),
         sources=("docs/runbook",),
         iam=runbook_read,
+        table=RUNBOOK,
     ),
 )
 

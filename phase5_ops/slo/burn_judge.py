@@ -3,16 +3,15 @@
 A budget burns where both windows of a pair exceed the pair's factor: the long one makes it significant, the short one current.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
-
+from phase5_ops.ccnative.registry import RegisteredTool, Registry
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import SloPolicy
 from phase5_ops.reads import read_findings
+from phase5_ops.slo.summary_evidence import Summary, ToolSlo
 from phase5_ops.slo.summary_judge import (
     DASHBOARD_READS,
     MetricCode,
@@ -20,7 +19,6 @@ from phase5_ops.slo.summary_judge import (
     duration,
     label,
     lenient,
-    records,
     registry_findings,
     rows_of,
 )
@@ -39,8 +37,8 @@ class BurnCode(FindingCodes):
 
 
 def judge_budget_not_burning(
-    summary: pd.DataFrame,
-    registered_tools: pd.DataFrame,
+    summary: Summary,
+    registered_tools: Registry,
     *,
     policy: SloPolicy,
     now: datetime,
@@ -49,20 +47,22 @@ def judge_budget_not_burning(
 ) -> Judgement:
     """The check error_budget_not_burning, per registered tool, SLI and pair of windows."""
     findings = [
-        *read_findings(registered_tools),
-        *read_findings(summary, ignoring=DASHBOARD_READS),
+        *read_findings(registered_tools.reads),
+        *read_findings(summary.reads, ignoring=DASHBOARD_READS),
         *registry_findings(registered_tools),
     ]
     judged = 0
-    for tool in records(registered_tools):
+    for tool in registered_tools.rows:
         rows = rows_of(summary, tool.tool)
         if not decided(summary, rows):
             continue
         judged += 1
         findings += _tool_findings(tool, rows, policy, links.metric(namespace, tool.tool))
     burning = {f.subject for f in findings if f.code == BurnCode.ERROR_BUDGET_BURNING.code}
-    budgets = summary[summary["registered"]][["budget_left_errors", "budget_left_latency"]].min().dropna()
-    days = summary["budget_days_covered"].min()
+    left = {
+        name: [value for row in summary.rows if row.registered and (value := getattr(row, name)) is not None]
+        for name in ("budget_left_errors", "budget_left_latency")
+    }
     return conclude(
         judged=judged,
         summary=f"{judged} tools judged, error budget burning for {len(burning)}",
@@ -71,16 +71,16 @@ def judge_budget_not_burning(
             "judged_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
             "tools_judged": judged,
             "budget_days": policy.budget_days,
-            "budget_days_covered": 0 if pd.isna(days) else int(days),
-            **{f"least_{name}": round(float(value), 4) for name, value in budgets.items()},
+            "budget_days_covered": min((row.budget_days_covered for row in summary.rows), default=0),
+            **{f"least_{name}": round(min(values), 4) for name, values in left.items() if values},
         },
         evidence=[EvidenceLink("Metrics", links.metric(namespace))],
     )
 
 
-def _tool_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
+def _tool_findings(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, link: str) -> Iterator[Finding]:
     """All pairs of windows of one tool, and whether there was anything to judge."""
-    rates = [(row, rate) for row in records(rows) for rate in json.loads(row.burn)]
+    rates = [(row, rate) for row in rows for rate in row.burn]
     for row, rate in rates:
         if _exceeds(rate):
             certain = rate["short_requests"] >= policy.burn_min_requests and rate["short_bad"] >= policy.burn_min_errors
@@ -94,7 +94,8 @@ def _tool_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) 
                 link=link,
             )
     longest = max(pair.long_hours for pair in policy.burn_windows)
-    fresh = rows["last_datapoint_age_seconds"].min() <= longest * 3600  # canaries left out; False if there is nothing at all
+    ages = [row.last_datapoint_age_seconds for row in rows if row.last_datapoint_age_seconds is not None]
+    fresh = bool(ages) and min(ages) <= longest * 3600  # canaries left out
     for sli in ("errors", "latency"):
         if not fresh or not any(rate["long_requests"] for _, rate in rates if rate["sli"] == sli):
             yield MetricCode.TOO_FEW_SAMPLES.at(

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-import pandas as pd
-
 from phase5_ops.aws.metric_query import MetricSet
 from phase5_ops.aws.search_expression import SearchError, parse_search_text
 from phase5_ops.ccnative.metrics import (
@@ -22,6 +20,7 @@ from phase5_ops.ccnative.metrics import (
     TOOL_DIMENSION,
     TOOL_METRICS,
 )
+from phase5_ops.ccnative.registry import RegisteredTool
 from phase5_ops.slo.dashboard_lines import ANY_TENANT, Line, Place, Source, lines_of
 
 
@@ -50,7 +49,7 @@ class DashboardCoverage:
 
 def dashboard_coverage(
     bodies: Mapping[str, str],
-    registered_tools: pd.DataFrame,
+    registered_tools: Sequence[RegisteredTool],
     error_sets: Iterable[MetricSet],
     *,
     namespace: str,
@@ -62,7 +61,7 @@ def dashboard_coverage(
 
     Args:
         bodies: JSON bodies by dashboard name.
-        registered_tools: the table of that name.
+        registered_tools: the rows of the table of that name.
         error_sets: the sets of tool_error that have data, all of which have to be shown; where a tool has none, it is enough that
             a tenant's errors would be shown.
         namespace: the metrics' namespace.
@@ -112,12 +111,9 @@ def _found(known: Collection[MetricSet], place: Place, search: str, dimension: s
 _Required = Mapping[str, Mapping[str, Sequence[MetricSet]]]
 
 
-def _required(registered_tools: pd.DataFrame, error_sets: Iterable[MetricSet]) -> _Required:
+def _required(registered_tools: Sequence[RegisteredTool], error_sets: Iterable[MetricSet]) -> _Required:
     """The sets that have to be shown, by tool and metric."""
-    base = {
-        str(tool): {TOOL_DIMENSION: str(tool), CONNECTOR_DIMENSION: str(connector)}
-        for tool, connector in zip(registered_tools["tool"], registered_tools["connector"], strict=True)
-    }
+    base = {each.tool: {TOOL_DIMENSION: each.tool, CONNECTOR_DIMENSION: each.connector} for each in registered_tools}
     errors: dict[str, list[MetricSet]] = {tool: [] for tool in base}
     for metric_set in error_sets:
         dimensions = dict(metric_set.dimensions)

@@ -4,15 +4,16 @@ A way to people counts where it opens when the alarm goes from OK to ALARM, and 
 that works is enough. What composites do is found by `composites`, what topics do by `delivery`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from phase5_ops.aws.mute_schedule import MuteScheduleError, parse_schedule
 from phase5_ops.clock import parse_iso
-from phase5_ops.slo.alarm_context import Row, finding_at
+from phase5_ops.evidence.table import filled
+from phase5_ops.slo.alarm_context import finding_at
 from phase5_ops.slo.alarm_description import is_topic
+from phase5_ops.slo.alarm_evidence import SloAlarm
 from phase5_ops.slo.composites import Way
 from phase5_ops.slo.delivery import Sender, delivery
 from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Verdict
@@ -92,7 +93,7 @@ _WEEK = timedelta(weeks=1)
 _MOST_MUTED = 0.5  # of a week, beyond which a mute rule is no maintenance window
 
 
-def told(row: Row, *, longest_wait_seconds: int, now: datetime) -> list[Finding]:
+def told(row: SloAlarm, *, longest_wait_seconds: int, now: datetime) -> list[Finding]:
     """Nothing (or warnings) if the alarm, or a composite that it sets off alone, reaches someone; otherwise what is wrong.
 
     Args:
@@ -100,8 +101,8 @@ def told(row: Row, *, longest_wait_seconds: int, now: datetime) -> list[Finding]
         longest_wait_seconds: that a composite may wait for its suppressor before it tells anyone.
         now: evaluation time.
     """
-    parents = [parent for parent in json.loads(row["parents"]) if parent["actions"]]
-    own = {"alarm": row["alarm"], "actions": json.loads(row["alarm_actions"]), "actions_enabled": row["actions_enabled"]}
+    parents = [parent for parent in filled(row.parents) if parent["actions"]]
+    own = {"alarm": row.alarm, "actions": filled(row.alarm_actions), "actions_enabled": row.actions_enabled}
     opening = [parent for parent in parents if parent["way"] == Way.OPENS]
     outcomes = [_path(row, path, longest_wait_seconds, now) for path in (own, *opening)]
     clean = [found for found in outcomes if not _blocks(found)]
@@ -117,16 +118,16 @@ def _blocks(findings: Sequence[Finding]) -> bool:
     return any(finding.verdict.blocks for finding in findings)
 
 
-def _no_way(row: Row, parent: Mapping[str, Any]) -> Finding:
+def _no_way(row: SloAlarm, parent: Mapping[str, Any]) -> Finding:
     expected = "an action of its own, or a composite alarm that goes from OK to ALARM with it"
     return finding_at(
         _NO_WAY[Way(parent["way"])], row, expected, f"composite {parent['alarm']} ({parent['rule']}): {parent['why']}"
     )
 
 
-def _path(row: Row, path: Mapping[str, Any], longest_wait: int, now: datetime) -> list[Finding]:
+def _path(row: SloAlarm, path: Mapping[str, Any], longest_wait: int, now: datetime) -> list[Finding]:
     """What is wrong with one way of telling people: the alarm's own actions, or a composite's."""
-    via = "" if path["alarm"] == row["alarm"] else f"composite {path['alarm']}: "
+    via = "" if path["alarm"] == row.alarm else f"composite {path['alarm']}: "
     if not path["actions"]:
         return [finding_at(DeliveryCode.ALARM_ACTIONS_MISSING, row, "at least one action for ALARM", f"none{_aside(row)}")]
     findings = []
@@ -141,9 +142,9 @@ def _path(row: Row, path: Mapping[str, Any], longest_wait: int, now: datetime) -
     return [*findings, *_destinations(row, path, via), *_mutes(row, path["alarm"], via, now)]
 
 
-def _aside(row: Row) -> str:
+def _aside(row: SloAlarm) -> str:
     """Why the composites above do not count, for an alarm without actions of its own."""
-    parents = json.loads(row["parents"])
+    parents = filled(row.parents)
     unread = [parent["alarm"] for parent in parents if parent["rule_error"]]
     shut = [
         f"composite {parent['alarm']}: {parent['why']}" for parent in parents if parent["actions"] and not parent["rule_error"]
@@ -163,9 +164,9 @@ def _suppressed(path: Mapping[str, Any], longest_wait: int) -> str | None:
     return None
 
 
-def _destinations(row: Row, path: Mapping[str, Any], via: str) -> list[Finding]:
+def _destinations(row: SloAlarm, path: Mapping[str, Any], via: str) -> list[Finding]:
     actions: Sequence[str] = path["actions"]
-    topics = json.loads(row["topics"])
+    topics = filled(row.topics)
     sender = _sender(row, path)
     followed = [arn for arn in actions if is_topic(arn)]
     answers = [delivery(arn, topics[arn], sender) for arn in followed]
@@ -190,19 +191,19 @@ def _destinations(row: Row, path: Mapping[str, Any], via: str) -> list[Finding]:
     ]
 
 
-def _sender(row: Row, path: Mapping[str, Any]) -> Sender:
+def _sender(row: SloAlarm, path: Mapping[str, Any]) -> Sender:
     """Whoever publishes: the alarm, or the composite above it, which lives beside it."""
-    region, account = row["region"], row["account"]
-    if path["alarm"] == row["alarm"]:
-        known = {} if row["expression"] else {"MetricName": row["metric"], "Namespace": row["namespace"], "Period": row["period"]}
-        return Sender(row["alarm"], row["arn"], region, account, row["description"], known)
-    beside = row["arn"] and row["arn"].rpartition(":alarm:")[0] + f":alarm:{path['alarm']}"
+    region, account = row.region, row.account
+    if path["alarm"] == row.alarm:
+        known = {} if row.expression else {"MetricName": row.metric, "Namespace": row.namespace, "Period": row.period}
+        return Sender(filled(row.alarm), row.arn, region, account, row.description, known)
+    beside = row.arn and row.arn.rpartition(":alarm:")[0] + f":alarm:{path['alarm']}"
     return Sender(path["alarm"], path["arn"] or beside, region, account, path["description"], {})
 
 
-def _mutes(row: Row, alarm: str, via: str, now: datetime) -> list[Finding]:
+def _mutes(row: SloAlarm, alarm: str, via: str, now: datetime) -> list[Finding]:
     findings = []
-    for rule in json.loads(row["mute_rules"]):
+    for rule in filled(row.mute_rules):
         if rule["alarm"] != alarm or rule["status"] == "EXPIRED":
             continue
         schedule = " ".join(str(rule[key]) for key in ("expression", "duration", "timezone") if rule[key])

@@ -3,13 +3,11 @@
 A heat map, one line a tool and connector, so that it reads as well with forty tools as with three.
 """
 
-import json
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, TwoSlopeNorm
@@ -17,33 +15,35 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from phase5_ops.clock import parse_iso
+from phase5_ops.slo.summary_evidence import Summary
 
 _MOST_COLUMNS = 96  # 15 minutes each for a day
 _WINDOW = timedelta(minutes=5)
 _GOOD_TO_BAD = LinearSegmentedColormap.from_list("good_to_bad", ["#d9ead9", "#7fb77f", "#f2c14e", "#d1495b", "#7a0c2e"])
 
 
-def plot_summary(summary: pd.DataFrame, *, now: datetime) -> bytes:
+def plot_summary(summary: Summary, *, now: datetime) -> bytes:
     """The picture as PNG: three panels side by side, time to the right, a colour a span of five minutes or more.
 
     Shares turn yellow at the SLO's limit and red beyond it; white is time without calls.
 
     Args:
-        summary: the table `tool_slo_summary`, with `attrs["lookback_start"]`.
+        summary: the table `tool_slo_summary`.
         now: right end of the time axis.
     """
-    start = parse_iso(str(summary.attrs["lookback_start"]))
+    start = parse_iso(summary.facts.lookback_start)
     edges = _edges(start, now)
     counts = _counts(summary, edges)
     requests, errors, samples, within = (counts[:, :, kind] for kind in range(4))
-    limits = (summary["error_rate_max"].max(), 1 - summary["latency_target"].min()) if len(summary) else (0.01, 0.01)
-    height = 1.7 + 0.3 * max(len(summary), 3)
+    rows = summary.rows
+    limits = max((row.error_rate_max for row in rows), default=0.01), 1 - min((row.latency_target for row in rows), default=0.99)
+    height = 1.7 + 0.3 * max(len(rows), 3)
     figure = Figure(figsize=(15, height))
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 3, sharey=True)
     # Fixed margins in inches: a solved layout takes longer than the drawing itself.
     figure.subplots_adjust(left=0.16, right=0.985, top=1 - 0.45 / height, bottom=0.55 / height, wspace=0.08)
-    names = [tool or "no tool_name" for tool in summary["tool"]]
+    names = [row.tool or "no tool_name" for row in rows]
     busiest = LogNorm(1, max(requests.max(initial=1), 2))
     _heat(panels[0], edges, np.where(requests > 0, requests, np.nan), "requests", colours="Blues", norm=busiest)
     for axes, bad, whole, title, limit in (
@@ -76,12 +76,12 @@ def _edges(start: datetime, now: datetime) -> list[datetime]:
     return [start + width * column for column in range(-(-(now - start) // width) + 1)]
 
 
-def _counts(summary: pd.DataFrame, edges: list[datetime]) -> npt.NDArray[np.float64]:
+def _counts(summary: Summary, edges: list[datetime]) -> npt.NDArray[np.float64]:
     """Requests, errors, latency samples and those within the threshold by [row, column]."""
-    counts = np.zeros((len(summary), len(edges) - 1, 4))
+    counts = np.zeros((len(summary.rows), len(edges) - 1, 4))
     width = edges[1] - edges[0]
-    for line, text in enumerate(summary["windows"]):
-        for window in json.loads(text):
+    for line, row in enumerate(summary.rows):
+        for window in row.windows:
             column = (parse_iso(window["start"]) - edges[0]) // width
             if 0 <= column < counts.shape[1]:
                 counts[line, column] += [window[name] for name in ("requests", "errors", "latency_samples", "within")]

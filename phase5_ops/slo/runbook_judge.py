@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
-import pandas as pd
-
 from phase5_ops.ccnative.disclaimers import LINK, disowns_link
-from phase5_ops.ccnative.runbook import anchor_findings, anchor_name, link_to, unreadable_findings
+from phase5_ops.ccnative.runbook import Runbook, anchor_findings, anchor_name, link_to, unreadable_findings
 from phase5_ops.policy import RunbookPolicy
 from phase5_ops.reads import read_findings
+from phase5_ops.slo.alarm_evidence import SloAlarm, SloAlarms
 from phase5_ops.slo.alarm_judge import OTHER_READS, slo_alarms_known
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
@@ -37,27 +36,30 @@ _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"'`|]+", re.IGNORECASE)
 _AFTER = r"(?![\w/~%+-]|\.\w)(?:[?&][^\s#]*)?(?:#(?P<fragment>[^\s()\[\]<>\"'|,;]+))?"  # the end of the name, query, fragment
 
 
-def judge_alarm_runbook(runbook: pd.DataFrame, slo_alarms: pd.DataFrame, *, policy: RunbookPolicy) -> Judgement:
+def judge_alarm_runbook(runbook: Runbook, slo_alarms: SloAlarms, *, policy: RunbookPolicy) -> Judgement:
     """Row 1.3.
 
     Args:
-        runbook: the evidence table `runbook`, with its location and address in `attrs`.
+        runbook: the evidence table `runbook`.
         slo_alarms: the evidence table `slo_alarms`.
         policy: the anchor that must resolve, and that alarms must point to.
     """
     alarms = _slo_alarms(slo_alarms)
     unreadable = unreadable_findings(runbook)
-    findings = [*(unreadable or anchor_findings(runbook, policy.alarm_anchor)), *read_findings(slo_alarms, ignoring=OTHER_READS)]
+    findings = [
+        *(unreadable or anchor_findings(runbook, policy.alarm_anchor)),
+        *read_findings(slo_alarms.reads, ignoring=OTHER_READS),
+    ]
     linked = 0
-    for alarm in alarms.itertuples():
-        found = _link_findings(runbook, str(alarm.alarm), _text(alarm.description), _text(alarm.url), policy.alarm_anchor)
+    for name, alarm in sorted(alarms.items()):
+        found = _link_findings(runbook, name, alarm.description or "", alarm.url or "", policy.alarm_anchor)
         linked += not any(finding.verdict.blocks for finding in found)
         findings += found
-    if alarms.empty and slo_alarms_known(slo_alarms):
+    if not alarms and slo_alarms_known(slo_alarms):
         findings.append(
             RunbookLinkCode.NO_ALARM_TO_LINK.at("SLO alarms", expected="alarms that point to the runbook", seen="no SLO alarm")
         )
-    place = str(runbook.attrs.get("url") or runbook.attrs.get("location"))
+    place = runbook.facts.url or runbook.facts.location
     link = link_to(runbook, policy.alarm_anchor)
     return conclude(
         judged=len(alarms),
@@ -66,23 +68,19 @@ def judge_alarm_runbook(runbook: pd.DataFrame, slo_alarms: pd.DataFrame, *, poli
         facts={
             "slo_alarms": len(alarms),
             "alarms_linked": linked,
-            "runbook_headings": int((runbook["kind"] == "heading").sum()),
+            "runbook_headings": sum(row.kind == "heading" for row in runbook.rows),
             "runbook": place,
         },
         evidence=[EvidenceLink("Runbook, SLO alarms", link)] if link else [],
     )
 
 
-def _slo_alarms(table: pd.DataFrame) -> pd.DataFrame:
-    """One row an alarm that watches a registered tool."""
-    return table[table["signal"].notna() & table["alarm"].notna()].drop_duplicates("alarm").sort_values("alarm")
+def _slo_alarms(table: SloAlarms) -> dict[str, SloAlarm]:
+    """The alarms that watch a registered tool, by name; of one that watches several its first row."""
+    return {row.alarm: row for row in reversed(table.rows) if row.signal is not None and row.alarm is not None}
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _link_findings(runbook: pd.DataFrame, alarm: str, description: str, url: str, anchor: str) -> list[Finding]:
+def _link_findings(runbook: Runbook, alarm: str, description: str, url: str, anchor: str) -> list[Finding]:
     """What is wrong with the link of one alarm; with several links one that leads to the section is enough."""
     wanted = anchor_name(anchor)
     anchors = [anchor_name(fragment) for fragment in _references(runbook, description)]
@@ -107,34 +105,34 @@ def _link_findings(runbook: pd.DataFrame, alarm: str, description: str, url: str
     return [RunbookLinkCode.ALARM_WITHOUT_RUNBOOK_LINK.at(alarm, expected=expected, seen=seen, verdict=verdict, link=url or None)]
 
 
-def _section(runbook: pd.DataFrame, anchor: str) -> str:
+def _section(runbook: Runbook, anchor: str) -> str:
     """An anchor with the title of what it leads to."""
-    titles = runbook[runbook["anchor"] == anchor]["title"]
-    return f"#{anchor} ({titles.iloc[0]})" if len(titles) else f"#{anchor}, which the runbook does not have"
+    title = next((row.title for row in runbook.rows if row.anchor == anchor), None)
+    return f"#{anchor} ({title})" if title is not None else f"#{anchor}, which the runbook does not have"
 
 
-def _address(runbook: pd.DataFrame) -> str | None:
+def _address(runbook: Runbook) -> str | None:
     """Where people open the runbook, without fragment."""
-    url = runbook.attrs.get("url")
-    return str(url).split("#", 1)[0].rstrip("/") if url else None
+    url = runbook.facts.url
+    return url.split("#", 1)[0].rstrip("/") if url else None
 
 
-def _file_names(runbook: pd.DataFrame) -> list[str]:
+def _file_names(runbook: Runbook) -> list[str]:
     """The names of the runbook's file, by its address and its location; the location itself where there is none else."""
-    places = [str(place) for place in (_address(runbook), runbook.attrs.get("location")) if place]
+    places = [place for place in (_address(runbook), runbook.facts.location) if place]
     paths = [unquote(urlsplit(place).path) if "://" in place else place.split("#", 1)[0] for place in places]
     names = [path.replace("\\", "/").rstrip("/").rpartition("/")[2] for path in paths]
     named = list(dict.fromkeys(name for name in names if "." in name))
     return named or ([] if _address(runbook) else places)
 
 
-def _runbook_names(runbook: pd.DataFrame) -> list[str]:
+def _runbook_names(runbook: Runbook) -> list[str]:
     """What a description may call the runbook: its address, or its file name."""
     address = _address(runbook)
     return [*([address] if address else []), *_file_names(runbook)]
 
 
-def _references(runbook: pd.DataFrame, description: str) -> Iterator[str]:
+def _references(runbook: Runbook, description: str) -> Iterator[str]:
     """The fragment of every mention of the runbook in a description; empty for a mention without fragment.
 
     A URL is a mention if it is the runbook's address; where that is not known, if it ends in the name of the runbook's file. In
@@ -150,12 +148,12 @@ def _references(runbook: pd.DataFrame, description: str) -> Iterator[str]:
         yield _fragment(match)
 
 
-def _without_links(runbook: pd.DataFrame, description: str) -> str:
+def _without_links(runbook: Runbook, description: str) -> str:
     """The description with every address and every mention of the runbook's file called `LINK`."""
     return re.sub(rf"(?:[\w.-]*/)*{_mention(runbook)}", f" {LINK} ", _URL.sub(f" {LINK} ", description), flags=re.IGNORECASE)
 
 
-def _mention(runbook: pd.DataFrame) -> str:
+def _mention(runbook: Runbook) -> str:
     """A pattern of the name of the runbook's file, with what may follow it."""
     return rf"(?<![\w.-])(?:{'|'.join(map(re.escape, _file_names(runbook))) or '(?!)'}){_AFTER}"
 

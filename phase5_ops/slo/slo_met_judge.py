@@ -3,19 +3,17 @@
 "p99 at or under the threshold" is judged as "at least 99 % of calls at or under it", which adds up exactly over dimension sets.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import pandas as pd
-
+from phase5_ops.ccnative.registry import Registry
 from phase5_ops.clock import parse_iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import SloPolicy
 from phase5_ops.reads import read_findings
-from phase5_ops.slo.summary_judge import DASHBOARD_READS, decided, label, real_calls, records, registry_findings, rows_of, too_few
+from phase5_ops.slo.summary_evidence import Summary, ToolSlo
+from phase5_ops.slo.summary_judge import DASHBOARD_READS, decided, label, real_calls, registry_findings, rows_of, too_few
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
@@ -82,8 +80,8 @@ class _Span:
 
 
 def judge_slo_met(
-    summary: pd.DataFrame,
-    registered_tools: pd.DataFrame,
+    summary: Summary,
+    registered_tools: Registry,
     *,
     policy: SloPolicy,
     now: datetime,
@@ -92,12 +90,12 @@ def judge_slo_met(
 ) -> Judgement:
     """The check tool_slo_met: the whole lookback (30 days where it holds too few calls), the current window, and all windows."""
     findings = [
-        *read_findings(registered_tools),
-        *read_findings(summary, ignoring=DASHBOARD_READS),
+        *read_findings(registered_tools.reads),
+        *read_findings(summary.reads, ignoring=DASHBOARD_READS),
         *registry_findings(registered_tools),
     ]
     judged = 0
-    for tool in records(registered_tools):
+    for tool in registered_tools.rows:
         rows = rows_of(summary, tool.tool)
         link = links.metric(namespace, tool.tool)
         if not decided(summary, rows):
@@ -107,7 +105,7 @@ def judge_slo_met(
         findings += few
         if not few:
             suffix = "" if real_calls(rows) >= policy.min_samples else "_30d"
-            for row in records(rows):
+            for row in rows:
                 findings += _row_findings(row, suffix, policy, link)
     missing = sum(f.code in (SloCode.LATENCY_SLO_MISSED.code, SloCode.ERROR_SLO_MISSED.code) for f in findings)
     return conclude(
@@ -126,7 +124,7 @@ def judge_slo_met(
     )
 
 
-def _row_findings(row: Any, suffix: str, policy: SloPolicy, link: str) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
+def _row_findings(row: ToolSlo, suffix: str, policy: SloPolicy, link: str) -> Iterator[Finding]:
     """One tool and connector as emitted, on the lookback (suffix empty) or on 30 days."""
     period = "30 days" if suffix else f"the last {policy.lookback_hours} h"
     whole = _Span(
@@ -154,12 +152,12 @@ def _row_findings(row: Any, suffix: str, policy: SloPolicy, link: str) -> Iterat
     yield from _window_findings(row, policy, link)
 
 
-def _window_findings(row: Any, policy: SloPolicy, link: str) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
+def _window_findings(row: ToolSlo, policy: SloPolicy, link: str) -> Iterator[Finding]:
     """The five-minute windows of the lookback that have enough calls."""
     least = policy.min_window_samples
     windows = [
         (entry["start"], _Span(entry["requests"], entry["errors"], entry["latency_samples"], entry["within"]))
-        for entry in json.loads(row.windows)
+        for entry in row.windows
         if max(entry["requests"], entry["latency_samples"]) >= least
     ]
     bad = [(start, missed) for start, span in windows if (missed := span.misses(policy, least))]

@@ -6,16 +6,14 @@ of calls at or under the threshold (trimmed count over SampleCount, which add ex
 over sets and hours.
 """
 
-import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pandera.pandas as pa
 
 from phase5_ops.aws.metric_query import MetricSet, Series
 from phase5_ops.ccnative.metrics import (
@@ -28,59 +26,107 @@ from phase5_ops.ccnative.metrics import (
     TOOL_METRICS,
 )
 from phase5_ops.ccnative.names import canonical_tool, connector_of_tool
+from phase5_ops.ccnative.registry import RegisteredTool
 from phase5_ops.clock import iso
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.policy import SloPolicy
-from phase5_ops.reads import Read, attach
+from phase5_ops.reads import Read
 from phase5_ops.slo.dashboard_coverage import DashboardCoverage
 from phase5_ops.slo.metric_plan import FIVE_MINUTES, HISTORY_DAYS, PERCENTILES, SAMPLES, SUM, floor_to, within_stat
 from phase5_ops.slo.set_history import KnownSets
 
-_TEXT, _COUNT, _MOMENT = pa.Column(str), pa.Column("Int64"), pa.Column("datetime64[us, UTC]", nullable=True)
-_SHARE = pa.Column("float64", nullable=True)
+_Count = Annotated[int, Column(dtype="Int64")]
+_Share = Annotated[float | None, Column(dtype="float64")]
 
-#: Counts without a suffix cover the lookback, `current_*` the current window, `*_30d` thirty days; `settled_*` leave out the
-#: last five minutes, in which the data points of one call may not have arrived together. Shares are 0-1; p50..p99 in
-#: milliseconds; ages in seconds. `canary_requests` are part of `requests`; `first_datapoint_at`, `last_datapoint_at` and the
-#: age leave canaries out. `budget_left_*` is the part of the error budget that is left (1 untouched, negative overspent),
-#: `budget_days_covered` the days that it is known for. `unread_sets`: dimension sets of which an answer was not whole. JSON
-#: texts: `dimension_sets` [{metric, dimensions, last_datapoint_at, samples}]; `bad_dimension_sets` [{metric, dimensions,
-#: missing}]; `missing_metrics` [name]; `burn` [{sli, factor, long_hours, short_minutes, long_burn, short_burn, long_requests,
-#: short_requests, long_bad, short_bad}]; `windows` (five minutes each, those with data) [{start, requests, errors,
-#: latency_samples, within}]; `dashboards` [{dashboard, metrics}].
-TOOL_SLO_SUMMARY = pa.DataFrameSchema(
-    {
-        **dict.fromkeys(("tool", "connector"), _TEXT),
-        "registered": pa.Column(bool),
-        **dict.fromkeys(("canonical_tool", "expected_connector", "traffic"), _TEXT),
-        **dict.fromkeys(("requests", "errors"), _COUNT),
-        "error_share": _SHARE,
-        **dict.fromkeys(("latency_samples", "within_threshold"), _COUNT),
-        "within_share": _SHARE,
-        **dict.fromkeys(("canary_requests", "settled_requests", "settled_latency_samples"), _COUNT),
-        **{f"{stat}_{end}": _SHARE for stat in PERCENTILES for end in ("min", "max")},
-        "worst_error_share": _SHARE,
-        "worst_error_window": _MOMENT,
-        "worst_within_share": _SHARE,
-        "worst_within_window": _MOMENT,
-        "peak_requests": _COUNT,
-        "peak_requests_window": _MOMENT,
-        **dict.fromkeys(("current_requests", "current_errors", "current_latency_samples", "current_within_threshold"), _COUNT),
-        "first_datapoint_at": _MOMENT,
-        "last_datapoint_at": _MOMENT,
-        "last_datapoint_age_seconds": _SHARE,
-        **dict.fromkeys(("dimension_sets", "bad_dimension_sets", "missing_metrics"), _TEXT),
-        "unread_sets": _COUNT,
-        **dict.fromkeys(("latency_threshold_ms", "latency_target", "error_rate_max"), pa.Column("float64")),
-        **dict.fromkeys(
-            ("requests_30d", "errors_30d", "latency_samples_30d", "within_threshold_30d", "canary_requests_30d"), _COUNT
-        ),
-        **dict.fromkeys(("budget_left_latency", "budget_left_errors"), _SHARE),
-        "budget_days_covered": _COUNT,
-        **dict.fromkeys(("burn", "windows", "dashboards"), _TEXT),
-    },
-    strict=True,
-    coerce=True,
-)
+
+@dataclass(frozen=True, slots=True)
+class ToolSlo:
+    """One row of `tool_slo_summary`.
+
+    Counts without a suffix cover the lookback, `current_*` the current window, `*_30d` thirty days; `settled_*` leave out the
+    last five minutes, in which the data points of one call may not have arrived together. Shares are 0-1.
+    """
+
+    tool: Annotated[str, "as emitted"]
+    connector: Annotated[str, "as emitted"]
+    registered: Annotated[bool, "whether the tool must be there"]
+    canonical_tool: Annotated[str, "the tool's canonical name"]
+    expected_connector: Annotated[str, "that the tool runs through"]
+    traffic: Annotated[str, "steady, rare"]
+    requests: Annotated[_Count, "successes and errors of the lookback"]
+    errors: Annotated[_Count, "of the lookback"]
+    error_share: Annotated[_Share, "errors of requests"]
+    latency_samples: Annotated[_Count, "of the lookback"]
+    within_threshold: Annotated[_Count, "calls at or under the latency threshold"]
+    within_share: Annotated[_Share, "those of latency_samples"]
+    canary_requests: Annotated[_Count, "part of requests"]
+    settled_requests: Annotated[_Count, "without the last five minutes"]
+    settled_latency_samples: Annotated[_Count, "without the last five minutes"]
+    p50_min: Annotated[_Share, "milliseconds; the range over dimension sets and hours"]
+    p50_max: Annotated[_Share, "milliseconds"]
+    p95_min: Annotated[_Share, "milliseconds"]
+    p95_max: Annotated[_Share, "milliseconds"]
+    p99_min: Annotated[_Share, "milliseconds"]
+    p99_max: Annotated[_Share, "milliseconds"]
+    worst_error_share: Annotated[_Share, "of the five-minute windows with enough calls"]
+    worst_error_window: Annotated[datetime | None, "its start"]
+    worst_within_share: Annotated[_Share, "of the five-minute windows with enough calls"]
+    worst_within_window: Annotated[datetime | None, "its start"]
+    peak_requests: Annotated[_Count, "most requests of a five-minute window"]
+    peak_requests_window: Annotated[datetime | None, "its start"]
+    current_requests: Annotated[_Count, "of the current window"]
+    current_errors: Annotated[_Count, "of the current window"]
+    current_latency_samples: Annotated[_Count, "of the current window"]
+    current_within_threshold: Annotated[_Count, "of the current window"]
+    first_datapoint_at: Annotated[datetime | None, "canaries left out"]
+    last_datapoint_at: Annotated[datetime | None, "canaries left out"]
+    last_datapoint_age_seconds: Annotated[_Share, "seconds, canaries left out"]
+    dimension_sets: Annotated[list[dict[str, Any]], "[{metric, dimensions, last_datapoint_at, samples}]"]
+    bad_dimension_sets: Annotated[list[dict[str, Any]], "[{metric, dimensions, missing}]"]
+    missing_metrics: Annotated[list[str], "names of metrics that must be there and are not"]
+    unread_sets: Annotated[_Count, "dimension sets of which an answer was not whole"]
+    latency_threshold_ms: Annotated[float, "milliseconds, of the policy"]
+    latency_target: Annotated[float, "share, of the policy"]
+    error_rate_max: Annotated[float, "share, of the policy"]
+    requests_30d: Annotated[_Count, "of thirty days"]
+    errors_30d: Annotated[_Count, "of thirty days"]
+    latency_samples_30d: Annotated[_Count, "of thirty days"]
+    within_threshold_30d: Annotated[_Count, "of thirty days"]
+    canary_requests_30d: Annotated[_Count, "of thirty days"]
+    budget_left_latency: Annotated[_Share, "part of the error budget that is left: 1 untouched, negative overspent"]
+    budget_left_errors: Annotated[_Share, "part of the error budget that is left: 1 untouched, negative overspent"]
+    budget_days_covered: Annotated[_Count, "days that it is known for"]
+    burn: Annotated[
+        list[dict[str, Any]],
+        "[{sli, factor, long_hours, short_minutes, long_burn, short_burn, long_requests, short_requests, long_bad, short_bad}]",
+    ]
+    windows: Annotated[
+        list[dict[str, Any]], "five minutes each, those with data: [{start, requests, errors, latency_samples, within}]"
+    ]
+    dashboards: Annotated[list[dict[str, Any]], "that show it: [{dashboard, metrics}]"]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryFacts:
+    """What is known beside the rows.
+
+    Attributes:
+        lookback_start: ISO-8601.
+        dashboards: names.
+        dashboards_malformed: names of those whose body is not understood.
+        dashboards_unfit: by name what is drawn in a way that says nothing of it.
+        dashboards_not_understood: by name its parts that are not understood.
+    """
+
+    lookback_start: str = ""
+    dashboards: list[str] = field(default_factory=list)
+    dashboards_malformed: list[str] = field(default_factory=list)
+    dashboards_unfit: dict[str, list[str]] = field(default_factory=dict)
+    dashboards_not_understood: dict[str, list[str]] = field(default_factory=dict)
+
+
+TOOL_SLO_SUMMARY = DeclaredTable(ToolSlo, SummaryFacts)
+Summary = GatheredTable[ToolSlo, SummaryFacts]
 
 _SETTLING = timedelta(minutes=5)
 _SUCCESSES, _ERRORS, _SAMPLES, _WITHIN, _CANARY = range(5)  # columns of the counts of a bin
@@ -137,20 +183,20 @@ def _counts(row: npt.NDArray[np.float64]) -> _Counts:
 def tool_slo_summary(
     series: Sequence[Series],
     known: KnownSets,
-    registered_tools: pd.DataFrame,
+    registered_tools: Sequence[RegisteredTool],
     dashboards: DashboardCoverage,
     *,
     policy: SloPolicy,
     canary_tenants: Collection[str],
     now: datetime,
     reads: Sequence[Read],
-) -> pd.DataFrame:
+) -> Summary:
     """The summary of all tools that emit metrics or are registered.
 
     Args:
         series: answers to the queries of `metric_plan.plan` for the known sets.
         known: the dimension sets, and how many days they are complete for.
-        registered_tools: the table of that name.
+        registered_tools: the rows of the table of that name.
         dashboards: which dashboard shows which metric of which tool.
         policy: thresholds and windows.
         canary_tenants: tenants whose calls count, and never make the data fresh or enough.
@@ -158,34 +204,32 @@ def tool_slo_summary(
         reads: how everything was read (ListMetrics, GetMetricData, ListDashboards, GetDashboard).
 
     Returns:
-        `TOOL_SLO_SUMMARY`, by tool and connector: as emitted, plus a row of zeros for each registered tool without any data. In
-        attrs: `lookback_start`, `dashboards` (names), `dashboards_malformed` (names whose body is not understood),
-            `dashboards_unfit` (by name what is drawn in a way that says nothing of it), `dashboards_not_understood` (by name its
-            parts that are not understood).
+        The table, by tool and connector: as emitted, plus a row of zeros for each registered tool without any data.
     """
     groups: dict[tuple[str, str], list[Series]] = defaultdict(list)
     for one in series:
         groups[_emitted_as(one.query.metric_set)].append(one)
     with_data = {key: members for key, members in groups.items() if any(any(one.values) or not one.whole for one in members)}
-    registry = registered_tools.set_index("tool")
-    silent = set(registry.index) - {canonical_tool(tool) for tool, _ in with_data}
-    with_data |= {(tool, str(registry.at[tool, "connector"])): [] for tool in silent}
+    registry = {each.tool: each for each in registered_tools}
+    silent = registry.keys() - {canonical_tool(tool) for tool, _ in with_data}
+    with_data |= {(tool, registry[tool].connector): [] for tool in silent}
     rows = [
-        {
+        ToolSlo(
             **_identity(tool, connector, registry),
             **_figures(members, policy, frozenset(canary_tenants), now),
-            "budget_days_covered": min(policy.budget_days, known.days_covered),
-            "dashboards": json.dumps(dashboards.of_tool(canonical_tool(tool))),
-        }
+            budget_days_covered=min(policy.budget_days, known.days_covered),
+            dashboards=list(dashboards.of_tool(canonical_tool(tool))),
+        )
         for (tool, connector), members in sorted(with_data.items())
     ]
-    table = TOOL_SLO_SUMMARY.validate(pd.DataFrame(rows, columns=list(TOOL_SLO_SUMMARY.columns)))
-    table.attrs["lookback_start"] = iso(_lookback_start(policy, now))
-    table.attrs["dashboards"] = list(dashboards.names)
-    table.attrs["dashboards_malformed"] = list(dashboards.malformed)
-    table.attrs["dashboards_unfit"] = {name: list(reasons) for name, reasons in dashboards.unfit.items()}
-    table.attrs["dashboards_not_understood"] = {name: list(parts) for name, parts in dashboards.not_understood.items()}
-    return attach(table, reads, now)
+    facts = SummaryFacts(
+        lookback_start=iso(_lookback_start(policy, now)),
+        dashboards=list(dashboards.names),
+        dashboards_malformed=list(dashboards.malformed),
+        dashboards_unfit={name: list(reasons) for name, reasons in dashboards.unfit.items()},
+        dashboards_not_understood={name: list(parts) for name, parts in dashboards.not_understood.items()},
+    )
+    return TOOL_SLO_SUMMARY.gathered(rows, facts).with_reads(reads, now)
 
 
 def error_sets(series: Sequence[Series]) -> list[MetricSet]:
@@ -199,17 +243,17 @@ def _emitted_as(metric_set: MetricSet) -> tuple[str, str]:
     return dimensions.get(TOOL_DIMENSION, ""), dimensions.get(CONNECTOR_DIMENSION, "")
 
 
-def _identity(tool: str, connector: str, registry: pd.DataFrame) -> dict[str, object]:
+def _identity(tool: str, connector: str, registry: Mapping[str, RegisteredTool]) -> dict[str, Any]:
     """Who a row is about, and whether it should be there."""
     canonical = canonical_tool(tool)
-    registered = canonical in registry.index
+    registered = registry.get(canonical)
     return {
         "tool": tool,
         "connector": connector,
-        "registered": registered,
+        "registered": registered is not None,
         "canonical_tool": canonical,
-        "expected_connector": registry.at[canonical, "connector"] if registered else connector_of_tool(canonical),
-        "traffic": registry.at[canonical, "traffic"] if registered else "steady",
+        "expected_connector": registered.connector if registered else connector_of_tool(canonical),
+        "traffic": registered.traffic if registered else "steady",
     }
 
 
@@ -217,7 +261,7 @@ def _lookback_start(policy: SloPolicy, now: datetime) -> datetime:
     return floor_to(now - timedelta(hours=policy.lookback_hours), FIVE_MINUTES)
 
 
-def _figures(members: Sequence[Series], policy: SloPolicy, canaries: Collection[str], now: datetime) -> dict[str, object]:
+def _figures(members: Sequence[Series], policy: SloPolicy, canaries: Collection[str], now: datetime) -> dict[str, Any]:
     """All figures of one row, from the series of its dimension sets."""
     bins = _bins(members, policy, canaries)
     start = _lookback_start(policy, now)
@@ -237,7 +281,7 @@ def _figures(members: Sequence[Series], policy: SloPolicy, canaries: Collection[
         "current_latency_samples": current.samples,
         "current_within_threshold": current.within,
         **_sets(members, canaries, start, now),
-        "missing_metrics": json.dumps(_missing(presence, consistent, month)),
+        "missing_metrics": _missing(presence, consistent, month),
         "unread_sets": len({one.query.metric_set for one in members if not one.whole}),
         "latency_threshold_ms": policy.latency_threshold_ms,
         "latency_target": policy.latency_target,
@@ -248,7 +292,7 @@ def _figures(members: Sequence[Series], policy: SloPolicy, canaries: Collection[
         "within_threshold_30d": month.within,
         "canary_requests_30d": month.canary,
         **_budget_left(bins.since(now - timedelta(days=policy.budget_days)), policy),
-        "burn": json.dumps(_burn(bins, policy, now)),
+        "burn": _burn(bins, policy, now),
     }
 
 
@@ -312,7 +356,7 @@ def _percentiles(members: Sequence[Series]) -> dict[str, float | None]:
     return ranges | {f"{stat}_max": max(values, default=None) for stat, values in seen.items()}
 
 
-def _worst_windows(bins: _Bins, start: datetime, policy: SloPolicy) -> dict[str, object]:
+def _worst_windows(bins: _Bins, start: datetime, policy: SloPolicy) -> dict[str, Any]:
     """All five-minute windows with data; the worst share among those with enough calls; the one with most requests."""
     windows = list(bins.windows(start))
     least = policy.min_window_samples
@@ -326,7 +370,7 @@ def _worst_windows(bins: _Bins, start: datetime, policy: SloPolicy) -> dict[str,
         "worst_within_window": _at(by_latency[1]) if by_latency else None,
         "peak_requests": busiest[0] if busiest else 0,
         "peak_requests_window": _at(-busiest[1]) if busiest else None,
-        "windows": json.dumps([_window(at, counts) for at, counts in windows]),
+        "windows": [_window(at, counts) for at, counts in windows],
     }
 
 
@@ -344,7 +388,7 @@ def _at(epoch_seconds: int) -> datetime:
     return datetime.fromtimestamp(epoch_seconds, UTC)
 
 
-def _sets(members: Sequence[Series], canaries: Collection[str], start: datetime, now: datetime) -> dict[str, object]:
+def _sets(members: Sequence[Series], canaries: Collection[str], start: datetime, now: datetime) -> dict[str, Any]:
     """The dimension sets of a row with the age of their data, and those that lack a dimension."""
     counted: dict[MetricSet, list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]] = defaultdict(list)
     for one in members:
@@ -368,8 +412,8 @@ def _sets(members: Sequence[Series], canaries: Collection[str], start: datetime,
         "first_datapoint_at": min((_at(oldest) for oldest, _ in real), default=None),
         "last_datapoint_at": last,
         "last_datapoint_age_seconds": (now - last).total_seconds() if last else None,
-        "dimension_sets": json.dumps(entries),
-        "bad_dimension_sets": json.dumps(bad),
+        "dimension_sets": entries,
+        "bad_dimension_sets": bad,
     }
 
 

@@ -3,19 +3,17 @@
 Pure. The rules are CCNative's metrics contract; figures come from the table `tool_slo_summary`.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
-
-import pandas as pd
 
 from phase5_ops.aws.metric_query import MetricSet
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TOOL_METRICS
 from phase5_ops.ccnative.names import is_gateway_form
+from phase5_ops.ccnative.registry import RegisteredTool, Registry
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import SloPolicy
-from phase5_ops.reads import ReadStatus, read_findings, reads_of
+from phase5_ops.reads import ReadStatus, read_findings
+from phase5_ops.slo.summary_evidence import Summary, ToolSlo
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
@@ -102,8 +100,8 @@ _LISTED_AT_MOST = 6  # names in one finding
 
 
 def judge_metrics_visible(
-    summary: pd.DataFrame,
-    registered_tools: pd.DataFrame,
+    summary: Summary,
+    registered_tools: Registry,
     *,
     policy: SloPolicy,
     now: datetime,
@@ -113,64 +111,63 @@ def judge_metrics_visible(
     """Row 1.1. The table gives ages relative to its own evaluation time; `now` is the time of judging, shown with the facts."""
     complete = complete_dashboards(summary, registered_tools)
     findings = [
-        *read_findings(registered_tools),
-        *read_findings(summary, ignoring=DASHBOARD_READS if complete else ()),
+        *read_findings(registered_tools.reads),
+        *read_findings(summary.reads, ignoring=DASHBOARD_READS if complete else ()),
         *registry_findings(registered_tools),
     ]
-    for tool in records(registered_tools):
+    for tool in registered_tools.rows:
         rows = rows_of(summary, tool.tool)
         link = links.metric(namespace, tool.tool)
         if decided(summary, rows):
             findings += _presence_findings(tool, rows, policy, link)
-    for row in records(summary):
+    for row in summary.rows:
         findings += _form_findings(row, links.metric(namespace, row.canonical_tool), known=registry_read(registered_tools))
     if not complete and dashboards_read(summary):
         findings += _dashboard_findings(summary, registered_tools, links)
-    silent = sum(not has_data(rows_of(summary, tool)) for tool in registered_tools["tool"])
+    names = [tool.tool for tool in registered_tools.rows]
+    silent = sum(not has_data(rows_of(summary, tool)) for tool in names)
     return conclude(
-        judged=len(registered_tools),
-        summary=f"{len(registered_tools) - silent} of {len(registered_tools)} registered tools emit metrics; "
+        judged=len(names),
+        summary=f"{len(names) - silent} of {len(names)} registered tools emit metrics; "
         + (f"dashboard {complete[0]} shows them all" if complete else "no dashboard shows them all"),
         findings=findings,
         facts={
             "judged_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            "registered_tools": len(registered_tools),
+            "registered_tools": len(names),
             "tools_without_metrics": silent,
-            "requests": int(summary["requests"].sum()),
-            "canary_requests": int(summary["canary_requests"].sum()),
-            "dimension_sets": sum(len(json.loads(text)) for text in summary["dimension_sets"]),
-            "dashboards": len(summary.attrs.get("dashboards") or ()),
+            "requests": sum(row.requests for row in summary.rows),
+            "canary_requests": sum(row.canary_requests for row in summary.rows),
+            "dimension_sets": sum(len(row.dimension_sets) for row in summary.rows),
+            "dashboards": len(summary.facts.dashboards),
             "lookback_hours": policy.lookback_hours,
         },
         evidence=[EvidenceLink("Metrics", links.metric(namespace)), EvidenceLink("Dashboards", links.dashboards())],
     )
 
 
-def records(table: pd.DataFrame) -> Iterator[Any]:
-    """The rows of a table as named tuples, whose fields no type checker knows."""
-    return iter(table.itertuples())
-
-
-def rows_of(summary: pd.DataFrame, tool: str) -> pd.DataFrame:
+def rows_of(summary: Summary, tool: str) -> list[ToolSlo]:
     """The rows of a tool under all its names and connectors."""
-    return summary[summary["canonical_tool"] == tool]
+    return [row for row in summary.rows if row.canonical_tool == tool]
 
 
-def has_data(rows: pd.DataFrame) -> bool:
+def has_data(rows: Sequence[ToolSlo]) -> bool:
     """True if a call was counted in 30 days."""
-    return bool((rows["requests_30d"] + rows["latency_samples_30d"]).sum() > 0)
+    return any(row.requests_30d + row.latency_samples_30d > 0 for row in rows)
 
 
-def decided(summary: pd.DataFrame, rows: pd.DataFrame) -> bool:
+def decided(summary: Summary, rows: Sequence[ToolSlo]) -> bool:
     """True if everything of these rows was read, so that what is not there is really absent."""
-    listings = [read for read in reads_of(summary) if read.operation == "cloudwatch:ListMetrics"]
-    return bool(listings) and all(read.status is ReadStatus.OK for read in listings) and int(rows["unread_sets"].sum()) == 0
+    listings = [read for read in summary.reads if read.operation == "cloudwatch:ListMetrics"]
+    return bool(listings) and all(read.status is ReadStatus.OK for read in listings) and not any(row.unread_sets for row in rows)
 
 
-def real_calls(rows: pd.DataFrame, suffix: str = "") -> int:
+def real_calls(rows: Sequence[ToolSlo], suffix: str = "") -> int:
     """Calls with both result and latency that were not canaries, over the lookback or (suffix `_30d`) 30 days."""
-    both = min(rows[f"requests{suffix}"].sum(), rows[f"latency_samples{suffix}"].sum())
-    return int(both - rows[f"canary_requests{suffix}"].sum())
+
+    def total(name: str) -> int:
+        return sum(getattr(row, f"{name}{suffix}") for row in rows)
+
+    return min(total("requests"), total("latency_samples")) - total("canary_requests")
 
 
 def lenient(traffic: str) -> Verdict | None:
@@ -178,25 +175,25 @@ def lenient(traffic: str) -> Verdict | None:
     return Verdict.WARN if traffic == "rare" else None
 
 
-def registry_read(registered_tools: pd.DataFrame) -> bool:
+def registry_read(registered_tools: Registry) -> bool:
     """True if the registry was read whole, so that a tool that is not in the table is not registered."""
-    reads = reads_of(registered_tools)
+    reads = registered_tools.reads
     return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
 
 
-def registry_findings(registered_tools: pd.DataFrame) -> Iterator[Finding]:
+def registry_findings(registered_tools: Registry) -> Iterator[Finding]:
     """What is wrong with the list of registered tools itself."""
-    for entry in registered_tools.attrs.get("malformed") or ():
+    for entry in registered_tools.facts.malformed:
         yield MetricCode.REGISTRY_RECORD_MALFORMED.at(
             entry["item"], expected="an item of the action type registry", seen=entry["problem"]
         )
-    if registered_tools.empty and registry_read(registered_tools):
+    if not registered_tools.rows and registry_read(registered_tools):
         yield MetricCode.NO_TOOL_REGISTERED.at(
             "action type registry", expected="at least one tool", seen="no tool in registry or settings"
         )
 
 
-def too_few(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str | None) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
+def too_few(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, link: str | None) -> Iterator[Finding]:
     """`too_few_samples` unless the lookback or 30 days hold enough calls that were not canaries."""
     lookback, month = real_calls(rows), real_calls(rows, "_30d")
     if max(lookback, month) < policy.min_samples:
@@ -209,7 +206,7 @@ def too_few(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str | None) 
         )
 
 
-def _presence_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
+def _presence_findings(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, link: str) -> Iterator[Finding]:
     """Whether a registered tool's metrics are there, enough and fresh; for a tool of which all was read."""
     if not has_data(rows):
         yield MetricCode.TOOL_WITHOUT_METRICS.at(
@@ -219,8 +216,8 @@ def _presence_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: s
             link=link,
         )
         return
-    for row in records(rows):
-        for metric in json.loads(row.missing_metrics):
+    for row in rows:
+        for metric in row.missing_metrics:
             yield MetricCode.METRIC_MISSING.at(
                 f"{label(row)} {metric}",
                 expected="a data point for every call"
@@ -230,7 +227,7 @@ def _presence_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: s
                 f" {row.errors_30d} errors in 30 days",
                 link=link,
             )
-        if row.settled_requests != row.settled_latency_samples and not json.loads(row.missing_metrics):
+        if row.settled_requests != row.settled_latency_samples and not row.missing_metrics:
             yield MetricCode.CALL_COUNTS_DISAGREE.at(
                 label(row),
                 expected="as many latency samples as successes plus errors",
@@ -239,28 +236,30 @@ def _presence_findings(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: s
                 link=link,
             )
     yield from _freshness(tool, rows, policy, link)
-    if all(text == "[]" for text in rows["missing_metrics"]):  # otherwise the missing metric is why calls are few
+    if not any(row.missing_metrics for row in rows):  # otherwise the missing metric is why calls are few
         yield from too_few(tool, rows, policy, link)
 
 
-def _freshness(tool: Any, rows: pd.DataFrame, policy: SloPolicy, link: str) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
+def _freshness(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, link: str) -> Iterator[Finding]:
     """`metrics_stale` unless a call that was not a canary is young enough."""
-    age = rows["last_datapoint_age_seconds"].min()
-    if pd.isna(age) or age > policy.max_datapoint_age_minutes * 60:
+    ages = [row.last_datapoint_age_seconds for row in rows if row.last_datapoint_age_seconds is not None]
+    age = min(ages, default=None)
+    last = max((row.last_datapoint_at for row in rows if row.last_datapoint_at), default=None)
+    if age is None or last is None or age > policy.max_datapoint_age_minutes * 60:
         yield MetricCode.METRICS_STALE.at(
             tool.tool,
             expected=f"a data point within {policy.max_datapoint_age_minutes} min",
             seen="none but those of canaries"
-            if pd.isna(age)
-            else f"the newest is {duration(age)} old ({rows['last_datapoint_at'].max():%Y-%m-%d %H:%M} UTC)",
+            if age is None or last is None
+            else f"the newest is {duration(age)} old ({last:%Y-%m-%d %H:%M} UTC)",
             verdict=lenient(tool.traffic),
             link=link,
         )
 
 
-def _form_findings(row: Any, link: str, *, known: bool) -> Iterator[Finding]:  # noqa: ANN401 - a namedtuple
+def _form_findings(row: ToolSlo, link: str, *, known: bool) -> Iterator[Finding]:
     """Whether what a row was emitted as is canonical and whole; `known` if it is known which tools are registered."""
-    for entry in json.loads(row.bad_dimension_sets):
+    for entry in row.bad_dimension_sets:
         yield MetricCode.DIMENSION_MISSING.at(
             MetricSet.of(entry["metric"], entry["dimensions"]).label,
             expected=f"dimension {' and '.join(entry['missing'])}",
@@ -290,48 +289,44 @@ def _form_findings(row: Any, link: str, *, known: bool) -> Iterator[Finding]:  #
         )
 
 
-def complete_dashboards(summary: pd.DataFrame, registered_tools: pd.DataFrame) -> list[str]:
+def complete_dashboards(summary: Summary, registered_tools: Registry) -> list[str]:
     """The dashboards that show all three metrics of every registered tool."""
     gaps = dashboard_gaps(summary, registered_tools)
-    return [name for name in summary.attrs.get("dashboards") or () if len(registered_tools) and not gaps[name]]
+    return [name for name in summary.facts.dashboards if registered_tools.rows and not gaps[name]]
 
 
-def dashboard_gaps(summary: pd.DataFrame, registered_tools: pd.DataFrame) -> dict[str, list[str]]:
+def dashboard_gaps(summary: Summary, registered_tools: Registry) -> dict[str, list[str]]:
     """`tool metric` of everything that a dashboard leaves out, by dashboard."""
-    shown = {
-        (entry["dashboard"], row.canonical_tool): entry["metrics"]
-        for row in records(summary)
-        for entry in json.loads(row.dashboards)
-    }
+    shown = {(entry["dashboard"], row.canonical_tool): entry["metrics"] for row in summary.rows for entry in row.dashboards}
     return {
         name: [
-            f"{tool} {metric}"
-            for tool in registered_tools["tool"]
+            f"{tool.tool} {metric}"
+            for tool in registered_tools.rows
             for metric in TOOL_METRICS
-            if metric not in shown.get((name, tool), ())
+            if metric not in shown.get((name, tool.tool), ())
         ]
-        for name in summary.attrs.get("dashboards") or ()
+        for name in summary.facts.dashboards
     }
 
 
-def dashboards_read(summary: pd.DataFrame) -> bool:
+def dashboards_read(summary: Summary) -> bool:
     """True if the list and every dashboard were read, so that what they do not show is really not shown."""
-    reads = [read for read in reads_of(summary) if read.operation in DASHBOARD_READS]
+    reads = [read for read in summary.reads if read.operation in DASHBOARD_READS]
     return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
 
 
-def _dashboard_findings(summary: pd.DataFrame, registered_tools: pd.DataFrame, links: ConsoleLinks) -> Iterator[Finding]:
+def _dashboard_findings(summary: Summary, registered_tools: Registry, links: ConsoleLinks) -> Iterator[Finding]:
     """What is wrong where no dashboard is complete."""
-    if registered_tools.empty:
+    if not registered_tools.rows:
         return
     gaps = dashboard_gaps(summary, registered_tools)
-    most = len(registered_tools) * len(TOOL_METRICS)
+    most = len(registered_tools.rows) * len(TOOL_METRICS)
     best = min(gaps, key=lambda name: (len(gaps[name]), name), default=None)
-    parts = (summary.attrs.get("dashboards_not_understood") or {}).items()
+    parts = summary.facts.dashboards_not_understood.items()
     unread = [f"{part} of {name}" for name, listing in sorted(parts, key=lambda entry: entry[0] != best) for part in listing]
-    unread = [*(summary.attrs.get("dashboards_malformed") or ()), *unread]
+    unread = [*summary.facts.dashboards_malformed, *unread]
     hint = f"; not understood: {listed(unread)}" if unread else ""
-    unfit = (summary.attrs.get("dashboards_unfit") or {}).get(best) or ()
+    unfit = summary.facts.dashboards_unfit.get(best or "", ())
     hint += f"; drawn so that it says nothing: {listed(unfit)}" if unfit else ""
     if best is None or len(gaps[best]) == most:
         yield MetricCode.DASHBOARD_MISSING.at(
@@ -343,7 +338,7 @@ def _dashboard_findings(summary: pd.DataFrame, registered_tools: pd.DataFrame, l
         return
     yield MetricCode.DASHBOARD_INCOMPLETE.at(
         best,
-        expected=f"all {most} metrics of {len(registered_tools)} tools on one dashboard",
+        expected=f"all {most} metrics of {len(registered_tools.rows)} tools on one dashboard",
         seen=f"not shown: {listed(gaps[best])}{hint}",
         link=links.dashboard(best),
     )
@@ -355,7 +350,7 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_LISTED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
-def label(row: Any) -> str:  # noqa: ANN401 - a namedtuple
+def label(row: ToolSlo) -> str:
     """How a row is named: `crm.create_task (crm_salesforce)`."""
     return f"{row.tool or 'no tool_name'} ({row.connector or 'no connector_id'})"
 

@@ -1,5 +1,6 @@
 """A small CCNative as its breakers show it, in the shapes that the platform's own code wrote."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pandas as pd
 
 from phase5_ops.breakers.evidence import DAY, Snapshots, breaker_snapshot, snapshot_payloads
 from phase5_ops.breakers.judge import judge_operator_action, judge_state_observable
+from phase5_ops.ccnative.registry import RegisteredTool
 from phase5_ops.ccnative.runbook import runbook_table
 from phase5_ops.clock import iso
 from phase5_ops.history import Snapshot
@@ -64,12 +66,10 @@ def tenant(name: str, **switches: Any) -> dict[str, Any]:
 
 OFF = {"execution_enabled": {"BOOL": False}}
 
-REGISTERED = pd.DataFrame(
-    {
-        "tool": ["crm.create_task", "internal.create_note", "internal.create_task"],
-        "connector": ["crm_salesforce", "internal", "internal"],
-        "action_types": ['["CREATE_CRM_TASK"]', '["CREATE_INTERNAL_NOTE"]', '["CREATE_INTERNAL_TASK"]'],
-    }
+REGISTERED = (
+    RegisteredTool("crm.create_task", "crm_salesforce", ["CREATE_CRM_TASK"], "registry", "steady"),
+    RegisteredTool("internal.create_note", "internal", ["CREATE_INTERNAL_NOTE"], "registry", "steady"),
+    RegisteredTool("internal.create_task", "internal", ["CREATE_INTERNAL_TASK"], "registry", "steady"),
 )
 
 
@@ -79,7 +79,7 @@ class Platform:
 
     items: list[Any] = field(default_factory=lambda: [state("internal"), slots("internal"), slots("crm_salesforce")])
     tenants: list[Any] = field(default_factory=lambda: [tenant("tenant-a"), tenant("tenant-b")])
-    registered: pd.DataFrame = field(default_factory=REGISTERED.copy)
+    registered: Sequence[RegisteredTool] = REGISTERED
     datapoints: dict[str, Any] = field(default_factory=lambda: {"internal": NOW, "crm_salesforce": NOW})
     connectors: tuple[str, ...] = ()
     history: list[Snapshot] = field(default_factory=list)

@@ -45,7 +45,7 @@ def test_the_last_write_is_never_before_the_window_start():
 
 def test_an_empty_table_has_the_same_columns_and_types():
     platform = Platform(items=[])
-    platform.registered = platform.registered.iloc[0:0]
+    platform.registered = ()
     empty, full = platform.table(), Platform().table()
     assert len(empty.frame) == 0
     assert empty.frame.dtypes.to_dict() == full.frame.dtypes.to_dict()

@@ -21,7 +21,7 @@ def test_a_healthy_platform_passes():
 
 def test_no_connector_at_all_decides_nothing():
     platform = Platform(items=[])
-    platform.registered = platform.registered.iloc[0:0]
+    platform.registered = ()
     assert codes(platform.observable()) == [("INCONCLUSIVE", "nothing_judged", "evidence")]
     assert platform.operated().verdict is Verdict.INCONCLUSIVE
 

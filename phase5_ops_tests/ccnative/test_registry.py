@@ -2,12 +2,11 @@
 
 import json
 
-import pandas as pd
 import pytest
 
 from phase5_ops.ccnative.registry import registered_tools
 from phase5_ops.policy import ToolSetting
-from phase5_ops.reads import reads_of
+from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.slo.gathering import GOOD_READ, NOW, registry_item
 
 
@@ -18,7 +17,7 @@ def table(items, tools=()):
 def test_highest_version_of_each_action_type_wins():
     """Version 10 beats version 9, though it sorts before it as text."""
     result = table([registry_item("crm.old", "A", 9), registry_item("crm.new", "A", 10), registry_item("crm.older", "A", 2)])
-    assert result["tool"].tolist() == ["crm.new"]
+    assert [row.tool for row in result.rows] == ["crm.new"]
 
 
 def test_tools_of_several_action_types_and_the_settings_are_one_row_each():
@@ -26,7 +25,7 @@ def test_tools_of_several_action_types_and_the_settings_are_one_row_each():
         [registry_item("crm.x", "B"), registry_item("gw___crm.x", "A")],
         [ToolSetting(name="crm.x", traffic="rare"), ToolSetting(name="mail.send", connector="smtp")],
     )
-    assert result.to_dict("records") == [
+    assert result.frame.to_dict("records") == [
         {
             "tool": "crm.x",
             "connector": "crm_salesforce",
@@ -54,15 +53,14 @@ def test_tools_of_several_action_types_and_the_settings_are_one_row_each():
 def test_malformed_item_is_kept_aside_and_the_others_are_used(change, problem):
     bad = {name: value for name, value in (registry_item("crm.x", "BAD") | change).items() if value is not None}
     result = table([bad, registry_item("crm.y")])
-    assert result["tool"].tolist() == ["crm.y"]
-    [entry] = result.attrs["malformed"]
+    assert [row.tool for row in result.rows] == ["crm.y"]
+    [entry] = result.facts.malformed
     assert problem in entry["problem"]
     assert entry["item"].endswith("/ REGISTRY_VERSION#1")
 
 
 def test_empty_registry_gives_an_empty_table_that_still_says_how_it_was_read(tmp_path):
     result = table([])
-    result.to_parquet(tmp_path / "t.parquet")
-    again = pd.read_parquet(tmp_path / "t.parquet")
-    assert again.empty
-    assert reads_of(again) == [GOOD_READ]
+    again = assert_kept(result, tmp_path)
+    assert again.frame.empty
+    assert again.reads == (GOOD_READ,)

@@ -143,7 +143,7 @@ def test_an_empty_or_disowned_section_is_found_among_any_others(before, planted,
     text, anchors = book([*before, planted, *after])
     expected = "runbook_section_disowned" if planted.text in FORBIDDEN else "runbook_section_empty"
     assert codes_of_each(text, anchors) == [[expected] if number == len(before) else [] for number in range(len(anchors))], text
-    assert parse(text)["anchor"].iloc[0] == "runbook"
+    assert parse(text)[0].anchor == "runbook"
 
 
 NOT_SHOWN_AS_HEADINGS = [

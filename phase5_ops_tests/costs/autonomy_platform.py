@@ -4,15 +4,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pandas as pd
-
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts
 from phase5_ops.clock import iso
-from phase5_ops.costs.budget_evidence import BudgetScans, Naming, Scan, autonomy_budget
+from phase5_ops.costs.budget_evidence import Budgets, BudgetScans, Naming, Scan, autonomy_budget
 from phase5_ops.costs.budget_judge import judge_budget_visible
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import BudgetPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Judgement
 
 NOW = datetime(2026, 11, 23, 9, 16, 41, tzinfo=UTC)
@@ -187,7 +185,7 @@ class Platform:
     def found(self, role: str, sort_key: str) -> Item:
         return next(each for each in self.tables[role] if each["sk"]["S"].startswith(sort_key))
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> Budgets:
         scans = BudgetScans(**{role: Scan(TABLES[role], items) for role, items in self.tables.items()})
         named = {role: Naming(NAMING[role], NamedAccounts(), chosen=role in self.chosen) for role in NAMING}
         for role, items in self.naming.items():
@@ -198,7 +196,7 @@ class Platform:
             status = self.statuses.get(role, ReadStatus.OK)
             error = None if status is ReadStatus.OK else "AccessDeniedException: no"
             reads.append(Read("dynamodb:Scan", name, status, error, 1, iso(self.now), iso(self.now)))
-        return attach(table, reads, self.now)
+        return table.with_reads(reads, self.now)
 
     def judged(self) -> Judgement:
         return judge_budget_visible(self.table(), links=LINKS)

@@ -13,7 +13,7 @@ from phase5_ops.costs.cost_evidence import Scope, tenant_cost_report
 from phase5_ops.costs.cost_judge import judge_cost_report
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import CostPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ACCOUNT = "123456789012"
@@ -120,7 +120,7 @@ class Bill:
             now=NOW,
         )
         reads = [*pull.reads, self._read("dynamodb:Scan", TENANTS), self._read("dynamodb:Scan", OUTCOMES)]
-        return attach(table, [*reads, self._read("budgets:DescribeBudgets", ACCOUNT)], self.observed_at)
+        return table.with_reads([*reads, self._read("budgets:DescribeBudgets", ACCOUNT)], self.observed_at)
 
     def judged(self):
         return judge(self.table(), self.policy)

@@ -22,8 +22,7 @@ NAMED = {
 
 
 def owners(platform: Platform) -> set[tuple[str, str]]:
-    table = platform.table()
-    return set(zip(table["tenant"], table["account"], strict=True))
+    return {(row.tenant, row.account) for row in platform.table().rows}
 
 
 def test_every_naming_table_has_its_example():
@@ -81,7 +80,7 @@ def test_a_table_of_the_budgets_stays_an_error_where_it_is_also_said_to_name_acc
     platform = healthy()
     platform.statuses["budget_state"] = ReadStatus.DENIED
     table = platform.table()
-    table.attrs["naming_tables"]["signals"]["table"] = "cc-native-autonomy-budget-state"
+    table.facts.naming_tables["signals"]["table"] = "cc-native-autonomy-budget-state"
     assert judge_budget_visible(table, links=LINKS).verdict is Verdict.ERROR
 
 

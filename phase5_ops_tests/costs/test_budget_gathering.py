@@ -43,11 +43,11 @@ def test_accounts_of_every_table_are_read_once_and_the_ledgers_within_the_lookba
         put(role, f"only-{role}")
     put("ledger", "too-old", "ENTRY#2026-11-16T23:59:59.999Z#entry-0")
     platform, table = gathered()
-    found = {account.removeprefix("only-") for account in set(table["account"]) if account.startswith("only-")}
+    found = {account.removeprefix("only-") for account in {row.account for row in table.rows} if account.startswith("only-")}
     assert found == set(NAMED)
-    assert "too-old" not in set(table["account"])
+    assert "too-old" not in {row.account for row in table.rows}
     assert platform.reader.meter.calls == {"dynamodb:Scan": 16}
-    assert len(table.attrs["reads"]) == 16
+    assert len(table.reads) == 16
     named = [judge_budget_visible(each, links=platform.links).facts["accounts_named_elsewhere"] for each in (before, table)]
     assert named[1] - named[0] == len(NAMED)
 
@@ -68,5 +68,5 @@ def test_tables_that_are_not_there_are_said_unless_the_settings_name_them(gather
 def test_the_policy_allows_every_table_that_is_read(gathered):
     platform, table = gathered()
     (statement,) = [each for each in policy_for(Purpose.readiness, platform.settings)["Statement"] if each["Sid"] == "ReadTables"]
-    read = {f"arn:*:dynamodb:*:*:table/{each['resource']}" for each in table.attrs["reads"]}
+    read = {f"arn:*:dynamodb:*:*:table/{each.resource}" for each in table.reads}
     assert read <= set(statement["Resource"])

@@ -1,16 +1,16 @@
 """Properties of row 5.1: whatever is approved by the rules is not found, and one wrong number is found for what it is."""
 
-import json
 from datetime import timedelta
-from io import BytesIO
 
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phase5_ops.costs.budget_judge import judge_budget_visible
 from phase5_ops.costs.budget_plot import plot_budget_use
 from phase5_ops.costs.budget_report import by_tenant
-from phase5_ops_tests.costs.autonomy_platform import CRM, NOTE, NOW, TASK, Platform, healthy
+from phase5_ops_tests.costs.autonomy_platform import CRM, LINKS, NOTE, NOW, TASK, Platform, healthy
+from phase5_ops_tests.evidence.kept_tables import assert_kept
 
 OWNERS = [("acme", "eu"), ("acme", "us"), ("globex", "eu")]
 
@@ -92,19 +92,15 @@ def test_the_order_of_items_does_not_matter(sequence: list[dict], random: object
     before = platform.table()
     for items in platform.tables.values():
         random.shuffle(items)  # type: ignore[attr-defined]
-    pd.testing.assert_frame_equal(platform.table(), before)
+    pd.testing.assert_frame_equal(platform.table().frame, before.frame)
 
 
-def test_the_table_survives_parquet_with_its_verdict():
+def test_the_table_survives_parquet_with_its_verdict(tmp_path):
     platform = healthy()
     platform.tables["budget_state"][1]["total"] = {"N": "9"}
     table = platform.table()
-    file = BytesIO()
-    table.to_parquet(file, index=False)
-    read = pd.read_parquet(file)
-    assert read.attrs == table.attrs
-    assert json.loads(json.dumps(table.attrs)) == table.attrs
-    pd.testing.assert_frame_equal(read, table)
+    read = assert_kept(table, tmp_path)
+    assert judge_budget_visible(read, links=LINKS) == judge_budget_visible(table, links=LINKS)
 
 
 def test_a_thousand_tenants_are_judged_and_the_report_stays_short():
@@ -115,8 +111,8 @@ def test_a_thousand_tenants_are_judged_and_the_report_stays_short():
         platform.state(f"t{number}", "eu", "2026-11-20", {NOTE: 1})
         platform.approval(f"t{number}", "eu", NOW - timedelta(days=3))
     table = platform.table()
-    assert (len(table), platform.codes()) == (7_000, [])
-    report = by_tenant(table)
+    assert (len(table.rows), platform.codes()) == (7_000, [])
+    report = by_tenant(table.frame)
     assert "950 more tenants" in report
     assert len(report) < 10_000
 
@@ -128,14 +124,14 @@ def test_the_picture_is_drawn_for_no_account_one_and_many():
         for account in range(number):
             platform.cap("alone", f"eu-{account}" * 9, account % 3)
             platform.state("alone", f"eu-{account}" * 9, "2026-11-20", {NOTE: account % 5})
-        assert plot_budget_use(platform.table()).startswith(b"\x89PNG")
+        assert plot_budget_use(platform.table().frame).startswith(b"\x89PNG")
 
 
 def test_the_report_escapes_what_markdown_would_read():
     platform = Platform()
     platform.tenant("a|b\nc", execution_enabled=False)
     platform.tenant("stopping", disabled_action_types=[NOTE])
-    lines = by_tenant(platform.table()).splitlines()
+    lines = by_tenant(platform.table().frame).splitlines()
     assert len(lines) == 4
     assert "a\\|b c" in lines[2]
     assert "stopped" in lines[2]

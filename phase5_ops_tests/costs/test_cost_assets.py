@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import url2pathname
 
-import pandas as pd
 from typer.testing import CliRunner
 
 from phase5_ops.cli import app as cli
 from phase5_ops.cli.options import settings_of_environment
 from phase5_ops.context import open_run
 from phase5_ops.costs import cost_assets
+from phase5_ops.costs.budget_evidence import AUTONOMY_BUDGET
 from phase5_ops.costs.cost_cache import CostCache
-from phase5_ops.costs.cost_evidence import rows_of
+from phase5_ops.costs.cost_evidence import TENANT_COST_REPORT, CostReport
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.iam_command import Purpose, policy_for
 from phase5_ops.settings import load_settings
@@ -31,7 +31,7 @@ class Gathered:
     """A cost report as one run gathers it, without the rest of the run."""
 
     calls: dict[str, int]
-    table: pd.DataFrame
+    table: CostReport
     judgement: Judgement
 
     @property
@@ -69,8 +69,8 @@ def test_both_rows_read_tenants_and_outcomes_once_and_say_when(start):
     document = run(rows=["5.1", "5.2"])
     store = EvidenceStore(load_settings().state_dir / "evidence")
     budget, cost = (
-        {each["resource"]: each for each in store.read_table(document.run_id, name).attrs["reads"] if "Scan" in each["operation"]}
-        for name in ("autonomy_budget", "tenant_cost_report")
+        {each.resource: each for each in store.read_table(document.run_id, name, table).reads if "Scan" in each.operation}
+        for name, table in (("autonomy_budget", AUTONOMY_BUDGET), ("tenant_cost_report", TENANT_COST_REPORT))
     )
     assert set(cost) == {"cc-native-tenants", "cc-native-execution-outcomes"}
     assert all(budget[table] == read for table, read in cost.items())
@@ -134,7 +134,7 @@ def test_the_report_is_stored_linked_and_digested(start):
     assert "acme" in page.read_text(encoding="utf-8")
     store = EvidenceStore(load_settings().state_dir / "evidence")
     assert f"reports/{page.name}" in store.manifest(document.run_id)
-    assert {row.tenant for row in rows_of(store.read_table(document.run_id, "tenant_cost_report"))} == {
+    assert {row.tenant for row in store.read_table(document.run_id, "tenant_cost_report", TENANT_COST_REPORT).rows} == {
         "", "acme", "globex", "initech",
     }  # fmt: skip
 

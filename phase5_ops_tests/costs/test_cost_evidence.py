@@ -3,14 +3,14 @@
 import json
 from decimal import Decimal
 
-import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phase5_ops.costs.cost_evidence import ZERO, rows_of
+from phase5_ops.costs.cost_evidence import ZERO
 from phase5_ops.costs.cost_report import as_html, as_markdown, change, sparkline, tenant_costs
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.costs.cost_platform import CRM, NOTE, Bill, judge, outcome, tenant
+from phase5_ops_tests.evidence.kept_tables import assert_kept
 
 EXAMPLES = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = ("acme", "globex", "initech", "umbrella")
@@ -21,7 +21,7 @@ executions = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([NOTE, C
 
 
 def by_key(table):
-    return {(row.tenant, row.connector): row for row in rows_of(table)}
+    return {(row.tenant, row.connector): row for row in table.rows}
 
 
 def of(lines, usage, names=NAMES):
@@ -36,7 +36,7 @@ def of(lines, usage, names=NAMES):
 @EXAMPLES
 @given(lines=bills, usage=executions)
 def test_the_rows_add_up_to_the_bill_and_the_shared_rest_to_its_parts(lines, usage):
-    rows = rows_of(of(lines, usage).table())
+    rows = of(lines, usage).table().rows
     assert sum((row.billed for row in rows), ZERO) == 30 * sum((Decimal(cost) for cost in lines.values()), ZERO)
     shared = sum((row.billed for row in rows if not row.tenant), ZERO)
     assert sum((row.allocated + row.unallocated for row in rows), ZERO) == shared
@@ -48,7 +48,7 @@ def test_the_rows_add_up_to_the_bill_and_the_shared_rest_to_its_parts(lines, usa
 @EXAMPLES
 @given(lines=bills.map(lambda bill: {key: cost for key, cost in bill.items() if Decimal(cost) >= 0}), usage=executions)
 def test_of_a_bill_without_credits_no_share_is_negative(lines, usage):
-    assert all(row.allocated >= 0 and row.unallocated >= 0 for row in rows_of(of(lines, usage).table()))
+    assert all(row.allocated >= 0 and row.unallocated >= 0 for row in of(lines, usage).table().rows)
 
 
 @EXAMPLES
@@ -71,10 +71,7 @@ def test_renamed_tenants_and_reordered_lines_change_nothing(lines, usage, data):
 @given(lines=bills, usage=executions)
 def test_the_table_survives_parquet_and_no_bill_makes_the_judge_raise(tmp_path_factory, lines, usage):
     table = of(lines, usage).table()
-    path = tmp_path_factory.mktemp("table") / "tenant_cost_report.parquet"
-    table.to_parquet(path, index=False)
-    back = pd.read_parquet(path)
-    assert rows_of(back) == rows_of(table)
+    back = assert_kept(table, tmp_path_factory.mktemp("table"))
     assert judge(back) == judge(table)
     assert judge(back).verdict in Verdict
     assert as_html(back) == as_html(table)
@@ -102,7 +99,7 @@ def test_only_executions_of_the_period_count():
 
 
 def test_columns_are_those_of_focus_and_ours():
-    table = Bill().table()
+    table = Bill().table().frame
     assert [name for name in table.columns if not name.startswith("x_")] == [
         "SubAccountId", "ServiceName", "ChargePeriodStart", "ChargePeriodEnd", "BillingCurrency", "BilledCost",
         "EffectiveCost", "Tags",

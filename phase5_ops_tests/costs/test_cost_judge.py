@@ -1,14 +1,15 @@
 """Row 5.2: every verdict and every finding code."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from phase5_ops.aws.cost_answers import BudgetAlerts, CostTag
 from phase5_ops.clock import iso
+from phase5_ops.costs.cost_evidence import TENANT_COST_REPORT, CostFacts
 from phase5_ops.costs.cost_judge import CostCode, shown_amount
 from phase5_ops.policy import CostPolicy
 from phase5_ops.reads import ReadStatus
@@ -28,7 +29,7 @@ def test_a_bill_that_adds_up_and_names_every_tenant_passes():
 
 def test_evidence_links_to_the_view_the_report_and_the_tables():
     table = Bill().table()
-    table.attrs["report_url"] = "file:///r.html"
+    table = replace(table, facts=replace(table.facts, report_url="file:///r.html"))
     labels = {link.label: link.url for link in judge(table).evidence}
     assert labels["Stored cost report"] == "file:///r.html"
     assert "startDate=2026-10-24&endDate=2026-11-22" in labels["Cost Explorer by tenant"]
@@ -310,7 +311,7 @@ def test_test_tenants_are_left_out_and_totals_still_reconcile():
     judgement = bill.judged()
     assert judgement.verdict is Verdict.PASS
     assert Decimal(judgement.facts["test_tenant_cost"]) == 60
-    assert "probe-a" not in set(bill.table()["x_TenantId"])
+    assert "probe-a" not in {row.tenant for row in bill.table().rows}
 
 
 # Anomalies
@@ -351,7 +352,7 @@ def test_budgets_that_cannot_be_read_say_so():
 def test_budgets_that_were_not_asked_for_are_not_said_to_be_none():
     bill = Bill(alerts=BudgetAlerts(0, None))
     table = bill.table()
-    table.attrs["reads"] = [each for each in table.attrs["reads"] if not each["operation"].startswith("budgets:")]
+    table = replace(table, reads=[each for each in table.reads if not each.operation.startswith("budgets:")])
     assert judge(table).findings[0].seen == "not asked, since the account is not known"
 
 
@@ -373,7 +374,7 @@ def test_a_table_that_was_not_read_is_an_error_and_no_tenant_is_blamed(table):
 
 
 def test_a_table_without_reads_is_an_error():
-    assert codes(judge(pd.DataFrame())) == [("ERROR", "reads_missing", "evidence")]
+    assert codes(judge(TENANT_COST_REPORT.gathered([], CostFacts()))) == [("ERROR", "reads_missing", "evidence")]
 
 
 def test_a_record_that_cannot_be_read_is_an_error():

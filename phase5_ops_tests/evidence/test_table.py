@@ -10,7 +10,7 @@ import pandas as pd
 import pandera.errors
 import pytest
 
-from phase5_ops.evidence.table import Column, NoFacts, Table, observed_at
+from phase5_ops.evidence.table import Column, DeclaredTable, NoFacts, observed_at
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops_tests.evidence.kept_tables import assert_kept
@@ -50,7 +50,7 @@ class ThingFacts:
     note: str | None = None
 
 
-THINGS = Table(Thing, ThingFacts)
+THINGS = DeclaredTable(Thing, ThingFacts)
 ONE = Thing("a", Colour.RED, (Part("p", (1, 2)), Part("q")), NOW, Decimal("1.20"), 2**60 + 1, None, 3, {"ü": [None]})
 TWO = Thing("b", Colour.BLUE, (), None, Decimal(0), None, good=True)
 
@@ -69,7 +69,7 @@ def test_a_table_without_rows_has_the_types_of_one_with_rows():
 
 def test_the_file_holds_plain_columns_and_json(tmp_path):
     store = EvidenceStore(tmp_path)
-    store.write_gathered("run-1", "a", THINGS.gathered([ONE], ThingFacts("here")).with_reads([READ], NOW))
+    store.write_table("run-1", "a", THINGS.gathered([ONE], ThingFacts("here")).with_reads([READ], NOW))
     frame = pd.read_parquet(store.table_path("run-1", "a"))
     assert frame.attrs == {"where": "here", "seen": [], "reads": [READ.as_entry()], "observed_at": "2026-11-23T12:00:00.000Z"}
     assert list(frame.columns) == ["name", "colour", "parts", "made_at", "x_Cost", "count", "good", "size", "more"]
@@ -82,8 +82,10 @@ def test_evidence_that_says_less_is_read(tmp_path):
     store = EvidenceStore(tmp_path)
     frame = THINGS.gathered([ONE], ThingFacts("here")).frame.assign(gone=1)
     frame.attrs = {"where": "there", "gone": 1}
-    store.write_table("run-1", "a", frame)
-    table = store.read_gathered("run-1", "a", THINGS)
+    path = store.table_path("run-1", "a")
+    path.parent.mkdir(parents=True)
+    frame.to_parquet(path, index=False)
+    table = store.read_table("run-1", "a", THINGS)
     assert (list(table.rows), table.facts, table.reads, table.observed_at) == ([ONE], ThingFacts("there"), (), None)
 
 
@@ -107,7 +109,7 @@ def test_a_value_that_is_not_as_declared_makes_no_table(changed):
 def test_values_that_stand_once_stand_once():
     with pytest.raises(pandera.errors.SchemaError, match="name"):
         THINGS.gathered([ONE, ONE], ThingFacts("here"))
-    pairs = Table(Thing, NoFacts, unique=("colour", "cost"))
+    pairs = DeclaredTable(Thing, NoFacts, unique=("colour", "cost"))
     pairs.gathered([ONE, replace(TWO, colour=Colour.RED)], NoFacts())
     with pytest.raises(pandera.errors.SchemaError, match="x_Cost"):
         pairs.gathered([ONE, replace(ONE, name="c")], NoFacts())

@@ -1,12 +1,11 @@
 """The contract with Dagster: what its records of a real readiness run say, and what posted, wiped and deleted records do."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-import pandas as pd
 import pytest
 
 from phase5_ops.aws.reader import AwsReader
@@ -14,6 +13,7 @@ from phase5_ops.build import evidence_io_manager
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, READINESS_JOB, RELEASE_TAG, SERIES_TAG
+from phase5_ops.evidence.table import DeclaredTable, GatheredTable, NoFacts
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate import check_state
 from phase5_ops.gate.check_state import newest_finished, other_runs, run_named, runs_of_candidate, stored_bundle, stored_results
@@ -22,7 +22,7 @@ from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Sto
 from phase5_ops.gate.row_state import state_problems
 from phase5_ops.history import History
 from phase5_ops.policy import GatePolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Reading, Settings
 from phase5_ops.verdict import FindingCode, Judgement, Verdict, conclude
 from phase5_ops.wiring import Evidence, Judging, evidence_asset, row_checks
@@ -61,22 +61,32 @@ def store(tmp_path: Path) -> EvidenceStore:
     return EvidenceStore(tmp_path / "evidence")
 
 
+@dataclass(frozen=True)
+class Case:
+    case: str
+
+
+CASES = DeclaredTable(Case, NoFacts)
+
+
 def readiness(instance, store, run_id: str, *, tags=TAGS, judge=None, job: str = READINESS_JOB, platform_changes=None) -> None:
     """A run of a readiness job with one asset and one row, as the project's own wiring makes them."""
     settings = Settings(environment=RELEASE.environment, state_dir=store.run_folder("x").parent, **(platform_changes or {}))
     platform = RunContext(settings, AwsReader(Reading()), History(settings.state_dir / "h.sqlite"), store, run_id)
     platform.__dict__["policy_digest"] = POLICY_DIGEST
 
-    def gather(platform: RunContext, _tables) -> pd.DataFrame:
+    def gather(platform: RunContext, _tables) -> GatheredTable:
         read = Read("phase5:Decide", "test", ReadStatus.OK, None, 1, "2026-11-23T12:00:00Z", "2026-11-23T12:00:00Z")
-        return attach(pd.DataFrame({"case": ["one"]}), [read], NOW)
+        return CASES.gathered([Case("one")], NoFacts()).with_reads([read], NOW)
 
     def good(_platform, _tables, _now) -> Judgement:
         found = [SMALL.at("tenant-a", expected="none", seen="one", link="https://example.org/x")]
         return conclude(judged=1, summary="fine", findings=found)
 
-    evidence = Evidence("gate_drill", "4", "A test's.", gather, "security-compliance", frozenset({"table"}))
-    late = Evidence("late", "4", "Without checks, made last.", gather, "security-compliance", frozenset({"table"}), priority=-9)
+    evidence = Evidence("gate_drill", "4", "A test's.", gather, "security-compliance", frozenset({"table"}), CASES)
+    late = Evidence(
+        "late", "4", "Without checks, made last.", gather, "security-compliance", frozenset({"table"}), CASES, priority=-9
+    )
     definitions = dg.Definitions(
         assets=[evidence_asset(evidence), evidence_asset(late)],
         asset_checks=[row_checks(Judging("gate_drill", {CHECK: judge or good}))],

@@ -1,23 +1,32 @@
 """Evidence counts only if what ran stayed the same, is what runs now, and where it must be, is the candidate."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import dagster as dg
-import pandas as pd
 import pytest
 from pydantic import ValidationError
 
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import READINESS_JOB
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.check_state import ReadinessRun
-from phase5_ops.gate.deployed_rules import COLUMNS, END, START, present_problems, recorded_problems
+from phase5_ops.gate.deployed_rules import (
+    DEPLOYED_IDENTITY,
+    END,
+    START,
+    DeployedIdentity,
+    DeployedThing,
+    present_problems,
+    recorded_problems,
+)
 from phase5_ops.gate.fresh_reads import PresentPlatform, deployed_now, deployed_then
 from phase5_ops.gate.inputs import DecidingSession, read_inputs
 from phase5_ops.gate.records import RunFacts, RunState
 from phase5_ops.gate.state_items import Candidate, Fate
 from phase5_ops.policy import DeployedPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops_tests.gate.conftest import DIGEST, NOW, RELEASE
 from phase5_ops_tests.gate.people import Desk
 
@@ -26,10 +35,10 @@ BOUND = DeployedPolicy(digest_parameter="/deployed", must_be_candidate=True)
 FUNCTION, PARAMETER = ("function", "cc-native-a", "$LATEST", "c1"), ("parameter", "/deployed", "1", DIGEST)
 
 
-def table(start=(FUNCTION,), end=(FUNCTION,), status=ReadStatus.OK) -> pd.DataFrame:
-    rows = [(START, *each) for each in start] + [(END, *each) for each in end]
+def table(start=(FUNCTION,), end=(FUNCTION,), status=ReadStatus.OK) -> DeployedIdentity:
+    rows = [DeployedThing(START, *each) for each in start] + [DeployedThing(END, *each) for each in end]
     read = Read("lambda:ListFunctions", "all functions", status, None, 1, "", "")
-    return attach(pd.DataFrame(rows, columns=list(COLUMNS), dtype="str"), [read], NOW)
+    return DEPLOYED_IDENTITY.gathered(rows, NoFacts()).with_reads([read], NOW)
 
 
 def said(reasons) -> list[tuple[str, str, str]]:
@@ -56,8 +65,8 @@ def test_what_changed_during_the_run_decides_nothing(end):
 
 @pytest.mark.parametrize(
     "recorded",
-    [None, table((), ()), table(end=()), table(status=ReadStatus.DENIED), table().iloc[:0]],
-    ids=["no table", "no function", "no end", "denied", "empty"],
+    [None, table((), ()), table(end=()), table(status=ReadStatus.DENIED)],
+    ids=["no table", "no function", "no end", "denied"],
 )
 def test_what_was_not_recorded_is_not_taken_for_unchanged(recorded):
     [(state, code, _)] = said(recorded_problems(recorded, RELEASE, FREE))
@@ -65,8 +74,7 @@ def test_what_was_not_recorded_is_not_taken_for_unchanged(recorded):
 
 
 def test_a_table_without_its_reads_is_not_believed():
-    bare = table()
-    bare.attrs.clear()
+    bare = replace(table(), reads=())
     assert said(recorded_problems(bare, RELEASE, FREE))[0][1] == "deployed_identity_unknown"
 
 

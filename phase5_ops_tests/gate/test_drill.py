@@ -3,15 +3,17 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pandas as pd
 import pytest
 
 from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.gate.decision import decide
 from phase5_ops.gate.drill import (
+    GATE_DRILL,
     ROW_FAULTS,
     SIGNATURE_FAULTS,
     WAIVER_FAULTS,
+    GateDrill,
     blocking_rows,
     complete_inputs,
     drill,
@@ -22,17 +24,18 @@ from phase5_ops.gate.drill_judge import judge_gate_drill
 from phase5_ops.gate.reasons import BY_NAME
 from phase5_ops.gate.records import Outcome, Reason
 from phase5_ops.policy import GatePolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.conftest import run
+from phase5_ops_tests.evidence.kept_tables import assert_kept
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 POLICY = GatePolicy()
 
 
-def judged(table: pd.DataFrame, policy: GatePolicy = POLICY, *, reads: bool = True):
+def judged(table: GateDrill, policy: GatePolicy = POLICY, *, reads: bool = True):
     if reads:
-        attach(table, [Read("phase5:Decide", "gate", ReadStatus.OK, None, 1, "", "")], NOW)
+        table = table.with_reads([Read("phase5:Decide", "gate", ReadStatus.OK, None, 1, "", "")], NOW)
     return judge_gate_drill(table, policy=policy)
 
 
@@ -95,15 +98,15 @@ def test_a_gate_that_raises_is_an_error_of_that_case_alone():
 
 
 def test_a_drill_that_was_not_held_is_an_error():
-    empty = drill(POLICY, NOW).iloc[0:0]
+    empty = GATE_DRILL.gathered([], NoFacts())
     judgement = judged(empty)
     assert judgement.verdict is Verdict.ERROR
     assert codes(judgement) == {"drill_incomplete"}
 
 
 def test_a_drill_that_left_a_case_out_is_an_error():
-    table = drill(POLICY, NOW)
-    assert codes(judged(table[table["case"] != "4.2 stale"].copy())) == {"drill_incomplete"}
+    cases = [case for case in drill(POLICY, NOW).rows if case.case != "4.2 stale"]
+    assert codes(judged(GATE_DRILL.gathered(cases, NoFacts()))) == {"drill_incomplete"}
 
 
 def test_a_drill_under_another_policy_leaves_cases_out():
@@ -161,13 +164,13 @@ def test_rules_of_the_fresh_reads_that_always_close_fail_the_row(monkeypatch):
 def test_alarms_are_drilled_as_the_policy_has_them():
     shown = GatePolicy(extra_checks_warn_only=("no_slo_alarm_firing",))
     table = drill(shown, NOW)
-    assert set(table.loc[table["fault"].isin(ALARM_FAULTS), "outcome"]) == {"OPEN"}
+    assert {case.outcome for case in table.rows if case.fault in ALARM_FAULTS} == {"OPEN"}
     assert judged(table, shown).verdict is Verdict.PASS
 
 
 def test_every_reason_of_the_gate_is_produced_by_some_case():
     table = drill(POLICY, NOW)
-    seen = {code for cell in table["codes"] for code in cell.split()}
+    seen = {code for case in table.rows for code in case.codes.split()}
     not_of_the_gate = {code for code in BY_NAME if code.startswith("override_")} | {"attestation_invalid"}
     assert BY_NAME.keys() - not_of_the_gate <= seen
 
@@ -183,8 +186,7 @@ def test_the_complete_set_opens_on_its_digests():
 
 def test_the_table_survives_parquet(tmp_path):
     table = drill(POLICY, NOW, gate=lambda inputs: 1 / 0)
-    table.to_parquet(tmp_path / "t.parquet", index=False)
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), table)
+    assert_kept(table, tmp_path)
 
 
 def test_row_4_3_passes_whatever_the_platform_is_like(start):
@@ -217,7 +219,7 @@ def test_a_drill_whose_asset_fails_makes_row_4_3_an_error_with_the_cause(start, 
     def broken(*_):
         raise RuntimeError("the asset itself")
 
-    monkeypatch.setattr("phase5_ops.gate.drill_assets.attach", broken)
+    monkeypatch.setattr("phase5_ops.gate.drill_assets.Read", broken)
     (row,) = run(rows=["4.3"]).rows
     assert (row.id, row.verdict) == ("4.3", Verdict.ERROR)
     assert [finding.code for finding in row.findings] == ["check_not_evaluated"]

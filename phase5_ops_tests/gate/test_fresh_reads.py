@@ -1,10 +1,10 @@
 """SLO alarms that fire since the evidence was read, are gone, or cannot be read keep the gate closed."""
 
-import pandas as pd
 import pytest
 
+from phase5_ops.evidence.table import DeclaredTable, NoFacts
 from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate.alarm_rules import alarm_problems, alarm_states
+from phase5_ops.gate.alarm_rules import STORED_ALARMS, StoredAlarm, StoredAlarms, alarm_problems, alarm_states
 from phase5_ops.gate.fresh_reads import PresentPlatform, alarms_now
 from phase5_ops.policy import DeployedPolicy, GatePolicy
 from phase5_ops.reads import Read, ReadStatus
@@ -14,8 +14,12 @@ def read(status: ReadStatus = ReadStatus.OK) -> Read:
     return Read("cloudwatch:DescribeAlarms", "all alarms", status, "AccessDenied" if status != "ok" else None, 1, "", "")
 
 
-def table(**states: str) -> pd.DataFrame:
-    return pd.DataFrame({"tool": "t", "alarm": list(states), "state": list(states.values())})
+def table(**states: str) -> StoredAlarms:
+    return stored(*(StoredAlarm("t", alarm, state) for alarm, state in states.items()))
+
+
+def stored(*alarms: StoredAlarm) -> StoredAlarms:
+    return STORED_ALARMS.gathered(alarms, NoFacts())
 
 
 def firing(reader, store: EvidenceStore, policy: GatePolicy | None = None):
@@ -47,14 +51,16 @@ def test_alarms_that_cannot_be_read_close():
     assert codes(alarm_problems(table(), {}, read(ReadStatus.DENIED), GatePolicy())) == [("alarms_unreadable", "all alarms")]
 
 
-@pytest.mark.parametrize("stored", [None, pd.DataFrame({"alarm": ["a"]})], ids=["none", "another table"])
-def test_a_stored_table_that_is_none_closes(stored):
-    assert codes(alarm_problems(stored, {}, read(), GatePolicy())) == [("alarms_unreadable", "slo_alarms")]
+def test_a_stored_table_that_is_none_closes(reader, tmp_path):
+    assert codes(alarm_problems(None, {}, read(), GatePolicy())) == [("alarms_unreadable", "slo_alarms")]
+    store = EvidenceStore(tmp_path)
+    store.write_table("run-1", "slo_alarms", DeclaredTable(NoFacts, NoFacts).gathered([NoFacts()], NoFacts()))
+    assert codes(firing(reader, store)) == [("alarms_unreadable", "slo_alarms")]
 
 
 def test_only_alarms_on_a_tools_slo_count():
-    stored = pd.DataFrame({"tool": ["t", None, "t"], "alarm": ["a", "other", None], "state": ["OK", "ALARM", None]})
-    assert alarm_states(stored) == {"a": "OK"}
+    alarms = stored(StoredAlarm("t", "a", "OK"), StoredAlarm(None, "other", "ALARM"), StoredAlarm("t", None, None))
+    assert alarm_states(alarms) == {"a": "OK"}
 
 
 def test_a_run_without_its_stored_alarms_closes_unless_the_check_is_only_shown(reader, tmp_path):
@@ -77,7 +83,7 @@ def test_an_alarm_set_off_after_the_run_is_found(aws, reader, tmp_path):
         ComparisonOperator="GreaterThanThreshold",
     )
     store = EvidenceStore(tmp_path)
-    store.write_table("run-1", "slo_alarms", pd.DataFrame({"tool": ["t"], "alarm": ["slo-a"], "state": ["OK"]}))
+    store.write_table("run-1", "slo_alarms", stored(StoredAlarm("t", "slo-a", "OK")))
     assert firing(reader, store) == ()
     client.set_alarm_state(AlarmName="slo-a", StateValue="ALARM", StateReason="test")
     assert codes(firing(reader, store)) == [("alarm_firing_now", "slo-a")]

@@ -7,16 +7,17 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import dagster as dg
-import pandas as pd
 import pytest
 
 from phase5_ops.build import WORDS
 from phase5_ops.checklist import ROLES
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, PROMOTION_JOB, READINESS_JOB, RELEASE_TAG, SERIES_TAG
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.gate import candidates, check_state, sensor
+from phase5_ops.gate.alarm_rules import STORED_ALARMS, StoredAlarm
 from phase5_ops.gate.check_state import ReadinessRun
-from phase5_ops.gate.deployed_rules import COLUMNS
+from phase5_ops.gate.deployed_rules import DEPLOYED_IDENTITY
 from phase5_ops.gate.drill import complete_inputs
 from phase5_ops.gate.flow import Queue
 from phase5_ops.gate.inputs import DecidingSession, as_promoted
@@ -93,8 +94,8 @@ def judged(monkeypatch: pytest.MonkeyPatch, *, signed: bool = False, closed: boo
 def recorded(sources: DecidingSession, *, alarm: str = "OK") -> None:
     """What the candidate's run kept of the platform: no function, one alarm."""
     store = sources.run.store
-    store.write_table("run-1", "slo_alarms", pd.DataFrame({"tool": ["t"], "alarm": ["slo-a"], "state": [alarm]}))
-    store.write_table("run-1", "deployed_identity", pd.DataFrame(columns=list(COLUMNS), dtype="str"))
+    store.write_table("run-1", "slo_alarms", STORED_ALARMS.gathered([StoredAlarm("t", "slo-a", alarm)], NoFacts()))
+    store.write_table("run-1", "deployed_identity", DEPLOYED_IDENTITY.gathered([], NoFacts()))
 
 
 def alarm_is(aws, state: str) -> None:

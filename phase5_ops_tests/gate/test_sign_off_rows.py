@@ -14,7 +14,7 @@ from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.sign_off_assets import gather_sign_offs, sign_off_run_config
 from phase5_ops.gate.sign_off_judge import judge_sign_off, sign_offs_table
 from phase5_ops.gate.state_items import Fate
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Tables
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
@@ -46,14 +46,14 @@ def verdicts(table):
 def test_every_reason_of_a_signature_closes_its_row_by_name(reason):
     read = Read("phase5:SignOffs", "r", ReadStatus.OK, None, 1, "", "")
     problems = dict.fromkeys(ROLES, ((reason, "why"),))
-    table = attach(sign_offs_table(RELEASE, FACTS, (), problems), [read], NOW)
+    table = sign_offs_table(RELEASE, FACTS, (), problems).with_reads([read], NOW)
     for judgement in judged(table).values():
         assert (judgement.verdict, [f.code for f in judgement.findings]) == (Verdict.FAIL, [reason.code])
 
 
 def test_no_problem_without_a_signature_is_no_signature():
     table = sign_offs_table(RELEASE, FACTS, (), dict.fromkeys(ROLES, ()))
-    assert not table["done"].any()
+    assert not any(row.done for row in table.rows)
 
 
 def test_signatures_show_as_they_are_made(desk):

@@ -3,14 +3,15 @@
 import json
 from datetime import timedelta
 
-import pandas as pd
 import pytest
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.cli import app as cli
 from phase5_ops.clock import iso
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.gate.decision_statement import decision_facts
+from phase5_ops.gate.drill import GATE_DRILL
 from phase5_ops.gate.envelopes import read_envelope
 from phase5_ops.gate.keys import GATE, keys_document
 from phase5_ops.gate.statement import read_statement
@@ -76,7 +77,7 @@ def test_old_evidence_is_refused_today_and_verified_as_of_its_own_day(promoted, 
 )
 def test_the_evidence_files_are_held_against_the_digest_that_was_signed(signers, tmp_path, monkeypatch, capsys, change, said):  # noqa: PLR0917 - fixtures
     store = EvidenceStore(tmp_path / "evidence")
-    store.write_table("run-1", "a", pd.DataFrame({"x": [1]}))
+    store.write_table("run-1", "a", GATE_DRILL.gathered([], NoFacts()))
     store.write_verdict("run-1", "c", {"verdict": "PASS"})
     readiness = signers.envelope(readiness_payload(evidence_digest=store.seal("run-1")), (GATE, *ROLES))
     (tmp_path / "readiness.dsse.json").write_bytes(readiness)

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from phase5_ops.ccnative.keys import ExecutionScope
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.isolation.controls import control_rows
 from phase5_ops.isolation.footprint_evidence import (
+    ISOLATION_HARNESS,
     HarnessRow,
     Outcome,
     TableImage,
@@ -13,11 +15,10 @@ from phase5_ops.isolation.footprint_evidence import (
     exception_rows,
     footprint,
     outcome_rows,
-    to_table,
 )
 from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.links import ConsoleLinks
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Judgement
 
 NOW = datetime(2026, 11, 23, 9, 16, tzinfo=UTC)
@@ -169,7 +170,7 @@ def judged(
     evidence = [*rows(written() if after is None else after), *outcome_rows(outcome, scope()), *extra, *exception_rows()]
     if controls:
         evidence += control_rows(scope(), B)
-    table = attach(to_table(evidence), reads, NOW)
+    table = ISOLATION_HARNESS.gathered(evidence, NoFacts()).with_reads(reads, NOW)
     return judge_harness(table, production=production, links=LINKS)
 
 

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.ccnative.keys import ExecutionScope
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.isolation.footprint_evidence import (
+    ISOLATION_HARNESS,
     Kind,
     Outcome,
     ProbeAnswer,
@@ -20,9 +21,8 @@ from phase5_ops.isolation.footprint_evidence import (
     footprint,
     outcome_rows,
     probe_row,
-    rows_of,
-    to_table,
 )
+from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.isolation.harness_support import INTENT, KEYS, A, B, item, rows, scope, written
 
 
@@ -194,12 +194,10 @@ def test_a_probe_is_judged_by_what_it_shows_and_changes(answer, result, expected
 
 
 def test_the_table_shows_every_exception_and_survives_parquet(tmp_path):
-    table = to_table([*rows(written()), *exception_rows()])
-    table.to_parquet(tmp_path / "t.parquet")
-    back = pd.read_parquet(tmp_path / "t.parquet")
-    pd.testing.assert_frame_equal(back, table)
-    assert rows_of(back) == rows_of(table)
-    assert sum(row.kind is Kind.EXCEPTION for row in rows_of(back)) > 10
+    everything = [*rows(written()), *exception_rows()]
+    back = assert_kept(ISOLATION_HARNESS.gathered(everything, NoFacts()), tmp_path)
+    assert back.rows == everything
+    assert sum(row.kind is Kind.EXCEPTION for row in back.rows) > 10
 
 
 def test_keys_come_from_the_tables_description_partition_key_first():

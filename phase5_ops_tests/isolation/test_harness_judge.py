@@ -3,11 +3,20 @@
 import pytest
 
 from phase5_ops.ccnative.keys import ExecutionScope
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.isolation import controls
 from phase5_ops.isolation.controls import control_rows
-from phase5_ops.isolation.footprint_evidence import HarnessRow, Kind, Outcome, ProbeAnswer, Result, probe_row, to_table
+from phase5_ops.isolation.footprint_evidence import (
+    ISOLATION_HARNESS,
+    HarnessRow,
+    Kind,
+    Outcome,
+    ProbeAnswer,
+    Result,
+    probe_row,
+)
 from phase5_ops.isolation.harness_judge import DETECTORS, HarnessCode, judge_harness
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.isolation.harness_support import LINKS, NOW, READ, A, B, codes, judged, scope, written
 
@@ -63,7 +72,7 @@ def test_a_denied_read_is_an_error_never_a_pass():
 
 
 def test_an_empty_table_is_never_a_pass():
-    table = attach(to_table([]), [READ], NOW)
+    table = ISOLATION_HARNESS.gathered([], NoFacts()).with_reads([READ], NOW)
     judgement = judge_harness(table, production=False, links=LINKS)
     assert judgement.verdict is Verdict.ERROR
     assert {finding.code for finding in judgement.findings} == {"detector_blind"}

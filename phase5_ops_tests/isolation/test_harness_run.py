@@ -12,7 +12,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import EVIDENCE, evidence_for
 from phase5_ops.context import open_run
 from phase5_ops.isolation.cross_probes import CrossProbing
-from phase5_ops.isolation.footprint_evidence import Kind, Result, rows_of
+from phase5_ops.isolation.footprint_evidence import Kind, Result
 from phase5_ops.isolation.harness_judge import judge_harness
 from phase5_ops.isolation.harness_run import collect_harness
 from phase5_ops.isolation.harness_start import start_harness
@@ -53,7 +53,7 @@ def judged(settings: Settings, *, wall=time.time) -> tuple[Judgement, list]:
     platform = open_run(settings, str(uuid4()))
     table = collect_harness(platform, start_harness(platform, wall=wall))
     judgement = judge_harness(table, production=is_production(settings), links=platform.links)
-    return judgement, rows_of(table)
+    return judgement, table.rows
 
 
 def everything(sandbox: Sandbox) -> dict[str, list[str]]:

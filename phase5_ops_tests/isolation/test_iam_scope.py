@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.isolation.iam_judge import judge_iam_scope
-from phase5_ops.isolation.iam_scope import KEYED_ACTIONS, UNKNOWN, RolePolicies, Universe, role_access, rows_of, to_table
+from phase5_ops.isolation.iam_scope import KEYED_ACTIONS, ROLE_ACCESS, UNKNOWN, RolePolicies, Universe, role_access
 from phase5_ops.isolation.iam_template import UnreadableTemplate, read_template
 from phase5_ops.isolation.managed_policies import known_policy
 from phase5_ops.policy import IamException, IsolationPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Verdict
+from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.isolation.harness_support import NOW, codes
 
 TABLE = "cc-native-ledger"
@@ -247,7 +249,7 @@ READ = Read("iam:GetAccountAuthorizationDetails", "roles", ReadStatus.OK, None, 
 
 
 def judged(*roles, blocks=False, reads=(READ,), exceptions=()):
-    table = attach(to_table(role_access(roles, UNIVERSE, exceptions)), reads, NOW)
+    table = ROLE_ACCESS.gathered(role_access(roles, UNIVERSE, exceptions), NoFacts()).with_reads(reads, NOW)
     return judge_iam_scope(table, policy=IsolationPolicy(iam_blocks=blocks, iam_exceptions=exceptions))
 
 
@@ -276,9 +278,9 @@ def test_an_exception_without_use_is_said():
     assert codes(judged(role(statement(KEYED, **leading(WHOLE))), exceptions=(unused,))) == {("WARN", "iam_exception_unused")}
 
 
-def test_the_table_survives_its_own_reading():
-    table = to_table(role_access([role(statement("dynamodb:*"))], UNIVERSE))
-    assert to_table(rows_of(table)).equals(table)
+def test_the_table_survives_its_own_reading(tmp_path):
+    rows = role_access([role(statement("dynamodb:*"))], UNIVERSE)
+    assert assert_kept(ROLE_ACCESS.gathered(rows, NoFacts()), tmp_path).rows == rows
 
 
 # Templates

@@ -5,11 +5,12 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phase5_ops.evidence.table import NoFacts
 from phase5_ops.isolation.iam_judge import judge_iam_scope
-from phase5_ops.isolation.iam_scope import Universe, role_access, to_table
+from phase5_ops.isolation.iam_scope import ROLE_ACCESS, Universe, role_access
 from phase5_ops.isolation.iam_template import read_template
 from phase5_ops.policy import IsolationPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.isolation.harness_support import NOW
 from phase5_ops_tests.isolation.templates import (
@@ -36,8 +37,9 @@ PARAMETERS = {
 
 def judged(text):
     content = read_template(text)
-    table = to_table(role_access(content.roles, Universe(sorted({*content.tables, "cc-native-ledger"}))))
-    return judge_iam_scope(attach(table, [READ], NOW), policy=IsolationPolicy(iam_blocks=True))
+    rows = role_access(content.roles, Universe(sorted({*content.tables, "cc-native-ledger"})))
+    table = ROLE_ACCESS.gathered(rows, NoFacts()).with_reads([READ], NOW)
+    return judge_iam_scope(table, policy=IsolationPolicy(iam_blocks=True))
 
 
 #: Statements that let a role do what it must not, in one of the values that the template may take.

@@ -1,20 +1,18 @@
 """Ledgers for tests: replays in the shape that the platform writes them, and how they are judged."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
-
-import pandas as pd
 
 from phase5_ops.ccnative.execution_records import ATTEMPT_PREFIX, OUTCOME_PREFIX, parse_execution_records
 from phase5_ops.ccnative.ledger import Ledger, epoch_ms, stamp_of
 from phase5_ops.clock import iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import ReplayPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
-from phase5_ops.replay.audit_evidence import Window, replay_audit, replays_within
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.replay.audit_evidence import ReplayAudit, Window, replay_audit, replays_within
 from phase5_ops.replay.audit_judge import judge_replay_audit
 from phase5_ops.verdict import Judgement
 
@@ -141,7 +139,7 @@ class Audit:
     now: datetime = NOW
     history: dict[str, Any] | None = None
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> ReplayAudit:
         window = Window.before(self.now, self.policy)
         ledger = Ledger(TABLE, latest=window.end)
         for item in self.items:
@@ -154,8 +152,8 @@ class Audit:
             attempts=parse_execution_records(self.attempts, "cc-native-execution-attempts", ATTEMPT_PREFIX),
         )
         if self.history is not None:
-            table.attrs["history"] = self.history
-        return attach(table, self.reads, self.now)
+            table = replace(table, facts=replace(table.facts, history=self.history))
+        return table.with_reads(self.reads, self.now)
 
     def judged(self) -> Judgement:
         return judge_replay_audit(self.table(), policy=self.policy, now=self.now, links=LINKS)

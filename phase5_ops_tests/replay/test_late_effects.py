@@ -11,10 +11,10 @@ from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import new_intent_id
 from phase5_ops.probing.request import HttpAnswer
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.replay import probe_collecting
 from phase5_ops.replay.probe_collecting import collect_probes
-from phase5_ops.replay.probe_evidence import late_of, sent_row, sent_table
+from phase5_ops.replay.probe_evidence import REPLAY_PROBES_SENT, SentFacts, sent_row
 from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
 from phase5_ops.replay.probe_matrix import build_plan
 from phase5_ops.replay.probe_plan import Targets
@@ -43,7 +43,9 @@ class World:
         for event, probe in more.items():
             self.write(event, plan[probe])
         context = {"run_id": name, "since": iso(self.now - timedelta(minutes=5)), "tenants": [A.tenant_id, B.tenant_id]}
-        sent = sent_table(rows, [], {**context, "requesters": [A.email], "written": True, "sent_at": 0})
+        sent = REPLAY_PROBES_SENT.gathered(
+            rows, SentFacts(context={**context, "requesters": [A.email], "written": True, "sent_at": 0})
+        )
         settings = SimpleNamespace(
             probes=ProbePolicy(settle_seconds=0), tables=Tables(), environment="production", probe_mode="full"
         )
@@ -56,7 +58,7 @@ class World:
             at_end={},
             now=lambda: self.now,
         )
-        return plan, collect_probes(platform, attach(sent, [READ], self.now), sleep=lambda _: None)
+        return plan, collect_probes(platform, sent.with_reads([READ], self.now), sleep=lambda _: None)
 
     def write(self, event: str, probe, tenant: str = B.tenant_id) -> None:
         data = {"action_intent_id": probe.intent, "replay_reason": probe.reason, "requested_by": A.email}
@@ -70,7 +72,7 @@ def world(tmp_path, monkeypatch) -> World:
 
 
 def late(table) -> set[str]:
-    return {entry.intents[0] for entry in late_of(table)}
+    return {entry.intents[0] for entry in table.facts.late}
 
 
 @pytest.mark.parametrize("after", [timedelta(seconds=15), timedelta(hours=3), timedelta(days=5)])
@@ -112,7 +114,7 @@ def test_an_own_intent_that_was_refused_may_not_be_replayed_later_either(world):
 def test_what_a_run_found_itself_is_not_told_again_by_the_next(world):
     _, table = world.run("run-1", REPLAY_REQUESTED="foreign_intent")
     assert late(table) == set()
-    assert '"REPLAY_REQUESTED"' in "".join(table["left_behind"])
+    assert "REPLAY_REQUESTED" in {entry.event for row in table.rows for entry in row.left_behind}
     world.now += timedelta(minutes=1)
     assert late(world.run("run-2")[1]) == set()
 

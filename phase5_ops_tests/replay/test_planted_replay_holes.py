@@ -1,18 +1,18 @@
 """Every planted hole of /replay is found by its row, whatever token, channel and effect; a healthy platform passes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from functools import cache
 from itertools import product
 
 import pandas as pd
 import pytest
 
+from phase5_ops.evidence.table import GatheredTable
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import intent_item, mentioned, new_intent_id
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.replay.probe_case import Case
-from phase5_ops.replay.probe_evidence import CONTEXT, LATE, Sent, attribute_entries, probed, sent_row
+from phase5_ops.replay.probe_evidence import REPLAY_PROBE, ProbeFacts, Sent, attribute_entries, probed, sent_row
 from phase5_ops.replay.probe_judge import authorization_of, permissions_of
 from phase5_ops.replay.probe_matrix import build_plan
 from phase5_ops.replay.probe_plan import Probe, Targets, intents_of, request_of
@@ -84,8 +84,8 @@ def healthy(plan: tuple[Probe, ...]) -> Probed:
 
 def judged(rows: Sequence[Sent], entries: Iterable[tuple[str, dict]]) -> dict[str, Judgement]:
     found = attribute_entries(rows, entries)
-    table = attach(pd.DataFrame(), [READ], NOW)
-    table.attrs |= {CONTEXT: {"requesters": [A.email, A.username]}, LATE: [asdict(entry) for entry in found.late]}
+    facts = ProbeFacts(context={"requesters": [A.email, A.username]}, late=tuple(found.late))
+    table = GatheredTable(REPLAY_PROBE, pd.DataFrame(), facts, [READ], NOW)
     everything = [probed(row, found.left.get(row.name, ())) for row in rows]
     return {
         row: judge(Case(table, row, "link", everything)) for row, judge in (("3.1", authorization_of), ("3.3", permissions_of))

@@ -1,35 +1,35 @@
 """Rows 3.1 and 3.3 on tables of their own: what passes is exactly what was sent, answered and left as it must be."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
+from phase5_ops.evidence.table import GatheredTable
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import new_intent_id
 from phase5_ops.probing.codes import Obstacle, ProbingCode
 from phase5_ops.probing.request import HttpAnswer, Problem
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.replay.probe_case import Case
 from phase5_ops.replay.probe_codes import CONTROL_CENTER
 from phase5_ops.replay.probe_evidence import (
-    CONTEXT,
-    LATE,
-    OBSTACLES,
-    UNEXPLAINED,
+    REPLAY_PROBE,
+    REPLAY_PROBES_SENT,
+    ProbeFacts,
+    SentFacts,
     attribute_entries,
     probe_table,
     probed,
-    probed_rows,
     sent_row,
-    sent_table,
 )
 from phase5_ops.replay.probe_judge import authorization_of, judge_authorization, judge_permissions, permissions_of
 from phase5_ops.replay.probe_matrix import COMBINATIONS, build_plan
 from phase5_ops.replay.probe_plan import Expect, Targets
 from phase5_ops.verdict import Verdict
+from phase5_ops_tests.evidence.kept_tables import assert_kept
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B, USER = "phase5-a", "phase5-b", "probe@example.com"
@@ -97,13 +97,10 @@ def evidence(statuses=None, *, left=HEALTHY, obstacles=(), reads=(READ,), **more
     context = {name: more.pop(name) for name in ("acted_on", *COST) if name in more}
     rows = sent(statuses, **more)
     found = attribute_entries(rows, left)
-    table = attach(pd.DataFrame(), reads, NOW)
-    table.attrs |= {
-        OBSTACLES: [asdict(each) for each in obstacles],
-        CONTEXT: {"requesters": [USER], "mode": "full", **context},
-        UNEXPLAINED: [asdict(entry) for entry in found.unexplained],
-        LATE: [asdict(entry) for entry in found.late],
-    }
+    facts = ProbeFacts(
+        tuple(obstacles), {"requesters": [USER], "mode": "full", **context}, tuple(found.unexplained), tuple(found.late)
+    )
+    table = GatheredTable(REPLAY_PROBE, pd.DataFrame(), facts, reads, NOW)
     return table, [probed(row, found.left.get(row.name, ())) for row in rows]
 
 
@@ -117,14 +114,12 @@ def codes(judgement) -> set[str]:
 
 
 def test_all_as_expected_passes_and_survives_parquet(tmp_path):
-    path, links = tmp_path / "probe.parquet", ConsoleLinks("us-west-2")
-    rows = sent()
-    table = probe_table(sent_table(rows, [], {"requesters": [USER], "mode": "full"}), attribute_entries(rows, HEALTHY), [])
-    attach(table, [READ], NOW).to_parquet(path, index=False)
-    stored = pd.read_parquet(path)
+    links, rows = ConsoleLinks("us-west-2"), sent()
+    was_sent = REPLAY_PROBES_SENT.gathered(rows, SentFacts(context={"requesters": [USER], "mode": "full"}))
+    stored = assert_kept(probe_table(was_sent, attribute_entries(rows, HEALTHY), []).with_reads([READ], NOW), tmp_path)
     judged = [each(stored, links=links, ledger_table="cc-native-ledger") for each in (judge_authorization, judge_permissions)]
     assert [judgement.verdict for judgement in (*judged, *judge(evidence()))] == [Verdict.PASS] * 4
-    assert probed_rows(stored) == evidence()[1]
+    assert stored.rows == evidence()[1]
 
 
 @pytest.mark.parametrize("name", [probe.name for probe in KINDS if probe.expect not in MAY_WORK])
@@ -260,7 +255,7 @@ def test_other_answers_than_the_documented_ones(name, status, verdict, code):
 
 
 def test_an_empty_table_passes_nothing():
-    table = attach(probe_table(sent_table([], [], {}), attribute_entries([], []), []), [READ], NOW)
+    table = probe_table(REPLAY_PROBES_SENT.gathered([], SentFacts()), attribute_entries([], []), []).with_reads([READ], NOW)
     for each in (judge_authorization, judge_permissions):
         assert each(table, links=ConsoleLinks("us-west-2"), ledger_table="cc-native-ledger").verdict.blocks
 

@@ -14,7 +14,6 @@ from phase5_ops.probing.kept_token import FILE_NAME
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.readiness_run import run_readiness
 from phase5_ops.replay.probe_collecting import collect_probes
-from phase5_ops.replay.probe_evidence import probed_rows
 from phase5_ops.replay.probe_sending import send_probes
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
@@ -76,9 +75,9 @@ def test_a_run_removes_what_it_made_and_what_killed_runs_left_and_nothing_else(s
     leftover = new_intent_id()
     put(platform.reader, settings.tables, [intent_item(place, leftover, run_id="killed", action_type="X", now=platform.now())])
     table = collect_probes(platform, send_probes(platform))
-    assert not table.attrs["obstacles"]
+    assert not table.facts.obstacles
     assert not [key for key in left_in_tables(healthy) if "phase5" in key or key.startswith("NOTE#")]
-    own = next(row for row in probed_rows(table) if row.name == "own_replay")
+    own = next(row for row in table.rows if row.name == "own_replay")
     dynamodb = healthy.session().client("dynamodb", endpoint_url=healthy.endpoint)
     ledger = dynamodb.scan(TableName="cc-native-ledger")["Items"]  # nothing is ever deleted there
     assert sum(own.intent in str(item) for item in ledger) >= 4
@@ -88,12 +87,12 @@ def test_the_lease_is_given_back_so_that_the_next_run_can_probe_at_once(settings
     for _ in range(2):
         platform = open_run(settings, str(uuid4()))
         table = collect_probes(platform, send_probes(platform))
-        assert not table.attrs["obstacles"]
+        assert not table.facts.obstacles
 
 
 def test_refusals_mode_starts_nothing_and_still_shows_that_the_api_is_alive(settings: Settings):
     platform = open_run(settings.model_copy(update={"probe_mode": "refusals"}), str(uuid4()))
-    rows = {row.name: row for row in probed_rows(collect_probes(platform, send_probes(platform)))}
+    rows = {row.name: row for row in collect_probes(platform, send_probes(platform)).rows}
     assert not [row.name for row in rows.values() if row.left_behind]
     assert rows["own_replay"].not_tried is not None
     assert rows["missing_intent"].status == 404

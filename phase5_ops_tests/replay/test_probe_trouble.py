@@ -20,7 +20,6 @@ from phase5_ops.context import RunContext, open_run
 from phase5_ops.probing.codes import ProbingCode
 from phase5_ops.probing.identity import KeySetClient
 from phase5_ops.replay.probe_collecting import collect_probes
-from phase5_ops.replay.probe_evidence import probed_rows
 from phase5_ops.replay.probe_judge import judge_authorization, judge_permissions
 from phase5_ops.replay.probe_sending import send_probes
 from phase5_ops.sandbox.server import Sandbox
@@ -80,7 +79,7 @@ def judged(state: Path) -> Result:
     platform = a_run(state)
     table = collect_probes(platform, send_probes(platform))
     rows = tuple(judge(table, links=platform.links, ledger_table=LEDGER) for judge in (judge_authorization, judge_permissions))
-    return Result((rows[0], rows[1]), sum(row.not_tried is None for row in probed_rows(table)))
+    return Result((rows[0], rows[1]), sum(row.not_tried is None for row in table.rows))
 
 
 # Probe users
@@ -166,7 +165,7 @@ def test_canaries_that_cannot_be_written_send_nothing_and_give_the_lease_back(sa
 def test_a_killed_run_keeps_the_lease_until_it_ends_and_the_next_run_removes_what_it_left(sandbox, tmp_path):
     killed = a_run(tmp_path)
     table = send_probes(killed)  # and never collects
-    assert table.attrs["context"]["written"]
+    assert table.facts.context["written"]
     left = canaries(sandbox)
     assert left
     result = judged(tmp_path)
@@ -175,7 +174,7 @@ def test_a_killed_run_keeps_the_lease_until_it_ends_and_the_next_run_removes_wha
     later = a_run(tmp_path)
     ahead = killed.settings.probes.lease_seconds + 60
     sent = send_probes(later, wall=lambda: time.time() + ahead)
-    assert not sent.attrs["obstacles"]
+    assert not sent.facts.obstacles
     assert not set(canaries(sandbox)) & set(left)
     collect_probes(later, sent, wall=lambda: time.time() + ahead)
     assert not canaries(sandbox)
@@ -212,7 +211,7 @@ def test_a_clock_set_back_does_not_lengthen_the_settle_time(monkeypatch, tmp_pat
     waits: list[float] = []
     platform = a_run(tmp_path)
     sent = send_probes(platform)
-    collect_probes(platform, sent, wall=lambda: sent.attrs["context"]["sent_at"] - 3600, sleep=waits.append)
+    collect_probes(platform, sent, wall=lambda: sent.facts.context["sent_at"] - 3600, sleep=waits.append)
     assert waits[0] == 3
 
 

@@ -2,18 +2,21 @@
 
 import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-
-import pandas as pd
+from functools import cache
 
 from phase5_ops.aws.alarm_answers import Alarms, Topic
 from phase5_ops.ccnative.recommended_alarms import error_alarm, latency_alarm
+from phase5_ops.ccnative.registry import REGISTERED_TOOLS, RegisteredTool, RegistryFacts
 from phase5_ops.clock import iso
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import AlarmPolicy, SloPolicy
-from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.slo.alarm_evidence import slo_alarms_table, topics_to_read
 from phase5_ops.slo.alarm_judge import judge_slo_alarms
+from phase5_ops.slo.summary_evidence import TOOL_SLO_SUMMARY, SummaryFacts
+from phase5_ops_tests.slo.gathering import World
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 NAMESPACE = "CCNative/Execution"
@@ -108,28 +111,28 @@ def usual_windows(requests=1000, count=288):
 
 
 def registered(*tools, traffic="steady", reads=None):
-    rows = [
-        {"tool": tool, "connector": connector, "action_types": "[]", "source": "registry", "traffic": traffic}
-        for tool, connector in tools or [(TOOL, CONNECTOR)]
-    ]
-    table = pd.DataFrame(rows, columns=["tool", "connector", "action_types", "source", "traffic"])
-    return attach(table, reads or [read("dynamodb:Scan")], NOW)
+    rows = [RegisteredTool(tool, connector, [], "registry", traffic) for tool, connector in tools or [(TOOL, CONNECTOR)]]
+    return REGISTERED_TOOLS.gathered(rows, RegistryFacts()).with_reads(reads or [read("dynamodb:Scan")], NOW)
+
+
+def no_tool(reads=None):
+    return REGISTERED_TOOLS.gathered([], RegistryFacts()).with_reads(reads or [read("dynamodb:Scan")], NOW)
 
 
 def summary(entries=None, reads=None):
     """`tool_slo_summary` of (tool, connector, sets, windows)."""
+    usual = [(TOOL, CONNECTOR, usual_sets(), usual_windows())]
     rows = [
-        {
-            "tool": tool,
-            "connector": connector,
-            "registered": True,
-            "dimension_sets": json.dumps(sets),
-            "windows": json.dumps(windows),
-        }
-        for tool, connector, sets, windows in ([(TOOL, CONNECTOR, usual_sets(), usual_windows())] if entries is None else entries)
+        replace(_without_calls(), tool=tool, connector=connector, dimension_sets=sets, windows=windows)
+        for tool, connector, sets, windows in (usual if entries is None else entries)
     ]
-    table = pd.DataFrame(rows, columns=["tool", "connector", "registered", "dimension_sets", "windows"])
-    return attach(table, reads or [read("cloudwatch:ListMetrics"), read("cloudwatch:GetMetricData")], NOW)
+    reads = reads or [read("cloudwatch:ListMetrics"), read("cloudwatch:GetMetricData")]
+    return TOOL_SLO_SUMMARY.gathered(rows, SummaryFacts(iso(NOW - timedelta(days=1)))).with_reads(reads, NOW)
+
+
+@cache
+def _without_calls():
+    return World().summary().rows[0]
 
 
 def answers(metric_alarms=(), composites=(), mutes=(), reads=None):

@@ -7,13 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pandas as pd
-
 from phase5_ops.aws.dashboards import read_dashboards
 from phase5_ops.aws.metrics import list_metric_sets, read_metric_data
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TOOL_METRICS
 from phase5_ops.ccnative.names import connector_of_tool
-from phase5_ops.ccnative.registry import registered_tools
+from phase5_ops.ccnative.registry import Registry, registered_tools
 from phase5_ops.history import History
 from phase5_ops.links import ConsoleLinks
 from phase5_ops.policy import SloPolicy, ToolSetting
@@ -21,7 +19,7 @@ from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.slo.dashboard_coverage import dashboard_coverage
 from phase5_ops.slo.metric_plan import plan
 from phase5_ops.slo.set_history import known_sets
-from phase5_ops.slo.summary_evidence import error_sets, tool_slo_summary
+from phase5_ops.slo.summary_evidence import Summary, error_sets, tool_slo_summary
 from phase5_ops_tests.aws.fake_cloudwatch import FakeCloudWatch
 
 NAMESPACE = "CCNative/Execution"
@@ -101,11 +99,11 @@ class World:
             self.calls(tool, each, ago=timedelta(minutes=6))
         return self
 
-    def registered(self) -> pd.DataFrame:
+    def registered(self) -> Registry:
         """The table registered_tools."""
         return registered_tools(self.items, self.registry_read, self.tools, observed_at=self.now)
 
-    def summary(self) -> pd.DataFrame:
+    def summary(self) -> Summary:
         """The table tool_slo_summary."""
         registered = self.registered()
         with TemporaryDirectory() as folder:
@@ -117,12 +115,12 @@ class World:
         )
         bodies, dashboard_reads = read_dashboards(self.cloudwatch)
         coverage = dashboard_coverage(
-            bodies, registered, error_sets(series), namespace=NAMESPACE, region=self.cloudwatch.region, account=None
+            bodies, registered.rows, error_sets(series), namespace=NAMESPACE, region=self.cloudwatch.region, account=None
         )
         return tool_slo_summary(
             series,
             known,
-            registered,
+            registered.rows,
             coverage,
             policy=self.policy,
             canary_tenants=self.canaries,

@@ -1,10 +1,9 @@
 """The table `slo_alarms` shows what is required beside what exists."""
 
-import json
 from datetime import timedelta
 
 from phase5_ops.clock import iso
-from phase5_ops.slo.alarm_evidence import SCHEMA, topics_to_read
+from phase5_ops.slo.alarm_evidence import topics_to_read
 from phase5_ops_tests.slo.alarm_platform import (
     CONNECTOR,
     NAMESPACE,
@@ -15,7 +14,7 @@ from phase5_ops_tests.slo.alarm_platform import (
     errors,
     evidence,
     latency,
-    registered,
+    no_tool,
     summary,
     usual_sets,
     usual_windows,
@@ -23,7 +22,7 @@ from phase5_ops_tests.slo.alarm_platform import (
 
 
 def test_every_tool_has_a_row_a_signal_even_without_alarms():
-    table = evidence()
+    table = evidence().frame
     assert table[["tool", "signal"]].to_dict("records") == [
         {"tool": TOOL, "signal": "latency"},
         {"tool": TOOL, "signal": "error"},
@@ -32,16 +31,15 @@ def test_every_tool_has_a_row_a_signal_even_without_alarms():
 
 
 def test_an_empty_platform_gives_an_empty_table_with_the_right_types():
-    empty = registered().iloc[:0]
-    table = evidence(tools=empty, measured=summary([]))
+    table = evidence(tools=no_tool(), measured=summary([])).frame
     assert table.empty
-    assert list(table.columns) == list(SCHEMA.columns)
+    assert table.dtypes.to_dict() == evidence(latency()).frame.dtypes.to_dict()
 
 
 def test_other_alarms_on_the_platforms_metrics_are_shown():
     stranger = latency("crm.unknown")
     unrelated = latency(MetricName="CPUUtilization", Namespace="AWS/EC2", Dimensions=[])
-    table = evidence(latency(), stranger, unrelated | {"AlarmName": "cpu"})
+    table = evidence(latency(), stranger, unrelated | {"AlarmName": "cpu"}).frame
     assert table[table["signal"].isna()]["alarm"].tolist() == [stranger["AlarmName"]]
 
 
@@ -61,15 +59,15 @@ def test_windows_of_several_connectors_are_added_up_and_gaps_had_no_request():
     two = [{"start": at[2], "requests": 1}]
     gateway = f"crm-create-task___{TOOL}"
     measured = summary([(TOOL, CONNECTOR, usual_sets(), one), (gateway, "crm-create-task___crm", [], two)])
-    assert json.loads(evidence(measured=measured)["request_windows"][0]) == [3, 0, 5]
+    assert evidence(measured=measured).rows[0].request_windows == [3, 0, 5]
 
 
 def test_inputs_are_as_old_as_the_oldest_that_is_not_filled():
-    table = evidence(latency(), errors(), measured=summary([(TOOL, CONNECTOR, usual_sets(), usual_windows())]))
+    table = evidence(latency(), errors(), measured=summary([(TOOL, CONNECTOR, usual_sets(), usual_windows())])).frame
     assert table["inputs_last_datapoint_at"].tolist() == [iso(NOW - timedelta(minutes=2))] * 2
 
 
 def test_reads_are_carried_once():
     table = evidence(latency(), errors())
-    operations = [entry["operation"] for entry in table.attrs["reads"]]
+    operations = [each.operation for each in table.reads]
     assert operations == ["dynamodb:Scan", "cloudwatch:ListMetrics", "cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"]

@@ -1,9 +1,9 @@
 """Row 1.2: what each alarm would do decides; every finding code and verdict is produced here."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,10 +13,10 @@ from phase5_ops.clock import iso
 from phase5_ops.policy import SloPolicy
 from phase5_ops.reads import ReadStatus
 from phase5_ops.slo.alarm_codes import AlarmCode
-from phase5_ops.slo.alarm_evidence import SCHEMA
 from phase5_ops.slo.alarm_judge import judge_no_slo_alarm_firing, judge_slo_alarms
 from phase5_ops.slo.notification_path import DeliveryCode
 from phase5_ops.verdict import Verdict
+from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.slo.alarm_platform import (
     BASE,
     CONNECTOR,
@@ -37,6 +37,7 @@ from phase5_ops_tests.slo.alarm_platform import (
     latency,
     math,
     metric_stat,
+    no_tool,
     policy_of_topic,
     read,
     registered,
@@ -741,13 +742,8 @@ def test_malformed_alarms_are_errors_and_the_others_are_judged(changes):
 
 
 def test_no_registered_tool_never_passes():
-    judgement, codes = found(evidence(latency(), errors(), tools=registered().iloc[:0].pipe(keep_reads)))
+    judgement, codes = found(evidence(latency(), errors(), tools=no_tool()))
     assert (judgement.verdict, codes) == (Verdict.INCONCLUSIVE, ["nothing_judged"])
-
-
-def keep_reads(table):
-    table.attrs.update(registered().attrs)
-    return table
 
 
 def test_alarms_that_could_not_be_read_are_not_missing():
@@ -765,20 +761,14 @@ def test_failed_reads_of_the_metrics_evidence_count_where_they_bear_on_alarms(op
 
 
 def test_a_table_without_reads_is_an_error():
-    table = evidence(latency(), errors())
-    table.attrs["reads"] = []
+    table = replace(evidence(latency(), errors()), reads=())
     assert found(table)[0].verdict is Verdict.ERROR
 
 
 def test_survives_parquet(tmp_path):
     """Empty, without alarms, and full: same table, same judgement after storage."""
-    for table in (evidence(latency(), errors()), evidence(), evidence(tools=keep_reads(registered().iloc[:0]))):
-        path = tmp_path / "slo_alarms.parquet"
-        table.to_parquet(path)
-        back = pd.read_parquet(path)
-        pd.testing.assert_frame_equal(SCHEMA.validate(back), table)
-        assert back.attrs == table.attrs
-        assert judge(back) == judge(table)
+    for table in (evidence(latency(), errors()), evidence(), evidence(tools=no_tool())):
+        assert judge(assert_kept(table, tmp_path)) == judge(table)
 
 
 def test_findings_name_tool_alarm_and_page():
@@ -838,7 +828,7 @@ def test_no_alarm_decides_nothing():
 
 def test_nothing_is_said_to_be_missing_where_the_registry_was_not_read():
     denied = [read("dynamodb:Scan", ReadStatus.DENIED, "AccessDenied: no")]
-    assert firing(evidence(tools=registered(reads=denied).iloc[:0])) == (Verdict.ERROR, ["read_failed"])
+    assert firing(evidence(tools=no_tool(denied))) == (Verdict.ERROR, ["read_failed"])
 
 
 @pytest.mark.parametrize("state", ["EVALUATION_ERROR", "EVALUATION_FAILURE"])

@@ -17,8 +17,8 @@ SEARCH_ERRORS = "SEARCH('{CCNative/Execution,tool_name,connector_id,tenant_id} M
 
 @cache
 def registered(*tools):
-    """The table of these registered tools; no test changes it."""
-    return registered_tools([registry_item(tool) for tool in tools], GOOD_READ, (), observed_at=NOW)
+    """The rows of these registered tools; no test changes it."""
+    return registered_tools([registry_item(tool) for tool in tools], GOOD_READ, (), observed_at=NOW).rows
 
 
 def shown(*lines, tools=("crm.create_task",), errors=(), region=None, body=None, account="123456789012", of_account=None):

@@ -4,10 +4,10 @@ import json
 
 import hypothesis
 import hypothesis.strategies as st
-import pandas as pd
 import pytest
 
 from phase5_ops.aws.metric_query import MetricSet
+from phase5_ops.ccnative.registry import RegisteredTool
 from phase5_ops.slo.dashboard_coverage import DashboardCoverage, dashboard_coverage
 from phase5_ops_tests.places import FIELD_CASES
 
@@ -23,7 +23,7 @@ FUNCTIONS = {"tool_latency_ms": "AVG", "tool_success": "SUM", "tool_error": "SUM
 
 
 def coverage(body: object, account: str | None = OWN, tenants: tuple[str, ...] = TENANTS) -> DashboardCoverage:
-    tools = pd.DataFrame({"tool": list(TOOLS), "connector": list(TOOLS.values())})
+    tools = [RegisteredTool(tool, connector, [], "registry", "steady") for tool, connector in TOOLS.items()]
     errors = [
         MetricSet.of("tool_error", {"tool_name": tool, "connector_id": connector, "tenant_id": tenant})
         for tool, connector in TOOLS.items()

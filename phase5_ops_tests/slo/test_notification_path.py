@@ -1,12 +1,14 @@
 """Who hears of an alarm: composites above it by what their rules would do, and topics by what they deliver."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.aws.alarm_rule import STATES, parse_rule
+from phase5_ops.slo.alarm_evidence import SloAlarm
 from phase5_ops.slo.composites import Composites, Way
 from phase5_ops.slo.delivery import Sender, delivery
 from phase5_ops.slo.notification_path import told
@@ -15,22 +17,22 @@ from phase5_ops_tests.slo.alarm_platform import NOW, TOPIC, policy_of_topic
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:cloudwatch:us-west-2:{ACCOUNT}:alarm:x"
-ROW = {
-    "tool": "crm.create_task",
-    "alarm": "x",
-    "url": "https://console",
-    "alarm_actions": "[]",
-    "actions_enabled": True,
-    "mute_rules": "[]",
-    "region": "us-west-2",
-    "account": ACCOUNT,
-    "arn": ARN,
-    "description": "p99 of the tool",
-    "expression": None,
-    "metric": "tool_latency_ms",
-    "namespace": "CCNative/Execution",
-    "period": 300,
-}
+ROW = SloAlarm(
+    tool="crm.create_task",
+    alarm="x",
+    url="https://console",
+    alarm_actions=[],
+    actions_enabled=True,
+    mute_rules=[],
+    region="us-west-2",
+    account=ACCOUNT,
+    arn=ARN,
+    description="p99 of the tool",
+    expression=None,
+    metric="tool_latency_ms",
+    namespace="CCNative/Execution",
+    period=300,
+)
 
 
 def composite(rule, name="composite", **changes):
@@ -71,7 +73,7 @@ def told_through(*composites, alike=(), states=None, topic=None):
     """Worst verdict and codes of an alarm `x` without actions of its own below these composites."""
     parents = Composites(composites, states or {}).above("x", alike)
     topics = {TOPIC: {"exists": True, "confirmed": 1, "pending": 0, "error": None} | (topic or {})}
-    row = ROW | {"parents": json.dumps(parents), "topics": json.dumps(topics)}
+    row = replace(ROW, parents=parents, topics=topics)
     findings = told(row, longest_wait_seconds=900, now=NOW)
     return findings, [finding.code for finding in findings]
 
@@ -434,11 +436,12 @@ def test_a_way_that_another_account_withholds_passes_only_beside_one_that_is_pro
     kinds = {"kept": KEPT, "heard": HEARD, "deaf": DEAF}
     arns = {f"{FOREIGN_TOPIC}-{at}": kind for at, kind in enumerate([*own, *above])}
     parents = Composites([composite("ALARM(x)", AlarmActions=list(arns)[len(own) :])], {}).above("x") if above else []
-    row = ROW | {
-        "alarm_actions": json.dumps(list(arns)[: len(own)]),
-        "parents": json.dumps(parents),
-        "topics": json.dumps({arn: kinds[kind] for arn, kind in arns.items()}),
-    }
+    row = replace(
+        ROW,
+        alarm_actions=list(arns)[: len(own)],
+        parents=parents,
+        topics={arn: kinds[kind] for arn, kind in arns.items()},
+    )
     findings = told(row, longest_wait_seconds=900, now=NOW)
     proved = "heard" in own or "heard" in above
     assert (not findings) is proved
@@ -487,7 +490,7 @@ def test_a_composite_publishes_under_its_own_name():
 def test_a_mute_rule_is_judged_by_how_much_it_silences(status, expression, duration, verdict):
     rule = {"alarm": "x", "name": "night", "status": status, "expression": expression, "duration": duration}
     rules = [rule | {"timezone": "UTC", "starts": None, "expires": None}]
-    row = ROW | {"parents": "[]", "alarm_actions": json.dumps([TOPIC]), "mute_rules": json.dumps(rules)}
+    row = replace(ROW, parents=[], alarm_actions=[TOPIC], mute_rules=rules)
     topic = {"exists": True, "confirmed": 1, "pending": 0, "error": None}
-    findings = told(row | {"topics": json.dumps({TOPIC: topic})}, longest_wait_seconds=900, now=NOW)
+    findings = told(replace(row, topics={TOPIC: topic}), longest_wait_seconds=900, now=NOW)
     assert [(finding.code, finding.verdict) for finding in findings] == [("alarm_muted", verdict)]

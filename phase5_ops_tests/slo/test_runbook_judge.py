@@ -7,7 +7,7 @@ from phase5_ops.policy import RunbookPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.slo.runbook_judge import judge_alarm_runbook
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.slo.alarm_platform import NOW, RUNBOOK, errors, evidence, latency, read, registered
+from phase5_ops_tests.slo.alarm_platform import NOW, RUNBOOK, errors, evidence, latency, no_tool, read
 
 TEXT = "# Reliability\n\n## SLO alarms (`tool_latency_ms`, `tool_error`)\nLook at the vendor.\n\n## Empty\n"
 LOCATION = "docs/runbooks/phase_5_7_reliability.md"
@@ -182,7 +182,7 @@ def test_unread_alarms_are_an_error_and_not_missing():
 
 def test_no_alarm_is_said_to_be_missing_where_the_registry_was_not_read():
     denied = [read("dynamodb:Scan", ReadStatus.DENIED, "AccessDenied: no")]
-    assert found(alarms=evidence(tools=registered(reads=denied).iloc[:0])) == (Verdict.ERROR, ["read_failed"])
+    assert found(alarms=evidence(tools=no_tool(denied))) == (Verdict.ERROR, ["read_failed"])
 
 
 def test_reads_that_do_not_bear_on_the_row_are_left_to_their_own():

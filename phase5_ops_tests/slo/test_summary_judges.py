@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-import pandas as pd
 import pytest
 
 from phase5_ops.aws.metric_query import MetricSet
@@ -259,8 +258,7 @@ def test_registry_that_could_not_be_read_is_an_error_and_says_nothing_of_tools(j
 @pytest.mark.parametrize("judge", JUDGES)
 def test_tables_without_reads_are_an_error(judge):
     world = World().steady()
-    bare = pd.DataFrame(world.summary())
-    bare.attrs = {}
+    bare = replace(world.summary(), reads=())
     judgement = judge(bare, world.registered(), policy=world.policy, now=NOW, links=LINKS, namespace=NAMESPACE)
     assert ("reads_missing", "ERROR") in {(code, verdict) for code, verdict, _ in codes(judgement)}
 
