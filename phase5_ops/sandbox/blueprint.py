@@ -3,13 +3,17 @@
 Nothing here talks to AWS.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phase5_ops.sandbox.bill import BillingLine
 from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.ordinary_logs import LogLine
+
+if TYPE_CHECKING:
+    from phase5_ops.sandbox.inside_aws import InsideAws
 
 NAMESPACE = "CCNative/Execution"
 RUNBOOK_ADDRESS = "https://github.com/rpaturu/cc-native/blob/main/docs/runbooks/phase_5_7_reliability.md"
@@ -94,6 +98,7 @@ class Blueprint:
         raw_items: further items in DynamoDB JSON, by table; for what no serializer would write.
         platform_faults: faults of the Control Center and the executor.
         global_stop: GLOBAL_EXECUTION_STOP of the platform's functions.
+        afterwards: what is done in the sandbox's AWS once all else is there.
         serving: whether there is a working platform at all: Control Center, executor, test tenants, event rules.
     """
 
@@ -124,6 +129,7 @@ class Blueprint:
     settings: dict[str, str] = field(default_factory=dict)
     platform_faults: set[PlatformFault] = field(default_factory=set)
     global_stop: bool = False
+    afterwards: list[Callable[["InsideAws"], None]] = field(default_factory=list)
     serving: bool = True
 
     @property

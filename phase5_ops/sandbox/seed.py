@@ -70,6 +70,8 @@ def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
         _seed_functions(region, blueprint)
     _seed_signing_keys(aws.client("kms"))
     aws.client("sns").create_topic(Name=NOTIFICATIONS)
+    for step in blueprint.afterwards:
+        step(aws)
 
 
 def arn_of_notifications(region: str) -> str:

@@ -33,11 +33,20 @@ class Scenario:
     def blueprint(self, now: datetime, region: str) -> Blueprint:
         """The platform's state at `now`."""
         state = empty(now) if self.name == EMPTY else healthy(now, region)
+        for part in _EVERY_PLATFORM:
+            part(state)
         self.change(state)
         return state
 
 
 REGISTERED: dict[str, Scenario] = {}
+_EVERY_PLATFORM: list[Change] = []
+
+
+def every_platform(change: Change) -> Change:
+    """Registers the decorated change as a part of every platform, which a scenario then changes."""
+    _EVERY_PLATFORM.append(change)
+    return change
 
 
 def scenario(name: str, description: str, turns: Turns) -> Callable[[Change], Change]:
