@@ -40,8 +40,7 @@ for scenario in ("healthy", "ledger-not-restorable"):
 settings = load_settings()
 found["policy"] = policy_for(Purpose.readiness, settings)
 found["cases"] = sorted(fault for row, fault in required_cases(settings.gate) if row == "6.1")
-drilled = drill(settings.gate, settings.clock.now())
-found["drilled"] = list(drilled.loc[drilled["row"] == "6.1", "fault"])
+found["drilled"] = [case.fault for case in drill(settings.gate, settings.clock.now()).rows if case.row == "6.1"]
 write_all(Path.cwd())
 Path("found.json").write_text(json.dumps(found))
 """
