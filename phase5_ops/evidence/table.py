@@ -111,7 +111,9 @@ class DeclaredColumn:
     def read(self, frame: "pd.DataFrame") -> list[Any]:
         """The values of the column; an empty cell of any kind is None, and equal texts give the same value."""
         cells = frame[self.name]
-        values: list[Any] = cells.astype(object).where(cells.notna(), None).tolist()
+        values: list[Any] = cells.tolist()
+        if cells.hasnans:
+            values = [None if empty else value for value, empty in zip(values, cells.isna().tolist(), strict=True)]
         if self.enum or self.json:
             known = {text: None if text is None else self._of_text(text) for text in set(values)}
             return [known[text] for text in values]
@@ -162,11 +164,14 @@ class DeclaredTable(Generic[Row, Facts]):
         Raises:
             pandera.errors.SchemaError: a value is not as declared.
         """
+        return GatheredTable(self, self.schema.validate(self.frame(rows)), facts)
+
+    def frame(self, rows: Iterable[Row]) -> "pd.DataFrame":
+        """The frame of these rows, which is not validated."""
         import pandas as pd
 
         listed = list(rows)
-        frame = pd.DataFrame({column.name: column.written(listed) for column in self.columns})
-        return GatheredTable(self, self.schema.validate(frame), facts)
+        return pd.DataFrame({column.name: column.written(listed) for column in self.columns})
 
     def rows(self, frame: "pd.DataFrame") -> Sequence[Row]:
         """The rows of a table as typed values."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from phase5_ops.clock import iso
-from phase5_ops.evidence.table import NoFacts
+from phase5_ops.evidence.table import GatheredTable, NoFacts
 from phase5_ops.gate.alarm_rules import STORED_ALARMS, StoredAlarm, alarm_problems
 from phase5_ops.gate.deployed_rules import (
     DEPLOYED_IDENTITY,
@@ -58,7 +58,7 @@ def _deployed(
 ) -> DeployedIdentity:
     rows = [DeployedThing(moment, *each) for moment, there in ((START, start), (END, end)) for each in there]
     reads = [_read(context, "lambda:ListFunctions", status)]
-    return DEPLOYED_IDENTITY.gathered(rows, NoFacts()).with_reads(reads, context.now)
+    return GatheredTable(DEPLOYED_IDENTITY, DEPLOYED_IDENTITY.frame(rows), NoFacts(), reads, context.now)
 
 
 def _recorded(*, start: tuple[_Row, ...] = (_RAN,), end: tuple[_Row, ...] = (_RAN,), status: ReadStatus = ReadStatus.OK) -> Find:
@@ -96,7 +96,8 @@ def _alarm(before: str | None, now: str | None, status: ReadStatus = ReadStatus.
     def find(context: FreshContext) -> tuple[Reason, ...]:
         table = None
         if before is not None:
-            table = STORED_ALARMS.gathered([StoredAlarm("drilled-tool", "drilled-alarm", before)], NoFacts())
+            frame = STORED_ALARMS.frame([StoredAlarm("drilled-tool", "drilled-alarm", before)])
+            table = GatheredTable(STORED_ALARMS, frame, NoFacts())
         states = {"drilled-alarm": now} if now is not None else {}
         return alarm_problems(table, states, _read(context, "cloudwatch:DescribeAlarms", status), context.policy)
 
