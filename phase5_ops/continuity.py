@@ -33,9 +33,9 @@ from phase5_ops.histories import (
     breaks,
     standing_now,
 )
+from phase5_ops.history import chains
 from phase5_ops.production import in_sandbox
 from phase5_ops.reads import ReadStatus
-from phase5_ops.replay.ledger_history import chains
 
 log = logging.getLogger(__name__)
 

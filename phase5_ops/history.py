@@ -189,3 +189,21 @@ def _problems(connection: sqlite3.Connection, lines: list[tuple[int, str, str]])
         yield "there are snapshots that the journal does not know"
     if lines and _digest(connection.execute(_SIGHTING_ROWS)) != sightings:
         yield "the sightings are not what was written"
+
+
+def chains(path: Path) -> dict[str, Chain]:
+    """The hashes of the records of every ledger table, by scope; none where there is no file or it cannot be read."""
+    if not path.exists():
+        return {}
+    try:
+        connection = sqlite3.connect(path, timeout=30)
+        try:
+            rows = connection.execute("SELECT scope, hash FROM records ORDER BY scope, seq").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return {}  # comparing says so; what was there before is not there now
+    hashes: dict[str, list[str]] = {}
+    for scope, hashed in rows:
+        hashes.setdefault(str(scope), []).append(str(hashed))
+    return {scope: Chain(tuple(found)) for scope, found in hashes.items()}

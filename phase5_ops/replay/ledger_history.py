@@ -31,7 +31,6 @@ import pyarrow.parquet as pq
 
 from phase5_ops.ccnative.attributes import shown
 from phase5_ops.clock import iso
-from phase5_ops.histories import Chain
 from phase5_ops.history import History
 
 #: Stream of `History` that keeps the heads; its scope is the identity of the ledger table.
@@ -237,24 +236,6 @@ class LedgerHistory:
             "UPDATE records SET entries = NULL WHERE scope = ? AND seq = ?", [(self._scope, number) for number in dropped]
         )
         return head
-
-
-def chains(path: Path) -> dict[str, Chain]:
-    """The hashes of the records of every ledger table, by scope; none where there is no file or it cannot be read."""
-    if not path.exists():
-        return {}
-    try:
-        connection = sqlite3.connect(path, timeout=30)
-        try:
-            rows = connection.execute("SELECT scope, hash FROM records ORDER BY scope, seq").fetchall()
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        return {}  # comparing says so; what was there before is not there now
-    hashes: dict[str, list[str]] = {}
-    for scope, hashed in rows:
-        hashes.setdefault(str(scope), []).append(str(hashed))
-    return {scope: Chain(tuple(found)) for scope, found in hashes.items()}
 
 
 def _newest(record: _Record) -> str:
