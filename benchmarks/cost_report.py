@@ -27,10 +27,10 @@ import pandas as pd
 from phase5_ops.aws.cost_answers import BudgetAlerts, CostAnswers, CostTag
 from phase5_ops.ccnative.execution_usage import ExecutionUsage
 from phase5_ops.ccnative.tenant_register import RegisteredTenant
-from phase5_ops.costs.cost_cache import CostCache, CostPull
-from phase5_ops.costs.cost_evidence import Scope, tenant_cost_report
 from phase5_ops.policy import CostPolicy
 from phase5_ops.reads import Read, ReadStatus, attach
+from phase5_ops.sections.costs.bill.cache import CostCache, CostPull
+from phase5_ops.sections.costs.bill.evidence import Scope, tenant_cost_report
 
 T = TypeVar("T")
 
@@ -67,10 +67,10 @@ def pages(tenants: int, sums: dict[str, Decimal]) -> Iterator[dict[str, Any]]:
 
 def measure(tenants: int) -> dict[str, float | str]:
     """Processor seconds of each step, and the peak memory in MiB beyond what the imports take."""
-    from phase5_ops.costs.cost_judge import judge_cost_report
-    from phase5_ops.costs.cost_plot import plot_costs
-    from phase5_ops.costs.cost_report import as_html
-    from phase5_ops.links import ConsoleLinks
+    from phase5_ops.aws.links import ConsoleLinks
+    from phase5_ops.sections.costs.bill.judge import judge_cost_report
+    from phase5_ops.sections.costs.bill.plot import plot_costs
+    from phase5_ops.sections.costs.bill.report import as_html
 
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     watch = Stopwatch()

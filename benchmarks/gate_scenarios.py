@@ -24,13 +24,13 @@ from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ROLES
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
-from phase5_ops.gate import candidates
-from phase5_ops.gate.inputs import DecidingSession
+from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
+from phase5_ops.gate.candidates import registration as candidates
+from phase5_ops.gate.defs.sensor import Tick, run_tick
+from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.sensor import Tick, run_tick
 from phase5_ops.gate.session import Refused, open_session
-from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.state_items import Fate
+from phase5_ops.gate.state.items import Fate
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox

@@ -24,18 +24,18 @@ from uuid import uuid4
 import dagster as dg
 
 from phase5_ops.build import WORDS, build_defs
+from phase5_ops.commands.state_folder import prepare_state_folder
 from phase5_ops.context import open_run
-from phase5_ops.digest import sha256_of
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
-from phase5_ops.gate import check_state
-from phase5_ops.gate.believed_keys import pin_keys
-from phase5_ops.gate.inputs import DecidingSession
+from phase5_ops.files import sha256_of
+from phase5_ops.gate.defs.sensor import Tick, candidate_tags, run_tick
+from phase5_ops.gate.inputs import dagster_records as check_state
+from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.sensor import Tick, candidate_tags, run_tick
-from phase5_ops.gate.state_items import Candidate, Fate
+from phase5_ops.gate.signing.trusted_keys import pin_keys
+from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.sandbox.process import sandbox_process
 from phase5_ops.settings import Settings, load_settings
-from phase5_ops.state_folder import prepare_state_folder
 
 SIZES = (10, 1_000, 10_000)
 MANY = 100
@@ -174,7 +174,7 @@ class Bench:
 
     def freeze(self, count: int) -> None:
         """One tick that works on all candidates: their statements are frozen then, as they are while people sign."""
-        with patch("phase5_ops.gate.sensor._WORKED_A_TICK", count):
+        with patch("phase5_ops.gate.defs.sensor._WORKED_A_TICK", count):
             run_tick(self.sources(), None, datetime.now(UTC), WORDS)
 
     def measure(self, past: int, what: str) -> None:

@@ -16,13 +16,13 @@ from pathlib import Path
 from phase5_ops.ccnative.execution_records import ExecutionRecords
 from phase5_ops.ccnative.ledger import Ledger, epoch_ms, stamp_of
 from phase5_ops.clock import iso
-from phase5_ops.history import History
+from phase5_ops.evidence.history import History
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import Read, ReadStatus, attach
-from phase5_ops.replay.audit_evidence import Window, replay_audit, within
-from phase5_ops.replay.audit_judge import judge_replay_audit
-from phase5_ops.replay.ledger_history import LedgerHistory, Seen
-from phase5_ops.replay.pairing import pair_replays
+from phase5_ops.sections.replay.audit.evidence import Window, replay_audit, within
+from phase5_ops.sections.replay.audit.history import LedgerHistory, Seen
+from phase5_ops.sections.replay.audit.judge import judge_replay_audit
+from phase5_ops.sections.replay.audit.pairing import pair_replays
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 POLICY = ReplayPolicy(max_replays_per_intent=1_000_000)

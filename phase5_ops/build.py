@@ -11,33 +11,36 @@ from typing import Any
 
 import dagster as dg
 
-from phase5_ops.breakers import assets as breakers
-from phase5_ops.candidate_document import describe
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.context import RunContext, open_run
-from phase5_ops.continuity import look_back
-from phase5_ops.costs import budget_assets, cost_assets
 from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
-from phase5_ops.findings import Catalogue
-from phase5_ops.gate import deployed_assets as deployed
-from phase5_ops.gate import drill_assets as gate_drill
-from phase5_ops.gate.check_state import KeptResults
-from phase5_ops.gate.inputs import DecidingSession
-from phase5_ops.gate.promotion_job import promotion_job
-from phase5_ops.gate.sensor import Words, promotion_gate, release_candidate
+from phase5_ops.gate.approval.disclosures import not_tried
+from phase5_ops.gate.approval.judge import SIGN_OFFS
+from phase5_ops.gate.defs import deployed_assets as deployed
+from phase5_ops.gate.defs import drill_assets as gate_drill
+from phase5_ops.gate.defs.promotion_job import promotion_job
+from phase5_ops.gate.defs.sensor import Words, promotion_gate, release_candidate
+from phase5_ops.gate.defs.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
+from phase5_ops.gate.defs.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
+from phase5_ops.gate.defs.sign_off_watch import sign_off_watch
+from phase5_ops.gate.inputs.dagster_records import KeptResults
+from phase5_ops.gate.inputs.read import DecidingSession
+from phase5_ops.gate.runs.continuity import look_back
+from phase5_ops.gate.runs.run_end import end_run
 from phase5_ops.gate.session import new_session
-from phase5_ops.gate.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
-from phase5_ops.gate.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
-from phase5_ops.gate.sign_off_judge import SIGN_OFFS
-from phase5_ops.gate.sign_off_watch import sign_off_watch
-from phase5_ops.isolation import harness_assets, iam_assets, log_assets
-from phase5_ops.not_tried import not_tried
-from phase5_ops.replay import audit_assets as replay_audit
-from phase5_ops.replay import probe_assets as replay_probes
-from phase5_ops.run_end import end_run
+from phase5_ops.orchestration.wiring import Evidence, EvidenceIOManager, Judging, Source, evidence_asset, row_checks, source_asset
+from phase5_ops.report.candidate import describe
+from phase5_ops.report.findings import Catalogue
+from phase5_ops.sections.breakers import assets as breakers
+from phase5_ops.sections.costs.bill import assets as cost_assets
+from phase5_ops.sections.costs.budgets import assets as budget_assets
+from phase5_ops.sections.isolation.harness import assets as harness_assets
+from phase5_ops.sections.isolation.logs import assets as log_assets
+from phase5_ops.sections.isolation.roles import assets as iam_assets
+from phase5_ops.sections.replay.audit import assets as replay_audit
+from phase5_ops.sections.replay.probes import assets as replay_probes
+from phase5_ops.sections.slo import assets as slo
 from phase5_ops.settings import Settings, load_settings
-from phase5_ops.slo import assets as slo
-from phase5_ops.wiring import Evidence, EvidenceIOManager, Judging, Source, evidence_asset, row_checks, source_asset
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from functools import cache, cached_property
 from typing import Any
 from urllib.parse import urlparse
 
+from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.checklist import CHECKLIST_VERSION
-from phase5_ops.evidence_store import EvidenceStore, Upload
-from phase5_ops.histories import UNCONFIRMED, Continuity
-from phase5_ops.history import History
-from phase5_ops.links import ConsoleLinks
+from phase5_ops.evidence.histories import UNCONFIRMED, Continuity
+from phase5_ops.evidence.history import History
+from phase5_ops.evidence.store import EvidenceStore, Upload
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Settings
 

@@ -15,7 +15,7 @@ from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS
 
 
 class Stricter(StrEnum):
-    """Which way of a setting is stricter than the shipped value: part of its type, read by `loosened.py`."""
+    """Which way of a setting is stricter than the shipped value: part of its type, read by `disclosures.py`."""
 
     LESS = "less"  # how much, how late, how wrong, how often; of a list, what is excused: fewer entries
     MORE = "more"  # what must be reached, how far back is looked; of a list, what is looked at: more entries; a name: one at all

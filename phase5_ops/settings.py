@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -27,7 +28,8 @@ from pydantic_settings import (
 )
 
 from phase5_ops.clock import Clock
-from phase5_ops.digest import sha256_of
+from phase5_ops.files import sha256_of
+from phase5_ops.input_files.written_twice import WrittenTwice, distinct_json, distinct_yaml
 from phase5_ops.policy import (
     AlarmPolicy,
     BreakerPolicy,
@@ -55,8 +57,11 @@ from phase5_ops.policy import (
     Stricter,
     ToolSetting,
 )
-from phase5_ops.production import DEFAULT_ENVIRONMENT
-from phase5_ops.written_twice import WrittenTwice, distinct_json, distinct_yaml
+
+DEFAULT_ENVIRONMENT = "production"
+SANDBOX_ENVIRONMENT = "sandbox"
+_ENDPOINT = "AWS_ENDPOINT_URL"
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
@@ -424,3 +429,20 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any
         field = re.search(r'field "(\w+)"', str(error))
         name = f"{ENV_PREFIX}{field.group(1).upper()}" if field else "a setting"
         raise ConfigurationError(f"invalid settings: {name}: not valid JSON ({error.__cause__})") from error
+
+
+def in_sandbox(settings: Settings) -> bool:
+    """Whether what is judged is a sandbox on this machine: called so, and the AWS that is asked is here.
+
+    Both together, so that neither a name nor an address alone makes one; and no service may be asked anywhere else. See
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html for the variables.
+    """
+    given = {name: urlsplit(value).hostname for name, value in os.environ.items() if name.startswith(_ENDPOINT) and value}
+    ignored = os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
+    here = _ENDPOINT in given and not ignored and all(host in _LOOPBACK for host in given.values())
+    return settings.environment == SANDBOX_ENVIRONMENT and here
+
+
+def is_production(settings: Settings) -> bool:
+    """Whether what is judged counts as production."""
+    return not in_sandbox(settings) and settings.environment not in settings.non_production_environments

@@ -9,13 +9,15 @@ import dagster as dg
 import hypothesis
 import pytest
 
-from phase5_ops.readiness_run import run_readiness
+from phase5_ops.commands.readiness import run_readiness
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
-from phase5_ops_tests.few_probes import few_probes
 from phase5_ops_tests.made_once import made_once
-from phase5_ops_tests.seeded_once import seeded_once
+from phase5_ops_tests.sandbox.state.seeded_once import seeded_once
+from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
+
+pytest_plugins = ("phase5_ops_tests.gate.own_aws",)  # the AWS of the gate's tests, of its commands' and of the policies'
 
 NOW = "2026-11-23T12:00:00Z"
 
@@ -49,9 +51,9 @@ def kept_by_libraries() -> Iterator[None]:
 def no_pictures() -> Iterator[None]:
     """Runs in this process draw none: their own tests do, and so does each run in a process of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("phase5_ops.slo.plot.plot_summary", lambda *_, **__: b"")
-        patch.setattr("phase5_ops.costs.cost_plot.plot_costs", lambda *_: b"")
-        patch.setattr("phase5_ops.costs.budget_plot.plot_budget_use", lambda *_: b"")
+        patch.setattr("phase5_ops.sections.slo.summary.plot.plot_summary", lambda *_, **__: b"")
+        patch.setattr("phase5_ops.sections.costs.bill.plot.plot_costs", lambda *_: b"")
+        patch.setattr("phase5_ops.sections.costs.budgets.plot.plot_budget_use", lambda *_: b"")
         yield
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import rsa_recover_prime_fact
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
-from phase5_ops.wiring import evidence_asset, row_checks
+from phase5_ops.orchestration.wiring import evidence_asset, row_checks
 
 T, M = TypeVar("T"), TypeVar("M")
 

@@ -24,9 +24,9 @@ import json, os
 from pathlib import Path
 from typer.testing import CliRunner
 from phase5_ops.cli.app import app
-from phase5_ops.documentation import write_all
-from phase5_ops.gate.drill import drill, required_cases
-from phase5_ops.iam_command import Purpose, policy_for
+from phase5_ops.documentation.write import write_all
+from phase5_ops.gate.drill.cases import drill, required_cases
+from phase5_ops.permissions.purposes import Purpose, policy_for
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import load_settings
 

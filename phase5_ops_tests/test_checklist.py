@@ -5,9 +5,9 @@ import json
 import dagster as dg
 import pytest
 
-from phase5_ops import documentation
 from phase5_ops.build import CATALOGUE, EVIDENCE, JUDGING, build_defs, evidence_for, implemented_checks, judged_checks
 from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS, ROLES, ROW_OF_CHECK, ROWS
+from phase5_ops.documentation import write as documentation
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.report.document import json_schema, shipped_json_schema
 from phase5_ops.settings import Settings

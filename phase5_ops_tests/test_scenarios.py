@@ -19,23 +19,23 @@ from moto.dynamodb.models import dynamodb_backends
 from phase5_ops.build import CATALOGUE, EVIDENCE, implemented_checks
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.context import open_run
-from phase5_ops.continuity import look_back
 from phase5_ops.evidence.result import RowEntry
 from phase5_ops.evidence.table import GatheredTable
+from phase5_ops.gate.runs.continuity import look_back
+from phase5_ops.orchestration.wiring import Evidence
 from phase5_ops.report.document import ReadinessDocument
-from phase5_ops.sandbox.account import ACCOUNT
+from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.scenarios import replay_probes
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops.sandbox.traffic import rows_of
+from phase5_ops.sandbox.state.traffic import rows_of
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Verdict
-from phase5_ops.wiring import Evidence
 from phase5_ops_tests.conftest import NOW, run
-from phase5_ops_tests.few_probes import every_probe
+from phase5_ops_tests.documentation.test_summaries import says_what_was_not_judged
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements, of_run
-from phase5_ops_tests.test_summaries import says_what_was_not_judged
+from phase5_ops_tests.sections.replay.probes.few_probes import every_probe
 from phase5_ops_tests.without_dagster import gathered, judged
 
 REGION = "us-west-2"

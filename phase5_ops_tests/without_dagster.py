@@ -9,18 +9,18 @@ from graphlib import TopologicalSorter
 from typing import Any
 from uuid import uuid4
 
-from phase5_ops import wiring
 from phase5_ops.build import EVIDENCE, JUDGING, evidence_for
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext, open_run
-from phase5_ops.continuity import look_back
 from phase5_ops.evidence.result import RowEntry
 from phase5_ops.evidence.table import GatheredTable, observed_at
+from phase5_ops.gate.runs.continuity import look_back
+from phase5_ops.orchestration import wiring
+from phase5_ops.orchestration.wiring import Evidence
 from phase5_ops.report.document import ReadinessDocument, Reading, readiness_document
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import Judgement
-from phase5_ops.wiring import Evidence
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from phase5_ops.aws.alarm_answers import Alarms, EncryptionKey, Subscription, Topic
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.cloudwatch.alarm_answers import Alarms, EncryptionKey, Subscription, Topic
 from phase5_ops.reads import Read, ReadStatus
 
 IAM_ACTIONS = (

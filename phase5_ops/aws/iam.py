@@ -18,7 +18,7 @@ from phase5_ops.aws import (
     tables,
     topic_delivery,
 )
-from phase5_ops.iam_statements import Statement, document, evidence_statements, parameter_arn, statement, table_arn
+from phase5_ops.aws.iam_statements import Statement, document, evidence_statements, parameter_arn, statement, table_arn
 from phase5_ops.settings import Settings
 
 #: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.input_files import FileUnreadable
-from phase5_ops.log_archives import Archive
+from phase5_ops.input_files.archives import Archive
+from phase5_ops.input_files.files import FileUnreadable
 from phase5_ops.reads import ReadStatus
 
 #: What this reader needs to be allowed to do.

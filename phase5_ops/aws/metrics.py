@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from phase5_ops.aws.metric_query import MetricQuery, MetricSet, Series, unique_sets
 from phase5_ops.aws.reader import Answer, AwsReader
+from phase5_ops.cloudwatch.metric_query import MetricQuery, MetricSet, Series, unique_sets
 from phase5_ops.reads import Read, ReadStatus
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from phase5_ops.aws.alarm_answers import DIRECT_PROTOCOLS, EncryptionKey, Subscription, Topic
 from phase5_ops.aws.alarms import account_of, is_foreign, region_of, withheld
 from phase5_ops.aws.reader import Answer, AwsReader
+from phase5_ops.cloudwatch.alarm_answers import DIRECT_PROTOCOLS, EncryptionKey, Subscription, Topic
 from phase5_ops.reads import Read, ReadStatus
 
 IAM_ACTIONS = (

@@ -54,7 +54,7 @@ for _name, _command in COMMANDS.items():
 app.add_typer(gate.history_app, name="history")
 
 #: Their warnings are for Dagster's log of a run; a user reads the same in findings, in notices, or in the one line of the error.
-_SAID_OTHERWISE = ("phase5_ops.aws", "phase5_ops.continuity", "phase5_ops.run_end")
+_SAID_OTHERWISE = ("phase5_ops.aws", "phase5_ops.gate.runs.continuity", "phase5_ops.gate.runs.run_end")
 
 #: How seldom the garbage collector looks for cycles: a run makes many objects that live until it ends, and has few cycles.
 _RARELY = (50_000, 20, 20)

@@ -28,8 +28,8 @@ def refuse(text: str) -> NoReturn:
 
 def exit_code_of(error: Exception) -> int:
     """Says what went wrong on stderr, and returns the exit code that it has."""
+    from phase5_ops.commands.state_folder import FolderUnusable
     from phase5_ops.settings import ConfigurationError
-    from phase5_ops.state_folder import FolderUnusable
 
     if isinstance(error, ConfigurationError):
         complain(str(error))
@@ -48,11 +48,11 @@ def exit_code_of(error: Exception) -> int:
 @contextmanager
 def gate_failures() -> Iterator[None]:
     """A state table, webserver or KMS that does not answer: nothing is known, exit 2, with the call and the remedy."""
-    from phase5_ops.gate.dagster_http import WebserverError
-    from phase5_ops.gate.keys import KeysError
-    from phase5_ops.gate.signing import SigningError
-    from phase5_ops.gate.state_items import StateError
-    from phase5_ops.gate.stated_documents import NotStated
+    from phase5_ops.gate.attestation.keys import KeysError
+    from phase5_ops.gate.candidates.dagster_http import WebserverError
+    from phase5_ops.gate.signing.kms import SigningError
+    from phase5_ops.gate.state.items import StateError
+    from phase5_ops.gate.state.stated_documents import NotStated
     from phase5_ops.settings import ConfigurationError
 
     try:

@@ -29,7 +29,7 @@ def scan_logs(
     Exit codes: 0 PASS or WARN; 1 FAIL; 2 INCONCLUSIVE or ERROR; 3 usage. Thresholds are those of PHASE5_LOGS__*.
     """
     check_writable(output)
-    from phase5_ops import log_command
+    from phase5_ops.sections.isolation.logs import files as log_command
     from phase5_ops.settings import ConfigurationError, load_settings
 
     settings = load_settings()
@@ -66,8 +66,8 @@ def audit_ledger(
     if missing := [str(path) for path in paths if not path.exists()]:
         raise ConfigurationError(f"no such file or folder: {', '.join(missing)}")
     with progress("reading"):
-        from phase5_ops.replay.audit_files import audit_files
         from phase5_ops.report import file_audit
+        from phase5_ops.sections.replay.audit.files import audit_files
 
         judgement = audit_files(paths, policy=settings.replay, now=settings.now)
     if output_format is PlainFormat.json:
@@ -110,11 +110,11 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     from datetime import UTC, datetime, timedelta
 
     from phase5_ops.clock import parse_iso
-    from phase5_ops.gate.keys import KeysError, parse_keys
-    from phase5_ops.gate.orders import Kind
-    from phase5_ops.gate.verification import DIGEST_PATTERN
-    from phase5_ops.gate.verification import verify as verify_files
-    from phase5_ops.production import DEFAULT_ENVIRONMENT
+    from phase5_ops.gate.attestation.keys import KeysError, parse_keys
+    from phase5_ops.gate.attestation.orders import Kind
+    from phase5_ops.gate.attestation.verification import DIGEST_PATTERN
+    from phase5_ops.gate.attestation.verification import verify as verify_files
+    from phase5_ops.settings import DEFAULT_ENVIRONMENT
 
     if not file:
         refuse("nothing to verify: name the files of the envelopes")
@@ -155,7 +155,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
 
 def _evidence_problems(folder: Path, facts: Mapping[str, str]) -> list[str]:
     """Why a folder is not the evidence of a statement."""
-    from phase5_ops.evidence_store import EvidenceStore
+    from phase5_ops.evidence.store import EvidenceStore
 
     digest, run_id = facts.get("evidence"), facts.get("of run")
     if digest is None:

@@ -25,7 +25,7 @@ from phase5_ops.cli.options import (
 from phase5_ops.cli.output import check_writable, confirmation, finish, write
 
 if TYPE_CHECKING:
-    from phase5_ops.promote_command import Post
+    from phase5_ops.commands.promote import Post
     from phase5_ops.settings import Settings
 
 
@@ -68,10 +68,10 @@ def promote(
         refuse("--local and --url: give one of them")
     settings = settings_of_environment(dagster_url=url)
     with gate_failures():
+        from phase5_ops.commands.promote import Wish, ask
+        from phase5_ops.commands.promote import wait as wait_for
         from phase5_ops.gate.records import Release
         from phase5_ops.gate.session import GateSession, new_session
-        from phase5_ops.promote_command import Wish, ask
-        from phase5_ops.promote_command import wait as wait_for
 
         # time limits of reading count for all calls of one reader, so each look has its own
         def look() -> GateSession:
@@ -92,12 +92,12 @@ def promote(
 def _dagster(settings: "Settings", *, local: bool) -> Iterator["Post"]:
     """Where a candidate is registered: the webserver of the settings, else the state folder's own Dagster."""
     if settings.dagster_url is not None and not local:
-        from phase5_ops.gate.dagster_http import DagsterWebserver
+        from phase5_ops.gate.candidates.dagster_http import DagsterWebserver
 
         yield DagsterWebserver(str(settings.dagster_url)).post
         return
-    from phase5_ops.promote_command import to_instance
-    from phase5_ops.state_folder import open_dagster, prepare_state_folder
+    from phase5_ops.commands.promote import to_instance
+    from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
 
     with open_dagster(prepare_state_folder(settings.state_dir)) as instance:
         yield to_instance(instance)
@@ -121,7 +121,7 @@ def status(
         refuse(f"--format {output_format}: name a RELEASE")
     check_writable(output)
     with gate_failures():
-        from phase5_ops import status_command
+        from phase5_ops.commands import status as status_command
 
         if release is None:
             write(status_command.open_candidates(settings), output)
@@ -142,7 +142,7 @@ def releases(
     settings = settings_of_environment()
     check_writable(output)
     with gate_failures():
-        from phase5_ops import status_command
+        from phase5_ops.commands import status as status_command
 
         history, live = status_command.releases(settings)
     if output_format is PlainFormat.json:
@@ -166,7 +166,7 @@ def sign_off(
     PHASE5_SIGNING__TRUSTED_ROLES.
     Exit codes: 0 signed; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
     """
-    from phase5_ops.people_command import run_sign_off
+    from phase5_ops.commands.approvals import run_sign_off
 
     raise typer.Exit(run_sign_off(settings_of_environment(), release, role, confirmation(yes=yes or show), show_only=show))
 
@@ -190,8 +190,8 @@ def history_accept(
     It covers exactly the heads that are shown, and nothing that breaks before or after. The state table keeps it, and the rows
     that it is about show it. Exit codes: 0 accepted; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
     """
-    from phase5_ops.gate.history_acceptance import Request
-    from phase5_ops.history_command import run_accept
+    from phase5_ops.commands.history import run_accept
+    from phase5_ops.gate.approval.history_acceptance import Request
 
     raise typer.Exit(run_accept(settings_of_environment(), run, Request(role, reason, ticket), confirmation(yes=yes)))
 
@@ -211,8 +211,8 @@ def waive(  # noqa: PLR0917 - each is an option of the command
     Rows 3.1, 3.3, 4.1, 4.2, 4.3 and the sign-offs cannot be waived, nor what could not be found out. Every finding that keeps the
     row closed must be covered. Exit codes: 0 waived; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
     """
-    from phase5_ops.gate.waiving import WaiverRequest
-    from phase5_ops.people_command import end_of, run_waive
+    from phase5_ops.commands.approvals import end_of, run_waive
+    from phase5_ops.gate.approval.waive import WaiverRequest
 
     request = WaiverRequest(row, tuple(finding), role, reason, ticket, end_of(until))
     raise typer.Exit(run_waive(settings_of_environment(), release, request, confirmation(yes=yes)))
@@ -233,9 +233,9 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
     good for one effect. Exit codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 2 AWS did not do it,
     or did not say; 3 usage or configuration.
     """
-    from phase5_ops.gate.orders import Kind
-    from phase5_ops.gate.override_statement import ROLLBACK_ROLE
-    from phase5_ops.override_command import OverrideRequest, run_override
+    from phase5_ops.commands.override import OverrideRequest, run_override
+    from phase5_ops.gate.attestation.orders import Kind
+    from phase5_ops.gate.attestation.override_statement import ROLLBACK_ROLE
 
     request = OverrideRequest(
         Kind.ROLLBACK, release, ROLLBACK_ROLE, reason, ticket, tuple(context or ()), timeout if wait else None
@@ -260,8 +260,8 @@ def break_glass(  # noqa: PLR0917 - each is an option of the command
     Exit codes: 0 signed (with --wait: it took effect); 1 refused, or no effect in time; 2 AWS did not do it, or did not say;
     3 usage or configuration.
     """
-    from phase5_ops.gate.orders import Kind
-    from phase5_ops.override_command import OverrideRequest, run_override
+    from phase5_ops.commands.override import OverrideRequest, run_override
+    from phase5_ops.gate.attestation.orders import Kind
 
     request = OverrideRequest(Kind.BREAK_GLASS, release, role, reason, ticket, tuple(context or ()), timeout if wait else None)
     raise typer.Exit(run_override(settings_of_environment(), request, confirmation(yes=yes)))
@@ -278,7 +278,7 @@ def audit_signatures(
     Exit codes: 0 all match; 1 one differs, or has no record although it must have one; 2 not known (not readable, too new, too
     old, nothing signed); 3 usage or configuration.
     """
-    from phase5_ops.audit_command import as_json, as_text, audit_release
+    from phase5_ops.commands.audit_signatures import as_json, as_text, audit_release
 
     with gate_failures():
         found = audit_release(settings_of_environment(), release)

@@ -74,8 +74,8 @@ def write(text: str, output: Path | None) -> None:
     if output is None:
         print(text, flush=True)
         return
+    from phase5_ops.files import write_whole
     from phase5_ops.settings import ConfigurationError
-    from phase5_ops.whole_file import write_whole
 
     try:
         write_whole(output, f"{text}\n".encode())

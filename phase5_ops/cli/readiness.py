@@ -61,7 +61,7 @@ def demo(
     _require_sandbox()
     check_writable(output)
     if not no_ui:
-        from phase5_ops.ports import free_port
+        from phase5_ops.sandbox.ports import free_port
 
         port = free_port(port, "the UI")
     from phase5_ops.sandbox.process import sandbox_process
@@ -99,7 +99,7 @@ def sandbox(
 
 def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000) -> None:
     """Serve the Dagster UI (lineage, checks, schedules) and its daemon on the state folder, until Ctrl-C."""
-    from phase5_ops.ports import free_port
+    from phase5_ops.sandbox.ports import free_port
 
     port = free_port(port, "the UI")
     settings_of_environment()
@@ -129,15 +129,15 @@ def init(
     settings = settings_of_environment()
     session = new_session(settings, "phase5 init")
     if check:
-        from phase5_ops.gate.install_check import check_installation, exit_code
+        from phase5_ops.gate.inputs.install_check import check_installation, exit_code
 
         found = list(check_installation(session))
         print("\n".join(str(each) for each in found), flush=True)
         raise typer.Exit(exit_code(found))
-    from phase5_ops.gate.believed_keys import NotReplaced, Replaced, keys_file, pin_keys
-    from phase5_ops.gate.signing import SigningError
-    from phase5_ops.state_folder import prepare_state_folder
-    from phase5_ops.state_table import initialise
+    from phase5_ops.commands.state_folder import prepare_state_folder
+    from phase5_ops.gate.signing.kms import SigningError
+    from phase5_ops.gate.signing.trusted_keys import NotReplaced, Replaced, keys_file, pin_keys
+    from phase5_ops.gate.state.setup import initialise
 
     def may_replace(replaced: Replaced) -> bool:
         for line in replaced.lines():
@@ -192,7 +192,7 @@ def iam_policy(
     """
     import json
 
-    from phase5_ops.iam_command import Purpose, policy_for
+    from phase5_ops.permissions.purposes import Purpose, policy_for
 
     try:
         chosen = Purpose(purpose)
@@ -212,7 +212,7 @@ def _require_sandbox() -> None:
 
 def _run(settings: "Settings", rows: list[str] | None) -> "ReadinessDocument":
     with progress("starting"):
-        from phase5_ops.readiness_run import NotAsked, run_readiness
+        from phase5_ops.commands.readiness import NotAsked, run_readiness
 
         try:
             return run_readiness(settings, rows)
@@ -225,8 +225,8 @@ def _serve_ui(port: int) -> None:
     """Runs `dagster dev` on the state folder until it ends or Ctrl-C, and ends with it."""
     import subprocess
 
+    from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
     from phase5_ops.settings import load_settings
-    from phase5_ops.state_folder import open_dagster, prepare_state_folder
 
     home = prepare_state_folder(load_settings().state_dir)
     open_dagster(home).dispose()  # its processes start at once and would stumble over each other's new storage

@@ -1,7 +1,6 @@
 """PHASE5_NOW and the gate: what runs under a fixed clock never promotes, signs or waives, but in a sandbox (`production.py`)."""
 
-from phase5_ops.production import in_sandbox
-from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.settings import ConfigurationError, Settings, in_sandbox
 
 
 def refuse_fixed_clock(settings: Settings, what: str) -> None:

@@ -1,6 +1,6 @@
 """Every reason of the gate's own: code, verdict, meaning, remedy, and the state that it puts a row into. Pure data.
 
-A row that its verdict closes has the codes of its findings instead; those are in `phase5_ops.findings`.
+A row that its verdict closes has the codes of its findings instead; those are in `phase5_ops.report.findings`.
 
 A result that does not count is never shown with its own verdict. Where evidence is there and merely does not decide (too old,
 under another policy, its run not over) the row is INCONCLUSIVE; where there is none that can be trusted it is ERROR. FAIL is for

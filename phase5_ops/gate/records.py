@@ -1,7 +1,7 @@
 """What the gate decides from, and what it decides: facts of results, evidence, runs, statements and signatures. Pure data.
 
-`check_state.py` and the state table's readers fill these from Dagster, the evidence store and DynamoDB; here nothing is read and
-nothing is decided. A fact that could not be read is left at the value that keeps the gate closed.
+`inputs/` fills these from Dagster, the evidence store and DynamoDB; here nothing is read and nothing is decided. A fact that
+could not be read is left at the value that keeps the gate closed.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from pydantic import PlainSerializer
 
 from phase5_ops.clock import Moment
 from phase5_ops.policy import GatePolicy
-from phase5_ops.printable import Text
+from phase5_ops.text import Text
 from phase5_ops.verdict import Finding, Verdict
 
 #: A finding as a waiver names it: code and subject, both exactly as found.

@@ -1,7 +1,7 @@
 """What everybody at the gate works with: the run's context, the state table, the keys believed. And how a person signs with it.
 
 Every command, every tick of a sensor and every promotion works in one session, which is opened here. What is decided from beside
-it, Dagster's records and evidence, is read in the session of `inputs.py`. What must not live here: Dagster, deciding.
+it, Dagster's records and evidence, is read in the session of `inputs/read.py`. What must not live here: Dagster, deciding.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,20 +11,20 @@ from functools import cached_property
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.context import RunContext, open_run
-from phase5_ops.digest import sha256_of
-from phase5_ops.gate.believed_keys import keys_in_kms, pinned_keys, signed_by_gate, signing_key
-from phase5_ops.gate.caller import who_signs
-from phase5_ops.gate.envelopes import PAYLOAD_TYPE
+from phase5_ops.files import sha256_of
+from phase5_ops.gate.attestation.envelopes import PAYLOAD_TYPE
+from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.identity import Identity, Refusal
-from phase5_ops.gate.keys import KeySet
 from phase5_ops.gate.records import Release, SignOff
-from phase5_ops.gate.run_records import RunRecords
-from phase5_ops.gate.signing import sign
-from phase5_ops.gate.signing_times import counted_sign_offs
-from phase5_ops.gate.state import StateTable
-from phase5_ops.gate.state_items import StoredSignOff
-from phase5_ops.gate.stated_documents import StatedDocuments
+from phase5_ops.gate.signing.caller import who_signs
+from phase5_ops.gate.signing.identity import Identity, Refusal
+from phase5_ops.gate.signing.kms import sign
+from phase5_ops.gate.signing.signing_times import counted_sign_offs
+from phase5_ops.gate.signing.trusted_keys import keys_in_kms, pinned_keys, signed_by_gate, signing_key
+from phase5_ops.gate.state.items import StoredSignOff
+from phase5_ops.gate.state.run_records import RunRecords
+from phase5_ops.gate.state.stated_documents import StatedDocuments
+from phase5_ops.gate.state.table import StateTable
 from phase5_ops.settings import Settings
 
 

@@ -5,7 +5,7 @@ touch another tenant's items; items of the dedupe table carry no tenant in their
 the lease is written, never what the gate keeps there.
 """
 
-from phase5_ops.iam_statements import Statement, event_bus_arn, keyed, statement, table_arn
+from phase5_ops.aws.iam_statements import Statement, event_bus_arn, keyed, statement, table_arn
 from phase5_ops.probing.forge import FURTHER_USERS
 from phase5_ops.settings import Settings
 

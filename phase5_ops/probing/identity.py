@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.input_files.written_twice import distinct_json
 from phase5_ops.probing.channel import ACCOUNTS_CLAIM, TENANT_CLAIM
 from phase5_ops.probing.client import HttpClient, json_of
 from phase5_ops.probing.codes import Obstructed, ProbingCode
@@ -28,7 +29,6 @@ from phase5_ops.probing.redact import Redactor
 from phase5_ops.probing.request import Request
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import PoolUser, ProbeUser
-from phase5_ops.written_twice import distinct_json
 
 IAM_ACTIONS = ("cognito-idp:AdminInitiateAuth", "secretsmanager:GetSecretValue")
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import jwt
 
+from phase5_ops.files import write_whole
 from phase5_ops.probing.channel import TENANT_CLAIM
 from phase5_ops.probing.forge import public_key_of
-from phase5_ops.whole_file import write_whole
 
 FILE_NAME = "probe_tokens.json"
 _SLOTS = ("expired", "waiting")

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.evidence.result import Published, RowEntry
+from phase5_ops.gate.decision.waiver_report import in_words
 from phase5_ops.gate.reasons import SignOffReason
-from phase5_ops.gate.waiver_report import in_words
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import FindingCode, FindingCodes, Verdict, conclude
 

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
 from phase5_ops.clock import iso
-from phase5_ops.digest import sha256_of
 from phase5_ops.evidence.result import RowEntry, identity
+from phase5_ops.files import sha256_of
 from phase5_ops.gate import reasons
+from phase5_ops.gate.attestation.waiver import waiver_fields
+from phase5_ops.gate.decision.signature_rules import newest_counting
+from phase5_ops.gate.decision.waiver_report import WaiverUse
 from phase5_ops.gate.reasons import RELEASE, GateReason, GateState, named_first
 from phase5_ops.gate.records import Decision, GateInputs, Outcome, Reason, Release, RowDecision, SignOff
-from phase5_ops.gate.signature_rules import newest_counting
-from phase5_ops.gate.waiver import waiver_fields
-from phase5_ops.gate.waiver_report import WaiverUse
 from phase5_ops.report.document import (
     EXIT_OPEN,
     EXIT_UNDECIDED,

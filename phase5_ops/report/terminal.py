@@ -8,7 +8,6 @@ from rich.text import Text
 
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.evidence.result import RowEntry
-from phase5_ops.printable import printable
 from phase5_ops.report.document import (
     WHOLE_RUN,
     ReadinessDocument,
@@ -17,6 +16,7 @@ from phase5_ops.report.document import (
     judged_line,
     waiver_line,
 )
+from phase5_ops.text import printable
 from phase5_ops.verdict import Verdict
 
 _STYLE = {

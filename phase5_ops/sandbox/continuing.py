@@ -10,14 +10,14 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from phase5_ops.sandbox import moto_cloudwatch
-from phase5_ops.sandbox.blueprint import NAMESPACE, Blueprint
-from phase5_ops.sandbox.inside_aws import InsideAws
-from phase5_ops.sandbox.ordinary_logs import LEDGER_TABLE, LogLine, OrdinaryExecution, execution_logs, ledger_items
-from phase5_ops.sandbox.platform_clock import PlatformClock
-from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
+from phase5_ops.sandbox.aws import cloudwatch as moto_cloudwatch
+from phase5_ops.sandbox.aws.clock import PlatformClock
+from phase5_ops.sandbox.aws.inside import InsideAws
 from phase5_ops.sandbox.seed import put_logs
-from phase5_ops.sandbox.traffic import rows_between
+from phase5_ops.sandbox.state.blueprint import NAMESPACE, Blueprint
+from phase5_ops.sandbox.state.ordinary_logs import LEDGER_TABLE, LogLine, OrdinaryExecution, execution_logs, ledger_items
+from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
+from phase5_ops.sandbox.state.traffic import rows_between
 
 _MINUTE, _HOUR = 60, 3600
 _SETTLED_MS = 10_000  # an execution's last line is written this long after its first, at most

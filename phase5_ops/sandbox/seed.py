@@ -16,15 +16,15 @@ from moto.awslambda.models import LambdaFunction, lambda_backends
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.policy import SigningPolicy
-from phase5_ops.sandbox.account import ACCOUNT
-from phase5_ops.sandbox.arns import arn_of_event_log, arn_of_export_worker, arn_of_state_machine
-from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.event_log import GROUP as EVENT_LOG_GROUP
-from phase5_ops.sandbox.executor import GLOBAL_STOP, STARTER, VALIDATOR
-from phase5_ops.sandbox.function_roles import seed_roles
-from phase5_ops.sandbox.holes import PlatformFault
-from phase5_ops.sandbox.inside_aws import EVENT_BUS, InsideAws, to_item
-from phase5_ops.sandbox.ordinary_logs import GROUP_PREFIX, LogLine
+from phase5_ops.sandbox.aws.account import ACCOUNT
+from phase5_ops.sandbox.aws.inside import EVENT_BUS, InsideAws, to_item
+from phase5_ops.sandbox.ccnative.arns import arn_of_event_log, arn_of_export_worker, arn_of_state_machine
+from phase5_ops.sandbox.ccnative.event_log import GROUP as EVENT_LOG_GROUP
+from phase5_ops.sandbox.ccnative.executor import GLOBAL_STOP, STARTER, VALIDATOR
+from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.function_roles import seed_roles
+from phase5_ops.sandbox.state.ordinary_logs import GROUP_PREFIX, LogLine
+from phase5_ops.sandbox.state.platform_faults import PlatformFault
 
 LOG_GROUPS = tuple(
     f"{GROUP_PREFIX}{name}"

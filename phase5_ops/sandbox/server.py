@@ -16,22 +16,26 @@ from typing import Self
 
 import boto3
 
-from phase5_ops.ports import HOST, free_port
-from phase5_ops.sandbox import cost_explorer, moto_cloudwatch, moto_dynamodb, moto_kms, moto_logs
-from phase5_ops.sandbox.access_trail import AccessTrail
-from phase5_ops.sandbox.account import ACCOUNT
-from phase5_ops.sandbox.blueprint import NAMESPACE, RUNBOOK_ADDRESS
-from phase5_ops.sandbox.ccnative_platform import Platform
+from phase5_ops.sandbox.aws import cloudwatch as moto_cloudwatch
+from phase5_ops.sandbox.aws import cost_explorer
+from phase5_ops.sandbox.aws import dynamodb as moto_dynamodb
+from phase5_ops.sandbox.aws import kms as moto_kms
+from phase5_ops.sandbox.aws import logs as moto_logs
+from phase5_ops.sandbox.aws.access_trail import AccessTrail
+from phase5_ops.sandbox.aws.account import ACCOUNT
+from phase5_ops.sandbox.aws.clock import PlatformClock
+from phase5_ops.sandbox.aws.faults import FaultableMotoServer, Faults
+from phase5_ops.sandbox.aws.inside import InsideAws, one_at_a_time
+from phase5_ops.sandbox.aws.moto_state import own_aws
 from phase5_ops.sandbox.continuing import ContinuingPlatform
-from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
-from phase5_ops.sandbox.holes import PlatformFault
-from phase5_ops.sandbox.inside_aws import InsideAws, one_at_a_time
-from phase5_ops.sandbox.moto_state import own_aws
-from phase5_ops.sandbox.platform_clock import PlatformClock
+from phase5_ops.sandbox.platform import Platform
+from phase5_ops.sandbox.ports import HOST, free_port
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops.sandbox.scenarios.registry import EMPTY
 from phase5_ops.sandbox.seed import arn_of_notifications, seed
-from phase5_ops.sandbox.traffic import rows_of
+from phase5_ops.sandbox.state.blueprint import NAMESPACE, RUNBOOK_ADDRESS
+from phase5_ops.sandbox.state.platform_faults import PlatformFault
+from phase5_ops.sandbox.state.traffic import rows_of
 from phase5_ops.settings import load_settings
 
 ALARMS_AGE = timedelta(days=1)  # a scenario's alarms have long been there, so that what they do not see counts

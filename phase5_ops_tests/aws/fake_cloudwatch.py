@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from phase5_ops.aws.metric_query import MetricSet
 from phase5_ops.aws.reader import Answer, CallMeter
+from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.reads import Read, ReadStatus
 
 _OPERATIONS = {

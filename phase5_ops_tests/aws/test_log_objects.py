@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.input_files import FileUnreadable, contents
+from phase5_ops.input_files.files import FileUnreadable, contents
 from phase5_ops.settings import Reading
 
 LINES = b"one\ntwo\n" * 1_000

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from phase5_ops.aws.metric_query import MetricQuery, MetricSet
 from phase5_ops.aws.metrics import IAM_ACTIONS, MAX_POINTS, list_metric_sets, read_metric_data
+from phase5_ops.cloudwatch.metric_query import MetricQuery, MetricSet
 from phase5_ops.reads import ReadStatus
 from phase5_ops_tests.aws.fake_cloudwatch import FakeCloudWatch
 

@@ -4,10 +4,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from phase5_ops.aws.alarm_answers import EncryptionKey, Subscription, Topic
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.aws.topic_delivery import IAM_ACTIONS, MOST_SUBSCRIPTIONS, read_delivery
-from phase5_ops.iam_command import Purpose, policy_for
+from phase5_ops.cloudwatch.alarm_answers import EncryptionKey, Subscription, Topic
+from phase5_ops.permissions.purposes import Purpose, policy_for
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Reading, load_settings
 

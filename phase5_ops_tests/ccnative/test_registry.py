@@ -7,7 +7,7 @@ import pytest
 from phase5_ops.ccnative.registry import registered_tools
 from phase5_ops.policy import ToolSetting
 from phase5_ops_tests.evidence.kept_tables import assert_kept
-from phase5_ops_tests.slo.gathering import GOOD_READ, NOW, registry_item
+from phase5_ops_tests.sections.slo.summary.gathering import GOOD_READ, NOW, registry_item
 
 
 def table(items, tools=()):

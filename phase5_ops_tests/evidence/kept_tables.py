@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.evidence.table import GatheredTable
-from phase5_ops.evidence_store import EvidenceStore
 
 
 def assert_kept(gathered: GatheredTable[Any, Any], folder: Path) -> GatheredTable[Any, Any]:

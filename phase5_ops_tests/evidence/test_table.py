@@ -10,8 +10,8 @@ import pandas as pd
 import pandera.errors
 import pytest
 
+from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.evidence.table import Column, DeclaredTable, NoFacts, observed_at
-from phase5_ops.evidence_store import EvidenceStore
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops_tests.evidence.kept_tables import assert_kept
 

@@ -12,13 +12,14 @@ import dagster as dg
 
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
-from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate import check_state, sensor
-from phase5_ops.gate.decision import decide, is_blocking
-from phase5_ops.gate.drill import complete_inputs
-from phase5_ops.gate.flow import Action, Attempt, Step, next_action
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.gate.candidates.next_step import Action, Attempt, Step, next_action
+from phase5_ops.gate.decision.decide import decide, is_blocking
+from phase5_ops.gate.defs import sensor
+from phase5_ops.gate.drill.cases import complete_inputs
+from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.records import GateInputs, Outcome, Release, RunState
-from phase5_ops.gate.state_items import Candidate, Fate
+from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.policy import FlowPolicy, GatePolicy
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.scenarios.registry import Turns

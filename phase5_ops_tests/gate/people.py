@@ -8,29 +8,29 @@ import boto3
 import dagster as dg
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.candidate_document import describe
 from phase5_ops.checklist import ROLES
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import READINESS_JOB
-from phase5_ops.gate.decision import decide
-from phase5_ops.gate.drill import complete_inputs
-from phase5_ops.gate.inputs import DecidingSession, read_inputs
-from phase5_ops.gate.keys import GATE
-from phase5_ops.gate.orders import Publication, Published
-from phase5_ops.gate.promotion import promote
-from phase5_ops.gate.publication import PromotionDoor
-from phase5_ops.gate.readiness_statement import facts_of
+from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
+from phase5_ops.gate.attestation.keys import GATE
+from phase5_ops.gate.attestation.orders import Publication, Published
+from phase5_ops.gate.attestation.readiness_statement import facts_of
+from phase5_ops.gate.decision.decide import decide
+from phase5_ops.gate.defs.stating import state_document
+from phase5_ops.gate.drill.cases import complete_inputs
+from phase5_ops.gate.inputs.read import DecidingSession, read_inputs
+from phase5_ops.gate.promotion.promote import promote
+from phase5_ops.gate.promotion.publication import PromotionDoor
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
 from phase5_ops.gate.session import GateSession, open_session
-from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.signing import load_key, sign
-from phase5_ops.gate.state_items import Candidate, Fate
-from phase5_ops.gate.stating import state_document
-from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.gate.signing.kms import load_key, sign
+from phase5_ops.gate.signing.stored_signatures import verified_sign_offs
+from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.policy import GatePolicy, SigningPolicy
+from phase5_ops.report.candidate import describe
 from phase5_ops.sandbox.seed import _seed_signing_keys
 from phase5_ops.settings import Reading, Settings, Tables, load_settings
-from phase5_ops_tests.gate.conftest import NOW, RELEASE, readiness_payload
+from phase5_ops_tests.gate.own_aws import NOW, RELEASE, readiness_payload
 
 TRUSTED = "123456789012/phase5-signer-*"
 

@@ -19,19 +19,20 @@ import pytest
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs, evidence_for
 from phase5_ops.checklist import ROLES
+from phase5_ops.commands.state_folder import prepare_state_folder
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
-from phase5_ops.gate import candidates, sensor
-from phase5_ops.gate.believed_keys import pin_keys
-from phase5_ops.gate.inputs import DecidingSession
-from phase5_ops.gate.promotion_job import promotion_run_config
+from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
+from phase5_ops.gate.candidates import registration as candidates
+from phase5_ops.gate.defs import sensor
+from phase5_ops.gate.defs.promotion_job import promotion_run_config
+from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, new_session, open_session
-from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.signing.trusted_keys import pin_keys
+from phase5_ops.gate.state.table import StateTable
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
-from phase5_ops.state_folder import prepare_state_folder
 from phase5_ops_tests.conftest import NOW, clean
 
 RELEASE = Release("r-1", "sha256:" + "d" * 64, "sandbox")

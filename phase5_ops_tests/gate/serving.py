@@ -18,8 +18,8 @@ from urllib.request import Request, urlopen
 import boto3
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.gate.sensor import SENSOR
-from phase5_ops.gate.state import StateTable
+from phase5_ops.gate.defs.sensor import SENSOR
+from phase5_ops.gate.state.table import StateTable
 from phase5_ops.sandbox.process import sandbox_process
 from phase5_ops.settings import Reading, Tables
 

@@ -17,33 +17,35 @@ import pandas as pd
 import pytest
 from dagster._core.definitions.reconstruct import reconstructable
 
-from phase5_ops import continuity
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs
 from phase5_ops.checklist import ALL_CHECKS, ROLES
 from phase5_ops.cli import app as cli
+from phase5_ops.commands.status import release_status
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, EVIDENCE_TAG, PROMOTION_JOB, READINESS_JOB
-from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate import candidates, check_state, sensor
-from phase5_ops.gate.believed_keys import MARK_NAME, pin_keys
-from phase5_ops.gate.envelopes import envelope_bytes
-from phase5_ops.gate.inputs import DecidingSession
-from phase5_ops.gate.keys import GATE
-from phase5_ops.gate.orders import idempotency_key
-from phase5_ops.gate.promotion_job import promotion_run_config
-from phase5_ops.gate.readiness_statement import facts_of
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.gate.attestation.envelopes import envelope_bytes
+from phase5_ops.gate.attestation.keys import GATE
+from phase5_ops.gate.attestation.orders import idempotency_key
+from phase5_ops.gate.attestation.readiness_statement import facts_of
+from phase5_ops.gate.candidates import registration as candidates
+from phase5_ops.gate.defs import sensor
+from phase5_ops.gate.defs.promotion_job import promotion_run_config
+from phase5_ops.gate.inputs import dagster_records as check_state
+from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
+from phase5_ops.gate.runs import continuity
 from phase5_ops.gate.session import new_session
-from phase5_ops.gate.signing import load_key, sign
-from phase5_ops.gate.state import StateTable
-from phase5_ops.gate.state_items import Fate, Promotion, StoredSignOff
+from phase5_ops.gate.signing.kms import load_key, sign
+from phase5_ops.gate.signing.trusted_keys import MARK_NAME, pin_keys
+from phase5_ops.gate.state.items import Fate, Promotion, StoredSignOff
+from phase5_ops.gate.state.table import StateTable
 from phase5_ops.settings import load_settings
-from phase5_ops.status_command import release_status
 from phase5_ops_tests.conftest import NOW
-from phase5_ops_tests.gate.conftest import decision_payload, readiness_payload
+from phase5_ops_tests.gate.own_aws import decision_payload, readiness_payload
 from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, TABLE, World, opened_candidate
-from phase5_ops_tests.gate.test_believed_keys import LOST
+from phase5_ops_tests.gate.signing.test_trusted_keys import LOST
 from phase5_ops_tests.gate.warm_processes import CONTEXT, exit_code, started, warm
 
 OTHER_DIGEST = "sha256:" + "e" * 64
@@ -320,7 +322,7 @@ def test_a_re_execution_of_the_promotion_promotes_nothing_again(world):
 
 def test_a_check_that_crashed_does_not_leave_the_earlier_pass_standing(world, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("phase5_ops.evidence_store.EvidenceStore.write_verdict", lambda *_: 1 / 0)
+        broken.setattr("phase5_ops.evidence.store.EvidenceStore.write_verdict", lambda *_: 1 / 0)
         world.readiness(tags_of(world), BREAKERS)
     world.stays_closed("2.1 CRASHED result_crashed")
 
@@ -750,7 +752,7 @@ def test_a_fixed_clock_outside_a_sandbox_does_nothing(world, monkeypatch, name, 
 def test_a_run_under_a_fixed_clock_promotes_nothing_when_the_clock_is_let_go_outside_a_sandbox(world, monkeypatch):
     """The same records, read by a gate that guards no sandbox."""
     monkeypatch.delenv("PHASE5_NOW")
-    monkeypatch.setattr("phase5_ops.gate.inputs.in_sandbox", lambda _: False)
+    monkeypatch.setattr("phase5_ops.gate.inputs.read.in_sandbox", lambda _: False)
     world.stays_closed("UNTRUSTED result_under_fixed_clock")
 
 

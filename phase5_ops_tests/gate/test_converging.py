@@ -10,17 +10,17 @@ import pytest
 from phase5_ops.build import WORDS, build_defs
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, PROMOTION_JOB, READINESS_JOB, SERIES_TAG
-from phase5_ops.gate import candidates
-from phase5_ops.gate.inputs import DecidingSession
+from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
+from phase5_ops.gate.candidates import registration as candidates
+from phase5_ops.gate.defs.sensor import Tick, run_tick
+from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.sensor import Tick, run_tick
-from phase5_ops.gate.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.state_items import Candidate, Fate
-from phase5_ops.sandbox.blueprint import opened
-from phase5_ops.sandbox.healthy import healthy
+from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.sandbox.state.blueprint import opened
+from phase5_ops.sandbox.state.healthy import healthy
 from phase5_ops.settings import Settings, load_settings
-from phase5_ops_tests.gate.conftest import DIGEST, NOW
+from phase5_ops_tests.gate.own_aws import DIGEST, NOW
 from phase5_ops_tests.gate.people import Desk
 
 RELEASE = Release("r-1", DIGEST, "sandbox")

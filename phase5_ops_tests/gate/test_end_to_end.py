@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state_items import Fate
+from phase5_ops.gate.state.items import Fate
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops_tests.gate.serving import Serving, ended, serving, until
 

@@ -11,14 +11,16 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import EVIDENCE
 from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.cli import app as cli
-from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate import state
-from phase5_ops.gate.check_state import rows_of
-from phase5_ops.gate.keys import parse_keys
-from phase5_ops.gate.readiness_statement import readiness_facts
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.gate.attestation.keys import parse_keys
+from phase5_ops.gate.attestation.readiness_statement import readiness_facts
+from phase5_ops.gate.attestation.statement import read_statement
+from phase5_ops.gate.inputs.dagster_records import rows_of
+from phase5_ops.gate.promotion.released import released
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.released import released
-from phase5_ops.gate.state_items import (
+from phase5_ops.gate.signing.stored_signatures import verified_sign_offs
+from phase5_ops.gate.state import table as state
+from phase5_ops.gate.state.items import (
     Lock,
     Noted,
     Prepared,
@@ -30,9 +32,7 @@ from phase5_ops.gate.state_items import (
     candidate_item,
     read,
 )
-from phase5_ops.gate.stated_documents import StatedDocuments
-from phase5_ops.gate.statement import read_statement
-from phase5_ops.gate.stored_signatures import verified_sign_offs
+from phase5_ops.gate.state.stated_documents import StatedDocuments
 from phase5_ops.reads import ReadStatus
 from phase5_ops.settings import Reading
 from phase5_ops.verdict import Verdict

@@ -15,15 +15,16 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from phase5_ops import people_command
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import build_defs, evidence_for
+from phase5_ops.commands import approvals as people_command
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, PROMOTION_JOB, READINESS_JOB
-from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate import check_state, sensor
-from phase5_ops.gate.promotion_job import promotion_run_config
-from phase5_ops.gate.promotion_records import DECISION_FILE, READINESS_FILE
-from phase5_ops.gate.state_items import Fate
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.gate.defs import sensor
+from phase5_ops.gate.defs.promotion_job import promotion_run_config
+from phase5_ops.gate.inputs import dagster_records as check_state
+from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, READINESS_FILE
+from phase5_ops.gate.state.items import Fate
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, World, opened_candidate
 from phase5_ops_tests.gate.warm_processes import exit_code, started, warm

@@ -16,14 +16,14 @@ from phase5_ops.build import WORDS, build_defs
 from phase5_ops.cli import app as cli
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import PROMOTION_JOB
-from phase5_ops.gate.believed_keys import pin_keys
-from phase5_ops.gate.inputs import DecidingSession
-from phase5_ops.gate.sensor import Tick, run_tick
-from phase5_ops.gate.state_items import Fate
+from phase5_ops.gate.defs.sensor import Tick, run_tick
+from phase5_ops.gate.inputs.read import DecidingSession
+from phase5_ops.gate.signing.trusted_keys import pin_keys
+from phase5_ops.gate.state.items import Fate
 from phase5_ops.settings import load_settings
-from phase5_ops_tests.gate.conftest import RELEASE
+from phase5_ops_tests.commands.test_status import judged
+from phase5_ops_tests.gate.own_aws import RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk
-from phase5_ops_tests.gate.test_status_command import judged
 
 NEWER = replace(RELEASE, name="r-1.2.4", digest="sha256:" + "e" * 64)
 MACHINES = ("gate", "pipeline", "signer")

@@ -8,14 +8,14 @@ import pytest
 from phase5_ops.checklist import ROLES
 from phase5_ops.cli import app as cli
 from phase5_ops.clock import iso
+from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.evidence.table import NoFacts
-from phase5_ops.evidence_store import EvidenceStore
-from phase5_ops.gate.decision_statement import decision_facts
-from phase5_ops.gate.drill import GATE_DRILL
-from phase5_ops.gate.envelopes import read_envelope
-from phase5_ops.gate.keys import GATE, keys_document
-from phase5_ops.gate.statement import read_statement
-from phase5_ops_tests.gate.conftest import NOW, RELEASE, decision_payload, readiness_payload
+from phase5_ops.gate.attestation.decision_statement import decision_facts
+from phase5_ops.gate.attestation.envelopes import read_envelope
+from phase5_ops.gate.attestation.keys import GATE, keys_document
+from phase5_ops.gate.attestation.statement import read_statement
+from phase5_ops.gate.drill.cases import GATE_DRILL
+from phase5_ops_tests.gate.own_aws import NOW, RELEASE, decision_payload, readiness_payload
 from phase5_ops_tests.gate.people import Desk
 
 

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from phase5_ops.isolation import harness_start
 from phase5_ops.policy import ProbePolicy
-from phase5_ops.replay import probe_sending
+from phase5_ops.sections.isolation.harness import starting as harness_start
+from phase5_ops.sections.replay.probes import sending as probe_sending
 from phase5_ops.settings import Tables
-from phase5_ops_tests.gate.conftest import NOW
+from phase5_ops_tests.gate.own_aws import NOW
 
 
 @pytest.fixture

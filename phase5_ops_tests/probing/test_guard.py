@@ -10,8 +10,8 @@ from phase5_ops.probing.canary_intent import new_intent_id
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.guard import ALLOWED_HEADERS, ForbiddenTarget, Ground, check, tenant_of_token
 from phase5_ops.probing.request import Request
-from phase5_ops.replay.probe_matrix import build_plan
-from phase5_ops.replay.probe_plan import Targets, intents_of, request_of
+from phase5_ops.sections.replay.probes.matrix import build_plan
+from phase5_ops.sections.replay.probes.plan import Targets, intents_of, request_of
 from phase5_ops.settings import ConfigurationError
 
 POLICY = ProbePolicy()

@@ -5,12 +5,12 @@ import pytest
 from moto import mock_aws
 
 from phase5_ops.aws.reader import AwsReader
+from phase5_ops.gate.state.setup import initialise
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.codes import Obstructed
 from phase5_ops.probing.lease import acquire
-from phase5_ops.sandbox.moto_state import own_aws
+from phase5_ops.sandbox.aws.moto_state import own_aws
 from phase5_ops.settings import ConfigurationError, Reading
-from phase5_ops.state_table import initialise
 
 TABLE = "phase5-readiness"
 POLICY = ProbePolicy(runs_per_hour=3)

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from phase5_ops.clock import parse_iso
-from phase5_ops.history import History
+from phase5_ops.evidence.history import History
 from phase5_ops.probing.own_work import in_ledger, note, noted
 
 NOON = parse_iso("2026-11-23T12:00:00Z")

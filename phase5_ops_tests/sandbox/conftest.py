@@ -7,12 +7,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from phase5_ops.sandbox import moto_cloudwatch
-from phase5_ops.sandbox.faults import FaultableMotoServer, Faults
-from phase5_ops.sandbox.moto_state import own_aws
-from phase5_ops.sandbox.platform_clock import PlatformClock
+from phase5_ops.sandbox.aws import cloudwatch as moto_cloudwatch
+from phase5_ops.sandbox.aws.clock import PlatformClock
+from phase5_ops.sandbox.aws.faults import FaultableMotoServer, Faults
+from phase5_ops.sandbox.aws.moto_state import own_aws
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops_tests.sandbox.ccnative import Ccnative
+from phase5_ops_tests.sandbox.ccnative.stored_items import Ccnative
 
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 REGION = "us-west-2"

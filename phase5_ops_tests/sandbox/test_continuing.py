@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from phase5_ops.sandbox.blueprint import NAMESPACE
-from phase5_ops.sandbox.probe_tenants import PROBE_TENANTS
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops.sandbox.traffic import rows_between, rows_of
+from phase5_ops.sandbox.state.blueprint import NAMESPACE
+from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
+from phase5_ops.sandbox.state.traffic import rows_between, rows_of
 from phase5_ops_tests.conftest import NOW, run
 
 BEGAN = datetime.fromisoformat(NOW)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from phase5_ops.sandbox import blueprint as bp
-from phase5_ops.sandbox.blueprint import Blueprint
 from phase5_ops.sandbox.scenarios.registry import CRM, FAIL, INCONCLUSIVE, scenario
+from phase5_ops.sandbox.state import blueprint as bp
+from phase5_ops.sandbox.state.blueprint import Blueprint
 
 # Section 1: alarms
 

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from phase5_ops.sandbox import autonomy_state as autonomy
-from phase5_ops.sandbox.autonomy_state import (
+from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, scenario
+from phase5_ops.sandbox.state import autonomy
+from phase5_ops.sandbox.state.autonomy import (
     BUDGET_TABLE,
     BUSY,
     CONFIG_TABLE,
@@ -14,8 +15,7 @@ from phase5_ops.sandbox.autonomy_state import (
     OUTCOME_TABLE,
     TASK_TYPE,
 )
-from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, scenario
+from phase5_ops.sandbox.state.blueprint import Blueprint
 
 
 @scenario(

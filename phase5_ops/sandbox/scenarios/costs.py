@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from phase5_ops.clock import iso
-from phase5_ops.sandbox.bill import BillingLine
-from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.healthy import executed
-from phase5_ops.sandbox.platform_records import OUTCOMES
+from phase5_ops.sandbox.aws.bill import BillingLine
 from phase5_ops.sandbox.scenarios.registry import CRM, ERROR, FAIL, INCONCLUSIVE, NOTE, WARN, scenario
+from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.healthy import executed
+from phase5_ops.sandbox.state.records import OUTCOMES
 
 
 def _add_tenant(state: Blueprint, tenant: str, **more: object) -> None:

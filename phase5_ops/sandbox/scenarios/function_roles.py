@@ -1,8 +1,8 @@
 """Scenarios of the check iam_is_tenant_scoped: what the roles of the platform's functions let through."""
 
-from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.function_roles import EXECUTION_ROLE, OWN_KEYS, TENANT, statement
 from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, INCONCLUSIVE, WARN, scenario
+from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.function_roles import EXECUTION_ROLE, OWN_KEYS, TENANT, statement
 
 
 @scenario(

@@ -1,12 +1,12 @@
 """Scenarios of row 4.1: a platform that leaks between tenants, one leak each, and a data-access trail that does not show enough.
 
-Each leak is really there (`execution_leaks.py`, `named_tenant.py`); leaks into log lines are in `logs.py`. Some leaks also turn
+Each leak is really there (`ccnative/leaks.py`, `named_tenant.py`); leaks into log lines are in `logs.py`. Some leaks also turn
 the rows of replay, which execute on the same platform; these scenarios declare rows 4.1 and 4.2 alone.
 """
 
-from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.holes import PlatformFault
 from phase5_ops.sandbox.scenarios.registry import FAIL, WARN, scenario
+from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.platform_faults import PlatformFault
 from phase5_ops.verdict import Verdict
 
 HARNESS = "4.1"

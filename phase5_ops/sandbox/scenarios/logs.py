@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.ordinary_logs import LogLine, invocation, ledger_items, ordinary_executions
 from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, INCONCLUSIVE, WARN, scenario
+from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.ordinary_logs import LogLine, invocation, ledger_items, ordinary_executions
 
 _LEAK = {"4.2": (FAIL, "foreign_tenant_in_log")}
 

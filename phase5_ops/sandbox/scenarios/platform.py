@@ -1,7 +1,7 @@
 """The two scenarios without a fault of their own: the healthy platform, and the one with nothing in it."""
 
-from phase5_ops.sandbox.blueprint import Blueprint
 from phase5_ops.sandbox.scenarios.registry import EMPTY, FAIL, INCONCLUSIVE, scenario
+from phase5_ops.sandbox.state.blueprint import Blueprint
 
 
 @scenario("healthy", "The platform as its own plan wants it.", {})

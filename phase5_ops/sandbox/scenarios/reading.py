@@ -1,7 +1,7 @@
 """Scenarios in which the reading itself fails."""
 
-from phase5_ops.sandbox.blueprint import Blueprint
 from phase5_ops.sandbox.scenarios.registry import ERROR, INCONCLUSIVE, scenario
+from phase5_ops.sandbox.state.blueprint import Blueprint
 
 # Faults of the reading itself
 

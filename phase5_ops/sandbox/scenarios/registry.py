@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.healthy import empty, healthy
+from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.healthy import empty, healthy
 from phase5_ops.verdict import Verdict
 
 Change = Callable[[Blueprint], None]

@@ -3,10 +3,10 @@
 Such a fault leaves entries in the ledger, so that row 3.2 may turn too; these scenarios declare rows 3.1 and 3.3 alone.
 """
 
-from phase5_ops.sandbox.blueprint import Blueprint
-from phase5_ops.sandbox.holes import PlatformFault
-from phase5_ops.sandbox.probe_tenants import A
 from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, INCONCLUSIVE, WARN, Turns, scenario
+from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.platform_faults import PlatformFault
+from phase5_ops.sandbox.state.probe_tenants import A
 from phase5_ops.verdict import Verdict
 
 AUTHORIZATION, PERMISSIONS = "3.1", "3.3"

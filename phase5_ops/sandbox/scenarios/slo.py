@@ -1,7 +1,7 @@
 """Scenarios of section 1: metrics, dashboards and the SLO itself."""
 
-from phase5_ops.sandbox.blueprint import Blueprint, Point, Traffic
 from phase5_ops.sandbox.scenarios.registry import CRM, FAIL, INCONCLUSIVE, NOTE, WARN, scenario
+from phase5_ops.sandbox.state.blueprint import Blueprint, Point, Traffic
 
 # Section 1: metrics
 

@@ -1,0 +1,1 @@
+"""CloudWatch's languages: metric math, Metrics Insights, search expressions, alarm rules, statistics. Pure."""

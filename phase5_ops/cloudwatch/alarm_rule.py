@@ -1,0 +1,364 @@
+"""The rule of a composite alarm: `ALARM("a") AND NOT (OK(b) OR INSUFFICIENT_DATA(c))`.
+
+Pure: what a rule refers to, what it says for given states of those alarms, and whether it can hold at all over the states that
+they may take. For that a rule is narrowed one part after the other (`assume`) to the rule that is left, and a rule that was left
+before is not looked at again: a rule of a hundred parts joined by OR takes a hundred steps, not 3^100.
+
+Source: CloudWatch API Reference, PutCompositeAlarm, AlarmRule; User Guide, "Create a composite alarm" (AT_LEAST).
+"""
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from phase5_ops.cloudwatch.tokens import END, TokenStream, unquote
+
+STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
+
+
+MOST_STEPS = 2_000
+"""Rules that `AlarmRule.witness` looks at before it gives up."""
+
+MOST_NODES = 2_000
+"""Conditions that a rule may have once the rules of its parts are put in place of them."""
+
+
+class AlarmRuleError(ValueError):
+    """The text is not the rule of a composite alarm."""
+
+
+class RuleTooLarge(ValueError):
+    """A rule whose states are too many to be looked through."""
+
+
+class _Node(ABC):
+    @abstractmethod
+    def holds(self, states: Mapping[str, str]) -> bool: ...
+
+    @abstractmethod
+    def names(self) -> frozenset[str]: ...
+
+    @abstractmethod
+    def size(self) -> int:
+        """The number of conditions."""
+
+    @abstractmethod
+    def replaced(self, replace: "_Replace") -> "_Node":
+        """The node with every condition on a part replaced, in its simplest form."""
+
+    def first(self) -> str | None:
+        """The part that is asked for first; None for a constant."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant(_Node):
+    value: bool
+
+    def holds(self, states: Mapping[str, str]) -> bool:
+        return self.value
+
+    def names(self) -> frozenset[str]:
+        return frozenset()
+
+    def size(self) -> int:
+        return 1
+
+    def replaced(self, replace: "_Replace") -> _Node:
+        return self
+
+
+_TRUE, _FALSE = _Constant(True), _Constant(False)
+
+
+@dataclass(frozen=True, slots=True)
+class _InState(_Node):
+    name: str
+    state: str
+
+    def holds(self, states: Mapping[str, str]) -> bool:
+        return states.get(self.name) == self.state
+
+    def names(self) -> frozenset[str]:
+        return frozenset({self.name})
+
+    def size(self) -> int:
+        return 1
+
+    def replaced(self, replace: "_Replace") -> _Node:
+        return replace(self)
+
+    def first(self) -> str | None:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Not(_Node):
+    node: _Node
+
+    def holds(self, states: Mapping[str, str]) -> bool:
+        return not self.node.holds(states)
+
+    def names(self) -> frozenset[str]:
+        return self.node.names()
+
+    def size(self) -> int:
+        return self.node.size()
+
+    def replaced(self, replace: "_Replace") -> _Node:
+        return _not(self.node.replaced(replace))
+
+    def first(self) -> str | None:
+        return self.node.first()
+
+
+def _not(node: _Node) -> _Node:
+    if isinstance(node, _Constant):
+        return _FALSE if node.value else _TRUE
+    return node.node if isinstance(node, _Not) else _Not(node)
+
+
+@dataclass(frozen=True, slots=True)
+class _AtLeast(_Node):
+    """At least `count` of `nodes`; AND is all of them, OR is one of them."""
+
+    count: int
+    nodes: tuple[_Node, ...]
+
+    def holds(self, states: Mapping[str, str]) -> bool:
+        return sum(node.holds(states) for node in self.nodes) >= self.count
+
+    def names(self) -> frozenset[str]:
+        return frozenset().union(*(node.names() for node in self.nodes))
+
+    def size(self) -> int:
+        return sum(node.size() for node in self.nodes)
+
+    def replaced(self, replace: "_Replace") -> _Node:
+        return _at_least(self.count, [node.replaced(replace) for node in self.nodes])
+
+    def first(self) -> str | None:
+        return self.nodes[0].first()
+
+
+def _at_least(count: int, nodes: Iterable[_Node]) -> _Node:
+    """At least `count` of `nodes`, without the constants among them."""
+    left = []
+    for node in nodes:
+        if not isinstance(node, _Constant):
+            left.append(node)
+        elif node.value:
+            count -= 1
+    if count <= 0:
+        return _TRUE
+    if count > len(left):
+        return _FALSE
+    return left[0] if len(left) == 1 else _AtLeast(count, tuple(left))
+
+
+_Replace = Callable[[_InState], _Node]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRule:
+    """A composite alarm's rule.
+
+    Attributes:
+        text: the rule as written.
+        alarm_names: the alarms it refers to, by name (of an ARN: the name at its end).
+    """
+
+    text: str
+    alarm_names: frozenset[str]
+    _root: _Node
+
+    def evaluate(self, states: Mapping[str, str]) -> bool:
+        """Whether the rule holds (the composite is in ALARM).
+
+        Args:
+            states: alarm name -> OK, ALARM or INSUFFICIENT_DATA. An alarm that is not in it is in none of the three.
+        """
+        return self._root.holds(states)
+
+    @property
+    def size(self) -> int:
+        """The number of conditions (`ALARM(a) AND OK(b)` has two)."""
+        return self._root.size()
+
+    def assume(self, states: Mapping[str, str]) -> "AlarmRule":
+        """The rule that is left where these alarms are in these states; an alarm in no known state is in none of the three."""
+        return self._replaced(
+            lambda node: (_TRUE if states[node.name] == node.state else _FALSE) if node.name in states else node
+        )
+
+    def with_rules(self, rules: Mapping[str, "AlarmRule"]) -> "AlarmRule":
+        """The rule with the composite alarms among its parts replaced by their own rules.
+
+        A composite alarm is in ALARM where its rule holds, else OK; it has INSUFFICIENT_DATA only until it is first evaluated.
+
+        Raises:
+            RuleTooLarge: the rule would have more than `MOST_NODES` conditions.
+        """
+        names = [node.name for node in _conditions(self._root)]
+        if sum(rules[name].size if name in rules else 1 for name in names) > MOST_NODES:
+            raise RuleTooLarge(f"more than {MOST_NODES} conditions")
+
+        def replace(node: _InState) -> _Node:
+            if node.name not in rules:
+                return node
+            held = rules[node.name]._root
+            return {"ALARM": held, "OK": _not(held)}.get(node.state, _FALSE)
+
+        return self._replaced(replace)
+
+    def both(self, other: "AlarmRule") -> "AlarmRule":
+        """The rule that holds where this one and the other hold."""
+        return _rule(f"({self.text}) AND ({other.text})", _at_least(2, (self._root, other._root)))
+
+    def negated(self) -> "AlarmRule":
+        """The rule that holds where this one does not."""
+        return _rule(f"NOT ({self.text})", _not(self._root))
+
+    def witness(self, may_be: Mapping[str, Sequence[str]], others: Sequence[str] = STATES) -> dict[str, str] | None:
+        """States of its alarms in which the rule holds; None where it holds in none of those that they may take.
+
+        Args:
+            may_be: the states that an alarm may take, by name.
+            others: the states that every other alarm may take.
+
+        Raises:
+            RuleTooLarge: not known after `MOST_STEPS` steps.
+        """
+        vain: set[_Node] = set()
+        steps = 0
+        # Depth first, without recursion: a rule may have more parts than Python has stack.
+        paths: list[tuple[_Node, dict[str, str]]] = [(self.assume({})._root, {})]
+        while paths:
+            node, states = paths.pop()
+            if node in vain:
+                continue
+            vain.add(node)
+            name = node.first()
+            if name is None:
+                if node == _TRUE:
+                    return states
+                continue
+            steps += 1
+            if steps > MOST_STEPS:
+                raise RuleTooLarge(f"not known after {MOST_STEPS} steps over {len(self.alarm_names)} alarms")
+            for state in reversed(may_be.get(name, others)):
+                left = node.replaced(_assuming(name, state))
+                paths.append((left, {**states, name: state}))
+        return None
+
+    def _replaced(self, replace: _Replace) -> "AlarmRule":
+        return _rule(self.text, self._root.replaced(replace))
+
+
+def alarm_in_alarm(name: str) -> AlarmRule:
+    """The rule `ALARM(name)`."""
+    return _rule(f"ALARM({name})", _InState(name, "ALARM"))
+
+
+def _rule(text: str, root: _Node) -> AlarmRule:
+    return AlarmRule(text, root.names(), root)
+
+
+def _assuming(name: str, state: str) -> _Replace:
+    return lambda node: (_TRUE if node.state == state else _FALSE) if node.name == name else node
+
+
+def _conditions(node: _Node) -> Iterator[_InState]:
+    """The conditions on parts, each as often as it is written."""
+    if isinstance(node, _InState):
+        yield node
+    elif isinstance(node, _Not):
+        yield from _conditions(node.node)
+    elif isinstance(node, _AtLeast):
+        for each in node.nodes:
+            yield from _conditions(each)
+
+
+_TOKENS = re.compile(r"""(?P<space>\s+)|(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<op>[(),])|(?P<word>[^\s()",']+)""")
+_ARN = re.compile(r"arn:[^:]+:cloudwatch:[^:]*:[^:]*:alarm:(?P<name>.+)", re.DOTALL)
+
+
+def parse_rule(text: str) -> AlarmRule:
+    """Reads the rule of a composite alarm.
+
+    Raises:
+        AlarmRuleError: not a rule, with the place where it stops being one.
+    """
+    tokens = TokenStream(text, _TOKENS, AlarmRuleError)
+    root = _either(tokens)
+    tokens.expect_end()
+    return _rule(text, root)
+
+
+def _either(tokens: TokenStream) -> _Node:
+    nodes = [_both(tokens)]
+    while tokens.accept("OR"):
+        nodes.append(_both(tokens))
+    return nodes[0] if len(nodes) == 1 else _AtLeast(1, tuple(nodes))
+
+
+def _both(tokens: TokenStream) -> _Node:
+    nodes = [_negated(tokens)]
+    while tokens.accept("AND"):
+        nodes.append(_negated(tokens))
+    return nodes[0] if len(nodes) == 1 else _AtLeast(len(nodes), tuple(nodes))
+
+
+def _negated(tokens: TokenStream) -> _Node:
+    with tokens.nested():
+        return _Not(_negated(tokens)) if tokens.accept("NOT") else _condition(tokens)
+
+
+def _condition(tokens: TokenStream) -> _Node:
+    if tokens.accept("("):
+        node = _either(tokens)
+        tokens.expect(")")
+        return node
+    if constant := tokens.accept("TRUE", "FALSE"):
+        return _Constant(constant.text == "TRUE")
+    if tokens.accept("AT_LEAST"):
+        return _at_least_call(tokens)
+    state = tokens.accept(*STATES) or tokens.fail("expected ALARM, OK, INSUFFICIENT_DATA, TRUE, FALSE, NOT or a parenthesis")
+    tokens.expect("(")
+    node = _InState(_name(tokens), state.text)
+    tokens.expect(")")
+    return node
+
+
+def _at_least_call(tokens: TokenStream) -> _Node:
+    """`AT_LEAST(2, ALARM, (a, b, c))`, `AT_LEAST(50%, NOT OK, (a, b))`."""
+    tokens.expect("(")
+    count = tokens.take().text
+    if not re.fullmatch(r"[1-9]\d*%?", count):
+        tokens.fail(f"expected a number or a percentage of alarms, not {count!r}")
+    tokens.expect(",")
+    negated = tokens.accept("NOT") is not None
+    state = (tokens.accept(*STATES) or tokens.fail("expected an alarm state")).text
+    tokens.expect(",")
+    tokens.expect("(")
+    names = [_name(tokens)]
+    while tokens.accept(","):
+        names.append(_name(tokens))
+    tokens.expect(")")
+    tokens.expect(")")
+    nodes: tuple[_Node, ...] = tuple(_InState(name, state) for name in names)
+    if negated:
+        nodes = tuple(_Not(node) for node in nodes)
+    needed = math.ceil(len(nodes) * int(count[:-1]) / 100) if count.endswith("%") else int(count)
+    return _AtLeast(needed, nodes)
+
+
+def _name(tokens: TokenStream) -> str:
+    token = tokens.accept_kind("string", "word")
+    if token is None or token.kind == END:
+        tokens.fail("expected the name of an alarm")
+    name = unquote(token.text) if token.kind == "string" else token.text
+    match = _ARN.fullmatch(name)
+    return match["name"] if match else name

@@ -1,0 +1,46 @@
+"""`phase5 history accept`: what the person is shown and asked, and how it ends. Text and exit codes only.
+
+Exit codes: 0 accepted; 1 refused; 2 it could not be found out, or AWS did not do it; 3 usage or configuration.
+"""
+
+from phase5_ops.clock import iso
+from phase5_ops.commands.approvals import DONE, Confirm, check_role, ending
+from phase5_ops.gate.approval.history_acceptance import Request, accept, acceptable, broken_run
+from phase5_ops.gate.session import Refused, open_session
+from phase5_ops.settings import Settings
+from phase5_ops.text import printable
+
+
+def run_accept(settings: Settings, run_id: str | None, request: Request, confirm: Confirm) -> int:
+    """Shows the breaks that the record of a run names, asks, signs and records that they are accepted.
+
+    Args:
+        settings: of the environment.
+        run_id: whose breaks; default: those of the newest recorded run.
+        request: role, reason, ticket.
+        confirm: asks the person; nothing is signed where it says False.
+
+    Raises:
+        ConfigurationError: usage, a fixed clock, or keys that cannot be used.
+    """
+    check_role(request.role)
+
+    def act() -> int:
+        session = open_session(settings, "accepting")
+        record = broken_run(session, run_id)
+        breaks = acceptable(record)
+        print(f"run {record.found.run_id} in {settings.environment}, ended {iso(record.found.ended_at)}")
+        for each in breaks:
+            print(printable(f"  {each.code} {each.subject}"))
+            print(printable(f"    an earlier run had {each.lost}"))
+            print(printable(f"    in its place is    {each.found or 'nothing'}"))
+        print(printable(f"because {request.reason} ({request.ticket})"), flush=True)
+        who = session.person.person
+        if not confirm(f"Accept for {request.role} as {who} that what was lost is not judged any more?"):
+            raise Refused("not accepted")
+        session = open_session(settings, "accepting")  # a person may read for longer than AWS is waited for
+        made = accept(session, record, breaks, request, session.person.person)
+        print(f"accepted as {made.id}; the next readiness run goes on from there", flush=True)
+        return DONE
+
+    return ending(act)

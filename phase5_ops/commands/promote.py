@@ -1,0 +1,213 @@
+"""`phase5 promote`: registers a candidate or gives it up, and waits for what becomes of it.
+
+Registering is an event in Dagster, the state folder's own or one behind a webserver; the sensor `promotion_gate` does everything
+else. What became of a candidate is read from the state table alone. Exit codes: 0 promoted, or registered; 1 rejected, aborted,
+superseded, or no end in time; 2 the webserver or the state table did not do it, or did not say; 3 the name is taken by another
+digest, or a usage error. Dagster is imported where an instance is used: a release pipeline over HTTP needs none.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from phase5_ops.gate.attestation.keys import KeySet
+from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.override_statement import stored_order
+from phase5_ops.gate.candidates import registration as candidates
+from phase5_ops.gate.candidates.registration import NotARegistration, registration
+from phase5_ops.gate.fixed_clock import refuse_fixed_clock
+from phase5_ops.gate.inputs.promotion_records import record_problems
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.session import GateSession
+from phase5_ops.gate.state.items import CLOSED, Candidate, Fate
+from phase5_ops.gate.state.table import StateTable
+from phase5_ops.settings import ConfigurationError, Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+_POLL_SECONDS = 2.0
+
+#: Records an event of the candidates' asset, from the name of the release and the metadata; raises where it is not recorded.
+Post = Callable[[str, Mapping[str, str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: a candidate, or that it is given up."""
+
+    name: str
+    digest: str
+    abort: bool = False
+    supersede: bool = False
+    new_series: bool = False
+    by: str = "phase5 promote"
+    context: tuple[str, ...] = ()  # NAME=VALUE
+
+    def metadata(self) -> dict[str, str]:
+        """The metadata of the event.
+
+        Raises:
+            ConfigurationError: a context is not NAME=VALUE.
+        """
+        flags = {
+            candidates.ABORT: self.abort,
+            candidates.SUPERSEDE: self.supersede,
+            candidates.NEW_SERIES: self.new_series,
+        }
+        return {
+            candidates.DIGEST: self.digest,
+            candidates.BY: self.by,
+            **{name: "true" for name, chosen in flags.items() if chosen},
+            **{candidates.CONTEXT + name: value for name, value in context_of(self.context).items()},
+        }
+
+
+def context_of(entries: Sequence[str]) -> dict[str, str]:
+    """What NAME=VALUE entries say.
+
+    Raises:
+        ConfigurationError: one is not of this form.
+    """
+    pairs = [entry.partition("=") for entry in entries]
+    if wrong := [entry for entry, (name, equals, _) in zip(entries, pairs, strict=True) if not name or not equals]:
+        raise ConfigurationError(f"--context {wrong[0]}: give it as NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is printed, and the exit code."""
+
+    text: str
+    exit_code: int
+
+
+def to_instance(instance: "dg.DagsterInstance") -> Post:
+    """Records the event in an instance of this machine."""
+    import dagster as dg
+
+    def post(name: str, metadata: Mapping[str, str]) -> None:
+        instance.add_dynamic_partitions(candidates.PARTITIONS, [name])
+        instance.report_runless_asset_event(dg.AssetMaterialization(candidates.ASSET, partition=name, metadata=dict(metadata)))
+
+    return post
+
+
+def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[Answer, int]:
+    """Posts the event, if there is nothing against it.
+
+    The end of a candidate that is closed is told, and stays, unless a new series is asked for.
+
+    Returns:
+        What to print; and the series that the candidate has, or will have once the sensor has seen the event.
+
+    Raises:
+        ConfigurationError: the name or digest may not be used, or the clock is fixed.
+        StateError: the state table cannot be read.
+        WebserverError: the event was not recorded, or it is not known whether it was.
+    """
+    refuse_fixed_clock(settings, "phase5 promote")
+    try:
+        release = registration(wish.name, wish.metadata(), settings.environment, datetime.now(UTC)).release
+    except NotARegistration as error:
+        raise ConfigurationError(str(error)) from error
+    present = state.candidate(release)
+    if present is not None and present.release.digest != release.digest:
+        raise ConfigurationError(
+            f"CONFLICT: {release.name} is registered with {present.release.digest}; another artifact needs another name"
+        )
+    if wish.abort and present is None:
+        raise ConfigurationError(f"no candidate {release.name} in {release.environment}")
+    again = present is not None and present.fate in CLOSED and not wish.abort
+    if present is not None and again and not wish.new_series:
+        return Answer(f"{line(present)}; that is its end, and --new-series tries the release again", 1), present.series
+    # asked of a candidate that is under way, it would begin a series later, if the events were read once more after its end
+    post(release.name, replace(wish, new_series=again).metadata())
+    series = 1 if present is None else present.series + again
+    asked = "to be aborted" if wish.abort else "registered"
+    return Answer(f"{release.name} {release.digest}: {asked}, series {series}", 0), series
+
+
+def wait(
+    look: Callable[[], GateSession],
+    release: Release,
+    series: int,
+    *,
+    timeout: float,
+    accept_break_glass: bool = False,
+    tell: Callable[[str], None],
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Answer:
+    """Waits until the series has ended.
+
+    Args:
+        look: opens a session; each look has a reader of its own, and the keys are asked for when the table says that it was
+            promoted.
+        release: the candidate's.
+        series: which; an earlier one is not looked at.
+        timeout: seconds.
+        accept_break_glass: also what went past the closed gate is promoted.
+        tell: told each change.
+        monotonic: seconds.
+        sleep: pauses for seconds.
+
+    Raises:
+        StateError: the state table cannot be read.
+        KeysError, SigningError: it cannot be told which keys to believe.
+    """
+    ends, said = monotonic() + timeout, ""
+    while True:
+        state = look().state
+        found = state.candidate(release)
+        if found is not None and found.release.digest != release.digest:
+            return Answer(f"CONFLICT: {release.name} is registered with {found.release.digest}", 3)
+        present = found if found is not None and found.series >= series else None
+        if present is not None and present.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
+            return _attested(state, present, look().keys, accept_break_glass=accept_break_glass)
+        if present is not None and present.fate in CLOSED and not _renewed(state, present):
+            return Answer(line(present), 1)
+        now_said = line(present) if present else f"{release.name}: the sensor has not seen it yet"
+        if now_said != said:
+            tell(now_said)
+            said = now_said
+        if monotonic() >= ends:
+            return Answer(f"{said}; no end within {timeout:g} s", 1)
+        sleep(min(_POLL_SECONDS, max(0.0, ends - monotonic())))
+
+
+def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_break_glass: bool) -> Answer:
+    """The end of a candidate that the table says to have been promoted: only the gate's signature shows that it was."""
+    release, series, now = candidate.release, candidate.series, datetime.now(UTC)
+    if candidate.fate is Fate.BREAK_GLASS:
+        if not accept_break_glass:
+            return Answer(f"{line(candidate)}; the gate was not open (--accept-break-glass takes it)", 1)
+        orders = [
+            order for each in state.overrides(release.environment) if (order := stored_order(each.id, each.payload)) is not None
+        ]
+        glass = [order for order in orders if (order.kind, order.release, order.series) == (Kind.BREAK_GLASS, release, series)]
+        records = [(order, state.promotion(release, series, override=order.id)) for order in glass]
+        tried = [record_problems(r, release, series, keys=keys, now=now, override=order) for order, r in records if r is not None]
+    else:
+        record = state.promotion(release, series)
+        tried = [record_problems(record, release, series, keys=keys, now=now)] if record is not None else []
+    if any(not problems for problems in tried):
+        return Answer(line(candidate), 0)
+    why = "; ".join(problem for problems in tried for problem in problems) or "there is no record of it"
+    return Answer(f"{line(candidate)}; but its attestation does not verify: {why}; nothing is known", 2)
+
+
+def _renewed(state: StateTable, closed: Candidate) -> bool:
+    """Whether the next series has begun meanwhile."""
+    present = state.candidate(closed.release)
+    return present is not None and present.series > closed.series
+
+
+def line(candidate: Candidate) -> str:
+    """A candidate and what became of it, in one line."""
+    because = f": {candidate.closed_because}" if candidate.closed_because else ""
+    return f"{candidate.release.name} {candidate.release.digest} series {candidate.series} {candidate.fate}{because}"

@@ -1,0 +1,85 @@
+"""The state folder: DAGSTER_HOME of everything that `phase5` does, with the project's dagster.yaml in it."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import phase5_ops
+from phase5_ops.files import write_whole
+from phase5_ops.settings import ConfigurationError
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+_REMEDY = "free its disk or let it be written, or name another with PHASE5_STATE_DIR"
+_PACKAGE = Path(phase5_ops.__file__).parent
+_SOURCES = (_PACKAGE / "dagster.yaml", _PACKAGE.parent / "dagster.yaml")  # installed, and in a clone
+
+
+_TRIED = b"0" * 65536  # bytes that show whether the folder takes anything; more than a disk leaves in its last block
+
+
+class FolderUnusable(Exception):
+    """The state folder takes nothing any more, in the middle of what was done; the message names it, why, and the remedy."""
+
+
+def why_unusable(folder: Path) -> str | None:
+    """Why the folder cannot be written now; None where it can."""
+    target = folder / f".tried-{uuid4().hex}"
+    try:
+        write_whole(target, _TRIED)
+        target.unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def prepare_state_folder(folder: Path) -> Path:
+    """Creates the folder, puts dagster.yaml there where there is none (a changed one is the user's), and sets DAGSTER_HOME.
+
+    Returns:
+        The folder's absolute path.
+
+    Raises:
+        ConfigurationError: the folder cannot be made or written.
+    """
+    home = folder.expanduser().resolve()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        target = home / "dagster.yaml"
+        if not target.exists():
+            source = next(path for path in _SOURCES if path.exists())
+            write_whole(target, source.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(
+            f"PHASE5_STATE_DIR={folder}: the state folder cannot be used: {error.strerror}; {_REMEDY}"
+        ) from error
+    if why := why_unusable(home):
+        raise ConfigurationError(f"PHASE5_STATE_DIR={folder}: the state folder {home} cannot be written: {why}; {_REMEDY}")
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def open_dagster(home: Path) -> "DagsterInstance":
+    """Dagster's instance of a prepared state folder; whoever gets it ends it.
+
+    One process at a time opens it: two that make its SQLite storage at once fail with "table already exists". The lock is
+    flock(2): it ends with its process, whatever happens to that.
+    """
+    from dagster import DagsterInstance  # here, since most of what prepares a state folder never needs it
+
+    with (home / ".opening-dagster").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return DagsterInstance.from_config(str(home))
+
+
+def raise_if_unusable(folder: Path) -> None:
+    """Told of failures that may have come from the folder: whether that is so.
+
+    Raises:
+        FolderUnusable: the folder takes nothing now.
+    """
+    if why := why_unusable(folder):
+        raise FolderUnusable(f"the state folder {folder} cannot be written any more: {why}; {_REMEDY}")

@@ -1,0 +1,142 @@
+"""`phase5 status` and `phase5 releases`: what the gate said of its candidates, and what went to production.
+
+Nothing is decided here, and nothing of this machine but the pinned keys counts: a release pipeline, a person who signs and the
+gate's own machine are all shown the document that the gate keeps in the state table. Exit codes of one release are those of its
+document; the list of candidates exits with 0, that of releases with 2 where what is live is not known.
+"""
+
+from collections.abc import Iterator
+
+from phase5_ops.clock import iso, parse_iso
+from phase5_ops.commands.promote import line
+from phase5_ops.gate.promotion.released import BY, Released, live, released
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.session import GateSession, open_session
+from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, MalformedItem
+from phase5_ops.gate.state.stated_documents import NotStated
+from phase5_ops.report.document import EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
+from phase5_ops.report.standing import in_words, standing_document
+from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.text import printable
+
+
+def open_candidates(settings: Settings) -> str:
+    """Every candidate that may be open, and what each is waiting for.
+
+    Raises:
+        StateError: the state table cannot be read.
+        KeysError, SigningError: it cannot be told which keys to believe.
+    """
+    session = open_session(settings, "phase5 status")
+    lines: list[str] = []
+    listed = session.state.open_candidates(settings.environment, malformed=lambda error: lines.append(f"not known: {error}"))
+    lines += [each for candidate, _ in listed for each in _lines(session, candidate)]
+    return "\n".join(lines) or f"no open candidate in {settings.environment}"
+
+
+def _lines(session: GateSession, candidate: Candidate) -> Iterator[str]:
+    yield line(candidate)
+    if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
+        return
+    try:
+        document = document_of(session, candidate)
+    except (NotStated, MalformedItem) as error:
+        yield f"  not known: {error}"
+        return
+    yield f"  {age_line(session, document)}"
+    yield from (f"  {blocker}" for blocker in document.blockers)
+
+
+def age_line(session: GateSession, document: ReadinessDocument) -> str:
+    """What the gate says of a candidate in a word, and how long ago it said so."""
+    at = parse_iso(document.stated_at or document.evaluated_at)
+    gate = document.candidate.gate if document.candidate else document.decision
+    return f"the gate is {gate}: said by it {in_words(session.now - at)} ago, at {iso(at)}"
+
+
+def document_of(session: GateSession, candidate: Candidate) -> ReadinessDocument:
+    """The document of a candidate, as every machine shows it.
+
+    Raises:
+        NotStated: the gate has said nothing of it that can be believed.
+        StateError: the state table cannot be read.
+    """
+    return standing_document(session.documents, session.keys, candidate, session.now)
+
+
+def release_status(settings: Settings, name: str) -> ReadinessDocument:
+    """The document of one candidate.
+
+    Raises:
+        ConfigurationError: no such candidate, or the clock is fixed.
+        NotStated: the gate has said nothing of it that can be believed.
+        StateError: the state table cannot be read.
+        KeysError, SigningError: it cannot be told which keys to believe.
+    """
+    session = open_session(settings, "phase5 status of a release")
+    candidate = session.state.candidate(Release(name, "", settings.environment))
+    if candidate is None:
+        raise ConfigurationError(
+            f"no candidate {name} in {settings.environment}; register it with phase5 promote, "
+            "and let the sensor promotion_gate see it"
+        )
+    return document_of(session, candidate)
+
+
+def releases(settings: Settings) -> tuple[list[Released], Released | None]:
+    """Every publication of the environment, oldest first, and what is live; None where nothing is, or it is not known.
+
+    Raises:
+        StateError: the state table cannot be read.
+        KeysError, SigningError: it cannot be told which keys to believe.
+    """
+    session = open_session(settings, "phase5 releases")
+    history = released(session.state, session.keys, settings.environment)
+    return history, live(history)
+
+
+def releases_text(environment: str, history: list[Released], present: Released | None) -> str:
+    """For people: what is live, and the history, newest first."""
+    if not history:
+        return f"nothing was ever promoted to {environment} through this gate"
+    if present is None:
+        first = f"live in {environment}: NOT KNOWN, the last record of a promotion is not to be believed"
+    else:
+        order = f" {present.override.id}, {present.override.reason} ({present.override.ticket})" if present.override else ""
+        first = (
+            f"live in {environment}: {present.release.name} {present.release.digest}"
+            f" since {iso(present.at)}, by {BY[present.kind]}{printable(order)}"
+        )
+    return "\n".join([first, "", "history, newest first:", *(f"  {printable(str(each))}" for each in reversed(history))])
+
+
+def releases_json(environment: str, history: list[Released], present: Released | None) -> dict[str, object]:
+    """The same for programs: `live` is null where it is not known or nothing is."""
+    return {
+        "schema": "phase5.releases/v1",
+        "environment": environment,
+        "live": None if present is None else _entry(present),
+        "known": present is not None or not history,
+        "history": [_entry(each) for each in history],
+    }
+
+
+def releases_exit_code(history: list[Released], present: Released | None) -> int:
+    """2 where it is not known what is live."""
+    return EXIT_UNDECIDED if history and present is None else EXIT_OPEN
+
+
+def _entry(each: Released) -> dict[str, object]:
+    override = each.override
+    return {
+        "release": each.release.name,
+        "digest": each.release.digest,
+        "series": each.series,
+        "by": str(each.kind),
+        "at": iso(each.at),
+        "run_id": each.run_id,
+        "override": None
+        if override is None
+        else {"id": override.id, "reason": override.reason, "ticket": override.ticket, "requested_by": override.requested_by},
+        "problems": list(each.problems),
+    }

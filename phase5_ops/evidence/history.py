@@ -1,0 +1,209 @@
+"""What earlier runs saw: append-only snapshots and sightings in one SQLite file of the state folder.
+
+SQLite gives atomic writes, so a run killed in the middle leaves the history as it was, and two runs at once do not lose entries.
+A `scope` keeps histories of different platforms apart (for a table: its TableId). Order is the order of writing, because
+evaluation time can be fixed; entries later than a run's evaluation time are not shown to it.
+
+Every write adds a line to a journal: a digest of what was written, and a hash over that and the line before. So an entry that was
+taken out, altered or put in shows in the file itself, and a file that was cut off, put back from a copy or made anew shows by the
+head that earlier runs kept elsewhere (see `histories.py`).
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from phase5_ops.clock import iso, parse_iso
+from phase5_ops.evidence.histories import Chain
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS snapshots (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, scope TEXT NOT NULL, subject TEXT NOT NULL,
+    run_id TEXT NOT NULL, observed_at TEXT NOT NULL, payload TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS snapshots_by_scope ON snapshots (stream, scope, seq);
+CREATE TABLE IF NOT EXISTS sightings (
+    stream TEXT NOT NULL, scope TEXT NOT NULL, subject TEXT NOT NULL, first_seen TEXT NOT NULL, last_seen TEXT NOT NULL,
+    PRIMARY KEY (stream, scope, subject));
+CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, body TEXT NOT NULL, hash TEXT NOT NULL);
+"""
+_SNAPSHOT_ROWS = "SELECT seq, stream, scope, subject, run_id, observed_at, payload FROM snapshots"
+_SIGHTING_ROWS = "SELECT stream, scope, subject, first_seen, last_seen FROM sightings ORDER BY stream, scope, subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one run saw of one subject."""
+
+    subject: str
+    run_id: str
+    observed_at: datetime
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Since when and until when a subject was seen."""
+
+    subject: str
+    first_seen: datetime
+    last_seen: datetime
+
+
+class History:
+    """The history file; opened for each operation, so that an instance can be shared and nothing stays locked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=30)
+        try:
+            connection.executescript(_SCHEMA)
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that no other run interleaves with, in a file whose journal has begun."""
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if connection.execute("SELECT count(*) FROM journal").fetchone() == (0,):
+                there = _snapshots_between(connection, 0, _last_snapshot(connection))  # of a version that kept no journal
+                _note(connection, {"id": uuid4().hex, **there, "sightings": _digest(connection.execute(_SIGHTING_ROWS))})
+            yield connection
+
+    def chain(self) -> Chain:
+        """The hashes of the journal, and where the file is not what the journal says; a file without a journal has no hashes."""
+        if not self._path.exists():
+            return Chain()
+        try:
+            with self._connection() as connection:
+                connection.execute("BEGIN")  # so that nothing is written between two readings
+                lines = connection.execute("SELECT seq, body, hash FROM journal ORDER BY seq").fetchall()
+                return Chain(tuple(line[2] for line in lines), tuple(_problems(connection, lines)))
+        except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+            return Chain((), (f"{self._path.name} cannot be used: {error}",))
+
+    def append(
+        self, stream: str, scope: str, run_id: str, observed_at: datetime, payloads: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Adds one snapshot a subject, all or none."""
+        rows = [
+            (stream, scope, subject, run_id, iso(observed_at), json.dumps(payload, sort_keys=True))
+            for subject, payload in sorted(payloads.items())
+        ]
+        with self._writing() as connection:
+            before = _last_snapshot(connection)
+            connection.executemany(
+                "INSERT INTO snapshots (stream, scope, subject, run_id, observed_at, payload) VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
+            _note(connection, _snapshots_between(connection, before, _last_snapshot(connection)))
+
+    def snapshots(self, stream: str, scope: str, *, until: datetime, days: int = 30) -> list[Snapshot]:
+        """The snapshots of the last `days` up to `until`, in the order in which they were written."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT subject, run_id, observed_at, payload FROM snapshots"
+                " WHERE stream = ? AND scope = ? AND observed_at <= ? AND observed_at >= ? ORDER BY seq",
+                (stream, scope, iso(until), iso(until - timedelta(days=days))),
+            ).fetchall()
+        return [Snapshot(subject, run, parse_iso(at), json.loads(payload)) for subject, run, at, payload in rows]
+
+    def sight(self, stream: str, scope: str, seen_at: datetime, subjects: Iterator[str] | list[str]) -> None:
+        """Notes that these subjects were seen at `seen_at`."""
+        stamp = iso(seen_at)
+        with self._writing() as connection:
+            connection.executemany(
+                "INSERT INTO sightings (stream, scope, subject, first_seen, last_seen) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (stream, scope, subject) DO UPDATE SET"
+                " first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)",
+                [(stream, scope, subject, stamp, stamp) for subject in subjects],
+            )
+            _note(connection, {"sightings": _digest(connection.execute(_SIGHTING_ROWS))})
+
+    def sightings(self, stream: str, scope: str, *, until: datetime, days: int) -> list[Sighting]:
+        """The subjects seen within the last `days` before `until`, by name."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT subject, first_seen, last_seen FROM sightings"
+                " WHERE stream = ? AND scope = ? AND last_seen >= ? AND first_seen <= ? ORDER BY subject",
+                (stream, scope, iso(until - timedelta(days=days)), iso(until)),
+            ).fetchall()
+        return [Sighting(subject, parse_iso(first), parse_iso(last)) for subject, first, last in rows]
+
+
+# --- the journal ------------------------------------------------------------------------------------------------------------
+
+
+def _digest(rows: Iterable[tuple[Any, ...]]) -> str:
+    found = hashlib.sha256()
+    for row in rows:
+        found.update(json.dumps(row).encode() + b"\n")
+    return found.hexdigest()
+
+
+def _last_snapshot(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT coalesce(max(seq), 0) FROM snapshots").fetchone()[0])
+
+
+def _snapshots_between(connection: sqlite3.Connection, after: int, last: int) -> dict[str, Any]:
+    """What the journal notes of the snapshots after one and up to another."""
+    rows = connection.execute(f"{_SNAPSHOT_ROWS} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, last)).fetchall()
+    return {"after": after, "last": last, "count": len(rows), "snapshots": _digest(rows)}
+
+
+def _note(connection: sqlite3.Connection, content: Mapping[str, Any]) -> None:
+    seq, previous = connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone() or (0, None)
+    body = json.dumps({**content, "seq": seq + 1, "previous": previous}, sort_keys=True)
+    hashed = hashlib.sha256(body.encode()).hexdigest()
+    connection.execute("INSERT INTO journal (seq, body, hash) VALUES (?, ?, ?)", (seq + 1, body, hashed))
+
+
+def _problems(connection: sqlite3.Connection, lines: list[tuple[int, str, str]]) -> Iterator[str]:
+    """Lines that are altered or out of sequence, and entries that are not what was written."""
+    previous, counted, sightings = None, 0, None
+    for position, (seq, body, hashed) in enumerate(lines, start=1):
+        content = json.loads(body)
+        follows = seq == position == content["seq"] and content["previous"] == previous
+        if not follows or hashlib.sha256(body.encode()).hexdigest() != hashed:
+            yield f"line {seq} of the journal is not what was written"
+        if "snapshots" in content:
+            counted += content["count"]
+            there = _snapshots_between(connection, content["after"], content["last"])
+            if there["snapshots"] != content["snapshots"]:
+                yield f"the snapshots of line {seq} of the journal are not what was written"
+        sightings = content.get("sightings", sightings)
+        previous = hashed
+    if lines and connection.execute("SELECT count(*) FROM snapshots").fetchone() != (counted,):
+        yield "there are snapshots that the journal does not know"
+    if lines and _digest(connection.execute(_SIGHTING_ROWS)) != sightings:
+        yield "the sightings are not what was written"
+
+
+def chains(path: Path) -> dict[str, Chain]:
+    """The hashes of the records of every ledger table, by scope; none where there is no file or it cannot be read."""
+    if not path.exists():
+        return {}
+    try:
+        connection = sqlite3.connect(path, timeout=30)
+        try:
+            rows = connection.execute("SELECT scope, hash FROM records ORDER BY scope, seq").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return {}  # comparing says so; what was there before is not there now
+    hashes: dict[str, list[str]] = {}
+    for scope, hashed in rows:
+        hashes.setdefault(str(scope), []).append(str(hashed))
+    return {scope: Chain(tuple(found)) for scope, found in hashes.items()}

@@ -1,0 +1,345 @@
+"""Where a run's evidence is kept: tables as Parquet, verdicts as JSON, one folder a run, and a digest over all of it.
+
+    <state folder>/evidence/<run id>/run.json           what made it (see `Origin`)
+                                     tables/<asset>.parquet
+                                     reports/<name>        pages for people made from a table
+                                     verdicts/<check>.json
+                                     histories.json     where histories stood at the end (see `Ended`)
+                                     manifest.json      path -> SHA-256 of every file above
+                                     readiness.json     the result of `phase5 check`, outside the digest it names
+
+Files appear whole or not at all (written beside, then renamed), so a killed run leaves no half file. With a copy target every
+file is also put there, before the step that made it succeeds. Nothing is told from the times of files, which anybody can set.
+Evidence of an earlier version has no run.json in its manifest and no histories.json; it is read by its own manifest.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phase5_ops.clock import iso, parse_iso
+from phase5_ops.evidence.histories import Standing
+from phase5_ops.files import sha256_of, write_whole
+
+if TYPE_CHECKING:  # seconds of import time that a command without tables does not need
+    from phase5_ops.evidence.table import DeclaredTable, Facts, GatheredTable, Row
+
+Upload = Callable[[str, bytes], None]
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_DIGESTED = ("tables", "reports", "verdicts")
+_ORIGIN, _ENDED, _MANIFEST = "run.json", "histories.json", "manifest.json"
+_WHO = ("account", "region", "identity")
+_ATTESTATIONS = "attestations"
+_REMOVED = ".removed-"  # no name of a run begins so
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What made a folder of evidence, as it says itself, so that it can be told after Dagster has forgotten the run.
+
+    Attributes:
+        job: the run's job.
+        environment: what was judged.
+        fixed_now: it ran under PHASE5_NOW.
+        assets: those that were chosen, sorted; None for all of the job.
+        began_at: wall clock, before the first table; None in evidence of an earlier version.
+        account, region, identity: what was judged, and the ARN of who judged; None in evidence of an earlier version.
+    """
+
+    job: str
+    environment: str
+    fixed_now: bool
+    assets: tuple[str, ...] | None
+    began_at: datetime | None = field(default=None, compare=False)
+    account: str | None = field(default=None, compare=False)
+    region: str | None = field(default=None, compare=False)
+    identity: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """That a run came to its end, and how: what it says of histories to the next one.
+
+    Attributes:
+        environment: what was judged.
+        at: wall clock.
+        standing: where histories stood.
+        accepted: ids of the acceptances that the run relied on.
+    """
+
+    environment: str
+    at: datetime
+    standing: Standing
+    accepted: tuple[str, ...] = ()
+
+
+class EvidenceStore:
+    """The evidence folders below `root`; `upload(key, content)` also receives every file (key relative to `root`)."""
+
+    def __init__(self, root: Path, upload: Upload | None = None) -> None:
+        self._root = root
+        self._upload = upload
+
+    def run_folder(self, run_id: str) -> Path:
+        """The folder of one run.
+
+        Raises:
+            ValueError: the run id could not be a folder's name.
+        """
+        return self._root / _checked(run_id)
+
+    def _write(self, run_id: str, name: str, content: bytes) -> str:
+        path = self.run_folder(run_id) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+        if self._upload is not None:
+            self._upload(f"{run_id}/{name}", content)
+        return sha256_of(content)
+
+    def table_path(self, run_id: str, asset: str) -> Path:
+        """Where the table of an asset is kept."""
+        return self.run_folder(run_id) / "tables" / f"{_checked(asset)}.parquet"
+
+    def write_table(self, run_id: str, asset: str, table: "GatheredTable[Any, Any]") -> str:
+        """Keeps what was gathered; returns the file's digest."""
+        buffer = BytesIO()
+        table.table.to_keep(table).to_parquet(buffer, index=False)
+        return self._write(run_id, f"tables/{_checked(asset)}.parquet", buffer.getvalue())
+
+    def read_table(self, run_id: str, asset: str, table: "DeclaredTable[Row, Facts]") -> "GatheredTable[Row, Facts]":
+        """What was gathered, as it was kept.
+
+        Raises:
+            FileNotFoundError: the run kept no such table.
+            KeyError, ValueError: the file cannot be understood.
+        """
+        import pandas as pd
+
+        content = self.table_path(run_id, asset).read_bytes()
+        return table.kept(pd.read_parquet(BytesIO(content)), sha256_of(content))
+
+    def report_path(self, run_id: str, name: str) -> Path:
+        """Where a report (`tenant_cost_report.html`) is kept."""
+        stem, _, suffix = name.rpartition(".")
+        return self.run_folder(run_id) / "reports" / f"{_checked(stem)}.{_checked(suffix)}"
+
+    def write_report(self, run_id: str, name: str, content: bytes) -> str:
+        """Keeps a report beside the tables; returns the file's digest."""
+        return self._write(run_id, f"reports/{self.report_path(run_id, name).name}", content)
+
+    def write_verdict(self, run_id: str, check: str, verdict: Mapping[str, Any]) -> str:
+        """Keeps one check's result; returns the file's digest."""
+        return self._write(run_id, f"verdicts/{_checked(check)}.json", _canonical(verdict))
+
+    def write_result(self, run_id: str, document: Mapping[str, Any]) -> None:
+        """Keeps the run's readiness document beside the evidence."""
+        self._write(run_id, "readiness.json", _canonical(document))
+
+    def write_origin(self, run_id: str, origin: Origin) -> None:
+        """Says what makes this folder; done before the first table or verdict, and once a run."""
+        if not (self.run_folder(run_id) / _ORIGIN).exists():
+            began = iso(origin.began_at) if origin.began_at else None
+            content = {
+                "job": origin.job,
+                "environment": origin.environment,
+                "fixed_now": origin.fixed_now,
+                "assets": origin.assets,
+                "began_at": began,
+                **{name: getattr(origin, name) for name in _WHO},
+            }
+            self._write(run_id, _ORIGIN, _canonical(content))
+
+    def origin(self, run_id: str) -> Origin | None:
+        """What made the evidence of a run; None where nothing was gathered or judged in it.
+
+        Raises:
+            OSError, ValueError: there is evidence, and what made it is not said or cannot be read.
+        """
+        folder = self.run_folder(run_id)
+        if not any((folder / part).exists() for part in _DIGESTED):
+            return None
+        content = _json(folder / _ORIGIN)
+        try:
+            chosen = None if content["assets"] is None else tuple(map(str, content["assets"]))
+            began = parse_iso(content["began_at"]) if content.get("began_at") is not None else None
+            who = {name: str(content[name]) if content.get(name) is not None else None for name in _WHO}
+            return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen, began, **who)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{_ORIGIN} of {run_id} does not say what made it") from error
+
+    def write_ended(self, run_id: str, ended: Ended) -> None:
+        """Says where histories stood; the last file before the evidence is sealed for good."""
+        content = {
+            "environment": ended.environment,
+            "ended_at": iso(ended.at),
+            "accepted": list(ended.accepted),
+            **ended.standing.as_json(),
+        }
+        self._write(run_id, _ENDED, _canonical(content))
+
+    def ended(self, run_id: str) -> Ended | None:
+        """How a run came to its end; None where it says nothing of it: it was killed, or is of an earlier version.
+
+        Raises:
+            OSError, ValueError: what it says cannot be read.
+        """
+        try:
+            content = _json(self.run_folder(run_id) / _ENDED)
+        except FileNotFoundError:
+            return None
+        try:
+            accepted = tuple(map(str, content["accepted"]))
+            return Ended(str(content["environment"]), parse_iso(content["ended_at"]), Standing.of_json(content), accepted)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{_ENDED} of {run_id} does not say how it ended") from error
+
+    def run_ids(self) -> list[str]:
+        """The run of every folder, by name.
+
+        Raises:
+            OSError: the folders cannot be listed; that there are none yet is no error.
+        """
+        if not self._root.exists():
+            return []
+        with os.scandir(self._root) as entries:
+            return sorted(e.name for e in entries if _SAFE_NAME.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
+
+    def has_attestations(self, run_id: str) -> bool:
+        """Whether something that was signed is kept under the run."""
+        return (self.run_folder(run_id) / _ATTESTATIONS).exists()
+
+    def remove(self, run_id: str) -> None:
+        """Removes the folder of a run, all at once for whoever looks; a copy elsewhere stays. One that is not there is no error.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        gone = self._root / f"{_REMOVED}{run_id}"
+        with suppress(FileNotFoundError):
+            self.run_folder(run_id).rename(gone)
+        for left in self._root.glob(f"{_REMOVED}*"):  # this one, and what a process that was killed left
+            with suppress(FileNotFoundError):  # another process is at it
+                shutil.rmtree(left)
+
+    def write_attestation(self, run_id: str, name: str, content: bytes) -> None:
+        """Keeps a signed envelope (`decision.dsse.json`) of a promotion under its run; outside every evidence digest."""
+        stem, _, suffix = name.partition(".")
+        if suffix != "dsse.json":
+            raise ValueError(f"not the name of an envelope: {name!r}")
+        self._write(run_id, f"{_ATTESTATIONS}/{_checked(stem)}.{suffix}", content)
+
+    def manifest(self, run_id: str) -> dict[str, str]:
+        """Path -> digest of every file that belongs to the evidence of a run, read afresh.
+
+        Where the sealed manifest knows no run.json, it is of an earlier version, which left that out.
+        """
+        try:
+            older = _ORIGIN not in self._listed(run_id)
+        except (OSError, ValueError):
+            older = False
+        return self._manifest(run_id, older=older)
+
+    def _manifest(self, run_id: str, *, older: bool = False) -> dict[str, str]:
+        folder = self.run_folder(run_id)
+        files = [path for part in _DIGESTED for path in (folder / part).glob("[!.]*") if path.is_file()]
+        files += [path for name in (_ORIGIN, _ENDED) if not older and (path := folder / name).is_file()]
+        return {path.relative_to(folder).as_posix(): sha256_of(path.read_bytes()) for path in sorted(files)}
+
+    def _listed(self, run_id: str) -> dict[str, Any]:
+        """The sealed manifest.
+
+        Raises:
+            OSError, ValueError: there is none that can be read.
+        """
+        content = _json(self.run_folder(run_id) / _MANIFEST)
+        if isinstance(content, dict):
+            return content
+        raise ValueError(f"{_MANIFEST} of {run_id} is no JSON object")
+
+    def sealed_verdicts(self, run_id: str) -> dict[str, Mapping[str, Any]]:
+        """Check -> what its verdict file holds, for every one that the sealed manifest names.
+
+        Raises:
+            OSError, ValueError: there is no manifest; or a verdict, or what the run says of itself, is gone or not as sealed.
+        """
+        listed = self._listed(run_id)
+        checks = sorted(name.removeprefix("verdicts/").removesuffix(".json") for name in listed if name.startswith("verdicts/"))
+        for name in (*(f"verdicts/{_checked(check)}.json" for check in checks), *({_ORIGIN, _ENDED} & listed.keys())):
+            if sha256_of((self.run_folder(run_id) / name).read_bytes()) != listed.get(name):
+                raise ValueError(f"{name} of {run_id} is not as it was sealed")
+        return {check: self.read_verdict(run_id, check) for check in checks}
+
+    def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
+        """What the verdict file of a check holds.
+
+        Raises:
+            OSError: there is none, or it cannot be read.
+            ValueError: it is no JSON object.
+        """
+        content = _json(self.run_folder(run_id) / "verdicts" / f"{_checked(check)}.json")
+        if isinstance(content, dict):
+            return content
+        raise ValueError(f"the verdict of {check} is no JSON object")
+
+    def digest(self, run_id: str) -> str:
+        """The evidence digest over the files as they are now, without sealing."""
+        return self.digest_of(self.manifest(run_id))
+
+    def digest_of(self, manifest: Mapping[str, str]) -> str:
+        """The evidence digest over a manifest."""
+        return sha256_of(_canonical(manifest))
+
+    def sealed_digest(self, run_id: str) -> str:
+        """The digest of the manifest as it was written; that of the evidence, unless somebody changed one of them.
+
+        Raises:
+            OSError: there is none.
+        """
+        return sha256_of((self.run_folder(run_id) / _MANIFEST).read_bytes())
+
+    def differences(self, run_id: str, digest: str) -> list[str]:
+        """Why the files of a run are not those of an evidence digest, a line each; empty if they are."""
+        try:
+            sealed, listed, present = self.sealed_digest(run_id), self._listed(run_id), self.manifest(run_id)
+        except OSError as error:
+            return [f"{error.filename}: cannot be read: {error.strerror}"]
+        except ValueError as error:
+            return [f"{_MANIFEST}: cannot be read: {error}"]
+        found = [f"{_MANIFEST}: it is {sealed}, not {digest}"] if sealed != digest else []
+        for name in sorted(listed.keys() | present.keys()):
+            if listed.get(name) != present.get(name):
+                how = "missing" if name not in present else "changed" if name in listed else "not among what was sealed"
+                found.append(f"{name}: {how}")
+        return found
+
+    def seal(self, run_id: str) -> str:
+        """Writes the manifest and returns the evidence digest: SHA-256 over the sorted manifest."""
+        content = _canonical(self._manifest(run_id))
+        self._write(run_id, _MANIFEST, content)
+        return sha256_of(content)
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError as error:
+        raise ValueError(f"{path.name} is nested too deep") from error
+
+
+def _checked(name: str) -> str:
+    if not _SAFE_NAME.fullmatch(name):
+        raise ValueError(f"not a usable name: {name!r}")
+    return name
+
+
+def _canonical(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

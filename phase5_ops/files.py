@@ -1,0 +1,33 @@
+"""Files: how their content is named by its digest, `sha256:` and 64 hex digits, and how a whole file is put in its place."""
+
+import hashlib
+import os
+from pathlib import Path
+from uuid import uuid4
+
+
+def sha256_of(content: bytes) -> str:
+    """`sha256:` and the hex digest."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def write_whole(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Puts `content` at `path` in place of whatever is there; a killed process or a second one leaves no half file.
+
+    Args:
+        path: in a folder that exists.
+        content: the whole file.
+        mode: permissions of a new file, before the process's umask.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written; what was at `path` is still there.
+    """
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

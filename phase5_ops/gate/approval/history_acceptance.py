@@ -1,0 +1,158 @@
+"""Accepting that a history does not continue: what a person signs, and what of it is believed later.
+
+An acceptance is JSON, `phase5.history-acceptance/v1`, signed with a role's KMS key under a type of its own. It names exactly the
+breaks that the record of a run shows (what was lost, and the head of what is there in its place): anything else that breaks,
+before or after, is not covered. What must not live here: the command line, and what a break does to a row (`histories.py`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+from pydantic import ConfigDict, TypeAdapter, with_config
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.clock import Moment, iso
+from phase5_ops.evidence.histories import NEVER_ACCEPTED, Break
+from phase5_ops.gate.attestation.envelopes import canonical_json, strict_json
+from phase5_ops.gate.attestation.keys import KeySet
+from phase5_ops.gate.attestation.run_record import RunRecord
+from phase5_ops.gate.session import GateSession, Refused
+from phase5_ops.gate.signing.kms import sign
+from phase5_ops.gate.signing.trusted_keys import signing_key
+from phase5_ops.gate.state.items import Written
+from phase5_ops.gate.state.run_records import StoredAcceptance
+from phase5_ops.text import Text
+
+SCHEMA = "phase5.history-acceptance/v1"
+
+#: The type under which an acceptance is signed, so that no signature of one could ever stand for one of a statement or a waiver.
+ACCEPTANCE_TYPE = "application/vnd.phase5.history-acceptance+json"
+
+_LOOKED_THROUGH = 500  # records
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asks for: under which role, why, and where it is followed up."""
+
+    role: str
+    reason: str
+    ticket: str
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """That a person accepted breaks; `role` is the one whose key signed."""
+
+    id: Text
+    environment: Text
+    run_id: Text
+    breaks: tuple[Break, ...]
+    role: Text
+    identity: Text
+    reason: Text
+    ticket: Text
+    at: Moment
+
+    def __str__(self) -> str:
+        return f"accepted by {self.identity} for {self.role} at {iso(self.at)}: {self.reason} ({self.ticket})"
+
+
+_ACCEPTANCE = TypeAdapter(Acceptance)
+
+
+def acceptance_payload(acceptance: Acceptance) -> bytes:
+    """The bytes that are signed."""
+    return canonical_json({**_ACCEPTANCE.dump_python(acceptance), "schema": SCHEMA})
+
+
+def acceptance_of(payload: bytes) -> Acceptance:
+    """The acceptance in these bytes, not yet known to be signed by anybody.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    try:
+        content: Any = strict_json(payload)
+        schema, found = content.pop("schema"), _ACCEPTANCE.validate_python(content)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"not an acceptance of histories: {error}") from error
+    if schema != SCHEMA:
+        raise ValueError(f"not an acceptance of histories: schema {schema!r}")
+    return found
+
+
+def believed_acceptances(stored: Iterable[StoredAcceptance], environment: str, keys: KeySet) -> list[Acceptance]:
+    """The acceptances of an environment that a believed key of the role they name signed; any other is none."""
+    found = []
+    for each in stored:
+        try:
+            acceptance = acceptance_of(each.payload)
+        except ValueError:
+            continue
+        key = keys.keys.get(each.key_id)
+        if key is None or key.role != acceptance.role or key.role not in ROLES or key.revoked_at is not None:
+            continue
+        named = acceptance.id == each.id and acceptance.environment == environment and bool(acceptance.identity)
+        if named and key.verifies(each.payload, each.signature, ACCEPTANCE_TYPE):
+            found.append(acceptance)
+    return found
+
+
+def broken_run(session: GateSession, run_id: str | None) -> RunRecord:
+    """The record whose breaks are to be accepted: that of a run, or the newest.
+
+    Raises:
+        Refused: there is none, or it shows nothing that could be accepted.
+        StateError: the table cannot be read.
+    """
+    settings = session.settings
+    records = islice(session.records.newest_first(settings.environment), _LOOKED_THROUGH)
+    record = next((each for each in records if run_id in (None, each.found.run_id)), None)
+    if record is None:
+        raise Refused(f"no record of {f'run {run_id}' if run_id else 'a readiness run'} in {settings.environment}")
+    if not acceptable(record):
+        left = "; ".join(f"{each.code} {each.subject}: {each.found}" for each in record.found.standing.breaks)
+        why = f"what it shows is never accepted: {left}" if left else "every history continues there"
+        raise Refused(f"run {record.found.run_id} shows nothing to accept: {why}")
+    return record
+
+
+def acceptable(record: RunRecord) -> tuple[Break, ...]:
+    """The breaks of a record that a person may accept."""
+    return tuple(each for each in record.found.standing.breaks if each.code not in NEVER_ACCEPTED)
+
+
+def accept(session: GateSession, record: RunRecord, breaks: Sequence[Break], request: Request, identity: str) -> Acceptance:
+    """Signs with the role's key and records that these breaks are accepted.
+
+    Raises:
+        SigningError, KeysError: the key does not sign, or is not the one that is believed.
+        StateError: the acceptance could not be recorded.
+        Refused: there is no reason or ticket; or another acceptance is recorded under the same id.
+    """
+    if not request.reason.strip() or not request.ticket.strip():
+        raise Refused("an acceptance needs a reason and a ticket")
+    settings = session.settings
+    acceptance = Acceptance(
+        id=uuid4().hex[:12],
+        environment=settings.environment,
+        run_id=record.found.run_id,
+        breaks=tuple(breaks),
+        role=request.role,
+        identity=identity,
+        reason=request.reason.strip(),
+        ticket=request.ticket.strip(),
+        at=session.now,
+    )
+    payload = acceptance_payload(acceptance)
+    key = signing_key(session.reader, settings.signing, request.role, session.keys)
+    made = sign(session.reader, key, payload, ACCEPTANCE_TYPE)
+    stored = StoredAcceptance(acceptance.id, payload, made.key_id, made.signature)
+    if session.records.accept(settings.environment, stored) is not Written.DONE:
+        raise Refused(f"another acceptance is recorded as {acceptance.id}; nothing was changed, accept again")
+    return acceptance

@@ -1,0 +1,1 @@
+"""Signed statements: how they are written, read and verified. Pure."""

@@ -1,0 +1,156 @@
+"""Verifying attestations offline: neither AWS nor Dagster nor the network, only the files and the keys that are believed. Pure.
+
+Starts at "not verified". A readiness statement needs the gate's signature and that of each of the three roles, each with that
+role's own key: never "any four keys". A decision statement needs the gate's, and must name the very readiness envelope beside it.
+A key that was revoked counts for what a decision, by the time that it states itself, shows to have been signed before.
+Everything must be for the one environment that is asked about.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.clock import iso
+from phase5_ops.files import sha256_of
+from phase5_ops.gate.attestation.attested_files import ProvedAt, Verification, only, read_file, signature_problems
+from phase5_ops.gate.attestation.decision_statement import OUTCOMES, DecisionFacts, decision_facts
+from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
+from phase5_ops.gate.attestation.keys import GATE, KeySet
+from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.override_verification import Asked, verify_override
+from phase5_ops.gate.attestation.readiness_statement import ReadinessFacts, readiness_facts
+from phase5_ops.gate.attestation.said_by_decision import (
+    SKEW,
+    decider_problems,
+    decision_summary,
+    environment_problems,
+    stated_by,
+    stated_by_itself,
+    unproved,
+)
+from phase5_ops.gate.attestation.statement import OVERRIDE, TEST_RESULT, VERIFICATION_SUMMARY
+
+LONGEST_WAIT = timedelta(days=14)
+"""Longest time from a readiness statement to the decision on it: a week of signing, and a confirmation run."""
+
+DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def verify(
+    files: Mapping[str, bytes],
+    *,
+    digest: str,
+    keys: KeySet,
+    now: datetime,
+    max_age: timedelta,
+    environment: str,
+    accept: Collection[Kind] = (),
+) -> Verification:
+    """Verifies one readiness envelope, and the decision envelope if it is there; or an override and the decision on it.
+
+    Args:
+        files: name -> content.
+        digest: `sha256:...` of the artifact that they must be about.
+        keys: the keys that are believed.
+        now: the time to judge age by.
+        max_age: how old the decision, or without one the readiness statement, may be.
+        environment: for which they must be.
+        accept: by which rights beside an open gate the release may have been promoted.
+    """
+    problems: list[str] = []
+    if not files:
+        return Verification(("nothing to verify: no file",), {})
+    if not DIGEST_PATTERN.fullmatch(digest):
+        return Verification((f"not a digest to verify against: {digest!r}",), {})
+    read = [file for name, content in files.items() if (file := read_file(name, content, problems)) is not None]
+    override = only(read, OVERRIDE, "override", problems, optional=True)
+    if override is not None:
+        asked = Asked(digest, environment, now, max_age, frozenset(accept))
+        return verify_override(override, read, problems, asked, keys)
+    readiness = only(read, TEST_RESULT, "readiness statement", problems)
+    decision = only(read, VERIFICATION_SUMMARY, "decision statement", problems, optional=True)
+    problems += [
+        f"{file.name}: predicate {file.statement.predicate_type} is none of ours"
+        for file in read
+        if file.statement.predicate_type not in (TEST_RESULT, VERIFICATION_SUMMARY, OVERRIDE)
+    ]
+    if readiness is None:
+        return Verification(tuple(problems), {})
+    facts: dict[str, str] = {}
+    proved_at: ProvedAt = unproved
+    try:
+        said = readiness_facts(readiness.statement)
+        facts |= _readiness_summary(said)
+        problems += _readiness_problems(said, digest, now)
+        problems += environment_problems(said.environment, environment, said.name)
+        if decision is not None:
+            decided = decision_facts(decision.statement)
+            facts |= decision_summary(decided)
+            problems += _decision_problems(decided, said, sha256_of(readiness.content), digest, now)
+            problems += signature_problems(decision, keys, (GATE,), stated_by_itself(decided))
+            proved_at = stated_by(decided, said.evaluated_at)
+        problems += _age_problems(said, decided if decision is not None else None, now, max_age)
+    except MalformedEnvelope as error:
+        problems.append(f"malformed: {error}")
+    problems += signature_problems(readiness, keys, (GATE, *ROLES), proved_at)
+    return Verification(tuple(problems), facts)
+
+
+def _readiness_summary(said: ReadinessFacts) -> dict[str, str]:
+    return {
+        "release": said.name,
+        "digest": said.digest,
+        "environment": said.environment,
+        "result": said.result,
+        "evaluated at": iso(said.evaluated_at),
+        "evidence": said.evidence_digest,
+        "of run": said.run_id,
+        "policy": said.policy_digest,
+    }
+
+
+def _readiness_problems(said: ReadinessFacts, digest: str, now: datetime) -> list[str]:
+    problems = []
+    if said.digest != digest:
+        problems.append(f"another digest: the readiness statement is about {said.digest}")
+    if said.result not in ("PASSED", "WARNED"):
+        problems.append(f"the readiness statement says {said.result}")
+    if said.evaluated_at - now > SKEW:
+        problems.append(f"the readiness statement is from the future: {iso(said.evaluated_at)}")
+    return problems
+
+
+def _decision_problems(
+    decided: DecisionFacts, said: ReadinessFacts, envelope_digest: str, digest: str, now: datetime
+) -> list[str]:
+    problems = []
+    if decided.digest != digest or decided.name != said.name:
+        problems.append(f"another digest: the decision is about {decided.name} {decided.digest}")
+    if (decided.result, decided.levels) != OUTCOMES[Kind.OPEN]:
+        problems.append(f"the decision is not OPEN: {decided.result} {', '.join(decided.levels)}")
+    if decided.inputs != (envelope_digest,):
+        problems.append(
+            f"the decision rests on {', '.join(decided.inputs) or 'nothing'}, the readiness envelope is {envelope_digest}"
+        )
+    problems += decider_problems(decided, said.environment)
+    if decided.policy_digest != said.policy_digest:
+        problems.append(
+            f"the decision was made under policy {decided.policy_digest}, the readiness statement under {said.policy_digest}"
+        )
+    if decided.time_verified < said.evaluated_at - SKEW or decided.time_verified - said.evaluated_at > LONGEST_WAIT:
+        problems.append(f"the decision of {iso(decided.time_verified)} does not belong to a run of {iso(said.evaluated_at)}")
+    if decided.time_verified - now > SKEW:
+        problems.append(f"the decision is from the future: {iso(decided.time_verified)}")
+    return problems
+
+
+def _age_problems(said: ReadinessFacts, decided: DecisionFacts | None, now: datetime, max_age: timedelta) -> list[str]:
+    moment, what = (decided.time_verified, "decision") if decided else (said.evaluated_at, "readiness statement")
+    if now - moment > max_age:
+        hours = max_age.total_seconds() / 3600
+        return [
+            f"an old statement: the {what} is of {iso(moment)}, more than {hours:g} h before {iso(now)};"
+            f" to look at it as of then, give --at {iso(moment)}"
+        ]
+    return []

@@ -1,0 +1,36 @@
+"""How a waiver is written and read: the bytes that are signed, and the fields that statements and reports show of it. Pure."""
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from phase5_ops.gate.attestation.envelopes import canonical_json
+from phase5_ops.gate.records import Waiver
+
+_WAIVER = TypeAdapter(Waiver)
+
+
+def waiver_fields(waiver: Waiver, *names: str) -> dict[str, Any]:
+    """These fields of a waiver as JSON values; all of them where none is named."""
+    content: dict[str, Any] = _WAIVER.dump_python(waiver, include=set(names) or None)
+    return content
+
+
+def waiver_payload(waiver: Waiver) -> bytes:
+    """The bytes of a waiver that its signature is over: everything but who signed it, which the key tells."""
+    content = waiver_fields(waiver)
+    left_out = {"signed_by", "unsigned"} | (set() if waiver.environment else {"environment"})
+    return canonical_json({name: value for name, value in content.items() if name not in left_out})
+
+
+def waiver_of(payload: str) -> Waiver:
+    """The waiver in a payload, not yet known to be signed by anybody.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    try:
+        return _WAIVER.validate_python({**json.loads(payload), "signed_by": None, "unsigned": ""})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"not a waiver: {error}") from error

@@ -1,0 +1,1 @@
+"""The decision of the gate from plain facts. Pure."""

@@ -1,0 +1,179 @@
+"""Which recorded signatures count for which role, and whether what was signed still holds. Pure.
+
+Three roles, three keys, three people. A signature is bound to the bytes of one readiness statement (or override), and so to the
+release, environment and moment that those bytes name; it stands for a later confirmation run only if that run is no worse than
+what was signed. That a signature verifies at all was found out before. Sensor, promotion, status, signing and overrides all ask
+here; what a revoked key is worth is one rule with `phase5 verify` (`keys.revocation_problem`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.clock import iso
+from phase5_ops.gate.attestation.keys import revocation_problem
+from phase5_ops.gate.reasons import ReasonCode, SignOffReason
+from phase5_ops.gate.records import Release, RowFacts, SignedFacts, SignOff
+from phase5_ops.policy import GatePolicy
+
+Problem = tuple[ReasonCode, str]
+
+
+def differences(
+    signed: SignedFacts,
+    *,
+    release_digest: str,
+    policy_digest: str,
+    waivers: frozenset[str],
+    rows: Mapping[str, RowFacts],
+    unknown: frozenset[str] = frozenset(),
+) -> tuple[str, ...]:
+    """Why signatures over `signed` are void for what holds now; empty if they stand.
+
+    They stand when artifact, policy and waivers are equal, no row is worse, and the findings (code and subject) of each row are
+    among those that were signed. `unknown` names rows that the gate closes because their results do not count: nothing can be
+    said of them here.
+    """
+    found = []
+    if signed.release_digest != release_digest:
+        found.append(f"artifact {release_digest}, signed {signed.release_digest}")
+    if signed.policy_digest != policy_digest:
+        found.append(f"policy {policy_digest}, signed {signed.policy_digest}")
+    if signed.waivers != waivers:
+        found.append(f"waivers {_listed(waivers)}, signed {_listed(signed.waivers)}")
+    for row in sorted((signed.rows.keys() | rows.keys()) - unknown):
+        before, present = signed.rows.get(row), rows.get(row)
+        if before is None or present is None:
+            found.append(f"row {row} is {'not in what was signed' if before is None else 'no longer there'}")
+            continue
+        if present.verdict.severity > before.verdict.severity:
+            found.append(f"row {row} is {present.verdict}, signed {before.verdict}")
+        found += [f"row {row} has {code} {subject}" for code, subject in sorted(present.findings - before.findings)]
+    return tuple(found)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def sign_off_problems(
+    sign_offs: Iterable[SignOff],
+    *,
+    statement_digest: str,
+    release: Release,
+    void: tuple[str, ...],
+    policy: GatePolicy,
+    now: datetime,
+) -> dict[str, tuple[Problem, ...]]:
+    """Role -> why it has not signed the bytes of this digest; an empty tuple for a role that has.
+
+    One signature that counts is enough for a role; where none does, each of its signatures says why.
+    """
+    offs = sorted(sign_offs, key=lambda off: (off.signed_at, off.identity))
+    alone = {
+        id(off): _problems_of(off, statement_digest=statement_digest, release=release, void=void, policy=policy, now=now)
+        for off in offs
+    }
+    good = [off for off in offs if not alone[id(off)]]
+    answers: dict[str, tuple[Problem, ...]] = {}
+    for role in ROLES:
+        mine = [off for off in offs if off.role == role]
+        problems: list[Problem] = []
+        for off in mine:
+            own = alone[id(off)] or _repeated(off, good)
+            if not own:
+                problems = []
+                break
+            problems += own
+        answers[role] = tuple(problems) if mine else ((SignOffReason.SIGNATURE_MISSING, "no signature"),)
+    return answers
+
+
+def newest_counting(
+    sign_offs: Sequence[SignOff], role: str, *, statement_digest: str, release: Release, policy: GatePolicy, now: datetime
+) -> SignOff | None:
+    """The newest signature of a role that counts beside those of the other roles; None if none does."""
+    others = [off for off in sign_offs if off.role != role]
+    for off in sorted((off for off in sign_offs if off.role == role), key=lambda off: off.signed_at, reverse=True):
+        problems = sign_off_problems(
+            (off, *others), statement_digest=statement_digest, release=release, void=(), policy=policy, now=now
+        )
+        if not problems[role]:
+            return off
+    return None
+
+
+def counting(
+    sign_offs: Sequence[SignOff],
+    roles: Iterable[str],
+    *,
+    statement_digest: str,
+    release: Release,
+    policy: GatePolicy,
+    now: datetime,
+) -> tuple[SignOff, ...]:
+    """Of each of the roles the newest signature that counts: what goes into an envelope; arguments as in `sign_off_problems`."""
+    found = (
+        newest_counting(sign_offs, role, statement_digest=statement_digest, release=release, policy=policy, now=now)
+        for role in roles
+    )
+    return tuple(off for off in found if off is not None)
+
+
+def proved_times(sign_offs: Iterable[SignOff]) -> dict[str, datetime]:
+    """Key id -> when KMS's record says that it signed, of the signatures that count by that alone, for the decision to state."""
+    return {off.key_id: off.proved_at for off in sign_offs if off.key_revoked_at is not None and off.proved_at is not None}
+
+
+def _problems_of(
+    off: SignOff, *, statement_digest: str, release: Release, void: tuple[str, ...], policy: GatePolicy, now: datetime
+) -> list[Problem]:
+    who = f"by {off.identity or 'nobody known'} at {iso(off.signed_at)}"
+    skew = timedelta(seconds=policy.clock_skew_seconds)
+    revoked = revocation_problem(off.key_revoked_at, off.proved_at)
+    unproved = f" ({off.unproved})" if off.unproved else ""
+    tests: list[tuple[bool, ReasonCode, str]] = [
+        (off.key_role is None, SignOffReason.SIGNATURE_INVALID, who),
+        (off.key_role not in (None, off.role), SignOffReason.SIGNATURE_OF_ANOTHER_ROLE, f"{who} with the key of {off.key_role}"),
+        *_about_another(off, release, who),
+        (
+            off.statement_digest != statement_digest,
+            SignOffReason.SIGNATURE_OF_ANOTHER_STATEMENT,
+            f"{who} over {off.statement_digest}, the statement is {statement_digest}",
+        ),
+        (bool(void), SignOffReason.SIGNATURE_VOID, f"{who}: {'; '.join(void)}"),
+        (now - off.signed_at >= timedelta(days=policy.sign_off_days), SignOffReason.SIGNATURE_EXPIRED, who),
+        (off.signed_at - now > skew, SignOffReason.SIGNATURE_FROM_THE_FUTURE, who),
+        (
+            off.frozen_at is not None and off.signed_at < off.frozen_at,
+            SignOffReason.SIGNATURE_BEFORE_STATEMENT,
+            f"{who}, what it signs is of {iso(off.frozen_at) if off.frozen_at else ''}",
+        ),
+        (revoked is not None, SignOffReason.SIGNATURE_KEY_REVOKED, f"{who}: the key {revoked}{unproved}"),
+        (not off.identity.strip(), SignOffReason.SIGNER_UNKNOWN, who),
+    ]
+    return [(code, seen) for failed, code, seen in tests if failed]
+
+
+def _about_another(off: SignOff, release: Release, who: str) -> Iterator[tuple[bool, ReasonCode, str]]:
+    """Whether the signed bytes are about something else; where a key made it over bytes that say nothing, they are."""
+    if off.release is None:
+        seen = f"{who} for a statement that cannot be read"
+        yield off.key_role is not None, SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE, seen
+        return
+    named = f"{off.release.name} {off.release.digest}"
+    other = (off.release.name, off.release.digest) != (release.name, release.digest)
+    yield other, SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE, f"{who} for {named}"
+    seen = f"{who} for {off.release.environment}, not for {release.environment}"
+    yield off.release.environment != release.environment, SignOffReason.SIGNATURE_OF_ANOTHER_ENVIRONMENT, seen
+
+
+def _repeated(off: SignOff, good: Iterable[SignOff]) -> list[Problem]:
+    """Whether the same person or key also signed for another role, with a signature that would count."""
+    for other in good:
+        if other.role != off.role and other.role in ROLES:
+            if other.identity.casefold() == off.identity.casefold():
+                return [(SignOffReason.SIGNER_REPEATED, f"{off.identity} signed for {off.role} and {other.role}")]
+            if other.key_id == off.key_id:
+                return [(SignOffReason.SIGNER_REPEATED, f"key {off.key_id} signed for {off.role} and {other.role}")]
+    return []

@@ -1,0 +1,1 @@
+"""The gate in Dagster: sensors, jobs, assets and checks."""

@@ -1,0 +1,133 @@
+"""`promotion_job` as Dagster sees it. Thin: opens what the promotion works with, and ends the run as the promotion ended.
+
+A run started by hand goes through the same door. The run fails unless the release is promoted, with every reason in its
+description; nothing depends on how Dagster records it.
+"""
+
+import logging
+from typing import Any
+
+import dagster as dg
+
+from phase5_ops.context import RunContext
+from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
+from phase5_ops.gate.attestation.override_statement import Override
+from phase5_ops.gate.candidates.notifications import tell_fate
+from phase5_ops.gate.fixed_clock import refuse_fixed_clock
+from phase5_ops.gate.inputs.read import DecidingSession, look_again, read_inputs
+from phase5_ops.gate.promotion.override_promotion import promote_override
+from phase5_ops.gate.promotion.promote import promote
+from phase5_ops.gate.promotion.publication import Ending, PromotionDoor, PromotionOutcome
+from phase5_ops.gate.promotion.targets.choice import publish
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.state.items import Fate, check_release
+
+log = logging.getLogger(__name__)
+
+_OP = "promote_release"
+
+
+class PromotionConfig(dg.Config):
+    """What is to be promoted, where the run's tags do not say. The candidate of that name must have that digest.
+
+    With an override it is the override that says what is promoted.
+    """
+
+    release: str | None = None
+    digest: str | None = None
+    override: str | None = None
+
+
+def promotion_run_config(release: Release) -> dict[str, Any]:
+    """The run configuration of `promotion_job` for a release."""
+    return {"ops": {_OP: {"config": {"release": release.name, "digest": release.digest}}}}
+
+
+def override_run_config(override: Override) -> dict[str, Any]:
+    """The run configuration of `promotion_job` for an override."""
+    return {"ops": {_OP: {"config": {"override": override.id}}}}
+
+
+def open_door(instance: dg.DagsterInstance, run: RunContext) -> PromotionDoor:
+    """What the promotion of a run works with; it decides once, so that nothing is there that was read before.
+
+    Raises:
+        KeysError, SigningError: it cannot be told which keys to believe.
+    """
+    session = DecidingSession(run, instance=instance)
+    session.keys  # noqa: B018 - before anything else: where it cannot be told which keys to believe, nothing is promoted
+    return PromotionDoor(
+        session=session,
+        inputs=lambda candidate: look_again(session, read_inputs(session, candidate)),
+        publish=lambda order: publish(run.reader, run.settings.promotion, order),
+    )
+
+
+@dg.op(
+    name=_OP,
+    description="Decides again from fresh reads, takes the lock, publishes once, records.",
+    required_resource_keys={"run"},
+)
+def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> None:
+    """Promotes the release of the run's configuration, or fails with every reason."""
+    run: RunContext = context.resources.run
+    refuse_fixed_clock(run.settings, "promotion")
+    tags = context.run.tags
+    if override := config.override or tags.get(OVERRIDE_TAG):
+        _end(context, _promote_override(context, run, override))
+        return
+    name, digest = config.release or tags.get(RELEASE_TAG), config.digest or tags.get(DIGEST_TAG)
+    release = Release(name or "", digest or "", run.settings.environment)
+    check_release(release)
+    shown = {
+        RELEASE_TAG: release.name,
+        DIGEST_TAG: release.digest,
+        ENVIRONMENT_TAG: release.environment,
+    }
+    context.instance.add_run_tags(context.run_id, shown)
+    outcome = promote(open_door(context.instance, run), release)
+    if outcome.ending is Ending.PROMOTED:
+        _tell(run, release)
+    _end(context, outcome)
+
+
+def _promote_override(context: dg.OpExecutionContext, run: RunContext, override: str) -> PromotionOutcome:
+    shown = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: run.settings.environment}
+    context.instance.add_run_tags(context.run_id, shown)
+    return promote_override(open_door(context.instance, run), override)
+
+
+def _tell(run: RunContext, release: Release) -> None:
+    """Tells people of a promotion; what is promoted stays promoted whether they hear of it or not."""
+    because, topic = f"by run {run.run_id}", run.settings.notifications
+    if problem := tell_fate(run.reader, topic, release, Fate.PROMOTED, because=because, at=run.now()):
+        log.warning("nobody was told that %s is promoted: %s", release.name, problem)
+
+
+def _end(context: dg.OpExecutionContext, outcome: PromotionOutcome) -> None:
+    """Ends the run as the promotion ended."""
+    context.add_output_metadata(_metadata(outcome))
+    if not outcome.promoted:
+        raise dg.Failure(
+            description=f"{outcome.ending}: " + "; ".join(outcome.reasons), metadata=_metadata(outcome), allow_retries=False
+        )
+
+
+def _metadata(outcome: PromotionOutcome) -> dict[str, Any]:
+    record = outcome.promotion
+    return {
+        "ending": str(outcome.ending),
+        "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in outcome.reasons) or "none"),
+        **({"idempotency_key": record.idempotency_key, "promoted_by_run": record.holder} if record else {}),
+    }
+
+
+@dg.job(
+    name=PROMOTION_JOB,
+    description="Promotes a release whose gate is open, exactly once. Whoever starts it, it decides again by itself.",
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_retries": "0"},
+)
+def promotion_job() -> None:
+    """One step, so that nothing stands between the decision and what follows from it."""
+    promote_release()

@@ -1,0 +1,385 @@
+"""The sensor `promotion_gate` and the external asset `release_candidate`: reads, asks `next_step.py`, does what it says.
+
+A tick registers what was asked for, then does the next step of each active candidate. Everything that must last is in the state
+table: the cursor only spares reading events again, so that a reset one changes nothing, and run keys hold the number of the
+attempt, so that a run that failed is never mistaken for one that was made. A tick that fails has done a part of its steps; the
+next one begins anew from what it reads. Nothing is decided here.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.evidence import run_tags
+from phase5_ops.files import sha256_of
+from phase5_ops.gate.approval import disclosures as loosened
+from phase5_ops.gate.approval.freeze import statement_rows
+from phase5_ops.gate.attestation.keys import KeysError
+from phase5_ops.gate.attestation.readiness_statement import readiness_statement
+from phase5_ops.gate.candidates import registration as candidates
+from phase5_ops.gate.candidates.next_step import Action, Attempt, Step, in_order, in_turn, next_action
+from phase5_ops.gate.candidates.notifications import tell_fate
+from phase5_ops.gate.decision.decide import decide
+from phase5_ops.gate.decision.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
+from phase5_ops.gate.defs.override_watch import watch_overrides
+from phase5_ops.gate.defs.promotion_job import promotion_run_config
+from phase5_ops.gate.defs.stating import Describe, state_document, stated_open
+from phase5_ops.gate.fixed_clock import refuse_fixed_clock
+from phase5_ops.gate.inputs import dagster_records as check_state
+from phase5_ops.gate.inputs.read import DecidingSession, as_promoted, look_again, read_inputs
+from phase5_ops.gate.promotion.publication import begun
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, Waiver
+from phase5_ops.gate.signing.kms import SigningError
+from phase5_ops.gate.state.items import Candidate, Fate, MalformedItem, Registered, StateError, Written
+from phase5_ops.settings import ConfigurationError, Settings
+
+log = logging.getLogger(__name__)
+
+SENSOR = "promotion_gate"
+
+Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+
+#: What a run did not try, in words: from what was decided from, the decision and the settings. Given from outside, because only
+#: what stands above all sections knows every finding code.
+NotTried = Callable[[GateInputs, Decision, Settings], Sequence[str]]
+
+_EVENTS_A_TICK = 100
+_WORKED_A_TICK = 10  # candidates that are looked at, some 0.05 s each
+_CLOSED_A_TICK = 25  # superseded or unlisted, two writes each
+_CHECKS = {row.id: row.check for row in ALL_CHECKS if not row.is_sign_off}
+_LONGEST_REASON, _LONGEST_LINE = 8000, 300  # characters
+_SHOWN = 25  # blockers of a candidate in the skip reason
+
+release_candidate = dg.AssetSpec(
+    candidates.ASSET,
+    description="Releases that ask for production, registered by the release pipeline with phase5 promote. An event here opens"
+    " nothing; what became of a candidate stands in the state table.",
+    group_name="gate",
+    kinds={"external"},
+    partitions_def=dg.DynamicPartitionsDefinition(name=candidates.PARTITIONS),
+)
+
+
+@dataclass
+class Tick:
+    """What a tick did: runs asked for, and a line for each thing worth saying."""
+
+    requests: list[dg.RunRequest] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How the sensor puts things; given from outside, because it stands above the gate what there is to say.
+
+    Attributes:
+        not_tried: tells those who sign what a run did not try.
+        describe: makes the document of a candidate.
+    """
+
+    not_tried: NotTried
+    describe: Describe
+
+
+def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words: Words) -> Tick:
+    """One look at everything.
+
+    Args:
+        session: opened for this tick alone.
+        cursor: where reading of events ended last time.
+        now: wall clock.
+        words: how what is found is put.
+    """
+    tick = Tick(cursor=cursor)
+    try:
+        refuse_fixed_clock(session.settings, "the gate's sensor")
+        session.pinned  # noqa: B018 - where the file of keys is not what it was, nothing is trusted and nothing is done
+        _watch_overrides(session, tick, now)  # first: an incident waits for nothing else
+        tick.cursor = _register(session, cursor, tick)
+        _work(session, tick, now, words)
+    except (StateError, ConfigurationError, KeysError) as error:
+        tick.lines.append(f"nothing is known: {error}")
+    return tick
+
+
+def _watch_overrides(session: DecidingSession, tick: Tick, now: datetime) -> None:
+    try:
+        requests, lines = watch_overrides(session, now)
+    except (KeysError, SigningError) as error:
+        requests, lines = [], [f"overrides: {error}"]
+    tick.requests += requests
+    tick.lines += lines
+
+
+def _register(session: DecidingSession, cursor: str | None, tick: Tick) -> str | None:
+    """Applies the events since the cursor; the cursor after the last one that was applied."""
+    settings = session.settings
+    since = cursor
+    for event in check_state.candidate_events(session.instance, candidates.ASSET, cursor, _EVENTS_A_TICK):
+        since = str(event.storage_id)
+        if event.at is None:
+            tick.lines.append(f"refused an event: Dagster cannot read event {event.storage_id} again ({event.unreadable})")
+            continue
+        try:
+            wanted = candidates.registration(event.partition, event.metadata, settings.environment, event.at)
+        except candidates.NotARegistration as error:
+            tick.lines.append(f"refused an event: {error}")
+        else:
+            session.state.list_open(wanted.release, wanted.at)
+            try:
+                how, candidate = candidates.apply(session.state, wanted, timedelta(hours=settings.flow.deadline_hours))
+            except MalformedItem as error:
+                tick.lines.append(f"refused an event of {wanted.release.name}: {error}")
+                continue
+            if how is Registered.CONFLICT and candidate is not None:
+                tick.lines.append(f"CONFLICT: {wanted.release.name} is {candidate.release.digest}, not {wanted.release.digest}")
+            elif how is Registered.NEW and candidate is not None:
+                tick.lines.append(f"registered {wanted.release.name} {wanted.release.digest}, series {candidate.series}")
+            session.instance.add_dynamic_partitions(candidates.PARTITIONS, [wanted.release.name])
+    return since
+
+
+def _work(session: DecidingSession, tick: Tick, now: datetime, words: Words) -> None:
+    state, settings = session.state, session.settings
+    listed = state.open_candidates(settings.environment, malformed=lambda error: tick.lines.append(f"nothing is known: {error}"))
+    queue = in_order([candidate for candidate, _ in listed], settings.flow)
+    marks = {candidate.release.name: mark for candidate, mark in listed}
+    for older, newer in queue.superseded[:_CLOSED_A_TICK]:
+        because = f"superseded by {newer.release.name}"
+        _becomes(session, older, Fate.SUPERSEDED, tick, because)
+        tick.lines.append(f"{older.release.name}: {because}")
+    turn = in_turn(queue.active, _WORKED_A_TICK, now, session.kept.looked_at)
+    for candidate in turn:
+        _advance(session, candidate, tick, now, words)
+    session.kept.looked_at.update({candidate.release.name: now for candidate in turn})
+    if len(turn) < len(queue.active):
+        tick.lines.append(f"{len(queue.active) - len(turn)} more are looked at in other ticks")
+    if queue.waiting:
+        tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
+    if not queue.superseded:  # a promoted one stays listed until everything older gave way
+        for candidate in in_turn(queue.closed, _CLOSED_A_TICK, now):
+            if candidate.fate is Fate.PROMOTED and not _said_on_what(session, candidate, tick, words):
+                continue  # looked at again by another tick; it keeps no other from its turn
+            state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
+
+
+def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: datetime, words: Words) -> None:
+    """The next step of one candidate; a problem of one is said and does not keep the others."""
+    name, release = candidate.release.name, candidate.release
+    try:
+        runs = check_state.runs_of_candidate(session.instance, release, candidate.series)
+        promotions = check_state.runs_of_candidate(session.instance, release, candidate.series, job=run_tags.PROMOTION_JOB)
+        inputs, decision = _decided(session, candidate, runs)
+        action = next_action(
+            candidate,
+            runs=_attempts(runs),
+            promotions=_attempts(promotions),
+            inputs=inputs,
+            decision=decision,
+            policy=session.settings.flow,
+            now=now,
+            recorded=session.state.promotion(release, candidate.series) is not None,
+            begun=begun(session.state, candidate),
+        )
+        tick.lines += said(name, action)
+        if inputs and decision:
+            tick.lines += [f"{name}: {line}" for line in matching_nothing(waiver_uses(inputs, decision, ()))]
+        if action.step is Step.FREEZE and inputs is not None and decision is not None:
+            _freeze(session, candidate, inputs, decision, words.not_tried(inputs, decision, session.settings))
+            if candidate.fate is Fate.PENDING:
+                _becomes(session, candidate, Fate.READY_TO_SIGN, tick)
+        else:
+            _do(session, candidate, action, tick)
+    except (StateError, KeysError, SigningError) as error:
+        tick.lines.append(f"{name}: nothing is known: {error}"[:_LONGEST_LINE])
+        return
+
+    def document() -> Mapping[str, Any]:
+        found = inputs or read_inputs(session, candidate, runs=runs)
+        return words.describe(session, candidate, found, decision or decide(found))
+
+    _state(session, candidate, tick, document)
+
+
+def _state(session: DecidingSession, candidate: Candidate, tick: Tick, document: Callable[[], Mapping[str, Any]]) -> bool:
+    """Keeps the document of a candidate; False where that could not be done, which is said and costs no step that was made.
+
+    Whatever one candidate's evidence holds, what cannot be put into a document takes no run from it, and no turn from another.
+    """
+    name = candidate.release.name
+    try:
+        problems = state_document(session, candidate, document())
+    except Exception as error:
+        if not isinstance(error, (StateError, KeysError, SigningError)):
+            log.exception("the document of %s could not be made", name)
+        problems = (f"what the gate says of it is not kept: {type(error).__name__}: {error}",)
+    tick.lines += [f"{name}: {problem}"[:_LONGEST_LINE] for problem in problems]
+    return not problems
+
+
+def _said_on_what(session: DecidingSession, candidate: Candidate, tick: Tick, words: Words) -> bool:
+    """Makes sure that the document of a promoted candidate shows what it was promoted on; False where that could not be done.
+
+    One that was promoted between two ticks, by a run that somebody launched, may have none that does.
+    """
+    try:
+        record = session.state.promotion(candidate.release, candidate.series)
+        if record is None or stated_open(session, candidate):
+            return True
+    except (StateError, KeysError, SigningError) as error:
+        tick.lines.append(f"{candidate.release.name}: what it was promoted on is not said: {error}"[:_LONGEST_LINE])
+        return False
+
+    def document() -> Mapping[str, Any]:
+        found = as_promoted(session, candidate, record)
+        return words.describe(session, candidate, found, decide(found))
+
+    return _state(session, candidate, tick, document)
+
+
+def said(name: str, action: Action) -> list[str]:
+    """The lines of a tick about one candidate."""
+    lines = [f"{name}: {action.step}: {reason}"[:_LONGEST_LINE] for reason in action.reasons[:_SHOWN]]
+    left = len(action.reasons) - len(lines)
+    return [*lines, f"{name}: and {left} more"] if left else lines
+
+
+def _decided(
+    session: DecidingSession, candidate: Candidate, runs: list[check_state.ReadinessRun]
+) -> tuple[GateInputs | None, Decision | None]:
+    """Decides about the last run that is over; what would be signed or promoted is held against the platform as it is now.
+
+    Evidence that people sign while something else runs would only be refused by the promotion, again and again: closed here, it
+    gets a confirmation run. Alarms count when all is signed: what fires before may be over until then.
+    """
+    if check_state.newest_finished(runs) is None:
+        return None, None
+    inputs = read_inputs(session, candidate, runs=runs)
+    decision = decide(inputs)
+    if decision.outcome is Outcome.BLOCKED:
+        return inputs, decision
+    inputs = look_again(session, inputs, alarms=decision.outcome is Outcome.OPEN)
+    return inputs, decide(inputs)
+
+
+def _do(session: DecidingSession, candidate: Candidate, action: Action, tick: Tick) -> None:
+    state = session.state
+    because = "; ".join(action.reasons)[:1000]
+    if action.step is Step.START_RUN:
+        tick.requests.append(_request(run_tags.READINESS_JOB, candidate, action.attempt))
+    elif action.step is Step.PROMOTE:
+        tick.requests.append(_request(run_tags.PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
+    elif action.step is Step.REJECT:
+        _becomes(session, candidate, Fate.REJECTED, tick, because)
+    elif action.step is Step.RENEW and state.renew(candidate) is Written.DONE:  # one write: it is closed and goes on at once
+        _tell(session, candidate, Fate.REJECTED, tick, because)
+
+
+def _becomes(session: DecidingSession, candidate: Candidate, fate: Fate, tick: Tick, because: str = "") -> None:
+    """Sets a candidate's fate, and then tells people of it; that nobody could be told changes nothing."""
+    if session.state.set_fate(candidate, fate, because) is not Written.DONE:
+        return  # it changed meanwhile: then that stands
+    _tell(session, candidate, fate, tick, because)
+
+
+def _tell(session: DecidingSession, candidate: Candidate, fate: Fate, tick: Tick, because: str) -> None:
+    release, topic = candidate.release, session.settings.notifications
+    problem = tell_fate(session.reader, topic, release, fate, because=because, at=session.now)
+    if problem is not None:
+        tick.lines.append(f"{release.name}: nobody was told that it is {fate}: {problem}")
+
+
+def _freeze(
+    session: DecidingSession, candidate: Candidate, inputs: GateInputs, decision: Decision, not_tried: Sequence[str]
+) -> None:
+    """Freezes the statement that the roles sign; a tick that ended before it said so is made good by the next.
+
+    Raises:
+        SigningError, KeysError: the gate's key does not sign, or is not the believed one.
+    """
+    state, settings = session.state, session.settings
+    # looked for again on purpose, right before the gate's key signs one: another machine may have frozen it meanwhile
+    if state.statement(candidate.release, candidate.series) is None and inputs.bundle is not None and inputs.run_id is not None:
+        used = [waiver for waiver in inputs.waivers if waiver.id in decision.waivers_used]
+        payload = readiness_statement(
+            release=candidate.release,
+            run_id=inputs.run_id,
+            evaluated_at=inputs.now,
+            evidence_digest=inputs.bundle.digest,
+            policy_digest=inputs.policy_digest,
+            rows=statement_rows(decision, inputs, _CHECKS),
+            tables=inputs.bundle.tables,
+            waivers=used,
+            in_a_row=_in_a_row(session, candidate, used),
+            loosened=loosened.loosened(settings),
+            not_tried=not_tried,
+            url=settings.run_address(inputs.run_id),
+        )
+        key_id, signature = session.signed_by_gate(payload)
+        state.freeze_statement(candidate.release, candidate.series, payload, signature, key_id)
+
+
+def _in_a_row(session: DecidingSession, candidate: Candidate, waivers: Sequence[Waiver]) -> dict[str, int]:
+    return {each.id: releases_in_a_row(each.row, each.pairs, session.promotions, candidate.release.name) for each in waivers}
+
+
+def _attempts(runs: Sequence[check_state.ReadinessRun]) -> list[Attempt]:
+    return [Attempt(run.facts.run_id, run.attempt, run.facts.state, run.ended_at) for run in runs]
+
+
+def candidate_tags(candidate: Candidate, attempt: int) -> dict[str, str]:
+    """The tags of a run that is made for a candidate."""
+    release = candidate.release
+    return {
+        run_tags.RELEASE_TAG: release.name,
+        run_tags.DIGEST_TAG: release.digest,
+        run_tags.ENVIRONMENT_TAG: release.environment,
+        run_tags.SERIES_TAG: str(candidate.series),
+        run_tags.ATTEMPT_TAG: str(attempt),
+    }
+
+
+def _request(job: str, candidate: Candidate, attempt: int, config: Mapping[str, Any] | None = None) -> dg.RunRequest:
+    release = candidate.release
+    about = "\0".join((job, release.environment, release.name, release.digest, str(candidate.series), str(attempt)))
+    key = sha256_of(about.encode())[7:39]
+    return dg.RunRequest(run_key=key, job_name=job, run_config=config, tags=candidate_tags(candidate, attempt))
+
+
+def promotion_gate(
+    open_tick: Callable[[dg.DagsterInstance], DecidingSession], jobs: Mapping[str, Job], seconds: int, words: Words
+) -> dg.SensorDefinition:
+    """The sensor.
+
+    Args:
+        open_tick: opens the session of one tick.
+        jobs: those it may launch, by name; a run of any other is not asked for.
+        seconds: how often it looks.
+        words: as for `run_tick`.
+    """
+
+    @dg.sensor(
+        name=SENSOR,
+        jobs=list(jobs.values()),
+        minimum_interval_seconds=seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes readiness runs for release candidates, asks for signatures, launches the promotion when all is open.",
+    )
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        tick = run_tick(open_tick(context.instance), context.cursor, datetime.now(UTC), words)
+        for line in tick.lines:
+            context.log.info(line)
+        requests = [request for request in tick.requests if request.job_name in jobs]
+        said = "\n".join(tick.lines) or "no candidate"
+        return dg.SensorResult(
+            run_requests=requests, skip_reason=None if requests else dg.SkipReason(said[:_LONGEST_REASON]), cursor=tick.cursor
+        )
+
+    return evaluate

@@ -1,0 +1,125 @@
+"""Rows S.1 to S.3 as Dagster sees them: asset `sign_offs` with its checks, and `sign_off_job`, made after each signature.
+
+Not part of the readiness run. Nothing depends on these results; see `sign_off_judge.py`.
+"""
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import dagster as dg
+
+from phase5_ops.checklist import ROWS, SECTIONS
+from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
+from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG, SIGN_OFF_JOB
+from phase5_ops.evidence.table import Tables
+from phase5_ops.gate.approval.judge import SIGN_OFFS, SignOffs, judge_sign_off, sign_offs_table
+from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
+from phase5_ops.gate.attestation.keys import KeysError
+from phase5_ops.gate.attestation.readiness_statement import facts_of
+from phase5_ops.gate.decision.signature_rules import sign_off_problems
+from phase5_ops.gate.reasons import SignOffReason
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.session import GateSession
+from phase5_ops.gate.signing.kms import SigningError
+from phase5_ops.gate.signing.trusted_keys import FILE_NAME
+from phase5_ops.gate.state.items import StateError
+from phase5_ops.orchestration.wiring import Judging, column_schema, row_checks
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.verdict import CodeChapter, Judgement
+
+ASSET = "sign_offs"
+
+
+class SignOffConfig(dg.Config):
+    """Which release's signatures are shown."""
+
+    release: str | None = None
+
+
+def sign_off_run_config(release: str) -> dict[str, Any]:
+    """The run configuration of `sign_off_job` for a release."""
+    return {"ops": {ASSET: {"config": {"release": release}}}}
+
+
+@dg.asset(
+    name=ASSET,
+    group_name=SECTIONS["S"].group,
+    description="One row per role: whether it has signed the release's readiness statement, who and when.",
+    owners=["team:security-compliance"],
+    kinds={"dynamodb", "table"},
+    required_resource_keys={"run"},
+    io_manager_key="evidence_io",
+    metadata=column_schema(SIGN_OFFS),
+)
+def sign_offs(context: dg.AssetExecutionContext, config: SignOffConfig) -> dg.MaterializeResult[Any]:
+    """Reads the signatures of a release and verifies them."""
+    run: RunContext = context.resources.run
+    table = gather_sign_offs(run, config.release)
+    tags = {ENVIRONMENT_TAG: run.settings.environment, **({RELEASE_TAG: config.release} if config.release else {})}
+    context.instance.add_run_tags(context.run.run_id, tags)
+    signed = [row.role for row in table.rows if row.done]
+    return dg.MaterializeResult(value=table, metadata={"release": config.release or "none", "signed": ", ".join(signed)})
+
+
+def gather_sign_offs(run: RunContext, release: str | None) -> SignOffs:
+    """The table `sign_offs` of a release; what could not be read stands in its reads."""
+    now = run.now()
+    if release is None:
+        return sign_offs_table(None, None).with_reads([_read("state table", ReadStatus.OK, None, now)], now)
+    try:
+        return _table(GateSession(run, at=now), release).with_reads([_read(release, ReadStatus.OK, None, now)], now)
+    except StateError as error:
+        return sign_offs_table(None, None).with_reads([error.read], now)
+    except (KeysError, SigningError) as error:
+        return sign_offs_table(None, None).with_reads([_read(FILE_NAME, ReadStatus.INVALID, str(error), now)], now)
+    except MalformedEnvelope as error:
+        return sign_offs_table(None, None).with_reads([_read("readiness statement", ReadStatus.INVALID, str(error), now)], now)
+
+
+def _table(session: GateSession, name: str) -> SignOffs:
+    state, settings = session.state, session.settings
+    candidate = state.candidate(Release(name, "", settings.environment))
+    if candidate is None:
+        return sign_offs_table(None, None)
+    frozen, statements = state.statement_among_all(candidate.release, candidate.series)
+    if frozen is None:
+        return sign_offs_table(candidate.release, None)
+    statement = facts_of(frozen.payload)
+    offs = session.sign_offs(state.sign_offs(candidate.release), [each.payload for each in statements])
+    problems = sign_off_problems(
+        offs,
+        statement_digest=statement.statement_digest,
+        release=candidate.release,
+        void=(),
+        policy=settings.gate,
+        now=session.now,
+    )
+    return sign_offs_table(candidate.release, statement, offs, problems)
+
+
+def _read(resource: str, status: ReadStatus, error: str | None, now: datetime) -> Read:
+    return Read("phase5:SignOffs", resource, status, error, 1, iso(now), iso(now))
+
+
+def _judge(run: RunContext, tables: Tables, _now: datetime, *, role: str) -> Judgement:
+    del run
+    return judge_sign_off(tables[ASSET], role=role)
+
+
+JUDGING = Judging(
+    ASSET,
+    {row.check: partial(_judge, role=row.owner) for row in ROWS if row.is_sign_off},
+    codes=(CodeChapter("S.1 to S.3 Sign-off", (SignOffReason,), "S.1"),),
+)
+
+sign_off_checks = row_checks(JUDGING)
+
+sign_off_job = dg.define_asset_job(
+    SIGN_OFF_JOB,
+    selection=dg.AssetSelection.assets(ASSET),
+    description="Shows who has signed a release; made after each signature.",
+    executor_def=dg.in_process_executor,
+    config=None,
+)

@@ -1,0 +1,57 @@
+"""The sensor `sign_off_watch`: launches `sign_off_job` after each signature, wherever the person signed. It decides nothing."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from phase5_ops.files import sha256_of
+from phase5_ops.gate.defs.sign_off_assets import sign_off_job, sign_off_run_config
+from phase5_ops.gate.session import GateSession
+from phase5_ops.gate.state.items import Candidate, Fate, StateError
+from phase5_ops.gate.state.table import StateTable
+
+SENSOR = "sign_off_watch"
+_SECONDS = 60
+_SIGNED = frozenset({Fate.READY_TO_SIGN, Fate.PROMOTED})
+
+
+def sign_off_requests(state: StateTable, environment: str) -> Iterator[dg.RunRequest]:
+    """A run for each open candidate with signatures, once for each set of them; promotion_gate says what is no candidate.
+
+    Raises:
+        StateError: the table cannot be read.
+    """
+    for candidate, _ in state.open_candidates(environment, malformed=lambda _: None):
+        if candidate.fate not in _SIGNED:
+            continue
+        ids = sorted(off.id for off in state.sign_offs(candidate.release) if off.series == candidate.series)
+        if ids:
+            yield dg.RunRequest(run_key=_key(candidate, ids), run_config=sign_off_run_config(candidate.release.name))
+
+
+def _key(candidate: Candidate, ids: list[str]) -> str:
+    release = candidate.release
+    about = "\0".join((SENSOR, release.environment, release.name, release.digest, str(candidate.series), *ids))
+    return sha256_of(about.encode()).removeprefix("sha256:")[:32]
+
+
+def sign_off_watch(opened: Callable[[], GateSession]) -> dg.SensorDefinition:
+    """The sensor; `opened` opens what one tick reads with."""
+
+    @dg.sensor(
+        name=SENSOR,
+        job=sign_off_job,
+        minimum_interval_seconds=_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Shows the rows S.1 to S.3 anew after each signature.",
+    )
+    def watch(_context: dg.SensorEvaluationContext) -> Any:  # noqa: ANN401 - run requests, or why there are none
+        session = opened()
+        try:
+            requests = list(sign_off_requests(session.state, session.settings.environment))
+        except StateError as error:
+            return dg.SkipReason(str(error))
+        return requests or dg.SkipReason("no candidate has a signature")
+
+    return watch

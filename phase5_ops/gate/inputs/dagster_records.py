@@ -1,0 +1,385 @@
+"""The only place that reads Dagster's stored results: runs, check results and candidates' events, as plain facts.
+
+What Dagster stores is not evidence, so nothing here decides; the records go to `row_state.py`, which tells what counts. Results
+are read from the event log of one run, in one query for all checks: "latest" of a check would be another run's, or a posted one.
+An event that was posted from outside has no run, so it is in no run's log. What cannot be read is left out or left empty, which
+keeps the gate closed. The tests of this module are the contract with Dagster: they fail first when it changes.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
+
+from phase5_ops.checklist import ROW_OF_CHECK
+from phase5_ops.evidence import run_tags
+from phase5_ops.evidence.result import CheckResult
+from phase5_ops.gate.records import Bundle, OtherRun, Release, RunFacts, RunState, StoredResult, StoredVerdict
+from phase5_ops.verdict import Finding, Verdict
+
+_OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
+_RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
+#: What `orchestration/wiring.py` stores beside the entry of a result.
+_METADATA = {"verdict": "verdict", "tables": "evidence_files", "policy_digest": "policy_digest"}
+_MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
+_MOST_OTHER_RUNS = 50
+_MOST_IDS = 500  # in one query
+_LONGEST_CURSOR = 18  # digits of a storage id
+_BEYOND = 10**_LONGEST_CURSOR  # every storage id
+_MOST_UNREADABLE = 10  # events that one look finds
+_MARGIN = timedelta(minutes=5)
+_NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # later than every run that could cure
+
+
+class EvidenceFiles(Protocol):
+    """What is asked of the evidence store."""
+
+    def manifest(self, run_id: str) -> dict[str, str]:
+        """Path -> digest of every file of a run's evidence, read afresh."""
+
+    def digest_of(self, manifest: Mapping[str, str]) -> str:
+        """The evidence digest over a manifest."""
+
+    def sealed_digest(self, run_id: str) -> str:
+        """The digest of the manifest as the run wrote it."""
+
+    def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
+        """What the verdict file of a check holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessRun:
+    """A run of the readiness job, as Dagster's record says.
+
+    Attributes:
+        facts: what the gate decides from.
+        release: name of the release; None for a run without one.
+        series, attempt: of the candidate it was made for; 0 where its tags do not say.
+        ended_at: when it was over; None before.
+        evidence_digest: the digest that it sealed its evidence with.
+    """
+
+    facts: RunFacts
+    release: str | None
+    series: int
+    attempt: int
+    ended_at: datetime | None
+    evidence_digest: str | None
+
+
+def readiness_run(record: RunRecord) -> ReadinessRun:
+    """The facts in a run record."""
+    run = record.dagster_run
+    over = run.status in _OVER
+    facts = RunFacts(
+        run_id=run.run_id,
+        job=run.job_name,
+        state=RunState.FINISHED if over else RunState.RUNNING,
+        environment=run.tags.get(run_tags.ENVIRONMENT_TAG),
+        release_digest=run.tags.get(run_tags.DIGEST_TAG),
+        fixed_now=run_tags.FIXED_NOW_TAG in run.tags,
+    )
+    return ReadinessRun(
+        facts,
+        run.tags.get(run_tags.RELEASE_TAG),
+        _count(run.tags.get(run_tags.SERIES_TAG)),
+        _count(run.tags.get(run_tags.ATTEMPT_TAG)),
+        _ended_at(record) if over else None,
+        run.tags.get(run_tags.EVIDENCE_TAG),
+    )
+
+
+def _ended_at(record: RunRecord) -> datetime:
+    if record.end_time is not None:
+        return datetime.fromtimestamp(record.end_time, UTC)
+    updated = record.update_timestamp  # UTC, with a zone or without, as the storage likes
+    return updated.replace(tzinfo=UTC) if updated.tzinfo is None else updated.astimezone(UTC)
+
+
+def runs_of_candidate(
+    instance: DagsterInstance, release: Release, series: int, *, job: str = run_tags.READINESS_JOB
+) -> list[ReadinessRun]:
+    """The runs of a job that were asked for by one series of a candidate, newest first."""
+    tags = {
+        run_tags.RELEASE_TAG: release.name,
+        run_tags.DIGEST_TAG: release.digest,
+        run_tags.ENVIRONMENT_TAG: release.environment,
+        run_tags.SERIES_TAG: str(series),
+    }
+    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
+
+
+def finished_runs(instance: DagsterInstance, environment: str) -> list[ReadinessRun]:
+    """Every readiness run of an environment that is over, as long as Dagster keeps it."""
+    wanted = RunsFilter(job_name=run_tags.READINESS_JOB, statuses=list(_OVER), tags={run_tags.ENVIRONMENT_TAG: environment})
+    return [readiness_run(record) for record in instance.get_run_records(wanted)]
+
+
+def runs_of_override(instance: DagsterInstance, override: str, environment: str, *, job: str) -> list[ReadinessRun]:
+    """The runs of a job that were asked for by one override, newest first."""
+    tags = {run_tags.OVERRIDE_TAG: override, run_tags.ENVIRONMENT_TAG: environment}
+    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
+
+
+def run_named(instance: DagsterInstance, run_id: str) -> ReadinessRun | None:
+    """One run; None if Dagster has no record of it."""
+    record = instance.get_run_record_by_id(run_id)
+    return None if record is None else readiness_run(record)
+
+
+def unknown_runs(instance: DagsterInstance, run_ids: Collection[str]) -> set[str]:
+    """Those of the runs that Dagster has no record of: it never had one, or somebody deleted it."""
+    wanted = sorted(run_ids)
+    parts = (wanted[start : start + _MOST_IDS] for start in range(0, len(wanted), _MOST_IDS))
+    return set(wanted).difference(*(instance.get_run_ids(RunsFilter(run_ids=part)) for part in parts))
+
+
+def stored_results(instance: DagsterInstance, run: RunFacts) -> dict[str, StoredResult]:
+    """Check name -> what the run's log holds of it, planned ones included; one query. The last evaluation of a check stands."""
+    connection = instance.get_records_for_run(run.run_id, of_type=_RESULT_EVENTS, limit=_MOST_EVENTS)
+    found: dict[str, StoredResult] = {}
+    for record in connection.records:
+        event = record.event_log_entry.dagster_event
+        if event is None or record.event_log_entry.run_id != run.run_id:
+            continue
+        if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+            name = event.asset_check_planned_data.check_name
+            found.setdefault(name, StoredResult(name, run))
+        elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            evaluation = event.asset_check_evaluation_data
+            found[evaluation.check_name] = _result(evaluation, run)
+    return found
+
+
+def _result(evaluation: dg.AssetCheckEvaluation, run: RunFacts) -> StoredResult:
+    """What an evaluation says; one that cannot be read has no verdict, and so closes its row."""
+    metadata: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
+    target = evaluation.target_materialization_data
+    try:
+        said = {name: metadata.get(key) for name, key in _METADATA.items()}
+        result = CheckResult.model_validate({**metadata["result"], **said})
+    except (KeyError, TypeError, ValueError):
+        return StoredResult(evaluation.check_name, run, evaluated=True, passed=evaluation.passed)
+    return StoredResult(
+        check=evaluation.check_name,
+        run=run,
+        evaluated=True,
+        passed=evaluation.passed,
+        target_run_id=target.run_id if target is not None else None,
+        verdict_file=_text_or_none(metadata.get("verdict_file")),
+        **dict(result),
+    )
+
+
+def stored_bundle(store: EvidenceFiles, run: ReadinessRun) -> Bundle | None:
+    """The evidence of a run as it is stored now; None if it is not there or cannot be read."""
+    run_id = run.facts.run_id
+    try:
+        manifest = store.manifest(run_id)
+        verdicts = {name: _verdict(store, run_id, name, digest) for name, digest in _part(manifest, "verdicts", ".json").items()}
+        found = (store.digest_of(manifest), store.sealed_digest(run_id))
+    except (OSError, ValueError):
+        return None
+    if not manifest:
+        return None
+    # who reads the evidence later starts from its manifest, so that one which was edited is evidence that was changed, too
+    digest = next((each for each in found if each != run.evidence_digest), found[0])
+    return Bundle(run_id, digest, run.evidence_digest, _part(manifest, "tables", ".parquet"), verdicts)
+
+
+def _verdict(store: EvidenceFiles, run_id: str, check: str, digest: str) -> StoredVerdict:
+    content = store.read_verdict(run_id, check)
+    try:
+        return StoredVerdict(digest, entry=content, **dict(CheckResult.model_validate(content)))
+    except ValueError:
+        return StoredVerdict(digest)
+
+
+class KeptResults:
+    """The results of runs that are over, which no longer change; the last few hundred of them, for the ticks of one process.
+
+    `looked_at` is when a tick of this process last looked at a candidate, by name.
+
+    A tick that reads from here asks for runs and promotions only; what is promoted is decided from results that are read again.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self._most = most
+        self.looked_at: dict[str, datetime] = {}
+        self._results: dict[RunFacts, dict[str, StoredResult]] = {}
+
+    def of(self, instance: DagsterInstance, run: RunFacts) -> dict[str, StoredResult]:
+        """`stored_results` of a run; those of one that is not over are not kept."""
+        found = self._results.pop(run, None) or stored_results(instance, run)
+        if run.state is RunState.FINISHED:
+            self._results[run] = found  # at the end: the first is the one that was not asked for the longest
+            while len(self._results) > self._most:
+                del self._results[next(iter(self._results))]
+        return found
+
+
+@dataclass
+class SeenRuns:
+    """The runs that one tick or decision has looked at; candidates of one tick share them."""
+
+    instance: DagsterInstance
+    kept: KeptResults
+    _runs: dict[str, ReadinessRun] = field(default_factory=dict)
+
+    def named(self, run_ids: Sequence[str]) -> list[ReadinessRun]:
+        """The runs with these ids, in this order; one whose record is gone meanwhile is left out."""
+        if missing := [run_id for run_id in run_ids if run_id not in self._runs]:
+            records = self.instance.get_run_records(RunsFilter(run_ids=missing))
+            self._runs |= {record.dagster_run.run_id: readiness_run(record) for record in records}
+        return [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
+
+    def results(self, run: RunFacts) -> dict[str, StoredResult]:
+        """`stored_results` of a run."""
+        return self.kept.of(self.instance, run)
+
+
+def other_runs(
+    instance: DagsterInstance, environment: str, since: datetime, *, allow_fixed_now: bool, seen: SeenRuns | None = None
+) -> tuple[OtherRun, ...]:
+    """The readiness runs of an environment that ended since a moment; what ran under a fixed clock says nothing of now.
+
+    Where there are more than can be looked at, one that cannot be read stands for the rest, so that none is passed over. `seen`
+    holds what need not be read again.
+    """
+    # the storage's time of the last change of a run is not exactly the end of it, so a little more is asked for
+    wanted = RunsFilter(
+        job_name=run_tags.READINESS_JOB,
+        statuses=list(_OVER),
+        tags={run_tags.ENVIRONMENT_TAG: environment},
+        updated_after=since - _MARGIN,
+    )
+    seen = seen or SeenRuns(instance, KeptResults())
+    run_ids = instance.get_run_ids(wanted, limit=_MOST_OTHER_RUNS + 1)
+    found = []
+    for run in seen.named(run_ids[:_MOST_OTHER_RUNS]):
+        if run.ended_at is None or run.ended_at < since or (run.facts.fixed_now and not allow_fixed_now):
+            continue
+        found.append(OtherRun(run.facts.run_id, environment, run.ended_at, _rows(seen.results(run.facts))))
+    if len(run_ids) > _MOST_OTHER_RUNS:  # whatever those that were looked at are: somebody may have made them to hide it
+        found.append(OtherRun(run_ids[-1], environment, _NO_MOMENT, None))
+    return tuple(found)
+
+
+def _rows(results: Mapping[str, StoredResult]) -> dict[str, tuple[Verdict, tuple[Finding, ...]]] | None:
+    if any(result.evaluated and result.verdict is None for result in results.values()):
+        return None
+    return {
+        ROW_OF_CHECK[name].id: (result.verdict, result.findings)
+        for name, result in results.items()
+        if result.verdict is not None and name in ROW_OF_CHECK
+    }
+
+
+def rows_of(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Verdict, tuple[Finding, ...]]] | None:
+    """Row id -> verdict and findings of verdict files; None where one of them cannot be read."""
+    try:
+        results = {name: CheckResult.model_validate(entry) for name, entry in verdicts.items()}
+    except ValueError:
+        return None
+    return {ROW_OF_CHECK[name].id: (each.verdict, each.findings) for name, each in results.items() if name in ROW_OF_CHECK}
+
+
+def _part(manifest: Mapping[str, str], folder: str, suffix: str) -> dict[str, str]:
+    return {
+        path.removeprefix(f"{folder}/").removesuffix(suffix): digest
+        for path, digest in manifest.items()
+        if path.startswith(f"{folder}/") and path.endswith(suffix)
+    }
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(text: str | None) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 6 else 0  # noqa: PLR2004 - digits
+
+
+def newest_finished(runs: Iterable[ReadinessRun]) -> ReadinessRun | None:
+    """The run of the last attempt that is over."""
+    return max((run for run in runs if run.ended_at is not None), key=lambda run: (run.ended_at, run.facts.run_id), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateEvent:
+    """An event of the asset of candidates; anybody may have posted it, with any partition and metadata.
+
+    `unreadable` is the error that reading it ends with: Dagster stores metadata that it cannot read again. Nothing else is known
+    of such an event.
+    """
+
+    storage_id: int
+    partition: str | None
+    metadata: Mapping[str, object]
+    at: datetime | None
+    unreadable: str | None = None
+
+
+#: Reads the events between two storage ids, both left out, oldest first and at most so many.
+_Read = Callable[[int, int, int], list[CandidateEvent]]
+
+
+def candidate_events(instance: DagsterInstance, asset: str, cursor: str | None, limit: int) -> list[CandidateEvent]:
+    """The materializations of the asset after the cursor, oldest first.
+
+    A cursor that is no storage id, or ahead of every event there is, was set by hand: then all are read again. An event that
+    cannot be read fails every read that it is part of; it is found and handed out as unreadable, so that it hides no other.
+    """
+
+    def read(after: int, before: int, most: int) -> list[CandidateEvent]:
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=after, before_storage_id=before)
+        records = instance.fetch_materializations(wanted, limit=most, ascending=True).records
+        return [event for record in records if (event := _candidate_event(record)) is not None]
+
+    since = int(cursor) if cursor and cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR else 0
+    if not _fails(read, since - 1, _BEYOND, 1) and not read(since - 1, _BEYOND, 1):
+        since = 0
+    found: list[CandidateEvent] = []
+    for _ in range(_MOST_UNREADABLE):  # each costs some sixty reads, and a tick has its time; the next one goes on
+        if (room := limit - len(found)) <= 0:
+            break
+        try:
+            return [*found, *read(since, _BEYOND, room)]
+        except Exception as error:
+            unreadable = _first_unreadable(read, since, room)
+            if unreadable is None:
+                raise
+            found += read(since, unreadable, room)
+            found.append(CandidateEvent(unreadable, None, {}, None, type(error).__name__))
+            since = unreadable
+    return found
+
+
+def _first_unreadable(read: _Read, since: int, most: int) -> int | None:
+    """The storage id of the first event after `since` that fails reading; None where it is the storage that failed."""
+    if _fails(read, since, since + 1, most):  # there is no event in between
+        return None
+    ends = range(since + 1, _BEYOND)
+    found = bisect_left(ends, True, key=lambda end: _fails(read, since, end, most)) + since
+    return found if _fails(read, found - 1, found + 1, 1) else None
+
+
+def _fails(read: _Read, after: int, before: int, most: int) -> bool:
+    try:
+        read(after, before, most)
+    except Exception:  # noqa: BLE001 - what a stranger's text does to the code that unpacks it can be anything
+        return True
+    return False
+
+
+def _candidate_event(record: dg.EventLogRecord) -> CandidateEvent | None:
+    materialization = record.asset_materialization
+    if materialization is None:
+        return None
+    metadata = {name: value.value for name, value in materialization.metadata.items()}
+    at = datetime.fromtimestamp(record.timestamp, UTC)
+    return CandidateEvent(record.storage_id, materialization.partition, metadata, at)

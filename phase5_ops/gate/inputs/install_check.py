@@ -1,0 +1,210 @@
+"""`phase5 init --check`: whether what the gate rests on is set up as it must be. Reads only, changes nothing.
+
+The state table: its keys, deletion protection, point-in-time recovery, and no expiry of what an auditor needs. The signing keys:
+they are the pinned ones, and by their key policies no principal may sign with two of them. What a key policy leaves to IAM (a
+statement for the whole account) cannot be told from it, and is said; grants are not looked at.
+"""
+
+import fnmatch
+import json
+import re
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.gate.attestation.keys import SIGNERS, KeysError, KeySet, TrustedKey
+from phase5_ops.gate.session import GateSession
+from phase5_ops.gate.signing.kms import SigningError, load_key
+from phase5_ops.gate.signing.trusted_keys import signing_key
+from phase5_ops.gate.state.items import StateError
+from phase5_ops.gate.state.setup import TTL_ATTRIBUTE
+from phase5_ops.reads import ReadStatus
+
+#: What the check needs, beside reading the public keys.
+IAM_ACTIONS = (
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "kms:GetKeyPolicy",
+    "kms:GetPublicKey",
+)
+
+_SIGN = "kms:sign"
+_WHOLE_ACCOUNT = re.compile(r"(arn:aws[a-z-]*:iam::)?\d{12}(:root)?")
+_SESSION = re.compile(r"(arn:aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/.*")
+ANYBODY = "*"
+
+
+class Outcome(StrEnum):
+    """How one thing was found; in rising severity of the exit code it leads to."""
+
+    OK = "ok"
+    NOTE = "note"  # cannot be told from here, and need not be wrong
+    UNKNOWN = "unknown"  # could not be read
+    PROBLEM = "PROBLEM"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One thing that was looked at."""
+
+    outcome: Outcome
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.outcome:<8}{self.text}"
+
+
+def exit_code(found: list[Checked]) -> int:
+    """0 if nothing stands against it, 1 with a problem, else 2 where something could not be read or nothing was looked at."""
+    outcomes = {each.outcome for each in found}
+    if Outcome.PROBLEM in outcomes:
+        return 1
+    return 2 if Outcome.UNKNOWN in outcomes or not found else 0
+
+
+def check_installation(session: GateSession) -> Iterator[Checked]:
+    """Looks at the state table and the keys, one thing after the other."""
+    yield from _check_table(session.reader, session.settings.tables.readiness)
+    yield from _check_keys(session)
+
+
+# --- the state table ---------------------------------------------------------------------------------------------------------
+
+
+def _check_table(reader: AwsReader, table: str) -> Iterator[Checked]:
+    described = reader.call("dynamodb", "describe_table", table, TableName=table)
+    if described.read.status is ReadStatus.NOT_FOUND:
+        yield Checked(Outcome.PROBLEM, f"table {table} is not there; run phase5 init")
+        return
+    if described.read.status is not ReadStatus.OK:
+        yield _unread(described.read.operation, table, described.read.error)
+        return
+    description: Mapping[str, Any] = described.pages[0].get("Table", {})
+    keys = [(key.get("AttributeName"), key.get("KeyType")) for key in description.get("KeySchema", [])]
+    yield _held(keys == [("pk", "HASH"), ("sk", "RANGE")], f"table {table} has the keys pk and sk")
+    yield _held(description.get("DeletionProtectionEnabled") is True, f"table {table} has deletion protection")
+    backups = reader.call("dynamodb", "describe_continuous_backups", table, TableName=table)
+    if backups.read.status is ReadStatus.OK:
+        recovery = backups.pages[0].get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
+        yield _held(recovery.get("PointInTimeRecoveryStatus") == "ENABLED", f"table {table} has point-in-time recovery")
+    else:
+        yield _unread(backups.read.operation, table, backups.read.error)
+    expiry = reader.call("dynamodb", "describe_time_to_live", table, TableName=table)
+    if expiry.read.status is ReadStatus.OK:
+        live = expiry.pages[0].get("TimeToLiveDescription", {})
+        right = live.get("TimeToLiveStatus") == "DISABLED" or live.get("AttributeName") in (None, TTL_ATTRIBUTE)
+        yield _held(right, f"table {table} lets nothing expire but counters (attribute {TTL_ATTRIBUTE})")
+    else:
+        yield _unread(expiry.read.operation, table, expiry.read.error)
+
+
+def _held(holds: bool, text: str, *, remedy: str = "run phase5 init") -> Checked:
+    return Checked(Outcome.OK, text) if holds else Checked(Outcome.PROBLEM, f"not so: {text}; {remedy}")
+
+
+def _unread(operation: str, resource: str, error: str | None) -> Checked:
+    return Checked(Outcome.UNKNOWN, f"{operation} {resource}: {error}")
+
+
+# --- the keys ----------------------------------------------------------------------------------------------------------------
+
+
+def _check_keys(session: GateSession) -> Iterator[Checked]:
+    try:
+        pinned = session.pinned
+    except KeysError as error:
+        yield Checked(Outcome.PROBLEM, str(error))
+        return
+    except StateError as error:
+        yield Checked(Outcome.UNKNOWN, str(error))
+        return
+    if pinned is None:
+        yield Checked(Outcome.PROBLEM, "the keys are not pinned: no keys.json in the state folder; run phase5 init")
+    holders: dict[str, list[str]] = {}
+    seen: dict[str, str] = {}
+    for role in SIGNERS:
+        key = yield from _check_key(session, role, pinned)
+        if key is None:
+            continue
+        if key.key_id in seen:
+            yield Checked(Outcome.PROBLEM, f"one key for {seen[key.key_id]} and {role}")
+        seen[key.key_id] = role
+        for principal in (yield from _check_policy(session.reader, role, key)):
+            holders.setdefault(principal, []).append(role)
+    for principal, roles in sorted(holders.items()):
+        if len(roles) > 1:
+            yield Checked(Outcome.PROBLEM, f"{principal} may sign with the keys of {', '.join(roles)}; a principal holds one key")
+
+
+def _check_key(session: GateSession, role: str, pinned: KeySet | None) -> Generator[Checked, None, TrustedKey | None]:
+    reader, settings = session.reader, session.settings
+    try:
+        key = signing_key(reader, settings.signing, role, pinned) if pinned else load_key(reader, settings.signing, role)
+    except KeysError as error:
+        yield Checked(Outcome.PROBLEM, str(error))
+        return None
+    except SigningError as error:
+        missing = error.read is None or error.read.status is ReadStatus.NOT_FOUND
+        yield Checked(Outcome.PROBLEM if missing else Outcome.UNKNOWN, str(error))
+        return None
+    yield Checked(Outcome.OK, f"the key of {role} signs{' and is the pinned one' if pinned else ''}: {key.kms_key}")
+    return key
+
+
+def _check_policy(reader: AwsReader, role: str, key: TrustedKey) -> Generator[Checked, None, set[str]]:
+    """Says what of a key's policy concerns signing; returns the principals that it names."""
+    name = str(key.kms_key)
+    answer = reader.call("kms", "get_key_policy", name, KeyId=name, PolicyName="default")
+    if answer.read.status is not ReadStatus.OK:
+        yield _unread(answer.read.operation, f"of {role}", answer.read.error)
+        return set()
+    try:
+        named = signers_in(json.loads(str(answer.pages[0].get("Policy"))))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        yield Checked(Outcome.UNKNOWN, f"the key policy of {role} cannot be read: {error}")
+        return set()
+    accounts = {principal for principal in named if _WHOLE_ACCOUNT.fullmatch(principal)}
+    if ANYBODY in named:
+        yield Checked(Outcome.PROBLEM, f"the key policy of {role} lets anybody sign (conditions are not weighed)")
+    for account in sorted(accounts):
+        yield Checked(Outcome.NOTE, f"the key policy of {role} leaves signing to the IAM policies of {account}; look at them")
+    return named - accounts - {ANYBODY}
+
+
+def signers_in(policy: Mapping[str, Any]) -> set[str]:
+    """The principals that a key policy allows to sign; conditions and denials are not weighed, so it may be more than can.
+
+    Raises:
+        ValueError, KeyError: it is no policy, or allows everybody but some.
+    """
+    statements = policy["Statement"]
+    found: set[str] = set()
+    for statement in statements if isinstance(statements, list) else [statements]:
+        if statement.get("Effect") != "Allow" or not _signs(statement):
+            continue
+        if "Principal" not in statement:
+            raise ValueError("a statement without Principal")
+        principal = statement["Principal"]
+        for who in principal.values() if isinstance(principal, dict) else [principal]:
+            found |= {_role_of(str(each)) for each in (who if isinstance(who, list) else [who])}
+    return found
+
+
+def _signs(statement: Mapping[str, Any]) -> bool:
+    if "NotAction" in statement:
+        return not _matches(statement["NotAction"])
+    return _matches(statement.get("Action", []))
+
+
+def _matches(actions: Any) -> bool:  # noqa: ANN401 - text or a list of it
+    listed = actions if isinstance(actions, list) else [actions]
+    return any(fnmatch.fnmatchcase(_SIGN, str(action).lower()) for action in listed)
+
+
+def _role_of(principal: str) -> str:
+    """A session as its role, so that the two are one principal."""
+    session = _SESSION.fullmatch(principal)
+    return f"{session[1]}:iam::{session[2]}:role/{session[3]}" if session else principal

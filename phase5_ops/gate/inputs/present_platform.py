@@ -1,0 +1,80 @@
+"""What the platform is like now against the stored evidence: what is deployed, and the SLO alarms that fire. It can only close.
+
+Reads only; what the answers mean is in `alarm_rules.py` and `deployed_rules.py`, which the gate drill exercises.
+"""
+
+from functools import cached_property
+
+from phase5_ops.aws.deployed_identity import read_deployed
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.evidence.table import DeclaredTable, Facts, GatheredTable, Row
+from phase5_ops.gate.decision.alarm_rules import STORED_ALARMS, TABLE, alarm_problems, alarms_count
+from phase5_ops.gate.decision.deployed_rules import DEPLOYED_IDENTITY, Identity, present_problems, recorded_problems
+from phase5_ops.gate.records import Reason, Release
+from phase5_ops.policy import DeployedPolicy, GatePolicy
+from phase5_ops.reads import Read, ReadStatus
+
+IAM_ACTIONS = ("cloudwatch:DescribeAlarms", "lambda:ListFunctions", "ssm:GetParameter")
+
+_DEPLOYED = "deployed_identity"
+
+
+class PresentPlatform:
+    """The platform as it is now. Each part is read when it is first asked for and never again: for one decision, or one tick."""
+
+    def __init__(self, reader: AwsReader, policy: DeployedPolicy) -> None:
+        self._reader = reader
+        self._policy = policy
+
+    @cached_property
+    def deployed(self) -> tuple[Identity, tuple[str, ...]]:
+        """What runs, and how reading it failed, in words; one call, and one for the parameter."""
+        found, reads = read_deployed(self._reader, self._policy.function_prefixes, self._policy.digest_parameter)
+        failed = [read for read in reads if read.status is not ReadStatus.OK]
+        return (
+            {(each.kind, each.name): (each.version, each.code) for each in found},
+            tuple(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed),
+        )
+
+    @cached_property
+    def alarms(self) -> tuple[dict[str, str], Read]:
+        """Alarm -> state, and how that was read; one paginated call."""
+        kinds = ["MetricAlarm", "CompositeAlarm"]
+        answer = self._reader.paginate("cloudwatch", "describe_alarms", "all alarms", AlarmTypes=kinds)
+        alarms = (*answer.items("MetricAlarms"), *answer.items("CompositeAlarms"))
+        return {str(alarm.get("AlarmName")): str(alarm.get("StateValue")) for alarm in alarms}, answer.read
+
+
+def alarms_now(present: PresentPlatform, store: EvidenceStore, run_id: str, policy: GatePolicy) -> tuple[Reason, ...]:
+    """Why the SLO alarms close the gate now.
+
+    Args:
+        present: knows the alarms' present states.
+        store: holds the table `slo_alarms` of the run.
+        run_id: the candidate's readiness run.
+        policy: where it only shows the check no_slo_alarm_firing, alarms do not close here either, and are not read.
+    """
+    if not alarms_count(policy):
+        return ()
+    return alarm_problems(_table(store, run_id, TABLE, STORED_ALARMS), *present.alarms, policy)
+
+
+def deployed_then(store: EvidenceStore, run_id: str, release: Release, policy: DeployedPolicy) -> tuple[Reason, ...]:
+    """Why the run's own record of what is deployed closes the gate; reads nothing but the stored table."""
+    return recorded_problems(_table(store, run_id, _DEPLOYED, DEPLOYED_IDENTITY), release, policy)
+
+
+def deployed_now(present: PresentPlatform, store: EvidenceStore, run_id: str) -> tuple[Reason, ...]:
+    """Why what is deployed now closes the gate: it is not what the evidence is about, or cannot be read."""
+    return present_problems(_table(store, run_id, _DEPLOYED, DEPLOYED_IDENTITY), *present.deployed)
+
+
+def _table(store: EvidenceStore, run_id: str, asset: str, table: DeclaredTable[Row, Facts]) -> GatheredTable[Row, Facts] | None:
+    """The stored table; None if it is not there, or cannot be read as such a table."""
+    try:
+        kept = store.read_table(run_id, asset, table)
+        _ = kept.rows  # raises where the table has other columns
+    except (OSError, ValueError, KeyError):
+        return None
+    return kept

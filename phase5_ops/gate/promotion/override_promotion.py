@@ -1,0 +1,179 @@
+"""The promotion by override: read the signed order again, see that it stands, attest it as what it is, publish once.
+
+It trusts nobody who started it, and no row, evidence or policy of readiness is asked for: that is what an override is. Before
+glass is broken somebody must have been told. What must not live here: Dagster, targets; they come in as functions.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
+
+from phase5_ops.clock import iso
+from phase5_ops.files import sha256_of
+from phase5_ops.gate.attestation.decision_statement import decision_statement
+from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, envelope_bytes
+from phase5_ops.gate.attestation.keys import KeySet
+from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.override_statement import ROLLBACK_ROLE, Override, override_of
+from phase5_ops.gate.candidates.notifications import notify
+from phase5_ops.gate.decision.override_rules import as_text, problems, signed_roles
+from phase5_ops.gate.decision.signature_rules import counting, proved_times
+from phase5_ops.gate.inputs.promotion_records import envelope_problems, record_problems
+from phase5_ops.gate.promotion.publication import (
+    Envelopes,
+    Errand,
+    PromotionDoor,
+    PromotionOutcome,
+    begun,
+    blocked,
+    publish_once,
+    recorded,
+    stopped,
+)
+from phase5_ops.gate.promotion.released import BY, live, released
+from phase5_ops.gate.reasons import GateReason
+from phase5_ops.gate.records import Reason, SignOff
+from phase5_ops.gate.session import GateSession
+from phase5_ops.gate.state.items import Candidate, Fate, Promotion
+from phase5_ops.gate.state.table import StateTable
+
+log = logging.getLogger(__name__)
+
+
+def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
+    """Promotes by the override of this id if it stands now, once whatever happens.
+
+    Raises:
+        StateError: the state table cannot be read or written.
+        KeysError, SigningError: the keys cannot be had, or the gate's key does not sign.
+    """
+    session, now = door.session, door.session.now
+    environment, gate = session.settings.environment, session.settings.gate
+    stored = next((each for each in session.state.overrides(environment) if each.id == name), None)
+    if stored is None:
+        return stopped(f"no override {name} in {environment}")
+    try:
+        override = override_of(stored.payload)
+    except MalformedEnvelope as error:
+        return stopped(f"override {name}: {error}")
+    if (override.id, override.release.environment) != (name, environment):
+        return stopped(f"override {name} says of itself to be {override.id} in {override.release.environment}")
+    candidate = door.state.candidate(override.release)
+    if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
+        return stopped(f"no candidate {override.release.name} {override.release.digest} in series {override.series}")
+    if (done := door.state.promotion(override.release, override.series, override=name)) is not None:
+        return recorded(door, candidate, done, override)
+    decided = door.monotonic()
+    sign_offs = session.sign_offs(stored.signatures, [override.payload])
+    reasons = (
+        *problems(override, sign_offs, policy=session.settings.overrides, gate=gate, now=now),
+        *standing_problems(session.state, session.keys, override, candidate, now),
+    )
+    if reasons:
+        return blocked(*map(str, reasons), *begun(door.state, candidate, override))
+    roles, _ = signed_roles(override, sign_offs, policy=gate, now=now)
+    counted = counting(
+        sign_offs,
+        roles & {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else roles,
+        statement_digest=override.digest,
+        release=override.release,
+        policy=gate,
+        now=now,
+    )
+    envelopes = _attest(session, override, counted, now)
+    if found := _verification_problems(session, override, envelopes, now):
+        return blocked(*found, *begun(door.state, candidate, override))
+    errand = Errand(
+        candidate=candidate,
+        kind=override.kind,
+        envelopes=envelopes,
+        problems=lambda standing: _verification_problems(session, override, standing, now),
+        decided_at=now,
+        decided=decided,
+        context=override.context,
+        override=override,
+        last_word=lambda: _told(session, override, roles),
+    )
+    return publish_once(door, errand)
+
+
+def standing_problems(
+    state: StateTable, keys: KeySet, override: Override, candidate: Candidate, now: datetime
+) -> tuple[Reason, ...]:
+    """Why an override means nothing for its candidate as it stands now."""
+    if override.kind is Kind.BREAK_GLASS:
+        if candidate.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
+            return (
+                GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, f"the candidate is {candidate.fate} already"),
+            )
+        if there := _in_production(state, override):
+            return (
+                GateReason.OVERRIDE_NOT_POSSIBLE.closes(
+                    override.id, override.kind, f"the series is recorded as promoted by {there}"
+                ),
+            )
+        return ()
+    record = state.promotion(override.release, override.series)
+    if candidate.fate is not Fate.PROMOTED or record is None:
+        seen = f"the candidate is {candidate.fate}; only what this gate promoted is rolled back to"
+        return (GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, seen),)
+    present = live(released(state, keys, override.release.environment))
+    if present is not None and present.release == override.release:
+        seen = f"it is live since {iso(present.at)}, by {BY[present.kind]}; there is nothing to go back from"
+        return (GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, seen),)
+    if envelope_digests(record) != override.rests_on:
+        seen = f"the order rests on {', '.join(override.rests_on)}, the promotion on {', '.join(envelope_digests(record))}"
+        return (GateReason.ATTESTATION_INVALID.closes(override.id, override.kind, seen),)
+    found = record_problems(record, override.release, override.series, keys=keys, now=now)
+    return tuple(GateReason.ATTESTATION_INVALID.closes(override.id, override.kind, each) for each in found)
+
+
+def _in_production(state: StateTable, override: Override) -> str | None:
+    """By what the series of an order to break the glass is recorded as promoted already."""
+    release, series = override.release, override.series
+    if state.promotion(release, series) is not None:
+        return "the open gate"
+    for stored in state.overrides(release.environment):
+        if stored.id != override.id and state.promotion(release, series, override=stored.id) is not None:
+            return stored.id
+    return None
+
+
+def envelope_digests(record: Promotion) -> tuple[str, str]:
+    """The digests of a promotion's readiness and decision envelope."""
+    return sha256_of(record.readiness_envelope.encode()), sha256_of(record.decision_envelope.encode())
+
+
+def _attest(session: GateSession, override: Override, counted: Sequence[SignOff], now: datetime) -> Envelopes:
+    """The signed override, and the gate's decision on it."""
+    envelope = envelope_bytes(override.payload, {off.key_id: off.signature for off in counted})
+    statement = decision_statement(
+        release=override.release,
+        override=override,
+        envelope=envelope,
+        policy_digest=session.run.policy_digest,
+        time_verified=now,
+        version=version("phase5-ops"),
+        proved=proved_times(counted),
+        signers=counted,
+    )
+    key_id, signature = session.signed_by_gate(statement)
+    return Envelopes(envelope, envelope_bytes(statement, {key_id: signature}))
+
+
+def _verification_problems(session: GateSession, override: Override, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
+    """Why these envelopes do not attest this order; nothing is published that `phase5 verify --accept` would not take."""
+    return envelope_problems(envelopes.basis, envelopes.decision, override.release, keys=session.keys, now=now, override=override)
+
+
+def _told(session: GateSession, override: Override, roles: frozenset[str]) -> tuple[str, ...]:
+    """Tells people; that it could not be done keeps glass from being broken, and no incident from being cured."""
+    subject = f"phase5: {override.kind} of {override.release.name} in {override.release.environment} takes effect now"
+    text = f"{as_text(override, ())}\nsigned for {', '.join(sorted(roles))}; run {session.run.run_id}"
+    problem = notify(session.reader, session.settings.notifications, subject, text)
+    if problem and override.kind is Kind.BREAK_GLASS:
+        return (f"nobody was told: {problem}",)
+    if problem:
+        log.warning("nobody was told of %s: %s", override.id, problem)
+    return ()

@@ -1,0 +1,279 @@
+"""Publishing once: take the lock, prepare the attestation, look once more, give the order, record. In this order alone.
+
+What is published was decided by the caller: because the gate is open (`promote.py`), or by an override
+(`override_promote.py`). Whatever is killed where, the next attempt finds what was done in the state table, and publishes under
+the same idempotency key:
+
+    before the lock            nothing was done
+    lock, nothing prepared     the next holder decides again, prepares and publishes
+    prepared, not recorded     perhaps published: the next holder decides again, and gives the very same order again
+    recorded                   done; only the candidate's fate and the files are made good
+
+What must not live here: deciding, Dagster, targets; they come in as functions. Every failure to read or write the state
+table goes up as StateError: nothing is known then, and the next attempt begins anew.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from phase5_ops.clock import iso
+from phase5_ops.gate.attestation.decision_statement import decision_facts
+from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, read_envelope
+from phase5_ops.gate.attestation.orders import Kind, Order, Publication, Published, idempotency_key
+from phase5_ops.gate.attestation.override_statement import Override
+from phase5_ops.gate.attestation.readiness_statement import waived_findings
+from phase5_ops.gate.attestation.statement import read_statement
+from phase5_ops.gate.inputs.promotion_records import (
+    DECISION_FILE,
+    OVERRIDE_FILE,
+    READINESS_FILE,
+    publication_statement,
+    record_problems,
+)
+from phase5_ops.gate.records import GateInputs, Pair
+from phase5_ops.gate.session import GateSession
+from phase5_ops.gate.state.items import Candidate, Fate, Lock, Promotion, Written
+from phase5_ops.gate.state.table import StateTable
+
+LOCK_AGE = timedelta(minutes=5)
+"""A lock that is older and without a record of its promotion may be taken over; a decision that is older is made again."""
+
+
+class Ending(StrEnum):
+    """How an attempt to promote ended."""
+
+    PROMOTED = "PROMOTED"
+    ALREADY_PROMOTED = "ALREADY_PROMOTED"
+    BLOCKED = "BLOCKED"  # the gate is closed (or the override does not stand), or its own attestation does not verify
+    WAITING = "WAITING"  # another run holds the lock
+    STOPPED = "STOPPED"  # the candidate is not there, closed, or changed meanwhile
+    NOT_TAKEN = "NOT_TAKEN"  # the target refused, or its answer is not known
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionOutcome:
+    """How an attempt ended, why, and the record of the promotion where there is one."""
+
+    ending: Ending
+    reasons: tuple[str, ...] = ()
+    promotion: Promotion | None = None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the release is promoted."""
+        return self.ending in (Ending.PROMOTED, Ending.ALREADY_PROMOTED)
+
+
+@dataclass(frozen=True)
+class PromotionDoor:
+    """What a promotion does beside its session: decide, and give the order.
+
+    Attributes:
+        session: whose run promotes; the state table, the keys, the evidence beside which the attestation is kept.
+        inputs: reads everything that a candidate's decision rests on.
+        publish: gives an order to the target.
+        wall: the time that locks are dated with; never a fixed clock.
+        monotonic: seconds, for how long ago this process decided.
+    """
+
+    session: GateSession
+    inputs: Callable[[Candidate], GateInputs]
+    publish: Callable[[Order], Published]
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+
+    @property
+    def state(self) -> StateTable:
+        """The state table."""
+        return self.session.state
+
+    @property
+    def holder(self) -> str:
+        """The id of the run that promotes."""
+        return self.session.run.run_id
+
+
+@dataclass(frozen=True, slots=True)
+class Envelopes:
+    """What is attested: `basis` is what the decision rests on, the signed readiness statement or the signed override."""
+
+    basis: bytes
+    decision: bytes
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One promotion that was decided and is to be published.
+
+    Attributes:
+        candidate: as it stood when it was decided.
+        kind: by which right.
+        envelopes: of this decision.
+        problems: why `phase5 verify` would refuse envelopes; asked of those that an earlier attempt prepared.
+        decided_at: evaluation time of the decision.
+        decided: the same by the door's monotonic clock.
+        context: for the target.
+        override: the order; None where the gate was open.
+        last_word: done before the lock is taken; says why not to publish, if anything.
+    """
+
+    candidate: Candidate
+    kind: Kind
+    envelopes: Envelopes
+    problems: Callable[[Envelopes], tuple[str, ...]]
+    decided_at: datetime
+    decided: float
+    context: Mapping[str, str]
+    override: Override | None = None
+    last_word: Callable[[], tuple[str, ...]] = tuple
+
+    @property
+    def name(self) -> str:
+        """The id of the override; "" where the gate was open."""
+        return self.override.id if self.override else ""
+
+    @property
+    def lock(self) -> str:
+        """Whose lock: an open gate and broken glass bring the same series to production, so they have one; a rollback its own."""
+        return self.name if self.kind is Kind.ROLLBACK else ""
+
+
+def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
+    """Publishes what was decided, unless it was published before or is no longer as it was.
+
+    Raises:
+        StateError: the state table cannot be read or written.
+    """
+    release, series, override = errand.candidate.release, errand.candidate.series, errand.name
+    key = idempotency_key(release, series, override)
+    if said := errand.last_word():
+        return blocked(*said)
+    if (holder := _locked_by_another(door, errand, key)) is not None:
+        return PromotionOutcome(Ending.WAITING, (f"run {holder.holder} promotes since {iso(holder.taken_at)}",))
+    # recorded between our reading and our lock
+    if (done := door.state.promotion(release, series, override=override)) is not None:
+        return recorded(door, errand.candidate, done, errand.override)
+    mine = errand.envelopes
+    kept = door.state.prepare_promotion(release, series, mine.basis, mine.decision, override=override)
+    standing = Envelopes(kept.readiness, kept.decision)
+    if standing != mine and (problems := errand.problems(standing)):
+        return blocked(*(f"what an earlier attempt prepared no longer verifies: {each}" for each in problems))
+    if stop := _last_look(door, errand):
+        return stop
+    decided_at = decision_facts(read_statement(read_envelope(standing.decision).payload)).time_verified
+    published = door.publish(Order(release, series, key, decided_at, errand.kind, standing.decision, errand.context))
+    if not published.effective:
+        again = "it is tried again under the same key" if published.publication != Publication.TAKEN else "it needs a person"
+        return PromotionOutcome(Ending.NOT_TAKEN, (f"{published.publication}: {published.answer}; {again}",))
+    basis, decision = standing.basis.decode("ascii"), standing.decision.decode("ascii")
+    unsigned = Promotion(door.holder, errand.decided_at, key, basis, decision, published.answer)
+    key_id, signature = door.session.signed_by_gate(publication_statement(unsigned, release, series, errand.override))
+    promotion = replace(unsigned, key_id=key_id, signature=signature.hex())
+    written = door.state.record_promotion(release, series, promotion, override=override)
+    record = door.state.promotion(release, series, override=override) or promotion
+    ending = Ending.PROMOTED if written is Written.DONE else Ending.ALREADY_PROMOTED
+    return _finish(door, errand.candidate, errand.kind, record, ending)
+
+
+def _locked_by_another(door: PromotionDoor, errand: Errand, key: str) -> Lock | None:
+    """The lock of another run; None where it is ours now, taken or taken over."""
+    release, series, override = errand.candidate.release, errand.candidate.series, errand.lock
+    written, present = door.state.take_lock(release, series, Lock(door.holder, door.wall(), key), override=override)
+    if written is Written.DONE:
+        return None
+    taken = door.state.take_over_lock(release, series, present, door.holder, door.wall(), after=LOCK_AGE, override=override)
+    return None if taken is Written.DONE else present
+
+
+def _last_look(door: PromotionDoor, errand: Errand) -> PromotionOutcome | None:
+    """Immediately before publishing: the candidate is as it was, the lock is ours, and the decision is fresh."""
+    candidate = errand.candidate
+    present = door.state.candidate(candidate.release)
+    if present != candidate:
+        became = present.fate if present else "gone"
+        return stopped(f"the candidate changed meanwhile: it is {became}")
+    lock = door.state.lock(candidate.release, candidate.series, override=errand.lock)
+    if lock is None or lock.holder != door.holder:
+        return PromotionOutcome(Ending.WAITING, (f"run {lock.holder if lock else 'nobody'} has taken the lock over",))
+    since = door.monotonic() - errand.decided
+    if since > LOCK_AGE.total_seconds():
+        return blocked("the decision is older than five minutes; it is made again at the next attempt")
+    if errand.override is not None and errand.decided_at + timedelta(seconds=since) >= errand.override.until:
+        return blocked(f"the order has ended meanwhile: {iso(errand.override.until)}")
+    return None
+
+
+#: What becomes of the candidate; a rollback leaves it PROMOTED as it is.
+_FATES = {Kind.OPEN: Fate.PROMOTED, Kind.BREAK_GLASS: Fate.BREAK_GLASS}
+
+
+def recorded(door: PromotionDoor, candidate: Candidate, record: Promotion, override: Override | None = None) -> PromotionOutcome:
+    """The end of an attempt that finds a record, if that carries what only a promotion makes.
+
+    Who can write to the table can write any record; one that was just believed would pass for a promotion that nobody decided and
+    no target was told of.
+    """
+    problems = record_problems(
+        record, candidate.release, candidate.series, keys=door.session.keys, now=record.promoted_at, override=override
+    )
+    if problems:
+        return blocked(*(f"the record of its promotion is not to be believed: {each}" for each in problems))
+    return _finish(door, candidate, override.kind if override else Kind.OPEN, record, Ending.ALREADY_PROMOTED)
+
+
+def _finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Promotion, ending: Ending) -> PromotionOutcome:
+    """Makes good what follows a record: its note among the promotions, the candidate's fate, the files beside the evidence."""
+    if kind is Kind.OPEN:
+        door.state.note_promotion(candidate.release, candidate.series, promotion.promoted_at, _waived(promotion))
+    if kind is Kind.BREAK_GLASS:  # found by the sensor once more, so that what is older gives way
+        door.state.list_open(candidate.release, door.wall())
+    present, fate = door.state.candidate(candidate.release), _FATES.get(kind)
+    ours = present is not None and present.series == candidate.series
+    if present is not None and ours and fate is not None and present.fate not in (fate, Fate.PROMOTED):
+        door.state.set_fate(present, fate)
+    files = {
+        READINESS_FILE if kind is Kind.OPEN else OVERRIDE_FILE: promotion.readiness_envelope.encode(),
+        DECISION_FILE: promotion.decision_envelope.encode(),
+    }
+    for name, content in files.items():
+        door.session.run.store.write_attestation(promotion.holder, name, content)
+    return PromotionOutcome(ending, (promotion.answer,), promotion)
+
+
+def _waived(promotion: Promotion) -> frozenset[tuple[str, Pair]]:
+    """What was waived, as the statement says; nothing is known where the promotion rests on none that can be read."""
+    try:
+        return waived_findings(read_envelope(promotion.readiness_envelope.encode()).payload)
+    except MalformedEnvelope:
+        return frozenset()
+
+
+def begun(state: StateTable, candidate: Candidate, override: Override | None = None) -> tuple[str, ...]:
+    """What to know where an earlier attempt got as far as the lock and left no record.
+
+    Raises:
+        StateError: the state table cannot be read.
+    """
+    release, series, name = candidate.release, candidate.series, override.id if override else ""
+    lock = state.lock(release, series, override=name if override and override.kind is Kind.ROLLBACK else "")
+    if lock is None or state.promotion(release, series, override=name) is not None:
+        return ()
+    mine = lock.idempotency_key == idempotency_key(release, series, name)
+    prepared = not mine or state.prepared_promotion(release, series, override=name) is not None
+    so_far = "it may have reached the target" if prepared else "nothing was published"
+    return (
+        f"run {lock.holder} began to promote at {iso(lock.taken_at)} and left no record: {so_far} (key {lock.idempotency_key})",
+    )
+
+
+def blocked(*reasons: str) -> PromotionOutcome:
+    """The gate is closed, or the override does not stand."""
+    return PromotionOutcome(Ending.BLOCKED, reasons)
+
+
+def stopped(*reasons: str) -> PromotionOutcome:
+    """There is nothing to promote."""
+    return PromotionOutcome(Ending.STOPPED, reasons)

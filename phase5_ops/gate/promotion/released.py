@@ -1,0 +1,103 @@
+"""What went to production through this gate, by what, and what is live: from signed records, oldest first.
+
+The list of promotions in the state table only says where to look. What counts is the gate's signature over each publication
+(`promotion_records.py`); a record that does not carry it is shown with the reason, and makes unknown what is live after it. What
+somebody brought to production past this gate is not known here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from phase5_ops.clock import iso
+from phase5_ops.gate.attestation.keys import KeySet
+from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.override_statement import Override, stored_order
+from phase5_ops.gate.inputs.promotion_records import record_problems
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.state.items import Promotion
+from phase5_ops.gate.state.table import StateTable
+
+#: By what a release went to production, in words.
+BY = {Kind.OPEN: "the gate", Kind.ROLLBACK: "rollback", Kind.BREAK_GLASS: "broken glass"}
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """One publication.
+
+    Attributes:
+        release: name, digest, environment.
+        series: of the candidate.
+        kind: OPEN, ROLLBACK or BREAK_GLASS.
+        at: when it was published, as its record says.
+        run_id: of the promotion run.
+        override: the order by which it was made; None where the gate was open.
+        problems: why the record is not to be believed; empty if it is.
+    """
+
+    release: Release
+    series: int
+    kind: Kind
+    at: datetime
+    run_id: str
+    override: Override | None = None
+    problems: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """In one line."""
+        order = f" {self.override.id}: {self.override.reason} ({self.override.ticket})" if self.override else ""
+        doubt = f"; NOT VERIFIED: {'; '.join(self.problems)}" if self.problems else ""
+        about = f"{self.release.name} {self.release.digest} series {self.series}"
+        return f"{iso(self.at)} {about} by {BY[self.kind]}{order}, run {self.run_id}{doubt}"
+
+
+def released(state: StateTable, keys: KeySet, environment: str, *, since: datetime | None = None) -> list[Released]:
+    """Every publication of an environment, oldest first.
+
+    Args:
+        state: the state table.
+        keys: the keys that are believed.
+        environment: of the gate.
+        since: those before this moment are left out; None for all.
+
+    Raises:
+        StateError: the state table cannot be read.
+    """
+    found: dict[tuple[str, int, str], Released] = {}
+
+    def note(each: Released) -> None:
+        """One publication has one record: a note beside it that names another digest or moment says nothing of it."""
+        key = (each.release.name, each.series, each.override.id if each.override else "")
+        if key not in found or not each.problems:
+            found[key] = each
+
+    for at, release, series in state.noted_releases(environment):
+        if (since is None or at >= since) and (record := state.promotion(release, series)) is not None:
+            note(_released(record, release, series, keys))
+    for stored in state.overrides(environment):
+        order = stored_order(stored.id, stored.payload)
+        if order is None or order.release.environment != environment or (since is not None and order.until < since):
+            continue
+        if (record := state.promotion(order.release, order.series, override=order.id)) is not None:
+            note(_released(record, order.release, order.series, keys, order))
+    late = [each for each in found.values() if since is None or each.at >= since]
+    return sorted(late, key=lambda each: (each.at, each.release.name, each.series))
+
+
+def live(history: Sequence[Released]) -> Released | None:
+    """What is in production: the last publication; None where there is none, or where the last one is not to be believed."""
+    return history[-1] if history and not history[-1].problems else None
+
+
+def replaced_by(history: Sequence[Released], release: Release) -> Released | None:
+    """What took the place of a release in production; None where nothing that is believed came after it, or it never was."""
+    believed = [each for each in history if not each.problems]
+    last = max((index for index, each in enumerate(believed) if each.release == release), default=None)
+    return None if last is None or last + 1 == len(believed) else believed[last + 1]
+
+
+def _released(record: Promotion, release: Release, series: int, keys: KeySet, order: Override | None = None) -> Released:
+    problems = record_problems(record, release, series, keys=keys, now=record.promoted_at, override=order)
+    kind = order.kind if order else Kind.OPEN
+    return Released(release, series, kind, record.promoted_at, record.holder, order, problems)

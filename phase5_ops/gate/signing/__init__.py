@@ -1,0 +1,1 @@
+"""Keys and identities: who signs, with what, and which keys are trusted."""

@@ -1,0 +1,253 @@
+"""Which keys this gate believes: the file `keys.json` of the state folder, or where there never was one, the present keys in KMS.
+
+The file pins the keys: with it, an alias that points to another key by now, or a key policy that lets somebody in, gives no new
+signer. It also keeps revoked keys, so that what they signed before still verifies. `phase5 init` writes it, leaves a mark beside
+it, and notes in the state table which keys it pinned. Where one of these says that there were keys and the file is not there,
+cannot be used, or holds others, nothing is believed. What must not live here: signing, deciding.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.clock import iso
+from phase5_ops.files import write_whole
+from phase5_ops.gate.attestation.envelopes import PAYLOAD_TYPE
+from phase5_ops.gate.attestation.keys import GATE, SIGNERS, KeysError, KeySet, TrustedKey, key_set, keys_document, parse_keys
+from phase5_ops.gate.signing.kms import load_key, load_keys, sign
+from phase5_ops.gate.state.items import PinnedKeys, Written
+from phase5_ops.gate.state.table import StateTable
+from phase5_ops.policy import SigningPolicy
+from phase5_ops.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "keys.json"
+#: The mark beside it: that the folder has had pinned keys.
+MARK_NAME = "keys.pinned"
+_MARK = b"keys.json was here. Where it is gone, nothing is trusted until it is put back or phase5 init pins the keys anew.\n"
+_REMEDY = f"nothing is trusted: put the {FILE_NAME} of the last phase5 init here; or take away what is here, and run phase5 init"
+
+
+def keys_file(settings: Settings) -> Path:
+    """Where the pinned keys are."""
+    return settings.state_dir / FILE_NAME
+
+
+def keys_in_kms(reader: AwsReader, settings: Settings, state: StateTable) -> KeySet:
+    """The keys that are in KMS now, where no file of keys is or was here.
+
+    Raises:
+        KeysError: they are others than the state table says were pinned last.
+        SigningError: KMS does not give the keys.
+        StateError: the state table does not say which keys were pinned.
+    """
+    keys = load_keys(reader, settings.signing, SIGNERS)
+    _refuse_others(keys, state.pinned_keys(settings.environment), "KMS")
+    return keys
+
+
+def pinned_keys(settings: Settings, state: StateTable) -> KeySet | None:
+    """The keys of the file; None if there is no file, and none was ever here.
+
+    Raises:
+        KeysError: the file is gone, cannot be read, is none, or holds other keys than the state table says were pinned last.
+        StateError: the state table does not say which.
+    """
+    path = keys_file(settings)
+    keys = read_keys(path)
+    if keys is None:
+        if os.path.lexists(path.with_name(MARK_NAME)):
+            raise KeysError(f"{path} is gone, and keys were pinned there; {_REMEDY}")
+        return None
+    _refuse_others(keys, state.pinned_keys(settings.environment), str(path))
+    try:
+        _mark(path)
+    except OSError as error:
+        log.warning("%s cannot be written: %s", path.with_name(MARK_NAME), error.strerror)
+    return keys
+
+
+def read_keys(path: Path) -> KeySet | None:
+    """The keys of a file; None if there is nothing of that name.
+
+    Raises:
+        KeysError: it is a link to nothing, no plain file, cannot be read, or is no file of keys.
+    """
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KeysError(f"{path}: cannot be looked for: {error.strerror}; {_REMEDY}") from error
+    try:
+        if not path.is_file():
+            raise KeysError(f"{path} is {'a link to nothing' if not path.exists() else 'no plain file'}; {_REMEDY}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise KeysError(f"{path}: cannot be read: {error.strerror}; {_REMEDY}") from error
+    try:
+        return parse_keys(content)
+    except KeysError as error:
+        raise KeysError(f"{path}: {error}") from error
+
+
+def present_ids(keys: KeySet) -> dict[str, str]:
+    """Role -> id of the key that it signs with now."""
+    return {key.role: key.key_id for key in keys.keys.values() if key.revoked_at is None}
+
+
+def _refuse_others(keys: KeySet, noted: PinnedKeys | None, where: str) -> None:
+    if noted is None or present_ids(keys) == noted.present:
+        return
+    present = present_ids(keys)
+    roles = sorted(role for role in present.keys() | noted.present.keys() if present.get(role) != noted.present.get(role))
+    raise KeysError(f"{where} has another key of {', '.join(roles)} than was pinned at {iso(noted.pinned_at)}; {_REMEDY}")
+
+
+def signing_key(reader: AwsReader, policy: SigningPolicy, role: str, believed: KeySet) -> TrustedKey:
+    """The key that a role signs with now, if it is the one that is believed.
+
+    Raises:
+        SigningError: KMS does not give it.
+        KeysError: it is another than the believed one.
+    """
+    key = load_key(reader, policy, role)
+    present = believed.present(role)
+    if present is None or present.key_id != key.key_id:
+        raise KeysError(
+            f"the key {policy.key_of(role)} is not the believed key of {role}; if it was replaced on purpose, run phase5 init"
+        )
+    return key
+
+
+def signed_by_gate(
+    reader: AwsReader, policy: SigningPolicy, believed: KeySet, payload: bytes, payload_type: str = PAYLOAD_TYPE
+) -> tuple[str, bytes]:
+    """Key id and signature of the gate's key over a payload.
+
+    Raises:
+        SigningError: KMS does not give the key, or it does not sign.
+        KeysError: it is another than the believed one.
+    """
+    made = sign(reader, signing_key(reader, policy, GATE, believed), payload, payload_type)
+    return made.key_id, made.signature
+
+
+def merged(pinned: KeySet | None, present: KeySet, now: datetime) -> tuple[KeySet, tuple[str, ...]]:
+    """The keys to pin: the present ones, and the older ones as revoked.
+
+    Returns:
+        The keys, and what changed, a line each; nothing changed if it is empty.
+
+    Raises:
+        KeysError: a revoked key is present again.
+    """
+    older: Iterable[TrustedKey] = pinned.keys.values() if pinned else ()
+    kept, changes = [], []
+    for key in older:
+        here = present.keys.get(key.key_id)
+        if here is not None and (key.revoked_at is not None or here.role != key.role):
+            raise KeysError(
+                f"key {key.key_id} of {key.role} was revoked or belonged to another role; it must not sign for {here.role}"
+            )
+        if here is None and key.revoked_at is None:
+            changes.append(f"the key {key.key_id} of {key.role} is revoked as of {iso(now)}")
+            kept.append(replace(key, revoked_at=now))
+        elif here is None:
+            kept.append(key)
+    known = pinned.keys if pinned else {}
+    changes += [f"the key {key.key_id} of {key.role} is new" for key in present.keys.values() if key.key_id not in known]
+    return key_set([*present.keys.values(), *kept]), tuple(changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What `phase5 init` would do away with.
+
+    Attributes:
+        keys: id of each key that would be revoked -> its role.
+        unknown: keys were pinned here, and nothing tells which: all of them would be forgotten.
+    """
+
+    keys: Mapping[str, str]
+    unknown: bool = False
+
+    def lines(self) -> tuple[str, ...]:
+        """For people, a line each."""
+        forgotten = (f"{FILE_NAME} is gone, and nothing tells which keys it held: they are forgotten",) if self.unknown else ()
+        return (*forgotten, *(f"the key {key_id} of {role} is revoked" for key_id, role in sorted(self.keys.items())))
+
+
+class NotReplaced(Exception):
+    """The person did not want pinned keys replaced; nothing was changed."""
+
+
+def pin_keys(
+    reader: AwsReader,
+    settings: Settings,
+    state: StateTable,
+    now: datetime,
+    *,
+    may_replace: Callable[[Replaced], bool] = lambda _: False,
+) -> tuple[str, ...]:
+    """Pins the present keys of KMS in the file, and revokes those that they replaced; says what changed, a line each.
+
+    Args:
+        reader: asks KMS.
+        settings: of the environment.
+        state: the state table, which notes what is pinned.
+        now: when replaced keys are revoked.
+        may_replace: asked before any pinned key is replaced.
+
+    Raises:
+        SigningError: KMS does not give the keys; the file stays as it was.
+        KeysError: the file cannot be used, or a revoked key is present again.
+        NotReplaced: `may_replace` said no.
+        StateError: which keys are pinned cannot be read from the state table or noted there.
+    """
+    path = keys_file(settings)
+    pinned, noted = read_keys(path), state.pinned_keys(settings.environment)
+    present = load_keys(reader, settings.signing, SIGNERS)
+    keys, changes = merged(pinned, present, now)
+    replaced = _replaced(pinned, noted, present, marked=os.path.lexists(path.with_name(MARK_NAME)))
+    if (replaced.keys or replaced.unknown) and not may_replace(replaced):
+        raise NotReplaced("the pinned keys stay as they are")
+    if changes or path.read_bytes() != _content(keys):  # or it is written as an earlier version wrote it
+        write_keys(path, keys)
+    ids = present_ids(keys)
+    if noted is None or noted.present != ids:
+        done = state.note_pinned_keys(settings.environment, PinnedKeys(ids, now), instead_of=noted)
+        if done is not Written.DONE:
+            raise KeysError("another phase5 init has pinned other keys meanwhile; look at them, and run it again")
+    return changes or ("the keys are pinned as they are",)
+
+
+def _replaced(pinned: KeySet | None, noted: PinnedKeys | None, present: KeySet, *, marked: bool) -> Replaced:
+    """Every key that was pinned last, by the file or the state table, and is neither present nor revoked already."""
+    before = {key_id: role for role, key_id in noted.present.items()} if noted else {}
+    before |= {key.key_id: key.role for key in pinned.keys.values()} if pinned else {}
+    revoked = {key.key_id for key in pinned.keys.values() if key.revoked_at is not None} if pinned else set()
+    gone = {key_id: role for key_id, role in before.items() if key_id not in present.keys and key_id not in revoked}
+    return Replaced(gone, unknown=pinned is None and noted is None and marked)
+
+
+def write_keys(path: Path, keys: KeySet) -> None:
+    """Writes the file whole or not at all, and the mark beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, _content(keys))
+    _mark(path)
+
+
+def _content(keys: KeySet) -> bytes:
+    return keys_document(keys) + b"\n"
+
+
+def _mark(path: Path) -> None:
+    mark = path.with_name(MARK_NAME)
+    if not mark.exists():
+        write_whole(mark, _MARK)

@@ -1,0 +1,1 @@
+"""The state table: its items, conditional writes, and its installation."""

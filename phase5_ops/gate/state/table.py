@@ -1,0 +1,511 @@
+"""The state that must last: one DynamoDB table with candidates, locks, sign-offs, waivers and promotions.
+
+    pk                              sk                              what
+    RELEASE#<environment>#<name>    CANDIDATE                       the candidate and its fate
+    RELEASE#<environment>#<name>    STATEMENT#<series>              the readiness statement frozen for signing
+    RELEASE#<environment>#<name>    SIGN_OFF#<role>#<id>            one signature
+    RELEASE#<environment>#<name>    WAIVER#<id>                     one waiver
+    RELEASE#<environment>#<name>    LOCK#<series>[#<override>]      who promotes now
+    RELEASE#<environment>#<name>    PREPARED#<series>[#<override>]  the signed decision, before anything is published
+    RELEASE#<environment>#<name>    PROMOTION#<series>[#<override>] that it was promoted, and with what
+    OVERRIDES#<environment>         OVERRIDE#<id>                   a rollback or broken glass, as it is signed
+    OVERRIDES#<environment>         OVERRIDE#<id>#SIGNATURE#<role>#<id>   one signature of it
+    OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never believed
+    KEYS#<environment>              PINNED                          which keys `phase5 init` pinned: their ids, never the keys
+    PROMOTED#<environment>          AT#<when>#<name>#<series>       one promotion and what was waived for it, in order of time:
+                                                                    for counting, never believed
+    RELEASE#<environment>#<name>    STATED#<series>...              what the gate last said of a series, signed
+    RUNS#<environment>              RUN#<number>                    what a readiness run sealed and found, where histories stood
+    HISTORY#<environment>           ACCEPTED#<id>                   that a person accepted breaks of histories, signed
+
+Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
+item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted;
+only an entry for finding an open candidate ends by TTL, once that is closed. Reads are consistent. What may be written when is
+decided elsewhere; what an item is made of, in `items.py`. Documents are read and written by `stated_documents.py`, the last
+two kinds of items by `run_records.py`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+
+from phase5_ops.aws.reader import Answer, AwsReader
+from phase5_ops.clock import iso
+from phase5_ops.gate.records import Pair, Release
+from phase5_ops.gate.state.items import (
+    CLOSED,
+    OPEN,
+    OVERRIDE,
+    PINNED,
+    PROMOTED,
+    Candidate,
+    Fate,
+    Lock,
+    MalformedItem,
+    Noted,
+    PinnedKeys,
+    Prepared,
+    Promotion,
+    Registered,
+    StateError,
+    StoredOverride,
+    StoredSignOff,
+    StoredStatement,
+    StoredWaiver,
+    Written,
+    attributes,
+    candidate_in,
+    candidate_item,
+    check_release,
+    keys_pk,
+    noted_release_in,
+    open_pk,
+    overrides_pk,
+    promoted_pk,
+    promotion_in,
+    read,
+    release_pk,
+    sign_off_item,
+    slot,
+)
+from phase5_ops.gate.state.setup import TTL_ATTRIBUTE
+from phase5_ops.reads import ReadStatus
+
+#: What the state table's reader and writer needs, on that table only.
+IAM_ACTIONS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query")
+
+_BATCH = 100  # keys that one BatchGetItem takes
+_CONDITION_FAILED = "ConditionalCheckFailedException"
+_serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
+
+
+class StateTable:
+    """The table. Every method raises StateError where AWS does not answer: unknown is never "not there"."""
+
+    def __init__(self, reader: AwsReader, table: str) -> None:
+        self._reader = reader
+        self._table = table
+
+    # --- candidates ----------------------------------------------------------------------------------------------------------
+
+    def register(self, candidate: Candidate) -> tuple[Registered, Candidate]:
+        """Registers series 1 of a candidate, or the next series of one that is closed; never changes the digest.
+
+        Returns:
+            How it ended, and the candidate as it stands.
+
+        Raises:
+            ValueError: name, environment or digest may not be used.
+        """
+        check_release(candidate.release)
+        if self._put(candidate_item(candidate), "attribute_not_exists(pk)") is Written.DONE:
+            return Registered.NEW, candidate
+        present = self.candidate(candidate.release)
+        if present is None or present.release.digest != candidate.release.digest:
+            return Registered.CONFLICT, present or candidate
+        if present.fate not in CLOSED:
+            return Registered.SAME, present
+        again = Candidate(
+            candidate.release,
+            present.series + 1,
+            Fate.PENDING,
+            candidate.registered_at,
+            candidate.deadline,
+            candidate.by,
+            context=candidate.context,
+        )
+        written = self._put(
+            candidate_item(again),
+            "#digest = :digest AND #series = :series AND #fate = :fate",
+            {"digest": present.release.digest, "series": present.series, "fate": str(present.fate)},
+        )
+        if written is Written.DONE:
+            return Registered.NEW, again
+        found = self.candidate(candidate.release)  # another registration came first
+        return (Registered.SAME, found) if found else (Registered.CONFLICT, candidate)
+
+    def candidate(self, release: Release) -> Candidate | None:
+        """The candidate of this name and environment, whatever its digest; None if there is none."""
+        item = self._get(release_pk(release), "CANDIDATE")
+        return None if item is None else candidate_in(item)
+
+    def set_fate(self, candidate: Candidate, fate: Fate, because: str = "") -> Written:
+        """Moves this series from the fate that was read to another; refused if it changed in between."""
+        return self._update(
+            release_pk(candidate.release),
+            "CANDIDATE",
+            {"fate": str(fate), "closed_because": because},
+            "#digest = :was_digest AND #series = :was_series AND #fate = :was_fate",
+            {
+                "was_digest": candidate.release.digest,
+                "was_series": candidate.series,
+                "was_fate": str(candidate.fate),
+            },
+        )
+
+    def list_open(self, release: Release, at: datetime) -> None:
+        """Makes a candidate findable; done before it is registered, so that none is ever registered and not found."""
+        item = {"pk": open_pk(release.environment), "sk": OPEN + release.name, "listed_at": iso(at)}
+        # one that was taken out is listed again whatever its date: another machine's clock may have been ahead
+        condition = f"attribute_not_exists(pk) OR #listed_at <= :now OR attribute_exists(#{TTL_ATTRIBUTE})"
+        self._put(item, condition, {"now": iso(at)})
+
+    def open_candidates(
+        self, environment: str, *, malformed: Callable[[MalformedItem], None] | None = None
+    ) -> list[tuple[Candidate, str]]:
+        """Every candidate of an environment that may be open, as it stands now, each with the mark for `unlist`; oldest first.
+
+        One query and one read for each hundred. Those that are closed by now are among them until they are unlisted.
+
+        Args:
+            environment: of the gate.
+            malformed: told of each item that is no candidate, so that it stops no other; without it, it raises.
+        """
+        entries = {
+            str(item["sk"]).removeprefix(OPEN): str(item["listed_at"])
+            for item in self._query(open_pk(environment), OPEN)
+            if TTL_ATTRIBUTE not in item and "listed_at" in item
+        }
+        names = sorted(entries)
+        found: list[Candidate] = []
+        for start in range(0, len(names), _BATCH):
+            for item in self._candidates([Release(name, "", environment) for name in names[start : start + _BATCH]]):
+                try:
+                    found.append(candidate_in(item))
+                except MalformedItem as error:
+                    if malformed is None:
+                        raise
+                    malformed(error)
+        found.sort(key=lambda candidate: (candidate.registered_at, candidate.release.name))
+        return [(candidate, entries[candidate.release.name]) for candidate in found]
+
+    def unlist(self, release: Release, mark: str, until: datetime) -> Written:
+        """Takes a closed candidate out of the list; refused where it was listed again since. The entry ends by TTL."""
+        changes = {TTL_ATTRIBUTE: int(until.timestamp())}
+        return self._update(
+            open_pk(release.environment), OPEN + release.name, changes, "#listed_at = :was_listed_at", {"was_listed_at": mark}
+        )
+
+    def renew(self, candidate: Candidate) -> Written:
+        """Begins the next series of a candidate in one write, with what was registered; refused if it changed in between."""
+        return self._put(
+            candidate_item(replace(candidate, series=candidate.series + 1, fate=Fate.PENDING, closed_because="")),
+            "#digest = :digest AND #series = :series AND #fate = :fate",
+            {"digest": candidate.release.digest, "series": candidate.series, "fate": str(candidate.fate)},
+        )
+
+    def _candidates(self, releases: list[Release]) -> list[dict[str, Any]]:
+        keys = [_typed({"pk": release_pk(release), "sk": "CANDIDATE"}) for release in releases]
+        request = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        answer = self._reader.call("dynamodb", "batch_get_item", self._table, RequestItems=request)
+        if answer.read.status is not ReadStatus.OK:
+            raise StateError(answer.read)
+        items = [_plain(item) for items in answer.pages[0].get("Responses", {}).values() for item in items]
+        left = [_plain(key) for part in answer.pages[0].get("UnprocessedKeys", {}).values() for key in part["Keys"]]
+        one_by_one = (self._get(str(key["pk"]), str(key["sk"])) for key in left)
+        return [*items, *(item for item in one_by_one if item is not None)]
+
+    # --- statement, signatures, waivers: written once ------------------------------------------------------------------------
+
+    def freeze_statement(self, release: Release, series: int, payload: bytes, gate_signature: bytes, gate_key_id: str) -> Written:
+        """Freezes the statement that the roles of this series sign; refused if another one is frozen already."""
+        content = attributes(StoredStatement(payload, gate_signature, gate_key_id))
+        item = {"pk": release_pk(release), "sk": slot("STATEMENT", series), "digest": release.digest, **content}
+        return self._put(item, "attribute_not_exists(pk)", same=("digest", "payload"))
+
+    def statement(self, release: Release, series: int) -> StoredStatement | None:
+        """The frozen statement of a series; None if none is frozen."""
+        item = self._get(release_pk(release), slot("STATEMENT", series))
+        return None if item is None else read(StoredStatement, item)
+
+    def statements(self, release: Release) -> list[StoredStatement]:
+        """Every statement that was ever frozen under the release's name, by series."""
+        return list(self._statements(release).values())
+
+    def statement_among_all(self, release: Release, series: int) -> tuple[StoredStatement | None, list[StoredStatement]]:
+        """The frozen statement of a series, None if none is frozen; and every one of the release's name. One read."""
+        found = self._statements(release)
+        return found.get(slot("STATEMENT", series)), list(found.values())
+
+    def _statements(self, release: Release) -> dict[str, StoredStatement]:
+        return {str(item["sk"]): read(StoredStatement, item) for item in self._query(release_pk(release), "STATEMENT#")}
+
+    def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
+        """Adds a signature; one that is there is never changed."""
+        return self._put(sign_off_item(release_pk(release), "SIGN_OFF", sign_off), "attribute_not_exists(pk)")
+
+    def sign_offs(self, release: Release) -> list[StoredSignOff]:
+        """Every signature ever recorded under the release's name, by role and id."""
+        return [read(StoredSignOff, item) for item in self._query(release_pk(release), "SIGN_OFF#")]
+
+    def add_waiver(self, release: Release, waiver: StoredWaiver) -> Written:
+        """Adds a waiver; one that is there is never changed."""
+        item = {"pk": release_pk(release), "sk": f"WAIVER#{waiver.waiver.id}", **attributes(waiver)}
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def waivers(self, release: Release) -> list[StoredWaiver]:
+        """Every waiver ever recorded under the release's name, by id. `signed_by` is None: the caller verifies the signature."""
+        return [read(StoredWaiver, item) for item in self._query(release_pk(release), "WAIVER#")]
+
+    # --- promotion -----------------------------------------------------------------------------------------------------------
+
+    # Each series has one lock, one prepared decision and one record; and so has each override of it, which is named then.
+
+    def take_lock(self, release: Release, series: int, lock: Lock, *, override: str = "") -> tuple[Written, Lock]:
+        """Takes the lock of a series; refused where another holds it. The same holder has it still.
+
+        Returns:
+            How it ended, and the lock as it stands: where it was refused, whose it is.
+        """
+        written = self._put(
+            {"pk": release_pk(release), "sk": slot("LOCK", series, override), **attributes(lock)},
+            "attribute_not_exists(pk)",
+            same=("holder", "idempotency_key"),
+        )
+        present = self.lock(release, series, override=override)
+        return written, present or lock
+
+    def lock(self, release: Release, series: int, *, override: str = "") -> Lock | None:
+        """The lock of a series; None if nobody took it."""
+        item = self._get(release_pk(release), slot("LOCK", series, override))
+        return None if item is None else read(Lock, item)
+
+    def take_over_lock(
+        self,
+        release: Release,
+        series: int,
+        abandoned: Lock,
+        holder: str,
+        now: datetime,
+        *,
+        after: timedelta = timedelta(minutes=5),
+        override: str = "",
+    ) -> Written:
+        """Takes an abandoned lock over, with its idempotency key; refused where it is younger, or no longer as it was read."""
+        if now - abandoned.taken_at <= after:
+            return Written.REFUSED
+        return self._update(
+            release_pk(release),
+            slot("LOCK", series, override),
+            {"holder": holder, "taken_at": iso(now)},
+            "#holder = :was_holder AND #taken_at = :was_taken_at",
+            {"was_holder": abandoned.holder, "was_taken_at": iso(abandoned.taken_at)},
+        )
+
+    def prepare_promotion(
+        self, release: Release, series: int, readiness: bytes, decision: bytes, *, override: str = ""
+    ) -> Prepared:
+        """Keeps the envelopes of a promotion before it is published; the first ones stay.
+
+        Returns:
+            Readiness and decision envelope as they stand.
+        """
+        mine = Prepared(readiness, decision)
+        item = {"pk": release_pk(release), "sk": slot("PREPARED", series, override), **attributes(mine)}
+        self._put(item, "attribute_not_exists(pk)")
+        return self.prepared_promotion(release, series, override=override) or mine
+
+    def prepared_promotion(self, release: Release, series: int, *, override: str = "") -> Prepared | None:
+        """Readiness and decision envelope of a promotion that was begun; None if none was."""
+        item = self._get(release_pk(release), slot("PREPARED", series, override))
+        return None if item is None else read(Prepared, item)
+
+    def record_promotion(self, release: Release, series: int, promotion: Promotion, *, override: str = "") -> Written:
+        """Records that a series was promoted; the first record stays."""
+        content = attributes(promotion)
+        item = {"pk": release_pk(release), "sk": slot("PROMOTION", series, override), "digest": release.digest, **content}
+        return self._put(item, "attribute_not_exists(pk)", same=("idempotency_key", "decision_envelope"))
+
+    def promotion(self, release: Release, series: int, *, override: str = "") -> Promotion | None:
+        """The record of a promotion; None if the series was not promoted."""
+        item = self._get(release_pk(release), slot("PROMOTION", series, override))
+        return None if item is None else promotion_in(item)
+
+    def note_promotion(self, release: Release, series: int, at: datetime, waived: Iterable[tuple[str, Pair]]) -> Written:
+        """Notes a recorded promotion among those of its environment; the same again is no second note.
+
+        Args:
+            release: what was promoted.
+            series: of the candidate.
+            at: when, as the record of the promotion says.
+            waived: (row id, (code, subject)) of every finding that was waived for it.
+        """
+        noted = Noted(release.name, release.digest, tuple((row, *pair) for row, pair in sorted(waived)))
+        item = {"pk": promoted_pk(release.environment), "sk": f"{PROMOTED}{iso(at)}#{release.name}#{series:06d}"}
+        return self._put({**item, **attributes(noted)}, "attribute_not_exists(pk)")
+
+    def promotions(self, environment: str) -> list[tuple[str, frozenset[tuple[str, Pair]]]]:
+        """Every promotion of an environment, oldest first: name of the release, and what was waived as (row id, pair)."""
+        noted = [read(Noted, item) for item in self._query(promoted_pk(environment), PROMOTED)]
+        return [(each.name, frozenset((row, (code, subject)) for row, code, subject in each.waived)) for each in noted]
+
+    def noted_releases(self, environment: str) -> list[tuple[datetime, Release, int]]:
+        """When, release and series of every noted promotion of an environment, oldest first."""
+        return [noted_release_in(item) for item in self._query(promoted_pk(environment), PROMOTED)]
+
+    # --- overrides: written once -----------------------------------------------------------------------------------------------
+
+    def add_override(self, environment: str, override: str, payload: bytes) -> Written:
+        """Adds an override under its id; one that is there is never changed."""
+        item = {"pk": overrides_pk(environment), "sk": OVERRIDE + override, "payload": payload}
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def add_override_signature(self, environment: str, override: str, signature: StoredSignOff) -> Written:
+        """Adds a signature of an override; one that is there is never changed."""
+        item = sign_off_item(overrides_pk(environment), f"{OVERRIDE}{override}#SIGNATURE", signature)
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def overrides(self, environment: str) -> list[StoredOverride]:
+        """Every override ever asked for in an environment with its signatures, by id; one query."""
+        payloads: dict[str, bytes] = {}
+        signatures: dict[str, list[StoredSignOff]] = {}
+        for item in self._query(overrides_pk(environment), OVERRIDE):
+            name, marked, _ = str(item["sk"]).removeprefix(OVERRIDE).partition("#SIGNATURE#")
+            try:
+                if marked:
+                    signatures.setdefault(name, []).append(read(StoredSignOff, item))
+                else:
+                    payloads[name] = bytes(item["payload"])
+            except MalformedItem:
+                continue  # a signature that cannot be read is none
+            except (KeyError, TypeError, ValueError):
+                payloads[name] = b""  # not an order, which whoever reads it says
+        return [StoredOverride(name, payload, tuple(signatures.get(name, ()))) for name, payload in sorted(payloads.items())]
+
+    # --- which keys are pinned: changed by `phase5 init` alone ------------------------------------------------------------------
+
+    def pinned_keys(self, environment: str) -> PinnedKeys | None:
+        """Which keys were pinned last for an environment; None if no `phase5 init` has noted any here."""
+        try:
+            item = self._get(keys_pk(environment), PINNED)
+        except StateError as error:
+            if error.read.status is ReadStatus.NOT_FOUND:  # there is no table: nothing was noted in it
+                return None
+            raise
+        return None if item is None else read(PinnedKeys, item)
+
+    def note_pinned_keys(self, environment: str, pinned: PinnedKeys, *, instead_of: PinnedKeys | None) -> Written:
+        """Notes which keys are pinned; refused where something else is noted than was read."""
+        item = {"pk": keys_pk(environment), "sk": PINNED, **attributes(pinned)}
+        if instead_of is None:
+            return self._put(item, "attribute_not_exists(pk)")
+        return self._put(item, "#present = :present", {"present": dict(instead_of.present)})
+
+    # --- the table -----------------------------------------------------------------------------------------------------------
+
+    def _put(
+        self,
+        item: Mapping[str, Any],
+        condition: str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        same: tuple[str, ...] | None = None,
+    ) -> Written:
+        """PutItem under a condition. `same` names the attributes that tell our own item from another's; default: all of them."""
+        answer = self._reader.call(
+            "dynamodb", "put_item", self._table, TableName=self._table, Item=_typed(item), **_condition(condition, values)
+        )
+        if self._done(answer):
+            return Written.DONE
+        there = self._get(str(item["pk"]), str(item["sk"]))
+        return Written.DONE if there is not None and _equal(there, item, same) else Written.REFUSED
+
+    def _update(self, pk: str, sk: str, changes: Mapping[str, Any], condition: str, was: Mapping[str, Any]) -> Written:
+        names = {**_names(condition), **{f"#{name}": name for name in changes}}
+        answer = self._reader.call(
+            "dynamodb",
+            "update_item",
+            self._table,
+            TableName=self._table,
+            Key=_typed({"pk": pk, "sk": sk}),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            ConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues={f":{name}": _serialize(value) for name, value in {**changes, **was}.items()},
+        )
+        if self._done(answer):
+            return Written.DONE
+        there = self._get(pk, sk)
+        unchanged = {name.removeprefix("was_"): value for name, value in was.items()}
+        return Written.DONE if there is not None and _equal(there, {**unchanged, **changes}, None) else Written.REFUSED
+
+    def _done(self, answer: Answer) -> bool:
+        """True if it was written, False if the condition did not hold; anything else raises."""
+        if answer.read.status is ReadStatus.OK:
+            return True
+        if (answer.read.error or "").startswith(_CONDITION_FAILED):
+            return False
+        raise StateError(answer.read)
+
+    def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
+        key = _typed({"pk": pk, "sk": sk})
+        answer = self._reader.call("dynamodb", "get_item", self._table, TableName=self._table, Key=key, ConsistentRead=True)
+        if answer.read.status is not ReadStatus.OK:
+            raise StateError(answer.read)
+        item = answer.pages[0].get("Item")
+        return None if item is None else _plain(item)
+
+    def _query(self, pk: str, prefix: str) -> list[dict[str, Any]]:
+        answer = self._reader.paginate(
+            "dynamodb",
+            "query",
+            self._table,
+            TableName=self._table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": _serialize(pk), ":prefix": _serialize(prefix)},
+        )
+        if answer.read.status is not ReadStatus.OK:
+            raise StateError(answer.read)
+        return [_plain(item) for item in answer.items("Items")]
+
+    def _newest_page(
+        self, pk: str, prefix: str, most: int, after: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], Mapping[str, Any] | None]:
+        """At most so many items of a partition, newest sort key first, and from where the next page goes on."""
+        answer = self._reader.call(
+            "dynamodb",
+            "query",
+            self._table,
+            TableName=self._table,
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=most,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": _serialize(pk), ":prefix": _serialize(prefix)},
+            **after,
+        )
+        if answer.read.status is not ReadStatus.OK:
+            raise StateError(answer.read)
+        return [_plain(item) for item in answer.items("Items")], answer.pages[0].get("LastEvaluatedKey")
+
+
+def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialize(value) for name, value in item.items()}
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: _deserialize(value) for name, value in item.items()}
+    return {name: value.value if isinstance(value, Binary) else value for name, value in found.items()}
+
+
+def _equal(there: Mapping[str, Any], mine: Mapping[str, Any], names: tuple[str, ...] | None) -> bool:
+    ours = _plain(_typed(mine))
+    return all(there.get(name) == ours[name] for name in (names or ours))
+
+
+def _names(condition: str) -> dict[str, str]:
+    return {f"#{name}": name for name in re.findall(r"#(\w+)", condition)}
+
+
+def _condition(condition: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    names = _names(condition)
+    return {
+        "ConditionExpression": condition,
+        **({"ExpressionAttributeNames": names} if names else {}),
+        **({"ExpressionAttributeValues": {f":{name}": _serialize(value) for name, value in values.items()}} if values else {}),
+    }

@@ -1,0 +1,139 @@
+"""Log lines as blocks of bytes: from files, folders and stdin, in bounded memory.
+
+A block is a run of whole lines; a line longer than a block is cut, with enough of it on both sides for the scan to see every id.
+Of a line that is longer than anything a log holds only the beginning is given, and the reading ends as one that was not whole.
+What lives here: naming files, cutting. What must not: unpacking (`input_files`), documents (`log_parts`), what the lines say.
+"""
+
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+from phase5_ops.input_files.files import FileUnreadable, files_below
+
+BLOCK_BYTES = 1 << 20  # what the arrays of a scan of it fit into the caches of a core with
+LONGEST_LINE_BYTES = 4 << 20  # a longer line is given in pieces
+MOST_OF_LINE_BYTES = 64 << 20  # what is given of one line: all of it is held until its end, since ids at its end say whose it is
+STDIN = "-"
+
+
+class Readable(Protocol):
+    """What blocks are cut from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
+
+
+class Block(NamedTuple):
+    """A piece of a log: the scan reports what begins in [begin, stop) of `raw`, and may look at the rest.
+
+    `ends_line` is False where the last line goes on in the next block; `joined` line ends of the log were made no line ends.
+    """
+
+    raw: bytes
+    begin: int
+    stop: int
+    ends_line: bool
+    joined: int = 0
+
+
+def blocks(
+    stream: Readable,
+    *,
+    lookbehind: int,
+    lookahead: int,
+    size: int = BLOCK_BYTES,
+    longest: int = LONGEST_LINE_BYTES,
+    most: int = MOST_OF_LINE_BYTES,
+) -> Iterator[Block]:
+    """The stream as blocks of whole lines of about `size` bytes; a line longer than `longest` is cut.
+
+    Raises:
+        FileUnreadable: the stream broke off, or a line was longer than `most` bytes and what follows on it was left out; all
+            other lines were given.
+    """
+    rest, begin, given, too_long = b"", 0, 0, 0  # given: bytes of the line that `rest` goes on with
+    skipping = False
+    for came in _chunks(stream, size):
+        if isinstance(came, FileUnreadable):
+            if len(rest) > begin:
+                yield Block(rest, begin, len(rest), True)
+            raise came
+        line_end = came.find(b"\n") + 1 if skipping else 0
+        if skipping and not line_end:
+            continue
+        chunk, skipping = came[line_end:], False
+        whole = chunk.rfind(b"\n") + 1
+        if whole:
+            raw = rest + chunk[:whole] if rest else chunk[:whole]
+            yield Block(raw, begin, len(raw), True)
+            rest, begin, given = chunk[whole:], 0, 0
+            continue
+        rest += chunk
+        length = len(rest) - begin
+        if given + length > most:
+            yield Block(rest, begin, len(rest), True)
+            rest, begin, given, skipping, too_long = b"", 0, 0, True, too_long + 1
+        elif length > longest:
+            stop = max(begin, len(rest) - lookahead)
+            yield Block(rest, begin, stop, False)
+            given += stop - begin
+            kept = max(0, stop - lookbehind)
+            rest, begin = rest[kept:], stop - kept
+    if len(rest) > begin:
+        yield Block(rest, begin, len(rest), True)
+    if too_long:
+        raise FileUnreadable(f"{too_long} lines longer than {most} bytes: what follows on them was not scanned")
+
+
+def _chunks(stream: Readable, size: int) -> Iterator[bytes | FileUnreadable]:
+    """The bytes of a stream as they come; last, where it broke off, why."""
+    while True:
+        try:
+            chunk = stream.read(size)
+        except FileUnreadable as error:
+            yield error
+            return
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            yield FileUnreadable(f"{type(error).__name__}: {error}")
+            return
+        if not chunk:
+            return
+        yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One file of log lines: its name for findings, and how it is opened."""
+
+    name: str
+    open: Callable[[], BinaryIO]
+
+
+def files(paths: list[str]) -> list[Archive]:
+    """The archives that paths name: files, folders with all files in them in order of name, `-` for stdin.
+
+    Raises:
+        FileUnreadable: a path does not exist, or a folder cannot be listed.
+    """
+    found: list[Archive] = []
+    for path in paths:
+        if path == STDIN:
+            found.append(Archive("stdin", lambda: sys.stdin.buffer))
+            continue
+        where = Path(path)
+        if where.is_dir():
+            found += [_file(file) for file in files_below(where)]
+        elif where.exists():
+            found.append(_file(where))
+        else:
+            raise FileUnreadable(f"{path}: no such file or folder")
+    return found
+
+
+def _file(path: Path) -> Archive:
+    return Archive(str(path), lambda: path.open("rb", buffering=0))

@@ -1,0 +1,30 @@
+"""Packed data that stands in text as base64, as streams and failed deliveries have it: where it is, and its bytes. Pure.
+
+Told by how it begins: a packing, or a subscription's envelope. What must not live here: what it says once unpacked.
+"""
+
+import base64
+import re
+from collections.abc import Iterator
+
+from phase5_ops.input_files.kinds import PACKINGS
+
+_ENVELOPE = b'{"messageType"'
+_LEAST = 20  # characters after its beginning: less holds nothing
+#: How it begins as base64: gzip, zstd, bzip2, xz, zip, an envelope.
+_BEGINNINGS = (b"H4sI", b"KLUv", b"Qlpo", b"/Td6", b"UEsD", b"eyJtZXNzYWdl")
+_RUN = re.compile(rb"(?<![A-Za-z0-9+/_-])(?:H4sI|KLUv|Qlpo|/Td6|UEsD|eyJtZXNzYWdl)[A-Za-z0-9+/_-]{%d,}" % _LEAST)
+_OTHER_LETTERS = bytes.maketrans(b"-_", b"+/")
+_ZIP = b"PK\x03\x04"
+
+
+def packed_in(text: bytes) -> Iterator[bytes]:
+    """The bytes of each run of base64 in a text that begins like packed data; cut ones too, as far as they go."""
+    if not any(beginning in text for beginning in _BEGINNINGS):
+        return
+    for match in _RUN.finditer(text):
+        run = match.group().translate(_OTHER_LETTERS)
+        whole = len(run) - (len(run) % 4 == 1)  # one letter more is of nothing
+        data = base64.b64decode(run[:whole] + b"=" * (-whole % 4))
+        if data.startswith((*PACKINGS, _ZIP, _ENVELOPE)):
+            yield data

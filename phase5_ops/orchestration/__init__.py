@@ -1,0 +1,1 @@
+"""Declared evidence and judges as Dagster assets and checks."""

@@ -1,0 +1,336 @@
+"""Turns declared evidence and judges into Dagster assets and checks; the only place that knows how.
+
+A section declares `Evidence` (a table, how it is gathered, what it needs) and `Judging` (which checks a table gets, and the pure
+judge behind each). One evidence becomes one asset, one judging becomes one multi-asset check. What lives here: storing tables,
+metadata, timing, turning a Judgement into a check result. What must not: reading AWS, deciding anything.
+"""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from phase5_ops.aws.iam_statements import Statement
+from phase5_ops.aws.pricing import cost_usd
+from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, SECTIONS, Row
+from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
+from phase5_ops.evidence.histories import with_breaks
+from phase5_ops.evidence.result import RowEntry
+from phase5_ops.evidence.run_tags import AWS_CALLS_TAG, ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG, LIST_PRICE_TAG, POLICY_TAG
+from phase5_ops.evidence.store import Origin
+from phase5_ops.evidence.table import DeclaredTable, GatheredTable, Tables, observed_at
+from phase5_ops.settings import Settings
+from phase5_ops.verdict import CodeChapter, Judgement, JudgingCode, Verdict, conclude
+
+log = logging.getLogger(__name__)
+
+Gather = Callable[[RunContext, Tables], GatheredTable[Any, Any]]
+Judge = Callable[[RunContext, Tables, datetime], Judgement]
+Describe = Callable[[Any], Mapping[str, dg.MetadataValue]]  # of a GatheredTable of the asset's own
+
+SOURCES_GROUP = "platform_sources"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A system that evidence is read from: the beginning of the lineage."""
+
+    key: str
+    description: str
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One asset: its table, gathered by `gather(platform, upstream tables)`; `table` declares its columns.
+
+    `priority` orders the steps that are ready (highest first), so that waiting can be overlapped: one asset begins something
+    early, another collects what came of it late. It orders nothing that `needs` does not allow.
+
+    `iam` gives the statements of what gathering needs to be allowed to do under the settings (`phase5 iam-policy`).
+    """
+
+    name: str
+    section: str
+    description: str
+    gather: Gather
+    owner: str
+    kinds: frozenset[str]
+    table: DeclaredTable[Any, Any]
+    needs: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    describe: Describe | None = None
+    priority: int = 0
+    iam: Callable[[Settings], Iterable[Statement]] = lambda _: ()
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The checks of one asset; `also` names further tables their judges read.
+
+    `rests_on` says of a check which histories, and which tables that they are about, its judge relies on (names of
+    `histories.py`): where one of them does not continue what earlier runs had, the check does not pass.
+
+    `codes` are the finding codes that the judges can give, as chapters of the documentation. `not_tried_facts` says of a check
+    which of its facts say that something was not tried although no finding does, and what, in words for those who sign.
+    """
+
+    asset: str
+    judges: Mapping[str, Judge]
+    also: tuple[str, ...] = field(default=())
+    rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    codes: tuple[CodeChapter, ...] = ()
+    not_tried_facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def source_asset(source: Source) -> dg.AssetSpec:
+    """The external asset of a source system."""
+    return dg.AssetSpec(
+        dg.AssetKey(source.key.split("/")),
+        description=source.description,
+        group_name=SOURCES_GROUP,
+        kinds=set(source.kinds),
+    )
+
+
+def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
+    """The asset that gathers one table and shows how it was read, what that cost and how long it took."""
+
+    @dg.asset(
+        name=evidence.name,
+        ins={name: dg.AssetIn(name) for name in evidence.needs},
+        deps=[dg.AssetKey(key.split("/")) for key in evidence.sources],
+        group_name=SECTIONS[evidence.section].group,
+        description=evidence.description,
+        owners=[f"team:{evidence.owner}"],
+        kinds=set(evidence.kinds),
+        metadata=column_schema(evidence.table),
+        required_resource_keys={"run"},
+        io_manager_key="evidence_io",
+        op_tags={"dagster/priority": str(evidence.priority)} if evidence.priority else None,
+    )
+    def gathered(context: dg.AssetExecutionContext, **tables: GatheredTable[Any, Any]) -> dg.MaterializeResult[Any]:
+        run: RunContext = context.resources.run
+        log.info("gathering %s", evidence.name)
+        before = cost_usd(run.reader.meter)
+        calls_before = dict(run.reader.meter.calls)
+        started = time.perf_counter()
+        table = evidence.gather(run, tables)
+        if table.table is not evidence.table:  # which its rows were validated against
+            raise TypeError(f"{evidence.name} is not the table that it is declared to be")
+        seconds = time.perf_counter() - started
+        run.timings[evidence.name] = seconds
+        calls = {name: n - calls_before.get(name, 0) for name, n in run.reader.meter.calls.items()}
+        cost = sum(cost_usd(run.reader.meter).values()) - sum(before.values())
+        metadata: dict[str, Any] = {
+            "rows": len(table.frame),
+            "seconds": round(seconds, 3),
+            "aws_calls": dg.MetadataValue.json({name: n for name, n in sorted(calls.items()) if n}),
+            "aws_list_price_usd": round(cost, 6),
+            "reads": _reads_table(table),
+        }
+        if evidence.describe is not None:
+            metadata |= evidence.describe(table)
+        context.instance.add_run_tags(context.run.run_id, _run_tags(run))
+        return dg.MaterializeResult(value=table, metadata=metadata)
+
+    return gathered
+
+
+def column_schema(table: DeclaredTable[Any, Any]) -> dict[str, dg.TableSchema]:
+    """The metadata by which Dagster shows the columns of an asset."""
+    columns = [
+        dg.TableColumn(
+            column.name,
+            column.type,
+            column.description,
+            dg.TableColumnConstraints(nullable=column.nullable, unique=column.unique, other=column.limits),
+        )
+        for column in table.columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns)}
+
+
+def _run_tags(run: RunContext) -> dict[str, str]:
+    meter = run.reader.meter
+    return {
+        ENVIRONMENT_TAG: run.settings.environment,
+        AWS_CALLS_TAG: str(sum(meter.calls.values())),
+        LIST_PRICE_TAG: f"{sum(cost_usd(meter).values()):.6f}",
+        POLICY_TAG: run.policy_digest,
+        **({FIXED_NOW_TAG: iso(run.now())} if run.settings.now else {}),
+    }
+
+
+def _write_origin(context: RunContext, run: dg.DagsterRun) -> None:
+    """Says in the evidence what makes it, before anything of it is there."""
+    context.store.write_origin(context.run_id, origin_of(context, run))
+
+
+def origin_of(context: RunContext, run: dg.DagsterRun) -> Origin:
+    """What makes the evidence of a run."""
+    chosen = tuple(sorted(key.path[-1] for key in run.asset_selection or ())) or None
+    settings = context.settings
+    return Origin(
+        job=run.job_name,
+        environment=settings.environment,
+        fixed_now=settings.now is not None,
+        assets=chosen,
+        began_at=datetime.now(UTC),
+        account=context.account,
+        region=context.reader.region,
+        identity=context.identity,
+    )
+
+
+def _reads_table(table: GatheredTable[Any, Any]) -> dg.MetadataValue:
+    records = [
+        dg.TableRecord(
+            {"operation": r.operation, "resource": r.resource, "status": str(r.status), "pages": r.pages, "error": r.error or ""}
+        )
+        for r in table.reads
+    ]
+    return dg.MetadataValue.table(records=records, schema=_READS_SCHEMA)
+
+
+_READS_SCHEMA = dg.TableSchema(
+    [dg.TableColumn(name) for name in ("operation", "resource", "status")]
+    + [dg.TableColumn("pages", "int"), dg.TableColumn("error")]
+)
+_FINDING_COLUMNS = ("verdict", "code", "subject", "expected", "seen")
+_LINKS_SHOWN = 20  # of findings, as metadata; the stored verdict has them all
+_FINDINGS_SCHEMA = dg.TableSchema([dg.TableColumn(name) for name in _FINDING_COLUMNS])
+
+
+def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
+    """One multi-asset check for all rows and extra checks on an asset.
+
+    A judge that raises becomes an ERROR of its own check, with the traceback; the other checks of the asset are still judged.
+    """
+    names = [row.check for row in ALL_CHECKS if row.check in judging.judges]
+    others = [name for name in judging.also if name != judging.asset]
+
+    @dg.multi_asset_check(
+        name=f"{judging.asset}_checks",
+        specs=[_check_spec(ROW_OF_CHECK[name], others) for name in names],
+        ins={name: dg.AssetIn(name) for name in (judging.asset, *others)},
+        required_resource_keys={"run"},
+    )
+    def checked(context: dg.AssetCheckExecutionContext, **tables: GatheredTable[Any, Any]) -> Iterator[dg.AssetCheckResult]:
+        run: RunContext = context.resources.run
+        _write_origin(run, context.run)
+        for name in names:
+            log.info("judging %s", name)
+            started = time.perf_counter()
+            judgement, problem = _judge(judging.judges[name], run, tables, judging.rests_on.get(name, ()))
+            run.timings[name] = time.perf_counter() - started
+            yield _check_result(ROW_OF_CHECK[name], judgement, run, tables, problem)
+        digest = run.store.seal(run.run_id)  # after every step, so that a run of any origin ends sealed
+        context.instance.add_run_tags(context.run.run_id, {EVIDENCE_TAG: digest})
+
+    return checked
+
+
+def _judge(judge: Judge, run: RunContext, tables: Tables, rests_on: tuple[str, ...]) -> tuple[Judgement, str | None]:
+    try:
+        judgement = judge(run, tables, observed_at(tables) or run.now())
+        return (with_breaks(judgement, run.continuity, rests_on) if rests_on else judgement), None
+    except Exception as error:
+        log.exception("judge failed")
+        finding = JudgingCode.JUDGE_CRASHED.at("judge", expected="a verdict", seen=f"{type(error).__name__}: {error}")
+        return conclude(judged=0, summary="The judge failed on this evidence.", findings=[finding]), traceback.format_exc()
+
+
+def _check_spec(row: Row, others: list[str]) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        row.check,
+        asset=row.asset,
+        description=f"{row.id} {row.title}. {row.requirement}" if row.id != row.check else row.requirement,
+        additional_deps=others,
+        metadata={"row": row.id, "section": row.section, "owner": row.owner, "waivable": row.waivable},
+    )
+
+
+def _check_result(row: Row, judgement: Judgement, run: RunContext, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
+    entry = RowEntry.of(row, judgement, iso(observed_at(tables) or run.now())).model_dump(mode="json")
+    digests = {name: tables[name].digest for name in sorted(tables)}
+    content = {**entry, "tables": digests, "policy_digest": run.policy_digest}
+    stored = run.store.write_verdict(run.run_id, row.check, content)
+    findings = [dg.TableRecord({name: finding[name] for name in _FINDING_COLUMNS}) for finding in entry["findings"]]
+    links = {f"{f['code']} {f['subject']}": f["link"] for f in entry["findings"] if f["link"]}
+    metadata: dict[str, Any] = {
+        "verdict": str(judgement.verdict),
+        "row": row.id,
+        "findings": dg.MetadataValue.table(records=findings, schema=_FINDINGS_SCHEMA),
+        "result": dg.MetadataValue.json(entry),
+        "evidence_files": dg.MetadataValue.json(digests),
+        "verdict_file": stored,
+        "policy_digest": run.policy_digest,
+        **{f"fact: {name}": value for name, value in entry["facts"].items() if not isinstance(value, (bool, str))},
+        **{f"link: {link.label}": dg.MetadataValue.url(link.url) for link in judgement.evidence},
+        **{f"link: {about}": dg.MetadataValue.url(url) for about, url in list(links.items())[:_LINKS_SHOWN]},
+    }
+    if runbook := runbook_link(run, row):
+        metadata["runbook"] = dg.MetadataValue.url(runbook)
+    if problem:
+        metadata["traceback"] = dg.MetadataValue.md(f"```\n{problem}\n```")
+    return dg.AssetCheckResult(
+        passed=not judgement.verdict.blocks,
+        asset_key=row.asset,
+        check_name=row.check,
+        severity=dg.AssetCheckSeverity.WARN if judgement.verdict is Verdict.WARN else dg.AssetCheckSeverity.ERROR,
+        description=f"{judgement.verdict}: {judgement.summary}",
+        metadata=metadata,
+    )
+
+
+def runbook_link(run: RunContext, row: Row) -> str | None:
+    """The address of the row's runbook section, where people can open the runbook at an address."""
+    base = run.settings.runbook_address
+    return f"{base}#{row.runbook_anchor}" if base and row.runbook_anchor else None
+
+
+class EvidenceIOManager(dg.IOManager):
+    """Keeps tables in the run's evidence folder and reads them back from there.
+
+    A check run on its own has no table of its own run: it then gets the table of the asset's latest materialization. Such a
+    result does not target a materialization of its own run, which the gate tells apart.
+    """
+
+    def __init__(self, tables: Mapping[str, DeclaredTable[Any, Any]]) -> None:
+        self._tables = tables
+
+    def handle_output(self, context: dg.OutputContext, obj: GatheredTable[Any, Any]) -> None:
+        """Stores the table under the run and records its digest."""
+        run: RunContext = context.resources.run
+        asset = context.asset_key.path[-1]
+        _write_origin(run, context.step_context.dagster_run)
+        digest = run.store.write_table(run.run_id, asset, obj)
+        # an asset without checks may be the last step of a run: then no check seals the evidence after it
+        sealed = run.store.seal(run.run_id)
+        context.step_context.instance.add_run_tags(context.run_id, {EVIDENCE_TAG: sealed})
+        context.add_output_metadata(
+            {
+                "sha256": digest,
+                "path": dg.MetadataValue.path(run.store.table_path(run.run_id, asset)),
+                "evidence_run_id": run.run_id,
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> GatheredTable[Any, Any]:
+        """The table of this run, else of the latest materialization."""
+        run: RunContext = context.resources.run
+        asset = context.asset_key.path[-1]
+        run_id = run.run_id
+        if not run.store.table_path(run_id, asset).exists():
+            event = context.step_context.instance.get_latest_materialization_event(context.asset_key)
+            if event is None:
+                raise FileNotFoundError(f"asset {asset} has no stored evidence: materialize it first")
+            run_id = event.run_id
+        return run.store.read_table(run_id, asset, self._tables[asset])

@@ -1,0 +1,197 @@
+"""What the gate and the people around it need to be allowed to do, as IAM statements. Pure.
+
+One function for each purpose, put together from what the modules declare (`IAM_ACTIONS`), with the narrowest resources that the
+service takes. The state table is limited to the environment's own partitions; sort keys cannot be limited, so who may write a
+signature may write any item of a release: what is believed is the signature, not the item.
+"""
+
+from collections.abc import Sequence
+
+from phase5_ops.aws.iam_statements import (
+    Statement,
+    event_bus_arn,
+    evidence_statements,
+    key_statements,
+    keyed,
+    parameter_arn,
+    statement,
+    table_arn,
+)
+from phase5_ops.checklist import ROLES
+from phase5_ops.gate.attestation.keys import GATE, SIGNERS
+from phase5_ops.gate.candidates import notifications
+from phase5_ops.gate.inputs import install_check
+from phase5_ops.gate.inputs import present_platform as fresh_reads
+from phase5_ops.gate.promotion.targets.choice import iam_actions
+from phase5_ops.gate.signing import caller
+from phase5_ops.gate.signing import cloudtrail as sign_events
+from phase5_ops.gate.signing import kms as signing
+from phase5_ops.gate.state import run_records
+from phase5_ops.gate.state import setup as state_table
+from phase5_ops.gate.state import table as state
+from phase5_ops.policy import PromotionPolicy
+from phase5_ops.settings import Settings
+
+#: Of the state table's actions, those that signing off and waiving take, that of an audit, and that of `promote --wait`.
+_SIGNING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+_READING = ("dynamodb:Query",)
+_WAITING = ("dynamodb:GetItem",)
+
+_IDENTITY = "sts:GetCallerIdentity"  # always allowed by AWS; listed so that a policy names every call that is made
+_PUBLIC_KEY = "kms:GetPublicKey"
+
+
+def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
+    """The sensors, `promotion_job` and `sign_off_job`, beside the readiness runs, which have a policy of their own.
+
+    Args:
+        settings: of the environment.
+        pinned: `keys.json` is there, so that the roles' public keys are not asked of KMS.
+    """
+    own = settings.signing.key_of(GATE)
+    return [
+        _pinned(settings),
+        _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES", "PROMOTED"),
+        _state("GateReadsRuns", _READING, settings, "RUNS"),
+        *key_statements("GateSigns", signing.IAM_ACTIONS, [own]),
+        *_public_keys(settings, ROLES, pinned=pinned),
+        statement("GateIdentity", [_IDENTITY], ["*"]),
+        statement("GateReadsSignEvents", sign_events.IAM_ACTIONS, ["*"]),  # when a key that is revoked by now had signed
+        *_fresh_reads(settings),
+        *_target(settings.promotion),
+        *_topic(settings),
+        *evidence_statements(settings.evidence_s3_uri),
+    ]
+
+
+def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
+    """`phase5 sign-off`, `waive`, `rollback` and `break-glass` for one role.
+
+    Args:
+        settings: of the environment.
+        role: whose key signs.
+        pinned: see `gate`.
+    """
+    others = [other for other in SIGNERS if other != role]
+    return [
+        _pinned(settings),
+        _state("SignerState", _SIGNING, settings, "RELEASE", "OVERRIDES"),
+        _state("SignerReadsPromotions", _READING, settings, "PROMOTED", "RUNS"),
+        _state("SignerAcceptsHistories", _SIGNING, settings, "HISTORY"),
+        *key_statements("RoleSigns", signing.IAM_ACTIONS, [settings.signing.key_of(role)]),
+        *_public_keys(settings, others, pinned=pinned),
+        statement("SignerIdentity", caller.IAM_ACTIONS, ["*"]),
+        *_topic(settings),
+    ]
+
+
+def readiness(settings: Settings) -> list[Statement]:
+    """What a readiness run does in the state table: it records itself, and reads the records before it.
+
+    Signing the record is a right of the gate's (`gate`): a run that has it not leaves its record unsigned.
+    """
+    return [
+        _state("RunRecords", run_records.IAM_ACTIONS, settings, "RUNS"),
+        _state("HistoryAcceptances", _READING, settings, "HISTORY"),
+        _pinned(settings),
+        statement("StateTableIdentity", ["dynamodb:DescribeTable"], [_table(settings)]),
+    ]
+
+
+def auditor(settings: Settings, *, pinned: bool) -> list[Statement]:
+    """`phase5 audit-signatures`; see `gate` for `pinned`."""
+    return [
+        _pinned(settings),
+        _state("AuditState", _READING, settings, "RELEASE", "OVERRIDES"),
+        *_public_keys(settings, SIGNERS, pinned=pinned),
+        statement("AuditSignEvents", sign_events.IAM_ACTIONS, ["*"]),
+    ]
+
+
+def pipeline(settings: Settings, *, pinned: bool) -> list[Statement]:
+    """`phase5 promote --wait` of a release pipeline: it reads candidates, and verifies what was promoted.
+
+    Registering a candidate is a matter of Dagster's. See `gate` for `pinned`.
+    """
+    return [
+        _pinned(settings),
+        _state("PipelineReadsCandidates", _WAITING, settings, "RELEASE"),
+        _state("PipelineReadsOverrides", _READING, settings, "OVERRIDES"),
+        *_public_keys(settings, SIGNERS, pinned=pinned),
+    ]
+
+
+def init(settings: Settings) -> list[Statement]:
+    """`phase5 init` and `phase5 init --check`."""
+    actions = sorted({*state_table.IAM_ACTIONS, *install_check.IAM_ACTIONS})
+    names = [settings.signing.key_of(role) for role in SIGNERS]
+    return [
+        statement("StateTable", [each for each in actions if each.startswith("dynamodb:")], [_table(settings)]),
+        _state("NotesPinnedKeys", ("dynamodb:GetItem", "dynamodb:PutItem"), settings, "KEYS"),
+        *key_statements("SigningKeys", [each for each in actions if each.startswith("kms:")], names),
+    ]
+
+
+def _table(settings: Settings) -> str:
+    return table_arn(settings.tables.readiness)
+
+
+def _state(sid: str, actions: Sequence[str], settings: Settings, *kinds: str) -> Statement:
+    """Actions on the environment's own partitions of the state table, see `state/table.py`."""
+    patterns = {
+        "RELEASE": f"RELEASE#{settings.environment}#*",
+        "OPEN": f"OPEN#{settings.environment}",
+        "OVERRIDES": f"OVERRIDES#{settings.environment}",
+        "PROMOTED": f"PROMOTED#{settings.environment}",
+        "RUNS": f"RUNS#{settings.environment}",
+        "HISTORY": f"HISTORY#{settings.environment}",
+        "KEYS": f"KEYS#{settings.environment}",
+    }
+    return keyed(sid, actions, [settings.tables.readiness], [patterns[kind] for kind in kinds])
+
+
+def _pinned(settings: Settings) -> Statement:
+    """Which keys `phase5 init` pinned is asked before any key is believed; nobody else may change it."""
+    return _state("ReadsPinnedKeys", ("dynamodb:GetItem",), settings, "KEYS")
+
+
+def _topic(settings: Settings) -> list[Statement]:
+    topic = settings.notifications.sns_topic_arn
+    return [statement("TellPeople", notifications.IAM_ACTIONS, [topic])] if topic else []
+
+
+def _public_keys(settings: Settings, roles: Sequence[str], *, pinned: bool) -> list[Statement]:
+    return [] if pinned else key_statements("PublicKeys", [_PUBLIC_KEY], [settings.signing.key_of(role) for role in roles])
+
+
+def _fresh_reads(settings: Settings) -> list[Statement]:
+    """DescribeAlarms for all resources: with a narrower scope it answers without composite alarms."""
+    parameter = settings.deployed.digest_parameter
+    everywhere = [action for action in fresh_reads.IAM_ACTIONS if not action.startswith("ssm:")]
+    named = [action for action in fresh_reads.IAM_ACTIONS if action.startswith("ssm:")]
+    found = [statement("FreshReads", everywhere, ["*"])]
+    return [*found, statement("FreshDigest", named, [parameter_arn(parameter)])] if parameter else found
+
+
+def _target(policy: PromotionPolicy) -> list[Statement]:
+    """What the chosen target takes, on that target alone."""
+    wanted = iam_actions(policy)
+    resources = {
+        "events:PutEvents": event_bus_arn(policy.event_bus),
+        "ssm:GetParameterHistory": parameter_arn(policy.ssm_parameter or ""),
+        "ssm:PutParameter": parameter_arn(policy.ssm_parameter or ""),
+        "codepipeline:GetPipelineState": f"arn:*:codepipeline:*:*:{policy.pipeline}",
+        "codepipeline:PutApprovalResult": (
+            f"arn:*:codepipeline:*:*:{policy.pipeline}/{policy.pipeline_stage}/{policy.pipeline_action}"
+        ),
+        "states:DescribeStateMachine": policy.state_machine_arn or "",
+        "states:StartExecution": policy.state_machine_arn or "",
+        "states:DescribeExecution": (policy.state_machine_arn or "").replace(":stateMachine:", ":execution:") + ":phase5-*",
+    }
+    by_resource: dict[str, list[str]] = {}
+    for action in wanted:
+        by_resource.setdefault(resources[action], []).append(action)
+    return [
+        statement(f"PromotionTarget{number}", actions, [resource])
+        for number, (resource, actions) in enumerate(by_resource.items(), start=1)
+    ]

@@ -1,0 +1,49 @@
+"""`phase5 iam-policy --for PURPOSE`: the least-privilege policy of each part of the project."""
+
+from enum import StrEnum
+from itertools import chain
+from typing import Any
+
+from phase5_ops.aws.iam import policy_document
+from phase5_ops.aws.iam_statements import document
+from phase5_ops.build import EVIDENCE
+from phase5_ops.checklist import ROLES
+from phase5_ops.gate.signing.trusted_keys import keys_file
+from phase5_ops.permissions import gate
+from phase5_ops.settings import ConfigurationError, Settings
+
+
+class Purpose(StrEnum):
+    """Whose policy."""
+
+    readiness = "readiness"
+    gate = "gate"
+    signer = "signer"
+    pipeline = "pipeline"
+    init = "init"
+    auditor = "auditor"
+
+
+def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) -> dict[str, Any]:
+    """The IAM policy document for a purpose under these settings.
+
+    Where the state folder holds the pinned keys, nobody but `init` needs to ask KMS for other signers' public keys.
+
+    Raises:
+        ConfigurationError: a signer without a role, or a role for another purpose.
+    """
+    if purpose is Purpose.signer and role not in ROLES:
+        raise ConfigurationError(f"--for signer needs --role, one of {', '.join(ROLES)}")
+    if purpose is not Purpose.signer and role is not None:
+        raise ConfigurationError("--role goes with --for signer")
+    pinned = keys_file(settings).is_file()
+    if purpose is Purpose.readiness:
+        declared = chain.from_iterable(evidence.iam(settings) for evidence in EVIDENCE)
+        return policy_document(settings, (*declared, *gate.readiness(settings)))
+    if purpose is Purpose.gate:
+        return document(gate.gate(settings, pinned=pinned))
+    if purpose is Purpose.signer:
+        return document(gate.signer(settings, str(role), pinned=pinned))
+    if purpose is Purpose.auditor:
+        return document(gate.auditor(settings, pinned=pinned))
+    return document(gate.pipeline(settings, pinned=pinned) if purpose is Purpose.pipeline else gate.init(settings))

@@ -1,0 +1,65 @@
+"""The document of a candidate, as the gate's sensor makes it at each look and keeps it for everybody to read.
+
+It is made, packed and written within a tick that has other candidates to look at, so that it holds no more of one row than people
+read: how many findings are left out is a fact of the row, and all of them are in the evidence. What is decided rests on all.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from phase5_ops.clock import iso
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.gate.decision.waiver_report import waiver_uses
+from phase5_ops.gate.inputs.read import DecidingSession
+from phase5_ops.gate.records import Decision, GateInputs
+from phase5_ops.gate.state.items import Candidate
+from phase5_ops.report.document import CandidateEntry, Judged
+from phase5_ops.report.release import release_document, shortened
+
+
+def describe(session: DecidingSession, candidate: Candidate, inputs: GateInputs, decision: Decision) -> Mapping[str, Any]:
+    """The document of a candidate as JSON values.
+
+    Args:
+        session: for what was promoted with the same waivers, and who judged.
+        candidate: as it stands in the state table.
+        inputs: what is decided from.
+        decision: over these inputs.
+
+    Raises:
+        StateError: the state table cannot be read.
+    """
+    url = session.settings.run_address(inputs.run_id) if inputs.run_id else None
+    entry = CandidateEntry.model_validate(
+        {
+            "digest": candidate.release.digest,
+            "series": candidate.series,
+            "fate": str(candidate.fate),
+            "gate": str(decision.outcome),
+            "registered_at": iso(candidate.registered_at),
+            "deadline": iso(candidate.deadline),
+            "closed_because": candidate.closed_because,
+            "url": url,
+        }
+    )
+    promotions = session.promotions if inputs.waivers else []
+    document = release_document(
+        candidate=entry,
+        release=candidate.release,
+        inputs=inputs,
+        decision=decision,
+        waivers=waiver_uses(inputs, decision, promotions),
+        judged=_judged(session.run.store, inputs.run_id),
+    )
+    return shortened(document).to_json()
+
+
+def _judged(store: EvidenceStore, run_id: str | None) -> Judged | None:
+    """Who judged what in a run, as its evidence says; None where it does not say."""
+    try:
+        origin = store.origin(run_id) if run_id else None
+    except (OSError, ValueError):
+        return None
+    if origin is None or origin.account is None or origin.region is None or origin.identity is None:
+        return None
+    return Judged(account=origin.account, region=origin.region, identity=origin.identity)

@@ -1,0 +1,79 @@
+"""The catalogue of finding codes: what the sections declare, with the codes of every row and the gate's own. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Self
+
+from phase5_ops.checklist import ROWS
+from phase5_ops.evidence.histories import HistoryCode
+from phase5_ops.gate.approval.disclosures import PolicyCode
+from phase5_ops.gate.reasons import GateReason
+from phase5_ops.reads import ReadCode
+from phase5_ops.report.document import ReportCode
+from phase5_ops.verdict import CodeChapter, FindingCode, JudgingCode
+
+_FIRST = (
+    CodeChapter("Any row", (ReadCode, JudgingCode, ReportCode)),
+    CodeChapter("Rows that rest on histories: 2.1, 2.2, 3.2, error budget", (HistoryCode,)),
+)
+_LAST = (
+    CodeChapter("What is signed", (PolicyCode,)),
+    CodeChapter("A release candidate, as the gate sees it", (GateReason,)),
+)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every code, in chapters that have the order of the documentation."""
+
+    chapters: tuple[CodeChapter, ...]
+
+    @classmethod
+    def of(cls, declared: Iterable[CodeChapter]) -> Self:
+        """The catalogue with the chapters that the sections declare, in the order of the checklist's rows.
+
+        Raises:
+            ValueError: a chapter stands with no row of the checklist.
+        """
+        rows = [row.id for row in ROWS]
+        return cls((*_FIRST, *sorted(declared, key=lambda chapter: rows.index(str(chapter.row))), *_LAST))
+
+    @cached_property
+    def by_name(self) -> dict[str, list[FindingCode]]:
+        """Every code by its name; a name used by two rows has an entry for each, since it is about another thing there."""
+        found: dict[str, list[FindingCode]] = {}
+        for code in chain.from_iterable(chapter.all() for chapter in self.chapters):
+            if code not in found.setdefault(code.code, []):
+                found[code.code].append(code)
+        return found
+
+    @cached_property
+    def not_tried(self) -> frozenset[str]:
+        """Names of the codes that say that something was not tried. A name used by two rows means it in both, or in neither."""
+        return frozenset(name for name, codes in self.by_name.items() if any(code.not_tried for code in codes))
+
+    def as_markdown(self) -> str:
+        """The documentation of all codes."""
+        lines = [
+            "# Finding codes",
+            "",
+            "Stable names; a row's verdict is its worst finding. `phase5 explain CODE` shows one in the terminal. Who signs is",
+            "shown, under `not tried`, every finding that says that something was not tried, read or judged: "
+            + ", ".join(f"`{name}`" for name in sorted(self.not_tried))
+            + ".",
+            "",
+        ]
+        for chapter in self.chapters:
+            lines += [f"## {chapter.title}", "", "| code | verdict | meaning | what to do |", "|---|---|---|---|"]
+            lines += [
+                f"| `{code.code}` | {' or '.join((code.verdict, *code.also))} | {_cell(code.meaning)} | {_cell(code.remedy)} |"
+                for code in chapter.all()
+            ]
+            lines.append("")
+        return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,165 @@
+"""What a candidate's document is by now: what the gate last said, and what became of the candidate since.
+
+It is read from the state table alone, so that every machine shows the same. The gate's words are never made better: what is
+concluded here only closes, but for a promotion whose record the gate has signed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from phase5_ops.clock import iso
+from phase5_ops.gate.attestation.keys import KeySet
+from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.inputs.promotion_records import record_problems
+from phase5_ops.gate.promotion.released import Released, released, replaced_by
+from phase5_ops.gate.state.items import CLOSED, Candidate, Fate
+from phase5_ops.gate.state.stated_documents import AHEAD_AT_MOST, SILENT_AFTER, NotStated, Stated, StatedDocuments
+from phase5_ops.report.document import EXIT_FAILING, EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What became of a candidate, as the state table and the gate's signatures say.
+
+    Attributes:
+        candidate: as it stands in the state table.
+        recorded: its promotion through the open gate is recorded.
+        unattested: why that record is not to be believed; empty if it is, or if there is none.
+        glass: the publication past the closed gate that is believed; None where there is none.
+        replaced_by: what took its place in production; None where nothing did.
+        now: wall clock.
+    """
+
+    candidate: Candidate
+    recorded: bool
+    unattested: Sequence[str]
+    glass: Released | None
+    replaced_by: Released | None
+    now: datetime
+
+
+def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate, now: datetime) -> ReadinessDocument:
+    """The document of a candidate as every machine that reads the state table shows it.
+
+    Args:
+        state: the state table.
+        keys: the keys that are believed.
+        candidate: as it stands in the table.
+        now: wall clock.
+
+    Raises:
+        NotStated: the gate has said nothing of this series that can be believed.
+        StateError: the state table cannot be read.
+    """
+    release, series = candidate.release, candidate.series
+    stated = state.said(release, series, keys)
+    record = state.promotion(release, series)
+    problems = record_problems(record, release, series, keys=keys, now=record.promoted_at) if record else ()
+    went = record is not None or candidate.fate is Fate.BREAK_GLASS
+    since = record.promoted_at if record else candidate.registered_at
+    history = released(state, keys, release.environment, since=since) if went else []
+    by_glass = [each for each in history if each.kind is Kind.BREAK_GLASS and not each.problems and each.release == release]
+    glass = next((each for each in by_glass if each.series == series), None)
+    return as_it_stands(stated, Became(candidate, record is not None, problems, glass, replaced_by(history, release), now))
+
+
+def stated_document(stated: Stated) -> ReadinessDocument:
+    """The document as the gate said it, with the moment when.
+
+    Raises:
+        NotStated: it is of another version.
+    """
+    try:
+        return ReadinessDocument.model_validate({**stated.document, "stated_at": iso(stated.at)})
+    except ValidationError as error:
+        raise NotStated(
+            f"the gate's document of {stated.release.name} is of another version of phase5_ops ({error.error_count()} fields);"
+            " use the version of the gate's machine"
+        ) from error
+
+
+def as_it_stands(stated: Stated, became: Became) -> ReadinessDocument:
+    """The document that is shown now.
+
+    Raises:
+        NotStated: what the gate said is of another version.
+    """
+    said, fate = stated_document(stated), became.candidate.fate
+    undecided = _undecided(said, stated, became)
+    closed = _closed(said, became)
+    replaced = _replaced(became.replaced_by)
+    entry = None
+    if said.candidate is not None:
+        gate = "BLOCKED" if said.candidate.gate == "OPEN" and (closed or undecided) else said.candidate.gate
+        changes = {"fate": str(fate), "closed_because": became.candidate.closed_because, "gate": gate, "replaced": replaced}
+        entry = said.candidate.model_copy(update=changes)
+    document = said.model_copy(update={"candidate": entry, "notices": [*said.notices, *([replaced] if replaced else [])]})
+    if not closed and not undecided:
+        return document
+    code = EXIT_UNDECIDED if undecided else EXIT_FAILING
+    blockers = [*undecided, *closed, *said.blockers]
+    return document.model_copy(update={"decision": "BLOCKED", "exit_code": code, "blockers": blockers})
+
+
+def _undecided(said: ReadinessDocument, stated: Stated, became: Became) -> list[str]:
+    """Why what the gate said is no answer to what is asked now."""
+    if became.recorded and not became.unattested and said.exit_code != EXIT_OPEN:
+        return [
+            "release PROMOTED, and the gate has not yet said on what; where its next tick does not either, what follows is why"
+        ]
+    over = became.candidate.fate in CLOSED or became.candidate.fate is Fate.PROMOTED or became.recorded
+    age = became.now - stated.at
+    if not over and age < -AHEAD_AT_MOST:
+        return [
+            f"release what the gate said is dated {iso(stated.at)}, {in_words(-age)} from now: see the clocks of this machine and"
+            " of the gate's"
+        ]
+    if not over and age > SILENT_AFTER:
+        return [
+            f"release the gate has said nothing since {iso(stated.at)}, {in_words(age)} ago: see that Dagster's daemon runs on"
+            " the gate's machine, and what the last tick of promotion_gate says"
+        ]
+    return []
+
+
+def _closed(said: ReadinessDocument, became: Became) -> list[str]:
+    """Why it is closed whatever its rows say."""
+    candidate, closed = became.candidate, []
+    if became.recorded:
+        closed += [f"release PROMOTED, and its attestation does not verify: {problem}" for problem in became.unattested]
+    elif candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
+        closed.append(f"release {candidate.fate}: {candidate.closed_because or _by_glass(became.glass) or 'no record says why'}")
+    elif said.candidate is not None and said.candidate.fate == Fate.PROMOTED:
+        closed.append(f"release {candidate.fate}: the gate said that it is PROMOTED, and the record of that is gone")
+    if (became.recorded or became.glass) and became.replaced_by is not None and became.replaced_by.kind is Kind.ROLLBACK:
+        closed.append(f"release {_replaced(became.replaced_by)}")
+    return closed
+
+
+def _by_glass(glass: Released | None) -> str:
+    """In words, by which order it went past the closed gate; "" where none is believed."""
+    if glass is None or glass.override is None:
+        return ""
+    order = f"{glass.override.id}: {glass.override.reason}, {glass.override.ticket}"
+    return f"it went past the closed gate at {iso(glass.at)} ({order})"
+
+
+def _replaced(by: Released | None) -> str:
+    """In words, what took a release's place; "" where nothing did."""
+    if by is None:
+        return ""
+    how = {Kind.ROLLBACK: "rolled back from", Kind.OPEN: "replaced", Kind.BREAK_GLASS: "replaced past the closed gate"}[by.kind]
+    order = f" ({by.override.id}: {by.override.reason})" if by.override else ""
+    return f"{how} at {iso(by.at)}: {by.release.name} took its place{order}"
+
+
+def in_words(age: timedelta) -> str:
+    """A span of time for people, in its largest unit."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,1 @@
+"""The embedded CCNative: what its functions do and write."""

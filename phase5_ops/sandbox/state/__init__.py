@@ -1,0 +1,1 @@
+"""What a sandbox holds when it begins, as plain data."""

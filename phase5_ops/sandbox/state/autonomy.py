@@ -1,0 +1,224 @@
+"""Autonomy on the sandbox platform: modes, caps, approvals by policy and what they consumed, as CCNative's gate would write them.
+
+Plain items, put into `Blueprint.items`; `seed.py` writes them. What lives here: the healthy state, and the small steps that
+scenarios change it with.
+"""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+from phase5_ops.clock import iso
+from phase5_ops.sandbox.state.blueprint import Blueprint
+
+CONFIG_TABLE = "cc-native-autonomy-config"
+BUDGET_TABLE = "cc-native-autonomy-budget-state"
+DECISION_TABLE = "cc-native-decision-budget"
+INTENT_TABLE = "cc-native-action-intent"
+OUTCOME_TABLE = "cc-native-execution-outcomes"
+
+NOTE_TYPE, TASK_TYPE, CRM_TYPE = "CREATE_INTERNAL_NOTE", "CREATE_INTERNAL_TASK", "CREATE_CRM_TASK"
+#: The account with the most autonomy: scenarios change it.
+BUSY = ("acme", "acct-eu")
+#: An account in which people approve everything.
+MANUAL = ("acme", "acct-us")
+
+_DAYS = 8  # one more than row 5.1 looks back
+_GATE = timedelta(milliseconds=60)  # from the intent to the gate's state
+_KEPT = timedelta(days=90)  # ttl of gate states and outcomes, and life of an intent
+
+
+def add_autonomy(blueprint: Blueprint) -> None:
+    """Two accounts that act alone within their caps, on eight days, and two in which people approve."""
+    set_up = iso(blueprint.now - timedelta(days=30))
+    add_mode(blueprint, BUSY, NOTE_TYPE, "AUTO_EXECUTE")
+    add_mode(blueprint, ("globex", "acct-main"), TASK_TYPE, "AUTO_EXECUTE")
+    add_mode(blueprint, ("initech", ""), "DEFAULT", "APPROVAL_REQUIRED")
+    for owner, types in ((BUSY, [NOTE_TYPE]), (("globex", ""), [TASK_TYPE])):
+        blueprint.add(CONFIG_TABLE, {**_owned(owner), "sk": "ALLOWLIST#AUTO_EXEC", "action_types": types, "updated_at": set_up})
+    for owner, caps in ((BUSY, {"cap": 5, NOTE_TYPE: 3}), (("globex", "acct-main"), {"cap": 2})):
+        per_type = {name: number for name, number in caps.items() if name != "cap"}
+        blueprint.add(
+            BUDGET_TABLE,
+            {
+                **_owned(owner),
+                "sk": "BUDGET#CONFIG",
+                "max_autonomous_per_day": caps["cap"],
+                **({"max_per_action_type": per_type} if per_type else {}),
+                "updated_at": set_up,
+            },
+        )
+    for owner in (BUSY, MANUAL, ("globex", "acct-main"), ("initech", "acct-main")):
+        _add_decision_budget(blueprint, owner)
+    for days_ago in range(_DAYS):
+        moment = blueprint.now - timedelta(days=days_ago, minutes=30)
+        for minutes in (0, 7):
+            approve(blueprint, BUSY, NOTE_TYPE, moment - timedelta(minutes=minutes))
+        approve(blueprint, ("globex", "acct-main"), TASK_TYPE, moment)
+    for owner in (MANUAL, ("initech", "acct-main")):
+        approve(blueprint, owner, CRM_TYPE, blueprint.now - timedelta(hours=5), by_person=True)
+
+
+def add_mode(blueprint: Blueprint, owner: tuple[str, str], action_type: str, mode: str) -> None:
+    """A mode of an account, or of a tenant where the account is ""."""
+    blueprint.add(
+        CONFIG_TABLE,
+        {
+            **_owned(owner),
+            "sk": f"AUTONOMY#{action_type}",
+            **({} if action_type == "DEFAULT" else {"action_type": action_type}),
+            "mode": mode,
+            "updated_at": iso(blueprint.now - timedelta(days=30)),
+            "updated_by": "ops",
+            "policy_version": "AutonomyModeConfigV1",
+        },
+    )
+
+
+def approve(
+    blueprint: Blueprint,
+    owner: tuple[str, str],
+    action_type: str,
+    moment: datetime,
+    *,
+    by_person: bool = False,
+    charged: bool = True,
+    finished: bool = True,
+) -> str:
+    """An action approved at `moment` and carried out: intent, the gate's state, consumption, outcome; returns the intent's id.
+
+    Args:
+        blueprint: the platform.
+        owner: tenant and account.
+        action_type: of the intent.
+        moment: when it was approved.
+        by_person: approved by a person, which consumes nothing and leaves no state.
+        charged: False leaves the budget as it was.
+        finished: False leaves it in flight.
+    """
+    number = len(blueprint.items.get(INTENT_TABLE, ()))
+    intent = f"ai_{int(moment.timestamp() * 1000)}_{number:06d}"
+    written = moment + _GATE
+    blueprint.add(INTENT_TABLE, _intent(blueprint, owner, intent, action_type, moment, by_person=by_person))
+    if not by_person:
+        blueprint.add(CONFIG_TABLE, gate_state(intent, written))
+        if charged:
+            consume(blueprint, owner, action_type, written)
+    if finished:
+        blueprint.add(OUTCOME_TABLE, _outcome(blueprint, owner, intent, action_type, written, by_person=by_person))
+    return intent
+
+
+def gate_state(intent: str, moment: datetime) -> dict[str, Any]:
+    """The gate's state of an intent that it approved."""
+    return {
+        "pk": "AUTO_EXEC_STATE",
+        "sk": intent,
+        "action_intent_id": intent,
+        "status": "PUBLISHED",
+        "updated_at": iso(moment),
+        "ttl": int((moment + _KEPT).timestamp()),
+    }
+
+
+def consume(blueprint: Blueprint, owner: tuple[str, str], action_type: str, moment: datetime) -> None:
+    """One unit of the account's budget on the day of `moment`."""
+    day = moment.date().isoformat()
+    states = [
+        item
+        for item in blueprint.items.get(BUDGET_TABLE, ())
+        if item["sk"] == f"BUDGET_STATE#{day}" and item["pk"] == _owned(owner)["pk"]
+    ]
+    if not states:
+        states.append({**_owned(owner), "sk": f"BUDGET_STATE#{day}", "date_key": day, "total": 0, "counts": {}, "updated_at": ""})
+        blueprint.add(BUDGET_TABLE, states[0])
+    state = states[0]
+    state["counts"] = dict(Counter(state["counts"]) + Counter({action_type: 1}))
+    state["total"] += 1
+    state["updated_at"] = max(state["updated_at"], iso(moment))
+
+
+def state_of(blueprint: Blueprint, owner: tuple[str, str] = BUSY, days_ago: int = 1) -> dict[str, Any]:
+    """The budget state of an account on the day of what it did `days_ago`."""
+    day = (blueprint.now - timedelta(days=days_ago, minutes=30)).date().isoformat()
+    return blueprint.item(BUDGET_TABLE, _owned(owner)["pk"], f"BUDGET_STATE#{day}")
+
+
+def config_of(blueprint: Blueprint, owner: tuple[str, str] = BUSY) -> dict[str, Any]:
+    """The caps of an account."""
+    return blueprint.item(BUDGET_TABLE, _owned(owner)["pk"], "BUDGET#CONFIG")
+
+
+def decisions_of(blueprint: Blueprint, owner: tuple[str, str] = BUSY) -> dict[str, Any]:
+    """The decision budget of an account."""
+    return blueprint.item(DECISION_TABLE, _owned(owner)["pk"], "BUDGET")
+
+
+def _owned(owner: tuple[str, str]) -> dict[str, Any]:
+    tenant, account = owner
+    if not account:
+        return {"pk": f"TENANT#{tenant}", "tenant_id": tenant}
+    return {"pk": f"TENANT#{tenant}#ACCOUNT#{account}", "tenant_id": tenant, "account_id": account}
+
+
+def _add_decision_budget(blueprint: Blueprint, owner: tuple[str, str]) -> None:
+    blueprint.add(
+        DECISION_TABLE,
+        {
+            "pk": _owned(owner)["pk"],
+            "sk": "BUDGET",
+            "daily_decisions_remaining": 7,
+            "monthly_cost_remaining": 82,
+            "last_reset_date": blueprint.now.date().isoformat(),
+            "updated_at": iso(blueprint.now - timedelta(minutes=30)),
+        },
+    )
+
+
+def _intent(
+    blueprint: Blueprint, owner: tuple[str, str], intent: str, action_type: str, moment: datetime, *, by_person: bool
+) -> dict[str, Any]:
+    expires = moment + _KEPT
+    return {
+        **_owned(owner),
+        "sk": f"ACTION_INTENT#{intent}",
+        "action_intent_id": intent,
+        "action_type": action_type,
+        "target": {"entity_type": "ACCOUNT", "entity_id": owner[1]},
+        "parameters": {"title": "follow up"},
+        "approved_by": "seller-1" if by_person else "AUTONOMY",
+        "approval_timestamp": iso(moment),
+        "expires_at": iso(expires),
+        "expires_at_epoch": int(expires.timestamp()),
+        "trace_id": f"trace-{int(moment.timestamp() * 1000)}-decision",
+        "registry_version": 1,
+    }
+
+
+def _outcome(
+    blueprint: Blueprint, owner: tuple[str, str], intent: str, action_type: str, moment: datetime, *, by_person: bool
+) -> dict[str, Any]:
+    tool = blueprint.action_types[action_type]
+    completed = moment + timedelta(milliseconds=140)
+    return {
+        **_owned(owner),
+        "sk": f"OUTCOME#{intent}",
+        "gsi1pk": f"ACTION_INTENT#{intent}",
+        "gsi1sk": f"COMPLETED_AT#{iso(completed)}",
+        "gsi2pk": f"TENANT#{owner[0]}",
+        "gsi2sk": f"COMPLETED_AT#{iso(completed)}",
+        "action_intent_id": intent,
+        "status": "SUCCEEDED",
+        "tool_name": f"{tool.replace('.', '-').replace('_', '-')}___{tool}",
+        "tool_schema_version": "v1.0",
+        "registry_version": 1,
+        "attempt_count": 1,
+        "external_object_refs": [],
+        "started_at": iso(moment + timedelta(milliseconds=20)),
+        "completed_at": iso(completed),
+        "compensation_status": "NONE",
+        "trace_id": f"trace-{int(moment.timestamp() * 1000)}-execution",
+        "approval_source": "HUMAN" if by_person else "POLICY",
+        "auto_executed": not by_person,
+        "ttl": int((completed + _KEPT).timestamp()),
+    }

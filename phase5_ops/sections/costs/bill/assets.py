@@ -1,0 +1,182 @@
+"""Row 5.2 as Dagster sees it: the cost report and its check. Thin: reads, calls, reports."""
+
+import base64
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+import dagster as dg
+
+from phase5_ops.aws.budgets import read_budget_alerts
+from phase5_ops.aws.cost_answers import LINES, METRICS, BudgetAlerts
+from phase5_ops.aws.cost_explorer import read_cost_tags, read_costs
+from phase5_ops.aws.iam import costs_read, tables_read
+from phase5_ops.aws.tables import scan_items_once, table_identity
+from phase5_ops.ccnative.tenant_register import parse_tenants
+from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
+from phase5_ops.evidence.table import Tables
+from phase5_ops.orchestration.wiring import Evidence, Judging, Source
+from phase5_ops.reads import Read
+from phase5_ops.sections.costs.bill.cache import CostCache, CostPull, question_digest
+from phase5_ops.sections.costs.bill.evidence import TENANT_COST_REPORT, CostReport, Scope, tenant_cost_report
+from phase5_ops.sections.costs.bill.judge import CostCode, judge_cost_report
+from phase5_ops.sections.costs.bill.report import as_html, as_markdown
+from phase5_ops.sections.costs.bill.usage import read_usage
+from phase5_ops.verdict import CodeChapter, Judgement
+
+log = logging.getLogger(__name__)
+
+SOURCES = (
+    Source("costexplorer/costs", "Daily costs by tenant and connector tag, and the account's total.", frozenset({"aws"})),
+    Source("budgets/alerts", "Cost budgets of the account and their alerts.", frozenset({"aws"})),
+)
+
+ASSET = "tenant_cost_report"
+PRICE_USD = 0.01  # of one page of Cost Explorer's answer
+CACHE_FOLDER = "costs"  # of the state folder
+
+
+def gather_cost_report(run: RunContext, _tables: Tables) -> CostReport:
+    """What each tenant costs, from the day's pull of Cost Explorer, the tenants and their executions; stores the report."""
+    settings, now = run.settings, run.now()
+    scope = Scope.of(settings.costs, run.account, now)
+    pull, identity_read = _pull(run, scope, now)
+    items, tenants_read = scan_items_once(run.reader, settings.tables.tenants)
+    tenants, malformed = parse_tenants(items, settings.tables.tenants)
+    usage, usage_read = read_usage(run, scope)
+    alerts, budget_reads = _budget_alerts(run, now)
+    table = tenant_cost_report(
+        scope=scope,
+        pull=pull,
+        tenants=tenants,
+        usage=usage,
+        malformed=malformed,
+        budget_alerts=alerts,
+        canary_tenants=settings.canary_tenants,
+        policy=settings.costs,
+        now=now,
+    )
+    reads = [*pull.reads, identity_read, tenants_read, usage_read, *budget_reads]
+    run.store.write_report(run.run_id, f"{ASSET}.html", as_html(table).encode())
+    table = replace(table, facts=replace(table.facts, report_url=_report_url(run)))
+    return table.with_reads(reads, min(now, pull.observed_at))
+
+
+def _pull(run: RunContext, scope: Scope, now: datetime) -> tuple[CostPull, Read]:
+    """The day's pull: the kept one, unless there is none or a new one is asked for; and how the platform was told apart.
+
+    Whose costs they are is part of the question: another account, or a platform set up anew, never gets a kept answer.
+    """
+    settings = run.settings
+    identity, identity_read = table_identity(run.reader, settings.tables.tenants)
+    question = {
+        "account": run.account,
+        "platform": identity,
+        "environment": settings.environment,
+        "accounts": scope.query.accounts,
+        "services": scope.query.services,
+        "metrics": METRICS,
+        "tags": (scope.query.tenant_tag, scope.query.connector_tag),
+        "period": (scope.query.start.isoformat(), scope.query.end.isoformat()),
+    }
+    if identity is None or run.account == UNKNOWN_ACCOUNT:
+        return _ask(run, scope, now), identity_read
+    cache, digest = CostCache(settings.state_dir / CACHE_FOLDER), question_digest(question)
+    with cache.locked(digest, wait_seconds=settings.reading.deadline_seconds / 2):
+        kept = None if settings.refresh_costs else cache.load(digest, until=now)
+        # what is nearly stale for the gate is pulled again: else a new run, made because evidence grew stale, would not cure it
+        usable = timedelta(hours=settings.gate.max_evidence_age_hours / 2)
+        if kept is not None and now - kept.observed_at <= usable:
+            return kept, identity_read
+        pull = _ask(run, scope, now)
+        if pull.whole:
+            try:
+                cache.keep(digest, pull)
+            except OSError as error:  # it was paid for: this run can still use it
+                log.warning("what Cost Explorer answered could not be kept: %s", error)
+    return pull, identity_read
+
+
+def _ask(run: RunContext, scope: Scope, now: datetime) -> CostPull:
+    """Asks Cost Explorer; nothing where the account is not known, since the scope would not be."""
+    if run.account == UNKNOWN_ACCOUNT and not run.settings.costs.accounts:
+        problem = "the account that is read is not known, so neither is the scope"
+        return CostPull(LINES.empty_table(), (), (), (problem,), (), now, 0)
+    answers, reads = read_costs(run.reader, scope.query)
+    lines, totals = answers.finish()
+    tags, tag_read = read_cost_tags(run.reader, (scope.query.tenant_tag, scope.query.connector_tag))
+    further = (f"and {answers.further_problems} more",) if answers.further_problems else ()
+    pages = sum(read.pages for read in (*reads, tag_read))
+    return CostPull(lines, tuple(totals), tuple(tags), (*answers.problems, *further), (*reads, tag_read), now, pages)
+
+
+def _budget_alerts(run: RunContext, now: datetime) -> tuple[BudgetAlerts, list[Read]]:
+    if run.account == UNKNOWN_ACCOUNT:
+        return BudgetAlerts(0, None), []
+    return read_budget_alerts(run.reader, run.account, now)
+
+
+def _report_url(run: RunContext) -> str:
+    """Where the stored report can be opened: the copy in S3 if there is one, else the file."""
+    settings = run.settings
+    if settings.evidence_s3_uri:
+        return f"{settings.evidence_s3_uri.rstrip('/')}/{run.run_id}/reports/{quote(ASSET)}.html"
+    return run.store.report_path(run.run_id, f"{ASSET}.html").resolve().as_uri()
+
+
+def describe_cost_report(table: CostReport) -> Mapping[str, dg.MetadataValue]:
+    """The report of the most expensive tenants, its picture, and what the pull cost and when it was made."""
+    pull = table.facts.pull
+    paid = 0 if pull["reused"] else pull["requests"]
+    metadata: dict[str, dg.MetadataValue] = {
+        "report": dg.MetadataValue.md(as_markdown(table)),
+        "stored_report": dg.MetadataValue.url(table.facts.report_url or ""),
+        "costs_read_at": dg.MetadataValue.text(pull["observed_at"]),
+        "cost_explorer_requests": dg.MetadataValue.int(paid),
+        "cost_explorer_price_usd": dg.MetadataValue.float(round(paid * PRICE_USD, 2)),
+        "cost_explorer_price_of_pull_usd": dg.MetadataValue.float(round(pull["requests"] * PRICE_USD, 2)),
+    }
+    if len(table.facts.currencies) == 1:
+        from phase5_ops.sections.costs.bill.plot import plot_costs  # matplotlib takes a second to import
+
+        picture = base64.b64encode(plot_costs(table)).decode()
+        metadata["plot"] = dg.MetadataValue.md(f"![cost per tenant](data:image/png;base64,{picture})")
+    return metadata
+
+
+def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    settings = run.settings
+    return judge_cost_report(
+        tables[ASSET],
+        policy=settings.costs,
+        links=run.links,
+        tenants_table=settings.tables.tenants,
+        outcomes_table=settings.tables.execution_outcomes,
+    )
+
+
+EVIDENCE = (
+    Evidence(
+        name=ASSET,
+        section="5",
+        description="One row per tenant and connector: billed cost, part of the shared rest, executions, previous period, days.",
+        gather=gather_cost_report,
+        owner="ops-sre",
+        kinds=frozenset({"dynamodb", "table"}),
+        sources=("costexplorer/costs", "budgets/alerts", "dynamodb/tenants", "dynamodb/execution_outcomes"),
+        iam=lambda settings: (*costs_read(), *tables_read(settings.tables.tenants, settings.tables.execution_outcomes)),
+        describe=describe_cost_report,
+        table=TENANT_COST_REPORT,
+        priority=-1,  # after row 5.1, which reads the outcomes in any case
+    ),
+)
+
+JUDGING = (
+    Judging(
+        ASSET,
+        {"cost_reported_per_tenant": _judge},
+        codes=(CodeChapter("5.2 Cost reports", (CostCode,), "5.2"),),
+    ),
+)

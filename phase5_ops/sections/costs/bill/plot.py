@@ -1,0 +1,140 @@
+"""The picture of `tenant_cost_report`: cost per tenant, billed beside allocated, and the daily trend of the whole, as a PNG.
+
+The most expensive tenants have a bar each, all others share one, so that it reads with five tenants as with thousands.
+"""
+
+from datetime import date
+from decimal import Decimal
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from phase5_ops.sections.costs.bill.evidence import SHARED, ZERO, CostReport
+from phase5_ops.sections.costs.bill.report import TenantCost, tenant_costs
+
+_MOST_BARS = 25
+_NAME_LENGTH = 28
+_LOW = 5  # inches: the legend takes a larger part of a low picture
+_BILLED, _ALLOCATED, _UNALLOCATED, _OTHERS = "#3b6ea5", "#9dc3e6", "#d1495b", "#7f8c99"
+_BANDS = ("#3b6ea5", "#e08e45", "#5b9f6d", "#8c6bb1", "#c8a415")
+
+
+def plot_costs(table: CostReport) -> bytes:
+    """The picture as PNG: bars of every tenant (or of the most expensive and the others), and stacked days.
+
+    Args:
+        table: `tenant_cost_report` in one currency.
+    """
+    everyone = tenant_costs(table)
+    lines = [line for line in everyone if line.tenant != SHARED]
+    rest = next((line for line in everyone if line.tenant == SHARED), None)
+    bars = _bars(lines)
+    height = 1.6 + 0.28 * max(len(bars) + 1, 6)
+    figure = Figure(figsize=(14, height))
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+    # Fixed margins in inches: a solved layout takes longer than the drawing itself.
+    figure.subplots_adjust(left=0.17, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.14)
+    currency = ", ".join(table.facts.currencies) or "no currency"
+    _draw_bars(left, bars, rest, currency)
+    _draw_days(right, table, lines, rest, currency, low=height < _LOW)
+    figure.suptitle(f"Cost per tenant, {table.facts.start} to before {table.facts.end} ({table.facts.metric})", fontsize=11)
+    png = BytesIO()
+    figure.savefig(png, format="png", dpi=90)
+    return png.getvalue()
+
+
+def _bars(lines: list[TenantCost]) -> list[tuple[str, Decimal, Decimal]]:
+    """Name, billed, allocated of each bar; the last one stands for all tenants that have none of their own."""
+    own = lines if len(lines) <= _MOST_BARS + 1 else lines[:_MOST_BARS]
+    bars = [(_short(line.tenant), line.billed, line.allocated) for line in own]
+    if others := lines[len(own) :]:
+        billed, allocated = (sum((getattr(line, kind) for line in others), ZERO) for kind in ("billed", "allocated"))
+        bars.append((f"{len(others)} others", billed, allocated))
+    return bars
+
+
+def _short(name: str) -> str:
+    plain = name.replace("$", r"\$")  # a dollar sign would begin a formula
+    return plain if len(plain) <= _NAME_LENGTH else plain[: _NAME_LENGTH - 1] + "…"
+
+
+def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: TenantCost | None, currency: str) -> None:
+    positions = np.arange(len(bars))
+    billed = np.array([float(bar[1]) for bar in bars])
+    allocated = np.array([float(bar[2]) for bar in bars])
+    colours = [_OTHERS if name.endswith(" others") else _BILLED for name, _, _ in bars]
+    axes.barh(positions, billed, color=colours, label="billed")
+    axes.barh(positions, allocated, left=np.where(allocated * billed >= 0, billed, 0), color=_ALLOCATED, label="allocated")
+    names = [name for name, _, _ in bars]
+    if rest is not None and rest.unallocated:
+        axes.barh(len(bars), float(rest.unallocated), color=_UNALLOCATED, label="unallocated")
+        names.append("unallocated")
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.invert_yaxis()
+    lost = [float(rest.unallocated)] if rest is not None and rest.unallocated else []
+    _label_bars(axes, np.array([*(billed + allocated), *lost]), len(billed) - (_OTHERS in colours))
+    axes.set_title(f"{currency} in the period", fontsize=10)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.grid(axis="x", color="#e6e6e6", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.axvline(0, color="#666666", linewidth=0.6)
+    if names:
+        axes.legend(fontsize=8, loc="lower right", frameon=False)
+
+
+def _label_bars(axes: Axes, whole: npt.NDArray[np.float64], own: int) -> None:
+    """The amount at the end of each bar; the scale is that of single tenants, so a longer bar of the others is cut off."""
+    if not len(whole):
+        return
+    span = float(np.abs(whole[:own]).max(initial=0)) or 1.0
+    right = 1.25 * span
+    axes.set_xlim(min(1.15 * float(whole[:own].min(initial=0)), 0), right)
+    for position, amount in enumerate(whole):
+        cut = amount > right
+        text = f"{amount:,.2f}" + (" (bar cut off)" if cut else "")
+        axes.annotate(
+            text,
+            (right if cut else max(amount, 0), position),
+            xytext=(-6 if cut else 4, 0),
+            textcoords="offset points",
+            ha="right" if cut else "left",
+            va="center",
+            fontsize=7,
+            color="white" if cut else "#444444",
+        )
+
+
+def _draw_days(
+    axes: Axes, table: CostReport, lines: list[TenantCost], rest: TenantCost | None, currency: str, *, low: bool
+) -> None:
+    """Billed cost a day, stacked: the five most expensive tenants, all others, and the shared rest."""
+    days = [date.fromisoformat(day["day"]) for day in table.facts.days if day["current"]]
+    top = sorted(lines, key=lambda line: -line.billed)[: len(_BANDS)]
+    named = {line.tenant for line in top}
+    others = [line for line in lines if line.tenant not in named]
+    bands = [(_short(line.tenant), line.daily, colour) for line, colour in zip(top, _BANDS, strict=False)]
+    if others:
+        bands.append(
+            (f"{len(others)} others", [sum(costs, ZERO) for costs in zip(*(o.daily for o in others), strict=True)], _OTHERS)
+        )
+    if rest is not None:
+        bands.append(("shared", rest.daily, "#c9ced6"))
+    bottom = np.zeros(len(days))
+    for name, daily, colour in bands:
+        values = np.array([max(float(cost), 0.0) for cost in daily])[: len(days)]
+        axes.bar(np.array(days, dtype="datetime64[D]"), values, bottom=bottom, color=colour, label=name, width=0.9)
+        bottom += values
+    axes.set_title(f"{currency} billed a day", fontsize=10)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.01, y=0.4 if low else 0.15)  # room for the legend
+    if bands:
+        axes.legend(fontsize=8, ncols=4, loc="upper left", frameon=False)

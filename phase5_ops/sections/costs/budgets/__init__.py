@@ -1,0 +1,1 @@
+"""Row 5.1: the autonomy budget of every tenant is visible."""

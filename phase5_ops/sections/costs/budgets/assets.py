@@ -1,0 +1,158 @@
+"""Row 5.1 as Dagster sees it: the asset `autonomy_budget` and its check. Thin: reads, calls, reports."""
+
+import base64
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from phase5_ops.aws.iam import tables_read
+from phase5_ops.aws.iam_statements import Statement, statement, table_arn
+from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
+from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
+from phase5_ops.context import RunContext
+from phase5_ops.evidence.table import Tables
+from phase5_ops.orchestration.wiring import Evidence, Judging, Source
+from phase5_ops.reads import Read
+from phase5_ops.sections.costs.bill.usage import read_outcomes
+from phase5_ops.sections.costs.budgets.evidence import (
+    AUTONOMY_BUDGET,
+    Budgets,
+    BudgetScans,
+    Naming,
+    Scan,
+    autonomy_budget,
+    window_days,
+)
+from phase5_ops.sections.costs.budgets.judge import NOT_TRIED_FACTS, BudgetCode, judge_budget_visible
+from phase5_ops.sections.costs.budgets.report import by_tenant
+from phase5_ops.settings import Settings
+from phase5_ops.verdict import CodeChapter, Judgement
+
+SOURCES = (
+    Source("dynamodb/autonomy_config", "Autonomy modes, allowlists, and what the gate approved.", frozenset({"dynamodb"})),
+    Source("dynamodb/autonomy_budget_state", "Caps and consumption of autonomous actions.", frozenset({"dynamodb"})),
+    Source("dynamodb/decision_budget", "Decision evaluations and cost units left.", frozenset({"dynamodb"})),
+    Source("dynamodb/action_intent", "Approved action intents.", frozenset({"dynamodb"})),
+    Source("dynamodb/execution_outcomes", "Outcomes of executions.", frozenset({"dynamodb"})),
+    *(Source(f"dynamodb/{table.role}", table.description, frozenset({"dynamodb"})) for table in NAMING_TABLES),
+)
+
+#: Read in this order: the budget is consumed first, the outcome written last; see `budget_evidence.autonomy_budget`.
+#: Of intents and outcomes, which may be large, only what is used is sent.
+_ATTRIBUTES = {
+    "budget_state": (),
+    "autonomy_config": (),
+    "decision_budget": (),
+    "tenants": (),
+    "action_intent": ("pk", "sk", "action_type", "approval_timestamp", "tenant_id", "account_id"),
+    "execution_outcomes": (
+        "pk",
+        "sk",
+        "auto_executed",
+        "approval_source",
+        "started_at",
+        "completed_at",
+        "tenant_id",
+        "account_id",
+    ),
+}
+
+
+_PARALLEL_SCANS = 4
+
+
+def gather_autonomy_budget(run: RunContext, _tables: Tables) -> Budgets:
+    """What is configured, what was consumed, an independent count of it, and every account that any table names."""
+    settings, now = run.settings, run.now()
+    names = settings.tables.model_dump() | {"budget_state": settings.tables.autonomy_budget_state}
+    since = f"ENTRY#{window_days(now, settings.budget)[0]}"
+    scans, reads = {}, []
+    with ThreadPoolExecutor(_PARALLEL_SCANS, thread_name_prefix="named-accounts") as pool:
+        futures = {each.role: pool.submit(_read_names, run, each, names[each.role], since) for each in NAMING_TABLES}
+        for role, attributes in _ATTRIBUTES.items():
+            items, read = _scan(run, role, names[role], attributes)
+            scans[role] = Scan(names[role], items)
+            reads.append(read)
+    naming = {role: future.result() for role, future in futures.items()}
+    table = autonomy_budget(
+        BudgetScans(**scans),
+        now=now,
+        policy=settings.budget,
+        named={role: named for role, (named, _) in naming.items()},
+        canary_tenants=settings.canary_tenants,
+    )
+    return table.with_reads([*reads, *(read for _, read in naming.values())], now)
+
+
+def _scan(run: RunContext, role: str, name: str, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
+    """One table; what others of the run read too is read once."""
+    if role == "tenants":
+        return scan_items_once(run.reader, name)
+    if role == "execution_outcomes":
+        return read_outcomes(run, attributes)
+    return scan_items(run.reader, name, attributes=attributes)
+
+
+def _read_names(run: RunContext, table: NamingTable, name: str, since: str) -> tuple[Naming, Read]:
+    """The accounts that one table names; of the ledger, in entries from `since` on."""
+    accounts = NamedAccounts()
+    read = scan_pages(
+        run.reader,
+        name,
+        accounts.take,
+        attributes=table.attributes,
+        at_least=("sk", since) if table.entries else None,
+        seconds=run.settings.budget.naming_seconds,
+    )
+    default = type(run.settings.tables).model_fields[table.role].default
+    return Naming(name, accounts, chosen=name != default), read
+
+
+def describe_budget(table: Budgets) -> Mapping[str, dg.MetadataValue]:
+    """Budget use by tenant as Markdown, and its picture."""
+    described: dict[str, dg.MetadataValue] = {"by_tenant": dg.MetadataValue.md(by_tenant(table.frame))}
+    if table.rows:
+        from phase5_ops.sections.costs.budgets.plot import plot_budget_use  # matplotlib takes a second to import
+
+        picture = base64.b64encode(plot_budget_use(table.frame)).decode()
+        described["plot"] = dg.MetadataValue.md(f"![autonomy budget use](data:image/png;base64,{picture})")
+    return described
+
+
+def _judge_budget(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    return judge_budget_visible(tables["autonomy_budget"], links=run.links)
+
+
+def _iam(settings: Settings) -> list[Statement]:
+    read = settings.tables
+    budgets = (read.tenants, read.action_intent, read.autonomy_config, read.autonomy_budget_state, read.decision_budget)
+    naming = [table_arn(getattr(read, table.role)) for table in NAMING_TABLES]
+    return [*tables_read(*budgets, read.execution_outcomes), statement("ReadTables", ["dynamodb:Scan"], naming)]
+
+
+EVIDENCE = (
+    Evidence(
+        name="autonomy_budget",
+        section="5",
+        description="One row per tenant, account and UTC day: modes, caps, what was consumed, and an independent count of it.",
+        gather=gather_autonomy_budget,
+        owner="ops-sre",
+        kinds=frozenset({"dynamodb", "table"}),
+        sources=("dynamodb/tenants", *(source.key for source in SOURCES)),
+        iam=_iam,
+        describe=describe_budget,
+        table=AUTONOMY_BUDGET,
+    ),
+)
+
+JUDGING = (
+    Judging(
+        "autonomy_budget",
+        {"autonomy_budget_visible": _judge_budget},
+        codes=(CodeChapter("5.1 Autonomy budget visibility", (BudgetCode,), "5.1"),),
+        not_tried_facts={"autonomy_budget_visible": NOT_TRIED_FACTS},
+    ),
+)

@@ -1,0 +1,417 @@
+"""Every probe of row 4.1: each route of the Control Center and the decision API, asked in every way. Pure.
+
+The plan is a product of declared dimensions: route, who asks (`probing.forge`), through which channel a tenant or an account is
+named beside the token (`probing.channel`), and in which way the route is come to (method, override, trailing slash, keys in the
+body). It is pruned, and keeps this (the tests hold it against it): every route is asked by every kind of token, and through every
+channel of a tenant; every kind of token and every channel is also the only deviation of some request; ways are paired with every
+group of tokens. One request names the tenant through many channels at once, where none of them can hide that another is believed:
+a token that lets nobody in names everywhere the tenant that it claims, while a token of A names B in groups, since a check of one
+group must not hide that another is believed. So that a refused account cannot hide a tenant that was taken from the request, test
+tenant B has data under the account id of A's user too.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from phase5_ops.probing.channel import ACCOUNT_CHANNELS, CHANNELS, TENANT_CHANNELS, Channel, Form, Medium, Subject
+from phase5_ops.probing.forge import ODD_CLAIMS, TokenKind, WhoGroup, group_of
+from phase5_ops.probing.guard import OVERRIDE_FIELD, OVERRIDE_HEADERS
+from phase5_ops.probing.request import Request
+from phase5_ops.sections.isolation.harness.probe_plan import FIRST_NUMBER, CrossProbe, CrossTargets, Expect
+from phase5_ops.sections.isolation.harness.probe_routes import ROUTES, Route
+
+_OF_LEDGER = "ledger_explanation"
+#: Ways to come to a route besides its own method and path.
+WAYS = ("plain", "trailing_slash", "method_override", "get_override", "get", "other_method", "key")
+
+
+def build_cross_plan(
+    targets: CrossTargets, kinds: Collection[TokenKind] = tuple(TokenKind), *, scoped: bool = True, b_scoped: bool = True
+) -> tuple[CrossProbe, ...]:
+    """Every probe: reads first, then writes that must be refused, then those that may act on the caller's own tenant.
+
+    Args:
+        targets: what may be named.
+        kinds: the kinds of token that there are.
+        scoped: whether A's token limits it to its account.
+        b_scoped: whether B's token does.
+    """
+    planner = _Planner(targets, frozenset(kinds), scoped, b_scoped)
+    probes = [probe for route in ROUTES for probe in planner.of_route(route)]
+    numbered = [_numbered(probe, targets, FIRST_NUMBER + at) for at, probe in enumerate(probes)]
+    return tuple(sorted(numbered, key=lambda probe: (not probe.reads, probe.expect is not Expect.REFUSED)))
+
+
+def combinations() -> int:
+    """How many combinations of route, kind of token, channel and way there are, of which the plan is chosen."""
+    return len(ROUTES) * len(TokenKind) * (len(CHANNELS) + 1) * len(WAYS)
+
+
+_PLACEHOLDER = 0
+
+
+def _numbered(draft: CrossProbe, targets: CrossTargets, number: int) -> CrossProbe:
+    """The probe with a mark and a period of its own."""
+    before = targets.asked(of_b=False, account="", number=_PLACEHOLDER)
+    after = targets.asked(of_b=False, account="", number=number)
+    texts = ((before.mark, after.mark), *zip(before.period, after.period, strict=True))
+
+    def filled(value: Any) -> Any:  # noqa: ANN401 - JSON
+        if isinstance(value, str):
+            for old, new in texts:
+                value = value.replace(old, new) if value.endswith(old) or old in value.split('"') else value
+            return value
+        if isinstance(value, Mapping):
+            return {filled(name): filled(entry) for name, entry in value.items()}
+        return [filled(entry) for entry in value] if isinstance(value, list) else value
+
+    body = None if draft.body is None else [(name, filled(value)) for name, value in draft.body]
+    query = [(name, filled(value)) for name, value in draft.query]
+    return replace(draft, body=body, query=query, mark=after.mark)
+
+
+_REROUTING = ("forwarded_host", "original_url", "rewrite_url")
+_BOTH_SPELLINGS = ("query", "body")  # of which each spelling is a channel of its own too
+
+
+def _names(*media: Medium, forms: Collection[Form], without: Collection[str] = ()) -> tuple[str, ...]:
+    """The channels of a tenant in these parts of a request and these forms."""
+    left_out = {*_REROUTING, *_BOTH_SPELLINGS, *without}
+    return tuple(
+        channel.name
+        for channel in TENANT_CHANNELS
+        if channel.medium in media and channel.form in forms and channel.name not in left_out
+    )
+
+
+_ONCE = (Form.PLAIN, Form.TOKEN, Form.CLAIMS)
+_ARRAY = ("query_array",)
+_SPELLINGS = ("header", "header_title_case", "header_upper_case")
+_OF_HEADERS = (Medium.HEADER, Medium.PROXY_HEADER, Medium.COOKIE)
+_QUERY, _BODY = _names(Medium.QUERY, forms=_ONCE), _names(Medium.BODY, forms=_ONCE)
+_HEADERS = _names(*_OF_HEADERS, forms=_ONCE, without=_SPELLINGS)
+_BESIDE_BODY = (*_QUERY, *_ARRAY, *_SPELLINGS, *_HEADERS)
+#: Where every channel names the same tenant. The path is not among them: it changes which route is come to.
+_ALL = (*_BESIDE_BODY, *_BODY)
+_TWICE = (*_names(Medium.QUERY, *_OF_HEADERS, Medium.BODY, forms=(Form.OWN_FIRST,)), *_ARRAY)
+#: What a token of A contradicts, group by group.
+_CONTRADICTIONS = (
+    ("query_tenant_id", "query_tenantId", "query_tenant"),
+    ("query_own_first", "header_own_first"),
+    ("query_own_last", "header_own_last", "query_array"),
+    *((name,) for name in _SPELLINGS),
+    _HEADERS,
+    ("path",),
+    ("body_tenant_id", "body_tenantId", "body_tenant", "body_claim"),
+    ("body_own_first",),
+    ("body_own_last",),
+)
+_ACCOUNT_HEADERS = tuple(channel.name for channel in ACCOUNT_CHANNELS if channel.medium in (Medium.HEADER, Medium.COOKIE))
+_ACCOUNT_ELSEWHERE = (
+    _ACCOUNT_HEADERS,
+    ("account_query", "account_query_accountId", "account_query_short"),
+    ("account_query_own_first",),
+    ("account_query_own_last",),
+    ("account_query_array",),
+    ("account_path",),
+    ("account_body_accountId", "account_body_short"),
+    ("account_body_own_first",),
+    ("account_body_own_last",),
+)
+
+
+def _in_turn(channels: Sequence[Channel], groups: Collection[tuple[str, ...]], routes: Sequence[Route]) -> dict[str, str]:
+    """The route by which each channel is tried alone, where no group is that channel: the routes take turns."""
+    alone = [channel for channel in channels if (channel.name,) not in groups]
+    writing = [route for route in routes if not route.reads]
+    turns = ((channel, writing if channel.medium is Medium.BODY else routes) for channel in alone)
+    return {channel.name: among[at % len(among)].name for at, (channel, among) in enumerate(turns)}
+
+
+_ROUTE_OF_CHANNEL = _in_turn(TENANT_CHANNELS, _CONTRADICTIONS, ROUTES)
+_ROUTE_OF_ACCOUNT = _in_turn(
+    ACCOUNT_CHANNELS,
+    _ACCOUNT_ELSEWHERE,
+    [route for route in ROUTES if route.by_account and not route.starts_work and route.name != _OF_LEDGER],
+)
+#: Forgeries of the same kind as others: what is tried with those through every channel on every route is tried with these once.
+SPELLINGS = frozenset(
+    {
+        TokenKind.ALG_NONE_TITLE,
+        TokenKind.ALG_NONE_UPPER,
+        TokenKind.ALG_NONE_MIXED,
+        TokenKind.HS256_DER,
+        TokenKind.HS256_JWK,
+    }
+)
+_READING = [route for route in ROUTES if route.reads]
+_ROUTE_OF_KIND = {kind: _READING[at % len(_READING)].name for at, kind in enumerate(TokenKind)}
+_KINDS_OF_WAYS = (TokenKind.NONE, TokenKind.SELF_SIGNED, TokenKind.UNCLAIMED, TokenKind.VALID)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    targets: CrossTargets
+    kinds: frozenset[TokenKind]
+    scoped: bool
+    b_scoped: bool
+
+    def of_route(self, route: Route) -> Iterator[CrossProbe]:
+        """The probes of one route."""
+        for kind in TokenKind:
+            if kind in self.kinds and (group_of(kind) is not WhoGroup.CLAIMED or kind in ODD_CLAIMS):
+                yield from self._outsider(route, kind)
+        yield from self._contradicting(route)
+        if route.by_account:
+            yield from self._accounts(route)
+        if route.by_object:
+            yield from self._objects(route)
+        yield from self._ways(route)
+        if route.role in ("autonomy_config", "autonomy_budget_state", "tenants"):
+            yield from self._keys(route)
+
+    def _probe(
+        self,
+        route: Route,
+        name: str,
+        who: TokenKind,
+        *,
+        channels: Sequence[str] = (),
+        names: str = "",
+        of_b: bool = False,
+        account: str | None = None,
+        expect: Expect = Expect.OWN_ONLY,
+    ) -> CrossProbe:
+        """A probe of a route: who asks, what is named through which channels; `names` is a tenant or an account."""
+        targets = self.targets
+        account = targets.account_a if account is None else account
+        asked = targets.asked(of_b=of_b, account=account, number=_PLACEHOLDER)
+        if of_b and route.name == "execution_status":
+            asked = replace(asked, intent=targets.intent_b)  # what the ledger alone tells of has no status
+        body = route.body_of(asked)
+        request = Request(route.method, route.path_of(asked), list(route.query_of(asked).items()), [], body)
+        for channel in (CHANNELS[each] for each in channels):
+            if channel.medium is Medium.BODY and body is None:
+                continue
+            own = targets.account_b if who is TokenKind.VALID_B else targets.account_a
+            request = channel.put(request, names, own if channel.subject is Subject.ACCOUNT else targets.tenant_a)
+        own_scope = who is TokenKind.VALID and self.scoped
+        return CrossProbe(
+            f"{route.name}+{name}",
+            route,
+            request.method,
+            request.path,
+            request.query_pairs,
+            None if request.body is None else request.body_pairs,
+            request.header_pairs,
+            who,
+            tuple(channels),
+            expect,
+            shown_marks=(targets.marker, targets.scope_marker) if own_scope else (targets.marker,),
+            foreign_ids=(targets.intent_b, *([targets.intent_out] if own_scope else [])),
+            harmless=route.reads or expect is Expect.REFUSED,
+        )
+
+    # Tokens that let nobody in, or name no tenant
+
+    def _outsider(self, route: Route, kind: TokenKind) -> Iterator[CrossProbe]:
+        """Requests of one such token: alone, through every channel at once, by the path, and what has to be told apart."""
+        for name, channels in self._named_by(route, kind).items():
+            if route.reads and name.startswith("body"):
+                continue
+            full = f"{kind}+{name}" if name else str(kind)
+            yield self._odd(route, full, kind, channels) if kind in ODD_CLAIMS else self._refused(route, full, kind, channels)
+
+    @staticmethod
+    def _named_by(route: Route, kind: TokenKind) -> dict[str, tuple[str, ...]]:
+        """Through which channels at once a token names a tenant.
+
+        Forgeries that differ in spelling name one on their own route alone. Elsewhere a token that claims a tenant is sent
+        without more only where something is written: an unknown field may be refused there before the token is looked at.
+        """
+        named: dict[str, tuple[str, ...]] = {"": (), "all": _ALL, "path": ("path",)}
+        unnamed, own_route = group_of(kind) in (WhoGroup.NOBODY, WhoGroup.UNCLAIMED), _ROUTE_OF_KIND[kind] == route.name
+        if kind in SPELLINGS and not own_route:
+            return {"": ()}
+        if route.reads and not unnamed and not own_route:
+            named.pop("")
+        if unnamed or kind in ODD_CLAIMS:
+            named["twice"] = _TWICE
+        if kind in (TokenKind.NONE, TokenKind.UNCLAIMED):
+            named |= {name: (name,) for name in ("query_tenant_id", "header", "body_tenant_id")}
+        return named
+
+    def _refused(self, route: Route, name: str, kind: TokenKind, channels: Sequence[str]) -> CrossProbe:
+        of_b = kind is TokenKind.TAMPERED
+        tenant = self.targets.tenant_b if of_b else self.targets.tenant_a
+        return self._probe(route, name, kind, channels=channels, names=tenant, of_b=of_b, expect=Expect.REFUSED)
+
+    def _odd(self, route: Route, name: str, kind: TokenKind, channels: Sequence[str]) -> CrossProbe:
+        """A claim that only looks like A's: it may be taken as a tenant of its own, of which there is nothing, but not as A."""
+        targets = self.targets
+        asks = route.reads or route.by_object  # for what there is
+        expect = Expect.OWN_ONLY if asks else Expect.REFUSED
+        probe = self._probe(route, name, kind, channels=channels, names=targets.tenant_a, expect=expect)
+        return replace(
+            probe,
+            shown_marks=(targets.marker, targets.own_marker),
+            foreign_ids=(targets.intent_b, *([targets.canary] if targets.canary else [])),
+            only_b=route.by_object or route.name == "kill_switches",
+            harmless=True,
+            once_refused=not asks,
+        )
+
+    # A's token, with something else named
+
+    def _contradicting(self, route: Route) -> Iterator[CrossProbe]:
+        """A's token with tenant B named elsewhere; and other tokens of a tenant's users."""
+        alone = [(name,) for name, turn in _ROUTE_OF_CHANNEL.items() if turn == route.name]
+        for channels in dict.fromkeys((*_CONTRADICTIONS, *alone)):
+            if not (route.reads and CHANNELS[channels[0]].medium is Medium.BODY):
+                yield self._as_b(route, TokenKind.VALID, channels)
+        if TokenKind.VALID_B in self.kinds and route.reads:
+            yield self._as_b(route, TokenKind.VALID_B, _BESIDE_BODY)
+        if TokenKind.UNSCOPED in self.kinds and (route.by_object or not route.starts_work):
+            yield self._as_b(route, TokenKind.UNSCOPED, _BESIDE_BODY)
+            if not route.reads:
+                yield self._as_b(route, TokenKind.UNSCOPED, _BODY)
+
+    def _as_b(self, route: Route, who: TokenKind, channels: Sequence[str]) -> CrossProbe:
+        """With the other tenant named: what starts work names what only that tenant has, so that only a hole starts it."""
+        targets, by_b = self.targets, who is TokenKind.VALID_B
+        of_b, foreign_account = route.by_object and not by_b, route.name == "evaluate"
+        refused = (of_b and not route.reads) or (foreign_account and who is TokenKind.VALID and self.scoped)
+        probe = self._probe(
+            route,
+            f"{who}+{_label(channels)}",
+            who,
+            channels=channels,
+            names=targets.tenant_a if by_b else targets.tenant_b,
+            of_b=of_b,
+            account=targets.account_b if foreign_account else targets.account_a,
+            expect=Expect.REFUSED if refused else Expect.OWN_ONLY,
+        )
+        if route.name == "create_export":  # A's own would be made; this account is not A's
+            refused = self.scoped and who is TokenKind.VALID
+            probe = replace(probe, body=[*(probe.body or ()), ("account_id", targets.account_b)])
+            probe = replace(probe, expect=Expect.REFUSED if refused else probe.expect, harmless=refused)
+        if by_b:
+            ids = (targets.canary,) if targets.canary else ()
+            probe = replace(probe, shown_marks=(targets.own_marker, targets.scope_marker), foreign_ids=ids)
+        return replace(probe, only_b=route.by_object)
+
+    def _accounts(self, route: Route) -> Iterator[CrossProbe]:
+        """A's token with an account that it may not name: where the route takes it from, and elsewhere."""
+        targets = self.targets
+        expect = Expect.REFUSED if self.scoped else Expect.OWN_ONLY
+        for account, name in ((targets.account_b, "foreign_account"), (targets.account_out, "account_out_of_scope")):
+            if account and (self.scoped or name == "foreign_account"):
+                probe = self._probe(route, name, TokenKind.VALID, account=account, expect=expect)
+                yield replace(probe, out_of_scope=self.scoped)
+        of_ledger = route.name == _OF_LEDGER
+        if of_ledger and self.b_scoped and TokenKind.VALID_B in self.kinds:
+            yield self._told_of_another(route, (), targets.account_a)
+        alone = [(name,) for name, turn in _ROUTE_OF_ACCOUNT.items() if turn == route.name]
+        for channels in (*_ACCOUNT_ELSEWHERE, *alone):
+            if route.reads and channels[0].startswith("account_body"):
+                continue
+            if of_ledger and self.b_scoped and TokenKind.VALID_B in self.kinds:
+                yield self._told_of_another(route, channels, targets.account_b)
+            elif not of_ledger and self.scoped:
+                yield from self._account_elsewhere(route, channels)
+
+    def _told_of_another(self, route: Route, channels: Sequence[str], account: str) -> CrossProbe:
+        """B's token for what the ledger tells under an account that B's user may not name: A's ledger is not written to."""
+        targets, who = self.targets, TokenKind.VALID_B
+        name = f"{who}+{_label(channels) if channels else 'foreign_account'}"
+        probe = self._probe(
+            route, name, who, channels=channels, names=targets.account_a, of_b=True, account=account, expect=Expect.REFUSED
+        )
+        return replace(probe, shown_marks=(), foreign_ids=(), out_of_scope=True)
+
+    def _account_elsewhere(self, route: Route, channels: Sequence[str]) -> Iterator[CrossProbe]:
+        """A's own account where the route takes it from, and another elsewhere; asked for what lies under the other alone."""
+        targets, beside = self.targets, self.targets.account_beside
+        if route.starts_work:  # A's own would be started: the other account, or none, is where the route takes it from
+            if channels[0] in ("account_body_own_first", "account_body_own_last"):
+                return
+            probe = self._probe(
+                route, _label(channels), TokenKind.VALID, channels=channels, names=beside, account=beside, expect=Expect.REFUSED
+            )
+            yield replace(probe, out_of_scope=True)
+            if not channels[0].startswith("account_body"):
+                without = [pair for pair in probe.body or () if pair[0] != "account_id"]
+                yield replace(probe, name=f"{probe.name}+alone", body=without, out_of_scope=True)
+            return
+        expect = Expect.REFUSED if route.by_object else Expect.OWN_ONLY
+        probe = self._probe(route, _label(channels), TokenKind.VALID, channels=channels, names=beside, expect=expect)
+        if route.by_object:
+            path = probe.path.replace(targets.canary or targets.intent_b, targets.intent_out)
+            probe = replace(probe, path=path, out_of_scope=True)
+        yield probe
+
+    def _objects(self, route: Route) -> Iterator[CrossProbe]:
+        """A's token and what only B has, with no tenant named: it may be looked up by its id alone."""
+        accounts = {"of_b": self.targets.account_a, "of_b_and_its_account": self.targets.account_b}
+        for name, account in accounts.items():
+            if route.by_account or account == self.targets.account_a:
+                probe = self._probe(route, name, TokenKind.VALID, of_b=True, account=account, expect=Expect.REFUSED)
+                yield replace(probe, only_b=True)
+
+    # Other ways to a route
+
+    def _ways(self, route: Route) -> Iterator[CrossProbe]:
+        """The route come to in other ways: by nobody, by tokens that let nobody in or name no tenant, and as B."""
+        for kind in (kind for kind in _KINDS_OF_WAYS if kind in self.kinds):
+            if kind is not TokenKind.VALID:
+                yield from self._ways_of(route, self._refused(route, str(kind), kind, _ALL))
+                continue
+            yield from self._ways_of(route, self._as_b(route, kind, _BESIDE_BODY))
+            if not route.reads:
+                yield from self._ways_of(route, self._as_b(route, kind, _BODY))
+
+    def _ways_of(self, route: Route, base: CrossProbe) -> Iterator[CrossProbe]:
+        def way(name: str, **changes: Any) -> CrossProbe:  # noqa: ANN401 - fields of CrossProbe
+            return replace(base, name=f"{base.name}+{name}", **changes)
+
+        yield way("trailing_slash", path=f"{base.path}/")
+        if base.who is TokenKind.NONE:
+            for method in ("HEAD", "POST") if route.reads else ("PATCH", _other(route)):
+                yield way(f"as_{method.lower()}", method=method)
+        if route.reads:
+            return
+        overridden = [*base.headers, *((name, route.method) for name in OVERRIDE_HEADERS)]
+        of_get = Expect.OWN_ONLY if base.who is TokenKind.VALID else base.expect  # a GET of A's may be one of A's own data
+        yield way("method_override", method=_other(route), headers=overridden, harmless=True)
+        named = [*base.query, (OVERRIDE_FIELD, route.method)]
+        yield way("get_override", method="GET", headers=overridden, query=named, expect=of_get, harmless=True)
+        fields = {
+            name: value if isinstance(value, str) else json.dumps(value) for name, value in base.body or () if name.isidentifier()
+        }
+        kept = [pair for pair in base.query if pair[0] not in fields]
+        yield way("get", method="GET", query=[*kept, *fields.items()], body=None, expect=of_get, harmless=True)
+
+    def _keys(self, route: Route) -> Iterator[CrossProbe]:
+        """The key of the item in the body, with and without the tenant's own fields."""
+        targets = self.targets
+        partition = f"TENANT#{targets.tenant_b}" + (f"#ACCOUNT#{targets.account_b}" if route.by_account else "")
+        mark = targets.asked(of_b=False, account="", number=_PLACEHOLDER).mark
+        sort = "BUDGET#CONFIG" if route.by_account else f"AUTONOMY#{mark}"
+        key = {"tenantId": targets.tenant_b} if route.role == "tenants" else {"pk": partition, "sk": sort}
+        tenant = {"tenant_id": targets.tenant_b, "tenantId": targets.tenant_b}
+        for name, fields in (("key", key), ("key_and_tenant", {**key, **tenant})):
+            probe = self._probe(route, name, TokenKind.VALID)
+            kept = [pair for pair in probe.body or () if pair[0] not in fields]
+            yield replace(probe, body=[*kept, *fields.items()])
+
+
+def _other(route: Route) -> str:
+    """The other of the two methods that write."""
+    return "PUT" if route.method == "POST" else "POST"
+
+
+def _label(channels: Sequence[str]) -> str:
+    """The channels in the name of a probe: the first, and how many others."""
+    return f"{channels[0]}+{len(channels) - 1}" if len(channels) > 1 else channels[0]

@@ -1,0 +1,193 @@
+"""Row 4.2 as Dagster sees it: the tenant log scan and the check on it. Thin: reads, calls, reports."""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from urllib.parse import urlsplit
+
+from phase5_ops.aws.iam import ledger_read, logs_read, tables_read
+from phase5_ops.aws.ledger import plan_reading, read_window
+from phase5_ops.aws.log_objects import s3_archives
+from phase5_ops.aws.logs import LogEvent, LogGroup, Window, list_log_groups, read_log_events, retention_reads
+from phase5_ops.aws.reader import describe_failure
+from phase5_ops.aws.tables import describe_table, scan_items_once
+from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
+from phase5_ops.ccnative.tenants import parse_kill_switches
+from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
+from phase5_ops.evidence.table import Tables
+from phase5_ops.input_files.archives import files
+from phase5_ops.input_files.files import FileUnreadable
+from phase5_ops.input_files.log_documents import Event
+from phase5_ops.orchestration.wiring import Evidence, Judging, Source
+from phase5_ops.probing import own_work
+from phase5_ops.reads import Read, ReadStatus, read_findings
+from phase5_ops.sections.isolation.logs.evidence import (
+    TENANT_LOG_SCAN,
+    LedgerOwners,
+    LogFacts,
+    TenantLogScan,
+    dictionary_of,
+    scan_facts,
+    scan_rows,
+)
+from phase5_ops.sections.isolation.logs.judge import NOT_TRIED_FACTS, OWN_READS, LogCode, judge_log_scan
+from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive, unfinished_read
+from phase5_ops.sections.isolation.logs.run import LogRun
+from phase5_ops.verdict import CodeChapter, Judgement
+
+log = logging.getLogger(__name__)
+
+SOURCES = (
+    Source("cloudwatch/logs", "Log lines of the platform's functions.", frozenset({"cloudwatch"})),
+    Source("dynamodb/ledger", "Which trace and intent belongs to which tenant.", frozenset({"dynamodb"})),
+)
+_SLICES = 24  # a sampled window is read as this many pieces, so that no time of day is left out
+
+
+def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
+    """Every log line of the window, scanned for tenants it should not name."""
+    settings, reader, now, policy = context.settings, context.reader, context.now(), context.settings.logs
+    tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
+    known = parse_kill_switches(tenants, settings.tables.tenants)
+    dictionary = dictionary_of((tenant.tenant for tenant in known.tenants), policy)
+    reads = [_malformed(tenants_read, len(known.malformed))]
+    begin = now - timedelta(hours=policy.window_hours)
+    told = all(read.status is ReadStatus.OK for read in reads)
+    owners, ours, ledger_reads = _read_ledger(context, begin, [tenant.tenant for tenant in known.tenants] if told else [])
+    reads += ledger_reads
+    start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
+    days = int(policy.window_hours // 24) + 2
+    probes = sorted(own_work.noted(context, days=days) | ours)
+    with LogRun(
+        dictionary.tenants,
+        ledger=owners,
+        canaries=settings.canary_tenants,
+        probes=probes,
+        exceptions=policy.exceptions,
+        base64=policy.base64,
+        any_case=policy.any_letter_case,
+    ) as run:
+
+        def consume(group: str, events: list[LogEvent]) -> None:
+            run.events(group, [Event(event.stream, event.time, event.message) for event in events], judged_from=_ms(begin))
+
+        groups, group_reads = list_log_groups(reader, policy.group_prefixes)
+        window = Window(_ranges(start, end, policy.sample_share), policy.requests_per_second)
+        reads += [*group_reads, *read_log_events(reader, groups, window, consume)]
+        reads += _retention(groups, _ms(begin), end, group_reads)
+        for location in policy.archives:
+            reads += _scan_archives(context, run, location)
+        scan = run.finish()
+        reads += unfinished_read(run)
+    facts = scan_facts(scan, dictionary) | {
+        "sampled_share": policy.sample_share,
+        "ledger_owners": len(owners),
+        "window_start": iso(begin),
+        "window_end": iso(now),
+    }
+    return TENANT_LOG_SCAN.gathered(scan_rows(scan, dictionary), LogFacts(facts)).with_reads(reads, now)
+
+
+def _read_ledger(run: RunContext, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], set[str], list[Read]]:
+    """Owner of each trace and intent that the ledger names from some time before the window on, and the ids of our own work.
+
+    Args:
+        run: what is read.
+        begin: of the window.
+        tenants: whose partitions may be queried; none where they cannot all be told, and then the table is scanned.
+    """
+    reader, table, policy = run.reader, run.settings.tables.ledger, run.settings.logs
+    margin = timedelta(hours=policy.ledger_margin_hours)
+    described = describe_table(reader, table)
+    description = described.pages[0].get("Table", {}) if described.pages else {}
+    days = policy.window_hours / 24 + margin / timedelta(days=1)
+    partitions = sorted({*tenants, *run.settings.canary_tenants, *run.settings.replay.ledger_tenants}) if tenants else []
+    plan = plan_reading(description, tenants=len(partitions), window_days=days, now=datetime.now(UTC))
+    owners, ours = LedgerOwners(), set[str]()
+
+    def take(entry: Mapping[str, Any]) -> None:
+        owners.add(entry)
+        ours.update(own_work.in_ledger([entry]))
+
+    since = SORT_PREFIX + stamp_of(_ms(begin - margin))
+    ledger_reads, _ = read_window(reader, table, plan=plan, tenants=partitions, since=since, take=take)
+    return owners.owners(), ours, [_malformed(ledger_reads[0], owners.malformed), *ledger_reads[1:]]
+
+
+def _scan_archives(context: RunContext, run: LogRun, location: str) -> list[Read]:
+    try:
+        archives = s3_archives(context.reader, location) if urlsplit(location).scheme == "s3" else files([location])
+    except Exception as error:  # noqa: BLE001 - the border: whatever the store does becomes the read's status
+        status, message = (ReadStatus.INVALID, str(error)) if isinstance(error, FileUnreadable) else describe_failure(error)
+        return [archive_read(location, status, message, pages=0)]
+    reads = []
+    for archive in archives:
+        log.info("scanning %s", archive.name)
+        reads += scan_archive(run, archive, describe_failure)
+    return reads or [archive_read(location, ReadStatus.NOT_FOUND, "no file there", pages=0)]
+
+
+def _malformed(read: Read, count: int) -> Read:
+    if not count or read.status is not ReadStatus.OK:
+        return read
+    return Read(
+        read.operation, read.resource, ReadStatus.INVALID, f"{count} items that cannot be read", read.pages, read.start, read.end
+    )
+
+
+def _retention(groups: list[LogGroup], begin: int, end: int, group_reads: list[Read]) -> list[Read]:
+    return retention_reads(groups, begin, end, group_reads[0])
+
+
+def _ranges(start: int, end: int, share: float) -> tuple[tuple[int, int], ...]:
+    """The window, or the first `share` of each of its slices; the lead-in belongs to the first slice."""
+    if share >= 1:
+        return ((start, end),)
+    edges = [start + (end - start) * n // _SLICES for n in range(_SLICES + 1)]
+    return tuple((a, a + max(1, int((b - a) * share))) for a, b in pairwise(edges))
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
+    table: TenantLogScan = tables["tenant_log_scan"]
+    return judge_log_scan(
+        table.rows,
+        facts=table.facts.log_scan,
+        reads=table.reads,
+        policy=run.settings.logs,
+        links=run.links,
+        unread=read_findings(table.reads, ignoring=OWN_READS),
+    )
+
+
+EVIDENCE = (
+    Evidence(
+        name="tenant_log_scan",
+        section="4",
+        description="One row per log group with what was counted, and one per line that names a tenant it should not.",
+        gather=gather_log_scan,
+        owner="security-compliance",
+        kinds=frozenset({"cloudwatch", "table"}),
+        sources=("cloudwatch/logs", "dynamodb/ledger", "dynamodb/tenants"),
+        iam=lambda settings: (
+            *tables_read(settings.tables.tenants),
+            *ledger_read(settings.tables.ledger),
+            *logs_read(settings),
+        ),
+        table=TENANT_LOG_SCAN,
+    ),
+)
+JUDGING = (
+    Judging(
+        "tenant_log_scan",
+        {"no_foreign_tenant_in_logs": _judge},
+        codes=(CodeChapter("4.2 Log scan", (LogCode,), "4.2"),),
+        not_tried_facts={"no_foreign_tenant_in_logs": NOT_TRIED_FACTS},
+    ),
+)

@@ -1,0 +1,96 @@
+"""`phase5 scan-logs`: the scan of row 4.2 over files, without Dagster and without AWS, and its result as text or JSON.
+
+Same engine, same judge, same findings. There is no ledger: the owner of a trace or intent is the tenant that its first line with
+a tenant field names.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from phase5_ops.input_files.archives import files
+from phase5_ops.input_files.files import FileUnreadable
+from phase5_ops.policy import LogScanPolicy
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.sections.isolation.logs.evidence import dictionary_of, scan_facts, scan_rows
+from phase5_ops.sections.isolation.logs.judge import judge_log_scan
+from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive, unfinished_read
+from phase5_ops.sections.isolation.logs.run import LogRun
+from phase5_ops.verdict import Judgement, Verdict
+
+SCHEMA = "phase5.log-scan/v1"
+EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.ERROR: 2}
+Progress = Callable[[str, int], None]
+
+
+class TenantsUnreadable(Exception):
+    """The file of tenant ids cannot be read."""
+
+
+def read_tenant_ids(path: Path) -> list[str]:
+    """The ids of a file, one a line; a byte order mark and line ends of any kind are no part of an id.
+
+    Raises:
+        TenantsUnreadable: no such file, no permission, or not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TenantsUnreadable(f"--tenants {path}: cannot be read: {error}") from error
+    lines = text.split("\n")
+    return lines[:-1] if lines and not lines[-1] else lines
+
+
+def scan_files(paths: list[str], tenants: list[str], policy: LogScanPolicy, progress: Progress | None = None) -> Judgement:
+    """The judgement of the lines in these files and folders (`-` is stdin)."""
+    dictionary = dictionary_of(tenants, policy)
+    reads, count = list[Read](), 0
+    with LogRun(dictionary.tenants, exceptions=policy.exceptions, base64=policy.base64, any_case=policy.any_letter_case) as run:
+        for path in paths:
+            try:
+                archives = files([path])
+            except (FileUnreadable, OSError, ValueError) as error:
+                reads.append(archive_read(path, ReadStatus.NOT_FOUND, str(error), pages=0))
+                continue
+            if not archives:
+                reads.append(archive_read(path, ReadStatus.NOT_FOUND, "a folder without files", pages=0))
+            for archive in archives:
+                reads += scan_archive(run, archive, _failure, progress)
+            count += max(1, len(archives))
+        scan = run.finish()
+        reads += unfinished_read(run)
+    facts = {**scan_facts(scan, dictionary), "files": count}
+    return judge_log_scan(scan_rows(scan, dictionary), facts=facts, reads=reads, policy=policy)
+
+
+def _failure(error: Exception) -> tuple[ReadStatus, str]:
+    return ReadStatus.FAILED, str(error)  # a name that no file can have; stdin named twice
+
+
+def as_json(judgement: Judgement) -> str:
+    """The document of the contract: schema, verdict, facts, findings."""
+    document = {
+        "schema": SCHEMA,
+        "verdict": judgement.verdict,
+        "facts": dict(judgement.facts),
+        "findings": [asdict(finding) for finding in judgement.findings],
+    }
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")  # names of files need not be UTF-8
+
+
+def as_text(judgement: Judgement) -> str:
+    """The result for a terminal: verdict and summary, what was looked through, then one line a finding."""
+    lines = [f"{judgement.verdict}  {judgement.summary}", f"  ids as written and behind {judgement.facts['layers']}"]
+    if judgement.facts["layers_not_searched"]:
+        lines.append(f"  not in {judgement.facts['layers_not_searched']}")
+    for finding in judgement.findings:
+        lines.append(f"  {finding.verdict} {finding.code}  {finding.subject}")
+        lines.append(f"      expected {finding.expected}; seen: {finding.seen}")
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    """Without control characters, which a log line could smuggle to the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in line)

@@ -1,0 +1,55 @@
+"""One file of archived logs through a scan, with all that is packed in it, and how it was read. Judges nothing."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from phase5_ops.clock import iso
+from phase5_ops.input_files.archives import Archive
+from phase5_ops.input_files.files import FileUnreadable, NotUnderstood, contents
+from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.sections.isolation.logs.judge import READ_ARCHIVE
+from phase5_ops.sections.isolation.logs.run import LogRun, Progress
+
+#: Status and message of an exception that is none of a file's own.
+Failure = Callable[[Exception], tuple[ReadStatus, str | None]]
+
+
+def scan_archive(run: LogRun, archive: Archive, failure: Failure, progress: Progress | None = None) -> list[Read]:
+    """Scans one archive; one read for it, or one for each part of it that was not read whole."""
+    started, reads, begun = iso(datetime.now(UTC)), list[Read](), False
+
+    def failed(name: str, error: Exception) -> None:
+        message: str | None
+        if isinstance(error, FileUnreadable):
+            status, message, pages = ReadStatus.INVALID, str(error), int(not isinstance(error, NotUnderstood))
+        elif isinstance(error, FileNotFoundError):
+            status, message, pages = ReadStatus.NOT_FOUND, "no such file", 0
+        elif isinstance(error, PermissionError):
+            status, message, pages = ReadStatus.DENIED, "permission denied", 0
+        else:
+            status, message = failure(error)
+            pages = int(begun)
+        reads.append(archive_read(name, status, message, pages=pages, started=started))
+
+    try:
+        for content in contents(archive.name, archive.open):
+            begun = True
+            try:
+                run.archive(content.name, content.stream, progress)
+            except FileUnreadable as error:
+                failed(content.name, error)
+    except Exception as error:  # noqa: BLE001 - the border: whatever disk or store does becomes the read's status
+        failed(archive.name, error)
+    return reads or [archive_read(archive.name, ReadStatus.OK, None, pages=1, started=started)]
+
+
+def unfinished_read(run: LogRun) -> list[Read]:
+    """What is said of an answer whose next page is in no file that was scanned."""
+    more = "it says that more events follow (nextToken), and no later answer was given"
+    return [archive_read(run.unfinished, ReadStatus.PARTIAL, more, pages=1)] if run.unfinished else []
+
+
+def archive_read(name: str, status: ReadStatus, message: str | None, *, pages: int, started: str = "") -> Read:
+    """How an archive, or a place of archives, was read."""
+    now = iso(datetime.now(UTC))
+    return Read(READ_ARCHIVE, name, status, message, pages, started or now, now)

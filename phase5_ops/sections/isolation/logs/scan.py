@@ -1,0 +1,364 @@
+"""The engine of the log scan: bytes in, hits out. Every place where a block of log lines names a tenant, or says whose it is.
+
+A hit is an id with no letter, digit, `_` or `-` on either side; an id inside a longer id that is there too is not a hit. Ids may
+have any shape: what stands between the separators of an id is looked up as whole tokens, so that the cost of a byte does not
+depend on the number of ids nor on their shape. All steps are numpy operations on whole blocks that release the interpreter
+lock: blocks are scanned by several threads. Candidates are compared by a 64-bit hash of all their bytes; who reports a hit
+compares its bytes first (`log_dictionary.spellings`).
+
+What lives here: finding ids, finding the fields that name traces, intents, requests and tenants, in text as it stands.
+What must not: text in an encoding (`log_layers` decodes it, `log_layered` scans it), whose a line is (`log_attribution`), where
+lines come from (`log_archives`, `aws.logs`), verdicts.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from phase5_ops.ccnative.log_lines import NO_VALUE, STRUCTURED_PREFIXES
+from phase5_ops.sections.isolation.logs.dictionary import (
+    NO_FIELD,
+    REQUEST_FIELD,
+    SIGNAL_FIELD,
+    TENANT_FIELD,
+    WORK_FIELD,
+    Shape,
+    Table,
+    TenantDictionary,
+    entries_of,
+    shape_of,
+)
+from phase5_ops.sections.isolation.logs.fields import LEAD, Tokens, Values, intents_of_signals, platform_events, scopes, values_of
+from phase5_ops.sections.isolation.logs.tokens import (
+    MAX_ID_BYTES,
+    MAX_KEY_BYTES,
+    PADDING,
+    Bytes,
+    Flags,
+    Hashes,
+    Ints,
+    Words,
+    anchor_slots,
+    key_hash,
+    span_hashes,
+    token_bytes,
+)
+
+NEWLINE, BACKSLASH, TAB, PERCENT = 10, 92, 9, 37
+_UUID_LENGTH = 36
+_LONGEST_NO_VALUE = max(map(len, NO_VALUE))
+
+_ESCAPES = np.zeros(256, np.bool_)
+_ESCAPES[[ord(c) for c in "nrtbfv"]] = True
+_HEX = np.zeros(256, np.bool_)
+_HEX[[ord(c) for c in "0123456789abcdefABCDEF"]] = True
+
+
+class Decoded(NamedTuple):
+    """How a hit reads that is not written as it is: the text that was found, and the layers of its line (`log_escapes.Layer`)."""
+
+    text: bytes
+    layers: int
+
+
+@dataclass(slots=True)
+class Hits:
+    """What a block says: names of tenants, work and request ids, beginnings and ends of invocations.
+
+    Lines count from 0, the one that the reported part begins in. Arrays of one group have one length.
+
+    Attributes:
+        line, start, end, tenant: a tenant id, its bytes [start, end) in the block's data; ordered by start.
+        in_field: the id is the value of a tenant field.
+        key_line, key, key_start, key_is_request: the hash of a trace, intent or request id of a line, and its first byte.
+        scope_line, scope_key, scope_opens: Lambda's START (opens) and END or REPORT lines.
+        lines: number of line ends in the reported part.
+        decoded: the hits, by index, that an encoding hid; their bytes in the block are the id as it was written.
+        too_deep: lines that still held encodings when the last layer was off.
+    """
+
+    line: Ints
+    start: Ints
+    end: Ints
+    tenant: Ints
+    in_field: Flags
+    key_line: Ints
+    key: Hashes
+    key_start: Ints
+    key_is_request: Flags
+    scope_line: Ints
+    scope_key: Hashes
+    scope_opens: Flags
+    lines: int
+    decoded: Mapping[int, Decoded] = field(default_factory=dict)
+    too_deep: int = 0
+
+
+class _Found(NamedTuple):
+    """Entries found: their number, the span, and the index of the (first) token; -1 for one inside an escape sequence."""
+
+    entry: Ints
+    start: Ints
+    end: Ints
+    token: Ints
+
+    @classmethod
+    def none(cls) -> "_Found":
+        empty = np.empty(0, np.int64)
+        return cls(empty, empty, empty, empty)
+
+
+@dataclass
+class LineScanner:
+    """Finds the ids of a dictionary in blocks of lines; safe to use from several threads."""
+
+    dictionary: TenantDictionary
+    _tables: list[Table] = field(init=False)
+    _tenant_of: Ints = field(init=False)
+    _kind_of: Ints = field(init=False)
+    _odd: list[tuple[bytes, int]] = field(init=False)
+    _structured_only: Flags = field(init=False)
+    _ignored: Hashes = field(init=False)
+    _nested: bool = field(init=False)
+    _local: threading.local = field(init=False, default_factory=threading.local)
+
+    def __post_init__(self) -> None:
+        entries = entries_of(self.dictionary.ids)
+        shapes: dict[Shape, list[int]] = {}
+        for number, entry in enumerate(entries):
+            shapes.setdefault(shape_of(entry.text), []).append(number)
+        self._odd = [(entries[n].text, n) for shape, numbers in shapes.items() if not shape.tokens for n in numbers]
+        self._tables = [
+            Table.of(shape, [entries[n] for n in numbers], numbers) for shape, numbers in sorted(shapes.items()) if shape.tokens
+        ]
+        self._nested = len(shapes) > 1
+        self._tenant_of = np.array([entry.tenant for entry in entries], np.int64)
+        self._kind_of = np.array([entry.field_kind for entry in entries], np.int64)
+        self._structured_only = np.zeros(len(self.dictionary.ids) + 1, np.bool_)
+        self._structured_only[list(self.dictionary.structured_only)] = True
+        self._ignored = np.array(sorted(key_hash(value) for value in NO_VALUE), np.uint64)
+
+    def scan(self, raw: bytes, *, begin: int = 0, stop: int | None = None) -> Hits:
+        """The hits of a block whose match begins in [begin, stop).
+
+        Args:
+            raw: bytes of the log; what is before `begin` and after `stop` is only looked at.
+            begin: first byte to report on: the beginning of a line, or with `LOOKBEHIND` bytes of its line before it.
+            stop: end of what is reported on; default: all. Where it is not the end of a line, `LOOKAHEAD` bytes follow.
+        """
+        stop = len(raw) if stop is None else stop
+        size = LEAD + len(raw) + PADDING
+        scratch = self._scratch(size)
+        data = scratch[0, :size]
+        data[:LEAD] = 0
+        data[LEAD : LEAD + len(raw)] = np.frombuffer(raw, np.uint8)
+        data[LEAD + len(raw) :] = 0
+        flags = token_bytes(data, scratch[1:4, :size])
+        edges = np.flatnonzero(np.not_equal(flags[1:], flags[:-1], out=scratch[2, : size - 1].view(np.bool_)))
+        edges += 1
+        tokens = Tokens(edges[0::2], edges[1::2])
+        words = Words(data)
+        found = self._find(raw, data, flags, words, tokens)
+        reported = begin + LEAD, stop + LEAD
+        of_lines = scratch[2, : stop - begin].view(np.bool_)
+        newlines = np.flatnonzero(np.equal(data[slice(*reported)], np.uint8(NEWLINE), out=of_lines))
+        newlines += reported[0]
+        return self._hits(raw, data, words, tokens, found=found, newlines=newlines, reported=reported)
+
+    def _scratch(self, size: int) -> npt.NDArray[np.uint8]:
+        """Four rows of memory that this thread's next block uses again: fresh memory costs as much as the scan of it."""
+        rows: npt.NDArray[np.uint8] | None = getattr(self._local, "rows", None)
+        if rows is None or rows.shape[1] < size:
+            rows = self._local.rows = np.empty((4, size + size // 8), np.uint8)
+        return rows
+
+    def _find(self, raw: bytes, data: Bytes, flags: Flags, words: Words, tokens: Tokens) -> _Found:
+        lengths = tokens.ends - tokens.starts
+        np.minimum(lengths, MAX_ID_BYTES + 1, out=lengths)
+        parts = []
+        escaped = _starts_after_escapes(raw, data, flags)
+        parents = np.searchsorted(tokens.starts, escaped, side="right") - 1
+        for table in self._tables:
+            chosen = np.flatnonzero(table.anchor_lengths_ok[lengths])
+            starts = tokens.starts[chosen]
+            match = anchor_slots(words, starts, lengths[chosen], table.bits)
+            keep = np.flatnonzero(table.anchor_bits[match])
+            parts.append(self._verify(table, data, flags, words=words, tokens=tokens, anchors=starts[keep], first=chosen[keep]))
+            if len(escaped) and not table.shape.lead:
+                again = self._verify(table, data, flags, words=words, tokens=tokens, anchors=escaped, first=parents)
+                parts.append(again._replace(token=np.full(len(again.token), -1, np.int64)))
+        parts += [_Found(*part) for part in self._find_odd(raw, flags)]
+        if not parts:
+            return _Found.none()
+        return _Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    def _verify(
+        self, table: Table, data: Bytes, flags: Flags, *, words: Words, tokens: Tokens, anchors: Ints, first: Ints
+    ) -> _Found:
+        """The entries of one shape among spans that begin with the tokens `first`, or inside them at `anchors`."""
+        shape = table.shape
+        last = first + shape.tokens - 1
+        if shape != (0, 1, 0):
+            there = last < len(tokens.ends)
+            anchors, first, last = anchors[there], first[there], last[there]
+        starts, ends = anchors - shape.lead, tokens.ends[last] + shape.trail
+        lengths = ends - starts
+        keep = table.lengths_ok[np.minimum(lengths, MAX_ID_BYTES + 1)]
+        if shape.lead:
+            keep &= starts >= LEAD
+            keep[keep] = ~flags[starts[keep] - 1]
+        if shape.trail:
+            keep &= ends <= len(data) - PADDING
+            keep[keep] = ~flags[ends[keep]]
+        kept = np.flatnonzero(keep)
+        if not len(kept):
+            return _Found.none()
+        starts, lengths, first = starts[kept], lengths[kept], first[kept]
+        hashes = span_hashes(words, starts, lengths)
+        place = table.place(hashes)
+        same = np.flatnonzero(table.hashes[place] == hashes)
+        starts, lengths, first, entry = starts[same], lengths[same], first[same], table.indexes[place[same]]
+        return _Found(entry, starts, starts + lengths, first)
+
+    def _find_odd(self, raw: bytes, flags: Flags) -> Iterable[_Found]:
+        """Ids without any letter or digit: no token to look up."""
+        for wanted, number in self._odd:
+            at, starts = raw.find(wanted), []
+            while at >= 0:
+                begin = at + LEAD
+                if not flags[begin - 1] and not flags[begin + len(wanted)]:
+                    starts.append(begin)
+                at = raw.find(wanted, at + 1)
+            where = np.array(starts, np.int64)
+            yield _Found(np.full(len(where), number, np.int64), where, where + len(wanted), np.full(len(where), -1, np.int64))
+
+    def _hits(
+        self,
+        raw: bytes,
+        data: Bytes,
+        words: Words,
+        tokens: Tokens,
+        *,
+        found: _Found,
+        newlines: Ints,
+        reported: tuple[int, int],
+    ) -> Hits:
+        kinds = self._kind_of[found.entry]
+        named = np.flatnonzero(kinds > NO_FIELD)
+        values = values_of(data, words, tokens, found.token[named])
+        values = values.only((values.names >= reported[0]) & (values.names < reported[1]))
+        kind_of_value = kinds[named][values.of]
+        is_tenant = self._tenant_of[found.entry] >= 0
+        start, end, tenant = found.start[is_tenant], found.end[is_tenant], self._tenant_of[found.entry[is_tenant]]
+        order = np.argsort(start, kind="stable")
+        start, end, tenant = start[order], end[order], tenant[order]
+        if self._nested:
+            outer = _not_inside_another(start, end)
+            start, end, tenant = start[outer], end[outer], tenant[outer]
+        inside = (start >= reported[0]) & (start < reported[1])  # only now: an id may be part of a longer one that begins before
+        if not inside.all():
+            start, end, tenant = start[inside], end[inside], tenant[inside]
+        is_value = np.zeros(len(data), np.bool_)
+        is_value[values.starts[kind_of_value == TENANT_FIELD]] = True
+        in_field = is_value[start]
+        restricted = self._structured_only[tenant] & ~in_field
+        if restricted.any():
+            keep = ~restricted
+            keep[restricted] = _after_structured_prefix(data, start[restricted])
+            start, end, tenant, in_field = start[keep], end[keep], tenant[keep], in_field[keep]
+        is_request = kind_of_value == REQUEST_FIELD
+        requests = values.only(is_request)
+        scope_at, scope_keys, opens = scopes(words, requests, *platform_events(raw, data, requests, newlines))
+        signals = kind_of_value == SIGNAL_FIELD
+        if signals.any():
+            values, signals = intents_of_signals(data, values, signals)
+            kind_of_value = np.where(signals, WORK_FIELD, kind_of_value)
+        chosen = (kind_of_value == WORK_FIELD) | is_request
+        key_at, keys, is_request = self._keys(
+            data, words, tokens, values.only(chosen), is_request=is_request[chosen], reported=reported
+        )
+        return Hits(
+            line=np.searchsorted(newlines, start),
+            start=start - LEAD,
+            end=end - LEAD,
+            tenant=tenant,
+            in_field=in_field,
+            key_line=np.searchsorted(newlines, key_at),
+            key=keys,
+            key_start=key_at - LEAD,
+            key_is_request=is_request,
+            scope_line=np.searchsorted(newlines, scope_at),
+            scope_key=scope_keys,
+            scope_opens=opens,
+            lines=len(newlines),
+        )
+
+    def _keys(
+        self, data: Bytes, words: Words, tokens: Tokens, values: Values, *, is_request: Flags, reported: tuple[int, int]
+    ) -> tuple[Ints, Hashes, Flags]:
+        """Position, hash and kind of the trace, intent and request ids that lines carry."""
+        starts, ends = values.starts, values.ends
+        prefix = np.flatnonzero(tokens.ends - tokens.starts == _UUID_LENGTH)  # <ISO>\t<request id>\t<LEVEL>\t
+        prefix = prefix[(data[tokens.starts[prefix] - 1] == TAB) & (data[tokens.ends[prefix]] == TAB)]
+        prefix = prefix[(tokens.starts[prefix] >= reported[0]) & (tokens.starts[prefix] < reported[1])]
+        starts = np.concatenate([starts, tokens.starts[prefix]])
+        ends = np.concatenate([ends, tokens.ends[prefix]])
+        is_request = np.concatenate([is_request, np.ones(len(prefix), np.bool_)])
+        fits = ends - starts <= MAX_KEY_BYTES
+        starts, ends, is_request = starts[fits], ends[fits], is_request[fits]
+        keys = span_hashes(words, starts, ends - starts) if len(starts) else np.empty(0, np.uint64)
+        short = np.flatnonzero(ends - starts <= _LONGEST_NO_VALUE)
+        if len(short):
+            said = np.ones(len(keys), np.bool_)
+            said[short[np.isin(keys[short], self._ignored)]] = False
+            return starts[said], keys[said], is_request[said]
+        return starts, keys, is_request
+
+
+def _starts_after_escapes(raw: bytes, data: Bytes, flags: Flags) -> Ints:
+    r"""Where a token begins inside a run of token bytes: after `\n`, `\t`, ... and `\u0022` in JSON texts, `%2F` in addresses."""
+    found = []
+    if b"\\" in raw:
+        at = np.flatnonzero(data[: LEAD + len(raw)] == BACKSLASH)
+        found.append(at[_ESCAPES[data[at + 1]]] + 2)
+        unicode = at[data[at + 1] == ord("u")]
+        for offset in range(2, 6):
+            unicode = unicode[_HEX[data[unicode + offset]]]
+        found.append(unicode + 6)
+    if b"%" in raw:
+        at = np.flatnonzero(data[: LEAD + len(raw)] == PERCENT)
+        found.append(at[_HEX[data[at + 1]] & _HEX[data[at + 2]]] + 3)
+    if not found:
+        return np.empty(0, np.int64)
+    starts = np.concatenate(found)
+    return starts[flags[starts] & flags[starts - 1]]
+
+
+def _not_inside_another(start: Ints, end: Ints) -> Flags:
+    """Which spans, ordered by start, are not part of a longer one."""
+    order = np.lexsort((-end, start))
+    reach = np.maximum.accumulate(end[order])
+    outer = np.ones(len(start), np.bool_)
+    outer[order[1:]] = end[order][1:] > reach[:-1]
+    return outer
+
+
+def _after_structured_prefix(data: Bytes, starts: Ints) -> Flags:
+    """Whether an id stands right after one of the structured prefixes, or as a whole segment of a key that begins with one."""
+    found = np.zeros(len(starts), np.bool_)
+    for prefix in STRUCTURED_PREFIXES:
+        wanted = np.frombuffer(prefix.encode(), np.uint8)
+        fits = starts > len(wanted)
+        for offset in range(1, len(wanted) + 1):
+            fits[fits] = data[starts[fits] - offset] == wanted[-offset]
+        found |= fits
+    return found
+
+
+def as_rows(hits: Hits) -> list[tuple[Any, ...]]:
+    """The tenant hits as tuples (line, start, end, tenant), for tests and debugging."""
+    return list(zip(*(part.tolist() for part in (hits.line, hits.start, hits.end, hits.tenant)), strict=True))

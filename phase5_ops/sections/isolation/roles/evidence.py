@@ -1,0 +1,451 @@
+"""Evidence of the check iam_is_tenant_scoped: can a function's role reach another tenant's items. Pure, offline.
+
+A role is asked, as IAM would be asked, for requests on behalf of tenant `acme`: for another tenant's partition key, for those
+that its own policies name, for one of `acme-eu` (which patterns such as `acme*` let in), for a batch that mixes both, and without
+any key, as Scan and unkeyed PartiQL come; and on behalf of a caller without tenant tag, for whom variables have their defaults.
+`dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and `ForAllValues` is true for an absent key.
+What cannot be known offline (source network, tags) is assumed to favour the caller: an Allow applies unless it surely does not, a
+Deny only if it surely does. Service control policies and session policies are not looked at.
+
+Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table of condition keys by action.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, NoFacts
+from phase5_ops.policy import IamException
+from phase5_ops.sections.isolation.roles.leading_keys import (
+    LEADING_KEYS,
+    OWN,
+    Caller,
+    NoValue,
+    has_defaults,
+    is_tenant_tag,
+    named_keys,
+    resolved,
+)
+from phase5_ops.sections.isolation.roles.table_parts import INDEX, STREAM, parts_named
+
+OTHER, LONGER = "zeta", "acme-eu"
+
+#: Actions that reach items, by what IAM can bind them to. GetRecords and exports carry no key at all, like Scan.
+KEYED_ACTIONS = (
+    "GetItem",
+    "BatchGetItem",
+    "Query",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "BatchWriteItem",
+    "ConditionCheckItem",
+    "PartiQLSelect",
+    "PartiQLInsert",
+    "PartiQLUpdate",
+    "PartiQLDelete",
+)
+KEYLESS_ACTIONS = ("Scan", "PartiQLSelect", "GetRecords", "ExportTableToPointInTime")
+_ON_INDEXES = frozenset({"Query", "Scan", "PartiQLSelect"})
+_SEVERAL_KEYS = frozenset({"BatchGetItem", "BatchWriteItem"})
+
+_VARIABLES_VERSION = "2012-10-17"
+
+#: What stands in a document for a value that is not known, e.g. of a template's parameter without default.
+UNKNOWN = "${unknown}"
+
+
+@dataclass(frozen=True, slots=True)
+class RolePolicies:
+    """A role with everything that grants or limits it: inline and attached policies, the permissions boundary.
+
+    `policies` are (name, document); `unknown` names attached policies whose document could not be had, and constructs of a
+    template whose effect is not evaluated.
+    """
+
+    role: str
+    policies: tuple[tuple[str, Mapping[str, Any]], ...]
+    boundary: Mapping[str, Any] | None = None
+    has_boundary: bool = False  # True with `boundary` None: there is one, and its document could not be had
+    unknown: tuple[str, ...] = ()
+
+
+# Deciding one request
+
+Truth = bool | None  # None: cannot be known offline
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: action without its prefix, the resource's ARN, the context keys in lower case, and who asks."""
+
+    action: str
+    resource: str
+    context: Mapping[str, tuple[str, ...]]
+    caller: Caller = Caller.TAGGED
+
+
+def allowed(role: RolePolicies, request: Request) -> str | None:
+    """The name of the policy that lets the request through, or None if it is refused.
+
+    A boundary limits: what it does not allow is refused. One whose document is not known is taken to allow everything.
+    """
+    granting = None
+    for name, document in role.policies:
+        for statement in statements_of(document):
+            truth = _applies(statement, request, document)
+            if _effect(statement) == "deny" and truth is True:
+                return None
+            if _effect(statement) == "allow" and truth is not False:
+                granting = granting or name
+    if granting is None or role.boundary is None:
+        return granting
+    boundary = RolePolicies(role.role, (("boundary", role.boundary),))
+    return granting if allowed(boundary, request) else None
+
+
+def statements_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The statements of a policy document, whether one or a list."""
+    found = document.get("Statement") if isinstance(document, Mapping) else None
+    return [entry for entry in _listed(found) if isinstance(entry, Mapping)]
+
+
+def _effect(statement: Mapping[str, Any]) -> str:
+    effect = str(statement.get("Effect", "")).lower()
+    return "allow" if effect == UNKNOWN else effect
+
+
+def _listed(value: object) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
+
+
+def _applies(statement: Mapping[str, Any], request: Request, document: Mapping[str, Any]) -> Truth:
+    """Whether a statement is about this request."""
+    allow = _effect(statement) == "allow"
+    if not _about_action(statement, request.action, allow) or not _about_resource(statement, request, allow):
+        return False
+    variables = str(document.get("Version", "")) == _VARIABLES_VERSION
+    return _conditions(statement.get("Condition"), request, variables)
+
+
+def _about_action(statement: Mapping[str, Any], action: str, allow: bool) -> bool:
+    name = f"dynamodb:{action}".lower()
+    excluded = "NotAction" in statement
+    patterns = [str(pattern).lower() for pattern in _listed(statement.get("NotAction" if excluded else "Action"))]
+    may_be_unknown = allow is not excluded  # an unknown pattern fits where that favours the caller
+    fits = any(_glob(pattern, name) or (UNKNOWN in pattern and may_be_unknown) for pattern in patterns)
+    return fits is not excluded
+
+
+def _about_resource(statement: Mapping[str, Any], request: Request, allow: bool) -> bool:
+    """An Allow reaches a resource if it may, a Deny only if it surely does; with NotResource the other way round."""
+    if "NotResource" in statement:
+        return not any(_arn_fits(str(p), request.resource, lenient=not allow) for p in _listed(statement["NotResource"]))
+    return any(_arn_fits(str(pattern), request.resource, lenient=allow) for pattern in _listed(statement.get("Resource")))
+
+
+def _arn_fits(pattern: str, arn: str, *, lenient: bool) -> bool:
+    """Whether a resource pattern covers an ARN; leniently, region and account are not compared and variables may be anything."""
+    if "${" in pattern:
+        if not lenient:
+            return False
+        pattern = re.sub(r"\$\{[^}]*\}", "*", pattern)
+    if _glob(pattern, arn):
+        return True
+    parts = pattern.split(":", 5)
+    return lenient and len(parts) == 6 and _glob(parts[2], "dynamodb") and _glob(parts[5], arn.split(":", 5)[5])  # noqa: PLR2004
+
+
+@cache
+def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+    body = "".join(".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", pattern))
+    return re.compile(body, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def _glob(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
+    """IAM's wildcards: `*` for anything, slashes and colons too, `?` for one character, nothing else."""
+    return _compiled(pattern, ignore_case).fullmatch(text) is not None
+
+
+# Conditions
+
+
+def _conditions(block: object, request: Request, variables: bool) -> Truth:
+    """All operators and keys of a Condition block together (AND)."""
+    if block is None:
+        return True
+    if not isinstance(block, Mapping):
+        return None
+    return _all(
+        _condition(str(operator), str(key), [_text(value) for value in _listed(values)], request, variables)
+        for operator, keys in block.items()
+        for key, values in (keys.items() if isinstance(keys, Mapping) else [("", None)])
+    )
+
+
+def _all(truths: Iterable[Truth]) -> Truth:
+    unknown = False
+    for truth in truths:
+        if truth is False:
+            return False
+        unknown = unknown or truth is None
+    return None if unknown else True
+
+
+def _any(truths: Iterable[Truth]) -> Truth:
+    unknown = False
+    for truth in truths:
+        if truth:
+            return True
+        unknown = unknown or truth is None
+    return None if unknown else False
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+#: Context keys whose presence is known for every request; all others cannot be known offline.
+_KNOWN_KEYS = frozenset({LEADING_KEYS, "dynamodb:fulltablescan"})
+
+
+def _condition(operator: str, key: str, values: Sequence[str], request: Request, variables: bool) -> Truth:
+    """One operator on one key; of the tenant tag only its absence is known."""
+    name = key.lower()
+    if name not in _KNOWN_KEYS and not (request.caller is Caller.UNTAGGED and is_tenant_tag(name)):
+        return None
+    asked = request.context.get(name, ())
+    quantifier, _, bare = operator.rpartition(":")
+    bare = bare.lower()
+    if bare == "null":
+        wanted_absent = [value.lower() == "true" for value in values]
+        return any(wanted is (not asked) for wanted in wanted_absent)
+    if_exists = bare.endswith("ifexists")
+    bare = bare.removesuffix("ifexists")
+    if not asked:
+        negated = bare.startswith(("stringnot", "arnnot"))
+        return True if if_exists or quantifier.lower() == "forallvalues" else negated and not quantifier
+    truths = [_fits(bare, value, values, request.caller if variables else None) for value in asked]
+    if quantifier.lower() == "forallvalues":
+        return _all(truths)
+    if quantifier.lower() == "foranyvalue":
+        return _any(truths)
+    return truths[0] if len(truths) == 1 else None  # IAM does not define a single-valued operator on several values
+
+
+def _fits(operator: str, value: str, wanted: Sequence[str], caller: Caller | None) -> Truth:
+    """One value of the request against the values of the policy: any of them, or for negated operators none of them.
+
+    `caller` is whom variables are read for; None where they are no variables. What a variable without a value does to a negated
+    operator is not relied on.
+    """
+    negated = operator.startswith("stringnot")
+    positive = operator.replace("stringnot", "string", 1)
+    truths: list[Truth] = []
+    for pattern in wanted:
+        try:
+            truths.append(_matches(positive, value, pattern, caller))
+        except NoValue:
+            truths.append(None if negated else False)
+    if None in truths and True not in truths:
+        return None
+    return (True not in truths) if negated else (True in truths)
+
+
+def _matches(operator: str, value: str, pattern: str, caller: Caller | None) -> Truth:
+    wanted = resolved(pattern, caller, literal_stars=operator != "stringlike") if caller is not None else pattern
+    if wanted is None or UNKNOWN in pattern:
+        return None
+    if operator in {"stringequals", "bool"}:
+        return value == wanted
+    if operator == "stringequalsignorecase":
+        return value.casefold() == wanted.casefold()
+    if operator == "stringlike":
+        return _glob(wanted, value)
+    return None
+
+
+# Asking a role
+
+Code = Literal["iam_access_unscoped", "iam_keyless_access", "iam_prefix_pattern", "iam_batch_unbound"]
+
+_Named = Mapping[Caller, Sequence[str]]
+
+_FOREIGN = tuple(form.format(OTHER) for form in ("TENANT#{}", "TENANT#{}#ACCOUNT#1", "{}", "ACCOUNT#{}#1", "SIGNAL#{}#1"))
+_PREFIXED = tuple(
+    form.format(name) for name in (LONGER, OWN.upper()) for form in ("TENANT#{}", "TENANT#{}#ACCOUNT#1", "{}", "ACCOUNT#{}#1")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A context in which a role is asked for an action, and what it means if it is let through."""
+
+    code: Code
+    context: Mapping[str, tuple[str, ...]]
+    reason: str
+    caller: Caller = Caller.TAGGED
+
+
+def _asked(action: str, named: _Named) -> Iterator[_Question]:
+    """The questions about an action; `named` are the keys that the role's own policies name."""
+    scan = {"dynamodb:fulltablescan": ("false",)} if action == "PartiQLSelect" else {}
+
+    def question(code: Code, *keys: str, caller: Caller = Caller.TAGGED, reason: str = "") -> _Question:
+        return _Question(code, {LEADING_KEYS: keys, **scan}, reason or _REASONS[code], caller)
+
+    if action in KEYLESS_ACTIONS:
+        context = {"dynamodb:fulltablescan": ("true",)} if action == "PartiQLSelect" else {}
+        yield _Question("iam_keyless_access", context, _REASONS["iam_keyless_access"])
+    if action not in KEYED_ACTIONS:
+        return
+    for key in _FOREIGN:
+        yield question("iam_access_unscoped", key)
+    for key in _PREFIXED:
+        yield question("iam_prefix_pattern", key)
+    if action in _SEVERAL_KEYS:
+        for own, foreign in ((f"TENANT#{OWN}", f"TENANT#{OTHER}"), (f"TENANT#{OWN}#ACCOUNT#1", f"TENANT#{OTHER}#ACCOUNT#1")):
+            yield question("iam_batch_unbound", own, foreign)
+    for key in named[Caller.TAGGED]:
+        yield question("iam_access_unscoped", key, reason=f"allows the key {key} by name, whichever tenant the caller is of")
+    for key in named[Caller.UNTAGGED]:
+        reason = f"allows the key {key} to a caller without a tenant tag"
+        yield question("iam_access_unscoped", key, caller=Caller.UNTAGGED, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleAccess:
+    """One row of `role_access`: what a role may do on a table beyond its caller's tenant, or that it may not."""
+
+    role: Annotated[str, "name of the role, or of the table whose policy it is"]
+    table: Annotated[str, '"" where the row is about the role as a whole']
+    result: Annotated[
+        str,
+        "bound: nothing beyond the tenant; unknown: a policy could not be had; unused: an exception without use",
+        Column(among=("bound", "violation", "excepted", "unknown", "unused")),
+    ]
+    code: Annotated[str, "finding code"]
+    actions: Annotated[tuple[str, ...], "of this row, in the order of the API's families"] = ()
+    policy: Annotated[str, "that lets them through"] = ""
+    reason: Annotated[str, "in words"] = ""
+    justification: Annotated[str, "of the exception that covers the row"] = ""
+
+
+ROLE_ACCESS = DeclaredTable(RoleAccess, NoFacts)
+Roles = GatheredTable[RoleAccess, NoFacts]
+
+_REASONS: Mapping[str, str] = {
+    "iam_access_unscoped": f"allows the key of another tenant ({_FOREIGN[0]} for a caller of {OWN})",
+    "iam_keyless_access": "allows a request that carries no key: LeadingKeys is absent, and cannot bind it",
+    "iam_prefix_pattern": f"lets {LONGER} or {OWN.upper()} in for a caller of {OWN}: a prefix pattern, or letters of either case",
+    "iam_batch_unbound": "allows a batch that mixes own and foreign keys: ForAnyValue asks for one fitting key only",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """What roles are asked about: tables, and how their ARNs begin."""
+
+    tables: Sequence[str]
+    region: str = "us-east-1"
+    account: str = "000000000000"
+    partition: str = field(default="aws")
+
+    def resources(self, table: str, action: str, role: RolePolicies) -> list[str]:
+        """The ARNs that an action may be asked for on a table: itself, indexes, streams; also those that the role names."""
+        parts = parts_named(each for _, document in role.policies for each in statements_of(document))
+        base = f"arn:{self.partition}:dynamodb:{self.region}:{self.account}:table/{table}"
+        if action == "GetRecords":
+            return [f"{base}/stream/{name}" for name in parts[STREAM]]
+        return [base, *(f"{base}/index/{name}" for name in parts[INDEX])] if action in _ON_INDEXES else [base]
+
+
+def role_access(roles: Iterable[RolePolicies], universe: Universe, exceptions: Sequence[IamException] = ()) -> list[RoleAccess]:
+    """The rows of these roles: one a table and finding, one `bound` a table that the role reaches for its tenant only.
+
+    Exceptions that cover nothing get a row as well, so that a list of exceptions does not outlive its reasons.
+    """
+    rows: list[RoleAccess] = []
+    used: set[int] = set()
+    for role in sorted(roles, key=lambda entry: entry.role):
+        rows += [
+            RoleAccess(role.role, "", "unknown", "iam_policy_not_judged", policy=name, reason="what it grants is not known")
+            for name in role.unknown
+        ]
+        for table in universe.tables:
+            rows += _table_rows(role, table, universe, exceptions, used)
+    unused = [entry for position, entry in enumerate(exceptions) if position not in used]
+    rows += [
+        RoleAccess(entry.role, entry.table, "unused", "iam_exception_unused", entry.actions, "", "", entry.justification)
+        for entry in unused
+    ]
+    return rows
+
+
+def _table_rows(
+    role: RolePolicies, table: str, universe: Universe, exceptions: Sequence[IamException], used: set[int]
+) -> Iterator[RoleAccess]:
+    found: dict[tuple[str, str, str, str, str], list[str]] = {}
+    named = _named(role)
+    for action in dict.fromkeys((*KEYED_ACTIONS, *KEYLESS_ACTIONS)):
+        for code, (policy, reason) in _beyond(role, table, action, universe, named).items():
+            justification = _excepted(role.role, table, action, exceptions, used)
+            result = "excepted" if justification else "violation"
+            found.setdefault((result, code, policy, reason, justification), []).append(action)
+    for (result, code, policy, reason, justification), actions in found.items():
+        yield RoleAccess(role.role, table, result, code, tuple(actions), policy, reason, justification)
+    if not found and _reaches_own(role, table, universe):
+        yield RoleAccess(role.role, table, "bound", "", reason="every access is bound to the caller's tenant")
+
+
+def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, named: _Named) -> dict[str, tuple[str, str]]:
+    """Code -> (policy, reason) of an action that goes beyond the tenant; a role that is unscoped is not said to be so thrice."""
+    found: dict[str, tuple[str, str]] = {}
+    for resource in universe.resources(table, action, role):
+        for each in _asked(action, named):
+            if each.code in found or ("iam_access_unscoped" in found and each.code != "iam_keyless_access"):
+                continue
+            if policy := allowed(role, Request(action, resource, each.context, each.caller)):
+                found[each.code] = (policy, each.reason)
+    if "iam_access_unscoped" in found:  # found on the index after a lesser one on the table
+        found = {code: found[code] for code in ("iam_access_unscoped", "iam_keyless_access") if code in found}
+    return found
+
+
+def _named(role: RolePolicies) -> _Named:
+    """The keys of other tenants to ask for by name; a caller without tag is asked about where variables have defaults."""
+    statements = [each for _, document in role.policies for each in statements_of(document)]
+    keys = named_keys(each for each in statements if _effect(each) == "allow")
+    untagged = (*keys[Caller.UNTAGGED], *_FOREIGN) if has_defaults(statements) else ()
+    return {**keys, Caller.UNTAGGED: untagged}
+
+
+def _reaches_own(role: RolePolicies, table: str, universe: Universe) -> bool:
+    return any(
+        allowed(role, Request(action, resource, {"dynamodb:leadingkeys": (key,)}))
+        for action in KEYED_ACTIONS
+        for resource in universe.resources(table, action, role)
+        for key in (f"TENANT#{OWN}", OWN)
+    )
+
+
+def _excepted(role: str, table: str, action: str, exceptions: Sequence[IamException], used: set[int]) -> str:
+    """The justification of the exception that covers this access, or ""."""
+    for position, entry in enumerate(exceptions):
+        fits = _glob(entry.role, role) and _glob(entry.table, table)
+        if fits and any(_glob(pattern, action, ignore_case=True) for pattern in entry.actions):
+            used.add(position)
+            return entry.justification
+    return ""
+
+
+def tables_within(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """The tables that hold tenants' data, by the setting iam_tables."""
+    return sorted({name for name in names if any(_glob(pattern, name) for pattern in patterns)})
+
+
+def roles_within(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """The roles of the platform's functions, by the setting iam_roles."""
+    return sorted({name for name in names if any(_glob(pattern, name, ignore_case=True) for pattern in patterns)})

@@ -1,0 +1,101 @@
+"""Deployed roles put together from what AWS has of them: own and managed policies, and what tables' policies give them. Pure.
+
+IAM and DynamoDB take no policy whose grammar is wrong; what is not understood here all the same is named.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from phase5_ops.sections.isolation.roles.evidence import RolePolicies, statements_of
+from phase5_ops.sections.isolation.roles.managed_policies import known_policy
+from phase5_ops.sections.isolation.roles.table_policies import KnownRoles, held
+from phase5_ops.sections.isolation.roles.templates.documents import PolicyReader
+from phase5_ops.sections.isolation.roles.templates.values import Values
+
+Document = Mapping[str, Any]
+
+
+class DeployedRole(Protocol):
+    """A role as IAM tells it."""
+
+    name: str
+    inline: tuple[tuple[str, Document], ...]
+    attached: tuple[str, ...]
+    boundary: str | None
+
+
+class TablePolicyText(Protocol):
+    """The policy of a table, or of its stream."""
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+
+    @property
+    def text(self) -> str:
+        """The policy in JSON."""
+
+    @property
+    def of_stream(self) -> bool:
+        """Whether it is the stream's."""
+
+
+def deployed_role(role: DeployedRole, documents: Mapping[str, Document]) -> RolePolicies:
+    """A role with the documents of its managed policies; those that neither `documents` nor this project has are `unknown`."""
+    policies = list(role.inline)
+    unknown = []
+    for arn in role.attached:
+        document = documents.get(arn) or known_policy(arn)
+        if document is not None:
+            policies.append((arn.rsplit("/", 1)[-1], document))
+        else:
+            unknown.append(arn)
+    boundary = None if role.boundary is None else documents.get(role.boundary) or known_policy(role.boundary)
+    odd = [name for policy, document in policies for name in _not_understood(policy, document)]
+    return RolePolicies(
+        role.name,
+        tuple(policies),
+        boundary,
+        has_boundary=role.boundary is not None,
+        unknown=(*unknown, *odd),
+    )
+
+
+def with_documents(
+    role: RolePolicies, documents: Mapping[str, Document], failures: Mapping[str, str], *, attached: bool = True
+) -> RolePolicies:
+    """A role with the documents of policies that were not known before; of the rest, why they could not be had.
+
+    Where it is not certain that they are attached, as in a template with conditions, what they deny does not count.
+    """
+    had = [(name.rsplit("/", 1)[-1], documents[name]) for name in role.unknown if name in documents]
+    found = had if attached else [(name, _allowing(document)) for name, document in had]
+    odd = [name for policy, document in found for name in _not_understood(policy, document)]
+    left = [f"{name} ({failures[name]})" if name in failures else name for name in role.unknown if name not in documents]
+    return replace(role, policies=(*role.policies, *found), unknown=(*left, *odd))
+
+
+def with_table_policies(roles: Sequence[RolePolicies], policies: Iterable[TablePolicyText], account: str) -> list[RolePolicies]:
+    """The roles with what tables give them; principals that are none of these roles follow as roles of their own."""
+    known = KnownRoles({role.role: (role.role,) for role in roles}, account)
+    found = {role.role: role for role in roles}
+    reader = PolicyReader(Values(), of_resource=True)
+    for policy in policies:
+        name = f"resource policy of {policy.table}"
+        granted = reader.document(policy.text, name)
+        if granted.not_judged:
+            place = found.setdefault(f"table {policy.table}", RolePolicies(f"table {policy.table}", ()))
+            found[place.role] = replace(place, unknown=(*place.unknown, *granted.not_judged))
+        for holder, part in held(policy.table, granted, known, of_stream=policy.of_stream).items():
+            role = found.setdefault(holder, RolePolicies(holder, ()))
+            found[holder] = replace(role, policies=(*role.policies, *part.documents()))
+    return list(found.values())
+
+
+def _allowing(document: Document) -> Document:
+    return {**document, "Statement": [one for one in statements_of(document) if str(one.get("Effect")).lower() != "deny"]}
+
+
+def _not_understood(policy: str, document: Document) -> tuple[str, ...]:
+    return PolicyReader(Values()).document(document, policy).not_judged if document.get("Statement") else ()

@@ -1,0 +1,1 @@
+"""Row 3.2: every replay in the ledger is complete."""

@@ -1,0 +1,234 @@
+"""`phase5 status`: a list for people, and for one release the document a pipeline asks; unknown is never open."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import jsonschema
+import pytest
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.cli import app as cli
+from phase5_ops.commands import status as status_command
+from phase5_ops.commands.status import open_candidates, release_status
+from phase5_ops.evidence.run_tags import READINESS_JOB
+from phase5_ops.gate.attestation.envelopes import envelope_bytes
+from phase5_ops.gate.attestation.keys import GATE
+from phase5_ops.gate.attestation.readiness_statement import facts_of
+from phase5_ops.gate.reasons import GateReason
+from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Waiver
+from phase5_ops.gate.signing.kms import load_key, sign
+from phase5_ops.gate.state.items import Candidate, Fate, Promotion
+from phase5_ops.gate.state.stated_documents import SILENT_AFTER
+from phase5_ops.report.document import ReadinessDocument, shipped_json_schema
+from phase5_ops.settings import ConfigurationError
+from phase5_ops_tests.gate.own_aws import NOW, RELEASE, decision_payload, readiness_payload
+from phase5_ops_tests.gate.people import Desk
+from phase5_ops_tests.report.test_release import complete as complete_with_files
+
+
+@pytest.fixture
+def desk(aws, tmp_path, monkeypatch) -> Desk:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+    desk = Desk.on(aws, tmp_path / "state")
+    monkeypatch.setenv("PHASE5_STATE_DIR", str(desk.settings.state_dir))
+    monkeypatch.setenv("PHASE5_TABLES__READINESS", desk.settings.tables.readiness)
+    return desk
+
+
+def phase5(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr("sys.argv", ["phase5", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out = capsys.readouterr()
+    return end.value.code, out.out, out.err
+
+
+def envelope(desk: Desk, payload: bytes, signers: tuple[str, ...]) -> bytes:
+    session = desk.open()
+    made = [sign(session.reader, load_key(session.reader, desk.settings.signing, role), payload) for role in signers]
+    return envelope_bytes(payload, {each.key_id: each.signature for each in made})
+
+
+def judged(desk: Desk, *, closing=(), signed: bool = True, release: Release = RELEASE) -> GateInputs:
+    """Inputs of a candidate whose stored evidence opens, while what is looked at afresh says `closing`."""
+    complete = complete_with_files()
+    facts = facts_of(desk.open().state.statement(release, 1).payload)
+    about = {"statement_digest": facts.statement_digest, "release": release}
+    run = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
+    return replace(
+        complete,
+        release=release,
+        results={name: replace(result, run=run) for name, result in complete.results.items()},
+        statement=facts,
+        sign_offs=tuple(replace(off, **about) for off in complete.sign_offs) if signed else (),
+        closing=closing,
+    )
+
+
+def shown(desk: Desk, now: datetime | None = None) -> ReadinessDocument:
+    """What every machine shows now."""
+    session = desk.open(now=now or datetime.now(UTC))
+    return status_command.document_of(session, session.state.candidate(RELEASE))
+
+
+def test_a_candidate_without_a_run_is_undecided_and_its_document_keeps_the_schema(desk, monkeypatch, capsys):
+    now = datetime.now(UTC)
+    desk.open().state.register(Candidate(RELEASE, 1, Fate.PENDING, now, now + timedelta(days=1), "pipeline"))
+    desk.states()
+    code, out, _ = phase5(monkeypatch, capsys, "status", RELEASE.name, "--format", "json")
+    found = json.loads(out)
+    jsonschema.validate(found, shipped_json_schema())
+    assert (code, found["exit_code"], found["decision"], found["release"]) == (2, 2, "BLOCKED", RELEASE.name)
+    assert found["blockers"][0].startswith("release BLOCKED no_readiness_run")
+    assert (found["candidate"]["digest"], found["candidate"]["gate"]) == (RELEASE.digest, "BLOCKED")
+
+
+def test_a_document_is_written_to_a_file_and_the_exit_code_stays_the_same(desk, monkeypatch, capsys, tmp_path):
+    desk.ready()
+    desk.states()
+    target = tmp_path / "status.md"
+    code, out, _ = phase5(monkeypatch, capsys, "status", RELEASE.name, "--format", "markdown", "--output", str(target))
+    assert (code, out) == (2, "")
+    assert target.read_text().startswith(f"# Phase 5 readiness of {RELEASE.name} in production: BLOCKED")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("no-such",), "no candidate no-such in production"),
+        (("--format", "json"), "name a RELEASE"),
+        ((RELEASE.name, "--output", "/no/such/folder/x"), "--output"),
+    ],
+)
+def test_usage_errors_exit_with_three(desk, monkeypatch, capsys, arguments, said):
+    desk.ready()
+    code, _, err = phase5(monkeypatch, capsys, "status", *arguments)
+    assert code == 3
+    assert said in err
+
+
+def test_a_fixed_clock_says_nothing_of_a_release(desk):
+    desk.ready()
+    with pytest.raises(ConfigurationError, match="PHASE5_NOW"):
+        release_status(desk.settings.model_copy(update={"now": NOW}), RELEASE.name)
+
+
+def test_a_table_that_does_not_answer_is_unknown_and_a_broken_file_of_keys_a_configuration_error(
+    desk, monkeypatch, capsys, aws_faults
+):
+    desk.ready()
+    aws_faults.add("denied", service="dynamodb")
+    code, out, err = phase5(monkeypatch, capsys, "status", RELEASE.name)
+    assert (code, out) == (2, "")
+    assert "nothing is known" in err
+    aws_faults.clear()
+    desk.promoted()
+    desk.settings.state_dir.mkdir(exist_ok=True)
+    (desk.settings.state_dir / "keys.json").write_text("{}")
+    assert phase5(monkeypatch, capsys, "status", RELEASE.name)[0] == 3
+
+
+def test_without_a_release_the_candidates_are_listed_with_what_they_wait_for(desk):
+    assert open_candidates(desk.settings) == "no open candidate in production"
+    candidate, state = desk.ready(), desk.open().state
+    state.list_open(RELEASE, NOW)
+    assert "the gate has said nothing of" in open_candidates(desk.settings)
+    desk.states()
+    text = open_candidates(desk.settings)
+    assert text.startswith(f"{RELEASE.name} {RELEASE.digest} series 1 {candidate.fate}\n  the gate is BLOCKED: said by it ")
+    assert "no_readiness_run" in text
+
+
+def test_what_the_gate_has_not_said_is_undecided_and_says_what_is_needed(desk, monkeypatch, capsys):
+    desk.ready()
+    code, out, err = phase5(monkeypatch, capsys, "status", RELEASE.name, "--format", "json")
+    assert (code, out) == (2, "")
+    assert "the gate has said nothing of r-1.2.3 in production, series 1 yet" in err
+    assert "promotion_gate" in err
+
+
+def test_a_signed_candidate_is_open_for_the_pipeline_that_asks(desk):
+    desk.ready()
+    desk.states(judged(desk))
+    found = shown(desk)
+    assert (found.decision, found.exit_code, found.blockers, found.candidate.gate) == ("OPEN", 0, [], "OPEN")
+    desk.states(judged(desk, signed=False))
+    found = shown(desk)
+    assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 1, "READY_TO_SIGN")
+
+
+def test_a_gate_that_has_been_silent_for_long_is_undecided_whatever_it_said(desk):
+    desk.ready()
+    desk.states(judged(desk))
+    found = shown(desk, datetime.now(UTC) + SILENT_AFTER + timedelta(minutes=1))
+    assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 2, "BLOCKED")
+    assert "the gate has said nothing since" in found.blockers[0]
+
+
+def test_what_the_gate_said_with_a_clock_ahead_is_undecided_whatever_it_said(desk):
+    desk.ready()
+    desk.states(judged(desk))
+    found = shown(desk, datetime.now(UTC) - timedelta(days=300))
+    assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 2, "BLOCKED")
+    assert "see the clocks" in found.blockers[0]
+
+
+def test_what_fires_now_closes_although_everything_stored_opens(desk):
+    desk.ready()
+    reason = GateReason.ALARM_FIRING_NOW.closes("release", "latency", "ALARM now")
+    desk.states(judged(desk, closing=(reason,)))
+    found = shown(desk)
+    assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 1, "BLOCKED")
+    assert str(reason) in found.blockers
+
+
+@pytest.mark.parametrize("fate", [fate for fate in Fate if fate not in (Fate.PENDING, Fate.READY_TO_SIGN)])
+def test_what_is_over_without_a_record_of_its_promotion_is_closed_although_its_rows_open(desk, fate):
+    candidate = desk.ready()
+    desk.states(judged(desk))
+    desk.open().state.set_fate(candidate, fate, "because")
+    found = shown(desk)
+    assert (found.decision, found.exit_code, found.blockers[0]) == ("BLOCKED", 1, f"release {fate}: because")
+    assert (found.candidate.fate, found.candidate.closed_because, found.candidate.gate) == (fate, "because", "BLOCKED")
+
+
+def test_a_promoted_release_is_open_with_its_attestation_however_old_the_document_is(desk):
+    desk.promoted()
+    desk.states(judged(desk))
+    found = shown(desk, datetime.now(UTC) + timedelta(days=99))
+    assert (found.decision, found.exit_code, found.blockers) == ("OPEN", 0, [])
+    assert (found.candidate.fate, found.candidate.gate) == ("PROMOTED", "OPEN")
+
+
+def test_a_promoted_release_is_undecided_until_the_gate_has_said_on_what(desk):
+    desk.promoted()
+    desk.states(judged(desk, signed=False))
+    found = shown(desk)
+    assert (found.decision, found.exit_code) == ("BLOCKED", 2)
+    assert "the gate has not yet said on what" in found.blockers[0]
+
+
+@pytest.mark.parametrize("forged", ["not an envelope", None], ids=["no envelope", "signed by a role"])
+def test_a_promotion_whose_attestation_does_not_verify_is_not_open(desk, forged):
+    desk.ready()
+    readiness = envelope(desk, readiness_payload(), (GATE, *ROLES))
+    decision = forged or envelope(desk, decision_payload(readiness), ("ops-sre",)).decode()
+    state = desk.open().state
+    desk.states(judged(desk))
+    state.record_promotion(RELEASE, 1, Promotion("run-1", NOW, "key", readiness.decode(), decision, "ok"))
+    state.set_fate(state.candidate(RELEASE), Fate.PROMOTED)
+    found = shown(desk)
+    assert (found.decision, found.exit_code) == ("BLOCKED", 1)
+    assert "attestation" in found.blockers[0]
+
+
+def test_waivers_of_the_release_are_listed_with_the_number_of_releases(desk):
+    desk.ready()
+    gap = ("alarm_missing", "a")
+    given = Waiver("w", "1.2", RELEASE.digest, frozenset({gap}), "why", "T-1", NOW, NOW + timedelta(days=1), "ops-sre", "bob")
+    desk.open().state.note_promotion(replace(RELEASE, name="r-0"), 1, NOW - timedelta(days=1), {("1.2", gap)})
+    desk.states(replace(judged(desk), waivers=(given,)))
+    (waiver,) = shown(desk).waivers
+    assert (waiver["releases_in_a_row"], waiver["used"], waiver["unmatched"]) == (2, False, [list(gap)])

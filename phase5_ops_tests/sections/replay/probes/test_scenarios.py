@@ -1,0 +1,111 @@
+"""The scenarios of rows 3.1 and 3.3, each on a Control Center that really has the hole; other tests go through Dagster."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import boto3
+import pytest
+from moto.dynamodb.models import dynamodb_backends
+
+from phase5_ops.aws.reader import AwsReader
+from phase5_ops.context import open_run
+from phase5_ops.sandbox.aws.account import ACCOUNT
+from phase5_ops.sandbox.scenarios.catalogue import all_scenarios
+from phase5_ops.sandbox.scenarios.registry import Scenario
+from phase5_ops.sandbox.scenarios.replay_probes import ROWS
+from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.healthy import healthy
+from phase5_ops.sections.replay.probes.collecting import collect_probes
+from phase5_ops.sections.replay.probes.judge import judge_authorization, judge_permissions
+from phase5_ops.sections.replay.probes.sending import send_probes
+from phase5_ops.settings import load_settings
+from phase5_ops.verdict import Judgement, Verdict
+from phase5_ops_tests.conftest import NOW
+from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
+
+REGION = "us-west-2"
+SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".replay_probes")]
+LEDGER = "cc-native-ledger"
+SESSION = boto3.Session("sandbox", "sandbox", region_name=REGION)
+
+
+def judged(state_dir: Path) -> dict[str, Judgement]:
+    """Rows 3.1 and 3.3 of a run against whatever the environment points to."""
+    settings = load_settings(state_dir=state_dir)
+    platform = open_run(settings, str(uuid4()))
+    platform.reader = AwsReader(settings.reading, session=SESSION)  # which knows the services' descriptions from the last test
+    table = collect_probes(platform, send_probes(platform))
+    return {
+        row: judge(table, links=platform.links, ledger_table=LEDGER)
+        for row, judge in zip(ROWS, (judge_authorization, judge_permissions), strict=True)
+    }
+
+
+def blueprint_of(scenario: Scenario) -> Blueprint:
+    from datetime import datetime
+
+    return scenario.blueprint(datetime.fromisoformat(NOW), REGION)
+
+
+def only_holes(scenario: Scenario) -> bool:
+    """Whether a running sandbox can be put into the scenario."""
+    state = blueprint_of(scenario)
+    untouched = healthy(state.now, REGION)
+    untouched.platform_faults, untouched.settings, untouched.faults = state.platform_faults, state.settings, state.faults
+    return state == untouched
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHASE5_NOW", NOW)
+        with Sandbox("healthy") as running:
+            yield running
+
+
+def forget_probes(sandbox: Sandbox) -> None:
+    """Ends what earlier scenarios' holes have begun, and removes it: it would be a late effect in this one."""
+    assert sandbox.platform.executor.wait_idle(300)
+    tables = dynamodb_backends[ACCOUNT][REGION].tables
+    tables[LEDGER].items.clear()
+    for name in ("cc-native-action-intent", "cc-native-execution-attempts", "cc-native-execution-outcomes"):
+        for partition in [key for key in tables[name].items if "phase5-canary" in str(key)]:
+            del tables[name].items[partition]
+
+
+def assert_turned(scenario: Scenario, rows: dict[str, Judgement]) -> None:
+    expected = {row: scenario.turns[row][0] if row in scenario.turns else Verdict.PASS for row in ROWS}
+    found = {row: [(finding.code, finding.subject, finding.seen) for finding in rows[row].findings] for row in ROWS}
+    assert {row: rows[row].verdict for row in ROWS} == expected, found
+    for row, (_, code) in scenario.turns.items():
+        assert code in {finding.code for finding in rows[row].findings}
+    assert_gate_says(of_judgements(rows), scenario.turns)
+
+
+@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if only_holes(each)], ids=lambda each: each.name)
+def test_a_hole_turns_exactly_its_rows(scenario: Scenario, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    state = blueprint_of(scenario)
+    for name, value in {**sandbox.exports(), **state.settings, "PHASE5_PROBES__RUNS_PER_HOUR": "1000"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "1")
+    forget_probes(sandbox)
+    sandbox.platform_faults.clear()
+    sandbox.platform_faults.update(state.platform_faults)
+    for fault in state.faults:
+        sandbox.faults.add(**fault)
+    try:
+        assert_turned(scenario, judged(tmp_path))
+    finally:
+        sandbox.faults.clear()
+        sandbox.platform_faults.clear()
+
+
+@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if not only_holes(each)], ids=lambda each: each.name)
+def test_a_platform_that_stops_probes_turns_exactly_its_rows(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PHASE5_NOW", NOW)
+    with Sandbox(scenario.name) as running:
+        for name, value in running.exports().items():
+            monkeypatch.setenv(name, value)
+        assert_turned(scenario, judged(tmp_path))
