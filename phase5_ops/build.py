@@ -19,7 +19,7 @@ from phase5_ops.gate.approval.judge import SIGN_OFFS
 from phase5_ops.gate.defs import deployed_assets as deployed
 from phase5_ops.gate.defs import drill_assets as gate_drill
 from phase5_ops.gate.defs.promotion_job import promotion_job
-from phase5_ops.gate.defs.sensor import Words, promotion_gate, release_candidate
+from phase5_ops.gate.defs.sensor import SensorWords, promotion_gate, release_candidate
 from phase5_ops.gate.defs.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
 from phase5_ops.gate.defs.sign_off_assets import sign_off_checks, sign_off_job, sign_offs
 from phase5_ops.gate.defs.sign_off_watch import sign_off_watch
@@ -71,7 +71,7 @@ CATALOGUE = Catalogue.of(chain.from_iterable(judging.codes for judging in (*JUDG
 NOT_TRIED_FACTS = {check: facts for judging in JUDGING for check, facts in judging.not_tried_facts.items()}
 
 #: How the sensor puts what it finds.
-WORDS = Words(partial(not_tried, codes=CATALOGUE.not_tried, facts=NOT_TRIED_FACTS), describe)
+WORDS = SensorWords(partial(not_tried, codes=CATALOGUE.not_tried, facts=NOT_TRIED_FACTS), describe)
 
 
 def implemented_checks() -> frozenset[str]:

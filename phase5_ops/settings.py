@@ -89,7 +89,7 @@ class ConfigurationError(Exception):
     """A setting is unknown or invalid; the message names it and the remedy."""
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """Base of nested settings: immutable, and no unknown field is accepted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -99,7 +99,7 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{3,1024}$"), Stricter.NEITHER]
 
 
-class Tables(Section):
+class Tables(SettingsSection):
     """DynamoDB table names; the defaults are the platform's literals."""
 
     ledger: TableName = "cc-native-ledger"
@@ -124,7 +124,7 @@ class Tables(Section):
     readiness: TableName = Field("phase5-readiness", description="state of phase5 itself; `phase5 init` creates it")
 
 
-class PoolUser(Section):
+class PoolUser(SettingsSection):
     """A user of the user pool whom probes sign in."""
 
     username: JudgesNothing[str | None] = None
@@ -142,7 +142,7 @@ class ProbeUser(PoolUser):
     tenant_id: JudgesNothing[str | None] = None
 
 
-class ProbeUsers(Section):
+class ProbeUsers(SettingsSection):
     """The users of the two dedicated test tenants, and further users of the pool whose tokens must not get in.
 
     A probe that needs one that is not named is not tried.
@@ -164,7 +164,7 @@ class ProbeUsers(Section):
         return self
 
 
-class Reading(Section):
+class ReadingSettings(SettingsSection):
     """Bounds of reading AWS; what does not end in time is an ERROR of its rows, never a hang."""
 
     connect_timeout_seconds: JudgesNothing[float] = Field(5, gt=0, le=60)
@@ -173,7 +173,7 @@ class Reading(Section):
     deadline_seconds: JudgesNothing[float] = Field(120, gt=0, le=3600, description="all reading of one run together")
 
 
-class Schedule(Section):
+class Schedule(SettingsSection):
     """When the daily readiness run starts."""
 
     hour: JudgesNothing[int] = Field(6, ge=0, le=23)
@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     overrides: OverridePolicy = OverridePolicy()
     notifications: NotificationPolicy = NotificationPolicy()
     retention: RetentionPolicy = RetentionPolicy()
-    reading: Reading = Reading()
+    reading: ReadingSettings = ReadingSettings()
     schedule: Schedule = Schedule()
 
     @field_validator("dagster_url")

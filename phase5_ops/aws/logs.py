@@ -39,7 +39,7 @@ class LogEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LogWindow:
     """What is read: the ranges [start, end) in epoch milliseconds, and how many calls a second at most."""
 
     ranges: tuple[tuple[int, int], ...]
@@ -60,7 +60,7 @@ def list_log_groups(reader: AwsReader, prefixes: Iterable[str]) -> tuple[list[Lo
 
 
 def read_log_events(
-    reader: AwsReader, groups: Sequence[LogGroup], window: Window, consume: Callable[[str, list[LogEvent]], None]
+    reader: AwsReader, groups: Sequence[LogGroup], window: LogWindow, consume: Callable[[str, list[LogEvent]], None]
 ) -> list[Read]:
     """Hands the events of all groups to `consume(group, events)`, a page at a time, those of one group in order of time.
 

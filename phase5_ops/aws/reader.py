@@ -39,7 +39,7 @@ from botocore.utils import parse_timestamp
 
 from phase5_ops.clock import iso
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class AwsReader:
 
     def __init__(
         self,
-        reading: Reading,
+        reading: ReadingSettings,
         *,
         meter: CallMeter | None = None,
         session: boto3.Session | None = None,

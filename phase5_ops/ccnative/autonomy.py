@@ -126,7 +126,7 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ActionOutcome:
     """What is used of an outcome; `auto`: approved by policy. One recorded by the failure recorder does not say, and is False."""
 
     owner: Owner
@@ -158,7 +158,7 @@ class AutonomyRecords:
     days: dict[Owner, dict[str, BudgetDay]] = field(default_factory=lambda: defaultdict(dict))
     decisions: dict[Owner, DecisionBudget] = field(default_factory=dict)
     intents: dict[str, list[Intent]] = field(default_factory=lambda: defaultdict(list))
-    outcomes: dict[str, list[Outcome]] = field(default_factory=lambda: defaultdict(list))
+    outcomes: dict[str, list[ActionOutcome]] = field(default_factory=lambda: defaultdict(list))
     owners: set[Owner] = field(default_factory=set)
     unreadable: set[tuple[Owner, str]] = field(default_factory=set)
     unreadable_modes: dict[Owner, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -430,7 +430,7 @@ def _add_outcome(records: AutonomyRecords, item: Mapping[str, Any], key: _Key) -
     if auto:
         required(started, "started_at")
         _check_owner(records, item, key, both=True)
-    records.outcomes[intent].append(Outcome(key.owner, auto, started))
+    records.outcomes[intent].append(ActionOutcome(key.owner, auto, started))
 
 
 def _add_intent(records: AutonomyRecords, item: Mapping[str, Any], key: _Key) -> None:

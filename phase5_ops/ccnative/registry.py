@@ -40,7 +40,7 @@ _PARTITION_KEY = re.compile(r"ACTION_TYPE#(?P<action_type>.+)")
 _SORT_KEY = re.compile(r"REGISTRY_VERSION#(?P<version>\d+)")
 
 
-class _Text(BaseModel):
+class _RegistryText(BaseModel):
     """A DynamoDB string that is not empty."""
 
     model_config = ConfigDict(strict=True)
@@ -58,10 +58,10 @@ class _RegistryItem(BaseModel):
     """What is used of an item of the action type registry, in DynamoDB JSON."""
 
     model_config = ConfigDict(strict=True)
-    pk: _Text
-    sk: _Text
-    action_type: _Text
-    tool_name: _Text
+    pk: _RegistryText
+    sk: _RegistryText
+    action_type: _RegistryText
+    tool_name: _RegistryText
     registry_version: _Number
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from phase5_ops.cli.errors import refuse
-from phase5_ops.cli.options import Accepted, OutputOption, PlainFormat
+from phase5_ops.cli.options import AcceptedRight, OutputOption, PlainFormat
 from phase5_ops.cli.output import check_writable, progress, write
 
 
@@ -90,7 +90,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
         typer.Option("--environment", help="The environment they must be for; default: PHASE5_ENVIRONMENT, as everywhere."),
     ] = None,
     accept: Annotated[
-        list[Accepted] | None,
+        list[AcceptedRight] | None,
         typer.Option("--accept", help="Take a promotion by this right too, although the gate was not open; may be repeated."),
     ] = None,
     evidence: Annotated[
@@ -111,7 +111,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
 
     from phase5_ops.clock import parse_iso
     from phase5_ops.gate.attestation.keys import KeysError, parse_keys
-    from phase5_ops.gate.attestation.orders import Kind
+    from phase5_ops.gate.attestation.orders import OrderKind
     from phase5_ops.gate.attestation.verification import DIGEST_PATTERN
     from phase5_ops.gate.attestation.verification import verify as verify_files
     from phase5_ops.settings import DEFAULT_ENVIRONMENT
@@ -133,7 +133,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
         refuse(f"{error.filename}: cannot be read: {error.strerror}{remedy}")
     except (ValueError, OverflowError) as error:
         refuse(f"--at or --max-age-hours: {error}; a moment is given as 2026-11-24T10:00:00Z, an age as a number of hours")
-    kinds = [Kind[each.value.upper().replace("-", "_")] for each in accept or ()]
+    kinds = [OrderKind[each.value.upper().replace("-", "_")] for each in accept or ()]
     named = environment if environment is not None else _environment_of_settings()
     verification = verify_files(
         contents,

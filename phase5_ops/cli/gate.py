@@ -68,7 +68,7 @@ def promote(
         refuse("--local and --url: give one of them")
     settings = settings_of_environment(dagster_url=url)
     with gate_failures():
-        from phase5_ops.commands.promote import Wish, ask
+        from phase5_ops.commands.promote import RegistrationRequest, ask
         from phase5_ops.commands.promote import wait as wait_for
         from phase5_ops.gate.records import Release
         from phase5_ops.gate.session import GateSession, new_session
@@ -77,7 +77,9 @@ def promote(
         def look() -> GateSession:
             return new_session(settings, "phase5 promote")
 
-        wish = Wish(release, digest, abort=abort, supersede=supersede, new_series=new_series, context=tuple(context or ()))
+        wish = RegistrationRequest(
+            release, digest, abort=abort, supersede=supersede, new_series=new_series, context=tuple(context or ())
+        )
         with _dagster(settings, local=local) as post:
             answer, series = ask(settings, post, look().state, wish)
         print(answer.text, flush=True)
@@ -191,9 +193,9 @@ def history_accept(
     that it is about show it. Exit codes: 0 accepted; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
     """
     from phase5_ops.commands.history import run_accept
-    from phase5_ops.gate.approval.history_acceptance import Request
+    from phase5_ops.gate.approval.history_acceptance import AcceptanceRequest
 
-    raise typer.Exit(run_accept(settings_of_environment(), run, Request(role, reason, ticket), confirmation(yes=yes)))
+    raise typer.Exit(run_accept(settings_of_environment(), run, AcceptanceRequest(role, reason, ticket), confirmation(yes=yes)))
 
 
 def waive(  # noqa: PLR0917 - each is an option of the command
@@ -234,11 +236,11 @@ def rollback(  # noqa: PLR0917 - each is an option of the command
     or did not say; 3 usage or configuration.
     """
     from phase5_ops.commands.override import OverrideRequest, run_override
-    from phase5_ops.gate.attestation.orders import Kind
+    from phase5_ops.gate.attestation.orders import OrderKind
     from phase5_ops.gate.attestation.override_statement import ROLLBACK_ROLE
 
     request = OverrideRequest(
-        Kind.ROLLBACK, release, ROLLBACK_ROLE, reason, ticket, tuple(context or ()), timeout if wait else None
+        OrderKind.ROLLBACK, release, ROLLBACK_ROLE, reason, ticket, tuple(context or ()), timeout if wait else None
     )
     raise typer.Exit(run_override(settings_of_environment(), request, confirmation(yes=yes)))
 
@@ -261,9 +263,11 @@ def break_glass(  # noqa: PLR0917 - each is an option of the command
     3 usage or configuration.
     """
     from phase5_ops.commands.override import OverrideRequest, run_override
-    from phase5_ops.gate.attestation.orders import Kind
+    from phase5_ops.gate.attestation.orders import OrderKind
 
-    request = OverrideRequest(Kind.BREAK_GLASS, release, role, reason, ticket, tuple(context or ()), timeout if wait else None)
+    request = OverrideRequest(
+        OrderKind.BREAK_GLASS, release, role, reason, ticket, tuple(context or ()), timeout if wait else None
+    )
     raise typer.Exit(run_override(settings_of_environment(), request, confirmation(yes=yes)))
 
 

@@ -36,7 +36,7 @@ ScenarioOption = Annotated[
 ]
 
 
-class Accepted(StrEnum):
+class AcceptedRight(StrEnum):
     """Rights of promotion beside an open gate."""
 
     rollback = "rollback"

@@ -33,7 +33,7 @@ class RuleTooLarge(ValueError):
     """A rule whose states are too many to be looked through."""
 
 
-class _Node(ABC):
+class _RuleNode(ABC):
     @abstractmethod
     def holds(self, states: Mapping[str, str]) -> bool: ...
 
@@ -45,7 +45,7 @@ class _Node(ABC):
         """The number of conditions."""
 
     @abstractmethod
-    def replaced(self, replace: "_Replace") -> "_Node":
+    def replaced(self, replace: "_Replace") -> "_RuleNode":
         """The node with every condition on a part replaced, in its simplest form."""
 
     def first(self) -> str | None:
@@ -54,7 +54,7 @@ class _Node(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class _Constant(_Node):
+class _Constant(_RuleNode):
     value: bool
 
     def holds(self, states: Mapping[str, str]) -> bool:
@@ -66,7 +66,7 @@ class _Constant(_Node):
     def size(self) -> int:
         return 1
 
-    def replaced(self, replace: "_Replace") -> _Node:
+    def replaced(self, replace: "_Replace") -> _RuleNode:
         return self
 
 
@@ -74,7 +74,7 @@ _TRUE, _FALSE = _Constant(True), _Constant(False)
 
 
 @dataclass(frozen=True, slots=True)
-class _InState(_Node):
+class _InState(_RuleNode):
     name: str
     state: str
 
@@ -87,7 +87,7 @@ class _InState(_Node):
     def size(self) -> int:
         return 1
 
-    def replaced(self, replace: "_Replace") -> _Node:
+    def replaced(self, replace: "_Replace") -> _RuleNode:
         return replace(self)
 
     def first(self) -> str | None:
@@ -95,8 +95,8 @@ class _InState(_Node):
 
 
 @dataclass(frozen=True, slots=True)
-class _Not(_Node):
-    node: _Node
+class _RuleNot(_RuleNode):
+    node: _RuleNode
 
     def holds(self, states: Mapping[str, str]) -> bool:
         return not self.node.holds(states)
@@ -107,25 +107,25 @@ class _Not(_Node):
     def size(self) -> int:
         return self.node.size()
 
-    def replaced(self, replace: "_Replace") -> _Node:
+    def replaced(self, replace: "_Replace") -> _RuleNode:
         return _not(self.node.replaced(replace))
 
     def first(self) -> str | None:
         return self.node.first()
 
 
-def _not(node: _Node) -> _Node:
+def _not(node: _RuleNode) -> _RuleNode:
     if isinstance(node, _Constant):
         return _FALSE if node.value else _TRUE
-    return node.node if isinstance(node, _Not) else _Not(node)
+    return node.node if isinstance(node, _RuleNot) else _RuleNot(node)
 
 
 @dataclass(frozen=True, slots=True)
-class _AtLeast(_Node):
+class _AtLeast(_RuleNode):
     """At least `count` of `nodes`; AND is all of them, OR is one of them."""
 
     count: int
-    nodes: tuple[_Node, ...]
+    nodes: tuple[_RuleNode, ...]
 
     def holds(self, states: Mapping[str, str]) -> bool:
         return sum(node.holds(states) for node in self.nodes) >= self.count
@@ -136,14 +136,14 @@ class _AtLeast(_Node):
     def size(self) -> int:
         return sum(node.size() for node in self.nodes)
 
-    def replaced(self, replace: "_Replace") -> _Node:
+    def replaced(self, replace: "_Replace") -> _RuleNode:
         return _at_least(self.count, [node.replaced(replace) for node in self.nodes])
 
     def first(self) -> str | None:
         return self.nodes[0].first()
 
 
-def _at_least(count: int, nodes: Iterable[_Node]) -> _Node:
+def _at_least(count: int, nodes: Iterable[_RuleNode]) -> _RuleNode:
     """At least `count` of `nodes`, without the constants among them."""
     left = []
     for node in nodes:
@@ -158,7 +158,7 @@ def _at_least(count: int, nodes: Iterable[_Node]) -> _Node:
     return left[0] if len(left) == 1 else _AtLeast(count, tuple(left))
 
 
-_Replace = Callable[[_InState], _Node]
+_Replace = Callable[[_InState], _RuleNode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class AlarmRule:
 
     text: str
     alarm_names: frozenset[str]
-    _root: _Node
+    _root: _RuleNode
 
     def evaluate(self, states: Mapping[str, str]) -> bool:
         """Whether the rule holds (the composite is in ALARM).
@@ -205,7 +205,7 @@ class AlarmRule:
         if sum(rules[name].size if name in rules else 1 for name in names) > MOST_NODES:
             raise RuleTooLarge(f"more than {MOST_NODES} conditions")
 
-        def replace(node: _InState) -> _Node:
+        def replace(node: _InState) -> _RuleNode:
             if node.name not in rules:
                 return node
             held = rules[node.name]._root
@@ -231,10 +231,10 @@ class AlarmRule:
         Raises:
             RuleTooLarge: not known after `MOST_STEPS` steps.
         """
-        vain: set[_Node] = set()
+        vain: set[_RuleNode] = set()
         steps = 0
         # Depth first, without recursion: a rule may have more parts than Python has stack.
-        paths: list[tuple[_Node, dict[str, str]]] = [(self.assume({})._root, {})]
+        paths: list[tuple[_RuleNode, dict[str, str]]] = [(self.assume({})._root, {})]
         while paths:
             node, states = paths.pop()
             if node in vain:
@@ -262,7 +262,7 @@ def alarm_in_alarm(name: str) -> AlarmRule:
     return _rule(f"ALARM({name})", _InState(name, "ALARM"))
 
 
-def _rule(text: str, root: _Node) -> AlarmRule:
+def _rule(text: str, root: _RuleNode) -> AlarmRule:
     return AlarmRule(text, root.names(), root)
 
 
@@ -270,11 +270,11 @@ def _assuming(name: str, state: str) -> _Replace:
     return lambda node: (_TRUE if node.state == state else _FALSE) if node.name == name else node
 
 
-def _conditions(node: _Node) -> Iterator[_InState]:
+def _conditions(node: _RuleNode) -> Iterator[_InState]:
     """The conditions on parts, each as often as it is written."""
     if isinstance(node, _InState):
         yield node
-    elif isinstance(node, _Not):
+    elif isinstance(node, _RuleNot):
         yield from _conditions(node.node)
     elif isinstance(node, _AtLeast):
         for each in node.nodes:
@@ -297,26 +297,26 @@ def parse_rule(text: str) -> AlarmRule:
     return _rule(text, root)
 
 
-def _either(tokens: TokenStream) -> _Node:
+def _either(tokens: TokenStream) -> _RuleNode:
     nodes = [_both(tokens)]
     while tokens.accept("OR"):
         nodes.append(_both(tokens))
     return nodes[0] if len(nodes) == 1 else _AtLeast(1, tuple(nodes))
 
 
-def _both(tokens: TokenStream) -> _Node:
+def _both(tokens: TokenStream) -> _RuleNode:
     nodes = [_negated(tokens)]
     while tokens.accept("AND"):
         nodes.append(_negated(tokens))
     return nodes[0] if len(nodes) == 1 else _AtLeast(len(nodes), tuple(nodes))
 
 
-def _negated(tokens: TokenStream) -> _Node:
+def _negated(tokens: TokenStream) -> _RuleNode:
     with tokens.nested():
-        return _Not(_negated(tokens)) if tokens.accept("NOT") else _condition(tokens)
+        return _RuleNot(_negated(tokens)) if tokens.accept("NOT") else _condition(tokens)
 
 
-def _condition(tokens: TokenStream) -> _Node:
+def _condition(tokens: TokenStream) -> _RuleNode:
     if tokens.accept("("):
         node = _either(tokens)
         tokens.expect(")")
@@ -332,7 +332,7 @@ def _condition(tokens: TokenStream) -> _Node:
     return node
 
 
-def _at_least_call(tokens: TokenStream) -> _Node:
+def _at_least_call(tokens: TokenStream) -> _RuleNode:
     """`AT_LEAST(2, ALARM, (a, b, c))`, `AT_LEAST(50%, NOT OK, (a, b))`."""
     tokens.expect("(")
     count = tokens.take().text
@@ -348,9 +348,9 @@ def _at_least_call(tokens: TokenStream) -> _Node:
         names.append(_name(tokens))
     tokens.expect(")")
     tokens.expect(")")
-    nodes: tuple[_Node, ...] = tuple(_InState(name, state) for name in names)
+    nodes: tuple[_RuleNode, ...] = tuple(_InState(name, state) for name in names)
     if negated:
-        nodes = tuple(_Not(node) for node in nodes)
+        nodes = tuple(_RuleNot(node) for node in nodes)
     needed = math.ceil(len(nodes) * int(count[:-1]) / 100) if count.endswith("%") else int(count)
     return _AtLeast(needed, nodes)
 

@@ -66,7 +66,7 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextNode:
     """A quoted text."""
 
     value: str
@@ -110,7 +110,7 @@ class Call:
     arguments: tuple["Node", ...]
 
 
-Node = Number | Name | Text | Keyword | Negative | Binary | Array | Call
+Node = Number | Name | TextNode | Keyword | Negative | Binary | Array | Call
 
 
 def _children(node: Node) -> tuple[Node, ...]:
@@ -224,7 +224,7 @@ def _atom(tokens: TokenStream) -> Node:
     if token.kind == "name":
         return Name(token.text)
     if token.kind == "string":
-        return Text(token.text[1:-1])  # a search has escapes of its own
+        return TextNode(token.text[1:-1])  # a search has escapes of its own
     if token.text in _FUNCTIONS and tokens.accept("("):
         return Call(token.text, () if tokens.accept(")") else _items(tokens, ")"))
     if token.text in _KEYWORDS:
@@ -241,7 +241,7 @@ def _items(tokens: TokenStream, closing: str) -> tuple[Node, ...]:
 
 
 def _text(node: Node) -> str:
-    if not isinstance(node, Text):
+    if not isinstance(node, TextNode):
         raise MathError("expected a text in quotes")
     return node.value
 

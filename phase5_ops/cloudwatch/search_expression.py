@@ -32,7 +32,7 @@ class SearchError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Metric:
+class _SearchMetric:
     """What a term looks at."""
 
     namespace: str
@@ -57,7 +57,7 @@ class _Node(ABC):
     parts: "Sequence[_Node]" = ()
 
     @abstractmethod
-    def finds(self, metric: _Metric) -> bool: ...
+    def finds(self, metric: _SearchMetric) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class _Term(_Node):
     exact: bool
     designator: str | None
 
-    def finds(self, metric: _Metric) -> bool:
+    def finds(self, metric: _SearchMetric) -> bool:
         texts = metric.texts(self.designator)
         if self.exact:
             return self.text in texts
@@ -77,23 +77,23 @@ class _Term(_Node):
 class _Not(_Node):
     parts: tuple[_Node]
 
-    def finds(self, metric: _Metric) -> bool:
+    def finds(self, metric: _SearchMetric) -> bool:
         return not self.parts[0].finds(metric)
 
 
 @dataclass(frozen=True)
-class _All(_Node):
+class _SearchAll(_Node):
     parts: tuple[_Node, ...]
 
-    def finds(self, metric: _Metric) -> bool:
+    def finds(self, metric: _SearchMetric) -> bool:
         return all(node.finds(metric) for node in self.parts)
 
 
 @dataclass(frozen=True)
-class _Any(_Node):
+class _SearchAny(_Node):
     parts: tuple[_Node, ...]
 
-    def finds(self, metric: _Metric) -> bool:
+    def finds(self, metric: _SearchMetric) -> bool:
         return any(node.finds(metric) for node in self.parts)
 
 
@@ -146,7 +146,7 @@ class Search:
         if account is None and self.accounts:
             return False
         names = (*([account] if account else []), *([] if foreign else [_OWN_ACCOUNT]))
-        return self._root.finds(_Metric(namespace, metric_name, dimensions, names))
+        return self._root.finds(_SearchMetric(namespace, metric_name, dimensions, names))
 
     def finds_others(self, namespace: str, metric_name: str, dimensions: Mapping[str, str], own: str | None) -> bool:
         """Whether the search finds this metric of another account that it names."""
@@ -193,7 +193,7 @@ def parse_search_text(text: str, statistic: str, period: int | None = None) -> S
     namespace, names = _schema(tokens)
     if tokens.next.kind == "end" and namespace is None:
         tokens.fail("expected a schema in braces or a term")
-    root: _Node = _All(()) if tokens.next.kind == "end" else _either(tokens, None)
+    root: _Node = _SearchAll(()) if tokens.next.kind == "end" else _either(tokens, None)
     tokens.expect_end()
     return Search(text, parsed_statistic, period, namespace, names, root)
 
@@ -225,7 +225,7 @@ def _either(tokens: TokenStream, designator: str | None) -> _Node:
     nodes = [_both(tokens, designator)]
     while tokens.accept("OR"):
         nodes.append(_both(tokens, designator))
-    return nodes[0] if len(nodes) == 1 else _Any(tuple(nodes))
+    return nodes[0] if len(nodes) == 1 else _SearchAny(tuple(nodes))
 
 
 def _both(tokens: TokenStream, designator: str | None) -> _Node:
@@ -233,7 +233,7 @@ def _both(tokens: TokenStream, designator: str | None) -> _Node:
     while tokens.next.kind != "end" and tokens.next.text not in ("OR", ")"):
         tokens.accept("AND")
         nodes.append(_negated(tokens, designator))
-    return nodes[0] if len(nodes) == 1 else _All(tuple(nodes))
+    return nodes[0] if len(nodes) == 1 else _SearchAll(tuple(nodes))
 
 
 def _negated(tokens: TokenStream, designator: str | None) -> _Node:

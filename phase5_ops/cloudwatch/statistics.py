@@ -15,7 +15,7 @@ class StatisticError(ValueError):
     """The text is not the name of a CloudWatch statistic."""
 
 
-class Kind(StrEnum):
+class StatisticKind(StrEnum):
     """What a statistic computes."""
 
     SAMPLE_COUNT = "SampleCount"
@@ -31,7 +31,9 @@ class Kind(StrEnum):
     PERCENTILE_RANK = "PR"
 
 
-BASIC_KINDS = frozenset({Kind.SAMPLE_COUNT, Kind.SUM, Kind.AVERAGE, Kind.MINIMUM, Kind.MAXIMUM})
+BASIC_KINDS = frozenset(
+    {StatisticKind.SAMPLE_COUNT, StatisticKind.SUM, StatisticKind.AVERAGE, StatisticKind.MINIMUM, StatisticKind.MAXIMUM}
+)
 """The statistics that statistic sets are made of; all others need raw values."""
 
 _NUMBER = r"\d+(?:\.\d{1,10})?"
@@ -53,7 +55,7 @@ class Statistic:
     """
 
     text: str
-    kind: Kind
+    kind: StatisticKind
     lower: float | None = None
     upper: float | None = None
     percent: bool = False
@@ -66,12 +68,12 @@ class Statistic:
     @property
     def percentile(self) -> float | None:
         """The percentile (99.0 for `p99`), None for other statistics."""
-        return self.upper if self.kind is Kind.PERCENTILE else None
+        return self.upper if self.kind is StatisticKind.PERCENTILE else None
 
     @property
     def is_percentile_rank(self) -> bool:
         """`PR(n:m)`: the share of values, in percent, above n and at or under m."""
-        return self.kind is Kind.PERCENTILE_RANK
+        return self.kind is StatisticKind.PERCENTILE_RANK
 
     @property
     def low_sample_count(self) -> float | None:
@@ -95,24 +97,24 @@ def parse_statistic(text: str) -> Statistic:
         StatisticError: not a statistic CloudWatch knows, or bounds that contradict each other.
     """
     if text in set(BASIC_KINDS):
-        return Statistic(text, Kind(text))
+        return Statistic(text, StatisticKind(text))
     if text == "IQM":  # the interquartile mean is the trimmed mean of the middle half
-        return Statistic(text, Kind.TRIMMED_MEAN, 25.0, 75.0, percent=True)
+        return Statistic(text, StatisticKind.TRIMMED_MEAN, 25.0, 75.0, percent=True)
     if match := _SHORT.fullmatch(text):
         return _short(text, match["kind"], float(match["percent"]))
     if match := _BOUNDED.fullmatch(text):
-        return _bounded(text, Kind(match["kind"]), match["lower"], match["upper"])
+        return _bounded(text, StatisticKind(match["kind"]), match["lower"], match["upper"])
     raise StatisticError(f"not a CloudWatch statistic: {text!r}")
 
 
 def _short(text: str, prefix: str, percent: float) -> Statistic:
     if percent > _HUNDRED:
         raise StatisticError(f"percentage above 100: {text!r}")
-    kind = Kind.PERCENTILE if prefix == "p" else Kind(prefix.upper())
+    kind = StatisticKind.PERCENTILE if prefix == "p" else StatisticKind(prefix.upper())
     return Statistic(text, kind, None, percent, percent=True)
 
 
-def _bounded(text: str, kind: Kind, lower_text: str | None, upper_text: str | None) -> Statistic:
+def _bounded(text: str, kind: StatisticKind, lower_text: str | None, upper_text: str | None) -> Statistic:
     given = [bound for bound in (lower_text, upper_text) if bound]
     if not given:
         raise StatisticError(f"no bound: {text!r}")
@@ -120,7 +122,7 @@ def _bounded(text: str, kind: Kind, lower_text: str | None, upper_text: str | No
     if len(percents) > 1:
         raise StatisticError(f"one bound is a percentage and the other is not: {text!r}")
     percent = percents.pop()
-    if percent and kind is Kind.PERCENTILE_RANK:
+    if percent and kind is StatisticKind.PERCENTILE_RANK:
         raise StatisticError(f"percentile rank takes values of the metric, not percentages: {text!r}")
     lower, upper = (float(bound.rstrip("%")) if bound else None for bound in (lower_text, upper_text))
     if percent and max(lower or 0.0, upper or 0.0) > _HUNDRED:

@@ -5,13 +5,13 @@ Exit codes: 0 accepted; 1 refused; 2 it could not be found out, or AWS did not d
 
 from phase5_ops.clock import iso
 from phase5_ops.commands.approvals import DONE, Confirm, check_role, ending
-from phase5_ops.gate.approval.history_acceptance import Request, accept, acceptable, broken_run
+from phase5_ops.gate.approval.history_acceptance import AcceptanceRequest, accept, acceptable, broken_run
 from phase5_ops.gate.session import Refused, open_session
 from phase5_ops.settings import Settings
 from phase5_ops.text import printable
 
 
-def run_accept(settings: Settings, run_id: str | None, request: Request, confirm: Confirm) -> int:
+def run_accept(settings: Settings, run_id: str | None, request: AcceptanceRequest, confirm: Confirm) -> int:
     """Shows the breaks that the record of a run names, asks, signs and records that they are accepted.
 
     Args:

@@ -15,7 +15,7 @@ from phase5_ops.commands.promote import context_of
 from phase5_ops.commands.status import age_line
 from phase5_ops.gate.approval.override import announce, new_override, sign_override, waiting_override, who_overrides
 from phase5_ops.gate.approval.sign_off import registered
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import SIGNERS, Override
 from phase5_ops.gate.decision.override_rules import as_text
 from phase5_ops.gate.records import SignOff
@@ -42,7 +42,7 @@ class OverrideRequest:
         wait_seconds: how long to wait for the effect; None not to wait.
     """
 
-    kind: Kind
+    kind: OrderKind
     release: str
     role: str
     reason: str | None = None
@@ -61,7 +61,7 @@ def run_override(settings: Settings, request: OverrideRequest, confirm: Confirm)
     check_name(settings, request.release)
     if (request.reason is None) is not (request.ticket is None):
         raise ConfigurationError("--reason and --ticket belong together")
-    if request.reason is None and (request.kind is Kind.ROLLBACK or request.context):
+    if request.reason is None and (request.kind is OrderKind.ROLLBACK or request.context):
         raise ConfigurationError("an order needs --reason and --ticket")
     context_of(request.context)  # a usage error before anything is read
 
@@ -110,7 +110,7 @@ def _order(session: GateSession, candidate: Candidate, request: OverrideRequest)
         reason=request.reason,
         ticket=request.ticket,
         context=context_of(request.context) or dict(candidate.context or {}),
-        goes_past=_gate_says(session, candidate) if request.kind is Kind.BREAK_GLASS else (),
+        goes_past=_gate_says(session, candidate) if request.kind is OrderKind.BREAK_GLASS else (),
     )
     return override, ()
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from phase5_ops.gate.attestation.keys import KeySet
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import stored_order
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.candidates.registration import NotARegistration, registration
@@ -36,7 +36,7 @@ Post = Callable[[str, Mapping[str, str]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RegistrationRequest:
     """What is asked for: a candidate, or that it is given up."""
 
     name: str
@@ -79,7 +79,7 @@ def context_of(entries: Sequence[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RegistrationAnswer:
     """What is printed, and the exit code."""
 
     text: str
@@ -97,7 +97,7 @@ def to_instance(instance: "dg.DagsterInstance") -> Post:
     return post
 
 
-def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[Answer, int]:
+def ask(settings: Settings, post: Post, state: StateTable, wish: RegistrationRequest) -> tuple[RegistrationAnswer, int]:
     """Posts the event, if there is nothing against it.
 
     The end of a candidate that is closed is told, and stays, unless a new series is asked for.
@@ -124,12 +124,14 @@ def ask(settings: Settings, post: Post, state: StateTable, wish: Wish) -> tuple[
         raise ConfigurationError(f"no candidate {release.name} in {release.environment}")
     again = present is not None and present.fate in CLOSED and not wish.abort
     if present is not None and again and not wish.new_series:
-        return Answer(f"{line(present)}; that is its end, and --new-series tries the release again", 1), present.series
+        return RegistrationAnswer(
+            f"{line(present)}; that is its end, and --new-series tries the release again", 1
+        ), present.series
     # asked of a candidate that is under way, it would begin a series later, if the events were read once more after its end
     post(release.name, replace(wish, new_series=again).metadata())
     series = 1 if present is None else present.series + again
     asked = "to be aborted" if wish.abort else "registered"
-    return Answer(f"{release.name} {release.digest}: {asked}, series {series}", 0), series
+    return RegistrationAnswer(f"{release.name} {release.digest}: {asked}, series {series}", 0), series
 
 
 def wait(
@@ -142,7 +144,7 @@ def wait(
     tell: Callable[[str], None],
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Answer:
+) -> RegistrationAnswer:
     """Waits until the series has ended.
 
     Args:
@@ -165,40 +167,42 @@ def wait(
         state = look().state
         found = state.candidate(release)
         if found is not None and found.release.digest != release.digest:
-            return Answer(f"CONFLICT: {release.name} is registered with {found.release.digest}", 3)
+            return RegistrationAnswer(f"CONFLICT: {release.name} is registered with {found.release.digest}", 3)
         present = found if found is not None and found.series >= series else None
         if present is not None and present.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
             return _attested(state, present, look().keys, accept_break_glass=accept_break_glass)
         if present is not None and present.fate in CLOSED and not _renewed(state, present):
-            return Answer(line(present), 1)
+            return RegistrationAnswer(line(present), 1)
         now_said = line(present) if present else f"{release.name}: the sensor has not seen it yet"
         if now_said != said:
             tell(now_said)
             said = now_said
         if monotonic() >= ends:
-            return Answer(f"{said}; no end within {timeout:g} s", 1)
+            return RegistrationAnswer(f"{said}; no end within {timeout:g} s", 1)
         sleep(min(_POLL_SECONDS, max(0.0, ends - monotonic())))
 
 
-def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_break_glass: bool) -> Answer:
+def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_break_glass: bool) -> RegistrationAnswer:
     """The end of a candidate that the table says to have been promoted: only the gate's signature shows that it was."""
     release, series, now = candidate.release, candidate.series, datetime.now(UTC)
     if candidate.fate is Fate.BREAK_GLASS:
         if not accept_break_glass:
-            return Answer(f"{line(candidate)}; the gate was not open (--accept-break-glass takes it)", 1)
+            return RegistrationAnswer(f"{line(candidate)}; the gate was not open (--accept-break-glass takes it)", 1)
         orders = [
             order for each in state.overrides(release.environment) if (order := stored_order(each.id, each.payload)) is not None
         ]
-        glass = [order for order in orders if (order.kind, order.release, order.series) == (Kind.BREAK_GLASS, release, series)]
+        glass = [
+            order for order in orders if (order.kind, order.release, order.series) == (OrderKind.BREAK_GLASS, release, series)
+        ]
         records = [(order, state.promotion(release, series, override=order.id)) for order in glass]
         tried = [record_problems(r, release, series, keys=keys, now=now, override=order) for order, r in records if r is not None]
     else:
         record = state.promotion(release, series)
         tried = [record_problems(record, release, series, keys=keys, now=now)] if record is not None else []
     if any(not problems for problems in tried):
-        return Answer(line(candidate), 0)
+        return RegistrationAnswer(line(candidate), 0)
     why = "; ".join(problem for problems in tried for problem in problems) or "there is no record of it"
-    return Answer(f"{line(candidate)}; but its attestation does not verify: {why}; nothing is known", 2)
+    return RegistrationAnswer(f"{line(candidate)}; but its attestation does not verify: {why}; nothing is known", 2)
 
 
 def _renewed(state: StateTable, closed: Candidate) -> bool:

@@ -12,13 +12,13 @@ from phase5_ops.clock import Moment
 from phase5_ops.verdict import Finding, Judgement, Verdict
 
 
-class Published(BaseModel):
+class PublishedModel(BaseModel):
     """Base of what every report publishes: a field that it does not know is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
 
-class FindingEntry(Published):
+class FindingEntry(PublishedModel):
     """One finding of a row."""
 
     code: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -29,14 +29,14 @@ class FindingEntry(Published):
     link: str | None = None
 
 
-class EvidenceEntry(Published):
+class EvidenceEntry(PublishedModel):
     """A labelled link to evidence."""
 
     label: str
     url: str
 
 
-class RowEntry(Published):
+class RowEntry(PublishedModel):
     """One row, or one extra check."""
 
     id: str

@@ -17,7 +17,7 @@ from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.records import Release, SignOff
 from phase5_ops.gate.signing.caller import who_signs
-from phase5_ops.gate.signing.identity import Identity, Refusal
+from phase5_ops.gate.signing.identity import Refusal, SessionIdentity
 from phase5_ops.gate.signing.kms import sign
 from phase5_ops.gate.signing.signing_times import counted_sign_offs
 from phase5_ops.gate.signing.trusted_keys import keys_in_kms, pinned_keys, signed_by_gate, signing_key
@@ -96,7 +96,7 @@ class GateSession:
         return self.pinned or keys_in_kms(self.reader, self.settings, self.state)
 
     @cached_property
-    def person(self) -> Identity:
+    def person(self) -> SessionIdentity:
         """The person whose session it is.
 
         Raises:
@@ -145,7 +145,7 @@ def open_session(settings: Settings, what: str, *, reader: AwsReader | None = No
 
 
 def signature_over(
-    session: GateSession, role: str, payload: bytes, *, release: Release, series: int, who: Identity
+    session: GateSession, role: str, payload: bytes, *, release: Release, series: int, who: SessionIdentity
 ) -> StoredSignOff:
     """A signature over a statement's bytes with the role's key, as it is recorded.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.probing.canary_intent import Place, decision_trace, is_ours
+from phase5_ops.probing.canary_intent import CanaryPlace, decision_trace, is_ours
 from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
 from phase5_ops.probing.guard import REASON_PREFIX
 from phase5_ops.reads import Read, ReadStatus
@@ -23,7 +23,7 @@ def put(reader: AwsReader, tables: Tables, items: Sequence[dict[str, Any]]) -> l
     return put_items(reader, tables.action_intent, items)
 
 
-def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[Place, str]], replayed: Iterable[str]) -> list[Read]:
+def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[CanaryPlace, str]], replayed: Iterable[str]) -> list[Read]:
     """Removes the intents, and for those that were executed their attempts, outcomes, notes and signals.
 
     The intents go last, and only where the rest went: a later run finds by its intent what is still to be removed.
@@ -46,7 +46,7 @@ def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[Place, str
     return reads + delete_items(reader, tables.action_intent, [_key(place, f"ACTION_INTENT#{intent}") for place, intent in going])
 
 
-def remove_made(reader: AwsReader, tables: Tables, place: Place, intent: str) -> list[Read]:
+def remove_made(reader: AwsReader, tables: Tables, place: CanaryPlace, intent: str) -> list[Read]:
     """Removes an intent that the platform made of a planted decision, and what came of it.
 
     The caller knows from the ledger that it was made of one: its id is the platform's own.
@@ -61,7 +61,7 @@ def remove_made(reader: AwsReader, tables: Tables, place: Place, intent: str) ->
     return reads + delete_items(reader, tables.action_intent, key[2:])
 
 
-def _remove_notes(reader: AwsReader, table: str, place: Place, intents: Sequence[str]) -> list[Read]:
+def _remove_notes(reader: AwsReader, table: str, place: CanaryPlace, intents: Sequence[str]) -> list[Read]:
     notes, read = query_partition(reader, table, place.partition, beginning="NOTE#")
     ours = [note for note in notes if _names_one(note.get("content", {}).get("S", ""), intents)]
     return [read, *delete_items(reader, table, [{"pk": note["pk"], "sk": note["sk"]} for note in ours])]
@@ -71,7 +71,7 @@ def _names_one(content: str, intents: Sequence[str]) -> bool:
     return REASON_PREFIX in content and any(intent in content for intent in intents)
 
 
-def _signal_keys(place: Place, intent: str) -> list[dict[str, Any]]:
+def _signal_keys(place: CanaryPlace, intent: str) -> list[dict[str, Any]]:
     """The keys of the signals that an execution of this intent may have left."""
     names = [f"exec-{intent}-{place.account}-{event}" for event in ("ACTION_EXECUTED", "ACTION_FAILED")]
     return [{"tenantId": {"S": place.tenant}, "signalId": {"S": name}} for name in names]
@@ -81,7 +81,7 @@ def _signal_keys(place: Place, intent: str) -> list[dict[str, Any]]:
 class Found:
     """An item of a canary intent in a test tenant's partition: `kind` is the beginning of its sort key."""
 
-    place: Place
+    place: CanaryPlace
     intent: str
     kind: str
     trace: str
@@ -95,7 +95,7 @@ class Found:
 _INTENT, _ATTEMPT, _OUTCOME = "ACTION_INTENT#", "EXECUTION#", "OUTCOME#"
 
 
-def find(reader: AwsReader, tables: Tables, places: Iterable[Place]) -> tuple[list[Found], list[Read]]:
+def find(reader: AwsReader, tables: Tables, places: Iterable[CanaryPlace]) -> tuple[list[Found], list[Read]]:
     """Every canary intent in the test tenants' partitions, and every attempt and outcome of one."""
     kept = ((tables.action_intent, _INTENT), (tables.execution_attempts, _ATTEMPT), (tables.execution_outcomes, _OUTCOME))
     found, reads = [], []
@@ -110,7 +110,7 @@ def find(reader: AwsReader, tables: Tables, places: Iterable[Place]) -> tuple[li
     return found, reads
 
 
-def left_over(found: Iterable[Found], *, living: str = "") -> list[tuple[Place, str]]:
+def left_over(found: Iterable[Found], *, living: str = "") -> list[tuple[CanaryPlace, str]]:
     """The canary intents of earlier runs, each once, also where only their attempt or outcome is left.
 
     Args:
@@ -123,12 +123,12 @@ def left_over(found: Iterable[Found], *, living: str = "") -> list[tuple[Place, 
 
 
 def leftovers(
-    reader: AwsReader, tables: Tables, places: Iterable[Place], *, living: str = ""
-) -> tuple[list[tuple[Place, str]], list[Read]]:
+    reader: AwsReader, tables: Tables, places: Iterable[CanaryPlace], *, living: str = ""
+) -> tuple[list[tuple[CanaryPlace, str]], list[Read]]:
     """What `left_over` says of the partitions of `places`, and how they were read."""
     found, reads = find(reader, tables, places)
     return left_over(found, living=living), reads
 
 
-def _key(place: Place, sort_key: str) -> dict[str, Any]:
+def _key(place: CanaryPlace, sort_key: str) -> dict[str, Any]:
     return {"pk": {"S": place.partition}, "sk": {"S": sort_key}}

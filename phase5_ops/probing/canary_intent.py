@@ -18,7 +18,7 @@ _ID = re.compile(rf"ai_\d+_{INTENT_MARK}{_REFUSED}?[0-9a-f]{{10}}")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CanaryPlace:
     """Where an intent lives: tenant and account."""
 
     tenant: str
@@ -62,7 +62,7 @@ def decision_trace(run_id: str, intent_id: str) -> str:
 
 
 def intent_item(
-    place: Place, intent_id: str, *, run_id: str, action_type: str, now: datetime, expired: bool = False
+    place: CanaryPlace, intent_id: str, *, run_id: str, action_type: str, now: datetime, expired: bool = False
 ) -> dict[str, Any]:
     """The item of an approved intent in DynamoDB JSON, as the platform writes it (platform's action intent table).
 

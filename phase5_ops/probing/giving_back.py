@@ -9,7 +9,7 @@ from itertools import product
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.probing import canary, lease
-from phase5_ops.probing.canary_intent import Place
+from phase5_ops.probing.canary_intent import CanaryPlace
 from phase5_ops.reads import ReadStatus
 from phase5_ops.settings import Settings
 
@@ -29,7 +29,7 @@ def give_back(settings: Settings, run_id: str) -> None:
     probes, users = settings.probes, settings.probe_users
     tenants = [user.tenant_id for user in (users.a, users.b) if user is not None and user.tenant_id]
     accounts = (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
-    places = [Place(tenant, account) for tenant, account in product(tenants, accounts)]
+    places = [CanaryPlace(tenant, account) for tenant, account in product(tenants, accounts)]
     found, reads = canary.leftovers(reader, settings.tables, places, living="")
     if found:
         reads += canary.remove(reader, settings.tables, found, [intent for _, intent in found])

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROLES, ROWS, Row
-from phase5_ops.evidence.result import Published, RowEntry
+from phase5_ops.evidence.result import PublishedModel, RowEntry
 from phase5_ops.gate.decision.waiver_report import in_words
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.policy import GatePolicy
@@ -39,7 +39,7 @@ class ReportCode(FindingCodes):
     )
 
 
-class SignOffEntry(Published):
+class SignOffEntry(PublishedModel):
     """The state of one role's signature."""
 
     role: str
@@ -48,7 +48,7 @@ class SignOffEntry(Published):
     date: str | None = None
 
 
-class CandidateEntry(Published):
+class CandidateEntry(PublishedModel):
     """The release candidate that a document is about, and what became of it.
 
     `gate` is what the gate says of it now: READY_TO_SIGN is closed for nothing but signatures. `url` is where its run is found.
@@ -65,7 +65,7 @@ class CandidateEntry(Published):
     replaced: str = ""  # how and by what, where something took its place in production
 
 
-class Reading(Published):
+class Reading(PublishedModel):
     """What reading the platform took: calls and list price (USD) by operation, seconds by part."""
 
     calls: dict[str, int] = Field(default_factory=dict)
@@ -73,7 +73,7 @@ class Reading(Published):
     seconds: dict[str, float] = Field(default_factory=dict)
 
 
-class Judged(Published):
+class Judged(PublishedModel):
     """What was judged and by whom: account, region, and the ARN of the identity that read it; `unknown` where STS did not say."""
 
     account: str
@@ -81,7 +81,7 @@ class Judged(Published):
     identity: str
 
 
-class ReadinessDocument(Published):
+class ReadinessDocument(PublishedModel):
     """The result of one readiness run; with `candidate`, of a release candidate as the gate sees it.
 
     `covers` names the rows of a selection, of which nothing is decided (NOT_DECIDED); it is null for the whole. `stated_at` is

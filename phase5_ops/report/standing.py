@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from phase5_ops.clock import iso
 from phase5_ops.gate.attestation.keys import KeySet
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.inputs.promotion_records import record_problems
 from phase5_ops.gate.promotion.released import Released, released, replaced_by
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate
@@ -61,7 +61,7 @@ def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate
     went = record is not None or candidate.fate is Fate.BREAK_GLASS
     since = record.promoted_at if record else candidate.registered_at
     history = released(state, keys, release.environment, since=since) if went else []
-    by_glass = [each for each in history if each.kind is Kind.BREAK_GLASS and not each.problems and each.release == release]
+    by_glass = [each for each in history if each.kind is OrderKind.BREAK_GLASS and not each.problems and each.release == release]
     glass = next((each for each in by_glass if each.series == series), None)
     return as_it_stands(stated, Became(candidate, record is not None, problems, glass, replaced_by(history, release), now))
 
@@ -134,7 +134,7 @@ def _closed(said: ReadinessDocument, became: Became) -> list[str]:
         closed.append(f"release {candidate.fate}: {candidate.closed_because or _by_glass(became.glass) or 'no record says why'}")
     elif said.candidate is not None and said.candidate.fate == Fate.PROMOTED:
         closed.append(f"release {candidate.fate}: the gate said that it is PROMOTED, and the record of that is gone")
-    if (became.recorded or became.glass) and became.replaced_by is not None and became.replaced_by.kind is Kind.ROLLBACK:
+    if (became.recorded or became.glass) and became.replaced_by is not None and became.replaced_by.kind is OrderKind.ROLLBACK:
         closed.append(f"release {_replaced(became.replaced_by)}")
     return closed
 
@@ -151,7 +151,11 @@ def _replaced(by: Released | None) -> str:
     """In words, what took a release's place; "" where nothing did."""
     if by is None:
         return ""
-    how = {Kind.ROLLBACK: "rolled back from", Kind.OPEN: "replaced", Kind.BREAK_GLASS: "replaced past the closed gate"}[by.kind]
+    how = {
+        OrderKind.ROLLBACK: "rolled back from",
+        OrderKind.OPEN: "replaced",
+        OrderKind.BREAK_GLASS: "replaced past the closed gate",
+    }[by.kind]
     order = f" ({by.override.id}: {by.override.reason})" if by.override else ""
     return f"{how} at {iso(by.at)}: {by.release.name} took its place{order}"
 

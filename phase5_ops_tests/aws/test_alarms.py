@@ -7,7 +7,7 @@ from botocore.stub import Stubber
 from phase5_ops.aws.alarms import IAM_ACTIONS, read_alarms, read_topics
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:on-call"
 RULE_ARN = "arn:aws:cloudwatch:us-west-2:123456789012:alarm-mute-rule:night"
@@ -17,7 +17,7 @@ RULE_ARN = "arn:aws:cloudwatch:us-west-2:123456789012:alarm-mute-rule:night"
 def stubs(monkeypatch):
     """A reader whose clients answer from stubs; `regions` records for which regions they were asked."""
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    reader = AwsReader(Reading(deadline_seconds=20), session=boto3.Session(region_name="us-west-2", **keys))
+    reader = AwsReader(ReadingSettings(deadline_seconds=20), session=boto3.Session(region_name="us-west-2", **keys))
     clients = {service: boto3.client(service, region_name="us-west-2", **keys) for service in ("cloudwatch", "sns")}
     regions = []
 

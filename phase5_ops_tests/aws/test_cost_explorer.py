@@ -14,7 +14,7 @@ from phase5_ops.aws.pricing import cost_usd
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.tables import scan_pages
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 QUERY = CostQuery(date(2026, 11, 1), date(2026, 11, 2), "tenant", "connector", accounts=("123456789012",))
 ACCOUNT = "123456789012"
@@ -29,7 +29,7 @@ GROUPED = REQUEST | {"GroupBy": [{"Type": "TAG", "Key": "tenant"}, {"Type": "TAG
 
 
 def stubbed(service):
-    reader = AwsReader(Reading(max_attempts=1), session=boto3.Session("test", "test", region_name="eu-central-1"))
+    reader = AwsReader(ReadingSettings(max_attempts=1), session=boto3.Session("test", "test", region_name="eu-central-1"))
     return reader, Stubber(reader.client(service))
 
 

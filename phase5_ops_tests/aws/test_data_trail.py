@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from phase5_ops.aws.data_trail import read_data_trail
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 NOW = datetime(2026, 11, 23, 9, 16, tzinfo=UTC)
 START, END = NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)
@@ -23,7 +23,7 @@ PREFIX = "AWSLogs/111122223333/CloudTrail/us-west-2"
 @pytest.fixture
 def stubbed():
     """A reader and the stubber of its S3 client."""
-    reader = AwsReader(Reading(), session=boto3.Session("test", "test", region_name="us-west-2"))
+    reader = AwsReader(ReadingSettings(), session=boto3.Session("test", "test", region_name="us-west-2"))
     with Stubber(reader.client("s3")) as stubber:
         yield reader, stubber
 

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 from phase5_ops.aws.ledger import IAM_ACTIONS, ReadPlan, get_items, plan_reading, read_window
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MANY_BYTES = 4096 * 1_000_000
@@ -18,7 +18,7 @@ MANY_BYTES = 4096 * 1_000_000
 @pytest.fixture
 def stubbed():
     """A reader and the stubber of its DynamoDB client."""
-    reader = AwsReader(Reading(max_attempts=1), session=boto3.Session("test", "test", region_name="us-east-1"))
+    reader = AwsReader(ReadingSettings(max_attempts=1), session=boto3.Session("test", "test", region_name="us-east-1"))
     with Stubber(reader.client("dynamodb")) as stubber:
         yield reader, stubber
 

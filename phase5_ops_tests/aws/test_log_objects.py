@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.input_files.files import FileUnreadable, contents
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 LINES = b"one\ntwo\n" * 1_000
 
@@ -20,7 +20,7 @@ LINES = b"one\ntwo\n" * 1_000
 @pytest.fixture
 def stubbed():
     """A reader and the stubber of its S3 client."""
-    reader = AwsReader(Reading(max_attempts=1), session=boto3.Session("test", "test", region_name="us-west-2"))
+    reader = AwsReader(ReadingSettings(max_attempts=1), session=boto3.Session("test", "test", region_name="us-west-2"))
     with Stubber(reader.client("s3")) as stubber:
         yield reader, stubber
 

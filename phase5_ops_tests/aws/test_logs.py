@@ -7,10 +7,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from phase5_ops.aws.logs import LogEvent, LogGroup, Window, list_log_groups, read_log_events, retention_reads
+from phase5_ops.aws.logs import LogEvent, LogGroup, LogWindow, list_log_groups, read_log_events, retention_reads
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 GROUP = LogGroup("/aws/lambda/cc-native-tool-invoker", None)
 DAY_MS = 86_400_000
@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def stubbed():
     """A reader and the stubber of its CloudWatch Logs client."""
-    reader = AwsReader(Reading(max_attempts=1), session=boto3.Session("test", "test", region_name="us-west-2"))
+    reader = AwsReader(ReadingSettings(max_attempts=1), session=boto3.Session("test", "test", region_name="us-west-2"))
     with Stubber(reader.client("logs")) as stubber:
         yield reader, stubber
 
@@ -31,7 +31,7 @@ def event(message="x", **more):
 def read(reader, *ranges, groups=(GROUP,), calls_per_second=1_000.0):
     """The events that come, by page, and the reads."""
     pages = []
-    window = Window(ranges or ((1, 10),), calls_per_second)
+    window = LogWindow(ranges or ((1, 10),), calls_per_second)
     reads = read_log_events(reader, groups, window, lambda group, events: pages.append((group, events)))
     return pages, reads
 
@@ -103,7 +103,7 @@ def test_all_groups_share_one_pace_and_the_consumer_is_called_by_one_thread_at_a
 
     monkeypatch.setattr(reader, "paginate", paginate)
     groups = [LogGroup(f"/{n}", None) for n in range(4)]
-    read_log_events(reader, groups, Window(((1, 2),), 100), consume)
+    read_log_events(reader, groups, LogWindow(((1, 2),), 100), consume)
     assert len(calls) == 12
     assert max(calls) - min(calls) >= 11 * 0.01 * 0.9
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, NoCredentialsError, ParamValidation
 
 from phase5_ops.aws.reader import AwsReader, CallMeter, DeadlineExceeded, describe_failure
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 OK = (200, {"Items": [], "Count": 0})
 
@@ -111,7 +111,7 @@ def session():
 
 def reader(**bounds):
     values = {"connect_timeout_seconds": 0.3, "read_timeout_seconds": 5, "max_attempts": 3, "deadline_seconds": 10, **bounds}
-    return AwsReader(Reading(**values), session=session())
+    return AwsReader(ReadingSettings(**values), session=session())
 
 
 def scan(aws):
@@ -202,7 +202,7 @@ def test_whatever_a_server_does_the_deadline_ends_the_read(endpoint, behaviour):
 
 def test_after_the_deadline_no_call_is_made(endpoint):
     ticks = iter([0.0, *[99.0] * 20])
-    aws = AwsReader(Reading(deadline_seconds=10), session=session(), monotonic=lambda: next(ticks))
+    aws = AwsReader(ReadingSettings(deadline_seconds=10), session=session(), monotonic=lambda: next(ticks))
     assert scan(aws).read.status is ReadStatus.TIMEOUT
     assert endpoint.requests == 0
 
@@ -288,5 +288,5 @@ def test_times_of_answers_are_in_utc_wherever_the_machine_stands(stamp, endpoint
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     endpoint.script = [(200, {"Table": {"CreationDateTime": stamp}})]
-    (page,) = AwsReader(Reading()).call("dynamodb", "describe_table", "t", TableName="t").pages
+    (page,) = AwsReader(ReadingSettings()).call("dynamodb", "describe_table", "t", TableName="t").pages
     assert page["Table"]["CreationDateTime"].isoformat() == "2026-11-23T12:00:00+00:00"

@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.role_policies import TablePolicy, read_managed_policy, read_roles, read_table_policies
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 DOCUMENT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"}]}
 ARN = "arn:aws:iam::111122223333:policy/mine"
@@ -19,7 +19,7 @@ ARN = "arn:aws:iam::111122223333:policy/mine"
 @pytest.fixture
 def stubbed():
     """A reader and the stubber of its IAM client."""
-    reader = AwsReader(Reading(), session=boto3.Session("test", "test", region_name="us-west-2"))
+    reader = AwsReader(ReadingSettings(), session=boto3.Session("test", "test", region_name="us-west-2"))
     with Stubber(reader.client("iam")) as stubber:
         yield reader, stubber
 
@@ -115,7 +115,7 @@ STREAM_ARN = f"{TABLE_ARN}/stream/2026-01-01T00:00:00.000"
 @pytest.fixture
 def tables():
     """A reader and the stubber of its DynamoDB client."""
-    reader = AwsReader(Reading(), session=boto3.Session("test", "test", region_name="us-west-2"))
+    reader = AwsReader(ReadingSettings(), session=boto3.Session("test", "test", region_name="us-west-2"))
     with Stubber(reader.client("dynamodb")) as stubber:
         yield reader, stubber
 

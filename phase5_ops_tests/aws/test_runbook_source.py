@@ -11,14 +11,14 @@ from phase5_ops.aws import runbook_source
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.runbook_source import read_runbook
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading, Settings
+from phase5_ops.settings import ReadingSettings, Settings
 
 TEXT = "# Runbook\n\n## Circuit breaker open\nAct.\n"
 
 
 @pytest.fixture
 def reader():
-    return AwsReader(Reading(deadline_seconds=5))
+    return AwsReader(ReadingSettings(deadline_seconds=5))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -125,7 +125,7 @@ def test_nobody_listening_is_unreachable(reader):
 
 def test_a_used_up_deadline_is_a_timeout(tmp_path):
     late = iter([0.0, 100.0])
-    reader = AwsReader(Reading(deadline_seconds=5), monotonic=lambda: next(late))
+    reader = AwsReader(ReadingSettings(deadline_seconds=5), monotonic=lambda: next(late))
     assert read_runbook(str(tmp_path / "x"), reader)[1].status is ReadStatus.TIMEOUT
 
 

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages, table_identity
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 SCAN = {"TableName": "t-1", "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
 
@@ -17,7 +17,7 @@ SCAN = {"TableName": "t-1", "ConsistentRead": True, "ReturnConsumedCapacity": "T
 @pytest.fixture
 def stubbed():
     """A reader and the stubber of its DynamoDB client."""
-    reader = AwsReader(Reading(), session=boto3.Session("test", "test", region_name="us-east-1"))
+    reader = AwsReader(ReadingSettings(), session=boto3.Session("test", "test", region_name="us-east-1"))
     with Stubber(reader.client("dynamodb")) as stubber:
         yield reader, stubber
 
@@ -108,7 +108,7 @@ def test_a_last_page_is_whole_however_late_it_came(stubbed):
 
 
 def test_a_table_read_once_is_not_read_again_unless_the_reading_failed():
-    reader = AwsReader(Reading(max_attempts=1), session=boto3.Session("test", "test", region_name="us-west-2"))
+    reader = AwsReader(ReadingSettings(max_attempts=1), session=boto3.Session("test", "test", region_name="us-west-2"))
     key = {"tenantId": {"S": "acme"}}
     with Stubber(reader.client("dynamodb")) as stubber:
         stubber.add_client_error("scan", "ThrottlingException", "slow down")

@@ -9,7 +9,7 @@ from phase5_ops.aws.topic_delivery import IAM_ACTIONS, MOST_SUBSCRIPTIONS, read_
 from phase5_ops.cloudwatch.alarm_answers import EncryptionKey, Subscription, Topic
 from phase5_ops.permissions.purposes import Purpose, policy_for
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.settings import Reading, load_settings
+from phase5_ops.settings import ReadingSettings, load_settings
 
 REGION, ACCOUNT = "us-west-2", "123456789012"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call"
@@ -19,7 +19,7 @@ KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_na
 @pytest.fixture
 def stubs(monkeypatch):
     """A reader whose clients check each call against AWS's own description of it, and answer from stubs."""
-    reader = AwsReader(Reading(deadline_seconds=20), session=boto3.Session(**KEYS))
+    reader = AwsReader(ReadingSettings(deadline_seconds=20), session=boto3.Session(**KEYS))
     clients = {service: boto3.client(service, **KEYS) for service in ("sns", "sqs", "kms", "lambda")}
     monkeypatch.setattr(reader, "client", lambda service, region=None: clients[service])
     stubbed = {service: Stubber(client) for service, client in clients.items()}

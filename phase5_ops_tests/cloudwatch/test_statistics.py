@@ -2,7 +2,7 @@
 
 import pytest
 
-from phase5_ops.cloudwatch.statistics import Kind, StatisticError, parse_statistic
+from phase5_ops.cloudwatch.statistics import StatisticError, StatisticKind, parse_statistic
 
 
 @pytest.mark.parametrize("name", ["SampleCount", "Sum", "Average", "Minimum", "Maximum"])
@@ -16,28 +16,28 @@ def test_basic_statistics_need_no_raw_values(name):
 @pytest.mark.parametrize(
     ("name", "kind", "lower", "upper", "percent"),
     [
-        ("tm90", Kind.TRIMMED_MEAN, None, 90, True),
-        ("TM(2%:98%)", Kind.TRIMMED_MEAN, 2, 98, True),
-        ("TM(150:1000)", Kind.TRIMMED_MEAN, 150, 1000, False),
-        ("TM(:95%)", Kind.TRIMMED_MEAN, None, 95, True),
-        ("TM(5%:)", Kind.TRIMMED_MEAN, 5, None, True),
-        ("IQM", Kind.TRIMMED_MEAN, 25, 75, True),
-        ("wm98", Kind.WINSORIZED_MEAN, None, 98, True),
-        ("WM(80%:)", Kind.WINSORIZED_MEAN, 80, None, True),
-        ("tc90", Kind.TRIMMED_COUNT, None, 90, True),
-        ("TC(0.005:0.030)", Kind.TRIMMED_COUNT, 0.005, 0.03, False),
-        ("TC(:5000)", Kind.TRIMMED_COUNT, None, 5000, False),
-        ("TS(80%:)", Kind.TRIMMED_SUM, 80, None, True),
-        ("PR(:300)", Kind.PERCENTILE_RANK, None, 300, False),
-        ("PR(100:2000)", Kind.PERCENTILE_RANK, 100, 2000, False),
-        ("p99.9", Kind.PERCENTILE, None, 99.9, True),
+        ("tm90", StatisticKind.TRIMMED_MEAN, None, 90, True),
+        ("TM(2%:98%)", StatisticKind.TRIMMED_MEAN, 2, 98, True),
+        ("TM(150:1000)", StatisticKind.TRIMMED_MEAN, 150, 1000, False),
+        ("TM(:95%)", StatisticKind.TRIMMED_MEAN, None, 95, True),
+        ("TM(5%:)", StatisticKind.TRIMMED_MEAN, 5, None, True),
+        ("IQM", StatisticKind.TRIMMED_MEAN, 25, 75, True),
+        ("wm98", StatisticKind.WINSORIZED_MEAN, None, 98, True),
+        ("WM(80%:)", StatisticKind.WINSORIZED_MEAN, 80, None, True),
+        ("tc90", StatisticKind.TRIMMED_COUNT, None, 90, True),
+        ("TC(0.005:0.030)", StatisticKind.TRIMMED_COUNT, 0.005, 0.03, False),
+        ("TC(:5000)", StatisticKind.TRIMMED_COUNT, None, 5000, False),
+        ("TS(80%:)", StatisticKind.TRIMMED_SUM, 80, None, True),
+        ("PR(:300)", StatisticKind.PERCENTILE_RANK, None, 300, False),
+        ("PR(100:2000)", StatisticKind.PERCENTILE_RANK, 100, 2000, False),
+        ("p99.9", StatisticKind.PERCENTILE, None, 99.9, True),
     ],
 )
 def test_bounds_are_read(name, kind, lower, upper, percent):
     statistic = parse_statistic(name)
     assert (statistic.kind, statistic.lower, statistic.upper, statistic.percent) == (kind, lower, upper, percent)
     assert not statistic.is_basic
-    assert statistic.is_percentile_rank == (kind is Kind.PERCENTILE_RANK)
+    assert statistic.is_percentile_rank == (kind is StatisticKind.PERCENTILE_RANK)
 
 
 @pytest.mark.parametrize(

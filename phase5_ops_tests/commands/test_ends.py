@@ -204,7 +204,7 @@ def test_an_interrupted_run_gives_back_its_lease_and_its_canaries(start, monkeyp
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("the signal was not taken")
 
-    monkeypatch.setattr(probe_collecting._Collecting, "watch", interrupted)
+    monkeypatch.setattr(probe_collecting._ProbeCollecting, "watch", interrupted)
     code, out, said = phase5(monkeypatch, capsys, "check", "--row", "3.3")
     assert (code, out, said) == (130, "", ["phase5: interrupted, nothing decided"])
     assert written

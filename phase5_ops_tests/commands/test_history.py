@@ -7,7 +7,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.commands.approvals import DONE, REFUSED, UNKNOWN
 from phase5_ops.commands.history import run_accept
 from phase5_ops.commands.readiness import LINKS_LEAD_NOWHERE
-from phase5_ops.gate.approval.history_acceptance import Request
+from phase5_ops.gate.approval.history_acceptance import AcceptanceRequest
 from phase5_ops.gate.session import new_session
 from phase5_ops.gate.signing.trusted_keys import pin_keys
 from phase5_ops.gate.state.run_records import RunRecords
@@ -16,7 +16,7 @@ from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops_tests.conftest import run
 
 ROWS = ["2.1", "2.2"]
-REQUEST = Request("ops-sre", "the file system was lost", "OPS-7")
+REQUEST = AcceptanceRequest("ops-sre", "the file system was lost", "OPS-7")
 
 
 def of_row(row: str):
@@ -70,7 +70,7 @@ def test_what_was_lost_closes_the_rows_until_a_person_accepts_exactly_that(start
         asked.append(question)
         return "no" not in asked
 
-    def accept(request: Request = REQUEST, run_id: str | None = None) -> int:
+    def accept(request: AcceptanceRequest = REQUEST, run_id: str | None = None) -> int:
         with monkeypatch.context() as person:
             person.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
             person.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
@@ -90,10 +90,10 @@ def test_what_was_lost_closes_the_rows_until_a_person_accepts_exactly_that(start
     asked.append("no")
     assert (accept(run_id=document.run_id), "not accepted" in capsys.readouterr().err) == (REFUSED, True)
     asked.remove("no")
-    assert accept(Request("ops-sre", " ", "OPS-7")) == REFUSED
+    assert accept(AcceptanceRequest("ops-sre", " ", "OPS-7")) == REFUSED
     assert codes() == {"history_starts_anew", "table_made_anew"}
     with pytest.raises(ConfigurationError, match="--role"):
-        accept(Request("gate", "x", "y"))
+        accept(AcceptanceRequest("gate", "x", "y"))
     sandbox.faults.add(operation="Sign", kind="denied")
     assert accept() == UNKNOWN
     sandbox.faults.clear()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from phase5_ops.commands.promote import Wish, ask, to_instance, wait
+from phase5_ops.commands.promote import RegistrationRequest, ask, to_instance, wait
 from phase5_ops.commands.status import open_candidates
 from phase5_ops.context import RunContext
 from phase5_ops.gate.attestation.orders import idempotency_key
@@ -52,7 +52,7 @@ def tick(desk: Desk, instance) -> sensor.Tick:
 
 
 def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, instance):
-    wish = Wish("r-1", DIGEST, supersede=True, context=("pipeline_execution_id=e-1",))
+    wish = RegistrationRequest("r-1", DIGEST, supersede=True, context=("pipeline_execution_id=e-1",))
     answer, series = ask(desk.settings, to_instance(instance), state, wish)
     assert (answer.exit_code, series) == (0, 1)
     assert len(tick(desk, instance).requests) == 1
@@ -63,20 +63,20 @@ def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, ins
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_posted(desk, state, instance):
-    ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST))
+    ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST))
     tick(desk, instance)
     with pytest.raises(ConfigurationError, match="CONFLICT"):
-        ask(desk.settings, to_instance(instance), state, Wish("r-1", OTHER))
+        ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", OTHER))
     assert len(instance.fetch_materializations(dg.AssetKey(candidates.ASSET), limit=9).records) == 1
 
 
 @pytest.mark.parametrize(
     "wish",
     [
-        Wish("../x", DIGEST),
-        Wish("r-1", "sha256:1"),
-        Wish("r-1", DIGEST, context=("novalue",)),
-        Wish("r-1", DIGEST, abort=True),
+        RegistrationRequest("../x", DIGEST),
+        RegistrationRequest("r-1", "sha256:1"),
+        RegistrationRequest("r-1", DIGEST, context=("novalue",)),
+        RegistrationRequest("r-1", DIGEST, abort=True),
     ],
 )
 def test_what_may_not_be_asked_for_is_a_usage_error(desk, state, instance, wish):
@@ -88,20 +88,20 @@ def test_what_may_not_be_asked_for_is_a_usage_error(desk, state, instance, wish)
 def test_nothing_is_registered_under_a_fixed_clock(desk, state, instance):
     fixed = desk.settings.model_copy(update={"now": datetime.now(UTC)})
     with pytest.raises(ConfigurationError, match="PHASE5_NOW"):
-        ask(fixed, to_instance(instance), state, Wish("r-1", DIGEST))
+        ask(fixed, to_instance(instance), state, RegistrationRequest("r-1", DIGEST))
 
 
 def test_an_aborted_candidate_reports_its_end_again_and_is_the_next_series_where_that_is_asked_for(desk, state, instance):
-    ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST))
+    ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST))
     tick(desk, instance)
-    ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST, abort=True))
+    ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST, abort=True))
     tick(desk, instance)
     assert state.candidate(RELEASE).fate is Fate.ABORTED
-    answer, series = ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST))
+    answer, series = ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST))
     assert (answer.exit_code, series) == (1, 1)
     assert "ABORTED" in answer.text
     assert "--new-series" in answer.text
-    assert ask(desk.settings, to_instance(instance), state, Wish("r-1", DIGEST, new_series=True))[1] == 2
+    assert ask(desk.settings, to_instance(instance), state, RegistrationRequest("r-1", DIGEST, new_series=True))[1] == 2
     tick(desk, instance)
     assert (state.candidate(RELEASE).series, state.candidate(RELEASE).fate) == (2, Fate.PENDING)
 

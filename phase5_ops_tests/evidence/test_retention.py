@@ -18,7 +18,7 @@ from phase5_ops.evidence.store import Ended, EvidenceStore, Origin
 from phase5_ops.gate.inputs.dagster_records import run_named
 from phase5_ops.gate.runs.pruning import prune
 from phase5_ops.policy import FlowPolicy, GatePolicy, RetentionPolicy
-from phase5_ops.settings import ConfigurationError, Reading, Settings, load_settings
+from phase5_ops.settings import ConfigurationError, ReadingSettings, Settings, load_settings
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -142,7 +142,9 @@ class Folder:
         self.store.seal(run_id)
 
     def prune(self) -> str | None:
-        platform = RunContext(self.settings, AwsReader(Reading()), History(self.root / "history.sqlite"), self.store, "now")
+        platform = RunContext(
+            self.settings, AwsReader(ReadingSettings()), History(self.root / "history.sqlite"), self.store, "now"
+        )
         return prune(platform, self.instance)
 
     def files_of(self, run_id: str) -> list[str]:

@@ -24,7 +24,7 @@ from phase5_ops.policy import GatePolicy
 from phase5_ops.sandbox.aws import kms as moto_kms
 from phase5_ops.sandbox.aws.faults import FaultableMotoServer, Faults
 from phase5_ops.sandbox.aws.moto_state import own_aws
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DIGEST = "sha256:" + "d" * 64
@@ -117,4 +117,4 @@ def aws(aws_server, aws_faults, monkeypatch):
 
 @pytest.fixture
 def reader(aws) -> AwsReader:
-    return AwsReader(Reading(max_attempts=1, deadline_seconds=60), session=aws)
+    return AwsReader(ReadingSettings(max_attempts=1, deadline_seconds=60), session=aws)

@@ -29,7 +29,7 @@ from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.policy import GatePolicy, SigningPolicy
 from phase5_ops.report.candidate import describe
 from phase5_ops.sandbox.seed import _seed_signing_keys
-from phase5_ops.settings import Reading, Settings, Tables, load_settings
+from phase5_ops.settings import ReadingSettings, Settings, Tables, load_settings
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, readiness_payload
 
 TRUSTED = "123456789012/phase5-signer-*"
@@ -79,11 +79,11 @@ class Desk:
         arn = f"arn:aws:iam::123456789012:role/{role}"
         given = self.session.client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
         assumed = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name="us-west-2")
-        return self.open(AwsReader(Reading(max_attempts=1), session=assumed), now, **changes)
+        return self.open(AwsReader(ReadingSettings(max_attempts=1), session=assumed), now, **changes)
 
     def open(self, reader: AwsReader | None = None, now: datetime = NOW, **changes) -> GateSession:
         """A session as `reader`, at `now`."""
-        reader = reader or AwsReader(Reading(max_attempts=1), session=self.session)
+        reader = reader or AwsReader(ReadingSettings(max_attempts=1), session=self.session)
         session = replace(open_session(self.settings, "signing", reader=reader), at=now, **changes)
         session.keys  # noqa: B018 - a person's session has its keys from when it was opened
         return session

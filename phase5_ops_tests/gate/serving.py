@@ -21,7 +21,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.gate.defs.sensor import SENSOR
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.sandbox.process import sandbox_process
-from phase5_ops.settings import Reading, Tables
+from phase5_ops.settings import ReadingSettings, Tables
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Serving:
     @property
     def state(self) -> StateTable:
         """The state table; AWS_ENDPOINT_URL of this process must be the sandbox's."""
-        return StateTable(AwsReader(Reading(), session=self.session()), Tables().readiness)
+        return StateTable(AwsReader(ReadingSettings(), session=self.session()), Tables().readiness)
 
     def graphql(self, query: str) -> Any:
         address, headers = f"http://127.0.0.1:{self.port}/graphql", {"Content-Type": "application/json"}

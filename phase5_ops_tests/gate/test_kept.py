@@ -34,7 +34,7 @@ from phase5_ops.gate.state.items import (
 )
 from phase5_ops.gate.state.stated_documents import StatedDocuments
 from phase5_ops.reads import ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.places import KEPT
 
@@ -74,7 +74,7 @@ def table(kept, aws) -> StatedDocuments:
     )
     for item in json.loads((kept / "items.json").read_text(), object_hook=_with_bytes):
         dynamodb.put_item(TableName=TABLE, Item=item)
-    return StatedDocuments(AwsReader(Reading(max_attempts=1), session=aws), TABLE)
+    return StatedDocuments(AwsReader(ReadingSettings(max_attempts=1), session=aws), TABLE)
 
 
 def _with_bytes(entry):

@@ -38,7 +38,7 @@ from phase5_ops.gate.state.setup import initialise
 from phase5_ops.permissions import gate as iam
 from phase5_ops.permissions.purposes import Purpose, policy_for
 from phase5_ops.policy import DeployedPolicy, NotificationPolicy, PromotionPolicy
-from phase5_ops.settings import ConfigurationError, ProbeUser, ProbeUsers, Reading, Settings, load_settings
+from phase5_ops.settings import ConfigurationError, ProbeUser, ProbeUsers, ReadingSettings, Settings, load_settings
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE
 from phase5_ops_tests.gate.people import Desk
 
@@ -285,7 +285,7 @@ def test_a_signer_calls_nothing_that_its_policy_does_not_allow(desk):
 
 
 def test_the_gate_calls_nothing_that_its_policy_does_not_allow(desk, tmp_path):
-    changes = {"deployed": DeployedPolicy(digest_parameter="/deployed"), "reading": Reading(max_attempts=1)}
+    changes = {"deployed": DeployedPolicy(digest_parameter="/deployed"), "reading": ReadingSettings(max_attempts=1)}
     desk.settings = desk.settings.model_copy(update=changes)
     platform = open_run(desk.settings, "gate")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -314,7 +314,7 @@ def test_a_waiting_pipeline_an_auditor_and_init_call_nothing_that_their_policies
         purpose: allowed(policy_for(purpose, desk.settings)["Statement"]) for purpose in (Purpose.pipeline, Purpose.auditor)
     }
 
-    waiting = AwsReader(Reading(max_attempts=1), session=desk.session)
+    waiting = AwsReader(ReadingSettings(max_attempts=1), session=desk.session)
     session = GateSession(open_run(desk.settings, "test", reader=waiting))
     table = session.state
     table.set_fate(table.candidate(RELEASE), Fate.BREAK_GLASS)
@@ -327,7 +327,7 @@ def test_a_waiting_pipeline_an_auditor_and_init_call_nothing_that_their_policies
     audit(auditing, RELEASE)
     assert called(auditing.reader) == policy[Purpose.auditor]
 
-    making = AwsReader(Reading(max_attempts=1), session=desk.session)
+    making = AwsReader(ReadingSettings(max_attempts=1), session=desk.session)
     tables = desk.settings.tables.model_copy(update={"readiness": desk.settings.tables.readiness + "-2"})
     settings = desk.settings.model_copy(update={"tables": tables})
     list(initialise(making, tables.readiness))

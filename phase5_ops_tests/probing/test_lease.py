@@ -10,7 +10,7 @@ from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.codes import Obstructed
 from phase5_ops.probing.lease import acquire
 from phase5_ops.sandbox.aws.moto_state import own_aws
-from phase5_ops.settings import ConfigurationError, Reading
+from phase5_ops.settings import ConfigurationError, ReadingSettings
 
 TABLE = "phase5-readiness"
 POLICY = ProbePolicy(runs_per_hour=3)
@@ -22,7 +22,7 @@ def reader(monkeypatch):
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-west-2"}.items():
         monkeypatch.setenv(name, value)
     with own_aws(), mock_aws():
-        made = AwsReader(Reading(max_attempts=1), session=boto3.Session(region_name="us-west-2"))
+        made = AwsReader(ReadingSettings(max_attempts=1), session=boto3.Session(region_name="us-west-2"))
         list(initialise(made, TABLE, sleep=lambda _: None))
         yield made
 

@@ -6,7 +6,7 @@ import pytest
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.probing.switched_off import NotSwitched, switched_off
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 TABLE, TENANT, TYPE = "cc-native-tenants", "phase5-canary-a", "CREATE_INTERNAL_TASK"
 
@@ -31,7 +31,7 @@ def table(session: boto3.Session):
 
 @pytest.fixture
 def reader(session: boto3.Session) -> AwsReader:
-    return AwsReader(Reading(max_attempts=1), session=session)
+    return AwsReader(ReadingSettings(max_attempts=1), session=session)
 
 
 @pytest.mark.parametrize("before", [None, [], ["OTHER"], ["OTHER", TYPE]], ids=str)

@@ -35,7 +35,7 @@ _LOOKED_THROUGH = 500  # records
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AcceptanceRequest:
     """What a person asks for: under which role, why, and where it is followed up."""
 
     role: str
@@ -127,7 +127,9 @@ def acceptable(record: RunRecord) -> tuple[Break, ...]:
     return tuple(each for each in record.found.standing.breaks if each.code not in NEVER_ACCEPTED)
 
 
-def accept(session: GateSession, record: RunRecord, breaks: Sequence[Break], request: Request, identity: str) -> Acceptance:
+def accept(
+    session: GateSession, record: RunRecord, breaks: Sequence[Break], request: AcceptanceRequest, identity: str
+) -> Acceptance:
     """Signs with the role's key and records that these breaks are accepted.
 
     Raises:

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import SIGNERS, Override, stored_order
 from phase5_ops.gate.candidates.notifications import NOT_SET, notify
 from phase5_ops.gate.decision.override_rules import as_text, longest_life, problems_of_form, signed_roles
 from phase5_ops.gate.promotion.override_promotion import envelope_digests, standing_problems
 from phase5_ops.gate.records import Reason, SignOff
 from phase5_ops.gate.session import GateSession, Refused, signature_over
-from phase5_ops.gate.signing.identity import Identity, repeated_role
+from phase5_ops.gate.signing.identity import SessionIdentity, repeated_role
 from phase5_ops.gate.state.items import Candidate, StoredSignOff, Written
 from phase5_ops.settings import ConfigurationError
 
@@ -23,7 +23,7 @@ from phase5_ops.settings import ConfigurationError
 def new_override(
     session: GateSession,
     candidate: Candidate,
-    kind: Kind,
+    kind: OrderKind,
     *,
     person: str,
     reason: str,
@@ -38,10 +38,10 @@ def new_override(
         ConfigurationError: glass is to be broken, and nobody would be told.
         StateError: the table cannot be read.
     """
-    if kind is Kind.BREAK_GLASS and session.settings.notifications.sns_topic_arn is None:
+    if kind is OrderKind.BREAK_GLASS and session.settings.notifications.sns_topic_arn is None:
         raise ConfigurationError(f"{NOT_SET}; glass is not broken in silence")
     release = candidate.release
-    record = session.state.promotion(release, candidate.series) if kind is Kind.ROLLBACK else None
+    record = session.state.promotion(release, candidate.series) if kind is OrderKind.ROLLBACK else None
     override = Override(
         id=f"{kind.lower().replace('_', '-')}-{uuid4().hex[:12]}",
         kind=kind,
@@ -75,7 +75,7 @@ def _problems_of_form(session: GateSession, override: Override) -> tuple[Reason,
     return tuple(problems_of_form(override, now=session.now, policy=settings.overrides, skew=skew))
 
 
-def waiting_override(session: GateSession, candidate: Candidate, kind: Kind) -> tuple[Override, tuple[SignOff, ...]] | None:
+def waiting_override(session: GateSession, candidate: Candidate, kind: OrderKind) -> tuple[Override, tuple[SignOff, ...]] | None:
     """The newest order of a kind for a candidate that stands and lacks signatures, with those it has; None if there is none."""
     settings = session.settings
     found: list[tuple[Override, tuple[SignOff, ...]]] = []
@@ -90,7 +90,7 @@ def waiting_override(session: GateSession, candidate: Candidate, kind: Kind) -> 
     return max(found, key=lambda each: (each[0].requested_at, each[0].id), default=None)
 
 
-def who_overrides(session: GateSession, role: str, signed: Sequence[SignOff]) -> Identity:
+def who_overrides(session: GateSession, role: str, signed: Sequence[SignOff]) -> SessionIdentity:
     """The person who is about to sign an override for a role.
 
     Raises:
@@ -105,13 +105,13 @@ def who_overrides(session: GateSession, role: str, signed: Sequence[SignOff]) ->
     return who
 
 
-def announce(session: GateSession, override: Override, role: str, who: Identity) -> None:
+def announce(session: GateSession, override: Override, role: str, who: SessionIdentity) -> None:
     """Tells people that glass is about to be broken, before anything is recorded.
 
     Raises:
         Refused: nobody could be told.
     """
-    if override.kind is not Kind.BREAK_GLASS:
+    if override.kind is not OrderKind.BREAK_GLASS:
         return
     release = override.release
     subject = f"phase5: {release.name} in {release.environment}: {who.person} signs to break the glass"
@@ -120,7 +120,7 @@ def announce(session: GateSession, override: Override, role: str, who: Identity)
         raise Refused(f"nobody could be told, so nothing was recorded: {problem}")
 
 
-def sign_override(session: GateSession, override: Override, role: str, who: Identity) -> StoredSignOff:
+def sign_override(session: GateSession, override: Override, role: str, who: SessionIdentity) -> StoredSignOff:
     """Signs an override with the role's key and records order and signature.
 
     A process that is killed in between leaves an order without a signature, which has no effect.

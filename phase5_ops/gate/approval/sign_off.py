@@ -18,7 +18,7 @@ from phase5_ops.gate.decision.waiver_report import in_vain, in_words
 from phase5_ops.gate.decision.waivers import closing_findings, problem_of, unmatched
 from phase5_ops.gate.records import Pair, Release, SignedFacts, SignOff
 from phase5_ops.gate.session import GateSession, Refused, signature_over
-from phase5_ops.gate.signing.identity import Identity, repeated_role
+from phase5_ops.gate.signing.identity import SessionIdentity, repeated_role
 from phase5_ops.gate.signing.stored_signatures import verified_waivers
 from phase5_ops.gate.state.items import Candidate, Fate, StoredSignOff, StoredStatement, Written
 from phase5_ops.text import printable
@@ -118,7 +118,7 @@ def _in_vain(
     return tuple(in_vain(waiver, vain[waiver.id]) for waiver in in_force if waiver.id in vain)
 
 
-def signer(session: GateSession, role: str, what: ToSign) -> Identity:
+def signer(session: GateSession, role: str, what: ToSign) -> SessionIdentity:
     """The person who is about to sign for a role.
 
     Raises:
@@ -135,7 +135,7 @@ def signer(session: GateSession, role: str, what: ToSign) -> Identity:
     return who
 
 
-def sign_off(session: GateSession, role: str, what: ToSign, who: Identity) -> StoredSignOff:
+def sign_off(session: GateSession, role: str, what: ToSign, who: SessionIdentity) -> StoredSignOff:
     """Signs with the role's key and records the signature.
 
     A process that is killed before the record leaves no signature behind that counts; signing again makes another.

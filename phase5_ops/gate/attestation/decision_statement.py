@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from phase5_ops.clock import Moment, iso
 from phase5_ops.files import sha256_of
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override
 from phase5_ops.gate.attestation.statement import (
     VERIFICATION_SUMMARY,
@@ -30,10 +30,10 @@ from phase5_ops.text import Text
 
 #: verificationResult and verifiedLevels of a decision, by the right by which it promotes. Broken glass has not passed: who only
 #: looks for PASSED must not take it for an open gate.
-OUTCOMES: Mapping[Kind, tuple[str, tuple[str, ...]]] = {
-    Kind.OPEN: ("PASSED", ("PHASE5_OPEN",)),
-    Kind.ROLLBACK: ("PASSED", ("PHASE5_ROLLBACK",)),
-    Kind.BREAK_GLASS: ("FAILED", ("FAILED", "PHASE5_BREAK_GLASS")),
+OUTCOMES: Mapping[OrderKind, tuple[str, tuple[str, ...]]] = {
+    OrderKind.OPEN: ("PASSED", ("PHASE5_OPEN",)),
+    OrderKind.ROLLBACK: ("PASSED", ("PHASE5_ROLLBACK",)),
+    OrderKind.BREAK_GLASS: ("FAILED", ("FAILED", "PHASE5_BREAK_GLASS")),
 }
 
 
@@ -159,7 +159,7 @@ def decision_statement(
         annotations["signatures"] = tuple(_Proved(keyid=key_id, signed_at=at) for key_id, at in sorted(proved.items()))
     about = {"annotations": _Signatures(**annotations)} if annotations else {}
     others = override.rests_on if override else ()
-    result, levels = OUTCOMES[override.kind if override else Kind.OPEN]
+    result, levels = OUTCOMES[override.kind if override else OrderKind.OPEN]
     predicate = _Summary(
         verifier=_Verifier(id=gate_id(release.environment), version={"phase5-ops": version}),
         time_verified=time_verified,

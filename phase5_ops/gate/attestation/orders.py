@@ -18,7 +18,7 @@ from phase5_ops.gate.records import Release
 SCHEMA = "phase5.promotion/v1"
 
 
-class Kind(StrEnum):
+class OrderKind(StrEnum):
     """By which right a release is promoted."""
 
     OPEN = "OPEN"  # the gate was open
@@ -71,7 +71,7 @@ class Order:
     series: int
     key: str
     decided_at: datetime
-    kind: Kind
+    kind: OrderKind
     decision_envelope: bytes
     context: Mapping[str, str] = field(default_factory=dict)
 

@@ -12,14 +12,14 @@ from pydantic.alias_generators import to_camel
 from phase5_ops.clock import Moment
 from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.statement import OVERRIDE, read_as, read_statement, statement_bytes
 from phase5_ops.gate.records import Release
 from phase5_ops.text import Text
 
 ROLLBACK_ROLE = "ops-sre"
 #: How many roles must sign.
-SIGNERS = {Kind.ROLLBACK: 1, Kind.BREAK_GLASS: 2}
+SIGNERS = {OrderKind.ROLLBACK: 1, OrderKind.BREAK_GLASS: 2}
 
 
 @with_config(ConfigDict(alias_generator=to_camel, serialize_by_alias=True))
@@ -41,7 +41,7 @@ class Override:
     """
 
     id: Text
-    kind: Kind
+    kind: OrderKind
     release: Release
     series: StrictInt
     reason: Text

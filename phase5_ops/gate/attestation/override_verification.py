@@ -22,7 +22,7 @@ from phase5_ops.gate.attestation.attested_files import (
 from phase5_ops.gate.attestation.decision_statement import OUTCOMES, DecisionFacts, decision_facts
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import GATE, KeySet
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import ROLLBACK_ROLE, SIGNERS, Override, override_of
 from phase5_ops.gate.attestation.said_by_decision import (
     SKEW,
@@ -37,7 +37,7 @@ from phase5_ops.gate.attestation.statement import VERIFICATION_SUMMARY
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OverrideQuestion:
     """What files of attestation must be.
 
     Attributes:
@@ -52,14 +52,14 @@ class Asked:
     environment: str
     now: datetime
     max_age: timedelta
-    accept: frozenset[Kind]
+    accept: frozenset[OrderKind]
 
 
 def verify_override(
     file: AttestedFile,
     others: Sequence[AttestedFile],
     problems: list[str],
-    asked: Asked,
+    asked: OverrideQuestion,
     keys: KeySet,
 ) -> Verification:
     """Verifies an override and the decision on it.
@@ -114,7 +114,7 @@ def _summary(override: Override) -> dict[str, str]:
 
 
 def _role_problems(override: Override, file: AttestedFile, roles: set[str]) -> list[str]:
-    allowed = {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else set(ROLES)
+    allowed = {ROLLBACK_ROLE} if override.kind is OrderKind.ROLLBACK else set(ROLES)
     problems = [f"{file.name}: {role} has no business signing it" for role in sorted(roles - allowed)]
     counted, wanted = len(roles & allowed), SIGNERS[override.kind]
     if counted < wanted:
@@ -122,7 +122,7 @@ def _role_problems(override: Override, file: AttestedFile, roles: set[str]) -> l
     return problems
 
 
-def _decision_problems(override: Override, decided: DecisionFacts, envelope_digest: str, asked: Asked) -> list[str]:
+def _decision_problems(override: Override, decided: DecisionFacts, envelope_digest: str, asked: OverrideQuestion) -> list[str]:
     problems = decider_problems(decided, override.release.environment)
     if (decided.digest, decided.name) != (override.release.digest, override.release.name):
         problems.append(f"another digest: the decision is about {decided.name} {decided.digest}")

@@ -17,8 +17,8 @@ from phase5_ops.gate.attestation.attested_files import ProvedAt, Verification, o
 from phase5_ops.gate.attestation.decision_statement import OUTCOMES, DecisionFacts, decision_facts
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import GATE, KeySet
-from phase5_ops.gate.attestation.orders import Kind
-from phase5_ops.gate.attestation.override_verification import Asked, verify_override
+from phase5_ops.gate.attestation.orders import OrderKind
+from phase5_ops.gate.attestation.override_verification import OverrideQuestion, verify_override
 from phase5_ops.gate.attestation.readiness_statement import ReadinessFacts, readiness_facts
 from phase5_ops.gate.attestation.said_by_decision import (
     SKEW,
@@ -45,7 +45,7 @@ def verify(
     now: datetime,
     max_age: timedelta,
     environment: str,
-    accept: Collection[Kind] = (),
+    accept: Collection[OrderKind] = (),
 ) -> Verification:
     """Verifies one readiness envelope, and the decision envelope if it is there; or an override and the decision on it.
 
@@ -66,7 +66,7 @@ def verify(
     read = [file for name, content in files.items() if (file := read_file(name, content, problems)) is not None]
     override = only(read, OVERRIDE, "override", problems, optional=True)
     if override is not None:
-        asked = Asked(digest, environment, now, max_age, frozenset(accept))
+        asked = OverrideQuestion(digest, environment, now, max_age, frozenset(accept))
         return verify_override(override, read, problems, asked, keys)
     readiness = only(read, TEST_RESULT, "readiness statement", problems)
     decision = only(read, VERIFICATION_SUMMARY, "decision statement", problems, optional=True)
@@ -127,7 +127,7 @@ def _decision_problems(
     problems = []
     if decided.digest != digest or decided.name != said.name:
         problems.append(f"another digest: the decision is about {decided.name} {decided.digest}")
-    if (decided.result, decided.levels) != OUTCOMES[Kind.OPEN]:
+    if (decided.result, decided.levels) != OUTCOMES[OrderKind.OPEN]:
         problems.append(f"the decision is not OPEN: {decided.result} {', '.join(decided.levels)}")
     if decided.inputs != (envelope_digest,):
         problems.append(

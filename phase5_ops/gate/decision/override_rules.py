@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import ROLLBACK_ROLE, SIGNERS, Override
 from phase5_ops.gate.decision.signature_rules import sign_off_problems
 from phase5_ops.gate.reasons import GateReason, SignOffReason
@@ -24,9 +24,9 @@ from phase5_ops.policy import GatePolicy, OverridePolicy
 _LONGEST_TEXT = 1000
 
 
-def longest_life(kind: Kind, policy: OverridePolicy) -> timedelta:
+def longest_life(kind: OrderKind, policy: OverridePolicy) -> timedelta:
     """How long an override of a kind may stand."""
-    return timedelta(minutes=policy.rollback_minutes) if kind is Kind.ROLLBACK else timedelta(hours=policy.break_glass_hours)
+    return timedelta(minutes=policy.rollback_minutes) if kind is OrderKind.ROLLBACK else timedelta(hours=policy.break_glass_hours)
 
 
 def problems_of_form(override: Override, *, now: datetime, policy: OverridePolicy, skew: timedelta) -> Iterator[Reason]:
@@ -79,9 +79,9 @@ def problems(
     """
     found = list(problems_of_form(override, now=now, policy=policy, skew=timedelta(seconds=gate.clock_skew_seconds)))
     good, bad = signed_roles(override, signatures, policy=gate, now=now)
-    counted = good & {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else good
+    counted = good & {ROLLBACK_ROLE} if override.kind is OrderKind.ROLLBACK else good
     if len(counted) < SIGNERS[override.kind]:
-        wanted = ROLLBACK_ROLE if override.kind is Kind.ROLLBACK else "two roles"
+        wanted = ROLLBACK_ROLE if override.kind is OrderKind.ROLLBACK else "two roles"
         seen = f"{wanted} must sign; signed: {', '.join(sorted(counted)) or 'nobody'}"
         found.append(GateReason.OVERRIDE_NOT_SIGNED.closes(override.id, override.kind, seen))
         found += [each for each in bad if each.code != SignOffReason.SIGNATURE_MISSING.code]
@@ -102,7 +102,7 @@ def _lines(override: Override, signed: Sequence[SignOff]) -> Iterator[str]:
     yield f"override   {override.id} {override.digest}"
     yield from (f"rests on   {digest}" for digest in override.rests_on)
     yield from (f"context    {name}={value}" for name, value in sorted(override.context.items()))
-    if override.kind is Kind.BREAK_GLASS:
+    if override.kind is OrderKind.BREAK_GLASS:
         yield f"goes past  {len(override.goes_past)} reasons why the gate is closed:"
         yield from (f"  {reason}" for reason in override.goes_past)
     by_role = {off.role: off for off in signed if off.role == off.key_role}

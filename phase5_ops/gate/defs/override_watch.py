@@ -11,7 +11,7 @@ import dagster as dg
 
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
 from phase5_ops.files import sha256_of
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, stored_order
 from phase5_ops.gate.candidates.next_step import Attempt, next_number
 from phase5_ops.gate.decision.override_rules import problems
@@ -65,7 +65,7 @@ def _next(
     if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
         return None, "" if override.until <= session.now else "its candidate is not there, or in another series"
     if state.promotion(override.release, override.series, override=override.id) is not None:
-        finished = override.kind is not Kind.BREAK_GLASS or candidate.fate in (Fate.BREAK_GLASS, Fate.PROMOTED)
+        finished = override.kind is not OrderKind.BREAK_GLASS or candidate.fate in (Fate.BREAK_GLASS, Fate.PROMOTED)
         return (None, "") if finished else _launched(session, override, now, "it took effect; what follows of it is made good")
     if override.until <= session.now:
         return None, "; ".join(begun(state, candidate, override))  # it ended: nothing more is done, but what was is said

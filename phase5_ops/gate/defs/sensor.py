@@ -76,7 +76,7 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class SensorWords:
     """How the sensor puts things; given from outside, because it stands above the gate what there is to say.
 
     Attributes:
@@ -88,7 +88,7 @@ class Words:
     describe: Describe
 
 
-def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words: Words) -> Tick:
+def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words: SensorWords) -> Tick:
     """One look at everything.
 
     Args:
@@ -146,7 +146,7 @@ def _register(session: DecidingSession, cursor: str | None, tick: Tick) -> str |
     return since
 
 
-def _work(session: DecidingSession, tick: Tick, now: datetime, words: Words) -> None:
+def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWords) -> None:
     state, settings = session.state, session.settings
     listed = state.open_candidates(settings.environment, malformed=lambda error: tick.lines.append(f"nothing is known: {error}"))
     queue = in_order([candidate for candidate, _ in listed], settings.flow)
@@ -170,7 +170,7 @@ def _work(session: DecidingSession, tick: Tick, now: datetime, words: Words) -> 
             state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
 
 
-def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: datetime, words: Words) -> None:
+def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: datetime, words: SensorWords) -> None:
     """The next step of one candidate; a problem of one is said and does not keep the others."""
     name, release = candidate.release.name, candidate.release
     try:
@@ -224,7 +224,7 @@ def _state(session: DecidingSession, candidate: Candidate, tick: Tick, document:
     return not problems
 
 
-def _said_on_what(session: DecidingSession, candidate: Candidate, tick: Tick, words: Words) -> bool:
+def _said_on_what(session: DecidingSession, candidate: Candidate, tick: Tick, words: SensorWords) -> bool:
     """Makes sure that the document of a promoted candidate shows what it was promoted on; False where that could not be done.
 
     One that was promoted between two ticks, by a run that somebody launched, may have none that does.
@@ -354,7 +354,7 @@ def _request(job: str, candidate: Candidate, attempt: int, config: Mapping[str, 
 
 
 def promotion_gate(
-    open_tick: Callable[[dg.DagsterInstance], DecidingSession], jobs: Mapping[str, Job], seconds: int, words: Words
+    open_tick: Callable[[dg.DagsterInstance], DecidingSession], jobs: Mapping[str, Job], seconds: int, words: SensorWords
 ) -> dg.SensorDefinition:
     """The sensor.
 

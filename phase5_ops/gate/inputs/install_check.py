@@ -37,7 +37,7 @@ _SESSION = re.compile(r"(arn:aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/.*")
 ANYBODY = "*"
 
 
-class Outcome(StrEnum):
+class InstallOutcome(StrEnum):
     """How one thing was found; in rising severity of the exit code it leads to."""
 
     OK = "ok"
@@ -50,7 +50,7 @@ class Outcome(StrEnum):
 class Checked:
     """One thing that was looked at."""
 
-    outcome: Outcome
+    outcome: InstallOutcome
     text: str
 
     def __str__(self) -> str:
@@ -60,9 +60,9 @@ class Checked:
 def exit_code(found: list[Checked]) -> int:
     """0 if nothing stands against it, 1 with a problem, else 2 where something could not be read or nothing was looked at."""
     outcomes = {each.outcome for each in found}
-    if Outcome.PROBLEM in outcomes:
+    if InstallOutcome.PROBLEM in outcomes:
         return 1
-    return 2 if Outcome.UNKNOWN in outcomes or not found else 0
+    return 2 if InstallOutcome.UNKNOWN in outcomes or not found else 0
 
 
 def check_installation(session: GateSession) -> Iterator[Checked]:
@@ -77,7 +77,7 @@ def check_installation(session: GateSession) -> Iterator[Checked]:
 def _check_table(reader: AwsReader, table: str) -> Iterator[Checked]:
     described = reader.call("dynamodb", "describe_table", table, TableName=table)
     if described.read.status is ReadStatus.NOT_FOUND:
-        yield Checked(Outcome.PROBLEM, f"table {table} is not there; run phase5 init")
+        yield Checked(InstallOutcome.PROBLEM, f"table {table} is not there; run phase5 init")
         return
     if described.read.status is not ReadStatus.OK:
         yield _unread(described.read.operation, table, described.read.error)
@@ -102,11 +102,11 @@ def _check_table(reader: AwsReader, table: str) -> Iterator[Checked]:
 
 
 def _held(holds: bool, text: str, *, remedy: str = "run phase5 init") -> Checked:
-    return Checked(Outcome.OK, text) if holds else Checked(Outcome.PROBLEM, f"not so: {text}; {remedy}")
+    return Checked(InstallOutcome.OK, text) if holds else Checked(InstallOutcome.PROBLEM, f"not so: {text}; {remedy}")
 
 
 def _unread(operation: str, resource: str, error: str | None) -> Checked:
-    return Checked(Outcome.UNKNOWN, f"{operation} {resource}: {error}")
+    return Checked(InstallOutcome.UNKNOWN, f"{operation} {resource}: {error}")
 
 
 # --- the keys ----------------------------------------------------------------------------------------------------------------
@@ -116,13 +116,13 @@ def _check_keys(session: GateSession) -> Iterator[Checked]:
     try:
         pinned = session.pinned
     except KeysError as error:
-        yield Checked(Outcome.PROBLEM, str(error))
+        yield Checked(InstallOutcome.PROBLEM, str(error))
         return
     except StateError as error:
-        yield Checked(Outcome.UNKNOWN, str(error))
+        yield Checked(InstallOutcome.UNKNOWN, str(error))
         return
     if pinned is None:
-        yield Checked(Outcome.PROBLEM, "the keys are not pinned: no keys.json in the state folder; run phase5 init")
+        yield Checked(InstallOutcome.PROBLEM, "the keys are not pinned: no keys.json in the state folder; run phase5 init")
     holders: dict[str, list[str]] = {}
     seen: dict[str, str] = {}
     for role in SIGNERS:
@@ -130,13 +130,15 @@ def _check_keys(session: GateSession) -> Iterator[Checked]:
         if key is None:
             continue
         if key.key_id in seen:
-            yield Checked(Outcome.PROBLEM, f"one key for {seen[key.key_id]} and {role}")
+            yield Checked(InstallOutcome.PROBLEM, f"one key for {seen[key.key_id]} and {role}")
         seen[key.key_id] = role
         for principal in (yield from _check_policy(session.reader, role, key)):
             holders.setdefault(principal, []).append(role)
     for principal, roles in sorted(holders.items()):
         if len(roles) > 1:
-            yield Checked(Outcome.PROBLEM, f"{principal} may sign with the keys of {', '.join(roles)}; a principal holds one key")
+            yield Checked(
+                InstallOutcome.PROBLEM, f"{principal} may sign with the keys of {', '.join(roles)}; a principal holds one key"
+            )
 
 
 def _check_key(session: GateSession, role: str, pinned: KeySet | None) -> Generator[Checked, None, TrustedKey | None]:
@@ -144,13 +146,13 @@ def _check_key(session: GateSession, role: str, pinned: KeySet | None) -> Genera
     try:
         key = signing_key(reader, settings.signing, role, pinned) if pinned else load_key(reader, settings.signing, role)
     except KeysError as error:
-        yield Checked(Outcome.PROBLEM, str(error))
+        yield Checked(InstallOutcome.PROBLEM, str(error))
         return None
     except SigningError as error:
         missing = error.read is None or error.read.status is ReadStatus.NOT_FOUND
-        yield Checked(Outcome.PROBLEM if missing else Outcome.UNKNOWN, str(error))
+        yield Checked(InstallOutcome.PROBLEM if missing else InstallOutcome.UNKNOWN, str(error))
         return None
-    yield Checked(Outcome.OK, f"the key of {role} signs{' and is the pinned one' if pinned else ''}: {key.kms_key}")
+    yield Checked(InstallOutcome.OK, f"the key of {role} signs{' and is the pinned one' if pinned else ''}: {key.kms_key}")
     return key
 
 
@@ -164,13 +166,15 @@ def _check_policy(reader: AwsReader, role: str, key: TrustedKey) -> Generator[Ch
     try:
         named = signers_in(json.loads(str(answer.pages[0].get("Policy"))))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        yield Checked(Outcome.UNKNOWN, f"the key policy of {role} cannot be read: {error}")
+        yield Checked(InstallOutcome.UNKNOWN, f"the key policy of {role} cannot be read: {error}")
         return set()
     accounts = {principal for principal in named if _WHOLE_ACCOUNT.fullmatch(principal)}
     if ANYBODY in named:
-        yield Checked(Outcome.PROBLEM, f"the key policy of {role} lets anybody sign (conditions are not weighed)")
+        yield Checked(InstallOutcome.PROBLEM, f"the key policy of {role} lets anybody sign (conditions are not weighed)")
     for account in sorted(accounts):
-        yield Checked(Outcome.NOTE, f"the key policy of {role} leaves signing to the IAM policies of {account}; look at them")
+        yield Checked(
+            InstallOutcome.NOTE, f"the key policy of {role} leaves signing to the IAM policies of {account}; look at them"
+        )
     return named - accounts - {ANYBODY}
 
 

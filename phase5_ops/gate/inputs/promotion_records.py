@@ -14,7 +14,7 @@ from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.decision_statement import decision_facts
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, read_envelope
 from phase5_ops.gate.attestation.keys import GATE, KeySet, revocation_problem
-from phase5_ops.gate.attestation.orders import Kind, idempotency_key
+from phase5_ops.gate.attestation.orders import OrderKind, idempotency_key
 from phase5_ops.gate.attestation.override_statement import Override
 from phase5_ops.gate.attestation.said_by_decision import stated_by
 from phase5_ops.gate.attestation.statement import PUBLICATION, read_statement, statement_bytes
@@ -115,7 +115,7 @@ def envelope_problems(
         override: the order; None where the gate was open.
     """
     files = {READINESS_FILE if override is None else OVERRIDE_FILE: basis, DECISION_FILE: decision}
-    accept: tuple[Kind, ...] = () if override is None else (override.kind,)
+    accept: tuple[OrderKind, ...] = () if override is None else (override.kind,)
     found = verify(
         files, digest=release.digest, keys=keys, now=now, max_age=max_age, environment=release.environment, accept=accept
     )

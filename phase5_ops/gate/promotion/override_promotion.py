@@ -14,7 +14,7 @@ from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.decision_statement import decision_statement
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, envelope_bytes
 from phase5_ops.gate.attestation.keys import KeySet
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import ROLLBACK_ROLE, Override, override_of
 from phase5_ops.gate.candidates.notifications import notify
 from phase5_ops.gate.decision.override_rules import as_text, problems, signed_roles
@@ -75,7 +75,7 @@ def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
     roles, _ = signed_roles(override, sign_offs, policy=gate, now=now)
     counted = counting(
         sign_offs,
-        roles & {ROLLBACK_ROLE} if override.kind is Kind.ROLLBACK else roles,
+        roles & {ROLLBACK_ROLE} if override.kind is OrderKind.ROLLBACK else roles,
         statement_digest=override.digest,
         release=override.release,
         policy=gate,
@@ -102,7 +102,7 @@ def standing_problems(
     state: StateTable, keys: KeySet, override: Override, candidate: Candidate, now: datetime
 ) -> tuple[Reason, ...]:
     """Why an override means nothing for its candidate as it stands now."""
-    if override.kind is Kind.BREAK_GLASS:
+    if override.kind is OrderKind.BREAK_GLASS:
         if candidate.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
             return (
                 GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, f"the candidate is {candidate.fate} already"),
@@ -172,7 +172,7 @@ def _told(session: GateSession, override: Override, roles: frozenset[str]) -> tu
     subject = f"phase5: {override.kind} of {override.release.name} in {override.release.environment} takes effect now"
     text = f"{as_text(override, ())}\nsigned for {', '.join(sorted(roles))}; run {session.run.run_id}"
     problem = notify(session.reader, session.settings.notifications, subject, text)
-    if problem and override.kind is Kind.BREAK_GLASS:
+    if problem and override.kind is OrderKind.BREAK_GLASS:
         return (f"nobody was told: {problem}",)
     if problem:
         log.warning("nobody was told of %s: %s", override.id, problem)

@@ -11,7 +11,7 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.decision_statement import decision_statement
 from phase5_ops.gate.attestation.envelopes import envelope_bytes
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.verification import LONGEST_WAIT
 from phase5_ops.gate.decision.decide import decide
 from phase5_ops.gate.decision.signature_rules import counting, proved_times
@@ -62,7 +62,7 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
         return blocked(*problems, *begun(door.state, candidate))
     errand = Errand(
         candidate=candidate,
-        kind=Kind.OPEN,
+        kind=OrderKind.OPEN,
         envelopes=envelopes,
         problems=lambda standing: _verification_problems(door, release, standing, inputs.now),
         decided_at=inputs.now,

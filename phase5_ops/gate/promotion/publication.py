@@ -22,7 +22,7 @@ from enum import StrEnum
 from phase5_ops.clock import iso
 from phase5_ops.gate.attestation.decision_statement import decision_facts
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, read_envelope
-from phase5_ops.gate.attestation.orders import Kind, Order, Publication, Published, idempotency_key
+from phase5_ops.gate.attestation.orders import Order, OrderKind, Publication, Published, idempotency_key
 from phase5_ops.gate.attestation.override_statement import Override
 from phase5_ops.gate.attestation.readiness_statement import waived_findings
 from phase5_ops.gate.attestation.statement import read_statement
@@ -121,7 +121,7 @@ class Errand:
     """
 
     candidate: Candidate
-    kind: Kind
+    kind: OrderKind
     envelopes: Envelopes
     problems: Callable[[Envelopes], tuple[str, ...]]
     decided_at: datetime
@@ -138,7 +138,7 @@ class Errand:
     @property
     def lock(self) -> str:
         """Whose lock: an open gate and broken glass bring the same series to production, so they have one; a rollback its own."""
-        return self.name if self.kind is Kind.ROLLBACK else ""
+        return self.name if self.kind is OrderKind.ROLLBACK else ""
 
 
 def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
@@ -207,7 +207,7 @@ def _last_look(door: PromotionDoor, errand: Errand) -> PromotionOutcome | None:
 
 
 #: What becomes of the candidate; a rollback leaves it PROMOTED as it is.
-_FATES = {Kind.OPEN: Fate.PROMOTED, Kind.BREAK_GLASS: Fate.BREAK_GLASS}
+_FATES = {OrderKind.OPEN: Fate.PROMOTED, OrderKind.BREAK_GLASS: Fate.BREAK_GLASS}
 
 
 def recorded(door: PromotionDoor, candidate: Candidate, record: Promotion, override: Override | None = None) -> PromotionOutcome:
@@ -221,21 +221,21 @@ def recorded(door: PromotionDoor, candidate: Candidate, record: Promotion, overr
     )
     if problems:
         return blocked(*(f"the record of its promotion is not to be believed: {each}" for each in problems))
-    return _finish(door, candidate, override.kind if override else Kind.OPEN, record, Ending.ALREADY_PROMOTED)
+    return _finish(door, candidate, override.kind if override else OrderKind.OPEN, record, Ending.ALREADY_PROMOTED)
 
 
-def _finish(door: PromotionDoor, candidate: Candidate, kind: Kind, promotion: Promotion, ending: Ending) -> PromotionOutcome:
+def _finish(door: PromotionDoor, candidate: Candidate, kind: OrderKind, promotion: Promotion, ending: Ending) -> PromotionOutcome:
     """Makes good what follows a record: its note among the promotions, the candidate's fate, the files beside the evidence."""
-    if kind is Kind.OPEN:
+    if kind is OrderKind.OPEN:
         door.state.note_promotion(candidate.release, candidate.series, promotion.promoted_at, _waived(promotion))
-    if kind is Kind.BREAK_GLASS:  # found by the sensor once more, so that what is older gives way
+    if kind is OrderKind.BREAK_GLASS:  # found by the sensor once more, so that what is older gives way
         door.state.list_open(candidate.release, door.wall())
     present, fate = door.state.candidate(candidate.release), _FATES.get(kind)
     ours = present is not None and present.series == candidate.series
     if present is not None and ours and fate is not None and present.fate not in (fate, Fate.PROMOTED):
         door.state.set_fate(present, fate)
     files = {
-        READINESS_FILE if kind is Kind.OPEN else OVERRIDE_FILE: promotion.readiness_envelope.encode(),
+        READINESS_FILE if kind is OrderKind.OPEN else OVERRIDE_FILE: promotion.readiness_envelope.encode(),
         DECISION_FILE: promotion.decision_envelope.encode(),
     }
     for name, content in files.items():
@@ -258,7 +258,7 @@ def begun(state: StateTable, candidate: Candidate, override: Override | None = N
         StateError: the state table cannot be read.
     """
     release, series, name = candidate.release, candidate.series, override.id if override else ""
-    lock = state.lock(release, series, override=name if override and override.kind is Kind.ROLLBACK else "")
+    lock = state.lock(release, series, override=name if override and override.kind is OrderKind.ROLLBACK else "")
     if lock is None or state.promotion(release, series, override=name) is not None:
         return ()
     mine = lock.idempotency_key == idempotency_key(release, series, name)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from phase5_ops.clock import iso
 from phase5_ops.gate.attestation.keys import KeySet
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, stored_order
 from phase5_ops.gate.inputs.promotion_records import record_problems
 from phase5_ops.gate.records import Release
@@ -19,7 +19,7 @@ from phase5_ops.gate.state.items import Promotion
 from phase5_ops.gate.state.table import StateTable
 
 #: By what a release went to production, in words.
-BY = {Kind.OPEN: "the gate", Kind.ROLLBACK: "rollback", Kind.BREAK_GLASS: "broken glass"}
+BY = {OrderKind.OPEN: "the gate", OrderKind.ROLLBACK: "rollback", OrderKind.BREAK_GLASS: "broken glass"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Released:
 
     release: Release
     series: int
-    kind: Kind
+    kind: OrderKind
     at: datetime
     run_id: str
     override: Override | None = None
@@ -99,5 +99,5 @@ def replaced_by(history: Sequence[Released], release: Release) -> Released | Non
 
 def _released(record: Promotion, release: Release, series: int, keys: KeySet, order: Override | None = None) -> Released:
     problems = record_problems(record, release, series, keys=keys, now=record.promoted_at, override=order)
-    kind = order.kind if order else Kind.OPEN
+    kind = order.kind if order else OrderKind.OPEN
     return Released(release, series, kind, record.promoted_at, record.holder, order, problems)

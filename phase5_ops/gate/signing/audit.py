@@ -13,7 +13,7 @@ from typing import Any
 
 from phase5_ops.clock import parse_iso
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, strict_json
-from phase5_ops.gate.signing.identity import Identity, Refusal, identify
+from phase5_ops.gate.signing.identity import Refusal, SessionIdentity, identify
 from phase5_ops.reads import Read, ReadStatus
 
 #: How long CloudTrail's event history goes back, and within which time a record is usually there.
@@ -215,7 +215,7 @@ def _another_person(claim: Claim, who: Mapping[str, Any], trusted_roles: Sequenc
     named = [identify(caller, trusted_roles=trusted_roles)]
     if source is not None:
         named.append(identify(caller, trusted_roles=trusted_roles, source_identity=str(source)))
-    people = [each.person for each in named if isinstance(each, Identity)]
+    people = [each.person for each in named if isinstance(each, SessionIdentity)]
     if claim.identity in people:
         return
     refused = "; ".join(each.reason for each in named if isinstance(each, Refusal))

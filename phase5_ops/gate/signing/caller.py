@@ -9,7 +9,7 @@ from typing import Any
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, strict_json
-from phase5_ops.gate.signing.identity import Identity, Refusal, identify
+from phase5_ops.gate.signing.identity import Refusal, SessionIdentity, identify
 from phase5_ops.policy import SigningPolicy
 from phase5_ops.reads import ReadStatus
 
@@ -19,14 +19,14 @@ IAM_ACTIONS = ("cloudtrail:LookupEvents", "sts:GetCallerIdentity")
 _EVENTS = 50  # of this access key, newest first: one is enough, and this is the most a call returns
 
 
-def who_signs(reader: AwsReader, policy: SigningPolicy) -> Identity | Refusal:
+def who_signs(reader: AwsReader, policy: SigningPolicy) -> SessionIdentity | Refusal:
     """The person behind the credentials of this process, or why nobody is known."""
     answer = reader.call("sts", "get_caller_identity", "caller")
     if answer.read.status is not ReadStatus.OK:
         return Refusal(f"{answer.read.operation}: {answer.read.status}: {answer.read.error}")
     caller = answer.pages[0]
     by_session = identify(caller, trusted_roles=policy.trusted_roles)
-    if isinstance(by_session, Identity) or ":assumed-role/" not in str(caller.get("Arn")):
+    if isinstance(by_session, SessionIdentity) or ":assumed-role/" not in str(caller.get("Arn")):
         return by_session
     found = _source_identities(reader, str(caller["Arn"]))
     if isinstance(found, Refusal):

@@ -20,7 +20,7 @@ _PERSON = re.compile(r"[A-Za-z0-9_+=,.@-]{2,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class SessionIdentity:
     """The person who signs.
 
     Attributes:
@@ -43,7 +43,7 @@ class Refusal:
 
 def identify(
     caller: Mapping[str, object], *, trusted_roles: Sequence[str], source_identity: str | None = None
-) -> Identity | Refusal:
+) -> SessionIdentity | Refusal:
     """The person behind an answer of GetCallerIdentity.
 
     Args:
@@ -61,13 +61,13 @@ def identify(
     if source_identity is not None:
         if not _PERSON.fullmatch(source_identity):
             return Refusal(f"not a source identity: {source_identity!r}")
-        return Identity(source_identity.casefold(), arn, "source identity")
+        return SessionIdentity(source_identity.casefold(), arn, "source identity")
     if not any(_matches(entry, account, role) for entry in trusted_roles):
         return Refusal(
             f"the session name of {account}/{role} may be chosen by the caller; sign in through a role of"
             " PHASE5_SIGNING__TRUSTED_ROLES, or with a source identity"
         )
-    return Identity(session.casefold(), arn, f"session of {role}")
+    return SessionIdentity(session.casefold(), arn, f"session of {role}")
 
 
 def _matches(entry: str, account: str, role: str) -> bool:

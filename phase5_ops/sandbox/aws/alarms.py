@@ -41,7 +41,7 @@ _DEFAULT_PERIOD = 300  # where no query says
 
 
 @dataclass
-class StoredAlarm:
+class SandboxAlarm:
     """One alarm: its configuration as it was put, and its state. `name` and `alarm_arn` are what moto's tagging looks for."""
 
     name: str
@@ -126,7 +126,7 @@ def judge(points: Sequence[float | None], breaches: Callable[[float], bool], n: 
     return ALARM if breaching and max(breaching) >= m else INSUFFICIENT_DATA
 
 
-def evaluate_metric_alarm(alarm: StoredAlarm, store: MetricStore, now: datetime) -> None:
+def evaluate_metric_alarm(alarm: SandboxAlarm, store: MetricStore, now: datetime) -> None:
     """Brings a metric alarm's state up to date."""
     try:
         evaluation = _Evaluation(alarm, store, now)
@@ -144,7 +144,7 @@ def evaluate_metric_alarm(alarm: StoredAlarm, store: MetricStore, now: datetime)
 class _Evaluation:
     """One look at one metric alarm."""
 
-    def __init__(self, alarm: StoredAlarm, store: MetricStore, now: datetime) -> None:
+    def __init__(self, alarm: SandboxAlarm, store: MetricStore, now: datetime) -> None:
         config = alarm.config
         self._config = config
         self._queries = _queries(config)
@@ -239,7 +239,7 @@ def _period(config: Mapping[str, Any], queries: Sequence[Mapping[str, Any]], ret
     return int(next(period for period in candidates if period))
 
 
-def evaluate_composite(alarm: StoredAlarm, states: Mapping[str, str], now: datetime) -> None:
+def evaluate_composite(alarm: SandboxAlarm, states: Mapping[str, str], now: datetime) -> None:
     """Brings a composite alarm's state up to date with the states of the alarms it refers to."""
     try:
         rule = parse_rule(alarm.config["AlarmRule"])

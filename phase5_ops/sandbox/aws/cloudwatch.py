@@ -31,7 +31,7 @@ from phase5_ops.cloudwatch.alarm_rule import AlarmRuleError, parse_rule
 from phase5_ops.cloudwatch.mute_schedule import MuteScheduleError
 from phase5_ops.cloudwatch.statistics import StatisticError, parse_statistic
 from phase5_ops.sandbox.aws.account import ACCOUNT
-from phase5_ops.sandbox.aws.alarms import ALARM, INSUFFICIENT_DATA, OK, StoredAlarm
+from phase5_ops.sandbox.aws.alarms import ALARM, INSUFFICIENT_DATA, OK, SandboxAlarm
 from phase5_ops.sandbox.aws.clock import PlatformClock
 from phase5_ops.sandbox.aws.cloudwatch_checks import aware, check_datum, check_metric_alarm
 from phase5_ops.sandbox.aws.cloudwatch_state import CloudWatchState
@@ -447,7 +447,7 @@ def _put_alarm(backend: Any, params: Mapping[str, Any], *, composite: bool) -> N
             alarm, verb = existing, "updated"
         else:
             arn = f"arn:aws:cloudwatch:{backend.region_name}:{backend.account_id}:alarm:{name}"
-            alarm, verb = StoredAlarm(name, arn, config, now, composite), "created"
+            alarm, verb = SandboxAlarm(name, arn, config, now, composite), "created"
             state.alarms[name] = alarm
         alarm.record("ConfigurationUpdate", f'Alarm "{name}" {verb}', {"type": verb.capitalize()}, now)
     if params.get("Tags"):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from phase5_ops.cloudwatch.alarm_rule import AlarmRuleError, parse_rule
-from phase5_ops.sandbox.aws.alarms import ALARM, StoredAlarm, evaluate_composite, evaluate_metric_alarm
+from phase5_ops.sandbox.aws.alarms import ALARM, SandboxAlarm, evaluate_composite, evaluate_metric_alarm
 from phase5_ops.sandbox.aws.faults import CLOUDWATCH_KINDS, Faults
 from phase5_ops.sandbox.aws.metric_store import MetricStore
 from phase5_ops.sandbox.aws.mute_rules import MuteRule
@@ -19,7 +19,7 @@ class CloudWatchState:
     """What one region's CloudWatch holds beside moto's own."""
 
     store: MetricStore = field(default_factory=MetricStore)
-    alarms: dict[str, StoredAlarm] = field(default_factory=dict)
+    alarms: dict[str, SandboxAlarm] = field(default_factory=dict)
     mute_rules: dict[str, MuteRule] = field(default_factory=dict)
     pages: dict[str, list[list[MetricDataResult]]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -33,7 +33,7 @@ class CloudWatchState:
         for alarm in self.alarms.values():
             self._evaluate_composite(alarm, done, now)
 
-    def _evaluate_composite(self, alarm: StoredAlarm, done: set[str], now: datetime) -> None:
+    def _evaluate_composite(self, alarm: SandboxAlarm, done: set[str], now: datetime) -> None:
         if not alarm.composite or alarm.name in done:
             return
         done.add(alarm.name)
@@ -43,7 +43,7 @@ class CloudWatchState:
         if not alarm.by_hand:
             evaluate_composite(alarm, {name: other.state for name, other in self.alarms.items()}, now)
 
-    def shown(self, alarm: StoredAlarm) -> dict[str, Any]:
+    def shown(self, alarm: SandboxAlarm) -> dict[str, Any]:
         """The alarm as DescribeAlarms shows it, with its suppression."""
         shown = alarm.as_response()
         suppressor = self.alarms.get(_plain_name(alarm.config.get("ActionsSuppressor") or ""))
@@ -52,11 +52,11 @@ class CloudWatchState:
             shown["ActionsSuppressedReason"] = f"Suppressed by alarm {suppressor.name}"
         return shown
 
-    def selected(self, params: Mapping[str, Any]) -> list[StoredAlarm]:
+    def selected(self, params: Mapping[str, Any]) -> list[SandboxAlarm]:
         """The alarms that DescribeAlarms asks for, by name; without AlarmTypes it asks for metric alarms only."""
         return [alarm for _, alarm in sorted(self.alarms.items()) if self._is_selected(alarm, params)]
 
-    def _is_selected(self, alarm: StoredAlarm, params: Mapping[str, Any]) -> bool:
+    def _is_selected(self, alarm: SandboxAlarm, params: Mapping[str, Any]) -> bool:
         config = alarm.config
         parent = self.alarms.get(params.get("ChildrenOfAlarmName") or "")
         actions = [
@@ -77,7 +77,7 @@ class CloudWatchState:
         return of_kind and all(test(params[key]) for key, test in tests if params.get(key))
 
 
-def _evaluate(alarm: StoredAlarm, metrics: MetricStore, now: datetime, faults: Faults) -> None:
+def _evaluate(alarm: SandboxAlarm, metrics: MetricStore, now: datetime, faults: Faults) -> None:
     fault = faults.strike(CLOUDWATCH_KINDS, "EvaluateAlarm", service="monitoring", text=alarm.name)
     if not alarm.by_hand and (fault is None or fault.kind == "partial"):
         evaluate_metric_alarm(alarm, metrics, now)
@@ -90,7 +90,7 @@ def _plain_name(name_or_arn: str) -> str:
     return name_or_arn.split(":alarm:", 1)[1] if name_or_arn.startswith("arn:") else name_or_arn
 
 
-def _children(alarm: StoredAlarm) -> frozenset[str]:
+def _children(alarm: SandboxAlarm) -> frozenset[str]:
     """The alarms a composite alarm's rule refers to."""
     try:
         return parse_rule(alarm.config["AlarmRule"]).alarm_names if alarm.composite else frozenset()

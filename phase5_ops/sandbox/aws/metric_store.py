@@ -25,7 +25,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from phase5_ops.cloudwatch.statistics import Kind, Statistic
+from phase5_ops.cloudwatch.statistics import Statistic, StatisticKind
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -235,16 +235,16 @@ def _starts(bins: Ints) -> Ints:
     return np.flatnonzero(np.concatenate([[True], bins[1:] != bins[:-1]]))
 
 
-def _basic(rows: Floats, starts: Ints, kind: Kind) -> Floats:
-    if kind is Kind.MINIMUM:
+def _basic(rows: Floats, starts: Ints, kind: StatisticKind) -> Floats:
+    if kind is StatisticKind.MINIMUM:
         return np.minimum.reduceat(rows[3], starts)
-    if kind is Kind.MAXIMUM:
+    if kind is StatisticKind.MAXIMUM:
         return np.maximum.reduceat(rows[4], starts)
     counts = np.add.reduceat(rows[1], starts)
-    if kind is Kind.SAMPLE_COUNT:
+    if kind is StatisticKind.SAMPLE_COUNT:
         return counts
     totals = np.add.reduceat(rows[2], starts)
-    return totals if kind is Kind.SUM else totals / counts
+    return totals if kind is StatisticKind.SUM else totals / counts
 
 
 @dataclass
@@ -277,19 +277,19 @@ class _Samples:
             if statistic.upper is not None:
                 inside &= self.values <= statistic.upper
             kept = self.counts * inside
-        if statistic.kind is Kind.WINSORIZED_MEAN:
+        if statistic.kind is StatisticKind.WINSORIZED_MEAN:
             return self._winsorized(statistic)
         return self._trimmed(statistic.kind, kept)
 
-    def _trimmed(self, kind: Kind, kept: Floats) -> Floats:
+    def _trimmed(self, kind: StatisticKind, kept: Floats) -> Floats:
         count = np.add.reduceat(kept, self.starts)
-        if kind is Kind.PERCENTILE_RANK:
+        if kind is StatisticKind.PERCENTILE_RANK:
             return 100 * count / self.samples
         total = np.add.reduceat(kept * self.values, self.starts)
         count_or_none = np.where(count > 0, count, np.nan)
-        if kind is Kind.TRIMMED_COUNT:
+        if kind is StatisticKind.TRIMMED_COUNT:
             return count_or_none
-        return np.where(count > 0, total, np.nan) if kind is Kind.TRIMMED_SUM else total / count_or_none
+        return np.where(count > 0, total, np.nan) if kind is StatisticKind.TRIMMED_SUM else total / count_or_none
 
     def _cuts(self, statistic: Statistic) -> tuple[Floats, Floats]:
         """Of each period: how many of its lowest samples are cut off, and at how many samples the highest begin."""

@@ -15,7 +15,7 @@ from phase5_ops.gate.attestation.readiness_statement import StatementRow
 from phase5_ops.gate.records import Waiver
 from phase5_ops.gate.session import Refused, open_session
 from phase5_ops.gate.signing.caller import who_signs
-from phase5_ops.gate.signing.identity import Identity, Refusal
+from phase5_ops.gate.signing.identity import Refusal, SessionIdentity
 from phase5_ops.gate.signing.kms import SigningError
 from phase5_ops.gate.state.items import Fate, StateError
 from phase5_ops.policy import SigningPolicy
@@ -221,7 +221,7 @@ def record(name="Alice@example.com", arn=ARN, key="ASIA1"):
 
 def test_a_session_is_known_by_its_source_identity():
     found = who_signs(CloudTrailSays(record(), record(), "not json", {"userIdentity": None}), SigningPolicy())
-    assert found == Identity("alice@example.com", ARN, "source identity")
+    assert found == SessionIdentity("alice@example.com", ARN, "source identity")
 
 
 @pytest.mark.parametrize(

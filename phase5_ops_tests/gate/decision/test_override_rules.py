@@ -12,7 +12,7 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.gate.attestation.decision_statement import decision_statement
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, canonical_json, envelope_bytes
 from phase5_ops.gate.attestation.keys import GATE
-from phase5_ops.gate.attestation.orders import Kind, idempotency_key
+from phase5_ops.gate.attestation.orders import OrderKind, idempotency_key
 from phase5_ops.gate.attestation.override_statement import SIGNERS, Override, override_of
 from phase5_ops.gate.attestation.verification import verify
 from phase5_ops.gate.decision.override_rules import problems
@@ -23,7 +23,7 @@ from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE, Signers, decisio
 POLICY, GATE_POLICY = OverridePolicy(), GatePolicy()
 GLASS = Override(
     id="break-glass-1",
-    kind=Kind.BREAK_GLASS,
+    kind=OrderKind.BREAK_GLASS,
     release=RELEASE,
     series=1,
     reason="customers cannot log in",
@@ -37,7 +37,7 @@ GLASS = Override(
 BACK = replace(
     GLASS,
     id="rollback-1",
-    kind=Kind.ROLLBACK,
+    kind=OrderKind.ROLLBACK,
     until=NOW + timedelta(minutes=60),
     rests_on=("sha256:" + "1" * 64, "sha256:" + "2" * 64),
     goes_past=(),
@@ -152,7 +152,7 @@ def test_an_override_that_does_not_stand_says_why_whoever_signed_it(override, ch
 
 
 @given(
-    kind=st.sampled_from([Kind.ROLLBACK, Kind.BREAK_GLASS]),
+    kind=st.sampled_from([OrderKind.ROLLBACK, OrderKind.BREAK_GLASS]),
     signed=st.lists(
         st.tuples(
             st.sampled_from(ROLES), st.sampled_from([None, *ROLES]), st.sampled_from(["a", "b", "A", ""]), st.integers(-60, 600)
@@ -163,7 +163,7 @@ def test_an_override_that_does_not_stand_says_why_whoever_signed_it(override, ch
     life=st.integers(1, 300),
 )
 def test_an_override_that_takes_effect_has_everything_that_its_kind_demands(kind, signed, minutes, life):
-    override = replace(BACK if kind is Kind.ROLLBACK else GLASS, until=NOW + timedelta(minutes=life))
+    override = replace(BACK if kind is OrderKind.ROLLBACK else GLASS, until=NOW + timedelta(minutes=life))
     now = NOW + timedelta(minutes=minutes)
     offs = [
         off(override, role, key_role=key, key_id=f"key-{key}", identity=who, signed_at=NOW + timedelta(minutes=at))
@@ -172,10 +172,10 @@ def test_an_override_that_takes_effect_has_everything_that_its_kind_demands(kind
     if not codes(override, *offs, now=now):
         good = [each for each in offs if each.role == each.key_role and each.identity]
         assert len({each.role for each in good}) >= SIGNERS[kind]
-        assert kind is not Kind.ROLLBACK or any(each.role == "ops-sre" for each in good)
-        assert kind is not Kind.BREAK_GLASS or len({each.identity.casefold() for each in good}) > 1
+        assert kind is not OrderKind.ROLLBACK or any(each.role == "ops-sre" for each in good)
+        assert kind is not OrderKind.BREAK_GLASS or len({each.identity.casefold() for each in good}) > 1
         assert now < override.until
-        assert life <= (60 if kind is Kind.ROLLBACK else 240)
+        assert life <= (60 if kind is OrderKind.ROLLBACK else 240)
 
 
 def test_each_override_has_an_idempotency_key_of_its_own():
@@ -190,7 +190,7 @@ def test_each_override_has_an_idempotency_key_of_its_own():
 # --- verified offline --------------------------------------------------------------------------------------------------------
 
 ON_SOMETHING_ELSE = {each.kind: replace(each, rests_on=("sha256:" + "9" * 64,)) for each in OVERRIDES}
-ROLES_OF = {Kind.ROLLBACK: ("ops-sre",), Kind.BREAK_GLASS: ("ops-sre", "eng-reliability")}
+ROLES_OF = {OrderKind.ROLLBACK: ("ops-sre",), OrderKind.BREAK_GLASS: ("ops-sre", "eng-reliability")}
 
 
 def files_of(signers: Signers, override: Override, roles=None, at: datetime = NOW, **changes) -> dict[str, bytes]:
@@ -230,7 +230,7 @@ def test_an_override_verifies_only_for_who_accepts_it(signers, override):
         assert any("the gate was not open" in problem for problem in verdict(signers, files, accept).problems)
     levels = json.loads(override_statement(files))["predicate"]
     assert "PHASE5_OPEN" not in levels["verifiedLevels"]
-    assert (levels["verificationResult"] == "PASSED") is (override.kind is Kind.ROLLBACK)
+    assert (levels["verificationResult"] == "PASSED") is (override.kind is OrderKind.ROLLBACK)
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda each: each.kind)

@@ -31,7 +31,7 @@ from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Sto
 from phase5_ops.orchestration.wiring import Evidence, Judging, evidence_asset, row_checks
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.settings import Reading, Settings
+from phase5_ops.settings import ReadingSettings, Settings
 from phase5_ops.verdict import FindingCode, Judgement, Verdict, conclude
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -79,7 +79,7 @@ CASES = DeclaredTable(Case, NoFacts)
 def readiness(instance, store, run_id: str, *, tags=TAGS, judge=None, job: str = READINESS_JOB, platform_changes=None) -> None:
     """A run of a readiness job with one asset and one row, as the project's own wiring makes them."""
     settings = Settings(environment=RELEASE.environment, state_dir=store.run_folder("x").parent, **(platform_changes or {}))
-    platform = RunContext(settings, AwsReader(Reading()), History(settings.state_dir / "h.sqlite"), store, run_id)
+    platform = RunContext(settings, AwsReader(ReadingSettings()), History(settings.state_dir / "h.sqlite"), store, run_id)
     platform.__dict__["policy_digest"] = POLICY_DIGEST
 
     def gather(platform: RunContext, _tables) -> GatheredTable:

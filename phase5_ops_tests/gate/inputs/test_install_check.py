@@ -8,7 +8,7 @@ import pytest
 
 from phase5_ops.cli import app as cli
 from phase5_ops.gate.attestation.keys import SIGNERS
-from phase5_ops.gate.inputs.install_check import Checked, Outcome, check_installation, exit_code, signers_in
+from phase5_ops.gate.inputs.install_check import Checked, InstallOutcome, check_installation, exit_code, signers_in
 from phase5_ops.gate.session import new_session
 from phase5_ops.settings import Tables
 from phase5_ops_tests.gate.people import Desk
@@ -36,7 +36,7 @@ def phase5(monkeypatch, capsys, desk, *arguments):
 
 def problems(desk):
     found = list(check_installation(new_session(desk.settings, "check")))
-    return [each.text for each in found if each.outcome is Outcome.PROBLEM], exit_code(found)
+    return [each.text for each in found if each.outcome is InstallOutcome.PROBLEM], exit_code(found)
 
 
 def let_sign(desk, **principals):
@@ -142,7 +142,7 @@ def test_the_check_says_that_the_file_of_keys_is_gone(desk, monkeypatch, capsys)
 def test_what_cannot_be_read_is_unknown_and_not_fine(desk, aws_faults, service):
     aws_faults.add("denied", service=service)
     found = check_installation(new_session(desk.settings, "check"))
-    assert Outcome.UNKNOWN in {each.outcome for each in found}
+    assert InstallOutcome.UNKNOWN in {each.outcome for each in found}
 
 
 def test_keys_that_are_not_there_leave_the_table_made_and_say_so(desk, monkeypatch, capsys):
@@ -154,7 +154,8 @@ def test_keys_that_are_not_there_leave_the_table_made_and_say_so(desk, monkeypat
 
 def test_exit_codes():
     ok, unknown, problem, note = (
-        Checked(outcome, "") for outcome in (Outcome.OK, Outcome.UNKNOWN, Outcome.PROBLEM, Outcome.NOTE)
+        Checked(outcome, "")
+        for outcome in (InstallOutcome.OK, InstallOutcome.UNKNOWN, InstallOutcome.PROBLEM, InstallOutcome.NOTE)
     )
     assert [exit_code(found) for found in ([ok, note], [ok, unknown], [unknown, problem], [])] == [0, 2, 1, 2]
 

@@ -20,7 +20,7 @@ from phase5_ops.evidence.run_tags import PROMOTION_JOB
 from phase5_ops.gate.attestation.decision_statement import decision_facts
 from phase5_ops.gate.attestation.envelopes import read_envelope
 from phase5_ops.gate.attestation.keys import KeySet
-from phase5_ops.gate.attestation.orders import Kind
+from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, override_of
 from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.attestation.verification import verify
@@ -63,8 +63,8 @@ class Incident:
     def keys(self) -> KeySet:
         return self.desk.open().keys
 
-    def asks(self, person: str, kind: Kind, role: str = "ops-sre", confirm=lambda _question: True, **given) -> int:
-        if kind is Kind.BREAK_GLASS and "reason" in given:
+    def asks(self, person: str, kind: OrderKind, role: str = "ops-sre", confirm=lambda _question: True, **given) -> int:
+        if kind is OrderKind.BREAK_GLASS and "reason" in given:
             self.desk.states()
         self.become(person)
         return override_command.run_override(self.settings, OverrideRequest(kind, RELEASE.name, role, **given), confirm)
@@ -86,8 +86,8 @@ class Incident:
     def ordered(self) -> dg.RunRequest:
         """Two people have signed to break the glass, and the sensor asks for the run."""
         self.desk.ready(fate=Fate.PENDING)
-        assert self.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY) == 0
-        assert self.asks("bob", Kind.BREAK_GLASS) == 0
+        assert self.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY) == 0
+        assert self.asks("bob", OrderKind.BREAK_GLASS) == 0
         [request] = self.tick().requests
         return request
 
@@ -153,7 +153,7 @@ def promoted(incident) -> Incident:
 
 
 def test_a_rollback_takes_effect_once_and_is_attested_as_one(promoted, capsys):
-    assert promoted.asks("bob", Kind.ROLLBACK, **WHY) == 0
+    assert promoted.asks("bob", OrderKind.ROLLBACK, **WHY) == 0
     assert "takes effect at the next tick" in capsys.readouterr().out
     [request] = promoted.tick().requests
     assert promoted.launch(request).success
@@ -166,7 +166,7 @@ def test_a_rollback_takes_effect_once_and_is_attested_as_one(promoted, capsys):
 
 
 def test_what_a_rollback_leaves_verifies_offline_for_who_accepts_it(promoted):
-    promoted.asks("bob", Kind.ROLLBACK, **WHY)
+    promoted.asks("bob", OrderKind.ROLLBACK, **WHY)
     [request] = promoted.tick().requests
     assert promoted.carries_out(request, run="run-9").promoted
     folder = promoted.settings.state_dir / "evidence" / "run-9" / "attestations"
@@ -179,7 +179,7 @@ def test_what_a_rollback_leaves_verifies_offline_for_who_accepts_it(promoted):
         "max_age": timedelta(hours=1),
         "environment": RELEASE.environment,
     }
-    assert verify(files, **given, accept=[Kind.ROLLBACK]).problems == ()
+    assert verify(files, **given, accept=[OrderKind.ROLLBACK]).problems == ()
     assert not verify(files, **given).ok
 
 
@@ -187,7 +187,7 @@ def test_an_incident_does_not_block_its_own_cure(promoted, aws_faults):
     """No readiness run, no evidence, SLO rows, alarms, functions: nothing of the platform is asked."""
     for service in ("cloudwatch", "lambda", "logs"):
         aws_faults.add("denied", service=service)
-    promoted.asks("bob", Kind.ROLLBACK, **WHY)
+    promoted.asks("bob", OrderKind.ROLLBACK, **WHY)
     [request] = promoted.tick().requests
     assert promoted.carries_out(request).promoted
     assert len(promoted.effects()) == 1
@@ -195,13 +195,13 @@ def test_an_incident_does_not_block_its_own_cure(promoted, aws_faults):
 
 def test_a_rollback_of_what_this_gate_never_promoted_is_refused(incident, capsys):
     incident.desk.ready()
-    assert incident.asks("bob", Kind.ROLLBACK, **WHY) == 1
+    assert incident.asks("bob", OrderKind.ROLLBACK, **WHY) == 1
     assert "only what this gate promoted is rolled back to" in capsys.readouterr().err
     assert incident.state.overrides("production") == []
 
 
 def test_a_rollback_to_an_attestation_that_was_replaced_or_forged_has_no_effect(promoted):
-    promoted.asks("bob", Kind.ROLLBACK, **WHY)
+    promoted.asks("bob", OrderKind.ROLLBACK, **WHY)
     [request] = promoted.tick().requests
     table, key = promoted.settings.tables.readiness, {"pk": f"RELEASE#production#{RELEASE.name}", "sk": "PROMOTION#000001"}
     item = promoted.aws.resource("dynamodb").Table(table).get_item(Key=key)["Item"]
@@ -213,19 +213,19 @@ def test_a_rollback_to_an_attestation_that_was_replaced_or_forged_has_no_effect(
     assert "attestation_invalid" in outcome.reasons[0]
     assert promoted.effects() == []
     promoted.become("bob")
-    assert promoted.asks("bob", Kind.ROLLBACK, **WHY) == 1  # nor is it asked for again
+    assert promoted.asks("bob", OrderKind.ROLLBACK, **WHY) == 1  # nor is it asked for again
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "ops-sre"])
 def test_a_rollback_signed_for_another_role_has_no_effect(promoted, role):
-    assert promoted.asks("bob", Kind.ROLLBACK, role=role, **WHY) == 0
+    assert promoted.asks("bob", OrderKind.ROLLBACK, role=role, **WHY) == 0
     tick = promoted.tick()
     assert tick.requests == []
     assert any("override_not_signed" in line for line in tick.lines)
 
 
 def test_an_old_order_has_no_effect(promoted):
-    promoted.asks("bob", Kind.ROLLBACK, **WHY)
+    promoted.asks("bob", OrderKind.ROLLBACK, **WHY)
     [request] = promoted.tick().requests
     later = datetime.now(UTC) + timedelta(minutes=61)
     assert watch_overrides(promoted.at(later), later) == ([], [])
@@ -234,12 +234,12 @@ def test_an_old_order_has_no_effect(promoted):
 
 def test_glass_is_broken_by_two_people_who_are_told_of_and_never_attested_as_open(incident, capsys):
     incident.desk.ready(fate=Fate.PENDING)
-    assert incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY) == 0
+    assert incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY) == 0
     shown = capsys.readouterr().out
     assert "no_readiness_run" in shown  # what is gone past stands in what is signed
     assert "waits for another person" in shown
     assert incident.tick().requests == []
-    assert incident.asks("bob", Kind.BREAK_GLASS) == 0
+    assert incident.asks("bob", OrderKind.BREAK_GLASS) == 0
     [request] = incident.tick().requests
     assert request.job_name == PROMOTION_JOB
     assert incident.launch(request).success
@@ -262,10 +262,10 @@ def test_glass_is_broken_by_two_people_who_are_told_of_and_never_attested_as_ope
 
 def test_glass_is_not_broken_by_one_person_or_one_role(incident, capsys):
     incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
-    assert incident.asks("ALICE", Kind.BREAK_GLASS, role="ops-sre") == 1
+    incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY)
+    assert incident.asks("ALICE", OrderKind.BREAK_GLASS, role="ops-sre") == 1
     assert "takes two people" in capsys.readouterr().err
-    assert incident.asks("bob", Kind.BREAK_GLASS, role="eng-reliability") == 1
+    assert incident.asks("bob", OrderKind.BREAK_GLASS, role="eng-reliability") == 1
     assert "another role must" in capsys.readouterr().err
     assert incident.tick().requests == []
 
@@ -273,12 +273,12 @@ def test_glass_is_not_broken_by_one_person_or_one_role(incident, capsys):
 def test_glass_is_not_broken_in_silence(incident, aws_faults, monkeypatch, capsys):
     incident.desk.ready(fate=Fate.PENDING)
     aws_faults.add("denied", service="sns")
-    assert incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY) == 1
+    assert incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY) == 1
     assert "nobody could be told" in capsys.readouterr().err
     assert incident.state.overrides("production") == []
     aws_faults.clear()
-    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
-    incident.asks("bob", Kind.BREAK_GLASS)
+    incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY)
+    incident.asks("bob", OrderKind.BREAK_GLASS)
     [request] = incident.tick().requests
     aws_faults.add("denied", service="sns")
     outcome = incident.carries_out(request)
@@ -290,7 +290,7 @@ def test_glass_is_not_broken_in_silence(incident, aws_faults, monkeypatch, capsy
     monkeypatch.delenv("PHASE5_NOTIFICATIONS__SNS_TOPIC_ARN")
     incident.settings = load_settings()
     with pytest.raises(ConfigurationError, match="not broken in silence"):
-        incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
+        incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY)
 
 
 def test_glass_that_is_broken_closes_the_series_and_the_release_may_pass_the_gate_later(incident):
@@ -309,20 +309,20 @@ def test_glass_that_is_broken_closes_the_series_and_the_release_may_pass_the_gat
 def test_usage_errors_of_overrides(incident, given):
     incident.desk.ready()
     with pytest.raises(ConfigurationError):
-        incident.asks("bob", Kind.BREAK_GLASS, **given)
+        incident.asks("bob", OrderKind.BREAK_GLASS, **given)
     with pytest.raises(ConfigurationError):
-        incident.asks("bob", Kind.ROLLBACK, **given)
+        incident.asks("bob", OrderKind.ROLLBACK, **given)
 
 
 def test_who_says_no_signs_nothing_and_nobody_is_told(incident):
     incident.desk.ready(fate=Fate.PENDING)
-    assert incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", confirm=lambda _question: False, **WHY) == 1
+    assert incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", confirm=lambda _question: False, **WHY) == 1
     assert (incident.state.overrides("production"), incident.told()) == ([], [])
 
 
 def test_an_override_that_somebody_wrote_into_the_table_has_no_effect(promoted):
     """Without the role's key there is no signature, and an order of another shape is none."""
-    promoted.asks("bob", Kind.ROLLBACK, **WHY)
+    promoted.asks("bob", OrderKind.ROLLBACK, **WHY)
     [stored] = promoted.state.overrides("production")
     order = override_of(stored.payload)
     forged = replace(order, id="rollback-forged", reason="because")
@@ -351,16 +351,16 @@ PROMOTION_WRITES = ("take_lock", "prepare_promotion", "record_promotion", "list_
 @pytest.mark.parametrize("write", WRITES)
 def test_an_order_killed_at_any_write_has_no_effect_or_its_own(incident, monkeypatch, write, after):
     incident.desk.ready(fate=Fate.PENDING)
-    incident.asks("alice", Kind.BREAK_GLASS, role="eng-reliability", **WHY)
+    incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY)
     with monkeypatch.context() as dying:
         _kill_at(dying, write, after=after)
         with pytest.raises(Killed):
-            incident.asks("bob", Kind.BREAK_GLASS)
+            incident.asks("bob", OrderKind.BREAK_GLASS)
     done = write == "add_override_signature" and after
     asked = incident.tick().requests
     assert len(asked) == done
     if not done:
-        assert incident.asks("bob", Kind.BREAK_GLASS) == 0
+        assert incident.asks("bob", OrderKind.BREAK_GLASS) == 0
         asked = incident.tick().requests
     assert incident.carries_out(asked[0]).promoted
     assert len(incident.effects()) == 1
@@ -430,7 +430,7 @@ def test_glass_is_not_broken_for_what_another_run_promotes_or_has_promoted(incid
 
 def override_of_nobody() -> Override:
     now = datetime.now(UTC)
-    return Override("rollback-endless", Kind.ROLLBACK, RELEASE, 1, "why", "T-1", "nobody", now, now)
+    return Override("rollback-endless", OrderKind.ROLLBACK, RELEASE, 1, "why", "T-1", "nobody", now, now)
 
 
 def test_what_somebody_wrote_among_the_orders_stops_nothing(promoted):
@@ -448,7 +448,7 @@ def test_what_somebody_wrote_among_the_orders_stops_nothing(promoted):
     ]
     for item in bad:
         table.put_item(Item={"pk": "OVERRIDES#production", **item})
-    promoted.asks("bob", Kind.ROLLBACK, **WHY)
+    promoted.asks("bob", OrderKind.ROLLBACK, **WHY)
     tick = promoted.tick()
     assert len(tick.requests) == 1
     assert sum("not an override" in line for line in tick.lines) == 5

@@ -24,7 +24,7 @@ from phase5_ops.gate.signing.stored_signatures import verified_sign_offs
 from phase5_ops.gate.state.items import Candidate, Fate, Promotion, StateError, StoredSignOff
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.policy import GatePolicy, PromotionPolicy
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 from phase5_ops_tests.gate.own_aws import NOW, readiness_payload
 
 COMPLETE = complete_inputs(GatePolicy(), NOW)
@@ -279,7 +279,7 @@ class Mortal(AwsReader):
     """A reader whose process dies at the nth write, before it is made or after."""
 
     def __init__(self, session, at: int, *, after: bool) -> None:
-        super().__init__(Reading(max_attempts=1, deadline_seconds=60), session=session)
+        super().__init__(ReadingSettings(max_attempts=1, deadline_seconds=60), session=session)
         self.at, self.after, self.writes = at, after, 0
 
     def call(self, service, operation, resource, **params):

@@ -16,7 +16,7 @@ from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_s
 from phase5_ops.gate.signing.audit import Claim, Match, Period, exit_code, judge, period_of
 from phase5_ops.gate.signing.cloudtrail import IAM_ACTIONS, read_sign_events
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk
 
@@ -193,7 +193,7 @@ class Counting(Pace):
 
 
 def test_all_pages_are_looked_up_in_the_keys_own_region_at_a_pace(aws):
-    reader, pace = AwsReader(Reading(max_attempts=1), session=aws), Counting()
+    reader, pace = AwsReader(ReadingSettings(max_attempts=1), session=aws), Counting()
     period = Period(NOW, NOW + timedelta(minutes=20))
     asked = {
         "LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "Sign"}],
@@ -210,7 +210,7 @@ def test_all_pages_are_looked_up_in_the_keys_own_region_at_a_pace(aws):
 
 
 def test_a_refused_lookup_is_a_failed_read(aws):
-    reader = AwsReader(Reading(max_attempts=1), session=aws)
+    reader = AwsReader(ReadingSettings(max_attempts=1), session=aws)
     with Stubber(reader.client("cloudtrail", None)) as stub:
         stub.add_client_error("lookup_events", "AccessDeniedException", "not allowed")
         answer = read_sign_events(reader, None, Period(NOW, LATER), Counting())

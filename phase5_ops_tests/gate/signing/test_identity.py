@@ -2,7 +2,7 @@
 
 import pytest
 
-from phase5_ops.gate.signing.identity import Identity, Refusal, identify, repeated_role
+from phase5_ops.gate.signing.identity import Refusal, SessionIdentity, identify, repeated_role
 
 TRUSTED = ("123456789012/AWSReservedSSO_Signers*", "123456789012/Federated")
 
@@ -19,7 +19,7 @@ def caller(role="AWSReservedSSO_Signers_1a2b", session="Alice@example.com", acco
 @pytest.mark.parametrize("role", ["AWSReservedSSO_Signers_1a2b", "Federated"])
 def test_a_session_of_a_trusted_role_names_its_person(role):
     identity = identify(caller(role), trusted_roles=TRUSTED)
-    assert identity == Identity("alice@example.com", caller(role)["Arn"], f"session of {role}")
+    assert identity == SessionIdentity("alice@example.com", caller(role)["Arn"], f"session of {role}")
 
 
 def test_a_source_identity_goes_before_the_session_name_and_needs_no_trusted_role():
@@ -61,7 +61,7 @@ def test_an_odd_source_identity_is_refused_rather_than_overlooked(name):
 
 def test_other_partitions_are_read():
     answer = caller(Arn="arn:aws-us-gov:sts::123456789012:assumed-role/Federated/al", UserId="AROA:al")
-    assert isinstance(identify(answer, trusted_roles=TRUSTED), Identity)
+    assert isinstance(identify(answer, trusted_roles=TRUSTED), SessionIdentity)
 
 
 def test_the_same_person_for_another_role_is_found_whatever_the_case():

@@ -16,12 +16,12 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.gate.attestation.envelopes import WAIVER_TYPE, envelope_bytes, pae
 from phase5_ops.gate.attestation.keys import GATE, SIGNERS, keys_document, parse_keys
 from phase5_ops.gate.attestation.verification import verify
-from phase5_ops.gate.signing.identity import Identity, identify
+from phase5_ops.gate.signing.identity import SessionIdentity, identify
 from phase5_ops.gate.signing.kms import IAM_ACTIONS, SigningError, load_key, load_keys, sign
 from phase5_ops.policy import SigningPolicy
 from phase5_ops.sandbox.aws import kms as moto_kms
 from phase5_ops.sandbox.seed import _seed_signing_keys
-from phase5_ops.settings import Reading, load_settings
+from phase5_ops.settings import ReadingSettings, load_settings
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW, decision_payload, readiness_payload
 
 POLICY = SigningPolicy()
@@ -139,7 +139,7 @@ def test_a_revoked_key_does_not_sign(seeded, reader):
 
 def test_no_signature_is_made_after_the_deadline(seeded, aws, reader):
     key = load_key(reader, POLICY, GATE)
-    late = AwsReader(Reading(deadline_seconds=1), session=aws, monotonic=iter([0.0, *range(10, 100)]).__next__)
+    late = AwsReader(ReadingSettings(deadline_seconds=1), session=aws, monotonic=iter([0.0, *range(10, 100)]).__next__)
     with pytest.raises(SigningError, match="timeout"):
         sign(late, key, b"{}")
 
@@ -215,7 +215,7 @@ def test_people_of_the_sandbox_sign_in_and_sign(start):
     identity = identify(
         reader.call("sts", "get_caller_identity", "caller").pages[0], trusted_roles=settings.signing.trusted_roles
     )
-    assert isinstance(identity, Identity)
+    assert isinstance(identity, SessionIdentity)
     assert identity.person == "alice@example.com"
     payload = readiness_payload()
     key = load_key(reader, settings.signing, "ops-sre")

@@ -12,7 +12,7 @@ from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.signing.signing_times import counted_sign_offs
 from phase5_ops.policy import GatePolicy
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, readiness_payload
 from phase5_ops_tests.gate.people import TRUSTED
 from phase5_ops_tests.gate.signing.test_audit import CLAIM, KEY, SESSION, entries, event
@@ -28,7 +28,7 @@ class Trail(AwsReader):
     """Answers LookupEvents with these records."""
 
     def __init__(self, *records, status=ReadStatus.OK):
-        super().__init__(Reading())
+        super().__init__(ReadingSettings())
         self.records, self.status, self.asked = records, status, 0
 
     def paginate(self, service, operation, resource, **params):

@@ -24,7 +24,7 @@ from phase5_ops.gate.state.items import (
     check_release,
 )
 from phase5_ops.gate.state.table import StateTable
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DIGEST, OTHER = "sha256:" + "d" * 64, "sha256:" + "0" * 64
@@ -241,7 +241,7 @@ class LosesTheFirstAnswer(AwsReader):
 
 
 def test_a_write_whose_answer_was_lost_is_known_as_done(aws, table):
-    state = StateTable(LosesTheFirstAnswer(Reading(), session=aws), table)
+    state = StateTable(LosesTheFirstAnswer(ReadingSettings(), session=aws), table)
     assert state.register(CANDIDATE) == (Registered.NEW, CANDIDATE)
     assert state.set_fate(CANDIDATE, Fate.REJECTED, "x") is Written.DONE
     assert state.register(replace(CANDIDATE, registered_at=NOW + timedelta(days=1)))[0] is Registered.NEW

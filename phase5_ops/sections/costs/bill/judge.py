@@ -106,7 +106,7 @@ _DAYS_FOUND = 10
 
 
 @dataclass(frozen=True)
-class _Case:
+class _CostCase:
     """What every rule looks at."""
 
     table: CostReport
@@ -166,7 +166,7 @@ def judge_cost_report(
     findings = read_findings(reads, ignoring={r.operation for r in reads if r.operation.startswith((_COSTS, _TAGS, _BUDGETS))})
     if not reads:
         return conclude(judged=0, summary="The costs could not be judged", findings=findings)
-    case = _Case(table, table.rows, policy, links)
+    case = _CostCase(table, table.rows, policy, links)
     evidence = _evidence(case, tenants_table, outcomes_table)
     findings += [*_malformed_findings(case), *_budget_findings(case, reads)]
     unreadable = list(_unreadable_findings(case, reads))
@@ -231,7 +231,7 @@ def _read_whole(reads: Sequence[Read], resource: str) -> bool:
     return bool(concerned) and all(read.status is ReadStatus.OK for read in concerned)
 
 
-def _evidence(case: _Case, tenants_table: str, outcomes_table: str) -> list[EvidenceLink]:
+def _evidence(case: _CostCase, tenants_table: str, outcomes_table: str) -> list[EvidenceLink]:
     report = case.table.facts.report_url
     return [
         EvidenceLink("Cost Explorer by tenant", case.link()),
@@ -242,7 +242,7 @@ def _evidence(case: _Case, tenants_table: str, outcomes_table: str) -> list[Evid
     ]
 
 
-def _summary(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> str:
+def _summary(case: _CostCase, active: Mapping[str, Sequence[CostRow]]) -> str:
     rest = [row for row in case.rows if row.state == REST]
     total = total_cost(case.rows, case.metric)
     unallocated = sum((row.unallocated for row in rest), ZERO)
@@ -256,7 +256,7 @@ def _summary(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> str:
     )
 
 
-def _facts(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> dict[str, Fact]:
+def _facts(case: _CostCase, active: Mapping[str, Sequence[CostRow]]) -> dict[str, Fact]:
     known, days = case.table.facts, case.days
     rest = [row for row in case.rows if row.state == REST]
     facts: dict[str, Fact] = {
@@ -284,7 +284,7 @@ def _facts(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> dict[str, Fa
 # What could not be read
 
 
-def _unreadable_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
+def _unreadable_findings(case: _CostCase, reads: Sequence[Read]) -> Iterator[Finding]:
     failed = [read for read in reads if read.operation == _COSTS and read.status is not ReadStatus.OK]
     for read in failed:
         yield CostCode.COST_UNREADABLE.at(
@@ -305,7 +305,7 @@ def _unreadable_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding
         )
 
 
-def _malformed_findings(case: _Case) -> Iterator[Finding]:
+def _malformed_findings(case: _CostCase) -> Iterator[Finding]:
     for record in case.table.facts.malformed:
         yield CostCode.COST_RECORD_MALFORMED.at(
             f"{record.table}: {record.key}: {record.attribute}",
@@ -319,12 +319,12 @@ def _malformed_findings(case: _Case) -> Iterator[Finding]:
         )
 
 
-def _mixed(case: _Case) -> Finding:
+def _mixed(case: _CostCase) -> Finding:
     currencies = ", ".join(case.table.facts.currencies)
     return CostCode.COST_CURRENCY_MIXED.at("the bill", expected="one billing currency", seen=currencies, link=case.link())
 
 
-def _budget_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
+def _budget_findings(case: _CostCase, reads: Sequence[Read]) -> Iterator[Finding]:
     budgets = case.table.facts.budgets
     if budgets.alerting:
         return
@@ -344,11 +344,11 @@ def _budget_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
 # Is the bill good enough to judge by
 
 
-def _tags(case: _Case) -> dict[str, CostTag]:
+def _tags(case: _CostCase) -> dict[str, CostTag]:
     return {tag.key: tag for tag in case.table.facts.tags}
 
 
-def _tag_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
+def _tag_findings(case: _CostCase, reads: Sequence[Read]) -> Iterator[Finding]:
     listing = next((read for read in reads if read.operation == _TAGS), None)
     listed = listing is not None and listing.status is ReadStatus.OK
     for key, in_use in (
@@ -368,7 +368,7 @@ def _tag_findings(case: _Case, reads: Sequence[Read]) -> Iterator[Finding]:
             yield CostCode.TAG_NOT_ACTIVE.at(key, expected=expected, seen=seen, link=link, verdict=verdict)
 
 
-def _stale_findings(case: _Case) -> Iterator[Finding]:
+def _stale_findings(case: _CostCase) -> Iterator[Finding]:
     end = date.fromisoformat(case.table.facts.end)
     oldest_fine = (end - timedelta(days=1 + case.policy.max_lag_days)).isoformat()
     arrived = [day["day"] for day in case.days if day["arrived"]]
@@ -393,7 +393,7 @@ def _stale_findings(case: _Case) -> Iterator[Finding]:
     )
 
 
-def _reconcile_findings(case: _Case) -> Iterator[Finding]:
+def _reconcile_findings(case: _CostCase) -> Iterator[Finding]:
     """By day, so that one day's gap cannot make up for another's; then over all final days, so that small gaps cannot pile up."""
     final = [day for day in case.days if not day["estimated"]]
     findings = []
@@ -422,7 +422,7 @@ def _reconcile_findings(case: _Case) -> Iterator[Finding]:
 # What the bill says
 
 
-def _share_findings(case: _Case) -> Iterator[Finding]:
+def _share_findings(case: _CostCase) -> Iterator[Finding]:
     share, limit = unallocated_share(case.rows), case.policy.max_unallocated_share
     if share <= limit:
         return
@@ -444,7 +444,7 @@ def _executed_by(strangers: Sequence[CostRow]) -> str:
     return f"; {executions} executions by {names} tenant(s) that are not in the tenants table"
 
 
-def _unknown_tenant_findings(case: _Case) -> Iterator[Finding]:
+def _unknown_tenant_findings(case: _CostCase) -> Iterator[Finding]:
     known = {_folded(row.tenant): row.tenant for row in case.rows if row.state not in (UNKNOWN, REST)}
     billed = _by_tenant(row for row in case.rows if row.state == UNKNOWN and any(row.daily))
     findings = []
@@ -466,14 +466,14 @@ def _folded(tenant: str) -> str:
     return "".join(tenant.split()).casefold()
 
 
-def _amounts(case: _Case, rows: Sequence[CostRow]) -> list[str]:
+def _amounts(case: _CostCase, rows: Sequence[CostRow]) -> list[str]:
     by_currency: dict[str, Decimal] = defaultdict(lambda: ZERO)
     for row in rows:
         by_currency[row.currency] += row.cost(case.metric)
     return [f"{currency} {shown_amount(amount)}".strip() for currency, amount in sorted(by_currency.items())]
 
 
-def _without_cost_findings(case: _Case, active: Mapping[str, Sequence[CostRow]]) -> Iterator[Finding]:
+def _without_cost_findings(case: _CostCase, active: Mapping[str, Sequence[CostRow]]) -> Iterator[Finding]:
     tag = _tags(case).get(case.policy.tenant_tag)
     young_tag = tag is not None and tag.active and _young(case, tag.updated)
     findings = []
@@ -495,7 +495,7 @@ def _without_cost_findings(case: _Case, active: Mapping[str, Sequence[CostRow]])
     yield from _limited(findings, CostCode.ACTIVE_TENANT_WITHOUT_COST, expected, "tenants", most=_TENANTS_FOUND)
 
 
-def _has_cost(case: _Case, rows: Sequence[CostRow]) -> bool:
+def _has_cost(case: _CostCase, rows: Sequence[CostRow]) -> bool:
     """Any day with a cost counts, also where credits make up for it; credits alone are no cost."""
     return any(
         row.billed > 0
@@ -507,7 +507,7 @@ def _has_cost(case: _Case, rows: Sequence[CostRow]) -> bool:
     )
 
 
-def _young(case: _Case, stamp: str | None) -> bool:
+def _young(case: _CostCase, stamp: str | None) -> bool:
     """True for something that began less than the grace ago; not for what is unknown or in the future."""
     try:
         age = parse_iso(case.table.facts.tenants_read_at) - parse_iso(stamp) if stamp else None
@@ -516,7 +516,7 @@ def _young(case: _Case, stamp: str | None) -> bool:
     return age is not None and timedelta(minutes=-5) <= age < timedelta(hours=case.policy.grace_hours)
 
 
-def _anomaly_findings(case: _Case) -> Iterator[Finding]:
+def _anomaly_findings(case: _CostCase) -> Iterator[Finding]:
     """A recent complete day far above the median of the days before the recent ones."""
     through = complete_through(case.days, parse_iso(case.table.facts.pull["observed_at"]))
     days = [day["day"] for day in case.days if day["current"]]

@@ -19,9 +19,9 @@ from phase5_ops.reads import Read
 from phase5_ops.sections.costs.bill.usage import read_outcomes
 from phase5_ops.sections.costs.budgets.evidence import (
     AUTONOMY_BUDGET,
+    BudgetNaming,
     Budgets,
     BudgetScans,
-    Naming,
     Scan,
     autonomy_budget,
     window_days,
@@ -96,7 +96,7 @@ def _scan(run: RunContext, role: str, name: str, attributes: tuple[str, ...]) ->
     return scan_items(run.reader, name, attributes=attributes)
 
 
-def _read_names(run: RunContext, table: NamingTable, name: str, since: str) -> tuple[Naming, Read]:
+def _read_names(run: RunContext, table: NamingTable, name: str, since: str) -> tuple[BudgetNaming, Read]:
     """The accounts that one table names; of the ledger, in entries from `since` on."""
     accounts = NamedAccounts()
     read = scan_pages(
@@ -108,7 +108,7 @@ def _read_names(run: RunContext, table: NamingTable, name: str, since: str) -> t
         seconds=run.settings.budget.naming_seconds,
     )
     default = type(run.settings.tables).model_fields[table.role].default
-    return Naming(name, accounts, chosen=name != default), read
+    return BudgetNaming(name, accounts, chosen=name != default), read
 
 
 def describe_budget(table: Budgets) -> Mapping[str, dg.MetadataValue]:

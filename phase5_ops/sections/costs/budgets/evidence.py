@@ -135,7 +135,7 @@ class BudgetScans:
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class BudgetNaming:
     """The accounts of a table that only names them; `chosen`: its name is set, and is not the platform's default."""
 
     table: str
@@ -215,7 +215,7 @@ def autonomy_budget(
     *,
     now: datetime,
     policy: BudgetPolicy,
-    named: Mapping[str, Naming] | None = None,
+    named: Mapping[str, BudgetNaming] | None = None,
     canary_tenants: Collection[str] = (),
 ) -> Budgets:
     """The table `autonomy_budget`; the caller says how its inputs were read (`with_reads`).

@@ -14,7 +14,7 @@ from phase5_ops.evidence.table import Tables
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.probing import iam as probing
 from phase5_ops.sections.isolation.harness.collecting import collect_harness
-from phase5_ops.sections.isolation.harness.evidence import ISOLATION_HARNESS, Harness, Kind
+from phase5_ops.sections.isolation.harness.evidence import ISOLATION_HARNESS, AccessKind, Harness
 from phase5_ops.sections.isolation.harness.judge import HarnessCode, judge_harness
 from phase5_ops.sections.isolation.harness.starting import start_harness
 from phase5_ops.sections.isolation.harness.tables import ISOLATION_CANARY_STARTED, CanaryStarted
@@ -49,12 +49,12 @@ def describe_harness(table: Harness) -> Mapping[str, dg.MetadataValue]:
     rows = table.rows
     names = ("kind", "table", "index", "key", "result", "reason")
     schema = dg.TableSchema([dg.TableColumn(name) for name in names])
-    found = [row for row in rows if row.kind not in (Kind.EXCEPTION, Kind.CONTROL)]
+    found = [row for row in rows if row.kind not in (AccessKind.EXCEPTION, AccessKind.CONTROL)]
     records = [dg.TableRecord({name: str(getattr(row, name)) for name in names}) for row in found[:_SHOWN]]
     approved = [
         dg.TableRecord({"table": row.table, "index": row.index, "key": row.key, "justification": row.reason})
         for row in rows
-        if row.kind is Kind.EXCEPTION
+        if row.kind is AccessKind.EXCEPTION
     ]
     columns = dg.TableSchema([dg.TableColumn(name) for name in ("table", "index", "key", "justification")])
     return {

@@ -18,7 +18,7 @@ from phase5_ops.context import RunContext
 from phase5_ops.evidence.table import NoFacts
 from phase5_ops.probing import canary, own_work
 from phase5_ops.probing import lease as leases
-from phase5_ops.probing.canary_intent import Place, decision_trace, is_ours
+from phase5_ops.probing.canary_intent import CanaryPlace, decision_trace, is_ours
 from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
@@ -33,10 +33,10 @@ from phase5_ops.sections.isolation.harness.cross_probes import CrossProbing, not
 from phase5_ops.sections.isolation.harness.events import read_bus_events
 from phase5_ops.sections.isolation.harness.evidence import (
     ISOLATION_HARNESS,
+    AccessKind,
+    FootprintOutcome,
     Harness,
     HarnessRow,
-    Kind,
-    Outcome,
     Result,
     TableImage,
     TableKeys,
@@ -71,7 +71,7 @@ def collect_harness(run: RunContext, started: CanaryStarted, *, sleep: Callable[
         sleep: waits.
     """
     context = started.facts.context
-    collecting = _Collecting(run, started, context, sleep)
+    collecting = _HarnessCollecting(run, started, context, sleep)
     try:
         rows = collecting.collect()
     finally:
@@ -84,7 +84,7 @@ def collect_harness(run: RunContext, started: CanaryStarted, *, sleep: Callable[
 
 
 @dataclass
-class _Collecting:
+class _HarnessCollecting:
     run: RunContext
     started: CanaryStarted
     context: Mapping[str, Any]
@@ -103,7 +103,7 @@ class _Collecting:
         scope = self._scope(targets)
         if targets.canary is None:
             reason = "PHASE5_PROBE_MODE=refusals: it would start work"
-            rows = [HarnessRow(Kind.RUN, "canary", "", Result.NOT_JUDGED, reason, codes=("canary_not_executed",))]
+            rows = [HarnessRow(AccessKind.RUN, "canary", "", Result.NOT_JUDGED, reason, codes=("canary_not_executed",))]
             return [*rows, *self._probe(targets), *self._always(scope, targets.tenant_b)]
         leaked: list[TableImage] = []
         try:
@@ -142,7 +142,7 @@ class _Collecting:
     def _look(self, targets: CrossTargets, intent: str) -> bool:
         """Reads outcome and ledger again; whether both were read whole."""
         reader, tables = self.run.reader, self.run.settings.tables
-        place = Place(targets.tenant_a, targets.account_a)
+        place = CanaryPlace(targets.tenant_a, targets.account_a)
         found, outcome_read = query_partition(reader, tables.execution_outcomes, place.partition, beginning=f"OUTCOME#{intent}")
         entries, ledger_read = query_partition(
             reader, tables.ledger, f"TENANT#{targets.tenant_a}", since=f"ENTRY#{self.context['since']}"
@@ -192,7 +192,7 @@ class _Collecting:
         outcome = self.outcome or {}
         events = self._events_of(next(iter(scope.intents)))
         status = str(outcome.get("status")) if self.outcome is not None else None
-        return outcome_rows(Outcome(status, events, self.waited, str(outcome.get("error_message") or "")[:300]), scope)
+        return outcome_rows(FootprintOutcome(status, events, self.waited, str(outcome.get("error_message") or "")[:300]), scope)
 
     # Footprint, events, trail
 
@@ -221,7 +221,7 @@ class _Collecting:
         for entry in self.context.get("tables", ()):
             how = "compared whole" if entry["whole"] else "compared by the test tenants' partitions and the execution's ids only"
             reason = f"{how}, {entry['items']} items read"
-            rows.append(HarnessRow(Kind.RUN, entry["literal"], "", Result.LISTED, reason, operation="compared"))
+            rows.append(HarnessRow(AccessKind.RUN, entry["literal"], "", Result.LISTED, reason, operation="compared"))
         return rows
 
     def _span(self) -> tuple[datetime, datetime]:
@@ -331,7 +331,7 @@ class _Collecting:
     def _clean_up(self, targets: CrossTargets, found: Sequence[TableImage]) -> list[HarnessRow]:
         """Removes the canary and all that came of it under the test tenants' keys; what lies elsewhere is left and reported."""
         reader, tables, intent = self.run.reader, self.run.settings.tables, str(targets.canary)
-        places = [Place(targets.tenant_a, targets.account_a), Place(targets.tenant_b, targets.account_a)]
+        places = [CanaryPlace(targets.tenant_a, targets.account_a), CanaryPlace(targets.tenant_b, targets.account_a)]
         reads = canary.remove(reader, tables, [(place, intent) for place in places], [intent])
         for table, keys in self._stray(targets, found):
             reads += delete_items(reader, table, keys)
@@ -339,7 +339,7 @@ class _Collecting:
         self.reads += [read for read in reads if read.status is ReadStatus.OK]
         return [
             HarnessRow(
-                Kind.RUN,
+                AccessKind.RUN,
                 read.resource,
                 "",
                 Result.NOT_JUDGED,
@@ -419,7 +419,7 @@ def _run_row(obstacle: Obstacle | None) -> HarnessRow:
         operation = "error" if obstacle.code in _ERRORS else ""
     subject = "" if obstacle is None else obstacle.subject
     return HarnessRow(
-        Kind.RUN,
+        AccessKind.RUN,
         "canary",
         subject,
         Result.NOT_JUDGED,

@@ -15,9 +15,9 @@ from phase5_ops.clock import iso
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.sections.isolation.harness.evidence import (
+    AccessKind,
+    FootprintOutcome,
     HarnessRow,
-    Kind,
-    Outcome,
     ProbeAnswer,
     Result,
     TableImage,
@@ -28,8 +28,8 @@ from phase5_ops.sections.isolation.harness.evidence import (
 )
 from phase5_ops.sections.isolation.harness.judge import DETECTORS, findings_of
 from phase5_ops.sections.isolation.harness.probe_data import late_mark
-from phase5_ops.sections.isolation.harness.probe_effects import Judged, late_row
-from phase5_ops.sections.isolation.harness.probe_plan import CrossProbe, CrossTargets, Expect
+from phase5_ops.sections.isolation.harness.probe_effects import JudgedProbe, late_row
+from phase5_ops.sections.isolation.harness.probe_plan import CrossProbe, CrossTargets, ExpectedAnswer
 from phase5_ops.sections.isolation.harness.probe_routes import ROUTES
 from phase5_ops.sections.isolation.harness.trail import DYNAMODB, TrailWindow, read_trail, trail_row
 
@@ -55,17 +55,17 @@ def control_rows(scope: ExecutionScope, other_test_tenant: str) -> list[HarnessR
 
 def _control(detector: str, scope: ExecutionScope, other: str) -> HarnessRow:
     if detector not in _PLANTS:
-        return HarnessRow(Kind.CONTROL, detector, "", Result.BLIND, "no violation is planted for this detector")
+        return HarnessRow(AccessKind.CONTROL, detector, "", Result.BLIND, "no violation is planted for this detector")
     clean, planted = _PLANTS[detector]
     try:
         silent, seen = _codes(clean(scope, other)), _codes(planted(scope, other))
     except Exception as error:  # noqa: BLE001 - a detector that breaks on its own control is blind, and the row says how
-        return HarnessRow(Kind.CONTROL, detector, "", Result.BLIND, f"{type(error).__name__}: {error}")
+        return HarnessRow(AccessKind.CONTROL, detector, "", Result.BLIND, f"{type(error).__name__}: {error}")
     if detector not in seen:
-        return HarnessRow(Kind.CONTROL, detector, "", Result.BLIND, "the planted violation was not reported")
+        return HarnessRow(AccessKind.CONTROL, detector, "", Result.BLIND, "the planted violation was not reported")
     if silent:
-        return HarnessRow(Kind.CONTROL, detector, "", Result.BLIND, "reports a violation where none is planted")
-    return HarnessRow(Kind.CONTROL, detector, "", Result.DETECTED, "reported the planted violation, silent without it")
+        return HarnessRow(AccessKind.CONTROL, detector, "", Result.BLIND, "reports a violation where none is planted")
+    return HarnessRow(AccessKind.CONTROL, detector, "", Result.DETECTED, "reported the planted violation, silent without it")
 
 
 def _codes(rows: Sequence[HarnessRow]) -> set[str]:
@@ -128,7 +128,7 @@ def _filled(value: Any, own: str, other: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def _ended(status: str | None, *events: str) -> Plant:
-    return lambda scope, _other: outcome_rows(Outcome(status, events, 1.0), scope)
+    return lambda scope, _other: outcome_rows(FootprintOutcome(status, events, 1.0), scope)
 
 
 def _answered(**answer: Any) -> Plant:  # noqa: ANN401 - fields of ProbeAnswer
@@ -144,8 +144,8 @@ def _judged(who: TokenKind, status: int = 200) -> Plant:
             scope.tenant, other, "control-account", "control-b", "marker", "written_1", "ai_1_b", "ai_2_b", "exp-b", None, _AT
         )
         route = next(route for route in ROUTES if route.name == "budget")
-        probe = CrossProbe("control", route, "GET", "/budget", who=who, expect=Expect.REFUSED, out_of_scope=True)
-        return [Judged(targets, {route.family: ""}, {}).row(probe, HttpAnswer(status, None, "", "{}", 1.0))]
+        probe = CrossProbe("control", route, "GET", "/budget", who=who, expect=ExpectedAnswer.REFUSED, out_of_scope=True)
+        return [JudgedProbe(targets, {route.family: ""}, {}).row(probe, HttpAnswer(status, None, "", "{}", 1.0))]
 
     return plant
 

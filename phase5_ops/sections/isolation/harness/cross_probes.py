@@ -16,7 +16,7 @@ from phase5_ops.ccnative.keys import plain_item
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.probing import canary
-from phase5_ops.probing.canary_intent import Place
+from phase5_ops.probing.canary_intent import CanaryPlace
 from phase5_ops.probing.client import HttpClient
 from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
@@ -24,7 +24,7 @@ from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.guard import ForbiddenTarget, Ground, check_cross_tenant
 from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.sections.isolation.harness.evidence import HarnessRow, Kind, Result, shown_key
+from phase5_ops.sections.isolation.harness.evidence import AccessKind, HarnessRow, Result, shown_key
 from phase5_ops.sections.isolation.harness.probe_asking import Asking
 from phase5_ops.sections.isolation.harness.probe_data import (
     Item,
@@ -39,7 +39,7 @@ from phase5_ops.sections.isolation.harness.probe_data import (
 from phase5_ops.sections.isolation.harness.probe_effects import (
     DECIDED,
     Effects,
-    Judged,
+    JudgedProbe,
     Snapshot,
     Told,
     key_of,
@@ -153,7 +153,7 @@ class CrossProbing:
         put_back = all(read.status is ReadStatus.OK for read in undone)
         both = {probe.name: (asking.answers.get(probe.name), asking.after.get(probe.name)) for probe in own.values()}
         unproven = {family: unproven_of(both[probe.name], probe) for family, probe in own.items()}
-        judged = Judged(self.targets, unproven, effects, put_back=put_back, elsewhere=self.decisions is not None)
+        judged = JudgedProbe(self.targets, unproven, effects, put_back=put_back, elsewhere=self.decisions is not None)
         rows = [self._row(judged, probe, asking) if reached else judged.unanswered(probe) for probe in plan]
         return [*late, *judged.absences(), *rows, self._cost(plan, asking)]
 
@@ -161,14 +161,14 @@ class CrossProbing:
         """The probes of this run, as many as the settings allow."""
         return build_cross_plan(self.targets, self.tokens.keys(), scoped=self.scoped, b_scoped=self.b_scoped)
 
-    def _row(self, judged: Judged, probe: CrossProbe, asking: Asking) -> HarnessRow:
+    def _row(self, judged: JudgedProbe, probe: CrossProbe, asking: Asking) -> HarnessRow:
         if probe.name in asking.answers:
             return judged.row(probe, asking.answers[probe.name])
         if not self.may_write and not probe.harmless:
             return not_tried(probe, "PHASE5_PROBE_MODE=refusals: it may be taken as a write for A's own tenant")
         if probe.once_refused and not asking.kept_out(probe.who):
             reason = "not sent: the platform takes such a token for one of a tenant of its own, for whom it would write"
-            return HarnessRow(Kind.PROBE, probe.shown, probe.name, Result.LISTED, reason, operation="write")
+            return HarnessRow(AccessKind.PROBE, probe.shown, probe.name, Result.LISTED, reason, operation="write")
         policy = self.context.settings.isolation
         return not_tried(probe, f"bounds: {policy.probe_requests} requests, {policy.probe_seconds:g} s")
 
@@ -178,7 +178,7 @@ class CrossProbing:
             f"{len(plan)} probes, chosen of {combinations()} combinations; {asking.requests} requests in {self.seconds:.1f} s"
             + (f"; no token of these kinds: {', '.join(absent)}" if absent else "")
         )
-        return HarnessRow(Kind.RUN, "probes", "", Result.LISTED, reason, operation="cost")
+        return HarnessRow(AccessKind.RUN, "probes", "", Result.LISTED, reason, operation="cost")
 
     def _check(self, probe: CrossProbe, ground: Ground) -> None:
         try:
@@ -309,7 +309,7 @@ class CrossProbing:
         }
         reads: list[Read] = []
         for tenant, account, intent in sorted(made):
-            reads += canary.remove_made(self.context.reader, self.context.settings.tables, Place(tenant, account), intent)
+            reads += canary.remove_made(self.context.reader, self.context.settings.tables, CanaryPlace(tenant, account), intent)
         return reads
 
     def _send(self, probe: CrossProbe) -> HttpAnswer:
@@ -330,7 +330,7 @@ def _require(reads: Sequence[Read]) -> None:
 def not_tried(probe: CrossProbe, reason: str) -> HarnessRow:
     """The row of a probe that was not sent."""
     return HarnessRow(
-        Kind.PROBE,
+        AccessKind.PROBE,
         probe.shown,
         probe.name,
         Result.NOT_JUDGED,
@@ -377,7 +377,7 @@ def restore(run: RunContext, wanted: Snapshot) -> list[Read]:
     return reads
 
 
-def undo(run: RunContext, targets: CrossTargets | None, *, accounts: Callable[[], Sequence[Place]] = tuple) -> list[Read]:
+def undo(run: RunContext, targets: CrossTargets | None, *, accounts: Callable[[], Sequence[CanaryPlace]] = tuple) -> list[Read]:
     """Puts back what the last probing saved, of this run or of one that was killed, and then forgets it."""
     table = run.settings.tables.readiness
     answer = run.reader.call("dynamodb", "get_item", table, TableName=table, Key=SAVED_KEY, ConsistentRead=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from phase5_ops.aws.logs import LogEvent, LogGroup, Window, read_log_events
+from phase5_ops.aws.logs import LogEvent, LogGroup, LogWindow, read_log_events
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import Read
 
@@ -54,7 +54,7 @@ def read_bus_events(reader: AwsReader, group: str, start: datetime, end: datetim
                 found.events.append(event)
 
     period = (int(start.timestamp() * 1000), int(end.timestamp() * 1000) + 1)
-    found.reads += read_log_events(reader, [LogGroup(group, None)], Window((period,), calls_per_second), take)
+    found.reads += read_log_events(reader, [LogGroup(group, None)], LogWindow((period,), calls_per_second), take)
     return found
 
 

@@ -25,7 +25,7 @@ from phase5_ops.ccnative.keys import (
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, NoFacts
 
 
-class Kind(StrEnum):
+class AccessKind(StrEnum):
     """What a row is about."""
 
     WRITE = "write"  # a key of a written item, in the table or in an index
@@ -62,7 +62,7 @@ _UNESCAPED = Column(json={"ensure_ascii": False})
 class HarnessRow:
     """One row of `isolation_harness`."""
 
-    kind: Annotated[Kind, "what was looked at, see `Kind`"]
+    kind: Annotated[AccessKind, "what was looked at, see `Kind`"]
     table: Annotated[str, "table, event source, Control Center route, or detector"]
     key: Annotated[str, "the key as JSON, or the request"]
     result: Annotated[Result, "see `Result`"]
@@ -111,7 +111,7 @@ class TableImage:
 def exception_rows() -> list[HarnessRow]:
     """The approved tenant-less key forms with their justification, so that the report shows them."""
     return [
-        HarnessRow(Kind.EXCEPTION, form.table, form.form, Result.LISTED, form.justification, index=form.index)
+        HarnessRow(AccessKind.EXCEPTION, form.table, form.form, Result.LISTED, form.justification, index=form.index)
         for form in APPROVED
     ]
 
@@ -164,7 +164,7 @@ def _table_footprint(
 
 def _aside(keys: TableKeys, key: str, operation: str) -> HarnessRow:
     reason = "belongs to another canary or probe of this run"
-    return HarnessRow(Kind.WRITE, keys.name, key, Result.SET_ASIDE, reason, operation=operation)
+    return HarnessRow(AccessKind.WRITE, keys.name, key, Result.SET_ASIDE, reason, operation=operation)
 
 
 def _primary(keys: TableKeys, item: Mapping[str, Any]) -> str:
@@ -234,7 +234,7 @@ def _write_row(  # noqa: PLR0917 - one call site, in the order of the columns
 ) -> HarnessRow:
     clean = Result.APPROVED if judged.scope is KeyScope.APPROVED else Result.IN_SCOPE
     return HarnessRow(
-        Kind.WRITE,
+        AccessKind.WRITE,
         keys.name,
         shown_key(attributes, item),
         Result.VIOLATION if codes else clean,
@@ -307,7 +307,7 @@ def event_row(source: str, detail_type: str, detail: Mapping[str, Any], scope: E
     elif not named:
         reason = "the detail names no tenant, so its receiver cannot know whose it is"
     return HarnessRow(
-        Kind.EVENT,
+        AccessKind.EVENT,
         source,
         detail_type,
         Result.VIOLATION if codes else Result.IN_SCOPE,
@@ -326,7 +326,7 @@ EXPECTED_EVENTS: tuple[tuple[str, ...], ...] = (("EXECUTION_STARTED",), ("ACTION
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FootprintOutcome:
     """How the canary execution ended: the outcome item under its own key, and the events of the ledger in the tenant's partition.
 
     `status` is None where no outcome came in time.
@@ -338,7 +338,7 @@ class Outcome:
     detail: str = ""
 
 
-def outcome_rows(outcome: Outcome, scope: ExecutionScope) -> list[HarnessRow]:
+def outcome_rows(outcome: FootprintOutcome, scope: ExecutionScope) -> list[HarnessRow]:
     """Rows for the outcome and for the ledger trail of the canary execution."""
     intent = ", ".join(sorted(scope.intents))
     rows = [_outcome_row(outcome, intent)]
@@ -347,7 +347,7 @@ def outcome_rows(outcome: Outcome, scope: ExecutionScope) -> list[HarnessRow]:
     missing = [" or ".join(names) for names in EXPECTED_EVENTS if not set(names) & set(outcome.events)]
     rows.append(
         HarnessRow(
-            Kind.OUTCOME,
+            AccessKind.OUTCOME,
             "cc-native-ledger",
             intent,
             Result.MISSING if missing else Result.PRESENT,
@@ -359,7 +359,7 @@ def outcome_rows(outcome: Outcome, scope: ExecutionScope) -> list[HarnessRow]:
     return rows
 
 
-def _outcome_row(outcome: Outcome, intent: str) -> HarnessRow:
+def _outcome_row(outcome: FootprintOutcome, intent: str) -> HarnessRow:
     codes: tuple[str, ...] = ()
     reason = f"{outcome.status} after {outcome.waited_seconds:.1f} s"
     if outcome.status is None:
@@ -369,7 +369,7 @@ def _outcome_row(outcome: Outcome, intent: str) -> HarnessRow:
     if outcome.detail:
         reason = f"{reason}: {outcome.detail}"
     return HarnessRow(
-        Kind.OUTCOME,
+        AccessKind.OUTCOME,
         "cc-native-execution-outcomes",
         intent,
         Result.MISSING if outcome.status is None else Result.PRESENT,
@@ -431,7 +431,7 @@ def probe_row(answer: ProbeAnswer) -> HarnessRow:
         seen += f", changed {', '.join(answer.changed)}" + (", put back" if answer.put_back else ", NOT put back")
     violated = bool(answer.shown or answer.changed or answer.answered)
     return HarnessRow(
-        Kind.PROBE,
+        AccessKind.PROBE,
         answer.request,
         answer.name,
         Result.VIOLATION if violated else Result.NOT_JUDGED if codes else Result.REFUSED,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.reads import read_findings
-from phase5_ops.sections.isolation.harness.evidence import Harness, HarnessRow, Kind, Result
+from phase5_ops.sections.isolation.harness.evidence import AccessKind, Harness, HarnessRow, Result
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
@@ -178,7 +178,15 @@ DETECTORS = (
     "late_effect",
 )
 
-_OF_A_ROW = (Kind.WRITE, Kind.EVENT, Kind.OUTCOME, Kind.READ, Kind.TRAIL, Kind.PROBE, Kind.RUN)
+_OF_A_ROW = (
+    AccessKind.WRITE,
+    AccessKind.EVENT,
+    AccessKind.OUTCOME,
+    AccessKind.READ,
+    AccessKind.TRAIL,
+    AccessKind.PROBE,
+    AccessKind.RUN,
+)
 _SHOWN_OF_A_CODE = 50
 
 
@@ -196,21 +204,21 @@ def judge_harness(table: Harness, *, production: bool, links: ConsoleLinks, igno
     unread = [] if nothing_begun else read_findings(table.reads, ignoring=ignoring)
     findings = [*unread, *findings_of(rows, production=production, links=links)]
     findings += _control_findings(rows)
-    written = [row for row in rows if row.kind is Kind.WRITE and row.result is not Result.SET_ASIDE]
+    written = [row for row in rows if row.kind is AccessKind.WRITE and row.result is not Result.SET_ASIDE]
     results = Counter((row.kind, row.result) for row in rows)
     facts: dict[str, Fact] = {
         "keys_written": len(written),
         "tables_written": len({row.table for row in written}),
-        "keys_in_scope": results[Kind.WRITE, Result.IN_SCOPE],
-        "keys_approved": results[Kind.WRITE, Result.APPROVED],
-        "keys_set_aside": results[Kind.WRITE, Result.SET_ASIDE],
-        "reads_judged": sum(1 for row in rows if row.kind is Kind.READ and row.result is not Result.NOT_JUDGED),
-        "reads_not_judged": results[Kind.READ, Result.NOT_JUDGED],
-        "probes_refused": results[Kind.PROBE, Result.REFUSED],
-        "probes": sum(1 for row in rows if row.kind is Kind.PROBE),
-        "probe_cost": "; ".join(row.reason for row in rows if row.kind is Kind.RUN and row.operation == "cost"),
-        "events": sum(1 for row in rows if row.kind is Kind.EVENT),
-        "detectors_shown": results[Kind.CONTROL, Result.DETECTED],
+        "keys_in_scope": results[AccessKind.WRITE, Result.IN_SCOPE],
+        "keys_approved": results[AccessKind.WRITE, Result.APPROVED],
+        "keys_set_aside": results[AccessKind.WRITE, Result.SET_ASIDE],
+        "reads_judged": sum(1 for row in rows if row.kind is AccessKind.READ and row.result is not Result.NOT_JUDGED),
+        "reads_not_judged": results[AccessKind.READ, Result.NOT_JUDGED],
+        "probes_refused": results[AccessKind.PROBE, Result.REFUSED],
+        "probes": sum(1 for row in rows if row.kind is AccessKind.PROBE),
+        "probe_cost": "; ".join(row.reason for row in rows if row.kind is AccessKind.RUN and row.operation == "cost"),
+        "events": sum(1 for row in rows if row.kind is AccessKind.EVENT),
+        "detectors_shown": results[AccessKind.CONTROL, Result.DETECTED],
         "violations": sum(1 for row in rows if row.result is Result.VIOLATION),
     }
     if not written and not any(finding.verdict.blocks for finding in findings):
@@ -267,15 +275,15 @@ def _subject(row: HarnessRow) -> str:
 
 
 def _seen(row: HarnessRow) -> str:
-    return f"{row.operation}: {row.reason}" if row.operation and row.kind in (Kind.WRITE, Kind.READ) else row.reason
+    return f"{row.operation}: {row.reason}" if row.operation and row.kind in (AccessKind.WRITE, AccessKind.READ) else row.reason
 
 
 def _link(row: HarnessRow, links: ConsoleLinks) -> str | None:
-    return links.table(row.table) if row.kind in (Kind.WRITE, Kind.OUTCOME, Kind.READ) else None
+    return links.table(row.table) if row.kind in (AccessKind.WRITE, AccessKind.OUTCOME, AccessKind.READ) else None
 
 
 def _control_findings(rows: Sequence[HarnessRow]) -> list[Finding]:
-    shown: Mapping[str, HarnessRow] = {row.table: row for row in rows if row.kind is Kind.CONTROL}
+    shown: Mapping[str, HarnessRow] = {row.table: row for row in rows if row.kind is AccessKind.CONTROL}
     findings = []
     for detector in DETECTORS:
         row = shown.get(detector)

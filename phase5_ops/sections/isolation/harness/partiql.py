@@ -32,11 +32,11 @@ _COMPARED = frozenset({"=", "<>", "!=", "<", ">", "<=", ">="})
 _ENDS = frozenset({"ORDER", "RETURNING"})
 
 
-class NotUnderstood(Exception):
+class StatementNotUnderstood(Exception):
     """The text is no statement that this module reads."""
 
 
-class Token(NamedTuple):
+class PartiqlToken(NamedTuple):
     """A piece of a statement; `kind` as in `_TOKEN`."""
 
     kind: str
@@ -65,7 +65,7 @@ class NamedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class PartiqlStatement:
     """A statement: its table and index, whether it writes, and the keys that it names."""
 
     table: str
@@ -75,7 +75,7 @@ class Statement:
     keys: tuple[NamedKey, ...]
 
 
-def read_statement(text: str) -> Statement:
+def read_statement(text: str) -> PartiqlStatement:
     """The statement in a text.
 
     Raises:
@@ -84,44 +84,44 @@ def read_statement(text: str) -> Statement:
     try:
         return _Parser(_tokens(text)).statement()
     except RecursionError as error:
-        raise NotUnderstood("nested too deep") from error
+        raise StatementNotUnderstood("nested too deep") from error
 
 
-def _tokens(text: str) -> list[Token]:
+def _tokens(text: str) -> list[PartiqlToken]:
     found, position = [], 0
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise NotUnderstood(f"at {text[position : position + 20]!r}")
+            raise StatementNotUnderstood(f"at {text[position : position + 20]!r}")
         kind = str(match.lastgroup)
         if kind in ("text", "quoted") and HIDDEN.search(match.group()):
             kind = "hidden"  # whatever of it is still shown
         if kind != "space":
-            found.append(Token(kind, match.group()))
+            found.append(PartiqlToken(kind, match.group()))
         position = match.end()
     return found
 
 
-def _value(token: Token) -> str | None:
+def _value(token: PartiqlToken) -> str | None:
     """The text of a literal; None for a hidden one."""
     return None if token.kind == "hidden" else token.text[1:-1].replace("''", "'") if token.kind == "text" else token.text
 
 
-def _name(token: Token) -> str:
+def _name(token: PartiqlToken) -> str:
     return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text
 
 
 class _Parser:
     """Recursive descent over the tokens of one statement."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: Sequence[PartiqlToken]) -> None:
         self._tokens = tokens
         self._at = 0
         self._brackets = 0
 
     # --- statements ----------------------------------------------------------------------------------------------------------
 
-    def statement(self) -> Statement:
+    def statement(self) -> PartiqlStatement:
         """The whole text as one statement."""
         if self._take("EXISTS"):  # a condition of a transaction
             self._expect("(")
@@ -132,20 +132,20 @@ class _Parser:
         elif self._take("INSERT"):
             self._expect("INTO")
             table, index = self._target()
-            found = Statement(table, index, writes=True, inserts=True, keys=(self._inserted(),))
+            found = PartiqlStatement(table, index, writes=True, inserts=True, keys=(self._inserted(),))
         elif self._take("UPDATE"):
             found = self._changed(*self._target())
         elif self._take("DELETE"):
             self._expect("FROM")
             found = self._changed(*self._target())
         else:
-            raise NotUnderstood("it begins with no SELECT, INSERT, UPDATE or DELETE")
+            raise StatementNotUnderstood("it begins with no SELECT, INSERT, UPDATE or DELETE")
         self._take(";")
         if self._at < len(self._tokens):
-            raise NotUnderstood(f"at {self._tokens[self._at].text!r}")
+            raise StatementNotUnderstood(f"at {self._tokens[self._at].text!r}")
         return found
 
-    def _select(self) -> Statement:
+    def _select(self) -> PartiqlStatement:
         self._expect("SELECT")
         self._skip_to("FROM")
         self._expect("FROM")
@@ -154,15 +154,15 @@ class _Parser:
         if self._take("ORDER"):
             while self._at < len(self._tokens) and not self._next_is(")", ";"):
                 self._at += 1
-        return Statement(table, index, writes=False, inserts=False, keys=keys)
+        return PartiqlStatement(table, index, writes=False, inserts=False, keys=keys)
 
-    def _changed(self, table: str, index: str) -> Statement:
+    def _changed(self, table: str, index: str) -> PartiqlStatement:
         """What follows the target of UPDATE and DELETE."""
         self._skip_to("WHERE", "RETURNING")
         keys = self._where()
         if self._take("RETURNING"):
             self._at = len(self._tokens)
-        return Statement(table, index, writes=True, inserts=False, keys=keys)
+        return PartiqlStatement(table, index, writes=True, inserts=False, keys=keys)
 
     def _target(self) -> tuple[str, str]:
         """Table and index."""
@@ -182,7 +182,7 @@ class _Parser:
             label = self._any("text", "quoted", "hidden")
             name = ANY if label.kind == "hidden" else _name(label) if label.kind == "quoted" else str(_value(label))
             self._expect(":")
-            value = self._tokens[self._at] if self._at < len(self._tokens) else Token("", "")
+            value = self._tokens[self._at] if self._at < len(self._tokens) else PartiqlToken("", "")
             self._skip_value()
             if value.kind == "hidden" or name == ANY:
                 hidden.add(name)
@@ -199,7 +199,7 @@ class _Parser:
         alternatives: Sequence[Alternative] = self._or() if self._take("WHERE") else [{}]
         keys = [key for alternative in alternatives for key in _keys(alternative)]
         if len(keys) > _MOST:
-            raise NotUnderstood("it names too many keys")
+            raise StatementNotUnderstood("it names too many keys")
         return tuple(keys)
 
     # --- conditions: the alternatives that one leaves --------------------------------------------------------------------------
@@ -215,7 +215,7 @@ class _Parser:
         while self._take("AND"):
             pairs = list(product(found, self._not()))
             if len(pairs) > _MOST:
-                raise NotUnderstood("it has too many alternatives")
+                raise StatementNotUnderstood("it has too many alternatives")
             found = [_both(left, right) for left, right in pairs]
         return found
 
@@ -230,12 +230,12 @@ class _Parser:
         start = self._at
         self._brackets += 1
         if self._brackets > _MOST_BRACKETS:
-            raise NotUnderstood("too many brackets")
+            raise StatementNotUnderstood("too many brackets")
         try:
             self._expect("(")
             found = self._or()
             self._expect(")")
-        except NotUnderstood:
+        except StatementNotUnderstood:
             self._at = start
             return self._predicate()
         if self._next_is(*_COMPARED, "IN", "BETWEEN", "IS"):
@@ -264,22 +264,22 @@ class _Parser:
         elif left is not None and left.kind == "hidden":
             return [{ANY: (None,)}]  # a condition that is hidden whole
         elif left is not None:
-            raise NotUnderstood(f"nothing is asked of {left.text!r}")
+            raise StatementNotUnderstood(f"nothing is asked of {left.text!r}")
         return [{}]
 
-    def _list(self) -> Iterator[Token | None]:
+    def _list(self) -> Iterator[PartiqlToken | None]:
         if (hidden := self._hidden()) is not None:
             yield hidden
             return
         closing = "]" if self._take("[") else ")" if self._take("(") else ">>" if self._take("<<") else ""
         if not closing:
-            raise NotUnderstood("IN without a list")
+            raise StatementNotUnderstood("IN without a list")
         while not self._take(closing):
             yield self._operand()
             if not self._next_is(closing):
                 self._expect(",")
 
-    def _operand(self) -> Token | None:
+    def _operand(self) -> PartiqlToken | None:
         """A name, a literal, or something hidden; None for what is worked out from others."""
         found = self._single()
         while self._take("+", "-", "||", "*", "/"):
@@ -287,7 +287,7 @@ class _Parser:
             found = None
         return found
 
-    def _single(self) -> Token | None:
+    def _single(self) -> PartiqlToken | None:
         if self._next_is("("):
             self._take("(")
             inner = self._operand()
@@ -321,16 +321,16 @@ class _Parser:
 
     def _expect(self, *words: str) -> None:
         if not self._take(*words):
-            raise NotUnderstood(f"no {' or '.join(words)} where there should be one")
+            raise StatementNotUnderstood(f"no {' or '.join(words)} where there should be one")
 
-    def _any(self, *kinds: str) -> Token:
-        token = self._tokens[self._at] if self._at < len(self._tokens) else Token("", "")
+    def _any(self, *kinds: str) -> PartiqlToken:
+        token = self._tokens[self._at] if self._at < len(self._tokens) else PartiqlToken("", "")
         if token.kind not in kinds:
-            raise NotUnderstood(f"at {token.text!r}")
+            raise StatementNotUnderstood(f"at {token.text!r}")
         self._at += 1
         return token
 
-    def _hidden(self) -> Token | None:
+    def _hidden(self) -> PartiqlToken | None:
         if self._at < len(self._tokens) and self._tokens[self._at].kind == "hidden":
             return self._any("hidden")
         return None
@@ -348,10 +348,10 @@ class _Parser:
             self._at += 1
             if depth <= 0:
                 return
-        raise NotUnderstood("a bracket is not closed")
+        raise StatementNotUnderstood("a bracket is not closed")
 
 
-def _equal(left: Token | None, values: Sequence[Token | None]) -> Alternative:
+def _equal(left: PartiqlToken | None, values: Sequence[PartiqlToken | None]) -> Alternative:
     """What a comparison with `=` or IN names; `'x' = pk` like `pk = 'x'`."""
     if left is not None and left.kind in ("text", "number") and len(values) == 1 and values[0] is not None:
         left, values = values[0], [left]
@@ -374,7 +374,7 @@ def _keys(alternative: Alternative) -> Iterator[NamedKey]:
     for values in alternative.values():
         combinations *= len(values)
     if combinations > _MOST:
-        raise NotUnderstood("it names too many keys")
+        raise StatementNotUnderstood("it names too many keys")
     for chosen in product(*alternative.values()):
         named = dict(zip(alternative, chosen, strict=True))
         yield NamedKey(

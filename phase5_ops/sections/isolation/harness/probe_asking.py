@@ -10,7 +10,7 @@ from phase5_ops.aws.pace import Pace
 from phase5_ops.policy import IsolationPolicy
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.request import HttpAnswer, Problem
-from phase5_ops.sections.isolation.harness.probe_plan import CrossProbe, Expect
+from phase5_ops.sections.isolation.harness.probe_plan import CrossProbe, ExpectedAnswer
 
 Wave = tuple[CrossProbe, ...]
 
@@ -68,8 +68,8 @@ class Asking:
         chosen = [probe for probe in self._chosen if not probe.reads]
         let_in = {who for who in {probe.who for probe in chosen if probe.once_refused} if not self.kept_out(who)}
         writes = [probe for probe in chosen if not (probe.once_refused and probe.who in let_in)]
-        refused = tuple(probe for probe in writes if probe.expect is Expect.REFUSED)
-        return refused, tuple(probe for probe in writes if probe.expect is not Expect.REFUSED)
+        refused = tuple(probe for probe in writes if probe.expect is ExpectedAnswer.REFUSED)
+        return refused, tuple(probe for probe in writes if probe.expect is not ExpectedAnswer.REFUSED)
 
     @property
     def _chosen(self) -> Wave:

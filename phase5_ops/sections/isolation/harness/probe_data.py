@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from phase5_ops.clock import iso
-from phase5_ops.probing.canary_intent import Place
+from phase5_ops.probing.canary_intent import CanaryPlace
 from phase5_ops.probing.guard import REASON_PREFIX
 from phase5_ops.sections.isolation.harness.probe_plan import CrossTargets
 
@@ -36,7 +36,7 @@ def watched(targets: CrossTargets) -> list[Watched]:
     """Every partition that a probe could change, of both test tenants: what is written for A itself is put back too."""
     found = []
     for tenant in (targets.tenant_a, targets.tenant_b):
-        accounts = [Place(tenant, each).partition for each in targets.accounts]
+        accounts = [CanaryPlace(tenant, each).partition for each in targets.accounts]
         whole = f"TENANT#{tenant}"
         for role in ("autonomy_budget_state", "decision_proposal", "decision_budget"):
             found += [Watched(role, partition, tenant) for partition in accounts]
@@ -55,9 +55,9 @@ def late_mark(item: Item) -> str | None:
     return f"an export of {period}" if "export_id" in item and period and period < _PERIODS_BEFORE else None
 
 
-def outcomes(targets: CrossTargets) -> list[tuple[Place, str]]:
+def outcomes(targets: CrossTargets) -> list[tuple[CanaryPlace, str]]:
     """Where outcomes are planted, and of which intents."""
-    of_b = [Place(targets.tenant_b, account) for account in dict.fromkeys((targets.account_a, targets.account_b))]
+    of_b = [CanaryPlace(targets.tenant_b, account) for account in dict.fromkeys((targets.account_a, targets.account_b))]
     return [*((place, targets.intent_b) for place in of_b), *((place, targets.intent_out) for place in beside(targets))]
 
 
@@ -66,10 +66,10 @@ def planted(targets: CrossTargets) -> list[tuple[str, Item]]:
     items: list[tuple[str, Item]] = [_config(targets, targets.tenant_b, targets.marker)]
     items.append(_export(targets, targets.tenant_b, targets.export_b, targets.marker))
     for account in dict.fromkeys((targets.account_a, targets.account_b)):
-        items += _of_account(targets, Place(targets.tenant_b, account), targets.marker, targets.intent_b)
-    items.append(_decision(targets, Place(targets.tenant_b, targets.account_b), targets.marker, of_b=True))
+        items += _of_account(targets, CanaryPlace(targets.tenant_b, account), targets.marker, targets.intent_b)
+    items.append(_decision(targets, CanaryPlace(targets.tenant_b, targets.account_b), targets.marker, of_b=True))
     if targets.account_a != targets.account_b:
-        items.append(_decision(targets, Place(targets.tenant_b, targets.account_a), targets.marker))
+        items.append(_decision(targets, CanaryPlace(targets.tenant_b, targets.account_a), targets.marker))
     return items
 
 
@@ -77,17 +77,17 @@ def planted_for_a(targets: CrossTargets) -> list[tuple[str, Item]]:
     """A's own test data: what its user may see, and what lies under accounts that its user may not name."""
     items: list[tuple[str, Item]] = [_config(targets, targets.tenant_a, targets.own_marker)]
     items.append(_export(targets, targets.tenant_a, targets.export_a, targets.own_marker))
-    items.append(_decision(targets, Place(targets.tenant_a, targets.account_a), targets.own_marker, of_b=False))
-    items += _of_account(targets, Place(targets.tenant_a, targets.account_a), targets.own_marker, "")
+    items.append(_decision(targets, CanaryPlace(targets.tenant_a, targets.account_a), targets.own_marker, of_b=False))
+    items += _of_account(targets, CanaryPlace(targets.tenant_a, targets.account_a), targets.own_marker, "")
     for place in beside(targets):
         items += _of_account(targets, place, targets.scope_marker, targets.intent_out)
-    items.append(_decision(targets, Place(targets.tenant_a, targets.account_beside), targets.scope_marker))
+    items.append(_decision(targets, CanaryPlace(targets.tenant_a, targets.account_beside), targets.scope_marker))
     return items
 
 
-def beside(targets: CrossTargets) -> list[Place]:
+def beside(targets: CrossTargets) -> list[CanaryPlace]:
     """A's accounts that A's user may not name."""
-    return [Place(targets.tenant_a, account) for account in targets.accounts if account != targets.account_a]
+    return [CanaryPlace(targets.tenant_a, account) for account in targets.accounts if account != targets.account_a]
 
 
 def _marked(targets: CrossTargets, tenant: str, marker: str) -> Item:
@@ -125,7 +125,7 @@ def _export(targets: CrossTargets, tenant: str, export: str, marker: str) -> tup
     )
 
 
-def _of_account(targets: CrossTargets, place: Place, marker: str, intent: str) -> list[tuple[str, Item]]:
+def _of_account(targets: CrossTargets, place: CanaryPlace, marker: str, intent: str) -> list[tuple[str, Item]]:
     """Budget, what is used of it, and an outcome of the intent, if one is named, under one account."""
     stamp, day = iso(targets.now), f"{targets.now:%Y-%m-%d}"
     mark = _marked(targets, place.tenant, marker)
@@ -140,7 +140,7 @@ def _of_account(targets: CrossTargets, place: Place, marker: str, intent: str) -
     return items
 
 
-def _decision(targets: CrossTargets, place: Place, marker: str, *, of_b: bool | None = None) -> tuple[str, Item]:
+def _decision(targets: CrossTargets, place: CanaryPlace, marker: str, *, of_b: bool | None = None) -> tuple[str, Item]:
     """A decision that proposes one harmless action: the one that probes of A or of B name, or one that is only listed."""
     decision = targets.listed[place.tenant == targets.tenant_b] if of_b is None else targets.decisions[of_b]
     note = _text(f"{REASON_PREFIX}{decision}: a canary, safe to delete")

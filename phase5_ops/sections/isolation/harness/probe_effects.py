@@ -14,9 +14,9 @@ from typing import Any
 from phase5_ops.ccnative.keys import plain_item
 from phase5_ops.probing.forge import ODD_CLAIMS, TokenKind, WhoGroup, group_of
 from phase5_ops.probing.request import HttpAnswer, Problem
-from phase5_ops.sections.isolation.harness.evidence import HarnessRow, Kind, ProbeAnswer, Result, probe_row, shown_key
+from phase5_ops.sections.isolation.harness.evidence import AccessKind, HarnessRow, ProbeAnswer, Result, probe_row, shown_key
 from phase5_ops.sections.isolation.harness.probe_data import ANY_MARK, Item, Watched, late_mark
-from phase5_ops.sections.isolation.harness.probe_plan import CrossProbe, CrossTargets, Expect
+from phase5_ops.sections.isolation.harness.probe_plan import CrossProbe, CrossTargets, ExpectedAnswer
 from phase5_ops.sections.isolation.harness.probe_routes import DECISIONS
 
 Snapshot = dict[Watched, list[Item]]
@@ -109,16 +109,21 @@ class Effects:
             foreign = place.tenant == self.targets.tenant_b or not may_write
             out = self._out_of_scope(place)
             for key, item in _differences(place, before[place], items):
-                writers = [probe for probe in sent if probe.role == place.role and (may_write or probe.expect is Expect.REFUSED)]
+                writers = [
+                    probe for probe in sent if probe.role == place.role and (may_write or probe.expect is ExpectedAnswer.REFUSED)
+                ]
                 named = [probe for probe in writers if _holds(item, probe)]
                 if named:
-                    yield f"{place.role} {key}", [each for each in named if foreign or out or each.expect is Expect.REFUSED]
+                    yield (
+                        f"{place.role} {key}",
+                        [each for each in named if foreign or out or each.expect is ExpectedAnswer.REFUSED],
+                    )
                 elif foreign or (out and place.role == "autonomy_budget_state"):
                     yield f"{place.role} {key}", self._suspects(writers or sent, foreign=foreign)
 
     def _suspects(self, writers: Sequence[CrossProbe], *, foreign: bool) -> Sequence[CrossProbe]:
         """Of those that may have written something without a mark, the ones that were answered with success; else all."""
-        chosen = writers if foreign else [each for each in writers if each.expect is Expect.REFUSED]
+        chosen = writers if foreign else [each for each in writers if each.expect is ExpectedAnswer.REFUSED]
         return [each for each in chosen if succeeded(self.answers[each.name])] or chosen
 
     def _out_of_scope(self, place: Watched) -> bool:
@@ -154,7 +159,7 @@ def _differences(place: Watched, before: Sequence[Item], after: Sequence[Item]) 
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedProbe:
     """Turns answers and effects into rows.
 
     Attributes:
@@ -180,7 +185,7 @@ class Judged:
         self._absent.add(DECISIONS)
         return [
             HarnessRow(
-                Kind.RUN,
+                AccessKind.RUN,
                 "decision API",
                 "",
                 Result.NOT_JUDGED,
@@ -199,7 +204,7 @@ class Judged:
         yes = succeeded(answer)
         changed = tuple(self.effects.get(probe.name, ()))
         shown = self._shown(probe, answer, yes)
-        answered = _code_of(probe) if yes and probe.expect is Expect.REFUSED else ""
+        answered = _code_of(probe) if yes and probe.expect is ExpectedAnswer.REFUSED else ""
         if probe.who in ODD_CLAIMS and (shown or changed):
             answered = "request_without_tenant_answered"
             shown = ()
@@ -208,7 +213,7 @@ class Judged:
         why = "" if shown or changed or answered else self.unproven[probe.family]
         if why and probe.family in self._absent:
             return HarnessRow(
-                Kind.PROBE, probe.shown, probe.name, Result.NOT_JUDGED, why, operation="read" if probe.reads else "write"
+                AccessKind.PROBE, probe.shown, probe.name, Result.NOT_JUDGED, why, operation="read" if probe.reads else "write"
             )
         decided = answer.problem in _DECIDES or (answer.problem is Problem.HTML and _is_refusal(answer.status))
         status = None if why or not decided else answer.status
@@ -224,7 +229,7 @@ class Judged:
             return ("the marker of this run in data that is not the caller's",)
         if yes and any(each in answer.body for each in probe.asked_ids):
             return ("an execution that is not the caller's",)
-        return ("what only the other tenant has",) if yes and probe.only_b and probe.expect is Expect.OWN_ONLY else ()
+        return ("what only the other tenant has",) if yes and probe.only_b and probe.expect is ExpectedAnswer.OWN_ONLY else ()
 
 
 def _is_refusal(status: int | None) -> bool:
@@ -265,7 +270,7 @@ def late_decisions(told: Told) -> list[HarnessRow]:
 def late_row(subject: str, mark: str, removed: bool | None) -> HarnessRow:
     """The row of what an earlier run's probe left after that run had put everything back; None: it is not for removal."""
     return HarnessRow(
-        Kind.PROBE,
+        AccessKind.PROBE,
         subject,
         mark,
         Result.VIOLATION,

@@ -19,7 +19,7 @@ from phase5_ops.probing.channel import ACCOUNT_CHANNELS, CHANNELS, TENANT_CHANNE
 from phase5_ops.probing.forge import ODD_CLAIMS, TokenKind, WhoGroup, group_of
 from phase5_ops.probing.guard import OVERRIDE_FIELD, OVERRIDE_HEADERS
 from phase5_ops.probing.request import Request
-from phase5_ops.sections.isolation.harness.probe_plan import FIRST_NUMBER, CrossProbe, CrossTargets, Expect
+from phase5_ops.sections.isolation.harness.probe_plan import FIRST_NUMBER, CrossProbe, CrossTargets, ExpectedAnswer
 from phase5_ops.sections.isolation.harness.probe_routes import ROUTES, Route
 
 _OF_LEDGER = "ledger_explanation"
@@ -41,7 +41,7 @@ def build_cross_plan(
     planner = _Planner(targets, frozenset(kinds), scoped, b_scoped)
     probes = [probe for route in ROUTES for probe in planner.of_route(route)]
     numbered = [_numbered(probe, targets, FIRST_NUMBER + at) for at, probe in enumerate(probes)]
-    return tuple(sorted(numbered, key=lambda probe: (not probe.reads, probe.expect is not Expect.REFUSED)))
+    return tuple(sorted(numbered, key=lambda probe: (not probe.reads, probe.expect is not ExpectedAnswer.REFUSED)))
 
 
 def combinations() -> int:
@@ -182,7 +182,7 @@ class _Planner:
         names: str = "",
         of_b: bool = False,
         account: str | None = None,
-        expect: Expect = Expect.OWN_ONLY,
+        expect: ExpectedAnswer = ExpectedAnswer.OWN_ONLY,
     ) -> CrossProbe:
         """A probe of a route: who asks, what is named through which channels; `names` is a tenant or an account."""
         targets = self.targets
@@ -211,7 +211,7 @@ class _Planner:
             expect,
             shown_marks=(targets.marker, targets.scope_marker) if own_scope else (targets.marker,),
             foreign_ids=(targets.intent_b, *([targets.intent_out] if own_scope else [])),
-            harmless=route.reads or expect is Expect.REFUSED,
+            harmless=route.reads or expect is ExpectedAnswer.REFUSED,
         )
 
     # Tokens that let nobody in, or name no tenant
@@ -246,13 +246,13 @@ class _Planner:
     def _refused(self, route: Route, name: str, kind: TokenKind, channels: Sequence[str]) -> CrossProbe:
         of_b = kind is TokenKind.TAMPERED
         tenant = self.targets.tenant_b if of_b else self.targets.tenant_a
-        return self._probe(route, name, kind, channels=channels, names=tenant, of_b=of_b, expect=Expect.REFUSED)
+        return self._probe(route, name, kind, channels=channels, names=tenant, of_b=of_b, expect=ExpectedAnswer.REFUSED)
 
     def _odd(self, route: Route, name: str, kind: TokenKind, channels: Sequence[str]) -> CrossProbe:
         """A claim that only looks like A's: it may be taken as a tenant of its own, of which there is nothing, but not as A."""
         targets = self.targets
         asks = route.reads or route.by_object  # for what there is
-        expect = Expect.OWN_ONLY if asks else Expect.REFUSED
+        expect = ExpectedAnswer.OWN_ONLY if asks else ExpectedAnswer.REFUSED
         probe = self._probe(route, name, kind, channels=channels, names=targets.tenant_a, expect=expect)
         return replace(
             probe,
@@ -291,12 +291,12 @@ class _Planner:
             names=targets.tenant_a if by_b else targets.tenant_b,
             of_b=of_b,
             account=targets.account_b if foreign_account else targets.account_a,
-            expect=Expect.REFUSED if refused else Expect.OWN_ONLY,
+            expect=ExpectedAnswer.REFUSED if refused else ExpectedAnswer.OWN_ONLY,
         )
         if route.name == "create_export":  # A's own would be made; this account is not A's
             refused = self.scoped and who is TokenKind.VALID
             probe = replace(probe, body=[*(probe.body or ()), ("account_id", targets.account_b)])
-            probe = replace(probe, expect=Expect.REFUSED if refused else probe.expect, harmless=refused)
+            probe = replace(probe, expect=ExpectedAnswer.REFUSED if refused else probe.expect, harmless=refused)
         if by_b:
             ids = (targets.canary,) if targets.canary else ()
             probe = replace(probe, shown_marks=(targets.own_marker, targets.scope_marker), foreign_ids=ids)
@@ -305,7 +305,7 @@ class _Planner:
     def _accounts(self, route: Route) -> Iterator[CrossProbe]:
         """A's token with an account that it may not name: where the route takes it from, and elsewhere."""
         targets = self.targets
-        expect = Expect.REFUSED if self.scoped else Expect.OWN_ONLY
+        expect = ExpectedAnswer.REFUSED if self.scoped else ExpectedAnswer.OWN_ONLY
         for account, name in ((targets.account_b, "foreign_account"), (targets.account_out, "account_out_of_scope")):
             if account and (self.scoped or name == "foreign_account"):
                 probe = self._probe(route, name, TokenKind.VALID, account=account, expect=expect)
@@ -327,7 +327,14 @@ class _Planner:
         targets, who = self.targets, TokenKind.VALID_B
         name = f"{who}+{_label(channels) if channels else 'foreign_account'}"
         probe = self._probe(
-            route, name, who, channels=channels, names=targets.account_a, of_b=True, account=account, expect=Expect.REFUSED
+            route,
+            name,
+            who,
+            channels=channels,
+            names=targets.account_a,
+            of_b=True,
+            account=account,
+            expect=ExpectedAnswer.REFUSED,
         )
         return replace(probe, shown_marks=(), foreign_ids=(), out_of_scope=True)
 
@@ -338,14 +345,20 @@ class _Planner:
             if channels[0] in ("account_body_own_first", "account_body_own_last"):
                 return
             probe = self._probe(
-                route, _label(channels), TokenKind.VALID, channels=channels, names=beside, account=beside, expect=Expect.REFUSED
+                route,
+                _label(channels),
+                TokenKind.VALID,
+                channels=channels,
+                names=beside,
+                account=beside,
+                expect=ExpectedAnswer.REFUSED,
             )
             yield replace(probe, out_of_scope=True)
             if not channels[0].startswith("account_body"):
                 without = [pair for pair in probe.body or () if pair[0] != "account_id"]
                 yield replace(probe, name=f"{probe.name}+alone", body=without, out_of_scope=True)
             return
-        expect = Expect.REFUSED if route.by_object else Expect.OWN_ONLY
+        expect = ExpectedAnswer.REFUSED if route.by_object else ExpectedAnswer.OWN_ONLY
         probe = self._probe(route, _label(channels), TokenKind.VALID, channels=channels, names=beside, expect=expect)
         if route.by_object:
             path = probe.path.replace(targets.canary or targets.intent_b, targets.intent_out)
@@ -357,7 +370,7 @@ class _Planner:
         accounts = {"of_b": self.targets.account_a, "of_b_and_its_account": self.targets.account_b}
         for name, account in accounts.items():
             if route.by_account or account == self.targets.account_a:
-                probe = self._probe(route, name, TokenKind.VALID, of_b=True, account=account, expect=Expect.REFUSED)
+                probe = self._probe(route, name, TokenKind.VALID, of_b=True, account=account, expect=ExpectedAnswer.REFUSED)
                 yield replace(probe, only_b=True)
 
     # Other ways to a route
@@ -383,7 +396,9 @@ class _Planner:
         if route.reads:
             return
         overridden = [*base.headers, *((name, route.method) for name in OVERRIDE_HEADERS)]
-        of_get = Expect.OWN_ONLY if base.who is TokenKind.VALID else base.expect  # a GET of A's may be one of A's own data
+        of_get = (
+            ExpectedAnswer.OWN_ONLY if base.who is TokenKind.VALID else base.expect
+        )  # a GET of A's may be one of A's own data
         yield way("method_override", method=_other(route), headers=overridden, harmless=True)
         named = [*base.query, (OVERRIDE_FIELD, route.method)]
         yield way("get_override", method="GET", headers=overridden, query=named, expect=of_get, harmless=True)

@@ -21,7 +21,7 @@ FIRST_NUMBER = 1000
 _PERIOD_EPOCH = datetime(1971, 1, 1, tzinfo=UTC)  # nobody else asks for an export of those years
 
 
-class Expect(StrEnum):
+class ExpectedAnswer(StrEnum):
     """What must come of a probe."""
 
     REFUSED = "refused"
@@ -30,7 +30,11 @@ class Expect(StrEnum):
     @property
     def words(self) -> str:
         """As a finding says it."""
-        return "refused, and nothing done" if self is Expect.REFUSED else "refused, or acting on the caller's own tenant only"
+        return (
+            "refused, and nothing done"
+            if self is ExpectedAnswer.REFUSED
+            else "refused, or acting on the caller's own tenant only"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class CrossProbe:
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
     who: TokenKind = TokenKind.VALID
     channels: tuple[str, ...] = ()
-    expect: Expect = Expect.OWN_ONLY
+    expect: ExpectedAnswer = ExpectedAnswer.OWN_ONLY
     mark: str = ""
     only_b: bool = False
     out_of_scope: bool = False

@@ -18,7 +18,7 @@ from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.probing import canary, own_work, stops
 from phase5_ops.probing import lease as leases
-from phase5_ops.probing.canary_intent import Place, intent_item, new_intent_id
+from phase5_ops.probing.canary_intent import CanaryPlace, intent_item, new_intent_id
 from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
 from phase5_ops.probing.configured import Configured, require_settings
 from phase5_ops.probing.giving_back import give_back
@@ -30,7 +30,7 @@ from phase5_ops.sections.isolation.harness.tables import (
     CanaryStarted,
     Partitions,
     PlatformTable,
-    Seen,
+    SeenItem,
     StartedFacts,
     find_tables,
     read_items,
@@ -68,7 +68,7 @@ class _Starting:
     run: RunContext
     wall: Callable[[], float]
     reads: list[Read] = field(default_factory=list)
-    rows: list[Seen] = field(default_factory=list)
+    rows: list[SeenItem] = field(default_factory=list)
     context: dict[str, Any] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -97,7 +97,7 @@ class _Starting:
     def _run_leased(self, configured: Configured) -> None:
         run, probes = self.run, self.run.settings.probes
         places = tuple(
-            Place(tenant, account)
+            CanaryPlace(tenant, account)
             for tenant, account in product(
                 (configured.tenant_a, configured.tenant_b), (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
             )
@@ -112,7 +112,7 @@ class _Starting:
         self._read_before(configured)
         self._write_canary(targets, targets.canary)
 
-    def _clean_up_after_killed_runs(self, places: tuple[Place, ...]) -> None:
+    def _clean_up_after_killed_runs(self, places: tuple[CanaryPlace, ...]) -> None:
         """This run holds the lease, so runs that left something are over; what stays is tried again next time."""
         run = self.run
         self.reads += undo(run, None, accounts=lambda: places)
@@ -156,7 +156,7 @@ class _Starting:
 
     def _write_canary(self, targets: CrossTargets, intent: str) -> None:
         run, settings = self.run, self.run.settings
-        place = Place(targets.tenant_a, targets.account_a)
+        place = CanaryPlace(targets.tenant_a, targets.account_a)
         item = intent_item(place, intent, run_id=run.run_id, action_type=settings.probes.action_type, now=run.now())
         reads = canary.put(run.reader, settings.tables, [item])
         self.reads += reads

@@ -36,7 +36,7 @@ class PlatformTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenItem:
     """One item as the first reading keeps it; `key` (JSON) only where it names a test tenant."""
 
     table: Annotated[str, "name of the DynamoDB table"]
@@ -52,8 +52,8 @@ class StartedFacts:
     context: dict[str, Any] = field(default_factory=dict)
 
 
-ISOLATION_CANARY_STARTED = DeclaredTable(Seen, StartedFacts)
-CanaryStarted = GatheredTable[Seen, StartedFacts]
+ISOLATION_CANARY_STARTED = DeclaredTable(SeenItem, StartedFacts)
+CanaryStarted = GatheredTable[SeenItem, StartedFacts]
 
 
 def literal_names(tables: Tables) -> dict[str, str]:
@@ -158,25 +158,27 @@ def _of_partitions(reader: AwsReader, table: PlatformTable, partitions: Partitio
     return list(found.values()), reads
 
 
-def seen_items(tables: Sequence[PlatformTable], items: Mapping[str, Sequence[Item]], tenants: Iterable[str]) -> Iterator[Seen]:
+def seen_items(
+    tables: Sequence[PlatformTable], items: Mapping[str, Sequence[Item]], tenants: Iterable[str]
+) -> Iterator[SeenItem]:
     """What the first reading keeps."""
     wanted = tuple(tenants)
     for table in tables:
         for item in items[table.name]:
             key = shown_key(table.keys.key, plain_item(item))
             named = any(json.dumps(tenant, ensure_ascii=False)[1:-1] in key for tenant in wanted)
-            yield Seen(table.name, _digest(key), _digest(item), key if named else "")
+            yield SeenItem(table.name, _digest(key), _digest(item), key if named else "")
 
 
-def images(tables: Sequence[PlatformTable], before: Iterable[Seen], after: Mapping[str, Sequence[Item]]) -> list[TableImage]:
+def images(tables: Sequence[PlatformTable], before: Iterable[SeenItem], after: Mapping[str, Sequence[Item]]) -> list[TableImage]:
     """The items that changed between the two readings, by table; a removed item is known by its key alone."""
-    earlier: dict[str, dict[str, Seen]] = {}
+    earlier: dict[str, dict[str, SeenItem]] = {}
     for seen in before:
         earlier.setdefault(seen.table, {})[seen.key_digest] = seen
     return [_image(table, earlier.get(table.name, {}), after[table.name]) for table in tables]
 
 
-def _image(table: PlatformTable, before: Mapping[str, Seen], after: Sequence[Item]) -> TableImage:
+def _image(table: PlatformTable, before: Mapping[str, SeenItem], after: Sequence[Item]) -> TableImage:
     old: list[Item] = []
     new: list[Item] = []
     there = set()

@@ -16,8 +16,8 @@ from typing import Any
 
 from phase5_ops.ccnative.keys import ExecutionScope, KeyScope, judge_key, plain
 from phase5_ops.clock import parse_iso
-from phase5_ops.sections.isolation.harness.evidence import HarnessRow, Kind, Result, TableKeys, mentions, shown_key
-from phase5_ops.sections.isolation.harness.partiql import ANY, HIDDEN, NotUnderstood, read_statement
+from phase5_ops.sections.isolation.harness.evidence import AccessKind, HarnessRow, Result, TableKeys, mentions, shown_key
+from phase5_ops.sections.isolation.harness.partiql import ANY, HIDDEN, StatementNotUnderstood, read_statement
 
 DYNAMODB = "dynamodb.amazonaws.com"
 
@@ -258,7 +258,7 @@ def _statements(request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[d
         text = str((entry if isinstance(entry, Mapping) else {}).get("statement") or "")
         try:
             statement = read_statement(text)
-        except NotUnderstood:
+        except StatementNotUnderstood:
             yield from ({**_part(table), "statement": number} for table in tables or [""])
             continue
         for key in statement.keys:
@@ -363,7 +363,7 @@ def _shown(held: Sequence[Access], found: Sequence[HarnessRow | None]) -> list[H
 
 def _unreadable_row(problem: str) -> HarnessRow:
     return HarnessRow(
-        Kind.READ, "data-access trail", "", Result.NOT_JUDGED, f"unreadable record: {problem}", codes=("reads_not_judged",)
+        AccessKind.READ, "data-access trail", "", Result.NOT_JUDGED, f"unreadable record: {problem}", codes=("reads_not_judged",)
     )
 
 
@@ -401,7 +401,7 @@ def _row(access: Access, keys: TableKeys, result: Result, codes: tuple[str, ...]
     schema = keys.indexes.get(access.index, keys.key) if access.index else keys.key
     failed = f" (the call failed: {access.failed})" if access.failed else ""
     return HarnessRow(
-        Kind.READ,
+        AccessKind.READ,
         keys.name,
         shown_key([name for name in schema if name in access.key], access.key) if access.key else "",
         result,
@@ -434,7 +434,7 @@ def trail_row(reading: TrailReading | None, why_not: str = "", *, delivered: boo
             problem = "the trail shows no key that could be judged"
     counts = "" if reading is None else f"{reading.judged} judged, {reading.hidden} hidden, {reading.elsewhere} of other traffic"
     return HarnessRow(
-        Kind.TRAIL,
+        AccessKind.TRAIL,
         "data-access trail",
         "",
         Result.NOT_JUDGED if problem else Result.PRESENT,

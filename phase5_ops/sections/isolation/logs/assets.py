@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from phase5_ops.aws.iam import ledger_read, logs_read, tables_read
 from phase5_ops.aws.ledger import plan_reading, read_window
 from phase5_ops.aws.log_objects import s3_archives
-from phase5_ops.aws.logs import LogEvent, LogGroup, Window, list_log_groups, read_log_events, retention_reads
+from phase5_ops.aws.logs import LogEvent, LogGroup, LogWindow, list_log_groups, read_log_events, retention_reads
 from phase5_ops.aws.reader import describe_failure
 from phase5_ops.aws.tables import describe_table, scan_items_once
 from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
@@ -75,7 +75,7 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
             run.events(group, [Event(event.stream, event.time, event.message) for event in events], judged_from=_ms(begin))
 
         groups, group_reads = list_log_groups(reader, policy.group_prefixes)
-        window = Window(_ranges(start, end, policy.sample_share), policy.requests_per_second)
+        window = LogWindow(_ranges(start, end, policy.sample_share), policy.requests_per_second)
         reads += [*group_reads, *read_log_events(reader, groups, window, consume)]
         reads += _retention(groups, _ms(begin), end, group_reads)
         for location in policy.archives:

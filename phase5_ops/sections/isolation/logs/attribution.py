@@ -64,7 +64,7 @@ class ForeignHit:
     layers: str = ""
 
 
-class Place(NamedTuple):
+class LinePlace(NamedTuple):
     """Where a line is: log group (or file), log stream, number of the line or event in it (from 1), and its time if known."""
 
     group: str

@@ -19,7 +19,7 @@ from phase5_ops.sections.isolation.logs.tokens import (
     Flags,
     Hashes,
     Ints,
-    Words,
+    TokenWords,
     anchor_slots,
     span_hashes,
     token_bytes,
@@ -33,7 +33,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # what an address leaves as it is
 
 
 @dataclass
-class Entry:
+class DictionaryEntry:
     """What an id or field name stands for."""
 
     text: bytes
@@ -63,7 +63,7 @@ class TenantDictionary:
 
 
 @dataclass
-class Table:
+class TokenTable:
     """The entries of one shape, ready for lookup: allowed lengths, a filter on the first word, hashes, and the bytes."""
 
     shape: Shape
@@ -76,13 +76,13 @@ class Table:
     anchor_bits: Flags  # by hash of the first token's length and first word
 
     @classmethod
-    def of(cls, shape: Shape, entries: list[Entry], numbers: Sequence[int]) -> "Table":
+    def of(cls, shape: Shape, entries: list[DictionaryEntry], numbers: Sequence[int]) -> "TokenTable":
         """The table of these entries, all of one shape; `numbers` are theirs among all."""
         lengths = np.array([len(entry.text) for entry in entries], np.int64)
         joined = b"".join(entry.text for entry in entries) + bytes(PADDING)
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
         data = np.frombuffer(joined, np.uint8)
-        words = Words(data)
+        words = TokenWords(data)
         hashes = span_hashes(words, starts, lengths)
         order = np.argsort(hashes, kind="stable")
         anchor_starts = starts + shape.lead
@@ -145,9 +145,9 @@ def shape_of(text: bytes) -> Shape:
     return Shape(int(edges[0]), len(edges) // 2, len(text) - int(edges[-1]))
 
 
-def entries_of(ids: Sequence[str]) -> list[Entry]:
+def entries_of(ids: Sequence[str]) -> list[DictionaryEntry]:
     """Every text to look up: the ids, the ids as JSON escapes them, the names of fields."""
-    entries: dict[bytes, Entry] = {}
+    entries: dict[bytes, DictionaryEntry] = {}
     for kind, names in (
         (TENANT_FIELD, TENANT_FIELDS),
         (WORK_FIELD, WORK_FIELDS),
@@ -155,13 +155,13 @@ def entries_of(ids: Sequence[str]) -> list[Entry]:
         (SIGNAL_FIELD, SIGNAL_FIELDS),
     ):
         for name in names:
-            entries[name.encode()] = Entry(name.encode(), field_kind=kind)
+            entries[name.encode()] = DictionaryEntry(name.encode(), field_kind=kind)
     forms = [(number, raw) for number, name in enumerate(ids) for raw in spellings(name)]
     literal = {name.encode("utf-8", "surrogatepass"): number for number, name in reversed(list(enumerate(ids)))}
     for number, raw in forms:
         if not raw or len(raw) > MAX_ID_BYTES:
             continue
-        entry = entries.setdefault(raw, Entry(raw))
+        entry = entries.setdefault(raw, DictionaryEntry(raw))
         if entry.tenant < 0:
             entry.tenant = literal.get(raw, number)  # what is an id as it stands is no other id's spelling
     return list(entries.values())

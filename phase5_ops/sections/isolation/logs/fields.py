@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from phase5_ops.ccnative.log_lines import SIGNAL_PREFIX
-from phase5_ops.sections.isolation.logs.tokens import MASKS, WORD, Bytes, Flags, Hashes, Ints, Words, span_hashes
+from phase5_ops.sections.isolation.logs.tokens import MASKS, WORD, Bytes, Flags, Hashes, Ints, TokenWords, span_hashes
 
 LEAD = WORD  # zeros before the first byte of a block
 _MAX_KEY_PARTS = 8
@@ -32,7 +32,7 @@ class Tokens(NamedTuple):
     ends: Ints
 
 
-class Values(NamedTuple):
+class FieldValues(NamedTuple):
     """Values of fields: start and end, where the field's name begins, and which of the names each belongs to."""
 
     starts: Ints
@@ -40,12 +40,12 @@ class Values(NamedTuple):
     names: Ints
     of: Ints
 
-    def only(self, chosen: Flags) -> "Values":
+    def only(self, chosen: Flags) -> "FieldValues":
         """The chosen ones."""
-        return Values(*(part[chosen] for part in self))
+        return FieldValues(*(part[chosen] for part in self))
 
 
-def values_of(data: Bytes, words: Words, tokens: Tokens, names: Ints) -> Values:
+def values_of(data: Bytes, words: TokenWords, tokens: Tokens, names: Ints) -> FieldValues:
     r"""The values after the field names at these tokens.
 
     A value follows after quotes, colon or equals sign, escaped or not: `"trace_id":"T"`, `\\"trace_id\\": \\"T\\"`, `trace_id=T`.
@@ -73,10 +73,10 @@ def values_of(data: Bytes, words: Words, tokens: Tokens, names: Ints) -> Values:
             break
         after[more] += 1
         value_ends[more] = tokens.ends[after[more]]
-    return Values(starts, value_ends, tokens.starts[names[of]], of)
+    return FieldValues(starts, value_ends, tokens.starts[names[of]], of)
 
 
-def intents_of_signals(data: Bytes, values: Values, signals: Flags) -> tuple[Values, Flags]:
+def intents_of_signals(data: Bytes, values: FieldValues, signals: Flags) -> tuple[FieldValues, Flags]:
     """The values with those of signals cut to the intent in them, and which of the signals have one."""
     starts, ends = values.starts.copy(), values.ends.copy()
     at = np.flatnonzero(signals)
@@ -90,7 +90,7 @@ def intents_of_signals(data: Bytes, values: Values, signals: Flags) -> tuple[Val
     return values._replace(starts=starts, ends=ends), found
 
 
-def platform_events(raw: bytes, data: Bytes, requests: Values, newlines: Ints) -> tuple[Flags, Flags]:
+def platform_events(raw: bytes, data: Bytes, requests: FieldValues, newlines: Ints) -> tuple[Flags, Flags]:
     """Of these values of request fields, those of lines that Lambda begins or ends an invocation with in its JSON format."""
     opens, closes = np.zeros(len(requests.starts), np.bool_), np.zeros(len(requests.starts), np.bool_)
     quoted = (data[requests.names - 1] == ord('"')).any()  # else a search for nothing
@@ -107,7 +107,7 @@ def platform_events(raw: bytes, data: Bytes, requests: Values, newlines: Ints) -
     return opens, closes
 
 
-def scopes(words: Words, values: Values, opening: Flags, closing: Flags) -> tuple[Ints, Hashes, Flags]:
+def scopes(words: TokenWords, values: FieldValues, opening: Flags, closing: Flags) -> tuple[Ints, Hashes, Flags]:
     """Lambda's `START RequestId: <id>`, `END RequestId: <id>` and `REPORT RequestId: <id>`: position, key, whether it opens.
 
     `opening` and `closing` are the values that say so in another way.

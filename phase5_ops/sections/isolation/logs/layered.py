@@ -15,13 +15,13 @@ import numpy as np
 
 from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary, lower_case, told_by_case
 from phase5_ops.sections.isolation.logs.edits import Layer
-from phase5_ops.sections.isolation.logs.layers import Layers, Reading, Text
+from phase5_ops.sections.isolation.logs.layers import LayeredText, LayerReading, Layers
 from phase5_ops.sections.isolation.logs.scan import NEWLINE, Decoded, Hits, LineScanner
 from phase5_ops.sections.isolation.logs.tokens import FIRST_NON_ASCII, Bytes, Flags, Hashes, Ints, token_bytes
 
 
 @dataclass
-class _Named:
+class _NamedReading:
     """Tenant ids found in readings: the bytes [start, end) of the block, and [begin, stop) of the text of that reading."""
 
     start: Ints
@@ -33,13 +33,13 @@ class _Named:
     stop: Ints
 
     @classmethod
-    def joined(cls, parts: "Sequence[_Named]") -> "_Named":
+    def joined(cls, parts: "Sequence[_NamedReading]") -> "_NamedReading":
         """All of them, one after the other."""
         return cls(*(np.concatenate(columns) for columns in zip(*(tuple(vars(part).values()) for part in parts), strict=True)))
 
-    def only(self, chosen: Flags | Ints) -> "_Named":
+    def only(self, chosen: Flags | Ints) -> "_NamedReading":
         """The chosen ones."""
-        return _Named(*(part[chosen] for part in vars(self).values()))
+        return _NamedReading(*(part[chosen] for part in vars(self).values()))
 
 
 @dataclass
@@ -91,7 +91,7 @@ class LayeredScanner:
 class _Scanned(NamedTuple):
     """One text that was scanned: its layers taken off, and whether it is in lower case."""
 
-    text: Text
+    text: LayeredText
     depth: int
     folded: bool
 
@@ -102,10 +102,10 @@ class _Readings:
     def __init__(self, raw: bytes, exact: LineScanner, folded: LineScanner | None) -> None:
         self._raw, self._exact, self._folded = raw, exact, folded
         self.texts: list[_Scanned] = []
-        self._named: list[_Named] = []
+        self._named: list[_NamedReading] = []
         self._keys: list[tuple[Ints, Hashes, Flags, Ints]] = []  # place in the block, key, is_request, depth
 
-    def add(self, reading: Reading) -> None:
+    def add(self, reading: LayerReading) -> None:
         """Scans one reading."""
         text = reading.text
         if reading.depth and reading.boundaries:
@@ -114,12 +114,12 @@ class _Readings:
         if self._folded is not None:
             self._scan(text._replace(data=_lower(text.data)), self._folded, reading.depth, folded=True)
 
-    def _scan(self, text: Text, scanner: LineScanner, depth: int, *, folded: bool) -> None:
+    def _scan(self, text: LayeredText, scanner: LineScanner, depth: int, *, folded: bool) -> None:
         hits = scanner.scan(text.data.tobytes())
         number = len(self.texts)
         self.texts.append(_Scanned(text, depth, folded))
         self._named.append(
-            _Named(
+            _NamedReading(
                 start=text.first[hits.start].astype(np.int64),
                 end=text.last[hits.end - 1].astype(np.int64),
                 tenant=hits.tenant,
@@ -138,14 +138,14 @@ class _Readings:
         newlines = np.flatnonzero(np.frombuffer(self._raw, np.uint8) == NEWLINE)
         reported = newlines[(newlines >= begin) & (newlines < stop)]
         depth = self._depths(newlines)
-        named = _merged(_Named.joined(self._named))
+        named = _merged(_NamedReading.joined(self._named))
         named = named.only((named.start >= begin) & (named.start < stop))
         others = depth[np.searchsorted(newlines, plain.start)] < 0
         count = int(others.sum())
         nothing = np.full(count, -1, np.int64)
-        whole = _Named.joined(
+        whole = _NamedReading.joined(
             [
-                _Named(
+                _NamedReading(
                     start=plain.start[others],
                     end=plain.end[others],
                     tenant=plain.tenant[others],
@@ -185,7 +185,7 @@ class _Readings:
             depths[np.searchsorted(newlines, text.first[text.line_ends() - 1])] = depth
         return depths
 
-    def _decoded(self, named: _Named) -> dict[int, Decoded]:
+    def _decoded(self, named: _NamedReading) -> dict[int, Decoded]:
         """The hits that were found in another text than the block's own, by index."""
         found: dict[int, Decoded] = {}
         for number in np.unique(named.reading[named.reading > 0]).tolist():
@@ -199,7 +199,7 @@ class _Readings:
         return found
 
 
-def _apart(named: _Named, text: Text) -> _Named:
+def _apart(named: _NamedReading, text: LayeredText) -> _NamedReading:
     """The ids without those that are part of a longer word in this text, where one more layer is off."""
     if not len(named.start):
         return named
@@ -216,7 +216,7 @@ def _apart(named: _Named, text: Text) -> _Named:
     return named.only(~joined)
 
 
-def _merged(named: _Named) -> _Named:
+def _merged(named: _NamedReading) -> _NamedReading:
     """The ids of all readings: each place once, by the reading with the fewest layers, and none inside a longer one."""
     named = named.only(np.lexsort((named.reading, -named.end, named.start)))
     if not len(named.start):

@@ -23,7 +23,7 @@ LOOK_AROUND = 8192
 Places = npt.NDArray[np.int32]
 
 
-class Text(NamedTuple):
+class LayeredText(NamedTuple):
     """Whole lines, each with its line end, and where their bytes are in the block.
 
     Attributes:
@@ -81,7 +81,7 @@ class Text(NamedTuple):
         return type(self)(data[keep], first[keep], last[keep], layers)
 
 
-class Reading(NamedTuple):
+class LayerReading(NamedTuple):
     """One way to read some lines of a block.
 
     Attributes:
@@ -90,7 +90,7 @@ class Reading(NamedTuple):
         boundaries: what is beside an id here says whether it is a word of its own, for the readings before this one too.
     """
 
-    text: Text
+    text: LayeredText
     depth: int
     boundaries: bool
 
@@ -109,7 +109,7 @@ class Layers:
     base64: bool = False
     all_lines: bool = False
 
-    def readings(self, raw: bytes) -> Iterator[Reading | int]:
+    def readings(self, raw: bytes) -> Iterator[LayerReading | int]:
         """The readings of the lines of a block that hold an encoding, by depth, the first as they stand; none where no line does.
 
         Last a number: the lines that hold an encoding still after `MAX_LAYERS`.
@@ -121,23 +121,23 @@ class Layers:
             places = np.concatenate([places, np.flatnonzero(data == NUL)])
         if not len(places) and not self.all_lines:
             return
-        text = Text.of(raw)
+        text = LayeredText.of(raw)
         if not self.all_lines:
             text = self._lines_with(text, places)
         nul = np.flatnonzero(text.data == NUL)
         np.bitwise_or.at(text.layers, np.searchsorted(text.line_ends(), nul, side="right"), np.int32(Layer.NUL))
-        shown: Text | None = text
-        hidden: Text | None = None  # as a person sees it: what nobody sees is taken out before each layer is taken off
+        shown: LayeredText | None = text
+        hidden: LayeredText | None = None  # as a person sees it: what nobody sees is taken out before each layer is taken off
         for depth in range(MAX_LAYERS + 1):
             if shown is not None:
-                yield Reading(shown, depth, True)
+                yield LayerReading(shown, depth, True)
                 if (shown.data == NUL).any():
-                    yield Reading(shown.without_nul(), depth, False)
+                    yield LayerReading(shown.without_nul(), depth, False)
                 if hidden is None:
                     bare = self._bare(shown)
                     hidden = None if bare is shown else bare
             if hidden is not None:
-                yield Reading(hidden, depth, False)
+                yield LayerReading(hidden, depth, False)
             if depth == MAX_LAYERS:
                 if left := len(np.unique(np.concatenate([self._encoded(each) for each in (shown, hidden) if each is not None]))):
                     yield left
@@ -148,7 +148,7 @@ class Layers:
                 return
 
     @staticmethod
-    def _bare(text: Text) -> Text:
+    def _bare(text: LayeredText) -> LayeredText:
         """The text without what nobody sees, also where one such thing hides another; the same text where there is none."""
         for _ in range(MAX_LAYERS):
             edits = unseen(text.data)
@@ -160,7 +160,7 @@ class Layers:
                 break
         return text
 
-    def _next(self, text: Text | None) -> Text | None:
+    def _next(self, text: LayeredText | None) -> LayeredText | None:
         """The lines that hold an encoding, with one layer off; None where there are none."""
         if text is None:
             return None
@@ -171,7 +171,7 @@ class Layers:
         text = self._lines_with(text, places)
         return text.edited(self._edits(text.data, all_plain=True))
 
-    def _encoded(self, text: Text) -> Ints:
+    def _encoded(self, text: LayeredText) -> Ints:
         """Where in the block the lines end that hold an encoding."""
         edits = self._edits(text.data)
         ends = text.line_ends()
@@ -182,7 +182,7 @@ class Layers:
         return find_edits(data, separators=self.separators, with_base64=self.base64, all_plain=all_plain)
 
     @staticmethod
-    def _lines_with(text: Text, places: Ints) -> Text:
+    def _lines_with(text: LayeredText, places: Ints) -> LayeredText:
         ends = text.line_ends()
         chosen = np.zeros(len(ends), np.bool_)
         chosen[np.searchsorted(ends, places, side="right")] = True

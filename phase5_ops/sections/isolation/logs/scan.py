@@ -27,12 +27,20 @@ from phase5_ops.sections.isolation.logs.dictionary import (
     TENANT_FIELD,
     WORK_FIELD,
     Shape,
-    Table,
     TenantDictionary,
+    TokenTable,
     entries_of,
     shape_of,
 )
-from phase5_ops.sections.isolation.logs.fields import LEAD, Tokens, Values, intents_of_signals, platform_events, scopes, values_of
+from phase5_ops.sections.isolation.logs.fields import (
+    LEAD,
+    FieldValues,
+    Tokens,
+    intents_of_signals,
+    platform_events,
+    scopes,
+    values_of,
+)
 from phase5_ops.sections.isolation.logs.tokens import (
     MAX_ID_BYTES,
     MAX_KEY_BYTES,
@@ -41,7 +49,7 @@ from phase5_ops.sections.isolation.logs.tokens import (
     Flags,
     Hashes,
     Ints,
-    Words,
+    TokenWords,
     anchor_slots,
     key_hash,
     span_hashes,
@@ -117,7 +125,7 @@ class LineScanner:
     """Finds the ids of a dictionary in blocks of lines; safe to use from several threads."""
 
     dictionary: TenantDictionary
-    _tables: list[Table] = field(init=False)
+    _tables: list[TokenTable] = field(init=False)
     _tenant_of: Ints = field(init=False)
     _kind_of: Ints = field(init=False)
     _odd: list[tuple[bytes, int]] = field(init=False)
@@ -133,7 +141,9 @@ class LineScanner:
             shapes.setdefault(shape_of(entry.text), []).append(number)
         self._odd = [(entries[n].text, n) for shape, numbers in shapes.items() if not shape.tokens for n in numbers]
         self._tables = [
-            Table.of(shape, [entries[n] for n in numbers], numbers) for shape, numbers in sorted(shapes.items()) if shape.tokens
+            TokenTable.of(shape, [entries[n] for n in numbers], numbers)
+            for shape, numbers in sorted(shapes.items())
+            if shape.tokens
         ]
         self._nested = len(shapes) > 1
         self._tenant_of = np.array([entry.tenant for entry in entries], np.int64)
@@ -161,7 +171,7 @@ class LineScanner:
         edges = np.flatnonzero(np.not_equal(flags[1:], flags[:-1], out=scratch[2, : size - 1].view(np.bool_)))
         edges += 1
         tokens = Tokens(edges[0::2], edges[1::2])
-        words = Words(data)
+        words = TokenWords(data)
         found = self._find(raw, data, flags, words, tokens)
         reported = begin + LEAD, stop + LEAD
         of_lines = scratch[2, : stop - begin].view(np.bool_)
@@ -176,7 +186,7 @@ class LineScanner:
             rows = self._local.rows = np.empty((4, size + size // 8), np.uint8)
         return rows
 
-    def _find(self, raw: bytes, data: Bytes, flags: Flags, words: Words, tokens: Tokens) -> _Found:
+    def _find(self, raw: bytes, data: Bytes, flags: Flags, words: TokenWords, tokens: Tokens) -> _Found:
         lengths = tokens.ends - tokens.starts
         np.minimum(lengths, MAX_ID_BYTES + 1, out=lengths)
         parts = []
@@ -197,7 +207,7 @@ class LineScanner:
         return _Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def _verify(
-        self, table: Table, data: Bytes, flags: Flags, *, words: Words, tokens: Tokens, anchors: Ints, first: Ints
+        self, table: TokenTable, data: Bytes, flags: Flags, *, words: TokenWords, tokens: Tokens, anchors: Ints, first: Ints
     ) -> _Found:
         """The entries of one shape among spans that begin with the tokens `first`, or inside them at `anchors`."""
         shape = table.shape
@@ -240,7 +250,7 @@ class LineScanner:
         self,
         raw: bytes,
         data: Bytes,
-        words: Words,
+        words: TokenWords,
         tokens: Tokens,
         *,
         found: _Found,
@@ -298,7 +308,7 @@ class LineScanner:
         )
 
     def _keys(
-        self, data: Bytes, words: Words, tokens: Tokens, values: Values, *, is_request: Flags, reported: tuple[int, int]
+        self, data: Bytes, words: TokenWords, tokens: Tokens, values: FieldValues, *, is_request: Flags, reported: tuple[int, int]
     ) -> tuple[Ints, Hashes, Flags]:
         """Position, hash and kind of the trace, intent and request ids that lines carry."""
         starts, ends = values.starts, values.ends

@@ -69,7 +69,7 @@ def _mark_other_scripts(data: Bytes, flags: Flags) -> None:
                 flags[chosen + offset] = True
 
 
-class Words:
+class TokenWords:
     """Eight bytes at any position of a block, without copying the block; needs `PADDING` bytes after the last position."""
 
     def __init__(self, data: Bytes) -> None:
@@ -80,7 +80,7 @@ class Words:
         return self._view[positions]
 
 
-def span_hashes(words: Words, starts: Ints, lengths: Ints) -> Hashes:
+def span_hashes(words: TokenWords, starts: Ints, lengths: Ints) -> Hashes:
     """A 64-bit hash of the bytes [start, start + length) of each span: its first word, its last word, and those between."""
     first = words.at(starts)
     first &= MASKS[np.minimum(lengths, WORD)]
@@ -110,7 +110,7 @@ def _where(flags: Flags) -> Ints | slice | None:
     return None if not count else slice(None) if count == len(flags) else np.flatnonzero(flags)
 
 
-def anchor_slots(words: Words, starts: Ints, lengths: Ints, bits: int) -> Ints:
+def anchor_slots(words: TokenWords, starts: Ints, lengths: Ints, bits: int) -> Ints:
     """Hashes, of so many bits, of the first word and the length of each span: what filters most spans out."""
     first = words.at(starts) & MASKS[np.minimum(lengths, WORD)]
     mixed = (first ^ (lengths.astype(np.uint64) * _MULTIPLIERS[-1])) * _MULTIPLIERS[0]
@@ -122,7 +122,7 @@ def key_hash(value: str) -> int:
     """The hash under which `Hits.key` has a trace, intent or request id."""
     raw = value.encode("utf-8", "surrogatepass")
     data = np.frombuffer(raw + bytes(PADDING), np.uint8)
-    return int(span_hashes(Words(data), np.zeros(1, np.int64), np.array([len(raw)], np.int64))[0])
+    return int(span_hashes(TokenWords(data), np.zeros(1, np.int64), np.array([len(raw)], np.int64))[0])
 
 
 def key_hashes(values: Sequence[str]) -> Hashes:
@@ -132,4 +132,4 @@ def key_hashes(values: Sequence[str]) -> Hashes:
         return np.empty(0, np.uint64)
     lengths = np.array([len(raw) for raw in raws], np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-    return span_hashes(Words(np.frombuffer(b"".join(raws) + bytes(PADDING), np.uint8)), starts, lengths)
+    return span_hashes(TokenWords(np.frombuffer(b"".join(raws) + bytes(PADDING), np.uint8)), starts, lengths)

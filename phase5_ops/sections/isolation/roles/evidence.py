@@ -78,7 +78,7 @@ Truth = bool | None  # None: cannot be known offline
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AccessRequest:
     """One request: action without its prefix, the resource's ARN, the context keys in lower case, and who asks."""
 
     action: str
@@ -87,7 +87,7 @@ class Request:
     caller: Caller = Caller.TAGGED
 
 
-def allowed(role: RolePolicies, request: Request) -> str | None:
+def allowed(role: RolePolicies, request: AccessRequest) -> str | None:
     """The name of the policy that lets the request through, or None if it is refused.
 
     A boundary limits: what it does not allow is refused. One whose document is not known is taken to allow everything.
@@ -121,7 +121,7 @@ def _listed(value: object) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
 
 
-def _applies(statement: Mapping[str, Any], request: Request, document: Mapping[str, Any]) -> Truth:
+def _applies(statement: Mapping[str, Any], request: AccessRequest, document: Mapping[str, Any]) -> Truth:
     """Whether a statement is about this request."""
     allow = _effect(statement) == "allow"
     if not _about_action(statement, request.action, allow) or not _about_resource(statement, request, allow):
@@ -139,7 +139,7 @@ def _about_action(statement: Mapping[str, Any], action: str, allow: bool) -> boo
     return fits is not excluded
 
 
-def _about_resource(statement: Mapping[str, Any], request: Request, allow: bool) -> bool:
+def _about_resource(statement: Mapping[str, Any], request: AccessRequest, allow: bool) -> bool:
     """An Allow reaches a resource if it may, a Deny only if it surely does; with NotResource the other way round."""
     if "NotResource" in statement:
         return not any(_arn_fits(str(p), request.resource, lenient=not allow) for p in _listed(statement["NotResource"]))
@@ -172,7 +172,7 @@ def _glob(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
 # Conditions
 
 
-def _conditions(block: object, request: Request, variables: bool) -> Truth:
+def _conditions(block: object, request: AccessRequest, variables: bool) -> Truth:
     """All operators and keys of a Condition block together (AND)."""
     if block is None:
         return True
@@ -211,7 +211,7 @@ def _text(value: object) -> str:
 _KNOWN_KEYS = frozenset({LEADING_KEYS, "dynamodb:fulltablescan"})
 
 
-def _condition(operator: str, key: str, values: Sequence[str], request: Request, variables: bool) -> Truth:
+def _condition(operator: str, key: str, values: Sequence[str], request: AccessRequest, variables: bool) -> Truth:
     """One operator on one key; of the tenant tag only its absence is known."""
     name = key.lower()
     if name not in _KNOWN_KEYS and not (request.caller is Caller.UNTAGGED and is_tenant_tag(name)):
@@ -407,7 +407,7 @@ def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, nam
         for each in _asked(action, named):
             if each.code in found or ("iam_access_unscoped" in found and each.code != "iam_keyless_access"):
                 continue
-            if policy := allowed(role, Request(action, resource, each.context, each.caller)):
+            if policy := allowed(role, AccessRequest(action, resource, each.context, each.caller)):
                 found[each.code] = (policy, each.reason)
     if "iam_access_unscoped" in found:  # found on the index after a lesser one on the table
         found = {code: found[code] for code in ("iam_access_unscoped", "iam_keyless_access") if code in found}
@@ -424,7 +424,7 @@ def _named(role: RolePolicies) -> _Named:
 
 def _reaches_own(role: RolePolicies, table: str, universe: Universe) -> bool:
     return any(
-        allowed(role, Request(action, resource, {"dynamodb:leadingkeys": (key,)}))
+        allowed(role, AccessRequest(action, resource, {"dynamodb:leadingkeys": (key,)}))
         for action in KEYED_ACTIONS
         for resource in universe.resources(table, action, role)
         for key in (f"TENANT#{OWN}", OWN)

@@ -173,7 +173,7 @@ def judge_replay_audit(
         ignoring: reads that do not bear on the row, see `reads.read_findings`.
     """
     rows = table.rows
-    case = _Case(policy, now, links, table.facts.table, whole=read_whole(table))
+    case = _AuditCase(policy, now, links, table.facts.table, whole=read_whole(table))
     findings = read_findings(table.reads, ignoring=ignoring)
     findings += [*_malformed_findings(table, case), *_history_findings(table, case)]
     states: Counter[str] = Counter()
@@ -195,7 +195,7 @@ UNDER_WAY, COMPLETED, FAILED_REPLAY = "under way", "completed", "failed"
 NOT_STARTED, NOT_FINISHED, ORPHANED = "not started", "not finished", "without request or start"
 
 
-class _Case:
+class _AuditCase:
     """What the findings of one row depend on beside the row."""
 
     def __init__(self, policy: ReplayPolicy, now: datetime, links: ConsoleLinks | None, table: str, *, whole: bool) -> None:
@@ -381,7 +381,7 @@ def _repeats(row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         )
 
 
-def _malformed_findings(table: ReplayAudit, case: _Case) -> Iterator[Finding]:
+def _malformed_findings(table: ReplayAudit, case: _AuditCase) -> Iterator[Finding]:
     for record in table.facts.malformed:
         pk, _, sk = record.key.partition(" / ")
         yield AuditCode.LEDGER_RECORD_MALFORMED.at(
@@ -397,7 +397,7 @@ def _malformed_findings(table: ReplayAudit, case: _Case) -> Iterator[Finding]:
         )
 
 
-def _history_findings(table: ReplayAudit, case: _Case) -> Iterator[Finding]:
+def _history_findings(table: ReplayAudit, case: _AuditCase) -> Iterator[Finding]:
     """What the kept history says, see `ledger_history`; nothing where none is kept."""
     history = table.facts.history or {}
     for name, code, seen in (
@@ -417,7 +417,7 @@ def _history_findings(table: ReplayAudit, case: _Case) -> Iterator[Finding]:
         )
 
 
-def _repeated(rows: Sequence[ReplayRow], case: _Case) -> Iterator[Finding]:
+def _repeated(rows: Sequence[ReplayRow], case: _AuditCase) -> Iterator[Finding]:
     counts = Counter((row.tenant, row.account, row.intent) for row in rows if row.kind == REQUEST)
     newest = {(row.tenant, row.account, row.intent): row for row in rows if row.kind == REQUEST}
     most = case.policy.max_replays_per_intent
@@ -432,7 +432,7 @@ def _repeated(rows: Sequence[ReplayRow], case: _Case) -> Iterator[Finding]:
             )
 
 
-def _no_replay(table: ReplayAudit, under_way: int, case: _Case) -> Finding:
+def _no_replay(table: ReplayAudit, under_way: int, case: _AuditCase) -> Finding:
     window = table.facts.window
     seen = f"{under_way} under way" if under_way else "none"
     return AuditCode.NO_REPLAY_IN_WINDOW.at(

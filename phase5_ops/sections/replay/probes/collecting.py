@@ -14,12 +14,12 @@ from phase5_ops.ccnative.ledger import TERMINAL
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.context import RunContext
 from phase5_ops.probing import canary, lease
-from phase5_ops.probing.canary_intent import Place
+from phase5_ops.probing.canary_intent import CanaryPlace
 from phase5_ops.probing.codes import Obstacle, ProbingCode
 from phase5_ops.probing.dynamo import query_partition
 from phase5_ops.probing.iam import NOBODY
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.sections.replay.probes.evidence import Attribution, Probes, Sent, SentProbes, attribute_entries, probe_table
+from phase5_ops.sections.replay.probes.evidence import EffectAttribution, Probes, Sent, SentProbes, attribute_entries, probe_table
 from phase5_ops.sections.replay.probes.late_effects import Memory, recall, remember
 from phase5_ops.sections.replay.probes.sending import LEASE_USER, LEDGER_SKEW
 
@@ -44,7 +44,7 @@ def collect_probes(
         sleep: waits.
     """
     rows, context = sent.rows, sent.facts.context
-    collecting = _Collecting(run, rows, context, wall, sleep)
+    collecting = _ProbeCollecting(run, rows, context, wall, sleep)
     if context.get("written"):
         if any(row.not_tried is None for row in rows):
             collecting.watch()
@@ -56,7 +56,7 @@ def collect_probes(
 
 
 @dataclass
-class _Collecting:
+class _ProbeCollecting:
     run: RunContext
     rows: Sequence[Sent]
     context: Mapping[str, Any]
@@ -91,7 +91,7 @@ class _Collecting:
         if whole:
             remember(self.run, self.rows, self.found())
 
-    def found(self) -> Attribution:
+    def found(self) -> EffectAttribution:
         """Which probe left which of the entries found so far."""
         return attribute_entries(
             self.rows,
@@ -151,7 +151,7 @@ class _Collecting:
         reader, tables = self.run.reader, self.run.settings.tables
         left, running = self.found().left, {row.intent for row in self._unfinished()}
         over = [row for row in self.rows if row.intent_tenant and row.intent_account and row.intent not in running]
-        intents = dict.fromkeys((Place(str(row.intent_tenant), str(row.intent_account)), row.intent) for row in over)
+        intents = dict.fromkeys((CanaryPlace(str(row.intent_tenant), str(row.intent_account)), row.intent) for row in over)
         reads = canary.remove(reader, tables, intents, {row.intent for row in over if left.get(row.name)})
         failed = [read for read in reads if read.status is not ReadStatus.OK]
         if failed:

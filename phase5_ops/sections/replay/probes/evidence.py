@@ -34,7 +34,7 @@ class LeftEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Attribution:
+class EffectAttribution:
     """Which probe left which entry of the ledger.
 
     Attributes:
@@ -156,7 +156,7 @@ def sent_row(probe: Probe, answer: HttpAnswer | None, not_tried: str | None, *, 
     )
 
 
-def probe_table(sent: SentProbes, found: Attribution, obstacles: Iterable[Obstacle]) -> Probes:
+def probe_table(sent: SentProbes, found: EffectAttribution, obstacles: Iterable[Obstacle]) -> Probes:
     """The table `replay_probe`; the caller says how its inputs were read.
 
     Args:
@@ -175,7 +175,7 @@ def attribute_entries(
     since: str = "",
     refused: Collection[str] = (),
     reported: Collection[str] = (),
-) -> Attribution:
+) -> EffectAttribution:
     """Which probe left which ledger entry: by replay reason, else by intent, else by an intent's id anywhere in the entry.
 
     Args:
@@ -200,7 +200,7 @@ def attribute_entries(
             late += [] if entry.key in reported else [entry]
         elif _is_request(entry) and _text(item, "sk") >= since and not is_ours(entry.intent):
             unexplained += [] if entry.reason.startswith(REASON_PREFIX) else [entry]
-    return Attribution(left, unexplained, late)
+    return EffectAttribution(left, unexplained, late)
 
 
 def _is_request(entry: LeftEntry) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from phase5_ops.context import RunContext
 from phase5_ops.probing.canary_intent import must_be_refused
-from phase5_ops.sections.replay.probes.evidence import Attribution, Sent
+from phase5_ops.sections.replay.probes.evidence import EffectAttribution, Sent
 
 _REPORTED, _REFUSED, _SEARCHED = "replay_late_reported", "replay_refused", "replay_searched"
 _LEDGER = "ledger"
@@ -49,7 +49,7 @@ def recall(run: RunContext, *, skew: timedelta) -> Memory:
     return Memory(since - skew, _seen(run, _REFUSED, days), _seen(run, _REPORTED, days + 1))
 
 
-def remember(run: RunContext, rows: Iterable[Sent], found: Attribution) -> None:
+def remember(run: RunContext, rows: Iterable[Sent], found: EffectAttribution) -> None:
     """Keeps what this run refused, found, and that it searched."""
     history, scope, now = run.history, _scope(run), run.now()
     tried = [row for row in rows if row.not_tried is None and not must_be_refused(row.intent)]

@@ -14,7 +14,7 @@ A platform with a hole finds the probe's intent where it would look: under the t
 
 from dataclasses import dataclass, replace
 
-from phase5_ops.probing.canary_intent import Place
+from phase5_ops.probing.canary_intent import CanaryPlace
 from phase5_ops.probing.channel import ACCOUNT_CHANNELS, CHANNELS, TENANT_CHANNELS, Channel, Form, Medium, medium_of
 from phase5_ops.probing.covering import Case, Dimension, Rule, combinations, covering
 from phase5_ops.probing.forge import WHO, TokenKind, WhoGroup, group_of
@@ -28,14 +28,14 @@ from phase5_ops.sections.replay.probes.plan import (
     NewId,
     Probe,
     ProbeMaker,
-    Route,
+    ReplayRoute,
     Targets,
     permission_probes,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
+class ProbeBundle:
     """Channels of a tenant that one request uses at once; `name` is part of the names of its probes."""
 
     name: str
@@ -46,21 +46,21 @@ _PROXIES = tuple(channel.name for channel in TENANT_CHANNELS if channel.medium i
 _HEADERS = ("header", "header_underscores", "header_camel", "header_short", "header_plain", "header_claim")
 _COOKIES = ("cookie", "cookie_tenantId", "cookie_tenant")
 
-_NOTHING = Bundle(NOWHERE, ())
-_SINGLE = tuple(Bundle(channel.name, (channel.name,)) for channel in TENANT_CHANNELS)
+_NOTHING = ProbeBundle(NOWHERE, ())
+_SINGLE = tuple(ProbeBundle(channel.name, (channel.name,)) for channel in TENANT_CHANNELS)
 #: Each channel is in one of them. The spellings of one header, and a name that is given twice, are in different ones.
 _BUNDLES = (
-    Bundle("any_query", ("query_tenant_id", "query_tenantId", "query_tenant")),
-    Bundle("any_header", _HEADERS),
-    Bundle("any_body", ("header_upper_case", "body_tenant_id", "body_tenantId", "body_tenant", "body_claim")),
-    Bundle("any_other", ("query_array", "header_title_case", *_PROXIES, *_COOKIES, "body_key")),
-    Bundle("any_path", ("path",)),
+    ProbeBundle("any_query", ("query_tenant_id", "query_tenantId", "query_tenant")),
+    ProbeBundle("any_header", _HEADERS),
+    ProbeBundle("any_body", ("header_upper_case", "body_tenant_id", "body_tenantId", "body_tenant", "body_claim")),
+    ProbeBundle("any_other", ("query_array", "header_title_case", *_PROXIES, *_COOKIES, "body_key")),
+    ProbeBundle("any_path", ("path",)),
 )
 #: For genuine tokens alone: they are about a check of one value and an act on the other.
 _TWICE = (
-    Bundle("twice_own_first", ("query_own_first", "header_own_first", "body_own_first")),
-    Bundle("twice_own_last", ("query_own_last", "header_own_last", "body_own_last")),
-    Bundle("array_and_path_end", ("body_array", "path_end")),
+    ProbeBundle("twice_own_first", ("query_own_first", "header_own_first", "body_own_first")),
+    ProbeBundle("twice_own_last", ("query_own_last", "header_own_last", "body_own_last")),
+    ProbeBundle("array_and_path_end", ("body_array", "path_end")),
 )
 #: One asker of each group.
 _ASKERS = (TokenKind.VALID, TokenKind.NONE, TokenKind.UNCLAIMED, TokenKind.SELF_SIGNED)
@@ -90,17 +90,17 @@ _ACCOUNT_RULES = (  # both through the same part of the request, which is how a 
     Rule(("who", "tenant"), lambda who, tenant: tenant is None or who is TokenKind.VALID),
 )
 _ROUTES = (
-    *(Route(f"path{index}", path=path) for index, path in enumerate(REPLAY_PATHS[1:], start=1)),
-    *(Route(f"{method.lower()}", method, fields_in_query=method in ("GET", "DELETE")) for method in METHODS[1:]),
+    *(ReplayRoute(f"path{index}", path=path) for index, path in enumerate(REPLAY_PATHS[1:], start=1)),
+    *(ReplayRoute(f"{method.lower()}", method, fields_in_query=method in ("GET", "DELETE")) for method in METHODS[1:]),
     *(
-        Route(f"get_override{index}", "GET", header=(name, "POST"), fields_in_query=True)
+        ReplayRoute(f"get_override{index}", "GET", header=(name, "POST"), fields_in_query=True)
         for index, name in enumerate(OVERRIDE_HEADERS)
     ),
-    Route("put_override", "PUT", header=(OVERRIDE_HEADERS[0], "POST")),
-    Route("post_override", header=(OVERRIDE_HEADERS[0], "GET")),
-    Route("get_override_field", "GET", query=(OVERRIDE_FIELD, "POST"), fields_in_query=True),
+    ReplayRoute("put_override", "PUT", header=(OVERRIDE_HEADERS[0], "POST")),
+    ReplayRoute("post_override", header=(OVERRIDE_HEADERS[0], "GET")),
+    ReplayRoute("get_override_field", "GET", query=(OVERRIDE_FIELD, "POST"), fields_in_query=True),
 )
-_NAMED_BY_ROUTE = Bundle("query+header", ("query", "header"))
+_NAMED_BY_ROUTE = ProbeBundle("query+header", ("query", "header"))
 #: Askers, and whether a tenant is named: the three ways in that routes are tried with.
 _WAYS_IN = tuple((kind, named) for kind in _ASKERS[:3] for named in (_NOTHING, _NAMED_BY_ROUTE))
 _BY_ROUTE = (Dimension("way_in", _WAYS_IN), Dimension("route", _ROUTES))
@@ -143,7 +143,7 @@ class _Matrix:
     def by_channel(self, case: Case) -> Probe | None:
         """Who asks, and one channel or bundle; None for A's own token alone, which `permission_probes` has."""
         kind: TokenKind = case["who"]
-        bundle: Bundle = case["tenant"]
+        bundle: ProbeBundle = case["tenant"]
         if kind is TokenKind.VALID:
             return self._naming(f"tenant_b_in_{bundle.name}", kind, bundle) if bundle.channels else None
         return self._naming(f"{kind.value}+{bundle.name}" if bundle.channels else kind.value, kind, bundle)
@@ -153,9 +153,9 @@ class _Matrix:
         chosen = tuple(case[part] for part in ("query", "header", "proxy", "cookie", "body") if case[part])
         if len(chosen) < 2:  # noqa: PLR2004 - several
             return None
-        return self._naming("+".join((case["who"].value, *chosen)), case["who"], Bundle("", chosen))
+        return self._naming("+".join((case["who"].value, *chosen)), case["who"], ProbeBundle("", chosen))
 
-    def _naming(self, name: str, kind: TokenKind, bundle: Bundle) -> Probe:
+    def _naming(self, name: str, kind: TokenKind, bundle: ProbeBundle) -> Probe:
         """A probe whose channels all name one tenant, with an intent that only that tenant has."""
         tenant = self._tenant_for(kind)
         genuine = group_of(kind) in (WhoGroup.UNCLAIMED, WhoGroup.CLAIMED) or kind is TokenKind.OTHER_CLIENT
@@ -163,7 +163,7 @@ class _Matrix:
             tenant = self._other(tenant)  # what the token says, or would have to say, is contradicted
         account = self._targets.account_b if kind in (TokenKind.VALID_B, TokenKind.UNSCOPED) else self._targets.account_a
         channels = [CHANNELS[each] for each in bundle.channels]
-        probe = self.make.probe(name, AUTHORIZATION_ROW, kind, _expected(kind, channels), Place(tenant, account))
+        probe = self.make.probe(name, AUTHORIZATION_ROW, kind, _expected(kind, channels), CanaryPlace(tenant, account))
         return replace(probe, named=tuple(Named(channel, tenant, self._other(tenant)) for channel in channels))
 
     def _tenant_for(self, kind: TokenKind) -> str:
@@ -179,7 +179,7 @@ class _Matrix:
     def own_intents(self) -> list[Probe]:
         """A's valid token with tenant B named elsewhere, on an intent that only A has: it may start work, for A."""
         targets, found = self._targets, []
-        home = Place(targets.tenant_a, targets.account_a)
+        home = CanaryPlace(targets.tenant_a, targets.account_a)
         for name in ("query", "header", "body"):
             shown = f"tenant_b_in_{name}_own_intent"
             probe = self.make.probe(shown, AUTHORIZATION_ROW, TokenKind.VALID, Expect.OWN_TENANT_ONLY, home)
@@ -188,7 +188,7 @@ class _Matrix:
 
     def of_other_client(self) -> Probe:
         """A's user as another client's, on what only tenant B has: that it is let in is one thing, what it may do another."""
-        home = Place(self._targets.tenant_b, self._targets.account_b)
+        home = CanaryPlace(self._targets.tenant_b, self._targets.account_b)
         return self.make.probe("other_client+foreign", AUTHORIZATION_ROW, TokenKind.OTHER_CLIENT, Expect.REFUSED, home)
 
     def account(self, case: Case) -> Probe:
@@ -205,18 +205,18 @@ class _Matrix:
         expect, row = Expect.FOREIGN_ACCOUNT, PERMISSION_ROW
         if case["tenant"]:
             expect, row = Expect.FOREIGN_TENANT, AUTHORIZATION_ROW
-        probe = self.make.probe(name, row, kind, expect, Place(tenant, targets.account_b))
+        probe = self.make.probe(name, row, kind, expect, CanaryPlace(tenant, targets.account_b))
         return replace(probe, account=targets.account_a, named=tuple(named))
 
     def by_route(self, case: Case) -> Probe:
         """Another method, spelling of the path or override: what must be refused at POST /replay must be refused there."""
-        route: Route = case["route"]
+        route: ReplayRoute = case["route"]
         kind, bundle = case["way_in"]
         name = "+".join((kind.value, route.name, *bundle.channels))
         probe = replace(self._naming(name, kind, bundle), expect=Expect.NOT_LET_IN, route=route)
         if kind is not TokenKind.VALID or bundle.channels:
             return probe
-        return replace(probe, home=Place(self._targets.tenant_b, self._targets.account_a))
+        return replace(probe, home=CanaryPlace(self._targets.tenant_b, self._targets.account_a))
 
 
 def _expected(kind: TokenKind, channels: list[Channel]) -> Expect:

@@ -13,7 +13,7 @@ from itertools import product
 from typing import Protocol
 
 from phase5_ops.policy import ProbePolicy
-from phase5_ops.probing.canary_intent import Place
+from phase5_ops.probing.canary_intent import CanaryPlace
 from phase5_ops.probing.channel import Channel, Subject
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.guard import CLAIMED_REQUESTER, MALFORMED_BODIES, REASON_PREFIX
@@ -80,7 +80,7 @@ _STARTS_WORK = (Expect.OWN_TENANT_ONLY, Expect.ACCEPTED, Expect.REQUESTER, Expec
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ReplayRoute:
     """How the request reaches the API, where that is not POST /replay.
 
     Attributes:
@@ -99,7 +99,7 @@ class Route:
     fields_in_query: bool = False
 
 
-POST_REPLAY = Route("")
+POST_REPLAY = ReplayRoute("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +137,13 @@ class Probe:
     row: str
     token: TokenKind
     expect: Expect
-    home: Place | None
+    home: CanaryPlace | None
     account: str
     intent: str
     reason: str
     requester: str
     named: tuple[Named, ...] = ()
-    route: Route = field(default=POST_REPLAY)
+    route: ReplayRoute = field(default=POST_REPLAY)
     omit: str | None = None
     raw: str | None = None
     expired: bool = False
@@ -183,10 +183,10 @@ class Targets:
         return cls(run_id, tenant_a, tenant_b, policy.account_a, policy.account_a_out_of_scope, policy.account_b, requester)
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[CanaryPlace, ...]:
         """Every place where a canary intent may live."""
         accounts = (self.account_a, self.account_a_out_of_scope, self.account_b)
-        return tuple(Place(tenant, account) for tenant, account in product((self.tenant_a, self.tenant_b), accounts))
+        return tuple(CanaryPlace(tenant, account) for tenant, account in product((self.tenant_a, self.tenant_b), accounts))
 
 
 class NewId(Protocol):
@@ -205,7 +205,7 @@ class ProbeMaker:
     new_intent_id: NewId
 
     def probe(
-        self, name: str, row: str, token: TokenKind, expect: Expect, home: Place | None, *, intent: str | None = None
+        self, name: str, row: str, token: TokenKind, expect: Expect, home: CanaryPlace | None, *, intent: str | None = None
     ) -> Probe:
         """A probe without anything named besides its token; with a new intent, unless it repeats another probe's."""
         targets = self.targets
@@ -226,9 +226,9 @@ class ProbeMaker:
 def permission_probes(make: ProbeMaker) -> Iterator[Probe]:
     """What user A may do, and what not."""
     targets = make.targets
-    own = Place(targets.tenant_a, targets.account_a)
+    own = CanaryPlace(targets.tenant_a, targets.account_a)
 
-    def valid(name: str, expect: Expect, home: Place | None) -> Probe:
+    def valid(name: str, expect: Expect, home: CanaryPlace | None) -> Probe:
         return make.probe(name, PERMISSION_ROW, TokenKind.VALID, expect, home)
 
     replay = valid(OWN_REPLAY, Expect.ACCEPTED, own)
@@ -238,15 +238,15 @@ def permission_probes(make: ProbeMaker) -> Iterator[Probe]:
     yield replace(valid("requester_claimed_in_body", Expect.REQUESTER, own), requester=CLAIMED_REQUESTER)
     yield replace(valid(EXPIRED_INTENT, Expect.EXPIRED, own), expired=True)
     yield replace(valid(STOPPED_INTENT, Expect.STOPPED, own), stopped=True)
-    foreign = Place(targets.tenant_b, targets.account_b)
+    foreign = CanaryPlace(targets.tenant_b, targets.account_b)
     yield replace(valid("foreign_intent", Expect.NOT_ALLOWED, foreign), account=targets.account_a)
-    yield valid(FOREIGN_INTENT_SAME_ACCOUNT, Expect.NOT_ALLOWED, Place(targets.tenant_b, targets.account_a))
+    yield valid(FOREIGN_INTENT_SAME_ACCOUNT, Expect.NOT_ALLOWED, CanaryPlace(targets.tenant_b, targets.account_a))
     yield valid("foreign_account_and_intent", Expect.NOT_ALLOWED, foreign)
-    yield valid("foreign_account", Expect.NOT_ALLOWED, Place(targets.tenant_a, targets.account_b))
+    yield valid("foreign_account", Expect.NOT_ALLOWED, CanaryPlace(targets.tenant_a, targets.account_b))
     yield replace(valid("foreign_account_own_intent", Expect.NOT_ALLOWED, own), account=targets.account_b)
-    elsewhere = valid(INTENT_OF_OTHER_ACCOUNT, Expect.NOT_ALLOWED, Place(targets.tenant_a, targets.account_b))
+    elsewhere = valid(INTENT_OF_OTHER_ACCOUNT, Expect.NOT_ALLOWED, CanaryPlace(targets.tenant_a, targets.account_b))
     yield replace(elsewhere, account=targets.account_a)
-    out_of_scope = Place(targets.tenant_a, targets.account_a_out_of_scope)
+    out_of_scope = CanaryPlace(targets.tenant_a, targets.account_a_out_of_scope)
     yield valid("account_out_of_scope", Expect.NOT_ALLOWED, out_of_scope)
     yield valid(MISSING_INTENT, Expect.NOT_FOUND, None)
     for name in REQUIRED_FIELDS:
@@ -287,6 +287,6 @@ def request_of(probe: Probe, token: str | None) -> Request:
     return request
 
 
-def intents_of(plan: Sequence[Probe]) -> list[tuple[Place, str]]:
+def intents_of(plan: Sequence[Probe]) -> list[tuple[CanaryPlace, str]]:
     """Where which canary intents must be written for a plan, each once."""
     return list(dict.fromkeys((probe.home, probe.intent) for probe in plan if probe.home is not None))

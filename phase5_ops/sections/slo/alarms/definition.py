@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSION
-from phase5_ops.cloudwatch.statistics import Kind
+from phase5_ops.cloudwatch.statistics import StatisticKind
 from phase5_ops.evidence.table import filled
 from phase5_ops.sections.slo.alarms.codes import AlarmCode
 from phase5_ops.sections.slo.alarms.context import AlarmContext, finding_at
@@ -103,7 +103,7 @@ def _shows_slow_calls(leaf: Leaf, context: AlarmContext) -> bool:
     statistic = leaf.statistic
     if statistic.percentile is not None:
         return statistic.percentile >= context.policy.min_percentile
-    return statistic.is_percentile_rank or statistic.kind in (Kind.TRIMMED_COUNT, Kind.SAMPLE_COUNT)
+    return statistic.is_percentile_rank or statistic.kind in (StatisticKind.TRIMMED_COUNT, StatisticKind.SAMPLE_COUNT)
 
 
 def _upside_down(row: SloAlarm, trial: Trial, bad: Callable[[Trial], bool], *, at_limit: bool) -> Finding:

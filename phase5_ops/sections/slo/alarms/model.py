@@ -23,7 +23,7 @@ from phase5_ops.ccnative.names import canonical_tool
 from phase5_ops.cloudwatch.metric_math import Call, Expression, MathError, Name
 from phase5_ops.cloudwatch.metric_math import parse as parse_math
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT, InsightsError, InsightsQuery, is_insights_query, parse_query
-from phase5_ops.cloudwatch.statistics import Kind, Statistic, StatisticError, parse_statistic
+from phase5_ops.cloudwatch.statistics import Statistic, StatisticError, StatisticKind, parse_statistic
 
 WINDOW_SECONDS = 300  # of the request windows that the metrics evidence carries
 DEFAULT_REQUESTS = 1000.0  # a period, where no traffic was observed
@@ -264,7 +264,7 @@ def signal_of(leaves: Iterable[Leaf]) -> str | None:
     """`latency` or `error` by the metrics that an alarm reads; None if it reads none of the platform's."""
     read = list(leaves)
     metrics = {leaf.metric for leaf in read}
-    ranks = {Kind.PERCENTILE, Kind.PERCENTILE_RANK, Kind.TRIMMED_COUNT}
+    ranks = {StatisticKind.PERCENTILE, StatisticKind.PERCENTILE_RANK, StatisticKind.TRIMMED_COUNT}
     if ERROR in metrics:
         return "error"
     if any(leaf.metric == LATENCY and leaf.statistic.kind in ranks for leaf in read):

@@ -13,7 +13,7 @@ from typing import Any
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TENANT_DIMENSION
 from phase5_ops.cloudwatch.metric_math import MathError, Points, evaluate
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT
-from phase5_ops.cloudwatch.statistics import Kind, Statistic
+from phase5_ops.cloudwatch.statistics import Statistic, StatisticKind
 from phase5_ops.sections.slo.alarms.model import DEFAULT_REQUESTS, AlarmError, AlarmSpec, Dimensions, Leaf, ToolTraffic
 
 SAMPLED_SHARE = 0.01  # successes that carry tenant_id
@@ -30,7 +30,7 @@ _BREACH: Mapping[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class TrialSeries:
     """One metric with one dimension set in one period: values with how often each occurs."""
 
     metric: str
@@ -75,7 +75,7 @@ class Trial:
         if errors > 0:
             each = errors / len(sets)
             for dims in sets:
-                world += [Series(ERROR, dims, [(1.0, each)]), Series(LATENCY, dims, [(self.healthy_ms, each)])]
+                world += [TrialSeries(ERROR, dims, [(1.0, each)]), TrialSeries(LATENCY, dims, [(self.healthy_ms, each)])]
         return self._breaches(world, healthy=share == 0)
 
     def breaches_on_latency(self, latency_ms: float, slow_share: float, *, everywhere: bool = False) -> bool:
@@ -92,7 +92,7 @@ class Trial:
             if slow and slow_share > 0:
                 count = sum(weight for _, weight in series.values)
                 values = [(self.healthy_ms, count * (1 - slow_share)), (latency_ms, count * slow_share)]
-                world.append(Series(LATENCY, series.dimensions, [pair for pair in values if pair[1] > 0]))
+                world.append(TrialSeries(LATENCY, series.dimensions, [pair for pair in values if pair[1] > 0]))
             else:
                 world.append(series)
         return self._breaches(world, healthy=slow_share == 0)
@@ -101,23 +101,23 @@ class Trial:
         """The ids of the queries that read this dimension set."""
         return frozenset(key for key, leaf in self.spec.leaves.items() if self._sees(leaf, dimensions))
 
-    def _healthy(self, tool: ToolTraffic, requests: float) -> list[Series]:
+    def _healthy(self, tool: ToolTraffic, requests: float) -> list[TrialSeries]:
         world = []
         placed = [(tool.base_sets, requests * (1 - SAMPLED_SHARE)), (tool.tenant_sets, requests * SAMPLED_SHARE)]
         for sets, count in placed:
             for dims in sets if count > 0 else []:
                 each = count / len(sets)
-                world += [Series(SUCCESS, dims, [(1.0, each)]), Series(LATENCY, dims, [(self.healthy_ms, each)])]
+                world += [TrialSeries(SUCCESS, dims, [(1.0, each)]), TrialSeries(LATENCY, dims, [(self.healthy_ms, each)])]
         return world
 
-    def _breaches(self, world: list[Series], *, healthy: bool) -> bool:
+    def _breaches(self, world: list[TrialSeries], *, healthy: bool) -> bool:
         for other in self.others:
             world = world + self._healthy(other, other.requests(self.spec.period) or DEFAULT_REQUESTS)
         later = [*_OVER_A_WEEK, *_OVER_A_YEAR] if self.spec.by_calendar else [timedelta()]
         outcomes = (self._breaches_at(world, self.start + shift) for shift in later)
         return any(outcomes) if healthy else all(outcomes)
 
-    def _breaches_at(self, world: list[Series], moment: datetime) -> bool:
+    def _breaches_at(self, world: list[TrialSeries], moment: datetime) -> bool:
         values = self._values(world, moment)
         if not values:
             return self.spec.treat_missing == "breaching"
@@ -127,7 +127,7 @@ class Trial:
         threshold = self.spec.threshold
         return any(compare(value, threshold) for value in values)
 
-    def _values(self, world: Sequence[Series], moment: datetime) -> list[float]:
+    def _values(self, world: Sequence[TrialSeries], moment: datetime) -> list[float]:
         """The values that the alarm compares: one a time series returned, none where there is no data."""
         stamps = [moment + timedelta(seconds=self.spec.period * index) for index in range(3)]
         known: dict[str, Any] = {
@@ -153,7 +153,7 @@ class Trial:
         except MathError as error:
             raise AlarmError(str(error)) from error
 
-    def _leaf_values(self, leaf: Leaf, world: Sequence[Series]) -> list[float]:
+    def _leaf_values(self, leaf: Leaf, world: Sequence[TrialSeries]) -> list[float]:
         """One value a contributor (one in all without GROUP BY), in the query's order; none without data."""
         groups: dict[tuple[str, ...], list[tuple[float, float]]] = {}
         keys = leaf.insights.group_by if leaf.insights else ()
@@ -187,13 +187,13 @@ def compute(statistic: Statistic, pairs: Sequence[tuple[float, float]]) -> float
         return None
     values = [value for value, _ in pairs]
     weighted = math.fsum(value * weight for value, weight in pairs)
-    basic = {Kind.SAMPLE_COUNT: total, Kind.SUM: weighted, Kind.AVERAGE: weighted / total}
-    basic |= {Kind.MINIMUM: min(values), Kind.MAXIMUM: max(values)}
+    basic = {StatisticKind.SAMPLE_COUNT: total, StatisticKind.SUM: weighted, StatisticKind.AVERAGE: weighted / total}
+    basic |= {StatisticKind.MINIMUM: min(values), StatisticKind.MAXIMUM: max(values)}
     if statistic.kind in basic:
         return basic[statistic.kind]
     if statistic.percentile is not None:
         return _percentile(pairs, total * statistic.percentile / 100)
-    if statistic.percent or statistic.kind not in (Kind.PERCENTILE_RANK, Kind.TRIMMED_COUNT):
+    if statistic.percent or statistic.kind not in (StatisticKind.PERCENTILE_RANK, StatisticKind.TRIMMED_COUNT):
         return None
     lower, upper = statistic.lower, statistic.upper
     inside = math.fsum(

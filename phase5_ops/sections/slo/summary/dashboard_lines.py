@@ -19,7 +19,7 @@ from phase5_ops.cloudwatch.metric_math import parse as parse_math
 from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.cloudwatch.metrics_insights import ACCOUNT, InsightsError, InsightsQuery, is_insights_query, parse_query
 from phase5_ops.cloudwatch.search_expression import Search, SearchError, parse_search_text
-from phase5_ops.cloudwatch.statistics import Kind, Statistic, StatisticError, parse_statistic
+from phase5_ops.cloudwatch.statistics import Statistic, StatisticError, StatisticKind, parse_statistic
 from phase5_ops.sections.slo.summary.dashboard_variables import Found, opened
 from phase5_ops.sections.slo.summary.dashboard_widgets import Entry, Options, Widget, live_widgets
 
@@ -50,7 +50,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LineSource:
     """Metrics that a line is drawn of: one by name, or those that a search or query finds."""
 
     found: MetricSet | Search | InsightsQuery
@@ -104,7 +104,7 @@ class Line:
         accounts_together: metrics of several accounts are put together into one line.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[LineSource, ...]
     separate: bool = True
     limit: int | None = None
     accounts_together: bool = False
@@ -122,8 +122,8 @@ class _Drawing:
 def _tells(metric: str, statistic: Statistic) -> bool:
     """Whether a statistic says something: of latency not how many calls nor the fastest, of counts how many there are."""
     if metric != LATENCY:
-        return statistic.kind in (Kind.SUM, Kind.SAMPLE_COUNT, Kind.AVERAGE)
-    if statistic.kind in (Kind.SAMPLE_COUNT, Kind.TRIMMED_COUNT, Kind.MINIMUM):
+        return statistic.kind in (StatisticKind.SUM, StatisticKind.SAMPLE_COUNT, StatisticKind.AVERAGE)
+    if statistic.kind in (StatisticKind.SAMPLE_COUNT, StatisticKind.TRIMMED_COUNT, StatisticKind.MINIMUM):
         return False
     return not statistic.percent or statistic.upper is None or statistic.upper >= _MEDIAN
 
@@ -147,11 +147,11 @@ def lines_of(body: str, place: Place, now: datetime | None, found: Found) -> tup
         return None
     unread: list[str] = []
     widgets = live_widgets(opened(content, found, unread), now, unread)
-    lines = [line for widget in widgets for line in _Drawn(widget, place, unread).lines()]
+    lines = [line for widget in widgets for line in _DrawnLines(widget, place, unread).lines()]
     return lines, list(dict.fromkeys(unread))
 
 
-class _Drawn:
+class _DrawnLines:
     """One metric widget while its lines are read."""
 
     def __init__(self, widget: Widget, place: Place, unread: list[str]) -> None:
@@ -183,7 +183,7 @@ class _Drawn:
         own = options.get(key)
         return self._widget.properties.get(key) if own is None else own
 
-    def _metric(self, entry: Entry) -> Source | None:
+    def _metric(self, entry: Entry) -> LineSource | None:
         """The metric of `namespace, name, dimension, value, ...`."""
         name, dimensions = entry.fields[1:2], entry.fields[2:]
         if entry.fields[0] != self._place.namespace:
@@ -194,7 +194,7 @@ class _Drawn:
         metric_set = MetricSet.of(name[0], dict(zip(dimensions[::2], dimensions[1::2], strict=True)))
         text = str(self._option(entry.options, "stat", _DEFAULT_STATISTIC))
         try:
-            return Source(metric_set, self._place, parse_statistic(text), self._period(entry.options))
+            return LineSource(metric_set, self._place, parse_statistic(text), self._period(entry.options))
         except StatisticError:
             self._not_understood(f"the statistic {text}")
             return None
@@ -218,7 +218,7 @@ class _Drawn:
             if not is_insights_query(text):
                 return self._value(parse_math(text).root, options, above)
             query = parse_query(text)
-            source = Source(query, self._place, parse_statistic(query.statistic), self._period(options))
+            source = LineSource(query, self._place, parse_statistic(query.statistic), self._period(options))
             groups = query.group_by
             line = Line((source,), TOOL_DIMENSION in groups, query.limit, ACCOUNT not in groups)
             return _Drawing(line, many=bool(groups))
@@ -254,7 +254,7 @@ class _Drawn:
         ((text, statistic, period),) = Expression("", call).searches
         search = parse_search_text(text, statistic, period)
         seconds = self._period(options) if period is None else float(period)
-        return _Drawing(Line((Source(search, self._place, search.statistic, seconds),)), many=True)
+        return _Drawing(Line((LineSource(search, self._place, search.statistic, seconds),)), many=True)
 
     def _metrics(self, call: Call) -> _Drawing | None:
         """METRICS(): every metric of the widget by name; METRICS('e'): those with e in their ids."""

@@ -21,7 +21,7 @@ from phase5_ops.ccnative.metrics import (
 from phase5_ops.ccnative.registry import RegisteredTool
 from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.cloudwatch.search_expression import SearchError, parse_search_text
-from phase5_ops.sections.slo.summary.dashboard_lines import ANY_TENANT, Line, Place, Source, lines_of
+from phase5_ops.sections.slo.summary.dashboard_lines import ANY_TENANT, Line, LineSource, Place, lines_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,8 @@ class _Drawn:
 
     def __init__(self, lines: Sequence[Line], required: _Required) -> None:
         self._required = required
-        self._by_name: dict[MetricSet, list[tuple[Line, Source]]] = {}
-        self._others: list[tuple[Line, Source]] = []
+        self._by_name: dict[MetricSet, list[tuple[Line, LineSource]]] = {}
+        self._others: list[tuple[Line, LineSource]] = []
         for line in lines:
             for source in line.sources:
                 for key in source.keys:
@@ -161,7 +161,7 @@ class _Drawn:
                 unfit += [f"{tool} {reason}" for reason in reasons if reason]
         return whole, unfit
 
-    def _finding(self, needed: MetricSet) -> list[tuple[Line, Source]]:
+    def _finding(self, needed: MetricSet) -> list[tuple[Line, LineSource]]:
         return [*self._by_name.get(needed, ()), *((line, source) for line, source in self._others if source.finds(needed))]
 
 

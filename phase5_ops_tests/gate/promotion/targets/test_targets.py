@@ -13,11 +13,11 @@ from botocore.stub import ANY, Stubber
 from pydantic import ValidationError
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.gate.attestation.orders import Kind, Order, Publication, idempotency_key, key_in, message
+from phase5_ops.gate.attestation.orders import Order, OrderKind, Publication, idempotency_key, key_in, message
 from phase5_ops.gate.promotion.targets.choice import iam_actions, publish
 from phase5_ops.gate.records import Release
 from phase5_ops.policy import PromotionPolicy
-from phase5_ops.settings import Reading
+from phase5_ops.settings import ReadingSettings
 
 RELEASE = Release("r-1.2.3", "sha256:" + "d" * 64, "production")
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ REGION = "us-west-2"
 
 
 def order(series: int = 1, **context: str) -> Order:
-    return Order(RELEASE, series, idempotency_key(RELEASE, series), NOW, Kind.OPEN, b"{}", context)
+    return Order(RELEASE, series, idempotency_key(RELEASE, series), NOW, OrderKind.OPEN, b"{}", context)
 
 
 def said(answer) -> Publication:
@@ -84,7 +84,7 @@ def test_an_event_reaches_the_bus_with_the_key(reader, aws):
 
 
 def _stubbed(aws, service: str) -> tuple[AwsReader, Stubber]:
-    reader = AwsReader(Reading(max_attempts=1, deadline_seconds=30), session=aws)
+    reader = AwsReader(ReadingSettings(max_attempts=1, deadline_seconds=30), session=aws)
     stub = Stubber(reader.client(service))
     stub.activate()
     return reader, stub

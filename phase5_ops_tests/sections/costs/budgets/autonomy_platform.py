@@ -9,7 +9,7 @@ from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts
 from phase5_ops.clock import iso
 from phase5_ops.policy import BudgetPolicy
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.sections.costs.budgets.evidence import Budgets, BudgetScans, Naming, Scan, autonomy_budget
+from phase5_ops.sections.costs.budgets.evidence import BudgetNaming, Budgets, BudgetScans, Scan, autonomy_budget
 from phase5_ops.sections.costs.budgets.judge import judge_budget_visible
 from phase5_ops.verdict import Judgement
 
@@ -187,7 +187,7 @@ class Platform:
 
     def table(self) -> Budgets:
         scans = BudgetScans(**{role: Scan(TABLES[role], items) for role, items in self.tables.items()})
-        named = {role: Naming(NAMING[role], NamedAccounts(), chosen=role in self.chosen) for role in NAMING}
+        named = {role: BudgetNaming(NAMING[role], NamedAccounts(), chosen=role in self.chosen) for role in NAMING}
         for role, items in self.naming.items():
             named[role].accounts.take(items)
         table = autonomy_budget(scans, now=self.now, policy=self.policy, named=named, canary_tenants=self.canaries)

@@ -10,8 +10,8 @@ from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.harness.controls import control_rows
 from phase5_ops.sections.isolation.harness.evidence import (
     ISOLATION_HARNESS,
+    FootprintOutcome,
     HarnessRow,
-    Outcome,
     TableImage,
     TableKeys,
     exception_rows,
@@ -154,7 +154,7 @@ def rows(after: dict[str, list[dict[str, Any]]], **more: Any) -> list[HarnessRow
     return footprint(images(after, more.pop("before", None)), more.pop("scope", scope()), other_test_tenant=B, **more)
 
 
-SUCCEEDED = Outcome("SUCCEEDED", ("EXECUTION_STARTED", "ACTION_EXECUTED", "SIGNAL"), 1.2)
+SUCCEEDED = FootprintOutcome("SUCCEEDED", ("EXECUTION_STARTED", "ACTION_EXECUTED", "SIGNAL"), 1.2)
 READ = Read("dynamodb:Query", "cc-native-ledger", ReadStatus.OK, None, 1, "2026-11-23T09:16:00Z", "2026-11-23T09:16:01Z")
 
 
@@ -162,7 +162,7 @@ def judged(
     *extra: HarnessRow,
     after: dict[str, list[dict[str, Any]]] | None = None,
     production: bool = True,
-    outcome: Outcome = SUCCEEDED,
+    outcome: FootprintOutcome = SUCCEEDED,
     controls: bool = True,
     reads: tuple[Read, ...] = (READ,),
 ) -> Judgement:

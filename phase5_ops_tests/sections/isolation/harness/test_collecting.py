@@ -16,7 +16,7 @@ from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sections.isolation.harness.collecting import collect_harness
 from phase5_ops.sections.isolation.harness.cross_probes import CrossProbing
-from phase5_ops.sections.isolation.harness.evidence import Kind, Result
+from phase5_ops.sections.isolation.harness.evidence import AccessKind, Result
 from phase5_ops.sections.isolation.harness.judge import judge_harness
 from phase5_ops.sections.isolation.harness.probe_matrix import build_cross_plan
 from phase5_ops.sections.isolation.harness.starting import start_harness
@@ -75,9 +75,9 @@ def test_a_healthy_platform_passes_and_is_left_as_it_was(settings: Settings, hea
     assert judgement.facts["probes_refused"] == judgement.facts["probes"] > 1500
     assert "combinations" in judgement.facts["probe_cost"]
     assert everything(healthy) == before
-    compared = [row for row in rows if row.kind is Kind.RUN and row.operation == "compared"]
+    compared = [row for row in rows if row.kind is AccessKind.RUN and row.operation == "compared"]
     assert {"cc-native-ledger", "cc-native-cache"} <= {row.table for row in compared}
-    assert any(row.kind is Kind.EXCEPTION for row in rows)
+    assert any(row.kind is AccessKind.EXCEPTION for row in rows)
 
 
 def later(hours: int) -> Callable[[], float]:
@@ -128,7 +128,7 @@ def test_what_a_probe_mode_keeps_from_being_tried_is_said(settings: Settings, he
     judgement, rows = judged(settings.model_copy(update={"probe_mode": mode}))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "canary_not_executed" in {finding.code for finding in judgement.findings}
-    probes = [row for row in rows if row.kind is Kind.PROBE]
+    probes = [row for row in rows if row.kind is AccessKind.PROBE]
     tried = {row.key for row in probes if "probe_not_tried" not in row.codes}
     assert tried == {probe.name for probe in build_cross_plan(targets()) if mode == "refusals" and probe.harmless}
     assert everything(healthy) == before
@@ -140,7 +140,7 @@ def test_a_refusal_counts_only_where_the_callers_own_data_comes_through(settings
     monkeypatch.setattr("phase5_ops.probing.identity.Pool.signing_key", lambda *_: {})
     judgement, rows = judged(settings)
     assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert {code for row in rows if row.kind is Kind.PROBE for code in row.codes} == {"probe_not_answered"}
+    assert {code for row in rows if row.kind is AccessKind.PROBE for code in row.codes} == {"probe_not_answered"}
 
 
 def test_the_canary_starts_after_the_replay_probes_and_is_collected_before_them():
@@ -152,4 +152,4 @@ def test_the_canary_starts_after_the_replay_probes_and_is_collected_before_them(
 
 def test_every_detector_is_shown_a_violation_although_nothing_was_probed(settings: Settings):
     _, rows = judged(settings.model_copy(update={"probe_mode": "off"}))
-    assert {row.result for row in rows if row.kind is Kind.CONTROL} == {Result.DETECTED}
+    assert {row.result for row in rows if row.kind is AccessKind.CONTROL} == {Result.DETECTED}

@@ -10,8 +10,8 @@ from phase5_ops.ccnative.keys import ExecutionScope
 from phase5_ops.evidence.table import NoFacts
 from phase5_ops.sections.isolation.harness.evidence import (
     ISOLATION_HARNESS,
-    Kind,
-    Outcome,
+    AccessKind,
+    FootprintOutcome,
     ProbeAnswer,
     Result,
     TableImage,
@@ -164,12 +164,12 @@ def test_an_event_detail_names_the_tenant_and_no_other(detail, expected):
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (Outcome("SUCCEEDED", ("EXECUTION_STARTED", "ACTION_EXECUTED", "SIGNAL"), 1), []),
-        (Outcome("FAILED", ("EXECUTION_STARTED", "ACTION_FAILED"), 1, "AUTH"), ["canary_failed"]),
-        (Outcome(None, (), 60), ["outcome_missing"]),
-        (Outcome(None, ("EXECUTION_STARTED",), 60), ["outcome_missing", "ledger_trail_incomplete"]),
-        (Outcome("SUCCEEDED", ("EXECUTION_STARTED",), 1), ["ledger_trail_incomplete"]),
-        (Outcome("SUCCEEDED", (), 1), ["ledger_trail_incomplete"]),
+        (FootprintOutcome("SUCCEEDED", ("EXECUTION_STARTED", "ACTION_EXECUTED", "SIGNAL"), 1), []),
+        (FootprintOutcome("FAILED", ("EXECUTION_STARTED", "ACTION_FAILED"), 1, "AUTH"), ["canary_failed"]),
+        (FootprintOutcome(None, (), 60), ["outcome_missing"]),
+        (FootprintOutcome(None, ("EXECUTION_STARTED",), 60), ["outcome_missing", "ledger_trail_incomplete"]),
+        (FootprintOutcome("SUCCEEDED", ("EXECUTION_STARTED",), 1), ["ledger_trail_incomplete"]),
+        (FootprintOutcome("SUCCEEDED", (), 1), ["ledger_trail_incomplete"]),
     ],
 )
 def test_outcome_and_ledger_must_tell_the_whole_execution(outcome, expected):
@@ -197,7 +197,7 @@ def test_the_table_shows_every_exception_and_survives_parquet(tmp_path):
     everything = [*rows(written()), *exception_rows()]
     back = assert_kept(ISOLATION_HARNESS.gathered(everything, NoFacts()), tmp_path)
     assert back.rows == everything
-    assert sum(row.kind is Kind.EXCEPTION for row in back.rows) > 10
+    assert sum(row.kind is AccessKind.EXCEPTION for row in back.rows) > 10
 
 
 def test_keys_come_from_the_tables_description_partition_key_first():

@@ -9,9 +9,9 @@ from phase5_ops.sections.isolation.harness import controls
 from phase5_ops.sections.isolation.harness.controls import control_rows
 from phase5_ops.sections.isolation.harness.evidence import (
     ISOLATION_HARNESS,
+    AccessKind,
+    FootprintOutcome,
     HarnessRow,
-    Kind,
-    Outcome,
     ProbeAnswer,
     Result,
     probe_row,
@@ -21,7 +21,7 @@ from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.isolation.harness.support import LINKS, NOW, READ, A, B, codes, judged, scope, written
 
 
-def row(code, kind=Kind.READ, result=Result.VIOLATION, **more):
+def row(code, kind=AccessKind.READ, result=Result.VIOLATION, **more):
     return HarnessRow(kind, "cc-native-ledger", "key", result, "reason", codes=(code,), **more)
 
 
@@ -42,7 +42,7 @@ def test_every_code_of_a_row_becomes_a_finding_of_its_verdict(code):
 
 
 def test_unjudged_reads_keep_the_row_closed_in_production_and_warn_elsewhere():
-    unread = row("reads_not_judged", Kind.TRAIL, Result.NOT_JUDGED)
+    unread = row("reads_not_judged", AccessKind.TRAIL, Result.NOT_JUDGED)
     assert judged(unread).verdict is Verdict.INCONCLUSIVE
     assert judged(unread, production=False).verdict is Verdict.WARN
 
@@ -53,15 +53,15 @@ def test_nothing_written_is_not_a_pass():
 
 
 def test_a_run_that_could_not_be_made_says_why_and_is_error_where_it_failed():
-    stopped = row("canary_not_executed", Kind.RUN, Result.NOT_JUDGED)
-    failed = row("canary_not_executed", Kind.RUN, Result.NOT_JUDGED, operation="error")
+    stopped = row("canary_not_executed", AccessKind.RUN, Result.NOT_JUDGED)
+    failed = row("canary_not_executed", AccessKind.RUN, Result.NOT_JUDGED, operation="error")
     assert judged(stopped, after={}).verdict is Verdict.INCONCLUSIVE
     assert judged(failed, after={}).verdict is Verdict.ERROR
 
 
 def test_no_outcome_fails_and_a_failed_canary_decides_nothing():
-    assert judged(outcome=Outcome(None, (), 60)).verdict is Verdict.FAIL
-    failed = Outcome("FAILED", ("EXECUTION_STARTED", "ACTION_FAILED"), 1, "AUTH")
+    assert judged(outcome=FootprintOutcome(None, (), 60)).verdict is Verdict.FAIL
+    failed = FootprintOutcome("FAILED", ("EXECUTION_STARTED", "ACTION_FAILED"), 1, "AUTH")
     assert judged(outcome=failed).verdict is Verdict.INCONCLUSIVE
 
 
@@ -89,7 +89,7 @@ def test_a_detector_that_misses_its_planted_violation_is_blind(monkeypatch):
 
 
 def test_a_detector_that_always_reports_is_blind_too(monkeypatch):
-    always = HarnessRow(Kind.WRITE, "t", "k", Result.VIOLATION, "r", codes=("foreign_key_written",))
+    always = HarnessRow(AccessKind.WRITE, "t", "k", Result.VIOLATION, "r", codes=("foreign_key_written",))
     monkeypatch.setattr(controls, "footprint", lambda *_, **__: [always])
     assert {one.reason for one in control_rows(scope(), B) if one.table == "foreign_key_written"} == {
         "reports a violation where none is planted"

@@ -13,7 +13,7 @@ from phase5_ops.probing.forge import ODD_CLAIMS, OTHER_CLAIMS, Forger, TokenKind
 from phase5_ops.sandbox.control_center.planted_faults import ApiRoute, Effect, PlantedFault, TenantSource, Who, family
 from phase5_ops.sandbox.state.probe_tenants import A, B
 from phase5_ops.sections.isolation.harness.cross_probes import TOLD_KEY, CrossProbing, tell_once
-from phase5_ops.sections.isolation.harness.evidence import HarnessRow, Kind, Result
+from phase5_ops.sections.isolation.harness.evidence import AccessKind, HarnessRow, Result
 from phase5_ops.sections.isolation.harness.judge import findings_of
 from phase5_ops.sections.isolation.harness.probe_data import ANY_MARK
 from phase5_ops.sections.isolation.harness.probe_matrix import build_cross_plan
@@ -153,7 +153,7 @@ def test_a_healthy_platform_passes_and_is_left_as_it_was():
     probed = Probed()
     before = probed.everything()
     rows = probed.run()
-    probes = [row for row in rows if row.kind is Kind.PROBE]
+    probes = [row for row in rows if row.kind is AccessKind.PROBE]
     assert findings(rows) == []
     assert {row.result for row in probes} == {Result.REFUSED}
     assert len({row.key for row in probes}) == len(probes) > 1500

@@ -14,7 +14,7 @@ from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.request import HttpAnswer, Problem, Request
 from phase5_ops.reads import ReadStatus
 from phase5_ops.sections.isolation.harness.cross_probes import CrossProbing
-from phase5_ops.sections.isolation.harness.evidence import HarnessRow, Kind, Result
+from phase5_ops.sections.isolation.harness.evidence import AccessKind, HarnessRow, Result
 from phase5_ops.sections.isolation.harness.probe_asking import Asking
 from phase5_ops_tests.sandbox.control_center.memory_platform import MemoryPlatform, MemoryReader
 from phase5_ops_tests.sections.isolation.harness.test_planted_holes import PLAN, TOKENS, Probed, findings, targets
@@ -72,7 +72,7 @@ def test_where_nothing_answers_only_the_own_requests_are_sent_and_nothing_is_jud
         return HttpAnswer(None, problem, "nobody there", "", 1.0)
 
     probing = CrossProbing(probed.context, targets(), SimpleNamespace(send=send), TOKENS, sleep=lambda _: None)
-    rows = [row for row in probing.run() if row.kind is Kind.PROBE]
+    rows = [row for row in probing.run() if row.kind is AccessKind.PROBE]
     assert {code for row in rows for code in row.codes} == {"probe_not_answered"}
     assert len(rows) == len(PLAN)
     assert len(sent) < 30
@@ -142,7 +142,10 @@ def test_a_reset_is_inconclusive_only_when_it_stays(always, codes):
     probed.platform = flaky
     rows = probed.run("config")
     assert {finding.code for finding in findings(rows)} == codes
-    assert {row.result for row in rows if row.kind is Kind.PROBE} == {Result.REFUSED, *([Result.NOT_JUDGED] if always else [])}
+    assert {row.result for row in rows if row.kind is AccessKind.PROBE} == {
+        Result.REFUSED,
+        *([Result.NOT_JUDGED] if always else []),
+    }
 
 
 def test_a_platform_that_blocks_the_caller_after_some_refusals_is_not_closed():
@@ -157,7 +160,7 @@ def test_a_platform_that_blocks_the_caller_after_some_refusals_is_not_closed():
     blocked = HttpAnswer(403, None, "", "{}", 1.0)
     probing = CrossProbing(probed.context, targets(), SimpleNamespace(send=send), TOKENS, sleep=lambda _: None)
     probing.plan = lambda: tuple(probe for probe in PLAN if probe.route.name == "config")
-    rows = [row for row in probing.run() if row.kind is Kind.PROBE]
+    rows = [row for row in probing.run() if row.kind is AccessKind.PROBE]
     assert {code for row in rows for code in row.codes} == {"probe_not_answered"}
     assert not any(row.result is Result.REFUSED for row in rows)
 

@@ -16,7 +16,7 @@ from phase5_ops.probing.request import Request
 from phase5_ops.sections.isolation.harness.cross_probes import TOLD_INTENT, new_mark
 from phase5_ops.sections.isolation.harness.probe_data import planted, planted_for_a, told_entry, watched
 from phase5_ops.sections.isolation.harness.probe_matrix import SPELLINGS, build_cross_plan, combinations
-from phase5_ops.sections.isolation.harness.probe_plan import CrossTargets, Expect, own_requests
+from phase5_ops.sections.isolation.harness.probe_plan import CrossTargets, ExpectedAnswer, own_requests
 from phase5_ops.sections.isolation.harness.probe_routes import ROUTES, Route
 
 NASTY = [
@@ -198,6 +198,6 @@ def test_the_plan_is_a_small_part_of_the_product_and_each_probe_has_its_own_name
 def test_what_is_not_sent_in_refusals_mode_may_be_a_write_for_the_caller_itself():
     kept = [probe for probe in PLAN if not probe.harmless]
     assert kept
-    assert {probe.expect for probe in kept} == {Expect.OWN_ONLY}
+    assert {probe.expect for probe in kept} == {ExpectedAnswer.OWN_ONLY}
     assert not any(probe.reads for probe in kept)
     assert {probe.who for probe in kept} <= {TokenKind.VALID, TokenKind.UNSCOPED}

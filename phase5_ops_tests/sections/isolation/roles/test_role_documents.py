@@ -17,7 +17,7 @@ from phase5_ops.sections.isolation.roles.evidence import RolePolicies, Universe,
 from phase5_ops.sections.isolation.roles.judge import judge_iam_scope
 from phase5_ops.sections.isolation.roles.managed_policies import arns_to_ask, known_policy
 from phase5_ops.sections.isolation.roles.role_documents import deployed_role, with_documents, with_table_policies
-from phase5_ops.settings import Reading, load_settings
+from phase5_ops.settings import ReadingSettings, load_settings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.isolation.harness.support import NOW, codes
 from phase5_ops_tests.sections.isolation.roles.templates import (
@@ -188,7 +188,7 @@ def platform(reader, **isolation):
 @pytest.fixture
 def aws():
     """A reader, and the stubbers of its IAM and DynamoDB."""
-    reader = AwsReader(Reading(), session=boto3.Session("test", "test", region_name="us-west-2"))
+    reader = AwsReader(ReadingSettings(), session=boto3.Session("test", "test", region_name="us-west-2"))
     with Stubber(reader.client("iam")) as iam, Stubber(reader.client("dynamodb")) as dynamodb:
         yield reader, iam, dynamodb
 

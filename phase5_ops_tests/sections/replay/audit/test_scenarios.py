@@ -19,7 +19,7 @@ from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
 from phase5_ops.sections.replay.audit.assets import gather_replay_audit
 from phase5_ops.sections.replay.audit.judge import AuditCode, judge_replay_audit
-from phase5_ops.settings import Reading, load_settings
+from phase5_ops.settings import ReadingSettings, load_settings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.conftest import NOW, run
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
@@ -103,7 +103,7 @@ def test_queries_and_a_parallel_scan_read_the_same_entries(start):
     for method in ("query", "scan"):
         keys = []
         reads, units = read_window(
-            AwsReader(Reading()),
+            AwsReader(ReadingSettings()),
             LEDGER,
             plan=ReadPlan(method, 1, 1, 3),
             tenants=["acme", "globex", "initech", "nobody", *(tenant.tenant_id for tenant in PROBE_TENANTS)],

@@ -67,7 +67,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch) -> World:
-    monkeypatch.setattr(probe_collecting._Collecting, "give_back_lease", lambda _: None)
+    monkeypatch.setattr(probe_collecting._ProbeCollecting, "give_back_lease", lambda _: None)
     return World(tmp_path)
 
 

@@ -10,7 +10,7 @@ from phase5_ops.build import EVIDENCE, evidence_for
 from phase5_ops.commands.readiness import run_readiness
 from phase5_ops.context import open_run
 from phase5_ops.probing.canary import put
-from phase5_ops.probing.canary_intent import Place, intent_item, is_ours, new_intent_id
+from phase5_ops.probing.canary_intent import CanaryPlace, intent_item, is_ours, new_intent_id
 from phase5_ops.probing.kept_token import FILE_NAME
 from phase5_ops.probing.redact import Redactor
 from phase5_ops.sandbox.server import Sandbox
@@ -71,7 +71,7 @@ def test_no_token_and_no_password_is_in_anything_that_a_run_stores(settings: Set
 
 def test_a_run_removes_what_it_made_and_what_killed_runs_left_and_nothing_else(settings: Settings, healthy: Sandbox):
     platform = open_run(settings, str(uuid4()))
-    place = Place("phase5-canary-a", "canary-a-1")
+    place = CanaryPlace("phase5-canary-a", "canary-a-1")
     leftover = new_intent_id()
     put(platform.reader, settings.tables, [intent_item(place, leftover, run_id="killed", action_type="X", now=platform.now())])
     table = collect_probes(platform, send_probes(platform))
@@ -106,7 +106,7 @@ def test_only_canary_intents_can_be_removed(settings: Settings):
     assert not any(is_ours(name) for name in ("ai_1795424359123_x7k2", "ai_phase5", "phase5", "ai_12_xphase5"))
     platform = open_run(settings, "run-1")
     with pytest.raises(ValueError, match="not a canary"):
-        remove(platform.reader, settings.tables, [(Place("acme", "acme-1"), "ai_1795424359123_x7k2")], [])
+        remove(platform.reader, settings.tables, [(CanaryPlace("acme", "acme-1"), "ai_1795424359123_x7k2")], [])
     assert not platform.reader.meter.calls
 
 
