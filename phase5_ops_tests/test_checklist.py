@@ -86,6 +86,12 @@ def test_readme_has_the_rows_as_the_checklist_says():
     assert documentation.readme_with_rows(readme, judged_checks()) == readme
 
 
+def test_the_table_of_rooms_is_what_the_packages_say():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert documentation.architecture_with_rooms(text, ROOT) == text
+    assert all(line.split("|")[2].strip() for line in documentation.rooms_table(ROOT).splitlines())
+
+
 def test_documents_are_as_the_code_says():
     assert (ROOT / "docs" / "findings.md").read_text(encoding="utf-8") == CATALOGUE.as_markdown()
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == documentation.settings_markdown()

@@ -1,1 +1,1 @@
-"""How AWS is read: bounded, counted calls, and the languages CloudWatch speaks."""
+"""How AWS is read: bounded, counted calls, each saying how it ended."""

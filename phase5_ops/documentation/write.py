@@ -1,6 +1,6 @@
-"""Documentation that is made from code: the README's table of rows, docs/findings.md and docs/settings.md.
+"""Documents made from code: the README's rows, the rooms of docs/architecture.md, docs/findings.md and docs/settings.md.
 
-`python -m phase5_ops.documentation.write` writes them; a test holds them to what the code says.
+`python -m phase5_ops.documentation` writes them; a test holds them to what the code says.
 """
 
 import json
@@ -14,10 +14,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from phase5_ops.checklist import EXTRA_CHECKS, ROWS, Row
+from phase5_ops.documentation.rooms import rooms_table
 from phase5_ops.report.document import SCHEMA_FILE, json_schema
 from phase5_ops.settings import ENV_PREFIX, ProbeUsers, Settings
 
 _ROWS_BEGIN, _ROWS_END = "<!-- rows: made from phase5_ops/checklist.py -->", "<!-- end of rows -->"
+_ROOMS_BEGIN, _ROOMS_END = "<!-- rooms: made from the packages' docstrings -->", "<!-- end of rooms -->"
 
 
 def rows_table(implemented: frozenset[str]) -> str:
@@ -44,11 +46,23 @@ def readme_with_rows(readme: str, implemented: frozenset[str]) -> str:
     Raises:
         ValueError: the README has no place for it.
     """
-    pattern = re.compile(f"{re.escape(_ROWS_BEGIN)}.*?{re.escape(_ROWS_END)}", re.DOTALL)
-    if not pattern.search(readme):
-        raise ValueError("README.md has no markers for the table of rows")
-    table = f"{_ROWS_BEGIN}\n{rows_table(implemented)}\n{_ROWS_END}"
-    return pattern.sub(lambda _: table, readme, count=1)
+    return _between(readme, _ROWS_BEGIN, _ROWS_END, rows_table(implemented))
+
+
+def architecture_with_rooms(text: str, root: Path) -> str:
+    """The text of docs/architecture.md with its table of rooms made anew.
+
+    Raises:
+        ValueError: the text has no place for it.
+    """
+    return _between(text, _ROOMS_BEGIN, _ROOMS_END, rooms_table(root))
+
+
+def _between(text: str, begin: str, end: str, made: str) -> str:
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"there are no markers {begin} and {end}")
+    return pattern.sub(lambda _: f"{begin}\n{made}\n{end}", text, count=1)
 
 
 def settings_markdown() -> str:
@@ -123,6 +137,8 @@ def write_all(root: Path) -> None:
     readme.write_text(readme_with_rows(readme.read_text(encoding="utf-8"), judged_checks()), encoding="utf-8")
     docs = root / "docs"
     docs.mkdir(exist_ok=True)
+    architecture = docs / "architecture.md"
+    architecture.write_text(architecture_with_rooms(architecture.read_text(encoding="utf-8"), root), encoding="utf-8")
     (docs / "findings.md").write_text(CATALOGUE.as_markdown(), encoding="utf-8")
     (docs / "settings.md").write_text(settings_markdown(), encoding="utf-8")
     schema = json.dumps(json_schema(), indent=2) + "\n"

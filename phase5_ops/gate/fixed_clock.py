@@ -1,4 +1,4 @@
-"""PHASE5_NOW and the gate: what runs under a fixed clock never promotes, signs or waives, but in a sandbox (`production.py`)."""
+"""PHASE5_NOW and the gate: under a fixed clock nothing is promoted, signed or waived, but in a sandbox (`in_sandbox`)."""
 
 from phase5_ops.settings import ConfigurationError, Settings, in_sandbox
 

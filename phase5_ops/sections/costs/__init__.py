@@ -1,1 +1,1 @@
-"""Section 5: autonomy budgets and cost per tenant."""
+"""Checklist section 5: autonomy budgets and cost per tenant."""
