@@ -70,7 +70,7 @@ CATALOGUE = Catalogue.of(chain.from_iterable(judging.codes for judging in (*JUDG
 #: Check -> fact -> what it says was not tried, in words.
 NOT_TRIED_FACTS = {check: facts for judging in JUDGING for check, facts in judging.not_tried_facts.items()}
 
-#: How the sensor puts what it finds.
+#: How the sensor words what it finds.
 WORDS = SensorWords(partial(not_tried, codes=CATALOGUE.not_tried, facts=NOT_TRIED_FACTS), describe)
 
 
@@ -151,7 +151,7 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
 
 
 def run_resource(settings: Settings, given: RunContext | None = None) -> dg.ResourceDefinition:
-    """The resource `run`: one reader, history and store for all steps of a run. With it a readiness run ends.
+    """The resource `run`: one reader, history and store for all steps of a run. Closing it ends a readiness run.
 
     Args:
         settings: of the location.
@@ -168,7 +168,7 @@ def run_resource(settings: Settings, given: RunContext | None = None) -> dg.Reso
         if context.run is not None and context.run.job_name == READINESS_JOB and context.instance is not None:
             try:
                 end_run(opened, context.instance, context.run)
-            except OSError as error:  # a folder that takes nothing: nobody is helped by where in the program that was found
+            except OSError as error:  # the folder cannot be written: a traceback would help nobody
                 log.warning("the end of run %s could not be recorded: %s", opened.run_id, error)
             except Exception:  # the run is over: without a record no candidate can rely on it
                 log.exception("the end of run %s could not be recorded", opened.run_id)
@@ -177,11 +177,11 @@ def run_resource(settings: Settings, given: RunContext | None = None) -> dg.Reso
 
 
 def _give_back(run: RunContext) -> None:
-    """What a run still holds that ended before its own steps gave it back, interrupted or failed."""
+    """Gives back what an interrupted or failed run still holds."""
     for name, give_back in run.at_end.items():
         try:
             give_back()
-        except Exception:  # the run is over; what is still held ends by itself
+        except Exception:  # the run is over; what is still held expires by itself
             log.exception("what %s holds could not be given back", name)
     run.at_end.clear()
 

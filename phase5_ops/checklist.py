@@ -7,7 +7,7 @@ the setting `gate.extra_checks_warn_only` names them. The README's table is gene
 
 from dataclasses import dataclass
 
-#: Raised whenever a row's meaning changes; part of the policy digest, so that results of another version do not count.
+#: Increased whenever a row's meaning changes; part of the policy digest, so that results of another version do not count.
 CHECKLIST_VERSION = "1"
 
 
@@ -28,7 +28,7 @@ SECTIONS = {
     "S": ChecklistSection("Sign-off", "section_s_sign_off"),
 }
 
-#: Age at which evidence is stale where signatures are waited for; shorter ages belong to rows whose subject moves by the minute.
+#: Age at which evidence is stale, long enough to collect signatures; rows whose subject changes by the minute have shorter ones.
 DEFAULT_MAX_AGE_HOURS = 72.0
 
 

@@ -27,9 +27,9 @@ UNKNOWN_ACCOUNT = "unknown"
 class RunContext:
     """One run's view of the platform. `run_id` names the run in evidence and history.
 
-    `shared` holds what one asset of a section read and another of it may use instead of reading it again. `look_back` tells what
-    of the histories continues; without it nothing is known of that. `at_end` is what the run holds of the platform, by the part
-    that will give it back: whatever is left there when the run is over is called.
+    `shared` holds what one asset of a section read, so that another need not read it again. `look_back` tells which histories
+    continue; without it that is not known. `at_end` maps each part of the run that holds something of the platform to the call
+    that gives it back: calls that are still there when the run is over are made then.
     """
 
     settings: Settings
@@ -51,15 +51,15 @@ class RunContext:
 
     @property
     def metrics_end(self) -> datetime:
-        """Until when tool metrics are judged: a run that has executions of its own ends before the minute in which it began.
+        """The end of the tool metrics that are judged: for a run that sends canaries, the start of the minute in which it began.
 
-        Tool metrics carry no tenant on most successes, so that only time can keep a run's own canaries out of them.
+        Tool metrics carry no tenant on most successes, so only the time keeps a run's own canaries out of them.
         """
         return self._began.replace(second=0, microsecond=0) if self.settings.sends_canaries else self.now()
 
     @cached_property
     def continuity(self) -> Continuity:
-        """What of the histories continues where earlier runs left them; found out once a run."""
+        """Which histories continue where earlier runs left them; found out once per run."""
         return self.look_back(self) if self.look_back is not None else Continuity((), (UNCONFIRMED,))
 
     @cached_property
@@ -97,7 +97,7 @@ class RunContext:
 
     @property
     def metrics_scope(self) -> str:
-        """What the history of dimension sets belongs to."""
+        """The scope of the history of dimension sets."""
         return "/".join((self.account, self.reader.region, self.settings.environment, self.settings.metrics_namespace))
 
 
@@ -112,8 +112,8 @@ def open_run(
 
     Args:
         settings: validated settings.
-        run_id: names the run in evidence and history; where nothing is written, what is being done.
-        look_back: tells what of the histories continues; a readiness run needs it.
+        run_id: names the run in evidence and history; if nothing is written, it says what is being done.
+        look_back: tells which histories continue; a readiness run needs it.
         reader: reads AWS; default: one of its own.
     """
     return RunContext(

@@ -1,8 +1,8 @@
 """Thresholds and rules of judgement, as frozen models with the platform's contract figures as defaults.
 
-Every field here can change a verdict, so all of it goes into the policy digest. Durations name their unit.
-Sources: CCNative's Phase 5 plan (5 failures in 60 s, cooldown 30 s, state TTL 7-30 d; p99 or p95 of tool_latency_ms above
-5000 ms, errors above 1 %, over 5-15 min); the SRE workbook's multiwindow burn-rate pairs. Pure.
+Every field here can change a verdict, so all of it goes into the policy digest. One file, so that every threshold is found in one
+place. Durations name their unit. Sources: CCNative's Phase 5 plan (5 failures in 60 s, cooldown 30 s, state TTL 7-30 d; p99 or
+p95 of tool_latency_ms above 5000 ms, errors above 1 %, over 5-15 min); the SRE workbook's multiwindow burn-rate pairs. Pure.
 """
 
 from enum import StrEnum
@@ -15,16 +15,16 @@ from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS
 
 
 class Stricter(StrEnum):
-    """Which way of a setting is stricter than the shipped value: part of its type, read by `disclosures.py`."""
+    """Which direction makes a setting stricter than shipped; part of its type, read by `gate/approval/disclosures.py`."""
 
-    LESS = "less"  # how much, how late, how wrong, how often; of a list, what is excused: fewer entries
-    MORE = "more"  # what must be reached, how far back is looked; of a list, what is looked at: more entries; a name: one at all
+    LESS = "less"  # limits on how much, late, wrong or often; of a list of what is excused: fewer entries
+    MORE = "more"  # what must be reached, how far back is looked; of a list of what is judged: more entries; a name: any
     NEITHER = "neither"  # any other value may be looser
-    JUDGES_NOTHING = "judges nothing"  # who, where and when, which every environment sets for itself, and the pace of asking
+    JUDGES_NOTHING = "judges nothing"  # who, where and when, which each environment sets for itself, and the pace of requests
 
 
 T = TypeVar("T")
-#: The type of a setting, with which way of it is stricter: `Less[float]`.
+#: The type of a setting, with its stricter direction: `Less[float]`.
 Less = Annotated[T, Stricter.LESS]
 More = Annotated[T, Stricter.MORE]
 Neither = Annotated[T, Stricter.NEITHER]
@@ -541,7 +541,7 @@ class FlowPolicy(Policy):
 class RetentionPolicy(Policy):
     """How long the state folder keeps readiness runs: their evidence and Dagster's record of them. Changes no verdict.
 
-    Whatever is set, what the gate may still read stays: see `retention.py`.
+    Whatever is set, what the gate may still read stays: see `evidence/retention.py`.
     """
 
     run_days: JudgesNothing[float] = Field(
@@ -564,7 +564,7 @@ class RetentionPolicy(Policy):
 
 
 class OverridePolicy(Policy):
-    """Promoting without an open gate: rolling back, and breaking the glass. Changes no verdict and opens nothing."""
+    """Promoting without an open gate: rollback and break-glass. Changes no verdict and opens nothing."""
 
     rollback_minutes: Less[float] = Field(
         60, gt=0, le=1440, allow_inf_nan=False, description="how long a signed order to roll back stands"
@@ -578,7 +578,7 @@ class OverridePolicy(Policy):
 
 
 class NotificationPolicy(Policy):
-    """Whom the gate tells of what becomes of candidates. Without a topic nobody is told, and no glass can be broken."""
+    """Whom the gate tells of what becomes of candidates. Without a topic nobody is told, and break-glass is not possible."""
 
     sns_topic_arn: JudgesNothing[
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")] | None
@@ -589,7 +589,7 @@ class NotificationPolicy(Policy):
 
 
 class SigningPolicy(Policy):
-    """Rows S.1 to S.3: the keys that sign (KMS key id, ARN or alias), and whose session names are believed."""
+    """Rows S.1 to S.3: the keys that sign (KMS key id, ARN or alias), and the roles whose session names are trusted."""
 
     gate_key: JudgesNothing[KeyName] = Field("alias/phase5-gate", description="KMS key of the gate itself")
     eng_reliability_key: JudgesNothing[KeyName] = Field(

@@ -68,7 +68,7 @@ CONFIG_VARIABLE = "PHASE5_CONFIG"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
-#: Settings that change no verdict: where and when, and how the gate goes about what it decided.
+#: Settings that change no verdict: where and when, and how the gate carries out what it decided.
 _NO_VERDICT = frozenset(
     {
         "now",
@@ -125,7 +125,7 @@ class Tables(SettingsSection):
 
 
 class PoolUser(SettingsSection):
-    """A user of the user pool whom probes sign in."""
+    """A user of the user pool that probes sign in as."""
 
     username: JudgesNothing[str | None] = None
     password: JudgesNothing[SecretStr | None] = None
@@ -145,7 +145,7 @@ class ProbeUser(PoolUser):
 class ProbeUsers(SettingsSection):
     """The users of the two dedicated test tenants, and further users of the pool whose tokens must not get in.
 
-    A probe that needs one that is not named is not tried.
+    A probe that needs a user that is not named is not tried.
     """
 
     a: ProbeUser = Field(ProbeUser(), description="user of test tenant A")
@@ -255,7 +255,7 @@ class Settings(BaseSettings):
     @field_validator("dagster_url")
     @classmethod
     def _only_an_address(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
-        """The address stands in what people sign and in reports, so nothing secret may be in it."""
+        """The address appears in what people sign and in reports, so nothing secret may be in it."""
         if value is not None and (value.username or value.password or value.query or value.fragment):
             raise ValueError("takes neither user, query nor fragment")
         return value
@@ -263,7 +263,7 @@ class Settings(BaseSettings):
     @field_validator("control_center_url", "decision_api_url")
     @classmethod
     def _tokens_stay_secret(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
-        """Tokens of the probe users go there, so the way must be encrypted unless it does not leave this machine."""
+        """Tokens of the probe users go there, so the connection must be encrypted unless it stays on this machine."""
         if value is None:
             return None
         if value.scheme != "https" and value.host not in LOOPBACK_HOSTS:
@@ -331,7 +331,7 @@ class Settings(BaseSettings):
         return self.probe_mode == "full" and len(self.canary_tenants) > 1 and self.control_center_url is not None
 
     def verdict_settings(self) -> dict[str, Any]:
-        """Every setting that can change a verdict, as JSON values; secrets, paths of ours and the schedule are left out."""
+        """Every setting that can change a verdict, as JSON values; secrets, our own paths and the schedule are left out."""
         chosen = self.model_dump(mode="json", exclude=set(_NO_VERDICT))
         for user in chosen["probe_users"].values():
             user.pop("password", None)
@@ -432,9 +432,9 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any
 
 
 def in_sandbox(settings: Settings) -> bool:
-    """Whether what is judged is a sandbox on this machine: called so, and the AWS that is asked is here.
+    """Whether what is judged is a sandbox on this machine: it has that name, and every AWS endpoint is on this machine.
 
-    Both together, so that neither a name nor an address alone makes one; and no service may be asked anywhere else. See
+    Neither the name nor an address alone makes a sandbox, and no service may have an endpoint elsewhere. See
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html for the variables.
     """
     given = {name: urlsplit(value).hostname for name, value in os.environ.items() if name.startswith(_ENDPOINT) and value}

@@ -1,8 +1,8 @@
 """What steps of a run print: kept in files, shown in Dagster's UI, and not printed a second time.
 
-Dagster's own manager copies it to the terminal as well, through two processes a stream that Ctrl-C reaches before it reaches the
-run: each of them then prints a traceback of its own over the one line that a person is told. The module
-stays at the root of the package: the dagster.yaml in every state folder names it.
+Dagster's own manager also copies it to the terminal, through two processes per stream. Ctrl-C reaches these before it reaches the
+run, and each prints its own traceback over the one line that a person is told. The module stays at the root of the package, since
+the dagster.yaml in every state folder names it.
 """
 
 import os

@@ -11,7 +11,7 @@ def printable(text: str) -> str:
 
 
 def in_one_line(error: ValidationError) -> str:
-    """What a model does not take, and where."""
+    """What a model refuses, and where, in one line."""
     return "; ".join(": ".join([".".join(map(str, each["loc"])), each["msg"]]) for each in error.errors())
 
 

@@ -56,8 +56,8 @@ class Finding:
 class FindingCode:
     """A stable finding code with its meaning; the documentation's table of findings is made from these.
 
-    `verdict` is the default; `also` lists the other verdicts that the code may carry. `not_tried`: it says that something of what
-    the row is about was not tried, read or judged; whoever signs is shown it as such. `code` is the published name: that of the
+    `verdict` is the default; `also` lists the other verdicts that the code may carry. `not_tried`: the code says that something
+    of what the row is about was not tried, read or judged; whoever signs is shown that. `code` is the published name: that of the
     attribute it is declared as (see `FindingCodes`), in lower case.
     """
 
@@ -69,7 +69,7 @@ class FindingCode:
     code: str = field(default="", kw_only=True)
 
     def __set_name__(self, _owner: type, name: str) -> None:
-        """Takes the name from the attribute that the code is declared as; a later one may repeat it, and changes no name."""
+        """Takes the name from the attribute that declares the code; a later one may repeat the code without renaming it."""
         if not self.code:
             object.__setattr__(self, "code", name.lower())
 
@@ -109,8 +109,8 @@ class CodeChapter:
 
     Attributes:
         title: its heading.
-        codes: who declares the codes that it lists: whole classes, or single codes of another one.
-        row: id of the checklist's row that it stands with; None for what is of no row.
+        codes: those that it lists: whole classes, or single codes of another class.
+        row: id of the checklist's row that it belongs to; None if it belongs to none.
     """
 
     title: str
@@ -157,7 +157,7 @@ class Judgement:
 
 
 def summarized(verdict: Verdict, figures: str, findings: Iterable[Finding], *, judged: int = 0) -> str:
-    """The figures; where the verdict is INCONCLUSIVE or ERROR, behind what was not judged, so that no figure sounds like success.
+    """The figures; if INCONCLUSIVE or ERROR, what was not judged comes first, so that no figure sounds like success.
 
     Where nothing was judged, there are no figures.
     """

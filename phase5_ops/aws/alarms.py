@@ -1,7 +1,7 @@
 """Reads alarms as they are: metric and composite alarms, mute rules, and the SNS topics that alarms publish to.
 
-Answers are handed on in the API's own words (`slo/alarm_evidence.py` makes a table of them). A topic that does not exist is an
-answer, not a failed read; so is one that another account keeps to itself.
+Answers keep the API's own field names; `sections/slo/alarms/evidence.py` makes a table of them. A topic that does not exist is an
+answer, not a failed read; so is a topic that another account does not let us read.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ _MUTE_RULE_RESOURCE = ":alarm-mute-rule:"
 
 
 def read_alarms(reader: AwsReader) -> Alarms:
-    """Every metric and composite alarm (without AlarmTypes only metric alarms would come) and every mute rule not expired."""
+    """Every metric and composite alarm (without AlarmTypes only metric alarms come) and every mute rule that has not expired."""
     answer = reader.paginate("cloudwatch", "describe_alarms", "all alarms", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     rules, rule_reads = _read_mute_rules(reader)
     return Alarms(answer.items("MetricAlarms"), answer.items("CompositeAlarms"), rules, [answer.read, *rule_reads])
@@ -51,7 +51,8 @@ def read_topics(reader: AwsReader, arns: Iterable[str], account: str | None = No
     Args:
         reader: bounds and counts the calls.
         arns: of the topics.
-        account: that reads; a topic of another one may be kept from it. None: not known, every topic counts as its own.
+        account: the account that reads; another account may refuse to show its topics. None: not known, every topic counts as its
+            own.
     """
     topics: dict[str, Topic] = {}
     reads: list[Read] = []
@@ -100,7 +101,7 @@ def region_of(arn: str) -> str | None:
 
 
 def account_of(arn: str) -> str | None:
-    """The account that an ARN names; None for what is no ARN."""
+    """The account that an ARN names; None for text that is no ARN."""
     return None if not arn.startswith("arn:") else (arn.split(":") + [""] * 5)[4] or None
 
 
@@ -111,5 +112,5 @@ def is_foreign(arn: str, account: str | None) -> bool:
 
 
 def withheld(read: Read) -> bool:
-    """Whether what belongs to another account is kept from the reader: some services say then that it does not exist."""
+    """Whether the other account refused the read; some services then answer that the resource does not exist."""
     return read.status in (ReadStatus.DENIED, ReadStatus.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""Reading AWS Budgets: is there a cost budget that tells somebody. Judges nothing; the calls are free."""
+"""Reading AWS Budgets: whether there is a cost budget that alerts somebody. Judges nothing; the calls are free."""
 
 from datetime import datetime
 from typing import Any
@@ -7,17 +7,17 @@ from phase5_ops.aws.cost_answers import BudgetAlerts
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import Read, ReadStatus
 
-#: What this reader needs to be allowed to do: one action stands for every call that shows budgets.
+#: The IAM actions that this reader needs; one action covers every call that shows budgets.
 IAM_ACTIONS = ("budgets:ViewBudget",)
 
 
 def read_budget_alerts(reader: AwsReader, account: str, now: datetime) -> tuple[BudgetAlerts, list[Read]]:
-    """The account's cost budgets until one is found that has an alert; AWS lets no alert be without a subscriber.
+    """Reads the account's cost budgets until one has an alert; AWS requires a subscriber for every alert.
 
     Args:
         reader: reads AWS.
         account: the account's number.
-        now: a budget whose period is over counts no more.
+        now: a budget whose period has ended by then does not count.
     """
     listed = reader.paginate("budgets", "describe_budgets", account, AccountId=account)
     reads = [listed.read]

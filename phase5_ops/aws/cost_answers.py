@@ -1,8 +1,8 @@
 """What Cost Explorer answers, in exact decimals: cost lines by day, tenant tag and connector tag, and the totals. Pure.
 
-An answer is taken page by page, so that the raw pages need not be held. What does not look like an answer of GetCostAndUsage is
-kept as a problem in words, never dropped and never a zero. A tag group key comes as `tag$value`; the empty value is what carries
-no such tag. Amounts are exact to ten decimals, the most that Cost Explorer gives.
+An answer is taken page by page, so that the raw pages need not be kept. What does not look like an answer of GetCostAndUsage is
+recorded as a problem in words; it is neither dropped nor counted as zero. A tag group key comes as `tag$value`; an empty value
+means that the cost has no such tag. Amounts are exact to ten decimals, the most that Cost Explorer gives.
 """
 
 import re
@@ -25,7 +25,7 @@ AMOUNT = pa.decimal128(38, SCALE)
 LINES = pa.schema(
     [
         ("day", pa.string()),
-        ("tenant", pa.string()),  # value of the tenant tag; "" for what carries none
+        ("tenant", pa.string()),  # value of the tenant tag; "" for costs without the tag
         ("connector", pa.string()),
         ("currency", pa.string()),
         ("billed", AMOUNT),
@@ -33,7 +33,7 @@ LINES = pa.schema(
     ]
 )
 
-MAX_PROBLEMS = 20  # told one by one; the rest is a number
+MAX_PROBLEMS = 20  # listed one by one; the rest is only counted
 
 _LARGEST = Decimal(10) ** 15
 _PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,10})?")  # what an amount usually looks like: nothing to round, no exponent
@@ -68,7 +68,7 @@ class CostQuery:
 
 @dataclass(frozen=True, slots=True)
 class CostTag:
-    """A cost allocation tag as ListCostAllocationTags shows it; `updated` is when its status last changed, if it says."""
+    """A cost allocation tag as ListCostAllocationTags shows it; `updated` is when its status last changed, if AWS says so."""
 
     key: str
     status: str
@@ -82,7 +82,7 @@ class CostTag:
 
 @dataclass(frozen=True, slots=True)
 class DayTotal:
-    """What the ungrouped answer says of one day; `estimated` holds if either answer says so."""
+    """The total of one day, from the ungrouped answer; `estimated` is True if either answer says so."""
 
     day: str
     currency: str | None  # None where there is no cost
@@ -116,7 +116,7 @@ class CostAnswers:
     _chunks: list[pa.Table] = field(default_factory=list)
 
     def take_grouped(self, page: Mapping[str, Any]) -> None:
-        """One page of the answer grouped by the two tags; a day may go on over several pages."""
+        """One page of the answer grouped by the two tags; a day may span several pages."""
         lines: list[tuple[str, ...]] = []
         for day, result in self._results(page, "grouped answer"):
             self._grouped_days.add(day)
@@ -132,12 +132,12 @@ class CostAnswers:
                 else:
                     if line is not None:
                         lines.append(line)
-        # Amounts are texts until here: Arrow makes decimals of them, many times faster than one by one.
+        # Amounts are texts until here: Arrow converts whole columns to decimals, many times faster than one by one.
         columns = list(zip(*lines, strict=True)) or [()] * len(LINES)
         self._chunks.append(pa.table(columns, schema=_AS_TEXT).cast(LINES))
 
     def _line(self, day: str, group: object) -> tuple[str, ...] | None:
-        """The line of `LINES`, amounts as texts; None for nothing of no currency, as if the line were not there."""
+        """The line of `LINES`, amounts as texts; None for a zero without a currency, which is left out."""
         if not isinstance(group, dict):
             raise _Unreadable("a group that is no object")
         keys = group.get("Keys")
@@ -191,7 +191,7 @@ class CostAnswers:
     def finish(self) -> tuple[pa.Table, list[DayTotal]]:
         """The lines in the order of `LINES`, and the total of every day; notes days that are missing and groups that came twice.
 
-        A day without a total has none in the list.
+        A day without a total is not in the list.
         """
         lines = pa.concat_tables(self._chunks) if self._chunks else LINES.empty_table()
         for what, seen in (("grouped answer", self._grouped_days), ("total", set(self._totals))):

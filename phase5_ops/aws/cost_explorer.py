@@ -1,7 +1,7 @@
 """Reading Cost Explorer: costs by tenant and connector tag, the account's total, and which tags split costs. Judges nothing.
 
-Every page costs $0.01, so nothing is asked twice: callers keep the answer (`costs/cost_cache.py`). botocore knows no paginator
-for GetCostAndUsage and finds the service's one endpoint of each partition by itself, whatever region is read.
+Every page costs $0.01, so nothing is asked twice: callers keep the answer (`sections/costs/bill/cache.py`). botocore has no
+paginator for GetCostAndUsage; it finds the service's single endpoint per partition by itself, whatever region is read.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,14 +14,14 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.clock import iso
 from phase5_ops.reads import Read, ReadStatus
 
-#: What this reader needs to be allowed to do.
+#: The IAM actions that this reader needs.
 IAM_ACTIONS = ("ce:GetCostAndUsage", "ce:ListCostAllocationTags")
 
 BY_TAG, TOTAL, TAGS = "costs by tenant and connector", "account total", "cost allocation tags"
 
 
 def read_costs(reader: AwsReader, query: CostQuery) -> tuple[CostAnswers, list[Read]]:
-    """The grouped answer and the total of the same scope, with all their pages; no total is asked after an answer that failed."""
+    """The grouped answer and the total of the same scope, with all their pages; no total is asked for after a failed answer."""
     answers = CostAnswers(query)
     groups = [{"Type": "TAG", "Key": key} for key in (query.tenant_tag, query.connector_tag)]
     reads = [_all_pages(reader, BY_TAG, answers.take_grouped, {**_request(query), "GroupBy": groups})]
@@ -41,7 +41,7 @@ def _request(query: CostQuery) -> dict[str, Any]:
 
 
 def _all_pages(reader: AwsReader, resource: str, take: Callable[[Mapping[str, Any]], None], request: Mapping[str, Any]) -> Read:
-    """Hands on every page; one read over all of them. A token that comes again would page, and cost, for ever."""
+    """Passes on every page; gives one read for all. A repeated token ends it, since it would page, and cost, for ever."""
     seen: set[str] = set()
     token: str | None = None
     pages, start = 0, None

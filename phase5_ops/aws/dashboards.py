@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import Read
 
-#: What this reader needs to be allowed to do.
+#: The IAM actions that this reader needs.
 IAM_ACTIONS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
 
 _PARALLEL_CALLS = 4

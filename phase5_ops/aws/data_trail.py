@@ -1,7 +1,7 @@
 """Reads CloudTrail's data events of DynamoDB from S3, as CloudTrail delivers them: gzip files of JSON `Records`. Judges nothing.
 
-Delivery is late (minutes) and not sure, and files are not in order; `DataTrail.newest` says how far the trail has got, which is
-the most that can be said. Bounded: by the run's deadline, in files, and in size unpacked.
+CloudTrail delivers minutes late, without guarantee and not in order; `DataTrail.newest` (the newest event time) is all that shows
+how far delivery has got. Bounded by the run's deadline, in number of files, and in unpacked size.
 """
 
 import gzip
@@ -22,7 +22,7 @@ from phase5_ops.reads import Read, ReadStatus
 IAM_ACTIONS = ("s3:GetObject", "s3:ListBucket")
 
 MAX_FILES = 2_000
-MAX_BYTES = 256 * 1024 * 1024  # unpacked, a file
+MAX_BYTES = 256 * 1024 * 1024  # unpacked, per file
 
 _DYNAMODB = "dynamodb.amazonaws.com"
 
@@ -37,7 +37,7 @@ class DataTrail:
     reads: list[Read] = field(default_factory=list)
 
     def delivered(self, until: datetime) -> bool:
-        """True if the trail holds an event at or after `until`: later files may still bring earlier ones."""
+        """True if the trail holds an event at or after `until`: later files may still hold earlier events."""
         return self.newest is not None and self.newest >= until
 
 
@@ -52,8 +52,8 @@ def read_data_trail(reader: AwsReader, location: str, start: datetime, end: date
         reader: bounds and counts the calls.
         location: `s3://bucket/prefix`, down to the region; CloudTrail adds `/YYYY/MM/DD/` by the day of delivery.
         start: begin of the window of event times; CloudTrail gives whole seconds, so the whole second counts.
-        end: its end.
-        now: until when files may have been delivered; days after `end` are looked at up to here.
+        end: end of the window.
+        now: latest time of delivery; folders of days after `end` are read up to it.
     """
     parts = urlsplit(location)
     bucket, prefix = parts.netloc, parts.path.strip("/")
@@ -122,7 +122,7 @@ def _take(records: list[Any], trail: DataTrail, start: datetime, end: datetime) 
         if at is not None and (trail.newest is None or at > trail.newest):
             trail.newest = at
         of_dynamodb = isinstance(record, Mapping) and record.get("eventSource") == _DYNAMODB
-        if of_dynamodb and (at is None or start <= at <= end):  # one without a time is handed on, to be called unreadable
+        if of_dynamodb and (at is None or start <= at <= end):  # one without a time is kept, to be reported as unreadable
             trail.records.append(record)
 
 

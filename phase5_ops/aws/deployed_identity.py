@@ -1,7 +1,7 @@
 """Reads what runs on the platform now: the functions with their version and CodeSha256, and the parameter that names the release.
 
-See https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html: CodeSha256 is of the deployment package, for a
-container image of the image.
+See https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html: CodeSha256 is the hash of the deployment package
+or of the container image.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """SNS filter policies: whether a subscription takes a message. Pure.
 
 Source: Amazon SNS Developer Guide, "Amazon SNS subscription filter policies", "String value matching", "Numeric value matching",
-"Key matching", "OR operator". Each key of the policy must match; of a key's conditions one is enough. A key that the message
-does not have matches nothing but `{"exists": false}`.
+"Key matching", "OR operator". Every key of the policy must match; one of a key's conditions is enough. A key that the message
+lacks matches only `{"exists": false}`.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 
 class _Unknown:
-    """A value that is there and not known."""
+    """A value that exists but is not known."""
 
 
 UNKNOWN: Final = _Unknown()
@@ -27,7 +27,7 @@ class FilterPolicyError(ValueError):
 
 
 def accepts(policy: str, message: Mapping[str, Any]) -> bool | None:
-    """Whether a filter policy (JSON text) takes a message; None where that depends on what is not known of it.
+    """Whether a filter policy (JSON text) takes a message; None where that depends on unknown values.
 
     Args:
         policy: the attribute FilterPolicy.

@@ -1,6 +1,6 @@
-"""What reading the platform needs to be allowed to do: statements that evidence declares, and the policy that they make. Pure.
+"""The IAM permissions for reading the platform: the statements that evidence declares, and the policy made of them. Pure.
 
-Which evidence reads what is said where the evidence is declared (`Evidence.iam`).
+Each evidence declares the statements that it needs (`Evidence.iam`).
 """
 
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ from phase5_ops.aws import (
 from phase5_ops.aws.iam_statements import Statement, document, evidence_statements, parameter_arn, statement, table_arn
 from phase5_ops.settings import Settings
 
-#: Reading whom the credentials belong to is always allowed by AWS; it is listed so that the policy names every call that is made.
+#: AWS always allows this call (whose credentials are these); it is listed so that the policy names every call that is made.
 IDENTITY_ACTIONS = ("sts:GetCallerIdentity",)
 
-#: Sids in the order in which policies have them; others come after these, as they are declared.
+#: The order of Sids in a policy; other Sids follow in the order of their declaration.
 _ORDER = (
     "ReadTables",
     "ReadTablePolicies",
@@ -62,7 +62,7 @@ def policy_document(settings: Settings, declared: Iterable[Statement]) -> dict[s
 
 
 def _together(statements: list[Statement]) -> Statement:
-    """Statements of one Sid as one: every action, and the resources of each; what two declare alike is there once."""
+    """Merges the statements of one Sid: every action and every resource; equal lists are taken once."""
     actions = list(dict.fromkeys(tuple(each["Action"]) for each in statements))
     resources = dict.fromkeys(tuple(each["Resource"]) for each in statements)
     return statements[0] | {
@@ -109,7 +109,7 @@ def alarms_read() -> list[Statement]:
 
 
 def runbook_read(settings: Settings) -> list[Statement]:
-    """Reading the runbook, where it is in S3."""
+    """Reading the runbook, if it is in S3."""
     if not settings.runbook.startswith("s3://"):
         return []
     return [statement("ReadRunbook", runbook_source.IAM_ACTIONS, [f"arn:*:s3:::{settings.runbook.removeprefix('s3://')}"])]
@@ -142,7 +142,7 @@ def logs_read(settings: Settings) -> list[Statement]:
 
 
 def data_trail_read(settings: Settings) -> list[Statement]:
-    """Reading what CloudTrail delivers of DynamoDB, where the settings say where."""
+    """Reading CloudTrail's DynamoDB events, if the settings name their location."""
     if not settings.isolation.trail_s3_uri:
         return []
     trail = settings.isolation.trail_s3_uri.removeprefix("s3://").rstrip("/")

@@ -1,4 +1,4 @@
-"""Statements of IAM policies, and the names of resources in them. Pure; which action needs what is said where it is needed.
+"""Statements of IAM policies, and the names of resources in them. Pure; each module that calls AWS names its own actions.
 
 `dynamodb:LeadingKeys` limits a statement to partitions of a table. The null check refuses a call that has no key at all, which
 `ForAllValues` alone would let through.
@@ -48,7 +48,7 @@ def event_bus_arn(name: str) -> str:
 
 
 def evidence_statements(evidence_s3_uri: str | None) -> list[Statement]:
-    """Keeping a copy of the evidence, where the settings ask for one."""
+    """Writing a copy of the evidence to S3, if the settings ask for one."""
     if not evidence_s3_uri:
         return []
     target = evidence_s3_uri.removeprefix("s3://").rstrip("/")

@@ -1,8 +1,8 @@
 """Reading the ledger's window from its base table, and single items of other tables by key. Judges nothing.
 
 Indexes lag and cannot be read consistently, so only the base table is read. Two ways lead to the same entries: a query for each
-tenant's partition, or a parallel scan; the one that costs less by the table's own figures is taken. A query sees only the
-partitions it is told of. A scan sees every partition, whatever the tenants table says.
+tenant's partition, or a parallel scan; the cheaper one, by the table's own figures, is used. A query sees only the partitions it
+is told of. A scan sees every partition, whatever the tenants table says.
 """
 
 import math
@@ -18,7 +18,7 @@ from phase5_ops.ccnative.ledger import PARTITION_PREFIX
 from phase5_ops.clock import iso
 from phase5_ops.reads import Read, ReadStatus
 
-#: What this reader needs to be allowed to do.
+#: The IAM actions that this reader needs.
 IAM_ACTIONS = ("dynamodb:Query", "dynamodb:Scan", "dynamodb:BatchGetItem", "dynamodb:DescribeTable")
 
 PARALLEL = 8
@@ -50,7 +50,7 @@ def plan_reading(description: Mapping[str, Any], *, tenants: int, window_days: f
     """The cheaper of the two ways; the scan where no tenant is known.
 
     A scan reads the whole table; queries read the window's share of it, and at least one unit each. DynamoDB refreshes the
-    figures every six hours, so they steer the cost and nothing else.
+    figures every six hours, so they affect only the cost, never the result.
 
     Args:
         description: the table as DescribeTable shows it; empty where it could not be read.
@@ -72,14 +72,14 @@ def plan_reading(description: Mapping[str, Any], *, tenants: int, window_days: f
 def read_window(
     reader: AwsReader, table: str, *, plan: ReadPlan, tenants: Sequence[str], since: str, take: Take
 ) -> tuple[list[Read], float]:
-    """Hands every item with a sort key of at least `since` to `take`; how that was read, and the read units it used.
+    """Passes every item with a sort key of at least `since` to `take`; returns the reads and the read units used.
 
     Args:
-        reader: bounded and counted.
+        reader: bounds and counts the calls.
         table: the ledger table.
         plan: query or scan.
         tenants: ids whose partitions are queried; a scan does not need them.
-        since: `ENTRY#<timestamp>`. There is no upper bound: what is stamped ahead of the clock is seen too.
+        since: `ENTRY#<timestamp>`. There is no upper bound, so that entries stamped ahead of the clock are seen too.
         take: called with one item in DynamoDB JSON at a time, never by two threads at once.
     """
     common = {"TableName": table, "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
@@ -126,9 +126,9 @@ def get_items(
     """The items of these keys (pk, sk), as far as they exist, and how they were read.
 
     Args:
-        reader: bounded and counted.
+        reader: bounds and counts the calls.
         table: a table with the key pk, sk.
-        keys: repeated ones, and such as DynamoDB cannot hold, are left out.
+        keys: repeated keys, and keys too long for DynamoDB, are left out.
         attributes: what to read of each item beside its key.
     """
     wanted = sorted({key for key in keys if all(len(k.encode()) <= most for k, most in zip(key, _KEY_BYTES, strict=True))})
@@ -167,14 +167,14 @@ def get_items(
 
 
 def merged(reads: Sequence[Read], table: str) -> list[Read]:
-    """The reads that were whole as one, and every other one by itself; a moment's reading of nothing where there were none."""
+    """The complete reads merged into one, and every other read by itself; empty where there were none."""
     whole = [read for read in reads if read.status is ReadStatus.OK]
     rest = [read for read in reads if read.status is not ReadStatus.OK]
     return ([_one(whole, table)] if whole else []) + rest
 
 
 def nothing_to_read(operation: str, table: str) -> Read:
-    """The read of no key at all: whole, without a call."""
+    """The read for the case that there is no key to read: complete, without a call."""
     now = iso(datetime.now(UTC))
     return Read(operation, table, ReadStatus.OK, None, 0, now, now)
 

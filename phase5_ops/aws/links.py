@@ -66,7 +66,7 @@ class ConsoleLinks:
 
     @property
     def _billing_host(self) -> str:
-        """Billing has one console a partition."""
+        """Billing has one console per partition."""
         return self._host.replace(self.region, "us-east-1") if self._host.endswith(".aws.amazon.com") else self._host
 
     def cost_explorer(
@@ -87,7 +87,7 @@ class ConsoleLinks:
             last: last day shown.
             tag: cost allocation tag to group by.
             metric: `UnblendedCost` or `AmortizedCost`.
-            value: only this value of the tag; "" for what does not carry it.
+            value: only this value of the tag; "" for costs without the tag.
             accounts: only these linked accounts.
             services: only these services.
         """

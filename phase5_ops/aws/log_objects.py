@@ -9,7 +9,7 @@ from phase5_ops.input_files.archives import Archive
 from phase5_ops.input_files.files import FileUnreadable
 from phase5_ops.reads import ReadStatus
 
-#: What this reader needs to be allowed to do.
+#: The IAM actions that this reader needs.
 IAM_ACTIONS = ("s3:ListBucket", "s3:GetObject")
 
 

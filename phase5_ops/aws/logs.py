@@ -1,7 +1,7 @@
 """Reading CloudWatch Logs: which groups there are, and the events of a window, page by page. Judges nothing.
 
 FilterLogEvents is limited to 5 (in some regions 10) calls a second for the whole account, so all groups share one pace. Pages are
-handed on as they come and not kept.
+passed on as they come and not kept.
 """
 
 import threading
@@ -14,7 +14,7 @@ from phase5_ops.aws.pace import Pace
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.reads import Read, ReadStatus
 
-#: What this reader needs to be allowed to do.
+#: The IAM actions that this reader needs.
 IAM_ACTIONS = ("logs:DescribeLogGroups", "logs:FilterLogEvents")
 
 _PARALLEL_GROUPS = 4
@@ -47,7 +47,7 @@ class LogWindow:
 
 
 def list_log_groups(reader: AwsReader, prefixes: Iterable[str]) -> tuple[list[LogGroup], list[Read]]:
-    """The log groups whose names begin with one of the prefixes, once each, by name; and one read a prefix."""
+    """The log groups whose names begin with one of the prefixes, once each, by name; and one read per prefix."""
     groups: dict[str, LogGroup] = {}
     reads = []
     for prefix in prefixes:
@@ -62,9 +62,9 @@ def list_log_groups(reader: AwsReader, prefixes: Iterable[str]) -> tuple[list[Lo
 def read_log_events(
     reader: AwsReader, groups: Sequence[LogGroup], window: LogWindow, consume: Callable[[str, list[LogEvent]], None]
 ) -> list[Read]:
-    """Hands the events of all groups to `consume(group, events)`, a page at a time, those of one group in order of time.
+    """Passes the events of all groups to `consume(group, events)`, a page at a time, those of one group in order of time.
 
-    Several groups are read at once; `consume` is called by one thread at a time. One read a group and range comes back.
+    Several groups are read at once; `consume` is called by one thread at a time. Returns one read per group and range.
     """
     pace = Pace(window.calls_per_second)
     lock = threading.Lock()

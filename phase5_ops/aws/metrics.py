@@ -1,7 +1,7 @@
 """Reading CloudWatch metrics: which dimension sets exist, and their statistics, batched to the API's limits. Judges nothing.
 
-What CloudWatch says of its own answer is kept: StatusCode PartialData, InternalError and Forbidden and every message become a
-`Read` of their own that names the metric, and the series is marked as not whole.
+What CloudWatch reports about its answer is kept: each StatusCode PartialData, InternalError or Forbidden and each message becomes
+a `Read` of its own that names the metric, and the series is marked as incomplete.
 """
 
 import logging
@@ -18,10 +18,10 @@ from phase5_ops.reads import Read, ReadStatus
 
 log = logging.getLogger(__name__)
 
-#: What this reader needs to be allowed to do.
+#: The IAM actions that this reader needs.
 IAM_ACTIONS = ("cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
 
-MAX_QUERIES = 500  # a GetMetricData call (CloudWatch API reference)
+MAX_QUERIES = 500  # per GetMetricData call (CloudWatch API reference)
 MAX_POINTS = 100_800
 _PARALLEL_CALLS = 4  # far below 50 calls/s, enough to hide the network's latency
 
@@ -41,10 +41,11 @@ def list_metric_sets(reader: AwsReader, namespace: str, names: Collection[str]) 
 
 
 def read_metric_data(reader: AwsReader, namespace: str, queries: Sequence[MetricQuery]) -> tuple[list[Series], list[Read]]:
-    """The series of all queries, in their order, and one read a call plus one a problem.
+    """The series of all queries, in their order, and one read per call plus one per problem.
 
     Calls are batched by time range to 500 queries and 100,800 data points. Queries that CloudWatch answered with InternalError
-    are asked once more in later calls. Meter units of `cloudwatch:GetMetricData` are metrics requested, as they are billed.
+    are asked once more in later calls. The meter counts requested metrics as units of `cloudwatch:GetMetricData`, since AWS bills
+    those.
     """
     results, reads = _read_batches(reader, namespace, list(enumerate(queries)))
     again = [(index, query) for index, query in enumerate(queries) if results[index].status == _INTERNAL_ERROR]
@@ -86,7 +87,7 @@ class _Result:
         return Series(query, list(points), list(points.values()), whole)
 
     def problems(self, query: MetricQuery, model: Read) -> Iterator[Read]:
-        """A read for what was not whole, unless the call as a whole failed, which its own read says."""
+        """A read for an incomplete result; none if the whole call failed, since the call's own read says so."""
         if self.call_ended is not ReadStatus.OK:
             return
         said = "; ".join(self.messages) or None
@@ -104,7 +105,7 @@ class _Result:
 def _read_batches(
     reader: AwsReader, namespace: str, queries: Sequence[tuple[int, MetricQuery]]
 ) -> tuple[dict[int, _Result], list[Read]]:
-    """Results by index, and one read a call (with a further one for messages about the call as a whole)."""
+    """Results by index, and one read per call, PARTIAL if CloudWatch sent messages about the call as a whole."""
     batches = list(_batches(queries))
     with ThreadPoolExecutor(_PARALLEL_CALLS, thread_name_prefix="metric-data") as pool:
         answers = list(pool.map(lambda batch: _ask(reader, namespace, batch), batches))

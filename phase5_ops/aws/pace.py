@@ -1,4 +1,4 @@
-"""How fast, how long and how many: the bounds of calls that are made side by side."""
+"""Limits of parallel calls: how fast, for how long, and how many."""
 
 import math
 import threading
@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 
 class Pace:
-    """Spreads calls of several threads evenly, until the time is over or as many as may be were made.
+    """Spreads calls of several threads evenly, until the time is over or the most calls allowed were made.
 
     Args:
-        per_second: how many in one second.
-        seconds: for how long, from now on; without end unless said.
-        most: how many in all; no bound unless said.
-        sleep: waits.
+        per_second: calls per second.
+        seconds: for how long, from now on; default: no limit.
+        most: most calls in all; default: no limit.
+        sleep: pauses for seconds.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Pace:
         self._lock = threading.Lock()
 
     def wait(self) -> bool:
-        """Returns when the next call may be made: True; or at once where a bound is reached: False."""
+        """Waits until the next call may be made and returns True; returns False at once if a limit is reached."""
         with self._lock:
             now = time.monotonic()
             turn = max(self._next, now)
@@ -45,5 +45,5 @@ class Pace:
 
     @property
     def sent(self) -> int:
-        """How many were let go."""
+        """How many calls were let through."""
         return self._sent

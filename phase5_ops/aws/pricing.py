@@ -1,7 +1,7 @@
 """What the calls of a run cost at AWS list price (us-east-1, on demand, USD, without free tier).
 
 Sources: the public price pages of CloudWatch, Cost Explorer, DynamoDB, SNS, S3 and STS. Cost Explorer bills each page.
-`units` are what the service bills where that is not the call: metrics requested for GetMetricData, read request units for
+`units` are what the service bills if it does not bill calls: metrics requested for GetMetricData, read request units for
 DynamoDB.
 """
 

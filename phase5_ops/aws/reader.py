@@ -1,9 +1,9 @@
 """Bounded, counted reading of AWS: every call has a time limit, every answer says how it was got.
 
-`AwsReader` hands out plain answers and never raises for what AWS does: an access denied, a throttle, a timeout or a missing
-table becomes the `Read` of the answer, beside whatever pages came before it. Retries are botocore's standard mode. The reader
-also bounds what botocore does not: a server that accepts and then drips, by waiting for each call no longer than the run's
-deadline allows.
+`AwsReader` gives plain answers and never raises for what AWS does: denied access, throttling, a timeout or a missing table is
+recorded in the `Read` of the answer, beside the pages that came before it. Retries are botocore's standard mode. botocore does
+not bound a server that accepts a call and then answers byte by byte; the reader does, by waiting for no call longer than the
+run's deadline allows.
 """
 
 import json
@@ -114,8 +114,8 @@ def configured_region() -> str | None:
     return os.environ.get("AWS_REGION") or boto3.Session().region_name
 
 
-#: Keeps the descriptions of services that were read: each decision and tick has clients of its own, and making them anew would
-#: read megabytes of JSON again.
+#: Caches botocore's descriptions of services: each decision and tick makes its own clients, which would otherwise read megabytes
+#: of JSON again.
 _DESCRIPTIONS = create_loader()
 
 
@@ -142,7 +142,7 @@ class DeadlineExceeded(Exception):
 
 
 class UnreadableAnswer(Exception):
-    """A successful answer that is not JSON, e.g. a proxy's page; botocore would take it for one that is empty."""
+    """A successful answer that is not JSON, e.g. a proxy's page; botocore would treat it as an empty answer."""
 
 
 def _refuse_unreadable(response_dict: Mapping[str, Any] | None, **_: object) -> None:
@@ -157,7 +157,7 @@ def _refuse_unreadable(response_dict: Mapping[str, Any] | None, **_: object) -> 
 
 
 class AwsReader:
-    """Reads AWS within a deadline. One instance a run, shared by its assets; safe to use from several threads."""
+    """Reads AWS within a deadline. One instance per run, shared by its assets; safe to use from several threads."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class AwsReader:
     ) -> Answer:
         """One call, e.g. `call("sts", "get_caller_identity", "caller")`.
 
-        With `may_miss`, that AWS has no such thing is an answer like any other: OK without a page.
+        With `may_miss`, a missing resource is an answer like any other: OK without a page.
         """
         return self._read(service, operation, resource, region, params, paginate=False, may_miss=may_miss)
 
@@ -244,14 +244,14 @@ class AwsReader:
     ) -> Answer:
         """All pages of a call, with boto3's own paginator.
 
-        With `consume` every page is handed over as it comes and is not kept, so that memory does not grow with the answer.
+        With `consume` every page is passed to it as it comes and is not kept, so that memory does not grow with the answer.
         `before_page` may make each page wait for its turn, where a service takes only so many calls a second.
         """
         return self._read(service, operation, resource, region, params, paginate=True, consume=consume, before_page=before_page)
 
     def once(self, name: str, read: Callable[[], Answer]) -> Answer:
-        """What `read` gave when it was first asked for by this name and gave all of it; what failed is read again."""
-        with self._reading_once:  # who asks meanwhile waits for the answer
+        """The first complete answer of `read` under this name, kept for later calls; after a failure it is read again."""
+        with self._reading_once:  # other threads wait for the answer
             if name not in self._whole:
                 answer = read()
                 if answer.read.status is not ReadStatus.OK:
@@ -352,7 +352,7 @@ def describe_failure(error: Exception) -> tuple[ReadStatus, str]:
 
 
 def _said(text: object) -> str:
-    """What was said, short and in one line; of a page that a proxy sent instead of an answer, its words."""
+    """The text on one line, at most 300 characters; of a proxy's HTML page, only its words."""
     said = str(text)
     if "<html" in said.lower():
         said = re.sub(r"<[^>]*>", " ", said)

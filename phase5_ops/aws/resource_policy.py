@@ -1,10 +1,10 @@
 """Whether a resource's policy (of a topic, queue, key or function) lets an AWS service do something. Pure.
 
-Three answers: allowed, refused, and not known, where a statement that decides asks for something that is not known here.
+There are three answers: allowed, refused, and not known (a statement that decides depends on a value that is not known here).
 
 Source: IAM User Guide, "Policy evaluation logic" (an explicit Deny beats every Allow, and what nothing allows is refused), "IAM
-JSON policy elements: Condition operators". A service that acts for an account has no identity policies of its own in play, so
-that the resource's policy alone decides.
+JSON policy elements: Condition operators". No identity policy applies to a service that acts for an account, so the resource's
+policy alone decides.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Whether something is allowed (None: not known), and why not where it is not."""
+    """Whether something is allowed (None: not known), and if not, why."""
 
     allowed: bool | None
     reason: str = ""
@@ -42,7 +42,7 @@ class ServiceRequest:
 
 
 def permission(policy: str, request: ServiceRequest) -> Permission:
-    """What a policy (JSON text) says to a request; a policy that cannot be read is not known."""
+    """Whether a policy (JSON text) allows a request; not known if the policy cannot be read."""
     try:
         content = json.loads(policy)
     except ValueError:
@@ -69,7 +69,7 @@ def permission(policy: str, request: ServiceRequest) -> Permission:
 
 
 def _applies(statement: Mapping[str, Any], request: ServiceRequest) -> bool | None:
-    """Whether a statement is about the request; None where its conditions do not tell."""
+    """Whether a statement is about the request; None where its conditions depend on unknown values."""
     if not _principal(statement, request.service):
         return False
     action, resource = request.action.lower(), request.resource

@@ -1,7 +1,7 @@
 """Reads the roles of the platform's functions with everything that grants or limits them. Judges nothing.
 
-One GetAccountAuthorizationDetails answers for all roles and for the customer's own policies; a managed policy that is known
-neither from there nor by its name (`isolation/managed_policies`) is asked for by itself. Tables have policies of their own.
+One GetAccountAuthorizationDetails gives all roles and the customer's own policies. A managed policy that is in neither this
+answer nor `sections/isolation/roles/managed_policies.py` is read by a call of its own. Tables have policies of their own.
 """
 
 import json
@@ -15,7 +15,7 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.aws.tables import describe_table
 from phase5_ops.reads import Read, ReadStatus
 
-#: On every table that is judged, and its stream.
+#: Needed on every table that is judged, and its stream.
 TABLE_POLICY_ACTIONS = ("dynamodb:DescribeTable", "dynamodb:GetResourcePolicy")
 IAM_ACTIONS = ("iam:GetAccountAuthorizationDetails", "iam:GetPolicy", "iam:GetPolicyVersion", *TABLE_POLICY_ACTIONS)
 _AT_ONCE = 8
@@ -24,7 +24,7 @@ Document = Mapping[str, Any]
 
 
 class RoleAnswer:
-    """A role as IAM tells it: name, (policy name, document) of all that is inline or attached, and the boundary's ARN."""
+    """A role as IAM describes it: name, inline policies (name, document), ARNs of attached policies, ARN of the boundary."""
 
     def __init__(self, name: str, inline: Sequence[tuple[str, Document]], attached: Sequence[str], boundary: str | None) -> None:
         self.name = name
@@ -36,7 +36,7 @@ class RoleAnswer:
 def read_roles(reader: AwsReader, wanted: Callable[[str], bool]) -> tuple[list[RoleAnswer], dict[str, Document], list[Read]]:
     """The wanted roles, the documents of customer-managed policies by ARN, and how they were read.
 
-    A document that cannot be understood turns the read INVALID; the role is then handed out without it.
+    If a document cannot be parsed, the read is INVALID and the role has an empty document instead.
 
     Args:
         reader: bounds and counts the calls.
@@ -64,7 +64,7 @@ def read_roles(reader: AwsReader, wanted: Callable[[str], bool]) -> tuple[list[R
 
 
 def read_managed_policy(reader: AwsReader, arns: Sequence[str]) -> tuple[Document | None, list[Read]]:
-    """The document of the first of these policies that there is, and how it was read; None where it could not be had."""
+    """The document of the first of these policies that exists, and how it was read; None if it could not be read."""
     reads: list[Read] = []
     for arn in arns:
         answer = reader.call("iam", "get_policy", arn, may_miss=True, PolicyArn=arn)
@@ -92,7 +92,7 @@ class TablePolicy:
 
 
 def read_table_policies(reader: AwsReader, tables: Iterable[str]) -> tuple[list[TablePolicy], list[Read]]:
-    """The policies of tables and their streams, and how they were read; a table that is not there has none."""
+    """The policies of tables and their streams, and how they were read; a table that does not exist has none."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(lambda table: _policies_of(reader, table), tables))
     return [policy for policies, _ in answers for policy in policies], [read for _, reads in answers for read in reads]
@@ -126,7 +126,7 @@ def _invalid(read: Read, broken: Sequence[str]) -> Read:
 
 
 def _document(content: object, broken: list[str]) -> Document:
-    """A document as a mapping; botocore decodes what IAM sends URL-encoded, other stores hand it out as text."""
+    """A document as a mapping; botocore decodes what IAM sends URL-encoded; elsewhere it comes as text."""
     if isinstance(content, Mapping):
         return content
     try:

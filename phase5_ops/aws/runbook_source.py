@@ -1,7 +1,7 @@
 """Reads the runbook from a path, an http(s) URL or an s3:// location; bounded in time and size.
 
 Never raises for what a file system, a web server or S3 does: the failure becomes the `Read`. NOT_FOUND means that the runbook is
-not there (missing file, 404, NoSuchKey); everything else means that it could not be read, which decides nothing about it.
+not there (missing file, 404, NoSuchKey); everything else means that it could not be read, which says nothing about the runbook.
 """
 
 import urllib.error

@@ -1,4 +1,4 @@
-"""Reading DynamoDB tables whole: all pages of a scan, and which table it really was. Judges nothing."""
+"""Reading DynamoDB tables whole: all pages of a scan, and the identity of the table. Judges nothing."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.reads import Read, ReadStatus
 
-#: What this reader needs to be allowed to do.
+#: The IAM actions that this reader needs.
 IAM_ACTIONS = ("dynamodb:Scan", "dynamodb:DescribeTable")
 
 
@@ -34,9 +34,9 @@ def scan_items(reader: AwsReader, table: str, *, attributes: Sequence[str] = ())
 
 
 def scan_items_once(reader: AwsReader, table: str) -> tuple[list[dict[str, Any]], Read]:
-    """As `scan_items`, for a table that several sections need and none changes: a run reads it once, if that reading is whole.
+    """Like `scan_items`, for a table that several sections need and none changes: a run reads it once, unless that fails.
 
-    The read tells when that was. The items are kept until the run ends, and are everybody's: do not change them.
+    The read tells when that was. The items are shared until the run ends: do not change them.
     """
     answer = reader.once(f"scan {table}", lambda: scan_table(reader, table))
     return answer.items("Items"), answer.read
@@ -48,12 +48,12 @@ def describe_table(reader: AwsReader, table: str) -> Answer:
 
 
 def describe_table_once(reader: AwsReader, table: str) -> Answer:
-    """As `describe_table`, asked once a run: for what does not change in it, above all which table it is."""
+    """Like `describe_table`, but once per run: for what does not change, above all the table's identity."""
     return reader.once(f"describe {table}", lambda: describe_table(reader, table))
 
 
 def identity_of(description: Mapping[str, Any]) -> str | None:
-    """What tells this table from a later one of the same name: its TableId, else its ARN with the time it was made."""
+    """What distinguishes this table from a later one of the same name: its TableId, else its ARN with its creation time."""
     if table_id := description.get("TableId"):
         return str(table_id)
     arn, created = description.get("TableArn"), description.get("CreationDateTime")
@@ -75,9 +75,9 @@ def scan_pages(
     at_least: tuple[str, str] | None = None,
     seconds: float | None = None,
 ) -> Read:
-    """Hands on the items of `table` page by page, so that a table of any size needs no more memory than a page.
+    """Passes on the items of `table` page by page, so that a table of any size needs no more memory than a page.
 
-    Read eventually consistent, at half the price of `scan_items`.
+    Reads with eventual consistency, at half the price of `scan_items`.
 
     Args:
         reader: reads AWS.
@@ -85,10 +85,10 @@ def scan_pages(
         take: gets the items of a page, DynamoDB JSON, with no more than `attributes`.
         attributes: names of the attributes that are needed.
         at_least: an attribute (text) and its least value; items below it are not sent (at the same price).
-        seconds: no page is asked for later than this after the first; the read then ends as a timeout.
+        seconds: no further page is read after this time; the read then ends as a timeout.
 
     Returns:
-        One read over all pages; after a failed page, `take` had those before it.
+        One read over all pages; if a page failed, `take` got the pages before it.
     """
     names = {f"#a{n}": name for n, name in enumerate(attributes)}
     request: dict[str, Any] = {

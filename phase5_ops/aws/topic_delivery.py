@@ -1,8 +1,8 @@
-"""Reads what decides whether a topic delivers what is published to it: its key, its subscriptions' filters, and their targets.
+"""Reads what decides whether a topic delivers its messages: its key, its subscriptions' filters, and their targets.
 
-Subscriptions are asked for one after the other until one is found that tells people of every message, so that an ordinary topic
-costs one call. A topic, key, queue or function of another account is asked for too; what its owner does not let be read is no
-failed read, and is handed on as withheld.
+Subscriptions are read one by one until one is found that passes every message to people, so that an ordinary topic costs one
+call. Topics, keys, queues and functions of another account are read too; if their owner refuses that, the read has not failed and
+the resource is marked as withheld.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ SNS_KEY_ALIAS = "alias/aws/sns"
 SQS_KEY_ALIAS = "alias/aws/sqs"
 
 MOST_SUBSCRIPTIONS = 100
-"""Subscriptions of one topic that are looked at."""
+"""The most subscriptions of one topic that are read."""
 
 
 class _Withheld(Exception):
@@ -46,7 +46,7 @@ def read_delivery(
     Args:
         reader: bounds and counts the calls.
         topics: by ARN.
-        account: that reads; None: not known, everything counts as its own.
+        account: the account that reads; None: not known, everything counts as its own.
     """
     found: dict[str, Topic] = {}
     reads: list[Read] = []
@@ -74,7 +74,7 @@ class _Delivery:
         return replace(self._topic, key=key, subscriptions=self._subscriptions())
 
     def _key(self, name: str, user: str) -> EncryptionKey:
-        """The key that a topic or queue names, in whose region and, where it names no other, account the key is."""
+        """The key of a topic or queue (`user`): in the user's region, and in its account unless the name gives another."""
         if name.endswith((SNS_KEY_ALIAS, SQS_KEY_ALIAS)):
             return EncryptionKey(name, aws_managed=True)
         region, key = region_of(user), EncryptionKey(name)
@@ -100,7 +100,7 @@ class _Delivery:
         for subscription in self._topic.subscriptions[:MOST_SUBSCRIPTIONS]:
             found.append(self._subscription(subscription))
             if takes_everything(found[-1]):
-                # That the others could not be read has no bearing then.
+                # Failed reads of other subscriptions do not matter then.
                 self.reads[reads_before:] = [read for read in self.reads[reads_before:] if read.status is ReadStatus.OK]
                 return tuple(found)
         if len(self._topic.subscriptions) > MOST_SUBSCRIPTIONS and self.reads:
@@ -166,10 +166,10 @@ class _Delivery:
         owner: str,
         **params: Any,  # noqa: ANN401 - of the API
     ) -> Answer | None:
-        """The answer, with its read kept; None where what is asked for does not exist, which is an answer too.
+        """The answer, with its read kept; None if the resource does not exist, which is a successful read too.
 
         Raises:
-            _Withheld: it belongs to another account (that of the ARN `owner`), which does not let it be read.
+            _Withheld: the account of the ARN `owner` is another one and refuses the read.
         """
         answer = self._reader.call(service, operation, resource, region=region or self._region, **params)
         if is_foreign(owner, self._own) and withheld(answer.read):

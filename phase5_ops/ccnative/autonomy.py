@@ -13,7 +13,7 @@ Keys, "T" = `TENANT#<tenant>`, "TA" = `TENANT#<tenant>#ACCOUNT#<account>`:
 
 The gate consumes the budget, then writes RESERVED, then publishes and overwrites it with PUBLISHED; only then does the execution
 start. An item that is not what the platform writes becomes a `RecordProblem`; one that contradicts its key is still used under
-its key, which is what the platform looks it up by. What lives here: reading items. What must not: judging them.
+its key, since the platform looks it up by that. What lives here: reading items. What must not: judging them.
 """
 
 from collections import defaultdict
@@ -82,7 +82,7 @@ class RecordProblem:
 
 @dataclass(frozen=True, slots=True)
 class AutoExecState:
-    """The gate's record that it approved an intent by policy; `updated_at` is when it last wrote it, after consuming."""
+    """The gate's record that it approved an intent by policy; `updated_at`: when it last wrote it, after consuming budget."""
 
     intent: str
     status: str
@@ -109,7 +109,7 @@ class BudgetDay:
 
 @dataclass(frozen=True, slots=True)
 class DecisionBudget:
-    """Decision evaluations left today, and cost units left this month; below zero should never be."""
+    """Decision evaluations left today, and cost units left this month; neither should be below zero."""
 
     daily_remaining: float
     monthly_remaining: float
@@ -118,7 +118,7 @@ class DecisionBudget:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is used of an action intent."""
+    """The fields of an action intent that are used."""
 
     owner: Owner
     action_type: str
@@ -127,7 +127,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class ActionOutcome:
-    """What is used of an outcome; `auto`: approved by policy. One recorded by the failure recorder does not say, and is False."""
+    """The used fields of an outcome; `auto`: approved by policy (False from the failure recorder, which does not say)."""
 
     owner: Owner
     auto: bool
@@ -143,7 +143,7 @@ class AutonomyRecords:
         allowlists: action types that may execute alone, by owner.
         auto_exec: by action intent id.
         configs, days, decisions: by account; days by ISO date.
-        intents: by action intent id; one id should have one.
+        intents: by action intent id; each id should have one.
         outcomes: the same.
         owners: every tenant and account that a key names.
         unreadable: (owner, sort key) of malformed items.
@@ -218,7 +218,7 @@ class AutonomyRecords:
             _read(self, entry, table, _add_outcome)
 
     def add_intents(self, items: Iterable[object], table: str) -> None:
-        """Intents; read in full only where an outcome or a state that came before says the policy approved them."""
+        """Intents; read in full only if an outcome or a state added before says that policy approved them."""
         for entry in items:
             _read(self, entry, table, _add_intent)
 
@@ -314,7 +314,7 @@ def _moment(item: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _counts(item: Mapping[str, Any], name: str, *, optional: bool) -> dict[str, int]:
-    """A map of whole numbers >= 0; where it is optional, an absent or null map or entry is as good as none."""
+    """A map of whole numbers >= 0; where it is optional, an absent or null map or entry counts as none."""
     kinds = ("M", "NULL") if optional else ("M",)
     value = attribute(item, name, *kinds)
     if optional and not isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""Sentences by which a text takes itself back: it says that it is yet to be written, or that it must not be used. Pure.
+"""Finds sentences in which a text says that it is yet to be written, or that it must not be used. Pure.
 
-Used of the runbook's sections and of alarm descriptions. What people should do is full of negations ("do not close a breaker by
-hand"), so a sentence counts only if it is about the text itself: it is such a phrase alone, it begins with such a mark (TODO,
+Used for the runbook's sections and for alarm descriptions. Instructions are full of negations ("do not close a breaker by hand"),
+so a sentence counts only if it is about the text itself: it is such a phrase alone, it begins with such a mark (TODO,
 DEPRECATED), or its subject is the section, page, runbook, steps, ... What must not live here: which text is looked at.
 """
 
@@ -70,7 +70,7 @@ _DO_NOT = (
     r"(?:please )?(?:do not|don t|dont|never|must not|should not|may not|cannot|not to) (?:be )?"
     r"(?:use|used|follow|followed|rely on|apply|applied|trust|trusted|read|open|execute)"
 )
-_BECAUSE = (  # what a "do not use" goes on with where it is about the text, and not a list of what not to use
+_BECAUSE = (  # what follows a "do not use" that is about the text itself and not about other things
     rf"it|this|these|they|we|see|use|please|ask|instead|only|unless|until|without|under|not|old|draft|stub|todo|tb[dacw]|wip|{_NO_MORE}"
 )
 _DISOWN_MARK = re.compile(
@@ -91,7 +91,7 @@ _DISOWNED = (
     re.compile(rf"(?:it|this) (?:is|was|has been) {_NO_MORE}$"),
     re.compile(rf"(?:{_NO_MORE})(?: (?:since|by|as of) .*)?$"),
 )
-#: What a link is called in a text whose links are taken out, see `disowns_link`.
+#: The word that stands for each link in the text given to `disowns_link`.
 LINK = "runbooklink"
 _ABOUT_A_LINK = re.compile(
     r"\b(?:deprecated|obsolete|outdated|out of date|superseded|no longer (?:valid|used|in use|maintained|current|correct)"
@@ -103,7 +103,7 @@ _ABOUT_A_LINK = re.compile(
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text as people see them; a line is one at least."""
+    """The sentences of a text as people see them; every line ends a sentence."""
     lines = [visible(line) for line in text.splitlines()]
     return [sentence for line in lines for sentence in _SENTENCE.split(line) if sentence.strip()]
 
@@ -128,9 +128,10 @@ def disowning(text: str) -> str | None:
 
 
 def disowns_link(text: str) -> str | None:
-    """The sentence by which a text takes back the links in it, each written as `LINK`; None where it does not.
+    """The sentence that says that the text's links (each written as `LINK`) must not be used; None if there is none.
 
-    What is said beside a link is about the link (`TODO`, `do not use`, `deprecated`); elsewhere what is said of the text itself.
+    Words beside a link (`TODO`, `do not use`, `deprecated`) are about the link; elsewhere only sentences about the text itself
+    count.
     """
     for sentence in sentences(text.replace(";", "\n")):
         beside = sentence.replace(LINK, " ").strip()

@@ -15,7 +15,7 @@ from phase5_ops.ccnative.autonomy import owner_of_key
 from phase5_ops.ccnative.names import canonical_tool, connector_of_tool
 from phase5_ops.clock import parse_iso
 
-#: What of an outcome is needed.
+#: The attributes of an outcome that are needed.
 ATTRIBUTES = ("pk", "sk", "tenant_id", "tool_name", "completed_at")
 
 UNKNOWN_TOOL = "unknown"

@@ -1,15 +1,15 @@
 """The platform's key grammar: which tenant a key, an attribute, an S3 key or an event detail names, and whether it is in scope.
 
-What lives here: how keys are read, and the one table of approved exceptions (`APPROVED`). What must not: reading tables, deciding
-verdicts. Pure.
+What lives here: how keys are read, and the one table of approved exceptions (`APPROVED`). One file, since keys, attributes, S3
+keys and event details are read by the same helpers. What must not: reading tables, deciding verdicts. Pure.
 
 Grammar (observed): `TENANT#<tenant>`, `TENANT#<tenant>#ACCOUNT#<account>`, the tenant in second place
 (`ACCOUNT#<tenant>#<account>`, `SIGNAL#<tenant>#<id>`), sort keys `TENANT#<tenant>` under `USER#` and `AGENT#`, bare tenant ids as
 partition keys of six tables, S3 keys `audit-exports/<tenant>/...`, references `execution://<tenant>/...`.
 
-A tenant id may hold any character, `#` too, so a key is read against the known tenants: every known tenant that fits as whole
-segments is a reading. One reading is the answer; two are AMBIGUOUS, never a guess. `TENANT#acme` is not in scope for `acme-eu`,
-nor the reverse.
+A tenant id may hold any character, `#` too, so a key is compared with the known tenants: every known tenant that fits as whole
+segments is a reading. One reading is the answer; two make the key AMBIGUOUS. `TENANT#acme` is not in scope for `acme-eu`, nor the
+reverse.
 """
 
 import json
@@ -57,7 +57,7 @@ class KeyScope(StrEnum):
 
 
 class Reference(StrEnum):
-    """What of the execution an approved tenant-less key must refer to."""
+    """Which id of the execution an approved tenant-less key must name."""
 
     CONNECTOR = "connector of its tool"
     ACTION_TYPE = "its action type"
@@ -70,9 +70,9 @@ class Reference(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApprovedForm:
-    """One exception of the rule that a key names the tenant.
+    """One exception to the rule that a key names the tenant.
 
-    `prefix` is followed by the reference; `whole` stands for the complete value, the reference then being in `reference_in`.
+    The reference follows `prefix`; with `reference_in`, `prefix` is the whole value and that attribute holds the reference.
     `written` is False where an execution only reads.
     """
 
@@ -203,9 +203,9 @@ class ExecutionScope:
     Attributes:
         tenant: the tenant that executes.
         accounts, intents, traces, decisions, idempotency_keys, action_types, connectors: the execution's own ids.
-        objects: ids of what it made (notes, tasks), as its outcome names them; such an item may mention nothing else of it.
-        other_tenants: every other known tenant; keys are read against them.
-        foreign_markers: ids of the other test tenant (accounts, intents) that nothing of this execution may hold in any text.
+        objects: ids of what it made (notes, tasks), as its outcome names them; such an item may hold no other id of it.
+        other_tenants: every other known tenant; keys are compared with them.
+        foreign_markers: ids of the other test tenant (accounts, intents) that no text of this execution may hold.
     """
 
     tenant: str
@@ -331,7 +331,7 @@ def _tenants_of_key(table: str, key: Mapping[str, str], scope: ExecutionScope) -
 def _segments(path: str, text: str, scope: ExecutionScope) -> Iterator[Naming]:
     """The tenants after each `TENANT#` that starts a segment, and a known one in second place.
 
-    What stands inside a tenant id is part of it.
+    A `TENANT#` inside a tenant id is part of the id.
     """
     position = 0
     for prefix in _SECOND_PLACE:

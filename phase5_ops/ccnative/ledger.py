@@ -4,7 +4,7 @@
 come in DynamoDB JSON (`{"S": ...}`) or plain. Only the types of `RELEVANT` are read further; other teams add types, so an unknown
 one is no problem. An item that is not what the platform writes becomes a `MalformedRecord` and never an exception. Where enough
 of it can be read (type, tenant, trace, time, and the intent of a replay) the entry is kept beside its problem, so that one odd
-attribute does not show as missing entries too.
+attribute does not look like a missing entry too.
 
 A partition key that names another tenant than `tenantId` is no malformed record: both are kept, and judged. So are index keys
 that name another trace, tenant or time than the entry (see `Oddity`), and the time in the entry id.
@@ -35,7 +35,7 @@ REPLAY_TYPES = frozenset({REPLAY_REQUESTED, REPLAY_STARTED, *TERMINAL})
 ENDS = frozenset({*TERMINAL, ACTION_EXECUTED, ACTION_FAILED})
 RELEVANT = frozenset({*REPLAY_TYPES, EXECUTION_STARTED, ACTION_EXECUTED, ACTION_FAILED})
 
-#: Malformed records that are kept with their key; all are counted.
+#: How many malformed records are kept with their key; all are counted.
 MALFORMED_KEPT = 1000
 
 #: Statuses by which an entry says that its action succeeded; the platform writes SUCCEEDED.
@@ -47,7 +47,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Oddity(StrEnum):
-    """In what an entry's index keys differ from the entry."""
+    """How an entry's index keys differ from the entry."""
 
     INDEX_TENANT = "index tenant"  # gsi2pk is not the entry's own partition
     INDEX_TRACE = "index trace"  # gsi1pk is not the entry's own trace
@@ -146,7 +146,7 @@ class Ledger:
             self.malformed.append(MalformedRecord(self.name, key, attribute, problem))
 
     def drop_repeats(self) -> int:
-        """Drops items that came twice (files may overlap); one key with two contents is malformed. Returns how many went."""
+        """Drops items that came twice (files may overlap) and returns how many; one key with two contents is malformed."""
         unique = list(dict.fromkeys(self.entries))
         dropped, self.entries = len(self.entries) - len(unique), unique
         if len({(entry.pk, entry.sk) for entry in unique}) < len(unique):
@@ -224,7 +224,7 @@ class _Reading:
         return event
 
     def _text(self, holder: Mapping[str, Any], name: str, shown_as: str) -> str | None:
-        """The text of an attribute; None if it is absent or NULL; what is no text is a problem and stands as it is shown."""
+        """The text of an attribute; None if it is absent, NULL, or no text, which is also recorded as a problem."""
         value = holder.get(name)
         if isinstance(value, dict) and len(value) == 1:
             kind, bare = next(iter(value.items()))
@@ -262,7 +262,7 @@ class _Reading:
         return pk or "", sk or ""
 
     def _oddities(self, pk: str, tenant: str | None, trace: str | None) -> tuple[tuple[Oddity, str], ...]:
-        """Index keys that are not the entry's own; an index that the entry is not in says nothing."""
+        """Index keys that are not the entry's own; an absent index key is no oddity."""
         found: list[tuple[Oddity, str]] = []
         trace_key, tenant_key = self._text(self._item, "gsi1pk", "gsi1pk"), self._text(self._item, "gsi2pk", "gsi2pk")
         if trace_key is not None and trace is not None and trace_key != f"{TRACE_PREFIX}{trace}":
@@ -294,7 +294,7 @@ class _Reading:
         return intent, self._field(data, "replay_reason"), self._field(data, "requested_by"), status
 
     def _field(self, data: Mapping[str, Any], name: str) -> str | None:
-        """A text of `data`; one of another type is a problem, and is not missing too."""
+        """A text of `data`; a value of another type is a problem, and is returned as shown, so that it is not missing too."""
         before = len(self.problems)
         value = self._text(data, name, f"data.{name}")
         return shown(data.get(name)) if len(self.problems) > before else value

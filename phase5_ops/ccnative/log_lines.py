@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 TENANT_FIELDS = ("tenant_id", "tenantId", "TenantId", "tenantID")
-#: Fields whose value is a trace or an intent: what has an owner in the ledger.
+#: Fields whose value is a trace or an intent, whose tenant the ledger tells.
 WORK_FIELDS = (
     "trace_id",
     "traceId",
@@ -26,12 +26,12 @@ WORK_FIELDS = (
 #: Fields whose value names an intent: `exec-<intent>-<account>-ACTION_EXECUTED`.
 SIGNAL_FIELDS = ("signalId", "signal_id")
 SIGNAL_PREFIX = "exec-"
-#: Fields whose value is a Lambda request id: what holds the lines of one invocation together.
+#: Fields whose value is a Lambda request id, which all lines of one invocation share.
 REQUEST_FIELDS = ("requestId", "request_id", "RequestId", "awsRequestId", "aws_request_id", "AWSRequestId")
 #: Values of those fields that say "none": lines of different tenants share them.
 NO_VALUE = ("unknown", "undefined", "null", "none", "None", "NULL", "Unknown", "UNKNOWN", "nil", "NaN", "na", "NA", "-")
 
-#: Right before a tenant id these make a structured place: key, export key in S3, evidence reference.
+#: A tenant id right after one of these stands in a structured place: key, export key in S3, evidence reference.
 KEY_PREFIX = "TENANT#"
 STRUCTURED_PREFIXES = (KEY_PREFIX, "audit-exports/", "execution://")
 

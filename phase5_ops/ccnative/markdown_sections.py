@@ -1,7 +1,7 @@
 """A Markdown file as GitHub shows it, cut at its headings and explicit anchors. Pure.
 
-The file is rendered (CommonMark with tables and strikethrough) and the HTML walked, so that a heading is a heading and text is
-text however it was written: `## Title`, underlined, `<h2>Title</h2>` in a block or within a paragraph. An anchor is any element's
+The file is rendered (CommonMark with tables and strikethrough) and the HTML walked, so that headings and text are recognized
+however they are written: `## Title`, underlined, `<h2>Title</h2>` in a block or within a paragraph. An anchor is any element's
 `id` and an `a`'s `name`. Body text is kept as units: paragraphs, list items, table cells, lines of code. Not body text: comments,
 scripts and styles, table heads, what is struck out. What must not live here: what a section must say.
 """
@@ -52,7 +52,7 @@ class Section:
         anchor: the explicit anchor's name; "" for a heading, whose anchor is made from its title.
         line: 1-based.
         units: body text, a paragraph, list item, table cell, image text or line of code each.
-        labels: what stands over a part that can be folded away (`summary`).
+        labels: headings of collapsible parts (`summary`).
         images: pictures without a text.
     """
 
@@ -67,7 +67,7 @@ class Section:
 
 
 def markdown_sections(text: str) -> list[Section]:
-    """The sections of a Markdown text, in its order; what stands before the first is none."""
+    """The sections of a Markdown text, in its order; text before the first section is left out."""
     without_front_matter = _FRONT_MATTER.sub(lambda match: "\n" * match.group().count("\n"), text, count=1)
     markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     env: dict[str, object] = {}
@@ -105,7 +105,7 @@ class _Walker(HTMLParser):
         """A line mark, a heading, a picture, or the end of a unit; and the anchors of any element."""
         if tag == _LINE_MARK:
             number = dict(attrs).get("n") or ""
-            if number.isdecimal() and len(number) < 10:  # noqa: PLR2004 - one of the file's own, not of its author
+            if number.isdecimal() and len(number) < 10:  # noqa: PLR2004 - one of ours, not one that the file's author wrote
                 self._base, self._mark = int(number), self.getpos()[0]
             return
         if _HEADING.fullmatch(tag):
@@ -133,7 +133,7 @@ class _Walker(HTMLParser):
                 pass
 
     def handle_data(self, data: str) -> None:
-        """Text of a heading, whatever its dress, or of the body."""
+        """Text of a heading, however it is formatted, or of the body."""
         if self._heading is not None:
             if not {"script", "style", "template"} & set(self._hidden):
                 self._heading.title += data

@@ -1,7 +1,7 @@
 """The metrics that CCNative emits for every tool call: names and dimensions. Pure.
 
-One PutMetricData a call with two data points of the same dimensions: the latency, and either a success or an error. Dimensions
-are tool_name and connector_id, and tenant_id on every error and on 1 % of successes. CloudWatch does not add dimension sets up.
+One PutMetricData per call, with two data points of the same dimensions: the latency, and either a success or an error. Dimensions
+are tool_name and connector_id, and tenant_id on every error and on 1 % of successes. CloudWatch does not sum over dimension sets.
 """
 
 LATENCY = "tool_latency_ms"
@@ -10,7 +10,7 @@ ERROR = "tool_error"
 TOOL_METRICS = (LATENCY, SUCCESS, ERROR)
 
 RESOLUTION_SECONDS = 60
-"""Between the data points that CloudWatch keeps of them: PutMetricData is called without StorageResolution."""
+"""Seconds between the data points that CloudWatch keeps, since PutMetricData is called without StorageResolution."""
 
 TOOL_DIMENSION = "tool_name"
 CONNECTOR_DIMENSION = "connector_id"

@@ -56,7 +56,7 @@ class NamedAccounts:
         owners: those that the key names without doubt.
         postures: `<tenant>#<account>` of keys that do not say where the tenant ends.
         odd: items whose key or account is of another form.
-        example: the first of them.
+        example: the problem of the first of them.
     """
 
     owners: set[Owner] = field(default_factory=set)
@@ -93,8 +93,8 @@ class NamedAccounts:
 def all_owners(named: Collection[NamedAccounts], known: Collection[Owner]) -> set[Owner]:
     """The accounts of all these tables.
 
-    A key that does not say where the tenant ends is an account that something else names, else one of a known tenant (the
-    longest that fits), else split at its first `#`.
+    A key that does not show where the tenant ends is read as an account that is named elsewhere, else as one of a known tenant
+    (the longest that fits), else it is split at its first `#`.
 
     Args:
         named: by table.

@@ -1,7 +1,7 @@
 """Tool and connector names: what is canonical, and which connector a tool runs through.
 
 The platform sometimes emits the gateway form of a name, `<target>___<name>`: `internal-create-task___internal.create_task` for a
-tool, `internal-create-task___internal` for a connector. Readers must be able to read it; readiness means that it does not appear.
+tool, `internal-create-task___internal` for a connector. It must be readable here, but a ready platform does not emit it.
 """
 
 GATEWAY_SEPARATOR = "___"

@@ -1,15 +1,15 @@
-"""Text that stands where something should be said and says nothing: blanks that are not seen, and words for "no value". Pure.
+"""Recognizes text that says nothing where something should be said: invisible characters, and words for "no value". Pure.
 
 A field that a program fills from a value it does not have holds `undefined`, `null`, `[object Object]` or a template's own text;
-a person who must fill it writes `none`, `n/a` or `unknown`. Characters that no one sees (zero-width, control, variation
-selectors, fillers) count as none. What must not live here: what a certain field must hold.
+a person who must fill it writes `none`, `n/a` or `unknown`. Invisible characters (zero-width, control, variation selectors,
+fillers) do not count. What must not live here: what a certain field must hold.
 """
 
 import re
 import unicodedata
 from functools import lru_cache
 
-#: Characters that show nothing and are of a category that usually does: joiners, Hangul and Khmer fillers, the Braille blank.
+#: Invisible characters of categories that are usually visible: joiners, Hangul and Khmer fillers, the Braille blank.
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
 _VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0), range(0x180B, 0x1810))
@@ -57,13 +57,13 @@ def says_nothing(text: str | None) -> bool:
 
 @lru_cache(maxsize=65_536)
 def names_nobody(text: str | None) -> bool:
-    """True if a text that should say who says nothing; of an address, the part before the @ must say who."""
+    """True if a text that should name a person names none; of an address, the part before the @ must name one."""
     local = visible(text or "").partition("@")[0]
     return says_nothing(local)
 
 
 def _words(text: str | None) -> list[str]:
-    """The words of a text, lower case; a number of nothing but zeros is none, and `n/a` is one."""
+    """The words of a text, lower case; zeros alone are no word, and `n/a` is one."""
     shown = _TEMPLATE.sub(" ", visible(text or "")).casefold()
     shown = re.sub(r"\bn\s*[/.]\s*a\b", "na", shown)
     return [word for word in _WORD.findall(shown) if word.strip("0")]

@@ -1,8 +1,8 @@
 """The two alarms that row 1.2 asks for, as parameters of CloudWatch's PutMetricAlarm. Pure.
 
 They work on the metrics as the platform emits them: successes on {tool_name, connector_id} (1 % of them with tenant_id), errors
-with tenant_id only. An alarm adds no dimension sets up by itself, so the errors of all tenants come from a Metrics Insights query
-(one is all that an alarm may have).
+with tenant_id only. An alarm cannot sum over dimension sets, so the errors of all tenants come from a Metrics Insights query (an
+alarm may have only one).
 """
 
 from typing import Any

@@ -72,7 +72,7 @@ class RunbookFacts:
 RUNBOOK = DeclaredTable(RunbookSection, RunbookFacts)
 Runbook = GatheredTable[RunbookSection, RunbookFacts]
 
-_NUMBER = re.compile(r"[\W\d]{1,4}")  # of a list or a table's row, not one to call
+_NUMBER = re.compile(r"[\W\d]{1,4}")  # of a list item or a table's row, not a telephone number
 _LABEL = re.compile(r"^\W*\w+(?: \w+){0,2}\s*:(?=\W*\w)[*_\s]*")
 
 
@@ -126,7 +126,7 @@ def parse(text: str) -> list[RunbookSection]:
 
 
 def _says_what_to_do(sentence: str) -> bool:
-    """False also for an unfilled template, for a number alone, and for a label with nothing after it (`Owner: TBD`)."""
+    """False also for an unfilled template, a number alone, and a label with nothing after it (`Owner: TBD`)."""
     if says_nothing(sentence) or _NUMBER.fullmatch(sentence):
         return False
     return says_something(_LABEL.sub("", sentence, count=1)) and says_something(sentence)

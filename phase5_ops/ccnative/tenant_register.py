@@ -1,4 +1,4 @@
-"""The tenants table seen as a register: who is a tenant, in which state, since when. Pure.
+"""The tenants table as a register: who is a tenant, in which state, since when. Pure.
 
 Key: `tenantId` (bare). `status` is free text; `createdAt` is ISO-8601. An item that does not name its tenant or has a status of
 another type is a `MalformedRecord`; an unreadable `createdAt` only means that the tenant's age is not known.

@@ -26,7 +26,7 @@ class KillSwitch:
     disabled_action_types: frozenset[str]
 
     def stops(self, action_types: Collection[str]) -> bool:
-        """True if none of `action_types` runs for this tenant; with no action type to name, only the whole switch stops."""
+        """True if none of `action_types` runs for this tenant; without action types, only the tenant's whole switch stops it."""
         if not self.execution_enabled:
             return True
         return bool(action_types) and self.disabled_action_types.issuperset(action_types)

@@ -1,4 +1,4 @@
-"""What the readers of alarms and topics hand on, as plain data. Pure: no boto3, so that evidence can use it."""
+"""What the readers of alarms and topics return, as plain data. Pure: no boto3, so that evidence can use it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from phase5_ops.reads import Read
 
 DIRECT_PROTOCOLS = frozenset({"application", "email", "email-json", "http", "https", "sms"})
-"""Of subscriptions that reach people, or what tells them, without anything of AWS between."""
+"""Protocols that reach people or their systems directly, with no other AWS service between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class Subscription:
         protocol: email, sqs, lambda, https, ...
         endpoint: where it delivers; kept out of the evidence, since it may be a person's address.
         attributes: of GetSubscriptionAttributes; None where they were not asked for.
-        missing: what it delivers to and is not there any more, or None.
+        missing: what no longer exists (the subscription or its target), or None.
         target_policy: the policy of the queue or function it delivers to (JSON text); None where it was not asked for.
         target_key: what the queue is encrypted with; None where it is not, or only with the invisible key of SQS itself.
-        withheld: what another account keeps to itself, so that it is not known whether the subscription delivers, or None.
+        withheld: what another account does not let us read, so that delivery is not known, or None.
     """
 
     arn: str
@@ -37,9 +37,9 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """The KMS key of a topic or queue: as that names it, whose it is, its state, and its policy (None: not read).
+    """The KMS key of a topic or queue: its name there, whether AWS manages it, its state, and its policy (None: not read).
 
-    `withheld`: another account keeps it to itself.
+    `withheld`: another account does not let us read it.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """The rule of a composite alarm: `ALARM("a") AND NOT (OK(b) OR INSUFFICIENT_DATA(c))`.
 
 Pure: what a rule refers to, what it says for given states of those alarms, and whether it can hold at all over the states that
-they may take. For that a rule is narrowed one part after the other (`assume`) to the rule that is left, and a rule that was left
-before is not looked at again: a rule of a hundred parts joined by OR takes a hundred steps, not 3^100.
+they may take. For the last, one part after the other is assumed to be in a state (`assume`), and a remaining rule that came up
+before is not examined again: a rule of a hundred parts joined by OR takes a hundred steps, not 3^100.
 
 Source: CloudWatch API Reference, PutCompositeAlarm, AlarmRule; User Guide, "Create a composite alarm" (AT_LEAST).
 """
@@ -19,10 +19,10 @@ STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 
 
 MOST_STEPS = 2_000
-"""Rules that `AlarmRule.witness` looks at before it gives up."""
+"""Rules that `AlarmRule.witness` examines before it gives up."""
 
 MOST_NODES = 2_000
-"""Conditions that a rule may have once the rules of its parts are put in place of them."""
+"""Conditions that a rule may have after its parts are replaced by their own rules."""
 
 
 class AlarmRuleError(ValueError):
@@ -30,7 +30,7 @@ class AlarmRuleError(ValueError):
 
 
 class RuleTooLarge(ValueError):
-    """A rule whose states are too many to be looked through."""
+    """A rule with too many states to examine."""
 
 
 class _RuleNode(ABC):
@@ -49,7 +49,7 @@ class _RuleNode(ABC):
         """The node with every condition on a part replaced, in its simplest form."""
 
     def first(self) -> str | None:
-        """The part that is asked for first; None for a constant."""
+        """The alarm whose state is assumed first; None for a constant."""
         return None
 
 
@@ -178,7 +178,7 @@ class AlarmRule:
         """Whether the rule holds (the composite is in ALARM).
 
         Args:
-            states: alarm name -> OK, ALARM or INSUFFICIENT_DATA. An alarm that is not in it is in none of the three.
+            states: alarm name -> OK, ALARM or INSUFFICIENT_DATA. An alarm that is not named is in none of the three.
         """
         return self._root.holds(states)
 
@@ -188,7 +188,7 @@ class AlarmRule:
         return self._root.size()
 
     def assume(self, states: Mapping[str, str]) -> "AlarmRule":
-        """The rule that is left where these alarms are in these states; an alarm in no known state is in none of the three."""
+        """The rule that remains if these alarms are in these states; an unknown state is none of the three."""
         return self._replaced(
             lambda node: (_TRUE if states[node.name] == node.state else _FALSE) if node.name in states else node
         )
@@ -222,7 +222,7 @@ class AlarmRule:
         return _rule(f"NOT ({self.text})", _not(self._root))
 
     def witness(self, may_be: Mapping[str, Sequence[str]], others: Sequence[str] = STATES) -> dict[str, str] | None:
-        """States of its alarms in which the rule holds; None where it holds in none of those that they may take.
+        """States of its alarms in which the rule holds; None if it holds in none that they may take.
 
         Args:
             may_be: the states that an alarm may take, by name.

@@ -1,16 +1,17 @@
 """CloudWatch metric math: `IF(FILL(errors, 0) + calls >= 30, 100 * errors / (errors + calls), 0)`.
 
-Pure: parses an expression and computes it over time series given as timestamp -> value. It serves two readers: the sandbox's
-CloudWatch, and the judge that asks what an alarm would do with hypothetical data points.
+Pure: parses an expression and computes it over time series given as timestamp -> value. Two callers use it: the sandbox's
+CloudWatch, and the judge that tries alarms on hypothetical data points. One file, since parser and evaluator share the nodes and
+the list of functions.
 
 Missing points, as the CloudWatch User Guide documents them ("Using metric math"):
 
 * between two time series, a timestamp that only one of them has counts the other as 0; a timestamp that neither has, has no
-  result; with a scalar, only the series' own timestamps have results. `missing="drop"` leaves such points out instead, for a
-  reader who must not rely on it;
+  result; with a scalar, only the series' own timestamps have results. `missing="drop"` leaves out points that only one series
+  has, for a caller that must not rely on the 0;
 * a division by zero, or any result that is not a finite number, has no data point;
 * AVG of an array counts missing values as 0, SUM, MIN and MAX use the values that are there;
-* IF: no condition, no result; true with a series that has no value there gives 0; false with none gives no result;
+* IF: where the condition has no value, there is no result; where the chosen series has none, true gives 0, false no result;
 * FILL fills on the timestamps of the request (`timestamps`), or, where those are not given, on all timestamps of all series.
 """
 
@@ -190,7 +191,7 @@ def parse(expression: str) -> Expression:
     root = _binary(tokens, 0)
     tokens.expect_end()
     parsed = Expression(expression, root)
-    _ = parsed.searches, parsed.metric_filters  # their arguments are checked by being read
+    _ = parsed.searches, parsed.metric_filters  # reading them checks their arguments
     return parsed
 
 
@@ -275,10 +276,10 @@ def evaluate(
         series: id -> time series (a mapping or pandas Series of timestamp -> value, possibly empty), a list of them (the
             result of an expression that gives several), or a number. NaN and None are missing points.
         timestamps: the timestamps of the request, for FILL and TIME_SERIES; default: all that occur in `series`.
-        metrics: the ids METRICS() means (those that are not expressions); default: all.
+        metrics: the ids that METRICS() stands for (those that are not expressions); default: all.
         periods: id -> period in seconds, for PERIOD.
         search: finds the series of SEARCH(text, statistic, period).
-        missing: what a series is worth where only the other one of a binary operation has a point.
+        missing: the result where only one operand of a binary operation has a point: with 0 for the other, or none.
 
     Returns:
         One time series, or several (METRICS() * 100), each ordered by time.

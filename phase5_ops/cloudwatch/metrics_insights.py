@@ -237,7 +237,7 @@ def _condition(tokens: TokenStream) -> _Condition:
 
 
 def _compared(tokens: TokenStream, functions: Sequence[str]) -> tuple[bool, list[str | None]]:
-    """Whether a comparison is negated, and what with; None for one of the functions."""
+    """Whether a comparison is negated, and the values it compares with; None for one of the functions."""
     if operator := tokens.accept("=", "!="):
         return operator.text == "!=", [_value(tokens, functions)]
     negated = tokens.accept_keyword("NOT") is not None

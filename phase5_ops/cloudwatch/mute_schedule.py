@@ -28,8 +28,8 @@ class MuteSchedule:
     """A mute rule's schedule.
 
     Attributes:
-        begins: of a single time: when it begins; None where it comes again and again.
-        cron: of one that comes again and again: when it begins, as the five fields of cron; empty for a single time.
+        begins: when a one-time schedule begins; None for a recurring one.
+        cron: when a recurring schedule begins, as the five fields of cron; empty for a one-time schedule.
         duration: how long it mutes each time.
         zone: the time zone of `cron`.
     """

@@ -270,7 +270,7 @@ def _split_capitals(text: str) -> str:
 
 
 def _partially_matches(term: str, text: str) -> bool:
-    """A single token, or the whole text run together, matches in any case; several tokens match in a row.
+    """A single token, or the whole text without separators, matches in any case; several tokens match in a row.
 
     Several tokens written together (`Count1`) match in their own case, written with separators (`network-errors`) in any.
     """

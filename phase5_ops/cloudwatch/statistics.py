@@ -77,7 +77,7 @@ class Statistic:
 
     @property
     def low_sample_count(self) -> float | None:
-        """Samples a period under which an alarm on this percentile counts as having too few: 10/(1-p), or 10/p below p50.
+        """Samples per period below which an alarm on this percentile has too few: 10/(1-p), or 10/p below p50.
 
         None for other statistics; infinite for p0 and p100. Source: CloudWatch User Guide, "Percentile-based CloudWatch
         alarms and low data samples".

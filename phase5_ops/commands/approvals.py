@@ -39,7 +39,7 @@ def run_sign_off(settings: Settings, release: str, role: str, confirm: Confirm, 
     Args:
         settings: of the environment whose candidate it is.
         release: its name.
-        role: under which is signed.
+        role: the role that signs.
         confirm: asks the person; nothing is signed where it says False.
         show_only: show it, and sign nothing.
 
@@ -111,7 +111,7 @@ def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm:
 
 
 def _again(settings: Settings, shown: ToSign) -> tuple[GateSession, ToSign]:
-    """A new session and what is signed now: a person may read for longer than AWS is waited for, and others act meanwhile.
+    """A new session and what is to sign now: reading may take longer than a session waits for AWS, and others act meanwhile.
 
     Raises:
         Refused: it is no longer what was shown.
@@ -157,10 +157,10 @@ def check_name(settings: Settings, release: str) -> None:
 
 
 def gate_says(session: GateSession, candidate: Candidate) -> ReadinessDocument:
-    """The document that the gate keeps of a candidate: what a person is shown, and all that anything signed here is about.
+    """The gate's stored document of a candidate: the person is shown it, and whatever is signed here refers to it.
 
     Raises:
-        Refused: there is none that can be believed.
+        Refused: there is none that can be trusted.
         StateError: the state table cannot be read.
     """
     try:
@@ -187,7 +187,7 @@ def _findings(document: ReadinessDocument, row: Row) -> tuple[Finding, ...]:
 
 
 def _show_in_dagster(settings: Settings, release: str) -> None:
-    """Materializes `sign_offs`. The signature stands whatever comes of it."""
+    """Materializes `sign_offs`. The signature stands even if this fails."""
     try:
         from phase5_ops.commands.sign_offs import run_sign_offs
 
@@ -200,7 +200,7 @@ def _show_in_dagster(settings: Settings, release: str) -> None:
 
 
 def ending(act: Callable[[], int]) -> int:
-    """The exit code of what a person does, and on stderr why it was not done.
+    """Runs `act` and returns its exit code; if it was not done, prints why on stderr.
 
     Raises:
         ConfigurationError: the keys cannot be used.

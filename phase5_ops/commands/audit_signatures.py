@@ -35,7 +35,7 @@ class Audit:
 
     @property
     def exit_code(self) -> int:
-        """See above."""
+        """The exit code, as the module's docstring lists them."""
         return exit_code(self.found)
 
 

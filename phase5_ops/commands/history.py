@@ -38,7 +38,7 @@ def run_accept(settings: Settings, run_id: str | None, request: AcceptanceReques
         who = session.person.person
         if not confirm(f"Accept for {request.role} as {who} that what was lost is not judged any more?"):
             raise Refused("not accepted")
-        session = open_session(settings, "accepting")  # a person may read for longer than AWS is waited for
+        session = open_session(settings, "accepting")  # reading may take longer than a session waits for AWS
         made = accept(session, record, breaks, request, session.person.person)
         print(f"accepted as {made.id}; the next readiness run goes on from there", flush=True)
         return DONE

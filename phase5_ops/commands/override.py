@@ -26,7 +26,7 @@ from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.text import printable
 
 _POLL_SECONDS = 2.0
-_MOST_REASONS, _LONGEST_REASON = 100, 300  # of what is gone past: it is signed, kept and sent to people as a whole
+_MOST_REASONS, _LONGEST_REASON = 100, 300  # of the blockers that are overridden: the order is signed, kept and sent as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class OverrideRequest:
         kind: ROLLBACK or BREAK_GLASS.
         release: its name.
         role: under which the person signs.
-        reason, ticket: why, and where it is followed up; None for who signs an order that another person asked for.
+        reason, ticket: why, and where it is followed up; None to sign an order that another person asked for.
         context: NAME=VALUE for the target.
         wait_seconds: how long to wait for the effect; None not to wait.
     """
@@ -73,7 +73,7 @@ def run_override(settings: Settings, request: OverrideRequest, confirm: Confirm)
         print(printable_lines(as_text(override, signed)), flush=True)
         if not confirm(f"Sign this {request.kind} for {request.role} as {who.person}?"):
             raise Refused("not signed")
-        session = open_session(settings, str(request.kind))  # a person may read for longer than AWS is waited for
+        session = open_session(settings, str(request.kind))  # reading may take longer than a session waits for AWS
         who = who_overrides(session, request.role, signed)
         announce(session, override, request.role, who)
         made = sign_override(session, override, request.role, who)
@@ -116,7 +116,7 @@ def _order(session: GateSession, candidate: Candidate, request: OverrideRequest)
 
 
 def _gate_says(session: GateSession, candidate: Candidate) -> Sequence[str]:
-    """What glass is broken for, as the gate says it, after showing how old that is.
+    """The blockers that break-glass overrides, as the gate states them; prints how old that statement is.
 
     Raises:
         Refused: the gate has said nothing of the candidate; the order would name reasons that nobody knows to be true.

@@ -87,7 +87,7 @@ class RegistrationAnswer:
 
 
 def to_instance(instance: "dg.DagsterInstance") -> Post:
-    """Records the event in an instance of this machine."""
+    """A `Post` that records the event in a Dagster instance on this machine."""
     import dagster as dg
 
     def post(name: str, metadata: Mapping[str, str]) -> None:
@@ -100,7 +100,7 @@ def to_instance(instance: "dg.DagsterInstance") -> Post:
 def ask(settings: Settings, post: Post, state: StateTable, wish: RegistrationRequest) -> tuple[RegistrationAnswer, int]:
     """Posts the event, if there is nothing against it.
 
-    The end of a candidate that is closed is told, and stays, unless a new series is asked for.
+    For a closed candidate nothing is posted and its end is reported, unless a new series is asked for.
 
     Returns:
         What to print; and the series that the candidate has, or will have once the sensor has seen the event.
@@ -127,7 +127,7 @@ def ask(settings: Settings, post: Post, state: StateTable, wish: RegistrationReq
         return RegistrationAnswer(
             f"{line(present)}; that is its end, and --new-series tries the release again", 1
         ), present.series
-    # asked of a candidate that is under way, it would begin a series later, if the events were read once more after its end
+    # a candidate under way asks for no new series: if its events were read again after its end, one would begin
     post(release.name, replace(wish, new_series=again).metadata())
     series = 1 if present is None else present.series + again
     asked = "to be aborted" if wish.abort else "registered"
@@ -148,19 +148,18 @@ def wait(
     """Waits until the series has ended.
 
     Args:
-        look: opens a session; each look has a reader of its own, and the keys are asked for when the table says that it was
-            promoted.
+        look: opens a session with its own reader; the keys are read only when the table says that it was promoted.
         release: the candidate's.
         series: which; an earlier one is not looked at.
         timeout: seconds.
-        accept_break_glass: also what went past the closed gate is promoted.
+        accept_break_glass: a break-glass promotion counts as promoted too.
         tell: told each change.
         monotonic: seconds.
         sleep: pauses for seconds.
 
     Raises:
         StateError: the state table cannot be read.
-        KeysError, SigningError: it cannot be told which keys to believe.
+        KeysError, SigningError: it cannot be told which keys to trust.
     """
     ends, said = monotonic() + timeout, ""
     while True:
@@ -183,7 +182,7 @@ def wait(
 
 
 def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_break_glass: bool) -> RegistrationAnswer:
-    """The end of a candidate that the table says to have been promoted: only the gate's signature shows that it was."""
+    """The answer for a candidate that was promoted by the table's word: only the gate's signature proves it."""
     release, series, now = candidate.release, candidate.series, datetime.now(UTC)
     if candidate.fate is Fate.BREAK_GLASS:
         if not accept_break_glass:

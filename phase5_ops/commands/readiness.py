@@ -39,7 +39,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class NotAsked(Exception):
-    """AWS did not say who asks; the message names the call and the remedy."""
+    """AWS did not identify the caller; the message names the call and the remedy."""
 
 
 def run_readiness(
@@ -53,10 +53,10 @@ def run_readiness(
         instance: where Dagster records the run; default: the state folder's instance.
 
     Raises:
-        ConfigurationError: the state folder cannot be used, AWS knows nobody by these credentials, or no table of the platform is
-            where they lead.
-        NotAsked: AWS did not say who asks; nothing was read.
-        FolderUnusable: the state folder took nothing any more before the run was over; nothing was decided.
+        ConfigurationError: the state folder cannot be used, AWS does not know these credentials, or their account and region have
+            no table of the platform.
+        NotAsked: AWS did not identify the caller; nothing was read.
+        FolderUnusable: the state folder became unwritable during the run; nothing was decided.
         KeyboardInterrupt: the run was interrupted; nothing was decided.
     """
     settings = settings.model_copy(update={"state_dir": prepare_state_folder(settings.state_dir)})
@@ -81,7 +81,7 @@ def _make_sure_who_asks(run: RunContext) -> None:
 
 
 def _make_sure_of_the_platform(run: RunContext) -> None:
-    """That some table is where it is looked for: in another region or account every row would be an error of its own."""
+    """Makes sure that some table exists: in a wrong region or account every row would be an error of its own."""
     tables = run.settings.tables
     names = (tables.ledger, tables.resilience, tables.readiness)
     if all(describe_table_once(run.reader, name).read.status is ReadStatus.NOT_FOUND for name in names):
@@ -150,7 +150,7 @@ def _execute(
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:
-    """Whether an event says that Ctrl-C or SIGTERM ended the run; Dagster keeps a run that nobody asked it to end as failed."""
+    """Whether an event says that Ctrl-C or SIGTERM ended the run; Dagster records such a run as failed."""
     if event.is_step_failure:
         error = event.step_failure_data.error
         return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
@@ -160,7 +160,7 @@ def _interrupted(event: dg.DagsterEvent) -> bool:
 
 
 def _cause(error: SerializableErrorInfo | None) -> str:
-    """The message of the error that began it, rather than Dagster's wrapping of it."""
+    """The message of the original error, without Dagster's wrapping."""
     while error is not None and error.cause is not None:
         error = error.cause
     return error.message.strip() if error is not None else "no details"

@@ -22,7 +22,7 @@ _TRIED = b"0" * 65536  # bytes that show whether the folder takes anything; more
 
 
 class FolderUnusable(Exception):
-    """The state folder takes nothing any more, in the middle of what was done; the message names it, why, and the remedy."""
+    """The state folder became unwritable in the middle of the work; the message names it, the reason and the remedy."""
 
 
 def why_unusable(folder: Path) -> str | None:
@@ -63,10 +63,10 @@ def prepare_state_folder(folder: Path) -> Path:
 
 
 def open_dagster(home: Path) -> "DagsterInstance":
-    """Dagster's instance of a prepared state folder; whoever gets it ends it.
+    """Dagster's instance of a prepared state folder; the caller closes it.
 
     One process at a time opens it: two that make its SQLite storage at once fail with "table already exists". The lock is
-    flock(2): it ends with its process, whatever happens to that.
+    flock(2): it ends with its process, however that ends.
     """
     from dagster import DagsterInstance  # here, since most of what prepares a state folder never needs it
 
@@ -76,10 +76,10 @@ def open_dagster(home: Path) -> "DagsterInstance":
 
 
 def raise_if_unusable(folder: Path) -> None:
-    """Told of failures that may have come from the folder: whether that is so.
+    """After a failure that the folder may have caused: raises if the folder is unusable.
 
     Raises:
-        FolderUnusable: the folder takes nothing now.
+        FolderUnusable: the folder cannot be written now.
     """
     if why := why_unusable(folder):
         raise FolderUnusable(f"the state folder {folder} cannot be written any more: {why}; {_REMEDY}")

@@ -1,8 +1,8 @@
 """`phase5 status` and `phase5 releases`: what the gate said of its candidates, and what went to production.
 
-Nothing is decided here, and nothing of this machine but the pinned keys counts: a release pipeline, a person who signs and the
-gate's own machine are all shown the document that the gate keeps in the state table. Exit codes of one release are those of its
-document; the list of candidates exits with 0, that of releases with 2 where what is live is not known.
+Nothing is decided here. Of this machine only the pinned keys count: a release pipeline, a person who signs and the gate's own
+machine are all shown the document that the gate keeps in the state table. Exit codes of one release are those of its document;
+the list of candidates exits with 0, that of releases with 2 where what is live is not known.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def open_candidates(settings: Settings) -> str:
 
     Raises:
         StateError: the state table cannot be read.
-        KeysError, SigningError: it cannot be told which keys to believe.
+        KeysError, SigningError: it cannot be told which keys to trust.
     """
     session = open_session(settings, "phase5 status")
     lines: list[str] = []
@@ -58,7 +58,7 @@ def document_of(session: GateSession, candidate: Candidate) -> ReadinessDocument
     """The document of a candidate, as every machine shows it.
 
     Raises:
-        NotStated: the gate has said nothing of it that can be believed.
+        NotStated: the gate has said nothing of it that can be trusted.
         StateError: the state table cannot be read.
     """
     return standing_document(session.documents, session.keys, candidate, session.now)
@@ -69,9 +69,9 @@ def release_status(settings: Settings, name: str) -> ReadinessDocument:
 
     Raises:
         ConfigurationError: no such candidate, or the clock is fixed.
-        NotStated: the gate has said nothing of it that can be believed.
+        NotStated: the gate has said nothing of it that can be trusted.
         StateError: the state table cannot be read.
-        KeysError, SigningError: it cannot be told which keys to believe.
+        KeysError, SigningError: it cannot be told which keys to trust.
     """
     session = open_session(settings, "phase5 status of a release")
     candidate = session.state.candidate(Release(name, "", settings.environment))
@@ -88,7 +88,7 @@ def releases(settings: Settings) -> tuple[list[Released], Released | None]:
 
     Raises:
         StateError: the state table cannot be read.
-        KeysError, SigningError: it cannot be told which keys to believe.
+        KeysError, SigningError: it cannot be told which keys to trust.
     """
     session = open_session(settings, "phase5 releases")
     history = released(session.state, session.keys, settings.environment)

@@ -1,4 +1,4 @@
-"""The table of rooms in docs/architecture.md: every package with its purpose, in the order in which imports go downwards."""
+"""The table of rooms (packages) in docs/architecture.md: each with its purpose, importing packages above imported ones."""
 
 import ast
 import tomllib
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def rooms_table(root: Path) -> str:
-    """The rooms as Markdown: purposes from the packages' docstrings, the order from the layers that import-linter holds.
+    """The rooms as Markdown: purposes from the packages' docstrings, the order from the layers that import-linter enforces.
 
     Args:
-        root: of the repository, with pyproject.toml.
+        root: the repository's folder, with pyproject.toml.
     """
     contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     layers = {

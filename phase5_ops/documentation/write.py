@@ -1,6 +1,6 @@
 """Documents made from code: the README's rows, the rooms of docs/architecture.md, docs/findings.md and docs/settings.md.
 
-`python -m phase5_ops.documentation` writes them; a test holds them to what the code says.
+`python -m phase5_ops.documentation` writes them; a test fails where they differ from the code.
 """
 
 import json

@@ -1,12 +1,12 @@
-"""Histories as evidence: what earlier runs knew must still be there, or a person has said that it may be gone. Pure.
+"""Histories as evidence: what earlier runs recorded must still be there, unless a person accepted the loss. Pure.
 
-A judge of breakers, of the ledger or of a budget relies on what earlier runs kept. Each run therefore says in its evidence, and
-in the state table, where every history stood when it ended: its head, a hash over everything in it. The next run must continue
-from there. Where it does not, that is a break: it closes the rows that rest on the history, it is carried from run to run, and
-only a signed acceptance of exactly this break ends it. What must not live here: reading files or tables.
+The judges of breakers, of the ledger and of budgets rely on what earlier runs kept. So each run records, in its evidence and in
+the state table, the head of every history at its end: a hash over everything in it. The next run must continue from there. If it
+does not, that is a break: it closes the rows that rest on the history and is carried from run to run until a person signs an
+acceptance of exactly this break. What must not live here: reading files or tables.
 
 A break has a `code` (below), `about` (what it concerns), `subject` (its name for people), and what was `lost` and `found` in its
-place, as text. Histories are known by the hash of their first entry, so that one that was made anew is another one.
+place, as text. A history is identified by the hash of its first entry, so one that was made anew counts as another.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, with_config
 
 from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Judgement, Verdict, worst
 
-#: What a break can be about; of tables `table:` and the role that the table has in the settings.
+#: What a break can be about; for a table: `table:` and the table's role in the settings.
 RUN, LEDGER, RECORDS = "run", "ledger", "records"
 RESILIENCE_TABLE, LEDGER_TABLE, STATE_TABLE = "table:resilience", "table:ledger", "table:readiness"
 RUN_HISTORY, LEDGER_HISTORY = "history.sqlite", "ledger_history.sqlite"
 
-#: What every row that rests on a history rests on as well: that which tells where the history stood.
+#: Every row that rests on a history also rests on these: they tell where the history stood.
 _EVERYWHERE = frozenset({RECORDS, STATE_TABLE})
 
 _ACCEPT = "Find out who did it. If it may stand, a person accepts exactly this with phase5 history accept."
@@ -67,20 +67,20 @@ class HistoryCode(FindingCodes):
     )
 
 
-#: Breaks that nobody can accept: what is there is not to be relied on, or nothing is known of it.
+#: Breaks that nobody can accept: what is there is unreliable, or nothing is known of it.
 NEVER_ACCEPTED = frozenset({HistoryCode.HISTORY_ALTERED.code, HistoryCode.HISTORY_UNCONFIRMED.code})
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A history as it is now: the hash of each of its entries, each over the one before; and where it contradicts itself."""
+    """A history as it is now: the hashes of its entries, each covering the one before, and where it contradicts itself."""
 
     hashes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
     def head(self) -> "Head | None":
-        """Where it stands; None where there is nothing in it."""
+        """Where the history stands; None if it is empty."""
         return Head(self.hashes[0], len(self.hashes), self.hashes[-1]) if self.hashes else None
 
 
@@ -105,7 +105,7 @@ def _known(code: str) -> str:
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A history, or what it is about, that an earlier run knew otherwise."""
+    """A history, or what it is about, differs from what an earlier run recorded."""
 
     code: Annotated[str, AfterValidator(_known)]
     about: str
@@ -115,7 +115,7 @@ class Break:
 
     @property
     def id(self) -> str:
-        """Names exactly this break; an acceptance is of such ids."""
+        """Identifies exactly this break; acceptances name such ids."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def finding(self) -> Finding:
@@ -126,12 +126,12 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where everything stood when a run ended: what the next run is held against.
+    """Where everything stood when a run ended; the next run is compared with it.
 
     Attributes:
-        heads: history -> where it stood; of the ledger one for each table that there was (`ledger_history.sqlite <table id>`).
+        heads: history -> where it stood; for the ledger one per table that existed (`ledger_history.sqlite <table id>`).
         tables: `table:<role>` -> identity of the table (id and creation time).
-        breaks: what does not continue and was not accepted.
+        breaks: those that nobody has accepted.
         record: sequence number and digest of the newest run record that the run saw in the state table; (0, "") for none.
     """
 
@@ -160,7 +160,7 @@ _STANDING = TypeAdapter(Standing)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An acceptance that is believed: its id, what its breaks are about, and who gave it, in words."""
+    """A trusted acceptance: its id, what its breaks are about, and who gave it, in words."""
 
     id: str
     about: frozenset[str]
@@ -173,8 +173,8 @@ class Continuity:
 
     Attributes:
         earlier: where things stood before.
-        breaks: what does not continue, and nobody accepted.
-        acceptances: the believed ones of the last weeks, and those that this run relied on.
+        breaks: those that nobody has accepted.
+        acceptances: the trusted ones of the last weeks, and those that this run relied on.
         record: number and digest of the newest run record; (0, "") where there is none.
         notices: what could not be read.
     """
@@ -208,10 +208,10 @@ UNCONFIRMED = Break(HistoryCode.HISTORY_UNCONFIRMED.code, RECORDS, "histories", 
 
 
 def breaks(earlier: Sequence[Standing], now: Present, accepted: Collection[str] = ()) -> tuple[Break, ...]:
-    """Everything that does not continue what earlier runs left, and that nobody has accepted.
+    """Every break with what earlier runs recorded that nobody has accepted.
 
     Args:
-        earlier: where things stood: as the state table tells it, as the evidence folder tells it. Each of them must be continued.
+        earlier: where things stood, by the state table and by the evidence folder. Each of them must be continued.
         now: as it is.
         accepted: ids of accepted breaks.
     """
@@ -230,7 +230,7 @@ def breaks(earlier: Sequence[Standing], now: Present, accepted: Collection[str] 
 
 
 def _still_holds(carried: Break, now: Present) -> bool:
-    """What an earlier run found: an altered file is looked at anew, and the state table tells what was not known before."""
+    """Whether an earlier run's break still holds: an altered file is checked anew, a readable state table ends UNCONFIRMED."""
     if carried.code == HistoryCode.HISTORY_UNCONFIRMED.code:
         return now.records is None
     return carried.code != HistoryCode.HISTORY_ALTERED.code
@@ -265,14 +265,14 @@ def _of_records(standing: Standing, now: Present) -> Iterable[Break]:
 
 
 def standing_now(open_breaks: Iterable[Break], earlier: Sequence[Standing], now: Present, record: tuple[int, str]) -> Standing:
-    """Where things stand when a run ends: what the next one is held against.
+    """Where things stand when a run ends; the next run is compared with it.
 
-    A table that could not be read keeps the identity that it had. A break that began in this run is about what is there at its
-    end, since the run itself writes.
+    A table that could not be read keeps its earlier identity. A break that this run found first names what is there at the run's
+    end, since the run itself writes to the histories.
 
     Args:
         open_breaks: of this run.
-        earlier: what this run was held against.
+        earlier: what this run was compared with.
         now: as it is at the end.
         record: the newest run record.
     """
@@ -289,7 +289,7 @@ def standing_now(open_breaks: Iterable[Break], earlier: Sequence[Standing], now:
 
 
 def with_breaks(judgement: Judgement, continuity: Continuity, rests_on: Collection[str]) -> Judgement:
-    """A judgement, worse by the breaks in what it rests on; that somebody accepted an earlier one is a fact of it.
+    """The judgement, with the breaks in what it rests on as findings; an acceptance of earlier ones becomes a fact.
 
     Args:
         judgement: of a check.

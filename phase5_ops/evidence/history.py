@@ -1,12 +1,12 @@
 """What earlier runs saw: append-only snapshots and sightings in one SQLite file of the state folder.
 
 SQLite gives atomic writes, so a run killed in the middle leaves the history as it was, and two runs at once do not lose entries.
-A `scope` keeps histories of different platforms apart (for a table: its TableId). Order is the order of writing, because
-evaluation time can be fixed; entries later than a run's evaluation time are not shown to it.
+A `scope` keeps histories of different platforms apart (for a table: its TableId). Entries are in the order of writing, because
+evaluation time can be fixed; a run does not see entries later than its evaluation time.
 
-Every write adds a line to a journal: a digest of what was written, and a hash over that and the line before. So an entry that was
-taken out, altered or put in shows in the file itself, and a file that was cut off, put back from a copy or made anew shows by the
-head that earlier runs kept elsewhere (see `histories.py`).
+Every write adds a line to a journal: a digest of what was written, and a hash over that and the line before. So the file itself
+shows an entry that was removed, altered or inserted; the head that earlier runs kept elsewhere (see `histories.py`) shows a file
+that was cut off, restored from a copy or made anew.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ class History:
         with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("SELECT count(*) FROM journal").fetchone() == (0,):
-                there = _snapshots_between(connection, 0, _last_snapshot(connection))  # of a version that kept no journal
+                there = _snapshots_between(connection, 0, _last_snapshot(connection))  # written by a version without a journal
                 _note(connection, {"id": uuid4().hex, **there, "sightings": _digest(connection.execute(_SIGHTING_ROWS))})
             yield connection
 
@@ -98,7 +98,7 @@ class History:
     def append(
         self, stream: str, scope: str, run_id: str, observed_at: datetime, payloads: Mapping[str, Mapping[str, Any]]
     ) -> None:
-        """Adds one snapshot a subject, all or none."""
+        """Adds one snapshot per subject, all or none."""
         rows = [
             (stream, scope, subject, run_id, iso(observed_at), json.dumps(payload, sort_keys=True))
             for subject, payload in sorted(payloads.items())
@@ -202,7 +202,7 @@ def chains(path: Path) -> dict[str, Chain]:
         finally:
             connection.close()
     except sqlite3.Error:
-        return {}  # comparing says so; what was there before is not there now
+        return {}  # the comparison with earlier heads reports it
     hashes: dict[str, list[str]] = {}
     for scope, hashed in rows:
         hashes.setdefault(str(scope), []).append(str(hashed))

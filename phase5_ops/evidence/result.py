@@ -1,4 +1,4 @@
-"""A check's result: as it is stored with the evidence and published by every report, and what the gate decides from of it.
+"""A check's result: as it is stored with the evidence and published by every report, and the part that the gate decides from.
 
 What must not live here: judging, deciding, what a whole document says.
 """
@@ -72,13 +72,13 @@ def identity(row: Row) -> dict[str, str]:
 
 
 class CheckResult(BaseModel):
-    """What the gate decides from of a stored result; what else stands there is for reports.
+    """The part of a stored result that the gate decides from; the rest is for reports.
 
     Attributes:
         verdict, findings: what the judge said.
         observed_at: when the oldest table behind it was read.
         tables: asset -> `sha256:...` of the tables it was judged from.
-        policy_digest: under which it was judged; None where that is no text.
+        policy_digest: of the policy under which it was judged; None if it is no text.
     """
 
     model_config = ConfigDict(frozen=True)

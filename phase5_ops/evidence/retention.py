@@ -1,9 +1,9 @@
 """Which readiness runs the state folder no longer needs. Pure: what is known of runs goes in, those that may go come out.
 
-Age alone lets a run go, and only where nothing can still ask for it. It stays while a candidate may be in flight that the gate
-reads it for (see `shortest`), while histories continue from it, and while nothing tells whose it is or when it ended. Histories
-(`history.sqlite`, `ledger_history.sqlite`) and the state table are never cut. What must not live here: reading and removing, see
-`pruning.py`.
+A run may go only because of its age, and only if nothing can still need it. It stays while the gate may read it for a candidate
+(see `shortest`), while histories continue from it, and while its environment or end is not known. Histories (`history.sqlite`,
+`ledger_history.sqlite`) and the state table are never pruned. What must not live here: reading and removing, see
+`gate/runs/pruning.py`.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from phase5_ops.settings import Settings
 
-_MARGIN = timedelta(days=1)  # clocks of several machines, and a candidate that waits for the next tick
+_MARGIN = timedelta(days=1)  # clocks of several machines differ, and a candidate waits for the next tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class KeptRun:
 
     Attributes:
         run_id: of the run.
-        environment: what it judged; None where nothing tells.
-        ended_at: when it was over at the latest, wall clock; None where nothing tells.
-        for_release: it was made for a candidate, or something was signed for it, or nothing tells that neither is so.
+        environment: what it judged; None if not known.
+        ended_at: when it was over at the latest, wall clock; None if not known.
+        for_release: it was made for a candidate, or something was signed for it; True also if that is not known.
         ended: it came to its end, so that histories may continue from it.
     """
 
@@ -35,10 +35,11 @@ class KeptRun:
 
 
 def shortest(settings: Settings) -> timedelta:
-    """How long every run is kept at least, whatever the policy of retention says.
+    """How long every run is kept at least, whatever the retention policy says.
 
-    For a candidate the gate reads the candidate's last run and every newer one. That run is no older than evidence may be, else
-    the gate is closed and another one is made, until the candidate's deadline; while people sign, no older than a signature.
+    For a candidate the gate reads the candidate's last run and every newer one. That run is no older than evidence may be:
+    otherwise the gate closes and a new run is made, until the candidate's deadline. While people sign, it is no older than a
+    signature may be.
     """
     gate = settings.gate
     in_flight = max(timedelta(hours=settings.flow.deadline_hours), timedelta(days=gate.sign_off_days))
@@ -49,7 +50,7 @@ def no_longer_needed(runs: Iterable[KeptRun], settings: Settings, now: datetime)
     """The ids of the runs that may go, oldest first.
 
     Args:
-        runs: everything that is kept, of whatever environment; those of another one stay.
+        runs: all kept runs of any environment; those of other environments stay.
         settings: of the environment.
         now: wall clock.
     """

@@ -1,4 +1,4 @@
-"""The names of the jobs, and of the tags that a run carries in Dagster's records. Names alone."""
+"""The names of the jobs, and of the tags that a run carries in Dagster's records. Names only."""
 
 #: The only job whose results count at the gate.
 READINESS_JOB = "readiness_job"

@@ -9,8 +9,8 @@
                                      readiness.json     the result of `phase5 check`, outside the digest it names
 
 Files appear whole or not at all (written beside, then renamed), so a killed run leaves no half file. With a copy target every
-file is also put there, before the step that made it succeeds. Nothing is told from the times of files, which anybody can set.
-Evidence of an earlier version has no run.json in its manifest and no histories.json; it is read by its own manifest.
+file is also copied there, before the step that made it succeeds. File times are never used, since anybody can set them. Evidence
+of an earlier version has no run.json in its manifest and no histories.json; it is read by its own manifest.
 """
 
 import json
@@ -44,7 +44,7 @@ _REMOVED = ".removed-"  # no name of a run begins so
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What made a folder of evidence, as it says itself, so that it can be told after Dagster has forgotten the run.
+    """The run that made a folder of evidence, recorded there so that it is known after Dagster has forgotten the run.
 
     Attributes:
         job: the run's job.
@@ -67,7 +67,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """That a run came to its end, and how: what it says of histories to the next one.
+    """That a run came to its end, and where it left the histories for the next one.
 
     Attributes:
         environment: what was judged.
@@ -145,7 +145,7 @@ class EvidenceStore:
         self._write(run_id, "readiness.json", _canonical(document))
 
     def write_origin(self, run_id: str, origin: Origin) -> None:
-        """Says what makes this folder; done before the first table or verdict, and once a run."""
+        """Records what makes this folder; before the first table or verdict, and once per run."""
         if not (self.run_folder(run_id) / _ORIGIN).exists():
             began = iso(origin.began_at) if origin.began_at else None
             content = {
@@ -162,7 +162,7 @@ class EvidenceStore:
         """What made the evidence of a run; None where nothing was gathered or judged in it.
 
         Raises:
-            OSError, ValueError: there is evidence, and what made it is not said or cannot be read.
+            OSError, ValueError: there is evidence, but what made it is not recorded or cannot be read.
         """
         folder = self.run_folder(run_id)
         if not any((folder / part).exists() for part in _DIGESTED):
@@ -177,7 +177,7 @@ class EvidenceStore:
             raise ValueError(f"{_ORIGIN} of {run_id} does not say what made it") from error
 
     def write_ended(self, run_id: str, ended: Ended) -> None:
-        """Says where histories stood; the last file before the evidence is sealed for good."""
+        """Records where histories stood; the last file before the evidence is sealed for good."""
         content = {
             "environment": ended.environment,
             "ended_at": iso(ended.at),
@@ -187,7 +187,7 @@ class EvidenceStore:
         self._write(run_id, _ENDED, _canonical(content))
 
     def ended(self, run_id: str) -> Ended | None:
-        """How a run came to its end; None where it says nothing of it: it was killed, or is of an earlier version.
+        """How a run came to its end; None if that is not recorded: the run was killed, or is of an earlier version.
 
         Raises:
             OSError, ValueError: what it says cannot be read.
@@ -218,7 +218,7 @@ class EvidenceStore:
         return (self.run_folder(run_id) / _ATTESTATIONS).exists()
 
     def remove(self, run_id: str) -> None:
-        """Removes the folder of a run, all at once for whoever looks; a copy elsewhere stays. One that is not there is no error.
+        """Removes the folder of a run, for other processes all at once; a copy elsewhere stays. A missing folder is no error.
 
         Raises:
             OSError: it cannot be removed.
@@ -227,7 +227,7 @@ class EvidenceStore:
         with suppress(FileNotFoundError):
             self.run_folder(run_id).rename(gone)
         for left in self._root.glob(f"{_REMOVED}*"):  # this one, and what a process that was killed left
-            with suppress(FileNotFoundError):  # another process is at it
+            with suppress(FileNotFoundError):  # another process is removing it
                 shutil.rmtree(left)
 
     def write_attestation(self, run_id: str, name: str, content: bytes) -> None:
@@ -240,7 +240,7 @@ class EvidenceStore:
     def manifest(self, run_id: str) -> dict[str, str]:
         """Path -> digest of every file that belongs to the evidence of a run, read afresh.
 
-        Where the sealed manifest knows no run.json, it is of an earlier version, which left that out.
+        A sealed manifest without run.json is of an earlier version, which left that out.
         """
         try:
             older = _ORIGIN not in self._listed(run_id)
@@ -269,7 +269,7 @@ class EvidenceStore:
         """Check -> what its verdict file holds, for every one that the sealed manifest names.
 
         Raises:
-            OSError, ValueError: there is no manifest; or a verdict, or what the run says of itself, is gone or not as sealed.
+            OSError, ValueError: there is no manifest; or a verdict, run.json or histories.json is missing or not as sealed.
         """
         listed = self._listed(run_id)
         checks = sorted(name.removeprefix("verdicts/").removesuffix(".json") for name in listed if name.startswith("verdicts/"))
@@ -299,7 +299,7 @@ class EvidenceStore:
         return sha256_of(_canonical(manifest))
 
     def sealed_digest(self, run_id: str) -> str:
-        """The digest of the manifest as it was written; that of the evidence, unless somebody changed one of them.
+        """The digest of the manifest file; it is the evidence digest, unless somebody changed a file.
 
         Raises:
             OSError: there is none.

@@ -1,9 +1,9 @@
-"""A table of evidence is declared once: a dataclass whose fields are the columns; and what was gathered of it is one value.
+"""Evidence tables: each is declared once, as a dataclass whose fields are the columns; what was gathered is one value.
 
 A field's type gives the column's type, and whether it may be empty; its annotation says what it holds, with the unit, and what
-pandas and pandera need beyond that (`Column`). From this are made: the schema that every table is validated against, the columns
-that Dagster shows, the rows that judges read. Lists, mappings and dataclasses stand in the table as JSON text. What must not live
-here: what a certain table holds, reading, Dagster.
+pandas and pandera need beyond that (`Column`). From this come the schema that every table is validated against, the columns that
+Dagster shows, and the rows that judges read. Lists, mappings and dataclasses are stored as JSON text. What must not live here:
+the content of a particular table, reading, Dagster.
 """
 
 import json
@@ -40,12 +40,12 @@ class Column:
     """What a field's type does not say of its column.
 
     Attributes:
-        name: in the table; default: the field's.
+        name: of the column; default: the field's.
         dtype: of pandas; default: what fits the type.
         unique: no value stands twice.
-        among: the values there are; default: those of an enum.
-        least: the smallest value there is.
-        check: what holds for each value, beside the above.
+        among: the allowed values; default: those of an enum.
+        least: the smallest allowed value.
+        check: a further condition on each value.
         json: options of `json.dumps`, for a column that is kept as JSON text.
     """
 
@@ -80,7 +80,7 @@ class DeclaredColumn:
 
     @property
     def limits(self) -> list[str]:
-        """What values there may be, in words."""
+        """The allowed values, in words."""
         among = [f"one of {', '.join(self.among)}"] if self.among else []
         return [*among, *([f"at least {self.least}"] if self.least is not None else [])]
 
@@ -103,7 +103,7 @@ class DeclaredColumn:
         return pd.Series(values, dtype=self.dtype)
 
     def _texts(self, values: Sequence[Any]) -> list[str | None]:
-        """The values as JSON; one that is in many rows is written once."""
+        """The values as JSON; an object that many rows share is dumped once."""
         different = {id(each): each for each in values}
         texts = {key: None if each is None else json.dumps(each, **self.dumping) for key, each in different.items()}
         return [texts[id(each)] for each in values]
@@ -125,14 +125,14 @@ class DeclaredColumn:
 
 @dataclass(frozen=True)
 class NoFacts:
-    """Of a table that needs none."""
+    """The facts of a table that needs none."""
 
 
 class DeclaredTable(Generic[Row, Facts]):
-    """A declared table: `row` is a dataclass of its columns, in their order; `facts` one of what is known beside the rows.
+    """A declared table: `row` is a dataclass of its columns, in their order; `facts` one of what is known besides the rows.
 
-    Facts are kept as JSON. One whose default is None is left out while it is None. `unique`: attributes whose values together
-    stand once.
+    Facts are kept as JSON; one whose default is None is left out while it is None. `unique`: attributes whose combined values
+    must not repeat.
     """
 
     def __init__(self, row: type[Row], facts: type[Facts], *, unique: Sequence[str] = ()) -> None:
@@ -146,7 +146,7 @@ class DeclaredTable(Generic[Row, Facts]):
 
     @cached_property
     def schema(self) -> "pa.DataFrameSchema":
-        """What every table of the kind fulfils."""
+        """The schema that every such table must satisfy."""
         import pandera.pandas as pa
 
         unique = [column.name for column in self.columns if column.attribute in self._unique]
@@ -159,7 +159,7 @@ class DeclaredTable(Generic[Row, Facts]):
         return TypeAdapter(self._facts_type)
 
     def gathered(self, rows: Iterable[Row], facts: Facts) -> "GatheredTable[Row, Facts]":
-        """The table of these rows; how it was read is still to be said, see `GatheredTable.with_reads`.
+        """The table of these rows; the caller adds how it was read, see `GatheredTable.with_reads`.
 
         Raises:
             pandera.errors.SchemaError: a value is not as declared.
@@ -167,7 +167,7 @@ class DeclaredTable(Generic[Row, Facts]):
         return GatheredTable(self, self.schema.validate(self.frame(rows)), facts)
 
     def frame(self, rows: Iterable[Row]) -> "pd.DataFrame":
-        """The frame of these rows, which is not validated."""
+        """The frame of these rows, not validated."""
         import pandas as pd
 
         listed = list(rows)
@@ -181,7 +181,7 @@ class DeclaredTable(Generic[Row, Facts]):
         """What was gathered, from the frame of a Parquet file; `digest` is the file's.
 
         Raises:
-            KeyError, ValueError: what stands beside the rows cannot be understood.
+            KeyError, ValueError: what is stored beside the rows cannot be understood.
         """
         beside, frame.attrs = frame.attrs, {}
         reads = tuple(Read.from_entry(entry) for entry in beside.get("reads") or ())
@@ -230,10 +230,10 @@ class GatheredTable(Generic[Row, Facts]):
 
 
 def filled(value: Value | None) -> Value:
-    """A cell that every row of its kind has.
+    """The value of a cell that no row of this kind leaves empty.
 
     Raises:
-        TypeError: this row has it not.
+        TypeError: the cell is empty.
     """
     if value is None:
         raise TypeError("a cell is empty that no row of this kind leaves empty")

@@ -1,4 +1,4 @@
-"""PHASE5_NOW and the gate: under a fixed clock nothing is promoted, signed or waived, but in a sandbox (`in_sandbox`)."""
+"""PHASE5_NOW and the gate: under a fixed clock nothing is promoted, signed or waived, except in a sandbox (`in_sandbox`)."""
 
 from phase5_ops.settings import ConfigurationError, Settings, in_sandbox
 

@@ -36,7 +36,7 @@ class ReasonCode(FindingCode):
     """A reason of the gate's own; a report shows it as a finding.
 
     Attributes:
-        state: what it puts a row, or the candidate as a whole, into; None: its verdict.
+        state: the state that it gives a row, or the candidate as a whole; None: its verdict.
     """
 
     state: GateState | None = GateState.BLOCKED
@@ -52,7 +52,7 @@ _ASK_AGAIN = "Ask for it again with phase5 rollback or phase5 break-glass."
 
 
 def _untrusted(meaning: str, remedy: str = _AGAIN) -> ReasonCode:
-    """A result that is there and cannot be believed."""
+    """A result that is there and cannot be trusted."""
     return ReasonCode(Verdict.ERROR, meaning, remedy, state=GateState.UNTRUSTED)
 
 
@@ -211,7 +211,7 @@ class GateReason(FindingCodes):
         "Whether an SLO alarm fires now cannot be told.",
         "Allow cloudwatch:DescribeAlarms, or try again; where the stored table is gone, make a new readiness run.",
     )
-    # Why an override does not take effect; those of its signatures are the sign-offs' own.
+    # Why an override does not take effect; for its signatures the sign-offs' reasons are used.
     OVERRIDE_WITHOUT_REASON = ReasonCode(Verdict.FAIL, "The override says no reason, or no ticket.", _ASK_AGAIN)
     OVERRIDE_TOO_LONG = ReasonCode(Verdict.FAIL, "The override stands for longer than the policy lets it.", _ASK_AGAIN)
     OVERRIDE_EXPIRED = ReasonCode(Verdict.FAIL, "The override has ended.", _ASK_AGAIN)
@@ -242,7 +242,7 @@ BY_NAME: Mapping[str, FindingCode] = {code.code: code for code in (*SignOffReaso
 
 
 def named_first(reasons: Sequence[Reason]) -> list[Reason]:
-    """Of each row and code the first reason, then the others, each in their order: who cuts the list still names what closes."""
+    """The first reason of each row and code, then the others, in their order, so that a shortened list still names each code."""
     seen: set[tuple[str, str]] = set()
     first: list[Reason] = []
     others: list[Reason] = []

@@ -176,7 +176,7 @@ class SignedFacts:
 
 @dataclass(frozen=True, slots=True)
 class SignOff:
-    """One signature over a readiness statement, verified before with the keys known.
+    """One signature over a readiness statement, verified already with the trusted keys.
 
     Attributes:
         role: under which it was recorded.
@@ -186,7 +186,7 @@ class SignOff:
         statement_digest: of the bytes that were signed.
         release: what the signed bytes are about: name, digest, environment; None where they are not known or cannot be read.
         signed_at: when, as the state table says.
-        frozen_at: since when the signed bytes exist, as they say themselves; None with `release`.
+        frozen_at: since when the signed bytes exist, as they say themselves; None if `release` is.
         key_revoked_at: when the key was revoked, if it was.
         proved_at: when KMS's own record says that it was made; asked for only where the key was revoked.
         unproved: why it is not known from KMS when it was made; "" where that was not asked.
@@ -220,10 +220,10 @@ class Waiver:
         release_digest: `sha256:...` of the artifact it is bound to.
         pairs: the findings it excuses.
         reason, ticket: why, and where that is followed up.
-        issued_at, until: it is in force from the one to just before the other.
+        issued_at, until: it is in force from the first until just before the second.
         signed_by: the role whose key made its signature; None where no known key did.
         identity: the person who signed.
-        environment: where it is in force; "" in one from before waivers named it, which is in force nowhere.
+        environment: where it is in force; "" in one made before waivers named it, which is in force nowhere.
         unsigned: why no role's key has signed it, in words; "" where one has, or that was not looked at.
     """
 
@@ -275,7 +275,7 @@ class GateInputs:
         run_id: the readiness run of the candidate's present attempt; None if there is none yet.
         results: check name -> its stored result.
         bundle: the stored evidence of that run; None if it is missing or unreadable.
-        policy_digest: what results must have been judged under.
+        policy_digest: of the policy that results must have been judged under.
         policy: the gate's rules.
         now: evaluation time, timezone-aware.
         statement: what was frozen for signing; None before.

@@ -1,7 +1,8 @@
-"""What everybody at the gate works with: the run's context, the state table, the keys believed. And how a person signs with it.
+"""What every part of the gate works with: the run's context, the state table, the trusted keys; and how a person signs with it.
 
-Every command, every tick of a sensor and every promotion works in one session, which is opened here. What is decided from beside
-it, Dagster's records and evidence, is read in the session of `inputs/read.py`. What must not live here: Dagster, deciding.
+Every command, every tick of a sensor and every promotion works in one session, which is opened here. Dagster's records and the
+evidence, from which the gate also decides, are read in the session of `inputs/read.py`. What must not live here: Dagster,
+deciding.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,11 +35,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class GateSession:
-    """One look at the gate. Which keys are believed and who the person is are found out once in it.
+    """One look at the gate, in which the trusted keys and the person are found out once.
 
     Attributes:
-        run: settings, reader, clock and evidence; of its own for each session, since a reader has one deadline for everything.
-        at: the moment of what a person does in it; None where everything has the moment in which it is done.
+        run: settings, reader, clock and evidence; a new one for each session, since a reader has one deadline for all its calls.
+        at: the one moment of everything a person does in it; None where each thing has the moment it is done.
     """
 
     run: RunContext
@@ -86,10 +87,10 @@ class GateSession:
 
     @cached_property
     def keys(self) -> KeySet:
-        """The keys that are believed: the file's; those in KMS now only where no keys were ever pinned here, or just these.
+        """The trusted keys: the file's; those in KMS now only where no keys were ever pinned here, or just these were.
 
         Raises:
-            KeysError: the file cannot be used, is gone, or the keys are others than were pinned; none is passed over.
+            KeysError: the file cannot be used, is gone, or the keys differ from those that were pinned; none is skipped.
             SigningError: there is no file, and KMS does not give the keys.
             StateError: the state table does not say which keys were pinned.
         """
@@ -100,7 +101,7 @@ class GateSession:
         """The person whose session it is.
 
         Raises:
-            Refused: nobody is known.
+            Refused: the person is not known.
         """
         who = who_signs(self.reader, self.settings.signing)
         if isinstance(who, Refusal):
@@ -111,7 +112,7 @@ class GateSession:
         """Signatures as the gate counts them; see `signing_times.counted_sign_offs`.
 
         Raises:
-            KeysError, SigningError, StateError: it cannot be told which keys to believe.
+            KeysError, SigningError, StateError: it cannot be told which keys to trust.
         """
         trusted = self.settings.signing.trusted_roles
         return counted_sign_offs(self.reader, stored, payloads, self.keys, trusted_roles=trusted, now=self.now)
@@ -121,7 +122,7 @@ class GateSession:
 
         Raises:
             SigningError: KMS does not give the key, or it does not sign.
-            KeysError: it is another than the believed one.
+            KeysError: it is not the trusted one.
         """
         return signed_by_gate(self.reader, self.settings.signing, self.keys, payload, payload_type)
 
@@ -132,15 +133,15 @@ def new_session(settings: Settings, what: str) -> GateSession:
 
 
 def open_session(settings: Settings, what: str, *, reader: AwsReader | None = None) -> GateSession:
-    """A person's session to do `what`, at this moment, with keys that are believed.
+    """A person's session to do `what`, at this moment, with trusted keys.
 
     Raises:
         ConfigurationError: the clock is fixed outside a sandbox.
-        KeysError, SigningError, StateError: it cannot be told which keys to believe.
+        KeysError, SigningError, StateError: it cannot be told which keys to trust.
     """
     refuse_fixed_clock(settings, what)
     session = GateSession(open_run(settings, what, reader=reader), at=settings.clock.now())
-    session.keys  # noqa: B018 - where it cannot be told which keys to believe, nothing is shown or signed
+    session.keys  # noqa: B018 - where it cannot be told which keys to trust, nothing is shown or signed
     return session
 
 
@@ -150,7 +151,7 @@ def signature_over(
     """A signature over a statement's bytes with the role's key, as it is recorded.
 
     Raises:
-        SigningError, KeysError: the key does not sign, or is not the one that is believed.
+        SigningError, KeysError: the key does not sign, or is not the trusted one.
     """
     key = signing_key(session.reader, session.settings.signing, role, session.keys)
     made = sign(session.reader, key, payload)

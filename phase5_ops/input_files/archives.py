@@ -1,8 +1,8 @@
 """Log lines as blocks of bytes: from files, folders and stdin, in bounded memory.
 
 A block is a run of whole lines; a line longer than a block is cut, with enough of it on both sides for the scan to see every id.
-Of a line that is longer than anything a log holds only the beginning is given, and the reading ends as one that was not whole.
-What lives here: naming files, cutting. What must not: unpacking (`input_files`), documents (`log_parts`), what the lines say.
+Of a line that is longer than anything a log holds only the beginning is given, and the reading ends as incomplete. What lives
+here: naming files, cutting. What must not: unpacking (`files`), documents (`log_parts`), what the lines say.
 """
 
 import sys
@@ -14,9 +14,9 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from phase5_ops.input_files.files import FileUnreadable, files_below
 
-BLOCK_BYTES = 1 << 20  # what the arrays of a scan of it fit into the caches of a core with
+BLOCK_BYTES = 1 << 20  # the arrays of a scan of it fit into the caches of a core
 LONGEST_LINE_BYTES = 4 << 20  # a longer line is given in pieces
-MOST_OF_LINE_BYTES = 64 << 20  # what is given of one line: all of it is held until its end, since ids at its end say whose it is
+MOST_OF_LINE_BYTES = 64 << 20  # the most given of a line: it is held until its end, where an id may say whose it is
 STDIN = "-"
 
 
@@ -31,7 +31,8 @@ class Readable(Protocol):
 class Block(NamedTuple):
     """A piece of a log: the scan reports what begins in [begin, stop) of `raw`, and may look at the rest.
 
-    `ends_line` is False where the last line goes on in the next block; `joined` line ends of the log were made no line ends.
+    `ends_line` is False where the last line goes on in the next block; `joined`: how many line ends of the log were replaced in
+    it.
     """
 
     raw: bytes
@@ -91,7 +92,7 @@ def blocks(
 
 
 def _chunks(stream: Readable, size: int) -> Iterator[bytes | FileUnreadable]:
-    """The bytes of a stream as they come; last, where it broke off, why."""
+    """The bytes of a stream as they come; if it breaks off, the reason comes last."""
     while True:
         try:
             chunk = stream.read(size)

@@ -1,9 +1,9 @@
 """Files that people hand over: every file of a folder, and what a file holds once its packing is taken off, layer by layer.
 
-Packing is told by the first bytes and never by the name: gzip, zstd, bzip2 and xz in each other, zip and tar with each of their
-files, and UTF-16 and UTF-32, which come out as UTF-8. What looks like any other packing, or like no text at all, is a
-`FileUnreadable` that says what it looks like, so that bytes which nobody could read never count as read. Memory stays bounded.
-What must not live here: what the text says.
+Packing is recognized by the first bytes and never by the name: gzip, zstd, bzip2 and xz, also inside each other, zip and tar with
+each of their files, and UTF-16 and UTF-32, which come out as UTF-8. Any other packing, or data that is no text, is a
+`FileUnreadable` that says what it looks like, so that unreadable bytes never count as read. Memory stays bounded. What must not
+live here: what the text says.
 """
 
 import bz2
@@ -25,7 +25,7 @@ from typing import BinaryIO, NamedTuple, Protocol, cast
 from phase5_ops.input_files.kinds import LONGEST_NARROW, MOST_UNDECODABLE, WINDOW, binary_part, foreign, is_narrow, wide_encoding
 
 _CHUNK = 1 << 20
-_HEAD = 512  # bytes that tell a packing; tar names itself at 257
+_HEAD = 512  # bytes that show a packing; tar has its mark at 257
 _MOST_LAYERS = 8
 _SPOOLED = 16 << 20  # of a zip archive that comes as a stream, kept in memory before it goes to a temporary file
 _TAR_MAGIC = slice(257, 262)
@@ -36,7 +36,7 @@ class FileUnreadable(Exception):
 
 
 class NotUnderstood(FileUnreadable):
-    """The file, or a part of it, is of a kind that is not known here, and nothing is known of what it says."""
+    """The file, or a part of it, is of a kind that is not known here, so nothing is known of its content."""
 
 
 class Content(NamedTuple):
@@ -57,8 +57,8 @@ def files_below(folder: Path) -> list[Path]:
     """The files of a folder and the folders in it, ordered, without names that begin with `.`; links to folders are not followed.
 
     Raises:
-        FileUnreadable: a folder cannot be listed, or a link leads to a folder elsewhere. What is there is not known, so the rest
-            does not stand for the whole.
+        FileUnreadable: a folder cannot be listed, or a link leads to a folder elsewhere. Its files are not known, so the rest
+            would be incomplete.
     """
 
     def refuse(error: OSError) -> None:
@@ -232,7 +232,7 @@ class _Decompressor(Protocol):
 
 
 class _Gunzip:
-    """zlib's decompressor with the face of the others."""
+    """zlib's decompressor with the interface of the others."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(16 + zlib.MAX_WBITS)
@@ -254,7 +254,7 @@ class _Gunzip:
 
 
 class _Inflated(_Layer):
-    """One compressed stream after the other, as gzip, bzip2 and xz may be joined; zeros may follow, nothing else."""
+    """Joined compressed streams, as gzip, bzip2 and xz allow them; after the last only zeros may follow."""
 
     def __init__(self, source: _Source, name: str, make: Callable[[], _Decompressor]) -> None:
         super().__init__()
@@ -334,7 +334,7 @@ class _Transcoded(_Layer):
         while True:
             chunk = _read(self._source)
             if self._joined or is_narrow(self._before + chunk):
-                self._joined = True  # told at the end: what is wide before it is text
+                self._joined = True  # raised at the end: the wide text before it is still given
             self._before = chunk[-LONGEST_NARROW:]
             try:
                 text = self._decoder.decode(chunk, final=not chunk)
@@ -349,14 +349,14 @@ class _Transcoded(_Layer):
 
 
 class _Text(_Layer):
-    """Text as it is; at its end it is held against the bytes that were no UTF-8: their share, and where they crowd."""
+    """Text as it is; at its end it is refused if too many bytes, or too many close together, were no UTF-8."""
 
     def __init__(self, source: _Source) -> None:
         super().__init__()
         self._source = source
         self._bytes = self._undecodable = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._before = b""  # the last bytes, as a part that is no text may go across
+        self._before = b""  # the last bytes, since a part that is no text may span two chunks
         self._binary = ""  # what the first part that is no text looks like
 
     def _more(self) -> bytes:

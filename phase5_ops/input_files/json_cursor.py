@@ -1,6 +1,6 @@
 """JSON values one after the other from a stream of bytes, each read only as far as it goes. Pure.
 
-What comes after a value, or stands where no value is, can be had back as the bytes that it was.
+What follows a value, or is no value, can be had back as the original bytes.
 """
 
 import codecs
@@ -23,7 +23,7 @@ class NotJson(Exception):
 
 
 class JsonCursor:
-    """A place in a stream of JSON values. Not UTF-8 is kept as it is."""
+    """A place in a stream of JSON values. Bytes that are not UTF-8 are kept as they are."""
 
     def __init__(self, read: Callable[[], bytes]) -> None:
         """`read` gives the next bytes, none at the end."""
@@ -31,7 +31,7 @@ class JsonCursor:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._text = ""
         self._at = 0
-        self._start = 0  # of what may be gone back to
+        self._start = 0  # of what `back` may go back to
         self._ended = False
         self.consumed = 0  # characters before `_text`
 
@@ -41,11 +41,11 @@ class JsonCursor:
         return self.consumed + self._at
 
     def mark(self) -> None:
-        """What comes from here on may be gone back to."""
+        """Marks this place, so that `back` can return to it."""
         self._start = self._at
 
     def ahead(self, count: int) -> str:
-        """The text from the mark on, so many characters of what was read."""
+        """The first `count` characters from the mark on, as far as they were read."""
         return self._text[self._start : self._start + count]
 
     def since_mark(self) -> str:
@@ -63,7 +63,7 @@ class JsonCursor:
         return left
 
     def _more(self, least: int = 1) -> bool:
-        """Reads on, at least so many characters where there are as many; whether any came."""
+        """Reads at least `least` characters more, if there are so many; True if any came."""
         parts, count = [], 0
         while count < least and not self._ended:
             chunk = self._read()

@@ -1,4 +1,4 @@
-"""What a file is, told by its bytes: packings, encodings, and what is neither text nor unpacked here. Pure."""
+"""What a file is, by its bytes: packings, encodings, and what is neither text nor unpacked here. Pure."""
 
 import codecs
 import re
@@ -47,7 +47,7 @@ _TEXT_BOMS = (
 )
 
 
-LONGEST_NARROW = 64  # bytes: half as many characters, of which in any language some would have another byte in them
+LONGEST_NARROW = 64  # bytes: at most 32 wide characters, some of which would hold a byte that is not printable ASCII
 _NARROW = re.compile(rb"[\t\n\r -~]{%d}" % LONGEST_NARROW)
 
 #: What no text holds: bytes that are no UTF-8 (as `surrogateescape` has them) and control characters.
@@ -110,11 +110,11 @@ def wide_encoding(head: bytes) -> str | None:
 
 
 def is_narrow(raw: bytes) -> bool:
-    """Whether a part of these bytes, which are to be characters of two or four bytes, is text of one byte a character."""
+    """Whether a part of these bytes, which should be characters of two or four bytes, has one byte per character."""
     return _NARROW.search(raw) is not None
 
 
-WINDOW, _MOST_IN_WINDOW = 32, 11  # characters, and how many of them may be none of a text
+WINDOW, _MOST_IN_WINDOW = 32, 11  # characters, and how many of them may be no text
 
 
 def _as_text(raw: bytes) -> str:
@@ -133,7 +133,7 @@ _WITHIN = {magic: what for magic, what in _PACKED.items() if len(magic) > 2 and 
 
 
 def binary_part(raw: bytes) -> str:
-    """What a part of this text looks like that is no text itself; "" where there is none. Single odd bytes are none."""
+    """What the part of this text that is no text looks like; "" if there is none. Single odd bytes do not count."""
     packing = next((what for magic, what in _WITHIN.items() if magic in raw), "")
     at = [match.start() for match in _NO_TEXT.finditer(_as_text(raw))]
     crowded = any(last - first < WINDOW for first, last in zip(at, at[_MOST_IN_WINDOW:], strict=False))

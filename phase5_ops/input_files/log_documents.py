@@ -8,7 +8,7 @@ Known:
 - a list of messages, of collectors' records (`message`, `log` or `event`), and a list of any of these;
 - what a subscription invokes a function with (`awslogs`, `Records` of Kinesis, `records` of Firehose), still packed, and the
   answer of Kinesis' get-records.
-A document that is none of these is not guessed at. Members that are not known are scanned with the event that has them.
+Any other document is not guessed at. Unknown members are scanned with the event that has them.
 """
 
 import base64
@@ -22,7 +22,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-#: Members of a document whose elements may be more than fit into memory.
+#: Members of a document whose lists may be too long for memory.
 LISTS = frozenset({"logEvents", "events"})
 
 _OF_ENVELOPE = frozenset({"messageType", "owner", "logGroup", "logStream", "subscriptionFilters", "logEvents", "policyLevel"})
@@ -74,8 +74,8 @@ class Document:
     Attributes:
         events: the events, by group.
         packed: packed documents in it.
-        more: whether the document says that more events follow in another one; None where it is of no kind that would.
-        unfinished: why the document does not hold all that it should, if so.
+        more: whether the document says that more events follow in another one; None if its kind never says so.
+        unfinished: why the document is incomplete, if it is.
     """
 
     events: list[Events] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Document:
 
 
 class Where(Enum):
-    """Where a document stands: the less a function could have printed it there, the more shapes are believed."""
+    """Where a document stands: the less likely a function printed it there, the more shapes are accepted."""
 
     BEGINNING = "where a file or another document ends"
     OVER_LINES = "after text, over several lines"
@@ -184,7 +184,7 @@ def _events(group: str, events: Iterable[Any]) -> Events:
 
 
 def _event(event: Mapping[str, Any], stream: str) -> Event:
-    """The event with all that it says: a message that is no text, and members that are not known, as JSON."""
+    """The event; a message that is no text, and unknown members, are added to its message as JSON."""
     message, moment = event.get("message", ""), event.get("timestamp")
     texts = [_shown(message), _unknown(event, _OF_EVENT)]
     return Event(stream, moment if isinstance(moment, int) else NOT_TOLD, "\n".join(filter(None, texts)))
@@ -206,7 +206,7 @@ def _is_row(row: object) -> bool:
 
 
 def _is_record(value: object) -> bool:
-    """What a collector keeps of a line, with more about it."""
+    """Whether this is a collector's record of a line."""
     return isinstance(value, Mapping) and any(isinstance(value.get(name), str) for name in _OF_RECORD) and not is_envelope(value)
 
 
@@ -252,7 +252,7 @@ def _data_of(record: object) -> Any:  # noqa: ANN401 - JSON
 
 
 def _packed(value: Mapping[str, Any], *, printable: bool) -> list[bytes] | None:
-    """What a subscription packs into what it invokes a function with; on a line after text only documents are believed."""
+    """The packed data that a subscription invokes a function with; on a line after text only documents are accepted."""
     if value.keys() == {"awslogs"} and isinstance(value["awslogs"], Mapping):
         texts = [value["awslogs"].get("data")]
     elif value.keys() >= {"Records"} and value.keys() <= _OF_RECORDS and isinstance(value["Records"], list):

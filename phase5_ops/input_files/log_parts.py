@@ -1,8 +1,8 @@
 """What a file of logs is made of: lines of text, and JSON documents that hold events; every byte is in one or the other. Pure.
 
-A document is looked for where a file begins, where another document ends, and at the beginning of a line; there only in shapes
-that no function would log (`log_documents`). A document over several lines that is not known is scanned as lines and named as
-not understood, since its lines are no events. A document is read an element at a time, so that memory stays bounded.
+A document is looked for where a file begins, where another document ends, and at the beginning of a line; the last only in shapes
+that no function would log (`log_documents`). An unknown document over several lines is scanned as lines and reported as not
+understood, since its lines are no events. A document is read element by element, so that memory stays bounded.
 """
 
 import codecs
@@ -26,7 +26,7 @@ _MOST_NAMED = 5
 _PERMISSION_CHECK = b"Permission Check Successful"  # `aws-logs-write-test`, which an export leaves in its bucket
 
 NEWLINE, BRACKET, BRACE = 10, ord("["), ord("{")
-EVENT_NEWLINE = b"\x0b"  # what stands for a line break inside one log event: no letter, and no end of a line
+EVENT_NEWLINE = b"\x0b"  # replaces a line break inside one log event: no letter, and no end of a line
 _BEGINS = object()
 _NAME_OF_EVENTS, _NAMED_WITHIN = '"logEvents"', 4096
 _BROKEN = re.compile(r'\s*(?:\{\s*"[^"]*"\s*:|\[\s*["{\[])')  # what only JSON begins with
@@ -57,7 +57,7 @@ class LogParts:
         self._around = {"lookbehind": lookbehind, "lookahead": lookahead}
         self._held = b""  # read and not given yet
         self._line_start = True  # whether a line begins with the next byte
-        self._passed = False  # a document that begins with the next byte was looked at and is text
+        self._passed = False  # a document that begins with the next byte was examined and is text
         self._ended = False
         self._broken: list[str] = []
         self._not_understood: list[str] = []
@@ -108,7 +108,7 @@ class LogParts:
         self._name_what_was_not_read()
 
     def _text(self) -> Iterator[Block | Events]:
-        """The text up to the next document, and after its lines the events of what stands packed in them."""
+        """The text up to the next document, and after each piece of it the events that are packed in its lines."""
         packed = list[bytes]()
         for block in blocks(self, **self._around):
             yield block
@@ -118,7 +118,7 @@ class LogParts:
                 packed.clear()
 
     def _unpacked(self, packed: Iterable[bytes]) -> Iterator[Events]:
-        """The events in data that text holds packed; what is no document of events is named, since nobody could see it."""
+        """The events in packed data from text; data that is no document of events is reported, since nobody could read it."""
         for data in packed:
             for part in self._inner(data):
                 if isinstance(part, Block):
@@ -127,7 +127,7 @@ class LogParts:
                 yield part
 
     def _given(self, found: Iterable[Events]) -> Iterator[Events]:
-        """These events, and after them those in what their messages hold packed."""
+        """These events, and after them the events that are packed in their messages."""
         for events in found:
             yield events
             messages = "\n".join(event.message for event in events.events)
@@ -164,7 +164,7 @@ class LogParts:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _next_or_none(self) -> bytes:
-        """The next bytes; none also where the stream broke off, which is said when what came before was given."""
+        """The next bytes; none if the stream broke off, which is raised after what came before was given."""
         try:
             return self._next()
         except Exception as error:  # noqa: BLE001 - kept, and raised by the next call of `_next`
@@ -195,13 +195,13 @@ class LogParts:
         return b""
 
     def _beginning(self, chunk: bytes) -> int | None:
-        """Where a line begins in a chunk that may begin a document."""
+        """The offset of the first line in a chunk that may begin a document; None if no line may."""
         data = np.frombuffer(chunk, np.uint8)
         if self._scratch.shape[1] < len(data):  # kept, since fresh memory costs more than what is done with it
             self._scratch = np.empty((2, len(data)), np.bool_)
         ends = np.equal(data, NEWLINE, out=self._scratch[0, : len(data)])
         lower = np.bitwise_or(data, BRACKET ^ BRACE, out=self._scratch[1, : len(data)].view(np.uint8))
-        ends[:-1] &= np.equal(lower, BRACE, out=lower.view(np.bool_))[1:]  # both of them
+        ends[:-1] &= np.equal(lower, BRACE, out=lower.view(np.bool_))[1:]  # true for [ and {
         starts = np.flatnonzero(ends[:-1]) + 1 if ends[:-1].any() else np.empty(0, np.int64)
         if codecs.BOM_UTF8[0] in chunk:
             starts = np.union1d(starts, np.array([match.end() for match in _MARKED.finditer(chunk)], np.int64))
@@ -220,10 +220,10 @@ class LogParts:
         return head is not None and (head[2] in _FIRST_MEMBERS or b"\n" in head[1])
 
     def _documents(self, *, after_text: bool) -> Iterator[Block | Events]:
-        """The events of the documents that follow each other here; what comes then is held as text.
+        """The events of the documents that follow each other here; what follows the last is kept as text.
 
         Args:
-            after_text: text is before, so that only documents count which no function prints.
+            after_text: text comes before, so that only documents that no function prints count.
         """
         cursor = JsonCursor(self._next_or_none)
         cursor.mark()
@@ -239,7 +239,7 @@ class LogParts:
         self._line_start = True
 
     def _document(self, cursor: JsonCursor, *, after_text: bool) -> Generator[Block | Events, None, bool]:
-        """The events of the document here, and whether it was one; else what was not handed on may be gone back to."""
+        """Yields the document's events; returns whether it was one. If not, the cursor can go back to what was not given."""
         first, released = cursor.place, False
         members: dict[str, Any] = {}
         elements: list[Any] = []
@@ -302,9 +302,9 @@ class LogParts:
     def _one_event(
         self, cursor: JsonCursor, value: dict[str, Any] | list[Any], *, after_text: bool
     ) -> Generator[Block, None, bool]:
-        """A document that is not known as one line, where it has several or shares one with the next; else it is none, but text.
+        """An unknown document as one line, if it has several lines or shares one with the next; else it stays text.
 
-        Where text is before it, it is what a function printed; else it may hold events, and is named as not understood.
+        After text, a function printed it; elsewhere it may hold events and is reported as not understood.
         """
         text = cursor.since_mark().strip()
         lines = text.count("\n")
@@ -322,7 +322,7 @@ class _UnknownShape(Exception):
 
 
 def _members(cursor: JsonCursor) -> Iterator[tuple[str, Any]]:
-    """The members of the object here; of one in `LISTS` first that it begins and then each element; of a list each, without name.
+    """The members of the object here; for one in `LISTS`, `_BEGINS` and then each element; a list's elements have no name.
 
     Raises:
         NotJson: it is none, or has a member twice.

@@ -1,6 +1,6 @@
-"""Packed data that stands in text as base64, as streams and failed deliveries have it: where it is, and its bytes. Pure.
+"""Finds and decodes packed data that text holds as base64, as in streams and failed deliveries. Pure.
 
-Told by how it begins: a packing, or a subscription's envelope. What must not live here: what it says once unpacked.
+It is recognized by its beginning: a packing, or a subscription's envelope. What must not live here: what it says once unpacked.
 """
 
 import base64
@@ -19,12 +19,12 @@ _ZIP = b"PK\x03\x04"
 
 
 def packed_in(text: bytes) -> Iterator[bytes]:
-    """The bytes of each run of base64 in a text that begins like packed data; cut ones too, as far as they go."""
+    """The bytes of each run of base64 in a text that begins like packed data; of a run that is cut off, as much as there is."""
     if not any(beginning in text for beginning in _BEGINNINGS):
         return
     for match in _RUN.finditer(text):
         run = match.group().translate(_OTHER_LETTERS)
-        whole = len(run) - (len(run) % 4 == 1)  # one letter more is of nothing
+        whole = len(run) - (len(run) % 4 == 1)  # a single letter left over encodes nothing
         data = base64.b64decode(run[:whole] + b"=" * (-whole % 4))
         if data.startswith((*PACKINGS, _ZIP, _ENVELOPE)):
             yield data

@@ -1,7 +1,7 @@
-"""Documents that people write, in YAML or JSON, read so that no name stands twice: nobody guesses which was meant. Pure.
+"""Reads YAML or JSON that people write; a name given twice is refused, since nobody can tell which was meant. Pure.
 
-YAML's merge keys (`<<`) stay what they are: a key of the mapping itself goes before one that is merged in, and the first of
-several merged mappings before the others. But each mapping has each key once, `<<` included, those behind an anchor too.
+YAML's merge keys (`<<`) work as usual: a mapping's own key wins over a merged one, and the first of several merged mappings over
+the others. But each mapping, also one behind an anchor, may have each key once, `<<` included.
 """
 
 import json
@@ -35,7 +35,7 @@ class DistinctKeysLoader(yaml.SafeLoader):
         return node
 
     def _plain(self, node: yaml.Node) -> Hashable:
-        """A key as it is compared: its value; a key that is no scalar, which no document of ours has, by where it stands."""
+        """A key as it is compared: by its value; by identity if it is no scalar, which our documents never have."""
         if not isinstance(node, yaml.ScalarNode):
             return id(node)
         if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"):

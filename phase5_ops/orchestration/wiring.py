@@ -51,9 +51,9 @@ class Evidence:
     """One asset: its table, gathered by `gather(platform, upstream tables)`; `table` declares its columns.
 
     `priority` orders the steps that are ready (highest first), so that waiting can be overlapped: one asset begins something
-    early, another collects what came of it late. It orders nothing that `needs` does not allow.
+    early, another collects what came of it late. It cannot override `needs`.
 
-    `iam` gives the statements of what gathering needs to be allowed to do under the settings (`phase5 iam-policy`).
+    `iam` gives the IAM statements that gathering needs under the settings (`phase5 iam-policy`).
     """
 
     name: str
@@ -74,11 +74,11 @@ class Evidence:
 class Judging:
     """The checks of one asset; `also` names further tables their judges read.
 
-    `rests_on` says of a check which histories, and which tables that they are about, its judge relies on (names of
-    `histories.py`): where one of them does not continue what earlier runs had, the check does not pass.
+    `rests_on` names, for a check, the histories that its judge relies on and the tables they are about (names of `histories.py`):
+    where one of them does not continue what earlier runs had, the check does not pass.
 
-    `codes` are the finding codes that the judges can give, as chapters of the documentation. `not_tried_facts` says of a check
-    which of its facts say that something was not tried although no finding does, and what, in words for those who sign.
+    `codes` are the finding codes that the judges can give, as chapters of the documentation. `not_tried_facts` names, for a
+    check, those of its facts that tell of something not tried although no finding does, each with words for those who sign.
     """
 
     asset: str
@@ -169,7 +169,7 @@ def _run_tags(run: RunContext) -> dict[str, str]:
 
 
 def _write_origin(context: RunContext, run: dg.DagsterRun) -> None:
-    """Says in the evidence what makes it, before anything of it is there."""
+    """Records in the evidence what makes it, before anything else of it is there."""
     context.store.write_origin(context.run_id, origin_of(context, run))
 
 
@@ -299,8 +299,8 @@ def runbook_link(run: RunContext, row: Row) -> str | None:
 class EvidenceIOManager(dg.IOManager):
     """Keeps tables in the run's evidence folder and reads them back from there.
 
-    A check run on its own has no table of its own run: it then gets the table of the asset's latest materialization. Such a
-    result does not target a materialization of its own run, which the gate tells apart.
+    A check run on its own has no table of its own run: it then gets the table of the asset's latest materialization. The gate
+    recognises such a result: it does not target a materialization of its own run.
     """
 
     def __init__(self, tables: Mapping[str, DeclaredTable[Any, Any]]) -> None:

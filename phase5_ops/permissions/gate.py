@@ -1,8 +1,8 @@
 """What the gate and the people around it need to be allowed to do, as IAM statements. Pure.
 
 One function for each purpose, put together from what the modules declare (`IAM_ACTIONS`), with the narrowest resources that the
-service takes. The state table is limited to the environment's own partitions; sort keys cannot be limited, so who may write a
-signature may write any item of a release: what is believed is the signature, not the item.
+service takes. The state table is limited to the environment's own partitions; sort keys cannot be limited, so whoever may write a
+signature may write any item of a release: the gate trusts the signature, not the item.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from phase5_ops.gate.state import table as state
 from phase5_ops.policy import PromotionPolicy
 from phase5_ops.settings import Settings
 
-#: Of the state table's actions, those that signing off and waiving take, that of an audit, and that of `promote --wait`.
+#: The state table's actions for signing off and waiving, for an audit, and for `promote --wait`.
 _SIGNING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _READING = ("dynamodb:Query",)
 _WAITING = ("dynamodb:GetItem",)
@@ -56,7 +56,7 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
         *key_statements("GateSigns", signing.IAM_ACTIONS, [own]),
         *_public_keys(settings, ROLES, pinned=pinned),
         statement("GateIdentity", [_IDENTITY], ["*"]),
-        statement("GateReadsSignEvents", sign_events.IAM_ACTIONS, ["*"]),  # when a key that is revoked by now had signed
+        statement("GateReadsSignEvents", sign_events.IAM_ACTIONS, ["*"]),  # to learn when a revoked key had signed
         *_fresh_reads(settings),
         *_target(settings.promotion),
         *_topic(settings),
@@ -88,7 +88,7 @@ def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
 def readiness(settings: Settings) -> list[Statement]:
     """What a readiness run does in the state table: it records itself, and reads the records before it.
 
-    Signing the record is a right of the gate's (`gate`): a run that has it not leaves its record unsigned.
+    Only the gate's policy (`gate`) allows signing the record: a run without it leaves its record unsigned.
     """
     return [
         _state("RunRecords", run_records.IAM_ACTIONS, settings, "RUNS"),
@@ -111,7 +111,7 @@ def auditor(settings: Settings, *, pinned: bool) -> list[Statement]:
 def pipeline(settings: Settings, *, pinned: bool) -> list[Statement]:
     """`phase5 promote --wait` of a release pipeline: it reads candidates, and verifies what was promoted.
 
-    Registering a candidate is a matter of Dagster's. See `gate` for `pinned`.
+    Registering a candidate goes through Dagster. See `gate` for `pinned`.
     """
     return [
         _pinned(settings),
@@ -151,7 +151,7 @@ def _state(sid: str, actions: Sequence[str], settings: Settings, *kinds: str) ->
 
 
 def _pinned(settings: Settings) -> Statement:
-    """Which keys `phase5 init` pinned is asked before any key is believed; nobody else may change it."""
+    """Reads which keys `phase5 init` pinned, before any key is trusted; only `phase5 init` may change that."""
     return _state("ReadsPinnedKeys", ("dynamodb:GetItem",), settings, "KEYS")
 
 

@@ -1,8 +1,8 @@
 """Canary intents: approved action intents of the test tenants, written for one run and removed after it.
 
-Ids are `ai_<ms>_phase5<random>`, which tells them from the platform's own and lets leftovers of killed runs be found. They are
-removed together with what came of them (attempt, outcome, note), never from the ledger. Leftovers are removed only by a run
-that holds the lease: since a lease is taken over only after it has expired or was given back, no live run can still be using
+Ids are `ai_<ms>_phase5<random>`, which distinguishes them from the platform's own, so that leftovers of killed runs can be found.
+They are removed together with what they caused (attempt, outcome, note), never from the ledger. Leftovers are removed only by a
+run that holds the lease: since a lease is taken over only after it has expired or was given back, no live run can still be using
 them.
 """
 
@@ -19,14 +19,14 @@ from phase5_ops.settings import Tables
 
 
 def put(reader: AwsReader, tables: Tables, items: Sequence[dict[str, Any]]) -> list[Read]:
-    """Writes the intents; every read is OK if all are there."""
+    """Writes the intents; every read is OK if all were written."""
     return put_items(reader, tables.action_intent, items)
 
 
 def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[CanaryPlace, str]], replayed: Iterable[str]) -> list[Read]:
     """Removes the intents, and for those that were executed their attempts, outcomes, notes and signals.
 
-    The intents go last, and only where the rest went: a later run finds by its intent what is still to be removed.
+    The intents are removed last, and only if the rest was: a later run finds by the intent what is still to be removed.
 
     Raises:
         ValueError: one of them is no canary intent; nothing was removed.
@@ -47,9 +47,9 @@ def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[CanaryPlac
 
 
 def remove_made(reader: AwsReader, tables: Tables, place: CanaryPlace, intent: str) -> list[Read]:
-    """Removes an intent that the platform made of a planted decision, and what came of it.
+    """Removes an intent that the platform made from a planted decision, and what it caused.
 
-    The caller knows from the ledger that it was made of one: its id is the platform's own.
+    The id is the platform's own; the caller knows from the ledger that it came from a planted decision.
     """
     key = [_key(place, f"{prefix}#{intent}") for prefix in ("EXECUTION", "OUTCOME", "ACTION_INTENT")]
     reads = delete_items(reader, tables.execution_attempts, key[:1])
@@ -115,7 +115,7 @@ def left_over(found: Iterable[Found], *, living: str = "") -> list[tuple[CanaryP
 
     Args:
         found: of `find`.
-        living: the run that holds the lease; what its own parts wrote is in use.
+        living: the run that holds the lease; its own intents are in use and left out.
     """
     items = list(found)
     alive = {each.intent for each in items if living and each.trace == decision_trace(living, each.intent)}

@@ -12,7 +12,7 @@ from phase5_ops.clock import iso
 from phase5_ops.probing.guard import INTENT_MARK, REASON_PREFIX
 
 _LIFETIME = timedelta(hours=1)
-#: Follows the mark in the id of an intent that nobody may act on: whatever acts on it, however late, shows by the id alone.
+#: Follows the mark in the id of an intent that nobody may act on: the id alone shows any action on it, however late.
 _REFUSED = "n"
 _ID = re.compile(rf"ai_\d+_{INTENT_MARK}{_REFUSED}?[0-9a-f]{{10}}")
 
@@ -57,7 +57,7 @@ def mentioned(text: str) -> list[str]:
 
 
 def decision_trace(run_id: str, intent_id: str) -> str:
-    """The decision trace of a canary intent: nothing else has it, so whatever names it came of this intent."""
+    """The decision trace of a canary intent: nothing else has it, so whatever names it was caused by this intent."""
     return f"trace-{INTENT_MARK}-{run_id}-{intent_id}"
 
 
@@ -69,7 +69,7 @@ def intent_item(
     Args:
         place: tenant and account.
         intent_id: of `new_intent_id`.
-        run_id: who made it.
+        run_id: the run that makes it.
         action_type: a harmless one.
         now: the platform's time, from which the intent is valid for an hour.
         expired: it has been expired for an hour instead.

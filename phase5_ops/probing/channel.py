@@ -1,14 +1,14 @@
 """The channels through which a request can name a tenant or an account besides its token, as typed data. Pure.
 
 The contract is one sentence ("from the verified claim alone, never from query, header or body"), and a platform can break it in
-as many ways as there are places that code looks into: each spelling by itself, since a function behind a gateway sees the case of
-names; the same name twice, since parsers differ in which one they keep; and what proxies and adapters put into headers, which a
-caller can send too. Those of the list are in real use: AWS load balancers (`x-amzn-oidc-*`), the Lambda web adapter
+every place that its code reads: in each spelling, since a function behind a gateway sees the case of names; in a name given
+twice, since parsers differ in which one they keep; and in headers that proxies and adapters set, since a caller can send them
+too. The headers listed here are in real use: AWS load balancers (`x-amzn-oidc-*`), the Lambda web adapter
 (`x-amzn-request-context`), serverless-express (`x-apigateway-event`), oauth2-proxy (`x-forwarded-user`, `x-auth-request-user`),
 Kong (`x-consumer-custom-id`, `x-authenticated-userid`), Azure (`x-ms-client-principal-id`), IIS and Symfony (`x-original-url`,
 `x-rewrite-url`), virtual hosts (`x-forwarded-host`).
 
-What must not live here: what a probe expects. What the guard lets pass is `carried`, which takes the value out again.
+What must not live here: what a probe expects. The guard reads the value back with `carried`.
 """
 
 import json
@@ -52,7 +52,7 @@ class Medium(StrEnum):
 
 
 class Form(StrEnum):
-    """How the value stands there."""
+    """How the value is written there."""
 
     PLAIN = "plain"
     OWN_FIRST = "own_first"  # the name twice: the caller's own value, then the other
@@ -157,7 +157,7 @@ class Channel:
 
 
 def _placed(existing: Sequence[tuple[str, Any]], pairs: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """The fields with these instead of those of the same names, in the place of the first of them, else at the end."""
+    """The fields with `pairs` instead of those of the same names: where the first of those stood, else at the end."""
     names = {name for name, _ in pairs}
     at = next((index for index, (name, _) in enumerate(existing) if name in names), len(existing))
     kept_before = [pair for pair in existing[:at] if pair[0] not in names]

@@ -1,11 +1,11 @@
 """A bounded HTTP client for the Control Center and Dagster: no redirects, no proxies, TLS verified, and every exchange ends.
 
 urllib3 bounds each wait on a socket; a server that sends a byte a second never makes one of those waits too long. So each
-connection has a thread of its own, which is left behind with it when the time of an exchange is up, and ends it at the next
-byte. What was given up before its connection stood is not sent any more: nobody would look for what it left. Nothing is
-retried: a request that was perhaps acted on must not be sent twice. A connection is used again only a moment after its last
-exchange: one that was idle for longer may be closed by the other side just as a request goes out. Without TLS, where opening
-one costs little, each exchange has its own.
+connection has its own thread. When the time of an exchange is up, the thread is abandoned with its connection and ends at the
+next byte. A request that was given up before its connection was established is not sent any more: nobody would look for its
+effects. Nothing is retried: a request that was perhaps acted on must not be sent twice. A connection is used again only a moment
+after its last exchange, since the other side may close an idle one just as a request goes out. Without TLS, where opening one
+costs little, each exchange has its own.
 """
 
 import json
@@ -39,9 +39,9 @@ _REUSED_WITHIN = 1.0  # seconds
 class HttpClient:
     """Sends requests below one URL. Safe to use from several threads.
 
-    `shown_body` is how many characters of a body are kept, redacted; None keeps all of it (up to `MAX_BODY_BYTES`) as it came,
-    for what is read and not shown: a key's digits may look like a token. `plain_http` is for where nothing secret is sent.
-    `api_key` goes with every request as x-api-key: it says which program asks, never who.
+    `shown_body` is how many characters of a body are kept, redacted; None keeps all of it (up to `MAX_BODY_BYTES`) unredacted,
+    for bodies that are parsed and not shown: a key's digits may look like a token. `plain_http` allows http where nothing secret
+    is sent. `api_key` goes with every request as x-api-key: it names the program that asks, never the user.
 
     Raises:
         ConfigurationError: the URL is neither https nor of this machine.
@@ -84,7 +84,7 @@ class HttpClient:
         return HttpAnswer(status, problem, self._redact(detail)[:SHOWN_BODY], shown, round(latency, 1))
 
     def _line(self) -> "_Line":
-        """One that is idle, else a new one."""
+        """An idle line, else a new one."""
         try:
             return self._idle.pop()
         except IndexError:
@@ -107,11 +107,11 @@ class _Line:
         self._given_up = False
 
     def start(self, idle: deque["_Line"]) -> None:
-        """Begins to wait for requests; between two of them the line is among the idle ones, and ends when none comes."""
+        """Begins to wait for requests; between two of them the line is in `idle`, and it ends if none comes."""
         threading.Thread(target=self._run, args=(idle,), daemon=True, name="probe").start()
 
     def exchange(self, request: Request) -> _Result | None:
-        """The answer, or what went wrong; None where it did not come in time: the line is then of no more use."""
+        """The answer, or what went wrong; None if it did not come in time: the line is then unusable."""
         self._requests.put(request)
         try:
             return self._results.get(timeout=self._timeout)
@@ -124,7 +124,7 @@ class _Line:
             try:
                 request = self._requests.get(timeout=_REUSED_WITHIN)
             except Empty:
-                with suppress(ValueError):  # it was taken a moment ago: a request is to come
+                with suppress(ValueError):  # another thread has just taken the line: a request will come
                     idle.remove(self)
                     break
                 continue
@@ -143,7 +143,7 @@ class _Line:
         for name, value in request.header_pairs:
             headers.add(name, value)
         connection = self._connected()
-        if self._given_up:  # a handshake can drip for long
+        if self._given_up:  # a handshake can take long
             raise TimeoutError("given up before the connection stood")
         connection.request(
             request.method,
@@ -155,7 +155,7 @@ class _Line:
         )
         response = connection.getresponse()
         body = self._body(response)
-        if self._context is None or not response.closed:  # more was to come: the next answer would begin with it
+        if self._context is None or not response.closed:  # unread bytes would begin the next answer
             self._close()
         return (response.status, *_classify(response, body), body[:MAX_BODY_BYTES])
 

@@ -1,4 +1,4 @@
-"""What can keep probes from being sent, as finding codes: of any check that rests on probes. Pure."""
+"""Finding codes for what can keep probes from being sent, for every check that rests on probes. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

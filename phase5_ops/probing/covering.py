@@ -1,8 +1,8 @@
 """Pairwise covering: a small set of cases out of the product of declared dimensions. Pure and deterministic.
 
-What the set always holds: the base case (the first value of every dimension), every single deviation from it (where a rule
-forbids one, the allowed case with that value that lies nearest to the base), and every pair of values of two dimensions that
-an allowed case can have (Cohen et al., The AETG System, IEEE TSE 23(7), 1997: greedy, one case at a time).
+The set always holds the base case (the first value of every dimension), every single deviation from it (where a rule forbids one,
+the allowed case with that value that lies nearest to the base), and every pair of values of two dimensions that an allowed case
+can have (Cohen et al., The AETG System, IEEE TSE 23(7), 1997: greedy, one case at a time).
 
 Where two dimensions are large, all their pairs are too many. So a dimension may sort its values into groups: then every value
 of one dimension is paired with every group of the other, and the other way round. Without groups that is every pair of values.
@@ -30,7 +30,7 @@ class Dimension:
     Attributes:
         name: key of a case.
         values: hashable, all different; the first is the base.
-        group: sorts values for pairing; each is its own group unless said otherwise.
+        group: sorts values for pairing; default: each value is its own group.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a case may not be: `allows` gets the values of the named dimensions, in that order."""
+    """A condition on every case: `allows` gets the values of the named dimensions, in that order."""
 
     names: tuple[str, ...]
     allows: Callable[..., bool]
@@ -76,7 +76,7 @@ def _is_grouped(dimension: Dimension) -> bool:
 
 
 def _allowed_product(dimensions: Sequence[Dimension], rules: Sequence[Rule]) -> tuple[Case, ...]:
-    """Every case that the rules allow: of two dimensions each pair of values is one."""
+    """Every case that the rules allow: with two dimensions, each pair of values is a case."""
     names = [dimension.name for dimension in dimensions]
     cases = [dict(zip(names, values, strict=True)) for values in product(*(dimension.values for dimension in dimensions))]
     allowed = [case for case in cases if all(rule.allows(*(case[name] for name in rule.names)) for rule in rules)]
@@ -92,7 +92,7 @@ _Pair = tuple[_Side, _Side]
 
 
 class _Covering:
-    """One generation; keeps which pairs are still to be covered."""
+    """Makes one set of cases; keeps track of the pairs that are still to be covered."""
 
     def __init__(self, dimensions: tuple[Dimension, ...], rules: tuple[Rule, ...]) -> None:
         self._dimensions = dimensions
@@ -157,7 +157,7 @@ class _Covering:
         yield (one.name, True, one.group(a)), (other.name, False, b)
 
     def _gain(self, case: Mapping[str, Any], name: str, value: Any) -> int:  # noqa: ANN401 - a value of any dimension
-        """How many open pairs the case covers more with this value."""
+        """How many more open pairs the case covers with this value."""
         position = self._dimensions.index(self._by_name[name])
         count = 0
         for index, other in enumerate(self._dimensions):
@@ -193,7 +193,7 @@ class _Covering:
         return self._completed({}, [*choices, *((each, each.values) for each in rest)])
 
     def _completed(self, case: Mapping[str, Any], choices: Sequence[tuple[Dimension, Sequence[Any]]]) -> Case | None:
-        """The case with a value for each of the dimensions: the most useful first, the base before others that are as useful."""
+        """Completes the case with a value for each dimension: tries the most useful first, among equals the base."""
         if not self._allowed(case):
             return None
         if not choices:

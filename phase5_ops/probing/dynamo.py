@@ -67,7 +67,7 @@ def _write(reader: AwsReader, table: str, requests: Sequence[Mapping[str, Any]])
             if not rest:
                 break
         read = answer.read
-        if rest:  # DynamoDB took some of it only, time after time
+        if rest:  # at every try DynamoDB left some of it unprocessed
             read = Read(read.operation, table, ReadStatus.THROTTLED, "UnprocessedItems", read.pages, read.start, read.end)
         reads.append(read)
     return reads

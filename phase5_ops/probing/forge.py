@@ -1,9 +1,8 @@
 """Forged tokens for the refusal probes: what an attacker without the pool's private key can make. Pure.
 
 Each forgery starts from a genuine, current id token of the test tenant and breaks exactly one thing, so that a Control Center
-that takes it does not check that thing. Sources: RFC 8725 (JSON Web Token best current practices), sections 2.1 (algorithm
-confusion, none), 2.2, 3.10 (received claims such as jku, jwk, kid), 3.8 and 3.9 (issuer, audience), 3.12 (other kinds of
-token).
+that accepts it does not check that thing. Sources: RFC 8725 (JSON Web Token best current practices), sections 2.1 (algorithm
+confusion, none), 2.2, 3.10 (received claims such as jku, jwk, kid), 3.8 and 3.9 (issuer, audience), 3.12 (other kinds of token).
 """
 
 import hashlib
@@ -50,7 +49,7 @@ class TokenKind(StrEnum):
     EXPIRED = "expired"
     OTHER_CLIENT = "other_client"
     ACCESS = "access_token"
-    # Forged, and beside that without the claim of a tenant, or with one that no tenant has
+    # Forged, and also without the claim of a tenant, or with one that no tenant has
     FORGED_UNCLAIMED = "self_signed_without_tenant"
     FORGED_EMPTY = "self_signed_empty_tenant"
     FORGED_LIST = "self_signed_list_of_tenants"
@@ -79,7 +78,7 @@ OTHER_CLAIMS = frozenset((TokenKind.FORGED_UNCLAIMED, TokenKind.FORGED_EMPTY, To
 
 
 class WhoGroup(StrEnum):
-    """Kinds that a Control Center has the same reason to refuse or to let in; dimensions are paired by these."""
+    """Kinds that a Control Center refuses or lets in for the same reason; pairwise covering uses these groups."""
 
     NOBODY = "nobody"
     INVALID = "invalid"
@@ -248,7 +247,7 @@ class Forger:
         return f"{header}.{_part(claims)}.{signature}"
 
     def _self_signed_for(self, tenant: str | list[str] | None) -> str:
-        """Signed with our own key under the pool's key id, for a claim of that kind, or without it."""
+        """Signed with our own key under the pool's key id, with this tenant claim, or without one (None)."""
         claims = {name: value for name, value in self._claims.items() if name != TENANT_CLAIM}
         claims |= {} if tenant is None else {TENANT_CLAIM: tenant}
         return jwt.encode(claims, self._own_key, algorithm="RS256", headers={"kid": self._kid})
@@ -259,7 +258,7 @@ class Forger:
 
 @cache
 def _foreign_key() -> rsa.RSAPrivateKey:
-    """A key of ours that no pool knows; one a process is enough, and making it takes its time."""
+    """A key of ours that no pool knows; made once per process, since making one is slow."""
     return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_SIZE)
 
 

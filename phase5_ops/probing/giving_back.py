@@ -1,4 +1,4 @@
-"""What a run gives back that ended before its time: the canary intents that it wrote, and the lease, so that no other run waits.
+"""Gives back what a run that ended early still holds: its canary intents, and the lease, so that no other run waits.
 
 A run that was interrupted, or failed between its steps, still holds both. A killed one cannot do this; the next run that gets the
 lease, once it has expired, removes what was left.
@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 
 
 def give_back(settings: Settings, run_id: str) -> None:
-    """Removes the canary intents of the test tenants, and ends the lease, if the run still holds that; what fails is logged.
+    """Removes the canary intents of the test tenants and ends the lease, if the run still holds the lease; logs failures.
 
     Args:
         settings: of the run.
-        run_id: which holds the lease.
+        run_id: the run that holds the lease.
     """
-    reader = AwsReader(settings.reading)  # the run's own may have used up its time
+    reader = AwsReader(settings.reading)  # the run's own reader may have used up its time
     if not lease.held(reader, settings.tables.readiness, run_id):
-        return  # given back, or another run has it by now, whose canaries these may be
+        return  # given back; or another run holds it, and these may be its canaries
     probes, users = settings.probes, settings.probe_users
     tenants = [user.tenant_id for user in (users.a, users.b) if user is not None and user.tenant_id]
     accounts = (probes.account_a, probes.account_a_out_of_scope, probes.account_b)

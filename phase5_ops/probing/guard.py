@@ -1,8 +1,8 @@
 """Refuses every request that could name anything but the two dedicated test tenants. Pure.
 
-On a platform with a fault a probe really acts, so a probe that names a customer would act on that customer. What is not known to
-be ours is refused: an unknown header, query or body field, another tenant, account or intent, a token of another tenant. The
-refusal is a `ConfigurationError`, because only settings (or a change of this code) can bring a foreign name in.
+On a faulty platform a probe really acts, so a probe that names a customer would act on that customer. Whatever is not known to be
+ours is refused: an unknown header, query or body field, another tenant, account or intent, a token of another tenant. The refusal
+is a `ConfigurationError`, because a foreign name can only come from settings (or a change of this code).
 """
 
 import json
@@ -58,7 +58,7 @@ class Ground:
 
 
 def check(request: Request, ground: Ground) -> None:
-    """Nothing, if every name in `request` is allowed.
+    """Returns if every name in `request` is allowed.
 
     Raises:
         ForbiddenTarget: otherwise; the message names the field and never a token.
@@ -79,7 +79,7 @@ def check(request: Request, ground: Ground) -> None:
         raise ForbiddenTarget("a request names neither an intent of this run nor the reason of a probe")
 
 
-#: Fields that can hold only what this run made up, so that what came of the request is known to be ours.
+#: Fields that hold only what this run made up, so that effects of the request are known to be ours.
 _MARKED = frozenset({"action_intent_id", "replay_reason"})
 
 
@@ -128,7 +128,7 @@ _PLAIN_VALUES = frozenset({"PROPOSE_ONLY", "json", "EXPLICIT_USER_REQUEST", "BUD
 
 
 def check_cross_tenant(request: Request, ground: Ground) -> None:
-    """Nothing, if a cross-tenant probe names only the test tenants, their accounts, and what this run made up.
+    """Returns if a cross-tenant probe names only the test tenants, their accounts, and what this run made up.
 
     Raises:
         ForbiddenTarget: otherwise.
@@ -205,7 +205,7 @@ def _shape_of(parts: Sequence[str]) -> tuple[str, list[str]]:
     return "/" + "/".join("*" if part in names else part for part in parts), names
 
 
-_MOST = 1  # of a number: a budget that a probe names must stay harmless
+_MOST = 1  # the largest number: a budget that a probe sets must stay harmless
 
 
 def _check_values(path: str, value: object, ground: Ground) -> None:
@@ -344,12 +344,12 @@ def tenant_of_token(authorization: str) -> str | None:
 
 
 def tenants_of_token(authorization: str) -> list[str]:
-    """Every tenant that a token's claim can be taken for."""
+    """Every tenant that a token's claim can be read as."""
     return tenants_claimed(_claims_of(authorization).get(TENANT_CLAIM))
 
 
 def tenants_claimed(claim: object) -> list[str]:
-    """Every tenant that a claim can be taken for: without blanks around it, each of a list."""
+    """Every tenant that a claim can be read as: without blanks around it, each entry of a list."""
     if isinstance(claim, str) and claim.strip().startswith("["):
         try:
             claim = json.loads(claim)

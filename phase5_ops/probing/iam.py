@@ -1,8 +1,8 @@
-"""What probing needs to be allowed to do, as IAM statements: writes only under the test tenants' own keys. Pure.
+"""The IAM statements that probing needs: writes only under the test tenants' own keys. Pure.
 
 `dynamodb:LeadingKeys` limits every write to partitions of the two test tenants, so that even a fault of this program could not
-touch another tenant's items; items of the dedupe table carry no tenant in their key. Of phase5's own table only the partition of
-the lease is written, never what the gate keeps there.
+touch another tenant's items; items of the dedupe table carry no tenant in their key. In phase5's own table probing writes only
+the partition of the lease, never the gate's items.
 """
 
 from phase5_ops.aws.iam_statements import Statement, event_bus_arn, keyed, statement, table_arn

@@ -119,7 +119,7 @@ class Pool:
     redactor: Redactor
 
     def sign_in(self, who: str, user: ProbeUser, *, client_id: str | None = None) -> tuple[Identity, list[Read]]:
-        """User `who` (A or B) signed in; and how it was read.
+        """Signs in user `who` (A or B); returns the identity and the reads.
 
         Raises:
             Obstructed: no token, or one that is not of the configured test tenant.
@@ -128,7 +128,7 @@ class Pool:
         return self._of_test_tenant(who, user, user_signed_in), reads
 
     def authenticate(self, who: str, user: PoolUser, *, client_id: str | None = None) -> tuple[Identity, list[Read]]:
-        """A user signed in, whatever its token claims (`tenant` is "" where that is no text); and how it was read.
+        """Signs in a user, whatever its token claims (`tenant` is "" where that is no text); returns identity and reads.
 
         Raises:
             Obstructed: no token.

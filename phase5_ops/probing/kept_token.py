@@ -2,8 +2,8 @@
 
     <state folder>/probe_tokens.json, mode 0600: {"expired": token or null, "waiting": token or null}
 
-Only a token that the configured pool really signed for the configured client and test tenant is of use: another one would be
-refused for another reason than its age.
+Only a token that the configured pool really signed for the configured client and test tenant is of use: any other would be
+refused for a reason other than its age.
 """
 
 import json
@@ -24,7 +24,7 @@ _SLOTS = ("expired", "waiting")
 
 
 class NoExpiredToken(Exception):
-    """There is no token that has expired and would be taken otherwise; the message says why."""
+    """There is no expired token that would be accepted but for its age; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def why_not(token: str, issue: Issue, now: float) -> str | None:
 
 
 def keep(kept: Path, fresh: str, issue: Issue, *, wall: Callable[[], float] = time.time) -> None:
-    """Keeps `fresh` for later runs, unless one is waiting already; a waiting one that has expired becomes the expired one."""
+    """Keeps `fresh` for later runs, unless one is waiting already; a waiting one that has expired moves to `expired`."""
     slots = _load(kept)
     waiting = slots.get("waiting")
     if waiting is not None and why_not(waiting, issue, wall()) is None:

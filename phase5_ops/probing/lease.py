@@ -35,7 +35,7 @@ ANY_USER = "probes"
 
 @dataclass
 class Lease:
-    """The right of one run to probe, in the hands of the part of it named `user`."""
+    """The right of one run to probe, held by the part of it named `user`."""
 
     reader: AwsReader
     table: str
@@ -62,7 +62,7 @@ def acquire(
     user: str = ANY_USER,
     wall: Callable[[], float] = time.time,
 ) -> tuple[Lease, list[Read]]:
-    """The lease, and one run counted; and how the table was used.
+    """Acquires the lease and counts the run; returns the lease and the reads.
 
     Args:
         reader: calls AWS.
@@ -133,9 +133,9 @@ def _join(reader: AwsReader, table: str, holder: str, user: str, until: float) -
 
 
 def release(reader: AwsReader, table: str, holder: str, *, user: str = ANY_USER) -> Read:
-    """Takes `user` off the lease of `holder`, and ends it if that was the last.
+    """Removes `user` from the lease of `holder`, and ends the lease if that was the last user.
 
-    One that is not (or no longer) the holder's is left alone, which is no failure.
+    A lease that is not (or no longer) the holder's is left alone, which is no failure.
     """
     left = reader.call(
         "dynamodb",
@@ -168,7 +168,7 @@ def end(reader: AwsReader, table: str, holder: str) -> Read:
 
 
 def _delete(reader: AwsReader, table: str, holder: str, condition: str, **names: Any) -> Read:  # noqa: ANN401 - as boto3 takes them
-    """Deletes the lease where it is there and the condition holds; that it does not is no failure."""
+    """Deletes the lease if it exists and the condition holds; otherwise nothing happens, which is no failure."""
     ended = reader.call(
         "dynamodb",
         "delete_item",
@@ -183,12 +183,12 @@ def _delete(reader: AwsReader, table: str, holder: str, condition: str, **names:
 
 
 def _settled(answer: Answer, table: str) -> Read:
-    """A condition that said that there is nothing to give back."""
+    """The read where a failed condition means that there is nothing to give back."""
     return Read(answer.read.operation, table, ReadStatus.OK, None, 0, answer.read.start, answer.read.end)
 
 
 def _count(reader: AwsReader, table: str, policy: ProbePolicy, now: float, holder: str) -> list[Read]:
-    """One run counted in this hour; parts of the same run count once."""
+    """Counts the run in this hour; parts of the same run count once."""
     hour = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H")
     key = {"pk": {"S": "PROBES"}, "sk": {"S": f"RUNS#{hour}"}}
     counted = reader.call(

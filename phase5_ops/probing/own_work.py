@@ -1,7 +1,7 @@
 """What this project made the platform do: ids of canary intents and their traces, kept in the history and found in the ledger.
 
-Other evidence must be able to tell our own probes from the platform's traffic, also those of earlier runs: the history has what
-this state folder's runs announced, the ledger what any run's canaries left there. What must not live here: judging anything.
+Other evidence must be able to tell our own probes from the platform's traffic, also those of earlier runs: the history holds what
+runs of this state folder noted, the ledger what the canaries of any run left. What must not live here: judging anything.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Whether the platform wants no work now: its global stop, and the kill switches of the test tenants.
+"""Whether the platform is stopped now: its global stop, and the kill switches of the test tenants.
 
 Also whether those tenants are shown to be test tenants at all. Fails closed: what cannot be read stops the probes too.
 """
@@ -21,7 +21,7 @@ _OFF = frozenset({"", "0", "false", "no", "off"})
 
 
 def require_no_stop(reader: AwsReader, settings: Settings, tenants: Sequence[str]) -> list[Read]:
-    """How it was read that neither the platform nor one of `tenants` is stopped.
+    """Makes sure that neither the platform nor one of `tenants` is stopped; returns the reads.
 
     Raises:
         Obstructed: it is stopped, that could not be read, or a tenant is not shown to be a test tenant.

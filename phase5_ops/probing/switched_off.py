@@ -29,10 +29,10 @@ def switched_off(reader: AwsReader, table: str, tenant: str, action_type: str) -
         reader: calls AWS.
         table: the platform's tenants table.
         tenant: a test tenant.
-        action_type: which nothing else of the run uses.
+        action_type: one that nothing else of the run uses.
 
     Yields:
-        How setting it was; how it was put back is added at the end.
+        The reads of setting it; the read of putting it back is added at the end.
 
     Raises:
         NotSwitched: the item cannot be read, is not as expected, or was not written.

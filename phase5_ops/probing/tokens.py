@@ -1,4 +1,4 @@
-"""The tokens of the probes, one of each kind that can be had, and why the others cannot.
+"""The tokens of the probes, one of each kind that is available, and why the others are not.
 
 The genuine ones come from the user pool: of user A, of user B, and of the further users whose tokens name no tenant exactly. The
 others are forged from user A's own.
@@ -21,17 +21,17 @@ from phase5_ops.verdict import FindingCode
 Tokens = Mapping[TokenKind, str | None]
 
 _GENUINE_OF_OTHERS = (TokenKind.VALID_B, *FURTHER_USERS)
-#: What needs no key: sent as it is.
+#: Tokens that need no key; sent as they are.
 _PLAIN: Tokens = {TokenKind.NONE: None, TokenKind.EMPTY: "", TokenKind.GARBAGE: GARBAGE}
 
 
 @dataclass(slots=True)
 class Supply:
-    """What could be had.
+    """The tokens that are available.
 
     Attributes:
         tokens: by kind; None for no Authorization header at all.
-        missing: why there is none of a kind, as the code of an obstacle.
+        missing: kind -> the code of the obstacle, for kinds without a token.
         obstacles: the same for people.
         reads: how the pool was read.
     """
@@ -68,7 +68,7 @@ def supply_of(
 
 
 def _add_forged(supply: Supply, run: RunContext, pool: Pool, user: Identity, *, keep: bool, wall: Callable[[], float]) -> None:
-    """What can be made with, or checked against, the key that signed the user's token."""
+    """Adds what is made with, or checked against, the key that signed the user's token."""
     settings, probes = run.settings, run.settings.probes
     endpoint = run.reader.client("cognito-idp").meta.endpoint_url
     key_set = KeySetClient(endpoint, pool.pool_id, probes.request_timeout_seconds, probes.user_agent)
@@ -107,7 +107,7 @@ def _add_other_client(supply: Supply, run: RunContext, pool: Pool) -> None:
 
 
 def _add_other_users(supply: Supply, run: RunContext, pool: Pool) -> None:
-    """The tokens of user B and of the further users; who is not named in the settings is one obstacle for all."""
+    """The tokens of user B and of the further users; users that the settings do not name make one obstacle."""
     users = run.settings.probe_users
     wanted = {TokenKind.VALID_B: ("b", users.b)} | {kind: (name, getattr(users, name)) for kind, name in FURTHER_USERS.items()}
     absent = [kind for kind, (_, user) in wanted.items() if not user.username and not user.secret_id]

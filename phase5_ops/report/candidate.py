@@ -1,7 +1,7 @@
-"""The document of a candidate, as the gate's sensor makes it at each look and keeps it for everybody to read.
+"""The document of a candidate, as the gate's sensor makes it at each tick and stores it for everybody.
 
-It is made, packed and written within a tick that has other candidates to look at, so that it holds no more of one row than people
-read: how many findings are left out is a fact of the row, and all of them are in the evidence. What is decided rests on all.
+A tick has other candidates to look at too, so the document holds no more findings of a row than people read; a fact of the row
+says how many are left out. All of them are in the evidence, and the decision rests on all.
 """
 
 from collections.abc import Mapping

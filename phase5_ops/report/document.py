@@ -19,7 +19,7 @@ from phase5_ops.verdict import FindingCode, FindingCodes, Verdict, conclude
 
 SCHEMA_ID: Literal["phase5.readiness/v2"] = "phase5.readiness/v2"
 SCHEMA_FILE = "readiness.schema.json"
-WHOLE_RUN = "whole run"  # the part of `reading.seconds` that all others are within
+WHOLE_RUN = "whole run"  # the part of `reading.seconds` that contains all others
 
 EXIT_OPEN, EXIT_FAILING, EXIT_UNDECIDED, EXIT_USAGE = 0, 1, 2, 3
 
@@ -115,7 +115,7 @@ class ReadinessDocument(PublishedModel):
 
 
 def headline(document: ReadinessDocument) -> str:
-    """The decision in a word or two, which tells a candidate that waits for nothing but signatures from one that is closed."""
+    """The decision in a few words; a candidate that lacks only signatures is READY TO SIGN."""
     candidate = document.candidate
     if document.covers is not None:
         return f"NOT DECIDED, {', '.join(document.covers) or 'no row'} only"
@@ -141,7 +141,7 @@ def judged_line(document: ReadinessDocument) -> str | None:
 
 
 def waiver_line(waiver: Mapping[str, Any]) -> str:
-    """One entry of `waivers` in words: whether it counts, whom it is of, what it excuses in vain, how often."""
+    """One entry of `waivers` in words: whether it is in force and needed, what it matches, who gave it, how often in a row."""
     pairs = ", ".join(f"{code}@{subject}" for code, subject in waiver["pairs"])
     vain = ", ".join(f"{code}@{subject}" for code, subject in waiver["unmatched"])
     state = "in force" if waiver["in_force"] else f"NOT IN FORCE: {waiver['why_not']}"
@@ -205,7 +205,7 @@ def readiness_document(
     notices: Sequence[str] = (),
     judged: Judged | None = None,
 ) -> ReadinessDocument:
-    """The document of a run without a release: sign-offs cannot be there, so it is BLOCKED; of a selection, NOT_DECIDED.
+    """The document of a run without a release: it has no sign-offs, so it is BLOCKED; for a selection of rows, NOT_DECIDED.
 
     Args:
         environment: name of what was judged.

@@ -35,7 +35,7 @@ class Catalogue:
         """The catalogue with the chapters that the sections declare, in the order of the checklist's rows.
 
         Raises:
-            ValueError: a chapter stands with no row of the checklist.
+            ValueError: a chapter belongs to no row of the checklist.
         """
         rows = [row.id for row in ROWS]
         return cls((*_FIRST, *sorted(declared, key=lambda chapter: rows.index(str(chapter.row))), *_LAST))

@@ -1,7 +1,7 @@
 """The readiness document of a release candidate: its rows as the gate sees them now, sign-offs, waivers, every blocker. Pure.
 
-Nothing is decided here. A row is shown with its stored result only where the gate takes that; otherwise with the gate's reasons,
-INCONCLUSIVE or ERROR (`reasons.py`), so that no report shows a PASS that the gate does not believe.
+Nothing is decided here. A row is shown with its stored result only if the gate accepts that result; otherwise with the gate's
+reasons, INCONCLUSIVE or ERROR (`gate/reasons.py`), so that no report shows a PASS that the gate does not accept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ from phase5_ops.report.document import (
 )
 from phase5_ops.verdict import Finding, Verdict, summarized, worst
 
-#: The digest over no file at all, of a candidate that has no evidence yet.
+#: The digest over no file at all, for a candidate that has no evidence yet.
 NO_EVIDENCE = sha256_of(b"{}")
 
 #: The fact of a row that says how many of its findings are in the evidence alone.
@@ -42,7 +42,7 @@ _BLOCKERS = 1000
 _LONGEST = 1000  # characters of a text; a subject is never cut, since waivers name it
 
 _COUNTS = "a result that counts"
-_AUTHENTIC = (GateState.STALE, GateState.OUTDATED_POLICY)  # what it said may be told, though it no longer counts
+_AUTHENTIC = (GateState.STALE, GateState.OUTDATED_POLICY)  # its result may be quoted, though it no longer counts
 
 
 def release_document(
@@ -89,7 +89,7 @@ def release_document(
 
 
 def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decision) -> int:
-    """As the rows say; what concerns the release as a whole counts like a row. Never 0 unless the gate is open."""
+    """The exit code by the rows; a reason about the whole release counts like a row. Never 0 unless the gate is open."""
     decided = {each.row: each for each in decision.rows}
     signatures = {row.id for row in ROWS if row.is_sign_off}
     verdicts = {
@@ -105,7 +105,7 @@ def _exit_code(entries: Iterable[RowEntry], inputs: GateInputs, decision: Decisi
 
 
 def _unshown(entries: Iterable[RowEntry], decision: Decision) -> list[str]:
-    """Rows that the gate takes, and whose stored result cannot be shown: then the document does not say that it is open."""
+    """Blockers for rows that the gate accepts but whose stored result cannot be shown; the document is then not OPEN."""
     code = GateReason.RESULT_UNREADABLE.code
     return [
         f"{entry.id} {entry.verdict} {code} {entry.check}: {finding.seen}"
@@ -186,7 +186,7 @@ def _finding(reason: Reason, expected: str) -> Finding:
 
 
 def _plain(row: Row, found: Sequence[Finding], summary: str, observed_at: str, *, passes: bool = False) -> RowEntry:
-    """An entry without facts; without a finding it is PASS only where that was earned, else ERROR."""
+    """An entry without facts; without a finding it is PASS if `passes`, else ERROR."""
     return RowEntry(
         **identity(row),
         verdict=worst(finding.verdict for finding in found) if found else Verdict.PASS if passes else Verdict.ERROR,

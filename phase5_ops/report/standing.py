@@ -1,7 +1,7 @@
-"""What a candidate's document is by now: what the gate last said, and what became of the candidate since.
+"""The present document of a candidate: what the gate last said, and what became of the candidate since.
 
-It is read from the state table alone, so that every machine shows the same. The gate's words are never made better: what is
-concluded here only closes, but for a promotion whose record the gate has signed.
+It is read from the state table alone, so that every machine shows the same. This module never improves on what the gate said: it
+only closes, except for a promotion whose record the gate has signed.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ class Became:
     Attributes:
         candidate: as it stands in the state table.
         recorded: its promotion through the open gate is recorded.
-        unattested: why that record is not to be believed; empty if it is, or if there is none.
-        glass: the publication past the closed gate that is believed; None where there is none.
+        unattested: why that record is not trusted; empty if it is, or if there is none.
+        glass: the trusted break-glass publication; None where there is none.
         replaced_by: what took its place in production; None where nothing did.
         now: wall clock.
     """
@@ -46,12 +46,12 @@ def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate
 
     Args:
         state: the state table.
-        keys: the keys that are believed.
+        keys: the trusted keys.
         candidate: as it stands in the table.
         now: wall clock.
 
     Raises:
-        NotStated: the gate has said nothing of this series that can be believed.
+        NotStated: the gate has said nothing of this series that can be trusted.
         StateError: the state table cannot be read.
     """
     release, series = candidate.release, candidate.series
@@ -105,7 +105,7 @@ def as_it_stands(stated: Stated, became: Became) -> ReadinessDocument:
 
 
 def _undecided(said: ReadinessDocument, stated: Stated, became: Became) -> list[str]:
-    """Why what the gate said is no answer to what is asked now."""
+    """Why the gate's last document does not tell how things stand now."""
     if became.recorded and not became.unattested and said.exit_code != EXIT_OPEN:
         return [
             "release PROMOTED, and the gate has not yet said on what; where its next tick does not either, what follows is why"
@@ -140,7 +140,7 @@ def _closed(said: ReadinessDocument, became: Became) -> list[str]:
 
 
 def _by_glass(glass: Released | None) -> str:
-    """In words, by which order it went past the closed gate; "" where none is believed."""
+    """In words, which break-glass order published it; "" where none is trusted."""
     if glass is None or glass.override is None:
         return ""
     order = f"{glass.override.id}: {glass.override.reason}, {glass.override.ticket}"

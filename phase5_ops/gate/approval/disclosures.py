@@ -1,10 +1,10 @@
-"""What whoever signs is shown beside the rows: what was not tried, and which settings are looser than the shipped ones. Pure.
+"""What a signer is shown beside the rows: what was not tried, and which settings are looser than the shipped ones. Pure.
 
-Not tried: derived from what is stored: findings whose code says so (declared with the codes), facts that say so (declared with
-the judges), checks that only show and have no answer, and settings that leave something out. Looser (`policy_loosened`): every
-setting says where it is declared which way is stricter (`policy.Stricter`), those that judge nothing included; a test holds them
-to it. What nobody classified is listed wherever it differs, so that a new setting is shown rather than passed over. All that can
-change a verdict is in the policy digest as well.
+What was not tried is derived from what is stored: findings whose code says so (declared with the codes), facts that say so
+(declared with the judges), checks that do not block and gave no answer, and settings that leave something out. Looser
+(`policy_loosened`): each setting declares which way is stricter (`policy.Stricter`), also one that judges nothing; a test checks
+that. A setting that declares nothing is listed wherever it differs, so that a new one is shown. Everything that can change a
+verdict is in the policy digest as well.
 """
 
 from collections import defaultdict
@@ -88,7 +88,7 @@ def _of_settings(settings: Settings) -> Iterator[str]:
 
 
 class PolicyCode(FindingCodes):
-    """What is said of the settings that a statement was made with."""
+    """The finding code about the settings that a statement was made with."""
 
     POLICY_LOOSENED = FindingCode(
         Verdict.WARN,
@@ -122,7 +122,7 @@ def fields_of(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, Fi
 
 
 def stricter_of(field: FieldInfo) -> Stricter | None:
-    """Which way of a setting is stricter, as it is declared; None where nobody said so."""
+    """Which way a setting is stricter, as it declares; None where it declares nothing."""
     return next((each for each in field.metadata if isinstance(each, Stricter)), None)
 
 

@@ -1,8 +1,8 @@
-"""Accepting that a history does not continue: what a person signs, and what of it is believed later.
+"""Accepting that a history does not continue: what a person signs, and which acceptances count later.
 
 An acceptance is JSON, `phase5.history-acceptance/v1`, signed with a role's KMS key under a type of its own. It names exactly the
-breaks that the record of a run shows (what was lost, and the head of what is there in its place): anything else that breaks,
-before or after, is not covered. What must not live here: the command line, and what a break does to a row (`histories.py`).
+breaks that the record of a run shows (what was lost, and the head of what is there in its place): any other break, before or
+after, is not covered. What must not live here: the command line, and what a break does to a row (`histories.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ from phase5_ops.text import Text
 
 SCHEMA = "phase5.history-acceptance/v1"
 
-#: The type under which an acceptance is signed, so that no signature of one could ever stand for one of a statement or a waiver.
+#: The payload type of an acceptance, so that its signature cannot pass for that of a statement or a waiver.
 ACCEPTANCE_TYPE = "application/vnd.phase5.history-acceptance+json"
 
 _LOOKED_THROUGH = 500  # records
@@ -46,7 +46,7 @@ class AcceptanceRequest:
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """That a person accepted breaks; `role` is the one whose key signed."""
+    """A person's acceptance of breaks; `role` is the one whose key signed it."""
 
     id: Text
     environment: Text
@@ -87,7 +87,7 @@ def acceptance_of(payload: bytes) -> Acceptance:
 
 
 def believed_acceptances(stored: Iterable[StoredAcceptance], environment: str, keys: KeySet) -> list[Acceptance]:
-    """The acceptances of an environment that a believed key of the role they name signed; any other is none."""
+    """The acceptances of an environment that a trusted key of the role they name signed; others are left out."""
     found = []
     for each in stored:
         try:
@@ -104,7 +104,7 @@ def believed_acceptances(stored: Iterable[StoredAcceptance], environment: str, k
 
 
 def broken_run(session: GateSession, run_id: str | None) -> RunRecord:
-    """The record whose breaks are to be accepted: that of a run, or the newest.
+    """The record whose breaks are to be accepted: that of the run, or the newest without one.
 
     Raises:
         Refused: there is none, or it shows nothing that could be accepted.
@@ -133,7 +133,7 @@ def accept(
     """Signs with the role's key and records that these breaks are accepted.
 
     Raises:
-        SigningError, KeysError: the key does not sign, or is not the one that is believed.
+        SigningError, KeysError: the key does not sign, or is not the trusted one.
         StateError: the acceptance could not be recorded.
         Refused: there is no reason or ticket; or another acceptance is recorded under the same id.
     """

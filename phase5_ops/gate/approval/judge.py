@@ -1,7 +1,7 @@
 """Rows S.1 to S.3: the table `sign_offs`, one row a role, and its judge. Pure.
 
-The rows are for people to see. The gate does not read these results: it judges the signatures of the state table anew, and beside
-them whether what was signed still holds.
+The rows are for people to see. The gate does not read these results: it judges the signatures in the state table anew, and
+whether what was signed still holds.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ def sign_offs_table(
         release: of the candidate; None if there is none.
         statement: what its roles sign; None before it is frozen.
         sign_offs: verified signatures.
-        problems: role -> why it has not signed, as `signature_rules.sign_off_problems` tells.
+        problems: role -> why it has not signed, as `signature_rules.sign_off_problems` returns it.
     """
     rows = []
     for row in ROWS:

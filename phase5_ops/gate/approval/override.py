@@ -35,7 +35,7 @@ def new_override(
 
     Raises:
         Refused: it could not.
-        ConfigurationError: glass is to be broken, and nobody would be told.
+        ConfigurationError: it is to break the glass, and no topic is set on which people are told.
         StateError: the table cannot be read.
     """
     if kind is OrderKind.BREAK_GLASS and session.settings.notifications.sns_topic_arn is None:
@@ -76,7 +76,7 @@ def _problems_of_form(session: GateSession, override: Override) -> tuple[Reason,
 
 
 def waiting_override(session: GateSession, candidate: Candidate, kind: OrderKind) -> tuple[Override, tuple[SignOff, ...]] | None:
-    """The newest order of a kind for a candidate that stands and lacks signatures, with those it has; None if there is none."""
+    """The candidate's newest valid order of a kind that still lacks signatures, with those it has; None if there is none."""
     settings = session.settings
     found: list[tuple[Override, tuple[SignOff, ...]]] = []
     for stored in session.state.overrides(settings.environment):
@@ -94,7 +94,7 @@ def who_overrides(session: GateSession, role: str, signed: Sequence[SignOff]) ->
     """The person who is about to sign an override for a role.
 
     Raises:
-        Refused: nobody is known, or the person has signed it for another role.
+        Refused: the person is not known, or has signed it for another role; or the role has signed it.
     """
     who = session.person
     pairs = [(off.role, off.identity) for off in signed if off.key_role == off.role]
@@ -106,7 +106,7 @@ def who_overrides(session: GateSession, role: str, signed: Sequence[SignOff]) ->
 
 
 def announce(session: GateSession, override: Override, role: str, who: SessionIdentity) -> None:
-    """Tells people that glass is about to be broken, before anything is recorded.
+    """Tells people that the glass is about to be broken, before anything is recorded.
 
     Raises:
         Refused: nobody could be told.
@@ -126,7 +126,7 @@ def sign_override(session: GateSession, override: Override, role: str, who: Sess
     A process that is killed in between leaves an order without a signature, which has no effect.
 
     Raises:
-        SigningError, KeysError: the key does not sign, or is not the believed one.
+        SigningError, KeysError: the key does not sign, or is not the trusted one.
         StateError: it could not be recorded.
         Refused: something else is recorded under the same id.
     """

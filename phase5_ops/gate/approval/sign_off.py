@@ -32,10 +32,10 @@ class ToSign:
     Attributes:
         candidate: as it stands in the state table.
         payload: the statement's bytes.
-        facts: what they bind.
+        facts: what the statement binds.
         sign_offs: every signature recorded for the release, verified.
         problems: role -> why it has not signed; empty for one that has.
-        in_vain: a line for each waiver in force that excuses what the statement does not show as closing its row.
+        in_vain: a line for each waiver in force that excuses a finding which does not close its row in the statement.
     """
 
     candidate: Candidate
@@ -66,7 +66,7 @@ def registered(session: GateSession, name: str) -> Candidate:
 
 
 def to_sign(session: GateSession, candidate: Candidate) -> ToSign:
-    """The statement of a candidate that waits for signatures, made sure to be the gate's own and about this candidate.
+    """The statement that waits for a candidate's signatures, checked to be the gate's own and about this candidate.
 
     Raises:
         Refused: there is nothing to sign, or it is not what it should be.
@@ -122,7 +122,7 @@ def signer(session: GateSession, role: str, what: ToSign) -> SessionIdentity:
     """The person who is about to sign for a role.
 
     Raises:
-        Refused: nobody is known, or the person has signed for another role.
+        Refused: the person is not known, or has signed for another role.
     """
     who = session.person
     signed = [
@@ -138,10 +138,10 @@ def signer(session: GateSession, role: str, what: ToSign) -> SessionIdentity:
 def sign_off(session: GateSession, role: str, what: ToSign, who: SessionIdentity) -> StoredSignOff:
     """Signs with the role's key and records the signature.
 
-    A process that is killed before the record leaves no signature behind that counts; signing again makes another.
+    A process that is killed before it records the signature leaves none that counts; signing again makes another.
 
     Raises:
-        SigningError, KeysError: the key does not sign, or is not the one that is believed.
+        SigningError, KeysError: the key does not sign, or is not the trusted one.
         StateError: the signature could not be recorded.
         Refused: another signature is recorded under the same id.
     """

@@ -45,7 +45,7 @@ def checked_row(row_id: str) -> Row:
     """The row, if it may be waived at all.
 
     Raises:
-        Refused: it may not, or there is none.
+        Refused: it may not be waived, or there is no such row.
     """
     row = ROW_OF_ID.get(row_id)
     if row is None:
@@ -58,10 +58,10 @@ def checked_row(row_id: str) -> Row:
 def make_waiver(
     session: GateSession, candidate: Candidate, request: WaiverRequest, found: Sequence[Finding], identity: str
 ) -> Waiver:
-    """The waiver that a request stands for, if it would open its row now.
+    """The waiver that is asked for, if it would open its row now.
 
     Args:
-        session: whose moment counts.
+        session: gives the evaluation time.
         candidate: the release it is bound to.
         request: what is asked for.
         found: every finding of the row in the candidate's present readiness run.
@@ -117,7 +117,7 @@ def record_waiver(session: GateSession, candidate: Candidate, waiver: Waiver) ->
     """Signs the waiver with the role's key and records it.
 
     Raises:
-        SigningError, KeysError: the key does not sign, or is not the one that is believed.
+        SigningError, KeysError: the key does not sign, or is not the trusted one.
         StateError: the waiver could not be recorded.
         Refused: another waiver is recorded under the same id.
     """

@@ -1,7 +1,7 @@
 """The files of attestations as they are verified: read strictly, sorted by what they state, signatures counted by role. Pure.
 
-Every signature in a file must verify with a key that is believed, each role counts with its own key only, and who has no business
-signing a file makes it fail.
+Every signature in a file must verify with a trusted key, each role counts only with its own key, and the signature of a role that
+need not sign the file makes it fail.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,13 +13,13 @@ from phase5_ops.gate.attestation.keys import KeySet, TrustedKey, revocation_prob
 from phase5_ops.gate.attestation.statement import Statement, read_statement
 from phase5_ops.text import printable
 
-#: How the problem begins that a statement is for another environment than the one asked about.
+#: How a problem begins that says: the statement is for another environment than the one asked about.
 ANOTHER_ENVIRONMENT = "another environment"
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was verified: nothing stands against it only if `problems` is empty."""
+    """The result of verifying files: everything holds only if `problems` is empty."""
 
     problems: tuple[str, ...]
     facts: Mapping[str, str]
@@ -31,15 +31,15 @@ class Verification:
 
     @property
     def only_environment_differs(self) -> bool:
-        """Whether nothing stands against it but that it is for another environment."""
+        """Whether the only problem is that it is for another environment."""
         return bool(self.problems) and all(problem.startswith(ANOTHER_ENVIRONMENT) for problem in self.problems)
 
     def with_problems(self, more: Sequence[str]) -> "Verification":
-        """The same, and what else stands against it."""
+        """The same with further problems."""
         return replace(self, problems=(*self.problems, *more))
 
     def lines(self) -> list[str]:
-        """For people: the facts, then what stands against them."""
+        """For people: the facts, then the problems."""
         head = "verified" if self.ok else "NOT VERIFIED"
         facts = (f"  {name}: {printable(value)}" for name, value in self.facts.items())
         return [head, *facts, *(f"  - {printable(line)}" for line in self.problems)]
@@ -56,7 +56,7 @@ class AttestedFile:
 
 
 def read_file(name: str, content: bytes, problems: list[str]) -> AttestedFile | None:
-    """The file; None where it is no envelope with a statement, which is said in `problems`."""
+    """The file; None where it is no envelope with a statement, which is added to `problems`."""
     try:
         envelope = read_envelope(content)
         return AttestedFile(name, content, envelope, read_statement(envelope.payload))
@@ -68,7 +68,7 @@ def read_file(name: str, content: bytes, problems: list[str]) -> AttestedFile | 
 def only(
     files: Sequence[AttestedFile], kind: str, what: str, problems: list[str], *, optional: bool = False
 ) -> AttestedFile | None:
-    """The one file with a predicate of this kind; None where there is none, or more than one, which is said in `problems`."""
+    """The one file with a predicate of this kind; None where there is none, or more than one, which is added to `problems`."""
     found = [file for file in files if file.statement.predicate_type == kind]
     if len(found) > 1:
         problems.append(f"more than one {what}: {', '.join(file.name for file in found)}")
@@ -78,16 +78,16 @@ def only(
     return found[0] if found else None
 
 
-#: By when the signature of a key (its id) is proved to have been made; None where nothing proves it.
+#: Key id -> the moment by which its signature is proved to have been made; None where nothing proves it.
 ProvedAt = Callable[[str], datetime | None]
 
 
 def signed_roles(file: AttestedFile, keys: KeySet, proved_at: ProvedAt, problems: list[str]) -> set[str]:
-    """The roles whose own keys signed a file; what is wrong with a signature is said in `problems`.
+    """The roles whose own keys signed a file; what is wrong with a signature is added to `problems`.
 
     Args:
         file: whose signatures.
-        keys: those that are believed.
+        keys: the trusted keys.
         proved_at: by when they are proved to have been made: a key revoked later still counts.
         problems: is added to.
     """

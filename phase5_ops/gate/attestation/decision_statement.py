@@ -28,8 +28,8 @@ from phase5_ops.gate.attestation.statement import (
 from phase5_ops.gate.records import Release, SignOff
 from phase5_ops.text import Text
 
-#: verificationResult and verifiedLevels of a decision, by the right by which it promotes. Broken glass has not passed: who only
-#: looks for PASSED must not take it for an open gate.
+#: verificationResult and verifiedLevels of a decision, by the right by which it promotes. Break-glass is FAILED, so that a reader
+#: who only looks for PASSED does not take it for an open gate.
 OUTCOMES: Mapping[OrderKind, tuple[str, tuple[str, ...]]] = {
     OrderKind.OPEN: ("PASSED", ("PHASE5_OPEN",)),
     OrderKind.ROLLBACK: ("PASSED", ("PHASE5_ROLLBACK",)),
@@ -39,7 +39,7 @@ OUTCOMES: Mapping[OrderKind, tuple[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who made a signature that counted, as the gate states it: the state table's word at that time."""
+    """Who made a signature that counted, as the gate states it: what the state table said at that time."""
 
     role: Said
     person: Said
@@ -96,8 +96,8 @@ _SUMMARY = TypeAdapter(_Summary)
 class DecisionFacts:
     """What a decision statement says.
 
-    `verifier` and `resource` name the environment; `proved` is key id -> when that key signed what the decision rests on, of keys
-    that were revoked when it was made. `signers` is empty in statements of an earlier version.
+    `verifier` and `resource` name the environment; `proved` is key id -> when that key signed what the decision rests on, for
+    keys that were revoked when it was made. `signers` is empty in statements of an earlier version.
     """
 
     name: str
@@ -134,16 +134,16 @@ def decision_statement(
     proved: Mapping[str, datetime] | None = None,
     signers: Sequence[SignOff] = (),
 ) -> bytes:
-    """The statement that the gate signs when it promotes; of a promotion by override it never says that the gate was open.
+    """The statement that the gate signs when it promotes; for a promotion by override it never says that the gate was open.
 
     Args:
         release: the subject.
         envelope: what it rests on, the signed readiness statement or override, byte for byte as it is stored.
-        policy_digest: what was decided under.
-        time_verified: when it was decided, or when the override was found to stand.
+        policy_digest: of the policy that was decided under.
+        time_verified: when it was decided, or when the override was found valid.
         version: of phase5_ops.
         override: the order by which it promotes; None where the gate is open.
-        proved: key id -> when KMS's record says that it signed the envelope, of keys that are revoked by now.
+        proved: key id -> when KMS's record says that it signed the envelope, for keys that are revoked by now.
         signers: the signatures of the envelope that counted; who made each, in which session, by which request and when.
 
     Raises:

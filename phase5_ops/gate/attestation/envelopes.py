@@ -1,7 +1,7 @@
 """DSSE envelopes and strict JSON: how signed statements are written, and read back without trusting a byte. Pure.
 
-Writing is deterministic. Reading takes exactly what the DSSE specification names and nothing beside it: whatever is outside the
-payload is not signed, so a field more, a name twice or a base64 that decodes two ways is refused rather than ignored.
+Writing is deterministic. Reading accepts exactly the fields that the DSSE specification names: whatever is outside the payload is
+not signed, so an extra field, a repeated name or base64 that is not in its one form is refused, not ignored.
 """
 
 import base64
@@ -18,11 +18,11 @@ from phase5_ops.input_files.written_twice import WrittenTwice, distinct
 #: The media type of an in-toto Statement, https://github.com/in-toto/attestation/blob/main/spec/v1/envelope.md
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
-#: The type under which a waiver is signed, so that no signature of a waiver could ever stand for one of a statement.
+#: The payload type of a waiver, so that its signature cannot pass for that of a statement.
 WAIVER_TYPE = "application/vnd.phase5.waiver+json"
 
 LARGEST_ENVELOPE = 16 * 2**20
-"""Bytes of a file that is still read; a readiness statement takes some ten kilobytes."""
+"""Bytes; a larger file is refused. A readiness statement takes some ten kilobytes."""
 
 
 class MalformedEnvelope(ValueError):
@@ -98,7 +98,7 @@ def read_envelope(content: bytes) -> ReadEnvelope:
 
 
 def strict_json(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """JSON in which no name stands twice and no number is NaN or infinite.
+    """JSON in which no name is repeated and no number is NaN or infinite.
 
     Raises:
         MalformedEnvelope: it is not that.

@@ -1,4 +1,4 @@
-"""The keys that are believed: one file that says which public key is the gate's and which are the three roles'. Pure.
+"""The trusted keys: one file that says which public key is the gate's and which are the three roles'. Pure.
 
     {"schema": "phase5.keys/v1",
      "keys": [{"role": "gate", "public_key": "-----BEGIN PUBLIC KEY-----...", "kms_key": "arn:...", "revoked_at": null}, ...]}
@@ -67,7 +67,7 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """Every key that is believed, by key id."""
+    """Every trusted key, by key id."""
 
     keys: Mapping[str, TrustedKey]
 
@@ -77,12 +77,12 @@ class KeySet:
 
 
 def revocation_problem(revoked_at: datetime | None, proved_at: datetime | None) -> str | None:
-    """Why a signature does not count because its key was revoked; None if it counts. The one rule, wherever it is asked.
+    """Why a signature does not count because its key was revoked; None if it counts. The only place with this rule.
 
     Args:
         revoked_at: when the key was revoked; None if it was not.
         proved_at: a moment by which the signature was made, as KMS's own record or a statement signed by the gate says; None if
-            neither does. What the state table says is no proof: whoever holds the revoked key can have written it.
+            neither does. What the state table says is no proof: whoever holds the revoked key may have written it.
     """
     if revoked_at is None or (proved_at is not None and proved_at < revoked_at):
         return None
@@ -128,7 +128,7 @@ def key_set(keys: Iterable[TrustedKey]) -> KeySet:
 
 
 class _KeyEntry(BaseModel):
-    """A key in the file; `key_id` is checked where it stands there."""
+    """A key in the file; `key_id`, where it is given, must be that of the public key."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -161,7 +161,7 @@ def parse_keys(content: bytes) -> KeySet:
     """The file of keys.
 
     Raises:
-        KeysError: it is not one, or its keys do not do (see `key_set`).
+        KeysError: it is not one, or its keys make no valid set (see `key_set`).
     """
     try:
         document = _KeysFile.model_validate(strict_json(content))

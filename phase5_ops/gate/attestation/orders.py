@@ -1,7 +1,7 @@
 """What a target is told, and what it answers. Pure.
 
-An order carries one idempotency key for a series of a release (or for one override), however often it is given: whoever receives
-the key twice has received one promotion. What must not live here: talking to a target, deciding.
+An order carries one idempotency key for a series of a release (or for one override), however often it is sent: a receiver that
+gets the key twice has got one promotion. What must not live here: talking to a target, deciding.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class Publication(StrEnum):
     UNKNOWN = "UNKNOWN"  # no clear answer: perhaps there is an effect; repeat with the same key
 
 
-#: The effect is there.
+#: The order has taken effect.
 EFFECTIVE = frozenset({Publication.PUBLISHED, Publication.ALREADY})
 
 
@@ -49,7 +49,7 @@ class Published:
 
     @property
     def effective(self) -> bool:
-        """Whether the effect is there."""
+        """Whether the order has taken effect."""
         return self.publication in EFFECTIVE
 
 
@@ -64,7 +64,7 @@ class Order:
         decided_at: when the gate decided.
         kind: by which right.
         decision_envelope: the signed decision, by which a receiver can tell the order from a forged one.
-        context: what the release pipeline gave along when it registered, e.g. `pipeline_execution_id`.
+        context: what the release pipeline passed on when it registered, e.g. `pipeline_execution_id`.
     """
 
     release: Release

@@ -1,6 +1,6 @@
 """The override statement: a signed order to promote a release although the gate is not open. Written and read here. Pure.
 
-What the kinds of order mean, and whether one stands, is in `decision/override_rules.py`.
+What the kinds of order mean, and whether an order is valid, is in `decision/override_rules.py`.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Override:
         series: of the candidate.
         reason, ticket: why, and where that is followed up.
         requested_by: the person who asked first.
-        requested_at, until: it stands from the one to just before the other.
+        requested_at, until: it is valid from the first until just before the second.
         rests_on: `sha256:...` of the envelopes of the promotion that a rollback goes back to: readiness, decision.
         goes_past: what kept the gate closed when the glass was broken, in words.
         context: for the target, e.g. `pipeline_execution_id`.
@@ -85,7 +85,7 @@ def override_of(payload: bytes) -> Override:
 
 
 def stored_order(name: str, payload: bytes) -> Override | None:
-    """The order that is stored under this id; None where it is none, so that nobody signs or follows it."""
+    """The order stored under this id; None where the payload is no order of this id, so that nobody signs or follows it."""
     try:
         override = override_of(payload)
     except MalformedEnvelope:

@@ -1,7 +1,7 @@
 """Verifying a promotion by override offline: the signed order, and the gate's decision on it. Pure.
 
-It verifies only for who says that such a promotion is accepted: an override is never taken for an open gate. That two people
-signed cannot be told from the files, only that two roles did, each with its own key; who they were stands in the state table.
+It verifies only if the caller accepts this kind of override: an override is never taken for an open gate. The files cannot tell
+that two people signed, only that two roles did, each with its own key; the state table says who they were.
 """
 
 from collections.abc import Sequence
@@ -38,14 +38,14 @@ from phase5_ops.gate.attestation.statement import VERIFICATION_SUMMARY
 
 @dataclass(frozen=True, slots=True)
 class OverrideQuestion:
-    """What files of attestation must be.
+    """What attestation files are checked against.
 
     Attributes:
         digest: `sha256:...` of the artifact that they must be about.
         environment: for which they must be.
         now: the time to judge age by.
         max_age: how old the decision may be.
-        accept: the kinds of override that are taken.
+        accept: the kinds of override that are accepted.
     """
 
     digest: str
@@ -67,9 +67,9 @@ def verify_override(
     Args:
         file: the override's.
         others: all files that could be read.
-        problems: what stands against the files already.
-        asked: what they must be.
-        keys: the keys that are believed.
+        problems: found with the files so far.
+        asked: what they are checked against.
+        keys: the trusted keys.
     """
     decision = only(others, VERIFICATION_SUMMARY, "decision statement", problems)
     problems += [

@@ -63,7 +63,7 @@ class StatementRow:
 
     @property
     def plain_pass(self) -> bool:
-        """Whether it passes, and neither a waiver nor a rule is why it opens."""
+        """Whether it opens because it passes, not by a waiver or a rule."""
         return self.verdict == Verdict.PASS and self.opens and not self.waived
 
 
@@ -83,7 +83,7 @@ class StatedWaiver:
 
     @classmethod
     def of(cls, waiver: Waiver, in_a_row: int | None = None) -> "StatedWaiver":
-        """As it is shown."""
+        """The waiver as the statement shows it."""
         shown = {each.name: getattr(waiver, each.name) for each in fields(cls) if each.name != "releases_in_a_row"}
         return cls(**shown, releases_in_a_row=in_a_row)
 
@@ -134,7 +134,7 @@ class ReadinessFacts:
         result: PASSED, WARNED or FAILED.
         run_id, evaluated_at: of the readiness run, and when the gate decided on it.
         evidence_digest, policy_digest: what it is bound to.
-        rows, waivers: as they are signed; ids of rows are there once.
+        rows, waivers: as they are signed; each row id occurs once.
         not_tried, loosened, checklist_version, url: for people.
     """
 
@@ -176,7 +176,7 @@ def readiness_statement(
         run_id: the readiness run.
         evaluated_at: when it was decided.
         evidence_digest: `sha256:...` of the run's evidence.
-        policy_digest: `sha256:...` of what it was judged under.
+        policy_digest: `sha256:...` of the policy it was judged under.
         rows: every row and extra check but the sign-offs.
         tables: asset -> `sha256:...` of every table of the evidence: the inputs.
         waivers: those in use.
@@ -224,7 +224,7 @@ def readiness_facts(statement: Statement) -> ReadinessFacts:
     """What a readiness statement says.
 
     Raises:
-        MalformedEnvelope: it is none, or its rows or waivers are not those of their digest.
+        MalformedEnvelope: it is none, or its rows or waivers do not match their digest.
     """
     if statement.predicate_type != TEST_RESULT:
         raise MalformedEnvelope(f"not a readiness statement: {statement.predicate_type}")

@@ -1,7 +1,7 @@
 """The record of a readiness run in the state table: what the run sealed, what it found, where histories stood. Pure.
 
 A record is JSON, `phase5.run-record/v1`, and may carry a signature of the gate's key over these bytes. Records of an environment
-are numbered without a gap, and each names the digest of the one before, so that one that was taken out or exchanged shows.
+are numbered without a gap, and each names the digest of the one before, so that a missing or exchanged record is noticed.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from phase5_ops.verdict import Verdict
 
 SCHEMA = "phase5.run-record/v1"
 
-#: The type under which a record is signed, so that no signature of one could ever stand for one of a statement.
+#: The payload type of a record, so that its signature cannot pass for that of a statement.
 RECORD_TYPE = "application/vnd.phase5.run-record+json"
 
 
@@ -54,7 +54,7 @@ _FOUND = TypeAdapter(RunFound)
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A record as it was read, with the bytes that are signed; whether the signature holds is found out by `signed_by_gate`.
+    """A record as it was read, with the signed bytes; `signed_by_gate` tells whether the signature holds.
 
     Attributes:
         seq: counts from 1 in its environment.
@@ -76,7 +76,7 @@ class RunRecord:
         return sha256_of(self.payload)
 
     def signed_by_gate(self, keys: KeySet) -> bool:
-        """Whether a key of the gate's that is not revoked signed these bytes."""
+        """Whether a key of the gate that is not revoked signed these bytes."""
         key = keys.keys.get(self.key_id)
         if key is None or key.role != GATE or key.revoked_at is not None:
             return False

@@ -1,4 +1,4 @@
-"""What a decision statement proves of what it rests on: for which environment it is, and by when its signatures were made. Pure.
+"""What a decision statement proves about what it rests on: for which environment it is, and by when it was signed. Pure.
 
 Shared by the verification of an open gate's promotion and of one by override.
 """
@@ -14,19 +14,19 @@ _SECOND = timedelta(seconds=1)
 
 
 def made_too_early(recorded: datetime, frozen_at: datetime) -> bool:
-    """Whether a call that CloudTrail records to the second, so up to one too early, was over before something existed to sign."""
+    """Whether a call was made before what it should have signed existed; CloudTrail's time may be up to a second too early."""
     return recorded + _SECOND <= frozen_at
 
 
 def unproved(_key_id: str) -> datetime | None:
-    """No decision is there, so nothing shows by when a signature was made."""
+    """For files without a decision: nothing shows by when a signature was made."""
     return None
 
 
 def stated_by(decided: DecisionFacts, frozen_at: datetime) -> ProvedAt:
-    """By when what a decision rests on was signed: by its own time, or earlier where it states KMS's record of that key.
+    """By when a key signed what a decision rests on: the decision's time, or KMS's earlier record of that key if it states one.
 
-    A record from before `frozen_at`, when what was signed came to be, is of another call.
+    A record from before `frozen_at`, when the signed bytes were made, is of another call.
     """
 
     def proved_at(key_id: str) -> datetime:
@@ -37,7 +37,7 @@ def stated_by(decided: DecisionFacts, frozen_at: datetime) -> ProvedAt:
 
 
 def stated_by_itself(decided: DecisionFacts) -> ProvedAt:
-    """By when the decision was signed, as it says."""
+    """By when the decision was signed, as it says itself."""
     return lambda _: decided.time_verified
 
 
@@ -48,12 +48,12 @@ def decision_summary(decided: DecisionFacts) -> dict[str, str]:
 
 
 def environment_problems(said: str, wanted: str, name: str) -> list[str]:
-    """Whether a statement is for the environment that is asked about."""
+    """Why a statement is not for the environment that is asked about; empty if it is."""
     return [] if said == wanted else [f"{ANOTHER_ENVIRONMENT}: not for {wanted}, it is about {name} in {said}"]
 
 
 def decider_problems(decided: DecisionFacts, environment: str) -> list[str]:
-    """Whether a decision was made by the gate of the environment that it rests on, and for that."""
+    """Why a decision was not made by the gate of this environment, or not for it; empty if it was."""
     problems = []
     if decided.verifier != gate_id(environment):
         problems.append(f"the decision is by {decided.verifier}, not by the gate of {environment}")

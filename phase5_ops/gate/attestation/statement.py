@@ -1,8 +1,8 @@
 """In-toto Statements: the frame of everything that is attested, and what its predicates are made of. Pure.
 
 Each statement is written and read by the models of its module: `readiness_statement.py`, `decision_statement.py`,
-`override_statement.py`. It is believed only after its signatures were verified; reading checks its shape, not its truth. A field
-that is not known is passed over in a predicate, and refused in the frame.
+`override_statement.py`. It is trusted only after its signatures were verified; reading checks its shape, not its truth. An
+unknown field is ignored in a predicate, and refused in the frame.
 """
 
 import re
@@ -57,7 +57,7 @@ def _digest_in(entry: object) -> str:
 
 #: A text that is not empty.
 Said = Annotated[str, PlainValidator(_said)]
-#: `sha256:...` of what stands there as `digest_entry`.
+#: `sha256:...`, written as `digest_entry`.
 Sha256 = Annotated[str, PlainValidator(_digest_in), PlainSerializer(digest_entry)]
 
 
@@ -67,7 +67,7 @@ class Attested(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     def content(self) -> dict[str, Any]:
-        """As it is attested: what was given, and nothing else."""
+        """As it is attested: only the fields that were given."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
@@ -88,7 +88,7 @@ class Statement(Attested):
 
     @property
     def name(self) -> str:
-        """Of the artifact."""
+        """The name of the artifact."""
         return self.subject[0].name
 
     @property
@@ -122,7 +122,7 @@ def read_statement(payload: bytes) -> Statement:
 
 
 def read_as(kind: TypeAdapter[Read], content: object) -> Read:
-    """What JSON values say.
+    """JSON values, read as this kind.
 
     Raises:
         MalformedEnvelope: they are not of this kind.

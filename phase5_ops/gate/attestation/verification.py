@@ -1,8 +1,8 @@
-"""Verifying attestations offline: neither AWS nor Dagster nor the network, only the files and the keys that are believed. Pure.
+"""Verifying attestations offline: without AWS, Dagster or the network, from the files and the trusted keys alone. Pure.
 
 Starts at "not verified". A readiness statement needs the gate's signature and that of each of the three roles, each with that
 role's own key: never "any four keys". A decision statement needs the gate's, and must name the very readiness envelope beside it.
-A key that was revoked counts for what a decision, by the time that it states itself, shows to have been signed before.
+A revoked key still counts where the decision, by the time that it states, shows that the key signed before it was revoked.
 Everything must be for the one environment that is asked about.
 """
 
@@ -52,11 +52,11 @@ def verify(
     Args:
         files: name -> content.
         digest: `sha256:...` of the artifact that they must be about.
-        keys: the keys that are believed.
+        keys: the trusted keys.
         now: the time to judge age by.
         max_age: how old the decision, or without one the readiness statement, may be.
         environment: for which they must be.
-        accept: by which rights beside an open gate the release may have been promoted.
+        accept: the kinds of override by which the release may have been promoted, beside an open gate.
     """
     problems: list[str] = []
     if not files:

@@ -18,7 +18,7 @@ def waiver_fields(waiver: Waiver, *names: str) -> dict[str, Any]:
 
 
 def waiver_payload(waiver: Waiver) -> bytes:
-    """The bytes of a waiver that its signature is over: everything but who signed it, which the key tells."""
+    """The signed bytes of a waiver: everything but who signed it, which the key tells."""
     content = waiver_fields(waiver)
     left_out = {"signed_by", "unsigned"} | (set() if waiver.environment else {"environment"})
     return canonical_json({name: value for name, value in content.items() if name not in left_out})

@@ -1,9 +1,9 @@
-"""Dagster's webserver over HTTP: posts a candidate's registration, and believes in it only once it has read it back.
+"""Dagster's webserver over HTTP: posts a candidate's registration, and succeeds only once it has read it back.
 
 Dagster's endpoint for external assets answers 200 to whatever it could store, a mistyped asset included, and a proxy may answer
-in its place. So the asset is looked up first, and the event afterwards, by GraphQL; a text made up for this one request tells it
-from all others. What is read here says that a registration arrived, never what became of it: Dagster's records can be forged, and
-that stands in the state table. Neither an instance nor dagster itself is needed.
+in its place. So the asset is looked up first, and the event afterwards, by GraphQL; a random text made for this request tells its
+event from all others. What is read here says that a registration arrived, never what became of it: the state table says that,
+since Dagster's records can be forged. Neither a Dagster instance nor the dagster package is needed.
 """
 
 import json
@@ -19,7 +19,7 @@ from phase5_ops.probing.request import JSON, Problem, Request
 
 _TIMEOUT_SECONDS = 20.0  # of one of at most four exchanges
 _SHOWN = 200
-_LOOKS = (1, 5)  # newest events of the release that are read: ours alone, then beside those that came after it
+_LOOKS = (1, 5)  # how many of the release's newest events are read: ours alone, then also later ones
 _POST = f"/report_asset_materialization/{candidates.ASSET}"
 _QUERY = """
 query($asset: AssetKeyInput!) {
@@ -123,7 +123,7 @@ class DagsterWebserver:
         """What a query says of the asset; None where there is none.
 
         Raises:
-            WebserverError: it says neither.
+            WebserverError: the answer says neither.
         """
         variables["asset"] = {"path": [candidates.ASSET]}
         data = self._json(Request("POST", "/graphql", body={"query": query, "variables": variables})).get("data")

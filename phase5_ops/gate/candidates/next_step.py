@@ -1,7 +1,7 @@
 """What is to be done next for each candidate: run, wait, freeze, promote, renew, reject, supersede. Pure.
 
-Whatever this says, `promotion_job` decides again by itself: a wrong step here costs a run or a delay, never an opening. Times are
-wall clock, like Dagster's own: a fixed evaluation time would never let a candidate's deadline come.
+Whatever this says, `promotion_job` decides again by itself: a wrong step here costs a run or a delay, but never opens the gate.
+Times are wall clock, like Dagster's own: a fixed evaluation time would never let a candidate's deadline come.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from phase5_ops.gate.records import Decision, GateInputs, Outcome, RunState
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate
 from phase5_ops.policy import FlowPolicy
 
-SUPERSEDE = "supersede"  # in a candidate's context: it goes before those that are being signed, too
+SUPERSEDE = "supersede"  # in a candidate's context: it supersedes older ones even while they are being signed
 
 
 class Step(StrEnum):
@@ -76,9 +76,9 @@ class Queue:
 def in_order(candidates: Sequence[Candidate], policy: FlowPolicy) -> Queue:
     """Which candidates are worked on.
 
-    A newer candidate supersedes an older one that is PENDING (or waits behind it, by policy), but one whose statement may be
-    signed already only where it was registered so. A candidate that went to production supersedes everything older: promoting
-    that later would take production back.
+    A newer candidate supersedes an older one that is PENDING (or waits behind it, by policy). It supersedes one whose statement
+    may be signed already only if it was registered with `supersede`. A candidate that went to production supersedes everything
+    older: promoting an older one later would take production back.
     """
     ordered = sorted(candidates, key=lambda candidate: (candidate.registered_at, candidate.release.name))
     still = [candidate for candidate in ordered if candidate.fate in (Fate.PENDING, Fate.READY_TO_SIGN)]
@@ -103,10 +103,10 @@ def in_order(candidates: Sequence[Candidate], policy: FlowPolicy) -> Queue:
 def in_turn(
     active: Sequence[Candidate], most: int, now: datetime, looked_at: Mapping[str, datetime] | None = None
 ) -> tuple[Candidate, ...]:
-    """Those of the active candidates that this tick works on: all where they are few, else the `most` not looked at the longest.
+    """The active candidates that this tick works on: all if they are few, else the `most` that have waited longest for a look.
 
-    A tick has an end: one that took longer than the daemon waits would do nothing, again and again. Among those that are alike in
-    this, a lot decides that is drawn anew at each moment, so that whatever is lost or reset, every candidate's turn comes.
+    A tick that took longer than the daemon waits would do nothing, again and again. Ties are broken by lot, drawn anew at each
+    moment, so that every candidate's turn comes, whatever is lost or reset.
 
     Args:
         active: in their order.
@@ -154,12 +154,12 @@ def next_action(
         candidate: as it stands in the state table.
         runs: readiness runs of its series.
         promotions: promotion runs of its series.
-        inputs: of its last readiness run that is over; None where there is none.
+        inputs: of its last finished readiness run; None where there is none.
         decision: over these inputs.
         policy: intervals and deadlines.
         now: wall clock.
-        recorded: its promotion is recorded already; a run that was killed then left the rest to be made good.
-        begun: what is known of a promotion that was begun and left no record; it is said with whatever is done.
+        recorded: its promotion is recorded already; a killed run may have left what follows undone.
+        begun: what is known of a promotion that was begun and left no record; shown among the reasons.
     """
     if pending := [run for run in (*promotions, *runs) if run.state is RunState.RUNNING]:
         return Action(Step.WAIT, (f"run {pending[0].run_id} is under way",))
@@ -196,7 +196,7 @@ def _ready(candidate: Candidate, inputs: GateInputs, decision: Decision, blocker
 
 
 def _again(step: Step, attempts: Sequence[Attempt], because: tuple[str, ...], policy: FlowPolicy, now: datetime) -> Action:
-    """The step, unless the last attempt at it is too near."""
+    """The step, or WAIT if the last attempt at it ended too recently."""
     ended = max((attempt.ended_at for attempt in attempts if attempt.ended_at is not None), default=None)
     if ended is not None and now - ended < timedelta(minutes=policy.attempt_minutes):
         return Action(Step.WAIT, because)
@@ -204,6 +204,6 @@ def _again(step: Step, attempts: Sequence[Attempt], because: tuple[str, ...], po
 
 
 def next_number(attempts: Sequence[Attempt]) -> int:
-    """One more than the highest there is, so that no run key is used twice; a number tagged by hand beyond sense is left out."""
+    """One more than the highest number, so that no run key is used twice; an absurdly high one, tagged by hand, is ignored."""
     most = 1000 + 10 * len(attempts)
     return max((attempt.number for attempt in attempts if attempt.number <= most), default=0) + 1

@@ -1,4 +1,4 @@
-"""Telling people what became of a candidate: one SNS topic. Whether it must succeed is the caller's to say."""
+"""Telling people what became of a candidate: one SNS topic. The caller decides whether it must succeed."""
 
 from datetime import datetime
 
@@ -19,7 +19,7 @@ _LONGEST_SUBJECT = 100  # characters, printable ASCII, see https://docs.aws.amaz
 def tell_fate(
     reader: AwsReader, policy: NotificationPolicy, release: Release, fate: Fate, *, because: str, at: datetime
 ) -> str | None:
-    """Tells people that a candidate is by now READY_TO_SIGN, PROMOTED, ...; None where no topic is set, or SNS took it."""
+    """Tells people that a candidate is now READY_TO_SIGN, PROMOTED, ...; None if SNS took it or no topic is set, else why not."""
     if policy.sns_topic_arn is None:
         return None
     subject = f"phase5: {release.name} in {release.environment} is {fate}"
@@ -28,7 +28,7 @@ def tell_fate(
 
 
 def notify(reader: AwsReader, policy: NotificationPolicy, subject: str, text: str) -> str | None:
-    """Publishes to the topic; None if SNS took it, else why nobody was told."""
+    """Publishes to the topic; returns None if SNS took it, else why nobody was told."""
     topic = policy.sns_topic_arn
     if topic is None:
         return NOT_SET

@@ -2,9 +2,9 @@
 
 A release pipeline registers by an event of the external asset `release_candidate`, through `phase5 promote` or Dagster's own
 endpoint. Dagster takes any event for such an asset: no partition, no digest, `../x` as partition. So an event is read here as
-text of a stranger; what is not exactly a registration is refused with the reason, and nothing of it becomes a path, a tag or a
-run key. Applying is idempotent: an event that is not younger than the present series was applied already, so that reading all
-events again (a cursor that was reset) changes nothing.
+untrusted input; what is not exactly a registration is refused with the reason, and nothing of it becomes a path, a tag or a run
+key. Applying is idempotent: an event that is not younger than the present series was applied already, so that reading all events
+again (a cursor that was reset) changes nothing.
 """
 
 import re
@@ -19,7 +19,7 @@ from phase5_ops.gate.state.table import StateTable
 #: The external asset; its partitions are the releases.
 ASSET, PARTITIONS = "release_candidate", "releases"
 
-#: Metadata of an event. `context/NAME` is handed on to the target as NAME; whoever posts finds the event again by `request`.
+#: Metadata of an event. `context/NAME` is passed on to the target as NAME; the poster finds its event again by `request`.
 DIGEST, ABORT, SUPERSEDE, BY, CONTEXT, REQUEST = "digest", "abort", "supersede", "by", "context/", "request"
 NEW_SERIES = "new_series"
 
@@ -37,8 +37,8 @@ class Registration:
         at: when Dagster recorded the event (wall clock), in whole milliseconds.
         abort: the candidate is to be given up.
         supersede: older candidates give way even where their statement is signed already.
-        new_series: a candidate that is closed is tried again, as the next series; without it, its end stands.
-        by: who says to have registered it; shown, never believed.
+        new_series: a candidate that is closed is tried again, as the next series; without it, it stays closed.
+        by: who claims to have registered it; shown, never trusted.
         context: for the target.
     """
 
@@ -96,7 +96,7 @@ def registration(partition: str | None, metadata: Mapping[str, object], environm
 
 
 def apply(state: StateTable, wanted: Registration, deadline: timedelta) -> tuple[Registered | None, Candidate | None]:
-    """Registers or aborts; the candidate as it stands then.
+    """Registers or aborts a candidate.
 
     Returns:
         How the registration ended, None for an abort; and the candidate, None where there is none to abort.
@@ -122,7 +122,7 @@ def _abort(state: StateTable, wanted: Registration, present: Candidate | None) -
         return present
     if present.fate not in (Fate.PENDING, Fate.READY_TO_SIGN):
         return present
-    state.set_fate(present, Fate.ABORTED, f"aborted by {wanted.by}")  # refused where it changed meanwhile: then that stands
+    state.set_fate(present, Fate.ABORTED, f"aborted by {wanted.by}")  # refused if it changed meanwhile: that change stands
     return state.candidate(wanted.release)
 
 
@@ -132,5 +132,5 @@ def _flag(metadata: Mapping[str, object], name: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A stranger's text for people: short, in one line."""
+    """Untrusted text for people: short, in one line."""
     return repr(value)[:120] if not isinstance(value, str) else "".join(c if c.isprintable() else "?" for c in value)[:120]

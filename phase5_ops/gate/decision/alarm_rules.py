@@ -1,7 +1,7 @@
 """Whether the SLO alarms of the evidence let a promotion pass now. Pure.
 
-The stored evidence says which alarms watch the SLOs and in which state they were. What fired then was judged then, and perhaps
-waived by people; what fires since, is gone, or cannot be read closes, and no waiver covers it.
+The stored evidence says which alarms watch the SLOs and in which state they were. An alarm that fired then was judged then, and
+perhaps waived; one that fires since, is gone, or cannot be read closes the gate, and no waiver covers it.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ _FIRING, _STATES = "ALARM", ("ALARM", "OK", "INSUFFICIENT_DATA")
 
 
 def alarms_count(policy: GatePolicy) -> bool:
-    """Whether alarms close at all: not where the policy only shows the check no_slo_alarm_firing."""
+    """Whether alarms close the gate at all: not where the policy lets the check no_slo_alarm_firing only warn."""
     return is_blocking(ROW_OF_CHECK[_CHECK], policy)
 
 

@@ -1,7 +1,7 @@
 """The decision: from stored results, evidence, signatures, waivers and policy to OPEN, READY_TO_SIGN or BLOCKED. Pure.
 
 It starts closed. OPEN needs every row of the checklist and every blocking extra check to open on the evidence of one run, and
-the three roles' signatures over a statement of it. Everything that stands against it is said, in checklist order.
+the three roles' signatures over a statement of it. The decision names every reason against opening, in checklist order.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,12 +31,12 @@ from phase5_ops.verdict import Finding, Verdict
 
 
 def is_blocking(row: Row, policy: GatePolicy) -> bool:
-    """Whether a row counts: every row of the checklist does, and each extra check that the policy does not only show."""
+    """Whether a row blocks: every row of the checklist does, and each extra check that the policy does not let only warn."""
     return row.check not in policy.extra_checks_warn_only or row in ROWS
 
 
 def decide(inputs: GateInputs) -> Decision:
-    """The gate's decision over these facts; nothing in it ever opens by being absent.
+    """The gate's decision over these facts; a missing fact never opens it.
 
     Raises:
         ValueError: `now` has no time zone.
@@ -136,7 +136,7 @@ def _release_problems(inputs: GateInputs) -> Iterable[Reason]:
 
 
 def _newer_run_problems(inputs: GateInputs, environment: str) -> Iterable[Reason]:
-    """A newer run that fails, errs or cannot be read closes until one newer still passes every row."""
+    """A newer run that fails, errs or cannot be read closes the gate until a still newer one passes every row."""
     since = inputs.run_completed_at
     newer = [
         run
@@ -222,7 +222,7 @@ def _decide_sign_offs(
 
 
 def _opened_on(inputs: GateInputs) -> OpenedOn | None:
-    """The digests; None if one of them is not there after all, so that nothing opens on a gap."""
+    """The digests that the decision rests on; None if one is missing, so that nothing opens on a gap."""
     statement: SignedFacts | None = inputs.statement
     if inputs.release is None or inputs.run_id is None or inputs.bundle is None or statement is None:
         return None

@@ -1,7 +1,7 @@
 """Whether the evidence is about what runs, and about the candidate. Pure.
 
-A readiness run records what is deployed when it begins and when it ends. What changed in between was judged in part before and
-in part after, so the evidence decides nothing. What is not recorded, or could not be read, is not taken for unchanged.
+A readiness run records what is deployed when it begins and when it ends. If something changed in between, part of the evidence is
+from before and part from after, so it decides nothing. What is not recorded, or could not be read, does not count as unchanged.
 """
 
 from collections.abc import Iterable, Mapping
@@ -68,10 +68,10 @@ def recorded_problems(table: DeployedIdentity | None, release: Release, policy: 
 
 
 def present_problems(table: DeployedIdentity | None, now: Identity, failed: Iterable[str]) -> tuple[Reason, ...]:
-    """What runs now against what the evidence is about.
+    """Why what runs now is not what the evidence is about.
 
     Args:
-        table: as for `recorded_problems`, which says so where it is None.
+        table: as for `recorded_problems`, which reports it where it is None.
         now: what runs now.
         failed: how reading it failed, in words.
     """

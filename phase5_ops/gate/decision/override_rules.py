@@ -1,12 +1,12 @@
-"""Overrides: signed orders to promote a release although the gate is not open. Whether one stands. Pure.
+"""Whether an override, a signed order to promote a release although the gate is not open, is valid. Pure.
 
-    ROLLBACK      back to a release that this gate promoted: its own attestation, and one fresh signature of ops-sre. No row is
-                  asked for: an incident must not block its own cure.
-    BREAK_GLASS   past the closed gate: two people with the keys of two roles, a reason, an end, and somebody who is told.
+    ROLLBACK      back to a release that this gate promoted: needs its attestation, and one fresh signature of ops-sre. No
+                  row is checked: an incident must not block its own cure.
+    BREAK_GLASS   past the closed gate: needs two people with the keys of two roles, a reason, an end, and people told.
 
-An override is an in-toto Statement about the release, signed like any other statement; it is good for one effect, under an
-idempotency key of its own, and never makes the gate OPEN. What it says is in `override_statement.py`. What must not live here:
-reading, signing, promoting.
+An override is an in-toto Statement about the release, signed like any other statement; it takes effect once, under an idempotency
+key of its own, and never makes the gate OPEN. Its fields are in `override_statement.py`. What must not live here: reading,
+signing, promoting.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,12 +25,12 @@ _LONGEST_TEXT = 1000
 
 
 def longest_life(kind: OrderKind, policy: OverridePolicy) -> timedelta:
-    """How long an override of a kind may stand."""
+    """How long an override of a kind may be valid."""
     return timedelta(minutes=policy.rollback_minutes) if kind is OrderKind.ROLLBACK else timedelta(hours=policy.break_glass_hours)
 
 
 def problems_of_form(override: Override, *, now: datetime, policy: OverridePolicy, skew: timedelta) -> Iterator[Reason]:
-    """What stands against an override, whoever signed it."""
+    """Why an override is not valid, whoever signed it."""
     about = override.id
     if not override.reason.strip() or not override.ticket.strip() or len(override.reason) > _LONGEST_TEXT:
         seen = f"it needs a reason of at most {_LONGEST_TEXT} characters, and a ticket"
@@ -68,12 +68,12 @@ def signed_roles(
 def problems(
     override: Override, signatures: Iterable[SignOff], *, policy: OverridePolicy, gate: GatePolicy, now: datetime
 ) -> tuple[Reason, ...]:
-    """Everything that keeps an override from taking effect now; empty only if it stands and is signed as its kind demands.
+    """Everything that keeps an override from taking effect now; empty only if it is valid and signed as its kind demands.
 
     Args:
         override: the order.
-        signatures: every signature recorded for it, verified with the keys known.
-        policy: how long an override may stand.
+        signatures: every signature recorded for it, verified with the trusted keys.
+        policy: how long an override may be valid.
         gate: the rules of signatures.
         now: wall clock.
     """

@@ -1,8 +1,8 @@
 """What the state table's records of runs say against a candidate's evidence, and of newer runs. Pure.
 
-The table is written when a run ends, by conditional writes, and signed where the run may sign; the evidence folder and Dagster's
-records can be rewritten later. So evidence counts only as it was recorded, a newer run counts as the record says, and one that
-the table knows and the folder does not cannot be read. What must not live here: reading, and the decision itself.
+A run writes its record when it ends, by a conditional write, and signs it if it may; the evidence folder and Dagster's records
+can be rewritten later. So evidence counts only as it was recorded, a newer run counts as its record says, and a run that the
+table knows and the folder does not counts as unreadable. What must not live here: reading, and the decision itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class LeftEvidence:
 
 
 def needs_keys(trail: Sequence[RunRecord], before: RunRecord | None) -> bool:
-    """Whether judging these records takes the keys that are believed."""
+    """Whether judging these records needs the trusted keys."""
     return any(record.signature for record in (*trail, before) if record is not None)
 
 
@@ -48,11 +48,11 @@ def record_problems(
     """Why the records close the gate for a candidate.
 
     Args:
-        trail: the records from the newest back to that of the candidate's run; without one of it, all that were read.
+        trail: the records from the newest back to that of the candidate's run; all that were read if it has none.
         run_id: the candidate's readiness run.
         digest: of its evidence as it is stored now; None where there is none.
-        keys: those that are believed; None only where no record is signed.
-        before: the last record of a candidate's run that is older; None where there is none.
+        keys: the trusted keys; None only where no record is signed.
+        before: the last older record of a run for a candidate; None where there is none.
     """
     broken = _gap(trail)
     found = [GateReason.RUN_RECORDS_BROKEN.closes(RELEASE, "state table", broken)] if broken else []
@@ -79,7 +79,7 @@ def _own(trail: Sequence[RunRecord], run_id: str) -> RunRecord | None:
 
 
 def _gap(trail: Sequence[RunRecord]) -> str:
-    """Where the records do not follow one another, newest first; empty where they do."""
+    """Where the records, newest first, do not follow one another; empty where they do."""
     for later, earlier in pairwise(trail):
         if later.seq != earlier.seq + 1:
             return f"record {later.seq} follows record {earlier.seq}"
@@ -104,12 +104,12 @@ def confirmed_runs(
         trail: as for `record_problems`.
         left: run id -> its evidence, for every run of the trail.
         run_id: the candidate's own run.
-        keys: those that are believed.
+        keys: the trusted keys.
         allow_fixed_now: runs under a fixed clock count, too.
 
     Returns:
-        A run without a record closes as before and cures nothing. One whose evidence or results are not what was recorded, or
-        are not there, cannot be read.
+        A run without a record can close the gate, but cures nothing. A run whose evidence or results are missing, or not what was
+        recorded, counts as unreadable.
     """
     by_id = {record.found.run_id: record for record in trail}
     known = {run.run_id: run for run in others}
@@ -148,6 +148,6 @@ _CHECKS = frozenset(row.check for row in ALL_CHECKS)
 
 
 def _with_errors(rows: Rows, record: RunFound) -> Rows:
-    """A row that such a run should have judged and has no verdict of is an ERROR there."""
+    """The rows, with an ERROR for each that the run should have judged and has no verdict for."""
     wanted = (row for row in ALL_CHECKS if not row.is_sign_off and (record.assets is None or row.asset in record.assets))
     return {**{row.id: (Verdict.ERROR, ()) for row in wanted}, **rows}

@@ -16,7 +16,7 @@ from phase5_ops.gate.records import Bundle, GateInputs, Reason, Release, RunFact
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Verdict, worst
 
-#: What Dagster's record of a result must say as the verdict file does.
+#: The fields in which Dagster's record of a result must equal the verdict file.
 _STORED_FIELDS = ("verdict", "findings", "observed_at", "tables", "policy_digest")
 
 
@@ -29,7 +29,7 @@ def max_age(row: Row, policy: GatePolicy) -> timedelta:
 def state_problems(row: Row, result: StoredResult | None, inputs: GateInputs) -> tuple[Reason, ...]:
     """Every reason why the stored result of `row` does not count; empty if it does.
 
-    What is missing, pending or crashed is said alone, since nothing else can be known of it.
+    That it is missing, pending or crashed is the only reason then, since nothing else can be known of it.
     """
     if result is None:
         return (GateReason.RESULT_MISSING.closes(row.id, row.check, "no result"),)

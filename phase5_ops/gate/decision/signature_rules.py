@@ -1,9 +1,9 @@
 """Which recorded signatures count for which role, and whether what was signed still holds. Pure.
 
 Three roles, three keys, three people. A signature is bound to the bytes of one readiness statement (or override), and so to the
-release, environment and moment that those bytes name; it stands for a later confirmation run only if that run is no worse than
-what was signed. That a signature verifies at all was found out before. Sensor, promotion, status, signing and overrides all ask
-here; what a revoked key is worth is one rule with `phase5 verify` (`keys.revocation_problem`).
+release, environment and moment that those bytes name; it holds for a later confirmation run only if that run is no worse than
+what was signed. Whether a signature verifies was found out before. Sensor, promotion, status, signing and overrides all use these
+rules; `phase5 verify` has the same one for revoked keys (`keys.revocation_problem`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,11 +28,11 @@ def differences(
     rows: Mapping[str, RowFacts],
     unknown: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
-    """Why signatures over `signed` are void for what holds now; empty if they stand.
+    """Why signatures over `signed` are void for what holds now; empty if they are valid.
 
-    They stand when artifact, policy and waivers are equal, no row is worse, and the findings (code and subject) of each row are
-    among those that were signed. `unknown` names rows that the gate closes because their results do not count: nothing can be
-    said of them here.
+    They are valid when artifact, policy and waivers are equal, no row is worse, and the findings (code and subject) of each row
+    are among those that were signed. `unknown` names rows that the gate closes because their results do not count: they are left
+    out here.
     """
     found = []
     if signed.release_digest != release_digest:
@@ -112,7 +112,7 @@ def counting(
     policy: GatePolicy,
     now: datetime,
 ) -> tuple[SignOff, ...]:
-    """Of each of the roles the newest signature that counts: what goes into an envelope; arguments as in `sign_off_problems`."""
+    """The newest signature of each role that counts, for an envelope; arguments as in `sign_off_problems`."""
     found = (
         newest_counting(sign_offs, role, statement_digest=statement_digest, release=release, policy=policy, now=now)
         for role in roles
@@ -121,7 +121,7 @@ def counting(
 
 
 def proved_times(sign_offs: Iterable[SignOff]) -> dict[str, datetime]:
-    """Key id -> when KMS's record says that it signed, of the signatures that count by that alone, for the decision to state."""
+    """Key id -> when it signed by KMS's record, for the signatures that count by that alone; the decision states it."""
     return {off.key_id: off.proved_at for off in sign_offs if off.key_revoked_at is not None and off.proved_at is not None}
 
 
@@ -156,7 +156,7 @@ def _problems_of(
 
 
 def _about_another(off: SignOff, release: Release, who: str) -> Iterator[tuple[bool, ReasonCode, str]]:
-    """Whether the signed bytes are about something else; where a key made it over bytes that say nothing, they are."""
+    """Whether the signed bytes are about something else; bytes that cannot be read are, if a key signed them."""
     if off.release is None:
         seen = f"{who} for a statement that cannot be read"
         yield off.key_role is not None, SignOffReason.SIGNATURE_OF_ANOTHER_RELEASE, seen

@@ -1,4 +1,4 @@
-"""What is told of a release's waivers: whether each is in force and needed, what it excuses in vain, for how many releases. Pure.
+"""The use of a release's waivers: whether each is in force and needed, what it excuses in vain, for how many releases. Pure.
 
 Nothing is decided here; `waivers.py` says what a waiver does, `decide.py` which of them the release needs.
 """
@@ -21,7 +21,7 @@ class WaiverUse:
         waiver: as it was signed.
         problem: why it does not count; None if it is in force.
         used: the release needs it.
-        unmatched: what it excuses although its row has no such finding that closes it; known only of a row with a result.
+        unmatched: what it excuses although no such finding closes its row; known only for a row with a result.
         in_a_row: for how many releases in a row up to this one the same finding was waived; 1 for this one alone.
     """
 
@@ -61,7 +61,7 @@ def in_vain(waiver: Waiver, unmatched: Iterable[Pair]) -> str:
 def releases_in_a_row(row: str, pairs: Iterable[Pair], promotions: Promotions, release: str) -> int:
     """For how many releases in a row, up to `release`, one of these findings of a row was waived.
 
-    Only what was promoted counts before it. A release that was promoted again, as a roll back does, counts where it was first.
+    Before it, only promoted releases count. A release that a rollback promoted again counts where it was promoted first.
     """
     first: dict[str, frozenset[tuple[str, Pair]]] = {}
     for name, waived in promotions:

@@ -1,6 +1,6 @@
 """What is deployed, recorded when a readiness run begins and when it ends: asset `deployed_identity`. Thin.
 
-The first asset goes before everything else that is ready, the second one after: steps run one at a time, so when it is the only
+The first asset runs before every other step that is ready, the second one after: steps run one at a time, so when it is the only
 one left, all other evidence has been gathered.
 """
 

@@ -14,14 +14,14 @@ from phase5_ops.verdict import CodeChapter, Judgement
 
 log = logging.getLogger(__name__)
 
-#: How the table came about, in place of a read: nothing outside this process is asked.
+#: Stands among the reads of the table for an AWS call: nothing outside this process is asked.
 DRILLED = "phase5:Decide"
 
 
 def gather_gate_drill(run: RunContext, _tables: Tables) -> GateDrill:
     """Tries every case on the decision function of this very version, under the policy in force.
 
-    A drill that cannot be held at all is an empty table with a failed read, so that the row is ERROR and says the cause.
+    A drill that cannot run at all gives an empty table with a failed read, so that the row is ERROR and names the cause.
     """
     now, status, problem = run.now(), ReadStatus.OK, None
     try:

@@ -1,8 +1,8 @@
-"""What the gate's sensor does about overrides: launches the promotion of each that stands and is signed, and says why not. Thin.
+"""What the gate's sensor does about overrides: launches the promotion of each valid, signed one, and says why others wait. Thin.
 
 Whatever this launches, the promotion judges the order again by itself. An order that did not take effect is tried again until it
-ends, under the same idempotency key; one whose run was killed after its effect is finished, and where it is not known whether
-there was one, that is said.
+ends, under the same idempotency key; one whose run was killed after it took effect is finished; where it is not known whether it
+took effect, a line says so.
 """
 
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ def watch_overrides(session: DecidingSession, now: datetime) -> tuple[list[dg.Ru
 
     Raises:
         StateError: the table cannot be read.
-        KeysError, SigningError: it cannot be told which keys to believe.
+        KeysError, SigningError: it cannot be told which keys to trust.
     """
     requests: list[dg.RunRequest] = []
     lines: list[str] = []
@@ -59,7 +59,7 @@ def watch_overrides(session: DecidingSession, now: datetime) -> tuple[list[dg.Ru
 def _next(
     session: DecidingSession, override: Override, stored: StoredOverride, now: datetime
 ) -> tuple[dg.RunRequest | None, str]:
-    """The run to launch for one order, and what is to be said of it."""
+    """The run to launch for one order, and what to say of it."""
     state, settings = session.state, session.settings
     candidate = state.candidate(override.release)
     if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
@@ -68,7 +68,7 @@ def _next(
         finished = override.kind is not OrderKind.BREAK_GLASS or candidate.fate in (Fate.BREAK_GLASS, Fate.PROMOTED)
         return (None, "") if finished else _launched(session, override, now, "it took effect; what follows of it is made good")
     if override.until <= session.now:
-        return None, "; ".join(begun(state, candidate, override))  # it ended: nothing more is done, but what was is said
+        return None, "; ".join(begun(state, candidate, override))  # it ended: nothing more is done, but what was done is said
     offs = session.sign_offs(stored.signatures, [stored.payload])
     against = problems(override, offs, policy=settings.overrides, gate=settings.gate, now=session.now)
     if against:

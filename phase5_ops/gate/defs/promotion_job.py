@@ -1,6 +1,6 @@
 """`promotion_job` as Dagster sees it. Thin: opens what the promotion works with, and ends the run as the promotion ended.
 
-A run started by hand goes through the same door. The run fails unless the release is promoted, with every reason in its
+A run started by hand goes through the same checks. The run fails unless the release is promoted, with every reason in its
 description; nothing depends on how Dagster records it.
 """
 
@@ -49,13 +49,13 @@ def override_run_config(override: Override) -> dict[str, Any]:
 
 
 def open_door(instance: dg.DagsterInstance, run: RunContext) -> PromotionDoor:
-    """What the promotion of a run works with; it decides once, so that nothing is there that was read before.
+    """What the promotion of a run works with: a session of its own, in which nothing was read before.
 
     Raises:
-        KeysError, SigningError: it cannot be told which keys to believe.
+        KeysError, SigningError: it cannot be told which keys to trust.
     """
     session = DecidingSession(run, instance=instance)
-    session.keys  # noqa: B018 - before anything else: where it cannot be told which keys to believe, nothing is promoted
+    session.keys  # noqa: B018 - before anything else: where it cannot be told which keys to trust, nothing is promoted
     return PromotionDoor(
         session=session,
         inputs=lambda candidate: look_again(session, read_inputs(session, candidate)),

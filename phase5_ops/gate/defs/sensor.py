@@ -1,9 +1,9 @@
 """The sensor `promotion_gate` and the external asset `release_candidate`: reads, asks `next_step.py`, does what it says.
 
 A tick registers what was asked for, then does the next step of each active candidate. Everything that must last is in the state
-table: the cursor only spares reading events again, so that a reset one changes nothing, and run keys hold the number of the
-attempt, so that a run that failed is never mistaken for one that was made. A tick that fails has done a part of its steps; the
-next one begins anew from what it reads. Nothing is decided here.
+table: the cursor only saves reading events again, so that resetting it changes nothing, and run keys hold the number of the
+attempt, so that a failed run never stands for the next one. A tick that fails has done a part of its steps; the next one begins
+anew from what it reads. Nothing is decided here.
 """
 
 import logging
@@ -45,8 +45,8 @@ SENSOR = "promotion_gate"
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 
-#: What a run did not try, in words: from what was decided from, the decision and the settings. Given from outside, because only
-#: what stands above all sections knows every finding code.
+#: What a run did not try, in words, made from the inputs, the decision and the settings. Passed in, because only the layer above
+#: all sections knows every finding code.
 NotTried = Callable[[GateInputs, Decision, Settings], Sequence[str]]
 
 _EVENTS_A_TICK = 100
@@ -77,7 +77,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class SensorWords:
-    """How the sensor puts things; given from outside, because it stands above the gate what there is to say.
+    """How the sensor words things; passed in, because only the layer above the gate knows the words.
 
     Attributes:
         not_tried: tells those who sign what a run did not try.
@@ -95,7 +95,7 @@ def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words:
         session: opened for this tick alone.
         cursor: where reading of events ended last time.
         now: wall clock.
-        words: how what is found is put.
+        words: how findings are worded.
     """
     tick = Tick(cursor=cursor)
     try:
@@ -119,7 +119,7 @@ def _watch_overrides(session: DecidingSession, tick: Tick, now: datetime) -> Non
 
 
 def _register(session: DecidingSession, cursor: str | None, tick: Tick) -> str | None:
-    """Applies the events since the cursor; the cursor after the last one that was applied."""
+    """Applies the events since the cursor; returns the cursor after the last one that was applied."""
     settings = session.settings
     since = cursor
     for event in check_state.candidate_events(session.instance, candidates.ASSET, cursor, _EVENTS_A_TICK):
@@ -171,7 +171,7 @@ def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWord
 
 
 def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: datetime, words: SensorWords) -> None:
-    """The next step of one candidate; a problem of one is said and does not keep the others."""
+    """Does the next step of one candidate; its problem is reported and does not stop the others."""
     name, release = candidate.release.name, candidate.release
     try:
         runs = check_state.runs_of_candidate(session.instance, release, candidate.series)
@@ -209,9 +209,9 @@ def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: da
 
 
 def _state(session: DecidingSession, candidate: Candidate, tick: Tick, document: Callable[[], Mapping[str, Any]]) -> bool:
-    """Keeps the document of a candidate; False where that could not be done, which is said and costs no step that was made.
+    """Writes the document of a candidate; False where that failed, which is reported and undoes no step that was made.
 
-    Whatever one candidate's evidence holds, what cannot be put into a document takes no run from it, and no turn from another.
+    Evidence that cannot be put into a document costs its candidate no run, and no other candidate its turn.
     """
     name = candidate.release.name
     try:
@@ -227,7 +227,7 @@ def _state(session: DecidingSession, candidate: Candidate, tick: Tick, document:
 def _said_on_what(session: DecidingSession, candidate: Candidate, tick: Tick, words: SensorWords) -> bool:
     """Makes sure that the document of a promoted candidate shows what it was promoted on; False where that could not be done.
 
-    One that was promoted between two ticks, by a run that somebody launched, may have none that does.
+    A candidate promoted between two ticks, by a run that somebody launched, may have no such document.
     """
     try:
         record = session.state.promotion(candidate.release, candidate.series)
@@ -254,10 +254,10 @@ def said(name: str, action: Action) -> list[str]:
 def _decided(
     session: DecidingSession, candidate: Candidate, runs: list[check_state.ReadinessRun]
 ) -> tuple[GateInputs | None, Decision | None]:
-    """Decides about the last run that is over; what would be signed or promoted is held against the platform as it is now.
+    """Decides on the last finished run; what would be signed or promoted is compared with the platform as it is now.
 
-    Evidence that people sign while something else runs would only be refused by the promotion, again and again: closed here, it
-    gets a confirmation run. Alarms count when all is signed: what fires before may be over until then.
+    If something else is deployed while people sign, the promotion would refuse the evidence again and again: closed here, the
+    candidate gets a confirmation run. Alarms count only once all is signed: what fires earlier may be over by then.
     """
     if check_state.newest_finished(runs) is None:
         return None, None
@@ -278,12 +278,12 @@ def _do(session: DecidingSession, candidate: Candidate, action: Action, tick: Ti
         tick.requests.append(_request(run_tags.PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
     elif action.step is Step.REJECT:
         _becomes(session, candidate, Fate.REJECTED, tick, because)
-    elif action.step is Step.RENEW and state.renew(candidate) is Written.DONE:  # one write: it is closed and goes on at once
+    elif action.step is Step.RENEW and state.renew(candidate) is Written.DONE:  # one write closes this series and begins the next
         _tell(session, candidate, Fate.REJECTED, tick, because)
 
 
 def _becomes(session: DecidingSession, candidate: Candidate, fate: Fate, tick: Tick, because: str = "") -> None:
-    """Sets a candidate's fate, and then tells people of it; that nobody could be told changes nothing."""
+    """Sets a candidate's fate, and then tells people of it; the fate stands even if nobody could be told."""
     if session.state.set_fate(candidate, fate, because) is not Written.DONE:
         return  # it changed meanwhile: then that stands
     _tell(session, candidate, fate, tick, because)
@@ -299,10 +299,10 @@ def _tell(session: DecidingSession, candidate: Candidate, fate: Fate, tick: Tick
 def _freeze(
     session: DecidingSession, candidate: Candidate, inputs: GateInputs, decision: Decision, not_tried: Sequence[str]
 ) -> None:
-    """Freezes the statement that the roles sign; a tick that ended before it said so is made good by the next.
+    """Freezes the statement that the roles sign; if a tick ends before it sets the fate, the next one does.
 
     Raises:
-        SigningError, KeysError: the gate's key does not sign, or is not the believed one.
+        SigningError, KeysError: the gate's key does not sign, or is not the trusted one.
     """
     state, settings = session.state, session.settings
     # looked for again on purpose, right before the gate's key signs one: another machine may have frozen it meanwhile

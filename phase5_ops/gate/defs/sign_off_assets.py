@@ -1,6 +1,6 @@
-"""Rows S.1 to S.3 as Dagster sees them: asset `sign_offs` with its checks, and `sign_off_job`, made after each signature.
+"""Rows S.1 to S.3 as Dagster sees them: asset `sign_offs` with its checks, and `sign_off_job`, launched after each signature.
 
-Not part of the readiness run. Nothing depends on these results; see `sign_off_judge.py`.
+Not part of the readiness run. Nothing depends on these results; see `approval/judge.py`.
 """
 
 from datetime import datetime

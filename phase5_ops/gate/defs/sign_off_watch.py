@@ -17,7 +17,7 @@ _SIGNED = frozenset({Fate.READY_TO_SIGN, Fate.PROMOTED})
 
 
 def sign_off_requests(state: StateTable, environment: str) -> Iterator[dg.RunRequest]:
-    """A run for each open candidate with signatures, once for each set of them; promotion_gate says what is no candidate.
+    """A run for each open candidate with signatures, once for each set of them; promotion_gate reports malformed candidates.
 
     Raises:
         StateError: the table cannot be read.

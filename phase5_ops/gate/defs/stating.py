@@ -9,19 +9,19 @@ from phase5_ops.gate.records import Decision, GateInputs
 from phase5_ops.gate.state.items import Candidate, Written
 from phase5_ops.gate.state.stated_documents import RESTATED_AFTER, STATED_TYPE, NotStated, Stated, mark_of
 
-#: Makes the document of a candidate. Given from outside, because what a document looks like stands above the gate.
+#: Makes the document of a candidate. Passed in, because the layer above the gate defines what a document looks like.
 Describe = Callable[[DecidingSession, Candidate, GateInputs, Decision], Mapping[str, Any]]
 
 
 def state_document(session: DecidingSession, candidate: Candidate, document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Keeps the document where every machine reads it, unless it says what the last one said a moment ago.
+    """Writes the document where every machine reads it, unless the last one, of a moment ago, says the same.
 
     Returns:
-        Why it could not be kept; empty where it was, or need not be.
+        Why it could not be written; empty where it was, or need not be.
 
     Raises:
         StateError: the state table cannot be read or written.
-        SigningError, KeysError: the gate's key does not sign, or is not the believed one.
+        SigningError, KeysError: the gate's key does not sign, or is not the trusted one.
     """
     now = session.now  # the clock by which everybody judges how old it is, that of a sandbox included
     try:
@@ -29,7 +29,7 @@ def state_document(session: DecidingSession, candidate: Candidate, document: Map
         if mark_of(said.document) == mark_of(document) and abs(now - said.at) < RESTATED_AFTER:
             return ()
     except (NotStated, KeyError, TypeError):
-        pass  # nothing was said that could be shown: then it is said now
+        pass  # there is no document that could be shown: write one now
 
     signed = partial(session.signed_by_gate, payload_type=STATED_TYPE)
     stated = Stated(candidate.release, candidate.series, now, document)
@@ -43,7 +43,7 @@ def stated_open(session: DecidingSession, candidate: Candidate) -> bool:
 
     Raises:
         StateError: the state table cannot be read.
-        SigningError, KeysError: it cannot be told which keys to believe.
+        SigningError, KeysError: it cannot be told which keys to trust.
     """
     try:
         said = session.documents.said(candidate.release, candidate.series, session.keys)

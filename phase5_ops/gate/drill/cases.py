@@ -3,7 +3,7 @@
 Each case starts from a complete set that opens and changes one thing. What lives here: the cases and the table `gate_drill`, one
 row per case. Judging the table is in `judge.py`; the cases of the fresh reads are in `fresh_cases.py`, those of the records
 of runs in `recorded_cases.py`. The cases use the policy in force, so that a policy which lets something through is drilled as it
-is.
+is. It is one file because the faults, the cases and the required cases must agree.
 """
 
 import traceback
@@ -42,7 +42,7 @@ from phase5_ops.gate.records import (
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
 
-CONTROL = "control"  # the fault of a case that has none: the gate must open
+CONTROL = "control"  # in place of a fault, for a case that has none: the gate must open
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ ROW_FAULTS: Mapping[str, tuple[str, RowFault]] = {
     ),
 }
 
-WARNING = "only a warning"  # opens, unless the policy says of the row that it does not
+WARNING = "only a warning"  # opens, unless the policy lets warnings of the row block
 
 
 def _as_signed(inputs: GateInputs, row: Row, waivers: frozenset[str] = frozenset()) -> GateInputs:
@@ -349,7 +349,7 @@ def _expired(inputs: GateInputs, row: Row) -> GateInputs:
 
 
 def _worse(inputs: GateInputs, _row: Row) -> GateInputs:
-    """The same finding as was signed, as a warning by now."""
+    """The finding that was signed, now a warning."""
     signed = _as_signed(_judged(inputs, ROWS[0], Verdict.PASS), ROWS[0])
     return _judged(signed, ROWS[0], Verdict.WARN)
 
@@ -415,7 +415,7 @@ SIGNATURE_FAULTS: Mapping[str, tuple[ReasonCode, RowFault]] = {
     "a row not in what was signed": (SignOffReason.SIGNATURE_VOID, lambda i, _: _signed(i, rows={})),
 }
 
-#: Where a signature that needs a closer look counts all the same.
+#: Unusual signatures that must count.
 SIGNATURE_CONTROLS: Mapping[str, RowFault] = {
     "proved to be signed before its key was revoked": lambda i, row: _off(
         i, row, key_revoked_at=i.now, proved_at=i.now - _MOMENT
@@ -440,7 +440,7 @@ def _newer(inputs: GateInputs, rows: Mapping[str, tuple[Verdict, tuple[Finding, 
 
 
 def _deleted_failure(inputs: GateInputs) -> GateInputs:
-    """A newer run failed, and only its evidence is left; so is that of a later one that passed, which cures nothing."""
+    """A newer run failed, and only its evidence is left; a later one that left only evidence passed, which cures nothing."""
     finding = _finding(ROWS[0], Verdict.FAIL)
     passed = {row.id: (Verdict.PASS, ()) for row in ALL_CHECKS if not row.is_sign_off}
     failed: Mapping[str, tuple[Verdict, tuple[Finding, ...]]] = {**passed, ROWS[0].id: (Verdict.FAIL, (finding,))}
@@ -466,7 +466,7 @@ RELEASE_FAULTS: Mapping[str, tuple[str, Callable[[GateInputs], GateInputs]]] = {
     ),
 }
 
-#: A newer run of the environment in which one row is this: what happened -> verdict.
+#: What happened to one row in a newer run of the environment -> its verdict there.
 NEWER_RUN_FAULTS: Mapping[str, Verdict] = {"fails in a newer run": Verdict.FAIL, "errs in a newer run": Verdict.ERROR}
 
 
@@ -521,7 +521,7 @@ def _waiver_cases(complete: GateInputs, row: Row) -> Iterator[DrillCase]:
 
 
 def _fresh_cases(complete: GateInputs) -> Iterator[DrillCase]:
-    """What the rules of the fresh reads find, given to the gate; alarms close only where the policy lets them."""
+    """Gives the gate what the rules of the fresh reads find; alarms close only where the policy lets them."""
     context = FreshContext(_RELEASE, complete.now, complete.policy)
 
     def given(find: Find) -> Callable[[], GateInputs]:

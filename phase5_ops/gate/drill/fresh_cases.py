@@ -1,8 +1,8 @@
 """The gate drill's cases of the fresh reads before a promotion, as data: deployed identity and SLO alarms. Pure.
 
-Each case is a table or an answer made here, put through the very rules that a promotion goes by (`deployed_rules.py`,
-`alarm_rules.py`); what they find is what the gate is given. So a rule that no longer closes lets its case open, which fails row
-4.3. What must not live here: reading.
+Each case is a table or an answer made here and judged by the very rules that a promotion uses (`deployed_rules.py`,
+`alarm_rules.py`); the gate gets what they find. So a rule that no longer closes lets its case open, which fails row 4.3. What
+must not live here: reading.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ def _deployed(
 
 
 def _recorded(*, start: tuple[_Row, ...] = (_RAN,), end: tuple[_Row, ...] = (_RAN,), status: ReadStatus = ReadStatus.OK) -> Find:
-    """What the run's own record of these moments says."""
+    """What is found for what ran at the start and the end of a run."""
     return lambda context: recorded_problems(_deployed(context, start, end, status), context.release, _ANY)
 
 
@@ -71,7 +71,7 @@ def _without_reads(context: FreshContext) -> tuple[Reason, ...]:
 
 
 def _holding(digest: str | None = None) -> Find:
-    """What the record says where the candidate must run, and the artifact of this digest did; default: the candidate's own."""
+    """What is found where the candidate must run, and the artifact of this digest ran; default: the candidate's own."""
 
     def find(context: FreshContext) -> tuple[Reason, ...]:
         ran = (_RAN, ("parameter", _PARAMETER, "1", digest or context.release.digest))
@@ -139,7 +139,7 @@ ALARM_FAULTS: Mapping[str, tuple[str, Find]] = {
     "stored SLO alarms unreadable": (GateReason.ALARMS_UNREADABLE.code, _alarm(None, "OK")),
 }
 
-#: Where the fresh reads find nothing, so that their closing elsewhere shows something.
+#: Cases in which the fresh reads find nothing: the gate must open.
 FRESH_CONTROLS: Mapping[str, Find] = {
     "the same ran at both ends of the run": _recorded(),
     "the candidate ran": _holding(),

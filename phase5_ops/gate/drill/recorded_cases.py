@@ -1,8 +1,7 @@
 """The gate drill's cases of recorded runs, as data: the candidate's own record, and the newer runs that records tell of. Pure.
 
-Each case is a trail of records made here, put through the very rules that a decision goes by (`recorded_rules.py`); what they
-find is what the gate is given. So a rule that no longer closes lets its case open, which fails row 4.3. What must not live here:
-reading.
+Each case is a trail of records made here and judged by the very rules that a decision uses (`recorded_rules.py`); the gate gets
+what they find. So a rule that no longer closes lets its case open, which fails row 4.3. What must not live here: reading.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -65,7 +64,7 @@ def _record(inputs: GateInputs, run_id: str, seq: int = 1, previous: str = "", b
 
 @dataclass(frozen=True)
 class RecordedCase:
-    """What is wrong: the trail of records, what Dagster knows of the newer run, what evidence is left of it, the digest."""
+    """A case: the trail of records, what Dagster knows of the newer run, what evidence is left of it, the stored digest."""
 
     trail: Callable[[GateInputs, str], Sequence[RunRecord]]
     known: Rows | None = None

@@ -1,9 +1,10 @@
 """The only place that reads Dagster's stored results: runs, check results and candidates' events, as plain facts.
 
 What Dagster stores is not evidence, so nothing here decides; the records go to `row_state.py`, which tells what counts. Results
-are read from the event log of one run, in one query for all checks: "latest" of a check would be another run's, or a posted one.
-An event that was posted from outside has no run, so it is in no run's log. What cannot be read is left out or left empty, which
-keeps the gate closed. The tests of this module are the contract with Dagster: they fail first when it changes.
+are read from the event log of one run, in one query for all checks: the "latest" result of a check may be another run's, or one
+posted from outside. An event that was posted from outside has no run, so it is in no run's log. What cannot be read is left out
+or left empty, which keeps the gate closed. The tests of this module are the contract with Dagster: they fail first when Dagster
+changes.
 """
 
 from bisect import bisect_left
@@ -36,7 +37,7 @@ _NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # later than every run that could
 
 
 class EvidenceFiles(Protocol):
-    """What is asked of the evidence store."""
+    """What this module needs of the evidence store."""
 
     def manifest(self, run_id: str) -> dict[str, str]:
         """Path -> digest of every file of a run's evidence, read afresh."""
@@ -186,7 +187,7 @@ def stored_bundle(store: EvidenceFiles, run: ReadinessRun) -> Bundle | None:
         return None
     if not manifest:
         return None
-    # who reads the evidence later starts from its manifest, so that one which was edited is evidence that was changed, too
+    # readers of the evidence start from its manifest, so an edited manifest is changed evidence, too
     digest = next((each for each in found if each != run.evidence_digest), found[0])
     return Bundle(run_id, digest, run.evidence_digest, _part(manifest, "tables", ".parquet"), verdicts)
 
@@ -204,7 +205,7 @@ class KeptResults:
 
     `looked_at` is when a tick of this process last looked at a candidate, by name.
 
-    A tick that reads from here asks for runs and promotions only; what is promoted is decided from results that are read again.
+    A tick that reads from here only asks for runs and promotions; a promotion decides from results that it reads again.
     """
 
     def __init__(self, most: int = 256) -> None:
@@ -216,7 +217,7 @@ class KeptResults:
         """`stored_results` of a run; those of one that is not over are not kept."""
         found = self._results.pop(run, None) or stored_results(instance, run)
         if run.state is RunState.FINISHED:
-            self._results[run] = found  # at the end: the first is the one that was not asked for the longest
+            self._results[run] = found  # moved to the end: the first is the one unused for longest
             while len(self._results) > self._most:
                 del self._results[next(iter(self._results))]
         return found
@@ -247,10 +248,10 @@ def other_runs(
 ) -> tuple[OtherRun, ...]:
     """The readiness runs of an environment that ended since a moment; what ran under a fixed clock says nothing of now.
 
-    Where there are more than can be looked at, one that cannot be read stands for the rest, so that none is passed over. `seen`
-    holds what need not be read again.
+    Where there are too many to look at, one unreadable run stands for the rest, so that none is passed over. `seen` holds what
+    need not be read again.
     """
-    # the storage's time of the last change of a run is not exactly the end of it, so a little more is asked for
+    # the storage's time of the last change of a run is not exactly its end, so a little more is asked for
     wanted = RunsFilter(
         job_name=run_tags.READINESS_JOB,
         statuses=list(_OVER),
@@ -264,7 +265,7 @@ def other_runs(
         if run.ended_at is None or run.ended_at < since or (run.facts.fixed_now and not allow_fixed_now):
             continue
         found.append(OtherRun(run.facts.run_id, environment, run.ended_at, _rows(seen.results(run.facts))))
-    if len(run_ids) > _MOST_OTHER_RUNS:  # whatever those that were looked at are: somebody may have made them to hide it
+    if len(run_ids) > _MOST_OTHER_RUNS:  # even if those looked at are good: somebody may have made them to hide another
         found.append(OtherRun(run_ids[-1], environment, _NO_MOMENT, None))
     return tuple(found)
 
@@ -305,7 +306,7 @@ def _count(text: str | None) -> int:
 
 
 def newest_finished(runs: Iterable[ReadinessRun]) -> ReadinessRun | None:
-    """The run of the last attempt that is over."""
+    """The run that ended last; None if none has ended."""
     return max((run for run in runs if run.ended_at is not None), key=lambda run: (run.ended_at, run.facts.run_id), default=None)
 
 
@@ -324,7 +325,7 @@ class CandidateEvent:
     unreadable: str | None = None
 
 
-#: Reads the events between two storage ids, both left out, oldest first and at most so many.
+#: Reads the events between two storage ids, both excluded, oldest first and at most so many.
 _Read = Callable[[int, int, int], list[CandidateEvent]]
 
 
@@ -332,7 +333,7 @@ def candidate_events(instance: DagsterInstance, asset: str, cursor: str | None, 
     """The materializations of the asset after the cursor, oldest first.
 
     A cursor that is no storage id, or ahead of every event there is, was set by hand: then all are read again. An event that
-    cannot be read fails every read that it is part of; it is found and handed out as unreadable, so that it hides no other.
+    cannot be read fails every read that it is part of; it is found and returned as unreadable, so that it hides no other.
     """
 
     def read(after: int, before: int, most: int) -> list[CandidateEvent]:

@@ -1,10 +1,10 @@
-"""Readiness runs that Dagster no longer knows, as the evidence that they left tells of them.
+"""Readiness runs that Dagster no longer knows, read from the evidence that they left.
 
-Whoever reaches the webserver can delete a run, and with its record goes what it found. Its evidence is not Dagster's and stays.
-A run that files alone tell of is believed only where it closes; it never cures what another run found. A row that it should have
-judged, and of which it has no verdict that can be read, is an ERROR there, as a check that was not evaluated is everywhere.
-When such a run ended is told by what it wrote, never by the times of files: by its end, else by its beginning and the longest
-that a run takes, else (an earlier version) by what it read last. What must not live here: reading Dagster, deciding.
+Whoever reaches the webserver can delete a run, and with its record what it found; its evidence is not Dagster's and stays. A run
+known only from files can close the gate; it never cures what another run found. A row that it should have judged and has no
+readable verdict for is an ERROR, like any check that was not evaluated. When it ended is taken from what it wrote, never from
+file times: its end, else its beginning plus the longest that a run takes, else (an earlier version) what it read last. What must
+not live here: reading Dagster, deciding.
 """
 
 from collections.abc import Callable, Collection
@@ -21,7 +21,7 @@ from phase5_ops.verdict import Finding, Verdict
 
 Rows = dict[str, tuple[Verdict, tuple[Finding, ...]]]
 
-_MOST = 50  # runs that are read; one that cannot be read stands for the rest, so that none is passed over
+_MOST = 50  # runs that are read; one unreadable run stands for the rest, so that none is passed over
 _LONGEST_RUN = timedelta(hours=1)  # of one that did not come to its end
 NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # later than every run that could cure
 
@@ -83,7 +83,7 @@ class ForgottenRuns:
 
 
 def _concerns(origin: Origin | None, environment: str, *, allow_fixed_now: bool) -> bool:
-    """Whether such a run counts here; one that does not say what it was does."""
+    """Whether such a run counts here; it does, too, if it does not say what it was."""
     if origin is None:
         return True
     return origin.job == READINESS_JOB and origin.environment == environment and (allow_fixed_now or not origin.fixed_now)

@@ -1,8 +1,8 @@
 """`phase5 init --check`: whether what the gate rests on is set up as it must be. Reads only, changes nothing.
 
 The state table: its keys, deletion protection, point-in-time recovery, and no expiry of what an auditor needs. The signing keys:
-they are the pinned ones, and by their key policies no principal may sign with two of them. What a key policy leaves to IAM (a
-statement for the whole account) cannot be told from it, and is said; grants are not looked at.
+they are the pinned ones, and by their key policies no principal may sign with two of them. Where a key policy leaves signing to
+IAM (a statement for the whole account), it does not tell who may sign, and a note says so; grants are not looked at.
 """
 
 import fnmatch
@@ -58,7 +58,7 @@ class Checked:
 
 
 def exit_code(found: list[Checked]) -> int:
-    """0 if nothing stands against it, 1 with a problem, else 2 where something could not be read or nothing was looked at."""
+    """0 if all is well, 1 with a problem, else 2 where something could not be read or nothing was looked at."""
     outcomes = {each.outcome for each in found}
     if InstallOutcome.PROBLEM in outcomes:
         return 1
@@ -157,7 +157,7 @@ def _check_key(session: GateSession, role: str, pinned: KeySet | None) -> Genera
 
 
 def _check_policy(reader: AwsReader, role: str, key: TrustedKey) -> Generator[Checked, None, set[str]]:
-    """Says what of a key's policy concerns signing; returns the principals that it names."""
+    """Reports what a key's policy says about signing; returns the principals that it names."""
     name = str(key.kms_key)
     answer = reader.call("kms", "get_key_policy", name, KeyId=name, PolicyName="default")
     if answer.read.status is not ReadStatus.OK:
@@ -179,7 +179,7 @@ def _check_policy(reader: AwsReader, role: str, key: TrustedKey) -> Generator[Ch
 
 
 def signers_in(policy: Mapping[str, Any]) -> set[str]:
-    """The principals that a key policy allows to sign; conditions and denials are not weighed, so it may be more than can.
+    """The principals that a key policy allows to sign; conditions and denials are not weighed, so some of them may be unable to.
 
     Raises:
         ValueError, KeyError: it is no policy, or allows everybody but some.

@@ -1,4 +1,4 @@
-"""What the platform is like now against the stored evidence: what is deployed, and the SLO alarms that fire. It can only close.
+"""Compares the platform as it is now with the stored evidence: what is deployed, and which SLO alarms fire. It can only close.
 
 Reads only; what the answers mean is in `alarm_rules.py` and `deployed_rules.py`, which the gate drill exercises.
 """

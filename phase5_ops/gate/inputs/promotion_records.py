@@ -1,8 +1,8 @@
-"""Whether the record of a promotion is what it says: signed by the gate after the target took the order, for this very series.
+"""Whether the record of a promotion is genuine: signed by the gate after the target took the order, for this very series.
 
-The state table is not believed: who can write items can write that something was promoted, or copy what was prepared and never
-published. What is believed is the gate's signature over the publication, and the signed decision that it names. Reads nothing but
-what it is given.
+The state table alone is not trusted: whoever can write items can write that something was promoted, or copy what was prepared and
+never published. What counts is the gate's signature over the publication, and the signed decision that it names. Reads nothing:
+everything is passed in.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ def record_problems(
         record: as the table holds it.
         release: name, digest, environment.
         series: of the candidate.
-        keys: the keys that are believed.
+        keys: the trusted keys.
         now: evaluation time.
         override: the order by which it was promoted; None where the gate was open.
     """
@@ -66,11 +66,11 @@ def record_problems(
 
 
 def with_attested_times(sign_offs: Iterable[SignOff], record: Promotion) -> tuple[SignOff, ...]:
-    """The signatures, those in the envelope of a promotion with the time by which its decision proves them to be made.
+    """The signatures; those in a promotion's envelope get the time by which its decision proves that they were made.
 
     Args:
         sign_offs: verified, of the release.
-        record: against which `record_problems` has found nothing.
+        record: in which `record_problems` has found nothing.
     """
     signed = read_envelope(record.readiness_envelope.encode()).signatures
     decided = decision_facts(read_statement(read_envelope(record.decision_envelope.encode()).payload))
@@ -109,7 +109,7 @@ def envelope_problems(
         basis: what the decision rests on: the readiness envelope, or the override's.
         decision: the decision's envelope.
         release: name, digest, environment.
-        keys: the keys that are believed.
+        keys: the trusted keys.
         now: evaluation time.
         max_age: how old the decision may be.
         override: the order; None where the gate was open.

@@ -28,11 +28,11 @@ from phase5_ops.settings import in_sandbox
 
 @dataclass(frozen=True)
 class DecidingSession(GateSession):
-    """A session in which it is decided: for one decision or one tick, in which nothing of Dagster and the evidence is read twice.
+    """A session for one decision or one tick, in which nothing of Dagster and the evidence is read twice.
 
     Attributes:
         instance: Dagster's records.
-        kept: results that an earlier tick has read; a promotion has none.
+        kept: results that an earlier tick has read; none for a promotion.
     """
 
     instance: dg.DagsterInstance = field(kw_only=True)
@@ -45,12 +45,12 @@ class DecidingSession(GateSession):
 
     @cached_property
     def left(self) -> dict[str, LeftEvidence]:
-        """What the evidence folder holds of recorded runs, by run id; filled as they are come to."""
+        """What the evidence folder holds of recorded runs, by run id; filled as runs are looked at."""
         return {}
 
     @cached_property
     def forgotten(self) -> ForgottenRuns:
-        """The runs whose evidence is left and whose record is not; listed once for all candidates of a tick."""
+        """The runs that left evidence and are gone from Dagster; listed once for all candidates of a tick."""
         return ForgottenRuns(self.run.store, partial(check_state.unknown_runs, self.instance))
 
     @cached_property
@@ -83,7 +83,7 @@ def read_inputs(
     """The facts of a candidate's present series, from its last readiness run that is over.
 
     Args:
-        session: what is read.
+        session: does the reading.
         candidate: as it stands in the state table.
         runs: the readiness runs of its series, where they were just read.
         closing: what other reads found; it can only close.
@@ -141,10 +141,10 @@ def read_inputs(
 
 
 def look_again(session: DecidingSession, inputs: GateInputs, *, alarms: bool = True) -> GateInputs:
-    """The inputs, and what the platform as it is now says against them; it can only close.
+    """The inputs, with what the platform as it is now says against them; it can only close.
 
     Args:
-        session: what is read.
+        session: does the reading.
         inputs: of `read_inputs`.
         alarms: whether the alarms are looked at too: what fires while people sign may be over before anything is promoted.
     """
@@ -157,11 +157,11 @@ def look_again(session: DecidingSession, inputs: GateInputs, *, alarms: bool = T
 
 
 def as_promoted(session: DecidingSession, candidate: Candidate, record: Promotion) -> GateInputs:
-    """What a promotion was decided from: evidence grows old afterwards, newer runs and another policy are about what came later.
+    """The inputs as of a promotion: at its moment, under the policy that was signed, without newer runs.
 
-    What was changed since is not undone: a file that is no longer as it was sealed is shown as that. The attestation proves by
-    when its signatures were made, so that those of keys revoked since still count. Where it does not verify, nothing shows that
-    there was a promotion, nor when, and these are the inputs of now: who can write a record must not choose the moment.
+    Later changes are not undone: a file that is no longer as it was sealed is shown as changed. The attestation proves by when
+    its signatures were made, so that those of keys revoked since still count. Where it does not verify, nothing shows that there
+    was a promotion, or when, and the inputs are those of now: whoever can write a record must not choose the moment.
 
     Raises:
         StateError, KeysError, SigningError: as `read_inputs`.

@@ -1,7 +1,7 @@
-"""The promotion by override: read the signed order again, see that it stands, attest it as what it is, publish once.
+"""The promotion by override: read the signed order again, check that it is valid, attest it as an override, publish once.
 
-It trusts nobody who started it, and no row, evidence or policy of readiness is asked for: that is what an override is. Before
-glass is broken somebody must have been told. What must not live here: Dagster, targets; they come in as functions.
+It does not trust whoever started it, and checks no row, evidence or policy of readiness: that is what an override is. Before the
+glass is broken, people must have been told. What must not live here: Dagster, targets; they are passed in as functions.
 """
 
 import logging
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
-    """Promotes by the override of this id if it stands now, once whatever happens.
+    """Promotes by the override of this id if it is valid now, and only once.
 
     Raises:
         StateError: the state table cannot be read or written.
@@ -101,7 +101,7 @@ def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
 def standing_problems(
     state: StateTable, keys: KeySet, override: Override, candidate: Candidate, now: datetime
 ) -> tuple[Reason, ...]:
-    """Why an override means nothing for its candidate as it stands now."""
+    """Why an override does not apply to its candidate as it stands now."""
     if override.kind is OrderKind.BREAK_GLASS:
         if candidate.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
             return (
@@ -130,7 +130,7 @@ def standing_problems(
 
 
 def _in_production(state: StateTable, override: Override) -> str | None:
-    """By what the series of an order to break the glass is recorded as promoted already."""
+    """What the records say has promoted the order's series already; None if nothing has."""
     release, series = override.release, override.series
     if state.promotion(release, series) is not None:
         return "the open gate"
@@ -163,12 +163,12 @@ def _attest(session: GateSession, override: Override, counted: Sequence[SignOff]
 
 
 def _verification_problems(session: GateSession, override: Override, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
-    """Why these envelopes do not attest this order; nothing is published that `phase5 verify --accept` would not take."""
+    """Why these envelopes do not attest this order; nothing is published that `phase5 verify --accept` would refuse."""
     return envelope_problems(envelopes.basis, envelopes.decision, override.release, keys=session.keys, now=now, override=override)
 
 
 def _told(session: GateSession, override: Override, roles: frozenset[str]) -> tuple[str, ...]:
-    """Tells people; that it could not be done keeps glass from being broken, and no incident from being cured."""
+    """Tells people; if that fails, the glass is not broken, but a rollback goes on."""
     subject = f"phase5: {override.kind} of {override.release.name} in {override.release.environment} takes effect now"
     text = f"{as_text(override, ())}\nsigned for {', '.join(sorted(roles))}; run {session.run.run_id}"
     problem = notify(session.reader, session.settings.notifications, subject, text)

@@ -1,7 +1,7 @@
 """The promotion of a candidate whose gate is open: decide again from fresh reads, attest, publish once.
 
-It trusts nobody who started it: a run launched by hand goes through the same door. What must not live here: Dagster and
-targets, which come in as functions of the door; and how something is published once, which is in `publication.py`.
+It does not trust whoever started it: a run launched by hand goes through the same checks. What must not live here: Dagster and
+targets, which are passed in as functions of the door; and how something is published once, which is in `publication.py`.
 """
 
 from datetime import datetime
@@ -32,7 +32,7 @@ from phase5_ops.gate.state.items import Candidate, Fate
 
 
 def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
-    """Promotes a release if the gate is open now, once whatever happens.
+    """Promotes a release if the gate is open now, and only once.
 
     Args:
         door: the session of the run that promotes, and how it decides and publishes.
@@ -77,7 +77,7 @@ def _attest(
 ) -> tuple[Envelopes | None, tuple[str, ...]]:
     """The two envelopes of this decision, or why they would not verify: then nothing is published."""
     release, opened = candidate.release, decision.opened_on
-    # read a second time on purpose: what is attested are the bytes that stand there now, if they are those that were decided on
+    # read a second time on purpose: the bytes attested are those stored now, if they are the ones decided on
     frozen = door.state.statement(release, candidate.series)
     if frozen is None or opened is None or sha256_of(frozen.payload) != opened.statement_digest:
         return None, ("the frozen statement changed while it was decided",)
@@ -107,5 +107,5 @@ def _attest(
 
 
 def _verification_problems(door: PromotionDoor, release: Release, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
-    """Why these envelopes do not attest an open gate; nothing is published that `phase5 verify` would not take."""
+    """Why these envelopes do not attest an open gate; nothing is published that `phase5 verify` would refuse."""
     return envelope_problems(envelopes.basis, envelopes.decision, release, keys=door.session.keys, now=now, max_age=LONGEST_WAIT)

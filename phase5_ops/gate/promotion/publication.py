@@ -1,7 +1,7 @@
-"""Publishing once: take the lock, prepare the attestation, look once more, give the order, record. In this order alone.
+"""Publishing once: take the lock, prepare the attestation, look once more, give the order, record. Always in this sequence.
 
 What is published was decided by the caller: because the gate is open (`promote.py`), or by an override
-(`override_promote.py`). Whatever is killed where, the next attempt finds what was done in the state table, and publishes under
+(`override_promotion.py`). Wherever an attempt is killed, the next one finds in the state table what was done, and publishes under
 the same idempotency key:
 
     before the lock            nothing was done
@@ -9,8 +9,8 @@ the same idempotency key:
     prepared, not recorded     perhaps published: the next holder decides again, and gives the very same order again
     recorded                   done; only the candidate's fate and the files are made good
 
-What must not live here: deciding, Dagster, targets; they come in as functions. Every failure to read or write the state
-table goes up as StateError: nothing is known then, and the next attempt begins anew.
+What must not live here: deciding, Dagster, targets; they are passed in as functions. Every failure to read or write the state
+table is raised as StateError: nothing is known then, and the next attempt begins anew.
 """
 
 import time
@@ -69,7 +69,7 @@ class PromotionOutcome:
 
 @dataclass(frozen=True)
 class PromotionDoor:
-    """What a promotion does beside its session: decide, and give the order.
+    """The session of a promotion, and how it decides and gives the order.
 
     Attributes:
         session: whose run promotes; the state table, the keys, the evidence beside which the attestation is kept.
@@ -109,7 +109,7 @@ class Errand:
     """One promotion that was decided and is to be published.
 
     Attributes:
-        candidate: as it stood when it was decided.
+        candidate: as it stood when the gate decided.
         kind: by which right.
         envelopes: of this decision.
         problems: why `phase5 verify` would refuse envelopes; asked of those that an earlier attempt prepared.
@@ -117,7 +117,7 @@ class Errand:
         decided: the same by the door's monotonic clock.
         context: for the target.
         override: the order; None where the gate was open.
-        last_word: done before the lock is taken; says why not to publish, if anything.
+        last_word: called before the lock is taken; returns why not to publish, if anything.
     """
 
     candidate: Candidate
@@ -137,7 +137,7 @@ class Errand:
 
     @property
     def lock(self) -> str:
-        """Whose lock: an open gate and broken glass bring the same series to production, so they have one; a rollback its own."""
+        """Whose lock: a rollback has its own; an open gate and break-glass promote the same series, so they share one."""
         return self.name if self.kind is OrderKind.ROLLBACK else ""
 
 
@@ -211,10 +211,10 @@ _FATES = {OrderKind.OPEN: Fate.PROMOTED, OrderKind.BREAK_GLASS: Fate.BREAK_GLASS
 
 
 def recorded(door: PromotionDoor, candidate: Candidate, record: Promotion, override: Override | None = None) -> PromotionOutcome:
-    """The end of an attempt that finds a record, if that carries what only a promotion makes.
+    """Ends an attempt that finds a record, if that carries the signatures that only a promotion makes.
 
-    Who can write to the table can write any record; one that was just believed would pass for a promotion that nobody decided and
-    no target was told of.
+    Whoever can write to the table can write any record; an unchecked one would pass for a promotion that nobody decided and no
+    target was told of.
     """
     problems = record_problems(
         record, candidate.release, candidate.series, keys=door.session.keys, now=record.promoted_at, override=override
@@ -225,10 +225,10 @@ def recorded(door: PromotionDoor, candidate: Candidate, record: Promotion, overr
 
 
 def _finish(door: PromotionDoor, candidate: Candidate, kind: OrderKind, promotion: Promotion, ending: Ending) -> PromotionOutcome:
-    """Makes good what follows a record: its note among the promotions, the candidate's fate, the files beside the evidence."""
+    """Completes what follows a record: its note among the promotions, the candidate's fate, the files beside the evidence."""
     if kind is OrderKind.OPEN:
         door.state.note_promotion(candidate.release, candidate.series, promotion.promoted_at, _waived(promotion))
-    if kind is OrderKind.BREAK_GLASS:  # found by the sensor once more, so that what is older gives way
+    if kind is OrderKind.BREAK_GLASS:  # listed for the sensor again, so that older candidates give way
         door.state.list_open(candidate.release, door.wall())
     present, fate = door.state.candidate(candidate.release), _FATES.get(kind)
     ours = present is not None and present.series == candidate.series
@@ -244,7 +244,7 @@ def _finish(door: PromotionDoor, candidate: Candidate, kind: OrderKind, promotio
 
 
 def _waived(promotion: Promotion) -> frozenset[tuple[str, Pair]]:
-    """What was waived, as the statement says; nothing is known where the promotion rests on none that can be read."""
+    """What was waived, as the statement says; empty where the promotion rests on no readable statement."""
     try:
         return waived_findings(read_envelope(promotion.readiness_envelope.encode()).payload)
     except MalformedEnvelope:
@@ -252,7 +252,7 @@ def _waived(promotion: Promotion) -> frozenset[tuple[str, Pair]]:
 
 
 def begun(state: StateTable, candidate: Candidate, override: Override | None = None) -> tuple[str, ...]:
-    """What to know where an earlier attempt got as far as the lock and left no record.
+    """What is known of an earlier attempt that took the lock and left no record; empty if there is none.
 
     Raises:
         StateError: the state table cannot be read.

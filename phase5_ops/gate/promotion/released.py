@@ -1,8 +1,8 @@
-"""What went to production through this gate, by what, and what is live: from signed records, oldest first.
+"""What went to production through this gate, by which right, and what is live: from signed records, oldest first.
 
 The list of promotions in the state table only says where to look. What counts is the gate's signature over each publication
-(`promotion_records.py`); a record that does not carry it is shown with the reason, and makes unknown what is live after it. What
-somebody brought to production past this gate is not known here.
+(`promotion_records.py`); a record that does not carry it is shown with the reason, and what is live after it is unknown. What
+reached production without this gate is not known here.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Released:
         at: when it was published, as its record says.
         run_id: of the promotion run.
         override: the order by which it was made; None where the gate was open.
-        problems: why the record is not to be believed; empty if it is.
+        problems: why the record is not trusted; empty if it is.
     """
 
     release: Release
@@ -57,7 +57,7 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
 
     Args:
         state: the state table.
-        keys: the keys that are believed.
+        keys: the trusted keys.
         environment: of the gate.
         since: those before this moment are left out; None for all.
 
@@ -67,7 +67,7 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
     found: dict[tuple[str, int, str], Released] = {}
 
     def note(each: Released) -> None:
-        """One publication has one record: a note beside it that names another digest or moment says nothing of it."""
+        """Keeps one entry for each publication: a note that does not match its record gives way to one that does."""
         key = (each.release.name, each.series, each.override.id if each.override else "")
         if key not in found or not each.problems:
             found[key] = each
@@ -86,12 +86,12 @@ def released(state: StateTable, keys: KeySet, environment: str, *, since: dateti
 
 
 def live(history: Sequence[Released]) -> Released | None:
-    """What is in production: the last publication; None where there is none, or where the last one is not to be believed."""
+    """What is in production: the last publication; None where there is none, or where the last one is not trusted."""
     return history[-1] if history and not history[-1].problems else None
 
 
 def replaced_by(history: Sequence[Released], release: Release) -> Released | None:
-    """What took the place of a release in production; None where nothing that is believed came after it, or it never was."""
+    """What took the place of a release in production; None where nothing trusted came after it, or it was never there."""
     believed = [each for each in history if not each.problems]
     last = max((index for index, each in enumerate(believed) if each.release == release), default=None)
     return None if last is None or last + 1 == len(believed) else believed[last + 1]

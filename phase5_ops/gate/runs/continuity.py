@@ -1,7 +1,7 @@
 """Reads where histories stood when earlier runs ended, and where they stand now; what follows from it is in `histories.py`.
 
-Two things tell of earlier runs: their records in the state table, and the evidence that they left in the state folder. Each of
-them must be continued. A table that is not there has no records; one that cannot be read leaves the word to the evidence alone.
+Two things tell of earlier runs: their records in the state table, and the evidence that they left in the state folder. The
+present histories must continue both. A table that is not there has no records; where it cannot be read, only the evidence counts.
 """
 
 import logging
@@ -50,7 +50,7 @@ def standing_at_end(run: RunContext) -> Standing:
 
 
 def look_back(run: RunContext) -> Continuity:
-    """What a run builds on."""
+    """Where earlier runs left the histories, and where the present ones do not continue them."""
     settings = run.settings
     now_chains, tables = _chains(run), _tables(run)
     session = GateSession(run)
@@ -86,7 +86,7 @@ def look_back(run: RunContext) -> Continuity:
 
 
 def _back_to(table: RunRecords, environment: str, chain: Chain) -> list[RunRecord]:
-    """The records, newest first, whose last one is that of the last run with this very history; the newest alone without one.
+    """The records, newest first, back to that of the last run with this very history; only the newest if there is none.
 
     Runs with another state folder, hence with other histories, may have come between.
     """
@@ -103,7 +103,7 @@ def _back_to(table: RunRecords, environment: str, chain: Chain) -> list[RunRecor
 
 
 def _last_left(store: EvidenceStore, environment: str, own: str) -> Standing | None:
-    """Where things stood when the last run that left evidence here ended, by what it says itself."""
+    """Where histories stood when the last run that left evidence here ended, as its evidence says."""
     found = []
     for run_id in store.run_ids():
         try:
@@ -146,7 +146,7 @@ def _tables(run: RunContext) -> dict[str, str]:
 
 
 def _acceptances(session: GateSession) -> list[Acceptance]:
-    """The acceptances that are signed by a believed key of a role; what cannot be told is accepted by nobody."""
+    """The acceptances that a trusted key of a role signed; none where that cannot be told."""
     environment = session.settings.environment
     try:
         stored = session.records.acceptances(environment)

@@ -1,8 +1,8 @@
 """Removes from the state folder what `retention.py` says is no longer needed: evidence, and Dagster's record of the run.
 
-Done at the end of each readiness run, by what the folder and Dagster tell. The folder goes first: a process that is killed in
-between leaves a run that Dagster still knows, which the next pruning finds. A copy of the evidence elsewhere, the histories,
-Dagster's records of promotions and sign-offs, and runs whose folder does not say what made it stay.
+Done at the end of each readiness run, by what the folder and Dagster tell. The folder is removed first: a process that is killed
+in between leaves a run that Dagster still knows, which the next pruning finds. These stay: a copy of the evidence elsewhere, the
+histories, Dagster's records of promotions and sign-offs, and runs whose folder does not say what made it.
 """
 
 import logging
@@ -19,14 +19,14 @@ from phase5_ops.gate.inputs.forgotten_runs import NO_MOMENT, over_at
 
 log = logging.getLogger(__name__)
 
-_DAGSTER_RUNS = ("history", "runs")  # where Dagster keeps one SQLite file a run; what it deletes leaves the file
+_DAGSTER_RUNS = ("history", "runs")  # where Dagster keeps one SQLite file a run; deleting a run leaves it
 
 
 def prune(run: RunContext, instance: dg.DagsterInstance) -> str | None:
     """Removes what is no longer needed.
 
     Returns:
-        Why not everything was removed; None where there was nothing to say.
+        Why not everything was removed; None if it was.
     """
     settings = run.settings
     try:

@@ -39,7 +39,7 @@ def notices(run: RunContext) -> list[str]:
 
 
 def end_run(context: RunContext, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Ends a run of the readiness job; another time it does nothing.
+    """Ends a run of the readiness job; called again, it does nothing.
 
     Args:
         context: of the run.
@@ -71,7 +71,7 @@ def end_run(context: RunContext, instance: dg.DagsterInstance, run: dg.DagsterRu
     )
     if problem := _append(context, record):
         said.append(f"the run is not recorded in the state table, so that no candidate can rely on it: {problem}")
-    context.shared[_NOTICES] = said  # said, whatever becomes of the removing
+    context.shared[_NOTICES] = said  # said even if pruning fails
     if problem := prune(context, instance):
         said.append(problem)
     for line in said:

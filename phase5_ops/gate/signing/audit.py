@@ -1,4 +1,4 @@
-"""Whether CloudTrail's record of a Sign call says of a signature what the state table says. Pure.
+"""Whether CloudTrail's record of a Sign call agrees with what the state table says of a signature. Pure.
 
 The signature itself proves which key signed which bytes. Who the person was, in which session and when, stands only in the table,
 written by the process that signed; the record of the Sign call, which carries the same request id, tells it from KMS's side.
@@ -27,7 +27,7 @@ _SOURCE, _NAME, _ALGORITHM = "kms.amazonaws.com", "Sign", "ECDSA_SHA_256"
 
 
 class Match(StrEnum):
-    """How a signature and CloudTrail go together."""
+    """Whether CloudTrail agrees with a signature."""
 
     MATCHED = "MATCHED"
     DIFFERENT = "DIFFERENT"
@@ -49,8 +49,8 @@ class Claim:
 
     Attributes:
         role, kms_key, session, identity, request_id, signed_at: as the table has them.
-        key_role: the role whose believed key verifies it over a statement of the release; None if none does.
-        key_arn: where the believed key is in KMS, if the keys say.
+        key_role: the role whose trusted key verifies it over a statement of the release; None if none does.
+        key_arn: where the trusted key is in KMS, if the keys say.
     """
 
     role: str
@@ -69,7 +69,7 @@ class Audited:
 
     Attributes:
         claim: the signature.
-        match: how it goes with CloudTrail.
+        match: whether CloudTrail agrees with it.
         settled: looking again later would not change it.
         why: differences, or why nothing was found.
         event_id: of CloudTrail's record, if it was found.
@@ -92,13 +92,13 @@ def exit_code(found: Sequence[Audited]) -> int:
 
 
 def region_of(kms_key: str) -> str | None:
-    """The region in which a key's calls are recorded; None where it is not told."""
+    """The region in which a key's calls are recorded; None where it is not the ARN of a key."""
     arn = _KEY_ARN.fullmatch(kms_key)
     return arn["region"] if arn else None
 
 
 def period_of(claim: Claim, now: datetime) -> Period | str:
-    """When the call must have been; or why it is of no use to look."""
+    """When the call must have been made; or why looking for it is useless."""
     period = Period(claim.signed_at - _BEFORE, min(claim.signed_at + _AFTER, now))
     if period.start < now - HISTORY:
         return f"CloudTrail's event history goes back {HISTORY.days} days; look in the trail's own files"
@@ -209,7 +209,7 @@ def _key_of(event: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
 
 
 def _another_person(claim: Claim, who: Mapping[str, Any], trusted_roles: Sequence[str]) -> Iterator[str]:
-    """The person in the table is the one whom the session names: by its source identity, or its name where that is trusted."""
+    """How the person in the table is not the one whom the session names: by its source identity, or by a trusted session name."""
     caller = {"Arn": who.get("arn"), "Account": who.get("accountId"), "UserId": who.get("principalId")}
     source = _mapping(who.get("sessionContext")).get("sourceIdentity")
     named = [identify(caller, trusted_roles=trusted_roles)]

@@ -37,7 +37,7 @@ def claim_of(stored: StoredSignOff, verified: SignOff, keys: KeySet) -> Claim:
 
 
 def audited(reader: AwsReader, claim: Claim, pace: Pace, *, trusted_roles: Sequence[str], now: datetime) -> Audited:
-    """One signature beside CloudTrail's record of the call that made it.
+    """One signature compared with CloudTrail's record of the call that made it.
 
     Args:
         reader: bounds and counts the calls.
@@ -68,7 +68,7 @@ def counted_sign_offs(
         reader: reads CloudTrail, where there is a signature by a revoked key.
         stored: as the table holds them.
         payloads: the bytes that they may be over, see `stored_signatures.verified_sign_offs`.
-        keys: the keys that are believed.
+        keys: the trusted keys.
         trusted_roles: as for signing.
         now: evaluation time.
 

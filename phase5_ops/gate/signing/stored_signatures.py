@@ -1,9 +1,9 @@
 """From what the state table holds to what the gate decides from: every signature is verified here. Reads nothing.
 
-The table is not believed: who can write to it can write any role, digest or name. So the role of a signature is that of the
-key that verifies it, and release, environment and moment are those that the signed bytes name. Who the person was and when it was
-signed stand only in the table; CloudTrail's record of the Sign call, which carries the same request id, tells the same from KMS's
-side (`signing_times.py`).
+The table alone is not trusted: whoever can write to it can write any role, digest or name. So the role of a signature is that of
+the key that verifies it, and release, environment and moment are those that the signed bytes name. Who the person was and when it
+was signed stand only in the table; CloudTrail's record of the Sign call, which carries the same request id, tells the same from
+KMS's side (`signing_times.py`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,10 +27,10 @@ def verified_sign_offs(stored: Iterable[StoredSignOff], payloads: Iterable[bytes
     Args:
         stored: as the table holds them.
         payloads: the bytes of every readiness statement that was frozen for the release; or those of an override.
-        keys: the keys that are believed.
+        keys: the trusted keys.
 
     Returns:
-        One for each stored signature. `key_role` is None where no believed key verifies it over one of the statements.
+        One for each stored signature. `key_role` is None where no trusted key verifies it over one of the statements.
     """
     known = {sha256_of(payload): payload for payload in payloads}
     return tuple(_sign_off(each, known.get(each.statement_digest), keys) for each in stored)
@@ -77,10 +77,11 @@ def verified_waivers(
 
     Args:
         stored: as the table holds them.
-        keys: the keys that are believed.
+        keys: the trusted keys.
         statements: those that the gate froze for the release: one that shows a waiver proves that it was signed by then, which is
             what a waiver by a revoked key needs.
-        environment: where they are to be in force: with the same keys, one that was given for staging is none for production.
+        environment: where they are to be in force: one that was given for staging does not count for production, even with the
+            same keys.
     """
     return tuple(_waiver(each, keys, statements, environment) for each in stored)
 
@@ -100,7 +101,7 @@ def _waiver(stored: StoredWaiver, keys: KeySet, statements: Sequence[StoredState
 
 
 def _shown_at(waiver: Waiver, role: str, frozen: StoredStatement, keys: KeySet) -> datetime | None:
-    """The moment of a statement that shows the very waiver and is signed by the gate; None where it does not or is not."""
+    """The moment of a statement, if it shows this very waiver and the gate signed it; else None."""
     key = keys.keys.get(frozen.gate_key_id)
     if key is None or key.role != GATE or not key.verifies(frozen.payload, frozen.gate_signature):
         return None

@@ -1,9 +1,9 @@
-"""Which keys this gate believes: the file `keys.json` of the state folder, or where there never was one, the present keys in KMS.
+"""Which keys this gate trusts: the file `keys.json` of the state folder, or where there never was one, the present keys in KMS.
 
 The file pins the keys: with it, an alias that points to another key by now, or a key policy that lets somebody in, gives no new
 signer. It also keeps revoked keys, so that what they signed before still verifies. `phase5 init` writes it, leaves a mark beside
-it, and notes in the state table which keys it pinned. Where one of these says that there were keys and the file is not there,
-cannot be used, or holds others, nothing is believed. What must not live here: signing, deciding.
+it, and notes in the state table which keys it pinned. Where the mark or the note says that there were keys and the file is not
+there, cannot be used, or holds others, no key is trusted. What must not live here: signing, deciding.
 """
 
 import logging
@@ -27,7 +27,7 @@ from phase5_ops.settings import Settings
 log = logging.getLogger(__name__)
 
 FILE_NAME = "keys.json"
-#: The mark beside it: that the folder has had pinned keys.
+#: The mark beside it, which says that the folder has had pinned keys.
 MARK_NAME = "keys.pinned"
 _MARK = b"keys.json was here. Where it is gone, nothing is trusted until it is put back or phase5 init pins the keys anew.\n"
 _REMEDY = f"nothing is trusted: put the {FILE_NAME} of the last phase5 init here; or take away what is here, and run phase5 init"
@@ -42,7 +42,7 @@ def keys_in_kms(reader: AwsReader, settings: Settings, state: StateTable) -> Key
     """The keys that are in KMS now, where no file of keys is or was here.
 
     Raises:
-        KeysError: they are others than the state table says were pinned last.
+        KeysError: they differ from those that the state table says were pinned last.
         SigningError: KMS does not give the keys.
         StateError: the state table does not say which keys were pinned.
     """
@@ -110,11 +110,11 @@ def _refuse_others(keys: KeySet, noted: PinnedKeys | None, where: str) -> None:
 
 
 def signing_key(reader: AwsReader, policy: SigningPolicy, role: str, believed: KeySet) -> TrustedKey:
-    """The key that a role signs with now, if it is the one that is believed.
+    """The key that a role signs with now, if it is the trusted one.
 
     Raises:
         SigningError: KMS does not give it.
-        KeysError: it is another than the believed one.
+        KeysError: it is not the trusted one.
     """
     key = load_key(reader, policy, role)
     present = believed.present(role)
@@ -132,7 +132,7 @@ def signed_by_gate(
 
     Raises:
         SigningError: KMS does not give the key, or it does not sign.
-        KeysError: it is another than the believed one.
+        KeysError: it is not the trusted one.
     """
     made = sign(reader, signing_key(reader, policy, GATE, believed), payload, payload_type)
     return made.key_id, made.signature
@@ -167,7 +167,7 @@ def merged(pinned: KeySet | None, present: KeySet, now: datetime) -> tuple[KeySe
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """What `phase5 init` would do away with.
+    """The pinned keys that `phase5 init` would revoke or forget.
 
     Attributes:
         keys: id of each key that would be revoked -> its role.

@@ -1,7 +1,7 @@
 """The items of the state table: each a class that is written and read as it is declared here. Pure.
 
 `read` takes an item exactly as `attributes` writes it: an attribute that is missing or of another kind makes the item malformed,
-one more is passed over. Keys are made here alone. What must not live here: conditions and calls, which are in `table.py`.
+an extra one is ignored. Keys are made only here. What must not live here: conditions and calls, which are in `table.py`.
 """
 
 import re
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RELEASE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
-#: Sort keys of what stands under an environment begin so.
+#: How the sort keys of an environment's own partitions begin.
 OPEN, OVERRIDE, PROMOTED, PINNED = "CANDIDATE#", "OVERRIDE#", "AT#", "PINNED"
 
 Item = Mapping[str, Any]
@@ -44,7 +44,7 @@ class StateError(Exception):
 
 
 class MalformedItem(StateError):
-    """An item of the table is not what it should be: whoever wrote it was not this program. It is named, and nothing is known."""
+    """An item of the table is malformed: this program did not write it. The message names it; nothing is known then."""
 
     def __init__(self, item: Item, error: Exception) -> None:
         key = f"{item.get('pk')} {item.get('sk')}"
@@ -58,13 +58,13 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - a class of this m
 
 
 def attributes(value: "DataclassInstance") -> dict[str, Any]:
-    """What an item holds of this."""
+    """The attributes of an item that holds this value."""
     content: dict[str, Any] = _adapter(type(value)).dump_python(value)
     return content
 
 
 def read(kind: type[Made], item: Item) -> Made:
-    """What an item holds.
+    """The value that an item holds.
 
     Raises:
         MalformedItem: it is not what it should be.
@@ -118,7 +118,7 @@ class Candidate:
         registered_at, deadline: of the series.
         by: who registered it.
         closed_because: reasons, where it was closed.
-        context: what the release pipeline gave along, e.g. `pipeline_execution_id`.
+        context: what the release pipeline passed on, e.g. `pipeline_execution_id`.
     """
 
     release: Release
@@ -283,7 +283,7 @@ def slot(what: str, series: int, override: str = "") -> str:
 
 
 def candidate_item(candidate: Candidate) -> dict[str, Any]:
-    """The item of a candidate, in which its release stands flat."""
+    """The item of a candidate, with the fields of its release at the top level."""
     content = attributes(candidate)
     return {"pk": release_pk(candidate.release), "sk": "CANDIDATE", **content.pop("release"), **content}
 

@@ -21,13 +21,13 @@ Sign = Callable[[bytes], tuple[str, bytes]]  # payload -> key id, signature; (""
 
 _RUN, _ACCEPTED = "RUN#", "ACCEPTED#"
 _PAGE = 100
-_LOOKED_BACK = 200  # records before a candidate's, for that of the candidate before it
-_TRIES = 5  # runs that end at the same moment
+_LOOKED_BACK = 200  # records before a candidate's, to find that of the candidate before it
+_TRIES = 5  # to append, since several runs may end at the same moment
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAcceptance:
-    """An acceptance of breaks as it stands in the table; nothing of it is believed before its signature is verified."""
+    """An acceptance of breaks as it stands in the table; nothing of it is trusted before its signature is verified."""
 
     id: Text
     payload: Bytes
@@ -39,7 +39,7 @@ class RunRecords(StateTable):
     """The part of the state table that runs write themselves."""
 
     def newest_first(self, environment: str) -> Iterator[RunRecord]:
-        """The records of an environment, newest first; a page is read when it is come to.
+        """The records of an environment, newest first; a page is read only when it is needed.
 
         Raises:
             StateError: the table does not answer, or holds something that is no record.
@@ -60,7 +60,7 @@ class RunRecords(StateTable):
         """Appends the record of a run behind the newest one.
 
         Raises:
-            StateError: the table does not answer; or others were always faster, which is said the same way.
+            StateError: the table does not answer, or other runs were faster at every try.
         """
         for _ in range(_TRIES):
             newest = next(self.newest_first(found.environment), None)
@@ -88,7 +88,7 @@ class RunRecords(StateTable):
         return self._put(item, "attribute_not_exists(pk)")
 
     def acceptances(self, environment: str) -> list[StoredAcceptance]:
-        """Every acceptance of an environment; one that cannot be read is none."""
+        """Every acceptance of an environment; an unreadable one is left out."""
         found = []
         for item in self._query(_history_pk(environment), _ACCEPTED):
             try:
@@ -109,7 +109,7 @@ class RunTrail:
     _rest: Iterator[RunRecord] | None = None
 
     def back_to(self, run_id: str) -> list[RunRecord]:
-        """The records from the newest back to that of a run, newest first; all that are read where there is none of it.
+        """The records from the newest back to that of a run, newest first; all that are read if it has none.
 
         Raises:
             StateError: the table cannot be read.
@@ -122,7 +122,7 @@ class RunTrail:
         return found
 
     def candidate_before(self, run_id: str) -> RunRecord | None:
-        """The last record of a candidate's run before that of a run; None where there is none near.
+        """The last record of a run for a candidate before the record of this run; None where none is near.
 
         Raises:
             StateError: the table cannot be read.

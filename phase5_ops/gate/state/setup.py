@@ -1,6 +1,6 @@
 """Creates phase5's own state table (`phase5 init`): the probes' lease and counters, later the gate's state. Changes nothing else.
 
-Idempotent: what is right already is left alone, and every step says what it did. On demand, since it is hardly used; with
+Idempotent: what is right already is left alone, and every step says what it did. Billed on demand, since it is hardly used; with
 point-in-time recovery and deletion protection, since losing it would lose who signed what.
 """
 

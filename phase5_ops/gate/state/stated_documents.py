@@ -1,9 +1,9 @@
 """What the gate last said of a candidate: its readiness document, signed with the gate's key, kept in the state table.
 
-Whoever asks about a candidate, on whatever machine, is shown this document and its age, and no guess from the evidence and the
-Dagster records of their own machine. The sensor writes it whenever what it says has changed, and again after `RESTATED_AFTER`, so
-that a sensor that stands still shows: `SILENT_AFTER` no document counts any more for a candidate that is still open, nor does one
-that is more than `AHEAD_AT_MOST` from the future, since a wrong clock would keep it fresh for as long as it is wrong.
+Whoever asks about a candidate, on whatever machine, is shown this document and its age, not a guess from the evidence and the
+Dagster records of their own machine. The sensor writes it whenever its content has changed, and again after `RESTATED_AFTER`, so
+that a stopped sensor is noticed: for a candidate that is still open, a document older than `SILENT_AFTER` no longer counts, nor
+does one that is more than `AHEAD_AT_MOST` from the future, since a wrong clock would keep it fresh for as long as it is wrong.
 
     pk                              sk                              what
     RELEASE#<environment>#<name>    STATED#<series>                 the newest document of a series: packed bytes, or their digest
@@ -30,7 +30,7 @@ from phase5_ops.gate.state.table import StateTable
 
 SCHEMA = "phase5.stated/v1"
 
-#: The type under which a document is signed, so that no signature of one could ever stand for one of a statement.
+#: The payload type of a document, so that its signature cannot pass for that of a statement.
 STATED_TYPE = "application/vnd.phase5.stated-document+json"
 
 RESTATED_AFTER = timedelta(minutes=5)
@@ -82,7 +82,7 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A document as it stands in the table. Nothing of it is believed before `verified`.
+    """A document as it stands in the table. Nothing of it is trusted before `verified`.
 
     Attributes:
         payload, key_id, signature: the bytes, and the gate's signature over them.
@@ -120,12 +120,12 @@ class StatedDocuments(StateTable):
 
         Raises:
             StateError: the table does not answer.
-            NotStated: it said nothing that can be believed.
+            NotStated: it said nothing that can be trusted.
         """
         return verified(self.newest(release, series), keys, release, series)
 
     def write(self, stated: Stated, sign: Sign) -> Written:
-        """Signs and writes a document; refused where a later one is there already, but for one that is from the future.
+        """Signs and writes a document; refused where a later one is there already, unless that is from the future.
 
         Raises:
             StateError: the table does not answer, or the document is larger than it takes.
@@ -155,10 +155,10 @@ class StatedDocuments(StateTable):
 
 
 def verified(stored: StoredDocument | None, keys: KeySet, release: Release, series: int) -> Stated:
-    """What the gate said, if it is the gate that said it, of this very series.
+    """What the gate said, if the gate signed it and it is about this very series.
 
     Raises:
-        NotStated: nothing was said, or it cannot be believed.
+        NotStated: nothing was said, or it cannot be trusted.
     """
     about = f"{release.name} in {release.environment}, series {series}"
     if stored is None:
@@ -205,7 +205,7 @@ def _sk(series: int) -> str:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """The bytes before they were packed; a bomb ends at the largest document there may be."""
+    """The bytes before they were packed; a decompression bomb ends at the largest size allowed."""
     unpacking = zlib.decompressobj()
     payload = unpacking.decompress(packed, _LARGEST)
     if not unpacking.eof:

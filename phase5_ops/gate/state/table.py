@@ -8,21 +8,22 @@
     RELEASE#<environment>#<name>    LOCK#<series>[#<override>]      who promotes now
     RELEASE#<environment>#<name>    PREPARED#<series>[#<override>]  the signed decision, before anything is published
     RELEASE#<environment>#<name>    PROMOTION#<series>[#<override>] that it was promoted, and with what
-    OVERRIDES#<environment>         OVERRIDE#<id>                   a rollback or broken glass, as it is signed
+    OVERRIDES#<environment>         OVERRIDE#<id>                   a rollback or break-glass, as it is signed
     OVERRIDES#<environment>         OVERRIDE#<id>#SIGNATURE#<role>#<id>   one signature of it
-    OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never believed
+    OPEN#<environment>              CANDIDATE#<name>                that the candidate may be open: for finding it, never trusted
     KEYS#<environment>              PINNED                          which keys `phase5 init` pinned: their ids, never the keys
     PROMOTED#<environment>          AT#<when>#<name>#<series>       one promotion and what was waived for it, in order of time:
-                                                                    for counting, never believed
+                                                                    for counting, never trusted
     RELEASE#<environment>#<name>    STATED#<series>...              what the gate last said of a series, signed
     RUNS#<environment>              RUN#<number>                    what a readiness run sealed and found, where histories stood
     HISTORY#<environment>           ACCEPTED#<id>                   that a person accepted breaks of histories, signed
 
 Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
-item: so a refused condition is read back, and what is there with the same content is a success. Nothing here is ever deleted;
-only an entry for finding an open candidate ends by TTL, once that is closed. Reads are consistent. What may be written when is
-decided elsewhere; what an item is made of, in `items.py`. Documents are read and written by `stated_documents.py`, the last
-two kinds of items by `run_records.py`.
+item: so after a refused condition the item is read back, and one with the same content is a success. Nothing here is ever
+deleted; only an entry for finding an open candidate expires by TTL, once that is closed. Reads are consistent. Other modules
+decide what may be written when; `items.py` says what an item is made of. It is one file because every write shares the
+conditional put and update at its end. Documents are read and written by `stated_documents.py`, the last two kinds of items by
+`run_records.py`.
 """
 
 import re
@@ -163,7 +164,7 @@ class StateTable:
 
         Args:
             environment: of the gate.
-            malformed: told of each item that is no candidate, so that it stops no other; without it, it raises.
+            malformed: called with each MalformedItem, so that it stops no other candidate; without it, that is raised.
         """
         entries = {
             str(item["sk"]).removeprefix(OPEN): str(item["listed_at"])
@@ -184,7 +185,7 @@ class StateTable:
         return [(candidate, entries[candidate.release.name]) for candidate in found]
 
     def unlist(self, release: Release, mark: str, until: datetime) -> Written:
-        """Takes a closed candidate out of the list; refused where it was listed again since. The entry ends by TTL."""
+        """Takes a closed candidate out of the list; refused where it was listed again since. The entry expires by TTL."""
         changes = {TTL_ATTRIBUTE: int(until.timestamp())}
         return self._update(
             open_pk(release.environment), OPEN + release.name, changes, "#listed_at = :was_listed_at", {"was_listed_at": mark}
@@ -253,10 +254,10 @@ class StateTable:
 
     # --- promotion -----------------------------------------------------------------------------------------------------------
 
-    # Each series has one lock, one prepared decision and one record; and so has each override of it, which is named then.
+    # Each series has one lock, one prepared decision and one record; and so has each override of it, named by `override`.
 
     def take_lock(self, release: Release, series: int, lock: Lock, *, override: str = "") -> tuple[Written, Lock]:
-        """Takes the lock of a series; refused where another holds it. The same holder has it still.
+        """Takes the lock of a series; refused where another holds it. The same holder keeps it.
 
         Returns:
             How it ended, and the lock as it stands: where it was refused, whose it is.
@@ -373,7 +374,7 @@ class StateTable:
             except MalformedItem:
                 continue  # a signature that cannot be read is none
             except (KeyError, TypeError, ValueError):
-                payloads[name] = b""  # not an order, which whoever reads it says
+                payloads[name] = b""  # not an order, which its reader reports
         return [StoredOverride(name, payload, tuple(signatures.get(name, ()))) for name, payload in sorted(payloads.items())]
 
     # --- which keys are pinned: changed by `phase5 init` alone ------------------------------------------------------------------

@@ -6,7 +6,7 @@ _KILL_SWITCH = "Set the kill switch of every tenant (execution_enabled or disabl
 
 
 class BreakerCode(FindingCodes):
-    """What can be wrong with a breaker, and with what operators do about one."""
+    """What can be wrong with a breaker, or with the operator action for it."""
 
     BREAKER_STATE_INVALID = FindingCode(
         Verdict.FAIL,

@@ -1,7 +1,7 @@
 """Evidence of checklist section 2: the table `breaker_snapshot`, one row per connector. Pure.
 
-The table holds everything that the two judges need: what the resilience table says of the connector, when it was last called,
-whether its operator action (the kill switches of all active tenants) is in place, and what earlier runs saw of it.
+The table holds everything that the two judges need: what the resilience table says about the connector, when the connector was
+last called, whether its operator action (the kill switches of all active tenants) is in place, and what earlier runs saw of it.
 """
 
 from collections import defaultdict
@@ -37,7 +37,7 @@ NEVER_FAILED = "never failed"
 NOT_OBSERVED = "not observed"
 EXPIRED = "expired"
 
-#: What a snapshot says of the breaker itself; equal in two snapshots means that nothing happened to it in between that shows.
+#: Fields of a snapshot about the breaker itself; if they are equal in two snapshots, nothing visible happened in between.
 _BREAKER_FIELDS = ("state", "open_until", "window_start", "ttl", "in_flight", "failure_count")
 
 _SORTED = Column(json={"sort_keys": True})
@@ -97,8 +97,8 @@ def breaker_snapshot(
 ) -> Snapshots:
     """The table `breaker_snapshot`; the caller says how its inputs were read (`with_reads`).
 
-    Connectors are those of the registered tools, of the settings, of the resilience table, and those of the history whose
-    record should still be there.
+    Connectors come from the registered tools, the settings, the resilience table, and the history, if the record that an earlier
+    snapshot saw has not expired yet.
 
     Args:
         items: a consistent scan of the resilience table, DynamoDB JSON.
@@ -106,8 +106,7 @@ def breaker_snapshot(
         registered_tools: the rows of the table of that name.
         tool_slo_summary: columns connector (as emitted), last_datapoint_at.
         connectors: the setting of that name.
-        history: earlier snapshots of `HISTORY_STREAM`, in the order of writing, read before the scan so that none
-            is newer.
+        history: earlier snapshots of `HISTORY_STREAM`, in the order of writing; read before the scan, so that none is newer.
         now: evaluation time.
         policy: ttl and tenant statuses.
         table_name: name of the resilience table.
@@ -151,10 +150,10 @@ def breaker_snapshot(
 
 
 def snapshot_payloads(table: Snapshots) -> dict[str, dict[str, Any]]:
-    """What to append to the history: by connector, see `payload`.
+    """What to append to the history: payload by connector, see `payload`.
 
-    Nothing where the resilience table was not read whole, since an item that was not read would look like one that is gone; and
-    nothing of a connector whose own items could not be read.
+    Nothing if the resilience table was not read whole, since an item that was not read would look like a deleted one; and nothing
+    for a connector whose own items could not be read.
     """
     if not read_whole(table):
         return {}
@@ -253,7 +252,7 @@ def _operator_action(action_types: set[str], switches: KillSwitches, policy: Bre
 
 
 def _by_subject(history: Sequence[Snapshot]) -> dict[str, list[dict[str, Any]]]:
-    """Each connector's snapshots as JSON-able dicts, runs of equal ones cut to first and last, the newest ones."""
+    """Each connector's newest snapshots as JSON-able dicts; of equal ones in a row only the first and the last."""
     grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for snapshot in history:
         grouped[snapshot.subject].append({**snapshot.payload, "observed_at": iso(snapshot.observed_at)})
@@ -261,7 +260,7 @@ def _by_subject(history: Sequence[Snapshot]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _recurrences(history: Sequence[Snapshot], *, since: datetime) -> dict[str, Recurrence]:
-    """Each connector's recurrence, over every snapshot since then: here equal snapshots count each."""
+    """Each connector's recurrence over every snapshot since `since`; here each of several equal snapshots counts."""
     grouped: dict[str, list[Snapshot]] = defaultdict(list)
     for snapshot in history:
         grouped[snapshot.subject].append(snapshot)
@@ -279,5 +278,5 @@ def _without_repeats(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _still_expected(earlier: Mapping[str, list[dict[str, Any]]], now_epoch: float) -> set[str]:
-    """Connectors of which an earlier snapshot recorded a ttl that has not passed yet."""
+    """Connectors for which an earlier snapshot has a ttl that has not passed yet."""
     return {connector for connector, entries in earlier.items() if any((entry.get("ttl") or 0) > now_epoch for entry in entries)}

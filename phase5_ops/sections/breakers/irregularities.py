@@ -1,6 +1,6 @@
-"""What no working breaker shows (row 2.2). Pure.
+"""Finds what no working breaker does (row 2.2). Pure.
 
-A probe that never ends, slots that are not given back, and a hand that closed or removed a breaker.
+A probe that never ends, slots that are not released, and a breaker that somebody closed or removed by hand.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from phase5_ops.verdict import Finding, Verdict
 
 
 def half_open_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str) -> Iterator[Finding]:
-    """A probe ends within a cooldown and a call's timeout; where the item does not date it, that is said."""
+    """A HALF_OPEN that lasts longer than a cooldown plus a call timeout, or that the item does not date."""
     if row.state != HALF_OPEN:
         return
     longest = policy.cooldown_seconds + policy.call_timeout_seconds
@@ -56,13 +56,13 @@ def _held(row: Breaker, names: Sequence[str]) -> list[Mapping[str, Any]]:
 
 
 def _held_seconds(row: Breaker, names: Sequence[str], now: datetime) -> float:
-    """For how long earlier snapshots have shown these fields as they are now; 0 without one."""
+    """Seconds for which earlier snapshots have shown these fields as they are now; 0 without such a snapshot."""
     ages = [age_of(snapshot, now) for snapshot in _held(row, names)]
     return max(ages, default=0)
 
 
 def slot_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str, *, activity_known: bool) -> Iterator[Finding]:
-    """Calls in flight above the limit, or unmoved while no call can be under way."""
+    """Calls in flight above the limit, without recent data points, or unchanged for longer than a call timeout."""
     used = row.in_flight_count or 0
     link = link.replace(f"sk={STATE_KEY}", f"sk={CONCURRENCY_KEY}")
     if used > policy.max_in_flight:
@@ -94,7 +94,7 @@ def slot_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str,
 
 
 def earlier_hand_closing(row: Breaker, policy: BreakerPolicy, now: datetime, link: str) -> Iterator[Finding]:
-    """A hand that closed the breaker between two kept snapshots is not undone by the next success."""
+    """A closing by hand between two kept snapshots; it stays a finding after the next success."""
     latest = None
     for earlier, later in pairwise(row.history):
         deadline, start = earlier.get("open_until") or 0, later.get("window_start")
@@ -118,7 +118,7 @@ def earlier_hand_closing(row: Breaker, policy: BreakerPolicy, now: datetime, lin
 
 
 def closed_by_hand_findings(row: Breaker, now: datetime, link: str) -> Iterator[Finding]:
-    """Only a probe closes a breaker: after the deadline, with a window start of its own. Only its ttl removes an item."""
+    """A closing by hand: only a probe closes a breaker, after its deadline, with a new window start; only a ttl removes items."""
     expected = "closed by a probe after its deadline"
     if row.state == CLOSED and row.state_source == FROM_ITEM:
         start = row.window_start_epoch_sec or 0

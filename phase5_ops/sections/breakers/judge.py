@@ -1,9 +1,9 @@
 """Judges of checklist section 2: is every breaker's state observable, and has every open one its operator action. Pure.
 
 Contract: a breaker opens at 5 failures in 60 s, lets one probe through after the cooldown, and only a probe closes it. Its window
-start is the start of the failure window, set anew by the probe that closes or re-opens it; so a CLOSED whose window starts before
-an earlier deadline was not closed by a probe. Times that the platform wrote are compared with each other; evaluation time dates
-only ages. What the snapshot and the kept history cannot tell is not guessed.
+start is the start of the failure window, and the probe that closes or re-opens it sets it anew; so a CLOSED breaker whose window
+starts before an earlier deadline was not closed by a probe. Times that the platform wrote are compared with each other;
+evaluation time is used for ages only. What the snapshot and the kept history do not show is not guessed.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ from phase5_ops.sections.breakers.openings import open_findings
 from phase5_ops.sections.breakers.times import duration, instant
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, Judgement, conclude
 
-#: Reads that tell whether a connector was called; the other CloudWatch reads behind the inherited tables decide nothing here.
+#: Reads that show whether a connector was called; the other CloudWatch reads of the upstream tables decide nothing here.
 _ACTIVITY_READS = ("cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
 
 
@@ -58,7 +58,7 @@ def judge_state_observable(
         now: evaluation time.
         links: console links of the platform's region.
         table_name: the resilience table, for subjects and links.
-        tenants_table: the tenants table, whose reads do not bear on this row.
+        tenants_table: the tenants table, whose reads do not matter for this row.
     """
     rows = table.rows
     findings = read_findings(table.reads, ignoring=[*_cloudwatch_reads(table), f"dynamodb:Scan {tenants_table}"])
@@ -101,7 +101,7 @@ def judge_operator_action(
 ) -> Judgement:
     """Row 2.2: the runbook section exists; no breaker is open or stuck without its operator action; none was closed by hand.
 
-    A connector whose state cannot be read or is invalid cannot be judged here either, and is found again.
+    A connector whose state cannot be read or is invalid cannot be judged here either, and gets the same findings again.
 
     Args:
         table: `breaker_snapshot`, with its reads.
@@ -150,7 +150,7 @@ def _cloudwatch_reads(table: Snapshots) -> set[str]:
 
 
 def _activity_known(table: Snapshots) -> bool:
-    """False if data points of a connector may be there that could not be read."""
+    """False if some data points of a connector may not have been read."""
     return all(read.status is ReadStatus.OK for read in table.reads if read.operation in _ACTIVITY_READS)
 
 
@@ -246,8 +246,8 @@ def _state_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: st
 def _ttl_findings(row: Breaker, policy: BreakerPolicy, link: str) -> Iterator[Finding]:
     """The ttl is judged against the window start, which the platform writes no later than the ttl's own write.
 
-    In HALF_OPEN the window start is that of the failures before the last write, so only the lower bound can be told. An expired
-    item counts as absent, but one that was written to live for less than the minimum is found all the same.
+    In HALF_OPEN the window start is that of the failures before the last write, so only the lower bound can be checked. An
+    expired item counts as absent, but is still found if its ttl was below the minimum when it was written.
     """
     if row.window_start_epoch_sec is None or row.state_source not in (FROM_ITEM, EXPIRED):
         return

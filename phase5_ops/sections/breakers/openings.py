@@ -1,8 +1,8 @@
-"""What an OPEN breaker, or one that opens again and again, asks of the operator (row 2.2). Pure.
+"""What the operator must do about a breaker that is OPEN or opens again and again (row 2.2). Pure.
 
-Two things show that a breaker does not recover by itself. In a row: snapshots whose openings follow each other within a cooldown
-and a call timeout are one unbroken time of trouble, as runs minutes apart see it. Over days: openings counted over a window,
-whatever lies between the runs, see `recurrence`; that rule also holds for a breaker that this run happens to find CLOSED.
+Two rules show that a breaker does not recover by itself. In a row: snapshots whose openings follow each other within a cooldown
+and a call timeout are one unbroken disturbance, seen by runs minutes apart. Over days: the openings in a window are counted,
+whatever lies between the runs, see `recurrence`; this rule also applies to a breaker that this run finds CLOSED.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from phase5_ops.verdict import Finding
 
 
 def open_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str) -> Iterator[Finding]:
-    """What the breaker asks of the operator: as it is now, and as the runs of the last days found it."""
+    """The findings from the breaker's present state and from the runs of the last days."""
     not_closed = row.state in (OPEN, HALF_OPEN)
     lasting = (_persistence(row, policy, now) if not_closed else None) or _recurring(row, policy, now)
     if lasting and not row.operator_action:
@@ -43,7 +43,7 @@ def open_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str)
 
 
 def _recurring(row: Breaker, policy: BreakerPolicy, now: datetime) -> str | None:
-    """Why the breaker counts as one that opens again and again; None if the runs do not show it, or it has recovered since."""
+    """Why the breaker counts as opening again and again; None if the runs do not show it, or it has recovered since."""
     found = row.recurrence.seen(payload(row), now.timestamp())
     if found.first is None or found.last is None or now.timestamp() - found.last > policy.recovery_hours * 3600:
         return None
@@ -84,7 +84,7 @@ def _called_since(row: Breaker, epoch: float | None) -> bool:
 
 
 def _persistence(row: Breaker, policy: BreakerPolicy, now: datetime) -> str | None:
-    """Why the breaker counts as one that does not recover by itself; None if nothing shows it."""
+    """Why the breaker counts as not recovering by itself; None if nothing shows it."""
     chain = _chain(row, policy)
     reopenings = _reopenings(chain)
     if reopenings >= policy.max_reopenings:
@@ -117,7 +117,7 @@ def _chain(row: Breaker, policy: BreakerPolicy) -> list[Mapping[str, Any]]:
 
 
 def _episode_end(snapshot: Mapping[str, Any]) -> float | None:
-    """The deadline of an OPEN snapshot; of one without it the last write, which in HALF_OPEN is the start of the probe."""
+    """The deadline of an OPEN snapshot; without one, the last write, which in HALF_OPEN is the start of the probe."""
     for name in ("open_until", "last_write", "window_start"):
         if (value := snapshot.get(name)) is not None:
             return float(value)
@@ -125,7 +125,7 @@ def _episode_end(snapshot: Mapping[str, Any]) -> float | None:
 
 
 def _reopenings(chain: Sequence[Mapping[str, Any]]) -> int:
-    """How often a new deadline began after the one before it had ended; late failures only move a deadline."""
+    """How many OPEN periods began after the previous deadline had passed; late failures only move a deadline."""
     count, deadline = 0, None
     for snapshot in chain:
         following, start = snapshot.get("open_until"), snapshot.get("window_start")

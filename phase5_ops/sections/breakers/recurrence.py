@@ -1,10 +1,10 @@
-"""How often a breaker was found not closed over days, and how many openings that were. Pure.
+"""How often runs found a breaker not closed over days, and how many openings there were. Pure.
 
 Runs may lie minutes or a day apart, so this rule does not ask what happened between two snapshots; it counts what they show.
-An opening is known by its window start: the platform sets it when the breaker opens and anew at each bad probe, HALF_OPEN keeps
-it, and late failures do not move it. So one opening that nobody called after is one opening in however many runs it is seen, and
-a HALF_OPEN that a run meets tells of an opening that no run met. A CLOSED item tells of none: each success begins its window
-anew, as a good probe does.
+An opening is known by its window start: the platform sets it when the breaker opens and again at each failed probe, HALF_OPEN
+keeps it, and late failures do not move it. So an opening without later calls counts once, however many runs see it, and a
+HALF_OPEN also shows an opening that no run saw OPEN. A CLOSED item shows none: each success sets a new window start, as a good
+probe does.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ class Recurrence:
         return found
 
     def seen(self, payload: Mapping[str, Any], at: float) -> Self:
-        """This, and one more run that saw `payload` (see `evidence.payload`) at evaluation time `at`, epoch seconds."""
+        """This with one more run, which saw `payload` (see `evidence.payload`) at evaluation time `at`, epoch seconds."""
         state, start = payload.get("state"), payload.get("window_start")
         if state not in STATES:
             return self

@@ -14,7 +14,7 @@ LEGEND = f"{_SIGNS[CLOSED]} CLOSED, {_SIGNS[OPEN]} OPEN, {_SIGNS[HALF_OPEN]} HAL
 
 
 def timeline(history: Sequence[Snapshot], *, runs: int = 24, changes: int = 20) -> str:
-    """Two Markdown tables: a line of signs per connector (a sign a run, newest right), and the latest changes of state.
+    """Two Markdown tables: a line of signs per connector (one sign per run, newest right), and the latest changes of state.
 
     Args:
         history: snapshots in the order of writing, those of the present run last.
@@ -49,7 +49,7 @@ def _sign(state: object) -> str:
 
 
 def _cell(value: object) -> str:
-    """Text that cannot break out of its table cell, as code since names hold underscores."""
+    """Text that cannot break out of its table cell; formatted as code, since names hold underscores."""
     text = "not observed" if value is None else " ".join(str(value).split())
     return "`" + text.replace("`", "'").replace("|", "\\|") + "`"
 

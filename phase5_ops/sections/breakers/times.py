@@ -1,4 +1,4 @@
-"""Times of breaker rows in words, and their ages. Pure."""
+"""Times of breaker rows as text, and ages of snapshots. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def instant(epoch: float | None) -> str:
-    """An epoch second for people; one that no calendar knows stays a number."""
+    """An epoch second as an ISO-8601 text; one beyond the calendar stays a number."""
     if epoch is None:
         return "none"
     try:
@@ -37,6 +37,6 @@ def epoch_of(stamp: str | None) -> float | None:
 
 
 def age_of(snapshot: Mapping[str, Any], now: datetime) -> float:
-    """Seconds from the snapshot to `now`, both evaluation time."""
+    """Seconds from the snapshot to `now`, both in evaluation time; 0 where the snapshot has no time."""
     observed = epoch_of(snapshot.get("observed_at"))
     return 0 if observed is None else now.timestamp() - observed

@@ -83,7 +83,7 @@ def gather_tool_slo_summary(run: RunContext, tables: Tables) -> Summary:
 
 
 def gather_slo_alarms(run: RunContext, tables: Tables) -> SloAlarms:
-    """What every tool needs beside the alarms that exist."""
+    """The alarms that every tool needs, beside those that exist."""
     settings, observed_at = run.settings, run.now()
     alarms = read_alarms(run.reader)
     listed, topic_reads = read_topics(run.reader, topics_to_read(alarms, settings.metrics_namespace), run.account)
@@ -113,7 +113,7 @@ def describe_summary(table: Summary) -> Mapping[str, dg.MetadataValue]:
     if now is None or not table.rows:
         return {}
     from phase5_ops.sections.slo.summary.plot import (
-        plot_summary,  # a second of matplotlib, which a process that draws nothing does not need
+        plot_summary,  # matplotlib takes a second to import
     )
 
     picture = base64.b64encode(plot_summary(table, now=now)).decode()
@@ -121,7 +121,7 @@ def describe_summary(table: Summary) -> Mapping[str, dg.MetadataValue]:
 
 
 def _of_summary(judge: Callable[..., Judgement]) -> Judge:
-    """The judge of a check on `tool_slo_summary`: all three are asked the same way."""
+    """The judge of a check on `tool_slo_summary`: all three take the same arguments."""
 
     def judged(run: RunContext, tables: Tables, now: datetime) -> Judgement:
         return judge(

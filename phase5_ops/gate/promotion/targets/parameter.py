@@ -1,8 +1,8 @@
 """Promotion as an SSM parameter that names the promoted release.
 
 The parameter is read first, its history too: an order that is or was there is not written again, so that a late repeat never
-puts an older release over a newer one. Parameters have no conditional write, so the version that our write made is compared:
-between our reading and our writing nobody else may have written.
+puts an older release over a newer one. Parameters have no conditional write, so the version that our write made is compared: it
+tells whether somebody else wrote between our reading and our writing.
 """
 
 from collections.abc import Mapping

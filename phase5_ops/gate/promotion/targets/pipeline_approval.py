@@ -18,7 +18,7 @@ from phase5_ops.reads import Read, ReadStatus
 
 IAM_ACTIONS = ("codepipeline:GetPipelineState", "codepipeline:PutApprovalResult")
 
-#: What the release pipeline gives along when it registers the candidate.
+#: What the release pipeline passes on when it registers the candidate.
 EXECUTION_ID = "pipeline_execution_id"
 
 _OVER = ("ApprovalAlreadyCompletedException", "InvalidApprovalTokenException")
@@ -68,7 +68,7 @@ def _action(reader: AwsReader, policy: PromotionPolicy, execution: str) -> tuple
 
 
 def _standing(action: Mapping[str, Any], order: Order) -> Published:
-    """What an action says that no longer waits."""
+    """What an action that no longer waits says."""
     status, summary = str(action.get("status")), str(action.get("summary") or "")
     if order.key in summary and status == "Succeeded":
         return Published(Publication.ALREADY, "the action was approved with this key")

@@ -1,8 +1,8 @@
 """Promotion as an execution of a Step Functions state machine, named after the idempotency key.
 
-A standard state machine starts one execution of a name within 90 days: the same name with the same input again is answered with
-the execution there is, and once that has ended with ExecutionAlreadyExists. An express state machine starts another one each
-time, so it is refused.
+A standard state machine starts one execution of a name within 90 days: the same name with the same input is answered with the
+running execution, or with ExecutionAlreadyExists once that has ended. An express state machine starts another one each time, so
+it is refused.
 See https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html.
 """
 

@@ -1,8 +1,8 @@
 """Promotion as an HTTPS request that carries the signed decision.
 
-The receiver cannot be read back: a repeat carries the same Idempotency-Key. What the receiver may rely on is the decision
-envelope in the body, signed by the gate's key; that the request came says nothing. Redirects are not followed, proxies not used,
-and no secret is sent.
+The receiver cannot be read back: a repeat carries the same Idempotency-Key. The receiver may rely on the decision envelope in the
+body, signed by the gate's key, but not on the request itself. Redirects are not followed, proxies not used, and no secret is
+sent.
 """
 
 import base64
@@ -24,7 +24,7 @@ _UNCLEAR = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARL
 
 
 def publish(reader: AwsReader, policy: PromotionPolicy, order: Order) -> Published:
-    """Posts the order once; whoever calls repeats it."""
+    """Posts the order once; the caller repeats it."""
     body = {**json.loads(message(order)), "decision_envelope": base64.b64encode(order.decision_envelope).decode("ascii")}
     content = json.dumps(body, sort_keys=True, separators=(",", ":")).encode("ascii")
     try:

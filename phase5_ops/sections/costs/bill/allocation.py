@@ -1,8 +1,8 @@
 """Sharing a common cost among tenants by what they measurably used. Pure, exact, and blind to names and order.
 
-Largest-remainder rounding in units of 1e-10 of the currency. Equal weights get equal shares: what a group of equal remainders
-cannot share evenly is left over, less than one unit a tenant, and counts as unallocated. So shares and the unallocated part
-always sum to the amount, and neither the tenants' names nor the order of the lines can change a share.
+Largest-remainder rounding in units of 1e-10 of the currency. Tenants of equal weight get equal shares: units that a group with
+equal remainders cannot share evenly (less than one a tenant) stay unallocated. So shares and the unallocated part always sum to
+the amount, and neither the tenants' names nor the order of the lines can change a share.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ class Allocation:
 def allocate(amount: Decimal, weights: Mapping[str, int]) -> Allocation:
     """Shares of `amount` in proportion to `weights`.
 
-    A negative amount (credits or refunds exceed the shared cost) is shared by the same rule: what the tenants would have borne is
-    what they get back. Without any weight nothing can be shared.
+    A negative amount (credits or refunds exceed the shared cost) is shared by the same rule: tenants get it back in the
+    proportion in which they would have borne it. Without any weight nothing is shared.
 
     Args:
         amount: the cost to share, with at most ten decimals.

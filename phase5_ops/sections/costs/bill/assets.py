@@ -65,9 +65,9 @@ def gather_cost_report(run: RunContext, _tables: Tables) -> CostReport:
 
 
 def _pull(run: RunContext, scope: Scope, now: datetime) -> tuple[CostPull, Read]:
-    """The day's pull: the kept one, unless there is none or a new one is asked for; and how the platform was told apart.
+    """The day's pull (the kept one, unless it is missing, too old or not wanted), and the read of the platform's identity.
 
-    Whose costs they are is part of the question: another account, or a platform set up anew, never gets a kept answer.
+    Account and platform are part of the question: another account, or a platform set up anew, never gets a kept answer.
     """
     settings = run.settings
     identity, identity_read = table_identity(run.reader, settings.tables.tenants)
@@ -86,7 +86,7 @@ def _pull(run: RunContext, scope: Scope, now: datetime) -> tuple[CostPull, Read]
     cache, digest = CostCache(settings.state_dir / CACHE_FOLDER), question_digest(question)
     with cache.locked(digest, wait_seconds=settings.reading.deadline_seconds / 2):
         kept = None if settings.refresh_costs else cache.load(digest, until=now)
-        # what is nearly stale for the gate is pulled again: else a new run, made because evidence grew stale, would not cure it
+        # a pull nearly too old for the gate is made again: else a new run, started because evidence was too old, would not help
         usable = timedelta(hours=settings.gate.max_evidence_age_hours / 2)
         if kept is not None and now - kept.observed_at <= usable:
             return kept, identity_read
@@ -100,7 +100,7 @@ def _pull(run: RunContext, scope: Scope, now: datetime) -> tuple[CostPull, Read]
 
 
 def _ask(run: RunContext, scope: Scope, now: datetime) -> CostPull:
-    """Asks Cost Explorer; nothing where the account is not known, since the scope would not be."""
+    """Asks Cost Explorer, unless neither the run nor the policy names an account: then there is no scope."""
     if run.account == UNKNOWN_ACCOUNT and not run.settings.costs.accounts:
         problem = "the account that is read is not known, so neither is the scope"
         return CostPull(LINES.empty_table(), (), (), (problem,), (), now, 0)

@@ -1,10 +1,10 @@
 """Keeps what Cost Explorer answered, since every page costs $0.01: one pull a day and scope, reused by later runs.
 
-One Parquet file a pull, in the folder `costs` of the state folder, written beside and then renamed, so that it is whole or not
-there. Its name holds the digests of what was asked and of its content, its metadata the former again; a file that is damaged,
-cannot be read, is of another question, or comes from after the run's evaluation time is as if it were not there. A lock lets the
-second of two runs wait for the first one's answer; a run that waits too long asks for itself. The lock is flock(2), which Linux
-and macOS have.
+Each pull is one Parquet file in the folder `costs` of the state folder. It is written under another name and then renamed, so
+that it is whole or absent. Its name holds the digests of the question and of its content; its metadata repeats the first. A
+file is ignored if it is damaged or unreadable, answers another question, or is newer than the run's evaluation time. A lock
+lets the second of two runs wait for the first one's answer; a run that waits too long asks for itself. The lock is flock(2),
+which Linux and macOS have.
 """
 
 import fcntl
@@ -53,7 +53,7 @@ class CostPull:
 
     @property
     def whole(self) -> bool:
-        """True if it is worth keeping: every cost was read and understood (who may not list tags never may)."""
+        """True if it is worth keeping: every cost was read and understood, and tags were listed, or listing is denied."""
         costs = [read for read in self.reads if read.operation.endswith(":GetCostAndUsage")]
         return bool(costs) and not self.problems and all(read.status is ReadStatus.OK for read in costs) and self._tags_answered
 
@@ -102,13 +102,13 @@ class CostCache:
         self._tidy(path, digest)
 
     def _tidy(self, newest: Path, digest: str) -> None:
-        """Drops earlier answers to this question, and whatever is older than any question: also what a killed run left."""
+        """Drops earlier answers to this question, and every file too old for any question, also what a killed run left."""
         for file in self._folder.iterdir():
             try:
                 replaced = file.match(f"{digest[:32]}-*.parquet") and file != newest
                 if replaced or file.stat().st_mtime < time.time() - _KEPT_SECONDS:
                     file.unlink()
-            except OSError:  # another run was faster, or it is none of ours
+            except OSError:  # another run deleted it first, or it is not ours
                 continue
 
     @contextmanager

@@ -1,9 +1,9 @@
 """Evidence of row 5.2: the table `tenant_cost_report`, one row per tenant and connector over the charge period. Pure.
 
 Columns carry the names of the FOCUS specification where it has one; `x_` columns are ours. Billed cost is what the bill says of
-the tenant's own tagged resources. The shared rest (no tenant tag: one table, one function for all tenants) is allocated by
-executions in the same period, and stands in columns of its own. Rows without a tenant are that rest; what no tenant of the
-register could be given of it stays there as unallocated.
+the tenant's own tagged resources. The shared rest (no tenant tag: one table, one function for all tenants) is allocated to
+tenants by their executions in the same period, in columns of its own. Rows without a tenant are that rest; the part that no
+registered tenant can be given stays there as unallocated.
 """
 
 from collections import Counter, defaultdict
@@ -103,7 +103,7 @@ class CostRow:
 
     @property
     def gross(self) -> Decimal:
-        """The row's own cost with every day's sign left out."""
+        """The sum of the row's own daily costs, each without its sign."""
         return sum(map(abs, self.daily), ZERO)
 
 
@@ -112,15 +112,15 @@ class CostFacts:
     """What is known beside the rows.
 
     Attributes:
-        metric: of Cost Explorer, that is judged.
+        metric: the metric of Cost Explorer that is judged.
         start, end: of the charge period, ISO dates; the end is exclusive.
         accounts, services: in scope; no service means all.
         currencies: of the bill.
         days: every day of both periods with both totals, see `_days`.
-        test_tenant_cost: of the dedicated test tenants, a decimal text.
-        problems: what of Cost Explorer's answer was not understood.
-        malformed: records of tenants and outcomes; `further_malformed`: how many more there are.
-        tags: the cost allocation tags. `budgets`: what AWS Budgets has.
+        test_tenant_cost: cost of the dedicated test tenants, a decimal text.
+        problems: parts of Cost Explorer's answer that were not understood.
+        malformed: unreadable records of tenants and outcomes; `further_malformed`: how many more there are.
+        tags: the cost allocation tags. `budgets`: the cost budgets and alerts of AWS Budgets.
         tenants_read_at: ISO-8601.
         pull: {observed_at, requests, reused} of the pull of Cost Explorer.
         report_url: where the stored report can be opened.
@@ -199,7 +199,7 @@ def tenant_cost_report(
         tenants: the tenants table.
         usage: executions in the charge period.
         malformed: records of the tenants table that could not be read; those of `usage` are added.
-        budget_alerts: what AWS Budgets has.
+        budget_alerts: the cost budgets and alerts of AWS Budgets.
         canary_tenants: the dedicated test tenants.
         policy: statuses that count as inactive.
         now: when tenants and usage were read; the costs may be of an earlier run.
@@ -249,7 +249,7 @@ def tenant_cost_report(
 
 
 def _set_scope(row: CostRow, scope: Scope) -> None:
-    """Says in a row what it is about."""
+    """Writes account, service, period and tags into a row."""
     query = scope.query
     row.sub_account = query.accounts[0] if len(query.accounts) == 1 else None
     row.service = query.services[0] if len(query.services) == 1 else None
@@ -324,9 +324,9 @@ def _allocate_shared_rest(
     registered: Collection[str],
     canary_tenants: frozenset[str],
 ) -> None:
-    """Shares what carries no tenant tag: with a connector tag by executions through that connector, else by all executions.
+    """Shares costs without tenant tag: those with a connector tag by executions through that connector, else by all executions.
 
-    The part of an executing tenant that is not registered is nobody's: it stays unallocated.
+    The share of a tenant that executed but is not registered stays unallocated.
     """
     by_connector: dict[str, Counter[str]] = defaultdict(Counter)
     overall: Counter[str] = Counter()

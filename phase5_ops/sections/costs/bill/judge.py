@@ -1,7 +1,7 @@
 """Row 5.2: every active tenant has a cost, the bill adds up, and little of it belongs to nobody. Pure.
 
-Costs that could not be read, or not understood, are an ERROR that says nothing of any tenant. Everything else is judged on exact
-decimals of one currency.
+Costs that could not be read or understood are an ERROR, and then nothing is said of any tenant. Everything else is judged on
+exact decimals of one currency. It is one file because all its rules, a few lines each, look at the same case.
 """
 
 from collections import defaultdict
@@ -99,9 +99,9 @@ _COSTS, _TAGS, _BUDGETS = "ce:GetCostAndUsage", "ce:ListCostAllocationTags", "bu
 _HALF_A_CENT = Decimal("0.005")
 _CENT = Decimal("0.01")
 _SETTLED = timedelta(hours=24)  # Cost Explorer refreshes a day's costs at least once in that time
-_RECENT_DAYS = 7  # days an anomaly is looked for in
+_RECENT_DAYS = 7  # days in which anomalies are looked for
 _BASELINE_DAYS = 7  # fewer days with cost before them say nothing about what is usual
-_TENANTS_FOUND = 100  # further ones are one finding with their number, so that 10,000 tenants do not drown a report
+_TENANTS_FOUND = 100  # one finding counts the others, so that 10,000 tenants do not drown a report
 _DAYS_FOUND = 10
 
 
@@ -129,7 +129,7 @@ class _CostCase:
 
     @cached_property
     def shared_cost(self) -> bool:
-        """True if there was a day on which the shared rest cost something, whatever credits made of it."""
+        """True if the shared rest cost something on at least one day, even if credits made up for it."""
         return any(cost > 0 for row in self.rows if row.state == REST for cost in row.daily)
 
     def money(self, amount: Decimal) -> str:
@@ -203,12 +203,12 @@ def in_cents(amount: Decimal) -> str:
 
 
 def total_cost(rows: Sequence[CostRow], metric: str) -> Decimal:
-    """What the bill says of these rows together; the allocated part is in the shared rows already."""
+    """The own cost of these rows together; allocated cost is not added, since the shared rows hold it already."""
     return sum((row.cost(metric) for row in rows), ZERO)
 
 
 def unallocated_share(rows: Sequence[CostRow]) -> float:
-    """Share of the cost that nobody bears: days without signs over days without signs, so that credits cannot hide it."""
+    """Share of the cost that no tenant bears; daily costs count without their signs, so that credits cannot hide it."""
     gross = sum((row.gross for row in rows), ZERO)
     return float(sum((row.unallocated_gross for row in rows), ZERO) / gross) if gross else 0.0
 
@@ -293,7 +293,7 @@ def _unreadable_findings(case: _CostCase, reads: Sequence[Read]) -> Iterator[Fin
             seen=f"{read.status}: {read.error or 'no details'}",
             link=case.link(),
         )
-    if failed:  # what is missing then is missing for that reason
+    if failed:  # the failed read explains whatever else is missing
         return
     if not any(read.operation == _COSTS for read in reads):
         yield CostCode.COST_UNREADABLE.at(
@@ -508,7 +508,7 @@ def _has_cost(case: _CostCase, rows: Sequence[CostRow]) -> bool:
 
 
 def _young(case: _CostCase, stamp: str | None) -> bool:
-    """True for something that began less than the grace ago; not for what is unknown or in the future."""
+    """True if `stamp` is less than the grace period ago; False if it is unknown, unreadable or in the future."""
     try:
         age = parse_iso(case.table.facts.tenants_read_at) - parse_iso(stamp) if stamp else None
     except ValueError:

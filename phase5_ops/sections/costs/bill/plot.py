@@ -1,6 +1,7 @@
 """The picture of `tenant_cost_report`: cost per tenant, billed beside allocated, and the daily trend of the whole, as a PNG.
 
-The most expensive tenants have a bar each, all others share one, so that it reads with five tenants as with thousands.
+The most expensive tenants have a bar each, all others share one, so that it is as readable with thousands of tenants as with
+five.
 """
 
 from datetime import date
@@ -89,7 +90,7 @@ def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: Tenan
 
 
 def _label_bars(axes: Axes, whole: npt.NDArray[np.float64], own: int) -> None:
-    """The amount at the end of each bar; the scale is that of single tenants, so a longer bar of the others is cut off."""
+    """Writes the amount at the end of each bar; the scale fits single tenants, so a longer bar of all others is cut off."""
     if not len(whole):
         return
     span = float(np.abs(whole[:own]).max(initial=0)) or 1.0

@@ -45,7 +45,7 @@ class TenantCost:
 
 
 def tenant_costs(table: CostReport) -> list[TenantCost]:
-    """The tenants of a `tenant_cost_report` table, most expensive first; what carries no tenant tag is the line of tenant ""."""
+    """The tenants of a `tenant_cost_report` table, most expensive first; costs without a tenant tag are the line of tenant ""."""
     metric = table.facts.metric
     lines: dict[str, TenantCost] = {}
     for row in table.rows:
@@ -144,7 +144,7 @@ def as_markdown(table: CostReport, limit: int = MARKDOWN_TENANTS) -> str:
 
 
 def _escaped(cell: str) -> str:
-    """A cell that no tenant tag can break out of."""
+    """The cell, escaped so that a tenant tag cannot break the table."""
     return html.escape(" ".join(cell.split()), quote=False).replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`")
 
 

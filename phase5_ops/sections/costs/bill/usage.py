@@ -1,7 +1,7 @@
-"""The outcomes table, which both rows of the section need, is read once a run.
+"""Reads the outcomes table, which both rows of the section need, once a run.
 
-Row 5.1 reads it last of its tables and needs the items. Row 5.2 needs counts only, and is gathered later: it takes those counted
-while row 5.1 read, if that reading was whole and of the same period, and else reads the table itself.
+Row 5.1 reads it last of its tables and needs the items. Row 5.2 needs counts only, and is gathered later: it takes the counts
+made while row 5.1 read, if that read was whole and of the same period; else it reads the table itself.
 """
 
 from datetime import UTC, datetime, time
@@ -13,7 +13,7 @@ from phase5_ops.context import RunContext
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.costs.bill.evidence import Scope
 
-_COUNTED = "costs/execution_usage"  # name among what a run's assets share
+_COUNTED = "costs/execution_usage"  # key in `run.shared`
 
 
 def read_outcomes(run: RunContext, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
@@ -21,7 +21,7 @@ def read_outcomes(run: RunContext, attributes: tuple[str, ...]) -> tuple[list[di
     table = run.settings.tables.execution_outcomes
     items, read = scan_items(run.reader, table, attributes=tuple(dict.fromkeys((*attributes, *ATTRIBUTES))))
     if read.status is ReadStatus.OK:
-        usage = _no_usage(run, Scope.of(run.settings.costs, "", run.now()))  # the account bounds no executions
+        usage = _no_usage(run, Scope.of(run.settings.costs, "", run.now()))  # executions are not limited to an account
         usage.take(items)
         run.shared[_COUNTED] = (usage, read)
     return items, read

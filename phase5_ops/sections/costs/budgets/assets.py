@@ -40,8 +40,8 @@ SOURCES = (
     *(Source(f"dynamodb/{table.role}", table.description, frozenset({"dynamodb"})) for table in NAMING_TABLES),
 )
 
-#: Read in this order: the budget is consumed first, the outcome written last; see `budget_evidence.autonomy_budget`.
-#: Of intents and outcomes, which may be large, only what is used is sent.
+#: Read in this order, as the platform consumes the budget first and writes the outcome last; see `evidence.autonomy_budget`.
+#: Intents and outcomes may be large: only the attributes that are used are fetched.
 _ATTRIBUTES = {
     "budget_state": (),
     "autonomy_config": (),
@@ -88,7 +88,7 @@ def gather_autonomy_budget(run: RunContext, _tables: Tables) -> Budgets:
 
 
 def _scan(run: RunContext, role: str, name: str, attributes: tuple[str, ...]) -> tuple[list[dict[str, Any]], Read]:
-    """One table; what others of the run read too is read once."""
+    """The items of one table; a table that other assets of the run need too is read once."""
     if role == "tenants":
         return scan_items_once(run.reader, name)
     if role == "execution_outcomes":

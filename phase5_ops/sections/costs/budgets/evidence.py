@@ -4,10 +4,12 @@ A row holds what is configured (modes, caps, kill switch, as they are now), what
 how many approvals by policy an independent count finds for it. The count never looks at the budget: an action was approved by
 policy if its outcome says so or the gate left an AUTO_EXEC_STATE for it, whether it is in flight, succeeded or failed.
 
-The gate consumes after the intent was made and before it writes its state, and the execution starts later still. So an approval
-is known to lie between two moments, mostly milliseconds apart, and the count is a range: `min` actions that were certainly
-consumed on the day, `max` that may have been. The range is a single number unless an approval straddles midnight, its intent is
-gone (expired), or it is younger than the reading itself.
+The gate consumes the budget after the intent was made and before it writes its state; the execution starts later still. So the
+consumption lies between two known moments, mostly milliseconds apart, and the count is a range: `min` actions were certainly
+consumed on the day, `max` may have been. The two differ only if an approval straddles midnight, its intent has expired, or it
+is younger than the reading.
+
+It is one file because rows and independent count are made from the same records.
 """
 
 import re
@@ -85,8 +87,8 @@ class BudgetFacts:
         tables: {role: table name}.
         problems: items at fault.
         unattributed: {intent, owners, first, last, certain} of approvals that nothing ties to one account; see `_Unplaced`.
-        left_out_surplus: what test tenants recorded beyond what was certainly counted.
-        untyped, straddling: numbers of approvals.
+        left_out_surplus: actions that test tenants' budgets recorded beyond those certainly counted.
+        untyped, straddling: numbers of approvals of unknown type, and of those that may lie on two days.
         tenants: of the tenants table; `left_out`: test tenants left out.
         naming_tables: {role: {table, chosen, odd, example}}; `named_elsewhere`: accounts that only those name.
         days: the UTC days that are judged, YYYY-MM-DD.
@@ -108,7 +110,7 @@ class BudgetFacts:
 AUTONOMY_BUDGET = DeclaredTable(AccountDay, BudgetFacts, unique=("tenant", "account", "day"))
 Budgets = GatheredTable[AccountDay, BudgetFacts]
 
-_INTENT_ID = re.compile(r"ai_(?P<ms>\d{12,14})_\w+")  # the platform puts the time of making into the id
+_INTENT_ID = re.compile(r"ai_(?P<ms>\d{12,14})_\w+")  # the id holds the time at which the platform made the intent
 
 
 _Span = tuple[datetime, datetime]
@@ -145,7 +147,7 @@ class BudgetNaming:
 
 @dataclass(frozen=True, slots=True)
 class _Approval:
-    """One approval by policy: consumed on a day from `first` to `last`, of a type if the intent is still there."""
+    """One approval by policy: consumed on a day from `first` to `last`; its type is known if the intent is still there."""
 
     owner: Owner
     action_type: str | None
@@ -158,7 +160,7 @@ class _Approval:
 class _Unplaced:
     """An approval by policy that nothing ties to one account: consumed on a day from `first` to `last` by one of `owners`.
 
-    Nothing names any account where `owners` is empty. `certain`: it was consumed, and not before `first`.
+    `owners` is empty where nothing names an account. `certain`: it was consumed, and not before `first`.
     """
 
     intent: str
@@ -224,8 +226,8 @@ def autonomy_budget(
     Modes, caps, kill switch and decision budget are those of now, on every row.
 
     Args:
-        scans: the tables, the budget's read before the autonomy configuration's, outcomes and intents last: then every
-            consumption that is seen has left its trace, and a trace without consumption is younger than `now`.
+        scans: the tables. The budget must be read before the autonomy configuration, outcomes and intents last: then every
+            consumption that was read has left its trace in them, and a trace without consumption is younger than `now`.
         now: evaluation time, taken before the first read.
         policy: lookback and tolerances.
         named: further tables that name accounts, by role.
@@ -300,7 +302,7 @@ def _entry(approval: _Unplaced) -> dict[str, Any]:
 
 
 def _only_of(approval: _Unplaced, tenants: Collection[str]) -> bool:
-    """True if only these tenants can have consumed for it."""
+    """True if only these tenants' budgets can have been consumed for it."""
     return bool(approval.owners) and all(tenant in tenants for tenant, _ in approval.owners)
 
 
@@ -344,10 +346,11 @@ def _approvals(records: AutonomyRecords, young: _Span) -> tuple[list[_Approval],
 
 
 def _owners_of(records: AutonomyRecords, intent: str) -> tuple[set[Owner], set[Owner]]:
-    """The accounts of an approval, and those that it may be of where that cannot be told.
+    """The accounts that an approval certainly is of; and the candidates, where its account cannot be told.
 
-    Each account whose outcome says so executed by policy. The gate's state names no account: the gate consumed for that of the
-    intent, which it loads by tenant, account and id; where the intent is gone, the execution's outcome has the same account.
+    An account executed by policy if its outcome says so. The gate's state names no account: the gate consumed the budget of the
+    intent's account, as it loads the intent by tenant, account and id. If the intent is gone, the execution's outcome names
+    that account.
     """
     outcomes = records.outcomes.get(intent, [])
     by_policy = {outcome.owner for outcome in outcomes if outcome.auto}
@@ -364,8 +367,9 @@ def _moments(records: AutonomyRecords, intent: str, owners: Collection[Owner]) -
     """The earliest and the latest moment at which the budget of one of `owners` can have been consumed for this intent.
 
     Not before the intent was made (an edited one keeps the approval of the one it replaces, but gets a new id); not after the
-    gate wrote its state, nor after the execution started. A clock that ran ahead makes it the one moment that is known. The
-    gate's state and the intent's age are those of the intent's account; another that used its id has only its own outcome.
+    gate wrote its state, nor after the execution started. If a clock ran ahead, so that these contradict each other, both
+    moments are the latest one. The gate's state and the time in the intent's id count for the intent's account only; for
+    another account that used the id, only its own outcome counts.
     """
     intents = records.intents.get(intent, ())
     outcomes = [outcome for outcome in records.outcomes.get(intent, ()) if outcome.owner in owners]

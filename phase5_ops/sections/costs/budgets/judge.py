@@ -1,12 +1,14 @@
 """Judge of row 5.1: per tenant and account, the autonomy budget's configuration and consumption are visible and agree. Pure.
 
-Contract: per account and UTC day, remaining = cap - consumed; no configuration means that the gate refuses; the gate consumes one
-unit for every approval by policy, before execution. The recorded counts by action type are what is compared with the independent
-count; the recorded total must be their sum, and is judged by that alone, so that one wrong number gives one finding.
-What could not be counted for certain (an expired intent, an approval over midnight, one younger than the reading) widens the
-count to a range, and only what lies outside the range is found.
-Accounts also come from tables that hold nothing of the budgets. Where one of those cannot be read, nothing that is judged is in
-doubt, only whether every account was: that is a finding of its own, and INCONCLUSIVE.
+Contract: per account and UTC day, remaining = cap - consumed; no configuration means that the gate refuses; the gate consumes
+one unit for every approval by policy, before execution. The judge compares the recorded counts by action type with the
+independent count. The recorded total must be their sum and is judged by that alone, so that one wrong number gives one finding.
+
+An approval that cannot be counted for certain (expired intent, over midnight, younger than the reading) widens the count to a
+range; only a record outside the range is a finding.
+
+Accounts also come from tables that hold nothing of the budgets. If one of those cannot be read, what is judged is not in doubt,
+but accounts may be missing: that is a finding of its own, INCONCLUSIVE.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -132,9 +134,9 @@ class _Context:
     tables: Mapping[str, str]
     readable: frozenset[str]  # roles of the tables that were read whole
     slack: _Slack
-    sound: bool  # nothing unreadable may be an approval that was not counted
+    sound: bool  # no unreadable item can be an approval that was not counted
     tenants_known: bool  # every tenant of the tenants table could be read
-    in_motion: list[str] = field(default_factory=list)  # accounts with a surplus left to the next run
+    in_motion: list[str] = field(default_factory=list)  # accounts whose surplus is left for the next run to judge
 
     def budget_item(self, row: AccountDay, sort_key: str) -> str:
         """The page of an item of the account's budget."""
@@ -202,7 +204,7 @@ def _problem_findings(table: Budgets, links: ConsoleLinks) -> Iterator[Finding]:
 
 
 def _naming_tables(table: Budgets) -> dict[str, ReadStatus | None]:
-    """How each table that only names accounts was read; None if it is not deployed, and nobody chose its name."""
+    """How each table that only names accounts was read; None if it is not deployed and has the platform's default name."""
     judged = set(table.facts.tables.values())
     reads = [read for read in table.reads if read.operation == _SCAN]
     statuses: dict[str, ReadStatus | None] = {}
@@ -334,9 +336,9 @@ def _shown_counts(counts: Mapping[str, int]) -> str:
 
 
 def _count_findings(rows: Sequence[AccountDay], context: _Context) -> list[Finding]:
-    """What the record of an account says less or more than the count; by action type, else by day, else over all days."""
+    """Where the record of an account is below or above the count: by action type, else by day, else over all days."""
     if any(row.state == UNREADABLE for row in rows):
-        return []  # said once, as malformed
+        return []  # reported already, as malformed
     findings, explained = [], 0
     for row in rows:
         short, surplus = _off(row)
@@ -414,9 +416,9 @@ def _over_all_days(rows: Sequence[AccountDay], explained: int, context: _Context
 
 
 def _uncharged(table: Budgets, accounts: Sequence[Sequence[AccountDay]], context: _Context) -> Iterator[Finding]:
-    """Approvals that nothing ties to one account, and more of them than all accounts together recorded beyond what was counted.
+    """A finding if approvals that nothing ties to one account outnumber what all accounts recorded beyond the count.
 
-    Each was charged to some account, or to none. INCONCLUSIVE, since the records of a tenant that left are gone, too.
+    Some were then charged to no known account. INCONCLUSIVE, since a tenant that left has no records any more.
     """
     days = table.facts.days
     unplaced = [
@@ -442,9 +444,9 @@ def _range(least: int, most: int) -> str:
     return str(least) if least == most else f"{least} to {most}"
 
 
-# What is said beside the findings
+# Facts and summary
 
-#: Facts that say what was not judged although no finding does, in words.
+#: Facts about what was not judged, where no finding says so; in words.
 NOT_TRIED_FACTS = {
     "approvals_of_unknown_account": "approvals could not be counted for an account: their intent and outcome are gone",
     "tables_not_deployed": "tables that name accounts and are not deployed, so not read",

@@ -1,7 +1,7 @@
 """The picture of `autonomy_budget`: how full the budgets are, as a PNG.
 
-On the left the fullest accounts, a line each; on the right all accounts together, so that it says as much of five hundred tenants
-as of five.
+On the left the fullest accounts, a line each; on the right all accounts together, so that it is as readable with five hundred
+tenants as with five.
 """
 
 from io import BytesIO
@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 _MOST_LINES = 40
 _LONGEST_NAME = 34
-_TOP = 1.25  # share of the cap at the end of the colours
+_TOP = 1.25  # share of the cap at which the colour scale ends
 _USE = LinearSegmentedColormap.from_list(
     "use", [(0, "#f2f6f2"), (0.5 / _TOP, "#9cc79c"), (1 / _TOP, "#f2c14e"), (1.001 / _TOP, "#d1495b"), (1, "#d1495b")]
 )

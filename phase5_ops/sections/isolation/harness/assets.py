@@ -26,10 +26,10 @@ SOURCES = (
     Source("cloudtrail/dynamodb_data_events", "Which keys the platform's functions read and wrote.", frozenset({"cloudtrail"})),
 )
 
-#: After the replay probes are sent, before anything else; and before what came of the replay probes is collected.
+#: EARLY: after the replay probes are sent, before anything else. LATE: before the results of the replay probes are collected.
 EARLY, LATE = 90, -50
 
-#: A trail that cannot be read is judged as reads that were not, by its own row.
+#: Reads of the trail: where they fail, the trail's own row says that reads were not judged.
 OWN_READS = ("s3:ListObjectsV2", "s3:GetObject")
 _SHOWN = 200
 
@@ -40,7 +40,7 @@ def gather_canary_started(run: RunContext, _tables: Tables) -> CanaryStarted:
 
 
 def gather_harness(run: RunContext, tables: Tables) -> Harness:
-    """What the canary execution wrote and read, and what the cross-tenant probes got."""
+    """What the canary execution wrote and read, and how the platform answered the cross-tenant probes."""
     return collect_harness(run, tables["isolation_canary_started"])
 
 

@@ -54,8 +54,8 @@ from phase5_ops.sections.isolation.harness.trail import TrailWindow, read_trail,
 from phase5_ops.verdict import Verdict
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
-_TRAILING_SECONDS = 3.0  # how long the signal after the outcome is waited for
-_MARGIN = timedelta(seconds=2)  # of the execution's window, for clocks of several functions
+_TRAILING_SECONDS = 3.0  # how long to wait for the signal after the outcome
+_MARGIN = timedelta(seconds=2)  # around the execution's window, as the clocks of several functions differ
 _CANARY_ID = re.compile(r"ai_\d+_phase5[0-9a-z]*")
 _ERRORS = frozenset(code.code for code in ProbingCode.all() if code.verdict is Verdict.ERROR)
 
@@ -124,7 +124,7 @@ class _HarnessCollecting:
     # The canary
 
     def _follow(self, targets: CrossTargets, intent: str) -> None:
-        """Waits for the outcome, and a little for what comes after it."""
+        """Waits for the outcome, and a little longer for the signal after it."""
         policy = self.run.settings.isolation
         began, pause, ended = time.monotonic(), _FIRST_PAUSE, 0.0
         while True:
@@ -140,7 +140,7 @@ class _HarnessCollecting:
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
 
     def _look(self, targets: CrossTargets, intent: str) -> bool:
-        """Reads outcome and ledger again; whether both were read whole."""
+        """Reads outcome and ledger again. Returns whether both were read whole."""
         reader, tables = self.run.reader, self.run.settings.tables
         place = CanaryPlace(targets.tenant_a, targets.account_a)
         found, outcome_read = query_partition(reader, tables.execution_outcomes, place.partition, beginning=f"OUTCOME#{intent}")
@@ -154,7 +154,7 @@ class _HarnessCollecting:
         return not failed
 
     def _traces(self, intent: str) -> set[str]:
-        """Traces of A's ledger entries that name the intent as theirs."""
+        """Traces of A's ledger entries that name this intent."""
         return {str(entry.get("traceId")) for entry in self.entries if _data(entry).get("action_intent_id") == intent} - {"None"}
 
     def _events_of(self, intent: str) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ class _HarnessCollecting:
         return tuple(str(entry.get("eventType")) for entry in self.entries if entry.get("traceId") in traces)
 
     def _scope(self, targets: CrossTargets) -> ExecutionScope:
-        """The canary with every id that it is known to have by now."""
+        """The canary's scope, with every id known so far."""
         known = frozenset(map(str, self.context.get("known_tenants", ())))
         others = known | {targets.tenant_b}
         markers = frozenset(text for text in (targets.account_b, targets.told_b, targets.intent_b) if distinctive(text))
@@ -225,7 +225,7 @@ class _HarnessCollecting:
         return rows
 
     def _span(self) -> tuple[datetime, datetime]:
-        """From the execution's first record to its last, by the platform's clock; wide where there is none."""
+        """From the execution's first record to its last, by the platform's clock; a wide window where there is no record."""
         stamps = [parse_iso(str(entry["timestamp"])) for entry in self._own_entries() if entry.get("timestamp")]
         now = self.run.now()
         if not stamps:
@@ -318,7 +318,7 @@ class _HarnessCollecting:
         )
 
     def _decision_client(self, redactor: Redactor) -> HttpClient | None:
-        """The client of the decision API, where it has an address or a key of its own."""
+        """The client of the decision API; None where it has neither an address nor a key of its own."""
         settings = self.run.settings
         key = settings.decision_api_key.get_secret_value() if settings.decision_api_key is not None else None
         if settings.decision_api_url is None and key is None:
@@ -329,7 +329,7 @@ class _HarnessCollecting:
     # Cleaning up
 
     def _clean_up(self, targets: CrossTargets, found: Sequence[TableImage]) -> list[HarnessRow]:
-        """Removes the canary and all that came of it under the test tenants' keys; what lies elsewhere is left and reported."""
+        """Removes the canary and what it caused under the test tenants' keys; what lies elsewhere is left and reported."""
         reader, tables, intent = self.run.reader, self.run.settings.tables, str(targets.canary)
         places = [CanaryPlace(targets.tenant_a, targets.account_a), CanaryPlace(targets.tenant_b, targets.account_a)]
         reads = canary.remove(reader, tables, [(place, intent) for place in places], [intent])
@@ -392,7 +392,7 @@ def _data(entry: Item) -> Mapping[str, Any]:
 
 
 def _other_canaries(found: Sequence[TableImage], scope: ExecutionScope) -> frozenset[str]:
-    """Ids of other canaries and probes that changed items name: nobody else makes ids of that form."""
+    """Ids of other canaries and probes in the changed items; nobody else makes ids of that form."""
     ids: set[str] = set()
     for image in found:
         for item in (*image.before, *image.after):

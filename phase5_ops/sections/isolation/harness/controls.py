@@ -1,6 +1,6 @@
 """Negative controls of row 4.1: in every run each detector is shown a planted violation, and a clean case beside it. Pure.
 
-Everything is planted in memory, with the names of the run at hand, and goes the way that real evidence goes: items through the
+Everything is planted in memory with the names of this run, and passes through the same code as real evidence: items through the
 footprint, records through the trail, answers through the probes, rows through the judge. Nothing reaches the platform.
 """
 
@@ -43,10 +43,10 @@ Plant = Callable[[ExecutionScope, str], list[HarnessRow]]
 
 
 def control_rows(scope: ExecutionScope, other_test_tenant: str) -> list[HarnessRow]:
-    """One row a detector: DETECTED if it reports its planted violation and is silent on the clean case, else BLIND.
+    """One row per detector: DETECTED if it reports its planted violation and is silent on the clean case, else BLIND.
 
     Args:
-        scope: the run's own scope, so that the real names (and their oddities) are what is tried.
+        scope: the run's own scope, so that the real names (and their oddities) are tried.
         other_test_tenant: tenant B, in whose name violations are planted.
     """
     scope = _with_ids(scope, other_test_tenant)
@@ -137,7 +137,7 @@ def _answered(**answer: Any) -> Plant:  # noqa: ANN401 - fields of ProbeAnswer
 
 
 def _judged(who: TokenKind, status: int = 200) -> Plant:
-    """The row of a probe that has to be refused, with such an answer: the way that real answers go."""
+    """The row of a probe that has to be refused and got this status, made by the code that judges real answers."""
 
     def plant(scope: ExecutionScope, other: str) -> list[HarnessRow]:
         targets = CrossTargets(

@@ -1,7 +1,7 @@
 """Makes the cross-tenant probes of row 4.1: plants data for test tenant B, asks for it with A's token, puts everything back.
 
-What both test tenants have is saved in phase5's own state table before the first change, so that a run that is killed is undone
-by the next one (`undo`), whoever runs it. Every request passes the guard.
+Before the first change, what both test tenants have is saved in phase5's own state table. So the next run, whoever starts it, can
+undo a run that was killed (`undo`). Every request passes the guard.
 """
 
 import json
@@ -54,26 +54,26 @@ from phase5_ops.sections.isolation.harness.probe_plan import CrossProbe, CrossTa
 
 IAM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:BatchWriteItem")
 
-#: Where the saved items are in phase5's own state table.
+#: Key of the saved items in phase5's own state table.
 SAVED_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "ISOLATION"}}
-#: Where it says how far the last run has looked at the ledgers.
+#: Key of the note how far the last run has read the ledgers.
 TOLD_KEY = {"pk": {"S": "PROBES"}, "sk": {"S": "RUNS#ISOLATION"}}
 _MOST_SAVED = 350_000  # characters; an item of DynamoDB holds 400 KB
 _LEDGER_SKEW = timedelta(minutes=5)
-_READERS = 4  # partitions that are read at once
+_READERS = 4  # partitions read at once
 
 
 def new_mark() -> str:
-    """A text that nothing else has, in the form of an action type."""
+    """A new unique text in the form of an action type."""
     return f"PHASE5_{secrets.token_hex(8).upper()}"
 
 
-#: An intent that only B's ledger knows; one entry for good, since nothing is deleted there.
+#: An intent that only B's ledger knows; the same entry for all runs, since nothing is deleted there.
 TOLD_INTENT = "ai_1_phase5told"
 
 
 def tell_once(run: RunContext, targets: CrossTargets, stamp: str) -> list[Read]:
-    """Puts B's entry into the ledger, unless it is there from an earlier run."""
+    """Puts B's entry into the ledger, unless an earlier run did."""
     table = run.settings.tables.ledger
     known, read = query_partition(run.reader, table, f"TRACE#trace-{targets.told_b}", key="gsi1pk", index="gsi1-index")
     if known or read.status is not ReadStatus.OK:
@@ -87,13 +87,13 @@ class CrossProbing:
 
     Attributes:
         context: of the run.
-        targets: what they name.
-        client: to the Control Center.
+        targets: what the probes name.
+        client: client of the Control Center.
         tokens: by kind; None sends no token.
-        may_write: False in probe mode `refusals`: what may be taken as a write for A's own tenant is not sent.
+        may_write: False in probe mode `refusals`: probes that may be taken as a write for A's own tenant are not sent.
         scoped: whether A's token limits it to its account.
         b_scoped: whether B's does.
-        decisions: to the decision API, where it has another address.
+        decisions: client of the decision API, where it has another address.
         sleep: waits.
     """
 
@@ -111,7 +111,7 @@ class CrossProbing:
     _newest: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> list[HarnessRow]:
-        """Every probe with what came of it; what was changed is put back.
+        """Sends every probe and puts back what changed. Returns the row of each.
 
         Raises:
             Obstructed: the test tenants' items could not be saved, so nothing was changed or asked.
@@ -197,12 +197,12 @@ class CrossProbing:
         return snapshot
 
     def _told(self) -> Told:
-        """What the ledger tells of decisions, by the key of the entry; of the last minutes."""
+        """The ledger's entries of the last minutes about decisions, by tenant and sort key."""
         since = f"ENTRY#{iso(self.targets.now - _LEDGER_SKEW)}"
         return self._told_since({self.targets.tenant_a: since, self.targets.tenant_b: since})
 
     def _told_since(self, since: Mapping[str, str]) -> Told:
-        """The same, from a sort key on for each tenant; the newest key of each is kept."""
+        """The same, from a given sort key on for each tenant; keeps the newest key of each."""
         told: Told = {}
         for tenant, key in since.items():
             entries, read = query_partition(
@@ -218,7 +218,7 @@ class CrossProbing:
         return told
 
     def _late_decisions(self) -> list[HarnessRow]:
-        """What was decided after the last run had looked at the ledger."""
+        """The rows of decisions made after the last run had read the ledger."""
         table = self.context.settings.tables.readiness
         answer = self.context.reader.call("dynamodb", "get_item", table, TableName=table, Key=TOLD_KEY, ConsistentRead=True)
         self.reads.append(answer.read)
@@ -228,7 +228,7 @@ class CrossProbing:
         return late_decisions({place: entry for place, entry in self._told_since(last).items() if place[1] != last[place[0]]})
 
     def _keep_newest(self) -> None:
-        """Notes how far this run has looked at the ledger."""
+        """Notes how far this run has read the ledger."""
         table = self.context.settings.tables.readiness
         seen = {tenant: {"S": key} for tenant, key in self._newest.items()}
         self.reads.append(
@@ -260,10 +260,10 @@ class CrossProbing:
             raise Obstructed(ProbingCode.PROBE_STATE_UNAVAILABLE, table, expected="the test tenants' items saved", seen=problem)
 
     def _without_late(self, saved: Snapshot) -> tuple[Snapshot, list[HarnessRow]]:
-        """The snapshot without what earlier runs' probes left, which is removed, and a row for each such item.
+        """Removes what earlier runs' probes left. Returns the snapshot without it, and a row for each such item.
 
-        Everything that a run changed it put back before it ended; so what holds a mark now was done later. A budget that was
-        written over is removed: what stood there before nobody knows.
+        Every run puts back its changes before it ends, so an item that holds a mark now was written later. A budget that was
+        overwritten is removed, since nobody knows its former content.
         """
         rows: list[HarnessRow] = []
         clean: Snapshot = {}
@@ -284,7 +284,7 @@ class CrossProbing:
         return clean, rows
 
     def _plant(self, saved: Snapshot) -> Snapshot:
-        """Writes the test data; what the watched partitions hold then."""
+        """Writes the test data. Returns what the watched partitions hold then."""
         tables, before = self.context.settings.tables, {place: list(items) for place, items in saved.items()}
         items: dict[str, list[Item]] = {}
         for role, item in (*planted(self.targets), *planted_for_a(self.targets)):
@@ -301,7 +301,7 @@ class CrossProbing:
         return before
 
     def _remove_approved(self, told: Told) -> list[Read]:
-        """Removes the intents that approvals of planted decisions made, with what came of them."""
+        """Removes the intents that approvals of planted decisions made, with everything that these caused."""
         made = {
             (tenant, str(entry.get("accountId")), str(entry["data"].get("action_intent_id")))
             for (tenant, key), entry in self._told().items()
@@ -365,7 +365,7 @@ def _switches_of(snapshot: Snapshot, tenant: str) -> list[Item]:
 
 
 def restore(run: RunContext, wanted: Snapshot) -> list[Read]:
-    """Makes the watched partitions what they were: removes what is new, writes what changed or is gone."""
+    """Restores the watched partitions: removes new items, writes those that changed or are gone."""
     current, reads = _read(run, list(wanted))
     for place, items in wanted.items():
         table = getattr(run.settings.tables, place.role)
@@ -378,7 +378,7 @@ def restore(run: RunContext, wanted: Snapshot) -> list[Read]:
 
 
 def undo(run: RunContext, targets: CrossTargets | None, *, accounts: Callable[[], Sequence[CanaryPlace]] = tuple) -> list[Read]:
-    """Puts back what the last probing saved, of this run or of one that was killed, and then forgets it."""
+    """Puts back what the last probing saved, in this run or in one that was killed, and then deletes the saved items."""
     table = run.settings.tables.readiness
     answer = run.reader.call("dynamodb", "get_item", table, TableName=table, Key=SAVED_KEY, ConsistentRead=True)
     reads = [answer.read]

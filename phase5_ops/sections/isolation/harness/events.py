@@ -1,7 +1,7 @@
 """The platform's events of a window, from the log group that a rule of its bus fills. Reads and parses; judges nothing.
 
-EventBridge itself keeps nothing that can be read; a rule whose target is a log group is the way to see what an execution put on
-the bus. `footprint_evidence.event_row` judges one event.
+EventBridge itself keeps nothing that can be read; a rule whose target is a log group shows what an execution put on the bus.
+`evidence.event_row` judges one event.
 """
 
 import json
@@ -26,7 +26,7 @@ class BusEvent:
 
 @dataclass(slots=True)
 class BusEvents:
-    """The events of a window in order of arrival, how many lines were none, and how they were read."""
+    """The events of a window in order of arrival, how many lines were no events, and how the log was read."""
 
     events: list[BusEvent] = field(default_factory=list)
     unreadable: int = 0
@@ -41,7 +41,7 @@ def read_bus_events(reader: AwsReader, group: str, start: datetime, end: datetim
         group: the log group.
         start: begin of the window, by the platform's clock.
         end: its end.
-        calls_per_second: how many calls FilterLogEvents may get a second.
+        calls_per_second: most calls of FilterLogEvents a second.
     """
     found = BusEvents()
 

@@ -1,8 +1,8 @@
 """Evidence of row 4.1: the table `isolation_harness`, one row per key that one execution wrote, read or tried. Pure.
 
-The footprint compares every platform table before and after the canary execution. Whatever changed and mentions the execution's
-ids was written by it; whatever changed in the other test tenant's partitions was written by nobody who may. What lives here: rows
-and their classification. What must not: reading AWS, verdicts (`judge.py`).
+The footprint compares every platform table before and after the canary execution. A changed item that mentions the execution's
+ids was written by the execution; nobody may change an item in the other test tenant's partitions. What lives here: rows and their
+classification. What must not: reading AWS, verdicts (`judge.py`).
 """
 
 import json
@@ -128,8 +128,8 @@ def footprint(
         images: every platform table before and after.
         scope: the canary execution, with every id that it is known to have.
         other_test_tenant: tenant B: nothing may change there between the two readings, whatever the item mentions.
-        own_ids: ids of other canaries and probes of this run; items that mention one of them and nothing of this execution
-            are set aside, counted, and judged by the section that made them.
+        own_ids: ids of other canaries and probes of this run; items that mention one of them but nothing of this execution
+            are set aside and counted, and the section that made them judges them.
     """
     others = tuple(own_ids)
     rows: list[HarnessRow] = []
@@ -177,7 +177,7 @@ def shown_key(attributes: Sequence[str], item: Mapping[str, Any]) -> str:
 
 
 def _own_partition(keys: TableKeys, item: Mapping[str, Any], scope: ExecutionScope) -> bool:
-    """True for a changed item under the test tenant's own keys: under the lease nobody else works there."""
+    """True for a changed item under the test tenant's own keys: while this run holds the lease, nobody else writes there."""
     return judge_key(keys.name, "", _texts(keys.key, item), scope).scope is KeyScope.OWN
 
 
@@ -275,7 +275,7 @@ def _attribute_code(naming: Naming, judged: KeyJudgement, keys: TableKeys) -> st
 
 
 def _mismatch(item: Mapping[str, Any], judged: KeyJudgement) -> str | None:
-    """What differs where the key names one tenant and the item's own tenant attribute another."""
+    """The difference where the key names one tenant and the item's tenant attribute another; None if there is none."""
     if judged.tenant is None:
         return None
     for name in _TENANT_ATTRIBUTES:
@@ -321,13 +321,13 @@ def event_row(source: str, detail_type: str, detail: Mapping[str, Any], scope: E
 
 # What the execution had to leave behind
 
-#: Ledger events of one execution, each by the alternatives that may stand for it.
+#: Ledger events that one execution must leave; each is a tuple of alternatives.
 EXPECTED_EVENTS: tuple[tuple[str, ...], ...] = (("EXECUTION_STARTED",), ("ACTION_EXECUTED", "ACTION_FAILED"))
 
 
 @dataclass(frozen=True, slots=True)
 class FootprintOutcome:
-    """How the canary execution ended: the outcome item under its own key, and the events of the ledger in the tenant's partition.
+    """How the canary execution ended: its outcome item, and its events in the tenant's partition of the ledger.
 
     `status` is None where no outcome came in time.
     """
@@ -390,12 +390,12 @@ class ProbeAnswer:
         name, request: which probe it was, method and route.
         reads: True for a request for B's data, False for a write that names B.
         status: HTTP status; None where no answer came (`problem` says why).
-        shown: texts of B's data that the answer holds, redacted names of what was recognised.
+        shown: names of the data of B that the answer shows, without the data itself.
         changed: keys of B's partitions that changed.
         put_back: True if everything that changed was put back.
         problem: why no answer came.
-        answered: the finding code of an answer that had to be a refusal; "" if it was none.
-        expected: what should have come of it, for findings; "" for the usual.
+        answered: the finding code if the request was answered although it had to be refused; else "".
+        expected: what should have happened, for findings; "" for the usual text.
     """
 
     name: str
@@ -414,7 +414,7 @@ _SERVER_ERROR = 500
 
 
 def probe_row(answer: ProbeAnswer) -> HarnessRow:
-    """The row of one probe: what counts is what the answer shows of B and what changed on B's side, not the status alone."""
+    """The row of one probe. It is judged by the data of B that the answer shows and that changed, not by the status alone."""
     codes = [answer.answered] if answer.answered else []
     if answer.shown:
         codes.append("foreign_data_readable")

@@ -1,7 +1,7 @@
 """Judge of row 4.1: did one real execution for tenant A touch only tenant A's keys. Pure.
 
-The rows of `isolation_harness` already say what was found about each key; the judge turns them into findings, decides what the
-unread parts of the evidence are worth in this environment, and refuses evidence whose detectors were not shown to see.
+The rows of `isolation_harness` already say what was found about each key. The judge turns them into findings, decides how much
+unread evidence counts in this environment, and refuses evidence of detectors that did not report their planted violation.
 """
 
 from collections import Counter
@@ -158,7 +158,7 @@ class HarnessCode(FindingCodes):
     )
 
 
-#: Detectors that every run must have shown a planted violation to (`controls.py` plants them).
+#: Detectors; every run must show each of them a planted violation (`controls.py` plants them).
 DETECTORS = (
     "foreign_key_written",
     "foreign_tenant_attribute",
@@ -195,12 +195,12 @@ def judge_harness(table: Harness, *, production: bool, links: ConsoleLinks, igno
 
     Args:
         table: `isolation_harness`, with its reads.
-        production: whether what is judged counts as production, where unread reads keep the row closed.
+        production: whether the environment is production, where reads that were not judged keep the row from passing.
         links: console links of the platform's region.
-        ignoring: reads that do not bear on this row, or that its rows judge themselves (`reads.read_findings`).
+        ignoring: reads that do not matter for this row, or that have rows of their own (`reads.read_findings`).
     """
     rows = table.rows
-    nothing_begun = not table.reads and any("canary_not_executed" in row.codes for row in rows)  # and its row says why
+    nothing_begun = not table.reads and any("canary_not_executed" in row.codes for row in rows)  # the row says why
     unread = [] if nothing_begun else read_findings(table.reads, ignoring=ignoring)
     findings = [*unread, *findings_of(rows, production=production, links=links)]
     findings += _control_findings(rows)
@@ -236,7 +236,7 @@ def judge_harness(table: Harness, *, production: bool, links: ConsoleLinks, igno
 
 
 def findings_of(rows: Sequence[HarnessRow], *, production: bool, links: ConsoleLinks) -> list[Finding]:
-    """The findings of these rows, controls and exceptions aside; of one code at most fifty, with a count of the rest."""
+    """The findings of these rows, without controls and exceptions; at most fifty of one code, with a count of the rest."""
     by_code: dict[str, list[Finding]] = {}
     for row in rows:
         if row.kind not in _OF_A_ROW:

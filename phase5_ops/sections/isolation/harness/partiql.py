@@ -1,9 +1,9 @@
-"""Which keys a PartiQL statement of DynamoDB names, as a data-access trail has its text. Pure.
+"""Which keys a PartiQL statement of DynamoDB names, read from its text in a data-access trail. Pure.
 
-A statement reads the items whose partition key it names by `=` or `IN`; alternatives (`OR`) are each a reading of their own, and
-one that names no partition key reads the table whole (Developer Guide, "PartiQL select statements"). CloudTrail replaces values
-by `***(Redacted)`, and clients write `?`: such a value is hidden, and stands for any. What cannot be parsed is not understood,
-and never taken for a statement that names nothing.
+A statement reads the items whose partition key it names by `=` or `IN`. Each alternative (`OR`) is a reading of its own; one that
+names no partition key reads the whole table (Developer Guide, "PartiQL select statements"). CloudTrail replaces values by
+`***(Redacted)`, and clients write `?`: such a value is hidden and may be any. A statement that cannot be parsed raises an error;
+it is never taken for one that names no key.
 """
 
 import re
@@ -13,8 +13,8 @@ from itertools import product
 from typing import NamedTuple
 
 _MOST = 1000  # alternatives, or keys, of one statement; DynamoDB takes 50 values in an IN
-_MOST_BRACKETS = 2000  # that are looked into, some of them twice
-ANY = "*"  # the name of an attribute that is hidden itself
+_MOST_BRACKETS = 2000  # of one statement that are parsed, some of them twice
+ANY = "*"  # stands for an attribute whose name is hidden
 
 HIDDEN = re.compile(r"\*{3,}\s*\(?\s*redacted\s*\)?|HIDDEN_DUE_TO_SECURITY_REASONS|\*{3,}", re.IGNORECASE)
 
@@ -47,7 +47,7 @@ class PartiqlToken(NamedTuple):
         return self.kind in ("word", "sign") and self.text.upper() in words
 
 
-#: Attribute -> values that it is compared with; None for a hidden one.
+#: Attribute -> values that it is compared with; None for a hidden value.
 Alternative = Mapping[str, tuple[str | None, ...]]
 
 
@@ -60,7 +60,7 @@ class NamedKey:
 
     @property
     def names_nothing(self) -> bool:
-        """Whether it is a reading of everything."""
+        """Whether it reads the whole table."""
         return not self.attributes and not self.hidden
 
 
@@ -79,7 +79,7 @@ def read_statement(text: str) -> PartiqlStatement:
     """The statement in a text.
 
     Raises:
-        NotUnderstood: it is none, or holds what is not read here.
+        StatementNotUnderstood: it is none, or holds what this module does not read.
     """
     try:
         return _Parser(_tokens(text)).statement()
@@ -95,7 +95,7 @@ def _tokens(text: str) -> list[PartiqlToken]:
             raise StatementNotUnderstood(f"at {text[position : position + 20]!r}")
         kind = str(match.lastgroup)
         if kind in ("text", "quoted") and HIDDEN.search(match.group()):
-            kind = "hidden"  # whatever of it is still shown
+            kind = "hidden"  # even if part of it is shown
         if kind != "space":
             found.append(PartiqlToken(kind, match.group()))
         position = match.end()
@@ -172,7 +172,7 @@ class _Parser:
         return _name(token), _name(self._any("word", "quoted")) if self._take(".") else ""
 
     def _inserted(self) -> NamedKey:
-        """The attributes of the item of an INSERT; those whose value is not a text are no keys that name a tenant."""
+        """The text attributes of the item of an INSERT; attributes of other types cannot name a tenant."""
         self._expect("VALUE", "VALUES")
         if self._hidden():
             return NamedKey(hidden=frozenset({ANY}))
@@ -202,7 +202,7 @@ class _Parser:
             raise StatementNotUnderstood("it names too many keys")
         return tuple(keys)
 
-    # --- conditions: the alternatives that one leaves --------------------------------------------------------------------------
+    # --- conditions: the alternatives of a condition ---------------------------------------------------------------------------
 
     def _or(self) -> Sequence[Alternative]:
         found = list(self._and())
@@ -222,7 +222,7 @@ class _Parser:
     def _not(self) -> Sequence[Alternative]:
         if self._take("NOT"):
             self._not()
-            return [{}]  # what is not asked for is everything else
+            return [{}]  # NOT leaves every other key
         return self._bracketed() if self._next_is("(") else self._predicate()
 
     def _bracketed(self) -> Sequence[Alternative]:
@@ -262,7 +262,7 @@ class _Parser:
             self._take("NOT")
             self._any("word")
         elif left is not None and left.kind == "hidden":
-            return [{ANY: (None,)}]  # a condition that is hidden whole
+            return [{ANY: (None,)}]  # the whole condition is hidden
         elif left is not None:
             raise StatementNotUnderstood(f"nothing is asked of {left.text!r}")
         return [{}]
@@ -280,7 +280,7 @@ class _Parser:
                 self._expect(",")
 
     def _operand(self) -> PartiqlToken | None:
-        """A name, a literal, or something hidden; None for what is worked out from others."""
+        """A name, a literal, or something hidden; None for a computed value."""
         found = self._single()
         while self._take("+", "-", "||", "*", "/"):
             self._single()
@@ -352,13 +352,13 @@ class _Parser:
 
 
 def _equal(left: PartiqlToken | None, values: Sequence[PartiqlToken | None]) -> Alternative:
-    """What a comparison with `=` or IN names; `'x' = pk` like `pk = 'x'`."""
+    """What a comparison with `=` or IN names; `'x' = pk` is read like `pk = 'x'`."""
     if left is not None and left.kind in ("text", "number") and len(values) == 1 and values[0] is not None:
         left, values = values[0], [left]
     if left is None or left.kind in ("text", "number"):
         return {}
     if any(value is None or value.kind in ("word", "quoted") for value in values):
-        return {}  # compared with another attribute, or with what is worked out
+        return {}  # compared with another attribute or a computed value
     name = ANY if left.kind == "hidden" else _name(left)
     return {name: tuple(None if name == ANY else _value(value) for value in values if value is not None)} if values else {}
 

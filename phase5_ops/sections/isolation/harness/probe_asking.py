@@ -1,4 +1,4 @@
-"""Sends the probes of row 4.1: in waves, at a bounded rate, for a bounded time, and again where no answer came."""
+"""Sends the probes of row 4.1: in waves, at a bounded rate and for a bounded time; sends again where no answer came."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from phase5_ops.sections.isolation.harness.probe_plan import CrossProbe, Expecte
 
 Wave = tuple[CrossProbe, ...]
 
-#: A request that ended so is sent again: a connection that broke, or an answer that did not come, says nothing.
+#: A request that ended in one of these is sent again: a broken connection or a missing answer shows nothing.
 _AGAIN = (Problem.DOWN, Problem.TIMEOUT, Problem.THROTTLED)
 _KEEPS_OUT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
@@ -29,7 +29,7 @@ class Asking:
         send: sends one request of a probe.
         policy: most requests, seconds, requests a second and tries.
         parallel: requests under way at once.
-        may_write: whether what may be taken as a write for A's own tenant is sent.
+        may_write: whether to send probes that the platform may take as a write for A's own tenant.
         sleep: waits.
     """
 
@@ -48,11 +48,11 @@ class Asking:
 
     @property
     def requests(self) -> int:
-        """How many were sent, tries again included."""
+        """How many were sent, repeated ones included."""
         return self._pace.sent
 
     def reached(self) -> bool:
-        """Asks for A's own data; whether anything answered at all. Where nothing does, no probe would show anything."""
+        """Asks for A's own data. Returns whether anything answered; if nothing does, no probe would show anything."""
         self.ask(tuple(self.own))
         return any(probe.name in self.answers and self.answers[probe.name].problem is None for probe in self.own)
 
@@ -61,9 +61,9 @@ class Asking:
         return tuple(probe for probe in self._chosen if probe.reads)
 
     def writes(self) -> tuple[Wave, Wave]:
-        """The others, once those were asked: what must be refused, then what may write for A itself.
+        """The probes that write, once `reads` were asked: first those that must be refused, then those that may write for A.
 
-        The caller looks at what changed after each: the latter would hide what the former left.
+        The caller compares the partitions after each wave, since the second would hide what the first changed.
         """
         chosen = [probe for probe in self._chosen if not probe.reads]
         let_in = {who for who in {probe.who for probe in chosen if probe.once_refused} if not self.kept_out(who)}
@@ -76,7 +76,7 @@ class Asking:
         return tuple(probe for probe in self.plan if self.may_write or probe.harmless)[: self.policy.probe_requests]
 
     def kept_out(self, who: TokenKind) -> bool:
-        """Whether every request for data with such a token, the path as it is, was answered, and with 401 or 403."""
+        """Whether every request for data with such a token, by the route's own path, was answered with 401 or 403."""
         reads = [probe for probe in self.plan if probe.reads and probe.who is who and not probe.elsewhere]
         answers = [self.answers.get(probe.name) for probe in reads]
         return bool(reads) and all(answer is not None and answer.status in _KEEPS_OUT for answer in answers)
@@ -95,7 +95,7 @@ class Asking:
             return {probe.name: answer for probe, answer in zip(wave, done, strict=True) if answer is not None}
 
     def _answer(self, probe: CrossProbe) -> HttpAnswer | None:
-        """The answer; one that did not come is asked for again, within the bounds. None where the time is over."""
+        """The answer, after more tries within the bounds where none came; None if the time was over before the first try."""
         answer = None
         tries = self.policy.probe_tries if probe.harmless or not probe.route.starts_work else 1
         for _ in range(tries):

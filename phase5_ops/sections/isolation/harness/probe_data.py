@@ -13,14 +13,14 @@ from phase5_ops.sections.isolation.harness.probe_plan import CrossTargets
 Item = dict[str, Any]
 
 MARKER_ATTRIBUTE = "phase5_marker"
-#: What a probe of any run would write holds one of these.
+#: Everything that a probe of any run would write holds a text of this form.
 ANY_MARK = re.compile(r"PHASE5_[0-9A-F]{16}(?:_\d+)?")
-_PERIODS_BEFORE = "1980"  # exports that probes ask for are of years before this
+_PERIODS_BEFORE = "1980"  # probes ask for exports of earlier years only
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A partition of a test tenant that is compared before and after the probes: setting of its table, and its key."""
+    """A partition of a test tenant that is compared before and after the probes; `role` is the setting of its table."""
 
     role: str
     partition: str
@@ -33,7 +33,7 @@ class Watched:
 
 
 def watched(targets: CrossTargets) -> list[Watched]:
-    """Every partition that a probe could change, of both test tenants: what is written for A itself is put back too."""
+    """Every partition of both test tenants that a probe could change; also A's, since writes for A are put back too."""
     found = []
     for tenant in (targets.tenant_a, targets.tenant_b):
         accounts = [CanaryPlace(tenant, each).partition for each in targets.accounts]
@@ -41,13 +41,13 @@ def watched(targets: CrossTargets) -> list[Watched]:
         for role in ("autonomy_budget_state", "decision_proposal", "decision_budget"):
             found += [Watched(role, partition, tenant) for partition in accounts]
         found += [Watched("autonomy_config", partition, tenant) for partition in (whole, *accounts)]
-        found.append(Watched("autonomy_budget_state", whole, tenant))  # where a key of the body alone would put one
+        found.append(Watched("autonomy_budget_state", whole, tenant))  # where the key in the body alone would put a budget
         found += [Watched("audit_export", whole, tenant), Watched("tenants", tenant, tenant)]
     return found
 
 
 def late_mark(item: Item) -> str | None:
-    """What shows that an item came of a probe of some run: the mark in it, or the period of an export; None if nothing does."""
+    """Why an item comes from a probe of some run: the mark in it, or an export's period; None for any other item."""
     text = repr(item)
     if found := ANY_MARK.search(text):
         return found.group()
@@ -62,7 +62,7 @@ def outcomes(targets: CrossTargets) -> list[tuple[CanaryPlace, str]]:
 
 
 def planted(targets: CrossTargets) -> list[tuple[str, Item]]:
-    """B's test data in DynamoDB JSON with the setting of its table; what B has there already is kept beside the marker."""
+    """B's test data: the setting of the table, and the item in DynamoDB JSON. What B has already is kept."""
     items: list[tuple[str, Item]] = [_config(targets, targets.tenant_b, targets.marker)]
     items.append(_export(targets, targets.tenant_b, targets.export_b, targets.marker))
     for account in dict.fromkeys((targets.account_a, targets.account_b)):
@@ -74,7 +74,7 @@ def planted(targets: CrossTargets) -> list[tuple[str, Item]]:
 
 
 def planted_for_a(targets: CrossTargets) -> list[tuple[str, Item]]:
-    """A's own test data: what its user may see, and what lies under accounts that its user may not name."""
+    """A's own test data: under the account of A's user, and under accounts that this user may not name."""
     items: list[tuple[str, Item]] = [_config(targets, targets.tenant_a, targets.own_marker)]
     items.append(_export(targets, targets.tenant_a, targets.export_a, targets.own_marker))
     items.append(_decision(targets, CanaryPlace(targets.tenant_a, targets.account_a), targets.own_marker, of_b=False))
@@ -126,7 +126,7 @@ def _export(targets: CrossTargets, tenant: str, export: str, marker: str) -> tup
 
 
 def _of_account(targets: CrossTargets, place: CanaryPlace, marker: str, intent: str) -> list[tuple[str, Item]]:
-    """Budget, what is used of it, and an outcome of the intent, if one is named, under one account."""
+    """The budget of one account, what is used of it, and an outcome of the intent if one is given."""
     stamp, day = iso(targets.now), f"{targets.now:%Y-%m-%d}"
     mark = _marked(targets, place.tenant, marker)
     key = {"pk": _text(place.partition), "account_id": _text(place.account), **mark}
@@ -141,7 +141,7 @@ def _of_account(targets: CrossTargets, place: CanaryPlace, marker: str, intent: 
 
 
 def _decision(targets: CrossTargets, place: CanaryPlace, marker: str, *, of_b: bool | None = None) -> tuple[str, Item]:
-    """A decision that proposes one harmless action: the one that probes of A or of B name, or one that is only listed."""
+    """A decision that proposes one harmless action; `of_b` None: a decision that is only listed and that no probe names."""
     decision = targets.listed[place.tenant == targets.tenant_b] if of_b is None else targets.decisions[of_b]
     note = _text(f"{REASON_PREFIX}{decision}: a canary, safe to delete")
     action = {
@@ -179,7 +179,7 @@ def _outcome(targets: CrossTargets, intent: str, stamp: str) -> Item:
 
 
 def told_entry(targets: CrossTargets, stamp: str) -> Item:
-    """An entry of B's ledger that its explanation shows; it stays, as nothing is ever deleted there, and serves later runs."""
+    """An entry of B's ledger that its explanation shows. It stays for later runs, as nothing is ever deleted there."""
     entry_id = f"entry-{targets.told_b}"
     return {
         "pk": _text(f"TENANT#{targets.tenant_b}"),

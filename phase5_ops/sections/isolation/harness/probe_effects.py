@@ -1,7 +1,7 @@
-"""What came of the cross-tenant probes of row 4.1: from answers and from what changed to the rows of the table. Pure.
+"""Turns the answers to the cross-tenant probes of row 4.1, and what they changed, into rows of the table. Pure.
 
-An effect is told by the mark that a probe writes: each has its own. What holds no mark is blamed on every probe that could have
-caused it, rather those that were answered with success.
+A change is traced to its probe by the mark that the probe writes: each probe has its own. A change without a mark is blamed on
+the probes that could have caused it: on those that were answered with success, or on all of them if none was.
 """
 
 import json
@@ -23,7 +23,7 @@ Snapshot = dict[Watched, list[Item]]
 Told = dict[tuple[str, str], Mapping[str, Any]]
 """Entries of the ledger about decisions, by tenant and sort key."""
 
-#: What the ledger tells when somebody asks for a decision or decides.
+#: Ledger events that say that somebody asked for a decision or decided.
 DECIDED = ("DECISION_EVALUATION_REQUESTED", "ACTION_APPROVED", "ACTION_REJECTED")
 _EVENT_OF = {"evaluate": DECIDED[0], "approve": DECIDED[1], "reject": DECIDED[2]}
 _DECIDES = (None, Problem.SERVER_ERROR, Problem.TOO_LARGE)
@@ -35,7 +35,7 @@ def key_of(place: Watched, item: Item) -> dict[str, Any]:
 
 
 def without_mark(role: str, item: Item) -> Item | None:
-    """The item as it was before a probe's late write, as far as that is known; None for one that is to be removed."""
+    """The item as it was before a probe's late write, as far as that is known; None if the item must be removed."""
     if late_mark(item) is None:
         return item
     if role != "tenants":
@@ -51,14 +51,14 @@ def of_planted(targets: CrossTargets, entry: Mapping[str, Any]) -> bool:
 
 
 def succeeded(answer: HttpAnswer) -> bool:
-    """An answer that says yes."""
+    """Whether an answer says yes."""
     return answer.status is not None and answer.status < HTTPStatus.MULTIPLE_CHOICES and answer.problem in _DECIDES
 
 
 def unproven_of(answers: Sequence[HttpAnswer | None], probe: CrossProbe) -> str:
     """Why refusals of a family show nothing; "" where A's own data came, before the probes and after them.
 
-    A platform that blocks a caller who was refused too often would otherwise seem to be closed.
+    Without this, a platform that blocks a caller after too many refusals would seem to be closed.
     """
     for answer, when in zip(answers, ("before", "after"), strict=True):
         if answer is None:
@@ -84,13 +84,13 @@ class Effects:
     answers: Mapping[str, HttpAnswer]
 
     def of(self, seen: Sequence[Snapshot], told: Told, told_after: Told) -> Mapping[str, list[str]]:
-        """The changes that no probe may cause, by the name of the probe.
+        """The changes that are violations, by the name of the probe that caused them.
 
         Args:
-            seen: what was there at first, after the probes that must be refused, and after those that may write for A itself,
-                over what the former left.
+            seen: the watched partitions at first, after the probes that must be refused, and after those that may write for A;
+                nothing is put back in between.
             told: the ledger's decisions before the first probe.
-            told_after: and after the last.
+            told_after: the ledger's decisions after the last probe.
         """
         found: dict[str, list[str]] = {}
         changes = [
@@ -122,7 +122,7 @@ class Effects:
                     yield f"{place.role} {key}", self._suspects(writers or sent, foreign=foreign)
 
     def _suspects(self, writers: Sequence[CrossProbe], *, foreign: bool) -> Sequence[CrossProbe]:
-        """Of those that may have written something without a mark, the ones that were answered with success; else all."""
+        """Of the probes that may have made a change without a mark, those that were answered with success; else all."""
         chosen = writers if foreign else [each for each in writers if each.expect is ExpectedAnswer.REFUSED]
         return [each for each in chosen if succeeded(self.answers[each.name])] or chosen
 
@@ -131,7 +131,7 @@ class Effects:
         return place.tenant == self.targets.tenant_a and bool(account) and account != self.targets.account_a
 
     def _decisions(self, told: Told, told_after: Told) -> Iterator[tuple[str, Sequence[CrossProbe]]]:
-        """Nobody may have a decision made or decided: no probe that may be answered asks for it."""
+        """New decisions in the ledger, with the probes suspected: no probe may have a decision made or decided."""
         for (tenant, key), entry in sorted(told_after.items()):
             event = str(entry["eventType"])
             ours = event == DECIDED[0] or of_planted(self.targets, entry)
@@ -165,7 +165,7 @@ class JudgedProbe:
     Attributes:
         targets: what the probes named.
         unproven: by family, why its refusals show nothing; "" where they do.
-        effects: what may not have changed, by the name of the probe.
+        effects: forbidden changes, by the name of the probe.
         put_back: whether everything was put back.
         elsewhere: whether the settings name an address of the decision API.
     """
@@ -178,7 +178,7 @@ class JudgedProbe:
     _absent: set[str] = field(default_factory=set)
 
     def absences(self) -> list[HarnessRow]:
-        """A row where the decision API is not at the Control Center's address and the settings name no other."""
+        """One row if the decision API is not at the Control Center's address and the settings name no other; else none."""
         why = self.unproven[DECISIONS]
         if self.elsewhere or "(HTTP 404)" not in why:
             return []
@@ -243,7 +243,7 @@ def _as_evidence(code: str, shown: tuple[str, ...], changed: tuple[str, ...]) ->
 
 
 def _code_of(probe: CrossProbe) -> str:
-    """The code of an answer that had to be a refusal."""
+    """The finding code of a probe that had to be refused and was answered."""
     group = group_of(probe.who)
     if probe.who is TokenKind.OTHER_CLIENT:
         return "other_client_request_answered"
@@ -257,7 +257,7 @@ def _code_of(probe: CrossProbe) -> str:
 
 
 def late_decisions(told: Told) -> list[HarnessRow]:
-    """The rows of what was decided since the last run ended: nobody but a probe decides for the test tenants."""
+    """The rows of decisions made since the last run ended; only probes ask for decisions of the test tenants."""
     rows = []
     for (tenant, _), entry in sorted(told.items()):
         event, data = str(entry["eventType"]), entry.get("data")
@@ -268,7 +268,7 @@ def late_decisions(told: Told) -> list[HarnessRow]:
 
 
 def late_row(subject: str, mark: str, removed: bool | None) -> HarnessRow:
-    """The row of what an earlier run's probe left after that run had put everything back; None: it is not for removal."""
+    """The row of a change that an earlier run's probe caused after that run ended; `removed` None: nothing is to be removed."""
     return HarnessRow(
         AccessKind.PROBE,
         subject,

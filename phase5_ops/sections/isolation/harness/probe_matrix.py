@@ -1,13 +1,14 @@
 """Every probe of row 4.1: each route of the Control Center and the decision API, asked in every way. Pure.
 
-The plan is a product of declared dimensions: route, who asks (`probing.forge`), through which channel a tenant or an account is
-named beside the token (`probing.channel`), and in which way the route is come to (method, override, trailing slash, keys in the
-body). It is pruned, and keeps this (the tests hold it against it): every route is asked by every kind of token, and through every
-channel of a tenant; every kind of token and every channel is also the only deviation of some request; ways are paired with every
-group of tokens. One request names the tenant through many channels at once, where none of them can hide that another is believed:
-a token that lets nobody in names everywhere the tenant that it claims, while a token of A names B in groups, since a check of one
-group must not hide that another is believed. So that a refused account cannot hide a tenant that was taken from the request, test
-tenant B has data under the account id of A's user too.
+The plan is a product of declared dimensions: the route, who asks (`probing.forge`), the channel that names a tenant or an account
+besides the token (`probing.channel`), and the way to the route (method, override, trailing slash, keys in the body). It is
+pruned, but the tests check that every route is asked with every kind of token and through every tenant channel, that every kind
+of token and every channel is the only deviation of some request, and that every way is paired with every group of tokens.
+
+A request names the tenant through many channels at once where no channel can hide that the platform trusts another. Beside a
+token that lets nobody in, all of them name the tenant that it claims. Beside a token of A, one group of channels after the other
+names B, since the platform may check one group and trust another. Test tenant B also has data under the account id of A's user,
+so that the refusal of a foreign account cannot hide a tenant that was taken from the request.
 """
 
 import json
@@ -33,8 +34,8 @@ def build_cross_plan(
     """Every probe: reads first, then writes that must be refused, then those that may act on the caller's own tenant.
 
     Args:
-        targets: what may be named.
-        kinds: the kinds of token that there are.
+        targets: what probes may name.
+        kinds: the kinds of token that this run has.
         scoped: whether A's token limits it to its account.
         b_scoped: whether B's token does.
     """
@@ -45,7 +46,7 @@ def build_cross_plan(
 
 
 def combinations() -> int:
-    """How many combinations of route, kind of token, channel and way there are, of which the plan is chosen."""
+    """How many combinations of route, kind of token, channel and way the plan is chosen from."""
     return len(ROUTES) * len(TokenKind) * (len(CHANNELS) + 1) * len(WAYS)
 
 
@@ -53,7 +54,7 @@ _PLACEHOLDER = 0
 
 
 def _numbered(draft: CrossProbe, targets: CrossTargets, number: int) -> CrossProbe:
-    """The probe with a mark and a period of its own."""
+    """The probe with its own mark and period in place of the placeholders."""
     before = targets.asked(of_b=False, account="", number=_PLACEHOLDER)
     after = targets.asked(of_b=False, account="", number=number)
     texts = ((before.mark, after.mark), *zip(before.period, after.period, strict=True))
@@ -73,7 +74,7 @@ def _numbered(draft: CrossProbe, targets: CrossTargets, number: int) -> CrossPro
 
 
 _REROUTING = ("forwarded_host", "original_url", "rewrite_url")
-_BOTH_SPELLINGS = ("query", "body")  # of which each spelling is a channel of its own too
+_BOTH_SPELLINGS = ("query", "body")  # each spelling of these is a channel of its own
 
 
 def _names(*media: Medium, forms: Collection[Form], without: Collection[str] = ()) -> tuple[str, ...]:
@@ -93,10 +94,10 @@ _OF_HEADERS = (Medium.HEADER, Medium.PROXY_HEADER, Medium.COOKIE)
 _QUERY, _BODY = _names(Medium.QUERY, forms=_ONCE), _names(Medium.BODY, forms=_ONCE)
 _HEADERS = _names(*_OF_HEADERS, forms=_ONCE, without=_SPELLINGS)
 _BESIDE_BODY = (*_QUERY, *_ARRAY, *_SPELLINGS, *_HEADERS)
-#: Where every channel names the same tenant. The path is not among them: it changes which route is come to.
+#: Channels that can all name the same tenant in one request. Not the path: it changes which route is reached.
 _ALL = (*_BESIDE_BODY, *_BODY)
 _TWICE = (*_names(Medium.QUERY, *_OF_HEADERS, Medium.BODY, forms=(Form.OWN_FIRST,)), *_ARRAY)
-#: What a token of A contradicts, group by group.
+#: Channels that name B beside a token of A, group by group.
 _CONTRADICTIONS = (
     ("query_tenant_id", "query_tenantId", "query_tenant"),
     ("query_own_first", "header_own_first"),
@@ -123,7 +124,7 @@ _ACCOUNT_ELSEWHERE = (
 
 
 def _in_turn(channels: Sequence[Channel], groups: Collection[tuple[str, ...]], routes: Sequence[Route]) -> dict[str, str]:
-    """The route by which each channel is tried alone, where no group is that channel: the routes take turns."""
+    """The route that tries each channel alone, for channels that are no group by themselves; the routes take turns."""
     alone = [channel for channel in channels if (channel.name,) not in groups]
     writing = [route for route in routes if not route.reads]
     turns = ((channel, writing if channel.medium is Medium.BODY else routes) for channel in alone)
@@ -136,7 +137,7 @@ _ROUTE_OF_ACCOUNT = _in_turn(
     _ACCOUNT_ELSEWHERE,
     [route for route in ROUTES if route.by_account and not route.starts_work and route.name != _OF_LEDGER],
 )
-#: Forgeries of the same kind as others: what is tried with those through every channel on every route is tried with these once.
+#: Other spellings of a forgery: tried through every channel on one route only, as the forgery itself is tried on all of them.
 SPELLINGS = frozenset(
     {
         TokenKind.ALG_NONE_TITLE,
@@ -184,12 +185,12 @@ class _Planner:
         account: str | None = None,
         expect: ExpectedAnswer = ExpectedAnswer.OWN_ONLY,
     ) -> CrossProbe:
-        """A probe of a route: who asks, what is named through which channels; `names` is a tenant or an account."""
+        """A probe of a route: who asks, and through which channels; `names` is the tenant or account that they name."""
         targets = self.targets
         account = targets.account_a if account is None else account
         asked = targets.asked(of_b=of_b, account=account, number=_PLACEHOLDER)
         if of_b and route.name == "execution_status":
-            asked = replace(asked, intent=targets.intent_b)  # what the ledger alone tells of has no status
+            asked = replace(asked, intent=targets.intent_b)  # an intent that only the ledger knows has no status
         body = route.body_of(asked)
         request = Request(route.method, route.path_of(asked), list(route.query_of(asked).items()), [], body)
         for channel in (CHANNELS[each] for each in channels):
@@ -217,7 +218,7 @@ class _Planner:
     # Tokens that let nobody in, or name no tenant
 
     def _outsider(self, route: Route, kind: TokenKind) -> Iterator[CrossProbe]:
-        """Requests of one such token: alone, through every channel at once, by the path, and what has to be told apart."""
+        """Requests with one such token, through each set of channels of `_named_by`."""
         for name, channels in self._named_by(route, kind).items():
             if route.reads and name.startswith("body"):
                 continue
@@ -226,10 +227,10 @@ class _Planner:
 
     @staticmethod
     def _named_by(route: Route, kind: TokenKind) -> dict[str, tuple[str, ...]]:
-        """Through which channels at once a token names a tenant.
+        """The sets of channels through which a token names a tenant, by name.
 
-        Forgeries that differ in spelling name one on their own route alone. Elsewhere a token that claims a tenant is sent
-        without more only where something is written: an unknown field may be refused there before the token is looked at.
+        A forgery that differs in spelling names a tenant on its own route only. On other routes a token that claims a tenant is
+        sent with no tenant named only if the route writes: there an unknown field may be refused before the token is checked.
         """
         named: dict[str, tuple[str, ...]] = {"": (), "all": _ALL, "path": ("path",)}
         unnamed, own_route = group_of(kind) in (WhoGroup.NOBODY, WhoGroup.UNCLAIMED), _ROUTE_OF_KIND[kind] == route.name
@@ -249,9 +250,9 @@ class _Planner:
         return self._probe(route, name, kind, channels=channels, names=tenant, of_b=of_b, expect=ExpectedAnswer.REFUSED)
 
     def _odd(self, route: Route, name: str, kind: TokenKind, channels: Sequence[str]) -> CrossProbe:
-        """A claim that only looks like A's: it may be taken as a tenant of its own, of which there is nothing, but not as A."""
+        """A claim that only looks like A's: the platform may take it for another tenant, which has no data, but not for A."""
         targets = self.targets
-        asks = route.reads or route.by_object  # for what there is
+        asks = route.reads or route.by_object  # for existing data
         expect = ExpectedAnswer.OWN_ONLY if asks else ExpectedAnswer.REFUSED
         probe = self._probe(route, name, kind, channels=channels, names=targets.tenant_a, expect=expect)
         return replace(
@@ -266,7 +267,7 @@ class _Planner:
     # A's token, with something else named
 
     def _contradicting(self, route: Route) -> Iterator[CrossProbe]:
-        """A's token with tenant B named elsewhere; and other tokens of a tenant's users."""
+        """A's token with tenant B named elsewhere; also B's token with A named, and an unscoped token."""
         alone = [(name,) for name, turn in _ROUTE_OF_CHANNEL.items() if turn == route.name]
         for channels in dict.fromkeys((*_CONTRADICTIONS, *alone)):
             if not (route.reads and CHANNELS[channels[0]].medium is Medium.BODY):
@@ -279,7 +280,7 @@ class _Planner:
                 yield self._as_b(route, TokenKind.UNSCOPED, _BODY)
 
     def _as_b(self, route: Route, who: TokenKind, channels: Sequence[str]) -> CrossProbe:
-        """With the other tenant named: what starts work names what only that tenant has, so that only a hole starts it."""
+        """A probe that names the other tenant. A route that starts work is asked for what only B has: only a hole starts it."""
         targets, by_b = self.targets, who is TokenKind.VALID_B
         of_b, foreign_account = route.by_object and not by_b, route.name == "evaluate"
         refused = (of_b and not route.reads) or (foreign_account and who is TokenKind.VALID and self.scoped)
@@ -293,7 +294,7 @@ class _Planner:
             account=targets.account_b if foreign_account else targets.account_a,
             expect=ExpectedAnswer.REFUSED if refused else ExpectedAnswer.OWN_ONLY,
         )
-        if route.name == "create_export":  # A's own would be made; this account is not A's
+        if route.name == "create_export":  # without it A's own export would be made; this account is not A's
             refused = self.scoped and who is TokenKind.VALID
             probe = replace(probe, body=[*(probe.body or ()), ("account_id", targets.account_b)])
             probe = replace(probe, expect=ExpectedAnswer.REFUSED if refused else probe.expect, harmless=refused)
@@ -303,7 +304,7 @@ class _Planner:
         return replace(probe, only_b=route.by_object)
 
     def _accounts(self, route: Route) -> Iterator[CrossProbe]:
-        """A's token with an account that it may not name: where the route takes it from, and elsewhere."""
+        """A's token with an account that it may not name: in the route's own place for the account, and elsewhere."""
         targets = self.targets
         expect = ExpectedAnswer.REFUSED if self.scoped else ExpectedAnswer.OWN_ONLY
         for account, name in ((targets.account_b, "foreign_account"), (targets.account_out, "account_out_of_scope")):
@@ -323,7 +324,7 @@ class _Planner:
                 yield from self._account_elsewhere(route, channels)
 
     def _told_of_another(self, route: Route, channels: Sequence[str], account: str) -> CrossProbe:
-        """B's token for what the ledger tells under an account that B's user may not name: A's ledger is not written to."""
+        """B's token asks for a ledger entry under an account that B's user may not name; nothing is planted in A's ledger."""
         targets, who = self.targets, TokenKind.VALID_B
         name = f"{who}+{_label(channels) if channels else 'foreign_account'}"
         probe = self._probe(
@@ -339,9 +340,9 @@ class _Planner:
         return replace(probe, shown_marks=(), foreign_ids=(), out_of_scope=True)
 
     def _account_elsewhere(self, route: Route, channels: Sequence[str]) -> Iterator[CrossProbe]:
-        """A's own account where the route takes it from, and another elsewhere; asked for what lies under the other alone."""
+        """A's own account in the route's own place, another account elsewhere; asks for what only the other account has."""
         targets, beside = self.targets, self.targets.account_beside
-        if route.starts_work:  # A's own would be started: the other account, or none, is where the route takes it from
+        if route.starts_work:  # A's own account would start work: its place holds the other account or none
             if channels[0] in ("account_body_own_first", "account_body_own_last"):
                 return
             probe = self._probe(
@@ -366,7 +367,7 @@ class _Planner:
         yield probe
 
     def _objects(self, route: Route) -> Iterator[CrossProbe]:
-        """A's token and what only B has, with no tenant named: it may be looked up by its id alone."""
+        """A's token asks for what only B has, with no tenant named: a platform that looks it up by id alone shows it."""
         accounts = {"of_b": self.targets.account_a, "of_b_and_its_account": self.targets.account_b}
         for name, account in accounts.items():
             if route.by_account or account == self.targets.account_a:
@@ -376,7 +377,7 @@ class _Planner:
     # Other ways to a route
 
     def _ways(self, route: Route) -> Iterator[CrossProbe]:
-        """The route come to in other ways: by nobody, by tokens that let nobody in or name no tenant, and as B."""
+        """Other ways to the route: without a token, with tokens that let nobody in or name no tenant, and with B named."""
         for kind in (kind for kind in _KINDS_OF_WAYS if kind in self.kinds):
             if kind is not TokenKind.VALID:
                 yield from self._ways_of(route, self._refused(route, str(kind), kind, _ALL))
@@ -398,7 +399,7 @@ class _Planner:
         overridden = [*base.headers, *((name, route.method) for name in OVERRIDE_HEADERS)]
         of_get = (
             ExpectedAnswer.OWN_ONLY if base.who is TokenKind.VALID else base.expect
-        )  # a GET of A's may be one of A's own data
+        )  # a GET with A's token may return A's own data
         yield way("method_override", method=_other(route), headers=overridden, harmless=True)
         named = [*base.query, (OVERRIDE_FIELD, route.method)]
         yield way("get_override", method="GET", headers=overridden, query=named, expect=of_get, harmless=True)
@@ -409,7 +410,7 @@ class _Planner:
         yield way("get", method="GET", query=[*kept, *fields.items()], body=None, expect=of_get, harmless=True)
 
     def _keys(self, route: Route) -> Iterator[CrossProbe]:
-        """The key of the item in the body, with and without the tenant's own fields."""
+        """The item's key in the body, with and without the fields that name the tenant."""
         targets = self.targets
         partition = f"TENANT#{targets.tenant_b}" + (f"#ACCOUNT#{targets.account_b}" if route.by_account else "")
         mark = targets.asked(of_b=False, account="", number=_PLACEHOLDER).mark

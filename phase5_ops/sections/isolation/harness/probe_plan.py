@@ -1,7 +1,7 @@
-"""What a probe of row 4.1 is: what it names, how it is sent and what must come of it. Pure. `probe_matrix.py` makes them all.
+"""A probe of row 4.1: what it names, how it is sent and which answer it must get. Pure. `probe_matrix.py` makes all probes.
 
-What an answer shows of B is recognised by a marker made for this run, or, where only B has what is asked for, by its being
-answered at all. A route counts as closed only if A's own data came through it, before the probes and after them.
+Data of B in an answer is recognised by a marker made for this run; if only B has what a probe asks for, any success shows it. A
+route counts as closed only if A's own data came through it, before the probes and after them.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from phase5_ops.probing.guard import Ground
 from phase5_ops.probing.request import JSON, Request
 from phase5_ops.sections.isolation.harness.probe_routes import ROUTES, Asked, Route
 
-#: The number of the first probe: in the marks of what probes would write.
+#: The number of the first probe; the number is part of the mark that a probe writes.
 FIRST_NUMBER = 1000
 _PERIOD_EPOCH = datetime(1971, 1, 1, tzinfo=UTC)  # nobody else asks for an export of those years
 
 
 class ExpectedAnswer(StrEnum):
-    """What must come of a probe."""
+    """How the platform must answer a probe."""
 
     REFUSED = "refused"
     OWN_ONLY = "own_only"  # refused, or acting on the token's own tenant alone
 
     @property
     def words(self) -> str:
-        """As a finding says it."""
+        """The text for findings."""
         return (
             "refused, and nothing done"
             if self is ExpectedAnswer.REFUSED
@@ -44,10 +44,10 @@ class CrossTargets:
     Attributes:
         tenant_a, tenant_b: the test tenants.
         account_a, account_b: an account in the scope of A's user, and B's.
-        marker: in all that is planted for B.
-        written: in all that the writing probes try to write.
-        intent_b: an intent that only B has an outcome of.
-        told_b: an intent that only the ledger of B tells of, under the id of A's account.
+        marker: a text in all that is planted for B.
+        written: a text in all that the writing probes try to write.
+        intent_b: an intent of which only B has an outcome.
+        told_b: an intent that only B's ledger has, under the id of A's account.
         export_b: an export that only B has.
         canary: A's own executed intent; None if there is none.
         now: the platform's time.
@@ -86,12 +86,12 @@ class CrossTargets:
 
     @property
     def listed(self) -> tuple[str, str]:
-        """Decisions that no probe names: of A under an account beside its user's, and of B under the id of A's account."""
+        """Decisions that no probe names: one of A outside its user's account, one of B under the id of A's account."""
         return f"{self.written}_5", f"{self.written}_6"
 
     @property
     def intent_out(self) -> str:
-        """An intent that A has an outcome of, under an account that A's user may not name."""
+        """An intent of which A has an outcome, under an account that A's user may not name."""
         return f"{self.intent_b}f"
 
     @property
@@ -101,12 +101,12 @@ class CrossTargets:
 
     @property
     def scope_marker(self) -> str:
-        """In what is planted for A under accounts that A's user may not name."""
+        """A text in what is planted for A under accounts that A's user may not name."""
         return f"{self.written}_7"
 
     @property
     def own_marker(self) -> str:
-        """In what is planted for A itself."""
+        """A text in what is planted for A under its user's account."""
         return f"{self.written}_8"
 
     @property
@@ -147,15 +147,15 @@ class CrossProbe:
         headers: what it names in headers; the token is not among them.
         who: what stands in its Authorization header.
         channels: through which a tenant or an account is named besides the token.
-        expect: what must come of it.
-        mark: in what it would write.
+        expect: how the platform must answer.
+        mark: a text in what it would write.
         only_b: only B has what is asked for, so any success shows it.
         out_of_scope: it names an account that the caller may not name.
         shown_marks: texts that an answer must not hold.
         foreign_ids: ids that a success must not hold, unless the request names them.
         harmless: a healthy platform starts and changes nothing for it.
-        once_refused: it is sent only where the platform refuses that token on every route that reads: a token that is taken for
-            a tenant of its own would write where nobody looks.
+        once_refused: it is sent only if the platform refuses that token on every route that reads; if the platform took it for
+            another tenant's, the probe would write where this run does not look.
     """
 
     name: str
@@ -178,12 +178,12 @@ class CrossProbe:
 
     @property
     def family(self) -> str:
-        """The probes that an own request of that name vouches for."""
+        """The family of its route, whose refusals count only if one request for A's own data succeeds."""
         return self.route.family
 
     @property
     def role(self) -> str:
-        """Setting of the table that it would change; "" for a read."""
+        """Setting of the table that the probe would change; "" for a read."""
         return self.route.role
 
     @property
@@ -219,7 +219,7 @@ class CrossProbe:
 
 
 def own_requests(targets: CrossTargets) -> dict[str, CrossProbe]:
-    """For each family a request for A's own data, which has to succeed; else a refusal of B's data shows nothing."""
+    """For each family a request for A's own data. It has to succeed, else a refusal of B's data shows nothing."""
     asked = targets.asked(of_b=False, account=targets.account_a, number=FIRST_NUMBER - 1)
     chosen = {route.family: route for route in ROUTES if route.reads and route.name != "budget_state"}
     chosen["status"] = next(route for route in ROUTES if route.name == "execution_status")

@@ -14,9 +14,9 @@ class Asked:
 
     Attributes:
         account: an account's id.
-        intent: of an execution, or of what the ledger tells.
+        intent: id of an execution, or of an intent that the ledger has.
         export, decision, action: ids.
-        mark: in what it would write, so that it is known again; begins with the run's.
+        mark: a text in what the request would write, by which it is recognised; begins with the run's mark.
         period: of an audit export, from and to; as distinctive as the mark.
     """
 
@@ -35,10 +35,10 @@ class Route:
 
     Attributes:
         name: stable name; part of the names of probes.
-        family: routes that the same own request vouches for.
-        method, path: `{account}`, `{intent}`, `{export}`, `{decision}` and `{action}` stand for what is named.
-        query: query fields; the same names, as `field=name`.
-        role: setting of the table that it changes; "" for a route that reads.
+        family: routes whose refusals count only if one request for A's own data, the same for all, succeeds.
+        method, path: `{account}`, `{intent}`, `{export}`, `{decision}` and `{action}` stand for attributes of `Asked`.
+        query: pairs of a query field and the attribute of `Asked` that it holds.
+        role: setting of the table that the route changes; "" for a route that reads.
         by_account: whether it names an account besides its tenant.
         by_object: whether it names an execution, export or decision that only one tenant has.
         starts_work: whether the platform does something lasting for an allowed request.
@@ -65,22 +65,22 @@ class Route:
         return self.family == DECISIONS
 
     def path_of(self, asked: Asked) -> str:
-        """The path with what is named."""
+        """The path of a request."""
         return self.path.format(
             account=asked.account, intent=asked.intent, export=asked.export, decision=asked.decision, action=asked.action
         )
 
     def is_path(self, path: str) -> bool:
-        """Whether a path is this route's, whatever it names."""
+        """Whether a path is this route's, with any ids."""
         parts, own = path.split("/"), self.path.split("/")
         return len(parts) == len(own) and all(part == of or (of[:1] == "{" and part) for part, of in zip(parts, own, strict=True))
 
     def query_of(self, asked: Asked) -> dict[str, str]:
-        """The query with what is named."""
+        """The query of a request."""
         return {field: str(getattr(asked, name)) for field, name in self.query}
 
     def body_of(self, asked: Asked) -> dict[str, Any] | None:
-        """The body with what is named and written; None for a route that reads."""
+        """The body of a request; None for a route that reads."""
         return _BODIES[self.name](asked) if self.name in _BODIES else None
 
 

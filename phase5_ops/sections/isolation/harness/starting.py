@@ -1,7 +1,7 @@
 """Begins row 4.1: asks whether it may, cleans up after killed runs, reads every table, writes the canary intent and announces it.
 
-The order is one of caution: settings, stops, lease, and only then anything that acts. Whatever keeps the canary from being made
-becomes an obstacle of the table, never an exception and never silence. `collecting.py` follows the canary to its end.
+It checks settings, stops and lease before it does anything that acts. Whatever prevents the canary becomes an obstacle in the
+table, never an exception and never silence. `collecting.py` follows the canary to its end.
 """
 
 import json
@@ -48,7 +48,7 @@ SKEW = timedelta(minutes=5)
 
 
 def start_harness(run: RunContext, *, wall: Callable[[], float] = time.time) -> CanaryStarted:
-    """The table `isolation_canary_started`: a digest of every item there was, and beside them what was begun.
+    """The table `isolation_canary_started`: a digest of every item before the canary, and in its facts what was begun.
 
     Args:
         run: of this run.
@@ -72,7 +72,7 @@ class _Starting:
     context: dict[str, Any] = field(default_factory=dict)
 
     def start(self) -> None:
-        """All of it.
+        """Does all of it.
 
         Raises:
             Obstructed: there is no canary.
@@ -82,7 +82,7 @@ class _Starting:
         configured = require_settings(settings)
         self.reads += stops.require_no_stop(run.reader, settings, [configured.tenant_a, configured.tenant_b])
         table = settings.tables.readiness
-        # before it is taken: an interrupt, or an answer that is lost, comes in between; what is not held is not given back
+        # set before the lease is taken: an interrupt or a lost answer may come in between; only a held lease is given back
         run.at_end[LEASE_USER] = partial(give_back, settings, run.run_id)
         lease, reads = leases.acquire(run.reader, table, run.run_id, settings.probes, user=LEASE_USER, wall=self.wall)
         self.reads += reads
@@ -113,7 +113,7 @@ class _Starting:
         self._write_canary(targets, targets.canary)
 
     def _clean_up_after_killed_runs(self, places: tuple[CanaryPlace, ...]) -> None:
-        """This run holds the lease, so runs that left something are over; what stays is tried again next time."""
+        """Removes what earlier runs left: they are over, as this run holds the lease. What stays, the next run tries again."""
         run = self.run
         self.reads += undo(run, None, accounts=lambda: places)
         found, reads = canary.leftovers(run.reader, run.settings.tables, places, living=run.run_id)

@@ -1,7 +1,7 @@
-"""Reads every table of the platform for row 4.1: before the canary as digests, after it as items that changed. Judges nothing.
+"""Reads every table of the platform for row 4.1: digests before the canary, changed items after it. Judges nothing.
 
-A table up to `compare_item_limit` items is compared whole; a larger one by the test tenants' partitions and by the indexes that
-hold the execution's ids. What is stored of the first reading are digests: customers' items never become evidence.
+A table of up to `compare_item_limit` items is compared whole; of a larger one, the test tenants' partitions and the index entries
+under the execution's ids. Only digests of the first reading are stored: customers' items never become evidence.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ class SeenItem:
 
 @dataclass(frozen=True, slots=True)
 class StartedFacts:
-    """`context`: what was begun, as JSON values; see `harness_start`."""
+    """`context`: what was begun, as JSON values; see `starting.py`."""
 
     context: dict[str, Any] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ CanaryStarted = GatheredTable[SeenItem, StartedFacts]
 
 
 def literal_names(tables: Tables) -> dict[str, str]:
-    """The platform's own name of each table that the settings rename or not, by its name in this account."""
+    """The platform's own name of each table in the settings, by its name in this account."""
     fields = type(tables).model_fields
     return {getattr(tables, role): str(fields[role].default) for role in fields}
 
@@ -131,7 +131,7 @@ class Partitions:
 
     @property
     def of_indexes(self) -> list[str]:
-        """Values by which an index may hold an item of the execution."""
+        """Partition key values under which an index may hold an item of the execution."""
         if self.scope is None:
             return []
         return [
@@ -161,7 +161,7 @@ def _of_partitions(reader: AwsReader, table: PlatformTable, partitions: Partitio
 def seen_items(
     tables: Sequence[PlatformTable], items: Mapping[str, Sequence[Item]], tenants: Iterable[str]
 ) -> Iterator[SeenItem]:
-    """What the first reading keeps."""
+    """The first reading of every item: digests, and the key where it names a test tenant."""
     wanted = tuple(tenants)
     for table in tables:
         for item in items[table.name]:

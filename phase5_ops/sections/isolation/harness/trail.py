@@ -1,7 +1,7 @@
 """Rows of row 4.1 from the data-access trail: every read and write of the execution, key by key. Pure.
 
 The trail is CloudTrail's record of DynamoDB data events. It shows the keys of single-item, batch and transaction calls, and the
-text of PartiQL statements; it hides the values of expressions, so a Query's partition key is often not to be seen. A key that the
+text of PartiQL statements. It hides the values of expressions, so it often does not show a Query's partition key. A key that the
 trail hides is *not judged*, never taken for in scope. CloudTrail does not say which execution a call belongs to: a call is this
 execution's if it names one of its ids or its tenant, if the trail itself carries the execution's trace, or if the canary was the
 only traffic (a setting). Scans and queries without a tenant break the contract whoever makes them.
@@ -37,8 +37,8 @@ class Access:
     Attributes:
         table: the table's name as the trail has it; ARNs are cut to the name.
         key: the key's attributes with their values; None where the trail hides them.
-        statement: which of the request's PartiQL statements it is of.
-        hidden: attributes that are named, and whose values the trail hides; `partiql.ANY` where it hides which.
+        statement: number of the request's PartiQL statement that it belongs to.
+        hidden: attributes that the request names with values that the trail hides; `partiql.ANY` where the name is hidden too.
         scan: True for a request that reads a table or index without naming a key.
     """
 
@@ -109,7 +109,7 @@ def accesses_of(record: Mapping[str, Any]) -> list[Access]:
 
 
 def _lowered(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """The parameters with names as CloudTrail mostly writes them; within one record it mixes `tableName` and `TableName`.
+    """The parameters with names in CloudTrail's usual case; within one record it mixes `tableName` and `TableName`.
 
     Keys and items hold attribute names of the platform, and expressions hold placeholders: those stay as they are.
     """
@@ -178,7 +178,7 @@ def _part(
 
 
 def _whole_item(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The item of a PutItem where the trail has it whole; CloudTrail lists its attribute names only."""
+    """The item of a PutItem if the trail has it whole; None where CloudTrail lists its attribute names only."""
     item = request.get("item")
     return item if isinstance(item, Mapping) else None
 
@@ -266,7 +266,7 @@ def _statements(request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[d
                 _table_name(statement.table),
                 index=statement.index,
                 key=key.attributes,
-                hidden=key.hidden | ({ANY} if statement.inserts else set()),  # an item has a key, named or not
+                hidden=key.hidden | ({ANY} if statement.inserts else set()),  # an inserted item always has a key
                 scan=key.names_nothing and not statement.inserts,
                 writes=statement.writes,
             )
@@ -278,13 +278,13 @@ def _statements(request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[d
 
 @dataclass(frozen=True, slots=True)
 class TrailReading:
-    """The rows of a trail, and what they stand for."""
+    """The rows of a trail, with counts of accesses and records."""
 
     rows: list[HarnessRow]
     records: int
     judged: int
     hidden: int
-    elsewhere: int  # calls in the window that cannot be told to be this execution's
+    elsewhere: int  # calls in the window that nothing shows to be this execution's
     unreadable: int
 
 
@@ -303,7 +303,7 @@ def read_trail(
         scope: the test tenant with the ids of all its executions of this run.
         window: which records may belong to them.
         tables: keys of the platform's tables, by the name in the trail; other tables are left out.
-        other_test_tenant: tenant B: a call that names it is a leak whoever's execution it is, since B works for probes only.
+        other_test_tenant: tenant B: any call that names it is a leak, since B is used by probes only.
     """
     rows: list[HarnessRow] = []
     seen: set[str] = set()
@@ -333,7 +333,7 @@ def read_trail(
 def _judged_together(
     held: Sequence[Access], scope: ExecutionScope, tables: Mapping[str, TableKeys], *, exclusive: bool, other_test_tenant: str
 ) -> list[HarnessRow | None]:
-    """The row of each access of one request; one that names the execution's tenant is the execution's, with all that it names."""
+    """The row of each access of one request; if one names the execution's tenant, all of the request's are the execution's."""
 
     def rows(certain: bool) -> list[HarnessRow | None]:
         return [
@@ -347,7 +347,7 @@ def _judged_together(
 
 
 def _shown(held: Sequence[Access], found: Sequence[HarnessRow | None]) -> list[HarnessRow]:
-    """The rows of one request: of a PartiQL statement that reads a table whole, not what is in scope of what it names besides."""
+    """The rows of one request; of a PartiQL statement that reads a whole table, only the violations."""
     pairs = [(access, row) for access, row in zip(held, found, strict=True) if row is not None]
     whole = {access.statement for access, row in pairs if access.operation in _STATEMENTS and "unscoped_scan" in row.codes}
     shown: list[HarnessRow] = []
@@ -370,7 +370,7 @@ def _unreadable_row(problem: str) -> HarnessRow:
 def judge_access(
     access: Access, scope: ExecutionScope, keys: TableKeys, *, exclusive: bool, other_test_tenant: str
 ) -> HarnessRow | None:
-    """The row of one access; None where it cannot be told to be this execution's and breaks no rule by itself."""
+    """The row of one access; None where nothing shows that it is this execution's and it breaks no rule by itself."""
     if access.scan:
         return _row(access, keys, Result.VIOLATION, ("unscoped_scan",), "reads a whole table or index, whatever it then filters")
     schema = keys.indexes.get(access.index, keys.key) if access.index else keys.key
@@ -417,11 +417,11 @@ def _row(access: Access, keys: TableKeys, result: Result, codes: tuple[str, ...]
 
 
 def trail_row(reading: TrailReading | None, why_not: str = "", *, delivered: bool = True) -> HarnessRow:
-    """The row that says what the trail was worth: how many accesses were judged, or why none could be.
+    """The row about the whole trail: how many accesses were judged, or why none could be.
 
     Args:
         reading: None where there is no trail or it could not be read.
-        why_not: then why.
+        why_not: the reason for that.
         delivered: False where the trail has not reached the end of the execution yet.
     """
     problem = why_not

@@ -44,11 +44,11 @@ SOURCES = (
     Source("cloudwatch/logs", "Log lines of the platform's functions.", frozenset({"cloudwatch"})),
     Source("dynamodb/ledger", "Which trace and intent belongs to which tenant.", frozenset({"dynamodb"})),
 )
-_SLICES = 24  # a sampled window is read as this many pieces, so that no time of day is left out
+_SLICES = 24  # a sampled window is read in this many pieces, so that no time of day is left out
 
 
 def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
-    """Every log line of the window, scanned for tenants it should not name."""
+    """Scans every log line of the window for tenants that it should not name."""
     settings, reader, now, policy = context.settings, context.reader, context.now(), context.settings.logs
     tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
     known = parse_kill_switches(tenants, settings.tables.tenants)
@@ -92,12 +92,12 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
 
 
 def _read_ledger(run: RunContext, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], set[str], list[Read]]:
-    """Owner of each trace and intent that the ledger names from some time before the window on, and the ids of our own work.
+    """Owner of each trace and intent that the ledger names since some time before the window, and the ids of our own work.
 
     Args:
-        run: what is read.
+        run: of this run.
         begin: of the window.
-        tenants: whose partitions may be queried; none where they cannot all be told, and then the table is scanned.
+        tenants: whose partitions to query; empty where not all tenants are known, and then the table is scanned.
     """
     reader, table, policy = run.reader, run.settings.tables.ledger, run.settings.logs
     margin = timedelta(hours=policy.ledger_margin_hours)

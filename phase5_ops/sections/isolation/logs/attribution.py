@@ -1,14 +1,15 @@
-"""Whose a log line is: lines belong to invocations, invocations to the tenant that owns their trace or intent.
+"""Which tenant a log line belongs to: lines belong to invocations, invocations to the tenant that owns their trace or intent.
 
 `Attribution` takes the hits of one block after the other, in order, and keeps what it needs to judge the next: owners of traces,
-intents and requests, what invocation a stream is in, and lines that cannot be judged yet. All of it is bounded.
+intents and requests, the invocation that each stream is in, and lines that cannot be judged yet. All of it is bounded. It is one
+file because every step reads and writes this one state.
 
-The owner of a trace or intent is the one that the ledger has. Without a ledger it is the tenant that its first line with a tenant
-field names. A request belongs to the owner of the first trace or intent on its lines. A line whose ids have two owners is judged
-against both: it is nobody's privilege to name a tenant by naming one of its traces too.
+The ledger says who owns a trace or intent. Without a ledger, it is the tenant in the tenant field of its first line that has one.
+A request belongs to the owner of the first trace or intent on its lines. A line whose ids have two owners is judged against both:
+a line must not name another tenant just because it also names one of that tenant's traces.
 
-A hit is reported only where the bytes are those of the id. Traces, intents and requests are known by a 64-bit hash alone: that
-two of ten million share one happens once in 400,000 scans, and then a line may have the wrong owner. Pure.
+A hit is reported only if its bytes are those of the id. Traces, intents and requests are compared by a 64-bit hash alone: two of
+ten million share a hash once in 400,000 scans, and then a line may get the wrong owner. Pure.
 """
 
 import re
@@ -27,9 +28,9 @@ from phase5_ops.sections.isolation.logs.scan import Hits
 from phase5_ops.sections.isolation.logs.tokens import Flags, Hashes, Ints, key_hashes
 
 UNKNOWN, SET_ASIDE = -1, -2
-MAX_DETAILED = 1000  # hits that are described; the rest is counted
+MAX_DETAILED = 1000  # hits that are described; others are only counted
 MAX_PENDING_LINES = 500_000
-MAX_PENDING_DETAILED = 20_000  # of hits whose owner may become known later: those that are described at once
+MAX_PENDING_DETAILED = 20_000  # hits described before their owner is known
 MAX_OWNERS = 8_000_000
 BATCH_BYTES = 8 << 20
 _STREAM_BITS = np.int64(40)
@@ -47,9 +48,9 @@ Owners = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class ForeignHit:
-    """A line of one tenant's invocation that names another tenant. `excerpt` holds nothing of the line but known field names.
+    """A line of one tenant's invocation that names another tenant. `excerpt` shows only known field names of the line.
 
-    `written` is the id as the line has it, and `layers` what hid it there; both "" where it is written as it is.
+    `written` is the id as the line has it, and `layers` the encodings that hid it; both "" where it is not encoded.
     """
 
     group: str
@@ -75,18 +76,18 @@ class LinePlace(NamedTuple):
 
 @dataclass(frozen=True)
 class BlockLines:
-    """What is known of the lines of a block beside their bytes.
+    """What is known about the lines of a block besides their bytes.
 
     Attributes:
         group: log group, or the file's name.
         stream: number of each line's stream, or one number for all.
         stream_names: the names of the streams, by number.
-        serial: the lines of one stream are those of one process in order, so that a line without ids continues the one before it.
-        times: epoch milliseconds of each line, if known; less than 0 for a line whose time is not.
-        context: lines that are only read for whose the others are (before the window).
+        serial: a stream holds the lines of one process in order, so that a line without ids continues the line before it.
+        times: epoch milliseconds of each line, if known; less than 0 for a line without a known time.
+        context: lines before the window, read only to find the owners of others.
         set_aside: lines that the allow-list names.
         first_line: number of the block's first line in its source, from 1.
-        source: file that the lines of the group are in, where it is not the group itself.
+        source: the file that holds the lines, where it is not the group itself.
     """
 
     group: str
@@ -115,7 +116,7 @@ class Totals:
 
 
 class OwnerTable:
-    """Owner of each key (a 64-bit hash); of two owners the first counts. Beyond `limit` keys the oldest are forgotten.
+    """Owner of each key (a 64-bit hash); a key keeps its first owner. Beyond `limit` keys the oldest are forgotten.
 
     A hash table with linear probing in numpy arrays: 16 bytes a slot, at most half full, a million look-ups in 20 ms.
     """
@@ -155,7 +156,7 @@ class OwnerTable:
         return owners
 
     def add(self, keys: Hashes, owners: npt.NDArray[np.signedinteger]) -> None:
-        """Adds keys that are not there yet; of equal keys the first counts."""
+        """Adds the keys that are not there yet; of equal keys the first one."""
         new = self.get(keys) == UNKNOWN
         keys, owners = np.maximum(keys[new], np.uint64(1)), owners[new].astype(np.int32)
         if not len(keys):
@@ -217,7 +218,7 @@ class _Named(NamedTuple):
 
 @dataclass
 class _Pending:
-    """Lines that name a tenant and carry ids of which no owner is known yet."""
+    """Lines that name a tenant and carry ids whose owner is not known yet."""
 
     hits: list[tuple[Ints, Ints]] = field(default_factory=list)  # line, tenant
     details: list[ForeignHit] = field(default_factory=list)  # of the first of `hits`, without the owner
@@ -274,7 +275,7 @@ class Attribution:
     def add(
         self, raw: bytes, hits: Hits, lines: BlockLines, *, begin: int = 0, size: int | None = None, ends_line: bool = True
     ) -> None:
-        """Takes the next block: its bytes, its hits, and what is known of its lines; `size` is how many bytes it reports on."""
+        """Takes the next block: its bytes, its hits, and what is known of its lines; `size` is the bytes to count for it."""
         totals = self.totals.setdefault(lines.group, Totals())
         totals.bytes += len(raw) if size is None else size
         count = hits.lines + (1 if ends_line and not raw.endswith(b"\n") else 0)
@@ -314,7 +315,7 @@ class Attribution:
         self._judge(batch, named, work, (request_line, request))
 
     def _invocations(self, batch: Sequence[_Held], key_line: Ints, keys: Hashes, named: Ints) -> tuple[Ints, Hashes]:
-        """Line and request of the lines that are in an invocation by their stream's order."""
+        """Line and request of each line that the order of its stream places in an invocation."""
         events = self._scope_events(batch, key_line, keys)
         if events is None:
             return np.empty(0, np.int64), np.empty(0, np.uint64)
@@ -339,7 +340,7 @@ class Attribution:
             if held.lines.serial:
                 inside = slice(*np.searchsorted(key_line, [held.base, held.base + held.hits.lines + 1]))
                 serial[inside] = True
-        if serial.any():  # a stream of one process without START lines: a line without ids continues the last one that has some
+        if serial.any():  # in a stream of one process without START lines, a line without ids continues the last line with ids
             more = key_line[serial]
             of = self._stream_of(batch, more)
             unscoped = ~np.isin(of, list(self._scoped))
@@ -383,7 +384,7 @@ class Attribution:
         return self._streams.setdefault((group, local), len(self._streams) + 1)
 
     def _bind_by_fields(self, batch: Sequence[_Held], key_line: Ints, keys: Hashes) -> None:
-        """Owners of traces and intents that are not known yet: the first tenant field on their first line that has one."""
+        """Gives traces and intents without an owner the tenant in the first tenant field on their first line with one."""
         line = np.concatenate([held.hits.line[held.hits.in_field] + held.base for held in batch])
         tenant = np.concatenate([held.hits.tenant[held.hits.in_field] for held in batch])
         if not len(line) or not len(keys):
@@ -395,7 +396,7 @@ class Attribution:
         self._owners.add(keys[bound], tenant[first][place[bound]])
 
     def _bind_requests(self, batch: Sequence[_Held], work: tuple[Ints, Hashes], requests: tuple[Ints, Hashes]) -> None:
-        """Owners of requests: of the first trace or intent on one of their lines; SET_ASIDE for those with a listed line."""
+        """Gives requests the owner of the first trace or intent on their lines; SET_ASIDE if the allow-list names a line."""
         request_line, request = requests
         if not len(request):
             return
@@ -449,7 +450,7 @@ class Attribution:
     def _owners_of(
         self, lines: Ints, work: tuple[Ints, Hashes], requests: tuple[Ints, Hashes]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Flags]:
-        """Least and greatest owner of each line's ids (UNKNOWN if none is known), and whether it has ids that may get one."""
+        """Least and greatest owner of each line's ids (UNKNOWN if none is known), and whether the line has ids at all."""
         low, high = np.full(len(lines), np.iinfo(np.int64).max), np.full(len(lines), UNKNOWN, np.int64)
         keyed, aside = np.zeros(len(lines), np.bool_), np.zeros(len(lines), np.bool_)
         if not len(lines):
@@ -476,7 +477,7 @@ class Attribution:
     def _wait(
         self, batch: Sequence[_Held], waiting: Ints, named: _Named, work: tuple[Ints, Hashes], requests: tuple[Ints, Hashes]
     ) -> None:
-        """Keeps lines for the end of the scan; beyond the limit they count as not attributed."""
+        """Keeps lines for the end of the scan; lines beyond the limit count as not attributed."""
         if not len(waiting):
             return
         room = MAX_PENDING_LINES - self._pending.count
@@ -529,7 +530,7 @@ class Attribution:
                 self.foreign.append(replace(details[at] if at < len(details) else unseen, owner=self._ids[owner]))
 
     def _is_spelt(self, held: _Held, position: int) -> bool:
-        """Whether the bytes of a hit, decoded where they are not written as they are, are the id's: hits are found by a hash."""
+        """Whether the bytes of a hit, decoded if they were encoded, are those of the id: hits are found by hash only."""
         hits, name = held.hits, self._ids[int(held.hits.tenant[position])]
         decoded = hits.decoded.get(position)
         if decoded is None:
@@ -571,7 +572,7 @@ def _lower_spellings(name: str) -> frozenset[bytes]:
 
 
 def _named(batch: Sequence[_Held]) -> _Named:
-    """The hits of a batch, without those on lines that are only read for whose the others are."""
+    """The hits of a batch, without those on context lines."""
     lines, tenants, blocks, positions = [], [], [], []
     for number, held in enumerate(batch):
         hits = held.hits
@@ -591,7 +592,7 @@ def _distinct(lines: Ints) -> Ints:
 
 
 def redacted(before: bytes, name: bytes, after: bytes, head: LineHead) -> str:
-    """What may be shown of a line: level, service, and the id among known field names; every other word is a mark."""
+    """The part of a line that may be shown: level, service, the id and known field names; `*` for every other word."""
 
     def masked(text: str) -> str:
         return _WORDS.sub(lambda word: word[0] if word[0] in _READABLE else "*", text)

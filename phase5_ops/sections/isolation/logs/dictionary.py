@@ -28,8 +28,8 @@ from phase5_ops.sections.isolation.logs.tokens import (
 NO_FIELD, TENANT_FIELD, WORK_FIELD, REQUEST_FIELD, SIGNAL_FIELD = 0, 1, 2, 3, 4
 
 _ONE_TOKEN = re.compile(rb"[A-Za-z0-9_-]+")
-_UNESCAPED = re.compile(r"[ !#-\[\]-~]*")  # what JSON leaves as it is
-_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # what an address leaves as it is
+_UNESCAPED = re.compile(r"[ !#-\[\]-~]*")  # characters that JSON does not escape
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # characters that an address does not escape
 
 
 @dataclass
@@ -42,7 +42,7 @@ class DictionaryEntry:
 
 
 class Shape(NamedTuple):
-    """How an id is made: separator bytes before its first token, number of tokens, separator bytes after the last."""
+    """The form of an id: separator bytes before its first token, number of tokens, separator bytes after the last."""
 
     lead: int
     tokens: int
@@ -77,7 +77,7 @@ class TokenTable:
 
     @classmethod
     def of(cls, shape: Shape, entries: list[DictionaryEntry], numbers: Sequence[int]) -> "TokenTable":
-        """The table of these entries, all of one shape; `numbers` are theirs among all."""
+        """The table of these entries, all of one shape; `numbers` are their numbers in the list of all entries."""
         lengths = np.array([len(entry.text) for entry in entries], np.int64)
         joined = b"".join(entry.text for entry in entries) + bytes(PADDING)
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
@@ -92,7 +92,7 @@ class TokenTable:
         anchor_bits[anchor_slots(words, anchor_starts, anchor_lengths, bits)] = True
         slots = np.zeros(1 << bits, np.int32)
         slot_of = (hashes[order] >> np.uint64(64 - bits)).astype(np.int64)
-        slots[slot_of[::-1]] = np.arange(len(order), dtype=np.int32)[::-1]  # the first of those that share a slot
+        slots[slot_of[::-1]] = np.arange(len(order), dtype=np.int32)[::-1]  # the first hash of each slot
         return cls(
             shape,
             np.array(numbers, np.int64)[order],
@@ -110,7 +110,7 @@ class TokenTable:
         return int(self.anchor_bits.size).bit_length() - 1
 
     def place(self, hashes: Hashes) -> Ints:
-        """Where each hash would be in `self.hashes`; a place whose hash is another means that it is not there."""
+        """Where each hash would be in `self.hashes`; it is not there if another hash is at that place."""
         place = self.slots[(hashes >> np.uint64(64 - self.bits)).astype(np.int64)].astype(np.int64)
         if self.crowded:
             elsewhere = np.flatnonzero(self.hashes[place] != hashes)
@@ -120,7 +120,7 @@ class TokenTable:
 
 
 def _allowed(lengths: Ints) -> Flags:
-    """By length, whether an entry has it; the last place stands for everything longer."""
+    """By length, whether an entry has that length; the last place stands for all greater lengths."""
     allowed = np.zeros(MAX_ID_BYTES + 2, np.bool_)
     allowed[lengths] = True
     return allowed
@@ -135,7 +135,7 @@ def _first_token(text: bytes, lead: int) -> int:
 
 
 def shape_of(text: bytes) -> Shape:
-    """How a text is made of tokens."""
+    """The shape of a text."""
     if _ONE_TOKEN.fullmatch(text):
         return Shape(0, 1, 0)
     flags = np.concatenate([[False], token_bytes(np.frombuffer(text, np.uint8)), [False]])
@@ -146,7 +146,7 @@ def shape_of(text: bytes) -> Shape:
 
 
 def entries_of(ids: Sequence[str]) -> list[DictionaryEntry]:
-    """Every text to look up: the ids, the ids as JSON escapes them, the names of fields."""
+    """Every text to look up: the ids in all their spellings, and the names of fields."""
     entries: dict[bytes, DictionaryEntry] = {}
     for kind, names in (
         (TENANT_FIELD, TENANT_FIELDS),
@@ -163,12 +163,12 @@ def entries_of(ids: Sequence[str]) -> list[DictionaryEntry]:
             continue
         entry = entries.setdefault(raw, DictionaryEntry(raw))
         if entry.tenant < 0:
-            entry.tenant = literal.get(raw, number)  # what is an id as it stands is no other id's spelling
+            entry.tenant = literal.get(raw, number)  # a text that is itself an id is not another id's spelling
     return list(entries.values())
 
 
 def spellings(name: str) -> tuple[bytes, ...]:
-    """The bytes that an id is written with: as it is, composed (NFC), with `+` for blanks, as JSON or an address escapes it."""
+    """The bytes that may stand for an id: as it is, composed (NFC), with `+` for blanks, escaped as in JSON or an address."""
     texts = list(dict.fromkeys([name, normalize("NFC", name), name.replace(" ", "+")]))
     if not _UNESCAPED.fullmatch(name):
         texts += [json.dumps(name, ensure_ascii=ascii)[1:-1] for ascii in (True, False)]
@@ -179,7 +179,7 @@ def spellings(name: str) -> tuple[bytes, ...]:
 
 
 def lower_case(text: bytes) -> bytes:
-    """The text in lower case, each letter in its place: those whose lower case has another length in UTF-8 stay as they are."""
+    """The text in lower case, of the same length: letters whose lower case has another length in UTF-8 stay as they are."""
     if text.isascii():
         return text.lower()
     written = text.decode("utf-8", "surrogateescape")
@@ -189,7 +189,7 @@ def lower_case(text: bytes) -> bytes:
 
 
 def told_by_case(ids: Sequence[str]) -> tuple[str, ...]:
-    """The ids in lower case, "" for those that another id differs from by case alone: in other case they could be either."""
+    """The ids in lower case; "" for an id that differs from another by case alone, as in another case it could be either."""
     lower = [lower_case(name.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass") for name in ids]
     counts = Counter(lower)
     return tuple(name if counts[name] == 1 else "" for name in lower)

@@ -1,6 +1,6 @@
-"""What decoding does to a text, as arrays: edits, each of which puts other bytes for some, and the layers they belong to. Pure.
+"""What decoding does to a text, as arrays: edits, each of which replaces some bytes, and the layers they belong to. Pure.
 
-An edit says that the bytes [at, end) stand for other bytes, at most as many. One edit is one layer of one encoding.
+An edit says that the bytes [at, end) stand for other bytes, never more of them. One edit is one layer of one encoding.
 """
 
 from collections.abc import Iterable, Sequence
@@ -53,9 +53,9 @@ def names_of(layers: Layer | int) -> list[str]:
 
 
 class Edits(NamedTuple):
-    """Edits of a text, each array one long: [at, end) becomes the first `sizes` bytes of a row of `values`, by a layer.
+    """Edits of a text, one entry of each array per edit: [at, end) becomes the first `sizes` bytes of a row of `values`.
 
-    `matters` is False where the engine reads the text as well without the edit: a separator that is no part of any id.
+    `matters` is False where the scan finds the same ids without the edit: it makes a separator that is in no id.
     """
 
     at: Ints
@@ -72,13 +72,13 @@ class Edits(NamedTuple):
 
 
 def no_edits() -> Edits:
-    """None at all."""
+    """An empty set of edits."""
     empty = np.empty(0, np.int64)
     return Edits(empty, empty, np.empty((0, LONGEST_EDIT), np.uint8), empty, np.empty(0, np.int32), np.empty(0, np.bool_))
 
 
 def edits_of(at: Ints, ends: Ints, values: Ints, layer: Layer, matters: Flags | bool = True) -> Edits:
-    """Edits that put one byte."""
+    """Edits that put one byte each."""
     if not len(at):
         return no_edits()
     texts = np.zeros((len(at), LONGEST_EDIT), np.uint8)
@@ -94,7 +94,7 @@ def edits_of(at: Ints, ends: Ints, values: Ints, layer: Layer, matters: Flags | 
 
 
 def character_edits(at: Ints, ends: Ints, points: Ints, layer: Layer) -> Edits:
-    """Edits that put one character each; those that are none (lone surrogates, beyond Unicode) are left out."""
+    """Edits that put one character each; invalid code points (lone surrogates, beyond Unicode) are left out."""
     valid = ((points < 0xD800) | (points > 0xDFFF)) & (points <= 0x10FFFF)
     at, ends, points = at[valid], ends[valid], points[valid]
     edits = edits_of(at, ends, quiet(points), layer)
@@ -111,12 +111,12 @@ def character_edits(at: Ints, ends: Ints, points: Ints, layer: Layer) -> Edits:
 
 
 def quiet(values: Ints) -> Ints:
-    """The values with line ends as carriage returns: a decoded line end ends no line of the log."""
+    """The values with line ends as carriage returns, since a decoded line end does not end a line of the log."""
     return np.where(values == NEWLINE, RETURN, values)
 
 
 def text_edits(found: Iterable[tuple[int, int, bytes]], layer: Layer) -> Edits:
-    """Edits of any texts (start, end, new bytes), each no longer than what it replaces."""
+    """Edits from (start, end, new bytes); those longer than what they replace are left out."""
     rows = [row for row in found if len(row[2]) <= row[1] - row[0]]
     if not rows:
         return no_edits()
@@ -139,7 +139,7 @@ for _digit in "0123456789abcdefABCDEF":
 
 
 class View:
-    """A text whose bytes may be asked for beyond its end, where they are line ends."""
+    """A text that may be read beyond its end, where every byte is a line end."""
 
     def __init__(self, data: Bytes) -> None:
         self.data = data
@@ -152,7 +152,7 @@ class View:
         return np.where(beyond, np.uint8(NEWLINE), found) if beyond.any() else found
 
     def number(self, at: Ints, digits: int) -> Ints:
-        """The hexadecimal number of so many digits at these positions; -1 where there is none."""
+        """The hexadecimal number of `digits` digits at each position; -1 where there is none."""
         value = np.zeros(len(at), np.int64)
         for offset in range(digits):
             digit = _HEX_VALUE[self.at(at + offset)]
@@ -161,7 +161,7 @@ class View:
 
 
 def in_order(found: Sequence[Edits]) -> Edits:
-    """All of them as one, ordered, none overlapping another: the earlier wins, of two at one place the longer."""
+    """All edits as one, ordered. Where two overlap, the earlier one stays; at one place, the longer one."""
     if not found:
         return no_edits()
     width = max(edits.values.shape[1] for edits in found)
@@ -174,7 +174,7 @@ def in_order(found: Sequence[Edits]) -> Edits:
 
 
 def _apart(starts: list[int], ends: list[int]) -> Ints:
-    """The first of spans that overlap, in order."""
+    """Indexes of the ordered spans that overlap no earlier kept one."""
     kept, reach = [], 0
     for index, (start, end) in enumerate(zip(starts, ends, strict=True)):
         if start >= reach:

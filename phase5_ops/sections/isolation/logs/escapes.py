@@ -1,15 +1,15 @@
-r"""The encodings that a log line may hide an id behind, and where they stand in a text: a list of edits for each kind. Pure.
+r"""The encodings that may hide an id in a log line, and where they stand in a text: a list of edits for each kind. Pure.
 
-Known: colours and other terminal sequences; NUL bytes; characters that nobody sees (zero width, soft hyphen, direction marks:
+Known: colours and other terminal sequences; NUL bytes; invisible characters (zero width, soft hyphen, direction marks:
 Unicode's Default_Ignorable_Code_Point); percent codes in either case (`%2D`, `%c3%a9`, `%u002d`); backslash escapes of JSON and
 of programming languages (`\u002d` with surrogate pairs, `\x2d`, `\u{2d}`, `\U0000002d`, `\/`, `\_`, `\0`, `\033[`, `\303\251`);
-HTML and XML entities (`&#45;`, `&#x2d;`, `&amp;`); letters whose accents are characters of their own (NFD); base64 where asked.
+HTML and XML entities (`&#45;`, `&#x2d;`, `&amp;`); letters with separate accent characters (NFD); base64 if it is turned on.
 
-An edit says that the bytes [at, end) stand for other bytes, at most as many. One edit is one layer of one encoding: `\\u002d` is
-an escaped backslash before `u002d`, and becomes a hyphen by the next pass. Bytes that are no whole, valid code stay as they are.
-What nobody sees becomes one NUL byte, so that both readings can be searched: with it as a separator, and without it.
+An edit says that the bytes [at, end) stand for other bytes, never more of them. One edit is one layer of one encoding: `\\u002d`
+is an escaped backslash before `u002d`, and becomes a hyphen in the next pass. Bytes that are no whole, valid code stay as they
+are. Invisible text becomes one NUL byte, so that both readings can be searched: with it as a separator, and without it.
 
-Not known, on purpose: quoted-printable (`tenant=2D...` is an ordinary field and value), other octal escapes than of ESC, NUL and
+Left out on purpose: quoted-printable (`tenant=2D...` is an ordinary field and value), other octal escapes than of ESC, NUL and
 UTF-8 (`\101` may be a folder), escapes of folders' names such as `\a`, full-width and look-alike letters, and ids that a line
 break cuts in two.
 """
@@ -52,7 +52,7 @@ def _utf8_runs(at: Ints, values: Ints, width: int) -> Flags:
         for offset in range(1, size):
             follower = values[lead + offset]
             fine = (at[lead + offset] == at[lead] + width * offset) & (follower & 0xC0 == 0x80)
-            if offset == 1:  # no longer form than needed, no surrogates, nothing beyond Unicode
+            if offset == 1:  # no overlong form, no surrogates, nothing beyond Unicode
                 first = values[lead]
                 fine &= ~((first == 0xE0) & (follower < 0xA0)) & ~((first == 0xED) & (follower > 0x9F))
                 fine &= ~((first == 0xF0) & (follower < 0x90)) & ~((first == 0xF4) & (follower > 0x8F))
@@ -77,7 +77,7 @@ def percent_codes(data: Bytes) -> Iterator[Edits]:
 
 
 def _utf16_codes(view: View, at: Ints, digits: Ints, size: int, layer: Layer) -> Iterator[Edits]:
-    """Codes of UTF-16 with four digits at `digits`; two that are a surrogate pair are one character."""
+    """Codes of UTF-16 with `size` digits at `digits`; a surrogate pair becomes one character."""
     value = view.number(digits, size)
     at, digits, value = at[value >= 0], digits[value >= 0], value[value >= 0]
     if not len(at):
@@ -93,7 +93,7 @@ def _utf16_codes(view: View, at: Ints, digits: Ints, size: int, layer: Layer) ->
     yield character_edits(at[alone], ends[alone], value[alone], layer)
 
 
-_PLAIN = np.full(256, -1, np.int64)  # what a backslash and one of these bytes stand for
+_PLAIN = np.full(256, -1, np.int64)  # by byte: what a backslash before it makes of it
 for _letter, _meant in zip("nrtbfv", (RETURN, RETURN, 9, 11, 11, 11), strict=True):
     _PLAIN[ord(_letter)] = _meant
 for _sign in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~":
@@ -106,9 +106,9 @@ _ODD_ESCAPES = re.compile(
 
 
 def backslash_escapes(data: Bytes, separators: frozenset[int], *, all_plain: bool) -> Iterator[Edits]:
-    r"""`\u002d`, `\x2d`, `\/`, `\\`, ...; of the plain ones only those matter that stand for a character of an id.
+    r"""`\u002d`, `\x2d`, `\/`, `\\`, ...; a plain one matters only if it stands for a character of an id.
 
-    Without `all_plain` a text in which none of them matters gives no edits at all, which saves the time of JSON within JSON.
+    Without `all_plain`, a text in which no escape matters gives no edits at all, which saves time with JSON within JSON.
     """
     at = np.flatnonzero(data == BACKSLASH)
     view = View(data)
@@ -120,7 +120,7 @@ def backslash_escapes(data: Bytes, separators: frozenset[int], *, all_plain: boo
         return
     starts_run, active = _starts_run(at), _begins_escape(at)
     run = np.cumsum(starts_run) - 1
-    after = view.at(at[np.append(np.flatnonzero(starts_run)[1:] - 1, len(at) - 1)] + 1)  # what a run of backslashes stands before
+    after = view.at(at[np.append(np.flatnonzero(starts_run)[1:] - 1, len(at) - 1)] + 1)  # the byte after each run of backslashes
     leads_on = (_CODED[after] | needed[_PLAIN[after].clip(0)])[run]
     at, following = at[active], following[active]
     meant = _PLAIN[following]
@@ -143,7 +143,7 @@ def backslash_escapes(data: Bytes, separators: frozenset[int], *, all_plain: boo
 
 
 def _byte_codes(at: Ints, value: Ints, width: int, *, latin: bool) -> Iterator[Edits]:
-    """Codes of bytes: ASCII, UTF-8, and with `latin` else the character of that number."""
+    """Codes of bytes: ASCII and UTF-8; with `latin`, any other byte is the character of that number."""
     at, value = at[value >= 0], value[value >= 0]
     low = value < 0x80
     yield edits_of(at[low], at[low] + width, quiet(value[low]), Layer.BACKSLASH)
@@ -195,13 +195,13 @@ _BETWEEN = re.compile(rb"[/+_-]")
 def base64_texts(data: Bytes) -> Edits:
     """Runs of base64, in either alphabet and with or without padding, that hold text in UTF-8; or the parts of such a run.
 
-    Each four signs are an edit of their own, so that ids in one run have places of their own.
+    Every four signs are one edit, so that several ids in one run have different places.
     """
     return in_order([_base64_edits(*run) for run in _base64_runs(data.tobytes())])
 
 
 def _base64_edits(start: int, end: int, meant: bytes) -> Edits:
-    """The edits of one run, with a blank before and after: what is beside the code is beside no word of the text."""
+    """The edits of one run, with a blank before and after, so that bytes beside the code join no word of its text."""
     at = np.arange(start, end, 4)
     texts = np.frombuffer(meant.replace(b"\n", b"\r").ljust(3 * len(at), b"\0"), np.uint8).reshape(-1, 3)
     edits = edits_of(at, np.minimum(at + 4, end), texts[:, 0].astype(np.int64), Layer.BASE64)
@@ -249,14 +249,14 @@ def find_edits(
         data: the text.
         separators: ASCII bytes of ids that are no letter, digit, `_` or `-`.
         with_base64: base64 is taken off too.
-        raw: the text as bytes, where the caller has it as such.
-        all_plain: also the plain escapes of a text in which none of them matters: for the text that is to be edited.
+        raw: the text as bytes, if the caller has them.
+        all_plain: also the plain escapes of a text in which none of them matters; set when the text is to be edited.
     """
     found: list[Edits] = []
     given, raw = (
         data,
         data.tobytes() if raw is None else raw,
-    )  # a search of bytes for one of them is faster than any array operation
+    )  # searching bytes for one byte is faster than any array operation
     if ESC in raw:
         found += escape_sequences(data)
         data = _blanked(data, found)
@@ -282,13 +282,13 @@ def find_edits(
 
 
 def _alone(coded: Edits, others: Sequence[Edits], data: Bytes) -> Edits:
-    r"""The edits of lines that have no others: base64 is read when its own signs are bare, `%2B` and `\/` are two of them."""
+    r"""The base64 edits of lines without other edits: base64 is read once its own signs are decoded, such as `%2B` and `\/`."""
     ends = np.flatnonzero(data == NEWLINE)
     taken = np.searchsorted(ends, np.concatenate([edits.at for edits in others]))
     return coded.only(~np.isin(np.searchsorted(ends, coded.at), taken))
 
 
-#: What a backslash takes its part in another code from: `\\%E9` is an escaped per cent sign.
+#: Signs that begin another code unless a backslash escapes them: `\\%E9` is an escaped per cent sign.
 _BEFORE_CODES = (b"\\%", b"\\&", b"\\^")
 _TAKEN = np.zeros(256, np.bool_)
 _TAKEN[[sign[1] for sign in _BEFORE_CODES]] = True

@@ -17,7 +17,7 @@ from phase5_ops.sections.isolation.logs.tokens import MAX_ID_BYTES
 #: Kinds of rows.
 GROUP, FOREIGN, NOT_SCANNABLE = "group", "foreign", "not_scannable"
 
-#: Words that the platform's lines are full of, whoever they are about.
+#: Words that are common in the platform's lines of every tenant.
 _PLATFORM_WORDS = frozenset(
     [
         "ACCOUNT",
@@ -157,7 +157,7 @@ _Count = Annotated[int, Column(least=0)]
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One row of `tenant_log_scan`: a log group or file with what was counted, a foreign hit, an id that cannot be looked for."""
+    """One row of `tenant_log_scan`: a log group or file with its counts, a foreign hit, or an id that cannot be searched for."""
 
     kind: Annotated[str, "what the row is about", Column(among=(GROUP, FOREIGN, NOT_SCANNABLE))]
     group: Annotated[str, "log group or file"] = ""
@@ -182,7 +182,7 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class LogFacts:
-    """`log_scan`: what the scan was made with, see `scan_facts`; sampled share, window."""
+    """`log_scan`: the settings of the scan, see `scan_facts`; sampled share, window."""
 
     log_scan: dict[str, Any] = field(default_factory=dict)
 
@@ -193,7 +193,7 @@ TenantLogScan = GatheredTable[LogRow, LogFacts]
 
 @dataclass(frozen=True)
 class Dictionary:
-    """The ids to look for, and what was wrong with the list they came from."""
+    """The ids to search for, and what was wrong with the list they came from."""
 
     tenants: TenantDictionary
     duplicates: int
@@ -227,13 +227,13 @@ def dictionary_of(names: Iterable[str], policy: LogScanPolicy) -> Dictionary:
 
 
 def _is_common(name: str, common: set[str], shortest: int) -> bool:
-    """Too short, a word that lines are full of, a number as any counter could show, or nothing but separators."""
+    """Whether an id is too short, a common word, a short number as any counter shows, or only separators."""
     letters = sum(character.isalnum() for character in name)
     return letters < shortest or name in common or name.casefold() in common or (name.isdigit() and len(name) < _MIN_DIGITS)
 
 
 class LedgerOwners:
-    """Owner of each trace and intent that ledger entries name. Of two tenants that one id has, the one of the earlier entry.
+    """Owner of each trace and intent that ledger entries name. If two tenants have one id, the earlier entry counts.
 
     Attributes:
         malformed: entries that could not be read.
@@ -267,7 +267,7 @@ class LedgerOwners:
 
 
 def scan_rows(scan: LogScan, dictionary: Dictionary) -> list[LogRow]:
-    """A row for each log group or file, each foreign hit in detail, each id that cannot be looked for in free text."""
+    """A row for each log group or file, each detailed foreign hit, and each id that cannot be searched for in free text."""
     rows = []
     for group, totals in sorted(scan.totals.items()):
         counts = asdict(totals)
@@ -278,7 +278,7 @@ def scan_rows(scan: LogScan, dictionary: Dictionary) -> list[LogRow]:
 
 
 def scan_facts(scan: LogScan, dictionary: Dictionary) -> dict[str, Any]:
-    """What a scan was made with; `layers` are the encodings that ids were looked for behind."""
+    """The settings and limits of a scan; `layers` are the encodings that were decoded to find ids."""
     return {
         "tenants": len(dictionary.tenants.ids),
         "duplicate_ids": dictionary.duplicates,

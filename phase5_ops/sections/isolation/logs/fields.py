@@ -13,27 +13,27 @@ _MAX_KEY_PARTS = 8
 _MAX_INTENT_BYTES = 48
 _MAX_GAP = 12
 
-#: Lambda's own lines around an invocation in its JSON format. What comes after `platform.runtimeDone` belongs to it still, as the
-#: function's extensions may write then. Quotes are escaped or doubled where a collector or a table keeps the line in a text.
+#: Lambda's own lines around an invocation in its JSON format. Lines after `platform.runtimeDone` still belong to the invocation,
+#: as the function's extensions may write them. Quotes are escaped or doubled where a collector or table keeps the line as text.
 _PLATFORM_EVENT = re.compile(rb'"type\\*"+\s*:\s*\\*"+platform\.(start|report|end)\\*"')
 
 #: Between a field's name and its value: quotes, escaped quotes, colon or equals sign, blanks.
 _GAP = np.zeros(256, np.bool_)
 _GAP[[ord(c) for c in "\\\"':= "]] = True
-#: What ends a value.
+#: Bytes that end a value.
 _END_OF_VALUE = np.zeros(256, np.bool_)
 _END_OF_VALUE[[0, *(ord(c) for c in "\"'\\ ,;}])>&\t\r\n\v")]] = True
 
 
 class Tokens(NamedTuple):
-    """The tokens of a block: starts, ends, and where their names of entries are looked up."""
+    """The tokens of a block: starts and ends."""
 
     starts: Ints
     ends: Ints
 
 
 class FieldValues(NamedTuple):
-    """Values of fields: start and end, where the field's name begins, and which of the names each belongs to."""
+    """Values of fields: start and end, start of the field's name, and the index of the name that each belongs to."""
 
     starts: Ints
     ends: Ints
@@ -77,7 +77,7 @@ def values_of(data: Bytes, words: TokenWords, tokens: Tokens, names: Ints) -> Fi
 
 
 def intents_of_signals(data: Bytes, values: FieldValues, signals: Flags) -> tuple[FieldValues, Flags]:
-    """The values with those of signals cut to the intent in them, and which of the signals have one."""
+    """The values, with signal ids cut to the intent in them, and which of the signals hold an intent."""
     starts, ends = values.starts.copy(), values.ends.copy()
     at = np.flatnonzero(signals)
     for offset, wanted in enumerate(SIGNAL_PREFIX.encode()):
@@ -91,9 +91,9 @@ def intents_of_signals(data: Bytes, values: FieldValues, signals: Flags) -> tupl
 
 
 def platform_events(raw: bytes, data: Bytes, requests: FieldValues, newlines: Ints) -> tuple[Flags, Flags]:
-    """Of these values of request fields, those of lines that Lambda begins or ends an invocation with in its JSON format."""
+    """Which of these request ids stand on Lambda's JSON lines that begin an invocation, and which on those that end one."""
     opens, closes = np.zeros(len(requests.starts), np.bool_), np.zeros(len(requests.starts), np.bool_)
-    quoted = (data[requests.names - 1] == ord('"')).any()  # else a search for nothing
+    quoted = (data[requests.names - 1] == ord('"')).any()  # else nothing can match
     matches = list(_PLATFORM_EVENT.finditer(raw)) if quoted else []
     if matches:
         order = np.argsort(requests.starts, kind="stable")
@@ -110,7 +110,7 @@ def platform_events(raw: bytes, data: Bytes, requests: FieldValues, newlines: In
 def scopes(words: TokenWords, values: FieldValues, opening: Flags, closing: Flags) -> tuple[Ints, Hashes, Flags]:
     """Lambda's `START RequestId: <id>`, `END RequestId: <id>` and `REPORT RequestId: <id>`: position, key, whether it opens.
 
-    `opening` and `closing` are the values that say so in another way.
+    `opening` and `closing` are the values that JSON lines say to open or close an invocation.
     """
     starts, ends, before = values.starts, values.ends, values.names
     word = words.at(before - WORD)

@@ -1,7 +1,7 @@
 """`phase5 scan-logs`: the scan of row 4.2 over files, without Dagster and without AWS, and its result as text or JSON.
 
-Same engine, same judge, same findings. There is no ledger: the owner of a trace or intent is the tenant that its first line with
-a tenant field names.
+Same engine, same judge, same findings. There is no ledger: the owner of a trace or intent is the tenant in the tenant field of
+its first line that has one.
 """
 
 import json
@@ -69,7 +69,7 @@ def _failure(error: Exception) -> tuple[ReadStatus, str]:
 
 
 def as_json(judgement: Judgement) -> str:
-    """The document of the contract: schema, verdict, facts, findings."""
+    """The judgement as a JSON document: schema, verdict, facts, findings."""
     document = {
         "schema": SCHEMA,
         "verdict": judgement.verdict,
@@ -81,7 +81,7 @@ def as_json(judgement: Judgement) -> str:
 
 
 def as_text(judgement: Judgement) -> str:
-    """The result for a terminal: verdict and summary, what was looked through, then one line a finding."""
+    """The result for a terminal: verdict and summary, the encodings decoded, then two lines per finding."""
     lines = [f"{judgement.verdict}  {judgement.summary}", f"  ids as written and behind {judgement.facts['layers']}"]
     if judgement.facts["layers_not_searched"]:
         lines.append(f"  not in {judgement.facts['layers_not_searched']}")
@@ -92,5 +92,5 @@ def as_text(judgement: Judgement) -> str:
 
 
 def _printable(line: str) -> str:
-    """Without control characters, which a log line could smuggle to the terminal."""
+    """The line without control characters, which a log line could smuggle to the terminal."""
     return "".join(character if character.isprintable() else "?" for character in line)

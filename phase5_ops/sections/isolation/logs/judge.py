@@ -88,7 +88,7 @@ class LogCode(FindingCodes):
     )
 
 
-#: Facts that say what was not judged although no finding does, in words.
+#: Facts about lines that were not judged and have no finding, in words.
 NOT_TRIED_FACTS = {
     "unattributed": "lines that name a tenant have no known owner and were not judged",
     "listed_set_aside": "lines were set aside by logs.exceptions",
@@ -110,10 +110,10 @@ def judge_log_scan(
     """The judgement of one scan.
 
     Args:
-        rows: of `log_evidence.scan_rows`.
-        facts: of `log_evidence.scan_facts`, with what else the scan was made with.
+        rows: of `evidence.scan_rows`.
+        facts: of `evidence.scan_facts`, with further settings of the scan.
         reads: how logs and archives were read.
-        policy: what share of lines may stay without an owner.
+        policy: the share of lines that may stay without an owner.
         links: to the log groups, where the scan read CloudWatch.
         unread: findings about other reads that were not whole (tenants, ledger, the list of groups).
     """
@@ -186,7 +186,7 @@ def _reading(reads: Sequence[Read]) -> list[Finding]:
 
 
 def _began(read: Read) -> bool:
-    """Whether some lines came, or could have: the rest is missing, but what came is judged."""
+    """Whether reading began: the lines that came are judged, and only the rest is missing."""
     return read.pages > 0 or read.operation == RETENTION
 
 
@@ -215,7 +215,7 @@ def _foreign(rows: Sequence[LogRow], total: int, links: ConsoleLinks | None) -> 
 
 
 def _written(hit: LogRow) -> str:
-    """How an id is written that an encoding hides."""
+    """How the line writes an id that an encoding hides."""
     return f" (written {hit.written}; behind {hit.layers})" if hit.layers else ""
 
 

@@ -1,9 +1,9 @@
-"""The scan of a block in all its readings: as it stands, and with its encodings taken off layer by layer (`log_layers`). Pure.
+"""The scan of a block in all its readings: as it stands, and decoded layer by layer (`layers.py`). Pure.
 
-What counts of several readings:
-- An id inside a longer one is no hit, whatever the readings of the two: `acme%2Deu` names the tenant acme-eu alone.
-- What is beside an id is what the decoded text has there: `acme%2Dx` names acme as little as `acme-x` does.
-- What nobody sees (colours, NUL, zero width) may separate words or stand inside one: an id counts by either reading.
+Which hits of several readings count:
+- An id inside a longer one is no hit, in whichever readings the two are found: `acme%2Deu` names only the tenant acme-eu.
+- The decoded text beside an id decides whether it is a whole word: `acme%2Dx` does not name acme, as `acme-x` does not.
+- Invisible text (colours, NUL, zero width) may separate words or stand inside one: an id counts by either reading.
 - An id that several readings have at one place counts once, by the reading with the fewest layers.
 """
 
@@ -44,12 +44,12 @@ class _NamedReading:
 
 @dataclass
 class LayeredScanner:
-    """Finds the ids of a dictionary in blocks of lines, also where an encoding hides them; safe to use from several threads.
+    """Finds the ids of a dictionary in blocks of lines, also in encoded text; safe to use from several threads.
 
     Attributes:
         dictionary: the ids.
         base64: base64 is taken off too.
-        any_case: ids are found in any letter case too, but for those that differ from another id by case alone.
+        any_case: ids are found in any letter case too, except those that differ from another id by case alone.
     """
 
     dictionary: TenantDictionary
@@ -74,7 +74,7 @@ class LayeredScanner:
     def scan(self, raw: bytes, *, begin: int = 0, stop: int | None = None) -> Hits:
         """The hits of a block whose match begins in [begin, stop); see `LineScanner.scan`.
 
-        What is before `begin` and after `stop` on their lines is looked at too, to tell words and codes that go across.
+        The text before `begin` and after `stop` on the same lines is read too, for words and codes that cross these borders.
         """
         stop = len(raw) if stop is None else stop
         plain = self._exact.scan(raw, begin=begin, stop=stop)
@@ -134,7 +134,7 @@ class _Readings:
             self._keys.append((places, hits.key, hits.key_is_request, np.full(len(places), depth, np.int64)))
 
     def merged(self, plain: Hits, begin: int, stop: int, too_deep: int) -> Hits:
-        """The hits of the lines that were read again, with those of the other lines of `plain`."""
+        """The hits of the lines that have readings, and those of `plain` on the other lines."""
         newlines = np.flatnonzero(np.frombuffer(self._raw, np.uint8) == NEWLINE)
         reported = newlines[(newlines >= begin) & (newlines < stop)]
         depth = self._depths(newlines)
@@ -179,14 +179,14 @@ class _Readings:
         )
 
     def _depths(self, newlines: Ints) -> Ints:
-        """For each line of the block, how many layers were taken off; -1 where it was not read again."""
+        """For each line of the block, how many layers were taken off; -1 for a line without readings."""
         depths = np.full(len(newlines) + 1, -1, np.int64)
         for text, depth, _ in self.texts:
             depths[np.searchsorted(newlines, text.first[text.line_ends() - 1])] = depth
         return depths
 
     def _decoded(self, named: _NamedReading) -> dict[int, Decoded]:
-        """The hits that were found in another text than the block's own, by index."""
+        """The hits found in a decoded or lower-case text, by index."""
         found: dict[int, Decoded] = {}
         for number in np.unique(named.reading[named.reading > 0]).tolist():
             text, _, folded = self.texts[number]
@@ -200,14 +200,14 @@ class _Readings:
 
 
 def _apart(named: _NamedReading, text: LayeredText) -> _NamedReading:
-    """The ids without those that are part of a longer word in this text, where one more layer is off."""
+    """The ids without those that are part of a longer word in this text, which has one layer less."""
     if not len(named.start):
         return named
     flags, last = token_bytes(text.data), len(text.data) - 1
-    single = text.last - text.first == 1  # not decoded: as the reading before had it
+    single = text.last - text.first == 1  # not decoded: the same as in the reading before
     after = np.minimum(np.searchsorted(text.first, named.end), last)
     joined = (text.first[after] == named.end) & flags[after] & ~single[after]
-    across = np.maximum(after - 1, 0)  # a code that begins in the id and ends behind it, such as a letter and its accent
+    across = np.maximum(after - 1, 0)  # a code that begins in the id and ends after it, such as a letter and its accent
     joined |= (
         (text.first[across] >= named.start) & (text.first[across] < named.end) & (text.last[across] > named.end) & flags[across]
     )

@@ -1,6 +1,6 @@
-"""Text of a log as it reads when its encodings are taken off, layer by layer, each byte with its place in the block. Pure.
+"""Decodes the text of a log layer by layer, and keeps for each byte its place in the block. Pure.
 
-Only lines that hold an encoding are decoded, all of them at once; of these the next layer takes those that hold one still.
+Only lines that hold an encoding are decoded, all of them at once; the next layer takes those that still hold one.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from phase5_ops.sections.isolation.logs.escapes import find_edits
 from phase5_ops.sections.isolation.logs.tokens import Bytes, Flags, Ints
 from phase5_ops.sections.isolation.logs.unseen import unseen
 
-#: How many layers are taken off. What is in more of them is said (`log_encoded_too_deep`), and not looked at further.
+#: How many layers are taken off. Text in more layers is reported (`log_encoded_too_deep`) and not decoded further.
 MAX_LAYERS = 8
-#: How much of a line that is given in pieces is looked at before and after a piece: an id of 64 bytes in 8 layers is no longer.
+#: Bytes read before and after a piece of a long line that comes in pieces: an id of 64 bytes in 8 layers is no longer.
 LOOK_AROUND = 8192
 
 Places = npt.NDArray[np.int32]
@@ -28,7 +28,7 @@ class LayeredText(NamedTuple):
 
     Attributes:
         data: the bytes.
-        first, last: for each byte, the bytes [first, last) of the block that it was made of.
+        first, last: for each byte, the bytes [first, last) of the block that it was decoded from.
         layers: for each line, the kinds of encodings that were taken off it.
     """
 
@@ -57,7 +57,7 @@ class LayeredText(NamedTuple):
         return type(self)(self.data[keep], self.first[keep], self.last[keep], self.layers[chosen])
 
     def without_nul(self) -> Self:
-        """The text without NUL bytes, which stand for what nobody sees."""
+        """The text without NUL bytes, which stand for invisible text."""
         keep = self.data != NUL
         return type(self)(self.data[keep], self.first[keep], self.last[keep], self.layers)
 
@@ -87,7 +87,7 @@ class LayerReading(NamedTuple):
     Attributes:
         text: the lines.
         depth: layers taken off.
-        boundaries: what is beside an id here says whether it is a word of its own, for the readings before this one too.
+        boundaries: whether the text beside an id decides if the id is a whole word, also for earlier readings.
     """
 
     text: LayeredText
@@ -110,9 +110,9 @@ class Layers:
     all_lines: bool = False
 
     def readings(self, raw: bytes) -> Iterator[LayerReading | int]:
-        """The readings of the lines of a block that hold an encoding, by depth, the first as they stand; none where no line does.
+        """The readings of the lines of a block that hold an encoding, by depth, first undecoded; none where no line does.
 
-        Last a number: the lines that hold an encoding still after `MAX_LAYERS`.
+        Last, if there are any, the number of lines that still hold an encoding after `MAX_LAYERS`.
         """
         data = np.frombuffer(raw, np.uint8)
         edits = find_edits(data, separators=self.separators, with_base64=self.base64, raw=raw)
@@ -127,7 +127,7 @@ class Layers:
         nul = np.flatnonzero(text.data == NUL)
         np.bitwise_or.at(text.layers, np.searchsorted(text.line_ends(), nul, side="right"), np.int32(Layer.NUL))
         shown: LayeredText | None = text
-        hidden: LayeredText | None = None  # as a person sees it: what nobody sees is taken out before each layer is taken off
+        hidden: LayeredText | None = None  # as a person sees it: invisible text is removed before each layer is taken off
         for depth in range(MAX_LAYERS + 1):
             if shown is not None:
                 yield LayerReading(shown, depth, True)
@@ -149,7 +149,7 @@ class Layers:
 
     @staticmethod
     def _bare(text: LayeredText) -> LayeredText:
-        """The text without what nobody sees, also where one such thing hides another; the same text where there is none."""
+        """The text without invisible text, also where removing some reveals more; the same object where there is none."""
         for _ in range(MAX_LAYERS):
             edits = unseen(text.data)
             if len(edits.at):
@@ -172,7 +172,7 @@ class Layers:
         return text.edited(self._edits(text.data, all_plain=True))
 
     def _encoded(self, text: LayeredText) -> Ints:
-        """Where in the block the lines end that hold an encoding."""
+        """The places in the block where lines that hold an encoding end."""
         edits = self._edits(text.data)
         ends = text.line_ends()
         lines = np.searchsorted(ends, edits.at[edits.matters], side="right")

@@ -1,4 +1,4 @@
-"""One file of archived logs through a scan, with all that is packed in it, and how it was read. Judges nothing."""
+"""Scans one file of archived logs with everything packed in it, and says how it was read. Judges nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,12 +10,12 @@ from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.logs.judge import READ_ARCHIVE
 from phase5_ops.sections.isolation.logs.run import LogRun, Progress
 
-#: Status and message of an exception that is none of a file's own.
+#: Gives status and message of an exception that is not about the file itself.
 Failure = Callable[[Exception], tuple[ReadStatus, str | None]]
 
 
 def scan_archive(run: LogRun, archive: Archive, failure: Failure, progress: Progress | None = None) -> list[Read]:
-    """Scans one archive; one read for it, or one for each part of it that was not read whole."""
+    """Scans one archive. Returns one read, or one for each part of it that was not read whole."""
     started, reads, begun = iso(datetime.now(UTC)), list[Read](), False
 
     def failed(name: str, error: Exception) -> None:
@@ -44,7 +44,7 @@ def scan_archive(run: LogRun, archive: Archive, failure: Failure, progress: Prog
 
 
 def unfinished_read(run: LogRun) -> list[Read]:
-    """What is said of an answer whose next page is in no file that was scanned."""
+    """A partial read, if an answer's next page is in no file that was scanned."""
     more = "it says that more events follow (nextToken), and no later answer was given"
     return [archive_read(run.unfinished, ReadStatus.PARTIAL, more, pages=1)] if run.unfinished else []
 

@@ -1,6 +1,6 @@
-"""One scan of logs: blocks of any source through the engine, on several threads, and their hits through attribution, in order.
+"""One scan of logs: it scans blocks of any source on several threads, and attributes their hits in order.
 
-Bounded: at most a few blocks wait for their turn, whatever the size of the logs. Pure: who calls it opens files and asks AWS.
+Bounded: at most a few blocks wait for their turn, whatever the size of the logs. Pure: the caller opens files and asks AWS.
 """
 
 import os
@@ -34,7 +34,7 @@ Progress = Callable[[str, int], None]
 
 @dataclass(frozen=True)
 class LogScan:
-    """What a scan found: totals by group, foreign hits (the first in detail), owners that were forgotten, what was decoded."""
+    """What a scan found: totals by group, the first foreign hits, how many owners were forgotten, the layers decoded."""
 
     totals: Mapping[str, Totals]
     foreign: Sequence[ForeignHit]
@@ -53,7 +53,7 @@ class LogRun:
     """A scan in progress: use as a context manager, call `archive` and `events`, then `finish`.
 
     Attributes:
-        unfinished: the file whose answer says that more events follow, where none of the files scanned after it went on; else "".
+        unfinished: the file whose answer says that more events follow, if no later file continues it; else "".
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class LogRun:
         """Scans one file: its lines, and the events of the documents in it.
 
         Raises:
-            FileUnreadable: it broke off, or holds what is not understood (NotUnderstood); all else is scanned.
+            FileUnreadable: it broke off, or a part of it is not understood (NotUnderstood); the rest is scanned.
         """
         done, held = 0, Events("", [])
         parts = LogParts(stream, lookbehind=LOOK_AROUND, lookahead=LOOK_AROUND)
@@ -111,7 +111,7 @@ class LogRun:
             self.unfinished = name if parts.more else ""
 
     def events(self, group: str, events: Sequence[Event], *, judged_from: int = 0) -> None:
-        """Scans events of one group, those of a stream in order; those before `judged_from` (ms) only say whose others are."""
+        """Scans events of one group, those of a stream in order; events before `judged_from` (ms) only help to find owners."""
         if not events:
             return
         raw = _one_a_line(events)
@@ -121,14 +121,14 @@ class LogRun:
         self._submit(Block(raw, 0, len(raw), ends_line=True), lines)
 
     def _joined(self, name: str, held: Events, part: Events) -> tuple[Events, int]:
-        """What is held with this part, so that small documents are scanned together; and bytes of what is scanned now."""
+        """The held events joined with this part, so that small documents are scanned together; and the bytes scanned now."""
         if (held.group, held.of_streams) == (part.group, part.of_streams) and len(held.events) < MOST_HELD_EVENTS:
             held.events += part.events
             return held, 0
         return Events(part.group, list(part.events), part.of_streams), self._events_of_file(name, held)
 
     def _events_of_file(self, name: str, part: Events) -> int:
-        """Scans events that a document of this file holds; how many bytes they have."""
+        """Scans events that a document of this file holds. Returns their bytes."""
         group, size = part.group or name, 0
         for events in _batches(part.events):
             raw = _one_a_line(events)
@@ -151,7 +151,7 @@ class LogRun:
         )
 
     def finish(self) -> LogScan:
-        """Waits for what is under way and judges the rest."""
+        """Waits for the blocks under way and judges the rest."""
         while self._queue:
             self._take()
         self._attribution.finish()
@@ -174,7 +174,7 @@ class LogRun:
         source = waiting.lines.group, waiting.lines.source
         first = self._line.get(source, 1)
         block = waiting.block
-        unended = block.ends_line and not block.raw.endswith(b"\n")  # a line that is left off in the middle
+        unended = block.ends_line and not block.raw.endswith(b"\n")  # the last line is cut off
         self._line[source] = first + hits.lines + unended + block.joined
         self._attribution.add(
             block.raw,

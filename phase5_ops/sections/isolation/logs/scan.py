@@ -1,14 +1,14 @@
-"""The engine of the log scan: bytes in, hits out. Every place where a block of log lines names a tenant, or says whose it is.
+"""The engine of the log scan: bytes in, hits out. Finds where lines name a tenant, or an id that tells whose line it is.
 
-A hit is an id with no letter, digit, `_` or `-` on either side; an id inside a longer id that is there too is not a hit. Ids may
-have any shape: what stands between the separators of an id is looked up as whole tokens, so that the cost of a byte does not
-depend on the number of ids nor on their shape. All steps are numpy operations on whole blocks that release the interpreter
-lock: blocks are scanned by several threads. Candidates are compared by a 64-bit hash of all their bytes; who reports a hit
-compares its bytes first (`log_dictionary.spellings`).
+A hit is an id with no letter, digit, `_` or `-` on either side; an id inside a longer id that is also a hit does not count. Ids
+may have any shape: the text between the separators of an id is looked up as whole tokens, so the cost of a byte depends neither
+on the number of ids nor on their shape. All steps are numpy operations on whole blocks that release the interpreter lock, so
+several threads scan blocks at once. Candidates are compared by a 64-bit hash of all their bytes; `attribution` compares the bytes
+themselves (`dictionary.spellings`) before it reports a hit.
 
-What lives here: finding ids, finding the fields that name traces, intents, requests and tenants, in text as it stands.
-What must not: text in an encoding (`log_layers` decodes it, `log_layered` scans it), whose a line is (`log_attribution`), where
-lines come from (`log_archives`, `aws.logs`), verdicts.
+What lives here: finding ids and the fields that name traces, intents, requests and tenants, in text as it stands.
+What must not: encoded text (`layers` decodes it, `layered` scans it), the owner of a line (`attribution`), where lines come from
+(`input_files`, `aws.logs`), verdicts.
 """
 
 import threading
@@ -67,7 +67,7 @@ _HEX[[ord(c) for c in "0123456789abcdefABCDEF"]] = True
 
 
 class Decoded(NamedTuple):
-    """How a hit reads that is not written as it is: the text that was found, and the layers of its line (`log_escapes.Layer`)."""
+    """A hit in encoded text: the decoded text that was found, and the layers of its line (`edits.Layer`)."""
 
     text: bytes
     layers: int
@@ -75,9 +75,9 @@ class Decoded(NamedTuple):
 
 @dataclass(slots=True)
 class Hits:
-    """What a block says: names of tenants, work and request ids, beginnings and ends of invocations.
+    """What was found in a block: tenant ids, work and request ids, beginnings and ends of invocations.
 
-    Lines count from 0, the one that the reported part begins in. Arrays of one group have one length.
+    Line 0 is the one in which the reported part begins. The arrays of one group (hits, keys, scopes) have one length.
 
     Attributes:
         line, start, end, tenant: a tenant id, its bytes [start, end) in the block's data; ordered by start.
@@ -86,7 +86,7 @@ class Hits:
         scope_line, scope_key, scope_opens: Lambda's START (opens) and END or REPORT lines.
         lines: number of line ends in the reported part.
         decoded: the hits, by index, that an encoding hid; their bytes in the block are the id as it was written.
-        too_deep: lines that still held encodings when the last layer was off.
+        too_deep: number of lines that still held encodings after the last layer was taken off.
     """
 
     line: Ints
@@ -156,9 +156,9 @@ class LineScanner:
         """The hits of a block whose match begins in [begin, stop).
 
         Args:
-            raw: bytes of the log; what is before `begin` and after `stop` is only looked at.
-            begin: first byte to report on: the beginning of a line, or with `LOOKBEHIND` bytes of its line before it.
-            stop: end of what is reported on; default: all. Where it is not the end of a line, `LOOKAHEAD` bytes follow.
+            raw: bytes of the log; those before `begin` and after `stop` are only context.
+            begin: first byte to report on: the beginning of a line, or a byte with `LOOKBEHIND` bytes of its line before it.
+            stop: end of the reported part; default: all. Where it is not the end of a line, `LOOKAHEAD` bytes follow.
         """
         stop = len(raw) if stop is None else stop
         size = LEAD + len(raw) + PADDING
@@ -180,7 +180,7 @@ class LineScanner:
         return self._hits(raw, data, words, tokens, found=found, newlines=newlines, reported=reported)
 
     def _scratch(self, size: int) -> npt.NDArray[np.uint8]:
-        """Four rows of memory that this thread's next block uses again: fresh memory costs as much as the scan of it."""
+        """Four rows of memory that this thread uses again for its next block: new memory costs as much as scanning it."""
         rows: npt.NDArray[np.uint8] | None = getattr(self._local, "rows", None)
         if rows is None or rows.shape[1] < size:
             rows = self._local.rows = np.empty((4, size + size // 8), np.uint8)
@@ -269,7 +269,7 @@ class LineScanner:
         if self._nested:
             outer = _not_inside_another(start, end)
             start, end, tenant = start[outer], end[outer], tenant[outer]
-        inside = (start >= reported[0]) & (start < reported[1])  # only now: an id may be part of a longer one that begins before
+        inside = (start >= reported[0]) & (start < reported[1])  # only now: an id may be part of a longer one that begins earlier
         if not inside.all():
             start, end, tenant = start[inside], end[inside], tenant[inside]
         is_value = np.zeros(len(data), np.bool_)
@@ -358,7 +358,7 @@ def _not_inside_another(start: Ints, end: Ints) -> Flags:
 
 
 def _after_structured_prefix(data: Bytes, starts: Ints) -> Flags:
-    """Whether an id stands right after one of the structured prefixes, or as a whole segment of a key that begins with one."""
+    """Whether an id stands right after one of the structured prefixes."""
     found = np.zeros(len(starts), np.bool_)
     for prefix in STRUCTURED_PREFIXES:
         wanted = np.frombuffer(prefix.encode(), np.uint8)

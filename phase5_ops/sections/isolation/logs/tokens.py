@@ -1,6 +1,6 @@
 """Tokens of log text and their hashes: which bytes belong to letters and digits, and 64-bit hashes of many spans at once. Pure.
 
-Hashes use multipliers that are drawn anew in every process, so that nobody can prepare two texts of one hash.
+Every process draws new random multipliers, so that nobody can prepare two texts with one hash.
 """
 
 import random
@@ -19,7 +19,7 @@ MAX_ID_BYTES = 512
 MAX_KEY_BYTES = 256
 #: Bytes that a scan may look at before and after the part it reports on: contexts, the longest id, the longest trace id.
 LOOKBEHIND, LOOKAHEAD = MAX_ID_BYTES + 64, MAX_ID_BYTES + 256
-PADDING = LOOKAHEAD + WORD  # zeros that follow the last byte of what is hashed
+PADDING = LOOKAHEAD + WORD  # zeros after the last byte of a hashed text
 FIRST_NON_ASCII = 128
 
 _random = random.SystemRandom()
@@ -29,9 +29,9 @@ _SHIFT = np.uint64(29)
 
 
 def token_bytes(data: Bytes, scratch: npt.NDArray[np.uint8] | None = None) -> Flags:
-    """For every byte, whether it belongs to a letter, digit, `_` or `-`; letters and digits of any script, as UTF-8.
+    """For every byte, whether it belongs to a letter, digit, `_` or `-`; letters and digits of any script, in UTF-8.
 
-    Bytes that are no UTF-8 separate tokens. `scratch` is three rows of memory as long as `data`; the answer is in the first.
+    Bytes that are not UTF-8 separate tokens. `scratch` is three rows of memory as long as `data`; the answer is in the first.
     """
     rows = np.empty((3, len(data)), np.uint8) if scratch is None else scratch
     flags, other, work = rows[0].view(np.bool_), rows[1].view(np.bool_), rows[2]
@@ -111,7 +111,7 @@ def _where(flags: Flags) -> Ints | slice | None:
 
 
 def anchor_slots(words: TokenWords, starts: Ints, lengths: Ints, bits: int) -> Ints:
-    """Hashes, of so many bits, of the first word and the length of each span: what filters most spans out."""
+    """Hashes of `bits` bits of the first word and the length of each span; they filter most spans out."""
     first = words.at(starts) & MASKS[np.minimum(lengths, WORD)]
     mixed = (first ^ (lengths.astype(np.uint64) * _MULTIPLIERS[-1])) * _MULTIPLIERS[0]
     slots: Ints = (mixed >> np.uint64(64 - bits)).astype(np.int64)
@@ -126,7 +126,7 @@ def key_hash(value: str) -> int:
 
 
 def key_hashes(values: Sequence[str]) -> Hashes:
-    """`key_hash` of many values at once; values longer than any key is read are left as they are hashed."""
+    """`key_hash` of many values at once; of a longer value the first MAX_KEY_BYTES bytes."""
     raws = [value.encode("utf-8", "surrogatepass")[:MAX_KEY_BYTES] for value in values]
     if not raws:
         return np.empty(0, np.uint64)

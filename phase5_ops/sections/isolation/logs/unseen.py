@@ -1,4 +1,4 @@
-"""What nobody sees of a text: terminal sequences and invisible characters; and letters whose accents stand apart. Pure."""
+"""Invisible parts of a text: terminal sequences and invisible characters; also letters with separate accents. Pure."""
 
 import re
 import unicodedata
@@ -22,14 +22,14 @@ _CARET = re.compile(rb"\^\[\[[0-9;:?]{0,32}[@A-Za-z~]")
 def terminal_sequences(data: Bytes) -> Iterator[Edits]:
     r"""Colours and cursor movements (ECMA-48), also as `cat -v` and editors show them (`^[[31m`): each becomes NUL.
 
-    Of a title or link (`ESC ] 8 ; ; address ESC \`) only the bytes around it go: the address stays to be searched.
+    Of a title or link (`ESC ] 8 ; ; address ESC \`) only the bytes around it become NUL: the address is still searched.
     """
     yield from escape_sequences(data)
     yield from caret_sequences(data.tobytes())
 
 
 def escape_sequences(data: Bytes) -> Iterator[Edits]:
-    """What begins with the byte ESC."""
+    """Sequences that begin with the byte ESC."""
     view, at = View(data), np.flatnonzero(data == ESC)
     if not len(at):
         return
@@ -46,12 +46,12 @@ def escape_sequences(data: Bytes) -> Iterator[Edits]:
         stop = stop + more
     final = view.at(stop)
     ends[sequence] = np.where((final >= 0x40) & (final <= 0x7E), stop + 1, at[sequence] + 2)
-    known = (ends > at + 1) | ((following != NUL) & (following < FIRST_NON_ASCII))  # else what hides its other half goes first
+    known = (ends > at + 1) | ((following != NUL) & (following < FIRST_NON_ASCII))  # else what hides its second byte goes first
     yield edits_of(at[known], ends[known], np.zeros(int(known.sum()), np.int64), Layer.TERMINAL)
 
 
 def caret_sequences(text: bytes) -> Iterator[Edits]:
-    """The same with ESC as two signs, `^[`."""
+    """Sequences in which ESC is written as two signs, `^[`."""
     yield text_edits(((m.start(), m.end(), b"\0") for m in _CARET.finditer(text)), Layer.TERMINAL)
 
 
@@ -71,7 +71,7 @@ _IGNORABLE = (
 
 
 class _Characters(NamedTuple):
-    """Tables by code point: what nobody sees, and what joins the letter before it; and by the first two bytes of either."""
+    """Tables by code point: invisible characters, and those that join the letter before; `heads`: first two bytes of either."""
 
     invisible: Flags
     joins: Flags
@@ -103,7 +103,7 @@ def _characters() -> _Characters:
 
 
 def invisible_and_accents(data: Bytes) -> Iterator[Edits]:
-    """Characters that nobody sees become NUL; a letter and the accents after it become one character (NFC)."""
+    """Invisible characters become NUL; a letter and the accents after it become one character (NFC)."""
     known = _characters()
     at = np.flatnonzero(data >= 0xC2)
     view = View(data)
@@ -128,7 +128,7 @@ def invisible_and_accents(data: Bytes) -> Iterator[Edits]:
 
 
 def _composed(text: bytes, marks: list[int], joins: Flags) -> Iterator[tuple[int, int, bytes]]:
-    """Letters before marks with all the marks after them, as one where NFC has it."""
+    """Each letter with all the marks after it, composed, where NFC composes it."""
     done = 0
     for mark in marks:
         if mark < done:
@@ -159,7 +159,7 @@ def _composed(text: bytes, marks: list[int], joins: Flags) -> Iterator[tuple[int
 
 
 def unseen(data: Bytes) -> Edits:
-    """The edits of what nobody sees: terminal sequences and invisible characters, wherever they stand."""
+    """The edits that remove invisible text: terminal sequences and invisible characters, wherever they stand."""
     found = [edits for edits in terminal_sequences(data) if len(edits.at)]
     if (data >= FIRST_NON_ASCII).any():
         found += [edits for edits in invisible_and_accents(data) if len(edits.at) and edits.layers[0] == Layer.INVISIBLE]

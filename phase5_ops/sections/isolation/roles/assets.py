@@ -32,7 +32,7 @@ _MAX_TEMPLATE_BYTES = 8 * 1024 * 1024
 
 
 def gather_role_access(run: RunContext, _tables: Tables) -> Roles:
-    """What each role may reach beyond its caller's tenant, of the deployed roles or of a template."""
+    """What each role, deployed or of a template, may reach beyond its caller's tenant."""
     policy = run.settings.isolation
     names = set(run.settings.tables.model_dump().values())
     account = "000000000000" if run.account == UNKNOWN_ACCOUNT else run.account
@@ -59,7 +59,7 @@ def _deployed(run: RunContext, tables: Sequence[str], account: str) -> tuple[lis
 def _with_managed_policies(
     roles: Sequence[RolePolicies], run: RunContext, *, attached: bool = True
 ) -> tuple[list[RolePolicies], list[Read]]:
-    """The roles with the managed policies that IAM has, each asked for once, and how they were read."""
+    """The roles with the managed policies that IAM has, each read once, and how they were read."""
     documents: dict[str, Document] = {}
     failures: dict[str, str] = {}
     reads: list[Read] = []
@@ -79,7 +79,7 @@ def _template(path: Path, now: datetime) -> tuple[TemplateRoles, Read]:
     try:
         with path.expanduser().open("rb") as file:
             whole = file.read(_MAX_TEMPLATE_BYTES + 1)
-        if len(whole) > _MAX_TEMPLATE_BYTES:  # a part of it must not be judged for all
+        if len(whole) > _MAX_TEMPLATE_BYTES:  # a part must not be judged as the whole
             status, error = ReadStatus.INVALID, f"larger than {_MAX_TEMPLATE_BYTES} bytes"
         else:
             content = read_template(whole.decode("utf-8-sig"))

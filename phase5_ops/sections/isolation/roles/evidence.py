@@ -1,11 +1,11 @@
 """Evidence of the check iam_is_tenant_scoped: can a function's role reach another tenant's items. Pure, offline.
 
-A role is asked, as IAM would be asked, for requests on behalf of tenant `acme`: for another tenant's partition key, for those
-that its own policies name, for one of `acme-eu` (which patterns such as `acme*` let in), for a batch that mixes both, and without
-any key, as Scan and unkeyed PartiQL come; and on behalf of a caller without tenant tag, for whom variables have their defaults.
-`dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and `ForAllValues` is true for an absent key.
-What cannot be known offline (source network, tags) is assumed to favour the caller: an Allow applies unless it surely does not, a
-Deny only if it surely does. Service control policies and session policies are not looked at.
+Each role is tested, as IAM would decide, with requests on behalf of tenant `acme`: for another tenant's partition key, for the
+keys that its own policies name, for a key of `acme-eu` (which patterns such as `acme*` let in), for a batch that mixes both, and
+without any key, as in Scan and unkeyed PartiQL; also on behalf of a caller without a tenant tag, for whom variables have their
+defaults. `dynamodb:LeadingKeys` holds the partition keys of a request; it is absent for Scan, and `ForAllValues` is true for an
+absent key. What cannot be known offline (source network, tags) is assumed to favour the caller: an Allow applies unless it surely
+does not, a Deny only if it surely does. Service control policies and session policies are not read.
 
 Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table of condition keys by action.
 """
@@ -32,7 +32,7 @@ from phase5_ops.sections.isolation.roles.table_parts import INDEX, STREAM, parts
 
 OTHER, LONGER = "zeta", "acme-eu"
 
-#: Actions that reach items, by what IAM can bind them to. GetRecords and exports carry no key at all, like Scan.
+#: Actions that reach items, by whether IAM can bind them to a key. GetRecords and exports carry no key at all, like Scan.
 KEYED_ACTIONS = (
     "GetItem",
     "BatchGetItem",
@@ -53,7 +53,7 @@ _SEVERAL_KEYS = frozenset({"BatchGetItem", "BatchWriteItem"})
 
 _VARIABLES_VERSION = "2012-10-17"
 
-#: What stands in a document for a value that is not known, e.g. of a template's parameter without default.
+#: Stands in a document for a value that is not known, e.g. of a template's parameter without default.
 UNKNOWN = "${unknown}"
 
 
@@ -61,14 +61,14 @@ UNKNOWN = "${unknown}"
 class RolePolicies:
     """A role with everything that grants or limits it: inline and attached policies, the permissions boundary.
 
-    `policies` are (name, document); `unknown` names attached policies whose document could not be had, and constructs of a
+    `policies` are (name, document); `unknown` names attached policies whose document could not be read, and constructs of a
     template whose effect is not evaluated.
     """
 
     role: str
     policies: tuple[tuple[str, Mapping[str, Any]], ...]
     boundary: Mapping[str, Any] | None = None
-    has_boundary: bool = False  # True with `boundary` None: there is one, and its document could not be had
+    has_boundary: bool = False  # True with `boundary` None: there is one, but its document could not be read
     unknown: tuple[str, ...] = ()
 
 
@@ -90,7 +90,7 @@ class AccessRequest:
 def allowed(role: RolePolicies, request: AccessRequest) -> str | None:
     """The name of the policy that lets the request through, or None if it is refused.
 
-    A boundary limits: what it does not allow is refused. One whose document is not known is taken to allow everything.
+    What a boundary does not allow is refused. A boundary whose document is not known is taken to allow everything.
     """
     granting = None
     for name, document in role.policies:
@@ -122,7 +122,7 @@ def _listed(value: object) -> list[Any]:
 
 
 def _applies(statement: Mapping[str, Any], request: AccessRequest, document: Mapping[str, Any]) -> Truth:
-    """Whether a statement is about this request."""
+    """Whether a statement applies to this request."""
     allow = _effect(statement) == "allow"
     if not _about_action(statement, request.action, allow) or not _about_resource(statement, request, allow):
         return False
@@ -134,7 +134,7 @@ def _about_action(statement: Mapping[str, Any], action: str, allow: bool) -> boo
     name = f"dynamodb:{action}".lower()
     excluded = "NotAction" in statement
     patterns = [str(pattern).lower() for pattern in _listed(statement.get("NotAction" if excluded else "Action"))]
-    may_be_unknown = allow is not excluded  # an unknown pattern fits where that favours the caller
+    may_be_unknown = allow is not excluded  # an unknown pattern matches where that favours the caller
     fits = any(_glob(pattern, name) or (UNKNOWN in pattern and may_be_unknown) for pattern in patterns)
     return fits is not excluded
 
@@ -212,7 +212,7 @@ _KNOWN_KEYS = frozenset({LEADING_KEYS, "dynamodb:fulltablescan"})
 
 
 def _condition(operator: str, key: str, values: Sequence[str], request: AccessRequest, variables: bool) -> Truth:
-    """One operator on one key; of the tenant tag only its absence is known."""
+    """One operator on one key. Of the tenant tag it is only known that an untagged caller lacks it."""
     name = key.lower()
     if name not in _KNOWN_KEYS and not (request.caller is Caller.UNTAGGED and is_tenant_tag(name)):
         return None
@@ -238,8 +238,8 @@ def _condition(operator: str, key: str, values: Sequence[str], request: AccessRe
 def _fits(operator: str, value: str, wanted: Sequence[str], caller: Caller | None) -> Truth:
     """One value of the request against the values of the policy: any of them, or for negated operators none of them.
 
-    `caller` is whom variables are read for; None where they are no variables. What a variable without a value does to a negated
-    operator is not relied on.
+    `caller` is the caller whose values variables get; None where the policy's version has no variables. For a negated operator,
+    a variable without a value gives an unknown result.
     """
     negated = operator.startswith("stringnot")
     positive = operator.replace("stringnot", "string", 1)
@@ -281,7 +281,7 @@ _PREFIXED = tuple(
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A context in which a role is asked for an action, and what it means if it is let through."""
+    """A context in which a role requests an action, and the finding code and reason if the request is allowed."""
 
     code: Code
     context: Mapping[str, tuple[str, ...]]
@@ -290,7 +290,7 @@ class _Question:
 
 
 def _asked(action: str, named: _Named) -> Iterator[_Question]:
-    """The questions about an action; `named` are the keys that the role's own policies name."""
+    """The questions for an action; `named` are the keys that the role's own policies name."""
     scan = {"dynamodb:fulltablescan": ("false",)} if action == "PartiQLSelect" else {}
 
     def question(code: Code, *keys: str, caller: Caller = Caller.TAGGED, reason: str = "") -> _Question:
@@ -317,7 +317,7 @@ def _asked(action: str, named: _Named) -> Iterator[_Question]:
 
 @dataclass(frozen=True, slots=True)
 class RoleAccess:
-    """One row of `role_access`: what a role may do on a table beyond its caller's tenant, or that it may not."""
+    """One row of `role_access`: what a role may do on a table beyond its caller's tenant, or that it may do nothing beyond it."""
 
     role: Annotated[str, "name of the role, or of the table whose policy it is"]
     table: Annotated[str, '"" where the row is about the role as a whole']
@@ -346,7 +346,7 @@ _REASONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Universe:
-    """What roles are asked about: tables, and how their ARNs begin."""
+    """The tables that roles are tested on, and how their ARNs begin."""
 
     tables: Sequence[str]
     region: str = "us-east-1"
@@ -354,7 +354,7 @@ class Universe:
     partition: str = field(default="aws")
 
     def resources(self, table: str, action: str, role: RolePolicies) -> list[str]:
-        """The ARNs that an action may be asked for on a table: itself, indexes, streams; also those that the role names."""
+        """The ARNs on which to test an action: the table, its indexes or streams; also those that the role names."""
         parts = parts_named(each for _, document in role.policies for each in statements_of(document))
         base = f"arn:{self.partition}:dynamodb:{self.region}:{self.account}:table/{table}"
         if action == "GetRecords":
@@ -363,9 +363,9 @@ class Universe:
 
 
 def role_access(roles: Iterable[RolePolicies], universe: Universe, exceptions: Sequence[IamException] = ()) -> list[RoleAccess]:
-    """The rows of these roles: one a table and finding, one `bound` a table that the role reaches for its tenant only.
+    """The rows of these roles: one per table and finding, one `bound` per table that the role reaches for its tenant only.
 
-    Exceptions that cover nothing get a row as well, so that a list of exceptions does not outlive its reasons.
+    Exceptions that cover nothing get a row as well, so that no exception stays after its reason is gone.
     """
     rows: list[RoleAccess] = []
     used: set[int] = set()
@@ -401,7 +401,7 @@ def _table_rows(
 
 
 def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, named: _Named) -> dict[str, tuple[str, str]]:
-    """Code -> (policy, reason) of an action that goes beyond the tenant; a role that is unscoped is not said to be so thrice."""
+    """Code -> (policy, reason) of an action that goes beyond the tenant; beside `iam_access_unscoped` no lesser key code."""
     found: dict[str, tuple[str, str]] = {}
     for resource in universe.resources(table, action, role):
         for each in _asked(action, named):
@@ -409,13 +409,13 @@ def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, nam
                 continue
             if policy := allowed(role, AccessRequest(action, resource, each.context, each.caller)):
                 found[each.code] = (policy, each.reason)
-    if "iam_access_unscoped" in found:  # found on the index after a lesser one on the table
+    if "iam_access_unscoped" in found:  # found on an index after a lesser code on the table
         found = {code: found[code] for code in ("iam_access_unscoped", "iam_keyless_access") if code in found}
     return found
 
 
 def _named(role: RolePolicies) -> _Named:
-    """The keys of other tenants to ask for by name; a caller without tag is asked about where variables have defaults."""
+    """The keys of other tenants to ask for by name; for an untagged caller only where variables have defaults."""
     statements = [each for _, document in role.policies for each in statements_of(document)]
     keys = named_keys(each for each in statements if _effect(each) == "allow")
     untagged = (*keys[Caller.UNTAGGED], *_FOREIGN) if has_defaults(statements) else ()

@@ -1,4 +1,4 @@
-"""Judge of the extra check iam_is_tenant_scoped: is no role of a function able to reach beyond its caller's tenant. Pure."""
+"""Judge of the extra check iam_is_tenant_scoped: no function's role can reach beyond its caller's tenant. Pure."""
 
 from phase5_ops.policy import IsolationPolicy
 from phase5_ops.reads import read_findings

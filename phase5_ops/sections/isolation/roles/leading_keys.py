@@ -1,8 +1,8 @@
-"""Values of `dynamodb:LeadingKeys` in IAM policies: what their variables stand for, and which keys they name by themselves. Pure.
+"""Values of `dynamodb:LeadingKeys` in IAM policies: what their variables stand for, and which keys they name literally. Pure.
 
-A pattern binds to the caller's tenant only through the caller's tenant tag. What it holds beside that is let in whoever calls:
-a literal tenant, and the default of a variable (`${aws:PrincipalTag/tenant_id, 'shared'}`), which stands for callers without the
-tag; a default with a wildcard is taken to be one.
+A pattern binds to the caller's tenant only through the caller's tenant tag. Anything else in it lets every caller in: a literal
+tenant, and the default of a variable (`${aws:PrincipalTag/tenant_id, 'shared'}`), which applies to callers without the tag. A
+wildcard in a default counts as a wildcard.
 
 Source: IAM User Guide, "Policy variables", "Specifying default values".
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
-OWN = "acme"  # the tenant of the caller on whose behalf a role is asked
+OWN = "acme"  # the caller's tenant in the requests that roles are tested with
 TENANT_TAG = "tenant"  # `${aws:PrincipalTag/<a name with this in it>}` is the caller's tenant
 LEADING_KEYS = "dynamodb:leadingkeys"
 
@@ -24,7 +24,7 @@ _NO_TENANT = re.compile(r"[A-Z][A-Z0-9_]*")  # a constant such as AUTO_EXEC_STAT
 
 
 class Caller(Enum):
-    """Whom a pattern is read for."""
+    """The kind of caller for whom a pattern is read."""
 
     TAGGED = "has the tenant tag"
     UNTAGGED = "has no tenant tag"
@@ -40,7 +40,7 @@ class NoValue(Exception):
 
 
 def resolved(pattern: str, caller: Caller, *, literal_stars: bool) -> str | None:
-    """The pattern with what its variables stand for; None if it holds a variable that is not the tenant's tag.
+    """The pattern with its variables replaced; None if it holds a variable that is not the tenant tag.
 
     Raises:
         NoValue: the caller has no tag, and the variable no default.
@@ -64,9 +64,9 @@ def resolved(pattern: str, caller: Caller, *, literal_stars: bool) -> str | None
 
 
 def named_keys(statements: Iterable[Mapping[str, Any]]) -> dict[Caller, tuple[str, ...]]:
-    """Keys of another tenant than the caller's that the patterns of these statements name, for either caller.
+    """Keys of tenants other than the caller's that the patterns of these statements name, for either kind of caller.
 
-    A wildcard stands for nothing and `?` for one character: what a pattern lets in beyond that is asked of it anyway.
+    A wildcard is read as nothing and `?` as one character; other requests test what else a pattern lets in.
     """
     found: dict[Caller, dict[str, None]] = {caller: {} for caller in Caller}
     for pattern in _patterns(statements):
@@ -86,7 +86,7 @@ def has_defaults(statements: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def names_another_tenant(key: str) -> bool:
-    """Whether a partition key names a tenant, and not the caller's; a bare one does unless it is a constant in capitals."""
+    """Whether a partition key names another tenant; one without `#` does, unless it is the caller's or a constant in capitals."""
     named = _SEGMENT.search(key) or _SECOND_PLACE.match(key)
     if named:
         return named["tenant"] not in ("", OWN)

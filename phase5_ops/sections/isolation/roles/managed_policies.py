@@ -1,6 +1,6 @@
-"""AWS's own managed policies that are known here: what they grant of DynamoDB's items. Pure.
+"""AWS's own managed policies that are known here: what they grant on DynamoDB's items. Pure.
 
-A short list of what functions' roles have most; any other is asked of IAM, and where that cannot be, it is not judged.
+A short list of the policies that functions' roles use most. IAM is asked for any other; one that IAM does not give is not judged.
 
 Source: AWS Managed Policy Reference Guide, read on 2026-09-24.
 """
@@ -67,12 +67,12 @@ _WITHOUT_ITEMS = frozenset(
         "SecretsManagerReadWrite",
     }
 )
-#: Where AWS keeps a policy that is called by its name alone, as SAM allows.
+#: Paths at which AWS may have a policy that is given by name alone, as SAM allows.
 _PATHS = ("", "service-role/", "job-function/")
 
 
 def known_policy(reference: str) -> dict[str, Any] | None:
-    """The document of an AWS-managed policy by ARN or plain name, as far as items go; None for one that is not known here."""
+    """The document of an AWS-managed policy by ARN or plain name, as far as it concerns items; None if not known here."""
     found = _AWS_POLICY.fullmatch(reference)
     name = found.group(1) if found else reference
     if name in _WITHOUT_ITEMS:

@@ -1,6 +1,6 @@
-"""Deployed roles put together from what AWS has of them: own and managed policies, and what tables' policies give them. Pure.
+"""Builds deployed roles from what AWS has: their own and managed policies, and what tables' policies grant them. Pure.
 
-IAM and DynamoDB take no policy whose grammar is wrong; what is not understood here all the same is named.
+IAM and DynamoDB accept no policy with wrong grammar; what this module still does not understand is named as not judged.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ Document = Mapping[str, Any]
 
 
 class DeployedRole(Protocol):
-    """A role as IAM tells it."""
+    """A role as IAM describes it."""
 
     name: str
     inline: tuple[tuple[str, Document], ...]
@@ -42,7 +42,7 @@ class TablePolicyText(Protocol):
 
 
 def deployed_role(role: DeployedRole, documents: Mapping[str, Document]) -> RolePolicies:
-    """A role with the documents of its managed policies; those that neither `documents` nor this project has are `unknown`."""
+    """A role with the documents of its managed policies; a policy in neither `documents` nor this project is `unknown`."""
     policies = list(role.inline)
     unknown = []
     for arn in role.attached:
@@ -65,9 +65,9 @@ def deployed_role(role: DeployedRole, documents: Mapping[str, Document]) -> Role
 def with_documents(
     role: RolePolicies, documents: Mapping[str, Document], failures: Mapping[str, str], *, attached: bool = True
 ) -> RolePolicies:
-    """A role with the documents of policies that were not known before; of the rest, why they could not be had.
+    """A role with the documents of policies that were unknown before; for the rest, why they could not be read.
 
-    Where it is not certain that they are attached, as in a template with conditions, what they deny does not count.
+    With `attached` False it is not certain that they are attached (a template with conditions), so their Denies do not count.
     """
     had = [(name.rsplit("/", 1)[-1], documents[name]) for name in role.unknown if name in documents]
     found = had if attached else [(name, _allowing(document)) for name, document in had]
@@ -77,7 +77,7 @@ def with_documents(
 
 
 def with_table_policies(roles: Sequence[RolePolicies], policies: Iterable[TablePolicyText], account: str) -> list[RolePolicies]:
-    """The roles with what tables give them; principals that are none of these roles follow as roles of their own."""
+    """The roles with what tables' policies grant them; then other principals, as roles of their own."""
     known = KnownRoles({role.role: (role.role,) for role in roles}, account)
     found = {role.role: role for role in roles}
     reader = PolicyReader(Values(), of_resource=True)

@@ -1,7 +1,7 @@
-"""ARNs of a table's indexes and streams that a role is asked about: made up ones, and those that its policies name. Pure.
+"""Names of a table's indexes and streams on which a role is tested: made-up names, and those in its policies. Pure.
 
-A policy may grant one index alone (`.../index/by-status`), and an index holds the table's items: so every name in a policy is
-asked for, beside names that only a wildcard fits. What must not live here: who may do what on them.
+A policy may grant one index alone (`.../index/by-status`), and an index holds the table's items. So a role is tested on every
+name in its policies, and on names that only a wildcard fits. What must not live here: who may do what on them.
 """
 
 import re
@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 INDEX, STREAM = "index", "stream"
-#: Of each kind two, so that a Deny of one by its name does not stand for all.
+#: Two of each kind, so that a Deny of one name does not count for all.
 _MADE_UP = {INDEX: ("gsi1-index", "any-other"), STREAM: ("2026-01-01T00:00:00.000", "2026-01-02T00:00:00.000")}
 _NAMED = re.compile(rf"\b({INDEX}|{STREAM})/([^/]+)$")
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
 def parts_named(statements: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """Names of indexes and streams by kind; a wildcard in a name stands for nothing, `?` and a variable for one letter."""
+    """Names of indexes and streams by kind; a wildcard in a name is read as nothing, `?` and a variable as one letter."""
     found = {kind: dict.fromkeys(names) for kind, names in _MADE_UP.items()}
     for statement in statements:
         values = statement.get("Resource")

@@ -1,8 +1,8 @@
 """What a table's own policy grants, and to whom. Pure.
 
-Within one account, what a table's policy allows a role counts as if the role's own policy allowed it. Principals that are none of
-the judged roles (another account, a service, a session, a role elsewhere) stand as roles of their own. The own account as a
-principal grants nothing by itself: it leaves the decision to the roles' policies.
+Within one account, what a table's policy allows a role counts as if the role's own policy allowed it. A principal that is none of
+the judged roles (another account, a service, a session, a role elsewhere) is judged as a role of its own. The own account as a
+principal grants nothing by itself: the roles' policies decide.
 
 Source: IAM User Guide, "Policy evaluation for requests within a single account", "AWS JSON policy elements: Principal"; DynamoDB
 Developer Guide, "Resource-based policies".
@@ -27,13 +27,13 @@ _ON_TABLE = ("", "/index/*")
 
 @dataclass(frozen=True, slots=True)
 class KnownRoles:
-    """The roles that are judged: key -> patterns of the names that each may have; and the account, where it is known."""
+    """The judged roles: key -> patterns of the names that each may have; and the account, if known."""
 
     names: Mapping[str, Sequence[str]]
     account: str = OWN_ACCOUNT
 
     def meant(self, principal: str) -> tuple[list[str], list[str]]:
-        """The keys of roles that a principal may mean, and the principals that stand for themselves."""
+        """The keys of roles that a principal may mean, and the principals to judge as roles of their own."""
         if principal == EVERYBODY:
             return list(self.names), [ANYBODY]
         if self._is_own_account(principal):
@@ -71,13 +71,13 @@ def role_token(logical: str) -> str:
 
 
 def held(table: str, grants: Grants, roles: KnownRoles, *, of_stream: bool = False) -> dict[str, Grants]:
-    """What a table's policy gives, by the key of a role or the principal's own name.
+    """What a table's policy grants, by the key of a role or the principal's own name.
 
     Args:
         table: the table's name.
         grants: of the policy, as `PolicyReader(of_resource=True)` reads it.
-        roles: who is judged.
-        of_stream: the policy is the stream's.
+        roles: the judged roles.
+        of_stream: whether the policy is the stream's.
     """
     forms = [f"table/{table}{suffix}" for suffix in ((_STREAM,) if of_stream else _ON_TABLE)]
     found: dict[str, list[Grants]] = {}
@@ -94,7 +94,7 @@ def held(table: str, grants: Grants, roles: KnownRoles, *, of_stream: bool = Fal
 
 
 def resource_policies(value: object, *, certain: bool, of_stream: bool = False) -> Iterator[tuple[object, bool, bool]]:
-    """(policy, whether it is a stream's, whether it is surely there) at any depth of a table's properties in a template."""
+    """Policies at any depth of a table's properties: (policy, whether it is a stream's, whether it is surely there)."""
     branches = branches_of(value)
     if branches is not None:
         for branch in branches:
@@ -125,7 +125,7 @@ def _on(one: Granted, forms: Sequence[str]) -> Granted:
 
 
 def _allowed_on(one: Granted, forms: Sequence[str]) -> Sequence[str]:
-    """The forms of the table that an Allow may mean; all of them where its resources fit none as they are written."""
+    """The forms of the table that an Allow may mean; all forms if its resources as written fit none."""
     patterns = [_tail(str(pattern)) for pattern in one.statement.get("Resource", [])]
     return [form for form in forms if any(overlap(pattern, form) for pattern in patterns)] or forms
 

@@ -1,8 +1,8 @@
 """Roles and tables of a CloudFormation or SAM template. Pure: text in, roles out.
 
-Whatever the template holds is accounted for: a construct whose effect on a role is not evaluated here either widens what the
-role may do, or is named as not judged, at the role or, where there is none, at a role that stands in its place. So a role is
-never taken for narrower than it is. A custom resource grants nothing itself: its function's role is judged like any other.
+Everything in the template is accounted for: a construct whose effect on a role is not evaluated either widens what the role may
+do, or is named as not judged, at the role or, if there is none, at a placeholder role. So a role is never taken for narrower than
+it is. A custom resource grants nothing itself: its function's role is judged like any other.
 
 Values are resolved in `templates/values`, loops in `templates/expansion`, policy documents in `templates/documents`.
 """
@@ -51,7 +51,7 @@ def read_template(text: str) -> TemplateRoles:
 
 @dataclass(slots=True)
 class _Role:
-    """A role in the making: the names it may have, the one it is shown under, and its parts."""
+    """A role under construction: the name to show, the names it may have, and its parts."""
 
     shown: str
     names: Sequence[str] = ()
@@ -108,7 +108,7 @@ class _Template:
         return properties if isinstance(properties, Mapping) else {}
 
     def _names(self, value: object, logical: str) -> list[str]:
-        """The names that a property gives a resource; one that it does not name is called after its logical id."""
+        """The names that a property may give a resource; where it gives none, a pattern with the logical id."""
         return [
             f"{UNKNOWN}-{logical}-{UNKNOWN}" if name is ABSENT or name is None else settled(str(name))
             for name in self._values.alternatives(value)
@@ -120,7 +120,7 @@ class _Template:
         return str(found[0]) if usable else logical
 
     def _name_tables(self) -> None:
-        """A table whose name is not certain is called by its logical id; `_widened` sees to the names that it may have."""
+        """Names the tables; one without a certain name gets its logical id, and `_widened` adds grants on its possible names."""
         for kind in resource_types.TABLES:
             for logical, properties in self._of_type(kind):
                 names = self._names(properties.get("TableName"), logical)
@@ -136,7 +136,7 @@ class _Template:
             values.attributes |= {(logical, name): value for name, value in attributes.items()}
 
     def _name_roles(self) -> dict[str, str]:
-        """Finds all roles, also those that SAM makes. Returns function -> role of the latter."""
+        """Finds all roles. Returns function -> role for those that SAM makes."""
         made = {name: f"{name}Role" for kind in sam.WITH_ROLES for name, entry in self._of_type(kind) if self._makes_role(entry)}
         for name, properties in self._of_type("AWS::IAM::Role"):
             names = self._names(properties.get("RoleName"), name)
@@ -236,7 +236,7 @@ class _Template:
         return perhaps(found) if "Condition" in self._resources[name] else found
 
     def _bound(self, role: _Role, properties: Mapping[str, Any]) -> None:
-        """A boundary limits a role only where it is certain, and all of it is judged."""
+        """Sets the role's boundary, but only if it is certain and wholly judged."""
         value = properties.get("PermissionsBoundary")
         found = self._values.alternatives(value)
         role.has_boundary = value is not None
@@ -248,7 +248,7 @@ class _Template:
             role.boundary = self._widened_document(documents[0]) if documents else {"Statement": []}
 
     def _attach_policies(self) -> None:
-        """Policies that stand beside their roles: AWS::IAM::Policy, RolePolicy, and ManagedPolicy with Roles."""
+        """Adds policies that name their roles: AWS::IAM::Policy, RolePolicy, and ManagedPolicy with Roles."""
         for kind in resource_types.ATTACHED:
             for name, properties in self._of_type(kind):
                 targets = self._values.spread([properties[key] for key in ("Roles", "RoleName") if key in properties])
@@ -262,7 +262,7 @@ class _Template:
                         self._roles[key].parts.append(part)
 
     def _meant(self, target: str, policy: str) -> tuple[list[str], bool]:
-        """The roles that a name may mean, and whether it surely does; one that is none of this template's gets a place."""
+        """The roles that a name may mean, and whether it surely does; a role outside this template gets a placeholder."""
         own = [role for role in self._roles if role_token(role) == target]
         found = own or [role for role, entry in self._roles.items() if any(overlap(name, target) for name in entry.names)]
         if found:
@@ -289,7 +289,7 @@ class _Template:
     # What is not judged
 
     def _say(self, holder: str, *names: str) -> None:
-        """Names constructs at a role of the template, else at one that stands in its place."""
+        """Records constructs that are not judged, at the role `holder` or a placeholder role of that name."""
         if names:
             self._roles.setdefault(holder, _Role(holder)).parts.append(not_judged(*names))
 
@@ -336,7 +336,7 @@ class _Template:
         return {**document, "Statement": [self._widened(one) for one in document["Statement"]]}
 
     def _widened(self, statement: Mapping[str, Any]) -> Mapping[str, Any]:
-        """An Allow that may mean a table by one of the names that it may have also names the table as it is called here."""
+        """The statement; an Allow that fits a possible name of a table also gets the name that the table has here."""
         if statement["Effect"] != "Allow" or "Resource" not in statement:
             return statement
         added = [
@@ -355,7 +355,7 @@ def _may_be(pattern: str, resource: str) -> bool:
 
 
 def _stranger(principal: str) -> str:
-    """A principal that is no role of the template, as it is shown."""
+    """The name to show for a principal that is no role of the template."""
     text = settled(principal)
     return text if UNKNOWN not in text else f"principal that is not known ({text.replace(UNKNOWN, '?')})"
 

@@ -48,12 +48,12 @@ SOURCES = (
 )
 
 HISTORY_FILE = LEDGER_HISTORY
-_KEPT_DAYS = 30  # beyond the window: how long the history keeps what no run compares any more
+_KEPT_DAYS = 30  # beyond the window, for which the history keeps entries that no run compares any more
 
 
 @dataclass(frozen=True, slots=True)
 class _LedgerRead:
-    """The window as it was read; `partitions` None where every partition was."""
+    """The window as it was read; `partitions` is None if all were read."""
 
     ledger: Ledger
     seen: Seen
@@ -69,7 +69,7 @@ class _LedgerRead:
 def gather_replay_audit(run: RunContext, _tables: Tables) -> ReplayAudit:
     """Every replay of the window, beside its outcome and attempt, and what became of the entries that earlier runs saw.
 
-    The canary replay is in the ledger by now: this asset comes after the one that follows it to its end.
+    The canary replay is in the ledger by now: this asset comes after the one that waits for its end.
     """
     settings, reader, now = run.settings, run.reader, run.now()
     policy, ledger_table = settings.replay, settings.tables.ledger
@@ -101,8 +101,8 @@ def gather_replay_audit(run: RunContext, _tables: Tables) -> ReplayAudit:
 def _read_ledger(run: RunContext, description: Mapping[str, Any], *, since: str, earlier: Iterable[str]) -> _LedgerRead:
     """The ledger from `since` on, by query or scan.
 
-    Queries cover the tenants of the tenants table, of the settings, and those whose entries an earlier run saw; a tenant that is
-    in none of them is seen by scans only. Where the tenants cannot all be told, the table is scanned.
+    Queries cover the tenants of the tenants table, of the settings, and those whose entries an earlier run saw; a tenant that
+    is in none of them is seen by scans only. Where not all tenants are known, the table is scanned.
     """
     settings, reader = run.settings, run.reader
     items, tenants_read = scan_items_once(reader, settings.tables.tenants)
@@ -146,7 +146,7 @@ def _latest(run: RunContext) -> int:
 
 
 def _drop_before(now: datetime, window: Window, run: RunContext) -> int:
-    """Epoch ms; a run with an evaluation time in the future must not make the history forget the present."""
+    """Epoch ms before which entries are dropped; a run with an evaluation time in the future must not drop present ones."""
     ahead = max(timedelta(0), now - datetime.now(UTC))
     return read_from(window, run.settings.replay) - (timedelta(days=_KEPT_DAYS) + ahead) // timedelta(milliseconds=1)
 

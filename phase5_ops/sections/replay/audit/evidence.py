@@ -1,8 +1,9 @@
 """Evidence of row 3.2: the table `replay_audit`, one row per replay request, and one per start or end that belongs to none. Pure.
 
-A row holds what the ledger says of that replay, as times and counts, beside what its outcome and attempt say; the judge compares.
-Only replays known by an entry within the window are rows. Entries of a margin before the window, and after evaluation time, are
-read to pair them and are not judged themselves: a start early in the window has its request, a request late in it has its start.
+A row holds what the ledger says of that replay, as times and counts, beside what its outcome and attempt say; the judge
+compares. Only replays whose first entry (request, else start, else end) lies in the window are rows. Entries of a margin before
+the window, and after evaluation time, are read for pairing only: a start early in the window finds its request, a request late
+in it its start.
 """
 
 import json
@@ -24,7 +25,7 @@ from phase5_ops.sections.replay.audit.pairing import Execution, Pairing, Replay,
 
 REQUEST, START, END = "request", "start", "end"
 
-#: Findings of one kind that the table's attributes list; all are counted.
+#: How many malformed records the table's facts list; all are counted.
 LISTED = 100
 
 _Ms = Annotated[int | None, "epoch milliseconds of the first such entry"]
@@ -81,10 +82,10 @@ class AuditFacts:
     Attributes:
         table: the ledger's name.
         window: what is judged, {from, to}, as stamps of the ledger.
-        items, entries: of the ledger, that were read.
-        malformed: the first of the records that are not what the platform writes; `malformed_count`: how many there are.
+        items, entries: how many were read of the ledger.
+        malformed: the first records that are not as the platform writes them; `malformed_count`: how many there are.
         read_by: how the ledger was read, in words.
-        history: what became of the entries that earlier runs saw, see `ledger_history`; None where no history is kept.
+        history: what became of the entries that earlier runs saw, see `history`; None where no history is kept.
         timeline: Markdown for people.
     """
 
@@ -128,7 +129,7 @@ def replays_within(ledger: Ledger, window: Window, policy: ReplayPolicy) -> list
 
 
 def within(replays: Iterable[Replay], window: Window) -> list[Replay]:
-    """Those known by an entry within the window."""
+    """The replays whose first entry lies within the window."""
     return [replay for replay in replays if window.start <= replay.first.at <= window.end]
 
 
@@ -162,7 +163,7 @@ def replay_audit(
 
 
 def read_whole(table: ReplayAudit) -> bool:
-    """True if every read of the ledger behind a `replay_audit` gave its whole answer, and there was one."""
+    """True if the ledger behind a `replay_audit` was read, and every read of it was whole."""
     name = table.facts.table
     reads = [read for read in table.reads if read.resource == name or read.resource.startswith(f"{name} ")]
     return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
@@ -214,7 +215,7 @@ def _row(replay: Replay, outcomes: ExecutionRecords, attempts: ExecutionRecords)
 
 
 def _notes(replay: Replay) -> str:
-    """What single entries say against the replay they belong to, as JSON; "" for nothing, which is the usual case."""
+    """Where single entries disagree with their replay or lack something, as JSON; "" for nothing, which is the usual case."""
     first = replay.first
     notes: list[tuple[str, str, str]] = []
     entries = ([replay.request] if replay.request else []) + (replay.execution.entries() if replay.execution else [])
@@ -233,13 +234,13 @@ def _notes(replay: Replay) -> str:
 
 
 def _own_notes(entry: LedgerEntry) -> Iterable[tuple[str, str, str]]:
-    """In what an entry contradicts itself."""
+    """Where an entry contradicts itself."""
     if entry.status_contradicts:
         yield OTHER_STATUS, entry.event, f"status {entry.status!r}"
     for kind, text in entry.oddities:
         if kind is not Oddity.INDEX_TENANT:
             yield OTHER_INDEX, entry.event, text
-        elif entry.partition_tenant == entry.tenant:  # an entry that lies elsewhere itself is found by that
+        elif entry.partition_tenant == entry.tenant:  # an entry in another tenant's partition is noted already
             yield OTHER_TENANT, entry.event, text
     if entry.id_ms is not None and entry.id_ms != entry.at:
         yield OTHER_TIME, entry.event, json.dumps([entry.at, entry.id_ms])
@@ -280,7 +281,7 @@ def timeline(table: ReplayAudit, limit: int = 50) -> str:
 
 
 def ends(rows: Iterable[ReplayRow]) -> Counter[str]:
-    """How many replays ended how."""
+    """The number of replays by how they ended."""
     return Counter(row.terminal or "no end" for row in rows)
 
 

@@ -1,10 +1,10 @@
 """The replay audit over files instead of a table: exports, answers, backups, lines of items. Needs neither Dagster nor AWS.
 
-Files are read as a stream: only what a replay is made of is kept. Every file of a folder is read, or named as not read; the marks
-that an export leaves beside its data, and hidden files, are no files of the ledger. What cannot be read whole (a truncated
-archive, an unknown shape, a manifest that does not fit, an answer with pages missing) becomes a `Read` that is not OK, a broken
-line a malformed record; neither raises. There is no history to compare with here, and neither outcomes nor attempts are read; the
-facts say so.
+Files are read as a stream; only entries of the types that replays have are kept. Every file of a folder is read, or named as
+not read, except hidden files and the marks that an export leaves beside its data. What cannot be read whole (a truncated
+archive, an unknown shape, a manifest that does not fit, an answer with pages missing) becomes a `Read` that is not OK, and a
+broken line becomes a malformed record; neither raises. There is no history to compare with here, and neither outcomes nor
+attempts are read; the facts say so.
 """
 
 import base64
@@ -34,7 +34,7 @@ from phase5_ops.verdict import FindingCode, FindingCodes, Judgement, Verdict, wo
 
 log = logging.getLogger(__name__)
 
-INPUT = "ledger"  # what the files are together, in subjects and reads
+INPUT = "ledger"  # the name of all files together, in subjects and reads
 
 
 class LedgerFileCode(FindingCodes):
@@ -132,7 +132,7 @@ class _Reader:
             self._note(path, ReadStatus.NOT_FOUND, "a folder without files")
 
     def end(self) -> None:
-        """Whether the scan answers were all there: each but the last says that another follows."""
+        """Notes missing scan answers: each but the last says that another follows."""
         if self._pages.answers and self._pages.unfinished == self._pages.answers:
             self._note(Path("scan answers"), ReadStatus.PARTIAL, "the last has LastEvaluatedKey or NextToken: pages are missing")
 
@@ -178,11 +178,11 @@ class _Reader:
             log.info("read %d items", self.ledger.items)
 
     def _export(self, manifest: Path, found: Sequence[Path]) -> None:
-        """A DynamoDB export: the files its manifest names, each held against its checksum and number of items.
+        """Reads a DynamoDB export: the files its manifest names, each checked against its checksum and number of items.
 
         Args:
             manifest: the list of its data files.
-            found: every file that lies in the export; what the manifest does not name is not read, and said.
+            found: every file that lies in the export; those that the manifest does not name are noted as not read.
         """
         try:
             entries = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -1,17 +1,18 @@
-"""What earlier runs saw of the ledger, so that a deleted or rewritten entry shows: it is append-only by convention only.
+"""What earlier runs saw of the ledger, so that a deleted or rewritten entry is found: only convention makes it append-only.
 
 One SQLite file of the state folder. Each run adds one record: the key and digest of every entry that no earlier run had seen
-(so the file grows with the ledger and not with the runs), compressed as Parquet, and a hash over the record and the one
-before it. The next run compares: whatever was seen and lies within what it read itself must still be there with the same
-digest. A finding stays until its entry leaves the window, since what was noted first is what counts.
+(so the file grows with the ledger and not with the runs), compressed as Parquet, and a hash over the record and the one before
+it. The next run compares: every entry that was seen and lies in what it read itself must still be there with the same digest. A
+finding stays until its entry leaves the window, since the digest noted first counts.
 
-The chain shows a record that was altered or taken out. Cutting off its tail, or the whole file, shows by the heads: every run
-also notes its record's hash in the run history (`history.sqlite`, another file), in its evidence and in the state table. Who
-removes both files starts anew, which the next run finds by what the last one left there (`histories.py`).
+The chain of hashes shows a record that was altered or taken out. If its tail is cut off, or the file removed, the heads show
+it: every run also notes its record's hash in the run history (`history.sqlite`, another file), in its evidence and in the state
+table. If both files are removed, the history starts anew; the next run finds that by what the last one left in evidence and
+state table (`evidence/histories.py`).
 
-A run that is killed leaves the file as it was, or its whole record; two runs at once take turns. Records are kept by TableId,
-so that a table made anew has a history of its own. Entries that no run will compare again are dropped from their record,
-whose hash stays; the record of the run that dropped them says so.
+A killed run leaves the file as it was, or with its whole record; two runs at once take turns. Records are kept by TableId, so
+that a table made anew has a history of its own. Entries that no run will compare again are dropped from their record, whose
+hash stays; the record of the run that dropped them says so.
 """
 
 import base64
@@ -36,7 +37,7 @@ from phase5_ops.evidence.history import History
 #: Stream of `History` that keeps the heads; its scope is the identity of the ledger table.
 HEADS_STREAM = "ledger_heads"
 
-#: Entries of one kind that a comparison lists; all are counted.
+#: How many entries of one kind a comparison lists; all are counted.
 LISTED = 100
 
 _DIGEST_BYTES = 16
@@ -54,7 +55,7 @@ Key = tuple[str, str]
 def digest_of(item: Mapping[str, Any]) -> bytes:
     """The digest of an item in DynamoDB JSON, the same whatever the order of its attributes and of the members of its sets."""
     text = json.dumps(item, sort_keys=True, separators=(",", ":"), default=_binary)
-    if 'S":[' in text:  # a set, or a list called so: sets have no order
+    if 'S":[' in text:  # a set, or a list whose name ends in S: sets have no order
         text = json.dumps(_in_order(item), sort_keys=True, separators=(",", ":"), default=_binary)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
@@ -110,7 +111,7 @@ class _Record:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """run_id, observed_at, count, newest (largest sort key), entries_sha256, previous, dropped; none if it cannot be read."""
+        """run_id, observed_at, count, newest (largest sort key), entries_sha256, previous, dropped; {} if it cannot be read."""
         try:
             return dict(json.loads(self.body))
         except (ValueError, TypeError):
@@ -161,7 +162,7 @@ class LedgerHistory:
         return Comparison(**{**comparison, "runs": len(records) + 1, "broken": [*broken, *unreadable], "head": head})
 
     def partitions(self) -> list[str]:
-        """The partition keys that earlier runs saw; none where the history cannot be read, which comparing then says."""
+        """The partition keys that earlier runs saw; none if the history cannot be read, which `compare_and_add` then reports."""
         try:
             with self._writing() as connection:
                 known, _ = _known_entries(self._records(connection))
@@ -191,7 +192,7 @@ class LedgerHistory:
     def _head_problems(self, records: Sequence[_Record], now: datetime) -> Iterator[str]:
         """Every head that the run history knows of the last weeks must be in the chain."""
         hashes = {record.seq: record.hash for record in records}
-        until = now + timedelta(days=1)  # of a run with a fixed clock a little ahead too
+        until = now + timedelta(days=1)  # also those of runs whose fixed clock was a little ahead
         for snapshot in self._heads.snapshots(HEADS_STREAM, self._scope, until=until, days=_HEAD_DAYS):
             seq, head = snapshot.payload.get("seq"), snapshot.payload.get("head")
             if hashes.get(seq) != head:  # type: ignore[arg-type]
@@ -208,7 +209,7 @@ class LedgerHistory:
         now: datetime,
         drop_before: str,
     ) -> str:
-        """Adds this run's record and drops old entries; the record's hash."""
+        """Adds this run's record and drops old entries; returns the record's hash."""
         blob = _packed(new)
         last = records[-1] if records else None
         seq = last.seq + 1 if last else 1

@@ -3,8 +3,8 @@
 Contract (the platform's plan and its observed order of writing): REPLAY_REQUESTED; then, under one new trace, REPLAY_STARTED,
 EXECUTION_STARTED, ACTION_EXECUTED or ACTION_FAILED, and REPLAY_COMPLETED or REPLAY_FAILED. The starter writes the first two of
 the trace, the recorder the last two: entries of one function share a clock, between functions `clock_skew_ms` is allowed, and
-entries of the same millisecond are in order. A replay under way within its deadlines decides nothing. What is absent is found
-only where the ledger was read whole, since a page that did not come would look like a replay that never started.
+entries of the same millisecond are in order. A replay under way within its deadlines decides nothing. Absent entries are
+findings only if the ledger was read whole, since a missing page would look like a replay that never started.
 """
 
 import json
@@ -247,7 +247,7 @@ class _AuditCase:
             yield AuditCode.REPLAY_ATTEMPT_STUCK, "an attempt that has ended, or is within its ttl", seen
 
     def _misdated(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
-        """Entries stamped farther from their entry id than one call takes."""
+        """Entries whose timestamp is farther from the time in their entry id than the policy allows."""
         allowed = int(self.policy.entry_id_tolerance_seconds * 1000)
         noted = [(event, *json.loads(text)) for kind, event, text in row.noted if kind == OTHER_TIME]
         far = [
@@ -257,7 +257,7 @@ class _AuditCase:
             yield AuditCode.LEDGER_ENTRY_MISDATED, f"a timestamp within {_span(allowed)} of the entry id's", "; ".join(far[:6])
 
     def _absent(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
-        """What is not there at all."""
+        """Entries that are not there at all."""
         if row.kind == START:
             expected = "REPLAY_REQUESTED of the same tenant, account, intent, reason and requester before it"
             yield AuditCode.REPLAY_STARTED_WITHOUT_REQUEST, expected, f"REPLAY_STARTED alone under trace {row.trace}"
@@ -275,7 +275,7 @@ class _AuditCase:
             yield AuditCode.REPLAY_NOT_FINISHED, expected, f"neither until {stamp_of(self._now)} under trace {row.trace}"
 
     def _late(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
-        """What came, and too late."""
+        """Entries that came too late."""
         if row.pairing == Pairing.LATE and row.requested_ms is not None and row.started_ms is not None:
             expected = f"REPLAY_STARTED within {_minutes(self.policy.start_deadline_minutes)}"
             yield AuditCode.REPLAY_NOT_STARTED, expected, f"only after {_span(row.started_ms - row.requested_ms)}"
@@ -301,7 +301,7 @@ class _AuditCase:
         before: tuple[str, int, int] | None = None
         allowed = 0
         for name, at, skew_before in steps:
-            allowed = max(allowed, skew_before)  # over a step that is not there, the writers may be two functions
+            allowed = max(allowed, skew_before)  # if a step is missing between, the writers may be two functions
             if at is None:
                 continue
             if before is not None and at < before[1] - allowed:
@@ -346,7 +346,7 @@ _NOTE_CODES: Mapping[str, tuple[FindingCode, str]] = {
 
 
 def _note_problems(row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
-    """One problem for each kind of note; they name the entries it is about."""
+    """One problem for each kind of note; it names the entries concerned."""
     grouped: dict[str, list[str]] = defaultdict(list)
     for kind, event, text in row.noted:
         if kind in _NOTE_CODES:
@@ -398,7 +398,7 @@ def _malformed_findings(table: ReplayAudit, case: _AuditCase) -> Iterator[Findin
 
 
 def _history_findings(table: ReplayAudit, case: _AuditCase) -> Iterator[Finding]:
-    """What the kept history says, see `ledger_history`; nothing where none is kept."""
+    """What the kept history says, see `history`; nothing where none is kept."""
     history = table.facts.history or {}
     for name, code, seen in (
         ("missing", AuditCode.LEDGER_ENTRY_MISSING, "not in the ledger any more"),

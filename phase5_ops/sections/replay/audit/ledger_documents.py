@@ -1,9 +1,9 @@
 """JSON documents that hold ledger items: which shapes are known, and every member of a document accounted for. Pure.
 
-Known: a bare item; `{"Item": ...}` (a line of an export, a get-item answer); a scan or query answer; a batch-get, transact-get or
-batch-execute-statement answer; put requests as batch-write takes them, with or without `RequestItems`; a list of any of the
-items. A document comes alone, over many lines, one a line, or joined to the next. Whatever else a document holds is a
-`NotALedger` that names it, so that an unfamiliar shape never reads as "no entries". Arrays of items are streamed.
+Known: a bare item; `{"Item": ...}` (a line of an export, a get-item answer); a scan or query answer; a batch-get, transact-get
+or batch-execute-statement answer; put requests as batch-write takes them, with or without `RequestItems`; a list of any of the
+items. A document comes alone, over many lines, one a line, or joined to the next. Anything else in a document is refused by
+name (`NotALedger`, or a malformed line), so that an unfamiliar shape never reads as "no entries". Arrays of items are streamed.
 """
 
 import io
@@ -30,7 +30,7 @@ _ABOUT_THE_ANSWER = frozenset(
     {"Count", "ScannedCount", "LastEvaluatedKey", "NextToken", "ConsumedCapacity", "ResponseMetadata", "$metadata", "TableName"}
     | {"UnprocessedKeys", "UnprocessedItems", "ItemCollectionMetrics", "StartingToken"}
 )
-#: Members that tell a document which is known and holds no table's items.
+#: Members by which a known document without a table's items is recognised, and what it is.
 _REFUSED = {
     "NewImage": "a change of an incremental export; only full exports hold the ledger's window",
     "OldImage": "a change of an incremental export; only full exports hold the ledger's window",
@@ -86,7 +86,7 @@ class LedgerDocuments:
         """Every item of a text.
 
         Raises:
-            NotALedger: it is no JSON of a known shape, or the answer says that it is not whole; what came before was taken.
+            NotALedger: it is no JSON of a known shape, or the answer says that it is not whole; items before that were taken.
         """
         number, line = _first_line(stream)
         if not line:
@@ -208,12 +208,12 @@ class _Document:
             self.to.take(_unwrapped(value))
 
     def refused(self) -> str | None:
-        """What the document is, where it is one of those that are known and hold no table's items; None for all others."""
+        """What the document is, if it is of a known kind that holds no table's items (`_REFUSED`); else None."""
         known = not self.holds and not self._is_item() and self._carried() is None
         return next((what for name, what in _REFUSED.items() if name in self.members), None) if known else None
 
     def unknown(self) -> str | None:
-        """What of the document is not understood; None if all of it is."""
+        """The part of the document that is not understood; None if all is understood."""
         if self.problems:
             return f"{self.problems[0]}, and {len(self.problems) - 1} more" if self.problems[1:] else self.problems[0]
         if self.holds:
@@ -228,7 +228,7 @@ class _Document:
         return f"an object with {_names(self.members)}: neither a ledger item nor an answer that holds items"
 
     def end(self) -> None:
-        """Takes what the document is as a whole.
+        """Takes the item of a document without arrays; otherwise checks that the answer is whole.
 
         Raises:
             NotALedger: the answer says that it is not whole.
@@ -304,7 +304,7 @@ def _member(events: Iterator[tuple[str, Any]], document: _Document, name: str, *
 
 
 def _keys(events: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
-    """The keys of the object that began, up to its end; who asks for the next has taken the value."""
+    """The keys of the object that began, up to its end; the caller takes each value before it asks for the next key."""
     for event, value in events:
         if event == "end_map":
             return
@@ -358,7 +358,7 @@ def _first_line(stream: BinaryIO) -> tuple[int, bytes]:
 
 
 def _begins_document(line: bytes) -> bool:
-    """True if the first line is the beginning of a document rather than an item: it is cut where a document breaks its lines."""
+    """True if the first line begins a document of many lines: it ends where such a document breaks its lines, or is very long."""
     text = line.strip()
     return text.startswith((b"{", b"[")) and (text.endswith((b"{", b"[", b",")) or len(line) >= LINE_BYTES)
 

@@ -1,11 +1,11 @@
 """Which ledger entries belong to one replay: requests paired with starts, starts with all that shares their trace. Pure.
 
-REPLAY_REQUESTED has a trace of its own; REPLAY_STARTED and what follows share the execution's trace. The two meet only in tenant,
-account, intent, reason and requester, so a request is paired with the earliest unclaimed start after it within that key. Ties go
-by entry id, so equal ledgers pair equally. A start counts as its request's within the start deadline; first come, first served
-over windows of one length pairs as many as can be paired. What is left over then is paired more loosely, in this order, so that
-one fault shows as one finding: later than the deadline, before the request, with a reason or requester on one side that says
-nothing, in another tenant; never farther apart than a replay may take.
+REPLAY_REQUESTED has a trace of its own; REPLAY_STARTED and what follows share the execution's trace. The two have only tenant,
+account, intent, reason and requester in common, so a request is paired with the earliest unclaimed start after it with the same
+five. Ties are broken by entry id, so that equal ledgers pair equally. First, requests are paired with starts within the start
+deadline; as these windows have one length, first come, first served pairs as many as possible. The rest is paired more loosely,
+in this order, so that one fault gives one finding: a start after the deadline, before the request, with an empty reason or
+requester on one side, in another tenant; never farther apart than a replay may take.
 
 Everything here is sorting and walking: the time grows with n log n in the entries.
 """
@@ -116,7 +116,7 @@ def _joined(requests: list[LedgerEntry], executions: dict[str, Execution], polic
         start, pairing = found.get(id(request), (None, Pairing.NONE))
         repeats = same_trace[request.trace]
         if start is None and len(repeats) > 1 and _stands_for(repeats, found) is not request:
-            continue  # a second entry of the same request, counted there
+            continue  # a second entry of the same request; `request_entries` counts it
         if start is not None:
             claimed.add(start.trace)
         execution = executions[start.trace] if start is not None else None

@@ -1,7 +1,7 @@
 """Rows 3.1 and 3.3 as Dagster sees them. Thin: sends, collects, judges, reports.
 
-Two assets, so that other evidence is read while the canary replay runs: `replay_probes_sent` is the first step of a run,
-`replay_probe` the last of those that do not need it.
+Two assets, so that other evidence is read while the canary replay runs: `replay_probes_sent` is the first step of a run, and
+`replay_probe` comes after all steps that do not need it.
 """
 
 from collections.abc import Mapping

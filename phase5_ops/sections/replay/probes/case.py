@@ -1,7 +1,7 @@
-"""The evidence of row 3.1 or 3.3 as their judges need it, and what holds for every probe whatever it expects. Pure.
+"""The evidence of row 3.1 or 3.3 as their judges need it, and the findings common to all probes, whatever they expect. Pure.
 
-Whatever stands in the way, was not tried, or was answered by something that says nothing about the request is told here; so is
-what no probe of this run accounts for. A search that found nothing shows nothing: `shown` says whether it can be relied on.
+Common are: obstacles, probes not tried, answers that say nothing about the request, and ledger entries that no probe of this
+run accounts for. A search that found nothing proves nothing unless `shown` says that it can be relied on.
 """
 
 from collections import defaultdict
@@ -34,7 +34,7 @@ _JUDGED_READS = (
 )
 _LEDGER_SEARCH = "dynamodb:Query"
 _SHOWN_NAMES = 6
-#: Findings of one code that are shown one by one; a platform that lets everybody in is told in few words.
+#: How many findings of one code are shown one by one; the others become one.
 _SHOWN_FINDINGS = 12
 #: Obstacles that concern one row alone.
 _ONLY_ROW = {
@@ -66,7 +66,7 @@ class Case:
 
     @cached_property
     def tried(self) -> list[Probed]:
-        """Those of them that were sent."""
+        """The probes of this row that were sent."""
         return [row for row in self.probes if row.not_tried is None]
 
     @property
@@ -90,30 +90,30 @@ class Case:
 
     @cached_property
     def tenant_a(self) -> str | None:
-        """Test tenant A: whose the intent of the own replay is."""
+        """Test tenant A, to which the intent of the own replay belongs."""
         own = self.named(OWN_REPLAY)
         return own.intent_tenant if own is not None else None
 
     @cached_property
     def plain(self) -> frozenset[str]:
-        """The tokens that were accepted at POST /replay without anything named besides them."""
+        """The tokens that were accepted at POST /replay without a tenant or account named elsewhere."""
         rows = (row for row in self.everything if row.placement == NOWHERE and not row.route and row.accepted)
         return frozenset(row.token for row in rows)
 
     @cached_property
     def _guilty(self) -> frozenset[str]:
-        """The channels through which alone somebody was accepted."""
+        """The channels through which a probe was accepted that used no other channel."""
         return frozenset(row.placement for row in self.everything if row.accepted and row.placement in CHANNELS)
 
     def tenant_channel(self, row: Probed) -> Channel | None:
-        """The channel of a tenant that a probe was accepted through: of several one that was accepted alone, else the first."""
+        """The tenant's channel that a probe was accepted through: of several, one also accepted alone, else the first."""
         channels = [CHANNELS[name] for name in row.placement.split("+") if name in CHANNELS]
         channels = [channel for channel in channels if channel.subject is Subject.TENANT]
         return next((channel for channel in channels if channel.name in self._guilty), channels[0] if channels else None)
 
     @cached_property
     def shown(self) -> bool:
-        """Whether the ledger was read whole, and is shown to hold what probes leave: else it holding nothing shows nothing."""
+        """Whether the ledger was read whole, and shown to hold what probes leave; if not, finding nothing proves nothing."""
         return self._read_whole and (self._left_something or not any(row.accepted for row in self.everything))
 
     @property
@@ -142,7 +142,7 @@ class Case:
         return code.at(row.name, expected=expected or row.expected, seen=seen or answer_of(row), link=self.link)
 
     def common(self) -> list[Finding]:
-        """Obstacles, what was not tried, answers that say nothing, what no probe accounts for, and reads that failed."""
+        """Findings on obstacles, probes not tried, answers that say nothing, entries of no known probe, and failed reads."""
         obstacles = [o for o in self.table.facts.obstacles if _ONLY_ROW.get(o.code, self.row) == self.row]
         findings = [obstacle.as_finding() for obstacle in obstacles]
         findings += [] if not self.tried and obstacles else read_findings(self.table.reads, ignoring=_JUDGED_READS)
@@ -181,7 +181,7 @@ class Case:
             )
 
     def _late(self) -> Iterator[Finding]:
-        """What an earlier run's refused probes did after that run: entries of the ledger, by intent, and what executions left."""
+        """Effects of an earlier run's refused probes after that run: ledger entries, by intent, and traces of executions."""
         by_intent: dict[str, list[LeftEntry]] = defaultdict(list)
         for entry in self.table.facts.late:
             by_intent[entry.intents[0]].append(entry)
@@ -228,7 +228,7 @@ class Case:
         return conclude(judged=len(tried), summary=summary, findings=_shortened(findings), facts=facts, evidence=evidence)
 
 
-#: Of the whole plan: cases that it was chosen of, requests that it took, and for how long they were sent.
+#: Facts of the whole plan: cases that it was chosen from, requests sent, and seconds of sending.
 _COST = ("combinations", "requests", "send_seconds")
 
 
@@ -245,7 +245,7 @@ def _says_enough(row: Probed) -> bool:
 
 
 def _shortened(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings; of more than enough of one code the others in one."""
+    """The findings; those of one code beyond `_SHOWN_FINDINGS` become one."""
     by_code: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         by_code[finding.code].append(finding)

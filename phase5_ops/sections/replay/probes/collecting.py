@@ -1,7 +1,7 @@
-"""Collects what the probes of rows 3.1 and 3.3 left behind: two searches of the ledger, the canary replay followed to its end.
+"""Collects what the probes of rows 3.1 and 3.3 left behind: searches the ledger twice and follows the canary replay to its end.
 
-Then it cleans up: the canary intents of this run and what came of them, except of replays still under way, which the next run
-that holds the lease removes. Nothing is deleted from the ledger. At last the lease is given back.
+Then it removes this run's canary intents and what came of them; those of replays still under way are removed by the next run
+that holds the lease. Nothing is deleted from the ledger. Last, it gives the lease back.
 """
 
 import time
@@ -50,7 +50,7 @@ def collect_probes(
             collecting.watch()
         collecting.clean_up()
         collecting.give_back_lease()
-    run.at_end.pop(LEASE_USER, None)  # where it does not come to this, the run's end gives back canaries and lease
+    run.at_end.pop(LEASE_USER, None)  # a run that does not get here gives back canaries and lease at its end
     table = probe_table(sent, collecting.found(), collecting.obstacles)
     return table.with_reads([*sent.reads, *collecting.reads], run.now())
 
@@ -73,10 +73,10 @@ class _ProbeCollecting:
     def watch(self) -> None:
         """Waits the settle time, searches, follows the accepted replays, and searches again, also for what earlier runs left.
 
-        A platform whose clock is far behind writes entries that a search from now on would not find.
+        If probes were accepted but left nothing, it searches one day further back: the platform's clock may be far behind.
         """
         policy = self.run.settings.probes
-        # A clock that was set back meanwhile must not make this longer than it can be.
+        # A clock that was set back meanwhile must not make the wait longer than the settle time.
         self._wait(min(policy.settle_seconds, float(self.context["sent_at"]) + policy.settle_seconds - self.wall()))
         whole = self._search(keep=True)
         ends, pause = time.monotonic() + policy.follow_seconds, _FIRST_PAUSE
@@ -110,9 +110,9 @@ class _ProbeCollecting:
             self.sleep(seconds)
 
     def _search(self, *, keep: bool, others: bool = False, since: str | None = None) -> bool:
-        """Adds what the ledger holds since the probes began, or `since`; whether it was read whole. Failed reads are kept.
+        """Adds what the ledger holds since the probes began, or `since`; returns whether all was read. Failed reads are kept.
 
-        With `others`, also where a platform would record a request whose tenant it does not know, or whose user it takes for one.
+        With `others`, also where a platform would record a request of an unknown tenant, or under its user taken for a tenant.
         """
         whole = True
         for tenant in (*self.context["tenants"], *((*NOBODY, *self.context["requesters"]) if others else ())):

@@ -40,7 +40,7 @@ class EffectAttribution:
     Attributes:
         left: entries by the name of the probe of this run.
         unexplained: replay requests of this run's time that name no probe of any run.
-        late: entries of what an earlier run's probe was refused, or should have been, and that no run has reported yet.
+        late: entries that came of an earlier run's probe that was refused, or should have been; no run has reported them yet.
     """
 
     left: Mapping[str, list[LeftEntry]]
@@ -97,8 +97,8 @@ class SentFacts:
     """What is known beside the rows.
 
     Attributes:
-        obstacles: what kept probes from being sent or collected.
-        context: what collecting and judging need, as JSON values; see `replay.probe_sending`.
+        obstacles: reasons why probes were not sent or collected.
+        context: what collecting and judging need, as JSON values; see `sending`.
     """
 
     obstacles: tuple[Obstacle, ...] = ()
@@ -107,11 +107,11 @@ class SentFacts:
 
 @dataclass(frozen=True)
 class ProbeFacts(SentFacts):
-    """Those, and what the ledger holds besides.
+    """The facts of the sending, and what else the ledger holds.
 
     Attributes:
         unexplained: replay requests in the test tenants' ledgers that no probe accounts for.
-        late: what came of refused probes of earlier runs after those runs.
+        late: entries that refused probes of earlier runs caused after those runs.
     """
 
     unexplained: tuple[LeftEntry, ...] = ()
@@ -208,7 +208,7 @@ def _is_request(entry: LeftEntry) -> bool:
 
 
 def left_entry(tenant: str, item: Mapping[str, Any]) -> LeftEntry:
-    """What is kept of a ledger item; whatever is missing or of another type is "", since a hole may write anything."""
+    """What is kept of a ledger item; whatever is missing or of another type is "", since a faulty platform may write anything."""
     data = item.get("data", {})
     inner = data.get("M", {}) if isinstance(data, Mapping) else {}
     return LeftEntry(

@@ -1,9 +1,9 @@
 """Judges rows 3.1 (replay API authorization) and 3.3 (permission tests) on the table `replay_probe`. Pure.
 
-What makes a pass: every probe of the row was sent, answered as expected, and left nothing behind that it should not have; and
-the API was shown to accept a valid token, since one that refuses everybody refuses the probes too. A 2xx to a probe that must
-be refused fails whatever the ledger says; so does a ledger entry of one whatever the answer says. An answer that says nothing
-about the request (5xx, a page, a redirect, a timeout) is no refusal, and a search that found nothing is no guilt.
+A row passes if every probe of it was sent, was answered as expected and left nothing behind that it should not have; and if the
+API was shown to accept a valid token, since one that refuses everybody refuses the probes too. For a probe that must be
+refused, a 2xx fails whatever the ledger says, and a ledger entry fails whatever the answer says. An answer that says nothing
+about the request (5xx, a page, a redirect, a timeout) is no refusal, and a search that found nothing proves no fault.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -99,7 +99,7 @@ def _recorded(row: Probed, case: Case) -> list[Finding]:
 
 
 def _refused(row: Probed, case: Case) -> list[Finding]:
-    """No token, or one that must not get in: 401 or 403. Any other answer of the API itself means that it got past that."""
+    """No token, or one that must not get in: 401 or 403. Any other answer of the API means that it got past authentication."""
     findings = _not_let_in(row, case)
     if row.answered and not row.accepted and row.status not in _REFUSALS:
         if case.control:
@@ -111,14 +111,14 @@ def _refused(row: Probed, case: Case) -> list[Finding]:
 
 
 def _not_let_in(row: Probed, case: Case) -> list[Finding]:
-    """Whoever may not act on what the probe asks for: any refusal will do."""
+    """The caller may not act on what the probe asks for: any refusal will do."""
     findings = _recorded(row, case)
     if not row.accepted:
         return findings
     if group_of(TokenKind(row.token)) in (WhoGroup.NOBODY, WhoGroup.INVALID):
         findings.append(case.finding(_code_of_token(row), row))
         if TokenKind(row.token) is TokenKind.OTHER_CLIENT and row.intent_tenant != case.tenant_a:
-            findings.append(case.finding(_code_of_foreign(row, case), row))  # of A's user: for tenant B it is no stranger alone
+            findings.append(case.finding(_code_of_foreign(row, case), row))  # A's user also got at what is tenant B's
         elif row.named_tenant and row.token not in case.plain:
             seen = f"{answer_of(row)}, while the same token without it is refused"
             findings += [case.finding(code, row, seen=seen) for code in _codes_of_channel(row, case)]
@@ -136,9 +136,9 @@ def _codes_of_channel(row: Probed, case: Case) -> list[FindingCode]:
 
 
 def _code_of_foreign(row: Probed, case: Case) -> FindingCode:
-    """Why a genuine token was taken for what is not its tenant's.
+    """The code for a genuine token that was accepted for what is not its tenant's.
 
-    Where the same is accepted without anything named, it is not the tenant that was taken from elsewhere.
+    If the token is accepted with no tenant named elsewhere too, naming one is not what let it in.
     """
     kind = TokenKind(row.token)
     foreign = case.named(FOREIGN_INTENT_SAME_ACCOUNT)
@@ -157,7 +157,7 @@ def _code_of_foreign(row: Probed, case: Case) -> FindingCode:
 
 
 def _foreign_account(row: Probed, case: Case) -> list[Finding]:
-    """An account of the caller in the body, another one elsewhere, which has the intent."""
+    """The body names an account of the caller; elsewhere another one is named, which has the intent."""
     findings = _recorded(row, case)
     if row.accepted:
         findings.append(
@@ -175,7 +175,7 @@ def _own_tenant_only(row: Probed, case: Case) -> list[Finding]:
         return []
     own = case.named(OWN_REPLAY)
     if own is not None and {entry.tenant for entry in own.left_behind} - {own.intent_tenant}:
-        return [case.finding(PermissionCode.OWN_REPLAY_RECORDED_ELSEWHERE, row)]  # without any tenant named elsewhere, too
+        return [case.finding(PermissionCode.OWN_REPLAY_RECORDED_ELSEWHERE, row)]  # also with no tenant named elsewhere
     return [case.finding(code, row) for code in _codes_of_channel(row, case)]
 
 
@@ -253,7 +253,7 @@ def _stopped(row: Probed, case: Case) -> list[Finding]:
 
 
 def _not_executed(code: FindingCode, row: Probed, case: Case) -> list[Finding]:
-    """Refused, or a replay that is recorded as failed. Whatever else, it is not executed."""
+    """Refused, or recorded as a failed replay; in no case executed."""
     if _events(row.left_behind) & {ACTION_EXECUTED, REPLAY_COMPLETED}:
         return [case.finding(code, row)]
     return [] if row.accepted else _recorded(row, case)

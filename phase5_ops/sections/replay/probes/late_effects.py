@@ -1,8 +1,9 @@
-"""What runs remember of refused probes, so that one that is acted on later is found by the next run, whenever that is.
+"""What runs remember of refused probes, so that the next run, whenever it is, finds those that were acted on later.
 
-Most of it stands in the intents' ids: whatever names one that nobody may act on came of a probe that should have been refused,
-whichever run sent it. The history adds which entries of the ledger a run has reported already, which requests were refused
-although they could have been granted, and up to when the ledger was searched. What must not live here: judging.
+Most of it stands in the intents' ids: an id says if nobody may act on its intent, so that whatever names such an intent came of
+a probe that should have been refused, whichever run sent it. The history adds which entries of the ledger a run has reported
+already, which requests were refused although they could have been granted, and up to when the ledger was searched. What must
+not live here: judging.
 """
 
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ class Memory:
     """What earlier runs left for this one.
 
     Attributes:
-        since: from when on the ledger is to be searched for what comes late.
+        since: from when on the ledger is to be searched for late entries.
         refused: intents of requests that were refused although they could have been granted.
         reported: keys of the entries that an earlier run has reported.
     """
@@ -50,7 +51,7 @@ def recall(run: RunContext, *, skew: timedelta) -> Memory:
 
 
 def remember(run: RunContext, rows: Iterable[Sent], found: EffectAttribution) -> None:
-    """Keeps what this run refused, found, and that it searched."""
+    """Notes which requests were refused, which entries this run reports, and that it searched the ledger."""
     history, scope, now = run.history, _scope(run), run.now()
     tried = [row for row in rows if row.not_tried is None and not must_be_refused(row.intent)]
     granted = {row.intent for row in tried if row.status is not None and 200 <= row.status < 300}  # noqa: PLR2004 - HTTP's own

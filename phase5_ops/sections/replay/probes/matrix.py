@@ -1,7 +1,8 @@
-"""The matrix of rows 3.1 and 3.3: who asks x what is named through which channel x by which route. Pure.
+"""The matrix of rows 3.1 and 3.3: who asks x what a channel names x which route the request takes. Pure.
 
-Four parts, each a product of dimensions of which every pair that a rule allows is tried, because a deviation that alone leads to
-a refusal (another method, a path that does not exist) would hide what another one does:
+It has four parts. Each is a product of dimensions, and every pair of values that the rules allow is tried. The parts are kept
+apart because a deviation that alone leads to a refusal (another method, a path that does not exist) would hide what another one
+does:
 
 * who x channel of a tenant. One asker of each group is tried with every channel by itself. The others are tried with bundles:
   several channels that name the same tenant and do not hide each other, so that every kind of token meets every channel;
@@ -48,7 +49,7 @@ _COOKIES = ("cookie", "cookie_tenantId", "cookie_tenant")
 
 _NOTHING = ProbeBundle(NOWHERE, ())
 _SINGLE = tuple(ProbeBundle(channel.name, (channel.name,)) for channel in TENANT_CHANNELS)
-#: Each channel is in one of them. The spellings of one header, and a name that is given twice, are in different ones.
+#: Each channel is in one bundle. Spellings of one header, and a name that is given twice, are in different bundles.
 _BUNDLES = (
     ProbeBundle("any_query", ("query_tenant_id", "query_tenantId", "query_tenant")),
     ProbeBundle("any_header", _HEADERS),
@@ -56,7 +57,7 @@ _BUNDLES = (
     ProbeBundle("any_other", ("query_array", "header_title_case", *_PROXIES, *_COOKIES, "body_key")),
     ProbeBundle("any_path", ("path",)),
 )
-#: For genuine tokens alone: they are about a check of one value and an act on the other.
+#: For genuine tokens alone: the API might check one of the two values and act on the other.
 _TWICE = (
     ProbeBundle("twice_own_first", ("query_own_first", "header_own_first", "body_own_first")),
     ProbeBundle("twice_own_last", ("query_own_last", "header_own_last", "body_own_last")),
@@ -84,7 +85,7 @@ _ACCOUNTS = (
     Dimension("account", tuple(channel.name for channel in ACCOUNT_CHANNELS), lambda name: medium_of(CHANNELS[name])),
     Dimension("tenant", (None, "query", "header", "cookie", "body")),
 )
-_ACCOUNT_RULES = (  # both through the same part of the request, which is how a platform that reads it would take them
+_ACCOUNT_RULES = (  # both through the same part of the request, from which such a platform would take them
     Rule(("account", "tenant"), lambda account, tenant: tenant is None or CHANNELS[account].medium is CHANNELS[tenant].medium),
     Rule(("account", "tenant"), lambda account, tenant: tenant is None or CHANNELS[account].form is Form.PLAIN),
     Rule(("who", "tenant"), lambda who, tenant: tenant is None or who is TokenKind.VALID),
@@ -101,7 +102,7 @@ _ROUTES = (
     ReplayRoute("get_override_field", "GET", query=(OVERRIDE_FIELD, "POST"), fields_in_query=True),
 )
 _NAMED_BY_ROUTE = ProbeBundle("query+header", ("query", "header"))
-#: Askers, and whether a tenant is named: the three ways in that routes are tried with.
+#: Who asks, and whether a tenant is named: every route is tried with each of these.
 _WAYS_IN = tuple((kind, named) for kind in _ASKERS[:3] for named in (_NOTHING, _NAMED_BY_ROUTE))
 _BY_ROUTE = (Dimension("way_in", _WAYS_IN), Dimension("route", _ROUTES))
 _PARTS = (_BY_CHANNEL, _SEVERAL, _ACCOUNTS, _BY_ROUTE)
@@ -149,7 +150,7 @@ class _Matrix:
         return self._naming(f"{kind.value}+{bundle.name}" if bundle.channels else kind.value, kind, bundle)
 
     def several(self, case: Case) -> Probe | None:
-        """Several channels of the same tenant at once; None for less than two, which are single ones."""
+        """Several channels of the same tenant at once; None for fewer than two, which `by_channel` tries."""
         chosen = tuple(case[part] for part in ("query", "header", "proxy", "cookie", "body") if case[part])
         if len(chosen) < 2:  # noqa: PLR2004 - several
             return None
@@ -160,14 +161,14 @@ class _Matrix:
         tenant = self._tenant_for(kind)
         genuine = group_of(kind) in (WhoGroup.UNCLAIMED, WhoGroup.CLAIMED) or kind is TokenKind.OTHER_CLIENT
         if genuine and (bundle.channels or kind in (TokenKind.VALID_B, TokenKind.UNSCOPED)):
-            tenant = self._other(tenant)  # what the token says, or would have to say, is contradicted
+            tenant = self._other(tenant)  # contradicts what the token claims, or would have to claim
         account = self._targets.account_b if kind in (TokenKind.VALID_B, TokenKind.UNSCOPED) else self._targets.account_a
         channels = [CHANNELS[each] for each in bundle.channels]
         probe = self.make.probe(name, AUTHORIZATION_ROW, kind, _expected(kind, channels), CanaryPlace(tenant, account))
         return replace(probe, named=tuple(Named(channel, tenant, self._other(tenant)) for channel in channels))
 
     def _tenant_for(self, kind: TokenKind) -> str:
-        """The tenant that a token claims, or that one who is not let in may ask for as well as for any other."""
+        """The tenant that a token claims; tenant A if it claims none."""
         targets = self._targets
         claim_b = kind in (TokenKind.TAMPERED, TokenKind.FORGED_LIST, TokenKind.VALID_B)
         return targets.tenant_b if claim_b else targets.tenant_a
@@ -187,12 +188,12 @@ class _Matrix:
         return found
 
     def of_other_client(self) -> Probe:
-        """A's user as another client's, on what only tenant B has: that it is let in is one thing, what it may do another."""
+        """A's user with another client's token, on what only tenant B has: getting in, and acting for B, are two faults."""
         home = CanaryPlace(self._targets.tenant_b, self._targets.account_b)
         return self.make.probe("other_client+foreign", AUTHORIZATION_ROW, TokenKind.OTHER_CLIENT, Expect.REFUSED, home)
 
     def account(self, case: Case) -> Probe:
-        """The body names A's account; a channel names another one, which has the intent; B's tenant too, where one names that."""
+        """The body names A's account; a channel names another one, which has the intent; a second channel may name tenant B."""
         targets, kind, channel = self._targets, case["who"], CHANNELS[case["account"]]
         named = [Named(channel, targets.account_b, targets.account_a)]
         tenant = targets.tenant_a

@@ -1,9 +1,9 @@
 """The probes of rows 3.1 and 3.3 as data: what each sends, what must come back, where its canary intent lives. Pure.
 
 Each probe has an intent and a replay reason of its own, so that whatever it leaves in the ledger names it. A probe that must be
-refused names an intent that exists where a platform with that hole would look, under an account in the caller's scope: otherwise
-"not found" or "not in scope" would hide that the token, or the foreign tenant, had been taken. So test tenant B also has intents
-under an account id that is A's. The product of who asks and what is named where is `probe_matrix`.
+refused names an intent that exists where a platform with that hole would look, under an account in the caller's scope:
+otherwise "not found" or "not in scope" would hide that the token, or the foreign tenant, had been accepted. So test tenant B
+also has intents under an account id that is A's. `matrix` combines who asks with what is named where.
 """
 
 from collections.abc import Iterator, Sequence
@@ -288,5 +288,5 @@ def request_of(probe: Probe, token: str | None) -> Request:
 
 
 def intents_of(plan: Sequence[Probe]) -> list[tuple[CanaryPlace, str]]:
-    """Where which canary intents must be written for a plan, each once."""
+    """The canary intents that a plan needs, each once, with the place where it must be written."""
     return list(dict.fromkeys((probe.home, probe.intent) for probe in plan if probe.home is not None))

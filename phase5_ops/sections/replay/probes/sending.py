@@ -1,8 +1,8 @@
-"""Sends the probes of rows 3.1 and 3.3: asks whether it may, writes the canary intents, sends every request through the guard.
+"""Sends the probes of rows 3.1 and 3.3: checks whether it may, writes the canary intents, sends all requests through the guard.
 
-The order is one of caution: settings, stops, lease, and only then anything that acts. Whatever keeps the probes from being sent
-becomes an `Obstacle` of the table, never an exception and never silence. The lease is kept for the collecting, which ends it;
-where nothing was sent it is given back here.
+It checks settings and stops and takes the lease before anything that acts. Whatever keeps the probes from being sent becomes an
+`Obstacle` of the table, never an exception and never silence. The lease is kept for `collecting`, which gives it back; if
+nothing was sent, it is given back here.
 """
 
 import logging
@@ -62,11 +62,11 @@ LEASE_USER = "replay"
 #: How far a ledger entry's time may be behind evaluation time and still be one of this run.
 LEDGER_SKEW = timedelta(minutes=5)
 
-#: The first request is answered like this by something that is not the API; sending on would only take time.
+#: Such an answer to the first request does not come from the API; sending on would only take time.
 _NOT_THE_API = (Problem.DOWN, Problem.TIMEOUT, Problem.TLS, Problem.REDIRECT, Problem.HTML)
 #: No answer to the request itself: a probe that may start no work is sent again.
 _AGAIN = (Problem.DOWN, Problem.TIMEOUT, Problem.THROTTLED)
-#: A kind of token that was let in so often is not tried any more: each that is let in makes the platform act.
+#: A kind of token that was let in this often is not tried any more: each probe let in makes the platform act.
 _ENOUGH = 10
 #: How often the own replay is asked for once more while it is refused as being under way, and seconds between.
 _REPEATS, _REPEAT_PAUSE = 8, 0.4
@@ -136,14 +136,14 @@ class _Sending:
         return Targets.of(self.settings.probes, run_id=self.run.run_id, tenant_a=tenant_a, tenant_b=tenant_b, requester=requester)
 
     def send_all(self) -> list[Sent]:
-        """All of it.
+        """Checks, takes the lease and sends; the rows of all probes.
 
         Raises:
             Obstructed: nothing was sent.
         """
         configured = require_settings(self.settings)
         self.reads += stops.require_no_stop(self.run.reader, self.settings, [configured.tenant_a, configured.tenant_b])
-        # before it is taken: an interrupt, or an answer that is lost, comes in between; what is not held is not given back
+        # registered before the lease is taken: an interrupt or a lost answer may come in between; one not held is not given back
         self.run.at_end[LEASE_USER] = partial(give_back, self.settings, self.run.run_id)
         lease, reads = leases.acquire(
             self.run.reader,
@@ -203,9 +203,9 @@ class _Sending:
         return rows
 
     def _under_kill_switch(self, sender: "_Sender", outgoing: "Sequence[_Outgoing]", targets: Targets) -> list[Sent]:
-        """The rows of probes whose action type is switched off until their replays have ended.
+        """Sends probes with their action type switched off until their replays have ended; the rows of these probes.
 
-        One whose replay does not end in that time says nothing: it might be carried out once the switch is as it was.
+        A probe whose replay does not end in time says nothing: it might be carried out once the switch is back.
         """
         policy, tables, reader = self.settings.probes, self.settings.tables, self.run.reader
         if all(each.request is None for each in outgoing):
@@ -279,9 +279,9 @@ class _Sending:
         return request_of(probe, supply.tokens[probe.token]), None
 
     def _remove_leftovers(self, targets: Targets) -> None:
-        """Removes what killed runs left; this run holds the lease, so theirs are over. What stays is tried again next time.
+        """Removes what killed runs left; this run holds the lease, so those runs are over. The next run tries again what stays.
 
-        What only an execution leaves, of an intent that nobody may act on, was done after its probe was refused.
+        Traces that only an execution leaves, of an intent that nobody may act on, were made after its probe was refused.
         """
         reader, tables = self.run.reader, self.settings.tables
         items, reads = canary.find(reader, tables, targets.places)
@@ -374,7 +374,8 @@ class _Sender:
     def send(self, outgoing: Sequence[_Outgoing]) -> list[Sent]:
         """The rows of all probes, in their order.
 
-        One request alone shows whether the API answers. The own replay and its repeats go one after the other, beside the others.
+        The first request goes alone and shows whether the API answers. The own replay and its repeats then go in order, beside
+        the others.
         """
         by_name = {each.probe.name: each for each in outgoing}
         rows = {MISSING_INTENT: self.one(by_name[MISSING_INTENT])}

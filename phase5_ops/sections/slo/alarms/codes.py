@@ -1,6 +1,6 @@
 """What can be wrong with an SLO alarm: its definition, its state, and that there is none (rows 1.2, no_slo_alarm_firing). Pure.
 
-Who hears of an alarm has codes of its own, in `notification_path`.
+The codes about who hears of an alarm are in `notification_path`.
 """
 
 from phase5_ops.verdict import FindingCode, FindingCodes, Verdict

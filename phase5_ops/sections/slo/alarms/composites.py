@@ -1,8 +1,9 @@
 """Composite alarms above an alarm: does one go into ALARM when the alarm does, and are its actions carried out then? Pure.
 
-The rule decides, over the states that its parts may take, not the states they have now. A composite is a way to people where it
-is not in ALARM while the alarm and everything else is OK, and is in ALARM once the alarm is. It must not depend on another alarm
-of the same tool and signal, since both change together; and its actions must not be suppressed by what the alarm itself sets off.
+The rule decides, over all states that its parts may take and not their present ones. A composite is a way to people if it is
+not in ALARM while the alarm and everything else is OK, and is in ALARM once the alarm is. It must not depend on another alarm
+of the same tool and signal, since both change together; and its actions must not be suppressed by what the alarm itself sets
+off.
 
 Source: CloudWatch API Reference, PutCompositeAlarm (cycles of composites are possible; a composite has INSUFFICIENT_DATA only
 until it is first evaluated), CompositeAlarm (actions are suppressed while the suppressor is in ALARM, and wait for it up to
@@ -17,10 +18,10 @@ from typing import Any
 from phase5_ops.cloudwatch.alarm_rule import AlarmRule, AlarmRuleError, RuleTooLarge, alarm_in_alarm, parse_rule
 
 MOST_LEVELS = 20
-"""Composites above composites that are looked through."""
+"""How many levels of composites above composites are followed."""
 
 _NOT_ALARM = ("OK", "INSUFFICIENT_DATA")
-_SHOWN = 4  # alarms of a state that findings name
+_SHOWN = 4  # alarms that a finding names
 
 
 class Way(StrEnum):
@@ -38,8 +39,8 @@ class Opening:
 
     Attributes:
         way: what it does.
-        why: the reason, where it does not open; or when it does not although it usually does.
-        only_sometimes: it opens, and not where other alarms have no data.
+        why: the reason if it does not open; or, if it usually opens, when it does not.
+        only_sometimes: it opens, except where other alarms have no data.
         silenced: why its actions are not carried out when it opens, or None.
     """
 
@@ -50,7 +51,7 @@ class Opening:
 
 
 class _NotJudged(Exception):
-    """A rule that is not looked through."""
+    """A rule that cannot be judged; the message says why."""
 
 
 class Composites:
@@ -130,7 +131,7 @@ class Composites:
             return Opening(Way.NOT_JUDGED, str(error))
 
     def _silenced(self, suppressor: str, alarm: str, alike: Collection[str]) -> tuple[str | None, str | None]:
-        """Why the suppressor silences the alarm whenever it fires; and why it does where other alarms have no data."""
+        """Why the suppressor silences the alarm whenever it fires; and why it does only where other alarms have no data."""
         rule = self._resolved(suppressor, ()) if suppressor in self._raw else alarm_in_alarm(suppressor)
         with_it = rule.assume({alarm: "ALARM"})
         own = with_it.both(rule.assume({alarm: "OK"}).negated()).witness({})
@@ -188,7 +189,7 @@ def _judged(rule: AlarmRule, alarm: str, alike: Collection[str]) -> Opening:
 
 
 def _or_none(rule: AlarmRule) -> dict[str, str] | None:
-    """States in which the rule holds, for a message: the sentence is left general where they are not found in time."""
+    """States in which the rule holds, for a message; None if there are none, {} if the rule is too large to find them."""
     try:
         return rule.witness({})
     except RuleTooLarge:

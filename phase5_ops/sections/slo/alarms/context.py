@@ -17,9 +17,9 @@ class AlarmContext:
     Attributes:
         slo: the limits that alarms must not be laxer than.
         policy: lowest percentile and the window's range.
-        namespace: that the platform emits to.
+        namespace: the namespace that the platform emits to.
         now: evaluation time.
-        traffic: of the registered tools, by name.
+        traffic: the traffic of the registered tools, by name.
     """
 
     slo: SloPolicy

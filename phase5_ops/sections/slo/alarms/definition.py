@@ -1,4 +1,4 @@
-"""What an SLO alarm would do on slow and failed calls, and on healthy ones: too late, never, always, or as it should. Pure.
+"""Whether an SLO alarm would fire on slow or failed calls and not on healthy ones: as it should, too late, never or always. Pure.
 
 Rules: p99 or p95 of tool_latency_ms above 5000 ms and errors above 1 % (the platform's Phase 5 plan); what alarms can do (Amazon
 CloudWatch User Guide, "Using Amazon CloudWatch alarms").
@@ -20,11 +20,11 @@ from phase5_ops.verdict import Finding
 _MAX_METRICS = 10  # of an alarm on metric math
 _JUST_ABOVE = 1.02  # of a limit: rounding of thresholds is no finding
 _HEALTHY_PART = 1 / 50  # of the latency threshold: how long a healthy call takes
-_TRAFFIC_DROP = 0.1  # by which a count is told from a share
+_TRAFFIC_DROP = 0.1  # of the usual traffic: tells an alarm on a count from one on a share
 
 
 def definition(row: SloAlarm, context: AlarmContext) -> list[Finding]:
-    """What is wrong with what an alarm would do, found by trying it with hypothetical traffic."""
+    """What is wrong with how an alarm would react, found by trying it with hypothetical traffic."""
     if row.threshold is None:  # such an alarm returns two queries, the metric and its band
         band = "an anomaly band, which moves with the data"
         return [finding_at(AlarmCode.ALARM_THRESHOLD_TOO_LAX, row, "a fixed threshold within the SLO", band)]
@@ -40,7 +40,7 @@ def definition(row: SloAlarm, context: AlarmContext) -> list[Finding]:
 
 
 def _other_accounts(row: SloAlarm, trial: Trial) -> list[Finding]:
-    """Whether other accounts' traffic, which no trial has, bears on the alarm."""
+    """A finding if the alarm also reads other accounts' traffic, which no trial contains."""
     sets = [*trial.tool.base_sets, *trial.tool.error_sets]
     others = sorted({account for dimensions in sets for account in trial.spec.other_accounts(dimensions)})
     if not others:
@@ -160,7 +160,7 @@ def _coverage(trial: Trial, ladder: Sequence[float]) -> tuple[float | None, list
 
 
 def _count_not_share(row: SloAlarm, trial: Trial, limit: float) -> list[Finding]:
-    """A warning where a tenth of the traffic moves the share at which the alarm fires by a multiple."""
+    """A warning if the alarm fires at twice the share of errors, or more, when traffic falls to a tenth."""
     shares = [limit * part for part in (0.01, 0.03, 0.1, 0.3, _JUST_ABOVE)]
     usual = least_that_breaches(trial.breaches_on_errors, shares)
     low = least_that_breaches(

@@ -61,7 +61,7 @@ class Sender:
         }
 
 
-#: What every request has that an AWS service makes itself.
+#: Condition keys of every request that an AWS service makes itself.
 _OF_A_SERVICE: Mapping[str, str | None] = {
     "aws:securetransport": "true",
     "aws:principalisawsservice": "true",
@@ -86,7 +86,7 @@ def delivery(arn: str, topic: Mapping[str, Any], sender: Sender) -> Delivery:
 
     Args:
         arn: the topic's ARN.
-        topic: its columns in the evidence (see `alarm_description`).
+        topic: its columns in the evidence (see `description`).
         sender: the alarm.
     """
     if topic["exists"] is False:
@@ -131,7 +131,7 @@ def _key(key: Mapping[str, Any], what: str, service: str, context: Mapping[str, 
 
 
 def _subscribed(subscriptions: Iterable[Mapping[str, Any]], arn: str, sender: Sender) -> Delivery:
-    """Whether one subscription at least takes the message."""
+    """Whether at least one subscription takes the message."""
     answers = [_subscription(each, arn, sender) for each in subscriptions]
     if not answers or Delivery() in answers:
         return Delivery()
@@ -148,7 +148,7 @@ def _subscription(subscription: Mapping[str, Any], arn: str, sender: Sender) -> 
         target = f" {subscription['target']}" if subscription["target"] else ""
         return Delivery(f"{name}: {subscription['missing']}{target} does not exist")
     if not subscription["read"]:
-        return kept  # where nobody keeps it from being read, its read is an ERROR already
+        return kept  # if nobody withholds it, its failed read is an ERROR already
     if subscription["filter_policy"]:
         body = subscription["filter_scope"] == "MessageBody"
         try:

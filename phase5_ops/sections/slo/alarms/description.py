@@ -135,7 +135,7 @@ def _stamp(value: object) -> str | None:
 
 
 def _topic_columns(topic: Topic | None) -> dict[str, Any]:
-    """What is kept of a topic; addresses of people are not."""
+    """The columns of a topic, without addresses of people."""
     if topic is None:
         return {"exists": None, "confirmed": None, "pending": None, "error": "not read"}
     return {
@@ -187,7 +187,7 @@ def _mutes(names: set[str], rules: Sequence[Mapping[str, Any]]) -> list[dict[str
 
 
 def names_in(value: object) -> list[str]:
-    """The texts of a list; none of what is no list."""
+    """The items of a list as texts; [] for anything else."""
     return [str(item) for item in value] if isinstance(value, list | tuple) else []
 
 

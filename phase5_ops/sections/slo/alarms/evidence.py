@@ -24,7 +24,7 @@ from phase5_ops.sections.slo.summary.evidence import Summary, ToolSlo
 
 SIGNALS = ("latency", "error")
 
-#: Of an alarm whose queries alone are looked at.
+#: Stands for the condition of an alarm of which only the queries are looked at.
 _ANY_CONDITION: Mapping[str, Any] = {"period": 60, "threshold": 0, "comparison": "", "treat_missing": ""}
 
 _JSON = Column(json={"sort_keys": True, "separators": (",", ":"), "default": str})
@@ -32,10 +32,10 @@ _JSON = Column(json={"sort_keys": True, "separators": (",", ":"), "default": str
 
 @dataclass(frozen=True, slots=True)
 class SloAlarm:
-    """One row of `slo_alarms`: a tool, a signal and a candidate alarm; null in all that is the alarm's where there is none.
+    """One row of `slo_alarms`: a tool, a signal and a candidate alarm; where there is none, the alarm's columns are null.
 
-    After these one row per other alarm on the platform's metrics or namespace, its tool and signal null. Timestamps are ISO-8601
-    UTC.
+    These are followed by one row per other alarm on the platform's metrics or namespace, with tool and signal null. Timestamps
+    are ISO-8601 UTC.
     """
 
     tool: Annotated[str | None, "canonical name of a registered tool"] = None
@@ -107,7 +107,7 @@ SloAlarms = GatheredTable[SloAlarm, AlarmFacts]
 
 
 def topics_to_read(alarms: Alarms, namespace: str) -> list[str]:
-    """The SNS topics that alarms on the platform's metrics publish to when they go into ALARM, and the composites above them."""
+    """The SNS topics that alarms on the platform's metrics, and composites above them, publish to when they go into ALARM."""
     composites = Composites(alarms.composite_alarms, {})
     arns = set()
     for raw in alarms.metric_alarms:
@@ -265,7 +265,7 @@ def _reads_platform(queries: Sequence[Mapping[str, Any]], namespace: str) -> boo
 
 
 def _inputs_last(queries: Sequence[Mapping[str, Any]], account: str | None, sets: Sequence[Mapping[str, Any]]) -> str | None:
-    """When the alarm last had every input that it cannot do without; inputs inside FILL count only where there are no others."""
+    """When the alarm last had every input that it needs; inputs inside FILL count only where there are no others."""
     try:
         marked = [{**query, "returned": index == 0} for index, query in enumerate(queries)]
         spec = AlarmSpec.of(marked, account, **_ANY_CONDITION)

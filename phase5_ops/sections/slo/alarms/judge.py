@@ -1,8 +1,8 @@
-"""Row 1.2 and the check no_slo_alarm_firing: has every registered tool a latency and an error alarm that can fire? Pure.
+"""Row 1.2 and the check no_slo_alarm_firing: does every registered tool have a latency and an error alarm that can fire? Pure.
 
-An alarm counts by what it would do (`alarm_definition`), when it can (`alarm_window`), who hears of it (`notification_path`) and
-what its state says (`alarm_state`). A tool's signal passes with one faultless alarm; otherwise the findings of its best candidate
-are given.
+An alarm is judged by what it would do (`definition`), when it can fire (`window`), who hears of it (`notification_path`) and
+what its state says (`state`). A tool's signal passes with one faultless alarm; otherwise the findings of its best candidate are
+given.
 """
 
 from collections.abc import Iterable, Sequence
@@ -171,7 +171,7 @@ def _judge_alarm(row: SloAlarm, context: AlarmContext) -> list[Finding]:
 
 
 def _without_inputs(row: SloAlarm, context: AlarmContext) -> list[Finding]:
-    """An alarm on what the tool has never emitted; that there were no errors yet is no fault of an error alarm."""
+    """A finding if the tool has never emitted what the alarm reads; an error alarm may have seen no errors yet."""
     emitted = {metric for metric, _ in context.traffic[filled(row.tool)].sets}
     if LATENCY in emitted or (emitted and row.signal == "error"):
         return []

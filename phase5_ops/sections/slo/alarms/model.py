@@ -1,6 +1,6 @@
 """What an alarm is made of: its queries and its condition, and the traffic of the tool that it is about. Pure.
 
-A query sees only the dimension sets that it names: CloudWatch adds none up.
+A query sees only the dimension sets that it names: CloudWatch does not add them up.
 """
 
 import json
@@ -64,7 +64,7 @@ class Leaf:
         return self.insights is not None and ACCOUNT not in self.insights.group_by
 
     def other_accounts(self, dimensions: Dimensions) -> frozenset[str]:
-        """The other accounts that the query names, where it asks for this dimension set of the own one and of them."""
+        """The other accounts that the query names, if it asks for this dimension set in the own account and in theirs."""
         if self.insights is None or not self.names(dimensions) or not self.insights.finds_others(dimensions, self.own_account):
             return frozenset()
         return self.insights.accounts - {self.own_account}
@@ -169,7 +169,7 @@ class AlarmSpec:
 
     @classmethod
     def of(cls, queries: Sequence[Mapping[str, Any]], account: str | None, **rest: Any) -> "AlarmSpec":  # noqa: ANN401 - the fields of the class
-        """A spec from normalized queries (see `alarm_evidence`) of an alarm that lives in `account`.
+        """A spec from normalized queries (see `description.queries_of`) of an alarm that lives in `account`.
 
         Raises:
             AlarmError: a query cannot be read, or cannot be part of an alarm.

@@ -1,7 +1,7 @@
 """Does anybody hear of an alarm: its own actions, and those of the composite alarms above it. Pure.
 
-A way to people counts where it opens when the alarm goes from OK to ALARM, and where what is published then is delivered. One way
-that works is enough. What composites do is found by `composites`, what topics do by `delivery`.
+A way to people counts if it opens when the alarm goes from OK to ALARM, and if what is published then is delivered. One way
+that works is enough. `composites` finds out what composites do, `delivery` what topics do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ class DeliveryCode(FindingCodes):
     )
 
 
-#: Ways in which a composite with actions does not tell of an alarm, and what is said of it.
+#: Ways in which a composite with actions does not tell of an alarm, and the code of each.
 _NO_WAY = {Way.OPEN_BEFORE: DeliveryCode.ALARM_WAY_OPEN_BEFORE, Way.NOT_JUDGED: DeliveryCode.ALARM_WAY_NOT_JUDGED}
 
 _WEEK = timedelta(weeks=1)
@@ -98,7 +98,7 @@ def told(row: SloAlarm, *, longest_wait_seconds: int, now: datetime) -> list[Fin
 
     Args:
         row: of the evidence table `slo_alarms`.
-        longest_wait_seconds: that a composite may wait for its suppressor before it tells anyone.
+        longest_wait_seconds: how long a composite may wait for its suppressor before it tells anyone.
         now: evaluation time.
     """
     parents = [parent for parent in filled(row.parents) if parent["actions"]]
@@ -192,7 +192,7 @@ def _destinations(row: SloAlarm, path: Mapping[str, Any], via: str) -> list[Find
 
 
 def _sender(row: SloAlarm, path: Mapping[str, Any]) -> Sender:
-    """Whoever publishes: the alarm, or the composite above it, which lives beside it."""
+    """Who publishes: the alarm, or the composite above it, in the same region and account."""
     region, account = row.region, row.account
     if path["alarm"] == row.alarm:
         known = {} if row.expression else {"MetricName": row.metric, "Namespace": row.namespace, "Period": row.period}
@@ -215,7 +215,7 @@ def _mutes(row: SloAlarm, alarm: str, via: str, now: datetime) -> list[Finding]:
 
 
 def _silence(rule: Mapping[str, Any], now: datetime) -> tuple[Verdict, str]:
-    """How much a mute rule silences: a rule between two of its times silences nothing now, and may do so nearly always."""
+    """The verdict on a mute rule, and its share of a week: a rule that mutes nothing now may still mute most of the time."""
     if rule["status"] != "SCHEDULED":
         return Verdict.FAIL, ""
     try:

@@ -17,7 +17,7 @@ _DAY = timedelta(hours=24)
 
 
 def silence_or_alarm(rows: Sequence[SloAlarm], now: datetime | None) -> list[Finding]:
-    """What one alarm says now, or why its silence says nothing; `rows` are its tools."""
+    """What one alarm says now, or why its silence says nothing; `rows`: one for each tool that it watches."""
     row = rows[0]
     findings = _evaluation(row)
     if row.state == "ALARM":
@@ -39,7 +39,7 @@ def _state_unreadable(row: SloAlarm) -> Finding:
 
 
 def state(row: SloAlarm, now: datetime) -> list[Finding]:
-    """What the state of one alarm says of whether it works."""
+    """Whether the state of one alarm shows that it works."""
     findings = []
     if row.state not in _STATES:
         findings.append(_state_unreadable(row))
@@ -59,7 +59,7 @@ def _evaluation(row: SloAlarm) -> list[Finding]:
 
 
 def _insufficient(row: SloAlarm, now: datetime) -> list[Finding]:
-    """A finding only where the inputs had data that day."""
+    """A finding only if the inputs had data in the last 24 hours."""
     last = row.inputs_last_datapoint_at
     if last is None or now - parse_iso(last) > _DAY:
         return []

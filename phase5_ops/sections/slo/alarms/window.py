@@ -28,7 +28,7 @@ def window(row: SloAlarm, context: AlarmContext) -> list[Finding]:
 
 
 def reachable(row: SloAlarm, context: AlarmContext) -> list[Finding]:
-    """Whether enough periods with enough samples can come together."""
+    """Whether enough periods can have data, and enough samples, for the alarm to fire."""
     period = row.period
     if period is None:
         return []

@@ -76,12 +76,12 @@ def judge_alarm_runbook(runbook: Runbook, slo_alarms: SloAlarms, *, policy: Runb
 
 
 def _slo_alarms(table: SloAlarms) -> dict[str, SloAlarm]:
-    """The alarms that watch a registered tool, by name; of one that watches several its first row."""
+    """The alarms that watch a registered tool, by name; an alarm that watches several tools has its first row."""
     return {row.alarm: row for row in reversed(table.rows) if row.signal is not None and row.alarm is not None}
 
 
 def _link_findings(runbook: Runbook, alarm: str, description: str, url: str, anchor: str) -> list[Finding]:
-    """What is wrong with the link of one alarm; with several links one that leads to the section is enough."""
+    """What is wrong with the link of one alarm; of several links, one that leads to the section is enough."""
     wanted = anchor_name(anchor)
     anchors = [anchor_name(fragment) for fragment in _references(runbook, description)]
     if wanted in anchors:
@@ -118,7 +118,7 @@ def _address(runbook: Runbook) -> str | None:
 
 
 def _file_names(runbook: Runbook) -> list[str]:
-    """The names of the runbook's file, by its address and its location; the location itself where there is none else."""
+    """The names of the runbook's file, by its address and its location; the location itself if there is nothing else."""
     places = [place for place in (_address(runbook), runbook.facts.location) if place]
     paths = [unquote(urlsplit(place).path) if "://" in place else place.split("#", 1)[0] for place in places]
     names = [path.replace("\\", "/").rstrip("/").rpartition("/")[2] for path in paths]
@@ -149,7 +149,7 @@ def _references(runbook: Runbook, description: str) -> Iterator[str]:
 
 
 def _without_links(runbook: Runbook, description: str) -> str:
-    """The description with every address and every mention of the runbook's file called `LINK`."""
+    """The description with every address and every mention of the runbook's file replaced by `LINK`."""
     return re.sub(rf"(?:[\w.-]*/)*{_mention(runbook)}", f" {LINK} ", _URL.sub(f" {LINK} ", description), flags=re.IGNORECASE)
 
 
@@ -159,7 +159,7 @@ def _mention(runbook: Runbook) -> str:
 
 
 def _exactly(address: str) -> str:
-    """A pattern of an address: capitals make no difference in scheme and host, and do in the path."""
+    """A pattern of an address: case matters in the path, not in scheme and host."""
     scheme, _, rest = address.partition("://")
     host, slash, path = rest.partition("/")
     return rf"(?i:{re.escape(f'{scheme}://{host}')}){re.escape(slash + path)}/?{_AFTER}"

@@ -1,7 +1,7 @@
 """The lines that a CloudWatch dashboard draws: of metrics by name, searches, queries, and through expressions. Pure.
 
-A line with `visible: false` is not drawn, and an expression may draw it under its id. In a monitoring account a line may name
-whose metrics it draws (`accountId`, `:aws.AccountId`, `AWS.AccountId`): those of other accounts are not what is looked for.
+A line with `visible: false` is not drawn, but an expression may draw it by its id. In a monitoring account a line may name the
+account whose metrics it draws (`accountId`, `:aws.AccountId`, `AWS.AccountId`): metrics of other accounts do not count.
 
 Source: CloudWatch API reference, "Dashboard body structure and syntax".
 """
@@ -27,7 +27,7 @@ ANY_TENANT = "?"
 """Stands for the tenant of an error that has not happened yet."""
 
 LONGEST_PERIOD = 24 * 3600
-"""Seconds of a data point beyond which a line shows nothing of the day that is judged."""
+"""Seconds: a line with longer periods shows nothing of the day that is judged."""
 
 _DEFAULT_PERIOD, _DEFAULT_STATISTIC = 300, "Average"
 _KEEP_LINES = frozenset({"ABS", "REMOVE_EMPTY"})
@@ -120,7 +120,7 @@ class _Drawing:
 
 
 def _tells(metric: str, statistic: Statistic) -> bool:
-    """Whether a statistic says something: of latency not how many calls nor the fastest, of counts how many there are."""
+    """Whether a statistic says something: for latency not a number of calls or the fastest, for counts how many there are."""
     if metric != LATENCY:
         return statistic.kind in (StatisticKind.SUM, StatisticKind.SAMPLE_COUNT, StatisticKind.AVERAGE)
     if statistic.kind in (StatisticKind.SAMPLE_COUNT, StatisticKind.TRIMMED_COUNT, StatisticKind.MINIMUM):
@@ -129,7 +129,7 @@ def _tells(metric: str, statistic: Statistic) -> bool:
 
 
 def lines_of(body: str, place: Place, now: datetime | None, found: Found) -> tuple[list[Line], list[str]] | None:
-    """The lines of a dashboard body (JSON text) as it is when it is opened, and what of it is not understood.
+    """The lines of a dashboard body (JSON text) as it is when it is opened, and its parts that are not understood.
 
     None if the text is no dashboard.
 
@@ -166,7 +166,7 @@ class _DrawnLines:
                 yield drawing.line
 
     def _drawing(self, entry: Entry, above: frozenset[str]) -> _Drawing | None:
-        """What an entry draws; None for nothing that can be told, or what belongs to another region or account."""
+        """What an entry draws; None if that cannot be told, or belongs to another region or account."""
         if not self._own(entry.options):
             return None
         if entry.fields:
@@ -175,7 +175,7 @@ class _DrawnLines:
         return self._expression(str(entry.options.get("expression", "")), entry.options, above)
 
     def _own(self, options: Options) -> bool:
-        """Whether an entry is about the region and account that are looked for, which it is where it names none."""
+        """Whether an entry is about the region and account that are looked for; one that names none is."""
         region, account = self._named(options, "region"), self._named(options, "accountId")
         return region in (None, self._place.region) and (account is None or str(account) == self._place.account)
 
@@ -206,7 +206,7 @@ class _DrawnLines:
         return options.get(key, self._widget.properties.get(key, default))
 
     def _period(self, options: Options) -> float:
-        """Seconds; 0 for what is no number."""
+        """Seconds; 0 if it is not a number."""
         try:
             period = float(self._option(options, "period", _DEFAULT_PERIOD))
         except (TypeError, ValueError, OverflowError):
@@ -246,7 +246,7 @@ class _DrawnLines:
         drawing = self._value(node.arguments[0], options, above) if (keeps or adds) and node.arguments else None
         if drawing is None or keeps:
             return drawing
-        # Of one time series SUM is a number, which is no line; what is put together with unknown lines says nothing.
+        # SUM of one time series is a number, which is no line; a sum with unknown lines says nothing.
         added = replace(drawing.line, separate=False, accounts_together=True)
         return _Drawing(added, many=False) if drawing.many and drawing.whole else None
 

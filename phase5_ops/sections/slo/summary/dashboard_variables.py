@@ -1,9 +1,9 @@
-"""What a CloudWatch dashboard shows when it is opened: its variables put to their default values. Pure.
+"""What a CloudWatch dashboard shows when it is opened: its variables set to their default values. Pure.
 
-A property variable changes all instances of a JSON property, or of a dimension, in all widgets; a pattern variable changes what a
-regular expression matches across the dashboard. A default that is not known here (the first that a search finds, or one that is
-not among the variable's values) hides what it touches; a variable that is not understood may hide everything, so that the
-dashboard shows nothing.
+A property variable changes all instances of a JSON property, or of a dimension, in all widgets; a pattern variable changes what
+a regular expression matches across the dashboard. A default that is not known here (the first that a search finds, or one that
+is not among the variable's values) hides what it touches; a variable that is not understood may hide everything, so that the
+dashboard counts as showing nothing.
 
 Source: CloudWatch API reference, "Dashboard body structure and syntax", "Variables array structure".
 """
@@ -26,7 +26,7 @@ NOT_KNOWN = "(not known)"
 _FIRST = "__FIRST"
 _IMPLIED = ("accountId", "region")  # each metric widget has them, written or not
 _LONGEST_PATTERN, _LONGEST_TEXT = 255, 4096
-_ESCAPED = re.compile(r"\\[^0-9]|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)  # an escaped sign, a class of signs
+_ESCAPED = re.compile(r"\\[^0-9]|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)  # an escaped character, a class of characters
 _ENDLESS = re.compile(r"[*+]|\{\d+,\d*\}")
 _TOO_MUCH = re.compile(r"\(\?|\\|\)[*+{]")  # look-around, references, repeated groups
 
@@ -95,7 +95,7 @@ def _known(variable: Options, default: object, found: Found) -> bool:
 
 
 def _explicit(widget: Any) -> Any:  # noqa: ANN401 - JSON
-    """The widget with the properties that it has without their being written."""
+    """The widget with its implied properties written out."""
     if not isinstance(widget, dict) or widget.get("type") != "metric" or not isinstance(widget.get("properties"), dict):
         return widget
     return widget | {"properties": dict.fromkeys(_IMPLIED) | widget["properties"]}
@@ -125,7 +125,7 @@ def _dimension(row: Any, target: str, value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _expression(text: str, target: str, value: Any, name: str) -> str:  # noqa: ANN401 - JSON
-    """The expression as it is; where it asks for another value of what the variable changes, what it draws is not known."""
+    """The expression; marked so that it is not understood where it asks for another value of what the variable changes."""
     asks = re.search(rf"""\b{re.escape(target)}["']?\s*(=|!=|NOT\b|IN\b)""", text, re.IGNORECASE)
     return f"({text}, which {name} may change)" if asks and str(value) not in text else text
 
@@ -134,7 +134,7 @@ def _pattern(text: str, value: object, name: str) -> re.Pattern[str]:
     """A regular expression that JavaScript and Python read alike, and that takes no more than quadratic time.
 
     Raises:
-        _NotUnderstood: another one.
+        _NotUnderstood: any other expression.
     """
     plain = _ESCAPED.sub("x", text)
     spans = '"' in text  # it may match from one property into the next
@@ -148,7 +148,7 @@ def _pattern(text: str, value: object, name: str) -> re.Pattern[str]:
 
 
 def _with_pattern(node: Any, pattern: re.Pattern[str], value: str) -> Any:  # noqa: ANN401 - JSON
-    """The node with what the pattern matches changed in all its texts, keys and numbers."""
+    """The node with every match of the pattern replaced, in all its texts, keys and numbers."""
     if isinstance(node, dict):
         return {_with_pattern(key, pattern, value): _with_pattern(each, pattern, value) for key, each in node.items()}
     if isinstance(node, list):

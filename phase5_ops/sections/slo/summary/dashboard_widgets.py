@@ -1,4 +1,4 @@
-"""The metric widgets of a CloudWatch dashboard that show the present, with every entry of theirs spelled out. Pure.
+"""The metric widgets of a CloudWatch dashboard that show the present, with all their entries spelled out. Pure.
 
 Source: CloudWatch API reference, "Dashboard body structure and syntax". Within a widget `.` repeats the part of the line above,
 `...` repeats as many as are left out. A widget without size, or whose time range has a fixed end in the past, draws nothing of
@@ -20,7 +20,7 @@ _SECONDS = re.compile(r"-?P(?=.)(?:\d+[YMWD])*(?:T(?:\d+[HMS])+)?")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a widget: `fields` (namespace, name, dimension names and values) of a metric, none of an expression."""
+    """One entry of a widget: `fields` (namespace, name, dimension names and values) of a metric; empty for an expression."""
 
     fields: Sequence[str]
     options: Options

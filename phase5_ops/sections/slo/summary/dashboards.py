@@ -1,7 +1,7 @@
-"""Which metric of which tool a CloudWatch dashboard shows, in a way that says something of it. Pure.
+"""Which metrics of which tools a CloudWatch dashboard shows, in a way that says something of them. Pure.
 
 CloudWatch does not add dimension sets up: latency and success need the set {tool_name, connector_id}, and errors, which always
-carry tenant_id, need the sets with it. What a dashboard draws is read by `dashboard_lines`.
+carry tenant_id, need the sets with it. `dashboard_lines` reads what a dashboard draws.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -66,8 +66,8 @@ def dashboard_coverage(
             a tenant's errors would be shown.
         namespace: the metrics' namespace.
         region: the region of the metrics; a widget of another region shows other metrics.
-        account: the account of the metrics; a line that names another `accountId` shows other metrics, and so may any that names
-            one where the account is not known (None, `unknown`).
+        account: the account of the metrics; a line that names another `accountId` shows other metrics; if the account is not
+            known (None, `unknown`), any line that names one may.
         now: tells a fixed time range of the past from one that is still running; None: any fixed end counts as past.
     """
     required = _required(registered_tools, error_sets)
@@ -131,7 +131,7 @@ def _required(registered_tools: Sequence[RegisteredTool], error_sets: Iterable[M
 
 
 class _Drawn:
-    """What a dashboard draws, with the metrics by name found at once: there may be thousands of both."""
+    """What a dashboard draws, with an index of the metrics by name: there may be thousands of lines and metrics."""
 
     def __init__(self, lines: Sequence[Line], required: _Required) -> None:
         self._required = required
@@ -145,7 +145,7 @@ class _Drawn:
                     self._others.append((line, source))
 
     def shows(self, tool: str, metric: str) -> tuple[bool, list[str]]:
-        """Whether every set of the tool's metric that has to be shown is; and why lines do not count that draw it uselessly."""
+        """Whether every required set of the tool's metric is shown; and why lines that draw one do not count."""
         unfit: list[str] = []
         whole = True
         for needed in self._required[tool][metric]:

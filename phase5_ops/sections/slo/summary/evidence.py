@@ -194,12 +194,12 @@ def tool_slo_summary(
     """The summary of all tools that emit metrics or are registered.
 
     Args:
-        series: answers to the queries of `metric_plan.plan` for the known sets.
+        series: answers to the queries of `plan.plan` for the known sets.
         known: the dimension sets, and how many days they are complete for.
         registered_tools: the rows of the table of that name.
         dashboards: which dashboard shows which metric of which tool.
         policy: thresholds and windows.
-        canary_tenants: tenants whose calls count, and never make the data fresh or enough.
+        canary_tenants: tenants whose calls count in the figures, but never make the data fresh or enough.
         now: evaluation time.
         reads: how everything was read (ListMetrics, GetMetricData, ListDashboards, GetDashboard).
 

@@ -23,7 +23,7 @@ _GOOD_TO_BAD = LinearSegmentedColormap.from_list("good_to_bad", ["#d9ead9", "#7f
 
 
 def plot_summary(summary: Summary, *, now: datetime) -> bytes:
-    """The picture as PNG: three panels side by side, time to the right, a colour a span of five minutes or more.
+    """The picture as PNG: three panels side by side, time to the right, one coloured cell per span of five minutes or more.
 
     Shares turn yellow at the SLO's limit and red beyond it; white is time without calls.
 

@@ -1,4 +1,4 @@
-"""Which dimension sets earlier runs saw, and how many days back the known sets are known to be all.
+"""Which dimension sets earlier runs saw, and for how many days back the known sets are complete.
 
 ListMetrics leaves out what has had no data for two weeks, so a figure over 30 days needs the sets that earlier runs saw. Each run
 therefore notes what ListMetrics showed, and that it was read that day.
@@ -49,5 +49,5 @@ def _days_covered(listing_days: Iterable[str], now: datetime) -> int:
     for day in sorted((datetime.fromisoformat(f"{day}T00:00:00+00:00") for day in listing_days), reverse=True):
         if day < reach:
             break
-        reach = min(reach, day + timedelta(days=1 - LISTING_DAYS))  # some time of that day: its end claims least
+        reach = min(reach, day + timedelta(days=1 - LISTING_DAYS))  # the time of day is not known: its end claims least
     return (now - reach).days

@@ -22,7 +22,7 @@ def described(value: object) -> str:
 
 
 def macros(value: object) -> list[str]:
-    """What a value has in it that rewrites the template: macros, loops that were not expanded, unknown functions."""
+    """The constructs in a value that rewrite the template: macros, loops that were not expanded, unknown functions."""
     if isinstance(value, list):
         return [name for entry in value for name in macros(entry)]
     if not isinstance(value, Mapping):
@@ -74,7 +74,7 @@ def _functions(value: object) -> Iterator[str]:
 
 
 def _argument(name: str, argument: object) -> str:
-    """What a function is about: its text, the condition of Fn::If, the attribute of Fn::GetAtt."""
+    """The argument to show for a function: its text, the condition of Fn::If, the attribute of Fn::GetAtt."""
     if isinstance(argument, list) and argument and all(isinstance(part, str) for part in argument[:1]):
         return str(argument[0]) if name == "Fn::If" else ".".join(map(str, argument)) if name == "Fn::GetAtt" else ""
     return argument if isinstance(argument, str) else ""

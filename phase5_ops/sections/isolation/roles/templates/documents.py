@@ -1,8 +1,8 @@
-"""Policy documents of a template, statement by statement: what may be allowed, what is surely denied, what is not judged. Pure.
+"""Reads policy documents of a template: what they may allow, what they surely deny, and what is not judged. Pure.
 
-Everything in a document is accounted for. An Allow takes the widest of what it may be: any of its actions and resources, no
-condition that may be absent or is not known. A Deny counts with what it surely has, and not at all where its condition or effect
-may be another. Text is parsed after its variables are put in.
+Everything in a document is accounted for. An Allow is read as widely as it may be meant: with every possible action and resource,
+without conditions that may be absent or are not known. A Deny counts only with what it surely has, and not at all where its
+condition or effect may be another. A document given as text is parsed after its variables are filled in.
 
 Source: IAM User Guide, "IAM JSON policy elements reference", "Grammar of the IAM JSON policy language".
 """
@@ -22,12 +22,12 @@ _STATEMENT_KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource",
 _PRINCIPAL_KEYS = frozenset({"Principal", "NotPrincipal"})
 _PRINCIPAL_KINDS = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
 VERSIONS = ("2012-10-17", "2008-10-17")
-#: In place of a statement's principal: everybody.
+#: The principal that means everybody.
 EVERYBODY = "*"
 
 
 def over(value: object, read: Callable[[Any], Grants]) -> Grants:
-    """What a list of parts grants, with Fn::If and AWS::NoValue at any place; `read` is asked for each single part."""
+    """What a list of parts grants, with Fn::If and AWS::NoValue at any place; `read` reads each single part."""
     branches = branches_of(value)
     if branches is not None:
         return one_of([over(branch, read) for branch in branches])
@@ -37,9 +37,9 @@ def over(value: object, read: Callable[[Any], Grants]) -> Grants:
 
 
 class PolicyReader:
-    """Reads documents of identity policies; with `of_resource`, of a resource's policy, whose statements name principals.
+    """Reads documents of identity policies; with `of_resource`, those of resource policies, whose statements name principals.
 
-    Statements of a resource's policy come out with `Principal` as a list of texts: `*`, an ARN, an account, or `Service x`.
+    Statements of a resource policy get `Principal` as a list of texts: `*`, an ARN, an account, or `Service x`.
     """
 
     def __init__(self, values: Values, *, of_resource: bool = False) -> None:
@@ -112,7 +112,7 @@ class PolicyReader:
         )
 
     def _allowing(self, content: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
-        """The widest statements that this Allow may be, and elements that it lacks."""
+        """The widest statements that this Allow may mean, and the elements that it lacks."""
         actions = self._forms(content, "Action", allow=True)
         resources = self._forms(content, "Resource", allow=True)
         if self._of_resource and not resources:
@@ -127,7 +127,7 @@ class PolicyReader:
         return found, missing
 
     def _denying(self, content: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What this Deny surely is; nothing where that is not known."""
+        """The statement that this Deny surely is; none where that is not known."""
         actions = self._forms(content, "Action", allow=False)
         resources = self._forms(content, "Resource", allow=False)
         if self._of_resource and not resources and "NotResource" not in content:
@@ -143,7 +143,7 @@ class PolicyReader:
         return [{**actions[0], **resources[0], **principal, "Condition": _settled(conditions[0])}]
 
     def _forms(self, content: Mapping[str, Any], element: str, *, allow: bool) -> list[dict[str, Any]]:
-        """An element and its negation as lists of texts: for an Allow the widest, for a Deny what is certain."""
+        """An element and its negation as lists of texts: for an Allow the widest list, for a Deny the certain entries."""
         found = []
         for name, widest in ((element, allow), (f"Not{element}", not allow)):
             if name in content:
@@ -153,7 +153,7 @@ class PolicyReader:
         return found
 
     def _conditions(self, content: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The conditions that an Allow may have, each on its own; a part that is not known does not limit."""
+        """The alternative conditions that an Allow may have; a part that is not known is left out, so that it does not limit."""
         if "Condition" not in content:
             return [{}]
         found = []
@@ -165,7 +165,7 @@ class PolicyReader:
     def _principal(self, content: Mapping[str, Any], *, allow: bool) -> Any:  # noqa: ANN401 - None: a Deny whose principals are not certain
         if not self._of_resource:
             return {}
-        if "Principal" not in content:  # NotPrincipal: everybody but some
+        if "Principal" not in content:  # NotPrincipal means everybody except some
             return {"Principal": [EVERYBODY]} if allow else None
         value = content["Principal"]
         if not isinstance(value, Mapping) or function_of(value) is not None:
@@ -188,7 +188,7 @@ def _principals(found: object, *, certain: bool) -> Iterable[str]:
 
 
 def _in_version(statements: Grants, version: str) -> Grants:
-    """The same statements under a version of the language."""
+    """The same statements with this version of the policy language."""
     allows, denies = (
         tuple(Granted(one.policy, version, one.statement) for one in some) for some in (statements.allows, statements.denies)
     )
@@ -213,7 +213,7 @@ def _is_block(block: object) -> TypeGuard[Mapping[str, Any]]:
 
 
 def _vague(block: Mapping[str, Any]) -> bool:
-    """Whether it is not known which operators on which keys these are, or what `Null` asks."""
+    """Whether an operator, a key or the value of a `Null` operator is not known."""
     for operator, keys in block.items():
         names = [str(operator), *map(str, keys)]
         values = [str(value) for value in keys.values()] if str(operator).lower().endswith("null") else []

@@ -1,6 +1,6 @@
-"""The resources of a template with its loops written out, and what else would change them. Pure.
+"""Writes out the loops in a template's resources, and names what else would change the resources. Pure.
 
-Fn::ForEach over a literal list is expanded as AWS::LanguageExtensions does; one over anything else, and every macro, is named.
+Fn::ForEach over a literal list is expanded as AWS::LanguageExtensions does. Other loops, and every macro, are only named.
 
 Source: AWS CloudFormation User Guide, "Fn::ForEach", "AWS::LanguageExtensions transform", "Template sections".
 """
@@ -15,10 +15,10 @@ from phase5_ops.sections.isolation.roles.templates.values import function_of
 
 _LOOP = "Fn::ForEach::"
 _LOOP_PARTS = 3
-#: As many resources and properties may come out of a template's loops; CloudFormation itself takes 500 resources.
+#: Most turns of a template's loops that are written out; CloudFormation itself takes 500 resources.
 _MOST_EXPANDED = 5000
 
-#: Transforms whose effect is judged here, or that make no role, policy or table.
+#: Transforms whose effect is judged, or that make no role, policy or table.
 _KNOWN_TRANSFORMS = frozenset(
     {
         "AWS::Serverless-2016-10-31",
@@ -44,9 +44,9 @@ _SECTIONS = frozenset(
         "Globals",
     }
 )
-#: Sections in which a macro could put something that bears on roles.
+#: Sections in which a macro could change what roles may do.
 _BEARING = ("Parameters", "Mappings", "Globals")
-#: What SAM would have to spread over every function, and does not say that it does.
+#: Keys of Globals that would grant something to every function; SAM does not document them there.
 _GRANTING = ("Policies", "Role", "Connectors", "Events")
 
 
@@ -74,7 +74,7 @@ def expand(content: Mapping[str, Any]) -> Expanded:
 
 
 def _of_globals(section: object) -> list[str]:
-    """What grants something to every function of the template, and is not evaluated."""
+    """Names of what grants something to every function of the template and is not evaluated."""
     kinds = section.items() if isinstance(section, Mapping) else ()
     return [
         f"{key} of {kind} in Globals" for kind, entry in kinds for key in _GRANTING if isinstance(entry, Mapping) and key in entry
@@ -121,7 +121,7 @@ class _Loops:
 
 
 def _bound(value: Any, name: str, item: str) -> Any:  # noqa: ANN401 - a part of a template
-    """A loop's body with the variable's value in texts, keys and references."""
+    """A loop's body with the variable replaced by its value in texts, keys and references."""
     if isinstance(value, str):
         plain = re.sub(r"[^A-Za-z0-9]", "", item)
         return value.replace(f"${{{name}}}", item).replace(f"&{{{name}}}", plain)
@@ -135,7 +135,7 @@ def _bound(value: Any, name: str, item: str) -> Any:  # noqa: ANN401 - a part of
 
 
 def unusable(name: str, entry: object) -> list[str]:
-    """What keeps a resource from being read at all: no mapping, no type, a macro beside its type or properties."""
+    """Why a resource cannot be read at all: no mapping, no type, a macro beside its type or properties."""
     if not isinstance(entry, Mapping):
         return [f"{name}: {described(entry)} as resource"]
     odd = [] if isinstance(entry.get("Type"), str) else [f"{name}: {described(entry.get('Type'))} as Type"]

@@ -1,7 +1,7 @@
 """What a part of a template grants, and what is not known of it. Pure.
 
-Two ways to put parts together: beside each other, where all of them count, and as alternatives, where every Allow of any counts
-and only what every one of them denies.
+There are two ways to combine parts: together, where all of them count, and as alternatives, where every Allow of any part counts,
+but a Deny only if every part has it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,12 +31,12 @@ class Grants:
     managed: tuple[str, ...] = ()
 
     def named(self, policy: str) -> "Grants":
-        """The same, under a policy's name."""
+        """The same grants under this policy name."""
         allows, denies = (tuple(replace(one, policy=policy) for one in some) for some in (self.allows, self.denies))
         return replace(self, allows=allows, denies=denies)
 
     def documents(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        """(policy, document), one document a policy and version."""
+        """(policy, document) pairs, one per policy and version."""
         found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for one in (*self.allows, *self.denies):
             found.setdefault((one.policy, one.version), []).append(one.statement)
@@ -47,12 +47,12 @@ NOTHING = Grants()
 
 
 def not_judged(*names: str) -> Grants:
-    """Constructs whose effect is not evaluated."""
+    """Grants that only name constructs whose effect is not evaluated."""
     return Grants(not_judged=names)
 
 
 def together(parts: Iterable[Grants]) -> Grants:
-    """All of the parts."""
+    """All of the parts combined."""
     some = list(parts)
     return Grants(
         tuple(one for part in some for one in part.allows),
@@ -63,7 +63,7 @@ def together(parts: Iterable[Grants]) -> Grants:
 
 
 def one_of(parts: Sequence[Grants]) -> Grants:
-    """One of the parts, not known which."""
+    """One of the parts; it is not known which."""
     whole = together(parts)
     if len(parts) == 1:
         return whole

@@ -1,11 +1,11 @@
-"""Patterns with IAM's wildcards, asked about each other: may they mean one thing."""
+"""Compares patterns with IAM's wildcards: may two of them mean the same thing."""
 
 import re
 from functools import cache
 
 from phase5_ops.sections.isolation.roles.evidence import UNKNOWN
 
-#: The stack's own partition, region and account, whatever they are.
+#: Stand for the stack's own partition, region and account, which are not known.
 OWN_PARTITION, OWN_REGION, OWN_ACCOUNT = "${own-partition}", "${own-region}", "${own-account}"
 
 _OWN = re.compile(r"\$\{own-(partition|region|account)\}")
@@ -16,7 +16,7 @@ ARN_PARTS = 6
 
 
 def settled(text: str) -> str:
-    """A resolved text with what is still not known as UNKNOWN; own region and account fit any where an ARN has them."""
+    """A resolved text with UNKNOWN for what is not known; an ARN's own partition, region and account become `*`."""
     parts = text.split(":", ARN_PARTS - 1)
     if parts[0] == "arn" and len(parts) == ARN_PARTS:
         for place, own in ((1, OWN_PARTITION), (3, OWN_REGION), (4, OWN_ACCOUNT)):
@@ -26,7 +26,7 @@ def settled(text: str) -> str:
 
 @cache
 def overlap(one: str, other: str) -> bool:
-    """Whether some text fits both patterns; variables and what is not known fit anything."""
+    """Whether some text fits both patterns; variables and UNKNOWN fit anything."""
     left, right = (re.sub(r"\*+", "*", _VARIABLE.sub("*", pattern)) for pattern in (one, other))
     waiting, seen = [(0, 0)], {(0, 0)}
     while waiting:

@@ -1,4 +1,4 @@
-"""Types of a template's resources, by what they mean for roles. Plain data."""
+"""Types of a template's resources, by their effect on roles. Plain data."""
 
 from phase5_ops.sections.isolation.roles.templates import sam
 
@@ -13,7 +13,7 @@ ROLE_OF = {
     "AWS::AppSync::DataSource": "ServiceRoleArn",
     "AWS::ECS::TaskDefinition": "TaskRoleArn",
 }
-#: Resources that make others which are not in this template; `...::MODULE` as well. The property says which.
+#: Resources that make others outside this template, and the property that names them; `...::MODULE` types do so too.
 MAKERS = {
     "AWS::CloudFormation::Stack": "TemplateURL",
     "AWS::CloudFormation::StackSet": "TemplateURL",

@@ -1,11 +1,11 @@
-"""What the Serverless Application Model adds to a function's role: policy templates and events. Plain data.
+"""What SAM (Serverless Application Model) adds to a function's role: policy templates and events. Plain data.
 
 Source: AWS SAM Developer Guide, "Policy template list"; aws-sam-translator 1.110 (policy_templates.json, model/eventsources).
 """
 
 from collections.abc import Mapping
 
-#: Resource types of SAM that make no role which reaches items.
+#: Resource types of SAM that make no role that reaches items.
 WITHOUT_ROLES = frozenset({"Api", "HttpApi", "WebSocketApi", "LayerVersion", "SimpleTable", "CapacityProvider"})
 WITH_ROLES = ("AWS::Serverless::Function", "AWS::Serverless::StateMachine")
 
@@ -14,7 +14,7 @@ _TABLE = ("",)
 _READ = ("GetItem", "Scan", "Query", "BatchGetItem")
 _WRITE = ("PutItem", "UpdateItem", "BatchWriteItem")
 
-#: Policy template -> (actions on items, what of the table they are granted on).
+#: Policy template -> (actions on items, suffixes of the table's ARN on which it grants them).
 ON_ITEMS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "DynamoDBCrudPolicy": ((*_READ, *_WRITE, "DeleteItem", "ConditionCheckItem"), _ALL),
     "DynamoDBReadPolicy": (_READ, _ALL),
@@ -52,7 +52,7 @@ WITHOUT_ITEMS = frozenset(
 #: The managed policy that SAM adds to the role of a function that reads a table's stream.
 STREAM_POLICY = "arn:aws:iam::aws:policy/service-role/AWSLambdaDynamoDBExecutionRole"
 STREAM_EVENT = "DynamoDB"
-#: Events that add nothing which reaches items.
+#: Events that add no access to items.
 OTHER_EVENTS = frozenset(
     {
         "S3",

@@ -1,7 +1,8 @@
-"""What a value of a template may be: all alternatives of its intrinsic functions, never a chosen one. Pure.
+"""All values that a template's value may have: every alternative of its intrinsic functions, never a chosen one. Pure.
 
-A parameter is any of its AllowedValues and else not known (a default binds nobody); both branches of Fn::If count; a mapping
-gives all values that may be looked up. What the template does not say is `UNKNOWN`, and so are more than `MOST` alternatives.
+A parameter is any of its AllowedValues, or unknown if it has none (a deployment need not use the default). Both branches of
+Fn::If count; a mapping gives all values that may be looked up. A value that the template does not give is `UNKNOWN`, as is one
+with more than `MOST` alternatives.
 
 Source: AWS CloudFormation User Guide, "Intrinsic function reference", "Pseudo parameters reference", "Parameters".
 """
@@ -20,7 +21,7 @@ MOST = 64
 
 
 class _Absent:
-    """What `AWS::NoValue` leaves."""
+    """The type of ABSENT, which stands for `AWS::NoValue`."""
 
 
 ABSENT: Final = _Absent()
@@ -52,13 +53,13 @@ class Parameter:
 
 
 def parameters(section: object, *, by_default: bool = False) -> dict[str, Parameter]:
-    """The parameters of a template; with `by_default` each is its default, which serves to name things and nothing else."""
+    """The parameters of a template; with `by_default` each is its default, which is used only for names to show."""
     found = {}
     for name, entry in (section if isinstance(section, Mapping) else {}).items():
         if not isinstance(entry, Mapping):
             continue
         kind, allowed = str(entry.get("Type", "String")), entry.get("AllowedValues")
-        if kind.startswith("AWS::SSM::"):  # its values are names of what is looked up at deployment
+        if kind.startswith("AWS::SSM::"):  # its values are names, looked up at deployment
             values: tuple[Any, ...] = (UNKNOWN,)
         elif by_default and "Default" in entry:
             values = (entry["Default"],)
@@ -102,7 +103,7 @@ class Values:
     attributes: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def alternatives(self, value: object) -> list[Any]:
-        """All plain values that a value may be, once each: with UNKNOWN for what is not said, ABSENT for AWS::NoValue."""
+        """All plain values that a value may have, once each; UNKNOWN for what is not known, ABSENT for AWS::NoValue."""
         if isinstance(value, list):
             return self._lists(value)
         if not isinstance(value, Mapping):
@@ -111,7 +112,7 @@ class Values:
         if function is not None:
             resolve = _FUNCTIONS.get(function[0])
             return _bounded(resolve(self, function[1]) if resolve else [UNKNOWN])
-        if any(str(name).startswith("Fn::") for name in value):  # a macro that rewrites what stands beside it
+        if any(str(name).startswith("Fn::") for name in value):  # a macro that rewrites its neighbours
             return [UNKNOWN]
         products = self._product([self.alternatives(entry) for entry in value.values()])
         if products is None:
@@ -120,7 +121,7 @@ class Values:
         return _bounded({name: part for name, part in zip(names, parts, strict=True) if part is not ABSENT} for parts in products)
 
     def spread(self, value: object) -> Spread:
-        """The entries of a value that is a list, or stands for a list of one; without AWS::NoValue."""
+        """The entries of a value, without AWS::NoValue; a value that is no list counts as a list of one."""
         if isinstance(value, list):
             spreads = [self.spread(entry) for entry in value]
             return Spread([e for s in spreads for e in s.union], [e for s in spreads for e in s.certain])
@@ -151,7 +152,7 @@ class Values:
         return found if found is not None and found.is_list else None
 
     def ref(self, name: object) -> list[Any]:
-        """What Ref may give; a list parameter is some list of its values, so that it is not known."""
+        """What Ref may give; UNKNOWN for a list parameter, which may be any list of its values."""
         text = str(name)
         if text in _PSEUDO:
             return [_PSEUDO[text]]
@@ -161,14 +162,14 @@ class Values:
         return [UNKNOWN] if parameter is None or parameter.is_list else list(parameter.values)
 
     def attribute(self, argument: object) -> list[Any]:
-        """What Fn::GetAtt may give; it is known of tables, roles and managed policies of the template."""
+        """What Fn::GetAtt may give; known for tables, roles and managed policies of the template."""
         parts = argument if isinstance(argument, list) else str(argument).split(".", 1)
         if not all(isinstance(part, str) for part in parts):
             return [UNKNOWN]
         return [self.attributes.get((parts[0], ".".join(parts[1:])), UNKNOWN)] if parts else [UNKNOWN]
 
     def sub(self, argument: object) -> list[Any]:
-        """Fn::Sub. `${!x}` is the text `${x}`, and IAM's own variables stay, with or without it."""
+        """Fn::Sub. `${!x}` becomes the text `${x}`; IAM's own variables stay, with or without the `!`."""
         with_names = isinstance(argument, list) and len(argument) == 2 and isinstance(argument[1], Mapping)  # noqa: PLR2004
         text, given = (argument[0], argument[1]) if with_names else (argument, {})  # type: ignore[index]
         if not isinstance(text, str):
@@ -219,7 +220,7 @@ class Values:
         return [UNKNOWN if "${" in text or "{{resolve:" in text else text.split(argument[0]) for text in texts]
 
     def find_in_map(self, argument: object) -> list[Any]:
-        """Fn::FindInMap: every value that the lookup may end at, whatever stage or region it is asked for."""
+        """Fn::FindInMap: every value that the lookup may give, for any stage or region."""
         if not isinstance(argument, list) or len(argument) not in _MAP_PARTS:
             return [UNKNOWN]
         level: list[Any] = [self.mappings]
@@ -234,7 +235,7 @@ class Values:
         return level
 
     def branches(self, argument: object) -> list[Any]:
-        """Fn::If: both."""
+        """Fn::If: the values of both branches."""
         parts = branches_of({"Fn::If": argument})
         return [UNKNOWN] if parts is None else [found for part in parts for found in self.alternatives(part)]
 
@@ -260,7 +261,7 @@ _FUNCTIONS: Mapping[str, Callable[[Values, object], list[Any]]] = {
 
 
 def _bounded(found: Iterable[Any]) -> list[Any]:
-    """Once each; [UNKNOWN] where they are too many."""
+    """The values, once each; [UNKNOWN] where they are too many."""
     kept: list[Any] = []
     for value in found:
         if not any(value is other or (type(value) is type(other) and value == other) for other in kept):
@@ -283,7 +284,7 @@ def _flat(value: object) -> list[Any]:
 
 
 def _looked_up(part: object, names: Sequence[Any]) -> list[Any]:
-    """What a mapping has under these names; all of it where a name is not known, or is the stack's own."""
+    """What a mapping has under these names; all its values where a name is not known, or is the stack's own region or account."""
     if not isinstance(part, Mapping) or any(str(name).startswith("Fn::") for name in part):
         return [UNKNOWN]
     if all(isinstance(name, str | int) and "${" not in str(name) for name in names):

@@ -18,7 +18,7 @@ from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes,
 
 
 class MetricCode(FindingCodes):
-    """The finding codes of row 1.1; some are those of the other checks on the table, too."""
+    """The finding codes of row 1.1; the other checks on the table use some of them too."""
 
     NO_TOOL_REGISTERED = FindingCode(
         Verdict.INCONCLUSIVE,
@@ -194,7 +194,7 @@ def registry_findings(registered_tools: Registry) -> Iterator[Finding]:
 
 
 def too_few(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, link: str | None) -> Iterator[Finding]:
-    """`too_few_samples` unless the lookback or 30 days hold enough calls that were not canaries."""
+    """`TOO_FEW_SAMPLES` unless the lookback or 30 days hold enough calls that were not canaries."""
     lookback, month = real_calls(rows), real_calls(rows, "_30d")
     if max(lookback, month) < policy.min_samples:
         yield MetricCode.TOO_FEW_SAMPLES.at(
@@ -207,7 +207,7 @@ def too_few(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, li
 
 
 def _presence_findings(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, link: str) -> Iterator[Finding]:
-    """Whether a registered tool's metrics are there, enough and fresh; for a tool of which all was read."""
+    """Whether a registered tool's metrics are there, enough and fresh; only for a tool of which everything was read."""
     if not has_data(rows):
         yield MetricCode.TOOL_WITHOUT_METRICS.at(
             tool.tool,
@@ -241,7 +241,7 @@ def _presence_findings(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: Sl
 
 
 def _freshness(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, link: str) -> Iterator[Finding]:
-    """`metrics_stale` unless a call that was not a canary is young enough."""
+    """`METRICS_STALE` unless a call that was not a canary is young enough."""
     ages = [row.last_datapoint_age_seconds for row in rows if row.last_datapoint_age_seconds is not None]
     age = min(ages, default=None)
     last = max((row.last_datapoint_at for row in rows if row.last_datapoint_at), default=None)
@@ -258,7 +258,7 @@ def _freshness(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy,
 
 
 def _form_findings(row: ToolSlo, link: str, *, known: bool) -> Iterator[Finding]:
-    """Whether what a row was emitted as is canonical and whole; `known` if it is known which tools are registered."""
+    """Whether a row's tool, connector and dimensions are canonical and whole; `known`: it is known which tools are registered."""
     for entry in row.bad_dimension_sets:
         yield MetricCode.DIMENSION_MISSING.at(
             MetricSet.of(entry["metric"], entry["dimensions"]).label,
