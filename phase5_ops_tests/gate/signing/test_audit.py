@@ -260,7 +260,7 @@ def records_of(desk: Desk) -> list[dict]:
 def audited(desk: Desk, *records, now=LATER, **changes):
     session = desk.open(now=now)
     trail = Trail(session.reader, *records, **changes)
-    return audit(replace(session, reader=trail), RELEASE), trail
+    return audit(replace(session, run=replace(session.run, reader=trail)), RELEASE), trail
 
 
 def test_every_signature_of_a_release_is_matched(signed):
