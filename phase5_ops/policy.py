@@ -35,6 +35,10 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:/_-]{1,2048}$")]
 
 
+#: The environment where no setting names another.
+DEFAULT_ENVIRONMENT = "production"
+
+
 class Policy(BaseModel):
     """Base of the policy models: immutable, and no unknown field is accepted."""
 

@@ -31,6 +31,7 @@ from phase5_ops.clock import Clock
 from phase5_ops.files import sha256_of
 from phase5_ops.input_files.written_twice import WrittenTwice, distinct_json, distinct_yaml
 from phase5_ops.policy import (
+    DEFAULT_ENVIRONMENT,
     AlarmPolicy,
     BreakerPolicy,
     BudgetPolicy,
@@ -58,7 +59,6 @@ from phase5_ops.policy import (
     ToolSetting,
 )
 
-DEFAULT_ENVIRONMENT = "production"
 SANDBOX_ENVIRONMENT = "sandbox"
 _ENDPOINT = "AWS_ENDPOINT_URL"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -114,7 +114,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     from phase5_ops.gate.attestation.orders import OrderKind
     from phase5_ops.gate.attestation.verification import DIGEST_PATTERN
     from phase5_ops.gate.attestation.verification import verify as verify_files
-    from phase5_ops.settings import DEFAULT_ENVIRONMENT
+    from phase5_ops.policy import DEFAULT_ENVIRONMENT
 
     if not file:
         refuse("nothing to verify: name the files of the envelopes")
