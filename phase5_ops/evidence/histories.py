@@ -46,9 +46,8 @@ class HistoryCode(FindingCodes):
     HISTORY_ALTERED = FindingCode(
         Verdict.FAIL,
         "Entries of the history were taken out, altered or put in by something else than a run.",
-        "Find out who changed the file; put it back from a backup. Where there is none, move it away, and accept the one"
-        " that begins"
-        " with phase5 history accept.",
+        "Find out who changed the file; put it back from a backup. Where there is none, move it away, and accept the one that"
+        " begins with phase5 history accept.",
     )
     TABLE_MADE_ANEW = FindingCode(
         Verdict.INCONCLUSIVE,

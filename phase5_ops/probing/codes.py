@@ -60,8 +60,7 @@ class ProbingCode(FindingCodes):
         Verdict.ERROR,
         "The user pool issued no token for a probe user.",
         "Check user name, password and the client's auth flow ALLOW_ADMIN_USER_PASSWORD_AUTH; give the user a permanent"
-        " password and"
-        " no MFA; for a client with a secret, put client_secret into the user's secret.",
+        " password and no MFA; for a client with a secret, put client_secret into the user's secret.",
     )
     PROBE_TOKEN_UNUSABLE = FindingCode(
         Verdict.ERROR,

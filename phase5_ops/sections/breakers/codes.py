@@ -52,8 +52,7 @@ class BreakerCode(FindingCodes):
     OPEN_BREAKER_WITHOUT_OPERATOR_ACTION = FindingCode(
         Verdict.FAIL,
         "A breaker keeps re-opening, is found open in most runs, or stays open under traffic, and tenants still execute"
-        " through the"
-        " connector.",
+        " through the connector.",
         f"Follow the runbook section. {_KILL_SWITCH}",
     )
     BREAKER_OPEN = FindingCode(

@@ -40,9 +40,8 @@ class CostCode(FindingCodes):
     UNALLOCATED_SHARE_TOO_HIGH = FindingCode(
         Verdict.FAIL,
         "Too much of the cost is neither tagged with a tenant nor shared out by measured usage of registered tenants.",
-        "Tag more resources, or correct the connector tag of shared ones so that executions can be found for it; register"
-        " the tenants"
-        " that execute.",
+        "Tag more resources, or correct the connector tag of shared ones so that executions can be found for it; register the"
+        " tenants that execute.",
     )
     TAG_NOT_ACTIVE = FindingCode(
         Verdict.FAIL,
@@ -61,8 +60,7 @@ class CostCode(FindingCodes):
     COST_DOES_NOT_RECONCILE = FindingCode(
         Verdict.FAIL,
         "The costs by tenant and connector do not add up to the total of the same scope, to the cent, over days that are"
-        " final. On"
-        " days still estimated a difference is WARN, or INCONCLUSIVE where no day is final.",
+        " final. On days still estimated a difference is WARN, or INCONCLUSIVE where no day is final.",
         "Run with --refresh; if it stays, compare the two views of the day in Cost Explorer.",
         also=(Verdict.INCONCLUSIVE, Verdict.WARN),
     )

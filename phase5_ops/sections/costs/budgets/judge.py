@@ -43,8 +43,7 @@ class BudgetCode(FindingCodes):
     BUDGET_OVERSPENT = FindingCode(
         Verdict.FAIL,
         "More actions were approved by policy in a day than the cap allows, in total or of one action type. INCONCLUSIVE"
-        " where the"
-        " cap was set after the day's last consumption, since the cap of that time is not kept.",
+        " where the cap was set after the day's last consumption, since the cap of that time is not kept.",
         "Stop the tenant's autonomy (kill switch or mode), then find out how the gate let them through.",
         also=(Verdict.INCONCLUSIVE,),
     )

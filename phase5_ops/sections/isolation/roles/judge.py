@@ -42,8 +42,7 @@ class IamCode(FindingCodes):
     IAM_POLICY_NOT_JUDGED = FindingCode(
         Verdict.WARN,
         "A policy of a role could not be had, or a template has a construct whose effect is not evaluated, so that what a"
-        " role may"
-        " do is not known.",
+        " role may do is not known.",
         "Judge the deployed roles, or the template as it is deployed (transformed, with nested stacks written out).",
         also=(Verdict.INCONCLUSIVE,),
         not_tried=True,

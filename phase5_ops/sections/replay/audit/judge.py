@@ -55,15 +55,13 @@ class AuditCode(FindingCodes):
     REPLAY_REASON_MISSING = FindingCode(
         Verdict.FAIL,
         "An entry of a replay has no replay_reason, one that says nothing (blanks, unseen characters, `undefined`, `null`,"
-        " ...), or"
-        " another one than the rest of the replay.",
+        " ...), or another one than the rest of the replay.",
         "The entry's writer must carry the request's replay_reason on.",
     )
     REQUESTED_BY_MISSING = FindingCode(
         Verdict.FAIL,
         "An entry of a replay has no requested_by, one that names nobody (blanks, unseen characters, `undefined`, `null`,"
-        " `unknown`,"
-        " `anonymous`, `[object Object]`, ...), or another one than the rest of the replay.",
+        " `unknown`, `anonymous`, `[object Object]`, ...), or another one than the rest of the replay.",
         "Take requested_by from the verified token of the request; the entry's writer must carry it on.",
     )
     REPLAY_OUT_OF_ORDER = FindingCode(
@@ -94,9 +92,8 @@ class AuditCode(FindingCodes):
     )
     REPLAY_TENANT_MISMATCH = FindingCode(
         Verdict.FAIL,
-        "The entries of one replay name different tenants or accounts, or an entry lies in another tenant's partition, in"
-        " the table"
-        " or in its tenant index (gsi2pk).",
+        "The entries of one replay name different tenants or accounts, or an entry lies in another tenant's partition, in the"
+        " table or in its tenant index (gsi2pk).",
         "Treat it as an isolation incident: find out which function wrote the entry, and whose token it acted for.",
     )
     REPLAY_CONTRADICTS_OUTCOME = FindingCode(
@@ -108,8 +105,7 @@ class AuditCode(FindingCodes):
     LEDGER_INDEX_MISMATCH = FindingCode(
         Verdict.FAIL,
         "An entry of a replay stands in an index under another trace or another time than its own (gsi1pk, gsi1sk, gsi2sk),"
-        " so who"
-        " looks a trace up does not see what the ledger holds.",
+        " so who looks a trace up does not see what the ledger holds.",
         "Find out which function wrote the entry; index keys are made from the entry's own traceId and timestamp.",
     )
     LEDGER_ENTRY_MISDATED = FindingCode(

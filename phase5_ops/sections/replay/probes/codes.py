@@ -164,8 +164,7 @@ class ProbeCode(FindingCodes):
         _FAIL,
         "What an earlier run's probe was refused, or should have been, was done after that run had looked.",
         "Decide before anything is queued or written; a refused request must leave nothing that is acted on later. Each is"
-        " reported"
-        " by one run of a state folder, and for as long as PHASE5_PROBES__LATE_EFFECT_DAYS by runs of another one.",
+        " reported by one run of a state folder, and for as long as PHASE5_PROBES__LATE_EFFECT_DAYS by runs of another one.",
     )
     LEDGER_SEARCH_EMPTY = FindingCode(
         _INCONCLUSIVE,

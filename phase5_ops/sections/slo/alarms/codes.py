@@ -47,8 +47,7 @@ class AlarmCode(FindingCodes):
     ALARM_PERIOD_TOO_SHORT = FindingCode(
         Verdict.FAIL,
         "A period is shorter than the minute in which the platform's metrics are stored: most periods have no data, so that"
-        " the alarm"
-        " lapses into INSUFFICIENT_DATA or looks at a sixth of the time.",
+        " the alarm lapses into INSUFFICIENT_DATA or looks at a sixth of the time.",
         "Use a period of 60 seconds or more.",
     )
     ALARM_CANNOT_FIRE = FindingCode(
@@ -69,8 +68,7 @@ class AlarmCode(FindingCodes):
     ALARM_READS_OTHER_ACCOUNTS = FindingCode(
         Verdict.INCONCLUSIVE,
         "The alarm puts metrics of other accounts together with the platform's, whose traffic is not known here: it may hide"
-        " what the"
-        " alarm should see.",
+        " what the alarm should see.",
         "Ask for the own account alone (WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()), or group by AWS.AccountId.",
         not_tried=True,
     )

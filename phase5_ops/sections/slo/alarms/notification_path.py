@@ -41,8 +41,7 @@ class DeliveryCode(FindingCodes):
         "Whether the alarm's SNS topic delivers depends on a condition or filter whose outcome is not known here, or on a topic,"
         " queue, function or key of another account, which does not let it be read.",
         "Publish a test (SetAlarmState) and see it arrive; write the policy so that it names the alarm or its account; let"
-        " the other"
-        " account's policy allow the reading; or add a subscription that needs neither.",
+        " the other account's policy allow the reading; or add a subscription that needs neither.",
         not_tried=True,
     )
     ALARM_ACTION_NOT_FOLLOWED = FindingCode(
@@ -66,8 +65,7 @@ class DeliveryCode(FindingCodes):
     ALARM_WAY_NOT_JUDGED = FindingCode(
         Verdict.INCONCLUSIVE,
         "The alarm notifies only through a composite alarm whose rule cannot be looked through: it depends on itself, on a"
-        " rule that"
-        " cannot be read, or has too many parts. It does not count.",
+        " rule that cannot be read, or has too many parts. It does not count.",
         "Make the rule simpler, or give the alarm an action of its own.",
         not_tried=True,
     )
@@ -79,8 +77,7 @@ class DeliveryCode(FindingCodes):
     ALARM_MUTED = FindingCode(
         Verdict.FAIL,
         "A mute rule silences the alarm now or for most of a week (FAIL), will do so later (WARN), or has a schedule that"
-        " cannot be"
-        " read (INCONCLUSIVE).",
+        " cannot be read (INCONCLUSIVE).",
         "Delete the mute rule, or wait for its end.",
         also=(Verdict.WARN, Verdict.INCONCLUSIVE),
     )
