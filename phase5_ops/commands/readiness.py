@@ -35,7 +35,8 @@ from phase5_ops.report.document import (
 from phase5_ops.settings import ConfigurationError, Settings, in_sandbox
 
 LINKS_LEAD_NOWHERE = "this is the sandbox: links to the AWS console lead nowhere"
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+#: Run configuration of a run in this process: Dagster's own log lines are not for who typed the command.
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class NotAsked(Exception):
@@ -127,7 +128,7 @@ def _execute(
         result = job.execute_in_process(
             instance=chosen,
             run_id=run.run_id,
-            run_config=_QUIET,
+            run_config=QUIET,
             asset_selection=[dg.AssetKey(name) for name in sorted(assets)] if assets is not None else None,
             raise_on_error=False,
         )

@@ -3,13 +3,12 @@
 from uuid import uuid4
 
 from phase5_ops.build import build_defs
+from phase5_ops.commands.readiness import QUIET
 from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import SIGN_OFF_JOB
 from phase5_ops.gate.defs.sign_off_assets import sign_off_run_config
 from phase5_ops.settings import Settings
-
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def run_sign_offs(settings: Settings, release: str) -> bool:
@@ -25,7 +24,7 @@ def run_sign_offs(settings: Settings, release: str) -> bool:
         result = job.execute_in_process(
             instance=instance,
             run_id=run.run_id,
-            run_config={**sign_off_run_config(release), **_QUIET},
+            run_config={**sign_off_run_config(release), **QUIET},
             raise_on_error=False,
         )
     return bool(result.success)

@@ -10,17 +10,15 @@ from typing import Any
 from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.ccnative.registry import RegisteredTool, Registry
 from phase5_ops.policy import SloPolicy
-from phase5_ops.reads import read_findings
 from phase5_ops.sections.slo.summary.evidence import Summary, ToolSlo
 from phase5_ops.sections.slo.summary.judges.visible import (
-    DASHBOARD_READS,
     MetricCode,
     decided,
     duration,
     label,
     lenient,
-    registry_findings,
     rows_of,
+    unread,
 )
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
@@ -46,11 +44,7 @@ def judge_budget_not_burning(
     namespace: str,
 ) -> Judgement:
     """The check error_budget_not_burning, per registered tool, SLI and pair of windows."""
-    findings = [
-        *read_findings(registered_tools.reads),
-        *read_findings(summary.reads, ignoring=DASHBOARD_READS),
-        *registry_findings(registered_tools),
-    ]
+    findings = unread(summary, registered_tools)
     judged = 0
     for tool in registered_tools.rows:
         rows = rows_of(summary, tool.tool)

@@ -11,16 +11,14 @@ from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.ccnative.registry import Registry
 from phase5_ops.clock import parse_iso
 from phase5_ops.policy import SloPolicy
-from phase5_ops.reads import read_findings
 from phase5_ops.sections.slo.summary.evidence import Summary, ToolSlo
 from phase5_ops.sections.slo.summary.judges.visible import (
-    DASHBOARD_READS,
     decided,
     label,
     real_calls,
-    registry_findings,
     rows_of,
     too_few,
+    unread,
 )
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
@@ -97,11 +95,7 @@ def judge_slo_met(
     namespace: str,
 ) -> Judgement:
     """The check tool_slo_met: the whole lookback (30 days where it holds too few calls), the current window, and all windows."""
-    findings = [
-        *read_findings(registered_tools.reads),
-        *read_findings(summary.reads, ignoring=DASHBOARD_READS),
-        *registry_findings(registered_tools),
-    ]
+    findings = unread(summary, registered_tools)
     judged = 0
     for tool in registered_tools.rows:
         rows = rows_of(summary, tool.tool)

@@ -110,11 +110,7 @@ def judge_metrics_visible(
 ) -> Judgement:
     """Row 1.1. The table gives ages relative to its own evaluation time; `now` is the time of judging, shown with the facts."""
     complete = complete_dashboards(summary, registered_tools)
-    findings = [
-        *read_findings(registered_tools.reads),
-        *read_findings(summary.reads, ignoring=DASHBOARD_READS if complete else ()),
-        *registry_findings(registered_tools),
-    ]
+    findings = unread(summary, registered_tools, ignoring=DASHBOARD_READS if complete else ())
     for tool in registered_tools.rows:
         rows = rows_of(summary, tool.tool)
         link = links.metric(namespace, tool.tool)
@@ -181,7 +177,16 @@ def registry_read(registered_tools: Registry) -> bool:
     return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
 
 
-def registry_findings(registered_tools: Registry) -> Iterator[Finding]:
+def unread(summary: Summary, registered_tools: Registry, *, ignoring: Sequence[str] = DASHBOARD_READS) -> list[Finding]:
+    """What could not be read of the metrics and of the registered tools, but for reads that a check does not need."""
+    return [
+        *read_findings(registered_tools.reads),
+        *read_findings(summary.reads, ignoring=ignoring),
+        *_registry_findings(registered_tools),
+    ]
+
+
+def _registry_findings(registered_tools: Registry) -> Iterator[Finding]:
     """What is wrong with the list of registered tools itself."""
     for entry in registered_tools.facts.malformed:
         yield MetricCode.REGISTRY_RECORD_MALFORMED.at(
