@@ -81,7 +81,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     file: Annotated[list[Path] | None, typer.Argument(help="Envelopes: the readiness statement, and the decision.")] = None,
     digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact they must be about.")] = "",
     policy: Annotated[
-        Path | None, typer.Option("--policy", help="The keys that are believed; default: keys.json of the state folder.")
+        Path | None, typer.Option("--policy", help="The trusted keys; default: keys.json of the state folder.")
     ] = None,
     at: Annotated[str | None, typer.Option("--at", help="Judge age as of this moment (ISO-8601).")] = None,
     max_age_hours: Annotated[float, typer.Option(help="How old the statement may be.", min=0)] = 168,
@@ -129,7 +129,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     except KeysError as error:
         refuse(f"{keys_file}: {error}")
     except OSError as error:
-        remedy = "; name the keys that are believed with --policy" if error.filename == str(keys_file) and policy is None else ""
+        remedy = "; name the trusted keys with --policy" if error.filename == str(keys_file) and policy is None else ""
         refuse(f"{error.filename}: cannot be read: {error.strerror}{remedy}")
     except (ValueError, OverflowError) as error:
         refuse(f"--at or --max-age-hours: {error}; a moment is given as 2026-11-24T10:00:00Z, an age as a number of hours")

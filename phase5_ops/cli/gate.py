@@ -77,11 +77,11 @@ def promote(
         def look() -> GateSession:
             return new_session(settings, "phase5 promote")
 
-        wish = RegistrationRequest(
+        asked = RegistrationRequest(
             release, digest, abort=abort, supersede=supersede, new_series=new_series, context=tuple(context or ())
         )
         with _dagster(settings, local=local) as post:
-            answer, series = ask(settings, post, look().state, wish)
+            answer, series = ask(settings, post, look().state, asked)
         print(answer.text, flush=True)
         if wait:
             about = Release(release, digest, settings.environment)

@@ -97,7 +97,7 @@ def to_instance(instance: "dg.DagsterInstance") -> Post:
     return post
 
 
-def ask(settings: Settings, post: Post, state: StateTable, wish: RegistrationRequest) -> tuple[RegistrationAnswer, int]:
+def ask(settings: Settings, post: Post, state: StateTable, asked: RegistrationRequest) -> tuple[RegistrationAnswer, int]:
     """Posts the event, if there is nothing against it.
 
     For a closed candidate nothing is posted and its end is reported, unless a new series is asked for.
@@ -112,7 +112,7 @@ def ask(settings: Settings, post: Post, state: StateTable, wish: RegistrationReq
     """
     refuse_fixed_clock(settings, "phase5 promote")
     try:
-        release = registration(wish.name, wish.metadata(), settings.environment, datetime.now(UTC)).release
+        release = registration(asked.name, asked.metadata(), settings.environment, datetime.now(UTC)).release
     except NotARegistration as error:
         raise ConfigurationError(str(error)) from error
     present = state.candidate(release)
@@ -120,18 +120,18 @@ def ask(settings: Settings, post: Post, state: StateTable, wish: RegistrationReq
         raise ConfigurationError(
             f"CONFLICT: {release.name} is registered with {present.release.digest}; another artifact needs another name"
         )
-    if wish.abort and present is None:
+    if asked.abort and present is None:
         raise ConfigurationError(f"no candidate {release.name} in {release.environment}")
-    again = present is not None and present.fate in CLOSED and not wish.abort
-    if present is not None and again and not wish.new_series:
+    again = present is not None and present.fate in CLOSED and not asked.abort
+    if present is not None and again and not asked.new_series:
         return RegistrationAnswer(
             f"{line(present)}; that is its end, and --new-series tries the release again", 1
         ), present.series
     # a candidate under way asks for no new series: if its events were read again after its end, one would begin
-    post(release.name, replace(wish, new_series=again).metadata())
+    post(release.name, replace(asked, new_series=again).metadata())
     series = 1 if present is None else present.series + again
-    asked = "to be aborted" if wish.abort else "registered"
-    return RegistrationAnswer(f"{release.name} {release.digest}: {asked}, series {series}", 0), series
+    done = "to be aborted" if asked.abort else "registered"
+    return RegistrationAnswer(f"{release.name} {release.digest}: {done}, series {series}", 0), series
 
 
 def wait(

@@ -100,7 +100,7 @@ def releases_text(environment: str, history: list[Released], present: Released |
     if not history:
         return f"nothing was ever promoted to {environment} through this gate"
     if present is None:
-        first = f"live in {environment}: NOT KNOWN, the last record of a promotion is not to be believed"
+        first = f"live in {environment}: NOT KNOWN, the last record of a promotion cannot be trusted"
     else:
         order = f" {present.override.id}, {present.override.reason} ({present.override.ticket})" if present.override else ""
         first = (

@@ -78,7 +78,7 @@ def shared_platform():
 
 @pytest.fixture
 def ccnative(shared_platform):
-    """The module's platform; a test's holes and faults end with it."""
+    """The module's platform; a test's faults and faults end with it."""
     yield shared_platform
     shared_platform.platform_faults.clear()
     shared_platform.sandbox.faults.clear()

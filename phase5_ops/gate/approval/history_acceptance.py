@@ -86,7 +86,7 @@ def acceptance_of(payload: bytes) -> Acceptance:
     return found
 
 
-def believed_acceptances(stored: Iterable[StoredAcceptance], environment: str, keys: KeySet) -> list[Acceptance]:
+def trusted_acceptances(stored: Iterable[StoredAcceptance], environment: str, keys: KeySet) -> list[Acceptance]:
     """The acceptances of an environment that a trusted key of the role they name signed; others are left out."""
     found = []
     for each in stored:

@@ -69,7 +69,7 @@ def record_problems(
     candidates = [record for record in (*trail, before) if record is not None and record.found.release_digest is not None]
     must_be_signed = bool(own.signature) or any(record.signature for record in candidates)
     if must_be_signed and (keys is None or not own.signed_by_gate(keys)):
-        seen = "a signature that no believed key of the gate made" if own.signature else "no signature"
+        seen = "a signature that no trusted key of the gate made" if own.signature else "no signature"
         found.append(GateReason.RUN_RECORD_NOT_BELIEVED.closes(RELEASE, run_id, seen))
     return tuple(found)
 
@@ -121,12 +121,12 @@ def confirmed_runs(
         if record.seq <= own.seq or record.found.run_id == run_id or (record.found.fixed_now and not allow_fixed_now):
             continue
         evidence = left.get(record.found.run_id, LeftEvidence(None, None))
-        believed = record.signed_by_gate(keys) if keys is not None and (record.signature or own.signature) else not own.signature
-        found.append(_as_recorded(record.found, known.get(record.found.run_id), evidence, believed=believed))
+        trusted = record.signed_by_gate(keys) if keys is not None and (record.signature or own.signature) else not own.signature
+        found.append(_as_recorded(record.found, known.get(record.found.run_id), evidence, trusted=trusted))
     return tuple(found)
 
 
-def _as_recorded(record: RunFound, known: OtherRun | None, evidence: LeftEvidence, *, believed: bool) -> OtherRun:
+def _as_recorded(record: RunFound, known: OtherRun | None, evidence: LeftEvidence, *, trusted: bool) -> OtherRun:
     if known is not None and known.recorded:
         rows, ended, recorded = known.rows, max(known.completed_at, record.ended_at), True
     else:
@@ -135,7 +135,7 @@ def _as_recorded(record: RunFound, known: OtherRun | None, evidence: LeftEvidenc
         rows = None
     elif not recorded:
         rows = _with_errors(rows, record)
-    return OtherRun(record.run_id, record.environment, ended, rows, recorded=recorded, confirmed=believed)
+    return OtherRun(record.run_id, record.environment, ended, rows, recorded=recorded, confirmed=trusted)
 
 
 def _same(rows: Rows, record: RunFound) -> bool:

@@ -22,9 +22,9 @@ from phase5_ops.gate.decision.signature_rules import counting, proved_times
 from phase5_ops.gate.inputs.promotion_records import envelope_problems, record_problems
 from phase5_ops.gate.promotion.publication import (
     Envelopes,
-    Errand,
     PromotionDoor,
     PromotionOutcome,
+    PromotionPlan,
     begun,
     blocked,
     publish_once,
@@ -84,7 +84,7 @@ def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
     envelopes = _attest(session, override, counted, now)
     if found := _verification_problems(session, override, envelopes, now):
         return blocked(*found, *begun(door.state, candidate, override))
-    errand = Errand(
+    plan = PromotionPlan(
         candidate=candidate,
         kind=override.kind,
         envelopes=envelopes,
@@ -95,7 +95,7 @@ def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
         override=override,
         last_word=lambda: _told(session, override, roles),
     )
-    return publish_once(door, errand)
+    return publish_once(door, plan)
 
 
 def standing_problems(

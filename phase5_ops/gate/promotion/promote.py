@@ -18,9 +18,9 @@ from phase5_ops.gate.decision.signature_rules import counting, proved_times
 from phase5_ops.gate.inputs.promotion_records import envelope_problems
 from phase5_ops.gate.promotion.publication import (
     Envelopes,
-    Errand,
     PromotionDoor,
     PromotionOutcome,
+    PromotionPlan,
     begun,
     blocked,
     publish_once,
@@ -60,7 +60,7 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
     envelopes, problems = _attest(door, candidate, inputs, decision)
     if envelopes is None:
         return blocked(*problems, *begun(door.state, candidate))
-    errand = Errand(
+    plan = PromotionPlan(
         candidate=candidate,
         kind=OrderKind.OPEN,
         envelopes=envelopes,
@@ -69,7 +69,7 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
         decided=decided,
         context=candidate.context or {},
     )
-    return publish_once(door, errand)
+    return publish_once(door, plan)
 
 
 def _attest(

@@ -105,7 +105,7 @@ class Envelopes:
 
 
 @dataclass(frozen=True)
-class Errand:
+class PromotionPlan:
     """One promotion that was decided and is to be published.
 
     Attributes:
@@ -141,46 +141,46 @@ class Errand:
         return self.name if self.kind is OrderKind.ROLLBACK else ""
 
 
-def publish_once(door: PromotionDoor, errand: Errand) -> PromotionOutcome:
+def publish_once(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome:
     """Publishes what was decided, unless it was published before or is no longer as it was.
 
     Raises:
         StateError: the state table cannot be read or written.
     """
-    release, series, override = errand.candidate.release, errand.candidate.series, errand.name
+    release, series, override = plan.candidate.release, plan.candidate.series, plan.name
     key = idempotency_key(release, series, override)
-    if said := errand.last_word():
+    if said := plan.last_word():
         return blocked(*said)
-    if (holder := _locked_by_another(door, errand, key)) is not None:
+    if (holder := _locked_by_another(door, plan, key)) is not None:
         return PromotionOutcome(Ending.WAITING, (f"run {holder.holder} promotes since {iso(holder.taken_at)}",))
     # recorded between our reading and our lock
     if (done := door.state.promotion(release, series, override=override)) is not None:
-        return recorded(door, errand.candidate, done, errand.override)
-    mine = errand.envelopes
+        return recorded(door, plan.candidate, done, plan.override)
+    mine = plan.envelopes
     kept = door.state.prepare_promotion(release, series, mine.basis, mine.decision, override=override)
     standing = Envelopes(kept.readiness, kept.decision)
-    if standing != mine and (problems := errand.problems(standing)):
+    if standing != mine and (problems := plan.problems(standing)):
         return blocked(*(f"what an earlier attempt prepared no longer verifies: {each}" for each in problems))
-    if stop := _last_look(door, errand):
+    if stop := _last_look(door, plan):
         return stop
     decided_at = decision_facts(read_statement(read_envelope(standing.decision).payload)).time_verified
-    published = door.publish(Order(release, series, key, decided_at, errand.kind, standing.decision, errand.context))
+    published = door.publish(Order(release, series, key, decided_at, plan.kind, standing.decision, plan.context))
     if not published.effective:
         again = "it is tried again under the same key" if published.publication != Publication.TAKEN else "it needs a person"
         return PromotionOutcome(Ending.NOT_TAKEN, (f"{published.publication}: {published.answer}; {again}",))
     basis, decision = standing.basis.decode("ascii"), standing.decision.decode("ascii")
-    unsigned = Promotion(door.holder, errand.decided_at, key, basis, decision, published.answer)
-    key_id, signature = door.session.signed_by_gate(publication_statement(unsigned, release, series, errand.override))
+    unsigned = Promotion(door.holder, plan.decided_at, key, basis, decision, published.answer)
+    key_id, signature = door.session.signed_by_gate(publication_statement(unsigned, release, series, plan.override))
     promotion = replace(unsigned, key_id=key_id, signature=signature.hex())
     written = door.state.record_promotion(release, series, promotion, override=override)
     record = door.state.promotion(release, series, override=override) or promotion
     ending = Ending.PROMOTED if written is Written.DONE else Ending.ALREADY_PROMOTED
-    return _finish(door, errand.candidate, errand.kind, record, ending)
+    return _finish(door, plan.candidate, plan.kind, record, ending)
 
 
-def _locked_by_another(door: PromotionDoor, errand: Errand, key: str) -> Lock | None:
+def _locked_by_another(door: PromotionDoor, plan: PromotionPlan, key: str) -> Lock | None:
     """The lock of another run; None where it is ours now, taken or taken over."""
-    release, series, override = errand.candidate.release, errand.candidate.series, errand.lock
+    release, series, override = plan.candidate.release, plan.candidate.series, plan.lock
     written, present = door.state.take_lock(release, series, Lock(door.holder, door.wall(), key), override=override)
     if written is Written.DONE:
         return None
@@ -188,21 +188,21 @@ def _locked_by_another(door: PromotionDoor, errand: Errand, key: str) -> Lock | 
     return None if taken is Written.DONE else present
 
 
-def _last_look(door: PromotionDoor, errand: Errand) -> PromotionOutcome | None:
+def _last_look(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome | None:
     """Immediately before publishing: the candidate is as it was, the lock is ours, and the decision is fresh."""
-    candidate = errand.candidate
+    candidate = plan.candidate
     present = door.state.candidate(candidate.release)
     if present != candidate:
         became = present.fate if present else "gone"
         return stopped(f"the candidate changed meanwhile: it is {became}")
-    lock = door.state.lock(candidate.release, candidate.series, override=errand.lock)
+    lock = door.state.lock(candidate.release, candidate.series, override=plan.lock)
     if lock is None or lock.holder != door.holder:
         return PromotionOutcome(Ending.WAITING, (f"run {lock.holder if lock else 'nobody'} has taken the lock over",))
-    since = door.monotonic() - errand.decided
+    since = door.monotonic() - plan.decided
     if since > LOCK_AGE.total_seconds():
         return blocked("the decision is older than five minutes; it is made again at the next attempt")
-    if errand.override is not None and errand.decided_at + timedelta(seconds=since) >= errand.override.until:
-        return blocked(f"the order has ended meanwhile: {iso(errand.override.until)}")
+    if plan.override is not None and plan.decided_at + timedelta(seconds=since) >= plan.override.until:
+        return blocked(f"the order has ended meanwhile: {iso(plan.override.until)}")
     return None
 
 
@@ -220,7 +220,7 @@ def recorded(door: PromotionDoor, candidate: Candidate, record: Promotion, overr
         record, candidate.release, candidate.series, keys=door.session.keys, now=record.promoted_at, override=override
     )
     if problems:
-        return blocked(*(f"the record of its promotion is not to be believed: {each}" for each in problems))
+        return blocked(*(f"the record of its promotion cannot be trusted: {each}" for each in problems))
     return _finish(door, candidate, override.kind if override else OrderKind.OPEN, record, Ending.ALREADY_PROMOTED)
 
 

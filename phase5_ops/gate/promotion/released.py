@@ -92,9 +92,9 @@ def live(history: Sequence[Released]) -> Released | None:
 
 def replaced_by(history: Sequence[Released], release: Release) -> Released | None:
     """What took the place of a release in production; None where nothing trusted came after it, or it was never there."""
-    believed = [each for each in history if not each.problems]
-    last = max((index for index, each in enumerate(believed) if each.release == release), default=None)
-    return None if last is None or last + 1 == len(believed) else believed[last + 1]
+    trusted = [each for each in history if not each.problems]
+    last = max((index for index, each in enumerate(trusted) if each.release == release), default=None)
+    return None if last is None or last + 1 == len(trusted) else trusted[last + 1]
 
 
 def _released(record: Promotion, release: Release, series: int, keys: KeySet, order: Override | None = None) -> Released:

@@ -27,7 +27,7 @@ from phase5_ops.evidence.histories import (
 )
 from phase5_ops.evidence.history import chains
 from phase5_ops.evidence.store import EvidenceStore
-from phase5_ops.gate.approval.history_acceptance import Acceptance, believed_acceptances
+from phase5_ops.gate.approval.history_acceptance import Acceptance, trusted_acceptances
 from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.run_record import RunRecord
 from phase5_ops.gate.session import GateSession
@@ -154,4 +154,4 @@ def _acceptances(session: GateSession) -> list[Acceptance]:
     except (StateError, KeysError, SigningError) as error:
         log.warning("acceptances of histories cannot be told: %s", error)
         return []
-    return believed_acceptances(stored, environment, keys) if keys is not None else []
+    return trusted_acceptances(stored, environment, keys) if keys is not None else []

@@ -153,7 +153,7 @@ def _not_found(claim: Claim, now: datetime) -> Audited:
 def _own_problems(claim: Claim) -> Iterator[str]:
     """What stands against the signature whatever CloudTrail says."""
     if claim.key_role != claim.role:
-        made_by = f"the key of {claim.key_role} made it" if claim.key_role else "no believed key made it"
+        made_by = f"the key of {claim.key_role} made it" if claim.key_role else "no trusted key made it"
         yield f"{made_by} over a statement of the release"
     if claim.key_arn is not None and claim.key_arn != claim.kms_key:
         yield f"the key is {claim.key_arn}, the table says {claim.kms_key}"

@@ -89,7 +89,7 @@ def verified_waivers(
 def _waiver(stored: StoredWaiver, keys: KeySet, statements: Sequence[StoredStatement], environment: str) -> Waiver:
     key = keys.keys.get(stored.key_id)
     if key is None or not key.verifies(waiver_payload(stored.waiver), stored.signature, WAIVER_TYPE):
-        return replace(stored.waiver, signed_by=None, unsigned="no believed key made its signature")
+        return replace(stored.waiver, signed_by=None, unsigned="no trusted key made its signature")
     if stored.waiver.environment != environment:
         given = f"it was given for {stored.waiver.environment or 'no environment'}, not for {environment}"
         return replace(stored.waiver, signed_by=None, unsigned=given)

@@ -109,7 +109,7 @@ def _refuse_others(keys: KeySet, noted: PinnedKeys | None, where: str) -> None:
     raise KeysError(f"{where} has another key of {', '.join(roles)} than was pinned at {iso(noted.pinned_at)}; {_REMEDY}")
 
 
-def signing_key(reader: AwsReader, policy: SigningPolicy, role: str, believed: KeySet) -> TrustedKey:
+def signing_key(reader: AwsReader, policy: SigningPolicy, role: str, trusted: KeySet) -> TrustedKey:
     """The key that a role signs with now, if it is the trusted one.
 
     Raises:
@@ -117,16 +117,16 @@ def signing_key(reader: AwsReader, policy: SigningPolicy, role: str, believed: K
         KeysError: it is not the trusted one.
     """
     key = load_key(reader, policy, role)
-    present = believed.present(role)
+    present = trusted.present(role)
     if present is None or present.key_id != key.key_id:
         raise KeysError(
-            f"the key {policy.key_of(role)} is not the believed key of {role}; if it was replaced on purpose, run phase5 init"
+            f"the key {policy.key_of(role)} is not the trusted key of {role}; if it was replaced on purpose, run phase5 init"
         )
     return key
 
 
 def signed_by_gate(
-    reader: AwsReader, policy: SigningPolicy, believed: KeySet, payload: bytes, payload_type: str = PAYLOAD_TYPE
+    reader: AwsReader, policy: SigningPolicy, trusted: KeySet, payload: bytes, payload_type: str = PAYLOAD_TYPE
 ) -> tuple[str, bytes]:
     """Key id and signature of the gate's key over a payload.
 
@@ -134,7 +134,7 @@ def signed_by_gate(
         SigningError: KMS does not give the key, or it does not sign.
         KeysError: it is not the trusted one.
     """
-    made = sign(reader, signing_key(reader, policy, GATE, believed), payload, payload_type)
+    made = sign(reader, signing_key(reader, policy, GATE, trusted), payload, payload_type)
     return made.key_id, made.signature
 
 

@@ -121,7 +121,7 @@ def test_a_key_that_is_not_believed_does_not_sign(desk):
     kms = desk.session.client("kms")
     other = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     kms.update_alias(AliasName=desk.settings.signing.ops_sre_key, TargetKeyId=other)
-    with pytest.raises(KeysError, match="not the believed key"):
+    with pytest.raises(KeysError, match="not the trusted key"):
         signs(session, "ops-sre")
     assert session.state.sign_offs(RELEASE) == []
 

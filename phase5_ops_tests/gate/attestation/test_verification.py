@@ -406,7 +406,7 @@ def verified(monkeypatch, capsys, *arguments: str) -> tuple[int, str]:
         (["readiness.json", "--policy", "keys.json"], 3, "--digest"),
         (["readiness.json", "--digest", "sha256:abc", "--policy", "keys.json"], 3, "--digest"),
         (["readiness.json", "--digest", DIGEST, "--policy", "readiness.json"], 3, "not a file of keys"),
-        (["readiness.json", "--digest", DIGEST], 3, "; name the keys that are believed with --policy"),
+        (["readiness.json", "--digest", DIGEST], 3, "; name the trusted keys with --policy"),
         (["none.json", "--digest", DIGEST, "--policy", "keys.json"], 3, "cannot be read"),
         (["readiness.json", "--digest", DIGEST, "--policy", "keys.json", "--at", "noon"], 3, "--at"),
         (["readiness.json", "--digest", DIGEST, "--policy", "keys.json", "--max-age-hours", "nan"], 3, "--max-age-hours"),

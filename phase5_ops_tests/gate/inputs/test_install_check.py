@@ -84,14 +84,14 @@ def test_a_key_that_is_not_the_pinned_one_is_a_problem(desk, monkeypatch, capsys
     kms = desk.session.client("kms")
     other = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     kms.update_alias(AliasName=desk.settings.signing.ops_sre_key, TargetKeyId=other)
-    assert any("not the believed key of ops-sre" in text for text in problems(desk)[0])
+    assert any("not the trusted key of ops-sre" in text for text in problems(desk)[0])
     old = desk.open().keys.present("ops-sre").key_id
     for arguments in ((), ("--revoke", "another")):
         code, said = phase5(monkeypatch, capsys, desk, "init", *arguments)
         assert code == 3
         assert f"the key {old} of ops-sre is revoked" in said
         assert f"nothing was pinned: give --revoke {old}" in said
-        assert any("not the believed key of ops-sre" in text for text in problems(desk)[0])
+        assert any("not the trusted key of ops-sre" in text for text in problems(desk)[0])
     code, said = phase5(monkeypatch, capsys, desk, "init", "--revoke", old)
     assert code == 0
     assert "of ops-sre is revoked as of" in said

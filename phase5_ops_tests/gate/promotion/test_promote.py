@@ -130,7 +130,7 @@ def test_a_record_that_somebody_wrote_into_the_table_is_no_promotion(bench):
     bench.state.record_promotion(RELEASE, 1, forged)
     outcome = promote(bench.door(), RELEASE)
     assert (outcome.ending, bench.told, bench.fate()) == (Ending.BLOCKED, [], Fate.READY_TO_SIGN)
-    assert "is not to be believed" in outcome.reasons[0]
+    assert "cannot be trusted" in outcome.reasons[0]
 
 
 def test_a_closed_gate_promotes_nothing_and_gives_every_reason(bench):

@@ -127,7 +127,7 @@ def test_of_two_records_of_one_call_the_one_that_fits_counts():
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"key_role": None}, "no believed key made it"),
+        ({"key_role": None}, "no trusted key made it"),
         ({"key_role": "eng-reliability"}, "the key of eng-reliability made it"),
         ({"key_arn": KEY[:-1] + "2"}, "the table says"),
         ({"kms_key": "alias/phase5-ops-sre"}, "not the ARN of a key"),

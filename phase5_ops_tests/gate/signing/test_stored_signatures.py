@@ -1,4 +1,4 @@
-"""What the state table says of a signature counts for nothing; what the believed keys say does."""
+"""What the state table says of a signature counts for nothing; what the trusted keys say does."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -132,7 +132,7 @@ def test_a_waiver_that_was_given_for_another_environment_or_none_is_in_force_now
     (kept,) = kept_of(given, signers.keys())
     assert (kept.signed_by, "not for production" in kept.unsigned) == (None, True)
     relabelled = [replace(given[0], waiver=WAIVER)]  # in the table, by who can write there
-    assert [w.unsigned for w in kept_of(relabelled, signers.keys())] == ["no believed key made its signature"]
+    assert [w.unsigned for w in kept_of(relabelled, signers.keys())] == ["no trusted key made its signature"]
 
 
 def test_a_waiver_is_signed_by_the_role_whose_key_made_it(signers):

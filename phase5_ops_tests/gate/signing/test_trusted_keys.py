@@ -27,7 +27,7 @@ from phase5_ops.settings import ConfigurationError, Settings, load_settings
 from phase5_ops_tests.gate.own_aws import NOW, Signers
 
 
-def believed_keys(reader: AwsReader, settings: Settings) -> KeySet:
+def trusted_keys(reader: AwsReader, settings: Settings) -> KeySet:
     return GateSession(open_run(settings, "test", reader=reader)).keys
 
 
@@ -64,22 +64,22 @@ def repoint(kms, settings, role: str = "ops-sre") -> None:
 
 
 def test_without_a_file_the_keys_in_kms_are_believed_and_with_one_only_the_file(seeded, reader, settings, state):
-    in_kms = believed_keys(reader, settings)
+    in_kms = trusted_keys(reader, settings)
     assert {key.role for key in in_kms.keys.values()} == set(SIGNERS)
     assert pinned_keys(settings, state) is None
     write_keys(keys_file(settings), in_kms)
-    assert signing_key(reader, settings.signing, "ops-sre", believed_keys(reader, settings)).role == "ops-sre"
+    assert signing_key(reader, settings.signing, "ops-sre", trusted_keys(reader, settings)).role == "ops-sre"
     repoint(seeded, settings)
-    assert believed_keys(reader, settings).keys.keys() == in_kms.keys.keys()
-    with pytest.raises(KeysError, match="not the believed key of ops-sre"):
-        signing_key(reader, settings.signing, "ops-sre", believed_keys(reader, settings))
+    assert trusted_keys(reader, settings).keys.keys() == in_kms.keys.keys()
+    with pytest.raises(KeysError, match="not the trusted key of ops-sre"):
+        signing_key(reader, settings.signing, "ops-sre", trusted_keys(reader, settings))
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff"])
 def test_a_file_that_cannot_be_used_is_never_passed_over(reader, settings, content):
     keys_file(settings).write_bytes(content)
     with pytest.raises(KeysError, match=r"keys\.json"):
-        believed_keys(reader, settings)
+        trusted_keys(reader, settings)
 
 
 def dangling(path):
@@ -114,7 +114,7 @@ def test_where_the_pinned_file_is_not_what_it_was_nothing_is_believed(seeded, re
     for repointed in (False, True):  # not even the keys of KMS that were pinned
         if repointed:
             repoint(seeded, settings)
-        for ask in (lambda: believed_keys(reader, settings), lambda: pinned_keys(settings, state)):
+        for ask in (lambda: trusted_keys(reader, settings), lambda: pinned_keys(settings, state)):
             with pytest.raises(KeysError, match=r"keys\.json"):
                 ask()
 
@@ -129,18 +129,18 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_none(reader, settings, mon
 
     monkeypatch.setattr(call, refused)
     with pytest.raises(KeysError, match=r"keys\.json: cannot be .*: Permission denied; nothing is trusted"):
-        believed_keys(reader, settings)
+        trusted_keys(reader, settings)
 
 
 def test_a_file_from_before_the_mark_leaves_one_when_it_is_read(seeded, reader, settings, state):
     pin_keys(reader, settings, state, NOW)
     mark = keys_file(settings).with_name(MARK_NAME)
     mark.unlink()
-    believed_keys(reader, settings)
+    trusted_keys(reader, settings)
     assert mark.exists()
     keys_file(settings).unlink()
     with pytest.raises(KeysError, match="is gone, and keys were pinned there"):
-        believed_keys(reader, settings)
+        trusted_keys(reader, settings)
 
 
 def test_a_new_folder_believes_the_keys_of_kms_only_where_they_are_those_that_were_pinned(
@@ -148,24 +148,24 @@ def test_a_new_folder_believes_the_keys_of_kms_only_where_they_are_those_that_we
 ):
     pin_keys(reader, settings, state, NOW)
     new = settings.model_copy(update={"state_dir": tmp_path / "new"})
-    assert believed_keys(reader, new).keys.keys() == believed_keys(reader, settings).keys.keys()
+    assert trusted_keys(reader, new).keys.keys() == trusted_keys(reader, settings).keys.keys()
     repoint(seeded, settings)
     with pytest.raises(KeysError, match="KMS has another key of ops-sre than was pinned at 2026-11-23"):
-        believed_keys(reader, new)
+        trusted_keys(reader, new)
 
 
 def test_a_file_with_other_keys_than_were_pinned_last_is_not_believed(seeded, reader, settings, state, signers):
     pin_keys(reader, settings, state, NOW)
     write_keys(keys_file(settings), signers.keys())
     with pytest.raises(KeysError, match="has another key of eng-reliability, gate, ops-sre, security-compliance than was pinned"):
-        believed_keys(reader, settings)
+        trusted_keys(reader, settings)
 
 
 def test_what_was_pinned_cannot_be_read_is_not_known(seeded, reader, settings, state, aws_faults):
     pin_keys(reader, settings, state, NOW)
     aws_faults.add("denied", service="dynamodb")
     with pytest.raises(StateError):
-        believed_keys(reader, settings)
+        trusted_keys(reader, settings)
 
 
 # --- pinning -----------------------------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_what_was_pinned_cannot_be_read_is_not_known(seeded, reader, settings, s
 
 def test_a_key_is_replaced_only_where_it_may_be_and_what_is_revoked_is_said_before(seeded, reader, settings, state):
     pin_keys(reader, settings, state, NOW)
-    old = believed_keys(reader, settings).present("ops-sre").key_id
+    old = trusted_keys(reader, settings).present("ops-sre").key_id
     repoint(seeded, settings)
     before, asked = keys_file(settings).read_bytes(), []
     with pytest.raises(NotReplaced):
@@ -183,14 +183,14 @@ def test_a_key_is_replaced_only_where_it_may_be_and_what_is_revoked_is_said_befo
     with pytest.raises(NotReplaced):
         pin_keys(reader, settings, state, NOW)
     pin_keys(reader, settings, state, NOW, may_replace=lambda _: True)
-    keys = believed_keys(reader, settings)
+    keys = trusted_keys(reader, settings)
     assert (keys.keys[old].revoked_at, keys.present("ops-sre").key_id != old) == (NOW, True)
     assert pin_keys(reader, settings, state, NOW) == ("the keys are pinned as they are",)
 
 
 def test_pinning_where_the_file_is_gone_asks_before_keys_are_replaced_or_forgotten(seeded, reader, settings, state, aws):
     pin_keys(reader, settings, state, NOW)
-    old = believed_keys(reader, settings).present("ops-sre").key_id
+    old = trusted_keys(reader, settings).present("ops-sre").key_id
     repoint(seeded, settings)
     keys_file(settings).unlink()
     asked = []

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from phase5_ops.evidence.histories import Break, Head, Standing
-from phase5_ops.gate.approval.history_acceptance import Acceptance, acceptance_payload, believed_acceptances
+from phase5_ops.gate.approval.history_acceptance import Acceptance, acceptance_payload, trusted_acceptances
 from phase5_ops.gate.attestation.envelopes import canonical_json
 from phase5_ops.gate.attestation.keys import GATE
 from phase5_ops.gate.attestation.run_record import RunFound, record_of, record_payload
@@ -167,7 +167,7 @@ def stored(signers, accepted: Acceptance, by: str = "ops-sre", **changes) -> Sto
 def test_an_acceptance_counts_only_as_a_role_signed_it(signers):
     keys = signers.keys()
     good = stored(signers, acceptance())
-    assert believed_acceptances([good], "production", keys) == [acceptance()]
+    assert trusted_acceptances([good], "production", keys) == [acceptance()]
     for bad in (
         stored(signers, acceptance(), by="eng-reliability"),  # another role's key than it names
         stored(signers, acceptance(role=GATE), by=GATE),
@@ -180,8 +180,8 @@ def test_an_acceptance_counts_only_as_a_role_signed_it(signers):
         stored(signers, acceptance(), signed_as="application/vnd.phase5.waiver+json"),
         stored(signers, acceptance(environment="staging")),
     ):
-        assert believed_acceptances([bad], "production", keys) == []
-    assert believed_acceptances([good], "production", signers.keys(ops_sre=NOW)) == []
+        assert trusted_acceptances([bad], "production", keys) == []
+    assert trusted_acceptances([good], "production", signers.keys(ops_sre=NOW)) == []
 
 
 def test_an_acceptance_is_kept_once_and_what_is_none_is_passed_over(records, desk, aws, signers):

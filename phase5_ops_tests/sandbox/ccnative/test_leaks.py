@@ -99,19 +99,19 @@ def data_of_b(shared_platform):
     )
 
 
-def shown(ccnative, hole):
+def shown(ccnative, fault):
     """The text of the answer that tenant A's user gets to a request that names what is tenant B's."""
-    path, query = READS[hole]
+    path, query = READS[fault]
     return json.dumps(ccnative.request("GET", path, token=ccnative.token, query=query)[1])
 
 
-@pytest.mark.parametrize("hole", READS, ids=str)
-def test_a_route_shows_another_tenants_data_with_its_hole_alone(hole, ccnative, data_of_b):
-    assert OF_B not in shown(ccnative, hole)
-    ccnative.platform_faults.update(OF_ROUTES - {hole})
-    assert OF_B not in shown(ccnative, hole)
-    ccnative.platform_faults.add(hole)
-    assert OF_B in shown(ccnative, hole)
+@pytest.mark.parametrize("fault", READS, ids=str)
+def test_a_route_shows_another_tenants_data_with_its_hole_alone(fault, ccnative, data_of_b):
+    assert OF_B not in shown(ccnative, fault)
+    ccnative.platform_faults.update(OF_ROUTES - {fault})
+    assert OF_B not in shown(ccnative, fault)
+    ccnative.platform_faults.add(fault)
+    assert OF_B in shown(ccnative, fault)
 
 
 def of_b(ccnative, table):
@@ -121,26 +121,28 @@ def of_b(ccnative, table):
     ]
 
 
-@pytest.mark.parametrize("hole", WRITES, ids=str)
-def test_a_route_writes_for_another_tenant_with_its_hole_alone(hole, ccnative, data_of_b):
-    method, path, body, table = WRITES[hole]
+@pytest.mark.parametrize("fault", WRITES, ids=str)
+def test_a_route_writes_for_another_tenant_with_its_hole_alone(fault, ccnative, data_of_b):
+    method, path, body, table = WRITES[fault]
     before = of_b(ccnative, table)
 
     def write():
         return ccnative.request(method, path, {"tenant_id": B.tenant_id, **body}, token=ccnative.token)[0]
 
     assert write() == 403
-    ccnative.platform_faults.update(OF_ROUTES - {hole, PlatformFault.FOREIGN_CONFIG_WRITABLE, PlatformFault.CONFIG_KEY_FROM_BODY})
+    ccnative.platform_faults.update(
+        OF_ROUTES - {fault, PlatformFault.FOREIGN_CONFIG_WRITABLE, PlatformFault.CONFIG_KEY_FROM_BODY}
+    )
     assert write() == 403
     assert of_b(ccnative, table) == before
-    ccnative.platform_faults.add(hole)
+    ccnative.platform_faults.add(fault)
     assert write() in (200, 202)
     assert of_b(ccnative, table) != before
 
 
-@pytest.mark.parametrize("hole", READS, ids=str)
-def test_a_healthy_route_shows_a_tenant_its_own_data(hole, ccnative, data_of_b):
-    path, query = READS[hole]
+@pytest.mark.parametrize("fault", READS, ids=str)
+def test_a_healthy_route_shows_a_tenant_its_own_data(fault, ccnative, data_of_b):
+    path, query = READS[fault]
     own = {
         name: {"account_id": OWN, "tenant_id": A.tenant_id, "tenantId": A.tenant_id}.get(name, value)
         for name, value in query.items()

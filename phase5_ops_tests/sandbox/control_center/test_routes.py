@@ -1,4 +1,4 @@
-"""The Control Center over HTTP: what a healthy one lets in, and that every hole is really there."""
+"""The Control Center over HTTP: what a healthy one lets in, and that every fault is really there."""
 
 import base64
 import json
@@ -101,12 +101,12 @@ def test_a_healthy_control_center_refuses_every_forged_token(ccnative, forged):
     assert ccnative.events(intent) == []
 
 
-@pytest.mark.parametrize("hole", LETS_IN)
-def test_a_hole_in_the_tokens_check_lets_in_exactly_its_tokens(ccnative, forged, hole):
-    ccnative.platform_faults.add(hole)
+@pytest.mark.parametrize("fault", LETS_IN)
+def test_a_hole_in_the_tokens_check_lets_in_exactly_its_tokens(ccnative, forged, fault):
+    ccnative.platform_faults.add(fault)
     intents = {kind: ccnative.intent() for kind in forged}
     let_in = {kind for kind, token in forged.items() if ccnative.replay(intents[kind], token=token) == 202}
-    assert let_in == LETS_IN[hole]
+    assert let_in == LETS_IN[fault]
     stories = ccnative.stories()
     left = {kind: [entry["eventType"] for entry in stories.get(intent, [])] for kind, intent in intents.items()}
     assert left == {kind: COMPLETE if kind in let_in else [] for kind in forged}
@@ -144,26 +144,26 @@ def test_a_healthy_control_center_acts_for_the_claims_tenant_whatever_else_is_na
         assert ccnative.events(foreign, B.tenant_id) == []
 
 
-@pytest.mark.parametrize("hole", OVERRIDES)
-def test_a_tenant_named_beside_the_token_overrides_the_claim_with_its_hole(ccnative, hole):
-    ccnative.platform_faults.add(hole)
+@pytest.mark.parametrize("fault", OVERRIDES)
+def test_a_tenant_named_beside_the_token_overrides_the_claim_with_its_fault(ccnative, fault):
+    ccnative.platform_faults.add(fault)
     for where, named in NAMED.items():
         intent = ccnative.intent(tenant=B.tenant_id)
-        assert (ccnative.replay(intent, **named) == 202) == (where in OVERRIDES[hole]), where
-        assert ccnative.events(intent, B.tenant_id) == (COMPLETE if where in OVERRIDES[hole] else [])
+        assert (ccnative.replay(intent, **named) == 202) == (where in OVERRIDES[fault]), where
+        assert ccnative.events(intent, B.tenant_id) == (COMPLETE if where in OVERRIDES[fault] else [])
 
 
-@pytest.mark.parametrize("hole", FALLBACKS)
-def test_a_fallback_serves_callers_without_a_valid_token(ccnative, forged, hole):
-    ccnative.platform_faults.add(hole)
+@pytest.mark.parametrize("fault", FALLBACKS)
+def test_a_fallback_serves_callers_without_a_valid_token(ccnative, forged, fault):
+    ccnative.platform_faults.add(fault)
     for where, named in NAMED.items():
         for token in ("", forged["self_signed"]):
             intent = ccnative.intent(tenant=B.tenant_id)
-            assert (ccnative.replay(intent, token=token, **named) == 202) == (where in FALLBACKS[hole]), where
+            assert (ccnative.replay(intent, token=token, **named) == 202) == (where in FALLBACKS[fault]), where
         assert ccnative.replay(ccnative.intent(tenant=B.tenant_id), **named) in (403, 404)
 
 
-def test_a_refused_request_leaves_nothing_unless_the_platform_has_that_hole(ccnative):
+def test_a_refused_request_leaves_nothing_unless_the_platform_has_that_fault(ccnative):
     intent = ccnative.intent()
     assert ccnative.replay(intent, token="garbage") == 401
     assert ccnative.events(intent) == []
@@ -183,14 +183,14 @@ def test_what_is_not_the_callers_is_refused(ccnative):
     assert ccnative.events(foreign, B.tenant_id) == ccnative.events(beside) == []
 
 
-def test_a_foreign_intent_is_replayed_with_its_hole(ccnative):
+def test_a_foreign_intent_is_replayed_with_its_fault(ccnative):
     ccnative.platform_faults.add(PlatformFault.FOREIGN_INTENT_ACCEPTED)
     foreign = ccnative.intent(tenant=B.tenant_id, account=FOREIGN)
     assert ccnative.replay(foreign) == 202
     assert ccnative.events(foreign, B.tenant_id) == COMPLETE
 
 
-def test_a_foreign_account_is_accepted_with_its_hole(ccnative):
+def test_a_foreign_account_is_accepted_with_its_fault(ccnative):
     ccnative.platform_faults.add(PlatformFault.FOREIGN_ACCOUNT_ACCEPTED)
     own, foreign = ccnative.intent(), ccnative.intent(tenant=B.tenant_id, account=FOREIGN)
     assert ccnative.replay(own, account=FOREIGN) == 202
@@ -199,7 +199,7 @@ def test_a_foreign_account_is_accepted_with_its_hole(ccnative):
     assert ccnative.events(own) == ccnative.events(foreign, B.tenant_id) == COMPLETE
 
 
-def test_an_own_account_out_of_scope_is_accepted_with_its_hole(ccnative):
+def test_an_own_account_out_of_scope_is_accepted_with_its_fault(ccnative):
     ccnative.platform_faults.add(PlatformFault.ACCOUNT_SCOPE_NOT_ENFORCED)
     intent = ccnative.intent(account=OUT_OF_SCOPE)
     assert ccnative.replay(intent, account=OUT_OF_SCOPE) == 202
@@ -207,7 +207,7 @@ def test_an_own_account_out_of_scope_is_accepted_with_its_hole(ccnative):
     assert ccnative.events(intent) == COMPLETE
 
 
-def test_a_missing_intent_is_not_found_unless_the_platform_has_that_hole(ccnative):
+def test_a_missing_intent_is_not_found_unless_the_platform_has_that_fault(ccnative):
     assert ccnative.replay("ai_1_nowhere") == 404
     ccnative.platform_faults.add(PlatformFault.MISSING_INTENT_ACCEPTED)
     assert ccnative.replay("ai_1_nowhere") == 202
@@ -215,7 +215,7 @@ def test_a_missing_intent_is_not_found_unless_the_platform_has_that_hole(ccnativ
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_each_field_is_required_unless_the_platform_has_that_hole(ccnative, field):
+def test_each_field_is_required_unless_the_platform_has_that_fault(ccnative, field):
     intent = ccnative.intent()
     fields = {"action_intent_id": intent, "account_id": OWN, "replay_reason": REASON, "requested_by": "somebody"}
 
@@ -230,7 +230,7 @@ def test_each_field_is_required_unless_the_platform_has_that_hole(ccnative, fiel
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"a": }', b"\xff\xfe"])
-def test_malformed_json_is_the_callers_error_unless_the_platform_has_that_hole(ccnative, body):
+def test_malformed_json_is_the_callers_error_unless_the_platform_has_that_fault(ccnative, body):
     assert ccnative.request("POST", "/replay", body, token=ccnative.token)[0] == 400
     ccnative.platform_faults.add(PlatformFault.MALFORMED_JSON_500)
     assert ccnative.request("POST", "/replay", body, token=ccnative.token)[0] == 500
@@ -241,7 +241,7 @@ def test_a_body_that_is_no_object_is_the_callers_error(ccnative, body):
     assert ccnative.request("POST", "/replay", body, token=ccnative.token)[0] == 400
 
 
-def test_the_requester_is_whom_the_token_names_unless_the_platform_has_that_hole(ccnative):
+def test_the_requester_is_whom_the_token_names_unless_the_platform_has_that_fault(ccnative):
     plain, repeated, claimed = (ccnative.intent() for _ in range(3))
     assert ccnative.replay(plain, requested_by="the-boss") == 202
     assert ccnative.replay(repeated, requested_by=A.email) == 202
@@ -254,7 +254,7 @@ def test_the_requester_is_whom_the_token_names_unless_the_platform_has_that_hole
     assert names == [{A.username}, {A.email}, {"the-boss"}]
 
 
-def test_an_own_replay_is_recorded_under_the_other_tenant_with_its_hole(ccnative):
+def test_an_own_replay_is_recorded_under_the_other_tenant_with_its_fault(ccnative):
     ccnative.platform_faults.add(PlatformFault.OWN_REPLAY_RECORDED_ELSEWHERE)
     intent = ccnative.intent()
     assert ccnative.replay(intent) == 202
@@ -281,11 +281,11 @@ def test_a_control_center_that_goes_down_resets_its_connections(ccnative):
         ccnative.replay(ccnative.intent())
 
 
-@pytest.mark.parametrize("hole", [PlatformFault.SLOW, PlatformFault.DRIP])
-def test_a_slow_control_center_outlasts_its_caller_but_not_the_sandbox(hole, monkeypatch):
+@pytest.mark.parametrize("fault", [PlatformFault.SLOW, PlatformFault.DRIP])
+def test_a_slow_control_center_outlasts_its_caller_but_not_the_sandbox(fault, monkeypatch):
     with Sandbox("healthy") as sandbox:
         platform = Ccnative(sandbox)
-        platform.platform_faults.add(hole)
+        platform.platform_faults.add(fault)
         monkeypatch.setattr(control_center_server, "DRIP_SECONDS", 30.0)
         with pytest.raises(TimeoutError):
             platform.request("POST", "/replay", {}, token=platform.token, timeout=0.2)

@@ -280,7 +280,7 @@ class _Planner:
                 yield self._as_b(route, TokenKind.UNSCOPED, _BODY)
 
     def _as_b(self, route: Route, who: TokenKind, channels: Sequence[str]) -> CrossProbe:
-        """A probe that names the other tenant. A route that starts work is asked for what only B has: only a hole starts it."""
+        """A probe that names the other tenant. Routes that start work are asked for what only B has: faulty ones start it."""
         targets, by_b = self.targets, who is TokenKind.VALID_B
         of_b, foreign_account = route.by_object and not by_b, route.name == "evaluate"
         refused = (of_b and not route.reads) or (foreign_account and who is TokenKind.VALID and self.scoped)

@@ -198,7 +198,7 @@ class CrossProbe:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether its path is not the route's own, so that a platform without a hole may know nothing of it."""
+        """Whether its path is not the route's own, so that a platform without a fault may know nothing of it."""
         return not self.route.is_path(self.path)
 
     @property

@@ -10,7 +10,7 @@ does:
 * channels of an account, alone and together with one of a tenant;
 * methods, spellings of the path and overrides, without and with a tenant named.
 
-A platform with a hole finds the probe's intent where it would look: under the tenant and account that the request names.
+A platform with that fault finds the probe's intent where it would look: under the tenant and account that the request names.
 """
 
 from dataclasses import dataclass, replace

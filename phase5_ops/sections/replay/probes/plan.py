@@ -1,7 +1,7 @@
 """The probes of rows 3.1 and 3.3 as data: what each sends, what must come back, where its canary intent lives. Pure.
 
 Each probe has an intent and a replay reason of its own, so that whatever it leaves in the ledger names it. A probe that must be
-refused names an intent that exists where a platform with that hole would look, under an account in the caller's scope:
+refused names an intent that exists where a platform with that fault would look, under an account in the caller's scope:
 otherwise "not found" or "not in scope" would hide that the token, or the foreign tenant, had been accepted. So test tenant B
 also has intents under an account id that is A's. `matrix` combines who asks with what is named where.
 """
@@ -56,7 +56,7 @@ class Expect(StrEnum):
 
     @property
     def starts_work(self) -> bool:
-        """Whether a platform without any hole may start a replay for such a probe."""
+        """Whether a platform without any fault may start a replay for such a probe."""
         return self in _STARTS_WORK
 
 
@@ -151,7 +151,7 @@ class Probe:
 
     @property
     def starts_work(self) -> bool:
-        """A platform without any hole may start a replay for it."""
+        """A platform without any fault may start a replay for it."""
         return self.expect.starts_work
 
     @property

@@ -33,7 +33,7 @@ from phase5_ops_tests.sections.replay.probes.few_probes import thin
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".isolation")]
 FAULTS = list(PlatformFault)
-ROUTE_HOLES = set(
+ROUTE_FAULTS = set(
     FAULTS[FAULTS.index(PlatformFault.FOREIGN_EXPLANATION_READABLE) : FAULTS.index(PlatformFault.TRAIL_NOT_DELIVERED)]
 )
 PATIENCE = {
@@ -69,7 +69,7 @@ def point_at(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(sandbox: Sandbox, platform: RunContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Judgement]]:
-    """Judges row 4.1 of a run of its own. There is no past, which takes long to read, and no hole before and after."""
+    """Judges row 4.1 of a run of its own. There is no past, which takes long to read, and no fault before and after."""
     point_at(sandbox, monkeypatch)
     for table in LARGE:
         tables()[table].items.clear()
@@ -127,9 +127,9 @@ OPENED = {
 }
 
 
-def reaching(probes: Sequence[CrossProbe], holes: Set[PlatformFault]) -> tuple[CrossProbe, ...]:
-    """Every probe of the routes that these holes open, and a thin plan of the others, which find nothing here."""
-    opened = {OPENED[hole] for hole in holes if hole in OPENED}
+def reaching(probes: Sequence[CrossProbe], faults: Set[PlatformFault]) -> tuple[CrossProbe, ...]:
+    """Every probe of the routes that these faults open, and a thin plan of the others, which find nothing here."""
+    opened = {OPENED[fault] for fault in faults if fault in OPENED}
     few = {probe.name for probe in thin(probes)}
     return tuple(probe for probe in probes if probe.route.name in opened or probe.name in few)
 
@@ -137,10 +137,10 @@ def reaching(probes: Sequence[CrossProbe], holes: Set[PlatformFault]) -> tuple[C
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
 def test_a_leak_is_found(scenario: Scenario, sandbox: Sandbox, run: Callable[[], Judgement], monkeypatch: pytest.MonkeyPatch):
     before = items_of_b()
-    holes = scenario.blueprint(datetime.fromisoformat(NOW), REGION).platform_faults
+    faults = scenario.blueprint(datetime.fromisoformat(NOW), REGION).platform_faults
     plan = CrossProbing.plan
-    monkeypatch.setattr(CrossProbing, "plan", lambda probing: reaching(plan(probing), holes))
-    sandbox.platform_faults.update(holes)
+    monkeypatch.setattr(CrossProbing, "plan", lambda probing: reaching(plan(probing), faults))
+    sandbox.platform_faults.update(faults)
     judgement = run()
     verdict, code = scenario.turns[HARNESS]
     found = [(finding.code, finding.subject, finding.seen) for finding in judgement.findings]
@@ -151,9 +151,9 @@ def test_a_leak_is_found(scenario: Scenario, sandbox: Sandbox, run: Callable[[],
 
 
 def test_there_is_a_scenario_for_every_hole_of_executions_and_routes():
-    named = {hole for each in SCENARIOS for hole in each.blueprint(datetime.fromisoformat(NOW), REGION).platform_faults}
+    named = {fault for each in SCENARIOS for fault in each.blueprint(datetime.fromisoformat(NOW), REGION).platform_faults}
     first = FAULTS.index(PlatformFault.NOTE_UNDER_PREFIX_TENANT)
     assert named == set(FAULTS[first : FAULTS.index(PlatformFault.DOWN)])
-    assert set(OPENED) == ROUTE_HOLES
+    assert set(OPENED) == ROUTE_FAULTS
     leaks = [each for each in all_scenarios() if (Verdict.FAIL, "foreign_tenant_in_log") in each.turns.values()]
     assert len(leaks) + sum(each.turns[HARNESS][0] is Verdict.FAIL for each in SCENARIOS) >= 20

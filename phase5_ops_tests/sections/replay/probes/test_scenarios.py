@@ -1,4 +1,4 @@
-"""The scenarios of rows 3.1 and 3.3, each on a Control Center that really has the hole; other tests go through Dagster."""
+"""The scenarios of rows 3.1 and 3.3, each on a Control Center that really has the fault; other tests go through Dagster."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ def blueprint_of(scenario: Scenario) -> Blueprint:
     return scenario.blueprint(datetime.fromisoformat(NOW), REGION)
 
 
-def only_holes(scenario: Scenario) -> bool:
+def only_faults(scenario: Scenario) -> bool:
     """Whether a running sandbox can be put into the scenario."""
     state = blueprint_of(scenario)
     untouched = healthy(state.now, REGION)
@@ -66,7 +66,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def forget_probes(sandbox: Sandbox) -> None:
-    """Ends what earlier scenarios' holes have begun, and removes it: it would be a late effect in this one."""
+    """Ends what earlier scenarios' faults have begun, and removes it: it would be a late effect in this one."""
     assert sandbox.platform.executor.wait_idle(300)
     tables = dynamodb_backends[ACCOUNT][REGION].tables
     tables[LEDGER].items.clear()
@@ -84,7 +84,7 @@ def assert_turned(scenario: Scenario, rows: dict[str, Judgement]) -> None:
     assert_gate_says(of_judgements(rows), scenario.turns)
 
 
-@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if only_holes(each)], ids=lambda each: each.name)
+@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if only_faults(each)], ids=lambda each: each.name)
 def test_a_hole_turns_exactly_its_rows(scenario: Scenario, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     state = blueprint_of(scenario)
     for name, value in {**sandbox.exports(), **state.settings, "PHASE5_PROBES__RUNS_PER_HOUR": "1000"}.items():
@@ -102,7 +102,7 @@ def test_a_hole_turns_exactly_its_rows(scenario: Scenario, sandbox: Sandbox, mon
         sandbox.platform_faults.clear()
 
 
-@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if not only_holes(each)], ids=lambda each: each.name)
+@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if not only_faults(each)], ids=lambda each: each.name)
 def test_a_platform_that_stops_probes_turns_exactly_its_rows(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PHASE5_NOW", NOW)
     with Sandbox(scenario.name) as running:

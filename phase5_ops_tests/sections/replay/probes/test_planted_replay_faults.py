@@ -1,4 +1,4 @@
-"""Every planted hole of /replay is found by its row, whatever token, channel and effect; a healthy platform passes."""
+"""Every planted fault of /replay is found by its row, whatever token, channel and effect; a healthy platform passes."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -20,17 +20,17 @@ from phase5_ops.sections.replay.probes.matrix import build_plan
 from phase5_ops.sections.replay.probes.plan import Probe, Targets, intents_of, request_of
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.sandbox.control_center.memory_platform import NOW, MemoryPlatform
-from phase5_ops_tests.sections.isolation.harness.test_planted_holes import TOKENS, WHO
+from phase5_ops_tests.sections.isolation.harness.test_planted_faults import TOKENS, WHO
 
 LEDGER, INTENTS = "cc-native-ledger", "cc-native-action-intent"
 READ = Read("dynamodb:Query", LEDGER, ReadStatus.OK, None, 1, "", "")
 DONE = ("EXECUTION_STARTED", "ACTION_EXECUTED", "REPLAY_COMPLETED")
 FAILED = ("EXECUTION_STARTED", "ACTION_FAILED", "REPLAY_FAILED")
 #: Every way in alone, with every token that could use it; and the family's, which do something else than act at once.
-HOLES = sorted(
+FAULTS = sorted(
     {
-        *(hole for hole in family() if hole.route is ApiRoute.REPLAY),
-        *(hole for who, channel in product(Who, TenantSource) if sensible(hole := PlantedFault(ApiRoute.REPLAY, who, channel))),
+        *(fault for fault in family() if fault.route is ApiRoute.REPLAY),
+        *(fault for who, channel in product(Who, TenantSource) if sensible(fault := PlantedFault(ApiRoute.REPLAY, who, channel))),
     }
 )
 
@@ -46,9 +46,9 @@ PLAN, NEXT_PLAN = plan_of("run-1"), plan_of("run-2")
 class Probed:
     """A platform in memory with the probes of a plan before it, and what executes a replay that it was asked for."""
 
-    def __init__(self, *holes: PlantedFault, plan: Iterable[Probe] = PLAN, who: Who | None = None) -> None:
+    def __init__(self, *faults: PlantedFault, plan: Iterable[Probe] = PLAN, who: Who | None = None) -> None:
         self.platform = MemoryPlatform()
-        self.platform.platform_faults.update(holes)
+        self.platform.platform_faults.update(faults)
         self.asked = [probe for probe in plan if who is None or WHO[probe.token] is who]
         expired = {probe.intent for probe in self.asked if probe.expired}
         for place, intent in intents_of(self.asked):
@@ -92,18 +92,18 @@ def judged(rows: Sequence[Sent], entries: Iterable[tuple[str, dict]]) -> dict[st
     }
 
 
-def with_hole(hole: PlantedFault) -> tuple[dict[str, Judgement], dict[str, Judgement]]:
-    """The rows of the run that meets the hole, and of the next one.
+def with_fault(fault: PlantedFault) -> tuple[dict[str, Judgement], dict[str, Judgement]]:
+    """The rows of the run that meets the fault, and of the next one.
 
-    A hole looks at the token first, so requests with others are answered, and leave behind, what they do on a healthy platform.
+    A fault looks at the token first, so requests with others are answered, and leave behind, what they do on a healthy platform.
     """
-    well, ill = healthy(PLAN), Probed(hole, who=hole.who)
+    well, ill = healthy(PLAN), Probed(fault, who=fault.who)
     asked = {row.name: row for row in ill.rows}
     rows = [asked.get(row.name, row) for row in well.rows]
     untouched = {row.intent for row in well.rows if row.name not in asked}
     entries = [entry for entry in well.entries if untouched.intersection(mentioned(str(entry)))]
     now = judged(rows, [*entries, *ill.entries])
-    if hole.effect is not Effect.ACTS_LATE:
+    if fault.effect is not Effect.ACTS_LATE:
         return now, {}
     seen = {str(item["sk"]) for _, item in ill.entries}
     ill.platform.application.act_late()
@@ -131,20 +131,20 @@ def test_a_healthy_platform_passes_both_rows():
 @pytest.mark.parametrize("who", list(Who))
 def test_every_planted_hole_is_found_by_its_row(who: Who):
     missed = []
-    for hole in (each for each in HOLES if each.who is who):
-        now, after = with_hole(hole)
-        late = hole.effect is Effect.ACTS_LATE
-        found = (after if late else now)[hole.row]
-        for_itself = hole.who is Who.OTHER_CLIENT and hole.channel is TenantSource.CLAIM  # taken for the tenant that it claims
+    for fault in (each for each in FAULTS if each.who is who):
+        now, after = with_fault(fault)
+        late = fault.effect is Effect.ACTS_LATE
+        found = (after if late else now)[fault.row]
+        for_itself = fault.who is Who.OTHER_CLIENT and fault.channel is TenantSource.CLAIM  # taken for the tenant that it claims
         wanted = Verdict.WARN if for_itself else Verdict.FAIL
-        if late and now[hole.row].verdict is not Verdict.PASS:
-            missed.append((hole.name, "seen before it was done"))
+        if late and now[fault.row].verdict is not Verdict.PASS:
+            missed.append((fault.name, "seen before it was done"))
         if found.verdict is not wanted:
-            missed.append((hole.name, found.verdict, [(one.code, one.seen) for one in found.findings][:3]))
+            missed.append((fault.name, found.verdict, [(one.code, one.seen) for one in found.findings][:3]))
     assert not missed
 
 
-def test_there_are_more_than_enough_distinct_holes():
-    assert len(HOLES) == len(set(HOLES)) >= 120
-    assert {hole.who for hole in HOLES} == set(Who)
-    assert {hole.channel for hole in HOLES} == set(TenantSource)
+def test_there_are_more_than_enough_distinct_faults():
+    assert len(FAULTS) == len(set(FAULTS)) >= 120
+    assert {fault.who for fault in FAULTS} == set(Who)
+    assert {fault.channel for fault in FAULTS} == set(TenantSource)

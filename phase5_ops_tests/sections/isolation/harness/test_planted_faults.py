@@ -1,4 +1,4 @@
-"""Every planted hole of the routes is found by row 4.1, whatever route, token, channel and effect; a healthy platform passes."""
+"""Every planted fault of the routes is found by row 4.1, whatever route, token, channel and effect; a healthy platform passes."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -44,7 +44,7 @@ NAMES = {
     ApiRoute.APPROVE_ACTION: "approve",
     ApiRoute.REJECT_ACTION: "reject",
 }
-HOLES = [hole for hole in family() if hole.row == "4.1"]
+FAULTS = [fault for fault in family() if fault.row == "4.1"]
 
 
 def all_tokens() -> Mapping[TokenKind, str | None]:
@@ -97,9 +97,9 @@ WHO = {
 class Probed:
     """A platform in memory with the probes of row 4.1 before it."""
 
-    def __init__(self, *holes: PlantedFault) -> None:
+    def __init__(self, *faults: PlantedFault) -> None:
         self.platform = MemoryPlatform()
-        self.platform.platform_faults.update(holes)
+        self.platform.platform_faults.update(faults)
         key = {"pk": f"TENANT#{A.tenant_id}#ACCOUNT#canary-a-1", "sk": f"OUTCOME#{CANARY}"}
         outcome = {"action_intent_id": CANARY, "status": "SUCCEEDED", "completed_at": "2026-11-23T12:00:00.000Z"}
         self.platform.aws.put("cc-native-execution-outcomes", {**key, **outcome})
@@ -122,7 +122,7 @@ class Probed:
     def run(self, *only: str, who: Who | None = None, **more: Any) -> list[HarnessRow]:
         """The rows of one run: of all probes, or of those of some routes and of such tokens.
 
-        A hole looks at the token first, so requests with others are answered as by the healthy platform. Where a token of that
+        A fault looks at the token first, so requests with others are answered as by the healthy platform. Where a token of that
         kind is not taken for any tenant is seen by what it may read.
         """
         probing = CrossProbing(self.context, targets(), self.platform, TOKENS, sleep=lambda _: None, **more)
@@ -132,9 +132,9 @@ class Probed:
         )
         return probing.run()
 
-    def codes(self, hole: PlantedFault) -> set[str]:
-        """The codes of the findings of one run of what the hole could answer otherwise."""
-        return {finding.code for finding in findings(self.run(NAMES.get(hole.route, hole.route), who=hole.who))}
+    def codes(self, fault: PlantedFault) -> set[str]:
+        """The codes of the findings of one run of what the fault could answer otherwise."""
+        return {finding.code for finding in findings(self.run(NAMES.get(fault.route, fault.route), who=fault.who))}
 
     def everything(self) -> Mapping[str, Any]:
         """Every item, the ledger aside, and how far a run looked at it."""
@@ -160,45 +160,45 @@ def test_a_healthy_platform_passes_and_is_left_as_it_was():
     assert probed.everything() == before
 
 
-def codes_of(hole: PlantedFault) -> set[str]:
-    """The codes by which a hole may show."""
-    if hole.effect is Effect.ACTS_LATE:
+def codes_of(fault: PlantedFault) -> set[str]:
+    """The codes by which a fault may show."""
+    if fault.effect is Effect.ACTS_LATE:
         return {"late_effect"}
-    if hole.effect is Effect.DESPITE_REFUSAL:
+    if fault.effect is Effect.DESPITE_REFUSAL:
         return {"foreign_data_writable"}
-    if hole.who is Who.CLAIMED:
+    if fault.who is Who.CLAIMED:
         foreign = {"foreign_data_readable", "foreign_data_writable"}
         return (
-            {*foreign, "foreign_account_answered"} if hole.channel.of_account or hole.channel is TenantSource.OWNER else foreign
+            {*foreign, "foreign_account_answered"} if fault.channel.of_account or fault.channel is TenantSource.OWNER else foreign
         )
-    if hole.who is Who.OTHER_CLIENT:
+    if fault.who is Who.OTHER_CLIENT:
         return {"other_client_request_answered"}
-    return {"request_without_tenant_answered" if hole.who.genuine else "unauthorized_request_answered"}
+    return {"request_without_tenant_answered" if fault.who.genuine else "unauthorized_request_answered"}
 
 
-@pytest.mark.parametrize("route", sorted({hole.route for hole in HOLES}))
+@pytest.mark.parametrize("route", sorted({fault.route for fault in FAULTS}))
 def test_every_planted_hole_of_a_route_is_found_and_its_effects_are_put_back(route: ApiRoute):
     missed, left = [], []
-    for hole in (each for each in HOLES if each.route is route):
-        probed = Probed(hole)
+    for fault in (each for each in FAULTS if each.route is route):
+        probed = Probed(fault)
         before = probed.everything()
-        found = probed.codes(hole)
-        if hole.effect is Effect.ACTS_LATE:
-            assert found == set(), hole.name
+        found = probed.codes(fault)
+        if fault.effect is Effect.ACTS_LATE:
+            assert found == set(), fault.name
             probed.platform.application.act_late()
-            found = probed.codes(hole)
+            found = probed.codes(fault)
             clean = not ANY_MARK.search(repr(probed.everything()))  # what it took the place of nobody knows
         else:
             clean = probed.everything() == before
-        if not found & codes_of(hole):
-            missed.append((hole.name, found))
+        if not found & codes_of(fault):
+            missed.append((fault.name, found))
         if not clean:
-            left.append(hole.name)
+            left.append(fault.name)
     assert (missed, left) == ([], [])
 
 
-def test_the_family_has_more_than_enough_distinct_holes():
+def test_the_family_has_more_than_enough_distinct_faults():
     assert len(set(family())) == len(family()) >= 120
-    assert len(HOLES) >= 120
-    assert {hole.row for hole in family()} == {"3.1", "3.3", "4.1"}
-    assert all(PlantedFault.named(hole.name) == hole for hole in family())
+    assert len(FAULTS) >= 120
+    assert {fault.row for fault in family()} == {"3.1", "3.3", "4.1"}
+    assert all(PlantedFault.named(fault.name) == fault for fault in family())
