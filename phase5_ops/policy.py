@@ -320,9 +320,14 @@ class ProbePolicy(Policy):
         description="functions whose GLOBAL_EXECUTION_STOP is the platform's global stop",
     )
 
+    @property
+    def accounts(self) -> tuple[str, str, str]:
+        """The accounts of the test tenants."""
+        return self.account_a, self.account_a_out_of_scope, self.account_b
+
     @model_validator(mode="after")
     def _accounts_differ(self) -> Self:
-        if len({self.account_a, self.account_a_out_of_scope, self.account_b}) < 3:  # noqa: PLR2004 - the three accounts
+        if len(set(self.accounts)) < len(self.accounts):
             raise ValueError("account_a, account_a_out_of_scope and account_b must be three different accounts")
         if self.lease_seconds <= self.send_seconds + self.settle_seconds + self.follow_seconds:
             raise ValueError("lease_seconds must be longer than send_seconds, settle_seconds and follow_seconds together")

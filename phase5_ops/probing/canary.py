@@ -6,7 +6,8 @@ run that holds the lease: since a lease is taken over only after it has expired 
 them.
 """
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from phase5_ops.probing.dynamo import delete_items, put_items, query_partition
 from phase5_ops.probing.guard import REASON_PREFIX
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import Tables
+
+log = logging.getLogger(__name__)
 
 
 def put(reader: AwsReader, tables: Tables, items: Sequence[dict[str, Any]]) -> list[Read]:
@@ -35,12 +38,13 @@ def remove(reader: AwsReader, tables: Tables, intents: Iterable[tuple[CanaryPlac
     if foreign := [intent for _, intent in chosen if not is_ours(intent)]:
         raise ValueError(f"not a canary intent: {foreign[0]!r}")
     acted = [(place, intent) for place, intent in chosen if intent in executed]
+    ids = {intent for _, intent in acted}
     reads: list[Read] = []
     if acted:
         reads += delete_items(reader, tables.execution_attempts, [_key(place, f"EXECUTION#{intent}") for place, intent in acted])
         reads += delete_items(reader, tables.execution_outcomes, [_key(place, f"OUTCOME#{intent}") for place, intent in acted])
         for place in sorted({place for place, _ in acted}, key=lambda place: place.partition):
-            reads += _remove_notes(reader, tables.internal_notes, place, [intent for _, intent in acted])
+            reads += _remove_notes(reader, tables.internal_notes, place, lambda note: _names_one(note, ids))
         reads += delete_items(reader, tables.signals, [key for place, intent in acted for key in _signal_keys(place, intent)])
     going = chosen if all(read.status is ReadStatus.OK for read in reads) else [c for c in chosen if c[1] not in executed]
     return reads + delete_items(reader, tables.action_intent, [_key(place, f"ACTION_INTENT#{intent}") for place, intent in going])
@@ -54,21 +58,20 @@ def remove_made(reader: AwsReader, tables: Tables, place: CanaryPlace, intent: s
     key = [_key(place, f"{prefix}#{intent}") for prefix in ("EXECUTION", "OUTCOME", "ACTION_INTENT")]
     reads = delete_items(reader, tables.execution_attempts, key[:1])
     reads += delete_items(reader, tables.execution_outcomes, key[1:2])
-    notes, read = query_partition(reader, tables.internal_notes, place.partition, beginning="NOTE#")
-    ours = [note for note in notes if note.get("content", {}).get("S", "").startswith(f"{REASON_PREFIX}PHASE5_")]
-    reads += [read, *delete_items(reader, tables.internal_notes, [{"pk": note["pk"], "sk": note["sk"]} for note in ours])]
+    reads += _remove_notes(reader, tables.internal_notes, place, lambda note: note.startswith(f"{REASON_PREFIX}PHASE5_"))
     reads += delete_items(reader, tables.signals, _signal_keys(place, intent))
     return reads + delete_items(reader, tables.action_intent, key[2:])
 
 
-def _remove_notes(reader: AwsReader, table: str, place: CanaryPlace, intents: Sequence[str]) -> list[Read]:
+def _names_one(note: str, intents: Iterable[str]) -> bool:
+    return REASON_PREFIX in note and any(intent in note for intent in intents)
+
+
+def _remove_notes(reader: AwsReader, table: str, place: CanaryPlace, is_ours: Callable[[str], bool]) -> list[Read]:
+    """Removes the notes whose content is ours."""
     notes, read = query_partition(reader, table, place.partition, beginning="NOTE#")
-    ours = [note for note in notes if _names_one(note.get("content", {}).get("S", ""), intents)]
+    ours = [note for note in notes if is_ours(note.get("content", {}).get("S", ""))]
     return [read, *delete_items(reader, table, [{"pk": note["pk"], "sk": note["sk"]} for note in ours])]
-
-
-def _names_one(content: str, intents: Sequence[str]) -> bool:
-    return REASON_PREFIX in content and any(intent in content for intent in intents)
 
 
 def _signal_keys(place: CanaryPlace, intent: str) -> list[dict[str, Any]]:
@@ -122,12 +125,13 @@ def left_over(found: Iterable[Found], *, living: str = "") -> list[tuple[CanaryP
     return list(dict.fromkeys((each.place, each.intent) for each in items if each.intent not in alive))
 
 
-def leftovers(
-    reader: AwsReader, tables: Tables, places: Iterable[CanaryPlace], *, living: str = ""
-) -> tuple[list[tuple[CanaryPlace, str]], list[Read]]:
-    """What `left_over` says of the partitions of `places`, and how they were read."""
+def remove_leftovers(reader: AwsReader, tables: Tables, places: Iterable[CanaryPlace], *, living: str = "") -> list[Read]:
+    """Removes the canary intents of earlier runs in these partitions, with all that they caused; `living` as in `left_over`."""
     found, reads = find(reader, tables, places)
-    return left_over(found, living=living), reads
+    if left := left_over(found, living=living):
+        log.info("removing %d canary intents that are left over", len(left))
+        reads += remove(reader, tables, left, [intent for _, intent in left])
+    return reads
 
 
 def _key(place: CanaryPlace, sort_key: str) -> dict[str, Any]:

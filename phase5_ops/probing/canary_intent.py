@@ -3,9 +3,10 @@
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 from phase5_ops.clock import iso
@@ -28,6 +29,11 @@ class CanaryPlace:
     def partition(self) -> str:
         """The partition key of everything of this account."""
         return f"TENANT#{self.tenant}#ACCOUNT#{self.account}"
+
+
+def places_of(tenants: Iterable[str], accounts: Iterable[str]) -> tuple[CanaryPlace, ...]:
+    """Every tenant with every account."""
+    return tuple(CanaryPlace(tenant, account) for tenant, account in product(tenants, accounts))
 
 
 def new_intent_id(*, refused: bool = False, wall: Callable[[], float] = time.time) -> str:

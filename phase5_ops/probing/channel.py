@@ -12,7 +12,7 @@ What must not live here: what a probe expects. The guard reads the value back wi
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -114,7 +114,7 @@ class Channel:
                 context = {"authorizer": {"claims": {TENANT_CLAIM: value}}}
                 return [json.dumps(context if "context" in self.keys[0] else {"requestContext": context})]
             case Form.TOKEN:
-                return [f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part({TENANT_CLAIM: value})}."]
+                return [f"{token_part({'alg': 'none', 'typ': 'JWT'})}.{token_part({TENANT_CLAIM: value})}."]
             case Form.URL:
                 return [f"/replay?tenant_id={value}"]
             case Form.KEY:
@@ -177,17 +177,16 @@ def _only_claim(claims: object) -> object:
     return claims[TENANT_CLAIM] if isinstance(claims, dict) and set(claims) == {TENANT_CLAIM} else None
 
 
-def _part(content: dict[str, Any]) -> str:
-    return base64url_encode(json.dumps(content).encode()).decode()
+def token_part(content: Mapping[str, Any]) -> str:
+    """A part of a JWT with this content."""
+    return base64url_encode(json.dumps(content, separators=(",", ":")).encode()).decode()
 
 
-def _channels(subject: Subject, medium: Medium, **spelled: str | tuple[str, ...]) -> tuple[Channel, ...]:
+def _channels(
+    subject: Subject, medium: Medium, form: Form = Form.PLAIN, /, **spelled: str | tuple[str, ...]
+) -> tuple[Channel, ...]:
     keys = {name: (key,) if isinstance(key, str) else key for name, key in spelled.items()}
-    return tuple(Channel(name, subject, medium, key) for name, key in keys.items())
-
-
-def _formed(subject: Subject, medium: Medium, form: Form, **spelled: str) -> tuple[Channel, ...]:
-    return tuple(Channel(name, subject, medium, (key,), form) for name, key in spelled.items())
+    return tuple(Channel(name, subject, medium, key, form) for name, key in keys.items())
 
 
 _TENANT, _ACCOUNT = Subject.TENANT, Subject.ACCOUNT
@@ -196,30 +195,30 @@ _TENANT, _ACCOUNT = Subject.TENANT, Subject.ACCOUNT
 TENANT_CHANNELS = (
     *_channels(_TENANT, Medium.QUERY, query=("tenant_id", "tenantId"), query_tenant_id="tenant_id", query_tenantId="tenantId"),
     *_channels(_TENANT, Medium.QUERY, query_tenant="tenant"),
-    *_formed(_TENANT, Medium.QUERY, Form.OWN_FIRST, query_own_first="tenant_id"),
-    *_formed(_TENANT, Medium.QUERY, Form.OWN_LAST, query_own_last="tenant_id"),
-    *_formed(_TENANT, Medium.QUERY, Form.ARRAY, query_array="tenant_id"),
+    *_channels(_TENANT, Medium.QUERY, Form.OWN_FIRST, query_own_first="tenant_id"),
+    *_channels(_TENANT, Medium.QUERY, Form.OWN_LAST, query_own_last="tenant_id"),
+    *_channels(_TENANT, Medium.QUERY, Form.ARRAY, query_array="tenant_id"),
     *_channels(_TENANT, Medium.HEADER, header="x-tenant-id", header_title_case="X-Tenant-Id", header_upper_case="X-TENANT-ID"),
     *_channels(_TENANT, Medium.HEADER, header_underscores="x_tenant_id", header_camel="X-TenantId", header_short="x-tenant"),
     *_channels(_TENANT, Medium.HEADER, header_plain="tenant-id", header_claim="x-custom-tenant-id"),
-    *_formed(_TENANT, Medium.HEADER, Form.OWN_FIRST, header_own_first="x-tenant-id"),
-    *_formed(_TENANT, Medium.HEADER, Form.OWN_LAST, header_own_last="x-tenant-id"),
+    *_channels(_TENANT, Medium.HEADER, Form.OWN_FIRST, header_own_first="x-tenant-id"),
+    *_channels(_TENANT, Medium.HEADER, Form.OWN_LAST, header_own_last="x-tenant-id"),
     *_channels(_TENANT, Medium.PROXY_HEADER, oidc_identity="x-amzn-oidc-identity", forwarded_user="x-forwarded-user"),
     *_channels(_TENANT, Medium.PROXY_HEADER, auth_request_user="x-auth-request-user", remote_user="remote-user"),
     *_channels(_TENANT, Medium.PROXY_HEADER, consumer_id="x-consumer-custom-id", authenticated_user="x-authenticated-userid"),
     *_channels(_TENANT, Medium.PROXY_HEADER, client_principal="x-ms-client-principal-id", forwarded_host="x-forwarded-host"),
-    *_formed(_TENANT, Medium.PROXY_HEADER, Form.TOKEN, oidc_data="x-amzn-oidc-data"),
-    *_formed(
+    *_channels(_TENANT, Medium.PROXY_HEADER, Form.TOKEN, oidc_data="x-amzn-oidc-data"),
+    *_channels(
         _TENANT, Medium.PROXY_HEADER, Form.CLAIMS, request_context="x-amzn-request-context", gateway_event="x-apigateway-event"
     ),
-    *_formed(_TENANT, Medium.PROXY_HEADER, Form.URL, original_url="x-original-url", rewrite_url="x-rewrite-url"),
+    *_channels(_TENANT, Medium.PROXY_HEADER, Form.URL, original_url="x-original-url", rewrite_url="x-rewrite-url"),
     *_channels(_TENANT, Medium.COOKIE, cookie="tenant_id", cookie_tenantId="tenantId", cookie_tenant="tenant"),
     *_channels(_TENANT, Medium.BODY, body=("tenant_id", "tenantId"), body_tenant_id="tenant_id", body_tenantId="tenantId"),
     *_channels(_TENANT, Medium.BODY, body_tenant="tenant", body_claim=TENANT_CLAIM),
-    *_formed(_TENANT, Medium.BODY, Form.OWN_FIRST, body_own_first="tenant_id"),
-    *_formed(_TENANT, Medium.BODY, Form.OWN_LAST, body_own_last="tenant_id"),
-    *_formed(_TENANT, Medium.BODY, Form.ARRAY, body_array="tenant_id"),
-    *_formed(_TENANT, Medium.BODY, Form.KEY, body_key="pk"),
+    *_channels(_TENANT, Medium.BODY, Form.OWN_FIRST, body_own_first="tenant_id"),
+    *_channels(_TENANT, Medium.BODY, Form.OWN_LAST, body_own_last="tenant_id"),
+    *_channels(_TENANT, Medium.BODY, Form.ARRAY, body_array="tenant_id"),
+    *_channels(_TENANT, Medium.BODY, Form.KEY, body_key="pk"),
     *_channels(_TENANT, Medium.PATH, path="/tenants/{value}{path}", path_end="{path}/{value}"),
 )
 
@@ -228,17 +227,17 @@ ACCOUNT_CHANNELS = (
     *_channels(
         _ACCOUNT, Medium.QUERY, account_query="account_id", account_query_accountId="accountId", account_query_short="account"
     ),
-    *_formed(_ACCOUNT, Medium.QUERY, Form.OWN_FIRST, account_query_own_first="account_id"),
-    *_formed(_ACCOUNT, Medium.QUERY, Form.OWN_LAST, account_query_own_last="account_id"),
-    *_formed(_ACCOUNT, Medium.QUERY, Form.ARRAY, account_query_array="account_id"),
+    *_channels(_ACCOUNT, Medium.QUERY, Form.OWN_FIRST, account_query_own_first="account_id"),
+    *_channels(_ACCOUNT, Medium.QUERY, Form.OWN_LAST, account_query_own_last="account_id"),
+    *_channels(_ACCOUNT, Medium.QUERY, Form.ARRAY, account_query_array="account_id"),
     *_channels(_ACCOUNT, Medium.HEADER, account_header="x-account-id", account_header_title_case="X-Account-Id"),
     *_channels(_ACCOUNT, Medium.HEADER, account_header_upper_case="X-ACCOUNT-ID", account_header_underscores="x_account_id"),
     *_channels(_ACCOUNT, Medium.HEADER, account_header_camel="X-AccountId"),
     *_channels(_ACCOUNT, Medium.COOKIE, account_cookie="account_id"),
     *_channels(_ACCOUNT, Medium.BODY, account_body_accountId="accountId", account_body_short="account"),
-    *_formed(_ACCOUNT, Medium.BODY, Form.OWN_FIRST, account_body_own_first="account_id"),
-    *_formed(_ACCOUNT, Medium.BODY, Form.OWN_LAST, account_body_own_last="account_id"),
-    *_formed(_ACCOUNT, Medium.BODY, Form.ARRAY, account_body_array="accountId"),
+    *_channels(_ACCOUNT, Medium.BODY, Form.OWN_FIRST, account_body_own_first="account_id"),
+    *_channels(_ACCOUNT, Medium.BODY, Form.OWN_LAST, account_body_own_last="account_id"),
+    *_channels(_ACCOUNT, Medium.BODY, Form.ARRAY, account_body_array="accountId"),
     *_channels(_ACCOUNT, Medium.PATH, account_path="/accounts/{value}{path}"),
 )
 CHANNELS = {channel.name: channel for channel in (*TENANT_CHANNELS, *ACCOUNT_CHANNELS)}

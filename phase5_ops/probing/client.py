@@ -18,7 +18,6 @@ from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTP_PORT, HTTPS_PORT
 from queue import Empty, SimpleQueue
-from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 import urllib3
@@ -144,7 +143,7 @@ class _Line:
             headers.add(name, value)
         connection = self._connected()
         if self._given_up:  # a handshake can take long
-            raise TimeoutError("given up before the connection stood")
+            raise TimeoutError("given up before the connection was established")
         connection.request(
             request.method,
             self._url.path.rstrip("/") + request.target,
@@ -196,7 +195,7 @@ def _classify(response: urllib3.BaseHTTPResponse, body: bytes) -> tuple[Problem 
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Problem.THROTTLED, "HTTP 429"
     if "html" in response.headers.get("Content-Type", "").lower() or body.lstrip()[:1] == b"<":
-        return Problem.HTML, f"HTTP {status} with a page instead of JSON"
+        return Problem.HTML, f"HTTP {status} with an HTML page instead of JSON"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Problem.SERVER_ERROR, f"HTTP {status}"
     if len(body) > MAX_BODY_BYTES:
@@ -223,9 +222,5 @@ def json_of(client: Callable[[Request], HttpAnswer], request: Request) -> object
     """
     answer = client(request)
     if answer.status != HTTPStatus.OK or answer.problem is not None:
-        _fail(answer)
+        raise ValueError(answer.detail or f"HTTP {answer.status}")
     return json.loads(answer.body)
-
-
-def _fail(answer: HttpAnswer) -> NoReturn:
-    raise ValueError(answer.detail or f"HTTP {answer.status}")

@@ -1,8 +1,6 @@
 """Finding codes for what can keep probes from being sent, for every check that rests on probes. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Verdict
 
@@ -24,7 +22,8 @@ class ProbingCode(FindingCodes):
     )
     PROBE_TENANT_REFUSED = FindingCode(
         Verdict.ERROR,
-        "A configured test tenant is not shown to be one, or a probe would name something else; nothing was sent.",
+        "A configured test tenant is not known to be a test tenant, or a probe would have named something that belongs to neither"
+        " test tenant; nothing was sent.",
         "Name a tenant that exists, whose id starts with PHASE5_PROBES__TEST_TENANT_PREFIX or whose tenants item has"
         " metadata.phase5_test_tenant = true. Never a customer.",
     )
@@ -70,12 +69,13 @@ class ProbingCode(FindingCodes):
     PROBE_USER_MISSING = FindingCode(
         Verdict.INCONCLUSIVE,
         "The settings name no user for a kind of token, so nothing shows what such a token may do.",
-        "Make these users in the pool, each as its setting says, and name them; beside user B they need no rights at all.",
+        "Create these users in the user pool, each with the attributes that its setting describes, and name them in the settings;"
+        " except for user B they need no rights.",
         not_tried=True,
     )
     PROBE_USER_UNFIT = FindingCode(
         Verdict.INCONCLUSIVE,
-        "A further probe user's token is not of the kind that it is for, or there is none, so that kind was not tried.",
+        "A further probe user got no token, or one of another kind than the user is for, so that kind of token was not tried.",
         "Give the user the attributes that its setting describes, a permanent password and no MFA.",
         not_tried=True,
     )
@@ -104,7 +104,7 @@ class ProbingCode(FindingCodes):
     )
     CANARY_NOT_REMOVED = FindingCode(
         Verdict.WARN,
-        "Canary intents, or what came of them, of this run or of a killed one could not be found or removed.",
+        "Canary intents of this run or of a killed run, or items that their execution left, could not be found or removed.",
         "The next run removes them; grant the actions that `phase5 iam-policy` lists.",
     )
     PROBE_LEASE_NOT_RELEASED = FindingCode(
@@ -126,11 +126,6 @@ class Obstacle:
     def as_finding(self) -> Finding:
         """The finding of it."""
         return ProbingCode.named(self.code).at(self.subject, expected=self.expected, seen=self.seen)
-
-    @classmethod
-    def from_entry(cls, entry: Mapping[str, Any]) -> "Obstacle":
-        """The inverse of `dataclasses.asdict`."""
-        return cls(entry["code"], entry["subject"], entry["expected"], entry["seen"])
 
 
 class Obstructed(Exception):

@@ -28,7 +28,7 @@ def require_settings(settings: Settings) -> Configured:
     if settings.probe_mode == "off":
         raise Obstructed(ProbingCode.PROBES_OFF, "PHASE5_PROBE_MODE", expected="full", seen="off")
     users = settings.probe_users
-    needed = {
+    needed = {  # in the order of `Configured`
         "PHASE5_CONTROL_CENTER_URL": settings.control_center_url,
         "PHASE5_USER_POOL_ID": settings.user_pool_id,
         "PHASE5_USER_POOL_CLIENT_ID": settings.user_pool_client_id,
@@ -37,11 +37,4 @@ def require_settings(settings: Settings) -> Configured:
     }
     if missing := [name for name, value in needed.items() if not value]:
         raise Obstructed(ProbingCode.PROBE_SETTING_MISSING, ", ".join(missing), expected="set", seen="not set")
-    return Configured(
-        settings.probe_mode,
-        str(settings.control_center_url),
-        str(settings.user_pool_id),
-        str(settings.user_pool_client_id),
-        str(users.a.tenant_id),
-        str(users.b.tenant_id),
-    )
+    return Configured(settings.probe_mode, *map(str, needed.values()))

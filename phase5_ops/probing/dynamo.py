@@ -1,7 +1,6 @@
 """The DynamoDB calls of probing: one partition read consistently, items written and removed in batches. Bounded by the reader."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from phase5_ops.aws.reader import AwsReader
@@ -59,8 +58,8 @@ def delete_items(reader: AwsReader, table: str, keys: Sequence[Item]) -> list[Re
 
 def _write(reader: AwsReader, table: str, requests: Sequence[Mapping[str, Any]]) -> list[Read]:
     reads = []
-    for batch in _batches(requests):
-        rest = {table: list(batch)}
+    for begin in range(0, len(requests), BATCH_ITEMS):
+        rest = {table: list(requests[begin : begin + BATCH_ITEMS])}
         for _ in range(_BATCH_TRIES):
             answer = reader.call("dynamodb", "batch_write_item", table, RequestItems=rest)
             rest = dict(answer.pages[0].get("UnprocessedItems") or {}) if answer.pages else {}
@@ -71,9 +70,3 @@ def _write(reader: AwsReader, table: str, requests: Sequence[Mapping[str, Any]])
             read = Read(read.operation, table, ReadStatus.THROTTLED, "UnprocessedItems", read.pages, read.start, read.end)
         reads.append(read)
     return reads
-
-
-def _batches(requests: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    remaining = iter(requests)
-    while batch := list(islice(remaining, BATCH_ITEMS)):
-        yield batch

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 from jwt.utils import base64url_decode, base64url_encode
 
-from phase5_ops.probing.channel import TENANT_CLAIM
+from phase5_ops.probing.channel import TENANT_CLAIM, token_part
 
 GARBAGE = "phase5.probe.garbage"
 FOREIGN_KEYS = "https://phase5-probe.invalid/jwks.json"  # .invalid never resolves (RFC 2606): nobody is contacted
@@ -86,26 +86,14 @@ class WhoGroup(StrEnum):
     CLAIMED = "claimed"
 
 
-_GROUPS = {
-    TokenKind.NONE: WhoGroup.NOBODY,
-    TokenKind.EMPTY: WhoGroup.NOBODY,
-    TokenKind.UNCLAIMED: WhoGroup.UNCLAIMED,
-    TokenKind.CLAIM_EMPTY: WhoGroup.UNCLAIMED,
-    **dict.fromkeys(
-        (
-            TokenKind.VALID,
-            TokenKind.VALID_B,
-            TokenKind.UNSCOPED,
-            TokenKind.CLAIM_BLANKS,
-            TokenKind.CLAIM_CASE,
-            TokenKind.CLAIM_LIST,
-        ),
-        WhoGroup.CLAIMED,
-    ),
-}
-
 #: Genuine tokens whose claim is no tenant's id, though it looks like one.
 ODD_CLAIMS = (TokenKind.CLAIM_BLANKS, TokenKind.CLAIM_CASE, TokenKind.CLAIM_LIST)
+
+_GROUPS = {
+    **dict.fromkeys((TokenKind.NONE, TokenKind.EMPTY), WhoGroup.NOBODY),
+    **dict.fromkeys((TokenKind.UNCLAIMED, TokenKind.CLAIM_EMPTY), WhoGroup.UNCLAIMED),
+    **dict.fromkeys((TokenKind.VALID, TokenKind.VALID_B, TokenKind.UNSCOPED, *ODD_CLAIMS), WhoGroup.CLAIMED),
+}
 
 
 def group_of(kind: TokenKind) -> WhoGroup:
@@ -220,13 +208,9 @@ class Forger:
     def _kid(self) -> str:
         return str(header_of(self.genuine).get("kid", ""))
 
-    @property
-    def _own_key(self) -> rsa.RSAPrivateKey:
-        return _foreign_key()
-
     @cached_property
     def _own_jwk(self) -> dict[str, Any]:
-        return dict(json.loads(RSAAlgorithm.to_jwk(self._own_key.public_key())))
+        return dict(json.loads(RSAAlgorithm.to_jwk(_foreign_key().public_key())))
 
     def _encoded(self, encoding: Encoding) -> bytes:
         return public_key_of(self.jwk).public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
@@ -244,16 +228,16 @@ class Forger:
         """The genuine header and signature around a payload that claims the other test tenant."""
         header, payload, signature = self.genuine.split(".")
         claims = {**json.loads(base64url_decode(payload)), TENANT_CLAIM: self.foreign_tenant}
-        return f"{header}.{_part(claims)}.{signature}"
+        return f"{header}.{token_part(claims)}.{signature}"
 
     def _self_signed_for(self, tenant: str | list[str] | None) -> str:
         """Signed with our own key under the pool's key id, with this tenant claim, or without one (None)."""
         claims = {name: value for name, value in self._claims.items() if name != TENANT_CLAIM}
         claims |= {} if tenant is None else {TENANT_CLAIM: tenant}
-        return jwt.encode(claims, self._own_key, algorithm="RS256", headers={"kid": self._kid})
+        return jwt.encode(claims, _foreign_key(), algorithm="RS256", headers={"kid": self._kid})
 
     def _self_signed(self, **header: Any) -> str:  # noqa: ANN401 - header fields
-        return jwt.encode(self._claims, self._own_key, algorithm="RS256", headers=header)
+        return jwt.encode(self._claims, _foreign_key(), algorithm="RS256", headers=header)
 
 
 @cache
@@ -262,9 +246,5 @@ def _foreign_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_SIZE)
 
 
-def _part(content: Mapping[str, Any]) -> str:
-    return base64url_encode(json.dumps(content, separators=(",", ":")).encode()).decode()
-
-
 def _signing_input(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-    return f"{_part(header)}.{_part(claims)}"
+    return f"{token_part(header)}.{token_part(claims)}"

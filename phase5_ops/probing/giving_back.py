@@ -5,11 +5,10 @@ lease, once it has expired, removes what was left.
 """
 
 import logging
-from itertools import product
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.probing import canary, lease
-from phase5_ops.probing.canary_intent import CanaryPlace
+from phase5_ops.probing.canary_intent import places_of
 from phase5_ops.reads import ReadStatus
 from phase5_ops.settings import Settings
 
@@ -26,14 +25,16 @@ def give_back(settings: Settings, run_id: str) -> None:
     reader = AwsReader(settings.reading)  # the run's own reader may have used up its time
     if not lease.held(reader, settings.tables.readiness, run_id):
         return  # given back; or another run holds it, and these may be its canaries
-    probes, users = settings.probes, settings.probe_users
-    tenants = [user.tenant_id for user in (users.a, users.b) if user is not None and user.tenant_id]
-    accounts = (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
-    places = [CanaryPlace(tenant, account) for tenant, account in product(tenants, accounts)]
-    found, reads = canary.leftovers(reader, settings.tables, places, living="")
-    if found:
-        reads += canary.remove(reader, settings.tables, found, [intent for _, intent in found])
+    users = settings.probe_users
+    tenants = [user.tenant_id for user in (users.a, users.b) if user.tenant_id]
+    reads = canary.remove_leftovers(reader, settings.tables, places_of(tenants, settings.probes.accounts))
     reads.append(lease.end(reader, settings.tables.readiness, run_id))
     for read in reads:
         if read.status is not ReadStatus.OK:
-            log.warning("not given back: %s %s: %s: %s", read.operation, read.resource, read.status, read.error)
+            log.warning(
+                "could not give back what the run held: %s %s: %s: %s",
+                read.operation,
+                read.resource,
+                read.status,
+                read.error,
+            )

@@ -65,7 +65,7 @@ def check(request: Request, ground: Ground) -> None:
     """
     _check_tenants(ground)
     if request.method not in METHODS or request.path not in _replay_paths(ground):
-        raise ForbiddenTarget(f"no probe is made of {request.method} {request.path[:80]}")
+        raise ForbiddenTarget(f"no probe sends {request.method} {request.path[:80]}")
     for name, value in request.query_pairs:
         _check_replay_field(_QUERY, name, value, ground)
     for name, value in request.header_pairs:
@@ -136,7 +136,7 @@ def check_cross_tenant(request: Request, ground: Ground) -> None:
     _check_tenants(ground)
     path, names = _cross_path(request.path, ground)
     if request.method not in _CROSS_METHODS or path not in _CROSS_PATHS or request.raw is not None:
-        raise ForbiddenTarget(f"no cross-tenant probe is made of {request.method} {request.path[:80]}")
+        raise ForbiddenTarget(f"no cross-tenant probe sends {request.method} {request.path[:80]}")
     for name in names:
         if not _is_made_up(name, ground):
             _allow("path", name, ground.tenants | ground.accounts | ground.intents)
@@ -324,7 +324,7 @@ def _check_replay_field(part: str, name: str, value: Any, ground: Ground) -> Non
     }
     if name == "replay_reason":
         if not isinstance(value, str) or not value.startswith(REASON_PREFIX):
-            raise ForbiddenTarget(f"{part} replay_reason does not say that it is a probe")
+            raise ForbiddenTarget(f"{part} replay_reason does not begin with {REASON_PREFIX!r}")
     elif name in allowed:
         _allow(f"{part} {name}", value, allowed[name])
     elif not _check_channel(part, name, value, ground):
@@ -337,14 +337,8 @@ def _allow(what: str, value: object, allowed: Collection[str]) -> None:
         raise ForbiddenTarget(f"a probe would name something that is not of the two test tenants: {what} ({shown!r})")
 
 
-def tenant_of_token(authorization: str) -> str | None:
-    """The tenant that a token claims, read without any check of the token; None if it claims none."""
-    tenant = _claims_of(authorization).get(TENANT_CLAIM)
-    return None if tenant is None else str(tenant)
-
-
 def tenants_of_token(authorization: str) -> list[str]:
-    """Every tenant that a token's claim can be read as."""
+    """Every tenant that a token's claim can be read as; the token itself is not checked."""
     return tenants_claimed(_claims_of(authorization).get(TENANT_CLAIM))
 
 

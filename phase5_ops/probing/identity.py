@@ -124,8 +124,16 @@ class Pool:
         Raises:
             Obstructed: no token, or one that is not of the configured test tenant.
         """
-        user_signed_in, reads = self.authenticate(who, user, client_id=client_id)
-        return self._of_test_tenant(who, user, user_signed_in), reads
+        identity, reads = self.authenticate(who, user, client_id=client_id)
+        subject, wanted = f"probe user {who}", f"{TENANT_CLAIM} = {user.tenant_id}"
+        tenant, use = identity.claims.get(TENANT_CLAIM), identity.claims.get("token_use")
+        if not tenant:
+            raise Obstructed(ProbingCode.PROBE_TOKEN_UNUSABLE, subject, expected=wanted, seen="no such claim")
+        if tenant != user.tenant_id:
+            raise Obstructed(ProbingCode.PROBE_TENANT_REFUSED, subject, expected=wanted, seen=f"{TENANT_CLAIM} = {tenant}")
+        if use != "id":
+            raise Obstructed(ProbingCode.PROBE_TOKEN_UNUSABLE, subject, expected="an id token", seen=f"token_use = {use}")
+        return identity, reads
 
     def authenticate(self, who: str, user: PoolUser, *, client_id: str | None = None) -> tuple[Identity, list[Read]]:
         """Signs in a user, whatever its token claims (`tenant` is "" where that is no text); returns identity and reads.
@@ -148,19 +156,13 @@ class Pool:
             AuthParameters=parameters,
         )
         if answer.read.status is not ReadStatus.OK:
-            seen = self.redactor(f"{answer.read.status}: {answer.read.error}")
-            raise Obstructed(
-                ProbingCode.PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected="a token of the user pool", seen=seen
-            )
+            raise _no_token(who, self.redactor(f"{answer.read.status}: {answer.read.error}"))
         result = answer.pages[0].get("AuthenticationResult") or {}
         if "IdToken" not in result:
-            challenge = str(answer.pages[0].get("ChallengeName", "no token at all"))
-            remedy = _REMEDIES.get(challenge, "give it neither MFA nor another challenge")
-            raise Obstructed(
-                ProbingCode.PROBE_TOKEN_UNAVAILABLE,
-                f"probe user {who}",
-                expected="a token of the user pool",
-                seen=f"the pool asks for {challenge} first: {remedy}",
+            challenge = answer.pages[0].get("ChallengeName")
+            remedy = _REMEDIES.get(str(challenge), "give the user neither MFA nor another challenge")
+            raise _no_token(
+                who, f"the user pool asks for {challenge} first: {remedy}" if challenge else "an answer without a token"
             )
         self.redactor.add(*(str(value) for key, value in result.items() if key.endswith("Token")))
         try:
@@ -173,27 +175,6 @@ class Pool:
         named = tenant if isinstance(tenant, str) else ""
         access = str(result.get("AccessToken", ""))
         return Identity(named, credentials.username, result["IdToken"], access, claims), [*reads, answer.read]
-
-    @staticmethod
-    def _of_test_tenant(who: str, user: ProbeUser, identity: Identity) -> Identity:
-        subject, claims = f"probe user {who}", identity.claims
-        tenant = claims.get(TENANT_CLAIM)
-        if not tenant:
-            raise Obstructed(
-                ProbingCode.PROBE_TOKEN_UNUSABLE, subject, expected=f"{TENANT_CLAIM} = {user.tenant_id}", seen="no such claim"
-            )
-        if tenant != user.tenant_id:
-            raise Obstructed(
-                ProbingCode.PROBE_TENANT_REFUSED,
-                subject,
-                expected=f"{TENANT_CLAIM} = {user.tenant_id}",
-                seen=f"{TENANT_CLAIM} = {tenant}",
-            )
-        if claims.get("token_use") != "id":
-            raise Obstructed(
-                ProbingCode.PROBE_TOKEN_UNUSABLE, subject, expected="an id token", seen=f"token_use = {claims.get('token_use')}"
-            )
-        return identity
 
     def _credentials(self, who: str, user: PoolUser) -> tuple[Credentials, list[Read]]:
         prefix = f"PHASE5_PROBE_USERS__{who}__"
@@ -211,34 +192,20 @@ class Pool:
         answer = self.reader.call("secretsmanager", "get_secret_value", user.secret_id, SecretId=user.secret_id)
         if answer.read.status is not ReadStatus.OK:
             seen = f"{answer.read.operation}: {answer.read.status}: {answer.read.error}"
-            raise Obstructed(
-                ProbingCode.PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected=f"the secret {user.secret_id}", seen=seen
-            )
+            raise _no_token(who, seen, expected=f"the secret {user.secret_id}")
         try:
             content = distinct_json(answer.pages[0]["SecretString"])
             clients = [str(content[name]) if content.get(name) else None for name in ("client_secret", "other_client_secret")]
             credentials = Credentials(str(content["username"]), str(content["password"]), *clients)
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise Obstructed(
-                ProbingCode.PROBE_TOKEN_UNAVAILABLE,
-                f"probe user {who}",
-                expected=f"the secret {user.secret_id} as JSON with username and password",
-                seen="something else, which is not shown",
-            ) from None
+            expected = f"the secret {user.secret_id} as JSON with username and password"
+            raise _no_token(who, "something else, which is not shown", expected=expected) from None
         self.redactor.add(credentials.password, *(secret for secret in clients if secret))
         return credentials, [answer.read]
 
-    def signing_key(self, token: str, client: "KeySetClient") -> dict[str, Any]:
-        """The entry of the pool's key set that signed `token`.
 
-        Raises:
-            ValueError: the key set cannot be read or has no such key.
-        """
-        key_id = header_of(token).get("kid")
-        for entry in client.entries():
-            if entry.get("kid") == key_id:
-                return entry
-        raise ValueError(f"no key {key_id!r} in the pool's key set")
+def _no_token(who: str, seen: str, *, expected: str = "a token of the user pool") -> Obstructed:
+    return Obstructed(ProbingCode.PROBE_TOKEN_UNAVAILABLE, f"probe user {who}", expected=expected, seen=seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,3 +231,15 @@ class KeySetClient:
         if not isinstance(keys, list) or not all(isinstance(entry, dict) for entry in keys):
             raise ValueError("the key set is not a list of keys")
         return cast("list[dict[str, Any]]", keys)
+
+    def signing_key(self, token: str) -> dict[str, Any]:
+        """The entry of the key set that signed `token`.
+
+        Raises:
+            ValueError: the key set cannot be read or has no such key.
+        """
+        key_id = header_of(token).get("kid")
+        for entry in self.entries():
+            if entry.get("kid") == key_id:
+                return entry
+        raise ValueError(f"no key {key_id!r} in the pool's key set")

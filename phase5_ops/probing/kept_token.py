@@ -57,7 +57,7 @@ def expired_token(kept: Path, named: Path | None, issue: Issue, *, wall: Callabl
         if problem is None:
             return token
         reasons.append(f"the token kept by an earlier run {problem}")
-    raise NoExpiredToken("; ".join(reasons) or "no earlier run has kept one; this run keeps one, which a later run can use")
+    raise NoExpiredToken("; ".join(reasons) or "no earlier run has kept a token; this run keeps one, which a later run can use")
 
 
 def why_not(token: str, issue: Issue, now: float) -> str | None:
@@ -88,7 +88,8 @@ def keep(kept: Path, fresh: str, issue: Issue, *, wall: Callable[[], float] = ti
         slots["expired"], waiting = waiting, None
     if waiting is None or why_not(waiting, issue, wall()) != "has not expired yet":
         slots["waiting"] = fresh
-    _store(kept, slots)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(kept, json.dumps(slots).encode(), mode=0o600)
 
 
 def _load(kept: Path) -> dict[str, str]:
@@ -99,8 +100,3 @@ def _load(kept: Path) -> dict[str, str]:
     if not isinstance(content, dict):
         return {}
     return {slot: content[slot] for slot in _SLOTS if isinstance(content.get(slot), str)}
-
-
-def _store(kept: Path, slots: Mapping[str, str]) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(kept, json.dumps(dict(slots)).encode(), mode=0o600)

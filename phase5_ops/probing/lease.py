@@ -86,7 +86,7 @@ def acquire(
     shared = other == holder and expires > now
     taken = _join(reader, table, holder, user, until) if shared else _take(reader, table, holder, user, (now, until))
     if _refused(taken):
-        raise _held(table, "another run, which was faster", until)
+        raise _held(table, "another run, which took it at the same moment,", until)
     _require(taken, table)
     lease = Lease(reader, table, holder, until, wall, user)
     try:

@@ -32,13 +32,7 @@ def require_no_stop(reader: AwsReader, settings: Settings, tenants: Sequence[str
 
 def _require_running(reader: AwsReader, function: str) -> Read:
     answer = reader.call("lambda", "get_function_configuration", function, FunctionName=function)
-    if answer.read.status is not ReadStatus.OK:
-        raise Obstructed(
-            ProbingCode.STOP_UNREADABLE,
-            f"{answer.read.operation} {function}",
-            expected=f"{STOP_VARIABLE} of it",
-            seen=_failure(answer.read),
-        )
+    _require_read(answer.read, f"the function's variable {STOP_VARIABLE}")
     variables = (answer.pages[0].get("Environment") or {}).get("Variables") or {}
     value = str(variables.get(STOP_VARIABLE, ""))
     if value.strip().lower() not in _OFF:
@@ -51,13 +45,7 @@ def _require_running(reader: AwsReader, function: str) -> Read:
 def _require_test_tenant(reader: AwsReader, settings: Settings, tenant: str) -> Read:
     table = settings.tables.tenants
     answer = reader.call("dynamodb", "get_item", table, TableName=table, Key={"tenantId": {"S": tenant}}, ConsistentRead=True)
-    if answer.read.status is not ReadStatus.OK:
-        raise Obstructed(
-            ProbingCode.STOP_UNREADABLE,
-            f"{answer.read.operation} {table}",
-            expected=f"the kill switches of {tenant}",
-            seen=_failure(answer.read),
-        )
+    _require_read(answer.read, f"the kill switches of {tenant}")
     item = answer.pages[0].get("Item")
     if not item:
         raise Obstructed(ProbingCode.PROBE_TENANT_REFUSED, tenant, expected=f"a test tenant in {table}", seen="no such tenant")
@@ -93,5 +81,7 @@ def _marked(item: dict[str, Any]) -> bool:
     return bool(metadata.get(TEST_TENANT_MARK, {}).get("BOOL", False))
 
 
-def _failure(read: Read) -> str:
-    return f"{read.status}: {read.error}"
+def _require_read(read: Read, expected: str) -> None:
+    if read.status is not ReadStatus.OK:
+        subject = f"{read.operation} {read.resource}"
+        raise Obstructed(ProbingCode.STOP_UNREADABLE, subject, expected=expected, seen=f"{read.status}: {read.error}")

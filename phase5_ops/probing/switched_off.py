@@ -43,7 +43,7 @@ def switched_off(reader: AwsReader, table: str, tenant: str, action_type: str) -
     before = (seen.pages[0].get("Item") or {}).get(_LIST)
     listed = [] if before is None else before.get("L")
     if listed is None:
-        raise NotSwitched(f"{_LIST} of {tenant} is no list")
+        raise NotSwitched(f"{_LIST} of {tenant} is not a list")
     reads = [seen.read]
     if {"S": action_type} in listed:
         yield reads

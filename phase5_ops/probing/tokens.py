@@ -73,7 +73,7 @@ def _add_forged(supply: Supply, run: RunContext, pool: Pool, user: Identity, *, 
     endpoint = run.reader.client("cognito-idp").meta.endpoint_url
     key_set = KeySetClient(endpoint, pool.pool_id, probes.request_timeout_seconds, probes.user_agent)
     try:
-        jwk = pool.signing_key(user.id_token, key_set)
+        jwk = key_set.signing_key(user.id_token)
         forger = Forger(user.id_token, jwk, str(settings.probe_users.b.tenant_id))
         supply.tokens |= {kind: forger.token(kind) for kind in (*forger.kinds, *OTHER_CLAIMS)}
     except ValueError as error:

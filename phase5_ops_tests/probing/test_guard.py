@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import new_intent_id
 from phase5_ops.probing.forge import TokenKind
-from phase5_ops.probing.guard import ALLOWED_HEADERS, ForbiddenTarget, Ground, check, tenant_of_token
+from phase5_ops.probing.guard import ALLOWED_HEADERS, ForbiddenTarget, Ground, check, tenants_of_token
 from phase5_ops.probing.request import Request
 from phase5_ops.sections.replay.probes.matrix import build_plan
 from phase5_ops.sections.replay.probes.plan import Targets, intents_of, request_of
@@ -99,5 +99,5 @@ def test_two_equal_test_tenants_are_refused():
 
 
 def test_a_token_that_is_no_token_claims_no_tenant():
-    assert [tenant_of_token(text) for text in ("Bearer garbage", "Bearer a.b.c", "Bearer a.!!.c", "")] == [None] * 4
+    assert [tenants_of_token(text) for text in ("Bearer garbage", "Bearer a.b.c", "Bearer a.!!.c", "")] == [[]] * 4
     assert {"authorization", "content-type", "accept", "x-tenant-id"} == ALLOWED_HEADERS

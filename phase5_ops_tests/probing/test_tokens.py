@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from phase5_ops.probing.forge import Forger, TokenKind, claims_of, header_of, public_key_of
+from phase5_ops.probing.forge import Forger, TokenKind, _foreign_key, claims_of, header_of, public_key_of
 from phase5_ops.probing.identity import parse_accounts
 from phase5_ops.probing.kept_token import FILE_NAME, Issue, NoExpiredToken, expired_token, keep
 
@@ -82,7 +82,7 @@ def test_a_token_is_kept_until_it_has_expired_and_can_then_be_tried(tmp_path):
         Issue("https://other.example", CLIENT, "phase5-a", JWK),
         Issue(ISSUER, "other", "phase5-a", JWK),
         Issue(ISSUER, CLIENT, "phase5-c", JWK),
-        Issue(ISSUER, CLIENT, "phase5-a", json.loads(RSAAlgorithm.to_jwk(FORGER._own_key.public_key()))),
+        Issue(ISSUER, CLIENT, "phase5-a", json.loads(RSAAlgorithm.to_jwk(_foreign_key().public_key()))),
     ],
     ids=["another pool", "another client", "another tenant", "another key"],
 )

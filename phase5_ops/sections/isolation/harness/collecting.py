@@ -3,6 +3,7 @@
 Nothing is deleted from the ledger. The lease is given back at the end, whatever happens before.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ from phase5_ops.probing import lease as leases
 from phase5_ops.probing.canary_intent import CanaryPlace, decision_trace, is_ours
 from phase5_ops.probing.channel import ACCOUNTS_CLAIM
 from phase5_ops.probing.client import HttpClient
-from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
+from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.probing.dynamo import delete_items, query_partition
 from phase5_ops.probing.forge import TokenKind, claims_of
 from phase5_ops.probing.identity import Pool, parse_accounts
@@ -48,7 +49,7 @@ from phase5_ops.sections.isolation.harness.evidence import (
 )
 from phase5_ops.sections.isolation.harness.probe_matrix import build_cross_plan
 from phase5_ops.sections.isolation.harness.probe_plan import CrossTargets
-from phase5_ops.sections.isolation.harness.starting import LEASE_USER, SKEW, obstacle_of
+from phase5_ops.sections.isolation.harness.starting import LEASE_USER, SKEW
 from phase5_ops.sections.isolation.harness.tables import CanaryStarted, Partitions, PlatformTable, images, read_items
 from phase5_ops.sections.isolation.harness.trail import TrailWindow, read_trail, trail_row
 from phase5_ops.verdict import Verdict
@@ -56,7 +57,7 @@ from phase5_ops.verdict import Verdict
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.05, 2.0, 1.5
 _TRAILING_SECONDS = 3.0  # how long to wait for the signal after the outcome
 _MARGIN = timedelta(seconds=2)  # around the execution's window, as the clocks of several functions differ
-_CANARY_ID = re.compile(r"ai_\d+_phase5[0-9a-z]*")
+_CANARY_ID = re.compile(r"ai_\d+_phase5[0-9a-z]*")  # nobody else makes ids of that form
 _ERRORS = frozenset(code.code for code in ProbingCode.all() if code.verdict is Verdict.ERROR)
 
 Item = Mapping[str, Any]
@@ -96,13 +97,13 @@ class _HarnessCollecting:
 
     def collect(self) -> list[HarnessRow]:
         """Every row."""
-        if (obstacle := obstacle_of(dict(self.context))) is not None or "targets" not in self.context:
-            return [_run_row(obstacle), *self._always(ExecutionScope("control"), "control-b")]
+        if "obstacle" in self.context or "targets" not in self.context:
+            return [_run_row(self.context.get("obstacle")), *self._always(ExecutionScope("control"), "control-b")]
         entry = dict(self.context["targets"])
         targets = CrossTargets(**entry | {"now": parse_iso(entry["now"])})
         scope = self._scope(targets)
         if targets.canary is None:
-            reason = "PHASE5_PROBE_MODE=refusals: it would start work"
+            reason = "PHASE5_PROBE_MODE=refusals: a canary execution would start work"
             rows = [HarnessRow(AccessKind.RUN, "canary", "", Result.NOT_JUDGED, reason, codes=("canary_not_executed",))]
             return [*rows, *self._probe(targets), *self._always(scope, targets.tenant_b)]
         leaked: list[TableImage] = []
@@ -209,9 +210,8 @@ class _HarnessCollecting:
         ]
 
     def _images(self, scope: ExecutionScope, targets: CrossTargets) -> list[TableImage]:
-        tables, probes = self._tables(), self.run.settings.probes
-        accounts = (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
-        partitions = Partitions((targets.tenant_a, targets.tenant_b), accounts, scope)
+        tables = self._tables()
+        partitions = Partitions((targets.tenant_a, targets.tenant_b), self.run.settings.probes.accounts, scope)
         after, reads = read_items(self.run.reader, tables, partitions)
         self.reads += reads
         return images(tables, self.started.rows, after)
@@ -226,16 +226,13 @@ class _HarnessCollecting:
 
     def _span(self) -> tuple[datetime, datetime]:
         """From the execution's first record to its last, by the platform's clock; a wide window where there is no record."""
-        stamps = [parse_iso(str(entry["timestamp"])) for entry in self._own_entries() if entry.get("timestamp")]
+        traces = self._traces(str(self.context["targets"]["canary"]))
+        mine = [entry for entry in self.entries if entry.get("traceId") in traces]
+        stamps = [parse_iso(str(entry["timestamp"])) for entry in mine if entry.get("timestamp")]
         now = self.run.now()
         if not stamps:
             return now - SKEW, now + timedelta(seconds=self.run.settings.isolation.outcome_seconds)
         return min(stamps) - _MARGIN, max(stamps) + _MARGIN
-
-    def _own_entries(self) -> list[Item]:
-        canary_id = self.context["targets"]["canary"]
-        traces = self._traces(str(canary_id))
-        return [entry for entry in self.entries if entry.get("traceId") in traces]
 
     def _trail(self, scope: ExecutionScope, targets: CrossTargets) -> list[HarnessRow]:
         policy = self.run.settings.isolation
@@ -392,39 +389,24 @@ def _data(entry: Item) -> Mapping[str, Any]:
 
 
 def _other_canaries(found: Sequence[TableImage], scope: ExecutionScope) -> frozenset[str]:
-    """Ids of other canaries and probes in the changed items; nobody else makes ids of that form."""
-    ids: set[str] = set()
-    for image in found:
-        for item in (*image.before, *image.after):
-            ids.update(_canary_ids(plain_item(item)))
-    return frozenset(ids) - scope.intents
+    """Ids of other canaries and probes in the changed items."""
+    items = [item for image in found for item in (*image.before, *image.after)]
+    return frozenset(_CANARY_ID.findall(json.dumps(items, default=repr))) - scope.intents
 
 
-def _canary_ids(value: object) -> Iterable[str]:
-    if isinstance(value, Mapping):
-        for entry in value.values():
-            yield from _canary_ids(entry)
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            yield from _canary_ids(entry)
-    elif isinstance(value, str) and "_phase5" in value:
-        yield from (match for match in _CANARY_ID.findall(value) if is_ours(match))
-
-
-def _run_row(obstacle: Obstacle | None) -> HarnessRow:
+def _run_row(obstacle: Mapping[str, str] | None) -> HarnessRow:
+    """The row that says why there is no canary; `obstacle` as `starting.py` noted it, None where it noted nothing at all."""
     if obstacle is None:
-        reason, operation = "the run that began it did not say what it began", "error"
+        subject, expected, reason = "", "a canary execution", "the table isolation_canary_started does not say what was begun"
     else:
-        reason = f"{obstacle.code}: {obstacle.seen}"
-        operation = "error" if obstacle.code in _ERRORS else ""
-    subject = "" if obstacle is None else obstacle.subject
+        subject, expected, reason = obstacle["subject"], obstacle["expected"], f"{obstacle['code']}: {obstacle['seen']}"
     return HarnessRow(
         AccessKind.RUN,
         "canary",
         subject,
         Result.NOT_JUDGED,
         reason,
-        operation=operation,
+        operation="error" if obstacle is None or obstacle["code"] in _ERRORS else "",
         codes=("canary_not_executed",),
-        expected="a canary execution" if obstacle is None else obstacle.expected,
+        expected=expected,
     )

@@ -165,17 +165,17 @@ class CrossProbing:
         if probe.name in asking.answers:
             return judged.row(probe, asking.answers[probe.name])
         if not self.may_write and not probe.harmless:
-            return not_tried(probe, "PHASE5_PROBE_MODE=refusals: it may be taken as a write for A's own tenant")
+            return not_tried(probe, "PHASE5_PROBE_MODE=refusals: the platform may take the probe for a write for A's own tenant")
         if probe.once_refused and not asking.kept_out(probe.who):
             reason = "not sent: the platform takes such a token for one of a tenant of its own, for whom it would write"
             return HarnessRow(AccessKind.PROBE, probe.shown, probe.name, Result.LISTED, reason, operation="write")
         policy = self.context.settings.isolation
-        return not_tried(probe, f"bounds: {policy.probe_requests} requests, {policy.probe_seconds:g} s")
+        return not_tried(probe, f"not sent within {policy.probe_requests} requests and {policy.probe_seconds:g} s")
 
     def _cost(self, plan: Sequence[CrossProbe], asking: Asking) -> HarnessRow:
         absent = sorted(kind.value for kind in TokenKind if kind not in self.tokens)
         reason = (
-            f"{len(plan)} probes, chosen of {combinations()} combinations; {asking.requests} requests in {self.seconds:.1f} s"
+            f"{len(plan)} probes, chosen from {combinations()} combinations; {asking.requests} requests in {self.seconds:.1f} s"
             + (f"; no token of these kinds: {', '.join(absent)}" if absent else "")
         )
         return HarnessRow(AccessKind.RUN, "probes", "", Result.LISTED, reason, operation="cost")
@@ -191,7 +191,7 @@ class CrossProbing:
     # Saving, planting, comparing
 
     def _snapshot(self) -> Snapshot:
-        snapshot, reads = read_watched(self.context, self.targets)
+        snapshot, reads = _read(self.context, watched(self.targets))
         self.reads += reads
         _require(reads)
         return snapshot
@@ -322,7 +322,7 @@ def _require(reads: Sequence[Read]) -> None:
         raise Obstructed(
             ProbingCode.PROBE_STATE_UNAVAILABLE,
             failed[0].resource,
-            expected="what the test tenants have, before and after the probes",
+            expected="every item of the test tenants, before and after the probes",
             seen=f"{failed[0].operation}: {failed[0].status}: {failed[0].error}",
         )
 
@@ -342,11 +342,6 @@ def not_tried(probe: CrossProbe, reason: str) -> HarnessRow:
 
 
 # The state of the test tenants
-
-
-def read_watched(run: RunContext, targets: CrossTargets) -> tuple[Snapshot, list[Read]]:
-    """What the test tenants have in the partitions that probes could change."""
-    return _read(run, watched(targets))
 
 
 def _read(run: RunContext, places: Sequence[Watched]) -> tuple[Snapshot, list[Read]]:
@@ -377,8 +372,11 @@ def restore(run: RunContext, wanted: Snapshot) -> list[Read]:
     return reads
 
 
-def undo(run: RunContext, targets: CrossTargets | None, *, accounts: Callable[[], Sequence[CanaryPlace]] = tuple) -> list[Read]:
-    """Puts back what the last probing saved, in this run or in one that was killed, and then deletes the saved items."""
+def undo(run: RunContext, targets: CrossTargets | None, places: Sequence[CanaryPlace] = ()) -> list[Read]:
+    """Puts back what the last probing saved, in this run or in one that was killed, and then deletes the saved items.
+
+    Without `targets`, the planted outcomes are looked for in all of `places`.
+    """
     table = run.settings.tables.readiness
     answer = run.reader.call("dynamodb", "get_item", table, TableName=table, Key=SAVED_KEY, ConsistentRead=True)
     reads = [answer.read]
@@ -389,7 +387,7 @@ def undo(run: RunContext, targets: CrossTargets | None, *, accounts: Callable[[]
     wanted: Snapshot = {Watched(role, partition, tenant): items for role, partition, tenant, items in content}
     reads += restore(run, wanted)
     intents = item["intent"]["S"].split()
-    planted_at = outcomes(targets) if targets else [(place, intent) for place in accounts() for intent in intents]
+    planted_at = outcomes(targets) if targets else [(place, intent) for place in places for intent in intents]
     reads += canary.remove(run.reader, run.settings.tables, planted_at, intents)
     if all(read.status is ReadStatus.OK for read in reads):
         reads.append(run.reader.call("dynamodb", "delete_item", table, TableName=table, Key=SAVED_KEY).read)

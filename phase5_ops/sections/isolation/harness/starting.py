@@ -5,21 +5,19 @@ table, never an exception and never silence. `collecting.py` follows the canary 
 """
 
 import json
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import partial
-from itertools import product
 from typing import Any
 
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.probing import canary, own_work, stops
 from phase5_ops.probing import lease as leases
-from phase5_ops.probing.canary_intent import CanaryPlace, intent_item, new_intent_id
-from phase5_ops.probing.codes import Obstacle, Obstructed, ProbingCode
+from phase5_ops.probing.canary_intent import CanaryPlace, intent_item, new_intent_id, places_of
+from phase5_ops.probing.codes import Obstructed, ProbingCode
 from phase5_ops.probing.configured import Configured, require_settings
 from phase5_ops.probing.giving_back import give_back
 from phase5_ops.reads import Read, ReadStatus
@@ -38,8 +36,6 @@ from phase5_ops.sections.isolation.harness.tables import (
 )
 
 IAM_ACTIONS = ("events:PutEvents",)
-
-log = logging.getLogger(__name__)
 
 #: The name under which row 4.1 uses the lease of its run.
 LEASE_USER = "isolation"
@@ -95,14 +91,11 @@ class _Starting:
             raise
 
     def _run_leased(self, configured: Configured) -> None:
-        run, probes = self.run, self.run.settings.probes
-        places = tuple(
-            CanaryPlace(tenant, account)
-            for tenant, account in product(
-                (configured.tenant_a, configured.tenant_b), (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
-            )
-        )
-        self._clean_up_after_killed_runs(places)
+        run = self.run
+        # earlier runs are over, as this run holds the lease; what cannot be removed, the next run tries again
+        places = places_of((configured.tenant_a, configured.tenant_b), run.settings.probes.accounts)
+        self.reads += undo(run, None, places)
+        self.reads += canary.remove_leftovers(run.reader, run.settings.tables, places, living=run.run_id)
         targets = self._targets(configured)
         self.context["targets"] = asdict(targets) | {"now": iso(targets.now)}
         own_work.note(run, sorted(targets.ground.intents))
@@ -111,16 +104,6 @@ class _Starting:
             return
         self._read_before(configured)
         self._write_canary(targets, targets.canary)
-
-    def _clean_up_after_killed_runs(self, places: tuple[CanaryPlace, ...]) -> None:
-        """Removes what earlier runs left: they are over, as this run holds the lease. What stays, the next run tries again."""
-        run = self.run
-        self.reads += undo(run, None, accounts=lambda: places)
-        found, reads = canary.leftovers(run.reader, run.settings.tables, places, living=run.run_id)
-        self.reads += reads
-        if found:
-            log.info("removing %d canary intents of earlier runs", len(found))
-            self.reads += canary.remove(run.reader, run.settings.tables, found, [intent for _, intent in found])
 
     def _targets(self, configured: Configured) -> CrossTargets:
         probes = self.run.settings.probes
@@ -142,12 +125,11 @@ class _Starting:
         )
 
     def _read_before(self, configured: Configured) -> None:
-        run, probes = self.run, self.run.settings.probes
+        run = self.run
         tables, reads = find_tables(run.reader, run.settings)
         self.reads += reads
         tenants = (configured.tenant_a, configured.tenant_b)
-        accounts = (probes.account_a, probes.account_a_out_of_scope, probes.account_b)
-        items, reads = read_items(run.reader, tables, Partitions(tenants, accounts))
+        items, reads = read_items(run.reader, tables, Partitions(tenants, run.settings.probes.accounts))
         self.reads += reads
         self.rows = list(seen_items(tables, items, tenants))
         self.context["tables"] = [_table_entry(table, len(items[table.name])) for table in tables]
@@ -195,9 +177,3 @@ def _table_entry(table: PlatformTable, items: int) -> dict[str, Any]:
         "whole": table.whole,
         "items": items,
     }
-
-
-def obstacle_of(context: dict[str, Any]) -> Obstacle | None:
-    """Why there is no canary; None if there is one."""
-    entry = context.get("obstacle")
-    return Obstacle.from_entry(entry) if entry else None

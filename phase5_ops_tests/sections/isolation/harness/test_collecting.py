@@ -137,7 +137,7 @@ def test_what_a_probe_mode_keeps_from_being_tried_is_said(settings: Settings, he
 def test_a_refusal_counts_only_where_the_callers_own_data_comes_through(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     nothing = HttpAnswer(HTTPStatus.NOT_FOUND, None, "", "{}", 1.0)
     monkeypatch.setattr(HttpClient, "send", lambda self, request: nothing)
-    monkeypatch.setattr("phase5_ops.probing.identity.Pool.signing_key", lambda *_: {})
+    monkeypatch.setattr("phase5_ops.probing.identity.KeySetClient.signing_key", lambda *_: {})
     judgement, rows = judged(settings)
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert {code for row in rows if row.kind is AccessKind.PROBE for code in row.codes} == {"probe_not_answered"}
