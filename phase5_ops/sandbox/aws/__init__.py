@@ -1,1 +1,1 @@
-"""The embedded AWS: moto, corrected where it lies."""
+"""The embedded AWS: moto, corrected where it does not behave as AWS does."""

@@ -35,8 +35,6 @@ COMPARISONS = frozenset(_BREACHES) | {
     "LessThanLowerThreshold",
     "GreaterThanUpperThreshold",
 }
-
-
 _DEFAULT_PERIOD = 300  # where no query says
 
 
@@ -153,8 +151,9 @@ class _Evaluation:
         self._n = int(config["EvaluationPeriods"])
         self._m = int(config.get("DatapointsToAlarm") or self._n)
         if config["ComparisonOperator"] not in _BREACHES or "Threshold" not in config:
-            raise QueryError("anomaly detection bands are not evaluated here")
+            raise QueryError("the sandbox does not evaluate anomaly detection bands")
         self._threshold = float(config["Threshold"])
+        self._treatment = config.get("TreatMissingData") or "missing"
         self.end = datetime.fromtimestamp(int(now.timestamp()) // self._period * self._period, UTC)
         self._start = self.end - timedelta(seconds=self._period * (self._n + _EXTRA_PERIODS))
         self._request = MetricDataRequest(store, self._queries, self._start, self.end, now)
@@ -171,8 +170,7 @@ class _Evaluation:
             return None
         grid = [self._start + timedelta(seconds=self._period * index) for index in range(self._n + _EXTRA_PERIODS)]
         self._recent = self._recent or sorted(kept.items())[-self._n :]
-        treatment = self._config.get("TreatMissingData") or "missing"
-        return judge([kept.get(at) for at in grid], self._breaches, self._n, self._m, treatment)
+        return judge([kept.get(at) for at in grid], self._breaches, self._n, self._m, self._treatment)
 
     def _breaches(self, value: float) -> bool:
         return _BREACHES[self._config["ComparisonOperator"]](value, self._threshold)
@@ -192,9 +190,8 @@ class _Evaluation:
 
     def reason(self, state: str) -> str:
         """A sentence like CloudWatch's own."""
-        treatment = self._config.get("TreatMissingData") or "missing"
         if not self._recent:
-            ending = "" if state == INSUFFICIENT_DATA else f" which was treated as [{treatment}]"
+            ending = "" if state == INSUFFICIENT_DATA else f" which was treated as [{self._treatment}]"
             label = "Insufficient Data" if state == INSUFFICIENT_DATA else "Threshold Crossed"
             return f"{label}: no datapoints were received for {self._n} periods{ending}."
         shown = ", ".join(f"{value:g} ({at:%d/%m/%y %H:%M:%S})" for at, value in reversed(self._recent))

@@ -9,11 +9,12 @@ import copy
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import FunctionType
 from typing import Any
+from unittest.mock import patch
 
 from moto.cloudwatch.exceptions import (
     CloudWatchException,
@@ -38,7 +39,15 @@ from phase5_ops.sandbox.aws.cloudwatch_state import CloudWatchState
 from phase5_ops.sandbox.aws.faults import CLOUDWATCH_KINDS, Faults
 from phase5_ops.sandbox.aws.metric_store import MetricRow, MetricStore, StoredSeries
 from phase5_ops.sandbox.aws.mute_rules import MuteRule
-from phase5_ops.sandbox.aws.queries import MAX_DATAPOINTS, SEARCHABLE, MetricDataRequest, MetricDataResult, QueryError, pages
+from phase5_ops.sandbox.aws.queries import (
+    MAX_DATAPOINTS,
+    SEARCHABLE,
+    MetricDataRequest,
+    MetricDataResult,
+    QueryError,
+    dimensions_of,
+    pages,
+)
 
 _MAX_METRICS_A_CALL = 1000
 _LIST_METRICS_PAGE = 500
@@ -57,59 +66,34 @@ class InvalidNextToken(CloudWatchException):  # type: ignore[misc]
 class _Installation:
     clock: PlatformClock
     faults: Faults
-    replaced: Mapping[tuple[type, str], Any]
 
 
 _installed: _Installation | None = None
 
 
-def install(clock: PlatformClock, faults: Faults) -> None:
-    """Replaces moto's CloudWatch in this process; again with other arguments: those count from then on."""
-    global _installed  # noqa: PLW0603 - moto's classes exist once a process, and so does what replaces them
-    uninstall()
-    replaced = {}
-    for target, source in ((CloudWatchResponse, _Operations), (CloudWatchBackend, _Backend)):
-        for name, function in vars(source).items():
-            if isinstance(function, FunctionType):
-                replaced[target, name] = getattr(target, name, None)
-                setattr(target, name, function)
-    _installed = _Installation(clock, faults, replaced)
-
-
-def uninstall() -> None:
-    """Gives moto its own CloudWatch back."""
-    global _installed  # noqa: PLW0603 - see install
-    if _installed is None:
-        return
-    for (target, name), function in _installed.replaced.items():
-        if function is None:
-            delattr(target, name)
-        else:
-            setattr(target, name, function)
-    _installed = None
-
-
 @contextmanager
 def installed(clock: PlatformClock, faults: Faults) -> Iterator[None]:
     """Replaces moto's CloudWatch for the block; afterwards what was installed before counts again."""
-    before = _installed
-    install(clock, faults)
+    global _installed  # noqa: PLW0603 - moto's classes exist once a process, and so does what replaces them
+    before, _installed = _installed, _Installation(clock, faults)
     try:
-        yield
+        with ExitStack() as patches:
+            for target, ours in ((CloudWatchResponse, _Operations), (CloudWatchBackend, _Backend)):
+                functions: dict[str, Any] = {name: each for name, each in vars(ours).items() if isinstance(each, FunctionType)}
+                patches.enter_context(patch.multiple(target, create=True, **functions))
+            yield
     finally:
-        uninstall()
-        if before is not None:
-            install(before.clock, before.faults)
+        _installed = before
 
 
-def store(region: str, account_id: str = ACCOUNT) -> MetricStore:
+def store(region: str) -> MetricStore:
     """The data points of a region, for seeding without PutMetricData's limits on age and size."""
-    return _state(cloudwatch_backends[account_id][region]).store
+    return _state(cloudwatch_backends[ACCOUNT][region]).store
 
 
-def backdate_alarms(region: str, configured: datetime, account_id: str = ACCOUNT) -> None:
+def backdate_alarms(region: str, configured: datetime) -> None:
     """Makes all alarms of a region look as if they had been put at `configured`, for a scenario of an old platform."""
-    for alarm in _state(cloudwatch_backends[account_id][region]).alarms.values():
+    for alarm in _state(cloudwatch_backends[ACCOUNT][region]).alarms.values():
         alarm.configured = configured
 
 
@@ -119,7 +103,7 @@ def _now() -> datetime:
 
 def _setup() -> _Installation:
     if _installed is None:
-        raise RuntimeError("install() comes first")
+        raise RuntimeError("the sandbox's CloudWatch answers only within `installed()`")
     return _installed
 
 
@@ -151,8 +135,7 @@ class _Backend:
         state, clock = _state(self), _setup().clock
         for datum in metric_data:
             at = aware(datum.get("Timestamp") or now)
-            dimensions = {dimension["Name"]: dimension["Value"] for dimension in datum.get("Dimensions") or []}
-            state.store.put(namespace, datum["MetricName"], dimensions, _rows(datum, int(at.timestamp())))
+            state.store.put(namespace, datum["MetricName"], dimensions_of(datum), _rows(datum, int(at.timestamp())))
             clock.observe(at)
 
     def reset(self: Any) -> None:
@@ -228,8 +211,7 @@ class _Operations:
                 f"You have requested more than the limit of {_MAX_STATISTICS_POINTS} datapoints. You may reduce the datapoints "
                 "requested by increasing Period, or decreasing the time range."
             )
-        dimensions = {dimension["Name"]: dimension["Value"] for dimension in params.get("Dimensions") or []}
-        series = state.store.get(params["Namespace"], params["MetricName"], dimensions)
+        series = state.store.get(params["Namespace"], params["MetricName"], dimensions_of(params))
         points: dict[int, dict[str, Any]] = {}
         unit = params.get("Unit") or state.store.unit(series)
         for name in [*basic, *extended]:
@@ -294,12 +276,11 @@ class _Operations:
             state.evaluate(_now(), _setup().faults)
             keys = ("Namespace", "MetricName", "Statistic", "ExtendedStatistic", "Period", "Unit")
             asked = {key: params[key] for key in keys if params.get(key) is not None}
-            dimensions = _dimension_set(params)
             found = [
                 state.shown(alarm)
                 for _, alarm in sorted(state.alarms.items())
                 if asked.items() <= {key: alarm.config.get(key) for key in keys}.items()
-                and _dimension_set(alarm.config) == dimensions
+                and dimensions_of(alarm.config) == dimensions_of(params)
             ]
         return _answer(MetricAlarms=found)
 
@@ -430,10 +411,6 @@ def _has(series: StoredSeries, wanted: Iterable[Mapping[str, str]]) -> bool:
 def _metric(series: StoredSeries) -> dict[str, Any]:
     dimensions = [{"Name": name, "Value": value} for name, value in sorted(series.dimensions)]
     return {"Namespace": series.namespace, "MetricName": series.name, "Dimensions": dimensions}
-
-
-def _dimension_set(config: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    return frozenset((dimension["Name"], dimension["Value"]) for dimension in config.get("Dimensions") or [])
 
 
 def _put_alarm(backend: Any, params: Mapping[str, Any], *, composite: bool) -> None:  # noqa: ANN401 - moto is not typed

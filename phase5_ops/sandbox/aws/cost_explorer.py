@@ -1,6 +1,6 @@
 """Cost Explorer of the sandbox: real queries answered from billing lines. moto alone replays canned answers in order.
 
-`installed` grafts the operations onto moto's response class, as `moto_cloudwatch` does. GetCostAndUsage knows periods (DAILY and
+`installed` grafts the operations onto moto's response class, as `cloudwatch.py` does. GetCostAndUsage knows periods (DAILY and
 MONTHLY), every cost metric, grouping by one or two tags or dimensions, filters (And, Or, Not, Dimensions, Tags with match
 options) and paging. Days of the running month are estimated, as on a real bill that is not closed.
 """
@@ -90,7 +90,7 @@ def installed(
 
 def _setup() -> _Setup:
     if _installed is None:
-        raise RuntimeError("installed() comes first")
+        raise RuntimeError("the sandbox's Cost Explorer answers only within `installed()`")
     return _installed
 
 

@@ -192,12 +192,8 @@ def _answer(kind: str, request: _Request) -> tuple[int, str, list[tuple[str, str
         return status, "text/xml", [], body.encode()
     if request.protocol == "rest-xml":
         status = 503 if kind == "throttle" else status
-        return (
-            status,
-            "application/xml",
-            [],
-            f"<Error><Code>{s3_code}</Code><Message>{escape(message)}</Message></Error>".encode(),
-        )
+        body = f"<Error><Code>{s3_code}</Code><Message>{escape(message)}</Message></Error>"
+        return status, "application/xml", [], body.encode()
     code = query_code if request.service == "monitoring" else json_code
     status = 400 if kind == "denied" and request.protocol == "json" and request.service != "monitoring" else status
     content = "application/x-amz-json-1.0" if request.protocol == "json" else "application/json"

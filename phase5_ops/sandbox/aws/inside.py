@@ -15,12 +15,12 @@ from unittest.mock import patch
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import events_backends
 
 from phase5_ops.sandbox.aws.access_trail import AccessTrail
+from phase5_ops.sandbox.aws.account import ACCOUNT
 
 EVENT_BUS = "cc-native-events"
 
@@ -122,7 +122,7 @@ class InsideAws:
         """Puts one event on the platform's bus; without the bus it is lost."""
         entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "EventBusName": EVENT_BUS}
         self.trail.record("events", "PutEvents", {"Entries": [entry]})
-        backend = events_backends[DEFAULT_ACCOUNT_ID][self._session.region_name]
+        backend = events_backends[ACCOUNT][self._session.region_name]
         if EVENT_BUS in backend.event_buses:
             backend.put_events([entry])
 

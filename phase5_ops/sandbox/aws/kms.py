@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
@@ -22,44 +23,24 @@ from moto.kms.responses import KmsResponse
 LONGEST_MESSAGE = 4096
 """Bytes of Message that Sign and Verify take."""
 
+#: moto's own answers, by operation.
+MOTOS_OWN: dict[str, Callable[[Any], str]] = {name: getattr(KmsResponse, name) for name in ("sign", "verify", "get_public_key")}
+
 RAW, DIGEST = "RAW", "DIGEST"
 _HASHES: dict[str, type[HashAlgorithm]] = {"ECDSA_SHA_256": SHA256, "ECDSA_SHA_384": SHA384, "ECDSA_SHA_512": SHA512}
-
-_moto: dict[str, Callable[[Any], str]] = {}
-
-
-def install() -> None:
-    """Corrects moto's KMS in this process; again without effect."""
-    if _moto:
-        return
-    _moto.update({name: getattr(KmsResponse, name) for name in _OURS})
-    for name, ours in _OURS.items():
-        setattr(KmsResponse, name, ours)
-
-
-def uninstall() -> None:
-    """Gives moto its own KMS back."""
-    for name, theirs in _moto.items():
-        setattr(KmsResponse, name, theirs)
-    _moto.clear()
 
 
 @contextmanager
 def installed() -> Iterator[None]:
     """Corrects moto's KMS for the block; afterwards it is as it was before."""
-    before = bool(_moto)
-    install()
-    try:
+    with patch.multiple(KmsResponse, sign=_sign, verify=_verify, get_public_key=_get_public_key):
         yield
-    finally:
-        if not before:
-            uninstall()
 
 
 def _sign(self: Any) -> str:  # noqa: ANN401 - moto's response object
     message = _message(self)
     if self._get_param("MessageType") != DIGEST:
-        return _moto["sign"](self)
+        return MOTOS_OWN["sign"](self)
     key, algorithm = _key(self, message)
     signature = key.private_key.private_key.sign(message, ECDSA(Prehashed(_HASHES[algorithm]())))
     answer = {"KeyId": key.arn, "Signature": base64.b64encode(signature).decode(), "SigningAlgorithm": algorithm}
@@ -69,7 +50,7 @@ def _sign(self: Any) -> str:  # noqa: ANN401 - moto's response object
 def _verify(self: Any) -> str:  # noqa: ANN401 - moto's response object
     message = _message(self)
     if self._get_param("MessageType") != DIGEST:
-        return _moto["verify"](self)
+        return MOTOS_OWN["verify"](self)
     key, algorithm = _key(self, message)
     public = key.private_key.private_key.public_key()
     try:
@@ -80,11 +61,8 @@ def _verify(self: Any) -> str:  # noqa: ANN401 - moto's response object
 
 
 def _get_public_key(self: Any) -> str:  # noqa: ANN401 - moto's response object
-    answer = json.loads(_moto["get_public_key"](self))
+    answer = json.loads(MOTOS_OWN["get_public_key"](self))
     return json.dumps({**answer, "KeyId": self.kms_backend.describe_key(self._get_param("KeyId")).arn})
-
-
-_OURS: dict[str, Callable[[Any], str]] = {"sign": _sign, "verify": _verify, "get_public_key": _get_public_key}
 
 
 def _message(response: Any) -> bytes:  # noqa: ANN401

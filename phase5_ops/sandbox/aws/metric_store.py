@@ -87,33 +87,13 @@ class MetricStore:
         """Adds rows to a series."""
         with self._lock:
             coded = [(row.at, row.count, row.total, row.low, row.high, self._unit_code(row.unit)) for row in rows]
-            self._add(namespace, name, dimensions, coded)
-
-    def put_values(
-        self,
-        namespace: str,
-        name: str,
-        dimensions: Mapping[str, str],
-        timestamps: Sequence[int] | Ints,
-        values: Sequence[float] | Floats,
-        *,
-        unit: str = "None",
-    ) -> None:
-        """Adds many single values at once (epoch seconds, values), for seeding a scenario."""
-        with self._lock:
-            code = self._unit_code(unit)
-            coded = [(at, 1.0, value, value, value, code) for at, value in zip(timestamps, values, strict=True)]
-            self._add(namespace, name, dimensions, coded)
+            if coded:
+                key = frozenset(dimensions.items())
+                family = self._series.setdefault((namespace, name), {})
+                family.setdefault(key, StoredSeries(namespace, name, key)).add(coded)
 
     def _unit_code(self, unit: str) -> int:
         return self._units.setdefault(unit, len(self._units))
-
-    def _add(self, namespace: str, name: str, dimensions: Mapping[str, str], coded: Sequence[tuple[float, ...]]) -> None:
-        if not coded:
-            return
-        key = frozenset(dimensions.items())
-        family = self._series.setdefault((namespace, name), {})
-        family.setdefault(key, StoredSeries(namespace, name, key)).add(coded)
 
     def find(self, namespace: str | None = None, name: str | None = None) -> list[StoredSeries]:
         """All series of a namespace and name, each None for any, in a stable order."""

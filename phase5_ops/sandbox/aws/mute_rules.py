@@ -1,11 +1,12 @@
-"""Alarm mute rules of the sandbox's CloudWatch: what is muted, and whether now (see `aws/mute_schedule` for when)."""
+"""Alarm mute rules of the sandbox's CloudWatch: what is muted, and whether now. `cloudwatch/mute_schedule.py` reads schedules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from phase5_ops.cloudwatch.mute_schedule import MuteSchedule, parse_schedule
+from phase5_ops.sandbox.aws.cloudwatch_checks import aware
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class MuteRule:
         Raises:
             MuteScheduleError: the schedule cannot be read.
         """
-        start, expire = (_aware(self.config.get(key)) for key in ("StartDate", "ExpireDate"))
+        start, expire = self._moment("StartDate"), self._moment("ExpireDate")
         schedule = self.schedule
         if (expire is not None and now >= expire) or (schedule.begins and now >= schedule.begins + schedule.duration):
             return "EXPIRED"
@@ -51,7 +52,7 @@ class MuteRule:
         """The rule as ListAlarmMuteRules shows it."""
         return {
             "AlarmMuteRuleArn": self.arn,
-            "ExpireDate": _aware(self.config.get("ExpireDate")),
+            "ExpireDate": self._moment("ExpireDate"),
             "Status": self.status(now),
             "MuteType": "ONE_TIME" if self.schedule.begins else "RECURRING",
             "LastUpdatedTimestamp": self.updated,
@@ -62,6 +63,6 @@ class MuteRule:
         keys = ("Name", "Description", "Rule", "MuteTargets", "StartDate")
         return {key: self.config[key] for key in keys if key in self.config} | self.as_summary(now)
 
-
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+    def _moment(self, key: str) -> datetime | None:
+        moment = self.config.get(key)
+        return aware(moment) if moment is not None else None

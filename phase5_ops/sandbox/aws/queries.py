@@ -74,7 +74,6 @@ class MetricDataRequest:
         start: inclusive.
         end: exclusive.
         now: the platform's present moment.
-        account: whose metrics they are.
     """
 
     store: MetricStore
@@ -82,7 +81,6 @@ class MetricDataRequest:
     start: datetime
     end: datetime
     now: datetime
-    account: str = ACCOUNT
     _lines: dict[str, list[QueriedSeries]] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -158,7 +156,7 @@ class MetricDataRequest:
         if stat := query.get("MetricStat"):
             metric = stat["Metric"]
             label = query.get("Label") or metric["MetricName"]
-            series = self.store.get(metric["Namespace"], metric["MetricName"], _dimensions(metric))
+            series = self.store.get(metric["Namespace"], metric["MetricName"], dimensions_of(metric))
             return [QueriedSeries(label, self._points(series, parse_statistic(stat["Stat"]), stat["Period"], stat.get("Unit")))]
         text = query["Expression"]
         if is_insights_query(text):
@@ -179,8 +177,8 @@ class MetricDataRequest:
         groups: dict[tuple[str, ...], list[StoredSeries]] = {}
         for series in self.store.find(parsed.namespace, parsed.metric_name):
             dimensions = dict(series.dimensions)
-            if parsed.matches(series.namespace, dimensions, account=self.account):
-                labels = {**dimensions, ACCOUNT_LABEL: self.account}
+            if parsed.matches(series.namespace, dimensions, account=ACCOUNT):
+                labels = {**dimensions, ACCOUNT_LABEL: ACCOUNT}
                 groups.setdefault(tuple(labels[key] for key in parsed.group_by), []).append(series)
         if not groups and not parsed.group_by:
             groups[()] = []
@@ -198,8 +196,7 @@ class MetricDataRequest:
         found = [
             series
             for series in self.store.find(search.namespace)
-            if series.newest >= oldest
-            and search.matches(series.namespace, series.name, dict(series.dimensions), account=self.account)
+            if series.newest >= oldest and search.matches(series.namespace, series.name, dict(series.dimensions), account=ACCOUNT)
         ]
         lines = []
         for series in found[:MAX_SERIES]:
@@ -239,7 +236,8 @@ class MetricDataRequest:
         return int(query["MetricStat"]["Period"] if "MetricStat" in query else query.get("Period") or _DEFAULT_PERIOD)
 
 
-def _dimensions(metric: Mapping[str, Any]) -> dict[str, str]:
+def dimensions_of(metric: Mapping[str, Any]) -> dict[str, str]:
+    """The dimensions of a metric, datum or alarm in the API's own form, value by name."""
     return {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions") or []}
 
 

@@ -6,9 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.cloudwatch.models import CloudWatchBackend
+from moto.cloudwatch.responses import CloudWatchResponse
 
 from phase5_ops.sandbox.aws import cloudwatch as moto_cloudwatch
 from phase5_ops.sandbox.aws.clock import PlatformClock
+from phase5_ops.sandbox.aws.faults import Faults
+from phase5_ops.sandbox.aws.metric_store import MetricRow
 from phase5_ops_tests.sandbox.conftest import NOW, REGION
 
 NS = "CCNative/Execution"
@@ -103,12 +107,12 @@ class TestPutMetricData:
 
     def test_a_replayed_platform_follows_its_data(self, aws, cloudwatch):
         clock = PlatformClock(replay=True)
-        moto_cloudwatch.install(clock, aws.faults)
-        assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
-        put(cloudwatch, "m", [1], at=datetime(2024, 5, 1, tzinfo=UTC))
-        put(cloudwatch, "m", [1], at=datetime(2024, 4, 1, tzinfo=UTC))
-        assert clock.now() == datetime(2024, 5, 1, 0, 1, tzinfo=UTC)
-        assert len(cloudwatch.list_metrics()["Metrics"]) == 1
+        with moto_cloudwatch.installed(clock, aws.faults):
+            assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
+            put(cloudwatch, "m", [1], at=datetime(2024, 5, 1, tzinfo=UTC))
+            put(cloudwatch, "m", [1], at=datetime(2024, 4, 1, tzinfo=UTC))
+            assert clock.now() == datetime(2024, 5, 1, 0, 1, tzinfo=UTC)
+            assert len(cloudwatch.list_metrics()["Metrics"]) == 1
 
 
 class TestGetMetricData:
@@ -205,10 +209,10 @@ class TestGetMetricData:
 
     def test_without_maxdatapoints_a_page_has_100800_points(self, cloudwatch):
         begin = int(ago(days=10).timestamp())
-        stamps = range(begin, begin + 60 * 14_000, 60)
+        rows = [MetricRow(at, 1, 1, 1, 1) for at in range(begin, begin + 60 * 14_000, 60)]
         metrics = moto_cloudwatch.store(REGION)
         for number in range(8):
-            metrics.put_values(NS, "m", {"n": str(number)}, stamps, [1.0] * 14_000)
+            metrics.put(NS, "m", {"n": str(number)}, rows)
         queries = [stat("m", dimensions={"n": str(number)}, key=f"m{number}") for number in range(8)]
         paginator = cloudwatch.get_paginator("get_metric_data")
         counts = [
@@ -303,7 +307,7 @@ class TestOtherReads:
     def test_list_metrics_pages_by_500(self, cloudwatch):
         metrics = moto_cloudwatch.store(REGION)
         for number in range(1001):
-            metrics.put_values(NS, "m", {"n": f"{number:04}"}, [int(NOW.timestamp()) - 60], [1.0])
+            metrics.put(NS, "m", {"n": f"{number:04}"}, [MetricRow(int(NOW.timestamp()) - 60, 1, 1, 1, 1)])
         pages = [page["Metrics"] for page in cloudwatch.get_paginator("list_metrics").paginate()]
         assert [len(page) for page in pages] == [500, 500, 1]
         assert len({metric["Dimensions"][0]["Value"] for page in pages for metric in page}) == 1001
@@ -621,7 +625,8 @@ def test_motos_reset_empties_everything(aws, cloudwatch):
     assert cloudwatch.describe_alarms()["MetricAlarms"] == []
 
 
-def test_uninstall_gives_moto_its_own_back(aws, cloudwatch):
-    moto_cloudwatch.uninstall()
-    put(cloudwatch, "m", [1])
-    assert refused(cloudwatch.put_composite_alarm, AlarmName="x", AlarmRule="TRUE")
+def test_after_the_block_moto_has_its_own_back(clock):
+    before = [dict(vars(each)) for each in (CloudWatchResponse, CloudWatchBackend)]
+    with moto_cloudwatch.installed(clock, Faults()):
+        assert [dict(vars(each)) for each in (CloudWatchResponse, CloudWatchBackend)] != before
+    assert [dict(vars(each)) for each in (CloudWatchResponse, CloudWatchBackend)] == before

@@ -203,12 +203,6 @@ def test_the_grid_of_a_request_has_every_period():
     assert timestamps(NOW, NOW + timedelta(minutes=12), 300) == [NOW, NOW + timedelta(minutes=5), NOW + timedelta(minutes=10)]
 
 
-def test_put_values_is_put_in_bulk(store):
-    at = int(NOW.timestamp()) - 600
-    store.put_values("NS", "m", DIMENSIONS, [at, at + 1], [1.0, 3.0])
-    assert one(store, "Average") == 2
-
-
 def test_find_lists_series_once_in_a_stable_order(store):
     put(store, [1])
     put(store, [1])
@@ -237,8 +231,9 @@ def test_many_queries_over_many_points_are_fast(store):
     begin = int(NOW.timestamp()) - 3 * 3600
     stamps = np.arange(45_000) * 3 * 3600 // 45_000 + begin
     values = np.random.default_rng(1).lognormal(5, 1, 45_000)
+    rows = [MetricRow(at, 1, value, value, value) for at, value in zip(stamps, values, strict=True)]
     for number in range(10):
-        store.put_values("NS", "m", {"n": str(number)}, stamps, values)
+        store.put("NS", "m", {"n": str(number)}, rows)
     ask(store, "Sum", dimensions={"n": "0"})
     started = time.perf_counter()
     for number in range(200):
