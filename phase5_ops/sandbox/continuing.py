@@ -15,8 +15,9 @@ from phase5_ops.sandbox.aws.clock import PlatformClock
 from phase5_ops.sandbox.aws.inside import InsideAws
 from phase5_ops.sandbox.seed import put_logs
 from phase5_ops.sandbox.state.blueprint import NAMESPACE, Blueprint
-from phase5_ops.sandbox.state.ordinary_logs import LEDGER_TABLE, LogLine, OrdinaryExecution, execution_logs, ledger_items
+from phase5_ops.sandbox.state.ordinary_logs import LogLine, OrdinaryExecution, execution_logs, ledger_items
 from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
+from phase5_ops.sandbox.state.records import LEDGER
 from phase5_ops.sandbox.state.traffic import rows_between
 
 _MINUTE, _HOUR = 60, 3600
@@ -40,7 +41,7 @@ class ContinuingPlatform:
         self._hours = 0  # hours since the blueprint's present whose executions are there
         self._lock = threading.Lock()
         test_tenants = {tenant.tenant_id for tenant in PROBE_TENANTS}
-        executing = blueprint.logs and LEDGER_TABLE not in blueprint.missing_tables
+        executing = blueprint.logs and LEDGER not in blueprint.missing_tables
         self._tenants = [str(t["tenantId"]) for t in blueprint.tenants if t["tenantId"] not in test_tenants] if executing else []
 
     def catch_up(self) -> None:
@@ -76,6 +77,6 @@ class ContinuingPlatform:
         dynamodb, logs = self._aws.dynamodb, self._aws.client("logs")
         with suppress(dynamodb.exceptions.ResourceNotFoundException):  # a table that was removed takes no entries
             for item in items:
-                dynamodb.put_item(TableName=LEDGER_TABLE, Item=item)
+                dynamodb.put_item(TableName=LEDGER, Item=item)
         with suppress(logs.exceptions.ResourceNotFoundException):
             put_logs(logs, lines, present)

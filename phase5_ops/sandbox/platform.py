@@ -3,7 +3,6 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.clock import PlatformClock
 from phase5_ops.sandbox.aws.event_bus import targets
 from phase5_ops.sandbox.aws.inside import InsideAws
@@ -44,9 +43,8 @@ class Platform:
     def __init__(
         self, aws: InsideAws, clock: PlatformClock, region: str, platform_faults: set[PlatformFault], *, serving: bool
     ) -> None:
-        logs = PlatformLogs(clock, region, ACCOUNT)
         self.ledger = LedgerWriter(aws, clock)
-        context = PlatformContext(aws, clock, logs, self.ledger, region, platform_faults)
+        context = PlatformContext(aws, clock, PlatformLogs(clock, region), self.ledger, region, platform_faults)
         self._serving, self._region = serving, region
         self._patches = ExitStack()
         self.pool = UserPool(aws, region)

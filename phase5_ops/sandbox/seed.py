@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from decimal import Decimal
-from importlib.resources import files
 from typing import Any
 
 from moto.awslambda.models import LambdaFunction, lambda_backends
@@ -25,6 +24,7 @@ from phase5_ops.sandbox.state.blueprint import Blueprint
 from phase5_ops.sandbox.state.function_roles import seed_roles
 from phase5_ops.sandbox.state.ordinary_logs import GROUP_PREFIX, LogLine
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
+from phase5_ops.sandbox.state.records import REGISTRY, RESILIENCE, TENANTS, table_specs
 
 LOG_GROUPS = tuple(
     f"{GROUP_PREFIX}{name}"
@@ -44,9 +44,6 @@ LOG_GROUPS = tuple(
         "audit-export-worker",
     )
 )
-REGISTRY_TABLE = "cc-native-action-type-registry"
-RESILIENCE_TABLE = "cc-native-resilience"
-TENANTS_TABLE = "cc-native-tenants"
 NOTIFICATIONS = "phase5-notifications"
 
 _BATCH = 25  # as many items as BatchWriteItem takes
@@ -129,7 +126,7 @@ def put_logs(logs: Any, lines: Iterable[LogLine], now_ms: int) -> None:  # noqa:
 
 
 def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
-    for spec in json.loads(files("phase5_ops.sandbox").joinpath("tables.json").read_text(encoding="utf-8")):
+    for spec in table_specs():
         if spec["name"] not in blueprint.missing_tables:
             _create_table(dynamodb, spec)
     put_items(dynamodb, blueprint)
@@ -137,9 +134,9 @@ def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
 
 def put_items(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
     """Writes every item of the blueprint into tables that are there."""
-    plain = [(REGISTRY_TABLE, _registry_item(action, tool)) for action, tool in sorted(blueprint.action_types.items())]
-    plain += [(TENANTS_TABLE, tenant) for tenant in blueprint.tenants]
-    plain += [(RESILIENCE_TABLE, breaker) for breaker in blueprint.breakers]
+    plain = [(REGISTRY, _registry_item(action, tool)) for action, tool in sorted(blueprint.action_types.items())]
+    plain += [(TENANTS, tenant) for tenant in blueprint.tenants]
+    plain += [(RESILIENCE, breaker) for breaker in blueprint.breakers]
     plain += [(table, item) for table, held in blueprint.items.items() for item in held]
     items = defaultdict(list)
     for table, item in [*blueprint.raw_items, *((table, _item(values)) for table, values in plain)]:
@@ -165,7 +162,7 @@ def _create_table(dynamodb: Any, spec: dict[str, Any]) -> None:  # noqa: ANN401
     dynamodb.create_table(
         TableName=spec["name"],
         KeySchema=schemas[""],
-        AttributeDefinitions=[{"AttributeName": a, "AttributeType": spec.get("types", {}).get(a, "S")} for a in attributes],
+        AttributeDefinitions=[{"AttributeName": a, "AttributeType": "S"} for a in attributes],
         BillingMode="PAY_PER_REQUEST",
         **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
     )

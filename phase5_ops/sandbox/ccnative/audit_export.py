@@ -8,11 +8,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+from phase5_ops.clock import iso
 from phase5_ops.sandbox.aws.access_trail import Actor, acting_as
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.inside import InsideAws, from_item, to_item
 from phase5_ops.sandbox.ccnative.context import PlatformContext
-from phase5_ops.sandbox.state.records import LEDGER, Item, iso, tenant_key
+from phase5_ops.sandbox.state.records import LEDGER, Item, tenant_key
 
 EXPORTS = "cc-native-audit-export"
 WORKER = "cc-native-audit-export-worker"

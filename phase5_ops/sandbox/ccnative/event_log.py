@@ -7,9 +7,9 @@ from typing import Any
 
 from moto.logs.models import logs_backends
 
+from phase5_ops.clock import iso
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.clock import PlatformClock
-from phase5_ops.sandbox.state.records import iso
 
 GROUP = "/aws/events/cc-native-events"
 

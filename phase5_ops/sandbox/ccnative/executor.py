@@ -10,19 +10,22 @@ import logging
 import secrets
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from moto.awslambda.models import lambda_backends
 
+from phase5_ops.clock import iso
 from phase5_ops.sandbox.aws.access_trail import Actor, acting_as
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.inside import from_item, to_item
 from phase5_ops.sandbox.ccnative.context import PlatformContext
 from phase5_ops.sandbox.ccnative.leaks import ExecutionLeaks
+from phase5_ops.sandbox.ccnative.logs import Invocation
 from phase5_ops.sandbox.ccnative.tool_invoker import PlatformError, ToolCall, ToolInvoker, ToolResult
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
 from phase5_ops.sandbox.state.probe_tenants import other_tenant
@@ -37,7 +40,6 @@ from phase5_ops.sandbox.state.records import (
     account_key,
     attempt,
     idempotency_key,
-    iso,
     milliseconds,
     outcome,
     signal,
@@ -54,19 +56,6 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RequestedReplay:
-    """Why and by whom an intent is executed again."""
-
-    reason: str
-    requested_by: str
-
-    @property
-    def data(self) -> Item:
-        """The fields that every REPLAY_* entry has."""
-        return {"replay_reason": self.reason, "requested_by": self.requested_by}
-
-
-@dataclass(frozen=True, slots=True)
 class StartedExecution:
     """One started execution.
 
@@ -78,7 +67,7 @@ class StartedExecution:
         tool: the tool its action type is mapped to.
         started_at: when the attempt began.
         approval: approval_source and auto_executed, where the event had them.
-        replay: set for a replay.
+        replay: of a replay, why and by whom it was asked for, as every REPLAY_* entry has it; None otherwise.
         ledger_tenant: the partition its entries go to; the intent's tenant, unless the platform has a fault.
     """
 
@@ -90,7 +79,7 @@ class StartedExecution:
     tool: str
     started_at: datetime
     approval: Item
-    replay: RequestedReplay | None
+    replay: Item | None
     ledger_tenant: str
 
     @property
@@ -173,6 +162,12 @@ class Executor:
         else:
             self._record(execution, result)
 
+    @contextmanager
+    def _function(self, name: str, trace_id: str) -> Iterator[Invocation]:
+        """An invocation of one of the platform's functions for an execution: its calls of AWS count as its work."""
+        with acting_as(Actor(f"cc-native-{name}", trace_id)), self._logs.invocation(name) as lines:
+            yield lines
+
     # StartExecution
 
     def _start(self, event: Mapping[str, Any], trace_id: str) -> StartedExecution | None:
@@ -182,7 +177,7 @@ class Executor:
         data = data if isinstance(data, Mapping) else {}
         is_replay = event.get("detail-type") == "REPLAY_REQUESTED"
         names = {name: data.get(name) for name in ("action_intent_id", "tenant_id", "account_id")}
-        with acting_as(Actor(STARTER, trace_id)), self._logs.invocation("execution-starter") as lines:
+        with self._function("execution-starter", trace_id) as lines:
             lines.info("Execution starter invoked", **names, executionTraceId=trace_id, is_replay=is_replay)
             try:
                 execution = self._locked(data, trace_id, is_replay=is_replay)
@@ -196,7 +191,7 @@ class Executor:
                 )
                 return None
             if execution.replay:
-                self._append(execution, "REPLAY_STARTED", **execution.replay.data, attempt_id=execution.attempt_id)
+                self._append(execution, "REPLAY_STARTED", **execution.replay, attempt_id=execution.attempt_id)
             self._append(
                 execution,
                 "EXECUTION_STARTED",
@@ -222,11 +217,8 @@ class Executor:
         parameters = intent.get("parameters")
         key = idempotency_key(tenant, intent_id, tool, parameters if isinstance(parameters, Mapping) else {}, 1)
         count = self._lock(intent, attempt_id, key, trace_id, now, again=is_replay)
-        replay = RequestedReplay(str(data.get("replay_reason") or ""), str(data.get("requested_by") or "")) if is_replay else None
-        recorded_elsewhere = (
-            PlatformFault.OWN_REPLAY_RECORDED_ELSEWHERE if is_replay else PlatformFault.EXECUTION_RECORDED_ELSEWHERE
-        )
-        elsewhere = recorded_elsewhere in self._faults
+        asked = {name: str(data.get(name) or "") for name in ("replay_reason", "requested_by")}
+        elsewhere = PlatformFault.OWN_REPLAY_RECORDED_ELSEWHERE if is_replay else PlatformFault.EXECUTION_RECORDED_ELSEWHERE
         return StartedExecution(
             intent=intent,
             trace_id=trace_id,
@@ -236,8 +228,8 @@ class Executor:
             tool=tool,
             started_at=now,
             approval={name: data[name] for name in ("approval_source", "auto_executed") if name in data},
-            replay=replay,
-            ledger_tenant=other_tenant(tenant) if elsewhere else tenant,
+            replay=asked if is_replay else None,
+            ledger_tenant=other_tenant(tenant) if elsewhere in self._faults else tenant,
         )
 
     def _tool_of(self, action_type: str) -> str:
@@ -268,7 +260,6 @@ class Executor:
         if not again or not (known.get("status") in _TERMINAL or abandoned):
             raise problem
         count = int(known.get("attempt_count", 0)) + 1
-        failed = self._aws.dynamodb.exceptions.ConditionalCheckFailedException
         try:
             self._aws.dynamodb.put_item(
                 TableName=ATTEMPTS,
@@ -277,7 +268,7 @@ class Executor:
                 ExpressionAttributeNames={"#s": "status"},
                 ExpressionAttributeValues=to_item({":last": known["last_attempt_id"], ":status": known["status"]}),
             )
-        except failed as error:
+        except self._aws.dynamodb.exceptions.ConditionalCheckFailedException as error:
             raise problem from error
         return count
 
@@ -285,8 +276,7 @@ class Executor:
 
     def _validate(self, execution: StartedExecution) -> None:
         """Refuses an expired intent, and whatever a kill switch covers."""
-        actor = Actor(VALIDATOR, execution.trace_id)
-        with acting_as(actor), self._logs.invocation("execution-validator") as lines:
+        with self._function("execution-validator", execution.trace_id) as lines:
             lines.info("Execution validator invoked", **execution.names, trace_id=execution.trace_id)
             self._leaks.reads_before(execution.tenant, execution.account, execution.intent_id)
             try:
@@ -324,8 +314,7 @@ class Executor:
         return any(each.environment_vars.get(GLOBAL_STOP) == "true" for each in found)
 
     def _map(self, execution: StartedExecution) -> Mapping[str, Any]:
-        actor = Actor("cc-native-tool-mapper", execution.trace_id)
-        with acting_as(actor), self._logs.invocation("tool-mapper") as lines:
+        with self._function("tool-mapper", execution.trace_id) as lines:
             lines.info("Tool mapper invoked", **execution.names, trace_id=execution.trace_id, registry_version=1)
             action_type = str(execution.intent.get("action_type"))
             self._aws.get(REGISTRY, pk=f"ACTION_TYPE#{action_type}", sk="REGISTRY_VERSION#1")
@@ -352,8 +341,7 @@ class Executor:
         """What the recorder does after a tool ran, whether that reported success or failure."""
         status = "FAILED" if result.error else "SUCCEEDED"
         codes = {"error_code": "UNKNOWN_ERROR", "error_class": "UNKNOWN"} if result.error else {}
-        actor = Actor("cc-native-execution-recorder", execution.trace_id)
-        with acting_as(actor), self._logs.invocation("execution-recorder") as lines:
+        with self._function("execution-recorder", execution.trace_id) as lines:
             trace_id = execution.trace_id
             lines.info("Execution recorder invoked", action_intent_id=execution.intent_id, trace_id=trace_id, registry_version=1)
             completed = self._ledger.moment()
@@ -388,8 +376,7 @@ class Executor:
         )
         error = {"error_class": "UNKNOWN", "error_code": "EXECUTION_FAILED", "error_message": cause}
         ids = {"action_intent_id": execution.intent_id, "trace_id": execution.trace_id}
-        actor = Actor("cc-native-execution-failure-recorder", execution.trace_id)
-        with acting_as(actor), self._logs.invocation("execution-failure-recorder") as lines:
+        with self._function("execution-failure-recorder", execution.trace_id) as lines:
             lines.info("Execution failure recorder invoked", **ids, errorDetails={"Error": problem.name, "Cause": cause})
             written = self._write_outcome(execution, self._ledger.moment(), "FAILED", refs=[], error=error, tool=None)
             self._close_attempt(execution, "FAILED", last_error_class="UNKNOWN")
@@ -437,7 +424,7 @@ class Executor:
                 ExpressionAttributeValues=to_item(values | {f":{name}": value for name, value in more.items()}),
             )
         except self._aws.dynamodb.exceptions.ConditionalCheckFailedException:
-            _log.info("the attempt of %s is not ours any more", execution.intent_id)  # removed, or taken over
+            _log.info("the attempt of %s was removed or taken over meanwhile", execution.intent_id)
 
     def _append(self, execution: StartedExecution, event_type: str, **data: Any) -> None:  # noqa: ANN401 - values of a ledger entry
         if self._leaks.loses_entry(event_type):
@@ -455,7 +442,7 @@ class Executor:
         """The terminal REPLAY_* entry of a replay; it lies between the action's entry and the signal."""
         if execution.replay:
             event_type = "REPLAY_COMPLETED" if status == "SUCCEEDED" else "REPLAY_FAILED"
-            self._append(execution, event_type, status=status, **execution.replay.data)
+            self._append(execution, event_type, status=status, **execution.replay)
 
     def _emit_signal(self, execution: StartedExecution, completed: datetime, *, succeeded: bool) -> tuple[str, str]:
         item = signal(

@@ -23,8 +23,7 @@ from phase5_ops.sandbox.state.records import (
     Item,
     account_key,
     idempotency_key,
-    iso,
-    milliseconds,
+    remembered_write,
     tenant_key,
 )
 
@@ -72,21 +71,10 @@ class ExecutionLeaks:
         """With its fault, remembers a write under the idempotency key that another tenant would have."""
         if PlatformFault.DEDUPE_KEY_OF_OTHER not in self._faults:
             return
-        key, at = idempotency_key(other_tenant(tenant), intent_id, tool, arguments, 1), self._clock.now()
-        known = self._aws.get(DEDUPE, pk=f"IDEMPOTENCY_KEY#{key}", sk="LATEST")
-        stamp = f"CREATED_AT#{milliseconds(at)}"
-        item = {
-            "pk": f"IDEMPOTENCY_KEY#{key}",
-            "idempotency_key": key,
-            "external_object_refs": refs,
-            "action_intent_id": intent_id,
-            "tool_name": tool,
-            "created_at": iso(at),
-            "ttl": int(at.timestamp()) + 7 * DAY,
-        }
-        if known is None:
-            self._aws.put(DEDUPE, item | {"sk": stamp})
-            self._aws.put(DEDUPE, item | {"sk": "LATEST", "latest_sk": stamp})
+        key = idempotency_key(other_tenant(tenant), intent_id, tool, arguments, 1)
+        if self._aws.get(DEDUPE, pk=f"IDEMPOTENCY_KEY#{key}", sk="LATEST") is None:
+            for item in remembered_write(key, refs=refs, intent_id=intent_id, tool=tool, at=self._clock.now()):
+                self._aws.put(DEDUPE, item)
 
     def outcome(self, item: Item) -> Item | None:
         """An outcome as it is written; None where it is lost."""

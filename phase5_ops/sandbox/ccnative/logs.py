@@ -5,7 +5,6 @@ START, END and REPORT lines that name its request id. A stream is one warm insta
 time, so that lines of two invocations never mix in it.
 """
 
-import json
 import secrets
 import threading
 import time
@@ -19,23 +18,10 @@ from typing import Any
 
 from moto.logs.models import logs_backends
 
+from phase5_ops.clock import iso
+from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.clock import PlatformClock
-from phase5_ops.sandbox.state.records import iso
-
-#: The name a function's logger gives itself.
-SERVICE_OF = {
-    "execution-starter": "ExecutionStarterHandler",
-    "execution-validator": "ExecutionValidatorHandler",
-    "tool-mapper": "ToolMapperHandler",
-    "tool-invoker": "ToolInvokerHandler",
-    "execution-recorder": "ExecutionRecorderHandler",
-    "execution-failure-recorder": "ExecutionFailureRecorderHandler",
-    "internal-adapter-handler": "InternalAdapterHandler",
-    "crm-adapter-handler": "CrmAdapterHandler",
-    "autonomy-admin-api": "AutonomyAdminAPI",
-    "execution-status-api": "ExecutionStatusAPIHandler",
-    "audit-export-worker": "AuditExportWorker",
-}
+from phase5_ops.sandbox.state.ordinary_logs import GROUP_PREFIX, SERVICE_OF, logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +49,15 @@ class Invocation:
         self._line("ERROR", message, fields)
 
     def _line(self, level: str, message: str, fields: dict[str, Any]) -> None:
-        content = json.dumps(fields, separators=(",", ":"), ensure_ascii=False, default=str)
         at = self.logs.clock.now()
-        self.logs.write(self, at, f"[{iso(at)}] [{level}] [{SERVICE_OF[self.function]}] {message} {content}")
+        self.logs.write(self, at, logged(iso(at), level, SERVICE_OF[self.function], message, fields))
 
 
 class PlatformLogs:
     """Writes the log groups of one region. A group that does not exist loses its lines, as it would on AWS."""
 
-    def __init__(self, clock: PlatformClock, region: str, account_id: str) -> None:
-        self.clock = clock
-        self._region, self._account_id = region, account_id
+    def __init__(self, clock: PlatformClock, region: str) -> None:
+        self.clock, self._region = clock, region
         self._idle: dict[str, list[str]] = defaultdict(list)
         self._lock = threading.Lock()
 
@@ -98,8 +82,7 @@ class PlatformLogs:
 
     def write(self, invocation: Invocation, at: datetime, message: str) -> None:
         """One event, past PutLogEvents: that takes only what is recent by the machine's own clock."""
-        groups = logs_backends[self._account_id][self._region].groups
-        group = groups.get(f"/aws/lambda/cc-native-{invocation.function}")
+        group = logs_backends[ACCOUNT][self._region].groups.get(GROUP_PREFIX + invocation.function)
         if group is None:
             return
         with self._lock:

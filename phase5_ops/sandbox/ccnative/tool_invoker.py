@@ -28,15 +28,14 @@ from phase5_ops.sandbox.state.records import (
     Item,
     account_key,
     gateway_name,
-    iso,
     milliseconds,
     note,
+    remembered_write,
     task,
 )
 
 MAX_IN_FLIGHT = 20
 BREAKER_TTL_DAYS = 14
-DEDUPE_TTL_DAYS = 7
 TENANT_SAMPLE = 100
 """One success in so many carries the tenant dimension."""
 
@@ -133,14 +132,13 @@ class ToolInvoker:
     def _enter_breaker(self, connector: str) -> None:
         state = self._aws.get(RESILIENCE, pk=f"CONNECTOR#{connector}", sk="STATE") or {}
         now = int(self._clock.now().timestamp())
+        refused = None
         if state.get("state") == "OPEN" and int(state.get("open_until_epoch_sec", 0)) > now:
-            raise PlatformError(
-                "TransientError", f"Circuit open for {connector}", error_class="DOWNSTREAM", error_code="CIRCUIT_OPEN"
-            )
+            refused = f"Circuit open for {connector}"
         if state.get("state") == "HALF_OPEN" and state.get("half_open_probe_in_flight"):
-            raise PlatformError(
-                "TransientError", f"Probe in flight for {connector}", error_class="DOWNSTREAM", error_code="CIRCUIT_OPEN"
-            )
+            refused = f"Probe in flight for {connector}"
+        if refused:
+            raise PlatformError("TransientError", refused, error_class="DOWNSTREAM", error_code="CIRCUIT_OPEN")
         if state.get("state") == "OPEN":
             self._aws.dynamodb.update_item(
                 TableName=RESILIENCE,
@@ -243,8 +241,7 @@ class ToolInvoker:
 
     def _crm_task(self, call: ToolCall, at: datetime) -> Item:
         """Makes the CRM's task once for an idempotency key, and remembers it for seven days."""
-        pk = f"IDEMPOTENCY_KEY#{call.idempotency_key}"
-        if known := self._aws.get(DEDUPE, pk=pk, sk="LATEST"):
+        if known := self._aws.get(DEDUPE, pk=f"IDEMPOTENCY_KEY#{call.idempotency_key}", sk="LATEST"):
             reference: Item = known["external_object_refs"][0]
             return reference
         self._aws.get("cc-native-connector-config", pk=account_key(call.tenant, call.account), sk="CONNECTOR#salesforce")
@@ -255,18 +252,8 @@ class ToolInvoker:
             "object_id": object_id,
             "object_url": f"https://example.my.salesforce.com/{object_id}",
         }
-        stamp = f"CREATED_AT#{milliseconds(at)}"
-        item = {
-            "pk": pk,
-            "idempotency_key": call.idempotency_key,
-            "external_object_refs": [reference],
-            "action_intent_id": call.intent_id,
-            "tool_name": call.tool,
-            "created_at": iso(at),
-            "ttl": int(at.timestamp()) + DEDUPE_TTL_DAYS * DAY,
-        }
-        self._aws.put(DEDUPE, item | {"sk": stamp})
-        self._aws.put(DEDUPE, item | {"sk": "LATEST", "latest_sk": stamp})
+        for item in remembered_write(call.idempotency_key, refs=[reference], intent_id=call.intent_id, tool=call.tool, at=at):
+            self._aws.put(DEDUPE, item)
         return reference
 
 

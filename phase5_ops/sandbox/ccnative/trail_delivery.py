@@ -11,17 +11,17 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from importlib.resources import files
 from typing import Any
 from unittest.mock import patch
 
-from boto3.dynamodb.types import TypeDeserializer
 from moto.s3.models import S3Backend, s3_backends
 
 from phase5_ops.sandbox.aws.access_trail import AccessTrail, Actor, DataAccess
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.clock import PlatformClock
+from phase5_ops.sandbox.aws.inside import from_item
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
+from phase5_ops.sandbox.state.records import table_specs
 
 BUCKET = "cc-native-data-trail"
 ROLE = "cc-native-platform"
@@ -30,7 +30,6 @@ PASSER_BY = "account-inventory"
 
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 _S3_OPERATIONS = ("GetObject", "PutObject", "DeleteObject")
-_deserializer = TypeDeserializer()
 
 
 class TrailDelivery:
@@ -53,7 +52,7 @@ class TrailDelivery:
         settled: Callable[[], object],
     ) -> None:
         self._trail, self._clock, self._region, self._faults, self._settled = trail, clock, region, platform_faults, settled
-        self._keys = _table_keys()
+        self._keys = {spec["name"]: spec["key"] for spec in table_specs()}
 
     @property
     def location(self) -> str:
@@ -139,20 +138,10 @@ class TrailDelivery:
         told = {name[:1].lower() + name[1:]: value for name, value in request.items() if name not in ("Item", "Key")}
         if isinstance(values := request.get("ExpressionAttributeValues"), Mapping):
             hidden = PlatformFault.TRAIL_HIDES_VALUES in self._faults
-            told["expressionAttributeValues"] = dict.fromkeys(values, _HIDDEN) if hidden else _plain(values)
+            told["expressionAttributeValues"] = dict.fromkeys(values, _HIDDEN) if hidden else from_item(values)
         if isinstance(key := request.get("Key"), Mapping):
-            told["key"] = _plain(key)
+            told["key"] = from_item(key)
         if isinstance(item := request.get("Item"), Mapping):
             names = self._keys.get(str(access.table), ())
-            told |= {"key": _plain({name: item[name] for name in names if name in item}), "items": sorted(item)}
+            told |= {"key": from_item({name: item[name] for name in names if name in item}), "items": sorted(item)}
         return told
-
-
-def _table_keys() -> dict[str, tuple[str, ...]]:
-    """The key attributes of every table."""
-    specs = json.loads(files("phase5_ops.sandbox").joinpath("tables.json").read_text(encoding="utf-8"))
-    return {spec["name"]: tuple(spec["key"]) for spec in specs}
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _deserializer.deserialize(value) for name, value in values.items()}

@@ -41,7 +41,6 @@ class UserPool:
         self.client_id = self._client("cc-native-web")
         self.other_client_id = self._client("cc-native-reporting")
         self.passwords: dict[str, str] = {}
-        self.further_passwords: dict[str, str] = {}
 
     def _client(self, name: str) -> str:
         attributes = ["email", *(f"custom:{custom}" for custom in _CUSTOM)]
@@ -53,20 +52,12 @@ class UserPool:
 
     def add_probe_users(self) -> None:
         """Adds the user of each test tenant and the further ones, each with a random password."""
-        for tenant in PROBE_TENANTS:
-            attributes = {"custom:tenant_id": tenant.tenant_id, "custom:account_ids": ",".join(tenant.scope)}
-            self.passwords[tenant.username] = self._add(tenant.username, tenant.email, attributes)
-        for user in FURTHER_USERS:
-            attributes = {} if user.claim is None else {"custom:tenant_id": user.claim}
-            self.further_passwords[user.username] = self._add(user.username, user.email, attributes)
-
-    def _add(self, username: str, email: str, attributes: Mapping[str, str]) -> str:
-        """Adds a user; its password."""
-        given = [{"Name": name, "Value": value} for name, value in {"email": email, **attributes}.items()]
-        self._cognito.admin_create_user(UserPoolId=self.id, Username=username, UserAttributes=given, MessageAction="SUPPRESS")
-        password = f"Aa1!{secrets.token_urlsafe(18)}"
-        self._cognito.admin_set_user_password(UserPoolId=self.id, Username=username, Password=password, Permanent=True)
-        return password
+        for user in (*PROBE_TENANTS, *FURTHER_USERS):
+            name, password = user.username, f"Aa1!{secrets.token_urlsafe(18)}"
+            given = [{"Name": key, "Value": value} for key, value in {"email": user.email, **user.claims}.items()]
+            self._cognito.admin_create_user(UserPoolId=self.id, Username=name, UserAttributes=given, MessageAction="SUPPRESS")
+            self._cognito.admin_set_user_password(UserPoolId=self.id, Username=name, Password=password, Permanent=True)
+            self.passwords[name] = password
 
     @property
     def exports(self) -> dict[str, str]:
@@ -78,7 +69,7 @@ class UserPool:
             found[f"{user}PASSWORD"] = self.passwords[tenant.username]
         for further in FURTHER_USERS:
             user = f"PHASE5_PROBE_USERS__{further.setting}__"
-            found |= {f"{user}USERNAME": further.username, f"{user}PASSWORD": self.further_passwords[further.username]}
+            found |= {f"{user}USERNAME": further.username, f"{user}PASSWORD": self.passwords[further.username]}
         return found
 
     @property

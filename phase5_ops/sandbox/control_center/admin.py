@@ -4,10 +4,11 @@ import uuid
 
 from boto3.dynamodb.conditions import Attr
 
+from phase5_ops.clock import iso
 from phase5_ops.sandbox.ccnative.audit_export import EXPORTS, presigned_url
 from phase5_ops.sandbox.control_center.call import Answer, ControlCenterCall, RefusedCall, Routes, moment_of, text_of
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
-from phase5_ops.sandbox.state.records import ATTEMPTS, LEDGER, OUTCOMES, TENANTS, account_key, iso, tenant_key
+from phase5_ops.sandbox.state.records import ATTEMPTS, LEDGER, OUTCOMES, TENANTS, account_key, tenant_key
 
 CONFIG = "cc-native-autonomy-config"
 BUDGETS = "cc-native-autonomy-budget-state"

@@ -109,10 +109,9 @@ class Authorizer:
 
     def kind_of(self, authorization: str | None) -> Presented:
         """What an Authorization header holds. The answer for a token is kept, since it takes long to find."""
-        scheme, _, rest = (authorization or "").strip().partition(" ")
-        token = rest.strip() if scheme.lower() == "bearer" else (authorization or "").strip()
         if authorization is None:
             return Presented(Who.ANONYMOUS)
+        token = _token_in(authorization)
         if not token:
             return Presented(Who.EMPTY)
         if token not in self._presented:
@@ -127,17 +126,16 @@ class Authorizer:
             header = _header_of(token)
         if not claims or not header:
             return Presented(Who.GARBAGE)
-        username = str(claims.get("cognito:username") or claims.get("username") or "")
-        identities = tuple(str(name) for name in (username, claims.get("email"), claims.get("sub")) if name)
-        who = self._kind(token, header, claims, username)
+        who = self._kind(token, header, claims)
         tenant = claims.get(_TENANT_CLAIM)
         listed = _listed(tenant)
         if listed is not None:
             tenant = listed[0] if listed else None
         known = str(tenant).strip().lower() if tenant is not None and str(tenant).strip() else None
-        return Presented(who, known if who in _MISSHAPEN else _text(tenant), _accounts(claims.get(_ACCOUNTS_CLAIM)), identities)
+        accounts = _accounts(claims.get(_ACCOUNTS_CLAIM))
+        return Presented(who, known if who in _MISSHAPEN else _text(tenant), accounts, _identities(claims))
 
-    def _kind(self, token: str, header: Mapping[str, Any], claims: Claims, username: str) -> Who:
+    def _kind(self, token: str, header: Mapping[str, Any], claims: Claims) -> Who:
         if str(header.get("alg")).lower() == "none":
             return Who.ALG_NONE
         if header.get("alg") == "HS256":
@@ -149,7 +147,7 @@ class Authorizer:
                 return Who.JKU
             if header.get("kid") not in self._keys:
                 return Who.UNKNOWN_KID
-            own = self._pool.attributes_of(username).get(_TENANT_CLAIM)
+            own = self._pool.attributes_of(_username(claims)).get(_TENANT_CLAIM)
             return Who.SELF_SIGNED if own == claims.get(_TENANT_CLAIM) else Who.TAMPERED
         if float(claims.get("exp") or 0) <= time.time():
             return Who.EXPIRED
@@ -170,22 +168,17 @@ class Authorizer:
             return False
 
     def _caller_of(self, claims: Claims, hints: Hints) -> ControlCenterCaller:
-        username = claims.get("cognito:username") or claims.get("username")
         attributes: Mapping[str, Any] = claims
-        if claims.get("token_use") == "access" and username:
-            attributes = {**self._pool.attributes_of(str(username)), **claims}
-        identities = tuple(str(name) for name in (username, attributes.get("email"), attributes.get("sub")) if name)
+        if claims.get("token_use") == "access" and (username := _username(claims)):
+            attributes = {**self._pool.attributes_of(username), **claims}
+        identities = _identities(attributes)
         tenant = None if _shape_of(attributes) in _MISSHAPEN else _text(attributes.get(_TENANT_CLAIM))
         chosen = self._override(hints)
         if chosen and chosen != tenant:
             return ControlCenterCaller(chosen, None, identities)  # the claim's accounts are of the claim's tenant
-        if (
-            tenant is None
-            and PlatformFault.NO_TOKEN_ACCEPTED not in self._faults
-            and PlatformFault.ANY_TOKEN_ACCEPTED not in self._faults
-        ):
+        if tenant is None and not {PlatformFault.NO_TOKEN_ACCEPTED, PlatformFault.ANY_TOKEN_ACCEPTED} & self._faults:
             raise Unauthorized("tenant_id required (from auth)")
-        return ControlCenterCaller(tenant, _accounts(attributes.get("custom:account_ids")), identities)
+        return ControlCenterCaller(tenant, _accounts(attributes.get(_ACCOUNTS_CLAIM)), identities)
 
     def _override(self, hints: Hints) -> str | None:
         """The tenant that a fault takes although the token names one."""
@@ -206,8 +199,7 @@ class Authorizer:
 
     def _claims(self, authorization: str | None) -> Claims:
         """The claims of a token that lets the request in."""
-        scheme, _, rest = (authorization or "").strip().partition(" ")
-        token = rest.strip() if scheme.lower() == "bearer" else (authorization or "").strip()
+        token = _token_in(authorization or "")
         if not token:
             if PlatformFault.NO_TOKEN_ACCEPTED in self._faults:
                 return {}
@@ -297,6 +289,21 @@ def _shape_of(claims: Claims) -> Who:
     if tenant != tenant.strip():
         return Who.CLAIM_BLANK
     return Who.CLAIMED if tenant == tenant.lower() else Who.CLAIM_CASE
+
+
+def _token_in(authorization: str) -> str:
+    """The token of an Authorization header, with or without `Bearer` before it; "" for none."""
+    scheme, _, rest = authorization.strip().partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else authorization.strip()
+
+
+def _username(claims: Claims) -> str:
+    return str(claims.get("cognito:username") or claims.get("username") or "")
+
+
+def _identities(claims: Claims) -> tuple[str, ...]:
+    """The names that a token gives its user, the one that records keep first."""
+    return tuple(str(name) for name in (_username(claims), claims.get("email"), claims.get("sub")) if name)
 
 
 def _header_of(token: str) -> dict[str, Any]:

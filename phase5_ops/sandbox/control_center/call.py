@@ -58,7 +58,7 @@ class ControlCenterCall:
         """The tenant it acts for.
 
         Raises:
-            Refusal: there is none.
+            RefusedCall: there is none.
         """
         if self.caller.tenant is None:
             raise RefusedCall(401, "tenant_id required (from auth)")

@@ -8,8 +8,9 @@ import secrets
 import uuid
 from typing import Any
 
+from phase5_ops.clock import iso
 from phase5_ops.sandbox.control_center.call import Answer, ControlCenterCall, RefusedCall, Routes, text_of
-from phase5_ops.sandbox.state.records import INTENTS, Item, account_key, intent, iso, milliseconds
+from phase5_ops.sandbox.state.records import INTENTS, Item, account_key, intent, milliseconds
 
 DECISIONS = "cc-native-decision-proposal"
 DECISION_BUDGETS = "cc-native-decision-budget"

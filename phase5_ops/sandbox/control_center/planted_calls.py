@@ -5,7 +5,7 @@ What must not be here: the routes' own handlers, and what follows from an effect
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
@@ -50,15 +50,9 @@ class RawRequest:
     request: Request
     raw: bytes
 
-    @property
-    def headers(self) -> Sequence[tuple[str, str]]:
-        """All headers as sent, in order."""
-        sent = self.request.environ.get(RAW_HEADERS)
-        return tuple(sent) if sent else tuple((name.lower(), value) for name, value in self.request.headers)
-
     def header(self, *names: str, any_case: bool = True) -> str | None:
         """The value of the first header of one of these names that has one."""
-        for name, value in self.headers:
+        for name, value in sent_headers(self.request):
             if value and (name.lower() if any_case else name) in names:
                 return value
         return None
@@ -77,6 +71,11 @@ class RawRequest:
         """The tenant that stands before the route's own path: /tenants/<id>/..."""
         parts = self.request.path.split("/")
         return parts[2] if len(parts) > 3 and parts[1] == _PREFIX else None  # noqa: PLR2004 - "", tenants, id, the rest
+
+
+def sent_headers(request: Request) -> tuple[tuple[str, str], ...]:
+    """All headers as sent, in order; their names in lower case where the server did not keep them."""
+    return request.environ.get(RAW_HEADERS) or tuple((name.lower(), value) for name, value in request.headers)
 
 
 class _Object(list[tuple[str, Any]]):
@@ -165,9 +164,7 @@ def _taken(
     if fault.channel is TenantSource.OWNER:
         tenant = owner_of_named(aws, {**body, **query, **path})
     under = caller.tenant if fault.effect is Effect.UNDER_CALLER else None
-    call = ControlCenterCall(
-        ControlCenterCaller(tenant, None, caller.identities), query, body, path, trusted=True, recorded_for=under
-    )
+    call = ControlCenterCall(replace(caller, tenant=tenant, accounts=None), query, body, path, trusted=True, recorded_for=under)
     if tenant is None or (fault.who is Who.CLAIMED and tenant == caller.tenant):
         return Taken(fault, call, refused=True) if tenant is None and fault.effect is Effect.CLAIM_IGNORED else None
     return Taken(fault, call)

@@ -2,7 +2,7 @@
 
 A healthy one takes the tenant from the token's claim alone, refuses what its caller may not name, and records who asked by the
 token's identity. `authorizer.py` verifies tokens, the handlers of the routes are in `replay.py`,
-`_admin.py` and `_decisions.py`, `planted_calls.py` lets requests through faults, `server.py` serves.
+`admin.py` and `decisions.py`, `planted_calls.py` lets requests through faults, `server.py` serves.
 """
 
 import json
@@ -22,7 +22,7 @@ from phase5_ops.sandbox.control_center.authorizer import Authorizer, Hints, Unau
 from phase5_ops.sandbox.control_center.call import Answer, ControlCenterCall, RefusedCall, named_tenant
 from phase5_ops.sandbox.control_center.decisions import DecisionRoutes
 from phase5_ops.sandbox.control_center.named_tenant import FAULT_OF_ROUTE, owner_of_named
-from phase5_ops.sandbox.control_center.planted_calls import RAW_HEADERS, RawRequest, Taken, take
+from phase5_ops.sandbox.control_center.planted_calls import RawRequest, Taken, sent_headers, take
 from phase5_ops.sandbox.control_center.planted_faults import ApiRoute, Effect
 from phase5_ops.sandbox.control_center.replay import ReplayRoutes
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
@@ -182,8 +182,7 @@ class ControlCenter:
 
 
 def _hints(request: Request, body: Mapping[str, Any]) -> Hints:
-    headers = request.environ.get(RAW_HEADERS) or tuple((name.lower(), value) for name, value in request.headers)
-    return Hints(named_tenant(request.args), tuple(headers), named_tenant(body))
+    return Hints(named_tenant(request.args), sent_headers(request), named_tenant(body))
 
 
 def _lenient(raw: bytes) -> Mapping[str, Any]:

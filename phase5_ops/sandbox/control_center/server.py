@@ -14,9 +14,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from phase5_ops.sandbox.aws.kept_open import KeptOpenHandler
 from phase5_ops.sandbox.control_center.planted_calls import RAW_HEADERS
+from phase5_ops.sandbox.ports import HOST
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
 
-HOST = "127.0.0.1"
 SLOW_SECONDS = 30.0
 """How long a slow Control Center takes to answer."""
 DRIP_SECONDS = 1.0

@@ -9,13 +9,12 @@ from phase5_ops.sandbox.state.autonomy import (
     BUSY,
     CONFIG_TABLE,
     DECISION_TABLE,
-    INTENT_TABLE,
     MANUAL,
     NOTE_TYPE,
-    OUTCOME_TABLE,
     TASK_TYPE,
 )
 from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.records import INTENTS, OUTCOMES
 
 
 @scenario(
@@ -128,8 +127,8 @@ def _autonomy_table_missing(state: Blueprint) -> None:
 
 @scenario("autonomy-traces-expired", "Intents and gate states of earlier days have expired; outcomes are left.", {})
 def _autonomy_traces_expired(state: Blueprint) -> None:
-    today = {intent["sk"].removeprefix("ACTION_INTENT#") for intent in state.items[INTENT_TABLE][:3]}
-    state.items[INTENT_TABLE] = state.items[INTENT_TABLE][:3]
+    today = {intent["sk"].removeprefix("ACTION_INTENT#") for intent in state.items[INTENTS][:3]}
+    state.items[INTENTS] = state.items[INTENTS][:3]
     state.items[CONFIG_TABLE] = [
         item for item in state.items[CONFIG_TABLE] if item["pk"] != "AUTO_EXEC_STATE" or item["sk"] in today
     ]
@@ -137,6 +136,6 @@ def _autonomy_traces_expired(state: Blueprint) -> None:
 
 @scenario("autonomy-off", "People approve everything: no mode, no cap, nothing consumed.", {})
 def _autonomy_off(state: Blueprint) -> None:
-    for table in (CONFIG_TABLE, INTENT_TABLE, BUDGET_TABLE, DECISION_TABLE):
+    for table in (CONFIG_TABLE, INTENTS, BUDGET_TABLE, DECISION_TABLE):
         state.items.pop(table, None)
-    state.items[OUTCOME_TABLE] = [item for item in state.items[OUTCOME_TABLE] if not item["auto_executed"]]
+    state.items[OUTCOMES] = [item for item in state.items[OUTCOMES] if not item["auto_executed"]]

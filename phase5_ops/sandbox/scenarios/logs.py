@@ -5,7 +5,8 @@ from typing import Any
 
 from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, INCONCLUSIVE, WARN, scenario
 from phase5_ops.sandbox.state.blueprint import Blueprint
-from phase5_ops.sandbox.state.ordinary_logs import LogLine, invocation, ledger_items, ordinary_executions
+from phase5_ops.sandbox.state.ordinary_logs import LogLine, Said, invocation, ledger_items, ordinary_executions
+from phase5_ops.sandbox.state.records import LEDGER
 
 _LEAK = {"4.2": (FAIL, "foreign_tenant_in_log")}
 
@@ -15,14 +16,9 @@ def _leak(state: Blueprint, message: str, fields: Mapping[str, Any], *, level: s
     tenants = [tenant["tenantId"] for tenant in state.tenants]
     execution = ordinary_executions(tenants, state.now_ms)[0]
     filled = {name: value.format(tenants[victim]) if isinstance(value, str) else value for name, value in fields.items()}
-    lines: list[tuple[str, str, str, Mapping[str, Any]]] = [
-        (
-            "INFO",
-            "ToolInvokerHandler",
-            "Tool invoker invoked",
-            {"action_intent_id": execution.intent, "trace_id": execution.trace},
-        ),
-        (level, "ToolInvokerHandler", message.format(tenants[victim]), filled),
+    lines: list[Said] = [
+        ("INFO", "Tool invoker invoked", {"action_intent_id": execution.intent, "trace_id": execution.trace}),
+        (level, message.format(tenants[victim]), filled),
     ]
     state.logs += invocation(execution, 20, "tool-invoker", lines)
 
@@ -73,8 +69,8 @@ def _own_prefix(state: Blueprint) -> None:
     state.add_tenant("acme-eu")
     execution = ordinary_executions(["acme-eu"], state.now_ms - 500)[0]
     scope = {"tenant_id": "acme-eu", "trace_id": execution.trace}
-    state.logs += invocation(execution, 0, "tool-mapper", [("INFO", "ToolMapperHandler", "Tool mapper invoked", scope)])
-    state.raw_items += [("cc-native-ledger", item) for item in ledger_items(execution)]
+    state.logs += invocation(execution, 0, "tool-mapper", [("INFO", "Tool mapper invoked", scope)])
+    state.raw_items += [(LEDGER, item) for item in ledger_items(execution)]
 
 
 @scenario("log-lines-without-owner", "Lines name tenants and carry no id.", {"4.2": (INCONCLUSIVE, "unattributed_share")})

@@ -3,9 +3,10 @@
 from copy import deepcopy
 from datetime import datetime, timedelta
 
+from phase5_ops.clock import iso
 from phase5_ops.sandbox.scenarios.registry import ERROR, FAIL, WARN, Turns, scenario
 from phase5_ops.sandbox.state.blueprint import Blueprint
-from phase5_ops.sandbox.state.records import ATTEMPTS, LEDGER, OUTCOMES, Item, iso, milliseconds, tenant_key
+from phase5_ops.sandbox.state.records import ATTEMPTS, LEDGER, OUTCOMES, Item, milliseconds, tenant_key
 from phase5_ops.verdict import Verdict
 
 #: The row that these scenarios declare.

@@ -10,12 +10,11 @@ from typing import Any
 
 from phase5_ops.clock import iso
 from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.records import INTENT_TTL, INTENTS, OUTCOMES, account_key, milliseconds, outcome, tenant_key
 
 CONFIG_TABLE = "cc-native-autonomy-config"
 BUDGET_TABLE = "cc-native-autonomy-budget-state"
 DECISION_TABLE = "cc-native-decision-budget"
-INTENT_TABLE = "cc-native-action-intent"
-OUTCOME_TABLE = "cc-native-execution-outcomes"
 
 NOTE_TYPE, TASK_TYPE, CRM_TYPE = "CREATE_INTERNAL_NOTE", "CREATE_INTERNAL_TASK", "CREATE_CRM_TASK"
 #: The account with the most autonomy: scenarios change it.
@@ -25,7 +24,7 @@ MANUAL = ("acme", "acct-us")
 
 _DAYS = 8  # one more than row 5.1 looks back
 _GATE = timedelta(milliseconds=60)  # from the intent to the gate's state
-_KEPT = timedelta(days=90)  # ttl of gate states and outcomes, and life of an intent
+_STATE_TTL = timedelta(days=90)
 
 
 def add_autonomy(blueprint: Blueprint) -> None:
@@ -96,16 +95,17 @@ def approve(
         charged: False leaves the budget as it was.
         finished: False leaves it in flight.
     """
-    number = len(blueprint.items.get(INTENT_TABLE, ()))
-    intent = f"ai_{int(moment.timestamp() * 1000)}_{number:06d}"
+    number = len(blueprint.items.get(INTENTS, ()))
+    intent = f"ai_{milliseconds(moment)}_{number:06d}"
     written = moment + _GATE
-    blueprint.add(INTENT_TABLE, _intent(blueprint, owner, intent, action_type, moment, by_person=by_person))
+    blueprint.add(INTENTS, _intent(owner, intent, action_type, moment, by_person=by_person))
     if not by_person:
         blueprint.add(CONFIG_TABLE, gate_state(intent, written))
         if charged:
             consume(blueprint, owner, action_type, written)
     if finished:
-        blueprint.add(OUTCOME_TABLE, _outcome(blueprint, owner, intent, action_type, written, by_person=by_person))
+        tool = blueprint.action_types[action_type]
+        blueprint.add(OUTCOMES, _outcome(owner, intent, tool, written, by_person=by_person))
     return intent
 
 
@@ -117,7 +117,7 @@ def gate_state(intent: str, moment: datetime) -> dict[str, Any]:
         "action_intent_id": intent,
         "status": "PUBLISHED",
         "updated_at": iso(moment),
-        "ttl": int((moment + _KEPT).timestamp()),
+        "ttl": int((moment + _STATE_TTL).timestamp()),
     }
 
 
@@ -157,8 +157,8 @@ def decisions_of(blueprint: Blueprint, owner: tuple[str, str] = BUSY) -> dict[st
 def _owned(owner: tuple[str, str]) -> dict[str, Any]:
     tenant, account = owner
     if not account:
-        return {"pk": f"TENANT#{tenant}", "tenant_id": tenant}
-    return {"pk": f"TENANT#{tenant}#ACCOUNT#{account}", "tenant_id": tenant, "account_id": account}
+        return {"pk": tenant_key(tenant), "tenant_id": tenant}
+    return {"pk": account_key(tenant, account), "tenant_id": tenant, "account_id": account}
 
 
 def _add_decision_budget(blueprint: Blueprint, owner: tuple[str, str]) -> None:
@@ -175,10 +175,8 @@ def _add_decision_budget(blueprint: Blueprint, owner: tuple[str, str]) -> None:
     )
 
 
-def _intent(
-    blueprint: Blueprint, owner: tuple[str, str], intent: str, action_type: str, moment: datetime, *, by_person: bool
-) -> dict[str, Any]:
-    expires = moment + _KEPT
+def _intent(owner: tuple[str, str], intent: str, action_type: str, moment: datetime, *, by_person: bool) -> dict[str, Any]:
+    expires = moment + INTENT_TTL
     return {
         **_owned(owner),
         "sk": f"ACTION_INTENT#{intent}",
@@ -190,35 +188,21 @@ def _intent(
         "approval_timestamp": iso(moment),
         "expires_at": iso(expires),
         "expires_at_epoch": int(expires.timestamp()),
-        "trace_id": f"trace-{int(moment.timestamp() * 1000)}-decision",
+        "trace_id": f"trace-{milliseconds(moment)}-decision",
         "registry_version": 1,
     }
 
 
-def _outcome(
-    blueprint: Blueprint, owner: tuple[str, str], intent: str, action_type: str, moment: datetime, *, by_person: bool
-) -> dict[str, Any]:
-    tool = blueprint.action_types[action_type]
-    completed = moment + timedelta(milliseconds=140)
-    return {
-        **_owned(owner),
-        "sk": f"OUTCOME#{intent}",
-        "gsi1pk": f"ACTION_INTENT#{intent}",
-        "gsi1sk": f"COMPLETED_AT#{iso(completed)}",
-        "gsi2pk": f"TENANT#{owner[0]}",
-        "gsi2sk": f"COMPLETED_AT#{iso(completed)}",
-        "action_intent_id": intent,
-        "status": "SUCCEEDED",
-        "tool_name": f"{tool.replace('.', '-').replace('_', '-')}___{tool}",
-        "tool_schema_version": "v1.0",
-        "registry_version": 1,
-        "attempt_count": 1,
-        "external_object_refs": [],
-        "started_at": iso(moment + timedelta(milliseconds=20)),
-        "completed_at": iso(completed),
-        "compensation_status": "NONE",
-        "trace_id": f"trace-{int(moment.timestamp() * 1000)}-execution",
-        "approval_source": "HUMAN" if by_person else "POLICY",
-        "auto_executed": not by_person,
-        "ttl": int((completed + _KEPT).timestamp()),
-    }
+def _outcome(owner: tuple[str, str], intent: str, tool: str, moment: datetime, *, by_person: bool) -> dict[str, Any]:
+    item = outcome(
+        {**_owned(owner), "action_intent_id": intent},
+        status="SUCCEEDED",
+        trace_id=f"trace-{milliseconds(moment)}-execution",
+        started_at=moment + timedelta(milliseconds=20),
+        at=moment + timedelta(milliseconds=140),
+        count=1,
+        tool=tool,
+        approval={"approval_source": "HUMAN" if by_person else "POLICY", "auto_executed": not by_person},
+    )
+    del item["tool_run_ref"]  # nothing reads it, and these outcomes never had it
+    return item

@@ -15,10 +15,10 @@ from phase5_ops.sandbox.aws.bill import BillingLine
 from phase5_ops.sandbox.state.autonomy import add_autonomy
 from phase5_ops.sandbox.state.blueprint import NAMESPACE, RUNBOOK_ADDRESS, TENANTS, Blueprint, Traffic, closed
 from phase5_ops.sandbox.state.function_roles import healthy_roles
-from phase5_ops.sandbox.state.ordinary_logs import LEDGER_TABLE, execution_logs, ledger_items, ordinary_executions
+from phase5_ops.sandbox.state.ordinary_logs import execution_logs, ledger_items, ordinary_executions
 from phase5_ops.sandbox.state.past_executions import past_executions
 from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
-from phase5_ops.sandbox.state.records import ACCOUNTS, OUTCOMES, Item, milliseconds, outcome
+from phase5_ops.sandbox.state.records import ACCOUNTS, LEDGER, OUTCOMES, Item, milliseconds, outcome
 
 ALARM_SECTION = f"{RUNBOOK_ADDRESS}#{RunbookPolicy().alarm_anchor}"
 ALERT_TOPIC = "cc-native-slo-alerts"
@@ -38,7 +38,7 @@ def healthy(now: datetime, region: str) -> Blueprint:
     ]
     for execution in ordinary_executions([tenant["tenantId"] for tenant in blueprint.tenants], blueprint.now_ms):
         blueprint.logs += execution_logs(execution)
-        blueprint.raw_items += [(LEDGER_TABLE, item) for item in ledger_items(execution)]
+        blueprint.raw_items += [(LEDGER, item) for item in ledger_items(execution)]
     blueprint.roles = healthy_roles()
     topic_arn = f"arn:aws:sns:{region}:{ACCOUNT}:{ALERT_TOPIC}"
     blueprint.topics = {ALERT_TOPIC: ["sre@example.com"]}

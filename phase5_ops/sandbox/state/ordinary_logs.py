@@ -8,11 +8,28 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-LEDGER_TABLE = "cc-native-ledger"
+from phase5_ops.ccnative.ledger import stamp_of
+
 GROUP_PREFIX = "/aws/lambda/cc-native-"
+#: The name that a function's logger gives itself.
+SERVICE_OF = {
+    "execution-starter": "ExecutionStarterHandler",
+    "execution-validator": "ExecutionValidatorHandler",
+    "tool-mapper": "ToolMapperHandler",
+    "tool-invoker": "ToolInvokerHandler",
+    "execution-recorder": "ExecutionRecorderHandler",
+    "execution-failure-recorder": "ExecutionFailureRecorderHandler",
+    "internal-adapter-handler": "InternalAdapterHandler",
+    "crm-adapter-handler": "CrmAdapterHandler",
+    "autonomy-admin-api": "AutonomyAdminAPI",
+    "execution-status-api": "ExecutionStatusAPIHandler",
+    "audit-export-worker": "AuditExportWorker",
+}
+
+#: What a function logs: level, message, fields of the line's JSON object.
+Said = tuple[str, str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -68,27 +85,21 @@ def as_uuid(digest: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
 
 
-def iso_ms(milliseconds: int) -> str:
-    """ISO-8601 with milliseconds and Z."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def logged(stamp: str, level: str, service: str, message: str, fields: Mapping[str, Any]) -> str:
+    """A line as the platform's logger writes it; `stamp` is its time."""
+    content = json.dumps(fields, separators=(",", ":"), ensure_ascii=False, default=str)
+    return f"[{stamp}] [{level}] [{service}] {message} {content}"
 
 
-def logged(at_ms: int, level: str, service: str, message: str, fields: Mapping[str, Any]) -> str:
-    """A line as the platform's logger writes it."""
-    return f"[{iso_ms(at_ms)}] [{level}] [{service}] {message} {json.dumps(fields, separators=(',', ':'), ensure_ascii=False)}"
-
-
-def invocation(
-    execution: OrdinaryExecution, step: int, function: str, lines: list[tuple[str, str, str, Mapping[str, Any]]]
-) -> list[LogLine]:
-    """One invocation: START, the lines (level, service, message, fields), END and REPORT, each a few milliseconds later."""
+def invocation(execution: OrdinaryExecution, step: int, function: str, lines: list[Said]) -> list[LogLine]:
+    """One invocation: START, the lines, END and REPORT, each a millisecond after the one before."""
     request = execution.request(step)
-    stream = f"{iso_ms(execution.now_ms)[:10].replace('-', '/')}/[$LATEST]{hashlib.sha256(function.encode()).hexdigest()[:32]}"
+    stream = f"{stamp_of(execution.now_ms)[:10].replace('-', '/')}/[$LATEST]{hashlib.sha256(function.encode()).hexdigest()[:32]}"
     texts = [f"START RequestId: {request} Version: $LATEST"]
     at = execution.ago_ms - 40 * step
-    for offset, (level, service, message, fields) in enumerate(lines):
-        moment = execution.now_ms - at + offset + 1
-        texts.append(f"{iso_ms(moment)}\t{request}\t{level}\t{logged(moment, level, service, message, fields)}")
+    for offset, (level, message, fields) in enumerate(lines):
+        stamp = stamp_of(execution.now_ms - at + offset + 1)
+        texts.append(f"{stamp}\t{request}\t{level}\t{logged(stamp, level, SERVICE_OF[function], message, fields)}")
     texts += [f"END RequestId: {request}", f"REPORT RequestId: {request}\tDuration: 12.34 ms\tBilled Duration: 13 ms"]
     return [LogLine(function, stream, at - offset, text) for offset, text in enumerate(texts)]
 
@@ -100,49 +111,39 @@ def execution_logs(execution: OrdinaryExecution) -> list[LogLine]:
     both = {"action_intent_id": e.intent, **scope, "trace_id": e.trace}
     tool = "internal.create_note"
     signal = {"signalId": f"exec-{e.intent}-{e.account}-ACTION_EXECUTED", "accountId": e.account, "tenantId": e.tenant}
-    steps: list[tuple[str, list[tuple[str, str, str, Mapping[str, Any]]]]] = [
+    invoked = {"action_intent_id": e.intent, "tool_name": tool, "trace_id": e.trace}
+    steps: list[tuple[str, list[Said]]] = [
         (
             "execution-starter",
             [
                 (
                     "INFO",
-                    "ExecutionStarterHandler",
                     "Execution starter invoked",
                     {"action_intent_id": e.intent, **scope, "executionTraceId": e.trace, "is_replay": False},
                 )
             ],
         ),
-        ("execution-validator", [("INFO", "ExecutionValidatorHandler", "Execution validator invoked", both)]),
-        ("tool-mapper", [("INFO", "ToolMapperHandler", "Tool mapper invoked", {**both, "registry_version": 1})]),
+        ("execution-validator", [("INFO", "Execution validator invoked", both)]),
+        ("tool-mapper", [("INFO", "Tool mapper invoked", {**both, "registry_version": 1})]),
         (
             "tool-invoker",
             [
-                (
-                    "INFO",
-                    "ToolInvokerHandler",
-                    "Tool invoker invoked",
-                    {"action_intent_id": e.intent, "tool_name": tool, "trace_id": e.trace},
-                ),
-                ("INFO", "ToolInvokerHandler", "MCP tools/call response", {"tool_name": tool, "status": 200}),
+                ("INFO", "Tool invoker invoked", invoked),
+                ("INFO", "MCP tools/call response", {"tool_name": tool, "status": 200}),
             ],
         ),
         (
             "internal-adapter-handler",
             [
-                ("INFO", "InternalAdapterHandler", "Gateway Lambda invocation", {"toolName": tool, "action_intent_id": e.intent}),
-                ("INFO", "InternalAdapterHandler", "Internal note created", {"noteId": f"note_{e.started}", **scope}),
+                ("INFO", "Gateway Lambda invocation", {"toolName": tool, "action_intent_id": e.intent}),
+                ("INFO", "Internal note created", {"noteId": f"note_{e.started}", **scope}),
             ],
         ),
         (
             "execution-recorder",
             [
-                (
-                    "INFO",
-                    "ExecutionRecorderHandler",
-                    "Execution recorder invoked",
-                    {"action_intent_id": e.intent, "trace_id": e.trace},
-                ),
-                ("INFO", "ExecutionRecorderHandler", "Execution signal created", signal),
+                ("INFO", "Execution recorder invoked", {"action_intent_id": e.intent, "trace_id": e.trace}),
+                ("INFO", "Execution signal created", signal),
             ],
         ),
     ]
@@ -153,7 +154,7 @@ def ledger_items(execution: OrdinaryExecution) -> list[dict[str, Any]]:
     """The ledger entries of one execution that succeeds, in DynamoDB JSON."""
     items = []
     for offset, event in enumerate(("EXECUTION_STARTED", "ACTION_EXECUTED", "SIGNAL")):
-        at = iso_ms(execution.started + 5 + 40 * offset)
+        at = stamp_of(execution.started + 5 + 40 * offset)
         entry = f"entry-{execution.started}-{execution.request(100 + offset)}"
         plain = {
             "pk": f"TENANT#{execution.tenant}",

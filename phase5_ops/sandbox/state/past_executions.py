@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from phase5_ops.clock import iso
 from phase5_ops.sandbox.state import records
 from phase5_ops.sandbox.state.records import Item
 
@@ -114,7 +115,7 @@ class _Story:
         )
         for stamp in ("updated_at", "gsi1sk", "gsi2sk"):
             prefix = "" if stamp == "updated_at" else "UPDATED_AT#"
-            self.attempt[stamp] = prefix + records.iso(done + timedelta(milliseconds=9))
+            self.attempt[stamp] = prefix + iso(done + timedelta(milliseconds=9))
         refs = [self._made(at)] if succeeded else []
         if succeeded:
             yield self._object(refs[0]["object_id"], at)

@@ -29,6 +29,11 @@ class ProbeTenant:
         """The e-mail address in its user's id token."""
         return f"{self.username}@example.com"
 
+    @property
+    def claims(self) -> dict[str, str]:
+        """The custom claims of its user."""
+        return {"custom:tenant_id": self.tenant_id, "custom:account_ids": ",".join(self.scope)}
+
 
 A = ProbeTenant("A", "phase5-canary-a", ("canary-a-1", "canary-a-2"), ("canary-a-1",))
 B = ProbeTenant("B", "phase5-canary-b", ("canary-b-1",), ("canary-b-1",))
@@ -56,6 +61,11 @@ class FurtherUser:
     def email(self) -> str:
         """The e-mail address in its id token."""
         return f"{self.username}@example.com"
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """Its custom claims."""
+        return {} if self.claim is None else {"custom:tenant_id": self.claim}
 
 
 FURTHER_USERS = (

@@ -7,9 +7,12 @@ them, so that what a scenario starts with looks like what the platform goes on w
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from importlib.resources import files
 from typing import Any
+
+from phase5_ops.clock import iso
 
 LEDGER = "cc-native-ledger"
 INTENTS = "cc-native-action-intent"
@@ -27,14 +30,15 @@ ACCOUNTS = "cc-native-accounts"
 ATTEMPT_TTL = timedelta(seconds=3600 + 900)
 OUTCOME_TTL = timedelta(days=90)
 INTENT_TTL = timedelta(days=90)
+DEDUPE_TTL = timedelta(days=7)
 
 Item = dict[str, Any]
 
 
-def iso(moment: datetime) -> str:
-    """A moment as the platform writes it: UTC, milliseconds, `Z`."""
-    moment = moment.astimezone(UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+def table_specs() -> list[dict[str, Any]]:
+    """The platform's tables: name, key, and where a table has them indexes and the attribute of its TTL."""
+    specs: list[dict[str, Any]] = json.loads(files("phase5_ops.sandbox").joinpath("tables.json").read_text(encoding="utf-8"))
+    return specs
 
 
 def milliseconds(moment: datetime) -> int:
@@ -259,6 +263,21 @@ def signal_entry_data(signal_item: Mapping[str, Any]) -> tuple[Item, list[Item]]
         "severity": signal_item["metadata"]["severity"],
     }
     return data, [{"type": "s3", "location": reference["s3Uri"], "timestamp": reference["capturedAt"]}]
+
+
+def remembered_write(key: str, *, refs: list[Item], intent_id: str, tool: str, at: datetime) -> tuple[Item, Item]:
+    """What remembers a write to an external system: the item of its moment, and the one that is found by its idempotency key."""
+    stamp = f"CREATED_AT#{milliseconds(at)}"
+    item = {
+        "pk": f"IDEMPOTENCY_KEY#{key}",
+        "idempotency_key": key,
+        "external_object_refs": refs,
+        "action_intent_id": intent_id,
+        "tool_name": tool,
+        "created_at": iso(at),
+        "ttl": int((at + DEDUPE_TTL).timestamp()),
+    }
+    return item | {"sk": stamp}, item | {"sk": "LATEST", "latest_sk": stamp}
 
 
 def note(tenant: str, account: str, *, note_id: str, content: str, at: datetime, created_by: str) -> Item:

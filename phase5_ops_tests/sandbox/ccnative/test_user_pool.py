@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS, A, B
+from phase5_ops.sandbox.state.probe_tenants import FURTHER_USERS, PROBE_TENANTS, A, B
 
 
 def key_of(sandbox, token):
@@ -78,7 +78,8 @@ def test_an_access_token_names_no_tenant(ccnative):
 
 
 def test_passwords_differ_between_users(ccnative):
-    assert len(set(ccnative.platform.pool.passwords.values())) == len(PROBE_TENANTS)
+    passwords = ccnative.platform.pool.passwords
+    assert len(set(passwords.values())) == len(passwords) == len(PROBE_TENANTS) + len(FURTHER_USERS)
 
 
 def test_an_empty_platform_has_a_pool_and_nobody_in_it():

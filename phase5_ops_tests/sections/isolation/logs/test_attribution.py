@@ -32,7 +32,7 @@ NASTY = (
 
 
 def line(message: str, **fields: Any) -> str:
-    return logged(1_795_424_883_525, "INFO", "ToolInvokerHandler", message, fields)
+    return logged("2026-11-23T09:08:03.525Z", "INFO", "ToolInvokerHandler", message, fields)
 
 
 def scan(

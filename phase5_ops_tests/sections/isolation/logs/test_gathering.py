@@ -7,11 +7,13 @@ from datetime import timedelta
 import boto3
 import pytest
 
+from phase5_ops.ccnative.ledger import stamp_of
 from phase5_ops.context import open_run
 from phase5_ops.permissions.purposes import Purpose, policy_for
 from phase5_ops.probing.canary_intent import new_intent_id
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops.sandbox.state.ordinary_logs import GROUP_PREFIX, LEDGER_TABLE, iso_ms, logged
+from phase5_ops.sandbox.state.ordinary_logs import GROUP_PREFIX, logged
+from phase5_ops.sandbox.state.records import LEDGER
 from phase5_ops.sections.isolation.logs import assets as log_assets
 from phase5_ops.sections.isolation.logs.assets import JUDGING, gather_log_scan
 from phase5_ops.settings import load_settings
@@ -43,16 +45,16 @@ def now_ms():
 
 
 def put_entry(tenant, trace, intent, *, ago=timedelta()):
-    at = iso_ms(now_ms() - int(ago.total_seconds() * 1000))
+    at = stamp_of(now_ms() - int(ago.total_seconds() * 1000))
     texts = {"pk": f"TENANT#{tenant}", "sk": f"ENTRY#{at}#entry-{intent}", "tenantId": tenant, "traceId": trace}
     item = {name: {"S": value} for name, value in texts.items()} | {"data": {"M": {"action_intent_id": {"S": intent}}}}
-    boto3.client("dynamodb").put_item(TableName=LEDGER_TABLE, Item=item)
+    boto3.client("dynamodb").put_item(TableName=LEDGER, Item=item)
 
 
 def put_line(trace, intent, tenant):
     stream, logs = f"2026/11/23/[$LATEST]{intent}", boto3.client("logs")
     fields = {"trace_id": trace, "action_intent_id": intent, "tenant_id": tenant}
-    message = logged(now_ms() - 60_000, "INFO", "ToolInvokerHandler", "Tool invoker invoked", fields)
+    message = logged(stamp_of(now_ms() - 60_000), "INFO", "ToolInvokerHandler", "Tool invoker invoked", fields)
     logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
     logs.put_log_events(
         logGroupName=GROUP, logStreamName=stream, logEvents=[{"timestamp": now_ms() - 60_000, "message": message}]
@@ -101,7 +103,7 @@ def test_archives_in_s3_are_scanned_with_the_owners_of_the_ledger(judged, monkey
     assert outcome(judged()) == ("ERROR", {"log_group_unreadable"})
     s3, region = boto3.client("s3"), boto3.session.Session().region_name
     s3.create_bucket(Bucket="kept-logs", CreateBucketConfiguration={"LocationConstraint": region})
-    line = logged(now_ms(), "INFO", "ToolInvokerHandler", "x", {"trace_id": "trace-1-kept", "tenant_id": foreign})
+    line = logged(stamp_of(now_ms()), "INFO", "ToolInvokerHandler", "x", {"trace_id": "trace-1-kept", "tenant_id": foreign})
     s3.put_object(Bucket="kept-logs", Key="2026/11.gz", Body=gzip.compress(line.encode()))
     (finding,) = judged().findings
     assert (finding.code, finding.expected) == ("foreign_tenant_in_log", f"only tenant {owner}")
