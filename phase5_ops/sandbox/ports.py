@@ -23,6 +23,6 @@ def free_port(port: int, what: str) -> int:
             probe.bind((HOST, port))
         except OSError as error:
             raise ConfigurationError(
-                f"--port {port}: {what} cannot listen on {HOST}:{port}: {error.strerror}; give another, or 0 for a free one"
+                f"--port {port}: {what} cannot listen on {HOST}:{port}: {error.strerror}; give another port, or 0 for a free one"
             ) from error
         return int(probe.getsockname()[1])

@@ -1,6 +1,5 @@
 """The sandbox as a process: serving until told to end, and a child process for the demo that never outlives its parent."""
 
-import os
 import shlex
 import signal
 import subprocess
@@ -32,8 +31,8 @@ def serve(scenario: str, port: int, *, until_stdin_closes: bool) -> None:
         if until_stdin_closes:
             threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
         else:
-            about = "put these lines into the shell that uses it; links to the AWS console lead nowhere; Ctrl-C ends it"
-            print(f"phase5: the sandbox serves {scenario}: {about}", file=sys.stderr)
+            about = "run the export lines in the shell in which you use phase5; links to the AWS console lead nowhere"
+            print(f"phase5: the sandbox serves {scenario}: {about}; Ctrl-C ends the sandbox", file=sys.stderr)
         ended.wait()
 
 
@@ -63,7 +62,6 @@ def sandbox_process(scenario: str) -> Iterator[dict[str, str]]:
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C reaches this process, which then ends the child in order
-        env={**os.environ},
     )
     watchdog = threading.Timer(_START_SECONDS, process.kill)
     watchdog.start()

@@ -109,7 +109,7 @@ def test_a_taken_port_is_found_before_anything_runs(sandbox_env, monkeypatch, ca
         taken.listen()
         code, out, (line,) = phase5(monkeypatch, capsys, *command, "--port", str(taken.getsockname()[1]))
     assert (code, out, folder.exists()) == (3, "", False)
-    assert "Address already in use; give another, or 0 for a free one" in line
+    assert "Address already in use; give another port, or 0 for a free one" in line
 
 
 def test_without_credentials_nothing_is_read(sandbox_env, monkeypatch, capsys, tmp_path):

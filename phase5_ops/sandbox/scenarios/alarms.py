@@ -6,8 +6,6 @@ from phase5_ops.sandbox.scenarios.registry import CRM, FAIL, INCONCLUSIVE, scena
 from phase5_ops.sandbox.state import blueprint as bp
 from phase5_ops.sandbox.state.blueprint import Blueprint
 
-# Section 1: alarms
-
 
 def _drop_alarm(state: Blueprint, tool: str, signal: str) -> dict[str, Any]:
     alarm = state.alarm(tool, signal)

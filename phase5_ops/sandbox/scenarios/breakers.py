@@ -6,8 +6,6 @@ from phase5_ops.sandbox.scenarios.registry import CRM, ERROR, FAIL, INCONCLUSIVE
 from phase5_ops.sandbox.state import blueprint as bp
 from phase5_ops.sandbox.state.blueprint import Blueprint
 
-# Section 2: breakers
-
 
 def _set_breaker(state: Blueprint, item: dict[str, Any]) -> None:
     state.breakers = [b for b in state.breakers if (b["pk"], b["sk"]) != (item["pk"], item["sk"])] + [item]

@@ -1,35 +1,12 @@
-"""Every scenario: importing this module imports each module of the folder, which registers its own."""
+"""Every scenario, and the text that lists them. The modules of the folder have registered theirs by then."""
 
-from importlib import import_module
-from pkgutil import iter_modules
-
-from phase5_ops.sandbox import scenarios
 from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
-
-#: Modules in the order in which scenarios are listed; others of the folder come after these.
-_ORDER = (
-    "platform",
-    "slo",
-    "alarms",
-    "breakers",
-    "replay_audit",
-    "replay_probes",
-    "isolation",
-    "function_roles",
-    "logs",
-    "autonomy",
-    "costs",
-    "reading",
-)
-for _module in iter_modules(scenarios.__path__, f"{scenarios.__name__}."):
-    import_module(_module.name)
 
 
 def all_scenarios() -> tuple[Scenario, ...]:
     """Every scenario: module by module, in order of declaration."""
-    order = {f"{scenarios.__name__}.{name}": position for position, name in enumerate(_ORDER)}
-    return tuple(sorted(REGISTERED.values(), key=lambda each: order.get(each.change.__module__, len(order))))
+    return tuple(REGISTERED.values())
 
 
 def named(name: str) -> Scenario:

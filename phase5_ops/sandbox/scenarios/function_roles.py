@@ -16,7 +16,7 @@ def _role_unscoped(state: Blueprint) -> None:
 
 @scenario(
     "role-unscoped-blocks",
-    "The same, where the policy says that roles block.",
+    "A function's role may read any item of every table, and the policy says that such a role blocks a release.",
     {"iam_is_tenant_scoped": (FAIL, "iam_access_unscoped")},
 )
 def _role_unscoped_blocks(state: Blueprint) -> None:

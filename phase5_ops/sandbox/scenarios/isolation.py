@@ -1,7 +1,7 @@
 """Scenarios of row 4.1: a platform that leaks between tenants, one leak each, and a data-access trail that does not show enough.
 
-Each leak is really there (`ccnative/leaks.py`, `named_tenant.py`); leaks into log lines are in `logs.py`. Some leaks also turn
-the rows of replay, which execute on the same platform; these scenarios declare rows 4.1 and 4.2 alone.
+Each leak is really there (`ccnative/leaks.py`, `control_center/named_tenant.py`); leaks into log lines are in `logs.py`. Some
+leaks also turn the rows of replay, which execute on the same platform; these scenarios declare rows 4.1 and 4.2 alone.
 """
 
 from phase5_ops.sandbox.scenarios.registry import FAIL, WARN, scenario
@@ -17,12 +17,10 @@ _IMPATIENT = {"PHASE5_ISOLATION__OUTCOME_SECONDS": "1"}
 
 
 def _leak(fault: PlatformFault, description: str, code: str, verdict: Verdict = FAIL) -> None:
-    def change(state: Blueprint) -> None:
+    @scenario(f"isolation-{fault.value}", description, {HARNESS: (verdict, code)})
+    def _change(state: Blueprint) -> None:
         state.platform_faults.add(fault)
         state.settings |= _IMPATIENT
-
-    change.__module__ = __name__
-    scenario(f"isolation-{fault.value}", description, {HARNESS: (verdict, code)})(change)
 
 
 # Writes of an execution

@@ -3,20 +3,11 @@
 from phase5_ops.sandbox.scenarios.registry import ERROR, INCONCLUSIVE, scenario
 from phase5_ops.sandbox.state.blueprint import Blueprint
 
-# Faults of the reading itself
+#: What is judged by the tools' metrics.
+_BY_METRICS = ("1.1", "1.2", "2.2", "tool_slo_met", "error_budget_not_burning")
 
 
-@scenario(
-    "metrics-denied",
-    "GetMetricData is denied.",
-    {
-        "1.1": (ERROR, "read_failed"),
-        "1.2": (ERROR, "read_failed"),
-        "2.2": (ERROR, "read_failed"),
-        "tool_slo_met": (ERROR, "read_failed"),
-        "error_budget_not_burning": (ERROR, "read_failed"),
-    },
-)
+@scenario("metrics-denied", "GetMetricData is denied.", dict.fromkeys(_BY_METRICS, (ERROR, "read_failed")))
 def _metrics_denied(state: Blueprint) -> None:
     state.faults.append({"operation": "GetMetricData", "kind": "denied"})
 
@@ -58,15 +49,7 @@ def _topics_denied(state: Blueprint) -> None:
 
 
 @scenario(
-    "metrics-partial",
-    "GetMetricData answers with partial data.",
-    {
-        "1.1": (INCONCLUSIVE, "partial_data"),
-        "1.2": (INCONCLUSIVE, "partial_data"),
-        "2.2": (INCONCLUSIVE, "partial_data"),
-        "tool_slo_met": (INCONCLUSIVE, "partial_data"),
-        "error_budget_not_burning": (INCONCLUSIVE, "partial_data"),
-    },
+    "metrics-partial", "GetMetricData answers with partial data.", dict.fromkeys(_BY_METRICS, (INCONCLUSIVE, "partial_data"))
 )
 def _metrics_partial(state: Blueprint) -> None:
     state.faults.append({"operation": "GetMetricData", "kind": "partial"})

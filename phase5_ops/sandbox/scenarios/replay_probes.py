@@ -28,12 +28,10 @@ _ENDLESS = frozenset(
 
 
 def _faulty(fault: PlatformFault, description: str, turns: Turns) -> None:
-    def change(state: Blueprint) -> None:
+    @scenario(f"replay-{fault.value.removeprefix('replay-')}", description, turns)
+    def _change(state: Blueprint) -> None:
         state.platform_faults.add(fault)
         state.settings |= {**_SHORT, "PHASE5_PROBES__FOLLOW_SECONDS": "2" if fault in _ENDLESS else "30"}
-
-    change.__module__ = __name__
-    scenario(f"replay-{fault.value.removeprefix('replay-')}", description, turns)(change)
 
 
 def _both(verdict: Verdict, code: str) -> Turns:
@@ -102,7 +100,7 @@ _faulty(PlatformFault.REFUSED_BUT_RECORDED, "Refused requests are in the ledger.
 _faulty(
     PlatformFault.FOREIGN_INTENT_ACCEPTED,
     "Intents are looked up without their tenant.",
-    {AUTHORIZATION: (FAIL, "foreign_intent_accepted"), PERMISSIONS: (FAIL, "foreign_intent_accepted")},
+    _both(FAIL, "foreign_intent_accepted"),
 )
 _faulty(
     PlatformFault.FOREIGN_ACCOUNT_ACCEPTED,
@@ -135,7 +133,7 @@ _faulty(PlatformFault.REPLAY_FAILS, "Every replay fails.", _permissions("canary_
 _faulty(
     PlatformFault.OWN_REPLAY_RECORDED_ELSEWHERE,
     "A tenant's replay is recorded under another tenant.",
-    {AUTHORIZATION: (FAIL, "own_replay_recorded_elsewhere"), PERMISSIONS: (FAIL, "own_replay_recorded_elsewhere")},
+    _both(FAIL, "own_replay_recorded_elsewhere"),
 )
 _faulty(PlatformFault.DOWN, "Nothing listens where the Control Center should be.", _both(ERROR, "control_center_down"))
 _faulty(PlatformFault.SLOW, "The Control Center does not answer in time.", _both(ERROR, "control_center_slow"))

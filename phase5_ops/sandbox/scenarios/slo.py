@@ -3,8 +3,6 @@
 from phase5_ops.sandbox.scenarios.registry import CRM, FAIL, INCONCLUSIVE, NOTE, WARN, scenario
 from phase5_ops.sandbox.state.blueprint import Blueprint, Point, Traffic
 
-# Section 1: metrics
-
 
 @scenario(
     "tool-silent",
