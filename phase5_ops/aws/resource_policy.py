@@ -73,9 +73,9 @@ def _applies(statement: Mapping[str, Any], request: ServiceRequest) -> bool | No
     if not _principal(statement, request.service):
         return False
     action, resource = request.action.lower(), request.resource
-    if not _named(statement, "Action", lambda pattern: _like(pattern.lower(), action)):
+    if not _named(statement, "Action", lambda pattern: fits(pattern.lower(), action)):
         return False
-    if not _named(statement, "Resource", lambda pattern: _like(pattern, resource), default=True):
+    if not _named(statement, "Resource", lambda pattern: fits(pattern, resource), default=True):
         return False
     return _conditions(statement.get("Condition") or {}, request.context)
 
@@ -130,23 +130,24 @@ def _condition(operator: str, wanted: Sequence[str], key: str, context: Mapping[
 
 def _arn_like(pattern: str, arn: str) -> bool:
     patterns, parts = pattern.split(":", 5), arn.split(":", 5)
-    return len(patterns) == len(parts) and all(_like(one, part) for one, part in zip(patterns, parts, strict=True))
+    return len(patterns) == len(parts) and all(fits(one, part) for one, part in zip(patterns, parts, strict=True))
 
 
-def _like(pattern: str, text: str) -> bool:
-    return _glob(pattern).fullmatch(text) is not None
+def fits(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
+    """IAM's wildcards: `*` for anything, slashes and colons too, `?` for one character, nothing else."""
+    return _compiled(pattern, ignore_case).fullmatch(text) is not None
 
 
 @cache
-def _glob(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
     parts = ({"*": ".*", "?": "."}.get(sign) or re.escape(sign) for sign in pattern)
-    return re.compile("".join(parts), re.DOTALL)
+    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
 _COMPARE: Mapping[str, Callable[[str, str], bool]] = {
     "StringEquals": lambda wanted, value: wanted == value,
     "StringEqualsIgnoreCase": lambda wanted, value: wanted.lower() == value.lower(),
-    "StringLike": _like,
+    "StringLike": fits,
     "ArnEquals": _arn_like,
     "ArnLike": _arn_like,
     "Bool": lambda wanted, value: wanted.lower() == value.lower(),

@@ -267,9 +267,9 @@ class _HarnessCollecting:
             return []
         start, end = self._span()
         rate = self.run.settings.logs.requests_per_second
-        found = read_bus_events(self.run.reader, group, start - SKEW, end + SKEW, calls_per_second=rate)
-        self.reads += found.reads
-        mine = [event for event in found.events if mentions(event.detail, scope.execution_ids)]
+        events, reads = read_bus_events(self.run.reader, group, start - SKEW, end + SKEW, calls_per_second=rate)
+        self.reads += reads
+        mine = [event for event in events if mentions(event.detail, scope.execution_ids)]
         return [event_row(event.source, event.detail_type, event.detail, scope) for event in mine]
 
     # Cross-tenant probes

@@ -6,7 +6,7 @@ EventBridge itself keeps nothing that can be read; a rule whose target is a log 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,17 +24,10 @@ class BusEvent:
     detail: Mapping[str, Any]
 
 
-@dataclass(slots=True)
-class BusEvents:
-    """The events of a window in order of arrival, how many lines were no events, and how the log was read."""
-
-    events: list[BusEvent] = field(default_factory=list)
-    unreadable: int = 0
-    reads: list[Read] = field(default_factory=list)
-
-
-def read_bus_events(reader: AwsReader, group: str, start: datetime, end: datetime, *, calls_per_second: float) -> BusEvents:
-    """Every event that the log group holds from `start` to `end`.
+def read_bus_events(
+    reader: AwsReader, group: str, start: datetime, end: datetime, *, calls_per_second: float
+) -> tuple[list[BusEvent], list[Read]]:
+    """Every event that the log group holds from `start` to `end`, in order of arrival, and how the log was read.
 
     Args:
         reader: bounds and counts the calls.
@@ -43,19 +36,13 @@ def read_bus_events(reader: AwsReader, group: str, start: datetime, end: datetim
         end: its end.
         calls_per_second: most calls of FilterLogEvents a second.
     """
-    found = BusEvents()
+    events: list[BusEvent] = []
 
     def take(_: str, lines: list[LogEvent]) -> None:
-        for line in lines:
-            event = parse_event(line.message)
-            if event is None:
-                found.unreadable += 1
-            else:
-                found.events.append(event)
+        events.extend(event for line in lines if (event := parse_event(line.message)) is not None)
 
     period = (int(start.timestamp() * 1000), int(end.timestamp() * 1000) + 1)
-    found.reads += read_log_events(reader, [LogGroup(group, None)], LogWindow((period,), calls_per_second), take)
-    return found
+    return events, read_log_events(reader, [LogGroup(group, None)], LogWindow((period,), calls_per_second), take)
 
 
 def parse_event(message: str) -> BusEvent | None:

@@ -62,7 +62,7 @@ _UNESCAPED = Column(json={"ensure_ascii": False})
 class HarnessRow:
     """One row of `isolation_harness`."""
 
-    kind: Annotated[AccessKind, "what was looked at, see `Kind`"]
+    kind: Annotated[AccessKind, "what was looked at, see `AccessKind`"]
     table: Annotated[str, "table, event source, Control Center route, or detector"]
     key: Annotated[str, "the key as JSON, or the request"]
     result: Annotated[Result, "see `Result`"]
@@ -141,8 +141,9 @@ def footprint(
 def _table_footprint(
     image: TableImage, scope: ExecutionScope, other_test_tenant: str, others: tuple[str, ...]
 ) -> Iterator[HarnessRow]:
-    before = {_primary(image.keys, item): item for item in image.before}
-    after = {_primary(image.keys, item): item for item in image.after}
+    before, after = (
+        {shown_key(image.keys.key, plain_item(item)): item for item in items} for items in (image.before, image.after)
+    )
     for key in sorted({*before, *after}):
         old, new = before.get(key), after.get(key)
         if old == new:
@@ -150,40 +151,19 @@ def _table_footprint(
         item = new if new is not None else old
         plain = plain_item(item or {})
         operation = "removed" if new is None else "written" if old is None else "changed"
-        if mentions(plain, scope.execution_ids) or _own_partition(image.keys, plain, scope):
-            if not mentions(plain, scope.execution_ids) and mentions(plain, others):
-                yield _aside(image.keys, key, operation)
-            else:
-                yield from item_rows(image.keys, plain, scope, operation=operation)
-        elif _names_partition(image.keys, plain, other_test_tenant, scope):
-            if mentions(plain, others):
-                yield _aside(image.keys, key, operation)
-            else:
-                yield from item_rows(image.keys, plain, scope, operation=operation)
-
-
-def _aside(keys: TableKeys, key: str, operation: str) -> HarnessRow:
-    reason = "belongs to another canary or probe of this run"
-    return HarnessRow(AccessKind.WRITE, keys.name, key, Result.SET_ASIDE, reason, operation=operation)
-
-
-def _primary(keys: TableKeys, item: Mapping[str, Any]) -> str:
-    return shown_key(keys.key, plain_item(item))
+        judged = judge_key(image.keys.name, "", _texts(image.keys.key, plain), scope)
+        # while this run holds the lease, nobody else writes under the test tenants' keys
+        of_tests = judged.scope is KeyScope.OWN or (judged.scope is KeyScope.FOREIGN and judged.tenant == other_test_tenant)
+        if mentions(plain, scope.execution_ids) or (of_tests and not mentions(plain, others)):
+            yield from item_rows(image.keys, plain, scope, operation=operation)
+        elif of_tests:
+            reason = "belongs to another canary or probe of this run"
+            yield HarnessRow(AccessKind.WRITE, image.keys.name, key, Result.SET_ASIDE, reason, operation=operation)
 
 
 def shown_key(attributes: Sequence[str], item: Mapping[str, Any]) -> str:
     """The key of a plain item as JSON, partition key first."""
     return json.dumps({name: item.get(name) for name in attributes}, ensure_ascii=False, default=str)
-
-
-def _own_partition(keys: TableKeys, item: Mapping[str, Any], scope: ExecutionScope) -> bool:
-    """True for a changed item under the test tenant's own keys: while this run holds the lease, nobody else writes there."""
-    return judge_key(keys.name, "", _texts(keys.key, item), scope).scope is KeyScope.OWN
-
-
-def _names_partition(keys: TableKeys, item: Mapping[str, Any], tenant: str, scope: ExecutionScope) -> bool:
-    judged = judge_key(keys.name, "", _texts(keys.key, item), scope)
-    return judged.scope is KeyScope.FOREIGN and judged.tenant == tenant
 
 
 def mentions(item: Any, ids: Iterable[str]) -> bool:  # noqa: ANN401 - plain JSON
@@ -203,7 +183,7 @@ def item_rows(
     keys: TableKeys, item: Mapping[str, Any], scope: ExecutionScope, *, operation: str = "written"
 ) -> Iterator[HarnessRow]:
     """The rows of one plain item: its own key with its attributes, then the key of each index that holds it."""
-    attributes = _distinct(tenants_named(item, scope))
+    attributes = list(dict.fromkeys(tenants_named(item, scope)))
     judged = judge_key(keys.name, "", _texts(keys.key, item), scope)
     codes, reasons = _key_codes(judged), [judged.reason]
     for naming in attributes:
@@ -285,10 +265,6 @@ def _mismatch(item: Mapping[str, Any], judged: KeyJudgement) -> str | None:
     return None
 
 
-def _distinct(namings: Iterable[Naming]) -> list[Naming]:
-    return list(dict.fromkeys(namings))
-
-
 def _texts(names: Sequence[str], item: Mapping[str, Any]) -> dict[str, str]:
     return {name: item[name] for name in names if isinstance(item.get(name), str)}
 
@@ -298,14 +274,14 @@ def _texts(names: Sequence[str], item: Mapping[str, Any]) -> dict[str, str]:
 
 def event_row(source: str, detail_type: str, detail: Mapping[str, Any], scope: ExecutionScope) -> HarnessRow:
     """The row of one event of this execution: its detail must name the execution's tenant, and no other."""
-    named = _distinct(tenants_named(detail, scope))
+    named = list(dict.fromkeys(tenants_named(detail, scope)))
     foreign = [naming for naming in named if naming.scope is not KeyScope.OWN]
-    codes = ["foreign_tenant_attribute"] if foreign else [] if named else ["key_without_tenant"]
+    codes: tuple[str, ...] = ()
     reason = "names the execution's tenant only"
     if foreign:
-        reason = "; ".join(f"{naming.path} names {naming.tenant!r}" for naming in foreign)
+        codes, reason = ("foreign_tenant_attribute",), "; ".join(f"{each.path} names {each.tenant!r}" for each in foreign)
     elif not named:
-        reason = "the detail names no tenant, so its receiver cannot know whose it is"
+        codes, reason = ("key_without_tenant",), "the detail names no tenant, so its receiver cannot know whose event it is"
     return HarnessRow(
         AccessKind.EVENT,
         source,
@@ -314,7 +290,7 @@ def event_row(source: str, detail_type: str, detail: Mapping[str, Any], scope: E
         reason,
         operation="put",
         tenants=tuple(f"{naming.path}={naming.tenant}" for naming in named),
-        codes=tuple(codes),
+        codes=codes,
         expected="a detail that names the execution's tenant only",
     )
 

@@ -39,7 +39,7 @@ class HarnessCode(FindingCodes):
     KEY_AMBIGUOUS = FindingCode(
         Verdict.INCONCLUSIVE,
         "Two known tenants fit the same key, since a tenant id holds the separator #.",
-        "Use test tenants whose ids are no beginning of another tenant's id plus #; forbid # in tenant ids.",
+        "Use test tenants whose id followed by # is not the beginning of another tenant's id; forbid # in tenant ids.",
     )
     OUTCOME_MISSING = FindingCode(
         Verdict.FAIL,
@@ -48,7 +48,7 @@ class HarnessCode(FindingCodes):
     )
     LEDGER_TRAIL_INCOMPLETE = FindingCode(
         Verdict.FAIL,
-        "The tenant's partition of the ledger does not tell the whole execution.",
+        "The tenant's partition of the ledger does not hold every event of the execution.",
         "Look for the missing events under other tenants, and at the function that should have written them.",
     )
     CANARY_FAILED = FindingCode(
@@ -104,7 +104,7 @@ class HarnessCode(FindingCodes):
     )
     OTHER_CLIENT_REQUEST_ANSWERED = FindingCode(
         Verdict.WARN,
-        "A route of the Control Center or the decision API takes tokens that another client of the user pool was given.",
+        "A route of the Control Center or the decision API accepts tokens that the user pool issued for another client.",
         "Check the audience of the token in the named route, or have the other client approved.",
     )
     REQUEST_WITHOUT_TENANT_ANSWERED = FindingCode(
@@ -178,15 +178,6 @@ DETECTORS = (
     "late_effect",
 )
 
-_OF_A_ROW = (
-    AccessKind.WRITE,
-    AccessKind.EVENT,
-    AccessKind.OUTCOME,
-    AccessKind.READ,
-    AccessKind.TRAIL,
-    AccessKind.PROBE,
-    AccessKind.RUN,
-)
 _SHOWN_OF_A_CODE = 50
 
 
@@ -239,9 +230,7 @@ def findings_of(rows: Sequence[HarnessRow], *, production: bool, links: ConsoleL
     """The findings of these rows, without controls and exceptions; at most fifty of one code, with a count of the rest."""
     by_code: dict[str, list[Finding]] = {}
     for row in rows:
-        if row.kind not in _OF_A_ROW:
-            continue
-        for name in row.codes:
+        for name in row.codes if row.kind not in (AccessKind.CONTROL, AccessKind.EXCEPTION) else ():
             by_code.setdefault(name, []).append(_finding(name, row, production, links))
     findings = []
     for name, found in by_code.items():
@@ -252,7 +241,7 @@ def findings_of(rows: Sequence[HarnessRow], *, production: bool, links: ConsoleL
                 HarnessCode.named(name).at(
                     f"{len(found) - _SHOWN_OF_A_CODE} more",
                     expected="none",
-                    seen="see the stored table isolation_harness",
+                    seen="listed in the stored table isolation_harness",
                     verdict=worst_of_rest,
                 )
             )
@@ -266,20 +255,11 @@ def _finding(name: str, row: HarnessRow, production: bool, links: ConsoleLinks) 
         verdict = Verdict.INCONCLUSIVE if production else Verdict.WARN
     if code is HarnessCode.CANARY_NOT_EXECUTED and row.operation == "error":
         verdict = Verdict.ERROR
-    return code.at(_subject(row), expected=row.expected or code.meaning, seen=_seen(row), verdict=verdict, link=_link(row, links))
-
-
-def _subject(row: HarnessRow) -> str:
-    place = f"{row.table} {row.index}".strip()
-    return f"{place} {row.key}".strip()
-
-
-def _seen(row: HarnessRow) -> str:
-    return f"{row.operation}: {row.reason}" if row.operation and row.kind in (AccessKind.WRITE, AccessKind.READ) else row.reason
-
-
-def _link(row: HarnessRow, links: ConsoleLinks) -> str | None:
-    return links.table(row.table) if row.kind in (AccessKind.WRITE, AccessKind.OUTCOME, AccessKind.READ) else None
+    subject = " ".join(part for part in (row.table, row.index, row.key) if part)
+    of_key = row.kind in (AccessKind.WRITE, AccessKind.READ)
+    seen = f"{row.operation}: {row.reason}" if row.operation and of_key else row.reason
+    link = links.table(row.table) if of_key or row.kind is AccessKind.OUTCOME else None
+    return code.at(subject, expected=row.expected or code.meaning, seen=seen, verdict=verdict, link=link)
 
 
 def _control_findings(rows: Sequence[HarnessRow]) -> list[Finding]:
@@ -292,7 +272,7 @@ def _control_findings(rows: Sequence[HarnessRow]) -> list[Finding]:
                 HarnessCode.DETECTOR_BLIND.at(
                     detector,
                     expected="the planted violation reported, and nothing where nothing is planted",
-                    seen="no planted violation was shown to it" if row is None else row.reason,
+                    seen="no planted violation was shown to the detector" if row is None else row.reason,
                 )
             )
     return findings

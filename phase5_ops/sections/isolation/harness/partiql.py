@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 _MOST = 1000  # alternatives, or keys, of one statement; DynamoDB takes 50 values in an IN
@@ -29,7 +30,6 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _COMPARED = frozenset({"=", "<>", "!=", "<", ">", "<=", ">="})
-_ENDS = frozenset({"ORDER", "RETURNING"})
 
 
 class StatementNotUnderstood(Exception):
@@ -182,7 +182,7 @@ class _Parser:
             label = self._any("text", "quoted", "hidden")
             name = ANY if label.kind == "hidden" else _name(label) if label.kind == "quoted" else str(_value(label))
             self._expect(":")
-            value = self._tokens[self._at] if self._at < len(self._tokens) else PartiqlToken("", "")
+            value = self._next()
             self._skip_value()
             if value.kind == "hidden" or name == ANY:
                 hidden.add(name)
@@ -311,8 +311,12 @@ class _Parser:
 
     # --- tokens ----------------------------------------------------------------------------------------------------------------
 
+    def _next(self) -> PartiqlToken:
+        """The next token; an empty one at the end."""
+        return self._tokens[self._at] if self._at < len(self._tokens) else PartiqlToken("", "")
+
     def _next_is(self, *words: str) -> bool:
-        return self._at < len(self._tokens) and self._tokens[self._at].is_(*words)
+        return self._next().is_(*words)
 
     def _take(self, *words: str) -> bool:
         taken = self._next_is(*words)
@@ -324,16 +328,14 @@ class _Parser:
             raise StatementNotUnderstood(f"no {' or '.join(words)} where there should be one")
 
     def _any(self, *kinds: str) -> PartiqlToken:
-        token = self._tokens[self._at] if self._at < len(self._tokens) else PartiqlToken("", "")
+        token = self._next()
         if token.kind not in kinds:
             raise StatementNotUnderstood(f"at {token.text!r}")
         self._at += 1
         return token
 
     def _hidden(self) -> PartiqlToken | None:
-        if self._at < len(self._tokens) and self._tokens[self._at].kind == "hidden":
-            return self._any("hidden")
-        return None
+        return self._any("hidden") if self._next().kind == "hidden" else None
 
     def _skip_to(self, *words: str) -> None:
         """Up to a word outside of all brackets, or the end."""
@@ -370,10 +372,7 @@ def _both(left: Alternative, right: Alternative) -> Alternative:
 
 def _keys(alternative: Alternative) -> Iterator[NamedKey]:
     """Every combination of the values that an alternative names."""
-    combinations = 1
-    for values in alternative.values():
-        combinations *= len(values)
-    if combinations > _MOST:
+    if prod(map(len, alternative.values())) > _MOST:
         raise StatementNotUnderstood("it names too many keys")
     for chosen in product(*alternative.values()):
         named = dict(zip(alternative, chosen, strict=True))

@@ -65,7 +65,7 @@ def unproven_of(answers: Sequence[HttpAnswer | None], probe: CrossProbe) -> str:
             return f"A's own {probe.shown} was not sent in time, so a refusal shows nothing"
         if not succeeded(answer):
             seen = f"HTTP {answer.status}" if answer.problem is None else answer.detail or str(answer.problem)
-            return f"A's own {probe.shown} was not answered either {when} the probes ({seen}), so a refusal shows nothing"
+            return f"A's own {probe.shown} was not answered with success {when} the probes ({seen}), so a refusal shows nothing"
     return ""
 
 
@@ -208,14 +208,17 @@ class JudgedProbe:
         if probe.who in ODD_CLAIMS and (shown or changed):
             answered = "request_without_tenant_answered"
             shown = ()
-        if answered in ("foreign_data_readable", "foreign_data_writable"):
-            answered, shown, changed = "", *_as_evidence(answered, shown, changed)
+        if answered == "foreign_data_readable":
+            answered, shown = "", shown or ("what only the other tenant has",)
+        elif answered == "foreign_data_writable":
+            answered, changed = "", changed or ("what it asks for was accepted",)
         why = "" if shown or changed or answered else self.unproven[probe.family]
         if why and probe.family in self._absent:
             return HarnessRow(
                 AccessKind.PROBE, probe.shown, probe.name, Result.NOT_JUDGED, why, operation="read" if probe.reads else "write"
             )
-        decided = answer.problem in _DECIDES or (answer.problem is Problem.HTML and _is_refusal(answer.status))
+        refused = answer.status is not None and HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        decided = answer.problem in _DECIDES or (answer.problem is Problem.HTML and refused)
         status = None if why or not decided else answer.status
         problem = why or answer.detail
         return probe_row(
@@ -230,16 +233,6 @@ class JudgedProbe:
         if yes and any(each in answer.body for each in probe.asked_ids):
             return ("an execution that is not the caller's",)
         return ("what only the other tenant has",) if yes and probe.only_b and probe.expect is ExpectedAnswer.OWN_ONLY else ()
-
-
-def _is_refusal(status: int | None) -> bool:
-    return status is not None and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def _as_evidence(code: str, shown: tuple[str, ...], changed: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if code == "foreign_data_readable":
-        return shown or ("what only the other tenant has",), changed
-    return shown, changed or ("what it asks for was accepted",)
 
 
 def _code_of(probe: CrossProbe) -> str:

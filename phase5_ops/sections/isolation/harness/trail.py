@@ -44,16 +44,15 @@ class Access:
 
     at: datetime
     operation: str
-    table: str
-    index: str
-    key: Mapping[str, str] | None
-    scan: bool
-    writes: bool
     principal: str
     trace: str
-    request_id: str
     failed: str
+    table: str
+    index: str = ""
+    key: Mapping[str, str] | None = None
     hidden: frozenset[str] = frozenset()
+    scan: bool = False
+    writes: bool = False
     statement: int = 0
 
 
@@ -91,15 +90,13 @@ def accesses_of(record: Mapping[str, Any]) -> list[Access]:
     try:
         if record["eventSource"] != DYNAMODB or record["eventName"] not in _DATA_OPERATIONS:
             return []
-        at = parse_iso(str(record["eventTime"]))
         request = _lowered(record.get("requestParameters") or {})
         operation = str(record["eventName"])
         common: dict[str, Any] = {
-            "at": at,
+            "at": parse_iso(str(record["eventTime"])),
             "operation": operation,
             "principal": _principal(record.get("userIdentity") or {}),
             "trace": str((record.get("additionalEventData") or {}).get("executionTrace") or ""),
-            "request_id": str(record.get("requestID") or record.get("eventID") or ""),
             "failed": str(record.get("errorCode") or ""),
         }
         tables = [_table_name(str(entry.get("ARN", ""))) for entry in record.get("resources") or []]
@@ -129,13 +126,9 @@ def _lowered(value: Any) -> Any:  # noqa: ANN401 - JSON
         "requestItems",
     )
     return {
-        name: entry if name in verbatim and not _list_of_requests(name, entry) else _lowered(entry)
+        name: entry if name in verbatim and not (name == "requestItems" and isinstance(entry, list)) else _lowered(entry)
         for name, entry in lowered.items()
     }
-
-
-def _list_of_requests(name: str, entry: Any) -> bool:  # noqa: ANN401 - JSON
-    return name == "requestItems" and isinstance(entry, list)
 
 
 def _principal(identity: Mapping[str, Any]) -> str:
@@ -149,32 +142,20 @@ def _table_name(arn_or_name: str) -> str:
 
 
 def _parts(operation: str, request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What differs between the accesses of one request: table, index, key, scan, writes."""
+    """What differs between the accesses of one request: fields of `Access`."""
     table = _table_name(str(request.get("tableName") or (tables[0] if tables else "")))
     if operation in _SINGLE:
-        yield _part(table, key=_key(request.get("key") or _whole_item(request)), writes=operation in _WRITES)
+        yield {"table": table, "key": _key(request.get("key") or _whole_item(request)), "writes": operation in _WRITES}
     elif operation == "Scan":
-        yield _part(table, index=str(request.get("indexName") or ""), scan=True)
+        yield {"table": table, "index": str(request.get("indexName") or ""), "scan": True}
     elif operation == "Query":
-        yield _part(table, index=str(request.get("indexName") or ""), key=_queried(request))
+        yield {"table": table, "index": str(request.get("indexName") or ""), "key": _queried(request)}
     elif operation in _BATCHES:
         yield from _batch(request, tables)
     elif operation in _TRANSACTIONS:
         yield from _transaction(operation, request, tables)
     else:
         yield from _statements(request, tables)
-
-
-def _part(
-    table: str,
-    *,
-    index: str = "",
-    key: Mapping[str, str] | None = None,
-    hidden: frozenset[str] = frozenset(),
-    scan: bool = False,
-    writes: bool = False,
-) -> dict[str, Any]:
-    return {"table": table, "index": index, "key": key, "hidden": hidden, "scan": scan, "writes": writes}
 
 
 def _whole_item(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -219,23 +200,24 @@ def _queried(request: Mapping[str, Any]) -> dict[str, str] | None:
 def _batch(request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[dict[str, Any]]:
     items = request.get("requestItems")
     if not isinstance(items, Mapping) or not items:
-        yield from (_part(table) for table in tables or [""])
+        yield from ({"table": table} for table in tables or [""])
         return
     for name, asked in items.items():
+        table = _table_name(str(name))
         keys = _lowered(asked).get("keys") if isinstance(asked, Mapping) else None
         if keys is not None:
-            yield from (_part(_table_name(str(name)), key=_key(key)) for key in keys or [None])
+            yield from ({"table": table, "key": _key(key)} for key in keys or [None])
             continue
         for entry in asked if isinstance(asked, list) and asked else [{}]:
             written = _lowered(entry)
             inner = _lowered(written.get("putRequest") or written.get("deleteRequest") or written)
-            yield _part(_table_name(str(name)), key=_key(inner.get("key") or _whole_item(inner)), writes=True)
+            yield {"table": table, "key": _key(inner.get("key") or _whole_item(inner)), "writes": True}
 
 
 def _transaction(operation: str, request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[dict[str, Any]]:
     listed = request.get("requestItems") or request.get("transactItems")
     if not isinstance(listed, list) or not listed:
-        yield from (_part(table, writes=operation in _WRITES) for table in tables or [""])
+        yield from ({"table": table, "writes": operation in _WRITES} for table in tables or [""])
         return
     for entry in listed:
         kind, inner = str(entry.get("operation", "")), entry
@@ -243,12 +225,11 @@ def _transaction(operation: str, request: Mapping[str, Any], tables: Sequence[st
             kind, inner = next(
                 ((name, _lowered(value)) for name, value in entry.items() if isinstance(value, Mapping)), ("", entry)
             )
-        key = _key(inner.get("key") or _whole_item(inner))
-        yield _part(
-            _table_name(str(inner.get("tableName") or "")),
-            key=key,
-            writes=operation in _WRITES and kind.lower() not in _READING_PARTS,
-        )
+        yield {
+            "table": _table_name(str(inner.get("tableName") or "")),
+            "key": _key(inner.get("key") or _whole_item(inner)),
+            "writes": operation in _WRITES and kind.lower() not in _READING_PARTS,
+        }
 
 
 def _statements(request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -259,18 +240,18 @@ def _statements(request: Mapping[str, Any], tables: Sequence[str]) -> Iterator[d
         try:
             statement = read_statement(text)
         except StatementNotUnderstood:
-            yield from ({**_part(table), "statement": number} for table in tables or [""])
+            yield from ({"table": table, "statement": number} for table in tables or [""])
             continue
         for key in statement.keys:
-            part = _part(
-                _table_name(statement.table),
-                index=statement.index,
-                key=key.attributes,
-                hidden=key.hidden | ({ANY} if statement.inserts else set()),  # an inserted item always has a key
-                scan=key.names_nothing and not statement.inserts,
-                writes=statement.writes,
-            )
-            yield {**part, "statement": number}
+            yield {
+                "table": _table_name(statement.table),
+                "index": statement.index,
+                "key": key.attributes,
+                "hidden": key.hidden | ({ANY} if statement.inserts else set()),  # an inserted item always has a key
+                "scan": key.names_nothing and not statement.inserts,
+                "writes": statement.writes,
+                "statement": number,
+            }
 
 
 # Judging
@@ -285,7 +266,6 @@ class TrailReading:
     judged: int
     hidden: int
     elsewhere: int  # calls in the window that nothing shows to be this execution's
-    unreadable: int
 
 
 def read_trail(
@@ -307,7 +287,7 @@ def read_trail(
     """
     rows: list[HarnessRow] = []
     seen: set[str] = set()
-    judged = hidden = elsewhere = unreadable = total = 0
+    judged = hidden = elsewhere = total = 0
     for record in records:
         identity = str(record.get("eventID") or "") if isinstance(record, Mapping) else ""
         if identity and identity in seen:
@@ -316,8 +296,8 @@ def read_trail(
         try:
             accesses = accesses_of(record)
         except UnreadableRecord as problem:
-            unreadable += 1
-            rows.append(_unreadable_row(str(problem)))
+            reason, codes = f"a record of the trail cannot be read: {problem}", ("reads_not_judged",)
+            rows.append(HarnessRow(AccessKind.READ, "data-access trail", "", Result.NOT_JUDGED, reason, codes=codes))
             continue
         held = [access for access in accesses if access.table in tables and window.holds(access)]
         found = _judged_together(held, scope, tables, exclusive=window.exclusive, other_test_tenant=other_test_tenant)
@@ -327,7 +307,7 @@ def read_trail(
         hidden += sum(row.result is Result.NOT_JUDGED for row in shown)
         judged += sum(row.result is not Result.NOT_JUDGED for row in shown)
         rows += shown
-    return TrailReading(rows, total, judged, hidden, elsewhere, unreadable)
+    return TrailReading(rows, total, judged, hidden, elsewhere)
 
 
 def _judged_together(
@@ -359,12 +339,6 @@ def _shown(held: Sequence[Access], found: Sequence[HarnessRow | None]) -> list[H
             said.add((access.statement, row))
         shown.append(row)
     return shown
-
-
-def _unreadable_row(problem: str) -> HarnessRow:
-    return HarnessRow(
-        AccessKind.READ, "data-access trail", "", Result.NOT_JUDGED, f"unreadable record: {problem}", codes=("reads_not_judged",)
-    )
 
 
 def judge_access(

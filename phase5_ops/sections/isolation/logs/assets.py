@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from phase5_ops.aws.iam import ledger_read, logs_read, tables_read
 from phase5_ops.aws.ledger import plan_reading, read_window
 from phase5_ops.aws.log_objects import s3_archives
-from phase5_ops.aws.logs import LogEvent, LogGroup, LogWindow, list_log_groups, read_log_events, retention_reads
+from phase5_ops.aws.logs import LogEvent, LogWindow, list_log_groups, read_log_events, retention_reads
 from phase5_ops.aws.reader import describe_failure
 from phase5_ops.aws.tables import describe_table, scan_items_once
 from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
@@ -55,8 +56,8 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     dictionary = dictionary_of((tenant.tenant for tenant in known.tenants), policy)
     reads = [_malformed(tenants_read, len(known.malformed))]
     begin = now - timedelta(hours=policy.window_hours)
-    told = all(read.status is ReadStatus.OK for read in reads)
-    owners, ours, ledger_reads = _read_ledger(context, begin, [tenant.tenant for tenant in known.tenants] if told else [])
+    told = [tenant.tenant for tenant in known.tenants] if reads[0].status is ReadStatus.OK else []
+    owners, ours, ledger_reads = _read_ledger(context, begin, told)
     reads += ledger_reads
     start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
     days = int(policy.window_hours // 24) + 2
@@ -77,7 +78,7 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
         groups, group_reads = list_log_groups(reader, policy.group_prefixes)
         window = LogWindow(_ranges(start, end, policy.sample_share), policy.requests_per_second)
         reads += [*group_reads, *read_log_events(reader, groups, window, consume)]
-        reads += _retention(groups, _ms(begin), end, group_reads)
+        reads += retention_reads(groups, _ms(begin), end, group_reads[0])
         for location in policy.archives:
             reads += _scan_archives(context, run, location)
         scan = run.finish()
@@ -133,13 +134,7 @@ def _scan_archives(context: RunContext, run: LogRun, location: str) -> list[Read
 def _malformed(read: Read, count: int) -> Read:
     if not count or read.status is not ReadStatus.OK:
         return read
-    return Read(
-        read.operation, read.resource, ReadStatus.INVALID, f"{count} items that cannot be read", read.pages, read.start, read.end
-    )
-
-
-def _retention(groups: list[LogGroup], begin: int, end: int, group_reads: list[Read]) -> list[Read]:
-    return retention_reads(groups, begin, end, group_reads[0])
+    return replace(read, status=ReadStatus.INVALID, error=f"{count} items that cannot be read")
 
 
 def _ranges(start: int, end: int, share: float) -> tuple[tuple[int, int], ...]:

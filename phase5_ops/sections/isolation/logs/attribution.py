@@ -65,15 +65,6 @@ class ForeignHit:
     layers: str = ""
 
 
-class LinePlace(NamedTuple):
-    """Where a line is: log group (or file), log stream, number of the line or event in it (from 1), and its time if known."""
-
-    group: str
-    stream: str
-    line: int
-    time: str
-
-
 @dataclass(frozen=True)
 class BlockLines:
     """What is known about the lines of a block besides their bytes.
@@ -482,7 +473,8 @@ class Attribution:
             return
         room = MAX_PENDING_LINES - self._pending.count
         for line in waiting[max(room, 0) :].tolist():
-            self._totals_of(batch, line).unattributed += 1
+            block = int(np.searchsorted([held.base for held in batch], line, side="right")) - 1
+            self.totals[batch[block].lines.group].unattributed += 1
         waiting = waiting[: max(room, 0)]
         chosen = np.flatnonzero(np.isin(named.line, waiting))
         self._pending.count += len(waiting)
@@ -495,10 +487,6 @@ class Attribution:
             mine = np.isin(line, waiting)
             self._pending.keys.append((line[mine], key[mine]))
         self._pending.groups += [(held.base, held.lines.group) for held in batch]
-
-    def _totals_of(self, batch: Sequence[_Held], line: int) -> Totals:
-        block = int(np.searchsorted([held.base for held in batch], line, side="right")) - 1
-        return self.totals[batch[block].lines.group]
 
     def _judge_pending(self) -> None:
         if not self._pending.hits:

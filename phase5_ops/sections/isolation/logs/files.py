@@ -5,7 +5,6 @@ its first line that has one.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,12 +15,11 @@ from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.logs.evidence import dictionary_of, scan_facts, scan_rows
 from phase5_ops.sections.isolation.logs.judge import judge_log_scan
 from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive, unfinished_read
-from phase5_ops.sections.isolation.logs.run import LogRun
+from phase5_ops.sections.isolation.logs.run import LogRun, Progress
 from phase5_ops.verdict import Judgement, Verdict
 
 SCHEMA = "phase5.log-scan/v1"
 EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.ERROR: 2}
-Progress = Callable[[str, int], None]
 
 
 class TenantsUnreadable(Exception):

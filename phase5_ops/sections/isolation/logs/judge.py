@@ -9,12 +9,7 @@ from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.logs.evidence import FOREIGN, GROUP, NOT_SCANNABLE, LogRow
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
-FILTER_EVENTS, DESCRIBE_GROUPS, READ_ARCHIVE, RETENTION = (
-    "logs:FilterLogEvents",
-    "logs:DescribeLogGroups",
-    "archive:read",
-    "logs:retention",
-)
+FILTER_EVENTS, READ_ARCHIVE, RETENTION = "logs:FilterLogEvents", "archive:read", "logs:retention"
 
 
 class LogCode(FindingCodes):

@@ -8,7 +8,7 @@ Which hits of several readings count:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -42,34 +42,20 @@ class _NamedReading:
         return _NamedReading(*(part[chosen] for part in vars(self).values()))
 
 
-@dataclass
 class LayeredScanner:
     """Finds the ids of a dictionary in blocks of lines, also in encoded text; safe to use from several threads.
 
     Attributes:
-        dictionary: the ids.
-        base64: base64 is taken off too.
-        any_case: ids are found in any letter case too, except those that differ from another id by case alone.
+        looked_through: the layers that are taken off.
     """
 
-    dictionary: TenantDictionary
-    base64: bool = False
-    any_case: bool = False
-    _exact: LineScanner = field(init=False)
-    _folded: LineScanner | None = field(init=False, default=None)
-    _layers: Layers = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._exact = LineScanner(self.dictionary)
-        if self.any_case:
-            self._folded = LineScanner(replace(self.dictionary, ids=told_by_case(self.dictionary.ids)))
-        self._layers = Layers(_separators(self.dictionary.ids), base64=self.base64, all_lines=self.any_case)
-
-    @property
-    def looked_through(self) -> Layer:
-        """The layers that are taken off."""
-        asked = (Layer.BASE64 if self.base64 else Layer(0)) | (Layer.CASE if self.any_case else Layer(0))
-        return ~(Layer.BASE64 | Layer.CASE) | asked
+    def __init__(self, dictionary: TenantDictionary, *, base64: bool = False, any_case: bool = False) -> None:
+        """With `base64`, base64 is taken off too; with `any_case`, ids that differ by more than case count in any letter case."""
+        self._exact = LineScanner(dictionary)
+        self._folded = LineScanner(replace(dictionary, ids=told_by_case(dictionary.ids))) if any_case else None
+        self._layers = Layers(_separators(dictionary.ids), base64=base64, all_lines=any_case)
+        asked = (Layer.BASE64 if base64 else Layer(0)) | (Layer.CASE if any_case else Layer(0))
+        self.looked_through = ~(Layer.BASE64 | Layer.CASE) | asked
 
     def scan(self, raw: bytes, *, begin: int = 0, stop: int | None = None) -> Hits:
         """The hits of a block whose match begins in [begin, stop); see `LineScanner.scan`.

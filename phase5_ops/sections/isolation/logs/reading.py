@@ -45,7 +45,7 @@ def scan_archive(run: LogRun, archive: Archive, failure: Failure, progress: Prog
 
 def unfinished_read(run: LogRun) -> list[Read]:
     """A partial read, if an answer's next page is in no file that was scanned."""
-    more = "it says that more events follow (nextToken), and no later answer was given"
+    more = "the file says that more events follow (nextToken), but none of the files holds them"
     return [archive_read(run.unfinished, ReadStatus.PARTIAL, more, pages=1)] if run.unfinished else []
 
 

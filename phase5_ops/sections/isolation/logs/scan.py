@@ -14,7 +14,7 @@ What must not: encoded text (`layers` decodes it, `layered` scans it), the owner
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -120,22 +120,11 @@ class _Found(NamedTuple):
         return cls(empty, empty, empty, empty)
 
 
-@dataclass
 class LineScanner:
     """Finds the ids of a dictionary in blocks of lines; safe to use from several threads."""
 
-    dictionary: TenantDictionary
-    _tables: list[TokenTable] = field(init=False)
-    _tenant_of: Ints = field(init=False)
-    _kind_of: Ints = field(init=False)
-    _odd: list[tuple[bytes, int]] = field(init=False)
-    _structured_only: Flags = field(init=False)
-    _ignored: Hashes = field(init=False)
-    _nested: bool = field(init=False)
-    _local: threading.local = field(init=False, default_factory=threading.local)
-
-    def __post_init__(self) -> None:
-        entries = entries_of(self.dictionary.ids)
+    def __init__(self, dictionary: TenantDictionary) -> None:
+        entries = entries_of(dictionary.ids)
         shapes: dict[Shape, list[int]] = {}
         for number, entry in enumerate(entries):
             shapes.setdefault(shape_of(entry.text), []).append(number)
@@ -148,8 +137,9 @@ class LineScanner:
         self._nested = len(shapes) > 1
         self._tenant_of = np.array([entry.tenant for entry in entries], np.int64)
         self._kind_of = np.array([entry.field_kind for entry in entries], np.int64)
-        self._structured_only = np.zeros(len(self.dictionary.ids) + 1, np.bool_)
-        self._structured_only[list(self.dictionary.structured_only)] = True
+        self._structured_only = np.zeros(len(dictionary.ids) + 1, np.bool_)
+        self._structured_only[list(dictionary.structured_only)] = True
+        self._local = threading.local()
         self._ignored = np.array(sorted(key_hash(value) for value in NO_VALUE), np.uint64)
 
     def scan(self, raw: bytes, *, begin: int = 0, stop: int | None = None) -> Hits:
@@ -367,8 +357,3 @@ def _after_structured_prefix(data: Bytes, starts: Ints) -> Flags:
             fits[fits] = data[starts[fits] - offset] == wanted[-offset]
         found |= fits
     return found
-
-
-def as_rows(hits: Hits) -> list[tuple[Any, ...]]:
-    """The tenant hits as tuples (line, start, end, tenant), for tests and debugging."""
-    return list(zip(*(part.tolist() for part in (hits.line, hits.start, hits.end, hits.tenant)), strict=True))

@@ -12,10 +12,10 @@ Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from phase5_ops.aws.resource_policy import fits
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, NoFacts
 from phase5_ops.policy import IamException
 from phase5_ops.sections.isolation.roles.leading_keys import (
@@ -135,8 +135,8 @@ def _about_action(statement: Mapping[str, Any], action: str, allow: bool) -> boo
     excluded = "NotAction" in statement
     patterns = [str(pattern).lower() for pattern in _listed(statement.get("NotAction" if excluded else "Action"))]
     may_be_unknown = allow is not excluded  # an unknown pattern matches where that favours the caller
-    fits = any(_glob(pattern, name) or (UNKNOWN in pattern and may_be_unknown) for pattern in patterns)
-    return fits is not excluded
+    found = any(fits(pattern, name) or (UNKNOWN in pattern and may_be_unknown) for pattern in patterns)
+    return found is not excluded
 
 
 def _about_resource(statement: Mapping[str, Any], request: AccessRequest, allow: bool) -> bool:
@@ -152,21 +152,10 @@ def _arn_fits(pattern: str, arn: str, *, lenient: bool) -> bool:
         if not lenient:
             return False
         pattern = re.sub(r"\$\{[^}]*\}", "*", pattern)
-    if _glob(pattern, arn):
+    if fits(pattern, arn):
         return True
     parts = pattern.split(":", 5)
-    return lenient and len(parts) == 6 and _glob(parts[2], "dynamodb") and _glob(parts[5], arn.split(":", 5)[5])  # noqa: PLR2004
-
-
-@cache
-def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    body = "".join(".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", pattern))
-    return re.compile(body, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-
-
-def _glob(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
-    """IAM's wildcards: `*` for anything, slashes and colons too, `?` for one character, nothing else."""
-    return _compiled(pattern, ignore_case).fullmatch(text) is not None
+    return lenient and len(parts) == 6 and fits(parts[2], "dynamodb") and fits(parts[5], arn.split(":", 5)[5])  # noqa: PLR2004
 
 
 # Conditions
@@ -263,7 +252,7 @@ def _matches(operator: str, value: str, pattern: str, caller: Caller | None) -> 
     if operator == "stringequalsignorecase":
         return value.casefold() == wanted.casefold()
     if operator == "stringlike":
-        return _glob(wanted, value)
+        return fits(wanted, value)
     return None
 
 
@@ -323,7 +312,7 @@ class RoleAccess:
     table: Annotated[str, '"" where the row is about the role as a whole']
     result: Annotated[
         str,
-        "bound: nothing beyond the tenant; unknown: a policy could not be had; unused: an exception without use",
+        "bound: nothing beyond the tenant; unknown: a policy could not be read; unused: an exception without use",
         Column(among=("bound", "violation", "excepted", "unknown", "unused")),
     ]
     code: Annotated[str, "finding code"]
@@ -351,7 +340,7 @@ class Universe:
     tables: Sequence[str]
     region: str = "us-east-1"
     account: str = "000000000000"
-    partition: str = field(default="aws")
+    partition: str = "aws"
 
     def resources(self, table: str, action: str, role: RolePolicies) -> list[str]:
         """The ARNs on which to test an action: the table, its indexes or streams; also those that the role names."""
@@ -434,8 +423,8 @@ def _reaches_own(role: RolePolicies, table: str, universe: Universe) -> bool:
 def _excepted(role: str, table: str, action: str, exceptions: Sequence[IamException], used: set[int]) -> str:
     """The justification of the exception that covers this access, or ""."""
     for position, entry in enumerate(exceptions):
-        fits = _glob(entry.role, role) and _glob(entry.table, table)
-        if fits and any(_glob(pattern, action, ignore_case=True) for pattern in entry.actions):
+        named = fits(entry.role, role) and fits(entry.table, table)
+        if named and any(fits(pattern, action, ignore_case=True) for pattern in entry.actions):
             used.add(position)
             return entry.justification
     return ""
@@ -443,9 +432,9 @@ def _excepted(role: str, table: str, action: str, exceptions: Sequence[IamExcept
 
 def tables_within(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     """The tables that hold tenants' data, by the setting iam_tables."""
-    return sorted({name for name in names if any(_glob(pattern, name) for pattern in patterns)})
+    return sorted({name for name in names if any(fits(pattern, name) for pattern in patterns)})
 
 
 def roles_within(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     """The roles of the platform's functions, by the setting iam_roles."""
-    return sorted({name for name in names if any(_glob(pattern, name, ignore_case=True) for pattern in patterns)})
+    return sorted({name for name in names if any(fits(pattern, name, ignore_case=True) for pattern in patterns)})

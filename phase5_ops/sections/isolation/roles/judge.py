@@ -41,7 +41,7 @@ class IamCode(FindingCodes):
     )
     IAM_POLICY_NOT_JUDGED = FindingCode(
         Verdict.WARN,
-        "A policy of a role could not be had, or a template has a construct whose effect is not evaluated, so that what a"
+        "A policy of a role could not be read, or a template has a construct whose effect is not evaluated, so that what a"
         " role may do is not known.",
         "Judge the deployed roles, or the template as it is deployed (transformed, with nested stacks written out).",
         also=(Verdict.INCONCLUSIVE,),

@@ -5,61 +5,24 @@ IAM and DynamoDB accept no policy with wrong grammar; what this module still doe
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
 
+from phase5_ops.aws.role_policies import Document, RoleAnswer, TablePolicy
 from phase5_ops.sections.isolation.roles.evidence import RolePolicies, statements_of
 from phase5_ops.sections.isolation.roles.managed_policies import known_policy
 from phase5_ops.sections.isolation.roles.table_policies import KnownRoles, held
 from phase5_ops.sections.isolation.roles.templates.documents import PolicyReader
 from phase5_ops.sections.isolation.roles.templates.values import Values
 
-Document = Mapping[str, Any]
 
-
-class DeployedRole(Protocol):
-    """A role as IAM describes it."""
-
-    name: str
-    inline: tuple[tuple[str, Document], ...]
-    attached: tuple[str, ...]
-    boundary: str | None
-
-
-class TablePolicyText(Protocol):
-    """The policy of a table, or of its stream."""
-
-    @property
-    def table(self) -> str:
-        """The table's name."""
-
-    @property
-    def text(self) -> str:
-        """The policy in JSON."""
-
-    @property
-    def of_stream(self) -> bool:
-        """Whether it is the stream's."""
-
-
-def deployed_role(role: DeployedRole, documents: Mapping[str, Document]) -> RolePolicies:
+def deployed_role(role: RoleAnswer, documents: Mapping[str, Document]) -> RolePolicies:
     """A role with the documents of its managed policies; a policy in neither `documents` nor this project is `unknown`."""
-    policies = list(role.inline)
-    unknown = []
-    for arn in role.attached:
-        document = documents.get(arn) or known_policy(arn)
-        if document is not None:
-            policies.append((arn.rsplit("/", 1)[-1], document))
-        else:
-            unknown.append(arn)
+    attached = {arn: documents.get(arn) or known_policy(arn) for arn in role.attached}
+    named = [(arn.rsplit("/", 1)[-1], document) for arn, document in attached.items() if document is not None]
+    policies = (*role.inline, *named)
+    unknown = [arn for arn, document in attached.items() if document is None]
     boundary = None if role.boundary is None else documents.get(role.boundary) or known_policy(role.boundary)
     odd = [name for policy, document in policies for name in _not_understood(policy, document)]
-    return RolePolicies(
-        role.name,
-        tuple(policies),
-        boundary,
-        has_boundary=role.boundary is not None,
-        unknown=(*unknown, *odd),
-    )
+    return RolePolicies(role.name, policies, boundary, has_boundary=role.boundary is not None, unknown=(*unknown, *odd))
 
 
 def with_documents(
@@ -76,7 +39,7 @@ def with_documents(
     return replace(role, policies=(*role.policies, *found), unknown=(*left, *odd))
 
 
-def with_table_policies(roles: Sequence[RolePolicies], policies: Iterable[TablePolicyText], account: str) -> list[RolePolicies]:
+def with_table_policies(roles: Sequence[RolePolicies], policies: Iterable[TablePolicy], account: str) -> list[RolePolicies]:
     """The roles with what tables' policies grant them; then other principals, as roles of their own."""
     known = KnownRoles({role.role: (role.role,) for role in roles}, account)
     found = {role.role: role for role in roles}

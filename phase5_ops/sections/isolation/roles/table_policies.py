@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from phase5_ops.aws.resource_policy import fits
 from phase5_ops.sections.isolation.roles.templates.documents import EVERYBODY
 from phase5_ops.sections.isolation.roles.templates.grants import Granted, Grants, together
 from phase5_ops.sections.isolation.roles.templates.patterns import ARN_PARTS, OWN_ACCOUNT, overlap
@@ -133,16 +134,11 @@ def _allowed_on(one: Granted, forms: Sequence[str]) -> Sequence[str]:
 def _denied_on(one: Granted, forms: Sequence[str]) -> Sequence[str]:
     """The forms that a Deny surely covers."""
     patterns = [_tail(str(pattern)) for pattern in one.statement.get("Resource", []) if "${" not in str(pattern)]
-    return [form for form in forms if any(_covers(pattern, form) for pattern in patterns)]
+    return [form for form in forms if any(fits(pattern, form) for pattern in patterns)]
 
 
 def _tail(pattern: str) -> str:
     return pattern.split(":", ARN_PARTS - 1)[-1]
-
-
-def _covers(pattern: str, form: str) -> bool:
-    body = "".join({"*": ".*", "?": "."}.get(sign) or re.escape(sign) for sign in pattern)
-    return re.fullmatch(body, form, re.DOTALL) is not None
 
 
 def _is_vague(text: str) -> bool:

@@ -10,6 +10,8 @@ import string
 from unicodedata import normalize
 from urllib.parse import quote
 
+from phase5_ops.sections.isolation.logs.scan import Hits
+
 _ESCAPED = re.compile(rb"\\(?:[nrtbfv]|u[0-9a-fA-F]{4})\Z|%[0-9a-fA-F]{2}\Z")
 
 
@@ -33,6 +35,11 @@ def _is_token(data: bytes, at: int) -> bool:
 
 def _left_is_free(data: bytes, at: int) -> bool:
     return not _is_token(data, at - 1) or bool(_ESCAPED.search(data[max(0, at - 6) : at]) and _is_token(data, at))
+
+
+def as_rows(hits: Hits) -> list[tuple[int, int, int, int]]:
+    """The tenant hits of the engine as tuples (line, start, end, tenant)."""
+    return list(zip(*(part.tolist() for part in (hits.line, hits.start, hits.end, hits.tenant)), strict=True))
 
 
 def naive_hits(data: bytes, ids: list[str]) -> list[tuple[int, int, int, int]]:

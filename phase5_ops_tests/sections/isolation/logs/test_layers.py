@@ -16,8 +16,7 @@ from phase5_ops.input_files.archives import blocks
 from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
 from phase5_ops.sections.isolation.logs.edits import Layer
 from phase5_ops.sections.isolation.logs.layered import LayeredScanner
-from phase5_ops.sections.isolation.logs.scan import as_rows
-from phase5_ops_tests.sections.isolation.logs.naive_log_scan import naive_layered_hits
+from phase5_ops_tests.sections.isolation.logs.naive_log_scan import as_rows, naive_layered_hits
 
 IDS = ("acme", "acme-eu", "globex-x", "mü ller", "a/b.c", "ops@acme.example", "日本-1", "Müller_GmbH", "😀-ops")
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from phase5_ops.input_files.archives import blocks
 from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
-from phase5_ops.sections.isolation.logs.scan import LineScanner, as_rows
+from phase5_ops.sections.isolation.logs.scan import LineScanner
 from phase5_ops.sections.isolation.logs.tokens import LOOKAHEAD, LOOKBEHIND, key_hash, key_hashes
-from phase5_ops_tests.sections.isolation.logs.naive_log_scan import naive_hits
+from phase5_ops_tests.sections.isolation.logs.naive_log_scan import as_rows, naive_hits
 
 PIECES = [
     "a",

@@ -8,6 +8,7 @@ Source: IAM User Guide, "IAM JSON policy elements reference", "Grammar of the IA
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from phase5_ops.input_files.written_twice import distinct_json
@@ -73,9 +74,7 @@ class PolicyReader:
         return not_judged(f"{policy}: {described(value)} as policy document")
 
     def _plain_document(self, content: Mapping[Any, Any], policy: str) -> Grants:
-        odd = [
-            f"{policy}: {described({key: content[key]}) if _is_function(key) else key}" for key in _odd(content, _DOCUMENT_KEYS)
-        ]
+        odd = [f"{policy}: {name}" for name in _odd(content, _DOCUMENT_KEYS)]
         given = "Statement" in content
         statements = self._statements(content["Statement"], policy) if given else not_judged(f"{policy}: no Statement")
         versions = [str(one) for one in self._values.alternatives(content.get("Version", VERSIONS[1]))]
@@ -92,10 +91,7 @@ class PolicyReader:
         return not_judged(f"{policy}: {described(entry)} as statement")
 
     def _statement(self, content: Mapping[Any, Any], policy: str) -> Grants:
-        odd = [
-            f"{policy}: {described({key: content[key]}) if _is_function(key) else key} in a statement"
-            for key in _odd(content, self._keys)
-        ]
+        odd = [f"{policy}: {name} in a statement" for name in _odd(content, self._keys)]
         effects = [str(effect).lower() for effect in self._values.alternatives(content.get("Effect"))]
         odd += [f"{policy}: Effect {effect}" for effect in effects if effect not in ("allow", "deny", UNKNOWN)]
         allows: list[dict[str, Any]] = []
@@ -189,18 +185,14 @@ def _principals(found: object, *, certain: bool) -> Iterable[str]:
 
 def _in_version(statements: Grants, version: str) -> Grants:
     """The same statements with this version of the policy language."""
-    allows, denies = (
-        tuple(Granted(one.policy, version, one.statement) for one in some) for some in (statements.allows, statements.denies)
-    )
+    allows, denies = (tuple(replace(one, version=version) for one in some) for some in (statements.allows, statements.denies))
     return Grants(allows, denies, statements.not_judged)
 
 
 def _odd(content: Mapping[Any, Any], known: frozenset[str]) -> list[str]:
-    return [str(key) for key in content if key not in known]
-
-
-def _is_function(key: str) -> bool:
-    return key == "Ref" or key.startswith("Fn::")
+    """The unknown keys, functions with what they refer to."""
+    unknown = [str(key) for key in content if key not in known]
+    return [described({key: content[key]}) if key == "Ref" or key.startswith("Fn::") else key for key in unknown]
 
 
 def _pattern(entry: object, *, settle: bool = True) -> str:

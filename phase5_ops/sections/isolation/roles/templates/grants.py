@@ -30,11 +30,6 @@ class Grants:
     not_judged: tuple[str, ...] = ()
     managed: tuple[str, ...] = ()
 
-    def named(self, policy: str) -> "Grants":
-        """The same grants under this policy name."""
-        allows, denies = (tuple(replace(one, policy=policy) for one in some) for some in (self.allows, self.denies))
-        return replace(self, allows=allows, denies=denies)
-
     def documents(self) -> tuple[tuple[str, dict[str, Any]], ...]:
         """(policy, document) pairs, one per policy and version."""
         found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}

@@ -25,7 +25,7 @@ def parse(text: str) -> Mapping[str, Any]:
     except (ValueError, yaml.YAMLError, RecursionError, TypeError) as error:
         raise UnreadableTemplate(f"neither JSON nor YAML: {str(error)[:200]}") from error
     if not isinstance(content, Mapping) or not isinstance(content.get("Resources"), Mapping):
-        raise UnreadableTemplate("no mapping of Resources")
+        raise UnreadableTemplate("the template has no mapping Resources")
     return content
 
 

@@ -9,6 +9,7 @@ Source: AWS CloudFormation User Guide, "Intrinsic function reference", "Pseudo p
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,12 +140,7 @@ class Values:
 
     def _product(self, parts: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]] | None:
         """All combinations; None where they are too many."""
-        number = 1
-        for part in parts:
-            number *= len(part)
-            if number > MOST:
-                return None
-        return list(itertools.product(*parts))
+        return None if math.prod(map(len, parts)) > MOST else list(itertools.product(*parts))
 
     def _list_parameter(self, value: object) -> Parameter | None:
         function = function_of(value)
