@@ -16,6 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from phase5_ops.ccnative.attributes import shown
+
 UNBLENDED, AMORTIZED = "UnblendedCost", "AmortizedCost"
 METRICS = (UNBLENDED, AMORTIZED)  # FOCUS: BilledCost and EffectiveCost; both come in one request
 
@@ -35,6 +37,7 @@ LINES = pa.schema(
 
 MAX_PROBLEMS = 20  # listed one by one; the rest is only counted
 
+_SHOWN = 60  # most characters of a value in a problem: one line of a finding
 _LARGEST = Decimal(10) ** 15
 _PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,10})?")  # what an amount usually looks like: nothing to round, no exponent
 _AS_TEXT = pa.schema([field if field.type == pa.string() else (field.name, pa.string()) for field in LINES])
@@ -142,7 +145,7 @@ class CostAnswers:
             raise _Unreadable("a group that is no object")
         keys = group.get("Keys")
         if not isinstance(keys, list) or len(keys) != 2:  # noqa: PLR2004 - as many as were asked for
-            raise _Unreadable(f"group keys {_shown(keys)}")
+            raise _Unreadable(f"group keys {shown(keys, _SHOWN)}")
         tenant = _tag_value(keys[0], self.query.tenant_tag)
         connector = _tag_value(keys[1], self.query.connector_tag)
         currency, billed, effective = _costs(group.get("Metrics"))
@@ -172,10 +175,10 @@ class CostAnswers:
             period = result.get("TimePeriod")
             start = period.get("Start") if isinstance(period, Mapping) else None
             if not isinstance(period, Mapping) or not isinstance(start, str) or start not in asked:
-                self._problem(f"{what}: a period from {_shown(start)}, which was not asked for")
+                self._problem(f"{what}: a period from {shown(start, _SHOWN)}, which was not asked for")
                 continue
             if period.get("End") != (date.fromisoformat(start) + timedelta(days=1)).isoformat():
-                self._problem(f"{what}: {start}: the period ends {_shown(period.get('End'))}, not a day later")
+                self._problem(f"{what}: {start}: the period ends {shown(period.get('End'), _SHOWN)}, not a day later")
                 continue
             if not isinstance(result.get("Estimated"), bool):
                 self._problem(f"{what}: {start}: does not say whether it is estimated")
@@ -217,7 +220,7 @@ def _distinct_groups(lines: pa.Table, day: str) -> int:
 def _tag_value(key: object, tag: str) -> str:
     prefix = f"{tag}$"
     if not isinstance(key, str) or not key.startswith(prefix):
-        raise _Unreadable(f"group key {_shown(key)}, expected {prefix}<value>")
+        raise _Unreadable(f"group key {shown(key, _SHOWN)}, expected {prefix}<value>")
     return key[len(prefix) :]
 
 
@@ -245,10 +248,10 @@ def _amount(metrics: Mapping[str, Any], metric: str) -> tuple[str | None, str]:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or abs(amount) >= _LARGEST:
-        raise _Unreadable(f"{metric} {_shown(text)} is no amount")
+        raise _Unreadable(f"{metric} {shown(text, _SHOWN)} is no amount")
     if not known_unit:
         if amount:
-            raise _Unreadable(f"{metric} in {_shown(unit)}, which is no currency")
+            raise _Unreadable(f"{metric} in {shown(unit, _SHOWN)}, which is no currency")
         return None, "0"
     return unit, format(amount.quantize(QUANTUM), "f")
 
@@ -256,8 +259,3 @@ def _amount(metrics: Mapping[str, Any], metric: str) -> tuple[str | None, str]:
 @lru_cache(maxsize=64)
 def _is_currency(unit: str) -> bool:
     return _CURRENCY.fullmatch(unit) is not None
-
-
-def _shown(value: object) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - one line of a finding

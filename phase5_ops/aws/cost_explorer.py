@@ -58,7 +58,8 @@ def _all_pages(reader: AwsReader, resource: str, take: Callable[[Mapping[str, An
         if not token:
             return read
         if token in seen:
-            return replace(read, status=ReadStatus.INVALID, error="NextPageToken came twice", end=iso(datetime.now(UTC)))
+            twice = "Cost Explorer gave the same NextPageToken twice"
+            return replace(read, status=ReadStatus.INVALID, error=twice, end=iso(datetime.now(UTC)))
         seen.add(token)
 
 

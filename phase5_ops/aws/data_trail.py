@@ -77,7 +77,7 @@ def _read_files(reader: AwsReader, bucket: str, keys: list[str], trail: DataTrai
     began = iso(datetime.now(UTC))
     status, message = ReadStatus.OK, None
     if len(keys) > MAX_FILES:
-        status, message = ReadStatus.PARTIAL, f"{len(keys)} files, of which the last {MAX_FILES} were read"
+        status, message = ReadStatus.PARTIAL, f"the window has {len(keys)} files, of which only the last {MAX_FILES} were read"
     for key in keys[-MAX_FILES:]:
         try:
             _take(_records(reader.bounded(_loader(reader, bucket, key))), trail, *window)
@@ -105,14 +105,14 @@ def _records(content: bytes) -> list[Any]:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
             content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise _NotATrailFile(f"more than {MAX_BYTES} bytes unpacked")
+        raise _NotATrailFile(f"the file has more than {MAX_BYTES} bytes unpacked")
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise _NotATrailFile(f"no JSON: {error}") from error
+        raise _NotATrailFile(f"the file is not JSON: {error}") from error
     records = found.get("Records") if isinstance(found, dict) else None
     if not isinstance(records, list):
-        raise _NotATrailFile("no list of Records")
+        raise _NotATrailFile("the file has no list named Records")
     return records
 
 

@@ -96,14 +96,13 @@ def _compare(operator: str, wanted: Any, value: Any) -> bool | None:  # noqa: AN
             found = _matches(wanted, value)
             return None if found is None else not found
         return value not in (wanted if isinstance(wanted, list) else [wanted])
-    text = value if isinstance(value, str) else None
     if operator in ("prefix", "suffix", "equals-ignore-case", "wildcard") and isinstance(wanted, str):
-        if text is None:
+        if not isinstance(value, str):
             return False
         return {
-            "prefix": text.startswith(wanted),
-            "suffix": text.endswith(wanted),
-            "equals-ignore-case": text.lower() == wanted.lower(),
-            "wildcard": re.fullmatch(".*".join(map(re.escape, wanted.split("*"))), text, re.DOTALL) is not None,
+            "prefix": value.startswith(wanted),
+            "suffix": value.endswith(wanted),
+            "equals-ignore-case": value.lower() == wanted.lower(),
+            "wildcard": re.fullmatch(".*".join(map(re.escape, wanted.split("*"))), value, re.DOTALL) is not None,
         }[operator]
     return None

@@ -159,7 +159,7 @@ def get_items(
                 return _one(reads, table)
         unread = len(left[table]["Keys"])
         first, last = reads[0], reads[-1]
-        message = f"{unread} keys still unprocessed after {_BATCH_TRIES} tries"
+        message = f"DynamoDB left {unread} keys unprocessed in {_BATCH_TRIES} tries"
         return Read(first.operation, table, ReadStatus.PARTIAL, message, len(reads), first.start, last.end)
 
     batches = [wanted[begin : begin + _BATCH] for begin in range(0, len(wanted), _BATCH)]

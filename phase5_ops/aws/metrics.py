@@ -92,7 +92,7 @@ class _Result:
             return
         said = "; ".join(self.messages) or None
         if self.status is None:
-            status, said = ReadStatus.INVALID, "no result for this query in the answer"
+            status, said = ReadStatus.INVALID, "CloudWatch's answer has no result for this query"
         elif self.status != _COMPLETE:
             status, said = _STATUS.get(self.status, ReadStatus.INVALID), ": ".join(filter(None, (self.status, said)))
         elif said:

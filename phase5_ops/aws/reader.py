@@ -153,7 +153,7 @@ def _refuse_unreadable(response_dict: Mapping[str, Any] | None, **_: object) -> 
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise UnreadableAnswer(f"HTTP {response_dict['status_code']} with a body that is no JSON object")
+        raise UnreadableAnswer(f"the answer has HTTP status {response_dict['status_code']} and a body that is not a JSON object")
 
 
 class AwsReader:
@@ -321,7 +321,8 @@ class AwsReader:
         if failure:
             raise failure[0]
         if not outcome:
-            raise DeadlineExceeded(f"no answer before the end of reading.deadline_seconds ({self._reading.deadline_seconds:g} s)")
+            limit = f"reading.deadline_seconds ({self._reading.deadline_seconds:g} s)"
+            raise DeadlineExceeded(f"AWS had not answered when {limit} ended")
         return outcome[0]
 
 

@@ -122,7 +122,7 @@ def _invalid(read: Read, broken: Sequence[str]) -> Read:
     """The read, INVALID where a document could not be understood."""
     if not broken or read.status is not ReadStatus.OK:
         return read
-    return replace(read, status=ReadStatus.INVALID, error=f"policy that is no JSON: {broken[0]}")
+    return replace(read, status=ReadStatus.INVALID, error=f"a policy document is not JSON: {broken[0]}")
 
 
 def _document(content: object, broken: list[str]) -> Document:

@@ -124,13 +124,13 @@ def _from_s3(location: str, reader: AwsReader) -> Callable[[], bytes]:
 
 def _as_markdown(content: bytes) -> str:
     if len(content) > MAX_BYTES:
-        raise _NotARunbook(f"larger than {MAX_BYTES // 1024 // 1024} MiB")
+        raise _NotARunbook(f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _NotARunbook(f"not UTF-8 text ({error.reason} at byte {error.start})") from error
+        raise _NotARunbook(f"the file is not UTF-8 text ({error.reason} at byte {error.start})") from error
     if text.lstrip()[:15].lower().startswith(("<!doctype html", "<html")):
-        raise _NotARunbook("an HTML page, not Markdown; use the address of the raw file")
+        raise _NotARunbook("the file is an HTML page, not Markdown; use the address of the raw file")
     return text
 
 

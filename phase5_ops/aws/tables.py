@@ -12,19 +12,23 @@ from phase5_ops.reads import Read, ReadStatus
 IAM_ACTIONS = ("dynamodb:Scan", "dynamodb:DescribeTable")
 
 
-def scan_table(reader: AwsReader, table: str, *, consistent: bool = True, attributes: Sequence[str] = ()) -> Answer:
-    """All pages of a scan of `table`; the read capacity units it used are added to the reader's meter.
+def scan_table(reader: AwsReader, table: str, *, attributes: Sequence[str] = ()) -> Answer:
+    """All pages of a consistent scan of `table`; the read capacity units it used are added to the reader's meter.
 
     With `attributes`, only those are sent (at the same price).
     """
-    names = {f"#a{number}": name for number, name in enumerate(attributes)}
-    chosen: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
+    chosen = _projection(attributes) if attributes else {}
     answer = reader.paginate(
-        "dynamodb", "scan", table, TableName=table, ConsistentRead=consistent, ReturnConsumedCapacity="TOTAL", **chosen
+        "dynamodb", "scan", table, TableName=table, ConsistentRead=True, ReturnConsumedCapacity="TOTAL", **chosen
     )
     consumed = sum((page.get("ConsumedCapacity") or {}).get("CapacityUnits", 0) for page in answer.pages)
     reader.meter.add(answer.read.operation, units=consumed)
     return answer
+
+
+def _projection(attributes: Sequence[str]) -> dict[str, Any]:
+    names = {f"#a{number}": name for number, name in enumerate(attributes)}
+    return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
 
 
 def scan_items(reader: AwsReader, table: str, *, attributes: Sequence[str] = ()) -> tuple[list[dict[str, Any]], Read]:
@@ -90,16 +94,10 @@ def scan_pages(
     Returns:
         One read over all pages; if a page failed, `take` got the pages before it.
     """
-    names = {f"#a{n}": name for n, name in enumerate(attributes)}
-    request: dict[str, Any] = {
-        "TableName": table,
-        "ProjectionExpression": ", ".join(names),
-        "ExpressionAttributeNames": names,
-        "ReturnConsumedCapacity": "TOTAL",
-    }
+    request = {"TableName": table, "ReturnConsumedCapacity": "TOTAL", **_projection(attributes)}
     if at_least:
         request["FilterExpression"] = "#least >= :least"
-        request["ExpressionAttributeNames"] = {**names, "#least": at_least[0]}
+        request["ExpressionAttributeNames"]["#least"] = at_least[0]
         request["ExpressionAttributeValues"] = {":least": {"S": at_least[1]}}
     pages, start, began = 0, None, time.monotonic()
     while True:
@@ -115,5 +113,5 @@ def scan_pages(
         if not page.get("LastEvaluatedKey"):
             return read
         if seconds is not None and time.monotonic() - began >= seconds:
-            return replace(read, status=ReadStatus.TIMEOUT, error=f"more pages after {seconds:g} s")
+            return replace(read, status=ReadStatus.TIMEOUT, error=f"the table has more pages than were read in {seconds:g} s")
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

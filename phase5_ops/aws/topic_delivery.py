@@ -104,8 +104,8 @@ class _Delivery:
                 self.reads[reads_before:] = [read for read in self.reads[reads_before:] if read.status is ReadStatus.OK]
                 return tuple(found)
         if len(self._topic.subscriptions) > MOST_SUBSCRIPTIONS and self.reads:
-            seen = f"{MOST_SUBSCRIPTIONS} of {len(self._topic.subscriptions)} subscriptions"
-            self.reads.append(replace(self.reads[-1], resource=self._topic.arn, status=ReadStatus.PARTIAL, error=f"only {seen}"))
+            unread = f"only {MOST_SUBSCRIPTIONS} of the topic's {len(self._topic.subscriptions)} subscriptions were read"
+            self.reads.append(replace(self.reads[-1], resource=self._topic.arn, status=ReadStatus.PARTIAL, error=unread))
         return tuple(found)
 
     def _subscription(self, subscription: Subscription) -> Subscription:

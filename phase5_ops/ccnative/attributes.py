@@ -5,8 +5,11 @@ An attribute of a wrong type or form raises `AttributeProblem`, which names it; 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
+
+from phase5_ops.clock import parse_iso
 
 T = TypeVar("T")
 
@@ -50,6 +53,13 @@ def as_item(value: object) -> Mapping[str, Any]:
     return value
 
 
+def key_text(item: Mapping[str, Any], name: str) -> str:
+    """A key attribute for display, whatever it holds."""
+    value = item.get(name)
+    bare = value.get("S") if isinstance(value, Mapping) else None
+    return bare if isinstance(bare, str) else shown(value)
+
+
 def attribute(item: Mapping[str, Any], name: str, *kinds: str) -> Any:  # noqa: ANN401 - whatever DynamoDB holds
     """The bare value of attribute `name`, which must have one of the DynamoDB types `kinds`; None if it is absent.
 
@@ -84,16 +94,47 @@ def whole_number(item: Mapping[str, Any], name: str) -> int | None:
     Raises:
         AttributeProblem: another type, not whole, negative, or beyond `MAX_NUMBER`.
     """
-    value = attribute(item, name, "N")
-    if value is None and name not in item:
+    if name not in item:
         return None
-    try:
-        number = Decimal(value) if isinstance(value, str) else Decimal("NaN")
-    except InvalidOperation:
-        number = Decimal("NaN")
+    value = attribute(item, name, "N")
+    number = _decimal(value)
     if number.is_nan() or not 0 <= number <= MAX_NUMBER or number != number.to_integral_value():
         raise AttributeProblem(name, f"expected a whole number of at least 0, found {shown(value)}")
     return int(number)
+
+
+def number(item: Mapping[str, Any], name: str) -> float:
+    """The finite number (N), of either sign, of attribute `name`.
+
+    Raises:
+        AttributeProblem: it is absent, of another type, or not finite.
+    """
+    value = required(attribute(item, name, "N"), name)
+    found = _decimal(value)
+    if not found.is_finite():
+        raise AttributeProblem(name, f"expected a number, found {shown(value)}")
+    return float(found)
+
+
+def _decimal(value: object) -> Decimal:
+    """A number as DynamoDB writes it; NaN for anything else."""
+    try:
+        return Decimal(value) if isinstance(value, str) else Decimal("NaN")
+    except InvalidOperation:
+        return Decimal("NaN")
+
+
+def moment(item: Mapping[str, Any], name: str) -> datetime | None:
+    """The timestamp (ISO-8601 with a time zone) of attribute `name` as UTC; None if it is absent.
+
+    Raises:
+        AttributeProblem: another type, or no such timestamp.
+    """
+    stamp = text(item, name)
+    try:
+        return None if stamp is None else parse_iso(stamp)
+    except ValueError as error:
+        raise AttributeProblem(name, f"expected an ISO-8601 timestamp with a time zone, found {shown(stamp)}") from error
 
 
 def flag(item: Mapping[str, Any], name: str) -> bool | None:

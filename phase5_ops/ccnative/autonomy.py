@@ -20,7 +20,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -29,13 +28,15 @@ from phase5_ops.ccnative.attributes import (
     as_item,
     attribute,
     flag,
+    key_text,
+    moment,
+    number,
     required,
     shown,
     text,
     texts,
     whole_number,
 )
-from phase5_ops.clock import parse_iso
 
 #: (tenant, account); account "" is the tenant itself.
 Owner = tuple[str, str]
@@ -241,7 +242,7 @@ def _read(records: AutonomyRecords, entry: object, table: str, add: Any) -> None
     pk, sk, owner = shown(entry), "", ("", "")
     try:
         item = as_item(entry)
-        pk, sk = _bare(item, "pk"), _bare(item, "sk")
+        pk, sk = key_text(item, "pk"), key_text(item, "sk")
         pk, sk = required(text(item, "pk"), "pk"), required(text(item, "sk"), "sk")
         if pk != AUTO_EXEC_KEY:
             owner = owner_of_key(pk)
@@ -263,13 +264,6 @@ def _read(records: AutonomyRecords, entry: object, table: str, add: Any) -> None
                 owner[0],
             )
         )
-
-
-def _bare(item: Mapping[str, Any], name: str) -> str:
-    """A key attribute for display, whatever it holds."""
-    value = item.get(name)
-    bare = value.get("S") if isinstance(value, Mapping) else None
-    return bare if isinstance(bare, str) else shown(value)
 
 
 def owner_of_key(pk: str) -> Owner:
@@ -304,15 +298,6 @@ def _check_owner(records: AutonomyRecords, item: Mapping[str, Any], key: _Key, *
         records.problems.append(key.contradiction(ProblemKind.OWNER, "account_id", expected, account))
 
 
-def _moment(item: Mapping[str, Any], name: str) -> datetime | None:
-    """A timestamp (ISO-8601 with zone) as UTC; None if it is absent."""
-    stamp = text(item, name)
-    try:
-        return None if stamp is None else parse_iso(stamp)
-    except (ValueError, OverflowError) as error:
-        raise AttributeProblem(name, f"expected an ISO-8601 timestamp with a zone, found {shown(stamp)}") from error
-
-
 def _counts(item: Mapping[str, Any], name: str, *, optional: bool) -> dict[str, int]:
     """A map of whole numbers >= 0; where it is optional, an absent or null map or entry counts as none."""
     kinds = ("M", "NULL") if optional else ("M",)
@@ -322,26 +307,14 @@ def _counts(item: Mapping[str, Any], name: str, *, optional: bool) -> dict[str, 
     if not isinstance(value, Mapping):
         raise AttributeProblem(name, "missing" if name not in item else f"expected a map, found {shown(value)}")
     found = {}
-    for entry, number in value.items():
-        if optional and isinstance(number, Mapping) and set(number) == {"NULL"}:
+    for entry, held in value.items():
+        if optional and isinstance(held, Mapping) and set(held) == {"NULL"}:
             continue
         try:
             found[str(entry)] = required(whole_number(value, entry), entry)
         except AttributeProblem as problem:
             raise AttributeProblem(f"{name}.{entry}", problem.problem) from problem
     return found
-
-
-def _number(item: Mapping[str, Any], name: str) -> float:
-    """A finite number of either sign."""
-    value = required(attribute(item, name, "N"), name)
-    try:
-        number = Decimal(value) if isinstance(value, str) else Decimal("NaN")
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise AttributeProblem(name, f"expected a number, found {shown(value)}")
-    return float(number)
 
 
 def _day(name: str, value: str) -> str:
@@ -379,7 +352,7 @@ def _add_auto_exec(records: AutonomyRecords, item: Mapping[str, Any], key: _Key)
         raise AttributeProblem("action_intent_id", f"contradicts the key: {shown(intent)}")
     if status not in (RESERVED, PUBLISHED):
         raise AttributeProblem("status", f"expected {RESERVED} or {PUBLISHED}, found {shown(status)}")
-    records.auto_exec[intent] = AutoExecState(intent, status, required(_moment(item, "updated_at"), "updated_at"))
+    records.auto_exec[intent] = AutoExecState(intent, status, required(moment(item, "updated_at"), "updated_at"))
 
 
 def _add_budget_item(records: AutonomyRecords, item: Mapping[str, Any], key: _Key, window: Collection[str]) -> None:
@@ -387,7 +360,7 @@ def _add_budget_item(records: AutonomyRecords, item: Mapping[str, Any], key: _Ke
     if key.sk == CONFIG_KEY:
         cap = required(whole_number(item, "max_autonomous_per_day"), "max_autonomous_per_day")
         per_type = _counts(item, "max_per_action_type", optional=True)
-        config = BudgetConfig(cap, per_type, _moment(item, "updated_at"))
+        config = BudgetConfig(cap, per_type, moment(item, "updated_at"))
         _check_owner(records, item, key, both=True)
         records.configs[key.owner] = config
         return
@@ -397,7 +370,7 @@ def _add_budget_item(records: AutonomyRecords, item: Mapping[str, Any], key: _Ke
     if window and day < min(window):
         return
     total, counts = required(whole_number(item, "total"), "total"), _counts(item, "counts", optional=False)
-    state = BudgetDay(total, counts, required(_moment(item, "updated_at"), "updated_at"))
+    state = BudgetDay(total, counts, required(moment(item, "updated_at"), "updated_at"))
     named = _day("date_key", required(text(item, "date_key"), "date_key"))
     _check_owner(records, item, key, both=True)
     if named != day:
@@ -409,7 +382,7 @@ def _add_decision_item(records: AutonomyRecords, item: Mapping[str, Any], key: _
     _account_key(key)
     if key.sk != DECISION_KEY:
         raise AttributeProblem("sk", f"expected {DECISION_KEY}, found {shown(key.sk)}")
-    daily, monthly = _number(item, "daily_decisions_remaining"), _number(item, "monthly_cost_remaining")
+    daily, monthly = number(item, "daily_decisions_remaining"), number(item, "monthly_cost_remaining")
     records.decisions[key.owner] = DecisionBudget(daily, monthly, text(item, "last_reset_date"))
 
 
@@ -426,7 +399,7 @@ def _add_outcome(records: AutonomyRecords, item: Mapping[str, Any], key: _Key) -
     if source is not None and source not in _SOURCES:
         raise AttributeProblem("approval_source", f"expected one of {', '.join(_SOURCES)}, found {shown(source)}")
     auto = flag(item, "auto_executed") is True or source == "POLICY"
-    started = _moment(item, "started_at") or _moment(item, "completed_at")
+    started = moment(item, "started_at") or moment(item, "completed_at")
     if auto:
         required(started, "started_at")
         _check_owner(records, item, key, both=True)
@@ -438,6 +411,6 @@ def _add_intent(records: AutonomyRecords, item: Mapping[str, Any], key: _Key) ->
     if intent not in records.auto_exec and not any(outcome.auto for outcome in records.outcomes.get(intent, ())):
         return
     action_type = required(text(item, "action_type") or None, "action_type")
-    approved = required(_moment(item, "approval_timestamp"), "approval_timestamp")
+    approved = required(moment(item, "approval_timestamp"), "approval_timestamp")
     _check_owner(records, item, key, both=True)
     records.intents[intent].append(Intent(key.owner, action_type, approved))

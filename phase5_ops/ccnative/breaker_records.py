@@ -9,7 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from phase5_ops.ccnative.attributes import AttributeProblem, MalformedRecord, as_item, flag, required, shown, text, whole_number
+from phase5_ops.ccnative.attributes import (
+    AttributeProblem,
+    MalformedRecord,
+    as_item,
+    flag,
+    key_text,
+    required,
+    shown,
+    text,
+    whole_number,
+)
 
 KEY_PREFIX = "CONNECTOR#"
 STATE_KEY = "STATE"
@@ -77,19 +87,12 @@ def parse_records(items: Iterable[object], table: str) -> ResilienceRecords:
         connector, key = "", shown(entry)
         try:
             item = as_item(entry)
-            key = f"{_key_text(item, 'pk')} / {_key_text(item, 'sk')}"
+            key = f"{key_text(item, 'pk')} / {key_text(item, 'sk')}"
             connector = _connector(item)
             _add(records, connector, item)
         except AttributeProblem as problem:
             records.malformed.setdefault(connector, []).append(MalformedRecord(table, key, problem.attribute, problem.problem))
     return records
-
-
-def _key_text(item: Mapping[str, Any], name: str) -> str:
-    """A key attribute for display, whatever it holds."""
-    value = item.get(name)
-    bare = value.get("S") if isinstance(value, Mapping) else None
-    return bare if isinstance(bare, str) else shown(value)
 
 
 def _connector(item: Mapping[str, Any]) -> str:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from phase5_ops.ccnative.attributes import AttributeProblem, MalformedRecord, as_item, required, shown, text
+from phase5_ops.ccnative.attributes import AttributeProblem, MalformedRecord, as_item, moment, required, shown, text
 from phase5_ops.ccnative.autonomy import owner_of_key
 from phase5_ops.ccnative.names import canonical_tool, connector_of_tool
-from phase5_ops.clock import parse_iso
 
 #: The attributes of an outcome that are needed.
 ATTRIBUTES = ("pk", "sk", "tenant_id", "tool_name", "completed_at")
@@ -43,7 +42,7 @@ class ExecutionUsage:
                 tenant = required(text(item, "tenant_id") or None, "tenant_id")
                 tool = required(text(item, "tool_name") or None, "tool_name")
                 _own_partition(item, tenant)
-                completed = _moment(required(text(item, "completed_at"), "completed_at"))
+                completed = required(moment(item, "completed_at"), "completed_at")
             except AttributeProblem as problem:
                 self._note(MalformedRecord(self.table, key, problem.attribute, problem.problem))
                 continue
@@ -62,13 +61,6 @@ def _own_partition(item: Mapping[str, Any], tenant: str) -> None:
     pk = text(item, "pk")
     if pk is not None and owner_of_key(pk)[0] != tenant:
         raise AttributeProblem("tenant_id", f"names {shown(tenant)} under {shown(pk)}")
-
-
-def _moment(written: str) -> datetime:
-    try:
-        return parse_iso(written)
-    except ValueError as error:
-        raise AttributeProblem("completed_at", f"expected ISO-8601 with a time zone, found {shown(written)}") from error
 
 
 def connector_of_usage(tool: str) -> str:

@@ -16,10 +16,10 @@ EVALUATION_PERIODS = 3
 DATAPOINTS_TO_ALARM = 1
 
 
-def recommended_alarms(
+def latency_alarm(
     tool: str, connector: str, *, namespace: str, topic_arn: str, runbook_url: str, slo: SloPolicy
-) -> list[dict[str, Any]]:
-    """The latency alarm and the error alarm of a tool.
+) -> dict[str, Any]:
+    """p99 of tool_latency_ms above the SLO's threshold; silence is INSUFFICIENT_DATA, not OK.
 
     Args:
         tool: canonical tool name.
@@ -29,16 +29,6 @@ def recommended_alarms(
         runbook_url: the runbook's section on SLO alarms, with its anchor.
         slo: the limits.
     """
-    return [
-        latency_alarm(tool, connector, namespace=namespace, topic_arn=topic_arn, runbook_url=runbook_url, slo=slo),
-        error_alarm(tool, connector, namespace=namespace, topic_arn=topic_arn, runbook_url=runbook_url, slo=slo),
-    ]
-
-
-def latency_alarm(
-    tool: str, connector: str, *, namespace: str, topic_arn: str, runbook_url: str, slo: SloPolicy
-) -> dict[str, Any]:
-    """p99 of tool_latency_ms above the SLO's threshold; silence is INSUFFICIENT_DATA, not OK."""
     return {
         **_common(f"{tool} latency", topic_arn),
         "AlarmDescription": f"p99 latency of {tool} above {slo.latency_threshold_ms:g} ms. Runbook: {runbook_url}",
@@ -54,7 +44,10 @@ def latency_alarm(
 
 
 def error_alarm(tool: str, connector: str, *, namespace: str, topic_arn: str, runbook_url: str, slo: SloPolicy) -> dict[str, Any]:
-    """Share of failed calls of all tenants above the SLO's limit, in percent; no calls and no errors are not breaching."""
+    """Share of failed calls of all tenants above the SLO's limit, in percent; no calls and no errors are not breaching.
+
+    The arguments are those of `latency_alarm`.
+    """
     errors = f"SELECT SUM({ERROR}) FROM \"{namespace}\" WHERE {TOOL_DIMENSION} = '{tool}'"  # noqa: S608 - a metrics query, built from a registered name
     metric = {"Namespace": namespace, "MetricName": SUCCESS, "Dimensions": _dimensions(tool, connector)}
     return {

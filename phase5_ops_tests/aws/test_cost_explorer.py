@@ -63,7 +63,8 @@ def test_a_token_that_comes_twice_ends_the_reading():
         for request in (GROUPED, GROUPED | {"NextPageToken": "next"}):
             stubber.add_response("get_cost_and_usage", {"ResultsByTime": [day("a")], "NextPageToken": "next"}, request)
         _, reads = read_costs(reader, QUERY)
-    assert [(read.status, read.pages, read.error) for read in reads] == [(ReadStatus.INVALID, 2, "NextPageToken came twice")]
+    told = "Cost Explorer gave the same NextPageToken twice"
+    assert [(read.status, read.pages, read.error) for read in reads] == [(ReadStatus.INVALID, 2, told)]
 
 
 @pytest.mark.parametrize(

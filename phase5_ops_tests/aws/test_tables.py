@@ -98,7 +98,7 @@ def test_reading_page_by_page_ends_in_its_time_and_says_so(stubbed):
     stubber.add_response("scan", {"Items": [key], "LastEvaluatedKey": key}, PAGES | names)
     taken: list[dict] = []
     read = scan_pages(reader, "t-1", taken.extend, attributes=["pk"], seconds=0)
-    assert (taken, read.status, read.error) == ([key], ReadStatus.TIMEOUT, "more pages after 0 s")
+    assert (taken, read.status, read.error) == ([key], ReadStatus.TIMEOUT, "the table has more pages than were read in 0 s")
 
 
 def test_a_last_page_is_whole_however_late_it_came(stubbed):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from phase5_ops.ccnative.names import connector_of_tool
-from phase5_ops.ccnative.recommended_alarms import recommended_alarms
+from phase5_ops.ccnative.recommended_alarms import error_alarm, latency_alarm
 from phase5_ops.policy import RunbookPolicy, SloPolicy
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.bill import BillingLine
@@ -45,9 +45,10 @@ def healthy(now: datetime, region: str) -> Blueprint:
     for tool in blueprint.tools():
         connector = connector_of_tool(tool)
         blueprint.traffic.append(Traffic(tool, connector, latency_ms=420.0 if connector == "crm_salesforce" else 120.0))
-        blueprint.alarms += recommended_alarms(
-            tool, connector, namespace=NAMESPACE, topic_arn=topic_arn, runbook_url=ALARM_SECTION, slo=SloPolicy()
-        )
+        blueprint.alarms += [
+            alarm(tool, connector, namespace=NAMESPACE, topic_arn=topic_arn, runbook_url=ALARM_SECTION, slo=SloPolicy())
+            for alarm in (latency_alarm, error_alarm)
+        ]
     blueprint.dashboards = {"cc-native-tool-slo": dashboard(blueprint.tools(), region)}
     blueprint.breakers = [
         {"pk": f"CONNECTOR#{connector}", "sk": "CONCURRENCY", "in_flight_count": 0}
