@@ -30,7 +30,7 @@ class UserPool:
         id: the pool's id.
         client_id: the platform's web client.
         other_client_id: another client of the same pool, whose tokens the platform should not take.
-        passwords: by user name.
+        passwords: of the test tenants' and the further users, by user name.
     """
 
     def __init__(self, aws: InsideAws, region: str) -> None:

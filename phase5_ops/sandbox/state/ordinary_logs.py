@@ -111,43 +111,23 @@ def execution_logs(execution: OrdinaryExecution) -> list[LogLine]:
     both = {"action_intent_id": e.intent, **scope, "trace_id": e.trace}
     tool = "internal.create_note"
     signal = {"signalId": f"exec-{e.intent}-{e.account}-ACTION_EXECUTED", "accountId": e.account, "tenantId": e.tenant}
+    started = {"action_intent_id": e.intent, **scope, "executionTraceId": e.trace, "is_replay": False}
     invoked = {"action_intent_id": e.intent, "tool_name": tool, "trace_id": e.trace}
-    steps: list[tuple[str, list[Said]]] = [
-        (
-            "execution-starter",
-            [
-                (
-                    "INFO",
-                    "Execution starter invoked",
-                    {"action_intent_id": e.intent, **scope, "executionTraceId": e.trace, "is_replay": False},
-                )
-            ],
-        ),
-        ("execution-validator", [("INFO", "Execution validator invoked", both)]),
-        ("tool-mapper", [("INFO", "Tool mapper invoked", {**both, "registry_version": 1})]),
-        (
-            "tool-invoker",
-            [
-                ("INFO", "Tool invoker invoked", invoked),
-                ("INFO", "MCP tools/call response", {"tool_name": tool, "status": 200}),
-            ],
-        ),
-        (
-            "internal-adapter-handler",
-            [
-                ("INFO", "Gateway Lambda invocation", {"toolName": tool, "action_intent_id": e.intent}),
-                ("INFO", "Internal note created", {"noteId": f"note_{e.started}", **scope}),
-            ],
-        ),
-        (
-            "execution-recorder",
-            [
-                ("INFO", "Execution recorder invoked", {"action_intent_id": e.intent, "trace_id": e.trace}),
-                ("INFO", "Execution signal created", signal),
-            ],
-        ),
+    said: list[tuple[str, str, Mapping[str, Any]]] = [
+        ("execution-starter", "Execution starter invoked", started),
+        ("execution-validator", "Execution validator invoked", both),
+        ("tool-mapper", "Tool mapper invoked", {**both, "registry_version": 1}),
+        ("tool-invoker", "Tool invoker invoked", invoked),
+        ("tool-invoker", "MCP tools/call response", {"tool_name": tool, "status": 200}),
+        ("internal-adapter-handler", "Gateway Lambda invocation", {"toolName": tool, "action_intent_id": e.intent}),
+        ("internal-adapter-handler", "Internal note created", {"noteId": f"note_{e.started}", **scope}),
+        ("execution-recorder", "Execution recorder invoked", {"action_intent_id": e.intent, "trace_id": e.trace}),
+        ("execution-recorder", "Execution signal created", signal),
     ]
-    return [line for step, (function, lines) in enumerate(steps) for line in invocation(e, step, function, lines)]
+    steps: dict[str, list[Said]] = {}
+    for function, message, fields in said:
+        steps.setdefault(function, []).append(("INFO", message, fields))
+    return [line for step, (function, lines) in enumerate(steps.items()) for line in invocation(e, step, function, lines)]
 
 
 def ledger_items(execution: OrdinaryExecution) -> list[dict[str, Any]]:
