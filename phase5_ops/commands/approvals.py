@@ -118,7 +118,7 @@ def _again(settings: Settings, shown: ToSign) -> tuple[GateSession, ToSign]:
     """
     session = open_session(settings, "signing")
     now = to_sign(session, registered(session, shown.candidate.release.name))
-    if (now.candidate.series, now.facts.statement_digest) != (shown.candidate.series, shown.facts.statement_digest):
+    if (now.candidate.series, now.statement_digest) != (shown.candidate.series, shown.statement_digest):
         raise Refused("what is to be signed has changed since it was shown; look again")
     return session, now
 

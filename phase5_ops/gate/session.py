@@ -14,14 +14,14 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.envelopes import PAYLOAD_TYPE
-from phase5_ops.gate.attestation.keys import KeySet
+from phase5_ops.gate.attestation.keys import GATE, KeySet
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.records import Release, SignOff
 from phase5_ops.gate.signing.caller import who_signs
 from phase5_ops.gate.signing.identity import Refusal, SessionIdentity
-from phase5_ops.gate.signing.kms import sign
+from phase5_ops.gate.signing.kms import KmsSignature, sign
 from phase5_ops.gate.signing.signing_times import counted_sign_offs
-from phase5_ops.gate.signing.trusted_keys import keys_in_kms, pinned_keys, signed_by_gate, signing_key
+from phase5_ops.gate.signing.trusted_keys import keys_in_kms, pinned_keys, signing_key
 from phase5_ops.gate.state.items import StoredSignOff
 from phase5_ops.gate.state.run_records import RunRecords
 from phase5_ops.gate.state.stated_documents import StatedDocuments
@@ -117,14 +117,20 @@ class GateSession:
         trusted = self.settings.signing.trusted_roles
         return counted_sign_offs(self.reader, stored, payloads, self.keys, trusted_roles=trusted, now=self.now)
 
-    def signed_by_gate(self, payload: bytes, payload_type: str = PAYLOAD_TYPE) -> tuple[str, bytes]:
-        """Key id and signature (DER) of the gate's key over a payload.
+    def signed(self, role: str, payload: bytes, payload_type: str = PAYLOAD_TYPE) -> KmsSignature:
+        """The signature of `gate` or a role over a payload, made with the key that is trusted for it now.
 
         Raises:
             SigningError: KMS does not give the key, or it does not sign.
             KeysError: it is not the trusted one.
         """
-        return signed_by_gate(self.reader, self.settings.signing, self.keys, payload, payload_type)
+        key = signing_key(self.reader, self.settings.signing, role, self.keys)
+        return sign(self.reader, key, payload, payload_type)
+
+    def signed_by_gate(self, payload: bytes, payload_type: str = PAYLOAD_TYPE) -> tuple[str, bytes]:
+        """Key id and signature (DER) of the gate's key over a payload; raises as `signed`."""
+        made = self.signed(GATE, payload, payload_type)
+        return made.key_id, made.signature
 
 
 def new_session(settings: Settings, what: str) -> GateSession:
@@ -153,8 +159,7 @@ def signature_over(
     Raises:
         SigningError, KeysError: the key does not sign, or is not the trusted one.
     """
-    key = signing_key(session.reader, session.settings.signing, role, session.keys)
-    made = sign(session.reader, key, payload)
+    made = session.signed(role, payload)
     return StoredSignOff(
         id=made.request_id or sha256_of(made.signature).removeprefix("sha256:"),
         role=role,

@@ -39,7 +39,7 @@ from phase5_ops.gate.runs import continuity
 from phase5_ops.gate.session import new_session
 from phase5_ops.gate.signing.kms import load_key, sign
 from phase5_ops.gate.signing.trusted_keys import MARK_NAME, pin_keys
-from phase5_ops.gate.state.items import Fate, Promotion, StoredSignOff
+from phase5_ops.gate.state.items import Fate, Prepared, Promotion, StoredSignOff
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.conftest import NOW
@@ -678,7 +678,7 @@ def test_an_attestation_that_was_prepared_by_somebody_else_is_not_published(worl
     release = Release("r-0", OTHER_DIGEST, "sandbox") if foreign else RELEASE
     readiness = signers.envelope(readiness_payload(release))
     decision = signers.envelope(decision_payload(readiness, release), roles=(GATE,))
-    world.state.prepare_promotion(RELEASE, 1, readiness, decision)
+    world.state.prepare_promotion(RELEASE, 1, Prepared(readiness, decision))
     (request,) = world.tick().requests
     ended = world.launch(request)
     assert "what an earlier attempt prepared no longer verifies" in ended.said

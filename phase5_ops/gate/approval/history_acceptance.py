@@ -20,8 +20,6 @@ from phase5_ops.gate.attestation.envelopes import canonical_json, strict_json
 from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.attestation.run_record import RunRecord
 from phase5_ops.gate.session import GateSession, Refused
-from phase5_ops.gate.signing.kms import sign
-from phase5_ops.gate.signing.trusted_keys import signing_key
 from phase5_ops.gate.state.items import Written
 from phase5_ops.gate.state.run_records import StoredAcceptance
 from phase5_ops.text import Text
@@ -152,8 +150,7 @@ def accept(
         at=session.now,
     )
     payload = acceptance_payload(acceptance)
-    key = signing_key(session.reader, settings.signing, request.role, session.keys)
-    made = sign(session.reader, key, payload, ACCEPTANCE_TYPE)
+    made = session.signed(request.role, payload, ACCEPTANCE_TYPE)
     stored = StoredAcceptance(acceptance.id, payload, made.key_id, made.signature)
     if session.records.accept(settings.environment, stored) is not Written.DONE:
         raise Refused(f"another acceptance is recorded as {acceptance.id}; nothing was changed, accept again")

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.clock import iso
+from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import GATE
-from phase5_ops.gate.attestation.readiness_statement import StatedWaiver, StatementRow, facts_of, readiness_facts, stated_findings
+from phase5_ops.gate.attestation.readiness_statement import ReadinessFacts, StatedWaiver, StatementRow, readiness_facts
 from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.decision.signature_rules import sign_off_problems
 from phase5_ops.gate.decision.waiver_report import in_vain, in_words
 from phase5_ops.gate.decision.waivers import closing_findings, problem_of, unmatched
-from phase5_ops.gate.records import Pair, Release, SignedFacts, SignOff
+from phase5_ops.gate.records import Pair, Release, SignOff
 from phase5_ops.gate.session import GateSession, Refused, signature_over
 from phase5_ops.gate.signing.identity import SessionIdentity, repeated_role
 from phase5_ops.gate.signing.stored_signatures import verified_waivers
 from phase5_ops.gate.state.items import Candidate, Fate, StoredSignOff, StoredStatement, Written
 from phase5_ops.text import printable
-from phase5_ops.verdict import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class ToSign:
     Attributes:
         candidate: as it stands in the state table.
         payload: the statement's bytes.
-        facts: what the statement binds.
+        statement_digest: `sha256:...` of these bytes.
+        said: what they say.
         sign_offs: every signature recorded for the release, verified.
         problems: role -> why it has not signed; empty for one that has.
         in_vain: a line for each waiver in force that excuses a finding which does not close its row in the statement.
@@ -40,7 +41,8 @@ class ToSign:
 
     candidate: Candidate
     payload: bytes
-    facts: SignedFacts
+    statement_digest: str
+    said: ReadinessFacts
     sign_offs: tuple[SignOff, ...]
     problems: Mapping[str, tuple[str, ...]]
     in_vain: tuple[str, ...] = ()
@@ -84,34 +86,34 @@ def to_sign(session: GateSession, candidate: Candidate) -> ToSign:
     if gate_key is None or gate_key.role != GATE or gate_key.revoked_at or not gate_key.verifies(payload, frozen.gate_signature):
         raise Refused(f"the readiness statement of {release.name} is not signed by the gate's key: do not sign it, find out why")
     try:
-        facts, said, stated = facts_of(payload), readiness_facts(read_statement(payload)), stated_findings(payload)
+        said = readiness_facts(read_statement(payload))
     except MalformedEnvelope as error:
         raise Refused(f"the readiness statement of {release.name} cannot be read: {error}") from error
     if (said.name, said.digest, said.environment) != (release.name, release.digest, release.environment):
         raise Refused(
             f"the readiness statement is about {said.name} {said.digest} in {said.environment}, not about this candidate"
         )
-    offs = session.sign_offs(state.sign_offs(release), [payload])
+    offs, statement_digest = session.sign_offs(state.sign_offs(release), [payload]), sha256_of(payload)
     found = sign_off_problems(
         offs,
-        statement_digest=facts.statement_digest,
+        statement_digest=statement_digest,
         release=release,
         void=(),
         policy=session.settings.gate,
         now=session.now,
     )
     problems = {role: tuple(f"{code.code}: {seen}" for code, seen in each) for role, each in found.items()}
-    return ToSign(candidate, payload, facts, offs, problems, _in_vain(session, release, stated, statements))
+    return ToSign(candidate, payload, statement_digest, said, offs, problems, _in_vain(session, release, said, statements))
 
 
 def _in_vain(
-    session: GateSession, release: Release, stated: Mapping[str, tuple[Finding, ...]], statements: Sequence[StoredStatement]
+    session: GateSession, release: Release, said: ReadinessFacts, statements: Sequence[StoredStatement]
 ) -> tuple[str, ...]:
     """The waivers in force that match nothing of what is signed, in words."""
     policy = session.settings.gate
     waivers = verified_waivers(session.state.waivers(release), session.keys, statements, environment=release.environment)
     in_force = [w for w in waivers if problem_of(w, release_digest=release.digest, policy=policy, now=session.now) is None]
-    closing = {row: closing_findings(ROW_OF_ID[row], found, policy) for row, found in stated.items() if row in ROW_OF_ID}
+    closing = {row: closing_findings(ROW_OF_ID[row], found, policy) for row, found in said.findings().items() if row in ROW_OF_ID}
     vain: dict[str, list[Pair]] = {}
     for name, pair in unmatched(in_force, closing):
         vain.setdefault(name, []).append(pair)
@@ -128,7 +130,7 @@ def signer(session: GateSession, role: str, what: ToSign) -> SessionIdentity:
     signed = [
         (off.role, off.identity)
         for off in what.sign_offs
-        if off.key_role == off.role and off.statement_digest == what.facts.statement_digest
+        if off.key_role == off.role and off.statement_digest == what.statement_digest
     ]
     if other := repeated_role(who.person, role, signed):
         raise Refused(f"{who.person} has signed for {other} already; three roles are three people")
@@ -146,7 +148,7 @@ def sign_off(session: GateSession, role: str, what: ToSign, who: SessionIdentity
         Refused: another signature is recorded under the same id.
     """
     release, series = what.candidate.release, what.candidate.series
-    frozen_at = readiness_facts(read_statement(what.payload)).evaluated_at
+    frozen_at = what.said.evaluated_at
     if session.now < frozen_at:
         raise Refused(f"this machine's clock says {iso(session.now)}, the statement is of {iso(frozen_at)}: set the clock right")
     stored = signature_over(session, role, what.payload, release=release, series=series, who=who)
@@ -164,12 +166,12 @@ def as_text(what: ToSign) -> str:
 
 
 def _lines(what: ToSign) -> Iterator[str]:
-    said = readiness_facts(read_statement(what.payload))
+    said = what.said
     yield f"release    {said.name} in {said.environment}, series {what.candidate.series}: {said.result}"
     yield f"artifact   {said.digest}"
     yield f"evidence   {said.evidence_digest} of run {said.run_id}, judged {iso(said.evaluated_at)}"
     yield f"policy     {said.policy_digest}, checklist version {said.checklist_version}"
-    yield f"statement  {what.facts.statement_digest}"
+    yield f"statement  {what.statement_digest}"
     if said.url:
         yield f"report     {said.url}"
     yield from _row_lines(said.rows)
@@ -208,6 +210,6 @@ def _list(title: str, entries: Sequence[str]) -> Iterator[str]:
 def _signature(what: ToSign, role: str) -> str:
     """By whom and when; of several that count, the newest."""
     good = [off for off in what.sign_offs if off.role == role == off.key_role]
-    good = [off for off in good if off.statement_digest == what.facts.statement_digest]
+    good = [off for off in good if off.statement_digest == what.statement_digest]
     newest = max(good, key=lambda off: off.signed_at)
     return f"{newest.identity}, {iso(newest.signed_at)}"

@@ -14,9 +14,7 @@ from phase5_ops.gate.attestation.waiver import waiver_payload
 from phase5_ops.gate.decision.waivers import closing_findings, pair_of, problem_of, waive
 from phase5_ops.gate.records import Pair, Waiver
 from phase5_ops.gate.session import GateSession, Refused
-from phase5_ops.gate.signing.kms import sign
 from phase5_ops.gate.signing.stored_signatures import verified_waivers
-from phase5_ops.gate.signing.trusted_keys import signing_key
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, StoredWaiver, Written
 from phase5_ops.verdict import Finding, Verdict
 
@@ -121,9 +119,7 @@ def record_waiver(session: GateSession, candidate: Candidate, waiver: Waiver) ->
         StateError: the waiver could not be recorded.
         Refused: another waiver is recorded under the same id.
     """
-    role = waiver.signed_by or ""
-    key = signing_key(session.reader, session.settings.signing, role, session.keys)
-    made = sign(session.reader, key, waiver_payload(waiver), WAIVER_TYPE)
+    made = session.signed(waiver.signed_by or "", waiver_payload(waiver), WAIVER_TYPE)
     stored = StoredWaiver(replace(waiver, signed_by=None), made.key_id, made.signature)
     if session.state.add_waiver(candidate.release, stored) is not Written.DONE:
         raise Refused(f"another waiver is recorded as {waiver.id}; nothing was changed, ask again")

@@ -4,8 +4,7 @@ It verifies only if the caller accepts this kind of override: an override is nev
 that two people signed, only that two roles did, each with its own key; the state table says who they were.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from phase5_ops.checklist import ROLES
@@ -19,14 +18,15 @@ from phase5_ops.gate.attestation.attested_files import (
     signature_problems,
     signed_roles,
 )
-from phase5_ops.gate.attestation.decision_statement import OUTCOMES, DecisionFacts, decision_facts
+from phase5_ops.gate.attestation.decision_statement import decision_facts
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import GATE, KeySet
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import ROLLBACK_ROLE, SIGNERS, Override, override_of
 from phase5_ops.gate.attestation.said_by_decision import (
     SKEW,
-    decider_problems,
+    age_problems,
+    decision_problems,
     decision_summary,
     environment_problems,
     stated_by,
@@ -36,40 +36,21 @@ from phase5_ops.gate.attestation.said_by_decision import (
 from phase5_ops.gate.attestation.statement import VERIFICATION_SUMMARY
 
 
-@dataclass(frozen=True, slots=True)
-class OverrideQuestion:
-    """What attestation files are checked against.
-
-    Attributes:
-        digest: `sha256:...` of the artifact that they must be about.
-        environment: for which they must be.
-        now: the time to judge age by.
-        max_age: how old the decision may be.
-        accept: the kinds of override that are accepted.
-    """
-
-    digest: str
-    environment: str
-    now: datetime
-    max_age: timedelta
-    accept: frozenset[OrderKind]
-
-
 def verify_override(
     file: AttestedFile,
     others: Sequence[AttestedFile],
     problems: list[str],
-    asked: OverrideQuestion,
+    *,
+    digest: str,
     keys: KeySet,
+    now: datetime,
+    max_age: timedelta,
+    environment: str,
+    accept: Collection[OrderKind],
 ) -> Verification:
-    """Verifies an override and the decision on it.
+    """Verifies the override in `file` and the decision on it.
 
-    Args:
-        file: the override's.
-        others: all files that could be read.
-        problems: found with the files so far.
-        asked: what they are checked against.
-        keys: the trusted keys.
+    `others` are all files that could be read, `problems` what was found with them so far; the rest is as for `verify`.
     """
     decision = only(others, VERIFICATION_SUMMARY, "decision statement", problems)
     problems += [
@@ -80,18 +61,22 @@ def verify_override(
         decided = decision_facts(decision.statement) if decision is not None else None
     except MalformedEnvelope as error:
         return Verification((*problems, f"malformed: {error}"), {})
-    if override.kind not in asked.accept:
+    if override.kind not in accept:
         name = override.kind.lower().replace("_", "-")
         problems.append(f"the gate was not open: {override.kind}; accepted only with --accept {name}")
     release = override.release
-    if release.digest != asked.digest:
+    if release.digest != digest:
         problems.append(f"another digest: the override is about {release.name} {release.digest}")
-    problems += environment_problems(release.environment, asked.environment, release.name)
+    problems += environment_problems(release.environment, environment, release.name)
     facts = _summary(override)
     proved_at: ProvedAt = unproved
     if decision is not None and decided is not None:
         facts |= decision_summary(decided)
-        problems += _decision_problems(override, decided, sha256_of(file.content), asked)
+        inputs = (sha256_of(file.content), *override.rests_on)
+        problems += decision_problems(decided, release, override.kind, inputs, now)
+        if not override.requested_at - SKEW <= decided.time_verified < override.until:
+            problems.append(f"the decision of {iso(decided.time_verified)} is not within the life of the override")
+        problems += age_problems("decision", decided.time_verified, now, max_age)
         problems += signature_problems(decision, keys, (GATE,), stated_by_itself(decided))
         proved_at = stated_by(decided, override.requested_at)
     roles = signed_roles(file, keys, proved_at, problems)
@@ -119,22 +104,4 @@ def _role_problems(override: Override, file: AttestedFile, roles: set[str]) -> l
     counted, wanted = len(roles & allowed), SIGNERS[override.kind]
     if counted < wanted:
         problems.append(f"{file.name}: too few signatures: {counted} of {wanted} of {', '.join(sorted(allowed))}")
-    return problems
-
-
-def _decision_problems(override: Override, decided: DecisionFacts, envelope_digest: str, asked: OverrideQuestion) -> list[str]:
-    problems = decider_problems(decided, override.release.environment)
-    if (decided.digest, decided.name) != (override.release.digest, override.release.name):
-        problems.append(f"another digest: the decision is about {decided.name} {decided.digest}")
-    if (decided.result, decided.levels) != OUTCOMES[override.kind]:
-        problems.append(f"the decision is not of {override.kind}: {decided.result} {', '.join(decided.levels)}")
-    if decided.inputs != (envelope_digest, *override.rests_on):
-        problems.append(f"the decision rests on {', '.join(decided.inputs) or 'nothing'}, the override is {envelope_digest}")
-    if not override.requested_at - SKEW <= decided.time_verified < override.until:
-        problems.append(f"the decision of {iso(decided.time_verified)} is not within the life of the override")
-    if decided.time_verified - asked.now > SKEW:
-        problems.append(f"the decision is from the future: {iso(decided.time_verified)}")
-    if asked.now - decided.time_verified > asked.max_age:
-        moment = iso(decided.time_verified)
-        problems.append(f"an old statement: the decision is of {moment}; to look at it as of then, give --at {moment}")
     return problems

@@ -153,6 +153,14 @@ class ReadinessFacts:
     checklist_version: str | None
     url: str | None
 
+    def findings(self) -> dict[str, tuple[Finding, ...]]:
+        """Row id -> its findings: code, verdict and subject; only of rows whose result counted."""
+        return {
+            row.id: tuple(Finding(code, verdict, subject, "", "") for code, subject, verdict in row.findings)
+            for row in self.rows
+            if row.counts
+        }
+
 
 def readiness_statement(
     *,
@@ -282,20 +290,6 @@ def facts_of(payload: bytes) -> SignedFacts:
 
 def _pairs(row: StatementRow) -> frozenset[Pair]:
     return frozenset((code, subject) for code, subject, _ in row.findings)
-
-
-def stated_findings(payload: bytes) -> dict[str, tuple[Finding, ...]]:
-    """Row id -> its findings as a readiness statement shows them: code, verdict and subject.
-
-    Raises:
-        MalformedEnvelope: it is no readiness statement.
-    """
-    rows = readiness_facts(read_statement(payload)).rows
-    return {
-        row.id: tuple(Finding(code, verdict, subject, "", "") for code, subject, verdict in row.findings)
-        for row in rows
-        if row.counts
-    }
 
 
 def waived_findings(payload: bytes) -> frozenset[tuple[str, Pair]]:

@@ -1,4 +1,4 @@
-"""What a decision statement proves about what it rests on: for which environment it is, and by when it was signed. Pure.
+"""What a decision statement says and proves: whether it is the one wanted, and by when what it rests on was signed. Pure.
 
 Shared by the verification of an open gate's promotion and of one by override.
 """
@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 
 from phase5_ops.clock import iso
 from phase5_ops.gate.attestation.attested_files import ANOTHER_ENVIRONMENT, ProvedAt
-from phase5_ops.gate.attestation.decision_statement import DecisionFacts, gate_id, resource_uri
+from phase5_ops.gate.attestation.decision_statement import OUTCOMES, DecisionFacts, gate_id, resource_uri
+from phase5_ops.gate.attestation.orders import OrderKind
+from phase5_ops.gate.records import Release
 
 SKEW = timedelta(minutes=5)
 _SECOND = timedelta(seconds=1)
@@ -52,11 +54,39 @@ def environment_problems(said: str, wanted: str, name: str) -> list[str]:
     return [] if said == wanted else [f"{ANOTHER_ENVIRONMENT}: not for {wanted}, it is about {name} in {said}"]
 
 
-def decider_problems(decided: DecisionFacts, environment: str) -> list[str]:
-    """Why a decision was not made by the gate of this environment, or not for it; empty if it was."""
-    problems = []
+def decision_problems(
+    decided: DecisionFacts, release: Release, kind: OrderKind, inputs: tuple[str, ...], now: datetime
+) -> list[str]:
+    """Why a decision is not that of a release's own gate to promote it; empty if it is.
+
+    Args:
+        decided: what the decision says.
+        release: what it must be about.
+        kind: the right by which it must promote.
+        inputs: digests of the envelopes that it must rest on.
+        now: the time to judge by.
+    """
+    problems, environment = [], release.environment
+    if (decided.digest, decided.name) != (release.digest, release.name):
+        problems.append(f"another digest: the decision is about {decided.name} {decided.digest}")
+    if (decided.result, decided.levels) != OUTCOMES[kind]:
+        problems.append(f"the decision is not of the kind {kind}: it says {decided.result} {', '.join(decided.levels)}")
+    if decided.inputs != inputs:
+        problems.append(f"the decision rests on {', '.join(decided.inputs) or 'nothing'}, not on {', '.join(inputs)}")
     if decided.verifier != gate_id(environment):
         problems.append(f"the decision is by {decided.verifier}, not by the gate of {environment}")
     if decided.resource != resource_uri(environment, decided.name):
         problems.append(f"the decision is for {decided.resource}, not for {decided.name} in {environment}")
+    if decided.time_verified - now > SKEW:
+        problems.append(f"the decision is from the future: {iso(decided.time_verified)}")
     return problems
+
+
+def age_problems(what: str, moment: datetime, now: datetime, max_age: timedelta) -> list[str]:
+    """Why the statement `what` of a moment is too old; empty if it is not."""
+    if now - moment <= max_age:
+        return []
+    return [
+        f"an old statement: the {what} is of {iso(moment)}, more than {max_age.total_seconds() / 3600:g} h before {iso(now)};"
+        f" to look at it as of then, give --at {iso(moment)}"
+    ]

@@ -14,15 +14,16 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.clock import iso
 from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.attested_files import ProvedAt, Verification, only, read_file, signature_problems
-from phase5_ops.gate.attestation.decision_statement import OUTCOMES, DecisionFacts, decision_facts
+from phase5_ops.gate.attestation.decision_statement import DecisionFacts, decision_facts
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import GATE, KeySet
 from phase5_ops.gate.attestation.orders import OrderKind
-from phase5_ops.gate.attestation.override_verification import OverrideQuestion, verify_override
+from phase5_ops.gate.attestation.override_verification import verify_override
 from phase5_ops.gate.attestation.readiness_statement import ReadinessFacts, readiness_facts
 from phase5_ops.gate.attestation.said_by_decision import (
     SKEW,
-    decider_problems,
+    age_problems,
+    decision_problems,
     decision_summary,
     environment_problems,
     stated_by,
@@ -30,6 +31,7 @@ from phase5_ops.gate.attestation.said_by_decision import (
     unproved,
 )
 from phase5_ops.gate.attestation.statement import OVERRIDE, TEST_RESULT, VERIFICATION_SUMMARY
+from phase5_ops.gate.records import Release
 
 LONGEST_WAIT = timedelta(days=14)
 """Longest time from a readiness statement to the decision on it: a week of signing, and a confirmation run."""
@@ -66,8 +68,9 @@ def verify(
     read = [file for name, content in files.items() if (file := read_file(name, content, problems)) is not None]
     override = only(read, OVERRIDE, "override", problems, optional=True)
     if override is not None:
-        asked = OverrideQuestion(digest, environment, now, max_age, frozenset(accept))
-        return verify_override(override, read, problems, asked, keys)
+        return verify_override(
+            override, read, problems, digest=digest, keys=keys, now=now, max_age=max_age, environment=environment, accept=accept
+        )
     readiness = only(read, TEST_RESULT, "readiness statement", problems)
     decision = only(read, VERIFICATION_SUMMARY, "decision statement", problems, optional=True)
     problems += [
@@ -87,10 +90,14 @@ def verify(
         if decision is not None:
             decided = decision_facts(decision.statement)
             facts |= decision_summary(decided)
-            problems += _decision_problems(decided, said, sha256_of(readiness.content), digest, now)
+            wanted = Release(said.name, digest, said.environment)
+            problems += decision_problems(decided, wanted, OrderKind.OPEN, (sha256_of(readiness.content),), now)
+            problems += _not_on(decided, said)
             problems += signature_problems(decision, keys, (GATE,), stated_by_itself(decided))
             proved_at = stated_by(decided, said.evaluated_at)
-        problems += _age_problems(said, decided if decision is not None else None, now, max_age)
+            problems += age_problems("decision", decided.time_verified, now, max_age)
+        else:
+            problems += age_problems("readiness statement", said.evaluated_at, now, max_age)
     except MalformedEnvelope as error:
         problems.append(f"malformed: {error}")
     problems += signature_problems(readiness, keys, (GATE, *ROLES), proved_at)
@@ -121,36 +128,13 @@ def _readiness_problems(said: ReadinessFacts, digest: str, now: datetime) -> lis
     return problems
 
 
-def _decision_problems(
-    decided: DecisionFacts, said: ReadinessFacts, envelope_digest: str, digest: str, now: datetime
-) -> list[str]:
+def _not_on(decided: DecisionFacts, said: ReadinessFacts) -> list[str]:
+    """Why a decision cannot be on this readiness statement, by policy and time."""
     problems = []
-    if decided.digest != digest or decided.name != said.name:
-        problems.append(f"another digest: the decision is about {decided.name} {decided.digest}")
-    if (decided.result, decided.levels) != OUTCOMES[OrderKind.OPEN]:
-        problems.append(f"the decision is not OPEN: {decided.result} {', '.join(decided.levels)}")
-    if decided.inputs != (envelope_digest,):
-        problems.append(
-            f"the decision rests on {', '.join(decided.inputs) or 'nothing'}, the readiness envelope is {envelope_digest}"
-        )
-    problems += decider_problems(decided, said.environment)
     if decided.policy_digest != said.policy_digest:
         problems.append(
             f"the decision was made under policy {decided.policy_digest}, the readiness statement under {said.policy_digest}"
         )
     if decided.time_verified < said.evaluated_at - SKEW or decided.time_verified - said.evaluated_at > LONGEST_WAIT:
         problems.append(f"the decision of {iso(decided.time_verified)} does not belong to a run of {iso(said.evaluated_at)}")
-    if decided.time_verified - now > SKEW:
-        problems.append(f"the decision is from the future: {iso(decided.time_verified)}")
     return problems
-
-
-def _age_problems(said: ReadinessFacts, decided: DecisionFacts | None, now: datetime, max_age: timedelta) -> list[str]:
-    moment, what = (decided.time_verified, "decision") if decided else (said.evaluated_at, "readiness statement")
-    if now - moment > max_age:
-        hours = max_age.total_seconds() / 3600
-        return [
-            f"an old statement: the {what} is of {iso(moment)}, more than {hours:g} h before {iso(now)};"
-            f" to look at it as of then, give --at {iso(moment)}"
-        ]
-    return []

@@ -5,26 +5,24 @@ glass is broken, people must have been told. What must not live here: Dagster, t
 """
 
 import logging
-from collections.abc import Sequence
 from datetime import datetime
-from importlib.metadata import version
+from functools import partial
 
 from phase5_ops.clock import iso
 from phase5_ops.files import sha256_of
-from phase5_ops.gate.attestation.decision_statement import decision_statement
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, envelope_bytes
 from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import ROLLBACK_ROLE, Override, override_of
 from phase5_ops.gate.candidates.notifications import notify
 from phase5_ops.gate.decision.override_rules import as_text, problems, signed_roles
-from phase5_ops.gate.decision.signature_rules import counting, proved_times
+from phase5_ops.gate.decision.signature_rules import counting
 from phase5_ops.gate.inputs.promotion_records import envelope_problems, record_problems
 from phase5_ops.gate.promotion.publication import (
-    Envelopes,
     PromotionDoor,
     PromotionOutcome,
     PromotionPlan,
+    attested,
     begun,
     blocked,
     publish_once,
@@ -33,7 +31,7 @@ from phase5_ops.gate.promotion.publication import (
 )
 from phase5_ops.gate.promotion.released import BY, live, released
 from phase5_ops.gate.reasons import GateReason
-from phase5_ops.gate.records import Reason, SignOff
+from phase5_ops.gate.records import Reason
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import Candidate, Fate, Promotion
 from phase5_ops.gate.state.table import StateTable
@@ -81,14 +79,18 @@ def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
         policy=gate,
         now=now,
     )
-    envelopes = _attest(session, override, counted, now)
-    if found := _verification_problems(session, override, envelopes, now):
+    envelope = envelope_bytes(override.payload, {off.key_id: off.signature for off in counted})
+    policy_digest = session.run.policy_digest
+    envelopes = attested(session, override.release, envelope, counted, policy_digest=policy_digest, at=now, override=override)
+    # nothing is published that `phase5 verify --accept` would refuse
+    against = partial(envelope_problems, release=override.release, keys=session.keys, now=now, override=override)
+    if found := against(envelopes.readiness, envelopes.decision):
         return blocked(*found, *begun(door.state, candidate, override))
     plan = PromotionPlan(
         candidate=candidate,
         kind=override.kind,
         envelopes=envelopes,
-        problems=lambda standing: _verification_problems(session, override, standing, now),
+        problems=against,
         decided_at=now,
         decided=decided,
         context=override.context,
@@ -143,28 +145,6 @@ def _in_production(state: StateTable, override: Override) -> str | None:
 def envelope_digests(record: Promotion) -> tuple[str, str]:
     """The digests of a promotion's readiness and decision envelope."""
     return sha256_of(record.readiness_envelope.encode()), sha256_of(record.decision_envelope.encode())
-
-
-def _attest(session: GateSession, override: Override, counted: Sequence[SignOff], now: datetime) -> Envelopes:
-    """The signed override, and the gate's decision on it."""
-    envelope = envelope_bytes(override.payload, {off.key_id: off.signature for off in counted})
-    statement = decision_statement(
-        release=override.release,
-        override=override,
-        envelope=envelope,
-        policy_digest=session.run.policy_digest,
-        time_verified=now,
-        version=version("phase5-ops"),
-        proved=proved_times(counted),
-        signers=counted,
-    )
-    key_id, signature = session.signed_by_gate(statement)
-    return Envelopes(envelope, envelope_bytes(statement, {key_id: signature}))
-
-
-def _verification_problems(session: GateSession, override: Override, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
-    """Why these envelopes do not attest this order; nothing is published that `phase5 verify --accept` would refuse."""
-    return envelope_problems(envelopes.basis, envelopes.decision, override.release, keys=session.keys, now=now, override=override)
 
 
 def _told(session: GateSession, override: Override, roles: frozenset[str]) -> tuple[str, ...]:

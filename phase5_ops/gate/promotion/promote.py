@@ -4,23 +4,21 @@ It does not trust whoever started it: a run launched by hand goes through the sa
 targets, which are passed in as functions of the door; and how something is published once, which is in `publication.py`.
 """
 
-from datetime import datetime
-from importlib.metadata import version
+from functools import partial
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.files import sha256_of
-from phase5_ops.gate.attestation.decision_statement import decision_statement
 from phase5_ops.gate.attestation.envelopes import envelope_bytes
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.verification import LONGEST_WAIT
 from phase5_ops.gate.decision.decide import decide
-from phase5_ops.gate.decision.signature_rules import counting, proved_times
+from phase5_ops.gate.decision.signature_rules import counting
 from phase5_ops.gate.inputs.promotion_records import envelope_problems
 from phase5_ops.gate.promotion.publication import (
-    Envelopes,
     PromotionDoor,
     PromotionOutcome,
     PromotionPlan,
+    attested,
     begun,
     blocked,
     publish_once,
@@ -28,7 +26,7 @@ from phase5_ops.gate.promotion.publication import (
     stopped,
 )
 from phase5_ops.gate.records import Decision, GateInputs, Outcome, Release
-from phase5_ops.gate.state.items import Candidate, Fate
+from phase5_ops.gate.state.items import Candidate, Fate, Prepared
 
 
 def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
@@ -57,14 +55,18 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
     decision = decide(inputs)
     if decision.outcome is not Outcome.OPEN:
         return blocked(*map(str, decision.reasons), *begun(door.state, candidate))
-    envelopes, problems = _attest(door, candidate, inputs, decision)
+    envelopes = _attest(door, candidate, inputs, decision)
     if envelopes is None:
-        return blocked(*problems, *begun(door.state, candidate))
+        return blocked("the frozen statement changed while it was decided", *begun(door.state, candidate))
+    # nothing is published that `phase5 verify` would refuse
+    problems = partial(envelope_problems, release=release, keys=door.session.keys, now=inputs.now, max_age=LONGEST_WAIT)
+    if found := problems(envelopes.readiness, envelopes.decision):
+        return blocked(*found, *begun(door.state, candidate))
     plan = PromotionPlan(
         candidate=candidate,
         kind=OrderKind.OPEN,
         envelopes=envelopes,
-        problems=lambda standing: _verification_problems(door, release, standing, inputs.now),
+        problems=problems,
         decided_at=inputs.now,
         decided=decided,
         context=candidate.context or {},
@@ -72,15 +74,13 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
     return publish_once(door, plan)
 
 
-def _attest(
-    door: PromotionDoor, candidate: Candidate, inputs: GateInputs, decision: Decision
-) -> tuple[Envelopes | None, tuple[str, ...]]:
-    """The two envelopes of this decision, or why they would not verify: then nothing is published."""
+def _attest(door: PromotionDoor, candidate: Candidate, inputs: GateInputs, decision: Decision) -> Prepared | None:
+    """The two envelopes of this decision; None where the frozen statement is no longer the one that was decided on."""
     release, opened = candidate.release, decision.opened_on
     # read a second time on purpose: the bytes attested are those stored now, if they are the ones decided on
     frozen = door.state.statement(release, candidate.series)
     if frozen is None or opened is None or sha256_of(frozen.payload) != opened.statement_digest:
-        return None, ("the frozen statement changed while it was decided",)
+        return None
     counted = counting(
         inputs.sign_offs,
         ROLES,
@@ -91,21 +91,4 @@ def _attest(
     )
     signatures = {frozen.gate_key_id: frozen.gate_signature, **{off.key_id: off.signature for off in counted}}
     readiness = envelope_bytes(frozen.payload, signatures)
-    statement = decision_statement(
-        release=release,
-        envelope=readiness,
-        policy_digest=inputs.policy_digest,
-        time_verified=inputs.now,
-        version=version("phase5-ops"),
-        proved=proved_times(counted),
-        signers=counted,
-    )
-    key_id, signature = door.session.signed_by_gate(statement)
-    envelopes = Envelopes(readiness, envelope_bytes(statement, {key_id: signature}))
-    problems = _verification_problems(door, release, envelopes, inputs.now)
-    return (None, problems) if problems else (envelopes, ())
-
-
-def _verification_problems(door: PromotionDoor, release: Release, envelopes: Envelopes, now: datetime) -> tuple[str, ...]:
-    """Why these envelopes do not attest an open gate; nothing is published that `phase5 verify` would refuse."""
-    return envelope_problems(envelopes.basis, envelopes.decision, release, keys=door.session.keys, now=now, max_age=LONGEST_WAIT)
+    return attested(door.session, release, readiness, counted, policy_digest=inputs.policy_digest, at=inputs.now)

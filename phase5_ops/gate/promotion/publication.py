@@ -14,18 +14,20 @@ table is raised as StateError: nothing is known then, and the next attempt begin
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from importlib.metadata import version
 
 from phase5_ops.clock import iso
-from phase5_ops.gate.attestation.decision_statement import decision_facts
-from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, read_envelope
+from phase5_ops.gate.attestation.decision_statement import decision_facts, decision_statement
+from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, envelope_bytes, read_envelope
 from phase5_ops.gate.attestation.orders import Order, OrderKind, Publication, Published, idempotency_key
 from phase5_ops.gate.attestation.override_statement import Override
 from phase5_ops.gate.attestation.readiness_statement import waived_findings
 from phase5_ops.gate.attestation.statement import read_statement
+from phase5_ops.gate.decision.signature_rules import proved_times
 from phase5_ops.gate.inputs.promotion_records import (
     DECISION_FILE,
     OVERRIDE_FILE,
@@ -33,9 +35,9 @@ from phase5_ops.gate.inputs.promotion_records import (
     publication_statement,
     record_problems,
 )
-from phase5_ops.gate.records import GateInputs, Pair
+from phase5_ops.gate.records import GateInputs, Pair, Release, SignOff
 from phase5_ops.gate.session import GateSession
-from phase5_ops.gate.state.items import Candidate, Fate, Lock, Promotion, Written
+from phase5_ops.gate.state.items import Candidate, Fate, Lock, Prepared, Promotion, Written
 from phase5_ops.gate.state.table import StateTable
 
 LOCK_AGE = timedelta(minutes=5)
@@ -96,14 +98,6 @@ class PromotionDoor:
         return self.session.run.run_id
 
 
-@dataclass(frozen=True, slots=True)
-class Envelopes:
-    """What is attested: `basis` is what the decision rests on, the signed readiness statement or the signed override."""
-
-    basis: bytes
-    decision: bytes
-
-
 @dataclass(frozen=True)
 class PromotionPlan:
     """One promotion that was decided and is to be published.
@@ -112,7 +106,8 @@ class PromotionPlan:
         candidate: as it stood when the gate decided.
         kind: by which right.
         envelopes: of this decision.
-        problems: why `phase5 verify` would refuse envelopes; asked of those that an earlier attempt prepared.
+        problems: why `phase5 verify` would refuse what a decision rests on and the decision; asked of the envelopes that an
+            earlier attempt prepared.
         decided_at: evaluation time of the decision.
         decided: the same by the door's monotonic clock.
         context: for the target.
@@ -122,8 +117,8 @@ class PromotionPlan:
 
     candidate: Candidate
     kind: OrderKind
-    envelopes: Envelopes
-    problems: Callable[[Envelopes], tuple[str, ...]]
+    envelopes: Prepared
+    problems: Callable[[bytes, bytes], tuple[str, ...]]
     decided_at: datetime
     decided: float
     context: Mapping[str, str]
@@ -141,6 +136,44 @@ class PromotionPlan:
         return self.name if self.kind is OrderKind.ROLLBACK else ""
 
 
+def attested(
+    session: GateSession,
+    release: Release,
+    envelope: bytes,
+    counted: Sequence[SignOff],
+    *,
+    policy_digest: str,
+    at: datetime,
+    override: Override | None = None,
+) -> Prepared:
+    """What a decision rests on, and the decision on it, signed with the gate's key.
+
+    Args:
+        session: signs.
+        release: what is promoted.
+        envelope: the signed readiness statement, or the signed override.
+        counted: the signatures of the envelope that count.
+        policy_digest: of the policy that was decided under.
+        at: when it was decided.
+        override: the order; None where the gate is open.
+
+    Raises:
+        SigningError, KeysError: the gate's key does not sign, or is not the trusted one.
+    """
+    statement = decision_statement(
+        release=release,
+        override=override,
+        envelope=envelope,
+        policy_digest=policy_digest,
+        time_verified=at,
+        version=version("phase5-ops"),
+        proved=proved_times(counted),
+        signers=counted,
+    )
+    key_id, signature = session.signed_by_gate(statement)
+    return Prepared(envelope, envelope_bytes(statement, {key_id: signature}))
+
+
 def publish_once(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome:
     """Publishes what was decided, unless it was published before or is no longer as it was.
 
@@ -156,10 +189,8 @@ def publish_once(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome:
     # recorded between our reading and our lock
     if (done := door.state.promotion(release, series, override=override)) is not None:
         return recorded(door, plan.candidate, done, plan.override)
-    mine = plan.envelopes
-    kept = door.state.prepare_promotion(release, series, mine.basis, mine.decision, override=override)
-    standing = Envelopes(kept.readiness, kept.decision)
-    if standing != mine and (problems := plan.problems(standing)):
+    standing = door.state.prepare_promotion(release, series, plan.envelopes, override=override)
+    if standing != plan.envelopes and (problems := plan.problems(standing.readiness, standing.decision)):
         return blocked(*(f"what an earlier attempt prepared no longer verifies: {each}" for each in problems))
     if stop := _last_look(door, plan):
         return stop
@@ -168,8 +199,8 @@ def publish_once(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome:
     if not published.effective:
         again = "it is tried again under the same key" if published.publication != Publication.TAKEN else "it needs a person"
         return PromotionOutcome(Ending.NOT_TAKEN, (f"{published.publication}: {published.answer}; {again}",))
-    basis, decision = standing.basis.decode("ascii"), standing.decision.decode("ascii")
-    unsigned = Promotion(door.holder, plan.decided_at, key, basis, decision, published.answer)
+    readiness, decision = standing.readiness.decode("ascii"), standing.decision.decode("ascii")
+    unsigned = Promotion(door.holder, plan.decided_at, key, readiness, decision, published.answer)
     key_id, signature = door.session.signed_by_gate(publication_statement(unsigned, release, series, plan.override))
     promotion = replace(unsigned, key_id=key_id, signature=signature.hex())
     written = door.state.record_promotion(release, series, promotion, override=override)

@@ -16,9 +16,8 @@ from pathlib import Path
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.clock import iso
 from phase5_ops.files import write_whole
-from phase5_ops.gate.attestation.envelopes import PAYLOAD_TYPE
-from phase5_ops.gate.attestation.keys import GATE, SIGNERS, KeysError, KeySet, TrustedKey, key_set, keys_document, parse_keys
-from phase5_ops.gate.signing.kms import load_key, load_keys, sign
+from phase5_ops.gate.attestation.keys import SIGNERS, KeysError, KeySet, TrustedKey, key_set, keys_document, parse_keys
+from phase5_ops.gate.signing.kms import load_key, load_keys
 from phase5_ops.gate.state.items import PinnedKeys, Written
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.policy import SigningPolicy
@@ -123,19 +122,6 @@ def signing_key(reader: AwsReader, policy: SigningPolicy, role: str, trusted: Ke
             f"the key {policy.key_of(role)} is not the trusted key of {role}; if it was replaced on purpose, run phase5 init"
         )
     return key
-
-
-def signed_by_gate(
-    reader: AwsReader, policy: SigningPolicy, trusted: KeySet, payload: bytes, payload_type: str = PAYLOAD_TYPE
-) -> tuple[str, bytes]:
-    """Key id and signature of the gate's key over a payload.
-
-    Raises:
-        SigningError: KMS does not give the key, or it does not sign.
-        KeysError: it is not the trusted one.
-    """
-    made = sign(reader, signing_key(reader, policy, GATE, trusted), payload, payload_type)
-    return made.key_id, made.signature
 
 
 def merged(pinned: KeySet | None, present: KeySet, now: datetime) -> tuple[KeySet, tuple[str, ...]]:

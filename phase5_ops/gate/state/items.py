@@ -209,7 +209,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The envelopes of a promotion before it is published: what the decision rests on, and the signed decision."""
+    """The envelopes of a promotion: `readiness` is what the decision rests on, of a promotion by override the signed override."""
 
     readiness: Bytes
     decision: Bytes

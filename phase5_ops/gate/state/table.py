@@ -297,21 +297,14 @@ class StateTable:
             {"was_holder": abandoned.holder, "was_taken_at": iso(abandoned.taken_at)},
         )
 
-    def prepare_promotion(
-        self, release: Release, series: int, readiness: bytes, decision: bytes, *, override: str = ""
-    ) -> Prepared:
-        """Keeps the envelopes of a promotion before it is published; the first ones stay.
-
-        Returns:
-            Readiness and decision envelope as they stand.
-        """
-        mine = Prepared(readiness, decision)
+    def prepare_promotion(self, release: Release, series: int, mine: Prepared, *, override: str = "") -> Prepared:
+        """Keeps the envelopes of a promotion before it is published; the first ones stay. Returns them as they stand."""
         item = {"pk": release_pk(release), "sk": slot("PREPARED", series, override), **attributes(mine)}
         self._put(item, "attribute_not_exists(pk)")
         return self.prepared_promotion(release, series, override=override) or mine
 
     def prepared_promotion(self, release: Release, series: int, *, override: str = "") -> Prepared | None:
-        """Readiness and decision envelope of a promotion that was begun; None if none was."""
+        """The envelopes of a promotion that was begun; None if none was."""
         item = self._get(release_pk(release), slot("PREPARED", series, override))
         return None if item is None else read(Prepared, item)
 

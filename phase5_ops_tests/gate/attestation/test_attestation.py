@@ -9,7 +9,8 @@ import pytest
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, canonical_json, envelope_bytes, read_envelope, strict_json
-from phase5_ops.gate.attestation.readiness_statement import StatementRow, facts_of, stated_findings, waived_findings
+from phase5_ops.gate.attestation.readiness_statement import StatementRow, facts_of, readiness_facts, waived_findings
+from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.records import RowFacts, Waiver
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE, decision_payload, readiness_payload
@@ -93,7 +94,8 @@ def test_what_was_waived_is_what_a_waiver_names_of_a_waived_rows_findings():
     ):
         payload = readiness_payload(rows=rows, waivers=(wide,), in_a_row={"w": 3})
         assert waived_findings(payload) == expected
-    assert [(f.code, f.subject, f.verdict) for f in stated_findings(readiness_payload(rows=(waived,)))["1.2"]] == [
+    said = readiness_facts(read_statement(readiness_payload(rows=(waived,))))
+    assert [(f.code, f.subject, f.verdict) for f in said.findings()["1.2"]] == [
         ("code", "x", Verdict.FAIL), ("code", "y", Verdict.FAIL),
     ]  # fmt: skip
     (shown,) = json.loads(payload)["predicate"]["configuration"][3]["annotations"]["waivers"]

@@ -228,8 +228,8 @@ def test_a_run_whose_lock_was_taken_over_does_not_publish(bench):
     slept = bench.state
 
     class TakenOver(StateTable):
-        def prepare_promotion(self, release, series, readiness, decision, **about):
-            done = super().prepare_promotion(release, series, readiness, decision, **about)
+        def prepare_promotion(self, release, series, mine, **about):
+            done = super().prepare_promotion(release, series, mine, **about)
             slept.take_over_lock(release, series, slept.lock(release, series), "run-2", bench.wall + timedelta(minutes=6))
             return done
 
