@@ -38,6 +38,9 @@ class Read:
     start: str
     end: str
 
+    def __str__(self) -> str:
+        return f"{self.operation} {self.resource}: {self.status}: {self.error}"
+
     def as_entry(self) -> dict[str, object]:
         """The read as it is kept with the table: operation, resource, status, error, pages, from, to."""
         entry = asdict(self)

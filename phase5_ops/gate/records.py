@@ -6,7 +6,7 @@ could not be read is left at the value that keeps the gate closed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -20,6 +20,10 @@ from phase5_ops.verdict import Finding, Verdict
 #: A finding as a waiver names it: code and subject, both exactly as found.
 Pair = tuple[Text, Text]
 Pairs = Annotated[frozenset[Pair], PlainSerializer(lambda pairs: [list(pair) for pair in sorted(pairs)])]
+#: Row id (or name of an extra check) -> its verdict and findings in a run.
+Rows = Mapping[str, tuple[Verdict, tuple[Finding, ...]]]
+#: For a run whose end is not known: later than every run that could cure.
+NO_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 class RunState(StrEnum):
@@ -57,6 +61,26 @@ class RunFacts:
     environment: str | None = None
     release_digest: str | None = None
     fixed_now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessRun:
+    """A run that was made for a candidate or an environment, as Dagster's record says; or one that promotes.
+
+    Attributes:
+        facts: what the gate decides from.
+        release: name of the release; None for a run without one.
+        series, attempt: of the candidate it was made for; 0 where its tags do not say.
+        ended_at: when it was over; None before.
+        evidence_digest: the digest that it sealed its evidence with.
+    """
+
+    facts: RunFacts
+    release: str | None
+    series: int
+    attempt: int
+    ended_at: datetime | None
+    evidence_digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +166,7 @@ class OtherRun:
         run_id: Dagster's.
         environment: what it judged.
         completed_at: when it ended.
-        rows: row id (or extra check) -> verdict and findings; None if its results could not be read.
+        rows: what it found; None if its results could not be read.
         recorded: Dagster has its record; without one only its evidence files tell of it, and those can only close.
         confirmed: the state table's record of it says the same; without that it cures nothing.
     """
@@ -150,7 +174,7 @@ class OtherRun:
     run_id: str
     environment: str
     completed_at: datetime
-    rows: Mapping[str, tuple[Verdict, tuple[Finding, ...]]] | None
+    rows: Rows | None
     recorded: bool = True
     confirmed: bool = True
 
@@ -356,6 +380,7 @@ class Decision:
         waivers_used: ids of the waivers that it needs.
         unmatched_waivers: (waiver id, pair) of what waivers excuse without need.
         fresh_until: when the first of the evidence grows stale; None where a row has none that counts.
+        void: why signatures over the frozen statement no longer hold; empty if they do, or there is none.
     """
 
     outcome: Outcome
@@ -366,3 +391,4 @@ class Decision:
     waivers_used: frozenset[str] = frozenset()
     unmatched_waivers: tuple[tuple[str, Pair], ...] = ()
     fresh_until: datetime | None = None
+    void: tuple[str, ...] = ()

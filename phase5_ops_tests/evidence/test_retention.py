@@ -15,7 +15,6 @@ from phase5_ops.evidence.history import History
 from phase5_ops.evidence.retention import KeptRun, no_longer_needed, shortest
 from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, READINESS_JOB, RELEASE_TAG
 from phase5_ops.evidence.store import Ended, EvidenceStore, Origin
-from phase5_ops.gate.inputs.dagster_records import run_named
 from phase5_ops.gate.runs.pruning import prune
 from phase5_ops.policy import FlowPolicy, GatePolicy, RetentionPolicy
 from phase5_ops.settings import ConfigurationError, ReadingSettings, Settings, load_settings
@@ -166,9 +165,9 @@ def test_an_old_run_goes_whole_and_the_others_stay_whole(folder):
     assert any(name.startswith("history/runs/") for name in folder.files_of(old))
     assert folder.prune() is None
     assert folder.files_of(old) == []
-    assert run_named(folder.instance, old) is None
+    assert folder.instance.get_run_record_by_id(old) is None
     assert {run_id: folder.files_of(run_id) for run_id in before} == before
-    assert run_named(folder.instance, newest) is not None
+    assert folder.instance.get_run_record_by_id(newest) is not None
     assert folder.prune() is None
 
 
@@ -187,7 +186,7 @@ def test_a_folder_that_cannot_be_removed_is_said(folder, monkeypatch):
     old = folder.run(40)
     monkeypatch.setattr(EvidenceStore, "remove", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied", "x")))
     assert folder.prune() == "old evidence cannot be removed: [Errno 13] Permission denied: 'x'"
-    assert run_named(folder.instance, old) is not None
+    assert folder.instance.get_run_record_by_id(old) is not None
 
 
 def test_what_a_killed_pruning_left_is_finished_by_the_next(folder):

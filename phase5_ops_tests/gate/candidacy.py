@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from phase5_ops.checklist import ROW_OF_ID
-from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
+from phase5_ops.evidence.run_tags import DIGEST_TAG, READINESS_JOB, RELEASE_TAG
 from phase5_ops.evidence.store import EvidenceStore
-from phase5_ops.gate.candidates.next_step import Action, Attempt, Step, next_action
+from phase5_ops.gate.candidates.next_step import Action, Step, next_action
 from phase5_ops.gate.decision.decide import decide, is_blocking
 from phase5_ops.gate.defs import sensor
 from phase5_ops.gate.drill.cases import complete_inputs
 from phase5_ops.gate.inputs import dagster_records as check_state
-from phase5_ops.gate.records import GateInputs, Outcome, Release, RunState
+from phase5_ops.gate.records import GateInputs, Outcome, ReadinessRun, Release, RunFacts, RunState
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.policy import FlowPolicy, GatePolicy
 from phase5_ops.report.document import ReadinessDocument
@@ -34,7 +34,7 @@ def of_run(instance: dg.DagsterInstance, settings: Settings, document: Readiness
     """The inputs of a candidate that this run was made for, its other rows completed."""
     tags = {RELEASE_TAG: RELEASE.name, DIGEST_TAG: RELEASE.digest}
     instance.add_run_tags(document.run_id, tags)
-    run = check_state.run_named(instance, document.run_id)
+    run = check_state.readiness_run(instance.get_run_record_by_id(document.run_id))
     bundle = check_state.stored_bundle(EvidenceStore(settings.state_dir / "evidence"), run)
     complete = complete_inputs(settings.gate, datetime.fromisoformat(NOW))
     stored = check_state.stored_results(instance, run.facts)
@@ -88,7 +88,8 @@ def signed(inputs: GateInputs) -> GateInputs:
 def next_step(inputs: GateInputs) -> Action:
     """What the sensor does next with a signed candidate whose run was over a moment ago."""
     candidate = Candidate(inputs.release, 1, Fate.READY_TO_SIGN, inputs.now, inputs.now + timedelta(days=7), "pipeline")
-    run = Attempt(inputs.run_id, 1, RunState.FINISHED, inputs.now)
+    facts = RunFacts(inputs.run_id, READINESS_JOB, RunState.FINISHED)
+    run = ReadinessRun(facts, RELEASE.name, 1, 1, inputs.now, None)
     return next_action(
         candidate,
         runs=(run,),

@@ -16,7 +16,7 @@ from phase5_ops.gate.attestation.keys import GATE
 from phase5_ops.gate.attestation.orders import Publication, Published
 from phase5_ops.gate.attestation.readiness_statement import facts_of
 from phase5_ops.gate.decision.decide import decide
-from phase5_ops.gate.defs.stating import state_document
+from phase5_ops.gate.defs.stating import last_stated, state_document
 from phase5_ops.gate.drill.cases import complete_inputs
 from phase5_ops.gate.inputs.read import DecidingSession, read_inputs
 from phase5_ops.gate.promotion.promote import promote
@@ -114,7 +114,7 @@ class Desk:
             candidate = sources.state.candidate(release)
             found = inputs or read_inputs(sources, candidate)
             document = describe(sources, candidate, found, decide(found))
-            assert state_document(sources, candidate, document) == ()
+            assert state_document(sources, candidate, document, last_stated(sources, candidate)) == ()
 
     def promoted(self, now: datetime = NOW, *, release: Release = RELEASE) -> Candidate:
         """A candidate that three people signed and the gate promoted at `now`."""

@@ -158,7 +158,7 @@ def test_what_is_promoted_rolled_back_from_and_back_to_says_so_everywhere(machin
     assert machines.everywhere("verify", *machines.envelopes(), "--digest", RELEASE.digest, "--policy", machines.keys())[0] == 0
     code, _, err = machines.runs("signer", "rollback", RELEASE.name, *WHY)
     assert code == 1
-    assert "it is live since" in err
+    assert "the release is live since" in err
     machines.desk.promoted(datetime.now(UTC), release=NEWER)
     machines.desk.states(judged(machines.desk, release=NEWER), release=NEWER)
     assert machines.live() == (NEWER.name, "OPEN")

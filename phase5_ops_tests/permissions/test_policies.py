@@ -24,7 +24,7 @@ from phase5_ops.gate.approval.waive import record_waiver
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.defs.sensor import run_tick
 from phase5_ops.gate.inputs.install_check import check_installation
-from phase5_ops.gate.inputs.present_platform import PresentPlatform, alarms_now, deployed_now
+from phase5_ops.gate.inputs.present_platform import PresentPlatform, alarms_now
 from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.promotion.targets.choice import iam_actions
 from phase5_ops.gate.records import Release, Waiver
@@ -299,7 +299,7 @@ def test_the_gate_calls_nothing_that_its_policy_does_not_allow(desk, tmp_path):
     store = EvidenceStore(tmp_path / "evidence")
     present = PresentPlatform(platform.reader, desk.settings.deployed)
     alarms_now(present, store, "run", desk.settings.gate)
-    deployed_now(present, store, "run")
+    _ = present.deployed
     assert platform.account != "unknown"
     assert called(platform.reader) | called(signing.reader) <= allowed(policy_for(Purpose.gate, desk.settings)["Statement"])
     assert {"dynamodb:BatchGetItem", "cloudwatch:DescribeAlarms", "ssm:GetParameter"} <= called(platform.reader)

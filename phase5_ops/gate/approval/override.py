@@ -5,7 +5,6 @@ Dagster, the target.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from uuid import uuid4
 
 from phase5_ops.gate.attestation.orders import OrderKind
@@ -71,8 +70,7 @@ def _refuse_problems(session: GateSession, candidate: Candidate, override: Overr
 
 def _problems_of_form(session: GateSession, override: Override) -> tuple[Reason, ...]:
     settings = session.settings
-    skew = timedelta(seconds=settings.gate.clock_skew_seconds)
-    return tuple(problems_of_form(override, now=session.now, policy=settings.overrides, skew=skew))
+    return tuple(problems_of_form(override, now=session.now, policy=settings.overrides, gate=settings.gate))
 
 
 def waiting_override(session: GateSession, candidate: Candidate, kind: OrderKind) -> tuple[Override, tuple[SignOff, ...]] | None:

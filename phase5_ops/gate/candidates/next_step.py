@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from phase5_ops.files import sha256_of
-from phase5_ops.gate.decision.signature_rules import differences
 from phase5_ops.gate.reasons import named_first
-from phase5_ops.gate.records import Decision, GateInputs, Outcome, RunState
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, ReadinessRun, RunState
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate
 from phase5_ops.policy import FlowPolicy
 
@@ -28,23 +27,6 @@ class Step(StrEnum):
     PROMOTE = "PROMOTE"
     RENEW = "RENEW"  # what is signed no longer holds: close the series and begin the next
     REJECT = "REJECT"
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A run that was made for a candidate, a readiness run or a promotion.
-
-    Attributes:
-        run_id: Dagster's.
-        number: which attempt; 0 where its tags do not say.
-        state: how far it is.
-        ended_at: when it was over; None before.
-    """
-
-    run_id: str
-    number: int
-    state: RunState
-    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +121,8 @@ def _gives_way(older: Candidate, newer: Candidate, policy: FlowPolicy) -> bool:
 def next_action(
     candidate: Candidate,
     *,
-    runs: Sequence[Attempt],
-    promotions: Sequence[Attempt],
+    runs: Sequence[ReadinessRun],
+    promotions: Sequence[ReadinessRun],
     inputs: GateInputs | None,
     decision: Decision | None,
     policy: FlowPolicy,
@@ -161,8 +143,8 @@ def next_action(
         recorded: its promotion is recorded already; a killed run may have left what follows undone.
         begun: what is known of a promotion that was begun and left no record; shown among the reasons.
     """
-    if pending := [run for run in (*promotions, *runs) if run.state is RunState.RUNNING]:
-        return Action(Step.WAIT, (f"run {pending[0].run_id} is under way",))
+    if pending := [run for run in (*promotions, *runs) if run.facts.state is RunState.RUNNING]:
+        return Action(Step.WAIT, (f"run {pending[0].facts.run_id} is under way",))
     if recorded:
         return _again(Step.PROMOTE, promotions, ("its promotion is recorded; what follows of it is made good",), policy, now)
     blockers = (*begun, *(str(reason) for reason in named_first(decision.reasons))) if decision else begun
@@ -180,22 +162,14 @@ def next_action(
 def _ready(candidate: Candidate, inputs: GateInputs, decision: Decision, blockers: tuple[str, ...]) -> Action:
     if inputs.statement is None:
         return Action(Step.FREEZE, ("every row but the sign-offs opens",))
-    void = differences(
-        inputs.statement,
-        release_digest=candidate.release.digest,
-        policy_digest=inputs.policy_digest,
-        waivers=decision.waivers_used,
-        rows=decision.facts,
-        unknown=frozenset(row.row for row in decision.rows if row.row not in decision.facts and row.blocking),
-    )
-    if void:
-        return Action(Step.RENEW, tuple(f"what was to be signed no longer holds: {each}" for each in void))
+    if decision.void:
+        return Action(Step.RENEW, tuple(f"what was to be signed no longer holds: {each}" for each in decision.void))
     if candidate.fate is Fate.PENDING:
         return Action(Step.FREEZE, ("the statement is frozen",))  # a tick ended between the two writes
     return Action(Step.WAIT, blockers)
 
 
-def _again(step: Step, attempts: Sequence[Attempt], because: tuple[str, ...], policy: FlowPolicy, now: datetime) -> Action:
+def _again(step: Step, attempts: Sequence[ReadinessRun], because: tuple[str, ...], policy: FlowPolicy, now: datetime) -> Action:
     """The step, or WAIT if the last attempt at it ended too recently."""
     ended = max((attempt.ended_at for attempt in attempts if attempt.ended_at is not None), default=None)
     if ended is not None and now - ended < timedelta(minutes=policy.attempt_minutes):
@@ -203,7 +177,12 @@ def _again(step: Step, attempts: Sequence[Attempt], because: tuple[str, ...], po
     return Action(step, because, next_number(attempts))
 
 
-def next_number(attempts: Sequence[Attempt]) -> int:
+def next_number(attempts: Sequence[ReadinessRun]) -> int:
     """One more than the highest number, so that no run key is used twice; an absurdly high one, tagged by hand, is ignored."""
     most = 1000 + 10 * len(attempts)
-    return max((attempt.number for attempt in attempts if attempt.number <= most), default=0) + 1
+    return max((run.attempt for run in attempts if run.attempt <= most), default=0) + 1
+
+
+def run_key(*about: str) -> str:
+    """Dagster's key of a run that is about these, 32 hex digits: equal from every tick, so that the run is launched once."""
+    return sha256_of("\0".join(about).encode())[7:39]

@@ -48,7 +48,8 @@ def decide(inputs: GateInputs) -> Decision:
     used = frozenset(name for each in judged for name in each.used)
     release_reasons = (*_release_problems(inputs), *inputs.closing)
     unknown = frozenset(each.decision.row for each in judged if each.facts is None and each.decision.blocking)
-    sign_offs = _decide_sign_offs(inputs, facts, used, unknown)
+    void = _void(inputs, facts, used, unknown)
+    sign_offs = _decide_sign_offs(inputs, void)
     by_id = {decision.row: decision for decision in (*(each.decision for each in judged), *sign_offs)}
     rows = tuple(by_id[row.id] for row in ALL_CHECKS)
     ready = not release_reasons and all(each.decision.opens for each in judged)
@@ -63,6 +64,7 @@ def decide(inputs: GateInputs) -> Decision:
         waivers_used=used,
         unmatched_waivers=tuple(unmatched(inputs.waivers, {each.decision.row: each.closing for each in judged})),
         fresh_until=_fresh_until(inputs, judged),
+        void=void,
     )
 
 
@@ -179,9 +181,21 @@ def _passes(run: OtherRun, inputs: GateInputs) -> bool:
     return run.recorded and run.confirmed and all(_opens_there(row, run, inputs) for row in wanted)
 
 
-def _decide_sign_offs(
-    inputs: GateInputs, facts: Mapping[str, RowFacts], used: frozenset[str], unknown: frozenset[str]
-) -> tuple[RowDecision, ...]:
+def _void(inputs: GateInputs, facts: Mapping[str, RowFacts], used: frozenset[str], unknown: frozenset[str]) -> tuple[str, ...]:
+    """Why signatures over the frozen statement no longer hold; empty where nothing is frozen."""
+    if inputs.release is None or inputs.statement is None:
+        return ()
+    return differences(
+        inputs.statement,
+        release_digest=inputs.release.digest,
+        policy_digest=inputs.policy_digest,
+        waivers=used,
+        rows=facts,
+        unknown=unknown,
+    )
+
+
+def _decide_sign_offs(inputs: GateInputs, void: tuple[str, ...]) -> tuple[RowDecision, ...]:
     rows = [row for row in ROWS if row.is_sign_off]
     release, statement = inputs.release, inputs.statement
     if release is None or statement is None:
@@ -194,14 +208,6 @@ def _decide_sign_offs(
             RowDecision(row.id, str(reasons.GateState.UNSIGNED), opens=False, reasons=(code.closes(row.id, row.owner, seen),))
             for row in rows
         )
-    void = differences(
-        statement,
-        release_digest=release.digest,
-        policy_digest=inputs.policy_digest,
-        waivers=used,
-        rows=facts,
-        unknown=unknown,
-    )
     problems = sign_off_problems(
         inputs.sign_offs,
         statement_digest=statement.statement_digest,

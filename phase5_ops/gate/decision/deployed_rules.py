@@ -56,9 +56,7 @@ def recorded_problems(table: DeployedIdentity | None, release: Release, policy: 
         return (_unknown("deployed_identity", "the run recorded nothing that can be read"),)
     failed = [read for read in table.reads if read.status is not ReadStatus.OK]
     if failed or not table.reads:
-        seen = (
-            "; ".join(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed) or "no reads recorded"
-        )
+        seen = "; ".join(map(str, failed)) or "no reads recorded"
         return (_unknown("deployed_identity", seen),)
     start, end = identity_at(table, START), identity_at(table, END)
     if not start or not end:

@@ -29,7 +29,7 @@ def longest_life(kind: OrderKind, policy: OverridePolicy) -> timedelta:
     return timedelta(minutes=policy.rollback_minutes) if kind is OrderKind.ROLLBACK else timedelta(hours=policy.break_glass_hours)
 
 
-def problems_of_form(override: Override, *, now: datetime, policy: OverridePolicy, skew: timedelta) -> Iterator[Reason]:
+def problems_of_form(override: Override, *, now: datetime, policy: OverridePolicy, gate: GatePolicy) -> Iterator[Reason]:
     """Why an override is not valid, whoever signed it."""
     about = override.id
     if not override.reason.strip() or not override.ticket.strip() or len(override.reason) > _LONGEST_TEXT:
@@ -40,7 +40,7 @@ def problems_of_form(override: Override, *, now: datetime, policy: OverridePolic
         yield GateReason.OVERRIDE_TOO_LONG.closes(about, override.kind, seen)
     if now >= override.until:
         yield GateReason.OVERRIDE_EXPIRED.closes(about, override.kind, f"it ended at {iso(override.until)}")
-    if override.requested_at - now > skew:
+    if override.requested_at - now > timedelta(seconds=gate.clock_skew_seconds):
         yield GateReason.OVERRIDE_FROM_THE_FUTURE.closes(about, override.kind, f"asked for at {iso(override.requested_at)}")
 
 
@@ -77,7 +77,7 @@ def problems(
         gate: the rules of signatures.
         now: wall clock.
     """
-    found = list(problems_of_form(override, now=now, policy=policy, skew=timedelta(seconds=gate.clock_skew_seconds)))
+    found = list(problems_of_form(override, now=now, policy=policy, gate=gate))
     good, bad = signed_roles(override, signatures, policy=gate, now=now)
     counted = good & {ROLLBACK_ROLE} if override.kind is OrderKind.ROLLBACK else good
     if len(counted) < SIGNERS[override.kind]:

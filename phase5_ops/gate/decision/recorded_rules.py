@@ -13,10 +13,8 @@ from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.attestation.run_record import RunFound, RunRecord
 from phase5_ops.gate.reasons import RELEASE, GateReason
-from phase5_ops.gate.records import OtherRun, Reason
-from phase5_ops.verdict import Finding, Verdict
-
-Rows = Mapping[str, tuple[Verdict, tuple[Finding, ...]]]
+from phase5_ops.gate.records import OtherRun, Reason, Rows
+from phase5_ops.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ Nothing is decided here; `waivers.py` says what a waiver does, `decide.py` which
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
-from phase5_ops.gate.decision.waivers import consecutive_releases, problem_of
+from phase5_ops.gate.decision.waivers import problem_of
 from phase5_ops.gate.records import Decision, GateInputs, Pair, Waiver
 
 #: The promotions of an environment, oldest first: name of the release, and what was waived for it as (row id, pair).
@@ -66,8 +67,12 @@ def releases_in_a_row(row: str, pairs: Iterable[Pair], promotions: Promotions, r
     first: dict[str, frozenset[tuple[str, Pair]]] = {}
     for name, waived in promotions:
         first.setdefault(name, waived)
-    earlier = [waived for name, waived in first.items() if name != release]
-    return max(consecutive_releases([*earlier, [(row, pair) for pair in pairs]]).values(), default=0)
+    latest_first = [waived for name, waived in first.items() if name != release][::-1]
+
+    def streak(entry: tuple[str, Pair]) -> int:
+        return 1 + len(list(takewhile(lambda waived: entry in waived, latest_first)))
+
+    return max((streak((row, pair)) for pair in pairs), default=0)
 
 
 def in_words(count: int) -> str:

@@ -118,23 +118,3 @@ def unmatched(waivers: Iterable[Waiver], closing: Mapping[str, Iterable[Finding]
     """
     found = {row: {(f.code, f.subject) for f in findings} for row, findings in closing.items()}
     return sorted((w.id, pair) for w in waivers for pair in w.pairs if pair not in found.get(w.row, set()))
-
-
-def consecutive_releases(waived: Sequence[Iterable[tuple[str, Pair]]]) -> dict[tuple[str, Pair], int]:
-    """For how many releases in a row, up to the last, each (row id, pair) was waived.
-
-    Args:
-        waived: the waived (row id, pair) of each promoted release, oldest first; the last one is the release at hand.
-    """
-    if not waived:
-        return {}
-    *earlier, last = (set(release) for release in waived)
-    counts = {}
-    for entry in last:
-        streak = 1
-        for release in reversed(earlier):
-            if entry not in release:
-                break
-            streak += 1
-        counts[entry] = streak
-    return counts

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
-from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, stored_order
-from phase5_ops.gate.candidates.next_step import Attempt, next_number
+from phase5_ops.gate.candidates.next_step import next_number, run_key
 from phase5_ops.gate.decision.override_rules import problems
 from phase5_ops.gate.defs.promotion_job import override_run_config
 from phase5_ops.gate.inputs import dagster_records as check_state
@@ -83,7 +82,7 @@ def _launched(session: DecidingSession, override: Override, now: datetime, why: 
     ended = max((run.ended_at for run in runs if run.ended_at is not None), default=None)
     if ended is not None and now - ended < timedelta(seconds=session.settings.overrides.retry_seconds):
         return None, "it did not take effect; it is tried again soon, see the run's log"
-    attempt = next_number([Attempt(run.facts.run_id, run.attempt, run.facts.state, run.ended_at) for run in runs])
+    attempt = next_number(runs)
     return _request(override, attempt), f"{why}, attempt {attempt}"
 
 
@@ -96,5 +95,5 @@ def _request(override: Override, attempt: int) -> dg.RunRequest:
         ENVIRONMENT_TAG: release.environment,
         ATTEMPT_TAG: str(attempt),
     }
-    key = sha256_of("\0".join((PROMOTION_JOB, release.environment, override.id, str(attempt))).encode())[7:39]
+    key = run_key(PROMOTION_JOB, release.environment, override.id, str(attempt))
     return dg.RunRequest(run_key=key, job_name=PROMOTION_JOB, run_config=override_run_config(override), tags=tags)

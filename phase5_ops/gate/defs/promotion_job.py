@@ -74,27 +74,18 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
     refuse_fixed_clock(run.settings, "promotion")
     tags = context.run.tags
     if override := config.override or tags.get(OVERRIDE_TAG):
-        _end(context, _promote_override(context, run, override))
+        context.instance.add_run_tags(context.run_id, {OVERRIDE_TAG: override, ENVIRONMENT_TAG: run.settings.environment})
+        _end(context, promote_override(open_door(context.instance, run), override))
         return
     name, digest = config.release or tags.get(RELEASE_TAG), config.digest or tags.get(DIGEST_TAG)
     release = Release(name or "", digest or "", run.settings.environment)
     check_release(release)
-    shown = {
-        RELEASE_TAG: release.name,
-        DIGEST_TAG: release.digest,
-        ENVIRONMENT_TAG: release.environment,
-    }
+    shown = {RELEASE_TAG: release.name, DIGEST_TAG: release.digest, ENVIRONMENT_TAG: release.environment}
     context.instance.add_run_tags(context.run_id, shown)
     outcome = promote(open_door(context.instance, run), release)
     if outcome.ending is Ending.PROMOTED:
         _tell(run, release)
     _end(context, outcome)
-
-
-def _promote_override(context: dg.OpExecutionContext, run: RunContext, override: str) -> PromotionOutcome:
-    shown = {OVERRIDE_TAG: override, ENVIRONMENT_TAG: run.settings.environment}
-    context.instance.add_run_tags(context.run_id, shown)
-    return promote_override(open_door(context.instance, run), override)
 
 
 def _tell(run: RunContext, release: Release) -> None:
@@ -106,20 +97,16 @@ def _tell(run: RunContext, release: Release) -> None:
 
 def _end(context: dg.OpExecutionContext, outcome: PromotionOutcome) -> None:
     """Ends the run as the promotion ended."""
-    context.add_output_metadata(_metadata(outcome))
-    if not outcome.promoted:
-        raise dg.Failure(
-            description=f"{outcome.ending}: " + "; ".join(outcome.reasons), metadata=_metadata(outcome), allow_retries=False
-        )
-
-
-def _metadata(outcome: PromotionOutcome) -> dict[str, Any]:
     record = outcome.promotion
-    return {
+    metadata = {
         "ending": str(outcome.ending),
         "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in outcome.reasons) or "none"),
         **({"idempotency_key": record.idempotency_key, "promoted_by_run": record.holder} if record else {}),
     }
+    context.add_output_metadata(metadata)
+    if not outcome.promoted:
+        description = f"{outcome.ending}: {'; '.join(outcome.reasons)}"
+        raise dg.Failure(description=description, metadata=metadata, allow_retries=False)
 
 
 @dg.job(

@@ -17,24 +17,23 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.evidence import run_tags
-from phase5_ops.files import sha256_of
 from phase5_ops.gate.approval import disclosures as loosened
 from phase5_ops.gate.approval.freeze import statement_rows
 from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.readiness_statement import readiness_statement
 from phase5_ops.gate.candidates import registration as candidates
-from phase5_ops.gate.candidates.next_step import Action, Attempt, Step, in_order, in_turn, next_action
+from phase5_ops.gate.candidates.next_step import Action, Step, in_order, in_turn, next_action, run_key
 from phase5_ops.gate.candidates.notifications import tell_fate
 from phase5_ops.gate.decision.decide import decide
 from phase5_ops.gate.decision.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
 from phase5_ops.gate.defs.override_watch import watch_overrides
 from phase5_ops.gate.defs.promotion_job import promotion_run_config
-from phase5_ops.gate.defs.stating import Describe, state_document, stated_open
+from phase5_ops.gate.defs.stating import Describe, last_stated, state_document
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted, look_again, read_inputs
 from phase5_ops.gate.promotion.publication import begun
-from phase5_ops.gate.records import Decision, GateInputs, Outcome, Waiver
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, ReadinessRun, Waiver
 from phase5_ops.gate.signing.kms import SigningError
 from phase5_ops.gate.state.items import Candidate, Fate, MalformedItem, Registered, StateError, Written
 from phase5_ops.settings import ConfigurationError, Settings
@@ -177,16 +176,17 @@ def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: da
         runs = check_state.runs_of_candidate(session.instance, release, candidate.series)
         promotions = check_state.runs_of_candidate(session.instance, release, candidate.series, job=run_tags.PROMOTION_JOB)
         inputs, decision = _decided(session, candidate, runs)
+        recorded = session.state.promotion(release, candidate.series) is not None
         action = next_action(
             candidate,
-            runs=_attempts(runs),
-            promotions=_attempts(promotions),
+            runs=runs,
+            promotions=promotions,
             inputs=inputs,
             decision=decision,
             policy=session.settings.flow,
             now=now,
-            recorded=session.state.promotion(release, candidate.series) is not None,
-            begun=begun(session.state, candidate),
+            recorded=recorded,
+            begun=() if recorded else begun(session.state, candidate),
         )
         tick.lines += said(name, action)
         if inputs and decision:
@@ -205,17 +205,17 @@ def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: da
         found = inputs or read_inputs(session, candidate, runs=runs)
         return words.describe(session, candidate, found, decision or decide(found))
 
-    _state(session, candidate, tick, document)
+    _state(candidate, tick, lambda: state_document(session, candidate, document(), last_stated(session, candidate)))
 
 
-def _state(session: DecidingSession, candidate: Candidate, tick: Tick, document: Callable[[], Mapping[str, Any]]) -> bool:
+def _state(candidate: Candidate, tick: Tick, write: Callable[[], tuple[str, ...]]) -> bool:
     """Writes the document of a candidate; False where that failed, which is reported and undoes no step that was made.
 
     Evidence that cannot be put into a document costs its candidate no run, and no other candidate its turn.
     """
     name = candidate.release.name
     try:
-        problems = state_document(session, candidate, document())
+        problems = write()
     except Exception as error:
         if not isinstance(error, (StateError, KeysError, SigningError)):
             log.exception("the document of %s could not be made", name)
@@ -231,7 +231,8 @@ def _said_on_what(session: DecidingSession, candidate: Candidate, tick: Tick, wo
     """
     try:
         record = session.state.promotion(candidate.release, candidate.series)
-        if record is None or stated_open(session, candidate):
+        last = last_stated(session, candidate)
+        if record is None or (last is not None and last.document.get("decision") == Outcome.OPEN):
             return True
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{candidate.release.name}: what it was promoted on is not said: {error}"[:_LONGEST_LINE])
@@ -241,7 +242,7 @@ def _said_on_what(session: DecidingSession, candidate: Candidate, tick: Tick, wo
         found = as_promoted(session, candidate, record)
         return words.describe(session, candidate, found, decide(found))
 
-    return _state(session, candidate, tick, document)
+    return _state(candidate, tick, lambda: state_document(session, candidate, document(), last))
 
 
 def said(name: str, action: Action) -> list[str]:
@@ -252,7 +253,7 @@ def said(name: str, action: Action) -> list[str]:
 
 
 def _decided(
-    session: DecidingSession, candidate: Candidate, runs: list[check_state.ReadinessRun]
+    session: DecidingSession, candidate: Candidate, runs: list[ReadinessRun]
 ) -> tuple[GateInputs | None, Decision | None]:
     """Decides on the last finished run; what would be signed or promoted is compared with the platform as it is now.
 
@@ -330,10 +331,6 @@ def _in_a_row(session: DecidingSession, candidate: Candidate, waivers: Sequence[
     return {each.id: releases_in_a_row(each.row, each.pairs, session.promotions, candidate.release.name) for each in waivers}
 
 
-def _attempts(runs: Sequence[check_state.ReadinessRun]) -> list[Attempt]:
-    return [Attempt(run.facts.run_id, run.attempt, run.facts.state, run.ended_at) for run in runs]
-
-
 def candidate_tags(candidate: Candidate, attempt: int) -> dict[str, str]:
     """The tags of a run that is made for a candidate."""
     release = candidate.release
@@ -348,8 +345,7 @@ def candidate_tags(candidate: Candidate, attempt: int) -> dict[str, str]:
 
 def _request(job: str, candidate: Candidate, attempt: int, config: Mapping[str, Any] | None = None) -> dg.RunRequest:
     release = candidate.release
-    about = "\0".join((job, release.environment, release.name, release.digest, str(candidate.series), str(attempt)))
-    key = sha256_of(about.encode())[7:39]
+    key = run_key(job, release.environment, release.name, release.digest, str(candidate.series), str(attempt))
     return dg.RunRequest(run_key=key, job_name=job, run_config=config, tags=candidate_tags(candidate, attempt))
 
 

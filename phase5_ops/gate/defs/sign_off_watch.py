@@ -5,10 +5,10 @@ from typing import Any
 
 import dagster as dg
 
-from phase5_ops.files import sha256_of
+from phase5_ops.gate.candidates.next_step import run_key
 from phase5_ops.gate.defs.sign_off_assets import sign_off_job, sign_off_run_config
 from phase5_ops.gate.session import GateSession
-from phase5_ops.gate.state.items import Candidate, Fate, StateError
+from phase5_ops.gate.state.items import Fate, StateError
 from phase5_ops.gate.state.table import StateTable
 
 SENSOR = "sign_off_watch"
@@ -27,13 +27,9 @@ def sign_off_requests(state: StateTable, environment: str) -> Iterator[dg.RunReq
             continue
         ids = sorted(off.id for off in state.sign_offs(candidate.release) if off.series == candidate.series)
         if ids:
-            yield dg.RunRequest(run_key=_key(candidate, ids), run_config=sign_off_run_config(candidate.release.name))
-
-
-def _key(candidate: Candidate, ids: list[str]) -> str:
-    release = candidate.release
-    about = "\0".join((SENSOR, release.environment, release.name, release.digest, str(candidate.series), *ids))
-    return sha256_of(about.encode()).removeprefix("sha256:")[:32]
+            release = candidate.release
+            key = run_key(SENSOR, release.environment, release.name, release.digest, str(candidate.series), *ids)
+            yield dg.RunRequest(run_key=key, run_config=sign_off_run_config(release.name))
 
 
 def sign_off_watch(opened: Callable[[], GateSession]) -> dg.SensorDefinition:

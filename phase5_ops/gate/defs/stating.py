@@ -13,7 +13,22 @@ from phase5_ops.gate.state.stated_documents import RESTATED_AFTER, STATED_TYPE, 
 Describe = Callable[[DecidingSession, Candidate, GateInputs, Decision], Mapping[str, Any]]
 
 
-def state_document(session: DecidingSession, candidate: Candidate, document: Mapping[str, Any]) -> tuple[str, ...]:
+def last_stated(session: DecidingSession, candidate: Candidate) -> Stated | None:
+    """What the gate said last of a candidate; None where it said nothing that can be shown.
+
+    Raises:
+        StateError: the state table cannot be read.
+        SigningError, KeysError: it cannot be told which keys to trust.
+    """
+    try:
+        return session.documents.said(candidate.release, candidate.series, session.keys)
+    except NotStated:
+        return None
+
+
+def state_document(
+    session: DecidingSession, candidate: Candidate, document: Mapping[str, Any], last: Stated | None
+) -> tuple[str, ...]:
     """Writes the document where every machine reads it, unless the last one, of a moment ago, says the same.
 
     Returns:
@@ -25,28 +40,12 @@ def state_document(session: DecidingSession, candidate: Candidate, document: Map
     """
     now = session.now  # the clock by which everybody judges how old it is, that of a sandbox included
     try:
-        said = session.documents.said(candidate.release, candidate.series, session.keys)
-        if mark_of(said.document) == mark_of(document) and abs(now - said.at) < RESTATED_AFTER:
+        if last is not None and mark_of(last.document) == mark_of(document) and abs(now - last.at) < RESTATED_AFTER:
             return ()
-    except (NotStated, KeyError, TypeError):
-        pass  # there is no document that could be shown: write one now
-
+    except (KeyError, TypeError):
+        pass  # one of another shape: write one now
     signed = partial(session.signed_by_gate, payload_type=STATED_TYPE)
     stated = Stated(candidate.release, candidate.series, now, document)
     if session.documents.write(stated, signed) is Written.DONE:
         return ()
     return ("the state table holds a document of a later moment: see the clocks of the machines that run the gate",)
-
-
-def stated_open(session: DecidingSession, candidate: Candidate) -> bool:
-    """Whether the newest document of a candidate says that its gate is open.
-
-    Raises:
-        StateError: the state table cannot be read.
-        SigningError, KeysError: it cannot be told which keys to trust.
-    """
-    try:
-        said = session.documents.said(candidate.release, candidate.series, session.keys)
-    except NotStated:
-        return False
-    return said.document.get("decision") == "OPEN"

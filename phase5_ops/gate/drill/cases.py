@@ -31,6 +31,7 @@ from phase5_ops.gate.records import (
     Reason,
     Release,
     RowFacts,
+    Rows,
     RunFacts,
     RunState,
     SignedFacts,
@@ -435,7 +436,7 @@ def _bundle(inputs: GateInputs, **changes: Any) -> GateInputs:  # noqa: ANN401 -
     return replace(inputs, bundle=replace(inputs.bundle, **changes) if inputs.bundle else None)
 
 
-def _newer(inputs: GateInputs, rows: Mapping[str, tuple[Verdict, tuple[Finding, ...]]] | None) -> GateInputs:
+def _newer(inputs: GateInputs, rows: Rows | None) -> GateInputs:
     return replace(inputs, other_runs=(OtherRun(_OTHER_RUN, _RELEASE.environment, inputs.now + _HOUR, rows),))
 
 
@@ -443,7 +444,7 @@ def _deleted_failure(inputs: GateInputs) -> GateInputs:
     """A newer run failed, and only its evidence is left; a later one that left only evidence passed, which cures nothing."""
     finding = _finding(ROWS[0], Verdict.FAIL)
     passed = {row.id: (Verdict.PASS, ()) for row in ALL_CHECKS if not row.is_sign_off}
-    failed: Mapping[str, tuple[Verdict, tuple[Finding, ...]]] = {**passed, ROWS[0].id: (Verdict.FAIL, (finding,))}
+    failed: Rows = {**passed, ROWS[0].id: (Verdict.FAIL, (finding,))}
     runs = [
         OtherRun(f"deleted-run-{number}", _RELEASE.environment, inputs.now + number * _HOUR, rows, recorded=False)
         for number, rows in enumerate((failed, passed), start=1)

@@ -18,9 +18,9 @@ from phase5_ops.evidence.histories import Standing
 from phase5_ops.gate.attestation.envelopes import pae
 from phase5_ops.gate.attestation.keys import GATE, KeySet, TrustedKey
 from phase5_ops.gate.attestation.run_record import RECORD_TYPE, RunFound, RunRecord, record_of, record_payload
-from phase5_ops.gate.decision.recorded_rules import LeftEvidence, Rows, confirmed_runs, record_problems
+from phase5_ops.gate.decision.recorded_rules import LeftEvidence, confirmed_runs, record_problems
 from phase5_ops.gate.reasons import GateReason
-from phase5_ops.gate.records import GateInputs, OtherRun
+from phase5_ops.gate.records import GateInputs, OtherRun, Rows
 from phase5_ops.verdict import Verdict
 
 _NEWER, _MANIFEST, _OTHER = "newer-run-of-the-drill", "sha256:" + "e" * 64, "sha256:" + "0" * 64

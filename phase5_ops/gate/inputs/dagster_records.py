@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
@@ -19,8 +19,19 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunReco
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence import run_tags
 from phase5_ops.evidence.result import CheckResult
-from phase5_ops.gate.records import Bundle, OtherRun, Release, RunFacts, RunState, StoredResult, StoredVerdict
-from phase5_ops.verdict import Finding, Verdict
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.gate.records import (
+    NO_MOMENT,
+    Bundle,
+    OtherRun,
+    ReadinessRun,
+    Release,
+    Rows,
+    RunFacts,
+    RunState,
+    StoredResult,
+    StoredVerdict,
+)
 
 _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 _RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
@@ -33,43 +44,6 @@ _LONGEST_CURSOR = 18  # digits of a storage id
 _BEYOND = 10**_LONGEST_CURSOR  # every storage id
 _MOST_UNREADABLE = 10  # events that one look finds
 _MARGIN = timedelta(minutes=5)
-_NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # later than every run that could cure
-
-
-class EvidenceFiles(Protocol):
-    """What this module needs of the evidence store."""
-
-    def manifest(self, run_id: str) -> dict[str, str]:
-        """Path -> digest of every file of a run's evidence, read afresh."""
-
-    def digest_of(self, manifest: Mapping[str, str]) -> str:
-        """The evidence digest over a manifest."""
-
-    def sealed_digest(self, run_id: str) -> str:
-        """The digest of the manifest as the run wrote it."""
-
-    def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
-        """What the verdict file of a check holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadinessRun:
-    """A run of the readiness job, as Dagster's record says.
-
-    Attributes:
-        facts: what the gate decides from.
-        release: name of the release; None for a run without one.
-        series, attempt: of the candidate it was made for; 0 where its tags do not say.
-        ended_at: when it was over; None before.
-        evidence_digest: the digest that it sealed its evidence with.
-    """
-
-    facts: RunFacts
-    release: str | None
-    series: int
-    attempt: int
-    ended_at: datetime | None
-    evidence_digest: str | None
 
 
 def readiness_run(record: RunRecord) -> ReadinessRun:
@@ -111,25 +85,23 @@ def runs_of_candidate(
         run_tags.ENVIRONMENT_TAG: release.environment,
         run_tags.SERIES_TAG: str(series),
     }
-    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
+    return _runs(instance, RunsFilter(job_name=job, tags=tags))
 
 
 def finished_runs(instance: DagsterInstance, environment: str) -> list[ReadinessRun]:
     """Every readiness run of an environment that is over, as long as Dagster keeps it."""
     wanted = RunsFilter(job_name=run_tags.READINESS_JOB, statuses=list(_OVER), tags={run_tags.ENVIRONMENT_TAG: environment})
-    return [readiness_run(record) for record in instance.get_run_records(wanted)]
+    return _runs(instance, wanted)
 
 
 def runs_of_override(instance: DagsterInstance, override: str, environment: str, *, job: str) -> list[ReadinessRun]:
     """The runs of a job that were asked for by one override, newest first."""
     tags = {run_tags.OVERRIDE_TAG: override, run_tags.ENVIRONMENT_TAG: environment}
-    return [readiness_run(record) for record in instance.get_run_records(RunsFilter(job_name=job, tags=tags))]
+    return _runs(instance, RunsFilter(job_name=job, tags=tags))
 
 
-def run_named(instance: DagsterInstance, run_id: str) -> ReadinessRun | None:
-    """One run; None if Dagster has no record of it."""
-    record = instance.get_run_record_by_id(run_id)
-    return None if record is None else readiness_run(record)
+def _runs(instance: DagsterInstance, wanted: RunsFilter) -> list[ReadinessRun]:
+    return [readiness_run(record) for record in instance.get_run_records(wanted)]
 
 
 def unknown_runs(instance: DagsterInstance, run_ids: Collection[str]) -> set[str]:
@@ -176,7 +148,7 @@ def _result(evaluation: dg.AssetCheckEvaluation, run: RunFacts) -> StoredResult:
     )
 
 
-def stored_bundle(store: EvidenceFiles, run: ReadinessRun) -> Bundle | None:
+def stored_bundle(store: EvidenceStore, run: ReadinessRun) -> Bundle | None:
     """The evidence of a run as it is stored now; None if it is not there or cannot be read."""
     run_id = run.facts.run_id
     try:
@@ -192,7 +164,7 @@ def stored_bundle(store: EvidenceFiles, run: ReadinessRun) -> Bundle | None:
     return Bundle(run_id, digest, run.evidence_digest, _part(manifest, "tables", ".parquet"), verdicts)
 
 
-def _verdict(store: EvidenceFiles, run_id: str, check: str, digest: str) -> StoredVerdict:
+def _verdict(store: EvidenceStore, run_id: str, check: str, digest: str) -> StoredVerdict:
     content = store.read_verdict(run_id, check)
     try:
         return StoredVerdict(digest, entry=content, **dict(CheckResult.model_validate(content)))
@@ -234,8 +206,7 @@ class SeenRuns:
     def named(self, run_ids: Sequence[str]) -> list[ReadinessRun]:
         """The runs with these ids, in this order; one whose record is gone meanwhile is left out."""
         if missing := [run_id for run_id in run_ids if run_id not in self._runs]:
-            records = self.instance.get_run_records(RunsFilter(run_ids=missing))
-            self._runs |= {record.dagster_run.run_id: readiness_run(record) for record in records}
+            self._runs |= {run.facts.run_id: run for run in _runs(self.instance, RunsFilter(run_ids=missing))}
         return [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
 
     def results(self, run: RunFacts) -> dict[str, StoredResult]:
@@ -266,11 +237,11 @@ def other_runs(
             continue
         found.append(OtherRun(run.facts.run_id, environment, run.ended_at, _rows(seen.results(run.facts))))
     if len(run_ids) > _MOST_OTHER_RUNS:  # even if those looked at are good: somebody may have made them to hide another
-        found.append(OtherRun(run_ids[-1], environment, _NO_MOMENT, None))
+        found.append(OtherRun(run_ids[-1], environment, NO_MOMENT, None))
     return tuple(found)
 
 
-def _rows(results: Mapping[str, StoredResult]) -> dict[str, tuple[Verdict, tuple[Finding, ...]]] | None:
+def _rows(results: Mapping[str, StoredResult]) -> Rows | None:
     if any(result.evaluated and result.verdict is None for result in results.values()):
         return None
     return {
@@ -280,7 +251,7 @@ def _rows(results: Mapping[str, StoredResult]) -> dict[str, tuple[Verdict, tuple
     }
 
 
-def rows_of(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Verdict, tuple[Finding, ...]]] | None:
+def rows_of(verdicts: Mapping[str, Mapping[str, Any]]) -> Rows | None:
     """Row id -> verdict and findings of verdict files; None where one of them cannot be read."""
     try:
         results = {name: CheckResult.model_validate(entry) for name, entry in verdicts.items()}

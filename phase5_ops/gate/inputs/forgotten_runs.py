@@ -9,21 +9,18 @@ not live here: reading Dagster, deciding.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.evidence.result import CheckResult
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.evidence.store import EvidenceStore, Origin
-from phase5_ops.gate.records import OtherRun
+from phase5_ops.gate.records import NO_MOMENT, OtherRun, Rows
 from phase5_ops.verdict import Finding, Verdict
-
-Rows = dict[str, tuple[Verdict, tuple[Finding, ...]]]
 
 _MOST = 50  # runs that are read; one unreadable run stands for the rest, so that none is passed over
 _LONGEST_RUN = timedelta(hours=1)  # of one that did not come to its end
-NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # later than every run that could cure
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +119,7 @@ def _read_last(store: EvidenceStore, run_id: str, check: str) -> datetime | None
 
 
 def _rows(store: EvidenceStore, run_id: str, origin: Origin) -> Rows:
-    found: Rows = {}
+    found: dict[str, tuple[Verdict, tuple[Finding, ...]]] = {}
     for row in ALL_CHECKS:
         if row.is_sign_off:
             continue

@@ -75,30 +75,31 @@ def check_installation(session: GateSession) -> Iterator[Checked]:
 
 
 def _check_table(reader: AwsReader, table: str) -> Iterator[Checked]:
-    described = reader.call("dynamodb", "describe_table", table, TableName=table)
-    if described.read.status is ReadStatus.NOT_FOUND:
-        yield Checked(InstallOutcome.PROBLEM, f"table {table} is not there; run phase5 init")
+    if (described := (yield from _described(reader, "describe_table", table))) is None:
         return
-    if described.read.status is not ReadStatus.OK:
-        yield _unread(described.read.operation, table, described.read.error)
-        return
-    description: Mapping[str, Any] = described.pages[0].get("Table", {})
+    description: Mapping[str, Any] = described.get("Table", {})
     keys = [(key.get("AttributeName"), key.get("KeyType")) for key in description.get("KeySchema", [])]
     yield _held(keys == [("pk", "HASH"), ("sk", "RANGE")], f"table {table} has the keys pk and sk")
     yield _held(description.get("DeletionProtectionEnabled") is True, f"table {table} has deletion protection")
-    backups = reader.call("dynamodb", "describe_continuous_backups", table, TableName=table)
-    if backups.read.status is ReadStatus.OK:
-        recovery = backups.pages[0].get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
+    if (backups := (yield from _described(reader, "describe_continuous_backups", table))) is not None:
+        recovery = backups.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
         yield _held(recovery.get("PointInTimeRecoveryStatus") == "ENABLED", f"table {table} has point-in-time recovery")
-    else:
-        yield _unread(backups.read.operation, table, backups.read.error)
-    expiry = reader.call("dynamodb", "describe_time_to_live", table, TableName=table)
-    if expiry.read.status is ReadStatus.OK:
-        live = expiry.pages[0].get("TimeToLiveDescription", {})
+    if (expiry := (yield from _described(reader, "describe_time_to_live", table))) is not None:
+        live = expiry.get("TimeToLiveDescription", {})
         right = live.get("TimeToLiveStatus") == "DISABLED" or live.get("AttributeName") in (None, TTL_ATTRIBUTE)
         yield _held(right, f"table {table} lets nothing expire but counters (attribute {TTL_ATTRIBUTE})")
+
+
+def _described(reader: AwsReader, operation: str, table: str) -> Generator[Checked, None, Mapping[str, Any] | None]:
+    """What DynamoDB says of the table; None where it could not be read, which is reported."""
+    answer = reader.call("dynamodb", operation, table, TableName=table)
+    if answer.read.status is ReadStatus.OK:
+        return answer.pages[0]
+    if answer.read.status is ReadStatus.NOT_FOUND:
+        yield Checked(InstallOutcome.PROBLEM, f"table {table} is not there; run phase5 init")
     else:
-        yield _unread(expiry.read.operation, table, expiry.read.error)
+        yield _unread(answer.read.operation, table, answer.read.error)
+    return None
 
 
 def _held(holds: bool, text: str, *, remedy: str = "run phase5 init") -> Checked:

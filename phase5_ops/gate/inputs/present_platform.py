@@ -10,14 +10,12 @@ from phase5_ops.aws.reader import AwsReader
 from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.evidence.table import DeclaredTable, Facts, GatheredTable, Row
 from phase5_ops.gate.decision.alarm_rules import STORED_ALARMS, TABLE, alarm_problems, alarms_count
-from phase5_ops.gate.decision.deployed_rules import DEPLOYED_IDENTITY, Identity, present_problems, recorded_problems
-from phase5_ops.gate.records import Reason, Release
+from phase5_ops.gate.decision.deployed_rules import DEPLOYED_IDENTITY, DeployedIdentity, Identity
+from phase5_ops.gate.records import Reason
 from phase5_ops.policy import DeployedPolicy, GatePolicy
 from phase5_ops.reads import Read, ReadStatus
 
 IAM_ACTIONS = ("cloudwatch:DescribeAlarms", "lambda:ListFunctions", "ssm:GetParameter")
-
-_DEPLOYED = "deployed_identity"
 
 
 class PresentPlatform:
@@ -31,11 +29,8 @@ class PresentPlatform:
     def deployed(self) -> tuple[Identity, tuple[str, ...]]:
         """What runs, and how reading it failed, in words; one call, and one for the parameter."""
         found, reads = read_deployed(self._reader, self._policy.function_prefixes, self._policy.digest_parameter)
-        failed = [read for read in reads if read.status is not ReadStatus.OK]
-        return (
-            {(each.kind, each.name): (each.version, each.code) for each in found},
-            tuple(f"{read.operation} {read.resource}: {read.status}: {read.error}" for read in failed),
-        )
+        failed = tuple(str(read) for read in reads if read.status is not ReadStatus.OK)
+        return {(each.kind, each.name): (each.version, each.code) for each in found}, failed
 
     @cached_property
     def alarms(self) -> tuple[dict[str, str], Read]:
@@ -60,14 +55,9 @@ def alarms_now(present: PresentPlatform, store: EvidenceStore, run_id: str, poli
     return alarm_problems(_table(store, run_id, TABLE, STORED_ALARMS), *present.alarms, policy)
 
 
-def deployed_then(store: EvidenceStore, run_id: str, release: Release, policy: DeployedPolicy) -> tuple[Reason, ...]:
-    """Why the run's own record of what is deployed closes the gate; reads nothing but the stored table."""
-    return recorded_problems(_table(store, run_id, _DEPLOYED, DEPLOYED_IDENTITY), release, policy)
-
-
-def deployed_now(present: PresentPlatform, store: EvidenceStore, run_id: str) -> tuple[Reason, ...]:
-    """Why what is deployed now closes the gate: it is not what the evidence is about, or cannot be read."""
-    return present_problems(_table(store, run_id, _DEPLOYED, DEPLOYED_IDENTITY), *present.deployed)
+def recorded_identity(store: EvidenceStore, run_id: str) -> DeployedIdentity | None:
+    """The run's own record of what was deployed; None if it is not there, or cannot be read."""
+    return _table(store, run_id, "deployed_identity", DEPLOYED_IDENTITY)
 
 
 def _table(store: EvidenceStore, run_id: str, asset: str, table: DeclaredTable[Row, Facts]) -> GatheredTable[Row, Facts] | None:

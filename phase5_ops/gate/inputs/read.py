@@ -4,21 +4,23 @@ The sensor, the promotion and the command line all decide from what `read_inputs
 another; `look_again` adds what the platform is like now. Nothing is decided here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import dagster as dg
 
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.readiness_statement import facts_of
 from phase5_ops.gate.attestation.run_record import RunRecord
+from phase5_ops.gate.decision.deployed_rules import DeployedIdentity, present_problems, recorded_problems
 from phase5_ops.gate.decision.recorded_rules import LeftEvidence, confirmed_runs, needs_keys, record_problems
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.forgotten_runs import ForgottenRuns
-from phase5_ops.gate.inputs.present_platform import PresentPlatform, alarms_now, deployed_now, deployed_then
+from phase5_ops.gate.inputs.present_platform import PresentPlatform, alarms_now, recorded_identity
 from phase5_ops.gate.inputs.promotion_records import record_problems as attestation_problems
 from phase5_ops.gate.inputs.promotion_records import with_attested_times
-from phase5_ops.gate.records import GateInputs, OtherRun, Pair, Reason, SignedFacts
+from phase5_ops.gate.records import GateInputs, OtherRun, Pair, ReadinessRun, Reason, SignedFacts
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.signing.stored_signatures import verified_waivers
 from phase5_ops.gate.state.items import Candidate, Promotion
@@ -49,6 +51,11 @@ class DecidingSession(GateSession):
         return {}
 
     @cached_property
+    def identity_of(self) -> Callable[[str], DeployedIdentity | None]:
+        """Run id -> its record of what was deployed; read once for the rules about then and about now."""
+        return cache(partial(recorded_identity, self.run.store))
+
+    @cached_property
     def forgotten(self) -> ForgottenRuns:
         """The runs that left evidence and are gone from Dagster; listed once for all candidates of a tick."""
         return ForgottenRuns(self.run.store, partial(check_state.unknown_runs, self.instance))
@@ -77,7 +84,7 @@ def read_inputs(
     session: DecidingSession,
     candidate: Candidate,
     *,
-    runs: list[check_state.ReadinessRun] | None = None,
+    runs: list[ReadinessRun] | None = None,
     closing: tuple[Reason, ...] = (),
 ) -> GateInputs:
     """The facts of a candidate's present series, from its last readiness run that is over.
@@ -120,7 +127,7 @@ def read_inputs(
         closing = (
             *closing,
             *record_problems(trail, about, bundle.digest if bundle else None, keys, before=before),
-            *deployed_then(context.store, about, release, settings.deployed),
+            *recorded_problems(session.identity_of(about), release, settings.deployed),
         )
     return GateInputs(
         release=release,
@@ -151,7 +158,7 @@ def look_again(session: DecidingSession, inputs: GateInputs, *, alarms: bool = T
     run, run_id = session.run, inputs.run_id
     if run_id is None:
         return inputs  # closes by itself
-    found = deployed_now(session.present, run.store, run_id)
+    found = present_problems(session.identity_of(run_id), *session.present.deployed)
     firing = alarms_now(session.present, run.store, run_id, run.settings.gate) if alarms else ()
     return replace(inputs, closing=(*inputs.closing, *found, *firing))
 

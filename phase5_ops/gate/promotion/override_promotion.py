@@ -30,7 +30,7 @@ from phase5_ops.gate.promotion.publication import (
     stopped,
 )
 from phase5_ops.gate.promotion.released import BY, live, released
-from phase5_ops.gate.reasons import GateReason
+from phase5_ops.gate.reasons import GateReason, ReasonCode
 from phase5_ops.gate.records import Reason
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import Candidate, Fate, Promotion
@@ -104,31 +104,29 @@ def standing_problems(
     state: StateTable, keys: KeySet, override: Override, candidate: Candidate, now: datetime
 ) -> tuple[Reason, ...]:
     """Why an override does not apply to its candidate as it stands now."""
+
+    def against(code: ReasonCode, *seen: str) -> tuple[Reason, ...]:
+        return tuple(code.closes(override.id, override.kind, each) for each in seen)
+
     if override.kind is OrderKind.BREAK_GLASS:
         if candidate.fate in (Fate.PROMOTED, Fate.BREAK_GLASS):
-            return (
-                GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, f"the candidate is {candidate.fate} already"),
-            )
+            return against(GateReason.OVERRIDE_NOT_POSSIBLE, f"the candidate is {candidate.fate} already")
         if there := _in_production(state, override):
-            return (
-                GateReason.OVERRIDE_NOT_POSSIBLE.closes(
-                    override.id, override.kind, f"the series is recorded as promoted by {there}"
-                ),
-            )
+            return against(GateReason.OVERRIDE_NOT_POSSIBLE, f"the series is recorded as promoted by {there}")
         return ()
     record = state.promotion(override.release, override.series)
     if candidate.fate is not Fate.PROMOTED or record is None:
-        seen = f"the candidate is {candidate.fate}; only what this gate promoted is rolled back to"
-        return (GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, seen),)
+        seen = f"the candidate is {candidate.fate}; a rollback goes back only to a release that this gate promoted"
+        return against(GateReason.OVERRIDE_NOT_POSSIBLE, seen)
     present = live(released(state, keys, override.release.environment))
     if present is not None and present.release == override.release:
-        seen = f"it is live since {iso(present.at)}, by {BY[present.kind]}; there is nothing to go back from"
-        return (GateReason.OVERRIDE_NOT_POSSIBLE.closes(override.id, override.kind, seen),)
+        seen = f"the release is live since {iso(present.at)}, by {BY[present.kind]}; there is nothing to go back from"
+        return against(GateReason.OVERRIDE_NOT_POSSIBLE, seen)
     if envelope_digests(record) != override.rests_on:
         seen = f"the order rests on {', '.join(override.rests_on)}, the promotion on {', '.join(envelope_digests(record))}"
-        return (GateReason.ATTESTATION_INVALID.closes(override.id, override.kind, seen),)
+        return against(GateReason.ATTESTATION_INVALID, seen)
     found = record_problems(record, override.release, override.series, keys=keys, now=now)
-    return tuple(GateReason.ATTESTATION_INVALID.closes(override.id, override.kind, each) for each in found)
+    return against(GateReason.ATTESTATION_INVALID, *found)
 
 
 def _in_production(state: StateTable, override: Override) -> str | None:

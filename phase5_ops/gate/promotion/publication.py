@@ -290,6 +290,7 @@ def begun(state: StateTable, candidate: Candidate, override: Override | None = N
     """
     release, series, name = candidate.release, candidate.series, override.id if override else ""
     lock = state.lock(release, series, override=name if override and override.kind is OrderKind.ROLLBACK else "")
+    # the record is read after the lock: one read before may have been written since, and would be called missing
     if lock is None or state.promotion(release, series, override=name) is not None:
         return ()
     mine = lock.idempotency_key == idempotency_key(release, series, name)

@@ -14,8 +14,9 @@ import dagster as dg
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.retention import KeptRun, no_longer_needed
 from phase5_ops.evidence.store import EvidenceStore
-from phase5_ops.gate.inputs.dagster_records import ReadinessRun, finished_runs
-from phase5_ops.gate.inputs.forgotten_runs import NO_MOMENT, over_at
+from phase5_ops.gate.inputs.dagster_records import finished_runs
+from phase5_ops.gate.inputs.forgotten_runs import over_at
+from phase5_ops.gate.records import NO_MOMENT, ReadinessRun
 
 log = logging.getLogger(__name__)
 

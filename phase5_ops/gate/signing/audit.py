@@ -131,9 +131,7 @@ def judge(claim: Claim, records: Iterable[Any], read: Read | None, *, trusted_ro
         match, event_id = Match.DIFFERENT if why else Match.MATCHED, str(best.get("eventID"))
         return Audited(claim, match, settled=True, why=why, event_id=event_id, called_at=_called_at(best))
     if read is not None and read.status is not ReadStatus.OK:
-        return Audited(
-            claim, Match.UNREADABLE, settled=False, why=(f"{read.operation} {read.resource}: {read.status}: {read.error}",)
-        )
+        return Audited(claim, Match.UNREADABLE, settled=False, why=(str(read),))
     if odd:
         return Audited(claim, Match.UNREADABLE, settled=False, why=(f"{odd} records cannot be read",))
     return _not_found(claim, now)
@@ -163,22 +161,22 @@ def _own_problems(claim: Claim) -> Iterator[str]:
 
 def _events(entries: Iterable[Any]) -> tuple[list[Mapping[str, Any]], int]:
     """The records in LookupEvents' entries, and how many could not be read."""
-    found: list[Mapping[str, Any]] = []
-    odd = 0
-    for entry in entries:
-        try:
-            record = strict_json(str(_mapping(entry).get("CloudTrailEvent")).encode("utf-8"))
-        except MalformedEnvelope:
-            record = None
-        if isinstance(record, dict):
-            found.append(record)
-        else:
-            odd += 1
-    return found, odd
+    read = [event_in(entry) for entry in entries]
+    found = [event for event in read if event is not None]
+    return found, len(read) - len(found)
+
+
+def event_in(entry: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - what CloudTrail answers
+    """CloudTrail's record of a call, in an entry of LookupEvents; None where it cannot be read."""
+    try:
+        event = strict_json(str(mapping(entry).get("CloudTrailEvent")).encode("utf-8"))
+    except MalformedEnvelope:
+        return None
+    return event if isinstance(event, dict) else None
 
 
 def _differences(claim: Claim, event: Mapping[str, Any], trusted_roles: Sequence[str]) -> Iterator[str]:
-    asked, who = _mapping(event.get("requestParameters")), _mapping(event.get("userIdentity"))
+    asked, who = mapping(event.get("requestParameters")), mapping(event.get("userIdentity"))
     call = (event.get("eventSource"), event.get("eventName"))
     if call != (_SOURCE, _NAME):
         yield f"the call is {call[1]} of {call[0]}"
@@ -203,7 +201,7 @@ def _called_at(event: Mapping[str, Any]) -> datetime | None:
 def _key_of(event: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """The key that signed: the ARN among the record's resources; else what was asked for."""
     resources = event.get("resources")
-    arns = [_mapping(each).get("ARN") for each in resources] if isinstance(resources, list) else []
+    arns = [mapping(each).get("ARN") for each in resources] if isinstance(resources, list) else []
     keys = [str(arn) for arn in arns if _KEY_ARN.fullmatch(str(arn))]
     return ", ".join(keys) or str(asked.get("keyId"))
 
@@ -211,7 +209,7 @@ def _key_of(event: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
 def _another_person(claim: Claim, who: Mapping[str, Any], trusted_roles: Sequence[str]) -> Iterator[str]:
     """How the person in the table is not the one whom the session names: by its source identity, or by a trusted session name."""
     caller = {"Arn": who.get("arn"), "Account": who.get("accountId"), "UserId": who.get("principalId")}
-    source = _mapping(who.get("sessionContext")).get("sourceIdentity")
+    source = mapping(who.get("sessionContext")).get("sourceIdentity")
     named = [identify(caller, trusted_roles=trusted_roles)]
     if source is not None:
         named.append(identify(caller, trusted_roles=trusted_roles, source_identity=str(source)))
@@ -222,5 +220,6 @@ def _another_person(claim: Claim, who: Mapping[str, Any], trusted_roles: Sequenc
     yield f"the call was made by {' or '.join(people) or f'nobody known ({refused})'}, the table says {claim.identity}"
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any JSON value
+def mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any JSON value
+    """The value, if it is a JSON object; else an empty one."""
     return value if isinstance(value, dict) else {}

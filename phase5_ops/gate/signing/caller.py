@@ -4,11 +4,11 @@ STS does not return the SourceIdentity. CloudTrail's records of this session's c
 minutes late; they are asked only where the role's session names are not trusted by themselves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.gate.attestation.envelopes import MalformedEnvelope, strict_json
+from phase5_ops.gate.signing.audit import event_in, mapping
 from phase5_ops.gate.signing.identity import Refusal, SessionIdentity, identify
 from phase5_ops.policy import SigningPolicy
 from phase5_ops.reads import ReadStatus
@@ -51,15 +51,7 @@ def _source_identities(reader: AwsReader, arn: str) -> set[str] | Refusal:
 
 def _named(events: Any, arn: str, key: str) -> Iterator[str]:  # noqa: ANN401 - what CloudTrail answers
     for event in events:
-        try:
-            record = strict_json(str(event.get("CloudTrailEvent")).encode("utf-8"))
-        except MalformedEnvelope:
-            continue  # a record that cannot be read names nobody
-        who = _mapping(_mapping(record).get("userIdentity"))
-        name = _mapping(who.get("sessionContext")).get("sourceIdentity")
+        who = mapping((event_in(event) or {}).get("userIdentity"))  # a record that cannot be read names nobody
+        name = mapping(who.get("sessionContext")).get("sourceIdentity")
         if who.get("arn") == arn and who.get("accessKeyId") == key and isinstance(name, str) and name:
             yield name
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any JSON value
-    return value if isinstance(value, dict) else {}

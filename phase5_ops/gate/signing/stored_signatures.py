@@ -32,15 +32,19 @@ def verified_sign_offs(stored: Iterable[StoredSignOff], payloads: Iterable[bytes
     Returns:
         One for each stored signature. `key_role` is None where no trusted key verifies it over one of the statements.
     """
-    known = {sha256_of(payload): payload for payload in payloads}
+    known = {sha256_of(payload): (payload, *_named_by(payload)) for payload in payloads}
     return tuple(_sign_off(each, known.get(each.statement_digest), keys) for each in stored)
 
 
-def _sign_off(stored: StoredSignOff, payload: bytes | None, keys: KeySet) -> SignOff:
+#: Signed bytes, what they are about, and since when they exist.
+_Signed = tuple[bytes, Release | None, datetime | None]
+
+
+def _sign_off(stored: StoredSignOff, signed: _Signed | None, keys: KeySet) -> SignOff:
+    payload, release, frozen_at = signed or (None, None, None)
     key: TrustedKey | None = keys.keys.get(stored.key_id)
     if payload is None or key is None or not key.verifies(payload, stored.signature):
         key = None
-    release, frozen_at = _named_by(payload) if payload is not None else (None, None)
     return SignOff(
         role=stored.role,
         key_role=key.role if key else None,

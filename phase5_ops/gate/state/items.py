@@ -39,7 +39,7 @@ class StateError(Exception):
 
     def __init__(self, read: Read) -> None:
         remedy = "make the table with phase5 init" if read.status is ReadStatus.NOT_FOUND else "allow the action, or try again"
-        super().__init__(f"{read.operation} {read.resource}: {read.status}: {read.error}; {remedy}")
+        super().__init__(f"{read}; {remedy}")
         self.read = read
 
 
@@ -301,9 +301,9 @@ def candidate_in(item: Item) -> Candidate:
     return candidate
 
 
-def sign_off_item(pk: str, prefix: str, sign_off: StoredSignOff) -> dict[str, Any]:
-    """The item of a signature."""
-    return {"pk": pk, "sk": f"{prefix}#{sign_off.role}#{sign_off.id}", **attributes(sign_off)}
+def sign_off_sk(prefix: str, sign_off: StoredSignOff) -> str:
+    """The sort key of a signature."""
+    return f"{prefix}#{sign_off.role}#{sign_off.id}"
 
 
 def promotion_in(item: Item) -> Promotion:

@@ -69,23 +69,16 @@ class RunRecords(StateTable):
             seq, previous = (newest.seq + 1, newest.digest) if newest else (1, "")
             payload = record_payload(found, seq, previous)
             key_id, signature = sign(payload)
-            item: dict[str, Any] = {
-                "pk": _runs_pk(found.environment),
-                "sk": f"{_RUN}{seq:09d}",
-                "run_id": found.run_id,
-                "payload": payload,
-                "key_id": key_id,
-            }
-            item |= {"signature": signature} if signature else {}
-            if self._put(item, "attribute_not_exists(pk)", same=("payload",)) is Written.DONE:
+            content = {"run_id": found.run_id, "payload": payload, "key_id": key_id}
+            content |= {"signature": signature} if signature else {}
+            if self._put_new(_runs_pk(found.environment), f"{_RUN}{seq:09d}", content, same=("payload",)) is Written.DONE:
                 return record_of(payload, key_id, signature)
         raise StateError(Read("dynamodb:PutItem", self._table, ReadStatus.FAILED, "other runs were faster", 0, "", ""))
 
     def accept(self, environment: str, acceptance: StoredAcceptance) -> Written:
         """Adds an acceptance; one that is there is never changed."""
         content = attributes(acceptance)
-        item = {"pk": _history_pk(environment), "sk": _ACCEPTED + content.pop("id"), **content}
-        return self._put(item, "attribute_not_exists(pk)")
+        return self._put_new(_history_pk(environment), _ACCEPTED + content.pop("id"), content)
 
     def acceptances(self, environment: str) -> list[StoredAcceptance]:
         """Every acceptance of an environment; an unreadable one is left out."""

@@ -70,7 +70,7 @@ from phase5_ops.gate.state.items import (
     promotion_in,
     read,
     release_pk,
-    sign_off_item,
+    sign_off_sk,
     slot,
 )
 from phase5_ops.gate.state.setup import TTL_ATTRIBUTE
@@ -110,21 +110,8 @@ class StateTable:
             return Registered.CONFLICT, present or candidate
         if present.fate not in CLOSED:
             return Registered.SAME, present
-        again = Candidate(
-            candidate.release,
-            present.series + 1,
-            Fate.PENDING,
-            candidate.registered_at,
-            candidate.deadline,
-            candidate.by,
-            context=candidate.context,
-        )
-        written = self._put(
-            candidate_item(again),
-            "#digest = :digest AND #series = :series AND #fate = :fate",
-            {"digest": present.release.digest, "series": present.series, "fate": str(present.fate)},
-        )
-        if written is Written.DONE:
+        again = replace(candidate, series=present.series + 1, fate=Fate.PENDING, closed_because="")
+        if self._put_in_place_of(present, again) is Written.DONE:
             return Registered.NEW, again
         found = self.candidate(candidate.release)  # another registration came first
         return (Registered.SAME, found) if found else (Registered.CONFLICT, candidate)
@@ -193,18 +180,21 @@ class StateTable:
 
     def renew(self, candidate: Candidate) -> Written:
         """Begins the next series of a candidate in one write, with what was registered; refused if it changed in between."""
+        again = replace(candidate, series=candidate.series + 1, fate=Fate.PENDING, closed_because="")
+        return self._put_in_place_of(candidate, again)
+
+    def _put_in_place_of(self, present: Candidate, again: Candidate) -> Written:
+        """Writes a candidate over what it was; refused if that changed since it was read."""
         return self._put(
-            candidate_item(replace(candidate, series=candidate.series + 1, fate=Fate.PENDING, closed_because="")),
+            candidate_item(again),
             "#digest = :digest AND #series = :series AND #fate = :fate",
-            {"digest": candidate.release.digest, "series": candidate.series, "fate": str(candidate.fate)},
+            {"digest": present.release.digest, "series": present.series, "fate": str(present.fate)},
         )
 
     def _candidates(self, releases: list[Release]) -> list[dict[str, Any]]:
         keys = [_typed({"pk": release_pk(release), "sk": "CANDIDATE"}) for release in releases]
         request = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        answer = self._reader.call("dynamodb", "batch_get_item", self._table, RequestItems=request)
-        if answer.read.status is not ReadStatus.OK:
-            raise StateError(answer.read)
+        answer = _answered(self._reader.call("dynamodb", "batch_get_item", self._table, RequestItems=request))
         items = [_plain(item) for items in answer.pages[0].get("Responses", {}).values() for item in items]
         left = [_plain(key) for part in answer.pages[0].get("UnprocessedKeys", {}).values() for key in part["Keys"]]
         one_by_one = (self._get(str(key["pk"]), str(key["sk"])) for key in left)
@@ -214,9 +204,8 @@ class StateTable:
 
     def freeze_statement(self, release: Release, series: int, payload: bytes, gate_signature: bytes, gate_key_id: str) -> Written:
         """Freezes the statement that the roles of this series sign; refused if another one is frozen already."""
-        content = attributes(StoredStatement(payload, gate_signature, gate_key_id))
-        item = {"pk": release_pk(release), "sk": slot("STATEMENT", series), "digest": release.digest, **content}
-        return self._put(item, "attribute_not_exists(pk)", same=("digest", "payload"))
+        content = {"digest": release.digest, **attributes(StoredStatement(payload, gate_signature, gate_key_id))}
+        return self._put_new(release_pk(release), slot("STATEMENT", series), content, same=("digest", "payload"))
 
     def statement(self, release: Release, series: int) -> StoredStatement | None:
         """The frozen statement of a series; None if none is frozen."""
@@ -237,7 +226,7 @@ class StateTable:
 
     def add_sign_off(self, release: Release, sign_off: StoredSignOff) -> Written:
         """Adds a signature; one that is there is never changed."""
-        return self._put(sign_off_item(release_pk(release), "SIGN_OFF", sign_off), "attribute_not_exists(pk)")
+        return self._put_new(release_pk(release), sign_off_sk("SIGN_OFF", sign_off), attributes(sign_off))
 
     def sign_offs(self, release: Release) -> list[StoredSignOff]:
         """Every signature ever recorded under the release's name, by role and id."""
@@ -245,8 +234,7 @@ class StateTable:
 
     def add_waiver(self, release: Release, waiver: StoredWaiver) -> Written:
         """Adds a waiver; one that is there is never changed."""
-        item = {"pk": release_pk(release), "sk": f"WAIVER#{waiver.waiver.id}", **attributes(waiver)}
-        return self._put(item, "attribute_not_exists(pk)")
+        return self._put_new(release_pk(release), f"WAIVER#{waiver.waiver.id}", attributes(waiver))
 
     def waivers(self, release: Release) -> list[StoredWaiver]:
         """Every waiver ever recorded under the release's name, by id. `signed_by` is None: the caller verifies the signature."""
@@ -262,11 +250,8 @@ class StateTable:
         Returns:
             How it ended, and the lock as it stands: where it was refused, whose it is.
         """
-        written = self._put(
-            {"pk": release_pk(release), "sk": slot("LOCK", series, override), **attributes(lock)},
-            "attribute_not_exists(pk)",
-            same=("holder", "idempotency_key"),
-        )
+        pk, sk = release_pk(release), slot("LOCK", series, override)
+        written = self._put_new(pk, sk, attributes(lock), same=("holder", "idempotency_key"))
         present = self.lock(release, series, override=override)
         return written, present or lock
 
@@ -299,8 +284,7 @@ class StateTable:
 
     def prepare_promotion(self, release: Release, series: int, mine: Prepared, *, override: str = "") -> Prepared:
         """Keeps the envelopes of a promotion before it is published; the first ones stay. Returns them as they stand."""
-        item = {"pk": release_pk(release), "sk": slot("PREPARED", series, override), **attributes(mine)}
-        self._put(item, "attribute_not_exists(pk)")
+        self._put_new(release_pk(release), slot("PREPARED", series, override), attributes(mine))
         return self.prepared_promotion(release, series, override=override) or mine
 
     def prepared_promotion(self, release: Release, series: int, *, override: str = "") -> Prepared | None:
@@ -310,9 +294,8 @@ class StateTable:
 
     def record_promotion(self, release: Release, series: int, promotion: Promotion, *, override: str = "") -> Written:
         """Records that a series was promoted; the first record stays."""
-        content = attributes(promotion)
-        item = {"pk": release_pk(release), "sk": slot("PROMOTION", series, override), "digest": release.digest, **content}
-        return self._put(item, "attribute_not_exists(pk)", same=("idempotency_key", "decision_envelope"))
+        content, same = {"digest": release.digest, **attributes(promotion)}, ("idempotency_key", "decision_envelope")
+        return self._put_new(release_pk(release), slot("PROMOTION", series, override), content, same=same)
 
     def promotion(self, release: Release, series: int, *, override: str = "") -> Promotion | None:
         """The record of a promotion; None if the series was not promoted."""
@@ -329,8 +312,8 @@ class StateTable:
             waived: (row id, (code, subject)) of every finding that was waived for it.
         """
         noted = Noted(release.name, release.digest, tuple((row, *pair) for row, pair in sorted(waived)))
-        item = {"pk": promoted_pk(release.environment), "sk": f"{PROMOTED}{iso(at)}#{release.name}#{series:06d}"}
-        return self._put({**item, **attributes(noted)}, "attribute_not_exists(pk)")
+        sk = f"{PROMOTED}{iso(at)}#{release.name}#{series:06d}"
+        return self._put_new(promoted_pk(release.environment), sk, attributes(noted))
 
     def promotions(self, environment: str) -> list[tuple[str, frozenset[tuple[str, Pair]]]]:
         """Every promotion of an environment, oldest first: name of the release, and what was waived as (row id, pair)."""
@@ -345,13 +328,12 @@ class StateTable:
 
     def add_override(self, environment: str, override: str, payload: bytes) -> Written:
         """Adds an override under its id; one that is there is never changed."""
-        item = {"pk": overrides_pk(environment), "sk": OVERRIDE + override, "payload": payload}
-        return self._put(item, "attribute_not_exists(pk)")
+        return self._put_new(overrides_pk(environment), OVERRIDE + override, {"payload": payload})
 
     def add_override_signature(self, environment: str, override: str, signature: StoredSignOff) -> Written:
         """Adds a signature of an override; one that is there is never changed."""
-        item = sign_off_item(overrides_pk(environment), f"{OVERRIDE}{override}#SIGNATURE", signature)
-        return self._put(item, "attribute_not_exists(pk)")
+        sk = sign_off_sk(f"{OVERRIDE}{override}#SIGNATURE", signature)
+        return self._put_new(overrides_pk(environment), sk, attributes(signature))
 
     def overrides(self, environment: str) -> list[StoredOverride]:
         """Every override ever asked for in an environment with its signatures, by id; one query."""
@@ -408,6 +390,10 @@ class StateTable:
         there = self._get(str(item["pk"]), str(item["sk"]))
         return Written.DONE if there is not None and _equal(there, item, same) else Written.REFUSED
 
+    def _put_new(self, pk: str, sk: str, content: Mapping[str, Any], *, same: tuple[str, ...] | None = None) -> Written:
+        """PutItem where there is none of these keys; `same` as in `_put`."""
+        return self._put({"pk": pk, "sk": sk, **content}, "attribute_not_exists(pk)", same=same)
+
     def _update(self, pk: str, sk: str, changes: Mapping[str, Any], condition: str, was: Mapping[str, Any]) -> Written:
         names = {**_names(condition), **{f"#{name}": name for name in changes}}
         answer = self._reader.call(
@@ -437,45 +423,37 @@ class StateTable:
 
     def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
         key = _typed({"pk": pk, "sk": sk})
-        answer = self._reader.call("dynamodb", "get_item", self._table, TableName=self._table, Key=key, ConsistentRead=True)
-        if answer.read.status is not ReadStatus.OK:
-            raise StateError(answer.read)
-        item = answer.pages[0].get("Item")
+        called = self._reader.call("dynamodb", "get_item", self._table, TableName=self._table, Key=key, ConsistentRead=True)
+        item = _answered(called).pages[0].get("Item")
         return None if item is None else _plain(item)
 
     def _query(self, pk: str, prefix: str) -> list[dict[str, Any]]:
-        answer = self._reader.paginate(
-            "dynamodb",
-            "query",
-            self._table,
-            TableName=self._table,
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": _serialize(pk), ":prefix": _serialize(prefix)},
-        )
-        if answer.read.status is not ReadStatus.OK:
-            raise StateError(answer.read)
-        return [_plain(item) for item in answer.items("Items")]
+        answer = self._reader.paginate("dynamodb", "query", self._table, **self._of_prefix(pk, prefix))
+        return [_plain(item) for item in _answered(answer).items("Items")]
 
     def _newest_page(
         self, pk: str, prefix: str, most: int, after: Mapping[str, Any]
     ) -> tuple[list[dict[str, Any]], Mapping[str, Any] | None]:
         """At most so many items of a partition, newest sort key first, and from where the next page goes on."""
-        answer = self._reader.call(
-            "dynamodb",
-            "query",
-            self._table,
-            TableName=self._table,
-            ConsistentRead=True,
-            ScanIndexForward=False,
-            Limit=most,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": _serialize(pk), ":prefix": _serialize(prefix)},
-            **after,
-        )
-        if answer.read.status is not ReadStatus.OK:
-            raise StateError(answer.read)
+        wanted = {**self._of_prefix(pk, prefix), "ScanIndexForward": False, "Limit": most, **after}
+        answer = _answered(self._reader.call("dynamodb", "query", self._table, **wanted))
         return [_plain(item) for item in answer.items("Items")], answer.pages[0].get("LastEvaluatedKey")
+
+    def _of_prefix(self, pk: str, prefix: str) -> dict[str, Any]:
+        """The parameters of a query for the items of a partition whose sort keys begin so."""
+        return {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {":pk": _serialize(pk), ":prefix": _serialize(prefix)},
+        }
+
+
+def _answered(answer: Answer) -> Answer:
+    """The answer, if the service gave a whole one; else raises StateError."""
+    if answer.read.status is not ReadStatus.OK:
+        raise StateError(answer.read)
+    return answer
 
 
 def _typed(item: Mapping[str, Any]) -> dict[str, Any]:

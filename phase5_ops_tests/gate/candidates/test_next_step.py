@@ -1,21 +1,27 @@
 """The next step of a candidate: a table of cases."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from phase5_ops.gate.candidates.next_step import Attempt, Step, in_order, in_turn, named_first, next_action
+from phase5_ops.gate.candidates.next_step import Step, in_order, in_turn, named_first, next_action
 from phase5_ops.gate.decision.decide import decide
 from phase5_ops.gate.drill.cases import complete_inputs
 from phase5_ops.gate.reasons import RELEASE, GateReason
-from phase5_ops.gate.records import Reason, Release, RunState
+from phase5_ops.gate.records import ReadinessRun, Reason, Release, RunFacts, RunState
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.policy import FlowPolicy, GatePolicy
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW
 
 POLICY = FlowPolicy()
-OVER = Attempt("run-1", 1, RunState.FINISHED, NOW - timedelta(hours=1))
+
+
+def attempt(run_id: str, number: int, state: RunState, ended_at: datetime | None) -> ReadinessRun:
+    return ReadinessRun(RunFacts(run_id, "a_job", state), "drill", 1, number, ended_at, None)
+
+
+OVER = attempt("run-1", 1, RunState.FINISHED, NOW - timedelta(hours=1))
 COMPLETE = complete_inputs(GatePolicy(), NOW)
 CANDIDATE = Candidate(COMPLETE.release, 1, Fate.PENDING, NOW - timedelta(hours=2), NOW + timedelta(days=7), "pipeline")
 SIGNING = replace(CANDIDATE, fate=Fate.READY_TO_SIGN)
@@ -40,7 +46,7 @@ def test_a_new_candidate_gets_a_run():
 
 
 def test_nothing_is_started_while_a_run_is_under_way():
-    under_way = Attempt("run-2", 2, RunState.RUNNING, None)
+    under_way = attempt("run-2", 2, RunState.RUNNING, None)
     assert step(runs=(OVER, under_way)).step is Step.WAIT
     assert step(promotions=(under_way,)).step is Step.WAIT
 
@@ -67,7 +73,7 @@ def test_a_number_that_somebody_tagged_does_not_use_up_the_numbers_of_attempts()
 
 
 def test_a_promotion_that_failed_is_tried_again_later_under_another_number():
-    failed = Attempt("p-1", 1, RunState.FINISHED, NOW - timedelta(minutes=1))
+    failed = attempt("p-1", 1, RunState.FINISHED, NOW - timedelta(minutes=1))
     assert step(SIGNING, promotions=(failed,)).step is Step.WAIT
     action = step(SIGNING, promotions=(failed,), now=NOW + timedelta(hours=1))
     assert (action.step, action.attempt) == (Step.PROMOTE, 2)

@@ -20,10 +20,9 @@ from phase5_ops.gate.decision.deployed_rules import (
     present_problems,
     recorded_problems,
 )
-from phase5_ops.gate.inputs.dagster_records import ReadinessRun
-from phase5_ops.gate.inputs.present_platform import PresentPlatform, deployed_now, deployed_then
+from phase5_ops.gate.inputs.present_platform import PresentPlatform, recorded_identity
 from phase5_ops.gate.inputs.read import DecidingSession, read_inputs
-from phase5_ops.gate.records import RunFacts, RunState
+from phase5_ops.gate.records import ReadinessRun, RunFacts, RunState
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.policy import DeployedPolicy
 from phase5_ops.reads import Read, ReadStatus
@@ -113,12 +112,13 @@ def test_stored_and_present_identity_are_compared_as_read(aws, reader, tmp_path)
     ran = (("parameter", "/deployed-now", "1", DIGEST),)
     store.write_table("run-1", "deployed_identity", table(ran, ran))
     present = PresentPlatform(reader, policy)
-    assert (deployed_then(store, "run-1", RELEASE, policy), deployed_now(present, store, "run-1")) == ((), ())
+    recorded = recorded_identity(store, "run-1")
+    assert (recorded_problems(recorded, RELEASE, policy), present_problems(recorded, *present.deployed)) == ((), ())
     aws.client("ssm").put_parameter(Name="/deployed-now", Value="sha256:other", Type="String", Overwrite=True)
-    assert deployed_now(present, store, "run-1") == ()  # looked at once
+    assert present_problems(recorded, *present.deployed) == ()  # looked at once
     later = PresentPlatform(reader, policy)
-    assert said(deployed_now(later, store, "run-1"))[0][1] == "platform_changed_since_evidence"
-    assert said(deployed_then(store, "run-2", RELEASE, policy))[0][1] == "deployed_identity_unknown"
+    assert said(present_problems(recorded, *later.deployed))[0][1] == "platform_changed_since_evidence"
+    assert said(recorded_problems(recorded_identity(store, "run-2"), RELEASE, policy))[0][1] == "deployed_identity_unknown"
 
 
 @pytest.mark.parametrize(

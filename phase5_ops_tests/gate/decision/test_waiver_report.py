@@ -55,6 +55,11 @@ def test_without_a_release_there_are_no_waivers():
     assert uses(replace(COMPLETE, release=None, waivers=(GOOD,))) == {}
 
 
+def test_of_several_findings_the_one_that_was_waived_longest_counts_and_none_is_none():
+    noted = [(name, frozenset(("1.2", pair) for pair in pairs)) for name, pairs in (("a", {X}), ("b", {Z}), ("c", {X, Z}))]
+    assert [releases_in_a_row("1.2", pairs, noted, "drill") for pairs in ({X}, {Z}, {X, Z}, ())] == [2, 3, 3, 0]
+
+
 @pytest.mark.parametrize(
     ("promotions", "count"),
     [

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROW_OF_ID
-from phase5_ops.gate.decision.waivers import consecutive_releases, pair_of, problem_of, unmatched, waive
+from phase5_ops.gate.decision.waivers import pair_of, problem_of, unmatched, waive
 from phase5_ops.gate.records import Waiver
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
@@ -127,10 +127,3 @@ def test_a_bare_code_stands_for_the_subjects_found_now():
     assert pair_of("alarm_missing@a@b", [finding(("alarm_missing", "a@b"))]) == {("alarm_missing", "a@b")}
     with pytest.raises(ValueError, match="no finding"):
         pair_of("alarm_missing@z", found)
-
-
-def test_releases_waived_for_the_same_finding_are_counted_back_from_the_last():
-    a, b = ("1.2", X), ("1.2", Y)
-    assert consecutive_releases([[a], [b], [a, b], [a]]) == {a: 2}
-    assert consecutive_releases([[a], [], [a]]) == {a: 1}
-    assert consecutive_releases([]) == {}

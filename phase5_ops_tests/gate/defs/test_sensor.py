@@ -23,9 +23,8 @@ from phase5_ops.gate.decision.deployed_rules import DEPLOYED_IDENTITY
 from phase5_ops.gate.defs import sensor
 from phase5_ops.gate.drill.cases import complete_inputs
 from phase5_ops.gate.inputs import dagster_records as check_state
-from phase5_ops.gate.inputs.dagster_records import ReadinessRun
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted
-from phase5_ops.gate.records import Release, RunFacts, RunState, Waiver
+from phase5_ops.gate.records import ReadinessRun, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing.kms import load_key
 from phase5_ops.gate.state.items import Fate, Promotion, StateError
 from phase5_ops.policy import GatePolicy, NotificationPolicy

@@ -21,7 +21,7 @@ from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.dagster_records import (
     newest_finished,
     other_runs,
-    run_named,
+    readiness_run,
     runs_of_candidate,
     stored_bundle,
     stored_results,
@@ -111,7 +111,7 @@ def readiness(instance, store, run_id: str, *, tags=TAGS, judge=None, job: str =
 
 
 def problems(instance, store, run_id: str, results=None) -> list[str]:
-    run = run_named(instance, run_id)
+    run = readiness_run(instance.get_run_record_by_id(run_id))
     facts = run.facts if run else None
     found = results if results is not None else (stored_results(instance, facts) if facts else {})
     bundle = stored_bundle(store, run) if run else None
@@ -155,7 +155,7 @@ def test_posted_results_and_materializations_are_not_seen(instance, store):
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(asset_key=dg.AssetKey("gate_drill"), check_name=CHECK, passed=True, metadata=metadata)
     )
-    result = stored_results(instance, run_named(instance, RUN_1).facts)[CHECK]
+    result = stored_results(instance, readiness_run(instance.get_run_record_by_id(RUN_1)).facts)[CHECK]
     assert (result.verdict, result.passed) == (Verdict.FAIL, False)
 
 
@@ -172,7 +172,7 @@ def test_wiping_the_asset_opens_nothing_and_a_deleted_run_has_no_results(sqlite_
     instance.wipe_assets([dg.AssetKey("gate_drill")])
     assert problems(instance, store, RUN_1) in ([], [GateReason.RESULT_MISSING.code])
     instance.delete_run(RUN_1)
-    assert run_named(instance, RUN_1) is None
+    assert instance.get_run_record_by_id(RUN_1) is None
     assert problems(instance, store, RUN_1) == [GateReason.RESULT_MISSING.code]
 
 
@@ -192,7 +192,7 @@ def test_an_edited_evidence_file_is_noticed(instance, store, file):
     readiness(instance, store, RUN_1)
     path = store.run_folder(RUN_1) / file
     path.write_bytes(path.read_bytes().replace(b"WARN", b"PASS") + b"\n")
-    bundle = stored_bundle(store, run_named(instance, RUN_1))
+    bundle = stored_bundle(store, readiness_run(instance.get_run_record_by_id(RUN_1)))
     assert bundle is not None
     assert bundle.digest != bundle.sealed_digest
     assert GateReason.RESULT_NOT_OF_THE_EVIDENCE.code in problems(instance, store, RUN_1)
@@ -202,10 +202,10 @@ def test_an_edited_manifest_is_changed_evidence_and_a_missing_one_is_none(instan
     readiness(instance, store, RUN_1)
     path = store.run_folder(RUN_1) / "manifest.json"
     path.write_bytes(path.read_bytes().replace(b"sha256:", b"sha512:"))
-    bundle = stored_bundle(store, run_named(instance, RUN_1))
+    bundle = stored_bundle(store, readiness_run(instance.get_run_record_by_id(RUN_1)))
     assert bundle.digest != bundle.sealed_digest
     path.unlink()
-    assert stored_bundle(store, run_named(instance, RUN_1)) is None
+    assert stored_bundle(store, readiness_run(instance.get_run_record_by_id(RUN_1))) is None
 
 
 def test_more_runs_than_are_looked_at_close_whatever_they_are(instance):
@@ -222,7 +222,7 @@ def test_more_runs_than_are_looked_at_close_whatever_they_are(instance):
 
 def test_evidence_that_is_nested_without_end_or_of_no_day_is_no_evidence(instance, store):
     readiness(instance, store, RUN_1)
-    run, path = run_named(instance, RUN_1), store.run_folder(RUN_1) / "verdicts" / f"{CHECK}.json"
+    run, path = readiness_run(instance.get_run_record_by_id(RUN_1)), store.run_folder(RUN_1) / "verdicts" / f"{CHECK}.json"
     content = path.read_text()
     path.write_text("[" * 100_000)
     assert stored_bundle(store, run) is None
@@ -232,7 +232,7 @@ def test_evidence_that_is_nested_without_end_or_of_no_day_is_no_evidence(instanc
 
 def test_evidence_that_is_gone_or_no_json_is_no_evidence(instance, store):
     readiness(instance, store, RUN_1)
-    run = run_named(instance, RUN_1)
+    run = readiness_run(instance.get_run_record_by_id(RUN_1))
     (store.run_folder(RUN_1) / "verdicts" / f"{CHECK}.json").write_text("[1]")
     assert stored_bundle(store, run) is None
     for path in store.run_folder(RUN_1).rglob("*.*"):
@@ -248,7 +248,7 @@ def test_a_result_without_the_wiring_s_metadata_has_no_verdict():
 
 def test_newer_runs_of_the_environment_are_found_with_their_verdicts(instance, store):
     readiness(instance, store, RUN_1)
-    ended = run_named(instance, RUN_1).ended_at
+    ended = readiness_run(instance.get_run_record_by_id(RUN_1)).ended_at
     readiness(
         instance,
         store,

@@ -196,7 +196,7 @@ def test_an_incident_does_not_block_its_own_cure(promoted, aws_faults):
 def test_a_rollback_of_what_this_gate_never_promoted_is_refused(incident, capsys):
     incident.desk.ready()
     assert incident.asks("bob", OrderKind.ROLLBACK, **WHY) == 1
-    assert "only what this gate promoted is rolled back to" in capsys.readouterr().err
+    assert "a rollback goes back only to a release that this gate promoted" in capsys.readouterr().err
     assert incident.state.overrides("production") == []
 
 

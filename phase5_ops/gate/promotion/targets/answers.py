@@ -18,17 +18,12 @@ _REFUSING_CODES = (
 def not_published(read: Read) -> Published:
     """What a write that did not succeed means for the effect."""
     sure = read.status in _SURELY_NOT_DONE or (read.error or "").startswith(_REFUSING_CODES)
-    return Published(Publication.REFUSED if sure else Publication.UNKNOWN, said(read))
+    return Published(Publication.REFUSED if sure else Publication.UNKNOWN, str(read))
 
 
 def not_read(read: Read) -> Published:
     """The target could not be read before anything was written: nothing was done."""
-    return Published(Publication.REFUSED, said(read))
-
-
-def said(read: Read) -> str:
-    """The call, the resource and how it ended."""
-    return f"{read.operation} {read.resource}: {read.status}: {read.error}"
+    return Published(Publication.REFUSED, str(read))
 
 
 def failed_with(read: Read, *codes: str) -> bool:

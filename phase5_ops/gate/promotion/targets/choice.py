@@ -14,30 +14,24 @@ def _record_only(_reader: AwsReader, _policy: PromotionPolicy, order: Order) -> 
     return Published(Publication.PUBLISHED, f"recorded in the state table under key {order.key}")
 
 
-_PUBLISH: Mapping[str, Publish] = {
-    "record": _record_only,
-    "eventbridge": event_bus.publish,
-    "ssm": parameter.publish,
-    "stepfunctions": state_machine.publish,
-    "codepipeline": pipeline_approval.publish,
-    "webhook": webhook.publish,
-}
-
-_ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "record": (),
-    "eventbridge": event_bus.IAM_ACTIONS,
-    "ssm": parameter.IAM_ACTIONS,
-    "stepfunctions": state_machine.IAM_ACTIONS,
-    "codepipeline": pipeline_approval.IAM_ACTIONS,
-    "webhook": webhook.IAM_ACTIONS,
+#: Target -> how an order is given to it, and what that needs to be allowed to do.
+_TARGETS: Mapping[str, tuple[Publish, tuple[str, ...]]] = {
+    "record": (_record_only, ()),
+    "eventbridge": (event_bus.publish, event_bus.IAM_ACTIONS),
+    "ssm": (parameter.publish, parameter.IAM_ACTIONS),
+    "stepfunctions": (state_machine.publish, state_machine.IAM_ACTIONS),
+    "codepipeline": (pipeline_approval.publish, pipeline_approval.IAM_ACTIONS),
+    "webhook": (webhook.publish, webhook.IAM_ACTIONS),
 }
 
 
 def publish(reader: AwsReader, policy: PromotionPolicy, order: Order) -> Published:
     """Gives the order to the target that the policy names."""
-    return _PUBLISH[policy.target](reader, policy, order)
+    give, _ = _TARGETS[policy.target]
+    return give(reader, policy, order)
 
 
 def iam_actions(policy: PromotionPolicy) -> tuple[str, ...]:
     """What the promotion needs to be allowed to do at its target."""
-    return _ACTIONS[policy.target]
+    _, actions = _TARGETS[policy.target]
+    return actions
