@@ -48,7 +48,7 @@ class ReasonCode(FindingCode):
 
 _AGAIN = "Make a new readiness run of the candidate."
 _SIGN = "Sign with phase5 sign-off RELEASE --role ROLE."
-_ASK_AGAIN = "Ask for it again with phase5 rollback or phase5 break-glass."
+_ASK_AGAIN = "Ask for a new override with phase5 rollback or phase5 break-glass."
 
 
 def _untrusted(meaning: str, remedy: str = _AGAIN) -> ReasonCode:
@@ -65,14 +65,16 @@ class SignOffReason(FindingCodes):
     """What keeps a row S.1 to S.3 closed."""
 
     NO_RELEASE = ReasonCode(Verdict.FAIL, "There is no release to sign.", "Register a candidate with phase5 promote.")
-    NOTHING_TO_SIGN = _signature("There is no readiness statement of the release to sign yet.", "Cure the other rows.")
+    NOTHING_TO_SIGN = _signature(
+        "There is no readiness statement of the release to sign yet.", "Cure the other rows; the gate then freezes the statement."
+    )
     SIGNATURE_MISSING = _signature("The role has not signed.")
-    SIGNATURE_INVALID = _signature("No known key made the signature.", "Sign again; find out where it came from.")
+    SIGNATURE_INVALID = _signature("No trusted key made the signature.", "Sign again; find out who wrote the signature.")
     SIGNATURE_OF_ANOTHER_ROLE = _signature("Another role's key made the signature.")
     SIGNATURE_OF_ANOTHER_RELEASE = _signature("The signature is for another release.")
     SIGNATURE_OF_ANOTHER_ENVIRONMENT = _signature("What was signed is for another environment.")
     SIGNATURE_OF_ANOTHER_STATEMENT = _signature("The signature is not over the release's readiness statement.")
-    SIGNATURE_VOID = _signature("What was signed is no longer what holds; the difference is named.")
+    SIGNATURE_VOID = _signature("The candidate is worse than what was signed, or another; the finding names the difference.")
     SIGNATURE_EXPIRED = _signature("The signature is too old.")
     SIGNATURE_FROM_THE_FUTURE = _signature("The signature was made later than now: a clock is wrong.")
     SIGNATURE_BEFORE_STATEMENT = _signature(
@@ -80,10 +82,10 @@ class SignOffReason(FindingCodes):
         "Find out who wrote it; set the signer's clock right, and sign again.",
     )
     SIGNATURE_KEY_REVOKED = _signature(
-        "The key was revoked, and neither KMS's record nor a statement of the gate proves that it had signed before.",
+        "The key was revoked, and neither KMS's record nor a statement of the gate proves that the signature was made before.",
         "Sign with the role's present key.",
     )
-    SIGNER_UNKNOWN = _signature("Nobody is known to have made the signature.")
+    SIGNER_UNKNOWN = _signature("It is not known which person made the signature.")
     SIGNER_REPEATED = _signature(
         "One person or one key has signed for two roles; neither counts.",
         "Three roles are three people: let another person sign.",
@@ -119,11 +121,13 @@ class GateReason(FindingCodes):
     )
     RESULT_CRASHED = ReasonCode(
         Verdict.ERROR,
-        "The check was planned, and its run is over without a result of it.",
+        "The run planned the check and ended without a result of it.",
         _AGAIN,
         state=GateState.CRASHED,
     )
-    RESULT_UNREADABLE = ReasonCode(Verdict.ERROR, "The result says no verdict.", _AGAIN, state=GateState.CRASHED)
+    RESULT_UNREADABLE = ReasonCode(
+        Verdict.ERROR, "The stored result has no verdict that can be read.", _AGAIN, state=GateState.CRASHED
+    )
     RESULT_OF_NO_RUN = _untrusted("No run is behind the result: it was posted from outside, or the record of its run is gone.")
     RESULT_OF_ANOTHER_JOB = _untrusted("The result does not come from the readiness job.")
     RESULT_OF_ANOTHER_RUN = _untrusted("The result is not of the candidate's own run.")
@@ -164,13 +168,13 @@ class GateReason(FindingCodes):
     )
     RUN_RECORD_NOT_BELIEVED = ReasonCode(
         Verdict.ERROR,
-        "The record of the candidate's run is not signed by the gate's key, although it says so or other runs of candidates are.",
-        "Let the runs of candidates sign with the gate's key, find out who wrote the record; then make a new readiness run.",
+        "The record of the candidate's run has no valid signature of the gate's key, though it claims one or others do.",
+        "Let candidates' runs sign with the gate's key, and find out who wrote the record; then make a new readiness run.",
     )
     RUN_RECORDS_BROKEN = ReasonCode(
         Verdict.ERROR,
         "A record of a run is gone from the state table or was exchanged, so a newer run may be hidden.",
-        "Put the state table back (point-in-time recovery); find out who changed it.",
+        "Restore the state table (point-in-time recovery); find out who changed it.",
     )
     # What is read once more immediately before a promotion, by `deployed_rules.py` and `alarm_rules.py`.
     PLATFORM_CHANGED_DURING_RUN = ReasonCode(
@@ -181,8 +185,8 @@ class GateReason(FindingCodes):
     )
     PLATFORM_CHANGED_SINCE_EVIDENCE = ReasonCode(
         Verdict.INCONCLUSIVE,
-        "Something else runs now than what the evidence is about.",
-        "Make a new readiness run on what runs now.",
+        "What is deployed now is not what the evidence is about.",
+        "Make a new readiness run on what is deployed now.",
         state=None,
     )
     EVIDENCE_NOT_ABOUT_CANDIDATE = ReasonCode(
@@ -228,7 +232,7 @@ class GateReason(FindingCodes):
     )
     OVERRIDE_NOT_POSSIBLE = ReasonCode(
         Verdict.FAIL,
-        "The candidate is not in a state in which this override means anything.",
+        "The state of the candidate does not allow this override.",
         "See phase5 status RELEASE.",
     )
     ATTESTATION_INVALID = ReasonCode(

@@ -230,7 +230,7 @@ def test_a_run_key_that_a_failed_run_has_used_up_gives_way_to_the_next_attempt(w
     world.sandbox.faults.clear()
     (again,) = world.tick().requests
     assert (again.job_name, again.run_key != request.run_key) == (PROMOTION_JOB, True)
-    assert "promotes since" in world.launch(again).said  # the lock of the first attempt is young
+    assert "has been promoting since" in world.launch(again).said  # the lock of the first attempt is young
     lock = world.item("LOCK#")
     world.put({**lock, "taken_at": {"S": "2026-01-01T00:00:00.000Z"}})
     world.is_promoted_once()

@@ -151,7 +151,7 @@ def test_a_promotion_killed_at_any_write_is_made_once_by_the_next_run(world, at,
         assert "is under way" in world.tick().lines[-1]
     for lock in [item for item in world.items() if item["sk"]["S"].startswith("LOCK#") and not world.records()]:
         if at == PROMOTION.index("lock"):
-            assert f"run {stuck.dagster_run.run_id} promotes since" in world.promote().said
+            assert f"run {stuck.dagster_run.run_id} has been promoting since" in world.promote().said
         world.put({**lock, "taken_at": {"S": "2026-01-01T00:00:00.000Z"}})  # as if five minutes had gone by
     last = world.promote()
     assert last.success, last.said

@@ -115,7 +115,7 @@ def broken_run(session: GateSession, run_id: str | None) -> RunRecord:
         raise Refused(f"no record of {f'run {run_id}' if run_id else 'a readiness run'} in {settings.environment}")
     if not acceptable(record):
         left = "; ".join(f"{each.code} {each.subject}: {each.found}" for each in record.found.standing.breaks)
-        why = f"what it shows is never accepted: {left}" if left else "every history continues there"
+        why = f"such breaks are never accepted: {left}" if left else "there, every history continues the earlier ones"
         raise Refused(f"run {record.found.run_id} shows nothing to accept: {why}")
     return record
 

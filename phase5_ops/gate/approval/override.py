@@ -38,7 +38,7 @@ def new_override(
         StateError: the table cannot be read.
     """
     if kind is OrderKind.BREAK_GLASS and session.settings.notifications.sns_topic_arn is None:
-        raise ConfigurationError(f"{NOT_SET}; glass is not broken in silence")
+        raise ConfigurationError(f"{NOT_SET}; break-glass needs a topic on which people are told")
     release = candidate.release
     record = session.state.promotion(release, candidate.series) if kind is OrderKind.ROLLBACK else None
     override = Override(

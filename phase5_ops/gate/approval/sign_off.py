@@ -77,14 +77,16 @@ def to_sign(session: GateSession, candidate: Candidate) -> ToSign:
     release = candidate.release
     if candidate.fate is not Fate.READY_TO_SIGN:
         because = f": {candidate.closed_because}" if candidate.closed_because else ""
-        raise Refused(f"{release.name} is {candidate.fate}{because}; only what is {Fate.READY_TO_SIGN} is signed")
+        raise Refused(f"{release.name} is {candidate.fate}{because}; only a {Fate.READY_TO_SIGN} candidate can be signed off")
     state, keys = session.state, session.keys
     frozen, statements = state.statement_among_all(release, candidate.series)
     if frozen is None:
         raise Refused(f"{release.name} has no readiness statement yet")
     payload, gate_key = frozen.payload, keys.keys.get(frozen.gate_key_id)
     if gate_key is None or gate_key.role != GATE or gate_key.revoked_at or not gate_key.verifies(payload, frozen.gate_signature):
-        raise Refused(f"the readiness statement of {release.name} is not signed by the gate's key: do not sign it, find out why")
+        raise Refused(
+            f"the readiness statement of {release.name} is not signed by the gate's key: do not sign it, find out who wrote it"
+        )
     try:
         said = readiness_facts(read_statement(payload))
     except MalformedEnvelope as error:

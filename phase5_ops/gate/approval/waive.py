@@ -98,7 +98,7 @@ def make_waiver(
     outcome = waive(row, found, [*others, waiver], release_digest=candidate.release.digest, policy=policy, now=session.now)
     if not outcome.waived:
         left = ", ".join(sorted({f"{f.code}@{f.subject}" for f in outcome.uncovered}))
-        raise Refused(f"row {row.id} would stay closed: not covered are {left}; every blocking finding must be")
+        raise Refused(f"row {row.id} would stay closed: the waiver must cover every blocking finding, and does not cover {left}")
     return waiver
 
 
@@ -108,7 +108,7 @@ def _refuse_what_is_never_waived(row: Row, candidate: Candidate, closing: Sequen
     if not closing:
         raise Refused(f"row {row.id} has no finding that keeps it closed in the present readiness run; there is nothing to waive")
     if errors := sorted({f"{f.code}@{f.subject}" for f in closing if f.verdict is Verdict.ERROR}):
-        raise Refused(f"row {row.id}: what could not be found out is never waived: {', '.join(errors)}")
+        raise Refused(f"row {row.id}: an ERROR (what could not be read or judged) is never waived: {', '.join(errors)}")
 
 
 def record_waiver(session: GateSession, candidate: Candidate, waiver: Waiver) -> StoredWaiver:

@@ -110,5 +110,5 @@ def signature_problems(file: AttestedFile, keys: KeySet, wanted: Collection[str]
     problems: list[str] = []
     signed = signed_roles(file, keys, proved_at, problems)
     problems += [f"{file.name}: too few signatures: {role} has not signed" for role in wanted if role not in signed]
-    problems += [f"{file.name}: {role} has no business signing it" for role in sorted(signed - set(wanted))]
+    problems += [f"{file.name}: {role} must not sign this file" for role in sorted(signed - set(wanted))]
     return problems

@@ -116,14 +116,14 @@ def key_set(keys: Iterable[TrustedKey]) -> KeySet:
         if key.role not in SIGNERS:
             raise KeysError(f"there is no role {key.role!r}; the roles are {', '.join(SIGNERS)}")
         if key.key_id in chosen:
-            raise KeysError(f"one key for {chosen[key.key_id].role} and {key.role}: {key.key_id}")
+            raise KeysError(f"{chosen[key.key_id].role} and {key.role} have one key, {key.key_id}; each needs its own")
         chosen[key.key_id] = key
     for role in SIGNERS:
         mine = [key for key in chosen.values() if key.role == role]
         if not mine:
-            raise KeysError(f"no key of {role}")
+            raise KeysError(f"there is no key of {role}")
         if sum(key.revoked_at is None for key in mine) > 1:
-            raise KeysError(f"two present keys of {role}; the older one needs revoked_at")
+            raise KeysError(f"two keys of {role} are not revoked; give the older one revoked_at")
     return KeySet(chosen)
 
 

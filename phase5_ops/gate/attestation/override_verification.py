@@ -100,7 +100,7 @@ def _summary(override: Override) -> dict[str, str]:
 
 def _role_problems(override: Override, file: AttestedFile, roles: set[str]) -> list[str]:
     allowed = {ROLLBACK_ROLE} if override.kind is OrderKind.ROLLBACK else set(ROLES)
-    problems = [f"{file.name}: {role} has no business signing it" for role in sorted(roles - allowed)]
+    problems = [f"{file.name}: {role} must not sign this file" for role in sorted(roles - allowed)]
     counted, wanted = len(roles & allowed), SIGNERS[override.kind]
     if counted < wanted:
         problems.append(f"{file.name}: too few signatures: {counted} of {wanted} of {', '.join(sorted(allowed))}")

@@ -74,7 +74,7 @@ def verify(
     readiness = only(read, TEST_RESULT, "readiness statement", problems)
     decision = only(read, VERIFICATION_SUMMARY, "decision statement", problems, optional=True)
     problems += [
-        f"{file.name}: predicate {file.statement.predicate_type} is none of ours"
+        f"{file.name}: predicate {file.statement.predicate_type} is not one that this gate makes"
         for file in read
         if file.statement.predicate_type not in (TEST_RESULT, VERIFICATION_SUMMARY, OVERRIDE)
     ]

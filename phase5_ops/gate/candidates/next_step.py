@@ -146,7 +146,13 @@ def next_action(
     if pending := [run for run in (*promotions, *runs) if run.facts.state is RunState.RUNNING]:
         return Action(Step.WAIT, (f"run {pending[0].facts.run_id} is under way",))
     if recorded:
-        return _again(Step.PROMOTE, promotions, ("its promotion is recorded; what follows of it is made good",), policy, now)
+        return _again(
+            Step.PROMOTE,
+            promotions,
+            ("the promotion is recorded, and another run completes what an interrupted one left undone",),
+            policy,
+            now,
+        )
     blockers = (*begun, *(str(reason) for reason in named_first(decision.reasons))) if decision else begun
     if inputs is None or decision is None or not runs:
         return Action(Step.START_RUN, ("no readiness run yet",), next_number(runs))
@@ -161,7 +167,7 @@ def next_action(
 
 def _ready(candidate: Candidate, inputs: GateInputs, decision: Decision, blockers: tuple[str, ...]) -> Action:
     if inputs.statement is None:
-        return Action(Step.FREEZE, ("every row but the sign-offs opens",))
+        return Action(Step.FREEZE, ("every row but the sign-offs opens: the statement to sign is frozen",))
     if decision.void:
         return Action(Step.RENEW, tuple(f"what was to be signed no longer holds: {each}" for each in decision.void))
     if candidate.fate is Fate.PENDING:

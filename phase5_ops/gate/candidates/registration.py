@@ -69,7 +69,10 @@ def registration(partition: str | None, metadata: Mapping[str, object], environm
     """
     digest = metadata.get(DIGEST)
     if partition is None or not isinstance(digest, str):
-        raise NotARegistration(f"an event needs a release as partition and {DIGEST}, found {_shown(partition)}, {_shown(digest)}")
+        raise NotARegistration(
+            f"an event needs the release's name as its partition and the metadata {DIGEST};"
+            f" it has {_shown(partition)}, {_shown(digest)}"
+        )
     release = Release(partition, digest, environment)
     try:
         check_release(release)

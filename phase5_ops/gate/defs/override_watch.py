@@ -42,14 +42,16 @@ def watch_overrides(session: DecidingSession, now: datetime) -> tuple[list[dg.Ru
     for stored in session.state.overrides(session.settings.environment):
         override = stored_order(stored.id, stored.payload)
         if override is None:
-            lines.append(printable(f"override {stored.id}: not an override; find out who wrote it")[:_LONGEST_LINE])
+            lines.append(
+                printable(f"override {stored.id}: the item in the state table is no order; find out who wrote it")[:_LONGEST_LINE]
+            )
             continue
         if session.now - override.until >= _LOOKED_AT:
             continue
         try:
             request, why = _next(session, override, stored, now)
         except StateError as error:
-            request, why = None, f"nothing is known: {error}"
+            request, why = None, f"the state table could not be read: {error}"
         requests += [request] if request else []
         lines += [printable(f"{override.release.name}: {override.kind} {override.id}: {why}")[:_LONGEST_LINE]] if why else []
     return requests, lines
@@ -62,10 +64,21 @@ def _next(
     state, settings = session.state, session.settings
     candidate = state.candidate(override.release)
     if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
-        return None, "" if override.until <= session.now else "its candidate is not there, or in another series"
+        return (
+            None,
+            ""
+            if override.until <= session.now
+            else "the state table has no such candidate, or the candidate is in another series",
+        )
     if state.promotion(override.release, override.series, override=override.id) is not None:
         finished = override.kind is not OrderKind.BREAK_GLASS or candidate.fate in (Fate.BREAK_GLASS, Fate.PROMOTED)
-        return (None, "") if finished else _launched(session, override, now, "it took effect; what follows of it is made good")
+        return (
+            (None, "")
+            if finished
+            else _launched(
+                session, override, now, "the order took effect, and another run completes what an interrupted one left undone"
+            )
+        )
     if override.until <= session.now:
         return None, "; ".join(begun(state, candidate, override))  # it ended: nothing more is done, but what was done is said
     offs = session.sign_offs(stored.signatures, [stored.payload])
@@ -81,7 +94,7 @@ def _launched(session: DecidingSession, override: Override, now: datetime, why: 
         return None, f"run {pending[0].facts.run_id} is under way"
     ended = max((run.ended_at for run in runs if run.ended_at is not None), default=None)
     if ended is not None and now - ended < timedelta(seconds=session.settings.overrides.retry_seconds):
-        return None, "it did not take effect; it is tried again soon, see the run's log"
+        return None, "the last run did not carry the order out, see its log; another run is launched soon"
     attempt = next_number(runs)
     return _request(override, attempt), f"{why}, attempt {attempt}"
 

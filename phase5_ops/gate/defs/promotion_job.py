@@ -98,7 +98,7 @@ def _tell(run: RunContext, release: Release) -> None:
 def _end(context: dg.OpExecutionContext, outcome: PromotionOutcome) -> None:
     """Ends the run as the promotion ended."""
     record = outcome.promotion
-    metadata = {
+    metadata: dict[str, Any] = {
         "ending": str(outcome.ending),
         "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in outcome.reasons) or "none"),
         **({"idempotency_key": record.idempotency_key, "promoted_by_run": record.holder} if record else {}),

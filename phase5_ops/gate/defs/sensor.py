@@ -104,7 +104,7 @@ def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words:
         tick.cursor = _register(session, cursor, tick)
         _work(session, tick, now, words)
     except (StateError, ConfigurationError, KeysError) as error:
-        tick.lines.append(f"nothing is known: {error}")
+        tick.lines.append(f"this tick stopped, since the gate could not read what it decides from: {error}")
     return tick
 
 
@@ -147,7 +147,9 @@ def _register(session: DecidingSession, cursor: str | None, tick: Tick) -> str |
 
 def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWords) -> None:
     state, settings = session.state, session.settings
-    listed = state.open_candidates(settings.environment, malformed=lambda error: tick.lines.append(f"nothing is known: {error}"))
+    listed = state.open_candidates(
+        settings.environment, malformed=lambda error: tick.lines.append(f"a candidate is passed over: {error}")
+    )
     queue = in_order([candidate for candidate, _ in listed], settings.flow)
     marks = {candidate.release.name: mark for candidate, mark in listed}
     for older, newer in queue.superseded[:_CLOSED_A_TICK]:
@@ -159,9 +161,9 @@ def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWord
         _advance(session, candidate, tick, now, words)
     session.kept.looked_at.update({candidate.release.name: now for candidate in turn})
     if len(turn) < len(queue.active):
-        tick.lines.append(f"{len(queue.active) - len(turn)} more are looked at in other ticks")
+        tick.lines.append(f"{len(queue.active) - len(turn)} more candidates have their turn in later ticks")
     if queue.waiting:
-        tick.lines.append(f"{len(queue.waiting)} more wait behind {queue.active[0].release.name}")
+        tick.lines.append(f"{len(queue.waiting)} more candidates wait for the end of {queue.active[0].release.name}")
     if not queue.superseded:  # a promoted one stays listed until everything older gave way
         for candidate in in_turn(queue.closed, _CLOSED_A_TICK, now):
             if candidate.fate is Fate.PROMOTED and not _said_on_what(session, candidate, tick, words):
@@ -198,7 +200,7 @@ def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: da
         else:
             _do(session, candidate, action, tick)
     except (StateError, KeysError, SigningError) as error:
-        tick.lines.append(f"{name}: nothing is known: {error}"[:_LONGEST_LINE])
+        tick.lines.append(f"{name}: the gate could not read or write what it needs: {error}"[:_LONGEST_LINE])
         return
 
     def document() -> Mapping[str, Any]:
@@ -219,7 +221,7 @@ def _state(candidate: Candidate, tick: Tick, write: Callable[[], tuple[str, ...]
     except Exception as error:
         if not isinstance(error, (StateError, KeysError, SigningError)):
             log.exception("the document of %s could not be made", name)
-        problems = (f"what the gate says of it is not kept: {type(error).__name__}: {error}",)
+        problems = (f"the document of what the gate says could not be written: {type(error).__name__}: {error}",)
     tick.lines += [f"{name}: {problem}"[:_LONGEST_LINE] for problem in problems]
     return not problems
 
@@ -235,7 +237,11 @@ def _said_on_what(session: DecidingSession, candidate: Candidate, tick: Tick, wo
         if record is None or (last is not None and last.document.get("decision") == Outcome.OPEN):
             return True
     except (StateError, KeysError, SigningError) as error:
-        tick.lines.append(f"{candidate.release.name}: what it was promoted on is not said: {error}"[:_LONGEST_LINE])
+        tick.lines.append(
+            f"{candidate.release.name}: whether a document says what it was promoted on could not be read: {error}"[
+                :_LONGEST_LINE
+            ]
+        )
         return False
 
     def document() -> Mapping[str, Any]:

@@ -87,7 +87,7 @@ def _check_table(reader: AwsReader, table: str) -> Iterator[Checked]:
     if (expiry := (yield from _described(reader, "describe_time_to_live", table))) is not None:
         live = expiry.get("TimeToLiveDescription", {})
         right = live.get("TimeToLiveStatus") == "DISABLED" or live.get("AttributeName") in (None, TTL_ATTRIBUTE)
-        yield _held(right, f"table {table} lets nothing expire but counters (attribute {TTL_ATTRIBUTE})")
+        yield _held(right, f"table {table} lets only counters expire (attribute {TTL_ATTRIBUTE})")
 
 
 def _described(reader: AwsReader, operation: str, table: str) -> Generator[Checked, None, Mapping[str, Any] | None]:
@@ -103,7 +103,7 @@ def _described(reader: AwsReader, operation: str, table: str) -> Generator[Check
 
 
 def _held(holds: bool, text: str, *, remedy: str = "run phase5 init") -> Checked:
-    return Checked(InstallOutcome.OK, text) if holds else Checked(InstallOutcome.PROBLEM, f"not so: {text}; {remedy}")
+    return Checked(InstallOutcome.OK, text) if holds else Checked(InstallOutcome.PROBLEM, f"this does not hold: {text}; {remedy}")
 
 
 def _unread(operation: str, resource: str, error: str | None) -> Checked:
@@ -131,7 +131,7 @@ def _check_keys(session: GateSession) -> Iterator[Checked]:
         if key is None:
             continue
         if key.key_id in seen:
-            yield Checked(InstallOutcome.PROBLEM, f"one key for {seen[key.key_id]} and {role}")
+            yield Checked(InstallOutcome.PROBLEM, f"{seen[key.key_id]} and {role} have one key; each needs its own")
         seen[key.key_id] = role
         for principal in (yield from _check_policy(session.reader, role, key)):
             holders.setdefault(principal, []).append(role)

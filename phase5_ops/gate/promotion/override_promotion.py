@@ -50,13 +50,15 @@ def promote_override(door: PromotionDoor, name: str) -> PromotionOutcome:
     environment, gate = session.settings.environment, session.settings.gate
     stored = next((each for each in session.state.overrides(environment) if each.id == name), None)
     if stored is None:
-        return stopped(f"no override {name} in {environment}")
+        return stopped(f"there is no override {name} in {environment}")
     try:
         override = override_of(stored.payload)
     except MalformedEnvelope as error:
         return stopped(f"override {name}: {error}")
     if (override.id, override.release.environment) != (name, environment):
-        return stopped(f"override {name} says of itself to be {override.id} in {override.release.environment}")
+        return stopped(
+            f"override {name} is stored under this id, but its signed text names {override.id} in {override.release.environment}"
+        )
     candidate = door.state.candidate(override.release)
     if candidate is None or (candidate.release, candidate.series) != (override.release, override.series):
         return stopped(f"no candidate {override.release.name} {override.release.digest} in series {override.series}")

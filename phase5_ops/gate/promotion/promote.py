@@ -57,7 +57,7 @@ def promote(door: PromotionDoor, release: Release) -> PromotionOutcome:
         return blocked(*map(str, decision.reasons), *begun(door.state, candidate))
     envelopes = _attest(door, candidate, inputs, decision)
     if envelopes is None:
-        return blocked("the frozen statement changed while it was decided", *begun(door.state, candidate))
+        return blocked("the frozen readiness statement changed while the gate decided", *begun(door.state, candidate))
     # nothing is published that `phase5 verify` would refuse
     problems = partial(envelope_problems, release=release, keys=door.session.keys, now=inputs.now, max_age=LONGEST_WAIT)
     if found := problems(envelopes.readiness, envelopes.decision):

@@ -185,7 +185,7 @@ def publish_once(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome:
     if said := plan.last_word():
         return blocked(*said)
     if (holder := _locked_by_another(door, plan, key)) is not None:
-        return PromotionOutcome(Ending.WAITING, (f"run {holder.holder} promotes since {iso(holder.taken_at)}",))
+        return PromotionOutcome(Ending.WAITING, (f"run {holder.holder} has been promoting since {iso(holder.taken_at)}",))
     # recorded between our reading and our lock
     if (done := door.state.promotion(release, series, override=override)) is not None:
         return recorded(door, plan.candidate, done, plan.override)
@@ -197,7 +197,11 @@ def publish_once(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome:
     decided_at = decision_facts(read_statement(read_envelope(standing.decision).payload)).time_verified
     published = door.publish(Order(release, series, key, decided_at, plan.kind, standing.decision, plan.context))
     if not published.effective:
-        again = "it is tried again under the same key" if published.publication != Publication.TAKEN else "it needs a person"
+        again = (
+            "the order is given again under the same idempotency key"
+            if published.publication != Publication.TAKEN
+            else "a person must look at the target"
+        )
         return PromotionOutcome(Ending.NOT_TAKEN, (f"{published.publication}: {published.answer}; {again}",))
     readiness, decision = standing.readiness.decode("ascii"), standing.decision.decode("ascii")
     unsigned = Promotion(door.holder, plan.decided_at, key, readiness, decision, published.answer)
@@ -225,7 +229,7 @@ def _last_look(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome | N
     present = door.state.candidate(candidate.release)
     if present != candidate:
         became = present.fate if present else "gone"
-        return stopped(f"the candidate changed meanwhile: it is {became}")
+        return stopped(f"the candidate changed during the promotion: it is {became} now")
     lock = door.state.lock(candidate.release, candidate.series, override=plan.lock)
     if lock is None or lock.holder != door.holder:
         return PromotionOutcome(Ending.WAITING, (f"run {lock.holder if lock else 'nobody'} has taken the lock over",))
@@ -233,7 +237,7 @@ def _last_look(door: PromotionDoor, plan: PromotionPlan) -> PromotionOutcome | N
     if since > LOCK_AGE.total_seconds():
         return blocked("the decision is older than five minutes; it is made again at the next attempt")
     if plan.override is not None and plan.decided_at + timedelta(seconds=since) >= plan.override.until:
-        return blocked(f"the order has ended meanwhile: {iso(plan.override.until)}")
+        return blocked(f"the order ended during the promotion, at {iso(plan.override.until)}")
     return None
 
 
@@ -251,7 +255,7 @@ def recorded(door: PromotionDoor, candidate: Candidate, record: Promotion, overr
         record, candidate.release, candidate.series, keys=door.session.keys, now=record.promoted_at, override=override
     )
     if problems:
-        return blocked(*(f"the record of its promotion cannot be trusted: {each}" for each in problems))
+        return blocked(*(f"the record of the promotion cannot be trusted: {each}" for each in problems))
     return _finish(door, candidate, override.kind if override else OrderKind.OPEN, record, Ending.ALREADY_PROMOTED)
 
 
@@ -295,9 +299,10 @@ def begun(state: StateTable, candidate: Candidate, override: Override | None = N
         return ()
     mine = lock.idempotency_key == idempotency_key(release, series, name)
     prepared = not mine or state.prepared_promotion(release, series, override=name) is not None
-    so_far = "it may have reached the target" if prepared else "nothing was published"
+    so_far = "the order may have reached the target" if prepared else "nothing was published"
     return (
-        f"run {lock.holder} began to promote at {iso(lock.taken_at)} and left no record: {so_far} (key {lock.idempotency_key})",
+        f"run {lock.holder} began to promote at {iso(lock.taken_at)} and left no record of the promotion: {so_far}"
+        f" (key {lock.idempotency_key})",
     )
 
 

@@ -103,7 +103,7 @@ def period_of(claim: Claim, now: datetime) -> Period | str:
     if period.start < now - HISTORY:
         return f"CloudTrail's event history goes back {HISTORY.days} days; look in the trail's own files"
     if period.start >= period.end:
-        return "it is said to have been signed in the future"
+        return "the state table says that the signature is from the future"
     return period
 
 
@@ -120,9 +120,14 @@ def judge(claim: Claim, records: Iterable[Any], read: Read | None, *, trusted_ro
     if own := tuple(_own_problems(claim)):
         return Audited(claim, Match.DIFFERENT, settled=True, why=own)
     if claim.key_arn is None:
-        return Audited(claim, Match.UNREADABLE, settled=False, why=("the keys do not say which KMS key it is; run phase5 init",))
+        return Audited(
+            claim,
+            Match.UNREADABLE,
+            settled=False,
+            why=("keys.json does not say which KMS key made the signature; run phase5 init",),
+        )
     if not claim.request_id:
-        return Audited(claim, Match.NOT_FOUND, settled=True, why=("no request id was kept with it",))
+        return Audited(claim, Match.NOT_FOUND, settled=True, why=("the state table has no KMS request id of the signature",))
     events, odd = _events(records)
     mine = [event for event in events if event.get("requestID") == claim.request_id]
     if mine:  # a call into another account is recorded in both
@@ -143,7 +148,12 @@ def _not_found(claim: Claim, now: datetime) -> Audited:
         return Audited(claim, Match.NOT_FOUND, settled=claim.signed_at > now, why=(period,))
     if now - claim.signed_at < _AFTER + DELIVERY:
         minutes = int(DELIVERY.total_seconds() / 60)
-        return Audited(claim, Match.NOT_FOUND, settled=False, why=(f"records come within about {minutes} minutes; ask again",))
+        return Audited(
+            claim,
+            Match.NOT_FOUND,
+            settled=False,
+            why=(f"CloudTrail delivers records within about {minutes} minutes; run the command again then",),
+        )
     where = f"of request {claim.request_id} in {region_of(claim.kms_key)} around that moment"
     return Audited(claim, Match.NOT_FOUND, settled=True, why=(f"there is no Sign call {where}",))
 

@@ -29,7 +29,9 @@ FILE_NAME = "keys.json"
 #: The mark beside it, which says that the folder has had pinned keys.
 MARK_NAME = "keys.pinned"
 _MARK = b"keys.json was here. Where it is gone, nothing is trusted until it is put back or phase5 init pins the keys anew.\n"
-_REMEDY = f"nothing is trusted: put the {FILE_NAME} of the last phase5 init here; or take away what is here, and run phase5 init"
+_REMEDY = (
+    f"no key is trusted: restore the {FILE_NAME} that the last phase5 init wrote, or remove what is there and run phase5 init"
+)
 
 
 def keys_file(settings: Settings) -> Path:
@@ -139,7 +141,7 @@ def merged(pinned: KeySet | None, present: KeySet, now: datetime) -> tuple[KeySe
         here = present.keys.get(key.key_id)
         if here is not None and (key.revoked_at is not None or here.role != key.role):
             raise KeysError(
-                f"key {key.key_id} of {key.role} was revoked or belonged to another role; it must not sign for {here.role}"
+                f"key {key.key_id} of {key.role} was revoked or belonged to another role; the key must not sign for {here.role}"
             )
         if here is None and key.revoked_at is None:
             changes.append(f"the key {key.key_id} of {key.role} is revoked as of {iso(now)}")
@@ -165,7 +167,11 @@ class Replaced:
 
     def lines(self) -> tuple[str, ...]:
         """For people, a line each."""
-        forgotten = (f"{FILE_NAME} is gone, and nothing tells which keys it held: they are forgotten",) if self.unknown else ()
+        forgotten = (
+            (f"{FILE_NAME} is gone, and nothing tells which keys the file held: those keys are forgotten",)
+            if self.unknown
+            else ()
+        )
         return (*forgotten, *(f"the key {key_id} of {role} is revoked" for key_id, role in sorted(self.keys.items())))
 
 
@@ -209,7 +215,9 @@ def pin_keys(
     if noted is None or noted.present != ids:
         done = state.note_pinned_keys(settings.environment, PinnedKeys(ids, now), instead_of=noted)
         if done is not Written.DONE:
-            raise KeysError("another phase5 init has pinned other keys meanwhile; look at them, and run it again")
+            raise KeysError(
+                "another phase5 init pinned other keys at the same time; look at those keys, then run phase5 init again"
+            )
     return changes or ("the keys are pinned as they are",)
 
 

@@ -154,7 +154,7 @@ def test_a_decision_needs_the_gates_signature(signers):
     decision = signers.envelope(decision_payload(readiness), ("ops-sre",))
     verification = checked({"r": readiness, "d": decision}, signers.keys())
     said("gate has not signed", verification)
-    said("ops-sre has no business", verification)
+    said("ops-sre must not sign", verification)
 
 
 def test_two_readiness_statements_are_not_verified(signers):
@@ -166,7 +166,7 @@ def test_a_statement_of_another_kind_is_not_verified(signers):
     statement = json.loads(readiness_payload())
     statement["predicateType"] = "https://example.com/other"
     files = {**complete(signers), "x": signers.envelope(canonical_json(statement))}
-    said("none of ours", checked(files, signers.keys()))
+    said("not one that this gate makes", checked(files, signers.keys()))
 
 
 def test_old_attestations_of_a_revoked_key_still_verify_and_new_ones_do_not(signers):
@@ -317,7 +317,7 @@ def test_a_file_of_keys_that_cannot_be_believed_is_refused(signers):
     good = entries(signers)
     other = entries(Signers.fresh())
     refused = {
-        "one key for": [*good[:3], {**good[2], "role": good[3]["role"]}],
+        "have one key": [*good[:3], {**good[2], "role": good[3]["role"]}],
         "is not that of the public key beside it": [*good[:3], {**good[3], "public_key": good[2]["public_key"]}],
         "no key of security-compliance": good[:3],
         "two present keys of gate": [*good, other[0]],

@@ -68,7 +68,7 @@ def test_a_promotion_that_was_begun_and_not_recorded_is_said_with_the_rejection(
 
 
 def test_a_number_that_somebody_tagged_does_not_use_up_the_numbers_of_attempts():
-    tagged = replace(OVER, run_id="by-hand", number=999_999)
+    tagged = replace(OVER, attempt=999_999)
     assert step(inputs=CLOSED_INPUTS, runs=(OVER, tagged)).attempt == 2
 
 
@@ -98,7 +98,7 @@ def test_what_is_signed_while_something_else_runs_gets_a_confirmation_run_at_the
 
 
 def test_a_number_tagged_by_hand_is_never_used_again():
-    assert step(inputs=CLOSED_INPUTS, runs=(replace(OVER, number=0), replace(OVER, number=41))).attempt == 42
+    assert step(inputs=CLOSED_INPUTS, runs=(replace(OVER, attempt=0), replace(OVER, attempt=41))).attempt == 42
 
 
 def test_a_closed_candidate_is_rejected_at_its_deadline_with_the_reasons():

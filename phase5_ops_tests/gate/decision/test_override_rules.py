@@ -259,7 +259,7 @@ def override_statement(files: dict[str, bytes]) -> bytes:
     ("changed", "said"),
     [
         (lambda s, o: files_of(s, o, ("security-compliance",)), "too few signatures"),
-        (lambda s, o: files_of(s, o, (*ROLES_OF[o.kind], GATE)), "gate has no business signing it"),
+        (lambda s, o: files_of(s, o, (*ROLES_OF[o.kind], GATE)), "gate must not sign this file"),
         (lambda s, o: files_of(s, o, at=o.until), "not within the life"),
         (lambda s, o: files_of(s, o, at=NOW - timedelta(hours=1)), "not within the life"),
         (lambda s, o: files_of(s, o, envelope=b"another"), "the decision rests on"),

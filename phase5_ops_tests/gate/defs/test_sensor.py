@@ -416,7 +416,7 @@ def test_a_state_table_that_does_not_answer_starts_nothing_and_loses_no_event(so
     aws_faults.add(operation="PutItem", kind="denied")
     broken = tick(sources)
     assert broken.requests == []
-    assert broken.lines[-1].startswith("nothing is known")
+    assert broken.lines[-1].startswith("this tick stopped")
     aws_faults.clear()
     assert len(tick(sources, broken.cursor).requests) == 1
 
@@ -445,7 +445,7 @@ def test_an_item_that_somebody_wrote_into_the_table_closes_its_candidate_and_sto
     table = aws.resource("dynamodb").Table(sources.run.settings.tables.readiness)
     table.put_item(Item={"pk": "RELEASE#production#r-1", "sk": "LOCK#000001", "holder": "x", "taken_at": "never"})
     found = tick(sources, cursor)
-    assert any("r-1: nothing is known" in line and "LOCK#000001" in line for line in found.lines)
+    assert any("r-1: the gate could not read or write what it needs" in line and "LOCK#000001" in line for line in found.lines)
     assert fate(sources, "r-2") is Fate.READY_TO_SIGN
 
 
@@ -485,7 +485,10 @@ def test_what_cannot_be_put_into_a_document_costs_no_run_and_no_other_candidate(
 
     found = sensor.run_tick(sources, first.cursor, datetime.now(UTC), replace(WORDS, describe=unable))
     assert {request.tags[RELEASE_TAG] for request in found.requests} == {"r-1", "r-2"}
-    assert any("r-2: what the gate says of it is not kept: ValueError: evidence that nobody" in line for line in found.lines)
+    assert any(
+        "r-2: the document of what the gate says could not be written: ValueError: evidence that nobody" in line
+        for line in found.lines
+    )
 
 
 def test_an_item_that_is_no_candidate_stops_no_other_and_takes_no_other_ones_word(sources, monkeypatch, aws):
@@ -499,7 +502,7 @@ def test_an_item_that_is_no_candidate_stops_no_other_and_takes_no_other_ones_wor
     judged(monkeypatch)
     found = tick(sources, cursor)
     assert fate(sources, "r-2") is Fate.READY_TO_SIGN
-    assert any("nothing is known" in line and "it is about r-1 in staging" in line for line in found.lines)
+    assert any("a candidate is passed over" in line and "it is about r-1 in staging" in line for line in found.lines)
     with pytest.raises(StateError, match="it is about r-1 in staging"):
         fate(sources)
 

@@ -289,7 +289,7 @@ def test_glass_is_not_broken_in_silence(incident, aws_faults, monkeypatch, capsy
     assert len(incident.effects()) == 1
     monkeypatch.delenv("PHASE5_NOTIFICATIONS__SNS_TOPIC_ARN")
     incident.settings = load_settings()
-    with pytest.raises(ConfigurationError, match="not broken in silence"):
+    with pytest.raises(ConfigurationError, match="needs a topic on which people are told"):
         incident.asks("alice", OrderKind.BREAK_GLASS, role="eng-reliability", **WHY)
 
 

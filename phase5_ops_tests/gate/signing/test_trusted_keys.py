@@ -128,7 +128,7 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_none(reader, settings, mon
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(call, refused)
-    with pytest.raises(KeysError, match=r"keys\.json: cannot be .*: Permission denied; nothing is trusted"):
+    with pytest.raises(KeysError, match=r"keys\.json: cannot be .*: Permission denied; no key is trusted"):
         trusted_keys(reader, settings)
 
 
