@@ -320,7 +320,7 @@ def test_a_file_of_keys_that_cannot_be_believed_is_refused(signers):
         "have one key": [*good[:3], {**good[2], "role": good[3]["role"]}],
         "is not that of the public key beside it": [*good[:3], {**good[3], "public_key": good[2]["public_key"]}],
         "no key of security-compliance": good[:3],
-        "two present keys of gate": [*good, other[0]],
+        "two keys of gate are not revoked": [*good, other[0]],
         "no role 'boss'": [*good, {**other[0], "role": "boss"}],
         "P-256": [{**good[0], "public_key": rsa_pem()}, *good[1:]],
         "curve": [{**good[0], "public_key": p384_pem()}, *good[1:]],

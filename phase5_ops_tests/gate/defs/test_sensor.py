@@ -388,7 +388,7 @@ def test_a_statement_that_no_longer_holds_starts_the_next_series(sources, monkey
     cursor = tick(sources).cursor
     judged(monkeypatch)
     tick(sources, cursor)
-    monkeypatch.setattr("phase5_ops.gate.candidates.next_step.differences", lambda *_, **__: ("row 1.1 is FAIL, signed PASS",))
+    monkeypatch.setattr("phase5_ops.gate.decision.decide.differences", lambda *_, **__: ("row 1.1 is FAIL, signed PASS",))
     tick(sources, cursor)
     found = sources.state.candidate(Release("r-1", "", "production"))
     assert (found.series, found.fate) == (2, Fate.PENDING)
@@ -518,7 +518,7 @@ def test_a_candidate_that_is_given_up_while_it_is_renewed_stays_given_up(sources
         state.set_fate(state.candidate(Release("r-1", "", "production")), Fate.ABORTED, "by a person")
         return ("row 1.1 is FAIL, signed PASS",)
 
-    monkeypatch.setattr("phase5_ops.gate.candidates.next_step.differences", differ)
+    monkeypatch.setattr("phase5_ops.gate.decision.decide.differences", differ)
     tick(sources, cursor)
     found = state.candidate(Release("r-1", "", "production"))
     assert (found.series, found.fate) == (1, Fate.ABORTED)

@@ -111,7 +111,8 @@ def readiness(instance, store, run_id: str, *, tags=TAGS, judge=None, job: str =
 
 
 def problems(instance, store, run_id: str, results=None) -> list[str]:
-    run = readiness_run(instance.get_run_record_by_id(run_id))
+    record = instance.get_run_record_by_id(run_id)
+    run = readiness_run(record) if record else None
     facts = run.facts if run else None
     found = results if results is not None else (stored_results(instance, facts) if facts else {})
     bundle = stored_bundle(store, run) if run else None
