@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from phase5_ops.aws.reader import Answer, AwsReader
-from phase5_ops.cloudwatch.metric_query import MetricQuery, MetricSet, Series, unique_sets
+from phase5_ops.cloudwatch.metric_query import MetricQuery, MetricSet, Series
 from phase5_ops.reads import Read, ReadStatus
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def list_metric_sets(reader: AwsReader, namespace: str, names: Collection[str]) 
         for entry in answer.items("Metrics")
         if entry.get("MetricName") in names
     )
-    return unique_sets(listed), answer.read
+    return sorted(set(listed)), answer.read
 
 
 def read_metric_data(reader: AwsReader, namespace: str, queries: Sequence[MetricQuery]) -> tuple[list[Series], list[Read]]:

@@ -13,10 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from phase5_ops.cloudwatch.tokens import END, TokenStream, unquote
+from phase5_ops.cloudwatch.tokens import TokenStream
 
 STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
-
 
 MOST_STEPS = 2_000
 """Rules that `AlarmRule.witness` examines before it gives up."""
@@ -189,9 +188,7 @@ class AlarmRule:
 
     def assume(self, states: Mapping[str, str]) -> "AlarmRule":
         """The rule that remains if these alarms are in these states; an unknown state is none of the three."""
-        return self._replaced(
-            lambda node: (_TRUE if states[node.name] == node.state else _FALSE) if node.name in states else node
-        )
+        return self._replaced(_assuming(states))
 
     def with_rules(self, rules: Mapping[str, "AlarmRule"]) -> "AlarmRule":
         """The rule with the composite alarms among its parts replaced by their own rules.
@@ -249,7 +246,7 @@ class AlarmRule:
             if steps > MOST_STEPS:
                 raise RuleTooLarge(f"not known after {MOST_STEPS} steps over {len(self.alarm_names)} alarms")
             for state in reversed(may_be.get(name, others)):
-                left = node.replaced(_assuming(name, state))
+                left = node.replaced(_assuming({name: state}))
                 paths.append((left, {**states, name: state}))
         return None
 
@@ -266,8 +263,8 @@ def _rule(text: str, root: _RuleNode) -> AlarmRule:
     return AlarmRule(text, root.names(), root)
 
 
-def _assuming(name: str, state: str) -> _Replace:
-    return lambda node: (_TRUE if node.state == state else _FALSE) if node.name == name else node
+def _assuming(states: Mapping[str, str]) -> _Replace:
+    return lambda node: (_TRUE if states[node.name] == node.state else _FALSE) if node.name in states else node
 
 
 def _conditions(node: _RuleNode) -> Iterator[_InState]:
@@ -298,16 +295,12 @@ def parse_rule(text: str) -> AlarmRule:
 
 
 def _either(tokens: TokenStream) -> _RuleNode:
-    nodes = [_both(tokens)]
-    while tokens.accept("OR"):
-        nodes.append(_both(tokens))
+    nodes = tokens.separated(_both, "OR")
     return nodes[0] if len(nodes) == 1 else _AtLeast(1, tuple(nodes))
 
 
 def _both(tokens: TokenStream) -> _RuleNode:
-    nodes = [_negated(tokens)]
-    while tokens.accept("AND"):
-        nodes.append(_negated(tokens))
+    nodes = tokens.separated(_negated, "AND")
     return nodes[0] if len(nodes) == 1 else _AtLeast(len(nodes), tuple(nodes))
 
 
@@ -343,9 +336,7 @@ def _at_least_call(tokens: TokenStream) -> _RuleNode:
     state = (tokens.accept(*STATES) or tokens.fail("expected an alarm state")).text
     tokens.expect(",")
     tokens.expect("(")
-    names = [_name(tokens)]
-    while tokens.accept(","):
-        names.append(_name(tokens))
+    names = tokens.separated(_name)
     tokens.expect(")")
     tokens.expect(")")
     nodes: tuple[_RuleNode, ...] = tuple(_InState(name, state) for name in names)
@@ -356,9 +347,6 @@ def _at_least_call(tokens: TokenStream) -> _RuleNode:
 
 
 def _name(tokens: TokenStream) -> str:
-    token = tokens.accept_kind("string", "word")
-    if token is None or token.kind == END:
-        tokens.fail("expected the name of an alarm")
-    name = unquote(token.text) if token.kind == "string" else token.text
+    name = tokens.name("string", "the name of an alarm")
     match = _ARN.fullmatch(name)
     return match["name"] if match else name

@@ -234,9 +234,7 @@ def _atom(tokens: TokenStream) -> Node:
 
 
 def _items(tokens: TokenStream, closing: str) -> tuple[Node, ...]:
-    items = [_binary(tokens, 0)]
-    while tokens.accept(","):
-        items.append(_binary(tokens, 0))
+    items = tokens.separated(lambda tokens: _binary(tokens, 0))
     tokens.expect(closing)
     return tuple(items)
 
@@ -428,7 +426,7 @@ class _Evaluator:
     def _binary(self, sign: str, left: Value, right: Value) -> Value:
         if isinstance(left, list) and isinstance(right, list):
             if len(left) != len(right):
-                raise MathError(f"{sign} between arrays of {len(left)} and {len(right)} time series")
+                raise MathError(f"{sign} needs arrays of one length, not of {len(left)} and {len(right)} time series")
             return [self._pointwise(sign, a, b) for a, b in zip(left, right, strict=True)]
         if isinstance(left, list):
             return [self._pointwise(sign, item, right) for item in left]  # type: ignore[arg-type]
@@ -467,7 +465,7 @@ class _Evaluator:
         """Of one series: a number over its points. Of an array: one series, point by point."""
         aggregate = _AGGREGATES[function]
         if isinstance(value, float):
-            raise MathError(f"{function} of a number")
+            raise MathError(f"{function} needs a time series, not a number")
         if isinstance(value, dict):
             if not value:
                 return 0.0 if function in ("SUM", "DATAPOINT_COUNT") else math.nan
@@ -486,14 +484,14 @@ class _Evaluator:
         if function == "REMOVE_EMPTY":
             return [points for points in array if points]
         if not array:
-            raise MathError(f"{function} of an empty array")
+            raise MathError(f"{function} needs at least one time series")
         return array[0 if function == "FIRST" else -1]
 
     def _each(self, function: str, value: Value) -> Value:
         if isinstance(value, list):
             return [self._of_series(function, points) for points in value]
         if isinstance(value, float):
-            raise MathError(f"{function} of a number")
+            raise MathError(f"{function} needs a time series, not a number")
         return self._of_series(function, value)
 
     def _of_series(self, function: str, points: Points) -> Points:
@@ -554,15 +552,15 @@ class _Evaluator:
             raise MathError("FILL takes a time series and a filler")
         target, filler = self.value(call.arguments[0]), call.arguments[1]
         if isinstance(target, float):
-            raise MathError("FILL of a number")
+            raise MathError("FILL needs a time series, not a number")
         if isinstance(filler, Keyword):
             if filler.word not in ("REPEAT", "LINEAR"):
-                raise MathError(f"FILL with {filler.word}")
+                raise MathError(f"FILL takes REPEAT or LINEAR, not {filler.word}")
             fill: Callable[[Points], Points] = self._repeat if filler.word == "REPEAT" else self._linear
         else:
             value = self.value(filler)
             if isinstance(value, list):
-                raise MathError("FILL with an array")
+                raise MathError("FILL takes a number or one time series as its filler, not an array")
             default = dict.fromkeys(self.grid, value) if isinstance(value, float) else value
             fill = lambda points: default | points  # noqa: E731 - one expression, used in one place
         return [fill(points) for points in target] if isinstance(target, list) else fill(target)

@@ -1,7 +1,7 @@
 """What is asked of CloudWatch metrics and what comes back, as plain data. Pure: no boto3, so that evidence can use it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -64,8 +64,3 @@ class Series:
     starts: Sequence[int]
     values: Sequence[float]
     whole: bool
-
-
-def unique_sets(metric_sets: Iterable[MetricSet]) -> list[MetricSet]:
-    """The same sets once each, sorted."""
-    return sorted(set(metric_sets))

@@ -18,7 +18,6 @@ FUNCTIONS = ("AVG", "COUNT", "MAX", "MIN", "SUM")
 STATISTIC_OF_FUNCTION = {"AVG": "Average", "COUNT": "SampleCount", "MAX": "Maximum", "MIN": "Minimum", "SUM": "Sum"}
 """The CloudWatch statistic that a function of Metrics Insights stands for."""
 
-
 ACCOUNT = "AWS.AccountId"
 """The label of the account that a metric belongs to. It is no dimension: every metric has it."""
 
@@ -193,18 +192,15 @@ def _keyword(tokens: TokenStream, word: str) -> None:
 
 
 def _identifier(tokens: TokenStream) -> str:
-    token = tokens.accept_kind("quoted", "word") or tokens.fail("expected a name")
-    return unquote(token.text) if token.kind == "quoted" else token.text
+    return tokens.name("quoted")
 
 
 def _source(tokens: TokenStream) -> tuple[str, frozenset[str] | None]:
-    if tokens.next.text.upper() != "SCHEMA" or tokens.after().text != "(":
+    if tokens.next.text.upper() != "SCHEMA" or tokens.after_next.text != "(":
         return _identifier(tokens), None
     tokens.take()
     tokens.expect("(")
-    names = [_identifier(tokens)]
-    while tokens.accept(","):
-        names.append(_identifier(tokens))
+    names = tokens.separated(_identifier)
     tokens.expect(")")
     return names[0], frozenset(names[1:])
 
@@ -243,9 +239,7 @@ def _compared(tokens: TokenStream, functions: Sequence[str]) -> tuple[bool, list
     negated = tokens.accept_keyword("NOT") is not None
     _keyword(tokens, "IN")
     tokens.expect("(")
-    values = [_value(tokens, functions)]
-    while tokens.accept(","):
-        values.append(_value(tokens, functions))
+    values = tokens.separated(lambda tokens: _value(tokens, functions))
     tokens.expect(")")
     return negated, values
 
@@ -263,10 +257,7 @@ def _group_by(tokens: TokenStream) -> tuple[str, ...]:
     if not tokens.accept_keyword("GROUP"):
         return ()
     _keyword(tokens, "BY")
-    keys = [_identifier(tokens)]
-    while tokens.accept(","):
-        keys.append(_identifier(tokens))
-    return tuple(keys)
+    return tuple(tokens.separated(_identifier))
 
 
 def _order_by(tokens: TokenStream) -> tuple[str | None, bool]:

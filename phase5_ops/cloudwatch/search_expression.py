@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from phase5_ops.cloudwatch.statistics import Statistic, StatisticError, parse_statistic
-from phase5_ops.cloudwatch.tokens import TokenStream, unquote
+from phase5_ops.cloudwatch.tokens import END, TokenStream, unquote
 
 MAX_QUERY = 1024
 """Characters of a search that CloudWatch accepts."""
-
 
 ACCOUNT = ":aws.AccountId"
 """The designator of the account that a metric belongs to."""
@@ -155,26 +154,10 @@ class Search:
         )
 
 
-_CALL = re.compile(
-    r"""\s*SEARCH\s*\(\s*(?P<q>['"])(?P<text>.*)(?P=q)\s*,\s*(?P<s>['"])(?P<stat>[^'"]*)(?P=s)\s*(?:,\s*(?P<period>\d+)\s*)?\)\s*""",
-    re.DOTALL,
-)
 _TOKENS = re.compile(
     r"""(?P<space>\s+)|(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<op>[(){},=])|(?P<word>[^\s(){},="']+)"""
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|\d+|[^\W\d_]+")
-
-
-def parse_search(expression: str) -> Search:
-    """Reads a whole search expression, `SEARCH('...', 'Sum', 300)`.
-
-    Raises:
-        SearchError: not a search expression.
-    """
-    match = _CALL.fullmatch(expression)
-    if not match:
-        raise SearchError(f"not of the form SEARCH('...', 'Statistic', period): {expression[:200]!r}")
-    return parse_search_text(match["text"], match["stat"], int(match["period"]) if match["period"] else None)
 
 
 def parse_search_text(text: str, statistic: str, period: int | None = None) -> Search:
@@ -191,9 +174,9 @@ def parse_search_text(text: str, statistic: str, period: int | None = None) -> S
         raise SearchError(str(error)) from error
     tokens = TokenStream(text, _TOKENS, SearchError)
     namespace, names = _schema(tokens)
-    if tokens.next.kind == "end" and namespace is None:
+    if tokens.next.kind == END and namespace is None:
         tokens.fail("expected a schema in braces or a term")
-    root: _Node = _SearchAll(()) if tokens.next.kind == "end" else _either(tokens, None)
+    root: _Node = _SearchAll(()) if tokens.next.kind == END else _either(tokens, None)
     tokens.expect_end()
     return Search(text, parsed_statistic, period, namespace, names, root)
 
@@ -208,29 +191,24 @@ def _terms(node: _Node) -> Iterator[_Term]:
 def _schema(tokens: TokenStream) -> tuple[str | None, frozenset[str] | None]:
     if not tokens.accept("{"):
         return None, None
-    names = [_name(tokens)]
-    while tokens.accept(","):
-        names.append(_name(tokens))
+    names = tokens.separated(_name)
     tokens.expect("}")
     tokens.accept(",")  # the guide's own examples put a comma between schema and terms
     return names[0], frozenset(names[1:]) if len(names) > 1 else None
 
 
 def _name(tokens: TokenStream) -> str:
-    token = tokens.accept_kind("string", "word") or tokens.fail("expected a name")
-    return unquote(token.text) if token.kind == "string" else token.text
+    return tokens.name("string")
 
 
 def _either(tokens: TokenStream, designator: str | None) -> _Node:
-    nodes = [_both(tokens, designator)]
-    while tokens.accept("OR"):
-        nodes.append(_both(tokens, designator))
+    nodes = tokens.separated(lambda tokens: _both(tokens, designator), "OR")
     return nodes[0] if len(nodes) == 1 else _SearchAny(tuple(nodes))
 
 
 def _both(tokens: TokenStream, designator: str | None) -> _Node:
     nodes = [_negated(tokens, designator)]
-    while tokens.next.kind != "end" and tokens.next.text not in ("OR", ")"):
+    while tokens.next.kind != END and tokens.next.text not in ("OR", ")"):
         tokens.accept("AND")
         nodes.append(_negated(tokens, designator))
     return nodes[0] if len(nodes) == 1 else _SearchAll(tuple(nodes))
@@ -246,7 +224,7 @@ def _term(tokens: TokenStream, designator: str | None) -> _Node:
         node = _either(tokens, designator)
         tokens.expect(")")
         return node
-    if tokens.after().text == "=" and tokens.next.kind in ("word", "string"):
+    if tokens.after_next.text == "=" and tokens.next.kind in ("word", "string"):
         designator = _name(tokens)
         tokens.expect("=")
         node = _term(tokens, designator)
@@ -261,12 +239,8 @@ def _term(tokens: TokenStream, designator: str | None) -> _Node:
 @lru_cache(maxsize=4096)
 def _words(text: str) -> tuple[str, ...]:
     """The tokens of a text in order, in their own case: CustomCount1 -> Custom, Count, 1; SDBFailure -> SDB, Failure."""
-    return tuple(_WORDS.findall(_split_capitals(text)))
-
-
-def _split_capitals(text: str) -> str:
-    """Puts a space before the last capital of a run that begins a capitalised word: SDBFailure -> SDB Failure."""
-    return re.sub(r"([A-Z])(?=[A-Z][a-z])", r"\1 ", text)
+    # a space before the last capital of a run that begins a capitalised word: SDBFailure -> SDB Failure
+    return tuple(_WORDS.findall(re.sub(r"([A-Z])(?=[A-Z][a-z])", r"\1 ", text)))
 
 
 def _partially_matches(term: str, text: str) -> bool:

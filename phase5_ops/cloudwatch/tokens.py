@@ -1,10 +1,12 @@
 """A token stream for the small languages of CloudWatch: one regular expression, one cursor, errors that say where."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
+
+_Part = TypeVar("_Part")
 
 END = "end"
 """Kind of the token after the last one."""
@@ -57,9 +59,10 @@ class TokenStream:
         """The token to be read next, left where it is."""
         return self._tokens[self._at]
 
-    def after(self, offset: int = 1) -> Token:
-        """The token `offset` places after the next one."""
-        return self._tokens[min(self._at + offset, len(self._tokens) - 1)]
+    @property
+    def after_next(self) -> Token:
+        """The token after the next one."""
+        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
 
     def take(self) -> Token:
         """Reads the next token."""
@@ -83,6 +86,18 @@ class TokenStream:
             self.take()
             return upper
         return None
+
+    def name(self, quoted: str, what: str = "a name") -> str:
+        """Reads a name that is written bare (kind `word`) or in quotes (kind `quoted`), and returns it without them."""
+        token = self.accept_kind(quoted, "word") or self.fail(f"expected {what}")
+        return unquote(token.text) if token.kind == quoted else token.text
+
+    def separated(self, read: Callable[["TokenStream"], _Part], separator: str = ",") -> list[_Part]:
+        """Reads one part, and another after every separator."""
+        parts = [read(self)]
+        while self.accept(separator):
+            parts.append(read(self))
+        return parts
 
     def expect(self, text: str) -> Token:
         """Reads `text`, or fails."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from phase5_ops.cloudwatch.metric_query import MetricSet, unique_sets
+from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.evidence.history import History
 
 _SETS, _LISTINGS = "dimension_sets", "metric_listings"
@@ -34,13 +34,13 @@ def known_sets(history: History, scope: str, listed: Iterable[MetricSet], *, now
         now: evaluation time.
         whole: ListMetrics was read to its end; otherwise this listing proves nothing about sets that it does not show.
     """
-    current = unique_sets(listed)
+    current = set(listed)
     days = [s.subject for s in history.sightings(_LISTINGS, scope, until=now, days=_REMEMBERED_DAYS)]
     earlier = [MetricSet.parse(s.subject) for s in history.sightings(_SETS, scope, until=now, days=_REMEMBERED_DAYS)]
-    history.sight(_SETS, scope, now, [str(metric_set) for metric_set in current])
+    history.sight(_SETS, scope, now, [str(metric_set) for metric_set in sorted(current)])
     if whole:
         history.sight(_LISTINGS, scope, now, [now.date().isoformat()])
-    return KnownSets(tuple(unique_sets([*current, *earlier])), _days_covered(days, now) if whole else 0)
+    return KnownSets(tuple(sorted(current.union(earlier))), _days_covered(days, now) if whole else 0)
 
 
 def _days_covered(listing_days: Iterable[str], now: datetime) -> int:
