@@ -87,6 +87,12 @@ class ReadCode(FindingCodes):
     )
 
 
+def whole(reads: Iterable[Read]) -> bool:
+    """True if there was a read, and every one gave its whole answer, so that what is not there is really absent."""
+    statuses = {read.status for read in reads}
+    return statuses == {ReadStatus.OK}
+
+
 def read_findings(reads: Sequence[Read], *, ignoring: Iterable[str] = ()) -> list[Finding]:
     """Findings for every read that was not whole, and for a table without reads.
 

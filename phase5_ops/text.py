@@ -1,5 +1,6 @@
-"""Text from outside as it may be shown on a terminal. Pure."""
+"""Text as people are shown it: from outside on a terminal, what a model refuses, a list cut short. Pure."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import PlainValidator, ValidationError
@@ -8,6 +9,11 @@ from pydantic import PlainValidator, ValidationError
 def printable(text: str) -> str:
     """The text with everything escaped that could steer a terminal or hide a line."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def first_few(texts: Sequence[str], most: int = 6) -> str:
+    """The first of these texts, and how many more there are: `a, b and 3 more`."""
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
 def in_one_line(error: ValidationError) -> str:

@@ -21,7 +21,7 @@ from phase5_ops.clock import iso
 from phase5_ops.evidence.history import Snapshot
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.policy import BreakerPolicy
-from phase5_ops.reads import ReadStatus
+from phase5_ops.reads import whole
 from phase5_ops.sections.breakers.recurrence import Recurrence
 
 DAY = 86_400
@@ -176,8 +176,7 @@ def payload(row: Breaker) -> dict[str, Any]:
 
 def read_whole(table: Snapshots) -> bool:
     """True if every read of the resilience table behind a `breaker_snapshot` gave its whole answer, and there was one."""
-    reads = [read for read in table.reads if read.resource == table.facts.table]
-    return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
+    return whole(read for read in table.reads if read.resource == table.facts.table)
 
 
 def _state_columns(records: ResilienceRecords, connector: str, now_epoch: float, policy: BreakerPolicy) -> dict[str, Any]:

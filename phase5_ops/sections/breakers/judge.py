@@ -35,6 +35,7 @@ from phase5_ops.sections.breakers.irregularities import (
 )
 from phase5_ops.sections.breakers.openings import open_findings
 from phase5_ops.sections.breakers.times import duration, instant
+from phase5_ops.text import first_few
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, Judgement, conclude
 
 #: Reads that show whether a connector was called; the other CloudWatch reads of the upstream tables decide nothing here.
@@ -158,10 +159,10 @@ def _evidence(links: ConsoleLinks, table_name: str) -> list[EvidenceLink]:
     return [EvidenceLink(f"Table {table_name}", links.table(table_name))]
 
 
-def _state_list(rows: Sequence[Breaker], limit: int = 8) -> str:
-    """`crm OPEN, internal CLOSED (never failed)`, at most `limit` of them."""
+def _state_list(rows: Sequence[Breaker]) -> str:
+    """`crm OPEN, internal CLOSED (never failed)`, at most eight of them."""
     texts = [f"{row.connector} {row.state}" + ("" if row.state_source == FROM_ITEM else f" ({row.state_source})") for row in rows]
-    return (", ".join(texts[:limit]) + (f" and {len(texts) - limit} more" if len(texts) > limit else "")) or "none"
+    return first_few(texts, 8) or "none"
 
 
 def _link(row: Breaker, links: ConsoleLinks, table_name: str) -> str:

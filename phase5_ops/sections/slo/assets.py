@@ -30,7 +30,7 @@ from phase5_ops.sections.slo.summary.dashboards import dashboard_coverage
 from phase5_ops.sections.slo.summary.evidence import TOOL_SLO_SUMMARY, Summary, error_sets, tool_slo_summary
 from phase5_ops.sections.slo.summary.judges.burn import BurnCode, judge_budget_not_burning
 from phase5_ops.sections.slo.summary.judges.met import SloCode, judge_slo_met
-from phase5_ops.sections.slo.summary.judges.visible import MetricCode, judge_metrics_visible
+from phase5_ops.sections.slo.summary.judges.visible import MetricCode, MetricsCase, judge_metrics_visible
 from phase5_ops.sections.slo.summary.plan import plan
 from phase5_ops.sections.slo.summary.set_history import known_sets
 from phase5_ops.verdict import CodeChapter, Judgement
@@ -120,18 +120,12 @@ def describe_summary(table: Summary) -> Mapping[str, dg.MetadataValue]:
     return {"plot": dg.MetadataValue.md(f"![tool SLOs](data:image/png;base64,{picture})")}
 
 
-def _of_summary(judge: Callable[..., Judgement]) -> Judge:
-    """The judge of a check on `tool_slo_summary`: all three take the same arguments."""
+def _of_summary(judge: Callable[[MetricsCase], Judgement]) -> Judge:
+    """The judge of a check on `tool_slo_summary`."""
 
     def judged(run: RunContext, tables: Tables, now: datetime) -> Judgement:
-        return judge(
-            tables["tool_slo_summary"],
-            tables["registered_tools"],
-            policy=run.settings.slo,
-            now=now,
-            links=run.links,
-            namespace=run.settings.metrics_namespace,
-        )
+        summary, registered = tables["tool_slo_summary"], tables["registered_tools"]
+        return judge(MetricsCase(summary, registered, run.settings.slo, now, run.links, run.settings.metrics_namespace))
 
     return judged
 

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from phase5_ops.aws.cost_answers import LINES, CostTag, DayTotal
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.files import write_whole
-from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.reads import Read, ReadStatus, whole
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +54,9 @@ class CostPull:
     @property
     def whole(self) -> bool:
         """True if it is worth keeping: every cost was read and understood, and tags were listed, or listing is denied."""
-        costs = [read for read in self.reads if read.operation.endswith(":GetCostAndUsage")]
-        return bool(costs) and not self.problems and all(read.status is ReadStatus.OK for read in costs) and self._tags_answered
-
-    @property
-    def _tags_answered(self) -> bool:
-        return all(
-            read.status in (ReadStatus.OK, ReadStatus.DENIED)
-            for read in self.reads
-            if read.operation.endswith(":ListCostAllocationTags")
-        )
+        costs = whole(read for read in self.reads if read.operation.endswith(":GetCostAndUsage"))
+        tags = {read.status for read in self.reads if read.operation.endswith(":ListCostAllocationTags")}
+        return costs and not self.problems and tags <= {ReadStatus.OK, ReadStatus.DENIED}
 
 
 def question_digest(question: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from phase5_ops.policy import CostPolicy
 from phase5_ops.sections.costs.bill.allocation import allocate
 from phase5_ops.sections.costs.bill.cache import CostPull
 
-ZERO = Decimal(0)
+ZERO, CENT = Decimal(0), Decimal("0.01")
 SHARED = ""  # tenant of the rows that carry no tenant tag
 
 _BATCH = 50_000  # lines that are Python objects at a time
@@ -43,6 +43,11 @@ def _is_amount(value: object) -> bool:
 
 def _digits(amount: Decimal) -> str:
     return format(amount, "f")
+
+
+def in_cents(amount: Decimal) -> str:
+    """An amount rounded to cents, with separators."""
+    return f"{amount.quantize(CENT) + ZERO:,}"  # adding zero turns -0.00 into 0.00
 
 
 @dataclass(slots=True)
@@ -171,6 +176,11 @@ class Scope:
         )
         return cls(query, policy.metric, start)
 
+    @property
+    def column(self) -> str:
+        """The column of the pulled lines that has the metric."""
+        return "effective" if self.metric == AMORTIZED else "billed"
+
     def days(self) -> list[str]:
         """The days of the charge period, ISO-8601."""
         return [day for day in self.query.days() if day >= self.start.isoformat()]
@@ -279,7 +289,6 @@ def _billed_rows(scope: Scope, pull: CostPull, canary_tenants: frozenset[str]) -
     rows: Rows = {}
     first = scope.start.isoformat()
     position = {day: n for n, day in enumerate(scope.days())}
-    chosen = "effective" if scope.metric == AMORTIZED else "billed"
     keys = ("tenant", "connector", "currency")
     left_out = pc.is_in(pull.lines["tenant"], pyarrow.array(sorted(canary_tenants), pyarrow.string()))
     lines = pull.lines.filter(pc.invert(left_out))
@@ -289,11 +298,11 @@ def _billed_rows(scope: Scope, pull: CostPull, canary_tenants: frozenset[str]) -
         rows[tenant, connector, currency] = CostRow(
             tenant=tenant, connector=connector, currency=currency, billed=billed, effective=effective
         )
-    for tenant, connector, currency, cost in _summed(previous, keys, (chosen,)):
+    for tenant, connector, currency, cost in _summed(previous, keys, (scope.column,)):
         _row_of(rows, tenant, connector, currency).previous = cost
     for row in rows.values():
         row.daily = [ZERO] * len(position)
-    for batch in current.select([*keys, "day", chosen]).to_batches(max_chunksize=_BATCH):
+    for batch in current.select([*keys, "day", scope.column]).to_batches(max_chunksize=_BATCH):
         for tenant, connector, currency, day, cost in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             rows[tenant, connector, currency].daily[position[day]] += cost
     return rows
@@ -348,19 +357,15 @@ def _allocate_shared_rest(
 
 def _days(scope: Scope, pull: CostPull) -> list[dict[str, Any]]:
     """Every day of both periods: the sum of the grouped lines beside the account's total, as decimal texts."""
-    chosen = "effective" if scope.metric == AMORTIZED else "billed"
-    grouped: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    sums = pull.lines.group_by(["day"]).aggregate([(chosen, "sum")])
-    for day, cost in zip(sums["day"].to_pylist(), sums[f"{chosen}_sum"].to_pylist(), strict=True):
-        grouped[day] += cost
-    spent = set(pc.unique(pull.lines["day"].filter(pc.not_equal(pull.lines[chosen], ZERO))).to_pylist())
+    grouped: dict[str, Decimal] = dict(_summed(pull.lines, ("day",), (scope.column,)))
+    spent = set(pc.unique(pull.lines["day"].filter(pc.not_equal(pull.lines[scope.column], ZERO))).to_pylist())
     return [
         {
             "day": total.day,
             "current": total.day >= scope.start.isoformat(),
             "estimated": total.estimated,
-            "grouped": str(grouped[total.day]),
-            "total": str(total.effective if scope.metric == AMORTIZED else total.billed),
+            "grouped": str(grouped.get(total.day, ZERO)),
+            "total": str(getattr(total, scope.column)),
             "arrived": total.day in spent or bool(total.billed) or bool(total.effective),
         }
         for total in pull.totals
@@ -369,8 +374,7 @@ def _days(scope: Scope, pull: CostPull) -> list[dict[str, Any]]:
 
 def _cost_of(pull: CostPull, scope: Scope, tenants: frozenset[str]) -> Decimal:
     """What the bill of the charge period says of these tenants, in the metric that is judged."""
-    chosen = "effective" if scope.metric == AMORTIZED else "billed"
     of_them = pc.is_in(pull.lines["tenant"], pyarrow.array(sorted(tenants), pyarrow.string()))
     in_period = pc.greater_equal(pull.lines["day"], scope.start.isoformat())
-    costs = pull.lines.filter(pc.and_(of_them, in_period))[chosen]
+    costs = pull.lines.filter(pc.and_(of_them, in_period))[scope.column]
     return pc.sum(costs).as_py() or ZERO

@@ -17,8 +17,8 @@ from phase5_ops.aws.cost_answers import CostTag
 from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.clock import parse_iso
 from phase5_ops.policy import CostPolicy
-from phase5_ops.reads import Read, ReadStatus, read_findings
-from phase5_ops.sections.costs.bill.evidence import ACTIVE, REST, SHARED, UNKNOWN, ZERO, CostReport, CostRow
+from phase5_ops.reads import Read, ReadStatus, read_findings, whole
+from phase5_ops.sections.costs.bill.evidence import ACTIVE, CENT, REST, SHARED, UNKNOWN, ZERO, CostReport, CostRow, in_cents
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
@@ -95,7 +95,6 @@ class CostCode(FindingCodes):
 _COSTS, _TAGS, _BUDGETS = "ce:GetCostAndUsage", "ce:ListCostAllocationTags", "budgets:"
 
 _HALF_A_CENT = Decimal("0.005")
-_CENT = Decimal("0.01")
 _SETTLED = timedelta(hours=24)  # Cost Explorer refreshes a day's costs at least once in that time
 _RECENT_DAYS = 7  # days in which anomalies are looked for
 _BASELINE_DAYS = 7  # fewer days with cost before them say nothing about what is usual
@@ -171,7 +170,9 @@ def judge_cost_report(
     if unreadable:
         summary = "The costs could not be read"
         return conclude(judged=0, summary=summary, findings=findings + unreadable, evidence=evidence)
-    tenants_known, usage_known = (_read_whole(reads, table_name) for table_name in (tenants_table, outcomes_table))
+    tenants_known, usage_known = (
+        whole(read for read in reads if read.resource == table_name) for table_name in (tenants_table, outcomes_table)
+    )
     findings += _tag_findings(case, reads)
     findings += _stale_findings(case)
     findings += _unknown_tenant_findings(case) if tenants_known else []
@@ -190,14 +191,9 @@ def judge_cost_report(
 
 def shown_amount(amount: Decimal) -> str:
     """An amount for people: cents, and more digits only where cents would show nothing."""
-    if amount and abs(amount) < _CENT:
+    if amount and abs(amount) < CENT:
         return format(amount.normalize(), "f")
     return in_cents(amount)
-
-
-def in_cents(amount: Decimal) -> str:
-    """An amount rounded to cents, with separators."""
-    return f"{amount.quantize(_CENT) + ZERO:,}"  # adding zero turns -0.00 into 0.00
 
 
 def total_cost(rows: Sequence[CostRow], metric: str) -> Decimal:
@@ -222,11 +218,6 @@ def _by_tenant(rows: Iterator[CostRow] | Sequence[CostRow]) -> dict[str, list[Co
     for row in rows:
         grouped[row.tenant].append(row)
     return grouped
-
-
-def _read_whole(reads: Sequence[Read], resource: str) -> bool:
-    concerned = [read for read in reads if read.resource == resource]
-    return bool(concerned) and all(read.status is ReadStatus.OK for read in concerned)
 
 
 def _evidence(case: _CostCase, tenants_table: str, outcomes_table: str) -> list[EvidenceLink]:

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from phase5_ops.ccnative.names import canonical_connector
-from phase5_ops.sections.costs.bill.evidence import REST, SHARED, ZERO, CostReport, CostRow
+from phase5_ops.sections.costs.bill.evidence import REST, SHARED, ZERO, CostReport, in_cents
 
 MARKDOWN_TENANTS = 50  # in the asset's metadata; the stored report has them all
 
 _BARS = "▁▂▃▄▅▆▇█"
-_CENT = Decimal("0.01")
 _HEADINGS = (
     "tenant", "state", "billed", "allocated", "together", "share", "previous", "change", "executions", "per execution",
     "by connector", "trend",
@@ -56,13 +55,9 @@ def tenant_costs(table: CostReport) -> list[TenantCost]:
         line.previous += row.previous
         line.executions += row.executions
         line.daily = [before + cost for before, cost in zip(line.daily, row.daily, strict=True)]
-        if cost := _connector_cost(row, metric):
+        if cost := row.cost(metric) + row.allocated:
             line.connectors[canonical_connector(row.connector) if row.connector else "none"] += cost
     return sorted(lines.values(), key=lambda line: (-line.together, line.tenant))
-
-
-def _connector_cost(row: CostRow, metric: str) -> Decimal:
-    return row.cost(metric) + row.allocated
 
 
 def sparkline(costs: Sequence[Decimal]) -> str:
@@ -78,11 +73,11 @@ def _cells(line: TenantCost, whole: Decimal) -> tuple[str, ...]:
     return (
         line.tenant or "(shared, no tenant tag)",
         line.state,
-        _money(line.billed),
-        _money(line.allocated) if line.state != REST else f"{_money(line.unallocated)} unallocated",
-        _money(line.together) if line.state != REST else "",
+        in_cents(line.billed),
+        in_cents(line.allocated) if line.state != REST else f"{in_cents(line.unallocated)} unallocated",
+        in_cents(line.together) if line.state != REST else "",
         f"{line.together / whole:.1%}" if whole > 0 and line.state != REST else "",
-        _money(line.previous),
+        in_cents(line.previous),
         change(line.billed, line.previous),
         f"{line.executions:,}",
         f"{per_execution:,.4f}" if per_execution is not None else "",
@@ -100,14 +95,10 @@ def change(now: Decimal, before: Decimal) -> str:
 
 def _connectors(line: TenantCost) -> str:
     ordered = sorted(line.connectors.items(), key=lambda item: (-item[1], item[0]))
-    texts = [f"{name} {_money(cost)}" for name, cost in ordered[:_MOST_CONNECTORS]]
+    texts = [f"{name} {in_cents(cost)}" for name, cost in ordered[:_MOST_CONNECTORS]]
     if rest := ordered[_MOST_CONNECTORS:]:
-        texts.append(f"{len(rest)} more {_money(sum((cost for _, cost in rest), ZERO))}")
+        texts.append(f"{len(rest)} more {in_cents(sum((cost for _, cost in rest), ZERO))}")
     return ", ".join(texts)
-
-
-def _money(amount: Decimal) -> str:
-    return f"{amount.quantize(_CENT) + ZERO:,}"  # adding zero turns -0.00 into 0.00
 
 
 def _header(table: CostReport) -> str:

@@ -21,6 +21,7 @@ from phase5_ops.ccnative.autonomy import AUTO_EXEC_KEY, CONFIG_KEY, DECISION_KEY
 from phase5_ops.evidence.table import filled
 from phase5_ops.reads import ReadStatus, read_findings
 from phase5_ops.sections.costs.budgets.evidence import ABSENT, THERE, UNREADABLE, AccountDay, Budgets, count_is_sound
+from phase5_ops.text import first_few
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
@@ -101,7 +102,6 @@ _CODE_OF_PROBLEM = {
 }
 _COUNTED = {"budget_state", "autonomy_config", "action_intent", "execution_outcomes"}
 _SCAN = "dynamodb:Scan"
-_SHOWN = 6
 
 
 @dataclass(slots=True)
@@ -187,10 +187,6 @@ def _subject(row: AccountDay, day: str | None = None) -> str:
     return f"{name} on {day}" if day else name
 
 
-def _listed(texts: Sequence[str]) -> str:
-    return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
-
-
 def _problem_findings(table: Budgets, links: ConsoleLinks) -> Iterator[Finding]:
     for each in table.facts.problems:
         key = " / ".join(part for part in (each.pk, each.sk) if part)
@@ -256,11 +252,11 @@ def _account_findings(rows: Sequence[AccountDay], context: _Context) -> Iterator
     without_config = row.config == ABSENT and budgets_known
     if without_config and row.autonomous_types and "autonomy_config" in context.readable:
         types = ["any other action type" if name == DEFAULT else name for name in row.autonomous_types]
-        listed = f"the allowlist lets pass {_listed(row.allowlist)}" if row.allowlist else "the allowlist is empty"
+        listed = f"the allowlist lets pass {first_few(row.allowlist)}" if row.allowlist else "the allowlist is empty"
         yield BudgetCode.AUTO_EXECUTE_WITHOUT_BUDGET.at(
             _subject(row),
             expected=f"{CONFIG_KEY} with max_autonomous_per_day",
-            seen=f"AUTO_EXECUTE for {_listed(types)} and no {CONFIG_KEY}; {listed}",
+            seen=f"AUTO_EXECUTE for {first_few(types)} and no {CONFIG_KEY}; {listed}",
             link=context.budget_item(row, CONFIG_KEY),
         )
     elif without_config and _active(rows):
@@ -321,14 +317,14 @@ def _day_findings(row: AccountDay, context: _Context) -> Iterator[Finding]:
         yield BudgetCode.BUDGET_OVERSPENT.at(
             _subject(row, row.day),
             expected="consumed at most the cap",
-            seen=_listed(over) + note,
+            seen=first_few(over) + note,
             verdict=Verdict.INCONCLUSIVE if changed else Verdict.FAIL,
             link=link,
         )
 
 
 def _shown_counts(counts: Mapping[str, int]) -> str:
-    return _listed([f"{name} {number}" for name, number in sorted(counts.items())]) or "none"
+    return first_few([f"{name} {number}" for name, number in sorted(counts.items())]) or "none"
 
 
 # The record against the independent count
@@ -387,7 +383,7 @@ def _count_finding(code: FindingCode, row: AccountDay, off: Mapping[str, int], c
     return code.at(
         _subject(row, row.day),
         expected="as many recorded as approvals by policy counted from outcomes and gate states",
-        seen=_listed(parts) + absent,
+        seen=first_few(parts) + absent,
         link=context.budget_item(row, STATE_PREFIX + row.day),
     )
 
@@ -431,7 +427,7 @@ def _uncharged(table: Budgets, accounts: Sequence[Sequence[AccountDay]], context
     if len(unplaced) <= room:
         return
     yield BudgetCode.BUDGET_UNDERCOUNTED.at(
-        _listed([f"{AUTO_EXEC_KEY} {each['intent']}" for each in unplaced]),
+        first_few([f"{AUTO_EXEC_KEY} {each['intent']}" for each in unplaced]),
         expected="a recorded action of some account for every approval by policy",
         seen=f"{len(unplaced)} approvals that nothing ties to one account, {room} recorded actions that may be theirs",
         verdict=Verdict.INCONCLUSIVE,

@@ -20,7 +20,7 @@ from phase5_ops.ccnative.placeholders import names_nobody, says_nothing
 from phase5_ops.clock import iso
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.policy import ReplayPolicy
-from phase5_ops.reads import ReadStatus
+from phase5_ops.reads import whole
 from phase5_ops.sections.replay.audit.pairing import Execution, Pairing, Replay, pair_replays
 
 REQUEST, START, END = "request", "start", "end"
@@ -165,8 +165,7 @@ def replay_audit(
 def read_whole(table: ReplayAudit) -> bool:
     """True if the ledger behind a `replay_audit` was read, and every read of it was whole."""
     name = table.facts.table
-    reads = [read for read in table.reads if read.resource == name or read.resource.startswith(f"{name} ")]
-    return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
+    return whole(read for read in table.reads if read.resource == name or read.resource.startswith(f"{name} "))
 
 
 _NO_EXECUTION = Execution()

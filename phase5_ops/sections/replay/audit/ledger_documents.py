@@ -16,6 +16,7 @@ import ijson
 
 from phase5_ops.ccnative.attributes import shown
 from phase5_ops.reads import ReadStatus
+from phase5_ops.text import first_few
 
 LINE_BYTES = 8 * 1024 * 1024  # a longer line is no item; it may be a whole scan answer on one line
 _DEEPEST = 100  # DynamoDB nests values 32 levels deep, and its JSON form names the type at each
@@ -270,8 +271,7 @@ def _unwrapped(value: object) -> object:
 
 
 def _names(names: Mapping[str, Any] | set[str]) -> str:
-    listed = [shown(name) for name in sorted(names)[:_NAMED]]
-    return ", ".join(listed) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return first_few([shown(name) for name in sorted(names)], _NAMED)
 
 
 def _parsed(stream: BinaryIO, to: LedgerDocuments) -> Iterator[_Document]:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from phase5_ops.cloudwatch.alarm_rule import AlarmRule, AlarmRuleError, RuleTooLarge, alarm_in_alarm, parse_rule
+from phase5_ops.text import first_few
 
 MOST_LEVELS = 20
 """How many levels of composites above composites are followed."""
@@ -207,4 +208,4 @@ def _while(states: Mapping[str, str]) -> str:
 
 def _in_words(states: Mapping[str, str], leaving_out: Collection[str]) -> str:
     shown = [f"{name} is {state}" for name, state in sorted(states.items()) if name not in leaving_out]
-    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
+    return first_few(shown, _SHOWN)

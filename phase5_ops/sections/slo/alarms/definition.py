@@ -15,6 +15,7 @@ from phase5_ops.sections.slo.alarms.context import AlarmContext, finding_at
 from phase5_ops.sections.slo.alarms.evidence import SloAlarm, spec_of
 from phase5_ops.sections.slo.alarms.model import DEFAULT_REQUESTS, AlarmError, AlarmSpec, Dimensions, Leaf
 from phase5_ops.sections.slo.alarms.trial import Trial, least_that_breaches
+from phase5_ops.text import first_few
 from phase5_ops.verdict import Finding
 
 _MAX_METRICS = 10  # of an alarm on metric math
@@ -46,7 +47,9 @@ def _other_accounts(row: SloAlarm, trial: Trial) -> list[Finding]:
     if not others:
         return []
     return [
-        finding_at(AlarmCode.ALARM_READS_OTHER_ACCOUNTS, row, "metrics of the own account alone", f"those of {_some(others)} too")
+        finding_at(
+            AlarmCode.ALARM_READS_OTHER_ACCOUNTS, row, "metrics of the own account alone", f"those of {first_few(others, 5)} too"
+        )
     ]
 
 
@@ -128,7 +131,7 @@ def _errors(row: SloAlarm, trial: Trial, context: AlarmContext) -> list[Finding]
     if fires_at is None and len(missed) == len(trial.tool.error_sets):
         return [finding_at(AlarmCode.ALARM_CANNOT_FIRE, row, expected, _obstacles(trial))]
     if missed:
-        seen = f"errors of {_some([_tenant(dims) for dims in missed])} are not seen"
+        seen = f"errors of {first_few(list(dict.fromkeys(map(_tenant, missed))), 5)} are not seen"
         return [finding_at(AlarmCode.ERROR_ALARM_MISSES_TENANTS, row, "the errors of every tenant that has data", seen)]
     if fires_at is None:
         return [
@@ -185,7 +188,7 @@ def _obstacles(trial: Trial) -> str:
             if leaf.metric == ERROR and any(leaf.names(dims) for dims in trial.tool.base_sets):
                 return f"{leaf.label} receives nothing: errors are emitted with {TENANT_DIMENSION} only"
             known = trial.tool.error_sets if leaf.metric == ERROR else trial.tool.base_sets
-            return f"{leaf.label} receives nothing: the tool emits to {_some([_braces(dims) for dims in known], 3)}"
+            return f"{leaf.label} receives nothing: the tool emits to {first_few([_braces(dims) for dims in known], 3)}"
     condition = f"{trial.spec.comparison} {trial.spec.threshold:g}"
     if trial.spec.by_calendar:
         return f"{_labels(trial.spec)} does not meet {condition} at every time of day, week and year"
@@ -203,11 +206,6 @@ def _braces(dims: Dimensions) -> str:
 
 def _tenant(dims: Dimensions) -> str:
     return f"tenant {dims[TENANT_DIMENSION]}" if TENANT_DIMENSION in dims else _braces(dims)
-
-
-def _some(names: Sequence[str], limit: int = 5) -> str:
-    listed = list(dict.fromkeys(names))
-    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
 
 
 def _silence_of_latency(row: SloAlarm) -> list[Finding]:

@@ -18,6 +18,7 @@ from phase5_ops.policy import SloPolicy, ToolSetting
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.slo.summary.dashboards import dashboard_coverage
 from phase5_ops.sections.slo.summary.evidence import Summary, error_sets, tool_slo_summary
+from phase5_ops.sections.slo.summary.judges.visible import MetricsCase
 from phase5_ops.sections.slo.summary.plan import plan
 from phase5_ops.sections.slo.summary.set_history import known_sets
 from phase5_ops_tests.aws.fake_cloudwatch import FakeCloudWatch
@@ -130,4 +131,4 @@ class World:
 
     def judge(self, judge):
         """A judge's answer about this world."""
-        return judge(self.summary(), self.registered(), policy=self.policy, now=self.now, links=LINKS, namespace=NAMESPACE)
+        return judge(MetricsCase(self.summary(), self.registered(), self.policy, self.now, LINKS, NAMESPACE))

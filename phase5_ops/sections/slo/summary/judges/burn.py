@@ -4,23 +4,13 @@ A budget burns where both windows of a pair exceed the pair's factor: the long o
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from phase5_ops.aws.links import ConsoleLinks
-from phase5_ops.ccnative.registry import RegisteredTool, Registry
+from phase5_ops.ccnative.registry import RegisteredTool
 from phase5_ops.policy import SloPolicy
-from phase5_ops.sections.slo.summary.evidence import Summary, ToolSlo
-from phase5_ops.sections.slo.summary.judges.visible import (
-    MetricCode,
-    decided,
-    duration,
-    label,
-    lenient,
-    rows_of,
-    unread,
-)
-from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
+from phase5_ops.sections.slo.summary.evidence import ToolSlo
+from phase5_ops.sections.slo.summary.judges.visible import MetricCode, MetricsCase, duration, label, lenient
+from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
 class BurnCode(FindingCodes):
@@ -34,41 +24,28 @@ class BurnCode(FindingCodes):
     )
 
 
-def judge_budget_not_burning(
-    summary: Summary,
-    registered_tools: Registry,
-    *,
-    policy: SloPolicy,
-    now: datetime,
-    links: ConsoleLinks,
-    namespace: str,
-) -> Judgement:
+def judge_budget_not_burning(case: MetricsCase) -> Judgement:
     """The check error_budget_not_burning, per registered tool, SLI and pair of windows."""
-    findings = unread(summary, registered_tools)
-    judged = 0
-    for tool in registered_tools.rows:
-        rows = rows_of(summary, tool.tool)
-        if not decided(summary, rows):
-            continue
-        judged += 1
-        findings += _tool_findings(tool, rows, policy, links.metric(namespace, tool.tool))
+    summary, findings, decided = case.summary, case.unread(), case.decided()
+    for tool, rows in decided:
+        findings += _tool_findings(tool, rows, case.policy, case.link(tool.tool))
     burning = {f.subject for f in findings if f.code == BurnCode.ERROR_BUDGET_BURNING.code}
     left = {
         name: [value for row in summary.rows if row.registered and (value := getattr(row, name)) is not None]
         for name in ("budget_left_errors", "budget_left_latency")
     }
     return conclude(
-        judged=judged,
-        summary=f"{judged} tools judged, error budget burning for {len(burning)}",
+        judged=len(decided),
+        summary=f"{len(decided)} tools judged, error budget burning for {len(burning)}",
         findings=findings,
         facts={
-            "judged_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            "tools_judged": judged,
-            "budget_days": policy.budget_days,
+            "judged_at": case.judged_at,
+            "tools_judged": len(decided),
+            "budget_days": case.policy.budget_days,
             "budget_days_covered": min((row.budget_days_covered for row in summary.rows), default=0),
             **{f"least_{name}": round(min(values), 4) for name, values in left.items() if values},
         },
-        evidence=[EvidenceLink("Metrics", links.metric(namespace))],
+        evidence=[case.evidence],
     )
 
 

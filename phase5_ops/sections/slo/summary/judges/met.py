@@ -5,22 +5,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
-from phase5_ops.aws.links import ConsoleLinks
-from phase5_ops.ccnative.registry import Registry
 from phase5_ops.clock import parse_iso
 from phase5_ops.policy import SloPolicy
-from phase5_ops.sections.slo.summary.evidence import Summary, ToolSlo
-from phase5_ops.sections.slo.summary.judges.visible import (
-    decided,
-    label,
-    real_calls,
-    rows_of,
-    too_few,
-    unread,
-)
-from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
+from phase5_ops.sections.slo.summary.evidence import ToolSlo
+from phase5_ops.sections.slo.summary.judges.visible import MetricsCase, label, real_calls, too_few
+from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
 class SloCode(FindingCodes):
@@ -85,24 +75,11 @@ class _Span:
         return missed
 
 
-def judge_slo_met(
-    summary: Summary,
-    registered_tools: Registry,
-    *,
-    policy: SloPolicy,
-    now: datetime,
-    links: ConsoleLinks,
-    namespace: str,
-) -> Judgement:
+def judge_slo_met(case: MetricsCase) -> Judgement:
     """The check tool_slo_met: the whole lookback (30 days where it holds too few calls), the current window, and all windows."""
-    findings = unread(summary, registered_tools)
-    judged = 0
-    for tool in registered_tools.rows:
-        rows = rows_of(summary, tool.tool)
-        link = links.metric(namespace, tool.tool)
-        if not decided(summary, rows):
-            continue
-        judged += 1
+    policy, findings, decided = case.policy, case.unread(), case.decided()
+    for tool, rows in decided:
+        link = case.link(tool.tool)
         few = list(too_few(tool, rows, policy, link))
         findings += few
         if not few:
@@ -111,18 +88,18 @@ def judge_slo_met(
                 findings += _row_findings(row, suffix, policy, link)
     missing = sum(f.code in (SloCode.LATENCY_SLO_MISSED.code, SloCode.ERROR_SLO_MISSED.code) for f in findings)
     return conclude(
-        judged=judged,
-        summary=f"{judged} tools judged over {policy.lookback_hours} h: "
+        judged=len(decided),
+        summary=f"{len(decided)} tools judged over {policy.lookback_hours} h: "
         + (f"{missing} SLOs missed" if missing else "no SLO missed on the whole"),
         findings=findings,
         facts={
-            "judged_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            "tools_judged": judged,
+            "judged_at": case.judged_at,
+            "tools_judged": len(decided),
             "latency_slo": f"{percent(policy.latency_target)} within {policy.latency_threshold_ms:g} ms",
             "error_slo": f"at most {percent(policy.error_rate_max)} failed",
             "lookback_hours": policy.lookback_hours,
         },
-        evidence=[EvidenceLink("Metrics", links.metric(namespace))],
+        evidence=[case.evidence],
     )
 
 

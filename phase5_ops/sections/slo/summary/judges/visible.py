@@ -3,7 +3,8 @@
 Pure. The rules are CCNative's metrics contract; figures come from the table `tool_slo_summary`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from phase5_ops.aws.links import ConsoleLinks
@@ -12,8 +13,9 @@ from phase5_ops.ccnative.names import is_gateway_form
 from phase5_ops.ccnative.registry import RegisteredTool, Registry
 from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.policy import SloPolicy
-from phase5_ops.reads import ReadStatus, read_findings
+from phase5_ops.reads import read_findings, whole
 from phase5_ops.sections.slo.summary.evidence import Summary, ToolSlo
+from phase5_ops.text import first_few
 from phase5_ops.verdict import EvidenceLink, Finding, FindingCode, FindingCodes, Judgement, Verdict, conclude
 
 
@@ -96,65 +98,98 @@ class MetricCode(FindingCodes):
 
 
 DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
-_LISTED_AT_MOST = 6  # names in one finding
 
 
-def judge_metrics_visible(
-    summary: Summary,
-    registered_tools: Registry,
-    *,
-    policy: SloPolicy,
-    now: datetime,
-    links: ConsoleLinks,
-    namespace: str,
-) -> Judgement:
-    """Row 1.1. The table gives ages relative to its own evaluation time; `now` is the time of judging, shown with the facts."""
-    complete = complete_dashboards(summary, registered_tools)
-    findings = unread(summary, registered_tools, ignoring=DASHBOARD_READS if complete else ())
-    for tool in registered_tools.rows:
-        rows = rows_of(summary, tool.tool)
-        link = links.metric(namespace, tool.tool)
-        if decided(summary, rows):
-            findings += _presence_findings(tool, rows, policy, link)
+@dataclass(frozen=True, slots=True)
+class MetricsCase:
+    """What the judges of the tool metrics look at.
+
+    Attributes:
+        summary: the table `tool_slo_summary`, with its reads. It gives ages relative to its own evaluation time.
+        registered_tools: the table of that name, with its reads.
+        policy: thresholds and windows.
+        now: the time of judging, shown with the facts.
+        links: console links.
+        namespace: the metrics' namespace.
+    """
+
+    summary: Summary
+    registered_tools: Registry
+    policy: SloPolicy
+    now: datetime
+    links: ConsoleLinks
+    namespace: str
+
+    @property
+    def judged_at(self) -> str:
+        """The time of judging, for the facts."""
+        return f"{self.now:%Y-%m-%dT%H:%M:%SZ}"
+
+    @property
+    def evidence(self) -> EvidenceLink:
+        """The metrics of the namespace in the console."""
+        return EvidenceLink("Metrics", self.links.metric(self.namespace))
+
+    def link(self, tool: str) -> str:
+        """The tool's metrics in the console."""
+        return self.links.metric(self.namespace, tool)
+
+    def rows_of(self, tool: str) -> list[ToolSlo]:
+        """The rows of a tool under all its names and connectors."""
+        return [row for row in self.summary.rows if row.canonical_tool == tool]
+
+    def decided(self) -> list[tuple[RegisteredTool, list[ToolSlo]]]:
+        """The registered tools of which everything was read, so that what is not there is really absent, each with its rows."""
+        if not whole(read for read in self.summary.reads if read.operation == "cloudwatch:ListMetrics"):
+            return []
+        tools = [(tool, self.rows_of(tool.tool)) for tool in self.registered_tools.rows]
+        return [(tool, rows) for tool, rows in tools if not any(row.unread_sets for row in rows)]
+
+    def unread(self, *, ignoring: Sequence[str] = DASHBOARD_READS) -> list[Finding]:
+        """What could not be read of the metrics and of the registered tools, but for reads that a check does not need."""
+        return [
+            *read_findings(self.registered_tools.reads),
+            *read_findings(self.summary.reads, ignoring=ignoring),
+            *_registry_findings(self.registered_tools),
+        ]
+
+
+def judge_metrics_visible(case: MetricsCase) -> Judgement:
+    """Row 1.1."""
+    summary, registered_tools = case.summary, case.registered_tools
+    gaps = _dashboard_gaps(summary, registered_tools)
+    complete = [name for name in summary.facts.dashboards if registered_tools.rows and not gaps[name]]
+    findings = case.unread(ignoring=DASHBOARD_READS if complete else ())
+    for tool, rows in case.decided():
+        findings += _presence_findings(tool, rows, case.policy, case.link(tool.tool))
     for row in summary.rows:
-        findings += _form_findings(row, links.metric(namespace, row.canonical_tool), known=registry_read(registered_tools))
-    if not complete and dashboards_read(summary):
-        findings += _dashboard_findings(summary, registered_tools, links)
+        findings += _form_findings(row, case.link(row.canonical_tool), known=whole(registered_tools.reads))
+    if not complete and registered_tools.rows and whole(read for read in summary.reads if read.operation in DASHBOARD_READS):
+        findings.append(_dashboard_finding(case, gaps))
     names = [tool.tool for tool in registered_tools.rows]
-    silent = sum(not has_data(rows_of(summary, tool)) for tool in names)
+    silent = sum(not _has_data(case.rows_of(tool)) for tool in names)
     return conclude(
         judged=len(names),
         summary=f"{len(names) - silent} of {len(names)} registered tools emit metrics; "
         + (f"dashboard {complete[0]} shows them all" if complete else "no dashboard shows them all"),
         findings=findings,
         facts={
-            "judged_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "judged_at": case.judged_at,
             "registered_tools": len(names),
             "tools_without_metrics": silent,
             "requests": sum(row.requests for row in summary.rows),
             "canary_requests": sum(row.canary_requests for row in summary.rows),
             "dimension_sets": sum(len(row.dimension_sets) for row in summary.rows),
             "dashboards": len(summary.facts.dashboards),
-            "lookback_hours": policy.lookback_hours,
+            "lookback_hours": case.policy.lookback_hours,
         },
-        evidence=[EvidenceLink("Metrics", links.metric(namespace)), EvidenceLink("Dashboards", links.dashboards())],
+        evidence=[case.evidence, EvidenceLink("Dashboards", case.links.dashboards())],
     )
 
 
-def rows_of(summary: Summary, tool: str) -> list[ToolSlo]:
-    """The rows of a tool under all its names and connectors."""
-    return [row for row in summary.rows if row.canonical_tool == tool]
-
-
-def has_data(rows: Sequence[ToolSlo]) -> bool:
+def _has_data(rows: Sequence[ToolSlo]) -> bool:
     """True if a call was counted in 30 days."""
     return any(row.requests_30d + row.latency_samples_30d > 0 for row in rows)
-
-
-def decided(summary: Summary, rows: Sequence[ToolSlo]) -> bool:
-    """True if everything of these rows was read, so that what is not there is really absent."""
-    listings = [read for read in summary.reads if read.operation == "cloudwatch:ListMetrics"]
-    return bool(listings) and all(read.status is ReadStatus.OK for read in listings) and not any(row.unread_sets for row in rows)
 
 
 def real_calls(rows: Sequence[ToolSlo], suffix: str = "") -> int:
@@ -171,28 +206,13 @@ def lenient(traffic: str) -> Verdict | None:
     return Verdict.WARN if traffic == "rare" else None
 
 
-def registry_read(registered_tools: Registry) -> bool:
-    """True if the registry was read whole, so that a tool that is not in the table is not registered."""
-    reads = registered_tools.reads
-    return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
-
-
-def unread(summary: Summary, registered_tools: Registry, *, ignoring: Sequence[str] = DASHBOARD_READS) -> list[Finding]:
-    """What could not be read of the metrics and of the registered tools, but for reads that a check does not need."""
-    return [
-        *read_findings(registered_tools.reads),
-        *read_findings(summary.reads, ignoring=ignoring),
-        *_registry_findings(registered_tools),
-    ]
-
-
 def _registry_findings(registered_tools: Registry) -> Iterator[Finding]:
     """What is wrong with the list of registered tools itself."""
     for entry in registered_tools.facts.malformed:
         yield MetricCode.REGISTRY_RECORD_MALFORMED.at(
             entry["item"], expected="an item of the action type registry", seen=entry["problem"]
         )
-    if not registered_tools.rows and registry_read(registered_tools):
+    if not registered_tools.rows and whole(registered_tools.reads):
         yield MetricCode.NO_TOOL_REGISTERED.at(
             "action type registry", expected="at least one tool", seen="no tool in registry or settings"
         )
@@ -213,7 +233,7 @@ def too_few(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, li
 
 def _presence_findings(tool: RegisteredTool, rows: Sequence[ToolSlo], policy: SloPolicy, link: str) -> Iterator[Finding]:
     """Whether a registered tool's metrics are there, enough and fresh; only for a tool of which everything was read."""
-    if not has_data(rows):
+    if not _has_data(rows):
         yield MetricCode.TOOL_WITHOUT_METRICS.at(
             tool.tool,
             expected=f"{', '.join(TOOL_METRICS)} for connector {tool.connector}",
@@ -294,13 +314,7 @@ def _form_findings(row: ToolSlo, link: str, *, known: bool) -> Iterator[Finding]
         )
 
 
-def complete_dashboards(summary: Summary, registered_tools: Registry) -> list[str]:
-    """The dashboards that show all three metrics of every registered tool."""
-    gaps = dashboard_gaps(summary, registered_tools)
-    return [name for name in summary.facts.dashboards if registered_tools.rows and not gaps[name]]
-
-
-def dashboard_gaps(summary: Summary, registered_tools: Registry) -> dict[str, list[str]]:
+def _dashboard_gaps(summary: Summary, registered_tools: Registry) -> dict[str, list[str]]:
     """`tool metric` of everything that a dashboard leaves out, by dashboard."""
     shown = {(entry["dashboard"], row.canonical_tool): entry["metrics"] for row in summary.rows for entry in row.dashboards}
     return {
@@ -314,45 +328,30 @@ def dashboard_gaps(summary: Summary, registered_tools: Registry) -> dict[str, li
     }
 
 
-def dashboards_read(summary: Summary) -> bool:
-    """True if the list and every dashboard were read, so that what they do not show is really not shown."""
-    reads = [read for read in summary.reads if read.operation in DASHBOARD_READS]
-    return bool(reads) and all(read.status is ReadStatus.OK for read in reads)
-
-
-def _dashboard_findings(summary: Summary, registered_tools: Registry, links: ConsoleLinks) -> Iterator[Finding]:
+def _dashboard_finding(case: MetricsCase, gaps: Mapping[str, Sequence[str]]) -> Finding:
     """What is wrong where no dashboard is complete."""
-    if not registered_tools.rows:
-        return
-    gaps = dashboard_gaps(summary, registered_tools)
-    most = len(registered_tools.rows) * len(TOOL_METRICS)
+    facts, tools, links = case.summary.facts, case.registered_tools.rows, case.links
+    most = len(tools) * len(TOOL_METRICS)
     best = min(gaps, key=lambda name: (len(gaps[name]), name), default=None)
-    parts = summary.facts.dashboards_not_understood.items()
+    parts = facts.dashboards_not_understood.items()
     unread = [f"{part} of {name}" for name, listing in sorted(parts, key=lambda entry: entry[0] != best) for part in listing]
-    unread = [*summary.facts.dashboards_malformed, *unread]
-    hint = f"; not understood: {listed(unread)}" if unread else ""
-    unfit = summary.facts.dashboards_unfit.get(best or "", ())
-    hint += f"; drawn so that it says nothing: {listed(unfit)}" if unfit else ""
+    unread = [*facts.dashboards_malformed, *unread]
+    hint = f"; not understood: {first_few(unread)}" if unread else ""
+    unfit = facts.dashboards_unfit.get(best or "", ())
+    hint += f"; drawn in a way that tells nothing about the SLO: {first_few(unfit)}" if unfit else ""
     if best is None or len(gaps[best]) == most:
-        yield MetricCode.DASHBOARD_MISSING.at(
+        return MetricCode.DASHBOARD_MISSING.at(
             "dashboards",
             expected="a dashboard with every registered tool's metrics",
             seen=f"{len(gaps)} dashboards, none shows a tool metric{hint}",
             link=links.dashboards(),
         )
-        return
-    yield MetricCode.DASHBOARD_INCOMPLETE.at(
+    return MetricCode.DASHBOARD_INCOMPLETE.at(
         best,
-        expected=f"all {most} metrics of {len(registered_tools.rows)} tools on one dashboard",
-        seen=f"not shown: {listed(gaps[best])}{hint}",
+        expected=f"all {most} metrics of {len(tools)} tools on one dashboard",
+        seen=f"not shown: {first_few(gaps[best])}{hint}",
         link=links.dashboard(best),
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more."""
-    more = len(names) - _LISTED_AT_MOST
-    return ", ".join(names[:_LISTED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def label(row: ToolSlo) -> str:

@@ -11,7 +11,8 @@ from phase5_ops.policy import SloPolicy, ToolSetting
 from phase5_ops.reads import ReadStatus
 from phase5_ops.sections.slo.summary.judges.burn import judge_budget_not_burning
 from phase5_ops.sections.slo.summary.judges.met import judge_slo_met
-from phase5_ops.sections.slo.summary.judges.visible import duration, judge_metrics_visible, listed
+from phase5_ops.sections.slo.summary.judges.visible import duration, judge_metrics_visible
+from phase5_ops.text import first_few
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.slo.summary.gathering import GOOD_READ, LINKS, NAMESPACE, NOW, TOOLS, World, registry_item
 
@@ -181,7 +182,7 @@ def test_what_a_dashboard_draws_so_that_it_says_nothing_is_named():
     world.cloudwatch.dashboards = {"tools": world.cloudwatch.dashboards["tools"].replace("p99", "Minimum")}
     judgement = world.judge(judge_metrics_visible)
     assert codes(judgement) == [("dashboard_incomplete", "FAIL", "tools")]
-    assert f"drawn so that it says nothing: {CRM} tool_latency_ms as Minimum" in judgement.findings[0].seen
+    assert f"drawn in a way that tells nothing about the SLO: {CRM} tool_latency_ms as Minimum" in judgement.findings[0].seen
 
 
 def test_what_of_a_dashboard_is_not_understood_is_named():
@@ -357,4 +358,4 @@ def test_slo_without_latency_data_does_not_pass(judge, subject):
 
 def test_texts_for_people():
     assert [duration(seconds) for seconds in (2520, 19_800, 276_480)] == ["42 min", "5.5 h", "3.2 days"]
-    assert listed([str(n) for n in range(8)]) == "0, 1, 2, 3, 4, 5 and 2 more"
+    assert first_few([str(n) for n in range(8)]) == "0, 1, 2, 3, 4, 5 and 2 more"
