@@ -5,6 +5,7 @@ judge behind each). One evidence becomes one asset, one judging becomes one mult
 metadata, timing, turning a Judgement into a check result. What must not: reading AWS, deciding anything.
 """
 
+import base64
 import logging
 import time
 import traceback
@@ -155,6 +156,11 @@ def column_schema(table: DeclaredTable[Any, Any]) -> dict[str, dg.TableSchema]:
         for column in table.columns
     ]
     return {"dagster/column_schema": dg.TableSchema(columns)}
+
+
+def picture(title: str, png: bytes) -> dg.MetadataValue:
+    """A picture as Dagster's UI shows it in the metadata of an asset."""
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
 def _run_tags(run: RunContext) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from phase5_ops.reads import Read
 from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Verdict
 
 
@@ -126,6 +127,11 @@ class Obstacle:
     def as_finding(self) -> Finding:
         """The finding of it."""
         return ProbingCode.named(self.code).at(self.subject, expected=self.expected, seen=self.seen)
+
+    @classmethod
+    def of_read(cls, code: FindingCode, read: Read, *, expected: str) -> "Obstacle":
+        """A call that did not succeed; it is about the resource that was called."""
+        return cls(code.code, read.resource, expected, f"{read.operation}: {read.status}: {read.error}")
 
 
 class Obstructed(Exception):

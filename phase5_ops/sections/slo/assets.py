@@ -1,6 +1,5 @@
 """Section 1 as Dagster sees it: its evidence (tools, SLO summary, alarms, runbook) and checks. Thin: reads, calls, reports."""
 
-import base64
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -19,7 +18,7 @@ from phase5_ops.ccnative.runbook import RUNBOOK, Runbook, RunbookCode, runbook_t
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.histories import RUN
 from phase5_ops.evidence.table import Tables
-from phase5_ops.orchestration.wiring import Evidence, Judge, Judging, Source
+from phase5_ops.orchestration.wiring import Evidence, Judge, Judging, Source, picture
 from phase5_ops.reads import ReadCode, ReadStatus
 from phase5_ops.sections.slo.alarms.codes import AlarmCode
 from phase5_ops.sections.slo.alarms.evidence import SLO_ALARMS, SloAlarms, slo_alarms_table, topics_to_read
@@ -112,12 +111,9 @@ def describe_summary(table: Summary) -> Mapping[str, dg.MetadataValue]:
     now = table.observed_at
     if now is None or not table.rows:
         return {}
-    from phase5_ops.sections.slo.summary.plot import (
-        plot_summary,  # matplotlib takes a second to import
-    )
+    from phase5_ops.sections.slo.summary.plot import plot_summary  # matplotlib takes a second to import
 
-    picture = base64.b64encode(plot_summary(table, now=now)).decode()
-    return {"plot": dg.MetadataValue.md(f"![tool SLOs](data:image/png;base64,{picture})")}
+    return {"plot": picture("tool SLOs", plot_summary(table, now=now))}
 
 
 def _of_summary(judge: Callable[[MetricsCase], Judgement]) -> Judge:

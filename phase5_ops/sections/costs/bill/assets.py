@@ -1,6 +1,5 @@
 """Row 5.2 as Dagster sees it: the cost report and its check. Thin: reads, calls, reports."""
 
-import base64
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ from phase5_ops.aws.tables import scan_items_once, table_identity
 from phase5_ops.ccnative.tenant_register import parse_tenants
 from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
 from phase5_ops.evidence.table import Tables
-from phase5_ops.orchestration.wiring import Evidence, Judging, Source
+from phase5_ops.orchestration.wiring import Evidence, Judging, Source, picture
 from phase5_ops.reads import Read
 from phase5_ops.sections.costs.bill.cache import CostCache, CostPull, question_digest
 from phase5_ops.sections.costs.bill.evidence import TENANT_COST_REPORT, CostReport, Scope, tenant_cost_report
@@ -141,8 +140,7 @@ def describe_cost_report(table: CostReport) -> Mapping[str, dg.MetadataValue]:
     if len(table.facts.currencies) == 1:
         from phase5_ops.sections.costs.bill.plot import plot_costs  # matplotlib takes a second to import
 
-        picture = base64.b64encode(plot_costs(table)).decode()
-        metadata["plot"] = dg.MetadataValue.md(f"![cost per tenant](data:image/png;base64,{picture})")
+        metadata["plot"] = picture("cost per tenant", plot_costs(table))
     return metadata
 
 

@@ -11,7 +11,6 @@ from io import BytesIO
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
@@ -37,7 +36,6 @@ def plot_costs(table: CostReport) -> bytes:
     bars = _bars(lines)
     height = 1.6 + 0.28 * max(len(bars) + 1, 6)
     figure = Figure(figsize=(14, height))
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     # Fixed margins in inches: a solved layout takes longer than the drawing itself.
     figure.subplots_adjust(left=0.17, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.14)

@@ -1,6 +1,5 @@
 """Row 5.1 as Dagster sees it: the asset `autonomy_budget` and its check. Thin: reads, calls, reports."""
 
-import base64
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -14,7 +13,7 @@ from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.table import Tables
-from phase5_ops.orchestration.wiring import Evidence, Judging, Source
+from phase5_ops.orchestration.wiring import Evidence, Judging, Source, picture
 from phase5_ops.reads import Read
 from phase5_ops.sections.costs.bill.usage import read_outcomes
 from phase5_ops.sections.costs.budgets.evidence import (
@@ -59,7 +58,6 @@ _ATTRIBUTES = {
         "account_id",
     ),
 }
-
 
 _PARALLEL_SCANS = 4
 
@@ -117,8 +115,7 @@ def describe_budget(table: Budgets) -> Mapping[str, dg.MetadataValue]:
     if table.rows:
         from phase5_ops.sections.costs.budgets.plot import plot_budget_use  # matplotlib takes a second to import
 
-        picture = base64.b64encode(plot_budget_use(table.frame)).decode()
-        described["plot"] = dg.MetadataValue.md(f"![autonomy budget use](data:image/png;base64,{picture})")
+        described["plot"] = picture("autonomy budget use", plot_budget_use(table.frame))
     return described
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -49,7 +48,6 @@ def plot_budget_use(table: pd.DataFrame) -> bytes:
     lines = fullest[:_MOST_LINES]
     height = 1.6 + 0.26 * max(len(lines), 6)
     figure = Figure(figsize=(14, height))
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
     figure.subplots_adjust(left=0.2, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.16)
     labels = [_short(name) for name in names.to_numpy()[:: len(days)][lines]]

@@ -4,19 +4,16 @@ Two assets, so that other evidence is read while the canary replay runs: `replay
 `replay_probe` comes after all steps that do not need it.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
-from phase5_ops.context import RunContext
-from phase5_ops.evidence.table import Tables
-from phase5_ops.orchestration.wiring import Evidence, Judging, Source
+from phase5_ops.orchestration.wiring import Evidence, Judge, Judging, Source
 from phase5_ops.probing import iam as probing
 from phase5_ops.probing.codes import ProbingCode
 from phase5_ops.sections.replay.probes.codes import AuthorizationCode, PermissionCode, ProbeCode
 from phase5_ops.sections.replay.probes.collecting import collect_probes
-from phase5_ops.sections.replay.probes.evidence import REPLAY_PROBE, REPLAY_PROBES_SENT, Probes, SentProbes
+from phase5_ops.sections.replay.probes.evidence import REPLAY_PROBE, REPLAY_PROBES_SENT, Probes
 from phase5_ops.sections.replay.probes.judge import judge_authorization, judge_permissions
 from phase5_ops.sections.replay.probes.sending import send_probes
 from phase5_ops.verdict import CodeChapter, Judgement
@@ -27,16 +24,6 @@ SOURCES = (
 )
 
 FIRST, LAST = 100, -100
-
-
-def gather_probes_sent(run: RunContext, _tables: Tables) -> SentProbes:
-    """Sends every probe, and announces the canary replay that `replay_probe` follows."""
-    return send_probes(run)
-
-
-def gather_probe(run: RunContext, tables: Tables) -> Probes:
-    """What came of the probes, with what they left in the ledger."""
-    return collect_probes(run, tables["replay_probes_sent"])
 
 
 def describe_probes(table: Probes) -> Mapping[str, dg.MetadataValue]:
@@ -59,12 +46,9 @@ def describe_probes(table: Probes) -> Mapping[str, dg.MetadataValue]:
     return {"probes": dg.MetadataValue.table(records=records, schema=schema)}
 
 
-def _judge_authorization(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
-    return judge_authorization(tables["replay_probe"], links=run.links, ledger_table=run.settings.tables.ledger)
-
-
-def _judge_permissions(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
-    return judge_permissions(tables["replay_probe"], links=run.links, ledger_table=run.settings.tables.ledger)
+def _of_probes(judge: Callable[..., Judgement]) -> Judge:
+    """The judge of a check on `replay_probe`."""
+    return lambda run, tables, _: judge(tables["replay_probe"], links=run.links, ledger_table=run.settings.tables.ledger)
 
 
 EVIDENCE = (
@@ -72,7 +56,7 @@ EVIDENCE = (
         name="replay_probes_sent",
         section="3",
         description="One row per probe: what was sent to the replay API as a test tenant, and what came back.",
-        gather=gather_probes_sent,
+        gather=lambda run, _: send_probes(run),
         owner="security-compliance",
         kinds=frozenset({"https", "table"}),
         sources=("control_center/replay", "cognito/user_pool", "dynamodb/tenants"),
@@ -84,7 +68,7 @@ EVIDENCE = (
         name="replay_probe",
         section="3",
         description="One row per probe: what was expected, what came back, and what it left in the ledger.",
-        gather=gather_probe,
+        gather=lambda run, tables: collect_probes(run, tables["replay_probes_sent"]),
         owner="security-compliance",
         kinds=frozenset({"dynamodb", "table"}),
         needs=("replay_probes_sent",),
@@ -98,7 +82,10 @@ EVIDENCE = (
 JUDGING = (
     Judging(
         "replay_probe",
-        {"replay_api_authorization": _judge_authorization, "replay_permission_tests": _judge_permissions},
+        {
+            "replay_api_authorization": _of_probes(judge_authorization),
+            "replay_permission_tests": _of_probes(judge_permissions),
+        },
         codes=(
             CodeChapter("3.1 Replay API authorization", (AuthorizationCode,), "3.1"),
             CodeChapter("3.3 Replay permission tests", (PermissionCode,), "3.3"),

@@ -47,17 +47,12 @@ _OF_A_ROUTER = (Problem.HTML, Problem.REDIRECT)
 
 @dataclass(frozen=True)
 class Case:
-    """The evidence of one row, and what all its judges need."""
+    """The evidence of one row, and what all its judges need; `link` is to the ledger, `everything` the probes of both rows."""
 
     table: Probes
     row: str
     link: str
     everything: Sequence[Probed]
-
-    @classmethod
-    def of(cls, table: Probes, row: str, link: str) -> "Case":
-        """The case of one row; `link` is to the ledger."""
-        return cls(table, row, link, table.rows)
 
     @property
     def probes(self) -> list[Probed]:

@@ -86,7 +86,7 @@ class _ProbeCollecting:
             whole = self._search(keep=False)
         since = min(iso(self.memory.since), str(self.context["since"]))
         whole = self._search(keep=True, others=True, since=since)
-        if self._left_nothing():
+        if any(row.accepted for row in self.rows) and not self.found().left:
             whole = self._search(keep=True, since=iso(parse_iso(str(self.context["since"])) - _FAR_BEHIND)) and whole
         if whole:
             remember(self.run, self.rows, self.found())
@@ -100,10 +100,6 @@ class _ProbeCollecting:
             refused=self.memory.refused,
             reported=self.memory.reported,
         )
-
-    def _left_nothing(self) -> bool:
-        """Whether something was accepted, and not one entry of this run was found."""
-        return any(map(_accepted, self.rows)) and not self.found().left
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:
@@ -134,17 +130,13 @@ class _ProbeCollecting:
     def _unfinished(self) -> list[Sent]:
         """The probes that were accepted and whose replay has not ended."""
         left = self.found().left
-        return [row for row in self.rows if _accepted(row) and not {entry.event for entry in left.get(row.name, [])} & TERMINAL]
+        return [row for row in self.rows if row.accepted and not {entry.event for entry in left.get(row.name, [])} & TERMINAL]
 
     def give_back_lease(self) -> None:
         """Gives the lease back; where that fails, the next run has to wait for its end."""
-        table = self.run.settings.tables.readiness
-        read = lease.release(self.run.reader, table, str(self.context["run_id"]), user=LEASE_USER)
+        read = lease.release(self.run.reader, self.run.settings.tables.readiness, str(self.context["run_id"]), user=LEASE_USER)
         if read.status is not ReadStatus.OK:
-            seen = f"{read.operation}: {read.status}: {read.error}"
-            self.obstacles.append(
-                Obstacle(ProbingCode.PROBE_LEASE_NOT_RELEASED.code, table, expected="the lease given back", seen=seen)
-            )
+            self.obstacles.append(Obstacle.of_read(ProbingCode.PROBE_LEASE_NOT_RELEASED, read, expected="the lease given back"))
 
     def clean_up(self) -> None:
         """Removes this run's canary intents and what came of them."""
@@ -155,11 +147,4 @@ class _ProbeCollecting:
         reads = canary.remove(reader, tables, intents, {row.intent for row in over if left.get(row.name)})
         failed = [read for read in reads if read.status is not ReadStatus.OK]
         if failed:
-            seen = f"{failed[0].operation}: {failed[0].status}: {failed[0].error}"
-            self.obstacles.append(
-                Obstacle(ProbingCode.CANARY_NOT_REMOVED.code, failed[0].resource, expected="canary intents removed", seen=seen)
-            )
-
-
-def _accepted(row: Sent) -> bool:
-    return row.problem is None and row.status is not None and 200 <= row.status < 300  # noqa: PLR2004 - HTTP's own
+            self.obstacles.append(Obstacle.of_read(ProbingCode.CANARY_NOT_REMOVED, failed[0], expected="canary intents removed"))

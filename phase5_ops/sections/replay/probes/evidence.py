@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
+from phase5_ops.ccnative.ledger import REPLAY_REQUESTED
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable
 from phase5_ops.probing.canary_intent import is_ours, mentioned, must_be_refused
 from phase5_ops.probing.codes import Obstacle
@@ -74,13 +75,6 @@ class Sent:
     body: Annotated[str, "beginning of the body, redacted"]
     latency_ms: Annotated[float | None, "milliseconds"]
 
-
-@dataclass(frozen=True, slots=True)
-class Probed(Sent):
-    """One row of `replay_probe`: what was sent, what came back, and what it left behind."""
-
-    left_behind: Annotated[tuple[LeftEntry, ...], "in the order of the ledger"]
-
     @property
     def answered(self) -> bool:
         """An answer came that says something about the request."""
@@ -90,6 +84,13 @@ class Probed(Sent):
     def accepted(self) -> bool:
         """It was answered with 2xx."""
         return self.answered and self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's own
+
+
+@dataclass(frozen=True, slots=True)
+class Probed(Sent):
+    """One row of `replay_probe`: what was sent, what came back, and what it left behind."""
+
+    left_behind: Annotated[tuple[LeftEntry, ...], "in the order of the ledger"]
 
 
 @dataclass(frozen=True)
@@ -198,13 +199,9 @@ def attribute_entries(
             left[name].append(entry)
         elif any(must_be_refused(intent) or intent in refused for intent in entry.intents):
             late += [] if entry.key in reported else [entry]
-        elif _is_request(entry) and _text(item, "sk") >= since and not is_ours(entry.intent):
+        elif entry.event.upper() == REPLAY_REQUESTED and _text(item, "sk") >= since and not is_ours(entry.intent):
             unexplained += [] if entry.reason.startswith(REASON_PREFIX) else [entry]
     return EffectAttribution(left, unexplained, late)
-
-
-def _is_request(entry: LeftEntry) -> bool:
-    return entry.event.upper() == "REPLAY_REQUESTED"
 
 
 def left_entry(tenant: str, item: Mapping[str, Any]) -> LeftEntry:

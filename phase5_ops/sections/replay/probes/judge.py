@@ -7,6 +7,7 @@ about the request (5xx, a page, a redirect, a timeout) is no refusal, and a sear
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 
 from phase5_ops.aws.links import ConsoleLinks
@@ -55,7 +56,7 @@ def judge_authorization(table: Probes, *, links: ConsoleLinks, ledger_table: str
         links: console links.
         ledger_table: name of the ledger's table, to link to.
     """
-    return authorization_of(Case.of(table, AUTHORIZATION_ROW, links.table(ledger_table)))
+    return authorization_of(Case(table, AUTHORIZATION_ROW, links.table(ledger_table), table.rows))
 
 
 def judge_permissions(table: Probes, *, links: ConsoleLinks, ledger_table: str) -> Judgement:
@@ -66,7 +67,7 @@ def judge_permissions(table: Probes, *, links: ConsoleLinks, ledger_table: str) 
         links: console links.
         ledger_table: name of the ledger's table, to link to.
     """
-    return permissions_of(Case.of(table, PERMISSION_ROW, links.table(ledger_table)))
+    return permissions_of(Case(table, PERMISSION_ROW, links.table(ledger_table), table.rows))
 
 
 def authorization_of(case: Case) -> Judgement:
@@ -158,12 +159,9 @@ def _code_of_foreign(row: Probed, case: Case) -> FindingCode:
 
 def _foreign_account(row: Probed, case: Case) -> list[Finding]:
     """The body names an account of the caller; elsewhere another one is named, which has the intent."""
-    findings = _recorded(row, case)
-    if row.accepted:
-        findings.append(
-            case.finding(PermissionCode.ACCOUNT_TAKEN_FROM_ELSEWHERE, row, seen=f"{answer_of(row)}; named in {row.placement}")
-        )
-    return findings
+    if not row.accepted:
+        return _recorded(row, case)
+    return [case.finding(PermissionCode.ACCOUNT_TAKEN_FROM_ELSEWHERE, row, seen=f"{answer_of(row)}; named in {row.placement}")]
 
 
 def _own_tenant_only(row: Probed, case: Case) -> list[Finding]:
@@ -242,16 +240,6 @@ def _traces(row: Probed) -> frozenset[str]:
     return frozenset(entry.trace for entry in row.left_behind if entry.event == REPLAY_STARTED and entry.trace)
 
 
-def _expired(row: Probed, case: Case) -> list[Finding]:
-    """An expired intent is not executed."""
-    return _not_executed(PermissionCode.EXPIRED_INTENT_EXECUTED, row, case)
-
-
-def _stopped(row: Probed, case: Case) -> list[Finding]:
-    """An intent whose action type is switched off is not executed."""
-    return _not_executed(PermissionCode.STOPPED_INTENT_EXECUTED, row, case)
-
-
 def _not_executed(code: FindingCode, row: Probed, case: Case) -> list[Finding]:
     """Refused, or recorded as a failed replay; in no case executed."""
     if _events(row.left_behind) & {ACTION_EXECUTED, REPLAY_COMPLETED}:
@@ -272,10 +260,7 @@ def _requester(row: Probed, case: Case) -> list[Finding]:
 
 def _not_allowed(row: Probed, case: Case) -> list[Finding]:
     """A's valid token on what is not A's, or not in its scope."""
-    findings = _recorded(row, case)
-    if row.accepted:
-        findings.append(case.finding(_permission_code(row), row))
-    return findings
+    return [case.finding(_permission_code(row), row)] if row.accepted else _recorded(row, case)
 
 
 def _permission_code(row: Probed) -> FindingCode:
@@ -290,21 +275,13 @@ def _permission_code(row: Probed) -> FindingCode:
     )
 
 
-def _not_found(row: Probed, case: Case) -> list[Finding]:
+def _refused_with(status: HTTPStatus, if_accepted: FindingCode, if_other: FindingCode, row: Probed, case: Case) -> list[Finding]:
+    """Refused with exactly this status."""
     findings = _recorded(row, case)
     if row.accepted:
-        findings.append(case.finding(PermissionCode.MISSING_INTENT_ACCEPTED, row))
-    elif row.answered and row.status != HTTPStatus.NOT_FOUND:
-        findings.append(case.finding(PermissionCode.MISSING_INTENT_NOT_404, row))
-    return findings
-
-
-def _bad_request(row: Probed, case: Case) -> list[Finding]:
-    findings = _recorded(row, case)
-    if row.accepted:
-        findings.append(case.finding(PermissionCode.REQUIRED_FIELD_OPTIONAL, row))
-    elif row.answered and row.status != HTTPStatus.BAD_REQUEST:
-        findings.append(case.finding(PermissionCode.REQUIRED_FIELD_NOT_400, row))
+        findings.append(case.finding(if_accepted, row))
+    elif row.answered and row.status != status:
+        findings.append(case.finding(if_other, row))
     return findings
 
 
@@ -330,10 +307,14 @@ _ROW_JUDGES: Mapping[Expect, Callable[[Probed, Case], list[Finding]]] = {
     Expect.ACCEPTED: _accepted,
     Expect.REQUESTER: _requester_claimed,
     Expect.REPEATED: _repeated,
-    Expect.EXPIRED: _expired,
-    Expect.STOPPED: _stopped,
+    Expect.EXPIRED: partial(_not_executed, PermissionCode.EXPIRED_INTENT_EXECUTED),
+    Expect.STOPPED: partial(_not_executed, PermissionCode.STOPPED_INTENT_EXECUTED),
     Expect.NOT_ALLOWED: _not_allowed,
-    Expect.NOT_FOUND: _not_found,
-    Expect.BAD_REQUEST: _bad_request,
+    Expect.NOT_FOUND: partial(
+        _refused_with, HTTPStatus.NOT_FOUND, PermissionCode.MISSING_INTENT_ACCEPTED, PermissionCode.MISSING_INTENT_NOT_404
+    ),
+    Expect.BAD_REQUEST: partial(
+        _refused_with, HTTPStatus.BAD_REQUEST, PermissionCode.REQUIRED_FIELD_OPTIONAL, PermissionCode.REQUIRED_FIELD_NOT_400
+    ),
     Expect.CLIENT_ERROR: _client_error,
 }

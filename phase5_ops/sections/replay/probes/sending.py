@@ -160,9 +160,8 @@ class _Sending:
             given_back = lease.release()
             self.run.at_end.pop(LEASE_USER)
             if given_back.status is not ReadStatus.OK:
-                seen = f"{given_back.operation}: {given_back.status}: {given_back.error}"
-                self._obstacle(
-                    ProbingCode.PROBE_LEASE_NOT_RELEASED, given_back.resource, expected="the lease given back", seen=seen
+                self.obstacles.append(
+                    Obstacle.of_read(ProbingCode.PROBE_LEASE_NOT_RELEASED, given_back, expected="the lease given back")
                 )
             raise
 
@@ -261,11 +260,8 @@ class _Sending:
         else:
             seen = f"custom:account_ids cannot be read: {str(claim)[:80]!r}" if claim else "no claim custom:account_ids"
         expected = f"custom:account_ids with {probes.account_a} alone"
-        self._obstacle(ProbingCode.ACCOUNT_SCOPE_NOT_TESTABLE, "probe user A", expected=expected, seen=seen)
+        self.obstacles.append(Obstacle(ProbingCode.ACCOUNT_SCOPE_NOT_TESTABLE.code, "probe user A", expected, seen))
         return ProbingCode.ACCOUNT_SCOPE_NOT_TESTABLE.code
-
-    def _obstacle(self, code: Any, subject: str, *, expected: str, seen: str) -> None:  # noqa: ANN401 - a FindingCode
-        self.obstacles.append(Obstacle(code.code, subject, expected, seen))
 
     def _request(self, probe: Probe, supply: Supply, unscoped: str | None) -> tuple[Request | None, str | None]:
         """The request of a probe, or why it is not sent."""
@@ -290,9 +286,8 @@ class _Sending:
             log.info("removing %d canary intents of earlier runs", len(found))
             reads += canary.remove(reader, tables, found, [intent for _, intent in found])
         if failed := [read for read in reads if read.status is not ReadStatus.OK]:
-            seen = f"{failed[0].operation}: {failed[0].status}: {failed[0].error}"
-            self._obstacle(
-                ProbingCode.CANARY_NOT_REMOVED, failed[0].resource, expected="what killed runs left is removed", seen=seen
+            self.obstacles.append(
+                Obstacle.of_read(ProbingCode.CANARY_NOT_REMOVED, failed[0], expected="what killed runs left is removed")
             )
         self.reads += [read for read in reads if read.status is ReadStatus.OK]
 

@@ -9,7 +9,6 @@ from io import BytesIO
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, TwoSlopeNorm
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
@@ -39,7 +38,6 @@ def plot_summary(summary: Summary, *, now: datetime) -> bytes:
     limits = max((row.error_rate_max for row in rows), default=0.01), 1 - min((row.latency_target for row in rows), default=0.99)
     height = 1.7 + 0.3 * max(len(rows), 3)
     figure = Figure(figsize=(15, height))
-    FigureCanvasAgg(figure)
     panels = figure.subplots(1, 3, sharey=True)
     # Fixed margins in inches: a solved layout takes longer than the drawing itself.
     figure.subplots_adjust(left=0.16, right=0.985, top=1 - 0.45 / height, bottom=0.55 / height, wspace=0.08)
