@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+METRIC_READS = ("cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
+"""Operations that read which metrics there are, and their data points."""
+
+DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
+"""Operations that read the dashboards, which say nothing of where data points are."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class MetricSet:

@@ -9,6 +9,7 @@ import dagster as dg
 from phase5_ops.aws.iam import tables_read
 from phase5_ops.aws.tables import scan_items, scan_items_once, table_identity
 from phase5_ops.ccnative.registry import malformed_reads
+from phase5_ops.cloudwatch.metric_query import DASHBOARD_READS
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.histories import RESILIENCE_TABLE, RUN
 from phase5_ops.evidence.history import Snapshot
@@ -25,8 +26,6 @@ SOURCES = (
     Source("dynamodb/tenants", "Tenants and their kill switches.", frozenset({"dynamodb"})),
 )
 
-_DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
-
 
 def gather_breaker_snapshot(run: RunContext, tables: Tables) -> Snapshots:
     """The state of every connector beside what earlier runs saw; the snapshot is added to the history."""
@@ -36,7 +35,7 @@ def gather_breaker_snapshot(run: RunContext, tables: Tables) -> Snapshots:
     items, read = scan_items(reader, settings.tables.resilience)
     tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
     upstream = [read for name in ("registered_tools", "tool_slo_summary") for read in tables[name].reads]
-    metric_reads = [read for read in upstream if read.operation not in _DASHBOARD_READS]
+    metric_reads = [read for read in upstream if read.operation not in DASHBOARD_READS]
     table = breaker_snapshot(
         items=items,
         tenants=tenants,
@@ -68,7 +67,6 @@ def _judge_observable(run: RunContext, tables: Tables, now: datetime) -> Judgeme
         policy=settings.breakers,
         now=now,
         links=run.links,
-        table_name=settings.tables.resilience,
         tenants_table=settings.tables.tenants,
     )
 
@@ -82,7 +80,6 @@ def _judge_operator_action(run: RunContext, tables: Tables, now: datetime) -> Ju
         runbook_policy=settings.runbook_policy,
         now=now,
         links=run.links,
-        table_name=settings.tables.resilience,
     )
 
 

@@ -15,6 +15,8 @@ from phase5_ops.sections.breakers.evidence import EXPIRED, FROM_ITEM, NEVER_FAIL
 from phase5_ops.sections.breakers.times import age_of, duration, epoch_of, instant
 from phase5_ops.verdict import Finding, Verdict
 
+_CLOSED_BY_PROBE = "closed by a probe after its deadline"
+
 
 def half_open_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: str) -> Iterator[Finding]:
     """A HALF_OPEN that lasts longer than a cooldown plus a call timeout, or that the item does not date."""
@@ -109,7 +111,7 @@ def earlier_hand_closing(row: Breaker, policy: BreakerPolicy, now: datetime, lin
     age = now.timestamp() - (epoch_of(later.get("observed_at")) or 0)
     yield BreakerCode.CLOSED_BY_HAND.at(
         row.connector,
-        expected="closed by a probe after its deadline",
+        expected=_CLOSED_BY_PROBE,
         seen=f"{earlier.get('state')} at {earlier.get('observed_at')}, then {how} at {later.get('observed_at')}, "
         f"{duration(max(age, 0))} ago",
         verdict=Verdict.FAIL if age <= policy.hand_closing_hours * 3600 else Verdict.WARN,
@@ -119,24 +121,17 @@ def earlier_hand_closing(row: Breaker, policy: BreakerPolicy, now: datetime, lin
 
 def closed_by_hand_findings(row: Breaker, now: datetime, link: str) -> Iterator[Finding]:
     """A closing by hand: only a probe closes a breaker, after its deadline, with a new window start; only a ttl removes items."""
-    expected = "closed by a probe after its deadline"
     if row.state == CLOSED and row.state_source == FROM_ITEM:
         start = row.window_start_epoch_sec or 0
         snapshots = [*row.history, payload(row)]
         deadline = max((snapshot.get("open_until") or 0 for snapshot in snapshots), default=0)
         probed = max((s.get("window_start") or 0 for s in row.history if s.get("state") == HALF_OPEN), default=-1)
-        if start < deadline:
+        if start < deadline or start <= probed:
+            why = f"was open until {instant(deadline)}" if start < deadline else "which is that of its HALF_OPEN"
             yield BreakerCode.CLOSED_BY_HAND.at(
                 row.connector,
-                expected=expected,
-                seen=f"CLOSED with window start {instant(start)}, was open until {instant(deadline)}",
-                link=link,
-            )
-        elif start <= probed:
-            yield BreakerCode.CLOSED_BY_HAND.at(
-                row.connector,
-                expected=expected,
-                seen=f"CLOSED with window start {instant(start)}, which is that of its HALF_OPEN",
+                expected=_CLOSED_BY_PROBE,
+                seen=f"CLOSED with window start {instant(start)}, {why}",
                 link=link,
             )
     elif row.state_source in (NEVER_FAILED, NOT_OBSERVED, EXPIRED):

@@ -14,6 +14,7 @@ from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.ccnative import runbook as runbooks
 from phase5_ops.ccnative.breaker_records import CLOSED, CONCURRENCY_KEY, HALF_OPEN, KEY_PREFIX, OPEN, STATE_KEY, STATES
 from phase5_ops.clock import iso
+from phase5_ops.cloudwatch.metric_query import METRIC_READS
 from phase5_ops.policy import BreakerPolicy, RunbookPolicy
 from phase5_ops.reads import ReadStatus, read_findings
 from phase5_ops.sections.breakers.codes import BreakerCode
@@ -38,9 +39,6 @@ from phase5_ops.sections.breakers.times import duration, instant
 from phase5_ops.text import first_few
 from phase5_ops.verdict import EvidenceLink, Fact, Finding, Judgement, conclude
 
-#: Reads that show whether a connector was called; the other CloudWatch reads of the upstream tables decide nothing here.
-_ACTIVITY_READS = ("cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
-
 
 def judge_state_observable(
     table: Snapshots,
@@ -48,7 +46,6 @@ def judge_state_observable(
     policy: BreakerPolicy,
     now: datetime,
     links: ConsoleLinks,
-    table_name: str,
     tenants_table: str = "cc-native-tenants",
 ) -> Judgement:
     """Row 2.1: every known connector has a readable, valid, current breaker state.
@@ -58,10 +55,9 @@ def judge_state_observable(
         policy: state ttl, open time and clock skew.
         now: evaluation time.
         links: console links of the platform's region.
-        table_name: the resilience table, for subjects and links.
         tenants_table: the tenants table, whose reads do not matter for this row.
     """
-    rows = table.rows
+    rows, table_name = table.rows, table.facts.table
     findings = read_findings(table.reads, ignoring=[*_cloudwatch_reads(table), f"dynamodb:Scan {tenants_table}"])
     whole = read_whole(table)
     for row in rows:
@@ -98,7 +94,6 @@ def judge_operator_action(
     runbook_policy: RunbookPolicy,
     now: datetime,
     links: ConsoleLinks,
-    table_name: str,
 ) -> Judgement:
     """Row 2.2: the runbook section exists; no breaker is open or stuck without its operator action; none was closed by hand.
 
@@ -111,15 +106,16 @@ def judge_operator_action(
         runbook_policy: the anchor of the section.
         now: evaluation time.
         links: console links of the platform's region.
-        table_name: the resilience table, for subjects and links.
     """
-    rows = table.rows
+    rows, table_name = table.rows, table.facts.table
     anchor = runbook_policy.breaker_anchor
     section = runbooks.link_to(runbook, anchor)
     findings = runbooks.anchor_findings(runbook, anchor)
-    findings += read_findings(table.reads, ignoring=_cloudwatch_reads(table) - set(_ACTIVITY_READS))
+    findings += read_findings(table.reads, ignoring=_cloudwatch_reads(table) - set(METRIC_READS))
     findings += _tenant_findings(rows, links)
-    whole, activity_known = read_whole(table), _activity_known(table)
+    whole = read_whole(table)
+    # whether a connector was called; the other CloudWatch reads of the upstream tables decide nothing here
+    activity_known = all(read.status is ReadStatus.OK for read in table.reads if read.operation in METRIC_READS)
     for row in rows:
         link = _link(row, links, table_name)
         findings += _malformed_findings(row, link)
@@ -148,11 +144,6 @@ def judge_operator_action(
 
 def _cloudwatch_reads(table: Snapshots) -> set[str]:
     return {read.operation for read in table.reads if read.operation.startswith("cloudwatch:")}
-
-
-def _activity_known(table: Snapshots) -> bool:
-    """False if some data points of a connector may not have been read."""
-    return all(read.status is ReadStatus.OK for read in table.reads if read.operation in _ACTIVITY_READS)
 
 
 def _evidence(links: ConsoleLinks, table_name: str) -> list[EvidenceLink]:

@@ -105,7 +105,7 @@ class Platform:
         ).with_reads(self.reads, self.now)
 
     def observable(self) -> Judgement:
-        return judge_state_observable(self.table(), policy=self.policy, now=self.now, links=LINKS, table_name=TABLE)
+        return judge_state_observable(self.table(), policy=self.policy, now=self.now, links=LINKS)
 
     def operated(self) -> Judgement:
         found = read("file:Read", "runbook.md", ReadStatus.OK if self.runbook is not None else ReadStatus.NOT_FOUND)
@@ -117,7 +117,6 @@ class Platform:
             runbook_policy=RunbookPolicy(),
             now=self.now,
             links=LINKS,
-            table_name=TABLE,
         )
 
     def seen_before(self, *items: dict[str, Any], seconds_ago: float = 60, datapoint: datetime | None = None) -> None:

@@ -1,7 +1,7 @@
 """Row 3.2 as Dagster sees it: the ledger's window, paired, and compared with what earlier runs saw. Thin: reads, calls."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,7 +47,6 @@ SOURCES = (
     Source("dynamodb/executions", "Attempts and outcomes of executions, one of each per intent.", frozenset({"dynamodb"})),
 )
 
-HISTORY_FILE = LEDGER_HISTORY
 _KEPT_DAYS = 30  # beyond the window, for which the history keeps entries that no run compares any more
 
 
@@ -78,7 +77,7 @@ def gather_replay_audit(run: RunContext, _tables: Tables) -> ReplayAudit:
     described = describe_table_once(reader, ledger_table)
     description = described.pages[0].get("Table", {}) if described.pages else {}
     identity = identity_of(description)
-    history = LedgerHistory(settings.state_dir / HISTORY_FILE, run.history, identity) if identity else None
+    history = LedgerHistory(settings.state_dir / LEDGER_HISTORY, run.history, identity) if identity else None
     read = _read_ledger(run, description, since=since, earlier=history.partitions() if history else ())
     replays = replays_within(read.ledger, window, policy)
     outcomes, outcome_reads = _records(run, settings.tables.execution_outcomes, OUTCOME_PREFIX, replays)
@@ -94,7 +93,7 @@ def gather_replay_audit(run: RunContext, _tables: Tables) -> ReplayAudit:
             run_id=run.run_id,
             now=now,
         )
-        facts = replace(facts, history=compared.as_attribute())
+        facts = replace(facts, history=asdict(compared))
     return replace(table, facts=facts).with_reads([described.read, *read.reads, *outcome_reads, *attempt_reads], now)
 
 

@@ -86,7 +86,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the history says of the ledger as it is now; JSON values, see `as_attribute`."""
+    """What the history says of the ledger as it is now; JSON values."""
 
     runs: int = 0
     compared: int = 0
@@ -96,10 +96,6 @@ class Comparison:
     changed_count: int = 0
     broken: list[str] = field(default_factory=list)
     head: str = ""
-
-    def as_attribute(self) -> dict[str, Any]:
-        """As it is kept with the table."""
-        return {name: getattr(self, name) for name in Comparison.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +209,8 @@ class LedgerHistory:
         blob = _packed(new)
         last = records[-1] if records else None
         seq = last.seq + 1 if last else 1
-        dropped = [record.seq for record in records if record.entries is not None and _newest(record) < drop_before]
+        old = (each for each in records if each.entries is not None and str(each.facts.get("newest", "")) < drop_before)
+        dropped = [record.seq for record in old]
         body = json.dumps(
             {
                 "scope": self._scope,
@@ -237,10 +234,6 @@ class LedgerHistory:
             "UPDATE records SET entries = NULL WHERE scope = ? AND seq = ?", [(self._scope, number) for number in dropped]
         )
         return head
-
-
-def _newest(record: _Record) -> str:
-    return str(record.facts.get("newest", ""))
 
 
 def _chain_problems(records: Sequence[_Record]) -> Iterator[str]:

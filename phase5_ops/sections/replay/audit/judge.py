@@ -199,6 +199,8 @@ class _AuditCase:
         self._now = epoch_ms(iso(now))
         self._start_deadline = int(policy.start_deadline_minutes * MINUTE_MS)
         self._finish_deadline = int(policy.finish_deadline_minutes * MINUTE_MS)
+        self._start_expected = f"REPLAY_STARTED within {policy.start_deadline_minutes:g} min"
+        self._end_expected = f"REPLAY_COMPLETED or REPLAY_FAILED within {policy.finish_deadline_minutes:g} min of the start"
 
     def state(self, row: ReplayRow) -> str:
         """How far the replay is, in one of the words above."""
@@ -264,24 +266,20 @@ class _AuditCase:
                 f"{row.terminal} under trace {row.trace}",
             )
         if row.kind == REQUEST and row.started_ms is None and not self._waiting(row):
-            expected = f"REPLAY_STARTED within {_minutes(self.policy.start_deadline_minutes)}"
-            yield AuditCode.REPLAY_NOT_STARTED, expected, f"none until {stamp_of(self._now)}"
+            yield AuditCode.REPLAY_NOT_STARTED, self._start_expected, f"none until {stamp_of(self._now)}"
         if row.started_ms is not None and row.terminal_ms is None and not self._running(row):
-            expected = f"REPLAY_COMPLETED or REPLAY_FAILED within {_minutes(self.policy.finish_deadline_minutes)} of the start"
-            yield AuditCode.REPLAY_NOT_FINISHED, expected, f"neither until {stamp_of(self._now)} under trace {row.trace}"
+            seen = f"neither until {stamp_of(self._now)} under trace {row.trace}"
+            yield AuditCode.REPLAY_NOT_FINISHED, self._end_expected, seen
 
     def _late(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         """Entries that came too late."""
         if row.pairing == Pairing.LATE and row.requested_ms is not None and row.started_ms is not None:
-            expected = f"REPLAY_STARTED within {_minutes(self.policy.start_deadline_minutes)}"
-            yield AuditCode.REPLAY_NOT_STARTED, expected, f"only after {_span(row.started_ms - row.requested_ms)}"
+            late = _span(row.started_ms - row.requested_ms)
+            yield AuditCode.REPLAY_NOT_STARTED, self._start_expected, f"only after {late}"
         if row.started_ms is not None and row.terminal_ms is not None:
             took = row.terminal_ms - row.started_ms
             if took > self._finish_deadline:
-                expected = (
-                    f"REPLAY_COMPLETED or REPLAY_FAILED within {_minutes(self.policy.finish_deadline_minutes)} of the start"
-                )
-                yield AuditCode.REPLAY_NOT_FINISHED, expected, f"{row.terminal} only after {_span(took)}"
+                yield AuditCode.REPLAY_NOT_FINISHED, self._end_expected, f"{row.terminal} only after {_span(took)}"
 
     def _order(self, row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
         skew = self.policy.clock_skew_ms
@@ -430,11 +428,10 @@ def _repeated(rows: Sequence[ReplayRow], case: _AuditCase) -> Iterator[Finding]:
 
 def _no_replay(table: ReplayAudit, under_way: int, case: _AuditCase) -> Finding:
     window = table.facts.window
-    seen = f"{under_way} under way" if under_way else "none"
     return AuditCode.NO_REPLAY_IN_WINDOW.at(
         f"{case.table} from {window.get('from')} to {window.get('to')}",
         expected="at least one replay that ended or is past its deadlines",
-        seen=seen,
+        seen=f"{under_way} under way" if under_way else "none",
     )
 
 
@@ -481,10 +478,6 @@ def _limited(findings: Sequence[Finding]) -> list[Finding]:
 def _subject(row: ReplayRow) -> str:
     at = next((at for at in (row.requested_ms, row.started_ms, row.terminal_ms) if at is not None), 0)
     return f"{row.tenant}/{row.account} {row.intent} {row.kind} {stamp_of(at)}"
-
-
-def _minutes(minutes: float) -> str:
-    return f"{minutes:g} min"
 
 
 def _span(ms: int) -> str:

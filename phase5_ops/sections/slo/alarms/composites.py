@@ -11,7 +11,7 @@ ActionsSuppressorWaitPeriod).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -122,11 +122,10 @@ class Composites:
                 return opening
             silenced, sometimes = self._silenced(suppressor, alarm, alike) if suppressor else (None, None)
             if silenced:
-                return Opening(opening.way, opening.why, opening.only_sometimes, silenced)
+                return replace(opening, silenced=silenced)
             present = {part: self._states.get(part, "OK") for part in rule.alarm_names}
             if not rule.evaluate(present | {alarm: "ALARM"}):
-                shut = f"it stays out of ALARM now, {_in_words(present, {alarm})}"
-                return Opening(opening.way, opening.why, opening.only_sometimes, shut)
+                return replace(opening, silenced=f"it stays out of ALARM now, {_in_words(present, {alarm})}")
             return Opening(opening.way, sometimes, only_sometimes=True) if sometimes else opening
         except (_NotJudged, RuleTooLarge) as error:
             return Opening(Way.NOT_JUDGED, str(error))

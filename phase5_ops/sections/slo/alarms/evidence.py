@@ -142,7 +142,7 @@ def slo_alarms_table(
         observed_at: when the alarms were read.
     """
     tools = _tools(registered_tools.rows, tool_slo_summary.rows)
-    traffic = {tool: entry["traffic_model"] for tool, entry in tools.items()}
+    traffic = {tool: traffic_of(SloAlarm(**columns)) for tool, columns in tools.items()}
     states = {str(raw.get("AlarmName")): str(raw.get("StateValue")) for raw in (*alarms.metric_alarms, *alarms.composite_alarms)}
     composites = Composites(alarms.composite_alarms, states)
     candidates: dict[tuple[str, str], list[dict[str, Any]]] = {(tool, signal): [] for tool in tools for signal in SIGNALS}
@@ -159,12 +159,12 @@ def slo_alarms_table(
         columns = alarm_columns(raw, queries, composites.above(name, alike), topics, alarms.mute_rules, links)
         for tool in about if signal else []:
             candidates[tool, str(signal)].append(
-                columns | {"inputs_last_datapoint_at": _inputs_last(queries, account_of(raw), tools[tool]["sets"])}
+                columns | {"inputs_last_datapoint_at": _inputs_last(queries, account_of(raw), tools[tool]["tool_sets"])}
             )
         if not about or not signal:
             others.append(columns)
     rows = [
-        SloAlarm(**_tool_columns(tools[tool], signal, found.get("period")) | found)
+        SloAlarm(**tools[tool], signal=signal, requests_per_period=traffic[tool].requests(found.get("period") or 300), **found)
         for (tool, signal), listed in candidates.items()
         for found in listed or [{}]
     ]
@@ -201,15 +201,21 @@ def traffic_of(row: SloAlarm) -> ToolTraffic:
 
 
 def _tools(registered: Iterable[RegisteredTool], summary: Sequence[ToolSlo]) -> dict[str, dict[str, Any]]:
+    """The columns of every registered tool, whatever the alarm, by its canonical name."""
     tools: dict[str, dict[str, Any]] = {}
     for row in sorted(registered, key=lambda row: row.tool):
         tool = canonical_tool(row.tool)
         mine = [measured for measured in summary if canonical_tool(measured.tool) == tool]
         sets = [entry for measured in mine for entry in measured.dimension_sets]
-        entry: dict[str, Any] = {"tool": tool, "connector": row.connector, "traffic": row.traffic, "sets": sets}
-        entry["windows"] = _windows([window for measured in mine for window in measured.windows])
-        entry["traffic_model"] = traffic_of(SloAlarm(**_tool_columns(entry, "", None)))
-        tools[tool] = entry
+        tools[tool] = {
+            "tool": tool,
+            "connector": row.connector,
+            "traffic": row.traffic,
+            "tool_sets": [
+                {key: entry.get(key) for key in ("metric", "dimensions", "last_datapoint_at", "samples")} for entry in sets
+            ],
+            "request_windows": _windows([window for measured in mine for window in measured.windows]),
+        }
     return tools
 
 
@@ -220,21 +226,6 @@ def _windows(windows: Iterable[Mapping[str, Any]]) -> list[float]:
         slot = int(parse_iso(window["start"]).timestamp()) // 300
         requests[slot] = requests.get(slot, 0) + float(window["requests"] or 0)
     return [requests.get(slot, 0) for slot in range(min(requests), max(requests) + 1)] if requests else []
-
-
-def _tool_columns(tool: Mapping[str, Any], signal: str, period: int | None) -> dict[str, Any]:
-    columns = {
-        "tool": tool["tool"],
-        "connector": tool["connector"],
-        "traffic": tool["traffic"],
-        "signal": signal,
-        "tool_sets": [
-            {key: entry.get(key) for key in ("metric", "dimensions", "last_datapoint_at", "samples")} for entry in tool["sets"]
-        ],
-        "request_windows": tool["windows"],
-    }
-    model = tool.get("traffic_model")
-    return columns | {"requests_per_period": model.requests(period or 300) if model else None}
 
 
 def _about(

@@ -5,11 +5,12 @@ what its state says (`state`). A tool's signal passes with one faultless alarm; 
 given.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.ccnative.metrics import ERROR, LATENCY
+from phase5_ops.cloudwatch.metric_query import DASHBOARD_READS, METRIC_READS
 from phase5_ops.evidence.table import filled
 from phase5_ops.policy import AlarmPolicy, SloPolicy
 from phase5_ops.reads import ReadStatus, read_findings
@@ -24,19 +25,13 @@ from phase5_ops.verdict import EvidenceLink, Finding, Judgement, conclude
 
 _MISSING = {"latency": AlarmCode.LATENCY_ALARM_MISSING, "error": AlarmCode.ERROR_ALARM_MISSING}
 
-#: Reads of the metrics evidence that say nothing of where data points are.
-_DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
-
-#: Reads that say when an alarm's inputs last had data.
-_METRIC_READS = ("cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
-
 #: Reads without which it is not known which SLO alarms there are.
 _ALARM_READS = ("dynamodb:Scan", "cloudwatch:DescribeAlarms")
 
 #: Reads behind `slo_alarms` that have no bearing on which alarms there are, what they say and in which state they are.
 OTHER_READS = (
-    *_DASHBOARD_READS,
-    *_METRIC_READS,
+    *DASHBOARD_READS,
+    *METRIC_READS,
     "cloudwatch:ListAlarmMuteRules",
     "cloudwatch:GetAlarmMuteRule",
     "sns:GetTopicAttributes",
@@ -65,7 +60,7 @@ def judge_slo_alarms(table: SloAlarms, *, slo: SloPolicy, alarms: AlarmPolicy, n
     required = {filled(row.tool): row for row in rows if row.signal in SIGNALS}
     namespace = table.facts.metrics_namespace
     context = AlarmContext(slo, alarms, namespace, now, {tool: traffic_of(row) for tool, row in required.items()})
-    findings = read_findings(table.reads, ignoring=_DASHBOARD_READS)
+    findings = read_findings(table.reads, ignoring=DASHBOARD_READS)
     working: dict[tuple[str, str], SloAlarm] = {}
     for tool in required:
         for signal in SIGNALS:
@@ -108,7 +103,7 @@ def judge_no_slo_alarm_firing(table: SloAlarms, *, links: ConsoleLinks) -> Judge
         if row.signal and row.alarm:
             alarms.setdefault(row.alarm, []).append(row)
     states = [rows[0].state for rows in alarms.values()]
-    bearing = _METRIC_READS if "INSUFFICIENT_DATA" in states else ()  # whether its inputs had data decides then
+    bearing = METRIC_READS if "INSUFFICIENT_DATA" in states else ()  # whether its inputs had data decides then
     findings = read_findings(table.reads, ignoring=set(OTHER_READS) - set(bearing))
     for _, rows in sorted(alarms.items()):
         findings += silence_or_alarm(rows, table.observed_at)
@@ -137,7 +132,7 @@ def _best(candidates: Sequence[SloAlarm], context: AlarmContext) -> tuple[SloAla
     """The candidate with the mildest findings; the missing-alarm finding where there is no candidate."""
     judged = [(row, _judge_alarm(row, context)) for row in candidates if row.alarm is not None]
     if judged:
-        return min(judged, key=lambda pair: (_severity(pair[1]), len(pair[1])))
+        return min(judged, key=lambda pair: (max((each.verdict.severity for each in pair[1]), default=0), len(pair[1])))
     row = candidates[0]
     if row.signal == "latency":
         expected = f"an alarm on p99 of {LATENCY} above {context.slo.latency_threshold_ms:g} ms"
@@ -146,10 +141,6 @@ def _best(candidates: Sequence[SloAlarm], context: AlarmContext) -> tuple[SloAla
     return row, [
         _MISSING[filled(row.signal)].at(filled(row.tool), expected=expected, seen=f"no {row.signal} alarm names this tool")
     ]
-
-
-def _severity(findings: Iterable[Finding]) -> int:
-    return max((finding.verdict.severity for finding in findings), default=0)
 
 
 def _blind_to_errors(row: SloAlarm) -> Finding:

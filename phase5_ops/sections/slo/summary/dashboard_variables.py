@@ -10,12 +10,10 @@ Source: CloudWatch API reference, "Dashboard body structure and syntax", "Variab
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from phase5_ops.sections.slo.summary.dashboard_widgets import draws_metrics, spelled_out
-
-Options = Mapping[str, Any]
+from phase5_ops.sections.slo.summary.dashboard_widgets import Options, draws_metrics, spelled_out
 
 Found = Callable[[str, str, str], bool]
 """Whether a search finds a metric that has this value of this dimension."""

@@ -11,7 +11,7 @@ from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.ccnative.metrics import ERROR, LATENCY, SUCCESS, TOOL_METRICS
 from phase5_ops.ccnative.names import is_gateway_form
 from phase5_ops.ccnative.registry import RegisteredTool, Registry
-from phase5_ops.cloudwatch.metric_query import MetricSet
+from phase5_ops.cloudwatch.metric_query import DASHBOARD_READS, MetricSet
 from phase5_ops.policy import SloPolicy
 from phase5_ops.reads import read_findings, whole
 from phase5_ops.sections.slo.summary.evidence import Summary, ToolSlo
@@ -95,9 +95,6 @@ class MetricCode(FindingCodes):
         also=(Verdict.WARN,),
         not_tried=True,
     )
-
-
-DASHBOARD_READS = ("cloudwatch:ListDashboards", "cloudwatch:GetDashboard")
 
 
 @dataclass(frozen=True, slots=True)
