@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from phase5_ops.clock import parse_iso
+from phase5_ops.verdict import Finding, FindingCode
 
 T = TypeVar("T")
 
@@ -25,6 +26,10 @@ class MalformedRecord:
     key: str
     attribute: str
     problem: str
+
+    def finding(self, code: FindingCode, link: str | None, *, expected: str = "an item as the platform writes it") -> Finding:
+        """What a judge says of it."""
+        return code.at(f"{self.table}: {self.key}: {self.attribute}", expected=expected, seen=self.problem, link=link)
 
 
 class AttributeProblem(Exception):

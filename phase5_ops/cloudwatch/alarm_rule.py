@@ -37,19 +37,8 @@ class _RuleNode(ABC):
     def holds(self, states: Mapping[str, str]) -> bool: ...
 
     @abstractmethod
-    def names(self) -> frozenset[str]: ...
-
-    @abstractmethod
-    def size(self) -> int:
-        """The number of conditions."""
-
-    @abstractmethod
     def replaced(self, replace: "_Replace") -> "_RuleNode":
         """The node with every condition on a part replaced, in its simplest form."""
-
-    def first(self) -> str | None:
-        """The alarm whose state is assumed first; None for a constant."""
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +47,6 @@ class _Constant(_RuleNode):
 
     def holds(self, states: Mapping[str, str]) -> bool:
         return self.value
-
-    def names(self) -> frozenset[str]:
-        return frozenset()
-
-    def size(self) -> int:
-        return 1
 
     def replaced(self, replace: "_Replace") -> _RuleNode:
         return self
@@ -80,17 +63,8 @@ class _InState(_RuleNode):
     def holds(self, states: Mapping[str, str]) -> bool:
         return states.get(self.name) == self.state
 
-    def names(self) -> frozenset[str]:
-        return frozenset({self.name})
-
-    def size(self) -> int:
-        return 1
-
     def replaced(self, replace: "_Replace") -> _RuleNode:
         return replace(self)
-
-    def first(self) -> str | None:
-        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +74,8 @@ class _RuleNot(_RuleNode):
     def holds(self, states: Mapping[str, str]) -> bool:
         return not self.node.holds(states)
 
-    def names(self) -> frozenset[str]:
-        return self.node.names()
-
-    def size(self) -> int:
-        return self.node.size()
-
     def replaced(self, replace: "_Replace") -> _RuleNode:
         return _not(self.node.replaced(replace))
-
-    def first(self) -> str | None:
-        return self.node.first()
 
 
 def _not(node: _RuleNode) -> _RuleNode:
@@ -129,17 +94,8 @@ class _AtLeast(_RuleNode):
     def holds(self, states: Mapping[str, str]) -> bool:
         return sum(node.holds(states) for node in self.nodes) >= self.count
 
-    def names(self) -> frozenset[str]:
-        return frozenset().union(*(node.names() for node in self.nodes))
-
-    def size(self) -> int:
-        return sum(node.size() for node in self.nodes)
-
     def replaced(self, replace: "_Replace") -> _RuleNode:
         return _at_least(self.count, [node.replaced(replace) for node in self.nodes])
-
-    def first(self) -> str | None:
-        return self.nodes[0].first()
 
 
 def _at_least(count: int, nodes: Iterable[_RuleNode]) -> _RuleNode:
@@ -184,7 +140,7 @@ class AlarmRule:
     @property
     def size(self) -> int:
         """The number of conditions (`ALARM(a) AND OK(b)` has two)."""
-        return self._root.size()
+        return sum(1 for _ in _conditions(self._root))
 
     def assume(self, states: Mapping[str, str]) -> "AlarmRule":
         """The rule that remains if these alarms are in these states; an unknown state is none of the three."""
@@ -237,11 +193,11 @@ class AlarmRule:
             if node in vain:
                 continue
             vain.add(node)
-            name = node.first()
-            if name is None:
-                if node == _TRUE:
-                    return states
+            if node == _TRUE:
+                return states
+            if node == _FALSE:
                 continue
+            name = next(_conditions(node)).name
             steps += 1
             if steps > MOST_STEPS:
                 raise RuleTooLarge(f"not known after {MOST_STEPS} steps over {len(self.alarm_names)} alarms")
@@ -260,7 +216,7 @@ def alarm_in_alarm(name: str) -> AlarmRule:
 
 
 def _rule(text: str, root: _RuleNode) -> AlarmRule:
-    return AlarmRule(text, root.names(), root)
+    return AlarmRule(text, frozenset(each.name for each in _conditions(root)), root)
 
 
 def _assuming(states: Mapping[str, str]) -> _Replace:

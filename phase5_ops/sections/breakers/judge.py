@@ -62,7 +62,7 @@ def judge_state_observable(
     whole = read_whole(table)
     for row in rows:
         link = _link(row, links, table_name)
-        findings += _malformed_findings(row, link)
+        findings += [record.finding(BreakerCode.BREAKER_RECORD_MALFORMED, link) for record in row.malformed]
         findings += [*_name_findings(row, link), *_state_findings(row, policy, now, link), *_ttl_findings(row, policy, link)]
         if row.required and row.state_source in (NOT_OBSERVED, EXPIRED) and row.state is None and whole:
             findings.append(
@@ -112,13 +112,15 @@ def judge_operator_action(
     section = runbooks.link_to(runbook, anchor)
     findings = runbooks.anchor_findings(runbook, anchor)
     findings += read_findings(table.reads, ignoring=_cloudwatch_reads(table) - set(METRIC_READS))
-    findings += _tenant_findings(rows, links)
+    for record in rows[0].malformed_tenants if rows else ():
+        link, expected = links.table(record.table), "a tenant item as the platform writes it"
+        findings.append(record.finding(BreakerCode.TENANT_RECORD_MALFORMED, link, expected=expected))
     whole = read_whole(table)
     # whether a connector was called; the other CloudWatch reads of the upstream tables decide nothing here
     activity_known = all(read.status is ReadStatus.OK for read in table.reads if read.operation in METRIC_READS)
     for row in rows:
         link = _link(row, links, table_name)
-        findings += _malformed_findings(row, link)
+        findings += [record.finding(BreakerCode.BREAKER_RECORD_MALFORMED, link) for record in row.malformed]
         if row.state is not None and row.state not in STATES:
             findings.append(_unknown_state(row, link))
         findings += open_findings(row, policy, now, section or link)
@@ -164,16 +166,6 @@ def _link(row: Breaker, links: ConsoleLinks, table_name: str) -> str:
 
 
 # Row 2.1
-
-
-def _malformed_findings(row: Breaker, link: str) -> Iterator[Finding]:
-    for record in row.malformed:
-        yield BreakerCode.BREAKER_RECORD_MALFORMED.at(
-            f"{record.table}: {record.key}: {record.attribute}",
-            expected="an item as the platform writes it",
-            seen=record.problem,
-            link=link,
-        )
 
 
 def _name_findings(row: Breaker, link: str) -> Iterator[Finding]:
@@ -257,17 +249,4 @@ def _ttl_findings(row: Breaker, policy: BreakerPolicy, link: str) -> Iterator[Fi
             f" {instant(row.window_start_epoch_sec)}",
             seen=f"{duration(lives)} (ttl {instant(row.ttl_epoch_sec)})",
             link=link,
-        )
-
-
-# Row 2.2
-
-
-def _tenant_findings(rows: Sequence[Breaker], links: ConsoleLinks) -> Iterator[Finding]:
-    for record in rows[0].malformed_tenants if rows else ():
-        yield BreakerCode.TENANT_RECORD_MALFORMED.at(
-            f"{record.table}: {record.key}: {record.attribute}",
-            expected="a tenant item as the platform writes it",
-            seen=record.problem,
-            link=links.table(record.table),
         )

@@ -155,28 +155,25 @@ def _to_table(pull: CostPull, digest: str) -> pa.Table:
 
 
 def _from_content(content: bytes, checksum: str, digest: str) -> CostPull:
-    if _checksum(content) != checksum:
-        raise ValueError("it is damaged")
-    return _from_table(pq.read_table(pa.BufferReader(content)), digest)
-
-
-def _from_table(table: pa.Table, digest: str) -> CostPull:
     """The inverse of `_to_table`.
 
     Raises:
-        ValueError, KeyError, TypeError: the file is not one of `_to_table`, or answers another question.
+        ValueError, KeyError, TypeError: the file is damaged, is not one of `_to_table`, or answers another question.
     """
-    content = json.loads((table.schema.metadata or {})[_META])
-    if content["digest"] != digest or content["rows"] != table.num_rows or not table.schema.equals(LINES):
+    if _checksum(content) != checksum:
+        raise ValueError("it is damaged")
+    table = pq.read_table(pa.BufferReader(content))
+    kept = json.loads((table.schema.metadata or {})[_META])
+    if kept["digest"] != digest or kept["rows"] != table.num_rows or not table.schema.equals(LINES):
         raise ValueError("not the answer to this question")
-    totals = (DayTotal(**{**t, "billed": Decimal(t["billed"]), "effective": Decimal(t["effective"])}) for t in content["totals"])
+    totals = (DayTotal(**{**t, "billed": Decimal(t["billed"]), "effective": Decimal(t["effective"])}) for t in kept["totals"])
     return CostPull(
         lines=table.replace_schema_metadata(None),
         totals=tuple(totals),
-        tags=tuple(CostTag(**tag) for tag in content["tags"]),
+        tags=tuple(CostTag(**tag) for tag in kept["tags"]),
         problems=(),
-        reads=tuple(Read.from_entry(entry) for entry in content["reads"]),
-        observed_at=parse_iso(content["observed_at"]),
-        requests=content["requests"],
+        reads=tuple(Read.from_entry(entry) for entry in kept["reads"]),
+        observed_at=parse_iso(kept["observed_at"]),
+        requests=kept["requests"],
         reused=True,
     )

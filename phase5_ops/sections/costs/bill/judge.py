@@ -296,12 +296,7 @@ def _unreadable_findings(case: _CostCase, reads: Sequence[Read]) -> Iterator[Fin
 
 def _malformed_findings(case: _CostCase) -> Iterator[Finding]:
     for record in case.table.facts.malformed:
-        yield CostCode.COST_RECORD_MALFORMED.at(
-            f"{record.table}: {record.key}: {record.attribute}",
-            expected="an item as the platform writes it",
-            seen=record.problem,
-            link=case.links.table(record.table),
-        )
+        yield record.finding(CostCode.COST_RECORD_MALFORMED, case.links.table(record.table))
     if further := case.table.facts.further_malformed:
         yield CostCode.COST_RECORD_MALFORMED.at(
             "further outcomes", expected="items as the platform writes them", seen=f"{further} more"

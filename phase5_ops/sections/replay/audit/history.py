@@ -21,7 +21,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -146,7 +146,7 @@ class LedgerHistory:
                 records = self._records(connection)
                 broken = [*_chain_problems(records), *self._head_problems(records, now)]
                 known, unreadable = _known_entries(records)
-                comparison = _compared(known, seen, since, None if partitions is None else set(partitions))
+                compared = _compared(known, seen, since, None if partitions is None else set(partitions))
                 new = [(key, digest) for key, digest in seen.digests.items() if key not in known]
                 head = self._append(
                     connection=connection, records=records, new=new, run_id=run_id, now=now, drop_before=drop_before
@@ -155,7 +155,7 @@ class LedgerHistory:
             return Comparison(broken=[f"{self._path.name} cannot be used: {error}"])
         stamp = {"head": head, "seq": records[-1].seq + 1 if records else 1}
         self._heads.append(HEADS_STREAM, self._scope, run_id, now, {"head": stamp})
-        return Comparison(**{**comparison, "runs": len(records) + 1, "broken": [*broken, *unreadable], "head": head})
+        return replace(compared, runs=len(records) + 1, broken=[*broken, *unreadable], head=head)
 
     def partitions(self) -> list[str]:
         """The partition keys that earlier runs saw; none if the history cannot be read, which `compare_and_add` then reports."""
@@ -265,8 +265,8 @@ def _known_entries(records: Sequence[_Record]) -> tuple[dict[Key, tuple[bytes, _
     return known, problems
 
 
-def _compared(known: Mapping[Key, tuple[bytes, _Record]], seen: Seen, since: str, partitions: set[str] | None) -> dict[str, Any]:
-    """The part of a `Comparison` that is about entries."""
+def _compared(known: Mapping[Key, tuple[bytes, _Record]], seen: Seen, since: str, partitions: set[str] | None) -> Comparison:
+    """What is known of entries: how many were compared, which are missing, and which have changed."""
     missing: list[tuple[Key, _Record]] = []
     changed: list[tuple[Key, _Record]] = []
     compared = 0
@@ -279,13 +279,13 @@ def _compared(known: Mapping[Key, tuple[bytes, _Record]], seen: Seen, since: str
             missing.append((key, record))
         elif now != digest:
             changed.append((key, record))
-    return {
-        "compared": compared,
-        "missing": _listed(missing),
-        "missing_count": len(missing),
-        "changed": _listed(changed),
-        "changed_count": len(changed),
-    }
+    return Comparison(
+        compared=compared,
+        missing=_listed(missing),
+        missing_count=len(missing),
+        changed=_listed(changed),
+        changed_count=len(changed),
+    )
 
 
 def _listed(found: Sequence[tuple[Key, _Record]]) -> list[dict[str, str]]:

@@ -378,12 +378,7 @@ def _repeats(row: ReplayRow) -> Iterator[tuple[FindingCode, str, str]]:
 def _malformed_findings(table: ReplayAudit, case: _AuditCase) -> Iterator[Finding]:
     for record in table.facts.malformed:
         pk, _, sk = record.key.partition(" / ")
-        yield AuditCode.LEDGER_RECORD_MALFORMED.at(
-            f"{record.table}: {record.key}: {record.attribute}",
-            expected="an item as the platform writes it",
-            seen=record.problem,
-            link=case.link(pk, sk) if record.table == case.table else None,
-        )
+        yield record.finding(AuditCode.LEDGER_RECORD_MALFORMED, case.link(pk, sk) if record.table == case.table else None)
     more = table.facts.malformed_count - len(table.facts.malformed)
     if more > 0:
         yield AuditCode.LEDGER_RECORD_MALFORMED.at(

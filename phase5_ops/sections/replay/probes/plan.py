@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import product
-from typing import Protocol
+from typing import Protocol, Self
 
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import CanaryPlace
@@ -32,27 +32,30 @@ REQUIRED_FIELDS = ("action_intent_id", "account_id", "replay_reason", "requested
 
 
 class Expect(StrEnum):
-    """What must come back, and what may be left behind."""
+    """What must come back, and what may be left behind; `words` is how a finding says it."""
 
-    REFUSED = "refused"
-    NOT_LET_IN = "not_let_in"
-    FOREIGN_TENANT = "foreign_tenant"
-    FOREIGN_ACCOUNT = "foreign_account"
-    OWN_TENANT_ONLY = "own_tenant_only"
-    ACCEPTED = "accepted"
-    REQUESTER = "requester"
-    REPEATED = "repeated"
-    EXPIRED = "expired"
-    STOPPED = "stopped"
-    NOT_ALLOWED = "not_allowed"
-    NOT_FOUND = "not_found"
-    BAD_REQUEST = "bad_request"
-    CLIENT_ERROR = "client_error"
+    words: str
 
-    @property
-    def words(self) -> str:
-        """As a finding says it."""
-        return _WORDS[self]
+    REFUSED = "refused", "401 or 403, and nothing in the ledger"
+    NOT_LET_IN = "not_let_in", "refused (4xx), and nothing in the ledger"
+    FOREIGN_TENANT = "foreign_tenant", "refused (4xx), and nothing in the ledger"
+    FOREIGN_ACCOUNT = "foreign_account", "refused (4xx), and nothing in the ledger"
+    OWN_TENANT_ONLY = "own_tenant_only", "refused, or acting on the token's own tenant alone"
+    ACCEPTED = "accepted", "202, and the replay completes"
+    REQUESTER = "requester", "refused, or recorded under the token's own user"
+    REPEATED = "repeated", "refused, or one more replay of the intent, under a trace of its own, that completes"
+    EXPIRED = "expired", "refused, or recorded as a failed replay; not executed"
+    STOPPED = "stopped", "refused, or recorded as a failed replay; not executed"
+    NOT_ALLOWED = "not_allowed", "403 or 404, and nothing in the ledger"
+    NOT_FOUND = "not_found", "404, and nothing in the ledger"
+    BAD_REQUEST = "bad_request", "400, and nothing in the ledger"
+    CLIENT_ERROR = "client_error", "4xx, and nothing in the ledger"
+
+    def __new__(cls, value: str, words: str = "") -> Self:
+        """The member of this value."""
+        member = str.__new__(cls, value)
+        member._value_, member.words = value, words
+        return member
 
     @property
     def starts_work(self) -> bool:
@@ -60,22 +63,6 @@ class Expect(StrEnum):
         return self in _STARTS_WORK
 
 
-_WORDS = {
-    Expect.REFUSED: "401 or 403, and nothing in the ledger",
-    Expect.NOT_LET_IN: "refused (4xx), and nothing in the ledger",
-    Expect.FOREIGN_TENANT: "refused (4xx), and nothing in the ledger",
-    Expect.FOREIGN_ACCOUNT: "refused (4xx), and nothing in the ledger",
-    Expect.OWN_TENANT_ONLY: "refused, or acting on the token's own tenant alone",
-    Expect.ACCEPTED: "202, and the replay completes",
-    Expect.REQUESTER: "refused, or recorded under the token's own user",
-    Expect.REPEATED: "refused, or one more replay of the intent, under a trace of its own, that completes",
-    Expect.EXPIRED: "refused, or recorded as a failed replay; not executed",
-    Expect.STOPPED: "refused, or recorded as a failed replay; not executed",
-    Expect.NOT_ALLOWED: "403 or 404, and nothing in the ledger",
-    Expect.NOT_FOUND: "404, and nothing in the ledger",
-    Expect.BAD_REQUEST: "400, and nothing in the ledger",
-    Expect.CLIENT_ERROR: "4xx, and nothing in the ledger",
-}
 _STARTS_WORK = (Expect.OWN_TENANT_ONLY, Expect.ACCEPTED, Expect.REQUESTER, Expect.REPEATED, Expect.EXPIRED, Expect.STOPPED)
 
 
