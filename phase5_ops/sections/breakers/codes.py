@@ -40,7 +40,7 @@ class BreakerCode(FindingCodes):
     )
     OPEN_WITHOUT_DEADLINE = FindingCode(
         Verdict.FAIL,
-        "A breaker is OPEN without open_until_epoch_sec: nobody can tell when it lets a probe through.",
+        "A breaker is OPEN without open_until_epoch_sec, so it is not known when it lets a probe through.",
         "Find out who wrote the item; the platform writes the deadline with every OPEN.",
     )
     BREAKER_NOT_OBSERVED = FindingCode(
@@ -73,7 +73,8 @@ class BreakerCode(FindingCodes):
     )
     SLOT_LEAKED = FindingCode(
         Verdict.FAIL,
-        "A connector's calls in flight are not given back: above the limit, or above zero and unmoved without any call ending.",
+        "Slots of a connector's calls are not released: more calls are in flight than the limit allows, or calls are in"
+        " flight and none of them ends.",
         "Find the calls that ended without releasing their slot; when the limit is reached, the connector refuses everything.",
         also=(Verdict.WARN,),
     )
@@ -85,6 +86,6 @@ class BreakerCode(FindingCodes):
     )
     TENANT_RECORD_MALFORMED = FindingCode(
         Verdict.ERROR,
-        "A tenant's item cannot be read, so its kill switch cannot be told.",
+        "A tenant's item cannot be understood, so it is not known what its kill switch stops.",
         "Correct the named attribute of the named tenant.",
     )

@@ -239,7 +239,7 @@ def _last_datapoints(tool_slo_summary: pd.DataFrame) -> Callable[[str], str | No
 def _operator_action(action_types: set[str], switches: KillSwitches, policy: BreakerPolicy) -> tuple[bool, str]:
     """Whether no active tenant executes `action_types`, and what the kill switches say."""
     if switches.malformed:
-        return False, f"cannot be told: {len(switches.malformed)} tenant record(s) could not be read"
+        return False, f"not known, since {len(switches.malformed)} tenant record(s) could not be read"
     active = switches.active(policy.inactive_tenant_statuses)
     if not active:
         return False, "no active tenant found"

@@ -207,7 +207,7 @@ def _state_findings(row: Breaker, policy: BreakerPolicy, now: datetime, link: st
         yield BreakerCode.BREAKER_STATE_INVALID.at(
             row.connector,
             expected=f"fewer than {policy.failure_threshold} failures while CLOSED: the breaker opens at that many",
-            seen=f"CLOSED with {row.failure_count} failures, as a hand that sets only the state leaves it",
+            seen=f"CLOSED with {row.failure_count} failures, as after somebody set only the state by hand",
             link=link,
         )
     if row.state != OPEN:

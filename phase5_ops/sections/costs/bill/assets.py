@@ -101,7 +101,7 @@ def _pull(run: RunContext, scope: Scope, now: datetime) -> tuple[CostPull, Read]
 def _ask(run: RunContext, scope: Scope, now: datetime) -> CostPull:
     """Asks Cost Explorer, unless neither the run nor the policy names an account: then there is no scope."""
     if run.account == UNKNOWN_ACCOUNT and not run.settings.costs.accounts:
-        problem = "the account that is read is not known, so neither is the scope"
+        problem = "the AWS account is not known, so it is not known whose costs to ask for (set costs.accounts)"
         return CostPull(LINES.empty_table(), (), (), (problem,), (), now, 0)
     answers, reads = read_costs(run.reader, scope.query)
     lines, totals = answers.finish()

@@ -129,7 +129,7 @@ def _read(path: Path, digest: str) -> CostPull | None:
     try:
         return _from_content(path.read_bytes(), path.stem.rpartition("-")[2], digest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, pa.ArrowException) as error:
-        log.warning("%s cannot be used and is pulled anew: %s", path, error)
+        log.warning("the costs kept in %s cannot be used, so Cost Explorer is asked again: %s", path, error)
         return None
 
 
@@ -161,7 +161,7 @@ def _from_content(content: bytes, checksum: str, digest: str) -> CostPull:
         ValueError, KeyError, TypeError: the file is damaged, is not one of `_to_table`, or answers another question.
     """
     if _checksum(content) != checksum:
-        raise ValueError("it is damaged")
+        raise ValueError("the file is damaged")
     table = pq.read_table(pa.BufferReader(content))
     kept = json.loads((table.schema.metadata or {})[_META])
     if kept["digest"] != digest or kept["rows"] != table.num_rows or not table.schema.equals(LINES):

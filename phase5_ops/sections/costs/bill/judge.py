@@ -27,7 +27,7 @@ class CostCode(FindingCodes):
 
     COST_UNREADABLE = FindingCode(
         Verdict.ERROR,
-        "Cost Explorer did not answer, or its answer could not be understood, so no cost can be told.",
+        "Cost Explorer did not answer, or its answer could not be understood, so no cost is known.",
         "Allow ce:GetCostAndUsage and, in a member account, have the management account open Cost Explorer to it; then run with"
         " --refresh. Thousands of tenants are hundreds of pages: raise reading.deadline_seconds if they take too long.",
     )

@@ -30,14 +30,15 @@ class BudgetCode(FindingCodes):
 
     AUTO_EXECUTE_WITHOUT_BUDGET = FindingCode(
         Verdict.FAIL,
-        "An account's effective mode lets actions execute alone (AUTO_EXECUTE), and the account has no cap (BUDGET#CONFIG).",
+        "An account's effective mode lets actions execute without a person's approval (AUTO_EXECUTE), and the account has no cap"
+        " (BUDGET#CONFIG).",
         "Set the account's budget (PUT /budget), or set the mode to APPROVAL_REQUIRED.",
     )
     BUDGET_STATE_INCONSISTENT = FindingCode(
         Verdict.FAIL,
         "The total of a day differs from the sum of its counts by action type, so a limit is enforced on a wrong number."
-        " INCONCLUSIVE"
-        " where the state was written as the tables were read and is one ahead, since the gate writes the total first.",
+        " INCONCLUSIVE where the state was written as the tables were read and is one ahead, since the gate writes the total"
+        " first.",
         "Repair the gate's consumption: both numbers must change in one conditional update, and a refusal must change neither.",
         also=(Verdict.INCONCLUSIVE,),
     )
@@ -58,7 +59,8 @@ class BudgetCode(FindingCodes):
     BUDGET_OVERCOUNTED = FindingCode(
         Verdict.FAIL,
         "The budget recorded more than outcomes and gate states can account for: charged without an approval, or charged twice.",
-        "Find out what consumed the budget: a gate that crashed before it wrote its state, a retry, or a call past the gate.",
+        "Find out what consumed the budget: a gate that crashed before it wrote its state, a retry, or a call that bypassed the"
+        " gate.",
     )
     BUDGET_TENANT_MISMATCH = FindingCode(
         Verdict.FAIL,
@@ -68,7 +70,7 @@ class BudgetCode(FindingCodes):
     BUDGET_DATE_MISMATCH = FindingCode(
         Verdict.FAIL,
         "A budget state's key, date_key and time of writing contradict each other, or its day has not begun.",
-        "The day is the UTC day of the consumption; find out what wrote another.",
+        "The day must be the UTC day of the consumption; find out what wrote another one.",
     )
     BUDGET_RECORD_MALFORMED = FindingCode(
         Verdict.ERROR,
@@ -82,8 +84,8 @@ class BudgetCode(FindingCodes):
     )
     ACCOUNT_WITHOUT_VISIBILITY = FindingCode(
         Verdict.FAIL,
-        "An account acted alone, or its budget was consumed, and it has no BUDGET#CONFIG to see that against; or an account with"
-        " autonomy belongs to a tenant that the tenants table does not have, so that nobody sees its kill switch.",
+        "An account acted alone, or its budget was consumed, and it has no cap (BUDGET#CONFIG) to compare with; or an account"
+        " with autonomy belongs to a tenant that the tenants table does not have, so that nobody sees its kill switch.",
         "Set the account's budget, and register the tenant.",
     )
     ACCOUNTS_NOT_ALL_KNOWN = FindingCode(
@@ -252,7 +254,7 @@ def _account_findings(rows: Sequence[AccountDay], context: _Context) -> Iterator
     without_config = row.config == ABSENT and budgets_known
     if without_config and row.autonomous_types and "autonomy_config" in context.readable:
         types = ["any other action type" if name == DEFAULT else name for name in row.autonomous_types]
-        listed = f"the allowlist lets pass {first_few(row.allowlist)}" if row.allowlist else "the allowlist is empty"
+        listed = f"the allowlist allows {first_few(row.allowlist)}" if row.allowlist else "the allowlist is empty"
         yield BudgetCode.AUTO_EXECUTE_WITHOUT_BUDGET.at(
             _subject(row),
             expected=f"{CONFIG_KEY} with max_autonomous_per_day",

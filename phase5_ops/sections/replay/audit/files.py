@@ -124,7 +124,9 @@ class _Reader:
         for manifest in manifests:
             self._export(manifest, [file for file in files if manifest.parent in file.parents and file.name not in _MARKS])
         for folder in sorted(exports - {manifest.parent for manifest in manifests}):
-            self._note(folder, ReadStatus.PARTIAL, f"an export without {_MANIFEST}: it has not ended, or not all of it is here")
+            self._note(
+                folder, ReadStatus.PARTIAL, f"an export without {_MANIFEST}: it is not finished, or files of it are missing here"
+            )
         rest = [file for file in files if file.name not in _MARKS and not exports & set(file.parents)]
         for file in rest:
             self._file(file)
@@ -134,7 +136,11 @@ class _Reader:
     def end(self) -> None:
         """Notes missing scan answers: each but the last says that another follows."""
         if self._pages.answers and self._pages.unfinished == self._pages.answers:
-            self._note(Path("scan answers"), ReadStatus.PARTIAL, "the last has LastEvaluatedKey or NextToken: pages are missing")
+            self._note(
+                Path("scan answers"),
+                ReadStatus.PARTIAL,
+                "the last answer has LastEvaluatedKey or NextToken, so pages are missing",
+            )
 
     def _note(self, path: Path, status: ReadStatus, problem: str | None = None) -> None:
         at = iso(datetime.now(UTC))

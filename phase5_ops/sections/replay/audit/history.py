@@ -192,7 +192,7 @@ class LedgerHistory:
         for snapshot in self._heads.snapshots(HEADS_STREAM, self._scope, until=until, days=_HEAD_DAYS):
             seq, head = snapshot.payload.get("seq"), snapshot.payload.get("head")
             if hashes.get(seq) != head:  # type: ignore[arg-type]
-                yield f"record {seq} of run {snapshot.run_id} is {'another one' if seq in hashes else 'gone'}"
+                yield f"record {seq} of run {snapshot.run_id} {'was replaced' if seq in hashes else 'is gone'}"
                 return
 
     def _append(

@@ -162,14 +162,14 @@ class ProbeCode(FindingCodes):
     )
     REFUSED_PROBE_ACTED_ON_LATER = FindingCode(
         _FAIL,
-        "What an earlier run's probe was refused, or should have been, was done after that run had looked.",
-        "Decide before anything is queued or written; a refused request must leave nothing that is acted on later. Each is"
-        " reported by one run of a state folder, and for as long as PHASE5_PROBES__LATE_EFFECT_DAYS by runs of another one.",
+        "What an earlier run's probe asked for was done after that run had looked, although it was refused, or should have been.",
+        "Decide before anything is queued or written; a refused request must leave nothing that is acted on later. Runs"
+        " with the same state folder report each such entry once; runs with another one report it for"
+        " PHASE5_PROBES__LATE_EFFECT_DAYS.",
     )
     LEDGER_SEARCH_EMPTY = FindingCode(
         _INCONCLUSIVE,
-        "Probes were accepted, and the ledger was searched and holds nothing of any of them: it shows neither guilt nor"
-        " innocence.",
+        "Probes were accepted, and the ledger holds no entry of any of them, so it does not show what the platform did.",
         "Check PHASE5_TABLES__LEDGER, and the clocks of the platform and of this machine (PHASE5_NOW).",
     )
     REPLAY_REQUEST_UNEXPLAINED = FindingCode(

@@ -412,7 +412,7 @@ class _Sender:
                 why = "the lease is about to end"
                 break
             if not self.pace.wait():
-                why = f"bounds: {policy.max_requests} requests, {policy.send_seconds:g} s (probes.max_requests, .send_seconds)"
+                why = f"limit: {policy.max_requests} requests in {policy.send_seconds:g} s (probes.max_requests, .send_seconds)"
                 break
             answer, tries = self.client.send(request), tries + 1
             if answer.problem not in _AGAIN:

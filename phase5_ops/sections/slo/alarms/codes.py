@@ -47,7 +47,7 @@ class AlarmCode(FindingCodes):
     ALARM_PERIOD_TOO_SHORT = FindingCode(
         Verdict.FAIL,
         "A period is shorter than the minute in which the platform's metrics are stored: most periods have no data, so that"
-        " the alarm lapses into INSUFFICIENT_DATA or looks at a sixth of the time.",
+        " the alarm goes into INSUFFICIENT_DATA, or sees only the few periods that have data.",
         "Use a period of 60 seconds or more.",
     )
     ALARM_CANNOT_FIRE = FindingCode(
@@ -57,8 +57,8 @@ class AlarmCode(FindingCodes):
     )
     LATENCY_ALARM_MISSES_CALLS = FindingCode(
         Verdict.FAIL,
-        "The latency alarm watches sets with tenant_id only, which hold 1 % of the successful calls.",
-        "Watch the set {tool_name, connector_id}.",
+        "The latency alarm watches only dimension sets with tenant_id, which hold 1 % of the successful calls.",
+        "Watch the dimension set {tool_name, connector_id}.",
     )
     ERROR_ALARM_MISSES_TENANTS = FindingCode(
         Verdict.FAIL,
@@ -74,7 +74,7 @@ class AlarmCode(FindingCodes):
     )
     ERROR_ALARM_COUNTS_ERRORS = FindingCode(
         Verdict.WARN,
-        "The error alarm compares a number of errors, not their share: what share it fires at changes with the traffic.",
+        "The error alarm compares a number of errors, not their share: at which share it fires changes with the traffic.",
         "Divide by the number of calls with metric math.",
     )
     MISSING_DATA_LOOKS_FINE = FindingCode(
@@ -108,18 +108,18 @@ class AlarmCode(FindingCodes):
     )
     ALARM_STATE_UNREADABLE = FindingCode(
         Verdict.ERROR,
-        "The alarm's state is none that CloudWatch documents.",
-        "Run again; look at the alarm.",
+        "CloudWatch gives the alarm a state that it does not document.",
+        "Look at the alarm in the console, then run again.",
     )
     ALARM_MALFORMED = FindingCode(
         Verdict.ERROR,
-        "The description of an alarm could not be understood.",
-        "Look at the alarm; report its definition.",
+        "What CloudWatch says of an alarm (DescribeAlarms) could not be understood.",
+        "Look at the alarm in the console; report its definition to the maintainers of phase5_ops.",
     )
     SLO_ALARM_FIRING = FindingCode(Verdict.FAIL, "An SLO alarm is in ALARM now.", "Follow the runbook's section on SLO alarms.")
     NO_SLO_ALARM = FindingCode(
         Verdict.INCONCLUSIVE,
-        "There is no SLO alarm that could fire, so silence says nothing.",
-        "See row 1.2.",
+        "There is no SLO alarm, so that none is in ALARM shows nothing.",
+        "Create the SLO alarms that row 1.2 asks for.",
         not_tried=True,
     )

@@ -125,7 +125,9 @@ class Composites:
                 return replace(opening, silenced=silenced)
             present = {part: self._states.get(part, "OK") for part in rule.alarm_names}
             if not rule.evaluate(present | {alarm: "ALARM"}):
-                return replace(opening, silenced=f"it stays out of ALARM now, {_in_words(present, {alarm})}")
+                return replace(
+                    opening, silenced=f"it would stay out of ALARM as its other parts are now ({_in_words(present, {alarm})})"
+                )
             return Opening(opening.way, sometimes, only_sometimes=True) if sometimes else opening
         except (_NotJudged, RuleTooLarge) as error:
             return Opening(Way.NOT_JUDGED, str(error))
@@ -178,7 +180,9 @@ def _judged(rule: AlarmRule, alarm: str, alike: Collection[str]) -> Opening:
     with_it = rule.assume({alarm: "ALARM"})
     if not rule.evaluate(quiet | {alarm: "ALARM"}):
         needed = _or_none(with_it)
-        return Opening(Way.STAYS_SHUT, f"it is in ALARM only{_while(needed)}" if needed else "it is not in ALARM with the alarm")
+        return Opening(
+            Way.STAYS_SHUT, f"it is in ALARM only{_while(needed)}" if needed else "it does not go into ALARM when the alarm does"
+        )
     against = with_it.negated().witness(_together(alike), ("OK",))
     if against is not None:
         return Opening(Way.STAYS_SHUT, f"it is not in ALARM{_while(against)}, which changes together with the alarm")

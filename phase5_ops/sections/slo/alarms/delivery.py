@@ -112,19 +112,19 @@ def _published(arn: str, topic: Mapping[str, Any], sender: Sender) -> Iterable[D
     if topic.get("policy") is not None:
         yield _of(permission(topic["policy"], ServiceRequest(_CLOUDWATCH, "sns:Publish", arn, sender.context)))
     if (key := topic.get("key")) is not None:
-        yield _key(key, "it", _CLOUDWATCH, sender.context)
+        yield _key(key, "the topic", _CLOUDWATCH, sender.context)
 
 
 def _key(key: Mapping[str, Any], what: str, service: str, context: Mapping[str, str | None]) -> Delivery:
     """Whether a service may use the key that a topic or queue is encrypted with."""
     if key["aws_managed"]:
-        return Delivery(f"{what} is encrypted with {key['name']}, a key of AWS that {_NAMES[service]} may not use")
+        return Delivery(f"{what} is encrypted with {key['name']}, a key that AWS manages and {_NAMES[service]} may not use")
     if key["state"] not in (None, "Enabled"):
         return Delivery(f"the encryption key {key['name']} of {what} is {key['state']}")
     if key["state"] is None and not key.get("withheld"):
         return Delivery()  # its read is an ERROR already
     if key["policy"] is None:  # of another account, which does not let it be read; or its read is an ERROR already
-        return Delivery(unknown=f"whether the encryption key {key['name']} of {what} allows {_NAMES[service]} is not known")
+        return Delivery(unknown=f"whether {_NAMES[service]} may use the encryption key {key['name']} of {what} is not known")
     answers = [permission(key["policy"], ServiceRequest(service, action, "*", context)) for action in _KEY_ACTIONS]
     worst = min(answers, key=lambda answer: (answer.allowed is not False, answer.allowed is not None))
     return _of(Permission(worst.allowed, f"the encryption key {key['name']} of {what}: {worst.reason}"))
@@ -169,7 +169,7 @@ def _target(subscription: Mapping[str, Any], name: str, arn: str) -> Delivery:
         return Delivery()
     action = _TARGET_ACTIONS.get(protocol)
     if action is None or subscription["target_policy"] is None:
-        return Delivery(unknown=f"what becomes of {name} is not known")
+        return Delivery(unknown=f"whether {name} delivers the message is not known")
     if not subscription["target_policy"]:
         return Delivery(f"the target of {name} has no policy that allows {action} by {_SNS}")
     account = (arn.split(":") + [""] * 5)[4]

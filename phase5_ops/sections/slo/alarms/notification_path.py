@@ -47,14 +47,14 @@ class DeliveryCode(FindingCodes):
     ALARM_ACTION_NOT_FOLLOWED = FindingCode(
         Verdict.WARN,
         "The alarm's only actions that may work are not SNS topics, and whether they reach anyone is not checked.",
-        "See for yourself that the action reaches the people on call.",
+        "Trigger the action yourself (SetAlarmState) and see that it reaches the people on call.",
         not_tried=True,
     )
     ALARM_ACTIONS_SUPPRESSED = FindingCode(
         Verdict.FAIL,
         "The alarm notifies only through a composite alarm whose actions are suppressed, now or whenever the alarm fires.",
-        "End what the suppressor stands for, choose one that does not depend on the alarm, or give the alarm an action of"
-        " its own.",
+        "Bring the suppressor alarm back to OK, choose a suppressor that does not depend on the alarm, or give the alarm an"
+        " action of its own.",
     )
     ALARM_WAY_OPEN_BEFORE = FindingCode(
         Verdict.FAIL,
@@ -65,13 +65,13 @@ class DeliveryCode(FindingCodes):
     ALARM_WAY_NOT_JUDGED = FindingCode(
         Verdict.INCONCLUSIVE,
         "The alarm notifies only through a composite alarm whose rule cannot be looked through: it depends on itself, on a"
-        " rule that cannot be read, or has too many parts. It does not count.",
+        " rule that cannot be read, or has too many parts. Such a composite does not count as a way to people.",
         "Make the rule simpler, or give the alarm an action of its own.",
         not_tried=True,
     )
     ALARM_WAY_NEEDS_DATA = FindingCode(
         Verdict.WARN,
-        "The composite alarm that notifies for the alarm does not where another part of its rule has INSUFFICIENT_DATA.",
+        "The composite alarm that notifies for the alarm stays silent while another alarm of its rule has INSUFFICIENT_DATA.",
         "Ask for NOT ALARM(...) instead of OK(...), or give the alarm an action of its own.",
     )
     ALARM_MUTED = FindingCode(

@@ -29,7 +29,11 @@ class RunbookLinkCode(FindingCodes):
         " written.",
         "Say in AlarmDescription what holds, and leave out what does not.",
     )
-    NO_ALARM_TO_LINK = FindingCode(Verdict.FAIL, "There is no SLO alarm at all that could point to the runbook.", "See row 1.2.")
+    NO_ALARM_TO_LINK = FindingCode(
+        Verdict.FAIL,
+        "There is no SLO alarm at all that could point to the runbook.",
+        "Create the SLO alarms that row 1.2 asks for.",
+    )
 
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"'`|]+", re.IGNORECASE)

@@ -33,7 +33,7 @@ class SloCode(FindingCodes):
     )
     TOO_MANY_BAD_WINDOWS = FindingCode(
         Verdict.FAIL,
-        "The tool meets its SLO on the whole, but missed it in too many five-minute windows.",
+        "The tool meets its SLO over the whole lookback, but missed it in too many five-minute windows.",
         "Look for what recurs at the times of the bad windows.",
     )
     BAD_WINDOW = FindingCode(
