@@ -141,18 +141,18 @@ class AlarmPolicy(Policy):
 class RunbookPolicy(Policy):
     """Rows 1.3 and 2.2: the anchors that must resolve."""
 
-    alarm_anchor: Neither[Name] = "slo-alarms-tool_latency_ms-tool_error"
-    breaker_anchor: Neither[Name] = "circuit-breaker-open"
+    alarm_anchor: Neither[Name] = Field("slo-alarms-tool_latency_ms-tool_error", description="section that alarms point to")
+    breaker_anchor: Neither[Name] = Field("circuit-breaker-open", description="section on an open breaker")
 
 
 class BreakerPolicy(Policy):
     """Rows 2.1 and 2.2."""
 
-    cooldown_seconds: Neither[int] = Field(30, gt=0)
+    cooldown_seconds: Neither[int] = Field(30, gt=0, description="how long a breaker stays open before its probe")
     call_timeout_seconds: Less[int] = Field(300, gt=0, description="longest a wrapped call may take (execution policy)")
     state_ttl_days: Neither[int] = Field(14, gt=0, description="ttl_epoch_sec is last write plus this")
-    ttl_min_days: More[int] = Field(7, gt=0)
-    ttl_max_days: Less[int] = Field(30, gt=0)
+    ttl_min_days: More[int] = Field(7, gt=0, description="shortest life of a breaker's state")
+    ttl_max_days: Less[int] = Field(30, gt=0, description="longest life of a breaker's state")
     failure_threshold: Neither[int] = Field(5, gt=0, description="failures at which a breaker opens; a CLOSED one has fewer")
     hand_closing_hours: More[int] = Field(
         24, gt=0, description="how long a breaker closed by hand keeps its row failing; then WARN"

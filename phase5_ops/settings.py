@@ -19,13 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import yaml
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
 from phase5_ops.files import sha256_of
@@ -61,12 +55,10 @@ from phase5_ops.policy import (
 
 SANDBOX_ENVIRONMENT = "sandbox"
 _ENDPOINT = "AWS_ENDPOINT_URL"
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 ENV_PREFIX = "PHASE5_"
 CONFIG_VARIABLE = "PHASE5_CONFIG"
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
-
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
 #: Settings that change no verdict: where and when, and how the gate carries out what it decided.
 _NO_VERDICT = frozenset(
@@ -128,7 +120,7 @@ class PoolUser(SettingsSection):
     """A user of the user pool that probes sign in as."""
 
     username: JudgesNothing[str | None] = None
-    password: JudgesNothing[SecretStr | None] = None
+    password: JudgesNothing[SecretStr | None] = Field(None, description="its password")
     client_secret: JudgesNothing[SecretStr | None] = Field(None, description="secret of the user pool client, where it has one")
     secret_id: JudgesNothing[str | None] = Field(
         None,
@@ -167,8 +159,8 @@ class ProbeUsers(SettingsSection):
 class ReadingSettings(SettingsSection):
     """Bounds of reading AWS; what does not end in time is an ERROR of its rows, never a hang."""
 
-    connect_timeout_seconds: JudgesNothing[float] = Field(5, gt=0, le=60)
-    read_timeout_seconds: JudgesNothing[float] = Field(20, gt=0, le=300)
+    connect_timeout_seconds: JudgesNothing[float] = Field(5, gt=0, le=60, description="longest wait for a connection")
+    read_timeout_seconds: JudgesNothing[float] = Field(20, gt=0, le=300, description="longest wait for an answer of one try")
     max_attempts: JudgesNothing[int] = Field(4, ge=1, le=10, description="tries a call, with botocore's standard backoff")
     deadline_seconds: JudgesNothing[float] = Field(120, gt=0, le=3600, description="all reading of one run together")
 
@@ -176,9 +168,9 @@ class ReadingSettings(SettingsSection):
 class Schedule(SettingsSection):
     """When the daily readiness run starts."""
 
-    hour: JudgesNothing[int] = Field(6, ge=0, le=23)
-    minute: JudgesNothing[int] = Field(0, ge=0, le=59)
-    timezone: JudgesNothing[str] = "UTC"
+    hour: JudgesNothing[int] = Field(6, ge=0, le=23, description="hour at which the daily run starts")
+    minute: JudgesNothing[int] = Field(0, ge=0, le=59, description="minute at which the daily run starts")
+    timezone: JudgesNothing[str] = Field("UTC", description="time zone of the daily run")
 
     @field_validator("timezone")
     @classmethod
@@ -209,18 +201,22 @@ class Settings(BaseSettings):
     dagster_url: JudgesNothing[AnyHttpUrl | None] = Field(
         None, description="address of the Dagster webserver: for links to runs, and for registering candidates over HTTP"
     )
-    control_center_url: JudgesNothing[AnyHttpUrl | None] = None
+    control_center_url: JudgesNothing[AnyHttpUrl | None] = Field(None, description="address of the Control Center")
     decision_api_url: JudgesNothing[AnyHttpUrl | None] = Field(
         None, description="address of the decision API; default: the Control Center's, and WARN where it is not there"
     )
     decision_api_key: JudgesNothing[SecretStr | None] = Field(None, description="API key of the decision API, sent as x-api-key")
-    user_pool_id: JudgesNothing[str | None] = None
-    user_pool_client_id: JudgesNothing[str | None] = None
-    probe_mode: Neither[Literal["full", "refusals", "off"]] = "full"
+    user_pool_id: JudgesNothing[str | None] = Field(None, description="Cognito user pool of the platform's users")
+    user_pool_client_id: JudgesNothing[str | None] = Field(None, description="app client of that pool")
+    probe_mode: Neither[Literal["full", "refusals", "off"]] = Field(
+        "full", description="which probes may be sent: full, refusals, off"
+    )
     probe_users: ProbeUsers = ProbeUsers()
     tables: Tables = Tables()
-    metrics_namespace: Neither[str] = Field("CCNative/Execution", min_length=1, max_length=255)
-    event_bus: Neither[str] = Field("cc-native-events", min_length=1)
+    metrics_namespace: Neither[str] = Field(
+        "CCNative/Execution", min_length=1, max_length=255, description="namespace of the platform's tool metrics"
+    )
+    event_bus: Neither[str] = Field("cc-native-events", min_length=1, description="event bus of the platform")
     runbook: JudgesNothing[str] = Field(
         "docs/runbooks/phase_5_7_reliability.md", min_length=1, description="path, http(s) URL or s3:// location"
     )
@@ -252,23 +248,19 @@ class Settings(BaseSettings):
     reading: ReadingSettings = ReadingSettings()
     schedule: Schedule = Schedule()
 
-    @field_validator("dagster_url")
-    @classmethod
-    def _only_an_address(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
-        """The address appears in what people sign and in reports, so nothing secret may be in it."""
-        if value is not None and (value.username or value.password or value.query or value.fragment):
-            raise ValueError("takes neither user, query nor fragment")
-        return value
-
     @field_validator("control_center_url", "decision_api_url")
     @classmethod
     def _tokens_stay_secret(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
         """Tokens of the probe users go there, so the connection must be encrypted unless it stays on this machine."""
-        if value is None:
-            return None
-        if value.scheme != "https" and value.host not in LOOPBACK_HOSTS:
+        if value is not None and value.scheme != "https" and value.host not in LOOPBACK_HOSTS:
             raise ValueError("needs https:// (http:// is taken for a loopback address only)")
-        if value.username or value.password or value.query or value.fragment:
+        return value
+
+    @field_validator("dagster_url", "control_center_url", "decision_api_url")
+    @classmethod
+    def _only_an_address(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        """Addresses appear in what people sign and in reports, so nothing secret may be in them."""
+        if value is not None and (value.username or value.password or value.query or value.fragment):
             raise ValueError("takes neither user, query nor fragment")
         return value
 
@@ -385,17 +377,19 @@ class _FileSource(PydanticBaseSettingsSource):
         return content
 
 
-def _known_names(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def variables(model: type[BaseModel] = Settings, prefix: str = ENV_PREFIX) -> Iterator[tuple[str, FieldInfo]]:
+    """The environment variable of every setting, and how it is declared; a section stands before its settings."""
     for name, field in model.model_fields.items():
         full = f"{prefix}{name}".upper()
-        yield full
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _known_names(field.annotation, f"{full}__")
+        yield full, field
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            yield from variables(section, f"{full}__")
 
 
 def known_variables() -> frozenset[str]:
     """Every environment variable that the settings understand."""
-    return frozenset((*_known_names(Settings, ENV_PREFIX), CONFIG_VARIABLE))
+    return frozenset((*(name for name, _ in variables()), CONFIG_VARIABLE))
 
 
 def _check_names(environment: Mapping[str, str]) -> None:
@@ -439,7 +433,7 @@ def in_sandbox(settings: Settings) -> bool:
     """
     given = {name: urlsplit(value).hostname for name, value in os.environ.items() if name.startswith(_ENDPOINT) and value}
     ignored = os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
-    here = _ENDPOINT in given and not ignored and all(host in _LOOPBACK for host in given.values())
+    here = _ENDPOINT in given and not ignored and all(host in LOOPBACK_HOSTS for host in given.values())
     return settings.environment == SANDBOX_ENVIRONMENT and here
 
 

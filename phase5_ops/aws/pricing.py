@@ -16,12 +16,11 @@ _PER_UNIT = {
 _PER_CALL = {"cloudwatch": 0.01 / 1000, "sns": 0.50 / 1_000_000, "s3": 0.0004 / 1000, "ce": 0.01}
 
 
-def cost_usd(meter: CallMeter) -> dict[str, float]:
-    """Price of the metered calls by operation, in USD; operations that are free are 0."""
-    prices = {}
-    for operation, calls in meter.calls.items():
-        if operation in _PER_UNIT:
-            prices[operation] = meter.units.get(operation, 0.0) * _PER_UNIT[operation]
-        else:
-            prices[operation] = calls * _PER_CALL.get(operation.split(":", 1)[0], 0.0)
-    return prices
+def cost_usd(meter: CallMeter) -> float:
+    """Price of the metered calls, in USD."""
+    return sum(
+        meter.units.get(operation, 0.0) * _PER_UNIT[operation]
+        if operation in _PER_UNIT
+        else calls * _PER_CALL.get(operation.split(":", 1)[0], 0.0)
+        for operation, calls in meter.calls.items()
+    )

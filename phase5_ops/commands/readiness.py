@@ -171,6 +171,6 @@ def _reading(run: RunContext) -> Reading:
     meter = run.reader.meter
     return Reading(
         calls=dict(sorted(meter.calls.items())),
-        cost_usd=round(sum(cost_usd(meter).values()), 6),
+        cost_usd=round(cost_usd(meter), 6),
         seconds={name: round(seconds, 3) for name, seconds in run.timings.items()},
     )

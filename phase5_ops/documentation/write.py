@@ -5,7 +5,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ from pydantic_core import PydanticUndefined
 from phase5_ops.checklist import EXTRA_CHECKS, ROWS, Row
 from phase5_ops.documentation.rooms import rooms_table
 from phase5_ops.report.document import SCHEMA_FILE, json_schema
-from phase5_ops.settings import ENV_PREFIX, ProbeUsers, Settings
+from phase5_ops.settings import ProbeUsers, variables
 
-_ROWS_BEGIN, _ROWS_END = "<!-- rows: made from phase5_ops/checklist.py -->", "<!-- end of rows -->"
-_ROOMS_BEGIN, _ROOMS_END = "<!-- rooms: made from the packages' docstrings -->", "<!-- end of rooms -->"
+#: Between which lines a table stands that is made from code, in a document that people write.
+_ROWS = ("<!-- rows: made from phase5_ops/checklist.py -->", "<!-- end of rows -->")
+_ROOMS = ("<!-- rooms: made from the packages' docstrings -->", "<!-- end of rooms -->")
 
 
 def rows_table(implemented: frozenset[str]) -> str:
@@ -40,29 +40,23 @@ def _row_line(row: Row, implemented: frozenset[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def readme_with_rows(readme: str, implemented: frozenset[str]) -> str:
-    """The README text with its table of rows made anew.
+def _with_table(document: Path, markers: tuple[str, str], table: str) -> str:
+    """The text of a document with the table between its markers made anew.
 
     Raises:
-        ValueError: the README has no place for it.
+        ValueError: the document has no such markers.
     """
-    return _between(readme, _ROWS_BEGIN, _ROWS_END, rows_table(implemented))
-
-
-def architecture_with_rooms(text: str, root: Path) -> str:
-    """The text of docs/architecture.md with its table of rooms made anew.
-
-    Raises:
-        ValueError: the text has no place for it.
-    """
-    return _between(text, _ROOMS_BEGIN, _ROOMS_END, rooms_table(root))
-
-
-def _between(text: str, begin: str, end: str, made: str) -> str:
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"there are no markers {begin} and {end}")
-    return pattern.sub(lambda _: f"{begin}\n{made}\n{end}", text, count=1)
+    begin, end = markers
+    made, count = re.subn(
+        f"{re.escape(begin)}.*?{re.escape(end)}",
+        lambda _: f"{begin}\n{table}\n{end}",
+        document.read_text(encoding="utf-8"),
+        count=1,
+        flags=re.DOTALL,
+    )
+    if not count:
+        raise ValueError(f"{document} has no markers {begin} and {end}: put them where the table belongs")
+    return made
 
 
 def settings_markdown() -> str:
@@ -77,19 +71,10 @@ def settings_markdown() -> str:
         "",
         "| variable | default | meaning |",
         "|---|---|---|",
-        *(_setting_line(name, field) for name, field in _fields(Settings, ENV_PREFIX)),
+        *(_setting_line(name, field) for name, field in variables() if not isinstance(field.default, BaseModel)),
         "",
     ]
     return "\n".join(lines)
-
-
-def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in model.model_fields.items():
-        full = f"{prefix}{name}".upper()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _fields(field.annotation, f"{full}__")
-        else:
-            yield full, field
 
 
 def _setting_line(name: str, field: FieldInfo) -> str:
@@ -106,40 +91,32 @@ def _default(value: Any) -> str:  # noqa: ANN401 - a default of any field
     return f"`{value}`"
 
 
+#: What settings mean that the declaration of their type cannot say, since several users have the type.
 _MEANING = {
-    "PHASE5_CONTROL_CENTER_URL": "address of the Control Center",
-    "PHASE5_USER_POOL_ID": "Cognito user pool of the platform's users",
-    "PHASE5_USER_POOL_CLIENT_ID": "app client of that pool",
-    "PHASE5_PROBE_MODE": "which probes may be sent: full, refusals, off",
-    "PHASE5_METRICS_NAMESPACE": "namespace of the platform's tool metrics",
-    "PHASE5_EVENT_BUS": "event bus of the platform",
-    "PHASE5_READING__CONNECT_TIMEOUT_SECONDS": "longest wait for a connection",
-    "PHASE5_READING__READ_TIMEOUT_SECONDS": "longest wait for an answer of one try",
-    "PHASE5_SCHEDULE__HOUR": "hour at which the daily run starts",
-    "PHASE5_SCHEDULE__MINUTE": "minute at which the daily run starts",
-    "PHASE5_SCHEDULE__TIMEZONE": "time zone of the daily run",
-    "PHASE5_BREAKERS__COOLDOWN_SECONDS": "how long a breaker stays open before its probe",
-    "PHASE5_BREAKERS__TTL_MIN_DAYS": "shortest life of a breaker's state",
-    "PHASE5_BREAKERS__TTL_MAX_DAYS": "longest life of a breaker's state",
-    "PHASE5_RUNBOOK_POLICY__ALARM_ANCHOR": "section that alarms point to",
-    "PHASE5_RUNBOOK_POLICY__BREAKER_ANCHOR": "section on an open breaker",
     **{f"PHASE5_PROBE_USERS__{who}__TENANT_ID": f"dedicated test tenant {who}" for who in "AB"},
     **{f"PHASE5_PROBE_USERS__{who.upper()}__USERNAME": str(field.description) for who, field in ProbeUsers.model_fields.items()},
-    **{f"PHASE5_PROBE_USERS__{who.upper()}__PASSWORD": "its password" for who in ProbeUsers.model_fields},
 }
+
+
+def documents(root: Path) -> dict[Path, str]:
+    """Every document below the repository's `root` that is made from code, and the text that it must have.
+
+    Raises:
+        ValueError: a document has no place for its table.
+    """
+    from phase5_ops.build import CATALOGUE, judged_checks
+
+    readme, docs = root / "README.md", root / "docs"
+    return {
+        readme: _with_table(readme, _ROWS, rows_table(judged_checks())),
+        docs / "architecture.md": _with_table(docs / "architecture.md", _ROOMS, rooms_table(root)),
+        docs / "findings.md": CATALOGUE.as_markdown(),
+        docs / "settings.md": settings_markdown(),
+        root / "phase5_ops" / "report" / SCHEMA_FILE: json.dumps(json_schema(), indent=2) + "\n",
+    }
 
 
 def write_all(root: Path) -> None:
     """Writes everything that is made from code below the repository's `root`."""
-    from phase5_ops.build import CATALOGUE, judged_checks
-
-    readme = root / "README.md"
-    readme.write_text(readme_with_rows(readme.read_text(encoding="utf-8"), judged_checks()), encoding="utf-8")
-    docs = root / "docs"
-    docs.mkdir(exist_ok=True)
-    architecture = docs / "architecture.md"
-    architecture.write_text(architecture_with_rooms(architecture.read_text(encoding="utf-8"), root), encoding="utf-8")
-    (docs / "findings.md").write_text(CATALOGUE.as_markdown(), encoding="utf-8")
-    (docs / "settings.md").write_text(settings_markdown(), encoding="utf-8")
-    schema = json.dumps(json_schema(), indent=2) + "\n"
-    (root / "phase5_ops" / "report" / SCHEMA_FILE).write_text(schema, encoding="utf-8")
+    for path, text in documents(root).items():
+        path.write_text(text, encoding="utf-8")

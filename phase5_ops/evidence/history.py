@@ -13,7 +13,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -65,13 +65,10 @@ class History:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=30)
-        try:
+        with closing(sqlite3.connect(self._path, timeout=30)) as connection:
             connection.executescript(_SCHEMA)
             with connection:
                 yield connection
-        finally:
-            connection.close()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -196,11 +193,8 @@ def chains(path: Path) -> dict[str, Chain]:
     if not path.exists():
         return {}
     try:
-        connection = sqlite3.connect(path, timeout=30)
-        try:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
             rows = connection.execute("SELECT scope, hash FROM records ORDER BY scope, seq").fetchall()
-        finally:
-            connection.close()
     except sqlite3.Error:
         return {}  # the comparison with earlier heads reports it
     hashes: dict[str, list[str]] = {}

@@ -20,14 +20,16 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phase5_ops.clock import iso, parse_iso
+from pydantic import TypeAdapter, ValidationError
+
+from phase5_ops.clock import Moment, iso, parse_iso
 from phase5_ops.evidence.histories import Standing
 from phase5_ops.files import sha256_of, write_whole
+from phase5_ops.text import in_one_line
 
 if TYPE_CHECKING:  # seconds of import time that a command without tables does not need
     from phase5_ops.evidence.table import DeclaredTable, Facts, GatheredTable, Row
@@ -37,7 +39,6 @@ Upload = Callable[[str, bytes], None]
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _DIGESTED = ("tables", "reports", "verdicts")
 _ORIGIN, _ENDED, _MANIFEST = "run.json", "histories.json", "manifest.json"
-_WHO = ("account", "region", "identity")
 _ATTESTATIONS = "attestations"
 _REMOVED = ".removed-"  # no name of a run begins so
 
@@ -59,10 +60,13 @@ class Origin:
     environment: str
     fixed_now: bool
     assets: tuple[str, ...] | None
-    began_at: datetime | None = field(default=None, compare=False)
+    began_at: Moment | None = field(default=None, compare=False)
     account: str | None = field(default=None, compare=False)
     region: str | None = field(default=None, compare=False)
     identity: str | None = field(default=None, compare=False)
+
+
+_ORIGINS = TypeAdapter(Origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Ended:
     """
 
     environment: str
-    at: datetime
+    at: Moment
     standing: Standing
     accepted: tuple[str, ...] = ()
 
@@ -147,16 +151,7 @@ class EvidenceStore:
     def write_origin(self, run_id: str, origin: Origin) -> None:
         """Records what makes this folder; before the first table or verdict, and once per run."""
         if not (self.run_folder(run_id) / _ORIGIN).exists():
-            began = iso(origin.began_at) if origin.began_at else None
-            content = {
-                "job": origin.job,
-                "environment": origin.environment,
-                "fixed_now": origin.fixed_now,
-                "assets": origin.assets,
-                "began_at": began,
-                **{name: getattr(origin, name) for name in _WHO},
-            }
-            self._write(run_id, _ORIGIN, _canonical(content))
+            self._write(run_id, _ORIGIN, _canonical(_ORIGINS.dump_python(origin, mode="json")))
 
     def origin(self, run_id: str) -> Origin | None:
         """What made the evidence of a run; None where nothing was gathered or judged in it.
@@ -167,14 +162,10 @@ class EvidenceStore:
         folder = self.run_folder(run_id)
         if not any((folder / part).exists() for part in _DIGESTED):
             return None
-        content = _json(folder / _ORIGIN)
         try:
-            chosen = None if content["assets"] is None else tuple(map(str, content["assets"]))
-            began = parse_iso(content["began_at"]) if content.get("began_at") is not None else None
-            who = {name: str(content[name]) if content.get(name) is not None else None for name in _WHO}
-            return Origin(str(content["job"]), str(content["environment"]), content["fixed_now"] is True, chosen, began, **who)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{_ORIGIN} of {run_id} does not say what made it") from error
+            return _ORIGINS.validate_python(_json(folder / _ORIGIN))
+        except ValidationError as error:
+            raise ValueError(f"{_ORIGIN} of {run_id} does not say what made it: {in_one_line(error)}") from error
 
     def write_ended(self, run_id: str, ended: Ended) -> None:
         """Records where histories stood; the last file before the evidence is sealed for good."""
@@ -260,10 +251,7 @@ class EvidenceStore:
         Raises:
             OSError, ValueError: there is none that can be read.
         """
-        content = _json(self.run_folder(run_id) / _MANIFEST)
-        if isinstance(content, dict):
-            return content
-        raise ValueError(f"{_MANIFEST} of {run_id} is no JSON object")
+        return _json_object(self.run_folder(run_id) / _MANIFEST, f"{_MANIFEST} of {run_id}")
 
     def sealed_verdicts(self, run_id: str) -> dict[str, Mapping[str, Any]]:
         """Check -> what its verdict file holds, for every one that the sealed manifest names.
@@ -285,10 +273,7 @@ class EvidenceStore:
             OSError: there is none, or it cannot be read.
             ValueError: it is no JSON object.
         """
-        content = _json(self.run_folder(run_id) / "verdicts" / f"{_checked(check)}.json")
-        if isinstance(content, dict):
-            return content
-        raise ValueError(f"the verdict of {check} is no JSON object")
+        return _json_object(self.run_folder(run_id) / "verdicts" / f"{_checked(check)}.json", f"the verdict of {check}")
 
     def digest(self, run_id: str) -> str:
         """The evidence digest over the files as they are now, without sealing."""
@@ -333,6 +318,13 @@ def _json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
         return json.loads(path.read_bytes())
     except RecursionError as error:
         raise ValueError(f"{path.name} is nested too deep") from error
+
+
+def _json_object(path: Path, what: str) -> dict[str, Any]:
+    content = _json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{what} is no JSON object")  # noqa: TRY004 - as every other content that cannot be read
+    return content
 
 
 def _checked(name: str) -> str:

@@ -17,12 +17,21 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
-from phase5_ops.input_files.kinds import LONGEST_NARROW, MOST_UNDECODABLE, WINDOW, binary_part, foreign, is_narrow, wide_encoding
+from phase5_ops.input_files.kinds import (
+    LONGEST_NARROW,
+    MOST_UNDECODABLE,
+    PACKINGS,
+    WINDOW,
+    binary_part,
+    foreign,
+    is_narrow,
+    wide_encoding,
+)
 
 _CHUNK = 1 << 20
 _HEAD = 512  # bytes that show a packing; tar has its mark at 257
@@ -94,8 +103,8 @@ def _unpacked(name: str, raw: "_Source", layers: tuple[str, ...]) -> Iterator[Co
         raise FileUnreadable(f"packed more than {_MOST_LAYERS} times: {', '.join(layers)}")
     stream = cast("BinaryIO", peeked := _Peeked(raw))
     head = peeked.peek(_HEAD)
-    if packing := next((each for magic, each in _PACKINGS.items() if head.startswith(magic)), None):
-        yield from _unpacked(name, packing.open(stream), (*layers, packing.name))
+    if packing := next((each for magic, each in PACKINGS.items() if head.startswith(magic)), None):
+        yield from _unpacked(name, _OPENED[packing](stream), (*layers, packing))
     elif head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         yield from _zipped(name, stream, (*layers, "zip"))
     elif head[_TAR_MAGIC] == b"ustar":
@@ -301,22 +310,18 @@ def _read(source: _Source) -> bytes:
         raise FileUnreadable(f"{type(error).__name__}: {error}") from error
 
 
-class _Packing(NamedTuple):
-    name: str
-    open: Callable[[BinaryIO], _Source]
-
-
 def _zstd(stream: BinaryIO) -> _Source:
     import pyarrow as pa
 
     return cast("_Source", pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd"))
 
 
-_PACKINGS = {
-    b"\x1f\x8b": _Packing("gzip", lambda stream: _Inflated(stream, "gzip", _Gunzip)),
-    b"\x28\xb5\x2f\xfd": _Packing("zstd", _zstd),
-    b"BZh": _Packing("bzip2", lambda stream: _Inflated(stream, "bzip2", bz2.BZ2Decompressor)),
-    b"\xfd7zXZ\x00": _Packing("xz", lambda stream: _Inflated(stream, "xz", lzma.LZMADecompressor)),
+#: How each of `PACKINGS` is taken off.
+_OPENED: Mapping[str, Callable[[BinaryIO], _Source]] = {
+    "gzip": lambda stream: _Inflated(stream, "gzip", _Gunzip),
+    "zstd": _zstd,
+    "bzip2": lambda stream: _Inflated(stream, "bzip2", bz2.BZ2Decompressor),
+    "xz": lambda stream: _Inflated(stream, "xz", lzma.LZMADecompressor),
 }
 
 

@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from phase5_ops.input_files.written_twice import WrittenTwice, distinct
+
 _BLANKS = " \t\r\n\ufeff"  # a byte order mark may stand between joined files
 _NEAR_END = 16  # characters: a literal or an escape that the end of what was read cuts in two
 
@@ -118,6 +120,8 @@ class JsonCursor:
                     raise NotJson(f"no whole JSON: {error.msg}", unfinished=True) from error
             except RecursionError as error:
                 raise NotJson("values nested too deep") from error
+            except WrittenTwice as error:
+                raise NotJson("a member given twice") from error
             else:
                 if end < len(self._text) or self._ended:
                     self._at = end
@@ -128,11 +132,4 @@ class JsonCursor:
             self._more(max(1, length))
 
 
-def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(members)
-    if len(value) < len(members):
-        raise NotJson("a member given twice")
-    return value
-
-
-_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_distinct)
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=distinct)

@@ -119,8 +119,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
     def gathered(context: dg.AssetExecutionContext, **tables: GatheredTable[Any, Any]) -> dg.MaterializeResult[Any]:
         run: RunContext = context.resources.run
         log.info("gathering %s", evidence.name)
-        before = cost_usd(run.reader.meter)
-        calls_before = dict(run.reader.meter.calls)
+        cost_before, calls_before = cost_usd(run.reader.meter), dict(run.reader.meter.calls)
         started = time.perf_counter()
         table = evidence.gather(run, tables)
         if table.table is not evidence.table:  # which its rows were validated against
@@ -128,12 +127,11 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         seconds = time.perf_counter() - started
         run.timings[evidence.name] = seconds
         calls = {name: n - calls_before.get(name, 0) for name, n in run.reader.meter.calls.items()}
-        cost = sum(cost_usd(run.reader.meter).values()) - sum(before.values())
         metadata: dict[str, Any] = {
             "rows": len(table.frame),
             "seconds": round(seconds, 3),
             "aws_calls": dg.MetadataValue.json({name: n for name, n in sorted(calls.items()) if n}),
-            "aws_list_price_usd": round(cost, 6),
+            "aws_list_price_usd": round(cost_usd(run.reader.meter) - cost_before, 6),
             "reads": _reads_table(table),
         }
         if evidence.describe is not None:
@@ -168,26 +166,19 @@ def _run_tags(run: RunContext) -> dict[str, str]:
     return {
         ENVIRONMENT_TAG: run.settings.environment,
         AWS_CALLS_TAG: str(sum(meter.calls.values())),
-        LIST_PRICE_TAG: f"{sum(cost_usd(meter).values()):.6f}",
+        LIST_PRICE_TAG: f"{cost_usd(meter):.6f}",
         POLICY_TAG: run.policy_digest,
         **({FIXED_NOW_TAG: iso(run.now())} if run.settings.now else {}),
     }
 
 
-def _write_origin(context: RunContext, run: dg.DagsterRun) -> None:
-    """Records in the evidence what makes it, before anything else of it is there."""
-    context.store.write_origin(context.run_id, origin_of(context, run))
-
-
 def origin_of(context: RunContext, run: dg.DagsterRun) -> Origin:
     """What makes the evidence of a run."""
-    chosen = tuple(sorted(key.path[-1] for key in run.asset_selection or ())) or None
-    settings = context.settings
     return Origin(
         job=run.job_name,
-        environment=settings.environment,
-        fixed_now=settings.now is not None,
-        assets=chosen,
+        environment=context.settings.environment,
+        fixed_now=context.settings.now is not None,
+        assets=tuple(sorted(key.path[-1] for key in run.asset_selection or ())) or None,
         began_at=datetime.now(UTC),
         account=context.account,
         region=context.reader.region,
@@ -196,19 +187,13 @@ def origin_of(context: RunContext, run: dg.DagsterRun) -> Origin:
 
 
 def _reads_table(table: GatheredTable[Any, Any]) -> dg.MetadataValue:
-    records = [
-        dg.TableRecord(
-            {"operation": r.operation, "resource": r.resource, "status": str(r.status), "pages": r.pages, "error": r.error or ""}
-        )
-        for r in table.reads
-    ]
-    return dg.MetadataValue.table(records=records, schema=_READS_SCHEMA)
+    shown = [(r.operation, r.resource, str(r.status), r.pages, r.error or "") for r in table.reads]
+    records = [dg.TableRecord(dict(zip(_READ_COLUMNS, values, strict=True))) for values in shown]
+    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in _READ_COLUMNS.items()])
+    return dg.MetadataValue.table(records=records, schema=schema)
 
 
-_READS_SCHEMA = dg.TableSchema(
-    [dg.TableColumn(name) for name in ("operation", "resource", "status")]
-    + [dg.TableColumn("pages", "int"), dg.TableColumn("error")]
-)
+_READ_COLUMNS = {"operation": "string", "resource": "string", "status": "string", "pages": "int", "error": "string"}
 _FINDING_COLUMNS = ("verdict", "code", "subject", "expected", "seen")
 _LINKS_SHOWN = 20  # of findings, as metadata; the stored verdict has them all
 _FINDINGS_SCHEMA = dg.TableSchema([dg.TableColumn(name) for name in _FINDING_COLUMNS])
@@ -230,7 +215,7 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
     )
     def checked(context: dg.AssetCheckExecutionContext, **tables: GatheredTable[Any, Any]) -> Iterator[dg.AssetCheckResult]:
         run: RunContext = context.resources.run
-        _write_origin(run, context.run)
+        run.store.write_origin(run.run_id, origin_of(run, context.run))
         for name in names:
             log.info("judging %s", name)
             started = time.perf_counter()
@@ -316,7 +301,7 @@ class EvidenceIOManager(dg.IOManager):
         """Stores the table under the run and records its digest."""
         run: RunContext = context.resources.run
         asset = context.asset_key.path[-1]
-        _write_origin(run, context.step_context.dagster_run)
+        run.store.write_origin(run.run_id, origin_of(run, context.step_context.dagster_run))
         digest = run.store.write_table(run.run_id, asset, obj)
         # an asset without checks may be the last step of a run: then no check seals the evidence after it
         sealed = run.store.seal(run.run_id)

@@ -138,16 +138,8 @@ def _table(settings: Settings) -> str:
 
 def _state(sid: str, actions: Sequence[str], settings: Settings, *kinds: str) -> Statement:
     """Actions on the environment's own partitions of the state table, see `state/table.py`."""
-    patterns = {
-        "RELEASE": f"RELEASE#{settings.environment}#*",
-        "OPEN": f"OPEN#{settings.environment}",
-        "OVERRIDES": f"OVERRIDES#{settings.environment}",
-        "PROMOTED": f"PROMOTED#{settings.environment}",
-        "RUNS": f"RUNS#{settings.environment}",
-        "HISTORY": f"HISTORY#{settings.environment}",
-        "KEYS": f"KEYS#{settings.environment}",
-    }
-    return keyed(sid, actions, [settings.tables.readiness], [patterns[kind] for kind in kinds])
+    partitions = [f"{kind}#{settings.environment}{'#*' if kind == 'RELEASE' else ''}" for kind in kinds]  # a release has its own
+    return keyed(sid, actions, [settings.tables.readiness], partitions)
 
 
 def _pinned(settings: Settings) -> Statement:

@@ -40,10 +40,9 @@ def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) ->
     if purpose is Purpose.readiness:
         declared = chain.from_iterable(evidence.iam(settings) for evidence in EVIDENCE)
         return policy_document(settings, (*declared, *gate.readiness(settings)))
-    if purpose is Purpose.gate:
-        return document(gate.gate(settings, pinned=pinned))
     if purpose is Purpose.signer:
         return document(gate.signer(settings, str(role), pinned=pinned))
-    if purpose is Purpose.auditor:
-        return document(gate.auditor(settings, pinned=pinned))
-    return document(gate.pipeline(settings, pinned=pinned) if purpose is Purpose.pipeline else gate.init(settings))
+    if purpose is Purpose.init:
+        return document(gate.init(settings))
+    others = {Purpose.gate: gate.gate, Purpose.auditor: gate.auditor, Purpose.pipeline: gate.pipeline}
+    return document(others[purpose](settings, pinned=pinned))

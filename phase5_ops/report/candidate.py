@@ -29,7 +29,6 @@ def describe(session: DecidingSession, candidate: Candidate, inputs: GateInputs,
     Raises:
         StateError: the state table cannot be read.
     """
-    url = session.settings.run_address(inputs.run_id) if inputs.run_id else None
     entry = CandidateEntry.model_validate(
         {
             "digest": candidate.release.digest,
@@ -39,16 +38,15 @@ def describe(session: DecidingSession, candidate: Candidate, inputs: GateInputs,
             "registered_at": iso(candidate.registered_at),
             "deadline": iso(candidate.deadline),
             "closed_because": candidate.closed_because,
-            "url": url,
+            "url": session.settings.run_address(inputs.run_id) if inputs.run_id else None,
         }
     )
-    promotions = session.promotions if inputs.waivers else []
     document = release_document(
         candidate=entry,
         release=candidate.release,
         inputs=inputs,
         decision=decision,
-        waivers=waiver_uses(inputs, decision, promotions),
+        waivers=waiver_uses(inputs, decision, session.promotions if inputs.waivers else []),
         judged=_judged(session.run.store, inputs.run_id),
     )
     return shortened(document).to_json()
@@ -57,9 +55,6 @@ def describe(session: DecidingSession, candidate: Candidate, inputs: GateInputs,
 def _judged(store: EvidenceStore, run_id: str | None) -> Judged | None:
     """Who judged what in a run, as its evidence says; None where it does not say."""
     try:
-        origin = store.origin(run_id) if run_id else None
-    except (OSError, ValueError):
+        return Judged.model_validate(store.origin(run_id)) if run_id else None
+    except (OSError, ValueError):  # no evidence, or of an earlier version, which does not name them
         return None
-    if origin is None or origin.account is None or origin.region is None or origin.identity is None:
-        return None
-    return Judged(account=origin.account, region=origin.region, identity=origin.identity)

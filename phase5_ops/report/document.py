@@ -3,9 +3,7 @@
 Contract: schema `phase5.readiness/v2`. Its JSON Schema (`readiness.schema.json`, beside this file) is made from these models.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any, Literal
 
 from pydantic import Field
@@ -17,11 +15,10 @@ from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import FindingCode, FindingCodes, Verdict, conclude
 
-SCHEMA_ID: Literal["phase5.readiness/v2"] = "phase5.readiness/v2"
 SCHEMA_FILE = "readiness.schema.json"
 WHOLE_RUN = "whole run"  # the part of `reading.seconds` that contains all others
 
-EXIT_OPEN, EXIT_FAILING, EXIT_UNDECIDED, EXIT_USAGE = 0, 1, 2, 3
+EXIT_OPEN, EXIT_FAILING, EXIT_UNDECIDED = 0, 1, 2
 
 
 class ReportCode(FindingCodes):
@@ -88,7 +85,7 @@ class ReadinessDocument(PublishedModel):
     when the gate said it of a candidate. `judged` is null where no run judged anything yet.
     """
 
-    schema_: Literal["phase5.readiness/v2"] = Field(SCHEMA_ID, alias="schema")
+    schema_: Literal["phase5.readiness/v2"] = Field("phase5.readiness/v2", alias="schema")
     environment: str
     release: str | None
     run_id: str
@@ -156,12 +153,6 @@ def waiver_line(waiver: Mapping[str, Any]) -> str:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the document, made from the models."""
     return ReadinessDocument.model_json_schema(by_alias=True, mode="serialization")
-
-
-def shipped_json_schema() -> dict[str, Any]:
-    """The JSON Schema as it ships with the package."""
-    schema: dict[str, Any] = json.loads(files("phase5_ops.report").joinpath(SCHEMA_FILE).read_text(encoding="utf-8"))
-    return schema
 
 
 def missing_entry(row: Row, code: FindingCode, seen: str, evaluated_at: str) -> RowEntry:

@@ -92,7 +92,7 @@ def test_the_endpoint_is_the_partitions_one_whatever_region_is_read():
 def test_every_request_costs_a_cent():
     reader, _ = stubbed("ce")
     reader.meter.add("ce:GetCostAndUsage", calls=3)
-    assert cost_usd(reader.meter) == {"ce:GetCostAndUsage": pytest.approx(0.03)}
+    assert (list(reader.meter.calls), cost_usd(reader.meter)) == (["ce:GetCostAndUsage"], pytest.approx(0.03))
 
 
 def test_the_scope_is_one_filter():

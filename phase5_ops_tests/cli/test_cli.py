@@ -13,7 +13,7 @@ import pytest
 
 from phase5_ops.cli import app as cli
 from phase5_ops.cli.options import chosen_rows
-from phase5_ops.report.document import shipped_json_schema
+from phase5_ops.report.document import json_schema
 from phase5_ops.sandbox.server import Sandbox
 
 
@@ -98,7 +98,7 @@ def test_json_goes_to_stdout_alone_and_satisfies_the_schema(start: Callable[[str
     start("breaker-open-under-traffic")
     code, out, _ = phase5(capsys, "check", "--format", "json")
     document = json.loads(out)
-    jsonschema.validate(document, shipped_json_schema())
+    jsonschema.validate(document, json_schema())
     rows = {row["id"]: row for row in document["rows"]}
     assert (code, document["exit_code"], document["decision"]) == (1, 1, "BLOCKED")
     assert rows["2.2"]["findings"][0]["code"] == "open_breaker_without_operator_action"

@@ -20,7 +20,7 @@ from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Wai
 from phase5_ops.gate.signing.kms import load_key, sign
 from phase5_ops.gate.state.items import Candidate, Fate, Promotion
 from phase5_ops.gate.state.stated_documents import SILENT_AFTER
-from phase5_ops.report.document import ReadinessDocument, shipped_json_schema
+from phase5_ops.report.document import ReadinessDocument, json_schema
 from phase5_ops.settings import ConfigurationError
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, decision_payload, readiness_payload
 from phase5_ops_tests.gate.people import Desk
@@ -79,7 +79,7 @@ def test_a_candidate_without_a_run_is_undecided_and_its_document_keeps_the_schem
     desk.states()
     code, out, _ = phase5(monkeypatch, capsys, "status", RELEASE.name, "--format", "json")
     found = json.loads(out)
-    jsonschema.validate(found, shipped_json_schema())
+    jsonschema.validate(found, json_schema())
     assert (code, found["exit_code"], found["decision"], found["release"]) == (2, 2, "BLOCKED", RELEASE.name)
     assert found["blockers"][0].startswith("release BLOCKED no_readiness_run")
     assert (found["candidate"]["digest"], found["candidate"]["gate"]) == (RELEASE.digest, "BLOCKED")

@@ -21,7 +21,7 @@ from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import GateInputs, Outcome, Reason, RunState, SignOff, Waiver
 from phase5_ops.policy import GatePolicy
 from phase5_ops.report import markdown, terminal
-from phase5_ops.report.document import CandidateEntry, ReadinessDocument, shipped_json_schema
+from phase5_ops.report.document import CandidateEntry, ReadinessDocument, json_schema
 from phase5_ops.report.release import LEFT_OUT, release_document, shortened
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.own_aws import NOW
@@ -287,7 +287,7 @@ def test_exit_code_zero_is_open_and_open_is_what_the_gate_decided(verdicts, stat
     doc = document(inputs)
     assert (doc.exit_code == 0) == (doc.decision == "OPEN") == (decide(inputs).outcome is Outcome.OPEN) == (not doc.blockers)
     assert [row.id for row in doc.rows] == [row.id for row in ROWS]
-    jsonschema.validate(json.loads(json.dumps(doc.to_json())), shipped_json_schema())
+    jsonschema.validate(json.loads(json.dumps(doc.to_json())), json_schema())
 
 
 def test_a_document_of_very_many_findings_is_short_says_what_it_leaves_out_and_decides_on_all():
@@ -301,5 +301,5 @@ def test_a_document_of_very_many_findings_is_short_says_what_it_leaves_out_and_d
     assert len(short.blockers) == 1001
     assert len(json.dumps(short.to_json())) < 3_000_000
     assert all(LEFT_OUT not in other.facts for other in short.rows if other.id != "1.2")
-    jsonschema.validate(short.to_json(), shipped_json_schema())
+    jsonschema.validate(short.to_json(), json_schema())
     assert shortened(document(complete())) == document(complete())

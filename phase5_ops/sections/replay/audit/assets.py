@@ -132,7 +132,7 @@ def _how(plan: ReadPlan, tenants: int, units: float) -> str:
     meter = CallMeter()
     operation = "dynamodb:Query" if plan.method == "query" else "dynamodb:Scan"
     meter.add(operation, calls=1, units=units)
-    return f"{plan.describe(tenants)}; used {units:.1f} units, {sum(cost_usd(meter).values()):.8f} USD"
+    return f"{plan.describe(tenants)}; used {units:.1f} units, {cost_usd(meter):.8f} USD"
 
 
 def _latest(run: RunContext) -> int:
