@@ -44,8 +44,6 @@ from phase5_ops.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
-DAILY_SCHEDULE = "daily_readiness"
-
 #: What declares assets and checks, in the order of the checklist.
 _PARTS = (
     slo,
@@ -100,11 +98,7 @@ def evidence_for(rows: set[str]) -> set[str]:
 
 
 def build_defs(*, settings: Settings | None = None, run: RunContext | None = None) -> dg.Definitions:
-    """The definitions of the location.
-
-    Args:
-        settings: validated settings; default: those of this process's environment.
-        run: what the run works with; default: one is opened for each run.
+    """The definitions of the location, by default with the settings of this process's environment and a context for each run.
 
     Raises:
         ConfigurationError: the settings are invalid.
@@ -121,7 +115,7 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
         config={"loggers": {"console": {"config": {"log_level": "WARNING"}}}},
     )
     schedule = dg.ScheduleDefinition(
-        name=DAILY_SCHEDULE,
+        name="daily_readiness",
         job=job,
         cron_schedule=f"{chosen.schedule.minute} {chosen.schedule.hour} * * *",
         execution_timezone=chosen.schedule.timezone,
@@ -151,12 +145,7 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
 
 
 def run_resource(settings: Settings, given: RunContext | None = None) -> dg.ResourceDefinition:
-    """The resource `run`: one reader, history and store for all steps of a run. Closing it ends a readiness run.
-
-    Args:
-        settings: of the location.
-        given: what the run works with; default: one is opened for each run.
-    """
+    """The resource `run`: what all steps of a run work with (default: opened for each run). Closing it ends a readiness run."""
 
     @dg.resource(description="Settings, AWS reader, history and evidence store of one run.")
     def run(context: dg.InitResourceContext) -> Iterator[RunContext]:

@@ -189,32 +189,13 @@ ROWS: tuple[Row, ...] = (
         "tenant_cost_report",
         "ops-sre",
     ),
-    Row(
-        "S.1",
-        "Eng (reliability)",
-        "A valid signature of that role over this evidence.",
-        "eng_reliability_signed_off",
-        "sign_offs",
-        "eng-reliability",
-        waivable=False,
-    ),
-    Row(
-        "S.2",
-        "Ops / SRE",
-        "A valid signature of that role over this evidence.",
-        "ops_sre_signed_off",
-        "sign_offs",
-        "ops-sre",
-        waivable=False,
-    ),
-    Row(
-        "S.3",
-        "Security / Compliance",
-        "A valid signature of that role over this evidence.",
-        "security_compliance_signed_off",
-        "sign_offs",
-        "security-compliance",
-        waivable=False,
+    *(
+        Row(id, title, "A valid signature of that role over this evidence.", check, "sign_offs", role, waivable=False)
+        for id, title, check, role in (
+            ("S.1", "Eng (reliability)", "eng_reliability_signed_off", "eng-reliability"),
+            ("S.2", "Ops / SRE", "ops_sre_signed_off", "ops-sre"),
+            ("S.3", "Security / Compliance", "security_compliance_signed_off", "security-compliance"),
+        )
     ),
 )
 

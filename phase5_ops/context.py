@@ -108,13 +108,10 @@ def open_run(
     *,
     reader: AwsReader | None = None,
 ) -> RunContext:
-    """What a run with this id works with; nothing is read yet.
+    """What a run with this id works with, by default with a reader of its own; nothing is read yet.
 
-    Args:
-        settings: validated settings.
-        run_id: names the run in evidence and history; if nothing is written, it says what is being done.
-        look_back: tells which histories continue; a readiness run needs it.
-        reader: reads AWS; default: one of its own.
+    `run_id` names the run in evidence and history; if nothing is written, it says what is being done. A readiness run needs
+    `look_back`, which tells which histories continue.
     """
     return RunContext(
         settings=settings,
@@ -134,9 +131,12 @@ def _uploader(settings: Settings) -> Upload | None:
 
     @cache
     def client() -> Any:  # noqa: ANN401 - boto3's clients have no types
-        from dagster_aws.s3 import S3Resource  # imported only where evidence goes to S3: it takes its time
+        # Imported only where evidence goes to S3: the import takes its time. Dagster's resource bounds the number of tries alone
+        # (`max_attempts`, botocore's standard mode); it takes no timeouts, so each try has botocore's 60 s to connect and 60 s to
+        # read. It knows nothing of `AwsReader`: the run's deadline ends no upload, and the run's meter counts none.
+        from dagster_aws.s3 import S3Resource
 
-        return S3Resource(max_attempts=settings.reading.max_attempts, use_unsigned_session=False).get_client()
+        return S3Resource(max_attempts=settings.reading.max_attempts).get_client()
 
     def upload(key: str, content: bytes) -> None:
         client().put_object(Bucket=target.netloc, Key="/".join(part for part in (prefix, key) if part), Body=content)

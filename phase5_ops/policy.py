@@ -593,7 +593,7 @@ class NotificationPolicy(Policy):
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")] | None
     ] = Field(
         None,
-        description="standard SNS topic that is told of READY_TO_SIGN, ends of candidates, rollbacks and broken glass",
+        description="standard SNS topic that is told of READY_TO_SIGN, ends of candidates, rollbacks and break-glass promotions",
     )
 
 

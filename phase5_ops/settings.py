@@ -152,7 +152,7 @@ class ProbeUsers(SettingsSection):
     @model_validator(mode="after")
     def _tenants_differ(self) -> Self:
         if self.a.tenant_id is not None and self.a.tenant_id == self.b.tenant_id:
-            raise ValueError("A and B must be two different test tenants")
+            raise ValueError("the users a and b must be of two different test tenants")
         return self
 
 
@@ -261,7 +261,7 @@ class Settings(BaseSettings):
     def _only_an_address(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
         """Addresses appear in what people sign and in reports, so nothing secret may be in them."""
         if value is not None and (value.username or value.password or value.query or value.fragment):
-            raise ValueError("takes neither user, query nor fragment")
+            raise ValueError("must not contain a user, a query or a fragment")
         return value
 
     refresh_costs: JudgesNothing[bool] = Field(False, description="ask Cost Explorer again although today's answer is kept")

@@ -183,7 +183,7 @@ class JudgingCode(FindingCodes):
     )
     JUDGE_CRASHED = FindingCode(
         Verdict.ERROR,
-        "The judge itself failed on this evidence, which says nothing good about the evidence.",
+        "The code that judges the row failed on this evidence, so nothing was decided.",
         "Report the traceback in the check's metadata together with the stored table.",
     )
 
@@ -199,14 +199,17 @@ def conclude(
     """The judgement of `judged` subjects: the worst finding, or PASS if there is none and something was judged.
 
     With nothing judged and nothing (or only warnings) found, `nothing_judged` is added, so that an empty platform never passes.
-    Findings are ordered by severity, then code and subject, so that equal evidence gives equal output. `summary` says what was
-    counted; what is shown to people is `Judgement.summary`.
+    `summary` says what was counted; what is shown to people is `Judgement.summary`.
     """
     all_findings = list(findings)
     if judged <= 0 and not any(f.verdict.blocks for f in all_findings):
         all_findings.append(
             JudgingCode.NOTHING_JUDGED.at("evidence", expected="at least one subject to judge", seen="no subject at all")
         )
-    all_findings.sort(key=lambda f: (-f.verdict.severity, f.code, f.subject, f.seen))
     verdict = worst(f.verdict for f in all_findings) if all_findings else Verdict.PASS
-    return Judgement(verdict, summary, judged, dict(facts or {}), tuple(all_findings), tuple(evidence))
+    return Judgement(verdict, summary, judged, dict(facts or {}), in_order(all_findings), tuple(evidence))
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings by severity, then code and subject, so that equal evidence gives equal output."""
+    return tuple(sorted(findings, key=lambda f: (-f.verdict.severity, f.code, f.subject, f.seen)))

@@ -57,10 +57,7 @@ def gate_failures() -> Iterator[None]:
 
     try:
         yield
-    except NotStated as error:
-        complain(str(error))
-        raise typer.Exit(EXIT_UNDECIDED) from error
-    except WebserverError as error:
+    except (NotStated, WebserverError) as error:
         complain(str(error))
         raise typer.Exit(EXIT_UNDECIDED) from error
     except (StateError, SigningError) as error:

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from phase5_ops.cli.errors import refuse
-from phase5_ops.cli.options import AcceptedRight, OutputOption, PlainFormat
+from phase5_ops.cli.options import AcceptedRight, OutputOption, PlainFormat, PlainFormatOption
 from phase5_ops.cli.output import check_writable, progress, write
 
 
 def scan_logs(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders, packed or not; - is stdin.")],
     tenants: Annotated[Path, typer.Option("--tenants", "-t", help="File of tenant ids, one a line.")],
-    output_format: Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")] = PlainFormat.table,
+    output_format: PlainFormatOption = PlainFormat.table,
     output: OutputOption = None,
 ) -> None:
     """Scan log files for lines of one tenant's trace that name another tenant, without Dagster and AWS.
@@ -29,6 +29,7 @@ def scan_logs(
     Exit codes: 0 PASS or WARN; 1 FAIL; 2 INCONCLUSIVE or ERROR; 3 usage. Thresholds are those of PHASE5_LOGS__*.
     """
     check_writable(output)
+    from phase5_ops.report.file_audit import exit_code
     from phase5_ops.sections.isolation.logs import files as log_command
     from phase5_ops.settings import ConfigurationError, load_settings
 
@@ -45,14 +46,14 @@ def scan_logs(
 
         judgement = log_command.scan_files(paths, ids, settings.logs, show)
     write(log_command.as_json(judgement) if output_format is PlainFormat.json else log_command.as_text(judgement), output)
-    raise typer.Exit(log_command.EXIT_CODES[judgement.verdict])
+    raise typer.Exit(exit_code(judgement))
 
 
 def audit_ledger(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH...", help="Files or folders with ledger items.", show_default=False)
     ],
-    output_format: Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")] = PlainFormat.table,
+    output_format: PlainFormatOption = PlainFormat.table,
 ) -> None:
     """Audit the replays in ledger exports, without Dagster or AWS: the same judgement as row 3.2.
 
@@ -102,10 +103,10 @@ def verify(  # noqa: PLR0917 - each is an option of the command
 
     Needs neither AWS nor Dagster nor the network, only the files and the keys. The files are those of a promotion: the readiness
     statement and the decision; or, with --accept, the signed override and the decision. They must be for one environment: that of
-    --environment, else of the settings; where neither names one and the statement is not for the default, it is to be named
-    (exit 3). A key that was revoked counts only for what a decision, by its own time, shows to have been signed before.
-    What is older than --max-age-hours is not verified for a deployment; an auditor looks at it as of its own day with --at, and
-    at the evidence files with --evidence.
+    --environment, else of the settings; where neither names one and the statement is not for the default environment, give
+    --environment (exit 3). A revoked key counts only for a signature that, by the time of a decision, was made before it was
+    revoked. A statement older than --max-age-hours does not verify; an auditor judges its age as of an earlier day with --at, and
+    compares the evidence files with --evidence.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -149,7 +150,7 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     print("\n".join(verification.lines()), flush=True)
     if named is None and verification.only_environment_differs:
         said = verification.facts.get("environment")
-        refuse(f"the statement is for {said!r}, and no environment is named: give --environment {said} if it is to be for that")
+        refuse(f"the statement is for {said!r}, and no environment is named: give --environment {said} if you expect that one")
     raise typer.Exit(0 if verification.ok else 1)
 
 
@@ -159,14 +160,14 @@ def _evidence_problems(folder: Path, facts: Mapping[str, str]) -> list[str]:
 
     digest, run_id = facts.get("evidence"), facts.get("of run")
     if digest is None:
-        return ["--evidence: no file says which evidence it rests on"]
+        return ["--evidence: none of the files given says which evidence it rests on"]
     resolved = folder.resolve()
     try:
         found = EvidenceStore(resolved.parent).differences(resolved.name, digest)
     except ValueError as error:
         found = [str(error)]
     if found and resolved.name != run_id:
-        found.append(f"the statement rests on run {run_id}, and so on the folder of that name")
+        found.append(f"the statement rests on run {run_id}: give the folder of that name")
     return [f"evidence {folder}: {line}" for line in found]
 
 

@@ -13,6 +13,7 @@ from phase5_ops.cli.options import (
     FormatOption,
     OutputOption,
     PlainFormat,
+    PlainFormatOption,
     ReasonOption,
     ReleaseArgument,
     RoleOption,
@@ -33,24 +34,22 @@ def promote(
     release: Annotated[str, typer.Argument(help="Name of the release: 1 to 64 of A-Z a-z 0-9 . _ -")],
     digest: Annotated[str, typer.Option("--digest", "-d", help="sha256:... of the artifact.")],
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is promoted, rejected, aborted or superseded.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the candidate is promoted or has ended otherwise.")] = False,
     timeout: Annotated[float, typer.Option(help="How long to wait, in seconds.", min=0, max=604800)] = 3600,
     supersede: Annotated[
-        bool, typer.Option("--supersede", help="Take the place of an older candidate even where that is being signed.")
+        bool, typer.Option("--supersede", help="Take the place of an older candidate even while people sign that one.")
     ] = False,
-    abort: Annotated[bool, typer.Option("--abort", help="Give the candidate up.")] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Give up the candidate.")] = False,
     new_series: Annotated[
         bool,
-        typer.Option("--new-series", help="Try a release again that ended: rejected, aborted, superseded, broken glass."),
+        typer.Option("--new-series", help="Try again a release that has ended: rejected, aborted, superseded, break-glass."),
     ] = False,
-    context: Annotated[
-        list[str] | None, typer.Option("--context", help="NAME=VALUE for the target, e.g. pipeline_execution_id=...")
-    ] = None,
+    context: ContextOption = None,
     url: Annotated[
         str | None, typer.Option("--url", help="Dagster's webserver, http(s)://host:port; default: PHASE5_DAGSTER_URL.")
     ] = None,
     accept_break_glass: Annotated[
-        bool, typer.Option("--accept-break-glass", help="With --wait: also what two people took past the gate is promoted.")
+        bool, typer.Option("--accept-break-glass", help="With --wait: a promotion by break-glass counts as promoted too.")
     ] = False,
     local: Annotated[
         bool, typer.Option("--local", help="Register with the state folder's own Dagster, also where an address is set.")
@@ -59,10 +58,9 @@ def promote(
     """Register a release candidate with the gate; the sensor promotion_gate does the rest.
 
     The same release and digest again is the same candidate, and one that has ended reports the same end again; --new-series tries
-    it once more. The name with another digest is refused (exit 3). With --wait: exit 0
-    promoted, and the gate's signed decision verifies; 1 rejected, aborted, superseded, or no end in time. Exit 2: webserver,
-    state table or KMS did not do it or did not say, or what the table says is not signed. The sensor runs in `phase5 ui`, or in
-    any Dagster daemon.
+    it once more. The name with another digest is refused (exit 3). With --wait: exit 0 promoted, and the gate's signed decision
+    verifies; 1 rejected, aborted, superseded, or no end in time. Exit 2: the webserver, the state table or KMS failed or did not
+    answer, or what the table says is not signed. The sensor runs in `phase5 ui`, or in any Dagster daemon.
     """
     if local and url is not None:
         refuse("--local and --url: give one of them")
@@ -115,7 +113,7 @@ def status(
     It is the document that the gate signs and keeps in the state table, with its age, the same on every machine; a promotion
     decides again. Exit codes with RELEASE: 0 open, or promoted with an attestation that verifies; 1 closed by a failing row or a
     missing signature, given up (rejected, aborted, superseded), or rolled back from; 2 closed by INCONCLUSIVE or ERROR, or
-    nothing is known: the gate has said nothing of it, or not for long; 3 no such candidate, usage or configuration error.
+    nothing is known: the gate has said nothing of it, or nothing lately; 3 no such candidate, usage or configuration error.
     Without RELEASE: the candidates that may be open, and 0. `phase5 releases` shows what is live.
     """
     settings = settings_of_environment()
@@ -133,10 +131,10 @@ def status(
 
 
 def releases(
-    output_format: Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")] = PlainFormat.table,
+    output_format: PlainFormatOption = PlainFormat.table,
     output: OutputOption = None,
 ) -> None:
-    """Show what is live, since when and by what (gate, rollback, broken glass), and the history of promotions.
+    """Show what is live, since when and by what (gate, rollback, break-glass), and the history of promotions.
 
     From records that the gate signed. What somebody brought to production past this gate is not known here. Exit codes: 0; 2 it
     is not known what is live, or nothing could be read; 3 usage or configuration.
@@ -146,14 +144,14 @@ def releases(
     with gate_failures():
         from phase5_ops.commands import status as status_command
 
-        history, live = status_command.releases(settings)
+        history = status_command.releases(settings)
     if output_format is PlainFormat.json:
         import json
 
-        write(json.dumps(status_command.releases_json(settings.environment, history, live), indent=2), output)
+        write(json.dumps(status_command.releases_json(settings.environment, history), indent=2), output)
     else:
-        write(status_command.releases_text(settings.environment, history, live), output)
-    raise typer.Exit(status_command.releases_exit_code(history, live))
+        write(status_command.releases_text(settings.environment, history), output)
+    raise typer.Exit(status_command.releases_exit_code(history))
 
 
 def sign_off(
@@ -183,14 +181,15 @@ history_app = typer.Typer(
 def history_accept(
     role: RoleOption,
     reason: Annotated[str, typer.Option("--reason", help="Why what was lost need not be judged any more.")],
-    ticket: Annotated[str, typer.Option("--ticket", help="Where it is followed up.")],
+    ticket: Annotated[str, typer.Option("--ticket", help="The ticket in which it is followed up.")],
     run: Annotated[str | None, typer.Option("--run", help="The run that found it; default: the newest recorded run.")] = None,
     yes: YesOption = False,
 ) -> None:
     """Accept that a history starts anew, or that a table was made anew, as a recorded run found it; signed with the role's key.
 
-    It covers exactly the heads that are shown, and nothing that breaks before or after. The state table keeps it, and the rows
-    that it is about show it. Exit codes: 0 accepted; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
+    The acceptance covers exactly the breaks that are shown, and no earlier or later one. The state table keeps it, and the rows
+    that rest on the history show it.
+    Exit codes: 0 accepted; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
     """
     from phase5_ops.commands.history import run_accept
     from phase5_ops.gate.approval.history_acceptance import AcceptanceRequest
@@ -204,7 +203,7 @@ def waive(  # noqa: PLR0917 - each is an option of the command
     finding: Annotated[list[str], typer.Option("--finding", help="CODE or CODE@SUBJECT; may be repeated.")],
     role: RoleOption,
     reason: Annotated[str, typer.Option("--reason", help="Why the finding may stand.")],
-    ticket: Annotated[str, typer.Option("--ticket", help="Where it is followed up.")],
+    ticket: Annotated[str, typer.Option("--ticket", help="The ticket in which it is followed up.")],
     until: Annotated[str, typer.Option("--until", help="Last day (2026-12-31, UTC) or moment of the waiver; at most 14 days.")],
     yes: YesOption = False,
 ) -> None:
@@ -273,7 +272,7 @@ def break_glass(  # noqa: PLR0917 - each is an option of the command
 
 def audit_signatures(
     release: ReleaseArgument,
-    output_format: Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")] = PlainFormat.table,
+    output_format: PlainFormatOption = PlainFormat.table,
 ) -> None:
     """Compare each signature of a release with CloudTrail's record of the call in which KMS made it.
 

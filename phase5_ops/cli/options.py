@@ -26,6 +26,7 @@ class PlainFormat(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How the result is printed.")]
+PlainFormatOption = Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result to this file instead of stdout.")]
 RowOption = Annotated[
     list[str] | None,
@@ -46,12 +47,12 @@ class AcceptedRight(StrEnum):
 ReleaseArgument = Annotated[str, typer.Argument(metavar="RELEASE", help="Name of the candidate.")]
 RoleOption = Annotated[str, typer.Option("--role", help="eng-reliability, ops-sre or security-compliance.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for use without a terminal.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; it stands in what is signed.")]
-TicketOption = Annotated[str | None, typer.Option("--ticket", help="Where it is followed up.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="The reason; it becomes part of what is signed.")]
+TicketOption = Annotated[str | None, typer.Option("--ticket", help="The ticket in which it is followed up.")]
 ContextOption = Annotated[
     list[str] | None, typer.Option("--context", help="NAME=VALUE for the target, e.g. pipeline_execution_id=...")
 ]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until it has taken effect.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the order has taken effect.")]
 WaitTimeoutOption = Annotated[float, typer.Option("--timeout", help="How long to wait, in seconds.", min=0, max=86400)]
 
 

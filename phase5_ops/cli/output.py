@@ -22,7 +22,7 @@ def confirmation(*, yes: bool) -> Callable[[str], bool]:
     if yes:
         return lambda _question: True
     if not sys.stdin.isatty():
-        refuse("not a terminal to ask on: give --yes")
+        refuse("there is no terminal to ask for confirmation on: give --yes")
     return lambda question: typer.confirm(question, err=True)
 
 
@@ -99,9 +99,8 @@ def _rendered(document: "ReadinessDocument", output_format: Format, *, to_termin
     from phase5_ops.report import terminal
 
     buffer = StringIO()
-    width = None if to_terminal else 150
-    console = Console(file=buffer, force_terminal=to_terminal, width=width or Console().width)
-    terminal.render(document, console)
+    width = Console().width if to_terminal else 150
+    terminal.render(document, Console(file=buffer, force_terminal=to_terminal, width=width))
     return buffer.getvalue().rstrip("\n")
 
 

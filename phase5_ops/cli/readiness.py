@@ -79,7 +79,7 @@ def demo(
 def sandbox(
     scenario: ScenarioOption = "healthy",
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 0,
-    list_scenarios: Annotated[bool, typer.Option("--list", help="Show the scenarios and what each turns, and end.")] = False,
+    list_scenarios: Annotated[bool, typer.Option("--list", help="List the scenarios and what each changes, and end.")] = False,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
 ) -> None:
     """Serve the embedded platform on 127.0.0.1 and print the `export` lines that a shell needs.
@@ -108,7 +108,7 @@ def ui(port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, 
 
 def init(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; say what is not as it must be, of the table and the signing keys.")
+        bool, typer.Option("--check", help="Change nothing; say what is wrong with the table and the signing keys.")
     ] = False,
     revoke: Annotated[
         list[str] | None,
@@ -146,7 +146,8 @@ def init(
             return True
         if not sys.stdin.isatty():
             named = " ".join(f"--revoke {key_id}" for key_id in sorted(replaced.keys))
-            refuse(f"not a terminal to ask on, and nothing was pinned: give {named if not replaced.unknown else '--yes'}")
+            needed = "--yes" if replaced.unknown else named
+            refuse(f"there is no terminal to ask for confirmation on, and nothing was pinned: give {needed}")
         return typer.confirm("phase5: replace what is pinned by the keys that KMS has now?", err=True)
 
     prepare_state_folder(settings.state_dir)  # before anything is changed: the keys must have a place to be pinned in
@@ -161,7 +162,7 @@ def init(
             complain(str(error))
             raise typer.Exit(1) from error
         except SigningError as error:
-            complain(f"the keys are not pinned, run phase5 init again once they are there: {error}")
+            complain(f"the keys are not pinned: {error}; run phase5 init again once KMS has them")
             raise typer.Exit(EXIT_UNDECIDED) from error
 
 

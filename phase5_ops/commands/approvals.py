@@ -6,7 +6,9 @@ Exit codes: 0 signed or waived; 1 refused; 2 it could not be found out, or AWS d
 import logging
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
+from functools import wraps
+from typing import ParamSpec
 
 from phase5_ops.checklist import ROLES, Row
 from phase5_ops.clock import iso, parse_iso
@@ -16,6 +18,7 @@ from phase5_ops.gate.approval.sign_off import ToSign, as_text, registered, sign_
 from phase5_ops.gate.approval.waive import WaiverRequest, checked_row, make_waiver, record_waiver
 from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.decision.waiver_report import in_words, releases_in_a_row
+from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, Refused, open_session
 from phase5_ops.gate.signing.kms import SigningError
 from phase5_ops.gate.state.items import Candidate, StateError, check_release
@@ -28,56 +31,71 @@ from phase5_ops.verdict import Finding
 
 DONE, REFUSED, UNKNOWN = 0, 1, 2
 
+P = ParamSpec("P")
+
 log = logging.getLogger(__name__)
 
-Confirm = Callable[[str], bool]
+Confirm = Callable[[str], bool]  # asks the person; nothing is signed where it says False
 
 
+def with_exit_code(act: Callable[P, int]) -> Callable[P, int]:
+    """Makes `act` return an exit code also where nothing was done, and print the reason on stderr.
+
+    Keys that cannot be used become a ConfigurationError, as every wrong setting.
+    """
+
+    @wraps(act)
+    def ended(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return act(*args, **kwargs)
+        except Refused as refused:
+            print(f"phase5: refused: {printable(str(refused))}", file=sys.stderr)
+            return REFUSED
+        except (StateError, SigningError) as error:
+            print(f"phase5: {printable(str(error))}", file=sys.stderr)
+            return UNKNOWN
+        except KeysError as error:
+            raise ConfigurationError(str(error)) from error
+
+    return ended
+
+
+@with_exit_code
 def run_sign_off(settings: Settings, release: str, role: str, confirm: Confirm, *, show_only: bool = False) -> int:
-    """Shows what is signed, asks, signs, and shows the rows S.1 to S.3 in Dagster.
-
-    Args:
-        settings: of the environment whose candidate it is.
-        release: its name.
-        role: the role that signs.
-        confirm: asks the person; nothing is signed where it says False.
-        show_only: show it, and sign nothing.
+    """Shows what is signed, asks, signs, and shows the rows S.1 to S.3 in Dagster; with `show_only` signs nothing.
 
     Raises:
         ConfigurationError: usage, a fixed clock, or keys that cannot be used.
     """
     check_role(role)
     check_name(settings, release)
-
-    def act() -> int:
-        session = open_session(settings, "signing")
-        candidate = registered(session, release)
-        print(printable(age_line(session, gate_says(session, candidate))))
-        what = to_sign(session, candidate)
-        print(as_text(what), flush=True)
-        if show_only:
-            return DONE
-        if role not in what.missing:
-            print(f"{role} has signed already; nothing was signed", flush=True)
-            _show_in_dagster(settings, release)
-            return DONE
-        who = signer(session, role, what)
-        if not confirm(f"Sign this for {role} as {who.person}?"):
-            raise Refused("not signed")
-        session, what = _again(settings, what)
-        made = sign_off(session, role, what, signer(session, role, what))
-        left = [other for other in what.missing if other != role]
-        print(f"signed for {role} as {made.identity} at {iso(made.signed_at)}, KMS request {made.request_id}")
-        print(
-            f"still missing: {', '.join(left)}" if left else "every role has signed; the gate decides at its next tick",
-            flush=True,
-        )
+    session = open_session(settings, "signing")
+    candidate = registered(session, release)
+    print(printable(age_line(session, gate_says(session, candidate))))
+    what = to_sign(session, candidate)
+    print(as_text(what), flush=True)
+    if show_only:
+        return DONE
+    if role not in what.missing:
+        print(f"{role} has signed already; nothing was signed", flush=True)
         _show_in_dagster(settings, release)
         return DONE
+    who = signer(session, role, what)
+    if not confirm(f"Sign this for {role} as {who.person}?"):
+        raise Refused("you did not confirm, so nothing was signed")
+    session, what = _again(settings, what)
+    made = sign_off(session, role, what, signer(session, role, what))
+    left = [other for other in what.missing if other != role]
+    print(f"signed for {role} as {made.identity} at {iso(made.signed_at)}, KMS request {made.request_id}")
+    print(
+        f"still missing: {', '.join(left)}" if left else "every role has signed; the gate decides at its next tick",
+        flush=True,
+    )
+    _show_in_dagster(settings, release)
+    return DONE
 
-    return ending(act)
 
-
+@with_exit_code
 def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm: Confirm) -> int:
     """Shows what would be waived, asks, signs and records it.
 
@@ -86,28 +104,22 @@ def run_waive(settings: Settings, release: str, request: WaiverRequest, confirm:
     """
     check_role(request.role)
     check_name(settings, release)
-
-    def act() -> int:
-        row = checked_row(request.row)
-        session = open_session(settings, "waiving")
-        candidate = registered(session, release)
-        document = gate_says(session, candidate)
-        print(printable(age_line(session, document)))
-        waiver = make_waiver(session, candidate, request, _findings(document, row), session.person.person)
-        print(f"row {row.id} {row.title} of {candidate.release.name} {candidate.release.digest} until {iso(waiver.until)}")
-        print("\n".join(printable(f"  {code} {subject}") for code, subject in sorted(waiver.pairs)))
-        print(printable(f"because {waiver.reason} ({waiver.ticket})"))
-        promotions = session.state.promotions(settings.environment)
-        print(
-            f"waived for the {in_words(releases_in_a_row(row.id, waiver.pairs, promotions, candidate.release.name))}", flush=True
-        )
-        if not confirm(f"Waive this for {request.role} as {waiver.identity}?"):
-            raise Refused("not waived")
-        record_waiver(open_session(settings, "waiving"), candidate, waiver)
-        print(f"waived as {waiver.id}", flush=True)
-        return DONE
-
-    return ending(act)
+    row = checked_row(request.row)
+    session = open_session(settings, "waiving")
+    candidate = registered(session, release)
+    document = gate_says(session, candidate)
+    print(printable(age_line(session, document)))
+    waiver = make_waiver(session, candidate, request, _findings(document, row), session.person.person)
+    print(f"row {row.id} {row.title} of {candidate.release.name} {candidate.release.digest} until {iso(waiver.until)}")
+    print("\n".join(printable(f"  {code} {subject}") for code, subject in sorted(waiver.pairs)))
+    print(printable(f"because {waiver.reason} ({waiver.ticket})"))
+    promotions = session.state.promotions(settings.environment)
+    print(f"waived for the {in_words(releases_in_a_row(row.id, waiver.pairs, promotions, candidate.release.name))}", flush=True)
+    if not confirm(f"Waive this for {request.role} as {waiver.identity}?"):
+        raise Refused("you did not confirm, so nothing was waived")
+    record_waiver(open_session(settings, "waiving"), candidate, waiver)
+    print(f"waived as {waiver.id}", flush=True)
+    return DONE
 
 
 def _again(settings: Settings, shown: ToSign) -> tuple[GateSession, ToSign]:
@@ -119,7 +131,7 @@ def _again(settings: Settings, shown: ToSign) -> tuple[GateSession, ToSign]:
     session = open_session(settings, "signing")
     now = to_sign(session, registered(session, shown.candidate.release.name))
     if (now.candidate.series, now.statement_digest) != (shown.candidate.series, shown.statement_digest):
-        raise Refused("what is to be signed has changed since it was shown; look again")
+        raise Refused("what is to be signed has changed since it was shown; run the command again")
     return session, now
 
 
@@ -130,8 +142,7 @@ def end_of(text: str) -> datetime:
         ConfigurationError: it is neither.
     """
     try:
-        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-        return datetime.combine(day.date(), time(23, 59, 59), UTC)
+        return datetime.strptime(text, "%Y-%m-%d").replace(hour=23, minute=59, second=59, tzinfo=UTC)
     except ValueError:
         pass
     try:
@@ -148,8 +159,6 @@ def check_role(role: str) -> None:
 
 def check_name(settings: Settings, release: str) -> None:
     """Raises ConfigurationError unless a release may have this name."""
-    from phase5_ops.gate.records import Release
-
     try:
         check_release(Release(release, "sha256:" + "0" * 64, settings.environment))
     except ValueError as error:
@@ -177,11 +186,11 @@ def _findings(document: ReadinessDocument, row: Row) -> tuple[Finding, ...]:
     """
     entry = next(each for each in (*document.rows, *document.extra_checks) if each.id == row.id)
     if any(found.code in reasons.BY_NAME for found in entry.findings):
-        raise Refused(f"row {row.id} has no result that counts, which is never waived: {entry.summary}")
+        raise Refused(f"row {row.id} has no result that counts, so nothing of it can be waived: {entry.summary}")
     if left := entry.facts.get(LEFT_OUT):
         raise Refused(
-            f"row {row.id} has {left} findings beside the {len(entry.findings)} that the gate's document shows; a waiver names"
-            " every one that keeps it closed, and so many are not waived"
+            f"row {row.id} has {left} findings beside the {len(entry.findings)} that the gate's document shows; a waiver"
+            " must name every finding that keeps the row closed, and so many cannot be waived"
         )
     return tuple(Finding(**dict(found)) for found in entry.findings)
 
@@ -196,22 +205,4 @@ def _show_in_dagster(settings: Settings, release: str) -> None:
         log.exception("the rows S.1 to S.3 could not be shown in Dagster")
         shown = False
     if not shown:
-        print("phase5: the signature is recorded; Dagster could not show it, launch sign_off_job", file=sys.stderr)
-
-
-def ending(act: Callable[[], int]) -> int:
-    """Runs `act` and returns its exit code; if it was not done, prints why on stderr.
-
-    Raises:
-        ConfigurationError: the keys cannot be used.
-    """
-    try:
-        return act()
-    except Refused as refused:
-        print(f"phase5: refused: {printable(str(refused))}", file=sys.stderr)
-        return REFUSED
-    except (StateError, SigningError) as error:
-        print(f"phase5: {printable(str(error))}", file=sys.stderr)
-        return UNKNOWN
-    except KeysError as error:
-        raise ConfigurationError(str(error)) from error
+        print("phase5: the signature is recorded, but Dagster could not show it: launch sign_off_job", file=sys.stderr)

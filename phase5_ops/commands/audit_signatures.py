@@ -5,13 +5,13 @@ nothing signed); 3 usage or configuration.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from phase5_ops.aws.pace import Pace
 from phase5_ops.clock import iso
-from phase5_ops.gate.attestation.keys import KeysError
+from phase5_ops.commands.approvals import check_name
 from phase5_ops.gate.attestation.override_statement import stored_order
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, open_session
@@ -19,8 +19,7 @@ from phase5_ops.gate.signing.audit import Audited, Claim, exit_code
 from phase5_ops.gate.signing.cloudtrail import REQUESTS_A_SECOND
 from phase5_ops.gate.signing.signing_times import audited, claim_of
 from phase5_ops.gate.signing.stored_signatures import verified_sign_offs
-from phase5_ops.gate.state.items import check_release
-from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.settings import Settings
 from phase5_ops.text import printable
 
 SCHEMA = "phase5.signature_audit/v1"
@@ -43,20 +42,12 @@ def audit_release(settings: Settings, name: str) -> Audit:
     """Audits every signature that was ever recorded for a release, those of its overrides too.
 
     Raises:
-        ConfigurationError: the name may not be used, the clock is fixed, or the file of keys cannot be used.
+        ConfigurationError: the name may not be used, or the clock is fixed.
         StateError: the state table cannot be read.
-        SigningError: there is no file of keys, and KMS does not give them.
+        KeysError, SigningError: it cannot be told which keys to trust.
     """
-    release = Release(name, "", settings.environment)
-    try:
-        check_release(Release(name, "sha256:" + "0" * 64, settings.environment))
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from error
-    try:
-        session = open_session(settings, "auditing signatures")
-    except KeysError as error:
-        raise ConfigurationError(str(error)) from error
-    return audit(session, release)
+    check_name(settings, name)
+    return audit(open_session(settings, "auditing signatures"), Release(name, "", settings.environment))
 
 
 def audit(session: GateSession, release: Release) -> Audit:
@@ -107,24 +98,22 @@ def as_json(audited: Audit) -> str:
         "release": audited.release.name,
         "environment": audited.release.environment,
         "exit_code": audited.exit_code,
-        "signatures": _entries(audited.found),
+        "signatures": [_entry(each) for each in audited.found],
     }
     return json.dumps(content, indent=2)
 
 
-def _entries(found: Sequence[Audited]) -> list[dict[str, Any]]:
-    return [
-        {
-            "match": str(each.match),
-            "settled": each.settled,
-            "why": list(each.why),
-            "role": each.claim.role,
-            "identity": each.claim.identity,
-            "session": each.claim.session,
-            "signed_at": iso(each.claim.signed_at),
-            "kms_key": each.claim.kms_key,
-            "request_id": each.claim.request_id,
-            "event_id": each.event_id,
-        }
-        for each in found
-    ]
+def _entry(each: Audited) -> dict[str, Any]:
+    claim = each.claim
+    return {
+        "match": str(each.match),
+        "settled": each.settled,
+        "why": list(each.why),
+        "role": claim.role,
+        "identity": claim.identity,
+        "session": claim.session,
+        "signed_at": iso(claim.signed_at),
+        "kms_key": claim.kms_key,
+        "request_id": claim.request_id,
+        "event_id": each.event_id,
+    }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from phase5_ops.clock import iso
-from phase5_ops.commands.approvals import DONE, REFUSED, Confirm, check_name, check_role, ending, gate_says
+from phase5_ops.commands.approvals import DONE, REFUSED, Confirm, check_name, check_role, with_exit_code, gate_says
 from phase5_ops.commands.promote import context_of
 from phase5_ops.commands.status import age_line
 from phase5_ops.gate.approval.override import announce, new_override, sign_override, waiting_override, who_overrides
@@ -21,7 +21,6 @@ from phase5_ops.gate.decision.override_rules import as_text
 from phase5_ops.gate.records import SignOff
 from phase5_ops.gate.session import GateSession, Refused, new_session, open_session
 from phase5_ops.gate.state.items import Candidate
-from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.text import printable
 
@@ -51,6 +50,7 @@ class OverrideRequest:
     wait_seconds: float | None = None
 
 
+@with_exit_code
 def run_override(settings: Settings, request: OverrideRequest, confirm: Confirm) -> int:
     """Shows the order, asks, signs and records it.
 
@@ -60,33 +60,29 @@ def run_override(settings: Settings, request: OverrideRequest, confirm: Confirm)
     check_role(request.role)
     check_name(settings, request.release)
     if (request.reason is None) is not (request.ticket is None):
-        raise ConfigurationError("--reason and --ticket belong together")
+        raise ConfigurationError("give both --reason and --ticket, or neither")
     if request.reason is None and (request.kind is OrderKind.ROLLBACK or request.context):
         raise ConfigurationError("an order needs --reason and --ticket")
     context_of(request.context)  # a usage error before anything is read
-
-    def act() -> int:
-        session = open_session(settings, str(request.kind))
-        candidate = registered(session, request.release)
-        override, signed = _order(session, candidate, request)
-        who = who_overrides(session, request.role, signed)
-        print(printable_lines(as_text(override, signed)), flush=True)
-        if not confirm(f"Sign this {request.kind} for {request.role} as {who.person}?"):
-            raise Refused("not signed")
-        session = open_session(settings, str(request.kind))  # reading may take longer than a session waits for AWS
-        who = who_overrides(session, request.role, signed)
-        announce(session, override, request.role, who)
-        made = sign_override(session, override, request.role, who)
-        print(f"signed for {request.role} as {made.identity} at {iso(made.signed_at)}, KMS request {made.request_id}")
-        missing = SIGNERS[override.kind] - len({off.role for off in signed if off.role == off.key_role} | {request.role})
-        if missing:
-            again = f"phase5 break-glass {request.release} --role ROLE"
-            print(f"{override.id} waits for another person with another role until {iso(override.until)}: {again}", flush=True)
-        else:
-            print(f"{override.id} takes effect at the next tick of promotion_gate", flush=True)
-        return DONE if request.wait_seconds is None else _wait(settings, override, request.wait_seconds)
-
-    return ending(act)
+    session = open_session(settings, str(request.kind))
+    candidate = registered(session, request.release)
+    override, signed = _order(session, candidate, request)
+    who = who_overrides(session, request.role, signed)
+    print(printable_lines(as_text(override, signed)), flush=True)
+    if not confirm(f"Sign this {request.kind} for {request.role} as {who.person}?"):
+        raise Refused("you did not confirm, so nothing was signed")
+    session = open_session(settings, str(request.kind))  # reading may take longer than a session waits for AWS
+    who = who_overrides(session, request.role, signed)
+    announce(session, override, request.role, who)
+    made = sign_override(session, override, request.role, who)
+    print(f"signed for {request.role} as {made.identity} at {iso(made.signed_at)}, KMS request {made.request_id}")
+    missing = SIGNERS[override.kind] - len({off.role for off in signed if off.role == off.key_role} | {request.role})
+    if missing:
+        again = f"phase5 break-glass {request.release} --role ROLE"
+        print(f"{override.id} waits for another person with another role until {iso(override.until)}: {again}", flush=True)
+    else:
+        print(f"{override.id} takes effect at the next tick of the sensor promotion_gate", flush=True)
+    return DONE if request.wait_seconds is None else _wait(settings, override, request.wait_seconds)
 
 
 def printable_lines(text: str) -> str:
@@ -110,12 +106,12 @@ def _order(session: GateSession, candidate: Candidate, request: OverrideRequest)
         reason=request.reason,
         ticket=request.ticket,
         context=context_of(request.context) or dict(candidate.context or {}),
-        goes_past=_gate_says(session, candidate) if request.kind is OrderKind.BREAK_GLASS else (),
+        goes_past=_blockers(session, candidate) if request.kind is OrderKind.BREAK_GLASS else (),
     )
     return override, ()
 
 
-def _gate_says(session: GateSession, candidate: Candidate) -> Sequence[str]:
+def _blockers(session: GateSession, candidate: Candidate) -> Sequence[str]:
     """The blockers that break-glass overrides, as the gate states them; prints how old that statement is.
 
     Raises:
@@ -124,11 +120,6 @@ def _gate_says(session: GateSession, candidate: Candidate) -> Sequence[str]:
     """
     document = gate_says(session, candidate)
     print(printable(age_line(session, document)))
-    return _blockers(document)
-
-
-def _blockers(document: ReadinessDocument) -> Sequence[str]:
-    """What keeps the gate closed, as the gate says itself."""
     said = [blocker[:_LONGEST_REASON] for blocker in document.blockers]
     left = [f"and at least {len(said) - _MOST_REASONS} more"] if len(said) > _MOST_REASONS else []
     gate = document.candidate.gate if document.candidate else document.decision
@@ -156,6 +147,8 @@ def _wait(
             print(f"{override.id} took effect at {iso(record.promoted_at)} in run {record.holder}: {record.answer}", flush=True)
             return DONE
         if monotonic() >= ends:
-            print(f"{override.id}: no effect within {seconds:g} s; see the tick of promotion_gate", flush=True)
+            print(
+                f"{override.id}: no effect within {seconds:g} s; the last tick of the sensor promotion_gate says why", flush=True
+            )
             return REFUSED
         sleep(min(_POLL_SECONDS, max(0.0, ends - monotonic())))

@@ -44,7 +44,6 @@ class RegistrationRequest:
     abort: bool = False
     supersede: bool = False
     new_series: bool = False
-    by: str = "phase5 promote"
     context: tuple[str, ...] = ()  # NAME=VALUE
 
     def metadata(self) -> dict[str, str]:
@@ -53,14 +52,10 @@ class RegistrationRequest:
         Raises:
             ConfigurationError: a context is not NAME=VALUE.
         """
-        flags = {
-            candidates.ABORT: self.abort,
-            candidates.SUPERSEDE: self.supersede,
-            candidates.NEW_SERIES: self.new_series,
-        }
+        flags = {candidates.ABORT: self.abort, candidates.SUPERSEDE: self.supersede, candidates.NEW_SERIES: self.new_series}
         return {
             candidates.DIGEST: self.digest,
-            candidates.BY: self.by,
+            candidates.BY: "phase5 promote",
             **{name: "true" for name, chosen in flags.items() if chosen},
             **{candidates.CONTEXT + name: value for name, value in context_of(self.context).items()},
         }
@@ -124,9 +119,8 @@ def ask(settings: Settings, post: Post, state: StateTable, asked: RegistrationRe
         raise ConfigurationError(f"no candidate {release.name} in {release.environment}")
     again = present is not None and present.fate in CLOSED and not asked.abort
     if present is not None and again and not asked.new_series:
-        return RegistrationAnswer(
-            f"{line(present)}; that is its end, and --new-series tries the release again", 1
-        ), present.series
+        text = f"{line(present)}; the candidate has ended: give --new-series to try the release again"
+        return RegistrationAnswer(text, 1), present.series
     # a candidate under way asks for no new series: if its events were read again after its end, one would begin
     post(release.name, replace(asked, new_series=again).metadata())
     series = 1 if present is None else present.series + again
@@ -145,17 +139,10 @@ def wait(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RegistrationAnswer:
-    """Waits until the series has ended.
+    """Waits until this series of the candidate has ended, for at most `timeout` seconds, and tells of each change.
 
-    Args:
-        look: opens a session with its own reader; the keys are read only when the table says that it was promoted.
-        release: the candidate's.
-        series: which; an earlier one is not looked at.
-        timeout: seconds.
-        accept_break_glass: a break-glass promotion counts as promoted too.
-        tell: told each change.
-        monotonic: seconds.
-        sleep: pauses for seconds.
+    `look` opens a session with its own reader; the keys are read only when the table says that the candidate was promoted.
+    `accept_break_glass`: a promotion by break-glass counts as promoted too.
 
     Raises:
         StateError: the state table cannot be read.
@@ -172,12 +159,12 @@ def wait(
             return _attested(state, present, look().keys, accept_break_glass=accept_break_glass)
         if present is not None and present.fate in CLOSED and not _renewed(state, present):
             return RegistrationAnswer(line(present), 1)
-        now_said = line(present) if present else f"{release.name}: the sensor has not seen it yet"
+        now_said = line(present) if present else f"{release.name}: the sensor promotion_gate has not seen the candidate yet"
         if now_said != said:
             tell(now_said)
             said = now_said
         if monotonic() >= ends:
-            return RegistrationAnswer(f"{said}; no end within {timeout:g} s", 1)
+            return RegistrationAnswer(f"{said}; the candidate did not end within {timeout:g} s", 1)
         sleep(min(_POLL_SECONDS, max(0.0, ends - monotonic())))
 
 
@@ -186,7 +173,9 @@ def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_b
     release, series, now = candidate.release, candidate.series, datetime.now(UTC)
     if candidate.fate is Fate.BREAK_GLASS:
         if not accept_break_glass:
-            return RegistrationAnswer(f"{line(candidate)}; the gate was not open (--accept-break-glass takes it)", 1)
+            return RegistrationAnswer(
+                f"{line(candidate)}; the gate was not open: give --accept-break-glass if that may count as promoted", 1
+            )
         orders = [
             order for each in state.overrides(release.environment) if (order := stored_order(each.id, each.payload)) is not None
         ]

@@ -75,10 +75,10 @@ def _make_sure_who_asks(run: RunContext) -> None:
     read = run.who_am_i
     if read.status is ReadStatus.OK:
         return
-    said = f"AWS does not say who asks ({read.operation}: {read.status}: {read.error}), so nothing was read"
+    said = f"AWS did not identify the caller ({read.operation}: {read.status}: {read.error}), so nothing was read"
     if read.status is ReadStatus.DENIED:
-        raise ConfigurationError(f"{said}: set credentials that are in force, e.g. AWS_PROFILE, or log in again")
-    raise NotAsked(f"{said}: see the network, AWS_REGION ({run.reader.region}) and AWS_ENDPOINT_URL, and run it again")
+        raise ConfigurationError(f"{said}: set valid credentials, e.g. with AWS_PROFILE, or log in again")
+    raise NotAsked(f"{said}: check the network, AWS_REGION ({run.reader.region}) and AWS_ENDPOINT_URL, and run the command again")
 
 
 def _make_sure_of_the_platform(run: RunContext) -> None:
@@ -87,7 +87,7 @@ def _make_sure_of_the_platform(run: RunContext) -> None:
     names = (tables.ledger, tables.resilience, tables.readiness)
     if all(describe_table_once(run.reader, name).read.status is ReadStatus.NOT_FOUND for name in names):
         raise ConfigurationError(
-            f"none of {', '.join(names)} is in account {run.account}, region {run.reader.region}: set AWS_REGION and"
+            f"none of the tables {', '.join(names)} is in account {run.account}, region {run.reader.region}: set AWS_REGION and"
             " the credentials to those of the platform, or the names with PHASE5_TABLES__*"
         )
 

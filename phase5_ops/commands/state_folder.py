@@ -13,7 +13,7 @@ from phase5_ops.settings import ConfigurationError
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-_REMEDY = "free its disk or let it be written, or name another with PHASE5_STATE_DIR"
+_REMEDY = "free its disk or allow writing to it, or name another folder with PHASE5_STATE_DIR"
 _PACKAGE = Path(phase5_ops.__file__).parent
 _SOURCES = (_PACKAGE / "dagster.yaml", _PACKAGE.parent / "dagster.yaml")  # installed, and in a clone
 

@@ -51,7 +51,7 @@ def age_line(session: GateSession, document: ReadinessDocument) -> str:
     """What the gate says of a candidate in a word, and how long ago it said so."""
     at = parse_iso(document.stated_at or document.evaluated_at)
     gate = document.candidate.gate if document.candidate else document.decision
-    return f"the gate is {gate}: said by it {in_words(session.now - at)} ago, at {iso(at)}"
+    return f"the gate is {gate}, as it said {in_words(session.now - at)} ago, at {iso(at)}"
 
 
 def document_of(session: GateSession, candidate: Candidate) -> ReadinessDocument:
@@ -83,23 +83,22 @@ def release_status(settings: Settings, name: str) -> ReadinessDocument:
     return document_of(session, candidate)
 
 
-def releases(settings: Settings) -> tuple[list[Released], Released | None]:
-    """Every publication of the environment, oldest first, and what is live; None where nothing is, or it is not known.
+def releases(settings: Settings) -> list[Released]:
+    """Every publication of the environment, oldest first.
 
     Raises:
         StateError: the state table cannot be read.
         KeysError, SigningError: it cannot be told which keys to trust.
     """
     session = open_session(settings, "phase5 releases")
-    history = released(session.state, session.keys, settings.environment)
-    return history, live(history)
+    return released(session.state, session.keys, settings.environment)
 
 
-def releases_text(environment: str, history: list[Released], present: Released | None) -> str:
+def releases_text(environment: str, history: list[Released]) -> str:
     """For people: what is live, and the history, newest first."""
     if not history:
         return f"nothing was ever promoted to {environment} through this gate"
-    if present is None:
+    if (present := live(history)) is None:
         first = f"live in {environment}: NOT KNOWN, the last record of a promotion cannot be trusted"
     else:
         order = f" {present.override.id}, {present.override.reason} ({present.override.ticket})" if present.override else ""
@@ -110,8 +109,9 @@ def releases_text(environment: str, history: list[Released], present: Released |
     return "\n".join([first, "", "history, newest first:", *(f"  {printable(str(each))}" for each in reversed(history))])
 
 
-def releases_json(environment: str, history: list[Released], present: Released | None) -> dict[str, object]:
+def releases_json(environment: str, history: list[Released]) -> dict[str, object]:
     """The same for programs: `live` is null where it is not known or nothing is."""
+    present = live(history)
     return {
         "schema": "phase5.releases/v1",
         "environment": environment,
@@ -121,9 +121,9 @@ def releases_json(environment: str, history: list[Released], present: Released |
     }
 
 
-def releases_exit_code(history: list[Released], present: Released | None) -> int:
+def releases_exit_code(history: list[Released]) -> int:
     """2 where it is not known what is live."""
-    return EXIT_UNDECIDED if history and present is None else EXIT_OPEN
+    return EXIT_UNDECIDED if history and live(history) is None else EXIT_OPEN
 
 
 def _entry(each: Released) -> dict[str, object]:

@@ -7,11 +7,7 @@ from pathlib import Path
 
 
 def rooms_table(root: Path) -> str:
-    """The rooms as Markdown: purposes from the packages' docstrings, the order from the layers that import-linter enforces.
-
-    Args:
-        root: the repository's folder, with pyproject.toml.
-    """
+    """The rooms as Markdown: purposes from the packages' docstrings, the order from the layers in pyproject.toml below `root`."""
     contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     layers = {
         contract["containers"][0].replace(".", "/"): contract["layers"] for contract in contracts if "containers" in contract

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, with_config
 
-from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Judgement, Verdict, worst
+from phase5_ops.verdict import Finding, FindingCode, FindingCodes, Judgement, Verdict, in_order, worst
 
 #: What a break can be about; for a table: `table:` and the table's role in the settings.
 RUN, LEDGER, RECORDS = "run", "ledger", "records"
@@ -27,7 +27,7 @@ RUN_HISTORY, LEDGER_HISTORY = "history.sqlite", "ledger_history.sqlite"
 #: Every row that rests on a history also rests on these: they tell where the history stood.
 _EVERYWHERE = frozenset({RECORDS, STATE_TABLE})
 
-_ACCEPT = "Find out who did it. If it may stand, a person accepts exactly this with phase5 history accept."
+_ACCEPT = "Find out who did it. If the loss may stand, accept exactly this break with phase5 history accept."
 
 
 class HistoryCode(FindingCodes):
@@ -36,7 +36,7 @@ class HistoryCode(FindingCodes):
     HISTORY_STARTS_ANEW = FindingCode(
         Verdict.INCONCLUSIVE,
         "An earlier run had a history that is not there now, or another one is in its place: what it would show is not known.",
-        f"Put the file back from a backup of the state folder, or keep the one state folder for all runs. {_ACCEPT}",
+        f"Put the file back from a backup of the state folder, and use one state folder for all runs. {_ACCEPT}",
     )
     HISTORY_NOT_CONTINUED = FindingCode(
         Verdict.INCONCLUSIVE,
@@ -46,12 +46,12 @@ class HistoryCode(FindingCodes):
     HISTORY_ALTERED = FindingCode(
         Verdict.FAIL,
         "Entries of the history were taken out, altered or put in by something else than a run.",
-        "Find out who changed the file; put it back from a backup. Where there is none, move it away, and accept the one that"
-        " begins with phase5 history accept.",
+        "Find out who changed the file; put it back from a backup. If there is none, move the file away; the next run begins a"
+        " new history, which a person accepts with phase5 history accept.",
     )
     TABLE_MADE_ANEW = FindingCode(
         Verdict.INCONCLUSIVE,
-        "The table has another id or creation time than in an earlier run, or is gone: what the history was about went with it.",
+        "The table has another id or creation time than in an earlier run, or is gone: the history is about that earlier table.",
         _ACCEPT,
     )
     RUN_RECORDS_GONE = FindingCode(
@@ -207,12 +207,9 @@ UNCONFIRMED = Break(HistoryCode.HISTORY_UNCONFIRMED.code, RECORDS, "histories", 
 
 
 def breaks(earlier: Sequence[Standing], now: Present, accepted: Collection[str] = ()) -> tuple[Break, ...]:
-    """Every break with what earlier runs recorded that nobody has accepted.
+    """Every break with what earlier runs recorded whose id is not among the accepted ones.
 
-    Args:
-        earlier: where things stood, by the state table and by the evidence folder. Each of them must be continued.
-        now: as it is.
-        accepted: ids of accepted breaks.
+    `earlier`: where things stood, by the state table and by the evidence folder. Each of them must be continued.
     """
     found: list[Break] = []
     for standing in earlier:
@@ -267,13 +264,7 @@ def standing_now(open_breaks: Iterable[Break], earlier: Sequence[Standing], now:
     """Where things stand when a run ends; the next run is compared with it.
 
     A table that could not be read keeps its earlier identity. A break that this run found first names what is there at the run's
-    end, since the run itself writes to the histories.
-
-    Args:
-        open_breaks: of this run.
-        earlier: what this run was compared with.
-        now: as it is at the end.
-        record: the newest run record.
+    end, since the run itself writes to the histories. `earlier` is what this run was compared with, `record` the newest record.
     """
     known = {name: identity for standing in earlier for name, identity in standing.tables.items()}
     tables = {**known, **{name: identity for name, identity in now.tables.items() if identity}}
@@ -290,15 +281,11 @@ def standing_now(open_breaks: Iterable[Break], earlier: Sequence[Standing], now:
 def with_breaks(judgement: Judgement, continuity: Continuity, rests_on: Collection[str]) -> Judgement:
     """The judgement, with the breaks in what it rests on as findings; an acceptance of earlier ones becomes a fact.
 
-    Args:
-        judgement: of a check.
-        continuity: of the run.
-        rests_on: what the check rests on, as `Break.about` names it.
+    `rests_on`: what the check rests on, as `Break.about` names it.
     """
     wanted = _EVERYWHERE | set(rests_on)
     found = [each.finding() for each in continuity.breaks if each.about in wanted]
     accepted = "; ".join(each.said for each in continuity.acceptances if not wanted.isdisjoint(each.about))
     facts = {**judgement.facts, "history_accepted": accepted} if accepted else judgement.facts
-    findings = sorted([*judgement.findings, *found], key=lambda f: (-f.verdict.severity, f.code, f.subject, f.seen))
     verdict = worst([judgement.verdict, *(finding.verdict for finding in found)])
-    return replace(judgement, verdict=verdict, findings=tuple(findings), facts=facts)
+    return replace(judgement, verdict=verdict, findings=in_order([*judgement.findings, *found]), facts=facts)

@@ -47,13 +47,7 @@ def shortest(settings: Settings) -> timedelta:
 
 
 def no_longer_needed(runs: Iterable[KeptRun], settings: Settings, now: datetime) -> list[str]:
-    """The ids of the runs that may go, oldest first.
-
-    Args:
-        runs: all kept runs of any environment; those of other environments stay.
-        settings: of the environment.
-        now: wall clock.
-    """
+    """The ids of the runs that may go, oldest first; those of other environments stay. `now` is wall clock."""
     policy, least = settings.retention, shortest(settings)
     dated = [(run.ended_at, run) for run in runs if run.environment == settings.environment and run.ended_at is not None]
     dated.sort(key=lambda each: (each[0], each[1].run_id))

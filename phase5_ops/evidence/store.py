@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ class Ended:
     """
 
     environment: str
-    at: Moment
+    at: datetime
     standing: Standing
     accepted: tuple[str, ...] = ()
 
@@ -188,8 +189,8 @@ class EvidenceStore:
         except FileNotFoundError:
             return None
         try:
-            accepted = tuple(map(str, content["accepted"]))
-            return Ended(str(content["environment"]), parse_iso(content["ended_at"]), Standing.of_json(content), accepted)
+            environment, at, accepted = str(content["environment"]), parse_iso(content["ended_at"]), map(str, content["accepted"])
+            return Ended(environment, at, Standing.of_json(content), tuple(accepted))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{_ENDED} of {run_id} does not say how it ended") from error
 
@@ -274,10 +275,6 @@ class EvidenceStore:
             ValueError: it is no JSON object.
         """
         return _json_object(self.run_folder(run_id) / "verdicts" / f"{_checked(check)}.json", f"the verdict of {check}")
-
-    def digest(self, run_id: str) -> str:
-        """The evidence digest over the files as they are now, without sealing."""
-        return self.digest_of(self.manifest(run_id))
 
     def digest_of(self, manifest: Mapping[str, str]) -> str:
         """The evidence digest over a manifest."""

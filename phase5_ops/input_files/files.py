@@ -112,7 +112,7 @@ def _unpacked(name: str, raw: "_Source", layers: tuple[str, ...]) -> Iterator[Co
     elif encoding := wide_encoding(head):
         yield Content(name, _reading(_Transcoded(stream, encoding)), (*layers, encoding))
     elif (what := foreign(head)) is not None:
-        raise NotUnderstood(f"it looks like {what}, which is not unpacked here")
+        raise NotUnderstood(f"it looks like {what}, which phase5 does not unpack")
     else:
         yield Content(name, _reading(_Text(stream)), layers)
 
@@ -148,11 +148,11 @@ def _tarred(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Co
                     yield from _unpacked(f"{name}!/{member.name}", cast("BinaryIO", raw), layers)
         while archive.fileobj and (after := archive.fileobj.read(_CHUNK)):
             if after.strip(b"\0"):
-                raise FileUnreadable("more follows after the end of a tar archive, which is not read")
+                raise FileUnreadable("the tar archive ends, and more data follows, which is not read")
     if not found:
         raise FileUnreadable("a tar archive without files")
     if lost := [link for link, target in links.items() if target not in names]:
-        raise FileUnreadable(f"{lost[0]} in it leads to a file that is not in it")
+        raise FileUnreadable(f"the archive holds the link {lost[0]}, but not the file that the link leads to")
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def _inside(member: str) -> Iterator[None]:
     try:
         yield
     except FileUnreadable as error:
-        raise type(error)(f"{member} in it, and what follows there: {error}") from error
+        raise type(error)(f"its file {member}, and all that follows it there: {error}") from error
 
 
 def _hidden(path: str) -> bool:

@@ -9,6 +9,7 @@ MOST_UNDECODABLE = 0.05
 
 #: Packings that are one stream, by how they begin.
 PACKINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
+_ZLIB_MAGIC = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
 #: What begins like this is no text and is not unpacked here.
 _FOREIGN = {
     b"\xff\x06\x00\x00sNaPpY": "Snappy frames",
@@ -20,10 +21,7 @@ _FOREIGN = {
     b"\x89LZO": "lzop",
     b"\x1f\x9d": "compress (.Z)",
     b"\x1f\xa0": "compress (.Z)",
-    b"x\x01": "zlib",
-    b"x\x5e": "zlib",
-    b"x\x9c": "zlib",
-    b"x\xda": "zlib",
+    **dict.fromkeys(_ZLIB_MAGIC, "zlib"),
     b"PAR1": "Parquet",
     b"Obj\x01": "Avro",
     b"ORC": "ORC",
@@ -38,7 +36,6 @@ _FOREIGN = {
     b"age-encryption.org/": "an encrypted file (age)",
     b"-----BEGIN PGP MESSAGE": "an encrypted file (PGP)",
 }
-_ZLIB_MAGIC = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
 _TEXT_BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),

@@ -93,12 +93,7 @@ class Where(Enum):
 
 
 def document_of(value: object, where: Where) -> Document | None:
-    """What a JSON value holds; None where it is none of the shapes that are known there.
-
-    Args:
-        value: the whole value, or one with part of the elements of its list (`LISTS`).
-        where: where it stands.
-    """
+    """What a JSON value holds, or one with part of its list (`LISTS`); None where no such shape is known where it stands."""
     if isinstance(value, Mapping):
         return _of_object(value, where)
     return _of_list(value, where) if isinstance(value, list) and value else None

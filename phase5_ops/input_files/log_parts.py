@@ -122,7 +122,7 @@ class LogParts:
         for data in packed:
             for part in self._inner(data):
                 if isinstance(part, Block):
-                    self._not_understood.append("packed data in a line, which holds no document of events")
+                    self._not_understood.append("a line holds packed data that is no document of log events")
                     break
                 yield part
 
@@ -222,8 +222,7 @@ class LogParts:
     def _documents(self, *, after_text: bool) -> Iterator[Block | Events]:
         """The events of the documents that follow each other here; what follows the last is kept as text.
 
-        Args:
-            after_text: text comes before, so that only documents that no function prints count.
+        With text before them (`after_text`), only documents that no function prints count.
         """
         cursor = JsonCursor(self._next_or_none)
         cursor.mark()

@@ -13,7 +13,7 @@ _ENVELOPE = b'{"messageType"'
 _LEAST = 20  # characters after its beginning: less holds nothing
 #: How it begins as base64: gzip, zstd, bzip2, xz, zip, an envelope.
 _BEGINNINGS = (b"H4sI", b"KLUv", b"Qlpo", b"/Td6", b"UEsD", b"eyJtZXNzYWdl")
-_RUN = re.compile(rb"(?<![A-Za-z0-9+/_-])(?:H4sI|KLUv|Qlpo|/Td6|UEsD|eyJtZXNzYWdl)[A-Za-z0-9+/_-]{%d,}" % _LEAST)
+_RUN = re.compile(rb"(?<![A-Za-z0-9+/_-])(?:%b)[A-Za-z0-9+/_-]{%d,}" % (b"|".join(_BEGINNINGS), _LEAST))
 _OTHER_LETTERS = bytes.maketrans(b"-_", b"+/")
 _ZIP = b"PK\x03\x04"
 

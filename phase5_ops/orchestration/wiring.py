@@ -84,7 +84,7 @@ class Judging:
 
     asset: str
     judges: Mapping[str, Judge]
-    also: tuple[str, ...] = field(default=())
+    also: tuple[str, ...] = ()
     rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     codes: tuple[CodeChapter, ...] = ()
     not_tried_facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -267,8 +267,8 @@ def _check_result(row: Row, judgement: Judgement, run: RunContext, tables: Table
         **{f"link: {link.label}": dg.MetadataValue.url(link.url) for link in judgement.evidence},
         **{f"link: {about}": dg.MetadataValue.url(url) for about, url in list(links.items())[:_LINKS_SHOWN]},
     }
-    if runbook := runbook_link(run, row):
-        metadata["runbook"] = dg.MetadataValue.url(runbook)
+    if row.runbook_anchor and (runbook := run.settings.runbook_address):
+        metadata["runbook"] = dg.MetadataValue.url(f"{runbook}#{row.runbook_anchor}")
     if problem:
         metadata["traceback"] = dg.MetadataValue.md(f"```\n{problem}\n```")
     return dg.AssetCheckResult(
@@ -279,12 +279,6 @@ def _check_result(row: Row, judgement: Judgement, run: RunContext, tables: Table
         description=f"{judgement.verdict}: {judgement.summary}",
         metadata=metadata,
     )
-
-
-def runbook_link(run: RunContext, row: Row) -> str | None:
-    """The address of the row's runbook section, where people can open the runbook at an address."""
-    base = run.settings.runbook_address
-    return f"{base}#{row.runbook_anchor}" if base and row.runbook_anchor else None
 
 
 class EvidenceIOManager(dg.IOManager):

@@ -44,9 +44,7 @@ _PUBLIC_KEY = "kms:GetPublicKey"
 def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
     """The sensors, `promotion_job` and `sign_off_job`, beside the readiness runs, which have a policy of their own.
 
-    Args:
-        settings: of the environment.
-        pinned: `keys.json` is there, so that the roles' public keys are not asked of KMS.
+    `pinned`: `keys.json` is there, so that the roles' public keys are not asked of KMS.
     """
     own = settings.signing.key_of(GATE)
     return [
@@ -65,13 +63,7 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
 
 
 def signer(settings: Settings, role: str, *, pinned: bool) -> list[Statement]:
-    """`phase5 sign-off`, `waive`, `rollback` and `break-glass` for one role.
-
-    Args:
-        settings: of the environment.
-        role: whose key signs.
-        pinned: see `gate`.
-    """
+    """`phase5 sign-off`, `waive`, `rollback` and `break-glass` for the role whose key signs; see `gate` for `pinned`."""
     others = [other for other in SIGNERS if other != role]
     return [
         _pinned(settings),

@@ -20,12 +20,6 @@ from phase5_ops.report.release import release_document, shortened
 def describe(session: DecidingSession, candidate: Candidate, inputs: GateInputs, decision: Decision) -> Mapping[str, Any]:
     """The document of a candidate as JSON values.
 
-    Args:
-        session: for what was promoted with the same waivers, and who judged.
-        candidate: as it stands in the state table.
-        inputs: what is decided from.
-        decision: over these inputs.
-
     Raises:
         StateError: the state table cannot be read.
     """

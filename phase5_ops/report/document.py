@@ -198,18 +198,8 @@ def readiness_document(
 ) -> ReadinessDocument:
     """The document of a run without a release: it has no sign-offs, so it is BLOCKED; for a selection of rows, NOT_DECIDED.
 
-    Args:
-        environment: name of what was judged.
-        run_id: the Dagster run.
-        evaluated_at: evaluation time, ISO-8601.
-        evidence_digest: digest over the run's tables and verdicts.
-        policy_digest: digest of what could change a verdict.
-        entries: the result of every check that has one, by check name.
-        gate: which WARN rows open and which extra checks block.
-        reading: calls, price and times of the run.
-        chosen: row ids (or extra check names) to show and to base the exit code on; None for all.
-        notices: what the run has to say beside its rows.
-        judged: account, region and identity.
+    `entries` holds the result of every check that has one, by check name. `chosen` names the rows and extra checks to show and to
+    base the exit code on; None for all. `notices` are what the run has to say beside its rows.
     """
     rows = [_entry(row, entries, evaluated_at) for row in ROWS if chosen is None or row.id in chosen]
     extras = [_entry(row, entries, evaluated_at) for row in EXTRA_CHECKS if chosen is None or row.id in chosen]

@@ -18,7 +18,7 @@ from phase5_ops.gate.attestation.waiver import waiver_fields
 from phase5_ops.gate.decision.signature_rules import newest_counting
 from phase5_ops.gate.decision.waiver_report import WaiverUse
 from phase5_ops.gate.reasons import RELEASE, GateReason, GateState, named_first
-from phase5_ops.gate.records import Decision, GateInputs, Outcome, Reason, Release, RowDecision, SignOff
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, Reason, Release, RowDecision
 from phase5_ops.report.document import (
     EXIT_OPEN,
     EXIT_UNDECIDED,
@@ -54,16 +54,7 @@ def release_document(
     waivers: Sequence[WaiverUse],
     judged: Judged | None = None,
 ) -> ReadinessDocument:
-    """The document of a candidate.
-
-    Args:
-        candidate: what became of it.
-        release: name, digest, environment.
-        inputs: what was decided from.
-        decision: over these inputs.
-        waivers: every waiver of the release.
-        judged: who judged what in its run; None where nothing was judged.
-    """
+    """The document of a candidate; `waivers` are all of the release, and `judged` is None where nothing was judged yet."""
     entries = {each.row: each for each in decision.rows}
     rows = [_row(row, entries[row.id], inputs, decision) for row in ROWS]
     extras = [_row(row, entries[row.id], inputs, decision) for row in EXTRA_CHECKS]
@@ -201,18 +192,15 @@ def _plain(row: Row, found: Sequence[Finding], summary: str, observed_at: str, *
 
 def _sign_off(role: str, decided: Mapping[str, RowDecision], inputs: GateInputs, release: Release) -> SignOffEntry:
     row = next(row for row in ROWS if row.is_sign_off and row.owner == role)
-    signature = _counting(role, inputs, release) if decided[row.id].opens else None
+    signature = None
+    if inputs.statement is not None and decided[row.id].opens:
+        digest, policy = inputs.statement.statement_digest, inputs.policy
+        signature = newest_counting(
+            inputs.sign_offs, role, statement_digest=digest, release=release, policy=policy, now=inputs.now
+        )
     if signature is None:
         return SignOffEntry(role=role, done=False)
     return SignOffEntry(role=role, done=True, by=signature.identity, date=iso(signature.signed_at))
-
-
-def _counting(role: str, inputs: GateInputs, release: Release) -> SignOff | None:
-    """The newest signature of a role that counts, where the gate takes the role as signed."""
-    if inputs.statement is None:
-        return None
-    digest = inputs.statement.statement_digest
-    return newest_counting(inputs.sign_offs, role, statement_digest=digest, release=release, policy=inputs.policy, now=inputs.now)
 
 
 def _waiver(use: WaiverUse) -> dict[str, Any]:

@@ -42,13 +42,7 @@ class Became:
 
 
 def standing_document(state: StatedDocuments, keys: KeySet, candidate: Candidate, now: datetime) -> ReadinessDocument:
-    """The document of a candidate as every machine that reads the state table shows it.
-
-    Args:
-        state: the state table.
-        keys: the trusted keys.
-        candidate: as it stands in the table.
-        now: wall clock.
+    """The document of a candidate as every machine that reads the state table shows it; `now` is wall clock.
 
     Raises:
         NotStated: the gate has said nothing of this series that can be trusted.
@@ -76,8 +70,8 @@ def stated_document(stated: Stated) -> ReadinessDocument:
         return ReadinessDocument.model_validate({**stated.document, "stated_at": iso(stated.at)})
     except ValidationError as error:
         raise NotStated(
-            f"the gate's document of {stated.release.name} is of another version of phase5_ops ({error.error_count()} fields);"
-            " use the version of the gate's machine"
+            f"the gate's document of {stated.release.name} was made by another version of phase5_ops"
+            f" ({error.error_count()} fields do not fit): use the version that runs on the gate's machine"
         ) from error
 
 
@@ -108,19 +102,20 @@ def _undecided(said: ReadinessDocument, stated: Stated, became: Became) -> list[
     """Why the gate's last document does not tell how things stand now."""
     if became.recorded and not became.unattested and said.exit_code != EXIT_OPEN:
         return [
-            "release PROMOTED, and the gate has not yet said on what; where its next tick does not either, what follows is why"
+            "release PROMOTED, and the gate has not yet said on what evidence: wait for its next tick; if it does not say so"
+            " then, the next lines say why"
         ]
     over = became.candidate.fate in CLOSED or became.candidate.fate is Fate.PROMOTED or became.recorded
     age = became.now - stated.at
     if not over and age < -AHEAD_AT_MOST:
         return [
-            f"release what the gate said is dated {iso(stated.at)}, {in_words(-age)} from now: see the clocks of this machine and"
-            " of the gate's"
+            f"release what the gate said is dated {iso(stated.at)}, {in_words(-age)} in the future: check the clocks of this"
+            " machine and of the gate's machine"
         ]
     if not over and age > SILENT_AFTER:
         return [
-            f"release the gate has said nothing since {iso(stated.at)}, {in_words(age)} ago: see that Dagster's daemon runs on"
-            " the gate's machine, and what the last tick of promotion_gate says"
+            f"release the gate has said nothing since {iso(stated.at)}, {in_words(age)} ago: check that Dagster's daemon"
+            " runs on the gate's machine, and what the last tick of the sensor promotion_gate says"
         ]
     return []
 
@@ -133,7 +128,7 @@ def _closed(said: ReadinessDocument, became: Became) -> list[str]:
     elif candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
         closed.append(f"release {candidate.fate}: {candidate.closed_because or _by_glass(became.glass) or 'no record says why'}")
     elif said.candidate is not None and said.candidate.fate == Fate.PROMOTED:
-        closed.append(f"release {candidate.fate}: the gate said that it is PROMOTED, and the record of that is gone")
+        closed.append(f"release {candidate.fate}: the gate said that it is PROMOTED, but the record of that is gone")
     if (became.recorded or became.glass) and became.replaced_by is not None and became.replaced_by.kind is OrderKind.ROLLBACK:
         closed.append(f"release {_replaced(became.replaced_by)}")
     return closed
@@ -144,7 +139,7 @@ def _by_glass(glass: Released | None) -> str:
     if glass is None or glass.override is None:
         return ""
     order = f"{glass.override.id}: {glass.override.reason}, {glass.override.ticket}"
-    return f"it went past the closed gate at {iso(glass.at)} ({order})"
+    return f"promoted by break-glass, past the closed gate, at {iso(glass.at)} ({order})"
 
 
 def _replaced(by: Released | None) -> str:
@@ -154,7 +149,7 @@ def _replaced(by: Released | None) -> str:
     how = {
         OrderKind.ROLLBACK: "rolled back from",
         OrderKind.OPEN: "replaced",
-        OrderKind.BREAK_GLASS: "replaced past the closed gate",
+        OrderKind.BREAK_GLASS: "replaced by break-glass",
     }[by.kind]
     order = f" ({by.override.id}: {by.override.reason})" if by.override else ""
     return f"{how} at {iso(by.at)}: {by.release.name} took its place{order}"

@@ -29,9 +29,8 @@ _STYLE = {
 _DECISION_STYLE = {"OPEN": "bold green", "BLOCKED": "bold red", "NOT_DECIDED": "bold yellow"}
 _FINDINGS_SHOWN = 8
 _LINES_SHOWN = 40  # of blockers, of waivers
-_SAID_BY_THE_ROW = frozenset(
-    {"not_implemented", "no_release", "nothing_to_sign", "signature_missing"}
-)  # findings that say no more than the row's summary
+#: Findings that say no more than the row's summary.
+_SAID_BY_THE_ROW = frozenset({"not_implemented", "no_release", "nothing_to_sign", "signature_missing"})
 
 
 def render(document: ReadinessDocument, console: Console) -> None:
@@ -42,9 +41,13 @@ def render(document: ReadinessDocument, console: Console) -> None:
         console.print(_rows("Extra checks", document.extra_checks))
     if any(ROW_OF_ID[entry.id].is_sign_off for entry in document.rows):
         console.print(_sign_offs(document))
-    judged = [entry for entry in (*document.rows, *document.extra_checks) if _detailed(entry)]
-    if judged:
-        console.print(Panel(Group(*(_findings(entry) for entry in judged)), title="Findings", title_align="left"))
+    found = [
+        _findings(entry)
+        for entry in (*document.rows, *document.extra_checks)
+        if any(finding.code not in _SAID_BY_THE_ROW for finding in entry.findings)
+    ]
+    if found:
+        console.print(Panel(Group(*found), title="Findings", title_align="left"))
     if document.waivers:
         console.print(Panel(_lines([waiver_line(each) for each in document.waivers]), title="Waivers", title_align="left"))
     if document.release and document.blockers:
@@ -57,10 +60,6 @@ def render(document: ReadinessDocument, console: Console) -> None:
 def _lines(lines: list[str]) -> Text:
     more = [f"... and {len(lines) - _LINES_SHOWN} more: use --format json for all"] if len(lines) > _LINES_SHOWN else []
     return Text("\n".join(printable(line) for line in (*lines[:_LINES_SHOWN], *more)))
-
-
-def _detailed(entry: RowEntry) -> bool:
-    return any(finding.code not in _SAID_BY_THE_ROW for finding in entry.findings)
 
 
 def _sign_offs(document: ReadinessDocument) -> Table:

@@ -120,7 +120,7 @@ def test_without_credentials_nothing_is_read(sandbox_env, monkeypatch, capsys, t
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     code, out, (line,) = phase5(monkeypatch, capsys, *CHECK)
     assert (code, out) == (3, "")
-    assert "no AWS credentials found), so nothing was read: set credentials" in line
+    assert "no AWS credentials found), so nothing was read: set valid credentials" in line
 
 
 def test_one_line_is_all_that_a_shell_shows(sandbox_env):
@@ -130,7 +130,7 @@ def test_one_line_is_all_that_a_shell_shows(sandbox_env):
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("phase5: AWS does not say who asks")
+    assert line.startswith("phase5: AWS did not identify the caller")
 
 
 def test_what_steps_print_is_kept_and_takes_no_process_that_an_interrupt_would_reach(folder, monkeypatch):
@@ -168,7 +168,7 @@ def test_an_aws_that_does_not_answer_is_one_line(sandbox_env, monkeypatch, capsy
     monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "1")
     code, out, (line,) = phase5(monkeypatch, capsys, *CHECK)
     assert (code, out) == (2, "")
-    assert "AWS does not say who asks (sts:GetCallerIdentity" in line
+    assert "AWS did not identify the caller (sts:GetCallerIdentity" in line
 
 
 def test_a_region_without_the_platform_is_one_line(sandbox_env, monkeypatch, capsys):

@@ -88,7 +88,7 @@ def test_what_was_lost_closes_the_rows_until_a_person_accepts_exactly_that(start
     assert (row.verdict, {f.code for f in row.findings}) == ("INCONCLUSIVE", {"history_starts_anew", "table_made_anew"})
     assert of_row("2.1")[0].verdict == "INCONCLUSIVE"
     asked.append("no")
-    assert (accept(run_id=document.run_id), "not accepted" in capsys.readouterr().err) == (REFUSED, True)
+    assert (accept(run_id=document.run_id), "nothing was accepted" in capsys.readouterr().err) == (REFUSED, True)
     asked.remove("no")
     assert accept(AcceptanceRequest("ops-sre", " ", "OPS-7")) == REFUSED
     assert codes() == {"history_starts_anew", "table_made_anew"}

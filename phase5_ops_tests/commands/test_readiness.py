@@ -75,7 +75,7 @@ def test_a_platform_that_does_not_answer_ends_with_the_deadline(start: Callable[
 def test_without_credentials_nothing_is_read_and_there_is_no_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path))
-    with pytest.raises(ConfigurationError, match="AWS does not say who asks"):
+    with pytest.raises(ConfigurationError, match="AWS did not identify the caller"):
         run()
     assert list(tmp_path.rglob("*.parquet")) == list(tmp_path.rglob("readiness.json")) == []
 

@@ -137,7 +137,7 @@ def test_without_a_release_the_candidates_are_listed_with_what_they_wait_for(des
     assert "the gate has said nothing of" in open_candidates(desk.settings)
     desk.states()
     text = open_candidates(desk.settings)
-    assert text.startswith(f"{RELEASE.name} {RELEASE.digest} series 1 {candidate.fate}\n  the gate is BLOCKED: said by it ")
+    assert text.startswith(f"{RELEASE.name} {RELEASE.digest} series 1 {candidate.fate}\n  the gate is BLOCKED, as it said ")
     assert "no_readiness_run" in text
 
 
@@ -172,7 +172,7 @@ def test_what_the_gate_said_with_a_clock_ahead_is_undecided_whatever_it_said(des
     desk.states(judged(desk))
     found = shown(desk, datetime.now(UTC) - timedelta(days=300))
     assert (found.decision, found.exit_code, found.candidate.gate) == ("BLOCKED", 2, "BLOCKED")
-    assert "see the clocks" in found.blockers[0]
+    assert "check the clocks" in found.blockers[0]
 
 
 def test_what_fires_now_closes_although_everything_stored_opens(desk):

@@ -105,12 +105,12 @@ def test_what_a_run_says_of_itself_is_within_the_digest_but_of_an_earlier_versio
         path = tmp_path / "run-1" / name
         before = path.read_bytes()
         path.write_bytes(before + b" ")
-        assert store.digest("run-1") != digest
+        assert store.digest_of(store.manifest("run-1")) != digest
         path.write_bytes(before)
-    assert store.digest("run-1") == digest
+    assert store.digest_of(store.manifest("run-1")) == digest
     older = {name: each for name, each in store.manifest("run-1").items() if name not in ("run.json", "histories.json")}
     (tmp_path / "run-1" / "manifest.json").write_text(json.dumps(older, sort_keys=True, separators=(",", ":")))
-    assert store.digest("run-1") == store.sealed_digest("run-1") != digest
+    assert store.digest_of(store.manifest("run-1")) == store.sealed_digest("run-1") != digest
 
 
 def test_how_a_run_ended_is_read_back_whole(store: EvidenceStore, tmp_path: Path):

@@ -195,7 +195,7 @@ def test_glass_that_is_broken_names_what_the_gate_said_and_repeating_the_pipelin
     assert machines.live() == (RELEASE.name, "BREAK_GLASS")
     document = machines.status()
     assert (document["decision"], document["exit_code"], document["candidate"]["fate"]) == ("BLOCKED", 1, "BREAK_GLASS")
-    assert document["blockers"][0].startswith("release BREAK_GLASS: it went past the closed gate at ")
+    assert document["blockers"][0].startswith("release BREAK_GLASS: promoted by break-glass, past the closed gate, at ")
     again = ("promote", RELEASE.name, "--digest", RELEASE.digest, "--local", "--wait", "--timeout", "1")
     for accepted, expected in (((), 1), (("--accept-break-glass",), 0)):
         code, out, _ = machines.runs("pipeline", *again, *accepted)

@@ -19,7 +19,7 @@ from phase5_ops.gate.state.items import Promotion
 from phase5_ops.gate.state.table import StateTable
 
 #: By what a release went to production, in words.
-BY = {OrderKind.OPEN: "the gate", OrderKind.ROLLBACK: "rollback", OrderKind.BREAK_GLASS: "broken glass"}
+BY = {OrderKind.OPEN: "the gate", OrderKind.ROLLBACK: "rollback", OrderKind.BREAK_GLASS: "break-glass"}
 
 
 @dataclass(frozen=True, slots=True)

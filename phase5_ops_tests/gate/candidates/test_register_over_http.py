@@ -220,8 +220,8 @@ def test_waiting_believes_the_state_table_and_not_what_dagster_shows(promote, ga
     assert raw_post(webservers.open, ASSET, json.dumps(forged).encode())[0] == 200
     code, out, err = promote("http-wait", "--wait", "--timeout", "0")
     assert code == 1
-    assert "the sensor has not seen it yet" in err
-    assert "no end within 0 s" in out
+    assert "the sensor promotion_gate has not seen the candidate yet" in err
+    assert "did not end within 0 s" in out
 
 
 def test_a_candidate_is_aborted_and_registered_again_over_http(promote, gate, state):

@@ -66,7 +66,7 @@ def test_the_wiring_says_what_made_the_evidence_within_the_digest(instance, stor
     readiness(instance, store, RUN_1)
     assert store.origin(RUN_1) == Origin(READINESS_JOB, "production", fixed_now=False, assets=None)
     assert "run.json" in store.manifest(RUN_1)
-    assert instance.get_run_by_id(RUN_1).tags["phase5/evidence_digest"] == store.digest(RUN_1)
+    assert instance.get_run_by_id(RUN_1).tags["phase5/evidence_digest"] == store.digest_of(store.manifest(RUN_1))
 
 
 def test_a_run_that_dagster_knows_is_none_whether_or_not_it_is_over(instance, store):

@@ -16,10 +16,9 @@ from phase5_ops.sections.isolation.logs.evidence import dictionary_of, scan_fact
 from phase5_ops.sections.isolation.logs.judge import judge_log_scan
 from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive, unfinished_read
 from phase5_ops.sections.isolation.logs.run import LogRun, Progress
-from phase5_ops.verdict import Judgement, Verdict
+from phase5_ops.verdict import Judgement
 
 SCHEMA = "phase5.log-scan/v1"
-EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.ERROR: 2}
 
 
 class TenantsUnreadable(Exception):
