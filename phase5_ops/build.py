@@ -171,7 +171,7 @@ def _give_back(run: RunContext) -> None:
         try:
             give_back()
         except Exception:  # the run is over; what is still held expires by itself
-            log.exception("what %s holds could not be given back", name)
+            log.exception("what %s still holds on the platform could not be released; it expires by itself", name)
     run.at_end.clear()
 
 

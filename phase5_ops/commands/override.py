@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from phase5_ops.clock import iso
-from phase5_ops.commands.approvals import DONE, REFUSED, Confirm, check_name, check_role, with_exit_code, gate_says
+from phase5_ops.commands.approvals import DONE, REFUSED, Confirm, check_name, check_role, gate_says, with_exit_code
 from phase5_ops.commands.promote import context_of
 from phase5_ops.commands.status import age_line
 from phase5_ops.gate.approval.override import announce, new_override, sign_override, waiting_override, who_overrides

@@ -190,7 +190,9 @@ def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_b
     if any(not problems for problems in tried):
         return RegistrationAnswer(line(candidate), 0)
     why = "; ".join(problem for problems in tried for problem in problems) or "there is no record of it"
-    return RegistrationAnswer(f"{line(candidate)}; but its attestation does not verify: {why}; nothing is known", 2)
+    return RegistrationAnswer(
+        f"{line(candidate)}; but its attestation does not verify: {why}; so it is not known whether it was promoted", 2
+    )
 
 
 def _renewed(state: StateTable, closed: Candidate) -> bool:

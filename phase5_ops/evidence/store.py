@@ -296,10 +296,10 @@ class EvidenceStore:
             return [f"{error.filename}: cannot be read: {error.strerror}"]
         except ValueError as error:
             return [f"{_MANIFEST}: cannot be read: {error}"]
-        found = [f"{_MANIFEST}: it is {sealed}, not {digest}"] if sealed != digest else []
+        found = [f"{_MANIFEST}: its digest is {sealed}, not {digest}"] if sealed != digest else []
         for name in sorted(listed.keys() | present.keys()):
             if listed.get(name) != present.get(name):
-                how = "missing" if name not in present else "changed" if name in listed else "not among what was sealed"
+                how = "missing" if name not in present else "changed" if name in listed else "not in the sealed manifest"
                 found.append(f"{name}: {how}")
         return found
 

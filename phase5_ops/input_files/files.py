@@ -344,9 +344,9 @@ class _Transcoded(_Layer):
             try:
                 text = self._decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                raise FileUnreadable(f"not whole {self._encoding} text: {error.reason}") from error
+                raise FileUnreadable(f"damaged {self._encoding} text: {error.reason}") from error
             if not chunk and self._joined:
-                raise NotUnderstood(f"text of one byte a character among its {self._encoding} text")
+                raise NotUnderstood(f"part of its {self._encoding} text has one byte a character")
             if text and not self._begun:
                 self._begun, text = True, text.removeprefix("\ufeff")
             if text or not chunk:

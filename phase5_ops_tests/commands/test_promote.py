@@ -152,7 +152,7 @@ def test_a_record_that_somebody_wrote_into_the_table_is_not_taken_for_a_promotio
     state.set_fate(replace(again, fate=Fate.PENDING), Fate.PROMOTED)
     state.record_promotion(again.release, 1, replace(record, **{forged: "{}"}))
     answer = waited(desk, again.release)
-    assert (answer.exit_code, "nothing is known" in answer.text) == (2, True)
+    assert (answer.exit_code, "not known whether it was promoted" in answer.text) == (2, True)
 
 
 @pytest.mark.parametrize("series", [1, 2])
