@@ -189,7 +189,7 @@ ROWS: tuple[Row, ...] = (
         "tenant_cost_report",
         "ops-sre",
     ),
-    *(
+    *(  # sign-offs: the three differ in their role alone
         Row(id, title, "A valid signature of that role over this evidence.", check, "sign_offs", role, waivable=False)
         for id, title, check, role in (
             ("S.1", "Eng (reliability)", "eng_reliability_signed_off", "eng-reliability"),
