@@ -152,7 +152,7 @@ def _tarred(name: str, stream: BinaryIO, layers: tuple[str, ...]) -> Iterator[Co
     if not found:
         raise FileUnreadable("a tar archive without files")
     if lost := [link for link, target in links.items() if target not in names]:
-        raise FileUnreadable(f"the archive holds the link {lost[0]}, but not the file that the link leads to")
+        raise FileUnreadable(f"its link {lost[0]} leads to a file that is not in it")
 
 
 @contextmanager
