@@ -13,7 +13,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from botocore.hooks import EVENT_ALIASES, EventAliaser
 from botocore.loaders import create_loader
-from cryptography.hazmat.primitives.asymmetric.rsa import rsa_recover_prime_factors
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc._rfc7518.rsa_key import RSABinding
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -29,7 +30,8 @@ def made_once() -> Iterator[None]:
     """In this block it is made once for the process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", cache(create_loader))  # descriptions of AWS, megabytes of JSON
-        patch.setattr("joserfc._rfc7518.rsa_key.rsa_recover_prime_factors", cache(rsa_recover_prime_factors))  # moto's one key
+        patch.setattr(RSABinding, "import_private_key", _imported_key)  # moto's one key
+        patch.setattr("jwt.algorithms.load_pem_private_key", cache(load_pem_private_key))
         patch.setattr(ScriptDirectory, "from_config", _migrations)
         for storage in _STORAGES:
             patch.setattr(f"dagster._core.storage.{storage}.create_engine", _engine)
@@ -48,6 +50,16 @@ def _aliaser(aliaser: EventAliaser, emitter: Any, aliases: dict[str, str] | None
     _new_aliaser(aliaser, emitter, aliases)
     if aliaser._event_aliases == EVENT_ALIASES:
         aliaser._alias_name_cache = _aliases
+
+
+_keys: dict[str, Any] = {}
+_import_key = RSABinding.import_private_key
+
+
+def _imported_key(values: dict[str, str]) -> Any:
+    if (key := repr(values)) not in _keys:
+        _keys[key] = _import_key(values)
+    return _keys[key]
 
 
 def _once_for_each(make: Callable[[T], M]) -> Callable[[T], M]:

@@ -126,25 +126,32 @@ def put_logs(logs: Any, lines: Iterable[LogLine], now_ms: int) -> None:  # noqa:
 
 
 def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
+    items = _items_of(blueprint)
     for spec in table_specs():
+        held = items.pop(spec["name"], [])
         if spec["name"] not in blueprint.missing_tables:
-            _create_table(dynamodb, spec)
-    put_items(dynamodb, blueprint)
+            _seed_table(dynamodb, spec, held)
+    if items:
+        raise ValueError(f"the scenario has items of tables that the platform has not: {sorted(items)}")
 
 
-def put_items(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
-    """Writes every item of the blueprint into tables that are there."""
+def _seed_table(dynamodb: Any, spec: dict[str, Any], items: list[dict[str, Any]]) -> None:  # noqa: ANN401
+    _create_table(dynamodb, spec)
+    for begin in range(0, len(items), _BATCH):
+        batch = [{"PutRequest": {"Item": item}} for item in items[begin : begin + _BATCH]]
+        dynamodb.batch_write_item(RequestItems={spec["name"]: batch})
+
+
+def _items_of(blueprint: Blueprint) -> dict[str, list[dict[str, Any]]]:
+    """Every item of the blueprint by its table, as DynamoDB takes it."""
     plain = [(REGISTRY, _registry_item(action, tool)) for action, tool in sorted(blueprint.action_types.items())]
     plain += [(TENANTS, tenant) for tenant in blueprint.tenants]
     plain += [(RESILIENCE, breaker) for breaker in blueprint.breakers]
     plain += [(table, item) for table, held in blueprint.items.items() for item in held]
     items = defaultdict(list)
     for table, item in [*blueprint.raw_items, *((table, _item(values)) for table, values in plain)]:
-        if table not in blueprint.missing_tables:
-            items[table].append({"PutRequest": {"Item": item}})
-    for table, requests in items.items():
-        for begin in range(0, len(requests), _BATCH):
-            dynamodb.batch_write_item(RequestItems={table: requests[begin : begin + _BATCH]})
+        items[table].append(item)
+    return items
 
 
 def _create_table(dynamodb: Any, spec: dict[str, Any]) -> None:  # noqa: ANN401

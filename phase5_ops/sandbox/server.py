@@ -113,7 +113,7 @@ class Sandbox:
             self._patches.enter_context(patch)
         self._server.start()
         self._serving = True
-        blueprint = self._scenario.blueprint(self.clock.now(), self.region)
+        blueprint = self._scenario.blueprint(self.clock.first, self.region)
         store = moto_cloudwatch.store(self.region)
         for key, rows in rows_of(blueprint).items():
             store.put(NAMESPACE, key.metric, dict(key.dimensions), rows)

@@ -12,13 +12,14 @@ class PlatformClock:
     """A clock that starts at `start` when it is made and runs at the speed of time.
 
     Args:
-        start: the platform's first moment; None for wall time.
+        start: the platform's first moment (`first`); None for wall time.
         replay: follow the data instead: `now()` is the newest data point put so far plus `REPLAY_LAG`, and wall time while there
             is none. A captured platform loaded into such a sandbox stands at the moment of its capture.
     """
 
     def __init__(self, start: datetime | None = None, *, replay: bool = False) -> None:
-        self._start = (start or datetime.now(UTC)).astimezone(UTC)
+        self.first = (start or datetime.now(UTC)).astimezone(UTC)
+        self._start = self.first
         self._began = time.monotonic()
         self._newest: datetime | None = None
         self._lock = threading.Lock()

@@ -4,9 +4,9 @@ Of what all probes find the tests of rows 3.1, 3.3 and 4.1 themselves tell, and 
 What must not live here: a plan of its own; what is sent is always chosen of the product's.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -43,11 +43,17 @@ def _first_of_each(probes: Iterable[T], kind: Callable[[T], Hashable]) -> tuple[
 
 
 @contextmanager
-def few_probes() -> Iterator[None]:
-    """In this block runs in this process send a thin plan."""
+def few_probes(but_all: Collection[str] = ()) -> Iterator[None]:
+    """In this block runs in this process send a thin plan, and of rows 3.1 and 3.3 the probes of these names."""
+
+    def replays(*given: Any, **named: Any) -> tuple[Probe, ...]:
+        every = _REPLAY_PLAN(*given, **named)
+        sent = {probe.name for probe in thin_replays(every)} | set(but_all)
+        return tuple(probe for probe in every if probe.name in sent)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CrossProbing, "plan", lambda probing: thin(_CROSS_PLAN(probing)))
-        patch.setattr(probe_sending, "build_plan", lambda *given, **named: thin_replays(_REPLAY_PLAN(*given, **named)))
+        patch.setattr(probe_sending, "build_plan", replays)
         yield
 
 

@@ -1,6 +1,13 @@
-"""The scenarios of rows 3.1 and 3.3, each on a Control Center that really has the fault; other tests go through Dagster."""
+"""The scenarios of rows 3.1 and 3.3, each on a Control Center that really has the fault; other tests go through Dagster.
 
-from collections.abc import Iterator
+A faulty Control Center is sent a probe of each kind, and those that show the fault: a platform in memory, which answers with the
+same code, says which. `healthy` is sent every probe; test_planted_replay_faults.py judges every probe, for many more faults.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +24,7 @@ from phase5_ops.sandbox.scenarios.replay_probes import ROWS
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.state.blueprint import Blueprint
 from phase5_ops.sandbox.state.healthy import healthy
+from phase5_ops.sandbox.state.platform_faults import PlatformFault
 from phase5_ops.sections.replay.probes.collecting import collect_probes
 from phase5_ops.sections.replay.probes.judge import judge_authorization, judge_permissions
 from phase5_ops.sections.replay.probes.sending import send_probes
@@ -24,6 +32,8 @@ from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
+from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
+from phase5_ops_tests.sections.replay.probes.test_planted_replay_faults import Probed
 
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".replay_probes")]
@@ -43,15 +53,8 @@ def judged(state_dir: Path) -> dict[str, Judgement]:
     }
 
 
-def blueprint_of(scenario: Scenario) -> Blueprint:
-    from datetime import datetime
-
-    return scenario.blueprint(datetime.fromisoformat(NOW), REGION)
-
-
-def only_faults(scenario: Scenario) -> bool:
+def only_faults(state: Blueprint) -> bool:
     """Whether a running sandbox can be put into the scenario."""
-    state = blueprint_of(scenario)
     untouched = healthy(state.now, REGION)
     untouched.platform_faults, untouched.settings, untouched.faults = state.platform_faults, state.settings, state.faults
     return state == untouched
@@ -75,6 +78,19 @@ def forget_probes(sandbox: Sandbox) -> None:
             del tables[name].items[partition]
 
 
+def showing(faults: Collection[PlatformFault]) -> set[str]:
+    """The first probes that a platform with these faults answers otherwise than a healthy one."""
+    names = [name for name, answer in answers(frozenset(faults)).items() if answer != answers(frozenset())[name]]
+    return set(names[:10])
+
+
+@cache
+def answers(faults: frozenset[PlatformFault]) -> dict[str, int | None]:
+    """The status with which each probe is answered, by its name."""
+    probed = Probed(*faults)
+    return {probe.name: row.status for probe, row in zip(probed.asked, probed.rows, strict=True)}
+
+
 def assert_turned(scenario: Scenario, rows: dict[str, Judgement]) -> None:
     expected = {row: scenario.turns[row][0] if row in scenario.turns else Verdict.PASS for row in ROWS}
     found = {row: [(finding.code, finding.subject, finding.seen) for finding in rows[row].findings] for row in ROWS}
@@ -84,28 +100,33 @@ def assert_turned(scenario: Scenario, rows: dict[str, Judgement]) -> None:
     assert_gate_says(of_judgements(rows), scenario.turns)
 
 
-@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if only_faults(each)], ids=lambda each: each.name)
-def test_a_hole_turns_exactly_its_rows(scenario: Scenario, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    state = blueprint_of(scenario)
-    for name, value in {**sandbox.exports(), **state.settings, "PHASE5_PROBES__RUNS_PER_HOUR": "1000"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "1")
+@contextmanager
+def in_scenario(sandbox: Sandbox, state: Blueprint) -> Iterator[None]:
+    """The running sandbox is in this state in this block, and healthy after it."""
     forget_probes(sandbox)
     sandbox.platform_faults.clear()
     sandbox.platform_faults.update(state.platform_faults)
     for fault in state.faults:
         sandbox.faults.add(**fault)
     try:
-        assert_turned(scenario, judged(tmp_path))
+        yield
     finally:
         sandbox.faults.clear()
         sandbox.platform_faults.clear()
 
 
-@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if not only_faults(each)], ids=lambda each: each.name)
-def test_a_platform_that_stops_probes_turns_exactly_its_rows(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setenv("PHASE5_NOW", NOW)
-    with Sandbox(scenario.name) as running:
-        for name, value in running.exports().items():
-            monkeypatch.setenv(name, value)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
+def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    state = scenario.blueprint(datetime.fromisoformat(NOW), REGION)
+    if not only_faults(state):
+        monkeypatch.setenv("PHASE5_NOW", NOW)
+        with Sandbox(scenario.name) as its_own:
+            for name, value in its_own.exports().items():
+                monkeypatch.setenv(name, value)
+            assert_turned(scenario, judged(tmp_path))
+        return
+    for name, value in {**sandbox.exports(), **state.settings, "PHASE5_PROBES__RUNS_PER_HOUR": "1000"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "1")
+    with in_scenario(sandbox, state), few_probes(but_all=showing(state.platform_faults)):
         assert_turned(scenario, judged(tmp_path))
