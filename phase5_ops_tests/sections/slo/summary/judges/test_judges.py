@@ -11,7 +11,7 @@ from phase5_ops.policy import SloPolicy, ToolSetting
 from phase5_ops.reads import ReadStatus
 from phase5_ops.sections.slo.summary.judges.burn import judge_budget_not_burning
 from phase5_ops.sections.slo.summary.judges.met import judge_slo_met
-from phase5_ops.sections.slo.summary.judges.visible import duration, judge_metrics_visible
+from phase5_ops.sections.slo.summary.judges.visible import MetricsCase, duration, judge_metrics_visible
 from phase5_ops.text import first_few
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.slo.summary.gathering import GOOD_READ, LINKS, NAMESPACE, NOW, TOOLS, World, registry_item
@@ -260,7 +260,7 @@ def test_registry_that_could_not_be_read_is_an_error_and_says_nothing_of_tools(j
 def test_tables_without_reads_are_an_error(judge):
     world = World().steady()
     bare = replace(world.summary(), reads=())
-    judgement = judge(bare, world.registered(), policy=world.policy, now=NOW, links=LINKS, namespace=NAMESPACE)
+    judgement = judge(MetricsCase(bare, world.registered(), world.policy, NOW, LINKS, NAMESPACE))
     assert ("reads_missing", "ERROR") in {(code, verdict) for code, verdict, _ in codes(judgement)}
 
 
