@@ -80,7 +80,7 @@ def test_what_was_lost_closes_the_rows_until_a_person_accepts_exactly_that(start
     assert accept() == REFUSED  # there is no run yet
     assert codes() == set()
     assert accept() == REFUSED
-    assert "every history continues there" in capsys.readouterr().err
+    assert "there, every history continues the earlier ones" in capsys.readouterr().err
 
     (settings.state_dir / "history.sqlite").unlink()
     made_anew("cc-native-resilience", dynamodb)

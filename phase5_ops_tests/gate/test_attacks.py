@@ -725,7 +725,7 @@ def test_a_forged_record_of_a_promotion_is_not_taken_for_one(world, signers, for
     record = Promotion("nobody", datetime.fromisoformat(NOW), key, readiness.decode(), decision.decode(), "fine")
     world.state.record_promotion(RELEASE, 1, record)
     by_hand = world.promote()
-    assert "the record of its promotion cannot be trusted" in by_hand.said
+    assert "the record of the promotion cannot be trusted" in by_hand.said
     assert (by_hand.success, world.effects(), world.state.candidate(RELEASE).fate) == (False, 0, Fate.READY_TO_SIGN)
     assert not list(world.evidence.glob("*/attestations/*"))
 

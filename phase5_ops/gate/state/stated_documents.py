@@ -163,7 +163,7 @@ def verified(stored: StoredDocument | None, keys: KeySet, release: Release, seri
     about = f"{release.name} in {release.environment}, series {series}"
     if stored is None:
         raise NotStated(
-            f"the gate has written no document of {about} yet: its sensor promotion_gate writes one at each tick;"
+            f"the gate has said nothing of {about} yet: its sensor promotion_gate writes a document at each tick;"
             " check that Dagster's daemon runs on the gate's machine and that the sensor is on"
         )
     key = keys.keys.get(stored.key_id)

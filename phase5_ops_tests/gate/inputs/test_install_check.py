@@ -124,7 +124,7 @@ def test_init_without_a_terminal_forgets_no_keys_unless_it_is_told_to(desk, monk
     table.delete_item(Key={"pk": f"KEYS#{desk.settings.environment}", "sk": "PINNED"})
     code, said = phase5(monkeypatch, capsys, desk, "init")
     assert (code, path.exists()) == (3, False)
-    assert "nothing tells which keys it held" in said
+    assert "nothing tells which keys the file held" in said
     assert "give --yes" in said
     assert phase5(monkeypatch, capsys, desk, "init", "--yes")[0] == 0
     assert path.exists()

@@ -333,7 +333,7 @@ def test_an_override_that_somebody_wrote_into_the_table_has_no_effect(promoted):
     assert [request.tags["phase5/override"] for request in tick.requests] == [order.id]
     said = " ".join(tick.lines)
     assert "signature_of_another_statement" in said
-    assert "rollback-odd: not an override" in said
+    assert "override rollback-odd: the item in the state table is no order" in said
     for name in (forged.id, "rollback-odd", "rollback-none"):
         assert not promoted.carries_out(name).promoted
     assert promoted.effects() == []
@@ -404,7 +404,7 @@ def test_an_order_that_ended_with_an_effect_that_nobody_recorded_says_so(inciden
     later = datetime.now(UTC) + timedelta(hours=5)
     requests, [line] = watch_overrides(incident.at(later), later)
     assert requests == []
-    assert "it may have reached the target" in line
+    assert "the order may have reached the target" in line
 
 
 def test_an_order_that_ends_while_it_is_carried_out_has_no_effect(incident):
@@ -415,7 +415,7 @@ def test_an_order_that_ends_while_it_is_carried_out_has_no_effect(incident):
     soon = override_of(incident.state.overrides("production")[0].payload).until - timedelta(seconds=100)
     outcome = promote_override(replace(door, session=replace(door.session, at=soon)), request.tags["phase5/override"])
     assert (outcome.ending, incident.effects()) == (Ending.BLOCKED, [])
-    assert "the order has ended meanwhile" in outcome.reasons[0]
+    assert "the order ended during the promotion" in outcome.reasons[0]
 
 
 def test_glass_is_not_broken_for_what_another_run_promotes_or_has_promoted(incident):
@@ -451,7 +451,7 @@ def test_what_somebody_wrote_among_the_orders_stops_nothing(promoted):
     promoted.asks("bob", OrderKind.ROLLBACK, **WHY)
     tick = promoted.tick()
     assert len(tick.requests) == 1
-    assert sum("not an override" in line for line in tick.lines) == 5
+    assert sum("is no order; find out" in line for line in tick.lines) == 5
     assert promoted.carries_out(tick.requests[0]).promoted
 
 

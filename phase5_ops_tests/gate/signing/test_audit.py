@@ -143,13 +143,13 @@ def test_a_signature_that_is_not_the_roles_differs_whatever_cloudtrail_says(chan
 @pytest.mark.parametrize(
     ("claim", "now", "settled", "why"),
     [
-        (CLAIM, NOW + timedelta(minutes=5), False, "ask again"),
-        (CLAIM, NOW + timedelta(minutes=34), False, "ask again"),
+        (CLAIM, NOW + timedelta(minutes=5), False, "run the command again then"),
+        (CLAIM, NOW + timedelta(minutes=34), False, "run the command again then"),
         (CLAIM, NOW + timedelta(minutes=36), True, "no Sign call of request 8d0b35e0"),
         (CLAIM, NOW + timedelta(days=89), True, "no Sign call"),
         (CLAIM, NOW + timedelta(days=90), False, "goes back 90 days"),
-        (CLAIM, NOW - timedelta(hours=1), True, "in the future"),
-        (replace(CLAIM, request_id=""), LATER, True, "no request id"),
+        (CLAIM, NOW - timedelta(hours=1), True, "from the future"),
+        (replace(CLAIM, request_id=""), LATER, True, "no KMS request id"),
     ],
     ids=["just now", "not yet", "absent", "old and absent", "too old", "future", "no request"],
 )

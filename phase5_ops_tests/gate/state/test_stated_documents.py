@@ -100,7 +100,7 @@ def test_what_was_changed_in_the_table_is_not_believed(desk, table, cut):
 
 
 def test_nothing_said_says_what_is_needed(desk, table):
-    with pytest.raises(NotStated, match="promotion_gate writes one at each tick"):
+    with pytest.raises(NotStated, match="promotion_gate writes a document at each tick"):
         read(desk, table, series=9)
 
 
