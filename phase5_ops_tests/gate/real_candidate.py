@@ -5,12 +5,12 @@ the same state for each test: a fresh copy of the state folder, and the items of
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 import dagster as dg
@@ -189,8 +189,29 @@ class World:
         assert (self.effects(), self.records()) == (1, 1)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A state that a world was in, from which it is put back."""
+
+    folder: Path
+    items: list[dict[str, Any]]
+    cursor: str | None
+
+    @classmethod
+    def of(cls, world: World) -> "Kept":
+        """The present state; the world is at its end with it."""
+        world.instance.dispose()
+        return cls(world.folder, world.items(), world.cursor)
+
+
+class PutBack(Protocol):
+    """Puts a kept state back into a folder: that of the candidate for which the gate is open, unless another is given."""
+
+    def __call__(self, monkeypatch: pytest.MonkeyPatch, state: Path, kept: Kept | None = None) -> World: ...
+
+
 @contextmanager
-def opened_candidate(folder: Path) -> Iterator[Callable[[pytest.MonkeyPatch, Path], World]]:
+def opened_candidate(folder: Path) -> Iterator[PutBack]:
     """Makes the candidate; yields what puts its state back, for one test, into a folder of that test."""
     with pytest.MonkeyPatch.context() as patch:
         clean(patch, folder)
@@ -215,14 +236,14 @@ def opened_candidate(folder: Path) -> Iterator[Callable[[pytest.MonkeyPatch, Pat
             clean(patch, folder)
             world = begin(patch, folder / "made")
             _make(world)
-            items = world.items()
-            world.instance.dispose()
+            opened = Kept.of(world)
             patch.undo()
 
-            def again(monkeypatch: pytest.MonkeyPatch, state: Path) -> World:
-                shutil.copytree(folder / "made", state, symlinks=True)
-                copy = begin(monkeypatch, state, world.cursor)
-                _restore(copy, items)
+            def again(monkeypatch: pytest.MonkeyPatch, state: Path, kept: Kept | None = None) -> World:
+                kept = kept or opened
+                shutil.copytree(kept.folder, state, symlinks=True)
+                copy = begin(monkeypatch, state, kept.cursor)
+                _restore(copy, kept.items)
                 return copy
 
             yield again

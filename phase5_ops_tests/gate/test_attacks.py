@@ -8,8 +8,10 @@ import json
 import os
 import shutil
 import sqlite3
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from multiprocessing.synchronize import Barrier
 
 import dagster as dg
@@ -42,9 +44,9 @@ from phase5_ops.gate.signing.trusted_keys import MARK_NAME, pin_keys
 from phase5_ops.gate.state.items import Fate, Prepared, Promotion, StoredSignOff
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.settings import load_settings
-from phase5_ops_tests.conftest import NOW
+from phase5_ops_tests.conftest import NOW, clean
 from phase5_ops_tests.gate.own_aws import decision_payload, readiness_payload
-from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, TABLE, World, opened_candidate
+from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, TABLE, Kept, World, opened_candidate
 from phase5_ops_tests.gate.signing.test_trusted_keys import LOST
 from phase5_ops_tests.gate.warm_processes import CONTEXT, exit_code, started, warm
 
@@ -83,6 +85,43 @@ def failing_run(world: World, tags: dict[str, str] | None = None) -> str:
     run_id = world.readiness(tags, BREAKERS)
     world.sandbox.faults.clear()
     return run_id
+
+
+#: What is run by hand before the attack, each state made once; the ids of its runs, in order.
+RUNS = {
+    "failing": lambda world: [failing_run(world)],
+    "failing, then passing": lambda world: [failing_run(world), world.readiness(rows=BREAKERS)],
+    "passing": lambda world: [world.readiness(rows=BREAKERS)],
+    "failing attempt": lambda world: [failing_run(world, tags_of(world))],
+}
+
+
+@pytest.fixture(scope="module")
+def kept_after(again, tmp_path_factory):
+    @cache
+    def made(name: str) -> tuple[Kept, list[str]]:
+        folder = tmp_path_factory.mktemp("after-runs")
+        with pytest.MonkeyPatch.context() as patch:
+            clean(patch, folder)
+            world = again(patch, folder / "state")
+            run_ids = RUNS[name](world)
+            return Kept.of(world), run_ids
+
+    return made
+
+
+@pytest.fixture
+def after(kept_after, again, monkeypatch, tmp_path):
+    """Puts back the world as it was after such runs, and says their ids."""
+    with ExitStack() as ends:
+
+        def put_back(name: str) -> tuple[World, *tuple[str, ...]]:
+            kept, run_ids = kept_after(name)
+            made = again(monkeypatch, tmp_path / "state", kept)
+            ends.callback(made.instance.dispose)
+            return made, *run_ids
+
+        yield put_back
 
 
 def post_everything(world: World, *, passed: bool) -> None:
@@ -124,8 +163,8 @@ def test_results_posted_before_any_run_open_nothing(world):
     world.stays_closed("no_readiness_run")
 
 
-def test_results_posted_over_a_failing_attempt_open_nothing(world):
-    failing_run(world, tags_of(world))
+def test_results_posted_over_a_failing_attempt_open_nothing(after):
+    world, _ = after("failing attempt")
     post_everything(world, passed=True)
     world.stays_closed("2.1 ERROR read_failed", "3.1 MISSING result_missing")
 
@@ -154,33 +193,32 @@ def test_the_deleted_run_of_the_candidate_is_no_run(world):
     world.stays_closed("no_readiness_run")
 
 
-def test_a_newer_failing_run_closes(world):
-    run_id = failing_run(world)
+def test_a_newer_failing_run_closes(after):
+    world, run_id = after("failing")
     world.stays_closed(f"newer_run_disagrees {run_id}: row 2.1 is ERROR there")
 
 
-def test_deleting_a_newer_failing_run_opens_nothing(world):
-    run_id = failing_run(world)
+def test_deleting_a_newer_failing_run_opens_nothing(after):
+    world, run_id = after("failing")
     world.instance.delete_run(run_id)
     world.stays_closed(f"newer_run_disagrees {run_id}: row 2.1 is ERROR there; Dagster has no record of it")
 
 
-def test_deleting_the_failing_attempt_does_not_bring_the_earlier_one_back(world):
-    run_id = failing_run(world, tags_of(world))
+def test_deleting_the_failing_attempt_does_not_bring_the_earlier_one_back(after):
+    world, run_id = after("failing attempt")
     world.instance.delete_run(run_id)
     world.stays_closed(f"newer_run_disagrees {run_id}: row 2.1 is ERROR there; Dagster has no record of it")
 
 
-def test_a_deleted_run_that_no_longer_says_what_it_was_closes(world):
-    run_id = failing_run(world)
+def test_a_deleted_run_that_no_longer_says_what_it_was_closes(after):
+    world, run_id = after("failing")
     world.instance.delete_run(run_id)
     (world.evidence / run_id / "run.json").unlink()
     world.stays_closed(f"newer_run_unreadable {run_id}")
 
 
-def test_a_partial_run_that_passes_cures_nothing_and_closes_nothing_whether_or_not_it_is_deleted(world):
-    failed = failing_run(world)
-    later = world.readiness(rows=BREAKERS)
+def test_a_partial_run_that_passes_cures_nothing_and_closes_nothing_whether_or_not_it_is_deleted(after):
+    world, failed, later = after("failing, then passing")
     world.stays_closed(f"newer_run_disagrees {failed}")
     world.instance.delete_run(later)
     world.stays_closed(f"newer_run_disagrees {failed}")
@@ -405,8 +443,8 @@ def test_what_a_run_says_of_itself_is_part_of_its_evidence(world):
         path.write_bytes(before)
 
 
-def test_a_failing_run_whose_evidence_says_another_thing_of_itself_still_closes(world):
-    run_id = failing_run(world)
+def test_a_failing_run_whose_evidence_says_another_thing_of_itself_still_closes(after):
+    world, run_id = after("failing")
     world.instance.delete_run(run_id)
     path = world.evidence / run_id / "run.json"
     before = json.loads(path.read_bytes())
@@ -415,9 +453,8 @@ def test_a_failing_run_whose_evidence_says_another_thing_of_itself_still_closes(
         world.stays_closed(f"newer_run_unreadable {run_id}")
 
 
-def test_a_failing_run_whose_verdicts_were_made_to_pass_still_closes(world):
-    run_id = failing_run(world)
-    passing = world.readiness(rows=BREAKERS)
+def test_a_failing_run_whose_verdicts_were_made_to_pass_still_closes(after):
+    world, run_id, passing = after("failing, then passing")
     world.instance.delete_run(run_id)
     for part in ("verdicts", "tables"):
         shutil.rmtree(world.evidence / run_id / part)
@@ -426,16 +463,15 @@ def test_a_failing_run_whose_verdicts_were_made_to_pass_still_closes(world):
     world.stays_closed(f"newer_run_unreadable {run_id}")
 
 
-def test_a_failing_run_that_the_state_table_alone_knows_still_closes(world):
-    run_id = failing_run(world)
+def test_a_failing_run_that_the_state_table_alone_knows_still_closes(after):
+    world, run_id = after("failing")
     forget_entirely(world, run_id)
     world.stays_closed(f"newer_run_unreadable {run_id}")
 
 
-def test_a_record_that_was_taken_out_of_the_state_table_shows_and_the_candidates_own_is_needed(world):
-    run_id = failing_run(world)
+def test_a_record_that_was_taken_out_of_the_state_table_shows_and_the_candidates_own_is_needed(after):
+    world, run_id, _ = after("failing, then passing")
     run_of_candidate = check_state.runs_of_candidate(world.instance, RELEASE, 1)[0].facts.run_id
-    world.readiness(rows=BREAKERS)
     forget_entirely(world, run_id)
     world.delete(world.run_records(run_id)[0])
     world.stays_closed("run_records_broken")
@@ -444,8 +480,8 @@ def test_a_record_that_was_taken_out_of_the_state_table_shows_and_the_candidates
     world.stays_closed(f"run_not_recorded {run_of_candidate}")
 
 
-def test_the_times_of_files_decide_nothing(world):
-    run_id = failing_run(world)
+def test_the_times_of_files_decide_nothing(after):
+    world, run_id = after("failing")
     world.instance.delete_run(run_id)
     for seconds in (0, 4_000_000_000):
         for path in (world.evidence, *world.evidence.rglob("*")):
@@ -506,8 +542,9 @@ def test_an_added_file_in_the_evidence_closes(world):
     world.stays_closed("evidence_changed")
 
 
-def test_another_runs_folder_in_the_place_of_the_evidence_closes(world):
-    run_id, other = own_run(world), world.readiness(rows=BREAKERS)
+def test_another_runs_folder_in_the_place_of_the_evidence_closes(after):
+    world, other = after("passing")
+    run_id = check_state.runs_of_candidate(world.instance, RELEASE, 1)[0].facts.run_id
     shutil.rmtree(world.evidence / run_id)
     shutil.copytree(world.evidence / other, world.evidence / run_id)
     world.stays_closed("evidence_changed", "2.1 UNTRUSTED result_not_of_the_evidence")
