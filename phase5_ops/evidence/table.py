@@ -85,13 +85,13 @@ class DeclaredColumn:
         return [*among, *([f"at least {self.least}"] if self.least is not None else [])]
 
     def column(self) -> "pa.Column":
-        """The column of the schema."""
+        """The column of the schema; `written` gives it its type."""
         import pandera.pandas as pa
 
         checks = [pa.Check.isin(self.among)] if self.among else []
         checks += [pa.Check.ge(self.least)] if self.least is not None else []
         checks += [pa.Check(self.check, element_wise=True)] if self.check else []
-        return pa.Column(self.dtype, checks, nullable=self.nullable, unique=self.unique)
+        return pa.Column(None, checks, nullable=self.nullable, unique=self.unique)
 
     def written(self, rows: Sequence[object]) -> "pd.Series[Any]":
         """The column of these rows."""
@@ -150,9 +150,7 @@ class DeclaredTable(Generic[Row, Facts]):
         import pandera.pandas as pa
 
         unique = [column.name for column in self.columns if column.attribute in self._unique]
-        return pa.DataFrameSchema(
-            {column.name: column.column() for column in self.columns}, strict=True, coerce=True, unique=unique or None
-        )
+        return pa.DataFrameSchema({column.name: column.column() for column in self.columns}, strict=True, unique=unique or None)
 
     @cached_property
     def _facts(self) -> TypeAdapter[Facts]:
