@@ -1,8 +1,11 @@
-"""Whole runs against a platform that misbehaves: the right rows close, the others are still judged, and nothing hangs."""
+"""Runs against a platform that misbehaves: the right rows close, the others are still judged, and nothing hangs.
+
+Where Dagster has no part in what is shown, the rows are gathered and judged without it.
+"""
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,14 +22,31 @@ from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.conftest import run
+from phase5_ops_tests.conftest import NOW, clean, run
 from phase5_ops_tests.documentation.test_summaries import says_what_was_not_judged
+from phase5_ops_tests.without_dagster import judged
 
 SECTIONS = ["1.1", "1.2", "1.3", "2.1", "2.2"]  # what is shown here holds for every row, and these are quickly gathered
 
 
+def judge(*rows: str) -> ReadinessDocument:
+    """What a run of these rows says, by default of all quickly gathered ones; without Dagster."""
+    return judged(load_settings(), rows or SECTIONS).document
+
+
 def verdicts(document: ReadinessDocument) -> dict[str, str]:
     return {row.id: str(row.verdict) for row in document.rows if row.id in SECTIONS}
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A healthy platform, for tests that only read of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        clean(patch, tmp_path_factory.mktemp("healthy"))
+        patch.setenv("PHASE5_NOW", NOW)
+        with Sandbox("healthy") as sandbox:
+            patch.undo()
+            yield sandbox
 
 
 @pytest.mark.parametrize(
@@ -49,11 +69,20 @@ def verdicts(document: ReadinessDocument) -> dict[str, str]:
     ids=lambda value: "-".join(str(part) for part in value.values()) if "kind" in value else "",
 )
 def test_a_fault_of_reading_closes_only_the_rows_that_need_it(
-    fault: dict[str, str], closed: dict[str, str], start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch
+    fault: dict[str, str],
+    closed: dict[str, str],
+    healthy: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "1")
-    start("healthy").faults.add(**fault)
-    document = run(rows=SECTIONS)
+    monkeypatch.setenv("PHASE5_NOW", NOW)
+    monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path / "state"))
+    for name, value in healthy.exports().items():
+        monkeypatch.setenv(name, value)
+    healthy.faults.add(**fault)
+    document = judge()
+    healthy.faults.clear()
     assert verdicts(document) == {"1.1": "PASS", "1.2": "PASS", "1.3": "PASS", "2.1": "PASS", "2.2": "PASS"} | closed
     assert document.exit_code == 2
     for row, verdict in closed.items():
@@ -148,7 +177,7 @@ def test_results_target_the_materialization_of_their_own_run(start: Callable[[st
 
 def test_a_breaker_closed_by_hand_between_two_runs_is_found(start: Callable[[str], Sandbox]):
     sandbox = start("breaker-open")
-    assert verdicts(run(rows=SECTIONS))["2.2"] == "WARN"
+    assert verdicts(judge("2.2"))["2.2"] == "WARN"
     table = boto3.resource("dynamodb", endpoint_url=sandbox.endpoint).Table("cc-native-resilience")
     key = {"pk": "CONNECTOR#crm_salesforce", "sk": "STATE"}
     table.update_item(
@@ -157,10 +186,10 @@ def test_a_breaker_closed_by_hand_between_two_runs_is_found(start: Callable[[str
         ExpressionAttributeNames={"#s": "state"},
         ExpressionAttributeValues={":closed": "CLOSED", ":zero": 0},
     )
-    edited = next(row for row in run(rows=SECTIONS).rows if row.id == "2.2")
+    edited = next(row for row in judge("2.2").rows if row.id == "2.2")
     assert (edited.verdict, edited.findings[0].code) == (Verdict.FAIL, "closed_by_hand")
     table.delete_item(Key=key)
-    deleted = next(row for row in run(rows=SECTIONS).rows if row.id == "2.2")
+    deleted = next(row for row in judge("2.2").rows if row.id == "2.2")
     assert (deleted.verdict, deleted.findings[0].code) == (Verdict.FAIL, "closed_by_hand")
 
 
@@ -171,21 +200,21 @@ def test_a_slot_that_stays_taken_without_calls_is_leaked(start: Callable[[str], 
         UpdateExpression="SET in_flight_count = :one",
         ExpressionAttributeValues={":one": 1},
     )
-    assert verdicts(run(rows=SECTIONS))["2.2"] == "PASS"
+    assert verdicts(judge("2.2"))["2.2"] == "PASS"
     monkeypatch.setenv("PHASE5_NOW", "2026-11-23T12:05:30Z")
-    later = next(row for row in run(rows=SECTIONS).rows if row.id == "2.2")
+    later = next(row for row in judge("2.2").rows if row.id == "2.2")
     assert (later.verdict, later.findings[0].code) == (Verdict.FAIL, "slot_leaked")
 
 
 def test_the_same_evidence_gives_the_same_verdicts_and_policy_digest(start: Callable[[str], Sandbox], monkeypatch):
     start("breaker-half-open-stuck")
-    first, second = run(rows=SECTIONS), run(rows=SECTIONS)
+    first, second = judge(), judge()
     assert [(row.id, row.verdict, row.findings) for row in first.rows] == [
         (row.id, row.verdict, row.findings) for row in second.rows
     ]
     assert first.policy_digest == second.policy_digest
     monkeypatch.setenv("PHASE5_BREAKERS__COOLDOWN_SECONDS", "31")
-    assert run(rows=SECTIONS).policy_digest != first.policy_digest
+    assert judge().policy_digest != first.policy_digest
 
 
 def test_evidence_is_copied_to_s3_where_the_settings_say_so(start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch):
@@ -205,9 +234,9 @@ def test_a_runbook_in_s3_is_read(start: Callable[[str], Sandbox], monkeypatch: p
     s3.create_bucket(Bucket="books", CreateBucketConfiguration={"LocationConstraint": sandbox.region})
     s3.put_object(Bucket="books", Key="rel.md", Body=Path(load_settings().runbook).read_bytes())
     monkeypatch.setenv("PHASE5_RUNBOOK", "s3://books/rel.md")
-    assert verdicts(run(rows=["1.3"]))["1.3"] == "PASS"
+    assert verdicts(judge("1.3"))["1.3"] == "PASS"
     monkeypatch.setenv("PHASE5_RUNBOOK", "s3://books/gone.md")
-    assert verdicts(run(rows=["1.3"]))["1.3"] in ("FAIL", "ERROR")
+    assert verdicts(judge("1.3"))["1.3"] in ("FAIL", "ERROR")
 
 
 def test_checks_run_alone_judge_the_latest_table(start: Callable[[str], Sandbox]):
@@ -237,7 +266,7 @@ def test_a_registry_item_that_cannot_be_read_closes_every_row_that_builds_on_the
         TableName="cc-native-action-type-registry",
         Item={"pk": {"S": "ACTION_TYPE#X"}, "sk": {"S": "REGISTRY_VERSION#1"}, "tool_name": {"N": "1"}},
     )
-    found = verdicts(run(rows=SECTIONS))
+    found = verdicts(judge())
     assert (found["1.1"], found["1.2"], found["2.2"]) == ("ERROR", "ERROR", "ERROR")
 
 

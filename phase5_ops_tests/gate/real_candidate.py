@@ -4,6 +4,7 @@ Made once by what makes it in production (registration, sensor, readiness run, t
 the same state for each test: a fresh copy of the state folder, and the items of the state table as they were.
 """
 
+import pickle
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 import boto3
 import dagster as dg
 import pytest
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.table import Table as MotoTable
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import WORDS, build_defs, evidence_for
@@ -31,6 +34,7 @@ from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, new_session, open_session
 from phase5_ops.gate.signing.trusted_keys import pin_keys
 from phase5_ops.gate.state.table import StateTable
+from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
 from phase5_ops_tests.conftest import NOW, clean
@@ -194,14 +198,14 @@ class Kept:
     """A state that a world was in, from which it is put back."""
 
     folder: Path
-    items: list[dict[str, Any]]
+    items: bytes
     cursor: str | None
 
     @classmethod
     def of(cls, world: World) -> "Kept":
         """The present state; the world is at its end with it."""
         world.instance.dispose()
-        return cls(world.folder, world.items(), world.cursor)
+        return cls(world.folder, pickle.dumps(_table(world).items), world.cursor)
 
 
 class PutBack(Protocol):
@@ -265,11 +269,12 @@ def _make(world: World) -> None:
     assert request.job_name == PROMOTION_JOB
 
 
-def _restore(world: World, items: list[dict[str, Any]]) -> None:
-    for item in world.items():
-        world.delete(item)
-    for item in items:
-        world.put(item)
+def _table(world: World) -> MotoTable:
+    return dynamodb_backends[ACCOUNT][world.sandbox.region].tables[TABLE]
+
+
+def _restore(world: World, items: bytes) -> None:
+    _table(world).items = pickle.loads(items)
     if world.effects():
         world.client("ssm").delete_parameter(Name=PARAMETER)
     world.sandbox.faults.clear()
