@@ -5,21 +5,27 @@ Nothing of what is tested depends on it. What must not live here: anything that 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache, lru_cache
+from inspect import CO_VARKEYWORDS
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from botocore.hooks import EVENT_ALIASES, EventAliaser
+from botocore.compat import accepts_kwargs
+from botocore.hooks import EVENT_ALIASES, EventAliaser, NodeList, _PrefixTrie
 from botocore.loaders import create_loader
+from botocore.model import ServiceModel
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc._rfc7518.rsa_key import RSABinding
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import Pool
 
+from phase5_ops.gate.drill.cases import GateDrill, drill
 from phase5_ops.orchestration.wiring import evidence_asset, row_checks
+from phase5_ops.policy import GatePolicy
 
 T, M = TypeVar("T"), TypeVar("M")
 
@@ -38,6 +44,10 @@ def made_once() -> Iterator[None]:
             patch.setattr(f"dagster._core.storage.{storage}.create_engine", _engine)
         patch.setattr("os.fsync", lambda _: None)
         patch.setattr(EventAliaser, "__init__", _aliaser)
+        patch.setattr("botocore.client.ServiceModel", _service_model)
+        patch.setattr("botocore.hooks.accepts_kwargs", _accepts_kwargs)
+        patch.setattr(_PrefixTrie, "_recursive_copy", _copy_of_handlers)
+        patch.setattr("phase5_ops.gate.defs.drill_assets.drill", _drilled)
         patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
         patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
         yield
@@ -62,6 +72,44 @@ def _imported_key(values: dict[str, str]) -> Any:
     if (key := repr(values)) not in _keys:
         _keys[key] = _import_key(values)
     return _keys[key]
+
+
+_service_models: dict[int, tuple[Any, ServiceModel]] = {}
+
+
+def _service_model(description: Any, service_name: str | None = None) -> ServiceModel:
+    """The shapes of a service, by its description, which is loaded once; each client of it works them out anew."""
+    if id(description) not in _service_models:
+        _service_models[id(description)] = (description, ServiceModel(description, service_name=service_name))
+    return _service_models[id(description)][1]
+
+
+def _accepts_kwargs(handler: Callable[..., Any]) -> bool:
+    """Asked of some hundred handlers for each session."""
+    code = getattr(handler, "__code__", None)
+    return accepts_kwargs(handler) if code is None else bool(code.co_flags & CO_VARKEYWORDS)
+
+
+def _copy_of_handlers(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]:
+    """As botocore copies them for each client, without the detour through `copy.copy`."""
+    copied = {}
+    for key, value in node.items():
+        if isinstance(value, NodeList):
+            copied[key] = NodeList(list(value.first), list(value.middle), list(value.last))
+        else:
+            copied[key] = _copy_of_handlers(trie, value) if isinstance(value, dict) else value
+    return copied
+
+
+_drills: dict[tuple[str, datetime], GateDrill] = {}
+
+
+def _drilled(policy: GatePolicy, now: datetime) -> GateDrill:
+    """Some nine hundred decisions of the same gate on the same cases."""
+    key = (policy.model_dump_json(), now)
+    if key not in _drills:
+        _drills[key] = drill(policy, now)
+    return _drills[key]
 
 
 def _once_for_each(make: Callable[[T], M]) -> Callable[[T], M]:
