@@ -160,8 +160,7 @@ def _placed(existing: Sequence[tuple[str, Any]], pairs: Sequence[tuple[str, Any]
     """The fields with `pairs` instead of those of the same names: where the first of those stood, else at the end."""
     names = {name for name, _ in pairs}
     at = next((index for index, (name, _) in enumerate(existing) if name in names), len(existing))
-    kept_before = [pair for pair in existing[:at] if pair[0] not in names]
-    return [*kept_before, *pairs, *(pair for pair in existing[at:] if pair[0] not in names)]
+    return [*existing[:at], *pairs, *(pair for pair in existing[at:] if pair[0] not in names)]
 
 
 def _claim_of(content: Any) -> object:  # noqa: ANN401 - any JSON

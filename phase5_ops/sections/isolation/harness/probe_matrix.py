@@ -14,6 +14,7 @@ so that the refusal of a foreign account cannot hide a tenant that was taken fro
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from phase5_ops.probing.channel import ACCOUNT_CHANNELS, CHANNELS, TENANT_CHANNELS, Channel, Form, Medium, Subject
@@ -21,7 +22,7 @@ from phase5_ops.probing.forge import ODD_CLAIMS, TokenKind, WhoGroup, group_of
 from phase5_ops.probing.guard import OVERRIDE_FIELD, OVERRIDE_HEADERS
 from phase5_ops.probing.request import Request
 from phase5_ops.sections.isolation.harness.probe_plan import FIRST_NUMBER, CrossProbe, CrossTargets, ExpectedAnswer
-from phase5_ops.sections.isolation.harness.probe_routes import ROUTES, Route
+from phase5_ops.sections.isolation.harness.probe_routes import ROUTES, Asked, Route
 
 _OF_LEDGER = "ledger_explanation"
 #: Ways to come to a route besides its own method and path.
@@ -41,7 +42,9 @@ def build_cross_plan(
     """
     planner = _Planner(targets, frozenset(kinds), scoped, b_scoped)
     probes = [probe for route in ROUTES for probe in planner.of_route(route)]
-    numbered = [_numbered(probe, targets, FIRST_NUMBER + at) for at, probe in enumerate(probes)]
+    asked = partial(targets.asked, of_b=False, account="")
+    before = asked(number=_PLACEHOLDER)
+    numbered = [_numbered(probe, before, asked(number=FIRST_NUMBER + at)) for at, probe in enumerate(probes)]
     return tuple(sorted(numbered, key=lambda probe: (not probe.reads, probe.expect is not ExpectedAnswer.REFUSED)))
 
 
@@ -53,10 +56,8 @@ def combinations() -> int:
 _PLACEHOLDER = 0
 
 
-def _numbered(draft: CrossProbe, targets: CrossTargets, number: int) -> CrossProbe:
+def _numbered(draft: CrossProbe, before: Asked, after: Asked) -> CrossProbe:
     """The probe with its own mark and period in place of the placeholders."""
-    before = targets.asked(of_b=False, account="", number=_PLACEHOLDER)
-    after = targets.asked(of_b=False, account="", number=number)
     texts = ((before.mark, after.mark), *zip(before.period, after.period, strict=True))
 
     def filled(value: Any) -> Any:  # noqa: ANN401 - JSON
