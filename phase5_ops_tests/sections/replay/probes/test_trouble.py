@@ -27,11 +27,19 @@ from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.places import SCENARIOS, TESTS
+from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
 
 LEDGER, INTENTS = "cc-native-ledger", "cc-native-action-intent"
 ERROR, FAIL, INCONCLUSIVE, PASS, WARN = Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.WARN
 SESSION = boto3.Session("sandbox", "sandbox", region_name="us-west-2")
 PASSWORD = "Aa1!aaaaaaaaaa"  # of users that only these tests know
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sent_probes() -> Iterator[None]:
+    """One probe of each kind: what goes wrong here goes wrong for all of a kind alike."""
+    with few_probes():
+        yield
 
 
 @pytest.fixture(scope="module")
