@@ -14,11 +14,13 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from moto.dynamodb.models import dynamodb_backends
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.probing.codes import ProbingCode
 from phase5_ops.probing.identity import KeySetClient
+from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sections.replay.probes.collecting import collect_probes
 from phase5_ops.sections.replay.probes.judge import judge_authorization, judge_permissions
@@ -58,6 +60,11 @@ def pointed_at_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator
     yield
     sandbox.faults.clear()
     sandbox.platform_faults.clear()
+    assert sandbox.platform.executor.wait_idle(300)
+    tables = dynamodb_backends[ACCOUNT]["us-west-2"].tables
+    tables["phase5-readiness"].items.clear()
+    for partition in [key for key in tables[INTENTS].items if "phase5-canary" in str(key)]:
+        del tables[INTENTS].items[partition]
 
 
 def a_run(state: Path) -> RunContext:
