@@ -109,15 +109,14 @@ def _copy_of_handlers(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]
     return copied
 
 
-_drills: dict[tuple[str, datetime], GateDrill] = {}
-
-
 def _drilled(policy: GatePolicy, now: datetime) -> GateDrill:
     """Some nine hundred decisions of the same gate on the same cases."""
-    key = (policy.model_dump_json(), now)
-    if key not in _drills:
-        _drills[key] = drill(policy, now)
-    return _drills[key]
+    return _kept_drill(policy.model_dump_json(), now)
+
+
+@lru_cache(maxsize=4)
+def _kept_drill(policy: str, now: datetime) -> GateDrill:
+    return drill(GatePolicy.model_validate_json(policy), now)
 
 
 _backends: dict[str | None, Any] = {}

@@ -14,6 +14,8 @@ import pytest
 from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "docs" / "adding-a-row.md"
 BLOCK = re.compile(r"^`(?P<file>[^`\n]+)`\n\n```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 GENERATED = {"README.md", "docs/architecture.md", "docs/findings.md", "docs/settings.md"}

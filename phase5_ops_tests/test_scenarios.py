@@ -38,6 +38,8 @@ from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements, of_
 from phase5_ops_tests.sections.replay.probes.few_probes import every_probe
 from phase5_ops_tests.without_dagster import gathered, judged
 
+pytestmark = pytest.mark.slow
+
 REGION = "us-west-2"
 SCENARIOS = all_scenarios()
 WHOLE = {"PHASE5_WHOLE_SCENARIOS"} & set(os.environ)  # read before a test clears the environment

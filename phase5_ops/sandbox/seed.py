@@ -126,7 +126,7 @@ def put_logs(logs: Any, lines: Iterable[LogLine], now_ms: int) -> None:  # noqa:
 
 
 def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
-    items = _items_of(blueprint)
+    items = items_of(blueprint)
     for spec in table_specs():
         held = items.pop(spec["name"], [])
         if spec["name"] not in blueprint.missing_tables:
@@ -137,12 +137,17 @@ def _seed_tables(dynamodb: Any, blueprint: Blueprint) -> None:  # noqa: ANN401
 
 def _seed_table(dynamodb: Any, spec: dict[str, Any], items: list[dict[str, Any]]) -> None:  # noqa: ANN401
     _create_table(dynamodb, spec)
+    put_items(dynamodb, spec["name"], items)
+
+
+def put_items(dynamodb: Any, table: str, items: list[dict[str, Any]]) -> None:  # noqa: ANN401
+    """Writes items, as DynamoDB takes them, into a table that is there."""
     for begin in range(0, len(items), _BATCH):
         batch = [{"PutRequest": {"Item": item}} for item in items[begin : begin + _BATCH]]
-        dynamodb.batch_write_item(RequestItems={spec["name"]: batch})
+        dynamodb.batch_write_item(RequestItems={table: batch})
 
 
-def _items_of(blueprint: Blueprint) -> dict[str, list[dict[str, Any]]]:
+def items_of(blueprint: Blueprint) -> dict[str, list[dict[str, Any]]]:
     """Every item of the blueprint by its table, as DynamoDB takes it."""
     plain = [(REGISTRY, _registry_item(action, tool)) for action, tool in sorted(blueprint.action_types.items())]
     plain += [(TENANTS, tenant) for tenant in blueprint.tenants]

@@ -19,6 +19,8 @@ from phase5_ops.ccnative.keys import (
 )
 from phase5_ops_tests.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 TABLES = json.loads((ROOT / "phase5_ops" / "sandbox" / "tables.json").read_text(encoding="utf-8"))
 INTENT, TRACE = "ai_1795424883915_l91245", "trace-1795424883938-a1f4"
 

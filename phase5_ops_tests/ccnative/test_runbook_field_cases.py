@@ -11,6 +11,8 @@ from phase5_ops.ccnative.runbook import anchor_findings, parse, runbook_table
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops_tests.places import FIELD_CASES
 
+pytestmark = pytest.mark.slow
+
 CASES = FIELD_CASES / "runbook"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -16,6 +16,8 @@ from phase5_ops.cli.options import chosen_rows
 from phase5_ops.report.document import json_schema
 from phase5_ops.sandbox.server import Sandbox
 
+pytestmark = pytest.mark.slow
+
 
 def phase5(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Runs the command in this process: exit code, stdout, stderr."""

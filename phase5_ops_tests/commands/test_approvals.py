@@ -30,6 +30,8 @@ from phase5_ops_tests.gate.own_aws import NOW, RELEASE, readiness_payload
 from phase5_ops_tests.gate.people import TRUSTED, Desk, complete_for_release
 from phase5_ops_tests.report.test_release import complete, document
 
+pytestmark = pytest.mark.slow
+
 SIGN = ("sign-off", RELEASE.name, "--role", "ops-sre")
 WAIVE = ("waive", "1.2", "--release", RELEASE.name, "--finding", "alarm_missing", "--role", "ops-sre", "--reason", "known")
 

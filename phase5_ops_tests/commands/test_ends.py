@@ -20,6 +20,8 @@ from phase5_ops.sandbox.process import FOLDER, own_state_folder
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sections.replay.probes import collecting as probe_collecting
 
+pytestmark = pytest.mark.slow
+
 CHECK = ("check", "--row", "2.1")
 
 

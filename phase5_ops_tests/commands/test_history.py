@@ -15,6 +15,8 @@ from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops_tests.conftest import run
 
+pytestmark = pytest.mark.slow
+
 ROWS = ["2.1", "2.2"]
 REQUEST = AcceptanceRequest("ops-sre", "the file system was lost", "OPS-7")
 

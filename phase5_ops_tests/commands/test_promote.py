@@ -21,6 +21,8 @@ from phase5_ops.settings import ConfigurationError
 from phase5_ops_tests.gate.own_aws import DIGEST
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 OTHER = "sha256:" + "0" * 64
 RELEASE = Release("r-1", DIGEST, "production")
 

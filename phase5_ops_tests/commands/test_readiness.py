@@ -26,6 +26,8 @@ from phase5_ops_tests.conftest import NOW, clean, run
 from phase5_ops_tests.documentation.test_summaries import says_what_was_not_judged
 from phase5_ops_tests.without_dagster import judged
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = ["1.1", "1.2", "1.3", "2.1", "2.2"]  # what is shown here holds for every row, and these are quickly gathered
 
 

@@ -26,6 +26,8 @@ from phase5_ops_tests.gate.own_aws import NOW, RELEASE, decision_payload, readin
 from phase5_ops_tests.gate.people import Desk
 from phase5_ops_tests.report.test_release import complete as complete_with_files
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def desk(aws, tmp_path, monkeypatch) -> Desk:

@@ -19,6 +19,8 @@ from phase5_ops.gate.runs.pruning import prune
 from phase5_ops.policy import FlowPolicy, GatePolicy, RetentionPolicy
 from phase5_ops.settings import ConfigurationError, ReadingSettings, Settings, load_settings
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 

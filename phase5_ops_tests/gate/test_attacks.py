@@ -50,6 +50,8 @@ from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, TABLE, 
 from phase5_ops_tests.gate.signing.test_trusted_keys import LOST
 from phase5_ops_tests.gate.warm_processes import CONTEXT, exit_code, started, warm
 
+pytestmark = pytest.mark.slow
+
 OTHER_DIGEST = "sha256:" + "e" * 64
 JUDGED = [row for row in ALL_CHECKS if not row.is_sign_off]
 BREAKERS = ("2.1", "2.2")

@@ -23,6 +23,8 @@ from phase5_ops.settings import Settings, load_settings
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 RELEASE = Release("r-1", DIGEST, "sandbox")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -10,6 +10,8 @@ from phase5_ops.gate.state.items import Fate
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops_tests.gate.serving import Serving, ended, serving, until
 
+pytestmark = pytest.mark.slow
+
 BAD, GOOD = (Release(name, f"sha256:{digit * 64}", "sandbox") for name, digit in (("r-bad", "b"), ("r-good", "a")))
 FAULT = "alarm-actions-disabled"
 TARGET = "/phase5/promoted"

@@ -38,6 +38,8 @@ from phase5_ops.settings import ReadingSettings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.places import KEPT
 
+pytestmark = pytest.mark.slow
+
 ARCHIVES = sorted(KEPT.glob("*.tar.xz"))
 RELEASE = Release("r-1", "sha256:" + "d" * 64, "sandbox")
 TABLE = "phase5-readiness-kept"

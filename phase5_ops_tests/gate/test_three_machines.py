@@ -25,6 +25,8 @@ from phase5_ops_tests.commands.test_status import judged
 from phase5_ops_tests.gate.own_aws import RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk
 
+pytestmark = pytest.mark.slow
+
 NEWER = replace(RELEASE, name="r-1.2.4", digest="sha256:" + "e" * 64)
 MACHINES = ("gate", "pipeline", "signer")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -18,6 +18,8 @@ from phase5_ops.gate.drill.cases import GATE_DRILL
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, decision_payload, readiness_payload
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def promoted(aws, tmp_path) -> Desk:

@@ -17,6 +17,8 @@ import pytest
 
 from phase5_ops.input_files.files import FileUnreadable, contents, files_below
 
+pytestmark = pytest.mark.slow
+
 TEXT = "".join(f"line {number} of acme, with ümlauts\n" for number in range(5000)).encode()
 
 

@@ -24,6 +24,8 @@ from phase5_ops.report.document import (
 )
 from phase5_ops.verdict import Verdict
 
+pytestmark = pytest.mark.slow
+
 DIGEST = "sha256:" + "0" * 64
 NOW = "2026-11-23T12:00:00.000Z"
 

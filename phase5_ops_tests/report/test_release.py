@@ -26,6 +26,8 @@ from phase5_ops.report.release import LEFT_OUT, release_document, shortened
 from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.own_aws import NOW
 
+pytestmark = pytest.mark.slow
+
 GAP = Finding("alarm_missing", Verdict.FAIL, "crm.write", "an alarm", "none", "https://example.com/alarms")
 EXTRA = "tool_slo_met"
 

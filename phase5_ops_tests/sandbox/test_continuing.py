@@ -11,6 +11,8 @@ from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
 from phase5_ops.sandbox.state.traffic import rows_between, rows_of
 from phase5_ops_tests.conftest import NOW, run
 
+pytestmark = pytest.mark.slow
+
 BEGAN = datetime.fromisoformat(NOW)
 CRM = {"tool_name": "crm.create_task", "connector_id": "crm_salesforce"}
 

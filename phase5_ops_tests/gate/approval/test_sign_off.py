@@ -25,6 +25,8 @@ from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, readiness_payload
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def desk(aws, tmp_path) -> Desk:

@@ -20,6 +20,8 @@ from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, readiness_payload
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 FACTS = facts_of(readiness_payload())
 
 

@@ -16,6 +16,8 @@ from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 A, B = (Finding("alarm_missing", Verdict.FAIL, subject, "", "") for subject in ("a", "b"))
 ERROR = Finding("read_failed", Verdict.ERROR, "x", "", "")
 WARNING = Finding("old", Verdict.WARN, "a", "", "")

@@ -23,6 +23,8 @@ from phase5_ops.gate.attestation.keys import GATE, KeysError, key_set, keys_docu
 from phase5_ops.gate.attestation.verification import verify
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE, Signers, decision_payload, readiness_payload
 
+pytestmark = pytest.mark.slow
+
 WEEK = timedelta(days=7)
 OTHER = "sha256:" + "0" * 64
 

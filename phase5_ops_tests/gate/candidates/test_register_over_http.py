@@ -38,6 +38,8 @@ from phase5_ops_tests.gate.people import Desk
 from phase5_ops_tests.places import ROOT
 from phase5_ops_tests.probing.test_client import self_signed
 
+pytestmark = pytest.mark.slow
+
 OTHER = "sha256:" + "0" * 64
 ASSET = f"/report_asset_materialization/{candidates.ASSET}"
 STARTED_WITHIN = 120.0  # seconds; some 15 on a machine that does nothing else

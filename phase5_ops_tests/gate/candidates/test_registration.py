@@ -12,6 +12,8 @@ from phase5_ops.gate.state.table import StateTable
 from phase5_ops_tests.gate.own_aws import DIGEST, NOW, RELEASE
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 OTHER = "sha256:" + "0" * 64
 DAYS = timedelta(days=7)
 

@@ -30,6 +30,8 @@ from phase5_ops.gate.records import (
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 POLICY = GatePolicy()
 COMPLETE = complete_inputs(POLICY, NOW)

@@ -33,6 +33,8 @@ from phase5_ops.verdict import Finding, Verdict
 from phase5_ops_tests.gate.own_aws import DIGEST
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 OTHER = "sha256:" + "0" * 64
 
 

@@ -29,6 +29,8 @@ from phase5_ops.verdict import Verdict
 from phase5_ops_tests.conftest import run
 from phase5_ops_tests.evidence.kept_tables import assert_kept
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 POLICY = GatePolicy()
 

@@ -34,6 +34,8 @@ from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import ReadingSettings, Settings
 from phase5_ops.verdict import FindingCode, Judgement, Verdict, conclude
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RELEASE = Release("r-1", "sha256:" + "d" * 64, "production")
 RUN_1, RUN_2, RUN_3 = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))

@@ -13,6 +13,8 @@ from phase5_ops.gate.session import new_session
 from phase5_ops.settings import Tables
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 ROLE = "arn:aws:iam::123456789012:role/"
 
 

@@ -27,6 +27,8 @@ from phase5_ops.policy import GatePolicy, PromotionPolicy
 from phase5_ops.settings import ReadingSettings
 from phase5_ops_tests.gate.own_aws import NOW, readiness_payload
 
+pytestmark = pytest.mark.slow
+
 COMPLETE = complete_inputs(GatePolicy(), NOW)
 RELEASE = COMPLETE.release
 SIGNED = NOW + timedelta(minutes=1)

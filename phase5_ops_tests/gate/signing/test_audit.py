@@ -20,6 +20,8 @@ from phase5_ops.settings import ReadingSettings
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk
 
+pytestmark = pytest.mark.slow
+
 KEY = "arn:aws:kms:us-west-2:123456789012:key/0987dcba-09fe-87dc-65ba-ab0987654321"
 SESSION = "arn:aws:sts::123456789012:assumed-role/phase5-signer-x/alice"
 CLAIM = Claim("ops-sre", KEY, SESSION, "alice", "8d0b35e0-46cf-48b9-be99-bf2ebc9ab9fb", NOW, "ops-sre", KEY)

@@ -14,6 +14,8 @@ from phase5_ops.gate.state.table import StateTable
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE
 from phase5_ops_tests.gate.people import Desk
 
+pytestmark = pytest.mark.slow
+
 SAID = Stated(RELEASE, 1, NOW, {"decision": "BLOCKED", "blockers": ["1.2 FAIL"]})
 
 

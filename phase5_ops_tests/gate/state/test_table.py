@@ -26,6 +26,8 @@ from phase5_ops.gate.state.items import (
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.settings import ReadingSettings
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DIGEST, OTHER = "sha256:" + "d" * 64, "sha256:" + "0" * 64
 RELEASE = Release("r-1.2.3", DIGEST, "production")

@@ -15,6 +15,8 @@ from phase5_ops.sandbox.aws.faults import Faults
 from phase5_ops.sandbox.aws.metric_store import MetricRow
 from phase5_ops_tests.sandbox.conftest import NOW, REGION
 
+pytestmark = pytest.mark.slow
+
 NS = "CCNative/Execution"
 BASE = {"tool_name": "crm.create_task", "connector_id": "crm_salesforce"}
 TENANT = BASE | {"tenant_id": "t-1"}

@@ -17,6 +17,8 @@ from phase5_ops.sandbox.state.probe_tenants import A
 from phase5_ops.sandbox.state.records import ATTEMPTS, DEDUPE, NOTES, OUTCOMES, RESILIENCE, SIGNALS, TASKS, TENANTS
 from phase5_ops_tests.sandbox.ccnative.stored_items import OWN
 
+pytestmark = pytest.mark.slow
+
 EXECUTED = ["EXECUTION_STARTED", "ACTION_EXECUTED", "SIGNAL"]
 REPLAYED = ["REPLAY_REQUESTED", "REPLAY_STARTED", "EXECUTION_STARTED", "ACTION_EXECUTED", "REPLAY_COMPLETED", "SIGNAL"]
 LINE = re.compile(r"\[(?P<at>[^]]+Z)\] \[(?P<level>INFO|ERROR)\] \[\w+\] (?P<message>.*?) (?P<fields>\{.*\})", re.DOTALL)

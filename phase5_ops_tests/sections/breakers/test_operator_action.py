@@ -10,6 +10,8 @@ from phase5_ops.sections.breakers.evidence import DAY
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.breakers.support import NOW, OFF, TENANTS, Platform, T, codes, number, read, slots, state, tenant
 
+pytestmark = pytest.mark.slow
+
 CRM = [slots("crm_salesforce")]
 NOTES_AND_TASKS = {"disabled_action_types": {"L": [{"S": "CREATE_INTERNAL_NOTE"}, {"S": "CREATE_INTERNAL_TASK"}]}}
 

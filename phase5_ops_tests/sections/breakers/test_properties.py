@@ -1,11 +1,14 @@
 """What holds for any resilience table: judges never raise, a fault never helps, health passes."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.verdict import Verdict, worst
 from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.sections.breakers.support import NOW, Platform, T, number, slots, state
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import url2pathname
 
+import pytest
 from typer.testing import CliRunner
 
 from phase5_ops.cli import app as cli
@@ -20,6 +21,8 @@ from phase5_ops.sections.costs.budgets.evidence import AUTONOMY_BUDGET
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import run
+
+pytestmark = pytest.mark.slow
 
 
 def cost_row(document):

@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from phase5_ops.sections.costs.bill.report import as_html, as_markdown, change, 
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.sections.costs.bill.cost_platform import CRM, NOTE, Bill, judge, outcome, tenant
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = ("acme", "globex", "initech", "umbrella")

@@ -26,6 +26,8 @@ from phase5_ops_tests.sections.costs.bill.cost_platform import (
     tenant,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_bill_that_adds_up_and_names_every_tenant_passes():
     judgement = Bill().judged()

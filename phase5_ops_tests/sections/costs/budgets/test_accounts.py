@@ -7,6 +7,8 @@ from phase5_ops.sections.costs.budgets.judge import judge_budget_visible
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.costs.budgets.autonomy_platform import LINKS, NAMING, Item, Platform, healthy, item, key
 
+pytestmark = pytest.mark.slow
+
 NAMED = {
     "accounts": item(tenantId="acme", accountId="us"),
     "execution_attempts": item(pk=key("acme", "us")),

@@ -14,6 +14,8 @@ from phase5_ops.sections.costs.budgets.judge import judge_budget_visible
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.sections.costs.budgets.test_accounts import NAMED
 
+pytestmark = pytest.mark.slow
+
 SORT_KEYS = {"ledger": "ENTRY#2026-11-17T00:00:00.000Z#entry-1"}
 
 

@@ -12,6 +12,8 @@ from phase5_ops.sections.costs.budgets.judge import BudgetCode
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.costs.budgets.autonomy_platform import CRM, NOTE, TASK, TODAY, Platform, at, healthy, item
 
+pytestmark = pytest.mark.slow
+
 YESTERDAY = "2026-11-22"
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from phase5_ops.sections.costs.budgets.plot import plot_budget_use
 from phase5_ops.sections.costs.budgets.report import by_tenant
 from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.sections.costs.budgets.autonomy_platform import CRM, LINKS, NOTE, NOW, TASK, Platform, healthy
+
+pytestmark = pytest.mark.slow
 
 OWNERS = [("acme", "eu"), ("acme", "us"), ("globex", "eu")]
 

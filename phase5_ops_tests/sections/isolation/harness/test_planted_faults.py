@@ -29,6 +29,8 @@ from phase5_ops_tests.sandbox.control_center.memory_platform import (
     MemoryReader,
 )
 
+pytestmark = pytest.mark.slow
+
 MARKER, WRITTEN = "PHASE5_AAAAAAAAAAAAAAAA", "PHASE5_BBBBBBBBBBBBBBB1"
 CANARY = "ai_1795435200000_phase5c"
 #: The sandbox's routes under the names of the plan.

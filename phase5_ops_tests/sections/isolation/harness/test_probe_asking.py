@@ -19,6 +19,8 @@ from phase5_ops.sections.isolation.harness.probe_asking import Asking
 from phase5_ops_tests.sandbox.control_center.memory_platform import MemoryPlatform, MemoryReader
 from phase5_ops_tests.sections.isolation.harness.test_planted_faults import PLAN, TOKENS, Probed, findings, targets
 
+pytestmark = pytest.mark.slow
+
 NOBODY = [probe for probe in PLAN if probe.who is TokenKind.NONE and probe.route.name == "budget"]
 REFUSED = HttpAnswer(401, None, "", "{}", 1.0)
 

@@ -19,6 +19,8 @@ from phase5_ops.sections.isolation.harness.probe_matrix import SPELLINGS, build_
 from phase5_ops.sections.isolation.harness.probe_plan import CrossTargets, ExpectedAnswer, own_requests
 from phase5_ops.sections.isolation.harness.probe_routes import ROUTES, Route
 
+pytestmark = pytest.mark.slow
+
 NASTY = [
     "a",
     "null",

@@ -22,6 +22,8 @@ from phase5_ops.sandbox.state.ordinary_logs import execution_logs, ordinary_exec
 from phase5_ops.sections.isolation.logs.files import SCHEMA, read_tenant_ids, scan_files
 from phase5_ops.verdict import Judgement
 
+pytestmark = pytest.mark.slow
+
 OWN = '[2026-11-23T09:08:03.525Z] [INFO] [Starter] invoked {"trace_id":"trace-1","tenant_id":"acme"}\n'
 LEAK = '[2026-11-23T09:08:04.525Z] [ERROR] [Invoker] secret of globex {"trace_id":"trace-1"}\n'
 UNOWNED = '[2026-11-23T09:08:05.525Z] [INFO] [Adapter] Note created {"tenant_id":"acme"}\n'

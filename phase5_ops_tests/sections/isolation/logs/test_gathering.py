@@ -18,6 +18,8 @@ from phase5_ops.sections.isolation.logs import assets as log_assets
 from phase5_ops.sections.isolation.logs.assets import JUDGING, gather_log_scan
 from phase5_ops.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 GROUP = f"{GROUP_PREFIX}tool-invoker"
 
 

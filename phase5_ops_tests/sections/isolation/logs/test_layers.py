@@ -18,6 +18,8 @@ from phase5_ops.sections.isolation.logs.edits import Layer
 from phase5_ops.sections.isolation.logs.layered import LayeredScanner
 from phase5_ops_tests.sections.isolation.logs.naive_log_scan import as_rows, naive_layered_hits
 
+pytestmark = pytest.mark.slow
+
 IDS = ("acme", "acme-eu", "globex-x", "mü ller", "a/b.c", "ops@acme.example", "日本-1", "Müller_GmbH", "😀-ops")
 
 

@@ -16,6 +16,8 @@ from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.places import FIELD_CASES
 from phase5_ops_tests.sections.isolation.logs.log_shapes import GROUP, PACKINGS, SHAPES, TENANTS, UNKNOWN, Invocation
 
+pytestmark = pytest.mark.slow
+
 CASES = FIELD_CASES / "logs"
 A, B, LEAK = Invocation(1, "acme"), Invocation(2, "globex"), Invocation(3, "acme", leaks=True)
 

@@ -10,6 +10,8 @@ from phase5_ops.sections.isolation.logs.scan import LineScanner
 from phase5_ops.sections.isolation.logs.tokens import LOOKAHEAD, LOOKBEHIND, key_hash, key_hashes
 from phase5_ops_tests.sections.isolation.logs.naive_log_scan import as_rows, naive_hits
 
+pytestmark = pytest.mark.slow
+
 PIECES = [
     "a",
     "acme",

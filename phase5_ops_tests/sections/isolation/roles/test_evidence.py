@@ -17,6 +17,8 @@ from phase5_ops.verdict import Verdict
 from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.sections.isolation.harness.support import NOW, codes
 
+pytestmark = pytest.mark.slow
+
 TABLE = "cc-native-ledger"
 UNIVERSE = Universe([TABLE], "us-west-2", "111122223333")
 ARN = f"arn:aws:dynamodb:us-west-2:111122223333:table/{TABLE}"

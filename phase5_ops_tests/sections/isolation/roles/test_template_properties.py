@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,8 @@ from phase5_ops_tests.sections.isolation.roles.templates import (
     role,
     template,
 )
+
+pytestmark = pytest.mark.slow
 
 READ = Read("file:read", "template", ReadStatus.OK, None, 1, "2026-11-23T09:16:00Z", "2026-11-23T09:16:01Z")
 PARAMETERS = {

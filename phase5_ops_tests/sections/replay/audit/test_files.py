@@ -17,6 +17,8 @@ from phase5_ops.sections.replay.audit.files import audit_files
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.replay.audit.ledgers import NOW, dynamodb, replay
 
+pytestmark = pytest.mark.slow
+
 INCONCLUSIVE = Verdict.INCONCLUSIVE
 
 WHOLE = [dynamodb(item) for item in (*replay(name="one"), *replay(name="two", minutes_ago=90, failed=True))]

@@ -29,6 +29,8 @@ from phase5_ops_tests.sections.replay.audit.ledgers import (
     retenanted,
 )
 
+pytestmark = pytest.mark.slow
+
 REQUESTED, STARTED, EXECUTION, EXECUTED, COMPLETED = (
     "REPLAY_REQUESTED",
     "REPLAY_STARTED",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from phase5_ops.policy import ReplayPolicy
 from phase5_ops.sections.replay.audit.pairing import Pairing, pair_replays
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.replay.audit.ledgers import MINUTE, NOW_MS, audit, entry, moved, repeated, replay, retenanted
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = settings(max_examples=25, deadline=None)
 EVENTS = ("REPLAY_REQUESTED", "REPLAY_STARTED", "EXECUTION_STARTED", "ACTION_EXECUTED", "REPLAY_COMPLETED")

@@ -14,7 +14,7 @@ from phase5_ops.context import open_run
 from phase5_ops.reads import ReadStatus
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios
-from phase5_ops.sandbox.seed import put_items
+from phase5_ops.sandbox.seed import items_of, put_items
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.sandbox.state.probe_tenants import PROBE_TENANTS
 from phase5_ops.sections.replay.audit.assets import gather_replay_audit
@@ -23,6 +23,8 @@ from phase5_ops.settings import ReadingSettings, load_settings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.conftest import NOW, run
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
+
+pytestmark = pytest.mark.slow
 
 LEDGER = "cc-native-ledger"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".replay_audit")]
@@ -56,7 +58,8 @@ def test_a_scenario_of_the_ledger_turns_its_row(scenario, sandbox, monkeypatch, 
         monkeypatch.setenv(name, value)
     for table in dynamodb_backends[ACCOUNT][sandbox.region].tables.values():
         table.items.clear()
-    put_items(sandbox.inside.client("dynamodb"), scenario.blueprint(datetime.fromisoformat(NOW), sandbox.region))
+    for table, items in items_of(scenario.blueprint(datetime.fromisoformat(NOW), sandbox.region)).items():
+        put_items(sandbox.inside.client("dynamodb"), table, items)
     platform = open_run(load_settings(state_dir=tmp_path), str(uuid4()))
     table = gather_replay_audit(platform, {})
     row = judge_replay_audit(table, policy=platform.settings.replay, now=platform.now(), links=platform.links)

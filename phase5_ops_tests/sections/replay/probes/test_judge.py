@@ -31,6 +31,8 @@ from phase5_ops.sections.replay.probes.plan import Expect, Targets
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.evidence.kept_tables import assert_kept
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B, USER = "phase5-a", "phase5-b", "probe@example.com"
 PLAN = build_plan(

@@ -22,6 +22,8 @@ from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.sandbox.control_center.memory_platform import NOW, MemoryPlatform
 from phase5_ops_tests.sections.isolation.harness.test_planted_faults import TOKENS, WHO
 
+pytestmark = pytest.mark.slow
+
 LEDGER, INTENTS = "cc-native-ledger", "cc-native-action-intent"
 READ = Read("dynamodb:Query", LEDGER, ReadStatus.OK, None, 1, "", "")
 DONE = ("EXECUTION_STARTED", "ACTION_EXECUTED", "REPLAY_COMPLETED")

@@ -20,6 +20,8 @@ from phase5_ops.settings import Settings, load_settings
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.conftest import NOW
 
+pytestmark = pytest.mark.slow
+
 TABLES = ("cc-native-action-intent", "cc-native-execution-attempts", "cc-native-execution-outcomes", "cc-native-internal-notes")
 TEST_PARTITIONS = ("TENANT#phase5-canary-a", "TENANT#phase5-canary-b")
 

@@ -35,6 +35,8 @@ from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
 from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
 from phase5_ops_tests.sections.replay.probes.test_planted_replay_faults import Probed
 
+pytestmark = pytest.mark.slow
+
 REGION = "us-west-2"
 SCENARIOS = [each for each in all_scenarios() if each.change.__module__.endswith(".replay_probes")]
 LEDGER = "cc-native-ledger"

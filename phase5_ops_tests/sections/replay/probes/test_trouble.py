@@ -31,6 +31,8 @@ from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.places import SCENARIOS, TESTS
 from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
 
+pytestmark = pytest.mark.slow
+
 LEDGER, INTENTS = "cc-native-ledger", "cc-native-action-intent"
 ERROR, FAIL, INCONCLUSIVE, PASS, WARN = Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.WARN
 SESSION = boto3.Session("sandbox", "sandbox", region_name="us-west-2")

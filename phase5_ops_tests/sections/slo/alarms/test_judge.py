@@ -46,6 +46,8 @@ from phase5_ops_tests.sections.slo.alarms.alarm_platform import (
     usual_windows,
 )
 
+pytestmark = pytest.mark.slow
+
 SUM_OF_TOOL = f"SELECT SUM(tool_error) FROM \"{NAMESPACE}\" WHERE tool_name = '{TOOL}'"
 T1, T2 = {**BASE, "tenant_id": "t1"}, {**BASE, "tenant_id": "t2"}
 

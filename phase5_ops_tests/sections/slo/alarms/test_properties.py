@@ -19,6 +19,8 @@ from phase5_ops_tests.sections.slo.alarms.alarm_platform import (
     metric_stat,
 )
 
+pytestmark = pytest.mark.slow
+
 OTHER = "999999999999"
 FOREIGN_TOPIC = TOPIC.replace("123456789012", OTHER)
 KEPT = Topic(FOREIGN_TOPIC, None, None, None, "denied", withheld=True)

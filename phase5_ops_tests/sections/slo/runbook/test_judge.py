@@ -9,6 +9,8 @@ from phase5_ops.sections.slo.runbook.judge import judge_alarm_runbook
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.slo.alarms.alarm_platform import NOW, RUNBOOK, errors, evidence, latency, no_tool, read
 
+pytestmark = pytest.mark.slow
+
 TEXT = "# Reliability\n\n## SLO alarms (`tool_latency_ms`, `tool_error`)\nLook at the vendor.\n\n## Empty\n"
 LOCATION = "docs/runbooks/phase_5_7_reliability.md"
 

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pandas as pd
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from phase5_ops.sections.slo.summary.plan import floor_to
 from phase5_ops.sections.slo.summary.plot import plot_summary
 from phase5_ops_tests.evidence.kept_tables import assert_kept
 from phase5_ops_tests.sections.slo.summary.gathering import NOW, TOOLS, World
+
+pytestmark = pytest.mark.slow
 
 DIMENSIONS = st.fixed_dictionaries(
     {},

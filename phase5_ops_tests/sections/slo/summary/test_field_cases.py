@@ -11,6 +11,8 @@ from phase5_ops.cloudwatch.metric_query import MetricSet
 from phase5_ops.sections.slo.summary.dashboards import DashboardCoverage, dashboard_coverage
 from phase5_ops_tests.places import FIELD_CASES
 
+pytestmark = pytest.mark.slow
+
 CASES = FIELD_CASES / "dashboards"
 OWN, OTHER = "111122223333", "999988887777"
 NAMESPACE, REGION = "CCNative/Execution", "us-west-2"

@@ -16,6 +16,8 @@ from phase5_ops.text import first_few
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.sections.slo.summary.gathering import GOOD_READ, LINKS, NAMESPACE, NOW, TOOLS, World, registry_item
 
+pytestmark = pytest.mark.slow
+
 CRM, NOTE = TOOLS
 BASE = {"tool_name": CRM, "connector_id": "crm_salesforce"}
 JUDGES = (judge_metrics_visible, judge_slo_met, judge_budget_not_burning)
