@@ -74,7 +74,10 @@ class SignOffReason(FindingCodes):
     SIGNATURE_OF_ANOTHER_RELEASE = _signature("The signature is for another release.")
     SIGNATURE_OF_ANOTHER_ENVIRONMENT = _signature("What was signed is for another environment.")
     SIGNATURE_OF_ANOTHER_STATEMENT = _signature("The signature is not over the release's readiness statement.")
-    SIGNATURE_VOID = _signature("The candidate is worse than what was signed, or another; the finding names the difference.")
+    SIGNATURE_VOID = _signature(
+        "The artifact, the policy or the waivers are not those that were signed, or a row is worse than it was; the finding names"
+        " the difference."
+    )
     SIGNATURE_EXPIRED = _signature("The signature is too old.")
     SIGNATURE_FROM_THE_FUTURE = _signature("The signature was made later than now: a clock is wrong.")
     SIGNATURE_BEFORE_STATEMENT = _signature(

@@ -94,7 +94,7 @@ def _launched(session: DecidingSession, override: Override, now: datetime, why: 
         return None, f"run {pending[0].facts.run_id} is under way"
     ended = max((run.ended_at for run in runs if run.ended_at is not None), default=None)
     if ended is not None and now - ended < timedelta(seconds=session.settings.overrides.retry_seconds):
-        return None, "the last run did not carry the order out, see its log; another run is launched soon"
+        return None, "the last run did not finish, see its log; another run is launched soon"
     attempt = next_number(runs)
     return _request(override, attempt), f"{why}, attempt {attempt}"
 

@@ -104,7 +104,7 @@ def run_tick(session: DecidingSession, cursor: str | None, now: datetime, words:
         tick.cursor = _register(session, cursor, tick)
         _work(session, tick, now, words)
     except (StateError, ConfigurationError, KeysError) as error:
-        tick.lines.append(f"this tick stopped, since the gate could not read what it decides from: {error}")
+        tick.lines.append(f"this tick stopped: {error}")
     return tick
 
 

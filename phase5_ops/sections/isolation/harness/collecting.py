@@ -267,7 +267,8 @@ class _HarnessCollecting:
             return []
         start, end = self._span()
         rate = self.run.settings.logs.requests_per_second
-        events, reads = read_bus_events(self.run.reader, group, start - SKEW, end + SKEW, calls_per_second=rate)
+        window = (start - SKEW, end + SKEW)
+        events, reads = read_bus_events(self.run.reader, group, *window, scope.execution_ids, calls_per_second=rate)
         self.reads += reads
         mine = [event for event in events if mentions(event.detail, scope.execution_ids)]
         return [event_row(event.source, event.detail_type, event.detail, scope) for event in mine]

@@ -5,14 +5,14 @@ EventBridge itself keeps nothing that can be read; a rule whose target is a log 
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from phase5_ops.aws.logs import LogEvent, LogGroup, LogWindow, read_log_events
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.reads import Read
+from phase5_ops.reads import Read, ReadStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +25,40 @@ class BusEvent:
 
 
 def read_bus_events(
-    reader: AwsReader, group: str, start: datetime, end: datetime, *, calls_per_second: float
+    reader: AwsReader, group: str, start: datetime, end: datetime, ids: Collection[str], *, calls_per_second: float
 ) -> tuple[list[BusEvent], list[Read]]:
     """Every event that the log group holds from `start` to `end`, in order of arrival, and how the log was read.
+
+    A line that names one of `ids` and is no event makes the read invalid: what it says of an execution is not known. Other lines
+    that are no events are another's.
 
     Args:
         reader: bounds and counts the calls.
         group: the log group.
         start: begin of the window, by the platform's clock.
         end: its end.
+        ids: of the executions that the events are asked for.
         calls_per_second: most calls of FilterLogEvents a second.
     """
     events: list[BusEvent] = []
+    unread: list[str] = []
 
     def take(_: str, lines: list[LogEvent]) -> None:
-        events.extend(event for line in lines if (event := parse_event(line.message)) is not None)
+        for line in lines:
+            if (event := parse_event(line.message)) is not None:
+                events.append(event)
+            elif any(one in line.message for one in ids):
+                unread.append(line.message)
 
     period = (int(start.timestamp() * 1000), int(end.timestamp() * 1000) + 1)
-    return events, read_log_events(reader, [LogGroup(group, None)], LogWindow((period,), calls_per_second), take)
+    reads = read_log_events(reader, [LogGroup(group, None)], LogWindow((period,), calls_per_second), take)
+    return events, [_unless_unread(read, len(unread)) for read in reads]
+
+
+def _unless_unread(read: Read, unread: int) -> Read:
+    if not unread or read.status is not ReadStatus.OK:
+        return read
+    return replace(read, status=ReadStatus.INVALID, error=f"{unread} lines that name the execution are no events of EventBridge")
 
 
 def parse_event(message: str) -> BusEvent | None:
