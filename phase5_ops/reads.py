@@ -5,7 +5,7 @@ Pure: the reading itself is in `aws/`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -40,6 +40,12 @@ class Read:
 
     def __str__(self) -> str:
         return f"{self.operation} {self.resource}: {self.status}: {self.error}"
+
+    def unless_invalid(self, error: str | None) -> Self:
+        """The same read; INVALID with this error, if there is one and the read had succeeded."""
+        if error is None or self.status is not ReadStatus.OK:
+            return self
+        return replace(self, status=ReadStatus.INVALID, error=error)
 
     def as_entry(self) -> dict[str, object]:
         """The read as it is kept with the table: operation, resource, status, error, pages, from, to."""

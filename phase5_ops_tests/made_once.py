@@ -5,7 +5,6 @@ Nothing of what is tested depends on it. What must not live here: anything that 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cache, lru_cache
 from inspect import CO_VARKEYWORDS
 from pathlib import Path
@@ -27,9 +26,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import Pool
 
-from phase5_ops.gate.drill.cases import GateDrill, drill
+from phase5_ops.gate.drill.cases import drill
 from phase5_ops.orchestration.wiring import evidence_asset, row_checks
-from phase5_ops.policy import GatePolicy
 
 T, M = TypeVar("T"), TypeVar("M")
 
@@ -55,7 +53,7 @@ def made_once() -> Iterator[None]:
         patch.setattr("botocore.client.ServiceModel", _service_model)
         patch.setattr("botocore.hooks.accepts_kwargs", _accepts_kwargs)
         patch.setattr(_PrefixTrie, "_recursive_copy", _copy_of_handlers)
-        patch.setattr("phase5_ops.gate.defs.drill_assets.drill", _drilled)
+        patch.setattr("phase5_ops.gate.defs.drill_assets.drill", lru_cache(maxsize=4)(drill))  # 865 decisions of the same gate
         patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
         patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
         yield
@@ -107,16 +105,6 @@ def _copy_of_handlers(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]
         else:
             copied[key] = _copy_of_handlers(trie, value) if isinstance(value, dict) else value
     return copied
-
-
-def _drilled(policy: GatePolicy, now: datetime) -> GateDrill:
-    """Some nine hundred decisions of the same gate on the same cases."""
-    return _kept_drill(policy.model_dump_json(), now)
-
-
-@lru_cache(maxsize=4)
-def _kept_drill(policy: str, now: datetime) -> GateDrill:
-    return drill(GatePolicy.model_validate_json(policy), now)
 
 
 _backends: dict[str | None, Any] = {}

@@ -7,7 +7,7 @@ answer nor `sections/isolation/roles/managed_policies.py` is read by a call of i
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -60,7 +60,7 @@ def read_roles(reader: AwsReader, wanted: Callable[[str], bool]) -> tuple[list[R
         for entry in answer.items("RoleDetailList")
         if wanted(str(entry.get("RoleName", "")))
     ]
-    return roles, documents, [_invalid(answer.read, broken)]
+    return roles, documents, [answer.read.unless_invalid(_not_json(broken))]
 
 
 def read_managed_policy(reader: AwsReader, arns: Sequence[str]) -> tuple[Document | None, list[Read]]:
@@ -77,7 +77,7 @@ def read_managed_policy(reader: AwsReader, arns: Sequence[str]) -> tuple[Documen
             broken: list[str] = []
             content = found.pages[0].get("PolicyVersion", {}).get("Document") if found.pages else None
             document = _document(content, broken) if found.pages else None
-            reads.append(_invalid(found.read, broken))
+            reads.append(found.read.unless_invalid(_not_json(broken)))
             return (None if broken else document), reads
     return None, reads
 
@@ -118,11 +118,8 @@ def _default_version(policy: Mapping[str, Any], broken: list[str]) -> Document:
     return _document(versions[0].get("Document") if versions else None, broken)
 
 
-def _invalid(read: Read, broken: Sequence[str]) -> Read:
-    """The read, INVALID where a document could not be understood."""
-    if not broken or read.status is not ReadStatus.OK:
-        return read
-    return replace(read, status=ReadStatus.INVALID, error=f"a policy document is not JSON: {broken[0]}")
+def _not_json(broken: Sequence[str]) -> str | None:
+    return f"a policy document is not JSON: {broken[0]}" if broken else None
 
 
 def _document(content: object, broken: list[str]) -> Document:

@@ -6,13 +6,13 @@ EventBridge itself keeps nothing that can be read; a rule whose target is a log 
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from phase5_ops.aws.logs import LogEvent, LogGroup, LogWindow, read_log_events
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.reads import Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +41,20 @@ def read_bus_events(
         calls_per_second: most calls of FilterLogEvents a second.
     """
     events: list[BusEvent] = []
-    unread: list[str] = []
+    unread = 0
 
     def take(_: str, lines: list[LogEvent]) -> None:
+        nonlocal unread
         for line in lines:
             if (event := parse_event(line.message)) is not None:
                 events.append(event)
             elif any(one in line.message for one in ids):
-                unread.append(line.message)
+                unread += 1
 
     period = (int(start.timestamp() * 1000), int(end.timestamp() * 1000) + 1)
     reads = read_log_events(reader, [LogGroup(group, None)], LogWindow((period,), calls_per_second), take)
-    return events, [_unless_unread(read, len(unread)) for read in reads]
-
-
-def _unless_unread(read: Read, unread: int) -> Read:
-    if not unread or read.status is not ReadStatus.OK:
-        return read
-    return replace(read, status=ReadStatus.INVALID, error=f"{unread} lines that name the execution are no events of EventBridge")
+    error = f"{unread} lines that name the execution are no events of EventBridge" if unread else None
+    return events, [read.unless_invalid(error) for read in reads]
 
 
 def parse_event(message: str) -> BusEvent | None:

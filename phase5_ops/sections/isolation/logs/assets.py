@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -54,7 +53,7 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     tenants, tenants_read = scan_items_once(reader, settings.tables.tenants)
     known = parse_kill_switches(tenants, settings.tables.tenants)
     dictionary = dictionary_of((tenant.tenant for tenant in known.tenants), policy)
-    reads = [_malformed(tenants_read, len(known.malformed))]
+    reads = [tenants_read.unless_invalid(_malformed(len(known.malformed)))]
     begin = now - timedelta(hours=policy.window_hours)
     told = [tenant.tenant for tenant in known.tenants] if reads[0].status is ReadStatus.OK else []
     owners, ours, ledger_reads = _read_ledger(context, begin, told)
@@ -115,7 +114,7 @@ def _read_ledger(run: RunContext, begin: datetime, tenants: list[str]) -> tuple[
 
     since = SORT_PREFIX + stamp_of(_ms(begin - margin))
     ledger_reads, _ = read_window(reader, table, plan=plan, tenants=partitions, since=since, take=take)
-    return owners.owners(), ours, [_malformed(ledger_reads[0], owners.malformed), *ledger_reads[1:]]
+    return owners.owners(), ours, [ledger_reads[0].unless_invalid(_malformed(owners.malformed)), *ledger_reads[1:]]
 
 
 def _scan_archives(context: RunContext, run: LogRun, location: str) -> list[Read]:
@@ -131,10 +130,8 @@ def _scan_archives(context: RunContext, run: LogRun, location: str) -> list[Read
     return reads or [archive_read(location, ReadStatus.NOT_FOUND, "no file there", pages=0)]
 
 
-def _malformed(read: Read, count: int) -> Read:
-    if not count or read.status is not ReadStatus.OK:
-        return read
-    return replace(read, status=ReadStatus.INVALID, error=f"{count} items that cannot be read")
+def _malformed(count: int) -> str | None:
+    return f"{count} items that cannot be read" if count else None
 
 
 def _ranges(start: int, end: int, share: float) -> tuple[tuple[int, int], ...]:
