@@ -31,6 +31,7 @@ class Endpoint(ThreadingHTTPServer):
     """Answers with `script`, one entry a request, the last one for ever; an entry may be a function of the handler."""
 
     daemon_threads = True
+    request_queue_size = 64  # the standard library's five are fewer than the threads that a test lets call at once
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -110,7 +111,7 @@ def session():
 
 
 def reader(**bounds):
-    values = {"connect_timeout_seconds": 0.3, "read_timeout_seconds": 5, "max_attempts": 3, "deadline_seconds": 10, **bounds}
+    values = {"connect_timeout_seconds": 5, "read_timeout_seconds": 5, "max_attempts": 3, "deadline_seconds": 10, **bounds}
     return AwsReader(ReadingSettings(**values), session=session())
 
 
