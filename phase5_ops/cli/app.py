@@ -15,6 +15,7 @@ from typing import NoReturn
 import typer
 
 from phase5_ops.cli import files, gate, readiness
+from phase5_ops.cli.command_help import add_command
 from phase5_ops.cli.errors import EXIT_INTERRUPTED, complain, exit_code_of
 
 app = typer.Typer(
@@ -28,30 +29,46 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-#: Every command, in the order in which the help shows them.
-COMMANDS: Mapping[str, Callable[..., None]] = {
-    "check": readiness.check,
-    "demo": readiness.demo,
-    "sandbox": readiness.sandbox,
-    "ui": readiness.ui,
-    "init": readiness.init,
-    "scan-logs": files.scan_logs,
-    "iam-policy": readiness.iam_policy,
-    "audit-ledger": files.audit_ledger,
-    "explain": readiness.explain,
-    "promote": gate.promote,
-    "status": gate.status,
-    "releases": gate.releases,
-    "verify": files.verify,
-    "sign-off": gate.sign_off,
-    "waive": gate.waive,
-    "rollback": gate.rollback,
-    "break-glass": gate.break_glass,
-    "audit-signatures": gate.audit_signatures,
+#: Every command with an example, under its heading, in the order in which the help shows them.
+COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
+    "Readiness": {
+        "check": (readiness.check, "phase5 check --row 1.2 --row tool_slo_met"),
+        "demo": (readiness.demo, "phase5 demo --scenario breaker-open --no-ui"),
+        "explain": (readiness.explain, "phase5 explain breaker_open"),
+    },
+    "Release candidates": {
+        "promote": (gate.promote, "phase5 promote 2026.11.3 --digest sha256:<64 hex digits> --wait"),
+        "status": (gate.status, "phase5 status 2026.11.3"),
+        "releases": (gate.releases, "phase5 releases --format json"),
+        "sign-off": (gate.sign_off, "phase5 sign-off 2026.11.3 --role ops-sre --show"),
+        "waive": (
+            gate.waive,
+            "phase5 waive 1.2 --release 2026.11.3 --finding alarm_missing@crm.write --role security-compliance"
+            ' --reason "mended by OPS-7" --ticket OPS-7 --until 2026-12-04',
+        ),
+        "rollback": (gate.rollback, 'phase5 rollback 2026.11.2 --reason "2026.11.3 loses orders" --ticket INC-42 --wait'),
+        "break-glass": (
+            gate.break_glass,
+            'phase5 break-glass 2026.11.4 --role ops-sre --reason "hotfix, probes are down" --ticket INC-43',
+        ),
+    },
+    "Files and audits": {
+        "verify": (files.verify, "phase5 verify readiness.dsse.json decision.dsse.json --digest sha256:<64 hex digits>"),
+        "audit-signatures": (gate.audit_signatures, "phase5 audit-signatures 2026.11.3"),
+        "audit-ledger": (files.audit_ledger, "phase5 audit-ledger exports/ledger --format json"),
+        "scan-logs": (files.scan_logs, "phase5 scan-logs logs/ --tenants tenants.txt"),
+    },
+    "Installation": {
+        "init": (readiness.init, "phase5 init --check"),
+        "iam-policy": (readiness.iam_policy, "phase5 iam-policy --for signer --role ops-sre"),
+        "ui": (readiness.ui, "phase5 ui --port 3000"),
+        "sandbox": (readiness.sandbox, "phase5 sandbox --scenario breaker-open"),
+    },
 }
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
-app.add_typer(gate.history_app, name="history")
+for _heading, _commands in COMMANDS.items():
+    for _name, (_command, _example) in _commands.items():
+        add_command(app, _name, _command, _example, heading=_heading)
+app.add_typer(gate.history_app, name="history", rich_help_panel="Readiness")
 
 #: Their warnings are for Dagster's log of a run; a user reads the same in findings, in notices, or in the one line of the error.
 _SAID_OTHERWISE = ("phase5_ops.aws", "phase5_ops.gate.runs.continuity", "phase5_ops.gate.runs.run_end")

@@ -10,7 +10,8 @@ import typer
 
 from phase5_ops.cli.errors import refuse
 from phase5_ops.cli.options import AcceptedRight, OutputOption, PlainFormat, PlainFormatOption
-from phase5_ops.cli.output import check_writable, progress, write
+from phase5_ops.cli.output import check_writable, write
+from phase5_ops.cli.progress import progress
 
 
 def scan_logs(

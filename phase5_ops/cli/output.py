@@ -1,10 +1,8 @@
-"""How a command shows progress, asks the person, and prints or writes its result."""
+"""How a command asks the person, and prints or writes its result."""
 
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,30 +22,6 @@ def confirmation(*, yes: bool) -> Callable[[str], bool]:
     if not sys.stdin.isatty():
         refuse("there is no terminal to ask for confirmation on: give --yes")
     return lambda question: typer.confirm(question, err=True)
-
-
-@contextmanager
-def progress(first: str) -> Iterator[None]:
-    """Shows on stderr what is being done, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    # a descriptor of its own: while a step runs, Dagster keeps what goes to stderr in the step's file
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal, Console(file=terminal).status(first) as status:
-
-        class Handler(logging.Handler):
-            def emit(self, record: logging.LogRecord) -> None:
-                status.update(record.getMessage())
-
-        logger, handler = logging.getLogger("phase5_ops"), Handler(logging.INFO)
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        try:
-            yield
-        finally:
-            logger.removeHandler(handler)
 
 
 def check_writable(output: Path | None) -> None:

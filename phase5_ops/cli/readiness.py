@@ -17,7 +17,8 @@ from phase5_ops.cli.options import (
     chosen_rows,
     settings_of_environment,
 )
-from phase5_ops.cli.output import check_writable, emit, finish, progress
+from phase5_ops.cli.output import check_writable, emit, finish
+from phase5_ops.cli.progress import progress
 
 if TYPE_CHECKING:
     from phase5_ops.report.document import ReadinessDocument
