@@ -9,8 +9,8 @@ import typer
 from phase5_ops.cli.errors import complain, gate_failures, refuse
 from phase5_ops.cli.options import (
     ContextOption,
-    Format,
-    FormatOption,
+    DocumentOutputOption,
+    FormatsOption,
     OutputOption,
     PlainFormat,
     PlainFormatOption,
@@ -23,7 +23,8 @@ from phase5_ops.cli.options import (
     YesOption,
     settings_of_environment,
 )
-from phase5_ops.cli.output import check_writable, confirmation, finish, write
+from phase5_ops.cli.output import check_writable, confirmation, finish, output_of, write
+from phase5_ops.report.formats import Format
 
 if TYPE_CHECKING:
     from phase5_ops.commands.promote import Post
@@ -105,8 +106,8 @@ def _dagster(settings: "Settings", *, local: bool) -> Iterator["Post"]:
 
 def status(
     release: Annotated[str | None, typer.Argument(help="Name of a release; default: a list of all that may be open.")] = None,
-    output_format: FormatOption = Format.table,
-    output: OutputOption = None,
+    formats: FormatsOption = None,
+    output: DocumentOutputOption = None,
 ) -> None:
     """Show what the gate says of a release candidate: rows, findings, sign-offs, waivers, and everything that keeps it closed.
 
@@ -117,9 +118,9 @@ def status(
     Without RELEASE: the candidates that may be open, and 0. `phase5 releases` shows what is live.
     """
     settings = settings_of_environment()
-    if release is None and output_format is not Format.table:
-        refuse(f"--format {output_format}: name a RELEASE")
-    check_writable(output)
+    if release is None and set(formats or ()) - {Format.table}:
+        refuse(f"--format {', '.join(formats or ())}: name a RELEASE")
+    asked = output_of(formats, output)
     with gate_failures():
         from phase5_ops.commands import status as status_command
 
@@ -127,7 +128,7 @@ def status(
             write(status_command.open_candidates(settings), output)
             return
         document = status_command.release_status(settings, release)
-    finish(document, output_format, output)
+    finish(document, asked)
 
 
 def releases(

@@ -6,16 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from phase5_ops.report.formats import Format
+
 if TYPE_CHECKING:
     from phase5_ops.settings import Settings
-
-
-class Format(StrEnum):
-    """Output formats."""
-
-    table = "table"
-    json = "json"
-    markdown = "markdown"
 
 
 class PlainFormat(StrEnum):
@@ -25,9 +19,25 @@ class PlainFormat(StrEnum):
     json = "json"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How the result is printed.")]
+FormatsOption = Annotated[
+    list[Format] | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="How the result is printed; default: table. May be repeated, with a folder as --output.",
+        show_default=False,
+    ),
+]
 PlainFormatOption = Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result to this file instead of stdout.")]
+DocumentOutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write the result to this file instead of stdout; a folder takes a file for each format (readiness.json, ...).",
+    ),
+]
 RowOption = Annotated[
     list[str] | None,
     typer.Option("--row", "-r", help="Only this row (1.1, 2.2, ...) or extra check (tool_slo_met, ...); may be repeated."),

@@ -2,14 +2,15 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from phase5_ops.cli.errors import refuse
-from phase5_ops.cli.options import Format
+from phase5_ops.report.formats import FORMATS, Format, RenderContext, render
 
 if TYPE_CHECKING:
     from phase5_ops.report.document import ReadinessDocument
@@ -34,9 +35,54 @@ def check_writable(output: Path | None) -> None:
         raise ConfigurationError(f"--output {output}: its folder does not exist or cannot be written")
 
 
-def emit(document: "ReadinessDocument", output_format: Format, output: Path | None) -> None:
-    """Prints a readiness document in a format, or writes it to a file."""
-    write(_rendered(document, output_format, to_terminal=output is None and sys.stdout.isatty()), output)
+@dataclass(frozen=True)
+class DocumentOutput:
+    """In which formats a readiness document is given, and where: on stdout, in one file, or each in its file of a folder."""
+
+    formats: tuple[Format, ...]
+    path: Path | None
+    folder: bool
+
+
+def output_of(formats: Sequence[Format] | None, path: Path | None) -> DocumentOutput:
+    """What `--format` and `--output` ask for, found out before anything is read.
+
+    Several formats take a folder, which is made if its parent is there; one takes a file, or a folder that is there.
+
+    Raises:
+        ConfigurationError: several formats without a folder, or a place that cannot be written.
+    """
+    from phase5_ops.settings import ConfigurationError
+
+    chosen = tuple(dict.fromkeys(formats or (Format.table,)))
+    several = len(chosen) > 1
+    if several and (path is None or (path.exists() and not path.is_dir())):
+        named = " ".join(f"--format {each}" for each in chosen)
+        where = "stdout takes one format" if path is None else f"--output {path} is a file, which takes one format"
+        raise ConfigurationError(f"{named}: {where}; give --output DIR, a folder that each is written to under its name")
+    folder = path is not None and (several or path.is_dir())
+    if path is None or not folder:
+        check_writable(path)
+        return DocumentOutput(chosen, path, folder)
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--output {path}: the folder cannot be made: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"--output {path}: the folder cannot be written")
+    return DocumentOutput(chosen, path, folder)
+
+
+def emit(document: "ReadinessDocument", output: DocumentOutput) -> None:
+    """Prints a readiness document, or writes it to its file or files.
+
+    Raises:
+        ConfigurationError: a file cannot be written.
+    """
+    context = _context(output)
+    for each in output.formats:
+        text = render(document, each, context)
+        write(text, output.path / FORMATS[each].file_name if output.path and output.folder else output.path)
 
 
 def write(text: str, output: Path | None) -> None:
@@ -57,28 +103,17 @@ def write(text: str, output: Path | None) -> None:
         raise ConfigurationError(f"--output {output}: cannot be written: {error}") from error
 
 
-def _rendered(document: "ReadinessDocument", output_format: Format, *, to_terminal: bool) -> str:
-    if output_format is Format.json:
-        import json
-
-        return json.dumps(document.to_json(), indent=2, ensure_ascii=False)
-    if output_format is Format.markdown:
-        from phase5_ops.report import markdown
-
-        return markdown.render(document)
-    from io import StringIO
-
+def _context(output: DocumentOutput) -> RenderContext:
+    """What the formats show beside the document."""
+    to_terminal = output.path is None and sys.stdout.isatty()
+    if not to_terminal:
+        return RenderContext()
     from rich.console import Console
 
-    from phase5_ops.report import terminal
-
-    buffer = StringIO()
-    width = Console().width if to_terminal else 150
-    terminal.render(document, Console(file=buffer, force_terminal=to_terminal, width=width))
-    return buffer.getvalue().rstrip("\n")
+    return RenderContext(width=Console().width, to_terminal=True)
 
 
-def finish(document: "ReadinessDocument", output_format: Format, output: Path | None) -> NoReturn:
+def finish(document: "ReadinessDocument", output: DocumentOutput) -> NoReturn:
     """Prints or writes a readiness document, and ends with its exit code."""
-    emit(document, output_format, output)
+    emit(document, output)
     raise typer.Exit(document.exit_code)

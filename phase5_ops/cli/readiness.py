@@ -9,15 +9,14 @@ import typer
 
 from phase5_ops.cli.errors import EXIT_UNDECIDED, complain, gate_failures, refuse
 from phase5_ops.cli.options import (
-    Format,
-    FormatOption,
-    OutputOption,
+    DocumentOutputOption,
+    FormatsOption,
     RowOption,
     ScenarioOption,
     chosen_rows,
     settings_of_environment,
 )
-from phase5_ops.cli.output import check_writable, emit, finish
+from phase5_ops.cli.output import emit, finish, output_of
 from phase5_ops.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -31,8 +30,8 @@ DAGSTER_TO_ITSELF = ("Parameter `owners` of initializer `SensorDefinition", "Fun
 
 def check(
     row: RowOption = None,
-    output_format: FormatOption = Format.table,
-    output: OutputOption = None,
+    formats: FormatsOption = None,
+    output: DocumentOutputOption = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask Cost Explorer again ($0.01 a page) although today's answer is kept.")
     ] = False,
@@ -45,8 +44,8 @@ def check(
     With --row only the evidence of those rows is gathered, and the exit code covers only them.
     """
     chosen = chosen_rows(row, no_sign_offs=no_sign_offs)
-    check_writable(output)
-    finish(_run(settings_of_environment(refresh_costs=refresh), chosen), output_format, output)
+    asked = output_of(formats, output)
+    finish(_run(settings_of_environment(refresh_costs=refresh), chosen), asked)
 
 
 def demo(
@@ -55,12 +54,12 @@ def demo(
         bool, typer.Option("--no-ui", help="End after the run, with its exit code, instead of serving the UI.")
     ] = False,
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000,
-    output_format: FormatOption = Format.table,
-    output: OutputOption = None,
+    formats: FormatsOption = None,
+    output: DocumentOutputOption = None,
 ) -> None:
     """Start the embedded platform in a scenario, make a readiness run against it, print its rows, and serve the UI."""
     _require_sandbox()
-    check_writable(output)
+    asked = output_of(formats, output)
     if not no_ui:
         from phase5_ops.sandbox.ports import free_port
 
@@ -72,8 +71,8 @@ def demo(
         print(f"phase5: state folder {os.environ['PHASE5_STATE_DIR']}", file=sys.stderr)
         document = _run(settings_of_environment(), None)
         if no_ui:
-            finish(document, output_format, output)
-        emit(document, output_format, output)
+            finish(document, asked)
+        emit(document, asked)
         _serve_ui(port)
 
 

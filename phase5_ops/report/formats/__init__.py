@@ -1,0 +1,88 @@
+"""What a readiness document is written as: the formats, the file that each is written to, and the function that makes its text.
+
+One module a format, pure: its text follows from the document and from a `RenderContext`. Heavy packages are imported by the
+module that needs them, when its format is asked for. What must not live here: judging, deciding, reading AWS, options.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phase5_ops.report.document import ReadinessDocument
+    from phase5_ops.verdict import FindingCode
+
+
+class Format(StrEnum):
+    """Output formats of a readiness document."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+
+
+@dataclass(frozen=True)
+class RenderContext:
+    """What a format may show beside the document.
+
+    Attributes:
+        meanings: every finding code by its name, as the catalogue has them; a name used by two rows has an entry for each.
+        before: the document of the previous whole run of the environment; None where there is none, or where nobody looked.
+        width: columns of a table.
+        to_terminal: a table may have colours.
+    """
+
+    meanings: Mapping[str, Sequence["FindingCode"]] = field(default_factory=dict)
+    before: "ReadinessDocument | None" = None
+    width: int = 150
+    to_terminal: bool = False
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """How one format is written.
+
+    Attributes:
+        file_name: of its file in the folder of `--output DIR`.
+        render: makes its text.
+    """
+
+    file_name: str
+    render: Callable[["ReadinessDocument", RenderContext], str]
+
+
+def render(document: "ReadinessDocument", output_format: Format, context: RenderContext) -> str:
+    """The document in a format, without a newline at its end."""
+    return FORMATS[output_format].render(document, context).rstrip("\n")
+
+
+def _table(document: "ReadinessDocument", context: RenderContext) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from phase5_ops.report import terminal
+
+    buffer = StringIO()
+    terminal.render(document, Console(file=buffer, force_terminal=context.to_terminal, width=context.width))
+    return buffer.getvalue()
+
+
+def _json(document: "ReadinessDocument", _context: RenderContext) -> str:
+    import json
+
+    return json.dumps(document.to_json(), indent=2, ensure_ascii=False)
+
+
+def _markdown(document: "ReadinessDocument", _context: RenderContext) -> str:
+    from phase5_ops.report import markdown
+
+    return markdown.render(document)
+
+
+FORMATS: Mapping[Format, OutputFormat] = {
+    Format.table: OutputFormat("readiness.txt", _table),
+    Format.json: OutputFormat("readiness.json", _json),
+    Format.markdown: OutputFormat("readiness.md", _markdown),
+}

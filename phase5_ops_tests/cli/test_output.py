@@ -1,0 +1,69 @@
+"""Where a readiness document goes: stdout, one file, or a file for each format in a folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from phase5_ops.cli.output import emit, finish, output_of
+from phase5_ops.policy import GatePolicy
+from phase5_ops.report.document import ReadinessDocument, Reading, readiness_document
+from phase5_ops.report.formats import FORMATS, Format
+from phase5_ops.settings import ConfigurationError
+
+DIGEST = f"sha256:{'0' * 64}"
+
+
+def document() -> ReadinessDocument:
+    return readiness_document(
+        environment="test",
+        run_id="r",
+        evaluated_at="2026-11-23T12:00:00.000Z",
+        evidence_digest=DIGEST,
+        policy_digest=DIGEST,
+        entries={},
+        gate=GatePolicy(),
+        reading=Reading(),
+    )
+
+
+def test_every_format_has_a_file_of_its_own():
+    assert set(FORMATS) == set(Format)
+    assert len({each.file_name for each in FORMATS.values()}) == len(FORMATS)
+
+
+def test_several_formats_are_written_each_under_its_name_into_a_folder_that_is_made(tmp_path: Path, capsys):
+    folder = tmp_path / "reports"
+    emit(document(), output_of([Format.json, Format.markdown, Format.json], folder))
+    assert sorted(path.name for path in folder.iterdir()) == ["readiness.json", "readiness.md"]
+    assert json.loads((folder / "readiness.json").read_bytes()) == document().to_json()
+    assert capsys.readouterr().out == ""
+
+
+def test_one_format_goes_to_stdout_to_a_file_or_under_its_name_into_a_folder(tmp_path: Path, capsys):
+    with pytest.raises(typer.Exit) as ended:
+        finish(document(), output_of([Format.json], None))
+    assert ended.value.exit_code == document().exit_code
+    printed = capsys.readouterr().out
+    emit(document(), output_of([Format.json], tmp_path / "named"))
+    emit(document(), output_of([Format.json], tmp_path))
+    assert printed == (tmp_path / "named").read_text("utf-8") == (tmp_path / "readiness.json").read_text("utf-8")
+    emit(document(), output_of(None, None))
+    assert "Phase 5 readiness of test" in capsys.readouterr().out
+
+
+def test_several_formats_without_a_folder_are_refused_with_the_remedy(tmp_path: Path):
+    (file := tmp_path / "file").write_text("kept", "utf-8")
+    for path in (None, file):
+        with pytest.raises(ConfigurationError, match=r"--format json --format table: .* takes one format; give --output DIR"):
+            output_of([Format.json, Format.table], path)
+    assert file.read_text("utf-8") == "kept"
+
+
+def test_a_place_that_cannot_be_written_is_found_out_before_anything_is_read(tmp_path: Path):
+    (tmp_path / "file").write_text("", "utf-8")
+    for path in (tmp_path / "missing" / "out", tmp_path / "file" / "out"):
+        for formats in ([Format.json], [Format.json, Format.table]):
+            with pytest.raises(ConfigurationError, match=r"--output .*/out: "):
+                output_of(formats, path)
