@@ -1,0 +1,137 @@
+"""What the report says of rows and blockers: the checklist's sections, findings grouped by code with their remedy. Pure."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from phase5_ops.checklist import EXTRA_CHECKS, ROW_OF_ID, ROWS, SECTIONS
+from phase5_ops.evidence.result import FindingEntry, RowEntry
+from phase5_ops.report.document import ReadinessDocument
+from phase5_ops.report.findings import Catalogue
+from phase5_ops.verdict import FindingCode, Verdict
+
+#: Never colour alone: each verdict has a sign of its own beside its name.
+SIGNS = {Verdict.PASS: "✓", Verdict.WARN: "!", Verdict.INCONCLUSIVE: "?", Verdict.FAIL: "✗", Verdict.ERROR: "⊘"}
+
+#: What is known to be wrong comes first, then what could not be found out, then what only a policy makes a blocker.
+_IMPORTANCE = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARN)
+_BLOCKER = re.compile(r"(?P<row>\S+) (?P<verdict>[A-Z]+) (?P<code>[a-z][a-z0-9_]*) (?P<rest>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """The findings of one row that have one code and verdict; `meaning` and `remedy` are "" where no catalogue has the code."""
+
+    code: str
+    verdict: Verdict
+    meaning: str
+    remedy: str
+    findings: Sequence[FindingEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """A row as the report shows it: what must hold, what was found, and the evidence tables that stand under it."""
+
+    entry: RowEntry
+    requirement: str
+    owner: str
+    is_sign_off: bool
+    is_extra: bool
+    groups: Sequence[FindingGroup]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSection:
+    """A section of the checklist with the rows of the document that belong to it, extra checks last."""
+
+    number: str
+    title: str
+    rows: Sequence[ReportRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One line of what keeps the gate closed; `row` is the id of the row it is about, "" where it is about none."""
+
+    text: str
+    row: str
+    verdict: Verdict | None
+    remedy: str
+
+
+def sections(document: ReadinessDocument, catalogue: Catalogue) -> list[ReportSection]:
+    """The checklist in its own order; sections of which the document has no row are left out."""
+    found = []
+    for number, section in SECTIONS.items():
+        entries = [entry for entry in (*document.rows, *document.extra_checks) if _section_number(entry) == number]
+        if entries:
+            found.append(ReportSection(number, section.title, [_row(entry, catalogue) for entry in entries]))
+    return found
+
+
+def _section_number(entry: RowEntry) -> str:
+    row = ROW_OF_ID.get(entry.id)
+    return row.section_number if row is not None else next(iter(SECTIONS))
+
+
+def _row(entry: RowEntry, catalogue: Catalogue) -> ReportRow:
+    row = ROW_OF_ID.get(entry.id)
+    return ReportRow(
+        entry=entry,
+        requirement=row.requirement if row else "",
+        owner=row.owner if row else "",
+        is_sign_off=row is not None and row.is_sign_off,
+        is_extra=row in EXTRA_CHECKS,
+        groups=_groups(entry, catalogue),
+    )
+
+
+def _groups(entry: RowEntry, catalogue: Catalogue) -> list[FindingGroup]:
+    """The findings by code, worst first; within a code in the judge's order."""
+    ordered = sorted(entry.findings, key=lambda each: (-each.verdict.severity, each.code))
+    found = []
+    for (verdict, code), findings in groupby(ordered, key=lambda each: (each.verdict, each.code)):
+        declared = declared_code(catalogue, entry.id, code)
+        meaning, remedy = (declared.meaning, declared.remedy) if declared else ("", "")
+        found.append(FindingGroup(code, verdict, meaning, remedy, list(findings)))
+    return found
+
+
+def declared_code(catalogue: Catalogue, row_id: str, name: str) -> FindingCode | None:
+    """The code as the row declares it; as any other declares it where the row does not; None where no chapter has it."""
+    chapters = sorted(catalogue.chapters, key=lambda chapter: chapter.row != row_id)
+    return next((code for chapter in chapters for code in chapter.all() if code.code == name), None)
+
+
+def blockers(document: ReadinessDocument, catalogue: Catalogue) -> list[Blocker]:
+    """What keeps the gate closed, the most important first: what is wrong, what is not known, and signatures last."""
+    found = [_blocker(line, catalogue) for line in document.blockers]
+    return sorted(found, key=_importance)
+
+
+def _blocker(line: str, catalogue: Catalogue) -> Blocker:
+    first = line.split(" ", 1)[0]
+    row = first if first in ROW_OF_ID else ""
+    match = _BLOCKER.fullmatch(line)
+    verdict = match["verdict"] if match else line.split(" ")[1].rstrip(":") if row and " " in line else ""
+    declared = declared_code(catalogue, row, match["code"]) if match else None
+    known = Verdict(verdict) if verdict in Verdict.__members__ else None
+    return Blocker(line, row, known, declared.remedy if declared else "")
+
+
+def _importance(blocker: Blocker) -> tuple[bool, int]:
+    sign_off = blocker.row in {row.id for row in ROWS if row.is_sign_off}
+    return sign_off, _IMPORTANCE.index(blocker.verdict) if blocker.verdict in _IMPORTANCE else -1
+
+
+def in_words(count: int, what: str) -> str:
+    """`1 finding`, `2 findings`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def counted(entries: Iterable[RowEntry]) -> list[tuple[Verdict, int]]:
+    """How many rows have each verdict, the worst first; verdicts that no row has are left out."""
+    verdicts = [entry.verdict for entry in entries]
+    return [(verdict, verdicts.count(verdict)) for verdict in reversed(Verdict) if verdict in verdicts]
