@@ -68,6 +68,7 @@ def pages(tenants: int, sums: dict[str, Decimal]) -> Iterator[dict[str, Any]]:
 def measure(tenants: int) -> dict[str, float | str]:
     """Processor seconds of each step, and the peak memory in MiB beyond what the imports take."""
     from phase5_ops.aws.links import ConsoleLinks
+    from phase5_ops.evidence.preview import as_png
     from phase5_ops.sections.costs.bill.judge import judge_cost_report
     from phase5_ops.sections.costs.bill.plot import plot_costs
     from phase5_ops.sections.costs.bill.report import as_html
@@ -81,7 +82,7 @@ def measure(tenants: int) -> dict[str, float | str]:
     links, tables = ConsoleLinks("us-west-2"), {"tenants_table": "tenants", "outcomes_table": "outcomes"}
     judgement = watch.time("judge", lambda: judge_cost_report(table, policy=POLICY, links=links, **tables))
     watch.time("report", lambda: as_html(table))
-    watch.time("picture", lambda: plot_costs(table))
+    watch.time("picture", lambda: as_png(plot_costs(table)))
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024
     return {
         "tenants": tenants,

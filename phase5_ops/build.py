@@ -4,7 +4,7 @@ Resources can be swapped for tests and the sandbox through the arguments; nothin
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -13,6 +13,7 @@ import dagster as dg
 
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.context import RunContext, open_run
+from phase5_ops.evidence.preview import Preview
 from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
 from phase5_ops.gate.approval.disclosures import not_tried
 from phase5_ops.gate.approval.judge import SIGN_OFFS
@@ -62,6 +63,9 @@ _PARTS = (
 SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())
 EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))
 JUDGING: tuple[Judging, ...] = tuple(chain.from_iterable(part.JUDGING for part in _PARTS))
+
+#: How each table is shown to people, by asset.
+PREVIEWS: Mapping[str, Preview] = {each.name: each.preview for each in EVIDENCE if each.preview is not None}
 
 CATALOGUE = Catalogue.of(chain.from_iterable(judging.codes for judging in (*JUDGING, SIGN_OFF_JUDGING)))
 

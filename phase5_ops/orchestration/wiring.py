@@ -22,6 +22,7 @@ from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, SECTIONS, Row
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.histories import with_breaks
+from phase5_ops.evidence.preview import Preview, as_png
 from phase5_ops.evidence.result import RowEntry
 from phase5_ops.evidence.run_tags import AWS_CALLS_TAG, ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG, LIST_PRICE_TAG, POLICY_TAG
 from phase5_ops.evidence.store import Origin
@@ -54,7 +55,7 @@ class Evidence:
     `priority` orders the steps that are ready (highest first), so that waiting can be overlapped: one asset begins something
     early, another collects what came of it late. It cannot override `needs`.
 
-    `iam` gives the IAM statements that gathering needs under the settings (`phase5 iam-policy`).
+    `iam` gives the IAM statements that gathering needs under the settings (`phase5 iam-policy`). `preview` is how people see it.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Evidence:
     needs: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     describe: Describe | None = None
+    preview: Preview | None = None
     priority: int = 0
     iam: Callable[[Settings], Iterable[Statement]] = lambda _: ()
 
@@ -134,6 +136,10 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
             "aws_list_price_usd": round(cost_usd(run.reader.meter) - cost_before, 6),
             "reads": _reads_table(table),
         }
+        if evidence.preview is not None:
+            metadata |= evidence.preview.figures(table)
+            if evidence.preview.picture is not None and (figure := evidence.preview.picture(table)) is not None:
+                metadata["plot"] = picture(evidence.name, as_png(figure))
         if evidence.describe is not None:
             metadata |= evidence.describe(table)
         context.instance.add_run_tags(context.run.run_id, _run_tags(run))

@@ -1,9 +1,7 @@
 """Section 1 as Dagster sees it: its evidence (tools, SLO summary, alarms, runbook) and checks. Thin: reads, calls, reports."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-
-import dagster as dg
 
 from phase5_ops.aws.alarms import read_alarms, read_topics
 from phase5_ops.aws.dashboards import read_dashboards
@@ -18,7 +16,7 @@ from phase5_ops.ccnative.runbook import RUNBOOK, Runbook, RunbookCode, runbook_t
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.histories import RUN
 from phase5_ops.evidence.table import Tables
-from phase5_ops.orchestration.wiring import Evidence, Judge, Judging, Source, picture
+from phase5_ops.orchestration.wiring import Evidence, Judge, Judging, Source
 from phase5_ops.reads import ReadCode, ReadStatus
 from phase5_ops.sections.slo.alarms.codes import AlarmCode
 from phase5_ops.sections.slo.alarms.evidence import SLO_ALARMS, SloAlarms, slo_alarms_table, topics_to_read
@@ -31,6 +29,7 @@ from phase5_ops.sections.slo.summary.judges.burn import BurnCode, judge_budget_n
 from phase5_ops.sections.slo.summary.judges.met import SloCode, judge_slo_met
 from phase5_ops.sections.slo.summary.judges.visible import MetricCode, MetricsCase, judge_metrics_visible
 from phase5_ops.sections.slo.summary.plan import plan
+from phase5_ops.sections.slo.summary.preview import PREVIEW
 from phase5_ops.sections.slo.summary.set_history import known_sets
 from phase5_ops.verdict import CodeChapter, Judgement
 
@@ -106,16 +105,6 @@ def gather_runbook(run: RunContext, _tables: Tables) -> Runbook:
     return runbook_table(text, read, location=settings.runbook, url=settings.runbook_address, observed_at=observed_at)
 
 
-def describe_summary(table: Summary) -> Mapping[str, dg.MetadataValue]:
-    """The plot of the lookback, as a picture in the asset's metadata."""
-    now = table.observed_at
-    if now is None or not table.rows:
-        return {}
-    from phase5_ops.sections.slo.summary.plot import plot_summary  # matplotlib takes a second to import
-
-    return {"plot": picture("tool SLOs", plot_summary(table, now=now))}
-
-
 def _of_summary(judge: Callable[[MetricsCase], Judgement]) -> Judge:
     """The judge of a check on `tool_slo_summary`."""
 
@@ -161,7 +150,7 @@ EVIDENCE = (
         needs=("registered_tools",),
         sources=("cloudwatch/tool_metrics", "cloudwatch/dashboards"),
         iam=lambda _: (*metrics_read(), *dashboards_read()),
-        describe=describe_summary,
+        preview=PREVIEW,
         table=TOOL_SLO_SUMMARY,
     ),
     Evidence(

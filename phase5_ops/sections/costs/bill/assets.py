@@ -16,11 +16,12 @@ from phase5_ops.aws.tables import scan_items_once, table_identity
 from phase5_ops.ccnative.tenant_register import parse_tenants
 from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
 from phase5_ops.evidence.table import Tables
-from phase5_ops.orchestration.wiring import Evidence, Judging, Source, picture
+from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.reads import Read
 from phase5_ops.sections.costs.bill.cache import CostCache, CostPull, question_digest
 from phase5_ops.sections.costs.bill.evidence import TENANT_COST_REPORT, CostReport, Scope, tenant_cost_report
 from phase5_ops.sections.costs.bill.judge import CostCode, judge_cost_report
+from phase5_ops.sections.costs.bill.preview import PREVIEW
 from phase5_ops.sections.costs.bill.report import as_html, as_markdown
 from phase5_ops.sections.costs.bill.usage import read_usage
 from phase5_ops.verdict import CodeChapter, Judgement
@@ -126,10 +127,10 @@ def _report_url(run: RunContext) -> str:
 
 
 def describe_cost_report(table: CostReport) -> Mapping[str, dg.MetadataValue]:
-    """The report of the most expensive tenants, its picture, and what the pull cost and when it was made."""
+    """The report of the most expensive tenants, and what the pull cost and when it was made."""
     pull = table.facts.pull
     paid = 0 if pull["reused"] else pull["requests"]
-    metadata: dict[str, dg.MetadataValue] = {
+    return {
         "report": dg.MetadataValue.md(as_markdown(table)),
         "stored_report": dg.MetadataValue.url(table.facts.report_url or ""),
         "costs_read_at": dg.MetadataValue.text(pull["observed_at"]),
@@ -137,11 +138,6 @@ def describe_cost_report(table: CostReport) -> Mapping[str, dg.MetadataValue]:
         "cost_explorer_price_usd": dg.MetadataValue.float(round(paid * PRICE_USD, 2)),
         "cost_explorer_price_of_pull_usd": dg.MetadataValue.float(round(pull["requests"] * PRICE_USD, 2)),
     }
-    if len(table.facts.currencies) == 1:
-        from phase5_ops.sections.costs.bill.plot import plot_costs  # matplotlib takes a second to import
-
-        metadata["plot"] = picture("cost per tenant", plot_costs(table))
-    return metadata
 
 
 def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
@@ -166,6 +162,7 @@ EVIDENCE = (
         sources=("costexplorer/costs", "budgets/alerts", "dynamodb/tenants", "dynamodb/execution_outcomes"),
         iam=lambda settings: (*costs_read(), *tables_read(settings.tables.tenants, settings.tables.execution_outcomes)),
         describe=describe_cost_report,
+        preview=PREVIEW,
         table=TENANT_COST_REPORT,
         priority=-1,  # after row 5.1, which reads the outcomes in any case
     ),

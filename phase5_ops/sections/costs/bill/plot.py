@@ -1,4 +1,4 @@
-"""The picture of `tenant_cost_report`: cost per tenant, billed beside allocated, and the daily trend of the whole, as a PNG.
+"""The picture of `tenant_cost_report`: cost per tenant, billed beside allocated, and the daily trend of the whole.
 
 The most expensive tenants have a bar each, all others share one, so that it is as readable with thousands of tenants as with
 five.
@@ -6,7 +6,6 @@ five.
 
 from datetime import date
 from decimal import Decimal
-from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +23,10 @@ _BILLED, _ALLOCATED, _UNALLOCATED, _OTHERS = "#3b6ea5", "#9dc3e6", "#d1495b", "#
 _BANDS = ("#3b6ea5", "#e08e45", "#5b9f6d", "#8c6bb1", "#c8a415")
 
 
-def plot_costs(table: CostReport) -> bytes:
-    """The picture as PNG: bars of every tenant (or of the most expensive and the others), and stacked days.
-
-    Args:
-        table: `tenant_cost_report` in one currency.
-    """
+def plot_costs(table: CostReport) -> Figure | None:
+    """Bars of every tenant (or of the most expensive and the others), and stacked days; None in more than one currency."""
+    if len(table.facts.currencies) > 1:
+        return None
     everyone = tenant_costs(table)
     lines = [line for line in everyone if line.tenant != SHARED]
     rest = next((line for line in everyone if line.tenant == SHARED), None)
@@ -43,9 +40,7 @@ def plot_costs(table: CostReport) -> bytes:
     _draw_bars(left, bars, rest, currency)
     _draw_days(right, table, lines, rest, currency, low=height < _LOW)
     figure.suptitle(f"Cost per tenant, {table.facts.start} to before {table.facts.end} ({table.facts.metric})", fontsize=11)
-    png = BytesIO()
-    figure.savefig(png, format="png", dpi=90)
-    return png.getvalue()
+    return figure
 
 
 def _bars(lines: list[TenantCost]) -> list[tuple[str, Decimal, Decimal]]:

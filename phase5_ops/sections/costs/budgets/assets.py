@@ -13,7 +13,7 @@ from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.table import Tables
-from phase5_ops.orchestration.wiring import Evidence, Judging, Source, picture
+from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.reads import Read
 from phase5_ops.sections.costs.bill.usage import read_outcomes
 from phase5_ops.sections.costs.budgets.evidence import (
@@ -26,6 +26,7 @@ from phase5_ops.sections.costs.budgets.evidence import (
     window_days,
 )
 from phase5_ops.sections.costs.budgets.judge import NOT_TRIED_FACTS, BudgetCode, judge_budget_visible
+from phase5_ops.sections.costs.budgets.preview import PREVIEW
 from phase5_ops.sections.costs.budgets.report import by_tenant
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement
@@ -110,13 +111,8 @@ def _read_names(run: RunContext, table: NamingTable, name: str, since: str) -> t
 
 
 def describe_budget(table: Budgets) -> Mapping[str, dg.MetadataValue]:
-    """Budget use by tenant as Markdown, and its picture."""
-    described: dict[str, dg.MetadataValue] = {"by_tenant": dg.MetadataValue.md(by_tenant(table.frame))}
-    if table.rows:
-        from phase5_ops.sections.costs.budgets.plot import plot_budget_use  # matplotlib takes a second to import
-
-        described["plot"] = picture("autonomy budget use", plot_budget_use(table.frame))
-    return described
+    """Budget use by tenant as Markdown."""
+    return {"by_tenant": dg.MetadataValue.md(by_tenant(table.frame))}
 
 
 def _judge_budget(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
@@ -141,6 +137,7 @@ EVIDENCE = (
         sources=("dynamodb/tenants", *(source.key for source in SOURCES)),
         iam=_iam,
         describe=describe_budget,
+        preview=PREVIEW,
         table=AUTONOMY_BUDGET,
     ),
 )

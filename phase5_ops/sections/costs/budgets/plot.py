@@ -1,18 +1,17 @@
-"""The picture of `autonomy_budget`: how full the budgets are, as a PNG.
+"""The picture of `autonomy_budget`: how full the budgets are.
 
 On the left the fullest accounts, a line each; on the right all accounts together, so that it is as readable with five hundred
 tenants as with five.
 """
 
-from io import BytesIO
-
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from phase5_ops.sections.costs.budgets.evidence import Budgets
 
 _MOST_LINES = 40
 _LONGEST_NAME = 34
@@ -30,12 +29,11 @@ _CLASSES = (
 )
 
 
-def plot_budget_use(table: pd.DataFrame) -> bytes:
-    """The picture as PNG: share of the daily cap used, by account and UTC day.
-
-    Args:
-        table: `autonomy_budget`, not empty.
-    """
+def plot_budget_use(budgets: Budgets) -> Figure | None:
+    """Share of the daily cap used, by account and UTC day; None of a table without rows."""
+    if not budgets.rows:
+        return None
+    table = budgets.frame
     days = sorted(table["day"].unique())
     names = (table["tenant"] + " / " + table["account"]).where(table["account"] != "", table["tenant"])
     used = np.asarray(table[["total", "consumed"]].max(axis=1).fillna(0), dtype=np.float64)
@@ -55,9 +53,7 @@ def plot_budget_use(table: pd.DataFrame) -> bytes:
     _heat(left, days, labels, used=used[lines], share=share[lines], title=title)
     _classes(right, days, used, cap, share)
     figure.suptitle(f"Autonomy budgets: {table['tenant'].nunique()} tenants, {shape[0]} accounts", fontsize=11)
-    png = BytesIO()
-    figure.savefig(png, format="png", dpi=90)
-    return png.getvalue()
+    return figure
 
 
 def _short(name: str) -> str:

@@ -1,10 +1,9 @@
-"""The picture of `tool_slo_summary`: requests, failed and late calls per tool over the lookback, as a PNG.
+"""The picture of `tool_slo_summary`: requests, failed and late calls per tool over the lookback.
 
 A heat map, one line a tool and connector, so that it reads as well with forty tools as with three.
 """
 
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +20,14 @@ _WINDOW = timedelta(minutes=5)
 _GOOD_TO_BAD = LinearSegmentedColormap.from_list("good_to_bad", ["#d9ead9", "#7fb77f", "#f2c14e", "#d1495b", "#7a0c2e"])
 
 
-def plot_summary(summary: Summary, *, now: datetime) -> bytes:
-    """The picture as PNG: three panels side by side, time to the right, one coloured cell per span of five minutes or more.
+def plot_summary(summary: Summary) -> Figure | None:
+    """Three panels side by side, time to the right until the table was read, one coloured cell per span of five minutes or more.
 
-    Shares turn yellow at the SLO's limit and red beyond it; white is time without calls.
-
-    Args:
-        summary: the table `tool_slo_summary`.
-        now: right end of the time axis.
+    Shares turn yellow at the SLO's limit and red beyond it; white is time without calls. None where no tool is in the table, or
+    it does not say when it was read.
     """
+    if (now := summary.observed_at) is None or not summary.rows:
+        return None
     start = parse_iso(summary.facts.lookback_start)
     edges = _edges(start, now)
     counts = _counts(summary, edges)
@@ -62,9 +60,7 @@ def plot_summary(summary: Summary, *, now: datetime) -> bytes:
     panels[0].set_yticks(range(len(names)), names, fontsize=8)
     panels[0].invert_yaxis()
     figure.suptitle(f"Tool SLOs, {start:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC", fontsize=11)
-    png = BytesIO()
-    figure.savefig(png, format="png", dpi=90)
-    return png.getvalue()
+    return figure
 
 
 def _edges(start: datetime, now: datetime) -> list[datetime]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phase5_ops.evidence.preview import as_png
 from phase5_ops.sections.costs.budgets.judge import judge_budget_visible
 from phase5_ops.sections.costs.budgets.plot import plot_budget_use
 from phase5_ops.sections.costs.budgets.report import by_tenant
@@ -127,7 +128,7 @@ def test_the_picture_is_drawn_for_no_account_one_and_many():
         for account in range(number):
             platform.cap("alone", f"eu-{account}" * 9, account % 3)
             platform.state("alone", f"eu-{account}" * 9, "2026-11-20", {NOTE: account % 5})
-        assert plot_budget_use(platform.table().frame).startswith(b"\x89PNG")
+        assert as_png(plot_budget_use(platform.table())).startswith(b"\x89PNG")
 
 
 def test_the_report_escapes_what_markdown_would_read():

@@ -1,0 +1,60 @@
+"""What people look at first in a table: the columns they ask for, the worst rows on top, figures that make a trend, a picture.
+
+Dagster's page of an asset and the report show the same preview. What must not live here: how it is laid out, which figures a
+particular table has, Dagster.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from phase5_ops.evidence.table import GatheredTable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # a second of import time that a command without pictures does not need
+    from pandas import DataFrame, Series
+
+_DOTS_PER_INCH = 90
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How a table is shown to people.
+
+    Attributes:
+        columns: names of those that people ask for, in this order.
+        worst_first: the rows of the table's frame in the order in which they are looked at.
+        figures: numbers of the whole table, one each run, so that they make a trend; names say the unit.
+        picture: drawn from the table; it returns None where there is nothing to draw.
+    """
+
+    columns: tuple[str, ...]
+    worst_first: "Callable[[DataFrame], DataFrame]"
+    figures: Callable[[GatheredTable[Any, Any]], Mapping[str, float]]
+    picture: "Callable[[GatheredTable[Any, Any]], Figure | None] | None" = None
+
+
+def by(frame: "DataFrame", *keys: "Series[Any]") -> "DataFrame":
+    """The rows, largest first by these keys, the first key before the second; a row without a key comes last."""
+    import pandas as pd  # seconds of import time that a command without tables does not need
+
+    order = pd.concat([key.astype("Float64") for key in keys], axis=1, ignore_index=True)
+    return frame.loc[order.sort_values(list(order.columns), ascending=False, na_position="last", kind="stable").index]
+
+
+def figures(**numbers: float | None) -> dict[str, float]:
+    """Those of the numbers that are known, as plain ones: what is empty, infinite or not a number is left out, never zero."""
+    import pandas as pd
+
+    plain = {name: float(number) for name, number in numbers.items() if number is not None and not pd.isna(number)}
+    finite = {name: number for name, number in plain.items() if isfinite(number)}
+    return {name: int(number) if number.is_integer() else round(number, 4) for name, number in finite.items()}
+
+
+def as_png(figure: "Figure") -> bytes:
+    """The picture as a PNG, at the size that it was drawn for."""
+    png = BytesIO()
+    figure.savefig(png, format="png", dpi=_DOTS_PER_INCH)
+    return png.getvalue()
