@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from botocore.client import ClientCreator
 from botocore.compat import accepts_kwargs
 from botocore.hooks import EVENT_ALIASES, EventAliaser, NodeList, _PrefixTrie
 from botocore.loaders import create_loader
@@ -20,9 +21,6 @@ from botocore.model import ServiceModel
 from botocore.useragent import sanitize_user_agent_string_component
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc._rfc7518.rsa_key import RSABinding
-from moto.core.utils import method_names_from_class
-from moto.dynamodb.models.dynamo_type import DynamoType
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import Pool
 
@@ -41,16 +39,14 @@ def made_once() -> Iterator[None]:
         patch.setattr("botocore.session.create_loader", cache(create_loader))  # descriptions of AWS, megabytes of JSON
         patch.setattr(RSABinding, "import_private_key", _imported_key)  # moto's one key
         patch.setattr("jwt.algorithms.load_pem_private_key", cache(load_pem_private_key))
-        patch.setattr(DomainDispatcherApplication, "get_backend_for_host", _backend_of)
-        patch.setattr("moto.core.responses.method_names_from_class", _names_of_methods)
         patch.setattr("botocore.useragent.sanitize_user_agent_string_component", cache(sanitize_user_agent_string_component))
-        patch.setattr(DynamoType, "cast_value", property(_value))
         patch.setattr(ScriptDirectory, "from_config", _migrations)
         for storage in _STORAGES:
             patch.setattr(f"dagster._core.storage.{storage}.create_engine", _engine)
         patch.setattr("os.fsync", lambda _: None)
         patch.setattr(EventAliaser, "__init__", _aliaser)
         patch.setattr("botocore.client.ServiceModel", _service_model)
+        patch.setattr(ClientCreator, "_create_client_class", _client_class)
         patch.setattr("botocore.hooks.accepts_kwargs", _accepts_kwargs)
         patch.setattr(_PrefixTrie, "_recursive_copy", _copy_of_handlers)
         patch.setattr("phase5_ops.gate.defs.drill_assets.drill", lru_cache(maxsize=4)(drill))  # 865 decisions of the same gate
@@ -90,6 +86,17 @@ def _service_model(description: Any, service_name: str | None = None) -> Service
     return _service_models[id(description)][1]
 
 
+_classes: dict[int, type] = {}
+_create_class = ClientCreator._create_client_class
+
+
+def _client_class(creator: ClientCreator, service_name: str, service_model: ServiceModel) -> type:
+    """The class of a service's clients, with a method for each operation and its documentation."""
+    if id(service_model) not in _classes:  # kept by `_service_models`
+        _classes[id(service_model)] = _create_class(creator, service_name, service_model)
+    return _classes[id(service_model)]
+
+
 def _accepts_kwargs(handler: Callable[..., Any]) -> bool:
     """Asked of some hundred handlers for each session."""
     code = getattr(handler, "__code__", None)
@@ -105,36 +112,6 @@ def _copy_of_handlers(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]
         else:
             copied[key] = _copy_of_handlers(trie, value) if isinstance(value, dict) else value
     return copied
-
-
-_backends: dict[str | None, Any] = {}
-_find_backend = DomainDispatcherApplication.get_backend_for_host
-
-
-def _backend_of(application: DomainDispatcherApplication, host: str | None) -> Any:
-    """The service behind a host; for each request moto looks through its own folders and some hundred patterns."""
-    if host not in _backends:
-        _backends[host] = _find_backend(application, host)
-    return _backends[host]
-
-
-_names: dict[tuple[type | str, ...], list[str]] = {}
-
-
-def _names_of_methods(answering: type) -> list[str]:
-    """The operations of a service, which moto gathers for each request; sandboxes add some to it while they run."""
-    key = (answering, *vars(answering))
-    if key not in _names:
-        _names[key] = method_names_from_class(answering)
-    return _names[key]
-
-
-_cast_value = DynamoType.cast_value.fget
-
-
-def _value(attribute: DynamoType) -> Any:
-    """Texts as they are: a query compares every key of its table, and moto looks for six other types first."""
-    return attribute.value if attribute.type == "S" else _cast_value(attribute)
 
 
 def _once_for_each(make: Callable[[T], M]) -> Callable[[T], M]:

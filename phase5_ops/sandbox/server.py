@@ -26,6 +26,7 @@ from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.clock import PlatformClock
 from phase5_ops.sandbox.aws.faults import FaultableMotoServer, Faults
 from phase5_ops.sandbox.aws.inside import InsideAws, one_at_a_time
+from phase5_ops.sandbox.aws.moto_requests import answered_quickly
 from phase5_ops.sandbox.aws.moto_state import own_aws
 from phase5_ops.sandbox.continuing import ContinuingPlatform
 from phase5_ops.sandbox.platform import Platform
@@ -103,6 +104,7 @@ class Sandbox:
         free_port(self._port, "the sandbox")  # moto's server ends its thread without a word where the port is taken
         patches = (
             own_aws(),
+            answered_quickly(),
             moto_cloudwatch.installed(self.clock, self.faults),
             moto_dynamodb.installed(),
             moto_kms.installed(),

@@ -23,6 +23,7 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from phase5_ops.sandbox.aws.dynamodb import StartResponse, WsgiApp, served_directly
 from phase5_ops.sandbox.aws.kept_open import KeptOpenHandler
 
 PATH = "/phase5-sandbox/faults"
@@ -31,9 +32,6 @@ HTTP_KINDS = frozenset({"throttle", "denied", "error500", "html", "slow", "bad_p
 """Faults of a whole call: `bad_page` fails calls for a further page (error 500) and lets first pages through."""
 CLOUDWATCH_KINDS = frozenset({"partial", "internal_error", "forbidden", "message"})
 """Faults inside an answer: of GetMetricData (status of a result, a message) or, with operation EvaluateAlarm, of an alarm."""
-
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 @dataclass
@@ -265,7 +263,7 @@ class FaultableMotoServer(ThreadedMotoServer):  # type: ignore[misc]  # moto is 
         def before() -> None:
             self.before()
 
-        app = wrap(DomainDispatcherApplication(create_backend_app), self._faults, before)
+        app = wrap(served_directly(DomainDispatcherApplication(create_backend_app)), self._faults, before)
         self._server = make_server(self._ip_address, self._port, app, True, request_handler=_MotoHandler)
         self._server_ready_event.set()
         self._server.serve_forever()

@@ -1,12 +1,17 @@
 """Items that are written at once come out as moto writes them attribute by attribute."""
 
+import json
+import pickle
 from decimal import Decimal
 
 import boto3
 import pytest
 from boto3.dynamodb.types import Binary, TypeSerializer
+from botocore.exceptions import ClientError
 from moto import mock_aws
-from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.models import Table, dynamodb_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.test import Client
 
 from phase5_ops.sandbox.aws import dynamodb as moto_dynamodb
 from phase5_ops.sandbox.aws.moto_state import own_aws
@@ -34,8 +39,15 @@ def table():
     with own_aws(), mock_aws():
         client = boto3.client("dynamodb", "us-west-2", aws_access_key_id="test", aws_secret_access_key="test")
         key = [{"AttributeName": name, "KeyType": kind} for name, kind in (("pk", "HASH"), ("sk", "RANGE"))]
-        types = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
-        client.create_table(TableName="t", KeySchema=key, AttributeDefinitions=types, BillingMode="PAY_PER_REQUEST")
+        types = [{"AttributeName": name, "AttributeType": kind} for name, kind in (("pk", "S"), ("sk", "S"), ("number", "N"))]
+        turned = [{"AttributeName": name, "KeyType": kind} for name, kind in (("sk", "HASH"), ("number", "RANGE"))]
+        client.create_table(
+            TableName="t",
+            KeySchema=key,
+            AttributeDefinitions=types,
+            GlobalSecondaryIndexes=[{"IndexName": "turned", "KeySchema": turned, "Projection": {"ProjectionType": "ALL"}}],
+            BillingMode="PAY_PER_REQUEST",
+        )
         for item in (ITEM | {"sk": "1"}, {"pk": "TENANT#a", "sk": "2"}):
             client.put_item(TableName="t", Item={name: TypeSerializer().serialize(value) for name, value in item.items()})
         yield client
@@ -81,8 +93,112 @@ def sorted_sets(value):
     return [sorted_sets(each) for each in value] if isinstance(value, list) else value
 
 
-def test_it_ends_with_its_block():
-    before = BaseJSONSerializer._serialize_type_map
+def said(call, **parameters):
+    """What an operation answers or refuses, without what is another each time."""
+    try:
+        answer = call(**parameters)
+    except ClientError as error:
+        answer = error.response
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+
+def written_and_read(client):
+    """Writes, conditions, pages, filters, indexes, counts and refusals, one after the other."""
+    value, items = (
+        {":p": {"S": "TENANT#b"}},
+        [{"pk": {"S": "TENANT#b"}, "sk": {"S": f"{n:02}"}, "number": {"N": str(n)}} for n in range(9)],
+    )
+    of_b = {"TableName": "t", "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": value}
+    calls = [
+        (client.batch_write_item, {"RequestItems": {"t": [{"PutRequest": {"Item": item}} for item in reversed(items)]}}),
+        (client.put_item, {"TableName": "t", "Item": items[3], "ConditionExpression": "attribute_not_exists(pk)"}),
+        (client.put_item, {"TableName": "t", "Item": {**items[3], "b": {"B": b"\x00"}}, "ReturnValues": "ALL_OLD"}),
+        (client.put_item, {"TableName": "t", "Item": {**items[3], "large": {"S": "x" * 410_000}}}),
+        (client.put_item, {"TableName": "t", "Item": {"pk": {"S": ""}, "sk": {"S": "1"}}}),
+        (client.query, of_b),
+        (client.query, {**of_b, "ScanIndexForward": False, "Limit": 4, "ReturnConsumedCapacity": "TOTAL"}),
+        (client.query, {**of_b, "Limit": 4, "ExclusiveStartKey": {"pk": {"S": "TENANT#b"}, "sk": {"S": "03"}}}),
+        (client.query, {**of_b, "Select": "COUNT"}),
+        (client.query, {**of_b, "KeyConditionExpression": "pk = :p AND sk BETWEEN :l AND :h",
+                        "ExpressionAttributeValues": {**value, ":l": {"S": "02"}, ":h": {"S": "05"}}}),
+        (client.query, {**of_b, "FilterExpression": "#n > :n", "ExpressionAttributeNames": {"#n": "number"},
+                        "ExpressionAttributeValues": {**value, ":n": {"N": "6"}}}),
+        (client.query, {**of_b, "KeyConditionExpression": "sk = :p", "IndexName": "turned",
+                        "ExpressionAttributeValues": {":p": {"S": "03"}}}),
+        (client.query, {**of_b, "ExpressionAttributeValues": {":p": {"S": "nobody"}}}),
+        (client.scan, {"TableName": "t", "Limit": 5}),
+        (client.scan, {"TableName": "t", "ExclusiveStartKey": {"pk": {"S": "TENANT#b"}, "sk": {"S": "04"}}}),
+        (client.scan, {"TableName": "t", "IndexName": "turned", "ProjectionExpression": "sk"}),
+        (client.delete_item, {"TableName": "t", "Key": {"pk": {"S": "TENANT#b"}, "sk": {"S": "00"}}, "ReturnValues": "ALL_OLD"}),
+        (client.delete_item, {"TableName": "t", "Key": {"pk": {"S": "TENANT#b"}, "sk": {"S": "none"}}}),
+        (client.transact_write_items, {"TransactItems": [{"Put": {"TableName": "t", "Item": {**items[0], "sk": {"S": "99"}}}}]}),
+        (client.get_item, {"TableName": "missing", "Key": {"pk": {"S": "a"}, "sk": {"S": "b"}}}),
+        (client.query, {"TableName": "t"}),
+    ]  # fmt: skip
+    return [sorted_sets(said(call, **parameters)) for call, parameters in calls]
+
+
+def test_every_other_answer_and_refusal_is_the_same(table):
+    kept = pickle.dumps(tables()["t"])
+    theirs = written_and_read(table)
+    tables()["t"] = pickle.loads(kept)
     with moto_dynamodb.installed():
-        assert BaseJSONSerializer._serialize_type_map is not before
-    assert BaseJSONSerializer._serialize_type_map is before
+        ours = written_and_read(table)
+    assert ours == theirs
+    refused = [answer["Error"]["Code"] for answer in theirs if "Error" in answer]
+    assert refused == [
+        "ConditionalCheckFailedException",
+        *["ValidationException"] * 2,
+        "ResourceNotFoundException",
+        "ValidationException",
+    ]
+    assert theirs[5]["Count"] == 9
+
+
+def tables():
+    return dynamodb_backends["123456789012"]["us-west-2"].tables
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("GetItem", {"TableName": "t", "Key": {"pk": {"S": "TENANT#a"}, "sk": {"S": "2"}}}),
+        ("DescribeTable", {"TableName": "t"}),
+        ("GetItem", {"TableName": "missing", "Key": {"pk": {"S": "a"}}}),
+        ("Query", {"TableName": "t"}),
+    ],
+)
+def test_what_is_served_past_flask_is_the_same(table, operation, body):
+    application = DomainDispatcherApplication(create_backend_app)
+    headers = {
+        "X-Amz-Target": f"DynamoDB_20120810.{operation}",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=test/20261123/us-west-2/dynamodb/aws4_request, Signature=b",
+        "Content-Type": "application/x-amz-json-1.0",
+    }
+    with moto_dynamodb.installed():
+        theirs, ours = (
+            Client(each).post("/", data=json.dumps(body), headers=headers)
+            for each in (application, moto_dynamodb.served_directly(application))
+        )
+    assert (ours.status_code, ours.json) == (theirs.status_code, theirs.json)
+    names = {"Content-Type", "Content-Length", "x-amz-crc32"}
+    assert {name: ours.headers.get(name) for name in names} == {name: theirs.headers.get(name) for name in names}
+
+
+def test_what_was_given_is_not_what_is_kept(table):
+    """A later write does not reach into an answer, nor the other way round."""
+    key = {"pk": {"S": "TENANT#a"}, "sk": {"S": "2"}}
+    with moto_dynamodb.installed():
+        before = table.get_item(TableName="t", Key=key)["Item"]
+        before["more"] = {"S": "x"}
+        table.update_item(
+            TableName="t", Key=key, UpdateExpression="SET seen = :s", ExpressionAttributeValues={":s": {"L": [{"S": "a"}]}}
+        )
+        assert table.get_item(TableName="t", Key=key)["Item"] == {**key, "seen": {"L": [{"S": "a"}]}}
+
+
+def test_it_ends_with_its_block():
+    before = Table.query
+    with moto_dynamodb.installed():
+        assert Table.query is not before
+    assert Table.query is before
