@@ -5,24 +5,26 @@ name or a bad value is a `ConfigurationError` that names it and the remedy; the 
 Standard AWS variables (AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, ...) are boto3's own and are not repeated here.
 """
 
-import difflib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from phase5_ops.clock import Clock
 from phase5_ops.files import sha256_of
+from phase5_ops.input_files.unreadable import why_unreadable
 from phase5_ops.input_files.written_twice import WrittenTwice, distinct_json, distinct_yaml
 from phase5_ops.policy import (
     DEFAULT_ENVIRONMENT,
@@ -52,6 +54,7 @@ from phase5_ops.policy import (
     Stricter,
     ToolSetting,
 )
+from phase5_ops.text import did_you_mean, printable, refusal
 
 SANDBOX_ENVIRONMENT = "sandbox"
 _ENDPOINT = "AWS_ENDPOINT_URL"
@@ -367,7 +370,7 @@ class _FileSource(PydanticBaseSettingsSource):
         except WrittenTwice as error:
             raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: {error}; keep one of them") from error
         except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: the file cannot be read: {error}") from error
+            raise ConfigurationError(f"{CONFIG_VARIABLE}={name}: the file cannot be read: {why_unreadable(error)}") from error
         if content is None:
             return {}
         if not isinstance(content, dict):
@@ -396,9 +399,8 @@ def _check_names(environment: Mapping[str, str]) -> None:
     known = known_variables()
     for name in sorted(environment):
         if name.upper().startswith(ENV_PREFIX) and name not in known:
-            close = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else "; see docs/settings.md for the names"
-            raise ConfigurationError(f"unknown setting {name}{hint}")
+            hint = did_you_mean(name, known, "see docs/settings.md for the names")
+            raise ConfigurationError(f"unknown setting {printable(name)}{hint}")
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any field
@@ -414,15 +416,69 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values of any
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        details = []
-        for problem in error.errors(include_url=False, include_input=False):
-            name = ENV_PREFIX + "__".join(str(part) for part in problem["loc"]).upper()
-            details.append(f"{name}: {problem['msg']}")
-        raise ConfigurationError("invalid settings: " + "; ".join(details)) from error
+        refused = [_refused(problem) for problem in error.errors(include_url=False, include_input=False)]
+        raise ConfigurationError("invalid settings: " + "; ".join(dict.fromkeys(refused))) from error
     except SettingsError as error:  # unparsable JSON of a list or mapping
         field = re.search(r'field "(\w+)"', str(error))
         name = f"{ENV_PREFIX}{field.group(1).upper()}" if field else "a setting"
         raise ConfigurationError(f"invalid settings: {name}: not valid JSON ({error.__cause__})") from error
+
+
+def _refused(problem: ErrorDetails) -> str:
+    """Which setting is refused, by the name that the person gave it, and what it needs."""
+    where = problem["loc"]
+    if problem["type"] != "extra_forbidden":
+        return f"{_given_name(where)}: {refusal(problem)}"
+    siblings = {name for model in _models_at(where[:-1]) for name in model.model_fields}
+    name = str(where[-1])
+    if elsewhere := [each for each in map(_dotted, known_variables()) if each.rpartition(".")[2] == name.casefold()]:
+        return f"{_given_name(where)}: no such setting; did you mean {' or '.join(sorted(elsewhere)[:3])}?"
+    meant = name.casefold().removeprefix(ENV_PREFIX.casefold())
+    known = f"the settings here are {', '.join(sorted(siblings))}" if where[:-1] else "see docs/settings.md for the names"
+    return f"{_given_name(where)}: no such setting{did_you_mean(meant, siblings, known)}"
+
+
+def _given_name(where: Sequence[str | int]) -> str:
+    """The variable, or the key of the YAML file and the file's name; entries of lists by number, from 0."""
+    names = [str(part) for part in takewhile(lambda part: isinstance(part, str), where)]
+    variables_of = (
+        ["__".join([f"{ENV_PREFIX}{names[0]}", *names[1:n]]).upper() for n in range(len(names), 0, -1)] if names else []
+    )
+    given = next((name for name in variables_of if name in os.environ), None)
+    file = os.environ.get(CONFIG_VARIABLE)
+    if given is None and file:
+        return f"{_path(where)} of {CONFIG_VARIABLE}={file}"
+    known = known_variables()
+    name = given or next((name for name in variables_of if name in known), ENV_PREFIX.rstrip("_"))
+    rest = where[len(name.removeprefix(ENV_PREFIX).split("__")) :]
+    return f"{name}{f' at {_path(rest)}' if rest else ''}"
+
+
+def _path(where: Sequence[str | int]) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in where]
+    return "".join(parts).removeprefix(".")
+
+
+def _dotted(variable: str) -> str:
+    """A setting's name in the YAML file, by its variable."""
+    return variable.removeprefix(ENV_PREFIX).lower().replace("__", ".")
+
+
+def _models_at(where: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The models that a place of the settings may hold."""
+    models: list[type[BaseModel]] = [Settings]
+    for part in where:
+        if isinstance(part, str):
+            declared = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+            models = [model for annotation in declared for model in _models_in(annotation)]
+    return models
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - an annotation may be anything
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 def in_sandbox(settings: Settings) -> bool:

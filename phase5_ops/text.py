@@ -1,9 +1,11 @@
-"""Text as people are shown it: from outside on a terminal, what a model refuses, a list cut short. Pure."""
+"""Text as people are shown it: from outside on a terminal, what a model refuses, a list cut short, what was meant. Pure."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import PlainValidator, ValidationError
+from pydantic_core import ErrorDetails
 
 
 def printable(text: str) -> str:
@@ -18,7 +20,80 @@ def first_few(texts: Sequence[str], most: int = 6) -> str:
 
 def in_one_line(error: ValidationError) -> str:
     """What a model refuses, and where, in one line."""
-    return "; ".join(": ".join([".".join(map(str, each["loc"])), each["msg"]]) for each in error.errors())
+    return "; ".join(": ".join([".".join(map(str, each["loc"])), refusal(each)]) for each in error.errors())
+
+
+#: What a value must be, by the type of pydantic's error; the braces are filled from its context.
+_REFUSALS: Mapping[str, str] = {
+    "bool_parsing": "needs true or false",
+    "bool_type": "needs true or false",
+    "bytes_type": "needs text",
+    "date_from_datetime_parsing": "needs a date, e.g. 2026-11-23",
+    "datetime_from_date_parsing": "needs an ISO-8601 timestamp with a time zone, e.g. 2026-11-23T09:16:41Z",
+    "datetime_object_invalid": "needs an ISO-8601 timestamp with a time zone, e.g. 2026-11-23T09:16:41Z",
+    "datetime_parsing": "needs an ISO-8601 timestamp with a time zone, e.g. 2026-11-23T09:16:41Z",
+    "datetime_type": "needs an ISO-8601 timestamp with a time zone, e.g. 2026-11-23T09:16:41Z",
+    "dict_type": "needs a mapping",
+    "enum": "needs {expected}",
+    "extra_forbidden": "is not known here",
+    "finite_number": "needs a finite number",
+    "float_parsing": "needs a number",
+    "float_type": "needs a number",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "needs a whole number",
+    "int_parsing": "needs a whole number",
+    "int_parsing_size": "needs a smaller whole number",
+    "int_type": "needs a whole number",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "needs a list",
+    "literal_error": "needs {expected}",
+    "missing": "is missing",
+    "model_attributes_type": "needs a mapping",
+    "model_type": "needs a mapping",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "path_type": "needs the path of a file or folder",
+    "set_type": "needs a list",
+    "string_pattern_mismatch": "must look like {pattern}",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_type": "needs text",
+    "string_unicode": "needs text",
+    "timezone_aware": "needs a time zone, e.g. 2026-11-23T09:16:41Z",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must have at least {min_length} entries",
+    "tuple_type": "needs a list",
+    "url_parsing": "needs an address, e.g. https://ops.example.com",
+    "url_scheme": "needs an address that begins with http:// or https://",
+    "url_type": "needs an address, e.g. https://ops.example.com",
+    "value_error": "{error}",
+}
+
+
+def refusal(problem: ErrorDetails) -> str:
+    """What a model says of a value that it does not take, in words for people; pydantic's own where there are none."""
+    words = _REFUSALS.get(problem["type"])
+    return problem["msg"] if words is None else words.format(**problem.get("ctx", {}))
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant; None if none is near. Letter case, - and _ do not count."""
+    by_spelling = {_spelling(each): each for each in known}
+    close = difflib.get_close_matches(_spelling(name), by_spelling, n=1)
+    return by_spelling[close[0]] if close else None
+
+
+def _spelling(name: str) -> str:
+    return name.casefold().replace("-", "_")
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """`; did you mean X?` for what is appended to an error about a name, else `; ` and what is to be done otherwise."""
+    near = nearest(name, known)
+    if near is not None:
+        return f"; did you mean {near}?"
+    return f"; {otherwise}" if otherwise else ""
 
 
 def _text(value: object) -> str:

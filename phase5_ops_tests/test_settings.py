@@ -116,13 +116,13 @@ def test_command_line_over_environment_over_file_over_defaults(monkeypatch, conf
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ({"enviroment": "x"}, "PHASE5_ENVIROMENT"),
-        ({"slo": {"min_sample": 1}}, "PHASE5_SLO__MIN_SAMPLE"),
-        ({"slo": 3}, "PHASE5_SLO"),
+        ({"enviroment": "x"}, "enviroment of PHASE5_CONFIG=.*; did you mean environment?"),
+        ({"slo": {"min_sample": 1}}, "slo.min_sample of PHASE5_CONFIG=.*; did you mean min_samples?"),
+        ({"slo": 3}, "slo of PHASE5_CONFIG=.*: needs a mapping"),
         ({1: 2}, "PHASE5_CONFIG"),
         ("- a\n- b\n", "PHASE5_CONFIG"),
         ("a: [", "PHASE5_CONFIG"),
-        ("now: 2026-11-23T09:16:41\n", "PHASE5_NOW"),
+        ("now: 2026-11-23T09:16:41\n", "now of PHASE5_CONFIG=.*: needs a time zone"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(config, content, named):

@@ -10,13 +10,13 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from phase5_ops.cli import files, gate, readiness
 from phase5_ops.cli.command_help import add_command
-from phase5_ops.cli.errors import EXIT_INTERRUPTED, complain, exit_code_of
+from phase5_ops.cli.errors import EXIT_INTERRUPTED, complain, debugging, exit_code_of, refuse
 
 app = typer.Typer(
     name="phase5",
@@ -28,6 +28,30 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"phase5 {version('phase5-ops')}")
+        except PackageNotFoundError:
+            refuse("the version is not known: phase5-ops runs from a folder that is not installed; pip install -e . there")
+        raise typer.Exit
+
+
+@app.callback()
+def common_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error was raised, before the line that says it.")] = False,
+) -> None:
+    """Takes the options that go before every command."""
+    del version
+    debugging.set(debug)
+
 
 #: Every command with an example, under its heading, in the order in which the help shows them.
 COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
@@ -80,6 +104,7 @@ _RARELY = (50_000, 20, 20)
 def main() -> NoReturn:
     """Entry of the console script: runs the app and exits with the contract's codes."""
     gc.set_threshold(*_RARELY)
+    debugging.set(False)
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     for name in _SAID_OTHERWISE:
@@ -87,7 +112,7 @@ def main() -> NoReturn:
     for message in readiness.DAGSTER_TO_ITSELF:
         warnings.filterwarnings("ignore", message=re.escape(message))
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="phase5")
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
     except typer.Exit as stop:

@@ -9,6 +9,7 @@ import typer
 from phase5_ops.report.formats import Format
 
 if TYPE_CHECKING:
+    from phase5_ops.checklist import Row
     from phase5_ops.settings import Settings
 
 
@@ -40,7 +41,12 @@ DocumentOutputOption = Annotated[
 ]
 RowOption = Annotated[
     list[str] | None,
-    typer.Option("--row", "-r", help="Only this row (1.1, 2.2, ...) or extra check (tool_slo_met, ...); may be repeated."),
+    typer.Option(
+        "--row",
+        "-r",
+        metavar="ROW",
+        help="Only this row: its id (1.2) or its check's name (slo_alarms_defined); may be repeated.",
+    ),
 ]
 ScenarioOption = Annotated[
     str, typer.Option("--scenario", "-s", help="A scenario of the sandbox; `phase5 sandbox --list` shows them.")
@@ -77,14 +83,28 @@ def settings_of_environment(*, refresh_costs: bool = False, dagster_url: str | N
     return settings
 
 
-def chosen_rows(rows: list[str] | None, *, no_sign_offs: bool) -> list[str] | None:
-    """The rows that are run and shown; None for all."""
-    from phase5_ops.checklist import ALL_CHECKS, ROW_OF_ID
-    from phase5_ops.settings import ConfigurationError
+def row_named(name: str) -> "Row":
+    """The row of this id, or of this check's name.
 
-    unknown = [row for row in rows or [] if row not in ROW_OF_ID]
-    if unknown:
-        raise ConfigurationError(f"no such row: {', '.join(unknown)}; the rows are {', '.join(ROW_OF_ID)}")
+    Raises:
+        ConfigurationError: there is none; the message names what was probably meant.
+    """
+    from phase5_ops.checklist import ROW_OF_CHECK, ROW_OF_ID
+    from phase5_ops.settings import ConfigurationError
+    from phase5_ops.text import did_you_mean, printable
+
+    row = ROW_OF_ID.get(name) or ROW_OF_CHECK.get(name)
+    if row is None:
+        every = f"the rows are {', '.join(ROW_OF_ID)}; the names of their checks are taken too"
+        raise ConfigurationError(f"no row {printable(name)}{did_you_mean(name, (*ROW_OF_CHECK, *ROW_OF_ID), every)}")
+    return row
+
+
+def chosen_rows(rows: list[str] | None, *, no_sign_offs: bool) -> list[str] | None:
+    """The ids of the rows that are run and shown, each once; None for all. Rows are given by their id or by their check."""
+    from phase5_ops.checklist import ALL_CHECKS, ROW_OF_ID
+
+    named = list(dict.fromkeys(row_named(row).id for row in rows or ()))
     if not no_sign_offs:
-        return rows or None
-    return [row for row in rows or (row.id for row in ALL_CHECKS) if not ROW_OF_ID[row].is_sign_off]
+        return named or None
+    return [row for row in named or (row.id for row in ALL_CHECKS) if not ROW_OF_ID[row].is_sign_off]

@@ -65,7 +65,9 @@ def demo(
 
         port = free_port(port, "the UI")
     from phase5_ops.sandbox.process import sandbox_process
+    from phase5_ops.sandbox.scenarios import catalogue
 
+    catalogue.named(scenario)
     with sandbox_process(scenario) as exports:
         os.environ.update(exports)
         print(f"phase5: state folder {os.environ['PHASE5_STATE_DIR']}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
+from phase5_ops.text import did_you_mean, printable
 
 
 def all_scenarios() -> tuple[Scenario, ...]:
@@ -16,7 +17,8 @@ def named(name: str) -> Scenario:
         ConfigurationError: there is none.
     """
     if name not in REGISTERED:
-        raise ConfigurationError(f"no scenario {name!r}; `phase5 sandbox --list` shows them all")
+        hint = did_you_mean(name, REGISTERED, "`phase5 sandbox --list` shows them all")
+        raise ConfigurationError(f"no scenario {printable(name)}{hint}")
     return REGISTERED[name]
 
 
