@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,6 +53,12 @@ def promote(
     accept_break_glass: Annotated[
         bool, typer.Option("--accept-break-glass", help="With --wait: a promotion by break-glass counts as promoted too.")
     ] = False,
+    attestation: Annotated[
+        Path | None,
+        typer.Option(
+            "--attestation", help="With --wait: write the attestation of the promotion to this folder, for phase5 verify."
+        ),
+    ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="Register with the state folder's own Dagster, also where an address is set.")
     ] = False,
@@ -61,7 +68,8 @@ def promote(
     The same release and digest again is the same candidate, and one that has ended reports the same end again; --new-series tries
     it once more. The name with another digest is refused (exit 3). With --wait: exit 0 promoted, and the gate's signed decision
     verifies; 1 rejected, aborted, superseded, or no end in time. Exit 2: the webserver, the state table or KMS failed or did not
-    answer, or what the table says is not signed. The sensor runs in `phase5 ui`, or in any Dagster daemon.
+    answer, or what the table says is not signed. While it waits, each change is told on stderr: what keeps the gate closed, and
+    who has still to sign. The sensor runs in `phase5 ui`, or in any Dagster daemon.
     """
     if local and url is not None:
         refuse("--local and --url: give one of them")
@@ -85,6 +93,7 @@ def promote(
         if wait:
             about = Release(release, digest, settings.environment)
             answer = wait_for(look, about, series, timeout=timeout, accept_break_glass=accept_break_glass, tell=complain)
+            answer.keep(attestation)
             print(answer.text)
     raise typer.Exit(answer.exit_code)
 

@@ -8,22 +8,27 @@ digest, or a usage error. Dagster is imported where an instance is used: a relea
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phase5_ops.clock import iso
+from phase5_ops.commands.waiting import WaitingLog
+from phase5_ops.files import write_whole
 from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import stored_order
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.candidates.registration import NotARegistration, registration
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
-from phase5_ops.gate.inputs.promotion_records import record_problems
+from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE, record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
-from phase5_ops.gate.state.items import CLOSED, Candidate, Fate
+from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, Promotion
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.text import printable
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -75,10 +80,26 @@ def context_of(entries: Sequence[str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationAnswer:
-    """What is printed, and the exit code."""
+    """What is printed, and the exit code; `attestation` (file name -> envelope) of a promotion that verifies."""
 
     text: str
     exit_code: int
+    attestation: Mapping[str, str] = field(default_factory=dict)
+
+    def keep(self, folder: Path | None) -> None:
+        """Writes the attestation into a folder, for `phase5 verify`; the folder is made where there is none.
+
+        Raises:
+            ConfigurationError: a file cannot be written.
+        """
+        if folder is None or not self.attestation:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, envelope in self.attestation.items():
+                write_whole(folder / name, envelope.encode())
+        except OSError as error:
+            raise ConfigurationError(f"--attestation {folder}: cannot be written: {error}") from error
 
 
 def to_instance(instance: "dg.DagsterInstance") -> Post:
@@ -138,19 +159,22 @@ def wait(
     tell: Callable[[str], None],
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RegistrationAnswer:
     """Waits until this series of the candidate has ended, for at most `timeout` seconds, and tells of each change.
 
-    `look` opens a session with its own reader; the keys are read only when the table says that the candidate was promoted.
+    Each line begins with its time. `look` opens a session with its own reader; the keys are read only when the table says that
+    the candidate was promoted, or holds another document of the gate than before.
     `accept_break_glass`: a promotion by break-glass counts as promoted too.
 
     Raises:
         StateError: the state table cannot be read.
         KeysError, SigningError: it cannot be told which keys to trust.
     """
-    ends, said = monotonic() + timeout, ""
+    begins, log = monotonic(), WaitingLog(release.name, lambda text: tell(f"{iso(clock())} {text}"))
     while True:
-        state = look().state
+        session = look()
+        state, passed = session.state, monotonic() - begins
         found = state.candidate(release)
         if found is not None and found.release.digest != release.digest:
             return RegistrationAnswer(f"CONFLICT: {release.name} is registered with {found.release.digest}", 3)
@@ -159,13 +183,11 @@ def wait(
             return _attested(state, present, look().keys, accept_break_glass=accept_break_glass)
         if present is not None and present.fate in CLOSED and not _renewed(state, present):
             return RegistrationAnswer(line(present), 1)
-        now_said = line(present) if present else f"{release.name}: the sensor promotion_gate has not seen the candidate yet"
-        if now_said != said:
-            tell(now_said)
-            said = now_said
-        if monotonic() >= ends:
+        said = line(present) if present else f"{release.name}: the sensor promotion_gate has not seen the candidate yet"
+        log.look(session, present, said, passed)
+        if passed >= timeout:
             return RegistrationAnswer(f"{said}; the candidate did not end within {timeout:g} s", 1)
-        sleep(min(_POLL_SECONDS, max(0.0, ends - monotonic())))
+        sleep(min(_POLL_SECONDS, timeout - passed))
 
 
 def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_break_glass: bool) -> RegistrationAnswer:
@@ -183,16 +205,25 @@ def _attested(state: StateTable, candidate: Candidate, keys: KeySet, *, accept_b
             order for order in orders if (order.kind, order.release, order.series) == (OrderKind.BREAK_GLASS, release, series)
         ]
         records = [(order, state.promotion(release, series, override=order.id)) for order in glass]
-        tried = [record_problems(r, release, series, keys=keys, now=now, override=order) for order, r in records if r is not None]
+        tried = [
+            (r, record_problems(r, release, series, keys=keys, now=now, override=order)) for order, r in records if r is not None
+        ]
     else:
         record = state.promotion(release, series)
-        tried = [record_problems(record, release, series, keys=keys, now=now)] if record is not None else []
-    if any(not problems for problems in tried):
-        return RegistrationAnswer(line(candidate), 0)
-    why = "; ".join(problem for problems in tried for problem in problems) or "there is no record of it"
+        tried = [(record, record_problems(record, release, series, keys=keys, now=now))] if record is not None else []
+    for each, problems in tried:
+        if not problems:
+            return RegistrationAnswer(line(candidate), 0, _files(each, by_glass=candidate.fate is Fate.BREAK_GLASS))
+    why = "; ".join(problem for _, problems in tried for problem in problems) or "there is no record of it"
     return RegistrationAnswer(
         f"{line(candidate)}; but its attestation does not verify: {why}; so it is not known whether it was promoted", 2
     )
+
+
+def _files(record: Promotion, *, by_glass: bool) -> dict[str, str]:
+    """The envelopes of a promotion under the names of their files."""
+    rests_on = OVERRIDE_FILE if by_glass else READINESS_FILE
+    return {rests_on: record.readiness_envelope, DECISION_FILE: record.decision_envelope}
 
 
 def _renewed(state: StateTable, closed: Candidate) -> bool:
@@ -203,5 +234,5 @@ def _renewed(state: StateTable, closed: Candidate) -> bool:
 
 def line(candidate: Candidate) -> str:
     """A candidate and what became of it, in one line."""
-    because = f": {candidate.closed_because}" if candidate.closed_because else ""
+    because = f": {printable(candidate.closed_because)}" if candidate.closed_because else ""
     return f"{candidate.release.name} {candidate.release.digest} series {candidate.series} {candidate.fate}{because}"

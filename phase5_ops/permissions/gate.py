@@ -35,7 +35,7 @@ from phase5_ops.settings import Settings
 #: The state table's actions for signing off and waiving, for an audit, and for `promote --wait`.
 _SIGNING = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 _READING = ("dynamodb:Query",)
-_WAITING = ("dynamodb:GetItem",)
+_WAITING = ("dynamodb:GetItem", "dynamodb:Query")
 
 _IDENTITY = "sts:GetCallerIdentity"  # always allowed by AWS; listed so that a policy names every call that is made
 _PUBLIC_KEY = "kms:GetPublicKey"
@@ -101,14 +101,14 @@ def auditor(settings: Settings, *, pinned: bool) -> list[Statement]:
 
 
 def pipeline(settings: Settings, *, pinned: bool) -> list[Statement]:
-    """`phase5 promote --wait` of a release pipeline: it reads candidates, and verifies what was promoted.
+    """`phase5 promote --wait` and `status` of a release pipeline: it reads candidates, and verifies what was promoted.
 
     Registering a candidate goes through Dagster. See `gate` for `pinned`.
     """
     return [
         _pinned(settings),
         _state("PipelineReadsCandidates", _WAITING, settings, "RELEASE"),
-        _state("PipelineReadsOverrides", _READING, settings, "OVERRIDES"),
+        _state("PipelineReadsPromotions", _READING, settings, "OVERRIDES", "PROMOTED"),
         *_public_keys(settings, SIGNERS, pinned=pinned),
     ]
 

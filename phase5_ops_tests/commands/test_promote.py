@@ -1,24 +1,30 @@
 """`phase5 promote`: what is registered, what is refused, and what waiting ends with."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
+from phase5_ops.checklist import ROLES
 from phase5_ops.commands.promote import RegistrationRequest, ask, to_instance, wait
 from phase5_ops.commands.status import open_candidates
 from phase5_ops.context import RunContext
 from phase5_ops.gate.attestation.orders import idempotency_key
+from phase5_ops.gate.attestation.verification import verify
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.defs import sensor
 from phase5_ops.gate.inputs.promotion_records import record_problems
 from phase5_ops.gate.inputs.read import DecidingSession
+from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.settings import ConfigurationError
-from phase5_ops_tests.gate.own_aws import DIGEST
+from phase5_ops_tests.commands.test_status import judged
+from phase5_ops_tests.gate.own_aws import DIGEST, NOW
+from phase5_ops_tests.gate.own_aws import RELEASE as RELEASE_OF_DESK
 from phase5_ops_tests.gate.people import Desk
 
 pytestmark = pytest.mark.slow
@@ -193,3 +199,98 @@ def test_waiting_does_not_take_an_earlier_series_for_its_own(desk, state):
     answer = waited(desk, RELEASE, 2, timeout=60, sleep=register_again)
     assert (answer.exit_code, len(pauses)) == (1, 1)
     assert "series 2 ABORTED" in answer.text
+
+
+# --- what is told while it waits ---------------------------------------------------------------------------------------------
+
+
+def told(desk: Desk, release: Release, changes=(), *, looks: int | None = None, seconds: float = 10.0) -> list[str]:
+    """What waiting tells, without its times: a change is made after each look, and the looks are `seconds` apart."""
+    lines: list[str] = []
+    steps, clock = iter(changes), [0.0]
+
+    def sleep(_: float) -> None:
+        clock[0] += seconds
+        next(steps, lambda: None)()
+
+    wait(
+        desk.open,
+        release,
+        1,
+        timeout=(looks if looks is not None else len(changes)) * seconds,
+        tell=lines.append,
+        monotonic=lambda: clock[0],
+        sleep=sleep,
+        clock=lambda: datetime(2026, 11, 29, 12, tzinfo=UTC),
+    )
+    assert all(each.startswith("2026-11-29T12:00:00.000Z r-1.2.3") for each in lines)
+    return [each.removeprefix("2026-11-29T12:00:00.000Z ") for each in lines]
+
+
+def test_each_change_is_told_with_blockers_and_who_has_still_to_sign_how(desk):
+    candidate = desk.ready(fate=Fate.PENDING)
+    reason = GateReason.ALARM_FIRING_NOW.closes("release", "latency", "ALARM since\n::error::12:00")
+    again = GateReason.ALARM_FIRING_NOW.closes("release", "latency", "ALARM since 12:01")
+    complete = judged(desk, signed=False)
+    lines = told(
+        desk,
+        candidate.release,
+        [
+            lambda: desk.states(replace(complete, closing=(reason,)), now=NOW),
+            lambda: desk.states(replace(complete, closing=(again,)), now=NOW),
+            lambda: desk.states(complete, now=NOW),
+            lambda: desk.open().state.set_fate(candidate, Fate.READY_TO_SIGN),
+            lambda: desk.states(judged(desk), now=NOW),
+        ],
+    )
+    first, unknown, *rest = lines
+    assert first == f"r-1.2.3 {DIGEST} series 1 PENDING"
+    assert "not known yet: the gate has said nothing of" in unknown
+    head = "r-1.2.3: the gate is {}, by run run-of-the-drill: see phase5 status r-1.2.3"
+    asked = [f"r-1.2.3: {role} has still to sign: phase5 sign-off r-1.2.3 --role {role}" for role in ROLES]
+    assert rest[:-3] == [
+        head.format("BLOCKED"),
+        "r-1.2.3: blocked by release BLOCKED alarm_firing_now latency: ALARM since\\n::error::12:00",
+        head.format("READY_TO_SIGN"),
+        "r-1.2.3: no longer blocked by release BLOCKED alarm_firing_now latency",
+        f"r-1.2.3 {DIGEST} series 1 READY_TO_SIGN",
+        *asked,
+        head.format("OPEN"),
+    ]
+    assert [line.split(": ")[1].split()[:3] for line in rest[-3:]] == [[role, "has", "signed"] for role in ROLES]
+
+
+def test_while_nothing_changes_there_is_a_line_now_and_then_alone(desk):
+    desk.ready()
+    desk.states(now=NOW)
+    lines = told(desk, RELEASE_OF_DESK, looks=7, seconds=100)
+    blockers = sum(" blocked by " in line for line in lines)
+    assert blockers
+    beats = [line for line in lines if "still waiting after" in line]
+    assert beats == [f"r-1.2.3: still waiting after {n} min, nothing has changed, {blockers} blockers" for n in (5, 10)]
+    assert len(lines) == len(set(lines)) == blockers + 1 + 1 + len(ROLES) + 2
+
+
+def test_a_gate_whose_document_cannot_be_read_is_waited_for_all_the_same(desk, aws_faults):
+    candidate = desk.ready()
+    desk.open().state.set_fate(candidate, Fate.REJECTED, "late")
+    desk.open().state.renew(replace(candidate, fate=Fate.REJECTED))
+    item = {"pk": "RELEASE#production#r-1.2.3", "sk": "STATED#000002", "packed": b"x", "key_id": "k", "signature": b"s"}
+    desk.session.resource("dynamodb", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).Table(desk.settings.tables.readiness).put_item(
+        Item=item
+    )
+    lines = told(desk, candidate.release, looks=3)
+    assert len(lines) == 2
+    assert "what keeps the gate closed is not known yet: " in lines[1]
+
+
+def test_the_attestation_of_a_promotion_is_kept_for_whoever_deploys(desk, tmp_path):
+    candidate = desk.promoted(now=datetime.now(UTC))
+    answer = waited(desk, candidate.release)
+    answer.keep(tmp_path / "out" / "attestation")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "out" / "attestation").iterdir()}
+    assert sorted(files) == ["decision.dsse.json", "readiness.dsse.json"]
+    given = {"keys": desk.open().keys, "now": datetime.now(UTC), "max_age": timedelta(hours=1), "environment": "production"}
+    assert verify(files, digest=DIGEST, **given).problems == ()
+    assert not verify(files, digest=OTHER, **given).ok
+    assert waited(desk, Release("r-none", DIGEST, "production")).attestation == {}

@@ -233,6 +233,7 @@ def test_the_state_table_is_reached_in_the_environments_own_partitions_alone():
         "readiness": [False] * 4 + [True, True],
         "gate": [True] * 5 + [False],
         "signer": [True, False, True, True, True, True],
+        "pipeline": [True, False, True, True, False, False],
     }
     for name, statements in policies(settings).items():
         on_table = [each for each in statements if any(arn.endswith(f"/{settings.tables.readiness}") for arn in each["Resource"])]
