@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -29,6 +30,7 @@ from phase5_ops.sandbox.scenarios import replay_probes
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox
+from phase5_ops.sandbox.state.blueprint import Blueprint
 from phase5_ops.sandbox.state.traffic import rows_of
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Verdict
@@ -77,17 +79,24 @@ SUMMARY = ("registered_tools", "tool_slo_summary")
 LEAVES_SUMMARY = frozenset({"alarms", "alarm_states", "mute_rules", "topics", "runbook", "breakers"})
 
 
-def changed_by(scenario: Scenario) -> frozenset[str]:
-    """The fields of the blueprint in which the scenario is not the healthy platform."""
+@cache
+def healthy_platform() -> Blueprint:
+    """What scenarios are compared with."""
+    return named("healthy").blueprint(datetime.fromisoformat(NOW), REGION)
+
+
+@cache
+def changed_by(name: str) -> frozenset[str]:
+    """The fields of the blueprint in which the scenario of this name is not the healthy platform."""
     now = datetime.fromisoformat(NOW)
-    state, healthy = scenario.blueprint(now, REGION), named("healthy").blueprint(now, REGION)
+    state, healthy = named(name).blueprint(now, REGION), healthy_platform()
     return frozenset(field.name for field in fields(state) if getattr(state, field.name) != getattr(healthy, field.name))
 
 
 def readers_of(scenario: Scenario) -> frozenset[str] | None:
     """The assets that read something that the scenario changed; None for all."""
     found = []
-    for name in changed_by(scenario):
+    for name in changed_by(scenario.name):
         if name == "faults":
             faults = scenario.blueprint(datetime.fromisoformat(NOW), REGION).faults
             found += [CALLERS.get(str(fault.get("operation"))) for fault in faults]
@@ -179,7 +188,7 @@ def healthy_summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gathe
 def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, begin, healthy_summary):
     rows = begin(scenario)
     settings = load_settings()
-    made = judged(settings, rows, healthy_summary if changed_by(scenario) <= LEAVES_SUMMARY else None)
+    made = judged(settings, rows, healthy_summary if changed_by(scenario.name) <= LEAVES_SUMMARY else None)
     assert_turned(scenario, rows, made.document)
     assert_gate_says(of_judgements(made.judgements, settings.gate), scenario.turns)
 
