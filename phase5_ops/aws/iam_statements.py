@@ -55,6 +55,18 @@ def evidence_statements(evidence_s3_uri: str | None) -> list[Statement]:
     return [statement("KeepEvidence", ["s3:PutObject"], [f"arn:*:s3:::{target}/*"])]
 
 
+def evidence_copy_statements(evidence_s3_uri: str | None, actions: Sequence[str]) -> list[Statement]:
+    """Reading that copy, if the settings ask for one: `s3:ListBucket` of the bucket, the other actions of the objects."""
+    if not evidence_s3_uri:
+        return []
+    target = evidence_s3_uri.removeprefix("s3://").rstrip("/")
+    objects = [action for action in actions if action != "s3:ListBucket"]
+    return [
+        statement("ListEvidenceCopy", ["s3:ListBucket"], [f"arn:*:s3:::{target.split('/', 1)[0]}"]),
+        statement("ReadEvidenceCopy", objects, [f"arn:*:s3:::{target}/*"]),
+    ]
+
+
 def key_statements(sid: str, actions: Sequence[str], names: Sequence[str]) -> list[Statement]:
     """Statements on KMS keys that are given by ARN, id, alias or ARN of an alias.
 

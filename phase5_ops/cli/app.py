@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from phase5_ops.cli import files, gate, readiness
+from phase5_ops.cli import files, gate, history, readiness
 from phase5_ops.cli.command_help import add_command
 from phase5_ops.cli.errors import EXIT_INTERRUPTED, complain, debugging, exit_code_of, refuse
 
@@ -57,6 +57,7 @@ def common_options(
 COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
     "Readiness": {
         "check": (readiness.check, "phase5 check --row 1.2 --row tool_slo_met"),
+        "diff": (history.diff, "phase5 diff"),
         "demo": (readiness.demo, "phase5 demo --scenario breaker-open --no-ui"),
         "explain": (readiness.explain, "phase5 explain breaker_open"),
     },
@@ -92,7 +93,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
 for _heading, _commands in COMMANDS.items():
     for _name, (_command, _example) in _commands.items():
         add_command(app, _name, _command, _example, heading=_heading)
-app.add_typer(gate.history_app, name="history", rich_help_panel="Readiness")
+app.add_typer(history.history_app, name="history", rich_help_panel="Readiness")
 
 #: Their warnings are for Dagster's log of a run; a user reads the same in findings, in notices, or in the one line of the error.
 _SAID_OTHERWISE = ("phase5_ops.aws", "phase5_ops.gate.runs.continuity", "phase5_ops.gate.runs.run_end")

@@ -181,13 +181,6 @@ def sign_off(
     raise typer.Exit(run_sign_off(settings_of_environment(), release, role, confirmation(yes=yes or show), show_only=show))
 
 
-history_app = typer.Typer(
-    help="Histories that runs build on: breaker snapshots, what earlier runs saw of the ledger, and the tables they are about.",
-    no_args_is_help=True,
-)
-
-
-@history_app.command("accept")
 def history_accept(
     role: RoleOption,
     reason: Annotated[str, typer.Option("--reason", help="Why what was lost need not be judged any more.")],

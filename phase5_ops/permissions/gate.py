@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from phase5_ops.aws.iam_statements import (
     Statement,
     event_bus_arn,
+    evidence_copy_statements,
     evidence_statements,
     key_statements,
     keyed,
@@ -20,7 +21,7 @@ from phase5_ops.aws.iam_statements import (
 from phase5_ops.checklist import ROLES
 from phase5_ops.gate.attestation.keys import GATE, SIGNERS
 from phase5_ops.gate.candidates import notifications
-from phase5_ops.gate.inputs import install_check
+from phase5_ops.gate.inputs import evidence_copy, install_check
 from phase5_ops.gate.inputs import present_platform as fresh_reads
 from phase5_ops.gate.promotion.targets.choice import iam_actions
 from phase5_ops.gate.signing import caller
@@ -91,12 +92,13 @@ def readiness(settings: Settings) -> list[Statement]:
 
 
 def auditor(settings: Settings, *, pinned: bool) -> list[Statement]:
-    """`phase5 audit-signatures`; see `gate` for `pinned`."""
+    """`phase5 audit-signatures`, and `phase5 history` and `diff` over a copy of the evidence; see `gate` for `pinned`."""
     return [
         _pinned(settings),
         _state("AuditState", _READING, settings, "RELEASE", "OVERRIDES"),
         *_public_keys(settings, SIGNERS, pinned=pinned),
         statement("AuditSignEvents", sign_events.IAM_ACTIONS, ["*"]),
+        *evidence_copy_statements(settings.evidence_s3_uri, evidence_copy.IAM_ACTIONS),
     ]
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from phase5_ops.clock import parse_iso
@@ -92,23 +92,60 @@ class _Dated:
     fixed_clock: bool | None
 
 
-def past_documents(evidence_root: Path, environment: str) -> Iterator[PastRun]:
-    """The runs of an environment below an evidence folder: see `past_runs`."""
-    return past_runs(EvidenceFolder(evidence_root), environment)
-
-
-def past_runs(files: RunFiles, environment: str) -> Iterator[PastRun]:
-    """The runs of an environment, newest first; documents are read one by one, as they are asked for.
+class PastRuns:
+    """The runs of one environment, newest first; documents are read one by one, as they are asked for.
 
     Runs of which it is not known when they were come before all others, so that a broken one is seen however few are asked for.
     A run of which not even the environment is known is among those of every environment.
+    """
+
+    def __init__(self, files: RunFiles, environment: str) -> None:
+        """Lists the runs and what tells when each was; reads no whole document of a run that recorded it.
+
+        Raises:
+            OSError: the runs cannot be listed.
+        """
+        self._files, self._environment = files, environment
+        self._listed = {each.run_id: each for each in _newest_first(files, environment)}
+
+    def __iter__(self) -> Iterator[PastRun]:
+        return (_past(self._files, each, self._environment) for each in self._listed.values())
+
+    @property
+    def run_ids(self) -> Sequence[str]:
+        """Every run, newest first."""
+        return list(self._listed)
+
+    @property
+    def oldest_at(self) -> datetime | None:
+        """When the oldest was; None if that is not known of any."""
+        return min((each.at for each in self._listed.values() if each.at is not None), default=None)
+
+    def run(self, run_id: str) -> PastRun:
+        """One of the runs.
+
+        Raises:
+            KeyError: there is no such run.
+        """
+        return _past(self._files, self._listed[run_id], self._environment)
+
+    def whole_before(self, at: datetime | None, run_id: str) -> Iterator[PastRun]:
+        """The runs before a moment, newest first, that have a document of all rows; `run_id` orders those of one moment."""
+        for dated in self._listed.values():
+            if dated.at is None or at is None or (dated.at, dated.run_id) >= (at, run_id):
+                continue
+            past = self.run(dated.run_id)
+            if past.document is not None and past.document.covers is None:
+                yield past
+
+
+def past_documents(evidence_root: Path, environment: str) -> Iterator[PastRun]:
+    """The runs of an environment below an evidence folder, newest first: see `PastRuns`.
 
     Raises:
         OSError: the runs cannot be listed.
     """
-    for dated in _newest_first(files, environment):
-        if (past := _past(files, dated, environment)) is not None:
-            yield past
+    return iter(PastRuns(EvidenceFolder(evidence_root), environment))
 
 
 def previous_of(evidence_root: Path, document: ReadinessDocument) -> ReadinessDocument | None:
@@ -119,13 +156,8 @@ def previous_of(evidence_root: Path, document: ReadinessDocument) -> ReadinessDo
     """
     files = EvidenceFolder(evidence_root)
     own = _dated(files, document.run_id).at or _moment(document.evaluated_at)
-    for dated in _newest_first(files, document.environment):
-        if dated.at is None or own is None or (dated.at, dated.run_id) >= (own, document.run_id):
-            continue
-        past = _past(files, dated, document.environment)
-        if past is not None and past.document is not None and past.document.covers is None:
-            return past.document
-    return None
+    runs = PastRuns(files, document.environment)
+    return next((past.document for past in runs.whole_before(own, document.run_id)), None)
 
 
 def _newest_first(files: RunFiles, environment: str) -> list[_Dated]:
@@ -141,26 +173,36 @@ def _newest_first(files: RunFiles, environment: str) -> list[_Dated]:
     return [*undated, *(each for _, _, each in sorted(dated, key=lambda key: key[:2], reverse=True))]
 
 
+class _Said(BaseModel):
+    """What a file says of when and where its run was; the rest of the file becomes no objects, which is quicker."""
+
+    environment: Any = None
+    began_at: Any = None
+    evaluated_at: Any = None
+    fixed_now: Any = None
+
+
 def _dated(files: RunFiles, run_id: str) -> _Dated:
-    origin = _object(files, run_id, _ORIGIN)
-    began_at, fixed = _moment(origin.get("began_at")), origin.get("fixed_now")
-    said = origin if began_at is not None else _object(files, run_id, _DOCUMENT)
-    environment = origin.get("environment", said.get("environment"))
+    origin = _said(files, run_id, _ORIGIN)
+    environment, began_at = origin.environment, _moment(origin.began_at)
+    enough = isinstance(environment, str) and began_at is not None
+    document = _Said() if enough else _said(files, run_id, _DOCUMENT)
+    if not isinstance(environment, str):
+        environment = document.environment
     return _Dated(
         run_id,
         environment if isinstance(environment, str) else None,
-        began_at or _moment(said.get("evaluated_at")),
-        fixed if isinstance(fixed, bool) else None,
+        began_at or _moment(document.evaluated_at),
+        origin.fixed_now if isinstance(origin.fixed_now, bool) else None,
     )
 
 
-def _object(files: RunFiles, run_id: str, name: str) -> dict[str, Any]:
+def _said(files: RunFiles, run_id: str, name: str) -> _Said:
     """What a file says, for dating alone: nothing where it cannot be read, which reading the document reports."""
     try:
-        content = from_json(files.read(run_id, name))
+        return _Said.model_validate_json(files.read(run_id, name))
     except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return _Said()
 
 
 def _moment(value: object) -> datetime | None:
@@ -170,8 +212,9 @@ def _moment(value: object) -> datetime | None:
         return None
 
 
-def _past(files: RunFiles, dated: _Dated, environment: str) -> PastRun | None:
-    """The run with its document or what is wrong with that; None if it is of another environment after all."""
+def _past(files: RunFiles, dated: _Dated, environment: str) -> PastRun:
+    """The run with its document, or with what is wrong with that."""
+    document, problem = None, ""
     try:
         document = _document(files, dated.run_id)
     except FileNotFoundError:
@@ -180,13 +223,10 @@ def _past(files: RunFiles, dated: _Dated, environment: str) -> PastRun | None:
         problem = f"its {_DOCUMENT} cannot be read: {error.strerror or error}"
     except ValueError as error:
         problem = f"its {_DOCUMENT} cannot be used: {error}"
-    else:
-        if document.environment == environment:
-            return PastRun(dated.run_id, document, "", dated.at, dated.fixed_clock)
-        if dated.environment is None:
-            return None
-        problem = f"its {_DOCUMENT} is of environment {document.environment!r}, its {_ORIGIN} of {dated.environment!r}"
-    return PastRun(dated.run_id, None, problem, dated.at, dated.fixed_clock)
+    if document is not None and document.environment != environment:
+        problem = f"its {_DOCUMENT} is of environment {document.environment!r}, its {_ORIGIN} of {environment!r}"
+        document = None
+    return PastRun(dated.run_id, document, problem, dated.at, dated.fixed_clock)
 
 
 def _document(files: RunFiles, run_id: str) -> ReadinessDocument:

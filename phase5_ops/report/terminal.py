@@ -19,7 +19,7 @@ from phase5_ops.report.document import (
 from phase5_ops.text import printable
 from phase5_ops.verdict import Verdict
 
-_STYLE = {
+STYLE = {
     Verdict.PASS: "bold green",
     Verdict.WARN: "bold yellow",
     Verdict.INCONCLUSIVE: "bold magenta",
@@ -84,7 +84,7 @@ def _rows(title: str, entries: list[RowEntry]) -> Table:
 
 
 def _verdict(entry: RowEntry) -> Text:
-    text = Text(entry.verdict, style=_STYLE[entry.verdict])
+    text = Text(entry.verdict, style=STYLE[entry.verdict])
     return text.append("\nwaived", style="bold yellow") if entry.waived else text
 
 
@@ -92,7 +92,7 @@ def _findings(entry: RowEntry) -> Text:
     text = Text()
     text.append(f"{entry.id} {entry.title}\n" if entry.id != entry.check else f"{entry.title}\n", style="bold")
     for finding in entry.findings[:_FINDINGS_SHOWN]:
-        text.append(f"  {finding.verdict:<12} ", style=_STYLE[finding.verdict])
+        text.append(f"  {finding.verdict:<12} ", style=STYLE[finding.verdict])
         text.append(f"{finding.code} ", style="bold")
         text.append(f"{printable(finding.subject)}\n")
         text.append(f"{'':15}expected {printable(finding.expected)}; seen {printable(finding.seen)}\n")

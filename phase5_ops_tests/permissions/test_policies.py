@@ -60,6 +60,7 @@ PURPOSES = {
     "phase5_ops.sections.isolation": {Purpose.readiness},
     "phase5_ops.gate.state.setup": {Purpose.init},
     "phase5_ops.gate.inputs.install_check": {Purpose.init},
+    "phase5_ops.gate.inputs.evidence_copy": {Purpose.auditor},
     "phase5_ops.gate.state.table": {Purpose.gate},
     "phase5_ops.gate.state.run_records": {Purpose.readiness},
     "phase5_ops.gate.inputs.present_platform": {Purpose.gate},

@@ -41,7 +41,7 @@ def test_runs_of_other_environments_are_never_among_them(tmp_path: Path):
         ({"schema": "phase5.readiness/v1"}, "schema is 'phase5.readiness/v1', not 'phase5.readiness/v2'"),
         ({"schema": None}, "it does not name 'phase5.readiness/v2'"),
         ({"rows": "many"}, "not of the shape of phase5.readiness/v2: rows: "),
-        ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
+        ({"surprise": 1}, "surprise: is not known here"),
         ({"run_id": "another"}, "it is of run 'another'"),
         ({"evaluated_at": "yesterday"}, "evaluated at 'yesterday', which is no moment"),
         ({"extra_checks": [document("r").to_json()["rows"][0]]}, "it has a row twice"),

@@ -1,0 +1,133 @@
+"""The commands over past runs: how verdicts went, and what changed from one run to another."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phase5_ops.cli import gate
+from phase5_ops.cli.command_help import add_command, unwrapped
+from phase5_ops.cli.errors import EXIT_UNDECIDED, complain_of
+from phase5_ops.cli.options import OutputOption, PlainFormat, PlainFormatOption, RowOption, chosen_rows
+from phase5_ops.cli.output import check_writable, write
+
+_NARROWEST, _WIDEST = 60, 200
+_PIPED = 150  # columns where neither a terminal nor COLUMNS says how many there are
+
+LocalOption = Annotated[
+    bool, typer.Option("--local", help="Only this machine's evidence folder, also where PHASE5_EVIDENCE_S3_URI names a copy.")
+]
+
+
+def history(  # noqa: PLR0917 - each is an option of the command
+    context: typer.Context,
+    row: RowOption = None,
+    last: Annotated[int, typer.Option("--last", "-n", help="How many runs, from the newest on.", min=1, max=1000)] = 20,
+    local: LocalOption = False,
+    output_format: PlainFormatOption = PlainFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Show the verdicts of past runs, when each row changed last, and which findings came or went.
+
+    With --row each run of that row is shown. Runs are those of PHASE5_ENVIRONMENT in the evidence folder, and in its copy on S3
+    where PHASE5_EVIDENCE_S3_URI names one; Dagster's storage is not needed. A run of some rows only, under a fixed clock, or
+    without a readable document is marked as such.
+
+    Exit codes: 0; 2 no run is known, or the runs cannot be listed; 3 usage or configuration. For histories that rows rest on and
+    that were lost: phase5 history accept.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    rows = chosen_rows(row, no_sign_offs=False)
+    check_writable(output)
+    from phase5_ops.settings import load_settings
+
+    settings = load_settings()
+    with _nothing_known():
+        from phase5_ops.commands import run_history
+
+        past = run_history.past_of(settings, rows=rows, last=last, local=local)
+    if output_format is PlainFormat.json:
+        text = _json(run_history.history_json(past))
+    else:
+        width, colours = _terminal(output)
+        text = run_history.history_text(past, width=width, colours=colours, chosen=rows is not None)
+    write(text, output)
+
+
+def diff(
+    run: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN [RUN]]", help="Run ids, or their beginnings: one, or an earlier and a later one."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show every finding and figure, however many.")] = False,
+    local: LocalOption = False,
+    output_format: PlainFormatOption = PlainFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Show what changed between two runs: verdicts, findings that came and went, figures that moved.
+
+    Without RUN: from the run before to the newest one; with one RUN: from the run before to that one; both are whole runs. Of
+    partial runs that are named, the rows that both cover are compared.
+
+    Exit codes: 0 compared, whatever changed; 2 there are no two runs to compare, or one cannot be read; 3 no such run, usage or
+    configuration.
+    """
+    from phase5_ops.settings import ConfigurationError, load_settings
+
+    wanted = run or []
+    if len(wanted) > 2:  # noqa: PLR2004 - from, to
+        raise ConfigurationError(f"diff compares two runs, and {len(wanted)} were given: give at most two RUN")
+    check_writable(output)
+    settings = load_settings()
+    with _nothing_known():
+        from phase5_ops.commands import run_history
+
+        about = run_history.compared(settings, wanted, local=local)
+    if output_format is PlainFormat.json:
+        text = _json(run_history.diff_json(about))
+    else:
+        width, colours = _terminal(output)
+        text = run_history.diff_text(about, width=width, colours=colours, everything=everything)
+    write(text, output)
+
+
+@contextmanager
+def _nothing_known() -> Iterator[None]:
+    from phase5_ops.commands.run_history import NothingKnown
+    from phase5_ops.text import printable
+
+    try:
+        yield
+    except NothingKnown as error:
+        complain_of(error, printable(str(error)))
+        raise typer.Exit(EXIT_UNDECIDED) from error
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _terminal(output: Path | None) -> tuple[int, bool]:
+    """How wide a table is, and whether it has colours. COLUMNS counts before what the terminal says."""
+    columns = shutil.get_terminal_size((_PIPED, 24)).columns
+    return min(max(columns, _NARROWEST), _WIDEST), output is None and sys.stdout.isatty()
+
+
+history_app = typer.Typer(
+    help=unwrapped(history.__doc__ or ""),
+    epilog="Example: phase5 history --row 1.2 --last 50",
+    invoke_without_command=True,
+    callback=history,
+)
+add_command(
+    history_app,
+    "accept",
+    gate.history_accept,
+    'phase5 history accept --role ops-sre --reason "the volume was lost on Sunday" --ticket OPS-7',
+)

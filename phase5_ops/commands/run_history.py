@@ -1,0 +1,307 @@
+"""`phase5 history` and `phase5 diff`: past runs from the evidence that they left, here or in its copy on S3, and what changed.
+
+Nothing of Dagster is needed, nothing is decided, nothing is written. Runs of other environments are never among those shown.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
+from typing import Any
+
+from rich.console import Console
+
+from phase5_ops.clock import iso
+from phase5_ops.report.changes import FindingChange, changes_between
+from phase5_ops.report.history_tables import (
+    Compared,
+    is_sign_off,
+    marks,
+    render_diff,
+    render_history,
+    render_row,
+    when,
+)
+from phase5_ops.report.past_runs import EvidenceFolder, PastRun, PastRuns, RunFiles
+from phase5_ops.report.verdict_history import RowHistory, VerdictChange, entries, row_histories
+from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.text import first_few, nearest, printable
+
+_NAMED = 5  # runs that a message names
+
+
+class NothingKnown(Exception):
+    """There is no run to show or to compare, or none that can be read; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastOfEnvironment:
+    """What is known of an environment's runs.
+
+    Attributes:
+        environment: of the settings.
+        runs: newest first, as many as were asked for.
+        rows: those that were asked for.
+        known: how many runs there are.
+        since: when the oldest of them was, ISO-8601; None if that is not known.
+        before: what became of runs before that.
+    """
+
+    environment: str
+    runs: tuple[PastRun, ...]
+    rows: tuple[RowHistory, ...]
+    known: int
+    since: str | None
+    before: str
+
+
+class _FolderAndCopy:
+    """The runs of this machine, and of the copy of the evidence those that this machine does not have."""
+
+    def __init__(self, folder: EvidenceFolder, copy: RunFiles) -> None:
+        self._folder, self._copy = folder, copy
+        self._here = frozenset(folder.run_ids())
+        self.at_once = copy.at_once
+
+    def run_ids(self) -> Sequence[str]:
+        return sorted(self._here.union(self._copy.run_ids()))
+
+    def read(self, run_id: str, name: str) -> bytes:
+        return (self._folder if run_id in self._here else self._copy).read(run_id, name)
+
+
+def past_of(settings: Settings, *, rows: Sequence[str] | None, last: int, local: bool) -> PastOfEnvironment:
+    """The newest runs of the environment, and how their rows went.
+
+    Args:
+        settings: name the environment, the state folder, and the copy of the evidence if there is one.
+        rows: ids of rows; None for all.
+        last: how many runs.
+        local: leave the copy alone.
+
+    Raises:
+        NothingKnown: there is no run, or the runs cannot be listed.
+    """
+    known = _known(settings, local=local)
+    runs = tuple(islice(known, last))
+    return PastOfEnvironment(
+        settings.environment,
+        runs,
+        tuple(row_histories(runs, rows)),
+        len(known.run_ids),
+        iso(known.oldest_at) if known.oldest_at else None,
+        f"older ones may have been removed: retention keeps runs for {settings.retention.run_days:g} days, those of releases for"
+        f" {settings.retention.release_days:g}, and the newest {settings.retention.newest_runs}",
+    )
+
+
+def compared(settings: Settings, wanted: Sequence[str], *, local: bool) -> Compared:
+    """What changed: from the run before to the newest, from the run before to one, or from one run to another.
+
+    Args:
+        settings: see `past_of`.
+        wanted: none, one or two run ids, or beginnings of them.
+        local: see `past_of`.
+
+    Raises:
+        ConfigurationError: no such run, or the two have no row in common.
+        NothingKnown: there are not two runs that can be compared.
+    """
+    known = _known(settings, local=local)
+    remarks: list[str] = []
+    if len(wanted) == 2:  # noqa: PLR2004 - from, to
+        before, after = (_readable(_find(known, each)) for each in wanted)
+    else:
+        after = _readable(_find(known, wanted[0])) if wanted else _newest(known, remarks)
+        found = next(known.whole_before(after.at, after.run_id), None)
+        if found is None:
+            raise NothingKnown(
+                f"there is no earlier run to compare run {after.run_id} with: no older one of {settings.environment} covers all"
+                " rows and can be read (phase5 history shows those that are known)"
+            )
+        before = found
+    return _compared(before, after, remarks)
+
+
+def _known(settings: Settings, *, local: bool) -> PastRuns:
+    root = settings.state_dir.expanduser() / "evidence"
+    folder = EvidenceFolder(root)
+    files: RunFiles = folder
+    where = str(root)
+    try:
+        if settings.evidence_s3_uri and not local:
+            from phase5_ops.aws.reader import AwsReader
+            from phase5_ops.gate.inputs.evidence_copy import IAM_ACTIONS, EvidenceCopy
+
+            where += f" and {settings.evidence_s3_uri}"
+            remedy = f"allow {' and '.join(IAM_ACTIONS)} on the copy, or leave it out with --local"
+            files = _FolderAndCopy(folder, EvidenceCopy(AwsReader(settings.reading), settings.evidence_s3_uri))
+        else:
+            remedy = "let this process read the folder, or name another with PHASE5_STATE_DIR"
+        known = PastRuns(files, settings.environment)
+    except OSError as error:
+        raise NothingKnown(f"the runs in {where} cannot be listed: {error}; {remedy}") from error
+    if not known.run_ids:
+        others = len(files.run_ids())
+        beside = f" ({others} of other environments are: is PHASE5_ENVIRONMENT right?)" if others else ""
+        raise NothingKnown(
+            f"no run of {settings.environment} is in {where}{beside}: make one with phase5 check, or name the folder of earlier"
+            " ones with PHASE5_STATE_DIR"
+        )
+    return known
+
+
+def _newest(known: PastRuns, remarks: list[str]) -> PastRun:
+    """The newest run that covers all rows and can be read; newer ones that are passed over are remarked on."""
+    passed: list[str] = []
+    for run in known:
+        if run.document is not None and run.document.covers is None:
+            remarks += [f"passed over: {line}" for line in passed[:_NAMED]]
+            if len(passed) > _NAMED:
+                remarks.append(f"passed over: {len(passed) - _NAMED} more")
+            return run
+        passed.append(f"run {run.run_id} ({when(run.at)}): {run.problem or '; '.join(marks(run))}")
+    raise NothingKnown(f"no run covers all rows and can be read: {first_few(passed, _NAMED)}")
+
+
+def _find(known: PastRuns, wanted: str) -> PastRun:
+    """The run of this id, or the only one whose id begins so."""
+    ids = known.run_ids
+    found = [wanted] if wanted in ids else [each for each in ids if wanted and each.startswith(wanted)]
+    if len(found) == 1:
+        return known.run(found[0])
+    if found:
+        raise ConfigurationError(f"run {wanted}: that is the beginning of {first_few(found, _NAMED)}; give more of it")
+    beginnings = {each[: len(wanted)]: each for each in reversed(ids)}
+    near = nearest(wanted, ids) or beginnings.get(nearest(wanted, beginnings) or "")
+    said = f"did you mean {near}?" if near else f"the newest are {first_few(ids, _NAMED)};"
+    raise ConfigurationError(f"no run {wanted!r} in this environment; {said} phase5 history lists them")
+
+
+def _readable(run: PastRun) -> PastRun:
+    if run.document is None:
+        raise NothingKnown(f"run {run.run_id} cannot be compared: {run.problem}")
+    return run
+
+
+def _compared(before: PastRun, after: PastRun, remarks: list[str]) -> Compared:
+    older, newer = before.document, after.document
+    if older is None or newer is None:
+        raise NothingKnown(f"run {(before if older is None else after).run_id} has no document")
+    if older.covers is not None or newer.covers is not None:
+        common = [entry.id for entry in entries(newer) if entry.id in {each.id for each in entries(older)}]
+        if not common:
+            raise ConfigurationError(f"runs {before.run_id} and {after.run_id} have no row in common")
+        remarks.append(f"a partial run: compared by the rows that both cover, {first_few(common)}")
+    if older.policy_digest != newer.policy_digest:
+        remarks.append("the settings that judge are not those of the earlier run (policy digest)")
+    if older.judged is not None and newer.judged is not None:
+        for name in ("account", "region"):
+            was, now = getattr(older.judged, name), getattr(newer.judged, name)
+            if was != now:
+                remarks.append(f"they judged different platforms: {name} {was}, then {now}")
+    return Compared(before, after, changes_between(older, newer), tuple(remarks))
+
+
+# --- as text -----------------------------------------------------------------------------------------------------------------
+
+
+def history_text(past: PastOfEnvironment, *, width: int, colours: bool, chosen: bool) -> str:
+    """For people; with `chosen`, the rows that were asked for, each run by run."""
+
+    def render(console: Console) -> None:
+        shown = f"the newest {len(past.runs)} of {past.known}" if len(past.runs) < past.known else f"all {past.known}"
+        since = f"from {past.since} on" if past.since else "no run says when it was"
+        _line(console, printable(f"Runs of {past.environment}: {shown} that are known, {since} ({past.before})."))
+        console.print()
+        if not chosen:
+            render_history(past.runs, [row for row in past.rows if not is_sign_off(row.row)], console)
+        for row in past.rows if chosen else ():
+            render_row(past.runs, row, console)
+        if not past.rows:
+            _line(console, "None of these runs judged the row.")
+
+    return _rendered(render, width=width, colours=colours)
+
+
+def diff_text(about: Compared, *, width: int, colours: bool, everything: bool) -> str:
+    """For people; with `everything`, however many lines that is."""
+    return _rendered(lambda console: render_diff(about, console, everything=everything), width=width, colours=colours)
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False)
+
+
+def _rendered(render: Callable[[Console], None], *, width: int, colours: bool) -> str:
+    buffer = StringIO()
+    render(Console(file=buffer, width=width, force_terminal=colours))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip("\n").splitlines())
+
+
+# --- as JSON -----------------------------------------------------------------------------------------------------------------
+
+
+def history_json(past: PastOfEnvironment) -> dict[str, Any]:
+    """For programs. Runs are newest first; the verdicts of a row are in the order of the runs."""
+    return {
+        "schema": "phase5.history/v1",
+        "environment": past.environment,
+        "known_runs": past.known,
+        "known_since": past.since,
+        "runs": [_run(run) for run in past.runs],
+        "rows": [
+            {
+                "row": row.row,
+                "title": row.title,
+                "verdicts": list(reversed(row.verdicts)),
+                "changes": [_change(change) for change in row.changes],
+            }
+            for row in past.rows
+        ],
+    }
+
+
+def diff_json(about: Compared) -> dict[str, Any]:
+    """For programs; everything that changed."""
+    changes = about.changes
+    return {
+        "schema": "phase5.diff/v1",
+        "before": _run(about.before),
+        "after": _run(about.after),
+        "remarks": list(about.remarks),
+        "rows": [{"row": e.row, "title": e.title, "before": e.before, "after": e.after} for e in changes.rows],
+        "came": _findings(changes.came),
+        "went": _findings(changes.went),
+        "figures": [{"row": e.row, "fact": e.fact, "before": e.before, "after": e.after} for e in changes.figures],
+    }
+
+
+def _run(run: PastRun) -> dict[str, Any]:
+    document = run.document
+    said: Mapping[str, Any] = {} if document is None else document.to_json()
+    taken = ("environment", "evaluated_at", "decision", "covers", "exit_code", "policy_digest", "evidence_digest")
+    return {
+        "run_id": run.run_id,
+        "at": iso(run.at) if run.at is not None else None,
+        "fixed_clock": run.fixed_clock,
+        "problem": run.problem or None,
+        **{name: said.get(name) for name in taken},
+    }
+
+
+def _change(change: VerdictChange) -> dict[str, Any]:
+    return {
+        "run_id": change.run.run_id,
+        "at": iso(change.run.at) if change.run.at is not None else None,
+        "since_run": change.since_run,
+        "before": change.before,
+        "after": change.after,
+        "came": _findings(change.came),
+        "went": _findings(change.went),
+        "policy_changed": change.policy_changed,
+    }
+
+
+def _findings(found: Iterable[FindingChange]) -> list[dict[str, Any]]:
+    return [{"row": e.row, "code": e.code, "subject": e.subject, "verdict": e.verdict, "seen": e.seen} for e in found]
