@@ -1,23 +1,30 @@
-"""The whole report as one HTML text: no network, no file beside it is needed, and nothing in it is trusted.
+"""The whole report as one HTML text: it needs no network and no file beside it, and nothing that it shows is trusted.
 
-Every text goes through Jinja's escaping; the content security policy allows the page's own script and nothing else.
+Every text goes through Jinja's escaping; the content security policy allows the page's own script and nothing else. What must
+not live here: where tables come from, where the page goes.
 """
 
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from phase5_ops.report.document import WHOLE_RUN, ReadinessDocument, candidate_line, headline, judged_line, waiver_line
+from phase5_ops.checklist import CHECKLIST_VERSION
+from phase5_ops.report.document import WHOLE_RUN, ReadinessDocument, candidate_line, headline, judged_line
 from phase5_ops.report.findings import Catalogue
 from phase5_ops.report.html import rows
+from phase5_ops.report.html.pictures import pictures
+from phase5_ops.report.html.tables import MOST_ROWS, shown_table
 
 if TYPE_CHECKING:
+    from phase5_ops.evidence.preview import Preview
     from phase5_ops.evidence.table import GatheredTable
+    from phase5_ops.report.changes import Changes
 
 _NO_CATALOGUE = Catalogue(())
 
@@ -26,9 +33,11 @@ def render_report(
     document: ReadinessDocument,
     *,
     tables: "Mapping[str, GatheredTable[Any, Any]]",
-    previews: Mapping[str, Any],
-    changes: Any,  # noqa: ANN401
+    previews: "Mapping[str, Preview]",
+    changes: "Changes | None",
     catalogue: Catalogue = _NO_CATALOGUE,
+    unread: Mapping[str, str] | None = None,
+    beside_evidence: bool = True,
 ) -> str:
     """The report of one readiness run, or of a candidate as the gate sees it.
 
@@ -36,25 +45,38 @@ def render_report(
         document: what is shown.
         tables: the evidence of its run by asset; one that is missing is said to be missing.
         previews: how each table is shown, by asset; without one all of its columns are.
-        changes: against the previous run; None where that was not looked at.
+        changes: against the previous run; None where nobody looked.
         catalogue: what each finding code means and what to do about it.
+        unread: why a table of the run could not be read, by asset.
+        beside_evidence: the page is to lie in the run's evidence folder, so that it may link to the files there.
     """
     of = f"{document.release} in {document.environment}" if document.release else document.environment
-    template = _environment().get_template("report.html.j2")
-    script = _source("report.js")
-    return template.render(
+    environment = _environment()
+    script = _source(environment, "report.js")
+    sections = rows.sections(document, catalogue)
+    under_rows = {row.entry.asset for section in sections for row in section.rows}
+    shown = {asset: shown_table(asset, table, previews.get(asset)) for asset, table in sorted(tables.items())}
+    return environment.get_template("report.html.j2").render(
         document=document,
         of=of,
         headline=headline(document),
         candidate_line=candidate_line(document),
         judged_line=judged_line(document),
-        waivers=[(waiver, waiver_line(waiver)) for waiver in document.waivers],
-        sections=rows.sections(document, catalogue),
+        sections=sections,
         blockers=rows.blockers(document, catalogue),
         counted=rows.counted([*document.rows, *document.extra_checks]),
+        changes=changes,
+        tables=shown,
+        other_tables=[table for asset, table in shown.items() if asset not in under_rows],
+        unread=dict(sorted((unread or {}).items())),
+        pictures=pictures(tables, previews),
+        most_rows=MOST_ROWS,
+        beside_evidence=beside_evidence,
         calls=sum(document.reading.calls.values()),
         whole_run=WHOLE_RUN,
-        style=_source("report.css"),
+        version=_version(),
+        checklist_version=CHECKLIST_VERSION,
+        style=_source(environment, "report.css"),
         script=script,
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
@@ -70,21 +92,38 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals["signs"] = rows.SIGNS
-    made.filters |= {"in_words": rows.in_words, "anchor": anchor}
+    made.filters |= {"in_words": rows.in_words, "anchor": anchor, "figure": figure}
     made.tests["web_address"] = is_web_address
     return made
 
 
-def _source(name: str) -> str:
-    """A template file as it stands."""
-    environment = _environment()
-    assert environment.loader is not None  # noqa: S101 - given above
-    return environment.loader.get_source(environment, name)[0]
+def _source(environment: Environment, name: str) -> str:
+    """A file of the templates' folder as it stands."""
+    return environment.loader.get_source(environment, name)[0] if environment.loader else ""
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("phase5-ops")
+    except PackageNotFoundError:  # run from a clone that is not installed
+        return "of a clone that is not installed"
 
 
 def anchor(name: str) -> str:
     """The id of an element that is named after a row, check or asset."""
     return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name)
+
+
+def figure(value: float | str | None) -> str:
+    """A fact for people: numbers with separators and at most six digits after them, nothing for none."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.6g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)  # noqa: PLR2004
 
 
 def is_web_address(url: str | None) -> bool:

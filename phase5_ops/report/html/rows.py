@@ -16,7 +16,7 @@ SIGNS = {Verdict.PASS: "✓", Verdict.WARN: "!", Verdict.INCONCLUSIVE: "?", Verd
 
 #: What is known to be wrong comes first, then what could not be found out, then what only a policy makes a blocker.
 _IMPORTANCE = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.WARN)
-_BLOCKER = re.compile(r"(?P<row>\S+) (?P<verdict>[A-Z]+) (?P<code>[a-z][a-z0-9_]*) (?P<rest>.*)", re.DOTALL)
+_BLOCKER = re.compile(r"(?P<row>\S+) (?P<verdict>[A-Z]+):? (?P<said>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,17 @@ class FindingGroup:
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """A row as the report shows it: what must hold, what was found, and the evidence tables that stand under it."""
+    """A row as the report shows it: what must hold, what was found.
+
+    `first_of_asset`: it is the first row of its evidence table, which stands under it; the others link there.
+    """
 
     entry: RowEntry
     requirement: str
     owner: str
     is_sign_off: bool
     is_extra: bool
+    first_of_asset: bool
     groups: Sequence[FindingGroup]
 
 
@@ -53,9 +57,9 @@ class ReportSection:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """One line of what keeps the gate closed; `row` is the id of the row it is about, "" where it is about none."""
+    """One line of what keeps the gate closed: what is `said` of the row with this id ("" where it is about none)."""
 
-    text: str
+    said: str
     row: str
     verdict: Verdict | None
     remedy: str
@@ -63,11 +67,15 @@ class Blocker:
 
 def sections(document: ReadinessDocument, catalogue: Catalogue) -> list[ReportSection]:
     """The checklist in its own order; sections of which the document has no row are left out."""
-    found = []
+    found, shown = [], set[str]()
     for number, section in SECTIONS.items():
-        entries = [entry for entry in (*document.rows, *document.extra_checks) if _section_number(entry) == number]
-        if entries:
-            found.append(ReportSection(number, section.title, [_row(entry, catalogue) for entry in entries]))
+        here = []
+        for entry in (*document.rows, *document.extra_checks):
+            if _section_number(entry) == number:
+                here.append(_row(entry, catalogue, first_of_asset=entry.asset not in shown))
+                shown.add(entry.asset)
+        if here:
+            found.append(ReportSection(number, section.title, here))
     return found
 
 
@@ -76,7 +84,7 @@ def _section_number(entry: RowEntry) -> str:
     return row.section_number if row is not None else next(iter(SECTIONS))
 
 
-def _row(entry: RowEntry, catalogue: Catalogue) -> ReportRow:
+def _row(entry: RowEntry, catalogue: Catalogue, *, first_of_asset: bool) -> ReportRow:
     row = ROW_OF_ID.get(entry.id)
     return ReportRow(
         entry=entry,
@@ -84,6 +92,7 @@ def _row(entry: RowEntry, catalogue: Catalogue) -> ReportRow:
         owner=row.owner if row else "",
         is_sign_off=row is not None and row.is_sign_off,
         is_extra=row in EXTRA_CHECKS,
+        first_of_asset=first_of_asset,
         groups=_groups(entry, catalogue),
     )
 
@@ -112,13 +121,11 @@ def blockers(document: ReadinessDocument, catalogue: Catalogue) -> list[Blocker]
 
 
 def _blocker(line: str, catalogue: Catalogue) -> Blocker:
-    first = line.split(" ", 1)[0]
-    row = first if first in ROW_OF_ID else ""
     match = _BLOCKER.fullmatch(line)
-    verdict = match["verdict"] if match else line.split(" ")[1].rstrip(":") if row and " " in line else ""
-    declared = declared_code(catalogue, row, match["code"]) if match else None
-    known = Verdict(verdict) if verdict in Verdict.__members__ else None
-    return Blocker(line, row, known, declared.remedy if declared else "")
+    if match is None or match["row"] not in ROW_OF_ID or match["verdict"] not in Verdict.__members__:
+        return Blocker(line, "", None, "")
+    declared = declared_code(catalogue, match["row"], match["said"].split(" ", 1)[0])
+    return Blocker(match["said"], match["row"], Verdict(match["verdict"]), declared.remedy if declared else "")
 
 
 def _importance(blocker: Blocker) -> tuple[bool, int]:

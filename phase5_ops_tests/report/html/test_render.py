@@ -1,5 +1,9 @@
 """The report: what stands in it, that it is HTML, and that nothing from outside becomes markup, script or a link."""
 
+from base64 import b64encode
+from hashlib import sha256
+from itertools import pairwise
+
 import html5lib
 import pytest
 from markupsafe import escape
@@ -7,6 +11,7 @@ from markupsafe import escape
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.evidence.result import EvidenceEntry, FindingEntry, RowEntry, identity
 from phase5_ops.policy import GatePolicy
+from phase5_ops.report.changes import Changes, FigureChange, FindingChange, RowChange
 from phase5_ops.report.document import ReadinessDocument, Reading, readiness_document
 from phase5_ops.report.findings import Catalogue
 from phase5_ops.report.html.render import is_web_address, render_report
@@ -63,8 +68,9 @@ def test_decision_blockers_and_remedies_come_first_with_what_is_wrong_before_wha
     text = page(shown)
     assert parsed(text).find(".//h1").text == "Phase 5 readiness of test"
     blockers = text[text.index('id="blockers"') : text.index('id="checklist"')]
-    at = [blockers.index(each) for each in ("2.1 FAIL", "1.1 ERROR", "S.1 FAIL")]
+    at = [blockers.index(f">row {each}</a>") for each in ("2.1", "1.1", "S.1")]
     assert at == sorted(at)
+    assert "Find out who wrote the item" in blockers
 
 
 @pytest.mark.parametrize("hostile", [SCRIPT, "x" * 300, "a\nb", "{{ 7 * 7 }}", "\" onload='x'", "]]>--><!--"])
@@ -100,3 +106,77 @@ def test_a_document_without_any_row_is_said_to_decide_nothing():
     text = page(document(chosen=[]))
     assert "NOT DECIDED" in text
     assert "no row" in text
+
+
+def changed(**found) -> Changes:
+    return Changes("earlier", "2026-11-22T12:00:00.000Z", **found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (None, "The previous run was not looked at."),
+        (Changes(None, None), "There is no earlier run"),
+        (changed(), "Nothing changed."),
+        (changed(rows=(RowChange("2.1", "Breaker", Verdict.PASS, None),)), "not there"),
+        (changed(came=(FindingChange("2.1", "breaker_open", SCRIPT, Verdict.FAIL, "open"),)), "Findings that came"),
+        (changed(went=(FindingChange("2.1", "breaker_open", "crm", Verdict.FAIL, "open"),)), "Findings that went"),
+        (changed(figures=(FigureChange("2.1", "open_breakers", None, 2.0),)), "open breakers"),
+    ],
+)
+def test_what_changed_is_said_and_never_claimed_without_an_earlier_run(changes: Changes | None, said: str):
+    text = render_report(document(chosen=["2.1"]), tables={}, previews={}, changes=changes)
+    parsed(text)
+    assert said in text
+    assert SCRIPT not in text
+
+
+def test_a_table_that_is_missing_or_cannot_be_read_is_said_to_be():
+    shown = document(entry("2.1", []), entry("1.2", []), chosen=["2.1", "1.2"])
+    text = render_report(shown, tables={}, previews={}, changes=None, unread={"slo_alarms": "cut off"})
+    assert "The evidence table breaker_snapshot is not in this report: the run kept none." in text
+    assert "The evidence table slo_alarms could not be read: cut off." in text
+
+
+def test_waivers_show_their_end_and_whether_they_are_in_force():
+    waiver = {
+        "id": "w1", "row": "2.1", "pairs": [["breaker_open", SCRIPT]], "reason": "known", "ticket": "T-1", "issued_at": NOW,
+        "until": "2026-12-01T00:00:00.000Z", "signed_by": "ops-sre", "by": "jane", "in_force": False, "why_not": "it ended",
+        "used": False, "unmatched": [["breaker_open", "crm"]], "releases_in_a_row": 2,
+    }  # fmt: skip
+    text = page(document(chosen=["2.1"]).model_copy(update={"waivers": [waiver]}))
+    parsed(text)
+    for said in ("2026-12-01T00:00:00.000Z", "NOT IN FORCE", "it ended", "2 releases in a row", "T-1"):
+        assert said in text
+
+
+def test_the_page_allows_its_own_script_and_nothing_from_the_network():
+    text = page(document(chosen=["2.1"]))
+    tree = parsed(text)
+    policy = next(each.get("content") for each in tree.iter("meta") if each.get("http-equiv") == "Content-Security-Policy")
+    script = tree.find(".//script").text
+    assert policy.startswith("default-src 'none'")
+    assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy
+    assert not [each for each in tree.iter() if each.tag in ("link", "iframe", "object") or each.get("src")]
+
+
+def test_headings_come_in_order_and_tables_have_captions_and_scopes():
+    tree = parsed(page(document(entry("2.1", [finding("breaker_state_invalid", Verdict.FAIL, "crm")]), chosen=["2.1", "S.1"])))
+    levels = [int(each.tag[1]) for each in tree.iter() if each.tag in {"h1", "h2", "h3", "h4"}]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    for table in tree.iter("table"):
+        assert table.find("caption") is not None
+        assert all(each.get("scope") for each in table.iter("th"))
+
+
+def test_every_link_inside_the_page_leads_somewhere():
+    tree = parsed(page(document(entry("2.1", [finding("breaker_state_invalid", Verdict.FAIL, "crm")]), entry("2.2", []))))
+    ids = [each.get("id") for each in tree.iter() if each.get("id")]
+    assert len(ids) == len(set(ids))
+    assert {each.get("href")[1:] for each in tree.iter("a") if each.get("href").startswith("#")} <= set(ids)
+
+
+def test_the_same_document_gives_the_same_page():
+    shown = document(entry("2.1", []))
+    assert page(shown) == page(shown)

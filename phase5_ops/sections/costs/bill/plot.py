@@ -4,7 +4,7 @@ The most expensive tenants have a bar each, all others share one, so that it is 
 five.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -13,14 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from phase5_ops.evidence.picture import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, label, name_lines
 from phase5_ops.sections.costs.bill.evidence import SHARED, ZERO, CostReport
 from phase5_ops.sections.costs.bill.report import TenantCost, tenant_costs
 
 _MOST_BARS = 25
-_NAME_LENGTH = 28
 _LOW = 5  # inches: the legend takes a larger part of a low picture
-_BILLED, _ALLOCATED, _UNALLOCATED, _OTHERS = "#3b6ea5", "#9dc3e6", "#d1495b", "#7f8c99"
-_BANDS = ("#3b6ea5", "#e08e45", "#5b9f6d", "#8c6bb1", "#c8a415")
+_BILLED, _ALLOCATED, _UNALLOCATED, _OTHERS = BLUE, "#9dc3e6", RED, GREY
+_BANDS = (BLUE, ORANGE, GREEN, PURPLE, "#b0a030")
 
 
 def plot_costs(table: CostReport) -> Figure | None:
@@ -32,10 +32,10 @@ def plot_costs(table: CostReport) -> Figure | None:
     rest = next((line for line in everyone if line.tenant == SHARED), None)
     bars = _bars(lines)
     height = 1.6 + 0.28 * max(len(bars) + 1, 6)
-    figure = Figure(figsize=(14, height))
+    figure = Figure(figsize=(11, height))
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     # Fixed margins in inches: a solved layout takes longer than the drawing itself.
-    figure.subplots_adjust(left=0.17, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.14)
+    figure.subplots_adjust(left=0.2, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.14)
     currency = ", ".join(table.facts.currencies) or "no currency"
     _draw_bars(left, bars, rest, currency)
     _draw_days(right, table, lines, rest, currency, low=height < _LOW)
@@ -46,16 +46,11 @@ def plot_costs(table: CostReport) -> Figure | None:
 def _bars(lines: list[TenantCost]) -> list[tuple[str, Decimal, Decimal]]:
     """Name, billed, allocated of each bar; the last one stands for all tenants that have none of their own."""
     own = lines if len(lines) <= _MOST_BARS + 1 else lines[:_MOST_BARS]
-    bars = [(_short(line.tenant), line.billed, line.allocated) for line in own]
+    bars = [(label(line.tenant), line.billed, line.allocated) for line in own]
     if others := lines[len(own) :]:
         billed, allocated = (sum((getattr(line, kind) for line in others), ZERO) for kind in ("billed", "allocated"))
         bars.append((f"{len(others)} others", billed, allocated))
     return bars
-
-
-def _short(name: str) -> str:
-    plain = name.replace("$", r"\$")  # a dollar sign would begin a formula
-    return plain if len(plain) <= _NAME_LENGTH else plain[: _NAME_LENGTH - 1] + "…"
 
 
 def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: TenantCost | None, currency: str) -> None:
@@ -64,18 +59,19 @@ def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: Tenan
     allocated = np.array([float(bar[2]) for bar in bars])
     colours = [_OTHERS if name.endswith(" others") else _BILLED for name, _, _ in bars]
     axes.barh(positions, billed, color=colours, label="billed")
-    axes.barh(positions, allocated, left=np.where(allocated * billed >= 0, billed, 0), color=_ALLOCATED, label="allocated")
+    axes.barh(
+        positions, allocated, left=np.where(allocated * billed >= 0, billed, 0), color=_ALLOCATED, label="allocated", hatch="//"
+    )
     names = [name for name, _, _ in bars]
     if rest is not None and rest.unallocated:
-        axes.barh(len(bars), float(rest.unallocated), color=_UNALLOCATED, label="unallocated")
+        axes.barh(len(bars), float(rest.unallocated), color=_UNALLOCATED, label="unallocated", hatch="xx")
         names.append("unallocated")
-    axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.invert_yaxis()
     lost = [float(rest.unallocated)] if rest is not None and rest.unallocated else []
     _label_bars(axes, np.array([*(billed + allocated), *lost]), len(billed) - (_OTHERS in colours))
     axes.set_title(f"{currency} in the period", fontsize=10)
+    name_lines(axes, names)
     axes.tick_params(axis="x", labelsize=8)
-    axes.grid(axis="x", color="#e6e6e6", linewidth=0.5)
+    axes.grid(axis="x", color=GREY, alpha=0.3, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.axvline(0, color="#666666", linewidth=0.6)
     if names:
@@ -100,8 +96,13 @@ def _label_bars(axes: Axes, whole: npt.NDArray[np.float64], own: int) -> None:
             ha="right" if cut else "left",
             va="center",
             fontsize=7,
-            color="white" if cut else "#444444",
+            color="white" if cut else "black",
         )
+
+
+def _stepped(daily: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The values with the last one again, where the last day ends."""
+    return np.concatenate([daily, daily[-1:]])
 
 
 def _draw_days(
@@ -112,23 +113,26 @@ def _draw_days(
     top = sorted(lines, key=lambda line: -line.billed)[: len(_BANDS)]
     named = {line.tenant for line in top}
     others = [line for line in lines if line.tenant not in named]
-    bands = [(_short(line.tenant), line.daily, colour) for line, colour in zip(top, _BANDS, strict=False)]
+    bands = [(label(line.tenant), line.daily, colour) for line, colour in zip(top, _BANDS, strict=False)]
     if others:
         bands.append(
             (f"{len(others)} others", [sum(costs, ZERO) for costs in zip(*(o.daily for o in others), strict=True)], _OTHERS)
         )
     if rest is not None:
-        bands.append(("shared", rest.daily, "#c9ced6"))
+        bands.append(("shared", rest.daily, "#a9b4bf"))
     bottom = np.zeros(len(days))
+    edges = np.array([*days, *(day + timedelta(days=1) for day in days[-1:])], dtype="datetime64[D]")
     for name, daily, colour in bands:
         values = np.array([max(float(cost), 0.0) for cost in daily])[: len(days)]
-        axes.bar(np.array(days, dtype="datetime64[D]"), values, bottom=bottom, color=colour, label=name, width=0.9)
-        bottom += values
+        top_of_band = bottom + values
+        # one shape a band, a step a day: a bar for each day takes ten times as long
+        axes.fill_between(edges, _stepped(bottom), _stepped(top_of_band), step="post", color=colour, label=name, linewidth=0)
+        bottom = top_of_band
     axes.set_title(f"{currency} billed a day", fontsize=10)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
     axes.tick_params(labelsize=8)
-    axes.grid(axis="y", color="#e6e6e6", linewidth=0.5)
+    axes.grid(axis="y", color=GREY, alpha=0.3, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.margins(x=0.01, y=0.4 if low else 0.15)  # room for the legend
     if bands:
-        axes.legend(fontsize=8, ncols=4, loc="upper left", frameon=False)
+        axes.legend(fontsize=7, ncols=4, loc="upper left", frameon=False)

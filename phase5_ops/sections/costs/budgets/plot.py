@@ -11,10 +11,12 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from phase5_ops.evidence.picture import GREY, label, name_lines
 from phase5_ops.sections.costs.budgets.evidence import Budgets
 
-_MOST_LINES = 40
+_MOST_LINES = 25
 _LONGEST_NAME = 34
+_DARK = "#1a1a1a"  # on a coloured cell, whatever the page's colours
 _TOP = 1.25  # share of the cap at which the colour scale ends
 _USE = LinearSegmentedColormap.from_list(
     "use", [(0, "#f2f6f2"), (0.5 / _TOP, "#9cc79c"), (1 / _TOP, "#f2c14e"), (1.001 / _TOP, "#d1495b"), (1, "#d1495b")]
@@ -43,42 +45,37 @@ def plot_budget_use(budgets: Budgets) -> Figure | None:
     used, cap = used.reshape(shape), cap.reshape(shape)
     share = np.divide(used, cap, out=np.where(used > 0, np.inf, np.nan), where=cap > 0)
     fullest = np.lexsort((names.to_numpy()[:: len(days)], -used.sum(axis=1), -np.nan_to_num(share, nan=-1).max(axis=1)))
+    telling = np.any(~np.isnan(share) | (used > 0), axis=1, keepdims=True)[:, 0]  # accounts with a cap or a use
+    fullest = fullest[telling[fullest]]
     lines = fullest[:_MOST_LINES]
     height = 1.6 + 0.26 * max(len(lines), 6)
-    figure = Figure(figsize=(14, height))
+    figure = Figure(figsize=(11, height))
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
     figure.subplots_adjust(left=0.2, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.16)
-    labels = [_short(name) for name in names.to_numpy()[:: len(days)][lines]]
-    title = "share of the daily cap used, %" + ("" if len(lines) == shape[0] else f": the {len(lines)} fullest accounts")
+    labels = [label(name, _LONGEST_NAME) for name in names.to_numpy()[:: len(days)][lines]]
+    title = "share of the daily cap used, %" + ("" if len(lines) == shape[0] else f": {len(lines)} of {shape[0]} accounts")
     _heat(left, days, labels, used=used[lines], share=share[lines], title=title)
     _classes(right, days, used, cap, share)
     figure.suptitle(f"Autonomy budgets: {table['tenant'].nunique()} tenants, {shape[0]} accounts", fontsize=11)
     return figure
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2 - 1]}…{name[-_LONGEST_NAME // 2 :]}"
-
-
 def _heat(
     axes: Axes, days: list[str], names: list[str], *, used: npt.NDArray[np.float64], share: npt.NDArray[np.float64], title: str
 ) -> None:
-    """A line an account, a column a day; the number is actions used, the colour their share of the cap; grey is no cap."""
+    """A line an account, a column a day; the number is actions used, the colour their share of the cap; no colour is no cap."""
     axes.set_title(title, fontsize=10)
-    axes.set_facecolor("#f5f5f5")
     axes.imshow(np.where(np.isnan(share), np.nan, np.minimum(share, _TOP)), aspect="auto", cmap=_USE, norm=Normalize(0, _TOP))
     for line, column in zip(*np.nonzero(used), strict=True):
         percent = share[line, column]
         text = (
             f"{100 * percent:.0f} % ({used[line, column]:.0f})" if np.isfinite(percent) else f"{used[line, column]:.0f}, no cap"
         )
-        colour = "white" if percent > 1 else "black"
+        colour = "white" if percent > 1 else _DARK if np.isfinite(percent) else "black"
         axes.text(column, line, text, ha="center", va="center", fontsize=7, color=colour)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    name_lines(axes, names)
     _day_axis(axes, days)
-    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
-    axes.grid(axis="y", which="minor", color="white", linewidth=0.8)
-    axes.tick_params(axis="both", which="minor", left=False)
+    axes.hlines(np.arange(len(names) + 1) - 0.5, -0.5, len(days) - 0.5, colors=GREY, alpha=0.3, linewidth=0.8)
 
 
 def _classes(
@@ -95,13 +92,11 @@ def _classes(
     bottom = np.zeros(len(days))
     for (name, colour), mask in zip(_CLASSES, masks, strict=True):
         numbers = mask.sum(axis=0)
-        axes.bar(range(len(days)), numbers, bottom=bottom, color=colour, edgecolor="white", linewidth=0.5, label=name)
+        axes.bar(range(len(days)), numbers, bottom=bottom, color=colour, edgecolor=GREY, linewidth=0.5, label=name)
         bottom += numbers
     axes.set_title("all accounts by share of the cap used", fontsize=10)
-    axes.set_ylim(0, max(bottom.max(), 1) * 1.18)
-    axes.legend(
-        ncols=len(_CLASSES), fontsize=7, loc="upper center", frameon=False, handlelength=0.8, handletextpad=0.4, columnspacing=0.7
-    )
+    axes.set_ylim(0, max(bottom.max(), 1) * 1.3)
+    axes.legend(ncols=3, fontsize=7, loc="upper center", frameon=False, handlelength=0.8, handletextpad=0.4, columnspacing=0.7)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(labelsize=8)
     _day_axis(axes, days)
