@@ -20,6 +20,9 @@ class Format(StrEnum):
     table = "table"
     json = "json"
     markdown = "markdown"
+    junit = "junit"
+    sarif = "sarif"
+    csv = "csv"
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,14 @@ class RenderContext:
 
     Attributes:
         meanings: every finding code by its name, as the catalogue has them; a name used by two rows has an entry for each.
+        runbook: web address of the runbook; None where it has none.
         before: the document of the previous whole run of the environment; None where there is none, or where nobody looked.
         width: columns of a table.
         to_terminal: a table may have colours.
     """
 
     meanings: Mapping[str, Sequence["FindingCode"]] = field(default_factory=dict)
+    runbook: str | None = None
     before: "ReadinessDocument | None" = None
     width: int = 150
     to_terminal: bool = False
@@ -81,8 +86,29 @@ def _markdown(document: "ReadinessDocument", _context: RenderContext) -> str:
     return markdown.render(document)
 
 
+def _junit(document: "ReadinessDocument", context: RenderContext) -> str:
+    from phase5_ops.report.formats import junit
+
+    return junit.render(document, context)
+
+
+def _sarif(document: "ReadinessDocument", context: RenderContext) -> str:
+    from phase5_ops.report.formats import sarif
+
+    return sarif.render(document, context)
+
+
+def _csv(document: "ReadinessDocument", context: RenderContext) -> str:
+    from phase5_ops.report.formats import csv_lines
+
+    return csv_lines.render(document, context)
+
+
 FORMATS: Mapping[Format, OutputFormat] = {
     Format.table: OutputFormat("readiness.txt", _table),
     Format.json: OutputFormat("readiness.json", _json),
     Format.markdown: OutputFormat("readiness.md", _markdown),
+    Format.junit: OutputFormat("readiness.junit.xml", _junit),
+    Format.sarif: OutputFormat("readiness.sarif", _sarif),
+    Format.csv: OutputFormat("readiness.csv", _csv),
 }
