@@ -110,12 +110,19 @@ class CodeChapter:
     Attributes:
         title: its heading.
         codes: those that it lists: whole classes, or single codes of another class.
-        row: id of the checklist's row that it belongs to; None if it belongs to none.
+        row: id of the checklist's row whose place in the documentation it has; None if it belongs to none.
+        of: ids of the rows and extra checks whose judges give these codes, where they are not `row` alone.
     """
 
     title: str
     codes: tuple[type[FindingCodes] | FindingCode, ...]
     row: str | None = None
+    of: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Ids of the rows and extra checks whose judges give these codes; none where any row's, or no row's, may."""
+        return self.of or ((self.row,) if self.row is not None else ())
 
     def all(self) -> tuple[FindingCode, ...]:
         """Every code, in the order of declaration."""

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 PAGE = ROOT / "docs" / "adding-a-row.md"
 BLOCK = re.compile(r"^`(?P<file>[^`\n]+)`\n\n```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-GENERATED = {"README.md", "docs/architecture.md", "docs/findings.md", "docs/settings.md"}
+GENERATED = {"phase5_ops/report/findings.json", "README.md", "docs/architecture.md", "docs/findings.md", "docs/settings.md"}
 
 #: Runs in the copy, in one process, and prints what it found.
 LOOKS = f"""

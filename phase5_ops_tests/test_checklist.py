@@ -6,7 +6,9 @@ import pytest
 from phase5_ops.build import CATALOGUE, EVIDENCE, JUDGING, build_defs, evidence_for, implemented_checks, judged_checks
 from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS, ROLES, ROW_OF_CHECK, ROWS
 from phase5_ops.documentation import write as documentation
+from phase5_ops.evidence.histories import HistoryCode
 from phase5_ops.evidence.run_tags import READINESS_JOB
+from phase5_ops.report.findings import stored_explanations
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import FindingCodes
 from phase5_ops_tests.places import ROOT
@@ -80,7 +82,8 @@ def test_definitions_are_as_last_reviewed(definitions: dg.Definitions, snapshot)
 
 def test_documents_are_as_the_code_says():
     made = documentation.documents(ROOT)
-    assert {path.name for path in made} == {"README.md", "architecture.md", "findings.md", "settings.md", "readiness.schema.json"}
+    documents = {"README.md", "architecture.md", "findings.md", "settings.md"}
+    assert {path.name for path in made} == documents | {"readiness.schema.json", "findings.json"}
     for path, text in made.items():
         assert path.read_text(encoding="utf-8") == text, path
 
@@ -95,6 +98,33 @@ def test_every_declared_code_is_documented_and_once_under_a_heading():
     assert declared <= {code for codes in CATALOGUE.by_name.values() for code in codes}
     assert all(len(set(codes)) == len(codes) for codes in chapters)
     assert all(judging.codes for judging in JUDGING)
+
+
+def test_what_is_stored_of_the_codes_is_what_the_sections_declare():
+    stored = stored_explanations()
+    assert stored.catalogue.as_markdown() == CATALOGUE.as_markdown()
+    assert [each.rows for each in stored.catalogue.chapters] == [each.rows for each in CATALOGUE.chapters]
+    assert stored.evidence == {each.name: each.description for each in EVIDENCE}
+
+
+def test_every_row_has_codes_of_its_own_and_names_the_histories_that_it_rests_on():
+    of_rows = {row.id: [chapter for chapter in CATALOGUE.chapters if row.id in chapter.rows] for row in ALL_CHECKS}
+    assert all(of_rows.values())
+    resting = {check for judging in JUDGING for check, histories in judging.rests_on.items() if histories}
+    histories = next(chapter for chapter in CATALOGUE.chapters if HistoryCode in chapter.codes)
+    assert set(histories.rows) == {ROW_OF_CHECK[check].id for check in resting}
+
+
+def test_a_code_of_two_rows_means_in_each_what_its_own_chapter_says():
+    catalogue = stored_explanations().catalogue
+    assert catalogue.meaning("no_such_code", "1.2") is None
+    assert catalogue.meaning("read_failed", "2.1") == catalogue.by_name["read_failed"][0]
+    for chapter in catalogue.chapters:
+        for row in chapter.rows:
+            for code in chapter.all():
+                assert catalogue.meaning(code.code, row).code == code.code
+    shared = [name for name, codes in catalogue.by_name.items() if len(codes) > 1]
+    assert all(len({catalogue.meaning(name, row.id).meaning for row in ALL_CHECKS}) > 1 for name in shared)
 
 
 def test_every_finding_code_says_what_it_means_and_what_to_do():

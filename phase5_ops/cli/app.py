@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
         "sign-off": (gate.sign_off, "phase5 sign-off 2026.11.3 --role ops-sre --show"),
         "waive": (
             gate.waive,
-            "phase5 waive 1.2 --release 2026.11.3 --finding alarm_missing@crm.write --role security-compliance"
+            "phase5 waive 1.2 --release 2026.11.3 --finding latency_alarm_missing@crm.write --role security-compliance"
             ' --reason "mended by OPS-7" --ticket OPS-7 --until 2026-12-04',
         ),
         "rollback": (gate.rollback, 'phase5 rollback 2026.11.2 --reason "2026.11.3 loses orders" --ticket INC-42 --wait'),

@@ -15,10 +15,12 @@ from phase5_ops.cli.options import (
     OutputOption,
     PlainFormat,
     PlainFormatOption,
+    QuietOption,
     ReasonOption,
     ReleaseArgument,
     RoleOption,
     TicketOption,
+    VerboseOption,
     WaitOption,
     WaitTimeoutOption,
     YesOption,
@@ -117,6 +119,8 @@ def status(
     release: Annotated[str | None, typer.Argument(help="Name of a release; default: a list of all that may be open.")] = None,
     formats: FormatsOption = None,
     output: DocumentOutputOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show what the gate says of a release candidate: rows, findings, sign-offs, waivers, and everything that keeps it closed.
 
@@ -129,7 +133,7 @@ def status(
     settings = settings_of_environment()
     if release is None and set(formats or ()) - {Format.table}:
         refuse(f"--format {', '.join(formats or ())}: name a RELEASE")
-    asked = output_of(formats, output)
+    asked = output_of(formats, output, quiet=quiet, verbose=verbose)
     with gate_failures():
         from phase5_ops.commands import status as status_command
 

@@ -30,6 +30,10 @@ FormatsOption = Annotated[
     ),
 ]
 PlainFormatOption = Annotated[PlainFormat, typer.Option("--format", "-f", help="How the result is printed.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show the rows and the decision alone, and no progress.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show every finding, and the figures and the evidence of every row.")
+]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write the result to this file instead of stdout.")]
 DocumentOutputOption = Annotated[
     Path | None,

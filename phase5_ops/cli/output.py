@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from phase5_ops.cli.errors import refuse
-from phase5_ops.report.formats import FORMATS, Format, RenderContext, render
+from phase5_ops.report.formats import FORMATS, Detail, Format, RenderContext, render
 
 if TYPE_CHECKING:
     from phase5_ops.report.document import ReadinessDocument
@@ -42,10 +42,13 @@ class DocumentOutput:
     formats: tuple[Format, ...]
     path: Path | None
     folder: bool
+    detail: Detail = Detail.normal
 
 
-def output_of(formats: Sequence[Format] | None, path: Path | None) -> DocumentOutput:
-    """What `--format` and `--output` ask for, found out before anything is read.
+def output_of(
+    formats: Sequence[Format] | None, path: Path | None, *, quiet: bool = False, verbose: bool = False
+) -> DocumentOutput:
+    """What `--format`, `--output`, `--quiet` and `--verbose` ask for, found out before anything is read.
 
     Several formats take a folder, which is made if its parent is there; one takes a file, or a folder that is there.
 
@@ -54,6 +57,9 @@ def output_of(formats: Sequence[Format] | None, path: Path | None) -> DocumentOu
     """
     from phase5_ops.settings import ConfigurationError
 
+    if quiet and verbose:
+        raise ConfigurationError("--quiet and --verbose: give one of them")
+    detail = Detail.quiet if quiet else Detail.verbose if verbose else Detail.normal
     chosen = tuple(dict.fromkeys(formats or (Format.table,)))
     several = len(chosen) > 1
     if several and (path is None or (path.exists() and not path.is_dir())):
@@ -63,14 +69,14 @@ def output_of(formats: Sequence[Format] | None, path: Path | None) -> DocumentOu
     folder = path is not None and (several or path.is_dir())
     if path is None or not folder:
         check_writable(path)
-        return DocumentOutput(chosen, path, folder)
+        return DocumentOutput(chosen, path, folder, detail)
     try:
         path.mkdir(exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"--output {path}: the folder cannot be made: {error.strerror}") from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise ConfigurationError(f"--output {path}: the folder cannot be written")
-    return DocumentOutput(chosen, path, folder)
+    return DocumentOutput(chosen, path, folder, detail)
 
 
 def emit(document: "ReadinessDocument", output: DocumentOutput) -> None:
@@ -105,12 +111,21 @@ def write(text: str, output: Path | None) -> None:
 
 def _context(output: DocumentOutput) -> RenderContext:
     """What the formats show beside the document."""
-    to_terminal = output.path is None and sys.stdout.isatty()
-    if not to_terminal:
-        return RenderContext()
-    from rich.console import Console
+    return RenderContext(width=width_of(output.path), to_terminal=coloured(output.path), detail=output.detail)
 
-    return RenderContext(width=Console().width, to_terminal=True)
+
+def coloured(path: Path | None) -> bool:
+    """Whether what is printed may have colours: on a terminal that knows them, unless NO_COLOR is set (https://no-color.org)."""
+    return path is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width_of(path: Path | None) -> int:
+    """How many columns a table may have: COLUMNS, else the terminal's, else 120; never fewer than 40 or more than 200."""
+    given = os.environ.get("COLUMNS", "")
+    wide = int(given) if given.isdecimal() else 0
+    if not wide and path is None and sys.stdout.isatty():
+        wide = os.get_terminal_size(sys.stdout.fileno()).columns
+    return min(max(wide or 120, 40), 200)
 
 
 def finish(document: "ReadinessDocument", output: DocumentOutput) -> NoReturn:

@@ -11,8 +11,10 @@ from phase5_ops.cli.errors import EXIT_UNDECIDED, complain, gate_failures, refus
 from phase5_ops.cli.options import (
     DocumentOutputOption,
     FormatsOption,
+    QuietOption,
     RowOption,
     ScenarioOption,
+    VerboseOption,
     chosen_rows,
     settings_of_environment,
 )
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 DAGSTER_TO_ITSELF = ("Parameter `owners` of initializer `SensorDefinition", "Function `dev_command` is superseded")
 
 
-def check(
+def check(  # noqa: PLR0917 - each is an option of the command
     row: RowOption = None,
     formats: FormatsOption = None,
     output: DocumentOutputOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask Cost Explorer again ($0.01 a page) although today's answer is kept.")
     ] = False,
@@ -44,11 +48,11 @@ def check(
     With --row only the evidence of those rows is gathered, and the exit code covers only them.
     """
     chosen = chosen_rows(row, no_sign_offs=no_sign_offs)
-    asked = output_of(formats, output)
+    asked = output_of(formats, output, quiet=quiet, verbose=verbose)
     finish(_run(settings_of_environment(refresh_costs=refresh), chosen), asked)
 
 
-def demo(
+def demo(  # noqa: PLR0917 - each is an option of the command
     scenario: ScenarioOption = "healthy",
     no_ui: Annotated[
         bool, typer.Option("--no-ui", help="End after the run, with its exit code, instead of serving the UI.")
@@ -56,10 +60,12 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.", min=0, max=65535)] = 3000,
     formats: FormatsOption = None,
     output: DocumentOutputOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Start the embedded platform in a scenario, make a readiness run against it, print its rows, and serve the UI."""
     _require_sandbox()
-    asked = output_of(formats, output)
+    asked = output_of(formats, output, quiet=quiet, verbose=verbose)
     if not no_ui:
         from phase5_ops.sandbox.ports import free_port
 

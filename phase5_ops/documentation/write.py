@@ -1,5 +1,6 @@
 """Documents made from code: the README's rows, the rooms of docs/architecture.md, docs/findings.md and docs/settings.md.
 
+Also made from it are the readiness document's JSON Schema, and `findings.json`, from which codes are explained without Dagster.
 `python -m phase5_ops.documentation` writes them; a test fails where they differ from the code.
 """
 
@@ -15,6 +16,7 @@ from pydantic_core import PydanticUndefined
 from phase5_ops.checklist import EXTRA_CHECKS, ROWS, Row
 from phase5_ops.documentation.rooms import rooms_table
 from phase5_ops.report.document import SCHEMA_FILE, json_schema
+from phase5_ops.report.findings import FINDINGS_FILE
 from phase5_ops.settings import ProbeUsers, variables
 
 #: Between which lines a table stands that is made from code, in a document that people write.
@@ -104,13 +106,14 @@ def documents(root: Path) -> dict[Path, str]:
     Raises:
         ValueError: a document has no place for its table.
     """
-    from phase5_ops.build import CATALOGUE, judged_checks
+    from phase5_ops.build import CATALOGUE, EVIDENCE, judged_checks
 
     readme, docs = root / "README.md", root / "docs"
     return {
         readme: _with_table(readme, _ROWS, rows_table(judged_checks())),
         docs / "architecture.md": _with_table(docs / "architecture.md", _ROOMS, rooms_table(root)),
         docs / "findings.md": CATALOGUE.as_markdown(),
+        root / "phase5_ops" / "report" / FINDINGS_FILE: CATALOGUE.as_json({each.name: each.description for each in EVIDENCE}),
         docs / "settings.md": settings_markdown(),
         root / "phase5_ops" / "report" / SCHEMA_FILE: json.dumps(json_schema(), indent=2) + "\n",
     }

@@ -155,7 +155,7 @@ def test_terminal_shows_findings_literally(tmp_path: Path):
     console = Console(record=True, width=140, file=(tmp_path / "out").open("w", encoding="utf-8"))
     terminal.render(document({"breaker_state_observable": Verdict.FAIL}), console)
     text = console.export_text()
-    assert "seen z|[a]" in text
+    assert "seen      z|[a]" in text
     assert "BLOCKED (exit code 1)" in text
 
 

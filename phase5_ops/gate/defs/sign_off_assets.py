@@ -111,7 +111,7 @@ def _judge(run: RunContext, tables: Tables, _now: datetime, *, role: str) -> Jud
 JUDGING = Judging(
     ASSET,
     {row.check: partial(_judge, role=row.owner) for row in ROWS if row.is_sign_off},
-    codes=(CodeChapter("S.1 to S.3 Sign-off", (SignOffReason,), "S.1"),),
+    codes=(CodeChapter("S.1 to S.3 Sign-off", (SignOffReason,), "S.1", ("S.1", "S.2", "S.3")),),
 )
 
 sign_off_checks = row_checks(JUDGING)

@@ -7,7 +7,7 @@ module that needs them, when its format is asked for. What must not live here: j
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from phase5_ops.report.document import ReadinessDocument
@@ -25,6 +25,14 @@ class Format(StrEnum):
     csv = "csv"
 
 
+class Detail(StrEnum):
+    """How much a table shows under the rows."""
+
+    quiet = "quiet"  # nothing
+    normal = "normal"  # what was found, and what to do
+    verbose = "verbose"  # also figures and evidence, of every row, and nothing is cut short
+
+
 @dataclass(frozen=True)
 class RenderContext:
     """What a format may show beside the document.
@@ -35,13 +43,15 @@ class RenderContext:
         before: the document of the previous whole run of the environment; None where there is none, or where nobody looked.
         width: columns of a table.
         to_terminal: a table may have colours.
+        detail: how much a table shows under the rows.
     """
 
     meanings: Mapping[str, Sequence["FindingCode"]] = field(default_factory=dict)
     runbook: str | None = None
     before: "ReadinessDocument | None" = None
-    width: int = 150
+    width: int = 120
     to_terminal: bool = False
+    detail: Detail = Detail.normal
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,13 @@ def _table(document: "ReadinessDocument", context: RenderContext) -> str:
     from phase5_ops.report import terminal
 
     buffer = StringIO()
-    terminal.render(document, Console(file=buffer, force_terminal=context.to_terminal, width=context.width))
+    console = Console(file=buffer, force_terminal=context.to_terminal, width=context.width, color_system=_colours(context))
+    terminal.render(document, console, context.detail)
     return buffer.getvalue()
+
+
+def _colours(context: RenderContext) -> Literal["auto"] | None:
+    return "auto" if context.to_terminal else None
 
 
 def _json(document: "ReadinessDocument", _context: RenderContext) -> str:

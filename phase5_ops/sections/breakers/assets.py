@@ -111,6 +111,6 @@ JUDGING = (
             "breaker_state_observable": (RUN, RESILIENCE_TABLE),
             "open_breaker_has_operator_action": (RUN, RESILIENCE_TABLE),
         },
-        codes=(CodeChapter("2.1 and 2.2 Circuit breakers", (BreakerCode,), "2.2"),),
+        codes=(CodeChapter("2.1 and 2.2 Circuit breakers", (BreakerCode,), "2.2", ("2.1", "2.2")),),
     ),
 )

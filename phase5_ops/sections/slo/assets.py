@@ -193,19 +193,27 @@ JUDGING = (
         rests_on={"error_budget_not_burning": (RUN,)},  # sets of dimensions that ListMetrics no longer shows
         codes=(
             CodeChapter("1.1 Tool SLO metrics visible", (ReadCode, MetricCode), "1.1"),
-            CodeChapter("Tool SLO met", (*_OF_EVERY_CHECK, SloCode), "1.1"),
-            CodeChapter("Error budget not burning", (*_OF_EVERY_CHECK, BurnCode), "1.1"),
+            CodeChapter("Tool SLO met", (*_OF_EVERY_CHECK, SloCode), "1.1", ("tool_slo_met",)),
+            CodeChapter("Error budget not burning", (*_OF_EVERY_CHECK, BurnCode), "1.1", ("error_budget_not_burning",)),
         ),
     ),
     Judging(
         "slo_alarms",
         {"slo_alarms_defined": _judge_alarms, "no_slo_alarm_firing": _judge_firing},
-        codes=(CodeChapter("1.2 Alarms defined, no SLO alarm firing", (AlarmCode, DeliveryCode), "1.2"),),
+        codes=(
+            CodeChapter(
+                "1.2 Alarms defined, no SLO alarm firing", (AlarmCode, DeliveryCode), "1.2", ("1.2", "no_slo_alarm_firing")
+            ),
+        ),
     ),
     Judging(
         "runbook",
         {"alarm_runbook_linked": _judge_runbook},
         also=("slo_alarms",),
-        codes=(CodeChapter("1.3 Alarm runbook, and the runbook section of 2.2", (RunbookCode, RunbookLinkCode), "1.3"),),
+        codes=(
+            CodeChapter(
+                "1.3 Alarm runbook, and the runbook section of 2.2", (RunbookCode, RunbookLinkCode), "1.3", ("1.3", "2.2")
+            ),
+        ),
     ),
 )

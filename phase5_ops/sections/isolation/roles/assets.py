@@ -113,6 +113,6 @@ JUDGING = (
     Judging(
         "role_access",
         {"iam_is_tenant_scoped": _judge},
-        codes=(CodeChapter("Function roles bound to the tenant", (IamCode,), "4.1"),),
+        codes=(CodeChapter("Function roles bound to the tenant", (IamCode,), "4.1", ("iam_is_tenant_scoped",)),),
     ),
 )

@@ -89,7 +89,7 @@ JUDGING = (
         codes=(
             CodeChapter("3.1 Replay API authorization", (AuthorizationCode,), "3.1"),
             CodeChapter("3.3 Replay permission tests", (PermissionCode,), "3.3"),
-            CodeChapter("3.1 and 3.3 Probes", (ProbeCode, ProbingCode), "3.3"),
+            CodeChapter("3.1 and 3.3 Probes", (ProbeCode, ProbingCode), "3.3", ("3.1", "3.3")),
         ),
     ),
 )
