@@ -57,7 +57,7 @@ def common_options(
 COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
     "Readiness": {
         "check": (readiness.check, "phase5 check --row 1.2 --row tool_slo_met"),
-        "diff": (history.diff, "phase5 diff"),
+        "diff": (history.diff, "phase5 diff 6d04b7f3 2b57038c"),
         "demo": (readiness.demo, "phase5 demo --scenario breaker-open --no-ui"),
         "explain": (readiness.explain, "phase5 explain breaker_open"),
     },

@@ -60,11 +60,9 @@ def history(  # noqa: PLR0917 - each is an option of the command
     write(text, output)
 
 
-def diff(
-    run: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUN [RUN]]", help="Run ids, or their beginnings: one, or an earlier and a later one."),
-    ] = None,
+def diff(  # noqa: PLR0917 - each is an option of the command
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Id of a run, or its beginning.")] = None,
+    other: Annotated[str | None, typer.Argument(metavar="RUN", help="Of a second one: from the first to this.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every finding and figure, however many.")] = False,
     local: LocalOption = False,
     output_format: PlainFormatOption = PlainFormat.table,
@@ -78,17 +76,14 @@ def diff(
     Exit codes: 0 compared, whatever changed; 2 there are no two runs to compare, or one cannot be read; 3 no such run, usage or
     configuration.
     """
-    from phase5_ops.settings import ConfigurationError, load_settings
-
-    wanted = run or []
-    if len(wanted) > 2:  # noqa: PLR2004 - from, to
-        raise ConfigurationError(f"diff compares two runs, and {len(wanted)} were given: give at most two RUN")
     check_writable(output)
+    from phase5_ops.settings import load_settings
+
     settings = load_settings()
     with _nothing_known():
         from phase5_ops.commands import run_history
 
-        about = run_history.compared(settings, wanted, local=local)
+        about = run_history.compared(settings, [each for each in (run, other) if each is not None], local=local)
     if output_format is PlainFormat.json:
         text = _json(run_history.diff_json(about))
     else:

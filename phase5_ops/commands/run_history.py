@@ -6,7 +6,6 @@ Nothing of Dagster is needed, nothing is decided, nothing is written. Runs of ot
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from itertools import islice
 from typing import Any
 
 from rich.console import Console
@@ -41,6 +40,8 @@ class PastOfEnvironment:
     Attributes:
         environment: of the settings.
         runs: newest first, as many as were asked for.
+        broken: some of the runs that do not say when they were.
+        undated: how many of those there are.
         rows: those that were asked for.
         known: how many runs there are.
         since: when the oldest of them was, ISO-8601; None if that is not known.
@@ -49,8 +50,10 @@ class PastOfEnvironment:
 
     environment: str
     runs: tuple[PastRun, ...]
+    broken: tuple[PastRun, ...]
     rows: tuple[RowHistory, ...]
     known: int
+    undated: int
     since: str | None
     before: str
 
@@ -83,12 +86,15 @@ def past_of(settings: Settings, *, rows: Sequence[str] | None, last: int, local:
         NothingKnown: there is no run, or the runs cannot be listed.
     """
     known = _known(settings, local=local)
-    runs = tuple(islice(known, last))
+    undated = known.undated
+    runs = tuple(known.run(each) for each in known.run_ids[len(undated) :][:last])  # undated ones come first
     return PastOfEnvironment(
         settings.environment,
         runs,
+        tuple(known.run(each) for each in undated[:_NAMED]),
         tuple(row_histories(runs, rows)),
         len(known.run_ids),
+        len(undated),
         iso(known.oldest_at) if known.oldest_at else None,
         f"older ones may have been removed: retention keeps runs for {settings.retention.run_days:g} days, those of releases for"
         f" {settings.retention.release_days:g}, and the newest {settings.retention.newest_runs}",
@@ -154,13 +160,15 @@ def _known(settings: Settings, *, local: bool) -> PastRuns:
 def _newest(known: PastRuns, remarks: list[str]) -> PastRun:
     """The newest run that covers all rows and can be read; newer ones that are passed over are remarked on."""
     passed: list[str] = []
-    for run in known:
+    undated = known.undated
+    for run_id in (*undated[:_NAMED], *known.run_ids[len(undated) :]):
+        run = known.run(run_id)
         if run.document is not None and run.document.covers is None:
             remarks += [f"passed over: {line}" for line in passed[:_NAMED]]
-            if len(passed) > _NAMED:
-                remarks.append(f"passed over: {len(passed) - _NAMED} more")
+            if (more := len(passed) + max(len(undated) - _NAMED, 0) - _NAMED) > 0:
+                remarks.append(f"passed over: {more} more")
             return run
-        passed.append(f"run {run.run_id} ({when(run.at)}): {run.problem or '; '.join(marks(run))}")
+        passed.append(f"run {run_id} ({when(run.at)}): {run.problem or '; '.join(marks(run))}")
     raise NothingKnown(f"no run covers all rows and can be read: {first_few(passed, _NAMED)}")
 
 
@@ -210,9 +218,15 @@ def history_text(past: PastOfEnvironment, *, width: int, colours: bool, chosen: 
     """For people; with `chosen`, the rows that were asked for, each run by run."""
 
     def render(console: Console) -> None:
-        shown = f"the newest {len(past.runs)} of {past.known}" if len(past.runs) < past.known else f"all {past.known}"
+        shown = f"{len(past.runs)} of {past.known}" if len(past.runs) < past.known else f"all {past.known}"
         since = f"from {past.since} on" if past.since else "no run says when it was"
         _line(console, printable(f"Runs of {past.environment}: {shown} that are known, {since} ({past.before})."))
+        if past.undated:
+            _line(console, f"{past.undated} of them cannot be read and do not say when they were:")
+            for run in past.broken:
+                _line(console, printable(f"  run {run.run_id}: {run.problem}"))
+            if past.undated > len(past.broken):
+                _line(console, f"  and {past.undated - len(past.broken)} more")
         console.print()
         if not chosen:
             render_history(past.runs, [row for row in past.rows if not is_sign_off(row.row)], console)
@@ -249,6 +263,8 @@ def history_json(past: PastOfEnvironment) -> dict[str, Any]:
         "environment": past.environment,
         "known_runs": past.known,
         "known_since": past.since,
+        "undated_runs": past.undated,
+        "undated": [_run(run) for run in past.broken],
         "runs": [_run(run) for run in past.runs],
         "rows": [
             {

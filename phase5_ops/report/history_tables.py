@@ -25,7 +25,7 @@ from phase5_ops.verdict import Verdict
 #: The bar of each verdict: the worse, the higher.
 BARS = {Verdict.PASS: "▁", Verdict.WARN: "▃", Verdict.INCONCLUSIVE: "▅", Verdict.FAIL: "▇", Verdict.ERROR: "█"}
 _NOT_JUDGED, _NO_DOCUMENT = "·", "?"
-_BARS_SHOWN = 20  # in a table of rows; so many fit beside the rest in 60 columns
+_LEAST_BARS = 20  # in a table of rows; so many fit beside the rest in 60 columns
 _FINDINGS_SHOWN, _FIGURES_SHOWN = 20, 15
 _FINDINGS_OF_A_CHANGE = 2
 _LONGEST = 200  # characters of a text that is not the only one on its line
@@ -71,7 +71,7 @@ def render_history(runs: Sequence[PastRun], rows: Sequence[RowHistory], console:
     console.print(_runs(runs))
     if rows:
         console.print()
-        console.print(_rows(runs, rows))
+        console.print(_rows(runs, rows, max(_LEAST_BARS, console.width // 4)))
         console.print()
         console.print(_legend())
 
@@ -126,10 +126,10 @@ def is_sign_off(row: str) -> bool:
     return row in ROW_OF_ID and ROW_OF_ID[row].is_sign_off
 
 
-def _rows(runs: Sequence[PastRun], rows: Sequence[RowHistory]) -> Table:
+def _rows(runs: Sequence[PastRun], rows: Sequence[RowHistory], bars: int) -> Table:
     table = _table(("row", 0), ("what", 2), ("oldest to newest", 0), ("last change, and why", 4))
     for row in rows:
-        now = Text.assemble(_bars(runs, row, _BARS_SHOWN), "\n", _verdict(row.now))
+        now = Text.assemble(_bars(runs, row, bars), "\n", _verdict(row.now))
         name = row.row if "." in row.row else "extra"
         table.add_row(printable(name), _cut(row.title), now, _last_change(row))
     return table
@@ -156,8 +156,9 @@ def _why(change: VerdictChange, *, seen: bool = False) -> Text:
 
 
 def _bars(runs: Sequence[PastRun], row: RowHistory, most: int) -> Text:
-    text = Text()
-    for run, verdict in list(zip(reversed(runs), row.verdicts, strict=True))[-most:]:
+    """A bar for each run, the newest last; of more runs than `most`, the beginning is left out."""
+    text = Text("…" if len(runs) > most else "", style="dim")
+    for run, verdict in list(zip(reversed(runs), row.verdicts, strict=True))[-most + len(text) :]:
         if verdict is not None:
             text.append(BARS[verdict], style=STYLE[verdict])
         else:

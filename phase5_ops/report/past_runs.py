@@ -117,6 +117,11 @@ class PastRuns:
         return list(self._listed)
 
     @property
+    def undated(self) -> Sequence[str]:
+        """The runs of which it is not known when they were."""
+        return [each.run_id for each in self._listed.values() if each.at is None]
+
+    @property
     def oldest_at(self) -> datetime | None:
         """When the oldest was; None if that is not known of any."""
         return min((each.at for each in self._listed.values() if each.at is not None), default=None)

@@ -62,7 +62,7 @@ def test_both_are_exit_0_whatever_they_show(phase5, runs: Path, tmp_path: Path):
     ("arguments", "named"),
     [
         (["diff", "run-3"], "did you mean run-"),
-        (["diff", "run-1", "run-2", "run-1"], "at most two"),
+        (["diff", "run-1", "run-2", "run-1"], "run-1"),
         (["diff", "run"], "that is the beginning of run-2, run-1"),
         (["history", "--row", "9.9"], "no row 9.9"),
         (["history", "--last", "0"], "--last"),

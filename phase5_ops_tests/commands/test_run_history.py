@@ -81,7 +81,7 @@ def test_one_row_is_told_run_by_run(settings: Settings, root: Path):
 
 def test_no_more_runs_are_read_than_asked_for(settings: Settings, root: Path, monkeypatch):
     text = history(settings, last=1)
-    assert "the newest 1 of 4" in text
+    assert "Runs of test: 1 of 4 that are known" in text
     assert "mid-2" not in text
 
 
@@ -95,15 +95,37 @@ def test_hostile_names_neither_steer_the_terminal_nor_leave_the_width(settings: 
 
 def test_a_broken_document_is_shown_with_its_problem_and_passed_over_by_name(settings: Settings, root: Path):
     root.joinpath("new-4", "readiness.json").write_text("{")
+    assert "run new-4: its readiness.json cannot be used" in history(settings, width=200)
+    origin = {"environment": "test", "began_at": "2026-11-04T10:00:00Z", "fixed_now": False}
+    root.joinpath("new-4", "run.json").write_text(json.dumps(origin))
     text = history(settings, width=200)
     assert "new-4" in text
     assert "its readiness.json cannot be used" in text
-    assert "?" in lines_with(text, "1.1")[0]
+    assert "▁▁·?" in lines_with(text, "1.1")[0]
     compared = diff(settings)
     assert "from old-1" in compared
-    assert "passed over: run new-4 (not known): its readiness.json cannot be used" in " ".join(compared.split())
+    assert "passed over: run new-4 (2026-11-04 10:00): its readiness.json cannot be used" in " ".join(compared.split())
     with pytest.raises(NothingKnown, match="run new-4 cannot be compared: its readiness"):
         diff(settings, "new-4")
+
+
+def test_many_broken_folders_are_counted_and_hide_no_run(settings: Settings, root: Path):
+    for number in range(8):
+        keep(root, document(f"broken-{number}")).joinpath("readiness.json").write_text("{")
+    text = history(settings, last=2)
+    assert "8 of them cannot be read and do not say when they were:\n  run broken-0: its readiness.json cannot be used" in text
+    assert "  and 3 more" in text
+    assert "?" not in lines_with(text, "1.1")[0]
+    assert (text.count("broken-"), "new-4" in text, "part-3" in text, "mid-2" in text) == (5, True, True, False)
+    compared = " ".join(diff(settings).split())
+    assert (compared.count("passed over: run broken-"), "passed over: 3 more" in compared) == (5, True)
+
+
+def test_more_runs_than_fit_leave_out_the_oldest_bars(settings: Settings, root: Path):
+    for number in range(40):
+        keep(root, document(f"r{number}", at=f"2026-12-01T10:{number:02}:00Z"))
+    assert "…" + "▁" * 24 in history(settings, last=50).splitlines()[-4]
+    assert "▁▁▁▇" + "▁" * 40 in history(settings, "2.1", last=50)
 
 
 def test_the_newest_is_compared_with_the_whole_run_before(settings: Settings, root: Path):
