@@ -19,6 +19,7 @@ from phase5_ops.gate.approval.disclosures import not_tried
 from phase5_ops.gate.approval.judge import SIGN_OFFS
 from phase5_ops.gate.defs import deployed_assets as deployed
 from phase5_ops.gate.defs import drill_assets as gate_drill
+from phase5_ops.gate.defs.notification_watch import notification_watch, settings_of_tick
 from phase5_ops.gate.defs.promotion_job import promotion_job
 from phase5_ops.gate.defs.sensor import SensorWords, promotion_gate, release_candidate
 from phase5_ops.gate.defs.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
@@ -133,6 +134,7 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
         schedules=[schedule],
         sensors=[
             sign_off_watch(lambda: new_session(chosen, "sensor-tick")),
+            notification_watch(lambda: new_session(settings_of_tick(chosen), "sensor-tick")),
             promotion_gate(
                 lambda instance: DecidingSession(open_run(chosen, "sensor-tick"), instance=instance, kept=kept),
                 {READINESS_JOB: job, PROMOTION_JOB: promotion_job},

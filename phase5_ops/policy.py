@@ -5,11 +5,12 @@ place. Durations name their unit. Sources: CCNative's Phase 5 plan (5 failures i
 p95 of tool_latency_ms above 5000 ms, errors above 1 %, over 5-15 min); the SRE workbook's multiwindow burn-rate pairs. Pure.
 """
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from phase5_ops.checklist import ALL_CHECKS, EXTRA_CHECKS
 
@@ -586,15 +587,43 @@ class OverridePolicy(Policy):
     )
 
 
+_WEBHOOK = re.compile(r"(https://[^@\s/]+|http://127\.0\.0\.1(:\d+)?)(/\S*)?")
+
+
 class NotificationPolicy(Policy):
-    """Whom the gate tells of what becomes of candidates. Without a topic nobody is told, and break-glass is not possible."""
+    """Whom the gate tells of changes. Without a channel nobody is told, and without a topic break-glass is not possible."""
 
     sns_topic_arn: JudgesNothing[
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$")] | None
     ] = Field(
         None,
-        description="standard SNS topic that is told of READY_TO_SIGN, ends of candidates, rollbacks and break-glass promotions",
+        description="standard SNS topic that is told of each change, and of rollbacks and break-glass promotions before them",
     )
+    webhook_url: JudgesNothing[SecretStr | None] = Field(
+        None, description="https address that each change is posted to; it is never shown"
+    )
+    webhook_format: JudgesNothing[Literal["json", "slack"]] = Field(
+        "json", description="what is posted: json (phase5.notification/v1), or slack for an incoming webhook of Slack"
+    )
+    webhook_secret_variable: JudgesNothing[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,127}$")] | None] = Field(
+        None, description="environment variable that holds the secret which signs what is posted; format json needs one"
+    )
+    webhook_timeout_seconds: JudgesNothing[float] = Field(5, gt=0, le=10, description="longest wait for the webhook's answer")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _encrypted(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _WEBHOOK.fullmatch(value.get_secret_value()):
+            raise ValueError("needs https:// without a user (http:// is taken for 127.0.0.1 only)")
+        return value
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if self.webhook_url is not None and self.webhook_format == "json" and self.webhook_secret_variable is None:
+            raise ValueError("webhook_url with format json needs webhook_secret_variable, whose secret signs what is posted")
+        if (self.webhook_secret_variable or "").startswith("PHASE5_"):
+            raise ValueError("webhook_secret_variable: a name that begins with PHASE5_ would be taken for a setting")
+        return self
 
 
 class SigningPolicy(Policy):

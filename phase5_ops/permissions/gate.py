@@ -50,7 +50,7 @@ def gate(settings: Settings, *, pinned: bool) -> list[Statement]:
     own = settings.signing.key_of(GATE)
     return [
         _pinned(settings),
-        _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES", "PROMOTED"),
+        _state("GateState", state.IAM_ACTIONS, settings, "RELEASE", "OPEN", "OVERRIDES", "PROMOTED", "NOTICES"),
         _state("GateReadsRuns", _READING, settings, "RUNS"),
         *key_statements("GateSigns", signing.IAM_ACTIONS, [own]),
         *_public_keys(settings, ROLES, pinned=pinned),

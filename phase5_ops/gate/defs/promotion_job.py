@@ -4,7 +4,6 @@ A run started by hand goes through the same checks. The run fails unless the rel
 description; nothing depends on how Dagster records it.
 """
 
-import logging
 from typing import Any
 
 import dagster as dg
@@ -12,17 +11,14 @@ import dagster as dg
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
 from phase5_ops.gate.attestation.override_statement import Override
-from phase5_ops.gate.candidates.notifications import tell_fate
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs.read import DecidingSession, look_again, read_inputs
 from phase5_ops.gate.promotion.override_promotion import promote_override
 from phase5_ops.gate.promotion.promote import promote
-from phase5_ops.gate.promotion.publication import Ending, PromotionDoor, PromotionOutcome
+from phase5_ops.gate.promotion.publication import PromotionDoor, PromotionOutcome
 from phase5_ops.gate.promotion.targets.choice import publish
 from phase5_ops.gate.records import Release
-from phase5_ops.gate.state.items import Fate, check_release
-
-log = logging.getLogger(__name__)
+from phase5_ops.gate.state.items import check_release
 
 _OP = "promote_release"
 
@@ -82,17 +78,7 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
     check_release(release)
     shown = {RELEASE_TAG: release.name, DIGEST_TAG: release.digest, ENVIRONMENT_TAG: release.environment}
     context.instance.add_run_tags(context.run_id, shown)
-    outcome = promote(open_door(context.instance, run), release)
-    if outcome.ending is Ending.PROMOTED:
-        _tell(run, release)
-    _end(context, outcome)
-
-
-def _tell(run: RunContext, release: Release) -> None:
-    """Tells people of a promotion; what is promoted stays promoted whether they hear of it or not."""
-    because, topic = f"by run {run.run_id}", run.settings.notifications
-    if problem := tell_fate(run.reader, topic, release, Fate.PROMOTED, because=because, at=run.now()):
-        log.warning("nobody was told that %s is promoted: %s", release.name, problem)
+    _end(context, promote(open_door(context.instance, run), release))
 
 
 def _end(context: dg.OpExecutionContext, outcome: PromotionOutcome) -> None:

@@ -23,11 +23,12 @@ from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.readiness_statement import readiness_statement
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.candidates.next_step import Action, Step, in_order, in_turn, next_action, run_key
-from phase5_ops.gate.candidates.notifications import tell_fate
+from phase5_ops.gate.candidates.notices import Look
 from phase5_ops.gate.decision.decide import decide
 from phase5_ops.gate.decision.waiver_report import matching_nothing, releases_in_a_row, waiver_uses
 from phase5_ops.gate.defs.override_watch import watch_overrides
 from phase5_ops.gate.defs.promotion_job import promotion_run_config
+from phase5_ops.gate.defs.recording import record_changes
 from phase5_ops.gate.defs.stating import Describe, last_stated, state_document
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs import dagster_records as check_state
@@ -35,7 +36,7 @@ from phase5_ops.gate.inputs.read import DecidingSession, as_promoted, look_again
 from phase5_ops.gate.promotion.publication import begun
 from phase5_ops.gate.records import Decision, GateInputs, Outcome, ReadinessRun, Waiver
 from phase5_ops.gate.signing.kms import SigningError
-from phase5_ops.gate.state.items import Candidate, Fate, MalformedItem, Registered, StateError, Written
+from phase5_ops.gate.state.items import Candidate, Fate, MalformedItem, Registered, StateError
 from phase5_ops.settings import ConfigurationError, Settings
 
 log = logging.getLogger(__name__)
@@ -154,7 +155,7 @@ def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWord
     marks = {candidate.release.name: mark for candidate, mark in listed}
     for older, newer in queue.superseded[:_CLOSED_A_TICK]:
         because = f"superseded by {newer.release.name}"
-        _becomes(session, older, Fate.SUPERSEDED, tick, because)
+        state.set_fate(older, Fate.SUPERSEDED, because)
         tick.lines.append(f"{older.release.name}: {because}")
     turn = in_turn(queue.active, _WORKED_A_TICK, now, session.kept.looked_at)
     for candidate in turn:
@@ -168,6 +169,8 @@ def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWord
         for candidate in in_turn(queue.closed, _CLOSED_A_TICK, now):
             if candidate.fate is Fate.PROMOTED and not _said_on_what(session, candidate, tick, words):
                 continue  # looked at again by another tick; it keeps no other from its turn
+            if not _recorded(session, Look(candidate), tick, now):
+                continue  # or nobody would be told of its end
             state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
 
 
@@ -196,9 +199,10 @@ def _advance(session: DecidingSession, candidate: Candidate, tick: Tick, now: da
         if action.step is Step.FREEZE and inputs is not None and decision is not None:
             _freeze(session, candidate, inputs, decision, words.not_tried(inputs, decision, session.settings))
             if candidate.fate is Fate.PENDING:
-                _becomes(session, candidate, Fate.READY_TO_SIGN, tick)
+                session.state.set_fate(candidate, Fate.READY_TO_SIGN)
         else:
             _do(session, candidate, action, tick)
+        _recorded(session, _look(session, candidate, action, inputs, decision), tick, now)
     except (StateError, KeysError, SigningError) as error:
         tick.lines.append(f"{name}: the gate could not read or write what it needs: {error}"[:_LONGEST_LINE])
         return
@@ -284,23 +288,26 @@ def _do(session: DecidingSession, candidate: Candidate, action: Action, tick: Ti
     elif action.step is Step.PROMOTE:
         tick.requests.append(_request(run_tags.PROMOTION_JOB, candidate, action.attempt, promotion_run_config(candidate.release)))
     elif action.step is Step.REJECT:
-        _becomes(session, candidate, Fate.REJECTED, tick, because)
-    elif action.step is Step.RENEW and state.renew(candidate) is Written.DONE:  # one write closes this series and begins the next
-        _tell(session, candidate, Fate.REJECTED, tick, because)
+        state.set_fate(candidate, Fate.REJECTED, because)  # if it changed meanwhile, that stands
+    elif action.step is Step.RENEW:
+        state.renew(candidate)  # one write closes this series and begins the next
 
 
-def _becomes(session: DecidingSession, candidate: Candidate, fate: Fate, tick: Tick, because: str = "") -> None:
-    """Sets a candidate's fate, and then tells people of it; the fate stands even if nobody could be told."""
-    if session.state.set_fate(candidate, fate, because) is not Written.DONE:
-        return  # it changed meanwhile: then that stands
-    _tell(session, candidate, fate, tick, because)
+def _look(
+    session: DecidingSession, candidate: Candidate, action: Action, inputs: GateInputs | None, decision: Decision | None
+) -> Look:
+    """The candidate as people are told of it."""
+    signable = action.step is Step.FREEZE or (inputs is not None and inputs.statement is not None)
+    link = session.settings.run_address(inputs.run_id) if inputs is not None and inputs.run_id else None
+    return Look(candidate, inputs, decision, signable, link or "")
 
 
-def _tell(session: DecidingSession, candidate: Candidate, fate: Fate, tick: Tick, because: str) -> None:
-    release, topic = candidate.release, session.settings.notifications
-    problem = tell_fate(session.reader, topic, release, fate, because=because, at=session.now)
+def _recorded(session: DecidingSession, look: Look, tick: Tick, now: datetime) -> bool:
+    """Records what people are to be told; what could not be recorded is said, and undoes no step that was made."""
+    problem = record_changes(session, look, now)
     if problem is not None:
-        tick.lines.append(f"{release.name}: nobody was told that it is {fate}: {problem}")
+        tick.lines.append(f"{look.candidate.release.name}: {problem}"[:_LONGEST_LINE])
+    return problem is None
 
 
 def _freeze(

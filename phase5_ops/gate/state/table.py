@@ -17,13 +17,14 @@
     RELEASE#<environment>#<name>    STATED#<series>...              what the gate last said of a series, signed
     RUNS#<environment>              RUN#<number>                    what a readiness run sealed and found, where histories stood
     HISTORY#<environment>           ACCEPTED#<id>                   that a person accepted breaks of histories, signed
+    NOTICES#<environment>           RELEASE#<name>, RUNS            what people were told of last, and are still to be told
 
 Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
 item: so after a refused condition the item is read back, and one with the same content is a success. Nothing here is ever
-deleted; only an entry for finding an open candidate expires by TTL, once that is closed. Reads are consistent. Other modules
-decide what may be written when; `items.py` says what an item is made of. It is one file because every write shares the
-conditional put and update at its end. Documents are read and written by `stated_documents.py`, the last two kinds of items by
-`run_records.py`.
+deleted; only an entry for finding an open candidate expires by TTL, once that is closed, and so do its notices. Reads are
+consistent. Other modules decide what may be written when; `items.py` says what an item is made of. It is one file because every
+write shares the conditional put and update at its end. Documents are read and written by `stated_documents.py`, the items of runs
+and histories by `run_records.py`, those of notices by `notice_box.py`.
 """
 
 import re

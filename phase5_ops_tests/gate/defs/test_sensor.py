@@ -21,12 +21,14 @@ from phase5_ops.gate.candidates.next_step import Queue
 from phase5_ops.gate.decision.alarm_rules import STORED_ALARMS, StoredAlarm
 from phase5_ops.gate.decision.deployed_rules import DEPLOYED_IDENTITY
 from phase5_ops.gate.defs import sensor
+from phase5_ops.gate.defs.notification_watch import watch_notices
 from phase5_ops.gate.drill.cases import complete_inputs
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.read import DecidingSession, as_promoted
 from phase5_ops.gate.records import ReadinessRun, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing.kms import load_key
-from phase5_ops.gate.state.items import Fate, Promotion, StateError
+from phase5_ops.gate.state.items import Fate, Promotion, StateError, Written
+from phase5_ops.gate.state.notice_box import NoticeBox
 from phase5_ops.policy import GatePolicy, NotificationPolicy
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Finding, Verdict
@@ -458,20 +460,51 @@ def test_people_are_told_once_when_they_can_sign_and_of_each_end(sources, aws, m
     judged(monkeypatch)
     tick(sources, cursor)
     tick(sources, cursor)
-    assert subjects() == ["phase5: r-1 in production is READY_TO_SIGN"]
+    assert watch_notices(sources, datetime.now(UTC)) == []
+    [said] = subjects()
+    assert said.startswith("Sign off r-1 in production as eng-reliability, ops-sre, security-compliance: phase5 sign-off r-1 ")
     judged(monkeypatch, closed=True)
-    tick(sources, cursor, datetime.now(UTC) + timedelta(days=8))
-    assert subjects() == ["phase5: r-1 in production is REJECTED"]
+    late = datetime.now(UTC) + timedelta(days=8)
+    tick(sources, cursor, late)
+    tick(sources, cursor, late)
+    assert sources.state.open_candidates("production") == []
+    assert tick(sources, cursor, late).lines == []
+    watch_notices(sources, late)
+    closed, ended, no_run = subjects()
+    assert closed.startswith("Mend what keeps the gate closed for r-1 in production: ")
+    assert ended.startswith("Mend what kept r-1 in production closed and register it with --new-series")
+    assert no_run.startswith("Start a readiness run in production")
 
 
-def test_that_nobody_could_be_told_is_said_and_changes_nothing(sources, aws, monkeypatch, aws_faults):
-    sources, _ = told(aws, sources)
+def test_that_nobody_could_be_told_changes_nothing_and_is_tried_again(sources, aws, monkeypatch, aws_faults):
+    sources, subjects = told(aws, sources)
     register(sources)
     cursor = tick(sources).cursor
     judged(monkeypatch)
     aws_faults.add("denied", service="sns")
-    assert any("nobody was told that it is READY_TO_SIGN" in line for line in tick(sources, cursor).lines)
+    tick(sources, cursor)
+    now = datetime.now(UTC)
+    assert any("nobody was told by sns" in line for line in watch_notices(sources, now))
     assert fate(sources) is Fate.READY_TO_SIGN
+    aws_faults.clear()
+    watch_notices(sources, now + timedelta(minutes=1))
+    assert len(subjects()) == 1
+
+
+def test_an_end_that_could_not_be_recorded_for_people_is_recorded_by_a_later_tick(sources, aws, monkeypatch):
+    sources, subjects = told(aws, sources)
+    register(sources)
+    cursor = tick(sources).cursor
+    register(sources, abort=True)
+    with monkeypatch.context() as other_daemon:
+        other_daemon.setattr(NoticeBox, "record", lambda *_, **__: Written.REFUSED)
+        stopped = tick(sources, cursor)
+        assert any("recorded at the next tick" in line for line in stopped.lines)
+        assert [found.release.name for found, _ in sources.state.open_candidates("production")] == ["r-1"]
+    tick(sources, stopped.cursor)
+    assert sources.state.open_candidates("production") == []
+    watch_notices(sources, datetime.now(UTC))
+    assert subjects() == ["Nothing to do: r-1 in production was given up, it is ABORTED."]
 
 
 def test_what_cannot_be_put_into_a_document_costs_no_run_and_no_other_candidate(sources, monkeypatch, aws_faults):

@@ -1,0 +1,185 @@
+"""The sensor `notification_watch`: gives people the notices that are due, and looks for readiness runs. It decides nothing.
+
+It is a sensor of its own, so that a channel that does not answer costs the gate's sensor nothing: what changed is recorded by
+`promotion_gate` (`recording.py`), and given from here. A tick takes no longer than its bound, whatever the channels do; a channel
+that failed is not tried again in the same tick, and later with growing pauses. Whatever fails is a line of the tick.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from uuid import uuid4
+
+import dagster as dg
+
+from phase5_ops.gate.candidates.channels import channels, give
+from phase5_ops.gate.candidates.notices import changes_of_runs, is_due, notices_of
+from phase5_ops.gate.records import Release
+from phase5_ops.gate.session import GateSession
+from phase5_ops.gate.state.items import StateError, Written
+from phase5_ops.gate.state.notice_box import RUNS, Notice, NoticeBox, NoticeItem
+from phase5_ops.settings import ReadingSettings, Settings
+from phase5_ops.text import printable
+
+log = logging.getLogger(__name__)
+
+SENSOR = "notification_watch"
+
+_SECONDS = 30
+_TICK_SECONDS = 40.0  # all calls of a tick together; Dagster's daemon waits 60 s for a tick
+_GIVING_SECONDS = 10.0  # after which a tick gives nothing more, and notes what it gave
+_MOST = 20  # notices given in one tick
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
+_GIVEN_UP = timedelta(days=3)  # after which a notice is news to nobody
+_RECORDS = 100  # of runs that are looked through for one of the whole checklist
+
+
+@dataclass
+class NotificationTick:
+    """A tick, and what it did so far.
+
+    Attributes:
+        now: wall clock.
+        channels: those that are set.
+        lines: one for each thing worth saying.
+        failed: the channels that failed in it.
+        given: how many tries it made.
+        ends: when it gives nothing more, monotonic.
+    """
+
+    now: datetime
+    channels: tuple[str, ...]
+    lines: list[str] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
+    given: int = 0
+    ends: float = field(default_factory=lambda: time.monotonic() + _GIVING_SECONDS)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is given in this tick."""
+        return self.given >= _MOST or time.monotonic() >= self.ends
+
+
+def settings_of_tick(settings: Settings) -> Settings:
+    """The settings with the bounds of reading that a tick has."""
+    reading = ReadingSettings(connect_timeout_seconds=3, read_timeout_seconds=5, max_attempts=1, deadline_seconds=_TICK_SECONDS)
+    return settings.model_copy(update={"reading": reading})
+
+
+def watch_notices(session: GateSession, now: datetime) -> list[str]:
+    """One look: lines about what was given and what failed.
+
+    Args:
+        session: its reader's deadline bounds the tick.
+        now: wall clock.
+    """
+    tick = NotificationTick(now, channels(session.settings.notifications))
+    if not tick.channels:
+        return ["no channel is set: nobody is told of changes"]
+    box = NoticeBox(session.reader, session.settings.tables.readiness)
+    try:
+        known = box.all_watched(session.settings.environment, lambda error: tick.lines.append(str(error)))
+        watched = {each.key: each for each in known}
+        watched[RUNS] = _look_for_runs(session, box, watched.get(RUNS, NoticeItem(RUNS)), now)
+        for each in sorted(watched.values(), key=lambda item: min((due.at for due in item.due), default=now)):
+            _deliver(session, box, each, tick)
+    except StateError as error:
+        tick.lines.append(str(error))
+    return [printable(line) for line in tick.lines]
+
+
+def _look_for_runs(session: GateSession, box: NoticeBox, was: NoticeItem, now: datetime) -> NoticeItem:
+    """Records whether readiness runs are missing; returns how that stands then."""
+    if not is_due(was.seen, now):
+        return was
+    environment = session.settings.environment
+    records = islice(session.records.newest_first(environment), _RECORDS)
+    found = [record.found for record in records if record.found.assets is None]
+    newest = max(((each.run_id, each.ended_at) for each in found), key=lambda pair: pair[1], default=None)
+    changed = changes_of_runs(was.seen, environment, newest, now)
+    about, link = Release("", "", environment), ""
+    if newest is not None:
+        link = session.settings.run_address(newest[0]) or ""
+    made = notices_of(
+        changed, was, release=about, series=0, link=link, channels=channels(session.settings.notifications), now=now
+    )
+    if box.record(environment, was, changed.seen, made, over=False) is Written.REFUSED:
+        return was  # another daemon looked at the same moment
+    return replace(was, version=was.version + 1, seen=changed.seen, due=(*was.due, *made))
+
+
+def _deliver(session: GateSession, box: NoticeBox, watched: NoticeItem, tick: NotificationTick) -> None:
+    """Gives what is due of one release, oldest first; a channel gets no later notice before an earlier one."""
+    environment, now = session.settings.environment, tick.now
+    heads = (next((each for each in watched.due if name in each.waiting), None) for name in set(tick.channels) - tick.failed)
+    ready = not tick.is_over and any(head is not None and head.not_before <= now for head in heads)
+    if not ready and not _stale(watched, tick):
+        return
+    leased = box.lease(environment, watched, uuid4().hex, now)
+    if leased is None:
+        return  # another daemon gives them
+    left: dict[str, Notice | None] = {}
+    behind: set[str] = set()
+    for notice in leased.due:
+        if now - notice.at >= _GIVEN_UP:
+            tick.lines.append(f"given up after {_GIVEN_UP.days} days: {notice.do}")
+            left[notice.id] = None
+            continue
+        left[notice.id] = _tried(session, notice, tick, behind)
+    if not box.delivered(environment, leased, left, now):
+        tick.lines.append(
+            f"{watched.key}: what was delivered could not be noted, and is given again with the same idempotency key"
+        )
+
+
+def _stale(watched: NoticeItem, tick: NotificationTick) -> bool:
+    """Whether something waits that is given up, or whose channels are no longer set."""
+    return any(tick.now - each.at >= _GIVEN_UP or not set(each.waiting) & set(tick.channels) for each in watched.due)
+
+
+def _tried(session: GateSession, notice: Notice, tick: NotificationTick, behind: set[str]) -> Notice | None:
+    """What is left of a notice after this tick; None where every channel that is set has it.
+
+    `behind` are the channels that an earlier notice of the release still waits for.
+    """
+    now, policy = tick.now, session.settings.notifications
+    waiting = {name: tries for name, tries in notice.waiting.items() if name in tick.channels}
+    pause = None
+    for name in list(waiting):
+        if notice.not_before > now or tick.is_over or name in tick.failed | behind:
+            behind.add(name)
+            continue
+        tick.given += 1
+        problem = give(name, session.reader, policy, notice, now=now, variables=os.environ)
+        if problem is None:
+            del waiting[name]
+            continue
+        tick.failed.add(name)
+        waiting[name] += 1
+        pause = min(_FIRST_PAUSE * 2 ** min(waiting[name] - 1, 10), _LONGEST_PAUSE)
+        tick.lines.append(f"nobody was told by {name}, try {waiting[name]}, tried again in {pause}: {problem}")
+    if not waiting:
+        return None
+    return replace(notice, waiting=waiting, not_before=notice.not_before if pause is None else now + pause)
+
+
+def notification_watch(opened: Callable[[], GateSession]) -> dg.SensorDefinition:
+    """The sensor; `opened` opens what one tick works with, under `settings_of_tick`."""
+
+    @dg.sensor(
+        name=SENSOR,
+        minimum_interval_seconds=_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Gives people the notices that are due (SNS, webhook), and notices that no readiness run ended for a day.",
+    )
+    def watch(_context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        lines = watch_notices(opened(), datetime.now(UTC))
+        for line in lines:
+            log.info("%s", line)
+        return dg.SkipReason("\n".join(lines)[:8000] or "nothing is due")
+
+    return watch

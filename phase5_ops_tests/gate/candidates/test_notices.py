@@ -1,0 +1,191 @@
+"""What people are told: each kind of change once, with a first line that says what to do; nothing where nothing changed."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from phase5_ops.checklist import ROLES
+from phase5_ops.gate.candidates.notices import Changed, Look, NoticeKind, changes_of_release, changes_of_runs, is_due, notices_of
+from phase5_ops.gate.decision.decide import decide
+from phase5_ops.gate.drill.cases import complete_inputs
+from phase5_ops.gate.reasons import GateReason
+from phase5_ops.gate.records import Decision, GateInputs, Outcome, Reason, Release, Waiver
+from phase5_ops.gate.state.items import Candidate, Fate
+from phase5_ops.gate.state.notice_box import NoticeItem
+from phase5_ops.policy import GatePolicy
+from phase5_ops_tests.gate.own_aws import NOW, RELEASE
+
+ABOUT = "r-1.2.3 in production"
+CANDIDATE = Candidate(RELEASE, 1, Fate.PENDING, NOW, NOW + timedelta(days=7), "pipeline")
+
+
+def firing(subject: str, seen: str = "ALARM") -> Reason:
+    return GateReason.ALARM_FIRING_NOW.closes("release", subject, seen)
+
+
+def look(*closing: Reason, signed: bool = True, candidate: Candidate = CANDIDATE, **changes) -> Look:
+    inputs: GateInputs = replace(complete_inputs(GatePolicy(), NOW), closing=closing)
+    if not signed:
+        inputs = replace(inputs, sign_offs=())
+    inputs = replace(inputs, **changes)
+    return Look(candidate, inputs, decide(inputs), signable=True, link="https://dagster.example.com/runs/run-1")
+
+
+def after(*looks: Look) -> dict:
+    """What is remembered after these looks, as it comes back from the table."""
+    seen: dict = {}
+    for each in looks:
+        seen = json.loads(json.dumps(changes_of_release(seen, each).seen))
+    return seen
+
+
+def told(was: dict, now: Look) -> list[tuple[NoticeKind, str]]:
+    return [(kind, do) for kind, do, _ in changes_of_release(was, now).told]
+
+
+WITHOUT_RUN = Look(CANDIDATE)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kind", "do"),
+    [
+        ([WITHOUT_RUN], look(), "opened", f"Nothing to do: the gate is open for {ABOUT}, and its promotion follows."),
+        (
+            [WITHOUT_RUN],
+            look(firing("latency")),
+            "closed",
+            f"Mend what keeps the gate closed for {ABOUT}: release alarm_firing_now latency.",
+        ),
+        (
+            [look()],
+            look(*(firing(f"a-{n}") for n in range(5))),
+            "closed",
+            f"Mend what keeps the gate closed for {ABOUT}: release alarm_firing_now a-0, release alarm_firing_now a-1,"
+            " release alarm_firing_now a-2 and 2 more.",
+        ),
+        (
+            [look(firing("latency"))],
+            look(firing("latency", "still"), firing("errors")),
+            "new_blocker",
+            f"Mend what is new against {ABOUT}: release alarm_firing_now errors.",
+        ),
+        (
+            [look(firing("latency"), signed=False)],
+            look(signed=False),
+            "sign_off_needed",
+            f"Sign off {ABOUT} as {', '.join(ROLES)}: phase5 sign-off r-1.2.3 --role eng-reliability",
+        ),
+    ],
+    ids=["opened", "closed", "closed by many", "new blocker", "sign-off needed"],
+)
+def test_a_change_is_told_with_what_to_do_and_then_not_again(before, now, kind, do):
+    assert told(after(*before), now) == [(kind, do)]
+    assert told(after(*before, now), now) == []
+
+
+def test_what_was_seen_of_a_blocker_or_that_it_went_is_no_news():
+    was = after(look(firing("latency", "since 12:00"), firing("errors")))
+    assert told(was, look(firing("latency", "since 12:01"))) == []
+
+
+def test_more_blockers_than_are_remembered_are_told_by_row_and_code():
+    many = [firing(f"a-{n}") for n in range(2001)]
+    was = after(look(*many))
+    assert was["blockers"] is None
+    assert len(json.dumps(was)) < 1000
+    assert told(was, look(*many, firing("one more"))) == []
+    other = GateReason.NO_READINESS_RUN.closes("release", "r", "none")
+    assert [kind for kind, _ in told(was, look(*many, other))] == ["new_blocker"]
+
+
+def test_nobody_is_asked_to_sign_what_is_not_frozen_and_a_role_that_signed_is_not_asked_again():
+    ready = look(signed=False)
+    assert ready.decision.outcome == Outcome.READY_TO_SIGN
+    unfrozen = replace(ready, signable=False)
+    assert told(after(WITHOUT_RUN), unfrozen) == []
+    assert [kind for kind, _ in told(after(unfrozen), ready)] == ["sign_off_needed"]
+    offs = complete_inputs(GatePolicy(), NOW).sign_offs
+    some = look(sign_offs=offs[:1])
+    assert told(after(ready), some) == []
+    again = f"Sign off {ABOUT} as {offs[0].role}: phase5 sign-off r-1.2.3 --role {offs[0].role}"
+    assert told(after(some), ready) == [("sign_off_needed", again)]  # a signature that no longer counts
+
+
+def test_a_new_series_is_told_anew():
+    again = replace(CANDIDATE, series=2)
+    blocked = look(firing("latency"))
+    assert [kind for kind, _ in told(after(blocked), replace(blocked, candidate=again))] == ["closed"]
+
+
+@pytest.mark.parametrize(("left", "count"), [(timedelta(hours=25), 0), (timedelta(hours=23), 1)])
+def test_a_waiver_that_is_needed_and_ends_within_a_day_is_told_once(left, count):
+    waiver = Waiver("w-1", "1.2", RELEASE.digest, frozenset({("c", "s")}), "why", "T-1", NOW, NOW + left, "ops-sre", "bob")
+    found = look(waivers=(waiver,), release=RELEASE)
+    used: Decision = replace(found.decision, waivers_used=frozenset({"w-1"}))
+    now = replace(found, decision=used)
+    was = after(look(release=RELEASE))
+    lines = [do for kind, do in told(was, now) if kind == "waiver_ends"]
+    assert len(lines) == count
+    assert all(do.startswith(f"Mend row 1.2 of {ABOUT}, or waive it anew, before 2026-11-24T11:00") for do in lines)
+    assert [each for each in told(after(look(release=RELEASE), now), now) if each[0] == "waiver_ends"] == []
+    unused = replace(found, decision=replace(found.decision, waivers_used=frozenset()))
+    assert [each for each in told(was, unused) if each[0] == "waiver_ends"] == []
+
+
+@pytest.mark.parametrize("fate", [fate for fate in Fate if fate not in (Fate.PENDING, Fate.READY_TO_SIGN)])
+def test_each_end_is_told_once(fate):
+    over = Look(replace(CANDIDATE, fate=fate, closed_because="because\n<b>"))
+    changed = changes_of_release(after(look()), over)
+    [(kind, do, lines)] = changed.told
+    assert (kind, changed.over) == ("ended", True)
+    assert str(fate) in do
+    assert do.startswith(("Nothing to do: ", "Mend what kept "))
+    assert lines == ("because\n<b>", "phase5 status r-1.2.3")
+    assert told(json.loads(json.dumps(changed.seen)), over) == []
+
+
+def test_readiness_runs_that_are_missing_for_a_day_are_told_once_for_each_run():
+    ended = NOW - timedelta(hours=23)
+    first = changes_of_runs({}, "production", ("run-1", ended), NOW)
+    assert first.told == ()
+    later = NOW + timedelta(hours=1)
+    missing = changes_of_runs(first.seen, "production", ("run-1", ended), later)
+    [(kind, do, lines)] = missing.told
+    assert kind == "no_run"
+    assert do == "Start a readiness run in production with phase5 check, and find out why none ended for a day."
+    assert "run-1" in lines[0]
+    assert changes_of_runs(missing.seen, "production", ("run-1", ended), later + timedelta(days=3)).told == ()
+    found = changes_of_runs(missing.seen, "production", ("run-2", later), later)
+    assert found.told == ()
+    assert len(changes_of_runs(found.seen, "production", ("run-2", later), later + timedelta(days=1)).told) == 1
+
+
+def test_where_there_never_was_a_run_a_day_after_the_first_look_is_told():
+    first = changes_of_runs({}, "production", None, NOW)
+    later = changes_of_runs(first.seen, "production", None, NOW + timedelta(hours=12))
+    assert (first.told, later.told) == ((), ())
+    last = changes_of_runs(later.seen, "production", None, NOW + timedelta(hours=24))
+    assert len(last.told) == 1
+    assert changes_of_runs(last.seen, "production", None, NOW + timedelta(hours=48)).told == ()
+
+
+def test_runs_are_looked_for_every_ten_minutes():
+    seen = changes_of_runs({}, "production", None, NOW).seen
+    assert is_due({}, NOW)
+    assert not is_due(seen, NOW + timedelta(minutes=9))
+    assert is_due(seen, NOW + timedelta(minutes=10))
+
+
+def test_a_change_has_one_id_whoever_sees_it_and_hostile_text_stays_in_its_line():
+    hostile = Changed({}, ((NoticeKind.CLOSED, "do\x1b[31m\nnext", ("a\nb\u202e",)), (NoticeKind.ENDED, "x", ())))
+    given = {"release": RELEASE, "series": 1, "link": "", "channels": ("sns",)}
+    first, second = notices_of(hostile, NoticeItem("RELEASE#r", 3), now=NOW, **given)
+    again, _ = notices_of(hostile, NoticeItem("RELEASE#r", 3), now=NOW + timedelta(seconds=9), **given)
+    later, _ = notices_of(hostile, NoticeItem("RELEASE#r", 4), now=NOW, **given)
+    assert first.id == again.id
+    assert len({first.id, second.id, later.id}) == 3
+    assert (first.do, first.text) == ("do\\x1b[31m\\nnext", "a\\nb\\u202e")
+    other = notices_of(hostile, NoticeItem("RUNS", 3), now=NOW, **{**given, "release": Release("", "", "staging")})
+    assert other[0].id != first.id
