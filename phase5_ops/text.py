@@ -77,8 +77,13 @@ def refusal(problem: ErrorDetails) -> str:
     return problem["msg"] if words is None else words.format(**problem.get("ctx", {}))
 
 
+_SHORTEST_TYPO = 4
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant; None if none is near. Letter case, - and _ do not count."""
+    if len(name) < _SHORTEST_TYPO:  # nearly everything is near
+        return next((each for each in known if _spelling(each) == _spelling(name)), None)
     by_spelling = {_spelling(each): each for each in known}
     close = difflib.get_close_matches(_spelling(name), by_spelling, n=1)
     return by_spelling[close[0]] if close else None

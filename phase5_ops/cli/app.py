@@ -24,7 +24,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 open; 1 closed by a failing row or a missing signature; 2 closed by INCONCLUSIVE or ERROR; 3 usage or"
     " configuration error. Settings: PHASE5_* variables or a YAML file named by PHASE5_CONFIG, see docs/settings.md.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -59,7 +58,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
         "check": (readiness.check, "phase5 check --row 1.2 --row tool_slo_met"),
         "diff": (history.diff, "phase5 diff 6d04b7f3 2b57038c"),
         "demo": (readiness.demo, "phase5 demo --scenario breaker-open --no-ui"),
-        "explain": (readiness.explain, "phase5 explain breaker_open"),
+        "explain": (readiness.explain, "phase5 explain 1.2"),
     },
     "Release candidates": {
         "promote": (gate.promote, "phase5 promote 2026.11.3 --digest sha256:<64 hex digits> --wait"),

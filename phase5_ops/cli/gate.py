@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from phase5_ops.cli import completion
 from phase5_ops.cli.errors import complain, gate_failures, refuse
 from phase5_ops.cli.options import (
     ContextOption,
@@ -205,7 +206,14 @@ def history_accept(
 
 
 def waive(  # noqa: PLR0917 - each is an option of the command
-    row: Annotated[str, typer.Argument(metavar="ROW", help="Row (1.2, 2.1, ...) or extra check (tool_slo_met, ...).")],
+    row: Annotated[
+        str,
+        typer.Argument(
+            metavar="ROW",
+            help="Its id (1.2) or the name of its check (slo_alarms_defined).",
+            autocompletion=completion.rows,
+        ),
+    ],
     release: Annotated[str, typer.Option("--release", help="Name of the candidate.")],
     finding: Annotated[list[str], typer.Option("--finding", help="CODE or CODE@SUBJECT; may be repeated.")],
     role: RoleOption,
@@ -219,10 +227,12 @@ def waive(  # noqa: PLR0917 - each is an option of the command
     Rows 3.1, 3.3, 4.1, 4.2, 4.3 and the sign-offs cannot be waived, nor what could not be found out. Every finding that keeps the
     row closed must be covered. Exit codes: 0 waived; 1 refused; 2 AWS did not do it, or did not say; 3 usage or configuration.
     """
+    from phase5_ops.checklist import ROW_OF_CHECK
     from phase5_ops.commands.approvals import end_of, run_waive
     from phase5_ops.gate.approval.waive import WaiverRequest
 
-    request = WaiverRequest(row, tuple(finding), role, reason, ticket, end_of(until))
+    row_id = ROW_OF_CHECK[row].id if row in ROW_OF_CHECK else row
+    request = WaiverRequest(row_id, tuple(finding), role, reason, ticket, end_of(until))
     raise typer.Exit(run_waive(settings_of_environment(), release, request, confirmation(yes=yes)))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from phase5_ops.cli import completion
 from phase5_ops.report.formats import Format
 
 if TYPE_CHECKING:
@@ -49,11 +50,18 @@ RowOption = Annotated[
         "--row",
         "-r",
         metavar="ROW",
+        autocompletion=completion.rows,
         help="Only this row: its id (1.2) or its check's name (slo_alarms_defined); may be repeated.",
     ),
 ]
 ScenarioOption = Annotated[
-    str, typer.Option("--scenario", "-s", help="A scenario of the sandbox; `phase5 sandbox --list` shows them.")
+    str,
+    typer.Option(
+        "--scenario",
+        "-s",
+        help="A scenario of the sandbox; `phase5 sandbox --list` shows them.",
+        autocompletion=completion.scenarios,
+    ),
 ]
 
 
@@ -65,7 +73,9 @@ class AcceptedRight(StrEnum):
 
 
 ReleaseArgument = Annotated[str, typer.Argument(metavar="RELEASE", help="Name of the candidate.")]
-RoleOption = Annotated[str, typer.Option("--role", help="eng-reliability, ops-sre or security-compliance.")]
+RoleOption = Annotated[
+    str, typer.Option("--role", help="eng-reliability, ops-sre or security-compliance.", autocompletion=completion.roles)
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for use without a terminal.")]
 ReasonOption = Annotated[str | None, typer.Option("--reason", help="The reason; it becomes part of what is signed.")]
 TicketOption = Annotated[str | None, typer.Option("--ticket", help="The ticket in which it is followed up.")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from phase5_ops.cli import completion
 from phase5_ops.cli.errors import EXIT_UNDECIDED, complain, gate_failures, refuse
 from phase5_ops.cli.options import (
     DocumentOutputOption,
@@ -18,7 +19,7 @@ from phase5_ops.cli.options import (
     chosen_rows,
     settings_of_environment,
 )
-from phase5_ops.cli.output import emit, finish, output_of
+from phase5_ops.cli.output import emit, finish, output_of, width_of
 from phase5_ops.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -174,17 +175,24 @@ def init(
             raise typer.Exit(EXIT_UNDECIDED) from error
 
 
-def explain(code: Annotated[str, typer.Argument(help="A finding code, e.g. breaker_open.")]) -> None:
-    """Say what a finding code means and what to do about it."""
-    from phase5_ops.build import CATALOGUE
-    from phase5_ops.settings import ConfigurationError
+def explain(
+    about: Annotated[
+        str,
+        typer.Argument(
+            metavar="ROW|CODE",
+            help="A row (1.2), the name of its check (slo_alarms_defined), or a finding code (breaker_open).",
+            autocompletion=completion.rows_and_codes,
+        ),
+    ],
+) -> None:
+    """Say what a row asks for, or what a finding code means and what to do about it.
 
-    found = CATALOGUE.by_name.get(code)
-    if found is None:
-        raise ConfigurationError(f"no finding code {code!r}; docs/findings.md lists them all")
-    for meaning in found:
-        verdicts = " or ".join([meaning.verdict, *meaning.also])
-        print(f"{meaning.code} ({verdicts})\n{meaning.meaning}\nRemedy: {meaning.remedy}\n")
+    For a row: when it passes, who owns it, its evidence and how old that may be, the runbook's section, and the codes that it may
+    find. For a code: meaning, remedy, the rows that may find it, and the runbook's section. Needs neither AWS nor a run.
+    """
+    from phase5_ops.commands.explain import explained
+
+    print(explained(about, width_of(None)), flush=True)
 
 
 def iam_policy(

@@ -66,6 +66,11 @@ class Catalogue:
         """Names of the codes that say that something was not tried. A name used by two rows means it in both, or in neither."""
         return frozenset(name for name, codes in self.by_name.items() if any(code.not_tried for code in codes))
 
+    @property
+    def any_row(self) -> CodeChapter:
+        """The chapter of what any row may find; it stands first."""
+        return self.chapters[0]
+
     def meaning(self, code: str, row: str) -> FindingCode | None:
         """What a code means in a row (by id); None where there is no such code."""
         named = self.by_name.get(code)

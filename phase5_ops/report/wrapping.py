@@ -7,7 +7,7 @@ from itertools import zip_longest
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-_ADDRESS = re.compile(r"\b(https?|s3)://")
+_ADDRESS = re.compile(r"\b(https?|s3)://|\.md(#|$)")  # also the path of a document
 _NARROWEST = 8  # of a column: less would put every letter on a line of its own
 GAP = "  "
 
