@@ -142,7 +142,7 @@ def status(
             write(status_command.open_candidates(settings), output)
             return
         document = status_command.release_status(settings, release)
-    finish(document, asked)
+    finish(document, asked, settings)
 
 
 def releases(

@@ -3,17 +3,18 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from phase5_ops.cli.errors import refuse
-from phase5_ops.report.formats import FORMATS, Detail, Format, RenderContext, render
+from phase5_ops.report.formats import EXTRA, FORMATS, Detail, Format, RenderContext, render
 
 if TYPE_CHECKING:
     from phase5_ops.report.document import ReadinessDocument
+    from phase5_ops.settings import Settings
 
 
 def confirmation(*, yes: bool) -> Callable[[str], bool]:
@@ -53,7 +54,8 @@ def output_of(
     Several formats take a folder, which is made if its parent is there; one takes a file, or a folder that is there.
 
     Raises:
-        ConfigurationError: several formats without a folder, or a place that cannot be written.
+        ConfigurationError: several formats without a folder, a place that cannot be written, or a format whose library is not
+            installed.
     """
     from phase5_ops.settings import ConfigurationError
 
@@ -61,6 +63,9 @@ def output_of(
         raise ConfigurationError("--quiet and --verbose: give one of them")
     detail = Detail.quiet if quiet else Detail.verbose if verbose else Detail.normal
     chosen = tuple(dict.fromkeys(formats or (Format.table,)))
+    for each in chosen:
+        if not FORMATS[each].installed:
+            raise ConfigurationError(f"--format {each}: what it is made with is not installed: {EXTRA}")
     several = len(chosen) > 1
     if several and (path is None or (path.exists() and not path.is_dir())):
         named = " ".join(f"--format {each}" for each in chosen)
@@ -79,13 +84,13 @@ def output_of(
     return DocumentOutput(chosen, path, folder, detail)
 
 
-def emit(document: "ReadinessDocument", output: DocumentOutput) -> None:
+def emit(document: "ReadinessDocument", output: DocumentOutput, settings: "Settings") -> None:
     """Prints a readiness document, or writes it to its file or files.
 
     Raises:
         ConfigurationError: a file cannot be written.
     """
-    context = _context(output)
+    context = _context(document, output, settings)
     for each in output.formats:
         text = render(document, each, context)
         write(text, output.path / FORMATS[each].file_name if output.path and output.folder else output.path)
@@ -109,9 +114,14 @@ def write(text: str, output: Path | None) -> None:
         raise ConfigurationError(f"--output {output}: cannot be written: {error}") from error
 
 
-def _context(output: DocumentOutput) -> RenderContext:
+def _context(document: "ReadinessDocument", output: DocumentOutput, settings: "Settings") -> RenderContext:
     """What the formats show beside the document."""
-    return RenderContext(width=width_of(output.path), to_terminal=coloured(output.path), detail=output.detail)
+    context = RenderContext()
+    if any(FORMATS[each].needs_context for each in output.formats):
+        from phase5_ops.commands.render_context import context_of
+
+        context = context_of(document, settings)
+    return replace(context, width=width_of(output.path), to_terminal=coloured(output.path), detail=output.detail)
 
 
 def coloured(path: Path | None) -> bool:
@@ -128,7 +138,7 @@ def width_of(path: Path | None) -> int:
     return min(max(wide or 120, 40), 200)
 
 
-def finish(document: "ReadinessDocument", output: DocumentOutput) -> NoReturn:
+def finish(document: "ReadinessDocument", output: DocumentOutput, settings: "Settings") -> NoReturn:
     """Prints or writes a readiness document, and ends with its exit code."""
-    emit(document, output)
+    emit(document, output, settings)
     raise typer.Exit(document.exit_code)

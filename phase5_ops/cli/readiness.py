@@ -50,7 +50,8 @@ def check(  # noqa: PLR0917 - each is an option of the command
     """
     chosen = chosen_rows(row, no_sign_offs=no_sign_offs)
     asked = output_of(formats, output, quiet=quiet, verbose=verbose)
-    finish(_run(settings_of_environment(refresh_costs=refresh), chosen), asked)
+    settings = settings_of_environment(refresh_costs=refresh)
+    finish(_run(settings, chosen), asked, settings)
 
 
 def demo(  # noqa: PLR0917 - each is an option of the command
@@ -78,10 +79,11 @@ def demo(  # noqa: PLR0917 - each is an option of the command
     with sandbox_process(scenario) as exports:
         os.environ.update(exports)
         print(f"phase5: state folder {os.environ['PHASE5_STATE_DIR']}", file=sys.stderr)
-        document = _run(settings_of_environment(), None)
+        settings = settings_of_environment()
+        document = _run(settings, None)
         if no_ui:
-            finish(document, asked)
-        emit(document, asked)
+            finish(document, asked, settings)
+        emit(document, asked, settings)
         _serve_ui(port)
 
 

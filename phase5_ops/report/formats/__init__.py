@@ -7,6 +7,7 @@ module that needs them, when its format is asked for. What must not live here: j
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Format(StrEnum):
     junit = "junit"
     sarif = "sarif"
     csv = "csv"
+    ocsf = "ocsf"
+    oscal = "oscal"
 
 
 class Detail(StrEnum):
@@ -61,10 +64,19 @@ class OutputFormat:
     Attributes:
         file_name: of its file in the folder of `--output DIR`.
         render: makes its text.
+        package: what must be installed for it, as it is imported; "" where what phase5_ops itself needs is enough.
+        needs_context: it shows more than the document: what codes mean, the runbook, the previous run.
     """
 
     file_name: str
     render: Callable[["ReadinessDocument", RenderContext], str]
+    package: str = ""
+    needs_context: bool = True
+
+    @property
+    def installed(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self.package or find_spec(self.package) is not None
 
 
 def render(document: "ReadinessDocument", output_format: Format, context: RenderContext) -> str:
@@ -119,11 +131,28 @@ def _csv(document: "ReadinessDocument", context: RenderContext) -> str:
     return csv_lines.render(document, context)
 
 
+def _ocsf(document: "ReadinessDocument", context: RenderContext) -> str:
+    from phase5_ops.report.formats import ocsf
+
+    return ocsf.render(document, context)
+
+
+def _oscal(document: "ReadinessDocument", context: RenderContext) -> str:
+    from phase5_ops.report.formats import oscal
+
+    return oscal.render(document, context)
+
+
+#: How people install what the heavy formats need.
+EXTRA = "pip install 'phase5-ops[formats]'"
+
 FORMATS: Mapping[Format, OutputFormat] = {
-    Format.table: OutputFormat("readiness.txt", _table),
-    Format.json: OutputFormat("readiness.json", _json),
-    Format.markdown: OutputFormat("readiness.md", _markdown),
+    Format.table: OutputFormat("readiness.txt", _table, needs_context=False),
+    Format.json: OutputFormat("readiness.json", _json, needs_context=False),
+    Format.markdown: OutputFormat("readiness.md", _markdown, needs_context=False),
     Format.junit: OutputFormat("readiness.junit.xml", _junit),
     Format.sarif: OutputFormat("readiness.sarif", _sarif),
     Format.csv: OutputFormat("readiness.csv", _csv),
+    Format.ocsf: OutputFormat("readiness.ocsf.json", _ocsf, "py_ocsf_models"),
+    Format.oscal: OutputFormat("readiness.oscal.json", _oscal, "trestle"),
 }

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib.metadata import version
 from io import StringIO
 from xml.etree import ElementTree
 
@@ -16,9 +17,15 @@ from phase5_ops_tests.report.formats.sample import CONTEXT, closed, document, do
 READERS = {
     Format.json: json.loads,
     Format.sarif: json.loads,
+    Format.ocsf: json.loads,
+    Format.oscal: json.loads,
     Format.junit: ElementTree.fromstring,
     Format.csv: lambda text: list(csv.reader(StringIO(text, newline=""), strict=True)),
 }
+
+
+def without_version(text: str) -> str:
+    return text.replace(f'"{version("phase5-ops")}"', '"VERSION"')
 
 
 def test_json(snapshot: SnapshotAssertion):
@@ -39,10 +46,18 @@ def test_csv(snapshot: SnapshotAssertion):
 
 
 def test_sarif(snapshot: SnapshotAssertion):
-    assert render(closed(), Format.sarif, CONTEXT) == snapshot
+    assert without_version(render(closed(), Format.sarif, CONTEXT)) == snapshot
 
 
-@settings(max_examples=40, deadline=None)
+def test_ocsf(snapshot: SnapshotAssertion):
+    assert without_version(render(closed(), Format.ocsf, CONTEXT)) == snapshot
+
+
+def test_oscal(snapshot: SnapshotAssertion):
+    assert without_version(render(closed(), Format.oscal, CONTEXT)) == snapshot
+
+
+@settings(max_examples=20, deadline=None)
 @given(documents())
 def test_no_text_breaks_a_format(shown: ReadinessDocument):
     for each, read in READERS.items():
@@ -56,5 +71,5 @@ def test_no_text_breaks_a_format(shown: ReadinessDocument):
 
 def test_a_closed_gate_without_any_reason_is_shown_closed():
     silent = document(exit_code=2, decision="BLOCKED")
-    for each in (Format.junit, Format.csv, Format.sarif):
+    for each in (Format.junit, Format.csv, Format.sarif, Format.ocsf, Format.oscal):
         assert "the gate is not open (exit code 2), and no row says why" in render(silent, each, RenderContext())

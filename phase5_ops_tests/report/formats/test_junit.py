@@ -43,7 +43,7 @@ def test_another_reader_counts_the_same():
     assert "remedy: Create the alarm." in report.html()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(documents())
 def test_all_tests_pass_only_where_the_gate_is_open_and_none_is_skipped(shown: ReadinessDocument):
     root = ElementTree.fromstring(render(shown, Format.junit, RenderContext()))
