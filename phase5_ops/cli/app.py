@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from phase5_ops.cli import files, gate, history, readiness
+from phase5_ops.cli import files, gate, history, readiness, report
 from phase5_ops.cli.command_help import add_command
 from phase5_ops.cli.errors import EXIT_INTERRUPTED, complain, debugging, exit_code_of, refuse
 
@@ -56,6 +56,7 @@ def common_options(
 COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
     "Readiness": {
         "check": (readiness.check, "phase5 check --row 1.2 --row tool_slo_met"),
+        "report": (report.report, "phase5 report --open"),
         "diff": (history.diff, "phase5 diff 6d04b7f3 2b57038c"),
         "demo": (readiness.demo, "phase5 demo --scenario breaker-open --no-ui"),
         "explain": (readiness.explain, "phase5 explain 1.2"),

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from phase5_ops.clock import iso
 from phase5_ops.report.changes import FindingChange, changes_between
+from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.report.history_tables import (
     Compared,
     is_sign_off,
@@ -127,6 +128,40 @@ def compared(settings: Settings, wanted: Sequence[str], *, local: bool) -> Compa
             )
         before = found
     return _compared(before, after, remarks)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRun:
+    """A run that can be shown.
+
+    Attributes:
+        run: it; its document can be read.
+        before: the whole run before it; None if there is none.
+        files: where it left its files.
+        remarks: on newer runs that were passed over.
+    """
+
+    run: PastRun
+    document: ReadinessDocument
+    before: ReadinessDocument | None
+    files: RunFiles
+    remarks: tuple[str, ...]
+
+
+def chosen_run(settings: Settings, wanted: str | None, *, local: bool) -> ChosenRun:
+    """The run of this id, or of this beginning of one; by default the newest that covers all rows and can be read.
+
+    Raises:
+        ConfigurationError: no such run.
+        NothingKnown: it has no document that can be read, or there is no run.
+    """
+    known = _known(settings, local=local)
+    remarks: list[str] = []
+    run = _find(known, wanted) if wanted else _newest(known, remarks)
+    if run.document is None:
+        raise NothingKnown(f"run {run.run_id} cannot be shown: {run.problem}")
+    before = next((past.document for past in known.whole_before(run.at, run.run_id)), None)
+    return ChosenRun(run, run.document, before, known.files, tuple(remarks))
 
 
 def _known(settings: Settings, *, local: bool) -> PastRuns:

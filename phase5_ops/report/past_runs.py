@@ -112,6 +112,11 @@ class PastRuns:
         return (_past(self._files, each, self._environment) for each in self._listed.values())
 
     @property
+    def files(self) -> RunFiles:
+        """Where the runs left their files."""
+        return self._files
+
+    @property
     def run_ids(self) -> Sequence[str]:
         """Every run, newest first."""
         return list(self._listed)

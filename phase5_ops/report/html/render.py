@@ -19,7 +19,7 @@ from phase5_ops.report.document import WHOLE_RUN, ReadinessDocument, candidate_l
 from phase5_ops.report.findings import Catalogue
 from phase5_ops.report.html import rows
 from phase5_ops.report.html.pictures import pictures
-from phase5_ops.report.html.tables import MOST_ROWS, shown_table
+from phase5_ops.report.html.tables import shown_tables
 
 if TYPE_CHECKING:
     from phase5_ops.evidence.preview import Preview
@@ -55,7 +55,8 @@ def render_report(
     script = _source(environment, "report.js")
     sections = rows.sections(document, catalogue)
     under_rows = {row.entry.asset for section in sections for row in section.rows}
-    shown = {asset: shown_table(asset, table, previews.get(asset)) for asset, table in sorted(tables.items())}
+    shown, problems = shown_tables(tables, previews)
+    not_shown = dict(sorted({**(unread or {}), **problems}.items()))
     return environment.get_template("report.html.j2").render(
         document=document,
         of=of,
@@ -68,9 +69,9 @@ def render_report(
         changes=changes,
         tables=shown,
         other_tables=[table for asset, table in shown.items() if asset not in under_rows],
-        unread=dict(sorted((unread or {}).items())),
+        unread=not_shown,
+        other_unread={asset: why for asset, why in not_shown.items() if asset not in under_rows},
         pictures=pictures(tables, previews),
-        most_rows=MOST_ROWS,
         beside_evidence=beside_evidence,
         calls=sum(document.reading.calls.values()),
         whole_run=WHOLE_RUN,

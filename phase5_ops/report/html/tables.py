@@ -4,6 +4,7 @@ Pure: tables come from outside, and nothing in them is trusted.
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from phase5_ops.evidence.preview import Preview
+
+log = logging.getLogger(__name__)
 
 MOST_ROWS = 10_000  # of a table in the page; the Parquet file beside it has them all
 _LONGEST_VALUE = 300
@@ -59,6 +62,20 @@ class ShownTable:
     observed_at: str
     digest: str
     reads: tuple[int, int]
+
+
+def shown_tables(
+    tables: Mapping[str, GatheredTable[Any, Any]], previews: "Mapping[str, Preview]"
+) -> tuple[dict[str, ShownTable], dict[str, str]]:
+    """Every table as the page shows it, by asset, and why one cannot be shown."""
+    shown, problems = {}, {}
+    for asset, table in sorted(tables.items()):
+        try:
+            shown[asset] = shown_table(asset, table, previews.get(asset))
+        except Exception as error:  # what a damaged file holds is not foreseen; the page says it, and the rest stands
+            log.exception("the table %s cannot be shown", asset)
+            problems[asset] = f"{type(error).__name__}: {error}"
+    return shown, problems
 
 
 def shown_table(asset: str, gathered: GatheredTable[Any, Any], preview: "Preview | None") -> ShownTable:

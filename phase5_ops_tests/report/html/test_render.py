@@ -134,7 +134,7 @@ def test_what_changed_is_said_and_never_claimed_without_an_earlier_run(changes: 
 def test_a_table_that_is_missing_or_cannot_be_read_is_said_to_be():
     shown = document(entry("2.1", []), entry("1.2", []), chosen=["2.1", "1.2"])
     text = render_report(shown, tables={}, previews={}, changes=None, unread={"slo_alarms": "cut off"})
-    assert "The evidence table breaker_snapshot is not in this report: the run kept none." in text
+    assert "The evidence table breaker_snapshot is not in this report: there is no such file of the run." in text
     assert "The evidence table slo_alarms could not be read: cut off." in text
 
 

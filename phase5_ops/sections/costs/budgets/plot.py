@@ -65,6 +65,10 @@ def _heat(
 ) -> None:
     """A line an account, a column a day; the number is actions used, the colour their share of the cap; no colour is no cap."""
     axes.set_title(title, fontsize=10)
+    if not names:
+        axes.text(0.5, 0.5, "no account has a cap or used an action", transform=axes.transAxes, fontsize=9, ha="center")
+        axes.set_axis_off()
+        return
     axes.imshow(np.where(np.isnan(share), np.nan, np.minimum(share, _TOP)), aspect="auto", cmap=_USE, norm=Normalize(0, _TOP))
     for line, column in zip(*np.nonzero(used), strict=True):
         percent = share[line, column]

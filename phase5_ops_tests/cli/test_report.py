@@ -1,0 +1,123 @@
+"""`phase5 report` as it is typed: which run it shows, where the page goes, and what it says where something is missing."""
+
+import json
+import sys
+import webbrowser
+from pathlib import Path
+
+import pytest
+
+from phase5_ops.cli import app as cli
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops_tests.report.documents import document, finding, keep, row
+from phase5_ops_tests.sections.breakers.support import Platform
+
+RUN = "run-2"
+
+
+@pytest.fixture
+def phase5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs the command in this process, on a state folder without runs: exit code, stdout, stderr."""
+    monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("PHASE5_ENVIRONMENT", "test")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["phase5", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Two runs; the newer one has a table, and its document names the digest of its seal."""
+    folder = tmp_path / "evidence"
+    keep(folder, document("run-1", at="2026-11-01T10:00:00.000Z"))
+    found = document(RUN, row("2.1", finding()), at="2026-11-02T10:00:00.000Z")
+    keep(folder, found)
+    store = EvidenceStore(folder)
+    store.write_table(RUN, "breaker_snapshot", Platform().table())
+    sealed = found.model_copy(update={"evidence_digest": store.seal(RUN)})
+    (folder / RUN / "readiness.json").write_text(json.dumps(sealed.to_json()))
+    return folder
+
+
+def test_without_a_run_it_is_exit_2_with_what_to_do(phase5):
+    code, out, err = phase5("report")
+    assert (code, out) == (2, "")
+    assert "make one with phase5 check" in err
+
+
+def test_the_newest_run_is_reported_beside_its_evidence(phase5, runs: Path):
+    code, out, err = phase5("report")
+    path = runs / RUN / "report.html"
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [f"report of test, run {RUN}, evaluated at 2026-11-02T10:00:00.000Z: BLOCKED", str(path)]
+    page = path.read_text()
+    assert 'href="tables/breaker_snapshot.parquet"' in page
+    assert "Compared with run <code>run-1</code>" in page
+    assert "crm_salesforce" in page
+    assert "evidence was changed" not in page
+    assert str(runs) not in page
+
+
+def test_elsewhere_it_links_to_no_file(phase5, runs: Path, tmp_path: Path):
+    code, _, _ = phase5("report", "run-1", "--output", str(tmp_path / "mailed.html"))
+    page = (tmp_path / "mailed.html").read_text()
+    assert code == 0
+    assert ".parquet" not in page
+    assert "There is no earlier run" in page
+    assert not (runs / "run-1" / "report.html").exists()
+
+
+def test_evidence_that_was_changed_cannot_be_read_or_is_gone_is_said_to_be(phase5, runs: Path):
+    table = runs / RUN / "tables" / "breaker_snapshot.parquet"
+    whole = table.read_bytes()
+    EvidenceStore(runs).write_table(RUN, "breaker_snapshot", Platform(items=[]).table())
+    assert phase5("report")[0] == 0
+    assert "the evidence was changed after the run: breaker_snapshot" in (runs / RUN / "report.html").read_text()
+    table.write_bytes(whole[:100])
+    assert phase5("report")[0] == 0
+    assert "The evidence table breaker_snapshot could not be read" in (runs / RUN / "report.html").read_text()
+    table.unlink()
+    (runs / RUN / "manifest.json").unlink()
+    assert phase5("report")[0] == 0
+    page = (runs / RUN / "report.html").read_text()
+    assert "The evidence table breaker_snapshot is not in this report" in page
+    assert "cannot be compared with its seal" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (["report", "run-9"], 3, "no run 'run-9'"),
+        (["report", "run"], 3, "that is the beginning of"),
+        (["report", "run-1", "--release", "r"], 3, "not both"),
+        (["report", "--output", "/no/such/folder/x.html"], 3, "--output"),
+    ],
+)
+def test_what_is_not_there_is_named_in_one_line(phase5, runs: Path, arguments: list[str], code: int, named: str):
+    found, out, err = phase5(*arguments)
+    assert (found, out) == (code, "")
+    assert named in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_newest_run_that_cannot_be_read_is_passed_over_aloud(phase5, runs: Path):
+    (runs / RUN / "readiness.json").write_text("{")
+    code, out, err = phase5("report")
+    assert code == 0
+    assert "run run-1" in out
+    assert f"passed over: run {RUN}" in err
+
+
+def test_it_is_opened_when_asked(phase5, runs: Path, monkeypatch: pytest.MonkeyPatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda uri: opened.append(uri) or False)
+    code, _, err = phase5("report", "--open")
+    assert code == 0
+    assert opened == [(runs / RUN / "report.html").as_uri()]
+    assert "no browser could be started" in err
