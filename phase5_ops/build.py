@@ -5,6 +5,7 @@ Resources can be swapped for tests and the sandbox through the arguments; nothin
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -15,11 +16,13 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.evidence.preview import Preview
 from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
+from phase5_ops.evidence.table import Tables
 from phase5_ops.gate.approval.disclosures import not_tried
 from phase5_ops.gate.approval.judge import SIGN_OFFS
 from phase5_ops.gate.defs import deployed_assets as deployed
 from phase5_ops.gate.defs import drill_assets as gate_drill
 from phase5_ops.gate.defs.notification_watch import notification_watch, settings_of_tick
+from phase5_ops.gate.defs.promotion_asset import promotion
 from phase5_ops.gate.defs.promotion_job import promotion_job
 from phase5_ops.gate.defs.sensor import SensorWords, promotion_gate, release_candidate
 from phase5_ops.gate.defs.sign_off_assets import JUDGING as SIGN_OFF_JUDGING
@@ -30,9 +33,23 @@ from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.runs.continuity import look_back
 from phase5_ops.gate.runs.run_end import end_run
 from phase5_ops.gate.session import new_session
-from phase5_ops.orchestration.wiring import Evidence, EvidenceIOManager, Judging, Source, evidence_asset, row_checks, source_asset
+from phase5_ops.orchestration.wiring import (
+    Evidence,
+    EvidenceIOManager,
+    Judging,
+    Source,
+    evidence_asset,
+    marked_shared,
+    row_checks,
+    source_asset,
+)
 from phase5_ops.report.candidate import describe
+from phase5_ops.report.changes import Changes
+from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.report.findings import Catalogue
+from phase5_ops.report.html.render import render_report
+from phase5_ops.run_result.assets import readiness_asset, state_result
+from phase5_ops.run_result.document import Project
 from phase5_ops.sections.breakers import assets as breakers
 from phase5_ops.sections.costs.bill import assets as cost_assets
 from phase5_ops.sections.costs.budgets import assets as budget_assets
@@ -62,7 +79,7 @@ _PARTS = (
 )
 
 SOURCES: tuple[Source, ...] = tuple({source.key: source for part in _PARTS for source in part.SOURCES}.values())
-EVIDENCE: tuple[Evidence, ...] = tuple(chain.from_iterable(part.EVIDENCE for part in _PARTS))
+EVIDENCE: tuple[Evidence, ...] = tuple(marked_shared([evidence for part in _PARTS for evidence in part.EVIDENCE]))
 JUDGING: tuple[Judging, ...] = tuple(chain.from_iterable(part.JUDGING for part in _PARTS))
 
 #: How each table is shown to people, by asset.
@@ -80,6 +97,15 @@ WORDS = SensorWords(partial(not_tried, codes=CATALOGUE.not_tried, facts=NOT_TRIE
 def implemented_checks() -> frozenset[str]:
     """The checks that a readiness run judges."""
     return frozenset(chain.from_iterable(judging.judges for judging in JUDGING))
+
+
+def report_of(document: ReadinessDocument, tables: Tables, unread: Mapping[str, str], changes: Changes | None) -> str:
+    """The report of a readiness run as one HTML page; see `render_report`."""
+    return render_report(document, tables=tables, previews=PREVIEWS, changes=changes, catalogue=CATALOGUE, unread=unread)
+
+
+#: What a readiness run's result is made of.
+PROJECT = Project(implemented_checks(), {each.name: each.table for each in EVIDENCE}, report_of)
 
 
 def judged_checks() -> frozenset[str]:
@@ -100,6 +126,12 @@ def evidence_for(rows: set[str]) -> set[str]:
         needed |= new
         todo += new
     return needed
+
+
+def last_evidence() -> set[str]:
+    """The assets that a run comes to its result by: those that are judged, and those that no other evidence needs."""
+    needed = set(chain.from_iterable(evidence.needs for evidence in EVIDENCE))
+    return {judging.asset for judging in JUDGING} | {evidence.name for evidence in EVIDENCE} - needed
 
 
 def build_defs(*, settings: Settings | None = None, run: RunContext | None = None) -> dg.Definitions:
@@ -128,7 +160,14 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
         description="The daily readiness run.",
     )
     return dg.Definitions(
-        assets=[*(source_asset(source) for source in SOURCES), *assets, release_candidate, sign_offs],
+        assets=[
+            *(source_asset(source) for source in SOURCES),
+            *assets,
+            readiness_asset(last_evidence()),
+            release_candidate,
+            sign_offs,
+            promotion,
+        ],
         asset_checks=[*checks, sign_off_checks],
         jobs=[job, sign_off_job, promotion_job],
         schedules=[schedule],
@@ -161,14 +200,25 @@ def run_resource(settings: Settings, given: RunContext | None = None) -> dg.Reso
         finally:
             _give_back(opened)
         if context.run is not None and context.run.job_name == READINESS_JOB and context.instance is not None:
-            try:
+            # the run is over: without a record no candidate can rely on it
+            with _logged("the end of run %s could not be recorded", opened):
                 end_run(opened, context.instance, context.run)
-            except OSError as error:  # the folder cannot be written: a traceback would help nobody
-                log.warning("the end of run %s could not be recorded: %s", opened.run_id, error)
-            except Exception:  # the run is over: without a record no candidate can rely on it
-                log.exception("the end of run %s could not be recorded", opened.run_id)
+            # after the evidence was sealed; nothing depends on it
+            with _logged("the result of run %s could not be kept", opened):
+                state_result(opened, context.instance, context.run, PROJECT, CATALOGUE)
 
     return run
+
+
+@contextmanager
+def _logged(what: str, run: RunContext) -> Iterator[None]:
+    """Logs a failure after which the run ends all the same."""
+    try:
+        yield
+    except OSError as error:  # the folder cannot be written: a traceback would help nobody
+        log.warning(f"{what}: %s", run.run_id, error)
+    except Exception:
+        log.exception(what, run.run_id)
 
 
 def _give_back(run: RunContext) -> None:

@@ -4,7 +4,8 @@
 function can be called in a test with a plain object.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, cached_property
@@ -29,7 +30,8 @@ class RunContext:
 
     `shared` holds what one asset of a section read, so that another need not read it again. `look_back` tells which histories
     continue; without it that is not known. `at_end` maps each part of the run that holds something of the platform to the call
-    that gives it back: calls that are still there when the run is over are made then.
+    that gives it back: calls that are still there when the run is over are made then. `rows` names the rows and extra checks that
+    were asked for; None where nobody named any.
     """
 
     settings: Settings
@@ -41,13 +43,25 @@ class RunContext:
     shared: dict[str, Any] = field(default_factory=dict)
     at_end: dict[str, Callable[[], None]] = field(default_factory=dict)
     look_back: Callable[["RunContext"], Continuity] | None = None
+    rows: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         self._began = self.settings.clock.now()
+        self._started = time.perf_counter()
 
     def now(self) -> datetime:
         """Evaluation time."""
         return self.settings.clock.now()
+
+    @property
+    def began(self) -> datetime:
+        """Evaluation time when the run began."""
+        return self._began
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has been going on."""
+        return time.perf_counter() - self._started
 
     @property
     def metrics_end(self) -> datetime:
@@ -107,11 +121,12 @@ def open_run(
     look_back: Callable[[RunContext], Continuity] | None = None,
     *,
     reader: AwsReader | None = None,
+    rows: Sequence[str] | None = None,
 ) -> RunContext:
     """What a run with this id works with, by default with a reader of its own; nothing is read yet.
 
     `run_id` names the run in evidence and history; if nothing is written, it says what is being done. A readiness run needs
-    `look_back`, which tells which histories continue.
+    `look_back`, which tells which histories continue. `rows`: see `RunContext`.
     """
     return RunContext(
         settings=settings,
@@ -120,6 +135,7 @@ def open_run(
         store=EvidenceStore(settings.state_dir / "evidence", _uploader(settings)),
         run_id=run_id,
         look_back=look_back,
+        rows=None if rows is None else tuple(rows),
     )
 
 

@@ -244,12 +244,12 @@ def _serve_ui(port: int) -> None:
     """Runs `dagster dev` on the state folder until it ends or Ctrl-C, and ends with it."""
     import subprocess
 
-    from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
+    from phase5_ops.commands.state_folder import open_dagster, packaged, prepare_state_folder
     from phase5_ops.settings import load_settings
 
     home = prepare_state_folder(load_settings().state_dir)
     open_dagster(home).dispose()  # its processes start at once and would stumble over each other's new storage
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "phase5_ops.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(packaged("workspace.yaml")), "-h", "127.0.0.1", "-p", str(port)]
     command += ["--log-level", "warning", "--code-server-log-level", "warning"]  # its start says nothing that we do not say
     quiet = [f"ignore:{message}" for message in DAGSTER_TO_ITSELF]
     given = [os.environ["PYTHONWARNINGS"]] if os.environ.get("PYTHONWARNINGS") else []  # the later ones are the stronger

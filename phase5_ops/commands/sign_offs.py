@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from phase5_ops.build import build_defs
-from phase5_ops.commands.readiness import QUIET
+from phase5_ops.commands.in_process import run_in_process
 from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import SIGN_OFF_JOB
@@ -21,10 +21,5 @@ def run_sign_offs(settings: Settings, release: str) -> bool:
     run = open_run(settings, str(uuid4()))
     job = build_defs(settings=settings, run=run).resolve_job_def(SIGN_OFF_JOB)
     with open_dagster(settings.state_dir) as instance:
-        result = job.execute_in_process(
-            instance=instance,
-            run_id=run.run_id,
-            run_config={**sign_off_run_config(release), **QUIET},
-            raise_on_error=False,
-        )
+        result = run_in_process(job, instance, run_id=run.run_id, run_config=sign_off_run_config(release))
     return bool(result.success)

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 _REMEDY = "free its disk or allow writing to it, or name another folder with PHASE5_STATE_DIR"
 _PACKAGE = Path(phase5_ops.__file__).parent
-_SOURCES = (_PACKAGE / "dagster.yaml", _PACKAGE.parent / "dagster.yaml")  # installed, and in a clone
-
 
 _TRIED = b"0" * 65536  # bytes that show whether the folder takes anything; more than a disk leaves in its last block
 
 
 class FolderUnusable(Exception):
     """The state folder became unwritable in the middle of the work; the message names it, the reason and the remedy."""
+
+
+def packaged(name: str) -> Path:
+    """A file of the project's top level: where it is when installed, or in a clone."""
+    return next(path for path in (_PACKAGE / name, _PACKAGE.parent / name) if path.exists())
 
 
 def why_unusable(folder: Path) -> str | None:
@@ -50,8 +53,7 @@ def prepare_state_folder(folder: Path) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         target = home / "dagster.yaml"
         if not target.exists():
-            source = next(path for path in _SOURCES if path.exists())
-            write_whole(target, source.read_bytes())
+            write_whole(target, packaged("dagster.yaml").read_bytes())
     except OSError as error:
         raise ConfigurationError(
             f"PHASE5_STATE_DIR={folder}: the state folder cannot be used: {error.strerror}; {_REMEDY}"

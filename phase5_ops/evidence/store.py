@@ -6,7 +6,8 @@
                                      verdicts/<check>.json
                                      histories.json     where histories stood at the end (see `Ended`)
                                      manifest.json      path -> SHA-256 of every file above
-                                     readiness.json     the result of `phase5 check`, outside the digest it names
+                                     readiness.json     what the run came to, outside the digest it names
+                                     report.html        the same as a page for people; as readiness.json
 
 Files appear whole or not at all (written beside, then renamed), so a killed run leaves no half file. With a copy target every
 file is also copied there, before the step that made it succeeds. File times are never used, since anybody can set them. Evidence
@@ -94,6 +95,11 @@ class EvidenceStore:
         self._root = root
         self._upload = upload
 
+    @property
+    def root(self) -> Path:
+        """The folder that has one folder a run."""
+        return self._root
+
     def run_folder(self, run_id: str) -> Path:
         """The folder of one run.
 
@@ -147,7 +153,19 @@ class EvidenceStore:
 
     def write_result(self, run_id: str, document: Mapping[str, Any]) -> None:
         """Keeps the run's readiness document beside the evidence."""
-        self._write(run_id, "readiness.json", _canonical(document))
+        self._write(run_id, self.document_path(run_id).name, _canonical(document))
+
+    def document_path(self, run_id: str) -> Path:
+        """Where the run's readiness document is kept."""
+        return self.run_folder(run_id) / "readiness.json"
+
+    def page_path(self, run_id: str) -> Path:
+        """Where the run's readiness document is kept as a page for people."""
+        return self.run_folder(run_id) / "report.html"
+
+    def write_page(self, run_id: str, page: str) -> None:
+        """Keeps the run's readiness document as a page for people, beside it."""
+        self._write(run_id, self.page_path(run_id).name, page.encode())
 
     def write_origin(self, run_id: str, origin: Origin) -> None:
         """Records what makes this folder; before the first table or verdict, and once per run."""
@@ -207,7 +225,11 @@ class EvidenceStore:
 
     def has_attestations(self, run_id: str) -> bool:
         """Whether something that was signed is kept under the run."""
-        return (self.run_folder(run_id) / _ATTESTATIONS).exists()
+        return self.attestations(run_id).exists()
+
+    def attestations(self, run_id: str) -> Path:
+        """The folder of what was signed."""
+        return self.run_folder(run_id) / _ATTESTATIONS
 
     def remove(self, run_id: str) -> None:
         """Removes the folder of a run, for other processes all at once; a copy elsewhere stays. A missing folder is no error.

@@ -9,8 +9,8 @@ import base64
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +36,7 @@ Gather = Callable[[RunContext, Tables], GatheredTable[Any, Any]]
 Judge = Callable[[RunContext, Tables, datetime], Judgement]
 Describe = Callable[[Any], Mapping[str, dg.MetadataValue]]  # of a GatheredTable of the asset's own
 
-SOURCES_GROUP = "platform_sources"
+SOURCES_GROUP, SHARED_GROUP = "platform_sources", "shared_inputs"
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Evidence:
     early, another collects what came of it late. It cannot override `needs`.
 
     `iam` gives the IAM statements that gathering needs under the settings (`phase5 iam-policy`). `preview` is how people see it.
+    `shared`: evidence of another section needs it, too (see `marked_shared`).
     """
 
     name: str
@@ -71,6 +72,15 @@ class Evidence:
     preview: Preview | None = None
     priority: int = 0
     iam: Callable[[Settings], Iterable[Statement]] = lambda _: ()
+    shared: bool = False
+
+
+def marked_shared(declared: Sequence[Evidence]) -> Iterator[Evidence]:
+    """The same evidence, marked where another section needs it: in a group of its own, no section hangs on another."""
+    section = {evidence.name: evidence.section for evidence in declared}
+    needs = {(needed, evidence.section) for evidence in declared for needed in evidence.needs}
+    elsewhere = {needed for needed, needing in needs if section[needed] != needing}
+    return (replace(evidence, shared=True) if evidence.name in elsewhere else evidence for evidence in declared)
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         name=evidence.name,
         ins={name: dg.AssetIn(name) for name in evidence.needs},
         deps=[dg.AssetKey(key.split("/")) for key in evidence.sources],
-        group_name=SECTIONS[evidence.section].group,
+        group_name=SHARED_GROUP if evidence.shared else SECTIONS[evidence.section].group,
         description=evidence.description,
         owners=[f"team:{evidence.owner}"],
         kinds=set(evidence.kinds),

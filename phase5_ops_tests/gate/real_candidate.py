@@ -5,6 +5,7 @@ the same state for each test: a fresh copy of the state folder, and the items of
 """
 
 import pickle
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,8 @@ from phase5_ops.build import WORDS, build_defs, evidence_for
 from phase5_ops.checklist import ROLES
 from phase5_ops.commands.state_folder import prepare_state_folder
 from phase5_ops.context import open_run
-from phase5_ops.evidence.run_tags import PROMOTION_JOB, READINESS_JOB
+from phase5_ops.evidence.run_tags import PROMOTION_ASSET, PROMOTION_JOB, READINESS_JOB
+from phase5_ops.files import sha256_of
 from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.defs import sensor
@@ -191,6 +193,19 @@ class World:
         assert self.promote().success
         assert self.tick().requests == []
         assert (self.effects(), self.records()) == (1, 1)
+        self.shows_one_promotion()
+
+    def shows_one_promotion(self) -> None:
+        """Dagster shows the promotion once, with the command that verifies it."""
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(PROMOTION_ASSET), asset_partitions=[RELEASE.name])
+        (record,) = self.instance.fetch_materializations(wanted, limit=10).records
+        shown = record.asset_materialization.metadata
+        command = shlex.split(shown["verify"].value.strip("`\n"))
+        assert command[:2] == ["phase5", "verify"]
+        assert all(Path(name).exists() for name in command[2:4])
+        digests = [sha256_of(Path(name).read_bytes()) for name in command[2:4]]
+        assert digests == [shown[f"digest of {Path(name).name}"].value for name in command[2:4]]
+        assert (shown["target"].value, shown["artifact"].value) == ("ssm", RELEASE.digest)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import dagster as dg
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import DIGEST_TAG, ENVIRONMENT_TAG, OVERRIDE_TAG, PROMOTION_JOB, RELEASE_TAG
 from phase5_ops.gate.attestation.override_statement import Override
+from phase5_ops.gate.defs.promotion_asset import show_promotion
 from phase5_ops.gate.fixed_clock import refuse_fixed_clock
 from phase5_ops.gate.inputs.read import DecidingSession, look_again, read_inputs
 from phase5_ops.gate.promotion.override_promotion import promote_override
@@ -84,6 +85,8 @@ def promote_release(context: dg.OpExecutionContext, config: PromotionConfig) -> 
 def _end(context: dg.OpExecutionContext, outcome: PromotionOutcome) -> None:
     """Ends the run as the promotion ended."""
     record = outcome.promotion
+    if outcome.promoted and record is not None:
+        show_promotion(context, context.resources.run, record)
     metadata: dict[str, Any] = {
         "ending": str(outcome.ending),
         "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in outcome.reasons) or "none"),

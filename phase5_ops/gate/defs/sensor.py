@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.checklist import ALL_CHECKS, SECTIONS
 from phase5_ops.evidence import run_tags
 from phase5_ops.gate.approval import disclosures as loosened
 from phase5_ops.gate.approval.freeze import statement_rows
@@ -60,7 +60,7 @@ release_candidate = dg.AssetSpec(
     candidates.ASSET,
     description="Releases that ask for production, registered by the release pipeline with phase5 promote. An event here opens"
     " nothing; what became of a candidate stands in the state table.",
-    group_name="gate",
+    group_name=SECTIONS["S"].group,
     kinds={"external"},
     partitions_def=dg.DynamicPartitionsDefinition(name=candidates.PARTITIONS),
 )

@@ -12,12 +12,13 @@ import dagster as dg
 from phase5_ops.checklist import ROWS, SECTIONS
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
-from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, RELEASE_TAG, SIGN_OFF_JOB
+from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, READINESS_ASSET, RELEASE_TAG, SIGN_OFF_ASSET, SIGN_OFF_JOB
 from phase5_ops.evidence.table import Tables
 from phase5_ops.gate.approval.judge import SIGN_OFFS, SignOffs, judge_sign_off, sign_offs_table
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.readiness_statement import facts_of
+from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.decision.signature_rules import sign_off_problems
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release
@@ -29,7 +30,7 @@ from phase5_ops.orchestration.wiring import Judging, column_schema, row_checks
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import CodeChapter, Judgement
 
-ASSET = "sign_offs"
+ASSET = SIGN_OFF_ASSET
 
 
 class SignOffConfig(dg.Config):
@@ -45,6 +46,7 @@ def sign_off_run_config(release: str) -> dict[str, Any]:
 
 @dg.asset(
     name=ASSET,
+    deps=[READINESS_ASSET, candidates.ASSET],
     group_name=SECTIONS["S"].group,
     description="One row per role: whether it has signed the release's readiness statement, who and when.",
     owners=["team:security-compliance"],

@@ -1,4 +1,7 @@
-"""The sensor `sign_off_watch`: launches `sign_off_job` after each signature, wherever the person signed. It decides nothing."""
+"""The sensor `sign_off_watch`: launches `sign_off_job` when there is something to sign, and after each signature.
+
+It does so wherever the person signed, and decides nothing.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +20,9 @@ _SIGNED = frozenset({Fate.READY_TO_SIGN, Fate.PROMOTED})
 
 
 def sign_off_requests(state: StateTable, environment: str) -> Iterator[dg.RunRequest]:
-    """A run for each open candidate with signatures, once for each set of them; promotion_gate reports malformed candidates.
+    """A run for each open candidate that is ready to sign, and again for each set of signatures.
+
+    promotion_gate reports malformed candidates.
 
     Raises:
         StateError: the table cannot be read.
@@ -26,7 +31,7 @@ def sign_off_requests(state: StateTable, environment: str) -> Iterator[dg.RunReq
         if candidate.fate not in _SIGNED:
             continue
         ids = sorted(off.id for off in state.sign_offs(candidate.release) if off.series == candidate.series)
-        if ids:
+        if ids or candidate.fate is Fate.READY_TO_SIGN:
             release = candidate.release
             key = run_key(SENSOR, release.environment, release.name, release.digest, str(candidate.series), *ids)
             yield dg.RunRequest(run_key=key, run_config=sign_off_run_config(release.name))
@@ -40,7 +45,7 @@ def sign_off_watch(opened: Callable[[], GateSession]) -> dg.SensorDefinition:
         job=sign_off_job,
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Shows the rows S.1 to S.3 anew after each signature.",
+        description="Shows the rows S.1 to S.3 anew when there is something to sign, and after each signature.",
     )
     def watch(_context: dg.SensorEvaluationContext) -> Any:  # noqa: ANN401 - run requests, or why there are none
         session = opened()
@@ -48,6 +53,6 @@ def sign_off_watch(opened: Callable[[], GateSession]) -> dg.SensorDefinition:
             requests = list(sign_off_requests(session.state, session.settings.environment))
         except StateError as error:
             return dg.SkipReason(str(error))
-        return requests or dg.SkipReason("no candidate has a signature")
+        return requests or dg.SkipReason("no candidate is ready to sign or signed")
 
     return watch

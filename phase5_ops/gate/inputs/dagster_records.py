@@ -15,10 +15,12 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster_shared.error import SerializableErrorInfo
 
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence import run_tags
-from phase5_ops.evidence.result import CheckResult
+from phase5_ops.evidence.result import CheckResult, RowEntry
 from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.gate.records import (
     NO_MOMENT,
@@ -34,7 +36,9 @@ from phase5_ops.gate.records import (
 )
 
 _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
-_RESULT_EVENTS = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
+_EVALUATED, _PLANNED = DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+_RESULT_EVENTS = {_EVALUATED, _PLANNED}
+_INTERRUPTED = DagsterExecutionInterruptedError.__name__
 #: What `orchestration/wiring.py` stores beside the entry of a result.
 _METADATA = {"verdict": "verdict", "tables": "evidence_files", "policy_digest": "policy_digest"}
 _MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
@@ -146,6 +150,52 @@ def _result(evaluation: dg.AssetCheckEvaluation, run: RunFacts) -> StoredResult:
         verdict_file=_text_or_none(metadata.get("verdict_file")),
         **dict(result),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """What Dagster's log of a run holds when its last step is over.
+
+    Attributes:
+        entries: check -> its result, as reports show it.
+        planned: the checks that the run was to evaluate.
+        failures: a line for each step that failed: which one, and the first cause.
+        interrupted: whether Ctrl-C, SIGTERM or "Terminate" ended it; a check is then not evaluated for no reason of its own.
+    """
+
+    entries: Mapping[str, RowEntry]
+    planned: frozenset[str]
+    failures: tuple[str, ...]
+    interrupted: bool
+
+
+def run_log(instance: DagsterInstance, run_id: str) -> RunLog:
+    """What the log of a run holds; one query.
+
+    Raises:
+        ValueError: a result is not one that can be shown.
+    """
+    wanted = {*_RESULT_EVENTS, DagsterEventType.STEP_FAILURE}
+    found = [each.event_log_entry.dagster_event for each in instance.get_records_for_run(run_id, of_type=wanted).records]
+    events = [event for event in found if event is not None]
+    evaluated = [event.asset_check_evaluation_data for event in events if event.event_type is _EVALUATED]
+    planned = {event.asset_check_planned_data.check_name for event in events if event.event_type is _PLANNED}
+    failed = [(event.step_key, event.step_failure_data.error) for event in events if event.is_step_failure]
+    entries = {each.check_name: RowEntry.model_validate(each.metadata["result"].value) for each in evaluated}
+    interrupted = any(error is not None and error.cls_name == _INTERRUPTED for _, error in failed)
+    return RunLog(
+        entries,
+        frozenset(planned),
+        tuple(f"step {step} failed: {_cause(error)}" for step, error in failed),
+        interrupted or (not failed and not planned <= entries.keys()),
+    )
+
+
+def _cause(error: SerializableErrorInfo | None) -> str:
+    """The message of the original error, without Dagster's wrapping."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else "no details"
 
 
 def stored_bundle(store: EvidenceStore, run: ReadinessRun) -> Bundle | None:

@@ -19,12 +19,12 @@ def desk(aws, tmp_path, monkeypatch) -> Desk:
     return Desk.on(aws, tmp_path)
 
 
-def test_a_run_is_asked_for_once_for_each_signature(desk):
+def test_a_run_is_asked_for_once_when_there_is_something_to_sign_and_for_each_signature(desk):
     desk.ready()
     state = desk.open().state
     state.list_open(RELEASE, NOW)
-    assert list(sign_off_requests(state, RELEASE.environment)) == []
-    keys = []
+    (unsigned,) = sign_off_requests(state, RELEASE.environment)
+    keys = [unsigned.run_key]
     for number, role in enumerate(("ops-sre", "security-compliance")):
         session = desk.person(f"person-{number}")
         what = to_sign(session, registered(session, RELEASE.name))

@@ -1,0 +1,104 @@
+"""The asset `promotion`: one materialization for each release that was promoted. It shows; nothing depends on it.
+
+What was promoted stands in the state table, and what proves it in the envelopes. An event here that nobody can read, or that was
+never written, changes neither.
+"""
+
+import logging
+import shlex
+
+import dagster as dg
+
+from phase5_ops.checklist import SECTIONS
+from phase5_ops.clock import iso
+from phase5_ops.context import RunContext
+from phase5_ops.evidence.run_tags import PROMOTION_ASSET, SIGN_OFF_ASSET
+from phase5_ops.files import sha256_of
+from phase5_ops.gate.attestation.decision_statement import OUTCOMES, DecisionFacts, decision_facts
+from phase5_ops.gate.attestation.envelopes import read_envelope
+from phase5_ops.gate.attestation.orders import OrderKind
+from phase5_ops.gate.attestation.statement import read_statement
+from phase5_ops.gate.candidates import registration as candidates
+from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE
+from phase5_ops.gate.state.items import Promotion
+
+log = logging.getLogger(__name__)
+
+_KEY = "idempotency key"
+_RIGHTS = {
+    OrderKind.OPEN: "the gate was open",
+    OrderKind.ROLLBACK: "a rollback to what was promoted before",
+    OrderKind.BREAK_GLASS: "break-glass: two people went past the closed gate",
+}
+
+promotion = dg.AssetSpec(
+    PROMOTION_ASSET,
+    deps=[SIGN_OFF_ASSET, candidates.ASSET],
+    description="Releases that were promoted to production, one partition a release: the target, the digests of the attestation,"
+    " and the command that verifies it. Written by promotion_job; what counts is the record in the state table.",
+    group_name=SECTIONS["S"].group,
+    kinds={"attestation"},
+    partitions_def=dg.DynamicPartitionsDefinition(name=candidates.PARTITIONS),
+)
+
+
+def show_promotion(context: dg.OpExecutionContext, run: RunContext, record: Promotion) -> None:
+    """Materializes `promotion` for a release that is promoted, unless that was done before. A failure is logged.
+
+    Args:
+        context: of the run that promoted the release, or found it promoted.
+        run: the same run.
+        record: of the promotion, as it was verified.
+    """
+    try:
+        said = decision_facts(read_statement(read_envelope(record.decision_envelope.encode()).payload))
+        if not _shown(context.instance, said.name, record):
+            context.instance.add_dynamic_partitions(candidates.PARTITIONS, [said.name])
+            context.log_event(
+                dg.AssetMaterialization(
+                    PROMOTION_ASSET,
+                    partition=said.name,
+                    description=f"{said.name} was promoted at {iso(record.promoted_at)}.",
+                    metadata=_metadata(run, said, record),
+                )
+            )
+    except Exception:  # what is promoted stays promoted whether Dagster shows it or not
+        log.exception("the promotion recorded under key %s could not be shown in Dagster", record.idempotency_key)
+
+
+def _metadata(run: RunContext, said: DecisionFacts, record: Promotion) -> dict[str, dg.MetadataValue]:
+    """What was promoted and where, what proves it, and how anybody checks that."""
+    kind = next(kind for kind, outcome in OUTCOMES.items() if outcome == (said.result, said.levels))
+    by_override = kind is not OrderKind.OPEN
+    rests_on = OVERRIDE_FILE if by_override else READINESS_FILE
+    files = {rests_on: record.readiness_envelope, DECISION_FILE: record.decision_envelope}
+    folder = run.store.attestations(record.holder)
+    environment = run.settings.environment
+    command = ["phase5", "verify", *(str(folder / name) for name in files), "--digest", said.digest, "--environment", environment]
+    command += ["--accept", kind.value.lower().replace("_", "-")] if by_override else []
+    text = dg.MetadataValue.text
+    return {
+        "release": text(said.name),
+        "artifact": text(said.digest),
+        "environment": text(environment),
+        "target": text(run.settings.promotion.target),
+        "what the target answered": text(record.answer),
+        "promoted at": text(iso(record.promoted_at)),
+        "promoted by": dg.MetadataValue.dagster_run(record.holder),
+        "by which right": text(_RIGHTS[kind]),
+        **{f"digest of {name}": text(sha256_of(content.encode())) for name, content in files.items()},
+        "attestation": dg.MetadataValue.path(str(folder)),
+        "verify": dg.MetadataValue.md(f"```\n{shlex.join(command)}\n```"),
+        _KEY: text(record.idempotency_key),
+    }
+
+
+def _shown(instance: dg.DagsterInstance, name: str, record: Promotion) -> bool:
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(PROMOTION_ASSET), asset_partitions=[name])
+    found = (each.asset_materialization for each in instance.fetch_materializations(wanted, limit=10).records)
+    return any(each is not None and _key_of(each) == record.idempotency_key for each in found)
+
+
+def _key_of(event: dg.AssetMaterialization) -> object:
+    found = event.metadata.get(_KEY)
+    return None if found is None else found.value

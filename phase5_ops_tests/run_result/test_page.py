@@ -1,0 +1,113 @@
+"""The page of `readiness`: everything that matters is shown at once, and what the platform says stays text."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import dagster as dg
+import pytest
+
+from phase5_ops.build import CATALOGUE
+from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.evidence.result import EvidenceEntry, RowEntry
+from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.gate.records import Release
+from phase5_ops.report.changes import changes_between
+from phase5_ops.report.document import ReadinessDocument
+from phase5_ops.run_result.document import RunResult
+from phase5_ops.run_result.page import metadata_of
+from phase5_ops.settings import Settings
+from phase5_ops.verdict import Verdict
+from phase5_ops_tests.report.documents import document, finding, row
+
+HOSTILE = "<script>alert(1)</script> [x](javascript:1) \x1b[31m\nnext ![i](http://t) `a` | b " + "y" * 300
+
+
+def page(shown: ReadinessDocument, before: ReadinessDocument | None = None, **result) -> dict[str, dg.MetadataValue]:
+    changes = changes_between(before, shown)
+    run = SimpleNamespace(settings=Settings(), store=EvidenceStore(Path("evidence")), run_id=shown.run_id)
+    return metadata_of(RunResult(shown, changes, **result), run, CATALOGUE, result.pop("release", None))
+
+
+def test_the_checklist_is_shown_section_by_section_with_box_verdict_and_links():
+    entry = row("1.2", finding("error_alarm_missing", subject="crm.write"))
+    entry = entry.model_copy(update={"evidence": [EvidenceEntry(label="Alarms", url="https://console/alarms")]})
+    shown = page(document("run-1", entry))
+    titles = [f"{each.id} {each.title}" if each.id != each.check else f"extra: {each.title}" for each in ALL_CHECKS]
+    assert set(titles) < set(shown)
+    assert shown["1. Dashboards & Alarms"].value == "**5 of 6** hold"
+    assert shown["1.1 Tool SLO metrics visible"].value.startswith("☑ **✓ PASS**")
+    assert shown["1.2 Alarms defined"].value == "☐ **✗ FAIL** s  \n[Alarms](<https://console/alarms>)"
+    assert (shown["rows that hold"].value, shown["rows that do not hold"].value, shown["findings"].value) == (16, 1, 1)
+
+
+def test_what_keeps_it_closed_comes_in_order_of_importance_with_its_remedy():
+    lines = [
+        "S.1 FAIL no_release eng-reliability: no release to sign",
+        "2.1 INCONCLUSIVE breaker_never_seen crm: nothing",
+        "1.2 ERROR read_failed sns: denied",
+        "2.2 FAIL closed_by_hand crm: CLOSED",
+    ]
+    shown = page(document("run-1").model_copy(update={"blockers": lines}))
+    found = [shown[f"blocker {number}"].value for number in range(1, 5)]
+    assert [each.split("**")[1] for each in found] == ["2.2 FAIL", "1.2 ERROR", "2.1 INCONCLUSIVE", "S.1 FAIL"]
+    (meant,) = CATALOGUE.by_name["closed_by_hand"]
+    seen, to_do = found[0].replace("\\", "").split("  \n")
+    assert seen == "**2.2 FAIL** closed_by_hand crm: CLOSED"
+    assert to_do == f"**To do:** {meant.remedy}"
+
+
+def test_many_blockers_are_counted():
+    shown = page(document("run-1").model_copy(update={"blockers": [f"2.2 FAIL breaker_open c{each}: x" for each in range(40)]}))
+    assert shown["further blockers"].value == "30 more, all in the report"
+
+
+def test_what_changed_since_the_run_before_is_said():
+    before = document("run-0", row("1.2", finding("error_alarm_missing")), row("5.1", spent=3))
+    after = document("run-1", row("2.1", finding("closed_by_hand")), row("5.1", spent=4))
+    found = page(after, before)["since the run before"].value.replace("\\", "").splitlines()
+    assert found[0] == "since run run-0 of 2026-11-23T12:00:00.000Z:"
+    assert "- **1.2** Alarms defined: FAIL → **PASS**" in found
+    assert "- **2.1** came: FAIL closed_by_hand crm" in found
+    assert "- **1.2** went: FAIL error_alarm_missing crm" in found
+    assert "- **5.1** spent: 3 → 4" in found
+    same = page(after, after.model_copy(update={"run_id": "run-0"}))
+    assert "nothing changed since run run-0" in same["since the run before"].value
+    assert page(after)["since the run before"].value == "there is no earlier run of the whole checklist"
+
+
+def test_changes_that_cannot_be_told_are_not_shown_as_none():
+    run = SimpleNamespace(settings=Settings(), store=EvidenceStore(Path("evidence")), run_id="run-1")
+    shown = metadata_of(RunResult(document("run-1"), None, "no permission"), run, CATALOGUE, None)
+    assert shown["since the run before"].value == "cannot be told: no permission"
+
+
+def test_a_run_of_some_rows_shows_them_and_decides_nothing():
+    shown = page(document("run-1", row("2.1"), partial=True))
+    assert shown["decision"].value.startswith("**NOT DECIDED, 2.1 only**")
+    assert "2.1 Breaker state observable" in shown
+    assert "1.1 Tool SLO metrics visible" not in shown
+
+
+def test_the_release_that_a_run_was_made_for_is_named():
+    run = SimpleNamespace(settings=Settings(), store=EvidenceStore(Path("evidence")), run_id="run-1")
+    shown = metadata_of(RunResult(document("run-1"), None), run, CATALOGUE, Release("r-1", "sha256:d", "test"))
+    assert shown["made for"].value == "r-1 sha256:d"
+
+
+@pytest.mark.parametrize("links", [1, 40])
+def test_hostile_text_stays_text_and_every_entry_is_shown_at_once(links: int):
+    entry: RowEntry = row("1.2", finding(subject=HOSTILE, seen=HOSTILE))
+    evidence = [EvidenceEntry(label=HOSTILE, url=f"https://console/{'a' * 150}<>\n")] * links
+    evidence.append(EvidenceEntry(label="no", url="javascript:alert(1)"))
+    entry = entry.model_copy(update={"summary": HOSTILE, "evidence": evidence, "verdict": Verdict.FAIL})
+    shown = page(
+        document("run-1", entry).model_copy(update={"notices": [HOSTILE] * 9, "blockers": [f"1.2 FAIL tool_x {HOSTILE}"]})
+    )
+    for value in shown.values():
+        if isinstance(value, dg.MarkdownMetadataValue):
+            assert len(value.value) < 1000
+            assert not re.search(r"(?<!\\)<script", value.value)
+            assert "](javascript" not in value.value
+            assert "![" not in value.value
+            assert "\x1b" not in value.value
