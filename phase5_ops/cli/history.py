@@ -1,11 +1,8 @@
 """The commands over past runs: how verdicts went, and what changed from one run to another."""
 
 import json
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,10 +11,7 @@ from phase5_ops.cli import gate
 from phase5_ops.cli.command_help import add_command, unwrapped
 from phase5_ops.cli.errors import EXIT_UNDECIDED, complain_of
 from phase5_ops.cli.options import OutputOption, PlainFormat, PlainFormatOption, RowOption, chosen_rows
-from phase5_ops.cli.output import check_writable, write
-
-_NARROWEST, _WIDEST = 60, 200
-_PIPED = 150  # columns where neither a terminal nor COLUMNS says how many there are
+from phase5_ops.cli.output import check_writable, coloured, width_of, write
 
 LocalOption = Annotated[
     bool, typer.Option("--local", help="Only this machine's evidence folder, also where PHASE5_EVIDENCE_S3_URI names a copy.")
@@ -55,7 +49,7 @@ def history(  # noqa: PLR0917 - each is an option of the command
     if output_format is PlainFormat.json:
         text = _json(run_history.history_json(past))
     else:
-        width, colours = _terminal(output)
+        width, colours = width_of(output), coloured(output)
         text = run_history.history_text(past, width=width, colours=colours, chosen=rows is not None)
     write(text, output)
 
@@ -87,8 +81,7 @@ def diff(  # noqa: PLR0917 - each is an option of the command
     if output_format is PlainFormat.json:
         text = _json(run_history.diff_json(about))
     else:
-        width, colours = _terminal(output)
-        text = run_history.diff_text(about, width=width, colours=colours, everything=everything)
+        text = run_history.diff_text(about, width=width_of(output), colours=coloured(output), everything=everything)
     write(text, output)
 
 
@@ -106,12 +99,6 @@ def _nothing_known() -> Iterator[None]:
 
 def _json(content: object) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False)
-
-
-def _terminal(output: Path | None) -> tuple[int, bool]:
-    """How wide a table is, and whether it has colours. COLUMNS counts before what the terminal says."""
-    columns = shutil.get_terminal_size((_PIPED, 24)).columns
-    return min(max(columns, _NARROWEST), _WIDEST), output is None and sys.stdout.isatty()
 
 
 history_app = typer.Typer(

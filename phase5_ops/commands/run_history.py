@@ -253,9 +253,8 @@ def history_text(past: PastOfEnvironment, *, width: int, colours: bool, chosen: 
     """For people; with `chosen`, the rows that were asked for, each run by run."""
 
     def render(console: Console) -> None:
-        shown = f"{len(past.runs)} of {past.known}" if len(past.runs) < past.known else f"all {past.known}"
         since = f"from {past.since} on" if past.since else "no run says when it was"
-        _line(console, printable(f"Runs of {past.environment}: {shown} that are known, {since} ({past.before})."))
+        _line(console, printable(f"Runs of {past.environment}: {len(past.runs)} of {past.known} known, {since} ({past.before})."))
         if past.undated:
             _line(console, f"{past.undated} of them cannot be read and do not say when they were:")
             for run in past.broken:
