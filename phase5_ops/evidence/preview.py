@@ -6,6 +6,8 @@ particular table has, Dagster.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from io import BytesIO
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 _DOTS_PER_INCH = 90
+_MANY = 10_000  # from here on, nobody looks at the digits behind the point
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,20 @@ def figures(**numbers: float | None) -> dict[str, float]:
     plain = {name: float(number) for name, number in numbers.items() if number is not None and not pd.isna(number)}
     finite = {name: number for name, number in plain.items() if isfinite(number)}
     return {name: int(number) if number.is_integer() else round(number, 4) for name, number in finite.items()}
+
+
+def cell(value: object) -> str:
+    """A value of a frame as people read it: few digits, moments to the second, nothing for an empty cell."""
+    import pandas as pd
+
+    if value is None or value is pd.NA or value is pd.NaT or value != value:  # noqa: PLR0124 - not a number
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, (float, Decimal)):
+        number = float(value)
+        return f"{number:.0f}" if abs(number) >= _MANY else f"{number:.4f}".rstrip("0").rstrip(".")
+    return str(value)
 
 
 def as_png(figure: "Figure") -> bytes:

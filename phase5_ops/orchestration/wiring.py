@@ -5,7 +5,6 @@ judge behind each). One evidence becomes one asset, one judging becomes one mult
 metadata, timing, turning a Judgement into a check result. What must not: reading AWS, deciding anything.
 """
 
-import base64
 import logging
 import time
 import traceback
@@ -22,11 +21,14 @@ from phase5_ops.checklist import ALL_CHECKS, ROW_OF_CHECK, SECTIONS, Row
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.histories import with_breaks
-from phase5_ops.evidence.preview import Preview, as_png
+from phase5_ops.evidence.preview import Preview
 from phase5_ops.evidence.result import RowEntry
 from phase5_ops.evidence.run_tags import AWS_CALLS_TAG, ENVIRONMENT_TAG, EVIDENCE_TAG, FIXED_NOW_TAG, LIST_PRICE_TAG, POLICY_TAG
 from phase5_ops.evidence.store import Origin
 from phase5_ops.evidence.table import DeclaredTable, GatheredTable, Tables, observed_at
+from phase5_ops.orchestration.check_page import check_description, check_metadata, check_spec, remedies
+from phase5_ops.orchestration.evidence_page import column_schema, cost_metadata, evidence_metadata, reading_metadata
+from phase5_ops.orchestration.tags import asset_tags
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement, JudgingCode, Verdict, conclude
 
@@ -123,6 +125,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         description=evidence.description,
         owners=[f"team:{evidence.owner}"],
         kinds=set(evidence.kinds),
+        tags=asset_tags(evidence.name, evidence.section),
         metadata=column_schema(evidence.table),
         required_resource_keys={"run"},
         io_manager_key="evidence_io",
@@ -139,42 +142,14 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         seconds = time.perf_counter() - started
         run.timings[evidence.name] = seconds
         calls = {name: n - calls_before.get(name, 0) for name, n in run.reader.meter.calls.items()}
-        metadata: dict[str, Any] = {
-            "rows": len(table.frame),
-            "seconds": round(seconds, 3),
-            "aws_calls": dg.MetadataValue.json({name: n for name, n in sorted(calls.items()) if n}),
-            "aws_list_price_usd": round(cost_usd(run.reader.meter) - cost_before, 6),
-            "reads": _reads_table(table),
-        }
-        if evidence.preview is not None:
-            metadata |= evidence.preview.figures(table)
-            if evidence.preview.picture is not None and (figure := evidence.preview.picture(table)) is not None:
-                metadata["plot"] = picture(evidence.name, as_png(figure))
+        metadata: dict[str, Any] = {} if evidence.preview is None else evidence_metadata(table, evidence.preview, evidence.name)
         if evidence.describe is not None:
             metadata |= evidence.describe(table)
+        metadata |= reading_metadata(table) | cost_metadata(seconds, calls, cost_usd(run.reader.meter) - cost_before)
         context.instance.add_run_tags(context.run.run_id, _run_tags(run))
         return dg.MaterializeResult(value=table, metadata=metadata)
 
     return gathered
-
-
-def column_schema(table: DeclaredTable[Any, Any]) -> dict[str, dg.TableSchema]:
-    """The metadata by which Dagster shows the columns of an asset."""
-    columns = [
-        dg.TableColumn(
-            column.name,
-            column.type,
-            column.description,
-            dg.TableColumnConstraints(nullable=column.nullable, unique=column.unique, other=column.limits),
-        )
-        for column in table.columns
-    ]
-    return {"dagster/column_schema": dg.TableSchema(columns)}
-
-
-def picture(title: str, png: bytes) -> dg.MetadataValue:
-    """A picture as Dagster's UI shows it in the metadata of an asset."""
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
 def _run_tags(run: RunContext) -> dict[str, str]:
@@ -202,19 +177,6 @@ def origin_of(context: RunContext, run: dg.DagsterRun) -> Origin:
     )
 
 
-def _reads_table(table: GatheredTable[Any, Any]) -> dg.MetadataValue:
-    shown = [(r.operation, r.resource, str(r.status), r.pages, r.error or "") for r in table.reads]
-    records = [dg.TableRecord(dict(zip(_READ_COLUMNS, values, strict=True))) for values in shown]
-    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in _READ_COLUMNS.items()])
-    return dg.MetadataValue.table(records=records, schema=schema)
-
-
-_READ_COLUMNS = {"operation": "string", "resource": "string", "status": "string", "pages": "int", "error": "string"}
-_FINDING_COLUMNS = ("verdict", "code", "subject", "expected", "seen")
-_LINKS_SHOWN = 20  # of findings, as metadata; the stored verdict has them all
-_FINDINGS_SCHEMA = dg.TableSchema([dg.TableColumn(name) for name in _FINDING_COLUMNS])
-
-
 def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
     """One multi-asset check for all rows and extra checks on an asset.
 
@@ -222,10 +184,11 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
     """
     names = [row.check for row in ALL_CHECKS if row.check in judging.judges]
     others = [name for name in judging.also if name != judging.asset]
+    what_to_do = remedies(judging.codes)
 
     @dg.multi_asset_check(
         name=f"{judging.asset}_checks",
-        specs=[_check_spec(ROW_OF_CHECK[name], others) for name in names],
+        specs=[check_spec(ROW_OF_CHECK[name], others) for name in names],
         ins={name: dg.AssetIn(name) for name in (judging.asset, *others)},
         required_resource_keys={"run"},
     )
@@ -237,7 +200,7 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
             started = time.perf_counter()
             judgement, problem = _judge(judging.judges[name], run, tables, judging.rests_on.get(name, ()))
             run.timings[name] = time.perf_counter() - started
-            yield _check_result(ROW_OF_CHECK[name], judgement, run, tables, problem)
+            yield _check_result(ROW_OF_CHECK[name], judgement, run, tables, problem, what_to_do=what_to_do)
         digest = run.store.seal(run.run_id)  # after every step, so that a run of any origin ends sealed
         context.instance.add_run_tags(context.run.run_id, {EVIDENCE_TAG: digest})
 
@@ -254,45 +217,37 @@ def _judge(judge: Judge, run: RunContext, tables: Tables, rests_on: tuple[str, .
         return conclude(judged=0, summary="The judge failed on this evidence.", findings=[finding]), traceback.format_exc()
 
 
-def _check_spec(row: Row, others: list[str]) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(
-        row.check,
-        asset=row.asset,
-        description=f"{row.id} {row.title}. {row.requirement}" if row.id != row.check else row.requirement,
-        additional_deps=others,
-        metadata={"row": row.id, "section": row.section, "owner": row.owner, "waivable": row.waivable},
-    )
-
-
-def _check_result(row: Row, judgement: Judgement, run: RunContext, tables: Tables, problem: str | None) -> dg.AssetCheckResult:
-    entry = RowEntry.of(row, judgement, iso(observed_at(tables) or run.now())).model_dump(mode="json")
+def _check_result(
+    row: Row,
+    judgement: Judgement,
+    run: RunContext,
+    tables: Tables,
+    problem: str | None,
+    *,
+    what_to_do: Mapping[str, str],
+) -> dg.AssetCheckResult:
+    entry = RowEntry.of(row, judgement, iso(observed_at(tables) or run.now()))
+    dumped = entry.model_dump(mode="json")
     digests = {name: tables[name].digest for name in sorted(tables)}
-    content = {**entry, "tables": digests, "policy_digest": run.policy_digest}
+    content = {**dumped, "tables": digests, "policy_digest": run.policy_digest}
     stored = run.store.write_verdict(run.run_id, row.check, content)
-    findings = [dg.TableRecord({name: finding[name] for name in _FINDING_COLUMNS}) for finding in entry["findings"]]
-    links = {f"{f['code']} {f['subject']}": f["link"] for f in entry["findings"] if f["link"]}
+    runbook = run.settings.runbook_address if row.runbook_anchor else None
     metadata: dict[str, Any] = {
+        **check_metadata(row, entry, f"{runbook}#{row.runbook_anchor}" if runbook else None),
         "verdict": str(judgement.verdict),
-        "row": row.id,
-        "findings": dg.MetadataValue.table(records=findings, schema=_FINDINGS_SCHEMA),
-        "result": dg.MetadataValue.json(entry),
+        "result": dg.MetadataValue.json(dumped),
         "evidence_files": dg.MetadataValue.json(digests),
         "verdict_file": stored,
         "policy_digest": run.policy_digest,
-        **{f"fact: {name}": value for name, value in entry["facts"].items() if not isinstance(value, (bool, str))},
-        **{f"link: {link.label}": dg.MetadataValue.url(link.url) for link in judgement.evidence},
-        **{f"link: {about}": dg.MetadataValue.url(url) for about, url in list(links.items())[:_LINKS_SHOWN]},
     }
-    if row.runbook_anchor and (runbook := run.settings.runbook_address):
-        metadata["runbook"] = dg.MetadataValue.url(f"{runbook}#{row.runbook_anchor}")
     if problem:
-        metadata["traceback"] = dg.MetadataValue.md(f"```\n{problem}\n```")
+        metadata["Traceback"] = dg.MetadataValue.md(f"```\n{problem}\n```")
     return dg.AssetCheckResult(
-        passed=not judgement.verdict.blocks,
+        passed=judgement.verdict is Verdict.PASS,
         asset_key=row.asset,
         check_name=row.check,
         severity=dg.AssetCheckSeverity.WARN if judgement.verdict is Verdict.WARN else dg.AssetCheckSeverity.ERROR,
-        description=f"{judgement.verdict}: {judgement.summary}",
+        description=check_description(entry, what_to_do),
         metadata=metadata,
     )
 

@@ -66,7 +66,7 @@ def of_judgements(judgements: Mapping[str, Judgement], policy: GatePolicy | None
     results, verdicts = dict(complete.results), dict(complete.bundle.verdicts)
     for row, judgement in judgements.items():
         check, found = ROW_OF_ID[row].check, {"verdict": judgement.verdict, "findings": judgement.findings}
-        results[check] = replace(results[check], **found, passed=not judgement.verdict.blocks)
+        results[check] = replace(results[check], **found, passed=judgement.verdict is Verdict.PASS)
         verdicts[check] = replace(verdicts[check], **found)
     return replace(complete, results=results, bundle=replace(complete.bundle, verdicts=verdicts))
 

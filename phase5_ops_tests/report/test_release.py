@@ -68,7 +68,7 @@ def complete(policy: GatePolicy | None = None, found: dict[str, tuple[Finding, .
     for row_id, findings in (found or {}).items():
         check = ROW_OF_ID[row_id].check
         verdict = max((f.verdict for f in findings), key=lambda each: each.severity)
-        results[check] = replace(results[check], verdict=verdict, findings=findings, passed=not verdict.blocks)
+        results[check] = replace(results[check], verdict=verdict, findings=findings, passed=verdict is Verdict.PASS)
         verdicts[check] = replace(verdicts[check], verdict=verdict, findings=findings)
     for row in ALL_CHECKS:
         if not row.is_sign_off:

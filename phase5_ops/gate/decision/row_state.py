@@ -18,6 +18,9 @@ from phase5_ops.verdict import Verdict, worst
 
 #: The fields in which Dagster's record of a result must equal the verdict file.
 _STORED_FIELDS = ("verdict", "findings", "observed_at", "tables", "policy_digest")
+#: What Dagster's own flag may say beside a verdict; for any other verdict it is False. A warning is not passed, and was passed in
+#: the results of earlier versions; whether it closes a row is decided from the verdict alone.
+_FLAGS = {Verdict.PASS: (True,), Verdict.WARN: (False, True)}
 
 
 def max_age(row: Row, policy: GatePolicy) -> timedelta:
@@ -93,7 +96,7 @@ def _contradictions(row: Row, result: StoredResult, verdict: Verdict) -> Iterato
     found = worst(f.verdict for f in result.findings) if result.findings else Verdict.PASS
     if found is not verdict:
         yield GateReason.RESULT_CONTRADICTS_ITSELF.closes(row.id, row.check, f"verdict {verdict}, worst finding {found}")
-    if result.passed is not (not verdict.blocks):
+    if result.passed not in _FLAGS.get(verdict, (False,)):
         yield GateReason.RESULT_CONTRADICTS_ITSELF.closes(row.id, row.check, f"verdict {verdict}, passed {result.passed}")
 
 

@@ -8,6 +8,7 @@ from phase5_ops.aws.deployed_identity import read_deployed
 from phase5_ops.aws.iam import deployed_read
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.table import NoFacts, Tables
+from phase5_ops.gate.decision.deployed_preview import PREVIEW
 from phase5_ops.gate.decision.deployed_rules import DEPLOYED_IDENTITY, END, START, DeployedIdentity, DeployedThing
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 
@@ -54,6 +55,7 @@ EVIDENCE = (
         sources=("lambda/platform_functions",),
         iam=deployed_read,
         priority=_FIRST,
+        preview=PREVIEW,
         table=DEPLOYED_IDENTITY,
     ),
     Evidence(
@@ -66,6 +68,7 @@ EVIDENCE = (
         needs=(AT_START,),
         iam=deployed_read,
         priority=_LAST,
+        preview=PREVIEW,
         table=DEPLOYED_IDENTITY,
     ),
 )

@@ -8,6 +8,7 @@ from phase5_ops.context import RunContext
 from phase5_ops.evidence.table import NoFacts, Tables
 from phase5_ops.gate.drill.cases import GATE_DRILL, GateDrill, drill
 from phase5_ops.gate.drill.judge import DrillCode, judge_gate_drill
+from phase5_ops.gate.drill.preview import PREVIEW
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import CodeChapter, Judgement
@@ -47,6 +48,7 @@ EVIDENCE = (
         gather=gather_gate_drill,
         owner="security-compliance",
         kinds=frozenset({"python", "table"}),
+        preview=PREVIEW,
         table=GATE_DRILL,
     ),
 )

@@ -26,7 +26,9 @@ from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.signing.kms import SigningError
 from phase5_ops.gate.signing.trusted_keys import FILE_NAME
 from phase5_ops.gate.state.items import StateError
-from phase5_ops.orchestration.wiring import Judging, column_schema, row_checks
+from phase5_ops.orchestration.evidence_page import column_schema
+from phase5_ops.orchestration.tags import asset_tags
+from phase5_ops.orchestration.wiring import Judging, row_checks
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.verdict import CodeChapter, Judgement
 
@@ -51,6 +53,7 @@ def sign_off_run_config(release: str) -> dict[str, Any]:
     description="One row per role: whether it has signed the release's readiness statement, who and when.",
     owners=["team:security-compliance"],
     kinds={"dynamodb", "table"},
+    tags=asset_tags(ASSET, "S"),
     required_resource_keys={"run"},
     io_manager_key="evidence_io",
     metadata=column_schema(SIGN_OFFS),

@@ -172,7 +172,7 @@ def _finding(row: Row, verdict: Verdict, subject: str = "subject") -> Finding:
 
 def _judged(inputs: GateInputs, row: Row, verdict: Verdict, *findings: Finding) -> GateInputs:
     found = findings or (_finding(row, verdict),)
-    return _result(both(inputs, row, verdict=verdict, findings=found), row, passed=not verdict.blocks)
+    return _result(both(inputs, row, verdict=verdict, findings=found), row, passed=verdict is Verdict.PASS)
 
 
 def _stale(inputs: GateInputs, row: Row) -> GateInputs:

@@ -18,6 +18,7 @@ from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.sections.breakers.codes import BreakerCode
 from phase5_ops.sections.breakers.evidence import BREAKER_SNAPSHOT, HISTORY_STREAM, Snapshots, breaker_snapshot, snapshot_payloads
 from phase5_ops.sections.breakers.judge import judge_operator_action, judge_state_observable
+from phase5_ops.sections.breakers.preview import PREVIEW
 from phase5_ops.sections.breakers.timeline import timeline
 from phase5_ops.verdict import CodeChapter, Judgement
 
@@ -95,6 +96,7 @@ EVIDENCE = (
         sources=("dynamodb/resilience", "dynamodb/tenants"),
         iam=lambda settings: tables_read(settings.tables.resilience, settings.tables.tenants),
         describe=describe_snapshot,
+        preview=PREVIEW,
         table=BREAKER_SNAPSHOT,
     ),
 )

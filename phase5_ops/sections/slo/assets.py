@@ -22,6 +22,8 @@ from phase5_ops.sections.slo.alarms.codes import AlarmCode
 from phase5_ops.sections.slo.alarms.evidence import SLO_ALARMS, SloAlarms, slo_alarms_table, topics_to_read
 from phase5_ops.sections.slo.alarms.judge import judge_no_slo_alarm_firing, judge_slo_alarms
 from phase5_ops.sections.slo.alarms.notification_path import DeliveryCode
+from phase5_ops.sections.slo.alarms.preview import PREVIEW as ALARMS_PREVIEW
+from phase5_ops.sections.slo.previews import REGISTERED_TOOLS_PREVIEW, RUNBOOK_PREVIEW
 from phase5_ops.sections.slo.runbook.judge import RunbookLinkCode, judge_alarm_runbook
 from phase5_ops.sections.slo.summary.dashboards import dashboard_coverage
 from phase5_ops.sections.slo.summary.evidence import TOOL_SLO_SUMMARY, Summary, error_sets, tool_slo_summary
@@ -29,7 +31,7 @@ from phase5_ops.sections.slo.summary.judges.burn import BurnCode, judge_budget_n
 from phase5_ops.sections.slo.summary.judges.met import SloCode, judge_slo_met
 from phase5_ops.sections.slo.summary.judges.visible import MetricCode, MetricsCase, judge_metrics_visible
 from phase5_ops.sections.slo.summary.plan import plan
-from phase5_ops.sections.slo.summary.preview import PREVIEW
+from phase5_ops.sections.slo.summary.preview import PREVIEW as SUMMARY_PREVIEW
 from phase5_ops.sections.slo.summary.set_history import known_sets
 from phase5_ops.verdict import CodeChapter, Judgement
 
@@ -138,6 +140,7 @@ EVIDENCE = (
         kinds=frozenset({"dynamodb", "table"}),
         sources=("dynamodb/action_type_registry",),
         iam=lambda settings: tables_read(settings.tables.action_type_registry),
+        preview=REGISTERED_TOOLS_PREVIEW,
         table=REGISTERED_TOOLS,
     ),
     Evidence(
@@ -150,7 +153,7 @@ EVIDENCE = (
         needs=("registered_tools",),
         sources=("cloudwatch/tool_metrics", "cloudwatch/dashboards"),
         iam=lambda _: (*metrics_read(), *dashboards_read()),
-        preview=PREVIEW,
+        preview=SUMMARY_PREVIEW,
         table=TOOL_SLO_SUMMARY,
     ),
     Evidence(
@@ -163,6 +166,7 @@ EVIDENCE = (
         needs=("registered_tools", "tool_slo_summary"),
         sources=("cloudwatch/alarms", "sns/alarm_topics"),
         iam=lambda _: (*metrics_read(), *alarms_read()),
+        preview=ALARMS_PREVIEW,
         table=SLO_ALARMS,
     ),
     Evidence(
@@ -174,6 +178,7 @@ EVIDENCE = (
         kinds=frozenset({"markdown", "table"}),
         sources=("docs/runbook",),
         iam=runbook_read,
+        preview=RUNBOOK_PREVIEW,
         table=RUNBOOK,
     ),
 )

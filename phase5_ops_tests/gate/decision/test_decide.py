@@ -48,7 +48,7 @@ def changed(inputs: GateInputs, check: str, passed: bool | None = True, run=...,
 
 def failing(inputs: GateInputs, row, verdict: Verdict = FAIL, *subjects: str) -> GateInputs:
     findings = tuple(Finding("broken", verdict, subject, "whole", "broken", "https://e/1") for subject in subjects or ("it",))
-    return changed(inputs, row.check, verdict=verdict, passed=not verdict.blocks, findings=findings)
+    return changed(inputs, row.check, verdict=verdict, passed=verdict is PASS, findings=findings)
 
 
 # --- what it says ------------------------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def results(draw, row):
         check=draw(mostly(row.check, ["another"])),
         run=draw(mostly(run, [None])),
         evaluated=draw(mostly(True, [False])),
-        passed=draw(mostly(not verdict.blocks, [True, False, None])),
+        passed=draw(mostly(verdict is PASS, [True, False, None])),
         verdict=draw(mostly(verdict, [None, PASS])),
         findings=findings,
         observed_at=draw(
@@ -448,7 +448,10 @@ def _row_holds(inputs: GateInputs, row) -> bool:
     )
     order = [PASS, WARN, Verdict.INCONCLUSIVE, FAIL, Verdict.ERROR]
     worst_found = max((f.verdict for f in result.findings), key=order.index, default=PASS)
-    consistent = worst_found == result.verdict and result.passed == (result.verdict in (PASS, WARN))
+    flags = {PASS: [True], WARN: [True, False]}.get(
+        result.verdict, [False]
+    )  # a warning was flagged as passed in earlier versions
+    consistent = worst_found == result.verdict and result.passed in flags
     if not trusted or not consistent:
         return False
     if result.verdict is PASS or (result.verdict is WARN and row.id not in inputs.policy.warn_blocks):

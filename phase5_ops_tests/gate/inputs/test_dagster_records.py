@@ -129,7 +129,7 @@ def test_a_run_of_the_readiness_job_gives_results_that_count(sqlite_instance, st
     assert (run.facts.run_id, run.facts.job, run.facts.state) == (RUN_1, READINESS_JOB, RunState.FINISHED)
     assert (run.release, run.series, run.attempt, run.facts.release_digest) == ("r-1", 1, 1, RELEASE.digest)
     result = stored_results(instance, run.facts)[CHECK]
-    assert (result.passed, result.verdict, result.target_run_id, result.observed_at) == (True, Verdict.WARN, RUN_1, NOW)
+    assert (result.passed, result.verdict, result.target_run_id, result.observed_at) == (False, Verdict.WARN, RUN_1, NOW)
     assert [(f.code, f.subject, f.link) for f in result.findings] == [("case_opens", "tenant-a", "https://example.org/x")]
     bundle = stored_bundle(store, run)
     assert bundle.digest == bundle.sealed_digest

@@ -26,7 +26,7 @@ def _figures(report: CostReport) -> Mapping[str, float]:
     bearing = {row.tenant for row in rows if row.state == ACTIVE and (row.cost(metric) or row.allocated)}
     counts = figures(
         active_tenants=len(active),
-        active_tenants_without_cost=len(active - bearing),
+        tenants_without_cost=len(active - bearing),
         unknown_tenants_billed=len({row.tenant for row in rows if row.state == UNKNOWN}),
         executions=sum(row.executions for row in rows),
     )
@@ -56,13 +56,13 @@ PREVIEW = Preview(
     columns=(
         "x_TenantId",
         "x_ConnectorId",
-        "x_TenantState",
-        "BillingCurrency",
         "BilledCost",
         "x_AllocatedCost",
         "x_UnallocatedCost",
+        "x_TenantState",
         "x_PreviousCost",
         "x_Executions",
+        "BillingCurrency",
     ),
     worst_first=_worst_first,
     figures=_figures,

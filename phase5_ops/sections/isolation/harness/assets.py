@@ -11,11 +11,14 @@ import dagster as dg
 from phase5_ops.aws.iam import data_trail_read, logs_read
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.table import Tables
+from phase5_ops.orchestration.shown import MOST_ROWS
+from phase5_ops.orchestration.shown import table as shown_table
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.probing import iam as probing
 from phase5_ops.sections.isolation.harness.collecting import collect_harness
 from phase5_ops.sections.isolation.harness.evidence import ISOLATION_HARNESS, AccessKind, Harness
 from phase5_ops.sections.isolation.harness.judge import HarnessCode, judge_harness
+from phase5_ops.sections.isolation.harness.preview import PREVIEW, STARTED_PREVIEW
 from phase5_ops.sections.isolation.harness.starting import start_harness
 from phase5_ops.sections.isolation.harness.tables import ISOLATION_CANARY_STARTED, CanaryStarted
 from phase5_ops.settings import is_production
@@ -31,7 +34,6 @@ EARLY, LATE = 90, -50
 
 #: Reads of the trail: where they fail, the trail's own row says that reads were not judged.
 OWN_READS = ("s3:ListObjectsV2", "s3:GetObject")
-_SHOWN = 200
 
 
 def gather_canary_started(run: RunContext, _tables: Tables) -> CanaryStarted:
@@ -45,22 +47,14 @@ def gather_harness(run: RunContext, tables: Tables) -> Harness:
 
 
 def describe_harness(table: Harness) -> Mapping[str, dg.MetadataValue]:
-    """What was found about each key and probe, and the approved exceptions with their justification."""
-    rows = table.rows
-    names = ("kind", "table", "index", "key", "result", "reason")
-    schema = dg.TableSchema([dg.TableColumn(name) for name in names])
-    found = [row for row in rows if row.kind not in (AccessKind.EXCEPTION, AccessKind.CONTROL)]
-    records = [dg.TableRecord({name: str(getattr(row, name)) for name in names}) for row in found[:_SHOWN]]
+    """The approved exceptions with their justification."""
     approved = [
-        dg.TableRecord({"table": row.table, "index": row.index, "key": row.key, "justification": row.reason})
-        for row in rows
+        {"table": row.table, "index": row.index, "key": row.key, "justification": row.reason}
+        for row in table.rows
         if row.kind is AccessKind.EXCEPTION
     ]
-    columns = dg.TableSchema([dg.TableColumn(name) for name in ("table", "index", "key", "justification")])
-    return {
-        "footprint": dg.MetadataValue.table(records=records, schema=schema),
-        "approved_exceptions": dg.MetadataValue.table(records=approved, schema=columns),
-    }
+    columns = [dg.TableColumn(name) for name in ("table", "index", "key", "justification")]
+    return {"approved_exceptions": shown_table(columns, approved[:MOST_ROWS])}
 
 
 def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
@@ -79,6 +73,7 @@ EVIDENCE = (
         sources=("eventbridge/platform_bus", "dynamodb/tenants"),
         iam=probing.statements,
         priority=EARLY,
+        preview=STARTED_PREVIEW,
         table=ISOLATION_CANARY_STARTED,
     ),
     Evidence(
@@ -93,6 +88,7 @@ EVIDENCE = (
         iam=lambda settings: (*data_trail_read(settings), *logs_read(settings), *probing.statements(settings)),
         describe=describe_harness,
         priority=LATE,
+        preview=PREVIEW,
         table=ISOLATION_HARNESS,
     ),
 )

@@ -34,6 +34,7 @@ from phase5_ops.sections.isolation.logs.evidence import (
     scan_rows,
 )
 from phase5_ops.sections.isolation.logs.judge import NOT_TRIED_FACTS, OWN_READS, LogCode, judge_log_scan
+from phase5_ops.sections.isolation.logs.preview import PREVIEW
 from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive, unfinished_read
 from phase5_ops.sections.isolation.logs.run import LogRun
 from phase5_ops.verdict import CodeChapter, Judgement
@@ -172,6 +173,7 @@ EVIDENCE = (
             *ledger_read(settings.tables.ledger),
             *logs_read(settings),
         ),
+        preview=PREVIEW,
         table=TENANT_LOG_SCAN,
     ),
 )

@@ -22,6 +22,7 @@ from phase5_ops.sections.isolation.roles.evidence import (
 )
 from phase5_ops.sections.isolation.roles.judge import IamCode, judge_iam_scope
 from phase5_ops.sections.isolation.roles.managed_policies import arns_to_ask
+from phase5_ops.sections.isolation.roles.preview import PREVIEW
 from phase5_ops.sections.isolation.roles.role_documents import deployed_role, with_documents, with_table_policies
 from phase5_ops.sections.isolation.roles.template import TemplateRoles, UnreadableTemplate, read_template
 from phase5_ops.verdict import CodeChapter, Judgement
@@ -106,6 +107,7 @@ EVIDENCE = (
         kinds=frozenset({"iam", "table"}),
         sources=("iam/function_roles",),
         iam=roles_read,
+        preview=PREVIEW,
         table=ROLE_ACCESS,
     ),
 )

@@ -40,6 +40,7 @@ from phase5_ops.sections.replay.audit.files import LedgerFileCode
 from phase5_ops.sections.replay.audit.history import LedgerHistory, Seen
 from phase5_ops.sections.replay.audit.judge import AuditCode, judge_replay_audit
 from phase5_ops.sections.replay.audit.pairing import Replay
+from phase5_ops.sections.replay.audit.preview import PREVIEW
 from phase5_ops.verdict import CodeChapter, Judgement
 
 SOURCES = (
@@ -188,6 +189,7 @@ EVIDENCE = (
             *ledger_read(settings.tables.ledger, settings.tables.execution_attempts, settings.tables.execution_outcomes),
         ),
         describe=describe_audit,
+        preview=PREVIEW,
         table=REPLAY_AUDIT,
     ),
 )

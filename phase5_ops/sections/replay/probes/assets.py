@@ -4,17 +4,16 @@ Two assets, so that other evidence is read while the canary replay runs: `replay
 `replay_probe` comes after all steps that do not need it.
 """
 
-from collections.abc import Callable, Mapping
-
-import dagster as dg
+from collections.abc import Callable
 
 from phase5_ops.orchestration.wiring import Evidence, Judge, Judging, Source
 from phase5_ops.probing import iam as probing
 from phase5_ops.probing.codes import ProbingCode
 from phase5_ops.sections.replay.probes.codes import AuthorizationCode, PermissionCode, ProbeCode
 from phase5_ops.sections.replay.probes.collecting import collect_probes
-from phase5_ops.sections.replay.probes.evidence import REPLAY_PROBE, REPLAY_PROBES_SENT, Probes
+from phase5_ops.sections.replay.probes.evidence import REPLAY_PROBE, REPLAY_PROBES_SENT
 from phase5_ops.sections.replay.probes.judge import judge_authorization, judge_permissions
+from phase5_ops.sections.replay.probes.preview import PREVIEW, SENT_PREVIEW
 from phase5_ops.sections.replay.probes.sending import send_probes
 from phase5_ops.verdict import CodeChapter, Judgement
 
@@ -24,26 +23,6 @@ SOURCES = (
 )
 
 FIRST, LAST = 100, -100
-
-
-def describe_probes(table: Probes) -> Mapping[str, dg.MetadataValue]:
-    """Every probe with its answer, as a table; bodies and tokens are not shown here."""
-    records = [
-        dg.TableRecord(
-            {
-                "row": row.row,
-                "probe": row.name,
-                "expected": row.expected,
-                "answer": row.not_tried or row.problem or str(row.status),
-                "ledger": ", ".join(sorted({entry.event for entry in row.left_behind})),
-                "latency_ms": row.latency_ms or 0.0,
-            }
-        )
-        for row in table.rows
-    ]
-    columns = [dg.TableColumn(name) for name in ("row", "probe", "expected", "answer", "ledger")]
-    schema = dg.TableSchema([*columns, dg.TableColumn("latency_ms", "float")])
-    return {"probes": dg.MetadataValue.table(records=records, schema=schema)}
 
 
 def _of_probes(judge: Callable[..., Judgement]) -> Judge:
@@ -62,6 +41,7 @@ EVIDENCE = (
         sources=("control_center/replay", "cognito/user_pool", "dynamodb/tenants"),
         iam=probing.statements,
         priority=FIRST,
+        preview=SENT_PREVIEW,
         table=REPLAY_PROBES_SENT,
     ),
     Evidence(
@@ -73,8 +53,8 @@ EVIDENCE = (
         kinds=frozenset({"dynamodb", "table"}),
         needs=("replay_probes_sent",),
         iam=probing.statements,
-        describe=describe_probes,
         priority=LAST,
+        preview=PREVIEW,
         table=REPLAY_PROBE,
     ),
 )

@@ -1,0 +1,97 @@
+"""The page of an asset shows the evidence first, of bounded size, whatever the evidence holds."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import dagster as dg
+import pytest
+
+from phase5_ops.build import EVIDENCE
+from phase5_ops.evidence.preview import Preview, by
+from phase5_ops.evidence.table import DeclaredTable, NoFacts
+from phase5_ops.orchestration.evidence_page import column_schema, cost_metadata, evidence_metadata, reading_metadata
+from phase5_ops.orchestration.tags import asset_tags
+from phase5_ops.reads import Read, ReadStatus
+
+HOSTILE = "<script>alert(1)</script>\n\x1b[31m" + "x" * 300
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the test's table."""
+
+    tenant: Annotated[str, "its id"]
+    calls: Annotated[int, "number of calls"]
+
+
+LINES = DeclaredTable(Line, NoFacts)
+PREVIEW = Preview(
+    ("calls", "tenant"), lambda frame: by(frame, frame["calls"]), lambda table: {"calls_total": table.frame["calls"].sum()}
+)
+READ = Read("dynamodb:Scan", "t", ReadStatus.OK, None, 1, "2026-11-23T12:00:00.000Z", "2026-11-23T12:00:00.000Z")
+
+
+def lines(number: int, tenant: str = "acme"):
+    return LINES.gathered([Line(tenant, calls) for calls in range(number)], NoFacts())
+
+
+def test_the_worst_rows_come_first_and_it_says_how_many_more_there_are():
+    metadata = evidence_metadata(lines(10_000), PREVIEW, "lines")
+    assert list(metadata) == ["evidence", "evidence_not_shown", "calls_total"]
+    table = metadata["evidence"]
+    assert [record.data["calls"] for record in table.records] == [str(calls) for calls in range(9999, 9979, -1)]
+    assert metadata["evidence_not_shown"] == "9,980 more rows; above are the worst 20 of 10,000"
+    assert [(column.name, column.description) for column in table.schema.columns] == [
+        ("calls", "number of calls"),
+        ("tenant", "its id"),
+    ]
+
+
+def test_hostile_text_stays_in_its_cell():
+    (record,) = evidence_metadata(lines(1, HOSTILE), PREVIEW, "lines")["evidence"].records
+    assert record.data["tenant"].startswith("<script>alert(1)</script> \\x1b[31m")  # as text: a table's cell is never HTML
+    assert "\n" not in record.data["tenant"]
+    assert record.data["tenant"].endswith("characters)")
+    assert len(record.data["tenant"]) < 300
+
+
+def test_a_picture_that_cannot_be_drawn_takes_nothing_from_the_evidence():
+    metadata = evidence_metadata(lines(1), replace(PREVIEW, picture=lambda _: 1 / 0), "lines")
+    assert metadata["picture"].value == "could not be drawn: ZeroDivisionError: division by zero"
+    assert len(metadata["evidence"].records) == 1
+    assert "picture" not in evidence_metadata(lines(1), replace(PREVIEW, picture=lambda _: None), "lines")
+
+
+def test_failed_reads_come_first_and_the_others_are_counted():
+    failed = replace(READ, status=ReadStatus.DENIED, error="no")
+    metadata = reading_metadata(replace(lines(3), reads=(*[READ] * 80, failed)))
+    assert (metadata["dagster/row_count"], metadata["reads_not_whole"]) == (3, 1)
+    assert [record.data["status"] for record in metadata["reads"].records][:2] == [str(ReadStatus.DENIED), str(ReadStatus.OK)]
+    assert metadata["reads_not_shown"] == f"31 more: 31 {ReadStatus.OK}"
+
+
+def test_what_it_cost_is_numbers_and_the_calls_by_operation():
+    assert cost_metadata(1.23456, {"a:B": 2, "a:C": 5, "a:D": 0}, 0.0000018) == {
+        "seconds": 1.235,
+        "aws_calls": 7,
+        "aws_calls_by_operation": "5 a:C, 2 a:B",
+        "aws_list_price_usd": 2e-06,
+    }
+
+
+@pytest.mark.parametrize("evidence", EVIDENCE, ids=lambda each: each.name)
+def test_each_table_explains_its_columns_and_its_assets_can_be_selected(evidence):
+    (schema,) = column_schema(evidence.table).values()
+    assert isinstance(schema, dg.TableSchema)
+    assert [column.name for column in schema.columns if not column.description] == []
+    assert asset_tags(evidence.name, evidence.section)["phase5/section"] == evidence.section
+
+
+def test_an_asset_has_the_tag_of_each_row_that_is_judged_from_it():
+    assert asset_tags("breaker_snapshot", "2") == {
+        "phase5/section": "2",
+        "phase5/row": "2.1",
+        "phase5/row-2.1": "",
+        "phase5/row-2.2": "",
+    }
+    assert asset_tags("registered_tools", "1") == {"phase5/section": "1"}
