@@ -12,7 +12,7 @@ from phase5_ops.checklist import ROW_OF_ID, SECTIONS
 from phase5_ops.evidence.result import FindingEntry, RowEntry
 from phase5_ops.files import sha256_of
 from phase5_ops.report.document import EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument, headline
-from phase5_ops.verdict import FindingCode, Verdict, worst
+from phase5_ops.verdict import Finding, FindingCode, Verdict, conclude
 
 #: Every finding code by its name, as the catalogue has them.
 Meanings = Mapping[str, Sequence[FindingCode]]
@@ -159,23 +159,23 @@ def _names(line: str, entry: RowEntry) -> bool:
 def _gate(document: ReadinessDocument, lines: Sequence[str], meanings: Meanings) -> RowEntry:
     """The entry of what concerns no single row; it passes where nothing does."""
     otherwise = Verdict.INCONCLUSIVE if document.exit_code == EXIT_UNDECIDED else Verdict.FAIL
-    found = []
+    subject, found = document.release or document.environment, []
     for line in lines:
         code = _code_in(line, meanings)
         known = meanings.get(code)
         verdict = max((each.verdict for each in known), key=lambda each: each.severity) if known else otherwise
-        subject = document.release or document.environment
-        found.append(FindingEntry(code=code, verdict=verdict, subject=subject, expected=GATE_REQUIREMENT, seen=line))
+        found.append(Finding(code, verdict, subject, GATE_REQUIREMENT, line))
+    said = conclude(judged=1, summary=lines[0] if lines else headline(document), findings=found)
     return RowEntry(
         id=GATE,
         section="Gate",
         title="The gate as a whole",
         check=GATE,
         asset="promotion",
-        verdict=worst(each.verdict for each in found) if found else Verdict.PASS,
-        summary=lines[0] if lines else headline(document),
+        verdict=said.verdict,
+        summary=said.summary,
         observed_at=document.stated_at or document.evaluated_at,
-        findings=found,
+        findings=list(said.findings),
     )
 
 
