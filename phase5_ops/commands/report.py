@@ -19,7 +19,7 @@ from phase5_ops.files import sha256_of, write_whole
 from phase5_ops.report.changes import changes_between
 from phase5_ops.report.document import ReadinessDocument, headline
 from phase5_ops.report.html.render import render_report
-from phase5_ops.report.past_runs import RunFiles
+from phase5_ops.report.past_runs import EvidenceFolder, RunFiles, previous_of
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.text import first_few
 
@@ -80,6 +80,28 @@ def _without_evidence(document: ReadinessDocument, output: Path, why: str) -> Wr
     noted = document.model_copy(update={"notices": [*document.notices, why]})
     page = render_report(noted, tables={}, previews=PREVIEWS, changes=None, catalogue=CATALOGUE, beside_evidence=False)
     return WrittenReport(_written(output.expanduser().resolve(), page, output), _about(document), (why,))
+
+
+def page_of(settings: Settings, document: ReadinessDocument) -> str:
+    """The page of a document that a command has, with the evidence of its run as far as this machine has it.
+
+    Raises:
+        OSError: the runs before cannot be listed.
+    """
+    files = EvidenceFolder(settings.state_dir / "evidence")
+    tables, unread = _tables(files, document.run_id) if document.run_id else ({}, {})
+    remarks = [f"the evidence of run {document.run_id or 'none yet'} is not on this machine, so the page shows none of it"]
+    if tables or unread:
+        remarks = _not_as_sealed(files, document, tables)
+    return render_report(
+        document.model_copy(update={"notices": [*document.notices, *remarks]}),
+        tables=tables,
+        previews=PREVIEWS,
+        changes=changes_between(previous_of(settings.state_dir / "evidence", document), document),
+        catalogue=CATALOGUE,
+        unread=unread,
+        beside_evidence=False,
+    )
 
 
 def _write(settings: Settings, chosen: ChosenRun, document: ReadinessDocument, output: Path | None, name: str) -> WrittenReport:
