@@ -77,11 +77,15 @@ def _line(finding: FindingEntry, remedy: str) -> str:
 
 
 def check_metadata(row: Row, entry: RowEntry, runbook: str | None) -> dict[str, Any]:
-    """The row, how many findings there are, where to look, and everything that was measured or noted."""
+    """The row, its verdict, how many findings there are, where to look, and everything that was measured or noted."""
     title = row.title if row.id == row.check else f"{row.id} {row.title}"
     codes = Counter((str(finding.verdict), finding.code) for finding in entry.findings)  # the worst come first
     found = [f"{number:,} {verdict} {code}" for (verdict, code), number in codes.items()]
-    metadata: dict[str, Any] = {"Checklist row": title, "Findings by code": ", ".join(found) or "none"}
+    metadata: dict[str, Any] = {
+        "Checklist row": title,
+        "Conclusion": f"{entry.verdict}: {_MEANING[entry.verdict]}",
+        "Findings by code": ", ".join(found) or "none",
+    }
     for link in entry.evidence:
         metadata[f"Link: {in_cell(link.label)}"] = dg.MetadataValue.url(link.url)
     for name, value in entry.facts.items():

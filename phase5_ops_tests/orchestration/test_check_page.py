@@ -72,9 +72,9 @@ def test_what_was_found_is_one_table_with_what_to_do_and_a_link():
 def test_the_row_comes_first_and_what_the_gate_reads_last():
     labels = sorted(result(finding(), problem="Traceback").metadata)  # Dagster sorts them
     gates = {"result", "verdict_file", *_METADATA.values()}
-    assert labels[:2] == ["Checklist row", "Findings by code"]
+    assert labels[:3] == ["Checklist row", "Conclusion", "Findings by code"]
     assert set(labels[-len(gates) :]) == gates
-    assert labels[2:-5] == ["Link: Table", "Measured: open", "Noted: currency", "Noted: whole", "Runbook", "Traceback"]
+    assert labels[3:-5] == ["Link: Table", "Measured: open", "Noted: currency", "Noted: whole", "Runbook", "Traceback"]
 
 
 def test_ten_thousand_findings_of_hostile_tenants_show_the_worst_and_say_how_many_more():

@@ -32,7 +32,7 @@ def _figures(snapshot: Snapshots) -> Mapping[str, float]:
 
 
 PREVIEW = Preview(
-    ("connector", "state", "operator_action", "failure_count", "state_source", "in_flight_count", "operator_action_seen"),
+    ("connector", "state", "operator_action", "failure_count", "in_flight_count", "state_source", "last_datapoint_at"),
     _worst_first,
     _figures,
 )
