@@ -4,22 +4,26 @@ Each change is told once, because it is a difference between how something is se
 differs, nothing is told. The first line says what to do. What must not live here: the table that keeps what was seen, channels.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from phase5_ops.checklist import ROW_OF_ID, ROWS
+from phase5_ops.checklist import ALL_CHECKS, ROW_OF_ID, ROWS
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.envelopes import canonical_json
+from phase5_ops.gate.attestation.run_record import RunFound
+from phase5_ops.gate.decision.decide import is_blocking
 from phase5_ops.gate.decision.waivers import problem_of
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Decision, GateInputs, Outcome, Reason, Release
 from phase5_ops.gate.state.items import CLOSED, Candidate, Fate
 from phase5_ops.gate.state.notice_box import Notice, NoticeItem
+from phase5_ops.policy import GatePolicy
 from phase5_ops.text import first_few, printable
+from phase5_ops.verdict import Verdict
 
 SOON = timedelta(days=1)  # a waiver that ends so soon, and readiness runs that are missing for so long, are told of
 LOOKED_AGAIN = timedelta(minutes=10)  # how often readiness runs are looked for
@@ -116,28 +120,90 @@ def changes_of_release(was: Mapping[str, Any], look: Look) -> Changed:
     return Changed(seen, tuple(told))
 
 
-def changes_of_runs(was: Mapping[str, Any], environment: str, newest: tuple[str, datetime] | None, now: datetime) -> Changed:
-    """What has changed of readiness runs since they were looked for last.
+@dataclass(frozen=True, slots=True)
+class RunLook:
+    """The newest readiness run of the whole checklist.
+
+    Attributes:
+        run_id: of any such run; "" where there is none.
+        ended_at: when it ended, wall clock; None where there is none.
+        daily: the newest of those that were made for no release; "" where there is none.
+        closed: row id (or extra check) -> verdict of what would keep a gate closed by that one.
+    """
+
+    run_id: str = ""
+    ended_at: datetime | None = None
+    daily: str = ""
+    closed: Mapping[str, str] = field(default_factory=dict)
+
+
+def look_at_runs(found: Sequence[RunFound], policy: GatePolicy) -> RunLook:
+    """What the records of readiness runs say, in any order; those of a part of the checklist do not count."""
+    whole = [each for each in found if each.assets is None]
+    daily = [each for each in whole if each.release_digest is None]
+    if not whole:
+        return RunLook()
+    newest = max(whole, key=lambda each: each.ended_at)
+    if not daily:
+        return RunLook(newest.run_id, newest.ended_at)
+    of_day = max(daily, key=lambda each: each.ended_at)
+    rows = [row for row in ALL_CHECKS if not row.is_sign_off and is_blocking(row, policy)]
+    verdicts = {row.id: of_day.verdicts.get(row.check) for row in rows}
+    closed = {
+        row: "no result" if verdict is None else str(verdict)
+        for row, verdict in verdicts.items()
+        if verdict is None or verdict.blocks or (verdict is Verdict.WARN and row in policy.warn_blocks)
+    }
+    return RunLook(newest.run_id, newest.ended_at, of_day.run_id, closed)
+
+
+def changes_of_runs(was: Mapping[str, Any], environment: str, look: RunLook, now: datetime) -> Changed:
+    """What has changed of readiness runs since they were looked for last: their rows, and whether any ends at all.
 
     Args:
         was: how they were remembered then; empty where nobody looked yet.
         environment: of the gate.
-        newest: id and end (wall clock) of the newest readiness run of the whole checklist; None where there is none.
+        look: how they are now.
         now: wall clock.
     """
-    run, since = newest or ("", parse_iso(str(was.get("since", iso(now)))))
+    since = look.ended_at or parse_iso(str(was.get("since", iso(now))))
     missing = now - since >= SOON
     seen = {
         "looked_at": iso(now),
         "since": iso(since),
-        "told_for": run if missing else None,
+        "told_for": look.run_id if missing else None,
+        "daily": look.daily or was.get("daily", ""),
+        "closed": sorted(look.closed) if look.daily else was.get("closed"),
     }
-    if not missing or was.get("told_for") == run:
-        return Changed(seen, ())
-    newest_said = f"The newest is {run}, which ended at {iso(since)}." if run else f"None is known since {iso(since)}."
-    do = f"Start a readiness run in {environment} with phase5 check, and find out why none ended for a day."
-    why = "Without one, evidence grows stale and no release can be promoted. Does Dagster's daemon run, with the schedule on?"
-    return Changed(seen, ((NoticeKind.NO_RUN, do, (newest_said, why)),))
+    told = [*_changes_of_rows(was, environment, look)]
+    if missing and was.get("told_for") != look.run_id:
+        newest = (
+            f"The newest is {look.run_id}, which ended at {iso(since)}." if look.run_id else f"None is known since {iso(since)}."
+        )
+        do = f"Start a readiness run in {environment} with phase5 check, and find out why none ended for a day."
+        why = "Without one, evidence grows stale and no release can be promoted. Does Dagster's daemon run, with the schedule on?"
+        told.append((NoticeKind.NO_RUN, do, (newest, why)))
+    return Changed(seen, tuple(told))
+
+
+def _changes_of_rows(
+    was: Mapping[str, Any], environment: str, look: RunLook
+) -> Iterator[tuple[NoticeKind, str, tuple[str, ...]]]:
+    """What the newest run without a release finds otherwise than the one before."""
+    if not look.daily or look.daily == was.get("daily"):
+        return
+    before = was.get("closed")
+    lines = tuple(f"{row} {ROW_OF_ID[row].title}: {verdict}" for row, verdict in look.closed.items())
+    if not look.closed:
+        if before:
+            yield NoticeKind.OPENED, f"Nothing to do: every row opens again in {environment}, by run {look.daily}.", ()
+        return
+    if not before:
+        named = first_few(list(look.closed), _SHOWN)
+        yield NoticeKind.CLOSED, f"Mend what would keep a gate closed in {environment}: rows {named}, by run {look.daily}.", lines
+    elif new := [row for row in look.closed if row not in before]:
+        named = first_few(new, _SHOWN)
+        yield NoticeKind.NEW_BLOCKER, f"Mend what is new in {environment}: rows {named}, by run {look.daily}.", lines
 
 
 def is_due(was: Mapping[str, Any], now: datetime) -> bool:

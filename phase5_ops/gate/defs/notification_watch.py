@@ -17,7 +17,7 @@ from uuid import uuid4
 import dagster as dg
 
 from phase5_ops.gate.candidates.channels import channels, give
-from phase5_ops.gate.candidates.notices import changes_of_runs, is_due, notices_of
+from phase5_ops.gate.candidates.notices import changes_of_runs, is_due, look_at_runs, notices_of
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import StateError, Written
@@ -93,17 +93,15 @@ def watch_notices(session: GateSession, now: datetime) -> list[str]:
 
 
 def _look_for_runs(session: GateSession, box: NoticeBox, was: NoticeItem, now: datetime) -> NoticeItem:
-    """Records whether readiness runs are missing; returns how that stands then."""
+    """Records what changed of readiness runs; returns how that stands then."""
     if not is_due(was.seen, now):
         return was
     environment = session.settings.environment
     records = islice(session.records.newest_first(environment), _RECORDS)
-    found = [record.found for record in records if record.found.assets is None]
-    newest = max(((each.run_id, each.ended_at) for each in found), key=lambda pair: pair[1], default=None)
-    changed = changes_of_runs(was.seen, environment, newest, now)
-    about, link = Release("", "", environment), ""
-    if newest is not None:
-        link = session.settings.run_address(newest[0]) or ""
+    look = look_at_runs([record.found for record in records], session.settings.gate)
+    changed = changes_of_runs(was.seen, environment, look, now)
+    about, shown = Release("", "", environment), look.daily or look.run_id
+    link = (session.settings.run_address(shown) or "") if shown else ""
     made = notices_of(
         changed, was, release=about, series=0, link=link, channels=channels(session.settings.notifications), now=now
     )

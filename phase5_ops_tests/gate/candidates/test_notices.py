@@ -6,8 +6,18 @@ from datetime import timedelta
 
 import pytest
 
-from phase5_ops.checklist import ROLES
-from phase5_ops.gate.candidates.notices import Changed, Look, NoticeKind, changes_of_release, changes_of_runs, is_due, notices_of
+from phase5_ops.checklist import ALL_CHECKS, ROLES, ROW_OF_ID
+from phase5_ops.gate.attestation.run_record import RunFound
+from phase5_ops.gate.candidates.notices import (
+    Changed,
+    Look,
+    NoticeKind,
+    changes_of_release,
+    changes_of_runs,
+    is_due,
+    look_at_runs,
+    notices_of,
+)
 from phase5_ops.gate.decision.decide import decide
 from phase5_ops.gate.drill.cases import complete_inputs
 from phase5_ops.gate.reasons import GateReason
@@ -15,7 +25,9 @@ from phase5_ops.gate.records import Decision, GateInputs, Outcome, Reason, Relea
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.gate.state.notice_box import NoticeItem
 from phase5_ops.policy import GatePolicy
+from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE
+from phase5_ops_tests.gate.state.test_run_records import found as run_found
 
 ABOUT = "r-1.2.3 in production"
 CANDIDATE = Candidate(RELEASE, 1, Fate.PENDING, NOW, NOW + timedelta(days=7), "pipeline")
@@ -146,33 +158,66 @@ def test_each_end_is_told_once(fate):
     assert told(json.loads(json.dumps(changed.seen)), over) == []
 
 
+def run(run_id: str, ended: timedelta = timedelta(0), **changes) -> RunFound:
+    """A readiness run of the whole checklist, without a release, in which every row passes."""
+    verdicts = {row.check: Verdict.PASS for row in ALL_CHECKS if not row.is_sign_off}
+    given = {"verdicts": {**verdicts, **changes.pop("found", {})}, "assets": None, "ended_at": NOW + ended, **changes}
+    return replace(run_found(run_id), **given)
+
+
+def runs_told(was: dict, *runs: RunFound, now: timedelta = timedelta(0), policy: GatePolicy | None = None) -> tuple[dict, list]:
+    """What is remembered after a look at these runs, as it comes back from the table, and what was told."""
+    changed = changes_of_runs(was, "production", look_at_runs(runs, policy or GatePolicy()), NOW + now)
+    return json.loads(json.dumps(changed.seen)), [(str(kind), do, lines) for kind, do, lines in changed.told]
+
+
 def test_readiness_runs_that_are_missing_for_a_day_are_told_once_for_each_run():
-    ended = NOW - timedelta(hours=23)
-    first = changes_of_runs({}, "production", ("run-1", ended), NOW)
-    assert first.told == ()
-    later = NOW + timedelta(hours=1)
-    missing = changes_of_runs(first.seen, "production", ("run-1", ended), later)
-    [(kind, do, lines)] = missing.told
+    hours, part = timedelta(hours=1), run("part", timedelta(hours=24), assets=("a",))
+    seen, told_first = runs_told({}, run("run-1"), now=23 * hours)
+    missing, [(kind, do, lines)] = runs_told(seen, run("run-1"), part, now=24 * hours)
+    assert told_first == []
     assert kind == "no_run"
     assert do == "Start a readiness run in production with phase5 check, and find out why none ended for a day."
     assert "run-1" in lines[0]
-    assert changes_of_runs(missing.seen, "production", ("run-1", ended), later + timedelta(days=3)).told == ()
-    found = changes_of_runs(missing.seen, "production", ("run-2", later), later)
-    assert found.told == ()
-    assert len(changes_of_runs(found.seen, "production", ("run-2", later), later + timedelta(days=1)).told) == 1
+    assert runs_told(missing, run("run-1"), now=96 * hours)[1] == []
+    found, nothing = runs_told(missing, run("run-1"), run("run-2", 25 * hours), now=25 * hours)
+    assert nothing == []
+    assert [kind for kind, _, _ in runs_told(found, run("run-2", 25 * hours), now=49 * hours)[1]] == ["no_run"]
 
 
 def test_where_there_never_was_a_run_a_day_after_the_first_look_is_told():
-    first = changes_of_runs({}, "production", None, NOW)
-    later = changes_of_runs(first.seen, "production", None, NOW + timedelta(hours=12))
-    assert (first.told, later.told) == ((), ())
-    last = changes_of_runs(later.seen, "production", None, NOW + timedelta(hours=24))
-    assert len(last.told) == 1
-    assert changes_of_runs(last.seen, "production", None, NOW + timedelta(hours=48)).told == ()
+    seen, last = {}, []
+    for hours in (0, 12, 24, 48):
+        seen, told_now = runs_told(seen, now=timedelta(hours=hours))
+        last.append([kind for kind, _, _ in told_now])
+    assert last == [[], [], ["no_run"], []]
+
+
+def test_rows_that_close_or_open_from_one_run_without_a_release_to_the_next_are_told_once():
+    latency, breakers = ROW_OF_ID["1.1"].check, ROW_OF_ID["2.1"].check
+    begun = run("run-1", found={latency: Verdict.FAIL})
+    seen, [(kind, do, lines)] = runs_told({}, begun)
+    assert (kind, do) == ("closed", "Mend what would keep a gate closed in production: rows 1.1, by run run-1.")
+    assert lines == (f"1.1 {ROW_OF_ID['1.1'].title}: FAIL",)
+    assert runs_told(seen, begun)[1] == []
+    more = run("run-2", timedelta(hours=1), found={latency: Verdict.FAIL, breakers: Verdict.ERROR})
+    of_release = run("run-3", timedelta(hours=2), release_digest=RELEASE.digest)  # told of with its candidate
+    seen, [(kind, do, _)] = runs_told(seen, begun, more, of_release)
+    assert (kind, do) == ("new_blocker", "Mend what is new in production: rows 2.1, by run run-2.")
+    seen, nothing = runs_told(seen, run("run-4", timedelta(hours=3), found={breakers: Verdict.INCONCLUSIVE}))
+    assert nothing == []
+    seen, [(kind, do, _)] = runs_told(seen, run("run-5", timedelta(hours=4), found={latency: Verdict.WARN}))
+    assert (kind, do) == ("opened", "Nothing to do: every row opens again in production, by run run-5.")
+    strict = GatePolicy(warn_blocks=("1.1",))
+    warned = run("run-6", timedelta(hours=5), found={latency: Verdict.WARN})
+    assert [kind for kind, _, _ in runs_told(seen, warned, policy=strict)[1]] == ["closed"]
+    none = replace(warned, verdicts={})
+    [(_, _, unread)] = runs_told(seen, none)[1]
+    assert all(line.endswith(": no result") for line in unread)
 
 
 def test_runs_are_looked_for_every_ten_minutes():
-    seen = changes_of_runs({}, "production", None, NOW).seen
+    seen, _ = runs_told({})
     assert is_due({}, NOW)
     assert not is_due(seen, NOW + timedelta(minutes=9))
     assert is_due(seen, NOW + timedelta(minutes=10))

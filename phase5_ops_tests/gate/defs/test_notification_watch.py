@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.gate.attestation.run_record import RunFound
 from phase5_ops.gate.candidates.channels import IDEMPOTENCY_KEY
 from phase5_ops.gate.candidates.notices import Look
 from phase5_ops.gate.defs.notification_watch import notification_watch, settings_of_tick, watch_notices
@@ -16,6 +18,7 @@ from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import Candidate, Fate, StateError
 from phase5_ops.gate.state.notice_box import RUNS, NoticeBox, release_key
 from phase5_ops.policy import NotificationPolicy
+from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.candidates.hook import Hook, hook, seconds_of
 from phase5_ops_tests.gate.candidates.test_notices import firing, look
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE
@@ -42,10 +45,15 @@ def desk(aws, tmp_path, monkeypatch, receiver) -> Desk:
     return made
 
 
+def whole(run_id: str, **changes) -> RunFound:
+    """A readiness run of the whole checklist that ended at NOW, in which every row passes."""
+    return found(run_id, assets=None, verdicts={row.check: Verdict.PASS for row in ALL_CHECKS if not row.is_sign_off}, **changes)
+
+
 @pytest.fixture
 def session(desk) -> GateSession:
     session = desk.open()
-    session.records.append(found(assets=None), unsigned)  # a readiness run that ended at NOW
+    session.records.append(whole("run-1"), unsigned)
     return session
 
 
@@ -148,7 +156,7 @@ def test_a_missing_readiness_run_is_told_once_and_a_part_of_one_is_none(session,
         assert watch_notices(session, NOW + timedelta(hours=hours)) == []
     assert kinds(receiver) == ["no_run"]
     assert json.loads(receiver.requests[0][1])["release"] is None
-    session.records.append(found("run-2", ended_at=NOW + timedelta(hours=51), assets=None), unsigned)
+    session.records.append(whole("run-2", ended_at=NOW + timedelta(hours=51)), unsigned)
     assert watch_notices(session, NOW + timedelta(hours=52)) == []
     assert watch_notices(session, NOW + timedelta(hours=76)) == []
     assert kinds(receiver) == ["no_run", "no_run"]
