@@ -28,7 +28,6 @@ from phase5_ops.evidence.store import Origin
 from phase5_ops.evidence.table import DeclaredTable, GatheredTable, Tables, observed_at
 from phase5_ops.orchestration.check_page import check_description, check_metadata, check_spec, remedies
 from phase5_ops.orchestration.evidence_page import column_schema, cost_metadata, evidence_metadata, reading_metadata
-from phase5_ops.orchestration.steps import begin_step
 from phase5_ops.orchestration.tags import asset_tags
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement, JudgingCode, Verdict, conclude
@@ -134,7 +133,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
     )
     def gathered(context: dg.AssetExecutionContext, **tables: GatheredTable[Any, Any]) -> dg.MaterializeResult[Any]:
         run: RunContext = context.resources.run
-        begin_step(f"gathering {evidence.name}")
+        log.info("gathering %s", evidence.name)
         cost_before, calls_before = cost_usd(run.reader.meter), dict(run.reader.meter.calls)
         started = time.perf_counter()
         table = evidence.gather(run, tables)
@@ -197,7 +196,7 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
         run: RunContext = context.resources.run
         run.store.write_origin(run.run_id, origin_of(run, context.run))
         for name in names:
-            begin_step(f"judging {name}")
+            log.info("judging %s", name)
             started = time.perf_counter()
             judgement, problem = _judge(judging.judges[name], run, tables, judging.rests_on.get(name, ()))
             run.timings[name] = time.perf_counter() - started

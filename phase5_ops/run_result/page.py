@@ -72,7 +72,9 @@ def _blockers(document: ReadinessDocument, catalogue: Catalogue) -> Iterator[tup
     for number, each in enumerate(found[:_MOST_BLOCKERS], 1):
         verdict = str(each.verdict or "")
         do = f"{_NEXT_LINE}**To do:** {_plain(_cut(each.remedy))}" if each.remedy else ""
-        yield f"blocker {number}", _markdown(f"**{f'{each.row} {verdict}'.strip()}** {_plain(_cut(each.said))}{do}")
+        more = f" (and {len(each.said) - 1} more like this)" if len(each.said) > 1 else ""
+        said = f"{_plain(_cut(each.said[0]))}{more}"
+        yield f"blocker {number}", _markdown(f"**{f'{each.row} {verdict}'.strip()}** {said}{do}")
     if len(found) > _MOST_BLOCKERS:
         yield "further blockers", _markdown(f"{len(found) - _MOST_BLOCKERS} more, all in the report")
 

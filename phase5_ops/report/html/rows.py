@@ -57,11 +57,18 @@ class ReportSection:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """One line of what keeps the gate closed: what is `said` of the row with this id ("" where it is about none)."""
+    """What keeps the gate closed, of one kind: the lines that a row has of one finding code, or a line about no row.
 
-    said: str
+    Attributes:
+        row: id of the row; "" where it is about none.
+        verdict: of its findings; None where it is about no row.
+        said: what is said of each, in the document's order.
+        remedy: what to do about them; "" where no catalogue says it.
+    """
+
     row: str
     verdict: Verdict | None
+    said: Sequence[str]
     remedy: str
 
 
@@ -116,16 +123,18 @@ def declared_code(catalogue: Catalogue, row_id: str, name: str) -> FindingCode |
 
 def blockers(document: ReadinessDocument, catalogue: Catalogue) -> list[Blocker]:
     """What keeps the gate closed, the most important first: what is wrong, what is not known, and signatures last."""
-    found = [_blocker(line, catalogue) for line in document.blockers]
+    kinds: dict[tuple[str, str, str], list[str]] = {}
+    for line in document.blockers:
+        match = _BLOCKER.fullmatch(line)
+        if match is None or match["row"] not in ROW_OF_ID or match["verdict"] not in Verdict.__members__:
+            kinds.setdefault(("", "", line), []).append(line)
+        else:
+            kinds.setdefault((match["row"], match["verdict"], match["said"].split(" ", 1)[0]), []).append(match["said"])
+    found = []
+    for (row, verdict, code), said in kinds.items():
+        declared = declared_code(catalogue, row, code) if row else None
+        found.append(Blocker(row, Verdict(verdict) if row else None, said, declared.remedy if declared else ""))
     return sorted(found, key=_importance)
-
-
-def _blocker(line: str, catalogue: Catalogue) -> Blocker:
-    match = _BLOCKER.fullmatch(line)
-    if match is None or match["row"] not in ROW_OF_ID or match["verdict"] not in Verdict.__members__:
-        return Blocker(line, "", None, "")
-    declared = declared_code(catalogue, match["row"], match["said"].split(" ", 1)[0])
-    return Blocker(match["said"], match["row"], Verdict(match["verdict"]), declared.remedy if declared else "")
 
 
 def _importance(blocker: Blocker) -> tuple[bool, int]:

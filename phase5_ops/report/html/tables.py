@@ -124,7 +124,7 @@ def _cells(frame: "pd.DataFrame", column: DeclaredColumn, *, first: bool) -> lis
     for value, nothing in zip(values, empty, strict=True):
         key = None if nothing else value
         if key not in known:
-            text = "" if key is None else _short(_text(key, column))
+            text = ("" if key is None else _short(_text(key, column))) or ("(empty)" if first else "")
             known[key] = f"{start}{escape(text)}{end}"
         found.append(known[key])
     return found

@@ -7,6 +7,7 @@ from phase5_ops.evidence.preview import Preview, by, figures
 from phase5_ops.sections.breakers.evidence import Snapshots
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 
@@ -31,8 +32,15 @@ def _figures(snapshot: Snapshots) -> Mapping[str, float]:
     )
 
 
+def _picture(snapshots: Snapshots) -> "Figure | None":
+    from phase5_ops.sections.breakers import plot  # matplotlib takes a second to import
+
+    return plot.plot_timeline(snapshots)
+
+
 PREVIEW = Preview(
     ("connector", "state", "operator_action", "failure_count", "in_flight_count", "state_source", "last_datapoint_at"),
     _worst_first,
     _figures,
+    _picture,
 )

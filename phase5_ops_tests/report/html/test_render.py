@@ -9,6 +9,7 @@ import pytest
 from markupsafe import escape
 
 from phase5_ops.checklist import ROW_OF_ID
+from phase5_ops.evidence.preview import Preview
 from phase5_ops.evidence.result import EvidenceEntry, FindingEntry, RowEntry, identity
 from phase5_ops.policy import GatePolicy
 from phase5_ops.report.changes import Changes, FigureChange, FindingChange, RowChange
@@ -17,6 +18,7 @@ from phase5_ops.report.findings import Catalogue
 from phase5_ops.report.html.render import is_web_address, render_report
 from phase5_ops.sections.breakers.codes import BreakerCode
 from phase5_ops.verdict import CodeChapter, Verdict
+from phase5_ops_tests.sections.breakers.support import Platform
 
 DIGEST = "sha256:" + "0" * 64
 NOW = "2026-11-23T12:00:00.000Z"
@@ -180,3 +182,28 @@ def test_every_link_inside_the_page_leads_somewhere():
 def test_the_same_document_gives_the_same_page():
     shown = document(entry("2.1", []))
     assert page(shown) == page(shown)
+
+
+def test_the_lines_of_one_kind_stand_together_with_their_remedy_once():
+    shown = document(entry("2.1", [finding("breaker_state_invalid", Verdict.FAIL, f"c{n}") for n in range(9)]), chosen=["2.1"])
+    text = page(shown)
+    blockers = text[text.index('id="blockers"') : text.index('id="checklist"')]
+    parsed(text)
+    assert "9 blockers" in text
+    assert blockers.count("Find out who wrote the item") == 1
+    assert "and 6 more like these" in blockers
+
+
+def test_a_picture_or_a_table_that_fails_is_said_to_and_the_rest_stands():
+    def fails(_: object) -> None:
+        raise RuntimeError("no paper")
+
+    table = Platform().table()
+    of = {"tables": {"breaker_snapshot": table}, "changes": None}
+    broken = Preview(("connector",), lambda frame: frame, lambda _: {}, fails)
+    text = render_report(document(entry("2.1", [])), previews={"breaker_snapshot": broken}, **of)
+    assert "could not be drawn (RuntimeError: no paper)" in text
+    assert "crm_salesforce" in text
+    unknown = Preview(("no_such_column",), lambda frame: frame, lambda _: {})
+    text = render_report(document(entry("2.1", [])), previews={"breaker_snapshot": unknown}, **of)
+    assert "The evidence table breaker_snapshot could not be read: KeyError" in text

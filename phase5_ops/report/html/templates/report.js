@@ -1,7 +1,7 @@
 "use strict";
 // Long tables can be sorted, filtered and paged. Without this script every row stands in the page.
 (() => {
-  const PAGE = 100, LONG = 20;
+  const PAGE = 50, LONG = 20;
   const text = (row, column) => row.cells[column].textContent;
   const element = (name, properties, ...children) => {
     const made = Object.assign(document.createElement(name), properties);
@@ -59,12 +59,8 @@
     (table.closest(".scroll") || table).before(tools);
     show();
   };
-  const once = (table) => { if (!table.dataset.equipped) { table.dataset.equipped = "yes"; equip(table); } };
-  for (const table of document.querySelectorAll("table.long")) {
-    const closed = table.closest("details:not([open])");
-    if (closed) closed.addEventListener("toggle", () => once(table), {once: true});
-    else once(table);
-  }
+  // All of them now: a closed part has no layout yet, so that taking its rows out costs nothing.
+  document.querySelectorAll("table.long").forEach(equip);
   // A link to something inside a closed part opens it.
   const reveal = () => {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));

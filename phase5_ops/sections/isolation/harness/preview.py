@@ -8,6 +8,7 @@ from phase5_ops.sections.isolation.harness.evidence import AccessKind, Harness, 
 from phase5_ops.sections.isolation.harness.tables import CanaryStarted
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 _WORST = (Result.VIOLATION, Result.BLIND, Result.MISSING, Result.NOT_JUDGED)  # then the others, in the order of the table
@@ -34,7 +35,13 @@ def _figures(harness: Harness) -> Mapping[str, float]:
     )
 
 
-PREVIEW = Preview(("result", "kind", "table", "reason", "key", "operation", "index"), _worst_first, _figures)
+def _picture(harness: Harness) -> "Figure | None":
+    from phase5_ops.sections.isolation.harness import plot  # matplotlib takes a second to import
+
+    return plot.plot_footprint(harness)
+
+
+PREVIEW = Preview(("result", "kind", "table", "reason", "key", "operation", "index"), _worst_first, _figures, _picture)
 
 
 def _named_first(frame: "DataFrame") -> "DataFrame":

@@ -7,6 +7,7 @@ from phase5_ops.evidence.preview import Preview, by, figures
 from phase5_ops.sections.replay.audit.evidence import ReplayAudit
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pandas import DataFrame, Series
 
 
@@ -38,8 +39,15 @@ def _figures(audit: ReplayAudit) -> Mapping[str, float]:
     )
 
 
+def _picture(audit: ReplayAudit) -> "Figure | None":
+    from phase5_ops.sections.replay.audit import plot  # matplotlib takes a second to import
+
+    return plot.plot_funnel(audit)
+
+
 PREVIEW = Preview(
     ("tenant", "terminal", "notes", "kind", "reason", "requester", "pairing", "outcome_status", "intent"),
     _worst_first,
     _figures,
+    _picture,
 )
