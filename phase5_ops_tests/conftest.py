@@ -57,9 +57,15 @@ def kept_by_libraries() -> Iterator[None]:
 def no_pictures() -> Iterator[None]:
     """Runs in this process draw none: their own tests do, and so does each run in a process of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("phase5_ops.sections.slo.summary.plot.plot_summary", lambda *_: None)
-        patch.setattr("phase5_ops.sections.costs.bill.plot.plot_costs", lambda *_: None)
-        patch.setattr("phase5_ops.sections.costs.budgets.plot.plot_budget_use", lambda *_: None)
+        for drawn in (
+            "slo.summary.plot.plot_summary",
+            "breakers.plot.plot_timeline",
+            "replay.audit.plot.plot_funnel",
+            "isolation.harness.plot.plot_footprint",
+            "costs.bill.plot.plot_costs",
+            "costs.budgets.plot.plot_budget_use",
+        ):
+            patch.setattr(f"phase5_ops.sections.{drawn}", lambda *_: None)
         yield
 
 

@@ -30,6 +30,17 @@ def test_each_table_has_a_preview_of_its_own_columns_that_also_fits_an_empty_one
     assert preview.worst_first(evidence.table.frame([])).empty
 
 
+def test_tables_that_a_picture_helps_with_have_one():
+    assert {name for name, preview in PREVIEWS.items() if preview.picture is not None} == {
+        "tool_slo_summary",
+        "breaker_snapshot",
+        "replay_audit",
+        "isolation_harness",
+        "autonomy_budget",
+        "tenant_cost_report",
+    }
+
+
 def test_a_case_that_the_gate_answered_otherwise_comes_first_then_one_that_was_not_tried():
     other_code = replace(CASE, case="other code", codes="evidence_stale")
     opened = replace(CASE, case="opened", outcome="OPEN", codes="")
