@@ -75,8 +75,8 @@ def _blockers(document: ReadinessDocument, catalogue: Catalogue) -> Iterator[tup
         more = f" (and {len(each.said) - 1} more like this)" if len(each.said) > 1 else ""
         said = f"{_plain(_cut(each.said[0]))}{more}"
         yield f"blocker {number}", _markdown(f"**{f'{each.row} {verdict}'.strip()}** {said}{do}")
-    if len(found) > _MOST_BLOCKERS:
-        yield "further blockers", _markdown(f"{len(found) - _MOST_BLOCKERS} more, all in the report")
+    if further := sum(len(each.said) for each in found[_MOST_BLOCKERS:]):
+        yield "further blockers", _markdown(f"{further} more, all in the report")
 
 
 def _section(section: ReportSection, gate: GatePolicy) -> Iterator[tuple[str, dg.MetadataValue]]:

@@ -58,8 +58,10 @@ def test_what_keeps_it_closed_comes_in_order_of_importance_with_its_remedy():
 
 
 def test_many_blockers_are_counted():
-    shown = page(document("run-1").model_copy(update={"blockers": [f"2.2 FAIL breaker_open c{each}: x" for each in range(40)]}))
-    assert shown["further blockers"].value == "30 more, all in the report"
+    kinds = [f"2.2 FAIL breaker_{each} c{line}: x" for each in range(40) for line in range(2)]
+    shown = page(document("run-1").model_copy(update={"blockers": kinds}))
+    assert "(and 1 more like this)" in shown["blocker 1"].value
+    assert shown["further blockers"].value == "60 more, all in the report"
 
 
 def test_what_changed_since_the_run_before_is_said():

@@ -1,6 +1,6 @@
 """The picture of `breaker_snapshot`: what each run saw of every breaker, newest right, and the openings behind it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -12,6 +12,7 @@ from phase5_ops.evidence.picture import GREEN, GREY, ORANGE, RED, label, name_li
 from phase5_ops.sections.breakers.evidence import Breaker, Snapshots
 
 _MOST_LINES = 40
+_SHORTEST = timedelta(hours=6)  # that the time axis shows
 _OTHER = "not observed"
 #: State -> colour and form, so that they differ without colour too.
 _FORMS = {OPEN: (RED, "X"), HALF_OPEN: (ORANGE, "D"), CLOSED: (GREEN, "o"), _OTHER: (GREY, "s")}
@@ -45,6 +46,9 @@ def plot_timeline(snapshot: Snapshots) -> Figure | None:
             )
     if openings:
         axes.plot(_times(openings), _lines(openings), "|", color="black", linestyle="none", markersize=12, label="opened")
+    first = min(at for points in (*marks.values(), openings) for at, _ in points)
+    span = max(snapshot.observed_at - first, _SHORTEST)
+    axes.set_xlim(*_times([(snapshot.observed_at - span * 1.05, 0), (snapshot.observed_at + span * 0.05, 0)]))
     locator = AutoDateLocator(minticks=2, maxticks=6)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
