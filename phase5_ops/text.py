@@ -18,6 +18,11 @@ def first_few(texts: Sequence[str], most: int = 6) -> str:
     return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
+def quoted(text: str, mark: str) -> str:
+    """The text between quotation marks of this kind, in languages where a backslash keeps one from ending it."""
+    return mark + text.replace("\\", "\\\\").replace(mark, f"\\{mark}") + mark
+
+
 def in_one_line(error: ValidationError) -> str:
     """What a model refuses, and where, in one line."""
     return "; ".join(": ".join([".".join(map(str, each["loc"])), refusal(each)]) for each in error.errors())

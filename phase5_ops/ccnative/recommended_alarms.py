@@ -9,6 +9,7 @@ from typing import Any
 
 from phase5_ops.ccnative.metrics import CONNECTOR_DIMENSION, ERROR, LATENCY, SUCCESS, TOOL_DIMENSION
 from phase5_ops.policy import SloPolicy
+from phase5_ops.text import quoted
 
 # One bad five minutes out of the last fifteen: fires also for a tool called once an hour, and does not flap between calls.
 PERIOD_SECONDS = 300
@@ -48,7 +49,8 @@ def error_alarm(tool: str, connector: str, *, namespace: str, topic_arn: str, ru
 
     The arguments are those of `latency_alarm`.
     """
-    errors = f"SELECT SUM({ERROR}) FROM \"{namespace}\" WHERE {TOOL_DIMENSION} = '{tool}'"  # noqa: S608 - a metrics query, built from a registered name
+    source, value = quoted(namespace, '"'), quoted(tool, "'")
+    errors = f"SELECT SUM({ERROR}) FROM {source} WHERE {TOOL_DIMENSION} = {value}"  # noqa: S608 - a metrics query
     metric = {"Namespace": namespace, "MetricName": SUCCESS, "Dimensions": _dimensions(tool, connector)}
     return {
         **_common(f"{tool} errors", topic_arn),

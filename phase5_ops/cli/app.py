@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from phase5_ops.cli import files, gate, history, readiness, report
+from phase5_ops.cli import files, gate, history, readiness, remedy, report
 from phase5_ops.cli.command_help import add_command
 from phase5_ops.cli.errors import EXIT_INTERRUPTED, complain, debugging, exit_code_of, refuse
 
@@ -60,6 +60,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[Callable[..., None], str]]] = {
         "diff": (history.diff, "phase5 diff 6d04b7f3 2b57038c"),
         "demo": (readiness.demo, "phase5 demo --scenario breaker-open --no-ui"),
         "explain": (readiness.explain, "phase5 explain 1.2"),
+        "remedy": (remedy.remedy, "phase5 remedy 1.2 --format cloudformation --output alarms.json"),
     },
     "Release candidates": {
         "promote": (gate.promote, "phase5 promote 2026.11.3 --digest sha256:<64 hex digits> --wait"),

@@ -29,6 +29,7 @@ from phase5_ops.evidence.table import DeclaredTable, GatheredTable, Tables, obse
 from phase5_ops.orchestration.check_page import check_description, check_metadata, check_spec, remedies
 from phase5_ops.orchestration.evidence_page import column_schema, cost_metadata, evidence_metadata, reading_metadata
 from phase5_ops.orchestration.tags import asset_tags
+from phase5_ops.remedies.model import Mend
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement, JudgingCode, Verdict, conclude
 
@@ -94,6 +95,8 @@ class Judging:
 
     `codes` are the finding codes that the judges can give, as chapters of the documentation. `not_tried_facts` names, for a
     check, those of its facts that tell of something not tried although no finding does, each with words for those who sign.
+
+    `mends` makes, for a check, the resources that would mend what it found, where code can (`phase5 remedy`).
     """
 
     asset: str
@@ -102,6 +105,7 @@ class Judging:
     rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     codes: tuple[CodeChapter, ...] = ()
     not_tried_facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    mends: Mapping[str, Mend] = field(default_factory=dict)
 
 
 def source_asset(source: Source) -> dg.AssetSpec:

@@ -45,7 +45,7 @@ class _Setup:
 
     clock: PlatformClock
     lines: Sequence[BillingLine]
-    tags: Mapping[str, str]
+    tags: dict[str, str]
     tags_updated: str
     page_size: int
     pages: dict[str, list[dict[str, Any]]]
@@ -74,12 +74,13 @@ def installed(
     """
     global _installed  # noqa: PLW0603 - moto's class exists once a process, and so does what replaces it
     before = _installed
-    _installed = _Setup(clock, lines, tags or {}, tags_updated, page_size, {})
+    _installed = _Setup(clock, lines, dict(tags or {}), tags_updated, page_size, {})
     operations = patch.multiple(
         CostExplorerResponse,
         create=True,
         get_cost_and_usage=_get_cost_and_usage,
         list_cost_allocation_tags=_list_cost_allocation_tags,
+        update_cost_allocation_tags_status=_update_cost_allocation_tags_status,
     )
     try:
         with operations:
@@ -103,6 +104,17 @@ def _list_cost_allocation_tags(self: CostExplorerResponse) -> str:
         if (not wanted or key in wanted) and status in (None, state) and request.get("Type") in (None, "UserDefined")
     ]
     return json.dumps({"CostAllocationTags": tags})
+
+
+def _update_cost_allocation_tags_status(self: CostExplorerResponse) -> str:
+    """Takes effect at once, and for the days before, too: as on AWS a day later, with a backfill."""
+    setup, errors = _setup(), []
+    for entry in json.loads(self.body)["CostAllocationTagsStatus"]:
+        if entry["TagKey"] not in setup.tags:
+            errors.append({"TagKey": entry["TagKey"], "Code": "TagKeysNotFoundException", "Message": "Tag keys not found"})
+        else:
+            setup.tags[entry["TagKey"]] = entry["Status"]
+    return json.dumps({"Errors": errors})
 
 
 def _get_cost_and_usage(self: CostExplorerResponse) -> str:

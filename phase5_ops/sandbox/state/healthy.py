@@ -5,10 +5,10 @@ traffic, errors well under 1 %, alarms that can fire, a dashboard, closed breake
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from phase5_ops.ccnative.names import connector_of_tool
 from phase5_ops.ccnative.recommended_alarms import error_alarm, latency_alarm
+from phase5_ops.ccnative.recommended_dashboard import tool_dashboard
 from phase5_ops.policy import RunbookPolicy, SloPolicy
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.bill import BillingLine
@@ -49,7 +49,8 @@ def healthy(now: datetime, region: str) -> Blueprint:
             alarm(tool, connector, namespace=NAMESPACE, topic_arn=topic_arn, runbook_url=ALARM_SECTION, slo=SloPolicy())
             for alarm in (latency_alarm, error_alarm)
         ]
-    blueprint.dashboards = {"cc-native-tool-slo": dashboard(blueprint.tools(), region)}
+    connectors = {tool: connector_of_tool(tool) for tool in blueprint.tools()}
+    blueprint.dashboards = {"cc-native-tool-slo": tool_dashboard(connectors, namespace=NAMESPACE, region=region)}
     blueprint.breakers = [
         {"pk": f"CONNECTOR#{connector}", "sk": "CONCURRENCY", "in_flight_count": 0}
         for connector in ("calendar", "crm_salesforce", "internal")
@@ -117,33 +118,3 @@ def executed(blueprint: Blueprint, tenant: str, tool: str, *, days_ago: int) -> 
         tool=tool,
         approval={"approval_source": "HUMAN", "auto_executed": False},
     )
-
-
-def dashboard(tools: list[str], region: str) -> dict[str, Any]:
-    """A dashboard that shows every tool's three metrics: two by name, errors by SEARCH (they always carry tenant_id)."""
-    widgets = []
-    for row, tool in enumerate(tools):
-        base = ["tool_name", tool, "connector_id", connector_of_tool(tool)]
-        schema = f"{{{NAMESPACE},tool_name,connector_id,tenant_id}}"
-        errors = f"SEARCH('{schema} MetricName=\"tool_error\" tool_name=\"{tool}\"', 'Sum', 300)"
-        widgets.append(
-            {
-                "type": "metric",
-                "x": 0,
-                "y": 6 * row,
-                "width": 24,
-                "height": 6,
-                "properties": {
-                    "title": tool,
-                    "region": region,
-                    "view": "timeSeries",
-                    "period": 300,
-                    "metrics": [
-                        [NAMESPACE, "tool_latency_ms", *base, {"stat": "p99"}],
-                        [".", "tool_success", ".", ".", ".", ".", {"stat": "Sum"}],
-                        [{"expression": errors, "id": f"e{row}"}],
-                    ],
-                },
-            }
-        )
-    return {"widgets": widgets}

@@ -19,6 +19,7 @@ from phase5_ops.sections.breakers.codes import BreakerCode
 from phase5_ops.sections.breakers.evidence import BREAKER_SNAPSHOT, HISTORY_STREAM, Snapshots, breaker_snapshot, snapshot_payloads
 from phase5_ops.sections.breakers.judge import judge_operator_action, judge_state_observable
 from phase5_ops.sections.breakers.preview import PREVIEW
+from phase5_ops.sections.breakers.remedy import mend_operator_action
 from phase5_ops.sections.breakers.timeline import timeline
 from phase5_ops.verdict import CodeChapter, Judgement
 
@@ -109,6 +110,7 @@ JUDGING = (
             "open_breaker_has_operator_action": _judge_operator_action,
         },
         also=("runbook",),
+        mends={"open_breaker_has_operator_action": mend_operator_action},
         rests_on={
             "breaker_state_observable": (RUN, RESILIENCE_TABLE),
             "open_breaker_has_operator_action": (RUN, RESILIENCE_TABLE),

@@ -23,8 +23,10 @@ from phase5_ops.sections.slo.alarms.evidence import SLO_ALARMS, SloAlarms, slo_a
 from phase5_ops.sections.slo.alarms.judge import judge_no_slo_alarm_firing, judge_slo_alarms
 from phase5_ops.sections.slo.alarms.notification_path import DeliveryCode
 from phase5_ops.sections.slo.alarms.preview import PREVIEW as ALARMS_PREVIEW
+from phase5_ops.sections.slo.alarms.remedy import mend_alarms
 from phase5_ops.sections.slo.previews import REGISTERED_TOOLS_PREVIEW, RUNBOOK_PREVIEW
 from phase5_ops.sections.slo.runbook.judge import RunbookLinkCode, judge_alarm_runbook
+from phase5_ops.sections.slo.runbook.remedy import mend_alarm_runbook
 from phase5_ops.sections.slo.summary.dashboards import dashboard_coverage
 from phase5_ops.sections.slo.summary.evidence import TOOL_SLO_SUMMARY, Summary, error_sets, tool_slo_summary
 from phase5_ops.sections.slo.summary.judges.burn import BurnCode, judge_budget_not_burning
@@ -32,6 +34,7 @@ from phase5_ops.sections.slo.summary.judges.met import SloCode, judge_slo_met
 from phase5_ops.sections.slo.summary.judges.visible import MetricCode, MetricsCase, judge_metrics_visible
 from phase5_ops.sections.slo.summary.plan import plan
 from phase5_ops.sections.slo.summary.preview import PREVIEW as SUMMARY_PREVIEW
+from phase5_ops.sections.slo.summary.remedy import mend_dashboard
 from phase5_ops.sections.slo.summary.set_history import known_sets
 from phase5_ops.verdict import CodeChapter, Judgement
 
@@ -195,6 +198,7 @@ JUDGING = (
             "error_budget_not_burning": _of_summary(judge_budget_not_burning),
         },
         also=("registered_tools",),
+        mends={"tool_slo_metrics_visible": mend_dashboard},
         rests_on={"error_budget_not_burning": (RUN,)},  # sets of dimensions that ListMetrics no longer shows
         codes=(
             CodeChapter("1.1 Tool SLO metrics visible", (ReadCode, MetricCode), "1.1"),
@@ -205,6 +209,7 @@ JUDGING = (
     Judging(
         "slo_alarms",
         {"slo_alarms_defined": _judge_alarms, "no_slo_alarm_firing": _judge_firing},
+        mends={"slo_alarms_defined": mend_alarms},
         codes=(
             CodeChapter(
                 "1.2 Alarms defined, no SLO alarm firing", (AlarmCode, DeliveryCode), "1.2", ("1.2", "no_slo_alarm_firing")
@@ -215,6 +220,7 @@ JUDGING = (
         "runbook",
         {"alarm_runbook_linked": _judge_runbook},
         also=("slo_alarms",),
+        mends={"alarm_runbook_linked": mend_alarm_runbook},
         codes=(
             CodeChapter(
                 "1.3 Alarm runbook, and the runbook section of 2.2", (RunbookCode, RunbookLinkCode), "1.3", ("1.3", "2.2")

@@ -22,6 +22,7 @@ from phase5_ops.sections.costs.bill.cache import CostCache, CostPull, question_d
 from phase5_ops.sections.costs.bill.evidence import TENANT_COST_REPORT, CostReport, Scope, tenant_cost_report
 from phase5_ops.sections.costs.bill.judge import CostCode, judge_cost_report
 from phase5_ops.sections.costs.bill.preview import PREVIEW
+from phase5_ops.sections.costs.bill.remedy import mend_costs
 from phase5_ops.sections.costs.bill.report import as_html, as_markdown
 from phase5_ops.sections.costs.bill.usage import read_usage
 from phase5_ops.verdict import CodeChapter, Judgement
@@ -172,6 +173,7 @@ JUDGING = (
     Judging(
         ASSET,
         {"cost_reported_per_tenant": _judge},
+        mends={"cost_reported_per_tenant": mend_costs},
         codes=(CodeChapter("5.2 Cost reports", (CostCode,), "5.2"),),
     ),
 )

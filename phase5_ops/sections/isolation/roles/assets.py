@@ -23,6 +23,7 @@ from phase5_ops.sections.isolation.roles.evidence import (
 from phase5_ops.sections.isolation.roles.judge import IamCode, judge_iam_scope
 from phase5_ops.sections.isolation.roles.managed_policies import arns_to_ask
 from phase5_ops.sections.isolation.roles.preview import PREVIEW
+from phase5_ops.sections.isolation.roles.remedy import mend_roles
 from phase5_ops.sections.isolation.roles.role_documents import deployed_role, with_documents, with_table_policies
 from phase5_ops.sections.isolation.roles.template import TemplateRoles, UnreadableTemplate, read_template
 from phase5_ops.verdict import CodeChapter, Judgement
@@ -115,6 +116,7 @@ JUDGING = (
     Judging(
         "role_access",
         {"iam_is_tenant_scoped": _judge},
+        mends={"iam_is_tenant_scoped": mend_roles},
         codes=(CodeChapter("Function roles bound to the tenant", (IamCode,), "4.1", ("iam_is_tenant_scoped",)),),
     ),
 )

@@ -57,14 +57,13 @@ def judge_slo_alarms(table: SloAlarms, *, slo: SloPolicy, alarms: AlarmPolicy, n
         links: console URLs of the region.
     """
     rows = table.rows
-    required = {filled(row.tool): row for row in rows if row.signal in SIGNALS}
-    namespace = table.facts.metrics_namespace
-    context = AlarmContext(slo, alarms, namespace, now, {tool: traffic_of(row) for tool, row in required.items()})
+    required = required_rows(table)
+    context = context_of(table, slo=slo, alarms=alarms, now=now)
     findings = read_findings(table.reads, ignoring=DASHBOARD_READS)
     working: dict[tuple[str, str], SloAlarm] = {}
     for tool in required:
         for signal in SIGNALS:
-            row, found = _best([row for row in rows if row.tool == tool and row.signal == signal], context)
+            row, found = best_candidate([row for row in rows if row.tool == tool and row.signal == signal], context)
             if row.alarm is None and not _read(table, "cloudwatch:DescribeAlarms"):
                 continue  # whether there is one is not known, and the read is an ERROR already
             findings += found
@@ -124,13 +123,24 @@ def slo_alarms_known(table: SloAlarms) -> bool:
     return _read(table, *_ALARM_READS)
 
 
+def required_rows(table: SloAlarms) -> dict[str, SloAlarm]:
+    """One row of each tool that must have alarms, by its name."""
+    return {filled(row.tool): row for row in table.rows if row.signal in SIGNALS}
+
+
+def context_of(table: SloAlarms, *, slo: SloPolicy, alarms: AlarmPolicy, now: datetime) -> AlarmContext:
+    """What all alarms of the table are judged against; the arguments are those of `judge_slo_alarms`."""
+    traffic = {tool: traffic_of(row) for tool, row in required_rows(table).items()}
+    return AlarmContext(slo, alarms, table.facts.metrics_namespace, now, traffic)
+
+
 def _read(table: SloAlarms, *operations: str) -> bool:
     return all(read.status is ReadStatus.OK for read in table.reads if read.operation in operations)
 
 
-def _best(candidates: Sequence[SloAlarm], context: AlarmContext) -> tuple[SloAlarm, list[Finding]]:
+def best_candidate(candidates: Sequence[SloAlarm], context: AlarmContext) -> tuple[SloAlarm, list[Finding]]:
     """The candidate with the mildest findings; the missing-alarm finding where there is no candidate."""
-    judged = [(row, _judge_alarm(row, context)) for row in candidates if row.alarm is not None]
+    judged = [(row, judge_alarm(row, context)) for row in candidates if row.alarm is not None]
     if judged:
         return min(judged, key=lambda pair: (max((each.verdict.severity for each in pair[1]), default=0), len(pair[1])))
     row = candidates[0]
@@ -148,7 +158,7 @@ def _blind_to_errors(row: SloAlarm) -> Finding:
     return finding_at(AlarmCode.LATENCY_ALARM_BLIND_TO_ERRORS, row, expected, "no working error alarm")
 
 
-def _judge_alarm(row: SloAlarm, context: AlarmContext) -> list[Finding]:
+def judge_alarm(row: SloAlarm, context: AlarmContext) -> list[Finding]:
     """Everything wrong with one alarm as the alarm of one tool and signal."""
     if row.unreadable:
         return [finding_at(AlarmCode.ALARM_MALFORMED, row, "a readable definition", row.unreadable)]

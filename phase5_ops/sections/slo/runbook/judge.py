@@ -48,7 +48,7 @@ def judge_alarm_runbook(runbook: Runbook, slo_alarms: SloAlarms, *, policy: Runb
         slo_alarms: the evidence table `slo_alarms`.
         policy: the anchor that must resolve, and that alarms must point to.
     """
-    alarms = _slo_alarms(slo_alarms)
+    alarms = watching_alarms(slo_alarms)
     unreadable = unreadable_findings(runbook)
     findings = [
         *(unreadable or anchor_findings(runbook, policy.alarm_anchor)),
@@ -56,7 +56,7 @@ def judge_alarm_runbook(runbook: Runbook, slo_alarms: SloAlarms, *, policy: Runb
     ]
     linked = 0
     for name, alarm in sorted(alarms.items()):
-        found = _link_findings(runbook, name, alarm.description or "", alarm.url or "", policy.alarm_anchor)
+        found = link_findings(runbook, name, alarm.description or "", alarm.url or "", policy.alarm_anchor)
         linked += not any(finding.verdict.blocks for finding in found)
         findings += found
     if not alarms and slo_alarms_known(slo_alarms):
@@ -79,12 +79,12 @@ def judge_alarm_runbook(runbook: Runbook, slo_alarms: SloAlarms, *, policy: Runb
     )
 
 
-def _slo_alarms(table: SloAlarms) -> dict[str, SloAlarm]:
+def watching_alarms(table: SloAlarms) -> dict[str, SloAlarm]:
     """The alarms that watch a registered tool, by name; an alarm that watches several tools has its first row."""
     return {row.alarm: row for row in reversed(table.rows) if row.signal is not None and row.alarm is not None}
 
 
-def _link_findings(runbook: Runbook, alarm: str, description: str, url: str, anchor: str) -> list[Finding]:
+def link_findings(runbook: Runbook, alarm: str, description: str, url: str, anchor: str) -> list[Finding]:
     """What is wrong with the link of one alarm; of several links, one that leads to the section is enough."""
     wanted = anchor_name(anchor)
     anchors = [anchor_name(fragment) for fragment in _references(runbook, description)]
@@ -105,7 +105,7 @@ def _link_findings(runbook: Runbook, alarm: str, description: str, url: str, anc
         seen = f"points to section {_section(runbook, anchors[0])}"
     else:
         seen = f"description {description[:200]!r}" if description else "no description"
-    expected = f"a link to {' or '.join(f'{name}#{wanted}' for name in _runbook_names(runbook))} in the description"
+    expected = f"a link to {' or '.join(f'{name}#{wanted}' for name in runbook_names(runbook))} in the description"
     return [RunbookLinkCode.ALARM_WITHOUT_RUNBOOK_LINK.at(alarm, expected=expected, seen=seen, verdict=verdict, link=url or None)]
 
 
@@ -130,7 +130,7 @@ def _file_names(runbook: Runbook) -> list[str]:
     return named or ([] if _address(runbook) else places)
 
 
-def _runbook_names(runbook: Runbook) -> list[str]:
+def runbook_names(runbook: Runbook) -> list[str]:
     """What a description may call the runbook: its address, or its file name."""
     address = _address(runbook)
     return [*([address] if address else []), *_file_names(runbook)]

@@ -1,0 +1,1 @@
+"""What would mend a row, as code: resources as plain values, and how each format writes them. Applies nothing. Pure."""
