@@ -119,6 +119,18 @@ def test_single_rows_gather_only_their_evidence_and_decide_the_exit_code(start: 
     assert json.loads(out)["reading"]["calls"].get("dynamodb:Scan") is None
 
 
+def test_several_formats_of_one_run_go_into_a_folder_each_under_its_name(start: Callable[[str], Sandbox], capsys, tmp_path: Path):
+    start("healthy")
+    formats = ("json", "junit", "sarif", "csv", "html")
+    asked = [argument for each in formats for argument in ("--format", each)]
+    code, out, _ = phase5(capsys, "check", "--row", "S.1", *asked, "--output", str(tmp_path / "reports"))
+    assert (code, out) == (2, "")
+    written = sorted(path.name for path in (tmp_path / "reports").iterdir())
+    assert written == ["readiness.csv", "readiness.html", "readiness.json", "readiness.junit.xml", "readiness.sarif"]
+    run_id = json.loads((tmp_path / "reports" / "readiness.json").read_bytes())["run_id"]
+    assert all(run_id in (tmp_path / "reports" / name).read_text("utf-8") for name in written)
+
+
 def test_output_writes_the_file_whole_and_prints_nothing(start: Callable[[str], Sandbox], capsys, tmp_path: Path):
     start("healthy")
     target = tmp_path / "out.md"

@@ -34,6 +34,7 @@ from phase5_ops.report.formats import RenderContext
 from phase5_ops.report.formats.outcomes import (
     RowFinding,
     RowOutcome,
+    WaiversInForce,
     closing,
     findings_of,
     name_of,
@@ -41,7 +42,6 @@ from phase5_ops.report.formats.outcomes import (
     remedies,
     requirement,
     shown_rows,
-    waivers_of,
 )
 from phase5_ops.report.formats.plain import one_line, web_link
 from phase5_ops.verdict import Verdict
@@ -100,6 +100,8 @@ class _About:
 
     def __init__(self, document: ReadinessDocument, context: RenderContext) -> None:
         self._document, self._context = document, context
+        self._waivers = WaiversInForce(document)
+        self._product = Product(name="phase5_ops", vendor_name="CCNative", version=version("phase5-ops"))
         self._at = parse_iso(document.stated_at or document.evaluated_at)
         judged = document.judged
         self._cloud = judged and Cloud(
@@ -113,7 +115,7 @@ class _About:
     def event(self, entry: RowEntry, found: RowFinding, *, closes: bool, known: bool) -> CloudComplianceFinding:
         """One finding as an event; `known` says whether the previous run found it too."""
         document, finding = self._document, found.finding
-        waived = bool(waivers_of(found, document))
+        waived = bool(self._waivers.of(found))
         activity = ActivityID.Update if known else ActivityID.Create
         kind = ComplianceFindingTypeID.Update if known else ComplianceFindingTypeID.Create
         status = FindingStatus.Suppressed if waived else FindingStatus.New
@@ -138,7 +140,7 @@ class _About:
             time=milliseconds,
             time_dt=self._at,
             metadata=Metadata(
-                product=Product(name="phase5_ops", vendor_name="CCNative", version=version("phase5-ops")),
+                product=self._product,
                 profiles=["cloud", "datetime"] if self._cloud else ["datetime"],
                 event_code=finding.code,
                 correlation_uid=one_line(document.run_id),

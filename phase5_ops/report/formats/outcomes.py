@@ -136,16 +136,21 @@ def remedies(code: str, meanings: Meanings) -> str:
     return " Or: ".join(dict.fromkeys(each.remedy for each in meanings.get(code, ())))
 
 
-def waivers_of(found: RowFinding, document: ReadinessDocument) -> list[Mapping[str, Any]]:
-    """The waivers in force that cover a finding; none covers an ERROR."""
-    if found.finding.verdict is Verdict.ERROR:
-        return []
-    pair = [found.finding.code, found.finding.subject]
-    return [
-        waiver
-        for waiver in document.waivers
-        if waiver["in_force"] and waiver["row"] == found.row.id and pair in [list(each) for each in waiver["pairs"]]
-    ]
+class WaiversInForce:
+    """Which waivers in force cover a finding."""
+
+    def __init__(self, document: ReadinessDocument) -> None:
+        """`document`: whose waivers these are."""
+        self._covering: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+        for waiver in document.waivers:
+            for code, subject in waiver["pairs"] if waiver["in_force"] else ():
+                self._covering.setdefault((waiver["row"], code, subject), []).append(waiver)
+
+    def of(self, found: RowFinding) -> list[Mapping[str, Any]]:
+        """Those that cover a finding; none covers an ERROR."""
+        if found.finding.verdict is Verdict.ERROR:
+            return []
+        return self._covering.get((found.row.id, found.finding.code, found.finding.subject), [])
 
 
 def _entries(document: ReadinessDocument) -> list[RowEntry]:

@@ -10,7 +10,7 @@ _KEPT = "!#$%&'()*+,/:;=?@[]~"
 
 def one_line(text: str) -> str:
     """The text in one line: whatever is not printable, line ends and what XML forbids among it, is escaped with a backslash."""
-    return printable(text)
+    return text if text.isprintable() else printable(text)
 
 
 def web_link(url: str | None) -> str | None:

@@ -16,13 +16,13 @@ from phase5_ops.report.document import EXIT_OPEN, ReadinessDocument, headline
 from phase5_ops.report.formats import FORMATS, Format, RenderContext
 from phase5_ops.report.formats.outcomes import (
     RowFinding,
+    WaiversInForce,
     closing,
     findings_of,
     name_of,
     remedies,
     requirement,
     shown_rows,
-    waivers_of,
 )
 from phase5_ops.report.formats.plain import one_line, web_link
 from phase5_ops.report.markdown import cell, lines_of_rows
@@ -156,6 +156,7 @@ class _Results:
         self.rules = _UsedRules(context)
         self._document, self._context = document, context
         self._closed, self._lines = closing(document), lines_of_rows(document)
+        self._waivers = WaiversInForce(document)
 
     def __call__(self, found: RowFinding) -> dict[str, Any]:
         """One result; its place is the row's line in the Markdown page."""
@@ -200,7 +201,7 @@ class _Results:
         }
         if link := web_link(finding.link):
             result["hostedViewerUri"] = link
-        if suppressions := [_suppression(each) for each in waivers_of(found, self._document)]:
+        if suppressions := [_suppression(each) for each in self._waivers.of(found)]:
             result["suppressions"] = suppressions
         return result
 
