@@ -4,6 +4,7 @@ Of all kinds of metadata, Dagster shows text, numbers and tables at once; longer
 Cells are shown as they are, never as HTML or Markdown.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
@@ -12,20 +13,21 @@ import dagster as dg
 from phase5_ops.text import printable
 
 MOST_ROWS = 50
-_LONGEST_CELL = 240  # characters
+_LONGEST_CELL, _LONGEST_PARAGRAPH = 240, 600  # characters; in a table of Markdown, long texts wrap
+_ENDLESS_WORD = re.compile(r"(\w{60})\w{12,}")  # a digest of 64 digits stays whole; an address can be broken at its slashes
 _MARKDOWN = "\\`*_[]<>|#~"
 _NOT_IN_LINKS = "<>|\\"
 
 
-def in_cell(text: str) -> str:
-    """The text on one line, cut where it is longer than a cell should be; what is cut says how long it was."""
-    line = printable(" ".join(text.split()))
-    return line if len(line) <= _LONGEST_CELL else f"{line[:_LONGEST_CELL]}… ({len(line):,} characters)"
+def in_cell(text: str, longest: int = _LONGEST_CELL) -> str:
+    """The text on one line; cut where it is longer than a cell should be, and words that no line could hold are cut, too."""
+    line = _ENDLESS_WORD.sub(r"\1…", printable(" ".join(text.split())))
+    return line if len(line) <= longest else f"{line[:longest]}… ({len(line):,} characters)"
 
 
 def in_markdown(text: str) -> str:
     """The text as Markdown that shows it as it is."""
-    return "".join(f"\\{char}" if char in _MARKDOWN else char for char in in_cell(text))
+    return "".join(f"\\{char}" if char in _MARKDOWN else char for char in in_cell(text, _LONGEST_PARAGRAPH))
 
 
 def linked(text: str, url: str | None) -> str:
