@@ -53,6 +53,14 @@ class ConsoleLinks:
         """The item explorer of one DynamoDB table."""
         return self._page("dynamodbv2", f"item-explorer?table={quote(name, safe='')}")
 
+    def s3_object(self, bucket: str, key: str) -> str:
+        """The page of one object of a bucket."""
+        return f"https://{self._host}/s3/object/{quote(bucket)}?region={self.region}&prefix={quote(key, safe='/')}"
+
+    def s3_folder(self, bucket: str, prefix: str) -> str:
+        """The objects of a bucket whose keys begin so; `prefix` ends with a slash."""
+        return f"https://{self._host}/s3/buckets/{quote(bucket)}?region={self.region}&prefix={quote(prefix, safe='/')}"
+
     def item(self, table: str, pk: str, sk: str) -> str:
         """One item (pk, sk) of a DynamoDB table."""
         return self._page(

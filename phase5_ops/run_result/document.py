@@ -197,6 +197,6 @@ def _tables(run: RunContext, project: Project) -> tuple[Tables, dict[str, str]]:
         if run.store.table_path(run.run_id, name).exists():
             try:
                 tables[name] = run.store.read_table(run.run_id, name, declared)
-            except (OSError, KeyError, ValueError) as error:
+            except (OSError, KeyError, ValueError, TypeError) as error:
                 unread[name] = f"{type(error).__name__}: {str(error)[:_LONGEST_PROBLEM]}"
     return tables, unread

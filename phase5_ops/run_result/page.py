@@ -6,6 +6,7 @@ an entry of its own. Text of the platform may be hostile: none of it becomes mar
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlparse
 
 import dagster as dg
 
@@ -20,7 +21,7 @@ from phase5_ops.run_result.document import RunResult
 
 _SHOWN_AT_ONCE = 990  # characters of Markdown
 _LONGEST = 300  # characters of a text of the platform
-_MOST_BLOCKERS = 10
+_MOST_BLOCKERS, _MOST_OF_A_KIND = 10, 3
 _NEXT_LINE = "  \n"
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$:@]|(?<=www)\.)")
@@ -68,13 +69,16 @@ def _why(document: ReadinessDocument) -> str:
 
 
 def _blockers(document: ReadinessDocument, catalogue: Catalogue) -> Iterator[tuple[str, dg.MetadataValue]]:
+    """An entry for each kind of blocker: the row, what to do about it, and the first that are of the kind."""
     found = blockers(document, catalogue)
     for number, each in enumerate(found[:_MOST_BLOCKERS], 1):
-        verdict = str(each.verdict or "")
-        do = f"{_NEXT_LINE}**To do:** {_plain(_cut(each.remedy))}" if each.remedy else ""
-        more = f" (and {len(each.said) - 1} more like this)" if len(each.said) > 1 else ""
-        said = f"{_plain(_cut(each.said[0]))}{more}"
-        yield f"blocker {number}", _markdown(f"**{f'{each.row} {verdict}'.strip()}** {said}{do}")
+        first, *others = (_plain(_cut(line)) for line in each.said[:_MOST_OF_A_KIND])
+        more = len(each.said) - _MOST_OF_A_KIND
+        lines = [f"**{each.row} {each.verdict}** {first}" if each.row else first]
+        lines += [f"**To do:** {_plain(_cut(each.remedy))}"] if each.remedy else []
+        lines += [f"also: {other}" for other in others]
+        lines += [f"and {more} more, all in the report"] if more > 0 else []
+        yield f"blocker {number}", _lines(lines, end=_NEXT_LINE)
     if further := sum(len(each.said) for each in found[_MOST_BLOCKERS:]):
         yield "further blockers", _markdown(f"{further} more, all in the report")
 
@@ -138,29 +142,35 @@ def _where(result: RunResult, run: RunContext) -> Iterator[tuple[str, dg.Metadat
     """Where the report and the evidence are: on this machine, and where they were copied to."""
     store, run_id = run.store, run.run_id
     if result.has_report:
-        yield "report", dg.MetadataValue.path(str(store.page_path(run_id)))
-    yield "evidence bundle", dg.MetadataValue.path(str(store.run_folder(run_id)))
+        yield "report", dg.MetadataValue.path(str(store.page_path(run_id).resolve()))
+        yield "opens the report", dg.MetadataValue.text(f"phase5 report {run_id} --open")
+    yield "evidence bundle", dg.MetadataValue.path(str(store.run_folder(run_id).resolve()))
     yield "evidence digest", dg.MetadataValue.text(result.document.evidence_digest)
     if run.settings.evidence_s3_uri is not None:
-        yield "copy of both", dg.MetadataValue.path(f"{run.settings.evidence_s3_uri.rstrip('/')}/{run_id}/")
+        copy = urlparse(f"{run.settings.evidence_s3_uri.rstrip('/')}/{run_id}/")
+        bucket, prefix = copy.netloc, copy.path.lstrip("/")
+        if result.has_report:
+            report = f"{prefix}{store.page_path(run_id).name}"
+            yield "report on S3", dg.MetadataValue.url(run.links.s3_object(bucket, report))
+        yield "evidence bundle on S3", dg.MetadataValue.url(run.links.s3_folder(bucket, prefix))
 
 
-def _lines(lines: list[str]) -> dg.MetadataValue:
+def _lines(lines: list[str], end: str = "\n") -> dg.MetadataValue:
     """As many lines as are shown at once."""
     text = ""
     for number, line in enumerate(lines):
         if len(text) + len(line) > _SHOWN_AT_ONCE - 40:
-            return _markdown(f"{text}- {len(lines) - number} more in the report")
-        text += f"{line}\n"
-    return _markdown(text)
+            return _markdown(f"{text}and {len(lines) - number} more in the report")
+        text += f"{line}{end}"
+    return _markdown(text.rstrip())
 
 
 def _markdown(text: str) -> dg.MetadataValue:
     return dg.MetadataValue.md(text)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def _cut(text: str, most: int = _LONGEST) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _one_line(text: str) -> str:

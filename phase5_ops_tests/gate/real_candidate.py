@@ -200,7 +200,7 @@ class World:
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(PROMOTION_ASSET), asset_partitions=[RELEASE.name])
         (record,) = self.instance.fetch_materializations(wanted, limit=10).records
         shown = record.asset_materialization.metadata
-        command = shlex.split(shown["verify"].value.strip("`\n"))
+        command = shlex.split(shown["verify"].value.strip("`\n").replace("\\\n", ""))
         assert command[:2] == ["phase5", "verify"]
         assert all(Path(name).exists() for name in command[2:4])
         digests = [sha256_of(Path(name).read_bytes()) for name in command[2:4]]

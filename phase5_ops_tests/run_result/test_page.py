@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import dagster as dg
 import pytest
 
+from phase5_ops.aws.links import ConsoleLinks
 from phase5_ops.build import CATALOGUE
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.evidence.result import EvidenceEntry, RowEntry
@@ -58,10 +59,13 @@ def test_what_keeps_it_closed_comes_in_order_of_importance_with_its_remedy():
 
 
 def test_many_blockers_are_counted():
-    kinds = [f"2.2 FAIL breaker_{each} c{line}: x" for each in range(40) for line in range(2)]
-    shown = page(document("run-1").model_copy(update={"blockers": kinds}))
-    assert "(and 1 more like this)" in shown["blocker 1"].value
-    assert shown["further blockers"].value == "60 more, all in the report"
+    shown = page(document("run-1").model_copy(update={"blockers": [f"2.2 FAIL breaker_open c{each}: x" for each in range(40)]}))
+    lines = shown["blocker 1"].value.replace("\\", "").split("  \n")
+    assert lines[0] == "**2.2 FAIL** breaker_open c0: x"
+    assert lines[-3:] == ["also: breaker_open c1: x", "also: breaker_open c2: x", "and 37 more, all in the report"]
+    kinds = [f"2.2 FAIL code_{each} c: x" for each in range(12)]
+    many = page(document("run-1").model_copy(update={"blockers": kinds}))
+    assert many["further blockers"].value == "2 more, all in the report"
 
 
 def test_what_changed_since_the_run_before_is_said():
@@ -113,3 +117,16 @@ def test_hostile_text_stays_text_and_every_entry_is_shown_at_once(links: int):
             assert "](javascript" not in value.value
             assert "![" not in value.value
             assert "\x1b" not in value.value
+
+
+def test_the_report_and_the_evidence_are_found_here_and_where_they_were_copied_to():
+    settings = Settings(evidence_s3_uri="s3://kept/phase5")
+    run = SimpleNamespace(
+        settings=settings, store=EvidenceStore(Path("evidence")), run_id="run-1", links=ConsoleLinks("eu-west-1")
+    )
+    shown = metadata_of(RunResult(document("run-1"), None, has_report=True), run, CATALOGUE, None)
+    assert shown["report"].value.endswith("/evidence/run-1/report.html")
+    assert shown["opens the report"].value == "phase5 report run-1 --open"
+    of = "https://eu-west-1.console.aws.amazon.com/s3"
+    assert shown["report on S3"].value == f"{of}/object/kept?region=eu-west-1&prefix=phase5/run-1/report.html"
+    assert shown["evidence bundle on S3"].value == f"{of}/buckets/kept?region=eu-west-1&prefix=phase5/run-1/"

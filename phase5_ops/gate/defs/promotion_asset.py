@@ -25,6 +25,7 @@ from phase5_ops.gate.state.items import Promotion
 log = logging.getLogger(__name__)
 
 _KEY = "idempotency key"
+_IN_LINES = " \\\n  "  # of a shell
 _RIGHTS = {
     OrderKind.OPEN: "the gate was open",
     OrderKind.ROLLBACK: "a rollback to what was promoted before",
@@ -74,8 +75,8 @@ def _metadata(run: RunContext, said: DecisionFacts, record: Promotion) -> dict[s
     files = {rests_on: record.readiness_envelope, DECISION_FILE: record.decision_envelope}
     folder = run.store.attestations(record.holder)
     environment = run.settings.environment
-    command = ["phase5", "verify", *(str(folder / name) for name in files), "--digest", said.digest, "--environment", environment]
-    command += ["--accept", kind.value.lower().replace("_", "-")] if by_override else []
+    command = [["phase5", "verify"], *([str(folder / name)] for name in files), ["--digest", said.digest]]
+    command += [["--environment", environment], *([["--accept", kind.value.lower().replace("_", "-")]] if by_override else [])]
     text = dg.MetadataValue.text
     return {
         "release": text(said.name),
@@ -88,7 +89,7 @@ def _metadata(run: RunContext, said: DecisionFacts, record: Promotion) -> dict[s
         "by which right": text(_RIGHTS[kind]),
         **{f"digest of {name}": text(sha256_of(content.encode())) for name, content in files.items()},
         "attestation": dg.MetadataValue.path(str(folder)),
-        "verify": dg.MetadataValue.md(f"```\n{shlex.join(command)}\n```"),
+        "verify": dg.MetadataValue.md(f"```\n{_IN_LINES.join(map(shlex.join, command))}\n```"),
         _KEY: text(record.idempotency_key),
     }
 
