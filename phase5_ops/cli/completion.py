@@ -43,5 +43,10 @@ def roles(incomplete: str) -> list[Completion]:
     return _beginning(incomplete, [(role, "") for role in ROLES])
 
 
+def purposes(incomplete: str) -> list[Completion]:
+    """Purposes of IAM policies that begin like this."""
+    return _beginning(incomplete, [(name, "") for name in ("readiness", "gate", "signer", "pipeline", "init", "auditor")])
+
+
 def _beginning(incomplete: str, known: Iterable[Completion]) -> list[Completion]:
     return [(name, said) for name, said in known if name.startswith(incomplete)]

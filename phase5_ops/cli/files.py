@@ -10,7 +10,7 @@ import typer
 
 from phase5_ops.cli.errors import refuse
 from phase5_ops.cli.options import AcceptedRight, OutputOption, PlainFormat, PlainFormatOption
-from phase5_ops.cli.output import check_writable, write
+from phase5_ops.cli.output import check_writable, width_of, write
 from phase5_ops.cli.progress import progress
 
 
@@ -75,7 +75,7 @@ def audit_ledger(
     if output_format is PlainFormat.json:
         print(file_audit.as_json("phase5.ledger_audit/v1", judgement))
     else:
-        print(file_audit.as_table("Replay audit trail", judgement))
+        print(file_audit.as_text("Replay audit trail", judgement, width_of(None)))
     raise typer.Exit(file_audit.exit_code(judgement))
 
 

@@ -26,7 +26,8 @@ FormatsOption = Annotated[
     typer.Option(
         "--format",
         "-f",
-        help="How the result is printed; default: table. May be repeated, with a folder as --output.",
+        metavar="FORMAT",
+        help=f"{', '.join(Format)}; default: table. May be repeated, with a folder as --output.",
         show_default=False,
     ),
 ]

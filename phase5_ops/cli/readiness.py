@@ -102,7 +102,7 @@ def sandbox(
     from phase5_ops.sandbox.scenarios import catalogue
 
     if list_scenarios:
-        print(catalogue.as_table())
+        print(catalogue.as_text(width_of(None)))
         return
     catalogue.named(scenario)
     process.serve(scenario, port, until_stdin_closes=until_stdin_closes)
@@ -200,9 +200,16 @@ def explain(
 def iam_policy(
     purpose: Annotated[
         str,
-        typer.Option("--for", help="readiness (runs), gate (sensor and promotion), signer, pipeline (promote), init or auditor."),
+        typer.Option(
+            "--for",
+            metavar="PURPOSE",
+            help="readiness (runs), gate (sensor and promotion), signer, pipeline (promote), init or auditor.",
+            autocompletion=completion.purposes,
+        ),
     ] = "readiness",
-    role: Annotated[str | None, typer.Option("--role", help="Whose key a signer signs with.")] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", help="Whose key a signer signs with.", autocompletion=completion.roles)
+    ] = None,
 ) -> None:
     """Print the least-privilege IAM policy of one purpose, as JSON.
 
@@ -212,11 +219,13 @@ def iam_policy(
     import json
 
     from phase5_ops.permissions.purposes import Purpose, policy_for
+    from phase5_ops.text import nearest, printable
 
     try:
         chosen = Purpose(purpose)
     except ValueError:
-        refuse(f"--for {purpose}: give one of {', '.join(Purpose)}")
+        near = f"did you mean {meant}? The" if (meant := nearest(purpose, Purpose)) else "the"
+        refuse(f"--for {printable(purpose)}: {near} choices are {', '.join(Purpose)}")
     print(json.dumps(policy_for(chosen, settings_of_environment(), role), indent=2))
 
 

@@ -2,16 +2,12 @@
 
 import json
 from dataclasses import asdict
-from io import StringIO
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from phase5_ops.report.wrapping import labelled, wrapped
+from phase5_ops.text import printable
 from phase5_ops.verdict import Judgement, Verdict
 
-_WIDTH = 150
 _EXIT_CODES = {Verdict.PASS: 0, Verdict.WARN: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.ERROR: 2}
 
 
@@ -36,17 +32,13 @@ def as_json(schema: str, judgement: Judgement) -> str:
     return json.dumps(as_document(schema, judgement), indent=2, ensure_ascii=False)
 
 
-def as_table(title: str, judgement: Judgement) -> str:
-    """The result as text: verdict and summary, the findings as a table, the facts."""
-    buffer = StringIO()
-    console = Console(file=buffer, width=_WIDTH)
-    console.print(Text(f"{title}: {judgement.verdict}. {judgement.summary}"))
-    if judgement.findings:
-        table = Table("verdict", "code", "subject", "expected", "seen")
-        for finding in judgement.findings:
-            cells = (str(finding.verdict), finding.code, finding.subject, finding.expected, finding.seen)
-            table.add_row(*(Text(cell) for cell in cells))
-        console.print(table)
+def as_text(title: str, judgement: Judgement, width: int) -> str:
+    """The result as lines of at most `width` columns but for addresses: verdict and summary, the findings, the facts."""
+    lines = wrapped(printable(f"{title}: {judgement.verdict}. {judgement.summary}"), width)
+    for finding in judgement.findings:
+        lines += labelled("", printable(f"{finding.verdict} {finding.code} {finding.subject}"), width, indent=2)
+        for label, text in (("expected", finding.expected), ("seen", finding.seen)):
+            lines += labelled(label, printable(text), width, indent=4, label_width=8)
     for name, value in judgement.facts.items():
-        console.print(Text(f"{name}: {value}"))
-    return buffer.getvalue().rstrip("\n")
+        lines += wrapped(printable(f"{name}: {value}"), width)
+    return "\n".join(lines)

@@ -107,10 +107,9 @@ class Catalogue:
         lines = [
             "# Finding codes",
             "",
-            "Stable names; a row's verdict is its worst finding. `phase5 explain CODE` shows one in the terminal. Who signs is",
-            "shown, under `not tried`, every finding that says that something was not tried, read or judged: "
-            + ", ".join(f"`{name}`" for name in sorted(self.not_tried))
-            + ".",
+            "Stable names; a row's verdict is its worst finding. `phase5 explain CODE` shows one in the terminal, and with a row",
+            "its codes. Who signs is shown, under `not tried`, every finding that says that something was not tried, read or"
+            " judged: " + ", ".join(f"`{name}`" for name in sorted(self.not_tried)) + ".",
             "",
         ]
         for chapter in self.chapters:

@@ -34,6 +34,7 @@ def completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         ("phase5 demo --scenario breaker-open-u", {"breaker-open-under-traffic"}),
         ("phase5 waive slo_alarms_d", {"slo_alarms_defined"}),
         ("phase5 sign-off r --role ops", {"ops-sre"}),
+        ("phase5 iam-policy --for s", {"signer"}),
         ("phase5 check --format js", {"json"}),
         ("phase5 check --row zzz", set()),
     ],

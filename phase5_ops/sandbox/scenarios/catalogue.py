@@ -1,5 +1,6 @@
 """Every scenario, and the text that lists them. The modules of the folder have registered theirs by then."""
 
+from phase5_ops.report.wrapping import labelled
 from phase5_ops.sandbox.scenarios.registry import REGISTERED, Scenario
 from phase5_ops.settings import ConfigurationError
 from phase5_ops.text import did_you_mean, printable
@@ -22,14 +23,13 @@ def named(name: str) -> Scenario:
     return REGISTERED[name]
 
 
-def as_table() -> str:
-    """The scenarios as text: name, what it is, what it turns."""
+def as_text(width: int) -> str:
+    """The scenarios in lines of at most `width` columns: name, what it is, what it turns."""
     lines = []
     for each in all_scenarios():
-        turned = (
-            ", ".join(f"{row} {verdict} ({code})" for row, (verdict, code) in each.turns.items())
-            or "nothing: every judged row passes"
-        )
-        lines += [f"{each.name}", f"    {each.description}", f"    turns: {turned}"]
+        turned = ", ".join(f"{row} {verdict} ({code})" for row, (verdict, code) in each.turns.items())
+        lines.append(each.name)
+        lines += labelled("", each.description, width, indent=4)
+        lines += labelled("turns:", turned or "nothing: every judged row passes", width, indent=4)
     faults = sum(1 for each in REGISTERED.values() if each.turns)
     return "\n".join([*lines, f"{len(REGISTERED)} scenarios, {faults} of them faults"])

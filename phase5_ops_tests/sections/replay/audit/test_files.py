@@ -225,7 +225,7 @@ def test_a_folder_without_ledger_files_is_an_error(judged, tmp_path):
 
 def test_the_output_says_what_was_not_looked_at(judged):
     found = judged(lines(WHOLE))
-    text, document = file_audit.as_table("Replay audit trail", found), file_audit.as_document("s/v1", found)
+    text, document = file_audit.as_text("Replay audit trail", found, 120), file_audit.as_document("s/v1", found)
     assert "history: not kept for files" in text
     assert set(document) == {"schema", "verdict", "summary", "facts", "findings"}
 
