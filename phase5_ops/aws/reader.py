@@ -282,6 +282,7 @@ class AwsReader:
         try:
             client = self.client(service, region)
             name = f"{service}:{client.meta.method_to_api_mapping[operation]}"
+            log.info("waiting for %s of %s", name, resource)
             if paginate:
                 iterator = iter(client.get_paginator(operation).paginate(**params))
                 while (page := self.bounded(lambda: _next_page(iterator, before_page))) is not None:

@@ -56,7 +56,7 @@ class RunbookSection:
     title: Annotated[str, "text of the heading, or of the section that the anchor leads to"]
     anchor: Annotated[str, "what follows # in a link"]
     line: Annotated[int, "1-based", Column(dtype="Int64")]
-    words: Annotated[int, "words of body text up to the next heading of the same or a higher level", Column(dtype="Int64")]
+    words: Annotated[int, "number of words up to the next heading of the same or a higher level", Column(dtype="Int64")]
     has_content: Annotated[bool, "a picture, or words that are not only a placeholder"]
     disowned: Annotated[str, 'the sentence by which the section says that it must not be used; "" for none']
 

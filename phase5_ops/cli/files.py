@@ -39,7 +39,7 @@ def scan_logs(
         ids = log_command.read_tenant_ids(tenants)
     except log_command.TenantsUnreadable as error:
         raise ConfigurationError(str(error)) from error
-    with progress("scanning"):
+    with progress("scanning", piped=False):
         logger = logging.getLogger("phase5_ops.scan")
 
         def show(name: str, done: int) -> None:
@@ -67,7 +67,7 @@ def audit_ledger(
     settings = load_settings()
     if missing := [str(path) for path in paths if not path.exists()]:
         raise ConfigurationError(f"no such file or folder: {', '.join(missing)}")
-    with progress("reading"):
+    with progress("reading", piped=False):
         from phase5_ops.report import file_audit
         from phase5_ops.sections.replay.audit.files import audit_files
 

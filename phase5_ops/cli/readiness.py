@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,7 +52,7 @@ def check(  # noqa: PLR0917 - each is an option of the command
     chosen = chosen_rows(row, no_sign_offs=no_sign_offs)
     asked = output_of(formats, output, quiet=quiet, verbose=verbose)
     settings = settings_of_environment(refresh_costs=refresh)
-    finish(_run(settings, chosen), asked, settings)
+    finish(_run(settings, chosen, quiet=quiet), asked, settings)
 
 
 def demo(  # noqa: PLR0917 - each is an option of the command
@@ -76,11 +77,13 @@ def demo(  # noqa: PLR0917 - each is an option of the command
     from phase5_ops.sandbox.scenarios import catalogue
 
     catalogue.named(scenario)
-    with sandbox_process(scenario) as exports:
+    with ExitStack() as stack:
+        with progress(f"starting the sandbox, scenario {scenario}", quiet=quiet):
+            exports = stack.enter_context(sandbox_process(scenario))
         os.environ.update(exports)
         print(f"phase5: state folder {os.environ['PHASE5_STATE_DIR']}", file=sys.stderr)
         settings = settings_of_environment()
-        document = _run(settings, None)
+        document = _run(settings, None, quiet=quiet)
         if no_ui:
             finish(document, asked, settings)
         emit(document, asked, settings)
@@ -238,10 +241,11 @@ def _require_sandbox() -> None:
         raise ConfigurationError(f"the sandbox needs the extra: pip install 'phase5-ops[sandbox]' ({error})") from error
 
 
-def _run(settings: "Settings", rows: list[str] | None) -> "ReadinessDocument":
-    with progress("starting"):
+def _run(settings: "Settings", rows: list[str] | None, *, quiet: bool) -> "ReadinessDocument":
+    with progress("loading Dagster and the checks", quiet=quiet) as say:
         from phase5_ops.commands.readiness import NotAsked, run_readiness
 
+        say("asking AWS who calls, and looking for the platform's tables")
         try:
             return run_readiness(settings, rows)
         except NotAsked as error:

@@ -41,7 +41,7 @@ def report(
         raise ConfigurationError("give either RUN or --release, not both")
     check_writable(output)
     settings = load_settings() if release is None else settings_of_environment()
-    with progress("reading the evidence"):
+    with progress("reading the evidence", piped=False):
         from phase5_ops.commands.report import report_release, report_run
         from phase5_ops.commands.run_history import NothingKnown
         from phase5_ops.text import printable

@@ -10,13 +10,14 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from sqlalchemy.exc import SQLAlchemyError
 
 from phase5_ops.aws.tables import describe_table_once
-from phase5_ops.build import PROJECT, build_defs, evidence_for
+from phase5_ops.build import EVIDENCE, JUDGING, PROJECT, build_defs, evidence_for
 from phase5_ops.commands.in_process import run_in_process
 from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder, raise_if_unusable
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.inputs.dagster_records import RunLog, run_log
 from phase5_ops.gate.runs.continuity import look_back
+from phase5_ops.orchestration.steps import announce_steps
 from phase5_ops.reads import ReadStatus
 from phase5_ops.report.document import ReadinessDocument, ReportCode
 from phase5_ops.run_result.assets import result_of
@@ -97,12 +98,19 @@ def _execute(run: RunContext, assets: set[str] | None, instance: dg.DagsterInsta
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
+    announce_steps(_number_of_steps(assets))
     job = build_defs(settings=run.settings, run=run).resolve_job_def(READINESS_JOB)
     with nullcontext(instance) if instance else open_dagster(run.settings.state_dir) as chosen:
         result = run_in_process(job, chosen, run_id=run.run_id, assets=assets)
         if any(map(_interrupted, result.all_events)):
             raise KeyboardInterrupt
         return run_log(chosen, run.run_id)
+
+
+def _number_of_steps(assets: set[str] | None) -> int:
+    """How many tables are gathered and how many checks judged in a run of these assets (None: all)."""
+    gathered = {evidence.name for evidence in EVIDENCE if assets is None or evidence.name in assets}
+    return len(gathered) + sum(len(judging.judges) for judging in JUDGING if {judging.asset, *judging.also} <= gathered)
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

@@ -22,4 +22,10 @@ def context_of(document: ReadinessDocument, settings: Settings) -> RenderContext
     except OSError as error:
         log.warning("nothing is compared with the previous run: %s", error)
         before = None
-    return RenderContext(meanings=CATALOGUE.by_name, runbook=settings.runbook_address, before=before)
+
+    def page(shown: ReadinessDocument) -> str:
+        from phase5_ops.commands.report import page_of
+
+        return page_of(settings, shown)
+
+    return RenderContext(meanings=CATALOGUE.by_name, runbook=settings.runbook_address, before=before, page=page)

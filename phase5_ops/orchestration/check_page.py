@@ -30,7 +30,8 @@ _MEANING = {
 }
 _NON_BLOCKING = (
     "*Dagster calls this check non-blocking because the run goes on when it fails, so that every row is judged. The release gate"
-    " does not go on: it stays closed while the row is FAIL, INCONCLUSIVE or ERROR (red). WARN is amber.*"
+    " does not go on: it stays closed while the row is FAIL, INCONCLUSIVE or ERROR (red). WARN is amber, and Dagster calls it"
+    " failed, too.*"
 )
 _FINDINGS_HEAD = ("| verdict | about | expected | seen | what to do |", "|---|---|---|---|---|")
 

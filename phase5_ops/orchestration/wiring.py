@@ -28,6 +28,7 @@ from phase5_ops.evidence.store import Origin
 from phase5_ops.evidence.table import DeclaredTable, GatheredTable, Tables, observed_at
 from phase5_ops.orchestration.check_page import check_description, check_metadata, check_spec, remedies
 from phase5_ops.orchestration.evidence_page import column_schema, cost_metadata, evidence_metadata, reading_metadata
+from phase5_ops.orchestration.steps import begin_step
 from phase5_ops.orchestration.tags import asset_tags
 from phase5_ops.remedies.model import Mend
 from phase5_ops.settings import Settings
@@ -137,7 +138,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
     )
     def gathered(context: dg.AssetExecutionContext, **tables: GatheredTable[Any, Any]) -> dg.MaterializeResult[Any]:
         run: RunContext = context.resources.run
-        log.info("gathering %s", evidence.name)
+        begin_step(f"gathering {evidence.name}")
         cost_before, calls_before = cost_usd(run.reader.meter), dict(run.reader.meter.calls)
         started = time.perf_counter()
         table = evidence.gather(run, tables)
@@ -200,7 +201,7 @@ def row_checks(judging: Judging) -> dg.AssetChecksDefinition:
         run: RunContext = context.resources.run
         run.store.write_origin(run.run_id, origin_of(run, context.run))
         for name in names:
-            log.info("judging %s", name)
+            begin_step(f"judging {name}")
             started = time.perf_counter()
             judgement, problem = _judge(judging.judges[name], run, tables, judging.rests_on.get(name, ()))
             run.timings[name] = time.perf_counter() - started

@@ -92,3 +92,12 @@ def test_findings_are_compared_with_the_previous_run_of_this_machine(tmp_path: P
     assert {result["baselineState"] for result in run["results"]} == {"unchanged"}
     assert run["tool"]["driver"]["rules"][0]["helpUri"].startswith("https://example.com/r.md#")
     assert "Register a candidate with phase5 promote." in (tmp_path / "out" / "readiness.csv").read_text("utf-8")
+
+
+def test_html_is_the_report_and_says_which_evidence_is_missing(tmp_path: Path):
+    settings = Settings(state_dir=tmp_path, runbook="https://example.com/r.md#x")
+    emit(document(), output_of([Format.html], tmp_path / "page.html"), settings)
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "the evidence of run r is not on this machine, so the page shows none of it" in page
+    assert "Register a candidate with phase5 promote." in page

@@ -1,19 +1,29 @@
 """The page of an asset shows the evidence first, of bounded size, whatever the evidence holds."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 import dagster as dg
 import pytest
 
-from phase5_ops.build import EVIDENCE
+from phase5_ops.build import EVIDENCE, build_defs
 from phase5_ops.evidence.preview import Preview, by
 from phase5_ops.evidence.table import DeclaredTable, NoFacts
 from phase5_ops.orchestration.evidence_page import column_schema, cost_metadata, evidence_metadata, reading_metadata
 from phase5_ops.orchestration.tags import asset_tags
 from phase5_ops.reads import Read, ReadStatus
+from phase5_ops_tests.places import ROOT
 
 HOSTILE = "<script>alert(1)</script>\n\x1b[31m" + "x" * 300
+
+
+#: What the description of a number says of its unit.
+UNIT = re.compile(r"number|share|how often|milliseconds|seconds|USD|BillingCurrency|UTC|HTTP status|1-6|1-based|in the unit of")
+
+
+def _is_number(column: dg.TableColumn) -> bool:
+    return column.type.startswith(("int", "Int", "float", "Float", "decimal", "datetime"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,10 @@ def test_each_table_explains_its_columns_and_its_assets_can_be_selected(evidence
     (schema,) = column_schema(evidence.table).values()
     assert isinstance(schema, dg.TableSchema)
     assert [column.name for column in schema.columns if not column.description] == []
+    without_unit = [
+        f"{each.name}: {each.description}" for each in schema.columns if _is_number(each) and not UNIT.search(each.description)
+    ]
+    assert without_unit == []
     assert asset_tags(evidence.name, evidence.section)["phase5/section"] == evidence.section
 
 
@@ -97,3 +111,19 @@ def test_an_asset_has_the_tag_of_each_row_that_is_judged_from_it():
         "phase5/row-2.2": "",
     }
     assert asset_tags("registered_tools", "1") == {"phase5/section": "1"}
+
+
+def test_the_selections_of_the_documentation_find_what_it_says():
+    """`docs/dagster-ui.md` names them."""
+    text = (ROOT / "docs" / "dagster-ui.md").read_text(encoding="utf-8")
+    graph = build_defs().resolve_asset_graph()
+    found = {
+        chosen: {key.to_user_string() for key in dg.AssetSelection.from_string(chosen).resolve(graph)}
+        for chosen in re.findall(r"`(\+?(?:group|tag|owner|kind):[^`]+)`", text)
+    }
+    assert found['group:"1_dashboards"'] == {"slo_alarms", "runbook"}
+    assert found['group:"shared_inputs"'] | found['group:"1_dashboards"'] >= found['tag:"phase5/section"="1"']
+    assert found['tag:"phase5/row-2.2"'] == {"breaker_snapshot"}
+    assert found['tag:"phase5/row-tool_slo_met"'] == found['tag:"phase5/row"="1.1"'] == {"tool_slo_summary"}
+    assert found['+tag:"phase5/row-1.2"'] >= {"slo_alarms", "tool_slo_summary", "registered_tools"}
+    assert all(found.values())

@@ -15,6 +15,7 @@ from phase5_ops.context import RunContext
 from phase5_ops.evidence.run_tags import ENVIRONMENT_TAG, READINESS_ASSET, RELEASE_TAG, SIGN_OFF_ASSET, SIGN_OFF_JOB
 from phase5_ops.evidence.table import Tables
 from phase5_ops.gate.approval.judge import SIGN_OFFS, SignOffs, judge_sign_off, sign_offs_table
+from phase5_ops.gate.approval.preview import PREVIEW
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.readiness_statement import facts_of
@@ -26,7 +27,7 @@ from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.signing.kms import SigningError
 from phase5_ops.gate.signing.trusted_keys import FILE_NAME
 from phase5_ops.gate.state.items import StateError
-from phase5_ops.orchestration.evidence_page import column_schema
+from phase5_ops.orchestration.evidence_page import column_schema, evidence_metadata, reading_metadata
 from phase5_ops.orchestration.tags import asset_tags
 from phase5_ops.orchestration.wiring import Judging, row_checks
 from phase5_ops.reads import Read, ReadStatus
@@ -64,8 +65,8 @@ def sign_offs(context: dg.AssetExecutionContext, config: SignOffConfig) -> dg.Ma
     table = gather_sign_offs(run, config.release)
     tags = {ENVIRONMENT_TAG: run.settings.environment, **({RELEASE_TAG: config.release} if config.release else {})}
     context.instance.add_run_tags(context.run.run_id, tags)
-    signed = [row.role for row in table.rows if row.done]
-    return dg.MaterializeResult(value=table, metadata={"release": config.release or "none", "signed": ", ".join(signed)})
+    about = {"release": config.release or "none", "signed": ", ".join(row.role for row in table.rows if row.done)}
+    return dg.MaterializeResult(value=table, metadata=evidence_metadata(table, PREVIEW, ASSET) | about | reading_metadata(table))
 
 
 def gather_sign_offs(run: RunContext, release: str | None) -> SignOffs:

@@ -20,6 +20,7 @@ class Format(StrEnum):
 
     table = "table"
     json = "json"
+    html = "html"
     markdown = "markdown"
     junit = "junit"
     sarif = "sarif"
@@ -44,6 +45,7 @@ class RenderContext:
         meanings: every finding code by its name, as the catalogue has them; a name used by two rows has an entry for each.
         runbook: web address of the runbook; None where it has none.
         before: the document of the previous whole run of the environment; None where there is none, or where nobody looked.
+        page: makes the HTML report, with the evidence that only a command can read; None: the page without evidence.
         width: columns of a table.
         to_terminal: a table may have colours.
         detail: how much a table shows under the rows.
@@ -52,6 +54,7 @@ class RenderContext:
     meanings: Mapping[str, Sequence["FindingCode"]] = field(default_factory=dict)
     runbook: str | None = None
     before: "ReadinessDocument | None" = None
+    page: Callable[["ReadinessDocument"], str] | None = None
     width: int = 120
     to_terminal: bool = False
     detail: Detail = Detail.normal
@@ -107,6 +110,16 @@ def _json(document: "ReadinessDocument", _context: RenderContext) -> str:
     return json.dumps(document.to_json(), indent=2, ensure_ascii=False)
 
 
+def _html(document: "ReadinessDocument", context: RenderContext) -> str:
+    if context.page is not None:
+        return context.page(document)
+    from phase5_ops.report.changes import changes_between
+    from phase5_ops.report.html.render import render_report
+
+    changes = changes_between(context.before, document) if context.before is not None else None
+    return render_report(document, tables={}, previews={}, changes=changes, beside_evidence=False)
+
+
 def _markdown(document: "ReadinessDocument", _context: RenderContext) -> str:
     from phase5_ops.report import markdown
 
@@ -149,6 +162,7 @@ EXTRA = "pip install 'phase5-ops[formats]'"
 FORMATS: Mapping[Format, OutputFormat] = {
     Format.table: OutputFormat("readiness.txt", _table, needs_context=False),
     Format.json: OutputFormat("readiness.json", _json, needs_context=False),
+    Format.html: OutputFormat("readiness.html", _html),
     Format.markdown: OutputFormat("readiness.md", _markdown, needs_context=False),
     Format.junit: OutputFormat("readiness.junit.xml", _junit),
     Format.sarif: OutputFormat("readiness.sarif", _sarif),

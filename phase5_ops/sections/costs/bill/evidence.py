@@ -65,8 +65,8 @@ class CostRow:
         'ISO 4217; "" for a tenant that nothing was billed for where nothing was billed at all',
         Column("BillingCurrency"),
     ] = ""
-    billed: Annotated[Decimal, "unblended", Column("BilledCost", check=_is_amount)] = ZERO
-    effective: Annotated[Decimal, "amortized", Column("EffectiveCost", check=_is_amount)] = ZERO
+    billed: Annotated[Decimal, "in BillingCurrency, unblended", Column("BilledCost", check=_is_amount)] = ZERO
+    effective: Annotated[Decimal, "in BillingCurrency, amortized", Column("EffectiveCost", check=_is_amount)] = ZERO
     tags: Annotated[dict[str, str], "tenant and connector tag, as on the bill", Column("Tags", json=_SORTED)] = field(
         default_factory=dict
     )
@@ -77,22 +77,26 @@ class CostRow:
     state: Annotated[str, "of the tenant", Column("x_TenantState", among=(ACTIVE, INACTIVE, UNKNOWN, REST))] = ACTIVE
     created_at: Annotated[str | None, "ISO-8601", Column("x_TenantCreatedAt")] = None
     allocated: Annotated[
-        Decimal, "of the shared rest, in the metric that is judged", Column("x_AllocatedCost", check=_is_amount)
+        Decimal,
+        "in BillingCurrency: part of the shared rest",
+        Column("x_AllocatedCost", check=_is_amount),
     ] = ZERO
     unallocated: Annotated[
         Decimal,
-        "of a row without a tenant: what no registered tenant's usage could be found for",
+        "in BillingCurrency, of a row without a tenant: what no registered tenant's usage could be found for",
         Column("x_UnallocatedCost", check=_is_amount),
     ] = ZERO
     unallocated_gross: Annotated[
         Decimal,
-        "the same of its days without their signs, so that a credit hides no other day's cost",
+        "in BillingCurrency: the same of its days without their signs, so that a credit hides no other day's cost",
         Column("x_UnallocatedGross", check=_is_amount),
     ] = ZERO
     previous: Annotated[
-        Decimal, "own cost in the period before, in the metric that is judged", Column("x_PreviousCost", check=_is_amount)
+        Decimal,
+        "in BillingCurrency: own cost of the period before",
+        Column("x_PreviousCost", check=_is_amount),
     ] = ZERO
-    executions: Annotated[int, "through this connector in the charge period", Column("x_Executions", least=0)] = 0
+    executions: Annotated[int, "number of executions through this connector", Column("x_Executions", least=0)] = 0
     tools: Annotated[dict[str, int], "executions by tool", Column("x_ExecutionsByTool", json=_SORTED)] = field(
         default_factory=dict
     )

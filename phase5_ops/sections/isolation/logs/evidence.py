@@ -170,14 +170,14 @@ class LogRow:
     written: Annotated[str, "the id as the line has it, where something hides it"] = ""
     layers: Annotated[str, "what hid it there"] = ""
     line: Annotated[_Count, "its number in the stream or file"] = 0
-    lines: Annotated[_Count, "that were scanned"] = 0
-    bytes: Annotated[_Count, "that were scanned"] = 0
-    naming: Annotated[_Count, "lines that name a tenant"] = 0
-    unattributed: Annotated[_Count, "of those, lines without a known owner"] = 0
-    foreign_hits: Annotated[_Count, "lines that name a foreign tenant"] = 0
-    probes_set_aside: Annotated[_Count, "hits that our own probes explain"] = 0
-    listed_set_aside: Annotated[_Count, "hits that exceptions of the policy cover"] = 0
-    too_deep: Annotated[_Count, "lines with more layers of encodings than are undone"] = 0
+    lines: Annotated[_Count, "number of lines that were scanned"] = 0
+    bytes: Annotated[_Count, "number of bytes that were scanned"] = 0
+    naming: Annotated[_Count, "number of lines that name a tenant"] = 0
+    unattributed: Annotated[_Count, "number of those lines without a known owner"] = 0
+    foreign_hits: Annotated[_Count, "number of lines that name a foreign tenant"] = 0
+    probes_set_aside: Annotated[_Count, "number of hits that our own probes explain"] = 0
+    listed_set_aside: Annotated[_Count, "number of hits that exceptions of the policy cover"] = 0
+    too_deep: Annotated[_Count, "number of lines with more layers of encodings than are undone"] = 0
 
 
 @dataclass(frozen=True, slots=True)

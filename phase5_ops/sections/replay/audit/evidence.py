@@ -52,12 +52,12 @@ class ReplayRow:
     action_ms: _Ms
     terminal_ms: _Ms
     terminal: Annotated[str | None, "REPLAY_COMPLETED, REPLAY_FAILED"]
-    request_entries: Annotated[int, "under the request's trace"]
-    start_entries: Annotated[int, "under the execution's trace, as the rest"]
-    execution_entries: Annotated[int, "EXECUTION_STARTED"]
-    executed_entries: Annotated[int, "ACTION_EXECUTED"]
-    failed_entries: Annotated[int, "ACTION_FAILED"]
-    terminal_entries: Annotated[int, "REPLAY_COMPLETED, REPLAY_FAILED"]
+    request_entries: Annotated[int, "number of REPLAY_REQUESTED under the request's trace"]
+    start_entries: Annotated[int, "number of REPLAY_STARTED under the execution's trace, as the rest"]
+    execution_entries: Annotated[int, "number of EXECUTION_STARTED"]
+    executed_entries: Annotated[int, "number of ACTION_EXECUTED"]
+    failed_entries: Annotated[int, "number of ACTION_FAILED"]
+    terminal_entries: Annotated[int, "number of REPLAY_COMPLETED, REPLAY_FAILED"]
     outcome_status: Annotated[str | None, "of the outcome of this very trace"]
     attempt_status: Annotated[str | None, "of the attempt of this very trace"]
     attempt_ttl: Annotated[int | None, "epoch seconds"]

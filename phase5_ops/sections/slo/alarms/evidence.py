@@ -53,9 +53,9 @@ class SloAlarm:
         _JSON,
     ] = None
     period: Annotated[int | None, "seconds"] = None
-    evaluation_periods: Annotated[int | None, "periods that are looked at"] = None
-    datapoints_to_alarm: Annotated[int | None, "periods of those that must breach"] = None
-    threshold: Annotated[float | None, "in the unit of what is compared"] = None
+    evaluation_periods: Annotated[int | None, "number of periods that are looked at"] = None
+    datapoints_to_alarm: Annotated[int | None, "number of those periods that must breach"] = None
+    threshold: Annotated[float | None, "in the unit of what is compared: milliseconds of a latency, else a count or share"] = None
     comparison: Annotated[str | None, "ComparisonOperator"] = None
     treat_missing: Annotated[str | None, "TreatMissingData"] = None
     low_sample: Annotated[str | None, "EvaluateLowSampleCountPercentile"] = None
@@ -86,7 +86,7 @@ class SloAlarm:
     url: Annotated[str | None, "its page in the console"] = None
     unreadable: Annotated[str | None, "why the alarm could not be understood"] = None
     inputs_last_datapoint_at: Annotated[str | None, "when the last of its inputs that it cannot do without last had data"] = None
-    requests_per_period: Annotated[float | None, "median over the 5-minute windows with requests"] = None
+    requests_per_period: Annotated[float | None, "number of requests: median over the 5-minute windows with requests"] = None
     tool_sets: Annotated[
         list[dict[str, Any]] | None,
         "of the tool: [{metric, dimensions, last_datapoint_at, samples}]; samples: of the lookback",

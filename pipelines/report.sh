@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Writes what the gate says of a release in the formats that pipelines take, into GATE_OUTPUT/report. Run it whatever the gate said.
+# Reads GATE_RELEASE, GATE_OUTPUT (default phase5-gate), and phase5's own settings. Fails where there is nothing to report.
+set -euo pipefail
+
+: "${GATE_RELEASE:?the name of the release}"
+report="${GATE_OUTPUT:-phase5-gate}/report"
+rm -rf -- "$report"
+mkdir -p -- "$report"
+# the exit code is that of the gate; whether there is a report, the files say
+phase5 status --format markdown --format sarif --format junit --format json --output "$report" -- "$GATE_RELEASE" || true
+if ! phase5 report "--release=$GATE_RELEASE" --output "$report/report.html"; then
+  echo "there is no HTML report; the lines above say why" >&2
+fi
+
+if [ ! -s "$report/readiness.md" ]; then
+  echo "phase5 status gave no report of the release; the lines above say why" >&2
+  exit 2
+fi
+if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
+  head -c 1000000 -- "$report/readiness.md" >> "$GITHUB_STEP_SUMMARY"
+fi
