@@ -146,7 +146,7 @@ def test_actions_are_pinned_by_major_version_with_a_comment_and_rights_are_few()
     assert all(re.search(r"uses: [\w.-]+/[\w./-]+@v\d+ # .+", line) for line in lines)
     assert called["permissions"] == {}
     rights = {name: right for job in called["jobs"].values() for name, right in job["permissions"].items()}
-    assert rights == {"contents": "read", "id-token": "write", "security-events": "write"}
+    assert rights == {"contents": "read", "id-token": "write", "security-events": "write", "actions": "read"}
     checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout")]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
     roles = [step["with"]["role-to-assume"] for _, step in steps() if "configure-aws-credentials" in step.get("uses", "")]
