@@ -29,7 +29,8 @@ def label(name: str, longest: int = _LONGEST_NAME) -> str:
     plain = printable(name)
     if len(plain) > longest:
         plain = f"{plain[: longest // 2]}…{plain[len(plain) - (longest - longest // 2 - 1) :]}"
-    return plain.replace("$", r"\$")
+    plain = plain.replace("$", r"\$")
+    return f" {plain}" if plain.startswith("_") else plain  # matplotlib leaves such a name out of a legend
 
 
 def name_lines(axes: "Axes", names: Sequence[str]) -> None:

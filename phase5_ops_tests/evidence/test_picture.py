@@ -37,3 +37,11 @@ def test_pictures_of_one_page_share_no_id():
     ]
     assert found[0]
     assert not found[0] & found[1]
+
+
+def test_a_name_that_begins_with_an_underscore_is_in_the_legend_too():
+    figure = Figure(figsize=(4, 2))
+    axes = figure.add_subplot()
+    axes.bar([0], [1], label=label("_hidden"))
+    axes.legend()
+    assert "_hidden</text>" in as_svg(figure, "one")

@@ -96,6 +96,8 @@ def _classes(
     bottom = np.zeros(len(days))
     for (name, colour), mask in zip(_CLASSES, masks, strict=True):
         numbers = mask.sum(axis=0)
+        if not numbers.any():
+            continue
         axes.bar(range(len(days)), numbers, bottom=bottom, color=colour, edgecolor=GREY, linewidth=0.5, label=name)
         bottom += numbers
     axes.set_title("all accounts by share of the cap used", fontsize=10)
