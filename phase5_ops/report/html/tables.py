@@ -117,6 +117,7 @@ def _cells(frame: "pd.DataFrame", column: DeclaredColumn, *, first: bool) -> lis
     values: list[Any] = series.tolist()
     empty = series.isna().tolist()
     known: dict[Any, str] = {}
+    units = _epoch(column)
     start, end = ('<th scope="row">', "</th>") if first else ("<td>", "</td>")
     if _shown(column).is_number:
         start = start.replace(">", ' class="number">')
@@ -124,14 +125,14 @@ def _cells(frame: "pd.DataFrame", column: DeclaredColumn, *, first: bool) -> lis
     for value, nothing in zip(values, empty, strict=True):
         key = None if nothing else value
         if key not in known:
-            text = ("" if key is None else _short(_text(key, column))) or ("(empty)" if first else "")
+            text = ("" if key is None else _short(_text(key, column, units))) or ("(empty)" if first else "")
             known[key] = f"{start}{escape(text)}{end}"
         found.append(known[key])
     return found
 
 
-def _text(value: Any, column: DeclaredColumn) -> str:  # noqa: ANN401 - of any column
-    if (units := _epoch(column)) is not None:
+def _text(value: Any, column: DeclaredColumn, units: int | None) -> str:  # noqa: ANN401 - of any column
+    if units is not None:
         return _moment(value, units)
     if isinstance(value, bool):
         return "yes" if value else "no"
