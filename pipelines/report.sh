@@ -8,12 +8,9 @@ report="${GATE_OUTPUT:-phase5-gate}/report"
 rm -rf -- "$report"
 mkdir -p -- "$report"
 # the exit code is that of the gate; whether there is a report, the files say
-phase5 status --format markdown --format sarif --format junit --format json --output "$report" -- "$GATE_RELEASE" || true
-if ! phase5 report "--release=$GATE_RELEASE" --output "$report/report.html"; then
-  echo "there is no HTML report; the lines above say why" >&2
-fi
+phase5 status --format html --format markdown --format sarif --format junit --format json --output "$report" -- "$GATE_RELEASE" || true
 
-if [ ! -s "$report/readiness.md" ]; then
+if [ ! -s "$report/readiness.html" ]; then
   echo "phase5 status gave no report of the release; the lines above say why" >&2
   exit 2
 fi

@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic_core import from_json
 
 from phase5_ops.build import CATALOGUE, EVIDENCE, PREVIEWS
-from phase5_ops.commands.run_history import ChosenRun, NothingKnown, chosen_run
+from phase5_ops.commands.run_history import ChosenRun, chosen_run
 from phase5_ops.evidence.table import GatheredTable
 from phase5_ops.files import sha256_of, write_whole
 from phase5_ops.report.changes import changes_between
@@ -51,8 +51,7 @@ def report_run(settings: Settings, wanted: str | None, *, local: bool, output: P
 def report_release(settings: Settings, name: str, *, local: bool, output: Path | None) -> WrittenReport:
     """Writes the report of a candidate as the gate sees it, with the evidence of the run that it rests on.
 
-    Without `output` it becomes release.html in that run's evidence folder. With `output`, the evidence may be elsewhere, as it is
-    for a release pipeline: the page is then made of what the gate said, and says that the tables are not in it.
+    Without `output` it becomes release.html in that run's evidence folder.
 
     Raises:
         ConfigurationError: no such candidate, no such run in the evidence, or the file cannot be written.
@@ -66,20 +65,7 @@ def report_release(settings: Settings, name: str, *, local: bool, output: Path |
         raise ConfigurationError(
             f"no run was made for {name} yet, so there is no evidence to report; phase5 status shows the rest"
         )
-    try:
-        chosen = chosen_run(settings, document.run_id, local=local)
-    except (ConfigurationError, NothingKnown) as error:
-        if output is None:
-            raise
-        return _without_evidence(document, output, f"the evidence of run {document.run_id} is not in this report: {error}")
-    return _write(settings, chosen, document, output, "release.html")
-
-
-def _without_evidence(document: ReadinessDocument, output: Path, why: str) -> WrittenReport:
-    """Writes what the gate said of a candidate, where the tables of its run cannot be read here."""
-    noted = document.model_copy(update={"notices": [*document.notices, why]})
-    page = render_report(noted, tables={}, previews=PREVIEWS, changes=None, catalogue=CATALOGUE, beside_evidence=False)
-    return WrittenReport(_written(output.expanduser().resolve(), page, output), _about(document), (why,))
+    return _write(settings, chosen_run(settings, document.run_id, local=local), document, output, "release.html")
 
 
 def page_of(settings: Settings, document: ReadinessDocument) -> str:
@@ -110,23 +96,14 @@ def _write(settings: Settings, chosen: ChosenRun, document: ReadinessDocument, o
         raise ConfigurationError(f"the folder of run {chosen.run.run_id} is not on this machine: name a file with --output")
     path = folder / name if output is None else output.expanduser().resolve()
     page = _page(chosen, document, beside_evidence=path.parent == folder)
-    return WrittenReport(_written(path, page, output), _about(document), chosen.remarks)
-
-
-def _written(path: Path, page: str, output: Path | None) -> Path:
-    """Puts the page at a path, and returns that."""
     try:
         write_whole(path, page.encode())
     except OSError as error:
         remedy = "name a file elsewhere with --output" if output is None else "name another file"
         raise ConfigurationError(f"{path}: cannot be written: {error.strerror}; {remedy}") from error
-    return path
-
-
-def _about(document: ReadinessDocument) -> str:
-    """What a page shows, in a line."""
     of = f"{document.release} in {document.environment}, run" if document.release else f"{document.environment}, run"
-    return f"{of} {document.run_id}, evaluated at {document.evaluated_at}: {headline(document)}"
+    about = f"{of} {document.run_id}, evaluated at {document.evaluated_at}: {headline(document)}"
+    return WrittenReport(path, about, chosen.remarks)
 
 
 def _page(chosen: ChosenRun, document: ReadinessDocument, *, beside_evidence: bool) -> str:

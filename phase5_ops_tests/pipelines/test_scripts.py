@@ -145,8 +145,9 @@ def test_without_an_attestation_nothing_is_verified_and_a_failure_is_a_failure(r
 
 def test_a_report_that_could_not_be_made_is_a_failure(runner):
     assert runner.run("report.sh", CODE="2").returncode == 2
-    assert [call[0] for call in runner.calls()] == ["status", "report"]
-    assert runner.calls()[1][1] == "--release=--help"
+    [call] = runner.calls()
+    assert call[0] == "status"
+    assert call[-2:] == ["--", "--help"]
 
 
 def test_phase5_is_installed_from_the_checkout_with_the_versions_that_were_tested(runner):
@@ -260,10 +261,10 @@ def test_a_rejected_release_fails_with_its_blockers_and_leaves_its_report(desk, 
     reported = pipeline.run("report.sh", GITHUB_STEP_SUMMARY=str(again))
     assert reported.returncode == 0, reported.stderr
     names = {path.name for path in (pipeline.folder / "phase5-gate/report").iterdir()}
-    assert names == {"report.html", "readiness.md", "readiness.sarif", "readiness.junit.xml", "readiness.json"}
+    assert names == {"readiness.html", "readiness.md", "readiness.sarif", "readiness.junit.xml", "readiness.json"}
     assert again.read_text().startswith("# Phase 5")
-    page = (pipeline.folder / "phase5-gate/report/report.html").read_text()
-    assert "is not in this report" in page  # the evidence is on the gate's machine
+    page = (pipeline.folder / "phase5-gate/report/readiness.html").read_text()
+    assert "is not on this machine" in page  # the evidence is on the gate's machine
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert(1)" not in page
     asked = [line for path in (ROOT / "pipelines").iterdir() for line in re.findall(r"readiness\.[\w.]+", path.read_text())]
