@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from phase5_ops.cli import completion
 from phase5_ops.cli.errors import EXIT_UNDECIDED, complain
 from phase5_ops.cli.options import OutputOption, chosen_rows
 from phase5_ops.cli.output import check_writable, write
@@ -21,7 +22,9 @@ class RemedyFormat(StrEnum):
 def remedy(
     rows: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ROW]...", help="Rows (1.1, 1.2, ...) or extra checks; default: all of the run."),
+        typer.Argument(
+            metavar="ROW", autocompletion=completion.rows, help="Rows (1.1, 1.2, ...) or extra checks; default: all of the run."
+        ),
     ] = None,
     output_format: Annotated[
         RemedyFormat,
