@@ -91,8 +91,8 @@ def emit(document: "ReadinessDocument", output: DocumentOutput, settings: "Setti
         ConfigurationError: a file cannot be written.
     """
     context = _context(document, output, settings)
-    for each in output.formats:
-        text = render(document, each, context)
+    rendered = {each: render(document, each, context) for each in output.formats}  # all, before the first is written
+    for each, text in rendered.items():
         write(text, output.path / FORMATS[each].file_name if output.path and output.folder else output.path)
 
 

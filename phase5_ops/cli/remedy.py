@@ -59,6 +59,8 @@ def remedy(
             complain(line)
     if text:
         write(text, output)
+    elif output is not None and output.exists():
+        complain(f"{output} is of an earlier time and was left as it is: do not apply it for this run")
     if any(row.problem for row in plan.rows):
         if output_format is RemedyFormat.commands:
             for row in plan.rows:

@@ -26,6 +26,6 @@ def context_of(document: ReadinessDocument, settings: Settings) -> RenderContext
     def page(shown: ReadinessDocument) -> str:
         from phase5_ops.commands.report import page_of
 
-        return page_of(settings, shown)
+        return page_of(settings, shown, before)
 
     return RenderContext(meanings=CATALOGUE.by_name, runbook=settings.runbook_address, before=before, page=page)

@@ -19,7 +19,7 @@ from phase5_ops.files import sha256_of, write_whole
 from phase5_ops.report.changes import changes_between
 from phase5_ops.report.document import ReadinessDocument, headline
 from phase5_ops.report.html.render import render_report
-from phase5_ops.report.past_runs import EvidenceFolder, RunFiles, previous_of
+from phase5_ops.report.past_runs import EvidenceFolder, RunFiles
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.text import first_few
 
@@ -68,11 +68,10 @@ def report_release(settings: Settings, name: str, *, local: bool, output: Path |
     return _write(settings, chosen_run(settings, document.run_id, local=local), document, output, "release.html")
 
 
-def page_of(settings: Settings, document: ReadinessDocument) -> str:
+def page_of(settings: Settings, document: ReadinessDocument, before: ReadinessDocument | None) -> str:
     """The page of a document that a command has, with the evidence of its run as far as this machine has it.
 
-    Raises:
-        OSError: the runs before cannot be listed.
+    `before` is the run that it is compared with.
     """
     files = EvidenceFolder(settings.state_dir / "evidence")
     tables, unread = _tables(files, document.run_id) if document.run_id else ({}, {})
@@ -83,7 +82,7 @@ def page_of(settings: Settings, document: ReadinessDocument) -> str:
         document.model_copy(update={"notices": [*document.notices, *remarks]}),
         tables=tables,
         previews=PREVIEWS,
-        changes=changes_between(previous_of(settings.state_dir / "evidence", document), document),
+        changes=changes_between(before, document),
         catalogue=CATALOGUE,
         unread=unread,
         beside_evidence=False,
@@ -146,4 +145,27 @@ def _not_as_sealed(files: RunFiles, document: ReadinessDocument, tables: Mapping
     names = {name.removeprefix("tables/").removesuffix(".parquet"): digest for name, digest in sealed.items()}
     if changed := [asset for asset, table in tables.items() if names.get(asset) != table.digest]:
         return [f"the evidence was changed after the run: {first_few(changed)}"]
+    if document.release is None and (other := _otherwise_judged(files, document, sealed)):
+        return [
+            f"DO NOT RELY ON THIS PAGE: the document was changed after the run, which sealed other verdicts: {first_few(other)}"
+        ]
     return []
+
+
+def _otherwise_judged(files: RunFiles, document: ReadinessDocument, sealed: Mapping[str, str]) -> list[str]:
+    """Row and sealed verdict of each row of which the run's document says another verdict than the run sealed."""
+    found = []
+    for entry in (*document.rows, *document.extra_checks):
+        name = f"verdicts/{entry.check}.json"
+        if name not in sealed:
+            continue
+        try:
+            content = files.read(document.run_id, name)
+            judged = from_json(content)
+        except (OSError, ValueError) as error:
+            found.append(f"{entry.id} ({name} cannot be read: {error})")
+            continue
+        verdict = judged.get("verdict") if isinstance(judged, dict) else None
+        if sha256_of(content) != sealed[name] or verdict != entry.verdict:
+            found.append(f"{entry.id} {verdict}")
+    return found

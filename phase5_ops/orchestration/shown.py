@@ -15,7 +15,7 @@ from phase5_ops.text import printable
 MOST_ROWS = 50
 _LONGEST_CELL, _LONGEST_PARAGRAPH = 240, 600  # characters; in a table of Markdown, long texts wrap
 _ENDLESS_WORD = re.compile(r"(\w{60})\w{12,}")  # a digest of 64 digits stays whole; an address can be broken at its slashes
-_MARKDOWN = "\\`*_[]<>|#~"
+_MARKDOWN = "\\`*_[]<>|#~&$:"  # the last one keeps an address in a text from becoming a link
 _NOT_IN_LINKS = "<>|\\"
 
 

@@ -147,14 +147,26 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         seconds = time.perf_counter() - started
         run.timings[evidence.name] = seconds
         calls = {name: n - calls_before.get(name, 0) for name, n in run.reader.meter.calls.items()}
-        metadata: dict[str, Any] = {} if evidence.preview is None else evidence_metadata(table, evidence.preview, evidence.name)
-        if evidence.describe is not None:
-            metadata |= evidence.describe(table)
+        metadata = _shown(evidence, table)
         metadata |= reading_metadata(table) | cost_metadata(seconds, calls, cost_usd(run.reader.meter) - cost_before)
         context.instance.add_run_tags(context.run.run_id, _run_tags(run))
         return dg.MaterializeResult(value=table, metadata=metadata)
 
     return gathered
+
+
+def _shown(evidence: Evidence, table: GatheredTable[Any, Any]) -> dict[str, Any]:
+    """What the asset's page shows of the table; where that fails, the page says so, and the table is evidence all the same."""
+    try:
+        shown: dict[str, Any] = {}
+        if evidence.preview is not None:
+            shown |= evidence_metadata(table, evidence.preview, evidence.name)
+        if evidence.describe is not None:
+            shown |= evidence.describe(table)
+    except Exception as error:
+        log.exception("the page of %s could not be made", evidence.name)
+        return {"not shown": f"the table could not be shown here: {type(error).__name__}: {error}; its file is whole"}
+    return shown
 
 
 def _run_tags(run: RunContext) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from phase5_ops.evidence.result import FindingEntry, RowEntry
 from phase5_ops.report.document import ReadinessDocument
+from phase5_ops.report.release import LEFT_OUT
 from phase5_ops.verdict import Verdict
 
 #: A figure that is kept as text so that nothing is lost of it, such as money.
@@ -104,7 +105,7 @@ def changes_between(before: ReadinessDocument | None, after: ReadinessDocument) 
         before.evaluated_at,
         tuple(_row_changes(earlier, later, order)),
         tuple(_only_in(later, earlier, order)),
-        tuple(_only_in(earlier, later, order)),
+        tuple(each for each in _only_in(earlier, later, order) if tells_all(later.get(each.row))),
         tuple(_figure_changes(earlier, later, order)),
     )
 
@@ -148,6 +149,11 @@ def _only_in(there: Mapping[str, RowEntry], other: Mapping[str, RowEntry], order
         for finding in there[row].findings if row in there else ():
             if _named(finding) not in known:
                 yield FindingChange(row, finding.code, finding.subject, finding.verdict, finding.seen)
+
+
+def tells_all(entry: RowEntry | None) -> bool:
+    """Whether a finding that the row does not have is gone: not where it could not be judged, or tells only some of them."""
+    return entry is None or (entry.verdict is not Verdict.ERROR and not entry.facts.get(LEFT_OUT))
 
 
 def _named(finding: FindingEntry) -> tuple[str, str, Verdict]:

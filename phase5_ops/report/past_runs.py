@@ -15,11 +15,12 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from phase5_ops.checklist import ROWS
 from phase5_ops.clock import parse_iso
 from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.report.changes import figures_of
-from phase5_ops.report.document import ReadinessDocument
-from phase5_ops.text import in_one_line
+from phase5_ops.report.document import EXIT_OPEN, ReadinessDocument
+from phase5_ops.text import first_few, in_one_line
 
 SCHEMA = "phase5.readiness/v2"
 _DOCUMENT, _ORIGIN = "readiness.json", "run.json"
@@ -255,6 +256,12 @@ def _document(files: RunFiles, run_id: str) -> ReadinessDocument:
         raise ValueError("it has a row twice")
     for entry in entries:
         figures_of(entry)
+    if document.covers is None and (missing := [row.id for row in ROWS if row.id not in {entry.id for entry in entries}]):
+        raise ValueError(f"it leaves out row {first_few(missing)}, and does not say that it is of some rows only")
+    if document.release is None and (
+        document.decision == "OPEN" or (document.covers is None and document.exit_code == EXIT_OPEN)
+    ):
+        raise ValueError("it says that the gate is open, which no readiness run by itself can say")
     if _moment(document.evaluated_at) is None:
         raise ValueError(f"it was evaluated at {document.evaluated_at!r}, which is no moment")
     return document

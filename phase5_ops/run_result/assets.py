@@ -1,7 +1,7 @@
 """What a readiness run came to, in Dagster: the asset `readiness`, the run's tags, and rows S.1 to S.3 where nobody judged them.
 
 `readiness` is no step of the run. It is stated when the run is over and its evidence is sealed, so that a run whose steps failed
-is shown, too, and nobody can materialize it without a run behind it. Nothing depends on what is written here.
+is shown, too. Anybody who reaches Dagster can report an event of it: nothing depends on what is written here.
 """
 
 import logging
@@ -22,6 +22,7 @@ from phase5_ops.evidence.run_tags import (
 )
 from phase5_ops.gate.inputs.dagster_records import run_log
 from phase5_ops.gate.records import Release
+from phase5_ops.orchestration.shown import in_markdown
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.report.findings import Catalogue
 from phase5_ops.run_result.document import Project, RunResult, leave_result
@@ -127,7 +128,7 @@ def _state_sign_offs(instance: dg.DagsterInstance, document: ReadinessDocument) 
                 check_name=row.check,
                 passed=False,
                 severity=dg.AssetCheckSeverity.ERROR,
-                description=f"{entry.verdict}: {entry.summary}",
+                description=f"{entry.verdict}: {in_markdown(entry.summary)}",
                 metadata={
                     "verdict": str(entry.verdict),
                     "row": row.id,

@@ -45,6 +45,9 @@ def test_runs_of_other_environments_are_never_among_them(tmp_path: Path):
         ({"run_id": "another"}, "it is of run 'another'"),
         ({"evaluated_at": "yesterday"}, "evaluated at 'yesterday', which is no moment"),
         ({"extra_checks": [document("r").to_json()["rows"][0]]}, "it has a row twice"),
+        ({"rows": document("r").to_json()["rows"][1:]}, "it leaves out row 1.1, and does not say that it is of some rows only"),
+        ({"decision": "OPEN"}, "it says that the gate is open, which no readiness run by itself can say"),
+        ({"exit_code": 0}, "it says that the gate is open"),
         ({"rows": [row("2.1", open=float("inf")).model_dump(mode="json")]}, "the fact open of row 2.1 is no finite number"),
     ],
 )

@@ -8,7 +8,8 @@ that failed is not tried again in the same tick, and later with growing pauses. 
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -22,7 +23,7 @@ from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import StateError, Written
 from phase5_ops.gate.state.notice_box import RUNS, Notice, NoticeBox, NoticeItem
-from phase5_ops.settings import ReadingSettings, Settings
+from phase5_ops.settings import ReadingSettings, Settings, in_sandbox
 from phase5_ops.text import printable
 
 log = logging.getLogger(__name__)
@@ -80,16 +81,28 @@ def watch_notices(session: GateSession, now: datetime) -> list[str]:
     tick = NotificationTick(now, channels(session.settings.notifications))
     if not tick.channels:
         return ["no channel is set: nobody is told of changes"]
-    box = NoticeBox(session.reader, session.settings.tables.readiness)
-    try:
-        known = box.all_watched(session.settings.environment, lambda error: tick.lines.append(str(error)))
-        watched = {each.key: each for each in known}
-        watched[RUNS] = _look_for_runs(session, box, watched.get(RUNS, NoticeItem(RUNS)), now)
-        for each in sorted(watched.values(), key=lambda item: min((due.at for due in item.due), default=now)):
+    box, environment = NoticeBox(session.reader, session.settings.tables.readiness), session.settings.environment
+    watched: dict[str, NoticeItem] = {}
+    with _said(tick, "what people are to be told could not be read"):
+        watched = {each.key: each for each in box.all_watched(environment, lambda error: tick.lines.append(str(error)))}
+        with _said(tick, "readiness runs could not be looked for"):
+            watched[RUNS] = _look_for_runs(session, box, watched.get(RUNS, NoticeItem(RUNS)), now)
+    for each in sorted(watched.values(), key=lambda item: min((due.at for due in item.due), default=now)):
+        with _said(tick, f"{each.key}: what is due could not be given"):
             _deliver(session, box, each, tick)
+    return [printable(line) for line in tick.lines]
+
+
+@contextmanager
+def _said(tick: NotificationTick, what: str) -> Iterator[None]:
+    """Makes a failure a line of the tick: what one item or channel does keeps no other from its turn."""
+    try:
+        yield
     except StateError as error:
         tick.lines.append(str(error))
-    return [printable(line) for line in tick.lines]
+    except Exception as error:
+        log.exception(what)
+        tick.lines.append(f"{what}: {type(error).__name__}: {error}")
 
 
 def _look_for_runs(session: GateSession, box: NoticeBox, was: NoticeItem, now: datetime) -> NoticeItem:
@@ -97,7 +110,13 @@ def _look_for_runs(session: GateSession, box: NoticeBox, was: NoticeItem, now: d
     if not is_due(was.seen, now):
         return was
     environment = session.settings.environment
-    records = islice(session.records.newest_first(environment), _RECORDS)
+    records = [
+        record
+        for record in islice(session.records.newest_first(environment), _RECORDS)
+        if not record.found.fixed_now or in_sandbox(session.settings)
+    ]
+    if any(record.signature for record in records):  # then runs that the gate's machine did not sign are somebody's own
+        records = [record for record in records if record.signature]
     look = look_at_runs([record.found for record in records], session.settings.gate)
     changed = changes_of_runs(was.seen, environment, look, now)
     about, shown = Release("", "", environment), look.daily or look.run_id

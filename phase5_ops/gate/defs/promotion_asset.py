@@ -96,7 +96,8 @@ def _metadata(run: RunContext, said: DecisionFacts, record: Promotion) -> dict[s
 
 def _shown(instance: dg.DagsterInstance, name: str, record: Promotion) -> bool:
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(PROMOTION_ASSET), asset_partitions=[name])
-    found = (each.asset_materialization for each in instance.fetch_materializations(wanted, limit=10).records)
+    events = instance.fetch_materializations(wanted, limit=10).records
+    found = (each.asset_materialization for each in events if each.run_id)  # what somebody reported from outside has no run
     return any(each is not None and _key_of(each) == record.idempotency_key for each in found)
 
 

@@ -1,5 +1,6 @@
 """Recording what people are to be told of a release: the gate's sensor's side of notices. It gives nothing to any channel."""
 
+import logging
 from datetime import datetime
 
 from phase5_ops.gate.candidates.channels import channels
@@ -7,6 +8,8 @@ from phase5_ops.gate.candidates.notices import Look, changes_of_release, notices
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import StateError, Written
 from phase5_ops.gate.state.notice_box import NoticeBox, release_key
+
+log = logging.getLogger(__name__)
 
 
 def record_changes(session: GateSession, look: Look, now: datetime) -> str | None:
@@ -35,4 +38,7 @@ def record_changes(session: GateSession, look: Look, now: datetime) -> str | Non
             return None
     except StateError as error:
         return f"what people are to be told could not be recorded: {error}"
+    except Exception as error:  # an item of another shape must not cost the candidate its step, nor the tick its requests
+        log.exception("what people are to be told of %s could not be recorded", release.name)
+        return f"what people are to be told could not be recorded: {type(error).__name__}: {error}"
     return "what people are to be told is recorded at the next tick: another daemon wrote at this moment"

@@ -167,9 +167,10 @@ def _work(session: DecidingSession, tick: Tick, now: datetime, words: SensorWord
         tick.lines.append(f"{len(queue.waiting)} more candidates wait for the end of {queue.active[0].release.name}")
     if not queue.superseded:  # a promoted one stays listed until everything older gave way
         for candidate in in_turn(queue.closed, _CLOSED_A_TICK, now):
+            told = _recorded(session, Look(candidate), tick, now)  # first: a document that cannot be written keeps nobody waiting
             if candidate.fate is Fate.PROMOTED and not _said_on_what(session, candidate, tick, words):
                 continue  # looked at again by another tick; it keeps no other from its turn
-            if not _recorded(session, Look(candidate), tick, now):
+            if not told:
                 continue  # or nobody would be told of its end
             state.unlist(candidate.release, marks[candidate.release.name], now + timedelta(days=1))
 

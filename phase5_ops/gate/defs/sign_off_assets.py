@@ -19,7 +19,6 @@ from phase5_ops.gate.approval.preview import PREVIEW
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.readiness_statement import facts_of
-from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.decision.signature_rules import sign_off_problems
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release
@@ -49,7 +48,7 @@ def sign_off_run_config(release: str) -> dict[str, Any]:
 
 @dg.asset(
     name=ASSET,
-    deps=[READINESS_ASSET, candidates.ASSET],
+    deps=[READINESS_ASSET],
     group_name=SECTIONS["S"].group,
     description="One row per role: whether it has signed the release's readiness statement, who and when.",
     owners=["team:security-compliance"],

@@ -27,7 +27,7 @@ from phase5_ops.text import Text
 
 RUNS = "RUNS"  # the key of readiness runs
 
-_MOST = 100  # notices that wait for one release; the oldest give way
+_MOST = 40  # notices that wait for one release; the oldest give way, and an item stays below what DynamoDB takes
 _TRIES = 5  # to note what was delivered, while others write the same item
 _LEASE = timedelta(seconds=60)
 _KEPT = timedelta(days=30)  # the item of a release that is over

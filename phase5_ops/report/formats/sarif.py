@@ -12,6 +12,7 @@ from typing import Any
 
 from phase5_ops.checklist import ROW_OF_ID
 from phase5_ops.evidence.result import FindingEntry, RowEntry
+from phase5_ops.report.changes import tells_all
 from phase5_ops.report.document import EXIT_OPEN, ReadinessDocument, headline
 from phase5_ops.report.formats import FORMATS, Format, RenderContext
 from phase5_ops.report.formats.outcomes import (
@@ -58,7 +59,7 @@ def _run(document: ReadinessDocument, context: RenderContext) -> dict[str, Any]:
                 "rules": results_of.rules.used,
             }
         },
-        "automationDetails": {"id": f"phase5/{one_line(document.environment)}/{one_line(document.run_id)}"},
+        "automationDetails": {"id": f"{_category(document)}/{one_line(document.run_id)}"},
         "columnKind": "unicodeCodePoints",
         "invocations": [
             {
@@ -82,7 +83,8 @@ def _run(document: ReadinessDocument, context: RenderContext) -> dict[str, Any]:
     if _UUID.fullmatch(document.run_id):
         run["automationDetails"]["guid"] = document.run_id
     if context.before is not None:
-        covered, now = {entry.id for entry in shown_rows(document, context.meanings)}, {each.key for each in found}
+        covered = {entry.id for entry in shown_rows(document, context.meanings) if tells_all(entry)}
+        now = {each.key for each in found}
         gone = [key for key in before if key not in now and key[0] in covered]
         run["properties"] |= {
             "baselineRun": one_line(context.before.run_id),
@@ -91,6 +93,12 @@ def _run(document: ReadinessDocument, context: RenderContext) -> dict[str, Any]:
         if _UUID.fullmatch(context.before.run_id):
             run["baselineGuid"] = context.before.run_id
     return run
+
+
+def _category(document: ReadinessDocument) -> str:
+    """What the run is compared with: alerts of a category that a newer run does not have are closed by who takes the file."""
+    rows = "" if document.covers is None else f"/rows {' '.join(document.covers)}"
+    return one_line(f"phase5/{document.environment}{rows}")
 
 
 def _found(document: ReadinessDocument, context: RenderContext) -> list[RowFinding]:

@@ -196,6 +196,51 @@ def test_an_item_that_somebody_wrote_is_said_and_stops_no_other_releases_notices
     assert f"NOTICES#production {KEY}" in record_changes(session, look(), NOW)
 
 
+@pytest.mark.parametrize("seen", ['{"series": 1, "waivers": null}', '{"series": 1, "gate": "BLOCKED", "blockers": 7}'])
+def test_what_was_seen_in_another_shape_is_said_and_raises_nothing(session, receiver, aws, seen):
+    record_changes(session, look(firing("latency")), NOW)
+    table = aws.resource("dynamodb").Table(session.settings.tables.readiness)
+    item = table.get_item(Key={"pk": "NOTICES#production", "sk": KEY})["Item"]
+    table.put_item(Item={**item, "seen": seen})
+    assert "could not be recorded: TypeError" in record_changes(session, look(firing("errors")), NOW)
+    assert watch_notices(session, NOW) == []
+    assert kinds(receiver) == ["closed"]  # what was recorded before
+
+
+@pytest.mark.parametrize("seen", ['{"looked_at": "x"}', '{"looked_at": 7}'])
+def test_readiness_runs_that_cannot_be_looked_for_keep_no_release_from_its_notices(session, receiver, aws, seen):
+    watch_notices(session, NOW)
+    record_changes(session, look(firing("latency")), NOW)
+    table = aws.resource("dynamodb").Table(session.settings.tables.readiness)
+    item = table.get_item(Key={"pk": "NOTICES#production", "sk": RUNS})["Item"]
+    table.put_item(Item={**item, "seen": seen})
+    [line] = watch_notices(session, NOW)
+    assert line.startswith("readiness runs could not be looked for")
+    assert kinds(receiver) == ["closed"]
+
+
+def test_a_record_that_is_none_keeps_no_release_from_its_notices(session, receiver, aws):
+    aws.resource("dynamodb").Table(session.settings.tables.readiness).put_item(
+        Item={"pk": "RUNS#production", "sk": "RUN#9999999999", "payload": "{}"}
+    )
+    record_changes(session, look(firing("latency")), NOW)
+    [line] = watch_notices(session, NOW)
+    assert "RUN#9999999999" in line
+    assert kinds(receiver) == ["closed"]
+
+
+def test_a_run_under_a_fixed_clock_is_no_news(session, receiver):
+    watch_notices(session, NOW)
+    failed = {row.check: Verdict.FAIL for row in ALL_CHECKS if not row.is_sign_off}
+    later = NOW + timedelta(hours=1)
+    session.records.append(whole("run-2", ended_at=later, fixed_now=True), unsigned)
+    session.records.append(found("run-3", assets=None, ended_at=later, fixed_now=True, verdicts=failed), unsigned)
+    assert watch_notices(session, later) == []
+    assert kinds(receiver) == []
+    assert watch_notices(session, NOW + timedelta(hours=25)) == []
+    assert kinds(receiver) == ["no_run"]
+
+
 def test_a_table_that_does_not_answer_is_a_line(session, aws_faults):
     aws_faults.add("denied", service="dynamodb")
     assert "dynamodb" in record_changes(session, look(), NOW)
