@@ -1,6 +1,6 @@
 """Takes the pictures of docs/images: `python -m phase5_ops.documentation.screenshots [FOLDER]`.
 
-Starts the embedded platform and `phase5 ui` on it in a folder of its own, brings a release to production as people would, and lets
+Starts the embedded platform and `phase5 ui` on it in a folder of its own, brings a release to production as people would, and has
 headless Chromium (CHROMIUM names it; default: the first of `chromium`, `chromium-browser`, `google-chrome` on the PATH) take a
 picture of each page. Takes some minutes; nothing leaves the machine. What must not live here: anything a test or a run needs.
 """
