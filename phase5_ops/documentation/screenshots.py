@@ -31,7 +31,7 @@ FAULT = "breaker-open-under-traffic"  # a failing row with a picture, for the ru
 RELEASE, DIGEST = "2026.11.3", f"sha256:{'a' * 64}"
 _PATIENCE = 900  # seconds; each step takes some ten on an idle machine
 _COMMAND = (sys.executable, "-m", "phase5_ops.cli")
-_LOCATION = "locations/phase5_ops.definitions"
+_LOCATION = "locations/phase5_ops"
 
 
 @dataclass(frozen=True)
