@@ -46,7 +46,10 @@ def scan_logs(
             logger.info("%s: %d MB", name, done // 1_000_000)
 
         judgement = log_command.scan_files(paths, ids, settings.logs, show)
-    write(log_command.as_json(judgement) if output_format is PlainFormat.json else log_command.as_text(judgement), output)
+    if output_format is PlainFormat.json:
+        write(log_command.as_json(judgement), output)
+    else:
+        write(log_command.as_text(judgement, width_of(output)), output)
     raise typer.Exit(exit_code(judgement))
 
 

@@ -27,7 +27,7 @@ from phase5_ops.cli.options import (
     YesOption,
     settings_of_environment,
 )
-from phase5_ops.cli.output import check_writable, confirmation, finish, output_of, write
+from phase5_ops.cli.output import check_writable, confirmation, finish, output_of, width_of, write
 from phase5_ops.report.formats import Format
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def status(
         from phase5_ops.commands import status as status_command
 
         if release is None:
-            write(status_command.open_candidates(settings), output)
+            write(status_command.open_candidates(settings, width_of(output)), output)
             return
         document = status_command.release_status(settings, release)
     finish(document, asked, settings)
@@ -165,7 +165,7 @@ def releases(
 
         write(json.dumps(status_command.releases_json(settings.environment, history), indent=2), output)
     else:
-        write(status_command.releases_text(settings.environment, history), output)
+        write(status_command.releases_text(settings.environment, history, width_of(output)), output)
     raise typer.Exit(status_command.releases_exit_code(history))
 
 
@@ -302,5 +302,5 @@ def audit_signatures(
 
     with gate_failures():
         found = audit_release(settings_of_environment(), release)
-    print(as_json(found) if output_format is PlainFormat.json else as_text(found), flush=True)
+    print(as_json(found) if output_format is PlainFormat.json else as_text(found, width_of(None)), flush=True)
     raise typer.Exit(found.exit_code)

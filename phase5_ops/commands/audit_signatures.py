@@ -15,14 +15,16 @@ from phase5_ops.commands.approvals import check_name
 from phase5_ops.gate.attestation.override_statement import stored_order
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, open_session
-from phase5_ops.gate.signing.audit import Audited, Claim, exit_code
+from phase5_ops.gate.signing.audit import Audited, Claim, Match, exit_code
 from phase5_ops.gate.signing.cloudtrail import REQUESTS_A_SECOND
 from phase5_ops.gate.signing.signing_times import audited, claim_of
 from phase5_ops.gate.signing.stored_signatures import verified_sign_offs
+from phase5_ops.report.wrapping import hanging, labelled
 from phase5_ops.settings import Settings
 from phase5_ops.text import printable
 
 SCHEMA = "phase5.signature_audit/v1"
+_LABEL = max(map(len, Match))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +79,20 @@ def _claims(session: GateSession, release: Release) -> Iterator[Claim]:
 # --- what is printed ---------------------------------------------------------------------------------------------------------
 
 
-def as_text(audited: Audit) -> str:
-    """A line for each signature, and under it what differs."""
+def as_text(audited: Audit, width: int) -> str:
+    """Each signature, and under it what differs, in lines of at most `width` columns but for addresses."""
     release = audited.release
     if not audited.found:
-        return f"nothing is signed for {release.name} in {release.environment}"
-    return "\n".join(printable(line) for each in audited.found for line in _lines(each))
+        return "\n".join(hanging(f"nothing is signed for {release.name} in {release.environment}", width))
+    return "\n".join(line for each in audited.found for line in _lines(each, width))
 
 
-def _lines(each: Audited) -> Iterator[str]:
+def _lines(each: Audited, width: int) -> Iterator[str]:
     claim, request = each.claim, each.claim.request_id or "none"
-    yield f"{each.match:<10} {claim.role:<20} {claim.identity} at {iso(claim.signed_at)}, KMS request {request}"
-    yield from (f"           {why}" for why in each.why)
+    signature = f"{claim.role}: {claim.identity} at {iso(claim.signed_at)}, KMS request {request}"
+    yield from labelled(each.match, printable(signature), width, label_width=_LABEL)
+    for why in each.why:
+        yield from labelled("", printable(f"- {why}"), width, label_width=_LABEL)
 
 
 def as_json(audited: Audit) -> str:

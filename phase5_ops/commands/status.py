@@ -16,35 +16,38 @@ from phase5_ops.gate.state.items import CLOSED, Candidate, Fate, MalformedItem
 from phase5_ops.gate.state.stated_documents import NotStated
 from phase5_ops.report.document import EXIT_OPEN, EXIT_UNDECIDED, ReadinessDocument
 from phase5_ops.report.standing import in_words, standing_document
+from phase5_ops.report.wrapping import hanging
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.text import printable
 
 
-def open_candidates(settings: Settings) -> str:
-    """Every candidate that may be open, and what each is waiting for.
+def open_candidates(settings: Settings, width: int) -> str:
+    """Every candidate that may be open, and what each is waiting for, in lines of at most `width` columns but for addresses.
 
     Raises:
         StateError: the state table cannot be read.
         KeysError, SigningError: it cannot be told which keys to trust.
     """
     session = open_session(settings, "phase5 status")
-    lines: list[str] = []
-    listed = session.state.open_candidates(settings.environment, malformed=lambda error: lines.append(f"not known: {error}"))
-    lines += [each for candidate, _ in listed for each in _lines(session, candidate)]
-    return "\n".join(lines) or f"no open candidate in {settings.environment}"
+    unknown: list[str] = []
+    listed = session.state.open_candidates(settings.environment, malformed=lambda error: unknown.append(f"not known: {error}"))
+    lines = [each for text in unknown for each in hanging(printable(text), width)]
+    for candidate, _ in listed:
+        lines += hanging(printable(line(candidate)), width)
+        lines += [each for text in _standing(session, candidate) for each in hanging(printable(text), width, indent=2)]
+    return "\n".join(lines or hanging(f"no open candidate in {settings.environment}", width))
 
 
-def _lines(session: GateSession, candidate: Candidate) -> Iterator[str]:
-    yield line(candidate)
+def _standing(session: GateSession, candidate: Candidate) -> Iterator[str]:
     if candidate.fate in CLOSED or candidate.fate is Fate.PROMOTED:
         return
     try:
         document = document_of(session, candidate)
     except (NotStated, MalformedItem) as error:
-        yield f"  not known: {error}"
+        yield f"not known: {error}"
         return
-    yield f"  {age_line(session, document)}"
-    yield from (f"  {blocker}" for blocker in document.blockers)
+    yield age_line(session, document)
+    yield from document.blockers
 
 
 def age_line(session: GateSession, document: ReadinessDocument) -> str:
@@ -94,19 +97,20 @@ def releases(settings: Settings) -> list[Released]:
     return released(session.state, session.keys, settings.environment)
 
 
-def releases_text(environment: str, history: list[Released]) -> str:
-    """For people: what is live, and the history, newest first."""
+def releases_text(environment: str, history: list[Released], width: int) -> str:
+    """For people, in lines of at most `width` columns but for addresses: what is live, and the history, newest first."""
     if not history:
-        return f"nothing was ever promoted to {environment} through this gate"
+        return "\n".join(hanging(f"nothing was ever promoted to {environment} through this gate", width))
     if (present := live(history)) is None:
         first = f"live in {environment}: NOT KNOWN, the last record of a promotion cannot be trusted"
     else:
         order = f" {present.override.id}, {present.override.reason} ({present.override.ticket})" if present.override else ""
         first = (
             f"live in {environment}: {present.release.name} {present.release.digest}"
-            f" since {iso(present.at)}, by {BY[present.kind]}{printable(order)}"
+            f" since {iso(present.at)}, by {BY[present.kind]}{order}"
         )
-    return "\n".join([first, "", "history, newest first:", *(f"  {printable(str(each))}" for each in reversed(history))])
+    past = [part for each in reversed(history) for part in hanging(printable(str(each)), width, indent=2)]
+    return "\n".join([*hanging(printable(first), width), "", "history, newest first:", *past])
 
 
 def releases_json(environment: str, history: list[Released]) -> dict[str, object]:

@@ -1,10 +1,11 @@
-"""The result of an audit over files (`phase5 audit-ledger`): text for people, JSON for programs, and its exit code. Pure."""
+"""The result of an audit over files: text for people, JSON for programs, and its exit code. Pure."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from phase5_ops.report.wrapping import labelled, wrapped
+from phase5_ops.report.wrapping import hanging, labelled, wrapped
 from phase5_ops.text import printable
 from phase5_ops.verdict import Judgement, Verdict
 
@@ -35,10 +36,15 @@ def as_json(schema: str, judgement: Judgement) -> str:
 def as_text(title: str, judgement: Judgement, width: int) -> str:
     """The result as lines of at most `width` columns but for addresses: verdict and summary, the findings, the facts."""
     lines = wrapped(printable(f"{title}: {judgement.verdict}. {judgement.summary}"), width)
-    for finding in judgement.findings:
-        lines += labelled("", printable(f"{finding.verdict} {finding.code} {finding.subject}"), width, indent=2)
-        for label, text in (("expected", finding.expected), ("seen", finding.seen)):
-            lines += labelled(label, printable(text), width, indent=4, label_width=8)
+    lines += finding_lines(judgement, width)
     for name, value in judgement.facts.items():
         lines += wrapped(printable(f"{name}: {value}"), width)
     return "\n".join(lines)
+
+
+def finding_lines(judgement: Judgement, width: int) -> Iterator[str]:
+    """The findings in lines of at most `width` columns but for addresses: what and where, and under it expected and seen."""
+    for finding in judgement.findings:
+        yield from hanging(printable(f"{finding.verdict} {finding.code} {finding.subject}"), width, indent=2)
+        for label, text in (("expected", finding.expected), ("seen", finding.seen)):
+            yield from labelled(label, printable(text), width, indent=4, label_width=8)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 _ADDRESS = re.compile(r"\b(https?|s3)://|\.md(#|$)")  # also the path of a document
 _NARROWEST = 8  # of a column: less would put every letter on a line of its own
+_HANGING = 4  # columns
 GAP = "  "
 
 
@@ -39,6 +40,12 @@ def labelled(label: str, text: str, width: int, *, indent: int = 0, label_width:
     lines = wrapped(text, width - indent - cell_len(before))
     margin = " " * indent
     return [f"{margin}{before if n == 0 else ' ' * cell_len(before)}{line}".rstrip() for n, line in enumerate(lines)]
+
+
+def hanging(text: str, width: int, *, indent: int = 0) -> list[str]:
+    """The lines of a text; from the second on they stand further to the right, so that none looks like the next entry."""
+    first, *rest = wrapped(text, width - indent - _HANGING)
+    return [" " * indent + first, *(" " * (indent + _HANGING) + line for line in rest)]
 
 
 def columns(cells: Sequence[tuple[str, int, str]], *, indent: int = 0) -> Iterator[Text]:

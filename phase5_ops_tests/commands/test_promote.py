@@ -67,7 +67,7 @@ def test_what_is_registered_by_command_is_what_the_sensor_takes(desk, state, ins
     found = state.candidate(RELEASE)
     assert found.release == RELEASE
     assert found.context == {"pipeline_execution_id": "e-1", "supersede": "true"}
-    assert open_candidates(desk.settings).startswith("r-1 ")
+    assert open_candidates(desk.settings, 120).startswith("r-1 ")
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_posted(desk, state, instance):

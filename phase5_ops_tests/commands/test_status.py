@@ -9,12 +9,16 @@ import pytest
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.cli import app as cli
+from phase5_ops.clock import iso
 from phase5_ops.commands import status as status_command
-from phase5_ops.commands.status import open_candidates, release_status
+from phase5_ops.commands.status import open_candidates, release_status, releases_exit_code, releases_text
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.gate.attestation.envelopes import envelope_bytes
 from phase5_ops.gate.attestation.keys import GATE
+from phase5_ops.gate.attestation.orders import OrderKind
+from phase5_ops.gate.attestation.override_statement import Override
 from phase5_ops.gate.attestation.readiness_statement import facts_of
+from phase5_ops.gate.promotion.released import Released
 from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing.kms import load_key, sign
@@ -25,6 +29,7 @@ from phase5_ops.settings import ConfigurationError
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, decision_payload, readiness_payload
 from phase5_ops_tests.gate.people import Desk
 from phase5_ops_tests.report.test_release import complete as complete_with_files
+from phase5_ops_tests.report.test_terminal import HOSTILE, RUNBOOK, WIDTHS, too_wide_or_steering
 
 pytestmark = pytest.mark.slow
 
@@ -133,12 +138,12 @@ def test_a_table_that_does_not_answer_is_unknown_and_a_broken_file_of_keys_a_con
 
 
 def test_without_a_release_the_candidates_are_listed_with_what_they_wait_for(desk):
-    assert open_candidates(desk.settings) == "no open candidate in production"
+    assert open_candidates(desk.settings, 120) == "no open candidate in production"
     candidate, state = desk.ready(), desk.open().state
     state.list_open(RELEASE, NOW)
-    assert "the gate has said nothing of" in open_candidates(desk.settings)
+    assert "the gate has said nothing of" in open_candidates(desk.settings, 120)
     desk.states()
-    text = open_candidates(desk.settings)
+    text = open_candidates(desk.settings, 120)
     assert text.startswith(f"{RELEASE.name} {RELEASE.digest} series 1 {candidate.fate}\n  the gate is BLOCKED, as it said ")
     assert "no_readiness_run" in text
 
@@ -234,3 +239,60 @@ def test_waivers_of_the_release_are_listed_with_the_number_of_releases(desk):
     desk.states(replace(judged(desk), waivers=(given,)))
     (waiver,) = shown(desk).waivers
     assert (waiver["releases_in_a_row"], waiver["used"], waiver["unmatched"]) == (2, False, [list(gap)])
+
+
+def test_the_list_keeps_to_the_columns_that_are_given_whatever_it_shows(desk, monkeypatch, capsys):
+    closed, now = replace(RELEASE, name="r-closed"), datetime.now(UTC)
+    state = desk.open().state
+    given_up = Candidate(closed, 1, Fate.PENDING, now, now + timedelta(days=1), "pipeline")
+    state.register(given_up)
+    state.list_open(closed, NOW)
+    state.set_fate(given_up, Fate.REJECTED, f"{HOSTILE} {RUNBOOK}")
+    desk.ready()
+    state.list_open(RELEASE, NOW)
+    reason = GateReason.ALARM_FIRING_NOW.closes("release", HOSTILE, HOSTILE)
+    desk.states(judged(desk, closing=(reason,)))
+    for width in WIDTHS:
+        monkeypatch.setenv("COLUMNS", str(width))
+        code, out, _ = phase5(monkeypatch, capsys, "status")
+        assert (code, too_wide_or_steering(out.rstrip("\n"), width)) == (0, [])
+        lines = out.splitlines()
+        assert [line.split()[0] for line in lines if line[0] != " "] == [RELEASE.name, "r-closed"]
+        assert RUNBOOK in out.split()
+        assert any(line.startswith("  the gate is BLOCKED, as it said ") for line in lines)
+        assert any(line.startswith(f"  release {reason.state} {reason.code}") for line in lines)
+
+
+ORDER = Override("o-1", OrderKind.ROLLBACK, RELEASE, 1, f"{HOSTILE} {RUNBOOK}", HOSTILE, "eve", NOW, NOW)
+PUBLISHED = Released(RELEASE, 1, OrderKind.OPEN, NOW, "run-1")
+ROLLED_BACK = replace(PUBLISHED, kind=OrderKind.ROLLBACK, override=ORDER)
+DOUBTED = replace(PUBLISHED, problems=(f"not signed by {HOSTILE}", "the release differs"))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("history", "first", "exit_code"),
+    [
+        ([], "nothing was ever promoted to production", 0),
+        ([PUBLISHED, ROLLED_BACK], f"live in production: {RELEASE.name}", 0),
+        ([PUBLISHED, DOUBTED], "live in production: NOT KNOWN, the last record", 2),
+    ],
+    ids=["nothing", "rollback", "not known"],
+)
+def test_releases_keep_to_the_width_whatever_an_order_says(width, history, first, exit_code):
+    text = releases_text("production", history, width)
+    assert too_wide_or_steering(text, width) == []
+    assert text.startswith(first)
+    assert releases_exit_code(history) == exit_code
+    assert (RUNBOOK in text.split()) is (ROLLED_BACK in history)
+    published = [line for line in text.splitlines() if line.startswith("  2")]  # what is further in continues an entry
+    assert [line.split()[:2] for line in published] == [[iso(NOW), RELEASE.name]] * len(history)
+
+
+def test_the_command_shows_releases_in_the_columns_that_are_given(desk, monkeypatch, capsys):
+    desk.promoted()
+    for width in WIDTHS:
+        monkeypatch.setenv("COLUMNS", str(width))
+        code, out, _ = phase5(monkeypatch, capsys, "releases")
+        assert (code, too_wide_or_steering(out.rstrip("\n"), width)) == (0, [])
+        assert out.startswith(f"live in production: {RELEASE.name}")

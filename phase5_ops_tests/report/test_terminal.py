@@ -15,7 +15,7 @@ from phase5_ops.report import terminal
 from phase5_ops.report.document import ReadinessDocument, SignOffEntry
 from phase5_ops.report.findings import stored_explanations
 from phase5_ops.report.formats import Detail
-from phase5_ops.report.wrapping import labelled, wrapped
+from phase5_ops.report.wrapping import hanging, labelled, wrapped
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.report.documents import document, row
 
@@ -24,6 +24,12 @@ RUNBOOK = (
     "https://github.com/example/platform/blob/main/docs/runbooks/phase_5_7_reliability.md#slo-alarms-tool_latency_ms-tool_error"
 )
 HOSTILE = "<script>alert(1)</script>\x1b[2J\nrm " + "x" * 300
+
+
+def too_wide_or_steering(text: str, width: int) -> list[str]:
+    """The lines that are wider than the width without holding an address, or that could steer a terminal."""
+    lines = text.split("\n")
+    return [line for line in lines if (cell_len(line) > width and "https://" not in line) or not line.isprintable()]
 
 
 def missing_alarm(subject: str) -> FindingEntry:
@@ -84,10 +90,7 @@ def test_the_table_at_usual_widths(width: int, found: ReadinessDocument, snapsho
 @pytest.mark.parametrize("detail", Detail)
 @pytest.mark.parametrize("width", [40, *WIDTHS])
 def test_no_line_is_wider_than_the_width_but_one_that_holds_an_address(width: int, detail: Detail, found: ReadinessDocument):
-    lines = shown(found, width, detail).splitlines()
-    wide = [line for line in lines if cell_len(line) > width and "https://" not in line]
-    assert not wide
-    assert all(line.isprintable() for line in lines)
+    assert too_wide_or_steering(shown(found, width, detail), width) == []
 
 
 def test_addresses_are_whole_at_every_width(found: ReadinessDocument):
@@ -136,3 +139,7 @@ def test_wrapping_loses_no_word_and_breaks_only_what_is_too_long(text: str, widt
 
 def test_lines_after_the_first_stand_under_the_text():
     assert labelled("seen", "one two three", 20, indent=2, label_width=8) == ["  seen      one two", "            three"]
+
+
+def test_no_line_of_a_hanging_text_looks_like_the_next_entry():
+    assert hanging("one two three four", 14, indent=2) == ["  one two", "      three", "      four"]

@@ -11,14 +11,15 @@ from phase5_ops.aws.pace import Pace
 from phase5_ops.aws.reader import Answer, AwsReader
 from phase5_ops.checklist import ROLES
 from phase5_ops.cli import app as cli
-from phase5_ops.commands.audit_signatures import as_json, as_text, audit
+from phase5_ops.commands.audit_signatures import Audit, as_json, as_text, audit
 from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
-from phase5_ops.gate.signing.audit import Claim, Match, Period, exit_code, judge, period_of
+from phase5_ops.gate.signing.audit import Audited, Claim, Match, Period, exit_code, judge, period_of
 from phase5_ops.gate.signing.cloudtrail import IAM_ACTIONS, read_sign_events
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.settings import ReadingSettings
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE
 from phase5_ops_tests.gate.people import TRUSTED, Desk
+from phase5_ops_tests.report.test_terminal import HOSTILE, RUNBOOK, WIDTHS, too_wide_or_steering
 
 pytestmark = pytest.mark.slow
 
@@ -270,8 +271,23 @@ def test_every_signature_of_a_release_is_matched(signed):
     assert [each.why for each in found.found] == [()] * 3
     assert [(each.claim.role, each.match) for each in found.found] == [(role, Match.MATCHED) for role in sorted(ROLES)]
     assert (found.exit_code, trail.asked) == (0, ["us-west-2"] * 3)
-    assert as_text(found).splitlines()[0].startswith("MATCHED    eng-reliability")
+    assert as_text(found, 120).splitlines()[0].startswith("MATCHED     eng-reliability: alice at ")
     assert {each["event_id"] for each in json.loads(as_json(found))["signatures"]} == {event()["eventID"]}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_line_is_wider_than_the_width_whatever_the_table_says(width):
+    hostile = replace(CLAIM, role=HOSTILE, identity=HOSTILE, request_id=HOSTILE)
+    why = (f"the call was made by {HOSTILE}", f"look at {RUNBOOK}")
+    found = (Audited(hostile, Match.DIFFERENT, settled=True, why=why), Audited(CLAIM, Match.MATCHED, settled=True))
+    text = as_text(Audit(RELEASE, found), width)
+    assert too_wide_or_steering(text, width) == []
+    assert RUNBOOK in text.split()
+    lines = text.splitlines()
+    assert [line.split()[0] for line in lines if line[0] != " "] == ["DIFFERENT", "MATCHED"]
+    assert {line[:14] for line in lines if line[:12].isspace() and line[12] == "-"} == {" " * 12 + "- "}
+    nothing = as_text(Audit(replace(RELEASE, name="n" * 128), ()), width)
+    assert too_wide_or_steering(nothing, width) == []
 
 
 def test_a_name_written_into_the_table_by_hand_is_found_out(signed):
@@ -284,8 +300,8 @@ def test_a_name_written_into_the_table_by_hand_is_found_out(signed):
         ("ops-sre", Match.DIFFERENT)
     ]
     assert found.exit_code == 1
-    assert "the call was made by bob, the table says mallory" in as_text(found)
-    assert "\x1b" not in as_text(found) + as_json(found)
+    assert "the call was made by bob, the table says mallory" in as_text(found, 120)
+    assert "\x1b" not in as_text(found, 120) + as_json(found)
 
 
 def test_a_signature_made_to_look_younger_is_found_out(signed):
@@ -335,9 +351,11 @@ def phase5(signed, monkeypatch, capsys):
     return command
 
 
-def test_the_command_says_what_it_does_not_know_and_exits_so(phase5, aws_faults):
+def test_the_command_says_what_it_does_not_know_and_exits_so(phase5, aws_faults, monkeypatch):
     code, out, _ = phase5(RELEASE.name, "--format", "json")
     assert code == 2
+    monkeypatch.setenv("COLUMNS", "60")
+    assert too_wide_or_steering(phase5(RELEASE.name)[1].rstrip("\n"), 60) == []
     assert {each["match"] for each in json.loads(out)["signatures"]} <= {"UNREADABLE", "NOT_FOUND"}
     assert phase5("another")[:2] == (2, f"nothing is signed for another in {RELEASE.environment}\n")
     assert phase5("../x")[0] == 3

@@ -12,10 +12,13 @@ from phase5_ops.input_files.archives import files
 from phase5_ops.input_files.files import FileUnreadable
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.reads import Read, ReadStatus
+from phase5_ops.report.file_audit import finding_lines
+from phase5_ops.report.wrapping import labelled
 from phase5_ops.sections.isolation.logs.evidence import dictionary_of, scan_facts, scan_rows
 from phase5_ops.sections.isolation.logs.judge import judge_log_scan
 from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive, unfinished_read
 from phase5_ops.sections.isolation.logs.run import LogRun, Progress
+from phase5_ops.text import printable
 from phase5_ops.verdict import Judgement
 
 SCHEMA = "phase5.log-scan/v1"
@@ -77,17 +80,10 @@ def as_json(judgement: Judgement) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")  # names of files need not be UTF-8
 
 
-def as_text(judgement: Judgement) -> str:
-    """The result for a terminal: verdict and summary, the encodings decoded, then two lines per finding."""
-    lines = [f"{judgement.verdict}  {judgement.summary}", f"  ids as written and behind {judgement.facts['layers']}"]
+def as_text(judgement: Judgement, width: int) -> str:
+    """The result as lines of at most `width` columns but for addresses: verdict and summary, encodings decoded, findings."""
+    lines = labelled(judgement.verdict, printable(judgement.summary), width)
+    lines += labelled("", f"ids as written and behind {judgement.facts['layers']}", width, indent=2)
     if judgement.facts["layers_not_searched"]:
-        lines.append(f"  not in {judgement.facts['layers_not_searched']}")
-    for finding in judgement.findings:
-        lines.append(f"  {finding.verdict} {finding.code}  {finding.subject}")
-        lines.append(f"      expected {finding.expected}; seen: {finding.seen}")
-    return "\n".join(_printable(line) for line in lines)
-
-
-def _printable(line: str) -> str:
-    """The line without control characters, which a log line could smuggle to the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in line)
+        lines += labelled("", f"not in {judgement.facts['layers_not_searched']}", width, indent=2)
+    return "\n".join([*lines, *finding_lines(judgement, width)])

@@ -19,8 +19,9 @@ from phase5_ops.input_files.archives import blocks
 from phase5_ops.input_files.files import contents
 from phase5_ops.policy import LogScanPolicy
 from phase5_ops.sandbox.state.ordinary_logs import execution_logs, ordinary_executions
-from phase5_ops.sections.isolation.logs.files import SCHEMA, read_tenant_ids, scan_files
-from phase5_ops.verdict import Judgement
+from phase5_ops.sections.isolation.logs.files import SCHEMA, as_text, read_tenant_ids, scan_files
+from phase5_ops.verdict import Finding, Judgement, Verdict
+from phase5_ops_tests.report.test_terminal import HOSTILE, RUNBOOK, WIDTHS, too_wide_or_steering
 
 pytestmark = pytest.mark.slow
 
@@ -256,3 +257,24 @@ def test_a_log_of_ordinary_executions_passes(log: Path):
     executions = ordinary_executions(["acme", "globex", "acme-eu"], 1_795_424_883_000)
     log.write_text("\n".join(line.message for execution in executions for line in execution_logs(execution)))
     assert scan([log], ["acme", "globex", "acme-eu"]).verdict == "PASS"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_line_is_wider_than_the_width_whatever_the_log_holds(width: int):
+    found = Finding("foreign_tenant_in_log", Verdict.FAIL, f"{HOSTILE} line 2", f"only tenant {HOSTILE}", f"{HOSTILE} {RUNBOOK}")
+    facts = {"layers": "percent codes, " * 20, "layers_not_searched": "base64, " * 30}
+    text = as_text(Judgement(Verdict.FAIL, f"{HOSTILE} of 2 lines", 2, facts, [found]), width)
+    assert too_wide_or_steering(text, width) == []
+    assert RUNBOOK in text.split()
+    assert text.startswith("FAIL  ")
+    starts = ("FAIL  ", "  FAIL foreign_tenant_in_log", "    expected  ", "    seen      ", " " * 6)
+    assert all(line.startswith(starts) for line in text.splitlines() if "<script>" in line)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_command_keeps_to_the_columns_that_are_given(width: int, log: Path, tmp_path: Path):
+    log.write_text(OWN + LEAK.replace("secret", "secret" * 60))
+    (tmp_path / "ids").write_text("acme\nglobex\n")
+    command = ["scan-logs", str(log), "--tenants", str(tmp_path / "ids")]
+    done = CliRunner().invoke(app, command, env={"COLUMNS": str(width)})
+    assert (done.exit_code, too_wide_or_steering(done.stdout.rstrip("\n"), width)) == (1, [])
