@@ -26,7 +26,7 @@ from phase5_ops.gate.state.stated_documents import NotStated
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.report.release import LEFT_OUT
 from phase5_ops.settings import ConfigurationError, Settings
-from phase5_ops.text import printable
+from phase5_ops.text import did_you_mean, printable
 from phase5_ops.verdict import Finding
 
 DONE, REFUSED, UNKNOWN = 0, 1, 2
@@ -154,7 +154,8 @@ def end_of(text: str) -> datetime:
 def check_role(role: str) -> None:
     """Raises ConfigurationError unless it is one of the three roles."""
     if role not in ROLES:
-        raise ConfigurationError(f"--role {role}: the roles are {', '.join(ROLES)}")
+        hint = did_you_mean(role, ROLES, f"the roles are {', '.join(ROLES)}")
+        raise ConfigurationError(f"--role {printable(role)}: no such role{hint}")
 
 
 def check_name(settings: Settings, release: str) -> None:

@@ -11,6 +11,7 @@ from phase5_ops.checklist import ROLES
 from phase5_ops.gate.signing.trusted_keys import keys_file
 from phase5_ops.permissions import gate
 from phase5_ops.settings import ConfigurationError, Settings
+from phase5_ops.text import did_you_mean
 
 
 class Purpose(StrEnum):
@@ -33,7 +34,7 @@ def policy_for(purpose: Purpose, settings: Settings, role: str | None = None) ->
         ConfigurationError: a signer without a role, or a role for another purpose.
     """
     if purpose is Purpose.signer and role not in ROLES:
-        raise ConfigurationError(f"--for signer needs --role, one of {', '.join(ROLES)}")
+        raise ConfigurationError(f"--for signer needs --role, one of {', '.join(ROLES)}{did_you_mean(role or '', ROLES)}")
     if purpose is not Purpose.signer and role is not None:
         raise ConfigurationError("--role goes with --for signer")
     pinned = keys_file(settings).is_file()

@@ -156,7 +156,8 @@ def test_the_same_person_is_refused_another_role(desk, shown, monkeypatch, capsy
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("sign-off", RELEASE.name, "--role", "boss", "--yes"), "the roles are eng-reliability"),
+        (("sign-off", RELEASE.name, "--role", "boss", "--yes"), "--role boss: no such role; the roles are eng-reliability"),
+        (("sign-off", RELEASE.name, "--role", "OPS_SRE", "--yes"), "--role OPS_SRE: no such role; did you mean ops-sre?"),
         (("sign-off", "../x", "--role", "ops-sre", "--yes"), "not a release name"),
         (SIGN, "give --yes"),
         (("sign-off", RELEASE.name), "--role"),

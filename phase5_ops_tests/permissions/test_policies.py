@@ -348,6 +348,8 @@ def test_a_signers_policy_needs_a_role_and_others_take_none():
         policy_for(Purpose.signer, load_settings())
     with pytest.raises(ConfigurationError, match="--role"):
         policy_for(Purpose.signer, load_settings(), "gate")
+    with pytest.raises(ConfigurationError, match="; did you mean security-compliance"):
+        policy_for(Purpose.signer, load_settings(), "securty-compliance")
     with pytest.raises(ConfigurationError, match="--for signer"):
         policy_for(Purpose.gate, load_settings(), "ops-sre")
 
