@@ -15,11 +15,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from phase5_ops.cli import files, gate, history, readiness, remedy, report
-from phase5_ops.cli.command_help import add_command
+from phase5_ops.cli.command_help import PlainGroup, add_command
 from phase5_ops.cli.errors import EXIT_INTERRUPTED, complain, debugging, exit_code_of, refuse
 
 app = typer.Typer(
     name="phase5",
+    cls=PlainGroup,
     help="Operational readiness of CCNative Phase 5: gathers evidence, judges every row, and says what is missing.",
     epilog="Exit codes: 0 open; 1 closed by a failing row or a missing signature; 2 closed by INCONCLUSIVE or ERROR; 3 usage or"
     " configuration error. Settings: PHASE5_* variables or a YAML file named by PHASE5_CONFIG, see docs/settings.md.",

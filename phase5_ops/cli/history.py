@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from phase5_ops.cli import gate
-from phase5_ops.cli.command_help import add_command, unwrapped
+from phase5_ops.cli.command_help import PlainGroup, add_command, unwrapped
 from phase5_ops.cli.errors import EXIT_UNDECIDED, complain_of
 from phase5_ops.cli.options import OutputOption, PlainFormat, PlainFormatOption, RowOption, chosen_rows
 from phase5_ops.cli.output import check_writable, coloured, width_of, write
@@ -102,6 +102,7 @@ def _json(content: object) -> str:
 
 
 history_app = typer.Typer(
+    cls=PlainGroup,
     help=unwrapped(history.__doc__ or ""),
     epilog="Example: phase5 history --row 1.2 --last 50",
     invoke_without_command=True,

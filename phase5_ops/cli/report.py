@@ -14,7 +14,7 @@ from phase5_ops.cli.progress import progress
 
 def report(
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="Id of the run, or its beginning; default: the newest whole run.")
+        str | None, typer.Argument(metavar="RUN", help="Id of the run, or its beginning; default: the newest whole run.")
     ] = None,
     release: Annotated[
         str | None, typer.Option("--release", help="Of this candidate as the gate sees it, with the evidence of its run.")

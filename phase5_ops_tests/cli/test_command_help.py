@@ -46,6 +46,29 @@ def test_the_command_takes_its_example(name: str, example: str):
     assert not context.args
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("status", "[OPTIONS] [RELEASE]"),
+        ("report", "[OPTIONS] [RUN]"),
+        ("diff", "[OPTIONS] [RUN] [RUN]"),
+        ("waive", "[OPTIONS] ROW"),
+        ("scan-logs", "[OPTIONS] PATH..."),
+        ("verify", "[OPTIONS] [FILE...]"),
+        ("check", "[OPTIONS]"),
+        ("history", "[OPTIONS] COMMAND [ARGS]..."),
+    ],
+)
+def test_the_usage_names_arguments_as_manuals_do(command: str, usage: str):
+    shown = helped(command).splitlines()
+    assert next(line.split(maxsplit=2)[2].rstrip() for line in shown if "Usage:" in line) == f"{command} {usage}"
+
+
+@pytest.mark.parametrize("name", ["", *EXAMPLES])
+def test_a_flag_has_no_type(name: str):
+    assert "bool" not in helped(*name.split())
+
+
 def test_the_choices_of_formats_are_named_whole():
     shown = " ".join(helped("check", width=80).replace("│", " ").split())
     assert f"{', '.join(Format)}; default: table" in shown
