@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
@@ -138,6 +139,9 @@ def _text(value: Any, column: DeclaredColumn, units: int | None) -> str:  # noqa
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # noqa: PLR2004 - more digits than that say nothing
+    if isinstance(value, Decimal):
+        plain = f"{value:f}"  # money keeps its digits, without the zeros behind them
+        return plain.rstrip("0").rstrip(".") if "." in plain else plain
     if isinstance(value, datetime):
         return iso(value)
     if column.type == "json":

@@ -13,11 +13,11 @@ _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 _RESULT = re.compile(r'<pre id="result">(.*?)</pre>', re.DOTALL)
 
 
-def evaluated(page: str, script: str, folder: Path, *, keep_policy: bool = False, width: int = 1200) -> Any:
+def evaluated(page: str, script: str, folder: Path, *, keep_policy: bool = False, width: int = 1200, dark: bool = False) -> Any:
     """What `script` gives (the body of an async function), run in the page after its own script.
 
     The page's content security policy is taken out of the copy, since it would stop the added script; with `keep_policy` the
-    script is run by the browser before the policy is read.
+    script is run by the browser before the policy is read. The page is told that its reader prefers dark colours, or light ones.
     """
     assert CHROMIUM is not None
     added = (
@@ -31,6 +31,7 @@ def evaluated(page: str, script: str, folder: Path, *, keep_policy: bool = False
     path = folder / "page.html"
     path.write_text(copy if keep_policy else _POLICY.sub("", copy), encoding="utf-8")
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
+    command += [f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
     command += [f"--window-size={width},2000", "--virtual-time-budget=20000", "--dump-dom", path.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     found = _RESULT.search(done.stdout)

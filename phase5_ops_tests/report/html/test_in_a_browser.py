@@ -1,6 +1,7 @@
 """The report as a browser shows it: axe finds nothing serious, long tables are paged, sorted and filtered, nothing overflows."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,17 +9,14 @@ from pathlib import Path
 import pytest
 
 from phase5_ops.evidence.preview import Preview
-from phase5_ops.report.changes import changes_between
 from phase5_ops.report.html.render import render_report
 from phase5_ops.sections.breakers.preview import PREVIEW
-from phase5_ops.verdict import Verdict
-from phase5_ops_tests.report.documents import document, finding, row
+from phase5_ops_tests.report.documents import document
 from phase5_ops_tests.report.html.chromium import CHROMIUM, evaluated
+from phase5_ops_tests.report.html.pages import page, page_of_many_tenants
 from phase5_ops_tests.sections.breakers.support import Platform, state
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
-
-HOSTILE = "<script>document.title = 'taken'</script>" + "x" * 300
 
 
 def axe() -> str | None:
@@ -30,35 +28,29 @@ def axe() -> str | None:
     return file.read_text(encoding="utf-8") if file and file.exists() else None
 
 
-def page(connectors: int = 3) -> str:
-    """A report with every kind of verdict, a change, a table and its picture."""
-    before = document("run-1", row("1.1", finding("breaker_open")))
-    shown = document(
-        "run-2",
-        row("2.1", *(finding("breaker_open", Verdict.FAIL, f"{HOSTILE}{n}") for n in range(2)), open=2),
-        row("1.2", finding("read_failed", Verdict.ERROR)),
-        row("4.2", finding("read_failed", Verdict.INCONCLUSIVE)),
-        row("5.2", finding("cost_estimated", Verdict.WARN)),
-    )
-    items = [state(f"connector_{n:05}", "OPEN" if n % 7 == 0 else "CLOSED") for n in range(connectors)]
-    shown = shown.model_copy(update={"blockers": [f"2.1 FAIL breaker_open {HOSTILE}{n}: open" for n in range(9)]})
-    return render_report(
-        shown,
-        tables={"breaker_snapshot": Platform(items=items).table()},
-        previews={"breaker_snapshot": PREVIEW},
-        changes=changes_between(before, shown),
-    )
-
-
 @pytest.mark.skipif(axe() is None, reason="axe-core is not installed: pip install axe-core-python, or name it with AXE_CORE")
-@pytest.mark.parametrize("width", [1200, 390])
-def test_axe_finds_nothing_serious(tmp_path: Path, width: int):
+@pytest.mark.parametrize(
+    ("shown", "width", "dark"),
+    [
+        (page, 1200, False),
+        (page, 390, False),
+        (page, 1200, True),
+        (page, 390, True),
+        (page_of_many_tenants, 390, True),
+    ],
+)
+def test_axe_finds_nothing_serious(tmp_path: Path, shown: Callable[[], str], width: int, dark: bool):
     opened = "document.querySelectorAll('details').forEach((each) => { each.open = true });"
     run = "const found = await axe.run(document, {resultTypes: ['violations']});"
-    named = "return found.violations.map((each) => [each.impact, each.id, each.nodes[0].html.slice(0, 200)]);"
-    found = evaluated(page(), f"{axe()};{opened}{run}{named}", tmp_path, width=width)
+    named = "const violations = found.violations.map((each) => [each.impact, each.id, each.nodes[0].html.slice(0, 200)]);"
+    colours = "[matchMedia('(prefers-color-scheme: dark)').matches, getComputedStyle(document.body).backgroundColor]"
+    script = f"{axe()};{opened}{run}{named} return [violations, found.passes.map((each) => each.id), ...{colours}];"
+    found = evaluated(shown(), script, tmp_path, width=width, dark=dark)
     assert isinstance(found, list), found
-    assert [each for each in found if each[0] in ("serious", "critical")] == []
+    violations, passed, prefers_dark, paper = found
+    assert [each for each in violations if each[0] in ("serious", "critical")] == []
+    assert "color-contrast" in passed
+    assert (prefers_dark, paper) == ((True, "rgb(13, 17, 23)") if dark else (False, "rgb(255, 255, 255)"))
 
 
 def test_a_hostile_name_runs_nothing_and_the_page_is_no_wider_than_a_phone(tmp_path: Path):

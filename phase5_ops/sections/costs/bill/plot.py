@@ -20,7 +20,9 @@ from phase5_ops.sections.costs.bill.report import TenantCost, tenant_costs
 _MOST_BARS = 25
 _LOW = 5  # inches: the legend takes a larger part of a low picture
 _BILLED, _ALLOCATED, _UNALLOCATED, _OTHERS = BLUE, "#9dc3e6", RED, GREY
-_BANDS = (BLUE, ORANGE, GREEN, PURPLE, "#b0a030")
+#: Colour and hatching of the bands of single tenants, of all others, and of the shared rest.
+_BANDS = ((BLUE, ""), (ORANGE, "//"), (GREEN, ".."), (PURPLE, "\\\\"), ("#b0a030", "xx"))
+_OTHERS_BAND, _SHARED_BAND = (_OTHERS, ""), ("#a9b4bf", "--")
 
 
 def plot_costs(table: CostReport) -> Figure | None:
@@ -68,7 +70,7 @@ def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: Tenan
         names.append("unallocated")
     lost = [float(rest.unallocated)] if rest is not None and rest.unallocated else []
     _label_bars(axes, np.array([*(billed + allocated), *lost]), len(billed) - (_OTHERS in colours))
-    axes.set_title(f"{currency} in the period", fontsize=10)
+    axes.set_title(f"{currency} in the period", fontsize=10, y=1)
     name_lines(axes, names)
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", color=GREY, alpha=0.3, linewidth=0.5)
@@ -113,26 +115,37 @@ def _draw_days(
     top = sorted(lines, key=lambda line: -line.billed)[: len(_BANDS)]
     named = {line.tenant for line in top}
     others = [line for line in lines if line.tenant not in named]
-    bands = [(label(line.tenant), line.daily, colour) for line, colour in zip(top, _BANDS, strict=False)]
+    bands = [(label(line.tenant), line.daily, form) for line, form in zip(top, _BANDS, strict=False)]
     if others:
         bands.append(
-            (f"{len(others)} others", [sum(costs, ZERO) for costs in zip(*(o.daily for o in others), strict=True)], _OTHERS)
+            (f"{len(others)} others", [sum(costs, ZERO) for costs in zip(*(o.daily for o in others), strict=True)], _OTHERS_BAND)
         )
     if rest is not None:
-        bands.append(("shared", rest.daily, "#a9b4bf"))
+        bands.append(("shared", rest.daily, _SHARED_BAND))
     bottom = np.zeros(len(days))
     edges = np.array([*days, *(day + timedelta(days=1) for day in days[-1:])], dtype="datetime64[D]")
-    for name, daily, colour in bands:
+    for name, daily, (colour, hatch) in bands:
         values = np.array([max(float(cost), 0.0) for cost in daily])[: len(days)]
         top_of_band = bottom + values
         # one shape a band, a step a day: a bar for each day takes ten times as long
-        axes.fill_between(edges, _stepped(bottom), _stepped(top_of_band), step="post", color=colour, label=name, linewidth=0)
+        axes.fill_between(
+            edges,
+            _stepped(bottom),
+            _stepped(top_of_band),
+            step="post",
+            facecolor=colour,
+            edgecolor="white",
+            hatch=hatch,
+            linewidth=0,
+            label=name,
+        )
         bottom = top_of_band
-    axes.set_title(f"{currency} billed a day", fontsize=10)
+    axes.set_title(f"{currency} billed a day", fontsize=10, y=1)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color=GREY, alpha=0.3, linewidth=0.5)
     axes.set_axisbelow(True)
-    axes.margins(x=0.01, y=0.4 if low else 0.15)  # room for the legend
+    axes.margins(x=0.01)
+    axes.set_ylim(0, (bottom.max(initial=0) or 1.0) * (1.4 if low else 1.15))  # room for the legend
     if bands:
         axes.legend(fontsize=7, ncols=4, loc="upper left", frameon=False)

@@ -21,13 +21,13 @@ _TOP = 1.25  # share of the cap at which the colour scale ends
 _USE = LinearSegmentedColormap.from_list(
     "use", [(0, "#f2f6f2"), (0.5 / _TOP, "#9cc79c"), (1 / _TOP, "#f2c14e"), (1.001 / _TOP, "#d1495b"), (1, "#d1495b")]
 )
-#: Share of the cap -> how it is named and coloured, from empty to overspent.
+#: Share of the cap: how it is named, coloured and hatched, from empty to overspent.
 _CLASSES = (
-    ("no cap", "#d9d9d9"),
-    ("unused", "#e8f0e8"),
-    ("up to half", "#9cc79c"),
-    ("up to all", "#f2c14e"),
-    ("over or uncapped", "#d1495b"),
+    ("no cap", "#d9d9d9", ""),
+    ("unused", "#e8f0e8", ".."),
+    ("up to half", "#9cc79c", "//"),
+    ("up to all", "#f2c14e", "\\\\"),
+    ("over or uncapped", "#d1495b", "xx"),
 )
 
 
@@ -64,7 +64,7 @@ def _heat(
     axes: Axes, days: list[str], names: list[str], *, used: npt.NDArray[np.float64], share: npt.NDArray[np.float64], title: str
 ) -> None:
     """A line an account, a column a day; the number is actions used, the colour their share of the cap; no colour is no cap."""
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title, fontsize=10, y=1)
     if not names:
         axes.text(0.5, 0.5, "no account has a cap or used an action", transform=axes.transAxes, fontsize=9, ha="center")
         axes.set_axis_off()
@@ -94,13 +94,13 @@ def _classes(
         (used > 0) & (share > 1),
     )
     bottom = np.zeros(len(days))
-    for (name, colour), mask in zip(_CLASSES, masks, strict=True):
+    for (name, colour, hatch), mask in zip(_CLASSES, masks, strict=True):
         numbers = mask.sum(axis=0)
         if not numbers.any():
             continue
-        axes.bar(range(len(days)), numbers, bottom=bottom, color=colour, edgecolor=GREY, linewidth=0.5, label=name)
+        axes.bar(range(len(days)), numbers, bottom=bottom, color=colour, edgecolor=_DARK, hatch=hatch, linewidth=0.5, label=name)
         bottom += numbers
-    axes.set_title("all accounts by share of the cap used", fontsize=10)
+    axes.set_title("all accounts by share of the cap used", fontsize=10, y=1)
     axes.set_ylim(0, max(bottom.max(), 1) * 1.3)
     axes.legend(ncols=3, fontsize=7, loc="upper center", frameon=False, handlelength=0.8, handletextpad=0.4, columnspacing=0.7)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

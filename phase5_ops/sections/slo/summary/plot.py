@@ -27,8 +27,8 @@ _GOOD_TO_BAD = LinearSegmentedColormap.from_list("good_to_bad", ["#cfe5d3", "#7f
 def plot_summary(summary: Summary) -> Figure | None:
     """Shares of the whole lookback against their limits, burn rates against theirs, and the worse of both shares over time.
 
-    A filled circle keeps its limit, a cross exceeds it. Over time, yellow is the limit and red beyond it; nothing is drawn where
-    there were no calls. The time axis ends when the table was read. None for a table without tools.
+    A filled circle keeps its limit, a cross exceeds it. Over time, yellow is the limit, red with a cross is beyond it; nothing is
+    drawn where there were no calls. The time axis ends when the table was read. None for a table without tools.
     """
     if not summary.rows or summary.observed_at is None:
         return None
@@ -97,12 +97,12 @@ def _lollipops(axes: Axes, values: list[float], texts: list[str], title: str) ->
     axes.plot(shown[kept], lines[kept], "o", color=BLUE, markersize=5, linestyle="none", clip_on=False)
     axes.plot(shown[exceeded], lines[exceeded], "X", color=RED, markersize=7, linestyle="none", clip_on=False)
     axes.axvline(100, color=ORANGE, linewidth=1.2, linestyle="--")
-    right = 100 * max(1.6, float(np.clip(whole, 0, _TOP).max(initial=0)) * 1.5)
+    right = 100 * 1.9 * max(1.0, float(np.clip(whole, 0, _TOP).max(initial=0)))  # room for the texts
     for line, text in zip(lines, texts, strict=True):
         axes.text(shown[line] + right * 0.03, line - 0.02, text, fontsize=7, va="center")
     axes.set_xlim(0, right)
     axes.set_xticks([0, 100], ["0", "limit"], fontsize=8)
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title, fontsize=9, y=1)
     axes.tick_params(length=2)
 
 
@@ -140,6 +140,10 @@ def _heat(axes: Axes, edges: list[datetime], rows: list[ToolSlo], names: list[st
     times = np.array([edge.astimezone(UTC).replace(tzinfo=None) for edge in edges], dtype="datetime64[s]")
     lines = np.arange(len(rows) + 1) - 0.5
     mesh = axes.pcolormesh(times, lines, worst, cmap=_GOOD_TO_BAD, norm=TwoSlopeNorm(1, 0, 10), rasterized=True)
+    beyond, when = np.nonzero(worst > 1)
+    middle = times[when] + (times[1] - times[0]) // 2
+    axes.plot(middle, beyond, "X", color="#1a1a1a", markersize=5, markeredgecolor="white", markeredgewidth=0.5, linestyle="none")
+    axes.set_xlim(times[0], times[-1])
     hours = HourLocator(byhour=range(0, 24, 6))  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(hours)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(hours))  # type: ignore[no-untyped-call]
@@ -149,4 +153,6 @@ def _heat(axes: Axes, edges: list[datetime], rows: list[ToolSlo], names: list[st
     x, y, wide, high = axes.get_position().bounds
     bar = axes.figure.colorbar(mesh, cax=axes.figure.add_axes((x + wide + 0.008, y, 0.012, high)), ticks=[0, 1, 10])
     bar.ax.set_yticklabels(["0", "limit", "10 times"], fontsize=8)
-    axes.set_title("when: the worse of failed and late calls, as a part of what is allowed", fontsize=9)
+    axes.set_title(
+        "when: the worse of failed and late calls, as a part of what is allowed (crosses: more than that)", fontsize=9, y=1
+    )
