@@ -146,8 +146,9 @@ def test_waivers_show_their_end_and_whether_they_are_in_force():
         "until": "2026-12-01T00:00:00.000Z", "signed_by": "ops-sre", "by": "jane", "in_force": False, "why_not": "it ended",
         "used": False, "unmatched": [["breaker_open", "crm"]], "releases_in_a_row": 2,
     }  # fmt: skip
-    text = page(document(chosen=["2.1"]).model_copy(update={"waivers": [waiver]}))
+    text = page(document(entry("2.1", []), chosen=["2.1"]).model_copy(update={"waivers": [waiver]}))
     parsed(text)
+    assert '<a href="#waivers">Waiver w1</a> is <strong>NOT IN FORCE</strong>: it ended.' in text[text.index('id="rows"') :]
     for said in ("2026-12-01T00:00:00.000Z", "NOT IN FORCE", "it ended", "2 releases in a row", "T-1"):
         assert said in text
 

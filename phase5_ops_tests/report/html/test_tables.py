@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated
+
+import pytest
 
 from phase5_ops.evidence.preview import Preview
 from phase5_ops.evidence.table import DeclaredTable, NoFacts
@@ -21,6 +24,7 @@ class Line:
     on: Annotated[bool, "whether"] = False
     accounts: Annotated[list[str], "ids"] = ()
     more: Annotated[dict[str, int], "by type"] = None
+    cost: Annotated[Decimal | None, "USD"] = None
 
 
 TABLE = DeclaredTable(Line, NoFacts)
@@ -49,6 +53,7 @@ def test_values_read_as_people_write_them():
                 on=True,
                 accounts=["a", "b"],
                 more={"x": 1},
+                cost=Decimal("188.9920000000"),
             )
         ),
         None,
@@ -63,12 +68,18 @@ def test_values_read_as_people_write_them():
         "<td>yes</td>",
         "<td>a, b</td>",
         "<td>{&#34;x&#34;: 1}</td>",
+        '<td class="number">188.992</td>',
     ):
         assert text in shown.body
 
 
 def test_what_is_empty_stays_empty():
     assert shown_table("lines", gathered(line("acme")), None).body.count("<td></td>") == 5
+
+
+@pytest.mark.parametrize(("amount", "said"), [("0E-10", "0"), ("100", "100"), ("-0.50", "-0.5"), ("1E+3", "1000")])
+def test_money_has_all_of_its_digits_and_no_zeros_behind_them(amount: str, said: str):
+    assert f">{said}<" in shown_table("lines", gathered(line("acme", cost=Decimal(amount))), None).body
 
 
 def test_hostile_and_long_values_are_short_text():

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from phase5_ops.evidence.picture import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, label, name_lines
 from phase5_ops.sections.costs.bill.evidence import SHARED, ZERO, CostReport
@@ -72,6 +73,7 @@ def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: Tenan
     _label_bars(axes, np.array([*(billed + allocated), *lost]), len(billed) - (_OTHERS in colours))
     axes.set_title(f"{currency} in the period", fontsize=10, y=1)
     name_lines(axes, names)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", color=GREY, alpha=0.3, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -142,6 +144,7 @@ def _draw_days(
         bottom = top_of_band
     axes.set_title(f"{currency} billed a day", fontsize=10, y=1)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color=GREY, alpha=0.3, linewidth=0.5)
     axes.set_axisbelow(True)

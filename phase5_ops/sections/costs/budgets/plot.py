@@ -103,7 +103,7 @@ def _classes(
     axes.set_title("all accounts by share of the cap used", fontsize=10, y=1)
     axes.set_ylim(0, max(bottom.max(), 1) * 1.3)
     axes.legend(ncols=3, fontsize=7, loc="upper center", frameon=False, handlelength=0.8, handletextpad=0.4, columnspacing=0.7)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.tick_params(labelsize=8)
     _day_axis(axes, days)
 
