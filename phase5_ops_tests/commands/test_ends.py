@@ -22,7 +22,7 @@ from phase5_ops.sections.replay.probes import collecting as probe_collecting
 
 pytestmark = pytest.mark.slow
 
-CHECK = ("check", "--row", "2.1")
+CHECK = ("check", "--quiet", "--row", "2.1")  # quiet: without the progress that is written line by line where nobody looks
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def test_an_interrupted_run_gives_back_its_lease_and_its_canaries(start, monkeyp
         raise AssertionError("the signal was not taken")
 
     monkeypatch.setattr(probe_collecting._ProbeCollecting, "watch", interrupted)
-    code, out, said = phase5(monkeypatch, capsys, "check", "--row", "3.3")
+    code, out, said = phase5(monkeypatch, capsys, "check", "--quiet", "--row", "3.3")
     assert (code, out, said) == (130, "", ["phase5: interrupted, nothing decided"])
     assert written
     assert canaries(dynamodb) == []

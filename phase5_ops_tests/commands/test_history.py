@@ -6,12 +6,12 @@ import pytest
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.commands.approvals import DONE, REFUSED, UNKNOWN
 from phase5_ops.commands.history import run_accept
-from phase5_ops.commands.readiness import LINKS_LEAD_NOWHERE
 from phase5_ops.gate.approval.history_acceptance import AcceptanceRequest
 from phase5_ops.gate.session import new_session
 from phase5_ops.gate.signing.trusted_keys import pin_keys
 from phase5_ops.gate.state.run_records import RunRecords
 from phase5_ops.report.document import ReadinessDocument
+from phase5_ops.run_result.document import LINKS_LEAD_NOWHERE
 from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops_tests.conftest import run
 

@@ -212,8 +212,8 @@ def test_a_sign_off_killed_at_any_write_is_there_once_after_the_next(world, alic
     [
         pytest.param(0, True, "2.1 CRASHED result_crashed", id="after it said what it is"),
         pytest.param(1, True, "2.1 CRASHED result_crashed", id="after the first table, before it is sealed"),
-        pytest.param(-3, True, "evidence_changed", id="after the last seal, before Dagster is told"),
-        pytest.param(-1, False, "run_not_recorded", id="after its record is signed, before it is written"),
+        pytest.param(-5, True, "evidence_changed", id="after the last seal, before Dagster is told"),
+        pytest.param(-3, False, "run_not_recorded", id="after its record is signed, before it is written"),
     ],
 )
 def test_a_readiness_run_killed_at_any_write_counts_for_nothing_and_says_so(world, gathering_writes, at, after, code):

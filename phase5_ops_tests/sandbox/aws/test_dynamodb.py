@@ -200,5 +200,5 @@ def test_what_was_given_is_not_what_is_kept(table):
 def test_it_ends_with_its_block():
     before = Table.query
     with moto_dynamodb.installed():
-        assert Table.query is not before
-    assert Table.query is before
+        assert Table.query is moto_dynamodb._query
+    assert Table.query is before  # moto's own, or where a sandbox runs in this process the faster one
