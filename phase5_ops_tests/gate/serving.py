@@ -28,7 +28,7 @@ T = TypeVar("T")
 COMMAND = (sys.executable, "-m", "phase5_ops.cli")
 SIGNER_ROLE = "arn:aws:iam::123456789012:role/phase5-signer-x"
 _TICKS = """{instigationStateOrError(instigationSelector: {
-  repositoryLocationName: "phase5_ops.definitions", repositoryName: "__repository__", name: "%s"
+  repositoryLocationName: "phase5_ops", repositoryName: "__repository__", name: "%s"
 }) {... on InstigationState {ticks(limit: 500) {tickId status skipReason runIds}}}}"""
 _RUNS = """{runsOrError(filter: {pipelineName: "%s"}) {... on Runs {results {runId status}}}}"""
 
