@@ -156,6 +156,31 @@ def _refuse_unreadable(response_dict: Mapping[str, Any] | None, **_: object) -> 
         raise UnreadableAnswer(f"the answer has HTTP status {response_dict['status_code']} and a body that is not a JSON object")
 
 
+def within(seconds: float, call: Callable[[], Any], *, late: str) -> Any:  # noqa: ANN401 - whatever the call returns
+    """Runs `call` no longer than so many seconds; a call still running then is left behind in its daemon thread.
+
+    Raises:
+        DeadlineExceeded: with the words of `late`.
+    """
+    outcome: list[Any] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(call())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller below
+            failure.append(error)
+
+    worker = threading.Thread(target=run, daemon=True, name="aws-read")
+    worker.start()
+    worker.join(seconds)
+    if failure:
+        raise failure[0]
+    if not outcome:
+        raise DeadlineExceeded(late)
+    return outcome[0]
+
+
 class AwsReader:
     """Reads AWS within a deadline. One instance per run, shared by its assets; safe to use from several threads."""
 
@@ -307,24 +332,8 @@ class AwsReader:
         remaining = self._ends - self._monotonic()
         if remaining <= 0:
             raise DeadlineExceeded(f"reading took longer than {self._reading.deadline_seconds:g} s (reading.deadline_seconds)")
-        outcome: list[Any] = []
-        failure: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                outcome.append(call())
-            except BaseException as error:  # noqa: BLE001 - handed to the caller below
-                failure.append(error)
-
-        worker = threading.Thread(target=run, daemon=True, name="aws-read")
-        worker.start()
-        worker.join(remaining)
-        if failure:
-            raise failure[0]
-        if not outcome:
-            limit = f"reading.deadline_seconds ({self._reading.deadline_seconds:g} s)"
-            raise DeadlineExceeded(f"AWS had not answered when {limit} ended")
-        return outcome[0]
+        limit = f"reading.deadline_seconds ({self._reading.deadline_seconds:g} s)"
+        return within(remaining, call, late=f"AWS had not answered when {limit} ended")
 
 
 def _next_page(iterator: Iterator[Any], before_page: Callable[[], object] | None) -> Any:  # noqa: ANN401 - a page of any call

@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 
-import urllib3
-
-from phase5_ops.aws.reader import AwsReader
+from phase5_ops.aws.reader import AwsReader, within
 from phase5_ops.clock import iso
 from phase5_ops.gate.candidates.notifications import publish
+from phase5_ops.gate.candidates.posting import post_once
 from phase5_ops.gate.state.notice_box import Notice
 from phase5_ops.policy import NotificationPolicy
-from phase5_ops.settings import ReadingSettings
 
 SNS, WEBHOOK = "sns", "webhook"
 SCHEMA = "phase5.notification/v1"
@@ -95,36 +93,14 @@ def _post(policy: NotificationPolicy, notice: Notice, now: datetime, variables: 
     if policy.webhook_url is None:
         return "webhook: no address is set"
     body, timestamp = body_of(policy, notice), str(int(now.timestamp()))
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "phase5-ops",
-        "Connection": "close",
-        IDEMPOTENCY_KEY: notice.id,
-        TIMESTAMP: timestamp,
-    }
+    headers = {IDEMPOTENCY_KEY: notice.id, TIMESTAMP: timestamp}
     if (variable := policy.webhook_secret_variable) is not None:
         if not (secret := variables.get(variable)):
             return f"webhook: the variable {variable}, which holds its secret, is not set where Dagster's daemon runs"
         headers[SIGNATURE] = signature(secret, timestamp, body)
     address, seconds = policy.webhook_url.get_secret_value(), policy.webhook_timeout_seconds
-    bound = AwsReader(ReadingSettings(deadline_seconds=seconds))  # also for an answer that comes byte by byte
-    try:
-        status = bound.bounded(lambda: _status_of(address, body, headers, seconds))
+    try:  # bounded also where an answer comes byte by byte
+        status, _ = within(seconds, lambda: post_once(address, body, headers, seconds=seconds), late="the webhook")
     except Exception as error:  # noqa: BLE001 - the border: whatever the network does, the notice is tried again
         return f"webhook: {type(error).__name__}"  # its message may hold the address
     return None if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else f"webhook: HTTP {status}"
-
-
-def _status_of(address: str, body: bytes, headers: Mapping[str, str], seconds: float) -> int:
-    with urllib3.PoolManager(num_pools=1, cert_reqs="CERT_REQUIRED") as pool:
-        answer = pool.request(
-            "POST",
-            address,
-            body=body,
-            headers=headers,
-            timeout=urllib3.Timeout(total=seconds),
-            retries=False,
-            redirect=False,
-            preload_content=False,
-        )
-        return int(answer.status)

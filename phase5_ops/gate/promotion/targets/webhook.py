@@ -9,10 +9,9 @@ import base64
 import json
 from http import HTTPStatus
 
-import urllib3
-
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.gate.attestation.orders import Order, Publication, Published, message
+from phase5_ops.gate.candidates.posting import post_once
 from phase5_ops.policy import PromotionPolicy
 
 IAM_ACTIONS: tuple[str, ...] = ()
@@ -39,17 +38,5 @@ def publish(reader: AwsReader, policy: PromotionPolicy, order: Order) -> Publish
 
 
 def _post(url: str, content: bytes, key: str, timeout: float) -> tuple[int, str]:
-    headers = {"Content-Type": "application/json", "Idempotency-Key": key, "User-Agent": "phase5-ops", "Connection": "close"}
-    with urllib3.PoolManager(num_pools=1, cert_reqs="CERT_REQUIRED") as pool:
-        response = pool.request(
-            "POST",
-            url,
-            body=content,
-            headers=headers,
-            timeout=urllib3.Timeout(total=timeout),
-            retries=False,
-            redirect=False,
-            preload_content=False,
-        )
-        text = response.read(_MAX_ANSWER).decode("utf-8", "replace")[:_SHOWN]
-        return response.status, text
+    status, answer = post_once(url, content, {"Idempotency-Key": key}, seconds=timeout, read=_MAX_ANSWER)
+    return status, answer.decode("utf-8", "replace")[:_SHOWN]
