@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
 from sqlalchemy.exc import SQLAlchemyError
 
 from phase5_ops.aws.tables import describe_table_once
@@ -15,7 +14,7 @@ from phase5_ops.commands.in_process import run_in_process
 from phase5_ops.commands.state_folder import open_dagster, prepare_state_folder, raise_if_unusable
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.evidence.run_tags import READINESS_JOB
-from phase5_ops.gate.inputs.dagster_records import RunLog, run_log
+from phase5_ops.gate.inputs.dagster_records import RunLog, is_interruption, run_log
 from phase5_ops.gate.runs.continuity import look_back
 from phase5_ops.orchestration.steps import announce_steps
 from phase5_ops.reads import ReadStatus
@@ -116,8 +115,7 @@ def _number_of_steps(assets: set[str] | None) -> int:
 def _interrupted(event: dg.DagsterEvent) -> bool:
     """Whether an event says that Ctrl-C or SIGTERM ended the run; Dagster records such a run as failed."""
     if event.is_step_failure:
-        error = event.step_failure_data.error
-        return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
+        return is_interruption(event.step_failure_data.error)
     if event.event_type is dg.DagsterEventType.RUN_FAILURE:
         return "Execution was interrupted" in (event.message or "")
     return event.event_type is dg.DagsterEventType.RUN_CANCELED

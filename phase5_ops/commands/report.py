@@ -3,23 +3,21 @@
 Nothing of Dagster's storage is needed, and nothing is decided. What must not live here: what the page looks like.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from pydantic_core import from_json
 
-from phase5_ops.build import CATALOGUE, EVIDENCE, PREVIEWS
+from phase5_ops.build import CATALOGUE, PREVIEWS, PROJECT
 from phase5_ops.commands.run_history import ChosenRun, chosen_run
-from phase5_ops.evidence.table import GatheredTable
+from phase5_ops.evidence.table import Tables
 from phase5_ops.files import sha256_of, write_whole
 from phase5_ops.report.changes import changes_between
 from phase5_ops.report.document import ReadinessDocument, headline
 from phase5_ops.report.html.render import render_report
 from phase5_ops.report.past_runs import EvidenceFolder, RunFiles
+from phase5_ops.run_result.tables import tables_of
 from phase5_ops.settings import ConfigurationError, Settings
 from phase5_ops.text import first_few
 
@@ -78,15 +76,7 @@ def page_of(settings: Settings, document: ReadinessDocument, before: ReadinessDo
     remarks = [f"the evidence of run {document.run_id or 'none yet'} is not on this machine, so the page shows none of it"]
     if tables or unread:
         remarks = _not_as_sealed(files, document, tables)
-    return render_report(
-        document.model_copy(update={"notices": [*document.notices, *remarks]}),
-        tables=tables,
-        previews=PREVIEWS,
-        changes=changes_between(before, document),
-        catalogue=CATALOGUE,
-        unread=unread,
-        beside_evidence=False,
-    )
+    return _rendered(document, remarks, tables, unread, before, beside_evidence=False)
 
 
 def _write(settings: Settings, chosen: ChosenRun, document: ReadinessDocument, output: Path | None, name: str) -> WrittenReport:
@@ -107,33 +97,36 @@ def _write(settings: Settings, chosen: ChosenRun, document: ReadinessDocument, o
 
 def _page(chosen: ChosenRun, document: ReadinessDocument, *, beside_evidence: bool) -> str:
     tables, unread = _tables(chosen.files, chosen.run.run_id)
-    notices = [*document.notices, *_not_as_sealed(chosen.files, document, tables)]
+    remarks = _not_as_sealed(chosen.files, document, tables)
+    return _rendered(document, remarks, tables, unread, chosen.before, beside_evidence=beside_evidence)
+
+
+def _rendered(
+    document: ReadinessDocument,
+    remarks: Sequence[str],
+    tables: Tables,
+    unread: Mapping[str, str],
+    before: ReadinessDocument | None,
+    *,
+    beside_evidence: bool,
+) -> str:
     return render_report(
-        document.model_copy(update={"notices": notices}),
+        document.model_copy(update={"notices": [*document.notices, *remarks]}),
         tables=tables,
         previews=PREVIEWS,
-        changes=changes_between(chosen.before, document),
+        changes=changes_between(before, document),
         catalogue=CATALOGUE,
         unread=unread,
         beside_evidence=beside_evidence,
     )
 
 
-def _tables(files: RunFiles, run_id: str) -> tuple[dict[str, GatheredTable[Any, Any]], dict[str, str]]:
-    """The tables of a run by asset, and why one that is there cannot be read."""
-    tables, unread = {}, {}
-    for evidence in EVIDENCE:
-        try:
-            content = files.read(run_id, f"tables/{evidence.name}.parquet")
-            tables[evidence.name] = evidence.table.kept(pd.read_parquet(BytesIO(content)), sha256_of(content))
-        except FileNotFoundError:
-            continue  # the run did not gather it; its rows say that there is none
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            unread[evidence.name] = f"{type(error).__name__}: {error}"
-    return tables, unread
+def _tables(files: RunFiles, run_id: str) -> tuple[Tables, dict[str, str]]:
+    tables, unread = tables_of(files, run_id, PROJECT.tables)
+    return tables, {asset: f"{type(error).__name__}: {error}" for asset, error in unread.items()}
 
 
-def _not_as_sealed(files: RunFiles, document: ReadinessDocument, tables: Mapping[str, GatheredTable[Any, Any]]) -> list[str]:
+def _not_as_sealed(files: RunFiles, document: ReadinessDocument, tables: Tables) -> list[str]:
     """Says which tables are not those that the run sealed."""
     try:
         content = files.read(document.run_id, _MANIFEST)

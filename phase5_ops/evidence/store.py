@@ -133,10 +133,7 @@ class EvidenceStore:
             FileNotFoundError: the run kept no such table.
             KeyError, ValueError: the file cannot be understood.
         """
-        import pandas as pd
-
-        content = self.table_path(run_id, asset).read_bytes()
-        return table.kept(pd.read_parquet(BytesIO(content)), sha256_of(content))
+        return table_in(self.table_path(run_id, asset).read_bytes(), table)
 
     def report_path(self, run_id: str, name: str) -> Path:
         """Where a report (`tenant_cost_report.html`) is kept."""
@@ -354,3 +351,14 @@ def _checked(name: str) -> str:
 
 def _canonical(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def table_in(content: bytes, table: "DeclaredTable[Row, Facts]") -> "GatheredTable[Row, Facts]":
+    """What was gathered, from the Parquet file that it was kept in.
+
+    Raises:
+        KeyError, ValueError: the file cannot be understood.
+    """
+    import pandas as pd
+
+    return table.kept(pd.read_parquet(BytesIO(content)), sha256_of(content))

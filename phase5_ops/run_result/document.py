@@ -14,7 +14,7 @@ from phase5_ops.checklist import ALL_CHECKS, ROWS
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.result import RowEntry
-from phase5_ops.evidence.table import DeclaredTable, GatheredTable, Tables
+from phase5_ops.evidence.table import DeclaredTable, Tables
 from phase5_ops.gate.inputs.dagster_records import RunLog
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release
@@ -29,7 +29,8 @@ from phase5_ops.report.document import (
     missing_entry,
     readiness_document,
 )
-from phase5_ops.report.past_runs import previous_of
+from phase5_ops.report.past_runs import EvidenceFolder, previous_of
+from phase5_ops.run_result.tables import tables_of
 from phase5_ops.settings import in_sandbox
 
 log = logging.getLogger(__name__)
@@ -182,21 +183,10 @@ def _leave_report(run: RunContext, document: ReadinessDocument, changes: Changes
     """Why there is no report; None where it was written."""
     assert project.render is not None  # noqa: S101 - asked by the caller
     try:
-        run.store.write_page(run.run_id, project.render(document, *_tables(run, project), changes))
+        tables, unread = tables_of(EvidenceFolder(run.store.root), run.run_id, project.tables)
+        why = {asset: f"{type(error).__name__}: {str(error)[:_LONGEST_PROBLEM]}" for asset, error in unread.items()}
+        run.store.write_page(run.run_id, project.render(document, tables, why, changes))
     except Exception as error:
         log.exception("the report of run %s could not be made", run.run_id)
         return f"the report could not be made: {type(error).__name__}: {str(error)[:_LONGEST_PROBLEM]}"
     return None
-
-
-def _tables(run: RunContext, project: Project) -> tuple[Tables, dict[str, str]]:
-    """The tables that the run kept, by asset, and why others cannot be read."""
-    tables: dict[str, GatheredTable[Any, Any]] = {}
-    unread: dict[str, str] = {}
-    for name, declared in project.tables.items():
-        if run.store.table_path(run.run_id, name).exists():
-            try:
-                tables[name] = run.store.read_table(run.run_id, name, declared)
-            except (OSError, KeyError, ValueError, TypeError) as error:
-                unread[name] = f"{type(error).__name__}: {str(error)[:_LONGEST_PROBLEM]}"
-    return tables, unread

@@ -38,7 +38,6 @@ from phase5_ops.gate.records import (
 _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 _EVALUATED, _PLANNED = DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
 _RESULT_EVENTS = {_EVALUATED, _PLANNED}
-_INTERRUPTED = DagsterExecutionInterruptedError.__name__
 #: What `orchestration/wiring.py` stores beside the entry of a result.
 _METADATA = {"verdict": "verdict", "tables": "evidence_files", "policy_digest": "policy_digest"}
 _MOST_EVENTS = 1000  # of one run; it plans and evaluates some thirty checks
@@ -182,13 +181,18 @@ def run_log(instance: DagsterInstance, run_id: str) -> RunLog:
     planned = {event.asset_check_planned_data.check_name for event in events if event.event_type is _PLANNED}
     failed = [(event.step_key, event.step_failure_data.error) for event in events if event.is_step_failure]
     entries = {each.check_name: RowEntry.model_validate(each.metadata["result"].value) for each in evaluated}
-    interrupted = any(error is not None and error.cls_name == _INTERRUPTED for _, error in failed)
+    interrupted = any(is_interruption(error) for _, error in failed)
     return RunLog(
         entries,
         frozenset(planned),
         tuple(f"step {step} failed: {_cause(error)}" for step, error in failed),
         interrupted or (not failed and not planned <= entries.keys()),
     )
+
+
+def is_interruption(error: SerializableErrorInfo | None) -> bool:
+    """Whether a step failed because Ctrl-C, SIGTERM or "Terminate" ended it."""
+    return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
 
 
 def _cause(error: SerializableErrorInfo | None) -> str:
