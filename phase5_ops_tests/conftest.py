@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -90,6 +91,17 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@contextmanager
+def standing(scenario: str, home: Path) -> Iterator[Sandbox]:
+    """A sandbox at the fixed moment for the tests of a module, each of which points its own environment at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        clean(patch, home)
+        patch.setenv("PHASE5_NOW", NOW)
+        with Sandbox(scenario) as sandbox:
+            patch.undo()
+            yield sandbox
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 What Dagster adds (records of runs, checks and materializations) is not there: where that is what is tested, a whole run is made.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
@@ -14,7 +14,7 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.evidence.result import RowEntry
-from phase5_ops.evidence.table import GatheredTable, observed_at
+from phase5_ops.evidence.table import GatheredTable, Tables, observed_at
 from phase5_ops.gate.runs.continuity import look_back
 from phase5_ops.orchestration import wiring
 from phase5_ops.orchestration.wiring import Evidence
@@ -60,21 +60,27 @@ def _gathered(platform: RunContext, evidence: Evidence, tables: Mapping[str, Gat
     return platform.store.read_table(platform.run_id, evidence.name, evidence.table)
 
 
+def judged_rows(
+    platform: RunContext, rows: Collection[str], tables: Tables
+) -> Iterator[tuple[RowEntry, Judgement, Mapping[str, GatheredTable[Any, Any]]]]:
+    """Each of these rows, judged on these tables: its entry, its judgement, and the tables that its judge saw."""
+    for judging in JUDGING:
+        for check, judge in judging.judges.items():
+            row = ROW_OF_CHECK[check]
+            if row.id in rows:
+                seen = {name: tables[name] for name in (judging.asset, *judging.also)}
+                judgement, _ = wiring._judge(judge, platform, seen, judging.rests_on.get(check, ()))
+                yield RowEntry.of(row, judgement, iso(observed_at(seen) or platform.now())), judgement, seen
+
+
 def judged(settings: Settings, rows: Collection[str], given: Mapping[str, GatheredTable[Any, Any]] | None = None) -> Judged:
     """What a run of these rows (ids or names of extra checks) finds; see `gathered` for what is `given`."""
     platform = open_run(settings, str(uuid4()), look_back)
     tables = gathered(platform, evidence_for(set(rows)), given)
     judgements, entries = {}, {}
-    for judging in JUDGING:
-        for check, judge in judging.judges.items():
-            row = ROW_OF_CHECK[check]
-            if row.id not in rows:
-                continue
-            seen = {name: tables[name] for name in (judging.asset, *judging.also)}
-            judgement, _ = wiring._judge(judge, platform, seen, judging.rests_on.get(check, ()))
-            entry = RowEntry.of(row, judgement, iso(observed_at(seen) or platform.now()))
-            judgements[row.id] = judgement
-            entries[check] = RowEntry.model_validate_json(entry.model_dump_json())
+    for entry, judgement, _ in judged_rows(platform, rows, tables):
+        judgements[entry.id] = judgement
+        entries[entry.check] = RowEntry.model_validate_json(entry.model_dump_json())
     document = readiness_document(
         environment=settings.environment,
         run_id=platform.run_id,

@@ -1,34 +1,19 @@
 """Errors of the command line: one line each, in our words, with what was probably meant; the traceback only where asked for."""
 
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from phase5_ops.cli import app as cli
 from phase5_ops.cli.options import chosen_rows
 from phase5_ops.settings import ConfigurationError, load_settings, variables
+from phase5_ops_tests.cli.conftest import Phase5
 
 #: What only pydantic, click or typer would say.
 FOREIGN = re.compile(
     r"Input should|Value error|Extra inputs|Field required|unable to (parse|interpret)|Traceback|String should|http.*errors"
 )
-
-Phase5 = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def phase5(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Phase5:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["phase5", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.mark.parametrize(

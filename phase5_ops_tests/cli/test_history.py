@@ -1,30 +1,19 @@
 """`phase5 history` and `phase5 diff` as they are typed: exit codes, stdout and stderr, and no need of AWS or Dagster."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from phase5_ops.cli import app as cli
 from phase5_ops_tests.report.documents import document, finding, keep, row
 
 
-@pytest.fixture
-def phase5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Runs the command in this process, on a state folder without runs: exit code, stdout, stderr."""
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder without runs."""
     monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("PHASE5_ENVIRONMENT", "test")
     monkeypatch.setenv("COLUMNS", "100")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["phase5", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """`phase5 report` as it is typed: which run it shows, where the page goes, and what it says where something is missing."""
 
 import json
-import sys
 import webbrowser
 from pathlib import Path
 
 import pytest
 
-from phase5_ops.cli import app as cli
 from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops_tests.report.documents import document, finding, keep, row
 from phase5_ops_tests.sections.breakers.support import Platform
@@ -15,20 +13,11 @@ from phase5_ops_tests.sections.breakers.support import Platform
 RUN = "run-2"
 
 
-@pytest.fixture
-def phase5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Runs the command in this process, on a state folder without runs: exit code, stdout, stderr."""
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder without runs."""
     monkeypatch.setenv("PHASE5_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("PHASE5_ENVIRONMENT", "test")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["phase5", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.conftest import NOW, clean, run
+from phase5_ops_tests.conftest import NOW, run, standing
 from phase5_ops_tests.documentation.test_summaries import says_what_was_not_judged
 from phase5_ops_tests.without_dagster import judged
 
@@ -43,12 +43,8 @@ def verdicts(document: ReadinessDocument) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A healthy platform, for tests that only read of it."""
-    with pytest.MonkeyPatch.context() as patch:
-        clean(patch, tmp_path_factory.mktemp("healthy"))
-        patch.setenv("PHASE5_NOW", NOW)
-        with Sandbox("healthy") as sandbox:
-            patch.undo()
-            yield sandbox
+    with standing("healthy", tmp_path_factory.mktemp("healthy")) as sandbox:
+        yield sandbox
 
 
 @pytest.mark.parametrize(

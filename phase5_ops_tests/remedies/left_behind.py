@@ -5,19 +5,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from phase5_ops.build import JUDGING, evidence_for
-from phase5_ops.checklist import ROW_OF_CHECK
-from phase5_ops.clock import iso
+from phase5_ops.build import evidence_for
 from phase5_ops.context import open_run
-from phase5_ops.evidence.result import RowEntry
 from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.evidence.store import Origin
-from phase5_ops.evidence.table import GatheredTable, observed_at
+from phase5_ops.evidence.table import GatheredTable
 from phase5_ops.gate.runs.continuity import look_back
-from phase5_ops.orchestration import wiring
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import Judgement
-from phase5_ops_tests.without_dagster import gathered
+from phase5_ops_tests.without_dagster import gathered, judged_rows
 
 
 def readiness_run(
@@ -33,16 +29,10 @@ def readiness_run(
     tables = gathered(run, needed, given)
     kept = {name: run.store.write_table(run.run_id, name, table) for name, table in (given or {}).items() if name in needed}
     found = {}
-    for judging in JUDGING:
-        for check, judge in judging.judges.items():
-            row = ROW_OF_CHECK[check]
-            if row.id not in rows:
-                continue
-            seen = {name: tables[name] for name in (judging.asset, *judging.also)}
-            judgement, _ = wiring._judge(judge, run, seen, judging.rests_on.get(check, ()))
-            entry = RowEntry.of(row, judgement, iso(observed_at(seen) or run.now())).model_dump(mode="json")
-            digests = {name: kept.get(name, table.digest) for name, table in seen.items()}
-            run.store.write_verdict(run.run_id, check, {**entry, "tables": digests, "policy_digest": run.policy_digest})
-            found[row.id] = judgement
+    for entry, judgement, seen in judged_rows(run, rows, tables):
+        digests = {name: kept.get(name, table.digest) for name, table in seen.items()}
+        content = {**entry.model_dump(mode="json"), "tables": digests, "policy_digest": run.policy_digest}
+        run.store.write_verdict(run.run_id, entry.check, content)
+        found[entry.id] = judgement
     run.store.seal(run.run_id)
     return found

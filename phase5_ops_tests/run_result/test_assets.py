@@ -20,7 +20,7 @@ from phase5_ops.run_result import assets
 from phase5_ops.run_result.document import Project
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
-from phase5_ops_tests.conftest import NOW, clean
+from phase5_ops_tests.conftest import NOW, standing
 from phase5_ops_tests.report.documents import finding, row
 
 pytestmark = pytest.mark.slow
@@ -30,12 +30,8 @@ SIGN_OFFS = ["eng_reliability_signed_off", "ops_sre_signed_off", "security_compl
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with pytest.MonkeyPatch.context() as patch:
-        clean(patch, tmp_path_factory.mktemp("platform"))
-        patch.setenv("PHASE5_NOW", NOW)
-        with Sandbox("healthy") as sandbox:
-            patch.undo()
-            yield sandbox
+    with standing("healthy", tmp_path_factory.mktemp("platform")) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
