@@ -13,9 +13,9 @@ so that the refusal of a foreign account cannot hide a tenant that was taken fro
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from phase5_ops.probing.channel import ACCOUNT_CHANNELS, CHANNELS, TENANT_CHANNELS, Channel, Form, Medium, Subject
 from phase5_ops.probing.forge import ODD_CLAIMS, TokenKind, WhoGroup, group_of
@@ -153,12 +153,24 @@ _ROUTE_OF_KIND = {kind: _READING[at % len(_READING)].name for at, kind in enumer
 _KINDS_OF_WAYS = (TokenKind.NONE, TokenKind.SELF_SIGNED, TokenKind.UNCLAIMED, TokenKind.VALID)
 
 
+class _Named(NamedTuple):
+    """What a request names: `value` through the channels, and what it asks for; `own_account` is the account of who asks."""
+
+    channels: tuple[str, ...]
+    value: str
+    own_account: str
+    of_b: bool
+    account: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Planner:
     targets: CrossTargets
     kinds: frozenset[TokenKind]
     scoped: bool
     b_scoped: bool
+    #: Every request that was worked out, by its route and what it names: many kinds of token are sent with the same one.
+    requests: dict[tuple[str, _Named], Request] = field(default_factory=dict)
 
     def of_route(self, route: Route) -> Iterator[CrossProbe]:
         """The probes of one route."""
@@ -188,17 +200,11 @@ class _Planner:
     ) -> CrossProbe:
         """A probe of a route: who asks, and through which channels; `names` is the tenant or account that they name."""
         targets = self.targets
-        account = targets.account_a if account is None else account
-        asked = targets.asked(of_b=of_b, account=account, number=_PLACEHOLDER)
-        if of_b and route.name == "execution_status":
-            asked = replace(asked, intent=targets.intent_b)  # an intent that only the ledger knows has no status
-        body = route.body_of(asked)
-        request = Request(route.method, route.path_of(asked), list(route.query_of(asked).items()), [], body)
-        for channel in (CHANNELS[each] for each in channels):
-            if channel.medium is Medium.BODY and body is None:
-                continue
-            own = targets.account_b if who is TokenKind.VALID_B else targets.account_a
-            request = channel.put(request, names, own if channel.subject is Subject.ACCOUNT else targets.tenant_a)
+        own = targets.account_b if who is TokenKind.VALID_B else targets.account_a
+        named = _Named(tuple(channels), names, own, of_b, targets.account_a if account is None else account)
+        if (route.name, named) not in self.requests:
+            self.requests[route.name, named] = self._request(route, named)
+        request = self.requests[route.name, named]
         own_scope = who is TokenKind.VALID and self.scoped
         return CrossProbe(
             f"{route.name}+{name}",
@@ -215,6 +221,20 @@ class _Planner:
             foreign_ids=(targets.intent_b, *([targets.intent_out] if own_scope else [])),
             harmless=route.reads or expect is ExpectedAnswer.REFUSED,
         )
+
+    def _request(self, route: Route, named: _Named) -> Request:
+        """The request without its token."""
+        targets = self.targets
+        asked = targets.asked(of_b=named.of_b, account=named.account, number=_PLACEHOLDER)
+        if named.of_b and route.name == "execution_status":
+            asked = replace(asked, intent=targets.intent_b)  # an intent that only the ledger knows has no status
+        body = route.body_of(asked)
+        request = Request(route.method, route.path_of(asked), list(route.query_of(asked).items()), [], body)
+        for channel in (CHANNELS[each] for each in named.channels):
+            if channel.medium is not Medium.BODY or body is not None:
+                own = named.own_account if channel.subject is Subject.ACCOUNT else targets.tenant_a
+                request = channel.put(request, named.value, own)
+        return request
 
     # Tokens that let nobody in, or name no tenant
 
