@@ -3,7 +3,7 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +17,7 @@ from phase5_ops.settings import Settings, load_settings
 from phase5_ops_tests.made_once import made_once
 from phase5_ops_tests.sandbox.state.seeded_once import seeded_once
 from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
+from phase5_ops_tests.without_sockets import over_sockets, without_sockets
 
 pytest_plugins = ("phase5_ops_tests.gate.own_aws",)  # the AWS of the gate's tests, of its commands' and of the policies'
 
@@ -49,8 +50,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session", autouse=True)
 def kept_by_libraries() -> Iterator[None]:
-    """See `made_once` and `seeded_once`."""
-    with made_once(), seeded_once():
+    """See `made_once`, `seeded_once` and `without_sockets`."""
+    with made_once(), seeded_once(), without_sockets():
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def over_http(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Modules marked `over_sockets` ask the sandbox through connections."""
+    with over_sockets() if request.node.get_closest_marker("over_sockets") else nullcontext():
         yield
 
 

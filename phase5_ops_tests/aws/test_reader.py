@@ -15,6 +15,8 @@ from phase5_ops.aws.reader import AwsReader, CallMeter, DeadlineExceeded, descri
 from phase5_ops.reads import ReadStatus
 from phase5_ops.settings import ReadingSettings
 
+pytestmark = pytest.mark.over_sockets
+
 OK = (200, {"Items": [], "Count": 0})
 
 

@@ -13,6 +13,8 @@ from phase5_ops.probing.redact import MASK, Redactor
 from phase5_ops.probing.request import Problem, Request
 from phase5_ops.settings import ConfigurationError
 
+pytestmark = pytest.mark.over_sockets
+
 REQUEST = Request("POST", "/replay", {"tenant_id": "phase5-a"}, {"Authorization": "Bearer opaque-secret"}, {"a": "b"})
 
 

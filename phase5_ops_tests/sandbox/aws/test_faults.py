@@ -6,8 +6,16 @@ import urllib.request
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import URLLib3Session
 
 from phase5_ops.sandbox.aws.faults import Faults
+from phase5_ops_tests import without_sockets
+
+pytestmark = pytest.mark.over_sockets
+
+
+def test_this_module_asks_over_connections():
+    assert URLLib3Session.send is without_sockets._send
 
 
 def code(error):

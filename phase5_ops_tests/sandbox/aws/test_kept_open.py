@@ -9,6 +9,8 @@ from werkzeug.serving import make_server
 
 from phase5_ops.sandbox.aws.kept_open import KeptOpenHandler
 
+pytestmark = pytest.mark.over_sockets
+
 
 def app(environ, start_response):
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))

@@ -17,7 +17,7 @@ from phase5_ops.sandbox.state.probe_tenants import A, B
 from phase5_ops.sandbox.state.records import TENANTS
 from phase5_ops_tests.sandbox.ccnative.stored_items import FOREIGN, OUT_OF_SCOPE, OWN, REASON, Ccnative
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.over_sockets]
 
 COMPLETE = ["REPLAY_REQUESTED", "REPLAY_STARTED", "EXECUTION_STARTED", "ACTION_EXECUTED", "REPLAY_COMPLETED", "SIGNAL"]
 FIELDS = ("action_intent_id", "account_id", "replay_reason", "requested_by")
