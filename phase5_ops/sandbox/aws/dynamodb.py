@@ -2,7 +2,8 @@
 
 moto goes through the service's description for each value of a request and of an answer, sorts the whole table for each query of
 one partition, and copies every item that it gives: most of what a request to the sandbox costs. Here a request's body is JSON and
-nothing more, a query looks at its own partition, and items are written directly.
+nothing more, a query looks at its own partition, and items are written directly. The platform's own requests take the short way
+to moto's handler too.
 """
 
 import base64
@@ -11,18 +12,27 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from inspect import signature
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import urlparse, urlsplit
 
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from moto.core.botocore_stubber import MockRawResponse
+from moto.core.request import Request
 from moto.core.responses import ActionResult
+from moto.core.utils import utcnow
 from moto.dynamodb.exceptions import ItemSizeTooLarge
 from moto.dynamodb.models import table as moto_table
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.models.utilities import bytesize, dynamo_to_dict
 from moto.dynamodb.responses import DynamoHandler, DynamoResult
+from moto.iam.models import mark_account_as_visited
 from moto.moto_server.werkzeug_app import BackendRequest
+from moto.utilities.utils import get_partition
+from werkzeug.http import http_date
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -40,6 +50,7 @@ _LARGEST_ITEM = 405_000  # bytes, as moto measures
 def installed() -> Iterator[None]:
     """In this block moto's DynamoDB answers so."""
     changes: tuple[tuple[Any, str, Any], ...] = (
+        (DynamoHandler, "setup_class", _set_up),
         (DynamoHandler, "parse_parameters", _parse_parameters),
         (DynamoHandler, "serialized", _serialized),
         (DynamoResult, "__init__", ActionResult.__init__),  # the items as they are, which `_serialized` writes
@@ -71,9 +82,58 @@ def served_directly(app: WsgiApp) -> WsgiApp:
     return serve
 
 
+def answered_inside(request: AWSPreparedRequest) -> AWSResponse | None:
+    """The answer to a request of a client in this process; None to a request of another service."""
+    target = request.headers.get("X-Amz-Target", "")
+    target = target.decode() if isinstance(target, bytes) else target  # as botocore prepares it
+    if not target.startswith(_TARGET):
+        return None
+    host = urlsplit(request.url).netloc
+    environ = {
+        "REQUEST_METHOD": request.method,
+        "PATH_INFO": "/",
+        "SERVER_NAME": host,
+        "SERVER_PORT": "443",
+        "wsgi.url_scheme": "https",
+        "wsgi.input": BytesIO(request.body),
+        "CONTENT_LENGTH": str(len(request.body)),
+        "CONTENT_TYPE": _JSON,
+        "HTTP_HOST": host,
+        "HTTP_X_AMZ_TARGET": target,
+    }
+    status, headers, body = DynamoHandler.dispatch(Request(environ))
+    return AWSResponse(request.url, int(status), headers, MockRawResponse(body))
+
+
 # --- requests and answers ----------------------------------------------------------------------------------------------------
 
+_set_up_any = DynamoHandler.setup_class
 _parse_by_description, _serialize_by_description = DynamoHandler.parse_parameters, DynamoHandler.serialized
+
+
+def _set_up(self: DynamoHandler, request: Request, full_url: str | None = None, *more: Any) -> None:  # noqa: ANN401
+    """What an operation looks at: moto goes through forms, files and queries first, which no request to DynamoDB has."""
+    target = request.headers.get("X-Amz-Target", "")
+    if not target.startswith(_TARGET) or "Content-Encoding" in request.headers:
+        _set_up_any(self, request, full_url, *more)
+        return
+    self.is_werkzeug_request, self.normalized_request = request.from_wsgi_server, request
+    self.headers, self.method, self.path = request.headers, request.method, request.path
+    self.raw_path = request.path
+    self.uri = full_url or f"{request.scheme}://{request.headers.get('Host', '')}{request.path}"
+    self.parsed_url = urlparse(self.uri)
+    self.raw_body = request.get_data()
+    self.body = self.raw_body.decode()
+    self.querystring, self.data, self.form_data, self.uri_match = {}, {}, {}, {}
+    self.region = self.get_region_from_url(request, self.uri)
+    self.partition = get_partition(self.region)
+    self.response_headers = {"server": "amazon.com"}
+    if not self.is_werkzeug_request:
+        self.response_headers["date"] = http_date(utcnow())
+    self.parse_parameters(request)
+    self.access_key = self.get_access_key()
+    self.current_account = self.get_current_account()
+    mark_account_as_visited(self.current_account, self.access_key, self.service_name, self.region)
 
 
 def _parse_parameters(self: DynamoHandler, request: Any) -> None:  # noqa: ANN401 - moto's request

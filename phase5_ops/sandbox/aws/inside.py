@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore import UNSIGNED
 from botocore.config import Config
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.dynamodb.responses import DynamoHandler
@@ -21,6 +22,7 @@ from moto.events.models import events_backends
 
 from phase5_ops.sandbox.aws.access_trail import AccessTrail
 from phase5_ops.sandbox.aws.account import ACCOUNT
+from phase5_ops.sandbox.aws.dynamodb import answered_inside
 
 EVENT_BUS = "cc-native-events"
 
@@ -45,7 +47,7 @@ class _IntoMoto(BotocoreStubber):  # type: ignore[misc]  # moto is not typed
         self.enabled = True
 
     def __call__(self, event_name: str, request: Any, **more: Any) -> Any:  # noqa: ANN401 - botocore's types
-        answer = super().__call__(event_name, request, **more)
+        answer = answered_inside(request) or super().__call__(event_name, request, **more)
         if answer is None:
             raise RuntimeError(f"the sandbox does not serve {request.url}")
         return answer
@@ -73,6 +75,7 @@ class InsideAws:
                     parameter_validation=False,
                     s3={"addressing_style": "path"},
                     ignore_configured_endpoint_urls=True,  # moto tells services apart by the address that AWS has
+                    signature_version=UNSIGNED if service == "dynamodb" else None,  # nobody checks it
                 )
                 client = self._session.client(service, config=config)
                 client.meta.events.register("before-send", _IntoMoto())

@@ -7,8 +7,10 @@ from decimal import Decimal
 import boto3
 import pytest
 from boto3.dynamodb.types import Binary, TypeSerializer
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.dynamodb.models import Table, dynamodb_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import Client
@@ -183,6 +185,28 @@ def test_what_is_served_past_flask_is_the_same(table, operation, body):
     assert (ours.status_code, ours.json) == (theirs.status_code, theirs.json)
     names = {"Content-Type", "Content-Length", "x-amz-crc32"}
     assert {name: ours.headers.get(name) for name in names} == {name: theirs.headers.get(name) for name in names}
+
+
+def test_what_the_platform_asks_is_answered_the_same(table):
+    key, asked = {"pk": {"S": "TENANT#a"}, "sk": {"S": "1"}}, []
+    table.meta.events.register("before-send", lambda request, **_: asked.append(request))
+    with moto_dynamodb.installed():
+        table.get_item(TableName="t", Key=key)
+        table.put_item(TableName="t", Item={**key, "b": {"B": b"\x00"}})
+        table.describe_table(TableName="t")
+        said(table.get_item, TableName="missing", Key=key)
+        for request in asked:
+            theirs, answer = BotocoreStubber().process_request(request), moto_dynamodb.answered_inside(request)
+            assert (answer.status_code, json.loads(answer.content)) == (int(theirs[0]), json.loads(theirs[2]))
+            assert {*answer.headers} == {*theirs[1]}
+            assert answer.headers["x-amz-crc32"] == theirs[1]["x-amz-crc32"]
+    assert len(asked) == 4
+    assert json.loads(answer.content)["__type"].endswith("ResourceNotFoundException")
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Amz-Target": "TrentService.Sign"}, {"X-Amz-Target": b"Logs_20140328.PutLogEvents"}])
+def test_what_the_platform_asks_of_other_services_is_not_answered_here(headers):
+    assert moto_dynamodb.answered_inside(AWSPreparedRequest("POST", "https://aws.example/", headers, b"{}", False)) is None
 
 
 def test_what_was_given_is_not_what_is_kept(table):
