@@ -3,22 +3,26 @@
 Nothing of what is tested depends on it. What must not live here: anything that a test puts another value into.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email._policybase import Compat32
 from functools import cache, lru_cache
 from inspect import CO_VARKEYWORDS
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import getproxies_environment
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from botocore.client import ClientCreator
 from botocore.compat import accepts_kwargs
+from botocore.context import get_context
 from botocore.hooks import EVENT_ALIASES, EventAliaser, NodeList, _PrefixTrie
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
-from botocore.useragent import sanitize_user_agent_string_component
+from botocore.useragent import UserAgentString, sanitize_user_agent_string_component
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc._rfc7518.rsa_key import RSABinding
 from sqlalchemy import Engine, create_engine, event
@@ -49,6 +53,10 @@ def made_once() -> Iterator[None]:
         patch.setattr(ClientCreator, "_create_client_class", _client_class)
         patch.setattr("botocore.hooks.accepts_kwargs", _accepts_kwargs)
         patch.setattr(_PrefixTrie, "_recursive_copy", _copy_of_handlers)
+        patch.setattr("urllib.request.getproxies_environment", _proxies)
+        patch.setattr("botocore.utils.getproxies", _proxies)
+        patch.setattr(Compat32, "header_fetch_parse", _header)
+        patch.setattr(UserAgentString, "to_string", _user_agent)
         patch.setattr("phase5_ops.gate.defs.drill_assets.drill", lru_cache(maxsize=4)(drill))  # 865 decisions of the same gate
         patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
         patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
@@ -107,11 +115,44 @@ def _copy_of_handlers(trie: _PrefixTrie, node: dict[str, Any]) -> dict[str, Any]
     """As botocore copies them for each client, without the detour through `copy.copy`."""
     copied = {}
     for key, value in node.items():
-        if isinstance(value, NodeList):
-            copied[key] = NodeList(list(value.first), list(value.middle), list(value.last))
+        if type(value) is NodeList:
+            copied[key] = NodeList(value.first[:], value.middle[:], value.last[:])
         else:
-            copied[key] = _copy_of_handlers(trie, value) if isinstance(value, dict) else value
+            copied[key] = _copy_of_handlers(trie, value) if type(value) is dict else value
     return copied
+
+
+_read_proxies = getproxies_environment
+
+
+def _proxies() -> dict[str, str]:
+    """The proxies that the environment names, which has none but in tests of them; each client decodes all of it four times."""
+    names = list(os.environ._data)  # type: ignore[attr-defined]  # as the system has them
+    return _read_proxies() if any(name[-6:].lower() == b"_proxy" for name in names) else {}
+
+
+_fetch_header = Compat32.header_fetch_parse
+
+
+def _header(policy: Compat32, name: str, value: Any) -> Any:
+    """A header's value, which is looked through for odd bytes each time that it is read."""
+    return value if isinstance(value, str) and value.isascii() else _fetch_header(policy, name, value)
+
+
+_write_user_agent = UserAgentString.to_string
+
+
+def _user_agent(agent: UserAgentString) -> str:
+    """What a client calls itself, which changes with the features that a call uses."""
+    context, config = get_context(), agent._client_config
+    features = frozenset(context.features) if context else frozenset()
+    owner, texts = agent.__dict__.get("_texts", (None, {}))
+    if owner is not agent:  # clients' are copies of the session's
+        agent.__dict__["_texts"] = (agent, texts := {})
+    key = (features, agent._session_user_agent_extra, config and config.user_agent_extra)
+    if key not in texts:
+        texts[key] = _write_user_agent(agent)
+    return texts[key]
 
 
 def _once_for_each(make: Callable[[T], M]) -> Callable[[T], M]:

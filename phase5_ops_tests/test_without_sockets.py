@@ -1,5 +1,6 @@
 """What is answered without a connection is what is answered over one; what needs a connection has it."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -118,10 +119,11 @@ def test_aws_is_asked_and_answers_as_it_does_over_a_connection(faults):
             assert len(made) == (4 if connected else 1)  # a client's own; and the one for a key with unusual characters
         port = str(server.get_host_and_port()[1])
         server.stop()
-        changing = ("HTTP_AUTHORIZATION", "HTTP_X_AMZ_DATE", "HTTP_AMZ_SDK_INVOCATION_ID")
+        changing = ("HTTP_X_AMZ_DATE", "HTTP_AMZ_SDK_INVOCATION_ID")
         for environ, body in kept:
             said = {name: str(value).replace(port, "PORT") for name, value in environ.items() if name not in changing}
             said["wsgi.errors"] = ""
+            said["HTTP_AUTHORIZATION"] = re.sub(r"/\d{8}/|Signature=[0-9a-f]{64}$", "", said["HTTP_AUTHORIZATION"])
             asked.append((connected, said, set(changing) & set(environ), body))
     assert answers[0] == answers[1]
     assert [entry[1:] for entry in asked if entry[0]] == [entry[1:] for entry in asked if not entry[0]]

@@ -16,7 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.auth import SIGV4_TIMESTAMP, S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
+from botocore.compat import get_current_datetime
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 from urllib3 import HTTPResponse
@@ -32,7 +34,7 @@ _OF_CONNECTIONS = {PlatformFault.DOWN, PlatformFault.SLOW, PlatformFault.DRIP}
 _PLAIN = re.compile(r"[A-Za-z0-9/._~?=&-]*")  # targets that are sent as they are
 _CLIENT = "phase5_ops.probing.client.HTTPConnection"
 
-_send = URLLib3Session.send
+_send, _add_auth = URLLib3Session.send, SigV4Auth.add_auth
 
 
 class _Answering(KeptOpenHandler):
@@ -119,6 +121,7 @@ def without_sockets() -> Iterator[None]:
         _note(patch, FaultableMotoServer, lambda server: any(fault["kind"] == "slow" for fault in server._faults.list()))
         _note(patch, ControlCenterServer, lambda server: bool(_OF_CONNECTIONS & server._faults))
         patch.setattr(URLLib3Session, "send", _answered)
+        patch.setattr(SigV4Auth, "add_auth", _signed)
         patch.setattr(_CLIENT, _Connection)
         yield
 
@@ -128,6 +131,7 @@ def over_sockets() -> Iterator[None]:
     """In this block every request goes over a socket again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(URLLib3Session, "send", _send)
+        patch.setattr(SigV4Auth, "add_auth", _add_auth)
         patch.setattr(_CLIENT, HTTPConnection)
         yield
 
@@ -182,6 +186,17 @@ def _answered(session: URLLib3Session, request: AWSPreparedRequest) -> AWSRespon
     if not request.stream_output:
         _ = answer.content  # as botocore reads it at once
     return answer
+
+
+def _signed(auth: SigV4Auth, request: AWSRequest) -> None:
+    """Who asks, of what and when, with a signature that nothing in the sandbox checks; an address to give away is signed."""
+    url = urlsplit(request.url)
+    if type(auth) not in (SigV4Auth, S3SigV4Auth) or auth.credentials is None or _serving(url.hostname, url.port) is None:
+        _add_auth(auth, request)
+        return
+    request.context["timestamp"] = get_current_datetime().strftime(SIGV4_TIMESTAMP)
+    auth._modify_request_before_signing(request)
+    auth._inject_signature_to_request(request, "0" * 64)
 
 
 class _Connection(HTTPConnection):
