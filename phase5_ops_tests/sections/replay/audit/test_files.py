@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from phase5_ops.cli import app as cli
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.report import file_audit
 from phase5_ops.sections.replay.audit.files import audit_files
@@ -233,17 +234,28 @@ def test_the_output_says_what_was_not_looked_at(judged):
 @pytest.mark.parametrize(
     ("content", "code"), [(lines(WHOLE), 0), (lines(BROKEN), 1), (b"junk", 2), (None, 3)], ids=["pass", "fail", "error", "usage"]
 )
-def test_the_command_ends_with_the_contracts_exit_code(tmp_path, content, code):
+def test_the_command_ends_with_the_contracts_exit_code(tmp_path, monkeypatch, capsys, content, code):
     path = tmp_path / "ledger.jsonl"
     if content is not None:
         path.write_bytes(content)
-    command = [sys.executable, "-m", "phase5_ops.cli", "audit-ledger", str(path), "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    monkeypatch.setattr("sys.argv", ["phase5", "audit-ledger", str(path), "--format", "json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    printed = capsys.readouterr()
+    assert (end.value.code, "Traceback" in printed.err) == (code, False)
     if code < 3:
-        assert json.loads(done.stdout)["schema"] == "phase5.ledger_audit/v1"
+        assert json.loads(printed.out)["schema"] == "phase5.ledger_audit/v1"
     else:
-        assert "no such file" in done.stderr
+        assert "no such file" in printed.err
+
+
+def test_a_shell_gets_the_document_and_the_exit_code(tmp_path):
+    """In a process of its own, as a pipeline starts it."""
+    (tmp_path / "ledger.jsonl").write_bytes(lines(BROKEN))
+    command = [sys.executable, "-m", "phase5_ops.cli", "audit-ledger", str(tmp_path / "ledger.jsonl"), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert json.loads(done.stdout)["schema"] == "phase5.ledger_audit/v1"
 
 
 def test_the_audit_loads_neither_dagster_nor_boto3():
