@@ -1,6 +1,7 @@
 """The page of an asset with evidence: the evidence first, then its figures, how it was read, what that cost.
 
-Dagster shows the metadata of a materialization in the order in which it is given. What must not live here: what a particular
+Dagster shows the metadata of a materialization in the order in which it is given. Labels are words, because Dagster's column of
+labels is as wide as the longest word in them, and takes its room from the values. What must not live here: what a particular
 table has, gathering, judging.
 """
 
@@ -14,16 +15,16 @@ import dagster as dg
 
 from phase5_ops.evidence.preview import Preview, as_png, cell
 from phase5_ops.evidence.table import DeclaredColumn, DeclaredTable, GatheredTable
-from phase5_ops.orchestration.shown import MOST_ROWS, table
+from phase5_ops.orchestration.shown import MOST_ROWS, in_words, table
 from phase5_ops.reads import Read, ReadStatus
 
 log = logging.getLogger(__name__)
 
 _ROWS_SHOWN = 20  # so that the figures below are not out of sight
 _READ_COLUMNS = (
+    dg.TableColumn("status", "str", "how it ended"),
     dg.TableColumn("operation", "str", "the call"),
     dg.TableColumn("resource", "str", "what it was asked of"),
-    dg.TableColumn("status", "str", "how it ended"),
     dg.TableColumn("pages", "int", "number of answers that it took"),
     dg.TableColumn("error", "str", "what the service said"),
 )
@@ -39,10 +40,11 @@ def evidence_metadata(gathered: GatheredTable[Any, Any], preview: Preview, title
     )
     metadata: dict[str, Any] = {"evidence": table([_column(declared[name]) for name in preview.columns], rows)}
     if len(frame) > len(shown):
-        metadata["evidence_not_shown"] = (
+        metadata["evidence not shown"] = (
             f"{len(frame) - len(shown):,} more rows; above are the worst {len(shown)} of {len(frame):,}"
         )
-    return metadata | _picture(gathered, preview, title) | dict(preview.figures(gathered))
+    figures = {in_words(name): number for name, number in preview.figures(gathered).items()}
+    return metadata | _picture(gathered, preview, title) | figures
 
 
 def _picture(gathered: GatheredTable[Any, Any], preview: Preview, title: str) -> dict[str, dg.MetadataValue]:
@@ -65,12 +67,12 @@ def reading_metadata(gathered: GatheredTable[Any, Any]) -> dict[str, Any]:
     reads = sorted(gathered.reads, key=lambda read: read.status is ReadStatus.OK)
     metadata: dict[str, Any] = {
         "dagster/row_count": len(gathered.frame),
-        "reads_not_whole": sum(read.status is not ReadStatus.OK for read in reads),
+        "reads not whole": sum(read.status is not ReadStatus.OK for read in reads),
         "reads": table(_READ_COLUMNS, map(_read, reads[:MOST_ROWS])),
     }
     if further := reads[MOST_ROWS:]:
         statuses = Counter(str(read.status) for read in further)
-        metadata["reads_not_shown"] = (
+        metadata["reads not shown"] = (
             f"{len(further):,} more: {', '.join(f'{n:,} {name}' for name, n in sorted(statuses.items()))}"
         )
     return metadata
@@ -92,9 +94,9 @@ def cost_metadata(seconds: float, calls: Mapping[str, int], price_usd: float) ->
     by_operation = ", ".join(f"{number:,} {name}" for name, number in made.items())
     return {
         "seconds": round(seconds, 3),
-        "aws_calls": sum(made.values()),
-        "aws_calls_by_operation": by_operation or "none",
-        "aws_list_price_usd": round(price_usd, 6),
+        "aws calls": sum(made.values()),
+        "aws calls by operation": by_operation or "none",
+        "aws list price usd": round(price_usd, 6),
     }
 
 

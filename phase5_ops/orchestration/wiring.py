@@ -28,6 +28,7 @@ from phase5_ops.evidence.store import Origin
 from phase5_ops.evidence.table import DeclaredTable, GatheredTable, Tables, observed_at
 from phase5_ops.orchestration.check_page import check_description, check_metadata, check_spec, remedies
 from phase5_ops.orchestration.evidence_page import column_schema, cost_metadata, evidence_metadata, reading_metadata
+from phase5_ops.orchestration.shown import in_lines, in_words
 from phase5_ops.orchestration.steps import begin_step
 from phase5_ops.orchestration.tags import asset_tags
 from phase5_ops.remedies.model import Mend
@@ -162,7 +163,7 @@ def _shown(evidence: Evidence, table: GatheredTable[Any, Any]) -> dict[str, Any]
         if evidence.preview is not None:
             shown |= evidence_metadata(table, evidence.preview, evidence.name)
         if evidence.describe is not None:
-            shown |= evidence.describe(table)
+            shown |= {in_words(name): value for name, value in evidence.describe(table).items()}
     except Exception as error:
         log.exception("the page of %s could not be made", evidence.name)
         return {"not shown": f"the table could not be shown here: {type(error).__name__}: {error}; its file is whole"}
@@ -290,9 +291,9 @@ class EvidenceIOManager(dg.IOManager):
         context.step_context.instance.add_run_tags(context.run_id, {EVIDENCE_TAG: sealed})
         context.add_output_metadata(
             {
-                "sha256": digest,
-                "path": dg.MetadataValue.path(run.store.table_path(run.run_id, asset)),
-                "evidence_run_id": run.run_id,
+                "sha256": dg.MetadataValue.md(in_lines(digest)),
+                "path": dg.MetadataValue.md(in_lines(str(run.store.table_path(run.run_id, asset)))),
+                "evidence run id": run.run_id,
             }
         )
 

@@ -12,6 +12,7 @@ import dagster as dg
 
 from phase5_ops.context import RunContext
 from phase5_ops.gate.records import Release
+from phase5_ops.orchestration.shown import in_lines, web_link
 from phase5_ops.policy import GatePolicy
 from phase5_ops.report.changes import Changes
 from phase5_ops.report.document import ReadinessDocument, headline, judged_line, opens
@@ -24,7 +25,6 @@ _LONGEST = 300  # characters of a text of the platform
 _MOST_BLOCKERS, _MOST_OF_A_KIND = 10, 3
 _NEXT_LINE = "  \n"
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$:@]|(?<=www)\.)")
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -41,10 +41,10 @@ def metadata_of(result: RunResult, run: RunContext, catalogue: Catalogue, releas
     found = sections(document, catalogue)
     shown: dict[str, dg.MetadataValue] = {
         "decision": _markdown(f"**{_plain(headline(document))}** (exit code {document.exit_code}), {_why(document)}"),
-        "environment": dg.MetadataValue.text(_one_line(document.environment)),
+        "environment": _markdown(_plain(document.environment)),
     }
     if release is not None:
-        shown["made for"] = dg.MetadataValue.text(_one_line(f"{release.name} {release.digest}"))
+        shown["made for"] = _markdown(_plain(f"{release.name} {release.digest}"))
     if document.blockers:
         shown |= dict(_blockers(document, catalogue))
     for section in found:
@@ -52,7 +52,7 @@ def metadata_of(result: RunResult, run: RunContext, catalogue: Catalogue, releas
     shown["since the run before"] = _changes(result)
     shown |= dict(_where(result, run))
     if line := judged_line(document):
-        shown["judged"] = dg.MetadataValue.text(_one_line(line))
+        shown["judged"] = _markdown(_plain(line))
     if document.notices:
         shown["notices"] = _lines([f"- {_plain(_cut(notice))}" for notice in document.notices])
     rows = [row for section in found for row in section.rows if not row.is_sign_off]
@@ -112,13 +112,13 @@ def _row(row: ReportRow, gate: GatePolicy) -> dg.MetadataValue:
 def _changes(result: RunResult) -> dg.MetadataValue:
     changes = result.changes
     if changes is None:
-        return dg.MetadataValue.text(_cut(f"cannot be told: {result.why_not}"))
+        return _markdown(_plain(_cut(f"cannot be told: {result.why_not}")))
     if changes.since_run is None:
         return dg.MetadataValue.text("there is no earlier run of the whole checklist")
     since = f"run {changes.since_run} of {changes.since_at}"
     records = list(_changed(changes))
     if not records:
-        return dg.MetadataValue.text(_one_line(f"nothing changed since {since}"))
+        return _markdown(_plain(f"nothing changed since {since}"))
     return _lines([f"since {_plain(since)}:", "", *records])
 
 
@@ -142,17 +142,17 @@ def _where(result: RunResult, run: RunContext) -> Iterator[tuple[str, dg.Metadat
     """Where the report and the evidence are: on this machine, and where they were copied to."""
     store, run_id = run.store, run.run_id
     if result.has_report:
-        yield "report", dg.MetadataValue.path(str(store.page_path(run_id).resolve()))
+        yield "report", _markdown(_plain(str(store.page_path(run_id).resolve())))
         yield "opens the report", dg.MetadataValue.text(f"phase5 report {run_id} --open")
-    yield "evidence bundle", dg.MetadataValue.path(str(store.run_folder(run_id).resolve()))
-    yield "evidence digest", dg.MetadataValue.text(result.document.evidence_digest)
+    yield "evidence bundle", _markdown(_plain(str(store.run_folder(run_id).resolve())))
+    yield "evidence digest", _markdown(_plain(result.document.evidence_digest))
     if run.settings.evidence_s3_uri is not None:
         copy = urlparse(f"{run.settings.evidence_s3_uri.rstrip('/')}/{run_id}/")
         bucket, prefix = copy.netloc, copy.path.lstrip("/")
         if result.has_report:
             report = f"{prefix}{store.page_path(run_id).name}"
-            yield "report on S3", dg.MetadataValue.url(run.links.s3_object(bucket, report))
-        yield "evidence bundle on S3", dg.MetadataValue.url(run.links.s3_folder(bucket, prefix))
+            yield "report on S3", web_link(run.links.s3_object(bucket, report))
+        yield "evidence bundle on S3", web_link(run.links.s3_folder(bucket, prefix))
 
 
 def _lines(lines: list[str], end: str = "\n") -> dg.MetadataValue:
@@ -178,8 +178,8 @@ def _one_line(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which nothing is Markdown or HTML."""
-    return _MARKUP.sub(r"\\\1", _one_line(text))
+    """Text in which nothing is Markdown or HTML, and no word longer than a line of the page."""
+    return in_lines(_one_line(text))
 
 
 def _address(url: str) -> str:

@@ -36,6 +36,7 @@ from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession, new_session, open_session
 from phase5_ops.gate.signing.trusted_keys import pin_keys
 from phase5_ops.gate.state.table import StateTable
+from phase5_ops.orchestration.shown import LONGEST_LINE, in_lines
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
@@ -204,8 +205,10 @@ class World:
         assert command[:2] == ["phase5", "verify"]
         assert all(Path(name).exists() for name in command[2:4])
         digests = [sha256_of(Path(name).read_bytes()) for name in command[2:4]]
-        assert digests == [shown[f"digest of {Path(name).name}"].value for name in command[2:4]]
-        assert (shown["target"].value, shown["artifact"].value) == ("ssm", RELEASE.digest)
+        assert [in_lines(each) for each in digests] == [shown[f"digest of {Path(name).name}"].value for name in command[2:4]]
+        assert (shown["target"].value, shown["artifact"].value) == ("ssm", in_lines(RELEASE.digest))
+        assert command[4:6] == ["--digest", RELEASE.digest]
+        assert max(map(len, shown["verify"].value.splitlines())) <= LONGEST_LINE + 2  # a blank before, a backslash behind
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from phase5_ops.orchestration.tags import asset_tags
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops_tests.places import ROOT
 
+BREAK = "\u200b"
 HOSTILE = "<script>alert(1)</script>\n\x1b[31m" + "x" * 300
 
 
@@ -47,10 +48,10 @@ def lines(number: int, tenant: str = "acme"):
 
 def test_the_worst_rows_come_first_and_it_says_how_many_more_there_are():
     metadata = evidence_metadata(lines(10_000), PREVIEW, "lines")
-    assert list(metadata) == ["evidence", "evidence_not_shown", "calls_total"]
+    assert list(metadata) == ["evidence", "evidence not shown", "calls total"]
     table = metadata["evidence"]
     assert [record.data["calls"] for record in table.records] == [str(calls) for calls in range(9999, 9979, -1)]
-    assert metadata["evidence_not_shown"] == "9,980 more rows; above are the worst 20 of 10,000"
+    assert metadata["evidence not shown"] == "9,980 more rows; above are the worst 20 of 10,000"
     assert [(column.name, column.description) for column in table.schema.columns] == [
         ("calls", "number of calls"),
         ("tenant", "its id"),
@@ -59,9 +60,10 @@ def test_the_worst_rows_come_first_and_it_says_how_many_more_there_are():
 
 def test_hostile_text_stays_in_its_cell():
     (record,) = evidence_metadata(lines(1, HOSTILE), PREVIEW, "lines")["evidence"].records
-    assert record.data["tenant"].startswith("<script>alert(1)</script> \\x1b[31m")  # as text: a table's cell is never HTML
-    assert "\n" not in record.data["tenant"]
-    assert len(record.data["tenant"]) < 120  # of a word of 300 letters, what a line can hold
+    shown = record.data["tenant"].replace(BREAK, "")
+    assert shown.startswith("<script>alert(1)</script> \\x1b[31m")  # as text: a table's cell is never HTML
+    assert "\n" not in shown
+    assert len(shown) < 120  # of a word of 300 letters, what a line can hold
     (record,) = evidence_metadata(lines(1, "a tenant " * 100), PREVIEW, "lines")["evidence"].records
     assert record.data["tenant"].endswith("… (899 characters)")
     assert len(record.data["tenant"]) < 300
@@ -77,17 +79,17 @@ def test_a_picture_that_cannot_be_drawn_takes_nothing_from_the_evidence():
 def test_failed_reads_come_first_and_the_others_are_counted():
     failed = replace(READ, status=ReadStatus.DENIED, error="no")
     metadata = reading_metadata(replace(lines(3), reads=(*[READ] * 80, failed)))
-    assert (metadata["dagster/row_count"], metadata["reads_not_whole"]) == (3, 1)
+    assert (metadata["dagster/row_count"], metadata["reads not whole"]) == (3, 1)
     assert [record.data["status"] for record in metadata["reads"].records][:2] == [str(ReadStatus.DENIED), str(ReadStatus.OK)]
-    assert metadata["reads_not_shown"] == f"31 more: 31 {ReadStatus.OK}"
+    assert metadata["reads not shown"] == f"31 more: 31 {ReadStatus.OK}"
 
 
 def test_what_it_cost_is_numbers_and_the_calls_by_operation():
     assert cost_metadata(1.23456, {"a:B": 2, "a:C": 5, "a:D": 0}, 0.0000018) == {
         "seconds": 1.235,
-        "aws_calls": 7,
-        "aws_calls_by_operation": "5 a:C, 2 a:B",
-        "aws_list_price_usd": 2e-06,
+        "aws calls": 7,
+        "aws calls by operation": "5 a:C, 2 a:B",
+        "aws list price usd": 2e-06,
     }
 
 

@@ -13,6 +13,7 @@ from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.evidence.result import EvidenceEntry, RowEntry
 from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.gate.records import Release
+from phase5_ops.orchestration.shown import LONGEST_LINE
 from phase5_ops.report.changes import changes_between
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.run_result.document import RunResult
@@ -58,6 +59,11 @@ def test_what_keeps_it_closed_comes_in_order_of_importance_with_its_remedy():
     assert to_do == f"**To do:** {meant.remedy}"
 
 
+def read(entry: dg.MetadataValue) -> str:
+    """The text of an entry, as it is read."""
+    return str(entry.value).replace("  \n", "").replace("\\", "")
+
+
 def test_many_blockers_are_counted():
     shown = page(document("run-1").model_copy(update={"blockers": [f"2.2 FAIL breaker_open c{each}: x" for each in range(40)]}))
     lines = shown["blocker 1"].value.replace("\\", "").split("  \n")
@@ -85,7 +91,7 @@ def test_what_changed_since_the_run_before_is_said():
 def test_changes_that_cannot_be_told_are_not_shown_as_none():
     run = SimpleNamespace(settings=Settings(), store=EvidenceStore(Path("evidence")), run_id="run-1")
     shown = metadata_of(RunResult(document("run-1"), None, "no permission"), run, CATALOGUE, None)
-    assert shown["since the run before"].value == "cannot be told: no permission"
+    assert read(shown["since the run before"]) == "cannot be told: no permission"
 
 
 def test_a_run_of_some_rows_shows_them_and_decides_nothing():
@@ -98,7 +104,7 @@ def test_a_run_of_some_rows_shows_them_and_decides_nothing():
 def test_the_release_that_a_run_was_made_for_is_named():
     run = SimpleNamespace(settings=Settings(), store=EvidenceStore(Path("evidence")), run_id="run-1")
     shown = metadata_of(RunResult(document("run-1"), None), run, CATALOGUE, Release("r-1", "sha256:d", "test"))
-    assert shown["made for"].value == "r-1 sha256:d"
+    assert read(shown["made for"]) == "r-1 sha256:d"
 
 
 @pytest.mark.parametrize("links", [1, 40])
@@ -125,8 +131,25 @@ def test_the_report_and_the_evidence_are_found_here_and_where_they_were_copied_t
         settings=settings, store=EvidenceStore(Path("evidence")), run_id="run-1", links=ConsoleLinks("eu-west-1")
     )
     shown = metadata_of(RunResult(document("run-1"), None, has_report=True), run, CATALOGUE, None)
-    assert shown["report"].value.endswith("/evidence/run-1/report.html")
+    assert read(shown["report"]).endswith("/evidence/run-1/report.html")
     assert shown["opens the report"].value == "phase5 report run-1 --open"
     of = "https://eu-west-1.console.aws.amazon.com/s3"
-    assert shown["report on S3"].value == f"{of}/object/kept?region=eu-west-1&prefix=phase5/run-1/report.html"
-    assert shown["evidence bundle on S3"].value == f"{of}/buckets/kept?region=eu-west-1&prefix=phase5/run-1/"
+    report, bundle = (
+        f"{of}/object/kept?region=eu-west-1&prefix=phase5/run-1/report.html",
+        f"{of}/buckets/kept?region=eu-west-1&prefix=phase5/run-1/",
+    )
+    assert read(shown["report on S3"]) == f"[{report}](<{report}>)"
+    assert read(shown["evidence bundle on S3"]) == f"[{bundle}](<{bundle}>)"
+
+
+def test_no_word_is_longer_than_a_line_so_that_nothing_is_cut_in_a_window_of_1280_pixels():
+    entry = row("1.2", finding(subject=f"arn:aws:iam::123456789012:role/{'x' * 90}", seen="y" * 200))
+    settings = Settings(evidence_s3_uri=f"s3://kept/{'phase5' * 20}")
+    run = SimpleNamespace(
+        settings=settings, store=EvidenceStore(Path("/a/long/way" * 9)), run_id="run-1", links=ConsoleLinks("eu-west-1")
+    )
+    release = Release("r" * 80, f"sha256:{'d' * 64}", "test")
+    found = document("run-1", entry).model_copy(update={"evidence_digest": f"sha256:{'e' * 64}", "environment": "z" * 60})
+    for name, value in metadata_of(RunResult(found, None, has_report=True), run, CATALOGUE, release).items():
+        text = re.sub(r"\]\(<[^>]*>\)", "", str(value.value)).replace("\\", "").replace("*", "")
+        assert max(map(len, text.split()), default=0) <= LONGEST_LINE + 1, (name, text)  # a bracket of a link's text

@@ -6,6 +6,7 @@ never written, changes neither.
 
 import logging
 import shlex
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -21,11 +22,12 @@ from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.candidates import registration as candidates
 from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, OVERRIDE_FILE, READINESS_FILE
 from phase5_ops.gate.state.items import Promotion
+from phase5_ops.orchestration.shown import LONGEST_LINE, in_lines, in_pieces
+from phase5_ops.text import printable
 
 log = logging.getLogger(__name__)
 
 _KEY = "idempotency key"
-_IN_LINES = " \\\n  "  # of a shell
 _RIGHTS = {
     OrderKind.OPEN: "the gate was open",
     OrderKind.ROLLBACK: "a rollback to what was promoted before",
@@ -75,9 +77,12 @@ def _metadata(run: RunContext, said: DecisionFacts, record: Promotion) -> dict[s
     files = {rests_on: record.readiness_envelope, DECISION_FILE: record.decision_envelope}
     folder = run.store.attestations(record.holder)
     environment = run.settings.environment
-    command = [["phase5", "verify"], *([str(folder / name)] for name in files), ["--digest", said.digest]]
-    command += [["--environment", environment], *([["--accept", kind.value.lower().replace("_", "-")]] if by_override else [])]
-    text = dg.MetadataValue.text
+    command = ["phase5", "verify", *(str(folder / name) for name in files), "--digest", said.digest]
+    command += ["--environment", environment, *(["--accept", kind.value.lower().replace("_", "-")] if by_override else [])]
+
+    def text(content: str) -> dg.MetadataValue:
+        return dg.MetadataValue.md(in_lines(printable(content)))
+
     return {
         "release": text(said.name),
         "artifact": text(said.digest),
@@ -88,17 +93,33 @@ def _metadata(run: RunContext, said: DecisionFacts, record: Promotion) -> dict[s
         "promoted by": dg.MetadataValue.dagster_run(record.holder),
         "by which right": text(_RIGHTS[kind]),
         **{f"digest of {name}": text(sha256_of(content.encode())) for name, content in files.items()},
-        "attestation": dg.MetadataValue.path(str(folder)),
-        "verify": dg.MetadataValue.md(f"```\n{_IN_LINES.join(map(shlex.join, command))}\n```"),
+        "attestation": text(str(folder)),
+        "verify": dg.MetadataValue.md(f"```\n{_in_shell_lines(command)}\n```"),
         _KEY: text(record.idempotency_key),
     }
 
 
+def _in_shell_lines(command: Sequence[str]) -> str:
+    """The command in lines that a narrow page has room for; pasted into a shell, it is the command.
+
+    A shell takes out a backslash at the end of a line, also within a word that has no quotes.
+    """
+    lines: list[str] = []
+    for word in map(shlex.quote, command):
+        pieces = [word] if word.startswith("'") else in_pieces(word)
+        if lines and len(pieces) == 1 and len(lines[-1]) + len(word) < LONGEST_LINE:
+            lines[-1] += f" {word}"
+        else:
+            lines += [f" {pieces[0]}" if lines else pieces[0], *pieces[1:]]
+    return "\\\n".join(lines)
+
+
 def _shown(instance: dg.DagsterInstance, name: str, record: Promotion) -> bool:
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(PROMOTION_ASSET), asset_partitions=[name])
+    keys = (record.idempotency_key, in_lines(record.idempotency_key))  # 0.1.0 kept it in one line
     events = instance.fetch_materializations(wanted, limit=10).records
     found = (each.asset_materialization for each in events if each.run_id)  # what somebody reported from outside has no run
-    return any(each is not None and _key_of(each) == record.idempotency_key for each in found)
+    return any(each is not None and _key_of(each) in keys for each in found)
 
 
 def _key_of(event: dg.AssetMaterialization) -> object:

@@ -16,6 +16,7 @@ from phase5_ops.aws.tables import scan_items_once, table_identity
 from phase5_ops.ccnative.tenant_register import parse_tenants
 from phase5_ops.context import UNKNOWN_ACCOUNT, RunContext
 from phase5_ops.evidence.table import Tables
+from phase5_ops.orchestration.shown import web_link, wide
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.reads import Read
 from phase5_ops.sections.costs.bill.cache import CostCache, CostPull, question_digest
@@ -132,8 +133,8 @@ def describe_cost_report(table: CostReport) -> Mapping[str, dg.MetadataValue]:
     pull = table.facts.pull
     paid = 0 if pull["reused"] else pull["requests"]
     return {
-        "report": dg.MetadataValue.md(as_markdown(table)),
-        "stored_report": dg.MetadataValue.url(table.facts.report_url or ""),
+        "report": wide(as_markdown(table)),
+        "stored_report": web_link(table.facts.report_url or ""),
         "costs_read_at": dg.MetadataValue.text(pull["observed_at"]),
         "cost_explorer_requests": dg.MetadataValue.int(paid),
         "cost_explorer_price_usd": dg.MetadataValue.float(round(paid * PRICE_USD, 2)),

@@ -13,6 +13,7 @@ from phase5_ops.aws.tables import scan_items, scan_items_once, scan_pages
 from phase5_ops.ccnative.named_accounts import NAMING_TABLES, NamedAccounts, NamingTable
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.table import Tables
+from phase5_ops.orchestration.shown import wide
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.reads import Read
 from phase5_ops.sections.costs.bill.usage import read_outcomes
@@ -112,7 +113,7 @@ def _read_names(run: RunContext, table: NamingTable, name: str, since: str) -> t
 
 def describe_budget(table: Budgets) -> Mapping[str, dg.MetadataValue]:
     """Budget use by tenant as Markdown."""
-    return {"by_tenant": dg.MetadataValue.md(by_tenant(table.frame))}
+    return {"by_tenant": wide(by_tenant(table.frame))}
 
 
 def _judge_budget(run: RunContext, tables: Tables, _now: datetime) -> Judgement:

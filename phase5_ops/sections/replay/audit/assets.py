@@ -24,6 +24,7 @@ from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
 from phase5_ops.evidence.histories import LEDGER, LEDGER_HISTORY, LEDGER_TABLE, RUN
 from phase5_ops.evidence.table import Tables
+from phase5_ops.orchestration.shown import listed, wide
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.replay.audit.evidence import (
@@ -163,10 +164,10 @@ def _records(run: RunContext, table: str, prefix: str, replays: Iterable[Replay]
 def describe_audit(table: ReplayAudit) -> Mapping[str, dg.MetadataValue]:
     """The replays with their times, how they ended, how the ledger was read, and what the history says."""
     return {
-        "timeline": dg.MetadataValue.md(table.facts.timeline or ""),
+        "timeline": wide(table.facts.timeline or ""),
         "ends": dg.MetadataValue.json(dict(sorted(ends(table.rows).items()))),
         "ledger_read_by": dg.MetadataValue.text(table.facts.read_by or ""),
-        "ledger_history": dg.MetadataValue.json(table.facts.history or {}),
+        "ledger_history": listed(table.facts.history or {}),
     }
 
 
