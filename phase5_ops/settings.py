@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -344,6 +345,11 @@ class Settings(BaseSettings):
 class _EnvironmentSource(EnvSettingsSource):
     """The environment's variables, whose lists and mappings are JSON."""
 
+    def __init__(self, settings: type[BaseSettings]) -> None:
+        super().__init__(settings)
+        prefix = ENV_PREFIX.lower()  # of the others there are many, and each section would look through all of them
+        self.env_vars = {name: value for name, value in self.env_vars.items() if name.lower().startswith(prefix)}
+
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as the base class
         """The list or mapping in a variable.
 
@@ -390,6 +396,7 @@ def variables(model: type[BaseModel] = Settings, prefix: str = ENV_PREFIX) -> It
             yield from variables(section, f"{full}__")
 
 
+@cache
 def known_variables() -> frozenset[str]:
     """Every environment variable that the settings understand."""
     return frozenset((*(name for name, _ in variables()), CONFIG_VARIABLE))
