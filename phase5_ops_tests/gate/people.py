@@ -1,11 +1,18 @@
 """People who sign, as sessions of assumed roles; a candidate of the state table that waits for them."""
 
+import copy
+import pickle
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import boto3
 import dagster as dg
+from moto.dynamodb.models import Table, dynamodb_backends
+from moto.kms.models import Key, KmsBackend, kms_backends
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.checklist import ROLES
@@ -28,6 +35,7 @@ from phase5_ops.gate.signing.stored_signatures import verified_sign_offs
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.policy import GatePolicy, SigningPolicy
 from phase5_ops.report.candidate import describe
+from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.seed import _seed_signing_keys
 from phase5_ops.settings import ReadingSettings, Settings, Tables, load_settings
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, readiness_payload
@@ -141,3 +149,56 @@ class Desk:
         )
         assert promote(door, candidate.release).promoted
         return replace(candidate, fate=Fate.PROMOTED)
+
+
+@dataclass(frozen=True)
+class _KeptDesk:
+    """What a desk's KMS, table and state folder held."""
+
+    keys: dict[str, Key]
+    items: bytes
+    folder: Path
+
+    @classmethod
+    def of(cls, desk: Desk, folder: Path) -> "_KeptDesk":
+        shutil.copytree(desk.settings.state_dir, folder)
+        return cls(_copied(_kms(desk).keys), pickle.dumps(_table(desk).items), folder)
+
+    def put_into(self, desk: Desk) -> None:
+        """The desk must be new: what it held is no longer there."""
+        _kms(desk).keys = _copied(self.keys)
+        _table(desk).items = pickle.loads(self.items)
+        shutil.copytree(self.folder, desk.settings.state_dir)
+
+
+def begun_once(folder: Path, make: Callable[[Desk], object]) -> Callable[[Desk], None]:
+    """Has each new desk begin with what `make` does: really done at the first one, whose end the further ones begin as.
+
+    `folder` keeps that. It does not keep what is done outside of the desk's keys, table and state folder.
+    """
+    kept: list[_KeptDesk] = []
+
+    def begin(desk: Desk) -> None:
+        if kept:
+            kept[0].put_into(desk)
+        else:
+            make(desk)
+            kept.append(_KeptDesk.of(desk, folder / "state"))
+
+    return begin
+
+
+def _copied(keys: dict[str, Key]) -> dict[str, Key]:
+    """The keys with aliases of their own, which may then be given to others."""
+    copies = {name: copy.copy(key) for name, key in keys.items()}
+    for key in copies.values():
+        key.aliases = dict(key.aliases)
+    return copies
+
+
+def _kms(desk: Desk) -> KmsBackend:
+    return kms_backends[ACCOUNT][desk.session.region_name]
+
+
+def _table(desk: Desk) -> Table:
+    return dynamodb_backends[ACCOUNT][desk.session.region_name].tables[desk.settings.tables.readiness]

@@ -1,6 +1,7 @@
 """A year later, with nothing but the files of a promotion: who signed, in which session, by which request, on what evidence."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -16,15 +17,20 @@ from phase5_ops.gate.attestation.keys import GATE, keys_document
 from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.drill.cases import GATE_DRILL
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, decision_payload, readiness_payload
-from phase5_ops_tests.gate.people import Desk
+from phase5_ops_tests.gate.people import Desk, begun_once
 
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def one_promotion(tmp_path_factory) -> Callable[[Desk], None]:
+    return begun_once(tmp_path_factory.mktemp("one-promotion"), Desk.promoted)
+
+
 @pytest.fixture
-def promoted(aws, tmp_path) -> Desk:
+def promoted(aws, tmp_path, one_promotion) -> Desk:
     desk = Desk.on(aws, tmp_path / "state")
-    desk.promoted()
+    one_promotion(desk)
     record = desk.open().state.promotion(RELEASE, 1)
     (tmp_path / "readiness.dsse.json").write_text(record.readiness_envelope)
     (tmp_path / "decision.dsse.json").write_text(record.decision_envelope)

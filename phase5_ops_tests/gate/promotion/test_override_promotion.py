@@ -35,7 +35,7 @@ from phase5_ops.gate.state.items import Candidate, Fate, Lock, Promotion, Regist
 from phase5_ops.gate.state.table import StateTable
 from phase5_ops.settings import ConfigurationError, Settings, load_settings
 from phase5_ops_tests.gate.own_aws import RELEASE
-from phase5_ops_tests.gate.people import TRUSTED, Desk
+from phase5_ops_tests.gate.people import TRUSTED, Desk, begun_once
 
 pytestmark = pytest.mark.slow
 
@@ -146,11 +146,19 @@ def incident(aws, tmp_path, monkeypatch) -> Incident:
         yield Incident(desk, load_settings(), instance, become, aws, queue)
 
 
+@pytest.fixture(scope="module")
+def two_promotions(tmp_path_factory) -> Callable[[Desk], None]:
+    def make(desk: Desk) -> None:
+        desk.promoted(datetime.now(UTC))
+        desk.promoted(datetime.now(UTC), release=NEWER)
+
+    return begun_once(tmp_path_factory.mktemp("two-promotions"), make)
+
+
 @pytest.fixture
-def promoted(incident) -> Incident:
+def promoted(incident, two_promotions) -> Incident:
     """The candidate was promoted through the open gate, and then a newer one, which is live."""
-    incident.desk.promoted(datetime.now(UTC))
-    incident.desk.promoted(datetime.now(UTC), release=NEWER)
+    two_promotions(incident.desk)
     return incident
 
 
