@@ -31,7 +31,10 @@ def remedy(
         typer.Option("--format", "-f", help="A Bash script of AWS CLI lines, a CloudFormation template, or a *.tf.json file."),
     ] = RemedyFormat.commands,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="Id of the readiness run; default: the newest of the environment.")
+        str | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Id of the readiness run, or its beginning; default: the newest of the environment."
+        ),
     ] = None,
     output: OutputOption = None,
 ) -> None:

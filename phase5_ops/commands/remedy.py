@@ -56,8 +56,10 @@ class _StoredResult:
 def remedy_plan(settings: Settings, rows: Sequence[str] | None, run_id: str | None) -> RemedyPlan:
     """What would mend these rows (ids, default: all that the run judged), from the evidence of a run (default: the newest).
 
+    A run is named by its id or the beginning of it.
+
     Raises:
-        ConfigurationError: there is no such run, or none at all.
+        ConfigurationError: there is no such run, several begin so, or there is none at all.
     """
     run, notices = _chosen(settings, run_id)
     found: list[RowRemedies] = []
@@ -92,7 +94,7 @@ def _chosen(settings: Settings, run_id: str | None) -> tuple[_ChosenRun, list[st
         present = store.run_ids()
     except OSError as error:
         raise ConfigurationError(f"the evidence in {root} cannot be read: {error.strerror}") from error
-    chosen = [each for each in present if each == run_id] if run_id is not None else present
+    chosen = present if run_id is None else _meant(present, run_id)
     origins, unreadable = _origins(store, chosen)
     mine = {
         name: each for name, each in origins.items() if each.job == READINESS_JOB and each.environment == settings.environment
@@ -117,6 +119,18 @@ def _chosen(settings: Settings, run_id: str | None) -> tuple[_ChosenRun, list[st
     if mine[newest].fixed_now:
         notices.append("the run had a fixed clock (PHASE5_NOW)")
     return _ChosenRun(newest, mine[newest], store, settings, changed), notices
+
+
+def _meant(present: Sequence[str], wanted: str) -> list[str]:
+    """The run of this id, or the only one whose id begins so; none where there is none.
+
+    Raises:
+        ConfigurationError: the ids of several begin so.
+    """
+    found = [wanted] if wanted in present else [each for each in present if wanted and each.startswith(wanted)]
+    if len(found) > 1:
+        raise ConfigurationError(f"run {wanted}: that is the beginning of {first_few(found)}; give more of it")
+    return found
 
 
 def _origins(store: EvidenceStore, run_ids: Iterable[str]) -> tuple[dict[str, Origin], list[str]]:

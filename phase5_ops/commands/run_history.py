@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from phase5_ops.clock import iso
-from phase5_ops.report.changes import FindingChange, changes_between
+from phase5_ops.report.changes import FindingChange, changes_between, judged_otherwise
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.report.history_tables import (
     Compared,
@@ -236,13 +236,7 @@ def _compared(before: PastRun, after: PastRun, remarks: list[str]) -> Compared:
         if not common:
             raise ConfigurationError(f"runs {before.run_id} and {after.run_id} have no row in common")
         remarks.append(f"a partial run: compared by the rows that both cover, {first_few(common)}")
-    if older.policy_digest != newer.policy_digest:
-        remarks.append("the settings that judge are not those of the earlier run (policy digest)")
-    if older.judged is not None and newer.judged is not None:
-        for name in ("account", "region"):
-            was, now = getattr(older.judged, name), getattr(newer.judged, name)
-            if was != now:
-                remarks.append(f"they judged different platforms: {name} {was}, then {now}")
+    remarks += judged_otherwise(older, newer)
     return Compared(before, after, changes_between(older, newer), tuple(remarks))
 
 

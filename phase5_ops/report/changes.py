@@ -110,6 +110,19 @@ def changes_between(before: ReadinessDocument | None, after: ReadinessDocument) 
     )
 
 
+def judged_otherwise(before: ReadinessDocument, after: ReadinessDocument) -> list[str]:
+    """What two runs were judged by that is not the same, so that a change may be no change of the platform."""
+    remarks = []
+    if before.policy_digest != after.policy_digest:
+        remarks.append("the settings that judge are not those of the earlier run (policy digest)")
+    if before.judged is not None and after.judged is not None:
+        for name in ("account", "region"):
+            was, now = getattr(before.judged, name), getattr(after.judged, name)
+            if was != now:
+                remarks.append(f"they judged different platforms: {name} {was}, then {now}")
+    return remarks
+
+
 def figures_of(entry: RowEntry) -> dict[str, float]:
     """The numeric facts of a row, also those that are kept as decimal text, such as money.
 

@@ -150,15 +150,6 @@ class PastRuns:
                 yield past
 
 
-def past_documents(evidence_root: Path, environment: str) -> Iterator[PastRun]:
-    """The runs of an environment below an evidence folder, newest first: see `PastRuns`.
-
-    Raises:
-        OSError: the runs cannot be listed.
-    """
-    return iter(PastRuns(EvidenceFolder(evidence_root), environment))
-
-
 def previous_of(evidence_root: Path, document: ReadinessDocument) -> ReadinessDocument | None:
     """The newest earlier document of the same environment that covers all rows and can be read; None if there is none.
 

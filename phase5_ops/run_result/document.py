@@ -19,7 +19,7 @@ from phase5_ops.gate.inputs.dagster_records import RunLog
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.runs.run_end import notices
-from phase5_ops.report.changes import Changes, changes_between
+from phase5_ops.report.changes import Changes, changes_between, judged_otherwise
 from phase5_ops.report.document import (
     WHOLE_RUN,
     Judged,
@@ -163,20 +163,28 @@ def leave_result(run: RunContext, found: RunLog, project: Project, digest: str, 
     """
     rows = run.rows if run.rows is not None else covered(found, project.implemented)
     document = document_of(run, digest, found, implemented=project.implemented, rows=rows, release=release)
-    changes, why_not = _changes(run, document)
-    problem = _leave_report(run, document, changes, project) if project.render is not None else None
+    changes, why_not, remarks = _changes(run, document)
+    shown = document.model_copy(update={"notices": [*document.notices, *remarks]})
+    problem = _leave_report(run, shown, changes, project) if project.render is not None else None
     if problem:
         document = document.model_copy(update={"notices": [*document.notices, problem]})
     run.store.write_result(run.run_id, document.to_json())
     return RunResult(document, changes, why_not, has_report=project.render is not None and problem is None)
 
 
-def _changes(run: RunContext, document: ReadinessDocument) -> tuple[Changes | None, str]:
+def _changes(run: RunContext, document: ReadinessDocument) -> tuple[Changes | None, str, list[str]]:
+    """What changed since the run before, or why that cannot be told; and what both were not judged by alike."""
     try:
-        return changes_between(previous_of(run.store.root, document), document), ""
+        before = previous_of(run.store.root, document)
+        remarks = (
+            []
+            if before is None
+            else [f"compared with run {before.run_id}: {each}" for each in judged_otherwise(before, document)]
+        )
+        return changes_between(before, document), "", remarks
     except (OSError, ValueError) as error:
         log.warning("what changed since the run before cannot be told: %s", error)
-        return None, str(error)
+        return None, str(error), []
 
 
 def _leave_report(run: RunContext, document: ReadinessDocument, changes: Changes | None, project: Project) -> str | None:

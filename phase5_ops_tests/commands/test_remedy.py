@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from phase5_ops.cli.app import app
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops.settings import load_settings
+from phase5_ops.settings import ConfigurationError, load_settings
 from phase5_ops_tests.conftest import NOW, clean
 from phase5_ops_tests.remedies.left_behind import readiness_run
 
@@ -148,3 +148,13 @@ def test_a_run_that_cannot_be_read_is_named(remedy, state):
     code, out, _ = remedy("1.3")
     assert code == 0
     assert "NOTICE: another run cannot be read and may be newer: run zzz" in out
+
+
+def test_a_run_is_named_by_the_beginning_of_its_id_where_only_one_begins_so(remedy, state):
+    name = run_folder(state).name
+    whole = remedy("--run", name)
+    assert remedy("--run", name[:6]) == whole
+    shutil.copytree(run_folder(state), state / "evidence" / f"{name[:6]}-another")
+    with pytest.raises(ConfigurationError, match=f"run {name[:6]}: that is the beginning of"):
+        remedy("--run", name[:6])
+    assert remedy("--run", name) == whole

@@ -8,8 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase5_ops.checklist import ALL_CHECKS
-from phase5_ops.report.changes import Changes, FigureChange, FindingChange, RowChange, changes_between, figures_of, tells_all
-from phase5_ops.report.document import ReadinessDocument
+from phase5_ops.report.changes import (
+    Changes,
+    FigureChange,
+    FindingChange,
+    RowChange,
+    changes_between,
+    figures_of,
+    judged_otherwise,
+    tells_all,
+)
+from phase5_ops.report.document import Judged, ReadinessDocument
 from phase5_ops.verdict import Verdict
 from phase5_ops_tests.report.documents import AT, document, finding, row
 
@@ -131,3 +140,17 @@ def test_runs_of_different_environments_are_not_compared():
 def test_a_figure_that_is_no_finite_number_is_refused(value: float):
     with pytest.raises(ValueError, match=r"the fact open of row 2\.1 is no finite number"):
         figures_of(row("2.1", open=value))
+
+
+def test_runs_that_were_judged_by_something_else_are_told_apart():
+    here = Judged(account="1", region="eu-west-1", identity="a")
+    one = document("run-1").model_copy(update={"judged": here})
+    assert judged_otherwise(one, one) == []
+    there = one.model_copy(
+        update={"judged": Judged(account="2", region="us-west-2", identity="a"), "policy_digest": "sha256:other"}
+    )
+    assert judged_otherwise(one, there) == [
+        "the settings that judge are not those of the earlier run (policy digest)",
+        "they judged different platforms: account 1, then 2",
+        "they judged different platforms: region eu-west-1, then us-west-2",
+    ]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from phase5_ops.report.past_runs import past_documents, previous_of
+from phase5_ops.report.past_runs import EvidenceFolder, PastRuns, previous_of
 from phase5_ops_tests.report.documents import ENVIRONMENT, document, finding, keep, row
 
 
 def names(root: Path, environment: str = ENVIRONMENT) -> list[str]:
-    return [past.run_id for past in past_documents(root, environment)]
+    return [past.run_id for past in PastRuns(EvidenceFolder(root), environment)]
 
 
 def test_without_a_folder_there_are_no_runs(tmp_path: Path):
@@ -22,7 +22,7 @@ def test_runs_come_newest_first_by_what_they_recorded(tmp_path: Path):
     keep(tmp_path, document("b", at="2026-11-03T00:00:00Z"))
     keep(tmp_path, document("c", at="2026-11-01T00:00:00Z"))
     keep(tmp_path, document("a", at="2020-01-01T00:00:00Z"), began_at="2026-11-02T00:00:00Z", fixed_now=True)
-    found = list(past_documents(tmp_path, ENVIRONMENT))
+    found = list(PastRuns(EvidenceFolder(tmp_path), ENVIRONMENT))
     assert [(past.run_id, past.fixed_clock) for past in found] == [("b", None), ("a", True), ("c", None)]
     assert all(past.document is not None and past.document.run_id == past.run_id and not past.problem for past in found)
 
@@ -54,7 +54,7 @@ def test_runs_of_other_environments_are_never_among_them(tmp_path: Path):
 def test_a_document_that_cannot_be_used_is_a_run_with_its_problem(tmp_path: Path, change: dict[str, Any], problem: str):
     folder = keep(tmp_path, document("r"), began_at="2026-11-02T00:00:00Z")
     folder.joinpath("readiness.json").write_text(json.dumps({**document("r").to_json(), **change}))
-    (found,) = past_documents(tmp_path, ENVIRONMENT)
+    (found,) = PastRuns(EvidenceFolder(tmp_path), ENVIRONMENT)
     assert (found.run_id, found.document) == ("r", None)
     assert problem in found.problem
 
@@ -64,14 +64,14 @@ def test_a_file_that_is_no_document_is_a_run_with_its_problem_in_every_environme
     keep(tmp_path, document("newest"))
     keep(tmp_path, document("broken")).joinpath("readiness.json").write_bytes(content)
     for environment in (ENVIRONMENT, "production"):
-        found = next(past_documents(tmp_path, environment))
+        found = next(iter(PastRuns(EvidenceFolder(tmp_path), environment)))
         assert (found.run_id, found.document, found.at) == ("broken", None, None)
         assert found.problem.startswith("its readiness.json cannot be used: ")
 
 
 def test_a_run_without_a_document_is_told(tmp_path: Path):
     keep(tmp_path, document("r"), began_at="2026-11-02T00:00:00Z").joinpath("readiness.json").unlink()
-    (found,) = past_documents(tmp_path, ENVIRONMENT)
+    (found,) = PastRuns(EvidenceFolder(tmp_path), ENVIRONMENT)
     assert found.document is None
     assert "it left no readiness.json" in found.problem
 
@@ -80,13 +80,13 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path):
     file = keep(tmp_path, document("r"), began_at="2026-11-02T00:00:00Z") / "readiness.json"
     file.unlink()
     file.mkdir()
-    (found,) = past_documents(tmp_path, ENVIRONMENT)
+    (found,) = PastRuns(EvidenceFolder(tmp_path), ENVIRONMENT)
     assert found.problem == "its readiness.json cannot be read: Is a directory"
 
 
 def test_a_document_of_another_environment_than_its_run_is_a_problem(tmp_path: Path):
     keep(tmp_path, document("r", environment="production"), began_at="2026-11-02T00:00:00Z", environment=ENVIRONMENT)
-    (found,) = past_documents(tmp_path, ENVIRONMENT)
+    (found,) = PastRuns(EvidenceFolder(tmp_path), ENVIRONMENT)
     assert found.problem == "its readiness.json is of environment 'production', its run.json of 'test'"
 
 

@@ -1,6 +1,9 @@
 """One POST to an address of the settings: verified, no retries, redirects or proxies. What an answer means is the caller's."""
 
-from collections.abc import Mapping
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import urllib3
 
@@ -14,7 +17,7 @@ def post_once(address: str, body: bytes, headers: Mapping[str, str], *, seconds:
         urllib3.exceptions.HTTPError: no answer.
     """
     common = {"Content-Type": "application/json", "User-Agent": "phase5-ops", "Connection": "close"}
-    with urllib3.PoolManager(num_pools=1, cert_reqs="CERT_REQUIRED") as pool:
+    with _unlogged(), urllib3.PoolManager(num_pools=1, cert_reqs="CERT_REQUIRED") as pool:
         answer = pool.request(
             "POST",
             address,
@@ -26,3 +29,18 @@ def post_once(address: str, body: bytes, headers: Mapping[str, str], *, seconds:
             preload_content=False,
         )
         return int(answer.status), answer.read(read) if read else b""
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keeps what urllib3 logs in this thread from being written: its DEBUG lines name the path, and who knows that can post."""
+    thread, log = threading.get_ident(), logging.getLogger("urllib3.connectionpool")
+
+    def of_others(_record: logging.LogRecord) -> bool:
+        return threading.get_ident() != thread
+
+    log.addFilter(of_others)
+    try:
+        yield
+    finally:
+        log.removeFilter(of_others)
