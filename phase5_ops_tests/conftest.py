@@ -14,6 +14,7 @@ from phase5_ops.commands.readiness import run_readiness
 from phase5_ops.report.document import ReadinessDocument
 from phase5_ops.sandbox.server import Sandbox
 from phase5_ops.settings import Settings, load_settings
+from phase5_ops_tests.gate import warm_processes
 from phase5_ops_tests.made_once import made_once
 from phase5_ops_tests.sandbox.state.seeded_once import seeded_once
 from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
@@ -60,6 +61,13 @@ def over_http(request: pytest.FixtureRequest) -> Iterator[None]:
     """Modules marked `over_sockets` ask the sandbox through connections."""
     with over_sockets() if request.node.get_closest_marker("over_sockets") else nullcontext():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_server() -> Iterator[None]:
+    """See `warm_processes`: it would stay after the session."""
+    yield
+    warm_processes.stop()
 
 
 @pytest.fixture(scope="session", autouse=True)

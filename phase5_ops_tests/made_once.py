@@ -39,15 +39,25 @@ _STORAGES = ("event_log.sqlite.sqlite_event_log", "runs.sqlite.sqlite_run_storag
 @contextmanager
 def made_once() -> Iterator[None]:
     """In this block it is made once for the process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", cache(create_loader))  # descriptions of AWS, megabytes of JSON
+    with made_of_aws(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(RSABinding, "import_private_key", _imported_key)  # moto's one key
         patch.setattr("jwt.algorithms.load_pem_private_key", cache(load_pem_private_key))
-        patch.setattr("botocore.useragent.sanitize_user_agent_string_component", cache(sanitize_user_agent_string_component))
         patch.setattr(ScriptDirectory, "from_config", _migrations)
         for storage in _STORAGES:
             patch.setattr(f"dagster._core.storage.{storage}.create_engine", _engine)
         patch.setattr("os.fsync", lambda _: None)
+        patch.setattr("phase5_ops.gate.defs.drill_assets.drill", lru_cache(maxsize=4)(drill))  # 865 decisions of the same gate
+        patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
+        patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
+        yield
+
+
+@contextmanager
+def made_of_aws() -> Iterator[None]:
+    """In this block what clients of AWS work out is, and nothing of what the sandbox, Dagster or a disk does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", cache(create_loader))  # descriptions of AWS, megabytes of JSON
+        patch.setattr("botocore.useragent.sanitize_user_agent_string_component", cache(sanitize_user_agent_string_component))
         patch.setattr(EventAliaser, "__init__", _aliaser)
         patch.setattr("botocore.client.ServiceModel", _service_model)
         patch.setattr(ClientCreator, "_create_client_class", _client_class)
@@ -57,9 +67,6 @@ def made_once() -> Iterator[None]:
         patch.setattr("botocore.utils.getproxies", _proxies)
         patch.setattr(Compat32, "header_fetch_parse", _header)
         patch.setattr(UserAgentString, "to_string", _user_agent)
-        patch.setattr("phase5_ops.gate.defs.drill_assets.drill", lru_cache(maxsize=4)(drill))  # 865 decisions of the same gate
-        patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
-        patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
         yield
 
 

@@ -48,7 +48,7 @@ from phase5_ops_tests.conftest import NOW, clean
 from phase5_ops_tests.gate.own_aws import decision_payload, readiness_payload
 from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, TABLE, Kept, World, opened_candidate
 from phase5_ops_tests.gate.signing.test_trusted_keys import LOST
-from phase5_ops_tests.gate.warm_processes import CONTEXT, exit_code, started, warm
+from phase5_ops_tests.gate.warm_processes import CONTEXT, exit_code, started
 
 pytestmark = pytest.mark.slow
 
@@ -848,14 +848,8 @@ def promotion(meet: Barrier) -> int:
         return 0 if job.execute_in_process(instance=instance, run_config=config, raise_on_error=False).success else 1
 
 
-@pytest.fixture(scope="module")
-def warmed():
-    with warm(__name__):
-        yield
-
-
 @pytest.mark.parametrize("act", [daemon, promotion], ids=["two daemons", "two promotions that decided alike"])
-def test_two_processes_at_once_have_one_effect(world, warmed, act):
+def test_two_processes_at_once_have_one_effect(world, act):
     meet = CONTEXT.Barrier(2, timeout=120)
     both = [started(act, meet), started(act, meet)]
     codes = sorted(exit_code(each) for each in both)

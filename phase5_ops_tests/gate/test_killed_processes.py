@@ -27,7 +27,7 @@ from phase5_ops.gate.inputs.promotion_records import DECISION_FILE, READINESS_FI
 from phase5_ops.gate.state.items import Fate
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.gate.real_candidate import PEOPLE, QUIET, RELEASE, World, opened_candidate
-from phase5_ops_tests.gate.warm_processes import exit_code, started, warm
+from phase5_ops_tests.gate.warm_processes import exit_code, started
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +101,7 @@ def run_job(name: str, config: dict[str, Any], **given: Any) -> None:
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory):
-    with warm(__name__), opened_candidate(tmp_path_factory.mktemp("candidate")) as put_back:
+    with opened_candidate(tmp_path_factory.mktemp("candidate")) as put_back:
         yield put_back
 
 
