@@ -1,7 +1,7 @@
 """Evidence tables: each is declared once, as a dataclass whose fields are the columns; what was gathered is one value.
 
 A field's type gives the column's type, and whether it may be empty; its annotation says what it holds, with the unit, and what
-pandas and pandera need beyond that (`Column`). From this come the schema that every table is validated against, the columns that
+pandas and pandera need beyond that (`Column`). From this come the schema that every table satisfies, the columns that
 Dagster shows, and the rows that judges read. Lists, mappings and dataclasses are stored as JSON text. What must not live here:
 the content of a particular table, reading, Dagster.
 """
@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from math import isnan
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, get_args, get_type_hints
 
@@ -71,8 +72,10 @@ class DeclaredColumn:
         self.attribute, self.name, self.unique = attribute, declared.name or attribute, declared.unique
         self.enum = kind if isinstance(kind, type) and issubclass(kind, StrEnum) else None
         self.json = None if self.enum or kind in _DTYPES else TypeAdapter(kind)
+        self._kinds = {int, float} if kind is float else {kind} if kind in _DTYPES else set()
         self.dumping: dict[str, Any] = {"default": to_jsonable_python, **declared.json}
         found = "str" if self.enum or self.json else _DTYPES[kind]
+        self._is_text = found == "str"
         self.dtype = declared.dtype or (_EMPTY_DTYPES.get(found, found) if self.nullable else found)
         self.among = [*declared.among, *(self.enum or ())]
         self.least, self.check = declared.least, declared.check
@@ -93,14 +96,36 @@ class DeclaredColumn:
         checks += [pa.Check(self.check, element_wise=True)] if self.check else []
         return pa.Column(None, checks, nullable=self.nullable, unique=self.unique)
 
-    def written(self, rows: Sequence[object]) -> "pd.Series[Any]":
-        """The column of these rows."""
+    def values(self, rows: Sequence[object]) -> list[Any]:
+        """The cells of these rows."""
+        values = [getattr(row, self.attribute) for row in rows]
+        return self._texts(values) if self.json else values
+
+    def written(self, values: Sequence[Any], index: "pd.Index[Any]") -> "pd.Series[Any]":
+        """The column of these cells."""
         import pandas as pd
 
-        values = [getattr(row, self.attribute) for row in rows]
-        if self.json:
-            values = self._texts(values)
-        return pd.Series(values, dtype=self.dtype)
+        column: pd.Series[Any] = pd.Series(values, dtype=self._pandas_dtype, index=index)
+        return column
+
+    @cached_property
+    def _pandas_dtype(self) -> Any:  # noqa: ANN401 - of numpy or pandas
+        from pandas.api.types import pandas_dtype
+
+        return pandas_dtype(self.dtype)
+
+    def surely_valid(self, values: Sequence[Any]) -> bool:
+        """Whether the schema has nothing against these cells; False where only the schema itself can tell."""
+        kinds = {type(value) for value in values} - ({NoneType} if self.nullable else set())
+        there = [value for value in values if value is not None]
+        return (
+            all(kind in self._kinds or (issubclass(kind, str) and self._is_text) for kind in kinds)
+            and not (self._kinds & {float, Decimal} and any(map(isnan, there)))
+            and not (self.unique and len(set(values)) < len(values))
+            and not (self.among and not set(self.among).issuperset(there))
+            and not (self.least is not None and min(there, default=self.least) < self.least)
+            and not (self.check and not all(map(self.check, there)))
+        )
 
     def _texts(self, values: Sequence[Any]) -> list[str | None]:
         """The values as JSON; an object that many rows share is dumped once."""
@@ -112,8 +137,8 @@ class DeclaredColumn:
         """The values of the column; an empty cell of any kind is None, and equal texts give the same value."""
         cells = frame[self.name]
         values: list[Any] = cells.tolist()
-        if cells.hasnans:
-            values = [None if empty else value for value, empty in zip(values, cells.isna().tolist(), strict=True)]
+        if (empty := cells.array.isna()).any():
+            values = [None if nothing else value for value, nothing in zip(values, empty, strict=True)]
         if self.enum or self.json:
             known = {text: None if text is None else self._of_text(text) for text in set(values)}
             return [known[text] for text in values]
@@ -121,6 +146,13 @@ class DeclaredColumn:
 
     def _of_text(self, text: str) -> Any:  # noqa: ANN401 - of the field's type
         return self.enum(text) if self.enum else self.json.validate_python(json.loads(text)) if self.json else text
+
+
+class _NotCopied(list[Any]):
+    """Entries that pandas, which copies a frame's attributes deeply with each of its columns, leaves as they are."""
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
 
 
 @dataclass(frozen=True)
@@ -162,14 +194,35 @@ class DeclaredTable(Generic[Row, Facts]):
         Raises:
             pandera.errors.SchemaError: a value is not as declared.
         """
-        return GatheredTable(self, self.schema.validate(self.frame(rows)), facts)
+        cells = self._cells(rows)
+        frame = self._frame(cells)
+        if not self._surely_valid(cells):
+            frame = self.schema.validate(frame)
+        return GatheredTable(self, frame, facts)
 
     def frame(self, rows: Iterable[Row]) -> "pd.DataFrame":
         """The frame of these rows, not validated."""
+        return self._frame(self._cells(rows))
+
+    def _cells(self, rows: Iterable[Row]) -> list[list[Any]]:
+        """The cells of these rows, column by column."""
+        listed = list(rows)
+        return [column.values(listed) for column in self.columns]
+
+    def _frame(self, cells: Sequence[Sequence[Any]]) -> "pd.DataFrame":
         import pandas as pd
 
-        listed = list(rows)
-        return pd.DataFrame({column.name: column.written(listed) for column in self.columns})
+        index = pd.RangeIndex(len(cells[0]))
+        given = zip(self.columns, cells, strict=True)
+        return pd.DataFrame({column.name: column.written(values, index) for column, values in given}, index=index, copy=False)
+
+    def _surely_valid(self, cells: Sequence[Sequence[Any]]) -> bool:
+        """Whether the schema has nothing against these cells, found out without pandera, which is slow to load and to ask."""
+        given = list(zip(self.columns, cells, strict=True))
+        together = [values for column, values in given if column.attribute in self._unique]
+        return all(column.surely_valid(values) for column, values in given) and (
+            not together or len(set(zip(*together, strict=True))) == len(together[0])
+        )
 
     def rows(self, frame: "pd.DataFrame") -> Sequence[Row]:
         """The rows of a table as typed values."""
@@ -192,7 +245,7 @@ class DeclaredTable(Generic[Row, Facts]):
         frame, values = gathered.frame.copy(deep=False), self._facts.dump_python(gathered.facts)
         optional = {each.name for each in fields(self._facts_type) if each.default is None}  # type: ignore[arg-type]
         frame.attrs = {name: value for name, value in values.items() if value is not None or name not in optional}
-        frame.attrs["reads"] = [read.as_entry() for read in gathered.reads]
+        frame.attrs["reads"] = _NotCopied(read.as_entry() for read in gathered.reads)
         frame.attrs |= {"observed_at": iso(gathered.observed_at)} if gathered.observed_at else {}
         return frame
 

@@ -106,6 +106,43 @@ def test_a_value_that_is_not_as_declared_makes_no_table(changed):
         THINGS.gathered([replace(ONE, **changed)], ThingFacts("here"))
 
 
+ODD = [
+    *(None, float("nan"), pd.NaT, Decimal("NaN"), Decimal("Infinity")),
+    *("", "a", "red", "green", Colour.BLUE, Colour.RED, (), NOW, NOW.replace(tzinfo=None)),
+    *(-1, 0, 1, True, False, 1.0, 1.5, Decimal(1), Decimal("1.20")),
+]
+
+
+@pytest.mark.parametrize("column", [each.attribute for each in THINGS.columns if not each.json])
+@pytest.mark.parametrize("unique", [(), ("colour", "cost"), ("made_at", "size")])
+def test_whatever_is_taken_without_asking_the_schema_satisfies_it(column, unique):
+    table = DeclaredTable(Thing, NoFacts, unique=unique)
+    taken = 0
+    for value in ODD:
+        cells = table._cells([ONE, replace(TWO, **{column: value})])
+        if table._surely_valid(cells):
+            table.schema.validate(table._frame(cells))
+            taken += 1
+    assert taken
+
+
+@dataclass(frozen=True)
+class Measure:
+    share: Annotated[float, "of all"] = 0.5
+    cost: Annotated[Decimal, "USD"] = Decimal(1)
+
+
+@pytest.mark.parametrize("changed", [{"share": float("nan")}, {"cost": Decimal("NaN")}])
+def test_no_number_is_as_bad_as_an_empty_cell(changed):
+    with pytest.raises(pandera.errors.SchemaError, match="null"):
+        DeclaredTable(Measure, NoFacts).gathered([Measure(), replace(Measure(), **changed)], NoFacts())
+
+
+def test_what_is_as_declared_is_taken_without_pandera(monkeypatch):
+    monkeypatch.setattr(DeclaredTable, "schema", None)
+    assert list(THINGS.gathered([ONE, TWO], ThingFacts("here")).rows) == [ONE, TWO]
+
+
 def test_values_that_stand_once_stand_once():
     with pytest.raises(pandera.errors.SchemaError, match="name"):
         THINGS.gathered([ONE, ONE], ThingFacts("here"))
