@@ -29,6 +29,9 @@ from phase5_ops.gate.records import (
 from phase5_ops.policy import GatePolicy
 from phase5_ops.verdict import Finding, Verdict
 
+_JUDGED = tuple(row for row in ALL_CHECKS if not row.is_sign_off)
+_SIGNED = tuple(row for row in ROWS if row.is_sign_off)
+
 
 def is_blocking(row: Row, policy: GatePolicy) -> bool:
     """Whether a row blocks: every row of the checklist does, and each extra check that the policy does not let only warn."""
@@ -43,7 +46,7 @@ def decide(inputs: GateInputs) -> Decision:
     """
     if inputs.now.tzinfo is None:
         raise ValueError("the gate's time needs a time zone")
-    judged = [_decide_row(row, inputs) for row in ALL_CHECKS if not row.is_sign_off]
+    judged = [_decide_row(row, inputs) for row in _JUDGED]
     facts = {each.decision.row: each.facts for each in judged if each.facts is not None}
     used = frozenset(name for each in judged for name in each.used)
     release_reasons = (*_release_problems(inputs), *inputs.closing)
@@ -161,10 +164,10 @@ def _disagreements(run: OtherRun, inputs: GateInputs) -> Iterable[Reason]:
         yield GateReason.NEWER_RUN_UNREADABLE.closes(RELEASE, run.run_id, f"its results cannot be read{whence}")
         return
     whence += "" if run.recorded else ", its evidence is left"
-    for row in ALL_CHECKS:
+    for row in _JUDGED:
         verdict, _ = run.rows.get(row.id, (Verdict.PASS, ()))
         bad = verdict in (Verdict.FAIL, Verdict.ERROR)
-        if bad and not row.is_sign_off and is_blocking(row, inputs.policy) and not _opens_there(row, run, inputs):
+        if bad and is_blocking(row, inputs.policy) and not _opens_there(row, run, inputs):
             yield GateReason.NEWER_RUN_DISAGREES.closes(RELEASE, run.run_id, f"row {row.id} is {verdict} there{whence}")
 
 
@@ -177,7 +180,7 @@ def _opens_there(row: Row, run: OtherRun, inputs: GateInputs) -> bool:
 
 
 def _passes(run: OtherRun, inputs: GateInputs) -> bool:
-    wanted = (row for row in ALL_CHECKS if not row.is_sign_off and is_blocking(row, inputs.policy))
+    wanted = (row for row in _JUDGED if is_blocking(row, inputs.policy))
     return run.recorded and run.confirmed and all(_opens_there(row, run, inputs) for row in wanted)
 
 
@@ -196,7 +199,6 @@ def _void(inputs: GateInputs, facts: Mapping[str, RowFacts], used: frozenset[str
 
 
 def _decide_sign_offs(inputs: GateInputs, void: tuple[str, ...]) -> tuple[RowDecision, ...]:
-    rows = [row for row in ROWS if row.is_sign_off]
     release, statement = inputs.release, inputs.statement
     if release is None or statement is None:
         code, seen = (
@@ -206,7 +208,7 @@ def _decide_sign_offs(inputs: GateInputs, void: tuple[str, ...]) -> tuple[RowDec
         )
         return tuple(
             RowDecision(row.id, str(reasons.GateState.UNSIGNED), opens=False, reasons=(code.closes(row.id, row.owner, seen),))
-            for row in rows
+            for row in _SIGNED
         )
     problems = sign_off_problems(
         inputs.sign_offs,
@@ -223,7 +225,7 @@ def _decide_sign_offs(inputs: GateInputs, void: tuple[str, ...]) -> tuple[RowDec
             opens=not problems[row.owner],
             reasons=tuple(code.closes(row.id, row.owner, seen) for code, seen in problems[row.owner]),
         )
-        for row in rows
+        for row in _SIGNED
     )
 
 
@@ -238,8 +240,8 @@ def _opened_on(inputs: GateInputs) -> OpenedOn | None:
 def _fresh_until(inputs: GateInputs, judged: list[_Judged]) -> datetime | None:
     moments = []
     counting = {each.decision.row for each in judged if each.facts is not None}
-    for row in ALL_CHECKS:
-        if row.is_sign_off or not is_blocking(row, inputs.policy):
+    for row in _JUDGED:
+        if not is_blocking(row, inputs.policy):
             continue
         result = inputs.results.get(row.check)
         if row.id not in counting or result is None or result.observed_at is None:

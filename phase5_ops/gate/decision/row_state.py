@@ -7,6 +7,7 @@ policy, and not too long ago.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from phase5_ops.checklist import DEFAULT_MAX_AGE_HOURS, Row
 from phase5_ops.clock import iso
@@ -18,6 +19,7 @@ from phase5_ops.verdict import Verdict, worst
 
 #: The fields in which Dagster's record of a result must equal the verdict file.
 _STORED_FIELDS = ("verdict", "findings", "observed_at", "tables", "policy_digest")
+_stored_in = attrgetter(*_STORED_FIELDS)
 #: What Dagster's own flag may say beside a verdict; for any other verdict it is False. A warning is not passed, and was passed in
 #: the results of earlier versions; whether it closes a row is decided from the verdict alone.
 _FLAGS = {Verdict.PASS: (True,), Verdict.WARN: (False, True)}
@@ -87,7 +89,8 @@ def _evidence_problems(row: Row, result: StoredResult, bundle: Bundle | None) ->
     if stored is None or stored.digest != result.verdict_file:
         seen = f"verdict file {result.verdict_file}, stored is {stored.digest if stored else None}"
         yield GateReason.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, row.check, seen)
-    elif differing := [name for name in _STORED_FIELDS if getattr(result, name) != getattr(stored, name)]:
+    elif (recorded := _stored_in(result)) != (kept := _stored_in(stored)):
+        differing = (name for name, a, b in zip(_STORED_FIELDS, recorded, kept, strict=True) if a != b)
         seen = f"it differs from the stored verdict in {', '.join(differing)}"
         yield GateReason.RESULT_NOT_OF_THE_EVIDENCE.closes(row.id, row.check, seen)
 

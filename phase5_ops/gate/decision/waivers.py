@@ -96,6 +96,8 @@ def waive(
     """
     closing = closing_findings(row, findings, policy)
     mine = sorted((waiver for waiver in waivers if waiver.row == row.id), key=lambda waiver: waiver.id)
+    if not mine:
+        return WaivedRow(waived=False, used=(), uncovered=closing, refused=())
     problems = {waiver.id: problem_of(waiver, release_digest=release_digest, policy=policy, now=now) for waiver in mine}
     covered: set[Pair] = set()
     used = []
