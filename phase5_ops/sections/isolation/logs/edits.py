@@ -95,6 +95,8 @@ def edits_of(at: Ints, ends: Ints, values: Ints, layer: Layer, matters: Flags | 
 
 def character_edits(at: Ints, ends: Ints, points: Ints, layer: Layer) -> Edits:
     """Edits that put one character each; invalid code points (lone surrogates, beyond Unicode) are left out."""
+    if not len(at):
+        return no_edits()
     valid = ((points < 0xD800) | (points > 0xDFFF)) & (points <= 0x10FFFF)
     at, ends, points = at[valid], ends[valid], points[valid]
     edits = edits_of(at, ends, quiet(points), layer)
@@ -165,12 +167,16 @@ def in_order(found: Sequence[Edits]) -> Edits:
     if not found:
         return no_edits()
     width = max(edits.values.shape[1] for edits in found)
-    padded = [edits._replace(values=np.pad(edits.values, ((0, 0), (0, width - edits.values.shape[1])))) for edits in found]
+    padded = [edits if edits.values.shape[1] == width else _widened(edits, width) for edits in found]
     edits = Edits(*(np.concatenate(column) for column in zip(*padded, strict=True)))
     edits = edits.only(np.lexsort((-edits.ends, edits.at)))
     if (np.maximum.accumulate(edits.ends)[:-1] > edits.at[1:]).any():
         edits = edits.only(_apart(edits.at.tolist(), edits.ends.tolist()))
     return edits
+
+
+def _widened(edits: Edits, width: int) -> Edits:
+    return edits._replace(values=np.pad(edits.values, ((0, 0), (0, width - edits.values.shape[1]))))
 
 
 def _apart(starts: list[int], ends: list[int]) -> Ints:

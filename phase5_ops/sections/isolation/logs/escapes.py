@@ -49,6 +49,8 @@ def _utf8_runs(at: Ints, values: Ints, width: int) -> Flags:
     for size, low, high in ((2, 0xC2, 0xDF), (3, 0xE0, 0xEF), (4, 0xF0, 0xF4)):
         lead = np.flatnonzero((values >= low) & (values <= high))
         lead = lead[lead + size <= len(at)]
+        if not len(lead):
+            continue
         for offset in range(1, size):
             follower = values[lead + offset]
             fine = (at[lead + offset] == at[lead] + width * offset) & (follower & 0xC0 == 0x80)
@@ -78,6 +80,8 @@ def percent_codes(data: Bytes) -> Iterator[Edits]:
 
 def _utf16_codes(view: View, at: Ints, digits: Ints, size: int, layer: Layer) -> Iterator[Edits]:
     """Codes of UTF-16 with `size` digits at `digits`; a surrogate pair becomes one character."""
+    if not len(at):
+        return
     value = view.number(digits, size)
     at, digits, value = at[value >= 0], digits[value >= 0], value[value >= 0]
     if not len(at):
@@ -145,6 +149,8 @@ def backslash_escapes(data: Bytes, separators: frozenset[int], *, all_plain: boo
 def _byte_codes(at: Ints, value: Ints, width: int, *, latin: bool) -> Iterator[Edits]:
     """Codes of bytes: ASCII and UTF-8; with `latin`, any other byte is the character of that number."""
     at, value = at[value >= 0], value[value >= 0]
+    if not len(at):
+        return
     low = value < 0x80
     yield edits_of(at[low], at[low] + width, quiet(value[low]), Layer.BACKSLASH)
     at, value = at[~low], value[~low]

@@ -53,6 +53,8 @@ def _mark_other_scripts(data: Bytes, flags: Flags) -> None:
     for lead_low, lead_high, size in ((0xC2, 0xDF, 2), (0xE0, 0xEF, 3), (0xF0, 0xF4, 4)):
         at = np.flatnonzero((data >= lead_low) & (data <= lead_high))
         at = at[at <= len(data) - size]
+        if not len(at):
+            continue
         point = data[at].astype(np.uint32) & np.uint32(0x7F >> size)
         valid = np.ones(len(at), np.bool_)
         for offset in range(1, size):
