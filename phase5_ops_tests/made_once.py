@@ -3,7 +3,10 @@
 Nothing of what is tested depends on it. What must not live here: anything that a test puts another value into.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email._policybase import Compat32
@@ -25,15 +28,14 @@ from botocore.model import ServiceModel
 from botocore.useragent import UserAgentString, sanitize_user_agent_string_component
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc._rfc7518.rsa_key import RSABinding
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from phase5_ops.gate.drill.cases import drill
+from phase5_ops.orchestration.sqlite_storage import KeptSqliteStorage
 from phase5_ops.orchestration.wiring import evidence_asset, row_checks
 
 T, M = TypeVar("T"), TypeVar("M")
-
-_STORAGES = ("event_log.sqlite.sqlite_event_log", "runs.sqlite.sqlite_run_storage", "schedules.sqlite.sqlite_schedule_storage")
 
 
 @contextmanager
@@ -43,13 +45,16 @@ def made_once() -> Iterator[None]:
         patch.setattr(RSABinding, "import_private_key", _imported_key)  # moto's one key
         patch.setattr("jwt.algorithms.load_pem_private_key", cache(load_pem_private_key))
         patch.setattr(ScriptDirectory, "from_config", _migrations)
-        for storage in _STORAGES:
-            patch.setattr(f"dagster._core.storage.{storage}.create_engine", _engine)
+        patch.setattr(KeptSqliteStorage, "__init__", _storage_from_template)
         patch.setattr("os.fsync", lambda _: None)
         patch.setattr("phase5_ops.gate.defs.drill_assets.drill", lru_cache(maxsize=4)(drill))  # 865 decisions of the same gate
         patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
         patch.setattr("phase5_ops.build.row_checks", _once_for_each(row_checks))
-        yield
+        event.listen(Pool, "connect", _not_awaited)
+        try:
+            yield
+        finally:
+            event.remove(Pool, "connect", _not_awaited)
 
 
 @contextmanager
@@ -186,20 +191,30 @@ def _migrations(config: Config) -> ScriptDirectory:
     return _scripts[key]
 
 
-def _engine(address: str, *, poolclass: type[Pool], connect_args: dict[str, float] | None = None) -> Engine:
-    """The engine of a database file, with what it has compiled and its connections, which no power cut threatens.
-
-    Dagster makes an engine for each statement, opens the file with it, and waits for the disk twice.
-    """
-    path = Path(address.removeprefix("sqlite:///"))
-    if not path.exists():  # a file that is made anew has another inode, and so an engine of its own
-        return create_engine(address, poolclass=poolclass, connect_args=connect_args or {})
-    return _kept_engine(address, path.stat().st_ino, tuple((connect_args or {}).items()))
+def _not_awaited(connection: Any, _: Any) -> None:
+    """No power cut threatens what a test stores: SQLite waits for no disk."""
+    connection.execute("PRAGMA synchronous = OFF")
 
 
-@lru_cache(maxsize=64)
-def _kept_engine(address: str, _inode: int, connect_args: tuple[tuple[str, float], ...]) -> Engine:
-    engine = create_engine(address, connect_args=dict(connect_args))
-    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
-    engine.dispose = lambda close=True: None  # type: ignore[method-assign]  # after each statement
-    return engine
+_new_storage = KeptSqliteStorage.__init__
+_template: dict[str, Path] = {}
+
+
+def _storage_from_template(storage: KeptSqliteStorage, base_dir: str, inst_data: Any = None) -> None:
+    """Dagster's empty databases, which some sixty statements make for each state folder that begins."""
+    home = Path(base_dir)
+    if not (home / "history").exists() and not (home / "schedules").exists():
+        for part in ("history", "schedules"):
+            shutil.copytree(_empty_home() / part, home / part)
+    _new_storage(storage, base_dir, inst_data)
+
+
+def _empty_home() -> Path:
+    if "home" not in _template:
+        made = KeptSqliteStorage.__new__(KeptSqliteStorage)
+        home = Path(tempfile.mkdtemp(prefix="phase5-empty-dagster-"))
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+        _new_storage(made, str(home))
+        made.dispose()
+        _template["home"] = home
+    return _template["home"]

@@ -1,0 +1,199 @@
+"""Dagster's SQLite storage with one engine a database file, and event logs that begin whole.
+
+Dagster's own makes an engine for each statement: it compiles the statement anew, opens the file and, as the last to close it,
+writes the log back into the file and waits for the disk again. It makes the database of each run by some twenty statements, each
+of which waits for the disk. A run has some hundred statements. What is stored is the same, file by file, and each commit still
+waits for the disk; either storage reads and goes on with what the other wrote. What must not live here: another schema or query.
+
+The module keeps its place, since the dagster.yaml in state folders names it.
+"""
+
+import os
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self, cast
+from uuid import uuid4
+
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite_storage import (
+    DagsterSqliteStorage,
+    _event_logs_directory,
+    _runs_directory,
+    _schedule_directory,
+)
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, make_url
+
+_MOST_ENGINES = 16  # of one storage: each run has a database of its own
+
+_FORMAT_VERSIONS, _WRITE_AHEAD = slice(18, 20), b"\x02\x02"  # of the header: https://www.sqlite.org/fileformat2.html, 1.3
+
+
+class _Engines:
+    """The engine of each database file, kept while the file is the same and others are not used more often."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[int, Engine]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def engine(self, address: str) -> Engine:
+        """The engine of the file at this address; a new one where the file was removed or replaced since."""
+        with self._lock:
+            inode = _inode(address)
+            known, engine = self._kept.get(address, (None, None))
+            if engine is None or known != inode:
+                if engine is not None:
+                    engine.dispose()
+                engine = create_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}, max_overflow=-1)
+            self._kept[address] = (inode, engine)
+            self._kept.move_to_end(address)
+            if len(self._kept) > _MOST_ENGINES:
+                self._kept.popitem(last=False)[1][1].dispose()
+            return engine
+
+    def dispose(self) -> None:
+        """Closes every file; what is used again is opened again."""
+        with self._lock:
+            for _, engine in self._kept.values():
+                engine.dispose()
+            self._kept.clear()
+
+
+def _inode(address: str) -> int:
+    """Of the file at this address; 0 where there is none."""
+    try:
+        return Path(str(make_url(address).database)).stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+class KeptRunStorage(SqliteRunStorage):
+    """Dagster's records of runs, through a kept engine."""
+
+    @cached_property
+    def engines(self) -> _Engines:
+        """The engine of its file."""
+        return _Engines()
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in a transaction of its own."""
+        with self.engines.engine(self._conn_string).begin() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Closes the file."""
+        self.engines.dispose()
+
+
+class KeptScheduleStorage(SqliteScheduleStorage):
+    """Dagster's records of schedules and sensors, through a kept engine."""
+
+    @cached_property
+    def engines(self) -> _Engines:
+        """The engine of its file."""
+        return _Engines()
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in a transaction of its own."""
+        with self.engines.engine(self._conn_string).begin() as connection:
+            yield connection
+
+
+class KeptEventLogStorage(SqliteEventLogStorage):
+    """Dagster's events, through kept engines."""
+
+    _empty: ClassVar[bytes | None] = None  # the same for each run
+
+    @cached_property
+    def engines(self) -> _Engines:
+        """The engine of its file."""
+        return _Engines()
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        address = self.conn_string_for_shard(shard)
+        with self._db_lock:
+            if shard not in self._initialized_dbs:
+                self._initdb(self.engines.engine(address))
+                self._initialized_dbs.add(shard)
+            with self.engines.engine(address).begin() as connection:
+                yield connection
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """Makes the database where there is none, and makes sure of one that there is."""
+        path = Path(str(engine.url.database))
+        if path.exists() or not _begin_file(path, self._empty_database()):
+            super()._initdb(engine, for_index_shard)
+
+    def _empty_database(self) -> bytes:
+        """A database as Dagster makes it, before anything is in it; made in memory, where nothing waits for a disk."""
+        if KeptEventLogStorage._empty is None:
+            with closing(sqlite3.connect(":memory:", check_same_thread=False)) as made:
+                super()._initdb(create_engine("sqlite://", creator=lambda: made, poolclass=StaticPool))
+                content = bytearray(made.serialize())
+            content[_FORMAT_VERSIONS] = _WRITE_AHEAD
+            KeptEventLogStorage._empty = bytes(content)
+        return KeptEventLogStorage._empty
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Stores an event, and touches the run's database.
+
+        Who follows a run (the UI's list of its events) is told of the file's changes, and an open database stores into the log
+        beside it.
+        """
+        super().store_event(event)
+        os.utime(self.path_for_shard(event.run_id))
+
+    def dispose(self) -> None:
+        """Closes the files."""
+        super().dispose()
+        self.engines.dispose()
+
+
+def _begin_file(path: Path, content: bytes) -> bool:
+    """Puts a whole file where there is none; another process may do the same. False where the disk has no hard links."""
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(beside, path)
+    except FileExistsError:  # the other process was first
+        return True
+    except OSError:  # Dagster makes it, or says why it cannot
+        return False
+    finally:
+        beside.unlink(missing_ok=True)
+    return True
+
+
+class KeptSqliteStorage(DagsterSqliteStorage):
+    """Dagster's storage of a state folder."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self.base_dir = base_dir
+        self._run_storage = KeptRunStorage.from_local(_runs_directory(base_dir))
+        self._event_log_storage = KeptEventLogStorage(_event_logs_directory(base_dir))
+        schedules = cast(KeptScheduleStorage, KeptScheduleStorage.from_local(_schedule_directory(base_dir)))
+        schedules.engines.dispose()  # used where its database was made
+        schedules.engines = self._run_storage.engines  # an instance that is disposed of tells its schedules nothing
+        self._schedule_storage = schedules
+        self._inst_data = inst_data
+        super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]  # its own would make the three storages
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+        """Made by Dagster from its dagster.yaml."""
+        return cls.from_local(inst_data=inst_data, **config_value)
