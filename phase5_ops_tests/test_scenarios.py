@@ -1,23 +1,25 @@
 """The scenarios as acceptance tests: each turns exactly the rows it declares, into what it declares, and the gate says so.
 
 A scenario is judged on every row whose evidence reads something that the scenario changed; the other rows see the healthy
-platform, on which the scenario `healthy` judges them. One scenario of each kind goes through Dagster; the others are gathered and
-judged by the same declarations without it. PHASE5_WHOLE_SCENARIOS=1 judges every row of every scenario, through Dagster.
+platform, on which the scenario `healthy` judges them. One sandbox is put into one scenario after the other, and of the evidence
+of a row only the tables that can be others than those of the healthy platform are gathered anew. One scenario of each kind goes
+through Dagster; the others are gathered and judged by the same declarations without it. PHASE5_WHOLE_SCENARIOS=1 gathers and
+judges every row of every scenario, through Dagster.
 """
 
 import os
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import fields
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from moto.dynamodb.models import dynamodb_backends
 
-from phase5_ops.build import CATALOGUE, EVIDENCE, implemented_checks
+from phase5_ops.build import CATALOGUE, EVIDENCE, evidence_for, implemented_checks
 from phase5_ops.checklist import ALL_CHECKS
 from phase5_ops.context import open_run
 from phase5_ops.evidence.result import RowEntry
@@ -25,18 +27,17 @@ from phase5_ops.evidence.table import GatheredTable
 from phase5_ops.gate.runs.continuity import look_back
 from phase5_ops.orchestration.wiring import Evidence
 from phase5_ops.report.document import ReadinessDocument
-from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.scenarios import replay_probes
 from phase5_ops.sandbox.scenarios.catalogue import all_scenarios, named
 from phase5_ops.sandbox.scenarios.registry import Scenario
 from phase5_ops.sandbox.server import Sandbox
-from phase5_ops.sandbox.state.blueprint import Blueprint
 from phase5_ops.sandbox.state.traffic import rows_of
 from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Verdict
-from phase5_ops_tests.conftest import NOW, run
+from phase5_ops_tests.conftest import NOW, clean, run, standing
 from phase5_ops_tests.documentation.test_summaries import says_what_was_not_judged
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements, of_run
+from phase5_ops_tests.sandbox.state.changing import CHANGEABLE, changed, in_scenario
 from phase5_ops_tests.sections.replay.probes.few_probes import every_probe
 from phase5_ops_tests.without_dagster import gathered, judged
 
@@ -50,6 +51,7 @@ WHOLE_RUNS = [
 ]  # those have tests of their own
 PROBED = (*replay_probes.ROWS, "4.1")
 JUDGED = tuple(row.id for row in ALL_CHECKS if row.check in implemented_checks())
+UNPROBED = tuple(row for row in JUDGED if row not in PROBED)
 
 _METRICS_AND_ALARMS = frozenset({"tool_slo_summary", "slo_alarms", "runbook", "breaker_snapshot"})
 _RECORDS = frozenset({"replay_audit", "tenant_log_scan", "autonomy_budget", "tenant_cost_report"})
@@ -74,34 +76,44 @@ CALLERS = {
 }
 #: What is asked of a table itself, which no scenario changes.
 NO_ITEMS = {"dynamodb:DescribeTable", "dynamodb:GetResourcePolicy", "dynamodb:ListTables"}
-#: Gathered from metrics and dashboards alone, which takes longest: a scenario that leaves those alone takes the healthy tables.
+#: Gathered from metrics and dashboards alone, which takes longest.
 SUMMARY = ("registered_tools", "tool_slo_summary")
-LEAVES_SUMMARY = frozenset({"alarms", "alarm_states", "mute_rules", "topics", "runbook", "breakers"})
-
-
-@cache
-def healthy_platform() -> Blueprint:
-    """What scenarios are compared with."""
-    return named("healthy").blueprint(datetime.fromisoformat(NOW), REGION)
+#: Field of the blueprint, or operation -> the assets that read it themselves, where others see it only in the tables of these.
+READ_BY = {
+    **dict.fromkeys(("traffic", "points"), frozenset({"tool_slo_summary", "slo_alarms"})),  # an alarm's state comes of metrics
+    **dict.fromkeys(("alarms", "alarm_states", "composites", "mute_rules", "topics"), frozenset({"slo_alarms"})),
+    **dict.fromkeys(("GetMetricData", "ListDashboards", "dashboards"), frozenset({"tool_slo_summary"})),
+    **dict.fromkeys(("DescribeAlarms", "ListSubscriptionsByTopic"), frozenset({"slo_alarms"})),
+    "runbook": frozenset({"runbook"}),
+    "breakers": frozenset({"breaker_snapshot"}),
+}
 
 
 @cache
 def changed_by(name: str) -> frozenset[str]:
     """The fields of the blueprint in which the scenario of this name is not the healthy platform."""
-    now = datetime.fromisoformat(NOW)
-    state, healthy = named(name).blueprint(now, REGION), healthy_platform()
-    return frozenset(field.name for field in fields(state) if getattr(state, field.name) != getattr(healthy, field.name))
+    return changed(named(name).blueprint(datetime.fromisoformat(NOW), REGION), REGION)
+
+
+def touched_by(scenario: Scenario) -> list[str]:
+    """What the scenario changed: fields of the blueprint, and in place of its faults the operations that they strike."""
+    faults = scenario.blueprint(datetime.fromisoformat(NOW), REGION).faults
+    return [*(changed_by(scenario.name) - {"faults"}), *(str(fault.get("operation")) for fault in faults)]
+
+
+def anew(scenario: Scenario) -> frozenset[str] | None:
+    """The assets that are gathered in the scenario, since they or what they are made of read what it changed; None for all."""
+    if readers_of(scenario) is None:
+        return None
+    found = frozenset[str]().union(*(READ_BY.get(name) or READERS.get(name) or CALLERS[name] for name in touched_by(scenario)))
+    while more := {evidence.name for evidence in EVIDENCE if found & set(evidence.needs)} - found:
+        found |= more
+    return found
 
 
 def readers_of(scenario: Scenario) -> frozenset[str] | None:
     """The assets that read something that the scenario changed; None for all."""
-    found = []
-    for name in changed_by(scenario.name):
-        if name == "faults":
-            faults = scenario.blueprint(datetime.fromisoformat(NOW), REGION).faults
-            found += [CALLERS.get(str(fault.get("operation"))) for fault in faults]
-        else:
-            found.append(READERS.get(name))
+    found = [READERS.get(name) or CALLERS.get(name) for name in touched_by(scenario)]
     return None if None in found else frozenset().union(*found)
 
 
@@ -109,11 +121,10 @@ def judged_in(scenario: Scenario) -> tuple[str, ...]:
     """The rows that a run of the scenario is held to: probes take their time, so most scenarios are tried without them."""
     if scenario.change.__module__.endswith(".platform"):
         return JUDGED
-    rows = [row for row in ALL_CHECKS if row.id in JUDGED and row.id not in PROBED]
     readers = readers_of(scenario)
     if WHOLE or readers is None:
-        return tuple(row.id for row in rows)
-    return tuple(row.id for row in rows if row.asset in readers)
+        return UNPROBED
+    return tuple(row.id for row in ALL_CHECKS if row.id in UNPROBED and row.asset in readers)
 
 
 def first_of_each_module() -> frozenset[str]:
@@ -138,9 +149,52 @@ THROUGH_DAGSTER = [
 ]
 
 
+@pytest.fixture(scope="module")
+def healthy_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Runs for the tests of this module, and is put into one scenario after the other."""
+    with standing("healthy", tmp_path_factory.mktemp("home")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def healthy_tables(healthy_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, GatheredTable[Any, Any]]:
+    """What is gathered from the healthy platform without probes."""
+    folder = tmp_path_factory.mktemp("healthy")
+    with pytest.MonkeyPatch.context() as patch, in_scenario(healthy_sandbox, named("healthy")) as environment:
+        clean(patch, folder)
+        for name, value in {**environment, "PHASE5_PROBE_MODE": "off"}.items():
+            patch.setenv(name, value)
+        return gathered(open_run(load_settings(state_dir=folder), "run", look_back), evidence_for(set(UNPROBED)))
+
+
+#: The rows that a scenario is held to, and of the healthy platform's tables those that are in it what they are without it.
+Held = tuple[tuple[str, ...], dict[str, GatheredTable[Any, Any]]]
+PutInto = Callable[[Scenario], AbstractContextManager[Held]]
+
+
+@pytest.fixture
+def put_into(healthy_sandbox, healthy_tables, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PutInto:
+    """Puts the running sandbox into a scenario for a block, and points the environment to it."""
+
+    @contextmanager
+    def put(scenario: Scenario) -> Iterator[Held]:
+        with in_scenario(healthy_sandbox, scenario) as environment:
+            own = {"PHASE5_PROBE_MODE": "off", "PHASE5_STATE_DIR": str(tmp_path / "put"), "PHASE5_READING__MAX_ATTEMPTS": "2"}
+            for name, value in {**environment, **own}.items():
+                monkeypatch.setenv(name, value)
+            rows, assets = judged_in(scenario), anew(scenario)
+            assert set(scenario.turns) <= set(rows)
+            if WHOLE or assets is None:
+                yield rows, {}
+            else:
+                yield rows, {name: table for name, table in healthy_tables.items() if name not in assets}
+
+    return put
+
+
 @pytest.fixture
 def begin(start: Callable[[str], Sandbox], monkeypatch: pytest.MonkeyPatch) -> Callable[[Scenario], tuple[str, ...]]:
-    """Starts the sandbox in a scenario; the rows that it is held to."""
+    """Starts a sandbox in the scenario; the rows that it is held to."""
 
     def started(scenario: Scenario) -> tuple[str, ...]:
         monkeypatch.setenv("PHASE5_READING__MAX_ATTEMPTS", "2")
@@ -172,41 +226,66 @@ def entries_of(document: ReadinessDocument) -> dict[str, RowEntry]:
     return {entry.id: entry for entry in (*document.rows, *document.extra_checks)}
 
 
-@pytest.fixture(scope="module")
-def healthy_summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, GatheredTable[Any, Any]]:
-    """What is gathered from metrics and dashboards of the healthy platform."""
-    folder = tmp_path_factory.mktemp("healthy")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHASE5_NOW", NOW)
-        with Sandbox("healthy") as sandbox:
-            for name, value in {**sandbox.exports(), "PHASE5_PROBE_MODE": "off"}.items():
-                patch.setenv(name, value)
-            return gathered(open_run(load_settings(state_dir=folder), "healthy"), SUMMARY)
-
-
 @pytest.mark.parametrize("scenario", [each for each in WHOLE_RUNS if each not in THROUGH_DAGSTER], ids=lambda each: each.name)
-def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, begin, healthy_summary):
-    rows = begin(scenario)
-    settings = load_settings()
-    made = judged(settings, rows, healthy_summary if changed_by(scenario.name) <= LEAVES_SUMMARY else None)
+def test_a_scenario_turns_exactly_its_rows(scenario: Scenario, put_into: PutInto):
+    with put_into(scenario) as (rows, untouched):
+        settings = load_settings()
+        made = judged(settings, rows, untouched)
     assert_turned(scenario, rows, made.document)
     assert_gate_says(of_judgements(made.judgements, settings.gate), scenario.turns)
 
 
 @pytest.mark.parametrize("scenario", THROUGH_DAGSTER, ids=lambda each: each.name)
-def test_a_whole_run_of_a_scenario_turns_exactly_its_rows(scenario: Scenario, begin, tmp_path):
+def test_a_whole_run_of_a_scenario_turns_exactly_its_rows(scenario: Scenario, put_into: PutInto, begin):
+    alone = {}
+    if judged_in(scenario) != JUDGED:
+        with put_into(scenario) as (rows, untouched):
+            alone = entries_of(judged(load_settings(), rows, untouched).document)
     rows = begin(scenario)
     instance = dg.DagsterInstance.ephemeral()
     with every_probe() if scenario.name == "healthy" else nullcontext():
         document = run(rows=None if rows == JUDGED else list(rows), instance=instance)
     assert_turned(scenario, rows, document)
     assert_gate_says(of_run(instance, load_settings(), document, rows), scenario.turns)
-    if rows != JUDGED:  # and without Dagster the same is found, by a run that is a first one too
-        alone_settings = load_settings(state_dir=tmp_path / "alone")
-        dynamodb_backends[ACCOUNT][REGION].tables[alone_settings.tables.readiness].items.clear()
-        alone = entries_of(judged(alone_settings, rows).document)
+    if rows != JUDGED:  # and without Dagster, in the sandbox that was running, the same was found
         found = entries_of(document)
         assert {row: found_in(alone[row]) for row in rows} == {row: found_in(found[row]) for row in rows}
+
+
+def some_for_each_change() -> list[Scenario]:
+    """Scenarios that change, taken together, every field in which a running sandbox is changed; not more than it takes."""
+    able = {each.name: each for each in WHOLE_RUNS if changed_by(each.name) <= CHANGEABLE}
+    chosen, left = [], frozenset[str]().union(*map(changed_by, able))
+    while left:
+        name = max(able, key=lambda name: len(changed_by(name) & left))
+        chosen.append(able[name])
+        left -= changed_by(name)
+    return list(able.values()) if WHOLE else chosen
+
+
+@pytest.mark.parametrize("scenario", some_for_each_change(), ids=lambda each: each.name)
+def test_a_sandbox_that_was_put_into_a_scenario_is_what_one_is_that_began_in_it(scenario: Scenario, put_into: PutInto, begin):
+    """And what is taken of the healthy platform is what is gathered in the scenario."""
+    with put_into(scenario) as (rows, untouched):
+        assets = evidence_for(set(rows))
+        put = gathered(open_run(load_settings(), "run", look_back), assets, untouched)
+    begin(scenario)
+    begun = gathered(open_run(load_settings(), "run", look_back), assets)
+    for name in assets - {"replay_probes_sent", "replay_probe"}:  # they tell of each sandbox's own addresses, and are not judged
+        assert content_of(put[name]) == content_of(begun[name])
+
+
+#: What differs in two sandboxes and runs of the same: ids, what is chained to a table's id, folders, and the time that passed.
+BY_CHANCE = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|ai_[0-9]{13}_phase5\w+|/phase5-sandbox-\w+/|/(healthy|put|state)[^/]*/evidence/\w+/"
+    r"|(?<='head': ')[0-9a-f]{64}|(?<=T12:0)[0-9]:[0-9]{2}\.[0-9]{3}Z"
+)
+
+
+def content_of(table: GatheredTable[Any, Any]) -> tuple[list[str], ...]:
+    """A table's rows, what is known beside them, and how each read ended, but for what differs by chance."""
+    reads = sorted(BY_CHANCE.sub("", repr((each.operation, each.resource, each.status, each.error))) for each in table.reads)
+    return [BY_CHANCE.sub("", repr(row)) for row in table.rows], [BY_CHANCE.sub("", repr(table.facts))], reads
 
 
 def found_in(entry: RowEntry) -> tuple[object, ...]:
@@ -224,10 +303,11 @@ def test_an_asset_reads_nothing_of_what_is_left_out_where_only_its_readers_are_j
     start("healthy")
     monkeypatch.setenv("PHASE5_PROBE_MODE", "off")
     platform = open_run(load_settings(), "reading", look_back)
+    runbook = platform.settings.runbook
     calls: dict[str, set[str]] = {}
     scanned: dict[str, set[str]] = {}
     tables: dict[str, GatheredTable[Any, Any]] = {}
-    assets = [row.asset for row in ALL_CHECKS if row.id in JUDGED and row.id not in PROBED]
+    assets = [row.asset for row in ALL_CHECKS if row.id in UNPROBED]
     for name in dict.fromkeys(("registered_tools", "tool_slo_summary", "replay_probes_sent", "replay_probe", *assets)):
         before = dict(platform.reader.meter.calls)
         needed = evidence_of(name).needs
@@ -237,7 +317,8 @@ def test_an_asset_reads_nothing_of_what_is_left_out_where_only_its_readers_are_j
         of_tables = [read for read in tables[name].reads if read.operation.startswith("dynamodb:")]
         scanned[name] = {read.resource for read in of_tables if read.operation not in NO_ITEMS}
     for operation, callers in CALLERS.items():
-        assert {name for name, called in calls.items() if any(call.endswith(f":{operation}") for call in called)} <= callers
+        calling = {name for name, called in calls.items() if any(call.endswith(f":{operation}") for call in called)}
+        assert calling <= callers & READ_BY.get(operation, callers)
     services = {name: {call.split(":")[0] for call in called} for name, called in calls.items()}
     for service, readers in {
         "cloudwatch": _METRICS_AND_ALARMS,
@@ -249,7 +330,12 @@ def test_an_asset_reads_nothing_of_what_is_left_out_where_only_its_readers_are_j
     }.items():
         assert {name for name, used in services.items() if service in used} <= readers
     assert {name for name, read in scanned.items() if "cc-native-tenants" in read} == READERS["tenants"]
-    assert {name for name, read in scanned.items() if "cc-native-resilience" in read} <= READERS["breakers"]
+    assert (
+        {name for name, read in scanned.items() if "cc-native-resilience" in read} == READ_BY["breakers"] <= READERS["breakers"]
+    )
+    of_alarms = {"cloudwatch:DescribeAlarms", "cloudwatch:ListAlarmMuteRules", "cloudwatch:GetAlarmMuteRule"}
+    assert {name for name, called in calls.items() if called & of_alarms or "sns" in services[name]} == READ_BY["alarms"]
+    assert {name for name, table in tables.items() if any(runbook in read.resource for read in table.reads)} == {"runbook"}
     of_summary = set().union(*(calls[name] for name in SUMMARY)) - {"sts:GetCallerIdentity"}
     metrics = {f"cloudwatch:{name}" for name in ("ListMetrics", "GetMetricData", "ListDashboards", "GetDashboard")}
     assert of_summary == metrics | {"dynamodb:Scan"}
