@@ -9,7 +9,7 @@ import typer
 
 from phase5_ops.cli import gate
 from phase5_ops.cli.command_help import PlainGroup, add_command, unwrapped
-from phase5_ops.cli.errors import EXIT_UNDECIDED, complain_of
+from phase5_ops.cli.errors import EXIT_UNDECIDED, complain, complain_of
 from phase5_ops.cli.options import OutputOption, PlainFormat, PlainFormatOption, RowOption, chosen_rows
 from phase5_ops.cli.output import check_writable, coloured, width_of, write
 
@@ -51,6 +51,8 @@ def history(  # noqa: PLR0917 - each is an option of the command
     else:
         width, colours = width_of(output), coloured(output)
         text = run_history.history_text(past, width=width, colours=colours, chosen=rows is not None)
+    if past.late:
+        complain(past.late)
     write(text, output)
 
 

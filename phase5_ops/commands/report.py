@@ -92,12 +92,12 @@ def _write(settings: Settings, chosen: ChosenRun, document: ReadinessDocument, o
         raise ConfigurationError(f"{path}: cannot be written: {error.strerror}; {remedy}") from error
     of = f"{document.release} in {document.environment}, run" if document.release else f"{document.environment}, run"
     about = f"{of} {document.run_id}, evaluated at {document.evaluated_at}: {headline(document)}"
-    return WrittenReport(path, about, chosen.remarks)
+    return WrittenReport(path, about, (*chosen.remarks, *filter(None, [chosen.late])))
 
 
 def _page(chosen: ChosenRun, document: ReadinessDocument, *, beside_evidence: bool) -> str:
     tables, unread = _tables(chosen.files, chosen.run.run_id)
-    remarks = _not_as_sealed(chosen.files, document, tables)
+    remarks = [*filter(None, [chosen.late]), *_not_as_sealed(chosen.files, document, tables)]
     return _rendered(document, remarks, tables, unread, chosen.before, beside_evidence=beside_evidence)
 
 

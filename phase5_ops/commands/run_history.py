@@ -5,6 +5,7 @@ Nothing of Dagster is needed, nothing is decided, nothing is written. Runs of ot
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
@@ -22,6 +23,7 @@ from phase5_ops.report.history_tables import (
     render_row,
     when,
 )
+from phase5_ops.report.lateness import late_run
 from phase5_ops.report.past_runs import EvidenceFolder, PastRun, PastRuns, RunFiles
 from phase5_ops.report.verdict_history import RowHistory, VerdictChange, entries, row_histories
 from phase5_ops.settings import ConfigurationError, Settings
@@ -47,6 +49,7 @@ class PastOfEnvironment:
         known: how many runs there are.
         since: when the oldest of them was, ISO-8601; None if that is not known.
         before: what became of runs before that.
+        late: what is to be said where the newest whole run of those shown is old; empty if it is recent.
     """
 
     environment: str
@@ -57,6 +60,11 @@ class PastOfEnvironment:
     undated: int
     since: str | None
     before: str
+    late: str
+
+
+def _is_whole(run: PastRun) -> bool:
+    return run.document is not None and run.document.covers is None
 
 
 class _FolderAndCopy:
@@ -99,6 +107,7 @@ def past_of(settings: Settings, *, rows: Sequence[str] | None, last: int, local:
         iso(known.oldest_at) if known.oldest_at else None,
         f"older ones may have been removed: retention keeps runs for {settings.retention.run_days:g} days, those of releases for"
         f" {settings.retention.release_days:g}, and the newest {settings.retention.newest_runs}",
+        late_run(next((each.at for each in runs if _is_whole(each)), None), datetime.now(UTC)) or "",
     )
 
 
@@ -139,6 +148,7 @@ class ChosenRun:
         before: the whole run before it; None if there is none.
         files: where it left its files.
         remarks: on newer runs that were passed over.
+        late: what is to be said where the newest whole run was asked for and is old; empty otherwise.
     """
 
     run: PastRun
@@ -146,6 +156,7 @@ class ChosenRun:
     before: ReadinessDocument | None
     files: RunFiles
     remarks: tuple[str, ...]
+    late: str = ""
 
 
 def chosen_run(settings: Settings, wanted: str | None, *, local: bool) -> ChosenRun:
@@ -161,7 +172,8 @@ def chosen_run(settings: Settings, wanted: str | None, *, local: bool) -> Chosen
     if run.document is None:
         raise NothingKnown(f"run {run.run_id} cannot be shown: {run.problem}")
     before = next((past.document for past in known.whole_before(run.at, run.run_id)), None)
-    return ChosenRun(run, run.document, before, known.files, tuple(remarks))
+    late = "" if wanted else late_run(run.at, datetime.now(UTC)) or ""
+    return ChosenRun(run, run.document, before, known.files, tuple(remarks), late)
 
 
 def _known(settings: Settings, *, local: bool) -> PastRuns:

@@ -1,10 +1,12 @@
 """`phase5 history` and `phase5 diff` as they are typed: exit codes, stdout and stderr, and no need of AWS or Dagster."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from phase5_ops.clock import iso
 from phase5_ops_tests.report.documents import document, finding, keep, row
 
 
@@ -34,7 +36,9 @@ def test_without_a_run_both_are_exit_2_with_what_to_do(phase5):
 
 def test_both_are_exit_0_whatever_they_show(phase5, runs: Path, tmp_path: Path):
     code, out, err = phase5("history")
-    assert (code, err) == (0, "")
+    assert (code, len(err.splitlines())) == (0, 1)
+    assert err.startswith("phase5: the newest readiness run of the whole checklist is ")
+    assert "(2026-11-02T10:00:00.000Z): start one with phase5 check" in err
     assert "PASS → FAIL" in out
     code, out, err = phase5("diff")
     assert (code, err) == (0, "")
@@ -45,6 +49,16 @@ def test_both_are_exit_0_whatever_they_show(phase5, runs: Path, tmp_path: Path):
     code, out, _ = phase5("diff", "run-2", "run-1", "--format", "json", "--output", str(tmp_path / "diff.json"))
     assert (code, out) == (0, "")
     assert json.loads((tmp_path / "diff.json").read_text())["after"]["run_id"] == "run-1"
+
+
+def test_nothing_is_said_of_a_run_that_is_recent_and_a_part_of_the_checklist_is_none(phase5, tmp_path: Path):
+    now = iso(datetime.now(UTC))
+    keep(tmp_path / "evidence", document("part", row("2.1"), at=now, partial=True))
+    code, _, err = phase5("history")
+    assert code == 0
+    assert err.startswith("phase5: no readiness run of the whole checklist is known: start one with phase5 check")
+    keep(tmp_path / "evidence", document("whole", at=now))
+    assert phase5("history")[::2] == (0, "")
 
 
 @pytest.mark.parametrize(

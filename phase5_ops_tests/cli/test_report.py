@@ -43,12 +43,14 @@ def test_without_a_run_it_is_exit_2_with_what_to_do(phase5):
 def test_the_newest_run_is_reported_beside_its_evidence(phase5, runs: Path):
     code, out, err = phase5("report")
     path = runs / RUN / "report.html"
-    assert (code, err) == (0, "")
+    assert (code, len(err.splitlines())) == (0, 1)
+    assert err.startswith("phase5: the newest readiness run of the whole checklist is ")
     assert out.splitlines() == [f"report of test, run {RUN}, evaluated at 2026-11-02T10:00:00.000Z: BLOCKED", str(path)]
     page = path.read_text()
     assert 'href="tables/breaker_snapshot.parquet"' in page
     assert "Compared with run <code>run-1</code>" in page
     assert "crm_salesforce" in page
+    assert err.removeprefix("phase5: ").split(" old (")[0] in page  # an old page must not pass for a new one
     assert "evidence was changed" not in page
     assert str(runs) not in page
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import jsonschema
 import pytest
 
-from phase5_ops.checklist import ROLES
+from phase5_ops.checklist import ROLES, ROWS
 from phase5_ops.cli import app as cli
 from phase5_ops.clock import iso
 from phase5_ops.commands import status as status_command
@@ -23,11 +23,15 @@ from phase5_ops.gate.reasons import GateReason
 from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.signing.kms import load_key, sign
 from phase5_ops.gate.state.items import Candidate, Fate, Promotion
+from phase5_ops.gate.state.notice_box import RUNS, NoticeBox, NoticeItem
 from phase5_ops.gate.state.stated_documents import SILENT_AFTER
 from phase5_ops.report.document import ReadinessDocument, json_schema
 from phase5_ops.settings import ConfigurationError
+from phase5_ops.verdict import Verdict
 from phase5_ops_tests.gate.own_aws import NOW, RELEASE, decision_payload, readiness_payload
 from phase5_ops_tests.gate.people import Desk
+from phase5_ops_tests.gate.state.test_run_records import found as run_found
+from phase5_ops_tests.gate.state.test_run_records import unsigned
 from phase5_ops_tests.report.test_release import complete as complete_with_files
 from phase5_ops_tests.report.test_terminal import HOSTILE, RUNBOOK, WIDTHS, too_wide_or_steering
 
@@ -138,7 +142,7 @@ def test_a_table_that_does_not_answer_is_unknown_and_a_broken_file_of_keys_a_con
 
 
 def test_without_a_release_the_candidates_are_listed_with_what_they_wait_for(desk):
-    assert open_candidates(desk.settings, 120) == "no open candidate in production"
+    assert open_candidates(desk.settings, 120).startswith("no open candidate in production\n")
     candidate, state = desk.ready(), desk.open().state
     state.list_open(RELEASE, NOW)
     assert "the gate has said nothing of" in open_candidates(desk.settings, 120)
@@ -146,6 +150,44 @@ def test_without_a_release_the_candidates_are_listed_with_what_they_wait_for(des
     text = open_candidates(desk.settings, 120)
     assert text.startswith(f"{RELEASE.name} {RELEASE.digest} series 1 {candidate.fate}\n  the gate is BLOCKED, as it said ")
     assert "no_readiness_run" in text
+
+
+@pytest.mark.parametrize(
+    ("run", "look", "said"),
+    [
+        (
+            None,
+            None,
+            ["no readiness run of the whole checklist is", "Dagster's daemon of the gate is not known to have"],
+        ),
+        (timedelta(hours=23), timedelta(minutes=29), []),
+        (timedelta(hours=49), timedelta(minutes=29), ["the newest readiness run of the whole checklist is 2 d old ("]),
+        (timedelta(hours=23), timedelta(minutes=61), ["Dagster's daemon of the gate looked last 61 min ago ("]),
+    ],
+)
+def test_the_list_says_when_no_run_has_ended_for_a_day_and_when_the_daemon_has_not_looked(desk, run, look, said):
+    now, session = datetime.now(UTC), desk.open()
+    if run is not None:
+        passed = {row.check: Verdict.PASS for row in ROWS if not row.is_sign_off}
+        session.records.append(run_found("run-1", assets=None, ended_at=now - run, verdicts=passed), unsigned)
+        session.records.append(run_found("a part", assets=("x",), ended_at=now), unsigned)
+    if look is not None:
+        NoticeBox(session.reader, desk.settings.tables.readiness).record(
+            RELEASE.environment, NoticeItem(RUNS), {"looked_at": iso(now - look)}, (), over=False
+        )
+    first, *lines = open_candidates(desk.settings, 400).splitlines()
+    assert first == "no open candidate in production"
+    assert len(lines) == len(said)
+    assert all(line.startswith(text) for line, text in zip(lines, said, strict=True))
+
+
+def test_the_list_is_shown_also_where_it_cannot_be_told_whether_the_daemon_looked(desk, aws_faults):
+    desk.ready()
+    desk.open().state.list_open(RELEASE, NOW)
+    aws_faults.add("denied", service="dynamodb", match="RUNS#")
+    text = open_candidates(desk.settings, 400)
+    assert text.startswith(RELEASE.name)
+    assert "whether a readiness run has ended lately, and whether the gate's daemon runs, is not known: dynamodb" in text
 
 
 def test_what_the_gate_has_not_said_is_undecided_and_says_what_is_needed(desk, monkeypatch, capsys):
@@ -257,7 +299,7 @@ def test_the_list_keeps_to_the_columns_that_are_given_whatever_it_shows(desk, mo
         code, out, _ = phase5(monkeypatch, capsys, "status")
         assert (code, too_wide_or_steering(out.rstrip("\n"), width)) == (0, [])
         lines = out.splitlines()
-        assert [line.split()[0] for line in lines if line[0] != " "] == [RELEASE.name, "r-closed"]
+        assert [line.split()[0] for line in lines if line[0] != " "] == [RELEASE.name, "r-closed", "no", "Dagster's"]
         assert RUNBOOK in out.split()
         assert any(line.startswith("  the gate is BLOCKED, as it said ") for line in lines)
         assert any(line.startswith(f"  release {reason.state} {reason.code}") for line in lines)

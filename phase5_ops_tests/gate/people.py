@@ -3,7 +3,7 @@
 import copy
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,9 +15,10 @@ from moto.dynamodb.models import Table, dynamodb_backends
 from moto.kms.models import Key, KmsBackend, kms_backends
 
 from phase5_ops.aws.reader import AwsReader
-from phase5_ops.checklist import ROLES
+from phase5_ops.checklist import ROLES, ROW_OF_ID
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import READINESS_JOB
+from phase5_ops.gate.approval.freeze import statement_rows
 from phase5_ops.gate.approval.sign_off import registered, sign_off, signer, to_sign
 from phase5_ops.gate.attestation.keys import GATE
 from phase5_ops.gate.attestation.orders import Publication, Published
@@ -28,7 +29,7 @@ from phase5_ops.gate.drill.cases import complete_inputs
 from phase5_ops.gate.inputs.read import DecidingSession, read_inputs
 from phase5_ops.gate.promotion.promote import promote
 from phase5_ops.gate.promotion.publication import PromotionDoor
-from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState
+from phase5_ops.gate.records import GateInputs, Release, RunFacts, RunState, Waiver
 from phase5_ops.gate.session import GateSession, open_session
 from phase5_ops.gate.signing.kms import load_key, sign
 from phase5_ops.gate.signing.stored_signatures import verified_sign_offs
@@ -38,7 +39,8 @@ from phase5_ops.report.candidate import describe
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.seed import _seed_signing_keys
 from phase5_ops.settings import ReadingSettings, Settings, Tables, load_settings
-from phase5_ops_tests.gate.own_aws import NOW, RELEASE, readiness_payload
+from phase5_ops.verdict import Finding, Verdict
+from phase5_ops_tests.gate.own_aws import CHECKS, NOW, RELEASE, readiness_payload
 
 TRUSTED = "123456789012/phase5-signer-*"
 
@@ -49,6 +51,18 @@ def complete_for_release(now: datetime = NOW, release: Release = RELEASE) -> Gat
     owned = RunFacts(complete.run_id, READINESS_JOB, RunState.FINISHED, release.environment, release.digest)
     results = {name: replace(result, run=owned) for name, result in complete.results.items()}
     return replace(complete, release=release, results=results)
+
+
+def with_waived(inputs: GateInputs, waivers: Sequence[Waiver]) -> GateInputs:
+    """The same, with rows that fail by the findings of these waivers, which are in force."""
+    results, verdicts = dict(inputs.results), dict(inputs.bundle.verdicts)
+    for each in waivers:
+        check = ROW_OF_ID[each.row].check
+        findings = tuple(Finding(code, Verdict.FAIL, subject, "", "") for code, subject in sorted(each.pairs))
+        failing = {"verdict": Verdict.FAIL, "findings": findings}
+        results[check] = replace(results[check], passed=False, **failing)
+        verdicts[check] = replace(verdicts[check], **failing)
+    return replace(inputs, results=results, bundle=replace(inputs.bundle, verdicts=verdicts), waivers=tuple(waivers))
 
 
 @dataclass
@@ -124,20 +138,29 @@ class Desk:
             document = describe(sources, candidate, found, decide(found))
             assert state_document(sources, candidate, document, last_stated(sources, candidate)) == ()
 
-    def promoted(self, now: datetime = NOW, *, release: Release = RELEASE) -> Candidate:
-        """A candidate that three people signed and the gate promoted at `now`."""
-        candidate = self.ready(readiness_payload(release, now=now), release=release)
+    def promoted(self, now: datetime = NOW, *, release: Release = RELEASE, waivers: Sequence[Waiver] = ()) -> Candidate:
+        """A candidate that three people signed and the gate promoted at `now`, under these waivers."""
+        found = with_waived(complete_for_release(now, release), waivers)
+        rows = statement_rows(decide(found), found, CHECKS)
+        candidate = self.ready(readiness_payload(release, now=now, waivers=waivers, rows=rows), release=release)
         for number, role in enumerate(ROLES):
             session = self.person(f"person-{number}", now=now)
             what = to_sign(session, registered(session, release.name))
             sign_off(session, role, what, signer(session, role, what))
+        self.promotes(now, release, waivers)
+        return replace(candidate, fate=Fate.PROMOTED)
+
+    def promotes(self, now: datetime, release: Release = RELEASE, waivers: Sequence[Waiver] = ()) -> None:
+        """The gate promotes, at `now`, a candidate whose statement is frozen, on the drill's evidence."""
         session = self.open(now=now)
 
         def inputs(_candidate: Candidate) -> GateInputs:
             payload = session.state.statement(release, 1).payload
+            facts, complete = facts_of(payload), with_waived(complete_for_release(now, release), waivers)
             return replace(
-                complete_for_release(now, release),
-                statement=facts_of(payload),
+                complete,
+                bundle=replace(complete.bundle, digest=facts.evidence_digest, sealed_digest=facts.evidence_digest),
+                statement=facts,
                 sign_offs=verified_sign_offs(session.state.sign_offs(release), [payload], session.keys),
             )
 
@@ -147,8 +170,7 @@ class Desk:
             publish=lambda _order: Published(Publication.PUBLISHED, "then"),
             wall=lambda: now,
         )
-        assert promote(door, candidate.release).promoted
-        return replace(candidate, fate=Fate.PROMOTED)
+        assert promote(door, release).promoted
 
 
 @dataclass(frozen=True)

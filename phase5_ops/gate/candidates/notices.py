@@ -14,7 +14,8 @@ from phase5_ops.checklist import ALL_CHECKS, ROW_OF_ID, ROWS
 from phase5_ops.clock import iso, parse_iso
 from phase5_ops.files import sha256_of
 from phase5_ops.gate.attestation.envelopes import canonical_json
-from phase5_ops.gate.attestation.run_record import RunFound
+from phase5_ops.gate.attestation.readiness_statement import StatedWaiver
+from phase5_ops.gate.attestation.run_record import RunFound, RunRecord
 from phase5_ops.gate.decision.decide import is_blocking
 from phase5_ops.gate.decision.waivers import problem_of
 from phase5_ops.gate.reasons import SignOffReason
@@ -27,6 +28,7 @@ from phase5_ops.verdict import Verdict
 
 SOON = timedelta(days=1)  # a waiver that ends so soon, and readiness runs that are missing for so long, are told of
 LOOKED_AGAIN = timedelta(minutes=10)  # how often readiness runs are looked for
+RECORDS = 100  # of runs that are looked through for one of the whole checklist
 
 _REMEMBERED = 2000  # blockers by subject; of more, only row and code are remembered
 _SHOWN, _NAMED, _LONGEST = 10, 3, 300  # lines of a notice, blockers of its first line, characters of a line
@@ -137,6 +139,16 @@ class RunLook:
     closed: Mapping[str, str] = field(default_factory=dict)
 
 
+def runs_that_count(records: Iterable[RunRecord], *, sandbox: bool) -> list[RunFound]:
+    """What readiness runs found, of those that are news to people: not under a fixed clock, unless in a sandbox.
+
+    Where some are signed, runs that the gate's machine did not sign are somebody's own.
+    """
+    timely = [each for each in records if sandbox or not each.found.fixed_now]
+    signed = [each for each in timely if each.signature]
+    return [each.found for each in signed or timely]
+
+
 def look_at_runs(found: Sequence[RunFound], policy: GatePolicy) -> RunLook:
     """What the records of readiness runs say, in any order; those of a part of the checklist do not count."""
     whole = [each for each in found if each.assets is None]
@@ -204,6 +216,29 @@ def _changes_of_rows(
     elif new := [row for row in look.closed if row not in before]:
         named = first_few(new, _SHOWN)
         yield NoticeKind.NEW_BLOCKER, f"Mend what is new in {environment}: rows {named}, by run {look.daily}.", lines
+
+
+def changes_of_live(
+    was: Mapping[str, Any], release: Release, waivers: Iterable[StatedWaiver], now: datetime
+) -> tuple[list[str], tuple[tuple[NoticeKind, str, tuple[str, ...]], ...]]:
+    """What is to be told of the release in production: waivers that it was promoted under and that end within a day.
+
+    Returns:
+        The ids of those that people were told of, and the notices.
+    """
+    known = {str(each) for each in was.get("waivers", ())}
+    ending = [each for each in waivers if each.until - now <= SOON]
+    told = tuple(
+        (
+            NoticeKind.WAIVER_ENDS,
+            f"Mend row {each.row} in {release.environment}: waiver {each.id}, under which {_about(release)} went live, "
+            f"{'ended' if each.until <= now else 'ends'} at {iso(each.until)}.",
+            (f"{each.reason} ({each.ticket})", "The next release needs the row to pass, or a waiver of its own."),
+        )
+        for each in sorted(ending, key=lambda each: each.id)
+        if each.id not in known
+    )
+    return sorted(each.id for each in ending), told
 
 
 def is_due(was: Mapping[str, Any], now: datetime) -> bool:

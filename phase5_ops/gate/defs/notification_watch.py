@@ -8,7 +8,7 @@ that failed is not tried again in the same tick, and later with growing pauses. 
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,22 @@ from uuid import uuid4
 
 import dagster as dg
 
+from phase5_ops.clock import iso
 from phase5_ops.gate.candidates.channels import channels, give
-from phase5_ops.gate.candidates.notices import changes_of_runs, is_due, look_at_runs, notices_of
+from phase5_ops.gate.candidates.notices import (
+    RECORDS,
+    SOON,
+    Changed,
+    NoticeKind,
+    changes_of_live,
+    changes_of_runs,
+    is_due,
+    look_at_runs,
+    notices_of,
+    runs_that_count,
+)
+from phase5_ops.gate.decision.waivers import LONGEST_DAYS
+from phase5_ops.gate.promotion.released import live, released, waivers_of
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import StateError, Written
@@ -36,7 +50,7 @@ _GIVING_SECONDS = 10.0  # after which a tick gives nothing more, and notes what 
 _MOST = 20  # notices given in one tick
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 _GIVEN_UP = timedelta(days=3)  # after which a notice is news to nobody
-_RECORDS = 100  # of runs that are looked through for one of the whole checklist
+_LONGEST_WAIVER = timedelta(days=LONGEST_DAYS) + SOON
 
 
 @dataclass
@@ -79,14 +93,17 @@ def watch_notices(session: GateSession, now: datetime) -> list[str]:
         now: wall clock.
     """
     tick = NotificationTick(now, channels(session.settings.notifications))
-    if not tick.channels:
-        return ["no channel is set: nobody is told of changes"]
     box, environment = NoticeBox(session.reader, session.settings.tables.readiness), session.settings.environment
+    if not tick.channels:
+        tick.lines.append("no channel is set: nobody is told of changes")
+        with _said(tick, "that the daemon looked could not be noted"):
+            _note_look(box, environment, now)
+        return [printable(line) for line in tick.lines]
     watched: dict[str, NoticeItem] = {}
     with _said(tick, "what people are to be told could not be read"):
         watched = {each.key: each for each in box.all_watched(environment, lambda error: tick.lines.append(str(error)))}
         with _said(tick, "readiness runs could not be looked for"):
-            watched[RUNS] = _look_for_runs(session, box, watched.get(RUNS, NoticeItem(RUNS)), now)
+            watched[RUNS] = _look_for_runs(session, box, watched.get(RUNS, NoticeItem(RUNS)), tick)
     for each in sorted(watched.values(), key=lambda item: min((due.at for due in item.due), default=now)):
         with _said(tick, f"{each.key}: what is due could not be given"):
             _deliver(session, box, each, tick)
@@ -105,20 +122,22 @@ def _said(tick: NotificationTick, what: str) -> Iterator[None]:
         tick.lines.append(f"{what}: {type(error).__name__}: {error}")
 
 
-def _look_for_runs(session: GateSession, box: NoticeBox, was: NoticeItem, now: datetime) -> NoticeItem:
-    """Records what changed of readiness runs; returns how that stands then."""
+def _note_look(box: NoticeBox, environment: str, now: datetime) -> None:
+    """Notes that the daemon looked, for `phase5 status`; what was seen stays as it was, for a channel that is set later."""
+    was = box.watched(environment, RUNS)
+    if is_due(was.seen, now):
+        box.record(environment, was, {**was.seen, "looked_at": iso(now)}, (), over=False)
+
+
+def _look_for_runs(session: GateSession, box: NoticeBox, was: NoticeItem, tick: NotificationTick) -> NoticeItem:
+    """Records what changed of readiness runs and of what is live; returns how that stands then."""
+    now = tick.now
     if not is_due(was.seen, now):
         return was
     environment = session.settings.environment
-    records = [
-        record
-        for record in islice(session.records.newest_first(environment), _RECORDS)
-        if not record.found.fixed_now or in_sandbox(session.settings)
-    ]
-    if any(record.signature for record in records):  # then runs that the gate's machine did not sign are somebody's own
-        records = [record for record in records if record.signature]
-    look = look_at_runs([record.found for record in records], session.settings.gate)
-    changed = changes_of_runs(was.seen, environment, look, now)
+    records = islice(session.records.newest_first(environment), RECORDS)
+    look = look_at_runs(runs_that_count(records, sandbox=in_sandbox(session.settings)), session.settings.gate)
+    changed = _with_live(session, changes_of_runs(was.seen, environment, look, now), was, tick)
     about, shown = Release("", "", environment), look.daily or look.run_id
     link = (session.settings.run_address(shown) or "") if shown else ""
     made = notices_of(
@@ -127,6 +146,19 @@ def _look_for_runs(session: GateSession, box: NoticeBox, was: NoticeItem, now: d
     if box.record(environment, was, changed.seen, made, over=False) is Written.REFUSED:
         return was  # another daemon looked at the same moment
     return replace(was, version=was.version + 1, seen=changed.seen, due=(*was.due, *made))
+
+
+def _with_live(session: GateSession, changed: Changed, was: NoticeItem, tick: NotificationTick) -> Changed:
+    """With what is to be told of the release in production; where that is not known, what was told of it stays as it was."""
+    told: Sequence[str] = was.seen.get("waivers") or ()
+    notices: tuple[tuple[NoticeKind, str, tuple[str, ...]], ...] = ()
+    with _said(tick, "the waivers of what is live could not be looked for"):
+        since = tick.now - _LONGEST_WAIVER  # what went live before can have no waiver that is still to end
+        present = live(released(session.state, session.keys, session.settings.environment, since=since))
+        if present is not None:
+            waivers = waivers_of(session.state, session.keys, present)
+            told, notices = changes_of_live(was.seen, present.release, waivers, tick.now)
+    return replace(changed, seen={**changed.seen, "waivers": list(told)}, told=(*changed.told, *notices))
 
 
 def _deliver(session: GateSession, box: NoticeBox, watched: NoticeItem, tick: NotificationTick) -> None:

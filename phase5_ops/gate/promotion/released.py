@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from phase5_ops.clock import iso
+from phase5_ops.gate.attestation.envelopes import read_envelope
 from phase5_ops.gate.attestation.keys import KeySet
 from phase5_ops.gate.attestation.orders import OrderKind
 from phase5_ops.gate.attestation.override_statement import Override, stored_order
+from phase5_ops.gate.attestation.readiness_statement import StatedWaiver, readiness_facts
+from phase5_ops.gate.attestation.statement import read_statement
 from phase5_ops.gate.inputs.promotion_records import record_problems
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.state.items import Promotion
@@ -95,6 +98,21 @@ def replaced_by(history: Sequence[Released], release: Release) -> Released | Non
     trusted = [each for each in history if not each.problems]
     last = max((index for index, each in enumerate(trusted) if each.release == release), default=None)
     return None if last is None or last + 1 == len(trusted) else trusted[last + 1]
+
+
+def waivers_of(state: StateTable, keys: KeySet, each: Released) -> tuple[StatedWaiver, ...]:
+    """The waivers under which a release passed the gate, as the statement shows them that its promotion rests on.
+
+    There are none of a release that never passed it (break-glass). Of one that was gone back to, they are those of its promotion.
+
+    Raises:
+        StateError: the state table cannot be read.
+        MalformedEnvelope: the record holds no readiness statement.
+    """
+    record = None if each.kind is OrderKind.BREAK_GLASS else state.promotion(each.release, each.series)
+    if record is None or record_problems(record, each.release, each.series, keys=keys, now=record.promoted_at):
+        return ()
+    return readiness_facts(read_statement(read_envelope(record.readiness_envelope.encode()).payload)).waivers
 
 
 def _released(record: Promotion, release: Release, series: int, keys: KeySet, order: Override | None = None) -> Released:

@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 
 from phase5_ops.checklist import ALL_CHECKS, ROLES, ROW_OF_ID
+from phase5_ops.gate.attestation.readiness_statement import StatedWaiver
 from phase5_ops.gate.attestation.run_record import RunFound
 from phase5_ops.gate.candidates.notices import (
     Changed,
     Look,
     NoticeKind,
+    changes_of_live,
     changes_of_release,
     changes_of_runs,
     is_due,
@@ -214,6 +216,17 @@ def test_rows_that_close_or_open_from_one_run_without_a_release_to_the_next_are_
     none = replace(warned, verdicts={})
     [(_, _, unread)] = runs_told(seen, none)[1]
     assert all(line.endswith(": no result") for line in unread)
+
+
+@pytest.mark.parametrize(("left", "said"), [(25, None), (24, "ends"), (1, "ends"), (0, "ended"), (-5, "ended")])
+def test_a_waiver_of_what_is_live_is_told_once_within_a_day_of_its_end(left, said):
+    until = NOW + timedelta(hours=left)
+    waiver = Waiver("w-1", "1.2", RELEASE.digest, frozenset({("c", "s")}), "why", "T-1", NOW, until, "ops-sre", "bob")
+    known, told_now = changes_of_live({}, RELEASE, [StatedWaiver.of(waiver)], NOW)
+    assert known == (["w-1"] if said else [])
+    assert [kind for kind, _, _ in told_now] == ([NoticeKind.WAIVER_ENDS] if said else [])
+    assert all(f"waiver w-1, under which {ABOUT} went live, {said} at " in do for _, do, _ in told_now)
+    assert changes_of_live({"waivers": known}, RELEASE, [StatedWaiver.of(waiver)], NOW)[1] == ()
 
 
 def test_runs_are_looked_for_every_ten_minutes():

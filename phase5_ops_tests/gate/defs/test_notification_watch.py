@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from phase5_ops.checklist import ALL_CHECKS
+from phase5_ops.clock import iso
+from phase5_ops.gate.attestation.keys import KeysError
 from phase5_ops.gate.attestation.run_record import RunFound
 from phase5_ops.gate.candidates.channels import IDEMPOTENCY_KEY
 from phase5_ops.gate.candidates.notices import Look
+from phase5_ops.gate.defs import notification_watch as watch
 from phase5_ops.gate.defs.notification_watch import notification_watch, settings_of_tick, watch_notices
 from phase5_ops.gate.defs.recording import record_changes
-from phase5_ops.gate.records import Release
+from phase5_ops.gate.records import Release, Waiver
 from phase5_ops.gate.session import GateSession
 from phase5_ops.gate.state.items import Candidate, Fate, StateError
 from phase5_ops.gate.state.notice_box import RUNS, NoticeBox, release_key
@@ -250,13 +253,48 @@ def test_a_table_that_does_not_answer_is_a_line(session, aws_faults):
         box(session).watched("production", KEY)
 
 
-def test_without_a_channel_nothing_is_read_or_written(session):
+def test_without_a_channel_only_that_the_daemon_looked_is_written(session, receiver):
     settings = session.settings.model_copy(update={"notifications": NotificationPolicy()})
     silent = replace(session, run=replace(session.run, settings=settings))
-    before = dict(silent.reader.meter.calls)
+    said = ["no channel is set: nobody is told of changes"]
     assert record_changes(silent, look(firing("latency")), NOW) is None
-    assert watch_notices(silent, NOW) == ["no channel is set: nobody is told of changes"]
-    assert silent.reader.meter.calls == before
+    assert watch_notices(silent, NOW) == said
+    assert box(session).watched("production", RUNS).seen == {"looked_at": iso(NOW)}
+    before = dict(silent.reader.meter.calls)
+    assert watch_notices(silent, NOW + timedelta(minutes=9)) == said
+    assert silent.reader.meter.calls["dynamodb:PutItem"] == before["dynamodb:PutItem"]
+    failed = {row.check: Verdict.FAIL for row in ALL_CHECKS if not row.is_sign_off}
+    session.records.append(found("run-2", assets=None, ended_at=NOW + timedelta(minutes=9), verdicts=failed), unsigned)
+    assert watch_notices(silent, NOW + timedelta(minutes=10)) == said
+    assert watch_notices(session, NOW + timedelta(minutes=20)) == []  # a channel is set, and what has changed is told
+    assert kinds(receiver) == ["closed"]
+
+
+def test_a_waiver_under_which_what_is_live_was_promoted_is_told_once_when_it_ends(desk, session, receiver):
+    ends = NOW + timedelta(days=3)
+    waiver = Waiver("w-1", "1.2", RELEASE.digest, frozenset({("c", "s")}), "why", "T-1", NOW, ends, "ops-sre", "bob")
+    desk.promoted(waivers=[waiver])
+    assert watch_notices(session, ends - timedelta(hours=25)) == []
+    assert "waiver_ends" not in kinds(receiver)
+    for hours in (23, 22, -1):
+        session.records.append(whole(f"run-{hours}", ended_at=ends - timedelta(hours=hours)), unsigned)
+        assert watch_notices(session, ends - timedelta(hours=hours)) == []
+    assert kinds(receiver).count("waiver_ends") == 1
+    bodies = [json.loads(body) for _, body in receiver.requests]
+    (told,) = [body for body in bodies if body["kind"] == "waiver_ends"]
+    assert told["do"] == (
+        f"Mend row 1.2 in production: waiver w-1, under which r-1.2.3 in production went live, ends at {iso(ends)}."
+    )
+
+
+def test_what_is_live_and_cannot_be_read_keeps_no_notice_of_runs_back(session, receiver, monkeypatch):
+    def broken(*_arguments, **_named):
+        raise KeysError("keys.json is gone")
+
+    monkeypatch.setattr(watch, "released", broken)
+    (line,) = watch_notices(session, NOW + timedelta(hours=25))
+    assert "the waivers of what is live could not be looked for: KeysError: keys.json is gone" in line
+    assert kinds(receiver) == ["no_run"]
 
 
 def test_the_sensor_says_what_its_tick_did(desk, session, receiver):
