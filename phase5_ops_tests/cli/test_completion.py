@@ -1,6 +1,9 @@
 """What the shell is given when a person presses the tab key, asked the way that the installed script asks."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +44,23 @@ def completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 )
 def test_what_begins_like_the_word_is_offered(line: str, values: set[str], completed):
     assert set(completed(line)) == values
+
+
+@pytest.mark.slow
+def test_it_is_shown_and_installed_for_the_shell_that_asks(tmp_path: Path):
+    """In a shell of its own, since it is told from the process that calls."""
+
+    def ask(option: str) -> str:
+        call = f"{sys.executable} -m phase5_ops.cli {option}; true"  # the second command keeps the shell from giving way
+        environment = {**os.environ, "HOME": str(tmp_path)}
+        ended = subprocess.run(["bash", "-c", call], env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.stderr == ""
+        return ended.stdout
+
+    script = ask("--show-completion")
+    assert script.startswith("_phase5_completion() {")
+    assert not (tmp_path / ".bashrc").exists()
+    ask("--install-completion")
+    (installed,) = (tmp_path / ".bash_completions").iterdir()
+    assert installed.read_text().split() == script.split()
+    assert str(installed) in (tmp_path / ".bashrc").read_text()
