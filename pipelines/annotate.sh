@@ -4,11 +4,13 @@
 set -euo pipefail
 
 : "${GATE_RELEASE:?the name of the release}"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/foreign.sh"
 output="${GATE_OUTPUT:-phase5-gate}"
 mkdir -p -- "$output"
 rm -f -- "$output/status.json"
 # the exit code is that of the gate; whether there is a document, the file says
-phase5 status --format json --output "$output/status.json" -- "$GATE_RELEASE" || true
+foreign phase5 status --format json --output "$output/status.json" -- "$GATE_RELEASE" || true
 
 PYTHONIOENCODING=utf-8:backslashreplace python3 - "$output/status.json" "$GATE_RELEASE" <<'END'
 import json

@@ -7,6 +7,8 @@ set -euo pipefail
 
 : "${GATE_RELEASE:?the name of the release}" "${GATE_DIGEST:?sha256:... of the artifact}"
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source-path=SCRIPTDIR
+. "$here/foreign.sh"
 output="${GATE_OUTPUT:-phase5-gate}"
 rm -rf -- "$output/attestation"
 mkdir -p -- "$output"
@@ -19,18 +21,8 @@ if [ "${GATE_ACCEPT_BREAK_GLASS:-}" = true ]; then
   options+=(--accept-break-glass)
 fi
 
-resume=""
-if [ "${GITHUB_ACTIONS:-}" = true ]; then # what is shown comes from outside, and must not command the runner
-  exec 2>&1
-  resume="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
-  echo "::stop-commands::$resume"
-fi
 code=0
-phase5 promote "${options[@]}" -- "$GATE_RELEASE" || code=$?
-if [ -n "$resume" ]; then
-  echo "::$resume::"
-fi
-
+foreign phase5 promote "${options[@]}" -- "$GATE_RELEASE" || code=$?
 if [ "$code" -ne 0 ]; then
   bash "$here/annotate.sh" || true # the exit code is that of phase5 promote
 fi

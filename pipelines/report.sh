@@ -4,11 +4,13 @@
 set -euo pipefail
 
 : "${GATE_RELEASE:?the name of the release}"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/foreign.sh"
 report="${GATE_OUTPUT:-phase5-gate}/report"
 rm -rf -- "$report"
 mkdir -p -- "$report"
 # the exit code is that of the gate; whether there is a report, the files say
-phase5 status --format html --format markdown --format sarif --format junit --format json --output "$report" -- "$GATE_RELEASE" || true
+foreign phase5 status --format html --format markdown --format sarif --format junit --format json --output "$report" -- "$GATE_RELEASE" || true
 
 if [ ! -s "$report/readiness.html" ]; then
   echo "phase5 status gave no report of the release; the lines above say why" >&2

@@ -5,10 +5,12 @@
 set -euo pipefail
 
 : "${GATE_DIGEST:?sha256:... of what is deployed}" "${GATE_KEYS:?file of the trusted keys}" "${PHASE5_ENVIRONMENT:?environment}"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/foreign.sh"
 shopt -s nullglob
 files=("${GATE_OUTPUT:-phase5-gate}"/attestation/*.dsse.json)
 options=(--digest "$GATE_DIGEST" --policy "$GATE_KEYS" --environment "$PHASE5_ENVIRONMENT")
 if [ "${GATE_ACCEPT_BREAK_GLASS:-}" = true ]; then
   options+=(--accept break-glass)
 fi
-phase5 verify "${options[@]}" -- "${files[@]}"
+foreign phase5 verify "${options[@]}" -- "${files[@]}"

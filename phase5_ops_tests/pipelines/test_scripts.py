@@ -102,7 +102,9 @@ def test_what_is_not_promoted_ends_with_the_gates_code_and_the_blockers_as_annot
     lines = ended.stdout.splitlines()
     stop = re.fullmatch(r"::stop-commands::([0-9a-f]{32})", lines[0])
     assert lines[1:3] == ["::error::said by phase5", f"::{stop.group(1)}::"]  # shown, not obeyed
-    errors = [line for line in lines[3:] if line != "::error::said by phase5"]
+    again = re.fullmatch(r"::stop-commands::([0-9a-f]{32})", lines[3])  # what is asked for the annotations is foreign, too
+    assert lines[4:6] == ["::error::said by phase5", f"::{again.group(1)}::"]
+    errors = lines[6:]
     assert len(errors) == 10
     text = "1.2 FAIL %250A%0A::error::x%0D\u001b[31m <script>alert(1)</script>, a:b"
     assert errors[0] == f"::error title=phase5 gate%2C --help::{text}"
@@ -141,6 +143,24 @@ def test_without_an_attestation_nothing_is_verified_and_a_failure_is_a_failure(r
     assert runner.calls() == [[*wanted, "--"]]
     assert runner.run("verify.sh", CODE="1", GATE_ACCEPT_BREAK_GLASS="true", **given).returncode == 1
     assert runner.calls()[-1] == [*wanted, "--accept", "break-glass", "--"]
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("gate.sh", 0), ("gate.sh", 3), ("annotate.sh", 0), ("report.sh", 2), ("verify.sh", 1)]
+)
+def test_nothing_that_phase5_prints_commands_the_runner_whatever_the_script(runner, script, code):
+    given = {"GATE_KEYS": "keys.json", "PHASE5_ENVIRONMENT": "production", "GITHUB_ACTIONS": "true", "CODE": str(code)}
+    ended = runner.run(script, **given)
+    assert ended.returncode == code, ended.stderr
+    stopped, calls = "", 0
+    for line in ended.stdout.splitlines():
+        if stopped:
+            stopped, calls = ("", calls) if line == stopped else (stopped, calls + (line == "::error::said by phase5"))
+        elif match := re.fullmatch(r"::stop-commands::(\w+)", line):
+            stopped = f"::{match[1]}::"
+        else:
+            assert "said by phase5" not in line
+    assert (stopped, calls) == ("", len(runner.calls()))
 
 
 def test_a_report_that_could_not_be_made_is_a_failure(runner):
