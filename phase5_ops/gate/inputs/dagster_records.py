@@ -370,7 +370,7 @@ def candidate_events(instance: DagsterInstance, asset: str, cursor: str | None, 
     if not _fails(read, since - 1, _BEYOND, 1) and not read(since - 1, _BEYOND, 1):
         since = 0
     found: list[CandidateEvent] = []
-    for _ in range(_MOST_UNREADABLE):  # each costs some sixty reads, and a tick has its time; the next one goes on
+    for _ in range(_MOST_UNREADABLE):  # each costs some twenty reads, and a tick has its time; the next one goes on
         if (room := limit - len(found)) <= 0:
             break
         try:
@@ -389,7 +389,12 @@ def _first_unreadable(read: _Read, since: int, most: int) -> int | None:
     """The storage id of the first event after `since` that fails reading; None where it is the storage that failed."""
     if _fails(read, since, since + 1, most):  # there is no event in between
         return None
-    ends = range(since + 1, _BEYOND)
+    reach = 1  # it is near, as a rule: doubling comes to it with fewer reads than halving all the ids there may be
+    while not _fails(read, since, since + reach, most):
+        if since + reach >= _BEYOND:
+            return None
+        reach *= 2
+    ends = range(since + 1, since + reach)
     found = bisect_left(ends, True, key=lambda end: _fails(read, since, end, most)) + since
     return found if _fails(read, found - 1, found + 1, 1) else None
 
