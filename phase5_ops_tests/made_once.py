@@ -28,6 +28,9 @@ from botocore.model import ServiceModel
 from botocore.useragent import UserAgentString, sanitize_user_agent_string_component
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc._rfc7518.rsa_key import RSABinding
+from pydantic.fields import FieldInfo
+from pydantic_settings.sources.base import PydanticBaseEnvSettingsSource
+from pydantic_settings.sources.providers.env import EnvSettingsSource
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
@@ -46,6 +49,10 @@ def made_once() -> Iterator[None]:
         patch.setattr("jwt.algorithms.load_pem_private_key", cache(load_pem_private_key))
         patch.setattr(ScriptDirectory, "from_config", _migrations)
         patch.setattr(KeptSqliteStorage, "__init__", _storage_from_template)
+        patch.setattr(
+            PydanticBaseEnvSettingsSource, "_extract_field_info", _of_field(PydanticBaseEnvSettingsSource._extract_field_info)
+        )
+        patch.setattr(EnvSettingsSource, "_field_is_complex", _of_field(EnvSettingsSource._field_is_complex))
         patch.setattr("os.fsync", lambda _: None)
         patch.setattr("phase5_ops.gate.defs.drill_assets.drill", lru_cache(maxsize=4)(drill))  # 865 decisions of the same gate
         patch.setattr("phase5_ops.build.evidence_asset", _once_for_each(evidence_asset))
@@ -175,6 +182,19 @@ def _once_for_each(make: Callable[[T], M]) -> Callable[[T], M]:
         if id(declared) not in made:
             made[id(declared)] = (declared, make(declared))  # kept with it, so that the id stays its own
         return made[id(declared)][1]
+
+    return kept
+
+
+def _of_field(work_out: Callable[..., T]) -> Callable[..., T]:
+    """What the declaration of a setting says, which is asked for each setting and variable whenever settings are loaded."""
+    made: dict[tuple[Any, ...], tuple[Any, T]] = {}
+
+    def kept(source: EnvSettingsSource, field: FieldInfo, *further: Any) -> T:
+        key = (type(source), source.settings_cls, id(field), *map(id, further))
+        if key not in made:
+            made[key] = ((field, further), work_out(source, field, *further))  # kept with them, so that the ids stay their own
+        return made[key][1]
 
     return kept
 
