@@ -153,7 +153,7 @@ _ROUTE_OF_KIND = {kind: _READING[at % len(_READING)].name for at, kind in enumer
 _KINDS_OF_WAYS = (TokenKind.NONE, TokenKind.SELF_SIGNED, TokenKind.UNCLAIMED, TokenKind.VALID)
 
 
-class _Named(NamedTuple):
+class _NamedTenant(NamedTuple):
     """What a request names: `value` through the channels, and what it asks for; `own_account` is the account of who asks."""
 
     channels: tuple[str, ...]
@@ -170,7 +170,7 @@ class _Planner:
     scoped: bool
     b_scoped: bool
     #: Every request that was worked out, by its route and what it names: many kinds of token are sent with the same one.
-    requests: dict[tuple[str, _Named], Request] = field(default_factory=dict)
+    requests: dict[tuple[str, _NamedTenant], Request] = field(default_factory=dict)
 
     def of_route(self, route: Route) -> Iterator[CrossProbe]:
         """The probes of one route."""
@@ -201,7 +201,7 @@ class _Planner:
         """A probe of a route: who asks, and through which channels; `names` is the tenant or account that they name."""
         targets = self.targets
         own = targets.account_b if who is TokenKind.VALID_B else targets.account_a
-        named = _Named(tuple(channels), names, own, of_b, targets.account_a if account is None else account)
+        named = _NamedTenant(tuple(channels), names, own, of_b, targets.account_a if account is None else account)
         if (route.name, named) not in self.requests:
             self.requests[route.name, named] = self._request(route, named)
         request = self.requests[route.name, named]
@@ -222,7 +222,7 @@ class _Planner:
             harmless=route.reads or expect is ExpectedAnswer.REFUSED,
         )
 
-    def _request(self, route: Route, named: _Named) -> Request:
+    def _request(self, route: Route, named: _NamedTenant) -> Request:
         """The request without its token."""
         targets = self.targets
         asked = targets.asked(of_b=named.of_b, account=named.account, number=_PLACEHOLDER)
