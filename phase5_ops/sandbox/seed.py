@@ -1,7 +1,7 @@
-"""Puts a blueprint into a running sandbox: tables, items, alarms, topics, dashboards, log groups, event rules, functions.
+"""Puts a blueprint into a sandbox: metrics, tables, items, alarms, topics, dashboards, log groups, event rules, functions.
 
-Everything goes through boto3 as on a real account, except metric data (it is older than PutMetricData accepts, so the server puts
-it into the store itself) and functions (they are only looked at, so they need no package and no role).
+Everything goes through boto3 as on a real account, except metric data (it is older than PutMetricData accepts, so it is put into
+the store itself) and functions (they are only looked at, so they need no package and no role).
 """
 
 import json
@@ -15,16 +15,18 @@ from moto.awslambda.models import LambdaFunction, lambda_backends
 
 from phase5_ops.checklist import ROLES
 from phase5_ops.policy import SigningPolicy
+from phase5_ops.sandbox.aws import cloudwatch as moto_cloudwatch
 from phase5_ops.sandbox.aws.account import ACCOUNT
 from phase5_ops.sandbox.aws.inside import EVENT_BUS, InsideAws, to_item
 from phase5_ops.sandbox.ccnative.arns import arn_of_event_log, arn_of_export_worker, arn_of_state_machine
 from phase5_ops.sandbox.ccnative.event_log import GROUP as EVENT_LOG_GROUP
 from phase5_ops.sandbox.ccnative.executor import GLOBAL_STOP, STARTER, VALIDATOR
-from phase5_ops.sandbox.state.blueprint import Blueprint
+from phase5_ops.sandbox.state.blueprint import NAMESPACE, Blueprint
 from phase5_ops.sandbox.state.function_roles import seed_roles
 from phase5_ops.sandbox.state.ordinary_logs import GROUP_PREFIX, LogLine
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
 from phase5_ops.sandbox.state.records import REGISTRY, RESILIENCE, TENANTS, table_specs
+from phase5_ops.sandbox.state.traffic import rows_of
 
 LOG_GROUPS = tuple(
     f"{GROUP_PREFIX}{name}"
@@ -51,6 +53,19 @@ _BATCH = 25  # as many items as BatchWriteItem takes
 
 def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
     """Creates everything the blueprint says."""
+    _seed_data(aws, region, blueprint)
+    if blueprint.serving:
+        _seed_functions(region, blueprint)
+    _seed_signing_keys(aws.client("kms"))
+    for step in blueprint.afterwards:
+        step(aws)
+
+
+def _seed_data(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
+    """All that is data: nothing here is secret, or differs from one sandbox of the same blueprint to the next."""
+    store = moto_cloudwatch.store(region)
+    for key, rows in rows_of(blueprint).items():
+        store.put(NAMESPACE, key.metric, dict(key.dimensions), rows)
     _seed_tables(aws.client("dynamodb"), blueprint)
     _seed_alarms(aws.client("cloudwatch"), aws.client("sns"), blueprint)
     logs = aws.client("logs")
@@ -64,11 +79,7 @@ def seed(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
     if blueprint.serving:
         logs.create_log_group(logGroupName=EVENT_LOG_GROUP)
         _seed_rules(events, region, blueprint)
-        _seed_functions(region, blueprint)
-    _seed_signing_keys(aws.client("kms"))
     aws.client("sns").create_topic(Name=NOTIFICATIONS)
-    for step in blueprint.afterwards:
-        step(aws)
 
 
 def arn_of_notifications(region: str) -> str:

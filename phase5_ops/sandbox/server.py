@@ -34,9 +34,8 @@ from phase5_ops.sandbox.ports import HOST, free_port
 from phase5_ops.sandbox.scenarios.catalogue import named
 from phase5_ops.sandbox.scenarios.registry import EMPTY
 from phase5_ops.sandbox.seed import arn_of_notifications, seed
-from phase5_ops.sandbox.state.blueprint import NAMESPACE, RUNBOOK_ADDRESS
+from phase5_ops.sandbox.state.blueprint import RUNBOOK_ADDRESS
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
-from phase5_ops.sandbox.state.traffic import rows_of
 from phase5_ops.settings import load_settings
 
 ALARMS_AGE = timedelta(days=1)  # a scenario's alarms have long been there, so that what they do not see counts
@@ -116,9 +115,6 @@ class Sandbox:
         self._server.start()
         self._serving = True
         blueprint = self._scenario.blueprint(self.clock.first, self.region)
-        store = moto_cloudwatch.store(self.region)
-        for key, rows in rows_of(blueprint).items():
-            store.put(NAMESPACE, key.metric, dict(key.dimensions), rows)
         seed(self.inside, self.region, blueprint)
         self.platform_faults.update(blueprint.platform_faults)
         self.platform = Platform(self.inside, self.clock, self.region, self.platform_faults, serving=blueprint.serving)

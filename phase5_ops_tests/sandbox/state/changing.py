@@ -132,7 +132,7 @@ def _change_alarms(stack: ExitStack, sandbox: server.Sandbox, state: Blueprint, 
     stack.enter_context(_anew(sns_backends, region))
     if with_metrics:
         metrics = cloudwatch.store(region)
-        for key, rows in server.rows_of(state).items():
+        for key, rows in seed.rows_of(state).items():
             metrics.put(NAMESPACE, key.metric, dict(key.dimensions), rows)
     cloudwatch._state(cloudwatch_backends[ACCOUNT][region]).store = metrics
     seed._seed_alarms(sandbox.inside.client("cloudwatch"), sandbox.inside.client("sns"), state)

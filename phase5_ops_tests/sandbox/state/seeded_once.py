@@ -1,42 +1,76 @@
-"""A sandbox's tables and metric data, put in once and copied for each further sandbox that begins with the same.
+"""A sandbox's data, put in once by the product and copied for each further sandbox that begins with the same.
 
-Whatever a scenario changes of a table makes it another, which is put in by the product. What must not live here: anything that
-outlives a sandbox's end, or that the sandbox works out while it serves.
+Whatever a scenario changes of it makes it another, which the product puts in; of that, tables that are as before are copied.
+What must not live here: keys, users and tokens, anything that outlives a sandbox's end, or that it works out while it serves.
 """
 
-import copy
 import copyreg
 import io
 import pickle
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import pytest
+from moto.core.base_backend import BackendDict
 from moto.core.utils import utcnow
-from moto.dynamodb.models import Table, dynamodb_backends
+from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import LimitedSizeDict
 
 from phase5_ops.sandbox import seed
 from phase5_ops.sandbox.aws.account import ACCOUNT
+from phase5_ops.sandbox.aws.inside import InsideAws
+from phase5_ops.sandbox.aws.metric_store import StoredSeries
 from phase5_ops.sandbox.state import traffic
 from phase5_ops.sandbox.state.blueprint import Blueprint
 
 T = TypeVar("T")
 
-_seed_table, _rows_of = seed._seed_table, traffic.rows_of
+_seed_data, _seed_table, _rows_of = seed._seed_data, seed._seed_table, traffic.rows_of
+_data: OrderedDict[bytes, bytes] = OrderedDict()
 _tables: OrderedDict[str, bytes] = OrderedDict()
 _rows: OrderedDict[str, traffic.Rows] = OrderedDict()
+#: The services of moto, whose objects are there once a process.
+_services: dict[str, BackendDict] = {}
 
 
 @contextmanager
 def seeded_once() -> Iterator[None]:
     """In this block sandboxes of this process begin so."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("phase5_ops.sandbox.seed._seed_data", _copied_data)
         patch.setattr("phase5_ops.sandbox.seed._seed_table", _copied_table)
-        patch.setattr("phase5_ops.sandbox.server.rows_of", _copied_rows)
+        patch.setattr("phase5_ops.sandbox.seed.rows_of", _copied_rows)
         yield
+
+
+def _copied_data(aws: InsideAws, region: str, blueprint: Blueprint) -> None:
+    """Everything that moto holds afterwards, of each service; a sandbox begins with nothing in it."""
+    said = [getattr(blueprint, field.name) for field in fields(blueprint) if field.name != "afterwards"]
+
+    def put_in() -> bytes:
+        if held := [service for service in _held() if service != "cloudwatch"]:
+            raise AssertionError(f"a sandbox that begins has data of {held} already")
+        _seed_data(aws, region, blueprint)
+        return _pickled(_held())
+
+    key = pickle.dumps((region, said))
+    known = key in _data
+    content = _kept(_data, key, put_in, most=8)
+    if known:
+        for service, backends in pickle.loads(content).items():
+            _services[service][ACCOUNT].update(backends)
+        for table in dynamodb_backends[ACCOUNT][region].tables.values():
+            table.created_at = utcnow()
+
+
+def _held() -> dict[str, dict[str, Any]]:
+    """What moto holds: the backends of each service by their region."""
+    _services.update({backends.service_name: backends for backends in BackendDict._instances})
+    return {backends.service_name: dict(backends[ACCOUNT]) for backends in BackendDict._instances if backends.get(ACCOUNT)}
 
 
 def _copied_table(dynamodb: Any, spec: dict[str, Any], items: list[dict[str, Any]]) -> None:
@@ -53,13 +87,21 @@ def _copied_table(dynamodb: Any, spec: dict[str, Any], items: list[dict[str, Any
         tables[name].created_at = utcnow()
 
 
-def _pickled(table: Table) -> bytes:
-    """A table whose items are not measured again, attribute by attribute, when they are read back."""
-    written = io.BytesIO()
-    pickler = pickle.Pickler(written)
-    pickler.dispatch_table = copyreg.dispatch_table | {LimitedSizeDict: lambda attributes: (_measured, (dict(attributes),))}
-    pickler.dump(table)
-    return written.getvalue()
+def _copied_rows(blueprint: Blueprint) -> traffic.Rows:
+    key = repr((blueprint.traffic, blueprint.points, blueprint.epoch))
+    return dict(_kept(_rows, key, lambda: _rows_of(blueprint), most=4))
+
+
+def _kept(kept: "OrderedDict[Any, T]", key: object, make: Callable[[], T], *, most: int) -> T:
+    if key not in kept:
+        kept[key] = make()
+        if len(kept) > most:
+            kept.popitem(last=False)
+    kept.move_to_end(key)
+    return kept[key]
+
+
+# --- how it is kept ----------------------------------------------------------------------------------------------------------
 
 
 def _measured(attributes: dict[str, Any]) -> LimitedSizeDict:
@@ -68,15 +110,21 @@ def _measured(attributes: dict[str, Any]) -> LimitedSizeDict:
     return measured
 
 
-def _copied_rows(blueprint: Blueprint) -> traffic.Rows:
-    key = repr((blueprint.traffic, blueprint.points, blueprint.epoch))
-    return copy.copy(_kept(_rows, key, lambda: _rows_of(blueprint), most=4))
+def _series_as_array(series: StoredSeries) -> tuple[Any, ...]:
+    return StoredSeries, (series.namespace, series.name, series.dimensions, series.newest, series.rows())
 
 
-def _kept(kept: OrderedDict[str, T], key: str, make: Callable[[], T], *, most: int) -> T:
-    if key not in kept:
-        kept[key] = make()
-        if len(kept) > most:
-            kept.popitem(last=False)
-    kept.move_to_end(key)
-    return kept[key]
+_REDUCED: dict[type, Callable[[Any], Any]] = {
+    LimitedSizeDict: lambda attributes: (_measured, (dict(attributes),)),  # an item is not measured again when it is read back
+    StoredSeries: _series_as_array,
+    type(threading.Lock()): lambda _: (threading.Lock, ()),
+    type(threading.RLock()): lambda _: (threading.RLock, ()),
+}
+
+
+def _pickled(held: object) -> bytes:
+    written = io.BytesIO()
+    pickler = pickle.Pickler(written, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = copyreg.dispatch_table | _REDUCED
+    pickler.dump(held)
+    return written.getvalue()
