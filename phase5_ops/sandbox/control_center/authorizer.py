@@ -92,6 +92,7 @@ class Authorizer:
         self._key_set = pool.keys["keys"]
         self._keys = {key["kid"]: jwt.PyJWK(key, algorithm="RS256").key for key in self._key_set}
         self._presented: dict[str, Presented] = {}
+        self._decoded: dict[tuple[str, frozenset[Any]], Claims | jwt.PyJWTError] = {}
 
     def caller(self, authorization: str | None, hints: Hints) -> ControlCenterCaller:
         """The caller of a request.
@@ -214,9 +215,27 @@ class Authorizer:
     def _verified(self, token: str) -> Claims:
         """The claims, once signature, times, issuer, audience and use are as they must be.
 
+        What is found is kept for the token and the faults in force; whether it has expired meanwhile is looked at each time.
+
         Raises:
             jwt.PyJWTError: they are not.
         """
+        key = (token, frozenset(_FAULTS_OF_TOKENS & self._faults))
+        if key not in self._decoded:
+            try:
+                self._decoded[key] = self._decode(token)
+            except jwt.ImmatureSignatureError:  # it may be valid later
+                raise
+            except jwt.PyJWTError as error:
+                self._decoded[key] = error
+        found = self._decoded[key]
+        if isinstance(found, jwt.PyJWTError):
+            raise type(found)(*found.args)
+        if PlatformFault.EXPIRED_ACCEPTED not in self._faults and int(found["exp"]) <= time.time():
+            raise jwt.ExpiredSignatureError("Signature has expired")
+        return found
+
+    def _decode(self, token: str) -> Claims:
         header = jwt.get_unverified_header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         unsigned = str(algorithm).lower() == "none" and PlatformFault.ALG_NONE_ACCEPTED in self._faults
@@ -273,6 +292,18 @@ class Authorizer:
 
 
 _TENANT_CLAIM, _ACCOUNTS_CLAIM = "custom:tenant_id", "custom:account_ids"
+#: Faults that decide whether a token is valid.
+_FAULTS_OF_TOKENS = frozenset(
+    {
+        PlatformFault.ALG_NONE_ACCEPTED,
+        PlatformFault.HS256_PUBLIC_KEY_ACCEPTED,
+        PlatformFault.SIGNATURE_NOT_CHECKED,
+        PlatformFault.UNKNOWN_KID_ACCEPTED,
+        PlatformFault.EXPIRED_ACCEPTED,
+        PlatformFault.ACCESS_TOKEN_ACCEPTED,
+        PlatformFault.OTHER_CLIENT_ACCEPTED,
+    }
+)
 #: Kinds of token whose claim names a tenant in a shape that a fault reads all the same.
 _MISSHAPEN = frozenset({Who.CLAIM_LIST, Who.CLAIM_BLANK, Who.CLAIM_CASE})
 
