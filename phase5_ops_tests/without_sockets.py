@@ -8,12 +8,14 @@ that takes time or breaks connections off. Tests of HTTP itself are marked `over
 
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPMessage, RemoteDisconnected
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import pytest
 from botocore.auth import SIGV4_TIMESTAMP, S3SigV4Auth, SigV4Auth
@@ -25,6 +27,8 @@ from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
 from werkzeug.serving import BaseWSGIServer
 
+from phase5_ops.probing.client import _describe, _Line
+from phase5_ops.probing.request import Request
 from phase5_ops.sandbox.aws.faults import FaultableMotoServer
 from phase5_ops.sandbox.aws.kept_open import KeptOpenHandler
 from phase5_ops.sandbox.control_center.server import ControlCenterServer
@@ -35,6 +39,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._~?=&-]*")  # targets that are sent as they ar
 _CLIENT = "phase5_ops.probing.client.HTTPConnection"
 
 _send, _add_auth = URLLib3Session.send, SigV4Auth.add_auth
+_start, _exchange = _Line.start, _Line.exchange
 
 
 class _Answering(KeptOpenHandler):
@@ -123,6 +128,8 @@ def without_sockets() -> Iterator[None]:
         patch.setattr(URLLib3Session, "send", _answered)
         patch.setattr(SigV4Auth, "add_auth", _signed)
         patch.setattr(_CLIENT, _Connection)
+        patch.setattr(_Line, "start", _noted)
+        patch.setattr(_Line, "exchange", _exchanged)
         yield
 
 
@@ -133,6 +140,8 @@ def over_sockets() -> Iterator[None]:
         patch.setattr(URLLib3Session, "send", _send)
         patch.setattr(SigV4Auth, "add_auth", _add_auth)
         patch.setattr(_CLIENT, HTTPConnection)
+        patch.setattr(_Line, "start", _start)
+        patch.setattr(_Line, "exchange", _exchanged_by_thread)
         yield
 
 
@@ -199,6 +208,32 @@ def _signed(auth: SigV4Auth, request: AWSRequest) -> None:
     auth._inject_signature_to_request(request, "0" * 64)
 
 
+_waiting: WeakKeyDictionary[_Line, deque[_Line]] = WeakKeyDictionary()  # lines whose thread has not been started
+
+
+def _noted(line: _Line, idle: deque[_Line]) -> None:
+    """Starts a line's thread once there is something to bound."""
+    _waiting[line] = idle
+
+
+def _exchanged(line: _Line, request: Request) -> Any:
+    """An exchange of the product's own client; with a server of this process in the caller's own thread."""
+    if _serving(line._url.hostname, line._url.port) is None:
+        return _exchanged_by_thread(line, request)
+    try:
+        return line._exchange(request)
+    except Exception as error:  # noqa: BLE001 - as the line's own thread does it
+        line._close()
+        return (None, *_describe(error), b"")
+
+
+def _exchanged_by_thread(line: _Line, request: Request) -> Any:
+    """As the product makes it."""
+    if (idle := _waiting.pop(line, None)) is not None:
+        _start(line, idle)
+    return _exchange(line, request)
+
+
 class _Connection(HTTPConnection):
     """A connection of the product's own client, which connects with no server of this process."""
 
@@ -229,7 +264,7 @@ class _Written:
         self.content += content
 
     def settimeout(self, _seconds: float | None) -> None:
-        """No wait to bound: the client gives its thread up when its time is over."""
+        """No wait to bound: what takes time by a fault is asked over a connection."""
 
     def close(self) -> None:
         """Nothing is open."""
