@@ -1,9 +1,42 @@
-"""Limits of parallel calls: how fast, for how long, and how many."""
+"""Parallel calls and their limits: how many at once, how fast, for how long, and how many in all."""
 
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def side_by_side(work: Callable[[T], R], items: Sequence[T], at_once: int, name: str) -> list[R]:
+    """What `work` gives for each item, in their order; so many threads of that name each take one item after the other.
+
+    Where one fails, no further item is begun. The threads share one task each: a task for each item would cost more than many
+    an item does.
+    """
+    if at_once == 1:
+        return [work(item) for item in items]
+    done: dict[int, R] = {}
+    left = iter(enumerate(items))
+
+    def take() -> None:
+        try:
+            for at, item in left:
+                done[at] = work(item)
+        finally:
+            deque(left, maxlen=0)
+
+    with ThreadPoolExecutor(at_once, thread_name_prefix=name) as threads:
+        try:
+            for each in [threads.submit(take) for _ in range(min(at_once, len(items)))]:
+                each.result()
+        finally:
+            deque(left, maxlen=0)
+    return [done[at] for at in range(len(items))]
 
 
 class Pace:

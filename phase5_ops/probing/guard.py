@@ -8,7 +8,7 @@ is a `ConfigurationError`, because a foreign name can only come from settings (o
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -50,11 +50,10 @@ class Ground:
     intents: frozenset[str] = frozenset()
     requesters: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()  # texts that this run made up, as names of what it plants and tries to write
+    tenants: frozenset[str] = field(init=False, repr=False)  # the two test tenants
 
-    @property
-    def tenants(self) -> frozenset[str]:
-        """The two test tenants."""
-        return frozenset((self.tenant_a, self.tenant_b))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tenants", frozenset((self.tenant_a, self.tenant_b)))
 
 
 def check(request: Request, ground: Ground) -> None:

@@ -8,10 +8,10 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from phase5_ops.aws.pace import side_by_side
 from phase5_ops.ccnative.keys import plain_item
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
@@ -349,8 +349,7 @@ def _read(run: RunContext, places: Sequence[Watched]) -> tuple[Snapshot, list[Re
         table = getattr(run.settings.tables, place.role)
         return query_partition(run.reader, table, place.partition, key=place.attribute)
 
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="cross-probes") as workers:
-        found = list(workers.map(one, places))
+    found = side_by_side(one, places, _READERS, "cross-probes")
     return {place: items for place, (items, _) in zip(places, found, strict=True)}, [read for _, read in found]
 
 

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from phase5_ops.aws.pace import Pace
+from phase5_ops.aws.pace import Pace, side_by_side
 from phase5_ops.policy import IsolationPolicy
 from phase5_ops.probing.forge import TokenKind
 from phase5_ops.probing.request import HttpAnswer, Problem
@@ -90,9 +89,8 @@ class Asking:
         self.after |= self._asked(tuple(self.own))
 
     def _asked(self, wave: Wave) -> Mapping[str, HttpAnswer]:
-        with ThreadPoolExecutor(self.parallel, thread_name_prefix="cross-probes") as workers:
-            done = workers.map(self._answer, wave)
-            return {probe.name: answer for probe, answer in zip(wave, done, strict=True) if answer is not None}
+        answers = zip(wave, side_by_side(self._answer, wave, self.parallel, "cross-probes"), strict=True)
+        return {probe.name: answer for probe, answer in answers if answer is not None}
 
     def _answer(self, probe: CrossProbe) -> HttpAnswer | None:
         """The answer, after more tries within the bounds where none came; None if the time was over before the first try."""

@@ -106,7 +106,9 @@ class Probed:
         outcome = {"action_intent_id": CANARY, "status": "SUCCEEDED", "completed_at": "2026-11-23T12:00:00.000Z"}
         self.platform.aws.put("cc-native-execution-outcomes", {**key, **outcome})
         settings = SimpleNamespace(
-            tables=Tables(), isolation=IsolationPolicy(probe_requests_per_second=1000), probes=ProbePolicy()
+            tables=Tables(),
+            isolation=IsolationPolicy(probe_requests_per_second=1000),
+            probes=ProbePolicy(parallel_requests=1),  # what is in memory answers no sooner to several at once
         )
         self.context = SimpleNamespace(
             settings=settings, reader=MemoryReader(self.platform.tables), run_id="run", now=lambda: NOW
