@@ -48,13 +48,18 @@ STARTED_WITHIN = 120.0  # seconds; some 15 on a machine that does nothing else
 # --- a real webserver --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class Webservers:
-    """Two webservers on one Dagster home: one takes events, the other is read-only."""
+    """Two webservers on one Dagster home: one takes events, the other is read-only.
+
+    Attributes:
+        newest: the newest event that a test began after; those of the tests before it are not read again.
+    """
 
     home: Path
     open: str
     read_only: str
+    newest: str | None = None
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +154,13 @@ class Gate:
 def gate(webservers, desk, monkeypatch) -> Iterator[Gate]:
     monkeypatch.setenv("DAGSTER_HOME", str(webservers.home))
     with dg.DagsterInstance.get() as instance:
-        yield Gate(instance, desk, newest_event(instance))
+        webservers.newest = newest_event(instance, webservers.newest)
+        yield Gate(instance, desk, webservers.newest)
     monkeypatch.delenv("DAGSTER_HOME")
 
 
-def newest_event(instance: dg.DagsterInstance) -> str | None:
-    cursor = None
+def newest_event(instance: dg.DagsterInstance, cursor: str | None) -> str | None:
+    """The newest event there is after this one, or else this one."""
     while seen := check_state.candidate_events(instance, candidates.ASSET, cursor, 100):
         cursor = str(seen[-1].storage_id)
     return cursor
@@ -203,7 +209,7 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_posted(promote, gate
     code, out, err = promote("http-taken", digest=OTHER)
     assert (code, out) == (3, "")
     assert "CONFLICT" in err
-    assert newest_event(gate.instance) == gate.cursor
+    assert newest_event(gate.instance, gate.cursor) == gate.cursor
 
 
 def test_a_name_that_another_took_meanwhile_is_a_conflict_for_who_waits(promote, gate, state):
@@ -246,7 +252,7 @@ def test_a_state_table_that_does_not_answer_is_exit_2_and_nothing_is_posted(prom
     code, out, err = promote("http-denied")
     assert (code, out) == (2, "")
     assert "nothing is known" in err
-    assert newest_event(gate.instance) == gate.cursor
+    assert newest_event(gate.instance, gate.cursor) == gate.cursor
 
 
 def test_registering_and_waiting_need_one_right_only(promote, gate, aws_faults):
@@ -261,7 +267,7 @@ def test_a_webserver_that_is_read_only_is_exit_2_and_said(promote, gate, webserv
     assert (code, out) == (2, "")
     assert f"POST {ASSET} at {webservers.read_only}: HTTP 401" in err
     assert "read-only" in err
-    assert newest_event(gate.instance) == gate.cursor
+    assert newest_event(gate.instance, gate.cursor) == gate.cursor
 
 
 def test_the_address_of_something_else_at_the_webserver_is_exit_2_and_said(promote, webservers):
@@ -275,7 +281,7 @@ def test_an_asset_of_another_name_is_refused_before_it_is_posted(webservers, gat
     monkeypatch.setattr(candidates, "ASSET", "no_such_candidate")
     with pytest.raises(WebserverError, match=r"asset no_such_candidate at .*: there is no such asset; nothing was posted"):
         DagsterWebserver(webservers.open).post("http-x", {"digest": DIGEST})
-    assert newest_event(gate.instance) is None
+    assert newest_event(gate.instance, None) is None
 
 
 def test_an_asset_that_is_not_external_is_refused_before_it_is_posted(webservers, monkeypatch):
@@ -337,7 +343,7 @@ def test_curl_gets_the_answers_that_are_documented(webservers, gate):
     refused = run(documented_curl(webservers.read_only, "http-c"))
     assert refused.returncode == 22
     assert "401" in refused.stderr
-    assert newest_event(gate.instance) == gate.cursor
+    assert newest_event(gate.instance, gate.cursor) == gate.cursor
 
 
 _DEEP = "[" * 100 + "]" * 100
