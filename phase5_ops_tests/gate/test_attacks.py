@@ -89,12 +89,12 @@ def failing_run(world: World, tags: dict[str, str] | None = None) -> str:
     return run_id
 
 
-#: What is run by hand before the attack, each state made once; the ids of its runs, in order.
+#: What is run by hand before the attack, each state made once: name -> (the state it follows, the last run).
 RUNS = {
-    "failing": lambda world: [failing_run(world)],
-    "failing, then passing": lambda world: [failing_run(world), world.readiness(rows=BREAKERS)],
-    "passing": lambda world: [world.readiness(rows=BREAKERS)],
-    "failing attempt": lambda world: [failing_run(world, tags_of(world))],
+    "failing": (None, failing_run),
+    "failing, then passing": ("failing", lambda world: world.readiness(rows=BREAKERS)),
+    "passing": (None, lambda world: world.readiness(rows=BREAKERS)),
+    "failing attempt": (None, lambda world: failing_run(world, tags_of(world))),
 }
 
 
@@ -102,11 +102,14 @@ RUNS = {
 def kept_after(again, tmp_path_factory):
     @cache
     def made(name: str) -> tuple[Kept, list[str]]:
+        """The state, and the ids of the runs that led to it, in order."""
+        before, run = RUNS[name]
+        kept, run_ids = made(before) if before else (None, [])
         folder = tmp_path_factory.mktemp("after-runs")
         with pytest.MonkeyPatch.context() as patch:
             clean(patch, folder)
-            world = again(patch, folder / "state")
-            run_ids = RUNS[name](world)
+            world = again(patch, folder / "state", kept)
+            run_ids = [*run_ids, run(world)]
             return Kept.of(world), run_ids
 
     return made
@@ -119,7 +122,7 @@ def after(kept_after, again, monkeypatch, tmp_path):
 
         def put_back(name: str) -> tuple[World, *tuple[str, ...]]:
             kept, run_ids = kept_after(name)
-            made = again(monkeypatch, tmp_path / "state", kept)
+            made = again(monkeypatch, tmp_path / "after", kept)
             ends.callback(made.instance.dispose)
             return made, *run_ids
 
@@ -500,12 +503,12 @@ def test_the_times_of_files_decide_nothing(after):
         ("older copy", "INCONCLUSIVE history_not_continued"),
     ],
 )
-def test_a_history_that_was_removed_or_cut_off_closes(world, how, closes):
+def test_a_history_that_was_removed_or_cut_off_closes(world, after, how, closes):
     path = world.folder / "history.sqlite"
-    older = path.read_bytes()
     if how == "older copy":
-        world.readiness(rows=BREAKERS)
-        path.write_bytes(older)
+        older = path.read_bytes()
+        world, _ = after("passing")
+        (world.folder / path.name).write_bytes(older)
     elif how == "removed":
         path.unlink()
     else:
