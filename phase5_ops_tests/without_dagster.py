@@ -4,21 +4,27 @@ What Dagster adds (records of runs, checks and materializations) is not there: w
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Any
 from uuid import uuid4
 
-from phase5_ops.build import EVIDENCE, JUDGING, evidence_for
+import dagster as dg
+
+from phase5_ops.build import EVIDENCE, JUDGING, PROJECT, evidence_for
 from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext, open_run
 from phase5_ops.evidence.result import RowEntry
+from phase5_ops.evidence.run_tags import READINESS_JOB
 from phase5_ops.evidence.table import GatheredTable, Tables, observed_at
+from phase5_ops.gate.inputs.dagster_records import RunLog
 from phase5_ops.gate.runs.continuity import look_back
+from phase5_ops.gate.runs.run_end import end_run
 from phase5_ops.orchestration import wiring
 from phase5_ops.orchestration.wiring import Evidence
 from phase5_ops.report.document import ReadinessDocument, Reading, readiness_document
+from phase5_ops.run_result.document import leave_result
 from phase5_ops.settings import Settings
 from phase5_ops.verdict import Judgement
 
@@ -93,3 +99,20 @@ def judged(settings: Settings, rows: Collection[str], given: Mapping[str, Gather
         chosen=sorted(rows),
     )
     return Judged(judgements, document)
+
+
+def recorded(settings: Settings, rows: Collection[str]) -> ReadinessDocument:
+    """The document of a run of these rows that ends as every run does: sealed, and recorded in the state table."""
+    platform = open_run(settings, str(uuid4()), look_back, rows=list(rows))
+    tables = gathered(platform, evidence_for(set(rows)))
+    entries = {}
+    for entry, judgement, seen in judged_rows(platform, rows, tables):
+        wiring._check_result(ROW_OF_CHECK[entry.check], judgement, platform, seen, None, what_to_do={})  # keeps the verdict
+        entries[entry.check] = RowEntry.model_validate_json(entry.model_dump_json())
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = dg.DagsterRun(READINESS_JOB, platform.run_id, asset_selection=frozenset(map(dg.AssetKey, tables)))
+        instance.add_run(made)
+        end_run(platform, instance, made)
+    found = RunLog(entries, frozenset(entries), failures=(), interrupted=False)
+    digest = platform.store.sealed_digest(platform.run_id)
+    return leave_result(platform, found, replace(PROJECT, render=None), digest).document
