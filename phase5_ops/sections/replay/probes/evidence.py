@@ -127,7 +127,10 @@ Probes = GatheredTable[Probed, ProbeFacts]
 
 def probed(row: Sent, left: Iterable[LeftEntry]) -> Probed:
     """The row of a probe with what it left behind."""
-    return Probed(**{each.name: getattr(row, each.name) for each in fields(Sent)}, left_behind=tuple(left))
+    return Probed(**{name: getattr(row, name) for name in _OF_SENT}, left_behind=tuple(left))
+
+
+_OF_SENT = tuple(each.name for each in fields(Sent))
 
 
 def sent_row(probe: Probe, answer: HttpAnswer | None, not_tried: str | None, *, tries: int = 1) -> Sent:

@@ -1,6 +1,6 @@
 """Every planted fault of /replay is found by its row, whatever token, channel and effect; a healthy platform passes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import product
 
@@ -10,6 +10,7 @@ import pytest
 from phase5_ops.evidence.table import GatheredTable
 from phase5_ops.policy import ProbePolicy
 from phase5_ops.probing.canary_intent import intent_item, mentioned, new_intent_id
+from phase5_ops.probing.request import HttpAnswer
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sandbox.control_center.planted_faults import ApiRoute, Effect, PlantedFault, TenantSource, Who, family, sensible
 from phase5_ops.sandbox.state.probe_tenants import A, B
@@ -45,6 +46,16 @@ def plan_of(run_id: str) -> tuple[Probe, ...]:
 PLAN, NEXT_PLAN = plan_of("run-1"), plan_of("run-2")
 
 
+def answers_of(platform: MemoryPlatform, asked: Sequence[Probe]) -> Iterator[tuple[Probe, HttpAnswer]]:
+    """The platform's answer to one probe after the other, once the intents of all are written."""
+    expired = {probe.intent for probe in asked if probe.expired}
+    for place, intent in intents_of(asked):
+        item = intent_item(place, intent, run_id="run", action_type="X", now=NOW, expired=intent in expired)
+        platform.tables.put(INTENTS, item)
+    for probe in asked:
+        yield probe, platform.send(request_of(probe, TOKENS[probe.token]))
+
+
 class Probed:
     """A platform in memory with the probes of a plan before it, and what executes a replay that it was asked for."""
 
@@ -52,13 +63,8 @@ class Probed:
         self.platform = MemoryPlatform()
         self.platform.platform_faults.update(faults)
         self.asked = [probe for probe in plan if who is None or WHO[probe.token] is who]
-        expired = {probe.intent for probe in self.asked if probe.expired}
-        for place, intent in intents_of(self.asked):
-            item = intent_item(place, intent, run_id="run", action_type="X", now=NOW, expired=intent in expired)
-            self.platform.tables.put(INTENTS, item)
-        answers = {probe: self.platform.send(request_of(probe, TOKENS[probe.token])) for probe in self.asked}
-        self.rows = [sent_row(probe, answer, None) for probe, answer in answers.items()]
-        self._execute(expired | {probe.intent for probe in self.asked if probe.stopped})
+        self.rows = [sent_row(probe, answer, None) for probe, answer in answers_of(self.platform, self.asked)]
+        self._execute({probe.intent for probe in self.asked if probe.expired or probe.stopped})
 
     def _execute(self, held_back: set[str]) -> None:
         for number, (_, detail_type, detail) in enumerate(self.platform.aws.events):

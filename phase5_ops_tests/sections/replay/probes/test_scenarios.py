@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,8 +33,10 @@ from phase5_ops.settings import load_settings
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.conftest import NOW
 from phase5_ops_tests.gate.candidacy import assert_gate_says, of_judgements
+from phase5_ops_tests.sandbox.control_center.memory_platform import MemoryPlatform
 from phase5_ops_tests.sections.replay.probes.few_probes import few_probes
-from phase5_ops_tests.sections.replay.probes.test_planted_replay_faults import Probed
+from phase5_ops_tests.sections.replay.probes.test_planted_replay_faults import PLAN, answers_of
+from phase5_ops_tests.sections.replay.probes.test_planted_replay_faults import healthy as well
 
 pytestmark = pytest.mark.slow
 
@@ -81,16 +84,17 @@ def forget_probes(sandbox: Sandbox) -> None:
 
 
 def showing(faults: Collection[PlatformFault]) -> set[str]:
-    """The first probes that a platform with these faults answers otherwise than a healthy one."""
-    names = [name for name, answer in answers(frozenset(faults)).items() if answer != answers(frozenset())[name]]
-    return set(names[:10])
+    """The first ten probes that a platform with these faults answers otherwise than a healthy one."""
+    platform = MemoryPlatform()
+    platform.platform_faults.update(faults)
+    answers = answers_of(platform, PLAN) if faults else ()
+    return set(islice((probe.name for probe, answer in answers if answer.status != healthy_answers()[probe.name]), 10))
 
 
 @cache
-def answers(faults: frozenset[PlatformFault]) -> dict[str, int | None]:
-    """The status with which each probe is answered, by its name."""
-    probed = Probed(*faults)
-    return {probe.name: row.status for probe, row in zip(probed.asked, probed.rows, strict=True)}
+def healthy_answers() -> dict[str, int | None]:
+    """The status with which a healthy platform answers each probe, by its name."""
+    return {row.name: row.status for row in well(PLAN).rows}
 
 
 def assert_turned(scenario: Scenario, rows: dict[str, Judgement]) -> None:
