@@ -23,7 +23,8 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from phase5_ops.sandbox.aws.dynamodb import StartResponse, WsgiApp, served_directly
+from phase5_ops.sandbox.aws.direct_requests import served_directly
+from phase5_ops.sandbox.aws.dynamodb import StartResponse, WsgiApp
 from phase5_ops.sandbox.aws.kept_open import KeptOpenHandler
 
 PATH = "/phase5-sandbox/faults"

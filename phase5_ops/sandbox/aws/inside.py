@@ -22,7 +22,7 @@ from moto.events.models import events_backends
 
 from phase5_ops.sandbox.aws.access_trail import AccessTrail
 from phase5_ops.sandbox.aws.account import ACCOUNT
-from phase5_ops.sandbox.aws.dynamodb import answered_inside
+from phase5_ops.sandbox.aws.direct_requests import answered_inside
 
 EVENT_BUS = "cc-native-events"
 
@@ -40,14 +40,14 @@ def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _IntoMoto(BotocoreStubber):  # type: ignore[misc]  # moto is not typed
-    """Answers a request from moto, and never lets it out."""
+    """Answers the requests to a service from moto, and never lets them out."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: str) -> None:
         super().__init__()
-        self.enabled = True
+        self.enabled, self._service = True, service
 
     def __call__(self, event_name: str, request: Any, **more: Any) -> Any:  # noqa: ANN401 - botocore's types
-        answer = answered_inside(request) or super().__call__(event_name, request, **more)
+        answer = answered_inside(self._service, request) or super().__call__(event_name, request, **more)
         if answer is None:
             raise RuntimeError(f"the sandbox does not serve {request.url}")
         return answer
@@ -75,10 +75,10 @@ class InsideAws:
                     parameter_validation=False,
                     s3={"addressing_style": "path"},
                     ignore_configured_endpoint_urls=True,  # moto tells services apart by the address that AWS has
-                    signature_version=UNSIGNED if service == "dynamodb" else None,  # nobody checks it
+                    signature_version=None if service == "s3" else UNSIGNED,  # nobody checks it, but S3 gives signed addresses
                 )
                 client = self._session.client(service, config=config)
-                client.meta.events.register("before-send", _IntoMoto())
+                client.meta.events.register("before-send", _IntoMoto(client.meta.service_model.signing_name))
                 client.meta.events.register(f"provide-client-params.{service}", self._record)
                 self._clients[service] = client
             return self._clients[service]
