@@ -13,7 +13,7 @@ Sources: IAM's policy evaluation logic and condition operators; DynamoDB's table
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from phase5_ops.aws.resource_policy import fits
 from phase5_ops.evidence.table import Column, DeclaredTable, GatheredTable, NoFacts
@@ -87,23 +87,49 @@ class AccessRequest:
     caller: Caller = Caller.TAGGED
 
 
+@dataclass(frozen=True, slots=True)
+class _StatementsAbout:
+    """What of a role's policies is about an action on a resource, whatever the context: (policy, statement, its document)."""
+
+    statements: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...]
+    boundary: "_StatementsAbout | None" = None
+
+    @classmethod
+    def of(cls, role: RolePolicies, action: str, resource: str) -> Self:
+        found = tuple(
+            (name, statement, document)
+            for name, document in role.policies
+            for statement in statements_of(document)
+            if _is_about(statement, action, resource)
+        )
+        if role.boundary is None:
+            return cls(found)
+        return cls(found, cls.of(RolePolicies(role.role, (("boundary", role.boundary),)), action, resource))
+
+    def may_grant(self) -> bool:
+        """Whether any context could be let through."""
+        return any(_effect(statement) == "allow" for _, statement, _ in self.statements)
+
+    def allows(self, request: AccessRequest) -> str | None:
+        """See `allowed`; the request must be one of this action and resource."""
+        granting = None
+        for name, statement, document in self.statements:
+            truth = _conditions(statement.get("Condition"), request, _has_variables(document))
+            if _effect(statement) == "deny" and truth is True:
+                return None
+            if _effect(statement) == "allow" and truth is not False:
+                granting = granting or name
+        if granting is None or self.boundary is None:
+            return granting
+        return granting if self.boundary.allows(request) else None
+
+
 def allowed(role: RolePolicies, request: AccessRequest) -> str | None:
     """The name of the policy that lets the request through, or None if it is refused.
 
     What a boundary does not allow is refused. A boundary whose document is not known is taken to allow everything.
     """
-    granting = None
-    for name, document in role.policies:
-        for statement in statements_of(document):
-            truth = _applies(statement, request, document)
-            if _effect(statement) == "deny" and truth is True:
-                return None
-            if _effect(statement) == "allow" and truth is not False:
-                granting = granting or name
-    if granting is None or role.boundary is None:
-        return granting
-    boundary = RolePolicies(role.role, (("boundary", role.boundary),))
-    return granting if allowed(boundary, request) else None
+    return _StatementsAbout.of(role, request.action, request.resource).allows(request)
 
 
 def statements_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -121,13 +147,13 @@ def _listed(value: object) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
 
 
-def _applies(statement: Mapping[str, Any], request: AccessRequest, document: Mapping[str, Any]) -> Truth:
-    """Whether a statement applies to this request."""
+def _is_about(statement: Mapping[str, Any], action: str, resource: str) -> bool:
     allow = _effect(statement) == "allow"
-    if not _about_action(statement, request.action, allow) or not _about_resource(statement, request, allow):
-        return False
-    variables = str(document.get("Version", "")) == _VARIABLES_VERSION
-    return _conditions(statement.get("Condition"), request, variables)
+    return _about_action(statement, action, allow) and _about_resource(statement, resource, allow)
+
+
+def _has_variables(document: Mapping[str, Any]) -> bool:
+    return str(document.get("Version", "")) == _VARIABLES_VERSION
 
 
 def _about_action(statement: Mapping[str, Any], action: str, allow: bool) -> bool:
@@ -139,11 +165,11 @@ def _about_action(statement: Mapping[str, Any], action: str, allow: bool) -> boo
     return found is not excluded
 
 
-def _about_resource(statement: Mapping[str, Any], request: AccessRequest, allow: bool) -> bool:
+def _about_resource(statement: Mapping[str, Any], resource: str, allow: bool) -> bool:
     """An Allow reaches a resource if it may, a Deny only if it surely does; with NotResource the other way round."""
     if "NotResource" in statement:
-        return not any(_arn_fits(str(p), request.resource, lenient=not allow) for p in _listed(statement["NotResource"]))
-    return any(_arn_fits(str(pattern), request.resource, lenient=allow) for pattern in _listed(statement.get("Resource")))
+        return not any(_arn_fits(str(p), resource, lenient=not allow) for p in _listed(statement["NotResource"]))
+    return any(_arn_fits(str(pattern), resource, lenient=allow) for pattern in _listed(statement.get("Resource")))
 
 
 def _arn_fits(pattern: str, arn: str, *, lenient: bool) -> bool:
@@ -393,10 +419,11 @@ def _beyond(role: RolePolicies, table: str, action: str, universe: Universe, nam
     """Code -> (policy, reason) of an action that goes beyond the tenant; beside `iam_access_unscoped` no lesser key code."""
     found: dict[str, tuple[str, str]] = {}
     for resource in universe.resources(table, action, role):
-        for each in _asked(action, named):
+        about = _StatementsAbout.of(role, action, resource)
+        for each in _asked(action, named) if about.may_grant() else ():
             if each.code in found or ("iam_access_unscoped" in found and each.code != "iam_keyless_access"):
                 continue
-            if policy := allowed(role, AccessRequest(action, resource, each.context, each.caller)):
+            if policy := about.allows(AccessRequest(action, resource, each.context, each.caller)):
                 found[each.code] = (policy, each.reason)
     if "iam_access_unscoped" in found:  # found on an index after a lesser code on the table
         found = {code: found[code] for code in ("iam_access_unscoped", "iam_keyless_access") if code in found}

@@ -10,6 +10,7 @@ Source: IAM User Guide, "Policy variables", "Specifying default values".
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 OWN = "acme"  # the caller's tenant in the requests that roles are tested with
@@ -39,6 +40,7 @@ class NoValue(Exception):
     """A pattern holds a variable that has no value for this caller, and no default: nothing matches it."""
 
 
+@lru_cache(maxsize=4096)  # a role is asked hundreds of questions about the same few patterns
 def resolved(pattern: str, caller: Caller, *, literal_stars: bool) -> str | None:
     """The pattern with its variables replaced; None if it holds a variable that is not the tenant tag.
 
