@@ -132,9 +132,9 @@ def test_several_formats_of_one_run_go_into_a_folder_each_under_its_name(start: 
 
 
 def test_output_writes_the_file_whole_and_prints_nothing(start: Callable[[str], Sandbox], capsys, tmp_path: Path):
-    start("healthy")
+    start("breaker-open-under-traffic")
     target = tmp_path / "out.md"
-    code, out, _ = phase5(capsys, "check", "--format", "markdown", "--output", str(target))
+    code, out, _ = phase5(capsys, "check", "--row", "1.1", "--row", "2.2", "--format", "markdown", "--output", str(target))
     assert (code, out) == (1, "")
     assert "| 1.1 | Tool SLO metrics visible | ✅ PASS |" in target.read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.glob(".out*")] == []
