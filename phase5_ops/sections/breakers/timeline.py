@@ -6,9 +6,9 @@ from phase5_ops.ccnative.breaker_records import CLOSED, HALF_OPEN, OPEN
 from phase5_ops.clock import iso
 from phase5_ops.evidence.history import Snapshot
 
-_SIGNS = {CLOSED: "🟢", OPEN: "🔴", HALF_OPEN: "🟡"}
-_ABSENT = "▫️"
-_OTHER = "❓"
+_SIGNS = {CLOSED: "●", OPEN: "○", HALF_OPEN: "◐"}  # they differ in form, and every font has them
+_ABSENT = "·"
+_OTHER = "?"
 
 LEGEND = f"{_SIGNS[CLOSED]} CLOSED, {_SIGNS[OPEN]} OPEN, {_SIGNS[HALF_OPEN]} HALF_OPEN, {_OTHER} other, {_ABSENT} not observed"
 
