@@ -212,7 +212,7 @@ class DeclaredTable(Generic[Row, Facts]):
     def _frame(self, cells: Sequence[Sequence[Any]]) -> "pd.DataFrame":
         import pandas as pd
 
-        index = pd.RangeIndex(len(cells[0]))
+        index = pd.RangeIndex(len(cells[0]) if cells else 0)
         given = zip(self.columns, cells, strict=True)
         return pd.DataFrame({column.name: column.written(values, index) for column, values in given}, index=index, copy=False)
 
