@@ -136,7 +136,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
         return sandbox
 
     yield begin
-    for sandbox in running:
+    for sandbox in reversed(running):  # each gives back the AWS that it found
         sandbox.stop()
 
 

@@ -33,7 +33,7 @@ def served(monkeypatch):
         return sandbox
 
     yield begin
-    for sandbox in running:
+    for sandbox in reversed(running):
         sandbox.stop()
 
 
