@@ -65,7 +65,7 @@ NOT_RUN = {
     f"{INSTALL} -c constraints.txt -e '.[dev]'": _INSTALLED,
     "ruff check . && ruff format --check . && mypy && lint-imports": "it takes minutes; .ci/run does it before this suite",
     'python -m pytest -n 2 -m "not slow" phase5_ops_tests/'
-    "{aws,ccnative,cloudwatch,evidence,gate,probing,report}": "a part of this suite",
+    "{aws,ccnative,cloudwatch,evidence,gate,probing}": "a part of this suite",
     ".ci/run": "it runs this suite",
     "dagster dev": "gate/test_end_to_end.py runs it as `phase5 ui` starts it",
     "python -m phase5_ops_tests.documentation.screenshots": "some four minutes of a browser, which is not everywhere",
