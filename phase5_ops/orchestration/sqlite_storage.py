@@ -76,49 +76,43 @@ def _inode(address: str) -> int:
         return 0
 
 
-class KeptRunStorage(SqliteRunStorage):
-    """Dagster's records of runs, through a kept engine."""
+class _WithEngines:
+    """What keeps engines."""
 
     @cached_property
     def engines(self) -> _Engines:
-        """The engine of its file."""
+        """The engine of each of its files."""
         return _Engines()
+
+
+class _OneFile(_WithEngines):
+    """A storage of one file."""
+
+    _conn_string: str
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection in a transaction of its own."""
         with self.engines.engine(self._conn_string).begin() as connection:
             yield connection
+
+
+class KeptRunStorage(_OneFile, SqliteRunStorage):
+    """Dagster's records of runs, through a kept engine."""
 
     def dispose(self) -> None:
         """Closes the file."""
         self.engines.dispose()
 
 
-class KeptScheduleStorage(SqliteScheduleStorage):
+class KeptScheduleStorage(_OneFile, SqliteScheduleStorage):
     """Dagster's records of schedules and sensors, through a kept engine."""
 
-    @cached_property
-    def engines(self) -> _Engines:
-        """The engine of its file."""
-        return _Engines()
 
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        """A connection in a transaction of its own."""
-        with self.engines.engine(self._conn_string).begin() as connection:
-            yield connection
-
-
-class KeptEventLogStorage(SqliteEventLogStorage):
+class KeptEventLogStorage(_WithEngines, SqliteEventLogStorage):
     """Dagster's events, through kept engines."""
 
     _empty: ClassVar[bytes | None] = None  # the same for each run
-
-    @cached_property
-    def engines(self) -> _Engines:
-        """The engine of its file."""
-        return _Engines()
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
