@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from phase5_ops.build import CATALOGUE, EVIDENCE, JUDGING
 from phase5_ops.checklist import ALL_CHECKS, CHECKLIST_VERSION, ROW_OF_ID, Row
 from phase5_ops.clock import iso, parse_iso
+from phase5_ops.commands.run_history import meant
 from phase5_ops.context import UNKNOWN_ACCOUNT
 from phase5_ops.evidence.result import RowEntry
 from phase5_ops.evidence.run_tags import READINESS_JOB
@@ -94,7 +95,7 @@ def _chosen(settings: Settings, run_id: str | None) -> tuple[_ChosenRun, list[st
         present = store.run_ids()
     except OSError as error:
         raise ConfigurationError(f"the evidence in {root} cannot be read: {error.strerror}") from error
-    chosen = present if run_id is None else _meant(present, run_id)
+    chosen = present if run_id is None else meant(present, run_id)
     origins, unreadable = _origins(store, chosen)
     mine = {
         name: each for name, each in origins.items() if each.job == READINESS_JOB and each.environment == settings.environment
@@ -119,18 +120,6 @@ def _chosen(settings: Settings, run_id: str | None) -> tuple[_ChosenRun, list[st
     if mine[newest].fixed_now:
         notices.append("the run had a fixed clock (PHASE5_NOW)")
     return _ChosenRun(newest, mine[newest], store, settings, changed), notices
-
-
-def _meant(present: Sequence[str], wanted: str) -> list[str]:
-    """The run of this id, or the only one whose id begins so; none where there is none.
-
-    Raises:
-        ConfigurationError: the ids of several begin so.
-    """
-    found = [wanted] if wanted in present else [each for each in present if wanted and each.startswith(wanted)]
-    if len(found) > 1:
-        raise ConfigurationError(f"run {wanted}: that is the beginning of {first_few(found)}; give more of it")
-    return found
 
 
 def _origins(store: EvidenceStore, run_ids: Iterable[str]) -> tuple[dict[str, Origin], list[str]]:

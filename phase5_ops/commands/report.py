@@ -13,7 +13,7 @@ from phase5_ops.build import CATALOGUE, PREVIEWS, PROJECT
 from phase5_ops.commands.run_history import ChosenRun, chosen_run
 from phase5_ops.evidence.table import Tables
 from phase5_ops.files import sha256_of, write_whole
-from phase5_ops.report.changes import changes_between, judged_otherwise
+from phase5_ops.report.changes import changes_between, remarks_on
 from phase5_ops.report.document import ReadinessDocument, headline
 from phase5_ops.report.html.render import render_report
 from phase5_ops.report.past_runs import EvidenceFolder, RunFiles
@@ -110,11 +110,8 @@ def _rendered(
     *,
     beside_evidence: bool,
 ) -> str:
-    other = (
-        [] if before is None else [f"compared with run {before.run_id}: {each}" for each in judged_otherwise(before, document)]
-    )
     return render_report(
-        document.model_copy(update={"notices": [*document.notices, *remarks, *other]}),
+        document.model_copy(update={"notices": [*document.notices, *remarks, *remarks_on(before, document)]}),
         tables=tables,
         previews=PREVIEWS,
         changes=changes_between(before, document),

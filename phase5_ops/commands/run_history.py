@@ -219,14 +219,23 @@ def _newest(known: PastRuns, remarks: list[str]) -> PastRun:
     raise NothingKnown(f"no run covers all rows and can be read: {first_few(passed, _NAMED)}")
 
 
+def meant(ids: Sequence[str], wanted: str) -> list[str]:
+    """The run of this id, or the only one whose id begins so; none where there is none.
+
+    Raises:
+        ConfigurationError: the ids of several begin so.
+    """
+    found = [wanted] if wanted in ids else [each for each in ids if wanted and each.startswith(wanted)]
+    if len(found) > 1:
+        raise ConfigurationError(f"run {wanted}: that is the beginning of {first_few(found, _NAMED)}; give more of it")
+    return found
+
+
 def _find(known: PastRuns, wanted: str) -> PastRun:
     """The run of this id, or the only one whose id begins so."""
     ids = known.run_ids
-    found = [wanted] if wanted in ids else [each for each in ids if wanted and each.startswith(wanted)]
-    if len(found) == 1:
+    if found := meant(ids, wanted):
         return known.run(found[0])
-    if found:
-        raise ConfigurationError(f"run {wanted}: that is the beginning of {first_few(found, _NAMED)}; give more of it")
     beginnings = {each[: len(wanted)]: each for each in reversed(ids)}
     near = nearest(wanted, ids) or beginnings.get(nearest(wanted, beginnings) or "")
     said = f"did you mean {near}?" if near else f"the newest are {first_few(ids, _NAMED)};"

@@ -82,7 +82,12 @@ def linked(text: str, url: str | None) -> str:
     """The text as Markdown, linked where there is an address of the web."""
     if url is None or not url.startswith(("https://", "http://")):
         return in_markdown(text)
-    return f"[{in_markdown(text)}](<{''.join(quote(char) if char in _NOT_IN_LINKS or char.isspace() else char for char in url)}>)"
+    return f"[{in_markdown(text)}](<{_target(url)}>)"
+
+
+def _target(url: str) -> str:
+    """The address as Markdown takes it between angle brackets."""
+    return "".join(quote(char) if char in _NOT_IN_LINKS or char.isspace() else char for char in url)
 
 
 def wide(markdown: str) -> dg.MetadataValue:
@@ -92,8 +97,7 @@ def wide(markdown: str) -> dg.MetadataValue:
 
 def web_link(url: str) -> dg.MetadataValue:
     """An address of ours as a link; Dagster's own kind of link has no room for a long one."""
-    target = "".join(quote(char) if char in _NOT_IN_LINKS or char.isspace() else char for char in url)
-    return dg.MetadataValue.md(f"[{in_lines(url)}](<{target}>)" if url else "")
+    return dg.MetadataValue.md(f"[{in_lines(url)}](<{_target(url)}>)" if url else "")
 
 
 def listed(facts: Mapping[str, object]) -> dg.MetadataValue:

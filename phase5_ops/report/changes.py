@@ -123,6 +123,11 @@ def judged_otherwise(before: ReadinessDocument, after: ReadinessDocument) -> lis
     return remarks
 
 
+def remarks_on(before: ReadinessDocument | None, after: ReadinessDocument) -> list[str]:
+    """The same for a report of the later run, which compares itself with the earlier one, if there is one."""
+    return [] if before is None else [f"compared with run {before.run_id}: {each}" for each in judged_otherwise(before, after)]
+
+
 def figures_of(entry: RowEntry) -> dict[str, float]:
     """The numeric facts of a row, also those that are kept as decimal text, such as money.
 

@@ -19,7 +19,7 @@ from phase5_ops.gate.inputs.dagster_records import RunLog
 from phase5_ops.gate.reasons import SignOffReason
 from phase5_ops.gate.records import Release
 from phase5_ops.gate.runs.run_end import notices
-from phase5_ops.report.changes import Changes, changes_between, judged_otherwise
+from phase5_ops.report.changes import Changes, changes_between, remarks_on
 from phase5_ops.report.document import (
     WHOLE_RUN,
     Judged,
@@ -176,12 +176,7 @@ def _changes(run: RunContext, document: ReadinessDocument) -> tuple[Changes | No
     """What changed since the run before, or why that cannot be told; and what both were not judged by alike."""
     try:
         before = previous_of(run.store.root, document)
-        remarks = (
-            []
-            if before is None
-            else [f"compared with run {before.run_id}: {each}" for each in judged_otherwise(before, document)]
-        )
-        return changes_between(before, document), "", remarks
+        return changes_between(before, document), "", remarks_on(before, document)
     except (OSError, ValueError) as error:
         log.warning("what changed since the run before cannot be told: %s", error)
         return None, str(error), []
