@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from phase5_ops_tests.conftest import NOW
-from phase5_ops_tests.places import ROOT
+from phase5_ops_tests.places import ROOT, copy_project
 
 pytestmark = pytest.mark.slow
 
@@ -76,11 +75,7 @@ def files(root: Path) -> dict[str, bytes]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project with the row, after all was looked at."""
     root = tmp_path_factory.mktemp("project")
-    for name in ("phase5_ops", "docs"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
-    for path in ROOT.glob("*.*"):
-        if path.is_file():
-            shutil.copy(path, root)
+    copy_project(root)
     for block in blocks():
         do(block, root)
     environment = {"PATH": str(Path(sys.executable).parent), "PYTHONPATH": str(root), "HOME": str(root)}

@@ -8,7 +8,6 @@ import json
 import re
 import runpy
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -24,7 +23,7 @@ from botocore.validate import ParamValidator
 import phase5_ops
 from phase5_ops.settings import load_settings
 from phase5_ops_tests.documentation.shown import DOCUMENTS
-from phase5_ops_tests.places import ROOT, TESTS
+from phase5_ops_tests.places import ROOT, TESTS, copy_project
 
 PROGRAMS = (
     r"(?:python3?|pip|openssl|aws|curl|dagster|ruff|mypy|trestle|junit2html|sarif|check-jsonschema|git|npm|\.ci/\w+|pytest"
@@ -163,9 +162,7 @@ def test_trestle_makes_a_workspace(tmp_path: Path):
 
 
 def test_the_documents_that_are_made_from_code_are_written_by_the_command_that_is_shown(tmp_path: Path, monkeypatch):
-    for name in ("phase5_ops", "docs"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    copy_project(tmp_path)
     whole = (ROOT / "README.md").read_text(encoding="utf-8")
     (tmp_path / "README.md").write_text(re.sub(r"^\| 1\.1 .*\n", "", whole, flags=re.MULTILINE), encoding="utf-8")
     (tmp_path / "docs" / "findings.md").unlink()
