@@ -42,6 +42,9 @@ MALFORMED_KEPT = 1000
 SUCCESS_STATUSES = frozenset({"SUCCEEDED", "SUCCESS", "COMPLETED"})
 
 _ENTRY_ID = re.compile(r"entry-(?P<ms>\d{12,14})(?:-|$)")  # the platform puts the time of writing into the id
+#: A timestamp as the platform writes it; two of them are in order of time if their texts are.
+_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+_OTHERS_KEPT = 1000  # types beside the relevant ones that are recognised without looking closely
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -124,10 +127,14 @@ class Ledger:
         self.items = 0
         self.newest: int | None = None
         self._latest = latest
+        self._others: set[str] = set()  # types met that are not relevant
+        self._newest_stamp = ""  # of `_STAMP`; no later than `newest`
 
     def add(self, item: object) -> None:
         """Takes one item, DynamoDB JSON or plain."""
         self.items += 1
+        if type(item) is dict and self._took_usual(item):
+            return
         reading = _Reading(item)
         entry = reading.entry()
         if reading.at is not None and self._latest is not None and reading.at > self._latest:
@@ -137,7 +144,44 @@ class Ledger:
         for attribute, problem in reading.problems:
             self.refuse(reading.key, attribute, problem)
         if entry is not None:
-            self.entries.append(entry)
+            self.keep(entry)
+
+    def keep(self, entry: LedgerEntry) -> None:
+        """Takes an entry of a relevant type that was read; a subclass may keep it elsewhere than in `entries`."""
+        self.entries.append(entry)
+
+    def _took_usual(self, item: dict[str, Any]) -> bool:
+        """Takes an item that is as the platform writes it; False, and nothing taken, where it has to be looked at closely.
+
+        `_Reading` gives the same for such an item, at several times the cost.
+        """
+        event = _s(item.get("eventType"))
+        if event is None:
+            return False
+        if event in RELEVANT:
+            entry = _usual_entry(event, item)
+            if entry is None or (self._latest is not None and entry.at > self._latest):
+                return False
+            if self.newest is None or entry.at > self.newest:
+                self.newest = entry.at
+            self.keep(entry)
+            return True
+        if event not in self._others:
+            if not event.strip() or event.strip().upper() in RELEVANT or len(self._others) >= _OTHERS_KEPT:
+                return False
+            self._others.add(event)
+        stamp = _s(item.get("timestamp"))
+        if stamp is None or not _STAMP.fullmatch(stamp):
+            return False
+        if stamp <= self._newest_stamp:
+            return True
+        at = _moment(stamp)
+        if at is None or (self._latest is not None and at > self._latest):
+            return False
+        self._newest_stamp = stamp
+        if self.newest is None or at > self.newest:
+            self.newest = at
+        return True
 
     def refuse(self, key: str, attribute: str, problem: str) -> None:
         """Notes something that is not what the platform writes."""
@@ -145,17 +189,69 @@ class Ledger:
         if len(self.malformed) < MALFORMED_KEPT:
             self.malformed.append(MalformedRecord(self.name, key, attribute, problem))
 
-    def drop_repeats(self) -> int:
-        """Drops items that came twice (files may overlap) and returns how many; one key with two contents is malformed."""
-        unique = list(dict.fromkeys(self.entries))
-        dropped, self.entries = len(self.entries) - len(unique), unique
-        if len({(entry.pk, entry.sk) for entry in unique}) < len(unique):
-            seen: set[tuple[str, str]] = set()
-            for entry in unique:
-                if (entry.pk, entry.sk) in seen:
-                    self.refuse(f"{entry.pk} / {entry.sk}", "item", "the input holds this key twice, with different content")
-                seen.add((entry.pk, entry.sk))
-        return dropped
+
+def _s(value: object) -> str | None:
+    """The text of an attribute in DynamoDB JSON; None for everything else."""
+    if type(value) is dict and len(value) == 1:
+        text = value.get("S")
+        if type(text) is str and is_unicode(text):
+            return text
+    return None
+
+
+def is_unicode(text: str) -> bool:
+    """False where a text holds half of a surrogate pair, as JSON can write it: it can be stored and shown nowhere."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _usual_entry(event: str, item: dict[str, Any]) -> LedgerEntry | None:
+    """The entry of an item in DynamoDB JSON in which nothing is odd; None where `_Reading` has to say what it is."""
+    tenant, trace = _s(item.get("tenantId")), _s(item.get("traceId"))
+    stamp, entry_id = _s(item.get("timestamp")), _s(item.get("entryId"))
+    if tenant is None or trace is None or stamp is None or entry_id is None:
+        return None
+    pk, sk = _s(item.get("pk")), _s(item.get("sk"))
+    if pk != PARTITION_PREFIX + tenant or sk != f"{SORT_PREFIX}{stamp}#{entry_id}" or not _STAMP.fullmatch(stamp):
+        return None
+    if not (tenant.strip() and trace.strip() and entry_id.strip()):
+        return None
+    data = item.get("data")
+    if type(data) is not dict or len(data) != 1 or type(data := data.get("M")) is not dict:
+        return None
+    for name, own in (("gsi1pk", TRACE_PREFIX + trace), ("gsi1sk", stamp), ("gsi2pk", pk), ("gsi2sk", stamp)):
+        value = item.get(name)
+        if value is not None and _s(value) != own:
+            return None
+    account, intent = _s(item.get("accountId")), _s(data.get("action_intent_id"))
+    if account is None and item.get("accountId") is not None:
+        return None
+    if intent is None and data.get("action_intent_id") is not None:
+        return None
+    reason = requester = status = None
+    if event in REPLAY_TYPES:
+        if not (account and account.strip() and intent and intent.strip()):
+            return None
+        reason, requester = _s(data.get("replay_reason")), _s(data.get("requested_by"))
+        if reason is None or requester is None:
+            return None
+    if event in ENDS:
+        status = _s(data.get("status"))
+        if status is None and data.get("status") is not None:
+            return None
+    at = _moment(stamp)
+    if at is None:
+        return None
+    named = _ENTRY_ID.match(entry_id)
+    written = int(named["ms"]) if named else None
+    return LedgerEntry(
+        event, tenant, account or "", trace, at, entry_id, pk, sk, intent or "", reason, requester, status, written
+    )
 
 
 class _Reading:
@@ -228,11 +324,11 @@ class _Reading:
         value = holder.get(name)
         if isinstance(value, dict) and len(value) == 1:
             kind, bare = next(iter(value.items()))
-            if kind == "S" and isinstance(bare, str):
+            if kind == "S" and isinstance(bare, str) and is_unicode(bare):
                 return bare
             if kind == "NULL":
                 return None
-        if value is None or isinstance(value, str):
+        if value is None or (isinstance(value, str) and is_unicode(value)):
             return value
         self.problem(shown_as, f"expected text, found {shown(value)}")
         return None
@@ -315,4 +411,4 @@ def _moment(value: object) -> int | None:
 def _key_text(value: object) -> str:
     """A key attribute for display, whatever it holds."""
     bare = value.get("S") if isinstance(value, dict) else value
-    return bare if isinstance(bare, str) else shown(value)
+    return bare if isinstance(bare, str) and is_unicode(bare) else shown(value)

@@ -61,9 +61,12 @@ def audit_ledger(
 ) -> None:
     """Audit the replays in ledger exports, without Dagster or AWS: the same judgement as row 3.2.
 
-    Takes DynamoDB JSON or plain items: scan, query, get and batch-get answers, put requests, lists, lines, and full exports,
-    packed (gzip, zstd, bzip2, xz, zip, tar) or not. Every file of a folder is read, or named as not read (ERROR). Evaluated at
-    PHASE5_NOW, else at the newest entry. Exit codes: 0 PASS or WARN, 1 FAIL, 2 INCONCLUSIVE or ERROR, 3 usage.
+    Takes DynamoDB JSON or plain items: scan, query, get and batch-get answers, put requests, lists, lines, and full and
+    incremental exports, packed (gzip, zstd, bzip2, xz, zip, tar) or not. Every file of a folder is read, or named as not read
+    (ERROR); an export must be whole by its manifests' checksums and counts, and of the table PHASE5_TABLES__LEDGER. Several
+    exports are one ledger; a time that none covers is INCONCLUSIVE. Evaluated at PHASE5_NOW, else at the newest entry.
+
+    Exit codes: 0 PASS or WARN, 1 FAIL, 2 INCONCLUSIVE or ERROR, 3 usage.
     """
     from phase5_ops.settings import ConfigurationError, load_settings
 
@@ -73,8 +76,11 @@ def audit_ledger(
     with progress("reading", piped=False):
         from phase5_ops.report import file_audit
         from phase5_ops.sections.replay.audit.files import audit_files
+        from phase5_ops.sections.replay.audit.locations import DiskLocation
 
-        judgement = audit_files(paths, policy=settings.replay, now=settings.now)
+        judgement = audit_files(
+            [DiskLocation(path) for path in paths], policy=settings.replay, now=settings.now, table=settings.tables.ledger
+        )
     if output_format is PlainFormat.json:
         print(file_audit.as_json("phase5.ledger_audit/v1", judgement))
     else:

@@ -37,7 +37,7 @@ from phase5_ops.sections.replay.audit.evidence import (
     replays_within,
     timeline,
 )
-from phase5_ops.sections.replay.audit.files import LedgerFileCode
+from phase5_ops.sections.replay.audit.file_codes import LedgerFileCode
 from phase5_ops.sections.replay.audit.history import LedgerHistory, Seen
 from phase5_ops.sections.replay.audit.judge import AuditCode, judge_replay_audit
 from phase5_ops.sections.replay.audit.pairing import Replay

@@ -1,77 +1,110 @@
 """The replay audit over files instead of a table: exports, answers, backups, lines of items. Needs neither Dagster nor AWS.
 
-Files are read as a stream; only entries of the types that replays have are kept. Every file of a folder is read, or named as
-not read, except hidden files and the marks that an export leaves beside its data. What cannot be read whole (a truncated
-archive, an unknown shape, a manifest that does not fit, an answer with pages missing) becomes a `Read` that is not OK, and a
-broken line becomes a malformed record; neither raises. There is no history to compare with here, and neither outcomes nor
-attempts are read; the facts say so.
+Every file of a folder is read, or named as not read, except hidden files and the marks that an export leaves beside its data.
+What cannot be read whole (a truncated archive, an unknown shape, a manifest that does not fit, an answer with pages missing)
+becomes a `Read` that is not OK, and a broken line becomes a malformed record; neither raises. There is no history to compare
+with here, but several exports of one table are compared with each other; neither outcomes nor attempts are read; the facts say
+so.
 """
 
-import base64
-import hashlib
-import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-
-from phase5_ops.ccnative.attributes import shown
 from phase5_ops.ccnative.execution_records import ExecutionRecords
-from phase5_ops.ccnative.ledger import Ledger, epoch_ms, stamp_of
+from phase5_ops.ccnative.ledger import epoch_ms, stamp_of
 from phase5_ops.clock import iso, parse_iso
-from phase5_ops.input_files.files import FileUnreadable, contents, files_below
 from phase5_ops.policy import ReplayPolicy
-from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.sections.replay.audit.evidence import Window, replay_audit, within
-from phase5_ops.sections.replay.audit.judge import judge_replay_audit
-from phase5_ops.sections.replay.audit.ledger_documents import LedgerDocuments, NotALedger, Pages
+from phase5_ops.reads import ReadStatus, whole
+from phase5_ops.sections.replay.audit.data_file import INPUT, file_read
+from phase5_ops.sections.replay.audit.evidence import Window, read_from, replay_audit, within
+from phase5_ops.sections.replay.audit.export_manifest import NEW_IMAGE
+from phase5_ops.sections.replay.audit.exports import ReadingPlan, described, gaps, plan_reading
+from phase5_ops.sections.replay.audit.file_codes import LedgerFileCode
+from phase5_ops.sections.replay.audit.judge import LISTED, AuditCode, judge_replay_audit
+from phase5_ops.sections.replay.audit.ledger_merge import FileParts, MergedLedger, merged
+from phase5_ops.sections.replay.audit.ledger_part import CHANGED, LedgerPart
+from phase5_ops.sections.replay.audit.locations import Location
 from phase5_ops.sections.replay.audit.pairing import pair_replays
-from phase5_ops.verdict import FindingCode, FindingCodes, Judgement, Verdict, worst
+from phase5_ops.sections.replay.audit.processes import processes_for, read_files
+from phase5_ops.verdict import Finding, Judgement, in_order, worst
 
 log = logging.getLogger(__name__)
 
-INPUT = "ledger"  # the name of all files together, in subjects and reads
-
-
-class LedgerFileCode(FindingCodes):
-    """What can be wrong with the files of a ledger, beside what is wrong with the ledger."""
-
-    LEDGER_FILE_WITHOUT_ITEMS = FindingCode(
-        Verdict.WARN,
-        "A file was read whole and holds no item of the ledger: an empty answer, or an empty list.",
-        "Check that it is the file that was meant: a filter, a wrong table or an export that failed leaves such a file too.",
-    )
-
-
-_PROGRESS_EVERY = 100_000
 _NAMED = 20  # files without items that get a finding of their own
-_MANIFEST = "manifest-files.json"
-_SUMMARY = "manifest-summary.json"
-#: What an export writes beside its data.
-_MARKS = frozenset({_MANIFEST, _SUMMARY, "manifest-files.md5", "manifest-summary.md5", "_started", "_SUCCESS"})
 
 
-def audit_files(paths: Sequence[Path], *, policy: ReplayPolicy, now: datetime | None) -> Judgement:
-    """The verdict of row 3.2 over the ledger entries in these files and folders.
+def audit_files(
+    locations: Sequence[Location],
+    *,
+    policy: ReplayPolicy,
+    now: datetime | None,
+    table: str | None = None,
+    processes: int | None = None,
+) -> Judgement:
+    """The verdict of row 3.2 over the ledger entries at these locations.
 
     Args:
-        paths: files of DynamoDB JSON or plain items in any shape of `ledger_documents`, packed or not; or folders of such files,
-            with the manifests of DynamoDB exports or without.
+        locations: files of DynamoDB JSON or plain items in any shape of `ledger_documents`, packed or not; or folders of such
+            files, with the manifests of DynamoDB exports or without.
         policy: as for a run; the window ends at `now`.
         now: evaluation time; default: the newest entry, so that an old export is judged as of its own end.
+        table: name of the table of which exports must be; None for any one.
+        processes: that read files at once; default: as many as pay.
     """
+    latest = latest_stamp(policy, now)
+    plan = plan_reading(locations, table)
+    sizes = [planned.size for planned in plan.files]
+    parts: dict[int, list[LedgerPart]] = defaultdict(list)
+    items = 0
+
+    def take(number: int, part: LedgerPart) -> None:
+        nonlocal items
+        parts[number].append(part)
+        items += part.items
+        log.info("read %d items", items)
+
+    read_files(
+        [planned.file for planned in plan.files],
+        latest,
+        take,
+        processes=processes_for(sizes) if processes is None else processes,
+        sizes=sizes,
+    )
+    return judge_parts(plan, [parts[number] for number in range(len(plan.files))], policy=policy, now=now)
+
+
+def latest_stamp(policy: ReplayPolicy, now: datetime | None) -> int:
+    """Epoch ms after which no entry can be stamped that is read at this moment and judged as of `now`."""
     wall = datetime.now(UTC) + timedelta(seconds=policy.future_tolerance_seconds)
-    latest = wall if now is None else max(wall, now + timedelta(days=1))
-    reader = _Reader(Ledger(INPUT, latest=epoch_ms(iso(latest))))
-    for path in paths:
-        reader.read(path)
-    reader.end()
-    ledger = reader.ledger
-    repeats = ledger.drop_repeats()
+    return epoch_ms(iso(wall if now is None else max(wall, now + timedelta(days=1))))
+
+
+def judge_parts(
+    plan: ReadingPlan, parts: Sequence[Sequence[LedgerPart]], *, policy: ReplayPolicy, now: datetime | None
+) -> Judgement:
+    """The verdict of row 3.2 over what was read; see `audit_files`.
+
+    Args:
+        plan: what was to be read.
+        parts: of each file of the plan, in its order.
+        policy: as for a run.
+        now: evaluation time; default: the newest entry.
+    """
+    reads = [*plan.reads, *(part.read for file in parts for part in file if part.read is not None)]
+    files = [
+        FileParts(file, None, False)
+        if planned.export is None
+        else FileParts(file, planned.export.until_ms, not planned.export.incremental)
+        for planned, file in zip(plan.files, parts, strict=True)
+    ]
+    found = merged(files, INPUT, whole=whole(reads))
+    if found.answers and found.unfinished == found.answers:
+        problem = "the last answer has LastEvaluatedKey or NextToken, so pages are missing"
+        reads.append(file_read("scan answers", ReadStatus.PARTIAL, problem))
+    ledger = found.ledger
     if now is None:
         now = parse_iso(stamp_of(ledger.newest)) if ledger.newest is not None else datetime.now(UTC)
     window = Window.before(now, policy)
@@ -80,158 +113,77 @@ def audit_files(paths: Sequence[Path], *, policy: ReplayPolicy, now: datetime | 
     table = replay_audit(
         within(replays, window), ledger=ledger, window=window, outcomes=ExecutionRecords(), attempts=ExecutionRecords()
     )
-    judgement = judge_replay_audit(table.with_reads(reader.reads, now), policy=policy, now=now, links=None)
+    judgement = judge_replay_audit(table.with_reads(reads, now), policy=policy, now=now, links=None)
+    empty = [planned.file.name for planned, file in zip(plan.files, parts, strict=True) if any(part.empty for part in file)]
+    more = [
+        *_without_items(empty),
+        *_gaps(plan, read_from(window, policy), epoch_ms(iso(now))),
+        *_changes(found),
+    ]
     facts = {
         **judgement.facts,
         "evaluated_at": iso(now),
-        "files": reader.files,
-        "repeated_items": repeats,
+        "files": len(plan.files),
+        "repeated_items": found.repeats,
         "replays_before_window": sum(1 for replay in replays if replay.first.at < window.start),
-        "history": "not kept for files: entries deleted or rewritten since do not show",
+        "history": _history(plan),
         "outcomes_and_attempts": "not read",
+        "files_without_items": len(empty),
+        **_export_facts(plan, found),
     }
-    empty = [
-        LedgerFileCode.LEDGER_FILE_WITHOUT_ITEMS.at(name, expected="items of the ledger", seen="none")
-        for name in reader.without_items[:_NAMED]
-    ]
-    verdict = worst([judgement.verdict, *(finding.verdict for finding in empty)])
-    facts["files_without_items"] = len(reader.without_items)
-    return replace(judgement, facts=facts, verdict=verdict, findings=(*judgement.findings, *empty))
+    verdict = worst([judgement.verdict, *(finding.verdict for finding in more)])
+    return replace(judgement, facts=facts, verdict=verdict, findings=in_order([*judgement.findings, *more]))
 
 
-@dataclass(slots=True)
-class _Reader:
-    """Takes files into a ledger, and notes how each was read."""
-
-    ledger: Ledger
-    reads: list[Read] = field(default_factory=list)
-    without_items: list[str] = field(default_factory=list)
-    files: int = 0
-    _pages: Pages = field(default_factory=Pages)
-
-    def read(self, path: Path) -> None:
-        """One argument: a file, or a folder with everything in it."""
-        if not path.is_dir():
-            self._file(path)
-            return
-        try:
-            files = files_below(path)
-        except (FileUnreadable, OSError) as error:
-            self._note(path, ReadStatus.DENIED, str(error))
-            return
-        manifests = [file for file in files if file.name == _MANIFEST]
-        exports = {file.parent for file in files if file.name in _MARKS}
-        for manifest in manifests:
-            self._export(manifest, [file for file in files if manifest.parent in file.parents and file.name not in _MARKS])
-        for folder in sorted(exports - {manifest.parent for manifest in manifests}):
-            self._note(
-                folder, ReadStatus.PARTIAL, f"an export without {_MANIFEST}: it is not finished, or files of it are missing here"
-            )
-        rest = [file for file in files if file.name not in _MARKS and not exports & set(file.parents)]
-        for file in rest:
-            self._file(file)
-        if not rest and not exports:
-            self._note(path, ReadStatus.NOT_FOUND, "a folder without files")
-
-    def end(self) -> None:
-        """Notes missing scan answers: each but the last says that another follows."""
-        if self._pages.answers and self._pages.unfinished == self._pages.answers:
-            self._note(
-                Path("scan answers"),
-                ReadStatus.PARTIAL,
-                "the last answer has LastEvaluatedKey or NextToken, so pages are missing",
-            )
-
-    def _note(self, path: Path, status: ReadStatus, problem: str | None = None) -> None:
-        at = iso(datetime.now(UTC))
-        self.reads.append(Read("file:Read", f"{INPUT} {path}", status, problem, 1, at, at))
-
-    def _file(self, path: Path, *, items: int | None = None) -> None:
-        """Reads one file; `items` is how many a manifest says it has."""
-        self.files += 1
-        before = self.ledger.items
-        try:
-            self._contents(path)
-        except NotALedger as problem:
-            self._note(path, problem.status, str(problem))
-        except FileUnreadable as problem:
-            self._note(path, ReadStatus.INVALID, str(problem))
-        except PermissionError as error:
-            self._note(path, ReadStatus.DENIED, str(error))
-        except (OSError, pa.ArrowException) as error:  # also what a decompressor says of a truncated or damaged archive
-            self._note(path, ReadStatus.INVALID, str(error)[:300])
-        else:
-            came = self.ledger.items - before
-            if not came and items is None:
-                self.without_items.append(str(path))
-            if items is None or came == items:
-                self._note(path, ReadStatus.OK)
-            else:
-                self._note(path, ReadStatus.PARTIAL, f"the manifest says {items} items, the file has {came}")
-
-    def _contents(self, path: Path) -> None:
-        documents = LedgerDocuments(self._item, lambda number, problem: self._refuse(f"{path}:{number}", problem), self._pages)
-        for content in contents(str(path), lambda: path.open("rb", buffering=0)):
-            documents.read(content.stream)
-
-    def _refuse(self, where: str, problem: str) -> None:
-        self.ledger.items += 1
-        self.ledger.refuse(where, "line", problem)
-
-    def _item(self, item: object) -> None:
-        self.ledger.add(item)
-        if self.ledger.items % _PROGRESS_EVERY == 0:
-            log.info("read %d items", self.ledger.items)
-
-    def _export(self, manifest: Path, found: Sequence[Path]) -> None:
-        """Reads a DynamoDB export: the files its manifest names, each checked against its checksum and number of items.
-
-        Args:
-            manifest: the list of its data files.
-            found: every file that lies in the export; those that the manifest does not name are noted as not read.
-        """
-        try:
-            entries = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines() if line.strip()]
-            named = [(str(e["dataFileS3Key"]), e.get("md5Checksum"), e.get("itemCount")) for e in entries]
-            summary = _summary(manifest.with_name(_SUMMARY))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            self._note(manifest, ReadStatus.INVALID, f"the manifest cannot be read: {error!r}")
-            return
-        if problem := _unsupported(summary):
-            self._note(manifest, ReadStatus.INVALID, problem)
-            return
-        before = self.ledger.items
-        files = {manifest.parent / "data" / Path(key).name: (checksum, items) for key, checksum, items in named}
-        for stray in sorted(set(found) - files.keys()):
-            self._note(stray, ReadStatus.INVALID, "not read: it lies in an export whose manifest does not name it")
-        for file, (checksum, items) in files.items():
-            try:
-                fits = checksum is None or _md5(file) == checksum
-            except OSError as error:
-                self._note(file, ReadStatus.NOT_FOUND, f"named by the manifest: {error.strerror}")
-                continue
-            if fits:
-                self._file(file, items=items)
-            else:
-                self._note(file, ReadStatus.INVALID, "the file's MD5 is not the manifest's")
-        came, said = self.ledger.items - before, summary.get("itemCount")
-        if said is not None and said != came:
-            self._note(manifest, ReadStatus.PARTIAL, f"the export has {said} items, {came} were read")
+def _history(plan: ReadingPlan) -> str:
+    if len(plan.exports) > 1:
+        return "the exports are compared with each other; what was deleted or rewritten beside them does not show"
+    return "not kept for files: entries deleted or rewritten since do not show"
 
 
-def _summary(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+def _export_facts(plan: ReadingPlan, found: MergedLedger) -> dict[str, str | int]:
+    if not plan.exports:
+        return {}
+    facts: dict[str, str | int] = {
+        "exports": "; ".join(described(name, export) for name, export in plan.exports[:_NAMED]),
+        "manifests_without_checksum_file": len(plan.unverified),
+        "changed_or_deleted_entries": found.changes_count,
+        "entries_written_again_unchanged": found.unchanged,
+    }
+    if any(export.view == NEW_IMAGE for _, export in plan.exports):
+        facts["rewritten_entries"] = "not all seen: exports with the view NEW_IMAGE do not hold what was there before"
+    return facts
 
 
-def _unsupported(summary: Mapping[str, Any]) -> str | None:
-    if summary.get("outputFormat", "DYNAMODB_JSON") != "DYNAMODB_JSON":
-        return f"export format {shown(summary['outputFormat'])}; only DYNAMODB_JSON is read"
-    if summary.get("exportType", "FULL_EXPORT") != "FULL_EXPORT":
-        return f"{shown(summary['exportType'])}; only full exports hold the ledger's window"
-    return None
+def _without_items(names: Sequence[str]) -> Iterator[Finding]:
+    for name in names[:_NAMED]:
+        yield LedgerFileCode.LEDGER_FILE_WITHOUT_ITEMS.at(name, expected="items of the ledger", seen="none")
 
 
-def _md5(path: Path) -> str:
-    """The file's MD5 as manifests write it: base64."""
-    with path.open("rb") as file:
-        return base64.b64encode(hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()).decode()
+def _gaps(plan: ReadingPlan, since: int, until: int) -> Iterator[Finding]:
+    for begin, end in gaps([export for _, export in plan.exports], since, until):
+        yield LedgerFileCode.LEDGER_EXPORTS_LEAVE_A_GAP.at(
+            f"{INPUT} from {stamp_of(begin)} to {stamp_of(end)}",
+            expected=f"exports that reach from {stamp_of(since)} to {stamp_of(until)} without a gap",
+            seen="no export of that time",
+        )
+
+
+def _changes(found: MergedLedger) -> Iterator[Finding]:
+    """Entries that the exports show as rewritten or deleted, although the ledger is append-only."""
+    listed = {AuditCode.LEDGER_ENTRY_CHANGED: 0, AuditCode.LEDGER_ENTRY_MISSING: 0}
+    for change in found.changes:
+        code = AuditCode.LEDGER_ENTRY_CHANGED if change.kind == CHANGED else AuditCode.LEDGER_ENTRY_MISSING
+        listed[code] += 1
+        if listed[code] > LISTED:
+            continue
+        when = f" at {stamp_of(change.micros // 1000)}" if change.micros is not None else " between two exports"
+        done = "rewritten" if change.kind == CHANGED else "deleted"
+        yield code.at(f"{change.pk} / {change.sk}", expected="the entry as it was written first", seen=f"{done}{when}")
+    for code, count in listed.items():
+        if count > LISTED:
+            yield code.at(f"{count - LISTED} more", expected="entries as they were written first", seen=f"{count} in all")
+    if (unlisted := found.changes_count - len(found.changes)) > 0:
+        yield AuditCode.LEDGER_ENTRY_CHANGED.at(
+            f"{unlisted} more", expected="entries as they were written first", seen="rewritten or deleted, not listed one by one"
+        )

@@ -130,12 +130,12 @@ class AuditCode(FindingCodes):
     )
     LEDGER_ENTRY_MISSING = FindingCode(
         Verdict.FAIL,
-        "An entry that an earlier run saw is no longer in the ledger, which is append-only.",
+        "An entry that an earlier run saw, or an earlier export holds, is no longer in the ledger, which is append-only.",
         "Find out who deleted it (CloudTrail data events, point-in-time recovery).",
     )
     LEDGER_ENTRY_CHANGED = FindingCode(
         Verdict.FAIL,
-        "An entry is no longer what an earlier run saw, although the ledger is append-only.",
+        "An entry is no longer what an earlier run saw, or an earlier export holds, although the ledger is append-only.",
         "Find out who rewrote it (CloudTrail data events); compare with a point-in-time recovery.",
     )
     LEDGER_HISTORY_BROKEN = FindingCode(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from phase5_ops.aws.links import ConsoleLinks
@@ -13,7 +14,9 @@ from phase5_ops.clock import iso
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.replay.audit.evidence import ReplayAudit, Window, replay_audit, replays_within
+from phase5_ops.sections.replay.audit.files import audit_files
 from phase5_ops.sections.replay.audit.judge import judge_replay_audit
+from phase5_ops.sections.replay.audit.locations import DiskLocation
 from phase5_ops.verdict import Judgement
 
 TABLE = "cc-native-ledger"
@@ -182,3 +185,8 @@ def attempt(intent: str, trace: str, status: str, *, ttl: datetime = NOW + timed
 def outcome(intent: str, trace: str, status: str) -> Item:
     """An outcome of an acme intent."""
     return {**attempt(intent, trace, status), "sk": {"S": f"OUTCOME#{intent}"}}
+
+
+def audit_paths(paths: Iterable[Path], *, now: datetime | None = NOW, **more: Any) -> Judgement:
+    """The audit over files and folders of this machine."""
+    return audit_files([DiskLocation(path) for path in paths], policy=ReplayPolicy(), now=now, **more)

@@ -9,18 +9,16 @@ import hypothesis.strategies as st
 import pytest
 
 from phase5_ops.clock import parse_iso
-from phase5_ops.policy import ReplayPolicy
-from phase5_ops.sections.replay.audit.files import audit_files
 from phase5_ops.verdict import Judgement, Verdict
 from phase5_ops_tests.places import FIELD_CASES
-from phase5_ops_tests.sections.replay.audit.ledgers import dynamodb, replay
+from phase5_ops_tests.sections.replay.audit.ledgers import audit_paths, dynamodb, replay
 
 CASES = FIELD_CASES / "ledger"
 NOW = parse_iso("2026-03-01T12:00:00Z")
 
 
 def judged(*paths: Path) -> Judgement:
-    return audit_files(paths, policy=ReplayPolicy(), now=NOW)
+    return audit_paths(paths, now=NOW)
 
 
 def test_the_whole_ledger_passes():
@@ -77,7 +75,7 @@ def test_a_violation_in_any_part_never_passes_and_no_part_is_left_unnamed(tmp_pa
         file = folder / ("sub" if deep else ".") / f"part-{number}.dat"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(gzip.compress(content) if packed else content)
-    found = audit_files([folder], policy=ReplayPolicy(), now=None)
+    found = audit_paths([folder], now=None)
     assert found.verdict.blocks
     for number, (shape, _, _) in enumerate(parts):
         if shape in UNKNOWN:
@@ -89,7 +87,7 @@ def test_a_violation_in_any_part_never_passes_and_no_part_is_left_unnamed(tmp_pa
 def test_a_file_without_items_is_said(tmp_path):
     (tmp_path / "a.jsonl").write_text(KNOWN["lines"](GOOD))
     (tmp_path / "b.json").write_text('{"Items": [], "Count": 0}')
-    found = audit_files([tmp_path], policy=ReplayPolicy(), now=None)
+    found = audit_paths([tmp_path], now=None)
     assert found.verdict is Verdict.WARN
     assert [finding.subject for finding in found.findings] == [str(tmp_path / "b.json")]
 
