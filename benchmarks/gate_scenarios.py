@@ -66,7 +66,7 @@ def tried(sandbox: Sandbox, settings: Settings) -> Outcome:
             return run_tick(DecidingSession(open_run(settings, "tick"), instance=instance), None, datetime.now(UTC), WORDS)
 
         def run(request: dg.RunRequest) -> None:
-            job = build_defs(settings=settings).resolve_job_def(request.job_name)
+            job = build_defs(settings=settings).resolve_job_def(str(request.job_name))
             config = {**QUIET, **request.run_config} if request.run_config else QUIET
             job.execute_in_process(run_config=config, tags=request.tags, instance=instance, raise_on_error=False)
 
@@ -80,6 +80,8 @@ def tried(sandbox: Sandbox, settings: Settings) -> Outcome:
                 run(request)
         state = DecidingSession(open_run(settings, "end"), instance=instance).state
         found = state.candidate(RELEASE)
+        if found is None:
+            raise RuntimeError("the state table no longer has the candidate")
         return Outcome(found.fate, state.promotion(RELEASE, found.series) is not None, signed, [*said, *last.lines])
 
 
