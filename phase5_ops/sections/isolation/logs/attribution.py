@@ -25,7 +25,7 @@ from phase5_ops.ccnative.log_lines import REQUEST_FIELDS, TENANT_FIELDS, WORK_FI
 from phase5_ops.sections.isolation.logs.dictionary import lower_case, spellings
 from phase5_ops.sections.isolation.logs.edits import Layer, names_of
 from phase5_ops.sections.isolation.logs.scan import Hits
-from phase5_ops.sections.isolation.logs.tokens import Flags, Hashes, Ints, key_hashes
+from phase5_ops.sections.isolation.logs.tokens import OWN_KEY, Flags, Hashes, HashKey, Ints, key_hashes
 
 UNKNOWN, SET_ASIDE = -1, -2
 MAX_DETAILED = 1000  # hits that are described; others are only counted
@@ -228,6 +228,7 @@ class Attribution:
         ledger: Mapping[str, str] | None = None,
         canaries: frozenset[str] = frozenset(),
         probes: Sequence[str] = (),
+        key: HashKey = OWN_KEY,
     ) -> None:
         """Begins a scan.
 
@@ -236,13 +237,14 @@ class Attribution:
             ledger: trace or intent id -> tenant id; None if there is no ledger.
             canaries: the dedicated test tenants.
             probes: traces, intents and requests of our own probes.
+            key: of the hashes in the hits that will be added.
         """
         self.totals: dict[str, Totals] = {}
         self.foreign: list[ForeignHit] = []
         self._ids = list(ids)
         self._by_ledger = ledger is not None
         self._owners, self._requests = OwnerTable(), OwnerTable()
-        self._probes = np.unique(key_hashes(list(probes)))
+        self._probes = np.unique(key_hashes(list(probes), key))
         self._canary = np.array([tenant in canaries for tenant in ids] + [False], np.bool_)
         self._batch: list[_Held] = []
         self._bytes = 0
@@ -254,8 +256,8 @@ class Attribution:
         self._pending = _Pending()
         if ledger is not None:
             index = {tenant: number for number, tenant in enumerate(ids)}
-            known = [(key, index.get(tenant, len(index))) for key, tenant in ledger.items()]
-            self._owners.add(key_hashes([key for key, _ in known]), np.array([owner for _, owner in known], np.int64))
+            known = [(name, index.get(tenant, len(index))) for name, tenant in ledger.items()]
+            self._owners.add(key_hashes([name for name, _ in known], key), np.array([owner for _, owner in known], np.int64))
             self._ids.append("a tenant that is not in the dictionary")
 
     @property

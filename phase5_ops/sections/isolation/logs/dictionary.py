@@ -18,6 +18,7 @@ from phase5_ops.sections.isolation.logs.tokens import (
     PADDING,
     Flags,
     Hashes,
+    HashKey,
     Ints,
     TokenWords,
     anchor_slots,
@@ -76,13 +77,13 @@ class TokenTable:
     anchor_bits: Flags  # by hash of the first token's length and first word
 
     @classmethod
-    def of(cls, shape: Shape, entries: list[DictionaryEntry], numbers: Sequence[int]) -> "TokenTable":
+    def of(cls, shape: Shape, entries: list[DictionaryEntry], numbers: Sequence[int], key: HashKey) -> "TokenTable":
         """The table of these entries, all of one shape; `numbers` are their numbers in the list of all entries."""
         lengths = np.array([len(entry.text) for entry in entries], np.int64)
         joined = b"".join(entry.text for entry in entries) + bytes(PADDING)
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
         data = np.frombuffer(joined, np.uint8)
-        words = TokenWords(data)
+        words = TokenWords(data, key)
         hashes = span_hashes(words, starts, lengths)
         order = np.argsort(hashes, kind="stable")
         anchor_starts = starts + shape.lead

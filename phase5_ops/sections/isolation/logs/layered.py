@@ -17,7 +17,7 @@ from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary, lowe
 from phase5_ops.sections.isolation.logs.edits import Layer
 from phase5_ops.sections.isolation.logs.layers import LayeredText, LayerReading, Layers
 from phase5_ops.sections.isolation.logs.scan import NEWLINE, Decoded, Hits, LineScanner
-from phase5_ops.sections.isolation.logs.tokens import FIRST_NON_ASCII, Bytes, Flags, Hashes, Ints, token_bytes
+from phase5_ops.sections.isolation.logs.tokens import FIRST_NON_ASCII, OWN_KEY, Bytes, Flags, Hashes, HashKey, Ints, token_bytes
 
 
 @dataclass
@@ -49,10 +49,12 @@ class LayeredScanner:
         looked_through: the layers that are taken off.
     """
 
-    def __init__(self, dictionary: TenantDictionary, *, base64: bool = False, any_case: bool = False) -> None:
+    def __init__(
+        self, dictionary: TenantDictionary, *, base64: bool = False, any_case: bool = False, key: HashKey = OWN_KEY
+    ) -> None:
         """With `base64`, base64 is taken off too; with `any_case`, ids that differ by more than case count in any letter case."""
-        self._exact = LineScanner(dictionary)
-        self._folded = LineScanner(replace(dictionary, ids=told_by_case(dictionary.ids))) if any_case else None
+        self._exact = LineScanner(dictionary, key)
+        self._folded = LineScanner(replace(dictionary, ids=told_by_case(dictionary.ids)), key) if any_case else None
         self._layers = Layers(_separators(dictionary.ids), base64=base64, all_lines=any_case)
         asked = (Layer.BASE64 if base64 else Layer(0)) | (Layer.CASE if any_case else Layer(0))
         self.looked_through = ~(Layer.BASE64 | Layer.CASE) | asked

@@ -24,7 +24,7 @@ from phase5_ops.sections.isolation.logs.edits import Layer
 from phase5_ops.sections.isolation.logs.layered import LayeredScanner
 from phase5_ops.sections.isolation.logs.layers import LOOK_AROUND
 from phase5_ops.sections.isolation.logs.scan import Hits
-from phase5_ops.sections.isolation.logs.tokens import Ints
+from phase5_ops.sections.isolation.logs.tokens import OWN_KEY, HashKey, Ints
 
 MAX_THREADS = 4
 MOST_HELD_EVENTS = 5_000
@@ -67,9 +67,10 @@ class LogRun:
         base64: bool = False,
         any_case: bool = False,
         threads: int | None = None,
+        key: HashKey = OWN_KEY,
     ) -> None:
-        self._scanner = LayeredScanner(dictionary, base64=base64, any_case=any_case)
-        self._attribution = Attribution(dictionary.ids, ledger=ledger, canaries=canaries, probes=probes)
+        self._scanner = LayeredScanner(dictionary, base64=base64, any_case=any_case, key=key)
+        self._attribution = Attribution(dictionary.ids, ledger=ledger, canaries=canaries, probes=probes, key=key)
         self._exceptions = exceptions
         threads = threads or max(1, min(MAX_THREADS, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="log-scan")

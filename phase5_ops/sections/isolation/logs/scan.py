@@ -44,10 +44,12 @@ from phase5_ops.sections.isolation.logs.fields import (
 from phase5_ops.sections.isolation.logs.tokens import (
     MAX_ID_BYTES,
     MAX_KEY_BYTES,
+    OWN_KEY,
     PADDING,
     Bytes,
     Flags,
     Hashes,
+    HashKey,
     Ints,
     TokenWords,
     anchor_slots,
@@ -123,14 +125,14 @@ class _Found(NamedTuple):
 class LineScanner:
     """Finds the ids of a dictionary in blocks of lines; safe to use from several threads."""
 
-    def __init__(self, dictionary: TenantDictionary) -> None:
+    def __init__(self, dictionary: TenantDictionary, key: HashKey = OWN_KEY) -> None:
         entries = entries_of(dictionary.ids)
         shapes: dict[Shape, list[int]] = {}
         for number, entry in enumerate(entries):
             shapes.setdefault(shape_of(entry.text), []).append(number)
         self._odd = [(entries[n].text, n) for shape, numbers in shapes.items() if not shape.tokens for n in numbers]
         self._tables = [
-            TokenTable.of(shape, [entries[n] for n in numbers], numbers)
+            TokenTable.of(shape, [entries[n] for n in numbers], numbers, key)
             for shape, numbers in sorted(shapes.items())
             if shape.tokens
         ]
@@ -140,7 +142,8 @@ class LineScanner:
         self._structured_only = np.zeros(len(dictionary.ids) + 1, np.bool_)
         self._structured_only[list(dictionary.structured_only)] = True
         self._local = threading.local()
-        self._ignored = np.array(sorted(key_hash(value) for value in NO_VALUE), np.uint64)
+        self._key = key
+        self._ignored = np.array(sorted(key_hash(value, key) for value in NO_VALUE), np.uint64)
 
     def scan(self, raw: bytes, *, begin: int = 0, stop: int | None = None) -> Hits:
         """The hits of a block whose match begins in [begin, stop).
@@ -161,7 +164,7 @@ class LineScanner:
         edges = np.flatnonzero(np.not_equal(flags[1:], flags[:-1], out=scratch[2, : size - 1].view(np.bool_)))
         edges += 1
         tokens = Tokens(edges[0::2], edges[1::2])
-        words = TokenWords(data)
+        words = TokenWords(data, self._key)
         found = self._find(raw, data, flags, words, tokens)
         reported = begin + LEAD, stop + LEAD
         of_lines = scratch[2, : stop - begin].view(np.bool_)

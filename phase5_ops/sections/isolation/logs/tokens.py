@@ -1,10 +1,14 @@
 """Tokens of log text and their hashes: which bytes belong to letters and digits, and 64-bit hashes of many spans at once. Pure.
 
-Every process draws new random multipliers, so that nobody can prepare two texts with one hash.
+The multipliers of a hash are drawn from a secret, so that nobody can prepare two texts with one hash. Every process has a secret
+of its own; parts of one scan that are made in several processes, or kept on disk, share one.
 """
 
-import random
+import hashlib
+import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +26,26 @@ LOOKBEHIND, LOOKAHEAD = MAX_ID_BYTES + 64, MAX_ID_BYTES + 256
 PADDING = LOOKAHEAD + WORD  # zeros after the last byte of a hashed text
 FIRST_NON_ASCII = 128
 
-_random = random.SystemRandom()
-_MULTIPLIERS = np.array([_random.getrandbits(64) | 1 for _ in range((MAX_ID_BYTES + MAX_KEY_BYTES) // WORD + 2)], np.uint64)
+_MULTIPLIERS = (MAX_ID_BYTES + MAX_KEY_BYTES) // WORD + 2
 MASKS = np.array([(1 << (8 * n)) - 1 for n in range(WORD)] + [(1 << 64) - 1], np.uint64)  # the first n bytes of a word
 _SHIFT = np.uint64(29)
+
+
+@dataclass(frozen=True)
+class HashKey:
+    """The secret from which the multipliers of a scan's hashes are drawn; hashes of different secrets cannot be compared."""
+
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+    @cached_property
+    def multipliers(self) -> Hashes:
+        """Odd numbers of 64 bits."""
+        drawn = np.frombuffer(hashlib.shake_256(self.secret).digest(WORD * _MULTIPLIERS), "<u8")
+        return (drawn | np.uint64(1)).astype(np.uint64)
+
+
+#: The key of this process.
+OWN_KEY = HashKey()
 
 
 def token_bytes(data: Bytes, scratch: npt.NDArray[np.uint8] | None = None) -> Flags:
@@ -72,10 +92,15 @@ def _mark_other_scripts(data: Bytes, flags: Flags) -> None:
 
 
 class TokenWords:
-    """Eight bytes at any position of a block, without copying the block; needs `PADDING` bytes after the last position."""
+    """Eight bytes at any position of a block, without copying the block; needs `PADDING` bytes after the last position.
 
-    def __init__(self, data: Bytes) -> None:
+    Attributes:
+        multipliers: those of the key with which spans of the block are hashed.
+    """
+
+    def __init__(self, data: Bytes, key: HashKey = OWN_KEY) -> None:
         self._view: Hashes = np.ndarray((len(data) - WORD + 1,), "<u8", data, 0, (1,))
+        self.multipliers = key.multipliers
 
     def at(self, positions: Ints) -> Hashes:
         """The words that begin at these positions."""
@@ -86,8 +111,8 @@ def span_hashes(words: TokenWords, starts: Ints, lengths: Ints) -> Hashes:
     """A 64-bit hash of the bytes [start, start + length) of each span: its first word, its last word, and those between."""
     first = words.at(starts)
     first &= MASKS[np.minimum(lengths, WORD)]
-    first ^= lengths.astype(np.uint64) * _MULTIPLIERS[-1]
-    hashes = _mixed(first, 0)
+    first ^= lengths.astype(np.uint64) * words.multipliers[-1]
+    hashes = _mixed(first, words.multipliers[0])
     active = _where(lengths > WORD)
     offset = 0
     while active is not None:
@@ -95,13 +120,13 @@ def span_hashes(words: TokenWords, starts: Ints, lengths: Ints) -> Hashes:
         offset += WORD
         word = words.at(spans + np.minimum(offset, sizes - WORD))  # the last word overlaps the one before it
         word ^= hashes[active]
-        hashes[active] = _mixed(word, offset // WORD)
+        hashes[active] = _mixed(word, words.multipliers[offset // WORD])
         active = _where(lengths > offset + WORD)
     return hashes
 
 
-def _mixed(word: Hashes, step: int) -> Hashes:
-    word *= _MULTIPLIERS[step]
+def _mixed(word: Hashes, multiplier: np.uint64) -> Hashes:
+    word *= multiplier
     word ^= word >> _SHIFT
     return word
 
@@ -115,23 +140,21 @@ def _where(flags: Flags) -> Ints | slice | None:
 def anchor_slots(words: TokenWords, starts: Ints, lengths: Ints, bits: int) -> Ints:
     """Hashes of `bits` bits of the first word and the length of each span; they filter most spans out."""
     first = words.at(starts) & MASKS[np.minimum(lengths, WORD)]
-    mixed = (first ^ (lengths.astype(np.uint64) * _MULTIPLIERS[-1])) * _MULTIPLIERS[0]
+    mixed = (first ^ (lengths.astype(np.uint64) * words.multipliers[-1])) * words.multipliers[0]
     slots: Ints = (mixed >> np.uint64(64 - bits)).astype(np.int64)
     return slots
 
 
-def key_hash(value: str) -> int:
+def key_hash(value: str, key: HashKey = OWN_KEY) -> int:
     """The hash under which `Hits.key` has a trace, intent or request id."""
-    raw = value.encode("utf-8", "surrogatepass")
-    data = np.frombuffer(raw + bytes(PADDING), np.uint8)
-    return int(span_hashes(TokenWords(data), np.zeros(1, np.int64), np.array([len(raw)], np.int64))[0])
+    return int(key_hashes([value], key)[0])
 
 
-def key_hashes(values: Sequence[str]) -> Hashes:
+def key_hashes(values: Sequence[str], key: HashKey = OWN_KEY) -> Hashes:
     """`key_hash` of many values at once; of a longer value the first MAX_KEY_BYTES bytes."""
     raws = [value.encode("utf-8", "surrogatepass")[:MAX_KEY_BYTES] for value in values]
     if not raws:
         return np.empty(0, np.uint64)
     lengths = np.array([len(raw) for raw in raws], np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-    return span_hashes(TokenWords(np.frombuffer(b"".join(raws) + bytes(PADDING), np.uint8)), starts, lengths)
+    return span_hashes(TokenWords(np.frombuffer(b"".join(raws) + bytes(PADDING), np.uint8), key), starts, lengths)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from phase5_ops.input_files.archives import blocks
 from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
 from phase5_ops.sections.isolation.logs.scan import LineScanner
-from phase5_ops.sections.isolation.logs.tokens import LOOKAHEAD, LOOKBEHIND, key_hash, key_hashes
+from phase5_ops.sections.isolation.logs.tokens import LOOKAHEAD, LOOKBEHIND, HashKey, key_hash, key_hashes
 from phase5_ops_tests.sections.isolation.logs.naive_log_scan import as_rows, naive_hits
 
 pytestmark = pytest.mark.slow
@@ -171,3 +171,10 @@ def test_ten_thousand_ids_that_share_both_ends_are_told_apart():
     ids = tuple(f"customer-{n:06d}-production" for n in range(10_000))
     log = "\n".join(ids[::-1]).encode()
     assert LineScanner(TenantDictionary(ids)).scan(log).tenant.tolist() == list(range(9_999, -1, -1))
+
+
+def test_scans_with_one_secret_hash_alike_and_scans_with_another_do_not():
+    line = b'"trace_id":"trace-1"'
+    one, same, other = (LineScanner(TenantDictionary(("acme",)), HashKey(secret)) for secret in (b"1", b"1", b"2"))
+    assert one.scan(line).key.tolist() == same.scan(line).key.tolist() == [key_hash("trace-1", HashKey(b"1"))]
+    assert other.scan(line).key.tolist() == [key_hash("trace-1", HashKey(b"2"))] != one.scan(line).key.tolist()
