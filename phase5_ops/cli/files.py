@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,12 @@ from phase5_ops.cli.errors import refuse
 from phase5_ops.cli.options import AcceptedRight, OutputOption, PlainFormat, PlainFormatOption
 from phase5_ops.cli.output import check_writable, width_of, write
 from phase5_ops.cli.progress import progress
+
+if TYPE_CHECKING:
+    from phase5_ops.input_files.locations import Location
+    from phase5_ops.settings import ReadingSettings
+
+_S3 = "s3://"
 
 
 def scan_logs(
@@ -55,37 +61,49 @@ def scan_logs(
 
 def audit_ledger(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files or folders with ledger items.", show_default=False)
+        list[str],
+        typer.Argument(metavar="PATH...", help="Files or folders with ledger items, or s3://bucket/prefix.", show_default=False),
     ],
     output_format: PlainFormatOption = PlainFormat.table,
 ) -> None:
-    """Audit the replays in ledger exports, without Dagster or AWS: the same judgement as row 3.2.
+    """Audit the replays in ledger exports, without Dagster: the same judgement as row 3.2.
 
     Takes DynamoDB JSON or plain items: scan, query, get and batch-get answers, put requests, lists, lines, and full and
     incremental exports, packed (gzip, zstd, bzip2, xz, zip, tar) or not. Every file of a folder is read, or named as not read
     (ERROR); an export must be whole by its manifests' checksums and counts, and of the table PHASE5_TABLES__LEDGER. Several
     exports are one ledger; a time that none covers is INCONCLUSIVE. Evaluated at PHASE5_NOW, else at the newest entry.
 
+    What lies in S3 is read with the caller's own credentials (s3:ListBucket, s3:GetObject), as a stream; the data of incremental
+    exports lies beside their folder. The rest needs no AWS.
+
     Exit codes: 0 PASS or WARN, 1 FAIL, 2 INCONCLUSIVE or ERROR, 3 usage.
     """
     from phase5_ops.settings import ConfigurationError, load_settings
 
     settings = load_settings()
-    if missing := [str(path) for path in paths if not path.exists()]:
+    if missing := [path for path in paths if not path.startswith(_S3) and not Path(path).exists()]:
         raise ConfigurationError(f"no such file or folder: {', '.join(missing)}")
     with progress("reading", piped=False):
         from phase5_ops.report import file_audit
         from phase5_ops.sections.replay.audit.files import audit_files
-        from phase5_ops.sections.replay.audit.locations import DiskLocation
 
-        judgement = audit_files(
-            [DiskLocation(path) for path in paths], policy=settings.replay, now=settings.now, table=settings.tables.ledger
-        )
+        locations = [_location(path, settings.reading) for path in paths]
+        judgement = audit_files(locations, policy=settings.replay, now=settings.now, table=settings.tables.ledger)
     if output_format is PlainFormat.json:
         print(file_audit.as_json("phase5.ledger_audit/v1", judgement))
     else:
         print(file_audit.as_text("Replay audit trail", judgement, width_of(None)))
     raise typer.Exit(file_audit.exit_code(judgement))
+
+
+def _location(path: str, reading: "ReadingSettings") -> "Location":
+    if path.startswith(_S3):
+        from phase5_ops.aws.s3.input_objects import S3Location
+
+        return S3Location(path, reading)
+    from phase5_ops.input_files.locations import DiskLocation
+
+    return DiskLocation(Path(path))
 
 
 def verify(  # noqa: PLR0917 - each is an option of the command

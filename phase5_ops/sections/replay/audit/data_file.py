@@ -139,7 +139,7 @@ class _Hashed:
                 try:
                     while self.read(_CHUNK):
                         pass
-                except OSError as error:
+                except (OSError, FileUnreadable) as error:
                     log.info("the rest cannot be read: %s", error)
                     return
                 self.md5 = base64.b64encode(self._hash.digest()).decode()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from phase5_ops.ccnative.attributes import shown
 from phase5_ops.ccnative.ledger import stamp_of
 from phase5_ops.input_files.files import FileUnreadable
+from phase5_ops.input_files.locations import InputSource, Location, LocationUnreadable
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.replay.audit.data_file import DataFile, file_read
 from phase5_ops.sections.replay.audit.export_manifest import (
@@ -24,7 +25,6 @@ from phase5_ops.sections.replay.audit.export_manifest import (
     checksum_of,
     parse_export,
 )
-from phase5_ops.sections.replay.audit.locations import InputSource, Location, LocationUnreadable
 
 _MOST_MANIFEST_BYTES = 64 << 20  # a line is about 200 bytes: some hundred thousand data files
 

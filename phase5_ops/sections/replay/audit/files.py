@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from phase5_ops.ccnative.execution_records import ExecutionRecords
 from phase5_ops.ccnative.ledger import epoch_ms, stamp_of
 from phase5_ops.clock import iso, parse_iso
+from phase5_ops.input_files.locations import Location
 from phase5_ops.policy import ReplayPolicy
 from phase5_ops.reads import ReadStatus, whole
 from phase5_ops.sections.replay.audit.data_file import INPUT, file_read
@@ -26,7 +27,6 @@ from phase5_ops.sections.replay.audit.file_codes import LedgerFileCode
 from phase5_ops.sections.replay.audit.judge import LISTED, AuditCode, judge_replay_audit
 from phase5_ops.sections.replay.audit.ledger_merge import FileParts, MergedLedger, merged
 from phase5_ops.sections.replay.audit.ledger_part import CHANGED, LedgerPart
-from phase5_ops.sections.replay.audit.locations import Location
 from phase5_ops.sections.replay.audit.pairing import pair_replays
 from phase5_ops.sections.replay.audit.processes import processes_for, read_files
 from phase5_ops.verdict import Finding, Judgement, in_order, worst

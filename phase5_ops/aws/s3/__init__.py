@@ -1,0 +1,1 @@
+"""Objects in S3 that hold what people hand over."""
