@@ -9,8 +9,11 @@ to moto's handler too.
 import base64
 import copy
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from functools import wraps
+from http import HTTPStatus
 from inspect import signature
 from io import BytesIO
 from types import SimpleNamespace
@@ -18,10 +21,13 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlparse, urlsplit
 
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.utils import parse_to_aware_datetime
 from moto.core.botocore_stubber import MockRawResponse
 from moto.core.request import Request
 from moto.core.responses import ActionResult
+from moto.core.serialize import TimestampSerializer
 from moto.core.utils import utcnow
 from moto.dynamodb.exceptions import ItemSizeTooLarge
 from moto.dynamodb.models import table as moto_table
@@ -41,6 +47,10 @@ WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 _OF_ITEMS = frozenset(
     {"GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
 )
+#: Operations that may change an item in place, as the handler names them.
+_CHANGING = ("update_item", "transact_write_items", "execute_statement", "execute_transaction", "batch_execute_statement")
+#: Operations whose answers hold nothing that their description leaves out.
+_WRITTEN_PLAINLY = _OF_ITEMS | {"DescribeTable"}
 _TARGET = "DynamoDB_20120810."
 _JSON = "application/x-amz-json-1.0"
 _LARGEST_ITEM = 405_000  # bytes, as moto measures
@@ -55,8 +65,12 @@ def installed() -> Iterator[None]:
         (DynamoHandler, "serialized", _serialized),
         (DynamoResult, "__init__", ActionResult.__init__),  # the items as they are, which `_serialized` writes
         (DynamoType, "cast_value", property(_cast_value)),
+        (DynamoType, "__init__", _make_value),
         (DynamoType, "size", _size),
         (Item, "__init__", _make_item),
+        (Item, "project", _project),
+        (Item, "size", _size_of_item),
+        *((DynamoHandler, name, _changing(getattr(DynamoHandler, name))) for name in _CHANGING),
         (Table, "query", _query),
         (Table, "all_items", _all_items),
         (moto_table, "copy", SimpleNamespace(deepcopy=_copied, copy=copy.copy)),
@@ -88,25 +102,78 @@ def answered_inside(request: AWSPreparedRequest) -> AWSResponse | None:
     target = target.decode() if isinstance(target, bytes) else target  # as botocore prepares it
     if not target.startswith(_TARGET):
         return None
-    host = urlsplit(request.url).netloc
+    status, headers, body = _handled(target, urlsplit(request.url).netloc, request.body)
+    return AWSResponse(request.url, int(status), headers, MockRawResponse(body))
+
+
+def short_request(operation: str, parameters: Mapping[str, Any]) -> bytes | None:
+    """The body of a request for items, as botocore makes it; None for a call that goes botocore's own way.
+
+    Args:
+        operation: as the API names it.
+        parameters: of the call.
+    """
+    if operation not in _OF_ITEMS:
+        return None
+    try:
+        body = json.dumps(parameters).encode()
+    except TypeError:  # binary values, which botocore encodes
+        return None
+    return None if b'"B"' in body or b'"BS"' in body else body
+
+
+def called_inside(client: Any, operation: str, body: bytes) -> dict[str, Any]:  # noqa: ANN401
+    """What a client of this process is given for a call on items, past all that botocore does for one.
+
+    Args:
+        client: boto3's, which has the address and the exceptions.
+        operation: as the API names it.
+        body: of `short_request`.
+
+    Raises:
+        ClientError: of the class that the client raises, with code and message.
+    """
+    status, _, answer = _handled(_TARGET + operation, urlsplit(client.meta.endpoint_url).netloc, body)
+    content: dict[str, Any] = json.loads(answer, object_hook=_with_binary if '"B' in answer else None)
+    metadata = {"ResponseMetadata": {"HTTPStatusCode": int(status)}}
+    if int(status) == HTTPStatus.OK:
+        return content | metadata
+    code = content.pop("__type").rsplit("#", 1)[-1]
+    said = [content.pop(name, "") for name in ("message", "Message")]
+    error = {"Code": code, "Message": said[0] or said[1]}
+    raise client.exceptions.from_code(code)({**content, "Error": error, **metadata}, operation)
+
+
+def _handled(target: str, host: str, body: bytes) -> tuple[Any, dict[str, Any], str]:
+    """What moto answers: status, headers and body."""
     environ = {
-        "REQUEST_METHOD": request.method,
+        "REQUEST_METHOD": "POST",
         "PATH_INFO": "/",
         "SERVER_NAME": host,
         "SERVER_PORT": "443",
         "wsgi.url_scheme": "https",
-        "wsgi.input": BytesIO(request.body),
-        "CONTENT_LENGTH": str(len(request.body)),
+        "wsgi.input": BytesIO(body),
+        "CONTENT_LENGTH": str(len(body)),
         "CONTENT_TYPE": _JSON,
         "HTTP_HOST": host,
         "HTTP_X_AMZ_TARGET": target,
     }
-    status, headers, body = DynamoHandler.dispatch(Request(environ))
-    return AWSResponse(request.url, int(status), headers, MockRawResponse(body))
+    answer: tuple[Any, dict[str, Any], str] = DynamoHandler.dispatch(Request(environ))
+    return answer
+
+
+def _with_binary(value: dict[str, Any]) -> dict[str, Any]:
+    """An object of an answer, whose binary values are sent as base64: attributes of that name hold an object and no text."""
+    if isinstance(value.get("B"), str):
+        return {"B": base64.b64decode(value["B"])}
+    if isinstance(value.get("BS"), list):
+        return {"BS": [base64.b64decode(each) for each in value["BS"]]}
+    return value
 
 
 # --- requests and answers ----------------------------------------------------------------------------------------------------
 
+_seconds_of = TimestampSerializer._timestamp_unixtimestamp
 _set_up_any = DynamoHandler.setup_class
 _parse_by_description, _serialize_by_description = DynamoHandler.parse_parameters, DynamoHandler.serialized
 
@@ -149,7 +216,7 @@ def _serialized(self: DynamoHandler, action_result: ActionResult) -> Any:  # noq
     if not isinstance(action_result, DynamoResult):
         return _serialize_by_description(self, action_result)
     content = action_result.result
-    if self._get_action() not in _OF_ITEMS or not isinstance(content, dict):
+    if self._get_action() not in _WRITTEN_PLAINLY or not isinstance(content, dict):
         return _serialize_by_description(self, ActionResult(dynamo_to_dict(content)))
     said = {name: _plain(value) for name, value in content.items() if value is not None}
     return 200, {"Content-Type": _JSON, **self.response_headers}, json.dumps(said)
@@ -168,12 +235,16 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a part of an answer
         if kind == "BS":
             return {kind: [_base64(each) for each in content]}
         return {kind: _plain(content)}
+    if type(value) is LimitedSizeDict:
+        return _plain_item(value)
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, bytes):
         return _base64(value)
+    if isinstance(value, datetime):
+        return _seconds_of(parse_to_aware_datetime(value))
     return _plain(dynamo_to_dict(value)) if hasattr(value, "to_json") else value
 
 
@@ -184,6 +255,8 @@ def _base64(content: str | bytes) -> str:
 # --- items and tables --------------------------------------------------------------------------------------------------------
 
 _cast, _query_table, _measure = DynamoType.cast_value.fget, Table.query, DynamoType.size
+_project_any = Item.project
+_to_dynamo, _from_dynamo = TypeSerializer(), TypeDeserializer()
 _QUERY = signature(Table.query)
 
 
@@ -192,8 +265,84 @@ def _cast_value(self: DynamoType) -> Any:  # noqa: ANN401 - as Python has it
     return self.value if self.type == "S" else _cast(self)
 
 
+def _make_value(self: DynamoType, given: DynamoType | dict[str, Any]) -> None:
+    """A value of what a request holds: looked at once, and not by a function for each type that it may have."""
+    kind: str
+    content: Any
+    kind, content = next(iter(given.items())) if isinstance(given, dict) else (given.type, given.value)
+    if kind == "M":
+        content = {name: DynamoType(each) for name, each in content.items()}
+    elif kind == "L":
+        content = [DynamoType(each) for each in content]
+    self.type, self.value = kind, content
+
+
 def _size(self: DynamoType) -> int:
-    return len(self.value.encode()) if self.type == "S" and isinstance(self.value, str) else _measure(self)
+    kind: str = self.type
+    content: Any = self.value
+    if kind == "S" and type(content) is str:
+        return len(content) if content.isascii() else len(content.encode())
+    if kind == "N":
+        return len(str(content))
+    if kind == "M":
+        return sum(bytesize(name) + _size(each) for name, each in content.items())
+    return int(_measure(self))
+
+
+class _Kept:
+    """What is known of items until an operation may change one in place; others put a new item in an old one's place."""
+
+    since = object()  # another one after each change; an item that was copied or stored knows of none
+
+
+def _changing(operation: Callable[[DynamoHandler], Any]) -> Callable[[DynamoHandler], Any]:
+    """The operation, after which nothing is known of any item."""
+
+    @wraps(operation)
+    def change(self: DynamoHandler) -> Any:  # noqa: ANN401 - as moto answers
+        try:
+            return operation(self)
+        finally:
+            _Kept.since = object()
+
+    return change
+
+
+def _size_of_item(self: Item) -> int:
+    """What is measured for each item of a page, twice."""
+    since, size = self.__dict__.get("measured", (None, 0))
+    if since is not _Kept.since:
+        size = sum(bytesize(name) + value.size() for name, value in self.attrs.items())
+        self.measured = (_Kept.since, size)
+    return int(size)
+
+
+def _plain_item(attributes: LimitedSizeDict) -> Any:  # noqa: ANN401 - a part of an answer
+    since, plain = attributes.__dict__.get("written", (None, None))
+    if since is not _Kept.since:
+        plain = {name: _plain(each) for name, each in attributes.items()}
+        attributes.written = (_Kept.since, plain)
+    return plain
+
+
+def _project(self: Item, expressions: list[list[str]]) -> Item:
+    """The item with these attributes alone; moto makes plain values of the whole item first, once for each of them."""
+    if any(len(path) > 1 or "[" in path[0] for path in expressions):
+        return _project_any(self, expressions)
+    named = (path[0] for path in expressions)
+    return Item(self.hash_key, self.range_key, {name: _as_projected(self.attrs[name]) for name in named if name in self.attrs})
+
+
+def _as_projected(value: DynamoType) -> dict[str, Any]:
+    """A value as it comes out of moto's plain values."""
+    if value.type in ("S", "BOOL", "NULL"):
+        return {value.type: value.value}
+    if value.type == "M":
+        return {"M": {name: _as_projected(each) for name, each in value.value.items()}}
+    if value.type == "L":
+        return {"L": [_as_projected(each) for each in value.value]}
+    made: dict[str, Any] = _to_dynamo.serialize(_from_dynamo.deserialize(value.to_regular_json()))
+    return made
 
 
 def _make_item(self: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:

@@ -16,6 +16,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import Client
 
 from phase5_ops.sandbox.aws import dynamodb as moto_dynamodb
+from phase5_ops.sandbox.aws.access_trail import AccessTrail
+from phase5_ops.sandbox.aws.clock import PlatformClock
+from phase5_ops.sandbox.aws.inside import InsideAws
 from phase5_ops.sandbox.aws.moto_state import own_aws
 
 ITEM = {
@@ -131,6 +134,10 @@ def written_and_read(client):
         (client.scan, {"TableName": "t", "Limit": 5}),
         (client.scan, {"TableName": "t", "ExclusiveStartKey": {"pk": {"S": "TENANT#b"}, "sk": {"S": "04"}}}),
         (client.scan, {"TableName": "t", "IndexName": "turned", "ProjectionExpression": "sk"}),
+        (client.scan, {"TableName": "t", "ProjectionExpression": ", ".join(f"#n{n}" for n in range(len(ITEM) + 1)),
+                       "ExpressionAttributeNames": {f"#n{n}": name for n, name in enumerate((*ITEM, "missing"))}}),
+        (client.scan, {"TableName": "t", "ProjectionExpression": "#m.deeper", "ExpressionAttributeNames": {"#m": "map"}}),
+        (client.describe_table, {"TableName": "t"}),
         (client.delete_item, {"TableName": "t", "Key": {"pk": {"S": "TENANT#b"}, "sk": {"S": "00"}}, "ReturnValues": "ALL_OLD"}),
         (client.delete_item, {"TableName": "t", "Key": {"pk": {"S": "TENANT#b"}, "sk": {"S": "none"}}}),
         (client.transact_write_items, {"TransactItems": [{"Put": {"TableName": "t", "Item": {**items[0], "sk": {"S": "99"}}}}]}),
@@ -155,6 +162,44 @@ def test_every_other_answer_and_refusal_is_the_same(table):
         "ValidationException",
     ]
     assert theirs[5]["Count"] == 9
+
+
+def essential(answer):
+    """Without the message of some errors that botocore gives twice, and a number of moto's that no API has."""
+    return {name: value for name, value in answer.items() if name not in ("message", "ConsumedCapacityUnits")}
+
+
+def test_calls_of_the_platform_go_past_botocore_and_are_answered_the_same(table):
+    kept = pickle.dumps(tables()["t"])
+    with moto_dynamodb.installed():
+        theirs = [*written_and_read(table), *answers(table)]
+        tables()["t"] = pickle.loads(kept)
+        inside = InsideAws(boto3.Session("test", "test", region_name="us-west-2"), AccessTrail(PlatformClock(None, replay=False)))
+        inside.dynamodb.meta.events.register("before-send", lambda request, **_: sent.append(json.loads(request.body)))
+        sent, asked = [], []
+        inside.trail.record = lambda service, operation, _: asked.append((service, operation))
+        ours = [*written_and_read(inside.dynamodb), *map(sorted_sets, answers(inside.dynamodb))]
+    assert [essential(each) for each in ours] == [essential(sorted_sets(each)) for each in theirs]
+    assert len(asked) == len(theirs)
+    others = [body for body in sent if "TransactItems" not in body and body != {"TableName": "t"}]
+    assert [body["Item"]["b"] for body in others] == [{"B": "AA=="}]  # binary values go botocore's way, as what has no items does
+
+
+def test_what_an_item_holds_is_never_taken_from_before_a_change(table):
+    key = {"pk": {"S": "TENANT#a"}, "sk": {"S": "1"}}
+    names = {"ExpressionAttributeNames": {"#m": "map"}}
+    with moto_dynamodb.installed():
+        for step in range(3):
+            changed = {"UpdateExpression": "SET #m.deeper = :v", "ExpressionAttributeValues": {":v": {"S": "x" * step}}}
+            table.update_item(TableName="t", Key=key, **names, **changed)
+            for item in (table.scan(TableName="t")["Items"][0], table.get_item(TableName="t", Key=key)["Item"]):
+                assert item["map"]["M"]["deeper"] == {"S": "x" * step}
+            held = next(item for item in tables()["t"].all_items() if item.range_key.value == "1")
+            sizes = {moto_dynamodb._size_of_item(held), sum(len(name) + value.size() for name, value in held.attrs.items())}
+            assert len(sizes) == 1
+            stored = pickle.loads(pickle.dumps(held))
+            stored.attrs["map"].value["deeper"].value = "changed"
+            assert moto_dynamodb._plain(stored.attrs)["map"]["M"]["deeper"] == {"S": "changed"}  # a copy knows of nothing
 
 
 def tables():
