@@ -247,6 +247,11 @@ class _Connection(HTTPConnection):
         else:
             self.sock = _Written()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the next request may go over it: where nothing is opened, each has its own."""
+        return self._served is None and super().is_connected
+
     def getresponse(self) -> HTTPResponse:
         """The answer to what was written."""
         if self._served is None:

@@ -4,8 +4,7 @@ urllib3 bounds each wait on a socket; a server that sends a byte a second never 
 connection has its own thread. When the time of an exchange is up, the thread is abandoned with its connection and ends at the
 next byte. A request that was given up before its connection was established is not sent any more: nobody would look for its
 effects. Nothing is retried: a request that was perhaps acted on must not be sent twice. A connection is used again only a moment
-after its last exchange, since the other side may close an idle one just as a request goes out. Without TLS, where opening one
-costs little, each exchange has its own.
+after its last exchange, since the other side may close an idle one just as a request goes out.
 """
 
 import json
@@ -137,8 +136,6 @@ class _Line:
 
     def _exchange(self, request: Request) -> _Result:
         headers = urllib3.HTTPHeaderDict(self._headers)
-        if self._context is None:
-            headers.add("Connection", "close")
         for name, value in request.header_pairs:
             headers.add(name, value)
         connection = self._connected()
@@ -154,7 +151,7 @@ class _Line:
         )
         response = connection.getresponse()
         body = self._body(response)
-        if self._context is None or not response.closed:  # unread bytes would begin the next answer
+        if not response.closed:  # unread bytes would begin the next answer
             self._close()
         return (response.status, *_classify(response, body), body[:MAX_BODY_BYTES])
 
