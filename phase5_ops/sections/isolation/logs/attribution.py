@@ -13,10 +13,10 @@ ten million share a hash once in 400,000 scans, and then a line may get the wron
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,93 @@ class ForeignHit:
     excerpt: str
     written: str = ""
     layers: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a hit shows of its line beside its place; `time` and `request` as the line itself names them. See `ForeignHit`."""
+
+    time: str
+    request: str
+    excerpt: str
+    written: str = ""
+    layers: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadWording:
+    """The wording of a hit whose text is no longer there: which part of the input to read again, and which hit of it is meant."""
+
+    part: int
+    block: int
+    position: int
+
+
+#: Reads parts of the input again for the wordings of these hits.
+ReadAgain = Callable[[Sequence[UnreadWording]], Mapping[UnreadWording, Wording]]
+
+
+class BlockText(Protocol):
+    """What attribution asks of the text of a block, whether its bytes are still there or not."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes, with those around it that only help to read it."""
+        ...
+
+    @property
+    def unended(self) -> bool:
+        """Whether its last line has no end in it."""
+        ...
+
+    def spells(self, position: int, name: str) -> bool:
+        """Whether the text of this hit is that id: hits are found by hash only."""
+        ...
+
+    def wording(self, position: int) -> Wording | UnreadWording:
+        """What this hit shows of its line."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RawText:
+    """The text of a block by its bytes."""
+
+    raw: bytes
+    hits: Hits
+
+    @property
+    def size(self) -> int:
+        """See `BlockText`."""
+        return len(self.raw)
+
+    @property
+    def unended(self) -> bool:
+        """See `BlockText`."""
+        return not self.raw.endswith(b"\n")
+
+    def spells(self, position: int, name: str) -> bool:
+        """See `BlockText`. The bytes are decoded if they were encoded."""
+        decoded = self.hits.decoded.get(position)
+        if decoded is None:
+            return self.raw[int(self.hits.start[position]) : int(self.hits.end[position])] in _spellings(name)
+        return decoded.text in (_lower_spellings(name) if decoded.layers & Layer.CASE else _spellings(name))
+
+    def wording(self, position: int) -> Wording:
+        """See `BlockText`. The excerpt is redacted."""
+        start, end = int(self.hits.start[position]), int(self.hits.end[position])
+        left, right = self.raw.rfind(b"\n", 0, start) + 1, self.raw.find(b"\n", end)
+        text = self.raw[left : right if right >= 0 else len(self.raw)][:100_000]
+        head = line_head(text.decode("utf-8", "replace"))
+        decoded, written = self.hits.decoded.get(position), self.raw[start:end]
+        shown = written if decoded is None else decoded.text
+        return Wording(
+            time=head.time,
+            request=head.request,
+            excerpt=redacted(self.raw[left:start], shown, self.raw[end : end + _EXCERPT_RADIUS], head),
+            written="" if decoded is None else ascii(written[:_LONGEST_WRITTEN].decode("utf-8", "replace"))[1:-1],
+            layers="" if decoded is None else ", ".join(names_of(decoded.layers)),
+        )
 
 
 @dataclass(frozen=True)
@@ -189,10 +276,9 @@ class OwnerTable:
 
 @dataclass
 class _Held:
-    """One block of the batch: its bytes and hits, and the number of its first line in the scan."""
+    """One block of the batch: its text and hits, and the number of its first line in the scan."""
 
-    raw: bytes
-    begin: int
+    text: BlockText
     hits: Hits
     lines: BlockLines
     base: int
@@ -207,12 +293,20 @@ class _Named(NamedTuple):
     position: Ints
 
 
+class _Detailed(NamedTuple):
+    """A hit to report: its line in the scan, its place, and what it shows of its line."""
+
+    line: int
+    hit: ForeignHit
+    wording: Wording | UnreadWording
+
+
 @dataclass
 class _Pending:
     """Lines that name a tenant and carry ids whose owner is not known yet."""
 
     hits: list[tuple[Ints, Ints]] = field(default_factory=list)  # line, tenant
-    details: list[ForeignHit] = field(default_factory=list)  # of the first of `hits`, without the owner
+    details: list[_Detailed] = field(default_factory=list)  # of the first of `hits`, without the owner
     keys: list[tuple[Ints, Hashes]] = field(default_factory=list)  # line, key
     groups: list[tuple[int, str]] = field(default_factory=list)  # first line of each batch's groups
     count: int = 0
@@ -240,7 +334,7 @@ class Attribution:
             key: of the hashes in the hits that will be added.
         """
         self.totals: dict[str, Totals] = {}
-        self.foreign: list[ForeignHit] = []
+        self._detailed: list[_Detailed] = []
         self._ids = list(ids)
         self._by_ledger = ledger is not None
         self._owners, self._requests = OwnerTable(), OwnerTable()
@@ -265,25 +359,31 @@ class Attribution:
         """Owners that were forgotten to keep memory bounded."""
         return self._owners.forgotten + self._requests.forgotten
 
-    def add(
-        self, raw: bytes, hits: Hits, lines: BlockLines, *, begin: int = 0, size: int | None = None, ends_line: bool = True
-    ) -> None:
-        """Takes the next block: its bytes, its hits, and what is known of its lines; `size` is the bytes to count for it."""
+    def add(self, text: BlockText, hits: Hits, lines: BlockLines, *, size: int, ends_line: bool = True) -> None:
+        """Takes the next block: its text, its hits, and what is known of its lines; `size` is the bytes to count for it."""
         totals = self.totals.setdefault(lines.group, Totals())
-        totals.bytes += len(raw) if size is None else size
-        count = hits.lines + (1 if ends_line and not raw.endswith(b"\n") else 0)
+        totals.bytes += size
+        count = hits.lines + (1 if ends_line and text.unended else 0)
         totals.lines += count
         totals.too_deep += hits.too_deep
-        self._batch.append(_Held(raw, begin, hits, lines, self._next_line))
+        self._batch.append(_Held(text, hits, lines, self._next_line))
         self._next_line += count
-        self._bytes += len(raw)
+        self._bytes += text.size
         if self._bytes >= BATCH_BYTES and ends_line:
             self._judge_batch()
 
-    def finish(self) -> None:
-        """Judges what is left, and the lines whose owner became known later."""
+    def finish(self, read_again: ReadAgain | None = None) -> list[ForeignHit]:
+        """Judges what is left, and the lines whose owner became known later. Returns the first hits, in order of their lines.
+
+        Args:
+            read_again: for the hits of blocks whose text is no longer there.
+        """
         self._judge_batch()
         self._judge_pending()
+        chosen = sorted(self._detailed, key=lambda each: each.line)[:MAX_DETAILED]  # whatever the batches were
+        unread = [each.wording for each in chosen if isinstance(each.wording, UnreadWording)]
+        read = read_again(unread) if unread and read_again else {}
+        return [_worded(hit, read[how] if isinstance(how, UnreadWording) else how) for _, hit, how in chosen]
 
     def _judge_batch(self) -> None:
         batch, self._batch, self._bytes = self._batch, [], 0
@@ -437,8 +537,8 @@ class Attribution:
                 totals.probes_set_aside += 1
             elif self._is_spelt(held, position := int(named.position[at])):
                 totals.foreign += 1
-                if len(self.foreign) < MAX_DETAILED:
-                    self.foreign.append(self._described(held, position, self._ids[int(owner[index])]))
+                if len(self._detailed) < MAX_DETAILED:
+                    self._detailed.append(self._described(held, position, self._ids[int(owner[index])]))
 
     def _owners_of(
         self, lines: Ints, work: tuple[Ints, Hashes], requests: tuple[Ints, Hashes]
@@ -506,6 +606,7 @@ class Attribution:
             self.totals[groups[group_of[at]]].listed_set_aside += 1
         foreign = np.flatnonzero((low[place] >= 0) & ((tenant != low[place]) | (tenant != high[place])))
         probe = self._of_probe(line[foreign], (key_line, key), (key_line, key))
+        most = len(self._detailed) + MAX_DETAILED
         for index, at in enumerate(foreign.tolist()):
             where = place[at]
             owner = int(low[where] if tenant[at] != low[where] else high[where])
@@ -514,41 +615,45 @@ class Attribution:
                 totals.probes_set_aside += 1
                 continue
             totals.foreign += 1
-            if len(self.foreign) < MAX_DETAILED:
+            if len(self._detailed) < most:
                 details = self._pending.details
-                unseen = ForeignHit(groups[group_of[where]], "", 0, "", "", "", self._ids[int(tenant[at])], _NOT_KEPT)
-                self.foreign.append(replace(details[at] if at < len(details) else unseen, owner=self._ids[owner]))
+                if at < len(details):
+                    found = details[at]
+                else:
+                    place_only = ForeignHit(groups[group_of[where]], "", 0, "", "", "", self._ids[int(tenant[at])], "")
+                    found = _Detailed(int(line[at]), place_only, Wording("", "", _NOT_KEPT))
+                self._detailed.append(found._replace(hit=replace(found.hit, owner=self._ids[owner])))
 
     def _is_spelt(self, held: _Held, position: int) -> bool:
-        """Whether the bytes of a hit, decoded if they were encoded, are those of the id: hits are found by hash only."""
-        hits, name = held.hits, self._ids[int(held.hits.tenant[position])]
-        decoded = hits.decoded.get(position)
-        if decoded is None:
-            return held.raw[int(hits.start[position]) : int(hits.end[position])] in _spellings(name)
-        return decoded.text in (_lower_spellings(name) if decoded.layers & Layer.CASE else _spellings(name))
+        return held.text.spells(position, self._ids[int(held.hits.tenant[position])])
 
-    def _described(self, held: _Held, position: int, owner: str) -> ForeignHit:
-        """A hit with its place and a redacted excerpt."""
+    def _described(self, held: _Held, position: int, owner: str) -> _Detailed:
+        """A hit with its place, and what it shows of its line."""
         hits, lines = held.hits, held.lines
-        start, end, line = int(hits.start[position]), int(hits.end[position]), int(hits.line[position])
-        left, right = held.raw.rfind(b"\n", 0, start) + 1, held.raw.find(b"\n", end)
-        text = held.raw[left : right if right >= 0 else len(held.raw)][:100_000]
-        head = line_head(text.decode("utf-8", "replace"))
+        line = int(hits.line[position])
         stream = lines.stream if isinstance(lines.stream, int) else int(lines.stream[line])
-        decoded, written = hits.decoded.get(position), held.raw[start:end]
-        shown = written if decoded is None else decoded.text
-        return ForeignHit(
+        hit = ForeignHit(
             group=lines.group,
             stream=lines.stream_names.get(stream, ""),
             line=lines.first_line + line,
-            time=_iso(int(lines.times[line])) if lines.times is not None and lines.times[line] >= 0 else head.time,
-            request=head.request,
+            time=_iso(int(lines.times[line])) if lines.times is not None and lines.times[line] >= 0 else "",
+            request="",
             owner=owner,
             foreign=self._ids[int(hits.tenant[position])],
-            excerpt=redacted(held.raw[left:start], shown, held.raw[end : end + _EXCERPT_RADIUS], head),
-            written="" if decoded is None else ascii(written[:_LONGEST_WRITTEN].decode("utf-8", "replace"))[1:-1],
-            layers="" if decoded is None else ", ".join(names_of(decoded.layers)),
+            excerpt="",
         )
+        return _Detailed(held.base + line, hit, held.text.wording(position))
+
+
+def _worded(hit: ForeignHit, wording: Wording) -> ForeignHit:
+    return replace(
+        hit,
+        time=hit.time or wording.time,
+        request=wording.request,
+        excerpt=wording.excerpt,
+        written=wording.written,
+        layers=wording.layers,
+    )
 
 
 @lru_cache(maxsize=4096)

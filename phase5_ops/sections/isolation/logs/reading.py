@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from phase5_ops.clock import iso
-from phase5_ops.input_files.archives import Archive
+from phase5_ops.input_files.archives import Archive, Readable
 from phase5_ops.input_files.files import FileUnreadable, NotUnderstood, contents
 from phase5_ops.reads import Read, ReadStatus
 from phase5_ops.sections.isolation.logs.judge import READ_ARCHIVE
@@ -14,7 +15,15 @@ from phase5_ops.sections.isolation.logs.run import LogRun, Progress
 Failure = Callable[[Exception], tuple[ReadStatus, str | None]]
 
 
-def scan_archive(run: LogRun, archive: Archive, failure: Failure, progress: Progress | None = None) -> list[Read]:
+class TakesFiles(Protocol):
+    """What files are scanned into: a whole scan, or a part of one."""
+
+    def archive(self, name: str, stream: Readable, progress: Progress | None = None) -> None:
+        """Scans one file; see `LogRun.archive`."""
+        ...
+
+
+def scan_archive(run: TakesFiles, archive: Archive, failure: Failure, progress: Progress | None = None) -> list[Read]:
     """Scans one archive. Returns one read, or one for each part of it that was not read whole."""
     started, reads, begun = iso(datetime.now(UTC)), list[Read](), False
 

@@ -1,33 +1,40 @@
 """One scan of logs: it scans blocks of any source on several threads, and attributes their hits in order.
 
-Bounded: at most a few blocks wait for their turn, whatever the size of the logs. Pure: the caller opens files and asks AWS.
+Bounded: at most a few blocks wait for their turn, whatever the size of the logs. Parts of the input that were scanned elsewhere
+(`parts`) are attributed in their turn like those that are scanned here. Pure: the caller opens files and asks AWS.
 """
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from phase5_ops.input_files.archives import BLOCK_BYTES, Block, Readable
-from phase5_ops.input_files.log_documents import Event, Events
-from phase5_ops.input_files.log_parts import EVENT_NEWLINE, LogParts
+from phase5_ops.input_files.archives import Readable
+from phase5_ops.input_files.log_documents import Event
 from phase5_ops.policy import LogException
-from phase5_ops.sections.isolation.logs.attribution import Attribution, BlockLines, ForeignHit, Totals
+from phase5_ops.sections.isolation.logs.attribution import (
+    Attribution,
+    BlockLines,
+    BlockText,
+    ForeignHit,
+    RawText,
+    Totals,
+    UnreadWording,
+    Wording,
+)
 from phase5_ops.sections.isolation.logs.dictionary import TenantDictionary
 from phase5_ops.sections.isolation.logs.edits import Layer
 from phase5_ops.sections.isolation.logs.layered import LayeredScanner
-from phase5_ops.sections.isolation.logs.layers import LOOK_AROUND
-from phase5_ops.sections.isolation.logs.scan import Hits
-from phase5_ops.sections.isolation.logs.tokens import OWN_KEY, HashKey, Ints
+from phase5_ops.sections.isolation.logs.parts import Again, KeptText, ScannedPart, read_again
+from phase5_ops.sections.isolation.logs.pieces import LIVE, FilePieces, LineOrigin, Piece, Scanned, Scanning, live_piece
+from phase5_ops.sections.isolation.logs.tokens import OWN_KEY, HashKey
 
 MAX_THREADS = 4
-MOST_HELD_EVENTS = 5_000
 _TEXT = ("", "")  # the stream of lines of text
 Progress = Callable[[str, int], None]
 
@@ -44,16 +51,17 @@ class LogScan:
 
 @dataclass
 class _Waiting:
-    block: Block
+    piece: Piece
     lines: BlockLines
-    hits: "Future[tuple[Hits, Ints]]"
+    scanned: "Future[Scanned]"
 
 
 class LogRun:
-    """A scan in progress: use as a context manager, call `archive` and `events`, then `finish`.
+    """A scan in progress: use as a context manager, call `archive`, `events` and `merge`, then `finish`.
 
     Attributes:
         unfinished: the file whose answer says that more events follow, if no later file continues it; else "".
+        not_read_again: names of parts that hold a foreign hit and did not read the second time as the first time, with why.
     """
 
     def __init__(
@@ -69,16 +77,19 @@ class LogRun:
         threads: int | None = None,
         key: HashKey = OWN_KEY,
     ) -> None:
-        self._scanner = LayeredScanner(dictionary, base64=base64, any_case=any_case, key=key)
+        scanner = LayeredScanner(dictionary, base64=base64, any_case=any_case, key=key)
+        self._layers = scanner.looked_through
+        self._scanning = Scanning(scanner, tuple(exceptions))
         self._attribution = Attribution(dictionary.ids, ledger=ledger, canaries=canaries, probes=probes, key=key)
-        self._exceptions = exceptions
         threads = threads or max(1, min(MAX_THREADS, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="log-scan")
         self._queue: deque[_Waiting] = deque()
         self._depth = 12 * threads  # while a batch is attributed, the scanning goes on
         self._streams: dict[str, dict[tuple[str, str], int]] = {}
         self._line: dict[tuple[str, str], int] = {}
+        self._parts: list[tuple[ScannedPart, Again]] = []
         self.unfinished = ""
+        self.not_read_again: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -92,125 +103,96 @@ class LogRun:
         Raises:
             FileUnreadable: it broke off, or a part of it is not understood (NotUnderstood); the rest is scanned.
         """
-        done, held = 0, Events("", [])
-        parts = LogParts(stream, lookbehind=LOOK_AROUND, lookahead=LOOK_AROUND)
-        try:
-            for part in parts:
-                if isinstance(part, Events):
-                    held, before = self._joined(name, held, part)
-                    done += before
-                else:
-                    done += self._events_of_file(name, held)
-                    held = Events("", [])
-                    self._submit(part, BlockLines(name))
-                    done += part.stop - part.begin
-                if progress:
-                    progress(name, done)
-        finally:
-            self._events_of_file(name, held)
-        if parts.more is not None:
-            self.unfinished = name if parts.more else ""
+        done, pieces = 0, FilePieces(name, stream)
+        for piece in pieces:
+            self._submit(piece)
+            done += piece.block.stop - piece.block.begin
+            if progress:
+                progress(name, done)
+        self._goes_on(name, more=pieces.more)
+
+    def _goes_on(self, name: str, *, more: bool | None) -> None:
+        if more is not None:
+            self.unfinished = name if more else ""
 
     def events(self, group: str, events: Sequence[Event], *, judged_from: int = 0) -> None:
         """Scans events of one group, those of a stream in order; events before `judged_from` (ms) only help to find owners."""
-        if not events:
-            return
-        raw = _one_a_line(events)
-        times = np.array([event.time for event in events], np.int64)
-        lines = self._lines(group, "live", [event.stream for event in events])
-        lines = replace(lines, serial=True, times=times, context=times < judged_from)
-        self._submit(Block(raw, 0, len(raw), ends_line=True), lines)
+        if events:
+            self._submit(live_piece(group, events), judged_from)
 
-    def _joined(self, name: str, held: Events, part: Events) -> tuple[Events, int]:
-        """The held events joined with this part, so that small documents are scanned together; and the bytes scanned now."""
-        if (held.group, held.of_streams) == (part.group, part.of_streams) and len(held.events) < MOST_HELD_EVENTS:
-            held.events += part.events
-            return held, 0
-        return Events(part.group, list(part.events), part.of_streams), self._events_of_file(name, held)
+    def merge(self, part: ScannedPart, again: Again, *, judged_from: int = 0) -> None:
+        """Attributes what was found in a part of the input that was scanned elsewhere, as if it were scanned now.
 
-    def _events_of_file(self, name: str, part: Events) -> int:
-        """Scans events that a document of this file holds. Returns their bytes."""
-        group, size = part.group or name, 0
-        for events in _batches(part.events):
-            raw = _one_a_line(events)
-            lines = self._lines(group, "file", [event.stream for event in events])
-            if not part.group and not part.of_streams:
-                lines = BlockLines(group)
-            elif part.group:
-                names = {number: f"{stream} in {name}".strip() for number, stream in lines.stream_names.items()}
-                lines = replace(lines, source=name, stream_names=names)
-            times = np.array([event.time for event in events], np.int64)
-            self._submit(Block(raw, 0, len(raw), ends_line=True), replace(lines, serial=part.of_streams, times=times))
-            size += len(raw)
-        return size
+        Args:
+            part: what was found, with the hash key of this run.
+            again: scans the part again, for the few lines that have to be shown.
+            judged_from: as for `events`; holds for events that were read from CloudWatch only.
+        """
+        while self._queue:
+            self._take()
+        number = len(self._parts)
+        self._parts.append((part, again))
+        for index, block in enumerate(part.blocks):
+            lines = self._lines(block.scanned.origin, judged_from)
+            self._attribute(block.scanned, lines, KeptText(block, number, index))
+        for name, more in part.goes_on:
+            self._goes_on(name, more=more)
 
-    def _lines(self, group: str, origin: str, streams: Sequence[str]) -> BlockLines:
-        numbers = self._streams.setdefault(group, {_TEXT: 0})
-        given = [numbers.setdefault((origin, stream), len(numbers)) for stream in streams]
+    def _lines(self, origin: LineOrigin, judged_from: int) -> BlockLines:
+        """What is known of the lines of a block, with the numbers that their streams have in this scan."""
+        if origin.streams is None:
+            return BlockLines(origin.group, times=origin.times)
+        numbers = self._streams.setdefault(origin.group, {_TEXT: 0})
+        names, index = origin.streams
+        given = [numbers.setdefault((origin.kind, name), len(numbers)) for name in names]
+        shown = {number: name for (kind, name), number in numbers.items() if kind == origin.kind}
+        if origin.source:
+            shown = {number: f"{name} in {origin.source}".strip() for number, name in shown.items()}
         return BlockLines(
-            group, np.array(given, np.int64), {number: stream for (of, stream), number in numbers.items() if of == origin}
+            origin.group,
+            np.array(given, np.int64)[index],
+            shown,
+            serial=origin.serial,
+            times=origin.times,
+            context=origin.times < judged_from if origin.kind == LIVE and origin.times is not None else None,
+            source=origin.source,
         )
 
     def finish(self) -> LogScan:
         """Waits for the blocks under way and judges the rest."""
         while self._queue:
             self._take()
-        self._attribution.finish()
+        foreign = self._attribution.finish(self._read_again)
         attributed = self._attribution
-        return LogScan(attributed.totals, attributed.foreign, attributed.forgotten, self._scanner.looked_through)
+        return LogScan(attributed.totals, foreign, attributed.forgotten, self._layers)
 
-    def _submit(self, block: Block, lines: BlockLines) -> None:
-        marks = [exception.message.encode() for exception in self._exceptions if fnmatchcase(lines.group, exception.log_group)]
-        self._queue.append(_Waiting(block, lines, self._pool.submit(self._scan, block, marks)))
+    def _read_again(self, wanted: Sequence[UnreadWording]) -> Mapping[UnreadWording, Wording]:
+        """The wordings of hits in parts that were scanned elsewhere; a part is read once for all of its hits."""
+        found: dict[UnreadWording, Wording] = {}
+        for number in sorted({each.part for each in wanted}):
+            part, again = self._parts[number]
+            mine = [each for each in wanted if each.part == number]
+            wordings, problem = read_again(part, again, self._scanning, [(each.block, each.position) for each in mine])
+            found |= {each: wordings[each.block, each.position] for each in mine}
+            if problem:
+                self.not_read_again[part.name] = problem
+        return found
+
+    def _submit(self, piece: Piece, judged_from: int = 0) -> None:
+        lines = self._lines(piece.origin, judged_from)
+        self._queue.append(_Waiting(piece, lines, self._pool.submit(self._scanning.scan, piece)))
         while len(self._queue) > self._depth:
             self._take()
 
-    def _scan(self, block: Block, marks: Sequence[bytes]) -> tuple[Hits, Ints]:
-        hits = self._scanner.scan(block.raw, begin=block.begin, stop=block.stop)
-        return hits, _lines_with(block, marks) if marks else np.empty(0, np.int64)
-
     def _take(self) -> None:
         waiting = self._queue.popleft()
-        hits, set_aside = waiting.hits.result()
-        source = waiting.lines.group, waiting.lines.source
+        scanned = waiting.scanned.result()
+        self._attribute(scanned, waiting.lines, RawText(waiting.piece.block.raw, scanned.hits))
+
+    def _attribute(self, scanned: Scanned, lines: BlockLines, text: BlockText) -> None:
+        source = lines.group, lines.source
         first = self._line.get(source, 1)
-        block = waiting.block
-        unended = block.ends_line and not block.raw.endswith(b"\n")  # the last line is cut off
-        self._line[source] = first + hits.lines + unended + block.joined
-        self._attribution.add(
-            block.raw,
-            hits,
-            replace(waiting.lines, set_aside=set_aside, first_line=first),
-            begin=block.begin,
-            size=block.stop - block.begin,
-            ends_line=block.ends_line,
-        )
-
-
-def _one_a_line(events: Sequence[Event]) -> bytes:
-    """The messages, one a line."""
-    texts = [event.message.rstrip("\r\n").encode("utf-8", "surrogatepass") for event in events]
-    return b"\n".join(text.replace(b"\n", EVENT_NEWLINE) for text in texts) + b"\n"
-
-
-def _batches(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    """The events in runs of about a block each."""
-    begin, size = 0, 0
-    for number, event in enumerate(events, 1):
-        size += len(event.message)
-        if size >= BLOCK_BYTES or number == len(events):
-            yield events[begin:number]
-            begin, size = number, 0
-
-
-def _lines_with(block: Block, marks: Sequence[bytes]) -> Ints:
-    """The lines of a block that hold one of the texts."""
-    found: set[int] = set()
-    for mark in marks:
-        at, line, counted = block.raw.find(mark, block.begin, block.stop), 0, block.begin
-        while at >= 0:
-            line += block.raw.count(b"\n", counted, at)
-            counted = at
-            found.add(line)
-            at = block.raw.find(mark, at + 1, block.stop)
-    return np.array(sorted(found), np.int64)
+        unended = scanned.ends_line and text.unended  # the last line is cut off
+        self._line[source] = first + scanned.hits.lines + unended + scanned.joined
+        lines = replace(lines, set_aside=scanned.set_aside, first_line=first)
+        self._attribution.add(text, scanned.hits, lines, size=scanned.size, ends_line=scanned.ends_line)

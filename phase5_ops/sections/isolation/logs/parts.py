@@ -1,0 +1,331 @@
+"""What was found in a part of the logs (a file, an hour of a group), kept without the lines, to be attributed elsewhere. Pure.
+
+A part knows neither the ledger nor other parts, so it is the same whoever merges it. It holds numbers and hashes, names of groups
+and streams, and no text of any line: that would bring tenants' data into the place where parts are kept. The few lines of which a
+finding shows something are read again.
+
+Kept as lengths and Arrow streams; reading them runs no code of their writer.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from phase5_ops.input_files.archives import BLOCK_BYTES, Readable
+from phase5_ops.input_files.log_documents import Event
+from phase5_ops.sections.isolation.logs.attribution import RawText, UnreadWording, Wording
+from phase5_ops.sections.isolation.logs.pieces import FilePieces, LineOrigin, Piece, Scanned, Scanning, live_piece
+from phase5_ops.sections.isolation.logs.scan import Hits
+from phase5_ops.sections.isolation.logs.tokens import Flags, Ints
+
+#: Raised when the format or the meaning of what is kept changes.
+VERSION = 1
+_NOT_AGAIN = "the line was not found again where it had been read"
+_LENGTH_BYTES = 8
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
+_COLUMNS = {
+    "hits": ("line", "tenant", "in_field", "spelt"),
+    "keys": ("line", "key", "is_request"),
+    "scopes": ("line", "key", "opens"),
+    "aside": ("line",),
+    "events": ("stream", "time"),
+}
+_NARROW = {"line": np.int32, "tenant": np.int32, "stream": np.int32, "time": np.int64, "key": np.uint64}
+
+
+Column = npt.NDArray[Any]
+
+
+class LogPartUnreadable(Exception):
+    """What was kept of a part cannot be understood; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedBlock:
+    """One block of a part.
+
+    Attributes:
+        scanned: what was found in it; `hits` without the bytes that each is at.
+        spelt: for each hit, whether its text is the id.
+        size: bytes of the block, with those that only help to read it.
+        unended: its last line has no end in it.
+    """
+
+    scanned: Scanned
+    spelt: Flags
+    size: int
+    unended: bool
+
+
+@dataclass(slots=True)
+class ScannedPart:
+    """What was found in one part.
+
+    Attributes:
+        name: of the part, for messages.
+        blocks: in their order.
+        goes_on: (file, whether its last answer says that more events follow in another file), of files with such answers.
+    """
+
+    name: str
+    blocks: list[ScannedBlock] = field(default_factory=list)
+    goes_on: list[tuple[str, bool]] = field(default_factory=list)
+
+    def to_bytes(self) -> bytes:
+        """The part as it is kept."""
+        columns: dict[tuple[str, str], list[Column]] = {(table, name): [] for table, names in _COLUMNS.items() for name in names}
+        described = []
+        for block in self.blocks:
+            scanned, origin, hits = block.scanned, block.scanned.origin, block.scanned.hits
+            names, stream = origin.streams if origin.streams is not None else (None, np.empty(0, np.int64))
+            tables = {
+                "hits": (hits.line, hits.tenant, hits.in_field, block.spelt),
+                "keys": (hits.key_line, hits.key, hits.key_is_request),
+                "scopes": (hits.scope_line, hits.scope_key, hits.scope_opens),
+                "aside": (scanned.set_aside,),
+                "events": _events(stream, origin.times),
+            }
+            for table, values in tables.items():
+                for name, array in zip(_COLUMNS[table], values, strict=True):
+                    columns[table, name].append(array)
+            described.append(
+                {
+                    "origin": [origin.group, origin.kind, origin.source, origin.serial],
+                    "streams": names,
+                    "timed": origin.times is not None,
+                    "rows": [len(values[0]) for values in tables.values()],
+                    "lines": [hits.lines, hits.too_deep, scanned.joined],
+                    "size": [scanned.size, block.size],
+                    "ends": [scanned.ends_line, block.unended],
+                }
+            )
+        head = {"version": VERSION, "name": self.name, "blocks": described, "goes_on": self.goes_on}
+        frames = [json.dumps(head).encode("utf-8", "surrogatepass")]
+        for table, names in _COLUMNS.items():
+            arrays = {name: _joined(columns[table, name], _NARROW.get(name, np.bool_)) for name in names}
+            sink = pa.BufferOutputStream()
+            made = pa.table(arrays)
+            with pa.ipc.new_stream(sink, made.schema, options=_COMPRESSED) as writer:
+                writer.write_table(made)
+            frames.append(sink.getvalue().to_pybytes())
+        return b"".join(len(frame).to_bytes(_LENGTH_BYTES, "big") + frame for frame in frames)
+
+    @classmethod
+    def from_bytes(cls, kept: bytes) -> Self:
+        """The part that was kept.
+
+        Raises:
+            LogPartUnreadable: it is not whole, or of another version.
+        """
+        try:
+            frames = list(_frames(kept))
+            head = json.loads(frames[0].decode("utf-8", "surrogatepass"))
+            _same_version(head["version"])
+            tables = {name: _table(frame) for name, frame in zip(_COLUMNS, frames[1:], strict=True)}
+            blocks = list(_blocks(head["blocks"], tables))
+            return cls(str(head["name"]), blocks, [(str(name), bool(more)) for name, more in head["goes_on"]])
+        except LogPartUnreadable:
+            raise
+        except (ValueError, KeyError, TypeError, IndexError, OSError, pa.ArrowException) as error:
+            raise LogPartUnreadable(f"not whole: {type(error).__name__}: {error}"[:200]) from error
+
+
+def _same_version(version: object) -> None:
+    if version != VERSION:
+        raise LogPartUnreadable(f"version {version!r} of kept parts; this one reads {VERSION}")
+
+
+def _events(stream: Ints, times: Ints | None) -> tuple[Ints, Ints]:
+    """Stream and time of each line, one of which may not be known."""
+    if times is None:
+        return stream, np.zeros(len(stream), np.int64)
+    return (stream if len(stream) else np.zeros(len(times), np.int64)), times
+
+
+def _joined(arrays: Sequence[Column], kind: Any) -> Column:  # noqa: ANN401 - a type of numpy
+    return np.concatenate(arrays).astype(kind) if arrays else np.empty(0, kind)
+
+
+def _frames(kept: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(kept):
+        size = int.from_bytes(kept[at : at + _LENGTH_BYTES], "big")
+        at += _LENGTH_BYTES
+        if at + size > len(kept):
+            raise LogPartUnreadable("it breaks off")
+        yield kept[at : at + size]
+        at += size
+
+
+def _table(frame: bytes) -> dict[str, Column]:
+    with pa.ipc.open_stream(frame) as reader:
+        table = reader.read_all()
+    found = {name: table.column(name).to_numpy() for name in table.column_names}
+    return {name: array.astype(np.int64) if array.dtype == np.int32 else array for name, array in found.items()}
+
+
+def _blocks(described: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping[str, Column]]) -> Iterator[ScannedBlock]:
+    """The blocks that the head describes, each with its rows of the tables."""
+    ends = dict.fromkeys(_COLUMNS, 0)
+    for block in described:
+        rows: dict[str, dict[str, Column]] = {}
+        for table, count in zip(_COLUMNS, block["rows"], strict=True):
+            begin = ends[table]
+            ends[table] = begin + count
+            rows[table] = {name: array[begin : begin + count] for name, array in tables[table].items()}
+            if any(len(array) != count for array in rows[table].values()):
+                raise LogPartUnreadable(f"it has fewer {table} than it says")
+        group, kind, source, serial = block["origin"]
+        names = block["streams"]
+        origin = LineOrigin(
+            group,
+            kind,
+            source,
+            (tuple(names), rows["events"]["stream"]) if names is not None else None,
+            serial,
+            rows["events"]["time"] if block["timed"] else None,
+        )
+        lines, too_deep, joined = block["lines"]
+        nowhere = np.zeros(len(rows["hits"]["line"]), np.int64)
+        hits = Hits(
+            line=rows["hits"]["line"],
+            start=nowhere,
+            end=nowhere,
+            tenant=rows["hits"]["tenant"],
+            in_field=rows["hits"]["in_field"],
+            key_line=rows["keys"]["line"],
+            key=rows["keys"]["key"],
+            key_start=np.zeros(len(rows["keys"]["line"]), np.int64),
+            key_is_request=rows["keys"]["is_request"],
+            scope_line=rows["scopes"]["line"],
+            scope_key=rows["scopes"]["key"],
+            scope_opens=rows["scopes"]["opens"],
+            lines=lines,
+            too_deep=too_deep,
+        )
+        scanned = Scanned(origin, hits, rows["aside"]["line"], block["size"][0], block["ends"][0], joined)
+        yield ScannedBlock(scanned, rows["hits"]["spelt"], block["size"][1], block["ends"][1])
+    if any(ends[table] != len(next(iter(columns.values()))) for table, columns in tables.items()):
+        raise LogPartUnreadable("it has more rows than its blocks")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptText:
+    """The text of a block that was scanned elsewhere: what was noted of it."""
+
+    block: ScannedBlock
+    part: int
+    number: int
+
+    @property
+    def size(self) -> int:
+        """See `BlockText`."""
+        return self.block.size
+
+    @property
+    def unended(self) -> bool:
+        """See `BlockText`."""
+        return self.block.unended
+
+    def spells(self, position: int, name: str) -> bool:
+        """See `BlockText`."""
+        del name  # it was compared when the block was scanned
+        return bool(self.block.spelt[position])
+
+    def wording(self, position: int) -> UnreadWording:
+        """See `BlockText`."""
+        return UnreadWording(self.part, self.number, position)
+
+
+class PartRun:
+    """Scans one part, on this thread: call `archive` or `events`, then `finish`."""
+
+    def __init__(self, name: str, scanning: Scanning, ids: Sequence[str]) -> None:
+        self._scanning, self._ids = scanning, ids
+        self._group, self._held, self._held_bytes = "", list[Event](), 0
+        self._part = ScannedPart(name)
+
+    def archive(self, name: str, stream: Readable, progress: Callable[[str, int], None] | None = None) -> None:
+        """As `LogRun.archive`."""
+        done, pieces = 0, FilePieces(name, stream)
+        for piece in pieces:
+            self._take(piece)
+            done += piece.block.stop - piece.block.begin
+            if progress:
+                progress(name, done)
+        if pieces.more is not None:
+            self._part.goes_on.append((name, pieces.more))
+
+    def events(self, group: str, events: Sequence[Event]) -> None:
+        """Takes events of one group, those of a stream in order; into which pages they are divided makes no difference."""
+        if group != self._group:
+            self._scan_held()
+            self._group = group
+        for event in events:
+            self._held.append(event)
+            self._held_bytes += len(event.message)
+            if self._held_bytes >= BLOCK_BYTES:
+                self._scan_held()
+
+    def finish(self) -> ScannedPart:
+        """What was found."""
+        self._scan_held()
+        return self._part
+
+    def _scan_held(self) -> None:
+        if self._held:
+            self._take(live_piece(self._group, self._held))
+        self._held, self._held_bytes = [], 0
+
+    def _take(self, piece: Piece) -> None:
+        scanned = self._scanning.scan(piece)
+        text = RawText(piece.block.raw, scanned.hits)
+        names = [self._ids[number] for number in scanned.hits.tenant.tolist()]
+        spelt = np.array([text.spells(position, name) for position, name in enumerate(names)], np.bool_)
+        self._part.blocks.append(ScannedBlock(scanned, spelt, text.size, text.unended))
+
+
+#: Gives a part's input to a run, as it was given when the part was scanned first. Returns why not, if it could not.
+Again = Callable[[PartRun], str | None]
+
+
+class _SecondLook(PartRun):
+    """Reads a part again and notes the wording of some hits; of other blocks nothing is scanned."""
+
+    def __init__(self, part: ScannedPart, scanning: Scanning, wanted: Sequence[tuple[int, int]]) -> None:
+        super().__init__(part.name, scanning, ())
+        self._first, self._number = part, 0
+        self._wanted: dict[int, list[int]] = {}
+        for block, position in wanted:
+            self._wanted.setdefault(block, []).append(position)
+        self.found: dict[tuple[int, int], Wording] = {}
+
+    def _take(self, piece: Piece) -> None:
+        number, self._number = self._number, self._number + 1
+        if number not in self._wanted or number >= len(self._first.blocks):
+            return
+        hits, before = self._scanning.scan(piece).hits, self._first.blocks[number].scanned.hits
+        if np.array_equal(hits.line, before.line) and np.array_equal(hits.tenant, before.tenant):
+            text = RawText(piece.block.raw, hits)
+            self.found |= {(number, position): text.wording(position) for position in self._wanted[number]}
+
+
+def read_again(
+    part: ScannedPart, again: Again, scanning: Scanning, wanted: Sequence[tuple[int, int]]
+) -> tuple[dict[tuple[int, int], Wording], str | None]:
+    """The wording of some hits of a part, by block and position in it; and why some could not be read, if so.
+
+    A hit that could not be read again is still a hit; its wording says so.
+    """
+    look = _SecondLook(part, scanning, wanted)
+    problem = again(look)
+    look.finish()
+    missing = [each for each in wanted if each not in look.found]
+    if missing and problem is None:
+        problem = f"{len(missing)} lines that name a foreign tenant were not there when it was read again"
+    return look.found | dict.fromkeys(missing, Wording("", "", _NOT_AGAIN)), problem if missing else None
