@@ -70,22 +70,6 @@ def warm_server() -> Iterator[None]:
     warm_processes.stop()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_pictures() -> Iterator[None]:
-    """Runs in this process draw none: their own tests do, and so does each run in a process of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        for drawn in (
-            "slo.summary.plot.plot_summary",
-            "breakers.plot.plot_timeline",
-            "replay.audit.plot.plot_funnel",
-            "isolation.harness.plot.plot_footprint",
-            "costs.bill.plot.plot_costs",
-            "costs.budgets.plot.plot_budget_use",
-        ):
-            patch.setattr(f"phase5_ops.sections.{drawn}", lambda *_: None)
-        yield
-
-
 @pytest.fixture(scope="module", autouse=True)
 def sent_probes() -> Iterator[None]:
     """Runs in this process send few probes; the folders whose tests are about the probes have all of them sent."""

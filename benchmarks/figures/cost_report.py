@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -77,6 +78,13 @@ def _read(folder: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
+def _draw(picture: Any) -> None:  # noqa: ANN401 - a drawing, or in an earlier tree (`--against`) a figure of matplotlib
+    if hasattr(picture, "image"):
+        picture.image("costs")
+    else:
+        import_module("phase5_ops.evidence.preview").as_png(picture)
+
+
 @contextmanager
 def report(tenants: int, folder: Path) -> Iterator[Work]:
     """From the pages to the verdict, the stored report and the picture; every tenant is active and executes."""
@@ -84,7 +92,6 @@ def report(tenants: int, folder: Path) -> Iterator[Work]:
     from phase5_ops.aws.links import ConsoleLinks
     from phase5_ops.ccnative.execution_usage import ExecutionUsage
     from phase5_ops.ccnative.tenant_register import RegisteredTenant
-    from phase5_ops.evidence.preview import as_png
     from phase5_ops.policy import CostPolicy
     from phase5_ops.reads import Read, ReadStatus
     from phase5_ops.sections.costs.bill.cache import CostCache, CostPull
@@ -132,7 +139,7 @@ def report(tenants: int, folder: Path) -> Iterator[Work]:
         as_html(table)
         picture = plot_costs(table)
         if picture is not None:
-            as_png(picture)
+            _draw(picture)
         return {"cost lines": lines.num_rows, "pictures": int(picture is not None)}
 
     yield work

@@ -8,17 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from io import BytesIO
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from phase5_ops.evidence.drawing import Drawing
 from phase5_ops.evidence.table import GatheredTable
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure  # a second of import time that a command without pictures does not need
     from pandas import DataFrame, Series
 
-_DOTS_PER_INCH = 90
 _MANY = 10_000  # from here on, nobody looks at the digits behind the point
 
 
@@ -36,7 +34,7 @@ class Preview:
     columns: tuple[str, ...]
     worst_first: "Callable[[DataFrame], DataFrame]"
     figures: Callable[[GatheredTable[Any, Any]], Mapping[str, float]]
-    picture: "Callable[[GatheredTable[Any, Any]], Figure | None] | None" = None
+    picture: Callable[[GatheredTable[Any, Any]], Drawing | None] | None = None
 
 
 def by(frame: "DataFrame", *keys: "Series[Any]") -> "DataFrame":
@@ -69,10 +67,3 @@ def cell(value: object) -> str:
         number = float(value)
         return f"{number:.0f}" if abs(number) >= _MANY else f"{number:.4f}".rstrip("0").rstrip(".")
     return str(value)
-
-
-def as_png(figure: "Figure") -> bytes:
-    """The picture as a PNG, at the size that it was drawn for."""
-    png = BytesIO()
-    figure.savefig(png, format="png", dpi=_DOTS_PER_INCH)
-    return png.getvalue()

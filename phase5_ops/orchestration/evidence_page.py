@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from phase5_ops.evidence.preview import Preview, as_png, cell
+from phase5_ops.evidence.preview import Preview, cell
 from phase5_ops.evidence.table import DeclaredColumn, DeclaredTable, GatheredTable
 from phase5_ops.orchestration.shown import MOST_ROWS, in_words, table
 from phase5_ops.reads import Read, ReadStatus
@@ -52,14 +52,14 @@ def _picture(gathered: GatheredTable[Any, Any], preview: Preview, title: str) ->
     if preview.picture is None:
         return {}
     try:
-        figure = preview.picture(gathered)
-        png = None if figure is None else as_png(figure)
+        drawing = preview.picture(gathered)
+        image = None if drawing is None else drawing.image(title)
     except Exception as error:
         log.exception("the picture of %s could not be drawn", title)
         return {"picture": dg.MetadataValue.text(f"could not be drawn: {type(error).__name__}: {error}")}
-    if png is None:
+    if image is None:
         return {}
-    return {"picture": dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")}
+    return {"picture": dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{base64.b64encode(image.encode()).decode()})")}
 
 
 def reading_metadata(gathered: GatheredTable[Any, Any]) -> dict[str, Any]:

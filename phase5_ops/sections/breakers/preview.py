@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from phase5_ops.evidence.drawing import Drawing
 from phase5_ops.evidence.preview import Preview, by, figures
 from phase5_ops.sections.breakers.evidence import Snapshots
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 
@@ -32,8 +32,8 @@ def _figures(snapshot: Snapshots) -> Mapping[str, float]:
     )
 
 
-def _picture(snapshots: Snapshots) -> "Figure | None":
-    from phase5_ops.sections.breakers import plot  # matplotlib takes a second to import
+def _picture(snapshots: Snapshots) -> Drawing | None:
+    from phase5_ops.sections.breakers import plot
 
     return plot.plot_timeline(snapshots)
 

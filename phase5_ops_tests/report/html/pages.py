@@ -7,8 +7,6 @@ from phase5_ops.build import CATALOGUE, PREVIEWS
 from phase5_ops.evidence.preview import Preview
 from phase5_ops.report.changes import changes_between
 from phase5_ops.report.html.render import render_report
-
-# At import, so that they are the real ones: a run of the tests draws no pictures otherwise.
 from phase5_ops.sections.breakers.plot import plot_timeline
 from phase5_ops.sections.costs.bill.plot import plot_costs
 from phase5_ops.sections.costs.budgets.plot import plot_budget_use

@@ -1,14 +1,13 @@
 """The timeline of the breakers: a mark for each run that looked, and what could not be read is no state."""
 
-from phase5_ops.evidence.picture import as_svg
 from phase5_ops.sections.breakers.plot import plot_timeline
 from phase5_ops_tests.sections.breakers.support import Platform, state
 
 
 def texts(platform: Platform) -> str:
-    figure = plot_timeline(platform.table())
-    assert figure is not None
-    return as_svg(figure, "timeline")
+    drawing = plot_timeline(platform.table())
+    assert drawing is not None
+    return drawing.svg("timeline")
 
 
 def test_every_state_that_was_seen_is_in_the_legend_and_the_present_one_beside_its_line():

@@ -4,29 +4,39 @@ The most expensive tenants have a bar each, all others share one, so that it is 
 five.
 """
 
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
-import numpy as np
-import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.dates import ConciseDateFormatter
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
-from phase5_ops.evidence.picture import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, label, name_lines
+from phase5_ops.evidence.drawing import Drawing, Fill
+from phase5_ops.evidence.panel import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    LegendEntry,
+    Panel,
+    label,
+    legend,
+    legend_height,
+    number_text,
+    round_numbers,
+)
 from phase5_ops.sections.costs.bill.evidence import SHARED, ZERO, CostReport
 from phase5_ops.sections.costs.bill.report import TenantCost, tenant_costs
 
 _MOST_BARS = 25
-_LOW = 5  # inches: the legend takes a larger part of a low picture
-_BILLED, _ALLOCATED, _UNALLOCATED, _OTHERS = BLUE, "#9dc3e6", RED, GREY
-#: Colour and hatching of the bands of single tenants, of all others, and of the shared rest.
-_BANDS = ((BLUE, ""), (ORANGE, "//"), (GREEN, ".."), (PURPLE, "\\\\"), ("#b0a030", "xx"))
-_OTHERS_BAND, _SHARED_BAND = (_OTHERS, ""), ("#a9b4bf", "--")
+_LEGEND_SIZE = 7
+_MOST_DAYS = 8  # that the axis names
+_BILLED, _ALLOCATED, _UNALLOCATED, _OTHERS = Fill(BLUE), Fill("#9dc3e6", "//"), Fill(RED, "xx"), Fill(GREY)
+#: The bands of single tenants, and of the shared rest.
+_BANDS = (Fill(BLUE), Fill(ORANGE, "//"), Fill(GREEN, ".."), Fill(PURPLE, "\\\\"), Fill("#b0a030", "xx"))
+_SHARED_BAND = Fill("#a9b4bf", "--")
 
 
-def plot_costs(table: CostReport) -> Figure | None:
+def plot_costs(table: CostReport) -> Drawing | None:
     """Bars of every tenant (or of the most expensive and the others), and stacked days; None in more than one currency."""
     if len(table.facts.currencies) > 1:
         return None
@@ -34,16 +44,12 @@ def plot_costs(table: CostReport) -> Figure | None:
     lines = [line for line in everyone if line.tenant != SHARED]
     rest = next((line for line in everyone if line.tenant == SHARED), None)
     bars = _bars(lines)
-    height = 1.6 + 0.28 * max(len(bars) + 1, 6)
-    figure = Figure(figsize=(11, height))
-    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
-    # Fixed margins in inches: a solved layout takes longer than the drawing itself.
-    figure.subplots_adjust(left=0.2, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.14)
+    high = 25 + 20.0 * max(len(bars) + 1, 6)
+    drawing = Drawing(f"Cost per tenant, {table.facts.start} to before {table.facts.end} ({table.facts.metric})", 792, high + 90)
     currency = ", ".join(table.facts.currencies) or "no currency"
-    _draw_bars(left, bars, rest, currency)
-    _draw_days(right, table, lines, rest, currency, low=height < _LOW)
-    figure.suptitle(f"Cost per tenant, {table.facts.start} to before {table.facts.end} ({table.facts.metric})", fontsize=11)
-    return figure
+    _draw_bars(Panel(drawing, 158, 54, 311, high), bars, rest, currency)
+    _draw_days(Panel(drawing, 510, 54, 270, high), table, lines, rest, currency)
+    return drawing
 
 
 def _bars(lines: list[TenantCost]) -> list[tuple[str, Decimal, Decimal]]:
@@ -56,62 +62,55 @@ def _bars(lines: list[TenantCost]) -> list[tuple[str, Decimal, Decimal]]:
     return bars
 
 
-def _draw_bars(axes: Axes, bars: list[tuple[str, Decimal, Decimal]], rest: TenantCost | None, currency: str) -> None:
-    positions = np.arange(len(bars))
-    billed = np.array([float(bar[1]) for bar in bars])
-    allocated = np.array([float(bar[2]) for bar in bars])
-    colours = [_OTHERS if name.endswith(" others") else _BILLED for name, _, _ in bars]
-    axes.barh(positions, billed, color=colours, label="billed")
-    axes.barh(
-        positions, allocated, left=np.where(allocated * billed >= 0, billed, 0), color=_ALLOCATED, label="allocated", hatch="//"
-    )
+def _draw_bars(panel: Panel, bars: list[tuple[str, Decimal, Decimal]], rest: TenantCost | None, currency: str) -> None:
+    """A bar a tenant, its amount at the end; the scale fits single tenants, so a longer bar of all others is cut off."""
+    shown = [(name, float(billed), float(allocated)) for name, billed, allocated in bars]
+    own = [billed + allocated for name, billed, allocated in shown if not name.endswith(" others")]
+    right = 1.25 * (max(map(abs, own), default=0.0) or 1.0)
     names = [name for name, _, _ in bars]
-    if rest is not None and rest.unallocated:
-        axes.barh(len(bars), float(rest.unallocated), color=_UNALLOCATED, label="unallocated", hatch="xx")
+    lost = float(rest.unallocated) if rest is not None and rest.unallocated else None
+    if lost is not None:
         names.append("unallocated")
-    lost = [float(rest.unallocated)] if rest is not None and rest.unallocated else []
-    _label_bars(axes, np.array([*(billed + allocated), *lost]), len(billed) - (_OTHERS in colours))
-    axes.set_title(f"{currency} in the period", fontsize=10, y=1)
-    name_lines(axes, names)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.tick_params(axis="x", labelsize=8)
-    axes.grid(axis="x", color=GREY, alpha=0.3, linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.axvline(0, color="#666666", linewidth=0.6)
-    if names:
-        axes.legend(fontsize=8, loc="lower right", frameon=False)
+    across = (min(1.15 * min(own, default=0.0), 0.0), right)
+    panel = replace(panel, across=across, down=(-0.6, max(len(names), 1) - 0.4))
+    panel.ticks_below(((at, number_text(at)) for at in round_numbers(*across, 6)), grid=True)
+    for line, (name, billed, allocated) in enumerate(shown):
+        beside = billed if allocated * billed >= 0 else 0.0
+        _bar(panel, line, 0, billed, _OTHERS if name.endswith(" others") else _BILLED)
+        _bar(panel, line, beside, beside + allocated, _ALLOCATED)
+        _amount(panel, line, billed + allocated)
+    if lost is not None:
+        _bar(panel, len(bars), 0, lost, _UNALLOCATED)
+        _amount(panel, len(bars), lost)
+    panel.drawing.lines([(panel.x(0), panel.top, panel.x(0), panel.bottom)], "#666666", width=0.6)
+    panel.drawing.text(panel.left, panel.top - 9, f"{currency} in the period", size=10)
+    panel.names(names)
+    panel.edges("left", "bottom")
+    legend(
+        panel.drawing,
+        [LegendEntry("billed", _BILLED), LegendEntry("allocated", _ALLOCATED)],
+        panel.right - 60,
+        panel.top - 9,
+        width=140,
+    )
 
 
-def _label_bars(axes: Axes, whole: npt.NDArray[np.float64], own: int) -> None:
-    """Writes the amount at the end of each bar; the scale fits single tenants, so a longer bar of all others is cut off."""
-    if not len(whole):
-        return
-    span = float(np.abs(whole[:own]).max(initial=0)) or 1.0
-    right = 1.25 * span
-    axes.set_xlim(min(1.15 * float(whole[:own].min(initial=0)), 0), right)
-    for position, amount in enumerate(whole):
-        cut = amount > right
-        text = f"{amount:,.2f}" + (" (bar cut off)" if cut else "")
-        axes.annotate(
-            text,
-            (right if cut else max(amount, 0), position),
-            xytext=(-6 if cut else 4, 0),
-            textcoords="offset points",
-            ha="right" if cut else "left",
-            va="center",
-            fontsize=7,
-            color="white" if cut else "black",
-        )
+def _bar(panel: Panel, line: int, start: float, end: float, fill: Fill) -> None:
+    right = panel.across[1]
+    if start != end:
+        panel.bars([(min(start, right), line - 0.4, min(end, right), line + 0.4)], fill)
 
 
-def _stepped(daily: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The values with the last one again, where the last day ends."""
-    return np.concatenate([daily, daily[-1:]])
+def _amount(panel: Panel, line: int, amount: float) -> None:
+    right = panel.across[1]
+    if amount > right:
+        text, x, anchor = f"{amount:,.2f} (bar cut off)", panel.x(right) - 6, "end"
+        panel.drawing.text(x, panel.y(line), text, size=7, anchor=anchor, colour="white")
+    else:
+        panel.drawing.text(panel.x(max(amount, 0)) + 4, panel.y(line), f"{amount:,.2f}", size=7)
 
 
-def _draw_days(
-    axes: Axes, table: CostReport, lines: list[TenantCost], rest: TenantCost | None, currency: str, *, low: bool
-) -> None:
+def _draw_days(panel: Panel, table: CostReport, lines: list[TenantCost], rest: TenantCost | None, currency: str) -> None:
     """Billed cost a day, stacked: the five most expensive tenants, all others, and the shared rest."""
     days = [date.fromisoformat(day["day"]) for day in table.facts.days if day["current"]]
     top = sorted(lines, key=lambda line: -line.billed)[: len(_BANDS)]
@@ -120,35 +119,27 @@ def _draw_days(
     bands = [(label(line.tenant), line.daily, form) for line, form in zip(top, _BANDS, strict=False)]
     if others:
         bands.append(
-            (f"{len(others)} others", [sum(costs, ZERO) for costs in zip(*(o.daily for o in others), strict=True)], _OTHERS_BAND)
+            (f"{len(others)} others", [sum(costs, ZERO) for costs in zip(*(o.daily for o in others), strict=True)], _OTHERS)
         )
     if rest is not None:
         bands.append(("shared", rest.daily, _SHARED_BAND))
-    bottom = np.zeros(len(days))
-    edges = np.array([*days, *(day + timedelta(days=1) for day in days[-1:])], dtype="datetime64[D]")
-    for name, daily, (colour, hatch) in bands:
-        values = np.array([max(float(cost), 0.0) for cost in daily])[: len(days)]
-        top_of_band = bottom + values
-        # one shape a band, a step a day: a bar for each day takes ten times as long
-        axes.fill_between(
-            edges,
-            _stepped(bottom),
-            _stepped(top_of_band),
-            step="post",
-            facecolor=colour,
-            edgecolor="white",
-            hatch=hatch,
-            linewidth=0,
-            label=name,
+    heights = [[max(float(cost), 0.0) for cost in daily][: len(days)] for _, daily, _ in bands]
+    highest = max((sum(of_day) for of_day in zip(*heights, strict=True)), default=0.0) or 1.0
+    entries = [LegendEntry(name, form) for name, _, form in bands]
+    room = panel.height - legend_height(entries, panel.width, _LEGEND_SIZE) - 6
+    panel = replace(panel, across=(0, max(len(days), 1)), down=(highest * panel.height / room, 0))
+    panel.ticks_left(((at, number_text(at)) for at in round_numbers(0, highest, 5)), grid=True)
+    bottom = [0.0] * len(days)
+    for (_, _, fill), values in zip(bands, heights, strict=True):
+        above = [before + value for before, value in zip(bottom, values, strict=True)]
+        # one shape a band, a step a day
+        upper, lower = (
+            [(panel.x(day + side), panel.y(at)) for day, at in enumerate(line) for side in (0, 1)] for line in (above, bottom)
         )
-        bottom = top_of_band
-    axes.set_title(f"{currency} billed a day", fontsize=10, y=1)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(labelsize=8)
-    axes.grid(axis="y", color=GREY, alpha=0.3, linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.margins(x=0.01)
-    axes.set_ylim(0, (bottom.max(initial=0) or 1.0) * (1.4 if low else 1.15))  # room for the legend
-    if bands:
-        axes.legend(fontsize=7, ncols=4, loc="upper left", frameon=False)
+        panel.drawing.shape([*upper, *reversed(lower)], fill)
+        bottom = above
+    step = -(-len(days) // _MOST_DAYS) or 1
+    panel.ticks_below((position + 0.5, f"{days[position]:%b} {days[position].day}") for position in range(0, len(days), step))
+    panel.title(f"{currency} billed a day", 10)
+    panel.edges("left", "bottom")
+    legend(panel.drawing, entries, panel.left + panel.width / 2, panel.top + 6, width=panel.width, size=_LEGEND_SIZE)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from phase5_ops.evidence.drawing import Drawing
 from phase5_ops.evidence.preview import Preview, by, figures
 from phase5_ops.sections.costs.bill.evidence import ACTIVE, REST, UNKNOWN, CostReport
 from phase5_ops.sections.costs.bill.judge import total_cost, unallocated_share
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 
@@ -46,8 +46,8 @@ def _figures(report: CostReport) -> Mapping[str, float]:
     }
 
 
-def _picture(report: CostReport) -> "Figure | None":
-    from phase5_ops.sections.costs.bill import plot  # matplotlib takes a second to import
+def _picture(report: CostReport) -> Drawing | None:
+    from phase5_ops.sections.costs.bill import plot
 
     return plot.plot_costs(report)
 

@@ -4,34 +4,33 @@ On the left the fullest accounts, a line each; on the right all accounts togethe
 tenants as with five.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from phase5_ops.evidence.picture import GREY, label, name_lines
+from phase5_ops.evidence.drawing import INK, Drawing, Fill
+from phase5_ops.evidence.panel import GREY, LegendEntry, Panel, label, legend, legend_height, number_text, round_numbers
 from phase5_ops.sections.costs.budgets.evidence import Budgets
 
 _MOST_LINES = 25
 _LONGEST_NAME = 34
 _DARK = "#1a1a1a"  # on a coloured cell, whatever the page's colours
-_TOP = 1.25  # share of the cap at which the colour scale ends
-_USE = LinearSegmentedColormap.from_list(
-    "use", [(0, "#f2f6f2"), (0.5 / _TOP, "#9cc79c"), (1 / _TOP, "#f2c14e"), (1.001 / _TOP, "#d1495b"), (1, "#d1495b")]
-)
+_LEGEND_SIZE = 7
+#: Share of the cap -> colour; between two of them it is mixed, and beyond the last it stays.
+_USE = ((0.0, (242, 246, 242)), (0.5, (156, 199, 156)), (1.0, (242, 193, 78)))
+_OVERSPENT = "#d1495b"
 #: Share of the cap: how it is named, coloured and hatched, from empty to overspent.
 _CLASSES = (
-    ("no cap", "#d9d9d9", ""),
-    ("unused", "#e8f0e8", ".."),
-    ("up to half", "#9cc79c", "//"),
-    ("up to all", "#f2c14e", "\\\\"),
-    ("over or uncapped", "#d1495b", "xx"),
+    ("no cap", Fill("#d9d9d9")),
+    ("unused", Fill("#e8f0e8", "..")),
+    ("up to half", Fill("#9cc79c", "//")),
+    ("up to all", Fill("#f2c14e", "\\\\")),
+    ("over or uncapped", Fill(_OVERSPENT, "xx")),
 )
 
 
-def plot_budget_use(budgets: Budgets) -> Figure | None:
+def plot_budget_use(budgets: Budgets) -> Drawing | None:
     """Share of the daily cap used, by account and UTC day; None of a table without rows."""
     if not budgets.rows:
         return None
@@ -48,42 +47,54 @@ def plot_budget_use(budgets: Budgets) -> Figure | None:
     telling = np.any(~np.isnan(share) | (used > 0), axis=1, keepdims=True)[:, 0]  # accounts with a cap or a use
     fullest = fullest[telling[fullest]]
     lines = fullest[:_MOST_LINES]
-    height = 1.6 + 0.26 * max(len(lines), 6)
-    figure = Figure(figsize=(11, height))
-    left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
-    figure.subplots_adjust(left=0.2, right=0.985, top=1 - 0.75 / height, bottom=0.5 / height, wspace=0.16)
+    high = 25 + 18.7 * max(len(lines), 6)
+    drawing = Drawing(f"Autonomy budgets: {table['tenant'].nunique()} tenants, {shape[0]} accounts", 792, high + 90)
     labels = [label(name, _LONGEST_NAME) for name in names.to_numpy()[:: len(days)][lines]]
     title = "share of the daily cap used, %" + ("" if len(lines) == shape[0] else f": {len(lines)} of {shape[0]} accounts")
-    _heat(left, days, labels, used=used[lines], share=share[lines], title=title)
-    _classes(right, days, used, cap, share)
-    figure.suptitle(f"Autonomy budgets: {table['tenant'].nunique()} tenants, {shape[0]} accounts", fontsize=11)
-    return figure
+    left = Panel(drawing, 158, 54, 354, high, (-0.5, len(days) - 0.5), (-0.5, max(len(lines), 1) - 0.5))
+    left.title(title, 10)
+    _heat(left, days, labels, used=used[lines], share=share[lines])
+    _classes(Panel(drawing, 558, 54, 222, high, (-0.5, len(days) - 0.5)), days, used, cap, share)
+    return drawing
 
 
 def _heat(
-    axes: Axes, days: list[str], names: list[str], *, used: npt.NDArray[np.float64], share: npt.NDArray[np.float64], title: str
+    panel: Panel, days: list[str], names: list[str], *, used: npt.NDArray[np.float64], share: npt.NDArray[np.float64]
 ) -> None:
     """A line an account, a column a day; the number is actions used, the colour their share of the cap; no colour is no cap."""
-    axes.set_title(title, fontsize=10, y=1)
+    drawing = panel.drawing
     if not names:
-        axes.text(0.5, 0.5, "no account has a cap or used an action", transform=axes.transAxes, fontsize=9, ha="center")
-        axes.set_axis_off()
+        middle = panel.left + panel.width / 2
+        drawing.text(middle, panel.top + panel.height / 2, "no account has a cap or used an action", size=9, anchor="middle")
         return
-    axes.imshow(np.where(np.isnan(share), np.nan, np.minimum(share, _TOP)), aspect="auto", cmap=_USE, norm=Normalize(0, _TOP))
-    for line, column in zip(*np.nonzero(used), strict=True):
-        percent = share[line, column]
-        text = (
-            f"{100 * percent:.0f} % ({used[line, column]:.0f})" if np.isfinite(percent) else f"{used[line, column]:.0f}, no cap"
-        )
-        colour = "white" if percent > 1 else _DARK if np.isfinite(percent) else "black"
-        axes.text(column, line, text, ha="center", va="center", fontsize=7, color=colour)
-    name_lines(axes, names)
-    _day_axis(axes, days)
-    axes.hlines(np.arange(len(names) + 1) - 0.5, -0.5, len(days) - 0.5, colors=GREY, alpha=0.3, linewidth=0.8)
+    cells: dict[str, list[tuple[float, float, float, float]]] = {}
+    for line, column in np.argwhere(~np.isnan(share)).tolist():
+        cells.setdefault(_colour(share[line, column]), []).append((column - 0.5, line - 0.5, column + 0.5, line + 0.5))
+    for colour, there in cells.items():
+        panel.bars(there, Fill(colour))
+    for line, column in np.argwhere(used).tolist():
+        part, actions = share[line, column], used[line, column]
+        text = f"{100 * part:.0f} % ({actions:.0f})" if np.isfinite(part) else f"{actions:.0f}, no cap"
+        colour = "white" if part > 1 else _DARK if np.isfinite(part) else INK
+        drawing.text(panel.x(column), panel.y(line), text, size=7, anchor="middle", colour=colour)
+    panel.names(names)
+    between = [panel.y(line - 0.5) for line in range(len(names) + 1)]
+    drawing.lines(((panel.left, y, panel.right, y) for y in between), GREY, opacity=0.3)
+    panel.edges("left", "bottom")
+    panel.ticks_below(_day_ticks(days))
+
+
+def _colour(share: float) -> str:
+    """The colour of a share of the cap."""
+    if share > 1:
+        return _OVERSPENT
+    (low, one), (high, other) = _USE[:2] if share <= _USE[1][0] else _USE[1:]
+    place = (share - low) / (high - low)
+    return "#" + "".join(f"{round(first + (second - first) * place):02x}" for first, second in zip(one, other, strict=True))
 
 
 def _classes(
-    axes: Axes, days: list[str], used: npt.NDArray[np.float64], cap: npt.NDArray[np.float64], share: npt.NDArray[np.float64]
+    panel: Panel, days: list[str], used: npt.NDArray[np.float64], cap: npt.NDArray[np.float64], share: npt.NDArray[np.float64]
 ) -> None:
     """All accounts by how full their budget was, a bar a day."""
     masks = (
@@ -93,22 +104,23 @@ def _classes(
         (used > 0) & (share > 0.5) & (share <= 1),  # noqa: PLR2004 - half
         (used > 0) & (share > 1),
     )
-    bottom = np.zeros(len(days))
-    for (name, colour, hatch), mask in zip(_CLASSES, masks, strict=True):
-        numbers = mask.sum(axis=0)
-        if not numbers.any():
-            continue
-        axes.bar(range(len(days)), numbers, bottom=bottom, color=colour, edgecolor=_DARK, hatch=hatch, linewidth=0.5, label=name)
-        bottom += numbers
-    axes.set_title("all accounts by share of the cap used", fontsize=10, y=1)
-    axes.set_ylim(0, max(bottom.max(), 1) * 1.3)
-    axes.legend(ncols=3, fontsize=7, loc="upper center", frameon=False, handlelength=0.8, handletextpad=0.4, columnspacing=0.7)
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.tick_params(labelsize=8)
-    _day_axis(axes, days)
+    numbers = [(name, fill, mask.sum(axis=0).tolist()) for (name, fill), mask in zip(_CLASSES, masks, strict=True) if mask.any()]
+    entries = [LegendEntry(name, fill, edge=_DARK) for name, fill, _ in numbers]
+    highest = max(map(sum, zip(*(counts for _, _, counts in numbers), strict=True)), default=1)
+    room = panel.height - legend_height(entries, panel.width, _LEGEND_SIZE) - 8
+    panel = replace(panel, down=(highest * panel.height / room, 0))
+    bottom = [0] * len(days)
+    for _, fill, counts in numbers:
+        there = [(day, bottom[day], count) for day, count in enumerate(counts) if count]
+        panel.bars(((day - 0.4, before + count, day + 0.4, before) for day, before, count in there), fill, edge=_DARK)
+        bottom = [before + count for before, count in zip(bottom, counts, strict=True)]
+    panel.title("all accounts by share of the cap used", 10)
+    panel.ticks_left((at, number_text(at)) for at in round_numbers(0, highest, 5, whole=True))
+    panel.ticks_below(_day_ticks(days))
+    panel.edges("left", "bottom")
+    legend(panel.drawing, entries, panel.left + panel.width / 2, panel.top + 6, width=panel.width, size=_LEGEND_SIZE)
 
 
-def _day_axis(axes: Axes, days: list[str]) -> None:
-    step = -(-len(days) // 10)
-    shown = range((len(days) - 1) % step, len(days), step)
-    axes.set_xticks(list(shown), [days[index][5:] for index in shown], fontsize=8)
+def _day_ticks(days: list[str]) -> list[tuple[float, str]]:
+    step = -(-len(days) // 8)
+    return [(index, days[index][5:]) for index in range((len(days) - 1) % step, len(days), step)]

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from phase5_ops.evidence.drawing import Drawing
 from phase5_ops.evidence.preview import Preview, by, figures
 from phase5_ops.sections.costs.budgets.evidence import UNREADABLE, Budgets
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pandas import DataFrame, Series
 
 
@@ -56,8 +56,8 @@ def _figures(budgets: Budgets) -> Mapping[str, float]:
     )
 
 
-def _picture(budgets: Budgets) -> "Figure | None":
-    from phase5_ops.sections.costs.budgets import plot  # matplotlib takes a second to import
+def _picture(budgets: Budgets) -> Drawing | None:
+    from phase5_ops.sections.costs.budgets import plot
 
     return plot.plot_budget_use(budgets)
 

@@ -2,9 +2,8 @@
 
 from collections import Counter
 
-from matplotlib.figure import Figure
-
-from phase5_ops.evidence.picture import BLUE, GREEN, ORANGE, PURPLE, RED, label, name_lines
+from phase5_ops.evidence.drawing import Drawing, Fill
+from phase5_ops.evidence.panel import BLUE, GREEN, ORANGE, PURPLE, RED, LegendEntry, Panel, label, legend
 from phase5_ops.sections.isolation.harness.evidence import AccessKind, Harness, Result
 
 _MOST_LINES = 40
@@ -12,17 +11,17 @@ _LOOKED_AT = (AccessKind.WRITE, AccessKind.READ, AccessKind.PROBE)
 _PROBES = "cross-tenant probes"
 #: Result -> colour and hatching, in the order of the bars' parts.
 _FORMS = {
-    Result.VIOLATION: (RED, "xx"),
-    Result.NOT_JUDGED: (PURPLE, ".."),
-    Result.SET_ASIDE: (ORANGE, "\\\\"),
-    Result.APPROVED: (BLUE, "//"),
-    Result.IN_SCOPE: (GREEN, ""),
-    Result.REFUSED: (GREEN, ""),
+    Result.VIOLATION: Fill(RED, "xx"),
+    Result.NOT_JUDGED: Fill(PURPLE, ".."),
+    Result.SET_ASIDE: Fill(ORANGE, "\\\\"),
+    Result.APPROVED: Fill(BLUE, "//"),
+    Result.IN_SCOPE: Fill(GREEN),
+    Result.REFUSED: Fill(GREEN),
 }
 _NAMES = {Result.APPROVED: "without tenant, approved", Result.IN_SCOPE: "tenant A's own", Result.REFUSED: "probes refused"}
 
 
-def plot_footprint(harness: Harness) -> Figure | None:
+def plot_footprint(harness: Harness) -> Drawing | None:
     """A bar a table, each as long as what it names is many: keys written, keys read, and probes, by what was found of them.
 
     Bars show parts of their own whole, since there are a hundred times as many probes as keys; the numbers stand beside them.
@@ -42,39 +41,25 @@ def plot_footprint(harness: Harness) -> Figure | None:
     lines = sorted(counts, key=lambda each: (-counts[each][Result.VIOLATION], -counts[each][Result.NOT_JUDGED], each))[
         :_MOST_LINES
     ]
-    part = 0.26 * max(len(lines), 2)
-    height = part + 1.1
-    figure = Figure(figsize=(10, height))
-    axes = figure.add_axes((0.3, 0.1 / height, 0.4, part / height))
-    for result, (colour, hatch) in _FORMS.items():
-        if not (here := [position for position, line in enumerate(lines) if counts[line][result]]):
-            continue
-        axes.barh(
-            here,
-            [counts[lines[position]][result] / counts[lines[position]].total() for position in here],
-            0.66,
-            left=[_before(counts[lines[position]], result) for position in here],
-            color=colour,
-            hatch=hatch,
-            edgecolor="white",
-            linewidth=0,
-            label=_NAMES.get(result, str(result)),
-        )
+    high = 18.7 * max(len(lines), 2)
+    drawing = Drawing("What one execution of tenant A touched, and what requests across tenants got", 720, high + 72)
+    panel = Panel(drawing, 216, 62, 288, high, (0, 1), (-0.5, len(lines) - 0.5))
+    entries = []
+    for result, fill in _FORMS.items():
+        if here := [(position, counts[line]) for position, line in enumerate(lines) if counts[line][result]]:
+            panel.bars((_part(found, result, position) for position, found in here), fill)
+            entries.append(LegendEntry(_NAMES.get(result, str(result)), fill))
     for position, line in enumerate(lines):
         said = ", ".join(f"{counts[line][result]:,} {result}" for result in _FORMS if counts[line][result])
-        axes.text(1.01, position, said or str(counts[line].total()), fontsize=8, va="center")
-    axes.set_xlim(0, 1)
-    name_lines(axes, [f"{label(table, 36)} {how}".strip() for table, how in lines])
-    axes.xaxis.set_visible(False)
-    axes.spines["bottom"].set_visible(False)
-    figure.legend(fontsize=8, loc="upper center", ncols=6, frameon=False, bbox_to_anchor=(0.5, 1 - 0.38 / height))
-    figure.suptitle(
-        "What one execution of tenant A touched, and what requests across tenants got", fontsize=11, y=1 - 0.18 / height
-    )
-    return figure
+        drawing.text(panel.right + 4, panel.y(position), said or str(counts[line].total()))
+    panel.names([f"{label(table, 36)} {how}".strip() for table, how in lines])
+    panel.edges("left")
+    legend(drawing, entries, 360, 36, width=680)
+    return drawing
 
 
-def _before(counts: Counter[Result], result: Result) -> float:
-    """Where the part of a result begins in its bar."""
+def _part(counts: Counter[Result], result: Result, position: int) -> tuple[float, float, float, float]:
+    """Where the part of a result is in the bar of its line."""
     order = list(_FORMS)
-    return sum(counts[each] for each in order[: order.index(result)]) / counts.total()
+    before = sum(counts[each] for each in order[: order.index(result)])
+    return before / counts.total(), position - 0.33, (before + counts[result]) / counts.total(), position + 0.33

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from phase5_ops.evidence.drawing import Drawing
 from phase5_ops.evidence.preview import Preview, by, figures
 from phase5_ops.sections.isolation.harness.evidence import AccessKind, Harness, Result
 from phase5_ops.sections.isolation.harness.tables import CanaryStarted
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 _WORST = (Result.VIOLATION, Result.BLIND, Result.MISSING, Result.NOT_JUDGED)  # then the others, in the order of the table
@@ -35,8 +35,8 @@ def _figures(harness: Harness) -> Mapping[str, float]:
     )
 
 
-def _picture(harness: Harness) -> "Figure | None":
-    from phase5_ops.sections.isolation.harness import plot  # matplotlib takes a second to import
+def _picture(harness: Harness) -> Drawing | None:
+    from phase5_ops.sections.isolation.harness import plot
 
     return plot.plot_footprint(harness)
 

@@ -1,14 +1,13 @@
 """The picture of `replay_audit`: how many replays got how far, from the request to their end."""
 
-from matplotlib.figure import Figure
-
-from phase5_ops.evidence.picture import BLUE, GREEN, ORANGE, RED, name_lines
+from phase5_ops.evidence.drawing import Drawing, Fill
+from phase5_ops.evidence.panel import BLUE, GREEN, ORANGE, RED, Panel
 from phase5_ops.sections.replay.audit.evidence import REQUEST, ReplayAudit, ReplayRow
 
 _COMPLETED, _FAILED = "REPLAY_COMPLETED", "REPLAY_FAILED"
 
 
-def plot_funnel(audit: ReplayAudit) -> Figure | None:
+def plot_funnel(audit: ReplayAudit) -> Drawing | None:
     """A bar a step, with how many got there; the last one in two parts, completed and failed. None without replays.
 
     Starts and ends without a request stand on their own, since they belong to no step before them.
@@ -22,14 +21,14 @@ def plot_funnel(audit: ReplayAudit) -> Figure | None:
     completed = [row for row in started if row.terminal == _COMPLETED]
     failed = [row for row in started if row.terminal == _FAILED]
     orphans = len(rows) - len(requested)
-    steps: list[tuple[str, list[tuple[int, str, str]]]] = [
-        ("requested", [(len(requested), BLUE, "")]),
-        ("started", [(len(started), BLUE, "")]),
-        ("executed", [(len(executed), BLUE, "")]),
-        ("ended", [(len(completed), GREEN, ""), (len(failed), ORANGE, "//")]),
+    steps: list[tuple[str, list[tuple[int, Fill]]]] = [
+        ("requested", [(len(requested), Fill(BLUE))]),
+        ("started", [(len(started), Fill(BLUE))]),
+        ("executed", [(len(executed), Fill(BLUE))]),
+        ("ended", [(len(completed), Fill(GREEN)), (len(failed), Fill(ORANGE, "//"))]),
     ]
     if orphans:
-        steps.append(("without request", [(orphans, RED, "xx")]))
+        steps.append(("without request", [(orphans, Fill(RED, "xx"))]))
     texts = [
         str(len(requested)),
         _of(started, requested),
@@ -37,25 +36,21 @@ def plot_funnel(audit: ReplayAudit) -> Figure | None:
         f"{len(completed)} completed, {len(failed)} failed, {len(requested) - len(completed) - len(failed)} without end",
         str(orphans),
     ]
-    height = 0.9 + 0.3 * len(steps)
-    figure = Figure(figsize=(10, height))
-    axes = figure.add_axes((0.16, 0.15 / height, 0.8, 0.3 * len(steps) / height))
-    for line, (_, parts) in enumerate(steps):
-        left = 0
-        for count, colour, hatch in parts:
-            axes.barh(
-                line, count, 0.62, left=left, color=colour, hatch=hatch, edgecolor="white" if hatch else colour, linewidth=0
-            )
-            left += count
-        axes.text(left, line, f"  {texts[line]}", fontsize=8, va="center")
-    name_lines(axes, [name for name, _ in steps])
-    axes.set_xlim(0, max(len(requested), orphans, 1) * 1.45)
-    axes.xaxis.set_visible(False)
-    axes.spines["bottom"].set_visible(False)
     window = audit.facts.window
     span = f", {window['from'][:16]} to {window['to'][:16]} UTC" if {"from", "to"} <= window.keys() else ""
-    figure.suptitle(f"Replays in the ledger{span}", fontsize=11, y=1 - 0.2 / height)
-    return figure
+    high = 21.0 * len(steps)
+    drawing = Drawing(f"Replays in the ledger{span}", 720, high + 54)
+    panel = Panel(drawing, 115, 36, 576, high, (0, max(len(requested), orphans, 1) * 1.45), (-0.5, len(steps) - 0.5))
+    for line, (_, parts) in enumerate(steps):
+        left = 0
+        for count, fill in parts:
+            if count:
+                panel.bars([(left, line - 0.31, left + count, line + 0.31)], fill)
+            left += count
+        drawing.text(panel.x(left) + 5, panel.y(line), texts[line])
+    panel.names([name for name, _ in steps])
+    panel.edges("left")
+    return drawing
 
 
 def _of(part: list[ReplayRow], whole: list[ReplayRow]) -> str:

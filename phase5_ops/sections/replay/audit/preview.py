@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from phase5_ops.evidence.drawing import Drawing
 from phase5_ops.evidence.preview import Preview, by, figures
 from phase5_ops.sections.replay.audit.evidence import ReplayAudit
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pandas import DataFrame, Series
 
 
@@ -39,8 +39,8 @@ def _figures(audit: ReplayAudit) -> Mapping[str, float]:
     )
 
 
-def _picture(audit: ReplayAudit) -> "Figure | None":
-    from phase5_ops.sections.replay.audit import plot  # matplotlib takes a second to import
+def _picture(audit: ReplayAudit) -> Drawing | None:
+    from phase5_ops.sections.replay.audit import plot
 
     return plot.plot_funnel(audit)
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from phase5_ops.evidence.drawing import Drawing
 from phase5_ops.evidence.preview import Preview, by, figures
 from phase5_ops.sections.slo.summary.evidence import Summary
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 
@@ -36,8 +36,8 @@ def _figures(summary: Summary) -> Mapping[str, float]:
     )
 
 
-def _picture(summary: Summary) -> "Figure | None":
-    from phase5_ops.sections.slo.summary import plot  # matplotlib takes a second to import
+def _picture(summary: Summary) -> Drawing | None:
+    from phase5_ops.sections.slo.summary import plot
 
     return plot.plot_summary(summary)
 

@@ -1,6 +1,5 @@
 """The footprint says of each table what was found of its keys, violations on top."""
 
-from phase5_ops.evidence.picture import as_svg
 from phase5_ops.evidence.table import NoFacts
 from phase5_ops.sections.isolation.harness.evidence import ISOLATION_HARNESS, AccessKind, Harness, HarnessRow, Result
 from phase5_ops.sections.isolation.harness.plot import plot_footprint
@@ -11,7 +10,7 @@ def harness(*rows: tuple[AccessKind, str, Result]) -> Harness:
 
 
 def test_violations_come_first_and_every_number_is_there():
-    figure = plot_footprint(
+    drawing = plot_footprint(
         harness(
             (AccessKind.WRITE, "ledger", Result.IN_SCOPE),
             (AccessKind.WRITE, "ledger", Result.APPROVED),
@@ -20,8 +19,8 @@ def test_violations_come_first_and_every_number_is_there():
             (AccessKind.RUN, "cc-native-cache", Result.LISTED),
         )
     )
-    assert figure is not None
-    drawn = as_svg(figure, "footprint")
+    assert drawing is not None
+    drawn = drawing.svg("footprint")
     assert "1 approved, 1 in scope" in drawn
     assert drawn.index(">tenants read<") < drawn.index(">ledger written<")
     assert ">cross-tenant probes<" in drawn
