@@ -36,6 +36,7 @@ from phase5_ops.sandbox.scenarios.registry import EMPTY
 from phase5_ops.sandbox.seed import arn_of_notifications, seed
 from phase5_ops.sandbox.state.blueprint import RUNBOOK_ADDRESS
 from phase5_ops.sandbox.state.platform_faults import PlatformFault
+from phase5_ops.sandbox.state.sized import Size, enlarge
 from phase5_ops.settings import load_settings
 
 ALARMS_AGE = timedelta(days=1)  # a scenario's alarms have long been there, so that what they do not see counts
@@ -56,8 +57,10 @@ class Sandbox:
         platform: the working CCNative, once started.
     """
 
-    def __init__(self, scenario: str, *, port: int = 0) -> None:
+    def __init__(self, scenario: str, *, port: int = 0, size: Size | None = None) -> None:
+        """Starts nothing yet; `size` enlarges the scenario's platform."""
         self._scenario = named(scenario)
+        self._size = size
         self._port = port
         self._fixed_now = load_settings().now
         self.region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
@@ -115,6 +118,8 @@ class Sandbox:
         self._server.start()
         self._serving = True
         blueprint = self._scenario.blueprint(self.clock.first, self.region)
+        if self._size is not None:
+            enlarge(blueprint, self._size, self.region)
         seed(self.inside, self.region, blueprint)
         self.platform_faults.update(blueprint.platform_faults)
         self.platform = Platform(self.inside, self.clock, self.region, self.platform_faults, serving=blueprint.serving)

@@ -5,6 +5,7 @@ scenarios change it with.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,24 +30,13 @@ _STATE_TTL = timedelta(days=90)
 
 def add_autonomy(blueprint: Blueprint) -> None:
     """Two accounts that act alone within their caps, on eight days, and two in which people approve."""
-    set_up = iso(blueprint.now - timedelta(days=30))
     add_mode(blueprint, BUSY, NOTE_TYPE, "AUTO_EXECUTE")
     add_mode(blueprint, ("globex", "acct-main"), TASK_TYPE, "AUTO_EXECUTE")
     add_mode(blueprint, ("initech", ""), "DEFAULT", "APPROVAL_REQUIRED")
     for owner, types in ((BUSY, [NOTE_TYPE]), (("globex", ""), [TASK_TYPE])):
-        blueprint.add(CONFIG_TABLE, {**_owned(owner), "sk": "ALLOWLIST#AUTO_EXEC", "action_types": types, "updated_at": set_up})
-    for owner, caps in ((BUSY, {"cap": 5, NOTE_TYPE: 3}), (("globex", "acct-main"), {"cap": 2})):
-        per_type = {name: number for name, number in caps.items() if name != "cap"}
-        blueprint.add(
-            BUDGET_TABLE,
-            {
-                **_owned(owner),
-                "sk": "BUDGET#CONFIG",
-                "max_autonomous_per_day": caps["cap"],
-                **({"max_per_action_type": per_type} if per_type else {}),
-                "updated_at": set_up,
-            },
-        )
+        _add_allowlist(blueprint, owner, types)
+    _add_caps(blueprint, BUSY, 5, {NOTE_TYPE: 3})
+    _add_caps(blueprint, ("globex", "acct-main"), 2)
     for owner in (BUSY, MANUAL, ("globex", "acct-main"), ("initech", "acct-main")):
         _add_decision_budget(blueprint, owner)
     for days_ago in range(_DAYS):
@@ -58,6 +48,41 @@ def add_autonomy(blueprint: Blueprint) -> None:
         approve(blueprint, owner, CRM_TYPE, blueprint.now - timedelta(hours=5), by_person=True)
 
 
+def add_autonomous_account(blueprint: Blueprint, owner: tuple[str, str], moment: datetime) -> None:
+    """An account that acts alone within its cap, and did so once, at `moment`; its tables have nothing else of that day."""
+    add_mode(blueprint, owner, NOTE_TYPE, "AUTO_EXECUTE")
+    _add_allowlist(blueprint, owner, [NOTE_TYPE])
+    _add_caps(blueprint, owner, 2)
+    _add_decision_budget(blueprint, owner)
+    approve(blueprint, owner, NOTE_TYPE, moment, charged=False)
+    state = _unused(owner, moment.date().isoformat())
+    blueprint.add(BUDGET_TABLE, _with_one_more(state, NOTE_TYPE, moment + _GATE))
+
+
+def _add_allowlist(blueprint: Blueprint, owner: tuple[str, str], types: list[str]) -> None:
+    blueprint.add(
+        CONFIG_TABLE,
+        {**_owned(owner), "sk": "ALLOWLIST#AUTO_EXEC", "action_types": types, "updated_at": _set_up_at(blueprint)},
+    )
+
+
+def _add_caps(blueprint: Blueprint, owner: tuple[str, str], cap: int, per_type: Mapping[str, int] | None = None) -> None:
+    blueprint.add(
+        BUDGET_TABLE,
+        {
+            **_owned(owner),
+            "sk": "BUDGET#CONFIG",
+            "max_autonomous_per_day": cap,
+            **({"max_per_action_type": dict(per_type)} if per_type else {}),
+            "updated_at": _set_up_at(blueprint),
+        },
+    )
+
+
+def _set_up_at(blueprint: Blueprint) -> str:
+    return iso(blueprint.now - timedelta(days=30))
+
+
 def add_mode(blueprint: Blueprint, owner: tuple[str, str], action_type: str, mode: str) -> None:
     """A mode of an account, or of a tenant where the account is ""."""
     blueprint.add(
@@ -67,7 +92,7 @@ def add_mode(blueprint: Blueprint, owner: tuple[str, str], action_type: str, mod
             "sk": f"AUTONOMY#{action_type}",
             **({} if action_type == "DEFAULT" else {"action_type": action_type}),
             "mode": mode,
-            "updated_at": iso(blueprint.now - timedelta(days=30)),
+            "updated_at": _set_up_at(blueprint),
             "updated_by": "ops",
             "policy_version": "AutonomyModeConfigV1",
         },
@@ -130,12 +155,22 @@ def consume(blueprint: Blueprint, owner: tuple[str, str], action_type: str, mome
         if item["sk"] == f"BUDGET_STATE#{day}" and item["pk"] == _owned(owner)["pk"]
     ]
     if not states:
-        states.append({**_owned(owner), "sk": f"BUDGET_STATE#{day}", "date_key": day, "total": 0, "counts": {}, "updated_at": ""})
+        states.append(_unused(owner, day))
         blueprint.add(BUDGET_TABLE, states[0])
-    state = states[0]
+    _with_one_more(states[0], action_type, moment)
+
+
+def _unused(owner: tuple[str, str], day: str) -> dict[str, Any]:
+    """The budget state of a day on which nothing was consumed."""
+    return {**_owned(owner), "sk": f"BUDGET_STATE#{day}", "date_key": day, "total": 0, "counts": {}, "updated_at": ""}
+
+
+def _with_one_more(state: dict[str, Any], action_type: str, moment: datetime) -> dict[str, Any]:
+    """The state, changed: one more unit was consumed at `moment`."""
     state["counts"] = dict(Counter(state["counts"]) + Counter({action_type: 1}))
     state["total"] += 1
     state["updated_at"] = max(state["updated_at"], iso(moment))
+    return state
 
 
 def state_of(blueprint: Blueprint, owner: tuple[str, str] = BUSY, days_ago: int = 1) -> dict[str, Any]:

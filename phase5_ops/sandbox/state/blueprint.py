@@ -61,6 +61,7 @@ class Traffic:
         from_minutes, until_minutes: traffic from that long ago until that long ago.
         omit: metrics that are not emitted.
         tenant_on_errors: False leaves tenant_id off the errors, against the contract.
+        tenants: those whose calls they are.
     """
 
     tool: str
@@ -76,6 +77,7 @@ class Traffic:
     until_minutes: int = 0
     omit: frozenset[str] = frozenset()
     tenant_on_errors: bool = True
+    tenants: tuple[str, ...] = TENANTS
 
 
 @dataclass

@@ -40,17 +40,11 @@ def healthy(now: datetime, region: str) -> Blueprint:
         blueprint.logs += execution_logs(execution)
         blueprint.raw_items += [(LEDGER, item) for item in ledger_items(execution)]
     blueprint.roles = healthy_roles()
-    topic_arn = f"arn:aws:sns:{region}:{ACCOUNT}:{ALERT_TOPIC}"
     blueprint.topics = {ALERT_TOPIC: ["sre@example.com"]}
     for tool in blueprint.tools():
         connector = connector_of_tool(tool)
-        blueprint.traffic.append(Traffic(tool, connector, latency_ms=420.0 if connector == "crm_salesforce" else 120.0))
-        blueprint.alarms += [
-            alarm(tool, connector, namespace=NAMESPACE, topic_arn=topic_arn, runbook_url=ALARM_SECTION, slo=SloPolicy())
-            for alarm in (latency_alarm, error_alarm)
-        ]
-    connectors = {tool: connector_of_tool(tool) for tool in blueprint.tools()}
-    blueprint.dashboards = {"cc-native-tool-slo": tool_dashboard(connectors, namespace=NAMESPACE, region=region)}
+        add_tool(blueprint, Traffic(tool, connector, latency_ms=420.0 if connector == "crm_salesforce" else 120.0), region)
+    add_dashboard(blueprint, region)
     blueprint.breakers = [
         {"pk": f"CONNECTOR#{connector}", "sk": "CONCURRENCY", "in_flight_count": 0}
         for connector in ("calendar", "crm_salesforce", "internal")
@@ -61,6 +55,29 @@ def healthy(now: datetime, region: str) -> Blueprint:
         blueprint.add(table, item)
     _add_costs(blueprint)
     return blueprint
+
+
+def add_tool(blueprint: Blueprint, traffic: Traffic, region: str) -> None:
+    """The traffic of a registered tool, and its latency and error alarms."""
+    topic_arn = f"arn:aws:sns:{region}:{ACCOUNT}:{ALERT_TOPIC}"
+    blueprint.traffic.append(traffic)
+    blueprint.alarms += [
+        alarm(
+            traffic.tool,
+            traffic.connector,
+            namespace=NAMESPACE,
+            topic_arn=topic_arn,
+            runbook_url=ALARM_SECTION,
+            slo=SloPolicy(),
+        )
+        for alarm in (latency_alarm, error_alarm)
+    ]
+
+
+def add_dashboard(blueprint: Blueprint, region: str) -> None:
+    """The dashboard that shows every registered tool."""
+    connectors = {tool: connector_of_tool(tool) for tool in blueprint.tools()}
+    blueprint.dashboards = {"cc-native-tool-slo": tool_dashboard(connectors, namespace=NAMESPACE, region=region)}
 
 
 def _accounts() -> list[tuple[str, Item]]:

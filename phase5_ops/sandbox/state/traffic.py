@@ -7,11 +7,11 @@ older the coarser, so that a scenario is seeded in seconds.
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from phase5_ops.sandbox.aws.metric_store import MetricRow
-from phase5_ops.sandbox.state.blueprint import TENANTS, Blueprint, Traffic
+from phase5_ops.sandbox.state.blueprint import Blueprint, Traffic
 
 _MINUTE, _FIVE_MINUTES, _HOUR = 60, 300, 3600
 _FINE_UNTIL, _MIDDLE_UNTIL = 2 * _HOUR, 73 * _HOUR
@@ -82,9 +82,9 @@ def _add_slot(rows: Rows, traffic: Traffic, start: int, seconds: int, *, age_min
     slow = traffic.slow_share if age_minutes <= traffic.slow_minutes else 0.0
     sampled = successes // 100 + (1 if chance.random() < successes % 100 / 100 else 0)
     at = start + seconds // 2
-    for dimensions, count in ((base, successes - sampled), (_with_tenant(base, chance), sampled)):
+    for dimensions, count in ((base, successes - sampled), (_with_tenant(base, traffic.tenants, chance), sampled)):
         _emit(rows, traffic, MetricKey("tool_success", dimensions), at, _latencies(traffic, count, slow, chance))
-    failed = _with_tenant(base, chance) if traffic.tenant_on_errors else base
+    failed = _with_tenant(base, traffic.tenants, chance) if traffic.tenant_on_errors else base
     _emit(rows, traffic, MetricKey("tool_error", failed), at, _latencies(traffic, errors, slow, chance))
 
 
@@ -115,8 +115,8 @@ def _latencies(traffic: Traffic, count: int, slow_share: float, chance: random.R
     return {value: n for value, n in shares.items() if n > 0}
 
 
-def _with_tenant(base: tuple[tuple[str, str], ...], chance: random.Random) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((*base, ("tenant_id", chance.choice(TENANTS)))))
+def _with_tenant(base: tuple[tuple[str, str], ...], tenants: Sequence[str], chance: random.Random) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((*base, ("tenant_id", chance.choice(tenants)))))
 
 
 def _row(at: int, value: float, count: int) -> MetricRow:
