@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -28,10 +29,13 @@ from phase5_ops.commands.state_folder import prepare_state_folder
 from phase5_ops.context import open_run
 from phase5_ops.evidence.run_tags import DIGEST_TAG, RELEASE_TAG
 from phase5_ops.files import sha256_of
+from phase5_ops.gate.attestation.keys import GATE
+from phase5_ops.gate.attestation.run_record import RECORD_TYPE
 from phase5_ops.gate.defs.sensor import Tick, candidate_tags, run_tick
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.read import DecidingSession
 from phase5_ops.gate.records import Release
+from phase5_ops.gate.signing.kms import load_key, sign
 from phase5_ops.gate.signing.trusted_keys import pin_keys
 from phase5_ops.gate.state.items import Candidate, Fate
 from phase5_ops.sandbox.process import sandbox_process
@@ -57,8 +61,8 @@ class Clones:
         now = datetime.now(UTC) - back
         with closing(sqlite3.connect(self._runs_file)) as runs, closing(sqlite3.connect(self._index)) as index:
             self._runs(runs, ids, tags, now)
-            for table in ("event_logs", "asset_check_executions"):
-                self._copy(index, table, ids)
+            for table, text in (("event_logs", "event"), ("asset_check_executions", "evaluation_event")):
+                self._copy(index, table, ids, "" if events else text)
         if events:
             for run_id in ids:
                 self._own_file(run_id)
@@ -88,21 +92,21 @@ class Clones:
         _insert(file, "run_tags", ["run_id", "key", "value"], pairs)
         file.commit()
 
-    def _copy(self, file: sqlite3.Connection, table: str, ids: list[str]) -> None:
-        """Clones the rows of the run, its id replaced wherever it stands."""
-        found = file.execute(f"SELECT * FROM {table} WHERE run_id = ?", (self._run_id,))
-        columns = [name for name, *_ in found.description]
-        rows = found.fetchall()
-        key = columns.index("id")
-
-        def copies() -> Iterator[list[object]]:
-            for run_id in ids:
-                for row in rows:
-                    copy = [value.replace(self._run_id, run_id) if isinstance(value, str) else value for value in row]
-                    copy[key] = None
-                    yield copy
-
-        _insert(file, table, columns, copies())
+    def _copy(self, file: sqlite3.Connection, table: str, ids: list[str], left_out: str) -> None:
+        """Clones the rows of the run, its id replaced wherever it stands; `left_out` is a column whose texts are not copied."""
+        found = file.execute(f"SELECT * FROM {table} WHERE run_id = ? LIMIT 1", (self._run_id,))
+        columns = [name for name, *_ in found.description if name != "id"]
+        types = dict(file.execute(f"SELECT name, type FROM pragma_table_info('{table}')").fetchall())
+        wanted = (
+            "''"
+            if name == left_out
+            else f"replace({name}, :old, :new)"
+            if "CHAR" in types[name] or "TEXT" in types[name]
+            else name
+            for name in columns
+        )
+        copy = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(wanted)} FROM {table} WHERE run_id = :old"
+        file.executemany(copy, ({"old": self._run_id, "new": run_id} for run_id in ids))
         file.commit()
 
     def _own_file(self, run_id: str) -> None:
@@ -171,6 +175,19 @@ class Bench:
         if not any("FREEZE" in line for line in tick.lines):
             raise SystemExit(f"the sandbox is not ready to sign: {tick.lines}")
         return run_id
+
+    def record(self, run_id: str, ids: list[str], digests: list[str]) -> None:
+        """Records clones of a run in the state table, signed, as each run does when it ends."""
+        session = self.sources()
+        key = load_key(session.reader, self._settings.signing, GATE)
+
+        def signed(payload: bytes) -> tuple[str, bytes]:
+            made = sign(session.reader, key, payload, RECORD_TYPE)
+            return made.key_id, made.signature
+
+        model = next(each for each in session.records.newest_first("sandbox") if each.found.run_id == run_id).found
+        for other, digest in zip(ids, digests, strict=True):
+            session.records.append(replace(model, run_id=other, release_digest=digest), signed)
 
     def freeze(self, count: int) -> None:
         """One tick that works on all candidates: their statements are frozen then, as they are while people sign."""
@@ -244,6 +261,7 @@ def measure_size(bench: Bench, clones: Clones, settings: Settings, run_id: str, 
         ids = [str(uuid4()) for _ in made]
         clones.add(ids, lambda number, made=made: candidate_tags(made[number], 1), back=timedelta(0), events=True)
         evidence_for(settings, run_id, ids)
+        bench.record(run_id, ids, [candidate.release.digest for candidate in made])
         bench.freeze(count)
         bench.measure(past, f"{count} READY_TO_SIGN")
         bench.close_all()

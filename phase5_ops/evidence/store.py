@@ -281,10 +281,30 @@ class EvidenceStore:
         """
         listed = self._listed(run_id)
         checks = sorted(name.removeprefix("verdicts/").removesuffix(".json") for name in listed if name.startswith("verdicts/"))
-        for name in (*(f"verdicts/{_checked(check)}.json" for check in checks), *({_ORIGIN, _ENDED} & listed.keys())):
-            if sha256_of((self.run_folder(run_id) / name).read_bytes()) != listed.get(name):
+        folder = self.run_folder(run_id)
+
+        def as_sealed(name: str) -> bytes:
+            content = (folder / name).read_bytes()
+            if sha256_of(content) != listed.get(name):
                 raise ValueError(f"{name} of {run_id} is not as it was sealed")
-        return {check: self.read_verdict(run_id, check) for check in checks}
+            return content
+
+        found = {check: as_sealed(f"verdicts/{_checked(check)}.json") for check in checks}
+        for name in {_ORIGIN, _ENDED} & listed.keys():
+            as_sealed(name)
+        return {check: _object_in(content, f"{check}.json", f"the verdict of {check}") for check, content in found.items()}
+
+    def marks(self, run_id: str) -> Mapping[str, tuple[int, int, int, int]]:
+        """File -> inode, size, and when its content and its inode changed (ns), of what `sealed_verdicts` reads of a run.
+
+        While these are the same, so is what it gives: whoever writes a file cannot choose when its inode changed.
+
+        Raises:
+            OSError: there is no such folder.
+        """
+        folder = self.run_folder(run_id)
+        with os.scandir(folder) as own, os.scandir(folder / "verdicts") as verdicts:
+            return {each.path: _mark(each.stat(follow_symlinks=True)) for each in (*own, *verdicts) if each.is_file()}
 
     def read_verdict(self, run_id: str, check: str) -> Mapping[str, Any]:
         """What the verdict file of a check holds.
@@ -329,15 +349,27 @@ class EvidenceStore:
         return sha256_of(content)
 
 
+def _mark(stat: os.stat_result) -> tuple[int, int, int, int]:
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
 def _json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    return _json_in(path.read_bytes(), path.name)
+
+
+def _json_in(content: bytes, name: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(content)
     except RecursionError as error:
-        raise ValueError(f"{path.name} is nested too deep") from error
+        raise ValueError(f"{name} is nested too deep") from error
 
 
 def _json_object(path: Path, what: str) -> dict[str, Any]:
-    content = _json(path)
+    return _object_in(path.read_bytes(), path.name, what)
+
+
+def _object_in(file: bytes, name: str, what: str) -> dict[str, Any]:
+    content = _json_in(file, name)
     if not isinstance(content, dict):
         raise ValueError(f"{what} is no JSON object")  # noqa: TRY004 - as every other content that cannot be read
     return content

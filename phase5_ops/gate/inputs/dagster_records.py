@@ -8,10 +8,11 @@ changes.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
@@ -22,6 +23,7 @@ from phase5_ops.checklist import ROW_OF_CHECK
 from phase5_ops.evidence import run_tags
 from phase5_ops.evidence.result import CheckResult, RowEntry
 from phase5_ops.evidence.store import EvidenceStore
+from phase5_ops.gate.decision.recorded_rules import LeftEvidence
 from phase5_ops.gate.records import (
     NO_MOMENT,
     Bundle,
@@ -34,6 +36,9 @@ from phase5_ops.gate.records import (
     StoredResult,
     StoredVerdict,
 )
+
+Kept = TypeVar("Kept")
+Value = TypeVar("Value")
 
 _OVER = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 _EVALUATED, _PLANNED = DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
@@ -81,14 +86,15 @@ def _ended_at(record: RunRecord) -> datetime:
 def runs_of_candidate(
     instance: DagsterInstance, release: Release, series: int, *, job: str = run_tags.READINESS_JOB
 ) -> list[ReadinessRun]:
-    """The runs of a job that were asked for by one series of a candidate, newest first."""
-    tags = {
-        run_tags.RELEASE_TAG: release.name,
-        run_tags.DIGEST_TAG: release.digest,
-        run_tags.ENVIRONMENT_TAG: release.environment,
-        run_tags.SERIES_TAG: str(series),
-    }
-    return _runs(instance, RunsFilter(job_name=job, tags=tags))
+    """The runs of a job that were asked for by one series of a candidate, newest first.
+
+    Dagster is asked for what few runs have, name and digest: it gathers every run with a tag before it looks at the next one, and
+    each past run has an environment and a series.
+    """
+    tags = {run_tags.RELEASE_TAG: release.name, run_tags.DIGEST_TAG: release.digest}
+    series_of_it = {run_tags.ENVIRONMENT_TAG: release.environment, run_tags.SERIES_TAG: str(series)}
+    found = instance.get_run_records(RunsFilter(job_name=job, tags=tags))
+    return [readiness_run(record) for record in found if series_of_it.items() <= record.dagster_run.tags.items()]
 
 
 def finished_runs(instance: DagsterInstance, environment: str) -> list[ReadinessRun]:
@@ -229,7 +235,8 @@ def _verdict(store: EvidenceStore, run_id: str, check: str, digest: str) -> Stor
 class KeptResults:
     """The results of runs that are over, which no longer change; the last few hundred of them, for the ticks of one process.
 
-    `looked_at` is when a tick of this process last looked at a candidate, by name.
+    And what the evidence folders of such runs hold, which is read again where a file changed. `looked_at` is when a tick of this
+    process last looked at a candidate, by name.
 
     A tick that reads from here only asks for runs and promotions; a promotion decides from results that it reads again.
     """
@@ -238,15 +245,27 @@ class KeptResults:
         self._most = most
         self.looked_at: dict[str, datetime] = {}
         self._results: dict[RunFacts, dict[str, StoredResult]] = {}
+        self._left: dict[str, tuple[object, LeftEvidence]] = {}
 
     def of(self, instance: DagsterInstance, run: RunFacts) -> dict[str, StoredResult]:
         """`stored_results` of a run; those of one that is not over are not kept."""
         found = self._results.pop(run, None) or stored_results(instance, run)
         if run.state is RunState.FINISHED:
-            self._results[run] = found  # moved to the end: the first is the one unused for longest
-            while len(self._results) > self._most:
-                del self._results[next(iter(self._results))]
+            self._keep(self._results, run, found)
         return found
+
+    def left(self, run_id: str, marks: object, read: Callable[[], LeftEvidence]) -> LeftEvidence:
+        """What the evidence folder of a run holds: as it was read before, while `marks` tell that its files are the same."""
+        was, found = self._left.pop(run_id, (None, None))
+        if found is None or was != marks:
+            found = read()
+        self._keep(self._left, run_id, (marks, found))
+        return found
+
+    def _keep(self, kept: dict[Kept, Value], name: Kept, value: Value) -> None:
+        kept[name] = value  # at the end: the first is the one unused for longest
+        while len(kept) > self._most:
+            del kept[next(iter(kept))]
 
 
 @dataclass
@@ -276,23 +295,34 @@ def other_runs(
     Where there are too many to look at, one unreadable run stands for the rest, so that none is passed over. `seen` holds what
     need not be read again.
     """
-    # the storage's time of the last change of a run is not exactly its end, so a little more is asked for
-    wanted = RunsFilter(
-        job_name=run_tags.READINESS_JOB,
-        statuses=list(_OVER),
-        tags={run_tags.ENVIRONMENT_TAG: environment},
-        updated_after=since - _MARGIN,
-    )
     seen = seen or SeenRuns(instance, KeptResults())
-    run_ids = instance.get_run_ids(wanted, limit=_MOST_OTHER_RUNS + 1)
+    runs = list(islice(_ended_since(instance, environment, since, seen), _MOST_OTHER_RUNS + 1))
     found = []
-    for run in seen.named(run_ids[:_MOST_OTHER_RUNS]):
+    for run in runs[:_MOST_OTHER_RUNS]:
         if run.ended_at is None or run.ended_at < since or (run.facts.fixed_now and not allow_fixed_now):
             continue
         found.append(OtherRun(run.facts.run_id, environment, run.ended_at, _rows(seen.results(run.facts))))
-    if len(run_ids) > _MOST_OTHER_RUNS:  # even if those looked at are good: somebody may have made them to hide another
-        found.append(OtherRun(run_ids[-1], environment, NO_MOMENT, None))
+    if len(runs) > _MOST_OTHER_RUNS:  # even if those looked at are good: somebody may have made them to hide another
+        found.append(OtherRun(runs[-1].facts.run_id, environment, NO_MOMENT, None))
     return tuple(found)
+
+
+def _ended_since(instance: DagsterInstance, environment: str, since: datetime, seen: SeenRuns) -> Iterator[ReadinessRun]:
+    """The readiness runs of an environment that may have ended since a moment, newest first.
+
+    Dagster is not asked for job and environment: it finds the runs that changed last by an index of theirs, and would read every
+    past run for either.
+    """
+    # the storage's time of the last change of a run is not exactly its end, so a little more is asked for
+    wanted = RunsFilter(statuses=list(_OVER), updated_after=since - _MARGIN)
+    last = None
+    while run_ids := instance.get_run_ids(wanted, cursor=last, limit=_MOST_OTHER_RUNS + 1):
+        for run in seen.named(run_ids):
+            if run.facts.job == run_tags.READINESS_JOB and run.facts.environment == environment:
+                yield run
+        if len(run_ids) <= _MOST_OTHER_RUNS:
+            return
+        last = run_ids[-1]
 
 
 def _rows(results: Mapping[str, StoredResult]) -> Rows | None:

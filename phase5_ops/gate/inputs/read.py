@@ -10,6 +10,7 @@ from functools import cache, cached_property, partial
 
 import dagster as dg
 
+from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.gate.attestation.envelopes import MalformedEnvelope
 from phase5_ops.gate.attestation.readiness_statement import facts_of
 from phase5_ops.gate.attestation.run_record import RunRecord
@@ -183,14 +184,22 @@ def as_promoted(session: DecidingSession, candidate: Candidate, record: Promotio
 
 
 def _left(session: DecidingSession, record: RunRecord) -> LeftEvidence:
-    """What the evidence folder holds of a recorded run."""
+    """What the evidence folder holds of a recorded run; read again only where its files changed since."""
     run_id, store = record.found.run_id, session.run.store
     if run_id not in session.left:
         try:
-            session.left[run_id] = LeftEvidence(store.sealed_digest(run_id), check_state.rows_of(store.sealed_verdicts(run_id)))
-        except (OSError, ValueError):
+            marks = store.marks(run_id)  # before the files are read: what changes meanwhile is read again
+            session.left[run_id] = session.kept.left(run_id, marks, lambda: _evidence_left(store, run_id))
+        except OSError:
             session.left[run_id] = LeftEvidence(None, None)
     return session.left[run_id]
+
+
+def _evidence_left(store: EvidenceStore, run_id: str) -> LeftEvidence:
+    try:
+        return LeftEvidence(store.sealed_digest(run_id), check_state.rows_of(store.sealed_verdicts(run_id)))
+    except (OSError, ValueError):
+        return LeftEvidence(None, None)
 
 
 def _signed_facts(payload: bytes) -> SignedFacts | None:

@@ -45,7 +45,8 @@ def _kept(store: EvidenceStore, instance: dg.DagsterInstance, environment: str) 
     """Every run that left evidence, and those that Dagster knows without it."""
     known = {run.facts.run_id: run for run in finished_runs(instance, environment)}
     left = store.run_ids()
-    without = (run for run_id, run in known.items() if run_id not in set(left))
+    there = set(left)
+    without = (run for run_id, run in known.items() if run_id not in there)
     return [
         *(_of_evidence(store, run_id, known.get(run_id)) for run_id in left),
         *(KeptRun(run.facts.run_id, environment, run.ended_at, run.release is not None, ended=False) for run in without),

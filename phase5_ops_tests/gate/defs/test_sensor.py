@@ -360,6 +360,20 @@ def test_what_is_deployed_is_asked_once_for_all_candidates_and_not_at_all_for_cl
     assert (calls["lambda:ListFunctions"], "cloudwatch:DescribeAlarms" in calls) == (1, False)
 
 
+def test_each_candidate_that_waits_for_signatures_costs_a_tick_the_same_few_calls(sources, monkeypatch):
+    judged(monkeypatch)
+    calls = []
+    for name in ("r-1", "r-2", "r-3"):
+        register(sources, name)
+        tick(deployed(sources))
+        assert fate(sources, name) is Fate.READY_TO_SIGN
+        before = sum(sources.reader.meter.calls.values())
+        tick(deployed(sources))
+        calls.append(sum(sources.reader.meter.calls.values()) - before)
+    assert calls[2] - calls[1] == calls[1] - calls[0]
+    assert calls[1] - calls[0] <= 6  # its record of a promotion and lock, what was said and told of it last
+
+
 def test_a_tick_that_ended_between_freezing_and_saying_so_is_made_good(sources, monkeypatch):
     register(sources)
     cursor = tick(sources).cursor

@@ -1,12 +1,15 @@
 """The contract with Dagster: what its records of a real readiness run say, and what posted, wiped and deleted records do."""
 
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import Engine, event, text
 
 from phase5_ops.aws.reader import AwsReader
 from phase5_ops.build import evidence_io_manager
@@ -16,6 +19,7 @@ from phase5_ops.evidence.history import History
 from phase5_ops.evidence.run_tags import ATTEMPT_TAG, DIGEST_TAG, ENVIRONMENT_TAG, READINESS_JOB, RELEASE_TAG, SERIES_TAG
 from phase5_ops.evidence.store import EvidenceStore
 from phase5_ops.evidence.table import DeclaredTable, GatheredTable, NoFacts
+from phase5_ops.gate.decision.recorded_rules import LeftEvidence
 from phase5_ops.gate.decision.row_state import state_problems
 from phase5_ops.gate.inputs import dagster_records as check_state
 from phase5_ops.gate.inputs.dagster_records import (
@@ -288,3 +292,85 @@ def test_results_of_runs_that_are_over_are_read_once_and_the_oldest_of_many_are_
     for run in (over[0], over[0], running, running, retagged, over[1], over[2], over[0]):
         assert kept.of(instance, run)[CHECK].run == run
     assert read == ["a", "r", "r", "a", "b", "c", "a"]
+
+
+def work(look: Callable[[], object]) -> int:
+    """How much Dagster's storage does for a look, in steps of SQLite's virtual machine."""
+    steps = []
+
+    def count(connection, *_) -> None:
+        connection.connection.driver_connection.set_progress_handler(lambda: steps.append(1), 1)
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        look()
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    return len(steps)
+
+
+def past_runs(instance, count: int) -> None:
+    """Runs of the environment that ended long ago, each for a candidate of its own."""
+    old = datetime.now(UTC) - timedelta(days=9)
+    for number in range(count):
+        tags = {**TAGS, RELEASE_TAG: f"past-{number}", DIGEST_TAG: f"sha256:{number:064x}"}
+        instance.add_run(dg.DagsterRun(job_name=READINESS_JOB, status=dg.DagsterRunStatus.SUCCESS, tags=tags))
+    with instance.run_storage.connect() as connection:
+        connection.execute(text("UPDATE runs SET update_timestamp = :old"), {"old": old.strftime("%Y-%m-%d %H:%M:%S.%f")})
+
+
+def test_past_runs_make_neither_the_search_for_a_candidate_s_runs_nor_that_for_newer_ones_longer():
+    """Dagster keeps every run; each tick looks for the runs of ten candidates, and for those that ended since."""
+    looked = []
+    for count in (10, 60):
+        with dg.DagsterInstance.ephemeral() as instance:
+            past_runs(instance, count)
+            own = dg.DagsterRun(job_name=READINESS_JOB, status=dg.DagsterRunStatus.SUCCESS, tags=TAGS)
+            instance.add_run(own)
+            ended = datetime.now(UTC) - timedelta(minutes=1)
+            found = []
+            steps = (
+                work(lambda: found.extend(runs_of_candidate(instance, RELEASE, 1))),  # noqa: B023 - called at once
+                work(lambda: found.extend(other_runs(instance, "production", ended, allow_fixed_now=False))),  # noqa: B023
+            )
+            looked.append(steps)
+            assert [found[0].facts.run_id, found[1].run_id] == [own.run_id, own.run_id]
+    (candidate_of_few, newer_of_few), (candidate_of_many, newer_of_many) = looked
+    assert candidate_of_many <= candidate_of_few * 1.2
+    assert newer_of_many <= newer_of_few * 1.2
+
+
+def test_newer_runs_of_other_environments_and_jobs_hide_none(instance):
+    """More of them than are looked at; the storage is asked for all, since it finds those of one environment slowly."""
+    ended = datetime.now(UTC) - timedelta(hours=1)
+    mine = dg.DagsterRun(job_name=READINESS_JOB, status=dg.DagsterRunStatus.SUCCESS, tags=TAGS)
+    instance.add_run(mine)
+    for number in range(120):
+        job, environment = (READINESS_JOB, "staging") if number % 2 else ("sign_off_job", "production")
+        instance.add_run(dg.DagsterRun(job_name=job, status=dg.DagsterRunStatus.SUCCESS, tags={ENVIRONMENT_TAG: environment}))
+    assert [run.run_id for run in other_runs(instance, "production", ended, allow_fixed_now=False)] == [mine.run_id]
+
+
+def test_a_series_has_the_runs_that_were_tagged_so_to_the_letter(instance):
+    for tags in (TAGS, {**TAGS, SERIES_TAG: "01"}, {**TAGS, ENVIRONMENT_TAG: "staging"}, {**TAGS, SERIES_TAG: "2"}):
+        instance.add_run(dg.DagsterRun(job_name=READINESS_JOB, status=dg.DagsterRunStatus.SUCCESS, tags=tags))
+    assert len(runs_of_candidate(instance, RELEASE, 1)) == 1
+
+
+def test_what_evidence_is_left_is_read_again_only_where_a_file_changed(instance, store):
+    readiness(instance, store, RUN_1)
+    kept, read = check_state.KeptResults(), []
+
+    def look() -> LeftEvidence:
+        return kept.left(RUN_1, store.marks(RUN_1), lambda: read.append(1) or LeftEvidence(store.sealed_digest(RUN_1), None))
+
+    assert look() is look()
+    path = store.run_folder(RUN_1) / "verdicts" / f"{CHECK}.json"
+    stat = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"WARN", b"PASS"))  # as long as before,
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # and as old
+    look()
+    assert len(read) == 2
+    path.unlink()
+    look()
+    assert len(read) == 3
