@@ -88,7 +88,7 @@ class Figure:
     Attributes:
         name: how it is named on the command line: lower case, hyphens.
         title: its heading in docs/performance.md.
-        measures: what is measured and what is not, how the input is made, as sentences in Markdown.
+        measures: what is measured and what is not, how the input is made, as sentences in Markdown; line ends do not matter.
         unit: what sizes count.
         sizes: the sizes that are documented, ascending; several show growth.
         small: a size that takes less than a few seconds, for tests.

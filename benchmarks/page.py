@@ -106,6 +106,10 @@ def _unmet(figure: Figure) -> str:
     return "; ".join(f"{target.says}: **not measured**" for target in figure.targets)
 
 
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _anchor(figure: Figure) -> str:
     """The heading's anchor as GitHub makes it."""
     kept = "".join(letter for letter in figure.title.lower() if letter.isalnum() or letter in " -_")
@@ -113,7 +117,7 @@ def _anchor(figure: Figure) -> str:
 
 
 def _section(figure: Figure, result: FigureResult | None) -> str:
-    lines = [f"## {figure.title}", "", f"`python -m benchmarks {figure.name}`. {figure.measures}", ""]
+    lines = [f"## {figure.title}", "", f"`python -m benchmarks {figure.name}`. {_one_line(figure.measures)}", ""]
     if result is None:
         return "\n".join([*lines, "**Not measured.**", ""])
     lines += [f"- {_judged(figure, target, result)}" for target in figure.targets]

@@ -168,11 +168,10 @@ FIGURES = (
     Figure(
         name="cost-report",
         title="Cost report",
-        measures=(
-            "Row 5.2 from Cost Explorer's pages (60 days, two connectors a tenant) to the verdict: parsing them, keeping the"
-            " answer and finding it again, the table, judging it, the stored report, the picture. pandas sums the same pages by"
-            " tenant and connector, and does nothing else. Asking Cost Explorer is not measured."
-        ),
+        measures="""
+            Row 5.2 from Cost Explorer's pages (60 days, two connectors a tenant) to the verdict: parsing them, keeping the
+            answer and finding it again, the table, judging it, the stored report, the picture. pandas sums the same pages by
+            tenant and connector, and does nothing else. Asking Cost Explorer is not measured.""",
         unit="tenants",
         sizes=(100, 1_000, 10_000),
         small=5,

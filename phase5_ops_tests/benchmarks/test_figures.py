@@ -1,6 +1,8 @@
 """Every figure at its smallest size, in this process: what it does is tried, not how fast it is."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -10,10 +12,23 @@ from benchmarks.figure import all_figures
 from benchmarks.measuring import measure
 from benchmarks.results import SideResult, SizeResult
 from benchmarks.rounds import agree
+from phase5_ops.sandbox.server import Sandbox
 
 FIGURES = all_figures()
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.over_sockets]
+
+
+@contextmanager
+def in_this_process(scenario: str) -> Iterator[dict[str, str]]:
+    """A sandbox as `sandbox_process` gives it, without a process."""
+    with Sandbox(scenario) as sandbox:
+        yield sandbox.exports()
+
+
+@pytest.fixture(autouse=True)
+def sandboxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phase5_ops.sandbox.process.sandbox_process", in_this_process)
 
 
 @pytest.mark.parametrize("name", FIGURES)
