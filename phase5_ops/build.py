@@ -4,8 +4,9 @@ Resources can be swapped for tests and the sandbox through the arguments; nothin
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -55,6 +56,8 @@ from phase5_ops.sections.costs.bill import assets as cost_assets
 from phase5_ops.sections.costs.budgets import assets as budget_assets
 from phase5_ops.sections.isolation.harness import assets as harness_assets
 from phase5_ops.sections.isolation.logs import assets as log_assets
+from phase5_ops.sections.isolation.logs.engines.assets import HOURS, hour_schedule, tenant_log_scan_hours
+from phase5_ops.sections.isolation.logs.engines.hours import HOURS_ASSET
 from phase5_ops.sections.isolation.roles import assets as iam_assets
 from phase5_ops.sections.replay.audit import assets as replay_audit
 from phase5_ops.sections.replay.probes import assets as replay_probes
@@ -142,7 +145,8 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
     """
     chosen = settings or load_settings()
     kept = KeptResults()  # for all ticks of the sensor in this process
-    assets = [evidence_asset(evidence) for evidence in EVIDENCE]
+    by_hours = chosen.engine.log_scan == "dagster"
+    assets = [evidence_asset(evidence) for evidence in (_on_hours(EVIDENCE) if by_hours else EVIDENCE)]
     checks = [row_checks(judging) for judging in JUDGING]
     job = dg.define_asset_job(
         READINESS_JOB,
@@ -163,14 +167,15 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
         assets=[
             *(source_asset(source) for source in SOURCES),
             *assets,
+            *([tenant_log_scan_hours] if by_hours else []),
             readiness_asset(last_evidence()),
             release_candidate,
             sign_offs,
             promotion,
         ],
         asset_checks=[*checks, sign_off_checks],
-        jobs=[job, sign_off_job, promotion_job],
-        schedules=[schedule],
+        jobs=[job, sign_off_job, promotion_job, *([HOURS] if by_hours else [])],
+        schedules=[schedule, *(hour_schedule(chosen) if by_hours else [])],
         sensors=[
             sign_off_watch(lambda: new_session(chosen, "sensor-tick")),
             notification_watch(lambda: new_session(settings_of_tick(chosen), "sensor-tick")),
@@ -187,6 +192,13 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
         },
         executor=dg.in_process_executor,
     )
+
+
+def _on_hours(declared: Iterable[Evidence]) -> Iterator[Evidence]:
+    """The same evidence, with the log scan after the hours that it merges."""
+    for evidence in declared:
+        merges = evidence.name == "tenant_log_scan"
+        yield replace(evidence, sources=(*evidence.sources, HOURS_ASSET)) if merges else evidence
 
 
 def run_resource(settings: Settings, given: RunContext | None = None) -> dg.ResourceDefinition:

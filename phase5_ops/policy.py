@@ -573,6 +573,20 @@ class RetentionPolicy(Policy):
     )
 
 
+class EnginePolicy(Policy):
+    """Which engine makes the heavy scans (docs/scaling.md). The result is the same, so it changes no verdict."""
+
+    log_scan: JudgesNothing[Literal["embedded", "dagster"]] = Field(
+        "embedded", description="what scans log groups for row 4.2: the run itself, or partitions of Dagster, an hour each"
+    )
+    partials: JudgesNothing[str | None] = Field(
+        None, min_length=1, description="folder or s3:// prefix for partial results; default: `partials` in the state folder"
+    )
+    settle_minutes: JudgesNothing[int] = Field(
+        15, ge=0, le=55, description="how long after its end an hour is scanned: log lines may come late"
+    )
+
+
 class OverridePolicy(Policy):
     """Promoting without an open gate: rollback and break-glass. Changes no verdict and opens nothing."""
 

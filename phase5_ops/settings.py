@@ -34,6 +34,7 @@ from phase5_ops.policy import (
     BudgetPolicy,
     CostPolicy,
     DeployedPolicy,
+    EnginePolicy,
     FlowPolicy,
     GatePolicy,
     IsolationPolicy,
@@ -75,6 +76,7 @@ _NO_VERDICT = frozenset(
         "overrides",
         "notifications",
         "retention",
+        "engine",
         "evidence_s3_uri",
         "refresh_costs",
     }
@@ -249,8 +251,15 @@ class Settings(BaseSettings):
     overrides: OverridePolicy = OverridePolicy()
     notifications: NotificationPolicy = NotificationPolicy()
     retention: RetentionPolicy = RetentionPolicy()
+    engine: EnginePolicy = EnginePolicy()
     reading: ReadingSettings = ReadingSettings()
     schedule: Schedule = Schedule()
+
+    @model_validator(mode="after")
+    def _hours_are_whole(self) -> Self:
+        if self.engine.log_scan == "dagster" and self.logs.sample_share < 1:
+            raise ValueError("logs.sample_share must be 1 where engine.log_scan is dagster: hours are scanned whole")
+        return self
 
     @field_validator("control_center_url", "decision_api_url")
     @classmethod
@@ -302,6 +311,11 @@ class Settings(BaseSettings):
     def clock(self) -> Clock:
         """The evaluation clock of these settings."""
         return Clock(self.now)
+
+    @property
+    def partials_location(self) -> str:
+        """Where partial results of scans are kept: a folder or an s3:// prefix."""
+        return self.engine.partials or str(self.state_dir / "partials")
 
     @property
     def runbook_address(self) -> str | None:

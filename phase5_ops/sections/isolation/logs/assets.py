@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
 from phase5_ops.aws.iam import ledger_read, logs_read, tables_read
+from phase5_ops.aws.iam_statements import Statement
 from phase5_ops.aws.ledger import plan_reading, read_window
 from phase5_ops.aws.log_objects import s3_archives
 from phase5_ops.aws.logs import LogEvent, LogWindow, list_log_groups, read_log_events, retention_reads
@@ -17,13 +19,15 @@ from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
 from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
+from phase5_ops.engines.places import KeptPlace, place_of, place_statements
 from phase5_ops.evidence.table import Tables
 from phase5_ops.input_files.archives import files
 from phase5_ops.input_files.files import FileUnreadable
-from phase5_ops.input_files.log_documents import Event
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.probing import own_work
 from phase5_ops.reads import Read, ReadStatus, read_findings
+from phase5_ops.sections.isolation.logs.engines.conditions import Conditions, HashKeyUnusable, shared_key
+from phase5_ops.sections.isolation.logs.engines.hours import HourMerge, as_events
 from phase5_ops.sections.isolation.logs.evidence import (
     TENANT_LOG_SCAN,
     LedgerOwners,
@@ -35,8 +39,10 @@ from phase5_ops.sections.isolation.logs.evidence import (
 )
 from phase5_ops.sections.isolation.logs.judge import NOT_TRIED_FACTS, OWN_READS, LogCode, judge_log_scan
 from phase5_ops.sections.isolation.logs.preview import PREVIEW
-from phase5_ops.sections.isolation.logs.reading import archive_read, scan_archive, unfinished_read
+from phase5_ops.sections.isolation.logs.reading import archive_read, not_read_again, scan_archive, unfinished_read
 from phase5_ops.sections.isolation.logs.run import LogRun
+from phase5_ops.sections.isolation.logs.tokens import OWN_KEY, HashKey
+from phase5_ops.settings import Settings
 from phase5_ops.verdict import CodeChapter, Judgement
 
 log = logging.getLogger(__name__)
@@ -62,6 +68,8 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     start, end = _ms(begin - timedelta(minutes=policy.lead_in_minutes)), _ms(now)
     days = int(policy.window_hours // 24) + 2
     probes = sorted(own_work.noted(context, days=days) | ours)
+    place, key, key_reads = _shared_key(context)
+    reads += key_reads
     with LogRun(
         dictionary.tenants,
         ledger=owners,
@@ -70,19 +78,26 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
         exceptions=policy.exceptions,
         base64=policy.base64,
         any_case=policy.any_letter_case,
+        key=key,
     ) as run:
 
         def consume(group: str, events: list[LogEvent]) -> None:
-            run.events(group, [Event(event.stream, event.time, event.message) for event in events], judged_from=_ms(begin))
+            run.events(group, as_events(events), judged_from=_ms(begin))
 
         groups, group_reads = list_log_groups(reader, policy.group_prefixes)
-        window = LogWindow(_ranges(start, end, policy.sample_share), policy.requests_per_second)
-        reads += [*group_reads, *read_log_events(reader, groups, window, consume)]
+        reads += group_reads
+        if place is not None:
+            conditions = Conditions(dictionary.tenants, policy, key)
+            reads += HourMerge(context, run, conditions, place, judged_from=_ms(begin)).merge(groups, start, end)
+        else:
+            window = LogWindow(_ranges(start, end, policy.sample_share), policy.requests_per_second)
+            reads += read_log_events(reader, groups, window, consume)
         reads += retention_reads(groups, _ms(begin), end, group_reads[0])
         for location in policy.archives:
             reads += _scan_archives(context, run, location)
         scan = run.finish()
-        reads += unfinished_read(run)
+        reads += [*unfinished_read(run), *not_read_again(run)]
+    scan = replace(scan, foreign=sorted(scan.foreign, key=lambda hit: hit.group))  # groups are read side by side
     facts = scan_facts(scan, dictionary) | {
         "sampled_share": policy.sample_share,
         "ledger_owners": len(owners),
@@ -90,6 +105,21 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
         "window_end": iso(now),
     }
     return TENANT_LOG_SCAN.gathered(scan_rows(scan, dictionary), LogFacts(facts)).with_reads(reads, now)
+
+
+def _shared_key(context: RunContext) -> tuple[KeptPlace | None, HashKey, list[Read]]:
+    """Where the hours of log groups are kept (None: they are scanned in the run), and the hash key of the scan.
+
+    Where the key cannot be read, no kept hour can be merged: each is then reported, with the read that is returned here.
+    """
+    if context.settings.engine.log_scan != "dagster":
+        return None, OWN_KEY, []
+    place = place_of(context.settings.partials_location, context.reader)
+    try:
+        return place, shared_key(place), []
+    except Exception as error:  # noqa: BLE001 - the border: whatever disk or store does becomes the read's status
+        status, message = (ReadStatus.INVALID, str(error)) if isinstance(error, HashKeyUnusable) else describe_failure(error)
+        return place, OWN_KEY, [archive_read(context.settings.partials_location, status, message, pages=0)]
 
 
 def _read_ledger(run: RunContext, begin: datetime, tenants: list[str]) -> tuple[dict[str, str], set[str], list[Read]]:
@@ -159,6 +189,13 @@ def _judge(run: RunContext, tables: Tables, _now: datetime) -> Judgement:
     )
 
 
+def _kept_hours(settings: Settings) -> list[Statement]:
+    """Reading the kept hours; their hash key is made by whoever is first."""
+    if settings.engine.log_scan != "dagster":
+        return []
+    return place_statements("KeepPartials", settings.partials_location, ["s3:GetObject", "s3:PutObject"])
+
+
 EVIDENCE = (
     Evidence(
         name="tenant_log_scan",
@@ -172,6 +209,7 @@ EVIDENCE = (
             *tables_read(settings.tables.tenants),
             *ledger_read(settings.tables.ledger),
             *logs_read(settings),
+            *_kept_hours(settings),
         ),
         preview=PREVIEW,
         table=TENANT_LOG_SCAN,

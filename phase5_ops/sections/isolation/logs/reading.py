@@ -58,6 +58,11 @@ def unfinished_read(run: LogRun) -> list[Read]:
     return [archive_read(run.unfinished, ReadStatus.PARTIAL, more, pages=1)] if run.unfinished else []
 
 
+def not_read_again(run: LogRun) -> list[Read]:
+    """A partial read for each part whose foreign hit could not be read again to be shown."""
+    return [archive_read(name, ReadStatus.PARTIAL, why, pages=1) for name, why in run.not_read_again.items()]
+
+
 def archive_read(name: str, status: ReadStatus, message: str | None, *, pages: int, started: str = "") -> Read:
     """How an archive, or a place of archives, was read."""
     now = iso(datetime.now(UTC))
