@@ -11,7 +11,7 @@ that name another trace, tenant or time than the entry (see `Oddity`), and the t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -44,6 +44,7 @@ SUCCESS_STATUSES = frozenset({"SUCCEEDED", "SUCCESS", "COMPLETED"})
 _ENTRY_ID = re.compile(r"entry-(?P<ms>\d{12,14})(?:-|$)")  # the platform puts the time of writing into the id
 #: A timestamp as the platform writes it; two of them are in order of time if their texts are.
 _STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+_STAMPS = re.compile(rf"(?:{_STAMP.pattern}(?:\n|$))+")
 _OTHERS_KEPT = 1000  # types beside the relevant ones that are recognised without looking closely
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -89,6 +90,45 @@ class LedgerEntry(NamedTuple):
     def partition_tenant(self) -> str:
         """The tenant whose partition holds the entry."""
         return self.pk.removeprefix(PARTITION_PREFIX)
+
+
+class EntryTexts(NamedTuple):
+    """The texts of an item in DynamoDB JSON that the entries of the relevant types are made of; None where there is none."""
+
+    event: str
+    stamp: str | None
+    tenant: str | None
+    account: str | None
+    trace: str | None
+    entry_id: str | None
+    pk: str | None
+    sk: str | None
+    index_trace: str | None
+    index_trace_stamp: str | None
+    index_tenant: str | None
+    index_tenant_stamp: str | None
+    intent: str | None
+    reason: str | None
+    requester: str | None
+    status: str | None
+
+
+#: Where the texts of `EntryTexts` stand: attributes of the item, and members of its map `data`.
+TEXT_ATTRIBUTES = (
+    "eventType",
+    "timestamp",
+    "tenantId",
+    "accountId",
+    "traceId",
+    "entryId",
+    "pk",
+    "sk",
+    "gsi1pk",
+    "gsi1sk",
+    "gsi2pk",
+    "gsi2sk",
+)
+TEXT_DATA = ("action_intent_id", "replay_reason", "requested_by", "status")
 
 
 def epoch_ms(stamp: str) -> int:
@@ -159,22 +199,54 @@ class Ledger:
         if event is None:
             return False
         if event in RELEVANT:
-            entry = _usual_entry(event, item)
-            if entry is None or (self._latest is not None and entry.at > self._latest):
-                return False
-            if self.newest is None or entry.at > self.newest:
-                self.newest = entry.at
-            self.keep(entry)
+            texts = _usual_texts(item)
+            return texts is not None and self._took_entry(texts)
+        stamp = _s(item.get("timestamp"))
+        return stamp is not None and self._is_other(event, stamp)
+
+    def took_others(self, events: Collection[str], stamps: Sequence[str]) -> bool:
+        """Takes items of these types, none of them relevant, with these timestamps; False, and none taken, where one is odd."""
+        if not stamps:
             return True
+        newest = max(stamps)
+        if not all(map(self._is_other_type, events)) or not _STAMPS.fullmatch("\n".join(stamps)):
+            return False
+        if newest > self._newest_stamp and not self._noted(newest):
+            return False
+        self.items += len(stamps)
+        return True
+
+    def took_texts(self, texts: EntryTexts) -> bool:
+        """Takes an item of a relevant type of which only these texts are known; False where it has to be looked at."""
+        if texts.event not in RELEVANT or not self._took_entry(texts):
+            return False
+        self.items += 1
+        return True
+
+    def _took_entry(self, texts: EntryTexts) -> bool:
+        entry = _usual_entry(texts)
+        if entry is None or (self._latest is not None and entry.at > self._latest):
+            return False
+        if self.newest is None or entry.at > self.newest:
+            self.newest = entry.at
+        self.keep(entry)
+        return True
+
+    def _is_other(self, event: str, stamp: str) -> bool:
+        """True for an item of a type that no replay has, if nothing is odd with it; its time is noted."""
+        if not self._is_other_type(event) or not _STAMP.fullmatch(stamp):
+            return False
+        return stamp <= self._newest_stamp or self._noted(stamp)
+
+    def _is_other_type(self, event: str) -> bool:
         if event not in self._others:
             if not event.strip() or event.strip().upper() in RELEVANT or len(self._others) >= _OTHERS_KEPT:
                 return False
             self._others.add(event)
-        stamp = _s(item.get("timestamp"))
-        if stamp is None or not _STAMP.fullmatch(stamp):
-            return False
-        if stamp <= self._newest_stamp:
-            return True
+        return True
+
+    def _noted(self, stamp: str) -> bool:
+        """Notes a timestamp of the usual form as one that was met; False if it is no time, or ahead of the clock."""
         at = _moment(stamp)
         if at is None or (self._latest is not None and at > self._latest):
             return False
@@ -210,47 +282,59 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _usual_entry(event: str, item: dict[str, Any]) -> LedgerEntry | None:
-    """The entry of an item in DynamoDB JSON in which nothing is odd; None where `_Reading` has to say what it is."""
-    tenant, trace = _s(item.get("tenantId")), _s(item.get("traceId"))
-    stamp, entry_id = _s(item.get("timestamp")), _s(item.get("entryId"))
-    if tenant is None or trace is None or stamp is None or entry_id is None:
+def _usual_texts(item: dict[str, Any]) -> EntryTexts | None:
+    """The texts of an item; None where one of them is something else than text, or `data` is no map."""
+    data = item.get("data")
+    if type(data) is not dict or len(data) != 1 or type(data := data.get("M")) is not dict:
         return None
-    pk, sk = _s(item.get("pk")), _s(item.get("sk"))
+    found: list[str | None] = []
+    for holder, names in ((item, TEXT_ATTRIBUTES), (data, TEXT_DATA)):
+        for name in names:
+            value = holder.get(name)
+            if value is None:
+                found.append(None)
+            elif (text := _s(value)) is not None:
+                found.append(text)
+            else:
+                return None
+    return EntryTexts._make(found)
+
+
+def _usual_entry(texts: EntryTexts) -> LedgerEntry | None:
+    """The entry of an item in which nothing is odd; None where `_Reading` has to say what it is."""
+    event, stamp, tenant, account, trace, entry_id, pk, sk, *indexes, intent, reason, requester, status = texts
+    if tenant is None or trace is None or stamp is None or entry_id is None or pk is None or sk is None:
+        return None
     if pk != PARTITION_PREFIX + tenant or sk != f"{SORT_PREFIX}{stamp}#{entry_id}" or not _STAMP.fullmatch(stamp):
         return None
     if not (tenant.strip() and trace.strip() and entry_id.strip()):
         return None
-    data = item.get("data")
-    if type(data) is not dict or len(data) != 1 or type(data := data.get("M")) is not dict:
+    if indexes != [TRACE_PREFIX + trace, stamp, pk, stamp] and any(
+        found is not None and found != own for found, own in zip(indexes, (TRACE_PREFIX + trace, stamp, pk, stamp), strict=True)
+    ):
         return None
-    for name, own in (("gsi1pk", TRACE_PREFIX + trace), ("gsi1sk", stamp), ("gsi2pk", pk), ("gsi2sk", stamp)):
-        value = item.get(name)
-        if value is not None and _s(value) != own:
-            return None
-    account, intent = _s(item.get("accountId")), _s(data.get("action_intent_id"))
-    if account is None and item.get("accountId") is not None:
+    if event not in REPLAY_TYPES:
+        reason = requester = None
+    elif not (account and account.strip() and intent and intent.strip() and reason is not None and requester is not None):
         return None
-    if intent is None and data.get("action_intent_id") is not None:
-        return None
-    reason = requester = status = None
-    if event in REPLAY_TYPES:
-        if not (account and account.strip() and intent and intent.strip()):
-            return None
-        reason, requester = _s(data.get("replay_reason")), _s(data.get("requested_by"))
-        if reason is None or requester is None:
-            return None
-    if event in ENDS:
-        status = _s(data.get("status"))
-        if status is None and data.get("status") is not None:
-            return None
     at = _moment(stamp)
     if at is None:
         return None
     named = _ENTRY_ID.match(entry_id)
-    written = int(named["ms"]) if named else None
     return LedgerEntry(
-        event, tenant, account or "", trace, at, entry_id, pk, sk, intent or "", reason, requester, status, written
+        event,
+        tenant,
+        account or "",
+        trace,
+        at,
+        entry_id,
+        pk,
+        sk,
+        intent or "",
+        reason,
+        requester,
+        status if event in ENDS else None,
+        int(named["ms"]) if named else None,
     )
 
 

@@ -75,7 +75,7 @@ def _read(file: DataFile, ledger: PartLedger, pages: Pages) -> tuple[ReadStatus,
         ledger.items += 1
         ledger.refuse(f"{file.name}:{number}", "line", problem)
 
-    documents = LedgerDocuments(ledger.add, refuse, pages)
+    documents = LedgerDocuments(ledger.add, refuse, pages, quick=ledger)
     if file.records:
         documents.record = lambda number, record: take_record(ledger, record, f"{file.name}:{number}")
     hashed: _Hashed | None = None

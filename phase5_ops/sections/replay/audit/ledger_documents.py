@@ -8,18 +8,21 @@ name (`NotALedger`, or a malformed line), so that an unfamiliar shape never read
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 import ijson
 import orjson
 
 from phase5_ops.ccnative.attributes import shown
+from phase5_ops.ccnative.ledger import RELEVANT, EntryTexts
 from phase5_ops.reads import ReadStatus
+from phase5_ops.sections.replay.audit.line_layouts import LineLayouts, OrdinaryLine, Recognised
 from phase5_ops.text import first_few
 
 LINE_BYTES = 8 * 1024 * 1024  # a longer line is no item; it may be a whole scan answer on one line
+_BLOCK_BYTES = 1 << 20
 _DEEPEST = 100  # DynamoDB nests values 32 levels deep, and its JSON form names the type at each
 _MOST_MEMBERS = 100_000  # of an array that is held rather than streamed; no item has so many
 _NAMED = 8  # members that a message names
@@ -96,6 +99,22 @@ class Pages:
     unfinished: int = 0
 
 
+class QuickLedger(Protocol):
+    """What takes items without parsing their lines; False where a line has to be parsed after all."""
+
+    def took_others(self, events: Collection[str], stamps: Sequence[str]) -> bool:
+        """Takes items of types that no replay has."""
+        ...
+
+    def took_texts(self, texts: EntryTexts) -> bool:
+        """Takes an item of a type that only replays have."""
+        ...
+
+    def took_line(self, entry: OrdinaryLine, line: bytes) -> bool:
+        """Takes an entry of an execution as its line, without the line feed."""
+        ...
+
+
 @dataclass(slots=True)
 class LedgerDocuments:
     """Takes the items of documents.
@@ -105,12 +124,14 @@ class LedgerDocuments:
         refuse: is given the number of a line that holds no item, and why.
         pages: of all documents.
         record: is given number and value of each line instead, where the lines are the records of an incremental export.
+        quick: may take an item by its texts alone; None if every item goes to `take`.
     """
 
     take: Callable[[object], None]
     refuse: Callable[[int, str], None]
     pages: Pages = field(default_factory=Pages)
     record: Callable[[int, object], None] | None = None
+    quick: QuickLedger | None = None
 
     def read(self, stream: BinaryIO) -> None:
         """Every item of a text.
@@ -133,12 +154,59 @@ class LedgerDocuments:
             raise NotALedger(ReadStatus.INVALID, "not text: no JSON")
         if line.startswith(b"$ion_1_0"):
             raise NotALedger(ReadStatus.INVALID, "Amazon Ion; only DynamoDB JSON is read")
+        if self.record is None and self.quick is not None:
+            self._take_line(number, line)
+            self._blocks(stream, number + 1, self.quick)
+            return
         while line:
-            if len(line) >= LINE_BYTES and not line.endswith(b"\n"):
-                raise NotALedger(ReadStatus.INVALID, f"line {number} is longer than {LINE_BYTES} bytes")
-            if line.strip():
-                self._line(number, line)
+            self._take_line(number, line)
             line, number = stream.readline(LINE_BYTES), number + 1
+
+    def _take_line(self, number: int, line: bytes) -> None:
+        if len(line) >= LINE_BYTES and not line.endswith(b"\n"):
+            raise NotALedger(ReadStatus.INVALID, f"line {number} is longer than {LINE_BYTES} bytes")
+        if line.strip():
+            self._line(number, line)
+
+    def _blocks(self, stream: BinaryIO, number: int, quick: QuickLedger) -> None:
+        """The lines of the rest of the text, those in which nothing is odd many at once."""
+        layouts, rest = LineLayouts(_DECODER.decode), b""
+        while chunk := _some(stream):
+            whole = chunk.rfind(b"\n") + 1
+            if whole:
+                block, rest = rest + chunk[:whole], chunk[whole:]
+                self._block(block, layouts.lines(block), number, quick)
+                number += block.count(b"\n")
+            else:
+                rest += chunk
+            if len(rest) >= LINE_BYTES:
+                break
+        if rest:
+            self._take_line(number, rest)
+
+    def _block(self, block: bytes, lines: Recognised, number: int, quick: QuickLedger) -> None:
+        """The lines of a block, `number` being that of the first."""
+        others: list[int] = []  # since the last line that had to be parsed
+        for row, (event, found) in enumerate(zip(lines.events, lines.found, strict=True)):
+            if found is None and event is not None and event not in RELEVANT:
+                others.append(row)
+                continue
+            if isinstance(found, OrdinaryLine):
+                taken = quick.took_line(found, block[lines.begins[row] : lines.ends[row] - 1])
+            else:
+                taken = found is not None and quick.took_texts(found)
+            if not taken:
+                self._others(block, lines, others, number, quick)
+                others = []
+                self._take_line(number + row, _of_bounded_length(block[lines.begins[row] : lines.ends[row]]))
+        self._others(block, lines, others, number, quick)
+
+    def _others(self, block: bytes, lines: Recognised, rows: list[int], number: int, quick: QuickLedger) -> None:
+        """Lines whose items are of types that no replay has."""
+        events, stamps = ([column[row] or "" for row in rows] for column in (lines.events, lines.stamps))
+        if not quick.took_others(set(events), stamps):
+            for row in rows:
+                self._take_line(number + row, _of_bounded_length(block[lines.begins[row] : lines.ends[row]]))
 
     def _line(self, number: int, line: bytes) -> None:
         """The documents of a line, which may be joined without anything between them."""
@@ -395,6 +463,17 @@ def _first_line(stream: BinaryIO) -> tuple[int, bytes]:
         if line.strip():
             return number, line
     return number, b""
+
+
+def _some(stream: BinaryIO) -> bytes:
+    """The next bytes; what came before an error is not lost."""
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    return read(_BLOCK_BYTES)
+
+
+def _of_bounded_length(line: bytes) -> bytes:
+    """The line, as if it had been read with a bound on its length."""
+    return line if len(line) <= LINE_BYTES else line[:LINE_BYTES]
 
 
 def _begins_document(line: bytes) -> bool:

@@ -7,14 +7,23 @@ into parts, or on which process read it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from phase5_ops.ccnative.ledger import MALFORMED_KEPT, REPLAY_REQUESTED, Ledger, LedgerEntry
-from phase5_ops.sections.replay.audit.ledger_part import CHANGED, DELETED, Change, LedgerPart, PackedBlock, trace_digest
+from phase5_ops.sections.replay.audit.ledger_part import (
+    CHANGED,
+    DELETED,
+    REPLAYS,
+    Change,
+    LedgerPart,
+    PackedBlock,
+    content_digests,
+    trace_digest,
+)
 
 Rows = npt.NDArray[np.int64]
 _NO_TIME = np.iinfo(np.int64).min
@@ -117,7 +126,6 @@ class _Entries:
     def __init__(self, files: Sequence[FileParts]) -> None:
         parts = [(file, part) for file in files for part in file.parts]
         self.keys = _joined([part.keys for _, part in parts])
-        self.contents = _joined([part.contents for _, part in parts])
         self.traces = _joined([part.traces for _, part in parts])
         self.times = np.repeat(
             np.array([_NO_TIME if file.state_ms is None else file.state_ms for file, _ in parts], np.int64),
@@ -131,26 +139,29 @@ class _Entries:
 
     def drop_repeats(self) -> int:
         """Keeps the first of the entries with one key and one content, as of the latest time that any of them shows."""
-        keys = np.sort(self.keys)
-        if not (keys[1:] == keys[:-1]).any():
+        rows = self._sharing_a_key(np.arange(len(self.keys)))
+        if not len(rows):
             return 0
-        order = np.lexsort((self.contents, self.keys))
-        same = (self.keys[order[1:]] == self.keys[order[:-1]]) & (self.contents[order[1:]] == self.contents[order[:-1]])
+        contents = content_digests(entry for _, entry in self._unpacked(rows))
+        order = np.lexsort((contents, self.keys[rows]))
+        rows, contents = rows[order], contents[order]
+        same = (self.keys[rows[1:]] == self.keys[rows[:-1]]) & (contents[1:] == contents[:-1])
         group = np.concatenate(([0], np.cumsum(~same)))
         latest = np.full(int(group[-1]) + 1, _NO_TIME, np.int64)
-        np.maximum.at(latest, group, self.times[order])
-        self.times[order] = latest[group]
-        self.kept[order[1:][same]] = False
+        np.maximum.at(latest, group, self.times[rows])
+        self.times[rows] = latest[group]
+        self.kept[rows[1:][same]] = False
         return int(same.sum())
+
+    def _sharing_a_key(self, rows: Rows) -> Rows:
+        """Those of these rows whose key another of them has too, ascending."""
+        order = rows[np.argsort(self.keys[rows], kind="stable")]
+        same = self.keys[order[1:]] == self.keys[order[:-1]]
+        return np.unique(np.concatenate((order[1:][same], order[:-1][same])))
 
     def settle_conflicts(self, ledger: Ledger, changes: _Changes) -> None:
         """One key with several contents: the latest counts where exports tell the time; otherwise each is malformed."""
-        rows = np.flatnonzero(self.kept)
-        order = rows[np.argsort(self.keys[rows], kind="stable")]
-        same = self.keys[order[1:]] == self.keys[order[:-1]]
-        if not same.any():
-            return
-        suspects = np.unique(np.concatenate((order[1:][same], order[:-1][same])))
+        suspects = self._sharing_a_key(np.flatnonzero(self.kept))
         by_key: dict[tuple[str, str], list[int]] = defaultdict(list)
         for row, entry in self._unpacked(suspects):
             by_key[entry.pk, entry.sk].append(row)
@@ -184,14 +195,14 @@ class _Entries:
 
     def of_replays(self) -> list[LedgerEntry]:
         """The entries that only replays have, and those that share a trace with one that is no request."""
-        replay = np.repeat(np.array([block.replay for block in self._blocks], bool), np.diff(self._begin))
+        replay = np.repeat(np.array([block.kind == REPLAYS for block in self._blocks], bool), np.diff(self._begin))
         found = dict(self._unpacked(np.flatnonzero(self.kept & replay)))
         wanted = {trace_digest(entry.trace) for entry in found.values() if entry.event != REPLAY_REQUESTED}
         others = self.kept & ~replay & np.isin(self.traces, np.fromiter(wanted, np.uint64, len(wanted)))
         found.update(self._unpacked(np.flatnonzero(others)))
         return [found[row] for row in sorted(found)]
 
-    def _unpacked(self, rows: Rows) -> Iterable[tuple[int, LedgerEntry]]:
+    def _unpacked(self, rows: Rows) -> Iterator[tuple[int, LedgerEntry]]:
         """These rows (ascending) with their entries."""
         blocks = np.searchsorted(self._begin, rows, side="right") - 1
         for wanted in np.split(rows, np.flatnonzero(np.diff(blocks)) + 1):

@@ -1,8 +1,8 @@
 """What one file says of the ledger, small enough to be kept, sent and merged: the map side of the audit over files. Pure.
 
 Most entries of the types that a replay is made of belong to ordinary executions, and whether one does is known only when all
-files were read. So a part keeps every entry packed (compressed JSON, about a tenth of the item), beside three digests: of its
-key, of what was read of it, and of its trace. The merge finds by the digests alone what came twice, what differs and what
+files were read. So a part keeps every entry packed (compressed JSON, about a fifth of the item), beside two digests: of its
+key and of its trace. The merge finds by the digests alone what came twice, what differs and what
 belongs to a replay, and unpacks only that.
 
 A part can be written as bytes and read back (Arrow IPC, no pickle): parts come from other processes, machines and buckets.
@@ -10,7 +10,7 @@ A part can be written as bytes and read back (Arrow IPC, no pickle): parts come 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ import pyarrow as pa
 from phase5_ops.ccnative.attributes import MalformedRecord
 from phase5_ops.ccnative.ledger import MALFORMED_KEPT, REPLAY_TYPES, Ledger, LedgerEntry, Oddity
 from phase5_ops.reads import Read
+from phase5_ops.sections.replay.audit.line_layouts import OrdinaryLine
 
 #: Goes with what `LedgerPart.to_bytes` writes; a part of another version is refused.
 PART_VERSION = 1
@@ -29,9 +30,10 @@ PART_VERSION = 1
 Digests = npt.NDArray[np.uint64]
 
 _BLOCK_ENTRIES = 4096
+_DIGEST_BYTES = 8
 _CODEC = "zstd"
 _BYTES = pa.schema([("kind", pa.string()), ("rows", pa.uint64()), ("size", pa.uint64()), ("packed", pa.binary())])
-_DIGESTS = pa.schema([("key", pa.uint64()), ("content", pa.uint64()), ("trace", pa.uint64())])
+_DIGESTS = pa.schema([("key", pa.uint64()), ("trace", pa.uint64())])
 
 
 class PartUnreadable(Exception):
@@ -53,19 +55,22 @@ class Change(NamedTuple):
     micros: int | None
 
 
-class PackedBlock(NamedTuple):
-    """Entries packed together: `replay` tells whether they are of the types that only replays have."""
+#: What a block holds: entries of the types that only replays have, other entries, or lines of other entries.
+REPLAYS, OTHERS, LINES = "replays", "others", "lines"
 
-    replay: bool
+
+class PackedBlock(NamedTuple):
+    """Entries packed together."""
+
+    kind: str
     rows: int
     size: int  # bytes once unpacked
     packed: bytes
 
-    def entries(self, rows: Sequence[int] | None = None) -> Iterator[LedgerEntry]:
-        """The entries in these rows, or all, in their order."""
+    def entries(self, rows: Sequence[int]) -> list[LedgerEntry]:
+        """The entries in these rows."""
         lines = pa.decompress(self.packed, self.size, codec=_CODEC, asbytes=True).split(b"\n")
-        for line in lines if rows is None else (lines[row] for row in rows):
-            yield _unpacked(line)
+        return [_of_line(lines[row]) if self.kind == LINES else _unpacked(lines[row]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class LedgerPart:
         items: items and refused lines.
         newest: epoch ms of the newest entry that is not ahead of the clock.
         malformed: the first of the malformed records; `malformed_count` counts all.
-        blocks, keys, contents, traces: the entries of the relevant types; the digests in the order of the blocks.
+        blocks, keys, traces: the entries of the relevant types; the digests in the order of the blocks.
         changes, changes_count: the first of the rewritten and deleted entries, and how many there are.
         unchanged: how many entries were written again with the same content.
         deleted: digests of the keys that are no longer there.
@@ -91,7 +96,6 @@ class LedgerPart:
     malformed_count: int = 0
     blocks: tuple[PackedBlock, ...] = ()
     keys: Digests = field(default_factory=lambda: np.empty(0, np.uint64))
-    contents: Digests = field(default_factory=lambda: np.empty(0, np.uint64))
     traces: Digests = field(default_factory=lambda: np.empty(0, np.uint64))
     changes: tuple[Change, ...] = ()
     changes_count: int = 0
@@ -119,18 +123,17 @@ class LedgerPart:
             "empty": self.empty,
             "rows": [len(self.keys), len(self.blocks), len(self.deleted)],
         }
-        digests = pa.record_batch([pa.array(each) for each in (self.keys, self.contents, self.traces)], schema=_DIGESTS)
-        kinds = ["replay" if block.replay else "other" for block in self.blocks]
+        digests = pa.record_batch([_array(each) for each in (self.keys, self.traces)], schema=_DIGESTS)
         blocks = pa.record_batch(
             [
-                pa.array(kinds, pa.string()),
+                pa.array([block.kind for block in self.blocks], pa.string()),
                 pa.array([block.rows for block in self.blocks], pa.uint64()),
                 pa.array([block.size for block in self.blocks], pa.uint64()),
                 pa.array([block.packed for block in self.blocks], pa.binary()),
             ],
             schema=_BYTES,
         )
-        deleted = pa.record_batch([pa.array(self.deleted)], names=["deleted"])
+        deleted = pa.record_batch([_array(self.deleted)], names=["deleted"])
         sink = pa.BufferOutputStream()
         metadata = {b"part": json.dumps(header).encode("utf-8", "surrogatepass")}
         for batch in (digests.replace_schema_metadata(metadata), blocks, deleted):
@@ -158,11 +161,8 @@ class LedgerPart:
                 newest=header["newest"],
                 malformed=tuple(MalformedRecord(*each) for each in header["malformed"]),
                 malformed_count=header["malformed_count"],
-                blocks=tuple(
-                    PackedBlock(row["kind"] == "replay", row["rows"], row["size"], row["packed"]) for row in blocks.to_pylist()
-                ),
+                blocks=tuple(PackedBlock(*row.values()) for row in blocks.to_pylist()),
                 keys=digests.column("key").to_numpy(),
-                contents=digests.column("content").to_numpy(),
                 traces=digests.column("trace").to_numpy(),
                 changes=tuple(Change(*each) for each in header["changes"]),
                 changes_count=header["changes_count"],
@@ -175,6 +175,11 @@ class LedgerPart:
             )
         except (pa.ArrowException, OSError, EOFError, ValueError, KeyError, TypeError, StopIteration) as error:
             raise PartUnreadable(f"no part of a ledger: {type(error).__name__}") from error
+
+
+def _array(digests: Digests) -> pa.Array:
+    """As `pa.array`, which imports pandas first: seconds, in each process that reads."""
+    return pa.Array.from_buffers(pa.uint64(), len(digests), [None, pa.py_buffer(np.ascontiguousarray(digests, np.uint64))])
 
 
 def _one_batch(source: Any) -> pa.RecordBatch:  # noqa: ANN401 - an Arrow file
@@ -200,7 +205,7 @@ class PartLedger(Ledger):
     ) -> None:
         super().__init__(name, latest)
         self._emit, self._most = emit, most
-        self._packers = {True: _Packer(True), False: _Packer(False)}
+        self._packers = {kind: _Packer(kind) for kind in (REPLAYS, OTHERS, LINES)}
         self._begin()
 
     def _begin(self) -> None:
@@ -214,8 +219,20 @@ class PartLedger(Ledger):
 
     def keep(self, entry: LedgerEntry) -> None:
         """Packs an entry."""
-        self._packers[entry.event in REPLAY_TYPES].add(entry)
+        packer = self._packers[REPLAYS if entry.event in REPLAY_TYPES else OTHERS]
+        packer.add(orjson.dumps(tuple(entry)), entry.pk, entry.sk, entry.trace)
         self._count()
+
+    def took_line(self, entry: OrdinaryLine, line: bytes) -> bool:
+        """Packs an entry of an execution as its line; False where it has to be looked at."""
+        if self._latest is not None and entry.at > self._latest:
+            return False
+        self.items += 1
+        if self.newest is None or entry.at > self.newest:
+            self.newest = entry.at
+        self._packers[LINES].add(line, entry.pk, entry.sk, entry.trace)
+        self._count()
+        return True
 
     def note_change(self, change: Change) -> None:
         """Notes a rewritten or a deleted entry."""
@@ -233,7 +250,7 @@ class PartLedger(Ledger):
             self._begin()
 
     def _part(self) -> LedgerPart:
-        packers = (self._packers[True], self._packers[False])
+        packers = list(self._packers.values())
         for packer in packers:
             packer.flush()
         return LedgerPart(
@@ -242,9 +259,8 @@ class PartLedger(Ledger):
             malformed=tuple(self.malformed[self._sent_kept :]),
             malformed_count=self.malformed_count - self._sent_malformed,
             blocks=tuple(block for packer in packers for block in packer.blocks),
-            keys=np.array([each for packer in packers for each in packer.keys], np.uint64),
-            contents=np.array([each for packer in packers for each in packer.contents], np.uint64),
-            traces=np.array([each for packer in packers for each in packer.traces], np.uint64),
+            keys=_numbers(each for packer in packers for each in packer.keys),
+            traces=_numbers(each for packer in packers for each in packer.traces),
             changes=tuple(self.changes),
             changes_count=self.changes_count,
             unchanged=self.unchanged,
@@ -263,23 +279,24 @@ CHANGED, DELETED = "changed", "deleted"
 class _Packer:
     """Packs entries into blocks."""
 
-    def __init__(self, replay: bool) -> None:
-        self._replay = replay
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self.clear()
 
     def clear(self) -> None:
         self.blocks: list[PackedBlock] = []
-        self.keys: list[int] = []
-        self.contents: list[int] = []
-        self.traces: list[int] = []
+        self.keys: list[bytes] = []
+        self.traces: list[bytes] = []
         self._lines: list[bytes] = []
+        self._known: dict[str, bytes] = {}  # digests of traces: several entries share one
 
-    def add(self, entry: LedgerEntry) -> None:
-        line = _packed(entry)
+    def add(self, line: bytes, pk: str, sk: str, trace: str) -> None:
         self._lines.append(line)
-        self.keys.append(key_digest(entry.pk, entry.sk))
-        self.contents.append(_digest(line))
-        self.traces.append(trace_digest(entry.trace))
+        self.keys.append(_digest(f"{pk}\0{sk}"))
+        digest = self._known.get(trace)
+        if digest is None:
+            digest = self._known[trace] = _digest(trace)
+        self.traces.append(digest)
         if len(self._lines) >= _BLOCK_ENTRIES:
             self.flush()
 
@@ -287,13 +304,8 @@ class _Packer:
         if self._lines:
             whole = b"\n".join(self._lines)
             packed = pa.compress(whole, codec=_CODEC, asbytes=True)
-            self.blocks.append(PackedBlock(self._replay, len(self._lines), len(whole), packed))
+            self.blocks.append(PackedBlock(self._kind, len(self._lines), len(whole), packed))
             self._lines = []
-
-
-def _packed(entry: LedgerEntry) -> bytes:
-    """An entry on one line."""
-    return orjson.dumps(tuple(entry))
 
 
 def _unpacked(line: bytes) -> LedgerEntry:
@@ -301,15 +313,33 @@ def _unpacked(line: bytes) -> LedgerEntry:
     return LedgerEntry._make([*values, tuple((Oddity(kind), text) for kind, text in oddities)])
 
 
-def _digest(text: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+def _of_line(line: bytes) -> LedgerEntry:
+    """The entry of a line that was found to be as the platform writes it."""
+    value = orjson.loads(line)
+    ledger = Ledger("")
+    ledger.add(value["Item"] if value.keys() == {"Item"} else value)
+    (entry,) = ledger.entries
+    return entry
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
+
+
+def _numbers(digests: Iterable[bytes]) -> Digests:
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def key_digest(pk: str, sk: str) -> int:
     """The digest by which entries of one key find each other; what is found is compared by the key itself."""
-    return _digest(f"{pk}\0{sk}".encode("utf-8", "surrogatepass"))
+    return int(_numbers([_digest(f"{pk}\0{sk}")])[0])
 
 
 def trace_digest(trace: str) -> int:
     """The same of a trace id."""
-    return _digest(trace.encode("utf-8", "surrogatepass"))
+    return int(_numbers([_digest(trace)])[0])
+
+
+def content_digests(entries: Iterable[LedgerEntry]) -> Digests:
+    """Digests of what was read of entries: those that are equal have one content."""
+    return _numbers(hashlib.blake2b(orjson.dumps(tuple(entry)), digest_size=_DIGEST_BYTES).digest() for entry in entries)
