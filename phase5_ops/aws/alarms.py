@@ -20,18 +20,23 @@ IAM_ACTIONS = (
     "sns:ListSubscriptionsByTopic",
 )
 
+#: As many alarms, or mute rules, as a page takes; fifty alarms if nothing is said (CloudWatch API reference).
+LARGE_PAGES = {"PageSize": 100}
+
 _MUTE_RULE_RESOURCE = ":alarm-mute-rule:"
 
 
 def read_alarms(reader: AwsReader) -> Alarms:
     """Every metric and composite alarm (without AlarmTypes only metric alarms come) and every mute rule that has not expired."""
-    answer = reader.paginate("cloudwatch", "describe_alarms", "all alarms", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    answer = reader.paginate(
+        "cloudwatch", "describe_alarms", "all alarms", AlarmTypes=["MetricAlarm", "CompositeAlarm"], PaginationConfig=LARGE_PAGES
+    )
     rules, rule_reads = _read_mute_rules(reader)
     return Alarms(answer.items("MetricAlarms"), answer.items("CompositeAlarms"), rules, [answer.read, *rule_reads])
 
 
 def _read_mute_rules(reader: AwsReader) -> tuple[list[Mapping[str, Any]], list[Read]]:
-    listed = reader.paginate("cloudwatch", "list_alarm_mute_rules", "all mute rules")
+    listed = reader.paginate("cloudwatch", "list_alarm_mute_rules", "all mute rules", PaginationConfig=LARGE_PAGES)
     rules: list[Mapping[str, Any]] = []
     reads = [listed.read]
     for summary in listed.items("AlarmMuteRuleSummaries"):

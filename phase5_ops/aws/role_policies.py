@@ -43,7 +43,11 @@ def read_roles(reader: AwsReader, wanted: Callable[[str], bool]) -> tuple[list[R
         wanted: whether a role of this name is asked for.
     """
     answer = reader.paginate(
-        "iam", "get_account_authorization_details", "roles and policies", Filter=["Role", "LocalManagedPolicy"]
+        "iam",
+        "get_account_authorization_details",
+        "roles and policies",
+        Filter=["Role", "LocalManagedPolicy"],
+        PaginationConfig={"PageSize": 1000},  # the most that IAM gives at once; a hundred if nothing is said
     )
     broken: list[str] = []
     documents = {str(entry.get("Arn")): _default_version(entry, broken) for entry in answer.items("Policies")}

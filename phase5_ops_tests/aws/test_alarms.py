@@ -34,7 +34,8 @@ def stubs(monkeypatch):
         stub.assert_no_pending_responses()
 
 
-TYPES = {"AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
+LARGE = {"MaxRecords": 100}
+TYPES = {"AlarmTypes": ["MetricAlarm", "CompositeAlarm"], **LARGE}
 
 
 def test_all_pages_of_metric_and_composite_alarms(stubs):
@@ -42,7 +43,7 @@ def test_all_pages_of_metric_and_composite_alarms(stubs):
     cloudwatch.add_response("describe_alarms", {"MetricAlarms": [{"AlarmName": "a"}], "NextToken": "n"}, TYPES)
     second = {"MetricAlarms": [{"AlarmName": "b"}], "CompositeAlarms": [{"AlarmName": "c"}]}
     cloudwatch.add_response("describe_alarms", second, TYPES | {"NextToken": "n"})
-    cloudwatch.add_response("list_alarm_mute_rules", {"AlarmMuteRuleSummaries": []}, {})
+    cloudwatch.add_response("list_alarm_mute_rules", {"AlarmMuteRuleSummaries": []}, LARGE)
     alarms = read_alarms(reader)
     assert [raw["AlarmName"] for raw in (*alarms.metric_alarms, *alarms.composite_alarms)] == ["a", "b", "c"]
     assert [(read.operation, read.status, read.pages) for read in alarms.reads] == [
@@ -55,7 +56,7 @@ def test_mute_rules_that_are_not_expired_are_read_with_their_targets(stubs):
     reader, cloudwatch, _, _ = stubs
     cloudwatch.add_response("describe_alarms", {}, TYPES)
     summaries = [{"AlarmMuteRuleArn": RULE_ARN, "Status": "ACTIVE"}, {"AlarmMuteRuleArn": RULE_ARN + "-old", "Status": "EXPIRED"}]
-    cloudwatch.add_response("list_alarm_mute_rules", {"AlarmMuteRuleSummaries": summaries}, {})
+    cloudwatch.add_response("list_alarm_mute_rules", {"AlarmMuteRuleSummaries": summaries}, LARGE)
     rule = {"Name": "night", "Status": "ACTIVE", "MuteTargets": {"AlarmNames": ["a"]}}
     cloudwatch.add_response("get_alarm_mute_rule", rule, {"AlarmMuteRuleName": "night"})
     assert [found["Name"] for found in read_alarms(reader).mute_rules] == ["night"]

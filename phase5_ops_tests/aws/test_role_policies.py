@@ -43,7 +43,9 @@ def answer(document=None):
 
 def test_wanted_roles_come_with_inline_and_attached_policies_and_boundary(stubbed):
     reader, stubber = stubbed
-    stubber.add_response("get_account_authorization_details", answer(), {"Filter": ["Role", "LocalManagedPolicy"]})
+    stubber.add_response(
+        "get_account_authorization_details", answer(), {"Filter": ["Role", "LocalManagedPolicy"], "MaxItems": 1000}
+    )
     (role,), documents, reads = read_roles(reader, lambda name: name.startswith("cc-native-"))
     assert (role.name, role.attached, role.boundary) == ("cc-native-fn", (ARN,), ARN)
     assert role.inline == (("own", DOCUMENT),)
