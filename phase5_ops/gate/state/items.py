@@ -37,9 +37,9 @@ Bytes = Annotated[bytes, Field(strict=True)]
 class StateError(Exception):
     """The state table could not be read or written; the message names call, table and remedy. Nothing is known then."""
 
-    def __init__(self, read: Read) -> None:
-        remedy = "make the table with phase5 init" if read.status is ReadStatus.NOT_FOUND else "allow the action, or try again"
-        super().__init__(f"{read}; {remedy}")
+    def __init__(self, read: Read, remedy: str | None = None) -> None:
+        usual = "make the table with phase5 init" if read.status is ReadStatus.NOT_FOUND else "allow the action, or try again"
+        super().__init__(f"{read}; {remedy or usual}")
         self.read = read
 
 
@@ -50,6 +50,16 @@ class MalformedItem(StateError):
         key = f"{item.get('pk')} {item.get('sk')}"
         said = in_one_line(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
         super().__init__(Read("dynamodb:Item", key, ReadStatus.INVALID, said, 0, "", ""))
+
+
+class ItemTooLarge(StateError):
+    """An item is larger than DynamoDB takes, even packed: it was not written."""
+
+    def __init__(self, item: Item, size: int) -> None:
+        key = f"{item.get('pk')} {item.get('sk')}"
+        said = f"it has {size:,} bytes, packed as far as can be, and DynamoDB takes 409,600"
+        remedy = "a statement names each finding of every row: mend what most of them are about, then a new run has fewer"
+        super().__init__(Read("dynamodb:PutItem", key, ReadStatus.INVALID, said, 0, "", ""), remedy)
 
 
 @cache

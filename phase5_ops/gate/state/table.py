@@ -22,13 +22,15 @@
 Each write is one function with one condition. A write whose answer was lost is tried again by botocore and then meets its own
 item: so after a refused condition the item is read back, and one with the same content is a success. Nothing here is ever
 deleted; only an entry for finding an open candidate expires by TTL, once that is closed, and so do its notices. Reads are
-consistent. Other modules decide what may be written when; `items.py` says what an item is made of. It is one file because every
-write shares the conditional put and update at its end. Documents are read and written by `stated_documents.py`, the items of runs
-and histories by `run_records.py`, those of notices by `notice_box.py`.
+consistent. Other modules decide what may be written when; `items.py` says what an item is made of, `large_items.py` how one is
+written that is larger than DynamoDB takes. It is one file because every write shares the conditional put and update at its end.
+Documents are read and written by `stated_documents.py`, the items of runs and histories by `run_records.py`, those of notices by
+`notice_box.py`.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,6 +48,7 @@ from phase5_ops.gate.state.items import (
     PROMOTED,
     Candidate,
     Fate,
+    ItemTooLarge,
     Lock,
     MalformedItem,
     Noted,
@@ -74,6 +77,7 @@ from phase5_ops.gate.state.items import (
     sign_off_sk,
     slot,
 )
+from phase5_ops.gate.state.large_items import LARGEST, packed, size, unpacked
 from phase5_ops.gate.state.setup import TTL_ATTRIBUTE
 from phase5_ops.reads import ReadStatus
 
@@ -383,8 +387,11 @@ class StateTable:
         same: tuple[str, ...] | None = None,
     ) -> Written:
         """PutItem under a condition. `same` names the attributes that tell our own item from another's; default: all of them."""
+        written = packed(item)
+        if (large := size(written)) > LARGEST:
+            raise ItemTooLarge(item, large)
         answer = self._reader.call(
-            "dynamodb", "put_item", self._table, TableName=self._table, Item=_typed(item), **_condition(condition, values)
+            "dynamodb", "put_item", self._table, TableName=self._table, Item=_typed(written), **_condition(condition, values)
         )
         if self._done(answer):
             return Written.DONE
@@ -426,11 +433,11 @@ class StateTable:
         key = _typed({"pk": pk, "sk": sk})
         called = self._reader.call("dynamodb", "get_item", self._table, TableName=self._table, Key=key, ConsistentRead=True)
         item = _answered(called).pages[0].get("Item")
-        return None if item is None else _plain(item)
+        return None if item is None else _read_item(item)
 
     def _query(self, pk: str, prefix: str) -> list[dict[str, Any]]:
         answer = self._reader.paginate("dynamodb", "query", self._table, **self._of_prefix(pk, prefix))
-        return [_plain(item) for item in _answered(answer).items("Items")]
+        return [_read_item(item) for item in _answered(answer).items("Items")]
 
     def _newest_page(
         self, pk: str, prefix: str, most: int, after: Mapping[str, Any]
@@ -438,7 +445,7 @@ class StateTable:
         """At most so many items of a partition, newest sort key first, and from where the next page goes on."""
         wanted = {**self._of_prefix(pk, prefix), "ScanIndexForward": False, "Limit": most, **after}
         answer = _answered(self._reader.call("dynamodb", "query", self._table, **wanted))
-        return [_plain(item) for item in answer.items("Items")], answer.pages[0].get("LastEvaluatedKey")
+        return [_read_item(item) for item in answer.items("Items")], answer.pages[0].get("LastEvaluatedKey")
 
     def _of_prefix(self, pk: str, prefix: str) -> dict[str, Any]:
         """The parameters of a query for the items of a partition whose sort keys begin so."""
@@ -464,6 +471,14 @@ def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: _deserialize(value) for name, value in item.items()}
     return {name: value.value if isinstance(value, Binary) else value for name, value in found.items()}
+
+
+def _read_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item of the table, unpacked where it was too large; one that cannot be unpacked lacks attributes: it is malformed."""
+    plain = _plain(item)
+    with suppress(ValueError):
+        return unpacked(plain)
+    return plain
 
 
 def _equal(there: Mapping[str, Any], mine: Mapping[str, Any], names: tuple[str, ...] | None) -> bool:

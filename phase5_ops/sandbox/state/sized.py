@@ -1,7 +1,8 @@
 """A healthy platform of any size: so many tenants, tools and connectors, each with the data that the platform would hold of it.
 
-For tests and benchmarks of how a run grows with a platform. Plain data, the same for the same present, size and seed; every row
-that passes on the healthy platform passes on this one, too.
+For tests and benchmarks of how a run grows with a platform. Plain data, the same for the same present, size and seed. Every row
+that passes on the healthy platform passes on this one, too, while there are tools enough: a connector that no tool runs through
+is unknown to the registry, which row 2.1 does not let pass.
 """
 
 import random

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from uuid import uuid4
 
 import pytest
@@ -50,6 +51,26 @@ def table(aws) -> str:
 @pytest.fixture
 def state(reader, table) -> StateTable:
     return StateTable(reader, table)
+
+
+# --- large items -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_statement_of_ten_thousand_findings_is_frozen_and_read_as_it_was_signed(state):
+    found = [["budget_mismatch", f"tenant-{number:05d}/acct-{number:05d}-1 2026-11-22", "WARN"] for number in range(10_000)]
+    payload = json.dumps(found).encode()
+    assert len(payload) > 600_000
+    for _ in range(2):  # an answer may be lost, and the same be written again
+        assert state.freeze_statement(RELEASE, 1, payload, b"signature", "key") is Written.DONE
+    assert state.freeze_statement(RELEASE, 1, payload + b" ", b"signature", "key") is Written.REFUSED
+    assert state.statement(RELEASE, 1) == StoredStatement(payload, b"signature", "key")
+    assert state.statement_among_all(RELEASE, 1)[1] == [StoredStatement(payload, b"signature", "key")]
+
+
+def test_an_item_that_is_too_large_even_packed_is_not_written_and_says_why(state):
+    with pytest.raises(StateError, match=r"STATEMENT#000001.* bytes, packed as far as can be.*mend what most of them are about"):
+        state.freeze_statement(RELEASE, 1, Random(5).randbytes(500_000), b"signature", "key")
+    assert state.statement(RELEASE, 1) is None
 
 
 # --- candidates --------------------------------------------------------------------------------------------------------------
