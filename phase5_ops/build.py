@@ -60,6 +60,7 @@ from phase5_ops.sections.isolation.logs.engines.assets import HOURS, hour_schedu
 from phase5_ops.sections.isolation.logs.engines.hours import HOURS_ASSET
 from phase5_ops.sections.isolation.roles import assets as iam_assets
 from phase5_ops.sections.replay.audit import assets as replay_audit
+from phase5_ops.sections.replay.audit.spark.assets import EXPORTS, ledger_export_audit
 from phase5_ops.sections.replay.probes import assets as replay_probes
 from phase5_ops.sections.slo import assets as slo
 from phase5_ops.settings import Settings, load_settings
@@ -168,13 +169,20 @@ def build_defs(*, settings: Settings | None = None, run: RunContext | None = Non
             *(source_asset(source) for source in SOURCES),
             *assets,
             *([tenant_log_scan_hours] if by_hours else []),
+            *([ledger_export_audit] if chosen.engine.ledger_exports else []),
             readiness_asset(last_evidence()),
             release_candidate,
             sign_offs,
             promotion,
         ],
         asset_checks=[*checks, sign_off_checks],
-        jobs=[job, sign_off_job, promotion_job, *([HOURS] if by_hours else [])],
+        jobs=[
+            job,
+            sign_off_job,
+            promotion_job,
+            *([HOURS] if by_hours else []),
+            *([EXPORTS] if chosen.engine.ledger_exports else []),
+        ],
         schedules=[schedule, *(hour_schedule(chosen) if by_hours else [])],
         sensors=[
             sign_off_watch(lambda: new_session(chosen, "sensor-tick")),

@@ -31,7 +31,8 @@ class RunContext:
     `shared` holds what one asset of a section read, so that another need not read it again. `look_back` tells which histories
     continue; without it that is not known. `at_end` maps each part of the run that holds something of the platform to the call
     that gives it back: calls that are still there when the run is over are made then. `rows` names the rows and extra checks that
-    were asked for; None where nobody named any.
+    were asked for; None where nobody named any. `step` is Dagster's context of the step under way,
+    by which a job elsewhere is started.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class RunContext:
     at_end: dict[str, Callable[[], None]] = field(default_factory=dict)
     look_back: Callable[["RunContext"], Continuity] | None = None
     rows: tuple[str, ...] | None = None
+    step: object | None = None
 
     def __post_init__(self) -> None:
         self._began = self.settings.clock.now()

@@ -573,11 +573,34 @@ class RetentionPolicy(Policy):
     )
 
 
+class SparkPolicy(Policy):
+    """How Spark jobs are started on EMR Serverless. Changes no verdict."""
+
+    application_id: JudgesNothing[str | None] = Field(
+        None, pattern=r"^[0-9a-z]{1,64}$", description="EMR Serverless application (Spark) that jobs run on"
+    )
+    role_arn: JudgesNothing[str | None] = Field(None, pattern=r"^arn:.+:role/.+$", description="execution role of the jobs")
+    entry_point: JudgesNothing[str | None] = Field(
+        None, pattern=r"^s3://.+\.py$", description="s3:// location of phase5_ops/spark/job.py"
+    )
+    environment: JudgesNothing[str | None] = Field(
+        None, pattern=r"^s3://.+\.tar\.gz$", description="s3:// location of the packed virtual environment with phase5_ops in it"
+    )
+    parameters: JudgesNothing[str] = Field(
+        "", description="further parameters of spark-submit, e.g. --conf spark.executor.cores=4"
+    )
+    minutes: JudgesNothing[int] = Field(60, ge=5, le=720, description="longest a job may take, its waiting for a start included")
+    poll_seconds: JudgesNothing[float] = Field(5, gt=0, le=300, description="how often a job is asked for its state")
+
+
 class EnginePolicy(Policy):
     """Which engine makes the heavy scans (docs/scaling.md). The result is the same, so it changes no verdict."""
 
-    log_scan: JudgesNothing[Literal["embedded", "dagster"]] = Field(
-        "embedded", description="what scans log groups for row 4.2: the run itself, or partitions of Dagster, an hour each"
+    log_scan: JudgesNothing[Literal["embedded", "dagster", "spark"]] = Field(
+        "embedded", description="what scans for row 4.2: the run; for log groups Dagster's partitions; for archives a Spark job"
+    )
+    ledger_exports: JudgesNothing[tuple[str, ...]] = Field(
+        (), description="s3:// exports that the asset ledger_export_audit has a Spark job audit; none: there is no such asset"
     )
     partials: JudgesNothing[str | None] = Field(
         None, min_length=1, description="folder or s3:// prefix for partial results; default: `partials` in the state folder"
@@ -585,6 +608,21 @@ class EnginePolicy(Policy):
     settle_minutes: JudgesNothing[int] = Field(
         15, ge=0, le=55, description="how long after its end an hour is scanned: log lines may come late"
     )
+    spark: SparkPolicy = SparkPolicy()
+
+    @property
+    def uses_spark(self) -> bool:
+        """Whether Spark jobs are started."""
+        return self.log_scan == "spark" or bool(self.ledger_exports)
+
+    @model_validator(mode="after")
+    def _spark_is_set_up(self) -> Self:
+        if self.uses_spark:
+            missing = [f"spark.{name}" for name in ("application_id", "role_arn", "entry_point") if not getattr(self.spark, name)]
+            missing += [] if (self.partials or "").startswith("s3://") else ["partials (an s3:// prefix)"]
+            if missing:
+                raise ValueError(f"Spark jobs need {', '.join(missing)}; see docs/scaling.md")
+        return self
 
 
 class OverridePolicy(Policy):

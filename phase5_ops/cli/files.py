@@ -85,12 +85,12 @@ def audit_ledger(
         raise ConfigurationError(f"no such file or folder: {', '.join(missing)}")
     with progress("reading", piped=False):
         from phase5_ops.report import file_audit
-        from phase5_ops.sections.replay.audit.files import audit_files
+        from phase5_ops.sections.replay.audit.files import SCHEMA, audit_files
 
         locations = [_location(path, settings.reading) for path in paths]
         judgement = audit_files(locations, policy=settings.replay, now=settings.now, table=settings.tables.ledger)
     if output_format is PlainFormat.json:
-        print(file_audit.as_json("phase5.ledger_audit/v1", judgement))
+        print(file_audit.as_json(SCHEMA, judgement))
     else:
         print(file_audit.as_text("Replay audit trail", judgement, width_of(None)))
     raise typer.Exit(file_audit.exit_code(judgement))

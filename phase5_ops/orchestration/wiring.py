@@ -142,6 +142,7 @@ def evidence_asset(evidence: Evidence) -> dg.AssetsDefinition:
         begin_step(f"gathering {evidence.name}")
         cost_before, calls_before = cost_usd(run.reader.meter), dict(run.reader.meter.calls)
         started = time.perf_counter()
+        run.step = context
         table = evidence.gather(run, tables)
         if table.table is not evidence.table:  # which its rows were validated against
             raise TypeError(f"{evidence.name} is not the table that it is declared to be")

@@ -19,13 +19,15 @@ from phase5_ops.ccnative.ledger import SORT_PREFIX, stamp_of
 from phase5_ops.ccnative.tenants import parse_kill_switches
 from phase5_ops.clock import iso
 from phase5_ops.context import RunContext
+from phase5_ops.engines.emr import job_statements
 from phase5_ops.engines.places import KeptPlace, place_of, place_statements
 from phase5_ops.evidence.table import Tables
-from phase5_ops.input_files.archives import files
+from phase5_ops.input_files.archives import Archive, files
 from phase5_ops.input_files.files import FileUnreadable
 from phase5_ops.orchestration.wiring import Evidence, Judging, Source
 from phase5_ops.probing import own_work
 from phase5_ops.reads import Read, ReadStatus, read_findings
+from phase5_ops.sections.isolation.logs.engines.archives import ArchiveMerge
 from phase5_ops.sections.isolation.logs.engines.conditions import Conditions, HashKeyUnusable, shared_key
 from phase5_ops.sections.isolation.logs.engines.hours import HourMerge, as_events
 from phase5_ops.sections.isolation.logs.evidence import (
@@ -70,6 +72,7 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     probes = sorted(own_work.noted(context, days=days) | ours)
     place, key, key_reads = _shared_key(context)
     reads += key_reads
+    conditions, engine = Conditions(dictionary.tenants, policy, key), settings.engine.log_scan
     with LogRun(
         dictionary.tenants,
         ledger=owners,
@@ -86,15 +89,18 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
 
         groups, group_reads = list_log_groups(reader, policy.group_prefixes)
         reads += group_reads
-        if place is not None:
-            conditions = Conditions(dictionary.tenants, policy, key)
+        if engine == "dagster":
             reads += HourMerge(context, run, conditions, place, judged_from=_ms(begin)).merge(groups, start, end)
         else:
             window = LogWindow(_ranges(start, end, policy.sample_share), policy.requests_per_second)
             reads += read_log_events(reader, groups, window, consume)
         reads += retention_reads(groups, _ms(begin), end, group_reads[0])
-        for location in policy.archives:
-            reads += _scan_archives(context, run, location)
+        archives, listing = _archives(context)
+        reads += listing
+        if engine == "spark":
+            reads += ArchiveMerge(context, run, conditions, place).merge(archives)
+        else:
+            reads += _scan_archives(run, archives)
         scan = run.finish()
         reads += [*unfinished_read(run), *not_read_again(run)]
     scan = replace(scan, foreign=sorted(scan.foreign, key=lambda hit: hit.group))  # groups are read side by side
@@ -107,14 +113,14 @@ def gather_log_scan(context: RunContext, _tables: Tables) -> TenantLogScan:
     return TENANT_LOG_SCAN.gathered(scan_rows(scan, dictionary), LogFacts(facts)).with_reads(reads, now)
 
 
-def _shared_key(context: RunContext) -> tuple[KeptPlace | None, HashKey, list[Read]]:
-    """Where the hours of log groups are kept (None: they are scanned in the run), and the hash key of the scan.
+def _shared_key(context: RunContext) -> tuple[KeptPlace, HashKey, list[Read]]:
+    """Where parts of the scan that are made elsewhere are kept, and the hash key of the scan.
 
-    Where the key cannot be read, no kept hour can be merged: each is then reported, with the read that is returned here.
+    Where the key cannot be read, no part can be merged: each is then reported, with the read that is returned here.
     """
-    if context.settings.engine.log_scan != "dagster":
-        return None, OWN_KEY, []
     place = place_of(context.settings.partials_location, context.reader)
+    if context.settings.engine.log_scan == "embedded":
+        return place, OWN_KEY, []
     try:
         return place, shared_key(place), []
     except Exception as error:  # noqa: BLE001 - the border: whatever disk or store does becomes the read's status
@@ -148,17 +154,28 @@ def _read_ledger(run: RunContext, begin: datetime, tenants: list[str]) -> tuple[
     return owners.owners(), ours, [ledger_reads[0].unless_invalid(_malformed(owners.malformed)), *ledger_reads[1:]]
 
 
-def _scan_archives(context: RunContext, run: LogRun, location: str) -> list[Read]:
-    try:
-        archives = s3_archives(context.reader, location) if urlsplit(location).scheme == "s3" else files([location])
-    except Exception as error:  # noqa: BLE001 - the border: whatever the store does becomes the read's status
-        status, message = (ReadStatus.INVALID, str(error)) if isinstance(error, FileUnreadable) else describe_failure(error)
-        return [archive_read(location, status, message, pages=0)]
+def _archives(context: RunContext) -> tuple[list[Archive], list[Read]]:
+    """The archives that the settings name, and a read for each location of which they are not known."""
+    found, reads = list[Archive](), list[Read]()
+    for location in context.settings.logs.archives:
+        try:
+            here = s3_archives(context.reader, location) if urlsplit(location).scheme == "s3" else files([location])
+        except Exception as error:  # noqa: BLE001 - the border: whatever the store does becomes the read's status
+            status, message = (ReadStatus.INVALID, str(error)) if isinstance(error, FileUnreadable) else describe_failure(error)
+            reads.append(archive_read(location, status, message, pages=0))
+            continue
+        if not here:
+            reads.append(archive_read(location, ReadStatus.NOT_FOUND, "no file there", pages=0))
+        found += here
+    return found, reads
+
+
+def _scan_archives(run: LogRun, archives: list[Archive]) -> list[Read]:
     reads = []
     for archive in archives:
         log.info("scanning %s", archive.name)
         reads += scan_archive(run, archive, describe_failure)
-    return reads or [archive_read(location, ReadStatus.NOT_FOUND, "no file there", pages=0)]
+    return reads
 
 
 def _malformed(count: int) -> str | None:
@@ -210,6 +227,7 @@ EVIDENCE = (
             *ledger_read(settings.tables.ledger),
             *logs_read(settings),
             *_kept_hours(settings),
+            *job_statements(settings),
         ),
         preview=PREVIEW,
         table=TENANT_LOG_SCAN,

@@ -33,6 +33,7 @@ from phase5_ops.verdict import Finding, Judgement, in_order, worst
 
 log = logging.getLogger(__name__)
 
+SCHEMA = "phase5.ledger_audit/v1"
 _NAMED = 20  # files without items that get a finding of their own
 
 

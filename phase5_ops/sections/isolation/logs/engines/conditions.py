@@ -37,18 +37,20 @@ class Conditions:
         scanner = LayeredScanner(self.dictionary, base64=policy.base64, any_case=policy.any_letter_case, key=self.key)
         return Scanning(scanner, policy.exceptions)
 
-    def depends_on(self, context: RunContext) -> Mapping[str, str]:
-        """What a kept part depends on, by name."""
-        return {**self.of_the_scan(), "account and region": f"{context.account}/{context.reader.region}"}
-
-    def of_the_scan(self) -> dict[str, str]:
-        """The part of it that the scan itself depends on."""
+    def depends_on(self, where: str) -> Mapping[str, str]:
+        """What a kept part depends on, by name; `where` is that of `where_of`."""
         return {
+            "account and region": where,
             "tenant ids": json_digest([self.dictionary.ids, sorted(self.dictionary.structured_only)]),
             "settings of the scan": json_digest(_of_the_scan(self.policy)),
             "hash key": sha256_of(self.key.secret),
             "code": code_digest(_CODE),
         }
+
+
+def where_of(context: RunContext) -> str:
+    """The account and region that a run reads."""
+    return f"{context.account}/{context.reader.region}"
 
 
 def _of_the_scan(policy: LogScanPolicy) -> dict[str, Any]:

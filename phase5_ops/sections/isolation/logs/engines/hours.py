@@ -19,7 +19,7 @@ from phase5_ops.engines.partials import Partial, PartialUnusable
 from phase5_ops.engines.places import KeptPlace
 from phase5_ops.input_files.log_documents import Event
 from phase5_ops.reads import Read, ReadStatus
-from phase5_ops.sections.isolation.logs.engines.conditions import SCAN, Conditions
+from phase5_ops.sections.isolation.logs.engines.conditions import SCAN, Conditions, where_of
 from phase5_ops.sections.isolation.logs.judge import FILTER_EVENTS
 from phase5_ops.sections.isolation.logs.parts import Again, LogPartUnreadable, PartRun, ScannedPart
 from phase5_ops.sections.isolation.logs.run import LogRun
@@ -62,7 +62,7 @@ def scan_hour(context: RunContext, hour: datetime, conditions: Conditions, place
     found = {group: part.finish().to_bytes() for group, part in sorted(parts.items())}
     head = json.dumps({group: len(content) for group, content in found.items()}).encode()
     content = b"\n".join((head, b"".join(found.values())))
-    made = Partial(SCAN, key, conditions.depends_on(context), iso(context.now()), tuple(reads), content)
+    made = Partial(SCAN, key, conditions.depends_on(where_of(context)), iso(context.now()), tuple(reads), content)
     place.write(_name(key), made.packed())
     return made
 
@@ -150,7 +150,9 @@ class HourMerge:
             said = "it was not scanned yet" if missing else message
             raise _Unusable(key, ReadStatus.NOT_FOUND if missing else status, said) from error
         try:
-            partial_result = Partial.unpacked(kept, scan=SCAN, part=key, depends_on=self.conditions.depends_on(self.context))
+            partial_result = Partial.unpacked(
+                kept, scan=SCAN, part=key, depends_on=self.conditions.depends_on(where_of(self.context))
+            )
             if not settled(hour, parse_iso(partial_result.made_at), settings.engine.settle_minutes):
                 raise _Unusable(key, ReadStatus.INVALID, f"it was scanned at {partial_result.made_at}, before it had settled")
             return _parts_in(partial_result.content), partial_result.reads
